@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package desired
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind names a sort of entry.
+type Kind string
+
+// The kinds of entries. What each one makes is said at its type.
+const (
+	KindRouter   Kind = "router"
+	KindLink     Kind = "link"
+	KindWorkload Kind = "workload"
+	KindRoute    Kind = "route"
+	KindClass    Kind = "class"
+	KindPortSet  Kind = "portset"
+	KindPool     Kind = "pool"
+	KindMember   Kind = "member"
+	KindAddress  Kind = "address"
+	KindTarget   Kind = "target"
+	KindAllow    Kind = "allow"
+	KindEndpoint Kind = "endpoint"
+)
+
+// stages is the order in which entries are made. It puts everything that a
+// connection needs on its far side before the entry that sends it there, so
+// that nothing is ever half open; removal goes the other way.
+var stages = map[Kind]int{
+	KindRouter:   0,
+	KindLink:     1,
+	KindRoute:    2,
+	KindClass:    3,
+	KindPortSet:  3,
+	KindPool:     3,
+	KindMember:   4,
+	KindAddress:  5,
+	KindWorkload: 6,
+	KindTarget:   7,
+	KindAllow:    8,
+	KindEndpoint: 9,
+}
+
+// Stage gives the place of k in the order of making: lower is made earlier and
+// removed later.
+func (k Kind) Stage() int { return stages[k] }
+
+// Key identifies an entry on a host. VPC is the router it lives in, ID is
+// unique among the entries of one kind in that router.
+type Key struct {
+	Kind Kind
+	VPC  string
+	ID   string
+}
+
+// String prints the key as "kind vpc id".
+func (k Key) String() string { return fmt.Sprintf("%s %s %s", k.Kind, k.VPC, k.ID) }
+
+// Compare orders keys by stage, kind, VPC and ID.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(
+		cmp.Compare(k.Kind.Stage(), o.Kind.Stage()),
+		cmp.Compare(k.Kind, o.Kind),
+		cmp.Compare(k.VPC, o.VPC),
+		cmp.Compare(k.ID, o.ID),
+	)
+}
+
+// Entry is one thing that a host should have. String is its whole value: equal
+// strings mean equal entries.
+type Entry interface {
+	Key() Key
+	String() string
+}
+
+// Equal reports whether a and b ask for the same thing.
+func Equal(a, b Entry) bool {
+	return a.Key() == b.Key() && a.String() == b.String()
+}
+
+// Sort orders entries in the order of making.
+func Sort[E Entry](entries []E) {
+	slices.SortFunc(entries, func(a, b E) int { return a.Key().Compare(b.Key()) })
+}
+
+// Text prints entries as sorted lines, the form that people and goldens read.
+// The argument is not changed.
+func Text(entries []Entry) string {
+	sorted := slices.Clone(entries)
+	Sort(sorted)
+	var b strings.Builder
+	for _, e := range sorted {
+		b.WriteString(e.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Delta carries a host from one desired state to the next. Full means that Put
+// is everything and whatever it does not name is unwanted. Revision is the
+// revision of the store from which the state was computed; it never goes back.
+type Delta struct {
+	Revision int64
+	Full     bool
+	Put      []Entry
+	Delete   []Key
+}
+
+// line starts the text of an entry with its key and adds name=value fields in
+// the order given, leaving out empty ones.
+func line(k Key, fields ...field) string {
+	var b strings.Builder
+	b.WriteString(k.String())
+	for _, f := range fields {
+		if f.value == "" {
+			continue
+		}
+		b.WriteByte(' ')
+		b.WriteString(f.name)
+		b.WriteByte('=')
+		b.WriteString(f.value)
+	}
+	return b.String()
+}
+
+type field struct{ name, value string }
+
+func list[T fmt.Stringer](name string, values []T) field {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = v.String()
+	}
+	return field{name, strings.Join(texts, ",")}
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package desired
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+)
+
+// Endpoint translates one address of an endpoint in the consumer's VPC to a
+// transit target, for the ports that the resource configuration has.
+type Endpoint struct {
+	VPC    string
+	Addr   netip.Addr
+	Target netip.Addr
+	// Ports are admitted one by one; PortSet names a set of ranges admitted
+	// as well. At least one of the two is given.
+	Ports   []PortRange
+	PortSet string
+	// Owner is the identifier of the VPC endpoint, for people and records.
+	Owner string
+}
+
+// Key implements Entry.
+func (e Endpoint) Key() Key { return Key{KindEndpoint, e.VPC, e.Addr.String()} }
+
+// String implements Entry. Owner is left out: the kernel does not keep it.
+func (e Endpoint) String() string {
+	return line(e.Key(), field{"target", addrText(e.Target)}, list("ports", e.Ports),
+		field{"portset", e.PortSet})
+}
+
+// Target translates a transit target to the resource in the provider's VPC,
+// leaving from the addresses of a gateway's network interface.
+type Target struct {
+	VPC  string
+	Addr netip.Addr
+	Dest netip.Addr
+	// Gateway names the Pool that connections leave from.
+	Gateway netip.Addr
+}
+
+// Key implements Entry.
+func (t Target) Key() Key { return Key{KindTarget, t.VPC, t.Addr.String()} }
+
+// String implements Entry.
+func (t Target) String() string {
+	return line(t.Key(), field{"dest", addrText(t.Dest)}, field{"gateway", addrText(t.Gateway)})
+}
+
+// Pool is the set of source addresses of one network interface of a resource
+// gateway, named by its first address. For IPv4 these are single addresses, at
+// most 64; for IPv6 one prefix.
+type Pool struct {
+	VPC       string
+	Gateway   netip.Addr
+	Addresses []netip.Prefix
+}
+
+// Key implements Entry.
+func (p Pool) Key() Key { return Key{KindPool, p.VPC, p.Gateway.String()} }
+
+// String implements Entry.
+func (p Pool) String() string { return line(p.Key(), list("addresses", p.Addresses)) }
+
+// Allow lets connections from one consumer VPC's transit source reach one
+// target: an active association. Taking it away cuts the connections under it.
+type Allow struct {
+	VPC    string
+	Source netip.Prefix
+	Target netip.Addr
+}
+
+// Key implements Entry.
+func (a Allow) Key() Key {
+	return Key{KindAllow, a.VPC, a.Source.String() + ">" + a.Target.String()}
+}
+
+// String implements Entry.
+func (a Allow) String() string { return line(a.Key()) }
+
+func shortHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:6])
+}
