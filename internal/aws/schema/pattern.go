@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package schema
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// Pattern is a regular expression of a service model, matched against a whole
+// value. The models are written for engines that know look-aheads; of these,
+// negative ones at the start of the pattern are understood here, which is all
+// that the models use. It is compiled at its first use.
+type Pattern struct {
+	Source string
+
+	once   sync.Once
+	allow  *regexp.Regexp
+	forbid []*regexp.Regexp
+	err    error
+}
+
+// NewPattern returns the pattern with the given source without compiling it.
+func NewPattern(source string) *Pattern { return &Pattern{Source: source} }
+
+// Compile translates and compiles the pattern unless that was done already. An
+// error means that Go's expressions cannot say what the model says; generated
+// tables are tested not to contain such a pattern.
+func (p *Pattern) Compile() error {
+	p.once.Do(p.compile)
+	return p.err
+}
+
+// Match reports whether the whole of s matches. A pattern that does not compile
+// matches nothing.
+func (p *Pattern) Match(s string) bool {
+	if p.Compile() != nil {
+		return false
+	}
+	for _, f := range p.forbid {
+		if f.MatchString(s) {
+			return false
+		}
+	}
+	return p.allow.MatchString(s)
+}
+
+func (p *Pattern) compile() {
+	forbidden, rest, err := splitLookAheads(strings.TrimSuffix(strings.TrimPrefix(p.Source, "^"), "$"))
+	if err != nil {
+		p.err = fmt.Errorf("pattern %q: %w", p.Source, err)
+		return
+	}
+	for _, f := range forbidden {
+		re, err := regexp.Compile(`\A(?:` + translate(f) + `)`)
+		if err != nil {
+			p.err = fmt.Errorf("pattern %q: %w", p.Source, err)
+			return
+		}
+		p.forbid = append(p.forbid, re)
+	}
+	p.allow, p.err = regexp.Compile(`\A(?:` + translate(rest) + `)\z`)
+	if p.err != nil {
+		p.err = fmt.Errorf("pattern %q: %w", p.Source, p.err)
+	}
+}
+
+// splitLookAheads cuts the groups (?!…) off the start of a pattern and returns
+// what stands inside them.
+func splitLookAheads(source string) (forbidden []string, rest string, err error) {
+	const opening = "(?!"
+	for strings.HasPrefix(source, opening) {
+		end := closingParenthesis(source)
+		if end < 0 {
+			return nil, "", fmt.Errorf("look-ahead is not closed")
+		}
+		forbidden = append(forbidden, source[len(opening):end])
+		source = source[end+1:]
+	}
+	return forbidden, source, nil
+}
+
+// closingParenthesis returns the index of the parenthesis that closes the one at
+// the start of s, or -1. Escaped characters and classes do not count.
+func closingParenthesis(s string) int {
+	depth, class := 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\':
+			i++
+		case class:
+			class = c != ']'
+		case c == '[':
+			class = true
+		case c == '(':
+			depth++
+		case c == ')':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+var unicodeEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+
+// translate rewrites what Go spells differently: \uXXXX escapes.
+func translate(source string) string {
+	return unicodeEscape.ReplaceAllString(source, `\x{$1}`)
+}
