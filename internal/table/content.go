@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package table
+
+import (
+	"cmp"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/google/btree"
+)
+
+// degree of the trees. A change copies a few nodes of up to 2*degree-1 items in
+// each tree that it touches, so a small degree makes changes cheap.
+const degree = 16
+
+// entry is one row in memory. It never changes.
+type entry struct {
+	path   string
+	key    Key
+	row    Row
+	rev    int64      // revision of the row's last change
+	values [][]string // for each index, sorted and without repetition
+}
+
+// rowItem, indexItem and rangeItem are what the trees of a table hold.
+type rowItem struct {
+	path string
+	*entry
+}
+
+type indexItem struct {
+	value, path string
+	*entry
+}
+
+// rangeItem is what is known of one range: how many rows it has and the
+// revision of its guard in the store, zero when there is none.
+type rangeItem struct {
+	index int
+	value string
+	count int
+	guard int64
+}
+
+// content is one version of one table. All versions share most of their nodes.
+// A content that was published is only read, and cloned.
+type content struct {
+	cloning sync.Mutex // a tree can be read, but not cloned again, while it is cloned
+	rows    *btree.BTreeG[rowItem]
+	indexes []*btree.BTreeG[indexItem] // indexes[0] is unused: rows is in the order of scopes
+	ranges  *btree.BTreeG[rangeItem]
+}
+
+func newContent(def *definition) *content {
+	c := &content{
+		rows:    btree.NewG(degree, func(a, b rowItem) bool { return a.path < b.path }),
+		indexes: make([]*btree.BTreeG[indexItem], len(def.names)),
+		ranges:  btree.NewG(degree, lessRange),
+	}
+	for i := 1; i < len(c.indexes); i++ {
+		c.indexes[i] = btree.NewG(degree, lessIndexed)
+	}
+	return c
+}
+
+func lessIndexed(a, b indexItem) bool {
+	if order := strings.Compare(a.value, b.value); order != 0 {
+		return order < 0
+	}
+	return a.path < b.path
+}
+
+func lessRange(a, b rangeItem) bool {
+	if order := cmp.Compare(a.index, b.index); order != 0 {
+		return order < 0
+	}
+	return a.value < b.value
+}
+
+// clone returns a version that can be changed without changing c.
+func (c *content) clone() *content {
+	c.cloning.Lock()
+	defer c.cloning.Unlock()
+	out := &content{
+		rows:    c.rows.Clone(),
+		indexes: make([]*btree.BTreeG[indexItem], len(c.indexes)),
+		ranges:  c.ranges.Clone(),
+	}
+	for i := 1; i < len(c.indexes); i++ {
+		out.indexes[i] = c.indexes[i].Clone()
+	}
+	return out
+}
+
+// get returns the entry at path, or nil.
+func (c *content) get(path string) *entry {
+	item, _ := c.rows.Get(rowItem{path: path})
+	return item.entry
+}
+
+// set puts e at path, or removes what is there when e is nil, and returns what
+// was there before.
+func (c *content) set(path string, e *entry) *entry {
+	var old rowItem
+	if e == nil {
+		old, _ = c.rows.Delete(rowItem{path: path})
+	} else {
+		old, _ = c.rows.ReplaceOrInsert(rowItem{path, e})
+	}
+	if old.entry != nil {
+		c.unlink(old.entry)
+	}
+	if e != nil {
+		c.link(e)
+	}
+	return old.entry
+}
+
+func (c *content) link(e *entry) {
+	for i, values := range e.values {
+		for _, value := range values {
+			if i > 0 {
+				c.indexes[i].ReplaceOrInsert(indexItem{value, e.path, e})
+			}
+			item := c.lookupRange(i, value)
+			item.count++
+			c.ranges.ReplaceOrInsert(item)
+		}
+	}
+}
+
+func (c *content) unlink(e *entry) {
+	for i, values := range e.values {
+		for _, value := range values {
+			if i > 0 {
+				c.indexes[i].Delete(indexItem{value: value, path: e.path})
+			}
+			item := c.lookupRange(i, value)
+			item.count--
+			c.putRange(item)
+		}
+	}
+}
+
+// lookupRange returns what is known of a range; zeroes for an unknown one.
+func (c *content) lookupRange(index int, value string) rangeItem {
+	if item, ok := c.ranges.Get(rangeItem{index: index, value: value}); ok {
+		return item
+	}
+	return rangeItem{index: index, value: value}
+}
+
+func (c *content) putRange(item rangeItem) {
+	if item.count == 0 && item.guard == 0 {
+		c.ranges.Delete(item)
+	} else {
+		c.ranges.ReplaceOrInsert(item)
+	}
+}
+
+// setGuard notes the revision of a range's guard in the store.
+func (c *content) setGuard(index int, value string, rev int64) {
+	item := c.lookupRange(index, value)
+	item.guard = rev
+	c.putRange(item)
+}
+
+// scan yields the entries of a range in the order of their paths.
+func (c *content) scan(index int, value string) iter.Seq[*entry] {
+	if index == 0 {
+		return c.scanRows(value + "/")
+	}
+	return func(yield func(*entry) bool) {
+		c.indexes[index].AscendGreaterOrEqual(indexItem{value: value}, func(item indexItem) bool {
+			return item.value == value && yield(item.entry)
+		})
+	}
+}
+
+// scanRows yields the entries whose path starts with prefix, in order.
+func (c *content) scanRows(prefix string) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		c.rows.AscendGreaterOrEqual(rowItem{path: prefix}, func(item rowItem) bool {
+			return strings.HasPrefix(item.path, prefix) && yield(item.entry)
+		})
+	}
+}

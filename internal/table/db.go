@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/posternhq/postern/internal/store"
+)
+
+// maxAttempts bounds how often an Update runs its function. Updates that have
+// lost once queue behind each other, so within one process it takes a stream
+// of newcomers to lose so often.
+const maxAttempts = 100
+
+var (
+	// ErrConflict is the cause when an Update gave up because other
+	// transactions kept changing what it had read. Nothing was changed.
+	ErrConflict = errors.New("state kept changing")
+	// ErrUnavailable is the cause when the store did not answer, or the tables
+	// did not catch up with it, before the context ended. When an Update fails
+	// so, it may still have been committed.
+	ErrUnavailable = errors.New("state is unavailable")
+	// ErrClosed is the cause when the database was closed.
+	ErrClosed = errors.New("tables are closed")
+)
+
+// DB is a set of tables that follow one store. All methods may be called
+// concurrently.
+type DB struct {
+	store       store.Store
+	log         *slog.Logger
+	definitions []*definition
+	positions   map[*definition]int
+	kinds       map[string]int
+
+	current   atomic.Pointer[version]
+	contended chan struct{} // held by the one Update that is trying again
+	heads     headReader
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	done sync.WaitGroup
+
+	failed chan struct{} // closed when following has ended for good
+	cause  error         // why; set before failed is closed
+}
+
+// snapshot is the tables at one revision. It never changes.
+type snapshot struct {
+	rev    int64
+	tables []*content
+}
+
+// version is a published snapshot together with its place in the log of changes.
+type version struct {
+	*snapshot
+	at *logEntry
+}
+
+// Open loads the tables from the store and follows it until Close. The context
+// bounds the loading only. The store stays the caller's to close, after the
+// database. It panics when two tables have the same kind.
+//
+// A row that cannot be decoded makes Open fail; when it appears later, the
+// tables stop following: Done is closed, and all that promises current state
+// returns an error which names the row.
+func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (*DB, error) {
+	db := &DB{
+		store:     s,
+		log:       log,
+		positions: make(map[*definition]int),
+		kinds:     make(map[string]int),
+		contended: make(chan struct{}, 1),
+		failed:    make(chan struct{}),
+	}
+	for pos, t := range tables {
+		def := t.definition()
+		if _, taken := db.kinds[def.kind]; taken {
+			panic(fmt.Sprintf("table %s is defined twice", def.kind))
+		}
+		db.definitions = append(db.definitions, def)
+		db.positions[def], db.kinds[def.kind] = pos, pos
+	}
+	snap, _, err := db.load(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("load tables: %w", err)
+	}
+	db.current.Store(&version{snapshot: snap, at: newLogEntry(snap.rev)})
+	db.ctx, db.stop = context.WithCancel(context.Background())
+	db.heads.init(db)
+	db.done.Go(db.follow)
+	return db, nil
+}
+
+// Close stops following the store. Snapshots that were taken stay readable.
+func (db *DB) Close() {
+	db.heads.close(db.stop)
+	db.done.Wait()
+}
+
+// Done is closed when the tables no longer follow the store: after Close, or
+// because of what Err says.
+func (db *DB) Done() <-chan struct{} { return db.failed }
+
+// Err returns nil while the tables follow the store, ErrClosed after Close, and
+// otherwise the reason why they cannot follow it, which names the key.
+func (db *DB) Err() error {
+	select {
+	case <-db.failed:
+		return db.cause
+	default:
+		return nil
+	}
+}
+
+// Snapshot returns the newest state known here, without waiting. It contains
+// every change that an Update of this database has returned from.
+func (db *DB) Snapshot() *Txn {
+	return &Txn{db: db, base: db.current.Load().snapshot}
+}
+
+// View returns a state that contains every change committed before the call,
+// by whatever server: it asks the store for its newest revision and waits until
+// the tables have it. Concurrent callers share the question.
+func (db *DB) View(ctx context.Context) (*Txn, error) {
+	rev, err := db.heads.read(ctx)
+	if err == nil {
+		err = db.wait(ctx, rev)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the state: %w", err)
+	}
+	return db.Snapshot(), nil
+}
+
+// Update runs fn on the newest state known here and commits what it wrote if
+// nothing that it read has changed in the meantime; otherwise it runs fn again
+// on newer state. So fn must have no effect but on the transaction and on
+// variables that it sets anew each time. It returns the revision of the change
+// when the tables here have it.
+//
+// An error of fn is returned as it is, and nothing is changed; but it too is
+// believed only if what fn read is still true in the store, so that "not found"
+// is never an answer from an old state. Other errors wrap ErrConflict,
+// ErrUnavailable, ErrClosed, store.ErrTooLarge or the cause why a row cannot be
+// stored.
+func (db *DB) Update(ctx context.Context, fn func(*Txn) error) (int64, error) {
+	for attempt := range maxAttempts {
+		if attempt == 1 {
+			if err := db.queue(ctx); err != nil {
+				return 0, fmt.Errorf("update the state: %w", err)
+			}
+			defer func() { <-db.contended }()
+		}
+		tx := newUpdate(db, db.current.Load().snapshot)
+		failure := fn(tx)
+		rev, ok, err := db.attempt(ctx, tx, failure)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("update the state: %w", err)
+		case ok && failure != nil:
+			return 0, failure
+		case ok:
+			return rev, nil
+		}
+		if err := db.renew(ctx, attempt); err != nil {
+			return 0, fmt.Errorf("update the state: %w", err)
+		}
+	}
+	return 0, fmt.Errorf("update the state: %w: gave up after %d attempts", ErrConflict, maxAttempts)
+}
+
+// queue waits until no other Update is trying again.
+func (db *DB) queue(ctx context.Context) error {
+	select {
+	case db.contended <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
+// attempt commits what tx wrote, or only verifies what it read when its
+// function has failed. False says that it must be run again.
+func (db *DB) attempt(ctx context.Context, tx *Txn, failure error) (rev int64, ok bool, err error) {
+	var request store.Txn
+	if failure != nil {
+		request.Compare = tx.compares()
+	} else if request, err = tx.commit(); err != nil {
+		return 0, false, err
+	}
+	if len(request.Compare)+len(request.Put) == 0 {
+		return tx.Revision(), true, nil
+	}
+	rev, ok, err = db.store.Commit(ctx, request)
+	if err != nil {
+		return 0, false, unavailable(err)
+	}
+	if len(request.Put) == 0 {
+		return tx.Revision(), ok, nil
+	}
+	if ok {
+		err = db.wait(ctx, rev)
+	}
+	return rev, ok, err
+}
+
+// renew waits for the state that made an attempt fail, and a little longer each
+// time, so that several servers do not keep defeating each other.
+func (db *DB) renew(ctx context.Context, attempt int) error {
+	rev, err := db.heads.read(ctx)
+	if err == nil {
+		err = db.wait(ctx, rev)
+	}
+	if err != nil || attempt == 0 {
+		return err
+	}
+	select {
+	case <-time.After(min(time.Duration(attempt)*100*time.Microsecond, 5*time.Millisecond)):
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
+// unavailable marks errors of the store that say nothing about the request.
+func unavailable(err error) error {
+	if errors.Is(err, store.ErrTooLarge) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// wait returns when the tables have reached the revision.
+func (db *DB) wait(ctx context.Context, rev int64) error {
+	for {
+		v := db.current.Load()
+		if v.rev >= rev {
+			return nil
+		}
+		select {
+		case <-v.at.superseded:
+		case <-db.failed:
+			return db.cause
+		case <-ctx.Done():
+			return unavailable(fmt.Errorf("tables are at revision %d, not yet at %d: %w", v.rev, rev, ctx.Err()))
+		}
+	}
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package table
+
+import (
+	"context"
+	"fmt"
+)
+
+// Change is what became of one row: Old is nil for a new row, New is nil for a
+// deleted one. Rev is the revision of the (last) change.
+type Change struct {
+	Key      Key
+	Old, New Row
+	Rev      int64
+}
+
+// logEntry is an element of the log of changes: a list of which the followers
+// hold the element they have reached, and the database the last one.
+type logEntry struct {
+	rev        int64
+	changes    []Change
+	next       *logEntry     // valid when superseded is closed
+	superseded chan struct{} // closed when there is a next
+}
+
+func newLogEntry(rev int64) *logEntry {
+	return &logEntry{rev: rev, superseded: make(chan struct{})}
+}
+
+// Follow calls fn with every row as a new one, and then with what has changed
+// each time that something has, one call after the other, until the context
+// ends, fn fails or the tables stop following the store; it returns why. The
+// transaction of a call is read-only and shows the state after the changes.
+// What happens during a call is coalesced into the next, so each row occurs at
+// most once; a row that came and went in between does not occur at all.
+func (db *DB) Follow(ctx context.Context, fn func(tx *Txn, changes []Change) error) error {
+	v := db.current.Load()
+	tx := &Txn{db: db, base: v.snapshot}
+	if err := fn(tx, tx.everything()); err != nil {
+		return err
+	}
+	for at := v.at; ; {
+		select {
+		case <-at.superseded:
+		case <-db.failed:
+			return fmt.Errorf("follow the tables: %w", db.cause)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		latest := db.current.Load()
+		changes := changesBetween(at, latest.at)
+		at = latest.at
+		if len(changes) == 0 {
+			continue
+		}
+		if err := fn(&Txn{db: db, base: latest.snapshot}, changes); err != nil {
+			return err
+		}
+	}
+}
+
+// everything returns each row of the state as a new one.
+func (tx *Txn) everything() []Change {
+	var changes []Change
+	for _, table := range tx.base.tables {
+		for e := range table.scanRows("") {
+			changes = append(changes, Change{Key: e.key, New: e.row, Rev: e.rev})
+		}
+	}
+	return changes
+}
+
+// changesBetween returns what happened after the element from, up to and with
+// the element to, at most one change for each row.
+func changesBetween(from, to *logEntry) []Change {
+	if from.next == to {
+		return to.changes
+	}
+	var merged []Change
+	place := make(map[Key]int)
+	for at := from; at != to; {
+		at = at.next
+		for _, change := range at.changes {
+			if i, ok := place[change.Key]; ok {
+				merged[i].New, merged[i].Rev = change.New, change.Rev
+				continue
+			}
+			place[change.Key] = len(merged)
+			merged = append(merged, change)
+		}
+	}
+	kept := merged[:0]
+	for _, change := range merged {
+		if change.Old != nil || change.New != nil {
+			kept = append(kept, change)
+		}
+	}
+	return kept
+}

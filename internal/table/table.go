@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package table keeps typed, indexed rows in memory that follow a store, and
+// offers transactions on them.
+//
+// # Rows and tables
+//
+// A row is a pointer to a struct that says its own key and is stored as JSON. A
+// [Table] is all rows of one kind with their indexes; [Define] makes one, and
+// [Open] connects tables to a store. The tables hold every row in memory, as
+// immutable trees of which each change makes a new version: reading takes no
+// locks and no input or output, and a [Txn] sees one revision of everything.
+//
+// # Transactions
+//
+// [DB.Update] runs a function on the newest version known here, and commits
+// what it wrote on the condition that nothing it read has changed since; else
+// it runs the function again on newer state. Rows are compared by their
+// revision in the store. Ranges (Scope, By, Count) are compared by the revision
+// of a guard: a key of the range, which every transaction that adds, changes or
+// removes a row of the range puts too. So transactions are strictly
+// serializable, with any number of servers and without locks.
+//
+// The guard of a range that becomes empty is deleted, on the condition that no
+// other transaction touched the range, because an absent guard with an empty
+// range cannot be confused with an absent guard and rows in the range: whoever
+// adds a row puts the guard.
+//
+// All servers on one store must define a kind with the same indexes. When an
+// index is added by an upgrade, servers of the old version must be stopped
+// first, because they do not put the guards of the new index.
+package table
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// scopeIndex is the name of the range of an account and region, which every
+// table has as its first index.
+const scopeIndex = "scope"
+
+// ErrExists is the cause when Insert meets a row with the same key.
+var ErrExists = errors.New("row exists")
+
+// Row is a resource as it is stored: a pointer to a struct that
+// encoding/json can write and read back. A row that was read from a table is
+// shared by all readers and must never be changed; change a copy and Put that.
+type Row interface {
+	// RowKey returns the key of the row. It must depend on the row's stored
+	// fields only, and Kind must be that of the row's table.
+	RowKey() Key
+}
+
+// Index finds rows by something else than their key.
+type Index[T Row] struct {
+	// Name is unique in the table and is part of keys in the store; it may
+	// hold letters, digits, '-' and '_', and "scope" is taken.
+	Name string
+	// Values returns what the row can be found by: any number of values, which
+	// must depend on the row's stored fields only.
+	Values func(T) []string
+}
+
+// Any is a table of whatever row type, as [Open] takes it.
+type Any interface {
+	definition() *definition
+}
+
+// Table is all rows of one kind. The value holds the definition only, so it
+// can be package-level and used with several databases. Methods that take a
+// [Txn] must get one of a database that was opened with this table; they panic
+// otherwise.
+type Table[T Row] struct {
+	def *definition
+}
+
+// definition is what a Table is for code that does not know its row type.
+type definition struct {
+	kind    string
+	names   []string // of the indexes; names[0] is scopeIndex
+	values  []func(Row) []string
+	decoder func([]byte) (Row, error)
+}
+
+// Define describes the table of a kind. It panics when the kind or an index
+// has a name that cannot be part of a key, or when T is not a pointer to a struct.
+func Define[T Row](kind string, indexes ...Index[T]) *Table[T] {
+	rowType := reflect.TypeFor[T]()
+	if rowType.Kind() != reflect.Pointer || rowType.Elem().Kind() != reflect.Struct {
+		panic(fmt.Sprintf("table %s: %v is not a pointer to a struct", kind, rowType))
+	}
+	mustBeName(kind)
+	def := &definition{
+		kind:   kind,
+		names:  []string{scopeIndex},
+		values: []func(Row) []string{nil},
+		decoder: func(data []byte) (Row, error) {
+			row := reflect.New(rowType.Elem()).Interface().(T)
+			err := json.Unmarshal(data, row)
+			return row, err
+		},
+	}
+	for _, index := range indexes {
+		mustBeName(index.Name)
+		if slices.Contains(def.names, index.Name) {
+			panic(fmt.Sprintf("table %s: index name %q is taken", kind, index.Name))
+		}
+		def.names = append(def.names, index.Name)
+		def.values = append(def.values, func(row Row) []string { return index.Values(row.(T)) })
+	}
+	return &Table[T]{def: def}
+}
+
+func mustBeName(name string) {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+	if name == "" || name == "-" || strings.Trim(name, allowed) != "" {
+		panic(fmt.Sprintf("table: %q cannot name a kind or an index", name))
+	}
+}
+
+func (t *Table[T]) definition() *definition { return t.def }
+
+// Kind returns the kind of the table's rows.
+func (t *Table[T]) Kind() string { return t.def.kind }
+
+// Get returns the row with that key; false says that there is none.
+func (t *Table[T]) Get(tx *Txn, account, region, id string) (T, bool) {
+	if e := tx.get(t.def, rowPath(account, region, id)); e != nil {
+		return e.row.(T), true
+	}
+	var none T
+	return none, false
+}
+
+// All yields all rows of the table in the order of their keys, of all accounts
+// and regions. It panics in an Update: no transaction can be made conditional
+// on a whole table. Use an index, if need be one with a single value.
+func (t *Table[T]) All(tx *Txn) iter.Seq[T] {
+	return rowsOf[T](tx.all(t.def))
+}
+
+// Scope yields all rows of an account and region in the order of their keys.
+// In an Update the loop may change the table; it yields what was there when
+// Scope was called.
+func (t *Table[T]) Scope(tx *Txn, account, region string) iter.Seq[T] {
+	return rowsOf[T](tx.scan(t.def, 0, scopePath(account, region)))
+}
+
+// By yields the rows that the named index finds by value, in the order of
+// their keys. In an Update the loop may change the table; it yields what was
+// there when By was called. It panics when the table has no such index.
+func (t *Table[T]) By(tx *Txn, index, value string) iter.Seq[T] {
+	return rowsOf[T](tx.scan(t.def, t.def.index(index), value))
+}
+
+// Count returns how many rows By would yield, without visiting them.
+func (t *Table[T]) Count(tx *Txn, index, value string) int {
+	return tx.count(t.def, t.def.index(index), value)
+}
+
+// CountScope returns how many rows Scope would yield, without visiting them.
+func (t *Table[T]) CountScope(tx *Txn, account, region string) int {
+	return tx.count(t.def, 0, scopePath(account, region))
+}
+
+// Put writes the row, whether or not one with its key exists. The transaction
+// keeps a copy; a row that cannot be encoded makes the Update fail. It panics
+// outside of an Update and for a row of another kind.
+func (t *Table[T]) Put(tx *Txn, row T) {
+	tx.put(t.def, row)
+}
+
+// Insert writes the row if there is none with its key; otherwise it returns
+// ErrExists with the key and changes nothing. Otherwise it is like Put.
+func (t *Table[T]) Insert(tx *Txn, row T) error {
+	key := row.RowKey()
+	if tx.get(t.def, key.path()) != nil {
+		return fmt.Errorf("insert %s: %w", key, ErrExists)
+	}
+	tx.put(t.def, row)
+	return nil
+}
+
+// Delete removes the row with that key and says whether there was one. It
+// panics outside of an Update.
+func (t *Table[T]) Delete(tx *Txn, account, region, id string) bool {
+	return tx.delete(t.def, rowPath(account, region, id))
+}
+
+func rowsOf[T Row](entries iter.Seq[*entry]) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for e := range entries {
+			if !yield(e.row.(T)) {
+				return
+			}
+		}
+	}
+}
+
+func (d *definition) index(name string) int {
+	for i := 1; i < len(d.names); i++ {
+		if d.names[i] == name {
+			return i
+		}
+	}
+	panic(fmt.Sprintf("table %s has no index %q", d.kind, name))
+}
+
+// encode returns the row as it is stored, and the entry that reading it back
+// gives, so that what a transaction sees and what others will see cannot differ.
+func (d *definition) encode(row Row) ([]byte, *entry, error) {
+	key := row.RowKey()
+	if key.Kind != d.kind {
+		panic(fmt.Sprintf("table %s: row of kind %q", d.kind, key.Kind))
+	}
+	data, err := json.Marshal(row)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode row %s: %w", key, err)
+	}
+	e, err := d.decode(key.path(), data, 0)
+	return data, e, err
+}
+
+// decode makes the entry of a row that was stored at path and revision rev.
+func (d *definition) decode(path string, data []byte, rev int64) (*entry, error) {
+	row, err := d.decoder(data)
+	if err != nil {
+		return nil, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
+	}
+	key := row.RowKey()
+	if key.Kind != d.kind || key.path() != path {
+		return nil, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)
+	}
+	e := &entry{path: path, key: key, row: row, rev: rev, values: make([][]string, len(d.names))}
+	e.values[0] = []string{scopePath(key.Account, key.Region)}
+	for i := 1; i < len(d.names); i++ {
+		values := slices.Clone(d.values[i](row))
+		slices.Sort(values)
+		e.values[i] = slices.Compact(values)
+	}
+	return e, nil
+}
