@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import "time"
+
+// Account is the boundary of the control plane: everything belongs to one.
+type Account struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+	// Management marks the account that was made at first start. It alone may
+	// make further accounts.
+	Management bool `json:"management,omitempty"`
+}
+
+// AccessKey signs requests of one principal of an account.
+type AccessKey struct {
+	ID      string `json:"id"`
+	Secret  string `json:"secret"`
+	Account string `json:"account"`
+	// ARN and UserID are what GetCallerIdentity tells of the principal.
+	ARN       string    `json:"arn"`
+	UserID    string    `json:"userId"`
+	CreatedAt time.Time `json:"createdAt"`
+	Disabled  bool      `json:"disabled,omitempty"`
+}
+
+// Host is a Linux machine that carries VPC routers.
+type Host struct {
+	Name string `json:"name"`
+	// Index is the host's place in the transit realm, see TransitPlan.
+	Index int `json:"index"`
+	// Instance marks what this host's agent makes in its kernel.
+	Instance  string    `json:"instance"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// ClientToken remembers an idempotent request, so that its repetition gives the
+// same resource: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
+type ClientToken struct {
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	// Operation and Token identify the request; they form the row's id.
+	Operation string `json:"operation"`
+	Token     string `json:"token"`
+	// Fingerprint is a hash of the request's parameters; a repetition with
+	// others is an error.
+	Fingerprint string    `json:"fingerprint"`
+	Result      string    `json:"result"`
+	CreatedAt   time.Time `json:"createdAt"`
+}
+
+// StatusState says how far the data plane is with a resource.
+type StatusState string
+
+// The states of a Status.
+const (
+	// StatusReady means that everything the resource needs is programmed.
+	StatusReady StatusState = "ready"
+	// StatusFailed means that something of it could not be programmed; the
+	// data plane keeps trying.
+	StatusFailed StatusState = "failed"
+)
+
+// Status is what the data plane acknowledged about one resource. A resource
+// without a status row has not been acknowledged yet.
+type Status struct {
+	Account string      `json:"account"`
+	Region  string      `json:"region"`
+	ID      string      `json:"id"`
+	State   StatusState `json:"state"`
+	Reason  string      `json:"reason,omitempty"`
+	Since   time.Time   `json:"since"`
+}

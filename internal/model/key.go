@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// Ref names a row across accounts and regions.
+type Ref struct {
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	ID      string `json:"id"`
+}
+
+// IsZero reports whether r names nothing.
+func (r Ref) IsZero() bool { return r == Ref{} }
+
+// String prints the reference as account/region/id.
+func (r Ref) String() string { return r.Account + "/" + r.Region + "/" + r.ID }
+
+// Meta is what every resource of an account has.
+type Meta struct {
+	Account   string            `json:"account"`
+	Region    string            `json:"region"`
+	ID        string            `json:"id"`
+	CreatedAt time.Time         `json:"createdAt"`
+	UpdatedAt time.Time         `json:"updatedAt,omitzero"`
+	Tags      map[string]string `json:"tags,omitempty"`
+	// DeletedAt is set when deletion was asked for and the data plane has not
+	// let go yet. The row disappears when it has.
+	DeletedAt time.Time `json:"deletedAt,omitzero"`
+}
+
+// Ref names the resource.
+func (m Meta) Ref() Ref { return Ref{m.Account, m.Region, m.ID} }
+
+// Deleting reports whether deletion was asked for.
+func (m Meta) Deleting() bool { return !m.DeletedAt.IsZero() }
+
+// clone copies the parts of m that a row's copy must not share.
+func (m Meta) clone() Meta {
+	m.Tags = maps.Clone(m.Tags)
+	return m
+}
+
+// Partition is the ARN partition of everything here.
+const Partition = "aws"
+
+// ARN prints an Amazon Resource Name:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+func ARN(service, region, account, resource string) string {
+	return strings.Join([]string{"arn", Partition, service, region, account, resource}, ":")
+}
+
+// ParsedARN is an ARN taken apart.
+type ParsedARN struct {
+	Service, Region, Account string
+	// Type and ID are the two sides of the resource part's first slash; Type
+	// is empty when there is none.
+	Type, ID string
+}
+
+// ParseARN takes an ARN of this partition apart.
+func ParseARN(text string) (ParsedARN, error) {
+	parts := strings.SplitN(text, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" {
+		return ParsedARN{}, fmt.Errorf("parse arn %q: not of the form arn:partition:service:region:account:resource", text)
+	}
+	if parts[1] != Partition {
+		return ParsedARN{}, fmt.Errorf("parse arn %q: partition %q, want %q", text, parts[1], Partition)
+	}
+	a := ParsedARN{Service: parts[2], Region: parts[3], Account: parts[4], ID: parts[5]}
+	if kind, id, ok := strings.Cut(parts[5], "/"); ok {
+		a.Type, a.ID = kind, id
+	}
+	return a, nil
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// IPFamily is the address family choice of a resource gateway.
+type IPFamily string
+
+// The choices of VPC Lattice for IpAddressType.
+const (
+	FamilyIPv4      IPFamily = "IPV4"
+	FamilyIPv6      IPFamily = "IPV6"
+	FamilyDualstack IPFamily = "DUALSTACK"
+)
+
+// Has4 reports whether the choice includes IPv4.
+func (f IPFamily) Has4() bool { return f != FamilyIPv6 }
+
+// Has6 reports whether the choice includes IPv6.
+func (f IPFamily) Has6() bool { return f != FamilyIPv4 }
+
+// ResourceGateway is the way into a provider's VPC.
+type ResourceGateway struct {
+	Meta
+	Name    string   `json:"name"`
+	VPC     string   `json:"vpc"`
+	Subnets []string `json:"subnets"`
+	Groups  []string `json:"groups"`
+	Family  IPFamily `json:"family"`
+	// AddressesPerInterface is the number of IPv4 source addresses of each
+	// network interface.
+	AddressesPerInterface int    `json:"addressesPerInterface,omitempty"`
+	DNSResolution         string `json:"dnsResolution"`
+	// Interfaces are its network interfaces, one per subnet, in the order of Subnets.
+	Interfaces []string `json:"interfaces"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (g *ResourceGateway) Clone() *ResourceGateway {
+	c := *g
+	c.Meta = g.Meta.clone()
+	c.Subnets = slices.Clone(g.Subnets)
+	c.Groups = slices.Clone(g.Groups)
+	c.Interfaces = slices.Clone(g.Interfaces)
+	return &c
+}
+
+// ARN names the gateway.
+func (g *ResourceGateway) ARN() string {
+	return ARN("vpc-lattice", g.Region, g.Account, "resourcegateway/"+g.ID)
+}
+
+// PortRange is a range of ports, both ends included.
+type PortRange struct {
+	From uint16 `json:"from"`
+	To   uint16 `json:"to"`
+}
+
+// TransitTarget is one way to a resource: through one network interface of its
+// gateway.
+type TransitTarget struct {
+	Interface string `json:"interface"`
+	Zone      string `json:"zone"`
+	// Index is the target's place in the transit realm, see TransitPlan.
+	Index int `json:"index"`
+}
+
+// ResourceConfiguration describes what a gateway leads to.
+type ResourceConfiguration struct {
+	Meta
+	Name string `json:"name"`
+	// Type is SINGLE; the other types do not exist yet.
+	Type     string      `json:"type"`
+	Gateway  string      `json:"gateway"`
+	Protocol string      `json:"protocol"`
+	Ports    []PortRange `json:"ports"`
+	// IP is the resource's address.
+	IP netip.Addr `json:"ip,omitzero"`
+
+	AllowShareable bool            `json:"allowShareable"`
+	CustomDomain   string          `json:"customDomain,omitempty"`
+	Targets        []TransitTarget `json:"targets"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (r *ResourceConfiguration) Clone() *ResourceConfiguration {
+	c := *r
+	c.Meta = r.Meta.clone()
+	c.Ports = slices.Clone(r.Ports)
+	c.Targets = slices.Clone(r.Targets)
+	return &c
+}
+
+// ARN names the configuration.
+func (r *ResourceConfiguration) ARN() string {
+	return ARN("vpc-lattice", r.Region, r.Account, "resourceconfiguration/"+r.ID)
+}
+
+// VPCEndpoint is a consumer's way to a resource.
+type VPCEndpoint struct {
+	Meta
+	// Type is Resource; the other types do not exist yet.
+	Type          string   `json:"type"`
+	VPC           string   `json:"vpc"`
+	Subnets       []string `json:"subnets"`
+	Groups        []string `json:"groups"`
+	Interfaces    []string `json:"interfaces"`
+	IPAddressType string   `json:"ipAddressType"`
+	PrivateDNS    bool     `json:"privateDns,omitempty"`
+	DNSRecordType string   `json:"dnsRecordType,omitempty"`
+	DNSPreference string   `json:"dnsPreference,omitempty"`
+	DNSDomains    []string `json:"dnsDomains,omitempty"`
+	// Configuration is the resource configuration, perhaps of another account.
+	Configuration Ref `json:"configuration"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (e *VPCEndpoint) Clone() *VPCEndpoint {
+	c := *e
+	c.Meta = e.Meta.clone()
+	c.Subnets = slices.Clone(e.Subnets)
+	c.Groups = slices.Clone(e.Groups)
+	c.Interfaces = slices.Clone(e.Interfaces)
+	c.DNSDomains = slices.Clone(e.DNSDomains)
+	return &c
+}
+
+// EndpointAssociation joins an endpoint and a resource configuration. It
+// belongs to the configuration's account, is made with the endpoint, and may be
+// removed by either side; then the endpoint leads nowhere.
+type EndpointAssociation struct {
+	// Meta.ID is the identifier on the Lattice side, rea-….
+	Meta
+	// EndpointSideID is the identifier on the EC2 side, vpce-rsc-asc-….
+	EndpointSideID string `json:"endpointSideId"`
+	Endpoint       Ref    `json:"endpoint"`
+	Configuration  Ref    `json:"configuration"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (a *EndpointAssociation) Clone() *EndpointAssociation {
+	c := *a
+	c.Meta = a.Meta.clone()
+	return &c
+}
+
+// ARN names the association.
+func (a *EndpointAssociation) ARN() string {
+	return ARN("vpc-lattice", a.Region, a.Account, "resourceendpointassociation/"+a.ID)
+}
+
+// TransitClaim holds one place of the transit realm. Space is "source" for a
+// VPC's source addresses and "target" for a resource's targets.
+type TransitClaim struct {
+	Space string `json:"space"`
+	Index int    `json:"index"`
+	// Owner is the VPC or resource configuration.
+	Owner Ref `json:"owner"`
+}

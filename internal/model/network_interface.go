@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// InterfaceType says what a network interface is for.
+type InterfaceType string
+
+// The interface types, in the words of EC2.
+const (
+	InterfaceWorkload InterfaceType = "interface"
+	InterfaceEndpoint InterfaceType = "vpc_endpoint"
+	// InterfaceGateway marks a resource gateway's interface. EC2 shows it as
+	// "interface": no value of its own is published for it.
+	InterfaceGateway InterfaceType = "resource_gateway"
+)
+
+// NetworkInterface is an ENI: addresses in a subnet, and the groups that filter
+// them.
+type NetworkInterface struct {
+	Meta
+	VPC         string        `json:"vpc"`
+	Subnet      string        `json:"subnet"`
+	Zone        string        `json:"zone"`
+	ZoneID      string        `json:"zoneId"`
+	Type        InterfaceType `json:"type"`
+	Description string        `json:"description,omitempty"`
+	MAC         string        `json:"mac"`
+	Groups      []string      `json:"groups,omitempty"`
+	// Addresses are the IPv4 addresses, the primary one first.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	// Addresses6 are the IPv6 addresses, the primary one first.
+	Addresses6 []netip.Addr `json:"addresses6,omitempty"`
+	// Prefix6 is the IPv6 prefix of a resource gateway's interface.
+	Prefix6 netip.Prefix `json:"prefix6,omitzero"`
+	// Owner is the endpoint or resource gateway that the interface belongs to;
+	// empty for a workload's.
+	Owner           string `json:"owner,omitempty"`
+	SourceDestCheck bool   `json:"sourceDestCheck"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (n *NetworkInterface) Clone() *NetworkInterface {
+	c := *n
+	c.Meta = n.Meta.clone()
+	c.Groups = slices.Clone(n.Groups)
+	c.Addresses = slices.Clone(n.Addresses)
+	c.Addresses6 = slices.Clone(n.Addresses6)
+	return &c
+}
+
+// All gives the interface's IPv4 and IPv6 addresses, primary ones first.
+func (n *NetworkInterface) All() []netip.Addr {
+	return slices.Concat(n.Addresses, n.Addresses6)
+}
+
+// Attachment puts a workload's network interface into a network namespace. Its
+// id is the interface's.
+type Attachment struct {
+	Account   string `json:"account"`
+	Region    string `json:"region"`
+	Interface string `json:"interface"`
+	// ID is the attachment's own identifier, eni-attach-….
+	ID   string `json:"id"`
+	Host string `json:"host"`
+	// NamespaceName or PID names the namespace, Inode pins it.
+	NamespaceName string    `json:"namespaceName,omitempty"`
+	PID           int       `json:"pid,omitempty"`
+	Inode         uint64    `json:"inode,omitempty"`
+	Device        string    `json:"device"`
+	CreatedAt     time.Time `json:"createdAt"`
+	// DeleteOnTermination removes the interface with its attachment when the
+	// process named by PID has ended.
+	DeleteOnTermination bool `json:"deleteOnTermination,omitempty"`
+	// DeletedAt is set when detaching was asked for.
+	DeletedAt time.Time `json:"deletedAt,omitzero"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (a *Attachment) Clone() *Attachment { c := *a; return &c }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// SecurityGroup is a stateful filter that network interfaces are put into.
+type SecurityGroup struct {
+	Meta
+	VPC         string              `json:"vpc"`
+	Name        string              `json:"name"`
+	Description string              `json:"description"`
+	Rules       []SecurityGroupRule `json:"rules,omitempty"`
+}
+
+// SecurityGroupRule admits traffic. Exactly one of CIDR and Group is set.
+type SecurityGroupRule struct {
+	ID     string `json:"id"`
+	Egress bool   `json:"egress,omitempty"`
+	// Protocol is "tcp", "udp", "icmp", "icmpv6", a protocol number, or "-1".
+	Protocol string `json:"protocol"`
+	// From and To are ports, or ICMP type and code; -1 is any.
+	From int          `json:"from"`
+	To   int          `json:"to"`
+	CIDR netip.Prefix `json:"cidr,omitzero"`
+	// Group is the id of a group of the same VPC.
+	Group       string            `json:"group,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+// Same reports whether two rules admit the same traffic in the same direction,
+// whatever their ids, descriptions and tags.
+func (r SecurityGroupRule) Same(o SecurityGroupRule) bool {
+	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From &&
+		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group
+}
+
+// Clone copies the row so that the copy can be changed.
+func (g *SecurityGroup) Clone() *SecurityGroup {
+	c := *g
+	c.Meta = g.Meta.clone()
+	c.Rules = slices.Clone(g.Rules)
+	for i := range c.Rules {
+		c.Rules[i].Tags = maps.Clone(c.Rules[i].Tags)
+	}
+	return &c
+}

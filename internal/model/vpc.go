@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// CIDRAssociation is one CIDR block of a VPC or subnet.
+type CIDRAssociation struct {
+	ID     string       `json:"id"`
+	Prefix netip.Prefix `json:"prefix"`
+}
+
+// VPC is an isolated network.
+type VPC struct {
+	Meta
+	// CIDRs are the IPv4 blocks, the primary one first.
+	CIDRs []CIDRAssociation `json:"cidrs"`
+	// CIDRs6 are the IPv6 blocks.
+	CIDRs6       []CIDRAssociation `json:"cidrs6,omitempty"`
+	DHCPOptions  string            `json:"dhcpOptions"`
+	Default      bool              `json:"default,omitempty"`
+	Tenancy      string            `json:"tenancy"`
+	DNSSupport   bool              `json:"dnsSupport"`
+	DNSHostnames bool              `json:"dnsHostnames"`
+	UsageMetrics bool              `json:"usageMetrics,omitempty"`
+	MainTable    string            `json:"mainTable"`
+	DefaultACL   string            `json:"defaultAcl"`
+	DefaultGroup string            `json:"defaultGroup"`
+	TransitIndex int               `json:"transitIndex"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (v *VPC) Clone() *VPC {
+	c := *v
+	c.Meta = v.Meta.clone()
+	c.CIDRs = slices.Clone(v.CIDRs)
+	c.CIDRs6 = slices.Clone(v.CIDRs6)
+	return &c
+}
+
+// Networks gives all CIDR blocks of the VPC, IPv4 first.
+func (v *VPC) Networks() []netip.Prefix {
+	var all []netip.Prefix
+	for _, a := range slices.Concat(v.CIDRs, v.CIDRs6) {
+		all = append(all, a.Prefix)
+	}
+	return all
+}
+
+// Subnet is a range of a VPC's addresses in one availability zone.
+type Subnet struct {
+	Meta
+	VPC    string `json:"vpc"`
+	Zone   string `json:"zone"`
+	ZoneID string `json:"zoneId"`
+	// CIDR is invalid for a subnet that has IPv6 only.
+	CIDR  netip.Prefix    `json:"cidr,omitzero"`
+	CIDR6 CIDRAssociation `json:"cidr6,omitzero"`
+
+	DefaultForZone   bool   `json:"defaultForZone,omitempty"`
+	MapPublicIP      bool   `json:"mapPublicIp,omitempty"`
+	AssignIPv6       bool   `json:"assignIpv6,omitempty"`
+	DNS64            bool   `json:"dns64,omitempty"`
+	IPv6Native       bool   `json:"ipv6Native,omitempty"`
+	HostnameType     string `json:"hostnameType,omitempty"`
+	ResourceNameA    bool   `json:"resourceNameA,omitempty"`
+	ResourceNameAAAA bool   `json:"resourceNameAaaa,omitempty"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (s *Subnet) Clone() *Subnet {
+	c := *s
+	c.Meta = s.Meta.clone()
+	return &c
+}
+
+// Router gives the address of the VPC's router in the subnet: the first one
+// after the network address, as AWS reserves it
+// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
+func (s *Subnet) Router() netip.Addr {
+	if !s.CIDR.IsValid() {
+		return netip.Addr{}
+	}
+	return s.CIDR.Masked().Addr().Next()
+}
+
+// AddressClaim holds one IPv4 or IPv6 address of a subnet for a network
+// interface. The claim's existence is what makes allocation safe between
+// transactions that run at the same time.
+type AddressClaim struct {
+	Account   string     `json:"account"`
+	Region    string     `json:"region"`
+	Subnet    string     `json:"subnet"`
+	Addr      netip.Addr `json:"addr"`
+	Interface string     `json:"interface"`
+}
+
+// AddressClaimID is the row id of the claim on addr in a subnet.
+func AddressClaimID(subnet string, addr netip.Addr) string {
+	return subnet + "/" + addr.String()
+}
+
+// RouteTable says where a VPC's router sends packets.
+type RouteTable struct {
+	Meta
+	VPC  string `json:"vpc"`
+	Main bool   `json:"main,omitempty"`
+	// MainAssociation is the id of the main association.
+	MainAssociation string `json:"mainAssociation,omitempty"`
+}
+
+// NetworkACL is a VPC's stateless packet filter. Only the default one exists,
+// which allows everything.
+type NetworkACL struct {
+	Meta
+	VPC     string `json:"vpc"`
+	Default bool   `json:"default,omitempty"`
+}
+
+// DHCPOptions tell workloads their resolvers and domain.
+type DHCPOptions struct {
+	Meta
+	DomainName        string   `json:"domainName,omitempty"`
+	DomainNameServers []string `json:"domainNameServers,omitempty"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (r *RouteTable) Clone() *RouteTable { c := *r; c.Meta = r.Meta.clone(); return &c }
+
+// Clone copies the row so that the copy can be changed.
+func (n *NetworkACL) Clone() *NetworkACL { c := *n; c.Meta = n.Meta.clone(); return &c }
+
+// Clone copies the row so that the copy can be changed.
+func (d *DHCPOptions) Clone() *DHCPOptions {
+	c := *d
+	c.Meta = d.Meta.clone()
+	c.DomainNameServers = slices.Clone(d.DomainNameServers)
+	return &c
+}
