@@ -52,9 +52,10 @@ var ErrExists = errors.New("row exists")
 // encoding/json can write and read back. A row that was read from a table is
 // shared by all readers and must never be changed; change a copy and Put that.
 type Row interface {
-	// RowKey returns the key of the row. It must depend on the row's stored
-	// fields only, and Kind must be that of the row's table.
-	RowKey() Key
+	// RowKey returns the parts of the row's key below its kind, which is the
+	// table's. They must depend on the row's stored fields only. Rows need not
+	// know this package.
+	RowKey() (account, region, id string)
 }
 
 // Index finds rows by something else than their key.
@@ -171,7 +172,7 @@ func (t *Table[T]) CountScope(tx *Txn, account, region string) int {
 
 // Put writes the row, whether or not one with its key exists. The transaction
 // keeps a copy; a row that cannot be encoded makes the Update fail. It panics
-// outside of an Update and for a row of another kind.
+// outside of an Update.
 func (t *Table[T]) Put(tx *Txn, row T) {
 	tx.put(t.def, row)
 }
@@ -179,7 +180,7 @@ func (t *Table[T]) Put(tx *Txn, row T) {
 // Insert writes the row if there is none with its key; otherwise it returns
 // ErrExists with the key and changes nothing. Otherwise it is like Put.
 func (t *Table[T]) Insert(tx *Txn, row T) error {
-	key := row.RowKey()
+	key := t.def.key(row)
 	if tx.get(t.def, key.path()) != nil {
 		return fmt.Errorf("insert %s: %w", key, ErrExists)
 	}
@@ -191,6 +192,11 @@ func (t *Table[T]) Insert(tx *Txn, row T) error {
 // panics outside of an Update.
 func (t *Table[T]) Delete(tx *Txn, account, region, id string) bool {
 	return tx.delete(t.def, rowPath(account, region, id))
+}
+
+func (d *definition) key(row Row) Key {
+	account, region, id := row.RowKey()
+	return Key{Kind: d.kind, Account: account, Region: region, ID: id}
 }
 
 func rowsOf[T Row](entries iter.Seq[*entry]) iter.Seq[T] {
@@ -215,10 +221,7 @@ func (d *definition) index(name string) int {
 // encode returns the row as it is stored, and the entry that reading it back
 // gives, so that what a transaction sees and what others will see cannot differ.
 func (d *definition) encode(row Row) ([]byte, *entry, error) {
-	key := row.RowKey()
-	if key.Kind != d.kind {
-		panic(fmt.Sprintf("table %s: row of kind %q", d.kind, key.Kind))
-	}
+	key := d.key(row)
 	data, err := json.Marshal(row)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode row %s: %w", key, err)
@@ -233,8 +236,8 @@ func (d *definition) decode(path string, data []byte, rev int64) (*entry, error)
 	if err != nil {
 		return nil, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
 	}
-	key := row.RowKey()
-	if key.Kind != d.kind || key.path() != path {
+	key := d.key(row)
+	if key.path() != path {
 		return nil, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)
 	}
 	e := &entry{path: path, key: key, row: row, rev: rev, values: make([][]string, len(d.names))}
