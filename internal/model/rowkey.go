@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import "strconv"
+
+// RowKey gives the parts of the key that the resource is stored under: its
+// account, region and identifier.
+func (m *Meta) RowKey() (account, region, id string) { return m.Account, m.Region, m.ID }
+
+// RowKey gives the parts of the row's key.
+func (a *Account) RowKey() (account, region, id string) { return "", "", a.ID }
+
+// RowKey gives the parts of the row's key: keys are found without knowing
+// their account.
+func (k *AccessKey) RowKey() (account, region, id string) { return "", "", k.ID }
+
+// RowKey gives the parts of the row's key.
+func (h *Host) RowKey() (account, region, id string) { return "", "", h.Name }
+
+// RowKey gives the parts of the row's key.
+func (c *ClientToken) RowKey() (account, region, id string) {
+	return c.Account, c.Region, c.Operation + "/" + c.Token
+}
+
+// RowKey gives the parts of the row's key: those of the resource.
+func (s *Status) RowKey() (account, region, id string) { return s.Account, s.Region, s.ID }
+
+// RowKey gives the parts of the row's key.
+func (a *AddressClaim) RowKey() (account, region, id string) {
+	return a.Account, a.Region, AddressClaimID(a.Subnet, a.Addr)
+}
+
+// RowKey gives the parts of the row's key: those of the interface.
+func (a *Attachment) RowKey() (account, region, id string) { return a.Account, a.Region, a.Interface }
+
+// RowKey gives the parts of the row's key.
+func (c *TransitClaim) RowKey() (account, region, id string) {
+	return "", "", TransitClaimID(c.Space, c.Index)
+}
+
+// The spaces of transit claims.
+const (
+	SpaceSource = "source"
+	SpaceTarget = "target"
+)
+
+// TransitClaimID is the row id of the claim on a place.
+func TransitClaimID(space string, index int) string { return space + "/" + strconv.Itoa(index) }
