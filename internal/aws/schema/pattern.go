@@ -48,7 +48,7 @@ func (p *Pattern) Match(s string) bool {
 }
 
 func (p *Pattern) compile() {
-	forbidden, rest, err := splitLookAheads(strings.TrimSuffix(strings.TrimPrefix(p.Source, "^"), "$"))
+	forbidden, rest, err := splitLookAheads(p.Source)
 	if err != nil {
 		p.err = fmt.Errorf("pattern %q: %w", p.Source, err)
 		return
@@ -71,6 +71,9 @@ func (p *Pattern) compile() {
 // what stands inside them.
 func splitLookAheads(source string) (forbidden []string, rest string, err error) {
 	const opening = "(?!"
+	if strings.HasPrefix(source, "^"+opening) {
+		source = source[1:]
+	}
 	for strings.HasPrefix(source, opening) {
 		end := closingParenthesis(source)
 		if end < 0 {
