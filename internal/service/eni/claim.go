@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package eni
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// probes is how many places are tried at random before all are looked at. In
+// a block that is half full, one allocation in 65,536 has to look at all.
+const probes = 16
+
+// claim takes addresses of one family and returns them, those asked for by
+// name first.
+func claim(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, s *model.Subnet, want Want, block netip.Prefix, family int) ([]netip.Addr, error) {
+	if want.total() == 0 {
+		return nil, nil
+	}
+	if !block.IsValid() {
+		return nil, &FamilyError{Subnet: s.ID, Family: family}
+	}
+	var got []netip.Addr
+	for _, addr := range want.Addresses {
+		if err := claimNamed(tx, ni, block, addr, got); err != nil {
+			return nil, err
+		}
+		got = append(got, addr)
+	}
+	for len(got) < want.total() {
+		addr, err := claimAny(tx, random, ni, block)
+		if err != nil {
+			return nil, err
+		}
+		got = append(got, addr)
+	}
+	return got, nil
+}
+
+func claimNamed(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix, addr netip.Addr, before []netip.Addr) error {
+	refuse := func(p Problem) error {
+		return &AddressError{Addr: addr, Subnet: ni.Subnet, Block: block, Problem: p}
+	}
+	switch {
+	case !block.Contains(addr):
+		return refuse(OutOfRange)
+	case slices.Contains(before, addr):
+		return refuse(Repeated)
+	case !Assignable(block, addr):
+		return refuse(Reserved)
+	case !take(tx, ni, addr):
+		return refuse(Taken)
+	}
+	return nil
+}
+
+// claimAny takes a free address: at random first, which costs the same however
+// many are taken, and by looking at all of them when the block is nearly full.
+func claimAny(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
+	if block.Addr().Is6() {
+		return claimAny6(tx, random, ni, block)
+	}
+	usable := 1<<(32-block.Bits()) - reservedFirst - reservedLast
+	place := func(i int) netip.Addr { return at4(block, uint32(reservedFirst+i)) }
+	for range probes {
+		i, err := below(random, usable)
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		if take(tx, ni, place(i)) {
+			return place(i), nil
+		}
+	}
+	taken := make(map[netip.Addr]bool)
+	for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(ni.Account, ni.Region, ni.Subnet)) {
+		taken[c.Addr] = true
+	}
+	for i := range usable {
+		if !taken[place(i)] && take(tx, ni, place(i)) {
+			return place(i), nil
+		}
+	}
+	return netip.Addr{}, &ExhaustedError{Subnet: ni.Subnet, Block: block}
+}
+
+// claimAny6 takes a random address. A /64 cannot be full, so a series of
+// misses means that the random source is broken.
+func claimAny6(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
+	for range probes {
+		addr, err := random6(random, block)
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		if Assignable(block, addr) && take(tx, ni, addr) {
+			return addr, nil
+		}
+	}
+	return netip.Addr{}, &ExhaustedError{Subnet: ni.Subnet, Block: block}
+}
+
+// claimPrefix takes a free /80 of the part of the subnet's IPv6 block that is
+// kept for prefixes. Its claim is that of its first address, which no interface
+// can have as a single address.
+func claimPrefix(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, s *model.Subnet) (netip.Prefix, error) {
+	block := s.CIDR6.Prefix
+	if !block.IsValid() {
+		return netip.Prefix{}, &FamilyError{Subnet: s.ID, Family: 6}
+	}
+	room := prefixRoom(block)
+	first, err := below(random, prefixPlaces)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	for i := range prefixPlaces {
+		a := room.Addr().As16()
+		high := binary.BigEndian.Uint16(a[8:]) | uint16((first+i)%prefixPlaces)
+		binary.BigEndian.PutUint16(a[8:], high)
+		if addr := netip.AddrFrom16(a); take(tx, ni, addr) {
+			return netip.PrefixFrom(addr, 80), nil
+		}
+	}
+	return netip.Prefix{}, &ExhaustedError{Subnet: s.ID, Block: room}
+}
+
+// take claims addr for ni unless somebody has it.
+func take(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) bool {
+	return state.AddressClaims.Insert(tx, &model.AddressClaim{
+		Account: ni.Account, Region: ni.Region, Subnet: ni.Subnet, Addr: addr, Interface: ni.ID,
+	}) == nil
+}
+
+// AWS keeps the first four and the last address of a block for itself:
+// https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
+const (
+	reservedFirst = 4
+	reservedLast  = 1
+)
+
+// prefixPlaces is how many /80 prefixes the last /68 of a /64 holds.
+const prefixPlaces = 1 << 12
+
+// prefixRoom is the last sixteenth of a subnet's IPv6 block, from which
+// gateways get their prefixes and nobody a single address. AWS does not say
+// where it takes prefixes from.
+func prefixRoom(block netip.Prefix) netip.Prefix {
+	a := block.Masked().Addr().As16()
+	a[8] |= 0xf0
+	return netip.PrefixFrom(netip.AddrFrom16(a), 68)
+}
+
+// Assignable reports whether an interface can have addr, which lies in the
+// subnet block given: it is none of those that AWS reserves in every block, and
+// not of the part of an IPv6 block that gateways' prefixes come from.
+func Assignable(block netip.Prefix, addr netip.Addr) bool {
+	low, high := uint64(0), uint64(0)
+	if addr.Is4() {
+		a := addr.As4()
+		size := uint64(1) << (32 - block.Bits())
+		low, high = uint64(binary.BigEndian.Uint32(a[:]))&(size-1), size-1
+	} else {
+		a := addr.As16()
+		low, high = binary.BigEndian.Uint64(a[8:]), 1<<64-1
+		if prefixRoom(block).Contains(addr) {
+			return false
+		}
+	}
+	return low >= reservedFirst && low != high
+}
+
+// at4 gives the address that is n places behind the block's first.
+func at4(block netip.Prefix, n uint32) netip.Addr {
+	a := block.Masked().Addr().As4()
+	binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])+n)
+	return netip.AddrFrom4(a)
+}
+
+func random6(random io.Reader, block netip.Prefix) (netip.Addr, error) {
+	a := block.Masked().Addr().As16()
+	if _, err := io.ReadFull(random, a[8:]); err != nil {
+		return netip.Addr{}, fmt.Errorf("choose an address: %w", err)
+	}
+	return netip.AddrFrom16(a), nil
+}
+
+// below gives a random number in [0, n), as good as uniform for an n that is
+// small against 2^64.
+func below(random io.Reader, n int) (int, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return 0, fmt.Errorf("choose an address: %w", err)
+	}
+	return int(binary.BigEndian.Uint64(b[:]) % uint64(n)), nil
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package eni makes network interfaces: it gives them addresses of their
+// subnet and takes the addresses back. EC2 makes them for workloads and
+// endpoints, VPC Lattice for resource gateways.
+//
+// An address is taken by the existence of its claim (model.AddressClaim). A
+// transaction that takes an address depends on the claim's absence, so two
+// transactions that run at the same time never take the same one.
+//
+// The package knows no AWS errors; each service says what its AWS counterpart
+// says about AddressError, ExhaustedError and FamilyError.
+package eni
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Want says which addresses of one family an interface shall have.
+type Want struct {
+	// Addresses are the ones asked for by name, the primary one first.
+	Addresses []netip.Addr
+	// Count is how many there shall be in all; what Addresses does not name is
+	// chosen. A Count below the number of Addresses means that number.
+	Count int
+}
+
+func (w Want) total() int { return max(w.Count, len(w.Addresses)) }
+
+// Params describe a new interface. The subnet decides account, region, VPC and
+// availability zone. ID and CreatedAt are made by the caller, before the
+// transaction.
+type Params struct {
+	ID              string
+	CreatedAt       time.Time
+	Subnet          *model.Subnet
+	Type            model.InterfaceType
+	Description     string
+	Groups          []string
+	Tags            map[string]string
+	Owner           string
+	SourceDestCheck bool
+	IPv4, IPv6      Want
+	// Prefix6 asks for a /80 of the subnet's IPv6 block instead of single
+	// addresses, as a resource gateway has it:
+	// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-gateway.html
+	Prefix6 bool
+}
+
+// Create adds an interface and the claims on its addresses to the transaction.
+// random is what addresses are chosen with; it may be read more than once. The
+// caller owns the returned row as little as any row: change a clone.
+//
+// The error is an *AddressError, *ExhaustedError or *FamilyError, or that of
+// random; then the transaction must be given up.
+func Create(tx *table.Txn, random io.Reader, p Params) (*model.NetworkInterface, error) {
+	s := p.Subnet
+	ni := &model.NetworkInterface{
+		Meta: model.Meta{
+			Account: s.Account, Region: s.Region, ID: p.ID, CreatedAt: p.CreatedAt, Tags: p.Tags,
+		},
+		VPC: s.VPC, Subnet: s.ID, Zone: s.Zone, ZoneID: s.ZoneID,
+		Type: p.Type, Description: p.Description, MAC: MAC(p.ID), Groups: p.Groups,
+		Owner: p.Owner, SourceDestCheck: p.SourceDestCheck,
+	}
+	if _, err := Assign(tx, random, ni, s, p.IPv4, p.IPv6); err != nil {
+		return nil, err
+	}
+	if p.Prefix6 {
+		prefix, err := claimPrefix(tx, random, ni, s)
+		if err != nil {
+			return nil, err
+		}
+		ni.Prefix6 = prefix
+	}
+	if err := state.NetworkInterfaces.Insert(tx, ni); err != nil {
+		return nil, fmt.Errorf("create network interface: %w", err)
+	}
+	return ni, nil
+}
+
+// Assign claims further addresses for ni and appends them to it; ni must be the
+// caller's own copy, and storing it is the caller's part. It returns the added
+// addresses, IPv4 first. Errors are those of Create.
+func Assign(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, s *model.Subnet, v4, v6 Want) ([]netip.Addr, error) {
+	added4, err := claim(tx, random, ni, s, v4, s.CIDR, 4)
+	if err != nil {
+		return nil, err
+	}
+	added6, err := claim(tx, random, ni, s, v6, s.CIDR6.Prefix, 6)
+	if err != nil {
+		return nil, err
+	}
+	ni.Addresses = append(ni.Addresses, added4...)
+	ni.Addresses6 = append(ni.Addresses6, added6...)
+	return append(added4, added6...), nil
+}
+
+// Release gives up the claim on one address of ni. Taking it out of the row is
+// the caller's part.
+func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) {
+	state.AddressClaims.Delete(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
+}
+
+// Delete removes the interface and its claims from the transaction.
+func Delete(tx *table.Txn, ni *model.NetworkInterface) {
+	for _, addr := range ni.All() {
+		Release(tx, ni, addr)
+	}
+	if ni.Prefix6.IsValid() {
+		Release(tx, ni, ni.Prefix6.Addr())
+	}
+	state.NetworkInterfaces.Delete(tx, ni.Account, ni.Region, ni.ID)
+}
+
+// MAC derives the hardware address of the interface with that id: locally
+// administered and unicast (IEEE 802-2014 §8.4), in lower case with colons.
+func MAC(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	mac := net.HardwareAddr(sum[:6])
+	mac[0] = mac[0]&^0x03 | 0x02
+	return mac.String()
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package eni
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store/memstore"
+	"github.com/posternhq/postern/internal/table"
+)
+
+func openDB(t testing.TB) *table.DB {
+	t.Helper()
+	db, err := state.Open(t.Context(), memstore.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+func subnet(v4, v6 string) *model.Subnet {
+	s := &model.Subnet{
+		Meta: model.Meta{Account: "111122223333", Region: "us-east-1", ID: "subnet-1"},
+		VPC:  "vpc-1", Zone: "us-east-1a", ZoneID: "use1-az1",
+	}
+	if v4 != "" {
+		s.CIDR = netip.MustParsePrefix(v4)
+	}
+	if v6 != "" {
+		s.CIDR6 = model.CIDRAssociation{ID: "subnet-cidr-assoc-1", Prefix: netip.MustParsePrefix(v6)}
+	}
+	return s
+}
+
+func create(t testing.TB, db *table.DB, p Params) (*model.NetworkInterface, error) {
+	t.Helper()
+	var ni *model.NetworkInterface
+	_, err := db.Update(t.Context(), func(tx *table.Txn) (err error) {
+		ni, err = Create(tx, rand.Reader, p)
+		return err
+	})
+	return ni, err
+}
+
+func addrs(texts ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, text := range texts {
+		out = append(out, netip.MustParseAddr(text))
+	}
+	return out
+}
+
+func TestSubnetGivesEachAddressOnceThenIsExhausted(t *testing.T) {
+	db, s := openDB(t), subnet("10.0.0.16/28", "")
+	seen := make(map[netip.Addr]bool)
+	for i := range 11 { // 16 addresses, less the first four and the last
+		ni, err := create(t, db, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}})
+		if err != nil {
+			t.Fatalf("interface %d: %v", i, err)
+		}
+		addr := ni.Addresses[0]
+		if seen[addr] || !s.CIDR.Contains(addr) || !Assignable(s.CIDR, addr) {
+			t.Errorf("interface %d got %v", i, addr)
+		}
+		seen[addr] = true
+	}
+	_, err := create(t, db, Params{ID: "eni-late", Subnet: s, IPv4: Want{Count: 1}})
+	if full := new(ExhaustedError); !errors.As(err, &full) {
+		t.Fatalf("creating in a full subnet: %v, want an ExhaustedError", err)
+	}
+	tx := db.Snapshot()
+	if _, ok := state.NetworkInterfaces.Get(tx, s.Account, s.Region, "eni-late"); ok {
+		t.Error("a refused interface was stored")
+	}
+}
+
+func TestParallelCreatesShareNoAddress(t *testing.T) {
+	db, s := openDB(t), subnet("10.0.0.0/26", "")
+	var wg sync.WaitGroup
+	for i := range 59 {
+		wg.Go(func() {
+			if _, err := create(t, db, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
+				t.Errorf("interface %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	seen := make(map[netip.Addr]string)
+	for ni := range state.NetworkInterfaces.Scope(db.Snapshot(), s.Account, s.Region) {
+		if other := seen[ni.Addresses[0]]; other != "" {
+			t.Errorf("%s and %s both have %v", ni.ID, other, ni.Addresses[0])
+		}
+		seen[ni.Addresses[0]] = ni.ID
+	}
+	if len(seen) != 59 {
+		t.Errorf("%d addresses given, want 59", len(seen))
+	}
+}
+
+func TestNamedAddressesAreChecked(t *testing.T) {
+	db, s := openDB(t), subnet("10.0.1.0/24", "fd00:1:2:3::/64")
+	if _, err := create(t, db, Params{ID: "eni-1", Subnet: s,
+		IPv4: Want{Addresses: addrs("10.0.1.10", "10.0.1.11")}, IPv6: Want{Addresses: addrs("fd00:1:2:3::10")}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		v4, v6 []netip.Addr
+		want   Problem
+	}{
+		{v4: addrs("10.0.2.10"), want: OutOfRange},
+		{v4: addrs("::ffff:10.0.1.20"), want: OutOfRange},
+		{v4: addrs("10.0.1.0"), want: Reserved},
+		{v4: addrs("10.0.1.3"), want: Reserved},
+		{v4: addrs("10.0.1.255"), want: Reserved},
+		{v4: addrs("10.0.1.10"), want: Taken},
+		{v4: addrs("10.0.1.20", "10.0.1.20"), want: Repeated},
+		{v6: addrs("fd00:1:2:4::10"), want: OutOfRange},
+		{v6: addrs("fd00:1:2:3::1"), want: Reserved},
+		{v6: addrs("fd00:1:2:3:f123::1"), want: Reserved},
+		{v6: addrs("fd00:1:2:3:ffff:ffff:ffff:ffff"), want: Reserved},
+		{v6: addrs("fd00:1:2:3::10"), want: Taken},
+	} {
+		_, err := create(t, db, Params{ID: "eni-2", Subnet: s, IPv4: Want{Addresses: c.v4}, IPv6: Want{Addresses: c.v6}})
+		var refused *AddressError
+		if !errors.As(err, &refused) || refused.Problem != c.want {
+			t.Errorf("asking for %v %v: %v, want problem %d", c.v4, c.v6, err, c.want)
+		}
+	}
+	if got := state.AddressClaims.CountScope(db.Snapshot(), s.Account, s.Region); got != 3 {
+		t.Errorf("%d claims after refused requests, want 3", got)
+	}
+}
+
+func TestGatewayInterfaceHasItsAddressesAndPrefix(t *testing.T) {
+	db, s := openDB(t), subnet("10.0.1.0/24", "fd00:1:2:3::/64")
+	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	ni, err := create(t, db, Params{ID: "eni-1", CreatedAt: now, Subnet: s, Type: model.InterfaceGateway, IPv4: Want{Count: 62}, Prefix6: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ni.Addresses) != 62 || ni.Prefix6.Bits() != 80 || !s.CIDR6.Prefix.Contains(ni.Prefix6.Addr()) {
+		t.Errorf("got %d addresses and prefix %v", len(ni.Addresses), ni.Prefix6)
+	}
+	_, err = create(t, db, Params{ID: "eni-2", Subnet: s, IPv6: Want{Addresses: []netip.Addr{ni.Prefix6.Addr().Next()}}})
+	if refused := new(AddressError); !errors.As(err, &refused) {
+		t.Errorf("an address of the prefix was given to another interface: %v", err)
+	}
+	if _, err := db.Update(t.Context(), func(tx *table.Txn) error { Delete(tx, ni); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got := state.AddressClaims.CountScope(db.Snapshot(), s.Account, s.Region); got != 0 {
+		t.Errorf("%d claims left after deletion", got)
+	}
+}
+
+func TestSubnetWithoutAFamilyRefusesIt(t *testing.T) {
+	db := openDB(t)
+	for _, c := range []struct {
+		subnet *model.Subnet
+		params Params
+		want   int
+	}{
+		{subnet("10.0.0.0/24", ""), Params{IPv6: Want{Count: 1}}, 6},
+		{subnet("10.0.0.0/24", ""), Params{Prefix6: true}, 6},
+		{subnet("", "fd00::/64"), Params{IPv4: Want{Count: 1}}, 4},
+	} {
+		c.params.ID, c.params.Subnet = "eni-1", c.subnet
+		_, err := create(t, db, c.params)
+		var refused *FamilyError
+		if !errors.As(err, &refused) || refused.Family != c.want {
+			t.Errorf("got %v, want a FamilyError for IPv%d", err, c.want)
+		}
+	}
+}
+
+func TestMACsAreUnicastLocalAndStable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.StringMatching(`eni-[0-9a-f]{17}`).Draw(t, "id")
+		mac, err := net.ParseMAC(MAC(id))
+		if err != nil || len(mac) != 6 || mac[0]&0x03 != 0x02 || MAC(id) != mac.String() {
+			t.Fatalf("MAC(%s) = %s, %v", id, MAC(id), err)
+		}
+	})
+}
+
+func BenchmarkCreateBesideManyInterfaces(b *testing.B) {
+	db, s := openDB(b), subnet("10.0.0.0/16", "")
+	if _, err := db.Update(b.Context(), func(tx *table.Txn) error {
+		for i := range 10_000 {
+			if _, err := Create(tx, rand.Reader, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; b.Loop(); i++ {
+		if _, err := create(b, db, Params{ID: fmt.Sprintf("eni-more-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
