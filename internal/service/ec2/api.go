@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ec2 is the part of Amazon EC2 that networks and endpoints need: VPCs,
+// subnets, security groups, network interfaces, VPC endpoints, tags, and what
+// comes with them.
+//
+// References are to the Amazon EC2 API Reference,
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/.
+package ec2
+
+import (
+	"github.com/posternhq/postern/internal/service"
+)
+
+// API implements the operations of EC2 on the tables of its environment.
+type API struct{ *service.Env }

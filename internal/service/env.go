@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package service holds what the AWS services of Postern have in common: their
+// environment, quotas, pages of lists, filters, tags and client tokens.
+//
+// Each service is a package below this one. Its handlers take a request, run
+// one transaction on the tables of package state, and give a reply; they know
+// neither HTTP nor the kernel.
+package service
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Zone is an availability zone of a region.
+type Zone struct {
+	// Name is what users choose, such as us-east-1a, and ID what is the same
+	// for all accounts, such as use1-az1.
+	Name, ID string
+}
+
+// Env is what handlers work with. All fields are set at start and not changed
+// afterwards.
+type Env struct {
+	DB *table.DB
+	// Now tells the time of creations and deletions.
+	Now func() time.Time
+	// Rand is the source of identifiers and random places; crypto/rand.Reader
+	// in production. It must be safe for concurrent use and never fail.
+	Rand io.Reader
+	// Zones gives the zones of a region in the order of their names, and none
+	// for a region that is not served.
+	Zones func(region string) []Zone
+	// Regions are those that are served, the default first.
+	Regions []string
+	Quotas  Quotas
+	// IPv6Pool is where "Amazon-provided" IPv6 blocks come from. It is a prefix
+	// of at most 56 bits.
+	IPv6Pool netip.Prefix
+	Log      *slog.Logger
+}
+
+// NewID makes an identifier of a kind: the prefix, a dash and 17 random
+// hexadecimal digits, as AWS has them
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html).
+func (e *Env) NewID(prefix string) string {
+	var raw [9]byte
+	e.read(raw[:])
+	return prefix + "-" + hex.EncodeToString(raw[:])[:17]
+}
+
+// Intn gives a random number from 0 to n-1, to probe for a free place. It is
+// not perfectly even, which does not matter there. It panics when n < 1.
+func (e *Env) Intn(n int) int {
+	if n < 1 {
+		panic(fmt.Sprintf("random number below %d", n))
+	}
+	var raw [8]byte
+	e.read(raw[:])
+	return int(binary.BigEndian.Uint64(raw[:]) % uint64(n))
+}
+
+func (e *Env) read(into []byte) {
+	if _, err := io.ReadFull(e.Rand, into); err != nil {
+		panic(fmt.Sprintf("read random bytes: %v", err)) // the contract of Rand excludes it
+	}
+}
+
+// Zone finds a zone of a region by its name or its id.
+func (e *Env) Zone(region, nameOrID string) (Zone, bool) {
+	for _, z := range e.Zones(region) {
+		if z.Name == nameOrID || z.ID == nameOrID {
+			return z, true
+		}
+	}
+	return Zone{}, false
+}

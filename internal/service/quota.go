@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Quotas bound what an account can have. Each can be set by its name, which is
+// given beside the field.
+//
+// Defaults are those of AWS
+// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html,
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/quotas.html), except where a
+// comment says otherwise.
+type Quotas struct {
+	// VPCsPerRegion is 1000, where AWS starts with 5.
+	VPCsPerRegion      int
+	SubnetsPerVPC      int
+	IPv4BlocksPerVPC   int
+	IPv6BlocksPerVPC   int
+	GroupsPerRegion    int
+	GroupsPerInterface int
+	// RulesPerGroup holds for each direction and each address family; a rule
+	// that refers to a group counts for both families.
+	RulesPerGroup       int
+	InterfacesPerRegion int
+	EndpointsPerVPC     int
+	GatewaysPerVPC      int
+	// GroupsPerGateway is the number of security groups of a resource gateway.
+	GroupsPerGateway        int
+	ConfigurationsPerRegion int
+	// PortRangesPerConfiguration has no published default.
+	PortRangesPerConfiguration int
+}
+
+// quota ties a name to the place of its value.
+type quota struct {
+	name     string
+	value    *int
+	fallback int
+}
+
+func (q *Quotas) all() []quota {
+	return []quota{
+		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
+		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
+		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},
+		{"groups-per-gateway", &q.GroupsPerGateway, 5},
+		{"groups-per-interface", &q.GroupsPerInterface, 5},
+		{"groups-per-region", &q.GroupsPerRegion, 2500},
+		{"interfaces-per-region", &q.InterfacesPerRegion, 5000},
+		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
+		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
+		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
+		{"rules-per-group", &q.RulesPerGroup, 60},
+		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
+		{"vpcs-per-region", &q.VPCsPerRegion, 1000},
+	}
+}
+
+// DefaultQuotas gives every quota its default.
+func DefaultQuotas() Quotas {
+	var q Quotas
+	for _, each := range q.all() {
+		*each.value = each.fallback
+	}
+	return q
+}
+
+// Set changes a quota by its name. It refuses unknown names and numbers below
+// zero.
+func (q *Quotas) Set(name string, n int) error {
+	if n < 0 {
+		return fmt.Errorf("set quota %s: %d is negative", name, n)
+	}
+	for _, each := range q.all() {
+		if each.name == name {
+			*each.value = n
+			return nil
+		}
+	}
+	return fmt.Errorf("set quota %s: no such quota, want one of %s", name, strings.Join(q.Names(), ", "))
+}
+
+// Names gives the names that Set takes, sorted.
+func (q *Quotas) Names() []string {
+	var names []string
+	for _, each := range q.all() {
+		names = append(names, each.name)
+	}
+	return names
+}

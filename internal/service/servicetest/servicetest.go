@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package servicetest gives tests of services an environment of their own:
+// tables over a store in memory, a clock that stands still, and random numbers
+// that are the same in each run.
+package servicetest
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store"
+	"github.com/posternhq/postern/internal/store/memstore"
+)
+
+// The callers of tests.
+const (
+	Account      = "111122223333"
+	OtherAccount = "444455556666"
+	Region       = "us-east-1"
+	OtherRegion  = "eu-west-1"
+)
+
+// Now is the time of the clock that stands still.
+var Now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// World is an environment and the store below it.
+type World struct {
+	*service.Env
+	Store store.Store
+}
+
+// New makes an environment with two regions of three zones each. It is closed
+// at the end of the test.
+func New(t testing.TB) *World {
+	t.Helper()
+	s := memstore.New()
+	db, err := state.Open(t.Context(), s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return &World{Store: s, Env: &service.Env{
+		DB:       db,
+		Now:      func() time.Time { return Now },
+		Rand:     &lockedRand{source: rand.NewChaCha8([32]byte{1})},
+		Zones:    zones,
+		Regions:  []string{Region, OtherRegion},
+		Quotas:   service.DefaultQuotas(),
+		IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
+		Log:      slog.New(slog.DiscardHandler),
+	}}
+}
+
+// As gives a context whose caller is an account in a region.
+func As(t testing.TB, account, region string) context.Context {
+	return caller.With(t.Context(), caller.Caller{
+		Account: account, Region: region,
+		ARN: "arn:aws:iam::" + account + ":user/test", UserID: "AIDATEST", AccessKeyID: "AKIATEST", RequestID: "test",
+	})
+}
+
+// Dump gives all rows in the store, to see whether anything changed.
+func (w *World) Dump(t testing.TB) map[string]string {
+	t.Helper()
+	rows, _, err := w.Store.Range(t.Context(), "/postern/v1/row/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dump := make(map[string]string, len(rows))
+	for _, kv := range rows {
+		dump[kv.Key] = string(kv.Value)
+	}
+	return dump
+}
+
+func zones(region string) []service.Zone {
+	switch region {
+	case Region:
+		return []service.Zone{{Name: "us-east-1a", ID: "use1-az1"}, {Name: "us-east-1b", ID: "use1-az2"}, {Name: "us-east-1c", ID: "use1-az3"}}
+	case OtherRegion:
+		return []service.Zone{{Name: "eu-west-1a", ID: "euw1-az1"}, {Name: "eu-west-1b", ID: "euw1-az2"}, {Name: "eu-west-1c", ID: "euw1-az3"}}
+	}
+	return nil
+}
+
+type lockedRand struct {
+	mu     sync.Mutex
+	source *rand.ChaCha8
+}
+
+func (r *lockedRand) Read(into []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.source.Read(into)
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// tokenLife is how long a client token is remembered
+// (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html).
+const tokenLife = 24 * time.Hour
+
+// ErrTokenReused is the cause when a client token came back with other
+// parameters. Services answer it with their own code: EC2 with
+// IdempotentParameterMismatch, VPC Lattice with ConflictException.
+var ErrTokenReused = errors.New("the client token was used before with other parameters")
+
+// Once is a request that may be repeated and must have its effect once.
+type Once struct {
+	env         *Env
+	who         caller.Caller
+	operation   string
+	token       string
+	fingerprint string
+	now         time.Time
+}
+
+// Idempotent describes a request by its client token and its parameters, which
+// must be encodable as JSON. With a nil or empty token each request is new.
+// Make it before the transaction, ask Result first in it, and Record at its end.
+func (e *Env) Idempotent(who caller.Caller, operation string, token *string, parameters any) Once {
+	o := Once{env: e, who: who, operation: operation, now: e.Now()}
+	if token != nil && *token != "" {
+		sum := digest(parameters)
+		o.token, o.fingerprint = *token, hex.EncodeToString(sum[:])
+	}
+	return o
+}
+
+// Result gives what the same request had as its result before, usually the id
+// of the resource that it made; empty when it is new. It fails with
+// ErrTokenReused.
+func (o Once) Result(tx *table.Txn) (string, error) {
+	if o.token == "" {
+		return "", nil
+	}
+	account, region, id := o.row().RowKey()
+	row, ok := state.ClientTokens.Get(tx, account, region, id)
+	switch {
+	case !ok || o.expired(row):
+		return "", nil
+	case row.Fingerprint != o.fingerprint:
+		return "", ErrTokenReused
+	}
+	return row.Result, nil
+}
+
+// Record remembers the result of the request.
+func (o Once) Record(tx *table.Txn, result string) {
+	if o.token == "" {
+		return
+	}
+	row := o.row()
+	row.Fingerprint, row.Result, row.CreatedAt = o.fingerprint, result, o.now
+	state.ClientTokens.Put(tx, row)
+	o.prune(tx)
+}
+
+func (o Once) row() *model.ClientToken {
+	return &model.ClientToken{Account: o.who.Account, Region: o.who.Region, Operation: o.operation, Token: o.token}
+}
+
+func (o Once) expired(row *model.ClientToken) bool {
+	return o.now.Sub(row.CreatedAt) >= tokenLife
+}
+
+// Every 16th request or so removes up to 64 tokens that are past their life, so
+// that they go faster than they come. They are looked for in a snapshot: reading the
+// range in the transaction would make all creations of an account collide.
+const (
+	pruneOneIn  = 16
+	pruneAtMost = 64
+)
+
+func (o Once) prune(tx *table.Txn) {
+	if sum := sha256.Sum256([]byte(o.token)); sum[0]%pruneOneIn != 0 {
+		return
+	}
+	left := pruneAtMost
+	for row := range state.ClientTokens.Scope(o.env.DB.Snapshot(), o.who.Account, o.who.Region) {
+		if left == 0 {
+			return
+		}
+		if o.expired(row) && row.Token != o.token {
+			account, region, id := row.RowKey()
+			state.ClientTokens.Delete(tx, account, region, id)
+			left--
+		}
+	}
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// ErrTransitFull is the cause when the transit realm has no free place.
+var ErrTransitFull = errors.New("no free place in the transit realm")
+
+// transitProbes is how many random places are tried before all are looked at.
+// With nine of ten places taken, five of six claims need no more.
+const transitProbes = 16
+
+// ClaimTransit takes a free place below size in a space of the transit realm
+// for the owner. A claim collides with another only when both take the same
+// place: the random probes read single rows. It fails with ErrTransitFull.
+func (e *Env) ClaimTransit(tx *table.Txn, space string, size int, owner model.Ref) (int, error) {
+	for range transitProbes {
+		index := e.Intn(size)
+		if _, taken := state.TransitClaims.Get(tx, "", "", model.TransitClaimID(space, index)); !taken {
+			state.TransitClaims.Put(tx, &model.TransitClaim{Space: space, Index: index, Owner: owner})
+			return index, nil
+		}
+	}
+	taken := make(map[int]bool)
+	for claim := range state.TransitClaims.By(tx, state.BySpace, space) {
+		taken[claim.Index] = true
+	}
+	for index := range size {
+		if !taken[index] {
+			state.TransitClaims.Put(tx, &model.TransitClaim{Space: space, Index: index, Owner: owner})
+			return index, nil
+		}
+	}
+	return 0, fmt.Errorf("claim a place for %s in space %s: %w", owner.ID, space, ErrTransitFull)
+}
+
+// FreeTransit gives a place of the transit realm back.
+func FreeTransit(tx *table.Txn, space string, index int) {
+	state.TransitClaims.Delete(tx, "", "", model.TransitClaimID(space, index))
+}
