@@ -4,12 +4,11 @@ package eni
 
 import (
 	"encoding/binary"
-	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -20,7 +19,7 @@ const probes = 16
 
 // claim takes addresses of one family and returns them, those asked for by
 // name first.
-func claim(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, s *model.Subnet, want Want, block netip.Prefix, family int) ([]netip.Addr, error) {
+func claim(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, want Want, block netip.Prefix, family int) ([]netip.Addr, error) {
 	if want.total() == 0 {
 		return nil, nil
 	}
@@ -35,7 +34,7 @@ func claim(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, s *model
 		got = append(got, addr)
 	}
 	for len(got) < want.total() {
-		addr, err := claimAny(tx, random, ni, block)
+		addr, err := claimAny(tx, env, ni, block)
 		if err != nil {
 			return nil, err
 		}
@@ -63,19 +62,15 @@ func claimNamed(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix, a
 
 // claimAny takes a free address: at random first, which costs the same however
 // many are taken, and by looking at all of them when the block is nearly full.
-func claimAny(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
+func claimAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
 	if block.Addr().Is6() {
-		return claimAny6(tx, random, ni, block)
+		return claimAny6(tx, env, ni, block)
 	}
 	usable := 1<<(32-block.Bits()) - reservedFirst - reservedLast
 	place := func(i int) netip.Addr { return at4(block, uint32(reservedFirst+i)) }
 	for range probes {
-		i, err := below(random, usable)
-		if err != nil {
-			return netip.Addr{}, err
-		}
-		if take(tx, ni, place(i)) {
-			return place(i), nil
+		if addr := place(env.Intn(usable)); take(tx, ni, addr) {
+			return addr, nil
 		}
 	}
 	taken := make(map[netip.Addr]bool)
@@ -92,13 +87,9 @@ func claimAny(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, block
 
 // claimAny6 takes a random address. A /64 cannot be full, so a series of
 // misses means that the random source is broken.
-func claimAny6(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
+func claimAny6(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
 	for range probes {
-		addr, err := random6(random, block)
-		if err != nil {
-			return netip.Addr{}, err
-		}
-		if Assignable(block, addr) && take(tx, ni, addr) {
+		if addr := random6(env, block); Assignable(block, addr) && take(tx, ni, addr) {
 			return addr, nil
 		}
 	}
@@ -108,16 +99,13 @@ func claimAny6(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, bloc
 // claimPrefix takes a free /80 of the part of the subnet's IPv6 block that is
 // kept for prefixes. Its claim is that of its first address, which no interface
 // can have as a single address.
-func claimPrefix(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, s *model.Subnet) (netip.Prefix, error) {
+func claimPrefix(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet) (netip.Prefix, error) {
 	block := s.CIDR6.Prefix
 	if !block.IsValid() {
 		return netip.Prefix{}, &FamilyError{Subnet: s.ID, Family: 6}
 	}
 	room := prefixRoom(block)
-	first, err := below(random, prefixPlaces)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
+	first := env.Intn(prefixPlaces)
 	for i := range prefixPlaces {
 		a := room.Addr().As16()
 		high := binary.BigEndian.Uint16(a[8:]) | uint16((first+i)%prefixPlaces)
@@ -181,20 +169,9 @@ func at4(block netip.Prefix, n uint32) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-func random6(random io.Reader, block netip.Prefix) (netip.Addr, error) {
+// random6 gives an address of the block outside of its prefixRoom.
+func random6(env *service.Env, block netip.Prefix) netip.Addr {
 	a := block.Masked().Addr().As16()
-	if _, err := io.ReadFull(random, a[8:]); err != nil {
-		return netip.Addr{}, fmt.Errorf("choose an address: %w", err)
-	}
-	return netip.AddrFrom16(a), nil
-}
-
-// below gives a random number in [0, n), as good as uniform for an n that is
-// small against 2^64.
-func below(random io.Reader, n int) (int, error) {
-	var b [8]byte
-	if _, err := io.ReadFull(random, b[:]); err != nil {
-		return 0, fmt.Errorf("choose an address: %w", err)
-	}
-	return int(binary.BigEndian.Uint64(b[:]) % uint64(n)), nil
+	binary.BigEndian.PutUint64(a[8:], uint64(env.Intn(0xf))<<60|uint64(env.Intn(1<<60)))
+	return netip.AddrFrom16(a)
 }

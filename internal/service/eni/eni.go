@@ -9,18 +9,18 @@
 // transactions that run at the same time never take the same one.
 //
 // The package knows no AWS errors; each service says what its AWS counterpart
-// says about AddressError, ExhaustedError and FamilyError.
+// says about AddressError, ExhaustedError, FamilyError and QuotaError.
 package eni
 
 import (
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"time"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -57,13 +57,15 @@ type Params struct {
 }
 
 // Create adds an interface and the claims on its addresses to the transaction.
-// random is what addresses are chosen with; it may be read more than once. The
-// caller owns the returned row as little as any row: change a clone.
+// The returned row is stored: change a clone.
 //
-// The error is an *AddressError, *ExhaustedError or *FamilyError, or that of
-// random; then the transaction must be given up.
-func Create(tx *table.Txn, random io.Reader, p Params) (*model.NetworkInterface, error) {
+// The error is an *AddressError, *ExhaustedError, *FamilyError or *QuotaError;
+// then the transaction must be given up.
+func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface, error) {
 	s := p.Subnet
+	if n := env.Quotas.InterfacesPerRegion; state.NetworkInterfaces.CountScope(tx, s.Account, s.Region) >= n {
+		return nil, &QuotaError{Limit: n}
+	}
 	ni := &model.NetworkInterface{
 		Meta: model.Meta{
 			Account: s.Account, Region: s.Region, ID: p.ID, CreatedAt: p.CreatedAt, Tags: p.Tags,
@@ -72,11 +74,11 @@ func Create(tx *table.Txn, random io.Reader, p Params) (*model.NetworkInterface,
 		Type: p.Type, Description: p.Description, MAC: MAC(p.ID), Groups: p.Groups,
 		Owner: p.Owner, SourceDestCheck: p.SourceDestCheck,
 	}
-	if _, err := Assign(tx, random, ni, s, p.IPv4, p.IPv6); err != nil {
+	if _, err := Assign(tx, env, ni, s, p.IPv4, p.IPv6); err != nil {
 		return nil, err
 	}
 	if p.Prefix6 {
-		prefix, err := claimPrefix(tx, random, ni, s)
+		prefix, err := claimPrefix(tx, env, ni, s)
 		if err != nil {
 			return nil, err
 		}
@@ -91,12 +93,12 @@ func Create(tx *table.Txn, random io.Reader, p Params) (*model.NetworkInterface,
 // Assign claims further addresses for ni and appends them to it; ni must be the
 // caller's own copy, and storing it is the caller's part. It returns the added
 // addresses, IPv4 first. Errors are those of Create.
-func Assign(tx *table.Txn, random io.Reader, ni *model.NetworkInterface, s *model.Subnet, v4, v6 Want) ([]netip.Addr, error) {
-	added4, err := claim(tx, random, ni, s, v4, s.CIDR, 4)
+func Assign(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, v4, v6 Want) ([]netip.Addr, error) {
+	added4, err := claim(tx, env, ni, s, v4, s.CIDR, 4)
 	if err != nil {
 		return nil, err
 	}
-	added6, err := claim(tx, random, ni, s, v6, s.CIDR6.Prefix, 6)
+	added6, err := claim(tx, env, ni, s, v6, s.CIDR6.Prefix, 6)
 	if err != nil {
 		return nil, err
 	}

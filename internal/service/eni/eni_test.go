@@ -16,19 +16,20 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/memstore"
 	"github.com/posternhq/postern/internal/table"
 )
 
-func openDB(t testing.TB) *table.DB {
+func newEnv(t testing.TB) *service.Env {
 	t.Helper()
 	db, err := state.Open(t.Context(), memstore.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return db
+	return &service.Env{DB: db, Rand: rand.Reader, Quotas: service.DefaultQuotas()}
 }
 
 func subnet(v4, v6 string) *model.Subnet {
@@ -45,11 +46,11 @@ func subnet(v4, v6 string) *model.Subnet {
 	return s
 }
 
-func create(t testing.TB, db *table.DB, p Params) (*model.NetworkInterface, error) {
+func create(t testing.TB, env *service.Env, p Params) (*model.NetworkInterface, error) {
 	t.Helper()
 	var ni *model.NetworkInterface
-	_, err := db.Update(t.Context(), func(tx *table.Txn) (err error) {
-		ni, err = Create(tx, rand.Reader, p)
+	_, err := env.DB.Update(t.Context(), func(tx *table.Txn) (err error) {
+		ni, err = Create(tx, env, p)
 		return err
 	})
 	return ni, err
@@ -64,10 +65,10 @@ func addrs(texts ...string) []netip.Addr {
 }
 
 func TestSubnetGivesEachAddressOnceThenIsExhausted(t *testing.T) {
-	db, s := openDB(t), subnet("10.0.0.16/28", "")
+	env, s := newEnv(t), subnet("10.0.0.16/28", "")
 	seen := make(map[netip.Addr]bool)
 	for i := range 11 { // 16 addresses, less the first four and the last
-		ni, err := create(t, db, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}})
+		ni, err := create(t, env, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}})
 		if err != nil {
 			t.Fatalf("interface %d: %v", i, err)
 		}
@@ -77,29 +78,29 @@ func TestSubnetGivesEachAddressOnceThenIsExhausted(t *testing.T) {
 		}
 		seen[addr] = true
 	}
-	_, err := create(t, db, Params{ID: "eni-late", Subnet: s, IPv4: Want{Count: 1}})
+	_, err := create(t, env, Params{ID: "eni-late", Subnet: s, IPv4: Want{Count: 1}})
 	if full := new(ExhaustedError); !errors.As(err, &full) {
 		t.Fatalf("creating in a full subnet: %v, want an ExhaustedError", err)
 	}
-	tx := db.Snapshot()
+	tx := env.DB.Snapshot()
 	if _, ok := state.NetworkInterfaces.Get(tx, s.Account, s.Region, "eni-late"); ok {
 		t.Error("a refused interface was stored")
 	}
 }
 
 func TestParallelCreatesShareNoAddress(t *testing.T) {
-	db, s := openDB(t), subnet("10.0.0.0/26", "")
+	env, s := newEnv(t), subnet("10.0.0.0/26", "")
 	var wg sync.WaitGroup
 	for i := range 59 {
 		wg.Go(func() {
-			if _, err := create(t, db, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
+			if _, err := create(t, env, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
 				t.Errorf("interface %d: %v", i, err)
 			}
 		})
 	}
 	wg.Wait()
 	seen := make(map[netip.Addr]string)
-	for ni := range state.NetworkInterfaces.Scope(db.Snapshot(), s.Account, s.Region) {
+	for ni := range state.NetworkInterfaces.Scope(env.DB.Snapshot(), s.Account, s.Region) {
 		if other := seen[ni.Addresses[0]]; other != "" {
 			t.Errorf("%s and %s both have %v", ni.ID, other, ni.Addresses[0])
 		}
@@ -111,8 +112,8 @@ func TestParallelCreatesShareNoAddress(t *testing.T) {
 }
 
 func TestNamedAddressesAreChecked(t *testing.T) {
-	db, s := openDB(t), subnet("10.0.1.0/24", "fd00:1:2:3::/64")
-	if _, err := create(t, db, Params{ID: "eni-1", Subnet: s,
+	env, s := newEnv(t), subnet("10.0.1.0/24", "fd00:1:2:3::/64")
+	if _, err := create(t, env, Params{ID: "eni-1", Subnet: s,
 		IPv4: Want{Addresses: addrs("10.0.1.10", "10.0.1.11")}, IPv6: Want{Addresses: addrs("fd00:1:2:3::10")}}); err != nil {
 		t.Fatal(err)
 	}
@@ -133,41 +134,41 @@ func TestNamedAddressesAreChecked(t *testing.T) {
 		{v6: addrs("fd00:1:2:3:ffff:ffff:ffff:ffff"), want: Reserved},
 		{v6: addrs("fd00:1:2:3::10"), want: Taken},
 	} {
-		_, err := create(t, db, Params{ID: "eni-2", Subnet: s, IPv4: Want{Addresses: c.v4}, IPv6: Want{Addresses: c.v6}})
+		_, err := create(t, env, Params{ID: "eni-2", Subnet: s, IPv4: Want{Addresses: c.v4}, IPv6: Want{Addresses: c.v6}})
 		var refused *AddressError
 		if !errors.As(err, &refused) || refused.Problem != c.want {
 			t.Errorf("asking for %v %v: %v, want problem %d", c.v4, c.v6, err, c.want)
 		}
 	}
-	if got := state.AddressClaims.CountScope(db.Snapshot(), s.Account, s.Region); got != 3 {
+	if got := state.AddressClaims.CountScope(env.DB.Snapshot(), s.Account, s.Region); got != 3 {
 		t.Errorf("%d claims after refused requests, want 3", got)
 	}
 }
 
 func TestGatewayInterfaceHasItsAddressesAndPrefix(t *testing.T) {
-	db, s := openDB(t), subnet("10.0.1.0/24", "fd00:1:2:3::/64")
+	env, s := newEnv(t), subnet("10.0.1.0/24", "fd00:1:2:3::/64")
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	ni, err := create(t, db, Params{ID: "eni-1", CreatedAt: now, Subnet: s, Type: model.InterfaceGateway, IPv4: Want{Count: 62}, Prefix6: true})
+	ni, err := create(t, env, Params{ID: "eni-1", CreatedAt: now, Subnet: s, Type: model.InterfaceGateway, IPv4: Want{Count: 62}, Prefix6: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(ni.Addresses) != 62 || ni.Prefix6.Bits() != 80 || !s.CIDR6.Prefix.Contains(ni.Prefix6.Addr()) {
 		t.Errorf("got %d addresses and prefix %v", len(ni.Addresses), ni.Prefix6)
 	}
-	_, err = create(t, db, Params{ID: "eni-2", Subnet: s, IPv6: Want{Addresses: []netip.Addr{ni.Prefix6.Addr().Next()}}})
+	_, err = create(t, env, Params{ID: "eni-2", Subnet: s, IPv6: Want{Addresses: []netip.Addr{ni.Prefix6.Addr().Next()}}})
 	if refused := new(AddressError); !errors.As(err, &refused) {
 		t.Errorf("an address of the prefix was given to another interface: %v", err)
 	}
-	if _, err := db.Update(t.Context(), func(tx *table.Txn) error { Delete(tx, ni); return nil }); err != nil {
+	if _, err := env.DB.Update(t.Context(), func(tx *table.Txn) error { Delete(tx, ni); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if got := state.AddressClaims.CountScope(db.Snapshot(), s.Account, s.Region); got != 0 {
+	if got := state.AddressClaims.CountScope(env.DB.Snapshot(), s.Account, s.Region); got != 0 {
 		t.Errorf("%d claims left after deletion", got)
 	}
 }
 
 func TestSubnetWithoutAFamilyRefusesIt(t *testing.T) {
-	db := openDB(t)
+	env := newEnv(t)
 	for _, c := range []struct {
 		subnet *model.Subnet
 		params Params
@@ -178,7 +179,7 @@ func TestSubnetWithoutAFamilyRefusesIt(t *testing.T) {
 		{subnet("", "fd00::/64"), Params{IPv4: Want{Count: 1}}, 4},
 	} {
 		c.params.ID, c.params.Subnet = "eni-1", c.subnet
-		_, err := create(t, db, c.params)
+		_, err := create(t, env, c.params)
 		var refused *FamilyError
 		if !errors.As(err, &refused) || refused.Family != c.want {
 			t.Errorf("got %v, want a FamilyError for IPv%d", err, c.want)
@@ -197,10 +198,11 @@ func TestMACsAreUnicastLocalAndStable(t *testing.T) {
 }
 
 func BenchmarkCreateBesideManyInterfaces(b *testing.B) {
-	db, s := openDB(b), subnet("10.0.0.0/16", "")
-	if _, err := db.Update(b.Context(), func(tx *table.Txn) error {
+	env, s := newEnv(b), subnet("10.0.0.0/16", "")
+	env.Quotas.InterfacesPerRegion = 1 << 20
+	if _, err := env.DB.Update(b.Context(), func(tx *table.Txn) error {
 		for i := range 10_000 {
-			if _, err := Create(tx, rand.Reader, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
+			if _, err := Create(tx, env, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
 				return err
 			}
 		}
@@ -209,7 +211,7 @@ func BenchmarkCreateBesideManyInterfaces(b *testing.B) {
 		b.Fatal(err)
 	}
 	for i := 0; b.Loop(); i++ {
-		if _, err := create(b, db, Params{ID: fmt.Sprintf("eni-more-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
+		if _, err := create(b, env, Params{ID: fmt.Sprintf("eni-more-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
 			b.Fatal(err)
 		}
 	}

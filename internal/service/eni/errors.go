@@ -65,3 +65,12 @@ type FamilyError struct {
 func (e *FamilyError) Error() string {
 	return fmt.Sprintf("subnet %s has no IPv%d block", e.Subnet, e.Family)
 }
+
+// QuotaError says that the account has as many interfaces in the region as it
+// may have.
+type QuotaError struct{ Limit int }
+
+// Error names the limit.
+func (e *QuotaError) Error() string {
+	return fmt.Sprintf("the account has %d network interfaces in this region, the most it can have", e.Limit)
+}
