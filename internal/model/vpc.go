@@ -11,6 +11,9 @@ import (
 type CIDRAssociation struct {
 	ID     string       `json:"id"`
 	Prefix netip.Prefix `json:"prefix"`
+	// Pool is where an IPv6 block of a VPC comes from, in the words of its
+	// request; "Amazon" for one that was chosen here.
+	Pool string `json:"pool,omitempty"`
 }
 
 // VPC is an isolated network.
