@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+var background = context.Background()
+
+type fataler interface{ Fatal(...any) }
+
+func (w *world) put(t fataler, rows ...table.Row) Result    { return w.write(t, rows, false) }
+func (w *world) remove(t fataler, rows ...table.Row) Result { return w.write(t, rows, true) }
+
+// write changes rows and lets the plan follow.
+func (w *world) write(t fataler, rows []table.Row, remove bool) Result {
+	w.commit(t, rows, remove)
+	before := w.last
+	w.last = w.db.Snapshot()
+	return w.plan.Change(w.last, changesBetween(before, w.last, rows))
+}
+
+// commit changes rows without telling the plan.
+func (w *world) commit(t fataler, rows []table.Row, remove bool) {
+	for chunk := range slices.Chunk(rows, 100) {
+		if _, err := w.db.Update(background, func(tx *table.Txn) error {
+			for _, row := range chunk {
+				writeRow(tx, row, remove)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func writeRow(tx *table.Txn, row table.Row, remove bool) {
+	switch row := row.(type) {
+	case *model.VPC:
+		write(tx, state.VPCs, row, remove)
+	case *model.Subnet:
+		write(tx, state.Subnets, row, remove)
+	case *model.SecurityGroup:
+		write(tx, state.SecurityGroups, row, remove)
+	case *model.NetworkInterface:
+		write(tx, state.NetworkInterfaces, row, remove)
+	case *model.Attachment:
+		write(tx, state.Attachments, row, remove)
+	case *model.ResourceGateway:
+		write(tx, state.ResourceGateways, row, remove)
+	case *model.ResourceConfiguration:
+		write(tx, state.ResourceConfigurations, row, remove)
+	case *model.VPCEndpoint:
+		write(tx, state.VPCEndpoints, row, remove)
+	case *model.EndpointAssociation:
+		write(tx, state.EndpointAssociations, row, remove)
+	}
+}
+
+func write[T table.Row](tx *table.Txn, t *table.Table[T], row T, remove bool) {
+	if !remove {
+		t.Put(tx, row)
+		return
+	}
+	account, region, id := row.RowKey()
+	t.Delete(tx, account, region, id)
+}
+
+// changesBetween is what a follower would be told of these rows.
+func changesBetween(before, after *table.Txn, rows []table.Row) []table.Change {
+	old, now := index(everything(before)), index(everything(after))
+	var changes []table.Change
+	seen := map[table.Key]bool{}
+	for _, row := range rows {
+		for key := range old {
+			if matches(key, row) && !seen[key] {
+				seen[key] = true
+				changes = append(changes, table.Change{Key: key, Old: old[key], New: now[key]})
+			}
+		}
+		for key := range now {
+			if matches(key, row) && !seen[key] {
+				seen[key] = true
+				changes = append(changes, table.Change{Key: key, New: now[key]})
+			}
+		}
+	}
+	return changes
+}
+
+func matches(k table.Key, row table.Row) bool {
+	account, region, id := row.RowKey()
+	_, isAttachment := row.(*model.Attachment)
+	return k.Account == account && k.Region == region && k.ID == id && isAttachment == (k.Kind == "attachment")
+}
+
+func index(changes []table.Change) map[table.Key]table.Row {
+	rows := map[table.Key]table.Row{}
+	for _, c := range changes {
+		rows[c.Key] = c.New
+	}
+	return rows
+}
+
+// everything is what a follower is told first.
+func everything(tx *table.Txn) []table.Change {
+	return slices.Concat(
+		all(tx, state.VPCs), all(tx, state.Subnets), all(tx, state.SecurityGroups),
+		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.ResourceGateways),
+		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations))
+}
+
+func all[T table.Row](tx *table.Txn, t *table.Table[T]) []table.Change {
+	var changes []table.Change
+	for row := range t.All(tx) {
+		account, region, id := row.RowKey()
+		changes = append(changes, table.Change{Key: table.Key{Kind: t.Kind(), Account: account, Region: region, ID: id}, New: row})
+	}
+	return changes
+}
+
+func replaceAll(text string, names map[string]string) string {
+	for from, to := range names {
+		text = strings.ReplaceAll(text, from, to)
+	}
+	return text
+}
+
+func contains(subjects []Subject, s Subject) bool { return slices.Contains(subjects, s) }
