@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"time"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// State is how far an entry is.
+type State int
+
+// The states of an entry.
+const (
+	// Pending entries wait for the next pass or are in it.
+	Pending State = iota
+	// Done entries are as wanted, as far as is known.
+	Done
+	// Error entries failed and wait for the next attempt.
+	Error
+)
+
+// String prints the state in one word.
+func (s State) String() string {
+	return [...]string{"pending", "done", "error"}[s]
+}
+
+// item is an entry's place in the reconciler: what is wanted under a key and
+// how far it is. An item without a wanted entry is on its way out, and leaves
+// the tables when it is gone.
+type item struct {
+	key      desired.Key
+	want     desired.Entry // nil when it is to be deleted
+	text     string        // of want
+	last     desired.Entry // what there was to be deleted, when want is nil
+	prune    bool          // found there and never wanted
+	revision int64         // of the delta that changed it last
+	version  int           // counts changes of want
+
+	state    State
+	attempts int       // failures in a row
+	message  string    // why it failed last
+	since    time.Time // when state became what it is
+	tried    time.Time // when it failed last
+	due      time.Time // when to try next; zero is at once
+}
+
+// entry is what to hand to Effects for the item.
+func (it *item) entry() desired.Entry {
+	if it.want != nil {
+		return it.want
+	}
+	return it.last
+}
+
+// table holds the items of a host. It is not safe for concurrent use.
+type table struct {
+	routers map[string]map[desired.Key]*item // by VPC
+	dirty   map[*item]struct{}               // all that are not Done
+	wanted  int                              // how many have a want
+}
+
+func newTable() table {
+	return table{routers: make(map[string]map[desired.Key]*item), dirty: make(map[*item]struct{})}
+}
+
+func (t *table) get(k desired.Key) *item { return t.routers[k.VPC][k] }
+
+// add makes an item that is pending and wants nothing yet.
+func (t *table) add(k desired.Key) *item {
+	it := &item{key: k, since: time.Now()}
+	if t.routers[k.VPC] == nil {
+		t.routers[k.VPC] = make(map[desired.Key]*item)
+	}
+	t.routers[k.VPC][k] = it
+	t.dirty[it] = struct{}{}
+	return it
+}
+
+// remove forgets an item. A pass that still works on it will not bring it back.
+func (t *table) remove(it *item) {
+	it.version++
+	delete(t.dirty, it)
+	delete(t.routers[it.key.VPC], it.key)
+	if len(t.routers[it.key.VPC]) == 0 {
+		delete(t.routers, it.key.VPC)
+	}
+}
+
+// pend makes an item due at once, with a fresh start.
+func (t *table) pend(it *item) {
+	if it.state != Pending {
+		it.state, it.since = Pending, time.Now()
+	}
+	it.attempts, it.message, it.due = 0, "", time.Time{}
+	t.dirty[it] = struct{}{}
+}
+
+// done notes that an item is as wanted: it rests, or leaves if it was on its
+// way out.
+func (t *table) done(it *item) {
+	if it.want == nil {
+		t.remove(it)
+		return
+	}
+	if it.state != Done {
+		it.state, it.since = Done, time.Now()
+	}
+	it.attempts, it.message = 0, ""
+	delete(t.dirty, it)
+}
+
+// fail notes why an item could not be done and when to try again.
+func (t *table) fail(it *item, err error, delay func(int) time.Duration) {
+	now := time.Now()
+	if it.state != Error {
+		it.state, it.since = Error, now
+	}
+	it.attempts++
+	it.message = err.Error()
+	it.tried, it.due = now, now.Add(delay(it.attempts))
+}
+
+// wants reports whether anything is wanted in the router of vpc.
+func (t *table) wants(vpc string) bool {
+	for _, it := range t.routers[vpc] {
+		if it.want != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// links gives the wanted links that end in the router of vpc.
+func (t *table) links(vpc string) []*item {
+	var links []*item
+	for other := range t.routers {
+		if other == vpc {
+			continue
+		}
+		if it := t.get(desired.NewLink(vpc, other).Key()); it != nil && it.want != nil {
+			links = append(links, it)
+		}
+	}
+	return links
+}

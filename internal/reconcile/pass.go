@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// job is what a pass does about one item: the state of affairs when the pass
+// began.
+type job struct {
+	it      *item
+	entry   desired.Entry
+	version int
+	step    int
+	again   bool // it failed before
+}
+
+// A pass has three rounds of steps: put, delete, prune.
+const (
+	stepsPerRound = 4
+	deleteRound   = 1 * stepsPerRound
+	pruneRound    = 2 * stepsPerRound
+	stepCount     = 3 * stepsPerRound
+)
+
+// step gives the place of an item in a pass. Entries that need another router
+// to be ready first are in a step of their own, all else of a router goes in
+// one, which the data plane can do as one batch.
+func step(it *item) int {
+	var place int
+	switch it.key.Kind {
+	case desired.KindRouter:
+		place = 0
+	case desired.KindLink:
+		place = 1
+	case desired.KindEndpoint:
+		place = 3
+	default:
+		place = 2
+	}
+	switch {
+	case it.want != nil:
+		return place
+	case it.prune:
+		return pruneRound + stepsPerRound - 1 - place
+	default:
+		return deleteRound + stepsPerRound - 1 - place
+	}
+}
+
+// pass does what is due. It ends early, leaving things as they are, when ctx
+// is done.
+func (r *Reconciler) pass(ctx context.Context) {
+	// What failed may have been in the way of what was deleted after it, so
+	// such things get a second chance before anybody hears of them.
+	for range 2 {
+		jobs, revision := r.take()
+		freed := make(freed)
+		for step := range stepCount {
+			r.runStep(ctx, jobs[step], freed)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		again := r.settle(revision, freed)
+		if !again {
+			return
+		}
+	}
+}
+
+// take collects what is due, by step and router, and the revision of which it
+// is the state.
+func (r *Reconciler) take() (jobs [stepCount]map[string][]job, revision int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for it := range r.tbl.dirty {
+		if it.due.After(now) {
+			continue
+		}
+		s := step(it)
+		if jobs[s] == nil {
+			jobs[s] = make(map[string][]job)
+		}
+		vpc := it.key.VPC
+		jobs[s][vpc] = append(jobs[s][vpc], job{it, it.entry(), it.version, s, it.attempts > 0})
+	}
+	return jobs, r.revision
+}
+
+// runStep does one step on all its routers, some at the same time.
+func (r *Reconciler) runStep(ctx context.Context, routers map[string][]job, freed freed) {
+	var (
+		wg    sync.WaitGroup
+		slots = make(chan struct{}, r.cfg.Parallel)
+	)
+	for vpc, jobs := range routers {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			r.runRouter(ctx, vpc, jobs, freed)
+		})
+	}
+	wg.Wait()
+}
+
+// runRouter does the jobs of one step on one router. What failed before goes
+// in a batch of its own, so that it cannot spoil that of the others; it goes
+// first, because others may wait for it.
+func (r *Reconciler) runRouter(ctx context.Context, vpc string, jobs []job, freed freed) {
+	slices.SortFunc(jobs, func(a, b job) int { return a.it.key.Compare(b.it.key) })
+	for _, again := range []bool{true, false} {
+		var batch []job
+		for _, j := range jobs {
+			if j.again == again {
+				batch = append(batch, j)
+			}
+		}
+		if len(batch) == 0 || ctx.Err() != nil {
+			continue
+		}
+		errs := r.runBatch(ctx, vpc, batch)
+		if ctx.Err() == nil {
+			r.finish(batch, errs, freed)
+		}
+	}
+}
+
+func (r *Reconciler) runBatch(ctx context.Context, vpc string, batch []job) map[desired.Key]error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.ApplyTimeout)
+	defer cancel()
+	entries := make([]desired.Entry, len(batch))
+	for i, j := range batch {
+		entries[i] = j.entry
+	}
+	if batch[0].step < deleteRound {
+		return r.effects.Apply(ctx, vpc, entries, nil)
+	}
+	slices.Reverse(entries)
+	return r.effects.Apply(ctx, vpc, nil, entries)
+}
+
+// finish notes what became of a batch. Items that a newer delta changed
+// meanwhile stay pending.
+func (r *Reconciler) finish(batch []job, errs map[desired.Key]error, freed freed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var failed, recovered []desired.Key
+	for _, j := range batch {
+		it, err := j.it, errs[j.it.key]
+		if err == nil {
+			freed.note(it.key, j.step)
+			if it.key.Kind == desired.KindRouter && j.step >= deleteRound {
+				r.emptied(it.key.VPC)
+			}
+		}
+		switch {
+		case it.version != j.version:
+		case err == nil:
+			if it.state == Error {
+				recovered = append(recovered, it.key)
+			}
+			r.tbl.done(it)
+		default:
+			if it.state != Error {
+				failed = append(failed, it.key)
+			}
+			r.tbl.fail(it, err, r.cfg.delay)
+		}
+	}
+	// One line for a batch: what fails together has one cause, as a rule.
+	if len(failed) > 0 {
+		r.cfg.Logger.Warn("entries in error", "router", batch[0].it.key.VPC,
+			"count", len(failed), "first", failed[0], "err", errs[failed[0]])
+	}
+	if len(recovered) > 0 {
+		r.cfg.Logger.Info("entries recovered", "router", batch[0].it.key.VPC,
+			"count", len(recovered), "first", recovered[0])
+	}
+}
+
+// emptied notes that a router was deleted with all that was in it and with the
+// links that ended there.
+func (r *Reconciler) emptied(vpc string) {
+	for _, it := range r.tbl.routers[vpc] {
+		switch {
+		case it.key.Kind == desired.KindRouter:
+		case it.want == nil:
+			r.tbl.remove(it)
+		default:
+			r.tbl.pend(it)
+		}
+	}
+	for _, it := range r.tbl.links(vpc) {
+		r.tbl.pend(it)
+	}
+}
+
+// freed is which routers had something done in a pass that failing entries may
+// have waited for. The lock of the reconciler guards it.
+type freed map[string]bool // true: something was deleted
+
+// everywhere is the name under which things are noted that concern all routers.
+const everywhere = ""
+
+func (f freed) note(k desired.Key, step int) {
+	where := k.VPC
+	if k.Kind == desired.KindRouter || k.Kind == desired.KindLink {
+		where = everywhere
+	}
+	f[where] = f[where] || step >= deleteRound
+}
+
+// settle ends a pass. Entries that failed and need wait no longer get an
+// earlier time; it reports whether some of them are due at once.
+func (r *Reconciler) settle(revision int64, freed freed) (again bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = revision
+	for it := range r.tbl.dirty {
+		if it.state != Error {
+			continue
+		}
+		byAll, all := freed[everywhere]
+		byOwn, own := freed[it.key.VPC]
+		switch {
+		case it.want != nil && (byAll || byOwn):
+			it.due, again = time.Time{}, true
+		case all || own:
+			if soon := it.tried.Add(r.cfg.RetryMin); soon.Before(it.due) {
+				it.due = soon
+			}
+		}
+	}
+	return again
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// Errors of Apply.
+var (
+	// ErrNoBase means that a delta builds on a full one that never came.
+	ErrNoBase = errors.New("no full state received yet")
+	// ErrStale means that a delta is older than what was applied before.
+	ErrStale = errors.New("older than the state at hand")
+)
+
+// Reconciler keeps one host as it should be. Its methods may be called from
+// any goroutine; the work is done by Run.
+type Reconciler struct {
+	effects Effects
+	cfg     Config
+	kick    chan struct{}      // holds at most one: there is work
+	asked   chan verifyRequest // calls of Verify
+
+	mu       sync.Mutex
+	tbl      table
+	revision int64 // of the last delta
+	full     bool  // a full delta came
+	settled  int64
+	repairs  map[desired.Kind]int64
+	verified time.Time // end of the last whole verification
+
+	// The rest belongs to the goroutine of Run.
+	adopted bool
+	rounds  rotation
+	unread  map[string]attempt // routers that could not be read
+	told    told               // what the reports so far said
+}
+
+// New makes a reconciler that has nothing to do before its first full delta.
+func New(effects Effects, cfg Config) *Reconciler {
+	return &Reconciler{
+		effects: effects,
+		cfg:     cfg.withDefaults(),
+		kick:    make(chan struct{}, 1),
+		asked:   make(chan verifyRequest),
+		tbl:     newTable(),
+		repairs: make(map[desired.Kind]int64),
+		unread:  make(map[string]attempt),
+		told:    told{failed: make(map[desired.Key]string)},
+	}
+}
+
+// Apply takes what a delta wants and returns; Run carries it out. The first
+// delta must be full. A full delta may carry any revision, also an older one
+// (of a store that was restored); another delta must not be older than the one
+// before it, or nothing is changed and the error is ErrStale. The entries of
+// the delta belong to the reconciler from here on.
+//
+// An entry that the delta puts or deletes starts afresh: attempts that failed
+// before are forgotten and it is tried at once.
+func (r *Reconciler) Apply(d desired.Delta) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case !d.Full && !r.full:
+		return fmt.Errorf("apply delta of revision %d: %w", d.Revision, ErrNoBase)
+	case !d.Full && d.Revision < r.revision:
+		return fmt.Errorf("apply delta of revision %d after %d: %w", d.Revision, r.revision, ErrStale)
+	}
+	named := make(map[desired.Key]bool)
+	for _, e := range d.Put {
+		r.put(e, d.Revision)
+		if d.Full {
+			named[e.Key()] = true
+		}
+	}
+	for _, k := range d.Delete {
+		r.delete(r.tbl.get(k), d.Revision)
+	}
+	if d.Full {
+		for _, items := range r.tbl.routers {
+			for k, it := range items {
+				if !named[k] {
+					r.delete(it, d.Revision)
+				}
+			}
+		}
+		r.settled = min(r.settled, d.Revision)
+	}
+	r.revision, r.full = d.Revision, true
+	r.wake()
+	return nil
+}
+
+func (r *Reconciler) put(e desired.Entry, revision int64) {
+	k, text := e.Key(), e.String()
+	it := r.tbl.get(k)
+	if it == nil {
+		it = r.tbl.add(k)
+	}
+	if it.want == nil {
+		r.tbl.wanted++
+	}
+	same := it.want != nil && it.text == text && it.state == Done
+	it.want, it.text, it.last, it.prune, it.revision = e, text, nil, false, revision
+	if !same {
+		it.version++
+		r.tbl.pend(it)
+	}
+}
+
+// delete turns an item round. One that is on its way out already stays so.
+func (r *Reconciler) delete(it *item, revision int64) {
+	if it == nil || it.want == nil {
+		return
+	}
+	r.tbl.wanted--
+	it.want, it.text, it.last, it.revision = nil, "", it.want, revision
+	it.version++
+	r.tbl.pend(it)
+}
+
+func (r *Reconciler) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Status is how one entry is doing.
+type Status struct {
+	Key desired.Key
+	// Entry is what is wanted; nil when the entry is being removed.
+	Entry desired.Entry
+	State State
+	// Revision is that of the delta that changed the entry last; zero for
+	// something found on the host that nobody wants.
+	Revision int64
+	// Since is when the state became what it is.
+	Since time.Time
+	// Message says why the last attempt failed, Attempts how many did in a row.
+	Message  string
+	Attempts int
+}
+
+// Statuses gives every entry that is wanted or on its way out, in no order. It
+// walks over a copy made at the call.
+func (r *Reconciler) Statuses() iter.Seq[Status] {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]Status, 0, r.tbl.wanted+len(r.tbl.dirty))
+	for _, items := range r.tbl.routers {
+		for _, it := range items {
+			all = append(all, Status{
+				Key: it.key, Entry: it.want, State: it.state, Revision: it.revision,
+				Since: it.since, Message: it.message, Attempts: it.attempts,
+			})
+		}
+	}
+	return func(yield func(Status) bool) {
+		for _, s := range all {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// Wanted gives what is wanted now, in no order. The caller owns the slice.
+func (r *Reconciler) Wanted() []desired.Entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	entries := make([]desired.Entry, 0, r.tbl.wanted)
+	for _, items := range r.tbl.routers {
+		for _, it := range items {
+			if it.want != nil {
+				entries = append(entries, it.want)
+			}
+		}
+	}
+	return entries
+}

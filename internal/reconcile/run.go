@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Run does the work until ctx is done, and leaves the host as it then is. It
+// reads the host first, waits for the first full delta, adopts what is there
+// and goes on with deltas, retries and verification. It must be called once.
+func (r *Reconciler) Run(ctx context.Context) {
+	readings, at := r.readHost(ctx)
+	for ctx.Err() == nil {
+		var asked verifyRequest
+		timer := time.NewTimer(r.rest())
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-r.kick:
+		case asked = <-r.asked:
+		}
+		timer.Stop()
+		if r.based() && !r.adopted {
+			if time.Since(at) > r.cfg.VerifyInterval {
+				readings, _ = r.readHost(ctx) // it may have changed while we waited
+			}
+			r.adopt(readings)
+			readings = nil
+		}
+		if asked != nil {
+			asked <- r.verifyNow(ctx)
+		}
+		if r.adopted && ctx.Err() == nil {
+			r.step(ctx)
+		}
+	}
+}
+
+// step does whatever is due.
+func (r *Reconciler) step(ctx context.Context) {
+	r.retryUnread(ctx)
+	if !r.rounds.next.After(time.Now()) {
+		r.turn(ctx)
+	}
+	r.pass(ctx)
+	r.tell()
+}
+
+// based reports whether there is a state to work towards.
+func (r *Reconciler) based() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.full
+}
+
+// rest is how long there is nothing to do unless something comes in.
+func (r *Reconciler) rest() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.full {
+		return time.Hour
+	}
+	next := r.rounds.next
+	for _, a := range r.unread {
+		if a.due.Before(next) {
+			next = a.due
+		}
+	}
+	for it := range r.tbl.dirty {
+		if it.due.Before(next) {
+			next = it.due
+		}
+	}
+	return time.Until(next)
+}
+
+// readHost reads everything that is there. Without a list of the routers
+// nothing can be adopted, so it tries until it has one or ctx is done.
+func (r *Reconciler) readHost(ctx context.Context) ([]reading, time.Time) {
+	for count := 1; ctx.Err() == nil; count++ {
+		vpcs, err := r.effects.Routers(ctx)
+		if err == nil {
+			return r.read(ctx, vpcs), time.Now()
+		}
+		r.cfg.Logger.Warn("reading the host", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(r.cfg.delay(count)):
+		}
+	}
+	return nil, time.Time{}
+}
+
+// adopt compares what was read before anything was done with the first full
+// state: what is as wanted is done, what is unknown is pruned. Routers that
+// could not be read are made without knowing them, and read later.
+func (r *Reconciler) adopt(readings []reading) {
+	if _, _, err := r.compareAll(readings); err != nil {
+		r.cfg.Logger.Warn("reading the host", "err", err)
+	}
+	r.adopted = true
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rounds.begin(slices.Sorted(maps.Keys(r.tbl.routers)), r.cfg.VerifyInterval)
+	r.rounds.next = time.Now().Add(r.rounds.pause)
+	r.cfg.Logger.Info("host adopted", "wanted", r.tbl.wanted, "to do", len(r.tbl.dirty))
+}

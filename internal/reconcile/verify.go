@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// ErrNoState means that there is nothing to compare a host with yet.
+var ErrNoState = errors.New("no desired state yet")
+
+// reading is what was found in one router.
+type reading struct {
+	vpc    string
+	there  []desired.Entry
+	exists bool
+	err    error
+}
+
+// attempt is when a router that could not be read is tried next.
+type attempt struct {
+	count int
+	due   time.Time
+}
+
+// read reads routers back, some at the same time.
+func (r *Reconciler) read(ctx context.Context, vpcs []string) []reading {
+	var (
+		wg       sync.WaitGroup
+		slots    = make(chan struct{}, r.cfg.Parallel)
+		readings = make([]reading, len(vpcs))
+	)
+	for i, vpc := range vpcs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, r.cfg.ApplyTimeout)
+			defer cancel()
+			readings[i] = r.readOne(ctx, vpc)
+		})
+	}
+	wg.Wait()
+	return readings
+}
+
+// readOne reads one router back. A router that seems empty or cannot be read
+// may be one that does not exist, which is no error.
+func (r *Reconciler) readOne(ctx context.Context, vpc string) reading {
+	there, err := r.effects.Dump(ctx, vpc)
+	if err == nil && len(there) > 0 {
+		return reading{vpc: vpc, there: there, exists: true}
+	}
+	vpcs, listErr := r.effects.Routers(ctx)
+	switch {
+	case listErr != nil:
+		return reading{vpc: vpc, err: errors.Join(err, listErr)}
+	case !slices.Contains(vpcs, vpc):
+		return reading{vpc: vpc}
+	default:
+		return reading{vpc: vpc, there: there, exists: true, err: err}
+	}
+}
+
+// verify reads routers back and makes due what differs. Where a router or a
+// link has to be remade, the routers at the other ends have lost something as
+// well and are read too. It gives the number of differences.
+func (r *Reconciler) verify(ctx context.Context, vpcs []string) (found int, err error) {
+	var errs []error
+	seen := make(map[string]bool)
+	for len(vpcs) > 0 && ctx.Err() == nil {
+		for _, vpc := range vpcs {
+			seen[vpc] = true
+		}
+		n, concerned, err := r.compareAll(r.read(ctx, vpcs))
+		found += n
+		if err != nil {
+			errs = append(errs, err)
+		}
+		vpcs = slices.DeleteFunc(concerned, func(vpc string) bool { return seen[vpc] })
+		slices.Sort(vpcs)
+		vpcs = slices.Compact(vpcs)
+	}
+	return found, errors.Join(append(errs, ctx.Err())...)
+}
+
+// compareAll compares readings with what is wanted. Routers that could not be
+// read are noted for another attempt.
+func (r *Reconciler) compareAll(readings []reading) (found int, concerned []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs []error
+	for _, rd := range readings {
+		if rd.err != nil {
+			last := r.unread[rd.vpc].count
+			r.unread[rd.vpc] = attempt{last + 1, time.Now().Add(r.cfg.delay(last + 1))}
+			errs = append(errs, fmt.Errorf("read router of %s: %w", rd.vpc, rd.err))
+			continue
+		}
+		delete(r.unread, rd.vpc)
+		n, peers := r.compare(rd)
+		if n > 0 && r.adopted {
+			r.cfg.Logger.Warn("router differs, repairing", "router", rd.vpc, "entries", n)
+		}
+		found += n
+		concerned = append(concerned, peers...)
+	}
+	return found, concerned, errors.Join(errs...)
+}
+
+// compare makes due what differs between one router and what is wanted in it,
+// and sets at rest what is as wanted although that was not known. It gives the
+// number of differences that nobody ordered, and the routers at the other end
+// of what was lost. The caller holds the lock.
+func (r *Reconciler) compare(rd reading) (found int, peers []string) {
+	there := make(map[desired.Key]desired.Entry, len(rd.there))
+	for _, e := range rd.there {
+		if k := e.Key(); k.VPC == rd.vpc {
+			there[k] = e
+		}
+	}
+	for k, it := range r.tbl.routers[rd.vpc] {
+		e, ok := there[k]
+		delete(there, k)
+		switch {
+		case it.want == nil && !ok && !(k.Kind == desired.KindRouter && rd.exists):
+			r.tbl.done(it)
+		case it.want == nil:
+		case ok && e.String() == it.text:
+			r.tbl.done(it)
+		case it.state == Done:
+			r.repair(it, "changed or missing")
+			found++
+			peers = append(peers, r.others(it)...)
+		}
+	}
+	if rd.exists && !r.tbl.wants(rd.vpc) {
+		// Nothing is wanted here: the router goes as a whole.
+		router := desired.Entry(desired.Router{VPC: rd.vpc})
+		there = map[desired.Key]desired.Entry{router.Key(): router}
+	}
+	for k, e := range there {
+		if r.tbl.get(k) != nil {
+			continue
+		}
+		it := r.tbl.add(k)
+		it.last, it.prune = e, true
+		r.repair(it, "unknown")
+		found++
+	}
+	return found, peers
+}
+
+// repair makes an item due that nobody ordered.
+func (r *Reconciler) repair(it *item, why string) {
+	r.tbl.pend(it)
+	if !r.adopted {
+		return
+	}
+	r.repairs[it.key.Kind]++
+	r.cfg.Logger.Debug("repairing", "entry", it.key, "found", why)
+}
+
+// others gives the routers at the far ends of a router's or link's links.
+func (r *Reconciler) others(it *item) []string {
+	switch it.key.Kind {
+	case desired.KindLink:
+		return []string{it.key.ID}
+	case desired.KindRouter:
+		var vpcs []string
+		for _, link := range r.tbl.links(it.key.VPC) {
+			vpcs = append(vpcs, link.key.VPC, link.key.ID)
+		}
+		return vpcs
+	default:
+		return nil
+	}
+}
+
+// candidates gives the routers that exist or should, sorted.
+func (r *Reconciler) candidates(ctx context.Context) ([]string, error) {
+	vpcs, err := r.effects.Routers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list routers: %w", err)
+	}
+	vpcs = slices.Clone(vpcs)
+	r.mu.Lock()
+	for vpc := range r.tbl.routers {
+		vpcs = append(vpcs, vpc)
+	}
+	r.mu.Unlock()
+	slices.Sort(vpcs)
+	return slices.Compact(vpcs), nil
+}
+
+// leastPause is the least time between two turns of the rotation.
+const leastPause = 100 * time.Millisecond
+
+// rotation shares the verification of all routers out over an interval.
+type rotation struct {
+	left  []string // routers whose turn is still to come
+	slice int      // how many have their turn together
+	pause time.Duration
+	next  time.Time // of the next turn
+}
+
+// turn verifies the routers whose turn it is.
+func (r *Reconciler) turn(ctx context.Context) {
+	rot := &r.rounds
+	if len(rot.left) == 0 {
+		vpcs, err := r.candidates(ctx)
+		if err != nil {
+			r.cfg.Logger.Warn("verification", "err", err)
+			rot.next = time.Now().Add(r.cfg.RetryMax)
+			return
+		}
+		rot.begin(vpcs, r.cfg.VerifyInterval)
+	}
+	now := rot.left[:min(rot.slice, len(rot.left))]
+	rot.left = rot.left[len(now):]
+	rot.next = time.Now().Add(rot.pause)
+	if _, err := r.verify(ctx, now); err != nil {
+		r.cfg.Logger.Warn("verification", "err", err)
+	}
+	if len(rot.left) == 0 {
+		r.mu.Lock()
+		r.verified = time.Now()
+		r.mu.Unlock()
+	}
+}
+
+// begin deals out the routers of one round.
+func (rot *rotation) begin(vpcs []string, interval time.Duration) {
+	rot.left = vpcs
+	turns := max(1, min(len(vpcs), int(interval/leastPause)))
+	rot.slice = max(1, (len(vpcs)+turns-1)/turns)
+	turns = max(1, (len(vpcs)+rot.slice-1)/rot.slice)
+	rot.pause = interval / time.Duration(turns)
+}
+
+// retryUnread reads routers again that could not be read.
+func (r *Reconciler) retryUnread(ctx context.Context) {
+	var due []string
+	for vpc, a := range r.unread {
+		if !a.due.After(time.Now()) {
+			due = append(due, vpc)
+		}
+	}
+	slices.Sort(due)
+	if _, err := r.verify(ctx, due); err != nil {
+		r.cfg.Logger.Debug("verification", "err", err)
+	}
+}
+
+// verifyRequest is a call of Verify: the channel takes its answer and has room
+// for it.
+type verifyRequest chan verifyAnswer
+
+type verifyAnswer struct {
+	found int
+	err   error
+}
+
+// Verify reads every router back now and repairs what differs. It returns the
+// number of differences found after one attempt to repair them was made;
+// whether that went well is told by reports. Routers that could not be read are
+// in the error, and are tried again. It needs Run to be running; before the
+// first full delta the error is ErrNoState.
+func (r *Reconciler) Verify(ctx context.Context) (found int, err error) {
+	req := make(verifyRequest, 1)
+	select {
+	case r.asked <- req:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("verify host: %w", ctx.Err())
+	}
+	select {
+	case a := <-req:
+		return a.found, a.err
+	case <-ctx.Done():
+		return 0, fmt.Errorf("verify host: %w", ctx.Err())
+	}
+}
+
+// verifyNow does what Verify promises.
+func (r *Reconciler) verifyNow(ctx context.Context) verifyAnswer {
+	if !r.adopted {
+		return verifyAnswer{0, ErrNoState}
+	}
+	vpcs, err := r.candidates(ctx)
+	if err != nil {
+		return verifyAnswer{0, err}
+	}
+	found, err := r.verify(ctx, vpcs)
+	if err == nil {
+		r.mu.Lock()
+		r.verified = time.Now()
+		r.mu.Unlock()
+	}
+	r.pass(ctx)
+	r.tell()
+	return verifyAnswer{found, err}
+}
