@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fault
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The wire protocols, under the names of the AWS service models.
+const (
+	ProtocolEC2      = "ec2"
+	ProtocolQuery    = "query"
+	ProtocolRESTJSON = "rest-json"
+	ProtocolRESTXML  = "rest-xml"
+)
+
+// Render writes e as the given protocol has it on the wire: the HTTP status, the
+// headers that belong to the error, and the body. The namespace is that of the
+// service's XML; it may be empty. An unknown protocol is rendered as JSON, and
+// the cause is never shown.
+func Render(protocol, namespace string, e *Error, requestID string) (status int, header http.Header, body []byte) {
+	header = http.Header{}
+	if seconds := (e.RetryAfter + time.Second - 1) / time.Second; seconds > 0 {
+		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	switch protocol {
+	case ProtocolEC2:
+		header.Set("Content-Type", "text/xml;charset=UTF-8")
+		body = renderEC2(e, requestID)
+	case ProtocolQuery, ProtocolRESTXML:
+		header.Set("Content-Type", "text/xml")
+		body = renderXML(namespace, e, requestID, protocol == ProtocolRESTXML)
+	default:
+		header.Set("Content-Type", "application/json")
+		header.Set("X-Amzn-ErrorType", headerSafe(e.Code))
+		body = renderJSON(e)
+	}
+	return e.HTTPStatus(), header, body
+}
+
+const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
+
+func renderEC2(e *Error, requestID string) []byte {
+	var b bytes.Buffer
+	b.WriteString(xmlHeader + "<Response><Errors><Error>")
+	element(&b, "Code", e.Code)
+	element(&b, "Message", e.Message)
+	b.WriteString("</Error></Errors>")
+	element(&b, "RequestID", requestID)
+	b.WriteString("</Response>")
+	return b.Bytes()
+}
+
+// renderXML writes the envelope that query and REST-XML share. REST-XML has the
+// further members of an error's structure beside its message.
+func renderXML(namespace string, e *Error, requestID string, fields bool) []byte {
+	var b bytes.Buffer
+	b.WriteString(xmlHeader + "<ErrorResponse")
+	if namespace != "" {
+		b.WriteString(` xmlns="`)
+		escape(&b, namespace)
+		b.WriteByte('"')
+	}
+	b.WriteString("><Error>")
+	element(&b, "Type", e.Fault.String())
+	element(&b, "Code", e.Code)
+	element(&b, "Message", e.Message)
+	if fields {
+		for _, name := range sortedNames(e.Fields) {
+			element(&b, name, e.Fields[name])
+		}
+	}
+	b.WriteString("</Error>")
+	element(&b, "RequestId", requestID)
+	b.WriteString("</ErrorResponse>")
+	return b.Bytes()
+}
+
+func element(b *bytes.Buffer, name, text string) {
+	b.WriteString("<" + name + ">")
+	escape(b, text)
+	b.WriteString("</" + name + ">")
+}
+
+// escape writes text so that any of it, valid UTF-8 or not, makes well-formed
+// XML: what XML cannot express becomes the replacement character.
+func escape(b *bytes.Buffer, text string) {
+	// EscapeText fails only if its writer does, and a buffer does not.
+	_ = xml.EscapeText(b, []byte(text))
+}
+
+// fieldJSON is one entry of a fieldList.
+type fieldJSON struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
+}
+
+func renderJSON(e *Error) []byte {
+	body := map[string]any{"message": e.Message}
+	for name, value := range e.Fields {
+		body[name] = value
+	}
+	if len(e.FieldList) > 0 {
+		list := make([]fieldJSON, len(e.FieldList))
+		for i, f := range e.FieldList {
+			list[i] = fieldJSON(f)
+		}
+		body["fieldList"] = list
+	}
+	// Maps of strings always marshal; what is not UTF-8 is replaced.
+	b, _ := json.Marshal(body)
+	return b
+}
+
+func sortedNames(m map[string]string) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// headerSafe drops what must not stand in a header.
+func headerSafe(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+}
