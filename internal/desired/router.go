@@ -5,6 +5,7 @@ package desired
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 )
 
@@ -26,9 +27,11 @@ type Router struct {
 // Key implements Entry.
 func (r Router) Key() Key { return Key{KindRouter, r.VPC, "self"} }
 
-// String implements Entry.
+// String implements Entry. Networks and gateways are sets: their order says
+// nothing and is not kept.
 func (r Router) String() string {
-	return line(r.Key(), list("networks", r.Networks), list("gateways", r.Gateways),
+	return line(r.Key(), list("networks", sorted(r.Networks, netip.Prefix.Compare)),
+		list("gateways", sorted(r.Gateways, netip.Addr.Compare)),
 		field{"source4", prefixText(r.Source4)}, field{"source6", prefixText(r.Source6)})
 }
 
@@ -96,7 +99,8 @@ type Workload struct {
 	// MAC is the interface's hardware address in lower case with colons.
 	MAC string
 	// Addresses carry the prefix length of their subnet for IPv4 and 128 for
-	// IPv6, as on AWS; the first one is the primary address.
+	// IPv6, as on AWS. The first one of IPv4 is the primary address; the order
+	// of the others says nothing.
 	Addresses []netip.Prefix
 	// Gateway is the router's IPv4 address in the workload's subnet; invalid
 	// when the workload has no IPv4 address.
@@ -111,9 +115,26 @@ func (w Workload) Key() Key { return Key{KindWorkload, w.VPC, w.ENI} }
 
 // String implements Entry.
 func (w Workload) String() string {
-	return line(w.Key(), field{"mac", w.MAC}, list("addresses", w.Addresses),
+	return line(w.Key(), field{"mac", w.MAC}, list("addresses", primaryFirst(w.Addresses)),
 		field{"gateway", addrText(w.Gateway)}, field{"device", w.Device},
 		field{"namespace", w.Namespace.String()})
+}
+
+func sorted[T any](values []T, compare func(a, b T) int) []T {
+	values = slices.Clone(values)
+	slices.SortFunc(values, compare)
+	return values
+}
+
+// primaryFirst sorts addresses, all but the first one of IPv4, which comes
+// first.
+func primaryFirst(addresses []netip.Prefix) []netip.Prefix {
+	i := slices.IndexFunc(addresses, func(p netip.Prefix) bool { return p.Addr().Is4() })
+	if i < 0 {
+		return sorted(addresses, netip.Prefix.Compare)
+	}
+	rest := slices.Delete(slices.Clone(addresses), i, i+1)
+	return append([]netip.Prefix{addresses[i]}, sorted(rest, netip.Prefix.Compare)...)
 }
 
 func prefixText(p netip.Prefix) string {

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/posternhq/postern/internal/dataplane/flow"
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// Apply brings the router of a VPC closer to what is desired: it makes what put
+// names in the order of making, then takes away what del names in the other
+// order, and cuts the connections that lived by it. The result names the
+// entries that could not be done and why; nil says that all are done. Repeating
+// a call changes nothing, and deleting what is absent is not an error.
+//
+// A Link is applied with the router of its VPC field; its peer's router must be
+// there.
+func (h *Host) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
+	defer h.lock(vpc)()
+	c := change{host: h, put: slices.Clone(put), del: slices.Clone(del), failed: map[desired.Key]error{}}
+	desired.Sort(c.put)
+	desired.Sort(c.del)
+	slices.Reverse(c.del)
+	c.run(ctx, vpc)
+	if len(c.failed) == 0 {
+		return nil
+	}
+	return c.failed
+}
+
+// change is one call of Apply.
+type change struct {
+	host     *Host
+	router   *network.Router
+	table    *nft.Table
+	put, del []desired.Entry
+	failed   map[desired.Key]error
+}
+
+func (c *change) run(ctx context.Context, vpc string) {
+	if err := c.open(vpc); err != nil {
+		c.fail(c.put, err)
+		if !errors.Is(err, ErrNoRouter) {
+			c.fail(c.del, err)
+		}
+		return
+	}
+	defer c.router.Release()
+	for _, e := range c.put {
+		c.note(e, c.make(ctx, e))
+	}
+	if key := (desired.Router{VPC: vpc}).Key(); hasKey(c.del, key) {
+		err := c.host.routers.Remove(vpc)
+		c.host.forget(vpc)
+		if err != nil {
+			c.fail(c.del, err)
+		}
+		return
+	}
+	c.filter(ctx)
+	for _, e := range c.del {
+		c.note(e, c.remove(e))
+	}
+}
+
+// open opens the router, or makes it when it is to be made.
+func (c *change) open(vpc string) (err error) {
+	if hasKey(c.put, (desired.Router{VPC: vpc}).Key()) {
+		c.router, err = c.host.routers.Make(vpc)
+	} else {
+		c.router, err = c.host.routers.Open(vpc)
+	}
+	if err != nil {
+		return err
+	}
+	if c.table, err = c.host.table(c.router); err != nil {
+		c.router.Release()
+	}
+	return err
+}
+
+// make makes an entry of package network's kinds.
+func (c *change) make(ctx context.Context, e desired.Entry) error {
+	switch e := e.(type) {
+	case desired.Router:
+		return c.makeRouter(ctx, e)
+	case desired.Link:
+		return c.withPeer(e.Peer, network.Connect)
+	case desired.Route:
+		return c.router.Send(e.Prefix, e.Peer)
+	case desired.Workload:
+		return c.router.Attach(e)
+	}
+	if !nft.Handles(e.Key().Kind) {
+		return fmt.Errorf("make %s: the data plane has no such kind", e.Key())
+	}
+	return nil
+}
+
+// makeRouter loads the filter before anything is forwarded.
+func (c *change) makeRouter(ctx context.Context, want desired.Router) error {
+	if err := c.router.Configure(want); err != nil {
+		return err
+	}
+	have, err := c.table.Dump(ctx, want.VPC)
+	if err != nil || !have.Intact || have.Source4 != want.Source4 || have.Source6 != want.Source6 {
+		if err := c.table.Load(ctx, want); err != nil {
+			return fmt.Errorf("load filter of %s: %w", want.VPC, err)
+		}
+	}
+	return c.router.Start()
+}
+
+func (c *change) withPeer(peer string, do func(a, b *network.Router) error) error {
+	other, err := c.host.routers.Open(peer)
+	if err != nil {
+		return err
+	}
+	defer other.Release()
+	return do(c.router, other)
+}
+
+// remove takes away an entry of package network's kinds.
+func (c *change) remove(e desired.Entry) error {
+	switch e := e.(type) {
+	case desired.Link:
+		return c.router.Disconnect(e.Peer)
+	case desired.Route:
+		return c.router.Unsend(e.Prefix)
+	case desired.Workload:
+		return c.router.Detach(e.ENI)
+	}
+	return nil
+}
+
+// filter does the entries that live in the table, all at once, and then cuts
+// the connections of those that were taken away.
+func (c *change) filter(ctx context.Context) {
+	put, del := filterKinds(c.put), filterKinds(c.del)
+	if len(put)+len(del) == 0 {
+		return
+	}
+	for key, err := range c.table.Apply(ctx, put, del) {
+		c.failed[key] = err
+	}
+	var matches []flow.Match
+	var cut []desired.Entry
+	for _, e := range del {
+		if m, ok := connections(e); ok && c.failed[e.Key()] == nil {
+			matches, cut = append(matches, m), append(cut, e)
+		}
+	}
+	if len(matches) == 0 {
+		return
+	}
+	n, err := flow.Cut(ctx, c.router.FD(), matches)
+	if err != nil {
+		c.fail(cut, fmt.Errorf("cut connections in %s: %w", c.router.VPC, err))
+	}
+	if n > 0 {
+		c.host.log.Info("connections cut", "vpc", c.router.VPC, "connections", n)
+	}
+}
+
+// connections selects the connections that live by an entry.
+func connections(e desired.Entry) (flow.Match, bool) {
+	switch e := e.(type) {
+	case desired.Endpoint:
+		return flow.Match{Dest: e.Addr}, true
+	case desired.Target:
+		return flow.Match{Dest: e.Addr}, true
+	case desired.Allow:
+		return flow.Match{Source: e.Source, Dest: e.Target}, true
+	}
+	return flow.Match{}, false
+}
+
+func filterKinds(entries []desired.Entry) []desired.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e desired.Entry) bool { return !nft.Handles(e.Key().Kind) })
+}
+
+func hasKey(entries []desired.Entry, key desired.Key) bool {
+	return slices.ContainsFunc(entries, func(e desired.Entry) bool { return e.Key() == key })
+}
+
+func (c *change) note(e desired.Entry, err error) {
+	if err != nil {
+		c.failed[e.Key()] = err
+	}
+}
+
+func (c *change) fail(entries []desired.Entry, err error) {
+	for _, e := range entries {
+		c.failed[e.Key()] = err
+	}
+}

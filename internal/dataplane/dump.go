@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// Dump reads what the router of a VPC has, as entries in the order of making.
+// What is damaged is missing from them or has another text than when it is
+// whole. A VPC without a router has no entries, and that is not an error.
+func (h *Host) Dump(ctx context.Context, vpc string) ([]desired.Entry, error) {
+	defer h.lock(vpc)()
+	r, err := h.routers.Open(vpc)
+	if errors.Is(err, ErrNoRouter) {
+		h.forget(vpc)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release()
+	table, err := h.table(r)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := table.Dump(ctx, vpc)
+	if err != nil {
+		return nil, fmt.Errorf("read filter of %s: %w", vpc, err)
+	}
+	net, err := h.routers.Dump(r)
+	if err != nil {
+		return nil, err
+	}
+	entries := append([]desired.Entry{routerEntry(vpc, net, filter)}, filter.Entries...)
+	entries = appendAll(entries, net.Links)
+	entries = appendAll(entries, net.Routes)
+	entries = appendAll(entries, net.Workloads)
+	desired.Sort(entries)
+	return entries, nil
+}
+
+// routerEntry puts a router together from both parts. The filter knows which of
+// the router's prefixes are transit sources.
+func routerEntry(vpc string, net network.Content, filter nft.Content) desired.Entry {
+	r := desired.Router{VPC: vpc, Gateways: net.Gateways, Source4: filter.Source4, Source6: filter.Source6}
+	whole := filter.Intact && net.Running
+	r.Networks = net.Sinks
+	for _, source := range []netip.Prefix{r.Source4, r.Source6} {
+		if !source.IsValid() {
+			continue
+		}
+		whole = whole && slices.Contains(r.Networks, source)
+		r.Networks = slices.DeleteFunc(r.Networks, func(p netip.Prefix) bool { return p == source })
+	}
+	if !whole {
+		return nft.Damaged{Entry: r}
+	}
+	return r
+}
+
+func appendAll[E desired.Entry](to []desired.Entry, list []E) []desired.Entry {
+	for _, e := range list {
+		to = append(to, e)
+	}
+	return to
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package dataplane makes the kernel of one host look as desired entries say,
+// and reads the kernel back as the same entries.
+//
+// A Host composes two parts: package network makes namespaces, interfaces and
+// routes, package nft the filter and the translation. The entries decide which
+// part does what; a caller need not know.
+package dataplane
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+)
+
+// ErrNamespaceGone is in the error of a workload whose namespace does not exist
+// any more: its process has ended, or its name now means another namespace.
+// Trying again does not help.
+var ErrNamespaceGone = network.ErrNamespaceGone
+
+// ErrNoRouter is in the error of an entry whose router is not on this host.
+var ErrNoRouter = network.ErrNoRouter
+
+// Config says whose routers a Host looks after.
+type Config struct {
+	// Instance is the mark of what is made: one to eight lower-case letters
+	// and digits. What has another mark, or none, is never touched.
+	Instance string
+	// Idle is how long connection tracking remembers an idle established TCP
+	// connection; zero means network.DefaultIdle.
+	Idle time.Duration
+	// Log gets one line for each thing that a person cares about; nil means
+	// slog.Default.
+	Log *slog.Logger
+}
+
+// Host is the kernel of this host, as far as it belongs to one instance. Its
+// methods may be called from several goroutines; calls for one VPC wait for
+// each other.
+type Host struct {
+	log     *slog.Logger
+	routers *network.Routers
+
+	mu     sync.Mutex
+	locks  map[string]*sync.Mutex
+	tables map[string]openTable
+}
+
+// openTable is the table of a router while that router is the same.
+type openTable struct {
+	inode uint64
+	*nft.Table
+}
+
+// New prepares the use of a host. It changes nothing.
+func New(c Config) (*Host, error) {
+	routers, err := network.NewRouters(c.Instance, c.Idle)
+	if err != nil {
+		return nil, fmt.Errorf("open data plane: %w", err)
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return &Host{
+		log:     c.Log,
+		routers: routers,
+		locks:   map[string]*sync.Mutex{},
+		tables:  map[string]openTable{},
+	}, nil
+}
+
+// Close closes what the host has open and changes nothing in the kernel: what
+// is programmed goes on working. No other call may be running.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range h.tables {
+		t.Close()
+	}
+	clear(h.tables)
+	h.routers.Close()
+	return nil
+}
+
+// Routers lists the VPCs that have a router of this instance, sorted.
+func (h *Host) Routers(ctx context.Context) ([]string, error) {
+	return h.routers.Names()
+}
+
+// Clean removes every trace of an instance, or of all instances when it is
+// empty, and returns the names of the namespaces that it removed. What looks
+// like ours by its name and does not carry the mark is left alone and reported
+// in the error.
+func Clean(ctx context.Context, instance string) (removed []string, err error) {
+	return network.Clean(ctx, instance)
+}
+
+// lock waits for other calls about a VPC and returns the function that lets
+// the next one go on.
+func (h *Host) lock(vpc string) func() {
+	h.mu.Lock()
+	l := h.locks[vpc]
+	if l == nil {
+		l = &sync.Mutex{}
+		h.locks[vpc] = l
+	}
+	h.mu.Unlock()
+	l.Lock()
+	return l.Unlock
+}
+
+// table opens the table of a router, or returns the one that is open. The lock
+// of the VPC is held.
+func (h *Host) table(r *network.Router) (*nft.Table, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t, ok := h.tables[r.VPC]
+	if ok && t.inode == r.Inode() {
+		return t.Table, nil
+	}
+	if ok {
+		t.Close()
+		delete(h.tables, r.VPC)
+	}
+	table, err := nft.Open(r.FD())
+	if err != nil {
+		return nil, err
+	}
+	h.tables[r.VPC] = openTable{r.Inode(), table}
+	return table, nil
+}
+
+// forget closes the table of a router that is no more. The lock of the VPC is
+// held.
+func (h *Host) forget(vpc string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t, ok := h.tables[vpc]; ok {
+		t.Close()
+		delete(h.tables, vpc)
+	}
+}

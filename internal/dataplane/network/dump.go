@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// Content is what a router has, as the entries of this package's kinds. What
+// is damaged is left out, or has the value that it really has.
+type Content struct {
+	// Sinks are the prefixes that the router is responsible for: the VPC's
+	// networks and the transit sources together, sorted.
+	Sinks []netip.Prefix
+	// Gateways are the router's own addresses, sorted.
+	Gateways []netip.Addr
+	// Running says that all sysctls have their values.
+	Running bool
+
+	Links     []desired.Link
+	Routes    []desired.Route
+	Workloads []desired.Workload
+}
+
+// view is one reading of the kernel's lists of a router.
+type view struct {
+	*Router
+	lo         netlink.Link
+	links      []netlink.Link
+	routes     routes
+	neighbours neighbours
+	locals     map[int]bool // interfaces that have the router's link-local address
+}
+
+// Dump reads a router back. Links are reported by the router of their VPC
+// field only, as they are applied.
+func (rs *Routers) Dump(r *Router) (Content, error) {
+	c, err := rs.dump(r)
+	if err != nil {
+		err = fmt.Errorf("read router %s: %w", r.VPC, err)
+	}
+	return c, err
+}
+
+func (rs *Routers) dump(r *Router) (c Content, err error) {
+	v, err := r.look()
+	if err != nil {
+		return c, err
+	}
+	c.Sinks = v.routes.sinks(v.lo.Attrs().Index)
+	slices.SortFunc(c.Sinks, netip.Prefix.Compare)
+	if c.Gateways, err = r.gateways(v.lo); err != nil {
+		return c, err
+	}
+	for _, l := range v.links {
+		if parts, ok := parseAlias(l.Attrs().Alias, r.instance, isLink, 1); ok {
+			c.Routes = append(c.Routes, v.sends(l, parts[0])...)
+			whole, err := rs.connected(r, parts[0])
+			if err != nil {
+				return c, err
+			}
+			if whole {
+				c.Links = append(c.Links, desired.NewLink(r.VPC, parts[0]))
+			}
+		} else if w, ok, err := v.workload(l); err != nil {
+			return c, err
+		} else if ok {
+			c.Workloads = append(c.Workloads, w)
+		}
+	}
+	c.Running, err = v.running()
+	return c, err
+}
+
+func (r *Router) look() (v view, err error) {
+	v = view{Router: r, locals: map[int]bool{}}
+	if v.links, err = fetch(r.handle.LinkList); err != nil {
+		return v, fmt.Errorf("list interfaces: %w", err)
+	}
+	for _, l := range v.links {
+		if l.Attrs().Flags&net.FlagLoopback != 0 {
+			v.lo = l
+		}
+	}
+	if v.routes, err = r.routes(); err != nil {
+		return v, err
+	}
+	if v.neighbours, err = r.neighbours(0); err != nil {
+		return v, err
+	}
+	addrs, err := fetch(func() ([]netlink.Addr, error) { return r.handle.AddrList(nil, netlink.FAMILY_V6) })
+	if err != nil {
+		return v, fmt.Errorf("list addresses: %w", err)
+	}
+	for _, a := range addrs {
+		if toPrefix(a.IPNet) == routerLinkLocal {
+			v.locals[a.LinkIndex] = true
+		}
+	}
+	return v, nil
+}
+
+// running reads the sysctls of the router and of its workload interfaces.
+func (v view) running() (bool, error) {
+	list := routerSysctls(v.idle)
+	for _, l := range v.links {
+		if _, _, _, ok := v.readMark(l.Attrs().Alias); ok {
+			list = append(list, workloadSysctls(l.Attrs().Name)...)
+		}
+	}
+	var same bool
+	err := v.Inside(func() (err error) {
+		same, err = checkSysctls(list)
+		return err
+	})
+	return same && v.lo.Attrs().Flags&net.FlagUp != 0, err
+}
+
+// sends lists the routes that go over a link.
+func (v view) sends(l netlink.Link, peer string) (list []desired.Route) {
+	for _, e := range v.routes {
+		if e.link == l.Attrs().Index && (e.via == nextHop4 || e.via == nextHop6) {
+			list = append(list, desired.Route{VPC: v.VPC, Prefix: e.prefix, Peer: peer})
+		}
+	}
+	return list
+}
+
+// connected reports whether the link with a peer is one of this router's to
+// report, and whole.
+func (rs *Routers) connected(r *Router, peer string) (bool, error) {
+	if peer < r.VPC {
+		return false, nil
+	}
+	other, err := rs.Open(peer)
+	if errors.Is(err, ErrNoRouter) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer other.Release()
+	return Connected(r, other)
+}
+
+// workload reads a workload's interface at both ends; ok is false for an
+// interface that is not one, or that cannot work: an end is missing or down,
+// or the namespace that it was attached with is gone.
+func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) {
+	eni, gateway, ns, ok := v.readMark(l.Attrs().Alias)
+	if !ok || l.Attrs().Flags&net.FlagUp == 0 {
+		return w, false, nil
+	}
+	in, err := openInner(ns)
+	if errors.Is(err, ErrNamespaceGone) {
+		return w, false, nil
+	}
+	if err != nil {
+		return w, false, err
+	}
+	defer in.close()
+	p, err := v.pairOf(eni, in)
+	if err != nil || p.far == nil || p.far.Attrs().Flags&net.FlagUp == 0 {
+		return w, false, err
+	}
+	far := p.far.Attrs()
+	w = desired.Workload{VPC: v.VPC, ENI: eni, MAC: far.HardwareAddr.String(), Device: far.Name, Namespace: ns}
+	if w.Gateway, err = v.gateway(p, gateway); err != nil {
+		return w, false, err
+	}
+	w.Addresses, err = v.addresses(p)
+	return w, true, err
+}
+
+// gateway returns the gateway of the mark when the workload has a default
+// route, by way of it or made by others.
+func (v view) gateway(p pair, marked netip.Addr) (netip.Addr, error) {
+	if !marked.IsValid() {
+		return marked, nil
+	}
+	state, err := p.defaults(marked)
+	if err != nil || state == defaultMissing {
+		return netip.Addr{}, err
+	}
+	return marked, nil
+}
+
+// addresses returns those of the workload's addresses to which packets find
+// the way, and from which packets find the way out.
+func (v view) addresses(p pair) ([]netip.Prefix, error) {
+	list, err := globalAddresses(p.in.handle, p.far)
+	if err != nil {
+		return nil, err
+	}
+	out6 := v.locals[p.near.Attrs().Index]
+	if wants6(desired.Workload{Addresses: list}) && out6 {
+		state, err := p.defaults(routerLinkLocal.Addr())
+		if err != nil {
+			return nil, err
+		}
+		out6 = state != defaultMissing
+	}
+	index, mac := p.near.Attrs().Index, p.far.Attrs().HardwareAddr
+	return slices.DeleteFunc(list, func(a netip.Prefix) bool {
+		return a.Addr().Is6() && !out6 || !v.routes.has(single(a.Addr()), index) || !v.neighbours.has(index, a.Addr(), mac)
+	}), nil
+}

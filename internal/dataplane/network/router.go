@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// Configure gives the router the addresses and routes of its VPC and removes
+// those of ours that it should not have. It does not start forwarding: see
+// Start.
+func (r *Router) Configure(want desired.Router) error {
+	lo, err := linkNamed(r.handle, "lo")
+	if err == nil {
+		err = retry(func() error { return r.handle.LinkSetUp(lo) })
+	}
+	if err == nil {
+		err = r.setGateways(lo, want.Gateways)
+	}
+	if err == nil {
+		err = r.setSinks(lo.Attrs().Index, sinks(want))
+	}
+	if err != nil {
+		return fmt.Errorf("configure router %s: %w", r.VPC, err)
+	}
+	return nil
+}
+
+// Start sets the router's sysctls, forwarding last. The filter must be there.
+func (r *Router) Start() error {
+	if err := r.Inside(func() error { return setSysctls(routerSysctls(r.idle)) }); err != nil {
+		return fmt.Errorf("start router %s: %w", r.VPC, err)
+	}
+	return nil
+}
+
+// Started reports whether all sysctls of the router are as Start sets them.
+func (r *Router) Started() (started bool, err error) {
+	err = r.Inside(func() (err error) {
+		started, err = checkSysctls(routerSysctls(r.idle))
+		return err
+	})
+	return started, err
+}
+
+// sinks are the prefixes for which the router is responsible. What nothing in
+// them answers to is refused here and never sent elsewhere.
+func sinks(want desired.Router) []netip.Prefix {
+	list := slices.Clone(want.Networks)
+	for _, p := range []netip.Prefix{want.Source4, want.Source6} {
+		if p.IsValid() {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// setGateways compares the labelled addresses of lo with those wanted.
+func (r *Router) setGateways(lo netlink.Link, want []netip.Addr) error {
+	have, err := r.gateways(lo)
+	if err != nil {
+		return err
+	}
+	for _, a := range want {
+		if slices.Contains(have, a) {
+			continue
+		}
+		if err := retry(func() error { return r.handle.AddrReplace(lo, gatewayAddr(a)) }); err != nil {
+			return fmt.Errorf("add gateway address %s: %w", a, err)
+		}
+	}
+	for _, a := range have {
+		if slices.Contains(want, a) {
+			continue
+		}
+		if err := absent(retry(func() error { return r.handle.AddrDel(lo, gatewayAddr(a)) })); err != nil {
+			return fmt.Errorf("delete gateway address %s: %w", a, err)
+		}
+	}
+	return nil
+}
+
+func gatewayAddr(a netip.Addr) *netlink.Addr {
+	return &netlink.Addr{IPNet: toIPNet(single(a)), Label: gatewayLabel, Scope: unix.RT_SCOPE_UNIVERSE}
+}
+
+func (r *Router) gateways(lo netlink.Link) ([]netip.Addr, error) {
+	list, err := fetch(func() ([]netlink.Addr, error) { return r.handle.AddrList(lo, netlink.FAMILY_V4) })
+	if err != nil {
+		return nil, fmt.Errorf("list addresses of lo: %w", err)
+	}
+	var have []netip.Addr
+	for _, a := range list {
+		if a.Label == gatewayLabel {
+			have = append(have, toAddr(a.IP))
+		}
+	}
+	slices.SortFunc(have, netip.Addr.Compare)
+	return have, nil
+}
+
+func (r *Router) setSinks(lo int, want []netip.Prefix) error {
+	all, err := r.routes()
+	if err != nil {
+		return err
+	}
+	have := all.sinks(lo)
+	for _, p := range want {
+		if slices.Contains(have, p) {
+			continue
+		}
+		if err := retry(func() error { return r.handle.RouteReplace(sinkRoute(p, lo)) }); err != nil {
+			return fmt.Errorf("add route of network %s: %w", p, err)
+		}
+	}
+	for _, p := range have {
+		if slices.Contains(want, p) {
+			continue
+		}
+		if err := absent(retry(func() error { return r.handle.RouteDel(sinkRoute(p, lo)) })); err != nil {
+			return fmt.Errorf("delete route of network %s: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// sinkRoute makes the router responsible for a prefix. For IPv4 it is a route
+// to lo: only for a destination that is routed through another interface does
+// the kernel answer ARP by proxy, and on the way there the forward hook refuses
+// the packet. For IPv6 neighbours ask for nothing but the router, and the
+// kernel treats any route to lo as an unreachable one; so it is made as such.
+func sinkRoute(p netip.Prefix, lo int) *netlink.Route {
+	route := &netlink.Route{Dst: toIPNet(p), Protocol: Protocol, Family: familyOf(p.Addr())}
+	if p.Addr().Is4() {
+		route.LinkIndex, route.Scope = lo, netlink.SCOPE_LINK
+	} else {
+		route.Type = unix.RTN_UNREACHABLE
+	}
+	return route
+}
+
+// route is what matters of a route of ours in a router.
+type route struct {
+	prefix netip.Prefix
+	link   int
+	via    netip.Addr
+	reject bool
+}
+
+type routes []route
+
+// routes lists the routes of ours.
+func (r *Router) routes() (routes, error) {
+	var list routes
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		found, err := fetch(func() ([]netlink.Route, error) {
+			return r.handle.RouteListFiltered(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list routes: %w", err)
+		}
+		for _, f := range found {
+			list = append(list, route{toPrefix(f.Dst), f.LinkIndex, toAddr(f.Gw), f.Type == unix.RTN_UNREACHABLE})
+		}
+	}
+	return list, nil
+}
+
+// sinks are the prefixes that end in this router.
+func (list routes) sinks(lo int) []netip.Prefix {
+	var found []netip.Prefix
+	for _, e := range list {
+		if e.reject || e.link == lo {
+			found = append(found, e.prefix)
+		}
+	}
+	return found
+}
+
+// has reports a route to a prefix over an interface, without a next hop.
+func (list routes) has(p netip.Prefix, link int) bool {
+	return slices.Contains(list, route{prefix: p, link: link})
+}
+
+// mac is the hardware address of the router on all of its workload
+// interfaces.
+func (r *Router) mac() net.HardwareAddr { return hardwareAddr(r.instance, "router", r.VPC) }

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// sysctl is one kernel parameter of a namespace and the value a router needs.
+type sysctl struct {
+	path, value string
+}
+
+// routerSysctls is everything that a router's namespace sets, and why.
+// Meanings are those of the kernel's Documentation/networking/ip-sysctl.rst and
+// nf_conntrack-sysctl.rst. Forwarding comes last: by then the filter is loaded.
+func routerSysctls(idle time.Duration) []sysctl {
+	return []sysctl{
+		// A packet's source must be reachable through the interface it came
+		// from: a workload has only its own addresses, and what comes over a
+		// fabric link is from that peer.
+		{"net/ipv4/conf/all/rp_filter", "1"},
+		{"net/ipv4/conf/default/rp_filter", "1"},
+		// Nobody tells this router about better paths, and it tells nobody.
+		{"net/ipv4/conf/all/accept_redirects", "0"},
+		{"net/ipv4/conf/default/accept_redirects", "0"},
+		{"net/ipv4/conf/all/send_redirects", "0"},
+		{"net/ipv4/conf/default/send_redirects", "0"},
+		{"net/ipv6/conf/all/accept_redirects", "0"},
+		{"net/ipv6/conf/default/accept_redirects", "0"},
+		// The router answers ARP for every address of the VPC, so that
+		// neighbours of one subnet send through it too.
+		{"net/ipv4/conf/default/proxy_arp", "1"},
+		// No addresses that were not asked for, and none that must wait.
+		{"net/ipv6/conf/all/accept_ra", "0"},
+		{"net/ipv6/conf/default/accept_ra", "0"},
+		{"net/ipv6/conf/default/autoconf", "0"},
+		{"net/ipv6/conf/default/addr_gen_mode", "1"},
+		{"net/ipv6/conf/default/accept_dad", "0"},
+		// Windows and resets are judged by the ends. A fast path that carries
+		// part of a flow past connection tracking stays possible this way.
+		{"net/netfilter/nf_conntrack_tcp_be_liberal", "1"},
+		{"net/netfilter/nf_conntrack_tcp_ignore_invalid_rst", "1"},
+		// A flow without an entry is not picked up in the middle: it is
+		// refused with a reset.
+		{"net/netfilter/nf_conntrack_tcp_loose", "0"},
+		// AWS tracks an idle TCP connection through an endpoint for 350 s.
+		{"net/netfilter/nf_conntrack_tcp_timeout_established", strconv.Itoa(int(idle / time.Second))},
+		{"net/netfilter/nf_conntrack_tcp_timeout_time_wait", "60"},
+		{"net/ipv4/ip_forward", "1"},
+		{"net/ipv6/conf/all/forwarding", "1"},
+		{"net/ipv6/conf/default/forwarding", "1"},
+	}
+}
+
+// workloadSysctls are those of the router's end of a workload's veth pair. A
+// new namespace has no neigh/default to set the delay in beforehand.
+func workloadSysctls(device string) []sysctl {
+	return []sysctl{
+		// Proxied ARP answers go out at once, not after up to 0.8 s.
+		{"net/ipv4/neigh/" + device + "/proxy_delay", "0"},
+		{"net/ipv4/conf/" + device + "/proxy_arp", "1"},
+	}
+}
+
+// deviceSysctls are those of a workload's own end. Containers often have IPv6
+// switched off for new interfaces.
+func deviceSysctls(device string) []sysctl {
+	return []sysctl{{"net/ipv6/conf/" + device + "/disable_ipv6", "0"}}
+}
+
+// setSysctls writes what differs, in the namespace of the calling thread. A
+// parameter of a protocol that the kernel does not have is passed over.
+func setSysctls(list []sysctl) error {
+	for _, s := range list {
+		same, err := s.holds()
+		if err != nil {
+			return err
+		}
+		if same {
+			continue
+		}
+		if err := os.WriteFile(s.file(), []byte(s.value), 0); err != nil {
+			return fmt.Errorf("set %s to %s: %w", s.path, s.value, err)
+		}
+	}
+	return nil
+}
+
+// checkSysctls reports whether all parameters have their values in the
+// namespace of the calling thread.
+func checkSysctls(list []sysctl) (bool, error) {
+	for _, s := range list {
+		if same, err := s.holds(); !same || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (s sysctl) file() string { return filepath.Join("/proc/sys", s.path) }
+
+// holds is also true when the kernel has no such parameter.
+func (s sysctl) holds() (bool, error) {
+	text, err := os.ReadFile(s.file())
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", s.path, err)
+	}
+	return string(bytes.TrimSpace(text)) == s.value, nil
+}

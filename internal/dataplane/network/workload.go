@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// workloadMTU is the MTU of network interfaces within a VPC on AWS.
+const workloadMTU = 9001
+
+// routerLinkLocal is the router's address on every workload interface: the
+// next hop of all IPv6 of a workload.
+var routerLinkLocal = netip.MustParsePrefix("fe80::1/64")
+
+// hasIPv6 reports whether the kernel has IPv6 at all.
+var hasIPv6 = sync.OnceValue(func() bool {
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	return err == nil
+})
+
+// inner is a workload's namespace while something is done in it. It is opened
+// anew each time: an open descriptor would keep the namespace of a process
+// that has ended.
+type inner struct {
+	ns     *os.File
+	handle *netlink.Handle
+}
+
+func (in inner) close() {
+	if in.handle != nil {
+		in.handle.Close()
+	}
+	in.ns.Close()
+}
+
+// openInner opens the namespace that a workload was attached with.
+// ErrNamespaceGone says that it is not there any more.
+func openInner(n desired.Namespace) (in inner, err error) {
+	if n.Name != "" {
+		in.ns, err = OpenNamespace(n.Name)
+	} else {
+		in.ns, err = openPath("/proc/" + strconv.Itoa(n.PID) + "/ns/net")
+	}
+	if err != nil {
+		return in, err
+	}
+	defer func() {
+		if err != nil {
+			in.close()
+		}
+	}()
+	inode, err := Inode(in.ns)
+	if err != nil {
+		return in, err
+	}
+	if n.Inode != 0 && inode != n.Inode {
+		return in, fmt.Errorf("namespace %s is now another one (%d): %w", n, inode, ErrNamespaceGone)
+	}
+	in.handle, err = openHandle(in.ns)
+	return in, err
+}
+
+// Attach gives a workload its interface, or changes what differs of it.
+func (r *Router) Attach(w desired.Workload) error {
+	if err := r.attach(w); err != nil {
+		return fmt.Errorf("attach %s to %s: %w", w.ENI, r.VPC, err)
+	}
+	return nil
+}
+
+func (r *Router) attach(w desired.Workload) error {
+	if err := r.checkPlace(w); err != nil {
+		return err
+	}
+	in, err := openInner(w.Namespace)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	p, err := r.pairOf(w.ENI, in)
+	if err != nil {
+		return err
+	}
+	if p.near != nil && !p.fits(w, r.workloadMark(w)) {
+		if err := removeLink(r.handle, p.near); err != nil {
+			return err
+		}
+		p.near = nil
+	}
+	if p.near == nil {
+		if p, err = r.makePair(w, in); err != nil {
+			return err
+		}
+	}
+	return p.complete(w)
+}
+
+// checkPlace refuses namespaces that are not a workload's: those of routers,
+// and the host's own.
+func (r *Router) checkPlace(w desired.Workload) error {
+	if _, _, ours := parseNamespaceName(w.Namespace.Name); ours {
+		return fmt.Errorf("namespace %s is that of a router", w.Namespace)
+	}
+	if len(r.workloadMark(w)) > maxAlias {
+		return fmt.Errorf("namespace name %q is too long", w.Namespace.Name)
+	}
+	host, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	inode, err := Inode(host)
+	if err != nil {
+		return err
+	}
+	in, err := openInner(w.Namespace)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	if own, err := Inode(in.ns); err != nil || own == inode {
+		return errors.Join(err, fmt.Errorf("namespace %s is the host's own", w.Namespace))
+	}
+	return nil
+}
+
+// workloadMark is the alias of the router's end. It says what the kernel does
+// not keep elsewhere: the namespace as it was named, and the gateway, whose
+// route is not made where the workload has a default route of its own.
+func (r *Router) workloadMark(w desired.Workload) string {
+	gateway := "-"
+	if w.Gateway.IsValid() {
+		gateway = w.Gateway.String()
+	}
+	return alias(r.instance, isWorkload, w.ENI, gateway, w.Namespace.String())
+}
+
+// readMark takes the alias of a router's end apart.
+func (r *Router) readMark(text string) (eni string, gateway netip.Addr, ns desired.Namespace, ok bool) {
+	parts, ok := parseAlias(text, r.instance, isWorkload, 3)
+	if !ok {
+		return "", gateway, ns, false
+	}
+	gateway, _ = netip.ParseAddr(parts[1])
+	ns, ok = parseNamespace(parts[2])
+	return parts[0], gateway, ns, ok
+}
+
+// parseNamespace reads what desired.Namespace prints.
+func parseNamespace(text string) (n desired.Namespace, ok bool) {
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		if inode, err := strconv.ParseUint(text[at+1:], 10, 64); err == nil {
+			n.Inode, text = inode, text[:at]
+		}
+	}
+	if name, ok := strings.CutPrefix(text, "name:"); ok {
+		n.Name = name
+		return n, true
+	}
+	pid, ok := strings.CutPrefix(text, "pid:")
+	if !ok {
+		return n, false
+	}
+	var err error
+	n.PID, err = strconv.Atoi(pid)
+	return n, err == nil
+}
+
+// Detach takes a workload's interface away. Its namespace is not needed.
+func (r *Router) Detach(eni string) error {
+	near, err := r.owned("w", eni, alias(r.instance, isWorkload, eni))
+	if err == nil && near != nil {
+		err = removeLink(r.handle, near)
+	}
+	if err != nil {
+		return fmt.Errorf("detach %s from %s: %w", eni, r.VPC, err)
+	}
+	return nil
+}
+
+// pair is both ends of a workload's veth.
+type pair struct {
+	router *Router
+	in     inner
+	near   netlink.Link // in the router; nil when there is no pair
+	far    netlink.Link // in the workload's namespace; nil when it is elsewhere
+}
+
+// pairOf finds the pair of a network interface.
+func (r *Router) pairOf(eni string, in inner) (pair, error) {
+	p := pair{router: r, in: in}
+	near, err := r.owned("w", eni, alias(r.instance, isWorkload, eni))
+	if err != nil || near == nil {
+		return p, err
+	}
+	p.near = near
+	far, err := linkAt(in.handle, near.Attrs().ParentIndex)
+	if err != nil {
+		return p, fmt.Errorf("find the workload's interface: %w", err)
+	}
+	if far != nil && paired(near, far) && far.Attrs().Alias == alias(r.instance, isDevice, eni) {
+		p.far = far
+	}
+	return p, nil
+}
+
+// fits reports whether the pair can become what is wanted without being remade.
+func (p pair) fits(w desired.Workload, mark string) bool {
+	return p.far != nil && p.near.Attrs().Alias == mark && p.far.Attrs().Name == w.Device &&
+		p.far.Attrs().HardwareAddr.String() == w.MAC
+}
+
+// makePair makes both ends straight in their namespaces and marks them.
+func (r *Router) makePair(w desired.Workload, in inner) (pair, error) {
+	p := pair{router: r, in: in}
+	mac, err := net.ParseMAC(w.MAC)
+	if err != nil {
+		return p, err
+	}
+	if err := r.clearDevice(w, in); err != nil {
+		return p, err
+	}
+	name, err := r.freeName("w", w.ENI)
+	if err != nil {
+		return p, err
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU, attrs.HardwareAddr = name, workloadMTU, r.mac()
+	veth := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: w.Device, PeerMTU: workloadMTU,
+		PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(int(in.ns.Fd())),
+	}
+	if err := retry(func() error { return r.handle.LinkAdd(veth) }); err != nil {
+		return p, fmt.Errorf("add veth %s with %s: %w", name, w.Device, err)
+	}
+	if p.near, err = r.handle.LinkByName(name); err != nil {
+		return p, err
+	}
+	if p.far, err = in.handle.LinkByName(w.Device); err != nil {
+		return p, err
+	}
+	if err := retry(func() error { return in.handle.LinkSetAlias(p.far, alias(r.instance, isDevice, w.ENI)) }); err != nil {
+		return p, fmt.Errorf("set alias of %s: %w", w.Device, err)
+	}
+	if err := retry(func() error { return r.handle.LinkSetAlias(p.near, r.workloadMark(w)) }); err != nil {
+		return p, fmt.Errorf("set alias of %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// clearDevice takes away what an earlier attachment of the same network
+// interface has left: the other end may be in a router that is going away.
+func (r *Router) clearDevice(w desired.Workload, in inner) error {
+	old, err := linkNamed(in.handle, w.Device)
+	if err != nil || old == nil {
+		return err
+	}
+	if old.Attrs().Alias != alias(r.instance, isDevice, w.ENI) {
+		return fmt.Errorf("namespace %s has an interface %s already: %w", w.Namespace, w.Device, unix.EEXIST)
+	}
+	return removeLink(in.handle, old)
+}
