@@ -50,9 +50,13 @@ type Codec interface {
 	DecodeResponse(op *schema.Operation, r *Response) (any, error)
 }
 
-// Limits that every decoder keeps, so that no request can make it work or
-// allocate more than its size justifies.
+// Limits that decoders keep, so that no message can make them work or allocate
+// more than its size justifies.
 const (
-	MaxListLength = 1000 // elements of one list or map
+	MaxListLength = 1000 // elements of one list or map in a form, and its largest index
 	MaxDepth      = 32   // structures, lists and maps inside each other
 )
+
+// RequestIDHeader carries the request's id in every answer, in the canonical
+// spelling of net/http.
+const RequestIDHeader = "X-Amzn-Requestid"

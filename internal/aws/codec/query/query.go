@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package query is the query protocol of STS, RDS and IAM: a form in, XML with
+// a result element and response metadata out
+// (https://smithy.io/2.0/aws/protocols/aws-query-protocol.html).
+package query
+
+import (
+	"net/http"
+
+	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/codec/form"
+	"github.com/posternhq/postern/internal/aws/codec/xmlbody"
+	"github.com/posternhq/postern/internal/aws/schema"
+)
+
+type protocol struct {
+	service *schema.Service
+	dialect form.Dialect
+}
+
+// New returns the codec of a service that speaks the query protocol.
+func New(svc *schema.Service) codec.Codec { return protocol{service: svc} }
+
+func (p protocol) DecodeRequest(op *schema.Operation, r *codec.Request) (any, error) {
+	return p.dialect.Decode(op, r)
+}
+
+func (p protocol) EncodeRequest(op *schema.Operation, in any) (*codec.Request, error) {
+	return p.dialect.Encode(p.service, op, in)
+}
+
+func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string) (*codec.Response, error) {
+	w := &xmlbody.Writer{}
+	w.Start(op.OutputRoot, p.service.Namespace)
+	if op.ResultWrapper != "" {
+		w.Start(op.ResultWrapper, "")
+	}
+	if out != nil {
+		v, err := codec.Struct(out, op.Output)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.Members(v, op.Output); err != nil {
+			return nil, err
+		}
+	}
+	if op.ResultWrapper != "" {
+		w.End(op.ResultWrapper)
+	}
+	w.Start("ResponseMetadata", "")
+	w.Text("RequestId", requestID)
+	w.End("ResponseMetadata")
+	w.End(op.OutputRoot)
+	return &codec.Response{
+		Status: op.Status,
+		Header: http.Header{"Content-Type": {xmlbody.ContentType}, codec.RequestIDHeader: {requestID}},
+		Body:   w.Bytes(),
+	}, nil
+}
+
+func (p protocol) DecodeResponse(op *schema.Operation, r *codec.Response) (any, error) {
+	if r.Status >= http.StatusMultipleChoices {
+		return nil, xmlbody.RemoteError(r)
+	}
+	root, err := xmlbody.Parse(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if op.ResultWrapper != "" {
+		if root = root.Child(op.ResultWrapper); root == nil {
+			return nil, &codec.Error{Problem: codec.Malformed, Detail: "the answer has no element " + op.ResultWrapper}
+		}
+	}
+	out := op.NewOutput()
+	v, err := codec.Struct(out, op.Output)
+	if err != nil {
+		return nil, err
+	}
+	return out, xmlbody.Decode(v, op.Output, root)
+}

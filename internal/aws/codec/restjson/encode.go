@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package restjson
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/schema"
+)
+
+// encode writes the body members of the structure v as a JSON object, in model
+// order, without those that are not set.
+func encode(v reflect.Value, shape *schema.Shape) ([]byte, error) {
+	return appendStructure(nil, v, shape, 0)
+}
+
+func appendStructure(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
+	b = append(b, '{')
+	first := true
+	for i := range shape.Members {
+		m := &shape.Members[i]
+		field := codec.Field(v, m)
+		if m.Location != schema.Body || codec.IsUnset(field) {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(appendString(b, m.Wire), ':')
+		var err error
+		if b, err = appendValue(b, field, m, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+func appendValue(b []byte, v reflect.Value, m *schema.Member, depth int) ([]byte, error) {
+	if depth > codec.MaxDepth {
+		return nil, fmt.Errorf("encode member %s: nested too deep", m.Wire)
+	}
+	switch m.Shape.Kind {
+	case schema.Structure:
+		return appendStructure(b, codec.Deref(v), m.Shape, depth)
+	case schema.List:
+		return appendList(b, v, m.Shape, depth)
+	case schema.Map:
+		return appendMap(b, v, m.Shape, depth)
+	case schema.Integer, schema.Long, schema.Boolean:
+		return append(b, codec.ScalarText(v, m)...), nil
+	case schema.Timestamp:
+		if m.TimestampFormat == schema.UnixTimestamp {
+			return append(b, codec.ScalarText(v, m)...), nil
+		}
+	case schema.Float, schema.Double:
+		if f := codec.Deref(v).Float(); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return append(b, codec.ScalarText(v, m)...), nil
+		}
+	}
+	return appendString(b, codec.ScalarText(v, m)), nil
+}
+
+func appendList(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
+	b = append(b, '[')
+	for i := range v.Len() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = appendValue(b, v.Index(i), shape.Element, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
+}
+
+// appendMap writes the entries in the order of their keys.
+func appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(x, y reflect.Value) int { return strings.Compare(x.String(), y.String()) })
+	b = append(b, '{')
+	for i, key := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, key.String()), ':')
+		var err error
+		if b, err = appendValue(b, v.MapIndex(key), shape.Element, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+// appendString writes a JSON string; what is not UTF-8 becomes U+FFFD.
+func appendString(b []byte, s string) []byte {
+	if strings.IndexFunc(s, needsEscape) < 0 {
+		b = append(b, '"')
+		b = append(b, s...)
+		return append(b, '"')
+	}
+	// A string never fails to marshal.
+	quoted, _ := json.Marshal(s)
+	return append(b, quoted...)
+}
+
+func needsEscape(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package xmlbody writes and reads structures as XML by the tables of package
+// schema, for the three protocols whose answers are XML.
+package xmlbody
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/schema"
+)
+
+// ContentType of XML answers.
+const ContentType = "text/xml; charset=utf-8"
+
+// Writer builds an XML document. The zero value is ready for use.
+type Writer struct{ buf bytes.Buffer }
+
+// Start opens an element; namespace may be empty.
+func (w *Writer) Start(name, namespace string) {
+	w.buf.WriteByte('<')
+	w.buf.WriteString(name)
+	if namespace != "" {
+		w.attribute("xmlns", namespace)
+	}
+	w.buf.WriteByte('>')
+}
+
+// End closes an element.
+func (w *Writer) End(name string) {
+	w.buf.WriteString("</")
+	w.buf.WriteString(name)
+	w.buf.WriteByte('>')
+}
+
+// Text writes an element that holds text only. Characters that XML cannot
+// carry become U+FFFD.
+func (w *Writer) Text(name, text string) {
+	w.Start(name, "")
+	w.escape(text)
+	w.End(name)
+}
+
+// Prolog writes the XML declaration.
+func (w *Writer) Prolog() { w.buf.WriteString(xml.Header) }
+
+// Bytes returns the document; it stays valid until the next write.
+func (w *Writer) Bytes() []byte { return w.buf.Bytes() }
+
+func (w *Writer) escape(text string) {
+	if strings.IndexFunc(text, needsEscape) < 0 {
+		w.buf.WriteString(text)
+		return
+	}
+	// A bytes.Buffer never refuses a write.
+	_ = xml.EscapeText(&w.buf, []byte(text))
+}
+
+func needsEscape(r rune) bool {
+	return r < ' ' || r > '~' || r == '<' || r == '>' || r == '&' || r == '\'' || r == '"'
+}
+
+func (w *Writer) attribute(name, value string) {
+	w.buf.WriteByte(' ')
+	w.buf.WriteString(name)
+	w.buf.WriteString(`="`)
+	w.escape(value)
+	w.buf.WriteByte('"')
+}
+
+// Members writes the body members of a structure as elements, in model order.
+// Members that are not set, or that travel elsewhere, are left out.
+func (w *Writer) Members(v reflect.Value, shape *schema.Shape) error {
+	return w.members(v, shape, 0)
+}
+
+// Structure writes a structure as an element.
+func (w *Writer) Structure(v reflect.Value, shape *schema.Shape, name, namespace string) error {
+	return w.structure(v, shape, name, namespace, 0)
+}
+
+func (w *Writer) structure(v reflect.Value, shape *schema.Shape, name, namespace string, depth int) error {
+	w.buf.WriteByte('<')
+	w.buf.WriteString(name)
+	if namespace != "" {
+		w.attribute("xmlns", namespace)
+	}
+	for i := range shape.Members {
+		m := &shape.Members[i]
+		if !m.XMLAttribute {
+			continue
+		}
+		if field := codec.Field(v, m); !codec.IsUnset(field) {
+			// The one attribute of the models is xsi:type.
+			if prefix, _, found := strings.Cut(m.Wire, ":"); found {
+				w.attribute("xmlns:"+prefix, "http://www.w3.org/2001/XMLSchema-instance")
+			}
+			w.attribute(m.Wire, codec.ScalarText(field, m))
+		}
+	}
+	w.buf.WriteByte('>')
+	err := w.members(v, shape, depth)
+	w.End(name)
+	return err
+}
+
+func (w *Writer) members(v reflect.Value, shape *schema.Shape, depth int) error {
+	for i := range shape.Members {
+		m := &shape.Members[i]
+		if m.Location != schema.Body || m.XMLAttribute {
+			continue
+		}
+		if field := codec.Field(v, m); !codec.IsUnset(field) {
+			if err := w.value(field, m, m.Wire, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Writer) value(v reflect.Value, m *schema.Member, name string, depth int) error {
+	if depth > codec.MaxDepth {
+		return fmt.Errorf("encode element %s: nested too deep", name)
+	}
+	switch m.Shape.Kind {
+	case schema.Structure:
+		return w.structure(codec.Deref(v), m.Shape, name, "", depth)
+	case schema.List:
+		return w.list(v, m.Shape, name, depth)
+	case schema.Map:
+		return w.mapping(v, m.Shape, name, depth)
+	}
+	w.Text(name, codec.ScalarText(v, m))
+	return nil
+}
+
+func (w *Writer) list(v reflect.Value, shape *schema.Shape, name string, depth int) error {
+	item := name
+	if !shape.Flattened {
+		item = shape.Element.Wire
+		w.Start(name, "")
+		defer w.End(name)
+	}
+	for i := range v.Len() {
+		if err := w.value(v.Index(i), shape.Element, item, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mapping writes the entries of a map in the order of their keys.
+func (w *Writer) mapping(v reflect.Value, shape *schema.Shape, name string, depth int) error {
+	entry := name
+	if !shape.Flattened {
+		entry = "entry"
+		w.Start(name, "")
+		defer w.End(name)
+	}
+	keys := v.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, key := range keys {
+		w.Start(entry, "")
+		w.Text(shape.MapKey.Wire, key.String())
+		if err := w.value(v.MapIndex(key), shape.Element, shape.Element.Wire, depth+1); err != nil {
+			return err
+		}
+		w.End(entry)
+	}
+	return nil
+}
