@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -84,18 +87,44 @@ func TestEmbedded(t *testing.T) {
 	})
 }
 
-// TestExternal runs the suite on the cluster that POSTERN_TEST_ETCD names, with
-// the client that external clusters are reached by.
+// TestExternal runs the suite with the client that external clusters are
+// reached by: on the cluster that POSTERN_TEST_ETCD names, or else on a server
+// with etcd's own limits that listens on a Unix socket.
 func TestExternal(t *testing.T) {
-	endpoints := os.Getenv("POSTERN_TEST_ETCD")
-	if endpoints == "" {
-		t.Skip("POSTERN_TEST_ETCD is not set to the URLs of an etcd cluster for tests")
+	target := storetest.Target{Compact: compact, MaxOps: 128}
+	target.Open = func(t *testing.T) store.Store { return openExternal(t, []string{listeningServer(t)}) }
+	if endpoints := os.Getenv("POSTERN_TEST_ETCD"); endpoints != "" {
+		target.Open = func(t *testing.T) store.Store { return openExternal(t, strings.Split(endpoints, ",")) }
 	}
-	storetest.Run(t, storetest.Target{
-		Open:    func(t *testing.T) store.Store { return openExternal(t, strings.Split(endpoints, ",")) },
-		Compact: compact,
-		MaxOps:  128,
-	})
+	storetest.Run(t, target)
+}
+
+// listeningServer starts an etcd server and returns its URL.
+func listeningServer(t *testing.T) string {
+	t.Helper()
+	// The name of a socket is at most 107 bytes long, a test's folder may be longer.
+	dir, err := os.MkdirTemp("/tmp", "etcd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := []url.URL{{Scheme: "unix", Path: dir + "/socket"}}
+	config := embed.NewConfig()
+	config.Dir = dir + "/data"
+	config.Name = "external"
+	config.ListenPeerUrls, config.AdvertisePeerUrls = nil, socket
+	config.ListenClientUrls, config.AdvertiseClientUrls = socket, socket
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	config.TickMs, config.ElectionMs = 50, 250
+	config.UnsafeNoFsync = true
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	server, err := embed.StartEtcd(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	<-server.Server.ReadyNotify()
+	return "unix://" + dir + "/socket"
 }
 
 // ours marks a cluster that these tests may empty.
