@@ -106,7 +106,7 @@ func (svc *service) shapeLiteral(s *shape) string {
 		out.WriteString(", MapKey: &schema.Member" + svc.memberLiteral("key", 0, s.Key, false))
 		out.WriteString(", Element: &schema.Member" + svc.memberLiteral("value", 0, s.Value, false))
 	}
-	if len(s.Enum) > 0 {
+	if len(s.Enum) > 0 && !openEnums[svc.Model+"/"+s.name] {
 		fmt.Fprintf(&out, ", Enum: %#v", s.Enum)
 		if foldedEnums[svc.Model+"/"+s.name] {
 			out.WriteString(", EnumFold: true")
@@ -140,6 +140,10 @@ func (svc *service) memberLiteral(name string, index int, ref *modelRef, require
 	target := svc.shape(ref.Shape)
 	var out strings.Builder
 	wire := firstOf(ref.LocationName, name)
+	if target.Flattened && target.Member != nil && svc.model.Metadata.Protocol == "query" {
+		// Items of a flattened list replace the list's own name.
+		wire = firstOf(target.Member.LocationName, wire)
+	}
 	fmt.Fprintf(&out, "{Name: %q, Index: %d, Shape: &t[%d], Wire: %q", name, index, target.index, wire)
 	switch svc.model.Metadata.Protocol {
 	case "ec2":

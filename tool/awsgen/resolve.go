@@ -43,6 +43,10 @@ type shape struct {
 // foldedEnums are the enums whose values AWS takes in any case.
 var foldedEnums = map[string]bool{"ec2/VpcEndpointType": true}
 
+// openEnums are the enums of which AWS takes more values than the models list
+// (DescribeAccountAttributes documents max-instances and others).
+var openEnums = map[string]bool{"ec2/AccountAttributeName": true}
+
 func resolve(entry servedService, m *model) (*service, error) {
 	svc := &service{
 		servedService: entry,

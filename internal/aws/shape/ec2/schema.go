@@ -1853,7 +1853,7 @@ func newShapes() []schema.Shape {
 		{Name: "AttributeValues", Index: 1, Shape: &t[5], Wire: "attributeValueSet", QueryName: "AttributeValueSet"},
 	}}
 	t[1] = schema.Shape{Name: "AccountAttributeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[0], Wire: "item", QueryName: "Item"}}
-	t[2] = schema.Shape{Name: "AccountAttributeName", Kind: schema.String, Enum: []string{"supported-platforms", "default-vpc"}}
+	t[2] = schema.Shape{Name: "AccountAttributeName", Kind: schema.String}
 	t[3] = schema.Shape{Name: "AccountAttributeNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[2], Wire: "attributeName", QueryName: "AttributeName"}}
 	t[4] = schema.Shape{Name: "AccountAttributeValue", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AttributeValue", Index: 0, Shape: &t[186], Wire: "attributeValue", QueryName: "AttributeValue"},
