@@ -116,9 +116,9 @@ func (tx *Txn) count(def *definition, index int, value string) int {
 }
 
 func (tx *Txn) put(def *definition, row Row) {
+	tx.mustWrite(def, "put")
 	data, e, err := def.encode(row)
 	if err != nil {
-		tx.mustWrite(def)
 		if tx.changes.err == nil {
 			tx.changes.err = err
 		}
@@ -128,7 +128,7 @@ func (tx *Txn) put(def *definition, row Row) {
 }
 
 func (tx *Txn) delete(def *definition, path string) bool {
-	tx.mustWrite(def)
+	tx.mustWrite(def, "delete")
 	if tx.get(def, path) == nil {
 		return false
 	}
@@ -136,16 +136,15 @@ func (tx *Txn) delete(def *definition, path string) bool {
 	return true
 }
 
-func (tx *Txn) mustWrite(def *definition) {
+func (tx *Txn) mustWrite(def *definition, operation string) {
 	if tx.changes == nil {
-		panic(fmt.Sprintf("table %s: write outside of an Update", def.kind))
+		panic(fmt.Sprintf("table %s: %s outside of an Update", def.kind, operation))
 	}
 }
 
 // write notes a change. It depends on the row that was there, because that
 // decides which ranges are touched.
 func (tx *Txn) write(def *definition, path string, e *entry, data []byte) {
-	tx.mustWrite(def)
 	pos := tx.position(def)
 	tx.readRow(def, pos, path)
 	if tx.changes.overlay[pos] == nil {
