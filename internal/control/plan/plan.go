@@ -20,6 +20,7 @@ package plan
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/posternhq/postern/internal/desired"
@@ -80,7 +81,7 @@ type unit struct {
 type Plan struct {
 	host    model.Host
 	units   map[unitID]*unit
-	holders map[desired.Key][]unitID
+	held    map[desired.Key]*held
 	classes *classes
 	// referenced are the groups that some rule refers to: their members'
 	// addresses must be known to the data plane.
@@ -92,7 +93,7 @@ func New(host model.Host) *Plan {
 	return &Plan{
 		host:       host,
 		units:      map[unitID]*unit{},
-		holders:    map[desired.Key][]unitID{},
+		held:       map[desired.Key]*held{},
 		classes:    newClasses(),
 		referenced: map[model.Ref]bool{},
 	}
@@ -133,29 +134,33 @@ func (p *Plan) Change(tx *table.Txn, changes []table.Change) Result {
 
 // Entries gives the whole desired state, in no particular order.
 func (p *Plan) Entries() []desired.Entry {
-	all := make([]desired.Entry, 0, len(p.holders))
-	for key := range p.holders {
-		all = append(all, p.effective(key))
+	all := make([]desired.Entry, 0, len(p.held))
+	for _, h := range p.held {
+		all = append(all, h.effective())
 	}
 	return all
 }
 
 // Subjects gives the subjects that wait for the entry with that key.
 func (p *Plan) Subjects(key desired.Key) []Subject {
-	var subjects []Subject
-	for _, id := range p.holders[key] {
-		for _, s := range p.units[id].subjects {
-			if !slices.Contains(subjects, s) {
-				subjects = append(subjects, s)
+	h := p.held[key]
+	if h == nil {
+		return nil
+	}
+	subjects := map[Subject]struct{}{}
+	for _, v := range h.variants {
+		for id := range v.holders {
+			for _, s := range p.units[id].subjects {
+				subjects[s] = struct{}{}
 			}
 		}
 	}
-	return subjects
+	return sortedSubjects(subjects)
 }
 
 // rederive derives units anew and works out the difference.
 func (p *Plan) rederive(tx *table.Txn, ids []unitID) Result {
-	before := map[desired.Key]former{}
+	d := difference{former: map[desired.Key]desired.Entry{}, releasers: map[desired.Key]map[Subject]struct{}{}}
 	subjects := map[Subject]struct{}{}
 	for _, id := range ids {
 		old := p.units[id]
@@ -170,39 +175,43 @@ func (p *Plan) rederive(tx *table.Txn, ids []unitID) Result {
 		for _, s := range slices.Concat(old.subjects, owners) {
 			subjects[s] = struct{}{}
 		}
-		p.replace(id, old, next, before)
+		p.replace(id, old, next, &d)
 	}
-	return p.difference(before, subjects)
+	return p.result(&d, subjects)
 }
 
-// replace puts next in the place of old, noting in before what was in effect
-// for each key that may change.
-func (p *Plan) replace(id unitID, old, next *unit, before map[desired.Key]former) {
-	note := func(key desired.Key) {
-		if _, noted := before[key]; !noted {
-			before[key] = former{p.effective(key), p.Subjects(key)}
-		}
-	}
+// difference collects what may have changed: for each key what was in effect,
+// and the subjects of the units that let go of it.
+type difference struct {
+	former    map[desired.Key]desired.Entry
+	releasers map[desired.Key]map[Subject]struct{}
+}
+
+// replace puts next in the place of old.
+func (p *Plan) replace(id unitID, old, next *unit, d *difference) {
 	for key, e := range old.entries {
-		if n, stays := next.entries[key]; stays && n.String() == e.String() {
+		n, stays := next.entries[key]
+		if stays && n.String() == e.String() {
 			continue
 		}
-		note(key)
-	}
-	for key := range next.entries {
-		if _, had := old.entries[key]; !had {
-			note(key)
+		p.note(key, d)
+		p.held[key].remove(e, id)
+		if stays {
+			continue
+		}
+		if d.releasers[key] == nil {
+			d.releasers[key] = map[Subject]struct{}{}
+		}
+		for _, s := range old.subjects {
+			d.releasers[key][s] = struct{}{}
 		}
 	}
-	for key := range old.entries {
-		if _, stays := next.entries[key]; !stays {
-			p.letGo(key, id)
+	for key, n := range next.entries {
+		if e, had := old.entries[key]; had && n.String() == e.String() {
+			continue
 		}
-	}
-	for key := range next.entries {
-		if _, had := old.entries[key]; !had {
-			p.holders[key] = append(p.holders[key], id)
-		}
+		p.note(key, d)
+		p.held[key].add(n, id)
 	}
 	if len(next.entries) == 0 && len(next.subjects) == 0 {
 		delete(p.units, id)
@@ -211,53 +220,40 @@ func (p *Plan) replace(id unitID, old, next *unit, before map[desired.Key]former
 	p.units[id] = next
 }
 
-func (p *Plan) letGo(key desired.Key, id unitID) {
-	holders := slices.DeleteFunc(p.holders[key], func(h unitID) bool { return h == id })
-	if len(holders) == 0 {
-		delete(p.holders, key)
-		return
+// note remembers what was in effect for a key before its first change.
+func (p *Plan) note(key desired.Key, d *difference) {
+	h := p.held[key]
+	if h == nil {
+		h = &held{}
+		p.held[key] = h
 	}
-	p.holders[key] = holders
+	if _, noted := d.former[key]; !noted {
+		d.former[key] = h.effective()
+	}
 }
 
-// effective gives the entry that counts for a key, nil when nobody asks for
-// it. Units that ask for one key agree on its value; should they not, the
-// choice is at least always the same.
-func (p *Plan) effective(key desired.Key) desired.Entry {
-	var chosen desired.Entry
-	for _, id := range p.holders[key] {
-		e := p.units[id].entries[key]
-		if chosen == nil || e.String() < chosen.String() {
-			chosen = e
+func (p *Plan) result(d *difference, subjects map[Subject]struct{}) Result {
+	r := Result{Released: map[desired.Key][]Subject{}, Touched: sortedSubjects(subjects)}
+	for key, old := range d.former {
+		now := p.held[key].effective()
+		if now == nil {
+			delete(p.held, key)
 		}
-	}
-	return chosen
-}
-
-// former is what was in effect for a key before a change.
-type former struct {
-	entry    desired.Entry
-	subjects []Subject
-}
-
-func (p *Plan) difference(before map[desired.Key]former, subjects map[Subject]struct{}) Result {
-	r := Result{Released: map[desired.Key][]Subject{}}
-	for key, old := range before {
-		switch now := p.effective(key); {
-		case now == nil && old.entry != nil:
+		switch {
+		case now == nil && old != nil:
 			r.Delete = append(r.Delete, key)
-			r.Released[key] = old.subjects
-		case now != nil && (old.entry == nil || !desired.Equal(old.entry, now)):
+			r.Released[key] = sortedSubjects(d.releasers[key])
+		case now != nil && (old == nil || !desired.Equal(old, now)):
 			r.Put = append(r.Put, now)
 		}
 	}
 	desired.Sort(r.Put)
 	slices.SortFunc(r.Delete, func(a, b desired.Key) int { return b.Compare(a) })
-	for s := range subjects {
-		r.Touched = append(r.Touched, s)
-	}
-	slices.SortFunc(r.Touched, func(a, b Subject) int {
+	return r
+}
+
+func sortedSubjects(set map[Subject]struct{}) []Subject {
+	return slices.SortedFunc(maps.Keys(set), func(a, b Subject) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Ref.String(), b.Ref.String()))
 	})
-	return r
 }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// DeleteInterface removes a network interface and gives back its addresses.
+func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
+	claimed := ni.All()
+	if ni.Prefix6.IsValid() {
+		claimed = append(claimed, ni.Prefix6.Addr())
+	}
+	for _, a := range claimed {
+		AddressClaims.Delete(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, a))
+	}
+	Statuses.Delete(tx, ni.Account, ni.Region, ni.ID)
+	NetworkInterfaces.Delete(tx, ni.Account, ni.Region, ni.ID)
+}
