@@ -5,6 +5,7 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -98,7 +99,9 @@ func newHost(rate float64, seed uint64) *host {
 func (h *host) up() {
 	h.down()
 	h.ledger = newLedger()
-	h.rec = reconcile.New(h.effects, reconcile.Config{Report: h.ledger.add, RetryMax: 50 * time.Millisecond})
+	h.rec = reconcile.New(h.effects, reconcile.Config{
+		Report: h.ledger.add, RetryMax: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { h.rec.Run(ctx) })
@@ -269,4 +272,9 @@ func entries(ts *testscript.TestScript, file string) []desired.Entry {
 	entries, err := fakedp.ParseText(ts.ReadFile(file))
 	ts.Check(err)
 	return entries
+}
+
+// adopted waits for the first report: the reconciler has begun to work.
+func (l *ledger) adopted() error {
+	return l.wait(func(r reconcile.Report) bool { return r.Revision > 0 })
 }
