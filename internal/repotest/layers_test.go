@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repotest
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/posternhq/postern/"
+
+// layers lists, for each folder, the folders of this module that it may
+// import; a folder stands for everything below it. The longest match counts.
+// docs/architecture.md explains the order.
+var layers = map[string][]string{
+	"internal/model":     {},
+	"internal/desired":   {"internal/model"},
+	"internal/store":     {"internal/store"},
+	"internal/table":     {"internal/table", "internal/store"},
+	"internal/state":     {"internal/state", "internal/table", "internal/store", "internal/model"},
+	"internal/dataplane": {"internal/dataplane", "internal/desired", "internal/kernel"},
+	"internal/kernel":    {"internal/kernel"},
+	"internal/reconcile": {"internal/reconcile", "internal/desired"},
+	"internal/agent":     {"internal/agent", "internal/reconcile", "internal/desired"},
+	"internal/control":   {"internal/control", "internal/state", "internal/table", "internal/model", "internal/desired"},
+	"internal/service":   {"internal/service", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/aws/caller"},
+	"internal/aws":       {"internal/aws"},
+	"internal/client":    {"internal/client", "internal/aws"},
+	"internal/testnet":   {"internal/testnet"},
+	"internal/repotest":  {},
+	"tool":               {"tool", "internal/aws/schema"},
+}
+
+// effects lists packages from outside that a layer must not reach for, because
+// what they do is another layer's.
+var effects = map[string][]string{
+	"internal/model":     {"net/http", "os", "os/exec", "github.com/vishvananda"},
+	"internal/desired":   {"net/http", "os", "os/exec", "github.com/vishvananda"},
+	"internal/control":   {"net/http", "os", "os/exec", "github.com/vishvananda", "crypto/rand", "math/rand"},
+	"internal/service":   {"net/http", "os", "os/exec", "github.com/vishvananda"},
+	"internal/reconcile": {"net/http", "os", "os/exec", "github.com/vishvananda"},
+}
+
+func TestLayersKeepOutOfOthersEffects(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() {
+			continue
+		}
+		for layer, forbidden := range effects {
+			if !within(s.folder(), []string{layer}) {
+				continue
+			}
+			for _, imp := range s.file.Imports {
+				target, err := strconv.Unquote(imp.Path.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if within(target, forbidden) {
+					t.Errorf("%s imports %s, which is not for %s", s.path, target, layer)
+				}
+			}
+		}
+	}
+}
+
+// wiring may import everything: these folders put the pieces together. Tests
+// may, too: they need stand-ins from other layers.
+var wiring = []string{"cmd", "internal/cli", "internal/daemon", "internal/demo", "conformance", "bench", "test"}
+
+func TestImportsPointDownwards(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() || within(s.folder(), wiring) || strings.HasSuffix(s.folder(), "test") {
+			continue
+		}
+		allowed, ok := layerOf(s.folder())
+		if !ok {
+			t.Errorf("%s is in no layer: say in layers what it may import", s.folder())
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			target, err := strconv.Unquote(imp.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			target, ours := strings.CutPrefix(target, module)
+			if ours && !within(target, allowed) {
+				t.Errorf("%s imports %s, which its layer may not know", s.path, target)
+			}
+		}
+	}
+}
+
+func layerOf(folder string) ([]string, bool) {
+	for dir := folder; dir != "." && dir != ""; dir = dir[:max(strings.LastIndex(dir, "/"), 0)] {
+		if allowed, ok := layers[dir]; ok {
+			return allowed, true
+		}
+	}
+	return nil, false
+}
+
+func within(folder string, roots []string) bool {
+	for _, r := range roots {
+		if folder == r || strings.HasPrefix(folder, r+"/") {
+			return true
+		}
+	}
+	return false
+}
