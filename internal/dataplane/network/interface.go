@@ -206,8 +206,11 @@ func (p pair) addDefaults(w desired.Workload) error {
 	}
 	for _, hop := range hops {
 		state, err := p.defaults(hop)
-		if err != nil || state != defaultMissing {
+		if err != nil {
 			return err
+		}
+		if state != defaultMissing {
+			continue
 		}
 		if err := retry(func() error { return p.in.handle.RouteReplace(defaultRoute(hop, p.far.Attrs().Index)) }); err != nil {
 			return fmt.Errorf("add default route via %s: %w", hop, err)

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/testnet"
+)
+
+const (
+	vpcA = "vpc-0aaaaaaaaaaaaaaa1"
+	vpcB = "vpc-0bbbbbbbbbbbbbbb2"
+	eni1 = "eni-01111111111111111"
+)
+
+func routers(t testing.TB) (*network.Routers, string) {
+	t.Helper()
+	testnet.Require(t)
+	instance := "t" + testnet.RandomName(6)
+	rs, err := network.NewRouters(instance, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		rs.Close()
+		if _, err := network.Clean(context.Background(), instance); err != nil {
+			t.Error(err)
+		}
+		left, err := filepath.Glob(filepath.Join(network.Directory, "postern-"+instance+"-*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v %v", left, err)
+		}
+	})
+	return rs, instance
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func makeRouter(t testing.TB, rs *network.Routers, want desired.Router) *network.Router {
+	t.Helper()
+	r := must[*network.Router](t)(rs.Make(want.VPC))
+	if err := errors.Join(r.Configure(want), r.Start()); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func plainRouter(vpc string) desired.Router {
+	return desired.Router{
+		VPC:      vpc,
+		Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("2001:db8::/56")},
+		Gateways: []netip.Addr{netip.MustParseAddr("10.0.1.1")},
+		Source4:  netip.MustParsePrefix("240.0.0.0/26"),
+		Source6:  netip.MustParsePrefix("fd00:0:0:1::/64"),
+	}
+}
+
+func plainWorkload(vpc string, ns *testnet.NS) desired.Workload {
+	return desired.Workload{
+		VPC: vpc, ENI: eni1, MAC: "02:00:00:00:00:01", Device: "eth0",
+		Addresses: []netip.Prefix{
+			netip.MustParsePrefix("10.0.1.10/24"), netip.MustParsePrefix("10.0.1.9/24"),
+			netip.MustParsePrefix("2001:db8::a/128"), netip.MustParsePrefix("2001:db8::9/128"),
+		},
+		Gateway: netip.MustParseAddr("10.0.1.1"), Namespace: ns.Desired(),
+	}
+}
+
+func TestDumpTellsWhatWasMade(t *testing.T) {
+	rs, _ := routers(t)
+	ns := testnet.New(t)
+	a := makeRouter(t, rs, plainRouter(vpcA))
+	defer a.Release()
+	b := makeRouter(t, rs, plainRouter(vpcB))
+	defer b.Release()
+	route := desired.Route{VPC: vpcA, Prefix: netip.MustParsePrefix("240.8.0.1/32"), Peer: vpcB}
+	route6 := desired.Route{VPC: vpcA, Prefix: netip.MustParsePrefix("fd00:0:8::1/128"), Peer: vpcB}
+	w := plainWorkload(vpcA, ns)
+	for range 2 { // the second time changes nothing
+		err := errors.Join(network.Connect(a, b), a.Send(route.Prefix, vpcB), a.Send(route6.Prefix, vpcB), a.Attach(w))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := must[network.Content](t)(rs.Dump(a))
+		if !c.Running {
+			t.Error("a is not running")
+		}
+		got := desired.Text([]desired.Entry{c.Links[0], c.Routes[0], c.Routes[1], c.Workloads[0]})
+		if diff := cmp.Diff(desired.Text([]desired.Entry{desired.NewLink(vpcA, vpcB), route, route6, w}), got); diff != "" {
+			t.Error(diff)
+		}
+		want := []netip.Prefix{
+			netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("240.0.0.0/26"),
+			netip.MustParsePrefix("2001:db8::/56"), netip.MustParsePrefix("fd00:0:0:1::/64"),
+		}
+		if !slices.Equal(c.Sinks, want) || !slices.Equal(c.Gateways, plainRouter(vpcA).Gateways) {
+			t.Errorf("sinks %v gateways %v", c.Sinks, c.Gateways)
+		}
+	}
+	if c := must[network.Content](t)(rs.Dump(b)); len(c.Links)+len(c.Routes)+len(c.Workloads) != 0 {
+		t.Errorf("the peer reports %+v", c)
+	}
+	err := errors.Join(a.Detach(eni1), a.Detach(eni1), a.Unsend(route.Prefix), a.Unsend(route6.Prefix), a.Unsend(route.Prefix), a.Disconnect(vpcB), a.Disconnect(vpcB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := must[network.Content](t)(rs.Dump(a)); len(c.Links)+len(c.Routes)+len(c.Workloads) != 0 {
+		t.Errorf("after deleting all: %+v", c)
+	}
+}
+
+func TestAttachChangesAddressesInPlace(t *testing.T) {
+	rs, _ := routers(t)
+	ns := testnet.New(t)
+	a := makeRouter(t, rs, plainRouter(vpcA))
+	defer a.Release()
+	w := plainWorkload(vpcA, ns)
+	p := netip.MustParsePrefix
+	for _, addresses := range [][]netip.Prefix{
+		w.Addresses,
+		{p("10.0.1.10/24")},
+		{p("10.0.1.10/24"), p("10.0.1.8/24"), p("10.0.1.12/24"), p("2001:db8::1/128")},
+		{p("10.0.1.12/24"), p("10.0.1.10/24")}, // another primary address
+		{p("2001:db8::1/128")},
+	} {
+		w.Addresses = addresses
+		if addresses[0].Addr().Is6() {
+			w.Gateway = netip.Addr{}
+		}
+		if err := a.Attach(w); err != nil {
+			t.Fatal(err)
+		}
+		c := must[network.Content](t)(rs.Dump(a))
+		if len(c.Workloads) != 1 || c.Workloads[0].String() != w.String() {
+			t.Errorf("got %v\nwant %v", c.Workloads, w)
+		}
+	}
+}
+
+func TestAttachRefusesWhatIsNotAWorkload(t *testing.T) {
+	rs, instance := routers(t)
+	ns := testnet.New(t)
+	a := makeRouter(t, rs, plainRouter(vpcA))
+	defer a.Release()
+	w := plainWorkload(vpcA, ns)
+	for _, c := range []struct {
+		name string
+		ns   desired.Namespace
+		gone bool
+	}{
+		{"no such name", desired.Namespace{Name: "ptest-none"}, true},
+		{"no such process", desired.Namespace{PID: 1 << 22}, true},
+		{"another inode", desired.Namespace{Name: ns.Name, Inode: 1}, true},
+		{"a path", desired.Namespace{Name: "../" + ns.Name}, false},
+		{"the host's", desired.Namespace{PID: os.Getpid()}, false},
+		{"a router's", desired.Namespace{Name: network.NamespaceName(instance, vpcA)}, false},
+	} {
+		w.Namespace = c.ns
+		err := a.Attach(w)
+		if err == nil || errors.Is(err, network.ErrNamespaceGone) != c.gone {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if c := must[network.Content](t)(rs.Dump(a)); len(c.Workloads) != 0 {
+		t.Errorf("workloads: %v", c.Workloads)
+	}
+}
+
+func TestAttachLeavesOtherInterfacesAlone(t *testing.T) {
+	rs, _ := routers(t)
+	ns := testnet.New(t)
+	a := makeRouter(t, rs, plainRouter(vpcA))
+	defer a.Release()
+	err := ns.Run(func() error {
+		h := must[*netlink.Handle](t)(netlink.NewHandle())
+		defer h.Close()
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = "eth0"
+		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "other"}
+		addr := must[*netlink.Addr](t)(netlink.ParseAddr("192.0.2.2/24"))
+		err := errors.Join(h.LinkAdd(veth), h.AddrAdd(veth, addr), h.LinkSetUp(veth))
+		return errors.Join(err, h.RouteAdd(&netlink.Route{Gw: []byte{192, 0, 2, 1}}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := describe(t, ns)
+	w := plainWorkload(vpcA, ns)
+	if err := a.Attach(w); err == nil {
+		t.Error("attached under the name of an interface that is there")
+	}
+	w.Device = "eth1"
+	if err := a.Attach(w); err != nil {
+		t.Fatal(err)
+	}
+	if c := must[network.Content](t)(rs.Dump(a)); len(c.Workloads) != 1 || c.Workloads[0].String() != w.String() {
+		t.Errorf("got %v\nwant %v", c.Workloads, w)
+	}
+	if err := a.Detach(eni1); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, describe(t, ns)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// describe lists the interfaces, addresses and IPv4 routes of a namespace.
+func describe(t testing.TB, ns *testnet.NS) (list []string) {
+	t.Helper()
+	err := ns.Run(func() error {
+		h, err := netlink.NewHandle()
+		if err != nil {
+			return err
+		}
+		defer h.Close()
+		links, err := h.LinkList()
+		for _, l := range links {
+			addrs, _ := h.AddrList(l, netlink.FAMILY_V4)
+			list = append(list, l.Attrs().Name)
+			for _, a := range addrs {
+				list = append(list, a.String())
+			}
+		}
+		routes, err2 := h.RouteList(nil, netlink.FAMILY_V4)
+		for _, r := range routes {
+			list = append(list, r.String())
+		}
+		return errors.Join(err, err2)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestARouterTakenAwayIsNoticedAndRemade(t *testing.T) {
+	rs, instance := routers(t)
+	ns := testnet.New(t)
+	a := makeRouter(t, rs, plainRouter(vpcA))
+	old := a.Inode()
+	w := plainWorkload(vpcA, ns)
+	if err := a.Attach(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := network.DeleteNamespace(network.NamespaceName(instance, vpcA)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rs.Open(vpcA); !errors.Is(err, network.ErrNoRouter) {
+		t.Errorf("open: %v", err)
+	}
+	a.Release()
+	a = makeRouter(t, rs, plainRouter(vpcA))
+	defer a.Release()
+	if a.Inode() == old {
+		t.Error("same namespace")
+	}
+	if err := a.Attach(w); err != nil {
+		t.Fatal(err)
+	}
+	if c := must[network.Content](t)(rs.Dump(a)); len(c.Workloads) != 1 {
+		t.Error("workload is not there")
+	}
+}
+
+func TestDamageShows(t *testing.T) {
+	rs, _ := routers(t)
+	ns := testnet.New(t)
+	a := makeRouter(t, rs, plainRouter(vpcA))
+	defer a.Release()
+	b := makeRouter(t, rs, plainRouter(vpcB))
+	defer b.Release()
+	w := plainWorkload(vpcA, ns)
+	target := netip.MustParsePrefix("240.8.0.1/32")
+	repair := func() {
+		t.Helper()
+		err := errors.Join(a.Configure(plainRouter(vpcA)), a.Start(), network.Connect(a, b), a.Send(target, vpcB), a.Attach(w))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	repair()
+	whole := must[network.Content](t)(rs.Dump(a))
+	link := func(h *netlink.Handle, prefix string) netlink.Link {
+		for _, l := range must[[]netlink.Link](t)(h.LinkList()) {
+			if l.Attrs().Name[:1] == prefix[:1] && l.Attrs().Name != "lo" {
+				return l
+			}
+		}
+		t.Fatalf("no interface %s", prefix)
+		return nil
+	}
+	router := func(do func(h *netlink.Handle) error) func() error {
+		return func() error {
+			return a.Inside(func() error {
+				h := must[*netlink.Handle](t)(netlink.NewHandle())
+				defer h.Close()
+				return do(h)
+			})
+		}
+	}
+	sysctl := func(path, value string) func() error {
+		return func() error {
+			return a.Inside(func() error { return os.WriteFile("/proc/sys/"+path, []byte(value), 0) })
+		}
+	}
+	dst := func(p string) *netlink.Route {
+		return &netlink.Route{Dst: must[*netlink.Addr](t)(netlink.ParseAddr(p)).IPNet, Scope: netlink.SCOPE_NOWHERE}
+	}
+	damage := map[string]func() error{
+		"forwarding off":      sysctl("net/ipv4/ip_forward", "0"),
+		"rp_filter off":       sysctl("net/ipv4/conf/all/rp_filter", "0"),
+		"route of a network":  router(func(h *netlink.Handle) error { return h.RouteDel(dst("10.0.0.0/16")) }),
+		"route of a target":   router(func(h *netlink.Handle) error { return h.RouteDel(dst("240.8.0.1/32")) }),
+		"route of a workload": router(func(h *netlink.Handle) error { return h.RouteDel(dst("10.0.1.10/32")) }),
+		"workload veth":       router(func(h *netlink.Handle) error { return h.LinkDel(link(h, "w")) }),
+		"fabric veth":         router(func(h *netlink.Handle) error { return h.LinkDel(link(h, "f")) }),
+		"fabric down":         router(func(h *netlink.Handle) error { return h.LinkSetDown(link(h, "f")) }),
+		"gateway address": router(func(h *netlink.Handle) error {
+			return h.AddrDel(must[netlink.Link](t)(h.LinkByName("lo")), must[*netlink.Addr](t)(netlink.ParseAddr("10.0.1.1/32")))
+		}),
+		"link local": router(func(h *netlink.Handle) error {
+			return h.AddrDel(link(h, "w"), must[*netlink.Addr](t)(netlink.ParseAddr("fe80::1/64")))
+		}),
+		"neighbours": router(func(h *netlink.Handle) error {
+			for _, n := range must[[]netlink.Neigh](t)(h.NeighList(link(h, "f").Attrs().Index, 0)) {
+				if err := h.NeighDel(&n); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
+		"workload down": func() error {
+			return ns.Run(func() error { return netlink.LinkSetDown(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}}) })
+		},
+		"workload default route": func() error {
+			return ns.Run(func() error {
+				return netlink.RouteDel(&netlink.Route{Dst: must[*netlink.Addr](t)(netlink.ParseAddr("0.0.0.0/0")).IPNet})
+			})
+		},
+	}
+	for name, break1 := range damage {
+		if err := break1(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if cmp.Equal(whole, must[network.Content](t)(rs.Dump(a)), cmp.Comparer(samePrefix), cmp.Comparer(sameAddr)) {
+			t.Errorf("%s: the damage does not show", name)
+		}
+		repair()
+		if diff := cmp.Diff(whole, must[network.Content](t)(rs.Dump(a)), cmp.Comparer(samePrefix), cmp.Comparer(sameAddr)); diff != "" {
+			t.Errorf("%s: not repaired: %s", name, diff)
+		}
+	}
+}
+
+func samePrefix(a, b netip.Prefix) bool { return a == b }
+func sameAddr(a, b netip.Addr) bool     { return a == b }
+
+func TestCleanLeavesTheUnmarked(t *testing.T) {
+	rs, instance := routers(t)
+	a := makeRouter(t, rs, plainRouter(vpcA))
+	a.Release()
+	strange, err := testnet.Make(network.NamespaceName(instance, vpcB))
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed, err := network.Clean(context.Background(), instance)
+	if want := []string{network.NamespaceName(instance, vpcA)}; err == nil || !slices.Equal(removed, want) {
+		t.Errorf("removed %v, %v; want %v and an error", removed, err, want)
+	}
+	if _, err := network.OpenNamespace(strange.Name); err != nil {
+		t.Errorf("the strange namespace: %v", err)
+	}
+	if err := strange.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func BenchmarkRouter(b *testing.B) {
+	rs, _ := routers(b)
+	for b.Loop() {
+		makeRouter(b, rs, plainRouter(vpcA)).Release()
+		b.StopTimer()
+		if err := rs.Remove(vpcA); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func BenchmarkLink(b *testing.B) {
+	rs, _ := routers(b)
+	x, y := makeRouter(b, rs, plainRouter(vpcA)), makeRouter(b, rs, plainRouter(vpcB))
+	defer x.Release()
+	defer y.Release()
+	for b.Loop() {
+		if err := network.Connect(x, y); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := x.Disconnect(vpcB); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func BenchmarkWorkload(b *testing.B) {
+	rs, _ := routers(b)
+	ns := testnet.New(b)
+	x := makeRouter(b, rs, plainRouter(vpcA))
+	defer x.Release()
+	w := plainWorkload(vpcA, ns)
+	for b.Loop() {
+		if err := x.Attach(w); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := x.Detach(w.ENI); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func BenchmarkDump(b *testing.B) {
+	rs, _ := routers(b)
+	ns := testnet.New(b)
+	x, y := makeRouter(b, rs, plainRouter(vpcA)), makeRouter(b, rs, plainRouter(vpcB))
+	defer x.Release()
+	defer y.Release()
+	if err := errors.Join(network.Connect(x, y), x.Attach(plainWorkload(vpcA, ns))); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := rs.Dump(x); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

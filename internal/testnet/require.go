@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package testnet
+
+import (
+	"os"
+	"testing"
+)
+
+// Require skips a test that cannot have its own network namespaces, and says
+// why. With CI set in the environment it fails instead: there the test must
+// run.
+func Require(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Unable(t, "this test makes network namespaces and needs root")
+	}
+}
+
+// Unable says that a test cannot run here: it skips the test, or fails it when
+// CI is set in the environment.
+func Unable(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("CI is set and %s", why)
+	}
+	t.Skip("SKIPPED: " + why)
+}
+
+// New makes a namespace with a random name that goes with the test.
+func New(t testing.TB) *NS {
+	t.Helper()
+	Require(t)
+	ns, err := Make("ptest-" + RandomName(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ns.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return ns
+}
