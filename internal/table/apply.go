@@ -87,8 +87,8 @@ func (db *DB) publish(snap *snapshot, changes []Change) {
 	last := db.current.Load().at
 	next := newLogEntry(snap.rev)
 	next.changes = changes
+	last.next = next // before anybody can see next, and walk the log to it
 	db.current.Store(&version{snapshot: snap, at: next})
-	last.next = next
 	close(last.superseded)
 }
 

@@ -20,7 +20,7 @@ type Change struct {
 type logEntry struct {
 	rev        int64
 	changes    []Change
-	next       *logEntry     // valid when superseded is closed
+	next       *logEntry     // valid once a later version has been loaded
 	superseded chan struct{} // closed when there is a next
 }
 

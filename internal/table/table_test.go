@@ -151,6 +151,22 @@ func TestUpdateReadsItsOwnWrites(t *testing.T) {
 			items.Put(tx, &item{ID: row.ID + "2", Group: "g"})
 		}
 		equal(t, "group", ids(items.By(tx, "group", "g")), "a2 b2 c2")
+		for row := range items.Scope(tx, "", "") { // and again, when there are changes already
+			items.Delete(tx, "", "", row.ID)
+			items.Put(tx, &item{ID: "0" + row.ID})
+			items.Put(tx, &item{ID: row.ID, Group: "g"})
+			items.Delete(tx, "", "", "0"+row.ID)
+		}
+		equal(t, "scope", ids(items.Scope(tx, "", "")), "a2 b2 c2")
+		walked := 0
+		for row := range items.By(tx, "group", "g") {
+			walked++
+			items.Put(tx, &item{ID: row.ID + "+", Group: "g"})
+		}
+		equal(t, "rows walked over", walked, 3)
+		for _, id := range []string{"a2+", "b2+", "c2+"} {
+			items.Delete(tx, "", "", id)
+		}
 		equal(t, "count", items.Count(tx, "group", "g"), 3)
 		row := &item{ID: "d", Group: "g", hidden: "not stored"}
 		if err := items.Insert(tx, row); err != nil {
