@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package vpclattice is the part of Amazon VPC Lattice that resource gateways
+// need: gateways, the resource configurations behind them, and the associations
+// of endpoints with those.
+//
+// References are to the VPC Lattice API Reference,
+// https://docs.aws.amazon.com/vpc-lattice/latest/APIReference/, and the user
+// guide, https://docs.aws.amazon.com/vpc-lattice/latest/ug/.
+package vpclattice
+
+import (
+	"errors"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/eni"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// API implements the operations of VPC Lattice on the tables of its
+// environment.
+type API struct{ *service.Env }
+
+var _ shape.API = (*API)(nil)
+
+// The kinds of resources, as errors name them.
+const (
+	kindGateway       = "ResourceGateway"
+	kindConfiguration = "ResourceConfiguration"
+	kindAssociation   = "ResourceEndpointAssociation"
+	kindVPC           = "VPC"
+	kindSubnet        = "Subnet"
+	kindGroup         = "SecurityGroup"
+)
+
+// arnTypes are the resource types of ARNs, by kind.
+var arnTypes = map[string]string{
+	kindGateway:       "resourcegateway",
+	kindConfiguration: "resourceconfiguration",
+	kindAssociation:   "resourceendpointassociation",
+}
+
+// identify gives the id of a resource of the caller that a request names by id
+// or by ARN. What belongs to another account is not the caller's to touch, and
+// what is in another region is not here.
+func identify(who caller.Caller, kind, identifier string) (string, error) {
+	if !strings.HasPrefix(identifier, "arn:") {
+		return identifier, nil
+	}
+	arn, err := model.ParseARN(identifier)
+	switch {
+	case err != nil || arn.Service != "vpc-lattice" || arn.Type != arnTypes[kind]:
+		return "", fault.Validation("identifier", "%s is not the ARN of a %s", identifier, kind)
+	case arn.Account != who.Account:
+		return "", fault.AccessDenied("account %s is not authorized to use %s", who.Account, identifier)
+	case arn.Region != who.Region:
+		return "", fault.NotFound(kind, identifier)
+	}
+	return arn.ID, nil
+}
+
+// find reads a row of the caller that a request names by id or by ARN.
+func find[T table.Row](tx *table.Txn, rows *table.Table[T], who caller.Caller, kind, identifier string) (T, error) {
+	id, err := identify(who, kind, identifier)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	row, ok := rows.Get(tx, who.Account, who.Region, id)
+	if !ok {
+		return row, fault.NotFound(kind, identifier)
+	}
+	return row, nil
+}
+
+// status gives the life cycle of a resource in the words of VPC Lattice, and
+// the reason of a failure.
+func status(tx *table.Txn, m *model.Meta) (state string, reason *string) {
+	row := statusRow(tx, m)
+	switch model.LifecycleOf(m, row) {
+	case model.Ready:
+		return shape.ResourceGatewayStatusActive, nil
+	case model.Failed:
+		return shape.ResourceGatewayStatusCreateFailed, optional(row.Reason)
+	case model.Deleting:
+		return shape.ResourceGatewayStatusDeleteInProgress, nil
+	}
+	return shape.ResourceGatewayStatusCreateInProgress, nil
+}
+
+func statusRow(tx *table.Txn, m *model.Meta) *model.Status {
+	row, _ := state.Statuses.Get(tx, m.Account, m.Region, m.ID)
+	return row
+}
+
+// asFault gives the errors of packages service and eni their VPC Lattice form;
+// others it returns as they are.
+func asFault(err error) error {
+	var tag *service.TagError
+	var full *eni.ExhaustedError
+	var family *eni.FamilyError
+	var quota *eni.QuotaError
+	switch {
+	case errors.As(err, &tag):
+		return fault.Validation("tags", "%s", tag.Problem)
+	case errors.As(err, &full):
+		return fault.Validation("subnetIds", "%v", full)
+	case errors.As(err, &family):
+		return fault.Validation("subnetIds", "%v", family)
+	case errors.As(err, &quota):
+		return fault.QuotaExceeded("NetworkInterface", "", "interfaces-per-region", "%v", quota)
+	case errors.Is(err, service.ErrPageToken):
+		return fault.Validation("nextToken", "%v", service.ErrPageToken)
+	case errors.Is(err, service.ErrTransitFull):
+		return fault.QuotaExceeded(kindConfiguration, "", "transit-targets", "%v", err)
+	}
+	return err
+}
+
+// replayed checks what a repeated create request made before: it still is, or
+// the token cannot be answered any more.
+func replayed[T table.Row](tx *table.Txn, rows *table.Table[T], who caller.Caller, kind, id string) (T, error) {
+	row, ok := rows.Get(tx, who.Account, who.Region, id)
+	if !ok {
+		return row, fault.Conflict(kind, id, "the client token was used to create %s %s, which has been deleted", kind, id)
+	}
+	return row, nil
+}
+
+// once asks whether a create request was made before, and for what.
+func once(tx *table.Txn, request service.Once, kind string) (string, error) {
+	id, err := request.Result(tx)
+	if errors.Is(err, service.ErrTokenReused) {
+		return "", fault.Conflict(kind, "", "clientToken: %v", err)
+	}
+	return id, err
+}
+
+// pageLimit is the largest page of VPC Lattice's lists.
+const pageLimit = 100
+
+// paginate gives one page of rows, which come in ascending order of their ids.
+func paginate[T table.Row](who caller.Caller, operation string, parameters any, token *string, limit *int32, rows iter.Seq[T]) ([]T, *string, error) {
+	page := service.NewPage(who, operation, parameters, token, limit, pageLimit)
+	out, next, err := service.Paginate(page, rows, func(row T) string {
+		_, _, id := row.RowKey()
+		return id
+	})
+	return out, optional(next), asFault(err)
+}
+
+// lastUpdated is the time of the last change, which creation is one of.
+func lastUpdated(m *model.Meta) *time.Time {
+	if m.UpdatedAt.IsZero() {
+		return new(m.CreatedAt)
+	}
+	return new(m.UpdatedAt)
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// optional gives a pointer to v, or nil for the zero value: VPC Lattice leaves
+// out what is not set.
+func optional[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

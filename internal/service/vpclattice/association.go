@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vpclattice
+
+import (
+	"context"
+	"iter"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// ListResourceEndpointAssociations lists the endpoints, of whatever account,
+// that lead to one resource configuration of the caller. For an id that does
+// not exist the list is empty: the operation has no error for it.
+func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.ListResourceEndpointAssociationsInput) (*shape.ListResourceEndpointAssociationsOutput, error) {
+	who := caller.From(ctx)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := chosenAssociations(tx, who, in)
+	if err != nil {
+		return nil, err
+	}
+	chosen := []*string{in.ResourceConfigurationIdentifier, in.ResourceEndpointAssociationIdentifier, in.VpcEndpointId, in.VpcEndpointOwner}
+	page, next, err := paginate(who, "ListResourceEndpointAssociations", chosen, in.NextToken, in.MaxResults, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.ListResourceEndpointAssociationsOutput{Items: []shape.ResourceEndpointAssociationSummary{}, NextToken: next}
+	for _, row := range page {
+		out.Items = append(out.Items, summary(tx, row))
+	}
+	return out, nil
+}
+
+func chosenAssociations(tx *table.Txn, who caller.Caller, in *shape.ListResourceEndpointAssociationsInput) (iter.Seq[*model.EndpointAssociation], error) {
+	configuration, err := identify(who, kindConfiguration, *in.ResourceConfigurationIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	association, err := identify(who, kindAssociation, deref(in.ResourceEndpointAssociationIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	ref := model.Ref{Account: who.Account, Region: who.Region, ID: configuration}
+	rows := state.EndpointAssociations.By(tx, state.ByConfiguration, ref.String())
+	fits := func(want *string, got string) bool { return want == nil || *want == got }
+	return func(yield func(*model.EndpointAssociation) bool) {
+		for row := range rows {
+			if fits(optional(association), row.ID) && fits(in.VpcEndpointId, row.Endpoint.ID) &&
+				fits(in.VpcEndpointOwner, row.Endpoint.Account) && !yield(row) {
+				return
+			}
+		}
+	}, nil
+}
+
+func summary(tx *table.Txn, row *model.EndpointAssociation) shape.ResourceEndpointAssociationSummary {
+	out := shape.ResourceEndpointAssociationSummary{
+		Id: &row.ID, Arn: new(row.ARN()), ResourceConfigurationId: &row.Configuration.ID,
+		VpcEndpointId: &row.Endpoint.ID, VpcEndpointOwner: &row.Endpoint.Account,
+		CreatedBy: &row.Endpoint.Account, CreatedAt: &row.CreatedAt,
+	}
+	if r, ok := configurationOf(tx, row); ok {
+		out.ResourceConfigurationArn, out.ResourceConfigurationName = new(r.ARN()), &r.Name
+	}
+	return out
+}
+
+func configurationOf(tx *table.Txn, row *model.EndpointAssociation) (*model.ResourceConfiguration, bool) {
+	ref := row.Configuration
+	return state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID)
+}
+
+// DeleteResourceEndpointAssociation starts the removal of an endpoint's way to
+// a resource configuration of the caller. The endpoint stays and leads nowhere.
+// Removing it again changes nothing.
+func (a *API) DeleteResourceEndpointAssociation(ctx context.Context, in *shape.DeleteResourceEndpointAssociationInput) (*shape.DeleteResourceEndpointAssociationOutput, error) {
+	who, now := caller.From(ctx), a.Now()
+	var out *shape.DeleteResourceEndpointAssociationOutput
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		row, err := find(tx, state.EndpointAssociations, who, kindAssociation, *in.ResourceEndpointAssociationIdentifier)
+		if err != nil {
+			return err
+		}
+		if !row.Deleting() {
+			row = row.Clone()
+			row.DeletedAt = now
+			state.EndpointAssociations.Put(tx, row)
+		}
+		gone := summary(tx, row)
+		out = &shape.DeleteResourceEndpointAssociationOutput{
+			Id: gone.Id, Arn: gone.Arn, ResourceConfigurationId: gone.ResourceConfigurationId,
+			ResourceConfigurationArn: gone.ResourceConfigurationArn, VpcEndpointId: gone.VpcEndpointId,
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vpclattice
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// GetResourceConfiguration tells of one resource configuration.
+func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourceConfigurationInput) (*shape.GetResourceConfigurationOutput, error) {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := find(tx, state.ResourceConfigurations, caller.From(ctx), kindConfiguration, *in.ResourceConfigurationIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	state, reason := status(tx, &r.Meta)
+	return &shape.GetResourceConfigurationOutput{
+		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
+		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
+		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
+		AllowAssociationToShareableServiceNetwork: &r.AllowShareable, AmazonManaged: new(false),
+		CustomDomainName: optional(r.CustomDomain), CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
+	}, nil
+}
+
+// ListResourceConfigurations lists the caller's resource configurations, or
+// those of one gateway. There are no groups and no domain verifications yet, so
+// asking for those of one gives an empty list.
+func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListResourceConfigurationsInput) (*shape.ListResourceConfigurationsOutput, error) {
+	who := caller.From(ctx)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := chosenConfigurations(tx, who, in)
+	if err != nil {
+		return nil, err
+	}
+	chosen := []*string{in.ResourceGatewayIdentifier, in.ResourceConfigurationGroupIdentifier, in.DomainVerificationIdentifier}
+	page, next, err := paginate(who, "ListResourceConfigurations", chosen, in.NextToken, in.MaxResults, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.ListResourceConfigurationsOutput{Items: []shape.ResourceConfigurationSummary{}, NextToken: next}
+	for _, r := range page {
+		state, _ := status(tx, &r.Meta)
+		out.Items = append(out.Items, shape.ResourceConfigurationSummary{
+			Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
+			Type: &r.Type, Status: &state, AmazonManaged: new(false), CustomDomainName: optional(r.CustomDomain),
+			CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
+		})
+	}
+	return out, nil
+}
+
+func chosenConfigurations(tx *table.Txn, who caller.Caller, in *shape.ListResourceConfigurationsInput) (iter.Seq[*model.ResourceConfiguration], error) {
+	switch {
+	case in.ResourceConfigurationGroupIdentifier != nil, in.DomainVerificationIdentifier != nil:
+		return func(func(*model.ResourceConfiguration) bool) {}, nil
+	case in.ResourceGatewayIdentifier != nil:
+		id, err := identify(who, kindGateway, *in.ResourceGatewayIdentifier)
+		if err != nil {
+			return nil, err
+		}
+		return state.ResourceConfigurations.By(tx, state.ByGateway, state.In(who.Account, who.Region, id)), nil
+	}
+	return state.ResourceConfigurations.Scope(tx, who.Account, who.Region), nil
+}
+
+// UpdateResourceConfiguration changes the address, the ports and the sharing
+// rule of a resource configuration, which hold for its endpoints from then on.
+func (a *API) UpdateResourceConfiguration(ctx context.Context, in *shape.UpdateResourceConfigurationInput) (*shape.UpdateResourceConfigurationOutput, error) {
+	who, now := caller.From(ctx), a.Now()
+	var out *shape.UpdateResourceConfigurationOutput
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		old, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
+		if err != nil {
+			return err
+		}
+		if old.Deleting() {
+			return fault.Validation("resourceConfigurationIdentifier", "resource configuration %s is being deleted", old.ID)
+		}
+		r := old.Clone()
+		if err := a.amend(tx, r, in); err != nil {
+			return err
+		}
+		r.UpdatedAt = now
+		state.ResourceConfigurations.Put(tx, r)
+		out = updatedConfiguration(tx, r)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// amend puts what the request says into the row.
+func (a *API) amend(tx *table.Txn, r *model.ResourceConfiguration, in *shape.UpdateResourceConfigurationInput) error {
+	if in.ResourceConfigurationDefinition != nil {
+		if err := redefine(tx, r, in.ResourceConfigurationDefinition); err != nil {
+			return err
+		}
+	}
+	if in.PortRanges != nil {
+		ports, err := parsePorts(in.PortRanges, a.Quotas.PortRangesPerConfiguration)
+		if err != nil {
+			return err
+		}
+		r.Ports = ports
+	}
+	if in.AllowAssociationToShareableServiceNetwork != nil {
+		r.AllowShareable = *in.AllowAssociationToShareableServiceNetwork
+	}
+	return nil
+}
+
+func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceConfigurationDefinition) error {
+	addr, err := definedAddress(d)
+	if err != nil {
+		return err
+	}
+	g, ok := state.ResourceGateways.Get(tx, r.Account, r.Region, r.Gateway)
+	if !ok {
+		return fault.NotFound(kindGateway, r.Gateway)
+	}
+	vpc, ok := state.VPCs.Get(tx, g.Account, g.Region, g.VPC)
+	if !ok {
+		return fault.NotFound(kindVPC, g.VPC)
+	}
+	if err := checkAddress(addr, g, vpc); err != nil {
+		return err
+	}
+	if n := associations(tx, r); n > 0 && addr.Is4() != r.IP.Is4() {
+		return fault.Validation("resourceConfigurationDefinition", "%s cannot take the place of %s, an address of the other family, while %s has %d endpoint(s)", addr, r.IP, r.ID, n)
+	}
+	r.IP = addr
+	return nil
+}
+
+// associations counts the endpoint associations of a configuration, including
+// those that the data plane has not let go of yet.
+func associations(tx *table.Txn, r *model.ResourceConfiguration) int {
+	return state.EndpointAssociations.Count(tx, state.ByConfiguration, r.Ref().String())
+}
+
+func updatedConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.UpdateResourceConfigurationOutput {
+	state, _ := status(tx, &r.Meta)
+	return &shape.UpdateResourceConfigurationOutput{
+		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
+		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
+		Status: &state, ResourceConfigurationDefinition: definition(r),
+		AllowAssociationToShareableServiceNetwork: &r.AllowShareable,
+	}
+}
+
+// DeleteResourceConfiguration starts the deletion of a resource configuration
+// that no endpoint is associated with. Deleting it again changes nothing.
+func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteResourceConfigurationInput) (*shape.DeleteResourceConfigurationOutput, error) {
+	who, now := caller.From(ctx), a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		r, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
+		if err != nil {
+			return err
+		}
+		if n := associations(tx, r); n > 0 {
+			return fault.Conflict(kindConfiguration, r.ID, "%s %s has %d resource endpoint association(s)", kindConfiguration, r.ID, n)
+		}
+		markDeleted(tx, r, now)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.DeleteResourceConfigurationOutput{}, nil
+}
+
+func markDeleted(tx *table.Txn, r *model.ResourceConfiguration, now time.Time) {
+	if r.Deleting() {
+		return
+	}
+	r = r.Clone()
+	r.DeletedAt = now
+	state.ResourceConfigurations.Put(tx, r)
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vpclattice
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// newConfiguration is a request for a resource configuration with what it needs
+// made beforehand.
+type newConfiguration struct {
+	in    *shape.CreateResourceConfigurationInput
+	who   caller.Caller
+	id    string
+	now   time.Time
+	ip    netip.Addr
+	ports []model.PortRange
+}
+
+// CreateResourceConfiguration makes a resource configuration of type SINGLE for
+// an IP address, with a transit target for each interface of its gateway.
+func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateResourceConfigurationInput) (*shape.CreateResourceConfigurationOutput, error) {
+	who := caller.From(ctx)
+	fingerprint := *in
+	fingerprint.ClientToken = nil
+	request := a.Idempotent(who, "CreateResourceConfiguration", in.ClientToken, fingerprint)
+	n, err := a.newConfiguration(who, in)
+	if err != nil {
+		return nil, err
+	}
+	var out *shape.CreateResourceConfigurationOutput
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		id, err := once(tx, request, kindConfiguration)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			r, err := replayed(tx, state.ResourceConfigurations, who, kindConfiguration, id)
+			if err == nil {
+				out = createdConfiguration(tx, r)
+			}
+			return err
+		}
+		r, err := a.createConfiguration(tx, n)
+		if err != nil {
+			return asFault(err)
+		}
+		request.Record(tx, r.ID)
+		out = createdConfiguration(tx, r)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// newConfiguration checks what can be checked without looking at anything else.
+func (a *API) newConfiguration(who caller.Caller, in *shape.CreateResourceConfigurationInput) (*newConfiguration, error) {
+	if err := checkSingle(in); err != nil {
+		return nil, err
+	}
+	n := &newConfiguration{in: in, who: who, id: a.NewID("rcfg"), now: a.Now()}
+	var err error
+	if n.ip, err = definedAddress(in.ResourceConfigurationDefinition); err != nil {
+		return nil, err
+	}
+	if n.ports, err = parsePorts(in.PortRanges, a.Quotas.PortRangesPerConfiguration); err != nil {
+		return nil, err
+	}
+	return n, asFault(service.CheckTagMap(in.Tags))
+}
+
+// checkSingle sees that the request is one for type SINGLE, and has the members
+// that this type has.
+func checkSingle(in *shape.CreateResourceConfigurationInput) error {
+	unexpected := func(field string) error {
+		return fault.Validation(field, "Unexpected attribute %s for type SINGLE", field)
+	}
+	switch {
+	case *in.Type != shape.ResourceConfigurationTypeSingle:
+		return fault.Validation("type", "resource configurations of type %s are not served yet; use SINGLE", *in.Type)
+	case in.ResourceGatewayIdentifier == nil:
+		return fault.Validation("resourceGatewayIdentifier", "resourceGatewayIdentifier is required for type SINGLE")
+	case in.ResourceConfigurationGroupIdentifier != nil:
+		return unexpected("resourceConfigurationGroupIdentifier")
+	case in.GroupDomain != nil:
+		return unexpected("groupDomain")
+	case in.DomainVerificationIdentifier != nil:
+		return fault.Validation("domainVerificationIdentifier", "domain verification is not served yet; leave domainVerificationIdentifier out")
+	case in.CustomDomainName != nil:
+		return checkDomain("customDomainName", *in.CustomDomainName)
+	}
+	return nil
+}
+
+// createConfiguration checks the request against the state and adds the
+// configuration and its transit targets.
+func (a *API) createConfiguration(tx *table.Txn, n *newConfiguration) (*model.ResourceConfiguration, error) {
+	in, who := n.in, n.who
+	g, err := find(tx, state.ResourceGateways, who, kindGateway, *in.ResourceGatewayIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	if g.Deleting() {
+		return nil, fault.Conflict(kindGateway, g.ID, "resource gateway %s is being deleted", g.ID)
+	}
+	if err := a.checkConfigurationRoom(tx, n); err != nil {
+		return nil, err
+	}
+	vpc, ok := state.VPCs.Get(tx, g.Account, g.Region, g.VPC)
+	if !ok {
+		return nil, fault.NotFound(kindVPC, g.VPC)
+	}
+	if err := checkAddress(n.ip, g, vpc); err != nil {
+		return nil, err
+	}
+	r := &model.ResourceConfiguration{
+		Meta: model.Meta{Account: who.Account, Region: who.Region, ID: n.id, CreatedAt: n.now, Tags: in.Tags},
+		Name: *in.Name, Type: *in.Type, Gateway: g.ID, Ports: n.ports, IP: n.ip,
+		Protocol:     cmp.Or(deref(in.Protocol), shape.ProtocolTypeTcp),
+		CustomDomain: deref(in.CustomDomainName),
+		// The documentation says that the default is false; the replies it
+		// shows for requests without a value say true.
+		AllowShareable: in.AllowAssociationToShareableServiceNetwork == nil || *in.AllowAssociationToShareableServiceNetwork,
+	}
+	if r.Targets, err = a.claimTargets(tx, r, g); err != nil {
+		return nil, err
+	}
+	state.ResourceConfigurations.Put(tx, r)
+	return r, nil
+}
+
+// claimTargets takes a place of the transit realm for each interface of the
+// gateway.
+func (a *API) claimTargets(tx *table.Txn, r *model.ResourceConfiguration, g *model.ResourceGateway) ([]model.TransitTarget, error) {
+	var targets []model.TransitTarget
+	for _, id := range g.Interfaces {
+		ni, ok := state.NetworkInterfaces.Get(tx, g.Account, g.Region, id)
+		if !ok {
+			return nil, fault.NotFound("NetworkInterface", id)
+		}
+		index, err := a.ClaimTransit(tx, model.SpaceTarget, model.TargetsPerHost, r.Ref())
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, model.TransitTarget{Interface: id, Zone: ni.Zone, Index: index})
+	}
+	return targets, nil
+}
+
+// checkConfigurationRoom sees to the name's uniqueness and to the quota.
+func (a *API) checkConfigurationRoom(tx *table.Txn, n *newConfiguration) error {
+	name := *n.in.Name
+	for other := range state.ResourceConfigurations.By(tx, state.ByName, state.In(n.who.Account, n.who.Region, name)) {
+		return fault.Conflict(kindConfiguration, other.ID, "a resource configuration named %s exists already: %s", name, other.ID)
+	}
+	most := a.Quotas.ConfigurationsPerRegion
+	if state.ResourceConfigurations.CountScope(tx, n.who.Account, n.who.Region) >= most {
+		return fault.QuotaExceeded(kindConfiguration, "", "configurations-per-region", "the account has %d resource configurations in this region, the most it can have", most)
+	}
+	return nil
+}
+
+func createdConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.CreateResourceConfigurationOutput {
+	state, reason := status(tx, &r.Meta)
+	return &shape.CreateResourceConfigurationOutput{
+		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
+		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
+		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
+		AllowAssociationToShareableServiceNetwork: &r.AllowShareable,
+		CreatedAt: &r.CreatedAt, CustomDomainName: optional(r.CustomDomain),
+	}
+}

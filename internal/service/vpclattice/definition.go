@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vpclattice
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+)
+
+// resource4 are the blocks in which an IPv4 resource may be, whatever the
+// blocks of its VPC, so that resources behind a VPN can be reached:
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
+var resource4 = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"),
+}
+
+// definedAddress reads the address of a definition. Definitions of other kinds
+// than ipResource are refused: they are not served yet.
+func definedAddress(d *shape.ResourceConfigurationDefinition) (netip.Addr, error) {
+	const field = "resourceConfigurationDefinition"
+	switch {
+	case d == nil:
+		return netip.Addr{}, fault.Validation(field, "resourceConfigurationDefinition is required for type SINGLE")
+	case d.DnsResource != nil:
+		return netip.Addr{}, fault.Validation(field+".dnsResource", "dnsResource is not served yet; use ipResource")
+	case d.ArnResource != nil:
+		return netip.Addr{}, fault.Validation(field+".arnResource", "arnResource is not served yet; use ipResource")
+	case d.IpResource == nil || d.IpResource.IpAddress == nil:
+		return netip.Addr{}, fault.Validation(field+".ipResource.ipAddress", "ipResource.ipAddress is required")
+	}
+	text := *d.IpResource.IpAddress
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Is4In6() || addr.Zone() != "" {
+		return netip.Addr{}, fault.Validation(field+".ipResource.ipAddress", "%q is not an IP address", text)
+	}
+	return addr, nil
+}
+
+// checkAddress holds a resource's address against its gateway and VPC.
+func checkAddress(addr netip.Addr, g *model.ResourceGateway, vpc *model.VPC) error {
+	const field = "resourceConfigurationDefinition.ipResource.ipAddress"
+	private := func(p netip.Prefix) bool { return p.Contains(addr) }
+	switch {
+	case addr.Is4() && !g.Family.Has4(), addr.Is6() && !g.Family.Has6():
+		return fault.Validation(field, "%s cannot be reached through %s, whose ipAddressType is %s", addr, g.ID, g.Family)
+	case addr.Is4() && !slices.ContainsFunc(resource4, private):
+		return fault.Validation(field, "%s is not a private address; it must be in 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12 or 192.168.0.0/16", addr)
+	case addr.Is6() && !slices.ContainsFunc(vpc.Networks(), private):
+		return fault.Validation(field, "%s is not an address of %s; an IPv6 resource must be in its gateway's VPC", addr, vpc.ID)
+	}
+	return nil
+}
+
+// allPorts is what a resource configuration without port ranges has.
+var allPorts = []model.PortRange{{From: 1, To: 65535}}
+
+// parsePorts reads port ranges, each a port or first-last.
+func parsePorts(texts []string, most int) ([]model.PortRange, error) {
+	if len(texts) == 0 {
+		return allPorts, nil
+	}
+	if len(texts) > most {
+		return nil, fault.Validation("portRanges", "%d port ranges, a resource configuration can have %d", len(texts), most)
+	}
+	var ports []model.PortRange
+	for _, text := range texts {
+		r, err := parsePortRange(text)
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, r)
+	}
+	sorted := slices.SortedFunc(slices.Values(ports), func(a, b model.PortRange) int { return cmp.Compare(a.From, b.From) })
+	for i := 1; i < len(sorted); i++ {
+		if a, b := sorted[i-1], sorted[i]; b.From <= a.To {
+			return nil, fault.Validation("portRanges", "port ranges %s and %s overlap", formatRange(a), formatRange(b))
+		}
+	}
+	return ports, nil
+}
+
+func parsePortRange(text string) (model.PortRange, error) {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	from, err1 := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	switch {
+	case err1 != nil || err2 != nil || from == 0 || to == 0:
+		return model.PortRange{}, fault.Validation("portRanges", "port range %q is not a port from 1 to 65535 or two of them with a hyphen between", text)
+	case from > to:
+		return model.PortRange{}, fault.Validation("portRanges", "port range %q is reversed; the smaller port comes first", text)
+	}
+	return model.PortRange{From: uint16(from), To: uint16(to)}, nil
+}
+
+// formatPorts writes port ranges as parsePorts reads them.
+func formatPorts(ports []model.PortRange) []string {
+	texts := make([]string, len(ports))
+	for i, r := range ports {
+		texts[i] = formatRange(r)
+	}
+	return texts
+}
+
+func formatRange(r model.PortRange) string {
+	if r.From == r.To {
+		return strconv.Itoa(int(r.From))
+	}
+	return strconv.Itoa(int(r.From)) + "-" + strconv.Itoa(int(r.To))
+}
+
+// checkDomain checks the form of a custom domain name: RFC 1035 §2.3 labels, at
+// least two of them, in any case.
+func checkDomain(field, name string) error {
+	labels := strings.Split(strings.TrimSuffix(name, "."), ".")
+	ok := len(name) <= 255 && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool {
+		return l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' ||
+			strings.Trim(strings.ToLower(l), "abcdefghijklmnopqrstuvwxyz0123456789-_") != ""
+	})
+	if !ok {
+		return fault.Validation(field, "%q is not a domain name", name)
+	}
+	return nil
+}
+
+func definition(r *model.ResourceConfiguration) *shape.ResourceConfigurationDefinition {
+	return &shape.ResourceConfigurationDefinition{IpResource: &shape.IpResource{IpAddress: new(r.IP.String())}}
+}
