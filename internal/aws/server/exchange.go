@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/aws/sigv4"
+)
+
+// exchange is one request on its way. Each step fills in what it has proven.
+type exchange struct {
+	*handler
+	http    *http.Request
+	id      string
+	started time.Time
+
+	body      []byte // valid until run returns
+	signature *sigv4.Signature
+	// service renders errors; until the signature is verified it is a guess.
+	service *mounted
+	caller  caller.Caller
+	op      *schema.Operation
+	path    string // escaped, as the operation's template has it
+	err     error  // of the last step, for the log
+}
+
+// ServeHTTP answers one request, and logs it in one line.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := &exchange{handler: h, http: r, id: h.NewRequestID(), started: time.Now(), service: unknownService}
+	var answer *codec.Response
+	if answer, e.err = e.run(w); e.err != nil {
+		answer = e.refuse(e.err)
+	}
+	header := w.Header()
+	for name, values := range answer.Header {
+		header[name] = values
+	}
+	header.Set(codec.RequestIDHeader, e.id)
+	header.Set("X-Amz-Request-Id", e.id)
+	header.Set("Content-Length", strconv.Itoa(len(answer.Body)))
+	w.WriteHeader(answer.Status)
+	// An error here means that the client is gone; there is nobody to tell.
+	_, _ = w.Write(answer.Body)
+	e.logAnswer(answer)
+}
+
+// run takes the request through all steps. A panic in any of them, which is
+// most likely one of a service's handler, becomes an error.
+func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			answer, err = nil, &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	buffer := e.buffer()
+	defer e.release(buffer)
+	if err := e.read(w, buffer); err != nil {
+		return nil, err
+	}
+	if err := e.authenticate(); err != nil {
+		return nil, err
+	}
+	if err := e.find(); err != nil {
+		return nil, err
+	}
+	in, err := e.decode()
+	if err != nil {
+		return nil, err
+	}
+	if e.op.DryRunRequested(in) {
+		return nil, fault.New("DryRunOperation", http.StatusPreconditionFailed,
+			"Request would have succeeded, but DryRun flag is set.")
+	}
+	out, err := e.op.Call(caller.With(e.http.Context(), e.caller), e.service.api, in)
+	if err != nil {
+		return nil, err
+	}
+	answer, err = e.service.codec.EncodeResponse(e.op, out, e.id)
+	if err != nil {
+		return nil, fmt.Errorf("encode answer of %s: %w", e.op.Name, err)
+	}
+	return answer, nil
+}
+
+// read reads the body and guesses whom the request is for, so that even the
+// refusal of an unsigned or oversized request has the right envelope.
+func (e *exchange) read(w http.ResponseWriter, buffer *bytes.Buffer) error {
+	var parseErr error
+	e.signature, parseErr = sigv4.Parse(e.http)
+	if parseErr == nil {
+		if s := e.services[e.signature.Service]; s != nil {
+			e.service = s
+		}
+	}
+	if e.http.Body != nil {
+		_, err := buffer.ReadFrom(http.MaxBytesReader(w, e.http.Body, e.MaxBody))
+		var tooLarge *http.MaxBytesError
+		switch {
+		case errors.As(err, &tooLarge):
+			e.guess()
+			return refusef(tooBig, "The body of the request is larger than %d bytes.", e.MaxBody)
+		case err != nil:
+			e.guess()
+			return refusef(unreadable, "The body of the request ended early.").because(err)
+		}
+	}
+	e.body = buffer.Bytes()
+	if parseErr != nil {
+		e.guess()
+		return refuseSignature(parseErr)
+	}
+	return nil
+}
+
+// guess picks the service for the envelope of a refusal when the signature
+// names none that is mounted.
+func (e *exchange) guess() {
+	if e.service != unknownService {
+		return
+	}
+	form := e.formParameters()
+	for _, s := range e.order {
+		switch {
+		case s.router == nil && form["Version"] == s.Version:
+			e.service = s
+			return
+		case s.router != nil && form["Action"] == "" && e.http.URL.Path != "/":
+			if _, err := s.router.Find(e.http.Method, e.http.URL.EscapedPath()); err == nil {
+				e.service = s
+				return
+			}
+		}
+	}
+	if form["Action"] != "" {
+		e.service = unknownFormService
+	}
+}
+
+const maxKeptBuffer = 64 << 10
+
+func (h *handler) buffer() *bytes.Buffer {
+	if b, ok := h.buffers.Get().(*bytes.Buffer); ok {
+		return b
+	}
+	return new(bytes.Buffer)
+}
+
+// release keeps a buffer for the next request, unless it is unusually large.
+func (h *handler) release(b *bytes.Buffer) {
+	if b.Cap() <= maxKeptBuffer {
+		b.Reset()
+		h.buffers.Put(b)
+	}
+}
+
+// panicError is a panic that was caught.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// logAnswer writes the access log: debug, and error when the fault is ours. The
+// query string stays out, because a presigned one is a credential.
+func (e *exchange) logAnswer(answer *codec.Response) {
+	ctx, level := e.http.Context(), slog.LevelDebug
+	gone := errors.Is(e.err, context.Canceled) && ctx.Err() != nil
+	if answer.Status >= http.StatusInternalServerError && !gone {
+		level = slog.LevelError
+	}
+	if !e.Log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request", e.id), slog.String("method", e.http.Method), slog.String("path", e.http.URL.Path),
+		slog.String("service", e.service.Name), slog.String("account", e.caller.Account),
+		slog.String("region", e.caller.Region), slog.Int("status", answer.Status),
+		slog.Int("bytes", len(answer.Body)), slog.Duration("took", time.Since(e.started)),
+	}
+	if e.op != nil {
+		attrs = append(attrs, slog.String("operation", e.op.Name))
+	}
+	if e.err != nil {
+		attrs = append(attrs, slog.Any("error", e.err))
+	}
+	var p *panicError
+	if errors.As(e.err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	e.Log.LogAttrs(ctx, level, "aws request", attrs...)
+}

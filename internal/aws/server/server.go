@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server is the HTTP handler in front of all AWS services. It takes a
+// request through fixed steps: size, signature, service, region, operation,
+// decoding, the constraints of the model, dry run, handler. The first step that
+// refuses ends the request, in the words and the envelope of the service that
+// was asked, and nothing behind that step has happened.
+//
+// Service and region come from the credential scope of the signature. There is
+// no way to turn authentication off.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/codec/protocols"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/route"
+	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/aws/sigv4"
+)
+
+// DefaultMaxBody is the largest request body, in bytes, unless Config says
+// otherwise.
+const DefaultMaxBody = 1 << 20
+
+// Credential is what an access key stands for.
+type Credential struct {
+	Secret string
+	// SessionToken must come with the requests of temporary keys; it is empty
+	// for long-term ones.
+	SessionToken         string
+	Account, ARN, UserID string
+	// Disabled keys are refused like unknown ones.
+	Disabled bool
+}
+
+// Credentials finds access keys. Lookup returns false for a key that does not
+// exist; an error means that nobody knows, and the request fails as internal.
+// It is called for every request, by many goroutines.
+type Credentials interface {
+	Lookup(ctx context.Context, accessKeyID string) (Credential, bool, error)
+}
+
+// Mounted is a service and its implementation, a value of the generated API
+// interface of that service.
+type Mounted struct {
+	Service *schema.Service
+	API     any
+}
+
+// Config is what New needs. Regions, Credentials and Services are required.
+type Config struct {
+	Regions     []string
+	Credentials Credentials
+	Services    []Mounted
+	Log         *slog.Logger     // nil discards
+	Now         func() time.Time // nil is time.Now
+	MaxBody     int64            // bytes; zero is DefaultMaxBody
+	// NewRequestID makes ids that are unique; nil makes random UUIDs.
+	NewRequestID func() string
+}
+
+// handler serves all mounted services.
+type handler struct {
+	Config
+	verifier sigv4.Verifier
+	services map[string]*mounted // by signing name
+	order    []*mounted          // as configured
+	buffers  sync.Pool           // of *bytes.Buffer, for bodies
+}
+
+// mounted is a service made ready for requests.
+type mounted struct {
+	*schema.Service
+	api        any
+	codec      codec.Codec
+	router     *route.Router                // REST protocols only
+	operations map[string]*schema.Operation // query protocols only
+	words      vocabulary
+}
+
+// New returns the handler of a whole endpoint. It is an error to mount two
+// services with one signing name, or a service that no codec knows.
+func New(config Config) (http.Handler, error) {
+	if len(config.Regions) == 0 || config.Credentials == nil || len(config.Services) == 0 {
+		return nil, errors.New("new server: regions, credentials and services are required")
+	}
+	h := &handler{Config: config, services: map[string]*mounted{}}
+	if h.Log == nil {
+		h.Log = slog.New(slog.DiscardHandler)
+	}
+	if h.Now == nil {
+		h.Now = time.Now
+	}
+	if h.MaxBody == 0 {
+		h.MaxBody = DefaultMaxBody
+	}
+	if h.NewRequestID == nil {
+		h.NewRequestID = uuid.NewString
+	}
+	for _, m := range config.Services {
+		if err := h.mount(m); err != nil {
+			return nil, fmt.Errorf("mount service %s: %w", m.Service.Name, err)
+		}
+	}
+	return h, nil
+}
+
+func (h *handler) mount(m Mounted) error {
+	if h.services[m.Service.SigningName] != nil {
+		return fmt.Errorf("signing name %q is taken", m.Service.SigningName)
+	}
+	c, err := protocols.For(m.Service)
+	if err != nil {
+		return err
+	}
+	s := &mounted{Service: m.Service, api: m.API, codec: c, words: vocabularyOf(m.Service)}
+	if isForm(m.Service.Protocol) {
+		s.operations = make(map[string]*schema.Operation, len(m.Service.Operations))
+		for _, op := range m.Service.Operations {
+			s.operations[op.Name] = op
+		}
+	} else if s.router, err = route.New(m.Service); err != nil {
+		return err
+	}
+	h.services[m.Service.SigningName] = s
+	h.order = append(h.order, s)
+	return nil
+}
+
+// isForm reports whether the parameters of a protocol travel as a form, with
+// the operation in the parameter Action.
+func isForm(protocol string) bool {
+	return protocol == fault.ProtocolEC2 || protocol == fault.ProtocolQuery
+}
+
+func (h *handler) serviceNames() []string {
+	names := make([]string, 0, len(h.services))
+	for name := range h.services {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// HTTPServer returns a server with time and size limits that suit API calls:
+// nobody holds a connection by sending slowly. The handlers' own time is part
+// of the write limit. Address and TLS are the caller's to set.
+func HTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	var errorLog *log.Logger
+	if logger != nil {
+		errorLog = slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
+	}
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          errorLog,
+	}
+}

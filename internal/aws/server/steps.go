@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/route"
+	"github.com/posternhq/postern/internal/aws/validate"
+)
+
+// maxParameters bounds the parameters of a form, before it is taken apart.
+const maxParameters = 10_000
+
+// authenticate proves who makes the request, and that service and region of
+// the signature are served.
+func (e *exchange) authenticate() error {
+	s := e.signature
+	credential, known, err := e.Credentials.Lookup(e.http.Context(), s.AccessKeyID)
+	if err != nil {
+		return fmt.Errorf("look up access key %s: %w", s.AccessKeyID, err)
+	}
+	if !known || credential.Disabled {
+		return refusef(unknownKey, "The security token included in the request is invalid.")
+	}
+	if err := e.verifier.Verify(s, e.http, e.body, credential.Secret, e.Now()); err != nil {
+		return refuseSignature(err)
+	}
+	if subtle.ConstantTimeCompare([]byte(s.Token), []byte(credential.SessionToken)) != 1 {
+		return refusef(unknownKey, "The security token included in the request is invalid.")
+	}
+	e.caller = caller.Caller{
+		Account: credential.Account, Region: s.Region, ARN: credential.ARN, UserID: credential.UserID,
+		AccessKeyID: s.AccessKeyID, RequestID: e.id,
+	}
+	if e.services[s.Service] == nil {
+		e.guess()
+		return refusef(unknownOperation, "The service '%s' is not served by this endpoint, which serves %s.",
+			s.Service, strings.Join(e.serviceNames(), ", "))
+	}
+	if !slices.Contains(e.Regions, s.Region) {
+		return refusef(unknownRegion, "Credential should be scoped to a valid region, not '%s'. This endpoint serves %s.",
+			s.Region, strings.Join(e.Regions, ", "))
+	}
+	return nil
+}
+
+// find picks the operation: by the parameter Action or by method and path.
+func (e *exchange) find() error {
+	e.path = e.http.URL.EscapedPath()
+	if e.service.router != nil {
+		return e.findByPath()
+	}
+	if e.http.Method != http.MethodPost && e.http.Method != http.MethodGet || e.http.URL.Path != "/" {
+		return refusef(unknownOperation, "Requests of this service are POST / or GET /, not %s %s.", e.http.Method, e.path)
+	}
+	if n := bytes.Count(e.body, []byte("&")); n >= maxParameters {
+		return refusef(malformed, "The request has more than %d parameters.", maxParameters)
+	}
+	form := e.formParameters()
+	action, version := form["Action"], form["Version"]
+	if action == "" {
+		return refusef(missingAction, "The request must contain the parameter Action.")
+	}
+	if version != "" && version != e.service.Version {
+		return refusef(unknownVersion, "Could not find operation %s for version %s.", action, version)
+	}
+	if e.op = e.service.operations[action]; e.op == nil {
+		if slices.Contains(e.service.Unserved, action) {
+			return refusef(unknownOperation, "The action %s is not served by this endpoint.", action)
+		}
+		return refusef(unknownOperation, "The action %s is not valid for this web service.", action)
+	}
+	return nil
+}
+
+func (e *exchange) findByPath() error {
+	match, err := e.service.router.Find(e.http.Method, e.path)
+	var method *route.MethodError
+	switch {
+	case errors.As(err, &method):
+		return refusef(wrongMethod, "No operation of this service is %s %s.", e.http.Method, e.path).allowing(method.Allowed)
+	case err != nil:
+		return refusef(unknownOperation, "No operation of this service is %s %s.", e.http.Method, e.path)
+	}
+	e.op, e.path = match.Operation, match.Path
+	return nil
+}
+
+// formParameters returns Action and Version as the form has them, without
+// taking all of the form apart. What is not a form at all has neither.
+func (e *exchange) formParameters() map[string]string {
+	found := map[string]string{}
+	for _, form := range []string{string(e.body), e.http.URL.RawQuery} {
+		for pair := range strings.SplitSeq(form, "&") {
+			name, value, _ := strings.Cut(pair, "=")
+			if name != "Action" && name != "Version" || found[name] != "" {
+				continue
+			}
+			if text, err := url.QueryUnescape(value); err == nil {
+				found[name] = text
+			}
+		}
+	}
+	return found
+}
+
+// decode reads the input and checks the constraints of the model.
+func (e *exchange) decode() (any, error) {
+	var query url.Values
+	if e.http.URL.RawQuery != "" {
+		var err error
+		if query, err = url.ParseQuery(e.http.URL.RawQuery); err != nil {
+			return nil, refusef(malformed, "The query string cannot be parsed.").because(err)
+		}
+	}
+	in, err := e.service.codec.DecodeRequest(e.op, &codec.Request{
+		Method: e.http.Method, Path: e.path, Query: query, Header: e.http.Header, Body: e.body,
+	})
+	if err != nil {
+		return nil, refuseDecoding(err)
+	}
+	if problems := validate.Input(e.op, in); len(problems) > 0 {
+		return nil, refuseProblems(problems)
+	}
+	return in, nil
+}
+
