@@ -52,6 +52,12 @@ func MakeNamespace(name string, setup func() error) (*os.File, error) {
 	return OpenNamespace(name)
 }
 
+// InThrowaway runs fn on a thread in a new namespace without a name, which goes
+// when fn returns. Commands that fn starts run in it too.
+func InThrowaway(fn func() error) error {
+	return onThread(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, fn)
+}
+
 // nameCurrent binds the calling thread's network namespace to path.
 func nameCurrent(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0)

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// enoughConnections holds about 4,000 new connections a second for the
+	// 60 s that each is remembered after its end.
+	enoughConnections = 262144
+	// enoughNeighbours is far above the interfaces of one host: all namespaces
+	// share the neighbour tables.
+	enoughNeighbours = 4096
+)
+
+var probes = []probe{
+	{
+		name: "network namespaces", needed: true, good: "a namespace can be made and entered",
+		advice: "Use a kernel with CONFIG_NET_NS; inside a container, give it CAP_SYS_ADMIN.",
+		try:    func(context.Context) (string, error) { return "", nil },
+	},
+	{
+		name: "veth", needed: true, good: "a pair can be made",
+		advice: "Load the module veth.",
+		try:    func(context.Context) (string, error) { return "", makeVeth() },
+	},
+	{
+		name: "nft program", needed: true, open: true,
+		advice: "Install the package nftables.",
+		try:    nftVersion,
+	},
+	rules("nftables", true, `table inet t { chain c { type filter hook forward priority filter; policy drop; }
+	}`),
+	rules("nftables: translation", true, `table inet t {
+		map m { type ipv4_addr : ipv4_addr; }
+		chain d { type nat hook prerouting priority dstnat; dnat ip to ip daddr map @m; }
+		chain s { type nat hook postrouting priority srcnat; snat ip to ip saddr & 0.0.0.63 | 240.0.0.64; }
+	}`),
+	rules("nftables: connection tracking", true, `table inet t {
+		chain c { type filter hook forward priority filter; ct state vmap { established : accept, invalid : drop }
+			ct status dnat accept
+			ct original ip daddr 240.0.0.1 accept
+		}
+	}`),
+	rules("nftables: reject before routing", true, `table inet t {
+		chain c { type filter hook prerouting priority -110; meta l4proto tcp reject with tcp reset
+			reject with icmpx type host-unreachable
+		}
+	}`),
+	rules("nftables: route lookup", true, `table inet t {
+		chain c { type filter hook prerouting priority -110; fib saddr . iif oif missing drop; }
+	}`),
+	rules("nftables: concatenated keys", true, `table inet t {
+		set p { type ipv4_addr . inet_service; }
+		map v { type ipv4_addr : verdict; }
+		chain c { type filter hook forward priority filter; ip daddr . tcp dport @p accept; ip saddr vmap @v; }
+	}`),
+	rules("nftables: masked keys", true, `table inet t {
+		set a { type ipv4_addr . ipv4_addr; }
+		chain c { type filter hook forward priority filter; ip saddr & 255.255.255.192 . ct original ip daddr @a accept; }
+	}`),
+	{
+		name: "connection tracking table", needed: true, good: "it can be read and changed",
+		advice: "Load the module nf_conntrack_netlink.",
+		try: func(context.Context) (string, error) {
+			_, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+			return "", err
+		},
+	},
+	{
+		name: "connection tracking settings", needed: true, good: "a namespace has its own",
+		advice: "Use Linux 5.14 or later.",
+		try:    trackingSettings,
+	},
+	{
+		name: "proxy ARP", needed: true, good: "an interface can answer for others",
+		advice: "Use a kernel with CONFIG_INET and /proc/sys mounted for writing.",
+		try: func(context.Context) (string, error) {
+			return "", os.WriteFile("/proc/sys/net/ipv4/conf/default/proxy_arp", []byte("1"), 0)
+		},
+	},
+	{
+		name: "IPv6", good: "it is there",
+		advice: "Boot without ipv6.disable=1 to use VPCs with IPv6.",
+		try:    func(context.Context) (string, error) { return "", exists("/proc/sys/net/ipv6/conf/all/forwarding") },
+	},
+	atLeast("connections at a time", "net.netfilter.nf_conntrack_max", enoughConnections),
+	atLeast("IPv4 neighbours", "net.ipv4.neigh.default.gc_thresh3", enoughNeighbours),
+	atLeast("IPv6 neighbours", "net.ipv6.neigh.default.gc_thresh3", enoughNeighbours),
+	{
+		name: "WireGuard (for other hosts)", good: "the kernel has it",
+		advice: "Not needed yet: hosts are not joined by tunnels so far.",
+		try: func(context.Context) (string, error) {
+			return "", add(&netlink.Wireguard{LinkAttrs: netlink.LinkAttrs{Name: "wg0"}})
+		},
+	},
+	{
+		name: "tcx (for a fast path)", good: "a program can be attached to an interface",
+		advice: "Not needed: connections go through nftables.",
+		try:    func(context.Context) (string, error) { return "", attachTCX() },
+	},
+	rules("nftables: flow tables (for a fast path)", false, `table inet t {
+		flowtable f { hook ingress priority filter; devices = { lo }; }
+		chain c { type filter hook forward priority filter; flow add @f; }
+	}`),
+}
+
+func makeVeth() error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "probe0"
+	return add(&netlink.Veth{LinkAttrs: attrs, PeerName: "probe1"})
+}
+
+// add makes an interface in the thread's namespace.
+func add(link netlink.Link) error {
+	if err := netlink.LinkAdd(link); err != nil {
+		return fmt.Errorf("add %s interface: %w", link.Type(), err)
+	}
+	return nil
+}
+
+// trackingSettings wants the youngest of the settings that routers use, in a
+// namespace: reading the table has loaded the module by then.
+func trackingSettings(context.Context) (string, error) {
+	for _, name := range []string{"tcp_loose", "tcp_be_liberal", "tcp_ignore_invalid_rst", "tcp_timeout_established"} {
+		if err := exists("/proc/sys/net/netfilter/nf_conntrack_" + name); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+func exists(path string) error {
+	_, err := os.Stat(path)
+	return err
+}
+
+// atLeast looks at a limit that the whole host shares. It is never needed: a
+// small host does well with little.
+func atLeast(name, sysctl string, want int) probe {
+	path := "/proc/sys/" + strings.ReplaceAll(sysctl, ".", "/")
+	return probe{
+		name: name, open: true,
+		advice: fmt.Sprintf("Set %s = %d in /etc/sysctl.d when the host has many workloads or connections.", sysctl, want),
+		try: func(context.Context) (string, error) {
+			text, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("%s is not known yet: its module is not loaded", sysctl)
+			}
+			if err != nil {
+				return "", err
+			}
+			n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+			if err == nil && n < want {
+				err = fmt.Errorf("%s is %d", sysctl, n)
+			}
+			return fmt.Sprintf("%s is %d", sysctl, n), err
+		},
+	}
+}
