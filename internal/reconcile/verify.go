@@ -225,10 +225,10 @@ func (r *Reconciler) turn(ctx context.Context) {
 	now := rot.left[:min(rot.slice, len(rot.left))]
 	rot.left = rot.left[len(now):]
 	rot.next = time.Now().Add(rot.pause)
-	if _, err := r.verify(ctx, now); err != nil {
+	if _, err := r.verify(ctx, now); err != nil && ctx.Err() == nil {
 		r.cfg.Logger.Warn("verification", "err", err)
 	}
-	if len(rot.left) == 0 {
+	if len(rot.left) == 0 && ctx.Err() == nil {
 		r.mu.Lock()
 		r.verified = time.Now()
 		r.mu.Unlock()

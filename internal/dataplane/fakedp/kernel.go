@@ -10,7 +10,6 @@
 package fakedp
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -95,7 +94,7 @@ func (k *Kernel) Apply(ctx context.Context, vpc string, put, del []desired.Entry
 	errs := make(map[desired.Key]error)
 	do := func(verb string, e desired.Entry, act func(desired.Entry) error) {
 		key := e.Key()
-		err := cmp.Or(ctx.Err(), error(nil))
+		err := ctx.Err()
 		switch {
 		case err != nil:
 		case key.VPC != vpc:
