@@ -5,6 +5,7 @@ package schema
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -108,9 +109,30 @@ func closingParenthesis(s string) int {
 	return -1
 }
 
-var unicodeEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+var (
+	unicodeEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+	// boundedAtom is a dot, class, escape or character with a repetition {n,m}.
+	boundedAtom = regexp.MustCompile(`(\\.|\[(?:\\.|[^\]\\])*\]|[^\\()\[\]{}|*+?])\{(\d+),(\d+)\}`)
+)
 
-// translate rewrites what Go spells differently: \uXXXX escapes.
+// maxRepeat is the largest repetition that package regexp takes.
+const maxRepeat = 1000
+
+// translate rewrites what Go spells differently, \uXXXX escapes, and splits
+// repetitions that are too large for it: x{2,1500} becomes x{2,1000}x{0,500}.
 func translate(source string) string {
-	return unicodeEscape.ReplaceAllString(source, `\x{$1}`)
+	source = unicodeEscape.ReplaceAllString(source, `\x{$1}`)
+	return boundedAtom.ReplaceAllStringFunc(source, func(found string) string {
+		parts := boundedAtom.FindStringSubmatch(found)
+		least, errLeast := strconv.Atoi(parts[2])
+		most, errMost := strconv.Atoi(parts[3])
+		if errLeast != nil || errMost != nil || most <= maxRepeat || least > maxRepeat {
+			return found
+		}
+		out := fmt.Sprintf("%s{%d,%d}", parts[1], least, maxRepeat)
+		for most -= maxRepeat; most > 0; most -= maxRepeat {
+			out += fmt.Sprintf("%s{0,%d}", parts[1], min(most, maxRepeat))
+		}
+		return out
+	})
 }
