@@ -3,56 +3,140 @@
 package nft
 
 import (
+	"bytes"
 	"context"
-	"errors"
-	"net/netip"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// Table is the table "inet postern" of one router's namespace.
-type Table struct{}
-
-// Content is what a router's table holds, as entries.
-type Content struct {
-	// Entries are the entries of the kinds that Handles names. One that the
-	// kernel has only in part is a Damaged entry.
-	Entries []desired.Entry
-	// Source4 and Source6 are those of the Router that was loaded.
-	Source4, Source6 netip.Prefix
-	// Intact says that the skeleton is this program's version and that no
-	// chain of it has lost or gained a rule.
-	Intact bool
+// Table is the table "inet postern" of one router's namespace. Its methods may
+// be called from several goroutines; they take turns.
+type Table struct {
+	mu      sync.Mutex
+	ns      int
+	conn    *nfnl.Conn // nil when it must be opened again
+	picture *picture   // nil when the table must be read again
 }
 
-// Damaged is an entry that the kernel has only in part. Its text differs from
-// that of the whole entry, so that comparing texts finds it.
-type Damaged struct{ desired.Entry }
-
-// String prints the entry, as far as it could be read, and the word damaged.
-func (d Damaged) String() string { return d.Entry.String() + " damaged" }
-
-var errNotYet = errors.New("not written yet")
-
 // Handles reports whether entries of kind k live in the table.
-func Handles(k desired.Kind) bool { return k.Stage() >= desired.KindClass.Stage() && k != desired.KindWorkload }
+func Handles(k desired.Kind) bool {
+	switch k {
+	case desired.KindClass, desired.KindPortSet, desired.KindPool, desired.KindMember,
+		desired.KindAddress, desired.KindTarget, desired.KindAllow, desired.KindEndpoint:
+		return true
+	}
+	return false
+}
 
-// Open connects to nftables in the network namespace that nsFD refers to. The
-// descriptor is only used, never closed.
-func Open(nsFD int) (*Table, error) { return nil, errNotYet }
+// Open connects to nftables in the network namespace that nsFD refers to, and
+// keeps the connection. It takes its own reference to the namespace; nsFD
+// stays the caller's.
+func Open(nsFD int) (*Table, error) {
+	ns, err := unix.FcntlInt(uintptr(nsFD), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("keep network namespace: %w", err)
+	}
+	t := &Table{ns: ns}
+	if err := t.connect(); err != nil {
+		unix.Close(ns)
+		return nil, err
+	}
+	return t, nil
+}
 
-// Close ends the connection. The rules stay.
-func (t *Table) Close() error { return nil }
+// Close gives up the connection and the namespace. The rules stay.
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.disconnect()
+	return unix.Close(t.ns)
+}
 
-// Load puts the skeleton for r into the namespace.
-func (t *Table) Load(ctx context.Context, r desired.Router) error { return errNotYet }
-
-// Apply puts and then deletes entries in one atomic batch. A nil map says that
-// all is done; otherwise it names the entries that the kernel refused, and all
-// others are done.
-func (t *Table) Apply(ctx context.Context, put, del []desired.Entry) map[desired.Key]error {
+func (t *Table) connect() error {
+	if t.conn != nil {
+		return nil
+	}
+	conn, err := nfnl.Dial(t.ns)
+	if err != nil {
+		return fmt.Errorf("connect to nftables: %w", err)
+	}
+	t.conn = conn
 	return nil
 }
 
-// Dump reads the table back.
-func (t *Table) Dump(ctx context.Context, vpc string) (Content, error) { return Content{}, errNotYet }
+func (t *Table) disconnect() {
+	if t.conn != nil {
+		t.conn.Close()
+		t.conn = nil
+	}
+	t.picture = nil
+}
+
+// forget makes the next use start with a new connection and a new reading.
+func (t *Table) forget() { t.disconnect() }
+
+// Load puts the skeleton for r into the namespace, in one transaction. Elements
+// and the chains of entries stay as they are when a skeleton is there already,
+// and so do connections. A table that cannot be brought up to date this way is
+// replaced by an empty one: Dump tells, and the entries must be put again.
+func (t *Table) Load(ctx context.Context, r desired.Router) error {
+	s, err := newSkeleton(r.Source4, r.Source6)
+	if err != nil {
+		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forget()
+	if err := t.know(ctx); err != nil {
+		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
+	}
+	present := t.picture.skeletonChains()
+	t.picture = nil
+	if err = t.run(ctx, s.transaction(present)); err != nil && len(present) > 0 && ctx.Err() == nil {
+		err = t.run(ctx, fmt.Sprintf("delete table inet %s\n%s", tableName, s.text))
+	}
+	if err != nil {
+		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
+	}
+	return nil
+}
+
+// Loaded reports whether the skeleton for r is there and whole.
+func (t *Table) Loaded(ctx context.Context, r desired.Router) (bool, error) {
+	content, err := t.Dump(ctx, r.VPC)
+	return content.Intact && content.Source4 == r.Source4 && content.Source6 == r.Source6, err
+}
+
+func (p *picture) skeletonChains() []string {
+	var chains []string
+	for name := range p.chains {
+		if !isDynamic(name) {
+			chains = append(chains, name)
+		}
+	}
+	return chains
+}
+
+// run hands a text to the nft program inside the namespace.
+func (t *Table) run(ctx context.Context, text string) error {
+	cmd := exec.CommandContext(ctx, "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(text)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	// A process starts in the namespace of the thread that starts it.
+	if err := nfnl.Inside(t.ns, cmd.Start); err != nil {
+		return fmt.Errorf("start nft: %w", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		first, _, _ := strings.Cut(strings.TrimSpace(out.String()), "\n")
+		return fmt.Errorf("run nft: %w: %s", err, first)
+	}
+	return nil
+}

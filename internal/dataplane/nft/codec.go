@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// Names of the skeleton's maps and sets; those that exist per family end in 4
+// or 6.
+const (
+	setClass    = "class"
+	setClassIn  = "classin"
+	setClassOut = "classout"
+	setDoor     = "door"
+	setDoors    = "doors"
+	setPort     = "port"
+	setEndpoint = "endpoint"
+	setAllow    = "allow"
+	setTarget   = "target"
+	setGateway  = "gateway"
+	setPool4    = "pool4"
+	setPools    = "pools"
+	setMember   = "member"
+)
+
+const (
+	// poolSlots is the number of client groups that a pool's addresses are
+	// dealt to: the addresses of a transit source.
+	poolSlots = 1 << (32 - source4Bits)
+	// plainDoor is the number of the door of endpoints without a port set.
+	plainDoor = 1
+)
+
+// numbers gives the owners that verdict maps number (classes, port sets, IPv6
+// pools) their numbers, and the other way round.
+type numbers interface {
+	number(o owner) (uint32, bool)
+}
+
+func memberSet(f family, group string) string { return setMember + f.suffix + "-" + group }
+
+// mark is a number as the kernel has it in a register.
+func mark(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
+
+func markOf(value string) uint32 {
+	if len(value) < 4 {
+		return 0
+	}
+	return binary.NativeEndian.Uint32([]byte(value))
+}
+
+func raw(a netip.Addr) string { return string(a.AsSlice()) }
+
+func number4(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// encode says what the kernel should have of an entry.
+func encode(e desired.Entry, ids numbers) (*parts, error) {
+	p := &parts{}
+	var err error
+	switch e := e.(type) {
+	case Damaged:
+		err = errors.New("a damaged entry cannot be put")
+	case desired.Class:
+		err = encodeClass(p, e, ids)
+	case desired.PortSet:
+		err = encodePortSet(p, e, ids)
+	case desired.Pool:
+		err = encodePool(p, e, ids)
+	case desired.Member:
+		if err = valid(e.Addr); err == nil {
+			p.add(element{set: memberSet(familyOf(e.Addr), e.Group), key: raw(e.Addr)})
+		}
+	case desired.Address:
+		err = encodeAddress(p, e, ids)
+	case desired.Target:
+		err = encodeTarget(p, e, ids)
+	case desired.Allow:
+		err = encodeAllow(p, e)
+	case desired.Endpoint:
+		err = encodeEndpoint(p, e, ids)
+	default:
+		err = fmt.Errorf("entries of kind %s do not live in nftables", e.Key().Kind)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.sort()
+	return p, nil
+}
+
+func encodeClass(p *parts, c desired.Class, ids numbers) error {
+	in, err := classChain(inPrefix, c.Name, c.In)
+	if err != nil {
+		return err
+	}
+	out, err := classChain(outPrefix, c.Name, c.Out)
+	if err != nil {
+		return err
+	}
+	n, _ := ids.number(ownerOf(c.Key()))
+	p.add(element{set: setClassIn, key: mark(n), target: in.name, jump: true},
+		element{set: setClassOut, key: mark(n), target: out.name, jump: true})
+	p.chains = append(p.chains, in, out)
+	return nil
+}
+
+func encodePortSet(p *parts, s desired.PortSet, ids numbers) error {
+	c, err := portsChain(s)
+	if err != nil {
+		return err
+	}
+	n, _ := ids.number(ownerOf(s.Key()))
+	p.add(element{set: setDoors, key: mark(n), target: c.name})
+	p.chains = append(p.chains, c)
+	return nil
+}
+
+func encodePool(p *parts, pool desired.Pool, ids numbers) error {
+	if err := valid(pool.Gateway); err != nil {
+		return err
+	}
+	if pool.Gateway.Is6() {
+		if len(pool.Addresses) != 1 || !pool.Addresses[0].Addr().Is6() {
+			return errors.New("an IPv6 pool is one IPv6 prefix")
+		}
+		n, _ := ids.number(ownerOf(pool.Key()))
+		c := poolChain(pool.Gateway, pool.Addresses[0])
+		p.add(element{set: setPools, key: mark(n), target: c.name})
+		p.chains = append(p.chains, c)
+		return nil
+	}
+	if len(pool.Addresses) == 0 || len(pool.Addresses) > poolSlots {
+		return fmt.Errorf("an IPv4 pool has 1 to %d addresses, not %d", poolSlots, len(pool.Addresses))
+	}
+	for i, a := range pool.Addresses {
+		if !a.Addr().Is4() || !a.IsSingleIP() {
+			return fmt.Errorf("%s is not a single IPv4 address", a)
+		}
+		for slot := i; slot < poolSlots; slot += len(pool.Addresses) {
+			key := mark(number4(pool.Gateway)) + string([]byte{0, 0, 0, byte(slot)})
+			p.add(element{set: setPool4, key: key, value: raw(a.Addr())})
+		}
+	}
+	return nil
+}
+
+func encodeAddress(p *parts, a desired.Address, ids numbers) error {
+	if err := valid(a.Addr); err != nil {
+		return err
+	}
+	n, ok := ids.number(owner{desired.KindClass, a.Class})
+	if !ok {
+		return fmt.Errorf("class %s is not there", a.Class)
+	}
+	p.add(element{set: setClass + familyOf(a.Addr).suffix, key: raw(a.Addr), value: mark(n)})
+	return nil
+}
+
+func encodeTarget(p *parts, t desired.Target, ids numbers) error {
+	if err := valid(t.Addr, t.Dest, t.Gateway); err != nil {
+		return err
+	}
+	gateway, ok := uint32(0), true
+	if t.Gateway.Is4() {
+		gateway = number4(t.Gateway)
+	} else if gateway, ok = ids.number(owner{desired.KindPool, t.Gateway.String()}); !ok {
+		return fmt.Errorf("pool %s is not there", t.Gateway)
+	}
+	suffix := familyOf(t.Addr).suffix
+	p.add(element{set: setTarget + suffix, key: raw(t.Addr), value: raw(t.Dest)},
+		element{set: setGateway + suffix, key: raw(t.Addr), value: mark(gateway)})
+	return nil
+}
+
+func encodeAllow(p *parts, a desired.Allow) error {
+	source := a.Source.Addr()
+	if err := valid(source, a.Target); err != nil {
+		return err
+	}
+	if want := sourceBits(source); a.Source.Bits() != want || a.Source != a.Source.Masked() {
+		return fmt.Errorf("source %s is not a /%d", a.Source, want)
+	}
+	p.add(element{set: setAllow + familyOf(source).suffix, key: raw(source) + raw(a.Target)})
+	return nil
+}
+
+func sourceBits(a netip.Addr) int {
+	if a.Is4() {
+		return source4Bits
+	}
+	return source6Bits
+}
+
+func encodeEndpoint(p *parts, e desired.Endpoint, ids numbers) error {
+	if err := valid(e.Addr, e.Target); err != nil {
+		return err
+	}
+	if len(e.Ports) == 0 && e.PortSet == "" {
+		return errors.New("an endpoint needs ports")
+	}
+	door, ok := uint32(plainDoor), true
+	if e.PortSet != "" {
+		if door, ok = ids.number(owner{desired.KindPortSet, e.PortSet}); !ok {
+			return fmt.Errorf("port set %s is not there", e.PortSet)
+		}
+	}
+	suffix := familyOf(e.Addr).suffix
+	p.add(element{set: setDoor + suffix, key: raw(e.Addr), value: mark(door)},
+		element{set: setEndpoint + suffix, key: raw(e.Addr), value: raw(e.Target)})
+	for i, r := range e.Ports {
+		if r.From != r.To || i > 0 && r.From <= e.Ports[i-1].From {
+			return fmt.Errorf("port %s: single ports in rising order are wanted; ranges belong in a port set", r)
+		}
+		// The parts of a key are padded to four bytes.
+		key := binary.BigEndian.AppendUint16([]byte(raw(e.Addr)), r.From)
+		p.add(element{set: setPort + suffix, key: string(append(key, 0, 0))})
+	}
+	return nil
+}
+
+// valid checks that addresses are set and of one family.
+func valid(addrs ...netip.Addr) error {
+	for _, a := range addrs {
+		if !a.IsValid() || a.Is4In6() || a.Zone() != "" {
+			return fmt.Errorf("%q is not an address", a)
+		}
+		if a.Is4() != addrs[0].Is4() {
+			return fmt.Errorf("%s and %s are of different families", addrs[0], a)
+		}
+	}
+	return nil
+}

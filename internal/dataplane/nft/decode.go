@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// names gives the owner that a verdict map's number stands for.
+type names interface {
+	numbers
+	name(k desired.Kind, n uint32) (string, bool)
+}
+
+// elementOwner says to which entry an element belongs. It is false for what
+// the skeleton itself has in its maps and for what is not Postern's.
+func elementOwner(e element) (owner, bool) {
+	switch e.set {
+	case setClassIn, setClassOut, setDoors, setPools:
+		return chainOwner(e.target)
+	case setPool4:
+		if len(e.key) != 8 {
+			return owner{}, false
+		}
+		b := binary.BigEndian.AppendUint32(nil, markOf(e.key))
+		return owner{desired.KindPool, netip.AddrFrom4([4]byte(b)).String()}, true
+	}
+	if group, ok := memberGroup(e.set); ok {
+		a, ok := keyAddr(e.set[:len(setMember)+1], e.key)
+		return owner{desired.KindMember, group + "/" + a.String()}, ok
+	}
+	a, ok := keyAddr(e.set, e.key)
+	if !ok {
+		return owner{}, false
+	}
+	switch e.set[:len(e.set)-1] {
+	case setClass:
+		return owner{desired.KindAddress, a.String()}, true
+	case setDoor, setPort, setEndpoint:
+		return owner{desired.KindEndpoint, a.String()}, true
+	case setTarget, setGateway:
+		return owner{desired.KindTarget, a.String()}, true
+	case setAllow:
+		allow, ok := decodeAllow(e)
+		return ownerOf(allow.Key()), ok
+	}
+	return owner{}, false
+}
+
+// chainOwner says to which entry a chain belongs.
+func chainOwner(name string) (owner, bool) {
+	if gateway, ok := poolChainGateway(name); ok {
+		return owner{desired.KindPool, gateway.String()}, true
+	}
+	for _, prefix := range []string{inPrefix, outPrefix} {
+		if class, ok := strings.CutPrefix(name, prefix); ok {
+			return owner{desired.KindClass, class}, true
+		}
+	}
+	if set, ok := strings.CutPrefix(name, portsPrefix); ok {
+		return owner{desired.KindPortSet, set}, true
+	}
+	return owner{}, false
+}
+
+// memberGroup returns the group of a set of members.
+func memberGroup(set string) (string, bool) {
+	for _, f := range []family{family4, family6} {
+		if group, ok := strings.CutPrefix(set, memberSet(f, "")); ok {
+			return group, true
+		}
+	}
+	return "", false
+}
+
+// keyAddr reads the address that a key begins with, in the family that the
+// last character of the set's name says.
+func keyAddr(set, key string) (netip.Addr, bool) {
+	size := int(family4.size)
+	if strings.HasSuffix(set, family6.suffix) {
+		size = int(family6.size)
+	}
+	if len(key) < size {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFromSlice([]byte(key[:size]))
+}
+
+// decode makes the entry of owner o from the parts that the kernel has of it.
+// An entry that would not encode to just these parts is Damaged.
+func decode(vpc string, o owner, p *parts, ids names) desired.Entry {
+	e := decodeParts(vpc, o, p, ids)
+	want, err := encode(e, ids)
+	if err != nil || !want.equal(p) {
+		return Damaged{e}
+	}
+	return e
+}
+
+func decodeParts(vpc string, o owner, p *parts, ids names) desired.Entry {
+	switch o.kind {
+	case desired.KindClass:
+		in, _ := p.chainNamed(inPrefix + o.id)
+		out, _ := p.chainNamed(outPrefix + o.id)
+		return desired.Class{VPC: vpc, Name: o.id, In: classRules(in.texts()), Out: classRules(out.texts())}
+	case desired.KindPortSet:
+		c, _ := p.chainNamed(portsPrefix + o.id)
+		return desired.PortSet{VPC: vpc, Name: o.id, Ranges: portRanges(c.texts())}
+	case desired.KindPool:
+		return decodePool(vpc, o, p)
+	case desired.KindMember:
+		group, addr, _ := strings.Cut(o.id, "/")
+		a, _ := netip.ParseAddr(addr)
+		return desired.Member{VPC: vpc, Group: group, Addr: a}
+	case desired.KindAddress:
+		a, _ := netip.ParseAddr(o.id)
+		class := numbered(ids, desired.KindClass, markOf(p.value(setClass+familyOf(a).suffix)))
+		return desired.Address{VPC: vpc, Addr: a, Class: class}
+	case desired.KindTarget:
+		return decodeTarget(vpc, o, p, ids)
+	case desired.KindAllow:
+		allow, _ := decodeAllow(p.elements[0])
+		allow.VPC = vpc
+		return allow
+	default:
+		return decodeEndpoint(vpc, o, p, ids)
+	}
+}
+
+// numbered names what a number stands for, or says the number.
+func numbered(ids names, k desired.Kind, n uint32) string {
+	if name, ok := ids.name(k, n); ok {
+		return name
+	}
+	return fmt.Sprintf("%s#%d", k, n)
+}
+
+// value returns the value of the only element of a set, or "".
+func (p *parts) value(set string) string {
+	for _, e := range p.elements {
+		if e.set == set {
+			return e.value
+		}
+	}
+	return ""
+}
+
+func (p *parts) addr(set string) netip.Addr {
+	a, _ := netip.AddrFromSlice([]byte(p.value(set)))
+	return a
+}
+
+func decodePool(vpc string, o owner, p *parts) desired.Entry {
+	gateway, _ := netip.ParseAddr(o.id)
+	pool := desired.Pool{VPC: vpc, Gateway: gateway}
+	if gateway.Is6() {
+		c, _ := p.chainNamed(poolChainName(gateway))
+		for _, text := range c.texts() {
+			if prefix, err := netip.ParsePrefix(text); err == nil {
+				pool.Addresses = append(pool.Addresses, prefix)
+			}
+		}
+		return pool
+	}
+	// Slots are dealt in turn, so that the first to come twice ends the list.
+	for _, e := range p.elements {
+		a, _ := netip.AddrFromSlice([]byte(e.value))
+		if a.Is4() {
+			prefix := netip.PrefixFrom(a, 32)
+			if slices.Contains(pool.Addresses, prefix) {
+				break
+			}
+			pool.Addresses = append(pool.Addresses, prefix)
+		}
+	}
+	return pool
+}
+
+func decodeTarget(vpc string, o owner, p *parts, ids names) desired.Entry {
+	a, _ := netip.ParseAddr(o.id)
+	suffix := familyOf(a).suffix
+	t := desired.Target{VPC: vpc, Addr: a, Dest: p.addr(setTarget + suffix)}
+	if gateway := p.value(setGateway + suffix); gateway != "" {
+		if n := markOf(gateway); a.Is4() {
+			t.Gateway = netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, n)))
+		} else if name, ok := ids.name(desired.KindPool, n); ok {
+			t.Gateway, _ = netip.ParseAddr(name)
+		}
+	}
+	return t
+}
+
+func decodeAllow(e element) (desired.Allow, bool) {
+	source, ok := keyAddr(e.set, e.key)
+	if !ok {
+		return desired.Allow{}, false
+	}
+	target, ok := netip.AddrFromSlice([]byte(e.key[len(e.key)/2:]))
+	return desired.Allow{Source: netip.PrefixFrom(source, sourceBits(source)), Target: target}, ok
+}
+
+func decodeEndpoint(vpc string, o owner, p *parts, ids names) desired.Entry {
+	a, _ := netip.ParseAddr(o.id)
+	f := familyOf(a)
+	e := desired.Endpoint{VPC: vpc, Addr: a, Target: p.addr(setEndpoint + f.suffix)}
+	if door := p.value(setDoor + f.suffix); door != "" && markOf(door) != plainDoor {
+		e.PortSet = numbered(ids, desired.KindPortSet, markOf(door))
+	}
+	for _, part := range p.elements {
+		if part.set == setPort+f.suffix && len(part.key) == int(f.size)+4 {
+			port := binary.BigEndian.Uint16([]byte(part.key[f.size:]))
+			e.Ports = append(e.Ports, desired.PortRange{From: port, To: port})
+		}
+	}
+	slices.SortFunc(e.Ports, func(a, b desired.PortRange) int { return cmp.Compare(a.From, b.From) })
+	return e
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package lab builds two VPC routers with workloads from plain ip commands, for
+// the tests of the packages that write rules into them. Both VPCs use the same
+// addresses. It has no rules of its own and knows nothing of them.
+package lab
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
+)
+
+// The transit addresses of the two VPCs.
+var (
+	SourceA4 = netip.MustParsePrefix("240.0.0.0/26")
+	SourceB4 = netip.MustParsePrefix("240.0.0.64/26")
+	SourceA6 = netip.MustParsePrefix("fd00:aaaa:0:1::/64")
+	SourceB6 = netip.MustParsePrefix("fd00:aaaa:0:2::/64")
+	Target4  = netip.MustParseAddr("240.8.0.1")
+	Target6  = netip.MustParseAddr("fd00:bbbb::1")
+)
+
+// Namespace is a network namespace of the test.
+type Namespace struct {
+	Name string
+	FD   int
+	t    testing.TB
+}
+
+// Lab is a consumer's router A with workloads and a provider's router B with a
+// server; the routers are joined by a fabric link.
+type Lab struct {
+	A, B *Namespace
+	// Client is 10.0.1.10, Near 10.0.1.74 and Far 10.0.2.11, all in A; Client
+	// and Near have the same last six bits. Server is 10.0.1.10 in B. All have
+	// an IPv6 address 2001:db8:0:S::H with the subnet and host of the IPv4 one.
+	Client, Near, Far, Server *Namespace
+}
+
+// Need skips the test when it cannot make namespaces, or fails it under CI.
+func Need(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("this test needs root: it makes network namespaces and nftables rules")
+	}
+	t.Skip("SKIPPED: this test needs root: it makes network namespaces and nftables rules")
+}
+
+// NewNamespace makes a namespace that goes with the test.
+func NewNamespace(t testing.TB) *Namespace {
+	t.Helper()
+	Need(t)
+	var b [5]byte
+	rand.Read(b[:])
+	n := &Namespace{Name: "ptlab-" + hex.EncodeToString(b[:]), FD: -1, t: t}
+	n.must("ip", "netns", "add", n.Name)
+	t.Cleanup(func() {
+		if n.FD >= 0 {
+			unix.Close(n.FD)
+		}
+		exec.Command("ip", "netns", "del", n.Name).Run()
+	})
+	fd, err := unix.Open("/run/netns/"+n.Name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatalf("open namespace: %v", err)
+	}
+	n.FD = fd
+	n.IP("link set lo up")
+	return n
+}
+
+func (n *Namespace) must(name string, args ...string) {
+	n.t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		n.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// IP runs ip commands in the namespace, one a line.
+func (n *Namespace) IP(commands string) {
+	n.t.Helper()
+	cmd := exec.Command("ip", "-n", n.Name, "-batch", "-")
+	cmd.Stdin = strings.NewReader(commands)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		n.t.Fatalf("ip -n %s: %v\n%s\n%s", n.Name, err, out, commands)
+	}
+}
+
+// Sysctl sets net.KEY=VALUE pairs in the namespace.
+func (n *Namespace) Sysctl(pairs ...string) {
+	n.t.Helper()
+	err := nfnl.Inside(n.FD, func() error {
+		for _, pair := range pairs {
+			key, value, _ := strings.Cut(pair, "=")
+			path := "/proc/sys/net/" + key
+			if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		n.t.Fatalf("sysctl: %v", err)
+	}
+}
+
+// Nft runs the nft program in the namespace and returns what it prints.
+func (n *Namespace) Nft(args ...string) string {
+	n.t.Helper()
+	out, err := exec.Command("ip", append([]string{"netns", "exec", n.Name, "nft"}, args...)...).CombinedOutput()
+	if err != nil {
+		n.t.Fatalf("nft %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// Dial opens a connection from the namespace.
+func (n *Namespace) Dial(network, address string, local net.Addr, timeout time.Duration) (net.Conn, error) {
+	var conn net.Conn
+	err := nfnl.Inside(n.FD, func() (err error) {
+		conn, err = (&net.Dialer{Timeout: timeout, LocalAddr: local, KeepAlive: -1}).Dial(network, address)
+		return err
+	})
+	return conn, err
+}
+
+// Greet listens on a TCP port and tells each that connects whom it sees, then
+// echoes. It ends with the test.
+func (n *Namespace) Greet(port int) {
+	n.t.Helper()
+	var listener net.Listener
+	err := nfnl.Inside(n.FD, func() (err error) {
+		listener, err = (&net.ListenConfig{KeepAlive: -1}).Listen(n.t.Context(), "tcp", fmt.Sprintf(":%d", port))
+		return err
+	})
+	if err != nil {
+		n.t.Fatalf("listen on %d: %v", port, err)
+	}
+	n.t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go greet(conn)
+		}
+	}()
+}
+
+func greet(conn net.Conn) {
+	defer conn.Close()
+	host, port, _ := net.SplitHostPort(conn.RemoteAddr().String())
+	fmt.Fprintf(conn, "%s %s\n", host, port)
+	buffer := make([]byte, 32<<10)
+	for {
+		k, err := conn.Read(buffer)
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write(buffer[:k]); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// owner names the entry of this router that a part belongs to.
+type owner struct {
+	kind desired.Kind
+	id   string
+}
+
+func ownerOf(k desired.Key) owner { return owner{k.Kind, k.ID} }
+
+func (o owner) key(vpc string) desired.Key { return desired.Key{Kind: o.kind, VPC: vpc, ID: o.id} }
+
+// element is one element of a set or map: bytes as the kernel has them in its
+// registers. In a verdict map target is the chain that a packet goes to, or
+// jumps to and may return from.
+type element struct {
+	set    string
+	key    string
+	value  string
+	target string
+	jump   bool
+}
+
+func (e element) compare(o element) int {
+	return cmp.Or(strings.Compare(e.set, o.set), strings.Compare(e.key, o.key))
+}
+
+// parts is what the kernel has of one entry, or should have: elements in
+// order, and the texts of chains.
+type parts struct {
+	elements []element
+	chains   []chain
+}
+
+func (p *parts) add(e ...element) { p.elements = append(p.elements, e...) }
+
+// sort puts the parts into the order that comparing counts on.
+func (p *parts) sort() {
+	slices.SortFunc(p.elements, element.compare)
+	slices.SortFunc(p.chains, func(a, b chain) int { return strings.Compare(a.name, b.name) })
+}
+
+func (p *parts) empty() bool { return len(p.elements) == 0 && len(p.chains) == 0 }
+
+// equal reports whether two sorted lots of parts are the same. Chains are the
+// same when their rules' texts are.
+func (p *parts) equal(o *parts) bool {
+	return slices.Equal(p.elements, o.elements) && slices.EqualFunc(p.chains, o.chains, sameChain)
+}
+
+func sameChain(a, b chain) bool {
+	return a.name == b.name && slices.Equal(a.texts(), b.texts())
+}
+
+// without returns the elements of the sorted list a that are not in b.
+func without(a, b []element) []element {
+	var rest []element
+	for _, e := range a {
+		i, found := slices.BinarySearchFunc(b, e, element.compare)
+		if !found || b[i] != e {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+// chainNamed finds a chain.
+func (p *parts) chainNamed(name string) (chain, bool) {
+	for _, c := range p.chains {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return chain{}, false
+}

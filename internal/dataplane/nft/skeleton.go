@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"text/template"
+)
+
+// NudgeMark marks the packets that wake the ends of a connection that was cut
+// ("post"); the skeleton neither tracks nor filters them.
+const NudgeMark = 0x706f7374
+
+const (
+	tableName    = "postern"
+	markerPrefix = "skeleton-"
+	source4Bits  = 26
+	source6Bits  = 64
+)
+
+//go:embed skeleton.nft
+var skeletonText string
+
+var skeletonTemplate = template.Must(template.New("skeleton.nft").Parse(skeletonText))
+
+// skeleton is the rendered text and what it makes.
+type skeleton struct {
+	text   string
+	marker string
+	// rules is the number of rules of each chain.
+	rules map[string]int
+}
+
+// newSkeleton renders the rules of a router whose connections leave from the
+// given transit prefixes; an invalid one leaves its family out.
+func newSkeleton(source4, source6 netip.Prefix) (*skeleton, error) {
+	if source4.IsValid() && (!source4.Addr().Is4() || source4.Bits() != source4Bits || source4 != source4.Masked()) {
+		return nil, fmt.Errorf("transit source %s is not an IPv4 /%d", source4, source4Bits)
+	}
+	if source6.IsValid() && (!source6.Addr().Is6() || source6.Bits() != source6Bits || source6 != source6.Masked()) {
+		return nil, fmt.Errorf("transit source %s is not an IPv6 /%d", source6, source6Bits)
+	}
+	values := map[string]string{"Marker": markerPrefix, "Nudge": fmt.Sprintf("%#x", NudgeMark)}
+	if source4.IsValid() {
+		values["Source4"], values["Base4"] = source4.String(), source4.Addr().String()
+	}
+	if source6.IsValid() {
+		values["Source6"], values["Base6"] = source6.String(), source6.Addr().String()
+	}
+	var unmarked, text strings.Builder
+	if err := skeletonTemplate.Execute(&unmarked, values); err != nil {
+		return nil, fmt.Errorf("render skeleton: %w", err)
+	}
+	sum := sha256.Sum256([]byte(unmarked.String()))
+	values["Marker"] = markerPrefix + hex.EncodeToString(sum[:6])
+	if err := skeletonTemplate.Execute(&text, values); err != nil {
+		return nil, fmt.Errorf("render skeleton: %w", err)
+	}
+	s := &skeleton{text: text.String(), marker: values["Marker"]}
+	s.rules = countRules(s.text)
+	return s, nil
+}
+
+var chainLine = regexp.MustCompile(`^\tchain ([^ ]+) \{`)
+
+// countRules counts the rules of each chain in a skeleton, which has one rule a
+// line and indents by tabs.
+func countRules(text string) map[string]int {
+	rules := map[string]int{}
+	chain := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if m := chainLine.FindStringSubmatch(line); m != nil {
+			chain = m[1]
+			rules[chain] = 0
+		}
+		rule, indented := strings.CutPrefix(line, "\t\t")
+		if indented && !strings.HasPrefix(rule, "type ") && !strings.HasPrefix(rule, "#") {
+			rules[chain]++
+		}
+	}
+	return rules
+}
+
+// transaction is the text that puts the skeleton in place of one whose chains
+// are given, keeping all elements and the chains that elements point to.
+func (s *skeleton) transaction(present []string) string {
+	var b strings.Builder
+	for _, chain := range present {
+		fmt.Fprintf(&b, "flush chain inet %s %s\n", tableName, chain)
+	}
+	b.WriteString(s.text)
+	for _, chain := range present {
+		if _, stays := s.rules[chain]; !stays {
+			fmt.Fprintf(&b, "delete chain inet %s %s\n", tableName, chain)
+		}
+	}
+	return b.String()
+}
