@@ -85,7 +85,7 @@ func embeddedConfig(dir string, options Options, log *slogCore) *embed.Config {
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	config.EnableGRPCGateway = false
 	// An election of one member needs no patience.
-	config.TickMs, config.ElectionMs = 50, 250
+	config.TickMs, config.ElectionMs = 20, 100
 	config.MaxTxnOps = maxTxnOps
 	config.QuotaBackendBytes = quotaBytes
 	config.AutoCompactionMode = embed.CompactorModePeriodic

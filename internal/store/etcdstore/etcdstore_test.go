@@ -5,12 +5,10 @@ package etcdstore_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -25,29 +23,13 @@ import (
 	"github.com/posternhq/postern/internal/store/storetest"
 )
 
-// folderVariable makes the test binary a process that holds a data folder.
-const folderVariable = "POSTERN_TEST_HOLD_FOLDER"
-
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(folderVariable); dir != "" {
-		holdFolder(dir)
+		writeForever(dir)
 		return
 	}
 	// etcd has a logger of its own for the log of raft, which never ends.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
-}
-
-// holdFolder runs an embedded server until standard input ends.
-func holdFolder(dir string) {
-	s, err := etcdstore.StartEmbedded(context.Background(), dir, etcdstore.Options{UnsafeNoFsync: true})
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	rev, ok, err := s.Commit(context.Background(), store.Txn{Put: []store.KeyValue{{Key: "/held", Value: []byte("yes")}}})
-	fmt.Println("ready", rev, ok, err)
-	_, _ = os.Stdin.Read(make([]byte, 1))
-	_ = s.Close()
 }
 
 // testLog makes what etcd warns of part of the test's output.
@@ -115,7 +97,7 @@ func listeningServer(t *testing.T) string {
 	config.ListenPeerUrls, config.AdvertisePeerUrls = nil, socket
 	config.ListenClientUrls, config.AdvertiseClientUrls = socket, socket
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
-	config.TickMs, config.ElectionMs = 50, 250
+	config.TickMs, config.ElectionMs = 20, 100
 	config.UnsafeNoFsync = true
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	server, err := embed.StartEtcd(config)
@@ -227,42 +209,6 @@ func listeners(t *testing.T) int {
 		}
 	}
 	return count
-}
-
-func TestFolderInUse(t *testing.T) {
-	dir := t.TempDir()
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), folderVariable+"="+dir)
-	input, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	output, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line := make([]byte, 200)
-	n, err := output.Read(line)
-	if err != nil || !strings.HasPrefix(string(line[:n]), "ready") {
-		t.Fatalf("the other process said %q, %v", line[:n], err)
-	}
-	_, err = etcdstore.StartEmbedded(t.Context(), dir, etcdstore.Options{})
-	want := fmt.Sprintf("data folder is in use by process %d", child.Process.Pid)
-	if !errors.Is(err, etcdstore.ErrInUse) || !strings.Contains(err.Error(), want) {
-		t.Errorf("error is %v, want one with %q", err, want)
-	}
-	if err := child.Process.Kill(); err != nil { // as kill -9: nothing is cleaned up
-		t.Fatal(err)
-	}
-	_ = child.Wait()
-	_ = input.Close()
-	s := startEmbedded(t, dir)
-	if kv, ok, err := s.Get(t.Context(), "/held"); err != nil || !ok || string(kv.Value) != "yes" {
-		t.Errorf("what the killed process committed: %+v, %v, %v", kv, ok, err)
-	}
 }
 
 func TestOpenWithoutCluster(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrInUse is the cause when a data folder belongs to another process.
-var ErrInUse = errors.New("data folder is in use")
+var ErrInUse = errors.New("in use by another process")
 
 // FolderLock is the right to use a data folder. It ends with Close, and with
 // the process however that ends, because the kernel keeps it (flock(2)).
@@ -35,7 +35,7 @@ func LockFolder(dir string) (*FolderLock, error) {
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = fmt.Errorf("lock data folder %s: %w by process %s", dir, ErrInUse, holder(file))
+		err = &inUse{dir, holder(file)}
 		return nil, errors.Join(err, file.Close())
 	}
 	if err == nil {
@@ -52,6 +52,15 @@ func LockFolder(dir string) (*FolderLock, error) {
 func (l *FolderLock) Close() error {
 	return l.file.Close()
 }
+
+// inUse is the error for a folder that another process has.
+type inUse struct{ dir, process string }
+
+func (e *inUse) Error() string {
+	return fmt.Sprintf("data folder %s is in use by process %s", e.dir, e.process)
+}
+
+func (e *inUse) Is(target error) bool { return target == ErrInUse }
 
 // holder returns the process that wrote its number into the lock file.
 func holder(file *os.File) string {

@@ -20,6 +20,7 @@ var expected = []string{
 	// later, when etcd tries again. The version matters for a downgrade only.
 	"Failed to detect schema version",
 	"failed to update storage version",
+	"Failed to detect storage schema version. Please wait till wal snapshot before upgrading cluster.",
 }
 
 // slogCore lets etcd, which logs with zap, log its warnings and errors with slog.
