@@ -37,6 +37,7 @@ type view struct {
 	links      []netlink.Link
 	routes     routes
 	neighbours neighbours
+	nowhere    int          // the interface that IPv6 networks are routed to
 	locals     map[int]bool // interfaces that have the router's link-local address
 }
 
@@ -55,7 +56,7 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 	if err != nil {
 		return c, err
 	}
-	c.Sinks = v.routes.sinks(v.lo.Attrs().Index)
+	c.Sinks = v.routes.sinks(v.lo.Attrs().Index, v.nowhere)
 	slices.SortFunc(c.Sinks, netip.Prefix.Compare)
 	if c.Gateways, err = r.gateways(v.lo); err != nil {
 		return c, err
@@ -88,6 +89,9 @@ func (r *Router) look() (v view, err error) {
 	for _, l := range v.links {
 		if l.Attrs().Flags&net.FlagLoopback != 0 {
 			v.lo = l
+		}
+		if l.Attrs().Alias == alias(r.instance, isSink, r.VPC) {
+			v.nowhere = l.Attrs().Index
 		}
 	}
 	if v.routes, err = r.routes(); err != nil {

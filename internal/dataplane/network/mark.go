@@ -64,6 +64,7 @@ const (
 	isLink     = "link"
 	isWorkload = "workload"
 	isDevice   = "eni"
+	isSink     = "sink"
 )
 
 func alias(instance, what string, parts ...string) string {

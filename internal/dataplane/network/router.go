@@ -107,52 +107,11 @@ func (r *Router) gateways(lo netlink.Link) ([]netip.Addr, error) {
 	return have, nil
 }
 
-func (r *Router) setSinks(lo int, want []netip.Prefix) error {
-	all, err := r.routes()
-	if err != nil {
-		return err
-	}
-	have := all.sinks(lo)
-	for _, p := range want {
-		if slices.Contains(have, p) {
-			continue
-		}
-		if err := retry(func() error { return r.handle.RouteReplace(sinkRoute(p, lo)) }); err != nil {
-			return fmt.Errorf("add route of network %s: %w", p, err)
-		}
-	}
-	for _, p := range have {
-		if slices.Contains(want, p) {
-			continue
-		}
-		if err := absent(retry(func() error { return r.handle.RouteDel(sinkRoute(p, lo)) })); err != nil {
-			return fmt.Errorf("delete route of network %s: %w", p, err)
-		}
-	}
-	return nil
-}
-
-// sinkRoute makes the router responsible for a prefix. For IPv4 it is a route
-// to lo: only for a destination that is routed through another interface does
-// the kernel answer ARP by proxy, and on the way there the forward hook refuses
-// the packet. For IPv6 neighbours ask for nothing but the router, and the
-// kernel treats any route to lo as an unreachable one; so it is made as such.
-func sinkRoute(p netip.Prefix, lo int) *netlink.Route {
-	route := &netlink.Route{Dst: toIPNet(p), Protocol: Protocol, Family: familyOf(p.Addr())}
-	if p.Addr().Is4() {
-		route.LinkIndex, route.Scope = lo, netlink.SCOPE_LINK
-	} else {
-		route.Type = unix.RTN_UNREACHABLE
-	}
-	return route
-}
-
 // route is what matters of a route of ours in a router.
 type route struct {
 	prefix netip.Prefix
 	link   int
 	via    netip.Addr
-	reject bool
 }
 
 type routes []route
@@ -168,17 +127,17 @@ func (r *Router) routes() (routes, error) {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, f := range found {
-			list = append(list, route{toPrefix(f.Dst), f.LinkIndex, toAddr(f.Gw), f.Type == unix.RTN_UNREACHABLE})
+			list = append(list, route{toPrefix(f.Dst), f.LinkIndex, toAddr(f.Gw)})
 		}
 	}
 	return list, nil
 }
 
 // sinks are the prefixes that end in this router.
-func (list routes) sinks(lo int) []netip.Prefix {
+func (list routes) sinks(lo, nowhere int) []netip.Prefix {
 	var found []netip.Prefix
 	for _, e := range list {
-		if e.reject || e.link == lo {
+		if e.link == lo || nowhere != 0 && e.link == nowhere {
 			found = append(found, e.prefix)
 		}
 	}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/testnet"
+)
+
+var families = map[string]func(testing.TB) *scenario{"IPv4": scenario4, "IPv6": scenario6}
+
+func each(t *testing.T, test func(s *scenario)) {
+	for name, make := range families {
+		t.Run(name, func(t *testing.T) { test(make(t)) })
+	}
+}
+
+func TestAConnectionCrosses(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		s.checkDump()
+		s.serve()
+		s.checkTraffic()
+		s.apply() // nothing changes the second time
+		s.checkDump()
+		s.checkTraffic()
+	})
+}
+
+func TestAnotherHostAdoptsWhatIsThere(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		s.serve()
+		s.host.Close()
+		s.checkTraffic() // the kernel needs no host
+		next, err := dataplane.New(dataplane.Config{Instance: s.instance})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer next.Close()
+		s.host = next
+		got, err := next.Routers(t.Context())
+		if want := []string{consumer, provider}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("routers %v, %v; want %v", got, err, want)
+		}
+		s.checkDump()
+	})
+}
+
+func TestWhatNobodyAllowedIsRefused(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		s.serve()
+		host, _, _ := net.SplitHostPort(s.endpoint)
+		for name, address := range map[string]string{
+			"wrong port of the endpoint": net.JoinHostPort(host, "5433"),
+			"address that nothing has":   net.JoinHostPort(host[:len(host)-1]+"7", "5432"),
+		} {
+			started := time.Now()
+			ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Second)
+			conn, err := s.client.Dial(ctx, s.network, address)
+			cancel()
+			if err == nil {
+				conn.Close()
+			}
+			if !refused(err) || time.Since(started) > time.Second {
+				s.t.Errorf("%s: %v after %v, want a quick refusal", name, err, time.Since(started))
+			}
+		}
+	})
+}
+
+func refused(err error) bool {
+	for _, e := range []error{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Removing any one of the entries that a connection lives by resets it at both
+// ends, although neither sends anything.
+func TestRemovalCutsLiveConnections(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		for _, kind := range []desired.Kind{desired.KindEndpoint, desired.KindTarget, desired.KindAllow} {
+			vpc := provider
+			if kind == desired.KindEndpoint {
+				vpc = consumer
+			}
+			i := slices.IndexFunc(s.entries[vpc], func(e desired.Entry) bool { return e.Key().Kind == kind })
+			client, server := s.connect()
+			failed := s.host.Apply(s.t.Context(), vpc, nil, s.entries[vpc][i:i+1])
+			if failed != nil {
+				s.t.Errorf("%s: %v", kind, failed)
+			}
+			for end, conn := range map[string]net.Conn{"client": client, "server": server} {
+				conn.SetReadDeadline(time.Now().Add(3 * time.Second))
+				if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+					s.t.Errorf("%s removed: %s reads %v, want a reset", kind, end, err)
+				}
+				conn.Close()
+			}
+			s.put(vpc, s.entries[vpc])
+		}
+		s.checkDump()
+	})
+}
+
+// connect opens a connection through the endpoint and returns both ends.
+func (s *scenario) connect() (client, server net.Conn) {
+	s.t.Helper()
+	_, port, _ := net.SplitHostPort(s.endpoint)
+	l, err := s.server.Listen(s.network, net.JoinHostPort("", port))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Second)
+	defer cancel()
+	if client, err = s.client.Dial(ctx, s.network, s.endpoint); err != nil {
+		s.t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := io.WriteString(client, "x"); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(server, make([]byte, 1)); err != nil {
+		s.t.Fatal(err)
+	}
+	return client, server
+}
+
+func TestDeletingAllLeavesNothing(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		for range 2 { // deleting the absent is fine
+			for _, vpc := range vpcs() {
+				if failed := s.host.Apply(s.t.Context(), vpc, nil, s.entries[vpc][1:]); failed != nil {
+					s.t.Errorf("delete in %s: %v", vpc, failed)
+				}
+			}
+		}
+		for _, vpc := range vpcs() {
+			if got, want := s.dump(vpc), s.entries[vpc][0].String()+"\n"; got != want {
+				s.t.Errorf("left:\n%swant:\n%s", got, want)
+			}
+			for range 2 {
+				if failed := s.host.Apply(s.t.Context(), vpc, nil, s.entries[vpc][:1]); failed != nil {
+					s.t.Errorf("delete router %s: %v", vpc, failed)
+				}
+			}
+			if got := s.dump(vpc); got != "" {
+				s.t.Errorf("left:\n%s", got)
+			}
+		}
+		for _, ns := range []*testnet.NS{s.client, s.server} {
+			if names := interfaces(s.t, ns); !slices.Equal(names, []string{"lo"}) {
+				s.t.Errorf("interfaces left in the workload: %v", names)
+			}
+		}
+		if left, err := s.host.Routers(s.t.Context()); err != nil || len(left) > 0 {
+			s.t.Errorf("routers left: %v, %v", left, err)
+		}
+	})
+}
+
+// A router goes with everything in it when only it is deleted.
+func TestDeletingARouterTakesItsContentAlong(t *testing.T) {
+	s := scenario4(t)
+	s.apply()
+	if failed := s.host.Apply(t.Context(), consumer, nil, s.entries[consumer]); failed != nil {
+		t.Error(failed)
+	}
+	if names := interfaces(t, s.client); !slices.Equal(names, []string{"lo"}) {
+		t.Errorf("interfaces left in the workload: %v", names)
+	}
+}
+
+func TestEntriesWithoutARouterFail(t *testing.T) {
+	s := scenario4(t)
+	failed := s.host.Apply(t.Context(), consumer, s.entries[consumer][1:], nil)
+	if len(failed) != len(s.entries[consumer])-1 {
+		t.Errorf("%d of %d failed", len(failed), len(s.entries[consumer])-1)
+	}
+	for key, err := range failed {
+		if !errors.Is(err, dataplane.ErrNoRouter) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+func TestAWorkloadWhoseNamespaceIsGone(t *testing.T) {
+	s := scenario4(t)
+	s.put(consumer, s.entries[consumer][:1])
+	w := s.workload(consumer, s.client, addr("10.0.1.1"), prefix("10.0.1.10/24"))
+	w.Namespace = desired.Namespace{Name: "ptest-" + testnet.RandomName(10)}
+	err := s.host.Apply(t.Context(), consumer, []desired.Entry{w}, nil)[w.Key()]
+	if !errors.Is(err, dataplane.ErrNamespaceGone) {
+		t.Errorf("put: %v", err)
+	}
+	if failed := s.host.Apply(t.Context(), consumer, nil, []desired.Entry{w}); failed != nil {
+		t.Errorf("delete: %v", failed)
+	}
+}
+
+func interfaces(t testing.TB, ns *testnet.NS) (names []string) {
+	t.Helper()
+	err := ns.Run(func() error {
+		list, err := net.Interfaces()
+		for _, i := range list {
+			names = append(names, i.Name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
