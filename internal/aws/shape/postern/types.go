@@ -9,6 +9,7 @@ type AttachNetworkInterfaceInput struct {
 	NetworkInterfaceId  *string // required
 	NetnsName           *string
 	Pid                 *int64
+	NetnsInode          *int64
 	DeviceName          *string
 	DeleteOnTermination *bool
 }
