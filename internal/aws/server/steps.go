@@ -134,4 +134,3 @@ func (e *exchange) decode() (any, error) {
 	}
 	return in, nil
 }
-

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/server"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/sts"
+	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
+)
+
+const (
+	key, secret = "AKIAEXAMPLE", "a secret of an administrator"
+	tempKey     = "ASIAEXAMPLE"
+	offKey      = "AKIADISABLED"
+	brokenKey   = "AKIABROKEN"
+	account     = "111122223333"
+)
+
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// keys is a fixed set of credentials.
+type keys struct{}
+
+func (keys) Lookup(_ context.Context, id string) (server.Credential, bool, error) {
+	c := server.Credential{Secret: secret, Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account}
+	switch id {
+	case key:
+	case tempKey:
+		c.SessionToken = "a token"
+	case offKey:
+		c.Disabled = true
+	case brokenKey:
+		return server.Credential{}, false, errors.New("the store is away")
+	default:
+		return server.Credential{}, false, nil
+	}
+	return c, true, nil
+}
+
+// fake implements what the tests call and counts; the rest of each interface is
+// nil and panics.
+type fake struct {
+	calls  atomic.Int32
+	caller caller.Caller
+	do     func() error
+}
+
+func (f *fake) call(ctx context.Context) error {
+	f.calls.Add(1)
+	f.caller = caller.From(ctx)
+	if f.do != nil {
+		return f.do()
+	}
+	return nil
+}
+
+type fakeEC2 struct {
+	ec2.API
+	*fake
+}
+
+func (f fakeEC2) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.CreateVpcOutput, error) {
+	return &ec2.CreateVpcOutput{Vpc: &ec2.Vpc{CidrBlock: in.CidrBlock}}, f.call(ctx)
+}
+
+type fakeLattice struct {
+	vpclattice.API
+	*fake
+}
+
+func (f fakeLattice) GetResourceGateway(ctx context.Context, in *vpclattice.GetResourceGatewayInput) (*vpclattice.GetResourceGatewayOutput, error) {
+	return &vpclattice.GetResourceGatewayOutput{Id: in.ResourceGatewayIdentifier}, f.call(ctx)
+}
+
+func (f fakeLattice) CreateResourceGateway(ctx context.Context, in *vpclattice.CreateResourceGatewayInput) (*vpclattice.CreateResourceGatewayOutput, error) {
+	return &vpclattice.CreateResourceGatewayOutput{Name: in.Name}, f.call(ctx)
+}
+
+func (f fakeLattice) ListTagsForResource(ctx context.Context, in *vpclattice.ListTagsForResourceInput) (*vpclattice.ListTagsForResourceOutput, error) {
+	return &vpclattice.ListTagsForResourceOutput{Tags: map[string]string{"arn": *in.ResourceArn}}, f.call(ctx)
+}
+
+type fakeSTS struct {
+	sts.API
+	*fake
+}
+
+func (f fakeSTS) GetCallerIdentity(ctx context.Context, _ *sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
+	err := f.call(ctx)
+	c := f.caller
+	return &sts.GetCallerIdentityOutput{Account: &c.Account, Arn: &c.ARN, UserId: &c.UserID}, err
+}
+
+// endpoint is a server under test.
+type endpoint struct {
+	fake    *fake
+	handler http.Handler
+	log     *bytes.Buffer
+}
+
+func newEndpoint(t testing.TB) *endpoint {
+	t.Helper()
+	e := &endpoint{fake: &fake{}, log: &bytes.Buffer{}}
+	var err error
+	e.handler, err = server.New(server.Config{
+		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{},
+		Services: []server.Mounted{
+			{Service: ec2.Service, API: fakeEC2{fake: e.fake}},
+			{Service: vpclattice.Service, API: fakeLattice{fake: e.fake}},
+			{Service: sts.Service, API: fakeSTS{fake: e.fake}},
+		},
+		Log:          slog.New(slog.NewJSONHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now:          func() time.Time { return now },
+		MaxBody:      64 << 10,
+		NewRequestID: func() string { return "req-1" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// call is a request before it is signed.
+type call struct {
+	method, path, service, region, key, secret, token, contentType string
+	body                                                           string
+	at                                                             time.Time
+	unsigned                                                       bool
+	change                                                         func(*http.Request) // after signing
+}
+
+func ec2Call(form string) call {
+	return call{method: "POST", path: "/", service: "ec2", contentType: "application/x-www-form-urlencoded", body: form}
+}
+
+func latticeCall(method, path, body string) call {
+	return call{method: method, path: path, service: "vpc-lattice", contentType: "application/json", body: body}
+}
+
+func (c call) request(t testing.TB) *http.Request {
+	t.Helper()
+	r := httptest.NewRequest(c.method, "http://127.0.0.1:8700"+c.path, strings.NewReader(c.body))
+	if c.contentType != "" {
+		r.Header.Set("Content-Type", c.contentType)
+	}
+	if !c.unsigned {
+		credentials := aws.Credentials{
+			AccessKeyID: or(c.key, key), SecretAccessKey: or(c.secret, secret), SessionToken: c.token,
+		}
+		at := c.at
+		if at.IsZero() {
+			at = now
+		}
+		sum := sha256.Sum256([]byte(c.body))
+		err := v4.NewSigner().SignHTTP(t.Context(), credentials, r, hex.EncodeToString(sum[:]), c.service, or(c.region, "us-east-1"), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.change != nil {
+		c.change(r)
+	}
+	return r
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// answer is what came back, with the error code out of any envelope.
+type answer struct {
+	status         int
+	header         http.Header
+	body, envelope string
+	code, message  string
+}
+
+func (e *endpoint) do(t testing.TB, c call) answer {
+	t.Helper()
+	w := httptest.NewRecorder()
+	e.handler.ServeHTTP(w, c.request(t))
+	return read(t, w.Result())
+}
+
+func read(t testing.TB, r *http.Response) answer {
+	t.Helper()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answer{status: r.StatusCode, header: r.Header, body: string(body)}
+	if r.Header.Get("X-Amzn-Requestid") != "req-1" || r.Header.Get("X-Amz-Request-Id") != "req-1" {
+		t.Errorf("request id headers are missing: %v", r.Header)
+	}
+	if r.StatusCode < 300 {
+		return a
+	}
+	if strings.HasPrefix(a.body, "{") {
+		var v struct{ Message string }
+		if err := json.Unmarshal(body, &v); err != nil {
+			t.Fatalf("error body %q: %v", body, err)
+		}
+		a.envelope, a.code, a.message = "json", r.Header.Get("X-Amzn-ErrorType"), v.Message
+		return a
+	}
+	var v struct {
+		XMLName xml.Name
+		Error   struct{ Code, Message string }
+		Errors  struct {
+			Error struct{ Code, Message string }
+		}
+		RequestID string
+		RequestId string //nolint:revive // the query protocol's spelling
+	}
+	if err := xml.Unmarshal(body, &v); err != nil {
+		t.Fatalf("error body %q: %v", body, err)
+	}
+	a.envelope, a.code, a.message = "ec2", v.Errors.Error.Code, v.Errors.Error.Message
+	if v.XMLName.Local == "ErrorResponse" {
+		a.envelope, a.code, a.message = "query", v.Error.Code, v.Error.Message
+	}
+	if v.RequestID+v.RequestId != "req-1" {
+		t.Errorf("request id is missing in %s", body)
+	}
+	return a
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	createVpc = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16"
+	identity  = "Action=GetCallerIdentity&Version=2011-06-15"
+)
+
+func with(c call, edit func(*call)) call {
+	edit(&c)
+	return c
+}
+
+func stsCall(form string) call {
+	return with(ec2Call(form), func(c *call) { c.service = "sts" })
+}
+
+// TestRefusals sends every kind of bad request to every protocol. Nothing may be
+// called, and code, status and envelope are those of the service.
+func TestRefusals(t *testing.T) {
+	get := latticeCall("GET", "/resourcegateways/rgw-0123456789abcdef0", "")
+	create := func(body string) call { return latticeCall("POST", "/resourcegateways", body) }
+	deep := strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)
+	for _, test := range []struct {
+		name     string
+		call     call
+		status   int
+		envelope string
+		code     string
+		message  string // part of it
+	}{
+		{"ec2 unsigned", with(ec2Call(createVpc), unsigned), 403, "ec2", "MissingAuthenticationToken", "missing"},
+		{"sts unsigned", with(stsCall(identity), unsigned), 403, "query", "MissingAuthenticationToken", "missing"},
+		{"lattice unsigned", with(get, unsigned), 403, "json", "MissingAuthenticationTokenException", "missing"},
+		{"unsigned form of nobody", with(ec2Call("Action=X&Version=1"), unsigned), 403, "query", "MissingAuthenticationToken", "missing"},
+		{"unsigned nothing", with(latticeCall("GET", "/", ""), unsigned), 403, "json", "MissingAuthenticationTokenException", "missing"},
+
+		{"ec2 unreadable authorization", with(ec2Call(createVpc), header("Authorization", "AWS4-HMAC-SHA256 x")), 400, "ec2", "IncompleteSignature", "Authorization"},
+		{"lattice unreadable authorization", with(get, header("Authorization", "Basic eDp5")), 403, "json", "IncompleteSignatureException", "algorithm"},
+
+		{"ec2 unknown key", with(ec2Call(createVpc), byKey("AKIANOBODY")), 401, "ec2", "AuthFailure", "invalid"},
+		{"sts unknown key", with(stsCall(identity), byKey("AKIANOBODY")), 403, "query", "InvalidClientTokenId", "invalid"},
+		{"lattice unknown key", with(get, byKey("AKIANOBODY")), 403, "json", "UnrecognizedClientException", "invalid"},
+		{"disabled key", with(stsCall(identity), byKey(offKey)), 403, "query", "InvalidClientTokenId", "invalid"},
+		{"temporary key without token", with(stsCall(identity), byKey(tempKey)), 403, "query", "InvalidClientTokenId", "invalid"},
+		{"temporary key with other token", with(stsCall(identity), func(c *call) { c.key, c.token = tempKey, "b" }), 403, "query", "InvalidClientTokenId", "invalid"},
+		{"long-term key with token", with(stsCall(identity), func(c *call) { c.token = "b" }), 403, "query", "InvalidClientTokenId", "invalid"},
+
+		{"ec2 wrong secret", with(ec2Call(createVpc), bySecret), 403, "ec2", "SignatureDoesNotMatch", "String-to-Sign"},
+		{"sts wrong secret", with(stsCall(identity), bySecret), 403, "query", "SignatureDoesNotMatch", "String-to-Sign"},
+		{"lattice wrong secret", with(get, bySecret), 403, "json", "InvalidSignatureException", "String-to-Sign"},
+		{"changed body", with(ec2Call(createVpc), otherBody), 403, "ec2", "SignatureDoesNotMatch", "String-to-Sign"},
+		{"added header", with(ec2Call(createVpc), header("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")), 400, "ec2", "IncompleteSignature", "not signed"},
+
+		{"ec2 expired", with(ec2Call(createVpc), signedAt(-6*time.Minute)), 400, "ec2", "RequestExpired", "expired"},
+		{"sts expired", with(stsCall(identity), signedAt(-6*time.Minute)), 403, "query", "SignatureDoesNotMatch", "expired"},
+		{"lattice expired", with(get, signedAt(-6*time.Minute)), 403, "json", "InvalidSignatureException", "expired"},
+		{"lattice from the future", with(get, signedAt(6*time.Minute)), 403, "json", "InvalidSignatureException", "not yet current"},
+
+		{"service that is not served", with(ec2Call("Action=DescribeDBInstances&Version=2014-10-31"), func(c *call) { c.service = "rds" }), 400, "query", "InvalidAction", "ec2, sts, vpc-lattice"},
+		{"ec2 region", with(ec2Call(createVpc), inRegion), 401, "ec2", "AuthFailure", "us-east-1, eu-west-1"},
+		{"sts region", with(stsCall(identity), inRegion), 403, "query", "SignatureDoesNotMatch", "us-east-1, eu-west-1"},
+		{"lattice region", with(get, inRegion), 403, "json", "InvalidSignatureException", "us-east-1, eu-west-1"},
+
+		{"ec2 no action", ec2Call("Version=2016-11-15"), 400, "ec2", "MissingAction", "Action"},
+		{"ec2 unknown action", ec2Call("Action=CreateCastle&Version=2016-11-15"), 400, "ec2", "InvalidAction", "CreateCastle"},
+		{"ec2 unserved action", ec2Call("Action=RunInstances&Version=2016-11-15"), 400, "ec2", "InvalidAction", "not served"},
+		{"ec2 version", ec2Call("Action=CreateVpc&Version=2006-06-26"), 400, "ec2", "NoSuchVersion", "2006-06-26"},
+		{"ec2 path", with(ec2Call(createVpc), func(c *call) { c.path = "/x" }), 400, "ec2", "InvalidAction", "POST /"},
+		{"sts unserved action", stsCall("Action=AssumeRole&Version=2011-06-15"), 400, "query", "InvalidAction", "AssumeRole"},
+		{"lattice unserved operation", latticeCall("POST", "/services", "{}"), 404, "json", "UnknownOperationException", "/services"},
+		{"lattice wrong method", latticeCall("PUT", "/resourcegateways", "{}"), 405, "json", "UnknownOperationException", "PUT"},
+		{"lattice unescaped ARN", latticeCall("GET", "/tags/arn:aws:x/y", ""), 404, "json", "UnknownOperationException", "/tags"},
+
+		{"ec2 malformed form", ec2Call("Action=CreateVpc&CidrBlock=%zz"), 400, "ec2", "MalformedQueryString", "form"},
+		{"ec2 too many parameters", ec2Call("Action=CreateVpc" + strings.Repeat("&", 10_000)), 400, "ec2", "MalformedQueryString", "10000"},
+		{"ec2 unknown parameter", ec2Call(createVpc + "&Moat=1"), 400, "ec2", "UnknownParameter", "Moat"},
+		{"ec2 parameter twice", ec2Call(createVpc + "&CidrBlock=10.0.0.0/8"), 400, "ec2", "InvalidParameterValue", "CidrBlock"},
+		{"ec2 wrong type", ec2Call(createVpc + "&DryRun=perhaps"), 400, "ec2", "InvalidParameterValue", "DryRun"},
+		{"ec2 huge index", ec2Call(createVpc + "&TagSpecification.999999999999.ResourceType=vpc"), 400, "ec2", "InvalidParameterValue", "TagSpecification"},
+		{"ec2 large index", ec2Call(createVpc + "&TagSpecification.2000000000.ResourceType=vpc"), 400, "ec2", "InvalidParameterValue", "TagSpecification"},
+		{"ec2 enum", ec2Call(createVpc + "&InstanceTenancy=shed"), 400, "ec2", "InvalidParameterValue", "InstanceTenancy"},
+		{"ec2 missing parameter", ec2Call("Action=DeleteVpc&Version=2016-11-15"), 400, "ec2", "MissingParameter", "VpcId"},
+		{"ec2 too large", ec2Call(createVpc + strings.Repeat("x", 64<<10)), 413, "ec2", "RequestEntityTooLarge", "65536"},
+		{"lattice too large", create(strings.Repeat(" ", 64<<10+1)), 413, "json", "RequestEntityTooLargeException", "65536"},
+		{"unsigned too large", with(create(strings.Repeat(" ", 64<<10+1)), unsigned), 413, "json", "RequestEntityTooLargeException", "65536"},
+
+		{"lattice malformed JSON", create(`{"name":`), 400, "json", "ValidationException", "cannot be read"},
+		{"lattice no object", create(`[]`), 400, "json", "ValidationException", "object"},
+		{"lattice deep JSON", create(deep), 400, "json", "ValidationException", ""},
+		{"lattice wrong type", create(`{"name":1}`), 400, "json", "ValidationException", "name"},
+		{"lattice pattern", create(`{"name":"-UPPER-"}`), 400, "json", "ValidationException", "name"},
+		{"lattice required", create(`{}`), 400, "json", "ValidationException", "name"},
+		{"dry run", ec2Call(createVpc + "&DryRun=true"), 412, "ec2", "DryRunOperation", "Request would have succeeded, but DryRun flag is set."},
+		{"credentials are away", with(ec2Call(createVpc), byKey(brokenKey)), 500, "ec2", "InternalError", "internal error"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEndpoint(t)
+			got := e.do(t, test.call)
+			if got.status != test.status || got.envelope != test.envelope || got.code != test.code {
+				t.Errorf("got %d %s %s, want %d %s %s\n%s", got.status, got.envelope, got.code, test.status, test.envelope, test.code, got.body)
+			}
+			if !strings.Contains(got.message, test.message) {
+				t.Errorf("message %q does not contain %q", got.message, test.message)
+			}
+			if n := e.fake.calls.Load(); n != 0 {
+				t.Errorf("%d calls reached the service", n)
+			}
+		})
+	}
+}
+
+func unsigned(c *call) { c.unsigned = true }
+func bySecret(c *call) { c.secret = "another secret" }
+func inRegion(c *call) { c.region = "mars-1" }
+
+func byKey(id string) func(*call) { return func(c *call) { c.key = id } }
+
+func signedAt(offset time.Duration) func(*call) { return func(c *call) { c.at = now.Add(offset) } }
+
+func otherBody(c *call) {
+	c.change = func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(createVpc + "0")) }
+}
+
+func header(name, value string) func(*call) {
+	return func(c *call) { c.change = func(r *http.Request) { r.Header.Set(name, value) } }
+}
+
+// TestBodyHashMismatch signs a declared hash that is not that of the body.
+func TestBodyHashMismatch(t *testing.T) {
+	c := ec2Call(createVpc)
+	c.unsigned = true
+	r := c.request(t)
+	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	sign(t, r, "UNSIGNED-PAYLOAD")
+	e := newEndpoint(t)
+	w := httptest.NewRecorder()
+	e.handler.ServeHTTP(w, r)
+	if got := read(t, w.Result()); got.code != "SignatureDoesNotMatch" || got.status != 403 || e.fake.calls.Load() != 0 {
+		t.Errorf("got %d %s with %d calls, want a mismatch", got.status, got.code, e.fake.calls.Load())
+	}
+}
+
+func TestValidationExceptionNamesAllFields(t *testing.T) {
+	got := newEndpoint(t).do(t, latticeCall("POST", "/resourcegateways", `{"ipAddressType":"IPV5"}`))
+	for _, part := range []string{`"reason":"fieldValidationFailed"`, `"name":"name"`, `"name":"ipAddressType"`} {
+		if !strings.Contains(got.body, part) {
+			t.Errorf("answer lacks %s: %s", part, got.body)
+		}
+	}
+}
+
+func TestWrongMethodSaysWhichAreAllowed(t *testing.T) {
+	got := newEndpoint(t).do(t, latticeCall("PUT", "/resourcegateways", ""))
+	if allow := got.header.Get("Allow"); allow != "GET, POST" {
+		t.Errorf("Allow = %q, want GET, POST", allow)
+	}
+}
