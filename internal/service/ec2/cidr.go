@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/model"
+)
+
+// The sizes of blocks that AWS has
+// (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html).
+const (
+	maxBlock4, minBlock4 = 16, 28
+	maxBlock6, minBlock6 = 44, 60
+	stepBlock6           = 4
+	subnetBits6          = 64
+	// poolBlock6 is the size of blocks that are chosen here.
+	poolBlock6 = 56
+)
+
+// unusable is where no VPC can lie, and why.
+var unusable = []struct {
+	prefix netip.Prefix
+	why    string
+}{
+	{model.Transit4, "the transit realm"},
+	{model.Transit6, "the transit realm"},
+	{netip.MustParsePrefix("0.0.0.0/8"), "reserved"},
+	{netip.MustParsePrefix("127.0.0.0/8"), "loopback"},
+	{netip.MustParsePrefix("169.254.0.0/16"), "link-local"},
+	{netip.MustParsePrefix("224.0.0.0/4"), "multicast"},
+	{netip.MustParsePrefix("::/16"), "reserved"},
+	{netip.MustParsePrefix("fe80::/10"), "link-local"},
+	{netip.MustParsePrefix("fd00:ec2::/32"), "the range of local services"},
+	{netip.MustParsePrefix("ff00::/8"), "multicast"},
+}
+
+// cidrRule says how large the blocks of a kind of resource may be, and with
+// which code others are refused.
+type cidrRule struct {
+	parameter string
+	// largest and smallest are prefix lengths; step is their distance.
+	largest, smallest, step int
+	family                  int
+	code                    string
+}
+
+var (
+	vpcBlock     = cidrRule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidVpc.Range"}
+	vpcBlock6    = cidrRule{"ipv6CidrBlock", maxBlock6, minBlock6, stepBlock6, 6, "InvalidVpc.Range"}
+	subnetBlock  = cidrRule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidSubnet.Range"}
+	subnetBlock6 = cidrRule{"ipv6CidrBlock", subnetBits6, subnetBits6, 1, 6, "InvalidSubnet.Range"}
+)
+
+// parse reads a block. Host bits are taken away, as AWS does.
+func (r cidrRule) parse(text string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil || familyOf(prefix) != r.family {
+		return netip.Prefix{}, fault.EC2("InvalidParameterValue", "Value (%s) for parameter %s is invalid. This is not a valid IPv%d CIDR block.", text, r.parameter, r.family)
+	}
+	prefix = prefix.Masked()
+	if n := prefix.Bits(); n < r.largest || n > r.smallest || (n-r.largest)%r.step != 0 {
+		return netip.Prefix{}, fault.EC2(r.code, "The CIDR '%s' is invalid: %s", text, r.sizes())
+	}
+	for _, u := range unusable {
+		if u.prefix.Overlaps(prefix) {
+			return netip.Prefix{}, fault.EC2(r.code, "The CIDR '%s' is invalid: it overlaps %s (%s)", text, u.prefix, u.why)
+		}
+	}
+	return prefix, nil
+}
+
+func (r cidrRule) sizes() string {
+	switch {
+	case r.family == 4:
+		return "the size must be between /16 and /28"
+	case r.largest == r.smallest:
+		return "the size must be /64"
+	}
+	return "the size must be between /44 and /60 in steps of 4"
+}
+
+// familyOf tells 4 from 6; an IPv4 address in IPv6 form is neither.
+func familyOf(p netip.Prefix) int {
+	switch {
+	case p.Addr().Is4():
+		return 4
+	case p.Addr().Is4In6():
+		return 0
+	}
+	return 6
+}
+
+// overlapping finds a block that overlaps p.
+func overlapping(blocks []model.CIDRAssociation, p netip.Prefix) (model.CIDRAssociation, bool) {
+	for _, b := range blocks {
+		if b.Prefix.Overlaps(p) {
+			return b, true
+		}
+	}
+	return model.CIDRAssociation{}, false
+}
+
+// within finds the block that contains all of p.
+func within(blocks []model.CIDRAssociation, p netip.Prefix) (model.CIDRAssociation, bool) {
+	for _, b := range blocks {
+		if b.Prefix.Bits() <= p.Bits() && b.Prefix.Contains(p.Addr()) {
+			return b, true
+		}
+	}
+	return model.CIDRAssociation{}, false
+}

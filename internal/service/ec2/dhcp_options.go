@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// defaultDomain is the domain of workloads in a region:
+// https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSetConcepts.html
+func defaultDomain(region string) string {
+	if region == "us-east-1" {
+		return "ec2.internal"
+	}
+	return region + ".compute.internal"
+}
+
+// firstOptions gives the DHCP options of the caller's region, which all its
+// VPCs share; nil before the first VPC.
+func firstOptions(tx *table.Txn, who caller.Caller) *model.DHCPOptions {
+	for o := range state.DHCPOptions.Scope(tx, who.Account, who.Region) {
+		return o
+	}
+	return nil
+}
+
+// DescribeDhcpOptions lists the caller's DHCP options.
+func (a *API) DescribeDhcpOptions(ctx context.Context, in *ec2.DescribeDhcpOptionsInput) (*ec2.DescribeDhcpOptionsOutput, error) {
+	rows, _, next, err := describe(ctx, a, listing[*model.DHCPOptions]{
+		operation: "DescribeDhcpOptions", table: state.DHCPOptions, filters: optionsFilters, missing: noOptions,
+	}, query{in.Filters, in.DhcpOptionsIds, in.NextToken, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeDhcpOptionsOutput{NextToken: next, DhcpOptions: []ec2.DhcpOptions{}}
+	for _, o := range rows {
+		out.DhcpOptions = append(out.DhcpOptions, optionsShape(o))
+	}
+	return out, nil
+}
+
+func noOptions(id string) error {
+	return fault.EC2("InvalidDhcpOptionID.NotFound", "The dhcpOption ID '%s' does not exist", id)
+}
+
+// option is one DHCP option by its name.
+type option struct {
+	key    string
+	values []string
+}
+
+// options gives the DHCP options that are set.
+func options(o *model.DHCPOptions) []option {
+	var set []option
+	if o.DomainName != "" {
+		set = append(set, option{"domain-name", []string{o.DomainName}})
+	}
+	if len(o.DomainNameServers) > 0 {
+		set = append(set, option{"domain-name-servers", o.DomainNameServers})
+	}
+	return set
+}
+
+func optionsFilters(*table.Txn) service.Filters[*model.DHCPOptions] {
+	return service.Filters[*model.DHCPOptions]{
+		Tags: func(o *model.DHCPOptions) map[string]string { return o.Tags },
+		Properties: map[string]func(*model.DHCPOptions) []string{
+			"dhcp-options-id": func(o *model.DHCPOptions) []string { return one(o.ID) },
+			"key": func(o *model.DHCPOptions) []string {
+				var keys []string
+				for _, each := range options(o) {
+					keys = append(keys, each.key)
+				}
+				return keys
+			},
+			"owner-id": func(o *model.DHCPOptions) []string { return one(o.Account) },
+			"value": func(o *model.DHCPOptions) []string {
+				var values []string
+				for _, each := range options(o) {
+					values = append(values, each.values...)
+				}
+				return values
+			},
+		},
+	}
+}
+
+func optionsShape(o *model.DHCPOptions) ec2.DhcpOptions {
+	out := ec2.DhcpOptions{DhcpOptionsId: new(o.ID), OwnerId: new(o.Account), Tags: tagList(o.Tags)}
+	for _, each := range options(o) {
+		configuration := ec2.DhcpConfiguration{Key: new(each.key)}
+		for _, value := range each.values {
+			configuration.Values = append(configuration.Values, ec2.AttributeValue{Value: new(value)})
+		}
+		out.DhcpConfigurations = append(out.DhcpConfigurations, configuration)
+	}
+	return out
+}

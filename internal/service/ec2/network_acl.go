@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// DescribeNetworkAcls lists the caller's network ACLs, which are the default
+// ones of VPCs: no others can be made yet. They let everything pass.
+func (a *API) DescribeNetworkAcls(ctx context.Context, in *ec2.DescribeNetworkAclsInput) (*ec2.DescribeNetworkAclsOutput, error) {
+	rows, tx, next, err := describe(ctx, a, listing[*model.NetworkACL]{
+		operation: "DescribeNetworkAcls", table: state.NetworkACLs, filters: aclFilters, missing: noACL,
+	}, query{in.Filters, in.NetworkAclIds, in.NextToken, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeNetworkAclsOutput{NextToken: next, NetworkAcls: []ec2.NetworkAcl{}}
+	for _, n := range rows {
+		out.NetworkAcls = append(out.NetworkAcls, ec2.NetworkAcl{
+			NetworkAclId: new(n.ID), VpcId: new(n.VPC), OwnerId: new(n.Account), IsDefault: new(n.Default),
+			Tags: tagList(n.Tags), Entries: aclEntries(tx, n), Associations: aclAssociations(tx, n),
+		})
+	}
+	return out, nil
+}
+
+func noACL(id string) error {
+	return fault.EC2("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
+}
+
+// The rule numbers of default ACLs
+// (https://docs.aws.amazon.com/vpc/latest/userguide/default-network-acl.html).
+const (
+	aclAllow4, aclDeny4 = 100, 32767
+	aclAllow6, aclDeny6 = 101, 32768
+)
+
+// aclEntries makes the entries of a default ACL: all passes in both directions,
+// with the entries for IPv6 when the VPC has it.
+func aclEntries(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclEntry {
+	v, ok := state.VPCs.Get(tx, n.Account, n.Region, n.VPC)
+	has6 := ok && len(v.CIDRs6) > 0
+	var entries []ec2.NetworkAclEntry
+	add := func(number int32, egress, six bool, action string) {
+		e := ec2.NetworkAclEntry{Egress: new(egress), Protocol: new("-1"), RuleAction: new(action), RuleNumber: new(number)}
+		if six {
+			e.Ipv6CidrBlock = new(everywhere6.String())
+		} else {
+			e.CidrBlock = new(everywhere4.String())
+		}
+		entries = append(entries, e)
+	}
+	for _, egress := range []bool{true, false} {
+		add(aclAllow4, egress, false, ec2.RuleActionAllow)
+		add(aclDeny4, egress, false, ec2.RuleActionDeny)
+		if has6 {
+			add(aclAllow6, egress, true, ec2.RuleActionAllow)
+			add(aclDeny6, egress, true, ec2.RuleActionDeny)
+		}
+	}
+	return entries
+}
+
+// aclAssociations joins the default ACL with each subnet of its VPC. The ids of
+// associations are made from those of the subnets.
+func aclAssociations(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclAssociation {
+	out := []ec2.NetworkAclAssociation{}
+	for s := range state.Subnets.By(tx, state.ByVPC, state.In(n.Account, n.Region, n.VPC)) {
+		out = append(out, ec2.NetworkAclAssociation{
+			NetworkAclAssociationId: new("aclassoc-" + strings.TrimPrefix(s.ID, "subnet-")),
+			NetworkAclId:            new(n.ID), SubnetId: new(s.ID),
+		})
+	}
+	return out
+}
+
+func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
+	type row = *model.NetworkACL
+	entries := func(value func(ec2.NetworkAclEntry) string) func(row) []string {
+		return func(n row) []string {
+			var values []string
+			for _, e := range aclEntries(tx, n) {
+				values = append(values, one(value(e))...)
+			}
+			return values
+		}
+	}
+	associations := func(value func(ec2.NetworkAclAssociation) *string) func(row) []string {
+		return func(n row) []string {
+			var values []string
+			for _, each := range aclAssociations(tx, n) {
+				values = append(values, *value(each))
+			}
+			return values
+		}
+	}
+	return service.Filters[row]{
+		Tags: func(n row) map[string]string { return n.Tags },
+		Properties: map[string]func(row) []string{
+			"association.association-id": associations(func(a ec2.NetworkAclAssociation) *string { return a.NetworkAclAssociationId }),
+			"association.network-acl-id": func(n row) []string { return one(n.ID) },
+			"association.subnet-id":      associations(func(a ec2.NetworkAclAssociation) *string { return a.SubnetId }),
+			"default":                    func(n row) []string { return yesNo(n.Default) },
+			"entry.cidr":                 entries(func(e ec2.NetworkAclEntry) string { return deref(e.CidrBlock) }),
+			"entry.egress":               entries(func(e ec2.NetworkAclEntry) string { return strconv.FormatBool(*e.Egress) }),
+			"entry.ipv6-cidr":            entries(func(e ec2.NetworkAclEntry) string { return deref(e.Ipv6CidrBlock) }),
+			"entry.protocol":             entries(func(e ec2.NetworkAclEntry) string { return *e.Protocol }),
+			"entry.rule-action":          entries(func(e ec2.NetworkAclEntry) string { return *e.RuleAction }),
+			"entry.rule-number":          entries(func(e ec2.NetworkAclEntry) string { return strconv.Itoa(int(*e.RuleNumber)) }),
+			"network-acl-id":             func(n row) []string { return one(n.ID) },
+			"owner-id":                   func(n row) []string { return one(n.Account) },
+			"vpc-id":                     func(n row) []string { return one(n.VPC) },
+		},
+	}
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service"
+)
+
+// optedIn is the opt-in status of all regions and zones here.
+const optedIn = ec2.AvailabilityZoneOptInStatusOptInNotRequired
+
+// DescribeRegions lists the regions that are served.
+func (a *API) DescribeRegions(_ context.Context, in *ec2.DescribeRegionsInput) (*ec2.DescribeRegionsOutput, error) {
+	for _, name := range in.RegionNames {
+		if !slices.Contains(a.Regions, name) {
+			return nil, fault.EC2("InvalidParameterValue", "Invalid region: '%s'. The regions served here are %s", name, strings.Join(a.Regions, ", "))
+		}
+	}
+	holds, err := regionFilters.Compile(filtersOf(in.Filters))
+	if err != nil {
+		return nil, asFault(err)
+	}
+	out := &ec2.DescribeRegionsOutput{Regions: []ec2.Region{}}
+	for _, name := range a.Regions {
+		if holds(name) && (len(in.RegionNames) == 0 || slices.Contains(in.RegionNames, name)) {
+			out.Regions = append(out.Regions, ec2.Region{
+				RegionName: new(name), Endpoint: new(regionEndpoint(name)), OptInStatus: new(optedIn),
+			})
+		}
+	}
+	return out, nil
+}
+
+// regionEndpoint is what AWS calls the endpoint of a region. Clients of this
+// server find it by other means.
+func regionEndpoint(region string) string { return "ec2." + region + ".amazonaws.com" }
+
+var regionFilters = service.Filters[string]{Properties: map[string]func(string) []string{
+	"endpoint":      func(region string) []string { return one(regionEndpoint(region)) },
+	"opt-in-status": func(string) []string { return one(optedIn) },
+	"region-name":   func(region string) []string { return one(region) },
+}}
+
+// The only type of zones here, and what the message of a zone says.
+const zoneType = "availability-zone"
+
+// DescribeAvailabilityZones lists the zones of the request's region.
+func (a *API) DescribeAvailabilityZones(ctx context.Context, in *ec2.DescribeAvailabilityZonesInput) (*ec2.DescribeAvailabilityZonesOutput, error) {
+	region := caller.From(ctx).Region
+	for _, name := range slices.Concat(in.ZoneNames, in.ZoneIds) {
+		if _, ok := a.Zone(region, name); !ok {
+			return nil, fault.EC2("InvalidParameterValue", "Invalid availability zone: [%s]", name)
+		}
+	}
+	holds, err := zoneFilters(region).Compile(filtersOf(in.Filters))
+	if err != nil {
+		return nil, asFault(err)
+	}
+	out := &ec2.DescribeAvailabilityZonesOutput{AvailabilityZones: []ec2.AvailabilityZone{}}
+	for _, z := range a.Zones(region) {
+		named := len(in.ZoneNames) == 0 || slices.Contains(in.ZoneNames, z.Name)
+		byID := len(in.ZoneIds) == 0 || slices.Contains(in.ZoneIds, z.ID)
+		if named && byID && holds(z) {
+			out.AvailabilityZones = append(out.AvailabilityZones, zoneShape(region, z))
+		}
+	}
+	return out, nil
+}
+
+// zoneGroup is the name of the group of a region's zones, such as
+// us-east-1-zg-1.
+func zoneGroup(region string) string { return region + "-zg-1" }
+
+func zoneFilters(region string) service.Filters[service.Zone] {
+	type row = service.Zone
+	none := func(row) []string { return nil }
+	return service.Filters[row]{Properties: map[string]func(row) []string{
+		"group-long-name": none,
+		"group-name":      func(row) []string { return one(zoneGroup(region)) },
+		"message":         none,
+		"opt-in-status":   func(row) []string { return one(optedIn) },
+		"parent-zone-id":  none, "parent-zone-name": none,
+		"region-name": func(row) []string { return one(region) },
+		"state":       func(row) []string { return one(ec2.AvailabilityZoneStateAvailable) },
+		"zone-id":     func(z row) []string { return one(z.ID) },
+		"zone-name":   func(z row) []string { return one(z.Name) },
+		"zone-type":   func(row) []string { return one(zoneType) },
+	}}
+}
+
+func zoneShape(region string, z service.Zone) ec2.AvailabilityZone {
+	return ec2.AvailabilityZone{
+		ZoneName: new(z.Name), ZoneId: new(z.ID), RegionName: new(region), State: new(ec2.AvailabilityZoneStateAvailable),
+		OptInStatus: new(optedIn), ZoneType: new(zoneType), GroupName: new(zoneGroup(region)),
+		NetworkBorderGroup: new(region), Messages: []ec2.AvailabilityZoneMessage{},
+	}
+}
+
+// DescribeAccountAttributes tells what the caller's account can have.
+func (a *API) DescribeAccountAttributes(ctx context.Context, in *ec2.DescribeAccountAttributesInput) (*ec2.DescribeAccountAttributesOutput, error) {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vpc := "none"
+	if v := defaultVPC(tx, caller.From(ctx)); v != nil {
+		vpc = v.ID
+	}
+	out := &ec2.DescribeAccountAttributesOutput{AccountAttributes: []ec2.AccountAttribute{}}
+	for _, attribute := range []struct{ name, value string }{
+		{"supported-platforms", "VPC"},
+		{"vpc-max-security-groups-per-interface", strconv.Itoa(a.Quotas.GroupsPerInterface)},
+		{"max-elastic-ips", "0"},
+		{"max-instances", "0"},
+		{"vpc-max-elastic-ips", "0"},
+		{"default-vpc", vpc},
+	} {
+		if len(in.AttributeNames) == 0 || slices.Contains(in.AttributeNames, attribute.name) {
+			out.AccountAttributes = append(out.AccountAttributes, ec2.AccountAttribute{
+				AttributeName:   new(attribute.name),
+				AttributeValues: []ec2.AccountAttributeValue{{AttributeValue: new(attribute.value)}},
+			})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// localGateway is the target of the routes that every table has: those to the
+// VPC's own blocks.
+const localGateway = "local"
+
+// DescribeRouteTables lists the caller's route tables, which are the main ones
+// of VPCs: no others can be made yet. All subnets use them without an
+// association of their own.
+func (a *API) DescribeRouteTables(ctx context.Context, in *ec2.DescribeRouteTablesInput) (*ec2.DescribeRouteTablesOutput, error) {
+	rows, tx, next, err := describe(ctx, a, listing[*model.RouteTable]{
+		operation: "DescribeRouteTables", table: state.RouteTables, filters: routeTableFilters, missing: noRouteTable,
+	}, query{in.Filters, in.RouteTableIds, in.NextToken, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeRouteTablesOutput{NextToken: next, RouteTables: []ec2.RouteTable{}}
+	for _, r := range rows {
+		out.RouteTables = append(out.RouteTables, routeTableShape(r, networks(tx, &r.Meta, r.VPC)))
+	}
+	return out, nil
+}
+
+func noRouteTable(id string) error {
+	return fault.EC2("InvalidRouteTableID.NotFound", "The routeTable ID '%s' does not exist", id)
+}
+
+// networks gives the blocks of a VPC that something with this meta belongs to.
+func networks(tx *table.Txn, m *model.Meta, vpc string) []netip.Prefix {
+	if v, ok := state.VPCs.Get(tx, m.Account, m.Region, vpc); ok {
+		return v.Networks()
+	}
+	return nil
+}
+
+func routeTableFilters(tx *table.Txn) service.Filters[*model.RouteTable] {
+	type row = *model.RouteTable
+	none := func(row) []string { return nil }
+	routes := func(four bool) func(row) []string {
+		return func(r row) []string {
+			var blocks []string
+			for _, p := range networks(tx, &r.Meta, r.VPC) {
+				if p.Addr().Is4() == four {
+					blocks = append(blocks, p.String())
+				}
+			}
+			return blocks
+		}
+	}
+	return service.Filters[row]{
+		Tags: func(r row) map[string]string { return r.Tags },
+		Properties: map[string]func(row) []string{
+			"association.gateway-id":                 none,
+			"association.main":                       func(r row) []string { return yesNo(r.Main) },
+			"association.route-table-association-id": func(r row) []string { return one(r.MainAssociation) },
+			"association.route-table-id":             func(r row) []string { return one(r.ID) },
+			"association.subnet-id":                  none,
+			"owner-id":                               func(r row) []string { return one(r.Account) },
+			"route-table-id":                         func(r row) []string { return one(r.ID) },
+			"route.destination-cidr-block":           routes(true),
+			"route.destination-ipv6-cidr-block":      routes(false),
+			"route.destination-prefix-list-id":       none,
+			"route.egress-only-internet-gateway-id":  none,
+			"route.gateway-id":                       func(row) []string { return one(localGateway) },
+			"route.instance-id":                      none,
+			"route.nat-gateway-id":                   none,
+			"route.origin":                           func(row) []string { return one(ec2.RouteOriginCreateRouteTable) },
+			"route.state":                            func(row) []string { return one(ec2.RouteStateActive) },
+			"route.transit-gateway-id":               none,
+			"route.vpc-peering-connection-id":        none,
+			"vpc-id":                                 func(r row) []string { return one(r.VPC) },
+		},
+	}
+}
+
+func routeTableShape(r *model.RouteTable, blocks []netip.Prefix) ec2.RouteTable {
+	out := ec2.RouteTable{
+		RouteTableId: new(r.ID), VpcId: new(r.VPC), OwnerId: new(r.Account), Tags: tagList(r.Tags),
+		PropagatingVgws: []ec2.PropagatingVgw{}, Associations: []ec2.RouteTableAssociation{},
+	}
+	if r.Main {
+		out.Associations = append(out.Associations, ec2.RouteTableAssociation{
+			Main: new(true), RouteTableAssociationId: new(r.MainAssociation), RouteTableId: new(r.ID),
+			AssociationState: &ec2.RouteTableAssociationState{State: new(ec2.RouteTableAssociationStateCodeAssociated)},
+		})
+	}
+	for _, p := range blocks {
+		route := ec2.Route{
+			GatewayId: new(localGateway), Origin: new(ec2.RouteOriginCreateRouteTable), State: new(ec2.RouteStateActive),
+		}
+		if p.Addr().Is4() {
+			route.DestinationCidrBlock = new(p.String())
+		} else {
+			route.DestinationIpv6CidrBlock = new(p.String())
+		}
+		out.Routes = append(out.Routes, route)
+	}
+	return out
+}

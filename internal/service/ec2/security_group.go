@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// defaultGroupName is the name of the group that every VPC has.
+const defaultGroupName = "default"
+
+// groupText is what names and descriptions of groups and rules may be.
+var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
+
+// CreateSecurityGroup makes a group in a VPC, by default in the default VPC. It
+// lets everything out, and nothing in.
+func (a *API) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurityGroupInput) (*ec2.CreateSecurityGroupOutput, error) {
+	who := caller.From(ctx)
+	name := strings.TrimSpace(deref(in.GroupName))
+	if err := checkGroupTexts(name, deref(in.Description)); err != nil {
+		return nil, err
+	}
+	tags, err := tagsFor(in.TagSpecifications, ec2.ResourceTypeSecurityGroup)
+	if err != nil {
+		return nil, err
+	}
+	g := &model.SecurityGroup{Meta: a.meta(who, "sg", a.Now(), tags), Name: name, Description: deref(in.Description)}
+	egress := a.allEgress(true)
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		v, err := chosenVPC(tx, who, deref(in.VpcId))
+		if err != nil {
+			return err
+		}
+		if err := a.mayAddGroup(tx, v, name); err != nil {
+			return err
+		}
+		g.VPC, g.Rules = v.ID, egress
+		if len(v.CIDRs6) == 0 {
+			g.Rules = egress[:1]
+		}
+		state.SecurityGroups.Put(tx, g)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateSecurityGroupOutput{GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), Tags: tagList(tags)}, nil
+}
+
+func checkGroupTexts(name, description string) error {
+	const set = "a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*"
+	switch {
+	case name == "" || !groupText.MatchString(name):
+		return fault.EC2("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. It must have 1 to 255 characters of: %s", name, set)
+	case description == "" || !groupText.MatchString(description):
+		return fault.EC2("InvalidParameterValue", "Value (%s) for parameter GroupDescription is invalid. It must have 1 to 255 characters of: %s", description, set)
+	case strings.HasPrefix(name, "sg-"):
+		return fault.EC2("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", name)
+	case strings.EqualFold(name, defaultGroupName):
+		return fault.EC2("InvalidGroup.Reserved", "The security group '%s' is reserved", name)
+	}
+	return nil
+}
+
+// chosenVPC gives the VPC with this id, or the default one when it is empty.
+func chosenVPC(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) {
+	if id != "" {
+		return getVPC(tx, who, id)
+	}
+	if v := defaultVPC(tx, who); v != nil {
+		return v, nil
+	}
+	return nil, fault.EC2("VPCIdNotSpecified", "No default VPC for this user: the request must contain the parameter vpcId")
+}
+
+func (a *API) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
+	if n := state.SecurityGroups.CountScope(tx, v.Account, v.Region); n >= a.Quotas.GroupsPerRegion {
+		return fault.EC2("SecurityGroupLimitExceeded", "The maximum number of security groups (%d) has been reached.", a.Quotas.GroupsPerRegion)
+	}
+	for g := range state.SecurityGroups.By(tx, state.ByVPC, state.In(v.Account, v.Region, v.ID)) {
+		if g.Name == name {
+			return fault.EC2("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, v.ID)
+		}
+	}
+	return nil
+}
+
+var everywhere4, everywhere6 = netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")
+
+// allEgress makes the rules that let everything out.
+func (a *API) allEgress(with6 bool) []model.SecurityGroupRule {
+	rules := []model.SecurityGroupRule{allOut(a.NewID("sgr"), everywhere4)}
+	if with6 {
+		rules = append(rules, allOut(a.NewID("sgr"), everywhere6))
+	}
+	return rules
+}
+
+func allOut(id string, to netip.Prefix) model.SecurityGroupRule {
+	return model.SecurityGroupRule{ID: id, Egress: true, Protocol: "-1", From: -1, To: -1, CIDR: to}
+}
+
+// openDefaultGroup6 lets IPv6 out of the default group of a VPC that gets its
+// first IPv6 block, if the group lets all of IPv4 out.
+func openDefaultGroup6(tx *table.Txn, v *model.VPC, ruleID string) {
+	g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, v.DefaultGroup)
+	if !ok || findRule(g, allOut("", everywhere4)) < 0 || findRule(g, allOut("", everywhere6)) >= 0 {
+		return
+	}
+	g = g.Clone()
+	g.Rules = append(g.Rules, allOut(ruleID, everywhere6))
+	state.SecurityGroups.Put(tx, g)
+}
+
+// DeleteSecurityGroup removes a group that nothing uses.
+func (a *API) DeleteSecurityGroup(ctx context.Context, in *ec2.DeleteSecurityGroupInput) (*ec2.DeleteSecurityGroupOutput, error) {
+	who := caller.From(ctx)
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		g, err := chosenGroup(tx, who, in.GroupId, in.GroupName)
+		if err != nil {
+			return err
+		}
+		if g.Name == defaultGroupName {
+			return fault.EC2("CannotDelete", "the specified group: \"%s\" name: \"%s\" cannot be deleted by a user", g.ID, g.Name)
+		}
+		if what := groupDependency(tx, g); what != "" {
+			return fault.EC2("DependencyViolation", "resource %s has a dependent object: %s", g.ID, what)
+		}
+		state.SecurityGroups.Delete(tx, g.Account, g.Region, g.ID)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.DeleteSecurityGroupOutput{Return: new(true), GroupId: in.GroupId}, nil
+}
+
+// groupDependency names something that keeps a group from being deleted.
+func groupDependency(tx *table.Txn, g *model.SecurityGroup) string {
+	in := state.In(g.Account, g.Region, g.ID)
+	for n := range state.NetworkInterfaces.By(tx, state.ByGroup, in) {
+		return "network interface " + n.ID
+	}
+	for r := range state.ResourceGateways.By(tx, state.ByGroup, in) {
+		return "resource gateway " + r.ID
+	}
+	for e := range state.VPCEndpoints.By(tx, state.ByGroup, in) {
+		return "VPC endpoint " + e.ID
+	}
+	for other := range state.SecurityGroups.By(tx, state.ByReferenced, in) {
+		if other.ID != g.ID {
+			return "a rule of security group " + other.ID
+		}
+	}
+	return ""
+}
+
+// chosenGroup gives the caller's group with this id. Names are not taken: they
+// are unique within a VPC only, and stem from networks before VPCs.
+func chosenGroup(tx *table.Txn, who caller.Caller, id, name *string) (*model.SecurityGroup, error) {
+	if id == nil || *id == "" {
+		if name != nil {
+			return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter groupName is invalid: security groups are told by their groupId here", *name)
+		}
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter groupId")
+	}
+	return getGroup(tx, who, *id)
+}
+
+// getGroup gives the caller's security group with this id.
+func getGroup(tx *table.Txn, who caller.Caller, id string) (*model.SecurityGroup, error) {
+	g, ok := state.SecurityGroups.Get(tx, who.Account, who.Region, id)
+	if !ok {
+		return nil, noGroup(id)
+	}
+	return g, nil
+}
+
+func noGroup(id string) error {
+	if !strings.HasPrefix(id, "sg-") {
+		return fault.EC2("InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id)
+	}
+	return fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+}
+
+func groupARN(g *model.SecurityGroup) string {
+	return model.ARN("ec2", g.Region, g.Account, "security-group/"+g.ID)
+}

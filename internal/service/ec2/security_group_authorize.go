@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// AuthorizeSecurityGroupIngress adds rules that let traffic in.
+func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *ec2.AuthorizeSecurityGroupIngressInput) (*ec2.AuthorizeSecurityGroupIngressOutput, error) {
+	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
+	permissions, err := flat.permissions(in.IpPermissions)
+	if err != nil {
+		return nil, err
+	}
+	added, err := a.authorize(ctx, groupChoice{in.GroupId, in.GroupName}, permissions, in.TagSpecifications, false)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.AuthorizeSecurityGroupIngressOutput{Return: new(true), SecurityGroupRules: added}, nil
+}
+
+// AuthorizeSecurityGroupEgress adds rules that let traffic out.
+func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *ec2.AuthorizeSecurityGroupEgressInput) (*ec2.AuthorizeSecurityGroupEgressOutput, error) {
+	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
+	permissions, err := flat.permissions(in.IpPermissions)
+	if err != nil {
+		return nil, err
+	}
+	added, err := a.authorize(ctx, groupChoice{in.GroupId, nil}, permissions, in.TagSpecifications, true)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.AuthorizeSecurityGroupEgressOutput{Return: new(true), SecurityGroupRules: added}, nil
+}
+
+// groupChoice is how requests name the group that they are about.
+type groupChoice struct{ id, name *string }
+
+// authorize adds the rules of permissions to a group, all or none of them.
+func (a *API) authorize(ctx context.Context, choice groupChoice, permissions []ec2.IpPermission, specifications []ec2.TagSpecification, egress bool) ([]ec2.SecurityGroupRule, error) {
+	who := caller.From(ctx)
+	if len(permissions) == 0 {
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipPermissions")
+	}
+	tags, err := tagsFor(specifications, ec2.ResourceTypeSecurityGroupRule)
+	if err != nil {
+		return nil, err
+	}
+	added, err := parseRules(who, permissions, egress)
+	if err != nil {
+		return nil, err
+	}
+	for i := range added {
+		added[i].ID, added[i].Tags = a.NewID("sgr"), tags
+	}
+	g, err := a.changeGroup(ctx, choice, func(tx *table.Txn, g *model.SecurityGroup) error {
+		for _, r := range added {
+			if err := checkReference(tx, g, r); err != nil {
+				return err
+			}
+			if findRule(g, r) >= 0 {
+				return duplicateRule(r)
+			}
+			g.Rules = append(g.Rules, r)
+		}
+		return a.checkRuleQuota(g)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ec2.SecurityGroupRule, len(added))
+	for i, r := range added {
+		out[i] = ruleShape(g, r)
+	}
+	return out, nil
+}
+
+func duplicateRule(r model.SecurityGroupRule) error {
+	return fault.EC2("InvalidPermission.Duplicate", "the specified rule \"%s\" already exists", ruleText(r))
+}
+
+// checkReference refuses rules that refer to a group that is not in the VPC of
+// their own.
+func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroupRule) error {
+	if r.Group == "" || r.Group == g.ID {
+		return nil
+	}
+	other, ok := state.SecurityGroups.Get(tx, g.Account, g.Region, r.Group)
+	if !ok {
+		return noGroup(r.Group)
+	}
+	if other.VPC != g.VPC {
+		return fault.EC2("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: %s is in %s, %s in %s", g.ID, g.VPC, other.ID, other.VPC)
+	}
+	return nil
+}
+
+// checkRuleQuota counts the rules of a group for each direction and address
+// family, a reference to a group in both families, as AWS does.
+func (a *API) checkRuleQuota(g *model.SecurityGroup) error {
+	type kind struct {
+		egress, six bool
+	}
+	n := make(map[kind]int)
+	for _, r := range g.Rules {
+		if r.Group != "" || r.CIDR.Addr().Is4() {
+			n[kind{r.Egress, false}]++
+		}
+		if r.Group != "" || r.CIDR.Addr().Is6() {
+			n[kind{r.Egress, true}]++
+		}
+	}
+	for _, count := range n {
+		if count > a.Quotas.RulesPerGroup {
+			return fault.EC2("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules (%d) per security group has been reached.", a.Quotas.RulesPerGroup)
+		}
+	}
+	return nil
+}
+
+// changeGroup changes the caller's group and returns its new row. The change
+// gets a copy.
+func (a *API) changeGroup(ctx context.Context, choice groupChoice, change func(*table.Txn, *model.SecurityGroup) error) (*model.SecurityGroup, error) {
+	var changed *model.SecurityGroup
+	now := a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		g, err := chosenGroup(tx, caller.From(ctx), choice.id, choice.name)
+		if err != nil {
+			return err
+		}
+		changed = g.Clone()
+		changed.UpdatedAt = now
+		if err := change(tx, changed); err != nil {
+			return err
+		}
+		state.SecurityGroups.Put(tx, changed)
+		return nil
+	})
+	return changed, err
+}

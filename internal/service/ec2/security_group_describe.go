@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// DescribeSecurityGroups lists the caller's groups. Names find groups of the
+// default VPC.
+func (a *API) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurityGroupsInput) (*ec2.DescribeSecurityGroupsOutput, error) {
+	named, err := a.groupsByName(ctx, in.GroupNames)
+	if err != nil {
+		return nil, err
+	}
+	rows, _, next, err := describe(ctx, a, listing[*model.SecurityGroup]{
+		operation: "DescribeSecurityGroups", table: state.SecurityGroups, filters: groupFilters, missing: noGroup,
+	}, query{in.Filters, slices.Concat(in.GroupIds, named), in.NextToken, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeSecurityGroupsOutput{NextToken: next, SecurityGroups: []ec2.SecurityGroup{}}
+	for _, g := range rows {
+		out.SecurityGroups = append(out.SecurityGroups, groupShape(g))
+	}
+	return out, nil
+}
+
+// groupsByName gives the ids of groups of the default VPC.
+func (a *API) groupsByName(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	who := caller.From(ctx)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := defaultVPC(tx, who)
+	if v == nil {
+		return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC 'none'", names[0])
+	}
+	ids := make(map[string]string)
+	for g := range state.SecurityGroups.By(tx, state.ByVPC, state.In(who.Account, who.Region, v.ID)) {
+		ids[g.Name] = g.ID
+	}
+	var found []string
+	for _, name := range names {
+		id, ok := ids[name]
+		if !ok {
+			return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, v.ID)
+		}
+		found = append(found, id)
+	}
+	return found, nil
+}
+
+func groupFilters(tx *table.Txn) service.Filters[*model.SecurityGroup] {
+	f := service.Filters[*model.SecurityGroup]{
+		Tags: func(g *model.SecurityGroup) map[string]string { return g.Tags },
+		Properties: map[string]func(*model.SecurityGroup) []string{
+			"description": func(g *model.SecurityGroup) []string { return one(g.Description) },
+			"group-id":    func(g *model.SecurityGroup) []string { return one(g.ID) },
+			"group-name":  func(g *model.SecurityGroup) []string { return one(g.Name) },
+			"owner-id":    func(g *model.SecurityGroup) []string { return one(g.Account) },
+			"vpc-id":      func(g *model.SecurityGroup) []string { return one(g.VPC) },
+		},
+	}
+	for name, value := range ruleProperties(tx) {
+		f.Properties["ip-permission."+name] = ofRules(value, false)
+		f.Properties["egress.ip-permission."+name] = ofRules(value, true)
+	}
+	return f
+}
+
+// ofRules collects a property of all rules of one direction.
+func ofRules(value func(*model.SecurityGroup, model.SecurityGroupRule) string, egress bool) func(*model.SecurityGroup) []string {
+	return func(g *model.SecurityGroup) []string {
+		var values []string
+		for _, r := range g.Rules {
+			if v := value(g, r); r.Egress == egress && v != "" {
+				values = append(values, v)
+			}
+		}
+		return values
+	}
+}
+
+// ruleProperties are the properties of rules that groups can be found by; an
+// empty value means that a rule does not have it.
+func ruleProperties(tx *table.Txn) map[string]func(*model.SecurityGroup, model.SecurityGroupRule) string {
+	port := func(n int) string {
+		if n < 0 {
+			return ""
+		}
+		return strconv.Itoa(n)
+	}
+	block := func(r model.SecurityGroupRule, four bool) string {
+		if !r.CIDR.IsValid() || r.CIDR.Addr().Is4() != four {
+			return ""
+		}
+		return r.CIDR.String()
+	}
+	type group = *model.SecurityGroup
+	type rule = model.SecurityGroupRule
+	return map[string]func(group, rule) string{
+		"cidr":      func(_ group, r rule) string { return block(r, true) },
+		"ipv6-cidr": func(_ group, r rule) string { return block(r, false) },
+		"from-port": func(_ group, r rule) string { return port(r.From) },
+		"to-port":   func(_ group, r rule) string { return port(r.To) },
+		"protocol":  func(_ group, r rule) string { return r.Protocol },
+		"group-id":  func(_ group, r rule) string { return r.Group },
+		"group-name": func(g group, r rule) string {
+			if other, ok := state.SecurityGroups.Get(tx, g.Account, g.Region, r.Group); ok {
+				return other.Name
+			}
+			return ""
+		},
+		"prefix-list-id": func(group, rule) string { return "" },
+		"user-id": func(g group, r rule) string {
+			if r.Group == "" {
+				return ""
+			}
+			return g.Account
+		},
+	}
+}
+
+func groupShape(g *model.SecurityGroup) ec2.SecurityGroup {
+	return ec2.SecurityGroup{
+		GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), OwnerId: new(g.Account), VpcId: new(g.VPC),
+		GroupName: new(g.Name), Description: new(g.Description), Tags: tagList(g.Tags),
+		IpPermissions: permissionShapes(g, false), IpPermissionsEgress: permissionShapes(g, true),
+	}
+}
+
+// permissionShapes puts the rules of one direction together that have the same
+// protocol and ports, in the order in which they were added.
+func permissionShapes(g *model.SecurityGroup, egress bool) []ec2.IpPermission {
+	type traffic struct {
+		protocol string
+		from, to int
+	}
+	place := make(map[traffic]int)
+	out := []ec2.IpPermission{}
+	for _, r := range g.Rules {
+		if r.Egress != egress {
+			continue
+		}
+		key := traffic{r.Protocol, r.From, r.To}
+		i, ok := place[key]
+		if !ok {
+			i = len(out)
+			place[key] = i
+			out = append(out, newPermission(r))
+		}
+		addSource(&out[i], g, r)
+	}
+	return out
+}
+
+// newPermission has empty lists of sources, which clients expect to be there,
+// and ports only for protocols that have them.
+func newPermission(r model.SecurityGroupRule) ec2.IpPermission {
+	p := ec2.IpPermission{
+		IpProtocol: new(r.Protocol), IpRanges: []ec2.IpRange{}, Ipv6Ranges: []ec2.Ipv6Range{},
+		UserIdGroupPairs: []ec2.UserIdGroupPair{}, PrefixListIds: []ec2.PrefixListId{},
+	}
+	switch r.Protocol {
+	case "tcp", "udp", "icmp", "icmpv6":
+		p.FromPort, p.ToPort = new(int32(r.From)), new(int32(r.To))
+	}
+	return p
+}
+
+func addSource(p *ec2.IpPermission, g *model.SecurityGroup, r model.SecurityGroupRule) {
+	description := optional(r.Description)
+	switch {
+	case r.Group != "":
+		p.UserIdGroupPairs = append(p.UserIdGroupPairs, ec2.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Account), Description: description})
+	case r.CIDR.Addr().Is4():
+		p.IpRanges = append(p.IpRanges, ec2.IpRange{CidrIp: new(r.CIDR.String()), Description: description})
+	default:
+		p.Ipv6Ranges = append(p.Ipv6Ranges, ec2.Ipv6Range{CidrIpv6: new(r.CIDR.String()), Description: description})
+	}
+}
+
+func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) ec2.SecurityGroupRule {
+	out := ec2.SecurityGroupRule{
+		SecurityGroupRuleId: new(r.ID), SecurityGroupRuleArn: new(model.ARN("ec2", g.Region, g.Account, "security-group-rule/"+r.ID)),
+		GroupId: new(g.ID), GroupOwnerId: new(g.Account), IsEgress: new(r.Egress), IpProtocol: new(r.Protocol),
+		FromPort: new(int32(r.From)), ToPort: new(int32(r.To)), Description: optional(r.Description), Tags: tagList(r.Tags),
+	}
+	switch {
+	case r.Group != "":
+		out.ReferencedGroupInfo = &ec2.ReferencedSecurityGroup{GroupId: new(r.Group), UserId: new(g.Account), VpcId: new(g.VPC)}
+	case r.CIDR.Addr().Is4():
+		out.CidrIpv4 = new(r.CIDR.String())
+	default:
+		out.CidrIpv6 = new(r.CIDR.String())
+	}
+	return out
+}
+
+func revokedShape(g *model.SecurityGroup, r model.SecurityGroupRule) ec2.RevokedSecurityGroupRule {
+	s := ruleShape(g, r)
+	return ec2.RevokedSecurityGroupRule{
+		SecurityGroupRuleId: s.SecurityGroupRuleId, GroupId: s.GroupId, IsEgress: s.IsEgress, IpProtocol: s.IpProtocol,
+		FromPort: s.FromPort, ToPort: s.ToPort, CidrIpv4: s.CidrIpv4, CidrIpv6: s.CidrIpv6,
+		ReferencedGroupId: optional(r.Group), Description: s.Description,
+	}
+}

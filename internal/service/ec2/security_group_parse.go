@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+)
+
+// flatRule is the older form of a permission: one range and one source, given
+// as parameters of the request itself.
+type flatRule struct {
+	protocol          *string
+	from, to          *int32
+	cidr              *string
+	group, groupOwner *string
+}
+
+// permissions gives the permissions of a request, in whichever form they are.
+func (f flatRule) permissions(list []ec2.IpPermission) ([]ec2.IpPermission, error) {
+	if f == (flatRule{}) {
+		return list, nil
+	}
+	if len(list) > 0 {
+		return nil, fault.EC2("InvalidParameterCombination", "ipPermissions and the parameters of a single permission exclude each other")
+	}
+	if f.group != nil || f.groupOwner != nil {
+		return nil, fault.EC2("InvalidParameterValue", "sourceSecurityGroupName is not served here: give the group's id in ipPermissions")
+	}
+	return []ec2.IpPermission{{
+		IpProtocol: f.protocol, FromPort: f.from, ToPort: f.to, IpRanges: []ec2.IpRange{{CidrIp: f.cidr}},
+	}}, nil
+}
+
+// parseRules makes rules, without ids, out of permissions: one for each source.
+// Whether the groups they refer to exist is not looked at.
+func parseRules(who caller.Caller, permissions []ec2.IpPermission, egress bool) ([]model.SecurityGroupRule, error) {
+	var rules []model.SecurityGroupRule
+	for _, p := range permissions {
+		base, err := parseTraffic(deref(p.IpProtocol), p.FromPort, p.ToPort)
+		if err != nil {
+			return nil, err
+		}
+		base.Egress = egress
+		more, err := parseSources(who, base, p)
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, more...)
+	}
+	for i, r := range rules {
+		if slices.ContainsFunc(rules[:i], r.Same) {
+			return nil, fault.EC2("InvalidParameterValue", "The same permission must not appear multiple times: %s", ruleText(r))
+		}
+	}
+	return rules, nil
+}
+
+func parseSources(who caller.Caller, base model.SecurityGroupRule, p ec2.IpPermission) ([]model.SecurityGroupRule, error) {
+	if len(p.PrefixListIds) > 0 {
+		return nil, unserved("prefix lists in security group rules")
+	}
+	var rules []model.SecurityGroupRule
+	add := func(r model.SecurityGroupRule, description *string, err error) error {
+		if r.Description = deref(description); err == nil {
+			err = checkRuleDescription(r.Description)
+		}
+		rules = append(rules, r)
+		return err
+	}
+	for _, source := range p.IpRanges {
+		r, err := withCIDR(base, deref(source.CidrIp), 4)
+		if err := add(r, source.Description, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, source := range p.Ipv6Ranges {
+		r, err := withCIDR(base, deref(source.CidrIpv6), 6)
+		if err := add(r, source.Description, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, source := range p.UserIdGroupPairs {
+		r, err := withGroup(who, base, source)
+		if err := add(r, source.Description, err); err != nil {
+			return nil, err
+		}
+	}
+	if len(rules) == 0 {
+		return nil, fault.EC2("InvalidPermission.Malformed", "A permission must have at least one of ipRanges, ipv6Ranges and groups")
+	}
+	return rules, nil
+}
+
+func withCIDR(r model.SecurityGroupRule, text string, family int) (model.SecurityGroupRule, error) {
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil || familyOf(prefix) != family {
+		return r, fault.EC2("InvalidParameterValue", "CIDR block %s is malformed: want an IPv%d block such as %s", text, family, exampleBlock(family))
+	}
+	r.CIDR = prefix.Masked()
+	return r, nil
+}
+
+func exampleBlock(family int) string {
+	if family == 4 {
+		return "10.0.0.0/16"
+	}
+	return "2001:db8::/64"
+}
+
+func withGroup(who caller.Caller, r model.SecurityGroupRule, pair ec2.UserIdGroupPair) (model.SecurityGroupRule, error) {
+	switch {
+	case pair.GroupName != nil && pair.GroupId == nil:
+		return r, fault.EC2("InvalidParameterValue", "Value (%s) for parameter groupName is invalid: security groups are told by their groupId here", *pair.GroupName)
+	case deref(pair.GroupId) == "":
+		return r, fault.EC2("MissingParameter", "The request must contain the parameter groupId for each group of a permission")
+	case pair.UserId != nil && *pair.UserId != who.Account:
+		return r, fault.EC2("InvalidGroup.NotFound", "The security group '%s' of account %s cannot be referred to: the VPCs are not peered", *pair.GroupId, *pair.UserId)
+	}
+	r.Group = *pair.GroupId
+	return r, nil
+}
+
+func checkRuleDescription(text string) error {
+	if groupText.MatchString(text) {
+		return nil
+	}
+	return fault.EC2("InvalidParameterValue", "Invalid rule description. Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
+}
+
+// protocols are the names that EC2 has for protocol numbers.
+var protocols = map[string]string{
+	"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6",
+	"icmp": "icmp", "tcp": "tcp", "udp": "udp", "icmpv6": "icmpv6", "-1": "-1", "all": "-1",
+}
+
+// parseTraffic reads protocol and ports. Ports of protocols that have none are
+// ignored, as on AWS.
+func parseTraffic(protocol string, from, to *int32) (model.SecurityGroupRule, error) {
+	name, known := protocols[strings.ToLower(protocol)]
+	if !known {
+		n, err := strconv.ParseUint(protocol, 10, 8)
+		if err != nil {
+			return model.SecurityGroupRule{}, fault.EC2("InvalidParameterValue", "Invalid value '%s' for IP protocol. Unknown protocol.", protocol)
+		}
+		name = strconv.FormatUint(n, 10)
+	}
+	r := model.SecurityGroupRule{Protocol: name, From: -1, To: -1}
+	switch name {
+	case "tcp", "udp":
+		if from == nil || to == nil {
+			return r, fault.EC2("InvalidParameterValue", "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.")
+		}
+		r.From, r.To = int(*from), int(*to)
+		if r.From < 0 || r.From > r.To || r.To > 65535 {
+			return r, fault.EC2("InvalidParameterValue", "Invalid TCP/UDP port range (%d:%d): want 0 to 65535, the lower one first", r.From, r.To)
+		}
+	case "icmp", "icmpv6":
+		if from != nil {
+			r.From = int(*from)
+		}
+		if to != nil {
+			r.To = int(*to)
+		}
+		if r.From < -1 || r.From > 255 || r.To < -1 || r.To > 255 || r.From == -1 && r.To != -1 {
+			return r, fault.EC2("InvalidParameterValue", "Invalid ICMP type and code (%d:%d): want -1 for any, or 0 to 255, and no code without a type", r.From, r.To)
+		}
+	}
+	return r, nil
+}
+
+// ruleText is a rule for messages, in the form that AWS has.
+func ruleText(r model.SecurityGroupRule) string {
+	peer := r.Group
+	if peer == "" {
+		peer = r.CIDR.String()
+	}
+	protocol := strings.ToUpper(r.Protocol)
+	if r.Protocol == "-1" {
+		protocol = "ALL"
+	}
+	text := "peer: " + peer + ", " + protocol
+	if r.From >= 0 {
+		text += ", from port: " + strconv.Itoa(r.From) + ", to port: " + strconv.Itoa(r.To)
+	}
+	return text + ", ALLOW"
+}
+
+// findRule gives the place of the rule that admits the same traffic, or -1.
+func findRule(g *model.SecurityGroup, r model.SecurityGroupRule) int {
+	return slices.IndexFunc(g.Rules, r.Same)
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// RevokeSecurityGroupIngress removes rules that let traffic in.
+func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *ec2.RevokeSecurityGroupIngressInput) (*ec2.RevokeSecurityGroupIngressOutput, error) {
+	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
+	permissions, err := flat.permissions(in.IpPermissions)
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := a.revoke(ctx, groupChoice{in.GroupId, in.GroupName}, permissions, in.SecurityGroupRuleIds, false)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.RevokeSecurityGroupIngressOutput{Return: new(true), RevokedSecurityGroupRules: revoked}, nil
+}
+
+// RevokeSecurityGroupEgress removes rules that let traffic out.
+func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *ec2.RevokeSecurityGroupEgressInput) (*ec2.RevokeSecurityGroupEgressOutput, error) {
+	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
+	permissions, err := flat.permissions(in.IpPermissions)
+	if err != nil {
+		return nil, err
+	}
+	revoked, err := a.revoke(ctx, groupChoice{in.GroupId, nil}, permissions, in.SecurityGroupRuleIds, true)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.RevokeSecurityGroupEgressOutput{Return: new(true), RevokedSecurityGroupRules: revoked}, nil
+}
+
+// revoke removes rules, named by permissions or by ids, all or none of them.
+func (a *API) revoke(ctx context.Context, choice groupChoice, permissions []ec2.IpPermission, ids []string, egress bool) ([]ec2.RevokedSecurityGroupRule, error) {
+	if err := eitherOr(permissions, ids); err != nil {
+		return nil, err
+	}
+	wanted, err := parseRules(caller.From(ctx), permissions, egress)
+	if err != nil {
+		return nil, err
+	}
+	var gone []model.SecurityGroupRule
+	g, err := a.changeGroup(ctx, choice, func(_ *table.Txn, g *model.SecurityGroup) error {
+		places, err := findRules(g, wanted, ids, egress)
+		if err != nil {
+			return err
+		}
+		gone = nil
+		for _, i := range places {
+			gone = append(gone, g.Rules[i])
+		}
+		g.Rules = slices.DeleteFunc(g.Rules, func(r model.SecurityGroupRule) bool {
+			return slices.ContainsFunc(gone, func(o model.SecurityGroupRule) bool { return o.ID == r.ID })
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ec2.RevokedSecurityGroupRule, len(gone))
+	for i, r := range gone {
+		out[i] = revokedShape(g, r)
+	}
+	return out, nil
+}
+
+// eitherOr demands permissions or rule ids, not both.
+func eitherOr(permissions []ec2.IpPermission, ids []string) error {
+	switch {
+	case len(permissions) > 0 && len(ids) > 0:
+		return fault.EC2("InvalidParameterCombination", "ipPermissions and the ids of rules exclude each other")
+	case len(permissions)+len(ids) == 0:
+		return fault.EC2("MissingParameter", "The request must contain ipPermissions or the ids of rules")
+	}
+	return nil
+}
+
+// findRules gives the places of rules of one direction in a group. Each must be
+// there; one that is named twice is given once.
+func findRules(g *model.SecurityGroup, wanted []model.SecurityGroupRule, ids []string, egress bool) ([]int, error) {
+	var places []int
+	for _, r := range wanted {
+		i := findRule(g, r)
+		if i < 0 {
+			return nil, fault.EC2("InvalidPermission.NotFound", "The specified rule does not exist in this security group: %s", ruleText(r))
+		}
+		places = append(places, i)
+	}
+	for _, id := range ids {
+		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id && r.Egress == egress })
+		if i < 0 {
+			return nil, noRule(id)
+		}
+		if !slices.Contains(places, i) {
+			places = append(places, i)
+		}
+	}
+	return places, nil
+}

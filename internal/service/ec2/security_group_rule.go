@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// groupedRule is a rule with the group that it belongs to.
+type groupedRule struct {
+	group *model.SecurityGroup
+	rule  model.SecurityGroupRule
+}
+
+// DescribeSecurityGroupRules lists the rules of the caller's groups.
+func (a *API) DescribeSecurityGroupRules(ctx context.Context, in *ec2.DescribeSecurityGroupRulesInput) (*ec2.DescribeSecurityGroupRulesOutput, error) {
+	who := caller.From(ctx)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rules := allRules(tx, who)
+	if len(in.SecurityGroupRuleIds) > 0 {
+		if rules, err = rulesByID(rules, in.SecurityGroupRuleIds); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(rules, func(x, y groupedRule) int { return cmp.Compare(x.rule.ID, y.rule.ID) })
+	q := query{in.Filters, in.SecurityGroupRuleIds, in.NextToken, in.MaxResults}
+	page, next, err := paginate(who, "DescribeSecurityGroupRules", q, slices.Values(rules), service.Filters[groupedRule]{
+		Tags: func(r groupedRule) map[string]string { return r.rule.Tags },
+		Properties: map[string]func(groupedRule) []string{
+			"group-id":               func(r groupedRule) []string { return one(r.group.ID) },
+			"security-group-rule-id": func(r groupedRule) []string { return one(r.rule.ID) },
+		},
+	}, func(r groupedRule) string { return r.rule.ID })
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeSecurityGroupRulesOutput{NextToken: next, SecurityGroupRules: []ec2.SecurityGroupRule{}}
+	for _, r := range page {
+		out.SecurityGroupRules = append(out.SecurityGroupRules, ruleShape(r.group, r.rule))
+	}
+	return out, nil
+}
+
+// allRules gives the rules of all groups of the caller.
+func allRules(tx *table.Txn, who caller.Caller) []groupedRule {
+	var rules []groupedRule
+	for g := range state.SecurityGroups.Scope(tx, who.Account, who.Region) {
+		for _, r := range g.Rules {
+			rules = append(rules, groupedRule{g, r})
+		}
+	}
+	return rules
+}
+
+func rulesByID(rules []groupedRule, ids []string) ([]groupedRule, error) {
+	byID := make(map[string]groupedRule)
+	for _, r := range rules {
+		if slices.Contains(ids, r.rule.ID) {
+			byID[r.rule.ID] = r
+		}
+	}
+	for _, id := range ids {
+		if _, ok := byID[id]; !ok {
+			return nil, noRule(id)
+		}
+	}
+	return slices.Collect(maps.Values(byID)), nil
+}
+
+func noRule(id string) error {
+	if !strings.HasPrefix(id, "sgr-") {
+		return fault.EC2("InvalidSecurityGroupRuleId.Malformed", "The security group rule ID '%s' is malformed (expecting \"sgr-...\")", id)
+	}
+	return fault.EC2("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
+}
+
+// ModifySecurityGroupRules replaces rules of a group by others that keep the
+// ids, directions and tags, all or none of them.
+func (a *API) ModifySecurityGroupRules(ctx context.Context, in *ec2.ModifySecurityGroupRulesInput) (*ec2.ModifySecurityGroupRulesOutput, error) {
+	who := caller.From(ctx)
+	replacements := make(map[string]model.SecurityGroupRule)
+	for _, update := range in.SecurityGroupRules {
+		id := deref(update.SecurityGroupRuleId)
+		if _, twice := replacements[id]; twice {
+			return nil, fault.EC2("InvalidParameterValue", "The security group rule ID '%s' appears more than once", id)
+		}
+		r, err := parseRequestedRule(who, update.SecurityGroupRule)
+		if err != nil {
+			return nil, err
+		}
+		replacements[id] = r
+	}
+	_, err := a.changeGroup(ctx, groupChoice{id: in.GroupId}, func(tx *table.Txn, g *model.SecurityGroup) error {
+		return a.replaceRules(tx, g, replacements)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifySecurityGroupRulesOutput{Return: new(true)}, nil
+}
+
+func (a *API) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements map[string]model.SecurityGroupRule) error {
+	for _, id := range slices.Sorted(maps.Keys(replacements)) {
+		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id })
+		if i < 0 {
+			return noRule(id)
+		}
+		r := replacements[id]
+		r.ID, r.Egress, r.Tags = id, g.Rules[i].Egress, g.Rules[i].Tags
+		if err := checkReference(tx, g, r); err != nil {
+			return err
+		}
+		g.Rules[i] = r
+	}
+	for i, r := range g.Rules {
+		if slices.ContainsFunc(g.Rules[:i], r.Same) {
+			return duplicateRule(r)
+		}
+	}
+	return a.checkRuleQuota(g)
+}
+
+// parseRequestedRule makes a rule, without its id and direction, out of the
+// form that has exactly one source.
+func parseRequestedRule(who caller.Caller, in *ec2.SecurityGroupRuleRequest) (model.SecurityGroupRule, error) {
+	if in == nil {
+		return model.SecurityGroupRule{}, fault.EC2("MissingParameter", "The request must contain the parameter securityGroupRule for each rule")
+	}
+	p := ec2.IpPermission{IpProtocol: in.IpProtocol, FromPort: in.FromPort, ToPort: in.ToPort}
+	sources := 0
+	if in.CidrIpv4 != nil {
+		p.IpRanges = []ec2.IpRange{{CidrIp: in.CidrIpv4, Description: in.Description}}
+		sources++
+	}
+	if in.CidrIpv6 != nil {
+		p.Ipv6Ranges = []ec2.Ipv6Range{{CidrIpv6: in.CidrIpv6, Description: in.Description}}
+		sources++
+	}
+	if in.ReferencedGroupId != nil {
+		p.UserIdGroupPairs = []ec2.UserIdGroupPair{{GroupId: in.ReferencedGroupId, Description: in.Description}}
+		sources++
+	}
+	if in.PrefixListId != nil {
+		p.PrefixListIds = []ec2.PrefixListId{{PrefixListId: in.PrefixListId}}
+		sources++
+	}
+	if sources != 1 {
+		return model.SecurityGroupRule{}, fault.EC2("InvalidPermission.Malformed", "A rule must have exactly one of cidrIpv4, cidrIpv6 and referencedGroupId")
+	}
+	rules, err := parseRules(who, []ec2.IpPermission{p}, false)
+	if err != nil {
+		return model.SecurityGroupRule{}, err
+	}
+	return rules[0], nil
+}
+
+// UpdateSecurityGroupRuleDescriptionsIngress changes what rules that let
+// traffic in say about themselves.
+func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput) (*ec2.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
+	err := a.describeRules(ctx, groupChoice{in.GroupId, in.GroupName}, in.IpPermissions, in.SecurityGroupRuleDescriptions, false)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.UpdateSecurityGroupRuleDescriptionsIngressOutput{Return: new(true)}, nil
+}
+
+// UpdateSecurityGroupRuleDescriptionsEgress changes what rules that let traffic
+// out say about themselves.
+func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *ec2.UpdateSecurityGroupRuleDescriptionsEgressInput) (*ec2.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
+	err := a.describeRules(ctx, groupChoice{in.GroupId, in.GroupName}, in.IpPermissions, in.SecurityGroupRuleDescriptions, true)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.UpdateSecurityGroupRuleDescriptionsEgressOutput{Return: new(true)}, nil
+}
+
+// describeRules gives rules of a group new descriptions, all or none of them.
+func (a *API) describeRules(ctx context.Context, choice groupChoice, permissions []ec2.IpPermission, updates []ec2.SecurityGroupRuleDescription, egress bool) error {
+	var ids []string
+	texts := make(map[string]string)
+	for _, u := range updates {
+		ids = append(ids, deref(u.SecurityGroupRuleId))
+		texts[deref(u.SecurityGroupRuleId)] = deref(u.Description)
+		if err := checkRuleDescription(deref(u.Description)); err != nil {
+			return err
+		}
+	}
+	if err := eitherOr(permissions, ids); err != nil {
+		return err
+	}
+	wanted, err := parseRules(caller.From(ctx), permissions, egress)
+	if err != nil {
+		return err
+	}
+	_, err = a.changeGroup(ctx, choice, func(_ *table.Txn, g *model.SecurityGroup) error {
+		places, err := findRules(g, wanted, ids, egress)
+		if err != nil {
+			return err
+		}
+		for n, i := range places {
+			if len(wanted) > 0 {
+				g.Rules[i].Description = wanted[n].Description
+			} else {
+				g.Rules[i].Description = texts[g.Rules[i].ID]
+			}
+		}
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// CreateSubnet makes a subnet in a zone. It is available at once.
+func (a *API) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2.CreateSubnetOutput, error) {
+	who := caller.From(ctx)
+	s, err := a.newSubnet(who, in)
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		v, err := getVPC(tx, who, s.VPC)
+		if err != nil {
+			return err
+		}
+		if n := state.Subnets.Count(tx, state.ByVPC, state.In(who.Account, who.Region, v.ID)); n >= a.Quotas.SubnetsPerVPC {
+			return fault.EC2("SubnetLimitExceeded", "The maximum number of subnets (%d) of VPC %s has been reached.", a.Quotas.SubnetsPerVPC, v.ID)
+		}
+		if err := placeInVPC(tx, v, s.CIDR, v.CIDRs); err != nil {
+			return err
+		}
+		if err := placeInVPC(tx, v, s.CIDR6.Prefix, v.CIDRs6); err != nil {
+			return err
+		}
+		state.Subnets.Put(tx, s)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateSubnetOutput{Subnet: subnetShape(s, freeAddresses(s, 0))}, nil
+}
+
+// newSubnet makes the row that a request asks for, as far as that can be told
+// without its VPC.
+func (a *API) newSubnet(who caller.Caller, in *ec2.CreateSubnetInput) (*model.Subnet, error) {
+	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
+		return nil, unserved("address pools of IPAM")
+	}
+	if in.OutpostArn != nil {
+		return nil, unserved("Outposts")
+	}
+	tags, err := tagsFor(in.TagSpecifications, ec2.ResourceTypeSubnet)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := a.chooseZone(who.Region, in.AvailabilityZone, in.AvailabilityZoneId)
+	if err != nil {
+		return nil, err
+	}
+	s := &model.Subnet{
+		Meta: a.meta(who, "subnet", a.Now(), tags), VPC: deref(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
+		IPv6Native: deref(in.Ipv6Native), HostnameType: ec2.HostnameTypeIpName,
+	}
+	if s.IPv6Native { // a workload there has nothing but IPv6 to be named after
+		s.AssignIPv6, s.HostnameType = true, ec2.HostnameTypeResourceName
+	}
+	switch {
+	case s.IPv6Native && in.CidrBlock != nil:
+		return nil, fault.EC2("InvalidParameterCombination", "cidrBlock and ipv6Native exclude each other")
+	case s.IPv6Native && in.Ipv6CidrBlock == nil:
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock")
+	case !s.IPv6Native && in.CidrBlock == nil:
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter cidrBlock")
+	}
+	if in.CidrBlock != nil {
+		if s.CIDR, err = subnetBlock.parse(*in.CidrBlock); err != nil {
+			return nil, err
+		}
+	}
+	if in.Ipv6CidrBlock != nil {
+		s.CIDR6.ID = a.NewID("subnet-cidr-assoc")
+		s.CIDR6.Prefix, err = subnetBlock6.parse(*in.Ipv6CidrBlock)
+	}
+	return s, err
+}
+
+// chooseZone finds the zone of a request, which is the region's first when none
+// is named.
+func (a *API) chooseZone(region string, name, id *string) (service.Zone, error) {
+	zones := a.Zones(region)
+	if len(zones) == 0 {
+		return service.Zone{}, fault.EC2("InvalidParameterValue", "region %s has no availability zones", region)
+	}
+	chosen, parameter := deref(name), "availabilityZone"
+	if id != nil {
+		if name != nil {
+			return service.Zone{}, fault.EC2("InvalidParameterCombination", "availabilityZone and availabilityZoneId exclude each other")
+		}
+		chosen, parameter = *id, "availabilityZoneId"
+	}
+	if chosen == "" {
+		return zones[0], nil
+	}
+	var known []string
+	for _, z := range zones {
+		own := z.Name
+		if id != nil {
+			own = z.ID
+		}
+		if own == chosen {
+			return z, nil
+		}
+		known = append(known, own)
+	}
+	return service.Zone{}, fault.EC2("InvalidParameterValue", "Value (%s) for parameter %s is invalid. Subnets can currently only be created in the following availability zones: %s.", chosen, parameter, strings.Join(known, ", "))
+}
+
+// placeInVPC checks that a subnet's block, if it is there, lies in a block of
+// its VPC and overlaps no other subnet.
+func placeInVPC(tx *table.Txn, v *model.VPC, block netip.Prefix, blocks []model.CIDRAssociation) error {
+	if !block.IsValid() {
+		return nil
+	}
+	if _, ok := within(blocks, block); !ok {
+		return fault.EC2("InvalidSubnet.Range", "The CIDR '%s' is invalid: it does not lie in a CIDR block of VPC %s", block, v.ID)
+	}
+	if other := subnetIn(tx, v, block); other != nil {
+		return fault.EC2("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet: %s", block, other.ID)
+	}
+	return nil
+}
+
+// DeleteSubnet removes a subnet that nothing uses.
+func (a *API) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (*ec2.DeleteSubnetOutput, error) {
+	who := caller.From(ctx)
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		s, err := getSubnet(tx, who, deref(in.SubnetId))
+		if err != nil {
+			return err
+		}
+		if what := subnetDependency(tx, s); what != "" {
+			return fault.EC2("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted: %s", s.ID, what)
+		}
+		state.Subnets.Delete(tx, s.Account, s.Region, s.ID)
+		return nil
+	})
+	return &ec2.DeleteSubnetOutput{}, err
+}
+
+// subnetDependency names something that keeps a subnet from being deleted.
+func subnetDependency(tx *table.Txn, s *model.Subnet) string {
+	in := state.In(s.Account, s.Region, s.ID)
+	for n := range state.NetworkInterfaces.By(tx, state.BySubnet, in) {
+		return "network interface " + n.ID
+	}
+	for g := range state.ResourceGateways.By(tx, state.BySubnet, in) {
+		return "resource gateway " + g.ID
+	}
+	for c := range state.AddressClaims.By(tx, state.BySubnet, in) {
+		return "address " + c.Addr.String()
+	}
+	return ""
+}
+
+// getSubnet gives the caller's subnet with this id.
+func getSubnet(tx *table.Txn, who caller.Caller, id string) (*model.Subnet, error) {
+	s, ok := state.Subnets.Get(tx, who.Account, who.Region, id)
+	if !ok {
+		return nil, noSubnet(id)
+	}
+	return s, nil
+}
+
+func noSubnet(id string) error {
+	return fault.EC2("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
+}

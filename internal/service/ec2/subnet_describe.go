@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// DescribeSubnets lists the caller's subnets.
+func (a *API) DescribeSubnets(ctx context.Context, in *ec2.DescribeSubnetsInput) (*ec2.DescribeSubnetsOutput, error) {
+	rows, tx, next, err := describe(ctx, a, listing[*model.Subnet]{
+		operation: "DescribeSubnets", table: state.Subnets, filters: subnetFilters, missing: noSubnet,
+	}, query{in.Filters, in.SubnetIds, in.NextToken, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeSubnetsOutput{NextToken: next, Subnets: []ec2.Subnet{}}
+	for _, s := range rows {
+		out.Subnets = append(out.Subnets, *subnetShape(s, freeAddresses(s, claims4(tx, s))))
+	}
+	return out, nil
+}
+
+// subnetFilters has the names of properties in the spellings that EC2 takes.
+func subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
+	properties := make(map[string]func(*model.Subnet) []string)
+	for _, p := range []struct {
+		names  []string
+		values func(*model.Subnet) []string
+	}{
+		{[]string{"availability-zone", "availabilityZone"}, func(s *model.Subnet) []string { return one(s.Zone) }},
+		{[]string{"availability-zone-id", "availabilityZoneId"}, func(s *model.Subnet) []string { return one(s.ZoneID) }},
+		{[]string{"available-ip-address-count"}, func(s *model.Subnet) []string {
+			return one(strconv.Itoa(freeAddresses(s, claims4(tx, s))))
+		}},
+		{[]string{"cidr-block", "cidr", "cidrBlock"}, func(s *model.Subnet) []string {
+			if !s.CIDR.IsValid() {
+				return nil
+			}
+			return one(s.CIDR.String())
+		}},
+		{[]string{"default-for-az", "defaultForAz"}, func(s *model.Subnet) []string { return yesNo(s.DefaultForZone) }},
+		{[]string{"enable-dns64"}, func(s *model.Subnet) []string { return yesNo(s.DNS64) }},
+		{[]string{"ipv6-cidr-block-association.association-id"}, func(s *model.Subnet) []string { return one(s.CIDR6.ID) }},
+		{[]string{"ipv6-cidr-block-association.ipv6-cidr-block"}, func(s *model.Subnet) []string { return blockTexts(subnetBlocks6(s)) }},
+		{[]string{"ipv6-cidr-block-association.state"}, func(s *model.Subnet) []string { return blockStates(subnetBlocks6(s)) }},
+		{[]string{"ipv6-native"}, func(s *model.Subnet) []string { return yesNo(s.IPv6Native) }},
+		{[]string{"map-public-ip-on-launch"}, func(s *model.Subnet) []string { return yesNo(s.MapPublicIP) }},
+		{[]string{"owner-id"}, func(s *model.Subnet) []string { return one(s.Account) }},
+		{[]string{"private-dns-name-options-on-launch.hostname-type"}, func(s *model.Subnet) []string { return one(s.HostnameType) }},
+		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-a-record"}, func(s *model.Subnet) []string { return yesNo(s.ResourceNameA) }},
+		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record"}, func(s *model.Subnet) []string { return yesNo(s.ResourceNameAAAA) }},
+		{[]string{"state"}, func(*model.Subnet) []string { return one(ec2.SubnetStateAvailable) }},
+		{[]string{"subnet-arn"}, func(s *model.Subnet) []string { return one(subnetARN(s)) }},
+		{[]string{"subnet-id"}, func(s *model.Subnet) []string { return one(s.ID) }},
+		{[]string{"vpc-id"}, func(s *model.Subnet) []string { return one(s.VPC) }},
+	} {
+		for _, name := range p.names {
+			properties[name] = p.values
+		}
+	}
+	return service.Filters[*model.Subnet]{
+		Tags: func(s *model.Subnet) map[string]string { return s.Tags }, Properties: properties,
+	}
+}
+
+func subnetBlocks6(s *model.Subnet) []model.CIDRAssociation {
+	if !s.CIDR6.Prefix.IsValid() {
+		return nil
+	}
+	return []model.CIDRAssociation{s.CIDR6}
+}
+
+// claims4 counts the IPv4 addresses of a subnet that are taken. Without IPv6
+// they need not be looked at.
+func claims4(tx *table.Txn, s *model.Subnet) int {
+	in := state.In(s.Account, s.Region, s.ID)
+	if !s.CIDR.IsValid() {
+		return 0
+	}
+	if !s.CIDR6.Prefix.IsValid() {
+		return state.AddressClaims.Count(tx, state.BySubnet, in)
+	}
+	n := 0
+	for c := range state.AddressClaims.By(tx, state.BySubnet, in) {
+		if c.Addr.Is4() {
+			n++
+		}
+	}
+	return n
+}
+
+// reservedAddresses are the first four and the last address of a subnet
+// (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
+const reservedAddresses = 5
+
+// freeAddresses is how many IPv4 addresses of a subnet can still be given when
+// so many are taken.
+func freeAddresses(s *model.Subnet, taken int) int {
+	if !s.CIDR.IsValid() {
+		return 0
+	}
+	return 1<<(32-s.CIDR.Bits()) - reservedAddresses - taken
+}
+
+func subnetARN(s *model.Subnet) string {
+	return model.ARN("ec2", s.Region, s.Account, "subnet/"+s.ID)
+}
+
+func subnetShape(s *model.Subnet, free int) *ec2.Subnet {
+	out := &ec2.Subnet{
+		SubnetId: new(s.ID), SubnetArn: new(subnetARN(s)), OwnerId: new(s.Account), VpcId: new(s.VPC),
+		State: new(ec2.SubnetStateAvailable), AvailabilityZone: new(s.Zone), AvailabilityZoneId: new(s.ZoneID),
+		AvailableIpAddressCount: new(int32(free)), DefaultForAz: new(s.DefaultForZone),
+		MapPublicIpOnLaunch: new(s.MapPublicIP), MapCustomerOwnedIpOnLaunch: new(false),
+		AssignIpv6AddressOnCreation: new(s.AssignIPv6), EnableDns64: new(s.DNS64), Ipv6Native: new(s.IPv6Native),
+		PrivateDnsNameOptionsOnLaunch: &ec2.PrivateDnsNameOptionsOnLaunch{
+			HostnameType: new(s.HostnameType), EnableResourceNameDnsARecord: new(s.ResourceNameA),
+			EnableResourceNameDnsAAAARecord: new(s.ResourceNameAAAA),
+		},
+		BlockPublicAccessStates: noPublicAccessBlock(), Tags: tagList(s.Tags),
+	}
+	if s.CIDR.IsValid() {
+		out.CidrBlock = new(s.CIDR.String())
+	}
+	for _, b := range subnetBlocks6(s) {
+		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *subnetBlock6Shape(b, ec2.SubnetCidrBlockStateCodeAssociated))
+	}
+	return out
+}
+
+func subnetBlock6Shape(b model.CIDRAssociation, code string) *ec2.SubnetIpv6CidrBlockAssociation {
+	return &ec2.SubnetIpv6CidrBlockAssociation{
+		AssociationId: new(b.ID), Ipv6CidrBlock: new(b.Prefix.String()),
+		Ipv6CidrBlockState:   &ec2.SubnetCidrBlockState{State: new(code)},
+		Ipv6AddressAttribute: new(ec2.Ipv6AddressAttributePublic), IpSource: new(ec2.IpSourceAmazon),
+	}
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// ModifySubnetAttribute changes one attribute of a subnet.
+func (a *API) ModifySubnetAttribute(ctx context.Context, in *ec2.ModifySubnetAttributeInput) (*ec2.ModifySubnetAttributeOutput, error) {
+	switch {
+	case in.MapCustomerOwnedIpOnLaunch != nil || in.CustomerOwnedIpv4Pool != nil:
+		return nil, unserved("customer-owned addresses")
+	case in.EnableLniAtDeviceIndex != nil || in.DisableLniAtDeviceIndex != nil:
+		return nil, unserved("local network interfaces")
+	}
+	set, err := theOne(map[string]func(*model.Subnet){
+		"assignIpv6AddressOnCreation":             setBool(in.AssignIpv6AddressOnCreation, func(s *model.Subnet, on bool) { s.AssignIPv6 = on }),
+		"enableDns64":                             setBool(in.EnableDns64, func(s *model.Subnet, on bool) { s.DNS64 = on }),
+		"enableResourceNameDnsAAAARecordOnLaunch": setBool(in.EnableResourceNameDnsAAAARecordOnLaunch, func(s *model.Subnet, on bool) { s.ResourceNameAAAA = on }),
+		"enableResourceNameDnsARecordOnLaunch":    setBool(in.EnableResourceNameDnsARecordOnLaunch, func(s *model.Subnet, on bool) { s.ResourceNameA = on }),
+		"mapPublicIpOnLaunch":                     setBool(in.MapPublicIpOnLaunch, func(s *model.Subnet, on bool) { s.MapPublicIP = on }),
+		"privateDnsHostnameTypeOnLaunch":          setHostnameType(in.PrivateDnsHostnameTypeOnLaunch),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.changeSubnet(ctx, deref(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
+		set(s)
+		return checkSubnet(s)
+	})
+	return &ec2.ModifySubnetAttributeOutput{}, err
+}
+
+func setHostnameType(wanted *string) func(*model.Subnet) {
+	if wanted == nil {
+		return nil
+	}
+	return func(s *model.Subnet) { s.HostnameType = *wanted }
+}
+
+// checkSubnet refuses attributes that do not fit the subnet's address families.
+func checkSubnet(s *model.Subnet) error {
+	has6 := s.CIDR6.Prefix.IsValid()
+	for _, c := range []struct {
+		wrong     bool
+		attribute string
+		why       string
+	}{
+		{s.AssignIPv6 && !has6, "assignIpv6AddressOnCreation", "has no IPv6 CIDR block"},
+		{!s.AssignIPv6 && s.IPv6Native, "assignIpv6AddressOnCreation", "has IPv6 only"},
+		{s.ResourceNameAAAA && !has6, "enableResourceNameDnsAAAARecordOnLaunch", "has no IPv6 CIDR block"},
+		{s.ResourceNameA && s.IPv6Native, "enableResourceNameDnsARecordOnLaunch", "has IPv6 only"},
+		{s.MapPublicIP && s.IPv6Native, "mapPublicIpOnLaunch", "has IPv6 only"},
+		{s.HostnameType != ec2.HostnameTypeResourceName && s.IPv6Native, "privateDnsHostnameTypeOnLaunch", "has IPv6 only"},
+	} {
+		if c.wrong {
+			return fault.EC2("InvalidParameterValue", "The value for parameter %s is invalid: subnet %s %s", c.attribute, s.ID, c.why)
+		}
+	}
+	return nil
+}
+
+// changeSubnet changes the caller's subnet and returns its new row. The change
+// gets a copy.
+func (a *API) changeSubnet(ctx context.Context, id string, change func(*table.Txn, *model.Subnet) error) (*model.Subnet, error) {
+	var changed *model.Subnet
+	now := a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		s, err := getSubnet(tx, caller.From(ctx), id)
+		if err != nil {
+			return err
+		}
+		changed = s.Clone()
+		changed.UpdatedAt = now
+		if err := change(tx, changed); err != nil {
+			return err
+		}
+		state.Subnets.Put(tx, changed)
+		return nil
+	})
+	return changed, err
+}
+
+// AssociateSubnetCidrBlock gives a subnet its IPv6 block.
+func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *ec2.AssociateSubnetCidrBlockInput) (*ec2.AssociateSubnetCidrBlockOutput, error) {
+	if in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
+		return nil, unserved("address pools of IPAM")
+	}
+	if in.Ipv6CidrBlock == nil {
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock")
+	}
+	block, err := subnetBlock6.parse(*in.Ipv6CidrBlock)
+	if err != nil {
+		return nil, err
+	}
+	added := model.CIDRAssociation{ID: a.NewID("subnet-cidr-assoc"), Prefix: block}
+	_, err = a.changeSubnet(ctx, deref(in.SubnetId), func(tx *table.Txn, s *model.Subnet) error {
+		if s.CIDR6.Prefix.IsValid() {
+			return fault.EC2("CidrLimitExceeded", "The subnet '%s' has an IPv6 CIDR block already: %s", s.ID, s.CIDR6.Prefix)
+		}
+		v, err := getVPC(tx, caller.From(ctx), s.VPC)
+		if err != nil {
+			return err
+		}
+		s.CIDR6 = added
+		return placeInVPC(tx, v, block, v.CIDRs6)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.AssociateSubnetCidrBlockOutput{
+		SubnetId: in.SubnetId, Ipv6CidrBlockAssociation: subnetBlock6Shape(added, ec2.SubnetCidrBlockStateCodeAssociated),
+	}, nil
+}
+
+// DisassociateSubnetCidrBlock takes the IPv6 block from a subnet that has IPv4
+// too and in which no interface has IPv6.
+func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *ec2.DisassociateSubnetCidrBlockInput) (*ec2.DisassociateSubnetCidrBlockOutput, error) {
+	who, id := caller.From(ctx), deref(in.AssociationId)
+	var out *ec2.DisassociateSubnetCidrBlockOutput
+	now := a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		s, err := subnetOfBlock(tx, who, id)
+		if err != nil {
+			return err
+		}
+		if s.IPv6Native {
+			return fault.EC2("OperationNotPermitted", "The IPv6 CIDR block of subnet %s cannot be disassociated: the subnet has no other", s.ID)
+		}
+		for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(s.Account, s.Region, s.ID)) {
+			if c.Addr.Is6() {
+				return fault.EC2("DependencyViolation", "The IPv6 CIDR block of subnet %s is in use: interface %s has %s", s.ID, c.Interface, c.Addr)
+			}
+		}
+		out = &ec2.DisassociateSubnetCidrBlockOutput{
+			SubnetId: new(s.ID), Ipv6CidrBlockAssociation: subnetBlock6Shape(s.CIDR6, ec2.SubnetCidrBlockStateCodeDisassociating),
+		}
+		s = s.Clone()
+		s.CIDR6, s.AssignIPv6, s.ResourceNameAAAA, s.UpdatedAt = model.CIDRAssociation{}, false, false, now
+		state.Subnets.Put(tx, s)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func subnetOfBlock(tx *table.Txn, who caller.Caller, id string) (*model.Subnet, error) {
+	for s := range state.Subnets.Scope(tx, who.Account, who.Region) {
+		if s.CIDR6.Prefix.IsValid() && s.CIDR6.ID == id {
+			return s, nil
+		}
+	}
+	return nil, fault.EC2("InvalidSubnetCidrBlockAssociationID.NotFound", "The subnet CIDR block association ID '%s' does not exist", id)
+}

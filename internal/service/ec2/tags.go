@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// change gives the new tags of a resource that has the given ones, which it
+// must not change.
+type change func(have map[string]string) (map[string]string, error)
+
+// taggable is a kind of resources that can have tags.
+type taggable struct {
+	// prefix is that of the resources' ids.
+	prefix       string
+	resourceType string
+	// retag changes the tags of the caller's resource.
+	retag func(*table.Txn, caller.Caller, string, change) error
+	// each yields the ids and tags of all the caller's resources.
+	each func(*table.Txn, caller.Caller, func(id string, tags map[string]string))
+}
+
+// taggables are all kinds of resources of EC2 that can have tags here.
+var taggables = []taggable{
+	kind("vpc-", ec2.ResourceTypeVpc, state.VPCs, noVPC, func(v *model.VPC) *model.Meta { return &v.Meta }),
+	kind("subnet-", ec2.ResourceTypeSubnet, state.Subnets, noSubnet, func(s *model.Subnet) *model.Meta { return &s.Meta }),
+	kind("sg-", ec2.ResourceTypeSecurityGroup, state.SecurityGroups, noGroup, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
+	kind("rtb-", ec2.ResourceTypeRouteTable, state.RouteTables, noRouteTable, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
+	kind("acl-", ec2.ResourceTypeNetworkAcl, state.NetworkACLs, noACL, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
+	kind("dopt-", ec2.ResourceTypeDhcpOptions, state.DHCPOptions, noOptions, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
+	kind("eni-", ec2.ResourceTypeNetworkInterface, state.NetworkInterfaces, missing("InvalidNetworkInterfaceID.NotFound", "networkInterface"), func(n *model.NetworkInterface) *model.Meta { return &n.Meta }),
+	kind("vpce-", ec2.ResourceTypeVpcEndpoint, state.VPCEndpoints, missing("InvalidVpcEndpointId.NotFound", "VPC endpoint"), func(e *model.VPCEndpoint) *model.Meta { return &e.Meta }),
+	{prefix: "sgr-", resourceType: ec2.ResourceTypeSecurityGroupRule, retag: retagRule, each: eachRule},
+}
+
+// missing makes errors for ids that do not exist.
+func missing(code, noun string) func(string) error {
+	return func(id string) error { return fault.EC2(code, "The %s ID '%s' does not exist", noun, id) }
+}
+
+// cloner is a row that can be copied to be changed.
+type cloner[T any] interface {
+	table.Row
+	Clone() T
+}
+
+// kind makes the taggable of a table whose rows have a Meta.
+func kind[T cloner[T]](prefix, resourceType string, rows *table.Table[T], missing func(string) error, meta func(T) *model.Meta) taggable {
+	return taggable{
+		prefix: prefix, resourceType: resourceType,
+		retag: func(tx *table.Txn, who caller.Caller, id string, with change) error {
+			row, ok := rows.Get(tx, who.Account, who.Region, id)
+			if !ok {
+				return missing(id)
+			}
+			tags, err := with(meta(row).Tags)
+			if err != nil {
+				return err
+			}
+			row = row.Clone()
+			meta(row).Tags = tags
+			rows.Put(tx, row)
+			return nil
+		},
+		each: func(tx *table.Txn, who caller.Caller, yield func(string, map[string]string)) {
+			for row := range rows.Scope(tx, who.Account, who.Region) {
+				yield(meta(row).ID, meta(row).Tags)
+			}
+		},
+	}
+}
+
+func retagRule(tx *table.Txn, who caller.Caller, id string, with change) error {
+	for g := range state.SecurityGroups.Scope(tx, who.Account, who.Region) {
+		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id })
+		if i < 0 {
+			continue
+		}
+		tags, err := with(g.Rules[i].Tags)
+		if err != nil {
+			return err
+		}
+		g = g.Clone()
+		g.Rules[i].Tags = tags
+		state.SecurityGroups.Put(tx, g)
+		return nil
+	}
+	return noRule(id)
+}
+
+func eachRule(tx *table.Txn, who caller.Caller, yield func(string, map[string]string)) {
+	for _, r := range allRules(tx, who) {
+		yield(r.rule.ID, r.rule.Tags)
+	}
+}
+
+// kindOf finds the kind of a resource by its id.
+func kindOf(id string) (taggable, error) {
+	for _, k := range taggables {
+		if strings.HasPrefix(id, k.prefix) {
+			return k, nil
+		}
+	}
+	return taggable{}, fault.EC2("InvalidID", "The ID '%s' is not valid: it is not of a kind of resource that can be tagged here", id)
+}
+
+// retag changes the tags of all resources, or of none when one does not exist.
+func (a *API) retag(ctx context.Context, ids []string, with change) error {
+	who := caller.From(ctx)
+	for _, id := range ids {
+		if _, err := kindOf(id); err != nil {
+			return err
+		}
+	}
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		for _, id := range ids {
+			k, err := kindOf(id)
+			if err != nil {
+				return err
+			}
+			if err := k.retag(tx, who, id, with); err != nil {
+				return asFault(err)
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// CreateTags adds tags to resources, or gives tags that they have new values.
+func (a *API) CreateTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.CreateTagsOutput, error) {
+	more, err := service.MakeTags(requestTags(in.Tags))
+	if err != nil {
+		return nil, asFault(err)
+	}
+	err = a.retag(ctx, in.Resources, func(have map[string]string) (map[string]string, error) {
+		return service.AddTags(have, more)
+	})
+	return &ec2.CreateTagsOutput{}, err
+}
+
+// DeleteTags takes tags from resources: those that have the given key and, if
+// one is given, value; all when no tag is given. Tags that are not there are no
+// error.
+func (a *API) DeleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) {
+	err := a.retag(ctx, in.Resources, func(have map[string]string) (map[string]string, error) {
+		if in.Tags == nil {
+			return nil, nil
+		}
+		left := maps.Clone(have)
+		for _, t := range in.Tags {
+			if value, ok := left[deref(t.Key)]; ok && (t.Value == nil || *t.Value == value) {
+				delete(left, deref(t.Key))
+			}
+		}
+		return left, nil
+	})
+	return &ec2.DeleteTagsOutput{}, err
+}
+
+// taggedResource is one tag of one resource.
+type taggedResource struct{ resourceType, id, key, value string }
+
+// sortKey orders tags by resource and key. No id holds a zero byte.
+func (t taggedResource) sortKey() string { return t.id + "\x00" + t.key }
+
+// DescribeTags lists the tags of the caller's resources.
+func (a *API) DescribeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*ec2.DescribeTagsOutput, error) {
+	who := caller.From(ctx)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []taggedResource
+	for _, k := range taggables {
+		k.each(tx, who, func(id string, tags map[string]string) {
+			for key, value := range tags {
+				all = append(all, taggedResource{k.resourceType, id, key, value})
+			}
+		})
+	}
+	slices.SortFunc(all, func(x, y taggedResource) int { return cmp.Compare(x.sortKey(), y.sortKey()) })
+	q := query{filters: in.Filters, token: in.NextToken, max: in.MaxResults}
+	page, next, err := paginate(who, "DescribeTags", q, slices.Values(all), tagFilters, taggedResource.sortKey)
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeTagsOutput{NextToken: next, Tags: []ec2.TagDescription{}}
+	for _, t := range page {
+		out.Tags = append(out.Tags, ec2.TagDescription{
+			ResourceType: new(t.resourceType), ResourceId: new(t.id), Key: new(t.key), Value: new(t.value),
+		})
+	}
+	return out, nil
+}
+
+var tagFilters = service.Filters[taggedResource]{
+	// The filter tag:<key> takes the tags with that key and value.
+	Tags: func(t taggedResource) map[string]string { return map[string]string{t.key: t.value} },
+	Properties: map[string]func(taggedResource) []string{
+		"key":           func(t taggedResource) []string { return []string{t.key} },
+		"resource-id":   func(t taggedResource) []string { return []string{t.id} },
+		"resource-type": func(t taggedResource) []string { return []string{t.resourceType} },
+		"value":         func(t taggedResource) []string { return []string{t.value} },
+	},
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// AssociateVpcCidrBlock adds an IPv4 or an IPv6 block to a VPC.
+func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *ec2.AssociateVpcCidrBlockInput) (*ec2.AssociateVpcCidrBlockOutput, error) {
+	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
+		return nil, unserved("address pools of IPAM")
+	}
+	block6, err := a.block6Request(in.AmazonProvidedIpv6CidrBlock, in.Ipv6CidrBlock, in.Ipv6Pool)
+	switch {
+	case err != nil:
+		return nil, err
+	case (in.CidrBlock == nil) == (block6 == nil):
+		return nil, fault.EC2("InvalidParameterCombination", "The request must contain exactly one of the parameters cidrBlock, amazonProvidedIpv6CidrBlock and ipv6CidrBlock")
+	case block6 != nil:
+		return a.associateVPC6(ctx, deref(in.VpcId), block6)
+	}
+	block, err := vpcBlock.parse(*in.CidrBlock)
+	if err != nil {
+		return nil, err
+	}
+	return a.associateVPC4(ctx, deref(in.VpcId), block)
+}
+
+func (a *API) associateVPC4(ctx context.Context, id string, block netip.Prefix) (*ec2.AssociateVpcCidrBlockOutput, error) {
+	added := model.CIDRAssociation{ID: a.NewID("vpc-cidr-assoc"), Prefix: block}
+	_, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
+		if other, ok := overlapping(v.CIDRs, block); ok {
+			return fault.EC2("CidrConflict", "The CIDR '%s' conflicts with '%s' of the VPC", block, other.Prefix)
+		}
+		if len(v.CIDRs) >= a.Quotas.IPv4BlocksPerVPC {
+			return tooManyBlocks(v, a.Quotas.IPv4BlocksPerVPC, "IPv4")
+		}
+		v.CIDRs = append(v.CIDRs, added)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.AssociateVpcCidrBlockOutput{
+		VpcId: new(id), CidrBlockAssociation: blockShape(added, ec2.VpcCidrBlockStateCodeAssociated),
+	}, nil
+}
+
+func (a *API) associateVPC6(ctx context.Context, id string, block6 *block6Request) (*ec2.AssociateVpcCidrBlockOutput, error) {
+	var added model.CIDRAssociation
+	ruleID := a.NewID("sgr")
+	v, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
+		if len(v.CIDRs6) >= a.Quotas.IPv6BlocksPerVPC {
+			return tooManyBlocks(v, a.Quotas.IPv6BlocksPerVPC, "IPv6")
+		}
+		var err error
+		if added, err = block6.take(tx, v); err != nil {
+			return err
+		}
+		if len(v.CIDRs6) == 0 {
+			openDefaultGroup6(tx, v, ruleID)
+		}
+		v.CIDRs6 = append(v.CIDRs6, added)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.AssociateVpcCidrBlockOutput{
+		VpcId: new(id), Ipv6CidrBlockAssociation: block6Shape(v, added, ec2.VpcCidrBlockStateCodeAssociated),
+	}, nil
+}
+
+func tooManyBlocks(v *model.VPC, quota int, family string) error {
+	return fault.EC2("CidrLimitExceeded", "The maximum number of %s CIDR blocks (%d) of VPC %s has been reached.", family, quota, v.ID)
+}
+
+// changeVPC changes the caller's VPC and returns its new row. The change gets a
+// copy.
+func (a *API) changeVPC(ctx context.Context, id string, change func(*table.Txn, *model.VPC) error) (*model.VPC, error) {
+	var changed *model.VPC
+	now := a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		v, err := getVPC(tx, caller.From(ctx), id)
+		if err != nil {
+			return err
+		}
+		changed = v.Clone()
+		changed.UpdatedAt = now
+		if err := change(tx, changed); err != nil {
+			return err
+		}
+		state.VPCs.Put(tx, changed)
+		return nil
+	})
+	return changed, err
+}
+
+// DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
+// or subnets lie in it.
+func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *ec2.DisassociateVpcCidrBlockInput) (*ec2.DisassociateVpcCidrBlockOutput, error) {
+	who, id := caller.From(ctx), deref(in.AssociationId)
+	var out *ec2.DisassociateVpcCidrBlockOutput
+	now := a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		v, i, is6, err := findBlock(tx, who, id)
+		if err != nil {
+			return err
+		}
+		v = v.Clone()
+		v.UpdatedAt = now
+		out = &ec2.DisassociateVpcCidrBlockOutput{VpcId: new(v.ID)}
+		var gone model.CIDRAssociation
+		if is6 {
+			gone = v.CIDRs6[i]
+			v.CIDRs6 = slices.Delete(v.CIDRs6, i, i+1)
+			out.Ipv6CidrBlockAssociation = block6Shape(v, gone, ec2.VpcCidrBlockStateCodeDisassociating)
+			a.freeBlock6(tx, v, gone)
+		} else {
+			gone = v.CIDRs[i]
+			v.CIDRs = slices.Delete(v.CIDRs, i, i+1)
+			out.CidrBlockAssociation = blockShape(gone, ec2.VpcCidrBlockStateCodeDisassociating)
+		}
+		if s := subnetIn(tx, v, gone.Prefix); s != nil {
+			return fault.EC2("DependencyViolation", "The CIDR block '%s' cannot be disassociated: subnet %s lies in it", gone.Prefix, s.ID)
+		}
+		state.VPCs.Put(tx, v)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// findBlock finds the VPC and the place of a block that may be taken from it.
+func findBlock(tx *table.Txn, who caller.Caller, id string) (v *model.VPC, index int, is6 bool, err error) {
+	has := func(b model.CIDRAssociation) bool { return b.ID == id }
+	for v := range state.VPCs.Scope(tx, who.Account, who.Region) {
+		if i := slices.IndexFunc(v.CIDRs6, has); i >= 0 {
+			return v, i, true, nil
+		}
+		switch i := slices.IndexFunc(v.CIDRs, has); {
+		case i == 0:
+			return nil, 0, false, fault.EC2("OperationNotPermitted", "The vpc CIDR block with association ID %s may not be disassociated. It is the primary IPv4 CIDR block of the VPC", id)
+		case i > 0:
+			return v, i, false, nil
+		}
+	}
+	return nil, 0, false, fault.EC2("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", id)
+}
+
+// subnetIn finds a subnet of the VPC in a block.
+func subnetIn(tx *table.Txn, v *model.VPC, block netip.Prefix) *model.Subnet {
+	for s := range state.Subnets.By(tx, state.ByVPC, state.In(v.Account, v.Region, v.ID)) {
+		if s.CIDR.IsValid() && block.Overlaps(s.CIDR) || s.CIDR6.Prefix.IsValid() && block.Overlaps(s.CIDR6.Prefix) {
+			return s
+		}
+	}
+	return nil
+}
