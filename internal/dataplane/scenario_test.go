@@ -94,7 +94,7 @@ func scenario4(t testing.TB) *scenario {
 func scenario6(t testing.TB) *scenario {
 	s := base(t)
 	s.network, s.endpoint, s.direct = "tcp6", "[2001:db8:0:1::100]:5432", "[2001:db8:0:1::10]:5432"
-	s.pool = prefix("2001:db8:0:1:5::/80")
+	s.pool = prefix("2001:db8:0:1::50/128")
 	own := prefix("2001:db8:0:1::10/128")
 	s.entries = map[string][]desired.Entry{
 		consumer: append(s.common(consumer, netip.Prefix{}, prefix("fd00:0:0:1::/64"), "2001:db8::/56", "::/0"),
