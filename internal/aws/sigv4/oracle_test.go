@@ -92,10 +92,14 @@ func overTheWire(t testing.TB, r *http.Request, body []byte) *http.Request {
 	return readWire(t, wire.Bytes())
 }
 
+// verify stands for a server that knows one key.
 func verify(v *sigv4.Verifier, r *http.Request, body []byte, now time.Time) error {
 	s, err := sigv4.Parse(r)
 	if err != nil {
 		return err
+	}
+	if s.AccessKeyID != testKey {
+		return errors.New("unknown key")
 	}
 	return v.Verify(s, r, body, testSecret, now)
 }
