@@ -3,143 +3,35 @@
 package nft_test
 
 import (
-	"bufio"
 	"errors"
 	"net"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/desired"
 )
 
-var (
-	addr   = netip.MustParseAddr
-	prefix = netip.MustParsePrefix
-)
+// silence is after which a connection attempt counts as dropped.
+const silence = 400 * time.Millisecond
 
-const (
-	silence = 400 * time.Millisecond // after which a connection attempt counts as dropped
-	prompt  = time.Second            // before which a refusal must come
-)
-
-// rig is the lab with rules: clients in A reach port 5432 and the ranges of a
-// port set of the server in B through an endpoint, in both families.
+// rig adds what these tests say about connections.
 type rig struct {
-	*lab.Lab
-	t      testing.TB
-	ta, tb *nft.Table
+	*lab.Rig
+	t testing.TB
 }
 
-func openTable(t testing.TB, n *lab.Namespace, r desired.Router) *nft.Table {
+func newRig(t testing.TB) rig {
 	t.Helper()
-	table, err := nft.Open(n.FD)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { table.Close() })
-	if err := table.Load(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	return table
+	return rig{lab.NewRig(t), t}
 }
 
-var anyRules = []desired.Rule{
-	{Protocol: desired.AllProtocols, From: -1, To: -1, Peer: prefix("0.0.0.0/0")},
-	{Protocol: desired.AllProtocols, From: -1, To: -1, Peer: prefix("::/0")},
-}
-
-func class(vpc, name string, in, out []desired.Rule) desired.Class {
-	return desired.Class{VPC: vpc, Name: name, In: in, Out: out}
-}
-
-func address(vpc, a, class string) desired.Address {
-	return desired.Address{VPC: vpc, Addr: addr(a), Class: class}
-}
-
-var (
-	endpoint4 = desired.Endpoint{VPC: "vpc-a", Addr: addr("10.0.1.100"), Target: lab.Target4, Ports: []desired.PortRange{{From: 5432, To: 5432}}, PortSet: "p-1"}
-	endpoint6 = desired.Endpoint{VPC: "vpc-a", Addr: addr("2001:db8:0:1::100"), Target: lab.Target6, Ports: []desired.PortRange{{From: 5432, To: 5432}}}
-	allow4    = desired.Allow{VPC: "vpc-b", Source: lab.SourceA4, Target: lab.Target4}
-	allow6    = desired.Allow{VPC: "vpc-b", Source: lab.SourceA6, Target: lab.Target6}
-)
-
-func consumerEntries() []desired.Entry {
-	return []desired.Entry{
-		class("vpc-a", "c-work", anyRules, anyRules),
-		class("vpc-a", "c-end", anyRules, nil),
-		desired.PortSet{VPC: "vpc-a", Name: "p-1", Ranges: []desired.PortRange{{From: 8000, To: 8010}, {From: 9000, To: 9000}}},
-		address("vpc-a", "10.0.1.10", "c-work"), address("vpc-a", "2001:db8:0:1::10", "c-work"),
-		address("vpc-a", "10.0.1.74", "c-work"), address("vpc-a", "2001:db8:0:1::74", "c-work"),
-		address("vpc-a", "10.0.2.11", "c-work"), address("vpc-a", "2001:db8:0:2::11", "c-work"),
-		address("vpc-a", "10.0.1.100", "c-end"), address("vpc-a", "2001:db8:0:1::100", "c-end"),
-		endpoint4, endpoint6,
-	}
-}
-
-func providerEntries() []desired.Entry {
-	gateway6 := addr("2001:db8:0:1::50")
-	return []desired.Entry{
-		class("vpc-b", "c-server", anyRules, nil),
-		class("vpc-b", "c-gateway", nil, anyRules),
-		desired.Pool{VPC: "vpc-b", Gateway: addr("10.0.1.50"), Addresses: []netip.Prefix{prefix("10.0.1.50/32"), prefix("10.0.1.51/32")}},
-		desired.Pool{VPC: "vpc-b", Gateway: gateway6, Addresses: []netip.Prefix{netip.PrefixFrom(gateway6, 128)}},
-		address("vpc-b", "10.0.1.10", "c-server"), address("vpc-b", "2001:db8:0:1::10", "c-server"),
-		address("vpc-b", "10.0.1.50", "c-gateway"), address("vpc-b", "10.0.1.51", "c-gateway"), address("vpc-b", gateway6.String(), "c-gateway"),
-		desired.Target{VPC: "vpc-b", Addr: lab.Target4, Dest: addr("10.0.1.10"), Gateway: addr("10.0.1.50")},
-		desired.Target{VPC: "vpc-b", Addr: lab.Target6, Dest: addr("2001:db8:0:1::10"), Gateway: gateway6},
-		allow4, allow6,
-	}
-}
-
-func newRig(t testing.TB) *rig {
-	t.Helper()
-	l := lab.New(t)
-	r := &rig{Lab: l, t: t,
-		ta: openTable(t, l.A, desired.Router{VPC: "vpc-a", Source4: lab.SourceA4, Source6: lab.SourceA6}),
-		tb: openTable(t, l.B, desired.Router{VPC: "vpc-b", Source4: lab.SourceB4, Source6: lab.SourceB6}),
-	}
-	r.put(r.tb, providerEntries()...)
-	r.put(r.ta, consumerEntries()...)
-	for _, port := range []int{5432, 5433, 8005, 9000} {
-		l.Server.Greet(port)
-	}
-	return r
-}
-
-func (r *rig) put(table *nft.Table, entries ...desired.Entry) {
+func (r rig) works(from *lab.Namespace, address string, sources ...string) {
 	r.t.Helper()
-	if failed := table.Apply(r.t.Context(), entries, nil); failed != nil {
-		r.t.Fatalf("put: %v", failed)
-	}
-}
-
-func (r *rig) remove(table *nft.Table, entries ...desired.Entry) {
-	r.t.Helper()
-	if failed := table.Apply(r.t.Context(), nil, entries); failed != nil {
-		r.t.Fatalf("delete: %v", failed)
-	}
-}
-
-// greeting opens a connection and returns the source that the server saw.
-func greeting(from *lab.Namespace, address string, local net.Addr) (string, net.Conn, error) {
-	conn, err := from.Dial("tcp", address, local, prompt)
-	if err != nil {
-		return "", nil, err
-	}
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
-	text, err := bufio.NewReader(conn).ReadString('\n')
-	return strings.TrimSpace(text), conn, err
-}
-
-func (r *rig) works(from *lab.Namespace, address string, sources ...string) {
-	r.t.Helper()
-	seen, conn, err := greeting(from, address, nil)
+	seen, conn, err := lab.Greeting(from, address, nil)
 	if err != nil {
 		r.t.Errorf("connect to %s: %v", address, err)
 		return
@@ -156,19 +48,19 @@ func (r *rig) works(from *lab.Namespace, address string, sources ...string) {
 	}
 }
 
-func (r *rig) refused(from *lab.Namespace, address string) {
+func (r rig) refused(from *lab.Namespace, address string) {
 	r.t.Helper()
 	start := time.Now()
-	conn, err := from.Dial("tcp", address, nil, prompt)
+	conn, err := from.Dial("tcp", address, nil, lab.Prompt)
 	if err == nil {
 		conn.Close()
 	}
-	if !errors.Is(err, unix.ECONNREFUSED) || time.Since(start) > prompt/2 {
+	if !errors.Is(err, unix.ECONNREFUSED) || time.Since(start) > lab.Prompt/2 {
 		r.t.Errorf("connect to %s: %v after %v, want a refusal at once", address, err, time.Since(start))
 	}
 }
 
-func (r *rig) silent(from *lab.Namespace, address string) {
+func (r rig) silent(from *lab.Namespace, address string) {
 	r.t.Helper()
 	conn, err := from.Dial("tcp", address, nil, silence)
 	if err == nil {
@@ -206,9 +98,150 @@ func TestRefusalsAreFast(t *testing.T) {
 	r.refused(r.Client, "["+lab.Target6.String()+"]:5432")
 	r.refused(r.Client, "240.0.0.5:5432")
 	r.refused(r.Client, "10.0.1.1:5432") // the router itself
-	r.remove(r.tb, allow4, allow6)
+	r.Remove(r.TableB, lab.Allow4, lab.Allow6)
 	r.refused(r.Client, "10.0.1.100:5432")
 	r.refused(r.Client, "[2001:db8:0:1::100]:5432")
-	r.put(r.tb, allow4)
+	r.Put(r.TableB, lab.Allow4)
 	r.works(r.Client, "10.0.1.100:5432")
+}
+
+func TestSecurityGroupsDropSilentlyAndOpenAtOnce(t *testing.T) {
+	r := newRig(t)
+	const endpoint, other = "10.0.1.100:5432", "[2001:db8:0:1::100]:5432"
+	for _, c := range []struct {
+		name         string
+		open, closed desired.Class
+	}{
+		{"endpoint inbound", lab.Class("vpc-a", "c-end", lab.AnyRules, nil), lab.Class("vpc-a", "c-end", nil, nil)},
+		{"client outbound", lab.Class("vpc-a", "c-work", lab.AnyRules, lab.AnyRules), lab.Class("vpc-a", "c-work", lab.AnyRules, nil)},
+		{"gateway outbound", lab.Class("vpc-b", "c-gateway", nil, lab.AnyRules), lab.Class("vpc-b", "c-gateway", nil, nil)},
+		{"server inbound", lab.Class("vpc-b", "c-server", lab.AnyRules, nil), lab.Class("vpc-b", "c-server", nil, nil)},
+	} {
+		table := r.TableA
+		if c.open.VPC == "vpc-b" {
+			table = r.TableB
+		}
+		_, live, err := lab.Greeting(r.Client, endpoint, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		r.Put(table, c.closed)
+		r.silent(r.Client, endpoint)
+		r.silent(r.Client, other)
+		if !echoes(live) {
+			t.Errorf("%s: closing it broke a connection that was open", c.name)
+		}
+		live.Close()
+		r.Put(table, c.open)
+		r.works(r.Client, endpoint)
+		r.works(r.Client, other)
+		if t.Failed() {
+			t.Fatalf("with %s", c.name)
+		}
+	}
+}
+
+// echoes reports whether a connection to a greeter carries data both ways.
+func echoes(conn net.Conn) bool {
+	conn.SetDeadline(time.Now().Add(lab.Prompt))
+	if _, err := conn.Write([]byte("x")); err != nil {
+		return false
+	}
+	var b [1]byte
+	_, err := conn.Read(b[:])
+	return err == nil && b[0] == 'x'
+}
+
+func TestRulesMatchPortsProtocolsAndGroups(t *testing.T) {
+	r := newRig(t)
+	const tcp, icmp, icmp6 = 6, 1, 58
+	r.Far.Greet(80)
+	r.Far.Greet(81)
+	web := func(in ...desired.Rule) { r.t.Helper(); r.Put(r.TableA, lab.Class("vpc-a", "c-web", in, nil)) }
+	web()
+	r.Put(r.TableA, lab.Address("vpc-a", "10.0.2.11", "c-web"), lab.Address("vpc-a", "2001:db8:0:2::11", "c-web"))
+	const web4, web6 = "10.0.2.11:80", "[2001:db8:0:2::11]:80"
+
+	web(desired.Rule{Protocol: tcp, From: 80, To: 80, Peer: prefix("10.0.1.0/29")}, desired.Rule{Protocol: tcp, From: 80, To: 80, Peer: prefix("10.0.1.10/31")})
+	r.works(r.Client, web4, "10.0.1.10")
+	r.silent(r.Near, web4)
+	r.silent(r.Client, web6)
+	r.silent(r.Client, "10.0.2.11:81")
+
+	web(desired.Rule{Protocol: tcp, From: 81, To: 90, Peer: prefix("0.0.0.0/0")}, desired.Rule{Protocol: tcp, From: 80, To: 80, Peer: prefix("2001:db8:0:1::/63")})
+	r.works(r.Client, "10.0.2.11:81")
+	r.silent(r.Client, web4)
+	r.works(r.Client, web6, "2001:db8:0:1::10")
+
+	web(desired.Rule{Protocol: tcp, From: 80, To: 80, Group: "sg-friends"})
+	r.silent(r.Client, web4)
+	friend4 := desired.Member{VPC: "vpc-a", Group: "sg-friends", Addr: addr("10.0.1.10")}
+	friend6 := desired.Member{VPC: "vpc-a", Group: "sg-friends", Addr: addr("2001:db8:0:1::10")}
+	r.Put(r.TableA, friend4, friend6)
+	r.works(r.Client, web4)
+	r.works(r.Client, web6)
+	r.silent(r.Near, web4)
+	r.Remove(r.TableA, friend4, friend6)
+	r.silent(r.Client, web4)
+
+	web(desired.Rule{Protocol: icmp, From: 8, To: 0, Peer: prefix("10.0.1.0/24")}, desired.Rule{Protocol: icmp6, From: -1, To: -1, Group: "sg-all"})
+	r.Put(r.TableA, desired.Member{VPC: "vpc-a", Group: "sg-all", Addr: addr("2001:db8:0:1::10")})
+	for host, want := range map[string]bool{"10.0.2.11": true, "2001:db8:0:2::11": true} {
+		if got := r.Client.Ping(host); got != want {
+			t.Errorf("ping %s: %v, want %v", host, got, want)
+		}
+	}
+	web(desired.Rule{Protocol: icmp, From: 13, To: -1, Peer: prefix("10.0.1.0/24")})
+	if r.Client.Ping("10.0.2.11") {
+		t.Error("an echo request was admitted by a rule for another type")
+	}
+}
+
+func TestWorkloadsOfOneNetworkTalkBothWays(t *testing.T) {
+	r := newRig(t)
+	r.Client.Greet(80)
+	r.Far.Greet(80)
+	r.works(r.Client, "10.0.2.11:80", "10.0.1.10")
+	r.works(r.Far, "10.0.1.10:80", "10.0.2.11")
+	r.works(r.Client, "[2001:db8:0:2::11]:80", "2001:db8:0:1::10")
+	r.works(r.Far, "[2001:db8:0:1::10]:80", "2001:db8:0:2::11")
+	r.refused(r.Client, "10.0.2.11:81")
+	r.Remove(r.TableA, lab.Address("vpc-a", "10.0.2.11", ""))
+	r.silent(r.Client, "10.0.2.11:80") // an address without a class is nobody's
+	r.silent(r.Far, "10.0.1.10:80")
+}
+
+func TestSpoofedSourcesAreDropped(t *testing.T) {
+	r := newRig(t)
+	r.Far.Greet(80)
+	r.Client.IP("addr add 10.0.1.74/32 dev eth0\naddr add 2001:db8:0:1::74/128 dev eth0 nodad")
+	for _, c := range []struct{ from, to string }{
+		{"10.0.1.74", "10.0.2.11:80"}, {"10.0.1.74", "10.0.1.100:5432"},
+		{"2001:db8:0:1::74", "[2001:db8:0:2::11]:80"}, {"2001:db8:0:1::74", "[2001:db8:0:1::100]:5432"},
+	} {
+		conn, err := r.Client.Dial("tcp", c.to, &net.TCPAddr{IP: net.ParseIP(c.from)}, silence)
+		var timeout net.Error
+		if !errors.As(err, &timeout) || !timeout.Timeout() {
+			t.Errorf("from %s to %s: %v, want silence", c.from, c.to, err)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+}
+
+func TestClientsWithOneSourcePortShareAGateway(t *testing.T) {
+	r := newRig(t)
+	seen := map[string]bool{}
+	for i, from := range []*lab.Namespace{r.Client, r.Near, r.Far} {
+		text, conn, err := lab.Greeting(from, "10.0.1.100:5432", &net.TCPAddr{Port: 40000})
+		if err != nil {
+			t.Fatalf("client %d: %v", i, err)
+		}
+		defer conn.Close()
+		if !echoes(conn) || seen[text] {
+			t.Errorf("client %d: seen as %s, among %v", i, text, seen)
+		}
+		seen[text] = true
+	}
 }

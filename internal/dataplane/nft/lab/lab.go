@@ -178,3 +178,33 @@ func greet(conn net.Conn) {
 		}
 	}
 }
+
+// Ping reports whether an echo request is answered within half a second.
+func (n *Namespace) Ping(host string) bool {
+	network, request := "ip4:icmp", []byte{8, 0, 0xf7, 0xff, 0, 0, 0, 0} // RFC 792; the sum of a message of zeros
+	if strings.Contains(host, ":") {
+		network, request = "ip6:ipv6-icmp", []byte{128, 0, 0, 0, 0, 0, 0, 0} // RFC 4443; the kernel adds the sum
+	}
+	conn, err := n.Dial(network, host, nil, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(time.Second / 2))
+	if _, err := conn.Write(request); err != nil {
+		return false
+	}
+	for answer := make([]byte, 1500); ; {
+		k, err := conn.Read(answer)
+		if err != nil {
+			return false
+		}
+		message := answer[:k]
+		if k > 20 && answer[0]>>4 == 4 { // IPv4 sockets show the header
+			message = answer[20:k]
+		}
+		if len(message) > 0 && (message[0] == 0 || message[0] == 129) { // an echo reply
+			return true
+		}
+	}
+}

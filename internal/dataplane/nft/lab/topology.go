@@ -30,11 +30,14 @@ func newRouter(t testing.TB) *Namespace {
 		"ipv4/conf/all/accept_redirects=0", "ipv4/conf/all/send_redirects=0",
 		"ipv6/conf/default/accept_dad=0", "ipv6/conf/all/accept_dad=0")
 	// The network and all transit addresses that no link has end on lo, so that
-	// they reach the forward hook and are refused there.
+	// they reach the forward hook and are refused there. IPv6 routes to lo are
+	// unreachable ones, so they lead to an interface without a peer.
 	n.IP(`route add 10.0.0.0/16 dev lo scope link
 route add 240.0.0.0/4 dev lo scope link
-route add local 2001:db8::/56 dev lo
-route add local fd00::/8 dev lo
+link add nowhere mtu 65535 type veth peer name nowhere-end mtu 65535
+link set nowhere up
+route add 2001:db8::/56 dev nowhere
+route add fd00::/8 dev nowhere
 addr add 10.0.1.1/32 dev lo
 addr add 10.0.2.1/32 dev lo`)
 	return n
@@ -52,7 +55,7 @@ func (n *Namespace) transit(device, via4, via6, to4, to6, own4, own6 string) {
 	n.IP(fmt.Sprintf(`route add %[2]s via %[3]s dev %[1]s onlink
 route add %[4]s via %[5]s dev %[1]s onlink
 route add %[6]s dev lo scope link
-route add local %[7]s dev lo`, device, to4, via4, to6, via6, own4, own6))
+route add %[7]s dev nowhere`, device, to4, via4, to6, via6, own4, own6))
 }
 
 // workload makes a namespace with the address 10.0.SUBNET.HOST behind router n.

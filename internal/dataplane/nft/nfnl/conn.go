@@ -78,10 +78,7 @@ func (c *Conn) Commit(subsystem uint8, b *Builder) ([]Failure, error) {
 	if b.Count() == 0 {
 		return nil, nil
 	}
-	b.end()
-	// The last message asks for an answer, so that silence is not success.
-	flags := binary.NativeEndian.Uint16(b.data[b.start+6:])
-	binary.NativeEndian.PutUint16(b.data[b.start+6:], flags|unix.NLM_F_ACK)
+	b.finish()
 	var frame Builder
 	frame.begin(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.AF_UNSPEC, uint16(subsystem))
 	frame.end()
@@ -101,26 +98,19 @@ func (c *Conn) Commit(subsystem uint8, b *Builder) ([]Failure, error) {
 }
 
 // Each sends the messages of b, which belong to a subsystem without
-// transactions, and returns those that failed.
+// transactions and are done one by one, and returns those that failed.
 func (c *Conn) Each(b *Builder) ([]Failure, error) {
-	b.end()
-	var failures []Failure
-	for at, i := 0, 0; at < len(b.data); i++ {
-		size := int(binary.NativeEndian.Uint32(b.data[at:]))
-		message := b.data[at : at+size]
-		flags := binary.NativeEndian.Uint16(message[6:])
-		binary.NativeEndian.PutUint16(message[6:], flags|unix.NLM_F_ACK)
-		if err := unix.Sendto(c.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-			return nil, fmt.Errorf("send netlink message: %w", err)
-		}
-		failed, err := c.answers(i + 1)
-		if err != nil {
-			return nil, err
-		}
-		failures = append(failures, failed...)
-		at += size
+	if b.Count() == 0 {
+		return nil, nil
 	}
-	return failures, nil
+	b.finish()
+	if err := c.drain(); err != nil {
+		return nil, err
+	}
+	if err := unix.Sendto(c.fd, b.data, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, fmt.Errorf("send %d netlink messages: %w", b.Count(), err)
+	}
+	return c.answers(b.Count())
 }
 
 // answers reads the queue empty. The kernel has put everything there before

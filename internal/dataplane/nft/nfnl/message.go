@@ -61,6 +61,14 @@ func (b *Builder) end() {
 	}
 }
 
+// finish ends the last message and has it ask for an answer, so that silence
+// is not success.
+func (b *Builder) finish() {
+	b.end()
+	flags := binary.NativeEndian.Uint16(b.data[b.start+6:])
+	binary.NativeEndian.PutUint16(b.data[b.start+6:], flags|unix.NLM_F_ACK)
+}
+
 // Bytes appends an attribute.
 func (b *Builder) Bytes(typ uint16, value []byte) {
 	at := b.open(typ)
