@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -90,6 +91,9 @@ func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error
 	out, err := e.op.Call(caller.With(e.http.Context(), e.caller), e.service.api, in)
 	if err != nil {
 		return nil, err
+	}
+	if v := reflect.ValueOf(out); v.Kind() == reflect.Pointer && v.IsNil() {
+		out = nil // a handler without an answer: the codec writes an empty one
 	}
 	answer, err = e.service.codec.EncodeResponse(e.op, out, e.id)
 	if err != nil {

@@ -84,6 +84,11 @@ func (f fakeEC2) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Cr
 	return &ec2.CreateVpcOutput{Vpc: &ec2.Vpc{CidrBlock: in.CidrBlock}}, f.call(ctx)
 }
 
+// DeleteVpc answers nothing at all, as a handler of an empty output may.
+func (f fakeEC2) DeleteVpc(ctx context.Context, _ *ec2.DeleteVpcInput) (*ec2.DeleteVpcOutput, error) {
+	return nil, f.call(ctx)
+}
+
 type fakeLattice struct {
 	vpclattice.API
 	*fake

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,32 +26,35 @@ func stsCall(form string) call {
 	return with(ec2Call(form), func(c *call) { c.service = "sts" })
 }
 
-// TestRefusals sends every kind of bad request to every protocol. Nothing may be
-// called, and code, status and envelope are those of the service.
-func TestRefusals(t *testing.T) {
-	get := latticeCall("GET", "/resourcegateways/rgw-0123456789abcdef0", "")
-	create := func(body string) call { return latticeCall("POST", "/resourcegateways", body) }
-	deep := strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)
-	for _, test := range []struct {
-		name     string
-		call     call
-		status   int
-		envelope string
-		code     string
-		message  string // part of it
-	}{
+// refusalCase is a bad request and what the service that was asked says to it.
+type refusalCase struct {
+	name     string
+	call     call
+	status   int
+	envelope string
+	code     string
+	message  string // part of it
+}
+
+// get is a good request for a resource of VPC Lattice.
+func get() call { return latticeCall("GET", "/resourcegateways/rgw-0123456789abcdef0", "") }
+
+func create(body string) call { return latticeCall("POST", "/resourcegateways", body) }
+
+func notAuthentic() []refusalCase {
+	return []refusalCase{
 		{"ec2 unsigned", with(ec2Call(createVpc), unsigned), 403, "ec2", "MissingAuthenticationToken", "missing"},
 		{"sts unsigned", with(stsCall(identity), unsigned), 403, "query", "MissingAuthenticationToken", "missing"},
-		{"lattice unsigned", with(get, unsigned), 403, "json", "MissingAuthenticationTokenException", "missing"},
+		{"lattice unsigned", with(get(), unsigned), 403, "json", "MissingAuthenticationTokenException", "missing"},
 		{"unsigned form of nobody", with(ec2Call("Action=X&Version=1"), unsigned), 403, "query", "MissingAuthenticationToken", "missing"},
 		{"unsigned nothing", with(latticeCall("GET", "/", ""), unsigned), 403, "json", "MissingAuthenticationTokenException", "missing"},
 
 		{"ec2 unreadable authorization", with(ec2Call(createVpc), header("Authorization", "AWS4-HMAC-SHA256 x")), 400, "ec2", "IncompleteSignature", "Authorization"},
-		{"lattice unreadable authorization", with(get, header("Authorization", "Basic eDp5")), 403, "json", "IncompleteSignatureException", "algorithm"},
+		{"lattice unreadable authorization", with(get(), header("Authorization", "Basic eDp5")), 403, "json", "IncompleteSignatureException", "algorithm"},
 
 		{"ec2 unknown key", with(ec2Call(createVpc), byKey("AKIANOBODY")), 401, "ec2", "AuthFailure", "invalid"},
 		{"sts unknown key", with(stsCall(identity), byKey("AKIANOBODY")), 403, "query", "InvalidClientTokenId", "invalid"},
-		{"lattice unknown key", with(get, byKey("AKIANOBODY")), 403, "json", "UnrecognizedClientException", "invalid"},
+		{"lattice unknown key", with(get(), byKey("AKIANOBODY")), 403, "json", "UnrecognizedClientException", "invalid"},
 		{"disabled key", with(stsCall(identity), byKey(offKey)), 403, "query", "InvalidClientTokenId", "invalid"},
 		{"temporary key without token", with(stsCall(identity), byKey(tempKey)), 403, "query", "InvalidClientTokenId", "invalid"},
 		{"temporary key with other token", with(stsCall(identity), func(c *call) { c.key, c.token = tempKey, "b" }), 403, "query", "InvalidClientTokenId", "invalid"},
@@ -58,19 +62,24 @@ func TestRefusals(t *testing.T) {
 
 		{"ec2 wrong secret", with(ec2Call(createVpc), bySecret), 403, "ec2", "SignatureDoesNotMatch", "String-to-Sign"},
 		{"sts wrong secret", with(stsCall(identity), bySecret), 403, "query", "SignatureDoesNotMatch", "String-to-Sign"},
-		{"lattice wrong secret", with(get, bySecret), 403, "json", "InvalidSignatureException", "String-to-Sign"},
+		{"lattice wrong secret", with(get(), bySecret), 403, "json", "InvalidSignatureException", "String-to-Sign"},
 		{"changed body", with(ec2Call(createVpc), otherBody), 403, "ec2", "SignatureDoesNotMatch", "String-to-Sign"},
 		{"added header", with(ec2Call(createVpc), header("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")), 400, "ec2", "IncompleteSignature", "not signed"},
 
 		{"ec2 expired", with(ec2Call(createVpc), signedAt(-6*time.Minute)), 400, "ec2", "RequestExpired", "expired"},
 		{"sts expired", with(stsCall(identity), signedAt(-6*time.Minute)), 403, "query", "SignatureDoesNotMatch", "expired"},
-		{"lattice expired", with(get, signedAt(-6*time.Minute)), 403, "json", "InvalidSignatureException", "expired"},
-		{"lattice from the future", with(get, signedAt(6*time.Minute)), 403, "json", "InvalidSignatureException", "not yet current"},
+		{"lattice expired", with(get(), signedAt(-6*time.Minute)), 403, "json", "InvalidSignatureException", "expired"},
+		{"lattice from the future", with(get(), signedAt(6*time.Minute)), 403, "json", "InvalidSignatureException", "not yet current"},
+	}
+}
 
+func notUnderstood() []refusalCase {
+	deep := strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)
+	return []refusalCase{
 		{"service that is not served", with(ec2Call("Action=DescribeDBInstances&Version=2014-10-31"), func(c *call) { c.service = "rds" }), 400, "query", "InvalidAction", "ec2, sts, vpc-lattice"},
 		{"ec2 region", with(ec2Call(createVpc), inRegion), 401, "ec2", "AuthFailure", "us-east-1, eu-west-1"},
 		{"sts region", with(stsCall(identity), inRegion), 403, "query", "SignatureDoesNotMatch", "us-east-1, eu-west-1"},
-		{"lattice region", with(get, inRegion), 403, "json", "InvalidSignatureException", "us-east-1, eu-west-1"},
+		{"lattice region", with(get(), inRegion), 403, "json", "InvalidSignatureException", "us-east-1, eu-west-1"},
 
 		{"ec2 no action", ec2Call("Version=2016-11-15"), 400, "ec2", "MissingAction", "Action"},
 		{"ec2 unknown action", ec2Call("Action=CreateCastle&Version=2016-11-15"), 400, "ec2", "InvalidAction", "CreateCastle"},
@@ -103,7 +112,13 @@ func TestRefusals(t *testing.T) {
 		{"lattice required", create(`{}`), 400, "json", "ValidationException", "name"},
 		{"dry run", ec2Call(createVpc + "&DryRun=true"), 412, "ec2", "DryRunOperation", "Request would have succeeded, but DryRun flag is set."},
 		{"credentials are away", with(ec2Call(createVpc), byKey(brokenKey)), 500, "ec2", "InternalError", "internal error"},
-	} {
+	}
+}
+
+// TestRefusals sends every kind of bad request to every protocol. Nothing may be
+// called, and code, status and envelope are those of the service.
+func TestRefusals(t *testing.T) {
+	for _, test := range slices.Concat(notAuthentic(), notUnderstood()) {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEndpoint(t)
 			got := e.do(t, test.call)

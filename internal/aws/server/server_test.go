@@ -40,6 +40,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"ec2", ec2Call(createVpc), 200, "<cidrBlock>10.0.0.0/16</cidrBlock>"},
 		{"ec2 by GET", call{method: "GET", path: "/?" + createVpc, service: "ec2"}, 200, "<cidrBlock>10.0.0.0/16</cidrBlock>"},
+		{"ec2 empty output", ec2Call("Action=DeleteVpc&Version=2016-11-15&VpcId=vpc-0123456789abcdef0"), 200, "DeleteVpcResponse"},
 		{"sts", stsCall(identity), 200, "<Account>111122223333</Account>"},
 		{"sts with token", with(stsCall(identity), func(c *call) { c.key, c.token = tempKey, "a token" }), 200, "<Account>"},
 		{"other region", with(stsCall(identity), func(c *call) { c.region = "eu-west-1" }), 200, "<Account>"},
