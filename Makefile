@@ -1,0 +1,64 @@
+# Everything a person runs. The two that matter: sudo make demo, sudo make test.
+#
+# What the tests and the demo need besides Go is installed from the
+# distribution by tool/needs, by package name, when it is missing.
+
+SHELL := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X github.com/posternhq/postern/internal/cli.Version=$(VERSION)"
+# sudo drops /usr/local/go/bin from PATH on most systems.
+export PATH := $(PATH):/usr/local/go/bin
+export GOFLAGS := -buildvcs=false
+
+.PHONY: help build demo test test-race bench check fix generate fuzz clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+
+build: ## build bin/postern
+	@mkdir -p bin
+	go build $(GOFLAGS_BUILD) -o bin/postern ./cmd/postern
+
+demo: build ## the main job, step by step, with PostgreSQL and psql (needs root)
+	@tool/needs demo
+	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
+	bin/postern-demo --postern bin/postern
+
+test: build ## every test (needs root)
+	@tool/needs test
+	go test -count=1 -timeout 20m ./...
+	cd conformance && POSTERN_BIN=$(CURDIR)/bin/postern go test -count=1 -timeout 15m ./...
+
+test-race: ## the tests that need no root, with the race detector
+	go test -race -count=1 -timeout 20m ./internal/table/... ./internal/store/... ./internal/control/... ./internal/reconcile/... ./internal/agent/... ./internal/service/... ./internal/aws/...
+
+bench: build ## measure against plain routing and proxies (needs root)
+	@tool/needs bench
+	go run ./bench
+
+check: ## format, vet, staticcheck, generated files
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted (make fix):"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	cd conformance && go vet ./...
+	cd tool/lint && go build -o $(CURDIR)/bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	bin/staticcheck ./...
+	cd conformance && $(CURDIR)/bin/staticcheck ./...
+	cd tool/awsgen && go run . generate
+	@git diff --exit-code --stat -- internal/aws/shape docs/coverage || { echo "generated files are not up to date (make generate)"; exit 1; }
+
+fix: ## mend what check complains about, as far as a tool can
+	gofmt -w $$(git ls-files '*.go')
+	go mod tidy
+	cd conformance && go mod tidy
+	$(MAKE) generate
+
+generate: ## write shapes, tables and docs/coverage from the models
+	cd tool/awsgen && go run . generate
+
+fuzz: ## a short run of every fuzz target
+	@for p in $$(grep -rl 'func Fuzz' --include='*_test.go' internal | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$p/*_test.go | cut -c6-); do \
+	    echo "== $$p $$f"; go test ./$$p -run xxx -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-10s} || exit 1; done; done
+
+clean: ## remove what was built
+	rm -rf bin
