@@ -6,6 +6,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -143,24 +144,44 @@ func (n *Namespace) Dial(network, address string, local net.Addr, timeout time.D
 // echoes. It ends with the test.
 func (n *Namespace) Greet(port int) {
 	n.t.Helper()
+	accepted := n.Accept(port)
+	go func() {
+		for conn := range accepted {
+			go greet(conn)
+		}
+	}()
+}
+
+// Accept listens on a TCP port until the test ends and hands over what connects.
+func (n *Namespace) Accept(port int) <-chan net.Conn {
+	n.t.Helper()
 	var listener net.Listener
 	err := nfnl.Inside(n.FD, func() (err error) {
-		listener, err = (&net.ListenConfig{KeepAlive: -1}).Listen(n.t.Context(), "tcp", fmt.Sprintf(":%d", port))
+		listener, err = (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port))
 		return err
 	})
 	if err != nil {
 		n.t.Fatalf("listen on %d: %v", port, err)
 	}
 	n.t.Cleanup(func() { listener.Close() })
+	accepted := make(chan net.Conn)
+	ended := n.t.Context().Done()
 	go func() {
+		defer close(accepted)
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go greet(conn)
+			select {
+			case accepted <- conn:
+			case <-ended:
+				conn.Close()
+				return
+			}
 		}
 	}()
+	return accepted
 }
 
 func greet(conn net.Conn) {

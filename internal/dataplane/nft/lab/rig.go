@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,10 +59,11 @@ func Address(vpc, a, class string) desired.Address {
 
 // The entries that connections depend on, by family.
 var (
-	Endpoint4 = desired.Endpoint{VPC: "vpc-a", Addr: netip.MustParseAddr("10.0.1.100"), Target: Target4, Ports: []desired.PortRange{{From: 5432, To: 5432}}, PortSet: "p-1"}
-	Endpoint6 = desired.Endpoint{VPC: "vpc-a", Addr: netip.MustParseAddr("2001:db8:0:1::100"), Target: Target6, Ports: []desired.PortRange{{From: 5432, To: 5432}}}
-	Allow4    = desired.Allow{VPC: "vpc-b", Source: SourceA4, Target: Target4}
-	Allow6    = desired.Allow{VPC: "vpc-b", Source: SourceA6, Target: Target6}
+	Endpoint4    = desired.Endpoint{VPC: "vpc-a", Addr: netip.MustParseAddr("10.0.1.100"), Target: Target4, Ports: []desired.PortRange{{From: 5432, To: 5432}}, PortSet: "p-1"}
+	Endpoint6    = desired.Endpoint{VPC: "vpc-a", Addr: netip.MustParseAddr("2001:db8:0:1::100"), Target: Target6, Ports: []desired.PortRange{{From: 5432, To: 5432}}}
+	Allow4       = desired.Allow{VPC: "vpc-b", Source: SourceA4, Target: Target4}
+	Allow6       = desired.Allow{VPC: "vpc-b", Source: SourceA6, Target: Target6}
+	TargetEntry4 = desired.Target{VPC: "vpc-b", Addr: Target4, Dest: netip.MustParseAddr("10.0.1.10"), Gateway: netip.MustParseAddr("10.0.1.50")}
 )
 
 // ConsumerEntries are the entries of router A.
@@ -88,7 +90,7 @@ func ProviderEntries() []desired.Entry {
 		desired.Pool{VPC: "vpc-b", Gateway: gateway6, Addresses: []netip.Prefix{netip.PrefixFrom(gateway6, 128)}},
 		Address("vpc-b", "10.0.1.10", "c-server"), Address("vpc-b", "2001:db8:0:1::10", "c-server"),
 		Address("vpc-b", "10.0.1.50", "c-gateway"), Address("vpc-b", "10.0.1.51", "c-gateway"), Address("vpc-b", gateway6.String(), "c-gateway"),
-		desired.Target{VPC: "vpc-b", Addr: Target4, Dest: netip.MustParseAddr("10.0.1.10"), Gateway: netip.MustParseAddr("10.0.1.50")},
+		TargetEntry4,
 		desired.Target{VPC: "vpc-b", Addr: Target6, Dest: netip.MustParseAddr("2001:db8:0:1::10"), Gateway: gateway6},
 		Allow4, Allow6,
 	}
@@ -135,4 +137,14 @@ func Greeting(from *Namespace, address string, local net.Addr) (string, net.Conn
 	conn.SetDeadline(time.Now().Add(5 * time.Second))
 	text, err := bufio.NewReader(conn).ReadString('\n')
 	return strings.TrimSpace(text), conn, err
+}
+
+// OpenPort gives the endpoints one more port.
+func (r *Rig) OpenPort(port uint16) {
+	r.t.Helper()
+	e4, e6 := Endpoint4, Endpoint6
+	more := desired.PortRange{From: port, To: port}
+	e4.Ports = append(slices.Clone(e4.Ports), more)
+	e6.Ports = append(slices.Clone(e6.Ports), more)
+	r.Put(r.TableA, e4, e6)
 }

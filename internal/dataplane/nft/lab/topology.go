@@ -28,7 +28,8 @@ func newRouter(t testing.TB) *Namespace {
 	n.Sysctl("ipv4/ip_forward=1", "ipv6/conf/all/forwarding=1",
 		"ipv4/conf/all/rp_filter=1", "ipv4/conf/default/rp_filter=1",
 		"ipv4/conf/all/accept_redirects=0", "ipv4/conf/all/send_redirects=0",
-		"ipv6/conf/default/accept_dad=0", "ipv6/conf/all/accept_dad=0")
+		"ipv6/conf/default/accept_dad=0", "ipv6/conf/all/accept_dad=0",
+		"netfilter/nf_conntrack_tcp_be_liberal=1", "netfilter/nf_conntrack_tcp_ignore_invalid_rst=1", "netfilter/nf_conntrack_tcp_loose=0")
 	// The network and all transit addresses that no link has end on lo, so that
 	// they reach the forward hook and are refused there. IPv6 routes to lo are
 	// unreachable ones, so they lead to an interface without a peer.
