@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/servicetest"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+func TestNewIDHasTheFormOfAWS(t *testing.T) {
+	w := servicetest.New(t)
+	form := regexp.MustCompile(`^vpc-[0-9a-f]{17}$`)
+	seen := make(map[string]bool)
+	for range 100 {
+		id := w.NewID("vpc")
+		if !form.MatchString(id) || seen[id] {
+			t.Fatalf("got %s", id)
+		}
+		seen[id] = true
+	}
+}
+
+func TestQuotasAreSetByName(t *testing.T) {
+	q := service.DefaultQuotas()
+	if err := q.Set("rules-per-group", 7); err != nil || q.RulesPerGroup != 7 {
+		t.Errorf("got %d, %v", q.RulesPerGroup, err)
+	}
+	if err := q.Set("rules-per-groop", 7); err == nil {
+		t.Error("an unknown name is taken")
+	}
+	if err := q.Set("rules-per-group", -1); err == nil {
+		t.Error("a negative number is taken")
+	}
+	for _, name := range q.Names() {
+		if err := q.Set(name, 1); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// once runs a request with a token; made is what it makes when it is new.
+func once(t *testing.T, w *servicetest.World, who caller.Caller, token, parameters, made string) (string, error) {
+	t.Helper()
+	request := w.Idempotent(who, "Create", &token, parameters)
+	var result string
+	_, err := w.DB.Update(t.Context(), func(tx *table.Txn) (err error) {
+		if result, err = request.Result(tx); err != nil || result != "" {
+			return err
+		}
+		result = made
+		request.Record(tx, made)
+		return nil
+	})
+	return result, err
+}
+
+func TestTokenGivesTheFirstResultForADay(t *testing.T) {
+	w := servicetest.New(t)
+	now := servicetest.Now
+	w.Now = func() time.Time { return now }
+	who := caller.Caller{Account: servicetest.Account, Region: servicetest.Region}
+	stranger := caller.Caller{Account: servicetest.OtherAccount, Region: servicetest.Region}
+	for _, step := range []struct {
+		name                    string
+		who                     caller.Caller
+		token, parameters, made string
+		later                   time.Duration
+		want                    string
+		fails                   bool
+	}{
+		{"first", who, "token", "red", "r-1", 0, "r-1", false},
+		{"again", who, "token", "red", "r-2", time.Hour, "r-1", false},
+		{"other parameters", who, "token", "blue", "r-3", 0, "", true},
+		{"other account", stranger, "token", "blue", "r-4", 0, "r-4", false},
+		{"no token", who, "", "red", "r-5", 0, "r-5", false},
+		{"a day later", who, "token", "blue", "r-6", 23 * time.Hour, "r-6", false},
+	} {
+		now = now.Add(step.later)
+		got, err := once(t, w, step.who, step.token, step.parameters, step.made)
+		if failed := errors.Is(err, service.ErrTokenReused); failed != step.fails || (err == nil && got != step.want) {
+			t.Errorf("%s: got %q, %v; want %q, failure %v", step.name, got, err, step.want, step.fails)
+		}
+	}
+}
+
+func TestOldTokensGo(t *testing.T) {
+	w := servicetest.New(t)
+	now := servicetest.Now
+	w.Now = func() time.Time { return now }
+	who := caller.Caller{Account: servicetest.Account, Region: servicetest.Region}
+	for day := range 3 {
+		for i := range 100 {
+			if _, err := once(t, w, who, fmt.Sprintf("%d-%d", day, i), "", "r"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(25 * time.Hour)
+	}
+	if n := state.ClientTokens.CountScope(w.DB.Snapshot(), who.Account, who.Region); n > 150 {
+		t.Errorf("%d tokens of three days are left, want about those of one, 100", n)
+	}
+}
+
+func TestTransitPlacesAreClaimedOnce(t *testing.T) {
+	w := servicetest.New(t)
+	const size = 40
+	claim := func(ctx context.Context) (index int, err error) {
+		_, err = w.DB.Update(ctx, func(tx *table.Txn) (err error) {
+			index, err = w.ClaimTransit(tx, model.SpaceSource, size, model.Ref{ID: "vpc-1"})
+			return err
+		})
+		return index, err
+	}
+	var mu sync.Mutex
+	taken := make(map[int]int)
+	var all sync.WaitGroup
+	for range size {
+		all.Go(func() {
+			index, err := claim(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			taken[index]++
+		})
+	}
+	all.Wait()
+	for index, n := range taken {
+		if n != 1 || index < 0 || index >= size {
+			t.Errorf("place %d was given %d times", index, n)
+		}
+	}
+	if _, err := claim(t.Context()); !errors.Is(err, service.ErrTransitFull) {
+		t.Errorf("claim in a full space: got %v, want %v", err, service.ErrTransitFull)
+	}
+	if _, err := w.DB.Update(t.Context(), func(tx *table.Txn) error {
+		service.FreeTransit(tx, model.SpaceSource, 17)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if index, err := claim(t.Context()); err != nil || index != 17 {
+		t.Errorf("after 17 was freed: got %d, %v", index, err)
+	}
+}
