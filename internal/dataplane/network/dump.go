@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/desired"
 )
@@ -22,7 +23,8 @@ type Content struct {
 	Sinks []netip.Prefix
 	// Gateways are the router's own addresses, sorted.
 	Gateways []netip.Addr
-	// Running says that all sysctls have their values.
+	// Running says that the router forwards, checks where packets come from,
+	// and answers ARP for its workloads.
 	Running bool
 
 	Links     []desired.Link
@@ -112,20 +114,25 @@ func (r *Router) look() (v view, err error) {
 	return v, nil
 }
 
-// running reads the sysctls of the router and of its workload interfaces.
+// running reports whether the router forwards, checks sources, and answers ARP
+// for its workloads.
 func (v view) running() (bool, error) {
-	list := routerSysctls(v.idle)
+	confs, err := v.netconfs()
+	if err != nil {
+		return false, err
+	}
+	all4 := confs[confKey{unix.AF_INET, confAll}]
+	good := v.lo.Attrs().Flags&net.FlagUp != 0 && all4.forwarding && all4.strict
+	if hasIPv6() {
+		good = good && confs[confKey{unix.AF_INET6, confAll}].forwarding
+	}
 	for _, l := range v.links {
 		if _, _, _, ok := v.readMark(l.Attrs().Alias); ok {
-			list = append(list, workloadSysctls(l.Attrs().Name)...)
+			c := confs[confKey{unix.AF_INET, l.Attrs().Index}]
+			good = good && c.forwarding && c.strict && c.proxy
 		}
 	}
-	var same bool
-	err := v.Inside(func() (err error) {
-		same, err = checkSysctls(list)
-		return err
-	})
-	return same && v.lo.Attrs().Flags&net.FlagUp != 0, err
+	return good, nil
 }
 
 // sends lists the routes that go over a link.

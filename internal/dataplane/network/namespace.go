@@ -78,7 +78,7 @@ func shareDirectory() error {
 	if err := os.MkdirAll(Directory, 0o755); err != nil {
 		return err
 	}
-	share := func() error { return unix.Mount("", Directory, "none", unix.MS_SHARED|unix.MS_REC, "") }
+	share := func() error { return unix.Mount("", Directory, "none", unix.MS_SHARED, "") }
 	err := share()
 	if err != unix.EINVAL {
 		return err

@@ -42,15 +42,6 @@ func (r *Router) Start() error {
 	return nil
 }
 
-// Started reports whether all sysctls of the router are as Start sets them.
-func (r *Router) Started() (started bool, err error) {
-	err = r.Inside(func() (err error) {
-		started, err = checkSysctls(routerSysctls(r.idle))
-		return err
-	})
-	return started, err
-}
-
 // sinks are the prefixes for which the router is responsible. What nothing in
 // them answers to is refused here and never sent elsewhere.
 func sinks(want desired.Router) []netip.Prefix {

@@ -3,14 +3,11 @@
 package network
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // sysctl is one kernel parameter of a namespace and the value a router needs.
@@ -67,6 +64,7 @@ func workloadSysctls(device string) []sysctl {
 		// Proxied ARP answers go out at once, not after up to 0.8 s.
 		{"net/ipv4/neigh/" + device + "/proxy_delay", "0"},
 		{"net/ipv4/conf/" + device + "/proxy_arp", "1"},
+		{"net/ipv4/conf/" + device + "/rp_filter", "1"},
 	}
 }
 
@@ -76,45 +74,30 @@ func deviceSysctls(device string) []sysctl {
 	return []sysctl{{"net/ipv6/conf/" + device + "/disable_ipv6", "0"}}
 }
 
-// setSysctls writes what differs, in the namespace of the calling thread. A
+// setSysctls writes parameters in the namespace of the calling thread. A
 // parameter of a protocol that the kernel does not have is passed over.
+//
+// Nothing is read first, and nothing later to check: the kernel finds these
+// files slowly when there are many namespaces. Dump asks rtnetlink instead.
 func setSysctls(list []sysctl) error {
 	for _, s := range list {
-		same, err := s.holds()
-		if err != nil {
-			return err
-		}
-		if same {
-			continue
-		}
-		if err := os.WriteFile(s.file(), []byte(s.value), 0); err != nil {
+		if err := s.set(); err != nil {
 			return fmt.Errorf("set %s to %s: %w", s.path, s.value, err)
 		}
 	}
 	return nil
 }
 
-// checkSysctls reports whether all parameters have their values in the
-// namespace of the calling thread.
-func checkSysctls(list []sysctl) (bool, error) {
-	for _, s := range list {
-		if same, err := s.holds(); !same || err != nil {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-func (s sysctl) file() string { return filepath.Join("/proc/sys", s.path) }
-
-// holds is also true when the kernel has no such parameter.
-func (s sysctl) holds() (bool, error) {
-	text, err := os.ReadFile(s.file())
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+// set does without package os, which would register the file for polling.
+func (s sysctl) set() error {
+	fd, err := unix.Open("/proc/sys/"+s.path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("read %s: %w", s.path, err)
+		return err
 	}
-	return string(bytes.TrimSpace(text)) == s.value, nil
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(s.value))
+	return err
 }

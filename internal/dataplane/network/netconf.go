@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// The attributes of linux/netconf.h that are read here.
+const (
+	confIndex      = 1
+	confForwarding = 2
+	confRPFilter   = 3
+	confProxy      = 5
+)
+
+// confAll is the index by which rtnetlink calls the settings of all interfaces
+// together (NETCONFA_IFINDEX_ALL in linux/netconf.h).
+const confAll = -1
+
+type confKey struct{ family, link int }
+
+// netconf is what matters of an interface's settings (linux/netconf.h).
+type netconf struct {
+	forwarding bool
+	strict     bool // rp_filter is 1
+	proxy      bool // proxy_arp
+}
+
+// netconfs reads the settings of all interfaces. It asks rtnetlink, because the
+// files under /proc/sys are slow to find when there are many namespaces.
+func (r *Router) netconfs() (map[confKey]netconf, error) {
+	socket, err := nl.GetNetlinkSocketAt(netns.NsHandle(r.ns.Fd()), netns.None(), unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open rtnetlink socket: %w", err)
+	}
+	handle := &nl.SocketHandle{Socket: socket}
+	defer handle.Close()
+	confs := map[confKey]netconf{}
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		messages, err := fetch(func() ([][]byte, error) {
+			request := nl.NewNetlinkRequest(unix.RTM_GETNETCONF, unix.NLM_F_DUMP)
+			request.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: handle}
+			request.AddRawData([]byte{byte(family), 0, 0, 0})
+			return request.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWNETCONF)
+		})
+		if err == unix.EOPNOTSUPP && family == unix.AF_INET6 {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list settings of interfaces: %w", err)
+		}
+		for _, m := range messages {
+			link, c, err := parseNetconf(m)
+			if err != nil {
+				return nil, err
+			}
+			confs[confKey{family, link}] = c
+		}
+	}
+	return confs, nil
+}
+
+// parseNetconf reads one message: four bytes of header, then attributes of four
+// bytes each.
+func parseNetconf(message []byte) (link int, c netconf, err error) {
+	if len(message) < 4 {
+		return 0, c, fmt.Errorf("settings of an interface: message of %d bytes", len(message))
+	}
+	attrs, err := nl.ParseRouteAttr(message[4:])
+	if err != nil {
+		return 0, c, fmt.Errorf("settings of an interface: %w", err)
+	}
+	for _, a := range attrs {
+		value, ok := number(a)
+		if !ok {
+			continue
+		}
+		switch a.Attr.Type {
+		case confIndex:
+			link = value
+		case confForwarding:
+			c.forwarding = value != 0
+		case confRPFilter:
+			c.strict = value == 1
+		case confProxy:
+			c.proxy = value != 0
+		}
+	}
+	return link, c, nil
+}
+
+func number(a syscall.NetlinkRouteAttr) (int, bool) {
+	if len(a.Value) < 4 {
+		return 0, false
+	}
+	return int(int32(nl.NativeEndian().Uint32(a.Value))), true
+}
