@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+const vpc = "vpc-0123456789abcdef0"
+
+var router = desired.Router{VPC: vpc, Source4: lab.SourceA4, Source6: lab.SourceA6}
+
+// world draws sets of entries that fit together, from few names, so that they
+// meet again in the next set with other values.
+type world struct {
+	*rapid.T
+	v6 bool
+}
+
+func (w world) pick(label string, n int) int { return rapid.IntRange(0, n-1).Draw(w.T, label) }
+
+func (w world) addr(net int) netip.Addr {
+	host := w.pick("host", 12) + 1
+	if w.v6 {
+		return addr(fmt.Sprintf("2001:db8:%d::%d", net, host))
+	}
+	return addr(fmt.Sprintf("10.%d.0.%d", net, host))
+}
+
+func (w world) rules() []desired.Rule {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) desired.Rule {
+		w := world{t, rapid.Bool().Draw(t, "v6")}
+		r := desired.Rule{Protocol: rapid.SampledFrom([]int{-1, 1, 6, 17, 50, 58}).Draw(t, "protocol"), From: -1, To: -1}
+		switch r.Protocol {
+		case 1, 58:
+			r.From, r.To = w.pick("type", 256)-1, w.pick("code", 16)-1
+		case 6, 17:
+			r.From = w.pick("from", 65536)
+			r.To = rapid.IntRange(r.From, 65535).Draw(t, "to")
+		}
+		if w.pick("peer", 3) == 0 {
+			r.Group = fmt.Sprintf("sg-%d", w.pick("group", 3))
+		} else {
+			a := w.addr(1)
+			r.Peer = netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits"))
+		}
+		return r
+	}), 0, 4).Draw(w.T, "rules")
+}
+
+// entries draws a set in which all that is referred to is there.
+func entries(t *rapid.T) []desired.Entry {
+	all := map[desired.Key]desired.Entry{}
+	add := func(e desired.Entry) { all[e.Key()] = e }
+	w := world{T: t}
+	classes := w.pick("classes", 4)
+	for i := range classes {
+		add(desired.Class{VPC: vpc, Name: desired.ClassName([]string{fmt.Sprint(i)}), In: w.rules(), Out: w.rules()})
+	}
+	sets := w.pick("portsets", 3)
+	for i := range sets {
+		from := uint16(w.pick("from", 1000))
+		add(desired.PortSet{VPC: vpc, Name: fmt.Sprintf("p-%d", i), Ranges: []desired.PortRange{{From: from, To: from + 9}, {From: 5000, To: 65535}}})
+	}
+	for range w.pick("things", 40) {
+		w.v6 = rapid.Bool().Draw(t, "v6")
+		switch w.pick("kind", 5) {
+		case 0:
+			add(desired.Member{VPC: vpc, Group: fmt.Sprintf("sg-%d", w.pick("group", 4)), Addr: w.addr(1)})
+		case 1:
+			if classes > 0 {
+				add(desired.Address{VPC: vpc, Addr: w.addr(1), Class: desired.ClassName([]string{fmt.Sprint(w.pick("class", classes))})})
+			}
+		case 2:
+			gateway := w.addr(2)
+			add(w.pool(gateway))
+			add(desired.Target{VPC: vpc, Addr: w.addr(240), Dest: w.addr(3), Gateway: gateway})
+		case 3:
+			source := rapid.SampledFrom([]netip.Prefix{lab.SourceA4, lab.SourceB4}).Draw(t, "source")
+			if w.v6 {
+				source = rapid.SampledFrom([]netip.Prefix{lab.SourceA6, lab.SourceB6}).Draw(t, "source")
+			}
+			add(desired.Allow{VPC: vpc, Source: source, Target: w.addr(240)})
+		case 4:
+			add(w.endpoint(sets))
+		}
+	}
+	list := make([]desired.Entry, 0, len(all))
+	for _, e := range all {
+		list = append(list, e)
+	}
+	desired.Sort(list)
+	return list
+}
+
+func (w world) pool(gateway netip.Addr) desired.Pool {
+	if w.v6 {
+		return desired.Pool{VPC: vpc, Gateway: gateway, Addresses: []netip.Prefix{netip.PrefixFrom(gateway, 80+w.pick("bits", 49)).Masked()}}
+	}
+	p := desired.Pool{VPC: vpc, Gateway: gateway, Addresses: []netip.Prefix{netip.PrefixFrom(gateway, 32)}}
+	for i := range w.pick("addresses", 64) {
+		p.Addresses = append(p.Addresses, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}), 32))
+	}
+	return p
+}
+
+func (w world) endpoint(sets int) desired.Endpoint {
+	e := desired.Endpoint{VPC: vpc, Addr: w.addr(1), Target: w.addr(240)}
+	for _, port := range rapid.SliceOfNDistinct(rapid.Uint16(), 0, 5, rapid.ID).Draw(w.T, "ports") {
+		e.Ports = append(e.Ports, desired.PortRange{From: port, To: port})
+	}
+	slices.SortFunc(e.Ports, func(a, b desired.PortRange) int { return int(a.From) - int(b.From) })
+	if sets > 0 && (len(e.Ports) == 0 || w.pick("ranges", 2) == 1) {
+		e.PortSet = fmt.Sprintf("p-%d", w.pick("portset", sets))
+	} else if len(e.Ports) == 0 {
+		e.Ports = []desired.PortRange{{From: 443, To: 443}}
+	}
+	return e
+}
+
+func newTable(t testing.TB) (*nft.Table, *lab.Namespace) {
+	t.Helper()
+	n := lab.NewNamespace(t)
+	return lab.OpenTable(t, n, router), n
+}
+
+// reads checks that the kernel has exactly the entries.
+func reads(t interface {
+	rapid.TB
+	Context() context.Context
+}, table *nft.Table, want []desired.Entry) {
+	t.Helper()
+	content, err := table.Dump(t.Context(), vpc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(desired.Text(want), desired.Text(content.Entries)); diff != "" {
+		t.Fatalf("the kernel has other entries (-want +got):\n%s", diff)
+	}
+	if !content.Intact || content.Source4 != router.Source4 || content.Source6 != router.Source6 {
+		t.Fatalf("skeleton: intact %v, sources %s and %s", content.Intact, content.Source4, content.Source6)
+	}
+}
+
+func TestEntriesComeBackFromTheKernel(t *testing.T) {
+	table, n := newTable(t)
+	var present []desired.Entry
+	rapid.Check(t, func(rt *rapid.T) {
+		want := entries(rt)
+		wanted := map[desired.Key]bool{}
+		for _, e := range want {
+			wanted[e.Key()] = true
+		}
+		gone := slices.DeleteFunc(slices.Clone(present), func(e desired.Entry) bool { return wanted[e.Key()] })
+		if failed := table.Apply(rt.Context(), want, gone); failed != nil {
+			rt.Fatalf("apply: %v", failed)
+		}
+		present = want
+		reads(rt, table, want)
+	})
+	if failed := table.Apply(t.Context(), nil, present); failed != nil {
+		t.Fatal(failed)
+	}
+	reads(t, table, nil)
+	if text := n.Nft("list", "table", "inet", "postern"); strings.Contains(text, "member") || strings.Contains(text, "in-c-") {
+		t.Errorf("sets or chains are left:\n%s", text)
+	}
+}
