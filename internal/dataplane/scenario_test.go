@@ -97,22 +97,22 @@ func scenario6(t testing.TB) *scenario {
 	s.pool = prefix("2001:db8:0:1::50/128")
 	own := prefix("2001:db8:0:1::10/128")
 	s.entries = map[string][]desired.Entry{
-		consumer: append(s.common(consumer, netip.Prefix{}, prefix("fd00:0:0:1::/64"), "2001:db8::/56", "::/0"),
+		consumer: append(s.common(consumer, netip.Prefix{}, prefix("fd70:6f73:7400:1::/64"), "2001:db8::/56", "::/0"),
 			desired.NewLink(consumer, provider),
-			desired.Route{VPC: consumer, Prefix: prefix("fd00:0:8::1/128"), Peer: provider},
+			desired.Route{VPC: consumer, Prefix: prefix("fd70:6f73:7400:8000::1/128"), Peer: provider},
 			s.workload(consumer, s.client, netip.Addr{}, own),
 			desired.Address{VPC: consumer, Addr: own.Addr(), Class: "c-open"},
 			desired.Address{VPC: consumer, Addr: addr("2001:db8:0:1::100"), Class: "c-open"},
-			desired.Endpoint{VPC: consumer, Addr: addr("2001:db8:0:1::100"), Target: addr("fd00:0:8::1"), Ports: []desired.PortRange{{From: 5432, To: 5432}}},
+			desired.Endpoint{VPC: consumer, Addr: addr("2001:db8:0:1::100"), Target: addr("fd70:6f73:7400:8000::1"), Ports: []desired.PortRange{{From: 5432, To: 5432}}},
 		),
-		provider: append(s.common(provider, netip.Prefix{}, prefix("fd00:0:0:2::/64"), "2001:db8::/56", "::/0"),
-			desired.Route{VPC: provider, Prefix: prefix("fd00:0:0:1::/64"), Peer: consumer},
+		provider: append(s.common(provider, netip.Prefix{}, prefix("fd70:6f73:7400:2::/64"), "2001:db8::/56", "::/0"),
+			desired.Route{VPC: provider, Prefix: prefix("fd70:6f73:7400:1::/64"), Peer: consumer},
 			s.workload(provider, s.server, netip.Addr{}, own),
 			desired.Address{VPC: provider, Addr: own.Addr(), Class: "c-open"},
 			desired.Address{VPC: provider, Addr: s.pool.Addr(), Class: "c-open"},
 			desired.Pool{VPC: provider, Gateway: s.pool.Addr(), Addresses: []netip.Prefix{s.pool}},
-			desired.Target{VPC: provider, Addr: addr("fd00:0:8::1"), Dest: own.Addr(), Gateway: s.pool.Addr()},
-			desired.Allow{VPC: provider, Source: prefix("fd00:0:0:1::/64"), Target: addr("fd00:0:8::1")},
+			desired.Target{VPC: provider, Addr: addr("fd70:6f73:7400:8000::1"), Dest: own.Addr(), Gateway: s.pool.Addr()},
+			desired.Allow{VPC: provider, Source: prefix("fd70:6f73:7400:1::/64"), Target: addr("fd70:6f73:7400:8000::1")},
 		),
 	}
 	return s

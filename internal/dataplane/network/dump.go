@@ -24,7 +24,7 @@ type Content struct {
 	// Gateways are the router's own addresses, sorted.
 	Gateways []netip.Addr
 	// Running says that the router forwards, checks where packets come from,
-	// and answers ARP for its workloads.
+	// answers ARP for its workloads, and is responsible for the transit realm.
 	Running bool
 
 	Links     []desired.Link
@@ -59,7 +59,7 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 		return c, err
 	}
 	c.Sinks = v.routes.sinks(v.lo.Attrs().Index, v.nowhere)
-	slices.SortFunc(c.Sinks, netip.Prefix.Compare)
+	whole := v.takeRealms(&c)
 	if c.Gateways, err = r.gateways(v.lo); err != nil {
 		return c, err
 	}
@@ -79,8 +79,18 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 			c.Workloads = append(c.Workloads, w)
 		}
 	}
-	c.Running, err = v.running()
+	running, err := v.running()
+	c.Running = running && whole
 	return c, err
+}
+
+// takeRealms takes the routes of the transit realm, which every router has, out
+// of the sinks, and reports whether they were all there.
+func (v view) takeRealms(c *Content) bool {
+	all := c.Sinks
+	c.Sinks = slices.DeleteFunc(slices.Clone(all), func(p netip.Prefix) bool { return slices.Contains(realms, p) })
+	slices.SortFunc(c.Sinks, netip.Prefix.Compare)
+	return !slices.ContainsFunc(realmsOf(c.Sinks), func(p netip.Prefix) bool { return !slices.Contains(all, p) })
 }
 
 func (r *Router) look() (v view, err error) {

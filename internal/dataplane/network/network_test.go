@@ -71,7 +71,7 @@ func plainRouter(vpc string) desired.Router {
 		Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("2001:db8::/56")},
 		Gateways: []netip.Addr{netip.MustParseAddr("10.0.1.1")},
 		Source4:  netip.MustParsePrefix("240.0.0.0/26"),
-		Source6:  netip.MustParsePrefix("fd00:0:0:1::/64"),
+		Source6:  netip.MustParsePrefix("fd70:6f73:7400:1::/64"),
 	}
 }
 
@@ -94,7 +94,7 @@ func TestDumpTellsWhatWasMade(t *testing.T) {
 	b := makeRouter(t, rs, plainRouter(vpcB))
 	defer b.Release()
 	route := desired.Route{VPC: vpcA, Prefix: netip.MustParsePrefix("240.8.0.1/32"), Peer: vpcB}
-	route6 := desired.Route{VPC: vpcA, Prefix: netip.MustParsePrefix("fd00:0:8::1/128"), Peer: vpcB}
+	route6 := desired.Route{VPC: vpcA, Prefix: netip.MustParsePrefix("fd70:6f73:7400:8000::1/128"), Peer: vpcB}
 	w := plainWorkload(vpcA, ns)
 	for range 2 { // the second time changes nothing
 		err := errors.Join(network.Connect(a, b), a.Send(route.Prefix, vpcB), a.Send(route6.Prefix, vpcB), a.Attach(w))
@@ -111,7 +111,7 @@ func TestDumpTellsWhatWasMade(t *testing.T) {
 		}
 		want := []netip.Prefix{
 			netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("240.0.0.0/26"),
-			netip.MustParsePrefix("2001:db8::/56"), netip.MustParsePrefix("fd00:0:0:1::/64"),
+			netip.MustParsePrefix("2001:db8::/56"), netip.MustParsePrefix("fd70:6f73:7400:1::/64"),
 		}
 		if !slices.Equal(c.Sinks, want) || !slices.Equal(c.Gateways, plainRouter(vpcA).Gateways) {
 			t.Errorf("sinks %v gateways %v", c.Sinks, c.Gateways)
@@ -330,6 +330,7 @@ func TestDamageShows(t *testing.T) {
 		"forwarding off":      sysctl("net/ipv4/ip_forward", "0"),
 		"rp_filter off":       sysctl("net/ipv4/conf/all/rp_filter", "0"),
 		"route of a network":  router(func(h *netlink.Handle) error { return h.RouteDel(dst("10.0.0.0/16")) }),
+		"route of the realm":  router(func(h *netlink.Handle) error { return h.RouteDel(dst("240.0.0.0/4")) }),
 		"route of a target":   router(func(h *netlink.Handle) error { return h.RouteDel(dst("240.8.0.1/32")) }),
 		"route of a workload": router(func(h *netlink.Handle) error { return h.RouteDel(dst("10.0.1.10/32")) }),
 		"workload veth":       router(func(h *netlink.Handle) error { return h.LinkDel(link(h, "w")) }),

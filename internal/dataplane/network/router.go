@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
 )
 
 // Configure gives the router the addresses and routes of its VPC and removes
@@ -42,6 +43,11 @@ func (r *Router) Start() error {
 	return nil
 }
 
+// realms are the transit addresses of each family. A router is responsible for
+// all of them that are not routed to a peer: an end that still sends to one
+// after its connection was cut is refused, and learns that it is over.
+var realms = []netip.Prefix{model.Transit4, model.Transit6}
+
 // sinks are the prefixes for which the router is responsible. What nothing in
 // them answers to is refused here and never sent elsewhere.
 func sinks(want desired.Router) []netip.Prefix {
@@ -51,7 +57,17 @@ func sinks(want desired.Router) []netip.Prefix {
 			list = append(list, p)
 		}
 	}
-	return list
+	return append(list, realmsOf(list)...)
+}
+
+// realmsOf returns the realms of the families that a list of prefixes has.
+func realmsOf(list []netip.Prefix) (used []netip.Prefix) {
+	for _, realm := range realms {
+		if slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Addr().Is4() == realm.Addr().Is4() }) {
+			used = append(used, realm)
+		}
+	}
+	return used
 }
 
 // setGateways compares the labelled addresses of lo with those wanted.
