@@ -3,6 +3,7 @@
 package validate_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,15 +24,17 @@ const (
 	rgwID    = "rgw-0123456789abcdef0"
 )
 
-func TestInput(t *testing.T) {
+type inputTest struct {
+	name    string
+	service *schema.Service
+	op      string
+	in      any
+	want    []string // field rule
+}
+
+func latticeTests() []inputTest {
 	long := strings.Repeat("é", 41)
-	for _, test := range []struct {
-		name    string
-		service *schema.Service
-		op      string
-		in      any
-		want    []string // field rule
-	}{
+	return []inputTest{
 		{
 			"a good gateway", vpclattice.Service, "CreateResourceGateway",
 			&vpclattice.CreateResourceGatewayInput{
@@ -77,6 +80,11 @@ func TestInput(t *testing.T) {
 			},
 			[]string{"portRanges[0] pattern", "resourceConfigurationDefinition union"},
 		},
+	}
+}
+
+func otherTests() []inputTest {
+	return []inputTest{
 		{
 			"forms count from one", ec2.Service, "CreateVpcEndpoint",
 			&ec2.CreateVpcEndpointInput{TagSpecifications: []ec2.TagSpecification{{ResourceType: ptr("vpc")}, {ResourceType: ptr("vpx")}}},
@@ -100,7 +108,11 @@ func TestInput(t *testing.T) {
 			},
 			[]string{"netnsName pattern", "pid range", "deviceName length"},
 		},
-	} {
+	}
+}
+
+func TestInput(t *testing.T) {
+	for _, test := range slices.Concat(latticeTests(), otherTests()) {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string
 			for _, p := range validate.Input(test.service.Operation(test.op), test.in) {

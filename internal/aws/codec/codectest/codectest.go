@@ -55,8 +55,14 @@ func drawValue(t *rapid.T, v reflect.Value, m *schema.Member, depth int) {
 	}
 }
 
-// drawStructure sets at least the first member, and few below the third level.
+// drawStructure sets at least the first member, and few below the third level;
+// of a union it sets one.
 func drawStructure(t *rapid.T, v reflect.Value, shape *schema.Shape, depth int) {
+	if shape.Union {
+		m := &shape.Members[rapid.IntRange(0, len(shape.Members)-1).Draw(t, "union")]
+		drawValue(t, codec.Field(v, m), m, depth+1)
+		return
+	}
 	for i := range shape.Members {
 		m := &shape.Members[i]
 		if m.Location == schema.Body && (i == 0 || depth <= 3 && rapid.Bool().Draw(t, "set")) {
