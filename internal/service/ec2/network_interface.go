@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/eni"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// newInterface is a request for a network interface with what it needs made
+// beforehand.
+type newInterface struct {
+	in     *ec2.CreateNetworkInterfaceInput
+	who    caller.Caller
+	id     string
+	now    time.Time
+	tags   map[string]string
+	v4, v6 eni.Want
+}
+
+// CreateNetworkInterface makes an interface for a workload. It is available at
+// once; the service postern attaches it.
+func (a *API) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkInterfaceInput) (*ec2.CreateNetworkInterfaceOutput, error) {
+	who := caller.From(ctx)
+	n, err := a.newInterface(who, in)
+	if err != nil {
+		return nil, err
+	}
+	fingerprint := *in
+	fingerprint.ClientToken = nil
+	request := a.Idempotent(who, "CreateNetworkInterface", in.ClientToken, fingerprint)
+	var out *ec2.NetworkInterface
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		id, err := request.Result(tx)
+		if err != nil {
+			return asFault(err)
+		}
+		var ni *model.NetworkInterface
+		if id != "" {
+			ni, err = getInterface(tx, who, id)
+		} else if ni, err = a.createInterface(tx, n); err == nil {
+			request.Record(tx, ni.ID)
+		}
+		if err == nil {
+			out = interfaceShape(tx, ni)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateNetworkInterfaceOutput{NetworkInterface: out, ClientToken: in.ClientToken}, nil
+}
+
+// newInterface checks what can be checked without looking at anything else.
+func (a *API) newInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInput) (*newInterface, error) {
+	if err := servedInterface(in); err != nil {
+		return nil, err
+	}
+	n := &newInterface{in: in, who: who, id: a.NewID("eni"), now: a.Now()}
+	var err error
+	if n.v4, err = wanted4(in); err != nil {
+		return nil, err
+	}
+	if n.v6, err = wanted6(in); err != nil {
+		return nil, err
+	}
+	n.tags, err = tagsFor(in.TagSpecifications, ec2.ResourceTypeNetworkInterface)
+	return n, err
+}
+
+// servedInterface refuses the options of an interface that do not exist here.
+func servedInterface(in *ec2.CreateNetworkInterfaceInput) error {
+	switch {
+	case len(in.Ipv4Prefixes) > 0, deref(in.Ipv4PrefixCount) > 0, len(in.Ipv6Prefixes) > 0, deref(in.Ipv6PrefixCount) > 0:
+		return unserved("prefixes of network interfaces")
+	case in.InterfaceType != nil:
+		return unserved("network interfaces of type " + *in.InterfaceType)
+	case deref(in.EnablePrimaryIpv6):
+		return unserved("primary IPv6 addresses")
+	case in.ConnectionTrackingSpecification != nil:
+		return unserved("connection tracking settings of network interfaces")
+	case in.Operator != nil:
+		return unserved("operators of network interfaces")
+	}
+	return nil
+}
+
+// createInterface checks the request against the state and adds the interface.
+func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
+	s, err := getSubnet(tx, n.who, deref(n.in.SubnetId))
+	if err != nil {
+		return nil, err
+	}
+	v, err := getVPC(tx, n.who, s.VPC)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := a.interfaceGroups(tx, v, n.in.Groups)
+	if err != nil {
+		return nil, err
+	}
+	v4, v6 := n.v4, n.v6
+	if s.CIDR.IsValid() {
+		v4.Count = max(v4.Count, 1)
+	}
+	if len(v6.Addresses) == 0 && n.in.Ipv6AddressCount == nil && (s.AssignIPv6 || !s.CIDR.IsValid()) {
+		v6.Count = 1
+	}
+	ni, err := eni.Create(tx, a.Env, eni.Params{
+		ID: n.id, CreatedAt: n.now, Subnet: s, Type: model.InterfaceWorkload,
+		Description: deref(n.in.Description), Groups: groups, Tags: n.tags,
+		SourceDestCheck: true, IPv4: v4, IPv6: v6,
+	})
+	return ni, interfaceFault(err)
+}
+
+// interfaceGroups checks the security groups of an interface or endpoint, and
+// gives the VPC's default one when there are none.
+func (a *API) interfaceGroups(tx *table.Txn, v *model.VPC, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		return []string{v.DefaultGroup}, nil
+	}
+	if most := a.Quotas.GroupsPerInterface; len(ids) > most {
+		return nil, fault.EC2("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface (%d) has been reached.", most)
+	}
+	seen := make(map[string]bool)
+	for _, id := range ids {
+		g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, id)
+		switch {
+		case !ok:
+			return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+		case g.VPC != v.ID:
+			return nil, fault.EC2("InvalidParameter", "Security group %s and the subnets belong to different networks: %s and %s", id, g.VPC, v.ID)
+		case seen[id]:
+			return nil, fault.EC2("InvalidParameterValue", "Security group %s is named twice", id)
+		}
+		seen[id] = true
+	}
+	return ids, nil
+}
+
+// DeleteNetworkInterface removes an interface that nothing uses.
+func (a *API) DeleteNetworkInterface(ctx context.Context, in *ec2.DeleteNetworkInterfaceInput) (*ec2.DeleteNetworkInterfaceOutput, error) {
+	who := caller.From(ctx)
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		ni, err := ownInterface(tx, who, deref(in.NetworkInterfaceId))
+		if err != nil {
+			return err
+		}
+		if _, attached := attachmentOf(tx, ni); attached {
+			return fault.EC2("InvalidNetworkInterface.InUse", "Network interface '%s' is currently in use: it is attached", ni.ID)
+		}
+		eni.Delete(tx, ni)
+		state.Statuses.Delete(tx, ni.Account, ni.Region, ni.ID)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.DeleteNetworkInterfaceOutput{}, nil
+}
+
+// getInterface gives the caller's interface with this id.
+func getInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
+	ni, ok := state.NetworkInterfaces.Get(tx, who.Account, who.Region, id)
+	if !ok {
+		return nil, noInterface(id)
+	}
+	return ni, nil
+}
+
+// ownInterface is getInterface for changes: interfaces of endpoints and
+// gateways change with these only.
+func ownInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
+	ni, err := getInterface(tx, who, id)
+	if err == nil && ni.Owner != "" {
+		return nil, fault.EC2("OperationNotPermitted", "You are not allowed to manage network interface '%s': it belongs to %s", id, ni.Owner)
+	}
+	return ni, err
+}
+
+func noInterface(id string) error {
+	return fault.EC2("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
+}
+
+func attachmentOf(tx *table.Txn, ni *model.NetworkInterface) (*model.Attachment, bool) {
+	return state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID)
+}
+
+// interfaceFault gives the errors of package eni their EC2 codes; others it
+// returns as they are.
+func interfaceFault(err error) error {
+	var address *eni.AddressError
+	var full *eni.ExhaustedError
+	var family *eni.FamilyError
+	var quota *eni.QuotaError
+	switch {
+	case errors.As(err, &address) && address.Problem == eni.Taken:
+		return fault.EC2("InvalidIPAddress.InUse", "%v", address)
+	case errors.As(err, &address):
+		return fault.EC2("InvalidParameterValue", "%v", address)
+	case errors.As(err, &full):
+		return fault.EC2("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request: %v", full)
+	case errors.As(err, &family):
+		return fault.EC2("InvalidParameterValue", "%v", family)
+	case errors.As(err, &quota):
+		return fault.EC2("NetworkInterfaceLimitExceeded", "%v", quota)
+	}
+	return err
+}

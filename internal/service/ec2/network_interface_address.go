@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/eni"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// maxAddresses is how many addresses of one family an interface can have, which
+// on AWS depends on the instance type and is at most 50.
+const maxAddresses = 50
+
+// wanted4 reads which IPv4 addresses a new interface shall have. When no
+// address is marked as the primary one, it is the first.
+func wanted4(in *ec2.CreateNetworkInterfaceInput) (eni.Want, error) {
+	var texts []string
+	primary := deref(in.PrivateIpAddress)
+	for _, p := range in.PrivateIpAddresses {
+		text := deref(p.PrivateIpAddress)
+		if !deref(p.Primary) {
+			texts = append(texts, text)
+			continue
+		}
+		if primary != "" && primary != text {
+			return eni.Want{}, fault.EC2("InvalidParameterCombination", "Only one primary private IP address can be specified, there are %s and %s", primary, text)
+		}
+		primary = text
+	}
+	if primary != "" {
+		texts = append([]string{primary}, slices.DeleteFunc(texts, func(t string) bool { return t == primary })...)
+	}
+	want := eni.Want{}
+	var err error
+	if want.Addresses, err = parseAddresses(texts, netip.Addr.Is4, "IPv4"); err != nil {
+		return want, err
+	}
+	if count := int(deref(in.SecondaryPrivateIpAddressCount)); count > 0 {
+		if len(want.Addresses) > 1 {
+			return want, fault.EC2("InvalidParameterCombination", "SecondaryPrivateIpAddressCount and secondary PrivateIpAddresses exclude each other")
+		}
+		want.Count = 1 + count
+	}
+	return want, checkCount(want)
+}
+
+// wanted6 reads which IPv6 addresses a new interface shall have.
+func wanted6(in *ec2.CreateNetworkInterfaceInput) (eni.Want, error) {
+	var texts []string
+	for _, p := range in.Ipv6Addresses {
+		if deref(p.IsPrimaryIpv6) {
+			return eni.Want{}, unserved("primary IPv6 addresses")
+		}
+		texts = append(texts, deref(p.Ipv6Address))
+	}
+	return want(texts, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
+}
+
+// want reads named addresses or a number of them.
+func want(texts []string, count *int32, family func(netip.Addr) bool, name, both string) (eni.Want, error) {
+	if len(texts) > 0 && deref(count) != 0 {
+		return eni.Want{}, fault.EC2("InvalidParameterCombination", "%s", both)
+	}
+	addresses, err := parseAddresses(texts, family, name)
+	w := eni.Want{Addresses: addresses, Count: int(deref(count))}
+	if err != nil {
+		return w, err
+	}
+	return w, checkCount(w)
+}
+
+func checkCount(w eni.Want) error {
+	switch {
+	case w.Count < 0:
+		return fault.EC2("InvalidParameterValue", "the number of addresses %d is negative", w.Count)
+	case max(w.Count, len(w.Addresses)) > maxAddresses:
+		return tooManyAddresses()
+	}
+	return nil
+}
+
+func tooManyAddresses() error {
+	return fault.EC2("PrivateIpAddressLimitExceeded", "A network interface can have %d addresses of each family", maxAddresses)
+}
+
+func parseAddresses(texts []string, family func(netip.Addr) bool, name string) ([]netip.Addr, error) {
+	var addresses []netip.Addr
+	for _, text := range texts {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || !family(addr) || addr.Is4In6() || addr.Zone() != "" {
+			return nil, fault.EC2("InvalidParameterValue", "Invalid %s address: '%s'", name, text)
+		}
+		addresses = append(addresses, addr)
+	}
+	return addresses, nil
+}
+
+// AssignPrivateIpAddresses gives a workload's interface further IPv4 addresses.
+func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivateIpAddressesInput) (*ec2.AssignPrivateIpAddressesOutput, error) {
+	switch {
+	case len(in.Ipv4Prefixes) > 0, deref(in.Ipv4PrefixCount) > 0:
+		return nil, unserved("prefixes of network interfaces")
+	case deref(in.AllowReassignment):
+		return nil, unserved("reassignments of addresses that another interface has")
+	}
+	w, err := want(in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount, netip.Addr.Is4, "IPv4", "SecondaryPrivateIpAddressCount and PrivateIpAddresses exclude each other")
+	if err != nil {
+		return nil, err
+	}
+	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), w, eni.Want{})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.AssignPrivateIpAddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId}
+	for _, addr := range added {
+		out.AssignedPrivateIpAddresses = append(out.AssignedPrivateIpAddresses, ec2.AssignedPrivateIpAddress{PrivateIpAddress: new(addr.String())})
+	}
+	return out, nil
+}
+
+// AssignIpv6Addresses gives a workload's interface further IPv6 addresses.
+func (a *API) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6AddressesInput) (*ec2.AssignIpv6AddressesOutput, error) {
+	if len(in.Ipv6Prefixes) > 0 || deref(in.Ipv6PrefixCount) > 0 {
+		return nil, unserved("prefixes of network interfaces")
+	}
+	w, err := want(in.Ipv6Addresses, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
+	if err != nil {
+		return nil, err
+	}
+	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), eni.Want{}, w)
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.AssignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv6Addresses: texts(added)}, nil
+}
+
+// assign adds addresses to an interface and gives those that were added.
+func (a *API) assign(ctx context.Context, id string, v4, v6 eni.Want) ([]netip.Addr, error) {
+	if v4.Count+v6.Count+len(v4.Addresses)+len(v6.Addresses) == 0 {
+		return nil, fault.EC2("MissingParameter", "The request must contain addresses to assign or their number")
+	}
+	who, now := caller.From(ctx), a.Now()
+	var added []netip.Addr
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		ni, err := ownInterface(tx, who, id)
+		if err != nil {
+			return err
+		}
+		s, err := getSubnet(tx, who, ni.Subnet)
+		if err != nil {
+			return err
+		}
+		ni = ni.Clone()
+		if added, err = eni.Assign(tx, a.Env, ni, s, v4, v6); err != nil {
+			return interfaceFault(err)
+		}
+		if max(len(ni.Addresses), len(ni.Addresses6)) > maxAddresses {
+			return tooManyAddresses()
+		}
+		ni.UpdatedAt = now
+		state.NetworkInterfaces.Put(tx, ni)
+		return nil
+	})
+	return added, err
+}
+
+// UnassignPrivateIpAddresses takes IPv4 addresses from a workload's interface,
+// but not the primary one.
+func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPrivateIpAddressesInput) (*ec2.UnassignPrivateIpAddressesOutput, error) {
+	if len(in.Ipv4Prefixes) > 0 {
+		return nil, unserved("prefixes of network interfaces")
+	}
+	err := a.unassign(ctx, deref(in.NetworkInterfaceId), in.PrivateIpAddresses, netip.Addr.Is4, "IPv4")
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.UnassignPrivateIpAddressesOutput{}, nil
+}
+
+// UnassignIpv6Addresses takes IPv6 addresses from a workload's interface, which
+// must keep at least one address of either family.
+func (a *API) UnassignIpv6Addresses(ctx context.Context, in *ec2.UnassignIpv6AddressesInput) (*ec2.UnassignIpv6AddressesOutput, error) {
+	if len(in.Ipv6Prefixes) > 0 {
+		return nil, unserved("prefixes of network interfaces")
+	}
+	err := a.unassign(ctx, deref(in.NetworkInterfaceId), in.Ipv6Addresses, netip.Addr.Is6, "IPv6")
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.UnassignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: in.Ipv6Addresses}, nil
+}
+
+func (a *API) unassign(ctx context.Context, id string, named []string, family func(netip.Addr) bool, name string) error {
+	addresses, err := parseAddresses(named, family, name)
+	if err != nil {
+		return err
+	}
+	if len(addresses) == 0 {
+		return fault.EC2("MissingParameter", "The request must contain addresses to unassign")
+	}
+	who, now := caller.From(ctx), a.Now()
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		ni, err := ownInterface(tx, who, id)
+		if err != nil {
+			return err
+		}
+		ni = ni.Clone()
+		for _, addr := range addresses {
+			if err := drop(tx, ni, addr); err != nil {
+				return err
+			}
+		}
+		ni.UpdatedAt = now
+		state.NetworkInterfaces.Put(tx, ni)
+		return nil
+	})
+	return err
+}
+
+// drop takes one address out of the caller's copy of an interface.
+func drop(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) error {
+	switch {
+	case !slices.Contains(ni.All(), addr):
+		return fault.EC2("InvalidParameterValue", "The address %s is not assigned to interface %s", addr, ni.ID)
+	case len(ni.Addresses) > 0 && ni.Addresses[0] == addr:
+		return fault.EC2("InvalidParameterValue", "The primary private IP address %s of interface %s cannot be unassigned", addr, ni.ID)
+	case len(ni.All()) == 1:
+		return fault.EC2("InvalidParameterValue", "The only address %s of interface %s cannot be unassigned", addr, ni.ID)
+	}
+	other := func(a netip.Addr) bool { return a == addr }
+	ni.Addresses = slices.DeleteFunc(ni.Addresses, other)
+	ni.Addresses6 = slices.DeleteFunc(ni.Addresses6, other)
+	eni.Release(tx, ni, addr)
+	return nil
+}
+
+// texts writes addresses as replies have them.
+func texts(addresses []netip.Addr) []string {
+	out := make([]string, len(addresses))
+	for i, addr := range addresses {
+		out[i] = addr.String()
+	}
+	return out
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// DescribeNetworkInterfaces lists the caller's interfaces, including those of
+// endpoints and resource gateways.
+func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNetworkInterfacesInput) (*ec2.DescribeNetworkInterfacesOutput, error) {
+	rows, tx, next, err := describe(ctx, a, listing[*model.NetworkInterface]{
+		operation: "DescribeNetworkInterfaces", table: state.NetworkInterfaces, filters: interfaceFilters, missing: noInterface,
+	}, query{in.Filters, in.NetworkInterfaceIds, in.NextToken, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeNetworkInterfacesOutput{NextToken: next, NetworkInterfaces: []ec2.NetworkInterface{}}
+	for _, ni := range rows {
+		out.NetworkInterfaces = append(out.NetworkInterfaces, *interfaceShape(tx, ni))
+	}
+	return out, nil
+}
+
+func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
+	type row = *model.NetworkInterface
+	attachment := func(value func(*ec2.NetworkInterfaceAttachment) []string) func(row) []string {
+		return func(ni row) []string {
+			if shape := attachmentShape(tx, ni); shape != nil {
+				return value(shape)
+			}
+			return nil
+		}
+	}
+	properties := map[string]func(row) []string{
+		"addresses.primary":            func(ni row) []string { return primaries(ni) },
+		"addresses.private-ip-address": func(ni row) []string { return texts(ni.Addresses) },
+		"attachment.attach-time": attachment(func(s *ec2.NetworkInterfaceAttachment) []string {
+			return one(deref(s.AttachTime).UTC().Format(time.RFC3339))
+		}),
+		"attachment.attachment-id":         attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.AttachmentId)) }),
+		"attachment.delete-on-termination": attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return yesNo(deref(s.DeleteOnTermination)) }),
+		"attachment.device-index":          attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(strconv.Itoa(int(deref(s.DeviceIndex)))) }),
+		"attachment.instance-id":           attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceId)) }),
+		"attachment.instance-owner-id":     attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceOwnerId)) }),
+		"attachment.status":                attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.Status)) }),
+		"availability-zone":                func(ni row) []string { return one(ni.Zone) },
+		"availability-zone-id":             func(ni row) []string { return one(ni.ZoneID) },
+		"description":                      func(ni row) []string { return []string{ni.Description} },
+		"group-id":                         func(ni row) []string { return ni.Groups },
+		"group-name":                       func(ni row) []string { return groupNames(tx, ni) },
+		"interface-type":                   func(ni row) []string { return one(interfaceType(ni)) },
+		"ipv6-addresses.ipv6-address":      func(ni row) []string { return texts(ni.Addresses6) },
+		"mac-address":                      func(ni row) []string { return one(ni.MAC) },
+		"network-interface-id":             func(ni row) []string { return one(ni.ID) },
+		"operator.managed":                 func(row) []string { return yesNo(false) },
+		"owner-id":                         func(ni row) []string { return one(ni.Account) },
+		"private-ip-address":               func(ni row) []string { return texts(ni.Addresses) },
+		"requester-managed":                func(ni row) []string { return yesNo(ni.Owner != "") },
+		"source-dest-check":                func(ni row) []string { return yesNo(ni.SourceDestCheck) },
+		"status":                           func(ni row) []string { return one(interfaceStatus(tx, ni)) },
+		"subnet-id":                        func(ni row) []string { return one(ni.Subnet) },
+		"vpc-id":                           func(ni row) []string { return one(ni.VPC) },
+	}
+	// Properties that EC2 knows and no interface has here.
+	for _, name := range []string{
+		"addresses.association.owner-id", "addresses.association.public-ip", "association.allocation-id",
+		"association.association-id", "association.ip-owner-id", "association.public-dns-name",
+		"association.public-ip", "attachment.nat-gateway-id", "operator.principal", "private-dns-name", "requester-id",
+	} {
+		properties[name] = func(row) []string { return nil }
+	}
+	return service.Filters[row]{Tags: func(ni row) map[string]string { return ni.Tags }, Properties: properties}
+}
+
+// primaries are the values that the addresses of an interface have for "is this
+// the primary one".
+func primaries(ni *model.NetworkInterface) []string {
+	switch len(ni.Addresses) {
+	case 0:
+		return nil
+	case 1:
+		return yesNo(true)
+	}
+	return []string{"true", "false"}
+}
+
+func groupNames(tx *table.Txn, ni *model.NetworkInterface) []string {
+	var names []string
+	for _, g := range groupShapes(tx, ni) {
+		names = append(names, deref(g.GroupName))
+	}
+	return names
+}
+
+func groupShapes(tx *table.Txn, ni *model.NetworkInterface) []ec2.GroupIdentifier {
+	groups := []ec2.GroupIdentifier{}
+	for _, id := range ni.Groups {
+		g := ec2.GroupIdentifier{GroupId: new(id)}
+		if row, ok := state.SecurityGroups.Get(tx, ni.Account, ni.Region, id); ok {
+			g.GroupName = new(row.Name)
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// interfaceType is how EC2 shows what an interface is for: no word is published
+// for those of resource gateways.
+func interfaceType(ni *model.NetworkInterface) string {
+	if ni.Type == model.InterfaceEndpoint {
+		return ec2.NetworkInterfaceTypeVpcEndpoint
+	}
+	return ec2.NetworkInterfaceTypeInterface
+}
+
+func interfaceStatus(tx *table.Txn, ni *model.NetworkInterface) string {
+	if attachmentShape(tx, ni) != nil {
+		return ec2.NetworkInterfaceStatusInUse
+	}
+	return ec2.NetworkInterfaceStatusAvailable
+}
+
+// attachmentShape tells what an interface is attached to: a network namespace
+// on a host, or the endpoint or gateway that it belongs to; nil for nothing.
+func attachmentShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInterfaceAttachment {
+	if ni.Owner != "" {
+		return &ec2.NetworkInterfaceAttachment{
+			AttachmentId: new("ela-attach-" + strings.TrimPrefix(ni.ID, "eni-")), AttachTime: new(ni.CreatedAt),
+			DeviceIndex: new(int32(1)), InstanceOwnerId: new("amazon-aws"),
+			Status: new(ec2.AttachmentStatusAttached), DeleteOnTermination: new(false),
+		}
+	}
+	row, ok := attachmentOf(tx, ni)
+	if !ok {
+		return nil
+	}
+	return &ec2.NetworkInterfaceAttachment{
+		AttachmentId: new(row.ID), AttachTime: new(row.CreatedAt), DeviceIndex: new(int32(0)), NetworkCardIndex: new(int32(0)),
+		InstanceOwnerId: new(row.Account), Status: new(attachmentStatus(tx, row)), DeleteOnTermination: new(row.DeleteOnTermination),
+	}
+}
+
+// attachmentStatus has no word for an attachment that fails: it is being tried
+// still. The service postern tells more.
+func attachmentStatus(tx *table.Txn, row *model.Attachment) string {
+	status, _ := state.Statuses.Get(tx, row.Account, row.Region, row.Interface)
+	switch model.LifecycleOf(&model.Meta{DeletedAt: row.DeletedAt}, status) {
+	case model.Deleting:
+		return ec2.AttachmentStatusDetaching
+	case model.Ready:
+		return ec2.AttachmentStatusAttached
+	}
+	return ec2.AttachmentStatusAttaching
+}
+
+func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInterface {
+	out := &ec2.NetworkInterface{
+		NetworkInterfaceId: new(ni.ID), OwnerId: new(ni.Account), VpcId: new(ni.VPC), SubnetId: new(ni.Subnet),
+		AvailabilityZone: new(ni.Zone), AvailabilityZoneId: new(ni.ZoneID), Description: new(ni.Description),
+		InterfaceType: new(interfaceType(ni)), MacAddress: new(ni.MAC), Groups: groupShapes(tx, ni),
+		RequesterManaged: new(ni.Owner != ""), SourceDestCheck: new(ni.SourceDestCheck),
+		Status: new(interfaceStatus(tx, ni)), Attachment: attachmentShape(tx, ni), TagSet: tagList(ni.Tags),
+		Operator: &ec2.OperatorResponse{Managed: new(false)},
+	}
+	for i, addr := range ni.Addresses {
+		out.PrivateIpAddresses = append(out.PrivateIpAddresses, ec2.NetworkInterfacePrivateIpAddress{
+			PrivateIpAddress: new(addr.String()), Primary: new(i == 0),
+		})
+	}
+	for _, addr := range ni.Addresses6 {
+		out.Ipv6Addresses = append(out.Ipv6Addresses, ec2.NetworkInterfaceIpv6Address{
+			Ipv6Address: new(addr.String()), IsPrimaryIpv6: new(false),
+		})
+	}
+	out.PrivateIpAddress, out.Ipv6Address = first(ni.Addresses), first(ni.Addresses6)
+	if ni.Prefix6.IsValid() {
+		out.Ipv6Prefixes = []ec2.Ipv6PrefixSpecification{{Ipv6Prefix: new(ni.Prefix6.String())}}
+	}
+	if ni.Type == model.InterfaceEndpoint {
+		out.DenyAllIgwTraffic = new(len(ni.Addresses6) > 0)
+	}
+	return out
+}
+
+func first(addresses []netip.Addr) *string {
+	if len(addresses) == 0 {
+		return nil
+	}
+	return new(addresses[0].String())
+}

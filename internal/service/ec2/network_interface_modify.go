@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// ModifyNetworkInterfaceAttribute changes one attribute of a workload's
+// interface.
+func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ec2.ModifyNetworkInterfaceAttributeInput) (*ec2.ModifyNetworkInterfaceAttributeOutput, error) {
+	change, err := interfaceChange(in)
+	if err != nil {
+		return nil, err
+	}
+	who, now := caller.From(ctx), a.Now()
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		ni, err := ownInterface(tx, who, deref(in.NetworkInterfaceId))
+		if err != nil {
+			return err
+		}
+		if in.Attachment != nil {
+			return modifyAttachment(tx, ni, in.Attachment)
+		}
+		if in.Groups != nil {
+			v, err := getVPC(tx, who, ni.VPC)
+			if err != nil {
+				return err
+			}
+			if _, err := a.interfaceGroups(tx, v, in.Groups); err != nil {
+				return err
+			}
+		}
+		ni = ni.Clone()
+		change(ni)
+		ni.UpdatedAt = now
+		state.NetworkInterfaces.Put(tx, ni)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyNetworkInterfaceAttributeOutput{}, nil
+}
+
+// interfaceChange reads which attribute is to be changed; for the attachment,
+// which is a row of its own, the change does nothing.
+func interfaceChange(in *ec2.ModifyNetworkInterfaceAttributeInput) (func(*model.NetworkInterface), error) {
+	type change = func(*model.NetworkInterface)
+	switch {
+	case in.EnaSrdSpecification != nil:
+		return nil, unserved("ENA Express settings")
+	case deref(in.EnablePrimaryIpv6):
+		return nil, unserved("primary IPv6 addresses")
+	case in.ConnectionTrackingSpecification != nil:
+		return nil, unserved("connection tracking settings of network interfaces")
+	case deref(in.AssociatePublicIpAddress):
+		return nil, unserved("public addresses")
+	case len(in.AssociatedSubnetIds) > 0:
+		return nil, unserved("associated subnets of network interfaces")
+	case in.Groups != nil && len(in.Groups) == 0:
+		return nil, fault.EC2("InvalidParameterValue", "groupSet is empty; a network interface has at least one security group")
+	}
+	changes := map[string]change{
+		"description": nil, "groupSet": nil, "attachment": nil,
+		"sourceDestCheck": setBool(in.SourceDestCheck, func(ni *model.NetworkInterface, on bool) { ni.SourceDestCheck = on }),
+	}
+	if in.Description != nil {
+		changes["description"] = func(ni *model.NetworkInterface) { ni.Description = deref(in.Description.Value) }
+	}
+	if in.Groups != nil {
+		changes["groupSet"] = func(ni *model.NetworkInterface) { ni.Groups = in.Groups }
+	}
+	if in.Attachment != nil {
+		changes["attachment"] = func(*model.NetworkInterface) {}
+	}
+	return theOne(changes)
+}
+
+func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *ec2.NetworkInterfaceAttachmentChanges) error {
+	row, ok := attachmentOf(tx, ni)
+	if !ok || row.ID != deref(in.AttachmentId) {
+		return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", deref(in.AttachmentId), ni.ID)
+	}
+	if in.DefaultEnaQueueCount != nil || in.EnaQueueCount != nil {
+		return unserved("ENA queues")
+	}
+	if in.DeleteOnTermination != nil {
+		row = row.Clone()
+		row.DeleteOnTermination = *in.DeleteOnTermination
+		state.Attachments.Put(tx, row)
+	}
+	return nil
+}
+
+// DescribeNetworkInterfaceAttribute tells one attribute of an interface.
+func (a *API) DescribeNetworkInterfaceAttribute(ctx context.Context, in *ec2.DescribeNetworkInterfaceAttributeInput) (*ec2.DescribeNetworkInterfaceAttributeOutput, error) {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ni, err := getInterface(tx, caller.From(ctx), deref(in.NetworkInterfaceId))
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeNetworkInterfaceAttributeOutput{NetworkInterfaceId: new(ni.ID)}
+	switch deref(in.Attribute) {
+	case ec2.NetworkInterfaceAttributeDescription:
+		out.Description = &ec2.AttributeValue{Value: new(ni.Description)}
+	case ec2.NetworkInterfaceAttributeGroupSet:
+		out.Groups = groupShapes(tx, ni)
+	case ec2.NetworkInterfaceAttributeSourceDestCheck:
+		out.SourceDestCheck = &ec2.AttributeBooleanValue{Value: new(ni.SourceDestCheck)}
+	case ec2.NetworkInterfaceAttributeAttachment:
+		out.Attachment = attachmentShape(tx, ni)
+	case ec2.NetworkInterfaceAttributeAssociatePublicIpAddress:
+		out.AssociatePublicIpAddress = new(false)
+	default:
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter attribute")
+	}
+	return out, nil
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/eni"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// newEndpoint is a request for a VPC endpoint of type Resource with what it
+// needs made beforehand.
+type newEndpoint struct {
+	in            *ec2.CreateVpcEndpointInput
+	who           caller.Caller
+	id            string
+	now           time.Time
+	tags          map[string]string
+	configuration model.Ref
+	family        model.IPFamily
+	// subnets are the ids of the subnets, and addresses what is asked for in
+	// each; interfaces are the ids of the interfaces there.
+	subnets    []string
+	addresses  map[string]eni.Want
+	addresses6 map[string]eni.Want
+	interfaces []string
+	// association is the id of the association on the side of VPC Lattice, and
+	// ownAssociation on this side.
+	association, ownAssociation string
+}
+
+// CreateVpcEndpoint makes an endpoint of type Resource, the only one served
+// yet: an interface in each of its subnets, whose addresses lead to one resource
+// configuration.
+func (a *API) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpointInput) (*ec2.CreateVpcEndpointOutput, error) {
+	who := caller.From(ctx)
+	n, err := a.newEndpoint(who, in)
+	if err != nil {
+		return nil, err
+	}
+	fingerprint := *in
+	fingerprint.ClientToken = nil
+	request := a.Idempotent(who, "CreateVpcEndpoint", in.ClientToken, fingerprint)
+	var out *ec2.VpcEndpoint
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		id, err := request.Result(tx)
+		if err != nil {
+			return asFault(err)
+		}
+		var e *model.VPCEndpoint
+		if id != "" {
+			e, err = getEndpoint(tx, who, id)
+		} else if e, err = a.createEndpoint(tx, n); err == nil {
+			request.Record(tx, e.ID)
+		}
+		if err == nil {
+			out = createdEndpoint(tx, e)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
+}
+
+// newEndpoint checks what can be checked without looking at anything else.
+func (a *API) newEndpoint(who caller.Caller, in *ec2.CreateVpcEndpointInput) (*newEndpoint, error) {
+	if err := servedEndpoint(in); err != nil {
+		return nil, err
+	}
+	n := &newEndpoint{
+		in: in, who: who, id: a.NewID("vpce"), now: a.Now(),
+		association: a.NewID("rea"), ownAssociation: a.NewID("vpce-rsc-asc"),
+		family: endpointFamilies[cmp.Or(deref(in.IpAddressType), ec2.IpAddressTypeIpv4)],
+	}
+	var err error
+	if n.configuration, err = a.parseConfiguration(who, deref(in.ResourceConfigurationArn)); err != nil {
+		return nil, err
+	}
+	if err = checkDNSOptions(in.DnsOptions, n.family); err != nil {
+		return nil, err
+	}
+	if err = n.readSubnets(); err != nil {
+		return nil, err
+	}
+	for range n.subnets {
+		n.interfaces = append(n.interfaces, a.NewID("eni"))
+	}
+	n.tags, err = tagsFor(in.TagSpecifications, ec2.ResourceTypeVpcEndpoint)
+	return n, err
+}
+
+// readSubnets reads the subnets of the request and the addresses that it names
+// there.
+func (n *newEndpoint) readSubnets() error {
+	n.subnets = slices.Clone(n.in.SubnetIds)
+	n.addresses, n.addresses6 = make(map[string]eni.Want), make(map[string]eni.Want)
+	for _, c := range n.in.SubnetConfigurations {
+		id := deref(c.SubnetId)
+		if id == "" {
+			return fault.EC2("MissingParameter", "Each SubnetConfiguration must contain a SubnetId")
+		}
+		if !slices.Contains(n.subnets, id) {
+			n.subnets = append(n.subnets, id)
+		}
+		var err error
+		if n.addresses[id], err = endpointAddress(c.Ipv4, n.family.Has4(), isIPv4); err != nil {
+			return err
+		}
+		if n.addresses6[id], err = endpointAddress(c.Ipv6, n.family.Has6(), isIPv6); err != nil {
+			return err
+		}
+	}
+	if len(n.subnets) == 0 {
+		return fault.EC2("MissingParameter", "The request must contain the parameter SubnetIds: at least one subnet of the VPC")
+	}
+	return nil
+}
+
+// createEndpoint checks the request against the state and adds the endpoint,
+// its interfaces and its association.
+func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
+	v, err := getVPC(tx, n.who, deref(n.in.VpcId))
+	if err != nil {
+		return nil, err
+	}
+	if most := a.Quotas.EndpointsPerVPC; state.VPCEndpoints.Count(tx, state.ByVPC, state.In(v.Account, v.Region, v.ID)) >= most {
+		return nil, fault.EC2("VpcEndpointLimitExceeded", "VPC %s has %d resource endpoints, the most it can have", v.ID, most)
+	}
+	subnets, err := endpointSubnets(tx, v, n.subnets, n.family)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := a.interfaceGroups(tx, v, n.in.SecurityGroupIds)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkConfiguration(tx, n, v, subnets); err != nil {
+		return nil, err
+	}
+	if err := a.createEndpointInterfaces(tx, n, subnets, groups); err != nil {
+		return nil, err
+	}
+	e := &model.VPCEndpoint{
+		Meta: model.Meta{Account: v.Account, Region: v.Region, ID: n.id, CreatedAt: n.now, UpdatedAt: n.now, Tags: n.tags},
+		Type: ec2.VpcEndpointTypeResource, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
+		IPAddressType: cmp.Or(deref(n.in.IpAddressType), ec2.IpAddressTypeIpv4), Configuration: n.configuration,
+	}
+	setDNSOptions(e, n.in.DnsOptions)
+	state.VPCEndpoints.Put(tx, e)
+	state.EndpointAssociations.Put(tx, &model.EndpointAssociation{
+		Meta: model.Meta{
+			Account: n.configuration.Account, Region: n.configuration.Region, ID: n.association, CreatedAt: n.now, UpdatedAt: n.now,
+		},
+		EndpointSideID: n.ownAssociation, Endpoint: e.Ref(), Configuration: n.configuration,
+	})
+	return e, nil
+}
+
+// createEndpointInterfaces adds an interface with one address of each family in
+// each subnet.
+func (a *API) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subnets []*model.Subnet, groups []string) error {
+	for i, s := range subnets {
+		p := eni.Params{
+			ID: n.interfaces[i], CreatedAt: n.now, Subnet: s, Type: model.InterfaceEndpoint,
+			Description: "VPC Endpoint Interface " + n.id, Groups: groups, Owner: n.id, SourceDestCheck: true,
+		}
+		if n.family.Has4() {
+			p.IPv4 = n.addresses[s.ID]
+			p.IPv4.Count = 1
+		}
+		if n.family.Has6() {
+			p.IPv6 = n.addresses6[s.ID]
+			p.IPv6.Count = 1
+		}
+		if _, err := eni.Create(tx, a.Env, p); err != nil {
+			return interfaceFault(err)
+		}
+	}
+	return nil
+}
+
+// getEndpoint gives the caller's endpoint with this id.
+func getEndpoint(tx *table.Txn, who caller.Caller, id string) (*model.VPCEndpoint, error) {
+	e, ok := state.VPCEndpoints.Get(tx, who.Account, who.Region, id)
+	if !ok {
+		return nil, noEndpoint(id)
+	}
+	return e, nil
+}
+
+func noEndpoint(id string) error {
+	return fault.EC2("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
+}
+
+// ModifyVpcEndpoint changes the security groups of an endpoint and its
+// interfaces; nothing else of an endpoint of type Resource can be changed
+// (https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html).
+func (a *API) ModifyVpcEndpoint(ctx context.Context, in *ec2.ModifyVpcEndpointInput) (*ec2.ModifyVpcEndpointOutput, error) {
+	if err := modifiable(in); err != nil {
+		return nil, err
+	}
+	who, now := caller.From(ctx), a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		e, err := getEndpoint(tx, who, deref(in.VpcEndpointId))
+		if err != nil {
+			return err
+		}
+		if e.Deleting() {
+			return fault.EC2("IncorrectState", "The Vpc Endpoint %s is being deleted", e.ID)
+		}
+		return a.regroupEndpoint(tx, e.Clone(), in, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyVpcEndpointOutput{Return: new(true)}, nil
+}
+
+func modifiable(in *ec2.ModifyVpcEndpointInput) error {
+	switch {
+	case deref(in.PrivateDnsEnabled):
+		return noPrivateDNS()
+	case deref(in.ResetPolicy), in.PolicyDocument != nil, len(in.AddRouteTableIds) > 0, len(in.RemoveRouteTableIds) > 0,
+		len(in.AddSubnetIds) > 0, len(in.RemoveSubnetIds) > 0, in.IpAddressType != nil, in.DnsOptions != nil, len(in.SubnetConfigurations) > 0:
+		return fault.EC2("InvalidParameter", "Only the security groups of an endpoint of type Resource can be modified, with AddSecurityGroupIds and RemoveSecurityGroupIds")
+	}
+	return nil
+}
+
+// regroupEndpoint changes the groups of the caller's copy of an endpoint.
+func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *ec2.ModifyVpcEndpointInput, now time.Time) error {
+	v, err := getVPC(tx, caller.Caller{Account: e.Account, Region: e.Region}, e.VPC)
+	if err != nil {
+		return err
+	}
+	for _, id := range in.AddSecurityGroupIds {
+		if !slices.Contains(e.Groups, id) {
+			e.Groups = append(e.Groups, id)
+		}
+	}
+	e.Groups = slices.DeleteFunc(e.Groups, func(id string) bool { return slices.Contains(in.RemoveSecurityGroupIds, id) })
+	if len(e.Groups) == 0 {
+		return fault.EC2("InvalidParameter", "The Vpc Endpoint %s would have no security group left; it must have at least one", e.ID)
+	}
+	if _, err := a.interfaceGroups(tx, v, e.Groups); err != nil {
+		return err
+	}
+	e.UpdatedAt = now
+	state.VPCEndpoints.Put(tx, e)
+	for _, id := range e.Interfaces {
+		if ni, ok := state.NetworkInterfaces.Get(tx, e.Account, e.Region, id); ok {
+			ni = ni.Clone()
+			ni.Groups, ni.UpdatedAt = e.Groups, now
+			state.NetworkInterfaces.Put(tx, ni)
+		}
+	}
+	return nil
+}
+
+// DeleteVpcEndpoints starts the deletion of endpoints, each by itself, and tells
+// which could not be deleted.
+func (a *API) DeleteVpcEndpoints(ctx context.Context, in *ec2.DeleteVpcEndpointsInput) (*ec2.DeleteVpcEndpointsOutput, error) {
+	who, now := caller.From(ctx), a.Now()
+	out := &ec2.DeleteVpcEndpointsOutput{Unsuccessful: []ec2.UnsuccessfulItem{}}
+	for _, id := range in.VpcEndpointIds {
+		found := false
+		_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+			var e *model.VPCEndpoint
+			if e, found = state.VPCEndpoints.Get(tx, who.Account, who.Region, id); found && !e.Deleting() {
+				deleteEndpoint(tx, e.Clone(), now)
+			}
+			return nil
+		})
+		switch {
+		case err != nil:
+			return nil, err
+		case !found:
+			out.Unsuccessful = append(out.Unsuccessful, ec2.UnsuccessfulItem{
+				ResourceId: new(id),
+				Error: &ec2.UnsuccessfulItemError{
+					Code: new("InvalidVpcEndpoint.NotFound"), Message: new("The Vpc Endpoint Id '" + id + "' does not exist"),
+				},
+			})
+		}
+	}
+	return out, nil
+}
+
+// deleteEndpoint marks the caller's copy of an endpoint, and its associations.
+func deleteEndpoint(tx *table.Txn, e *model.VPCEndpoint, now time.Time) {
+	e.DeletedAt = now
+	state.VPCEndpoints.Put(tx, e)
+	for row := range state.EndpointAssociations.By(tx, state.ByEndpoint, e.Ref().String()) {
+		if !row.Deleting() {
+			row = row.Clone()
+			row.DeletedAt = now
+			state.EndpointAssociations.Put(tx, row)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"iter"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// endpointAssociation is what one endpoint leads to.
+type endpointAssociation struct {
+	endpoint *model.VPCEndpoint
+	row      *model.EndpointAssociation
+}
+
+// key orders associations by endpoint, then as their table does.
+func (e endpointAssociation) key() string {
+	return e.endpoint.ID + "/" + e.row.Ref().String()
+}
+
+// DescribeVpcEndpointAssociations tells what the caller's endpoints lead to and
+// under which names.
+func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *ec2.DescribeVpcEndpointAssociationsInput) (*ec2.DescribeVpcEndpointAssociationsOutput, error) {
+	who := caller.From(ctx)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	endpoints := state.VPCEndpoints.Scope(tx, who.Account, who.Region)
+	if len(in.VpcEndpointIds) > 0 {
+		l := listing[*model.VPCEndpoint]{table: state.VPCEndpoints, missing: noEndpoint}
+		if endpoints, err = l.byID(tx, who, in.VpcEndpointIds); err != nil {
+			return nil, err
+		}
+	}
+	q := query{in.Filters, in.VpcEndpointIds, in.NextToken, in.MaxResults}
+	page, next, err := paginate(who, "DescribeVpcEndpointAssociations", q, associationsOf(tx, endpoints), associationFilters(tx), endpointAssociation.key)
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeVpcEndpointAssociationsOutput{NextToken: next, VpcEndpointAssociations: []ec2.VpcEndpointAssociation{}}
+	for _, each := range page {
+		out.VpcEndpointAssociations = append(out.VpcEndpointAssociations, associationShape(tx, each))
+	}
+	return out, nil
+}
+
+func associationsOf(tx *table.Txn, endpoints iter.Seq[*model.VPCEndpoint]) iter.Seq[endpointAssociation] {
+	return func(yield func(endpointAssociation) bool) {
+		for e := range endpoints {
+			for row := range state.EndpointAssociations.By(tx, state.ByEndpoint, e.Ref().String()) {
+				if !yield(endpointAssociation{e, row}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func associationFilters(tx *table.Txn) service.Filters[endpointAssociation] {
+	type row = endpointAssociation
+	return service.Filters[row]{Properties: map[string]func(row) []string{
+		"associated-resource-accessibility": func(r row) []string {
+			a, _ := accessibility(tx, r)
+			return accessibilityWords[a]
+		},
+		"associated-resource-id":           func(r row) []string { return one(r.row.Configuration.ID) },
+		"association-id":                   func(r row) []string { return one(r.row.EndpointSideID) },
+		"resource-configuration-group-arn": func(row) []string { return nil },
+		"service-network-arn":              func(row) []string { return nil },
+		"vpc-endpoint-id":                  func(r row) []string { return one(r.endpoint.ID) },
+	}}
+}
+
+// What AssociatedResourceAccessibility says. AWS publishes the first word only.
+const (
+	accessible   = "Accessible"
+	inaccessible = "Failed"
+	pending      = "Pending"
+	deleting     = "Deleting"
+)
+
+// accessibilityWords are the words that filters may use, the reference's own
+// and those of the replies.
+var accessibilityWords = map[string][]string{
+	accessible:   {accessible, "AVAILABLE"},
+	inaccessible: {inaccessible, "FAILED"},
+	pending:      {pending, "PENDING"},
+	deleting:     {deleting, "DELETING"},
+}
+
+// accessibility tells whether a resource can be reached, and else why not. What
+// the data plane says about the association counts; while it says nothing, what
+// it says about the endpoint.
+func accessibility(tx *table.Txn, each endpointAssociation) (word, reason string) {
+	status := statusOf(tx, each.row.Ref())
+	if status == nil {
+		status = statusOf(tx, each.endpoint.Ref())
+	}
+	switch model.LifecycleOf(&each.row.Meta, status) {
+	case model.Ready:
+		return accessible, ""
+	case model.Failed:
+		return inaccessible, status.Reason
+	case model.Deleting:
+		return deleting, ""
+	}
+	return pending, ""
+}
+
+func associationShape(tx *table.Txn, each endpointAssociation) ec2.VpcEndpointAssociation {
+	word, reason := accessibility(tx, each)
+	out := ec2.VpcEndpointAssociation{
+		Id: new(each.row.EndpointSideID), VpcEndpointId: new(each.endpoint.ID),
+		AssociatedResourceAccessibility: new(word), FailureReason: optional(reason),
+		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), Tags: []ec2.Tag{},
+		DnsEntry: &ec2.DnsEntry{
+			DnsName: new(resourceName(each.endpoint, each.row.Configuration.ID)), HostedZoneId: new(hostedZone(each.endpoint.Region)),
+		},
+	}
+	if reason != "" {
+		out.FailureCode = new("InternalError")
+	}
+	return out
+}
+
+// nameLabel is the label that all published names of this form have.
+const nameLabel = "4232ccc"
+
+// resourceName is the name under which an endpoint leads to a resource:
+// https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html
+func resourceName(e *model.VPCEndpoint, configuration string) string {
+	return strings.Join([]string{e.ID, configuration, nameLabel, "vpc-lattice-rsc", e.Region, "on.aws"}, ".")
+}
+
+// hostedZone makes the identifier of the zone that the names of a region are in,
+// the same each time.
+func hostedZone(region string) string {
+	sum := sha256.Sum256([]byte("vpc-lattice-rsc." + region + ".on.aws"))
+	return "Z" + base32.StdEncoding.EncodeToString(sum[:])[:20]
+}

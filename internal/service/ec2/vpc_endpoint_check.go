@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/eni"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// mayUse gives the resource configuration when the caller may make an endpoint
+// to it. This is the one place where that is decided: the owner may.
+func mayUse(tx *table.Txn, who caller.Caller, ref model.Ref) (*model.ResourceConfiguration, bool) {
+	if ref.Account != who.Account {
+		return nil, false
+	}
+	return state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID)
+}
+
+// endpointFamilies are the address families by EC2's words for them.
+var endpointFamilies = map[string]model.IPFamily{
+	ec2.IpAddressTypeIpv4:      model.FamilyIPv4,
+	ec2.IpAddressTypeIpv6:      model.FamilyIPv6,
+	ec2.IpAddressTypeDualstack: model.FamilyDualstack,
+}
+
+// servedEndpoint refuses other types of endpoints, and the parameters that only
+// those have.
+func servedEndpoint(in *ec2.CreateVpcEndpointInput) error {
+	kind := ec2.VpcEndpointTypeGateway // what EC2 takes when the request does not say
+	if in.VpcEndpointType != nil {
+		kind = *in.VpcEndpointType
+	}
+	switch {
+	case kind != ec2.VpcEndpointTypeResource:
+		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served yet; VpcEndpointType must be Resource", kind)
+	case in.ResourceConfigurationArn == nil:
+		return fault.EC2("MissingParameter", "The request must contain the parameter ResourceConfigurationArn for an endpoint of type Resource")
+	case in.ServiceName != nil, in.ServiceNetworkArn != nil, in.ServiceRegion != nil, in.PolicyDocument != nil, len(in.RouteTableIds) > 0:
+		return fault.EC2("InvalidParameterCombination", "ServiceName, ServiceNetworkArn, ServiceRegion, PolicyDocument and RouteTableIds do not go with an endpoint of type Resource")
+	case deref(in.PrivateDnsEnabled):
+		return noPrivateDNS()
+	}
+	return nil
+}
+
+func noPrivateDNS() error {
+	return fault.EC2("InvalidParameter", "Private DNS names are not served yet; PrivateDnsEnabled must be false")
+}
+
+// parseConfiguration reads the ARN of a resource configuration, which must be in
+// the caller's region.
+func (a *API) parseConfiguration(who caller.Caller, arn string) (model.Ref, error) {
+	p, err := model.ParseARN(arn)
+	switch {
+	case err != nil, p.Service != "vpc-lattice", p.Type != "resourceconfiguration", p.ID == "", p.Account == "":
+		return model.Ref{}, fault.EC2("InvalidParameter", "ResourceConfigurationArn '%s' is not the ARN of a resource configuration", arn)
+	case !slices.Contains(a.Regions, p.Region):
+		return model.Ref{}, fault.EC2("InvalidParameter", "ResourceConfigurationArn '%s' names region %s, which is not served; served are %s", arn, p.Region, strings.Join(a.Regions, ", "))
+	case p.Region != who.Region:
+		return model.Ref{}, fault.EC2("InvalidParameter", "ResourceConfigurationArn '%s' names region %s; endpoint and resource configuration must be in the same region, %s", arn, p.Region, who.Region)
+	}
+	return model.Ref{Account: p.Account, Region: p.Region, ID: p.ID}, nil
+}
+
+// checkConfiguration sees that the resource can be used by this caller, from
+// this VPC and these subnets, with this address type.
+func checkConfiguration(tx *table.Txn, n *newEndpoint, v *model.VPC, subnets []*model.Subnet) error {
+	arn := deref(n.in.ResourceConfigurationArn)
+	r, ok := mayUse(tx, n.who, n.configuration)
+	if !ok {
+		return fault.EC2("InvalidParameter", "Resource configuration %s does not exist, or is not shared with account %s", arn, n.who.Account)
+	}
+	g, ok := state.ResourceGateways.Get(tx, r.Account, r.Region, r.Gateway)
+	switch {
+	case !ok, r.Deleting():
+		return fault.EC2("InvalidParameter", "Resource configuration %s is being deleted", arn)
+	case g.Account == v.Account && g.Region == v.Region && g.VPC == v.ID:
+		return fault.EC2("InvalidParameter", "The resource gateway of %s is in the endpoint's own VPC %s; it must be in another one", arn, v.ID)
+	case r.IP.Is4() && !n.family.Has4():
+		return fault.EC2("InvalidParameter", "The resource of %s has an IPv4 address; IpAddressType must be ipv4 or dualstack (translation between address families is not served yet)", arn)
+	case r.IP.Is6() && !n.family.Has6():
+		return fault.EC2("InvalidParameter", "The resource of %s has an IPv6 address; IpAddressType must be ipv6 or dualstack (translation between address families is not served yet)", arn)
+	}
+	return checkZones(tx, g, subnets)
+}
+
+// checkZones sees that endpoint and gateway have a zone in common.
+func checkZones(tx *table.Txn, g *model.ResourceGateway, subnets []*model.Subnet) error {
+	var there, here []string
+	for _, id := range g.Subnets {
+		if s, ok := state.Subnets.Get(tx, g.Account, g.Region, id); ok {
+			there = append(there, s.ZoneID)
+		}
+	}
+	for _, s := range subnets {
+		if slices.Contains(there, s.ZoneID) {
+			return nil
+		}
+		here = append(here, s.ZoneID)
+	}
+	return fault.EC2("InvalidParameter", "The endpoint's subnets are in zones %s and the resource gateway's in %s; at least one zone must be the same",
+		strings.Join(here, ", "), strings.Join(there, ", "))
+}
+
+// endpointSubnets reads the subnets of a new endpoint: of the VPC, of different
+// zones, and with the blocks that the address type needs.
+func endpointSubnets(tx *table.Txn, v *model.VPC, ids []string, family model.IPFamily) ([]*model.Subnet, error) {
+	var subnets []*model.Subnet
+	zones := make(map[string]string)
+	for _, id := range ids {
+		s, err := getSubnet(tx, caller.Caller{Account: v.Account, Region: v.Region}, id)
+		if err != nil {
+			return nil, err
+		}
+		if s.VPC != v.ID {
+			return nil, fault.EC2("InvalidParameter", "Subnet %s is in VPC %s, not in %s", id, s.VPC, v.ID)
+		}
+		if other, taken := zones[s.ZoneID]; taken {
+			return nil, fault.EC2("DuplicateSubnetsInSameZone", "Found another VPC endpoint subnet in the availability zone of %s: %s", id, other)
+		}
+		zones[s.ZoneID] = id
+		if err := checkEndpointFamily(s, family); err != nil {
+			return nil, err
+		}
+		subnets = append(subnets, s)
+	}
+	return subnets, nil
+}
+
+// checkEndpointFamily holds a subnet against the address type: ipv4 needs an
+// IPv4 block, dualstack both, and ipv6 a subnet that has IPv6 only.
+func checkEndpointFamily(s *model.Subnet, family model.IPFamily) error {
+	has4, has6 := s.CIDR.IsValid(), s.CIDR6.Prefix.IsValid()
+	kind := strings.ToLower(string(family))
+	switch {
+	case family.Has4() && !has4:
+		return fault.EC2("InvalidParameter", "IpAddressType %s needs subnets with an IPv4 block; %s has none", kind, s.ID)
+	case family.Has6() && !has6:
+		return fault.EC2("InvalidParameter", "IpAddressType %s needs subnets with an IPv6 block; %s has none", kind, s.ID)
+	case family == model.FamilyIPv6 && has4:
+		return fault.EC2("InvalidParameter", "IpAddressType ipv6 needs subnets with IPv6 only; %s has an IPv4 block too (use dualstack)", s.ID)
+	}
+	return nil
+}
+
+func isIPv4(a netip.Addr) bool { return a.Is4() }
+func isIPv6(a netip.Addr) bool { return a.Is6() && !a.Is4In6() }
+
+// endpointAddress reads an address that a SubnetConfiguration names.
+func endpointAddress(text *string, possible bool, family func(netip.Addr) bool) (eni.Want, error) {
+	if text == nil {
+		return eni.Want{}, nil
+	}
+	addresses, err := parseAddresses([]string{*text}, family, "endpoint")
+	if err == nil && !possible {
+		err = fault.EC2("InvalidParameter", "Address %s does not go with the endpoint's IpAddressType", *text)
+	}
+	return eni.Want{Addresses: addresses}, err
+}
+
+// The values of PrivateDnsPreference, which the API has no enumeration for.
+var dnsPreferences = []string{
+	"VERIFIED_DOMAINS_ONLY", "ALL_DOMAINS", "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS", "SPECIFIED_DOMAINS_ONLY",
+}
+
+// maxDNSDomains is how many domains PrivateDnsSpecifiedDomains can name.
+const maxDNSDomains = 10
+
+// checkDNSOptions checks options that have no effect before names are served,
+// but are kept and shown.
+func checkDNSOptions(o *ec2.DnsOptionsSpecification, family model.IPFamily) error {
+	if o == nil {
+		return nil
+	}
+	record, preference := deref(o.DnsRecordIpType), deref(o.PrivateDnsPreference)
+	needs4 := record == ec2.DnsRecordIpTypeIpv4 || record == ec2.DnsRecordIpTypeDualstack
+	needs6 := record == ec2.DnsRecordIpTypeIpv6 || record == ec2.DnsRecordIpTypeDualstack
+	switch {
+	case needs4 && !family.Has4(), needs6 && !family.Has6():
+		return fault.EC2("InvalidParameter", "DnsRecordIpType %s does not go with the endpoint's IpAddressType", record)
+	case deref(o.PrivateDnsOnlyForInboundResolverEndpoint):
+		return unserved("inbound resolver endpoints")
+	case len(o.PrivateDnsSpecifiedDomains) > maxDNSDomains:
+		return fault.EC2("InvalidParameterValue", "%d PrivateDnsSpecifiedDomains, an endpoint can have %d", len(o.PrivateDnsSpecifiedDomains), maxDNSDomains)
+	case preference != "" && !slices.Contains(dnsPreferences, preference):
+		return fault.EC2("InvalidParameterValue", "PrivateDnsPreference '%s' is not one of %s", preference, strings.Join(dnsPreferences, ", "))
+	}
+	return nil
+}
+
+func setDNSOptions(e *model.VPCEndpoint, o *ec2.DnsOptionsSpecification) {
+	if o == nil {
+		return
+	}
+	e.DNSRecordType, e.DNSPreference = deref(o.DnsRecordIpType), deref(o.PrivateDnsPreference)
+	e.DNSDomains = o.PrivateDnsSpecifiedDomains
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"strings"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// DescribeVpcEndpoints lists the caller's endpoints. The names of endpoints of
+// type Resource are told by DescribeVpcEndpointAssociations, not here.
+func (a *API) DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcEndpointsInput) (*ec2.DescribeVpcEndpointsOutput, error) {
+	rows, tx, next, err := describe(ctx, a, listing[*model.VPCEndpoint]{
+		operation: "DescribeVpcEndpoints", table: state.VPCEndpoints, filters: endpointFilters, missing: noEndpoint,
+	}, query{in.Filters, in.VpcEndpointIds, in.NextToken, in.MaxResults})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: []ec2.VpcEndpoint{}}
+	for _, e := range rows {
+		out.VpcEndpoints = append(out.VpcEndpoints, *endpointShape(tx, e))
+	}
+	return out, nil
+}
+
+func endpointFilters(tx *table.Txn) service.Filters[*model.VPCEndpoint] {
+	type row = *model.VPCEndpoint
+	return service.Filters[row]{
+		Tags: func(e row) map[string]string { return e.Tags },
+		Properties: map[string]func(row) []string{
+			"ip-address-type": func(e row) []string { return one(e.IPAddressType) },
+			"service-name":    func(row) []string { return nil },
+			"service-region":  func(row) []string { return nil },
+			"vpc-endpoint-id": func(e row) []string { return one(e.ID) },
+			// The API spells the states in either way.
+			"vpc-endpoint-state": func(e row) []string {
+				s, _ := endpointState(tx, e)
+				return []string{s, strings.ToLower(s)}
+			},
+			"vpc-endpoint-type": func(e row) []string { return one(e.Type) },
+			"vpc-id":            func(e row) []string { return one(e.VPC) },
+		},
+	}
+}
+
+// endpointState gives the life cycle of an endpoint in the words of EC2, and
+// the reason of a failure.
+func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
+	status := statusOf(tx, e.Ref())
+	switch model.LifecycleOf(&e.Meta, status) {
+	case model.Ready:
+		return ec2.StateAvailable, ""
+	case model.Failed:
+		return ec2.StateFailed, status.Reason
+	case model.Deleting:
+		return ec2.StateDeleting, ""
+	}
+	return ec2.StatePending, ""
+}
+
+// statusOf gives what the data plane acknowledged about a resource, or nil.
+func statusOf(tx *table.Txn, ref model.Ref) *model.Status {
+	status, _ := state.Statuses.Get(tx, ref.Account, ref.Region, ref.ID)
+	return status
+}
+
+// endpointShape is an endpoint as it is described: EC2 spells states and address
+// types in lower case here.
+func endpointShape(tx *table.Txn, e *model.VPCEndpoint) *ec2.VpcEndpoint {
+	state, reason := endpointState(tx, e)
+	out := &ec2.VpcEndpoint{
+		VpcEndpointId: new(e.ID), VpcEndpointType: new(e.Type), VpcId: new(e.VPC), OwnerId: new(e.Account),
+		State: new(strings.ToLower(state)), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
+		IpAddressType: new(e.IPAddressType), PrivateDnsEnabled: new(e.PrivateDNS), RequesterManaged: new(false),
+		DnsOptions: dnsOptionsShape(e), DnsEntries: []ec2.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
+		CreationTimestamp: new(e.CreatedAt), Tags: tagList(e.Tags),
+		ResourceConfigurationArn: new(configurationARN(e.Configuration)),
+	}
+	if reason != "" {
+		out.FailureReason = new(reason)
+		out.LastError = &ec2.LastError{Code: new("InternalError"), Message: new(reason)}
+	}
+	return out
+}
+
+// createdEndpoint is an endpoint as EC2 shows it in the reply to its creation:
+// state and address type are spelled in other letter cases than later, and the
+// interfaces are not told yet.
+func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *ec2.VpcEndpoint {
+	out := endpointShape(tx, e)
+	state, _ := endpointState(tx, e)
+	out.State = new(state)
+	out.IpAddressType = new(strings.ToUpper(e.IPAddressType))
+	out.NetworkInterfaceIds = []string{}
+	return out
+}
+
+func dnsOptionsShape(e *model.VPCEndpoint) *ec2.DnsOptions {
+	record := e.DNSRecordType
+	if record == "" {
+		record = e.IPAddressType
+	}
+	return &ec2.DnsOptions{
+		DnsRecordIpType: new(record), PrivateDnsPreference: optional(e.DNSPreference),
+		PrivateDnsSpecifiedDomains: e.DNSDomains,
+	}
+}
+
+func endpointGroups(tx *table.Txn, e *model.VPCEndpoint) []ec2.SecurityGroupIdentifier {
+	groups := []ec2.SecurityGroupIdentifier{}
+	for _, id := range e.Groups {
+		g := ec2.SecurityGroupIdentifier{GroupId: new(id)}
+		if row, ok := state.SecurityGroups.Get(tx, e.Account, e.Region, id); ok {
+			g.GroupName = new(row.Name)
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// configurationARN names a resource configuration whose row may be gone.
+func configurationARN(ref model.Ref) string {
+	return (&model.ResourceConfiguration{Meta: model.Meta{Account: ref.Account, Region: ref.Region, ID: ref.ID}}).ARN()
+}
