@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/servicetest"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+func TestVPCComesWithItsParts(t *testing.T) {
+	w := newWorld(t)
+	v := w.vpc(t, "10.0.3.4/16", "2001:db8:1::/56")
+	if *v.CidrBlock != "10.0.0.0/16" || *v.State != "available" || *v.IsDefault || *v.InstanceTenancy != "default" {
+		t.Errorf("got %+v", v)
+	}
+	tables, err := w.api.DescribeRouteTables(w.ctx, &shape.DescribeRouteTablesInput{
+		Filters: slices.Concat(filter("association.main", "true"), filter("vpc-id", *v.VpcId)),
+	})
+	if err != nil || len(tables.RouteTables) != 1 {
+		t.Fatalf("main route table: got %v, %v", tables, err)
+	}
+	var routes []string
+	for _, r := range tables.RouteTables[0].Routes {
+		if *r.GatewayId != "local" || *r.State != "active" || *r.Origin != "CreateRouteTable" {
+			t.Errorf("got route %+v", r)
+		}
+		if r.DestinationCidrBlock != nil {
+			routes = append(routes, *r.DestinationCidrBlock)
+		} else {
+			routes = append(routes, *r.DestinationIpv6CidrBlock)
+		}
+	}
+	if diff := cmp.Diff([]string{"10.0.0.0/16", "2001:db8:1::/56"}, routes); diff != "" {
+		t.Error(diff)
+	}
+	acls, err := w.api.DescribeNetworkAcls(w.ctx, &shape.DescribeNetworkAclsInput{
+		Filters: slices.Concat(filter("default", "true"), filter("vpc-id", *v.VpcId)),
+	})
+	if err != nil || len(acls.NetworkAcls) != 1 || len(acls.NetworkAcls[0].Entries) != 8 {
+		t.Errorf("default ACL: got %v, %v", acls, err)
+	}
+	options, err := w.api.DescribeDhcpOptions(w.ctx, &shape.DescribeDhcpOptionsInput{DhcpOptionsIds: []string{*v.DhcpOptionsId}})
+	if err != nil || *options.DhcpOptions[0].DhcpConfigurations[1].Values[0].Value != "AmazonProvidedDNS" {
+		t.Errorf("DHCP options: got %v, %v", options, err)
+	}
+	groups, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{
+		Filters: slices.Concat(filter("group-name", "default"), filter("vpc-id", *v.VpcId)),
+	})
+	if err != nil || len(groups.SecurityGroups) != 1 {
+		t.Fatalf("default group: got %v, %v", groups, err)
+	}
+	g := groups.SecurityGroups[0]
+	if len(g.IpPermissions) != 1 || *g.IpPermissions[0].UserIdGroupPairs[0].GroupId != *g.GroupId {
+		t.Errorf("ingress of the default group: got %+v", g.IpPermissions)
+	}
+	if e := g.IpPermissionsEgress; len(e) != 1 || *e[0].IpRanges[0].CidrIp != "0.0.0.0/0" || *e[0].Ipv6Ranges[0].CidrIpv6 != "::/0" {
+		t.Errorf("egress of the default group: got %+v", e)
+	}
+	if other := w.vpc(t, "10.0.0.0/16"); *other.DhcpOptionsId != *v.DhcpOptionsId {
+		t.Error("two VPCs of a region have different DHCP options")
+	}
+}
+
+func TestCreateVpcRefuses(t *testing.T) {
+	w := newWorld(t)
+	w.Quotas.VPCsPerRegion = 1
+	v4 := func(block string) func() error {
+		return func() error { return failure(w.api.CreateVpc(w.ctx, &shape.CreateVpcInput{CidrBlock: &block})) }
+	}
+	v6 := func(block string) func() error {
+		return func() error {
+			return failure(w.api.CreateVpc(w.ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: &block, Ipv6Pool: new("p")}))
+		}
+	}
+	with := func(in shape.CreateVpcInput) func() error {
+		return func() error { return failure(w.api.CreateVpc(w.ctx, &in)) }
+	}
+	tagged := func(resource string, tags ...shape.Tag) func() error {
+		return with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), TagSpecifications: []shape.TagSpecification{{ResourceType: &resource, Tags: tags}}})
+	}
+	w.refused(t, []refusal{
+		{"no block", "MissingParameter", with(shape.CreateVpcInput{})},
+		{"no CIDR", "InvalidParameterValue", v4("10.0.0.0")},
+		{"IPv6 as IPv4", "InvalidParameterValue", v4("2001:db8::/56")},
+		{"mapped", "InvalidParameterValue", v4("::ffff:10.0.0.0/112")},
+		{"too large", "InvalidVpc.Range", v4("10.0.0.0/15")},
+		{"too small", "InvalidVpc.Range", v4("10.0.0.0/29")},
+		{"transit", "InvalidVpc.Range", v4("240.1.0.0/16")},
+		{"loopback", "InvalidVpc.Range", v4("127.0.0.0/16")},
+		{"link-local", "InvalidVpc.Range", v4("169.254.0.0/20")},
+		{"multicast", "InvalidVpc.Range", v4("224.0.0.0/16")},
+		{"this network", "InvalidVpc.Range", v4("0.0.0.0/16")},
+		{"IPv6 size", "InvalidVpc.Range", v6("2001:db8::/57")},
+		{"IPv6 too large", "InvalidVpc.Range", v6("2001:db8::/40")},
+		{"IPv6 transit", "InvalidVpc.Range", v6("fd70:6f73:7401::/48")},
+		{"IPv6 link-local", "InvalidVpc.Range", v6("fe80::/56")},
+		{"IPv6 without pool", "MissingParameter", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: new("2001:db8::/56")})},
+		{"pool without IPv6", "MissingParameter", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6Pool: new("p")})},
+		{"block of the pool", "InvalidParameterValue", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: new("2001:db8::/56"), Ipv6Pool: new("Amazon")})},
+		{"both IPv6", "InvalidParameterCombination", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true), Ipv6CidrBlock: new("2001:db8::/56"), Ipv6Pool: new("p")})},
+		{"IPAM", "UnsupportedOperation", with(shape.CreateVpcInput{Ipv4IpamPoolId: new("ipam-pool-1"), Ipv4NetmaskLength: new(int32(16))})},
+		{"tenancy", "InvalidParameterValue", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), InstanceTenancy: new("host")})},
+		{"tags of a subnet", "InvalidParameterValue", tagged("subnet", shape.Tag{Key: new("k")})},
+		{"reserved tag", "InvalidParameterValue", tagged("vpc", shape.Tag{Key: new("aws:k")})},
+	})
+	w.vpc(t, "10.0.0.0/16")
+	w.refused(t, []refusal{{"quota", "VpcLimitExceeded", v4("10.0.0.0/16")}})
+}
+
+func TestDefaultVPC(t *testing.T) {
+	w := newWorld(t)
+	w.refused(t, []refusal{{"group without VPC", "VPCIdNotSpecified", func() error {
+		return failure(w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{GroupName: new("g"), Description: new("d")}))
+	}}})
+	out, err := w.api.CreateDefaultVpc(w.ctx, &shape.CreateDefaultVpcInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *out.Vpc.CidrBlock != "172.31.0.0/16" || !*out.Vpc.IsDefault {
+		t.Errorf("got %+v", out.Vpc)
+	}
+	subnets, err := w.api.DescribeSubnets(w.ctx, &shape.DescribeSubnetsInput{Filters: filter("default-for-az", "true")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, s := range subnets.Subnets {
+		got[*s.AvailabilityZone] = fmt.Sprint(*s.CidrBlock, " ", *s.AvailableIpAddressCount, " ", *s.MapPublicIpOnLaunch)
+	}
+	want := map[string]string{"us-east-1a": "172.31.0.0/20 4091 true", "us-east-1b": "172.31.16.0/20 4091 true", "us-east-1c": "172.31.32.0/20 4091 true"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	w.refused(t, []refusal{{"second", "DefaultVpcAlreadyExists", func() error {
+		return failure(w.api.CreateDefaultVpc(w.ctx, &shape.CreateDefaultVpcInput{}))
+	}}})
+	if _, err := w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{GroupName: new("web"), Description: new("d")}); err != nil {
+		t.Error(err)
+	}
+	named, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{GroupNames: []string{"web"}})
+	if err != nil || len(named.SecurityGroups) != 1 || *named.SecurityGroups[0].VpcId != *out.Vpc.VpcId {
+		t.Errorf("group by name: got %v, %v", named, err)
+	}
+	attributes, err := w.api.DescribeAccountAttributes(w.ctx, &shape.DescribeAccountAttributesInput{AttributeNames: []string{"default-vpc"}})
+	if err != nil || *attributes.AccountAttributes[0].AttributeValues[0].AttributeValue != *out.Vpc.VpcId {
+		t.Errorf("default-vpc: got %v, %v", attributes, err)
+	}
+}
+
+func TestVPCAttributes(t *testing.T) {
+	w := newWorld(t)
+	v := w.vpc(t, "10.0.0.0/16")
+	read := func() string {
+		var all []any
+		for _, name := range []string{"enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"} {
+			out, err := w.api.DescribeVpcAttribute(w.ctx, &shape.DescribeVpcAttributeInput{VpcId: v.VpcId, Attribute: &name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, value := range []*shape.AttributeBooleanValue{out.EnableDnsSupport, out.EnableDnsHostnames, out.EnableNetworkAddressUsageMetrics} {
+				if value != nil {
+					all = append(all, *value.Value)
+				}
+			}
+		}
+		return fmt.Sprint(all...)
+	}
+	if got := read(); got != "true false false" {
+		t.Errorf("got %s", got)
+	}
+	on := &shape.AttributeBooleanValue{Value: new(true)}
+	if _, err := w.api.ModifyVpcAttribute(w.ctx, &shape.ModifyVpcAttributeInput{VpcId: v.VpcId, EnableDnsHostnames: on}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); got != "true true false" {
+		t.Errorf("got %s", got)
+	}
+	modify := func(in shape.ModifyVpcAttributeInput) func() error {
+		return func() error { return failure(w.api.ModifyVpcAttribute(w.ctx, &in)) }
+	}
+	w.refused(t, []refusal{
+		{"none", "MissingParameter", modify(shape.ModifyVpcAttributeInput{VpcId: v.VpcId})},
+		{"two", "InvalidParameterCombination", modify(shape.ModifyVpcAttributeInput{VpcId: v.VpcId, EnableDnsSupport: on, EnableDnsHostnames: on})},
+		{"unknown VPC", "InvalidVpcID.NotFound", modify(shape.ModifyVpcAttributeInput{VpcId: new("vpc-1"), EnableDnsSupport: on})},
+	})
+}
+
+func TestVPCBlocksComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	v := w.vpc(t, "10.0.0.0/16")
+	associate := func(in shape.AssociateVpcCidrBlockInput) (*shape.AssociateVpcCidrBlockOutput, error) {
+		in.VpcId = v.VpcId
+		return w.api.AssociateVpcCidrBlock(w.ctx, &in)
+	}
+	second, err := associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.1.0.0/16")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	six, err := associate(shape.AssociateVpcCidrBlockInput{AmazonProvidedIpv6CidrBlock: new(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := netip.MustParsePrefix(*six.Ipv6CidrBlockAssociation.Ipv6CidrBlock)
+	if block.Bits() != 56 || !w.IPv6Pool.Contains(block.Addr()) || *six.Ipv6CidrBlockAssociation.Ipv6Pool != "Amazon" {
+		t.Errorf("got %+v", six.Ipv6CidrBlockAssociation)
+	}
+	found, err := w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{Filters: filter("cidr-block-association.association-id", *second.CidrBlockAssociation.AssociationId)})
+	if err != nil || len(found.Vpcs) != 1 || len(found.Vpcs[0].CidrBlockAssociationSet) != 2 || len(found.Vpcs[0].Ipv6CidrBlockAssociationSet) != 1 {
+		t.Errorf("got %v, %v", found, err)
+	}
+	groups, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{Filters: filter("egress.ip-permission.ipv6-cidr", "::/0")})
+	if err != nil || len(groups.SecurityGroups) != 1 {
+		t.Errorf("the default group does not let IPv6 out: got %v, %v", groups, err)
+	}
+	subnet := w.subnet(t, *v.VpcId, "10.1.0.0/24")
+	disassociate := func(id *string) error {
+		return failure(w.api.DisassociateVpcCidrBlock(w.ctx, &shape.DisassociateVpcCidrBlockInput{AssociationId: id}))
+	}
+	w.refused(t, []refusal{
+		{"overlap", "CidrConflict", func() error {
+			return failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.1.128.0/20")}))
+		}},
+		{"IPv6 overlap", "CidrConflict", func() error {
+			return failure(associate(shape.AssociateVpcCidrBlockInput{Ipv6CidrBlock: new(block.String()), Ipv6Pool: new("p")}))
+		}},
+		{"nothing", "InvalidParameterCombination", func() error { return failure(associate(shape.AssociateVpcCidrBlockInput{})) }},
+		{"both", "InvalidParameterCombination", func() error {
+			return failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.2.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)}))
+		}},
+		{"in use", "DependencyViolation", func() error { return disassociate(second.CidrBlockAssociation.AssociationId) }},
+		{"primary", "OperationNotPermitted", func() error { return disassociate(v.CidrBlockAssociationSet[0].AssociationId) }},
+		{"unknown", "InvalidVpcCidrBlockAssociationID.NotFound", func() error { return disassociate(new("vpc-cidr-assoc-1")) }},
+	})
+	if _, err := w.api.DeleteSubnet(w.ctx, &shape.DeleteSubnetInput{SubnetId: subnet.SubnetId}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []*string{second.CidrBlockAssociation.AssociationId, six.Ipv6CidrBlockAssociation.AssociationId} {
+		if err := disassociate(id); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := state.TransitClaims.Count(w.DB.Snapshot(), state.BySpace, "ipv6-pool"); n != 0 {
+		t.Errorf("%d blocks of the pool are still claimed", n)
+	}
+	w.Quotas.IPv4BlocksPerVPC, w.Quotas.IPv6BlocksPerVPC = 1, 0
+	w.refused(t, []refusal{
+		{"IPv4 quota", "CidrLimitExceeded", func() error {
+			return failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.2.0.0/16")}))
+		}},
+		{"IPv6 quota", "CidrLimitExceeded", func() error {
+			return failure(associate(shape.AssociateVpcCidrBlockInput{AmazonProvidedIpv6CidrBlock: new(true)}))
+		}},
+	})
+}
+
+func TestDeleteVpcTakesOnlyItsPartsAlong(t *testing.T) {
+	w := newWorld(t)
+	keep := w.vpc(t, "10.0.0.0/16")
+	before := w.Dump(t)
+	out, err := w.api.CreateVpc(w.ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := *out.Vpc.VpcId
+	meta := func(id string) model.Meta {
+		return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+	}
+	remove := func() error { return failure(w.api.DeleteVpc(w.ctx, &shape.DeleteVpcInput{VpcId: &id})) }
+	for _, dependency := range []struct {
+		name     string
+		put, del func(*table.Txn)
+	}{
+		{"subnet",
+			func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: meta("subnet-1"), VPC: id}) },
+			func(tx *table.Txn) { state.Subnets.Delete(tx, servicetest.Account, servicetest.Region, "subnet-1") }},
+		{"interface",
+			func(tx *table.Txn) {
+				state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: meta("eni-1"), VPC: id})
+			},
+			func(tx *table.Txn) {
+				state.NetworkInterfaces.Delete(tx, servicetest.Account, servicetest.Region, "eni-1")
+			}},
+		{"endpoint",
+			func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: meta("vpce-1"), VPC: id}) },
+			func(tx *table.Txn) { state.VPCEndpoints.Delete(tx, servicetest.Account, servicetest.Region, "vpce-1") }},
+		{"gateway",
+			func(tx *table.Txn) {
+				state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-1"), VPC: id})
+			},
+			func(tx *table.Txn) {
+				state.ResourceGateways.Delete(tx, servicetest.Account, servicetest.Region, "rgw-1")
+			}},
+		{"group",
+			func(tx *table.Txn) { state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: meta("sg-1"), VPC: id}) },
+			func(tx *table.Txn) { state.SecurityGroups.Delete(tx, servicetest.Account, servicetest.Region, "sg-1") }},
+	} {
+		w.put(t, dependency.put)
+		w.refused(t, []refusal{{dependency.name, "DependencyViolation", remove}})
+		w.put(t, dependency.del)
+	}
+	if err := remove(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, w.Dump(t)); diff != "" {
+		t.Errorf("making and deleting a VPC left something:\n%s", diff)
+	}
+	w.refused(t, []refusal{{"again", "InvalidVpcID.NotFound", remove}})
+	if _, err := w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{VpcIds: []string{*keep.VpcId}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPartitionsDoNotSeeEachOther(t *testing.T) {
+	w := newWorld(t)
+	v := w.vpc(t, "10.0.0.0/16")
+	for name, ctx := range map[string]struct{ account, region string }{
+		"account": {servicetest.OtherAccount, servicetest.Region},
+		"region":  {servicetest.Account, servicetest.OtherRegion},
+	} {
+		stranger := servicetest.As(t, ctx.account, ctx.region)
+		all, err := w.api.DescribeVpcs(stranger, &shape.DescribeVpcsInput{})
+		if err != nil || len(all.Vpcs) != 0 {
+			t.Errorf("other %s lists %v, %v", name, all, err)
+		}
+		w.refused(t, []refusal{
+			{name + " describe", "InvalidVpcID.NotFound", func() error {
+				return failure(w.api.DescribeVpcs(stranger, &shape.DescribeVpcsInput{VpcIds: []string{*v.VpcId}}))
+			}},
+			{name + " delete", "InvalidVpcID.NotFound", func() error {
+				return failure(w.api.DeleteVpc(stranger, &shape.DeleteVpcInput{VpcId: v.VpcId}))
+			}},
+			{name + " subnet", "InvalidVpcID.NotFound", func() error {
+				return failure(w.api.CreateSubnet(stranger, &shape.CreateSubnetInput{VpcId: v.VpcId, CidrBlock: new("10.0.0.0/24")}))
+			}},
+			{name + " tag", "InvalidVpcID.NotFound", func() error {
+				return failure(w.api.CreateTags(stranger, &shape.CreateTagsInput{Resources: []string{*v.VpcId}, Tags: []shape.Tag{{Key: new("k")}}}))
+			}},
+		})
+	}
+}
+
+func TestParallelVPCsHaveTheirOwnPlaces(t *testing.T) {
+	w := newWorld(t)
+	var all sync.WaitGroup
+	for i := range 20 {
+		ctx := servicetest.As(t, []string{servicetest.Account, servicetest.OtherAccount}[i%2], servicetest.Region)
+		all.Go(func() {
+			_, err := w.api.CreateVpc(ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	places, blocks := make(map[int]bool), make(map[netip.Prefix]bool)
+	for v := range state.VPCs.All(w.DB.Snapshot()) {
+		places[v.TransitIndex], blocks[v.CIDRs6[0].Prefix] = true, true
+	}
+	if len(places) != 20 || len(blocks) != 20 {
+		t.Errorf("20 VPCs have %d places and %d IPv6 blocks", len(places), len(blocks))
+	}
+	if n := state.DHCPOptions.CountScope(w.DB.Snapshot(), servicetest.Account, servicetest.Region); n != 1 {
+		t.Errorf("the region has %d sets of DHCP options", n)
+	}
+}
+
+func TestPagesAndFiltersOfVPCs(t *testing.T) {
+	w := newWorld(t)
+	var want []string
+	for i := range 7 {
+		v := w.vpc(t, fmt.Sprintf("10.%d.0.0/16", i))
+		want = append(want, *v.VpcId)
+	}
+	slices.Sort(want)
+	var got []string
+	in := &shape.DescribeVpcsInput{MaxResults: new(int32(3)), Filters: filter("cidr", "10.?.0.0/16")}
+	for {
+		out, err := w.api.DescribeVpcs(w.ctx, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range out.Vpcs {
+			got = append(got, *v.VpcId)
+		}
+		if in.NextToken = out.NextToken; in.NextToken == nil {
+			break
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	w.refused(t, []refusal{
+		{"token", "InvalidNextToken", func() error {
+			return failure(w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{NextToken: new("x")}))
+		}},
+		{"filter", "InvalidParameterValue", func() error {
+			return failure(w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{Filters: filter("colour", "red")}))
+		}},
+	})
+}
