@@ -108,23 +108,32 @@ func (t *Table) changes(put, del []desired.Entry, failed map[desired.Key]error) 
 		at[o] = len(changes)
 		changes = append(changes, change{o, t.picture.of(o), now})
 	}
-	sorted := slices.Clone(put)
-	desired.Sort(sorted)
-	for _, e := range sorted {
-		o := ownerOf(e.Key())
-		if _, out := failed[e.Key()]; out {
-			continue
+	// Others refer to the numbered ones, so these come first.
+	for _, numbered := range []bool{true, false} {
+		for _, e := range put {
+			key := e.Key()
+			o := ownerOf(key)
+			if _, out := failed[key]; out || o.isNumbered() != numbered {
+				continue
+			}
+			_, known := t.picture.ids.number(o)
+			if numbered && !known {
+				t.picture.ids.assign(o)
+			}
+			now, err := encode(e, t.picture.ids)
+			if err != nil {
+				failed[key] = fmt.Errorf("put %s: %w", key, err)
+			}
+			switch {
+			case err != nil && !known:
+				t.picture.ids.drop(o)
+			case err == nil:
+				note(o, now)
+				if numbered && !known {
+					fresh = append(fresh, o)
+				}
+			}
 		}
-		if _, has := t.picture.ids.number(o); o.isNumbered() && !has {
-			t.picture.ids.assign(o)
-			fresh = append(fresh, o)
-		}
-		now, err := encode(e, t.picture.ids)
-		if err != nil {
-			failed[e.Key()] = fmt.Errorf("put %s: %w", e.Key(), err)
-			continue
-		}
-		note(o, now)
 	}
 	for _, e := range del {
 		if _, out := failed[e.Key()]; !out {

@@ -18,8 +18,8 @@ import (
 
 // Content is what a router's table holds, as entries.
 type Content struct {
-	// Entries are the entries of the kinds that Handles names, in the order of
-	// making. One that the kernel has only in part is Damaged.
+	// Entries are the entries of the kinds that Handles names, in no particular
+	// order. One that the kernel has only in part is Damaged.
 	Entries []desired.Entry
 	// Source4 and Source6 are those of the Router that was loaded.
 	Source4, Source6 netip.Prefix
@@ -49,7 +49,6 @@ func (t *Table) Dump(ctx context.Context, vpc string) (Content, error) {
 	for o, of := range p.parts {
 		content.Entries = append(content.Entries, decode(vpc, o, of, p.ids))
 	}
-	desired.Sort(content.Entries)
 	content.Source4, content.Source6 = p.sources()
 	content.Intact = p.intact()
 	return content, nil

@@ -16,7 +16,7 @@ import (
 )
 
 // silence is after which a connection attempt counts as dropped.
-const silence = 400 * time.Millisecond
+const silence = 250 * time.Millisecond
 
 // rig adds what these tests say about connections.
 type rig struct {
