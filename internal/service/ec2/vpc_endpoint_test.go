@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/servicetest"
+	"github.com/posternhq/postern/internal/service/vpclattice"
+	"github.com/posternhq/postern/internal/state"
+)
+
+// provider is a VPC with a gateway in zones a and b and a resource behind it.
+type provider struct {
+	vpc           *ec2.Vpc
+	gateway       string
+	configuration string // ARN
+}
+
+func (n *network) lattice() *vpclattice.API { return &vpclattice.API{Env: n.Env} }
+
+func (n *network) addProvider(t *testing.T, name, family, ip string) provider {
+	t.Helper()
+	p := provider{vpc: n.addVPC(t)}
+	if strings.Contains(ip, "%s") {
+		ip = fmt.Sprintf(ip, strings.TrimSuffix(n.block6(t, p.vpc, 1), "::/64"))
+	}
+	g, err := n.lattice().CreateResourceGateway(n.ctx, &lattice.CreateResourceGatewayInput{
+		Name: &name, VpcIdentifier: p.vpc.VpcId, IpAddressType: &family, Ipv4AddressesPerEni: new(int32(1)),
+		SubnetIds: []string{n.subnet(t, p.vpc, "a", "10.0.1.0/24", 1), n.subnet(t, p.vpc, "b", "10.0.2.0/24", 2)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.gateway = *g.Id
+	r, err := n.lattice().CreateResourceConfiguration(n.ctx, &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new("SINGLE"), ResourceGatewayIdentifier: g.Id,
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &ip}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.configuration = *r.Arn
+	return p
+}
+
+func (n *network) endpointInput(p provider, subnets ...string) *ec2.CreateVpcEndpointInput {
+	return &ec2.CreateVpcEndpointInput{
+		VpcEndpointType: new("Resource"), VpcId: n.vpc.VpcId, SubnetIds: subnets, ResourceConfigurationArn: new(p.configuration),
+		PrivateDnsEnabled: new(false),
+	}
+}
+
+func (n *network) endpoint(t *testing.T, in *ec2.CreateVpcEndpointInput) *ec2.VpcEndpoint {
+	t.Helper()
+	out, err := n.api.CreateVpcEndpoint(n.ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.VpcEndpoint
+}
+
+func (n *network) describeEndpoint(t *testing.T, id *string) ec2.VpcEndpoint {
+	t.Helper()
+	out, err := n.api.DescribeVpcEndpoints(n.ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.VpcEndpoints[0]
+}
+
+func TestEndpointIsShownAsEC2ShowsIt(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	a, b := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/24", -1)
+	in := n.endpointInput(p, a, b)
+	in.SubnetConfigurations = []ec2.SubnetConfiguration{{SubnetId: &a, Ipv4: new("10.0.1.100")}}
+	got := n.endpoint(t, in)
+	want := &ec2.VpcEndpoint{
+		VpcEndpointId: got.VpcEndpointId, VpcEndpointType: new("Resource"), VpcId: n.vpc.VpcId, OwnerId: new(servicetest.Account),
+		State: new("Pending"), IpAddressType: new("IPV4"), SubnetIds: []string{a, b}, NetworkInterfaceIds: []string{},
+		PrivateDnsEnabled: new(false), RequesterManaged: new(false), DnsOptions: &ec2.DnsOptions{DnsRecordIpType: new("ipv4")},
+		DnsEntries: []ec2.DnsEntry{}, RouteTableIds: []string{}, Groups: got.Groups, CreationTimestamp: new(servicetest.Now),
+		Tags: []ec2.Tag{}, ResourceConfigurationArn: &p.configuration,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reply (-want +got):\n%s", diff)
+	}
+	if len(got.Groups) != 1 || deref(got.Groups[0].GroupName) != "default" {
+		t.Errorf("groups %+v, want the default one", got.Groups)
+	}
+	later := n.describeEndpoint(t, got.VpcEndpointId)
+	if *later.State != "pending" || *later.IpAddressType != "ipv4" || len(later.NetworkInterfaceIds) != 2 {
+		t.Fatalf("described as %+v", later)
+	}
+	ni := n.describeInterface(t, later.NetworkInterfaceIds[0])
+	if *ni.PrivateIpAddress != "10.0.1.100" || *ni.InterfaceType != "vpc_endpoint" || !*ni.RequesterManaged || *ni.Status != "in-use" || len(ni.PrivateIpAddresses) != 1 {
+		t.Errorf("first interface is %+v", ni)
+	}
+}
+
+func TestEndpointStatesAreTrue(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	id := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))).VpcEndpointId
+	n.acknowledge(t, *id, model.StatusFailed, "no room")
+	if got := n.describeEndpoint(t, id); *got.State != "failed" || *got.LastError.Message != "no room" {
+		t.Errorf("failed endpoint is shown as %s, %+v", *got.State, got.LastError)
+	}
+	n.acknowledge(t, *id, model.StatusReady, "")
+	if got := n.describeEndpoint(t, id); *got.State != "available" || got.LastError != nil {
+		t.Errorf("ready endpoint is shown as %s, %+v", *got.State, got.LastError)
+	}
+	for range 2 {
+		if out, err := n.api.DeleteVpcEndpoints(n.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 0 {
+			t.Fatalf("delete: %+v, %v", out, err)
+		}
+	}
+	if got := n.describeEndpoint(t, id); *got.State != "deleting" {
+		t.Errorf("deleted endpoint is shown as %s", *got.State)
+	}
+	for row := range state.EndpointAssociations.By(n.DB.Snapshot(), state.ByEndpoint, state.In(servicetest.Account, servicetest.Region, *id)) {
+		if !row.Deleting() {
+			t.Errorf("association %s stays", row.ID)
+		}
+	}
+}
+
+func TestDeletingEndpointsTellsWhichDoNotExist(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	id := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))).VpcEndpointId
+	out, err := n.api.DeleteVpcEndpoints(n.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{"vpce-1", *id}})
+	if err != nil || len(out.Unsuccessful) != 1 || *out.Unsuccessful[0].ResourceId != "vpce-1" || *out.Unsuccessful[0].Error.Code != "InvalidVpcEndpoint.NotFound" {
+		t.Errorf("got %+v, %v", out, err)
+	}
+	if got := n.describeEndpoint(t, id); *got.State != "deleting" {
+		t.Errorf("the endpoint that exists is %s", *got.State)
+	}
+}
+
+func TestBadEndpointRequestsAreRefused(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	six := n.addProvider(t, "six", "DUALSTACK", "%s::10")
+	a, a2 := n.subnet(t, n.vpc, "a", "10.0.1.0/24", 1), n.subnet(t, n.vpc, "a", "10.0.2.0/24", -1)
+	c, native := n.subnet(t, n.vpc, "c", "10.0.3.0/24", -1), n.subnet(t, n.vpc, "a", "", 4)
+	foreign := n.subnet(t, n.addVPC(t), "b", "10.0.9.0/24", -1)
+	own := n.subnet(t, p.vpc, "c", "10.0.9.0/24", -1)
+	n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &a, PrivateIpAddress: new("10.0.1.10")})
+	type change = func(*ec2.CreateVpcEndpointInput)
+	subnets := func(ids ...string) change { return func(in *ec2.CreateVpcEndpointInput) { in.SubnetIds = ids } }
+	arn := func(text string) change {
+		return func(in *ec2.CreateVpcEndpointInput) { in.ResourceConfigurationArn = &text }
+	}
+	address := func(text string) change {
+		return func(in *ec2.CreateVpcEndpointInput) {
+			in.SubnetConfigurations = []ec2.SubnetConfiguration{{SubnetId: &a, Ipv4: &text}}
+		}
+	}
+	for name, c := range map[string]struct {
+		code   string
+		change change
+	}{
+		"no type, so Gateway": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.VpcEndpointType = nil }},
+		"type Interface":      {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.VpcEndpointType = new("Interface") }},
+		"no configuration":    {"MissingParameter", func(in *ec2.CreateVpcEndpointInput) { in.ResourceConfigurationArn = nil }},
+		"service name":        {"InvalidParameterCombination", func(in *ec2.CreateVpcEndpointInput) { in.ServiceName = new("x") }},
+		"private DNS":         {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.PrivateDnsEnabled = new(true) }},
+		"not an ARN":          {"InvalidParameter", arn("rcfg-1")},
+		"ARN of a gateway":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/" + p.gateway)},
+		"unknown resource":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1")},
+		"another account's":   {"InvalidParameter", arn(strings.Replace(p.configuration, servicetest.Account, servicetest.OtherAccount, 1))},
+		"unserved region":     {"InvalidParameter", arn(strings.Replace(p.configuration, "us-east-1", "us-west-9", 1))},
+		"another region":      {"InvalidParameter", arn(strings.Replace(p.configuration, "us-east-1", "eu-west-1", 1))},
+		"unknown VPC":         {"InvalidVpcID.NotFound", func(in *ec2.CreateVpcEndpointInput) { in.VpcId = new("vpc-1") }},
+		"no subnet":           {"MissingParameter", subnets()},
+		"unknown subnet":      {"InvalidSubnetID.NotFound", subnets("subnet-1")},
+		"foreign subnet":      {"InvalidParameter", subnets(foreign)},
+		"two of a zone":       {"DuplicateSubnetsInSameZone", subnets(a, a2)},
+		"one subnet twice":    {"DuplicateSubnetsInSameZone", subnets(a, a)},
+		"no common zone":      {"InvalidParameter", subnets(c)},
+		"the gateway's VPC":   {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.VpcId, in.SubnetIds = p.vpc.VpcId, []string{own} }},
+		"unknown group":       {"InvalidGroup.NotFound", func(in *ec2.CreateVpcEndpointInput) { in.SecurityGroupIds = []string{"sg-1"} }},
+		"ipv4 without IPv4":   {"InvalidParameter", subnets(native)},
+		"dualstack, IPv4 only": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) {
+			in.IpAddressType, in.SubnetIds = new("dualstack"), []string{a2}
+		}},
+		"ipv6 in dual subnet":  {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.IpAddressType = new("ipv6") }},
+		"ipv6 to IPv4":         {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.IpAddressType, in.SubnetIds = new("ipv6"), []string{native} }},
+		"ipv4 to IPv6":         {"InvalidParameter", arn(six.configuration)},
+		"address out of range": {"InvalidParameterValue", address("10.0.2.10")},
+		"address in use":       {"InvalidIPAddress.InUse", address("10.0.1.10")},
+		"not an address":       {"InvalidParameterValue", address("10.0.1")},
+		"IPv6 in ipv4": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) {
+			in.SubnetConfigurations = []ec2.SubnetConfiguration{{SubnetId: &a, Ipv6: new("2001:db8::1")}}
+		}},
+		"record type": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) {
+			in.DnsOptions = &ec2.DnsOptionsSpecification{DnsRecordIpType: new("ipv6")}
+		}},
+		"preference": {"InvalidParameterValue", func(in *ec2.CreateVpcEndpointInput) {
+			in.DnsOptions = &ec2.DnsOptionsSpecification{PrivateDnsPreference: new("SOME")}
+		}},
+	} {
+		in := n.endpointInput(p, a)
+		c.change(in)
+		n.refused(t, name, c.code, func() error { _, err := n.api.CreateVpcEndpoint(n.ctx, in); return err })
+	}
+	n.Quotas.EndpointsPerVPC = 0
+	n.refused(t, "quota", "VpcEndpointLimitExceeded", func() error {
+		_, err := n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, a))
+		return err
+	})
+}
+
+func TestFullSubnetRefusesTheWholeEndpoint(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	a, tiny := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/28", -1)
+	n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &tiny, SecondaryPrivateIpAddressCount: new(int32(10))})
+	n.refused(t, "full subnet", "InsufficientFreeAddressesInSubnet", func() error {
+		_, err := n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, a, tiny))
+		return err
+	})
+}
+
+func TestEndpointsOfBothFamilies(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "six", "DUALSTACK", "%s::10")
+	for kind, subnet := range map[string]string{"dualstack": n.subnet(t, n.vpc, "a", "10.0.1.0/24", 1), "ipv6": n.subnet(t, n.vpc, "b", "", 2)} {
+		in := n.endpointInput(p, subnet)
+		in.IpAddressType = new(kind)
+		e := n.describeEndpoint(t, n.endpoint(t, in).VpcEndpointId)
+		ni := n.describeInterface(t, e.NetworkInterfaceIds[0])
+		if *e.IpAddressType != kind || len(ni.Ipv6Addresses) != 1 || len(ni.PrivateIpAddresses) == 1 != (kind == "dualstack") {
+			t.Errorf("%s endpoint has %+v and %+v", kind, ni.PrivateIpAddresses, ni.Ipv6Addresses)
+		}
+	}
+}
+
+func TestAssociationsTellNames(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+	id := n.endpoint(t, n.endpointInput(p, subnet)).VpcEndpointId
+	n.endpoint(t, n.endpointInput(p, subnet))
+	n.acknowledge(t, *id, model.StatusReady, "")
+	out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{*id}})
+	if err != nil || len(out.VpcEndpointAssociations) != 1 {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	got := out.VpcEndpointAssociations[0]
+	_, rcfg, _ := strings.Cut(p.configuration, "/")
+	if want := *id + "." + rcfg + ".4232ccc.vpc-lattice-rsc.us-east-1.on.aws"; *got.DnsEntry.DnsName != want {
+		t.Errorf("name %s, want %s", *got.DnsEntry.DnsName, want)
+	}
+	if *got.AssociatedResourceArn != p.configuration || *got.AssociatedResourceAccessibility != "Accessible" || !strings.HasPrefix(*got.Id, "vpce-rsc-asc-") {
+		t.Errorf("got %+v", got)
+	}
+	for _, c := range []struct {
+		name, value string
+		want        int
+	}{
+		{"vpc-endpoint-id", *id, 1}, {"associated-resource-id", rcfg, 2}, {"association-id", *got.Id, 1},
+		{"associated-resource-accessibility", "AVAILABLE", 1}, {"associated-resource-accessibility", "Pending", 1}, {"service-network-arn", "*", 0},
+	} {
+		out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &ec2.DescribeVpcEndpointAssociationsInput{Filters: []ec2.Filter{{Name: &c.name, Values: []string{c.value}}}})
+		if err != nil || len(out.VpcEndpointAssociations) != c.want {
+			t.Errorf("filter %s=%s gave %+v, %v, want %d", c.name, c.value, out, err, c.want)
+		}
+	}
+	n.refused(t, "unknown endpoint", "InvalidVpcEndpointId.NotFound", func() error {
+		_, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{"vpce-1"}})
+		return err
+	})
+}
+
+func TestModifyEndpointChangesGroupsEverywhere(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	group := n.group(t, n.vpc, "web")
+	e := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)))
+	before := *e.Groups[0].GroupId
+	modify := func(in ec2.ModifyVpcEndpointInput) error {
+		in.VpcEndpointId = e.VpcEndpointId
+		_, err := n.api.ModifyVpcEndpoint(n.ctx, &in)
+		return err
+	}
+	if err := modify(ec2.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{group}, RemoveSecurityGroupIds: []string{before}}); err != nil {
+		t.Fatal(err)
+	}
+	got := n.describeEndpoint(t, e.VpcEndpointId)
+	ni := n.describeInterface(t, got.NetworkInterfaceIds[0])
+	if len(got.Groups) != 1 || *got.Groups[0].GroupId != group || len(ni.Groups) != 1 || *ni.Groups[0].GroupId != group {
+		t.Errorf("endpoint has %+v, interface %+v, want %s", got.Groups, ni.Groups, group)
+	}
+	n.refused(t, "last group", "InvalidParameter", func() error { return modify(ec2.ModifyVpcEndpointInput{RemoveSecurityGroupIds: []string{group}}) })
+	n.refused(t, "unknown group", "InvalidGroup.NotFound", func() error { return modify(ec2.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{"sg-1"}}) })
+	n.refused(t, "subnets", "InvalidParameter", func() error { return modify(ec2.ModifyVpcEndpointInput{AddSubnetIds: []string{"subnet-1"}}) })
+	n.refused(t, "private DNS", "InvalidParameter", func() error { return modify(ec2.ModifyVpcEndpointInput{PrivateDnsEnabled: new(true)}) })
+}
+
+func TestRepeatedCreateGivesTheSameEndpoint(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	in := n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))
+	in.ClientToken = new("token")
+	if diff := cmp.Diff(n.endpoint(t, in), n.endpoint(t, in)); diff != "" {
+		t.Errorf("the repetition answered otherwise:\n%s", diff)
+	}
+	other := *in
+	other.IpAddressType = new("ipv4")
+	n.refused(t, "token with other parameters", "IdempotentParameterMismatch", func() error { _, err := n.api.CreateVpcEndpoint(n.ctx, &other); return err })
+}
+
+func TestInterfacesOfEndpointsAndGatewaysAreNotTheCallersToManage(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)))
+	all, err := n.api.DescribeNetworkInterfaces(n.ctx, &ec2.DescribeNetworkInterfacesInput{})
+	if err != nil || len(all.NetworkInterfaces) != 3 {
+		t.Fatalf("got %+v, %v", all, err)
+	}
+	for _, ni := range all.NetworkInterfaces {
+		for name, call := range map[string]func(context.Context) error{
+			"delete": func(ctx context.Context) error {
+				_, err := n.api.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: ni.NetworkInterfaceId})
+				return err
+			},
+			"modify": func(ctx context.Context) error {
+				_, err := n.api.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: ni.NetworkInterfaceId, Description: &ec2.AttributeValue{}})
+				return err
+			},
+			"assign": func(ctx context.Context) error {
+				_, err := n.api.AssignPrivateIpAddresses(ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: ni.NetworkInterfaceId, SecondaryPrivateIpAddressCount: new(int32(1))})
+				return err
+			},
+		} {
+			n.refused(t, name, "OperationNotPermitted", func() error { return call(n.ctx) })
+		}
+	}
+}
+
+func TestEndpointsAreFilteredAndPaged(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+	for i := range 3 {
+		in := n.endpointInput(p, subnet)
+		in.TagSpecifications = []ec2.TagSpecification{{ResourceType: new("vpc-endpoint"), Tags: []ec2.Tag{{Key: new("n"), Value: new(fmt.Sprint(i))}}}}
+		n.endpoint(t, in)
+	}
+	for name, c := range map[string]struct {
+		value string
+		want  int
+	}{"vpc-id": {*n.vpc.VpcId, 3}, "vpc-endpoint-state": {"pending", 3}, "vpc-endpoint-type": {"Resource", 3}, "tag:n": {"1", 1}, "ip-address-type": {"ipv6", 0}} {
+		in := &ec2.DescribeVpcEndpointsInput{Filters: []ec2.Filter{{Name: &name, Values: []string{c.value}}}, MaxResults: new(int32(2))}
+		got := 0
+		for {
+			out, err := n.api.DescribeVpcEndpoints(n.ctx, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(out.VpcEndpoints)
+			if in.NextToken = out.NextToken; in.NextToken == nil {
+				break
+			}
+		}
+		if got != c.want {
+			t.Errorf("filter %s=%s gave %d endpoints, want %d", name, c.value, got, c.want)
+		}
+	}
+}
+
+func TestNothingIsDeletedUnderAnEndpoint(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	subnet, group := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.group(t, n.vpc, "web")
+	in := n.endpointInput(p, subnet)
+	in.SecurityGroupIds = []string{group}
+	n.endpoint(t, in)
+	n.refused(t, "subnet", "DependencyViolation", func() error {
+		_, err := n.api.DeleteSubnet(n.ctx, &ec2.DeleteSubnetInput{SubnetId: &subnet})
+		return err
+	})
+	n.refused(t, "group", "DependencyViolation", func() error {
+		_, err := n.api.DeleteSecurityGroup(n.ctx, &ec2.DeleteSecurityGroupInput{GroupId: &group})
+		return err
+	})
+	n.refused(t, "VPC", "DependencyViolation", func() error { _, err := n.api.DeleteVpc(n.ctx, &ec2.DeleteVpcInput{VpcId: n.vpc.VpcId}); return err })
+	n.refused(t, "configuration", "ConflictException", func() error {
+		_, err := n.lattice().DeleteResourceConfiguration(n.ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &p.configuration})
+		return err
+	})
+}
+
+func TestParallelEndpointsShareNothing(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	a, b := n.subnet(t, n.vpc, "a", "10.0.1.0/26", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/26", -1)
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			if _, err := n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, a, b)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	seen := make(map[netip.Addr]string)
+	tx := n.DB.Snapshot()
+	for ni := range state.NetworkInterfaces.By(tx, state.ByVPC, state.In(servicetest.Account, servicetest.Region, *n.vpc.VpcId)) {
+		for _, addr := range ni.All() {
+			if other := seen[addr]; other != "" {
+				t.Errorf("%s and %s both have %v", other, ni.ID, addr)
+			}
+			seen[addr] = ni.ID
+		}
+	}
+	if len(seen) != 80 {
+		t.Errorf("%d addresses, want 80", len(seen))
+	}
+}
+
+// An endpoint cannot come to a configuration that is being deleted at the same
+// time: one of the two requests wins.
+func TestEndpointAndDeletionOfItsConfigurationExclude(t *testing.T) {
+	for range 20 {
+		n := newNetwork(t)
+		p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+		subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+		var made, deleted error
+		var wg sync.WaitGroup
+		wg.Go(func() { _, made = n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, subnet)) })
+		wg.Go(func() {
+			_, deleted = n.lattice().DeleteResourceConfiguration(n.ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &p.configuration})
+		})
+		wg.Wait()
+		if (made == nil) == (deleted == nil) {
+			t.Fatalf("creation: %v, deletion: %v", made, deleted)
+		}
+	}
+}
