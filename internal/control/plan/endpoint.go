@@ -3,8 +3,10 @@
 package plan
 
 import (
+	"cmp"
 	"hash/fnv"
 	"net/netip"
+	"slices"
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -135,6 +137,8 @@ func (w *way) setPorts(ports []model.PortRange) {
 		w.portRanges = append(w.portRanges, desired.PortRange{From: r.From, To: r.To})
 		exact = exact && r.From == r.To
 	}
+	// Users list ports in any order; entries have them in one.
+	slices.SortFunc(w.portRanges, func(a, b desired.PortRange) int { return cmp.Compare(a.From, b.From) })
 	if exact {
 		w.ports, w.portRanges = w.portRanges, nil
 		return
