@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -23,6 +24,11 @@ func (p pair) complete(w desired.Workload) error {
 	stale, err := p.addAddresses(w.Addresses)
 	if err != nil {
 		return err
+	}
+	if wants6(w) {
+		if err := p.awaitLocal(w.Addresses); err != nil {
+			return err
+		}
 	}
 	if err := p.addDefaults(w); err != nil {
 		return err
@@ -49,16 +55,8 @@ func (p pair) bringUp(w desired.Workload) error {
 			return err
 		}
 	}
-	for _, e := range []struct {
-		h *netlink.Handle
-		l netlink.Link
-	}{{p.router.handle, p.near}, {p.in.handle, p.far}} {
-		if e.l.Attrs().Flags&net.FlagUp != 0 {
-			continue
-		}
-		if err := retry(func() error { return e.h.LinkSetUp(e.l) }); err != nil {
-			return fmt.Errorf("bring up %s: %w", e.l.Attrs().Name, err)
-		}
+	if err := raise(p.sides()...); err != nil {
+		return err
 	}
 	if !hasIPv6() {
 		return nil
@@ -66,6 +64,40 @@ func (p pair) bringUp(w desired.Workload) error {
 	local := &netlink.Addr{IPNet: toIPNet(routerLinkLocal), Flags: unix.IFA_F_NODAD, Scope: unix.RT_SCOPE_LINK}
 	if err := retry(func() error { return p.router.handle.AddrReplace(p.near, local) }); err != nil {
 		return fmt.Errorf("add address %s to %s: %w", routerLinkLocal, near.Name, err)
+	}
+	return nil
+}
+
+func (p pair) sides() []side {
+	return []side{{p.router.ns, p.router.handle, p.near}, {p.in.ns, p.in.handle, p.far}}
+}
+
+// side is one end of a veth pair, with the namespace that it is in.
+type side struct {
+	ns     *os.File
+	handle *netlink.Handle
+	link   netlink.Link
+}
+
+// raise brings both ends of a pair up, and returns when both can send.
+func raise(sides ...side) error {
+	changed := false
+	for _, s := range sides {
+		if s.link.Attrs().Flags&net.FlagUp != 0 {
+			continue
+		}
+		changed = true
+		if err := retry(func() error { return s.handle.LinkSetUp(s.link) }); err != nil {
+			return fmt.Errorf("bring up %s: %w", s.link.Attrs().Name, err)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	for _, s := range sides {
+		if err := settle(s.ns, s.link.Attrs().Name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -214,6 +246,9 @@ func (p pair) addDefaults(w desired.Workload) error {
 		}
 		if err := retry(func() error { return p.in.handle.RouteReplace(defaultRoute(hop, p.far.Attrs().Index)) }); err != nil {
 			return fmt.Errorf("add default route via %s: %w", hop, err)
+		}
+		if err := setNeighbour(p.in.handle, p.far.Attrs().Index, hop, p.near.Attrs().HardwareAddr); err != nil {
+			return err
 		}
 	}
 	return nil

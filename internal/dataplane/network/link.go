@@ -3,6 +3,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -58,11 +59,14 @@ func connect(a, b *Router) error {
 		}
 	}
 	for _, e := range []end{near, far} {
-		if err := e.complete(); err != nil {
+		if err := e.mark(); err != nil {
 			return err
 		}
 	}
-	return nil
+	if err := raise(near.side(), far.side()); err != nil {
+		return err
+	}
+	return errors.Join(near.meet(), far.meet())
 }
 
 // ends looks for both ends of the link. When they are not each other's, or one
@@ -159,21 +163,24 @@ func makeLink(a, b *Router) (near, far end, err error) {
 	return near, far, err
 }
 
-// complete marks an end, names its neighbours and brings it up.
-func (e end) complete() error {
-	h, index := e.router.handle, e.link.Attrs().Index
-	if mark := alias(e.router.instance, isLink, e.peer); e.link.Attrs().Alias != mark {
-		if err := retry(func() error { return h.LinkSetAlias(e.link, mark) }); err != nil {
-			return fmt.Errorf("set alias of %s: %w", e.link.Attrs().Name, err)
-		}
+// mark writes the mark of a link on an end.
+func (e end) mark() error {
+	mark := alias(e.router.instance, isLink, e.peer)
+	if e.link.Attrs().Alias == mark {
+		return nil
 	}
-	if e.link.Attrs().Flags&net.FlagUp == 0 {
-		if err := retry(func() error { return h.LinkSetUp(e.link) }); err != nil {
-			return fmt.Errorf("bring up %s: %w", e.link.Attrs().Name, err)
-		}
+	if err := retry(func() error { return e.router.handle.LinkSetAlias(e.link, mark) }); err != nil {
+		return fmt.Errorf("set alias of %s: %w", e.link.Attrs().Name, err)
 	}
+	return nil
+}
+
+func (e end) side() side { return side{e.router.ns, e.router.handle, e.link} }
+
+// meet names the other end as neighbour. The interface must be up.
+func (e end) meet() error {
 	for _, hop := range e.hops() {
-		if err := e.router.setNeighbour(index, hop, linkMAC(e.peer, e.router.VPC)); err != nil {
+		if err := e.router.setNeighbour(e.link.Attrs().Index, hop, linkMAC(e.peer, e.router.VPC)); err != nil {
 			return err
 		}
 	}
@@ -187,7 +194,7 @@ func (e end) hops() []netip.Addr {
 	return []netip.Addr{nextHop4, nextHop6}
 }
 
-// whole reports whether an end is as complete leaves it.
+// whole reports whether an end is up and knows the other one.
 func (e end) whole(known neighbours) bool {
 	for _, hop := range e.hops() {
 		if !known.has(e.link.Attrs().Index, hop, linkMAC(e.peer, e.router.VPC)) {
