@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package identity keeps the accounts of an installation and the access keys
+// that sign for them. It is no service of its own: the service postern makes
+// accounts with it, and the server looks keys up.
+package identity
+
+import (
+	"context"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// ErrAccountExists is the cause when an account is made whose id is taken.
+var ErrAccountExists = errors.New("account exists")
+
+// Administrator is the name of the user whose key an account starts with.
+const Administrator = "admin"
+
+// Bootstrap makes the management account with an administrator's key, at the
+// first start, and gives that key; later it gives the key that is there. It may
+// run on several servers at the same time.
+func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKeyID, secret string, err error) {
+	fresh, err := NewAccount(env, account, "management")
+	if err != nil {
+		return "", "", fmt.Errorf("bootstrap account %s: %w", account, err)
+	}
+	fresh.Account.Management = true
+	var key *model.AccessKey
+	_, err = env.DB.Update(ctx, func(tx *table.Txn) error {
+		if _, ok := state.Accounts.Get(tx, "", "", account); !ok {
+			key = fresh.Key
+			return fresh.Insert(tx)
+		}
+		key = administratorKey(tx, account)
+		if key == nil {
+			key = fresh.Key
+			state.AccessKeys.Put(tx, key)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("bootstrap account %s: %w", account, err)
+	}
+	return key.ID, key.Secret, nil
+}
+
+// administratorKey gives the first key that is good to use, or nil.
+func administratorKey(tx *table.Txn, account string) *model.AccessKey {
+	var oldest *model.AccessKey
+	for k := range state.AccessKeys.Scope(tx, "", "") {
+		if k.Account == account && !k.Disabled && (oldest == nil || k.CreatedAt.Before(oldest.CreatedAt)) {
+			oldest = k
+		}
+	}
+	return oldest
+}
+
+// NewIdentity is an account that is about to be made, with the key of its
+// administrator.
+type NewIdentity struct {
+	Account *model.Account
+	Key     *model.AccessKey
+}
+
+// NewAccount makes the rows of an account; Insert writes them. Keys have the
+// form that AWS documents and tools check:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+func NewAccount(env *service.Env, id, name string) (*NewIdentity, error) {
+	now := env.Now()
+	key, err := newKey(env.Rand, id, now)
+	if err != nil {
+		return nil, fmt.Errorf("make an access key: %w", err)
+	}
+	return &NewIdentity{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key}, nil
+}
+
+// Insert writes the account and its key, or fails with ErrAccountExists.
+func (n *NewIdentity) Insert(tx *table.Txn) error {
+	if err := state.Accounts.Insert(tx, n.Account); err != nil {
+		return fmt.Errorf("make account %s: %w", n.Account.ID, ErrAccountExists)
+	}
+	if err := state.AccessKeys.Insert(tx, n.Key); err != nil {
+		return fmt.Errorf("make account %s: %w", n.Account.ID, err)
+	}
+	return nil
+}
+
+// The random parts of identifiers: 10 bytes are 16 characters of base32, and 30
+// bytes are 40 of base64.
+const (
+	idBytes     = 10
+	secretBytes = 30
+)
+
+func newKey(random io.Reader, account string, now time.Time) (*model.AccessKey, error) {
+	raw := make([]byte, 2*idBytes+secretBytes)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return nil, err
+	}
+	return &model.AccessKey{
+		ID:     "AKIA" + base32.StdEncoding.EncodeToString(raw[:idBytes]),
+		UserID: "AIDA" + base32.StdEncoding.EncodeToString(raw[idBytes:2*idBytes]),
+		Secret: base64.StdEncoding.EncodeToString(raw[2*idBytes:]),
+		// IAM belongs to no region.
+		ARN:     model.ARN("iam", "", account, "user/"+Administrator),
+		Account: account, CreatedAt: now,
+	}, nil
+}
+
+// Principal is who an access key signs for.
+type Principal struct {
+	Secret, Account, ARN, UserID string
+	Disabled                     bool
+}
+
+// Lookup finds the principal of an access key; false says that there is no such
+// key. A key made just now through another server is found too.
+func Lookup(ctx context.Context, db *table.DB, accessKeyID string) (Principal, bool, error) {
+	key, ok := state.AccessKeys.Get(db.Snapshot(), "", "", accessKeyID)
+	if !ok {
+		tx, err := db.View(ctx)
+		if err != nil {
+			return Principal{}, false, fmt.Errorf("look up access key %s: %w", accessKeyID, err)
+		}
+		if key, ok = state.AccessKeys.Get(tx, "", "", accessKeyID); !ok {
+			return Principal{}, false, nil
+		}
+	}
+	return Principal{Secret: key.Secret, Account: key.Account, ARN: key.ARN, UserID: key.UserID, Disabled: key.Disabled}, true, nil
+}
+
+// IsManagement reports whether the caller is of the account that was made at the
+// first start.
+func IsManagement(tx *table.Txn, who caller.Caller) bool {
+	account, ok := state.Accounts.Get(tx, "", "", who.Account)
+	return ok && account.Management
+}

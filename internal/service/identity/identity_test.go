@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package identity
+
+import (
+	"errors"
+	"regexp"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/service/servicetest"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+func TestBootstrapMakesOneKeyHoweverOftenItRuns(t *testing.T) {
+	w := servicetest.New(t)
+	type key struct{ id, secret string }
+	keys := make([]key, 8)
+	var wg sync.WaitGroup
+	for i := range keys {
+		wg.Go(func() {
+			id, secret, err := Bootstrap(t.Context(), w.Env, servicetest.Account)
+			if err != nil {
+				t.Error(err)
+			}
+			keys[i] = key{id, secret}
+		})
+	}
+	wg.Wait()
+	before := w.Dump(t)
+	id, secret, err := Bootstrap(t.Context(), w.Env, servicetest.Account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if k != (key{id, secret}) {
+			t.Errorf("key %s differs from %s", k.id, id)
+		}
+	}
+	if diff := cmp.Diff(before, w.Dump(t)); diff != "" {
+		t.Errorf("a later run changed the state:\n%s", diff)
+	}
+	if !regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(id) || !regexp.MustCompile(`^[A-Za-z0-9+/]{40}$`).MatchString(secret) {
+		t.Error("the key has another form than those of AWS")
+	}
+	if !IsManagement(w.DB.Snapshot(), caller.Caller{Account: servicetest.Account}) {
+		t.Error("the first account does not manage")
+	}
+}
+
+func TestKeysAreLookedUp(t *testing.T) {
+	w := servicetest.New(t)
+	n, err := NewAccount(w.Env, servicetest.OtherAccount, "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert := func(tx *table.Txn) error { return n.Insert(tx) }
+	if _, err := w.DB.Update(t.Context(), insert); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.DB.Update(t.Context(), insert); !errors.Is(err, ErrAccountExists) {
+		t.Errorf("making the account again: %v", err)
+	}
+	got, ok, err := Lookup(t.Context(), w.DB, n.Key.ID)
+	want := Principal{Secret: n.Key.Secret, Account: servicetest.OtherAccount, ARN: "arn:aws:iam::444455556666:user/admin", UserID: n.Key.UserID}
+	if err != nil || !ok || got != want {
+		t.Errorf("lookup gave account %s, %t, %v", got.Account, ok, err)
+	}
+	if _, ok, err := Lookup(t.Context(), w.DB, "AKIAUNKNOWN"); ok || err != nil {
+		t.Errorf("unknown key: %t, %v", ok, err)
+	}
+	if IsManagement(w.DB.Snapshot(), caller.Caller{Account: servicetest.OtherAccount}) {
+		t.Error("a later account manages")
+	}
+}
+
+func TestBootstrapMakesAnotherKeyWhenAllAreDisabled(t *testing.T) {
+	w := servicetest.New(t)
+	first, _, err := Bootstrap(t.Context(), w.Env, servicetest.Account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.DB.Update(t.Context(), func(tx *table.Txn) error {
+		k, _ := state.AccessKeys.Get(tx, "", "", first)
+		off := *k
+		off.Disabled = true
+		state.AccessKeys.Put(tx, &off)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if second, _, err := Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil || second == first {
+		t.Errorf("got key %s, %v", second, err)
+	}
+}

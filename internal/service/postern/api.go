@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package postern is the service for what AWS has no call for: accounts, the
+// attachment of network interfaces to network namespaces, and the state of the
+// installation itself.
+package postern
+
+import (
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// API implements the operations of the service. Its fields are set at start.
+type API struct {
+	*service.Env
+	// Observer tells of the data plane; nil where there is none, as in tests.
+	Observer Observer
+	// Version is that of the program.
+	Version string
+}
+
+var _ shape.API = (*API)(nil)
+
+// The kinds of resources, as errors name them.
+const (
+	kindAccount    = "Account"
+	kindAttachment = "Attachment"
+	kindInterface  = "NetworkInterface"
+	kindHost       = "Host"
+)
+
+// managementOnly refuses callers of other accounts than the first one.
+func managementOnly(tx *table.Txn, who caller.Caller) error {
+	if identity.IsManagement(tx, who) {
+		return nil
+	}
+	return fault.AccessDenied("account %s may not do this; it is for the management account, which was made at the first start", who.Account)
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// optional gives a pointer to v, or nil for the zero value.
+func optional[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postern
+
+import (
+	"context"
+	"net/netip"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/service/servicetest"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+type fixture struct {
+	*servicetest.World
+	api        *API
+	ctx, other context.Context
+}
+
+type observer struct{}
+
+func (observer) Desired() string { return "router vpc-1 self\n" }
+func (observer) Status() DataplaneStatus {
+	return DataplaneStatus{State: "ready", Desired: 3, Programmed: 2, Failed: 1, Counters: map[string]int64{"passes": 7}}
+}
+
+// newFixture makes an installation with a host and the interfaces eni-1 and
+// eni-2 of a workload and eni-gate of a gateway.
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	w := servicetest.New(t)
+	f := &fixture{
+		World: w, api: &API{Env: w.Env, Observer: observer{}, Version: "v1"},
+		ctx:   servicetest.As(t, servicetest.Account, servicetest.Region),
+		other: servicetest.As(t, servicetest.OtherAccount, servicetest.Region),
+	}
+	if _, _, err := identity.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
+		t.Fatal(err)
+	}
+	meta := func(id string) model.Meta {
+		return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+	}
+	f.put(t, func(tx *table.Txn) {
+		state.Hosts.Put(tx, &model.Host{Name: "here", Instance: "p7k2"})
+		state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), DNSSupport: true, CIDRs: []model.CIDRAssociation{{Prefix: netip.MustParsePrefix("10.0.0.0/16")}}})
+		state.Subnets.Put(tx, &model.Subnet{Meta: meta("subnet-1"), VPC: "vpc-1", CIDR: netip.MustParsePrefix("10.0.1.0/24")})
+		for id, kind := range map[string]model.InterfaceType{"eni-1": model.InterfaceWorkload, "eni-2": model.InterfaceWorkload, "eni-gate": model.InterfaceGateway} {
+			state.NetworkInterfaces.Put(tx, &model.NetworkInterface{
+				Meta: meta(id), VPC: "vpc-1", Subnet: "subnet-1", Type: kind, MAC: "02:00:00:00:00:01",
+				Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.10")}, Addresses6: []netip.Addr{netip.MustParseAddr("2001:db8::10")},
+			})
+		}
+	})
+	return f
+}
+
+func (f *fixture) put(t *testing.T, fn func(*table.Txn)) {
+	t.Helper()
+	if _, err := f.DB.Update(t.Context(), func(tx *table.Txn) error { fn(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fixture) refused(t *testing.T, name, code string, call func() error) {
+	t.Helper()
+	before := f.Dump(t)
+	if err := call(); !fault.Is(err, code) {
+		t.Errorf("%s: got %v, want %s", name, err, code)
+	}
+	if diff := cmp.Diff(before, f.Dump(t)); diff != "" {
+		t.Errorf("%s: the refused call changed the state:\n%s", name, diff)
+	}
+}
+
+func (f *fixture) attach(ctx context.Context, in shape.AttachNetworkInterfaceInput) (*shape.AttachNetworkInterfaceOutput, error) {
+	return f.api.AttachNetworkInterface(ctx, &in)
+}
+
+func TestAttachmentTellsTheWorkloadItsNetwork(t *testing.T) {
+	f := newFixture(t)
+	got, err := f.attach(f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &shape.AttachNetworkInterfaceOutput{
+		NetworkInterfaceId: new("eni-1"), Status: new("attaching"), Host: new("here"), NetnsName: new("ns"), DeviceName: new("eth0"),
+		MacAddress: new("02:00:00:00:00:01"), DeleteOnTermination: new(false), Addresses: []string{"10.0.1.10", "2001:db8::10"},
+		Gateways: []string{"10.0.1.1", "fe80::1"}, DnsServers: []string{"10.0.0.2"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("attachment (-want +got):\n%s", diff)
+	}
+	row, _ := state.Attachments.Get(f.DB.Snapshot(), servicetest.Account, servicetest.Region, "eni-1")
+	if !regexp.MustCompile(`^eni-attach-[0-9a-f]{17}$`).MatchString(row.ID) {
+		t.Errorf("attachment id %s", row.ID)
+	}
+	second, err := f.attach(f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-2"), NetnsName: new("ns")})
+	if err != nil || *second.DeviceName != "eth1" {
+		t.Errorf("second interface of the namespace: %+v, %v", second, err)
+	}
+}
+
+func TestBadAttachmentsAreRefused(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.attach(f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-2"), NetnsName: new("ns")}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		code string
+		ctx  context.Context
+		in   shape.AttachNetworkInterfaceInput
+	}{
+		"neither name nor process":     {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1")}},
+		"both name and process":        {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), Pid: new(int64(1))}},
+		"name that ends by itself":     {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), DeleteOnTermination: new(true)}},
+		"unknown interface":            {"ResourceNotFoundException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-9"), NetnsName: new("ns")}},
+		"interface of another account": {"ResourceNotFoundException", f.other, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns")}},
+		"interface of a gateway":       {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-gate"), NetnsName: new("ns")}},
+		"attached interface":           {"ConflictException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-2"), NetnsName: new("other")}},
+		"device that is there":         {"ConflictException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), DeviceName: new("eth0")}},
+	} {
+		f.refused(t, name, c.code, func() error { _, err := f.attach(c.ctx, c.in); return err })
+	}
+	f.put(t, func(tx *table.Txn) { state.Hosts.Delete(tx, "", "", "here") })
+	f.refused(t, "no host", "ConflictException", func() error {
+		_, err := f.attach(f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns")})
+		return err
+	})
+}
+
+func TestAttachmentStatesAreTrue(t *testing.T) {
+	f := newFixture(t)
+	say := func(s model.StatusState, reason string) {
+		f.put(t, func(tx *table.Txn) {
+			state.Statuses.Put(tx, &model.Status{Account: servicetest.Account, Region: servicetest.Region, ID: "eni-1", State: s, Reason: reason})
+		})
+	}
+	check := func(want, reason string) {
+		t.Helper()
+		got, err := f.api.GetAttachment(f.ctx, &shape.GetAttachmentInput{NetworkInterfaceId: new("eni-1")})
+		if err != nil || *got.Status != want || deref(got.Reason) != reason {
+			t.Errorf("got %+v, %v, want %s %s", got, err, want, reason)
+		}
+	}
+	say(model.StatusReady, "") // of an attachment before
+	in := shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), Pid: new(int64(17)), DeleteOnTermination: new(true)}
+	if _, err := f.attach(f.ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	check("attaching", "")
+	say(model.StatusFailed, "no such process")
+	check("failed", "no such process")
+	say(model.StatusReady, "")
+	check("attached", "")
+	for range 2 {
+		out, err := f.api.DetachNetworkInterface(f.ctx, &shape.DetachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1")})
+		if err != nil || *out.Status != "detaching" {
+			t.Fatalf("detach: %+v, %v", out, err)
+		}
+	}
+	check("detaching", "")
+	f.refused(t, "attach while detaching", "ConflictException", func() error { _, err := f.attach(f.ctx, in); return err })
+	f.refused(t, "detach from elsewhere", "ResourceNotFoundException", func() error {
+		_, err := f.api.DetachNetworkInterface(f.other, &shape.DetachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1")})
+		return err
+	})
+	for ctx, want := range map[context.Context]int{f.ctx: 1, f.other: 0} {
+		if out, err := f.api.ListAttachments(ctx, &shape.ListAttachmentsInput{}); err != nil || len(out.Attachments) != want {
+			t.Errorf("list: %+v, %v, want %d", out, err, want)
+		}
+	}
+}
+
+func TestAccountsAreMadeByTheFirstOne(t *testing.T) {
+	f := newFixture(t)
+	f.refused(t, "another account", "AccessDeniedException", func() error {
+		_, err := f.api.CreateAccount(f.other, &shape.CreateAccountInput{})
+		return err
+	})
+	out, err := f.api.CreateAccount(f.ctx, &shape.CreateAccountInput{AccountId: new(servicetest.OtherAccount), Name: new("other")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := identity.Lookup(t.Context(), f.DB, *out.AccessKeyId); err != nil || !ok || got.Account != servicetest.OtherAccount || got.Secret != *out.SecretAccessKey {
+		t.Errorf("the key leads to account %s, %t, %v", got.Account, ok, err)
+	}
+	f.refused(t, "the account again", "ConflictException", func() error {
+		_, err := f.api.CreateAccount(f.ctx, &shape.CreateAccountInput{AccountId: new(servicetest.OtherAccount)})
+		return err
+	})
+	f.refused(t, "the new account", "AccessDeniedException", func() error {
+		_, err := f.api.CreateAccount(f.other, &shape.CreateAccountInput{})
+		return err
+	})
+	random, err := f.api.CreateAccount(f.ctx, &shape.CreateAccountInput{})
+	if err != nil || !regexp.MustCompile(`^[1-9]\d{11}$`).MatchString(*random.AccountId) {
+		t.Errorf("account without an id: %+v, %v", random.AccountId, err)
+	}
+	for ctx, want := range map[context.Context]int{f.ctx: 3, f.other: 1} {
+		if out, err := f.api.ListAccounts(ctx, &shape.ListAccountsInput{}); err != nil || len(out.Accounts) != want {
+			t.Errorf("list: %+v, %v, want %d", out, err, want)
+		}
+	}
+}
+
+func TestStatusShowsWhatTheCallerMaySee(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, func(tx *table.Txn) {
+		m := model.Meta{Account: servicetest.OtherAccount, Region: servicetest.Region, ID: "rgw-1"}
+		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: m, Name: "gate"})
+		state.Statuses.Put(tx, &model.Status{Account: m.Account, Region: m.Region, ID: m.ID, State: model.StatusFailed, Reason: "no room"})
+	})
+	gate := shape.Resource{
+		Kind: new("resource-gateway"), Id: new("rgw-1"), Account: new(servicetest.OtherAccount), Region: new(servicetest.Region),
+		Name: new("gate"), State: new("failed"), Reason: new("no room"),
+	}
+	got, err := f.api.GetStatus(f.other, &shape.GetStatusInput{})
+	if diff := cmp.Diff(&shape.GetStatusOutput{Version: new("v1"), Resources: []shape.Resource{gate}}, got); err != nil || diff != "" {
+		t.Errorf("status of the other account: %v (-want +got):\n%s", err, diff)
+	}
+	got, err = f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
+	if err != nil || len(got.Resources) != 3 || *got.Instance != "p7k2" || *got.Hosts[0].State != "ready" || *got.FailedEntries != 1 || got.Counters["passes"] != 7 {
+		t.Errorf("status of the first account: %+v, %v", got, err)
+	}
+	if text, err := f.api.GetDesired(f.ctx, &shape.GetDesiredInput{}); err != nil || *text.Text != "router vpc-1 self\n" {
+		t.Errorf("desired state: %+v, %v", text, err)
+	}
+	f.refused(t, "desired state", "AccessDeniedException", func() error { _, err := f.api.GetDesired(f.other, &shape.GetDesiredInput{}); return err })
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postern
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Observer tells of the data plane without the service knowing it. Its methods
+// are called concurrently and must not block.
+type Observer interface {
+	// Desired is the host's desired state as text, one entry a line, sorted.
+	Desired() string
+	// Status says how far the host is with it.
+	Status() DataplaneStatus
+}
+
+// DataplaneStatus says how far a host is with its desired state.
+type DataplaneStatus struct {
+	// State is a word for people: how the host's agent is, such as "ready".
+	State string
+	// Desired is how many entries the desired state has, Programmed how many of
+	// them are in the kernel, and Failed how many could not be put there.
+	Desired, Programmed, Failed int64
+	// Counters are by name; the caller owns the map.
+	Counters map[string]int64
+}
+
+// GetDesired gives the desired state of the host as text. It shows all accounts,
+// so only the management account may see it.
+func (a *API) GetDesired(ctx context.Context, _ *shape.GetDesiredInput) (*shape.GetDesiredOutput, error) {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := managementOnly(tx, caller.From(ctx)); err != nil {
+		return nil, err
+	}
+	out := &shape.GetDesiredOutput{Text: new("")}
+	if a.Observer != nil {
+		out.Text = new(a.Observer.Desired())
+	}
+	return out, nil
+}
+
+// GetStatus tells what exists, in all regions, and how the data plane is with
+// it. The management account sees all accounts and the hosts; others see their
+// own resources.
+func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.GetStatusOutput, error) {
+	who := caller.From(ctx)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.GetStatusOutput{Version: &a.Version, Resources: []shape.Resource{}}
+	everything := identity.IsManagement(tx, who)
+	for r := range resources(tx) {
+		if everything || *r.Account == who.Account {
+			out.Resources = append(out.Resources, r)
+		}
+	}
+	if everything {
+		a.describeHosts(tx, out)
+	}
+	return out, nil
+}
+
+func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput) {
+	var status DataplaneStatus
+	if a.Observer != nil {
+		status = a.Observer.Status()
+	}
+	var zones []string
+	for _, region := range a.Regions {
+		for _, z := range a.Zones(region) {
+			zones = append(zones, z.Name)
+		}
+	}
+	for h := range state.Hosts.All(tx) {
+		out.Instance = &h.Instance
+		out.Hosts = append(out.Hosts, shape.Host{Name: &h.Name, Zones: zones, State: optional(status.State)})
+	}
+	out.DesiredEntries, out.ProgrammedEntries, out.FailedEntries = &status.Desired, &status.Programmed, &status.Failed
+	out.Counters = status.Counters
+}
+
+// resources yields what people made, kind by kind, each in the order of its
+// table.
+func resources(tx *table.Txn) func(yield func(shape.Resource) bool) {
+	return func(yield func(shape.Resource) bool) {
+		_ = each(tx, state.VPCs, yield, func(v *model.VPC) shape.Resource { return always("vpc", &v.Meta) }) &&
+			each(tx, state.Subnets, yield, func(s *model.Subnet) shape.Resource { return always("subnet", &s.Meta) }) &&
+			each(tx, state.SecurityGroups, yield, func(g *model.SecurityGroup) shape.Resource {
+				return named(always("security-group", &g.Meta), g.Name)
+			}) &&
+			each(tx, state.ResourceGateways, yield, func(g *model.ResourceGateway) shape.Resource {
+				return named(living(tx, "resource-gateway", &g.Meta), g.Name)
+			}) &&
+			each(tx, state.ResourceConfigurations, yield, func(r *model.ResourceConfiguration) shape.Resource {
+				return named(living(tx, "resource-configuration", &r.Meta), r.Name)
+			}) &&
+			each(tx, state.VPCEndpoints, yield, func(e *model.VPCEndpoint) shape.Resource { return living(tx, "vpc-endpoint", &e.Meta) }) &&
+			each(tx, state.Attachments, yield, func(a *model.Attachment) shape.Resource { return attached(tx, a) })
+	}
+}
+
+// each yields the rows of a table as resources, and says whether to go on.
+func each[T table.Row](tx *table.Txn, rows *table.Table[T], yield func(shape.Resource) bool, show func(T) shape.Resource) bool {
+	for row := range rows.All(tx) {
+		if !yield(show(row)) {
+			return false
+		}
+	}
+	return true
+}
+
+// always shows a resource that has no part of its own in the data plane.
+func always(kind string, m *model.Meta) shape.Resource {
+	return shape.Resource{
+		Kind: &kind, Id: &m.ID, Account: &m.Account, Region: &m.Region,
+		Name: optional(m.Tags["Name"]), State: new(string(model.Ready)),
+	}
+}
+
+// living shows a resource that the data plane acknowledges.
+func living(tx *table.Txn, kind string, m *model.Meta) shape.Resource {
+	status, _ := state.Statuses.Get(tx, m.Account, m.Region, m.ID)
+	r := always(kind, m)
+	life := model.LifecycleOf(m, status)
+	r.State = new(string(life))
+	if life == model.Failed {
+		r.Reason = optional(status.Reason)
+	}
+	return r
+}
+
+func named(r shape.Resource, name string) shape.Resource {
+	r.Name = &name
+	return r
+}
+
+// attached shows an attachment under its interface's id, where the status is.
+func attached(tx *table.Txn, a *model.Attachment) shape.Resource {
+	m := model.Meta{Account: a.Account, Region: a.Region, ID: a.Interface, DeletedAt: a.DeletedAt}
+	if ni, ok := state.NetworkInterfaces.Get(tx, a.Account, a.Region, a.Interface); ok {
+		m.Tags = ni.Tags
+	}
+	return living(tx, "attachment", &m)
+}
