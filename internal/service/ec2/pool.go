@@ -16,9 +16,12 @@ import (
 // maxPoolPlaces bounds how many blocks of a large pool are used.
 const maxPoolPlaces = 1 << 24
 
-// poolPlaces is how many blocks the pool has.
+// poolPlaces is how many blocks the pool has; none when there is no pool.
 func poolPlaces(pool netip.Prefix) int {
-	return min(maxPoolPlaces, 1<<min(62, poolBlock6-pool.Bits()))
+	if !pool.Addr().Is6() || pool.Bits() > poolBlock6 {
+		return 0
+	}
+	return min(maxPoolPlaces, 1<<(poolBlock6-pool.Bits()))
 }
 
 // poolBlock gives a block of the pool by its number.
@@ -58,6 +61,8 @@ func (a *API) block6Request(provided *bool, block, pool *string) (*block6Request
 	switch {
 	case deref(provided) && block != nil:
 		return nil, fault.EC2("InvalidParameterCombination", "amazonProvidedIpv6CidrBlock and ipv6CidrBlock exclude each other")
+	case deref(provided) && poolPlaces(a.IPv6Pool) == 0:
+		return nil, unserved("IPv6 blocks without a given range")
 	case deref(provided):
 		return r, nil
 	case block == nil && pool != nil:

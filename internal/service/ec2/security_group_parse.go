@@ -151,6 +151,9 @@ func parseTraffic(protocol string, from, to *int32) (model.SecurityGroupRule, er
 			return model.SecurityGroupRule{}, fault.EC2("InvalidParameterValue", "Invalid value '%s' for IP protocol. Unknown protocol.", protocol)
 		}
 		name = strconv.FormatUint(n, 10)
+		if byNumber, ok := protocols[name]; ok { // such as 06
+			name = byNumber
+		}
 	}
 	r := model.SecurityGroupRule{Protocol: name, From: -1, To: -1}
 	switch name {

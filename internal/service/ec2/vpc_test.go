@@ -114,6 +114,10 @@ func TestCreateVpcRefuses(t *testing.T) {
 		{"tags of a subnet", "InvalidParameterValue", tagged("subnet", shape.Tag{Key: new("k")})},
 		{"reserved tag", "InvalidParameterValue", tagged("vpc", shape.Tag{Key: new("aws:k")})},
 	})
+	for _, pool := range []netip.Prefix{{}, netip.MustParsePrefix("2001:db8::/60")} {
+		w.IPv6Pool = pool
+		w.refused(t, []refusal{{"no pool", "UnsupportedOperation", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})}})
+	}
 	w.vpc(t, "10.0.0.0/16")
 	w.refused(t, []refusal{{"quota", "VpcLimitExceeded", v4("10.0.0.0/16")}})
 }
