@@ -97,10 +97,26 @@ func (s selection) has(source, dest netip.Addr) bool {
 	return false
 }
 
+// only returns the destination that all matches have, if there is one that the
+// kernel can select by: its comparison of IPv6 addresses is the wrong way round
+// (seen on Linux 6.18).
+func (s selection) only() (netip.Addr, bool) {
+	if len(s.byDest) == 1 && len(s.sources) == 0 {
+		for dest := range s.byDest {
+			return dest, dest.Is4()
+		}
+	}
+	return netip.Addr{}, false
+}
+
 // find walks the table of connections once.
 func find(conn *nfnl.Conn, wanted selection) ([]tracked, error) {
 	var b nfnl.Builder
-	b.Message(unix.NFNL_SUBSYS_CTNETLINK, messageGet, 0, unix.AF_UNSPEC)
+	if dest, only := wanted.only(); only {
+		appendGetByDest(&b, dest)
+	} else {
+		b.Message(unix.NFNL_SUBSYS_CTNETLINK, messageGet, 0, unix.AF_UNSPEC)
+	}
 	var flows []tracked
 	err := conn.Dump(&b, func() { flows = nil }, func(family uint8, attributes []byte) {
 		original, ok := parseTuple(nfnl.Attribute(attributes, attrOriginal))

@@ -20,6 +20,11 @@ const (
 	attrOriginal = 1
 	attrReply    = 2
 	attrID       = 12
+	attrFilter   = 25
+
+	attrFilterOriginal = 1
+	attrFilterReply    = 2
+	filterIPDest       = 1 << 1
 
 	attrTupleIP       = 1
 	attrTupleProtocol = 2
@@ -90,4 +95,18 @@ func (f tracked) appendDelete(b *nfnl.Builder) {
 	if len(f.id) > 0 {
 		b.Bytes(attrID, f.id)
 	}
+}
+
+// appendGetByDest asks the kernel for the flows that were opened to an IPv4
+// address only, which spares it describing all others. A kernel before Linux
+// 5.8 describes them all the same.
+func appendGetByDest(b *nfnl.Builder, dest netip.Addr) {
+	b.Message(unix.NFNL_SUBSYS_CTNETLINK, messageGet, 0, unix.AF_INET)
+	b.Nest(attrOriginal, func() {
+		b.Nest(attrTupleIP, func() { b.Bytes(attrIP4Dest, dest.AsSlice()) })
+	})
+	b.Nest(attrFilter, func() { // flags in the machine's byte order
+		b.Bytes(attrFilterOriginal, binary.NativeEndian.AppendUint32(nil, filterIPDest))
+		b.Bytes(attrFilterReply, binary.NativeEndian.AppendUint32(nil, 0))
+	})
 }
