@@ -375,3 +375,35 @@ func TestRulesAreModified(t *testing.T) {
 		t.Errorf("by id: got %v, %v", one, err)
 	}
 }
+
+func TestEgressRulesHaveTags(t *testing.T) {
+	w := newWorld(t)
+	v := w.vpc(t, "10.0.0.0/16")
+	g := w.group(t, *v.VpcId, "db")
+	authorize := func(resource string) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
+		return w.api.AuthorizeSecurityGroupEgress(w.ctx, &shape.AuthorizeSecurityGroupEgressInput{
+			GroupId: &g, IpPermissions: []shape.IpPermission{permission(443, 443, "10.0.0.0/8")},
+			TagSpecifications: []shape.TagSpecification{{ResourceType: &resource, Tags: []shape.Tag{{Key: new("k"), Value: new("v")}}}},
+		})
+	}
+	w.refused(t, []refusal{{"tags of a group", "InvalidParameterValue", func() error { return failure(authorize("security-group")) }}})
+	added, err := authorize("security-group-rule")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := added.SecurityGroupRules[0]
+	if !*r.IsEgress || *r.Tags[0].Value != "v" || *r.SecurityGroupRuleArn != "arn:aws:ec2:us-east-1:111122223333:security-group-rule/"+*r.SecurityGroupRuleId {
+		t.Errorf("got %+v", r)
+	}
+	if got := w.ingressText(t, g); len(got) != 0 {
+		t.Errorf("an egress rule lets in %v", got)
+	}
+	found, err := w.api.DescribeSecurityGroupRules(w.ctx, &shape.DescribeSecurityGroupRulesInput{Filters: filter("tag:k", "v")})
+	if err != nil || len(found.SecurityGroupRules) != 1 {
+		t.Errorf("by tag: got %v, %v", found, err)
+	}
+	revoked, err := w.api.RevokeSecurityGroupEgress(w.ctx, &shape.RevokeSecurityGroupEgressInput{GroupId: &g, SecurityGroupRuleIds: []string{*r.SecurityGroupRuleId}})
+	if err != nil || *revoked.RevokedSecurityGroupRules[0].CidrIpv4 != "10.0.0.0/8" {
+		t.Errorf("revoke: got %v, %v", revoked, err)
+	}
+}
