@@ -160,8 +160,7 @@ func (a *API) DeleteNetworkInterface(ctx context.Context, in *ec2.DeleteNetworkI
 		if _, attached := attachmentOf(tx, ni); attached {
 			return fault.EC2("InvalidNetworkInterface.InUse", "Network interface '%s' is currently in use: it is attached", ni.ID)
 		}
-		eni.Delete(tx, ni)
-		state.Statuses.Delete(tx, ni.Account, ni.Region, ni.ID)
+		state.DeleteInterface(tx, ni)
 		return nil
 	})
 	if err != nil {

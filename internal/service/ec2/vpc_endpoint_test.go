@@ -223,6 +223,35 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 	})
 }
 
+func TestEndpointsToOtherAccountsAreRefused(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	other := &network{World: n.World, api: n.api, ctx: servicetest.As(t, servicetest.OtherAccount, servicetest.Region)}
+	other.vpc = other.addVPC(t)
+	own := other.subnet(t, other.vpc, "a", "10.0.1.0/24", -1)
+	theirs := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+	for name, c := range map[string]struct {
+		code string
+		in   *ec2.CreateVpcEndpointInput
+	}{
+		"resource of another account": {"InvalidParameter", other.endpointInput(p, own)},
+		"subnet of another account":   {"InvalidSubnetID.NotFound", other.endpointInput(p, theirs)},
+	} {
+		n.refused(t, name, c.code, func() error { _, err := other.api.CreateVpcEndpoint(other.ctx, c.in); return err })
+	}
+	id := n.endpoint(t, n.endpointInput(p, theirs)).VpcEndpointId
+	n.refused(t, "endpoint of another account", "InvalidVpcEndpointId.NotFound", func() error {
+		_, err := n.api.DescribeVpcEndpoints(other.ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
+		return err
+	})
+	if out, err := n.api.DeleteVpcEndpoints(other.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 1 {
+		t.Errorf("deletion by another account: %+v, %v", out, err)
+	}
+	if got := n.describeEndpoint(t, id); *got.State != "pending" {
+		t.Errorf("the endpoint is %s", *got.State)
+	}
+}
+
 func TestFullSubnetRefusesTheWholeEndpoint(t *testing.T) {
 	n := newNetwork(t)
 	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")

@@ -107,21 +107,11 @@ func Assign(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *mode
 	return append(added4, added6...), nil
 }
 
-// Release gives up the claim on one address of ni. Taking it out of the row is
+// Release gives up the claim on one address of ni; state.DeleteInterface gives up
+// all of them. Taking it out of the row is
 // the caller's part.
 func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) {
 	state.AddressClaims.Delete(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
-}
-
-// Delete removes the interface and its claims from the transaction.
-func Delete(tx *table.Txn, ni *model.NetworkInterface) {
-	for _, addr := range ni.All() {
-		Release(tx, ni, addr)
-	}
-	if ni.Prefix6.IsValid() {
-		Release(tx, ni, ni.Prefix6.Addr())
-	}
-	state.NetworkInterfaces.Delete(tx, ni.Account, ni.Region, ni.ID)
 }
 
 // MAC derives the hardware address of the interface with that id: locally

@@ -159,7 +159,7 @@ func TestGatewayInterfaceHasItsAddressesAndPrefix(t *testing.T) {
 	if refused := new(AddressError); !errors.As(err, &refused) {
 		t.Errorf("an address of the prefix was given to another interface: %v", err)
 	}
-	if _, err := env.DB.Update(t.Context(), func(tx *table.Txn) error { Delete(tx, ni); return nil }); err != nil {
+	if _, err := env.DB.Update(t.Context(), func(tx *table.Txn) error { state.DeleteInterface(tx, ni); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got := state.AddressClaims.CountScope(env.DB.Snapshot(), s.Account, s.Region); got != 0 {

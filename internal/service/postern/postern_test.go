@@ -151,9 +151,12 @@ func TestAttachmentStatesAreTrue(t *testing.T) {
 		}
 	}
 	say(model.StatusReady, "") // of an attachment before
-	in := shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), Pid: new(int64(17)), DeleteOnTermination: new(true)}
+	in := shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), Pid: new(int64(17)), NetnsInode: new(int64(4026532008)), DeleteOnTermination: new(true)}
 	if _, err := f.attach(f.ctx, in); err != nil {
 		t.Fatal(err)
+	}
+	if row, _ := state.Attachments.Get(f.DB.Snapshot(), servicetest.Account, servicetest.Region, "eni-1"); row.PID != 17 || row.Inode != 4026532008 {
+		t.Errorf("the row has process %d, inode %d", row.PID, row.Inode)
 	}
 	check("attaching", "")
 	say(model.StatusFailed, "no such process")
