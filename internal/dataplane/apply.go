@@ -20,11 +20,11 @@ import (
 // entries that could not be done and why; nil says that all are done. Repeating
 // a call changes nothing, and deleting what is absent is not an error.
 //
-// A Link is applied with the router of its VPC field; its peer's router must be
-// there.
+// Of an entry of del only the key counts. A Link is applied with the router of
+// its VPC field; its peer's router must be there.
 func (h *Host) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
 	defer h.lock(vpc)()
-	c := change{host: h, put: slices.Clone(put), del: slices.Clone(del), failed: map[desired.Key]error{}}
+	c := change{host: h, put: slices.Clone(put), del: plain(del), failed: map[desired.Key]error{}}
 	desired.Sort(c.put)
 	desired.Sort(c.del)
 	slices.Reverse(c.del)
@@ -33,6 +33,17 @@ func (h *Host) Apply(ctx context.Context, vpc string, put, del []desired.Entry) 
 		return nil
 	}
 	return c.failed
+}
+
+// plain takes away what Dump adds to damaged entries.
+func plain(entries []desired.Entry) []desired.Entry {
+	list := slices.Clone(entries)
+	for i, e := range list {
+		if d, ok := e.(nft.Damaged); ok {
+			list[i] = d.Entry
+		}
+	}
+	return list
 }
 
 // change is one call of Apply.

@@ -58,11 +58,6 @@ func connect(a, b *Router) error {
 			return err
 		}
 	}
-	for _, e := range []end{near, far} {
-		if err := e.mark(); err != nil {
-			return err
-		}
-	}
 	if err := raise(near.side(), far.side()); err != nil {
 		return err
 	}
@@ -137,7 +132,11 @@ func (r *Router) freeName(letter, id string) (string, error) {
 	return "", fmt.Errorf("both names for the interface of %s are taken", id)
 }
 
+// makeLink makes the veth and marks both ends before another call can take the
+// one end for what a crash has left.
 func makeLink(a, b *Router) (near, far end, err error) {
+	a.set.making.Lock()
+	defer a.set.making.Unlock()
 	nearName, err := a.freeName("f", b.VPC)
 	if err != nil {
 		return near, far, err
@@ -159,16 +158,15 @@ func makeLink(a, b *Router) (near, far end, err error) {
 	if near.link, err = a.handle.LinkByName(nearName); err != nil {
 		return near, far, err
 	}
-	far.link, err = b.handle.LinkByName(farName)
-	return near, far, err
+	if far.link, err = b.handle.LinkByName(farName); err != nil {
+		return near, far, err
+	}
+	return near, far, errors.Join(near.mark(), far.mark())
 }
 
 // mark writes the mark of a link on an end.
 func (e end) mark() error {
 	mark := alias(e.router.instance, isLink, e.peer)
-	if e.link.Attrs().Alias == mark {
-		return nil
-	}
 	if err := retry(func() error { return e.router.handle.LinkSetAlias(e.link, mark) }); err != nil {
 		return fmt.Errorf("set alias of %s: %w", e.link.Attrs().Name, err)
 	}

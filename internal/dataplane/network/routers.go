@@ -33,6 +33,8 @@ type Routers struct {
 
 	mu   sync.Mutex // guards open, and users and lost of every router
 	open map[string]*Router
+
+	making sync.Mutex // held from choosing an interface's name to marking it
 }
 
 // NewRouters prepares the use of an instance's routers; the kernel is not

@@ -225,6 +225,8 @@ func (p pair) fits(w desired.Workload, mark string) bool {
 
 // makePair makes both ends straight in their namespaces and marks them.
 func (r *Router) makePair(w desired.Workload, in inner) (pair, error) {
+	r.set.making.Lock()
+	defer r.set.making.Unlock()
 	p := pair{router: r, in: in}
 	mac, err := net.ParseMAC(w.MAC)
 	if err != nil {
