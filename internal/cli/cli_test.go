@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// invoke runs a command line and gives what it said.
+func invoke(t *testing.T, env map[string]string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = Main(Invocation{
+		Context: t.Context(), Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs,
+		Getenv: func(name string) string { return env[name] },
+	})
+	return status, out.String(), errs.String()
+}
+
+func TestHelpNamesEveryCommandForPeople(t *testing.T) {
+	status, out, _ := invoke(t, nil, "--help")
+	if status != 0 {
+		t.Errorf("status is %d, want 0", status)
+	}
+	for _, name := range []string{"up", "env", "run", "attach", "detach", "account", "status", "desired", "doctor", "clean", "version", "completion"} {
+		if !strings.Contains(out, "\n  "+name) {
+			t.Errorf("help does not name %q:\n%s", name, out)
+		}
+	}
+	if strings.Contains(out, "workload --") {
+		t.Errorf("help names an inner command:\n%s", out)
+	}
+}
+
+func TestWhatIsNotUnderstoodIsStatusTwo(t *testing.T) {
+	for _, args := range [][]string{{"nonsense"}, {"up", "--nonsense"}, {"attach", "eni-1"}, {"attach", "eni-1", "--netns", "a", "--pid", "1"}, {"status", "-o", "xml"}} {
+		status, _, stderr := invoke(t, nil, args...)
+		if status != 2 || !strings.Contains(stderr, "postern") {
+			t.Errorf("postern %v gives status %d and says %q, want 2 and a reason", args, status, stderr)
+		}
+	}
+}
+
+func TestWithoutARunningPosternTheCommandSaysHowToStartOne(t *testing.T) {
+	for _, args := range [][]string{{"env"}, {"status"}, {"desired"}, {"detach", "eni-1"}} {
+		status, _, stderr := invoke(t, map[string]string{}, append(args, "--data", t.TempDir())...)
+		if status != 1 || !strings.Contains(stderr, "postern up") {
+			t.Errorf("postern %v gives status %d and says %q, want 1 and how to start", args, status, stderr)
+		}
+	}
+}
+
+func TestCompletionScriptsAreAcceptedByBash(t *testing.T) {
+	status, script, stderr := invoke(t, nil, "completion", "bash")
+	if status != 0 {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	cmd := exec.Command("bash", "-c", script+`
+COMP_WORDS=(postern account ""); COMP_CWORD=2; _postern; echo "${COMPREPLY[@]}"
+COMP_WORDS=(postern st); COMP_CWORD=1; _postern; echo "${COMPREPLY[@]}"`)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	lines := strings.Split(string(out), "\n")
+	if !strings.Contains(lines[0], "create") || strings.TrimSpace(lines[1]) != "status" {
+		t.Errorf("completions are %q", lines)
+	}
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/daemon"
+)
+
+type statusCommand struct {
+	location
+	Output string `short:"o" help:"Form of the answer: text or json." default:"text" enum:"text,json"`
+	Errors bool   `help:"Show only what is in error."`
+}
+
+func (c *statusCommand) Run(in *Invocation) error {
+	t, err := c.find(in)
+	if err != nil {
+		return err
+	}
+	var out postern.GetStatusOutput
+	if err := t.client().Do(in.Context, postern.Service, "GetStatus", &postern.GetStatusInput{}, &out); err != nil {
+		return err
+	}
+	if c.Errors {
+		out.Resources = slices.DeleteFunc(out.Resources, func(r postern.Resource) bool { return text(r.State) != "failed" })
+	}
+	if c.Output == "json" {
+		return printJSON(in.Stdout, out)
+	}
+	return printStatus(in.Stdout, &out)
+}
+
+func printJSON(w io.Writer, value any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(value)
+}
+
+func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
+	out := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(out, "postern %s, instance %s\n", text(s.Version), text(s.Instance))
+	for _, h := range s.Hosts {
+		fmt.Fprintf(out, "host %s: %s, zones %s\n", text(h.Name), text(h.State), strings.Join(h.Zones, " "))
+	}
+	fmt.Fprintf(out, "entries: %d wanted, %d programmed, %d in error\n", number(s.DesiredEntries), number(s.ProgrammedEntries), number(s.FailedEntries))
+	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
+		fmt.Fprintf(out, "%s: %v\n", name, s.Counters[name])
+	}
+	if len(s.Resources) > 0 {
+		fmt.Fprintln(out, "\nKIND\tID\tNAME\tSTATE\tREASON")
+	}
+	for _, r := range s.Resources {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", text(r.Kind), text(r.Id), text(r.Name), text(r.State), text(r.Reason))
+	}
+	return out.Flush()
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func number[T int32 | int64](n *T) T {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+type desiredCommand struct{ location }
+
+// Run asks the running Postern; when none answers, the copy that the host keeps
+// on disk tells what it goes on with.
+func (c *desiredCommand) Run(in *Invocation) error {
+	t, err := c.find(in)
+	if err == nil {
+		var out postern.GetDesiredOutput
+		if err = t.client().Do(in.Context, postern.Service, "GetDesired", &postern.GetDesiredInput{}, &out); err == nil {
+			_, err = io.WriteString(in.Stdout, text(out.Text))
+			return err
+		}
+	}
+	kept, fileErr := os.ReadFile(daemon.Folder(c.Data).DesiredFile())
+	if fileErr != nil {
+		return err
+	}
+	fmt.Fprintf(in.Stderr, "postern: no answer (%v); this is what the host was last told\n", err)
+	_, err = in.Stdout.Write(kept)
+	return err
+}

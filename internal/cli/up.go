@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/daemon"
+)
+
+type upCommand struct {
+	location
+	Listen         string         `help:"Address of the AWS API." default:"127.0.0.1:8700" placeholder:"HOST:PORT"`
+	Region         []string       `help:"Regions to serve, the default one first." default:"us-east-1" placeholder:"NAME,…"`
+	Etcd           []string       `help:"URLs of an external etcd cluster, instead of the embedded one." placeholder:"URL,…"`
+	HostName       string         `help:"Name of this host; the machine's own by default." placeholder:"NAME"`
+	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
+	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
+	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
+	IdleTimeout    time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
+	LogLevel       string         `help:"Least level to log: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
+	LogFormat      string         `help:"Form of the log: text or json." default:"text" enum:"text,json"`
+	UnsafeNoFsync  bool           `hidden:"" help:"Do not wait for the disk. For tests."`
+}
+
+func (c *upCommand) Run(in *Invocation) error {
+	config, err := c.config(in)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(in.Context, os.Interrupt, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	return daemon.Run(ctx, config, func(r daemon.Running) {
+		config.Log.Info("ready", "endpoint", r.Endpoint, "region", r.Region, "data", c.Data)
+	})
+}
+
+func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
+	pool, err := netip.ParsePrefix(c.IPv6Pool)
+	if err != nil {
+		return daemon.Config{}, fmt.Errorf("--ipv6-pool: %w", err)
+	}
+	if c.HostName == "" {
+		c.HostName, _ = os.Hostname() // Validate tells when there is none
+	}
+	config := daemon.Config{
+		Data: c.Data, Listen: c.Listen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
+		Quotas: c.Quota, IPv6Pool: pool, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout,
+		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
+	}
+	return config, config.Validate()
+}
+
+func (c *upCommand) logger(in *Invocation) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // the enum of the flag excludes it
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(in.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(in.Stderr, options))
+}
+
+type cleanCommand struct {
+	location
+	All bool `help:"Remove what any Postern made on this host, whatever its data folder."`
+}
+
+func (c *cleanCommand) Run(in *Invocation) error {
+	removed, err := daemon.Clean(context.WithoutCancel(in.Context), daemon.Folder(c.Data), c.All)
+	for _, name := range removed {
+		if _, err := fmt.Fprintln(in.Stdout, "removed", name); err != nil {
+			return err
+		}
+	}
+	if err == nil && len(removed) == 0 {
+		_, err = fmt.Fprintln(in.Stdout, "nothing to remove")
+	}
+	return err
+}

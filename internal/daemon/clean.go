@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/store/etcdstore"
+)
+
+// Clean removes from the kernel what the folder's daemon made, or what any did,
+// and names it. It refuses while a daemon runs on the folder. The state in the
+// folder stays: the next start programs it again.
+func Clean(ctx context.Context, folder Folder, all bool) ([]string, error) {
+	instance, err := folder.Instance()
+	switch {
+	case err == nil:
+		lock, err := etcdstore.LockFolder(string(folder))
+		if err != nil {
+			return nil, fmt.Errorf("clean: stop Postern first: %w", err)
+		}
+		defer lock.Close()
+	case errors.Is(err, fs.ErrNotExist) && !all:
+		return nil, fmt.Errorf("clean: no Postern ever ran on %s; to remove what any Postern made on this host use --all", folder)
+	case !all:
+		return nil, err
+	}
+	if all {
+		instance = ""
+	}
+	return dataplane.Clean(ctx, instance)
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package daemon puts the pieces of Postern together into the process that
+// `postern up` runs: store, tables, services, the AWS face, controller, agent
+// and data plane. It holds no rules of its own.
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"regexp"
+	"time"
+)
+
+// Config is everything that can be chosen for a daemon. It comes from the
+// command line; Validate says what is wrong with it.
+type Config struct {
+	// Data is the data folder.
+	Data string
+	// Listen is the address of the AWS API, host:port; port 0 takes a free one.
+	Listen string
+	// Regions are those that are served, the default one first.
+	Regions []string
+	// Etcd are the URLs of an external cluster; none means the embedded one.
+	Etcd []string
+	// HostName names this host in the state; it must stay the same.
+	HostName string
+	// Quotas overrides quotas by name.
+	Quotas map[string]int
+	// IPv6Pool is where blocks for AmazonProvidedIpv6CidrBlock come from.
+	IPv6Pool netip.Prefix
+	// VerifyInterval is how often the kernel is compared with the desired state.
+	VerifyInterval time.Duration
+	// Idle is how long an idle TCP connection is remembered.
+	Idle time.Duration
+	// UnsafeNoFsync makes the embedded store forget the last moments when the
+	// machine (not the process) stops. For tests.
+	UnsafeNoFsync bool
+	Version       string
+	Log           *slog.Logger
+}
+
+var regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[1-9][0-9]?$`)
+
+// Validate checks the configuration and names each flag that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Data == "" {
+		errs = append(errs, errors.New("--data: a folder is required"))
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		errs = append(errs, fmt.Errorf("--listen %q: want host:port: %w", c.Listen, err))
+	}
+	if len(c.Regions) == 0 {
+		errs = append(errs, errors.New("--region: at least one region is required"))
+	}
+	seen := map[string]bool{}
+	for _, r := range c.Regions {
+		if !regionPattern.MatchString(r) {
+			errs = append(errs, fmt.Errorf("--region %q: not the name of a region, such as us-east-1", r))
+		}
+		if seen[r] {
+			errs = append(errs, fmt.Errorf("--region %q: named twice", r))
+		}
+		seen[r] = true
+	}
+	if !c.IPv6Pool.IsValid() || !c.IPv6Pool.Addr().Is6() || c.IPv6Pool.Bits() > 56 {
+		errs = append(errs, fmt.Errorf("--ipv6-pool %v: want an IPv6 prefix of at most 56 bits", c.IPv6Pool))
+	}
+	if c.VerifyInterval < 0 || c.Idle < 0 {
+		errs = append(errs, errors.New("--verify-interval and --idle-timeout: want positive durations"))
+	}
+	if c.HostName == "" {
+		errs = append(errs, errors.New("--host-name: this machine has no host name; give one"))
+	}
+	return errors.Join(errs...)
+}

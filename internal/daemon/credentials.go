@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/aws/server"
+	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// credentials shows the AWS face the access keys of the identity service.
+type credentials struct{ db *table.DB }
+
+// Lookup implements server.Credentials.
+func (c credentials) Lookup(ctx context.Context, accessKeyID string) (server.Credential, bool, error) {
+	p, ok, err := identity.Lookup(ctx, c.db, accessKeyID)
+	return server.Credential{
+		Secret: p.Secret, Account: p.Account, ARN: p.ARN, UserID: p.UserID, Disabled: p.Disabled,
+	}, ok, err
+}

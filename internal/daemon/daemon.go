@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/posternhq/postern/internal/kernel"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store"
+	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/table"
+
+	"github.com/posternhq/postern/internal/aws/server"
+	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
+	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
+	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/service/ec2"
+	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/service/postern"
+	"github.com/posternhq/postern/internal/service/sts"
+	"github.com/posternhq/postern/internal/service/vpclattice"
+)
+
+// firstAccount is made at first start; it is the management account.
+const firstAccount = "111122223333"
+
+// shutdownGrace is how long requests that are being answered may take when the
+// daemon is told to stop.
+const shutdownGrace = 5 * time.Second
+
+// Run runs a daemon until the context ends or it cannot go on. It calls ready
+// once the API answers and the kernel is being looked after. What is programmed
+// in the kernel stays when it returns.
+func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("postern up needs root: it makes network namespaces; use sudo")
+	}
+	lock, err := etcdstore.LockFolder(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := checkKernel(ctx); err != nil {
+		return err
+	}
+	instance, err := Folder(c.Data).makeInstance()
+	if err != nil {
+		return err
+	}
+	kv, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kv.Close()) }()
+	db, err := state.Open(ctx, kv, c.Log)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	d := &daemon{config: c, folder: Folder(c.Data), instance: instance, db: db, env: newEnv(c, db)}
+	return d.run(ctx, ready)
+}
+
+// checkKernel says in one sentence each what the daemon cannot do without.
+func checkKernel(ctx context.Context) error {
+	missing := kernel.Missing(kernel.Probe(ctx))
+	if len(missing) == 0 {
+		return nil
+	}
+	var lines []string
+	for _, f := range missing {
+		lines = append(lines, fmt.Sprintf("%s: %s %s", f.Name, f.Reason, f.Advice))
+	}
+	return fmt.Errorf("this host lacks what Postern needs (postern doctor shows all):\n  %s", strings.Join(lines, "\n  "))
+}
+
+func openStore(ctx context.Context, c Config) (store.Store, error) {
+	if len(c.Etcd) > 0 {
+		return etcdstore.Open(ctx, etcdstore.Config{Endpoints: c.Etcd, Log: c.Log})
+	}
+	return etcdstore.StartEmbedded(ctx, Folder(c.Data).path(etcdFolder), etcdstore.Options{Log: c.Log, UnsafeNoFsync: c.UnsafeNoFsync})
+}
+
+func newEnv(c Config, db *table.DB) *service.Env {
+	env := &service.Env{
+		DB: db, Now: time.Now, Rand: rand.Reader, Zones: zonesOf(c.Regions), Regions: c.Regions,
+		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Log: c.Log,
+	}
+	return env
+}
+
+// daemon is a running Postern.
+type daemon struct {
+	config   Config
+	folder   Folder
+	instance string
+	db       *table.DB
+	env      *service.Env
+}
+
+func (d *daemon) run(ctx context.Context, ready func(Running)) error {
+	for name, n := range d.config.Quotas {
+		if err := d.env.Quotas.Set(name, n); err != nil {
+			return fmt.Errorf("--quota: %w", err)
+		}
+	}
+	if err := d.bootstrap(ctx); err != nil {
+		return err
+	}
+	host, err := d.registerHost(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := newPlane(d, host)
+	if err != nil {
+		return err
+	}
+	handler, err := d.handler(p)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.run(ctx) })
+	g.Go(func() error { return d.serve(ctx, handler, ready) })
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.db.Done():
+			return fmt.Errorf("follow the store: %w", d.db.Err())
+		}
+	})
+	return g.Wait()
+}
+
+// bootstrap makes the first account at first start and keeps its key where
+// commands find it. The key is written again when the file was lost.
+func (d *daemon) bootstrap(ctx context.Context) error {
+	id, secret, err := identity.Bootstrap(ctx, d.env, firstAccount)
+	if err != nil {
+		return err
+	}
+	return d.folder.writeJSON(credentialsFile, Credentials{firstAccount, id, secret})
+}
+
+// handler mounts every service on one endpoint.
+func (d *daemon) handler(p *plane) (http.Handler, error) {
+	return server.New(server.Config{
+		Regions:     d.config.Regions,
+		Credentials: credentials{d.db},
+		Services: []server.Mounted{
+			{Service: ec2shape.Service, API: &ec2.API{Env: d.env}},
+			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
+			{Service: stsshape.Service, API: sts.API{}},
+			{Service: posternshape.Service, API: &postern.API{Env: d.env, Observer: p, Version: d.config.Version}},
+		},
+		Log: d.config.Log,
+		Now: time.Now,
+	})
+}
+
+// serve answers requests until the context ends.
+func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Running)) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	running := Running{
+		PID: os.Getpid(), Endpoint: "http://" + listener.Addr().String(),
+		Region: d.config.Regions[0], Version: d.config.Version,
+	}
+	if err := d.folder.writeJSON(runtimeFile, running); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer os.Remove(d.folder.path(runtimeFile))
+	ready(running)
+	return serveHTTP(ctx, server.HTTPServer(handler, d.config.Log), listener)
+}
+
+func serveHTTP(ctx context.Context, s *http.Server, listener net.Listener) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Serve(listener) }()
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("serve the API: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := s.Shutdown(grace); err != nil {
+		return errors.Join(fmt.Errorf("stop the API: %w", err), s.Close())
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"github.com/posternhq/postern/internal/service/postern"
+)
+
+// Desired implements postern.Observer.
+func (p *plane) Desired() string { return p.agent.Desired() }
+
+// Status implements postern.Observer.
+func (p *plane) Status() postern.DataplaneStatus {
+	r := p.agent.Report()
+	s := postern.DataplaneStatus{
+		State: "ready", Desired: int64(r.Wanted), Programmed: int64(r.Done), Failed: int64(r.Counts.Failed),
+		Counters: map[string]int64{},
+	}
+	switch {
+	case r.Counts.Failed > 0:
+		s.State = "in error"
+	case r.Done < r.Wanted:
+		s.State = "programming"
+	}
+	for kind, n := range r.Repairs {
+		s.Counters["repaired "+string(kind)] = n
+	}
+	return s
+}

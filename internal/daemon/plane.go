@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/posternhq/postern/internal/agent"
+	"github.com/posternhq/postern/internal/control"
+	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/reconcile"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// deltaQueue is how many changes may wait for the agent to take them. Taking
+// one is quick; the queue is for bursts.
+const deltaQueue = 256
+
+// plane joins the controller and the agent of this host. It is the stream
+// between them: the agent's source and its sink.
+type plane struct {
+	daemon     *daemon
+	host       model.Host
+	kernel     *dataplane.Host
+	controller *control.Controller
+	agent      *agent.Agent
+	deltas     chan desired.Delta
+	gone       chan string
+	stop       <-chan struct{}
+}
+
+func newPlane(d *daemon, host model.Host) (*plane, error) {
+	kernel, err := dataplane.New(dataplane.Config{Instance: d.instance, Idle: d.config.Idle, Log: d.config.Log})
+	if err != nil {
+		return nil, err
+	}
+	p := &plane{
+		daemon: d, host: host, kernel: kernel,
+		deltas: make(chan desired.Delta, deltaQueue), gone: make(chan string, deltaQueue),
+	}
+	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: p.send, Log: d.config.Log, Now: d.env.Now})
+	p.agent = agent.New(agent.Config{
+		Effects: kernel, Source: p, Sink: p, StateFile: d.folder.DesiredFile(), Logger: d.config.Log,
+		Reconcile: reconcile.Config{VerifyInterval: d.config.VerifyInterval},
+	})
+	return p, nil
+}
+
+func (p *plane) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	p.stop = ctx.Done()
+	g.Go(func() error { p.agent.Run(ctx); return nil })
+	g.Go(func() error { return p.controller.Run(ctx) })
+	g.Go(func() error { return p.removeGone(ctx) })
+	err := g.Wait()
+	if closeErr := p.kernel.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// send passes a delta on to the agent.
+func (p *plane) send(d desired.Delta) error {
+	select {
+	case p.deltas <- d:
+		return nil
+	case <-p.stop:
+		return context.Canceled
+	}
+}
+
+// Deltas implements agent.Source.
+func (p *plane) Deltas() <-chan desired.Delta { return p.deltas }
+
+// Report implements agent.Sink.
+func (p *plane) Report(r reconcile.Report) {
+	p.controller.Acknowledge(control.Acknowledgement{
+		Full: r.Full, Revision: r.Revision, Failed: r.Failed, Recovered: r.Recovered,
+	})
+}
+
+// Gone implements agent.Sink.
+func (p *plane) Gone(eni string) {
+	select {
+	case p.gone <- eni:
+	case <-p.stop:
+	}
+}
+
+func (p *plane) removeGone(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case eni := <-p.gone:
+			if err := p.controller.Gone(ctx, eni); err != nil && ctx.Err() == nil {
+				p.daemon.config.Log.Error("attachment of an ended workload stays", "interface", eni, "error", err)
+			}
+		}
+	}
+}
+
+// registerHost finds this host's row, or gives it a place in the transit realm
+// at first start.
+func (d *daemon) registerHost(ctx context.Context) (model.Host, error) {
+	var host model.Host
+	_, err := d.db.Update(ctx, func(tx *table.Txn) error {
+		if known, ok := state.Hosts.Get(tx, "", "", d.config.HostName); ok {
+			host = *known
+			if host.Instance == d.instance {
+				return nil
+			}
+			// The data folder is new and the state is not: what this host
+			// makes from now on has the new mark.
+			host.Instance = d.instance
+			state.Hosts.Put(tx, &host)
+			return nil
+		}
+		taken := map[int]bool{}
+		for h := range state.Hosts.By(tx, state.ByAll, state.Everything) {
+			taken[h.Index] = true
+		}
+		host = model.Host{Name: d.config.HostName, Instance: d.instance, CreatedAt: d.env.Now()}
+		for taken[host.Index] {
+			host.Index++
+		}
+		if host.Index >= model.MaxHosts {
+			return fmt.Errorf("all %d places for hosts are taken", model.MaxHosts)
+		}
+		return state.Hosts.Insert(tx, &host)
+	})
+	if err != nil {
+		return model.Host{}, fmt.Errorf("register host %s: %w", d.config.HostName, err)
+	}
+	return host, nil
+}
