@@ -3,7 +3,10 @@
 package dataplane_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net"
@@ -34,6 +37,41 @@ func TestAConnectionCrosses(t *testing.T) {
 		s.apply() // nothing changes the second time
 		s.checkDump()
 		s.checkTraffic()
+	})
+}
+
+// Large segments cross links of different MTUs in both directions.
+func TestMuchDataCrosses(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		s.serve()
+		ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+		defer cancel()
+		conn, err := s.client.Dial(ctx, s.network, s.endpoint)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := testnet.AskOn(conn); err != nil {
+			s.t.Fatal(err)
+		}
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		const size = 16 << 20
+		sent, received := sha256.New(), sha256.New()
+		writing := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.MultiWriter(conn, sent), io.LimitReader(rand.Reader, size))
+			writing <- err
+		}()
+		if _, err := io.CopyN(received, conn, size); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := <-writing; err != nil {
+			s.t.Fatal(err)
+		}
+		if got, want := received.Sum(nil), sent.Sum(nil); !bytes.Equal(got, want) {
+			s.t.Errorf("data came back changed")
+		}
 	})
 }
 

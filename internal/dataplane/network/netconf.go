@@ -3,8 +3,8 @@
 package network
 
 import (
+	"encoding/binary"
 	"fmt"
-	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
@@ -66,38 +66,33 @@ func (r *Router) netconfs() (map[confKey]netconf, error) {
 	return confs, nil
 }
 
-// parseNetconf reads one message: four bytes of header, then attributes of four
-// bytes each.
+// parseNetconf reads one message: four bytes of header, then attributes that
+// begin with their length and type and are padded to four bytes (netlink(7)).
 func parseNetconf(message []byte) (link int, c netconf, err error) {
-	if len(message) < 4 {
-		return 0, c, fmt.Errorf("settings of an interface: message of %d bytes", len(message))
-	}
-	attrs, err := nl.ParseRouteAttr(message[4:])
-	if err != nil {
-		return 0, c, fmt.Errorf("settings of an interface: %w", err)
-	}
-	for _, a := range attrs {
-		value, ok := number(a)
-		if !ok {
-			continue
+	const header = 4
+	rest := message[min(header, len(message)):]
+	for len(rest) >= header {
+		length := int(binary.NativeEndian.Uint16(rest))
+		if length < header || length > len(rest) {
+			return 0, c, fmt.Errorf("settings of an interface: attribute of %d bytes in %d", length, len(rest))
 		}
-		switch a.Attr.Type {
-		case confIndex:
-			link = value
-		case confForwarding:
-			c.forwarding = value != 0
-		case confRPFilter:
-			c.strict = value == 1
-		case confProxy:
-			c.proxy = value != 0
+		if length == header+4 {
+			c.take(&link, binary.NativeEndian.Uint16(rest[2:]), int32(binary.NativeEndian.Uint32(rest[header:])))
 		}
+		rest = rest[min((length+3)&^3, len(rest)):]
 	}
 	return link, c, nil
 }
 
-func number(a syscall.NetlinkRouteAttr) (int, bool) {
-	if len(a.Value) < 4 {
-		return 0, false
+func (c *netconf) take(link *int, attribute uint16, value int32) {
+	switch attribute {
+	case confIndex:
+		*link = int(value)
+	case confForwarding:
+		c.forwarding = value != 0
+	case confRPFilter:
+		c.strict = value == 1
+	case confProxy:
+		c.proxy = value != 0
 	}
-	return int(int32(nl.NativeEndian().Uint32(a.Value))), true
 }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestRouterSysctlsHold(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("CI is set and this test needs root")
+		}
+		t.Skip("SKIPPED: this test makes a network namespace and needs root")
+	}
+	list := routerSysctls(DefaultIdle)
+	err := InThrowaway(func() error {
+		if err := setSysctls(list); err != nil {
+			return err
+		}
+		for _, s := range list {
+			text, err := os.ReadFile("/proc/sys/" + s.path)
+			if err != nil || strings.TrimSpace(string(text)) != s.value {
+				t.Errorf("%s is %q, %v; want %s", s.path, text, err, s.value)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSysctlsThatTheKernelLacksArePassedOver(t *testing.T) {
+	if err := setSysctls([]sysctl{{"net/none", "1"}}); err != nil {
+		t.Error(err)
+	}
+	if err := (sysctl{"net", "1"}).set(); err != unix.EISDIR {
+		t.Errorf("writing a folder: %v", err)
+	}
+}
+
+func TestNamesAndMarks(t *testing.T) {
+	if got, want := interfaceName("w", "eni-0123456789abcdef0", false), "w0123456789abcd"; got != want {
+		t.Errorf("name %s, want %s", got, want)
+	}
+	for _, id := range []string{"eni-0123456789abcdef0", "eni-1", ""} {
+		if name := interfaceName("w", id, true); len(name) != unix.IFNAMSIZ-1 {
+			t.Errorf("name %s of %s has %d characters", name, id, len(name))
+		}
+	}
+	for text, want := range map[string][3]string{
+		"postern-p7k2-vpc-0123456789abcdef0": {"p7k2", "vpc-0123456789abcdef0", "true"},
+		"postern-p7k2-eni-01":                {"", "", "false"},
+		"postern-TOOLONGNAME-vpc-01":         {"", "", "false"},
+		"postern-vpc-01":                     {"", "", "false"},
+		"mypostern-a-vpc-01":                 {"", "", "false"},
+	} {
+		instance, vpc, ok := parseNamespaceName(text)
+		if got := [3]string{instance, vpc, map[bool]string{true: "true", false: "false"}[ok]}; got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	for _, bad := range []string{"", "A", "a-b", "123456789", "../x"} {
+		if CheckInstance(bad) == nil {
+			t.Errorf("instance %q is accepted", bad)
+		}
+	}
+	mac := hardwareAddr("a", "b")
+	if mac[0]&3 != 2 || mac.String() == hardwareAddr("ab").String() {
+		t.Errorf("hardware address %s", mac)
+	}
+}
+
+func FuzzParseNamespace(f *testing.F) {
+	for _, text := range []string{"name:a@1", "pid:7@9", "pid:7", "name:a@b", "x", "name:", "pid:-1@"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		n, ok := parseNamespace(text)
+		if !ok {
+			return
+		}
+		again, ok := parseNamespace(n.String())
+		if !ok || again.String() != n.String() {
+			t.Errorf("%q: %v, then %v", text, n, again)
+		}
+	})
+}
+
+func FuzzParseNetconf(f *testing.F) {
+	f.Add([]byte{2, 0, 0, 0, 8, 0, 1, 0, 1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, message []byte) {
+		parseNetconf(message) // must not panic
+	})
+}
