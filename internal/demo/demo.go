@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package demo shows the main job of Postern on one machine, step by step: a
+// PostgreSQL server and a client in two networks that have the same addresses,
+// and the one private way between them, made by the AWS API.
+//
+// Everything happens in a temporary data folder and in network namespaces of
+// that folder's Postern. Whatever way the demo ends, it takes both away.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/internal/daemon"
+)
+
+// Config says what the demo runs with.
+type Config struct {
+	// Postern is the path of the postern program.
+	Postern string
+	// Self is the path of the program that calls Helper for its arguments; it
+	// is run in the consumer's network.
+	Self string
+	// Out gets the story.
+	Out io.Writer
+	// Color allows colours on Out.
+	Color bool
+}
+
+// demo is one run.
+type demo struct {
+	config Config
+	screen *screen
+	tools  tools
+	folder string
+	api    *client.Client
+	world  world
+	// running are the processes that were started and go on, oldest first.
+	running []*process
+}
+
+// Run tells the story and says on Out what went wrong, if anything did. It
+// returns nil when every step held and nothing is left of it. When the context
+// ends, Run stops where it is, takes everything away and returns the context's
+// error.
+func Run(ctx context.Context, c Config) error {
+	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}}
+	err := d.prepare()
+	if err == nil {
+		err = d.tell(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+		d.screen.say("stopped")
+		err = ctx.Err()
+	case err != nil:
+		d.screen.failed(err)
+	}
+	if d.folder == "" {
+		return err
+	}
+	if left := d.leaveNothing(); left != nil {
+		d.screen.failed(left)
+		return left
+	}
+	return err
+}
+
+// prepare finds what the story needs and makes its folder.
+func (d *demo) prepare() (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("the demo makes network namespaces and needs root; use sudo")
+	}
+	if d.tools, err = findTools(); err != nil {
+		return err
+	}
+	if d.folder, err = os.MkdirTemp("", "postern-demo-"); err != nil {
+		return fmt.Errorf("make the temporary folder: %w", err)
+	}
+	if err := os.Chmod(d.folder, 0o711); err != nil { // the database's user passes through
+		return fmt.Errorf("make the temporary folder: %w", err)
+	}
+	return nil
+}
+
+// data is the data folder of the demo's Postern.
+func (d *demo) data() daemon.Folder { return daemon.Folder(filepath.Join(d.folder, "data")) }
+
+// leaveNothing ends what runs, cleans the kernel and removes the folder. Each is
+// tried whatever became of the others.
+func (d *demo) leaveNothing() error {
+	d.screen.title("Take everything away")
+	var errs []error
+	for i := len(d.running) - 1; i >= 0; i-- {
+		errs = append(errs, d.running[i].stop())
+	}
+	removed, err := d.clean()
+	errs = append(errs, err, os.RemoveAll(d.folder))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("take everything away: %w", err)
+	}
+	d.screen.done("%d namespaces and %s are gone", removed, d.folder)
+	return nil
+}
+
+// clean removes what the demo's Postern made in the kernel, and looks whether
+// that was all.
+func (d *demo) clean() (removed int, err error) {
+	instance, err := d.data().Instance()
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil // it was stopped before it made anything
+	}
+	if err != nil {
+		return 0, err
+	}
+	cleaned, err := daemon.Clean(context.Background(), d.data(), false)
+	if err != nil {
+		return len(cleaned), err
+	}
+	left, err := filepath.Glob("/run/netns/postern-" + instance + "-*")
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("namespaces are left: %s", strings.Join(left, " "))
+	}
+	return len(cleaned), err
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/testnet"
+)
+
+// bin is where TestMain lets programs be built.
+var bin string
+
+func TestMain(m *testing.M) {
+	var err error
+	if bin, err = os.MkdirTemp("", "postern-demo-bin-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	os.RemoveAll(bin)
+	os.Exit(status)
+}
+
+// build builds what the demo is run with.
+var build = sync.OnceValue(func() error {
+	out, err := exec.Command("go", "build", "-o", bin, "../../cmd/postern", "../../cmd/postern-demo").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the demo: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// show is a run of the demo whose temporary folder is the test's own.
+type show struct {
+	cmd  *exec.Cmd
+	temp string
+	out  *transcript
+}
+
+func startShow(t *testing.T) *show {
+	t.Helper()
+	testnet.Require(t)
+	if _, err := findTools(); err != nil {
+		testnet.Unable(t, err.Error())
+	}
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	s := &show{temp: t.TempDir(), out: &transcript{seen: make(chan struct{}, 1)}}
+	if err := os.Chmod(filepath.Dir(s.temp), 0o711); err != nil { // the database's user passes through
+		t.Fatal(err)
+	}
+	s.cmd = exec.Command(filepath.Join(bin, "postern-demo"), "--postern", filepath.Join(bin, "postern"))
+	s.cmd.Env = append(os.Environ(), "TMPDIR="+s.temp)
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if s.cmd.ProcessState == nil { // the test gave up
+			_ = s.cmd.Process.Signal(unix.SIGTERM)
+			_ = s.cmd.Wait()
+		}
+		if t.Failed() {
+			t.Logf("the demo said:\n%s", s.out)
+		}
+	})
+	return s
+}
+
+// end waits for the demo and gives its exit status.
+func (s *show) end(t *testing.T) int {
+	t.Helper()
+	late := time.AfterFunc(2*time.Minute, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
+	_ = s.cmd.Wait() // ProcessState tells
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// instance reads the mark of what the demo makes; empty before there is one.
+func (s *show) instance() string {
+	files, _ := filepath.Glob(filepath.Join(s.temp, "postern-demo-*", "data", "instance"))
+	for _, f := range files {
+		if text, err := os.ReadFile(f); err == nil {
+			return strings.TrimSpace(string(text))
+		}
+	}
+	return ""
+}
+
+// checkNothingLeft looks for files, namespaces and processes of the demo.
+func (s *show) checkNothingLeft(t *testing.T, instance string) {
+	t.Helper()
+	if files, _ := filepath.Glob(filepath.Join(s.temp, "*")); len(files) > 0 {
+		t.Errorf("files are left: %v", files)
+	}
+	if instance != "" {
+		if left, _ := filepath.Glob("/run/netns/postern-" + instance + "-*"); len(left) > 0 {
+			t.Errorf("namespaces are left: %v", left)
+		}
+	}
+	folders, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range folders {
+		if filepath.Base(p) == fmt.Sprint(os.Getpid()) {
+			continue
+		}
+		command, _ := os.ReadFile(p + "/cmdline")
+		environment, _ := os.ReadFile(p + "/environ")
+		if bytes.Contains(append(command, environment...), []byte(s.temp)) {
+			t.Errorf("process %s is left: %q", filepath.Base(p), command)
+		}
+	}
+}
+
+func TestDemoHoldsAndLeavesNothing(t *testing.T) {
+	s := startShow(t)
+	s.out.wait(t, "2  ")
+	instance := s.instance()
+	if instance == "" {
+		t.Error("the demo has no data folder where the test looks for it")
+	}
+	if status := s.end(t); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	s.checkNothingLeft(t, instance)
+}
+
+// TestStoppedDemoLeavesNothing stops the demo when it prints a mark, which is
+// when something is about to begin.
+func TestStoppedDemoLeavesNothing(t *testing.T) {
+	tests := []struct {
+		mark   string
+		signal os.Signal
+	}{
+		{"1  Start", unix.SIGINT},
+		{"create-subnet", unix.SIGTERM},
+		{"4  A PostgreSQL", unix.SIGINT},
+		{"-- postgres -D", unix.SIGINT},
+		{"-- psql", unix.SIGTERM},
+		{"create-resource-gateway", unix.SIGHUP},
+		{"create-vpc-endpoint", unix.SIGINT},
+		{"revoke-security-group", unix.SIGINT},
+		{"delete-vpc-endpoints", unix.SIGINT},
+		{"Take everything away", unix.SIGINT},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Fields(tt.mark)[0]+" "+tt.signal.String(), func(t *testing.T) {
+			s := startShow(t)
+			s.out.wait(t, tt.mark)
+			instance := s.instance()
+			for range 2 { // people press Ctrl-C twice
+				if err := s.cmd.Process.Signal(tt.signal); err != nil {
+					t.Fatal(err)
+				}
+			}
+			status := s.end(t)
+			if want := 130; status != want && tt.mark != "Take everything away" {
+				t.Errorf("exit status %d, want %d", status, want)
+			}
+			s.checkNothingLeft(t, instance)
+		})
+	}
+}
+
+// transcript keeps what a program prints and lets a test wait for a part of it.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+	seen chan struct{}
+}
+
+func (o *transcript) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	select {
+	case o.seen <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+// String is all that was printed so far.
+func (o *transcript) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func (o *transcript) wait(t *testing.T, mark string) {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for !strings.Contains(o.String(), mark) {
+		select {
+		case <-o.seen:
+		case <-limit:
+			t.Fatalf("the demo did not come to %q within a minute; it said:\n%s", mark, o)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// connectTimeout is how long psql waits for a connection, in seconds.
+const connectTimeout = 2
+
+// asked is what became of a run of psql.
+type asked struct {
+	output string
+	status int
+	// took is how long psql ran, without what it took to make its network.
+	took time.Duration
+}
+
+// workload is a program as a workload of the demo's Postern.
+func (d *demo) workload(subnet, group, address string, program ...string) *exec.Cmd {
+	args := []string{"run", "--subnet", subnet, "--security-group", group, "--private-ip", address, "--"}
+	return d.command(d.config.Postern, append(args, program...)...)
+}
+
+// psqlCommand is psql in the consumer's network, with its time taken.
+func (d *demo) psqlCommand(address string, port int, sql ...string) *exec.Cmd {
+	program := append([]string{d.config.Self, "time", d.tools.psql}, psqlArguments(address, port)...)
+	for _, s := range sql {
+		program = append(program, "-c", s)
+	}
+	cmd := d.workload(d.world.consumer.subnet, d.world.clientGroup, clientAddress, program...)
+	cmd.Env = append(cmd.Env, fmt.Sprintf("PGCONNECT_TIMEOUT=%d", connectTimeout), "LC_ALL=C")
+	return cmd
+}
+
+func psqlArguments(address string, port int) []string {
+	return []string{"-X", "-h", address, "-p", fmt.Sprint(port), "-U", "postgres"}
+}
+
+func (d *demo) showPsql(address string, port int, sql string) {
+	d.screen.command(fmt.Sprintf("postern run --subnet %s --security-group %s --private-ip %s -- psql %s -c %s",
+		d.world.consumer.subnet, d.world.clientGroup, clientAddress, strings.Join(psqlArguments(address, port), " "), quote(sql)))
+}
+
+// psql shows a query and asks it.
+func (d *demo) psql(ctx context.Context, address string, port int, sql string) (asked, error) {
+	d.showPsql(address, port, sql)
+	output, status, err := run(ctx, d.psqlCommand(address, port, sql))
+	if err != nil {
+		return asked{}, err
+	}
+	text, last := output, ""
+	if i := strings.LastIndex(output, "took "); i >= 0 {
+		text, last = output[:i], output[i:]
+	}
+	var took int64
+	if _, err := fmt.Sscanf(last, tookLine, &took); err != nil {
+		return asked{}, fmt.Errorf("run psql as a workload: status %d:\n%s", status, output)
+	}
+	return asked{strings.TrimRight(text, "\n"), status, time.Duration(took)}, nil
+}
+
+// refused says that there was an answer, and that it was no.
+func (a asked) refused() error {
+	switch {
+	case a.status == 0:
+		return fmt.Errorf("psql was answered, want it refused:\n%s", a.output)
+	case !strings.Contains(a.output, "Connection refused"):
+		return fmt.Errorf("psql was not refused but ended with:\n%s", a.output)
+	case a.took >= time.Second:
+		return fmt.Errorf("psql was refused after %s, want it at once", a.took)
+	}
+	return nil
+}
+
+// unanswered says that there was no answer for as long as psql waited.
+func (a asked) unanswered() error {
+	switch {
+	case a.status == 0:
+		return fmt.Errorf("psql was answered, want silence:\n%s", a.output)
+	case a.took < connectTimeout*time.Second/2, strings.Contains(a.output, "refused"):
+		return fmt.Errorf("psql was not left waiting but ended after %s with:\n%s", a.took, a.output)
+	}
+	return nil
+}
+
+// row is the first row of what psql prints: the line after the dashes.
+func row(output string) string {
+	return strings.SplitN(after(after(output, "-+-")+"\n", "\n"), "\n", 2)[0]
+}
+
+// after is what follows the first occurrence of a mark; nothing without one.
+func after(text, mark string) string {
+	_, rest, _ := strings.Cut(text, mark)
+	return rest
+}
