@@ -5,6 +5,7 @@ package dataplane_test
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"sync"
 	"testing"
@@ -56,6 +57,31 @@ func TestCallsForSeveralRoutersAtOnce(t *testing.T) {
 			}
 		})
 		all(func(i int) { apply(routers[i].VPC, nil, []desired.Entry{routers[i]}) })
+	}
+}
+
+// What a router holds open goes with it.
+func TestNothingStaysOpen(t *testing.T) {
+	s := scenario4(t)
+	open := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	before := open()
+	for range 3 {
+		s.apply()
+		for _, vpc := range vpcs() {
+			if failed := s.host.Apply(t.Context(), vpc, nil, s.entries[vpc]); failed != nil {
+				t.Error(failed)
+			}
+		}
+	}
+	// The runtime may have opened a few of its own.
+	if after := open(); after > before+3 {
+		t.Errorf("%d files open, before it was %d", after, before)
 	}
 }
 
