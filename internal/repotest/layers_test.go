@@ -19,7 +19,7 @@ var layers = map[string][]string{
 	"internal/store":     {"internal/store"},
 	"internal/table":     {"internal/table", "internal/store"},
 	"internal/state":     {"internal/state", "internal/table", "internal/store", "internal/model"},
-	"internal/dataplane": {"internal/dataplane", "internal/desired"},
+	"internal/dataplane": {"internal/dataplane", "internal/desired", "internal/model"},
 	"internal/kernel":    {"internal/kernel", "internal/dataplane"},
 	"internal/reconcile": {"internal/reconcile", "internal/desired"},
 	"internal/agent":     {"internal/agent", "internal/reconcile", "internal/desired"},
@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"internal/service":   {"internal/service", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/aws/caller"},
 	"internal/aws":       {"internal/aws"},
 	"internal/client":    {"internal/client", "internal/aws"},
-	"internal/testnet":   {"internal/testnet", "internal/dataplane", "internal/desired"},
+	"internal/testnet":   {"internal/testnet", "internal/dataplane", "internal/desired", "internal/model"},
 	"internal/repotest":  {},
 	"tool":               {"tool", "internal/aws/schema"},
 }
