@@ -9,7 +9,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -21,28 +20,29 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
+
+	"github.com/posternhq/postern/conformance/served"
 )
 
 func main() {
-	served := flag.String("served", filepath.FromSlash("../tool/awsgen/served.txt"), "list of served operations")
+	list := flag.String("served", filepath.FromSlash("../tool/awsgen/served.txt"), "list of served operations")
 	out := flag.String("out", filepath.FromSlash("../internal/aws/codec/testdata/recorded"), "folder for the requests")
 	flag.Parse()
-	if err := run(*served, *out); err != nil {
+	if err := run(*list, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
 		os.Exit(1)
 	}
 }
 
 // run records every operation in the list of every service that the SDK has.
-func run(served, out string) error {
-	operations, err := readServed(served)
+func run(list, out string) error {
+	operations, err := served.Read(list)
 	if err != nil {
 		return err
 	}
@@ -79,26 +79,6 @@ func clients(transport aws.HTTPClient) map[string]any {
 		"vpc-lattice": vpclattice.NewFromConfig(config),
 		"sts":         sts.NewFromConfig(config),
 	}
-}
-
-// readServed returns the operations by service, of the file that awsgen reads.
-func readServed(path string) (map[string][]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	operations, service := map[string][]string{}, ""
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		switch line := strings.TrimSpace(lines.Text()); {
-		case line == "" || strings.HasPrefix(line, "#"):
-		case strings.HasPrefix(line, "["):
-			service, _, _ = strings.Cut(strings.Trim(line, "[]"), " ")
-		default:
-			operations[service] = append(operations[service], line)
-		}
-	}
-	return operations, nil
 }
 
 var errCaptured = errors.New("the request was captured")
