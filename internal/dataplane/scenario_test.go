@@ -94,7 +94,7 @@ func scenario4(t testing.TB) *scenario {
 func scenario6(t testing.TB) *scenario {
 	s := base(t)
 	s.network, s.endpoint, s.direct = "tcp6", "[2001:db8:0:1::100]:5432", "[2001:db8:0:1::10]:5432"
-	s.pool = prefix("2001:db8:0:1::50/128")
+	s.pool = prefix("2001:db8:0:1:5::/124")
 	own := prefix("2001:db8:0:1::10/128")
 	s.entries = map[string][]desired.Entry{
 		consumer: append(s.common(consumer, netip.Prefix{}, prefix("fd70:6f73:7400:1::/64"), "2001:db8::/56", "::/0"),
@@ -109,11 +109,13 @@ func scenario6(t testing.TB) *scenario {
 			desired.Route{VPC: provider, Prefix: prefix("fd70:6f73:7400:1::/64"), Peer: consumer},
 			s.workload(provider, s.server, netip.Addr{}, own),
 			desired.Address{VPC: provider, Addr: own.Addr(), Class: "c-open"},
-			desired.Address{VPC: provider, Addr: s.pool.Addr(), Class: "c-open"},
 			desired.Pool{VPC: provider, Gateway: s.pool.Addr(), Addresses: []netip.Prefix{s.pool}},
 			desired.Target{VPC: provider, Addr: addr("fd70:6f73:7400:8000::1"), Dest: own.Addr(), Gateway: s.pool.Addr()},
 			desired.Allow{VPC: provider, Source: prefix("fd70:6f73:7400:1::/64"), Target: addr("fd70:6f73:7400:8000::1")},
 		),
+	}
+	for a := s.pool.Addr(); s.pool.Contains(a); a = a.Next() {
+		s.entries[provider] = append(s.entries[provider], desired.Address{VPC: provider, Addr: a, Class: "c-open"})
 	}
 	return s
 }
