@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package isolation
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a connect may take before it counts as dropped; one
+// that should have been answered is tried once more with more of it.
+const (
+	patience     = 700 * time.Millisecond
+	morePatience = 5 * time.Second
+)
+
+// attempt is one TCP connect and what came of it.
+type attempt struct {
+	from *Interface
+	to   netip.AddrPort
+	want Verdict
+
+	outcome  Outcome
+	server   string     // the name of who answered
+	observed netip.Addr // the source that it saw
+	err      error
+}
+
+// serve lets every workload answer on the served ports with its name and the
+// address that it sees, until stop is called.
+func (w *World) serve() (stop func(), err error) {
+	var listeners []net.Listener
+	stop = func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+	}
+	for _, i := range w.Workloads {
+		for _, port := range servedPorts {
+			l, err := i.Workload.Listen("tcp", fmt.Sprintf(":%d", port))
+			if err != nil {
+				stop()
+				return nil, err
+			}
+			listeners = append(listeners, l)
+			go greet(l, i.Name)
+		}
+	}
+	return stop, nil
+}
+
+func greet(l net.Listener, name string) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		// What cannot be written is missed by the one who reads.
+		fmt.Fprintln(conn, name, conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
+		conn.Close()
+	}
+}
+
+// Connects tries every workload with every address and port, and returns what
+// differs from the oracle.
+func (w *World) Connects() (tried int, findings []string, err error) {
+	stop, err := w.serve()
+	if err != nil {
+		return 0, nil, err
+	}
+	defer stop()
+	var all []*attempt
+	for _, from := range w.Workloads {
+		for _, to := range w.Tried {
+			for _, port := range triedPorts {
+				all = append(all, &attempt{from: from, to: netip.AddrPortFrom(to, port), want: w.Predict(from, "tcp", to, port)})
+			}
+		}
+	}
+	if err := connectAll(all, patience); err != nil {
+		return 0, nil, err
+	}
+	again := slices.DeleteFunc(slices.Clone(all), func(a *attempt) bool {
+		return a.outcome != Dropped || a.want.Outcome == Dropped
+	})
+	if err := connectAll(again, morePatience); err != nil {
+		return 0, nil, err
+	}
+	for _, a := range all {
+		if difference := a.difference(); difference != "" {
+			findings = append(findings, difference)
+		}
+	}
+	return len(all), findings, nil
+}
+
+// connectAll starts all connects at once, each in its workload's namespace, and
+// waits for them.
+func connectAll(all []*attempt, patience time.Duration) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	byWorkload := map[*Interface][]*attempt{}
+	for _, a := range all {
+		byWorkload[a.from] = append(byWorkload[a.from], a)
+	}
+	for from, attempts := range byWorkload {
+		err := from.Workload.Run(func() error {
+			for _, a := range attempts {
+				fd, err := a.begin()
+				if err != nil {
+					return err
+				}
+				wg.Go(func() { a.finish(fd, patience) })
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin opens a socket in the current namespace and starts to connect.
+func (a *attempt) begin() (fd int, err error) {
+	family, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(a.to.Port()), Addr: a.to.Addr().As16()})
+	if a.to.Addr().Is4() {
+		family, address = unix.AF_INET, &unix.SockaddrInet4{Port: int(a.to.Port()), Addr: a.to.Addr().As4()}
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("make socket: %w", err)
+	}
+	if a.err = unix.Connect(fd, address); a.err == unix.EINPROGRESS {
+		a.err = nil
+	}
+	return fd, nil
+}
+
+// finish waits for the outcome and closes the socket.
+func (a *attempt) finish(fd int, patience time.Duration) {
+	file := os.NewFile(uintptr(fd), "connection")
+	defer file.Close()
+	file.SetDeadline(time.Now().Add(patience))
+	if a.err == nil {
+		a.err = connected(file)
+	}
+	var greeting string
+	if a.err == nil {
+		greeting, a.err = bufio.NewReader(file).ReadString('\n')
+	}
+	switch {
+	case a.err == nil:
+		a.outcome = Answered
+		name, source, _ := strings.Cut(strings.TrimSpace(greeting), " ")
+		a.server = name
+		a.observed, a.err = netip.ParseAddr(source)
+	case errors.Is(a.err, os.ErrDeadlineExceeded), errors.Is(a.err, unix.ETIMEDOUT):
+		a.outcome = Dropped
+	default:
+		a.outcome = Refused
+	}
+}
+
+// connected waits until a connection is made or refused.
+func connected(file *os.File) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var refusal error
+	err = raw.Write(func(fd uintptr) bool {
+		writable, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0)
+		if err == nil && writable == 0 {
+			return false // wait
+		}
+		code, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if refusal = err; err == nil && code != 0 {
+			refusal = unix.Errno(code)
+		}
+		return true
+	})
+	return errors.Join(err, refusal)
+}
+
+// difference says how the outcome differs from the verdict; empty when it does
+// not. Whether a stranger's address is refused or dropped is left open: no
+// route leads there, and the kernel limits how often it says so.
+func (a *attempt) difference() string {
+	got, want := string(a.outcome), string(a.want.Outcome)
+	if a.outcome == Answered {
+		got += " by " + a.server
+	}
+	if a.want.Outcome == Answered {
+		want += " by " + a.from.Name
+		if a.want.Reaches != nil {
+			want = string(Answered) + " by " + a.want.Reaches.Name
+		}
+	}
+	if got == want && a.outcome == Answered && a.want.Reaches != nil && !within(a.observed, a.want.Sources) {
+		return fmt.Sprintf("connect %s to %v: seen from %v, want one of %v", a.from.Name, a.to, a.observed, a.want.Sources)
+	}
+	if got != want && !(a.outcome == Dropped && a.stranger()) {
+		return fmt.Sprintf("connect %s to %v: %s (%v), want %s", a.from.Name, a.to, got, a.err, want)
+	}
+	return ""
+}
+
+func (a *attempt) stranger() bool {
+	ours := append(a.from.VPC.networks(), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("fd70:6f73:7400::/40"))
+	return !within(a.to.Addr(), ours)
+}
+
+func (v *VPC) networks() []netip.Prefix {
+	all := []netip.Prefix{v.Block6, netip.MustParsePrefix("10.0.0.0/16")}
+	for _, s := range v.Subnets {
+		all = append(all, s.CIDR)
+	}
+	return all
+}
+
+func within(a netip.Addr, prefixes []netip.Prefix) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}

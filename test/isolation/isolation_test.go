@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package isolation
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/posternhq/postern/test/postern"
+)
+
+var (
+	seeds = flag.Uint64("seeds", 2, "how many random worlds TestIsolation checks")
+	first = flag.Uint64("seed", 1, "the first of them")
+)
+
+func TestMain(m *testing.M) { os.Exit(postern.Main(m)) }
+
+// manyFindings is how many findings are printed of one check.
+const manyFindings = 40
+
+func report(t *testing.T, what string, tried int, findings []string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s: %d tried, %d differ", what, tried, len(findings))
+	for i, f := range findings {
+		if i == manyFindings {
+			t.Errorf("and %d more", len(findings)-i)
+			break
+		}
+		t.Error(f)
+	}
+}
+
+func TestIsolation(t *testing.T) {
+	for seed := *first; seed < *first+*seeds; seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			w := Make(postern.Start(t), seed)
+			tried, findings, err := w.Connects()
+			report(t, "connects", tried, findings, err)
+			sent, findings, err := w.Strays()
+			report(t, "strays", sent, findings, err)
+		})
+	}
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package isolation checks with real packets that networks reach exactly what
+// was allowed to them: it makes a random world of VPCs with the same addresses,
+// asks a small oracle about every pair of a workload and an address, and tries
+// each by TCP connects and by stray packets.
+package isolation
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/test/postern"
+)
+
+// servedPorts are those on which every workload answers; triedPorts those that
+// are tried.
+var (
+	servedPorts = []uint16{5432, 8005, 9000}
+	triedPorts  = []uint16{5432, 8005, 8010, 9000, 22}
+)
+
+// World is what was made, as the oracle sees it.
+type World struct {
+	VPCs      []*VPC
+	Workloads []*Interface // those that are attached
+	// Tried are the addresses that every workload tries.
+	Tried []netip.Addr
+}
+
+// VPC is a network. At finds its interfaces by address.
+type VPC struct {
+	*postern.VPC
+	Subnets []*postern.Subnet
+	Groups  []*Group
+	At      map[netip.Addr]*Interface
+}
+
+type direction bool
+
+const (
+	in  direction = false
+	out direction = true
+)
+
+// Group is a security group.
+type Group struct {
+	ID    string
+	Rules []Rule
+}
+
+// Rule admits a protocol and ports from or to a prefix or a group.
+type Rule struct {
+	Direction direction
+	Protocol  string // tcp, udp, icmp, icmpv6 or -1
+	From, To  uint16
+	CIDR      netip.Prefix
+	Group     *Group
+}
+
+// Interface is whatever has addresses in a VPC: a workload, an interface that
+// nothing has, one of an endpoint, or a resource gateway as a whole.
+type Interface struct {
+	Name      string
+	VPC       *VPC
+	Zone      string
+	Addresses []netip.Addr
+	Groups    []*Group
+	// Attached says that a workload has it: Workload.
+	Attached bool
+	Workload *postern.Workload
+	// Endpoint is what an endpoint's interface leads to.
+	Endpoint *Resource
+}
+
+// Resource is a resource configuration with its gateway.
+type Resource struct {
+	IP      netip.Addr
+	Ports   [][2]uint16
+	Gateway *Interface
+	// Sources are the gateway's addresses by zone.
+	Sources map[string][]netip.Prefix
+	made    *postern.Configuration
+	ports   []string
+}
+
+// source is what the other side sees of a workload that sends to an address.
+func (i *Interface) source(to netip.Addr) []netip.Prefix {
+	for _, a := range i.Addresses {
+		if a.Is4() == to.Is4() {
+			return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}
+		}
+	}
+	return nil
+}
+
+func (r *Resource) has(port uint16) bool {
+	return slices.ContainsFunc(r.Ports, func(p [2]uint16) bool { return p[0] <= port && port <= p[1] })
+}
+
+// sources are the gateway's addresses of the resource's family, in the zone of
+// the endpoint's interface when the gateway is there, else in any.
+func (r *Resource) sources(zone string) []netip.Prefix {
+	all := r.Sources[zone]
+	if len(all) == 0 {
+		for _, some := range r.Sources {
+			all = append(all, some...)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(p netip.Prefix) bool { return p.Addr().Is4() != r.IP.Is4() })
+}

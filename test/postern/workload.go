@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postern
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	postern "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/testnet"
+)
+
+// Workload is a namespace with a network interface of a subnet.
+type Workload struct {
+	*testnet.NS
+	Subnet *Subnet
+	ENI    string
+	IP     netip.Addr
+	IP6    netip.Addr
+}
+
+// Workload makes a namespace with the address in the subnet, and with the IPv6
+// address of the same last bits. It waits until packets pass.
+func (s *Subnet) Workload(ip string, groups ...string) *Workload {
+	p := s.VPC.p
+	p.T.Helper()
+	w := &Workload{NS: testnet.New(p.T), Subnet: s, IP: netip.MustParseAddr(ip)}
+	w.IP6 = s.Address6(uint16(w.IP.As4()[3]))
+	made := Call[ec2.CreateNetworkInterfaceOutput](p, ec2.Service, "CreateNetworkInterface", &ec2.CreateNetworkInterfaceInput{
+		SubnetId: &s.ID, PrivateIpAddress: &ip, Groups: groups,
+		Ipv6Addresses: []ec2.InstanceIpv6Address{{Ipv6Address: new(w.IP6.String())}},
+	})
+	w.ENI = *made.NetworkInterface.NetworkInterfaceId
+	if err := p.Attach(w.ENI, w.Name); err != nil {
+		p.T.Fatal(err)
+	}
+	return w
+}
+
+// Attach puts an interface into a namespace and waits until it is there.
+func (p *Postern) Attach(eni, namespace string) error {
+	var stat unix.Stat_t
+	path := network.Directory + "/" + namespace
+	if err := unix.Stat(path, &stat); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	in := &postern.AttachNetworkInterfaceInput{NetworkInterfaceId: &eni, NetnsName: &namespace, NetnsInode: new(int64(stat.Ino))}
+	if err := p.Do(postern.Service, "AttachNetworkInterface", in, nil); err != nil {
+		return err
+	}
+	return Poll(20*time.Second, "attachment of "+eni, func() (bool, error) {
+		var out postern.GetAttachmentOutput
+		err := p.Do(postern.Service, "GetAttachment", &postern.GetAttachmentInput{NetworkInterfaceId: &eni}, &out)
+		if err == nil && *out.Status == postern.AttachmentStatusFailed {
+			err = fmt.Errorf("%s", *out.Reason)
+		}
+		return err == nil && *out.Status == postern.AttachmentStatusAttached, err
+	})
+}
+
+// Serve answers every connection to a port, of both families, with one line
+// (its remote address) and then with what it receives, until the test ends.
+func (w *Workload) Serve(port int) net.Listener {
+	p := w.Subnet.VPC.p
+	p.T.Helper()
+	l, err := w.NS.Serve("tcp", fmt.Sprintf(":%d", port))
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	p.T.Cleanup(func() { l.Close() })
+	return l
+}
