@@ -3,6 +3,7 @@
 package service
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -72,6 +73,36 @@ func (o Once) Record(tx *table.Txn, result string) {
 	row.Fingerprint, row.Result, row.CreatedAt = o.fingerprint, result, o.now
 	state.ClientTokens.Put(tx, row)
 	o.prune(tx)
+}
+
+// Create carries out a creation in one transaction. A repeated request finds
+// what it made before by its id, any other makes it and is remembered; show
+// gives the answer from the same state. Errors come as find and build gave them,
+// or as ErrTokenReused.
+func Create[T table.Row, Out any](
+	ctx context.Context, o Once,
+	find func(tx *table.Txn, id string) (T, error),
+	build func(tx *table.Txn) (T, error),
+	show func(tx *table.Txn, made T) Out,
+) (out Out, err error) {
+	_, err = o.env.DB.Update(ctx, func(tx *table.Txn) error {
+		id, err := o.Result(tx)
+		if err != nil {
+			return err
+		}
+		var made T
+		if id != "" {
+			made, err = find(tx, id)
+		} else if made, err = build(tx); err == nil {
+			_, _, id = made.RowKey()
+			o.Record(tx, id)
+		}
+		if err == nil {
+			out = show(tx, made)
+		}
+		return err
+	})
+	return out, err
 }
 
 func (o Once) row() *model.ClientToken {

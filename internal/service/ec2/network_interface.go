@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -38,25 +39,12 @@ func (a *API) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkI
 	fingerprint := *in
 	fingerprint.ClientToken = nil
 	request := a.Idempotent(who, "CreateNetworkInterface", in.ClientToken, fingerprint)
-	var out *ec2.NetworkInterface
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		id, err := request.Result(tx)
-		if err != nil {
-			return asFault(err)
-		}
-		var ni *model.NetworkInterface
-		if id != "" {
-			ni, err = getInterface(tx, who, id)
-		} else if ni, err = a.createInterface(tx, n); err == nil {
-			request.Record(tx, ni.ID)
-		}
-		if err == nil {
-			out = interfaceShape(tx, ni)
-		}
-		return err
-	})
+	out, err := service.Create(ctx, request,
+		func(tx *table.Txn, id string) (*model.NetworkInterface, error) { return getInterface(tx, who, id) },
+		func(tx *table.Txn) (*model.NetworkInterface, error) { return a.createInterface(tx, n) },
+		interfaceShape)
 	if err != nil {
-		return nil, err
+		return nil, asFault(err)
 	}
 	return &ec2.CreateNetworkInterfaceOutput{NetworkInterface: out, ClientToken: in.ClientToken}, nil
 }

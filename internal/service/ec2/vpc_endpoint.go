@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -50,25 +51,12 @@ func (a *API) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpointIn
 	fingerprint := *in
 	fingerprint.ClientToken = nil
 	request := a.Idempotent(who, "CreateVpcEndpoint", in.ClientToken, fingerprint)
-	var out *ec2.VpcEndpoint
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		id, err := request.Result(tx)
-		if err != nil {
-			return asFault(err)
-		}
-		var e *model.VPCEndpoint
-		if id != "" {
-			e, err = getEndpoint(tx, who, id)
-		} else if e, err = a.createEndpoint(tx, n); err == nil {
-			request.Record(tx, e.ID)
-		}
-		if err == nil {
-			out = createdEndpoint(tx, e)
-		}
-		return err
-	})
+	out, err := service.Create(ctx, request,
+		func(tx *table.Txn, id string) (*model.VPCEndpoint, error) { return getEndpoint(tx, who, id) },
+		func(tx *table.Txn) (*model.VPCEndpoint, error) { return a.createEndpoint(tx, n) },
+		createdEndpoint)
 	if err != nil {
-		return nil, err
+		return nil, asFault(err)
 	}
 	return &ec2.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
 }

@@ -117,6 +117,8 @@ func asFault(err error) error {
 		return fault.Validation("subnetIds", "%v", family)
 	case errors.As(err, &quota):
 		return fault.QuotaExceeded("NetworkInterface", "", "interfaces-per-region", "%v", quota)
+	case errors.Is(err, service.ErrTokenReused):
+		return fault.Conflict("ClientToken", "", "clientToken: %v", service.ErrTokenReused)
 	case errors.Is(err, service.ErrPageToken):
 		return fault.Validation("nextToken", "%v", service.ErrPageToken)
 	case errors.Is(err, service.ErrTransitFull):
@@ -133,15 +135,6 @@ func replayed[T table.Row](tx *table.Txn, rows *table.Table[T], who caller.Calle
 		return row, fault.Conflict(kind, id, "the client token was used to create %s %s, which has been deleted", kind, id)
 	}
 	return row, nil
-}
-
-// once asks whether a create request was made before, and for what.
-func once(tx *table.Txn, request service.Once, kind string) (string, error) {
-	id, err := request.Result(tx)
-	if errors.Is(err, service.ErrTokenReused) {
-		return "", fault.Conflict(kind, "", "clientToken: %v", err)
-	}
-	return id, err
 }
 
 // pageLimit is the largest page of VPC Lattice's lists.

@@ -39,31 +39,13 @@ func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateR
 	if err != nil {
 		return nil, err
 	}
-	var out *shape.CreateResourceConfigurationOutput
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		id, err := once(tx, request, kindConfiguration)
-		if err != nil {
-			return err
-		}
-		if id != "" {
-			r, err := replayed(tx, state.ResourceConfigurations, who, kindConfiguration, id)
-			if err == nil {
-				out = createdConfiguration(tx, r)
-			}
-			return err
-		}
-		r, err := a.createConfiguration(tx, n)
-		if err != nil {
-			return asFault(err)
-		}
-		request.Record(tx, r.ID)
-		out = createdConfiguration(tx, r)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	out, err := service.Create(ctx, request,
+		func(tx *table.Txn, id string) (*model.ResourceConfiguration, error) {
+			return replayed(tx, state.ResourceConfigurations, who, kindConfiguration, id)
+		},
+		func(tx *table.Txn) (*model.ResourceConfiguration, error) { return a.createConfiguration(tx, n) },
+		createdConfiguration)
+	return out, asFault(err)
 }
 
 // newConfiguration checks what can be checked without looking at anything else.

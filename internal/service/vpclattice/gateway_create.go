@@ -43,31 +43,13 @@ func (a *API) CreateResourceGateway(ctx context.Context, in *shape.CreateResourc
 	if err != nil {
 		return nil, err
 	}
-	var out *shape.CreateResourceGatewayOutput
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		id, err := once(tx, request, kindGateway)
-		if err != nil {
-			return err
-		}
-		if id != "" {
-			g, err := replayed(tx, state.ResourceGateways, who, kindGateway, id)
-			if err == nil {
-				out = createdGateway(tx, g)
-			}
-			return err
-		}
-		g, err := a.createGateway(tx, n)
-		if err != nil {
-			return asFault(err)
-		}
-		request.Record(tx, g.ID)
-		out = createdGateway(tx, g)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	out, err := service.Create(ctx, request,
+		func(tx *table.Txn, id string) (*model.ResourceGateway, error) {
+			return replayed(tx, state.ResourceGateways, who, kindGateway, id)
+		},
+		func(tx *table.Txn) (*model.ResourceGateway, error) { return a.createGateway(tx, n) },
+		createdGateway)
+	return out, asFault(err)
 }
 
 // newGateway checks what can be checked without looking at anything else.
