@@ -97,7 +97,7 @@ func (s site) damages() map[string]func() error {
 		"IPv6 forwarding off":  s.sysctl("net/ipv6/conf/all/forwarding", "0"),
 		"rp_filter off":        s.sysctl("net/ipv4/conf/all/rp_filter", "0"),
 		"route of a network":   s.routeless("10.0.0.0/16"),
-		"route of the realm":   s.routeless("240.0.0.0/4"),
+		"route of the rest":    s.routeless("0.0.0.0/0"),
 		"route of a target":    s.routeless("240.8.0.1/32"),
 		"route of a workload":  s.routeless("10.0.1.10/32"),
 		"workload veth":        s.link("w", netlink.LinkDel),

@@ -24,7 +24,8 @@ type Content struct {
 	// Gateways are the router's own addresses, sorted.
 	Gateways []netip.Addr
 	// Running says that the router forwards, checks where packets come from,
-	// answers ARP for its workloads, and is responsible for the transit realm.
+	// answers ARP for its workloads, and is responsible for what is not routed
+	// elsewhere.
 	Running bool
 
 	Links     []desired.Link
@@ -84,7 +85,7 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 	return c, err
 }
 
-// takeRealms takes the routes of the transit realm, which every router has, out
+// takeRealms takes the routes of whole families, which every router has, out
 // of the sinks, and reports whether they were all there.
 func (v view) takeRealms(c *Content) bool {
 	all := c.Sinks

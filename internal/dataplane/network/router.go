@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/model"
 )
 
 // Configure gives the router the addresses and routes of its VPC and removes
@@ -43,10 +42,13 @@ func (r *Router) Start() error {
 	return nil
 }
 
-// realms are the transit addresses of each family. A router is responsible for
-// all of them that are not routed to a peer: an end that still sends to one
-// after its connection was cut is refused, and learns that it is over.
-var realms = []netip.Prefix{model.Transit4, model.Transit6}
+// realms are all addresses of each family. A router is responsible for those
+// that are not routed elsewhere: it refuses what is sent to them. Without a
+// route the kernel itself would say so, but only a few times a second to each
+// sender (icmp_ratelimit in ip-sysctl), and the other connects would hang. Among
+// them are the transit addresses: an end that still sends to one after its
+// connection was cut learns that it is over.
+var realms = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 
 // sinks are the prefixes for which the router is responsible. What nothing in
 // them answers to is refused here and never sent elsewhere.

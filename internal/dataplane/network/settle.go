@@ -65,7 +65,10 @@ const (
 
 // ethtoolValue is struct ethtool_value of linux/ethtool.h, ifreqData struct
 // ifreq of netdevice(7) with its pointer.
-type ethtoolValue struct{ command, data uint32 }
+type ethtoolValue struct {
+	command uint32
+	_       uint32 // the kernel writes its answer here
+}
 
 type ifreqData struct {
 	name [unix.IFNAMSIZ]byte

@@ -18,8 +18,6 @@ type owner struct {
 
 func ownerOf(k desired.Key) owner { return owner{k.Kind, k.ID} }
 
-func (o owner) key(vpc string) desired.Key { return desired.Key{Kind: o.kind, VPC: vpc, ID: o.id} }
-
 // element is one element of a set or map: bytes as the kernel has them in its
 // registers. In a verdict map target is the chain that a packet goes to, or
 // jumps to and may return from.

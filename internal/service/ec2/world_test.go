@@ -72,9 +72,6 @@ func (w *world) put(t testing.TB, write func(*table.Txn)) {
 	}
 }
 
-// in makes the value of an index for the world's caller.
-func in(id string) string { return state.In(servicetest.Account, servicetest.Region, id) }
-
 // refusal is a call that must fail with a code and change nothing.
 type refusal struct {
 	name string
