@@ -72,7 +72,7 @@ func (m *maker) vpc(index int) {
 	}
 	m.groups(v)
 	for i, ip := range places {
-		m.workload(v, fmt.Sprintf("vpc%d-w%d", index, i), ip)
+		m.workload(v, fmt.Sprintf("vpc%d-w%d", index, i), ip, some(m, v.Groups))
 	}
 	m.unattached(v)
 }
@@ -112,7 +112,6 @@ func (m *maker) randomRule(v *VPC, d direction) Rule {
 	case 2:
 		r.CIDR = s.CIDR
 	case 3:
-		r.CIDR = netip.PrefixFrom(s.CIDR.Addr().Next(), 32) // its router; made the first workload's below
 		r.CIDR = netip.PrefixFrom(host(s, 10), 32)
 	case 4:
 		r.CIDR = pick(m, []netip.Prefix{s.Block6, netip.MustParsePrefix("::/0")})
@@ -174,9 +173,8 @@ func (v *VPC) add(i *Interface) *Interface {
 	return i
 }
 
-func (m *maker) workload(v *VPC, name, ip string) {
+func (m *maker) workload(v *VPC, name, ip string, groups []*Group) {
 	subnet := v.Subnets[slices.IndexFunc(v.Subnets, func(s *postern.Subnet) bool { return s.CIDR.Contains(netip.MustParseAddr(ip)) })]
-	groups := some(m, v.Groups)
 	w := subnet.Workload(ip, groupIDs(groups)...)
 	m.w.Workloads = append(m.w.Workloads, v.add(&Interface{
 		Name: name, Zone: subnet.Zone, Addresses: []netip.Addr{w.IP, w.IP6}, Groups: groups, Attached: true, Workload: w,
@@ -199,21 +197,26 @@ func (m *maker) gateway(v *VPC, name string) []*Resource {
 	made := v.Gateway(name, subnets, groupIDs(groups))
 	g := &Interface{Name: name, Groups: groups}
 	sources := made.Sources()
-	for p := range slices.Values(slices.Concat(slices.Collect(maps.Values(sources))...)) {
-		g.Addresses = append(g.Addresses, p.Addr())
+	for _, zone := range sources {
+		for _, p := range zone {
+			g.Addresses = append(g.Addresses, p.Addr())
+		}
 	}
 	v.add(g)
 	var resources []*Resource
 	for range 1 + m.IntN(3) {
-		r := &Resource{Gateway: g, Sources: sources, IP: m.resourceAddress(v)}
-		r.ports = pick(m, [][]string{{"5432"}, {"8000-8010"}, {"5432", "9000"}, {"1-65535"}})
-		for _, text := range r.ports {
-			r.Ports = append(r.Ports, parsePorts(text))
-		}
-		r.made = made.Configuration(r.IP, r.ports...)
-		resources = append(resources, r)
+		ports := pick(m, [][]string{{"5432"}, {"8000-8010"}, {"5432", "9000"}, {"1-65535"}})
+		resources = append(resources, newResource(made, g, m.resourceAddress(v), ports...))
 	}
 	return resources
+}
+
+func newResource(gateway *postern.Gateway, g *Interface, ip netip.Addr, ports ...string) *Resource {
+	r := &Resource{Gateway: g, Sources: gateway.Sources(), IP: ip, made: gateway.Configuration(ip, ports...)}
+	for _, text := range ports {
+		r.Ports = append(r.Ports, parsePorts(text))
+	}
+	return r
 }
 
 // resourceAddress is mostly a workload's, else one that does not answer.
@@ -251,7 +254,11 @@ func (m *maker) endpoint(v *VPC, r *Resource) {
 	if other := pick(m, v.Subnets); other != subnets[0] {
 		subnets = append(subnets, other)
 	}
-	groups := some(m, v.Groups)
+	m.lead(v, r, subnets, some(m, v.Groups))
+}
+
+// lead makes an endpoint.
+func (m *maker) lead(v *VPC, r *Resource, subnets []*postern.Subnet, groups []*Group) {
 	e := v.Endpoint(r.made, subnets, groupIDs(groups)...)
 	for zone, addresses := range e.Addresses {
 		v.add(&Interface{Name: e.ID, Zone: zone, Addresses: addresses, Groups: groups, Endpoint: r})

@@ -26,6 +26,8 @@ type World struct {
 	Workloads []*Interface // those that are attached
 	// Tried are the addresses that every workload tries.
 	Tried []netip.Addr
+
+	rounds int // of strays
 }
 
 // VPC is a network. At finds its interfaces by address.
@@ -81,7 +83,6 @@ type Resource struct {
 	// Sources are the gateway's addresses by zone.
 	Sources map[string][]netip.Prefix
 	made    *postern.Configuration
-	ports   []string
 }
 
 // source is what the other side sees of a workload that sends to an address.
