@@ -82,27 +82,19 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // drops the answer. A refusal of the service is an *Error. Nothing is retried.
 func (c *Client) Do(ctx context.Context, service *schema.Service, operation string, in, out any) error {
 	fail := func(err error) error { return fmt.Errorf("call %s of %s: %w", operation, service.Name, err) }
-	op := service.Operation(operation)
-	if op == nil {
-		return fail(errors.New("there is no such operation"))
-	}
-	protocol, err := protocols.For(service)
+	request, err := c.NewRequest(ctx, service, operation, in)
 	if err != nil {
-		return fail(err)
-	}
-	encoded, err := protocol.EncodeRequest(op, in)
-	if err != nil {
-		return fail(err)
-	}
-	request, err := c.request(ctx, service.SigningName, encoded)
-	if err != nil {
-		return fail(err)
+		return err
 	}
 	answer, err := c.send(request)
 	if err != nil {
 		return fail(err)
 	}
-	got, err := protocol.DecodeResponse(op, answer)
+	protocol, err := protocols.For(service)
+	if err != nil {
+		return fail(err)
+	}
+	got, err := protocol.DecodeResponse(service.Operation(operation), answer)
 	var remote *codec.RemoteError
 	if errors.As(err, &remote) {
 		return &Error{Code: remote.Code, Message: remote.Message, Status: remote.Status, RequestID: remote.RequestID}
@@ -111,6 +103,30 @@ func (c *Client) Do(ctx context.Context, service *schema.Service, operation stri
 		return fail(err)
 	}
 	return store(out, got)
+}
+
+// NewRequest makes the signed request of a call, for callers that send it
+// themselves. The signature is good for some minutes, and for as many
+// repetitions as one likes.
+func (c *Client) NewRequest(ctx context.Context, service *schema.Service, operation string, in any) (*http.Request, error) {
+	fail := func(err error) error { return fmt.Errorf("make request %s of %s: %w", operation, service.Name, err) }
+	op := service.Operation(operation)
+	if op == nil {
+		return nil, fail(errors.New("there is no such operation"))
+	}
+	protocol, err := protocols.For(service)
+	if err != nil {
+		return nil, fail(err)
+	}
+	encoded, err := protocol.EncodeRequest(op, in)
+	if err != nil {
+		return nil, fail(err)
+	}
+	request, err := c.request(ctx, service.SigningName, encoded)
+	if err != nil {
+		return nil, fail(err)
+	}
+	return request, nil
 }
 
 // request makes a signed HTTP request of an encoded one.

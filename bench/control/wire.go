@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/client"
+)
+
+// The generator shares two cores with what it measures, so it does as little as
+// can be done: it sends bytes that were encoded and signed beforehand over
+// connections that stay open, and reads of an answer its status and length.
+
+// signed gives the bytes of a signed request. They are good for five minutes.
+func signed(ctx context.Context, c *client.Client, service *schema.Service, operation string, in any) ([]byte, error) {
+	request, err := c.NewRequest(ctx, service, operation, in)
+	if err != nil {
+		return nil, err
+	}
+	var wire bytes.Buffer
+	if err := request.Write(&wire); err != nil {
+		return nil, fmt.Errorf("write request %s: %w", operation, err)
+	}
+	return wire.Bytes(), nil
+}
+
+// lane is a connection on which one request follows the other.
+type lane struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// do sends a request and reads the answer. An answer that is not of status 200
+// is an error.
+func (l *lane) do(request []byte) error {
+	if _, err := l.conn.Write(request); err != nil {
+		return err
+	}
+	status, length, err := l.head()
+	if err != nil {
+		return err
+	}
+	if status == 200 {
+		_, err = l.in.Discard(length)
+		return err
+	}
+	body, err := io.ReadAll(io.LimitReader(l.in, int64(length)))
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("answer has status %d: %s", status, body)
+}
+
+func (l *lane) head() (status, length int, err error) {
+	line, err := l.in.ReadSlice('\n')
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, 0, fmt.Errorf("answer begins with %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, 0, fmt.Errorf("answer begins with %q", line)
+	}
+	for {
+		if line, err = l.in.ReadSlice('\n'); err != nil {
+			return 0, 0, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			return status, length, nil
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, 0, fmt.Errorf("answer has length %q", value)
+			}
+		}
+	}
+}
+
+// drive sends requests on a number of lanes at once until next gives nil. Next
+// is called by all lanes. It returns how long each request took, and all.
+func drive(ctx context.Context, address string, lanes int, next func() []byte) (took []time.Duration, elapsed time.Duration, err error) {
+	conns := make([]net.Conn, lanes)
+	for i := range conns {
+		if conns[i], err = new(net.Dialer).DialContext(ctx, "tcp", address); err != nil {
+			return nil, 0, fmt.Errorf("connect to the API: %w", err)
+		}
+		defer conns[i].Close()
+	}
+	stop := context.AfterFunc(ctx, func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	})
+	defer stop()
+	var (
+		mu sync.Mutex
+		g  errgroup.Group
+	)
+	begun := time.Now()
+	for _, conn := range conns {
+		g.Go(func() error {
+			l := lane{conn, bufio.NewReaderSize(conn, 64<<10)}
+			var mine []time.Duration
+			for request := next(); request != nil; request = next() {
+				start := time.Now()
+				if err := l.do(request); err != nil {
+					return err
+				}
+				mine = append(mine, time.Since(start))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, mine...)
+			return nil
+		})
+	}
+	err = g.Wait()
+	return took, time.Since(begun), err
+}
+
+// during gives the same request until a time is over.
+func during(d time.Duration, request []byte) func() []byte {
+	end := time.Now().Add(d)
+	return func() []byte {
+		if time.Now().After(end) {
+			return nil
+		}
+		return request
+	}
+}
+
+// times gives requests in turn until there have been n.
+func times(n int, requests ...[]byte) func() []byte {
+	var given atomic.Int64
+	return func() []byte {
+		i := int(given.Add(1)) - 1
+		if i >= n {
+			return nil
+		}
+		return requests[i%len(requests)]
+	}
+}
