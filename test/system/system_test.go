@@ -73,6 +73,14 @@ func ask(from *postern.Workload, address string) (netip.Addr, error) {
 	return source.Addr().Unmap(), err
 }
 
+// answers connects once with little patience.
+func answers(from *postern.Workload, address string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	_, err := from.Ask(ctx, "tcp", address)
+	return err == nil
+}
+
 // expectAnswer asks once and ends the test when there is no answer.
 func expectAnswer(t *testing.T, from *postern.Workload, address string) netip.Addr {
 	t.Helper()
