@@ -70,6 +70,9 @@ func Run(ctx context.Context, c Config) error {
 		d.screen.failed(left)
 		return left
 	}
+	if err == nil {
+		d.screen.title("Every step held.")
+	}
 	return err
 }
 
@@ -101,32 +104,30 @@ func (d *demo) leaveNothing() error {
 	for i := len(d.running) - 1; i >= 0; i-- {
 		errs = append(errs, d.running[i].stop())
 	}
-	removed, err := d.clean()
-	errs = append(errs, err, os.RemoveAll(d.folder))
+	errs = append(errs, d.clean(), os.RemoveAll(d.folder))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("take everything away: %w", err)
 	}
-	d.screen.done("%d namespaces and %s are gone", removed, d.folder)
+	d.screen.done("processes, namespaces and %s are gone", d.folder)
 	return nil
 }
 
 // clean removes what the demo's Postern made in the kernel, and looks whether
 // that was all.
-func (d *demo) clean() (removed int, err error) {
+func (d *demo) clean() error {
 	instance, err := d.data().Instance()
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil // it was stopped before it made anything
+		return nil // it was stopped before it made anything
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
-	cleaned, err := daemon.Clean(context.Background(), d.data(), false)
-	if err != nil {
-		return len(cleaned), err
+	if _, err := daemon.Clean(context.Background(), d.data(), false); err != nil {
+		return err
 	}
 	left, err := filepath.Glob("/run/netns/postern-" + instance + "-*")
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("namespaces are left: %s", strings.Join(left, " "))
 	}
-	return len(cleaned), err
+	return err
 }

@@ -116,3 +116,14 @@ func TestRowIsTheFirstOne(t *testing.T) {
 		t.Errorf("got %q of no table", got)
 	}
 }
+
+func FuzzUntilReady(f *testing.F) {
+	f.Add(message('R', "\x00\x00\x00\x00") + message('D', "1") + message('Z', "I"))
+	f.Add("E\xff\xff\xff\xff")
+	f.Fuzz(func(t *testing.T, text string) {
+		rows, err := untilReady(strings.NewReader(text))
+		if err == nil && (rows > len(text)/5 || !strings.Contains(text, "Z")) {
+			t.Errorf("%d rows and the end of an answer in %q", rows, text)
+		}
+	})
+}
