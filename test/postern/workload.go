@@ -27,16 +27,24 @@ type Workload struct {
 }
 
 // Workload makes a namespace with the address in the subnet, and with the IPv6
-// address of the same last bits. It waits until packets pass.
+// address of the same last byte; without an address Postern chooses both. A test
+// names addresses before it makes endpoints and gateways, which take free ones.
+// It waits until packets pass.
 func (s *Subnet) Workload(ip string, groups ...string) *Workload {
 	p := s.VPC.p
 	p.T.Helper()
-	w := &Workload{NS: testnet.New(p.T), Subnet: s, IP: netip.MustParseAddr(ip)}
-	w.IP6 = s.Address6(uint16(w.IP.As4()[3]))
-	made := Call[ec2.CreateNetworkInterfaceOutput](p, ec2.Service, "CreateNetworkInterface", &ec2.CreateNetworkInterfaceInput{
-		SubnetId: &s.ID, PrivateIpAddress: &ip, Groups: groups,
-		Ipv6Addresses: []ec2.InstanceIpv6Address{{Ipv6Address: new(w.IP6.String())}},
-	})
+	in := &ec2.CreateNetworkInterfaceInput{SubnetId: &s.ID, Groups: groups, Ipv6AddressCount: new(int32(1))}
+	if ip != "" {
+		same := s.Address6(uint16(netip.MustParseAddr(ip).As4()[3]))
+		in.PrivateIpAddress, in.Ipv6AddressCount = &ip, nil
+		in.Ipv6Addresses = []ec2.InstanceIpv6Address{{Ipv6Address: new(same.String())}}
+	}
+	made := Call[ec2.CreateNetworkInterfaceOutput](p, ec2.Service, "CreateNetworkInterface", in)
+	w := &Workload{
+		NS: testnet.New(p.T), Subnet: s,
+		IP:  netip.MustParseAddr(*made.NetworkInterface.PrivateIpAddress),
+		IP6: netip.MustParseAddr(*made.NetworkInterface.Ipv6Addresses[0].Ipv6Address),
+	}
 	w.ENI = *made.NetworkInterface.NetworkInterfaceId
 	if err := p.Attach(w.ENI, w.Name); err != nil {
 		p.T.Fatal(err)

@@ -149,7 +149,7 @@ func TestSecurityGroupsCountAtOnce(t *testing.T) {
 // the configuration is active again.
 func TestUpdatesOfConfigurationsCount(t *testing.T) {
 	s := newPair(t)
-	other := s.servers.Workload("10.0.1.20", s.openServer)
+	other := s.servers.Workload("", s.openServer)
 	other.Serve(5433)
 	update := func(in *lattice.UpdateResourceConfigurationInput) {
 		t.Helper()
@@ -163,7 +163,7 @@ func TestUpdatesOfConfigurationsCount(t *testing.T) {
 	update(&lattice.UpdateResourceConfigurationInput{PortRanges: []string{"1-65535"}})
 	expectAnswer(t, s.client, hostPort(s.endpoint.Address(), 5432))
 	update(&lattice.UpdateResourceConfigurationInput{
-		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.1.20")}},
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new(other.IP.String())}},
 	})
 	expectAnswer(t, s.client, hostPort(s.endpoint.Address(), 5433))
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address(), 5432)) // the other server does not listen there
@@ -173,9 +173,9 @@ func TestRefusalsAreFast(t *testing.T) {
 	s := newPair(t)
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address(), 5433))
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address6(), 5432)) // nothing is behind it
-	expectRefusal(t, s.client, "10.0.1.250:5432")
+	expectRefusal(t, s.client, "10.0.1.3:5432") // reserved: nothing ever has it
 	expectRefusal(t, s.client, "240.0.0.1:5432")
-	for _, nobody := range []string{"10.0.1.77", "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
+	for _, nobody := range []string{"10.0.1.3", "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
 		c := s.gateway.Configuration(netip.MustParseAddr(nobody), "5432")
 		e := s.consumer.Endpoint(c, []*postern.Subnet{s.clients}, s.openClient)
 		expectRefusal(t, s.client, at(e.Address()))
