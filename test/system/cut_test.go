@@ -173,7 +173,7 @@ func TestRefusalsAreFast(t *testing.T) {
 	s := newPair(t)
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address(), 5433))
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address6(), 5432)) // nothing is behind it
-	expectRefusal(t, s.client, "10.0.1.3:5432") // reserved: nothing ever has it
+	expectRefusal(t, s.client, "10.0.1.3:5432")                       // reserved: nothing ever has it
 	expectRefusal(t, s.client, "240.0.0.1:5432")
 	for _, nobody := range []string{"10.0.1.3", "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
 		c := s.gateway.Configuration(netip.MustParseAddr(nobody), "5432")

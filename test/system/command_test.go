@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/sts"
+	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/postern"
+)
+
+// expectCommand runs a command and wants its status and a part of what it
+// prints, on standard output when it works and else on the other.
+func expectCommand(t *testing.T, p *postern.Postern, status int, text string, args ...string) string {
+	t.Helper()
+	r := p.Command(args...)
+	where := r.Stdout
+	if status != 0 {
+		where = r.Stderr
+	}
+	if r.Status != status || !strings.Contains(where, text) {
+		t.Errorf("postern %s: status %d, %q, %q; want %d and %q", strings.Join(args, " "), r.Status, r.Stdout, r.Stderr, status, text)
+	}
+	return r.Stdout
+}
+
+func TestEnvIsForEval(t *testing.T) {
+	p := postern.Start(t)
+	exports := expectCommand(t, p, 0, "export AWS_ENDPOINT_URL=http://127.0.0.1:", "env")
+	out, err := exec.Command("sh", "-c", exports+`echo "$AWS_ENDPOINT_URL $AWS_DEFAULT_REGION $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY"`).Output()
+	words := strings.Fields(string(out))
+	if err != nil || len(words) != 4 {
+		t.Fatalf("eval gives %q, %v", out, err)
+	}
+	var who sts.GetCallerIdentityOutput
+	if err := client.New(words[0], words[1], words[2], words[3]).Do(t.Context(), sts.Service, "GetCallerIdentity", &sts.GetCallerIdentityInput{}, &who); err != nil {
+		t.Fatal(err)
+	}
+	if *who.Account != "111122223333" {
+		t.Errorf("the key is of account %s", *who.Account)
+	}
+}
+
+func TestAttachAndDetach(t *testing.T) {
+	s := newPair(t)
+	other := testnet.New(t)
+	eni := s.clients.Workload("", s.openClient).ENI
+	expectCommand(t, s.Postern, 1, "", "attach", eni, "--netns", other.Name) // it is attached already
+	expectCommand(t, s.Postern, 0, "", "detach", eni)
+	if out := expectCommand(t, s.Postern, 0, eni+" is net7 with ", "attach", eni, "--netns", other.Name, "--device", "net7"); out == "" {
+		t.Error("attach says nothing")
+	}
+	inNamespace(t, other.Name, "ip link show net7")
+	expectCommand(t, s.Postern, 0, "", "detach", eni)
+	if names := inNamespace(t, other.Name, "ip -o link"); strings.Contains(names, "net7") {
+		t.Errorf("after detach the namespace has %s", names)
+	}
+	sleeper := exec.Command("sleep", "60")
+	sleeper.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer sleeper.Process.Kill()
+	expectCommand(t, s.Postern, 0, "eth0", "attach", eni, "--pid", strconv.Itoa(sleeper.Process.Pid))
+	sleeper.Process.Kill()
+	sleeper.Wait()
+	s.Await(5*time.Second, "detachment", func() (bool, error) { // the process has ended
+		return *s.Interfaces("network-interface-id", eni)[0].Status == "available", nil
+	})
+	expectCommand(t, s.Postern, 1, "namespace", "attach", eni, "--netns", "no-such-namespace")
+	expectCommand(t, s.Postern, 2, "", "attach", eni)
+	expectCommand(t, s.Postern, 1, "eni-0123456789abcdef0", "attach", "eni-0123456789abcdef0", "--netns", other.Name)
+}
+
+func TestStatusAndDesired(t *testing.T) {
+	s := newPair(t)
+	var status shape.GetStatusOutput
+	if err := json.Unmarshal([]byte(expectCommand(t, s.Postern, 0, "", "status", "-o", "json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	if *status.Instance != s.Instance() || *status.FailedEntries != 0 || len(status.Hosts) != 1 {
+		t.Errorf("status %+v", status)
+	}
+	for _, id := range []string{s.endpoint.ID, s.gateway.ID, s.resource.ID, s.client.ENI} {
+		expectCommand(t, s.Postern, 0, id, "status")
+	}
+	running := expectCommand(t, s.Postern, 0, "endpoint "+s.consumer.ID+" "+s.endpoint.Address().String(), "desired")
+	s.Await(5*time.Second, "the copy on disk", func() (bool, error) {
+		kept, err := os.ReadFile(filepath.Join(s.Data, "desired.txt"))
+		return err == nil && string(kept) == running, nil
+	})
+	s.Kill()
+	expectCommand(t, s.Postern, 1, "", "status")
+	if down := expectCommand(t, s.Postern, 0, "", "desired"); down != running {
+		t.Errorf("desired while Postern is away:\n%s\nwant:\n%s", down, running)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	testnet.Require(t)
+	r := postern.Begin(t, nil, "doctor").Wait()
+	if r.Status != 0 || !strings.Contains(r.Stdout, "nft") {
+		t.Errorf("doctor: status %d, %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+}
+
+func TestCleanLeavesNoTrace(t *testing.T) {
+	s := newPair(t)
+	bystander := testnet.New(t)
+	expectCommand(t, s.Postern, 1, "stop", "clean")
+	if len(s.Routers()) != 2 {
+		t.Errorf("routers %v after a refused clean", s.Routers())
+	}
+	s.Stop()
+	if len(s.Routers()) != 2 {
+		t.Errorf("routers %v after the stop: they must stay", s.Routers())
+	}
+	expectCommand(t, s.Postern, 0, "removed", "clean")
+	if left := s.Routers(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	for _, w := range []*postern.Workload{s.client, s.server} {
+		if links := inNamespace(t, w.Name, "ip -o link"); strings.Contains(links, "eth0") {
+			t.Errorf("left in a workload: %s", links)
+		}
+	}
+	inNamespace(t, bystander.Name, "true")
+	expectCommand(t, s.Postern, 0, "nothing to remove", "clean")
+	s.Up() // makes all of it again
+	s.Await(10*time.Second, "an answer", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
+}
+
+func TestDataFolderIsPrivate(t *testing.T) {
+	s := newPair(t)
+	err := filepath.WalkDir(s.Data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// What cannot work is said in a sentence.
+func TestUpRefusals(t *testing.T) {
+	p := postern.Start(t)
+	up := func(args ...string) []string { return append([]string{"up", "--listen", "127.0.0.1:0"}, args...) }
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		reason string
+	}{
+		"folder in use":    {up("--data", p.Data), 1, p.Data},
+		"unknown flag":     {up("--data", t.TempDir(), "--no-such-flag"), 2, "--no-such-flag"},
+		"region":           {up("--data", t.TempDir(), "--region", "moon"), 1, "moon"},
+		"region twice":     {up("--data", t.TempDir(), "--region", "us-east-1,us-east-1"), 1, "twice"},
+		"quota":            {up("--data", t.TempDir(), "--quota", "no-such=1"), 1, "no-such"},
+		"address":          {[]string{"up", "--data", t.TempDir(), "--listen", "nowhere"}, 1, "nowhere"},
+		"address in use":   {[]string{"up", "--data", t.TempDir(), "--listen", endpointOf(t, p)}, 1, "in use"},
+		"log level":        {up("--data", t.TempDir(), "--log-level", "loud"), 2, "loud"},
+		"pool":             {up("--data", t.TempDir(), "--ipv6-pool", "10.0.0.0/8"), 1, "--ipv6-pool"},
+		"unknown command":  {[]string{"upp"}, 2, "upp"},
+		"no Postern there": {[]string{"status", "--data", t.TempDir()}, 1, "no Postern is running"},
+	} {
+		r := postern.Begin(t, nil, c.args...).Wait()
+		said := lastLines(r.Stderr)
+		if r.Status != c.status || !strings.Contains(said, c.reason) || strings.Contains(said, "goroutine") {
+			t.Errorf("%s: status %d, %q; want %d and %q", name, r.Status, r.Stderr, c.status, c.reason)
+		}
+	}
+	expectCommand(t, p, 0, "instance", "status") // the one that runs does not mind
+}
+
+// lastLines are the last two lines: before them there may be a log.
+func lastLines(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-2):], "\n")
+}
+
+func endpointOf(t *testing.T, p *postern.Postern) string {
+	t.Helper()
+	env := expectCommand(t, p, 0, "", "env")
+	_, rest, _ := strings.Cut(env, "http://")
+	return strings.Fields(rest)[0]
+}
+
+func TestWithoutRoot(t *testing.T) {
+	p := postern.Start(t)
+	path := filepath.Join(t.TempDir(), "postern")
+	binary, err := os.ReadFile(postern.Binary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, binary, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
+			if err := os.Chmod(dir, 0o711); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, args := range [][]string{{"up"}, {"status"}, {"run", "--subnet", "subnet-1", "--", "true"}} {
+		before, after := args, []string(nil)
+		if i := len(args) - 2; i > 0 && args[i] == "--" {
+			before, after = args[:i], args[i:]
+		}
+		cmd := exec.Command(path, append(append(append([]string{}, before...), "--data", p.Data), after...)...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "root") || strings.Count(string(out), "\n") != 1 {
+			t.Errorf("%v as nobody: %v, %q; want a sentence that names root", args, err, out)
+		}
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"up", "--help"}, {"run", "--help"}, {"version"}, {"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"}} {
+		r := postern.Begin(t, nil, args...).Wait()
+		if r.Status != 0 || r.Stdout == "" || r.Stderr != "" {
+			t.Errorf("%v: status %d, %d bytes, %q", args, r.Status, len(r.Stdout), r.Stderr)
+		}
+	}
+}
