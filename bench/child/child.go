@@ -7,6 +7,7 @@ package child
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -145,19 +146,29 @@ func (t *tail) String() string {
 }
 
 // RaiseFileLimit lets this process and the children it starts open as many
-// files as the kernel allows one process: ten thousand connections through a
-// proxy are twenty thousand.
-func RaiseFileLimit() error {
+// files as possible, and returns how many: ten thousand connections through a
+// proxy are twenty thousand. It takes what the kernel allows one process or,
+// without the right to that (CAP_SYS_RESOURCE), the hard limit it was given.
+func RaiseFileLimit() (uint64, error) {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
+		return 0, fmt.Errorf("read file limit: %w", err)
+	}
 	text, err := os.ReadFile("/proc/sys/fs/nr_open")
 	if err != nil {
-		return fmt.Errorf("raise file limit: %w", err)
+		return 0, fmt.Errorf("raise file limit: %w", err)
 	}
 	var most uint64
 	if _, err := fmt.Sscan(string(text), &most); err != nil {
-		return fmt.Errorf("raise file limit: read nr_open %q: %w", text, err)
+		return 0, fmt.Errorf("raise file limit: read nr_open %q: %w", text, err)
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most}); err != nil {
-		return fmt.Errorf("raise file limit to %d: %w", most, err)
+	err = unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most})
+	if errors.Is(err, unix.EPERM) {
+		most = now.Max
+		err = unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most})
 	}
-	return nil
+	if err != nil {
+		return 0, fmt.Errorf("raise file limit to %d: %w", most, err)
+	}
+	return most, nil
 }

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/posternhq/postern/bench/load"
+	"github.com/posternhq/postern/internal/testnet"
+)
+
+// The frame sizes are Postern's: workloads have the 9001 bytes of AWS, and
+// what joins routers leaves room for a tunnel.
+const (
+	workloadMTU = 9001
+	fabricMTU   = 8500
+)
+
+// clientCount is how many client workloads there are.
+const clientCount = 8
+
+// Each candidate has a server of its own, so that none answers for all. These
+// are their first ports; proxies listen at the port that they forward to.
+const (
+	directBase = 7000 + 10*iota
+	routingBase
+	haproxyBase
+	nginxBase
+	copyBase
+	posternBase
+)
+
+// scope closes what was made, the last first.
+type scope struct{ closers []func() error }
+
+func (s *scope) add(f func() error) { s.closers = append(s.closers, f) }
+
+// Close closes everything, whatever fails.
+func (s *scope) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// namespace makes a namespace that goes with the scope.
+func (s *scope) namespace() (*testnet.NS, error) {
+	ns, err := testnet.Make("pbench-" + testnet.RandomName(10))
+	if err != nil {
+		return nil, err
+	}
+	s.add(ns.Close)
+	return ns, nil
+}
+
+// agent starts an agent that goes with the scope.
+func (s *scope) agent(ctx context.Context, ns *testnet.NS, threads int) (*load.Agent, error) {
+	a, err := load.Start(ctx, ns, threads)
+	if err != nil {
+		return nil, err
+	}
+	s.add(a.Close)
+	return a, nil
+}
+
+// lab is the topology of all candidates but Postern:
+//
+//	client 0…7 ── A ── B ── server       routed; proxies run in A
+//	client 0…7 ───────────── server      direct
+type lab struct {
+	scope
+	clients []*load.Agent
+	a, b    *testnet.NS
+}
+
+// Addresses of the lab.
+var (
+	routerA = netip.MustParseAddr("10.2.0.1")
+	routerB = netip.MustParseAddr("10.2.0.2")
+	serverB = netip.MustParseAddr("10.3.0.1") // B's address towards the server
+	server  = netip.MustParseAddr("10.3.0.2")
+)
+
+// clientAddress is client i's address towards A, and A's towards it.
+func clientAddress(i int) (own, router netip.Addr) {
+	return netip.AddrFrom4([4]byte{10, 1, byte(i), 2}), netip.AddrFrom4([4]byte{10, 1, byte(i), 1})
+}
+
+// directAddress is client i's address towards the server, and the server's
+// towards it.
+func directAddress(i int) (own, server netip.Addr) {
+	return netip.AddrFrom4([4]byte{10, 4, byte(i), 2}), netip.AddrFrom4([4]byte{10, 4, byte(i), 1})
+}
+
+// newLab builds the lab. The caller calls Close, also when this fails.
+func newLab(ctx context.Context) (*lab, error) {
+	l := &lab{}
+	var s *testnet.NS
+	for _, ns := range []**testnet.NS{&l.a, &l.b, &s} {
+		made, err := l.namespace()
+		if err != nil {
+			return l, err
+		}
+		*ns = made
+	}
+	if err := l.routers(s); err != nil {
+		return l, err
+	}
+	for i := range clientCount {
+		if err := l.client(ctx, i, s); err != nil {
+			return l, err
+		}
+	}
+	for _, port := range []uint16{directBase, routingBase, haproxyBase, nginxBase, copyBase} {
+		answering, err := l.agent(ctx, s, 1)
+		if err != nil {
+			return l, err
+		}
+		if err := answering.Serve(netip.AddrPortFrom(netip.IPv4Unspecified(), port)); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+func (l *lab) routers(s *testnet.NS) error {
+	err := errors.Join(
+		wire(end{l.a, "b", routerA}, end{l.b, "a", routerB}, fabricMTU),
+		wire(end{l.b, "server", serverB}, end{s, "eth0", server}, workloadMTU),
+		route(l.a, "10.3.0.0/24", routerB),
+		route(l.b, "10.1.0.0/16", routerA),
+		route(l.b, "10.2.0.0/24", routerA),
+		route(s, "0.0.0.0/0", serverB),
+		forwarding(l.a),
+		forwarding(l.b),
+	)
+	if err != nil {
+		return fmt.Errorf("build routers: %w", err)
+	}
+	return nil
+}
+
+func (l *lab) client(ctx context.Context, i int, s *testnet.NS) error {
+	ns, err := l.namespace()
+	if err != nil {
+		return err
+	}
+	own, router := clientAddress(i)
+	near, far := directAddress(i)
+	err = errors.Join(
+		wire(end{ns, "eth0", own}, end{l.a, fmt.Sprint("client", i), router}, workloadMTU),
+		wire(end{ns, "eth1", near}, end{s, fmt.Sprint("client", i), far}, workloadMTU),
+		route(ns, "0.0.0.0/0", router),
+	)
+	if err != nil {
+		return fmt.Errorf("build client %d: %w", i, err)
+	}
+	a, err := l.agent(ctx, ns, 1)
+	l.clients = append(l.clients, a)
+	return err
+}
+
+// end is one end of a link.
+type end struct {
+	ns      *testnet.NS
+	device  string
+	address netip.Addr
+}
+
+// wire joins two namespaces with a link whose ends share a prefix of 30 bits.
+func wire(a, b end, mtu int) error {
+	err := a.ns.Run(func() error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.MTU = a.device, mtu
+		return netlink.LinkAdd(&netlink.Veth{
+			LinkAttrs: attrs, PeerName: b.device, PeerMTU: uint32(mtu), PeerNamespace: netlink.NsFd(b.ns.FD()),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("add link %s: %w", a.device, err)
+	}
+	return errors.Join(a.raise(), b.raise())
+}
+
+func (e end) raise() error {
+	return e.ns.Run(func() error {
+		link, err := netlink.LinkByName(e.device)
+		if err != nil {
+			return err
+		}
+		address := &netlink.Addr{IPNet: &net.IPNet{IP: e.address.AsSlice(), Mask: net.CIDRMask(30, 32)}}
+		return errors.Join(netlink.AddrAdd(link, address), netlink.LinkSetUp(link))
+	})
+}
+
+func route(ns *testnet.NS, prefix string, via netip.Addr) error {
+	_, to, err := net.ParseCIDR(prefix)
+	if err != nil {
+		return err
+	}
+	return ns.Run(func() error { return netlink.RouteAdd(&netlink.Route{Dst: to, Gw: via.AsSlice()}) })
+}
+
+func forwarding(ns *testnet.NS) error {
+	return ns.Run(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) })
+}

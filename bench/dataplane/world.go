@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/posternhq/postern/bench/instance"
+	"github.com/posternhq/postern/bench/load"
+)
+
+// The addresses of a world: client and server networks are the same, and so
+// are the addresses of the first client and the server.
+const (
+	network        = "10.0.0.0/16"
+	clientSubnet   = "10.0.0.0/17" // room for ten thousand endpoints
+	serverSubnet   = "10.0.1.0/24"
+	workload       = "10.0.1.%d"
+	firstWorkload  = 10
+	theServer      = "10.0.1.10"
+	theEndpoint    = "10.0.1.100"
+	callsAtOnce    = 16
+	blocksOfOthers = "172.16.0.0/16"
+	subnetOfOthers = "172.16.0.0/24"
+)
+
+// world is a Postern with workloads on two sides of an endpoint.
+type world struct {
+	scope
+	instance *instance.Instance
+	consumer *instance.VPC
+	resource string // ARN of the resource configuration
+	clients  []*load.Agent
+}
+
+// newWorld starts a Postern and makes a world of so many clients. The caller
+// calls Close, also when this fails.
+func newWorld(ctx context.Context, binary string, clients int) (*world, error) {
+	w := &world{}
+	i, err := instance.Start(ctx, binary)
+	if err != nil {
+		return w, err
+	}
+	w.instance = i
+	w.add(i.Close)
+	if err := w.provider(ctx); err != nil {
+		return w, fmt.Errorf("make the resource: %w", err)
+	}
+	if w.consumer, err = i.VPC(ctx, network, clientSubnet); err != nil {
+		return w, err
+	}
+	for n := range clients {
+		a, err := w.workload(ctx, w.consumer, fmt.Sprintf(workload, firstWorkload+n))
+		if err != nil {
+			return w, err
+		}
+		w.clients = append(w.clients, a)
+	}
+	endpoint, err := w.consumer.Endpoint(ctx, w.resource, theEndpoint)
+	if err != nil {
+		return w, err
+	}
+	return w, i.Available(ctx, endpoint)
+}
+
+// provider makes the server's side.
+func (w *world) provider(ctx context.Context) error {
+	vpc, err := w.instance.VPC(ctx, network, serverSubnet)
+	if err != nil {
+		return err
+	}
+	answering, err := w.workload(ctx, vpc, theServer)
+	if err != nil {
+		return err
+	}
+	if err := answering.Serve(netip.AddrPortFrom(netip.IPv4Unspecified(), posternBase)); err != nil {
+		return err
+	}
+	var ports []string
+	for service := range load.Ports {
+		ports = append(ports, strconv.Itoa(posternBase+service))
+	}
+	w.resource, err = vpc.Resource(ctx, "server", theServer, ports...)
+	return err
+}
+
+func (w *world) workload(ctx context.Context, vpc *instance.VPC, address string) (*load.Agent, error) {
+	ns, err := w.namespace()
+	if err != nil {
+		return nil, err
+	}
+	if err := vpc.Attach(ctx, ns, address); err != nil {
+		return nil, err
+	}
+	return w.agent(ctx, ns, 1)
+}
+
+// candidate names the world for a table.
+func (w *world) candidate(name string) candidate {
+	c := candidate{name: name, clients: w.clients}
+	for range w.clients {
+		c.targets = append(c.targets, netip.AddrPortFrom(netip.MustParseAddr(theEndpoint), posternBase))
+	}
+	return c
+}
+
+// moreEndpoints makes so many more endpoints in the clients' VPC and waits
+// until the last ones are programmed.
+func (w *world) moreEndpoints(ctx context.Context, n int) error {
+	return w.parallel(ctx, n, func(ctx context.Context) (string, error) {
+		return w.consumer.Endpoint(ctx, w.resource, "")
+	})
+}
+
+// moreVPCs makes so many more VPCs, each with an endpoint to the same resource,
+// so that each has a router joined to the server's.
+func (w *world) moreVPCs(ctx context.Context, n int) error {
+	return w.parallel(ctx, n, func(ctx context.Context) (string, error) {
+		vpc, err := w.instance.VPC(ctx, blocksOfOthers, subnetOfOthers)
+		if err != nil {
+			return "", err
+		}
+		return vpc.Endpoint(ctx, w.resource, "")
+	})
+}
+
+// parallel makes n endpoints and waits for all of them.
+func (w *world) parallel(ctx context.Context, n int, one func(context.Context) (id string, err error)) error {
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(callsAtOnce)
+	ids := make([]string, n)
+	for k := range ids {
+		g.Go(func() (err error) {
+			if within.Err() != nil {
+				return within.Err()
+			}
+			ids[k], err = one(within)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := w.instance.Available(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
