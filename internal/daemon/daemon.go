@@ -53,6 +53,7 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	go profileOnSignal(ctx, Folder(c.Data), c.Log)
 	if err := checkKernel(ctx); err != nil {
 		return err
 	}
