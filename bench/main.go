@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/bench/control"
 	"github.com/posternhq/postern/bench/dataplane"
 	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/report"
@@ -33,11 +34,19 @@ type part struct {
 
 var parts = []part{
 	{"dataplane", dataplane.Run},
+	{"control", control.Run},
 }
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == load.Argument {
 		os.Exit(load.Main())
+	}
+	if len(os.Args) == 2 && os.Args[1] == control.FloorCommand {
+		if err := control.Floor(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
