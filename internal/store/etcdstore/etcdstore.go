@@ -24,9 +24,10 @@ import (
 	"github.com/posternhq/postern/internal/store"
 )
 
-// page is how many keys are listed with one request, so that listing a large
-// state makes no answer of many megabytes.
-const page = 2000
+// page is how many keys are listed with one request. It bounds the size of an
+// answer, some megabytes; but with each page etcd counts all the keys behind it,
+// so that small pages make a listing slow.
+const page = 10_000
 
 // Store implements store.Store over an etcd client.
 type Store struct {
