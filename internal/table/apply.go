@@ -5,9 +5,12 @@ package table
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/posternhq/postern/internal/store"
 )
@@ -125,8 +128,12 @@ func (db *DB) load(ctx context.Context, from *snapshot) (*snapshot, []Change, er
 		b.from.tables[pos] = newContent(def)
 	}
 	b.tables = slices.Clone(b.from.tables)
-	for _, kv := range keys {
-		if err := b.reuse(from, kv); err != nil {
+	entries, err := db.decodeAll(from, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, kv := range keys {
+		if err := b.listed(kv, entries[i]); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -222,23 +229,60 @@ func (b *builder) set(pos int, path string, e *entry) {
 	}
 }
 
-// reuse is event for a listed key: a row that an earlier state has is not
-// decoded again.
-func (b *builder) reuse(from *snapshot, kv store.KeyValue) error {
+// listed is event for a listed key, whose row was decoded before; the entry is
+// nil when it has none.
+func (b *builder) listed(kv store.KeyValue, e *entry) error {
+	if e == nil {
+		return b.event(kv)
+	}
+	kind, _, _ := strings.Cut(kv.Key[len(rowPrefix):], "/")
+	b.set(b.db.kinds[kind], e.path, e)
+	return nil
+}
+
+// decodeAll gives the entry of each listed key that is a row of ours, on as many
+// processors as there are: this is half the work of a start. A row that an
+// earlier state has is not decoded again.
+func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) ([]*entry, error) {
+	entries := make([]*entry, len(keys))
+	var g errgroup.Group
+	size := len(keys)/runtime.GOMAXPROCS(0) + 1
+	for at := 0; at < len(keys); at += size {
+		g.Go(func() (err error) {
+			for i := at; i < min(at+size, len(keys)); i++ {
+				if entries[i], err = db.decodeListed(from, keys[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return entries, g.Wait()
+}
+
+func (db *DB) decodeListed(from *snapshot, kv store.KeyValue) (*entry, error) {
 	rest, isRow := strings.CutPrefix(kv.Key, rowPrefix)
-	if from == nil || !isRow {
-		return b.event(kv)
+	if !isRow {
+		return nil, nil
 	}
-	kind, path, _ := strings.Cut(rest, "/")
-	pos, ok := b.db.kinds[kind]
+	kind, path, err := parseRowKey(rest)
+	if err != nil {
+		return nil, &brokenRow{err}
+	}
+	pos, ok := db.kinds[kind]
 	if !ok {
-		return b.event(kv)
+		return nil, nil
 	}
-	if e := from.tables[pos].get(path); e != nil && e.rev == kv.ModRevision {
-		b.set(pos, path, e)
-		return nil
+	if from != nil {
+		if e := from.tables[pos].get(path); e != nil && e.rev == kv.ModRevision {
+			return e, nil
+		}
 	}
-	return b.event(kv)
+	e, err := db.definitions[pos].decode(path, kv.Value, kv.ModRevision)
+	if err != nil {
+		return nil, &brokenRow{err}
+	}
+	return e, nil
 }
 
 func (b *builder) guard(kv store.KeyValue, rest string) error {
