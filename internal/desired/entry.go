@@ -59,16 +59,17 @@ type Key struct {
 }
 
 // String prints the key as "kind vpc id".
-func (k Key) String() string { return fmt.Sprintf("%s %s %s", k.Kind, k.VPC, k.ID) }
+func (k Key) String() string { return string(k.Kind) + " " + k.VPC + " " + k.ID }
 
 // Compare orders keys by stage, kind, VPC and ID.
 func (k Key) Compare(o Key) int {
-	return cmp.Or(
-		cmp.Compare(k.Kind.Stage(), o.Kind.Stage()),
-		cmp.Compare(k.Kind, o.Kind),
-		cmp.Compare(k.VPC, o.VPC),
-		cmp.Compare(k.ID, o.ID),
-	)
+	if k.Kind != o.Kind {
+		return cmp.Or(cmp.Compare(k.Kind.Stage(), o.Kind.Stage()), strings.Compare(string(k.Kind), string(o.Kind)))
+	}
+	if order := strings.Compare(k.VPC, o.VPC); order != 0 {
+		return order
+	}
+	return strings.Compare(k.ID, o.ID)
 }
 
 // Entry is one thing that a host should have. String is its whole value: equal
@@ -85,7 +86,18 @@ func Equal(a, b Entry) bool {
 
 // Sort orders entries in the order of making.
 func Sort[E Entry](entries []E) {
-	slices.SortFunc(entries, func(a, b E) int { return a.Key().Compare(b.Key()) })
+	type keyed struct {
+		key   Key // worked out once, not at each comparison
+		entry E
+	}
+	list := make([]keyed, len(entries))
+	for i, e := range entries {
+		list[i] = keyed{e.Key(), e}
+	}
+	slices.SortFunc(list, func(a, b keyed) int { return a.key.Compare(b.key) })
+	for i, k := range list {
+		entries[i] = k.entry
+	}
 }
 
 // Text prints entries as sorted lines, the form that people and goldens read.
@@ -114,8 +126,17 @@ type Delta struct {
 // line starts the text of an entry with its key and adds name=value fields in
 // the order given, leaving out empty ones.
 func line(k Key, fields ...field) string {
+	size := len(k.Kind) + len(k.VPC) + len(k.ID) + 2
+	for _, f := range fields {
+		size += len(f.name) + len(f.value) + 2
+	}
 	var b strings.Builder
-	b.WriteString(k.String())
+	b.Grow(size)
+	b.WriteString(string(k.Kind))
+	b.WriteByte(' ')
+	b.WriteString(k.VPC)
+	b.WriteByte(' ')
+	b.WriteString(k.ID)
 	for _, f := range fields {
 		if f.value == "" {
 			continue
