@@ -3,7 +3,6 @@
 package control
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/posternhq/postern/internal/control/plan"
@@ -128,8 +127,6 @@ func (p *progress) verdicts(turned map[plan.Subject]struct{}, holders func(desir
 			all = append(all, verdict{s, reasons[s], p.deleting[s]})
 		}
 	}
-	slices.SortFunc(all, func(a, b verdict) int {
-		return cmp.Or(cmp.Compare(a.subject.Kind, b.subject.Kind), cmp.Compare(a.subject.Ref.String(), b.subject.Ref.String()))
-	})
+	slices.SortFunc(all, func(a, b verdict) int { return a.subject.Compare(b.subject) })
 	return all
 }

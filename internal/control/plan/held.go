@@ -2,53 +2,91 @@
 
 package plan
 
-import "github.com/posternhq/postern/internal/desired"
+import (
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/internal/desired"
+)
 
 // held is what units ask for under one key. They agree on the value as long as
 // the tables are consistent; while they do not, each value is kept with those
 // who ask for it, and the choice between them is at least always the same.
 type held struct {
-	variants map[string]*variant
+	variants []variant // of different texts; as a rule there is one
 }
 
-// variant is one value, by its text, and the units that ask for it.
+// variant is one value and the units that ask for it. Most values have one
+// holder, and a map for each of those would be most of the memory of a plan.
 type variant struct {
-	entry   desired.Entry
-	holders map[unitID]struct{}
+	entry desired.Entry
+	one   *unit
+	more  map[*unit]struct{}
 }
 
-func (h *held) add(e desired.Entry, id unitID) {
-	if h.variants == nil {
-		h.variants = map[string]*variant{}
-	}
-	v := h.variants[e.String()]
-	if v == nil {
-		v = &variant{entry: e, holders: map[unitID]struct{}{}}
-		h.variants[e.String()] = v
-	}
-	v.holders[id] = struct{}{}
+// find gives the place of a value, or -1.
+func (h *held) find(e desired.Entry) int {
+	text := e.String()
+	return slices.IndexFunc(h.variants, func(v variant) bool { return v.entry.String() == text })
 }
 
-func (h *held) remove(e desired.Entry, id unitID) {
-	v := h.variants[e.String()]
-	if v == nil {
+// add makes a unit a holder of a value, and gives the value as it is kept.
+func (h *held) add(e desired.Entry, u *unit) desired.Entry {
+	i := h.find(e)
+	if i < 0 {
+		h.variants = append(h.variants, variant{entry: e, one: u})
+		return e
+	}
+	v := &h.variants[i]
+	switch {
+	case v.one == u:
+	case v.one == nil:
+		v.one = u
+		delete(v.more, u)
+	case v.more == nil:
+		v.more = map[*unit]struct{}{u: {}}
+	default:
+		v.more[u] = struct{}{}
+	}
+	return v.entry
+}
+
+func (h *held) remove(e desired.Entry, u *unit) {
+	i := h.find(e)
+	if i < 0 {
 		return
 	}
-	if delete(v.holders, id); len(v.holders) == 0 {
-		delete(h.variants, e.String())
+	v := &h.variants[i]
+	if v.one == u {
+		v.one = nil
+	} else {
+		delete(v.more, u)
+	}
+	if v.one == nil && len(v.more) == 0 {
+		h.variants = slices.Delete(h.variants, i, i+1)
+	}
+}
+
+// holders calls yield with each unit that asks for the entry, whatever value.
+func (h *held) holders(yield func(*unit)) {
+	for _, v := range h.variants {
+		if v.one != nil {
+			yield(v.one)
+		}
+		for u := range v.more {
+			yield(u)
+		}
 	}
 }
 
 // effective is the value that counts, nil when nobody asks for any.
 func (h *held) effective() desired.Entry {
-	var chosen string
-	for text := range h.variants {
-		if chosen == "" || text < chosen {
-			chosen = text
-		}
-	}
-	if chosen == "" {
+	switch len(h.variants) {
+	case 0:
 		return nil
+	case 1:
+		return h.variants[0].entry
 	}
-	return h.variants[chosen].entry
+	least := slices.MinFunc(h.variants, func(a, b variant) int { return strings.Compare(a.entry.String(), b.entry.String()) })
+	return least.entry
 }

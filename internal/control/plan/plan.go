@@ -22,6 +22,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -32,6 +33,15 @@ import (
 type Subject struct {
 	Kind SubjectKind
 	Ref  model.Ref
+}
+
+// Compare orders subjects by kind and reference.
+func (s Subject) Compare(o Subject) int {
+	return cmp.Or(strings.Compare(string(s.Kind), string(o.Kind)), compareRefs(s.Ref, o.Ref))
+}
+
+func compareRefs(a, b model.Ref) int {
+	return cmp.Or(strings.Compare(a.Account, b.Account), strings.Compare(a.Region, b.Region), strings.Compare(a.ID, b.ID))
 }
 
 // SubjectKind says which table a subject's row is in.
@@ -67,14 +77,30 @@ type unitID struct {
 }
 
 func (u unitID) compare(o unitID) int {
-	return cmp.Or(cmp.Compare(u.kind, o.kind), cmp.Compare(u.ref.Account, o.ref.Account),
-		cmp.Compare(u.ref.Region, o.ref.Region), cmp.Compare(u.ref.ID, o.ref.ID))
+	return cmp.Or(strings.Compare(string(u.kind), string(o.kind)), compareRefs(u.ref, o.ref))
 }
 
-// unit is what a unit asked for last.
+// unit is what a unit asked for last. It stays the same one as long as it asks
+// for anything or has subjects.
 type unit struct {
-	entries  map[desired.Key]desired.Entry
+	entries  []wish // in the order of keys
 	subjects []Subject
+}
+
+// wish is an entry that a unit asks for.
+type wish struct {
+	key   desired.Key
+	entry desired.Entry
+}
+
+// wishes puts entries into order. Of several under one key the last one counts.
+func wishes(entries []desired.Entry) []wish {
+	list := make([]wish, len(entries))
+	for i, e := range entries {
+		list[len(list)-1-i] = wish{e.Key(), e}
+	}
+	slices.SortStableFunc(list, func(a, b wish) int { return a.key.Compare(b.key) })
+	return slices.CompactFunc(list, func(a, b wish) bool { return a.key == b.key })
 }
 
 // Plan is the desired state of one host. It is not safe for concurrent use.
@@ -148,13 +174,11 @@ func (p *Plan) Subjects(key desired.Key) []Subject {
 		return nil
 	}
 	subjects := map[Subject]struct{}{}
-	for _, v := range h.variants {
-		for id := range v.holders {
-			for _, s := range p.units[id].subjects {
-				subjects[s] = struct{}{}
-			}
+	h.holders(func(u *unit) {
+		for _, s := range u.subjects {
+			subjects[s] = struct{}{}
 		}
-	}
+	})
 	return sortedSubjects(subjects)
 }
 
@@ -163,19 +187,19 @@ func (p *Plan) rederive(tx *table.Txn, ids []unitID) Result {
 	d := difference{former: map[desired.Key]desired.Entry{}, releasers: map[desired.Key]map[Subject]struct{}{}}
 	subjects := map[Subject]struct{}{}
 	for _, id := range ids {
-		old := p.units[id]
-		if old == nil {
-			old = &unit{}
-		}
 		entries, owners := p.derive(tx, id)
-		next := &unit{entries: make(map[desired.Key]desired.Entry, len(entries)), subjects: owners}
-		for _, e := range entries {
-			next.entries[e.Key()] = e
+		u := p.units[id]
+		if u == nil {
+			u = &unit{}
+			p.units[id] = u
 		}
-		for _, s := range slices.Concat(old.subjects, owners) {
+		for _, s := range slices.Concat(u.subjects, owners) {
 			subjects[s] = struct{}{}
 		}
-		p.replace(id, old, next, &d)
+		p.replace(u, unit{wishes(entries), owners}, &d)
+		if len(u.entries)+len(u.subjects) == 0 {
+			delete(p.units, id)
+		}
 	}
 	return p.result(&d, subjects)
 }
@@ -187,41 +211,59 @@ type difference struct {
 	releasers map[desired.Key]map[Subject]struct{}
 }
 
-// replace puts next in the place of old.
-func (p *Plan) replace(id unitID, old, next *unit, d *difference) {
-	for key, e := range old.entries {
-		n, stays := next.entries[key]
-		if stays && n.String() == e.String() {
-			continue
-		}
-		p.note(key, d)
-		p.held[key].remove(e, id)
-		if stays {
-			continue
-		}
-		if d.releasers[key] == nil {
-			d.releasers[key] = map[Subject]struct{}{}
-		}
-		for _, s := range old.subjects {
-			d.releasers[key][s] = struct{}{}
+// replace makes a unit ask for what next does, walking along both lists.
+func (p *Plan) replace(u *unit, next unit, d *difference) {
+	old, now := u.entries, next.entries
+	for len(old)+len(now) > 0 {
+		switch order := firstOf(old, now); {
+		case order < 0:
+			p.let(u, old[0], d)
+			old = old[1:]
+		case order > 0:
+			p.ask(u, &now[0], d)
+			now = now[1:]
+		default:
+			if now[0].entry.String() == old[0].entry.String() {
+				now[0].entry = old[0].entry
+			} else {
+				p.note(old[0].key, d).remove(old[0].entry, u)
+				p.ask(u, &now[0], d)
+			}
+			old, now = old[1:], now[1:]
 		}
 	}
-	for key, n := range next.entries {
-		if e, had := old.entries[key]; had && n.String() == e.String() {
-			continue
-		}
-		p.note(key, d)
-		p.held[key].add(n, id)
-	}
-	if len(next.entries) == 0 && len(next.subjects) == 0 {
-		delete(p.units, id)
-		return
-	}
-	p.units[id] = next
+	*u = next
 }
 
-// note remembers what was in effect for a key before its first change.
-func (p *Plan) note(key desired.Key, d *difference) {
+// firstOf compares the keys that two lists begin with; an empty list comes last.
+func firstOf(a, b []wish) int {
+	switch {
+	case len(a) == 0:
+		return 1
+	case len(b) == 0:
+		return -1
+	}
+	return a[0].key.Compare(b[0].key)
+}
+
+// ask makes a unit one of those that ask for an entry. Equal entries are in
+// memory once.
+func (p *Plan) ask(u *unit, w *wish, d *difference) { w.entry = p.note(w.key, d).add(w.entry, u) }
+
+// let makes a unit let go of an entry.
+func (p *Plan) let(u *unit, w wish, d *difference) {
+	p.note(w.key, d).remove(w.entry, u)
+	if d.releasers[w.key] == nil {
+		d.releasers[w.key] = map[Subject]struct{}{}
+	}
+	for _, s := range u.subjects {
+		d.releasers[w.key][s] = struct{}{}
+	}
+}
+
+// note remembers what was in effect for a key before its first change, and
+// gives what units ask for under it.
+func (p *Plan) note(key desired.Key, d *difference) *held {
 	h := p.held[key]
 	if h == nil {
 		h = &held{}
@@ -230,6 +272,7 @@ func (p *Plan) note(key desired.Key, d *difference) {
 	if _, noted := d.former[key]; !noted {
 		d.former[key] = h.effective()
 	}
+	return h
 }
 
 func (p *Plan) result(d *difference, subjects map[Subject]struct{}) Result {
@@ -253,7 +296,5 @@ func (p *Plan) result(d *difference, subjects map[Subject]struct{}) Result {
 }
 
 func sortedSubjects(set map[Subject]struct{}) []Subject {
-	return slices.SortedFunc(maps.Keys(set), func(a, b Subject) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Ref.String(), b.Ref.String()))
-	})
+	return slices.SortedFunc(maps.Keys(set), Subject.Compare)
 }
