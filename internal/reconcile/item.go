@@ -32,7 +32,6 @@ func (s State) String() string {
 type item struct {
 	key      desired.Key
 	want     desired.Entry // nil when it is to be deleted
-	text     string        // of want
 	last     desired.Entry // what there was to be deleted, when want is nil
 	prune    bool          // found there and never wanted
 	revision int64         // of the delta that changed it last
@@ -45,6 +44,10 @@ type item struct {
 	tried    time.Time // when it failed last
 	due      time.Time // when to try next; zero is at once
 }
+
+// is reports whether e is what is wanted. The texts are worked out each time:
+// keeping them would take a tenth of the memory of the whole program.
+func (it *item) is(e desired.Entry) bool { return it.want != nil && it.want.String() == e.String() }
 
 // entry is what to hand to Effects for the item.
 func (it *item) entry() desired.Entry {

@@ -100,7 +100,7 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 }
 
 func (r *Reconciler) put(e desired.Entry, revision int64) {
-	k, text := e.Key(), e.String()
+	k := e.Key()
 	it := r.tbl.get(k)
 	if it == nil {
 		it = r.tbl.add(k)
@@ -108,8 +108,8 @@ func (r *Reconciler) put(e desired.Entry, revision int64) {
 	if it.want == nil {
 		r.tbl.wanted++
 	}
-	same := it.want != nil && it.text == text && it.state == Done
-	it.want, it.text, it.last, it.prune, it.revision = e, text, nil, false, revision
+	same := it.state == Done && it.is(e)
+	it.want, it.last, it.prune, it.revision = e, nil, false, revision
 	if !same {
 		it.version++
 		r.tbl.pend(it)
@@ -122,7 +122,7 @@ func (r *Reconciler) delete(it *item, revision int64) {
 		return
 	}
 	r.tbl.wanted--
-	it.want, it.text, it.last, it.revision = nil, "", it.want, revision
+	it.want, it.last, it.revision = nil, it.want, revision
 	it.version++
 	r.tbl.pend(it)
 }

@@ -132,7 +132,7 @@ func (r *Reconciler) compare(rd reading) (found int, peers []string) {
 		case it.want == nil && !ok && !(k.Kind == desired.KindRouter && rd.exists):
 			r.tbl.done(it)
 		case it.want == nil:
-		case ok && e.String() == it.text:
+		case ok && it.is(e):
 			r.tbl.done(it)
 		case it.state == Done:
 			r.repair(it, "changed or missing")
