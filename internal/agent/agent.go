@@ -57,7 +57,8 @@ type Config struct {
 	// desired state as text, for people to read while the server is away.
 	StateFile string
 	// Debounce is how long changes of the state are collected before the file
-	// is written. Default 500 ms.
+	// is written, at least: a large file, which takes long to write, is written
+	// less often. Default 500 ms.
 	Debounce time.Duration
 	// Logger receives what a person cares about. Default slog.Default().
 	Logger *slog.Logger
@@ -72,6 +73,7 @@ type Agent struct {
 
 	// The rest belongs to the goroutine of Run.
 	watches map[desired.Key]watch
+	wrote   time.Duration // how long the state file took last
 }
 
 // New makes an agent that does nothing yet.
@@ -118,7 +120,7 @@ func (a *Agent) Run(ctx context.Context) {
 				continue
 			}
 			if write == nil && a.cfg.StateFile != "" {
-				write = time.After(a.cfg.Debounce)
+				write = time.After(max(a.cfg.Debounce, writeShare*a.wrote))
 			}
 		case <-write:
 			write = nil
@@ -139,7 +141,13 @@ func (a *Agent) take(ctx context.Context, wg *sync.WaitGroup, d desired.Delta) b
 	return true
 }
 
+// writeShare bounds how much of the time goes into the state file: one part of so
+// many.
+const writeShare = 50
+
 func (a *Agent) writeState() {
+	begun := time.Now()
+	defer func() { a.wrote = time.Since(begun) }()
 	if err := writeAtomically(a.cfg.StateFile, desired.Text(a.rec.Wanted())); err != nil {
 		a.log.Warn("desired state not written", "err", err)
 	}
