@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// models is where the descriptions of the served operations are.
+var models = filepath.FromSlash("../../tool/awsgen/models")
+
+// lists says which member of the answer holds the items of a list, by service
+// and operation. The tokens have the same names in each service.
+var lists = map[string]map[string]string{
+	"ec2": {
+		"DescribeVpcs": "Vpcs", "DescribeSubnets": "Subnets", "DescribeSecurityGroups": "SecurityGroups",
+		"DescribeSecurityGroupRules": "SecurityGroupRules", "DescribeNetworkInterfaces": "NetworkInterfaces",
+		"DescribeVpcEndpoints": "VpcEndpoints", "DescribeVpcEndpointAssociations": "VpcEndpointAssociations",
+		"DescribeRouteTables": "RouteTables", "DescribeNetworkAcls": "NetworkAcls", "DescribeTags": "Tags",
+		"DescribeDhcpOptions": "DhcpOptions", "DescribeInternetGateways": "InternetGateways", "DescribePrefixLists": "PrefixLists",
+	},
+	"vpc-lattice": {
+		"ListResourceGateways": "items", "ListResourceConfigurations": "items", "ListResourceEndpointAssociations": "items",
+	},
+}
+
+// tokens are the names of token and page size in requests and answers.
+var tokens = map[string][2]string{
+	"ec2": {"NextToken", "MaxResults"}, "vpc-lattice": {"nextToken", "maxResults"},
+}
+
+// waits are what `aws ec2 wait` can wait for.
+var waits = map[string]any{
+	"VpcAvailable":              waitForState("DescribeVpcs", "Vpcs[].State"),
+	"SubnetAvailable":           waitForState("DescribeSubnets", "Subnets[].State"),
+	"NetworkInterfaceAvailable": waitForState("DescribeNetworkInterfaces", "NetworkInterfaces[].Status"),
+	"VpcEndpointAvailable":      waitForState("DescribeVpcEndpoints", "VpcEndpoints[].State"),
+}
+
+func waitForState(operation, argument string) map[string]any {
+	return map[string]any{
+		"operation": operation, "delay": 1, "maxAttempts": 30,
+		"acceptors": []map[string]string{{"state": "success", "matcher": "pathAll", "argument": argument, "expected": "available"}},
+	}
+}
+
+// teach lays the models out in dir as AWS_DATA_PATH wants them, so that an AWS
+// CLI of any age knows the served operations, and these only.
+func teach(dir string) error {
+	for _, service := range []string{"ec2", "vpc-lattice", "sts", "postern"} {
+		text, err := os.ReadFile(filepath.Join(models, service+".json"))
+		if err != nil {
+			return err
+		}
+		var model struct {
+			Metadata   struct{ APIVersion string }
+			Operations map[string]any
+		}
+		if err := json.Unmarshal(text, &model); err != nil {
+			return fmt.Errorf("read model of %s: %w", service, err)
+		}
+		folder := filepath.Join(dir, service, model.Metadata.APIVersion)
+		files := map[string]any{"service-2.json": json.RawMessage(text), "paginators-1.json": paginators(service, slices.Collect(maps.Keys(model.Operations)))}
+		if service == "ec2" {
+			files["waiters-2.json"] = map[string]any{"version": 2, "waiters": waits}
+		}
+		if err := write(folder, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func paginators(service string, operations []string) map[string]any {
+	all := map[string]any{}
+	for operation, items := range lists[service] {
+		if slices.Contains(operations, operation) {
+			all[operation] = map[string]string{
+				"input_token": tokens[service][0], "output_token": tokens[service][0], "limit_key": tokens[service][1], "result_key": items,
+			}
+		}
+	}
+	return map[string]any{"pagination": all}
+}
+
+func write(folder string, files map[string]any) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for name, content := range files {
+		text, err := json.Marshal(content)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
