@@ -121,6 +121,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		o.Log.Info("begin", "part", p.name)
 		section, err := p.run(ctx, o.Settings)
+		if err != nil && ctx.Err() != nil {
+			return fmt.Errorf("interrupted in part %s: %w", p.name, err)
+		}
 		if err != nil {
 			return fmt.Errorf("part %s: %w", p.name, err)
 		}

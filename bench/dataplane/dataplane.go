@@ -38,7 +38,7 @@ type plan struct {
 }
 
 var (
-	full  = plan{600 * time.Millisecond, 10_000, 30 * time.Second, []int{1000, 10_000}, 1000}
+	full  = plan{500 * time.Millisecond, 10_000, 30 * time.Second, []int{1000, 10_000}, 1000}
 	quick = plan{100 * time.Millisecond, 500, 3 * time.Second, []int{100}, 10}
 )
 

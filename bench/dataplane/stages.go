@@ -60,9 +60,9 @@ func (b *bench) sustain(ctx context.Context) error {
 		}
 		return chosen
 	}
-	many, single := of(routing, postern, haproxy), of(routing, postern)
+	many, single := of(routing, postern, haproxy), of(postern)
 	if b.Quick {
-		many, single = of(postern), of(postern)
+		many = single
 	}
 	t := b.table(fmt.Sprintf("connections to one resource for %v", b.sustained), routing, of(routing, postern, haproxy))
 	for _, c := range many {

@@ -24,9 +24,15 @@ const (
 	firstWorkload  = 10
 	theServer      = "10.0.1.10"
 	theEndpoint    = "10.0.1.100"
-	callsAtOnce    = 16
 	blocksOfOthers = "172.16.0.0/16"
 	subnetOfOthers = "172.16.0.0/24"
+)
+
+// How many calls are made at once. More would only make each other repeat
+// transactions when they take addresses of the same subnet.
+const (
+	endpointsAtOnce = 2
+	vpcsAtOnce      = 8
 )
 
 // world is a Postern with workloads on two sides of an endpoint.
@@ -112,7 +118,7 @@ func (w *world) candidate(name string) candidate {
 // moreEndpoints makes so many more endpoints in the clients' VPC and waits
 // until the last ones are programmed.
 func (w *world) moreEndpoints(ctx context.Context, n int) error {
-	return w.parallel(ctx, n, func(ctx context.Context) (string, error) {
+	return w.parallel(ctx, n, endpointsAtOnce, func(ctx context.Context) (string, error) {
 		return w.consumer.Endpoint(ctx, w.resource, "")
 	})
 }
@@ -120,7 +126,7 @@ func (w *world) moreEndpoints(ctx context.Context, n int) error {
 // moreVPCs makes so many more VPCs, each with an endpoint to the same resource,
 // so that each has a router joined to the server's.
 func (w *world) moreVPCs(ctx context.Context, n int) error {
-	return w.parallel(ctx, n, func(ctx context.Context) (string, error) {
+	return w.parallel(ctx, n, vpcsAtOnce, func(ctx context.Context) (string, error) {
 		vpc, err := w.instance.VPC(ctx, blocksOfOthers, subnetOfOthers)
 		if err != nil {
 			return "", err
@@ -129,10 +135,10 @@ func (w *world) moreVPCs(ctx context.Context, n int) error {
 	})
 }
 
-// parallel makes n endpoints and waits for all of them.
-func (w *world) parallel(ctx context.Context, n int, one func(context.Context) (id string, err error)) error {
+// parallel makes n endpoints, so many at once, and waits for all of them.
+func (w *world) parallel(ctx context.Context, n, atOnce int, one func(context.Context) (id string, err error)) error {
 	g, within := errgroup.WithContext(ctx)
-	g.SetLimit(callsAtOnce)
+	g.SetLimit(atOnce)
 	ids := make([]string, n)
 	for k := range ids {
 		g.Go(func() (err error) {
