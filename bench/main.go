@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -73,8 +74,15 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.PosternBin, "postern", "bin/postern", "path of the postern binary")
 	flags.StringVar(&o.output, "output", "bench/results/latest.json", "file for the results")
 	chosen := flags.String("part", "", "run only these parts, separated by commas")
+	only := flags.String("only", "", "measure only what matches this regular expression, as table/row (data plane)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if *only != "" {
+		var err error
+		if o.Only, err = regexp.Compile(*only); err != nil {
+			return o, fmt.Errorf("-only: %w", err)
+		}
 	}
 	for _, p := range parts {
 		o.parts = append(o.parts, p.name)

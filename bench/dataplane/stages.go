@@ -14,6 +14,11 @@ import (
 // scale compares Posterns with little and with much programmed. Each is an
 // instance of its own, so that they can be measured in turns.
 func (b *bench) scale(ctx context.Context) (err error) {
+	const title = "Postern by what is programmed"
+	trials := b.wanted(title, part()...)
+	if len(trials) == 0 {
+		return nil
+	}
 	small := candidate{name: "1 endpoint", clients: b.world.clients[:1], targets: b.world.candidate("").targets[:1]}
 	candidates := []candidate{small}
 	var worlds scope
@@ -41,10 +46,9 @@ func (b *bench) scale(ctx context.Context) (err error) {
 	if err := grow(count(b.vpcs, "VPC"), func(w *world) error { return w.moreVPCs(ctx, b.vpcs-2) }); err != nil {
 		return err
 	}
-	t := b.table("Postern by what is programmed", small.name, candidates)
 	b.section.Notes = append(b.section.Notes,
 		"More endpoints are in the clients' VPC; more VPCs have an endpoint each to the same resource, so that the server's router is joined to all of them.")
-	return b.run(ctx, t, candidates, download(1), requests(atOnce), connections(1))
+	return b.run(ctx, b.table(title, small.name, candidates), candidates, trials...)
 }
 
 // sustain makes connections for long, to one resource, and compares the end
@@ -64,15 +68,23 @@ func (b *bench) sustain(ctx context.Context) error {
 	if b.Quick {
 		many = single
 	}
-	t := b.table(fmt.Sprintf("connections to one resource for %v", b.sustained), routing, of(routing, postern, haproxy))
-	for _, c := range many {
-		if err := b.sustainOne(ctx, t, c, clientCount); err != nil {
-			return err
+	title := fmt.Sprintf("connections to one resource for %v", b.sustained)
+	var t *report.Table
+	for _, clients := range []int{clientCount, 1} {
+		if !b.Wants(title, count(clients, "client")) {
+			continue
 		}
-	}
-	for _, c := range single {
-		if err := b.sustainOne(ctx, t, c, 1); err != nil {
-			return err
+		if t == nil {
+			t = b.table(title, routing, of(routing, postern, haproxy))
+		}
+		chosen := many
+		if clients == 1 {
+			chosen = single
+		}
+		for _, c := range chosen {
+			if err := b.sustainOne(ctx, t, c, clients); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

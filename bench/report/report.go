@@ -10,7 +10,10 @@
 // what is reported is the median of these ratios.
 package report
 
-import "log/slog"
+import (
+	"log/slog"
+	"regexp"
+)
 
 // Settings tell a part of the benchmark how to run.
 type Settings struct {
@@ -19,10 +22,18 @@ type Settings struct {
 	Quick bool
 	// Rounds is how often every candidate is measured, at least one.
 	Rounds int
+	// Only, if it is not nil, matches what is to be measured, as
+	// "title of the table/name of the row". It is for work on one thing.
+	Only *regexp.Regexp
 	// PosternBin is the path of the postern binary.
 	PosternBin string
 	// Log tells a person what is going on; never nil.
 	Log *slog.Logger
+}
+
+// Wants tells whether a row of a table is to be measured.
+func (s Settings) Wants(table, row string) bool {
+	return s.Only == nil || s.Only.MatchString(table+"/"+row)
 }
 
 // Section is what one part of the benchmark measured.
