@@ -42,6 +42,7 @@ type DB struct {
 
 	current   atomic.Pointer[version]
 	contended chan struct{} // held by the one Update that is trying again
+	pending   pending
 	heads     headReader
 
 	ctx  context.Context // ends with Close
@@ -161,7 +162,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Txn) error) (int64, error) {
 		}
 		tx := newUpdate(db, db.current.Load().snapshot)
 		failure := fn(tx)
-		rev, ok, err := db.attempt(ctx, tx, failure)
+		rev, ok, err := db.attempt(ctx, tx, failure, attempt)
 		switch {
 		case err != nil:
 			return 0, fmt.Errorf("update the state: %w", err)
@@ -169,9 +170,6 @@ func (db *DB) Update(ctx context.Context, fn func(*Txn) error) (int64, error) {
 			return 0, failure
 		case ok:
 			return rev, nil
-		}
-		if err := db.renew(ctx, attempt); err != nil {
-			return 0, fmt.Errorf("update the state: %w", err)
 		}
 	}
 	return 0, fmt.Errorf("update the state: %w: gave up after %d attempts", ErrConflict, maxAttempts)
@@ -188,8 +186,9 @@ func (db *DB) queue(ctx context.Context) error {
 }
 
 // attempt commits what tx wrote, or only verifies what it read when its
-// function has failed. False says that it must be run again.
-func (db *DB) attempt(ctx context.Context, tx *Txn, failure error) (rev int64, ok bool, err error) {
+// function has failed. False says that it must be run again, and that there is
+// newer state to run it on.
+func (db *DB) attempt(ctx context.Context, tx *Txn, failure error, number int) (rev int64, ok bool, err error) {
 	var request store.Txn
 	if failure != nil {
 		request.Compare = tx.compares()
@@ -199,17 +198,33 @@ func (db *DB) attempt(ctx context.Context, tx *Txn, failure error) (rev int64, o
 	if len(request.Compare)+len(request.Put) == 0 {
 		return tx.Revision(), true, nil
 	}
+	other, leave := db.pending.enter(request)
+	if other != nil {
+		return 0, false, db.outwait(ctx, other)
+	}
+	defer leave()
 	rev, ok, err = db.store.Commit(ctx, request)
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, false, unavailable(err)
+	case !ok:
+		return 0, false, db.renew(ctx, number)
+	case len(request.Put) == 0:
+		return tx.Revision(), true, nil
 	}
-	if len(request.Put) == 0 {
-		return tx.Revision(), ok, nil
+	return rev, true, db.wait(ctx, rev)
+}
+
+// outwait waits until a commit that is on its way has ended.
+func (db *DB) outwait(ctx context.Context, other <-chan struct{}) error {
+	select {
+	case <-other:
+		return nil
+	case <-db.failed:
+		return db.cause
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
 	}
-	if ok {
-		err = db.wait(ctx, rev)
-	}
-	return rev, ok, err
 }
 
 // renew waits for the state that made an attempt fail, and a little longer each

@@ -45,6 +45,9 @@ func (h *headReader) read(ctx context.Context) (int64, error) {
 	}
 	select {
 	case <-question.answered:
+		if err := h.db.Err(); err != nil {
+			return 0, err // both have happened, and only this one counts
+		}
 		return question.rev, question.err
 	case <-h.db.failed:
 		return 0, h.db.cause
