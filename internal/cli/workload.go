@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -36,6 +37,7 @@ func (c *workloadCommand) Run(in *Invocation) error {
 	if len(command) > 0 && command[0] == "--" {
 		command = command[1:]
 	}
+	parent := os.Getppid()
 	pipe := os.NewFile(workloadFD, "start")
 	var start workloadStart
 	err := json.NewDecoder(pipe).Decode(&start)
@@ -54,9 +56,28 @@ func (c *workloadCommand) Run(in *Invocation) error {
 		}
 		return &exitError{126}
 	}
+	if err := dieWith(parent); err != nil {
+		fmt.Fprintln(in.Stderr, "postern:", err)
+		return &exitError{125}
+	}
 	err = unix.Exec(path, command, os.Environ())
 	fmt.Fprintf(in.Stderr, "postern: run %s: %v\n", path, err)
 	return &exitError{126}
+}
+
+// dieWith makes sure that the program is killed when the parent ends. The parent
+// has asked for it, but a thread keeps that for itself (prctl(2),
+// PR_SET_PDEATHSIG): it is lost when another thread than the first one executes
+// the program. So the thread that will do so asks again.
+func dieWith(parent int) error {
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("tie the workload to postern run: %w", err)
+	}
+	if os.Getppid() != parent {
+		return errors.New("tie the workload to postern run: it has ended")
+	}
+	return nil
 }
 
 // prepare finishes the namespaces: loopback, a /sys that shows this network,

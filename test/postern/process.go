@@ -38,6 +38,7 @@ func supervise(cmd *exec.Cmd) (*process, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
+	cmd.WaitDelay = 5 * time.Second // for what it leaves behind with its outputs open
 	p := &process{ended: make(chan struct{})}
 	started := make(chan error)
 	go func() {
