@@ -54,9 +54,8 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	go profileOnSignal(ctx, Folder(c.Data), c.Log)
-	if err := checkKernel(ctx); err != nil {
-		return err
-	}
+	checked := make(chan error, 1) // the probes take as long as opening a small store
+	go func() { checked <- checkKernel(ctx) }()
 	instance, err := Folder(c.Data).makeInstance()
 	if err != nil {
 		return err
@@ -66,13 +65,21 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kv.Close()) }()
+	if err := <-checked; err != nil {
+		return err
+	}
+	p, err := startPlane(ctx, c, instance)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
 	db, err := state.Open(ctx, kv, c.Log)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	d := &daemon{config: c, folder: Folder(c.Data), instance: instance, db: db, env: newEnv(c, db)}
-	return d.run(ctx, ready)
+	return d.run(ctx, p, ready)
 }
 
 // checkKernel says in one sentence each what the daemon cannot do without.
@@ -112,7 +119,7 @@ type daemon struct {
 	env      *service.Env
 }
 
-func (d *daemon) run(ctx context.Context, ready func(Running)) error {
+func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	for name, n := range d.config.Quotas {
 		if err := d.env.Quotas.Set(name, n); err != nil {
 			return fmt.Errorf("--quota: %w", err)
@@ -125,16 +132,12 @@ func (d *daemon) run(ctx context.Context, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
-	p, err := newPlane(d, host)
-	if err != nil {
-		return err
-	}
 	handler, err := d.handler(p)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.run(ctx) })
+	g.Go(func() error { return p.control(ctx, d, host) })
 	g.Go(func() error { return d.serve(ctx, handler, ready) })
 	g.Go(func() error {
 		select {

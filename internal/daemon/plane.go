@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,44 +26,56 @@ const deltaQueue = 256
 // plane joins the controller and the agent of this host. It is the stream
 // between them: the agent's source and its sink.
 type plane struct {
-	daemon     *daemon
-	host       model.Host
+	log        *slog.Logger
 	kernel     *dataplane.Host
-	controller *control.Controller
 	agent      *agent.Agent
+	controller *control.Controller // set before the first delta is sent
 	deltas     chan desired.Delta
 	gone       chan string
-	stop       <-chan struct{}
+
+	cancel context.CancelFunc
+	stop   <-chan struct{} // closed by cancel
+	ended  chan struct{}   // closed when the agent has ended
 }
 
-func newPlane(d *daemon, host model.Host) (*plane, error) {
-	kernel, err := dataplane.New(dataplane.Config{Instance: d.instance, Idle: d.config.Idle, Log: d.config.Log})
+// startPlane starts the agent. It reads the host, and then waits for what
+// control sends. The caller calls close.
+func startPlane(ctx context.Context, c Config, instance string) (*plane, error) {
+	kernel, err := dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
 	p := &plane{
-		daemon: d, host: host, kernel: kernel,
+		log: c.Log, kernel: kernel, ended: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue), gone: make(chan string, deltaQueue),
 	}
-	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: p.send, Log: d.config.Log, Now: d.env.Now})
 	p.agent = agent.New(agent.Config{
-		Effects: kernel, Source: p, Sink: p, StateFile: d.folder.DesiredFile(), Logger: d.config.Log,
-		Reconcile: reconcile.Config{VerifyInterval: d.config.VerifyInterval},
+		Effects: kernel, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log,
+		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})
+	ctx, p.cancel = context.WithCancel(ctx)
+	p.stop = ctx.Done()
+	go func() {
+		defer close(p.ended)
+		p.agent.Run(ctx)
+	}()
 	return p, nil
 }
 
-func (p *plane) run(ctx context.Context) error {
+// close ends the agent and leaves the kernel as it is.
+func (p *plane) close() error {
+	p.cancel()
+	<-p.ended
+	return p.kernel.Close()
+}
+
+// control keeps the agent in step with the tables until the context ends.
+func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
+	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: p.send, Log: p.log, Now: d.env.Now})
 	g, ctx := errgroup.WithContext(ctx)
-	p.stop = ctx.Done()
-	g.Go(func() error { p.agent.Run(ctx); return nil })
 	g.Go(func() error { return p.controller.Run(ctx) })
 	g.Go(func() error { return p.removeGone(ctx) })
-	err := g.Wait()
-	if closeErr := p.kernel.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return g.Wait()
 }
 
 // send passes a delta on to the agent.
@@ -100,7 +113,7 @@ func (p *plane) removeGone(ctx context.Context) error {
 			return nil
 		case eni := <-p.gone:
 			if err := p.controller.Gone(ctx, eni); err != nil && ctx.Err() == nil {
-				p.daemon.config.Log.Error("attachment of an ended workload stays", "interface", eni, "error", err)
+				p.log.Error("attachment of an ended workload stays", "interface", eni, "error", err)
 			}
 		}
 	}

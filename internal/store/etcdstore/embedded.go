@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
@@ -32,6 +33,9 @@ const (
 	// catchUp is how many transactions are kept in memory for members that lag
 	// behind, of which there are none.
 	catchUp = 100
+	// slow is how long a request may take before etcd warns of it. Listing a
+	// large page takes longer than the 100 ms that are etcd's own choice.
+	slow = time.Second
 )
 
 // Options of an embedded server.
@@ -95,6 +99,7 @@ func embeddedConfig(dir string, options Options, log *slogCore) *embed.Config {
 	// An election of one member needs no patience.
 	config.TickMs, config.ElectionMs = 20, 100
 	config.MaxTxnOps = maxTxnOps
+	config.WarningApplyDuration = slow
 	config.SnapshotCount, config.SnapshotCatchUpEntries = snapshotEvery, catchUp
 	config.QuotaBackendBytes = quotaBytes
 	config.AutoCompactionMode = embed.CompactorModePeriodic
