@@ -119,7 +119,9 @@ func TestForeignThingsAreLeftAlone(t *testing.T) {
 	s.endpoint.Delete() // something to do
 	s.endpoint = s.consumer.Endpoint(s.resource, []*postern.Subnet{s.clients}, s.openClient)
 	inNamespace(t, router, "nft delete table inet postern")
-	s.Await(5*time.Second, "repair", func() (bool, error) { return repairs(s.Postern) > 0, nil })
+	s.Await(5*time.Second, "repair", func() (bool, error) {
+		return repairs(s.Postern) > 0 && answers(s.client, at(s.endpoint.Address())), nil
+	})
 	s.Kill()
 	s.Up()
 	expectAnswer(t, s.client, at(s.endpoint.Address()))
