@@ -9,7 +9,9 @@ import (
 )
 
 // writeAtomically replaces a file by one with the given text, readable by its
-// owner only. Readers see the old text or the new one, also after a crash.
+// owner only. Readers see the old text or the new one, also when the process is
+// killed. It does not wait for the disk: what the text describes ends with the
+// machine, and waiting would make the store's commits wait as well.
 func writeAtomically(path, text string) (err error) {
 	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -21,9 +23,6 @@ func writeAtomically(path, text string) (err error) {
 		}
 	}()
 	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
