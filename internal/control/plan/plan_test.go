@@ -247,6 +247,24 @@ func BenchmarkOneEndpointAmongTenThousand(b *testing.B) {
 	}
 }
 
+// BenchmarkTenThousandEndpoints computes the whole plan, as a start does.
+func BenchmarkTenThousandEndpoints(b *testing.B) {
+	w := newWorld(b)
+	rows := connection()
+	for i := range 10_000 {
+		rows = append(rows, moreEndpoint(i)...)
+	}
+	w.commit(b, rows, false)
+	tx := w.db.Snapshot()
+	changes := everything(tx)
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := New(w.plan.host).Change(tx, changes); len(r.Put) < 10_000 {
+			b.Fatalf("only %d entries", len(r.Put))
+		}
+	}
+}
+
 func moreEndpoint(i int) []table.Row {
 	id := fmt.Sprintf("m%d", i)
 	a := netip.AddrFrom4([4]byte{10, 0, byte(2 + i/250), byte(i % 250)})
