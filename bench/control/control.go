@@ -166,7 +166,11 @@ func (b *bench) measureGroup(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	for what, took := range map[string][]time.Duration{"opened": opened, "shut": shut} {
+	for _, change := range []struct {
+		what string
+		took []time.Duration
+	}{{"opened", opened}, {"shut", shut}} {
+		what, took := change.what, change.took
 		p50, p99 := report.Milliseconds(took)
 		b.Log.Debug("group to effect", "present", w.name, "what", what, "p50", p50, "p99", p99)
 		b.change.Less("security group "+what+" → effect, p50", "ms").Add(w.name, p50)
@@ -196,9 +200,12 @@ func (b *bench) measureStart(ctx context.Context, w *world) error {
 		"connections", t.attempts, "failed", t.failed, "slow", t.slow, "rss", now, "hwm", most)
 	b.addStart(w.name, took, now, most)
 	b.starts.More("connections opened during the restart", "").Add(w.name, float64(t.attempts))
-	for what, n := range map[string]int{"connections refused or broken during it": t.failed, "connections with a lost packet during it": t.slow} {
-		row := b.starts.Less(what, "")
-		row.Add(w.name, float64(n))
+	for _, count := range []struct {
+		what string
+		n    int
+	}{{"connections refused or broken during it", t.failed}, {"connections with a lost packet during it", t.slow}} {
+		row := b.starts.Less(count.what, "")
+		row.Add(w.name, float64(count.n))
 		if len(row.Targets) == 0 {
 			row.Within(name(10_000), 0)
 		}
