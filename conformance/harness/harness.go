@@ -10,11 +10,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -43,6 +46,7 @@ type Server struct {
 
 	process *process
 	log     *os.File
+	janitor io.Writer
 }
 
 // Main starts a server with more flags for `postern up`, gives it to use, runs
@@ -112,11 +116,37 @@ func start(dir string, flags []string) (*Server, error) {
 	if s.process, err = launch(binary, args, s.log); err != nil {
 		return nil, err
 	}
-	if err := s.awaitAPI(); err != nil {
+	if err = s.awaitAPI(); err == nil {
+		err = s.abandon()
+	}
+	if err != nil {
 		s.printLog()
 		return nil, errors.Join(err, s.end())
 	}
 	return s, nil
+}
+
+// abandon starts a process that removes the server's namespaces when this one
+// ends without having taken them away: interrupted, killed or out of time. A
+// session of its own keeps it from being interrupted too.
+func (s *Server) abandon() error {
+	instance, err := s.instance()
+	if err != nil {
+		return err
+	}
+	script := `read -r done || for path in /run/netns/postern-"$0"-*; do umount -l "$path"; rm -f "$path"; done 2>/dev/null`
+	janitor := exec.Command("/bin/sh", "-c", script, instance)
+	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if s.janitor, err = janitor.StdinPipe(); err != nil {
+		return err
+	}
+	return janitor.Start()
+}
+
+// instance reads the mark of what the server makes in the kernel.
+func (s *Server) instance() (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.Data, "instance"))
+	return strings.TrimSpace(string(text)), err
 }
 
 // awaitAPI waits for the file that the server writes when its API answers.
@@ -146,16 +176,19 @@ func (s *Server) read(name string, into any) error {
 func (s *Server) end() error {
 	defer s.log.Close()
 	err := s.process.stop(patience)
-	instance, readErr := os.ReadFile(filepath.Join(s.Data, "instance"))
+	instance, readErr := s.instance()
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}
 	if r := s.Command("clean"); r.Status != 0 {
 		err = errors.Join(err, fmt.Errorf("postern clean: status %d: %s", r.Status, r.Stderr))
 	}
-	left, globErr := filepath.Glob("/run/netns/postern-" + strings.TrimSpace(string(instance)) + "-*")
+	left, globErr := filepath.Glob("/run/netns/postern-" + instance + "-*")
 	if len(left) > 0 {
 		err = errors.Join(err, fmt.Errorf("namespaces left behind: %v", left))
+	}
+	if s.janitor != nil {
+		fmt.Fprintln(s.janitor, "done")
 	}
 	return errors.Join(err, globErr)
 }

@@ -46,6 +46,7 @@ func newHost(t testing.TB) (*dataplane.Host, string) {
 	t.Helper()
 	testnet.Require(t)
 	instance := "t" + testnet.RandomName(6)
+	testnet.AbandonInstance(t, instance)
 	h, err := dataplane.New(dataplane.Config{Instance: instance})
 	if err != nil {
 		t.Fatal(err)

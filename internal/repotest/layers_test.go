@@ -19,6 +19,7 @@ var layers = map[string][]string{
 	"internal/store":     {"internal/store"},
 	"internal/table":     {"internal/table", "internal/store"},
 	"internal/state":     {"internal/state", "internal/table", "internal/store", "internal/model"},
+	"internal/dataplane/nft/lab": {"internal/dataplane", "internal/desired", "internal/testnet"},
 	"internal/dataplane": {"internal/dataplane", "internal/desired", "internal/model"},
 	"internal/kernel":    {"internal/kernel", "internal/dataplane"},
 	"internal/reconcile": {"internal/reconcile", "internal/desired"},

@@ -27,17 +27,24 @@ import (
 // device up.
 type NS struct {
 	// Name is the name under /run/netns.
-	Name string
-	file *os.File
+	Name   string
+	file   *os.File
+	forget func()
 }
 
-// Make makes a namespace of that name. The caller calls Close.
+// Make makes a namespace of that name. The caller calls Close; should the
+// process end before, the namespace goes with it.
 func Make(name string) (*NS, error) {
-	file, err := network.MakeNamespace(name, loopbackUp)
+	forget, err := Abandon(name)
 	if err != nil {
 		return nil, err
 	}
-	return &NS{Name: name, file: file}, nil
+	file, err := network.MakeNamespace(name, loopbackUp)
+	if err != nil {
+		forget()
+		return nil, err
+	}
+	return &NS{Name: name, file: file, forget: forget}, nil
 }
 
 func loopbackUp() error {
@@ -57,6 +64,7 @@ func loopbackUp() error {
 // closed.
 func (ns *NS) Close() error {
 	ns.file.Close()
+	defer ns.forget()
 	return network.DeleteNamespace(ns.Name)
 }
 

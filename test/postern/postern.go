@@ -52,8 +52,13 @@ func Start(t testing.TB, flags ...string) *Postern {
 		t.Fatal(err)
 	}
 	p.log = log
+	forget := func() {}
+	t.Cleanup(func() { forget() })
 	t.Cleanup(p.end)
 	p.Up()
+	if forget, err = testnet.Abandon("postern-" + p.Instance() + "-*"); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 

@@ -29,6 +29,7 @@ func routers(t testing.TB) (*network.Routers, string) {
 	t.Helper()
 	testnet.Require(t)
 	instance := "t" + testnet.RandomName(6)
+	testnet.AbandonInstance(t, instance)
 	rs, err := network.NewRouters(instance, 0)
 	if err != nil {
 		t.Fatal(err)

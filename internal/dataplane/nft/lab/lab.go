@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
+	"github.com/posternhq/postern/internal/testnet"
 )
 
 // The transit addresses of the two VPCs.
@@ -69,8 +70,13 @@ func NewNamespace(t testing.TB) *Namespace {
 	var b [5]byte
 	rand.Read(b[:])
 	n := &Namespace{Name: "ptlab-" + hex.EncodeToString(b[:]), FD: -1, t: t}
+	forget, err := testnet.Abandon(n.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
 	n.must("ip", "netns", "add", n.Name)
 	t.Cleanup(func() {
+		defer forget()
 		if n.FD >= 0 {
 			unix.Close(n.FD)
 		}
