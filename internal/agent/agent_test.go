@@ -183,9 +183,8 @@ func TestProcessThatIsNotTheOneMeantIsGone(t *testing.T) {
 	c.send(t, desired.Delta{Full: true, Revision: 1, Put: []desired.Entry{
 		desired.Router{VPC: "vpc-a"}, workload("eni-1", ended), workload("eni-2", other),
 	}})
-	if diff := cmp.Diff([]string{"eni-1", "eni-2"}, c.heard()); diff != "" {
-		t.Errorf("gone: %s", diff)
-	}
+	c.wantGone(t, "eni-1")
+	c.wantGone(t, "eni-2")
 }
 
 func TestWorkloadThatWasTakenAwayIsWatchedNoMore(t *testing.T) {
