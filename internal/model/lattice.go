@@ -153,8 +153,9 @@ func (a *EndpointAssociation) ARN() string {
 	return ARN("vpc-lattice", a.Region, a.Account, "resourceendpointassociation/"+a.ID)
 }
 
-// TransitClaim holds one place of the transit realm. Space is "source" for a
-// VPC's source addresses and "target" for a resource's targets.
+// TransitClaim holds one place that is handed out once in an installation. Space
+// is "source" for a VPC's source addresses and "target" for a resource's targets
+// in the transit realm, and "ipv6-pool" for a VPC's block of the IPv6 pool.
 type TransitClaim struct {
 	Space string `json:"space"`
 	Index int    `json:"index"`
