@@ -10,7 +10,7 @@ GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X github.com/posternhq/postern/inter
 export PATH := $(PATH):/usr/local/go/bin
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build demo test test-race bench check fix generate fuzz clean
+.PHONY: help build demo test test-race bench check fix generate express fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -54,6 +54,12 @@ fix: ## mend what check complains about, as far as a tool can
 
 generate: ## write shapes, tables and docs/coverage from the models
 	cd tool/awsgen && go run . generate
+
+express: ## compile the express lane (needs clang, llvm and libbpf-dev)
+	@tool/needs express
+	cd internal/dataplane/express && clang -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -target bpf -mcpu=v3 \
+	  -I/usr/include/$$(uname -m)-linux-gnu -ffile-prefix-map=$$PWD=. -c express.c -o express.o && llvm-strip -g express.o && \
+	  cat express.c kernel.h | sha256sum | cut -d' ' -f1 >express.sum
 
 fuzz: ## a short run of every fuzz target
 	@for p in $$(grep -rl 'func Fuzz' --include='*_test.go' internal | xargs -n1 dirname | sort -u); do \

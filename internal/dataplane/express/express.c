@@ -1,0 +1,433 @@
+//go:build ignore
+
+// SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0)
+
+// The express lane: established TCP connections pass a router here, on the
+// ingress of its devices, instead of going through its routes, its connection
+// tracking and its rules for each packet.
+//
+// The slow path remains the truth. It alone admits connections: whatever is
+// not known here goes there. When a connection has become established there,
+// and both its connection tracking and the router's routes say where its
+// packets go, that is remembered for both directions; from then on packets are
+// rewritten and handed on straight to the other end of the next veth. What is
+// remembered is asked for again every few seconds, which also keeps the entry
+// in connection tracking alive, and whenever the generation changes. Nothing
+// is lost when an entry is thrown away: its packets take the slow path again.
+//
+// Every router does this for itself and knows nothing of the next one.
+
+#include "kernel.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+// What the agent sets.
+struct control {
+	__u32 enabled;
+	__u32 generation; // what was remembered under another one is asked for again
+	__u64 refresh;	  // how long something is believed, in nanoseconds
+	__u32 idle;	  // timeout of an open connection, in milliseconds
+	__u32 closed;	  // timeout of one that both ends have closed, in milliseconds
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control SEC(".maps");
+
+// What the agent reads.
+enum { FORWARDED, LEARNED, GIVEN_UP, COUNTERS };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+// One direction of a connection as it comes into a router: by which device,
+// and with which addresses. IPv4 addresses are in the first word.
+struct flow {
+	__u64 router; // cookie of the network namespace
+	__u32 device;
+	__be16 sport, dport;
+	__be32 saddr[4], daddr[4];
+};
+
+// What happens to the packets of a flow.
+struct way {
+	__be32 saddr[4], daddr[4];
+	__be16 sport, dport;
+	__u32 device; // where they leave
+	__u8 macs[12]; // destination and source, as in the frame
+	__u32 addresses_changed, ports_changed; // differences for checksums
+	__u32 mtu;
+	__u32 generation;
+	__u8 fin; // this direction has ended
+	__u8 closed; // both have
+	__u64 checked; // when connection tracking was asked, in nanoseconds
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 17);
+	__type(key, struct flow);
+	__type(value, struct way);
+} flows SEC(".maps");
+
+// Marks a connection in connection tracking that has been closed here, where
+// it did not see it.
+#define CLOSED (1u << 31)
+
+// A packet while it is looked at.
+struct packet {
+	struct flow flow;
+	__u8 family;
+	__u8 flags; // of TCP
+	__u8 hops; // that it may still go
+	__u8 headers; // bytes of IP and TCP
+	__u16 payload; // of TCP, by the IP header
+};
+
+static __always_inline void count(__u32 what)
+{
+	__u64 *n = bpf_map_lookup_elem(&counters, &what);
+	if (n)
+		(*n)++;
+}
+
+// parse reads the headers. It returns 0 for what can take the lane: TCP
+// without options of IP, in one piece.
+static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct tcp *tcp;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct ip4 *ip = data + ETH_HLEN;
+		tcp = (void *)(ip + 1);
+		if ((void *)(tcp + 1) > end)
+			return -1;
+		if (ip->version_length != 0x45 || ip->protocol != IPPROTO_TCP || ip->fragment & bpf_htons(0x3fff))
+			return -1;
+		p->family = AF_INET;
+		p->hops = ip->ttl;
+		p->headers = sizeof(*ip);
+		p->payload = bpf_ntohs(ip->length) - sizeof(*ip);
+		p->flow.saddr[0] = ip->saddr;
+		p->flow.daddr[0] = ip->daddr;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		struct ip6 *ip = data + ETH_HLEN;
+		tcp = (void *)(ip + 1);
+		if ((void *)(tcp + 1) > end)
+			return -1;
+		if (ip->next != IPPROTO_TCP)
+			return -1;
+		p->family = AF_INET6;
+		p->hops = ip->hop_limit;
+		p->headers = sizeof(*ip);
+		p->payload = bpf_ntohs(ip->length);
+		__builtin_memcpy(p->flow.saddr, ip->saddr, 32);
+	} else {
+		return -1;
+	}
+	p->flow.sport = tcp->sport;
+	p->flow.dport = tcp->dport;
+	p->flags = tcp->flags;
+	p->headers += tcp->offset >> 4 << 2;
+	p->payload -= tcp->offset >> 4 << 2;
+	return 0;
+}
+
+// tracked finds the connection of a packet in the router's connection
+// tracking. The caller releases it.
+static __always_inline struct nf_conn *tracked(struct __sk_buff *skb, const struct packet *p, __u8 *direction)
+{
+	struct bpf_ct_opts opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = IPPROTO_TCP};
+	struct bpf_sock_tuple t = {};
+	struct nf_conn *ct;
+
+	if (p->family == AF_INET) {
+		t.ipv4.saddr = p->flow.saddr[0];
+		t.ipv4.daddr = p->flow.daddr[0];
+		t.ipv4.sport = p->flow.sport;
+		t.ipv4.dport = p->flow.dport;
+		ct = bpf_skb_ct_lookup(skb, &t, sizeof(t.ipv4), &opts, sizeof(opts));
+	} else {
+		__builtin_memcpy(t.ipv6.saddr, p->flow.saddr, 32);
+		t.ipv6.sport = p->flow.sport;
+		t.ipv6.dport = p->flow.dport;
+		ct = bpf_skb_ct_lookup(skb, &t, sizeof(t.ipv6), &opts, sizeof(opts));
+	}
+	if (ct)
+		*direction = opts.dir;
+	return ct;
+}
+
+// route fills in where packets to an address leave the router, when the
+// address of the next hop is known.
+static __always_inline int route(struct __sk_buff *skb, __u8 family, __u32 from, const __be32 *saddr,
+				 const __be32 *daddr, struct way *w)
+{
+	struct bpf_fib_lookup fib = {.family = family, .l4_protocol = IPPROTO_TCP, .ifindex = from};
+
+	__builtin_memcpy(fib.ipv6_src, saddr, 16);
+	__builtin_memcpy(fib.ipv6_dst, daddr, 16);
+	if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+		return -1;
+	w->device = fib.ifindex;
+	w->mtu = fib.mtu_result;
+	__builtin_memcpy(w->macs, fib.dmac, 6);
+	__builtin_memcpy(w->macs + 6, fib.smac, 6);
+	return 0;
+}
+
+// differences works out what a way changes for checksums, which cover
+// addresses and ports (RFC 1624).
+static __always_inline void differences(const struct flow *f, struct way *w)
+{
+	__be32 before = (__u32)f->sport << 16 | f->dport, after = (__u32)w->sport << 16 | w->dport;
+
+	w->addresses_changed = bpf_csum_diff((__be32 *)f->saddr, 32, w->saddr, 32, 0);
+	w->ports_changed = before == after ? 0 : bpf_csum_diff(&before, 4, &after, 4, 0);
+}
+
+// folded adds the carries of a checksum.
+static __always_inline __u16 folded(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
+}
+
+// translated reads the tuple of the other direction of a flow: what answers
+// will look like, which says what the flow becomes.
+static __always_inline void translated(const struct nf_conntrack_tuple *t, struct way *w)
+{
+	for (int i = 0; i < 4; i++) {
+		w->saddr[i] = t->dst.u3.all[i];
+		w->daddr[i] = t->src.u3.all[i];
+	}
+	w->sport = t->dst.u.all;
+	w->dport = t->src.u.all;
+}
+
+// opposite is the flow of the packets that come back.
+static __always_inline void opposite(const struct flow *f, const struct way *w, struct flow *back)
+{
+	back->router = f->router;
+	back->device = w->device;
+	back->sport = w->dport;
+	back->dport = w->sport;
+	__builtin_memcpy(back->saddr, w->daddr, 16);
+	__builtin_memcpy(back->daddr, w->saddr, 16);
+}
+
+// forget throws a connection away.
+static __always_inline void forget(const struct flow *f, const struct way *w)
+{
+	struct flow back;
+
+	opposite(f, w, &back);
+	bpf_map_delete_elem(&flows, &back);
+	bpf_map_delete_elem(&flows, f);
+}
+
+// remember keeps the way of a flow and the way back. What is known of the ends
+// of the connection is kept when it was remembered before.
+static __always_inline struct way *remember(const struct flow *f, struct way *to, const struct flow *returning,
+					    struct way *back)
+{
+	struct way *known = bpf_map_lookup_elem(&flows, f);
+
+	if (known) {
+		to->fin = known->fin;
+		known = bpf_map_lookup_elem(&flows, returning);
+		if (known)
+			back->fin = known->fin;
+	}
+	if (bpf_map_update_elem(&flows, returning, back, BPF_ANY) || bpf_map_update_elem(&flows, f, to, BPF_ANY))
+		return 0;
+	return bpf_map_lookup_elem(&flows, f);
+}
+
+// learn asks connection tracking and the routes for the way of a packet, and
+// remembers it and the way back. It returns NULL when there is none.
+static __always_inline struct way *learn(struct __sk_buff *skb, const struct packet *p, const struct control *c)
+{
+	struct way to = {}, back = {};
+	struct flow returning;
+	struct nf_conn *ct;
+	__u8 direction = 0;
+
+	to.generation = back.generation = c->generation;
+	to.checked = back.checked = bpf_ktime_get_coarse_ns();
+	ct = tracked(skb, p, &direction);
+	if (!ct)
+		return 0;
+	if (!(ct->status & IPS_ASSURED) || ct->proto.tcp.state != TCP_CONNTRACK_ESTABLISHED || ct->mark & CLOSED) {
+		bpf_ct_release(ct);
+		return 0;
+	}
+	// The tuple of the other direction says what answers will look like.
+	if (direction) {
+		translated(&ct->tuplehash[0].tuple, &to);
+	} else {
+		translated(&ct->tuplehash[1].tuple, &to);
+	}
+	bpf_ct_change_timeout(ct, c->idle);
+	bpf_ct_release(ct);
+
+	if (route(skb, p->family, p->flow.device, p->flow.saddr, to.daddr, &to))
+		return 0;
+	// The sender must be where the packet came from.
+	if (route(skb, p->family, to.device, to.daddr, p->flow.saddr, &back) || back.device != p->flow.device)
+		return 0;
+	__builtin_memcpy(back.saddr, p->flow.daddr, 16);
+	__builtin_memcpy(back.daddr, p->flow.saddr, 16);
+	back.sport = p->flow.dport;
+	back.dport = p->flow.sport;
+	opposite(&p->flow, &to, &returning);
+	differences(&p->flow, &to);
+	differences(&returning, &back);
+	return remember(&p->flow, &to, &returning, &back);
+}
+
+// reopen lets a connection be admitted anew whose ports are used again: what
+// connection tracking has of the one before is over.
+static __always_inline void reopen(struct __sk_buff *skb, const struct packet *p)
+{
+	__u8 direction;
+	struct nf_conn *ct = tracked(skb, p, &direction);
+
+	if (!ct)
+		return;
+	if (ct->mark & CLOSED)
+		bpf_ct_change_timeout(ct, 0);
+	bpf_ct_release(ct);
+}
+
+// finish notes that a direction has ended. It returns 0 when the packet can
+// take the lane. After both ends connection tracking is told, and keeps the
+// ports for as long as the server does.
+static __always_inline int finish(struct __sk_buff *skb, const struct packet *p, struct way *w,
+				  const struct control *c)
+{
+	struct flow returning;
+	struct way *back;
+	struct nf_conn *ct;
+	__u8 direction;
+
+	opposite(&p->flow, w, &returning);
+	back = bpf_map_lookup_elem(&flows, &returning);
+	if (!back) {
+		bpf_map_delete_elem(&flows, &p->flow);
+		return -1;
+	}
+	w->fin = 1;
+	if (!back->fin || w->closed)
+		return 0;
+	w->closed = back->closed = 1;
+	ct = tracked(skb, p, &direction);
+	if (!ct)
+		return 0;
+	ct->mark |= CLOSED;
+	bpf_ct_change_timeout(ct, c->closed);
+	bpf_ct_release(ct);
+	return 0;
+}
+
+// rewrite makes the packet what the router would have made of it.
+static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p, const struct way *w)
+{
+	__u32 at = ETH_HLEN + (p->family == AF_INET ? sizeof(struct ip4) : sizeof(struct ip6));
+	__u32 checksum = at + __builtin_offsetof(struct tcp, checksum);
+	void *data, *end;
+	struct tcp *tcp;
+
+	if (bpf_l4_csum_replace(skb, checksum, 0, w->addresses_changed, BPF_F_PSEUDO_HDR))
+		return -1;
+	if (w->ports_changed && bpf_l4_csum_replace(skb, checksum, 0, w->ports_changed, 0))
+		return -1;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	if (p->family == AF_INET) {
+		struct ip4 *ip = data + ETH_HLEN;
+		tcp = (void *)(ip + 1);
+		if ((void *)(tcp + 1) > end)
+			return -1;
+		// One hop less is one less in the first byte of its word.
+		__u32 sum = (__u16)~ip->checksum + (__u16)~bpf_htons(0x0100) + folded(w->addresses_changed);
+		ip->checksum = ~folded(sum);
+		ip->ttl--;
+		ip->saddr = w->saddr[0];
+		ip->daddr = w->daddr[0];
+	} else {
+		struct ip6 *ip = data + ETH_HLEN;
+		tcp = (void *)(ip + 1);
+		if ((void *)(tcp + 1) > end)
+			return -1;
+		ip->hop_limit--;
+		__builtin_memcpy(ip->saddr, w->saddr, 32);
+	}
+	tcp->sport = w->sport;
+	tcp->dport = w->dport;
+	__builtin_memcpy(data, w->macs, sizeof(w->macs));
+	return 0;
+}
+
+SEC("tc")
+int postern_express(struct __sk_buff *skb)
+{
+	const struct control *c;
+	struct packet p = {};
+	struct way *w;
+	__u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&control, &zero);
+	if (!c || !c->enabled || skb->pkt_type != PACKET_HOST || skb->vlan_present || parse(skb, &p))
+		return TC_ACT_UNSPEC;
+	p.flow.device = skb->ifindex;
+	p.flow.router = ((struct sk_buff *)bpf_cast_to_kern_ctx(skb))->dev->nd_net.net->net_cookie;
+
+	w = bpf_map_lookup_elem(&flows, &p.flow);
+	if (p.flags & (SYN | RST)) {
+		if (w)
+			forget(&p.flow, w);
+		if ((p.flags & (SYN | ACK)) == SYN)
+			reopen(skb, &p);
+		return TC_ACT_UNSPEC;
+	}
+	if (!w) {
+		// Nothing is gained by learning at the end, or from the last packet
+		// of the handshake, when the connection is not established yet.
+		if (p.flags & FIN || !p.payload)
+			return TC_ACT_UNSPEC;
+		w = learn(skb, &p, c);
+		if (!w)
+			return TC_ACT_UNSPEC;
+		count(LEARNED);
+	} else if (!w->closed && (w->generation != c->generation || bpf_ktime_get_coarse_ns() - w->checked > c->refresh)) {
+		w = learn(skb, &p, c);
+		if (!w) {
+			bpf_map_delete_elem(&flows, &p.flow);
+			count(GIVEN_UP);
+			return TC_ACT_UNSPEC;
+		}
+	}
+	if (p.hops < 2 || (skb->gso_size ? p.headers + skb->gso_size : skb->len - ETH_HLEN) > w->mtu)
+		return TC_ACT_UNSPEC;
+	if (p.flags & FIN) {
+		if (finish(skb, &p, w, c))
+			return TC_ACT_UNSPEC;
+	}
+	__u32 device = w->device;
+	bool last = w->closed && !(p.flags & FIN);
+	if (rewrite(skb, &p, w))
+		return TC_ACT_SHOT;
+	if (last)
+		forget(&p.flow, w);
+	count(FORWARDED);
+	return bpf_redirect_peer(device, 0);
+}
