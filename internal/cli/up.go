@@ -26,6 +26,7 @@ type upCommand struct {
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
 	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
 	IdleTimeout    time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
+	ExpressLane    bool           `help:"Carry established connections by eBPF where the kernel can." default:"true" negatable:""`
 	LogLevel       string         `help:"Least level to log: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
 	LogFormat      string         `help:"Form of the log: text or json." default:"text" enum:"text,json"`
 	UnsafeNoFsync  bool           `hidden:"" help:"Do not wait for the disk. For tests."`
@@ -53,7 +54,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		Quotas: c.Quota, IPv6Pool: pool, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout,
+		Quotas: c.Quota, IPv6Pool: pool, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

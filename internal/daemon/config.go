@@ -36,6 +36,8 @@ type Config struct {
 	VerifyInterval time.Duration
 	// Idle is how long an idle TCP connection is remembered.
 	Idle time.Duration
+	// SlowPathOnly leaves the express lane out: all packets go through nftables.
+	SlowPathOnly bool
 	// UnsafeNoFsync makes the embedded store forget the last moments when the
 	// machine (not the process) stops. For tests.
 	UnsafeNoFsync bool

@@ -25,5 +25,13 @@ func (p *plane) Status() postern.DataplaneStatus {
 	for kind, n := range r.Repairs {
 		s.Counters["repaired "+string(kind)] = n
 	}
+	lane, err := p.kernel.ExpressLane()
+	if err != nil {
+		p.log.Warn("counters of the express lane cannot be read", "error", err)
+	}
+	if lane != nil {
+		s.Counters["express lane: packets"] = int64(lane.Packets)
+		s.Counters["express lane: connections learned"] = int64(lane.Learned)
+	}
 	return s
 }

@@ -41,7 +41,7 @@ type plane struct {
 // startPlane starts the agent. It reads the host, and then waits for what
 // control sends. The caller calls close.
 func startPlane(ctx context.Context, c Config, instance string) (*plane, error) {
-	kernel, err := dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, Log: c.Log})
+	kernel, err := dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, SlowPathOnly: c.SlowPathOnly, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}

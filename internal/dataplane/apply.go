@@ -64,6 +64,7 @@ func (c *change) run(ctx context.Context, vpc string) {
 		return
 	}
 	defer c.router.Release()
+	defer c.reroute()
 	for _, e := range c.put {
 		c.note(e, c.make(ctx, e))
 	}
@@ -78,6 +79,18 @@ func (c *change) run(ctx context.Context, vpc string) {
 	c.filter(ctx)
 	for _, e := range c.del {
 		c.note(e, c.remove(e))
+	}
+}
+
+// reroute makes the express lane look again when interfaces or routes have
+// changed.
+func (c *change) reroute() {
+	if len(filterKinds(c.put)) == len(c.put) && len(filterKinds(c.del)) == len(c.del) {
+		return
+	}
+	if err := c.host.recheck(); err != nil {
+		c.fail(c.put, err)
+		c.fail(c.del, err)
 	}
 }
 
@@ -171,7 +184,7 @@ func (c *change) filter(ctx context.Context) {
 	if len(matches) == 0 {
 		return
 	}
-	n, err := flow.Cut(ctx, c.router.FD(), matches)
+	n, err := flow.Cut(ctx, c.router.FD(), matches, c.host.recheck)
 	if err != nil {
 		c.fail(cut, fmt.Errorf("cut connections in %s: %w", c.router.VPC, err))
 	}

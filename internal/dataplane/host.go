@@ -10,11 +10,13 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/dataplane/nft"
 )
@@ -35,6 +37,8 @@ type Config struct {
 	// Idle is how long connection tracking remembers an idle established TCP
 	// connection; zero means network.DefaultIdle.
 	Idle time.Duration
+	// SlowPathOnly leaves the express lane out.
+	SlowPathOnly bool
 	// Log gets one line for each thing that a person cares about; nil means
 	// slog.Default.
 	Log *slog.Logger
@@ -46,6 +50,7 @@ type Config struct {
 type Host struct {
 	log     *slog.Logger
 	routers *network.Routers
+	lane    *express.Lane // nil when there is none
 
 	mu     sync.Mutex
 	locks  map[string]*sync.Mutex
@@ -60,19 +65,49 @@ type openTable struct {
 
 // New prepares the use of a host. It changes nothing.
 func New(c Config) (*Host, error) {
-	routers, err := network.NewRouters(c.Instance, c.Idle)
-	if err != nil {
-		return nil, fmt.Errorf("open data plane: %w", err)
-	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Host{
-		log:     c.Log,
-		routers: routers,
-		locks:   map[string]*sync.Mutex{},
-		tables:  map[string]openTable{},
-	}, nil
+	if c.Idle == 0 {
+		c.Idle = network.DefaultIdle
+	}
+	h := &Host{log: c.Log, locks: map[string]*sync.Mutex{}, tables: map[string]openTable{}}
+	lane := h.openLane(c)
+	var err error
+	if h.routers, err = network.NewRouters(c.Instance, c.Idle, lane); err != nil {
+		h.lane.Close()
+		return nil, fmt.Errorf("open data plane: %w", err)
+	}
+	return h, nil
+}
+
+// openLane opens the express lane. It returns nil when there is none: what an
+// earlier process has left is off then, because nobody would tell it of
+// connections that were cut.
+func (h *Host) openLane(c Config) network.Lane {
+	if c.SlowPathOnly {
+		if err := express.Disable(c.Instance); err != nil {
+			h.log.Warn("an express lane may be left", "error", err)
+		}
+		return nil
+	}
+	lane, err := express.Open(c.Instance, c.Idle)
+	if err != nil {
+		h.log.Warn("no express lane: all packets go through nftables", "error", errors.Join(err, express.Disable(c.Instance)))
+		return nil
+	}
+	h.lane = lane
+	return lane
+}
+
+// ExpressLane tells what the express lane has done; nil means that there is
+// none.
+func (h *Host) ExpressLane() (*express.Counters, error) {
+	if h.lane == nil {
+		return nil, nil
+	}
+	c, err := h.lane.Counters()
+	return &c, err
 }
 
 // Close closes what the host has open and changes nothing in the kernel: what
@@ -85,7 +120,7 @@ func (h *Host) Close() error {
 	}
 	clear(h.tables)
 	h.routers.Close()
-	return nil
+	return h.lane.Close()
 }
 
 // Routers lists the VPCs that have a router of this instance, sorted.
@@ -145,4 +180,12 @@ func (h *Host) forget(vpc string) {
 		t.Close()
 		delete(h.tables, vpc)
 	}
+}
+
+// recheck makes the express lane ask again about everything that it knows.
+func (h *Host) recheck() error {
+	if h.lane == nil {
+		return nil
+	}
+	return h.lane.Recheck()
 }

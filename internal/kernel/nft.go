@@ -12,18 +12,14 @@ import (
 
 // rules probes by loading a small table. The nft program runs in the namespace
 // of the thread that starts it.
-func rules(name string, needed bool, text string) probe {
-	p := probe{
-		name: name, needed: needed, good: "rules that use it can be loaded",
+func rules(name, text string) probe {
+	return probe{
+		name: name, needed: true, good: "rules that use it can be loaded",
 		advice: "Install a newer nft program, or use a kernel with the nf_tables modules.",
 		try: func(ctx context.Context) (string, error) {
 			return "", loadRules(ctx, text)
 		},
 	}
-	if !needed {
-		p.advice = "Not needed: connections go through nftables without it."
-	}
-	return p
 }
 
 func loadRules(ctx context.Context, text string) error {

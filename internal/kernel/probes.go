@@ -13,6 +13,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/express"
 )
 
 const (
@@ -22,6 +24,8 @@ const (
 	// enoughNeighbours is far above the interfaces of one host: all namespaces
 	// share the neighbour tables.
 	enoughNeighbours = 4096
+	// loopback is the index of lo in every namespace.
+	loopback = 1
 )
 
 var probes = []probe{
@@ -40,33 +44,33 @@ var probes = []probe{
 		advice: "Install the package nftables.",
 		try:    nftVersion,
 	},
-	rules("nftables", true, `table inet t { chain c { type filter hook forward priority filter; policy drop; }
+	rules("nftables", `table inet t { chain c { type filter hook forward priority filter; policy drop; }
 	}`),
-	rules("nftables: translation", true, `table inet t {
+	rules("nftables: translation", `table inet t {
 		map m { type ipv4_addr : ipv4_addr; }
 		chain d { type nat hook prerouting priority dstnat; dnat ip to ip daddr map @m; }
 		chain s { type nat hook postrouting priority srcnat; snat ip to ip saddr & 0.0.0.63 | 240.0.0.64; }
 	}`),
-	rules("nftables: connection tracking", true, `table inet t {
+	rules("nftables: connection tracking", `table inet t {
 		chain c { type filter hook forward priority filter; ct state vmap { established : accept, invalid : drop }
 			ct status dnat accept
 			ct original ip daddr 240.0.0.1 accept
 		}
 	}`),
-	rules("nftables: reject before routing", true, `table inet t {
+	rules("nftables: reject before routing", `table inet t {
 		chain c { type filter hook prerouting priority -110; meta l4proto tcp reject with tcp reset
 			reject with icmpx type host-unreachable
 		}
 	}`),
-	rules("nftables: route lookup", true, `table inet t {
+	rules("nftables: route lookup", `table inet t {
 		chain c { type filter hook prerouting priority -110; fib saddr . iif oif missing drop; }
 	}`),
-	rules("nftables: concatenated keys", true, `table inet t {
+	rules("nftables: concatenated keys", `table inet t {
 		set p { type ipv4_addr . inet_service; }
 		map v { type ipv4_addr : verdict; }
 		chain c { type filter hook forward priority filter; ip daddr . tcp dport @p accept; ip saddr vmap @v; }
 	}`),
-	rules("nftables: masked keys", true, `table inet t {
+	rules("nftables: masked keys", `table inet t {
 		set a { type ipv4_addr . ipv4_addr; }
 		chain c { type filter hook forward priority filter; ip saddr & 255.255.255.192 . ct original ip daddr @a accept; }
 	}`),
@@ -106,14 +110,10 @@ var probes = []probe{
 		},
 	},
 	{
-		name: "tcx (for a fast path)", good: "a program can be attached to an interface",
-		advice: "Not needed: connections go through nftables.",
-		try:    func(context.Context) (string, error) { return "", attachTCX() },
+		name: "express lane", good: "its program can be loaded and put on an interface",
+		advice: "Not needed: all packets go through nftables then. It takes Linux 6.2 or later with BTF, cls_bpf and sch_ingress.",
+		try:    func(context.Context) (string, error) { return "", express.Probe(loopback) },
 	},
-	rules("nftables: flow tables (for a fast path)", false, `table inet t {
-		flowtable f { hook ingress priority filter; devices = { lo }; }
-		chain c { type filter hook forward priority filter; flow add @f; }
-	}`),
 }
 
 func makeVeth() error {

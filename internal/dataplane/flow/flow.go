@@ -37,7 +37,11 @@ type Match struct {
 // one walk over the table of connections, and returns how many they were. Of
 // TCP connections both ends see a reset. Flows that end by themselves meanwhile
 // are not counted.
-func Cut(ctx context.Context, nsFD int, matches []Match) (int, error) {
+//
+// When they are gone from connection tracking, and before their ends are woken,
+// gone is called, if it is not nil: whatever else remembers connections must
+// not carry the answers past the rules.
+func Cut(ctx context.Context, nsFD int, matches []Match, gone func() error) (int, error) {
 	if len(matches) == 0 {
 		return 0, nil
 	}
@@ -56,6 +60,11 @@ func Cut(ctx context.Context, nsFD int, matches []Match) (int, error) {
 	cut, err := remove(conn, flows)
 	if err != nil {
 		return len(cut), fmt.Errorf("delete connections: %w", err)
+	}
+	if gone != nil {
+		if err := gone(); err != nil {
+			return len(cut), err
+		}
 	}
 	if err := nudge(ctx, nsFD, cut); err != nil {
 		return len(cut), fmt.Errorf("wake the ends of %d connections: %w", len(cut), err)

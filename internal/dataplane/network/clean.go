@@ -40,7 +40,7 @@ func Clean(ctx context.Context, instance string) (removed []string, err error) {
 }
 
 func cleanOne(m mark) error {
-	rs, err := NewRouters(m.instance, 0)
+	rs, err := NewRouters(m.instance, 0, nil)
 	if err != nil {
 		return err
 	}

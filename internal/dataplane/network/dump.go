@@ -181,6 +181,9 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 	if !ok || l.Attrs().Flags&net.FlagUp == 0 {
 		return w, false, nil
 	}
+	if covered, err := v.covered(l); err != nil || !covered {
+		return w, false, err
+	}
 	in, err := openInner(ns)
 	if errors.Is(err, ErrNamespaceGone) {
 		return w, false, nil

@@ -58,6 +58,9 @@ func (p pair) bringUp(w desired.Workload) error {
 	if err := raise(p.sides()...); err != nil {
 		return err
 	}
+	if err := p.router.cover(p.near); err != nil {
+		return err
+	}
 	if !hasIPv6() {
 		return nil
 	}

@@ -61,7 +61,7 @@ func connect(a, b *Router) error {
 	if err := raise(near.side(), far.side()); err != nil {
 		return err
 	}
-	return errors.Join(near.meet(), far.meet())
+	return errors.Join(near.meet(), far.meet(), a.cover(near.link), b.cover(far.link))
 }
 
 // ends looks for both ends of the link. When they are not each other's, or one
@@ -213,6 +213,9 @@ func Connected(a, b *Router) (bool, error) {
 		}
 		known, err := e.router.neighbours(e.link.Attrs().Index)
 		if err != nil || !e.whole(known) {
+			return false, err
+		}
+		if covered, err := e.router.covered(e.link); err != nil || !covered {
 			return false, err
 		}
 	}

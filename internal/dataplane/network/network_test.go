@@ -30,7 +30,7 @@ func routers(t testing.TB) (*network.Routers, string) {
 	testnet.Require(t)
 	instance := "t" + testnet.RandomName(6)
 	testnet.AbandonInstance(t, instance)
-	rs, err := network.NewRouters(instance, 0)
+	rs, err := network.NewRouters(instance, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

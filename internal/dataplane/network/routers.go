@@ -30,6 +30,7 @@ const DefaultIdle = 350 * time.Second
 type Routers struct {
 	instance string
 	idle     time.Duration
+	lane     Lane // nil when there is none
 
 	mu   sync.Mutex // guards open, and users and lost of every router
 	open map[string]*Router
@@ -37,16 +38,25 @@ type Routers struct {
 	making sync.Mutex // held from choosing an interface's name to marking it
 }
 
+// Lane is something that is put on every device of a router which leads to a
+// workload or to another router.
+type Lane interface {
+	// Cover puts it on a device of the namespace that the handle belongs to.
+	Cover(h *netlink.Handle, device int) error
+	// Covers reports whether it is there.
+	Covers(h *netlink.Handle, device int) (bool, error)
+}
+
 // NewRouters prepares the use of an instance's routers; the kernel is not
-// asked yet. An idle of zero means DefaultIdle.
-func NewRouters(instance string, idle time.Duration) (*Routers, error) {
+// asked yet. An idle of zero means DefaultIdle. Without a lane it is nil.
+func NewRouters(instance string, idle time.Duration, lane Lane) (*Routers, error) {
 	if err := CheckInstance(instance); err != nil {
 		return nil, err
 	}
 	if idle == 0 {
 		idle = DefaultIdle
 	}
-	return &Routers{instance: instance, idle: idle, open: map[string]*Router{}}, nil
+	return &Routers{instance: instance, idle: idle, lane: lane, open: map[string]*Router{}}, nil
 }
 
 // Router is an open router of a VPC. Whoever got it calls Release.
@@ -242,6 +252,22 @@ func (r *Router) FD() int { return int(r.ns.Fd()) }
 // Inode identifies the router's namespace: when a router was remade, its inode
 // is another one.
 func (r *Router) Inode() uint64 { return r.inode }
+
+// cover puts the lane on a device.
+func (r *Router) cover(link netlink.Link) error {
+	if r.set.lane == nil {
+		return nil
+	}
+	return retry(func() error { return r.set.lane.Cover(r.handle, link.Attrs().Index) })
+}
+
+// covered reports whether a device has the lane, if there is one.
+func (r *Router) covered(link netlink.Link) (bool, error) {
+	if r.set.lane == nil {
+		return true, nil
+	}
+	return fetch(func() (bool, error) { return r.set.lane.Covers(r.handle, link.Attrs().Index) })
+}
 
 // Inside runs fn on a thread in the router's namespace; see Inside.
 func (r *Router) Inside(fn func() error) error { return Inside(r.ns, fn) }
