@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/kernel"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -54,24 +55,21 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	go profileOnSignal(ctx, Folder(c.Data), c.Log)
-	checked := make(chan error, 1) // the probes take as long as opening a small store
-	go func() { checked <- checkKernel(ctx) }()
 	instance, err := Folder(c.Data).makeInstance()
 	if err != nil {
 		return err
 	}
+	opened := make(chan openedKernel, 1) // this takes as long as opening a small store
+	go func() { opened <- openKernel(ctx, c, instance) }()
 	kv, err := openStore(ctx, c)
-	if err != nil {
-		return err
+	o := <-opened
+	if err == nil {
+		defer func() { err = errors.Join(err, kv.Close()) }()
 	}
-	defer func() { err = errors.Join(err, kv.Close()) }()
-	if err := <-checked; err != nil {
-		return err
+	if err := errors.Join(err, o.err); err != nil {
+		return errors.Join(err, o.Close())
 	}
-	p, err := startPlane(ctx, c, instance)
-	if err != nil {
-		return err
-	}
+	p := startPlane(ctx, c, o.Host)
 	defer func() { err = errors.Join(err, p.close()) }()
 	db, err := state.Open(ctx, kv, c.Log)
 	if err != nil {
@@ -82,9 +80,30 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	return d.run(ctx, p, ready)
 }
 
+// openedKernel is a host, or why there is none.
+type openedKernel struct {
+	*dataplane.Host
+	err error
+}
+
+func openKernel(ctx context.Context, c Config, instance string) (o openedKernel) {
+	if o.err = checkKernel(ctx); o.err == nil {
+		o.Host, o.err = dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, SlowPathOnly: c.SlowPathOnly, Log: c.Log})
+	}
+	return o
+}
+
+// Close closes the host if there is one.
+func (o openedKernel) Close() error {
+	if o.Host == nil {
+		return nil
+	}
+	return o.Host.Close()
+}
+
 // checkKernel says in one sentence each what the daemon cannot do without.
 func checkKernel(ctx context.Context) error {
-	missing := kernel.Missing(kernel.Probe(ctx))
+	missing := kernel.Missing(kernel.Needed(ctx))
 	if len(missing) == 0 {
 		return nil
 	}

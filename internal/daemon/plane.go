@@ -39,12 +39,8 @@ type plane struct {
 }
 
 // startPlane starts the agent. It reads the host, and then waits for what
-// control sends. The caller calls close.
-func startPlane(ctx context.Context, c Config, instance string) (*plane, error) {
-	kernel, err := dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, SlowPathOnly: c.SlowPathOnly, Log: c.Log})
-	if err != nil {
-		return nil, err
-	}
+// control sends. The caller calls close, which closes the kernel too.
+func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) *plane {
 	p := &plane{
 		log: c.Log, kernel: kernel, ended: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue), gone: make(chan string, deltaQueue),
@@ -59,7 +55,7 @@ func startPlane(ctx context.Context, c Config, instance string) (*plane, error) 
 		defer close(p.ended)
 		p.agent.Run(ctx)
 	}()
-	return p, nil
+	return p
 }
 
 // close ends the agent and leaves the kernel as it is.

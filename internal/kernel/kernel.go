@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,14 @@ type Feature struct {
 // Probe tries all features, in the order in which a person should look at
 // them. Without root most cannot be tried and say so. A cancelled context
 // makes the rest of the features fail with its reason.
-func Probe(ctx context.Context) []Feature {
+func Probe(ctx context.Context) []Feature { return try(ctx, probes) }
+
+// Needed tries only what Postern cannot work without.
+func Needed(ctx context.Context) []Feature {
+	return try(ctx, slices.DeleteFunc(slices.Clone(probes), func(p probe) bool { return !p.needed }))
+}
+
+func try(ctx context.Context, probes []probe) []Feature {
 	features := []Feature{privileges()}
 	root := features[0].OK
 	for _, p := range probes {
