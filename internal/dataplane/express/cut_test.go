@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package express_test
+
+import (
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/flow"
+	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+)
+
+// A cut resets both ends of a connection within a second, whether the lane
+// carries much of it or nothing at the time.
+func TestCutsReachConnectionsInTheLane(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		busy bool
+		cut  func(r *rig) (*lab.Namespace, flow.Match)
+	}{
+		{"endpoint, idle", false, cutEndpoint}, {"endpoint, busy", true, cutEndpoint},
+		{"allow, idle", false, cutAllow}, {"allow, busy", true, cutAllow},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			each(t, idle, func(t *testing.T, r *rig) {
+				e := r.carried()
+				var broken []<-chan error
+				for _, conn := range []net.Conn{e.client, e.server} {
+					conn.SetDeadline(time.Now().Add(5 * lab.Prompt))
+					if c.busy {
+						broken = append(broken, pour(conn))
+					}
+					broken = append(broken, drink(conn))
+				}
+				if c.busy {
+					before := r.packets()
+					eventually(t, "data flows in the lane", func() bool { return r.packets() > before+1000 })
+				}
+				router, match := c.cut(r)
+				start := time.Now()
+				if n, err := flow.Cut(t.Context(), router.FD, []flow.Match{match}, r.lane.Recheck); err != nil || n != 1 {
+					t.Fatalf("cut %d connections, %v; want 1", n, err)
+				}
+				// A reset is told once, to whoever reads or writes next.
+				resets := 0
+				for _, b := range broken {
+					if err := <-b; errors.Is(err, unix.ECONNRESET) {
+						resets++
+					} else if !c.busy {
+						t.Errorf("an end sees %v, want a reset", err)
+					}
+				}
+				if took := time.Since(start); resets < 2 || took > lab.Prompt {
+					t.Errorf("%d resets after %v, want one at each end within %v", resets, took, lab.Prompt)
+				}
+			})
+		})
+	}
+}
+
+// pour writes until the connection breaks, and tells how it did.
+func pour(conn net.Conn) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for data := make([]byte, 64<<10); err == nil; {
+			_, err = conn.Write(data)
+		}
+		done <- err
+	}()
+	return done
+}
+
+// drink reads until the connection breaks, and tells how it did.
+func drink(conn net.Conn) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for data := make([]byte, 64<<10); err == nil; {
+			_, err = conn.Read(data)
+		}
+		done <- err
+	}()
+	return done
+}
+
+func cutEndpoint(r *rig) (*lab.Namespace, flow.Match) {
+	r.Remove(r.TableA, r.door)
+	return r.A, flow.Match{Dest: r.endpoint}
+}
+
+func cutAllow(r *rig) (*lab.Namespace, flow.Match) {
+	r.Remove(r.TableB, r.allow)
+	return r.B, flow.Match{Source: r.allow.Source, Dest: r.allow.Target}
+}
+
+// With a short timeout, a connection with a packet now and then stays: the lane
+// tells connection tracking of what it carries.
+func TestTheLaneKeepsConnectionsAlive(t *testing.T) {
+	const short = time.Second
+	each(t, short, func(t *testing.T, r *rig) {
+		e := r.carried()
+		slow, before := r.slow(), r.counters()
+		for start := time.Now(); time.Since(start) < 5*short/2; time.Sleep(short / 2) {
+			if err := pass(e.client, e.server); err != nil {
+				t.Fatalf("after %v: %v", time.Since(start), err)
+			}
+		}
+		after := r.counters()
+		if slow = r.slow() - slow; slow > 0 || after.Learned != before.Learned || after.Forgotten != 0 {
+			t.Errorf("%d packets took the slow path; %+v, before %+v", slow, after, before)
+		}
+		for _, router := range r.routers() {
+			if list := r.tracked(router); len(list) != 1 {
+				t.Errorf("connection tracking has %v, want one connection", list)
+			}
+		}
+	})
+}
+
+// The timer that the lane sets is the one of the agent, not what the router
+// had.
+func TestTheLaneRenewsTheTimer(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		e := r.carried()
+		for _, router := range r.routers() {
+			eventually(t, "connection tracking's timer runs", func() bool {
+				list := r.tracked(router)
+				return len(list) == 1 && list[0].TimeOut < uint32(idle/time.Second)
+			})
+		}
+		if err := r.lane.Recheck(); err != nil {
+			t.Fatal(err)
+		}
+		r.carries(e)
+		for _, router := range r.routers() {
+			list := r.tracked(router)
+			if len(list) != 1 || list[0].TimeOut < uint32(idle/time.Second)-1 {
+				t.Errorf("connection tracking has %v, want a timer of %v", list, idle)
+			}
+		}
+	})
+}
+
+func TestIdleConnectionsAreForgotten(t *testing.T) {
+	const short = time.Second
+	each(t, short, func(t *testing.T, r *rig) {
+		e := r.carried()
+		for _, router := range r.routers() {
+			eventually(t, "connection tracking forgets", func() bool { return len(r.tracked(router)) == 0 })
+		}
+		before := r.packets()
+		if _, err := e.client.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		e.client.SetReadDeadline(time.Now().Add(lab.Prompt))
+		if _, err := e.client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("the client reads %v, want a reset", err)
+		}
+		if got := r.packets() - before; got > 0 {
+			t.Errorf("the lane carried %d packets of a forgotten connection", got)
+		}
+	})
+}

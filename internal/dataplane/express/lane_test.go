@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package express_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+)
+
+// express.o is compiled by hand: the sum of its source tells whether somebody
+// has forgotten it.
+func TestProgramIsThatOfItsSource(t *testing.T) {
+	sum := sha256.New()
+	for _, name := range []string{"express.c", "kernel.h"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum.Write(text)
+	}
+	want, err := os.ReadFile("express.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != strings.TrimSpace(string(want)) {
+		t.Error("express.o is not compiled from this express.c and kernel.h: run `make express`")
+	}
+}
+
+func TestEstablishedConnectionsTakeTheLane(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		e := r.connect()
+		if c := r.counters(); c.Packets != 0 || c.Learned != 0 {
+			t.Errorf("after the handshake: %+v", c)
+		}
+		before := r.slow()
+		const rounds = 200
+		for range rounds {
+			e.exchange(t)
+		}
+		// Each round is a packet each way, perhaps with an acknowledgement, and
+		// each packet goes through two routers.
+		c := r.counters()
+		if c.Packets < 4*rounds || c.Packets > 8*rounds {
+			t.Errorf("%d packets took the lane in %d rounds", c.Packets, rounds)
+		}
+		if c.Learned != 2 || c.Forgotten != 0 {
+			t.Errorf("remembered %d times, want once in each router; forgotten %d times", c.Learned, c.Forgotten)
+		}
+		if slow := r.slow() - before; slow > 0 {
+			t.Errorf("%d packets took the slow path", slow)
+		}
+	})
+}
+
+func TestMuchDataArrivesAsItWasSent(t *testing.T) {
+	for _, offload := range []bool{true, false} {
+		for _, f := range families {
+			t.Run(fmt.Sprintf("%s, offload %v", f.name, offload), func(t *testing.T) {
+				r := newRig(t, f, idle)
+				if !offload {
+					checksumsByHand(t, r.Client, r.Server)
+				}
+				e := r.carried()
+				slow, packets := r.slow(), r.packets()
+				const size = 64 << 20
+				up, down := transfer(e.client, e.server, size, 1), transfer(e.server, e.client, size, 2)
+				for name, done := range map[string]<-chan error{"client to server": up, "server to client": down} {
+					if err := <-done; err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+				if slow = r.slow() - slow; slow > 0 {
+					t.Errorf("%d packets took the slow path", slow)
+				}
+				// Without offload each packet carries at most one link's MTU.
+				packets = r.packets() - packets
+				if least := 2 * 2 * size / 8500; !offload && packets < least {
+					t.Errorf("%d packets took the lane, want at least %d", packets, least)
+				}
+				for _, n := range []*lab.Namespace{r.Client, r.Server} {
+					if bad := badChecksums(t, n); bad > 0 {
+						t.Errorf("%d packets arrived with a wrong checksum", bad)
+					}
+				}
+				t.Logf("%d packets", packets)
+			})
+		}
+	}
+}
+
+// transfer sends random data one way and compares what arrives.
+func transfer(from, to net.Conn, size int64, seed byte) <-chan error {
+	deadline := time.Now().Add(20 * time.Second)
+	from.SetWriteDeadline(deadline)
+	to.SetReadDeadline(deadline)
+	sent, received := sha256.New(), sha256.New()
+	wrote, done := make(chan error, 1), make(chan error, 1)
+	go func() {
+		source := rand.NewChaCha8([32]byte{seed})
+		buffer := make([]byte, 128<<10)
+		for left := size; left > 0; left -= int64(len(buffer)) {
+			buffer = buffer[:min(left, int64(len(buffer)))]
+			source.Read(buffer)
+			sent.Write(buffer)
+			if _, err := from.Write(buffer); err != nil {
+				wrote <- err
+				return
+			}
+		}
+		wrote <- nil
+	}()
+	go func() {
+		_, err := io.CopyN(received, struct{ io.Reader }{to}, size)
+		err = errors.Join(err, <-wrote)
+		if err == nil && [32]byte(sent.Sum(nil)) != [32]byte(received.Sum(nil)) {
+			err = errors.New("what arrived is not what was sent")
+		}
+		done <- err
+	}()
+	return done
+}
+
+// The counter that the tests rely on does count, and the lane does not make a
+// wrong checksum right.
+func TestWrongChecksumsStayWrong(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		e := r.carried()
+		before := r.packets()
+		segment{
+			source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), flags: ack | psh, hops: 64,
+			data: []byte("forged"), spoiled: true,
+		}.send(t, r.Client)
+		eventually(t, "the server refuses the packet for its checksum", func() bool { return badChecksums(t, r.Server) == 1 })
+		if got := r.packets() - before; got != 2 {
+			t.Errorf("the packet took the lane of %d routers, want 2", got)
+		}
+		r.carries(e)
+	})
+}
+
+func badChecksums(t testing.TB, n *lab.Namespace) int {
+	t.Helper()
+	return statistic(t, n, "snmp", "Tcp:", "InCsumErrors")
+}
+
+// checksumsByHand makes the kernel work out checksums and segments itself, so
+// that the receiver checks them (ETHTOOL_STXCSUM of linux/ethtool.h).
+func checksumsByHand(t testing.TB, list ...*lab.Namespace) {
+	t.Helper()
+	for _, n := range list {
+		err := inside(n, func() error {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			for _, feature := range []uint32{unix.ETHTOOL_STSO, unix.ETHTOOL_SGSO, unix.ETHTOOL_STXCSUM} {
+				value := &struct{ command, on uint32 }{feature, 0}
+				request := struct {
+					name [unix.IFNAMSIZ]byte
+					data unsafe.Pointer
+					_    [16]byte
+				}{data: unsafe.Pointer(value)}
+				copy(request.name[:], "eth0")
+				_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
+				runtime.KeepAlive(value)
+				if errno != 0 {
+					return errno
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("switch offload off: %v", err)
+		}
+	}
+}
+
+// What rules have to judge is judged by rules.
+func TestOnlyEstablishedConnectionsTakeTheLane(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		r.OpenPort(7001) // where nothing listens
+		for _, port := range []uint16{7001, 7002} {
+			_, err := r.Client.Dial("tcp", netip.AddrPortFrom(r.endpoint, port).String(), nil, lab.Prompt)
+			if !errors.Is(err, unix.ECONNREFUSED) {
+				t.Errorf("connect to port %d: %v, want a refusal", port, err)
+			}
+		}
+		r.OpenPort(port)
+		answers := listen(t, r.Client)
+		stray := segment{
+			source: netip.AddrPortFrom(r.client, 40000), dest: netip.AddrPortFrom(r.endpoint, 5432),
+			flags: ack | psh, hops: 64, sequence: 1000, answer: 2000, data: []byte("stray"),
+		}
+		stray.send(t, r.Client)
+		_, ok := answers.segment(func(s segment) bool { return s.dest == stray.source && s.flags&rst != 0 })
+		if !ok {
+			t.Error("a packet of no connection is not answered with a reset")
+		}
+		e := r.connect()
+		e.client.Close()
+		e.server.SetReadDeadline(time.Now().Add(lab.Prompt))
+		if _, err := e.server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the server reads %v from a connection without data, want its end", err)
+		}
+		if c := r.counters(); c.Packets != 0 || c.Learned != 0 {
+			t.Errorf("the lane took part: %+v", c)
+		}
+	})
+}
