@@ -136,6 +136,9 @@ func TestResetsReachTheOtherEnd(t *testing.T) {
 						}
 					}
 				}
+				if n, err := r.lane.Flows(); n > 0 || err != nil {
+					t.Errorf("the lane remembers %d directions of it, %v", n, err)
+				}
 			})
 		})
 	}

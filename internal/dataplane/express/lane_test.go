@@ -105,6 +105,39 @@ func TestMuchDataArrivesAsItWasSent(t *testing.T) {
 	}
 }
 
+// Clients that use the same port are told apart by a router that gives one of
+// them another.
+func TestTranslatedPortsTakeTheLane(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		checksumsByHand(t, r.Client, r.Near, r.Server)
+		const source = 40000
+		list := []ends{r.connectFrom(r.Client, source), r.connectFrom(r.Near, source)}
+		if list[0].server.RemoteAddr().String() == list[1].server.RemoteAddr().String() {
+			t.Fatal("the server cannot tell the clients apart")
+		}
+		translated := 0
+		for _, e := range list {
+			if e.server.RemoteAddr().(*net.TCPAddr).Port != source {
+				translated++
+			}
+			r.carries(e)
+			for _, done := range []<-chan error{transfer(e.client, e.server, 1<<20, 1), transfer(e.server, e.client, 1<<20, 2)} {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if translated != 1 {
+			t.Errorf("the ports of %d clients are translated, want 1", translated)
+		}
+		for _, n := range []*lab.Namespace{r.Client, r.Near, r.Server} {
+			if bad := badChecksums(t, n); bad > 0 {
+				t.Errorf("%d packets arrived with a wrong checksum", bad)
+			}
+		}
+	})
+}
+
 // transfer sends random data one way and compares what arrives.
 func transfer(from, to net.Conn, size int64, seed byte) <-chan error {
 	deadline := time.Now().Add(20 * time.Second)

@@ -37,19 +37,20 @@ func (r *rig) converse(from *lab.Namespace) error {
 
 // Connections that come and go leave nothing behind.
 func TestManyConnections(t *testing.T) {
+	const inTurn, atOnce, eachOf = 2000, 64, 10
 	each(t, idle, func(t *testing.T, r *rig) {
-		for i := range 1000 {
+		for i := range inTurn {
 			if err := r.converse(r.Client); err != nil {
 				t.Fatalf("connection %d: %v", i, err)
 			}
 		}
 		var all sync.WaitGroup
-		for i := range 64 {
+		for i := range atOnce {
 			from := []*lab.Namespace{r.Client, r.Near, r.Far}[i%3]
 			all.Go(func() {
-				for range 10 {
+				for range eachOf {
 					if err := r.converse(from); err != nil {
-						t.Errorf("one of 64 at once: %v", err)
+						t.Errorf("one of many at once: %v", err)
 						return
 					}
 				}
@@ -57,8 +58,8 @@ func TestManyConnections(t *testing.T) {
 		}
 		all.Wait()
 		before := r.counters()
-		if before.Learned < 2*1640 {
-			t.Errorf("%d connections of 1640 were remembered in both routers", before.Learned/2)
+		if want := uint64(2 * (inTurn + atOnce*eachOf)); before.Learned < want {
+			t.Errorf("connections were remembered %d times, want at least %d: in both routers", before.Learned, want)
 		}
 		eventually(t, "what is remembered of finished connections goes", func() bool {
 			n, err := r.lane.Flows()
