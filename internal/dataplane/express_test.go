@@ -98,16 +98,22 @@ func TestAnotherHostTakesTheLaneOver(t *testing.T) {
 	})
 }
 
+// slowly takes a host without the lane.
+func (s *scenario) slowly() {
+	s.t.Helper()
+	s.host.Close()
+	slow, err := dataplane.New(dataplane.Config{Instance: s.instance, SlowPathOnly: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { slow.Close() })
+	s.host = slow
+}
+
 // Everything works without the lane.
 func TestTheSlowPathOnly(t *testing.T) {
 	each(t, func(s *scenario) {
-		s.host.Close()
-		slow, err := dataplane.New(dataplane.Config{Instance: s.instance, SlowPathOnly: true})
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.t.Cleanup(func() { slow.Close() })
-		s.host = slow
+		s.slowly()
 		s.apply()
 		s.checkDump()
 		s.serve()

@@ -107,6 +107,7 @@ func TestPlantedLeaksAreFound(t *testing.T) {
 			inRouter(t, p, provider, "nft flush chain inet postern in-"+class)
 		}, "connect server to 10.0.1.13:5432: answered by closed"},
 		{"sources that nobody checks", func() {
+			inRouter(t, p, consumer, "nft flush chain inet postern sources")
 			inRouter(t, p, consumer, "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done")
 		}, "SYN from 10.0.1.11 by client to " + endpoint},
 	} {
