@@ -2,13 +2,13 @@
 
 // SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0)
 
-// The express lane: established TCP connections pass a router here, on the
+// The express lane: TCP connections that were answered pass a router here, on the
 // ingress of its devices, instead of going through its routes, its connection
 // tracking and its rules for each packet.
 //
 // The slow path remains the truth. It alone admits connections: whatever is
-// not known here goes there. When a connection has become established there,
-// and both its connection tracking and the router's routes say where its
+// not known here goes there. When a connection has been admitted and answered
+// there, and both connection tracking and the router's routes say where its
 // packets go, that is remembered for both directions; from then on packets are
 // rewritten and handed on straight to the other end of the next veth. What is
 // remembered is asked for again every few seconds, which also keeps the entry
@@ -65,8 +65,8 @@ struct way {
 	__u32 addresses_changed, ports_changed; // differences for checksums
 	__u32 mtu;
 	__u32 generation;
-	__u8 fin; // this direction has ended
-	__u8 closed; // both have
+	__u32 fin; // this direction has ended
+	__u32 closed; // both have
 	__u64 checked; // when connection tracking was asked, in nanoseconds
 };
 
@@ -88,7 +88,6 @@ struct packet {
 	__u8 flags; // of TCP
 	__u8 hops; // that it may still go
 	__u8 headers; // bytes of IP and TCP
-	__u16 payload; // of TCP, by the IP header
 };
 
 static __always_inline void count(__u32 what)
@@ -115,7 +114,6 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 		p->family = AF_INET;
 		p->hops = ip->ttl;
 		p->headers = sizeof(*ip);
-		p->payload = bpf_ntohs(ip->length) - sizeof(*ip);
 		p->flow.saddr[0] = ip->saddr;
 		p->flow.daddr[0] = ip->daddr;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
@@ -128,7 +126,6 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 		p->family = AF_INET6;
 		p->hops = ip->hop_limit;
 		p->headers = sizeof(*ip);
-		p->payload = bpf_ntohs(ip->length);
 		__builtin_memcpy(p->flow.saddr, ip->saddr, 32);
 	} else {
 		return -1;
@@ -137,7 +134,6 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 	p->flow.dport = tcp->dport;
 	p->flags = tcp->flags;
 	p->headers += tcp->offset >> 4 << 2;
-	p->payload -= tcp->offset >> 4 << 2;
 	return 0;
 }
 
@@ -201,18 +197,6 @@ static __always_inline __u16 folded(__u32 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-// translated reads the tuple of the other direction of a flow: what answers
-// will look like, which says what the flow becomes.
-static __always_inline void translated(const struct nf_conntrack_tuple *t, struct way *w)
-{
-	for (int i = 0; i < 4; i++) {
-		w->saddr[i] = t->dst.u3.all[i];
-		w->daddr[i] = t->src.u3.all[i];
-	}
-	w->sport = t->dst.u.all;
-	w->dport = t->src.u.all;
-}
-
 // opposite is the flow of the packets that come back.
 static __always_inline void opposite(const struct flow *f, const struct way *w, struct flow *back)
 {
@@ -234,13 +218,31 @@ static __always_inline void forget(const struct flow *f, const struct way *w)
 	bpf_map_delete_elem(&flows, f);
 }
 
-// remember keeps the way of a flow and the way back. What is known of the ends
-// of the connection is kept when it was remembered before.
-static __always_inline struct way *remember(const struct flow *f, struct way *to, const struct flow *returning,
-					    struct way *back)
+// carried says whether the lane may carry a connection: it has been admitted and
+// answered. One that was closed here may still have late packets.
+static __always_inline bool carried(struct nf_conn *ct)
 {
-	struct way *known = bpf_map_lookup_elem(&flows, f);
+	__u8 state = ct->proto.tcp.state;
 
+	return state == TCP_CONNTRACK_SYN_RECV || state == TCP_CONNTRACK_ESTABLISHED;
+}
+
+// keep tells connection tracking that an open connection is in use. The last
+// packet of the handshake takes the lane: connection tracking stays in SYN_RECV
+// then, from where any packet of the client takes it on, should the slow path
+// have to. It is not to make room for others like one that is half open.
+static __always_inline void keep(struct nf_conn *ct, const struct control *c)
+{
+	if (!(ct->status & IPS_ASSURED))
+		bpf_ct_change_status(ct, ct->status | IPS_ASSURED);
+	bpf_ct_change_timeout(ct, c->idle);
+}
+
+// remember keeps the way of a flow and the way back. What the one that was known
+// before knew of the ends of the connection is kept.
+static __always_inline struct way *remember(const struct flow *f, struct way *to, const struct flow *returning,
+					    struct way *back, const struct way *known)
+{
 	if (known) {
 		to->fin = known->fin;
 		known = bpf_map_lookup_elem(&flows, returning);
@@ -252,9 +254,34 @@ static __always_inline struct way *remember(const struct flow *f, struct way *to
 	return bpf_map_lookup_elem(&flows, f);
 }
 
+// ways fills in where a packet and its answers go. What answers will look like
+// says what becomes of the packet.
+static __always_inline int ways(struct __sk_buff *skb, const struct packet *p, const struct nf_conntrack_tuple *answer,
+				struct way *to, struct way *back)
+{
+	for (int i = 0; i < 4; i++) {
+		to->saddr[i] = answer->dst.u3.all[i];
+		to->daddr[i] = answer->src.u3.all[i];
+	}
+	to->sport = answer->dst.u.all;
+	to->dport = answer->src.u.all;
+	if (route(skb, p->family, p->flow.device, p->flow.saddr, to->daddr, to))
+		return -1;
+	// The sender must be where the packet came from.
+	if (route(skb, p->family, to->device, to->daddr, p->flow.saddr, back) || back->device != p->flow.device)
+		return -1;
+	__builtin_memcpy(back->saddr, p->flow.daddr, 16);
+	__builtin_memcpy(back->daddr, p->flow.saddr, 16);
+	back->sport = p->flow.dport;
+	back->dport = p->flow.sport;
+	return 0;
+}
+
 // learn asks connection tracking and the routes for the way of a packet, and
-// remembers it and the way back. It returns NULL when there is none.
-static __always_inline struct way *learn(struct __sk_buff *skb, const struct packet *p, const struct control *c)
+// remembers it and the way back in the place of the one that was known, if any.
+// It returns NULL when there is none.
+static __always_inline struct way *learn(struct __sk_buff *skb, const struct packet *p, const struct control *c,
+					 const struct way *known)
 {
 	struct way to = {}, back = {};
 	struct flow returning;
@@ -266,32 +293,18 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 	ct = tracked(skb, p, &direction);
 	if (!ct)
 		return 0;
-	if (!(ct->status & IPS_ASSURED) || ct->proto.tcp.state != TCP_CONNTRACK_ESTABLISHED || ct->mark & CLOSED) {
-		bpf_ct_release(ct);
-		return 0;
-	}
-	// The tuple of the other direction says what answers will look like.
-	if (direction) {
-		translated(&ct->tuplehash[0].tuple, &to);
-	} else {
-		translated(&ct->tuplehash[1].tuple, &to);
-	}
-	bpf_ct_change_timeout(ct, c->idle);
+	int failed = !carried(ct) || ways(skb, p, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, &back);
+	if (ct->mark & CLOSED)
+		to.closed = back.closed = 1;
+	else if (!failed)
+		keep(ct, c);
 	bpf_ct_release(ct);
-
-	if (route(skb, p->family, p->flow.device, p->flow.saddr, to.daddr, &to))
+	if (failed)
 		return 0;
-	// The sender must be where the packet came from.
-	if (route(skb, p->family, to.device, to.daddr, p->flow.saddr, &back) || back.device != p->flow.device)
-		return 0;
-	__builtin_memcpy(back.saddr, p->flow.daddr, 16);
-	__builtin_memcpy(back.daddr, p->flow.saddr, 16);
-	back.sport = p->flow.dport;
-	back.dport = p->flow.sport;
 	opposite(&p->flow, &to, &returning);
 	differences(&p->flow, &to);
 	differences(&returning, &back);
-	return remember(&p->flow, &to, &returning, &back);
+	return remember(&p->flow, &to, &returning, &back, known);
 }
 
 // reopen lets a connection be admitted anew whose ports are used again: what
@@ -325,7 +338,8 @@ static __always_inline int finish(struct __sk_buff *skb, const struct packet *p,
 		bpf_map_delete_elem(&flows, &p->flow);
 		return -1;
 	}
-	w->fin = 1;
+	// A full barrier: of two ends that close at once one sees the other.
+	__sync_fetch_and_or(&w->fin, 1);
 	if (!back->fin || w->closed)
 		return 0;
 	w->closed = back->closed = 1;
@@ -400,16 +414,12 @@ int postern_express(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	}
 	if (!w) {
-		// Nothing is gained by learning at the end, or from the last packet
-		// of the handshake, when the connection is not established yet.
-		if (p.flags & FIN || !p.payload)
-			return TC_ACT_UNSPEC;
-		w = learn(skb, &p, c);
+		w = learn(skb, &p, c, 0);
 		if (!w)
 			return TC_ACT_UNSPEC;
 		count(LEARNED);
-	} else if (!w->closed && (w->generation != c->generation || bpf_ktime_get_coarse_ns() - w->checked > c->refresh)) {
-		w = learn(skb, &p, c);
+	} else if (w->generation != c->generation || bpf_ktime_get_coarse_ns() - w->checked > c->refresh) {
+		w = learn(skb, &p, c, w);
 		if (!w) {
 			bpf_map_delete_elem(&flows, &p.flow);
 			count(GIVEN_UP);

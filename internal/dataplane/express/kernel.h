@@ -78,6 +78,7 @@ struct nf_conn {
 
 // Of linux/netfilter/nf_conntrack_common.h and nf_conntrack_tcp.h.
 #define IPS_ASSURED (1 << 2)
+#define TCP_CONNTRACK_SYN_RECV 2
 #define TCP_CONNTRACK_ESTABLISHED 3
 
 // The options of the functions below: net/netfilter/nf_conntrack_bpf.c.
@@ -94,6 +95,7 @@ struct bpf_ct_opts {
 struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 size,
 				  struct bpf_ct_opts *opts, __u32 opts_size) __ksym;
 int bpf_ct_change_timeout(struct nf_conn *ct, __u32 milliseconds) __ksym;
+int bpf_ct_change_status(struct nf_conn *ct, __u32 status) __ksym;
 void bpf_ct_release(struct nf_conn *ct) __ksym;
 void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 

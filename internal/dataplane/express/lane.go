@@ -255,13 +255,13 @@ func inspect(id ebpf.ProgramID) (l *Lane, name string, err error) {
 }
 
 // disable works for every version: whatever else control has, it begins with
-// whether the lane is enabled.
+// the word that says whether the lane is enabled.
 func (l *Lane) disable() error {
 	value, err := l.control.LookupBytes(uint32(0))
 	if err != nil {
 		return err
 	}
-	clear(value)
+	clear(value[:4]) // the generation stays: it must not come twice
 	return l.control.Put(uint32(0), value)
 }
 

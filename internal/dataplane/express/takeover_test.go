@@ -4,6 +4,7 @@ package express_test
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/express"
+	"github.com/posternhq/postern/internal/dataplane/flow"
 	"github.com/posternhq/postern/internal/testnet"
 )
 
@@ -225,6 +227,31 @@ func TestProbeLeavesNothing(t *testing.T) {
 			if q.Type() == "clsact" || err != nil {
 				t.Errorf("%s has %v, %v", l.Attrs().Name, q, err)
 			}
+		}
+	})
+}
+
+// What was cut while the lane was off is not carried when it is on again.
+func TestCutsWhileTheLaneIsOffHold(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		e := r.carried()
+		if err := express.Disable(r.instance); err != nil {
+			t.Fatal(err)
+		}
+		r.Remove(r.TableA, r.door)
+		if n, err := flow.Cut(t.Context(), r.A.FD, []flow.Match{{Dest: r.endpoint}}, nil); err != nil || n != 1 {
+			t.Fatalf("cut %d connections, %v; want 1", n, err)
+		}
+		r.lane = open(t, r.instance, idle)
+		before, answers := r.packets(), listen(t, r.Client)
+		// A client that does not care about the reset.
+		stubborn := segment{source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), flags: ack | psh, hops: 64, data: []byte("on")}
+		stubborn.send(t, r.Client)
+		if _, ok := answers.segment(func(s segment) bool { return s.dest == stubborn.source && s.flags&rst != 0 }); !ok {
+			t.Error("a packet of a connection that was cut is not answered with a reset")
+		}
+		if got := r.packets() - before; got > 0 {
+			t.Errorf("the lane of %d routers carried the packet", got)
 		}
 	})
 }
