@@ -23,6 +23,7 @@ const (
 	direct  = "direct"
 	routing = "routing"
 	postern = "Postern"
+	slow    = "Postern, nftables"
 	haproxy = "HAProxy"
 	nginx   = "nginx"
 	copying = "io.Copy"
@@ -51,6 +52,7 @@ type bench struct {
 	section    report.Section
 	lab        *lab
 	world      *world
+	slow       *world // without the express lane
 	candidates []candidate
 }
 
@@ -102,6 +104,9 @@ func (b *bench) build(ctx context.Context) (err error) {
 	if b.world, err = newWorld(ctx, b.PosternBin, clientCount); err != nil {
 		return err
 	}
+	if b.slow, err = newWorld(ctx, b.PosternBin, clientCount, "--no-express-lane"); err != nil {
+		return err
+	}
 	via := func(name string, address netip.Addr, port uint16) candidate {
 		c := candidate{name: name, clients: b.lab.clients}
 		for range c.clients {
@@ -115,7 +120,7 @@ func (b *bench) build(ctx context.Context) (err error) {
 		wire.targets = append(wire.targets, netip.AddrPortFrom(far, directBase))
 	}
 	b.candidates = []candidate{
-		wire, via(routing, server, routingBase), b.world.candidate(postern),
+		wire, via(routing, server, routingBase), b.world.candidate(postern), b.slow.candidate(slow),
 		via(haproxy, routerA, haproxyBase), via(nginx, routerA, nginxBase), via(copying, routerA, copyBase),
 	}
 	return nil
@@ -123,8 +128,10 @@ func (b *bench) build(ctx context.Context) (err error) {
 
 func (b *bench) close() error {
 	var errs []error
-	if b.world != nil {
-		errs = append(errs, b.world.Close())
+	for _, w := range []*world{b.world, b.slow} {
+		if w != nil {
+			errs = append(errs, w.Close())
+		}
 	}
 	if b.lab != nil {
 		errs = append(errs, b.lab.Close())
@@ -195,9 +202,9 @@ func (b *bench) compareIdle(ctx context.Context) (err error) {
 	if len(trials) == 0 {
 		return nil
 	}
-	candidates := b.candidates
+	candidates := slices.DeleteFunc(slices.Clone(b.candidates), func(c candidate) bool { return c.name == slow })
 	if b.files < filesOfCopy*b.idle+spareFiles {
-		candidates = slices.DeleteFunc(slices.Clone(candidates), func(c candidate) bool { return c.name == copying })
+		candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.name == copying })
 		b.section.Notes = append(b.section.Notes,
 			fmt.Sprintf("%s needs %d files for each connection, which is too many here with idle ones.", copying, filesOfCopy))
 	}

@@ -44,11 +44,11 @@ type world struct {
 	clients  []*load.Agent
 }
 
-// newWorld starts a Postern and makes a world of so many clients. The caller
-// calls Close, also when this fails.
-func newWorld(ctx context.Context, binary string, clients int) (*world, error) {
+// newWorld starts a Postern, with these flags, and makes a world of so many
+// clients. The caller calls Close, also when this fails.
+func newWorld(ctx context.Context, binary string, clients int, flags ...string) (*world, error) {
 	w := &world{}
-	i, err := instance.Start(ctx, binary)
+	i, err := instance.Start(ctx, binary, flags...)
 	if err != nil {
 		return w, err
 	}
