@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package express is the express lane: an eBPF program on the devices of VPC
-// routers that carries the packets of established TCP connections past routes,
-// connection tracking and rules, straight to the next namespace.
+// routers that carries TCP connections, once they were admitted and answered,
+// past routes, connection tracking and rules, straight to the next namespace.
 //
 // It decides nothing. The slow path admits a connection and translates it; the
 // program remembers what came of that, asks again every few seconds and at
