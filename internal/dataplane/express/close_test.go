@@ -20,11 +20,12 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// How long connection tracking may keep a connection that has been closed, and
-// one that was reset, in seconds.
+// How long connection tracking may keep a connection that has been closed, one
+// of which it has seen a part of the closing, and one that was reset, in seconds.
 const (
-	afterClose = 60
-	afterReset = 10
+	afterClose     = 60
+	afterHalfClose = 120
+	afterReset     = 10
 )
 
 // ways are the ways for a connection to be closed by both ends.

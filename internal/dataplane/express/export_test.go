@@ -19,6 +19,15 @@ func OpenAs(instance, version string, idle time.Duration) (*Lane, error) {
 	return l, l.start(idle)
 }
 
+// OpenSmall loads the program with room for so many directions of connections.
+func OpenSmall(instance string, idle time.Duration, flows uint32) (*Lane, error) {
+	l, err := load(instance+"."+version(), flows)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.start(idle)
+}
+
 // Flows counts what the lane remembers, in directions of connections.
 func (l *Lane) Flows() (int, error) {
 	info, err := l.program.Info()

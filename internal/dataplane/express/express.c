@@ -417,6 +417,11 @@ int postern_express(struct __sk_buff *skb)
 		w = learn(skb, &p, c, 0);
 		if (!w)
 			return TC_ACT_UNSPEC;
+		// Nobody knows here whether the other end has closed.
+		if (p.flags & FIN && !w->closed) {
+			forget(&p.flow, w);
+			return TC_ACT_UNSPEC;
+		}
 		count(LEARNED);
 	} else if (w->generation != c->generation || bpf_ktime_get_coarse_ns() - w->checked > c->refresh) {
 		w = learn(skb, &p, c, w);

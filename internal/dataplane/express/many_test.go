@@ -4,12 +4,15 @@ package express_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 )
 
@@ -71,4 +74,54 @@ func TestManyConnections(t *testing.T) {
 		n, err := r.lane.Flows()
 		t.Logf("%+v, %d directions left, %v", before, n, err)
 	})
+}
+
+// With far more connections than it can remember the lane carries what it can,
+// and all connections go on.
+func TestMoreConnectionsThanRoom(t *testing.T) {
+	const room, connections, rounds = 128, 150, 5 // each takes four directions
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			r := newSlowRig(t, f, idle)
+			lane, err := express.OpenSmall(r.instance, idle, room)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { lane.Close() })
+			r.lane = lane
+			r.cover(lane)
+			var all []ends
+			for range connections {
+				all = append(all, r.connect())
+			}
+			for range rounds {
+				for _, e := range all {
+					e.exchange(t)
+				}
+			}
+			if n, err := lane.Flows(); err != nil || n > room {
+				t.Errorf("%d directions are remembered, %v; there is room for %d", n, err, room)
+			}
+			if c := r.counters(); c.Learned <= 2*connections || c.Packets == 0 {
+				t.Errorf("nothing was thrown away: %+v", c)
+			}
+			closeAll := func(from, to func(ends) *net.TCPConn) {
+				for _, e := range all {
+					if err := errors.Join(from(e).CloseWrite(), toEnd(to(e), 0)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			client, server := func(e ends) *net.TCPConn { return e.client }, func(e ends) *net.TCPConn { return e.server }
+			closeAll(client, server)
+			closeAll(server, client)
+			for _, router := range r.routers() {
+				for _, f := range r.tracked(router) {
+					if f.TimeOut > afterHalfClose {
+						t.Errorf("a closed connection stays for %d s, want at most %d", f.TimeOut, afterHalfClose)
+					}
+				}
+			}
+		})
+	}
 }
