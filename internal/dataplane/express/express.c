@@ -308,15 +308,18 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 }
 
 // reopen lets a connection be admitted anew whose ports are used again: what
-// connection tracking has of the one before is over.
+// connection tracking has of the one before is over. It is for the sender alone
+// to say so.
 static __always_inline void reopen(struct __sk_buff *skb, const struct packet *p)
 {
+	struct way back = {};
 	__u8 direction;
 	struct nf_conn *ct = tracked(skb, p, &direction);
 
 	if (!ct)
 		return;
-	if (ct->mark & CLOSED)
+	if (ct->mark & CLOSED && !route(skb, p->family, p->flow.device, p->flow.daddr, p->flow.saddr, &back) &&
+	    back.device == p->flow.device)
 		bpf_ct_change_timeout(ct, 0);
 	bpf_ct_release(ct);
 }

@@ -82,6 +82,24 @@ func TestStrangersDoNotEndConnections(t *testing.T) {
 	}
 }
 
+// A forged SYN does not free the ports of a connection that was closed.
+func TestStrangersDoNotFreePorts(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		e := r.carried()
+		from := e.local(t)
+		if err := closeInTurn(e.server, e.client, 0); err != nil {
+			t.Fatal(err)
+		}
+		segment{source: from, dest: netip.AddrPortFrom(r.endpoint, port), hops: 64, flags: syn}.send(t, r.Near)
+		r.passedFrom(r.Near)
+		for _, router := range r.routers() {
+			if list := r.tracked(router); len(list) != 1 || list[0].Mark&closed == 0 {
+				t.Errorf("connection tracking has %v, want the closed connection", list)
+			}
+		}
+	})
+}
+
 // A workload that knows where a connection is does not get data into it.
 func TestStrangersDoNotSpeakForOthers(t *testing.T) {
 	for _, f := range families {
