@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -59,17 +60,12 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	if err != nil {
 		return err
 	}
-	opened := make(chan openedKernel, 1) // this takes as long as opening a small store
-	go func() { opened <- openKernel(ctx, c, instance) }()
-	kv, err := openStore(ctx, c)
-	o := <-opened
-	if err == nil {
-		defer func() { err = errors.Join(err, kv.Close()) }()
+	kv, host, err := open(ctx, c, instance)
+	if err != nil {
+		return err
 	}
-	if err := errors.Join(err, o.err); err != nil {
-		return errors.Join(err, o.Close())
-	}
-	p := startPlane(ctx, c, o.Host)
+	defer func() { err = errors.Join(err, kv.Close()) }()
+	p := startPlane(ctx, c, host)
 	defer func() { err = errors.Join(err, p.close()) }()
 	db, err := state.Open(ctx, kv, c.Log)
 	if err != nil {
@@ -80,25 +76,31 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	return d.run(ctx, p, ready)
 }
 
-// openedKernel is a host, or why there is none.
-type openedKernel struct {
-	*dataplane.Host
-	err error
+// open opens the store and the kernel, both or none, at the same time: with a
+// small store they take equally long.
+func open(ctx context.Context, c Config, instance string) (kv store.Store, host *dataplane.Host, err error) {
+	var noHost error
+	var opening sync.WaitGroup
+	opening.Go(func() { host, noHost = openKernel(ctx, c, instance) })
+	kv, err = openStore(ctx, c)
+	opening.Wait()
+	if err == nil && noHost == nil {
+		return kv, host, nil
+	}
+	if err == nil {
+		err = kv.Close()
+	}
+	if noHost == nil {
+		noHost = host.Close()
+	}
+	return nil, nil, errors.Join(err, noHost)
 }
 
-func openKernel(ctx context.Context, c Config, instance string) (o openedKernel) {
-	if o.err = checkKernel(ctx); o.err == nil {
-		o.Host, o.err = dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, SlowPathOnly: c.SlowPathOnly, Log: c.Log})
+func openKernel(ctx context.Context, c Config, instance string) (*dataplane.Host, error) {
+	if err := checkKernel(ctx); err != nil {
+		return nil, err
 	}
-	return o
-}
-
-// Close closes the host if there is one.
-func (o openedKernel) Close() error {
-	if o.Host == nil {
-		return nil
-	}
-	return o.Host.Close()
+	return dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, SlowPathOnly: c.SlowPathOnly, Log: c.Log})
 }
 
 // checkKernel says in one sentence each what the daemon cannot do without.

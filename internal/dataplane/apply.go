@@ -85,7 +85,7 @@ func (c *change) run(ctx context.Context, vpc string) {
 // reroute makes the express lane look again when interfaces or routes have
 // changed.
 func (c *change) reroute() {
-	if len(filterKinds(c.put)) == len(c.put) && len(filterKinds(c.del)) == len(c.del) {
+	if !slices.ContainsFunc(c.put, ofNetwork) && !slices.ContainsFunc(c.del, ofNetwork) {
 		return
 	}
 	if err := c.host.recheck(); err != nil {
@@ -207,8 +207,11 @@ func connections(e desired.Entry) (flow.Match, bool) {
 }
 
 func filterKinds(entries []desired.Entry) []desired.Entry {
-	return slices.DeleteFunc(slices.Clone(entries), func(e desired.Entry) bool { return !nft.Handles(e.Key().Kind) })
+	return slices.DeleteFunc(slices.Clone(entries), ofNetwork)
 }
+
+// ofNetwork says whether an entry is one of package network's kinds.
+func ofNetwork(e desired.Entry) bool { return !nft.Handles(e.Key().Kind) }
 
 func hasKey(entries []desired.Entry, key desired.Key) bool {
 	return slices.ContainsFunc(entries, func(e desired.Entry) bool { return e.Key() == key })

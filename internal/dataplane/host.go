@@ -63,7 +63,9 @@ type openTable struct {
 	*nft.Table
 }
 
-// New prepares the use of a host. It changes nothing.
+// New prepares the use of a host. It changes nothing, but that an express lane
+// of another version, or one that is not wanted, is switched off. A kernel that
+// has no use for the lane is told of in the log.
 func New(c Config) (*Host, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()

@@ -32,9 +32,9 @@ func TestCutsReachConnectionsInTheLane(t *testing.T) {
 				for _, conn := range []net.Conn{e.client, e.server} {
 					conn.SetDeadline(time.Now().Add(5 * lab.Prompt))
 					if c.busy {
-						broken = append(broken, pour(conn))
+						broken = append(broken, untilBroken(conn.Write))
 					}
-					broken = append(broken, drink(conn))
+					broken = append(broken, untilBroken(conn.Read))
 				}
 				if c.busy {
 					before := r.packets()
@@ -62,26 +62,13 @@ func TestCutsReachConnectionsInTheLane(t *testing.T) {
 	}
 }
 
-// pour writes until the connection breaks, and tells how it did.
-func pour(conn net.Conn) <-chan error {
+// untilBroken reads or writes until the connection breaks, and tells how it did.
+func untilBroken(do func([]byte) (int, error)) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		var err error
 		for data := make([]byte, 64<<10); err == nil; {
-			_, err = conn.Write(data)
-		}
-		done <- err
-	}()
-	return done
-}
-
-// drink reads until the connection breaks, and tells how it did.
-func drink(conn net.Conn) <-chan error {
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		for data := make([]byte, 64<<10); err == nil; {
-			_, err = conn.Read(data)
+			_, err = do(data)
 		}
 		done <- err
 	}()

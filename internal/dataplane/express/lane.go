@@ -12,7 +12,7 @@
 // that put them there, and go with the last device.
 //
 // express.c says how it works. express.o is compiled from it by `make
-// generate`, so that building Postern needs no compiler for eBPF.
+// express`, so that building Postern needs no compiler for eBPF.
 package express
 
 import (
