@@ -72,8 +72,9 @@ type Agent struct {
 	ends chan watch // processes that ended
 
 	// The rest belongs to the goroutine of Run.
-	watches map[desired.Key]watch
-	wrote   time.Duration // how long the state file took last
+	watches   map[desired.Key]watch
+	wrote     time.Duration // how long the state file took last
+	unwritten bool          // the state file could not be written last
 }
 
 // New makes an agent that does nothing yet.
@@ -148,9 +149,14 @@ const writeShare = 50
 func (a *Agent) writeState() {
 	begun := time.Now()
 	defer func() { a.wrote = time.Since(begun) }()
-	if err := writeAtomically(a.cfg.StateFile, desired.Text(a.rec.Wanted())); err != nil {
-		a.log.Warn("desired state not written", "err", err)
+	err := writeAtomically(a.cfg.StateFile, desired.Text(a.rec.Wanted()))
+	switch {
+	case err != nil && !a.unwritten:
+		a.log.Warn("desired state not written; it is tried again with each change", "err", err)
+	case err == nil && a.unwritten:
+		a.log.Info("desired state written again", "file", a.cfg.StateFile)
 	}
+	a.unwritten = err != nil
 }
 
 // Report gives the whole state of affairs of the host.

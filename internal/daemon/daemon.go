@@ -212,7 +212,7 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Run
 	}
 	defer os.Remove(d.folder.path(runtimeFile))
 	ready(running)
-	return serveHTTP(ctx, server.HTTPServer(handler, d.config.Log), listener)
+	return serveHTTP(ctx, server.HTTPServer(handler, d.config.Log), server.Strict(listener))
 }
 
 func serveHTTP(ctx context.Context, s *http.Server, listener net.Listener) error {

@@ -25,7 +25,33 @@ var (
 	ErrTooLarge = errors.New("transaction is too large")
 	// ErrClosed refuses work on a store that was closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrFull refuses a change because there is no room for it. Nothing was
+	// changed; reads go on, and changes as soon as there is room. The error is a
+	// *FullError.
+	ErrFull = errors.New("store is full")
+	// ErrFrozen refuses everything: the store, which no other process uses,
+	// could not write and has stopped. What it has acknowledged stays true and
+	// on disk; whether a Commit on its way was carried out is not known.
+	ErrFrozen = errors.New("store has stopped")
 )
+
+// FullError is ErrFull with its cause.
+type FullError struct {
+	// Cause is for the operator: what is full, and what to do.
+	Cause string
+	// Advice is for clients, who are not to learn about folders and sizes.
+	Advice string
+}
+
+// Error gives the operator's words.
+func (e *FullError) Error() string { return e.Cause }
+
+// Is makes the error one that is ErrFull.
+func (e *FullError) Is(target error) bool { return target == ErrFull }
+
+// Unavailable gives the clients' words: a request that fails for this reason may
+// be repeated later.
+func (e *FullError) Unavailable() string { return e.Advice }
 
 // KeyValue is one key of the store. A Value belongs to whoever received it from
 // the store or handed it in, and must not be changed by either afterwards.

@@ -129,11 +129,15 @@ func (db *DB) Snapshot() *Txn {
 
 // View returns a state that contains every change committed before the call,
 // by whatever server: it asks the store for its newest revision and waits until
-// the tables have it. Concurrent callers share the question.
+// the tables have it. Concurrent callers share the question. A store that is
+// frozen cannot be asked and need not be: the tables have all that it acknowledged.
 func (db *DB) View(ctx context.Context) (*Txn, error) {
 	rev, err := db.heads.read(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = db.wait(ctx, rev)
+	case errors.Is(err, store.ErrFrozen):
+		err = nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the state: %w", err)
@@ -205,6 +209,8 @@ func (db *DB) attempt(ctx context.Context, tx *Txn, failure error, number int) (
 	defer leave()
 	rev, ok, err = db.store.Commit(ctx, request)
 	switch {
+	case errors.Is(err, store.ErrFrozen) && len(request.Put)+len(request.Delete) == 0:
+		return tx.Revision(), true, nil // nothing changes any more, see View
 	case err != nil:
 		return 0, false, unavailable(err)
 	case !ok:

@@ -112,6 +112,10 @@ func (e *exchange) read(w http.ResponseWriter, buffer *bytes.Buffer) error {
 			e.service = s
 		}
 	}
+	if e.http.ContentLength > e.MaxBody {
+		e.guess()
+		return refusef(tooBig, "The body of the request is larger than %d bytes.", e.MaxBody)
+	}
 	if e.http.Body != nil {
 		_, err := buffer.ReadFrom(http.MaxBytesReader(w, e.http.Body, e.MaxBody))
 		var tooLarge *http.MaxBytesError
