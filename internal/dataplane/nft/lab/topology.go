@@ -4,7 +4,10 @@ package lab
 
 import (
 	"fmt"
+	"os/exec"
+	"strings"
 	"testing"
+	"time"
 )
 
 // New builds the lab.
@@ -16,10 +19,10 @@ func New(t testing.TB) *Lab {
 	l.B.fabric("fa", "02:00:00:00:ff:01", "169.254.1.1", "fe80::ff:1")
 	l.A.transit("fb", "169.254.1.2", "fe80::ff:2", Target4.String(), Target6.String(), SourceA4.String(), SourceA6.String())
 	l.B.transit("fa", "169.254.1.1", "fe80::ff:1", SourceA4.String(), SourceA6.String(), SourceB4.String(), SourceB6.String())
-	l.Client = l.A.workload(1, 10)
-	l.Near = l.A.workload(1, 74)
-	l.Far = l.A.workload(2, 11)
-	l.Server = l.B.workload(1, 10)
+	l.Client = l.A.Workload(1, 10)
+	l.Near = l.A.Workload(1, 74)
+	l.Far = l.A.Workload(2, 11)
+	l.Server = l.B.Workload(1, 10)
 	return l
 }
 
@@ -59,25 +62,46 @@ route add %[6]s dev lo scope link
 route add %[7]s dev nowhere`, device, to4, via4, to6, via6, own4, own6))
 }
 
-// workload makes a namespace with the address 10.0.SUBNET.HOST behind router n.
-func (n *Namespace) workload(subnet, host int) *Namespace {
+// Workload makes a namespace with the address 10.0.SUBNET.HOST behind router n.
+func (n *Namespace) Workload(subnet, host int) *Namespace {
 	n.t.Helper()
 	w := NewNamespace(n.t)
 	device := fmt.Sprintf("w%d-%d", subnet, host)
 	ip4 := fmt.Sprintf("10.0.%d.%d", subnet, host)
 	ip6 := fmt.Sprintf("2001:db8:0:%d::%d", subnet, host)
-	n.IP(fmt.Sprintf("link add %s mtu 9001 type veth peer name eth0 mtu 9001 netns %s", device, w.Name))
+	near, far := fmt.Sprintf("02:00:00:00:%02x:01", subnet), fmt.Sprintf("02:00:00:00:%02x:%02x", subnet, host)
+	n.IP(fmt.Sprintf("link add %s mtu 9001 address %s type veth peer name eth0 mtu 9001 address %s netns %s", device, near, far, w.Name))
 	n.Sysctl("ipv4/conf/"+device+"/proxy_arp=1", "ipv4/neigh/"+device+"/proxy_delay=0")
 	n.IP(fmt.Sprintf(`link set %[1]s addrgenmode none
 link set %[1]s up
-addr add fe80::1/64 dev %[1]s nodad
+addr add fe80::1/128 dev %[1]s nodad
 route add %[2]s dev %[1]s scope link
-route add %[3]s dev %[1]s`, device, ip4, ip6))
+route add %[3]s dev %[1]s
+neigh add %[2]s lladdr %[4]s nud permanent dev %[1]s
+neigh add %[3]s lladdr %[4]s nud permanent dev %[1]s`, device, ip4, ip6, far))
 	w.Sysctl("ipv6/conf/eth0/accept_dad=0")
-	w.IP(fmt.Sprintf(`addr add %[1]s/24 dev eth0
+	w.IP(fmt.Sprintf(`addr add %[1]s/32 dev eth0
 addr add %[2]s/128 dev eth0 nodad
 link set eth0 up
-route add default via 10.0.%[3]d.1
-route add ::/0 via fe80::1 dev eth0`, ip4, ip6, subnet))
+route add default via 10.0.%[3]d.1 dev eth0 onlink
+route add ::/0 via fe80::1 dev eth0
+neigh add 10.0.%[3]d.1 lladdr %[4]s nud permanent dev eth0
+neigh add fe80::1 lladdr %[4]s nud permanent dev eth0`, ip4, ip6, subnet, near))
+	w.await(ip6)
 	return w
+}
+
+// await waits until an IPv6 address can be used: the kernel makes it a local one
+// in a work item of its own.
+func (n *Namespace) await(address string) {
+	n.t.Helper()
+	for deadline := time.Now().Add(5 * Prompt); ; time.Sleep(time.Millisecond) {
+		out, err := exec.Command("ip", "-n", n.Name, "-6", "route", "show", "table", "local").Output()
+		if err == nil && strings.Contains(string(out), "local "+address+" ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatalf("%s does not become a local address: %v\n%s", address, err, out)
+		}
+	}
 }

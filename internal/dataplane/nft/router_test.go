@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft_test
+
+import (
+	"encoding/binary"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+)
+
+// A workload that could tell the router of a narrow path would make everybody's
+// segments small.
+func TestTheRouterBelievesNoErrors(t *testing.T) {
+	for _, m := range realms {
+		t.Run(m.name, func(t *testing.T) {
+			r := newRig(t)
+			router, near, tooBig := addr("10.0.1.1"), addr("10.0.1.74"), []byte{3, 4, 0, 0, 0, 0, 552 >> 8, 552 & 0xff}
+			answer := []byte{0, 0, 0, 0, 0, 1, 0, 1}
+			if m.name == "IPv6" {
+				router, near, tooBig = addr("fe80::1"), addr("2001:db8:0:1::74"), []byte{2, 0, 0, 0, 0, 0, 1280 >> 8, 1280 & 0xff}
+				answer[0] = 129
+			}
+			for _, about := range []lab.Packet{
+				{From: router, To: addr(m.far), Protocol: m.protocol, Body: append(answer, secret...)},
+				{From: router, To: near, Protocol: m.protocol, Body: append(answer, secret...)},
+			} {
+				forged := lab.Packet{From: near, To: router, Protocol: m.protocol, Body: append(tooBig, about.Bytes()...)}
+				for range 3 {
+					forged.Send(t, r.Near)
+				}
+			}
+			r.Far.Greet(80)
+			seen := r.Far.Tap(t)
+			r.works(r.Client, net.JoinHostPort(m.far, "80"))
+			if got := segmentSize(seen); got < 8000 {
+				t.Errorf("the segments of a neighbour's connection have at most %d bytes", got)
+			}
+			if !r.Client.Ping("10.0.1.1") {
+				t.Error("the router does not answer echo requests")
+			}
+		})
+	}
+}
+
+// segmentSize is the one that the next SYN announces; it is the first option
+// (RFC 9293 §3.2).
+func segmentSize(tap *lab.Tap) (size uint16) {
+	tap.Next(lab.Prompt, func(p []byte) bool {
+		header, protocol := 20, p[9]
+		if p[0]>>4 == 6 {
+			header, protocol = 40, p[6]
+		}
+		if protocol != unix.IPPROTO_TCP || len(p) < header+24 || p[header+13] != 2 || p[header+20] != 2 {
+			return false
+		}
+		size = binary.BigEndian.Uint16(p[header+22:])
+		return true
+	})
+	return size
+}
