@@ -39,6 +39,9 @@ func emitSchema(svc *service) *source {
 	meta := svc.model.Metadata
 	src.line("Name: %q, SigningName: %q, Protocol: %q, Version: %q, Namespace: %q, Global: %v,",
 		svc.Model, svc.Signing, meta.Protocol, meta.APIVersion, svc.Namespace, meta.GlobalEndpoint != "")
+	if older := strings.Fields(olderVersions[svc.Model]); len(older) > 0 {
+		src.line("OlderVersions: %#v,", older)
+	}
 	src.line("Operations: []*schema.Operation{")
 	for _, op := range svc.ops {
 		svc.emitOperation(src, op)
@@ -95,16 +98,16 @@ func (svc *service) shapeLiteral(s *shape) string {
 	if len(s.Members) > 0 {
 		out.WriteString(", Members: []schema.Member{\n")
 		for i, m := range s.Members {
-			out.WriteString(svc.memberLiteral(m.Name, i, &m.modelRef, slices.Contains(s.Required, m.Name)) + ",\n")
+			out.WriteString(svc.memberLiteral(s.name, m.Name, i, &m.modelRef, slices.Contains(s.Required, m.Name)) + ",\n")
 		}
 		out.WriteString("}")
 	}
 	if s.Member != nil {
-		out.WriteString(", Element: &schema.Member" + svc.memberLiteral("member", 0, s.Member, false))
+		out.WriteString(", Element: &schema.Member" + svc.memberLiteral("", "member", 0, s.Member, false))
 	}
 	if s.Key != nil {
-		out.WriteString(", MapKey: &schema.Member" + svc.memberLiteral("key", 0, s.Key, false))
-		out.WriteString(", Element: &schema.Member" + svc.memberLiteral("value", 0, s.Value, false))
+		out.WriteString(", MapKey: &schema.Member" + svc.memberLiteral("", "key", 0, s.Key, false))
+		out.WriteString(", Element: &schema.Member" + svc.memberLiteral("", "value", 0, s.Value, false))
 	}
 	if len(s.Enum) > 0 && !openEnums[svc.Model+"/"+s.name] {
 		fmt.Fprintf(&out, ", Enum: %#v", s.Enum)
@@ -136,7 +139,9 @@ func (svc *service) shapeLiteral(s *shape) string {
 	return out.String()
 }
 
-func (svc *service) memberLiteral(name string, index int, ref *modelRef, required bool) string {
+// memberLiteral is the composite literal of a member of the shape owner, which
+// is empty for the parts of lists and maps.
+func (svc *service) memberLiteral(owner, name string, index int, ref *modelRef, required bool) string {
 	target := svc.shape(ref.Shape)
 	var out strings.Builder
 	wire := firstOf(ref.LocationName, name)
@@ -163,6 +168,7 @@ func (svc *service) memberLiteral(name string, index int, ref *modelRef, require
 	}{
 		{"Required", required}, {"IdempotencyToken", ref.IdempotencyToken},
 		{"Sensitive", target.Sensitive}, {"XMLAttribute", ref.XMLAttribute},
+		{"OmitNil", omittedLists[svc.Model+"/"+owner+"."+name]},
 	} {
 		if flag.set {
 			fmt.Fprintf(&out, ", %s: true", flag.name)

@@ -47,6 +47,39 @@ var foldedEnums = map[string]bool{"ec2/VpcEndpointType": true}
 // (DescribeAccountAttributes documents max-instances and others).
 var openEnums = map[string]bool{"ec2/AccountAttributeName": true}
 
+// olderVersions are the versions of an API that AWS has published and serves
+// still, beside the one that the model describes.
+var olderVersions = map[string]string{
+	"ec2": `2006-06-26 2006-10-01 2007-01-03 2007-01-19 2007-03-01 2007-08-29 2008-02-01 2008-05-05 2008-08-08 2008-12-01
+		2009-03-01 2009-04-04 2009-07-15 2009-08-15 2009-10-31 2009-11-30 2010-06-15 2010-08-31 2010-11-15
+		2011-01-01 2011-02-28 2011-05-15 2011-07-15 2011-11-01 2011-11-15 2011-12-01 2011-12-15
+		2012-03-01 2012-04-01 2012-05-01 2012-06-01 2012-06-15 2012-07-20 2012-08-15 2012-10-01 2012-11-15 2012-12-01
+		2013-02-01 2013-06-15 2013-07-15 2013-08-15 2013-10-01 2013-10-15
+		2014-02-01 2014-05-01 2014-06-15 2014-09-01 2014-10-01 2015-03-01 2015-04-15 2015-10-01 2016-04-01 2016-09-15`,
+}
+
+// omittedLists are the members of answers, lists and maps, that AWS leaves out
+// when there is nothing in them, or when they were not asked for. Transcripts in
+// AWS's documentation and in bug reports of its clients show all others empty.
+var omittedLists = map[string]bool{
+	"ec2/AssignIpv6AddressesOutput.AssignedIpv6Prefixes":        true,
+	"ec2/AssignPrivateIpAddressesOutput.AssignedIpv4Prefixes":   true,
+	"ec2/AvailabilityZone.Geography":                            true,
+	"ec2/AvailabilityZone.SubGeography":                         true,
+	"ec2/DescribeNetworkInterfaceAttributeOutput.Groups":        true, // one attribute is asked for
+	"ec2/DnsOptions.PrivateDnsSpecifiedDomains":                 true,
+	"ec2/NetworkInterface.AssociatedSubnets":                    true,
+	"ec2/NetworkInterface.Ipv4Prefixes":                         true,
+	"ec2/NetworkInterface.Ipv6Prefixes":                         true,
+	"ec2/Region.Geography":                                      true,
+	"ec2/RevokeSecurityGroupEgressOutput.UnknownIpPermissions":  true,
+	"ec2/RevokeSecurityGroupIngressOutput.UnknownIpPermissions": true,
+	"ec2/UnassignIpv6AddressesOutput.UnassignedIpv6Prefixes":    true,
+	"ec2/VpcEndpoint.Ipv4Prefixes":                              true,
+	"ec2/VpcEndpoint.Ipv6Prefixes":                              true,
+	"ec2/VpcEndpoint.PayerResponsibilities":                     true,
+}
+
 func resolve(entry servedService, m *model) (*service, error) {
 	svc := &service{
 		servedService: entry,

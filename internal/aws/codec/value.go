@@ -36,6 +36,16 @@ func IsUnset(v reflect.Value) bool {
 	return false
 }
 
+// Sent reports whether a member has a place in a message. In an answer lists and
+// maps have one also when they hold nothing, because clients count on it, but
+// for those that AWS itself leaves out.
+func Sent(v reflect.Value, m *schema.Member, answer bool) bool {
+	if !IsUnset(v) {
+		return true
+	}
+	return answer && !m.OmitNil && (m.Shape.Kind == schema.List || m.Shape.Kind == schema.Map)
+}
+
 // Deref returns what a set field holds; elements are returned as they are.
 func Deref(v reflect.Value) reflect.Value {
 	if v.Kind() == reflect.Pointer {

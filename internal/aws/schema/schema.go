@@ -12,6 +12,7 @@ package schema
 import (
 	"context"
 	"reflect"
+	"slices"
 )
 
 // Kind says what sort of value a shape describes.
@@ -144,9 +145,12 @@ type Member struct {
 	Location         Location
 	Required         bool
 	IdempotencyToken bool
-	Sensitive        bool   // the shape or the member is marked so in the model
-	XMLAttribute     bool   // an attribute of the enclosing XML element
-	TimestampFormat  string // ISO8601, RFC822 or UnixTimestamp; set for timestamps only
+	Sensitive        bool // the shape or the member is marked so in the model
+	XMLAttribute     bool // an attribute of the enclosing XML element
+	// OmitNil says that AWS leaves this list or map out of answers when there is
+	// nothing to say. All others are in every answer, empty if need be.
+	OmitNil         bool
+	TimestampFormat string // ISO8601, RFC822 or UnixTimestamp; set for timestamps only
 }
 
 // Operation describes one call of a service.
@@ -188,10 +192,18 @@ type Service struct {
 	SigningName string // the service in the credential scope of SigV4
 	Protocol    string // ec2, query, rest-json or rest-xml
 	Version     string // of the API, a date
-	Namespace   string // of XML answers; empty for rest-json
-	Operations  []*Operation
-	Unserved    []string // operations of the model that are not served, sorted
-	Global      bool     // one endpoint for all regions of AWS, such as sts
+	// OlderVersions are those of before, which AWS serves still. What they have
+	// is taken to be what Version has.
+	OlderVersions []string
+	Namespace     string // of XML answers; empty for rest-json
+	Operations    []*Operation
+	Unserved      []string // operations of the model that are not served, sorted
+	Global        bool     // one endpoint for all regions of AWS, such as sts
+}
+
+// HasVersion reports whether the service has this version of its API.
+func (s *Service) HasVersion(version string) bool {
+	return version == s.Version || slices.Contains(s.OlderVersions, version)
 }
 
 // Operation returns the served operation with the given name, or nil.

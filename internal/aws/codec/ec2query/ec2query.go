@@ -32,7 +32,7 @@ func (p protocol) EncodeRequest(op *schema.Operation, in any) (*codec.Request, e
 }
 
 func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string) (*codec.Response, error) {
-	w := &xmlbody.Writer{}
+	w := &xmlbody.Writer{Answer: true}
 	w.Prolog()
 	w.Start(op.OutputRoot, p.service.Namespace)
 	w.Text("requestId", requestID)

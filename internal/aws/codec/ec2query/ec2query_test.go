@@ -168,8 +168,9 @@ func TestEncodeResponse(t *testing.T) {
 				Tags: []ec2.Tag{{Key: ptr("a<b"), Value: ptr("é & \x00")}},
 			}}},
 			`<DescribeVpcEndpointsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r-1</requestId>` +
-				`<vpcEndpointSet><item><vpcEndpointId>vpce-1</vpcEndpointId><state>Pending</state><groupSet></groupSet>` +
-				`<privateDnsEnabled>false</privateDnsEnabled><creationTimestamp>2026-01-02T03:04:05.006Z</creationTimestamp>` +
+				`<vpcEndpointSet><item><vpcEndpointId>vpce-1</vpcEndpointId><state>Pending</state><routeTableIdSet></routeTableIdSet>` +
+				`<subnetIdSet></subnetIdSet><groupSet></groupSet><privateDnsEnabled>false</privateDnsEnabled>` +
+				`<networkInterfaceIdSet></networkInterfaceIdSet><dnsEntrySet></dnsEntrySet><creationTimestamp>2026-01-02T03:04:05.006Z</creationTimestamp>` +
 				`<tagSet><item><key>a&lt;b</key><value>é &amp; ` + "\uFFFD" + `</value></item></tagSet></item></vpcEndpointSet>` +
 				`</DescribeVpcEndpointsResponse>`,
 		},

@@ -31,7 +31,7 @@ func (p protocol) EncodeRequest(op *schema.Operation, in any) (*codec.Request, e
 }
 
 func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string) (*codec.Response, error) {
-	w := &xmlbody.Writer{}
+	w := &xmlbody.Writer{Answer: true}
 	w.Start(op.OutputRoot, p.service.Namespace)
 	if op.ResultWrapper != "" {
 		w.Start(op.ResultWrapper, "")

@@ -14,19 +14,22 @@ import (
 	"github.com/posternhq/postern/internal/aws/schema"
 )
 
+// encoder writes JSON: an answer, or what a client sends.
+type encoder struct{ answer bool }
+
 // encode writes the body members of the structure v as a JSON object, in model
-// order, without those that are not set.
-func encode(v reflect.Value, shape *schema.Shape) ([]byte, error) {
-	return appendStructure(nil, v, shape, 0)
+// order, without those that are not sent.
+func (e encoder) encode(v reflect.Value, shape *schema.Shape) ([]byte, error) {
+	return e.appendStructure(nil, v, shape, 0)
 }
 
-func appendStructure(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
+func (e encoder) appendStructure(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
 	b = append(b, '{')
 	first := true
 	for i := range shape.Members {
 		m := &shape.Members[i]
 		field := codec.Field(v, m)
-		if m.Location != schema.Body || codec.IsUnset(field) {
+		if m.Location != schema.Body || !codec.Sent(field, m, e.answer) {
 			continue
 		}
 		if !first {
@@ -35,24 +38,24 @@ func appendStructure(b []byte, v reflect.Value, shape *schema.Shape, depth int) 
 		first = false
 		b = append(appendString(b, m.Wire), ':')
 		var err error
-		if b, err = appendValue(b, field, m, depth+1); err != nil {
+		if b, err = e.appendValue(b, field, m, depth+1); err != nil {
 			return nil, err
 		}
 	}
 	return append(b, '}'), nil
 }
 
-func appendValue(b []byte, v reflect.Value, m *schema.Member, depth int) ([]byte, error) {
+func (e encoder) appendValue(b []byte, v reflect.Value, m *schema.Member, depth int) ([]byte, error) {
 	if depth > codec.MaxDepth {
 		return nil, fmt.Errorf("encode member %s: nested too deep", m.Wire)
 	}
 	switch m.Shape.Kind {
 	case schema.Structure:
-		return appendStructure(b, codec.Deref(v), m.Shape, depth)
+		return e.appendStructure(b, codec.Deref(v), m.Shape, depth)
 	case schema.List:
-		return appendList(b, v, m.Shape, depth)
+		return e.appendList(b, v, m.Shape, depth)
 	case schema.Map:
-		return appendMap(b, v, m.Shape, depth)
+		return e.appendMap(b, v, m.Shape, depth)
 	case schema.Integer, schema.Long, schema.Boolean:
 		return append(b, codec.ScalarText(v, m)...), nil
 	case schema.Timestamp:
@@ -67,14 +70,14 @@ func appendValue(b []byte, v reflect.Value, m *schema.Member, depth int) ([]byte
 	return appendString(b, codec.ScalarText(v, m)), nil
 }
 
-func appendList(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
+func (e encoder) appendList(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
 	b = append(b, '[')
 	for i := range v.Len() {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		var err error
-		if b, err = appendValue(b, v.Index(i), shape.Element, depth+1); err != nil {
+		if b, err = e.appendValue(b, v.Index(i), shape.Element, depth+1); err != nil {
 			return nil, err
 		}
 	}
@@ -82,7 +85,7 @@ func appendList(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]by
 }
 
 // appendMap writes the entries in the order of their keys.
-func appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
+func (e encoder) appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(x, y reflect.Value) int { return strings.Compare(x.String(), y.String()) })
 	b = append(b, '{')
@@ -92,7 +95,7 @@ func appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byt
 		}
 		b = append(appendString(b, key.String()), ':')
 		var err error
-		if b, err = appendValue(b, v.MapIndex(key), shape.Element, depth+1); err != nil {
+		if b, err = e.appendValue(b, v.MapIndex(key), shape.Element, depth+1); err != nil {
 			return nil, err
 		}
 	}

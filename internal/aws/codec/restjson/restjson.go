@@ -51,7 +51,7 @@ func (protocol) EncodeRequest(op *schema.Operation, in any) (*codec.Request, err
 		return r, nil
 	}
 	r.Header.Set("Content-Type", contentType)
-	r.Body, err = encodeBody(v, op.Input)
+	r.Body, err = encodeBody(v, op.Input, false)
 	return r, err
 }
 
@@ -68,7 +68,7 @@ func (protocol) EncodeResponse(op *schema.Operation, out any, requestID string) 
 		return r, nil
 	}
 	r.Header.Set("Content-Type", contentType)
-	r.Body, err = encodeBody(v, op.Output)
+	r.Body, err = encodeBody(v, op.Output, true)
 	return r, err
 }
 
@@ -106,18 +106,19 @@ func decodeBody(v reflect.Value, shape *schema.Shape, body []byte) error {
 	return decode(body, v, shape)
 }
 
-func encodeBody(v reflect.Value, shape *schema.Shape) ([]byte, error) {
+func encodeBody(v reflect.Value, shape *schema.Shape, answer bool) ([]byte, error) {
 	if m := httpbind.RawPayload(shape); m != nil {
 		return httpbind.Raw(v, m), nil
 	}
+	e := encoder{answer: answer}
 	if shape.Payload != "" {
 		m := shape.Member(shape.Payload)
 		if v = codec.Field(v, m); codec.IsUnset(v) {
 			return []byte("{}"), nil
 		}
-		return encode(codec.Deref(v), m.Shape)
+		return e.encode(codec.Deref(v), m.Shape)
 	}
-	return encode(v, shape)
+	return e.encode(v, shape)
 }
 
 // remoteError reads an error answer: the code is in a header or in the body,

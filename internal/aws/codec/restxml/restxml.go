@@ -44,7 +44,7 @@ func (p protocol) EncodeRequest(op *schema.Operation, in any) (*codec.Request, e
 	if err != nil {
 		return nil, err
 	}
-	r.Body, err = p.encodeBody(v, op.Input, op.InputRoot)
+	r.Body, err = p.encodeBody(v, op.Input, op.InputRoot, false)
 	if len(r.Body) > 0 {
 		r.Header.Set("Content-Type", xmlbody.ContentType)
 	}
@@ -64,7 +64,7 @@ func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string
 		return r, nil
 	}
 	r.Header.Set("Content-Type", xmlbody.ContentType)
-	r.Body, err = p.encodeBody(v, op.Output, op.OutputRoot)
+	r.Body, err = p.encodeBody(v, op.Output, op.OutputRoot, true)
 	return r, err
 }
 
@@ -109,7 +109,7 @@ func decodeBody(v reflect.Value, shape *schema.Shape, body []byte, root string) 
 	return xmlbody.Decode(v, shape, n)
 }
 
-func (p protocol) encodeBody(v reflect.Value, shape *schema.Shape, root string) ([]byte, error) {
+func (p protocol) encodeBody(v reflect.Value, shape *schema.Shape, root string, answer bool) ([]byte, error) {
 	if m := httpbind.RawPayload(shape); m != nil {
 		return httpbind.Raw(v, m), nil
 	}
@@ -124,7 +124,7 @@ func (p protocol) encodeBody(v reflect.Value, shape *schema.Shape, root string) 
 	if root == "" || !httpbind.HasBody(shape) {
 		return nil, nil
 	}
-	w := &xmlbody.Writer{}
+	w := &xmlbody.Writer{Answer: answer}
 	w.Prolog()
 	if err := w.Structure(v, shape, root, p.service.Namespace); err != nil {
 		return nil, err

@@ -19,8 +19,13 @@ import (
 // ContentType of XML answers.
 const ContentType = "text/xml; charset=utf-8"
 
-// Writer builds an XML document. The zero value is ready for use.
-type Writer struct{ buf bytes.Buffer }
+// Writer builds an XML document. The zero value is ready for use, and writes
+// what a client sends.
+type Writer struct {
+	// Answer says that the document is an answer, which has all its lists.
+	Answer bool
+	buf    bytes.Buffer
+}
 
 // Start opens an element; namespace may be empty.
 func (w *Writer) Start(name, namespace string) {
@@ -116,7 +121,7 @@ func (w *Writer) members(v reflect.Value, shape *schema.Shape, depth int) error 
 		if m.Location != schema.Body || m.XMLAttribute {
 			continue
 		}
-		if field := codec.Field(v, m); !codec.IsUnset(field) {
+		if field := codec.Field(v, m); codec.Sent(field, m, w.Answer) {
 			if err := w.value(field, m, m.Wire, depth+1); err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ func newService() *schema.Service {
 	t := newShapes()
 	return &schema.Service{
 		Name: "ec2", SigningName: "ec2", Protocol: "ec2", Version: "2016-11-15", Namespace: "http://ec2.amazonaws.com/doc/2016-11-15/", Global: false,
+		OlderVersions: []string{"2006-06-26", "2006-10-01", "2007-01-03", "2007-01-19", "2007-03-01", "2007-08-29", "2008-02-01", "2008-05-05", "2008-08-08", "2008-12-01", "2009-03-01", "2009-04-04", "2009-07-15", "2009-08-15", "2009-10-31", "2009-11-30", "2010-06-15", "2010-08-31", "2010-11-15", "2011-01-01", "2011-02-28", "2011-05-15", "2011-07-15", "2011-11-01", "2011-11-15", "2011-12-01", "2011-12-15", "2012-03-01", "2012-04-01", "2012-05-01", "2012-06-01", "2012-06-15", "2012-07-20", "2012-08-15", "2012-10-01", "2012-11-15", "2012-12-01", "2013-02-01", "2013-06-15", "2013-07-15", "2013-08-15", "2013-10-01", "2013-10-15", "2014-02-01", "2014-05-01", "2014-06-15", "2014-09-01", "2014-10-01", "2015-03-01", "2015-04-15", "2015-10-01", "2016-04-01", "2016-09-15"},
 		Operations: []*schema.Operation{
 			{
 				Name: "AssignIpv6Addresses", Method: "POST", Path: "/", Status: 200,
@@ -29,7 +30,7 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "AssignIpv6AddressesOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "AssignedIpv6Addresses", Index: 0, Shape: &t[87], Wire: "assignedIpv6Addresses", QueryName: "AssignedIpv6Addresses"},
-					{Name: "AssignedIpv6Prefixes", Index: 1, Shape: &t[77], Wire: "assignedIpv6PrefixSet", QueryName: "AssignedIpv6PrefixSet"},
+					{Name: "AssignedIpv6Prefixes", Index: 1, Shape: &t[77], Wire: "assignedIpv6PrefixSet", QueryName: "AssignedIpv6PrefixSet", OmitNil: true},
 					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[186], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 				}},
 				OutputRoot: "AssignIpv6AddressesResponse",
@@ -52,7 +53,7 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "AssignPrivateIpAddressesOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[186], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 					{Name: "AssignedPrivateIpAddresses", Index: 1, Shape: &t[7], Wire: "assignedPrivateIpAddressesSet", QueryName: "AssignedPrivateIpAddressesSet"},
-					{Name: "AssignedIpv4Prefixes", Index: 2, Shape: &t[85], Wire: "assignedIpv4PrefixSet", QueryName: "AssignedIpv4PrefixSet"},
+					{Name: "AssignedIpv4Prefixes", Index: 2, Shape: &t[85], Wire: "assignedIpv4PrefixSet", QueryName: "AssignedIpv4PrefixSet", OmitNil: true},
 				}},
 				OutputRoot: "AssignPrivateIpAddressesResponse",
 				NewInput:   func() any { return new(AssignPrivateIpAddressesInput) },
@@ -549,7 +550,7 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "DescribeNetworkInterfaceAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Attachment", Index: 0, Shape: &t[109], Wire: "attachment", QueryName: "Attachment"},
 					{Name: "Description", Index: 1, Shape: &t[13], Wire: "description", QueryName: "Description"},
-					{Name: "Groups", Index: 2, Shape: &t[60], Wire: "groupSet", QueryName: "GroupSet"},
+					{Name: "Groups", Index: 2, Shape: &t[60], Wire: "groupSet", QueryName: "GroupSet", OmitNil: true},
 					{Name: "NetworkInterfaceId", Index: 3, Shape: &t[186], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 					{Name: "SourceDestCheck", Index: 4, Shape: &t[12], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
 					{Name: "AssociatePublicIpAddress", Index: 5, Shape: &t[26], Wire: "associatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
@@ -975,7 +976,7 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "RevokeSecurityGroupEgressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[26], Wire: "return", QueryName: "Return"},
-					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[76], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet"},
+					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[76], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
 					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[155], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
 				}},
 				OutputRoot: "RevokeSecurityGroupEgressResponse",
@@ -1003,7 +1004,7 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "RevokeSecurityGroupIngressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[26], Wire: "return", QueryName: "Return"},
-					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[76], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet"},
+					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[76], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
 					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[155], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
 				}},
 				OutputRoot: "RevokeSecurityGroupIngressResponse",
@@ -1024,7 +1025,7 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "UnassignIpv6AddressesOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[186], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 					{Name: "UnassignedIpv6Addresses", Index: 1, Shape: &t[87], Wire: "unassignedIpv6Addresses", QueryName: "UnassignedIpv6Addresses"},
-					{Name: "UnassignedIpv6Prefixes", Index: 2, Shape: &t[77], Wire: "unassignedIpv6PrefixSet", QueryName: "UnassignedIpv6PrefixSet"},
+					{Name: "UnassignedIpv6Prefixes", Index: 2, Shape: &t[77], Wire: "unassignedIpv6PrefixSet", QueryName: "UnassignedIpv6PrefixSet", OmitNil: true},
 				}},
 				OutputRoot: "UnassignIpv6AddressesResponse",
 				NewInput:   func() any { return new(UnassignIpv6AddressesInput) },
@@ -1890,8 +1891,8 @@ func newShapes() []schema.Shape {
 		{Name: "ParentZoneName", Index: 8, Shape: &t[186], Wire: "parentZoneName", QueryName: "ParentZoneName"},
 		{Name: "ParentZoneId", Index: 9, Shape: &t[186], Wire: "parentZoneId", QueryName: "ParentZoneId"},
 		{Name: "GroupLongName", Index: 10, Shape: &t[186], Wire: "groupLongName", QueryName: "GroupLongName"},
-		{Name: "Geography", Index: 11, Shape: &t[16], Wire: "geographySet", QueryName: "GeographySet"},
-		{Name: "SubGeography", Index: 12, Shape: &t[23], Wire: "subGeographySet", QueryName: "SubGeographySet"},
+		{Name: "Geography", Index: 11, Shape: &t[16], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
+		{Name: "SubGeography", Index: 12, Shape: &t[23], Wire: "subGeographySet", QueryName: "SubGeographySet", OmitNil: true},
 		{Name: "State", Index: 13, Shape: &t[21], Wire: "zoneState", QueryName: "ZoneState"},
 	}}
 	t[15] = schema.Shape{Name: "AvailabilityZoneGeography", Kind: schema.Structure, Members: []schema.Member{
@@ -1961,7 +1962,7 @@ func newShapes() []schema.Shape {
 		{Name: "DnsRecordIpType", Index: 0, Shape: &t[53], Wire: "dnsRecordIpType", QueryName: "DnsRecordIpType"},
 		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &t[26], Wire: "privateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
 		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[186], Wire: "privateDnsPreference", QueryName: "PrivateDnsPreference"},
-		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[138], Wire: "privateDnsSpecifiedDomainSet", QueryName: "PrivateDnsSpecifiedDomainSet"},
+		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[138], Wire: "privateDnsSpecifiedDomainSet", QueryName: "PrivateDnsSpecifiedDomainSet", OmitNil: true},
 	}}
 	t[52] = schema.Shape{Name: "DnsOptionsSpecification", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "DnsRecordIpType", Index: 0, Shape: &t[53], Wire: "DnsRecordIpType", QueryName: "DnsRecordIpType"},
@@ -2112,8 +2113,8 @@ func newShapes() []schema.Shape {
 		{Name: "PublicIpDnsNameOptions", Index: 14, Shape: &t[144], Wire: "publicIpDnsNameOptions", QueryName: "PublicIpDnsNameOptions"},
 		{Name: "PrivateIpAddress", Index: 15, Shape: &t[186], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 		{Name: "PrivateIpAddresses", Index: 16, Shape: &t[120], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
-		{Name: "Ipv4Prefixes", Index: 17, Shape: &t[85], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet"},
-		{Name: "Ipv6Prefixes", Index: 18, Shape: &t[92], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet"},
+		{Name: "Ipv4Prefixes", Index: 17, Shape: &t[85], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
+		{Name: "Ipv6Prefixes", Index: 18, Shape: &t[92], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
 		{Name: "RequesterId", Index: 19, Shape: &t[186], Wire: "requesterId", QueryName: "RequesterId"},
 		{Name: "RequesterManaged", Index: 20, Shape: &t[26], Wire: "requesterManaged", QueryName: "RequesterManaged"},
 		{Name: "SourceDestCheck", Index: 21, Shape: &t[26], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
@@ -2125,7 +2126,7 @@ func newShapes() []schema.Shape {
 		{Name: "Ipv6Native", Index: 27, Shape: &t[26], Wire: "ipv6Native", QueryName: "Ipv6Native"},
 		{Name: "Ipv6Address", Index: 28, Shape: &t[186], Wire: "ipv6Address", QueryName: "Ipv6Address"},
 		{Name: "Operator", Index: 29, Shape: &t[125], Wire: "operator", QueryName: "Operator"},
-		{Name: "AssociatedSubnets", Index: 30, Shape: &t[8], Wire: "associatedSubnetSet", QueryName: "AssociatedSubnetSet"},
+		{Name: "AssociatedSubnets", Index: 30, Shape: &t[8], Wire: "associatedSubnetSet", QueryName: "AssociatedSubnetSet", OmitNil: true},
 		{Name: "AvailabilityZoneId", Index: 31, Shape: &t[186], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
 	}}
 	t[108] = schema.Shape{Name: "NetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
@@ -2240,7 +2241,7 @@ func newShapes() []schema.Shape {
 	}}
 	t[146] = schema.Shape{Name: "Region", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "OptInStatus", Index: 0, Shape: &t[186], Wire: "optInStatus", QueryName: "OptInStatus"},
-		{Name: "Geography", Index: 1, Shape: &t[148], Wire: "geographySet", QueryName: "GeographySet"},
+		{Name: "Geography", Index: 1, Shape: &t[148], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
 		{Name: "RegionName", Index: 2, Shape: &t[186], Wire: "regionName", QueryName: "RegionName"},
 		{Name: "Endpoint", Index: 3, Shape: &t[186], Wire: "regionEndpoint", QueryName: "RegionEndpoint"},
 	}}
@@ -2559,13 +2560,13 @@ func newShapes() []schema.Shape {
 		{Name: "Tags", Index: 16, Shape: &t[205], Wire: "tagSet", QueryName: "TagSet"},
 		{Name: "OwnerId", Index: 17, Shape: &t[186], Wire: "ownerId", QueryName: "OwnerId"},
 		{Name: "LastError", Index: 18, Shape: &t[95], Wire: "lastError", QueryName: "LastError"},
-		{Name: "Ipv4Prefixes", Index: 19, Shape: &t[197], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet"},
-		{Name: "Ipv6Prefixes", Index: 20, Shape: &t[197], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet"},
+		{Name: "Ipv4Prefixes", Index: 19, Shape: &t[197], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
+		{Name: "Ipv6Prefixes", Index: 20, Shape: &t[197], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
 		{Name: "FailureReason", Index: 21, Shape: &t[186], Wire: "failureReason", QueryName: "FailureReason"},
 		{Name: "ServiceNetworkArn", Index: 22, Shape: &t[184], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
 		{Name: "ResourceConfigurationArn", Index: 23, Shape: &t[151], Wire: "resourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
 		{Name: "ServiceRegion", Index: 24, Shape: &t[186], Wire: "serviceRegion", QueryName: "ServiceRegion"},
-		{Name: "PayerResponsibilities", Index: 25, Shape: &t[128], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet"},
+		{Name: "PayerResponsibilities", Index: 25, Shape: &t[128], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet", OmitNil: true},
 	}}
 	t[233] = schema.Shape{Name: "VpcEndpointAssociation", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Id", Index: 0, Shape: &t[186], Wire: "id", QueryName: "Id"},
