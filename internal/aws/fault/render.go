@@ -4,8 +4,10 @@ package fault
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/xml"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,6 +21,11 @@ const (
 	ProtocolQuery    = "query"
 	ProtocolRESTJSON = "rest-json"
 	ProtocolRESTXML  = "rest-xml"
+	ProtocolJSON10   = "json1.0"
+	ProtocolJSON11   = "json1.1"
+	ProtocolCBOR     = "smithy-rpc-v2-cbor"
+	// ProtocolS3 is REST-XML with the errors of S3, which have no envelope.
+	ProtocolS3 = "s3"
 )
 
 // Render writes e as the given protocol has it on the wire: the HTTP status, the
@@ -37,6 +44,16 @@ func Render(protocol, namespace string, e *Error, requestID string) (status int,
 	case ProtocolQuery, ProtocolRESTXML:
 		header.Set("Content-Type", "text/xml")
 		body = renderXML(namespace, e, requestID, protocol == ProtocolRESTXML)
+	case ProtocolS3:
+		header.Set("Content-Type", "application/xml")
+		body = renderS3(e, requestID)
+	case ProtocolJSON10, ProtocolJSON11:
+		header.Set("Content-Type", "application/x-amz-json-"+strings.TrimPrefix(protocol, "json"))
+		body = renderTypedJSON(e)
+	case ProtocolCBOR:
+		header.Set("Content-Type", "application/cbor")
+		header.Set("Smithy-Protocol", "rpc-v2-cbor")
+		body = renderCBOR(e)
 	default:
 		header.Set("Content-Type", "application/json")
 		header.Set("X-Amzn-ErrorType", headerSafe(e.Code))
@@ -46,6 +63,51 @@ func Render(protocol, namespace string, e *Error, requestID string) (status int,
 }
 
 const xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
+
+// renderS3 writes the error as the root element
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+func renderS3(e *Error, requestID string) []byte {
+	var b bytes.Buffer
+	b.WriteString(xmlHeader + "<Error>")
+	element(&b, "Code", e.Code)
+	element(&b, "Message", e.Message)
+	element(&b, "RequestId", requestID)
+	b.WriteString("</Error>")
+	return b.Bytes()
+}
+
+// renderTypedJSON writes the body of AWS JSON, which names the error itself.
+func renderTypedJSON(e *Error) []byte {
+	// Maps of strings always marshal; what is not UTF-8 is replaced.
+	b, _ := json.Marshal(map[string]string{"__type": e.Code, "message": e.Message})
+	return b
+}
+
+// renderCBOR writes the same as a map of two texts (RFC 8949).
+func renderCBOR(e *Error) []byte {
+	const mapOfTwo = 0xa2
+	b := []byte{mapOfTwo}
+	for _, text := range []string{"__type", e.Code, "message", e.Message} {
+		b = appendText(b, strings.ToValidUTF8(text, "\uFFFD"))
+	}
+	return b
+}
+
+// appendText appends a text string with its length in the shortest form.
+func appendText(b []byte, text string) []byte {
+	const textString, oneByte, twoBytes, fourBytes = 3 << 5, 24, 25, 26
+	switch n := len(text); {
+	case n < oneByte:
+		b = append(b, textString|byte(n))
+	case n <= math.MaxUint8:
+		b = append(b, textString|oneByte, byte(n))
+	case n <= math.MaxUint16:
+		b = binary.BigEndian.AppendUint16(append(b, textString|twoBytes), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint32(append(b, textString|fourBytes), uint32(n))
+	}
+	return append(b, text...)
+}
 
 func renderEC2(e *Error, requestID string) []byte {
 	var b bytes.Buffer

@@ -40,7 +40,7 @@ type exchange struct {
 
 // ServeHTTP answers one request, and logs it in one line.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e := &exchange{handler: h, http: r, id: h.NewRequestID(), started: time.Now(), service: unknownService}
+	e := &exchange{handler: h, http: r, id: h.NewRequestID(), started: time.Now(), service: nobody}
 	var answer *codec.Response
 	if answer, e.err = e.run(w); e.err != nil {
 		answer = e.refuse(e.err)
@@ -102,62 +102,50 @@ func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error
 	return answer, nil
 }
 
-// read reads the body and guesses whom the request is for, so that even the
+// read reads the body and finds out whom the request is for, so that even the
 // refusal of an unsigned or oversized request has the right envelope.
 func (e *exchange) read(w http.ResponseWriter, buffer *bytes.Buffer) error {
-	var parseErr error
+	var parseErr, readErr error
 	e.signature, parseErr = sigv4.Parse(e.http)
-	if parseErr == nil {
-		if s := e.services[e.signature.Service]; s != nil {
-			e.service = s
-		}
-	}
-	if e.http.ContentLength > e.MaxBody {
-		e.guess()
-		return refusef(tooBig, "The body of the request is larger than %d bytes.", e.MaxBody)
-	}
-	if e.http.Body != nil {
-		_, err := buffer.ReadFrom(http.MaxBytesReader(w, e.http.Body, e.MaxBody))
-		var tooLarge *http.MaxBytesError
-		switch {
-		case errors.As(err, &tooLarge):
-			e.guess()
-			return refusef(tooBig, "The body of the request is larger than %d bytes.", e.MaxBody)
-		case err != nil:
-			e.guess()
-			return refusef(unreadable, "The body of the request ended early.").because(err)
-		}
+	long := e.http.ContentLength > e.MaxBody // said beforehand: nothing of it need be read
+	if e.http.Body != nil && !long {
+		_, readErr = buffer.ReadFrom(http.MaxBytesReader(w, e.http.Body, e.MaxBody))
 	}
 	e.body = buffer.Bytes()
-	if parseErr != nil {
-		e.guess()
+	e.service = e.addressee()
+	var tooLarge *http.MaxBytesError
+	switch {
+	case long, errors.As(readErr, &tooLarge):
+		return refusef(tooBig, "The body of the request is larger than %d bytes.", e.MaxBody)
+	case readErr != nil:
+		return refusef(unreadable, "The body of the request ended early.").because(readErr)
+	case parseErr != nil:
 		return refuseSignature(parseErr)
 	}
 	return nil
 }
 
-// guess picks the service for the envelope of a refusal when the signature
-// names none that is mounted.
-func (e *exchange) guess() {
-	if e.service != unknownService {
-		return
+// addressee is the service that the signature names, or that an unsigned
+// request looks like.
+func (e *exchange) addressee() *mounted {
+	if e.signature != nil {
+		if s := e.services[e.signature.Service]; s != nil {
+			return s
+		}
+		return e.foreign(e.signature.Service)
 	}
 	form := e.formParameters()
 	for _, s := range e.order {
 		switch {
-		case s.router == nil && form["Version"] == s.Version:
-			e.service = s
-			return
+		case s.router == nil && s.HasVersion(form["Version"]):
+			return s
 		case s.router != nil && form["Action"] == "" && e.http.URL.Path != "/":
 			if _, err := s.router.Find(e.http.Method, e.http.URL.EscapedPath()); err == nil {
-				e.service = s
-				return
+				return s
 			}
 		}
 	}
-	if form["Action"] != "" {
-		e.service = unknownFormService
-	}
+	return e.foreign("")
 }
 
 const maxKeptBuffer = 64 << 10

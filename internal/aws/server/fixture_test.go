@@ -152,6 +152,7 @@ type call struct {
 	body                                                           string
 	at                                                             time.Time
 	unsigned                                                       bool
+	header                                                         http.Header
 	change                                                         func(*http.Request) // after signing
 }
 
@@ -168,6 +169,9 @@ func (c call) request(t testing.TB) *http.Request {
 	r := httptest.NewRequest(c.method, "http://127.0.0.1:8700"+c.path, strings.NewReader(c.body))
 	if c.contentType != "" {
 		r.Header.Set("Content-Type", c.contentType)
+	}
+	for name, values := range c.header {
+		r.Header[name] = values
 	}
 	if !c.unsigned {
 		credentials := aws.Credentials{
@@ -224,12 +228,23 @@ func read(t testing.TB, r *http.Response) answer {
 	if r.StatusCode < 300 {
 		return a
 	}
-	if strings.HasPrefix(a.body, "{") {
-		var v struct{ Message string }
+	switch contentType := r.Header.Get("Content-Type"); {
+	case contentType == "application/cbor":
+		v := cborMap(t, body)
+		a.envelope, a.code, a.message = "cbor", v["__type"], v["message"]
+		return a
+	case strings.HasPrefix(a.body, "{"):
+		var v struct {
+			Type    string `json:"__type"`
+			Message string
+		}
 		if err := json.Unmarshal(body, &v); err != nil {
 			t.Fatalf("error body %q: %v", body, err)
 		}
 		a.envelope, a.code, a.message = "json", r.Header.Get("X-Amzn-ErrorType"), v.Message
+		if v.Type != "" {
+			a.envelope, a.code = strings.TrimPrefix(contentType, "application/x-amz-"), v.Type
+		}
 		return a
 	}
 	var v struct {
@@ -238,15 +253,21 @@ func read(t testing.TB, r *http.Response) answer {
 		Errors  struct {
 			Error struct{ Code, Message string }
 		}
-		RequestID string
-		RequestId string //nolint:revive // the query protocol's spelling
+		// S3 has these without an envelope.
+		Code, Message string
+		RequestID     string
+		RequestId     string //nolint:revive // the query protocol's spelling
 	}
 	if err := xml.Unmarshal(body, &v); err != nil {
 		t.Fatalf("error body %q: %v", body, err)
 	}
-	a.envelope, a.code, a.message = "ec2", v.Errors.Error.Code, v.Errors.Error.Message
-	if v.XMLName.Local == "ErrorResponse" {
+	switch v.XMLName.Local {
+	case "ErrorResponse":
 		a.envelope, a.code, a.message = "query", v.Error.Code, v.Error.Message
+	case "Error":
+		a.envelope, a.code, a.message = "s3", v.Code, v.Message
+	default:
+		a.envelope, a.code, a.message = "ec2", v.Errors.Error.Code, v.Errors.Error.Message
 	}
 	if v.RequestID+v.RequestId != "req-1" {
 		t.Errorf("request id is missing in %s", body)

@@ -84,7 +84,7 @@ func notUnderstood() []refusalCase {
 		{"ec2 no action", ec2Call("Version=2016-11-15"), 400, "ec2", "MissingAction", "Action"},
 		{"ec2 unknown action", ec2Call("Action=CreateCastle&Version=2016-11-15"), 400, "ec2", "InvalidAction", "CreateCastle"},
 		{"ec2 unserved action", ec2Call("Action=RunInstances&Version=2016-11-15"), 400, "ec2", "InvalidAction", "not served"},
-		{"ec2 version", ec2Call("Action=CreateVpc&Version=2006-06-26"), 400, "ec2", "NoSuchVersion", "2006-06-26"},
+		{"ec2 version", ec2Call("Action=CreateVpc&Version=2014-10-02"), 400, "ec2", "NoSuchVersion", "2014-10-02"},
 		{"ec2 path", with(ec2Call(createVpc), func(c *call) { c.path = "/x" }), 400, "ec2", "InvalidAction", "POST /"},
 		{"sts unserved action", stsCall("Action=AssumeRole&Version=2011-06-15"), 400, "query", "InvalidAction", "AssumeRole"},
 		{"lattice unserved operation", latticeCall("POST", "/services", "{}"), 404, "json", "UnknownOperationException", "/services"},

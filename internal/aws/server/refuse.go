@@ -139,5 +139,6 @@ func (e *exchange) refuse(err error) *codec.Response {
 	for name, values := range rendered {
 		header[name] = values
 	}
+	e.queryError(header, f)
 	return &codec.Response{Status: status, Header: header, Body: body}
 }

@@ -60,6 +60,19 @@ type Mounted struct {
 	API     any
 }
 
+// Checker is a service with rules that hold for all its operations and that its
+// model does not know. Check is asked when an input has met the constraints of
+// the model, before a dry run is answered; its error goes to the client.
+type Checker interface {
+	Check(op *schema.Operation, in any) error
+}
+
+// Explainer is a service of the form protocols that knows why some operations
+// are not served. Unserved returns nil where nothing but that can be said.
+type Explainer interface {
+	Unserved(operation string) error
+}
+
 // Config is what New needs. Regions, Credentials and Services are required.
 type Config struct {
 	Regions     []string

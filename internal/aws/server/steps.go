@@ -43,7 +43,6 @@ func (e *exchange) authenticate() error {
 		AccessKeyID: s.AccessKeyID, RequestID: e.id,
 	}
 	if e.services[s.Service] == nil {
-		e.guess()
 		return refusef(unknownOperation, "The service '%s' is not served by this endpoint, which serves %s.",
 			s.Service, strings.Join(e.serviceNames(), ", "))
 	}
@@ -71,10 +70,15 @@ func (e *exchange) find() error {
 	if action == "" {
 		return refusef(missingAction, "The request must contain the parameter Action.")
 	}
-	if version != "" && version != e.service.Version {
+	if version != "" && !e.service.HasVersion(version) {
 		return refusef(unknownVersion, "Could not find operation %s for version %s.", action, version)
 	}
 	if e.op = e.service.operations[action]; e.op == nil {
+		if s, ok := e.service.api.(Explainer); ok {
+			if err := s.Unserved(action); err != nil {
+				return err
+			}
+		}
 		if slices.Contains(e.service.Unserved, action) {
 			return refusef(unknownOperation, "The action %s is not served by this endpoint.", action)
 		}
@@ -114,7 +118,8 @@ func (e *exchange) formParameters() map[string]string {
 	return found
 }
 
-// decode reads the input and checks the constraints of the model.
+// decode reads the input and checks the constraints of the model, and those
+// that the service adds.
 func (e *exchange) decode() (any, error) {
 	var query url.Values
 	if e.http.URL.RawQuery != "" {
@@ -131,6 +136,11 @@ func (e *exchange) decode() (any, error) {
 	}
 	if problems := validate.Input(e.op, in); len(problems) > 0 {
 		return nil, refuseProblems(problems)
+	}
+	if s, ok := e.service.api.(Checker); ok {
+		if err := s.Check(e.op, in); err != nil {
+			return nil, err
+		}
 	}
 	return in, nil
 }

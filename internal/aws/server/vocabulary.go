@@ -3,6 +3,7 @@
 package server
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -106,6 +107,21 @@ var (
 		badValue:          {"InvalidParameterException", 400},
 		internal:          {"InternalFailure", 500},
 	}}
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+	s3Words = vocabulary{words: [kinds]word{
+		tooBig:            {"EntityTooLarge", 400},
+		unreadable:        {"IncompleteBody", 400},
+		unsigned:          {"AccessDenied", 403},
+		badAuthentication: {"AuthorizationHeaderMalformed", 400},
+		unknownKey:        {"InvalidAccessKeyId", 403},
+		badSignature:      {"SignatureDoesNotMatch", 403},
+		badTime:           {"RequestTimeTooSkewed", 403},
+		unknownRegion:     {"AuthorizationHeaderMalformed", 400},
+		unknownOperation:  {"NotImplemented", 501},
+		wrongMethod:       {"MethodNotAllowed", 405},
+		malformed:         {"InvalidRequest", 400},
+		internal:          {"InternalError", 500},
+	}}
 )
 
 // vocabularyOf returns the words of a service. REST-XML has the same ones as
@@ -126,6 +142,18 @@ func vocabularyOf(service *schema.Service) vocabulary {
 		return v
 	}
 	v := jsonWords
+	switch service.Protocol {
+	case fault.ProtocolJSON10, fault.ProtocolJSON11, fault.ProtocolCBOR:
+		// These say everything with 400, what is not the service's own fault.
+		for k, w := range v.words {
+			if w.status == http.StatusForbidden || w.status == http.StatusNotFound {
+				v.words[k].status = http.StatusBadRequest
+			}
+		}
+		return v
+	case fault.ProtocolS3:
+		return s3Words
+	}
 	if knows(service, "InternalServerException") {
 		v.words[internal] = word{"InternalServerException", 500}
 	}
@@ -156,15 +184,4 @@ func (v *vocabulary) fault(r *refusal) *fault.Error {
 		f.FieldList = r.fields
 	}
 	return f
-}
-
-// What renders refusals as long as nobody knows which service was meant.
-var (
-	unknownService     = bare(fault.ProtocolRESTJSON)
-	unknownFormService = bare(fault.ProtocolQuery)
-)
-
-func bare(protocol string) *mounted {
-	s := &schema.Service{Protocol: protocol}
-	return &mounted{Service: s, words: vocabularyOf(s)}
 }
