@@ -32,8 +32,8 @@ func (e *FilterError) Error() string {
 
 // Filters are the properties of resources that an operation can filter by.
 type Filters[T any] struct {
-	// Tags gives the tags, for the filters tag:<key> and tag-key; nil for
-	// resources that have none.
+	// Tags gives the tags, for the filters tag:<key>, tag-key and tag-value (which
+	// is older than the first); nil for resources that have none.
 	Tags func(T) map[string]string
 	// Properties give the values that a resource has for a filter, of which
 	// one must match.
@@ -72,8 +72,11 @@ func (f Filters[T]) property(name string) (func(T) []string, bool) {
 	if f.Tags == nil {
 		return nil, false
 	}
-	if name == "tag-key" {
+	switch name {
+	case "tag-key":
 		return func(item T) []string { return slices.Collect(maps.Keys(f.Tags(item))) }, true
+	case "tag-value":
+		return func(item T) []string { return slices.Collect(maps.Values(f.Tags(item))) }, true
 	}
 	key, ok := strings.CutPrefix(name, "tag:")
 	return func(item T) []string {
@@ -87,7 +90,7 @@ func (f Filters[T]) property(name string) (func(T) []string, bool) {
 func (f Filters[T]) names() []string {
 	names := slices.Sorted(maps.Keys(f.Properties))
 	if f.Tags != nil {
-		names = append(names, "tag:<key>", "tag-key")
+		names = append(names, "tag:<key>", "tag-key", "tag-value")
 	}
 	return names
 }

@@ -104,6 +104,7 @@ func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 			return values
 		}
 	}
+	none := func(row) []string { return nil } // entries for all protocols have neither types nor ports
 	return service.Filters[row]{
 		Tags: func(n row) map[string]string { return n.Tags },
 		Properties: map[string]func(row) []string{
@@ -113,6 +114,10 @@ func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 			"default":                    func(n row) []string { return yesNo(n.Default) },
 			"entry.cidr":                 entries(func(e ec2.NetworkAclEntry) string { return deref(e.CidrBlock) }),
 			"entry.egress":               entries(func(e ec2.NetworkAclEntry) string { return strconv.FormatBool(*e.Egress) }),
+			"entry.icmp.code":            none,
+			"entry.icmp.type":            none,
+			"entry.port-range.from":      none,
+			"entry.port-range.to":        none,
 			"entry.ipv6-cidr":            entries(func(e ec2.NetworkAclEntry) string { return deref(e.Ipv6CidrBlock) }),
 			"entry.protocol":             entries(func(e ec2.NetworkAclEntry) string { return *e.Protocol }),
 			"entry.rule-action":          entries(func(e ec2.NetworkAclEntry) string { return *e.RuleAction }),

@@ -65,7 +65,9 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 		"network-interface-id":             func(ni row) []string { return one(ni.ID) },
 		"operator.managed":                 func(row) []string { return yesNo(false) },
 		"owner-id":                         func(ni row) []string { return one(ni.Account) },
+		"private-dns-name":                 func(ni row) []string { return one(deref(privateName(ni))) },
 		"private-ip-address":               func(ni row) []string { return texts(ni.Addresses) },
+		"requester-id":                     func(ni row) []string { return one(requesterID(ni)) },
 		"requester-managed":                func(ni row) []string { return yesNo(ni.Owner != "") },
 		"source-dest-check":                func(ni row) []string { return yesNo(ni.SourceDestCheck) },
 		"status":                           func(ni row) []string { return one(interfaceStatus(tx, ni)) },
@@ -76,7 +78,7 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 	for _, name := range []string{
 		"addresses.association.owner-id", "addresses.association.public-ip", "association.allocation-id",
 		"association.association-id", "association.ip-owner-id", "association.public-dns-name",
-		"association.public-ip", "attachment.nat-gateway-id", "operator.principal", "private-dns-name", "requester-id",
+		"association.public-ip", "attachment.nat-gateway-id", "operator.principal",
 	} {
 		properties[name] = func(row) []string { return nil }
 	}
@@ -137,7 +139,7 @@ func attachmentShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInte
 	if ni.Owner != "" {
 		return &ec2.NetworkInterfaceAttachment{
 			AttachmentId: new("ela-attach-" + strings.TrimPrefix(ni.ID, "eni-")), AttachTime: new(ni.CreatedAt),
-			DeviceIndex: new(int32(1)), InstanceOwnerId: new("amazon-aws"),
+			DeviceIndex: new(int32(1)), InstanceOwnerId: new(serviceRequester),
 			Status: new(ec2.AttachmentStatusAttached), DeleteOnTermination: new(false),
 		}
 	}
@@ -171,11 +173,11 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInter
 		InterfaceType: new(interfaceType(ni)), MacAddress: new(ni.MAC), Groups: groupShapes(tx, ni),
 		RequesterManaged: new(ni.Owner != ""), SourceDestCheck: new(ni.SourceDestCheck),
 		Status: new(interfaceStatus(tx, ni)), Attachment: attachmentShape(tx, ni), TagSet: tagList(ni.Tags),
-		Operator: &ec2.OperatorResponse{Managed: new(false)},
+		Operator: &ec2.OperatorResponse{Managed: new(false)}, RequesterId: new(requesterID(ni)), PrivateDnsName: privateName(ni),
 	}
 	for i, addr := range ni.Addresses {
 		out.PrivateIpAddresses = append(out.PrivateIpAddresses, ec2.NetworkInterfacePrivateIpAddress{
-			PrivateIpAddress: new(addr.String()), Primary: new(i == 0),
+			PrivateIpAddress: new(addr.String()), Primary: new(i == 0), PrivateDnsName: new(addressName(ni.Region, addr)),
 		})
 	}
 	for _, addr := range ni.Addresses6 {
@@ -191,6 +193,33 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInter
 		out.DenyAllIgwTraffic = new(len(ni.Addresses6) > 0)
 	}
 	return out
+}
+
+// serviceRequester is who asked for an interface that a service manages.
+const serviceRequester = "amazon-aws"
+
+// requesterID is who asked for an interface: a service, or the account itself,
+// whose keys are all those of its root user.
+func requesterID(ni *model.NetworkInterface) string {
+	if ni.Owner != "" {
+		return serviceRequester
+	}
+	return ni.Account
+}
+
+// privateName is the name that EC2 gives the first IPv4 address of an interface;
+// nil without one.
+func privateName(ni *model.NetworkInterface) *string {
+	if len(ni.Addresses) == 0 {
+		return nil
+	}
+	return new(addressName(ni.Region, ni.Addresses[0]))
+}
+
+// addressName is the name of an IPv4 address by itself
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/hostname-types.html).
+func addressName(region string, addr netip.Addr) string {
+	return "ip-" + strings.ReplaceAll(addr.String(), ".", "-") + "." + defaultDomain(region)
 }
 
 func first(addresses []netip.Addr) *string {

@@ -152,8 +152,10 @@ func TestInterfaceHasWhatWasAskedFor(t *testing.T) {
 		TagSet: []ec2.Tag{{Key: new("Name"), Value: new("x")}}, Operator: &ec2.OperatorResponse{Managed: new(false)},
 		PrivateIpAddress: new("10.0.1.10"), Ipv6Address: got.Ipv6Address, Ipv6Addresses: got.Ipv6Addresses,
 		PrivateIpAddresses: []ec2.NetworkInterfacePrivateIpAddress{
-			{PrivateIpAddress: new("10.0.1.10"), Primary: new(true)}, {PrivateIpAddress: new("10.0.1.11"), Primary: new(false)},
+			{PrivateIpAddress: new("10.0.1.10"), Primary: new(true), PrivateDnsName: new("ip-10-0-1-10.ec2.internal")},
+			{PrivateIpAddress: new("10.0.1.11"), Primary: new(false), PrivateDnsName: new("ip-10-0-1-11.ec2.internal")},
 		},
+		PrivateDnsName: new("ip-10-0-1-10.ec2.internal"), RequesterId: new(servicetest.Account),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("interface (-want +got):\n%s", diff)

@@ -46,12 +46,14 @@ func subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 			}
 			return one(s.CIDR.String())
 		}},
+		{[]string{"customer-owned-ipv4-pool", "enable-lni-at-device-index", "outpost-arn"}, func(*model.Subnet) []string { return nil }},
 		{[]string{"default-for-az", "defaultForAz"}, func(s *model.Subnet) []string { return yesNo(s.DefaultForZone) }},
 		{[]string{"enable-dns64"}, func(s *model.Subnet) []string { return yesNo(s.DNS64) }},
 		{[]string{"ipv6-cidr-block-association.association-id"}, func(s *model.Subnet) []string { return one(s.CIDR6.ID) }},
 		{[]string{"ipv6-cidr-block-association.ipv6-cidr-block"}, func(s *model.Subnet) []string { return blockTexts(subnetBlocks6(s)) }},
 		{[]string{"ipv6-cidr-block-association.state"}, func(s *model.Subnet) []string { return blockStates(subnetBlocks6(s)) }},
 		{[]string{"ipv6-native"}, func(s *model.Subnet) []string { return yesNo(s.IPv6Native) }},
+		{[]string{"map-customer-owned-ip-on-launch"}, func(*model.Subnet) []string { return yesNo(false) }},
 		{[]string{"map-public-ip-on-launch"}, func(s *model.Subnet) []string { return yesNo(s.MapPublicIP) }},
 		{[]string{"owner-id"}, func(s *model.Subnet) []string { return one(s.Account) }},
 		{[]string{"private-dns-name-options-on-launch.hostname-type"}, func(s *model.Subnet) []string { return one(s.HostnameType) }},

@@ -29,12 +29,16 @@ func (a *API) DescribeVpcs(ctx context.Context, in *ec2.DescribeVpcsInput) (*ec2
 	return out, nil
 }
 
+// vpcFilters has the names of properties in the spellings that EC2 takes.
 func vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 	isDefault := func(v *model.VPC) []string { return yesNo(v.Default) }
+	primary := func(v *model.VPC) []string { return blockTexts(v.CIDRs[:1]) }
 	return service.Filters[*model.VPC]{
 		Tags: func(v *model.VPC) map[string]string { return v.Tags },
 		Properties: map[string]func(*model.VPC) []string{
-			"cidr":                                        func(v *model.VPC) []string { return blockTexts(v.CIDRs[:1]) },
+			"cidr":                                        primary,
+			"cidr-block":                                  primary,
+			"cidrBlock":                                   primary,
 			"cidr-block-association.association-id":       func(v *model.VPC) []string { return blockIDs(v.CIDRs) },
 			"cidr-block-association.cidr-block":           func(v *model.VPC) []string { return blockTexts(v.CIDRs) },
 			"cidr-block-association.state":                func(v *model.VPC) []string { return blockStates(v.CIDRs) },
