@@ -169,7 +169,7 @@ func TestMessages(t *testing.T) {
 		{"unknown path", latticeJSON("POST", "/castles", `{}`), 404, "UnknownOperationException"},
 		{"wrong method", latticeJSON("PUT", "/resourcegateways", `{}`), 405, "UnknownOperationException"},
 		{"JSON body too large", latticeJSON("POST", "/resourcegateways", `{"name": "`+strings.Repeat("a", 2<<20)+`"}`), 413, "RequestEntityTooLargeException"},
-		{"unknown service", message{service: "s3", method: "GET", path: "/", contentType: form}, 404, ""},
+		{"unknown service", message{service: "s3", method: "GET", path: "/", contentType: form}, 501, "NotImplemented"},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			here := *c
@@ -191,6 +191,7 @@ func checkEnvelope(t *testing.T, service, contentType, body string) {
 	wants := map[string]string{
 		"ec2":         "text/xml <Response><Errors><Error><Code>",
 		"vpc-lattice": `application/json "message":`,
+		"s3":          "application/xml <Error><Code>",
 	}
 	kind, start, _ := strings.Cut(wants[service], " ")
 	if !strings.HasPrefix(contentType, kind) || !strings.Contains(body, start) {
