@@ -42,7 +42,7 @@ type Sink interface {
 	// network interface has ended, or that its number now belongs to a process
 	// of another network namespace. It is said once for each namespace that
 	// the interface is given.
-	Gone(eni string)
+	Gone(eni string, ns desired.Namespace)
 }
 
 // Config sets up an Agent. Effects, Source and Sink must be set.
@@ -50,6 +50,9 @@ type Config struct {
 	Effects reconcile.Effects
 	Source  Source
 	Sink    Sink
+	// Lives reports whether the namespace that a workload names is there and is
+	// the one that is meant. Without it the inode alone decides.
+	Lives func(desired.Namespace) (bool, error)
 	// Reconcile sets up the reconciler. Its Report is the agent's own, and its
 	// Logger is Logger.
 	Reconcile reconcile.Config
@@ -81,6 +84,9 @@ type Agent struct {
 func New(cfg Config) *Agent {
 	cfg.Debounce = cmp.Or(cfg.Debounce, 500*time.Millisecond)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	if cfg.Lives == nil {
+		cfg.Lives = sameInode
+	}
 	cfg.Reconcile.Logger = cfg.Logger
 	cfg.Reconcile.Report = cfg.Sink.Report
 	return &Agent{

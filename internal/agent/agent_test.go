@@ -41,9 +41,9 @@ func newControl() *control {
 	return &control{make(chan desired.Delta), make(chan int64, 100), make(chan string, 100)}
 }
 
-func (c *control) Deltas() <-chan desired.Delta { return c.deltas }
-func (c *control) Report(r reconcile.Report)    { c.settled <- r.Revision }
-func (c *control) Gone(eni string)              { c.gone <- eni }
+func (c *control) Deltas() <-chan desired.Delta         { return c.deltas }
+func (c *control) Report(r reconcile.Report)            { c.settled <- r.Revision }
+func (c *control) Gone(eni string, _ desired.Namespace) { c.gone <- eni }
 
 // send sends a delta and waits until it is carried out.
 func (c *control) send(t *testing.T, d desired.Delta) {

@@ -60,7 +60,7 @@ func (a *Agent) watch(ctx context.Context, wg *sync.WaitGroup, workload desired.
 		return
 	}
 	w := watch{key: workload.Key(), namespace: ns}
-	process, err := openProcess(ns)
+	process, err := a.openProcess(ns)
 	switch {
 	case errors.Is(err, errEnded):
 		a.watches[w.key] = w
@@ -98,7 +98,7 @@ func (a *Agent) ended(w watch) {
 	w.process = nil
 	a.watches[w.key] = w // stays, so that the same news is not told twice
 	a.log.Info("workload's process has ended", "eni", w.key.ID, "pid", w.namespace.PID)
-	a.cfg.Sink.Gone(w.key.ID)
+	a.cfg.Sink.Gone(w.key.ID, w.namespace)
 }
 
 func (a *Agent) unwatch(k desired.Key) {
@@ -117,7 +117,7 @@ func (a *Agent) unwatchAll() {
 // openProcess gives a pidfd of the process that a namespace is named by. The
 // error is errEnded if there is no such process, or if the process of that
 // number lives in another network namespace than the one meant.
-func openProcess(ns desired.Namespace) (*os.File, error) {
+func (a *Agent) openProcess(ns desired.Namespace) (*os.File, error) {
 	fd, err := unix.PidfdOpen(ns.PID, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil, errEnded
@@ -134,28 +134,30 @@ func openProcess(ns desired.Namespace) (*os.File, error) {
 	process := os.NewFile(uintptr(fd), fmt.Sprintf("pidfd %d", ns.PID))
 	// The descriptor came first: a process that has the right namespace now is
 	// the one that the descriptor stands for.
-	if err := checkNamespace(ns); err != nil {
+	lives, err := a.cfg.Lives(ns)
+	if err == nil && !lives {
+		err = errEnded
+	}
+	if err != nil {
 		process.Close()
 		return nil, err
 	}
 	return process, nil
 }
 
-// checkNamespace compares the network namespace of a process with the one that
-// is meant. A zombie has none.
-func checkNamespace(ns desired.Namespace) error {
+// sameInode compares the network namespace of a process with the one that is
+// meant, by its inode. A zombie has none.
+func sameInode(ns desired.Namespace) (bool, error) {
 	var stat unix.Stat_t
 	path := fmt.Sprintf("/proc/%d/ns/net", ns.PID)
 	err := unix.Stat(path, &stat)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH):
-		return errEnded
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("stat %s: %w", path, err)
-	case ns.Inode != 0 && stat.Ino != ns.Inode:
-		return errEnded
+		return false, fmt.Errorf("stat %s: %w", path, err)
 	}
-	return nil
+	return ns.Inode == 0 || stat.Ino == ns.Inode, nil
 }
 
 // waitEnd waits until the process of a pidfd has ended. The error is

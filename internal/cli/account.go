@@ -5,6 +5,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 )
@@ -12,6 +13,7 @@ import (
 type accountCommand struct {
 	Create accountCreate `cmd:"" help:"Make an account with an administrator key, and print its environment."`
 	List   accountList   `cmd:"" help:"List the accounts."`
+	Trust  accountTrust  `cmd:"" help:"Let an account name any network namespace of this host in API calls, or no longer."`
 }
 
 type accountCreate struct {
@@ -61,13 +63,40 @@ func (c *accountList) Run(in *Invocation) error {
 		return e.Encode(out.Accounts)
 	}
 	for _, a := range out.Accounts {
-		name := ""
-		if a.Name != nil {
-			name = *a.Name
-		}
-		if _, err := fmt.Fprintln(in.Stdout, *a.AccountId, name); err != nil {
+		if err := printAccount(in, *a.AccountId, text(a.Name), *a.Trusted); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func printAccount(in *Invocation, id, name string, trusted bool) error {
+	words := []string{id}
+	if name != "" {
+		words = append(words, name)
+	}
+	if trusted {
+		words = append(words, "(trusted)")
+	}
+	_, err := fmt.Fprintln(in.Stdout, strings.Join(words, " "))
+	return err
+}
+
+type accountTrust struct {
+	location
+	ID     string `arg:"" help:"The account." placeholder:"ID"`
+	Revoke bool   `help:"Trust it no longer. What it has attached stays."`
+}
+
+func (c *accountTrust) Run(in *Invocation) error {
+	t, err := c.find(in)
+	if err != nil {
+		return err
+	}
+	var out postern.UpdateAccountOutput
+	input := postern.UpdateAccountInput{AccountId: &c.ID, Trusted: new(!c.Revoke)}
+	if err := t.client().Do(in.Context, postern.Service, "UpdateAccount", &input, &out); err != nil {
+		return err
+	}
+	return printAccount(in, *out.AccountId, text(out.Name), *out.Trusted)
 }

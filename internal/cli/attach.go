@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/internal/dataplane/handover"
 )
 
 // attachTimeout bounds how long a command waits for the data plane.
@@ -32,19 +34,17 @@ func (c *attachCommand) Run(in *Invocation) error {
 	if err != nil {
 		return err
 	}
-	input := postern.AttachNetworkInterfaceInput{NetworkInterfaceId: &c.Interface, DeviceName: &c.Device}
-	path := "/run/netns/" + c.Netns
-	if c.Netns != "" {
-		input.NetnsName = &c.Netns
-	} else {
-		pid := int64(c.PID)
-		input.Pid = &pid
-		path = fmt.Sprintf("/proc/%d/ns/net", c.PID)
+	path, offer := "/run/netns/"+c.Netns, handover.Offer{Name: c.Netns}
+	if c.Netns == "" {
+		path, offer = fmt.Sprintf("/proc/%d/ns/net", c.PID), handover.Offer{PID: c.PID}
 	}
-	if input.NetnsInode, err = inodeOf(path); err != nil {
+	handle, err := c.handOver(t, path, offer)
+	if err != nil {
 		return err
 	}
-	attached, err := attach(in.Context, t.client(), input)
+	attached, err := attach(in.Context, t.client(), postern.AttachNetworkInterfaceInput{
+		NetworkInterfaceId: &c.Interface, NetnsHandle: &handle, DeviceName: &c.Device,
+	})
 	if err != nil {
 		return err
 	}
@@ -52,36 +52,46 @@ func (c *attachCommand) Run(in *Invocation) error {
 	return err
 }
 
-// inodeOf gives the number by which a namespace differs from all others.
-func inodeOf(path string) (*int64, error) {
-	var stat unix.Stat_t
-	if err := unix.Stat(path, &stat); err != nil {
-		return nil, fmt.Errorf("find the namespace: %w", &os.PathError{Op: "stat", Path: path, Err: err})
+// handOver opens a namespace and hands it to the Postern of the data folder. The
+// handle that it gets for it is for the target's key.
+func (l location) handOver(t target, path string, offer handover.Offer) (string, error) {
+	ns, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("find the namespace: %w", err)
 	}
-	inode := int64(stat.Ino)
-	return &inode, nil
+	defer ns.Close()
+	offer.AccessKeyID = t.accessKeyID
+	handle, err := handover.Give(l.Data, ns, offer)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ECONNREFUSED):
+		return "", fmt.Errorf("hand the namespace over: no Postern is running on %s; name its data folder with --data or POSTERN_DATA", l.Data)
+	case errors.Is(err, fs.ErrPermission):
+		return "", fmt.Errorf("hand the namespace over: the way to %s is not open to you", l.Data)
+	}
+	return handle, err
 }
 
 // attach asks for an attachment and waits until the data plane has made it.
 // When it cannot, the request is taken back.
 func attach(ctx context.Context, c *client.Client, input postern.AttachNetworkInterfaceInput) (*postern.GetAttachmentOutput, error) {
-	if err := c.Do(ctx, postern.Service, "AttachNetworkInterface", &input, &postern.AttachNetworkInterfaceOutput{}); err != nil {
+	var made postern.AttachNetworkInterfaceOutput
+	if err := c.Do(ctx, postern.Service, "AttachNetworkInterface", &input, &made); err != nil {
 		return nil, err
 	}
 	var found postern.GetAttachmentOutput
 	err := poll(ctx, attachTimeout, func() (bool, error) {
 		found = postern.GetAttachmentOutput{}
-		err := c.Do(ctx, postern.Service, "GetAttachment", &postern.GetAttachmentInput{NetworkInterfaceId: input.NetworkInterfaceId}, &found)
+		err := c.Do(ctx, postern.Service, "GetAttachment", &postern.GetAttachmentInput{NetworkInterfaceId: made.NetworkInterfaceId}, &found)
 		if err != nil {
 			return false, err
 		}
 		if *found.Status == postern.AttachmentStatusFailed {
-			return false, fmt.Errorf("attach %s: %s", *input.NetworkInterfaceId, *found.Reason)
+			return false, fmt.Errorf("attach %s: %s", *made.NetworkInterfaceId, *found.Reason)
 		}
 		return *found.Status == postern.AttachmentStatusAttached, nil
 	})
 	if err != nil {
-		return nil, errors.Join(err, detach(context.WithoutCancel(ctx), c, *input.NetworkInterfaceId))
+		return nil, errors.Join(err, detach(context.WithoutCancel(ctx), c, *made.NetworkInterfaceId))
 	}
 	return &found, nil
 }

@@ -84,6 +84,7 @@ func (c *envCommand) Run(in *Invocation) error {
 		{"AWS_ACCESS_KEY_ID", t.accessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", t.secret},
 		{"AWS_DEFAULT_REGION", t.region},
+		{"POSTERN_DATA", c.Data},
 	} {
 		if _, err := fmt.Fprintf(in.Stdout, "export %s=%s\n", v[0], v[1]); err != nil {
 			return err

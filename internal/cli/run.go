@@ -11,14 +11,16 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/internal/dataplane/handover"
 )
 
 type runCommand struct {
@@ -52,18 +54,21 @@ func (c *runCommand) Run(in *Invocation) error {
 	if err != nil {
 		return err
 	}
-	stop := child.forwardSignals(in)
+	ctx, stop := child.forwardSignals(in)
 	defer stop()
 	api := t.client()
-	eni, err := c.connect(in.Context, api, child)
+	eni, err := c.connect(ctx, t, api, child)
 	if err != nil {
 		child.giveUp()
 	}
 	status := child.wait()
 	if eni != "" {
-		err = errors.Join(err, release(context.WithoutCancel(in.Context), api, eni))
+		c.release(in, api, eni)
 	}
+	var told *toldToEnd
 	switch {
+	case errors.As(context.Cause(ctx), &told):
+		return &exitError{128 + int(told.signal)}
 	case err != nil:
 		return err
 	case status != 0:
@@ -72,56 +77,54 @@ func (c *runCommand) Run(in *Invocation) error {
 	return nil
 }
 
-// connect makes the interface, puts it into the child's namespace, and lets the
-// child begin. The identifier is given also with an error, once there is one.
-func (c *runCommand) connect(ctx context.Context, api *client.Client, child *workload) (string, error) {
-	input := ec2.CreateNetworkInterfaceInput{SubnetId: &c.Subnet, Groups: c.SecurityGroup}
-	description := "postern run"
-	input.Description = &description
-	if c.PrivateIP != "" {
-		input.PrivateIpAddress = &c.PrivateIP
-	}
-	if c.Name != "" {
-		kind, key := "network-interface", "Name"
-		input.TagSpecifications = []ec2.TagSpecification{{ResourceType: &kind, Tags: []ec2.Tag{{Key: &key, Value: &c.Name}}}}
-	}
-	var made ec2.CreateNetworkInterfaceOutput
-	if err := api.Do(ctx, ec2.Service, "CreateNetworkInterface", &input, &made); err != nil {
+// connect has an interface made in the child's namespace, and lets the child begin
+// when it is there. The interface and its attachment are made by one call: it
+// belongs to the child from its beginning, and Postern removes it with the child.
+// The identifier is given also with an error, once there is one.
+func (c *runCommand) connect(ctx context.Context, t target, api *client.Client, child *workload) (string, error) {
+	handle, err := c.handOver(t, fmt.Sprintf("/proc/%d/ns/net", child.pid()), handover.Offer{PID: child.pid()})
+	if err != nil {
 		return "", err
 	}
-	eni := *made.NetworkInterface.NetworkInterfaceId
-	inode, err := inodeOf(fmt.Sprintf("/proc/%d/ns/net", child.pid()))
-	if err != nil {
-		return eni, err
+	fresh := &postern.NewNetworkInterface{SubnetId: &c.Subnet, SecurityGroupIds: c.SecurityGroup, Description: new("postern run")}
+	if c.PrivateIP != "" {
+		fresh.PrivateIpAddress = &c.PrivateIP
 	}
-	pid, ephemeral := int64(child.pid()), true
+	if c.Name != "" {
+		fresh.Tags = map[string]string{"Name": c.Name}
+	}
 	attached, err := attach(ctx, api, postern.AttachNetworkInterfaceInput{
-		NetworkInterfaceId: &eni, Pid: &pid, NetnsInode: inode, DeleteOnTermination: &ephemeral,
+		NewNetworkInterface: fresh, NetnsHandle: &handle, DeleteOnTermination: new(true),
 	})
 	if err != nil {
-		return eni, err
+		return "", err
 	}
-	return eni, child.begin(workloadStart{Nameservers: attached.DnsServers})
+	return *attached.NetworkInterfaceId, child.begin(workloadStart{Nameservers: attached.DnsServers})
 }
 
-// release takes back what connect made. Postern does the same on its own when
-// it notices that the program has ended, so that what is gone already is fine.
-func release(ctx context.Context, api *client.Client, eni string) error {
+// releaseTimeout bounds how long the end of a program is followed by waiting for
+// its interface to go.
+const releaseTimeout = 10 * time.Second
+
+// release takes back what connect made. Postern does the same by itself when it
+// notices that the program has ended, also when it was away meanwhile: so what is
+// gone already is fine, and what cannot be done now is only said.
+func (c *runCommand) release(in *Invocation, api *client.Client, eni string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(in.Context), releaseTimeout)
+	defer cancel()
 	if err := detach(ctx, api, eni); err != nil {
-		return err
+		fmt.Fprintf(in.Stderr, "postern: run: network interface %s is still there, and Postern removes it when it can: %v\n", eni, err)
 	}
-	err := api.Do(ctx, ec2.Service, "DeleteNetworkInterface", &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &eni}, &ec2.DeleteNetworkInterfaceOutput{})
-	var e *client.Error
-	if errors.As(err, &e) && e.Code == "InvalidNetworkInterfaceID.NotFound" {
-		return nil
-	}
-	return err
 }
 
-// workload is the child process that becomes the program.
+// workload is the child process in which the program runs: the first process of
+// namespaces of its own, with which everything in them ends.
 type workload struct {
-	cmd   *exec.Cmd
-	start *os.File
+	cmd *exec.Cmd
+
+	mu    sync.Mutex
+	begun bool
+	tell  *os.File // the child's orders
 }
 
 // startWorkload starts this binary again in namespaces of its own, where it
@@ -136,7 +139,7 @@ func startWorkload(in *Invocation, command []string) (*workload, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in.Stdin, in.Stdout, in.Stderr
 	cmd.ExtraFiles = []*os.File{read}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS,
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
 	}
 	// The child is killed when the thread that started it ends (prctl(2)), so
@@ -146,22 +149,24 @@ func startWorkload(in *Invocation, command []string) (*workload, error) {
 		write.Close()
 		return nil, fmt.Errorf("start the workload: %w", err)
 	}
-	return &workload{cmd, write}, nil
+	return &workload{cmd: cmd, tell: write}, nil
 }
 
 func (w *workload) pid() int { return w.cmd.Process.Pid }
 
-// begin lets the child become the program.
+// begin lets the child run the program.
 func (w *workload) begin(start workloadStart) error {
-	err := errors.Join(json.NewEncoder(w.start).Encode(start), w.start.Close())
-	if err != nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun = true
+	if err := json.NewEncoder(w.tell).Encode(start); err != nil {
 		return fmt.Errorf("begin the workload: %w", err)
 	}
 	return nil
 }
 
-// giveUp ends a child that has not begun: it reads the end of the pipe.
-func (w *workload) giveUp() { w.start.Close() }
+// giveUp ends the child: it reads the end of the pipe.
+func (w *workload) giveUp() { w.tell.Close() }
 
 // wait gives the status of the program as a shell would.
 func (w *workload) wait() int {
@@ -179,11 +184,23 @@ func (w *workload) wait() int {
 	return exit.ExitCode()
 }
 
-// forwardSignals passes on what this process is told. At a terminal the kernel
-// tells both, so that interrupts are only waited out here.
-func (w *workload) forwardSignals(in *Invocation) (stop func()) {
+// toldToEnd is why the start of a program was given up.
+type toldToEnd struct{ signal syscall.Signal }
+
+func (t *toldToEnd) Error() string { return "told to end: " + t.signal.String() }
+
+// forwardSignals passes on what this process is told, until stop is called. Before
+// the program has begun, to be told means to give up: the context ends, with a
+// *toldToEnd. At a terminal the kernel tells the program too, so that interrupts
+// are only waited out here. What this process was started to ignore is ignored.
+func (w *workload) forwardSignals(in *Invocation) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(in.Context)
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	for _, s := range forwarded {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
 	file, isFile := in.Stdin.(*os.File)
 	terminal := isFile && term.IsTerminal(int(file.Fd()))
 	done := make(chan struct{})
@@ -193,13 +210,25 @@ func (w *workload) forwardSignals(in *Invocation) (stop func()) {
 			case <-done:
 				return
 			case s := <-signals:
-				if terminal && (s == unix.SIGINT || s == unix.SIGQUIT) {
-					continue
-				}
-				// The child may have ended: then there is nobody to tell.
-				_ = w.cmd.Process.Signal(s)
+				w.signal(s.(syscall.Signal), terminal, cancel)
 			}
 		}
 	}()
-	return func() { signal.Stop(signals); close(done) }
+	return ctx, func() { signal.Stop(signals); close(done); cancel(nil) }
+}
+
+// forwarded are the signals that are passed on to the program.
+var forwarded = []syscall.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2}
+
+func (w *workload) signal(s syscall.Signal, terminal bool, giveUp context.CancelCauseFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !w.begun:
+		giveUp(&toldToEnd{s})
+	case terminal && (s == unix.SIGINT || s == unix.SIGQUIT):
+	default:
+		// The child may have ended: then there is nobody to tell.
+		_, _ = w.tell.Write([]byte{byte(s)})
+	}
 }

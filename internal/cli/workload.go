@@ -3,19 +3,24 @@
 package cli
 
 import (
+	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
+	"os/signal"
 	"path/filepath"
-	"runtime"
+	"strings"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// workloadFD is the descriptor on which a workload is told to begin.
+// workloadFD is the descriptor on which a workload is told what to do: a line of
+// JSON to begin, and then a byte for each signal that is for the program.
 const workloadFD = 3
 
 // workloadStart is what a workload is told once its network is there.
@@ -25,63 +30,132 @@ type workloadStart struct {
 	Nameservers []string `json:"nameservers"`
 }
 
-// workloadCommand is the other half of runCommand: it runs inside the new
-// namespaces as the child of `postern run`, waits until its network is there,
-// and becomes the program. The parent's pid for it stays that of the program.
+// workloadCommand is the other half of runCommand: it is the first process inside
+// the new namespaces. It waits until its network is there, runs the program, passes
+// on the signals that it is told, buries what has ended, and ends with the program.
+// The kernel kills whatever is then left in its process namespace
+// (pid_namespaces(7)).
 type workloadCommand struct {
 	Command []string `arg:"" passthrough:""`
 }
+
+// The statuses of what is no program's: as of env(1), and of bash.
+const (
+	statusNotBegun    = 125
+	statusNotRunnable = 126
+	statusNotFound    = 127
+)
 
 func (c *workloadCommand) Run(in *Invocation) error {
 	command := c.Command
 	if len(command) > 0 && command[0] == "--" {
 		command = command[1:]
 	}
-	parent := os.Getppid()
-	pipe := os.NewFile(workloadFD, "start")
+	shield()
+	unix.CloseOnExec(workloadFD)
+	orders := bufio.NewReader(os.NewFile(workloadFD, "orders"))
 	var start workloadStart
-	err := json.NewDecoder(pipe).Decode(&start)
-	if err := errors.Join(err, pipe.Close()); err != nil {
-		return &exitError{125} // the parent gave up and has said why
+	line, err := orders.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &start)
+	}
+	if err != nil {
+		return &exitError{statusNotBegun} // the parent gave up and has said why
 	}
 	if err := prepare(start); err != nil {
 		fmt.Fprintln(in.Stderr, "postern: prepare the workload:", err)
-		return &exitError{125}
+		return &exitError{statusNotBegun}
 	}
-	path, err := exec.LookPath(command[0])
+	program, err := execute(command)
 	if err != nil {
-		fmt.Fprintln(in.Stderr, "postern:", err)
-		if errors.Is(err, exec.ErrNotFound) {
-			return &exitError{127}
+		fmt.Fprintf(in.Stderr, "postern: run %s: %v\n", command[0], err)
+		if errors.Is(err, unix.ENOENT) {
+			return &exitError{statusNotFound}
 		}
-		return &exitError{126}
+		return &exitError{statusNotRunnable}
 	}
-	if err := dieWith(parent); err != nil {
-		fmt.Fprintln(in.Stderr, "postern:", err)
-		return &exitError{125}
-	}
-	err = unix.Exec(path, command, os.Environ())
-	fmt.Fprintf(in.Stderr, "postern: run %s: %v\n", path, err)
-	return &exitError{126}
+	go obey(orders, program)
+	return &exitError{bury(program)}
 }
 
-// dieWith makes sure that the program is killed when the parent ends. The parent
-// has asked for it, but a thread keeps that for itself (prctl(2),
-// PR_SET_PDEATHSIG): it is lost when another thread than the first one executes
-// the program. So the thread that will do so asks again.
-func dieWith(parent int) error {
-	runtime.LockOSThread()
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("tie the workload to postern run: %w", err)
+// shield keeps signals from this process that the terminal or a whole process
+// group gets: the program gets them too, and this process ends with it only.
+// Signals that it was started to ignore stay so, for the program.
+func shield() {
+	drop := make(chan os.Signal, 1)
+	for _, s := range forwarded {
+		if !signal.Ignored(s) {
+			signal.Notify(drop, s)
+		}
 	}
-	if os.Getppid() != parent {
-		return errors.New("tie the workload to postern run: it has ended")
-	}
-	return nil
 }
 
-// prepare finishes the namespaces: loopback, a /sys that shows this network,
-// and the VPC's resolv.conf. Mounts stay in the workload's own mount namespace.
+// obey passes signals on to the program as the parent orders. The end of the
+// orders is the end of the parent: then all ends.
+func obey(orders io.ByteReader, program int) {
+	for {
+		s, err := orders.ReadByte()
+		if err != nil {
+			os.Exit(128 + int(unix.SIGKILL))
+		}
+		_ = unix.Kill(program, syscall.Signal(s)) // it may have ended just now
+	}
+}
+
+// bury waits for everything that becomes a child of this process, as the first
+// process of a namespace must, until the program has ended. It gives the program's
+// status as a shell would.
+func bury(program int) int {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return statusNotBegun // there is no child: excluded
+		case pid == program && status.Signaled():
+			return 128 + int(status.Signal())
+		case pid == program && status.Exited():
+			return status.ExitStatus()
+		}
+	}
+}
+
+// execute starts a program as execvp(3) does: it is looked for in PATH when its
+// name has no slash, and a file that is no program is given to the shell. ENOENT
+// says that there is no such program.
+func execute(command []string) (pid int, err error) {
+	name := command[0]
+	if strings.Contains(name, "/") {
+		return spawn(name, command)
+	}
+	err = unix.ENOENT
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		pid, failed := spawn(filepath.Join(cmp.Or(dir, "."), name), command)
+		switch {
+		case failed == nil:
+			return pid, nil
+		case errors.Is(failed, unix.EACCES):
+			err = failed // said when no other folder has it
+		case !errors.Is(failed, unix.ENOENT) && !errors.Is(failed, unix.ENOTDIR):
+			return 0, failed
+		}
+	}
+	return 0, err
+}
+
+func spawn(path string, command []string) (int, error) {
+	attributes := &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}}
+	pid, err := syscall.ForkExec(path, command, attributes)
+	if errors.Is(err, unix.ENOEXEC) {
+		pid, err = syscall.ForkExec("/bin/sh", append([]string{"sh", path}, command[1:]...), attributes)
+	}
+	return pid, err
+}
+
+// prepare finishes the namespaces: loopback, a /sys that shows this network, a
+// /proc that shows these processes, and the VPC's resolv.conf. Mounts stay in the
+// workload's own mount namespace.
 func prepare(start workloadStart) error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
@@ -95,6 +169,9 @@ func prepare(start workloadStart) error {
 	}
 	if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
 		return fmt.Errorf("mount sysfs: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount proc: %w", err)
 	}
 	if len(start.Nameservers) == 0 {
 		return nil

@@ -192,12 +192,13 @@ func (c *Controller) putBack(verdicts []verdict) {
 	}
 }
 
-// Gone notes that the process which an interface was attached for has ended:
-// the attachment goes, and the interface with it if it was made for it.
-func (c *Controller) Gone(ctx context.Context, eni string) error {
+// Gone notes that the process which an interface was attached for has ended, or
+// that its namespace has: the attachment goes, and the interface with it if it was
+// made for it. An interface that is attached elsewhere by now stays.
+func (c *Controller) Gone(ctx context.Context, eni string, ns desired.Namespace) error {
 	_, err := c.cfg.DB.Update(ctx, func(tx *table.Txn) error {
 		for a := range state.Attachments.By(tx, state.ByHost, c.cfg.Host.Name) {
-			if a.Interface != eni || !a.DeletedAt.IsZero() {
+			if a.Interface != eni || !a.DeletedAt.IsZero() || plan.Namespace(a) != ns {
 				continue
 			}
 			next := a.Clone()

@@ -183,11 +183,16 @@ func TestAWorkloadThatEndedTakesItsInterfaceAlong(t *testing.T) {
 			state.Attachments.Put(tx, &model.Attachment{Account: account, Region: region, Interface: "eni-w", Host: "h", PID: 7, DeleteOnTermination: true})
 		})
 		f.settle(nil)
-		if err := f.c.Gone(f.t.Context(), "eni-w"); err != nil {
-			t.Fatal(err)
+		for _, ns := range []desired.Namespace{{PID: 6}, {PID: 7}} { // what it was attached to before, and now
+			if _, ok := state.NetworkInterfaces.Get(f.db.Snapshot(), account, region, "eni-w"); !ok {
+				t.Error("the end of another process took it along")
+			}
+			if err := f.c.Gone(f.t.Context(), "eni-w", ns); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			f.settle(nil)
 		}
-		synctest.Wait()
-		f.settle(nil)
 		if _, ok := state.NetworkInterfaces.Get(f.db.Snapshot(), account, region, "eni-w"); ok {
 			t.Error("the interface is still there")
 		}

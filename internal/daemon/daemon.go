@@ -153,12 +153,18 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
-	handler, err := d.handler(p)
+	door, spaces, err := d.openDoor()
+	if err != nil {
+		return err
+	}
+	defer door.Close()
+	handler, err := d.handler(p, spaces)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.control(ctx, d, host) })
+	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return d.serve(ctx, handler, ready) })
 	g.Go(func() error {
 		select {
@@ -182,15 +188,18 @@ func (d *daemon) bootstrap(ctx context.Context) error {
 }
 
 // handler mounts every service on one endpoint.
-func (d *daemon) handler(p *plane) (http.Handler, error) {
+func (d *daemon) handler(p *plane, spaces postern.Namespaces) (http.Handler, error) {
+	networks := &ec2.API{Env: d.env}
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
 		Credentials: credentials{d.db},
 		Services: []server.Mounted{
-			{Service: ec2shape.Service, API: &ec2.API{Env: d.env}},
+			{Service: ec2shape.Service, API: networks},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 			{Service: stsshape.Service, API: sts.API{}},
-			{Service: posternshape.Service, API: &postern.API{Env: d.env, Observer: p, Version: d.config.Version}},
+			{Service: posternshape.Service, API: &postern.API{
+				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: networks, Version: d.config.Version,
+			}},
 		},
 		Log: d.config.Log,
 		Now: time.Now,

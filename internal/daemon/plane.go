@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,11 +32,17 @@ type plane struct {
 	agent      *agent.Agent
 	controller *control.Controller // set before the first delta is sent
 	deltas     chan desired.Delta
-	gone       chan string
+	gone       chan ended
 
 	cancel context.CancelFunc
 	stop   <-chan struct{} // closed by cancel
 	ended  chan struct{}   // closed when the agent has ended
+}
+
+// ended is a network interface whose workload's process has ended.
+type ended struct {
+	eni string
+	ns  desired.Namespace
 }
 
 // startPlane starts the agent. It reads the host, and then waits for what
@@ -43,10 +50,10 @@ type plane struct {
 func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) *plane {
 	p := &plane{
 		log: c.Log, kernel: kernel, ended: make(chan struct{}),
-		deltas: make(chan desired.Delta, deltaQueue), gone: make(chan string, deltaQueue),
+		deltas: make(chan desired.Delta, deltaQueue), gone: make(chan ended, deltaQueue),
 	}
 	p.agent = agent.New(agent.Config{
-		Effects: kernel, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log,
+		Effects: kernel, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -95,22 +102,42 @@ func (p *plane) Report(r reconcile.Report) {
 }
 
 // Gone implements agent.Sink.
-func (p *plane) Gone(eni string) {
+func (p *plane) Gone(eni string, ns desired.Namespace) {
 	select {
-	case p.gone <- eni:
+	case p.gone <- ended{eni, ns}:
 	case <-p.stop:
 	}
 }
+
+// goneRetry is the pause before the end of a workload is noted again, after that
+// could not be done: the agent says it once.
+const goneRetry = time.Second
 
 func (p *plane) removeGone(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case eni := <-p.gone:
-			if err := p.controller.Gone(ctx, eni); err != nil && ctx.Err() == nil {
-				p.log.Error("attachment of an ended workload stays", "interface", eni, "error", err)
-			}
+		case e := <-p.gone:
+			p.note(ctx, e)
+		}
+	}
+}
+
+// note notes the end of a workload, for as long as it takes.
+func (p *plane) note(ctx context.Context, e ended) {
+	for {
+		err := p.controller.Gone(ctx, e.eni, e.ns)
+		if err == nil {
+			return
+		}
+		if ctx.Err() == nil {
+			p.log.Error("attachment of an ended workload stays for now", "interface", e.eni, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(goneRetry):
 		}
 	}
 }

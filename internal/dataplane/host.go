@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // ErrNamespaceGone is in the error of a workload whose namespace does not exist
@@ -28,6 +29,19 @@ var ErrNamespaceGone = network.ErrNamespaceGone
 
 // ErrNoRouter is in the error of an entry whose router is not on this host.
 var ErrNoRouter = network.ErrNoRouter
+
+// Lives reports whether the namespace that a workload names is there and is the
+// one that is meant.
+func Lives(n desired.Namespace) (bool, error) {
+	ns, err := network.Find(n)
+	if errors.Is(err, ErrNamespaceGone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, ns.Close()
+}
 
 // Config says whose routers a Host looks after.
 type Config struct {

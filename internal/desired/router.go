@@ -72,14 +72,18 @@ func (r Route) String() string { return line(r.Key(), field{"peer", r.Peer}) }
 // /run/netns, or by a process that lives in it. Inode is the namespace's inode
 // number (as /proc/PID/ns/net shows it) when it was attached, so that a
 // namespace of the same name or a process of the same number that came later
-// is not mistaken for it; zero means not known.
+// is not mistaken for it; zero means not known. The kernel gives inode numbers
+// again, so Identity is a number that no other namespace has or will have; zero
+// means not known.
 type Namespace struct {
-	Name  string
-	PID   int
-	Inode uint64
+	Name     string
+	PID      int
+	Inode    uint64
+	Identity uint64
 }
 
-// String prints the namespace as name:N or pid:N, with its inode when known.
+// String prints the namespace as name:N or pid:N, with its inode and identity
+// when known.
 func (n Namespace) String() string {
 	text := "name:" + n.Name
 	if n.Name == "" {
@@ -87,6 +91,9 @@ func (n Namespace) String() string {
 	}
 	if n.Inode != 0 {
 		text += fmt.Sprintf("@%d", n.Inode)
+		if n.Identity != 0 {
+			text += fmt.Sprintf("/%x", n.Identity)
+		}
 	}
 	return text
 }

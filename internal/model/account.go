@@ -12,6 +12,25 @@ type Account struct {
 	// Management marks the account that was made at first start. It alone may
 	// make further accounts.
 	Management bool `json:"management,omitempty"`
+	// Trust is whether somebody decided that the account may name network
+	// namespaces of the host; see Trusted.
+	Trust Trust `json:"trust,omitempty"`
+}
+
+// Trust is a decision about an account.
+type Trust string
+
+// The decisions. The empty one is none.
+const (
+	TrustGiven Trust = "given"
+	TrustTaken Trust = "taken"
+)
+
+// Trusted says whether the account may name any network namespace of the host to
+// have an interface put there, which else only the namespace's owner may have.
+// Where nobody has decided it the management account is trusted and no other.
+func (a *Account) Trusted() bool {
+	return a.Trust == TrustGiven || a.Trust == "" && a.Management
 }
 
 // AccessKey signs requests of one principal of an account.

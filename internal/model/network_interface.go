@@ -68,10 +68,11 @@ type Attachment struct {
 	// ID is the attachment's own identifier, eni-attach-….
 	ID   string `json:"id"`
 	Host string `json:"host"`
-	// NamespaceName or PID names the namespace, Inode pins it.
+	// NamespaceName or PID names the namespace, Inode and Identity pin it.
 	NamespaceName string    `json:"namespaceName,omitempty"`
 	PID           int       `json:"pid,omitempty"`
 	Inode         uint64    `json:"inode,omitempty"`
+	Identity      uint64    `json:"identity,omitempty"`
 	Device        string    `json:"device"`
 	CreatedAt     time.Time `json:"createdAt"`
 	// DeleteOnTermination removes the interface with its attachment when the

@@ -105,8 +105,9 @@ func otherTests() []inputTest {
 			"our own service", postern.Service, "AttachNetworkInterface",
 			&postern.AttachNetworkInterfaceInput{
 				NetworkInterfaceId: ptr("eni-0123456789abcdef0"), NetnsName: ptr("../x"), DeviceName: ptr("eth0123456789012"), Pid: ptr(int64(0)),
+				NetnsHandle: ptr("a b"), NewNetworkInterface: &postern.NewNetworkInterface{},
 			},
-			[]string{"netnsName pattern", "pid range", "deviceName length"},
+			[]string{"newNetworkInterface.subnetId required", "netnsHandle pattern", "netnsName pattern", "pid range", "deviceName length"},
 		},
 	}
 }

@@ -125,7 +125,7 @@ func (p *Plan) deriveWorkload(tx *table.Txn, ref model.Ref) ([]desired.Entry, []
 	}
 	w := desired.Workload{
 		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device,
-		Namespace: desired.Namespace{Name: a.NamespaceName, PID: a.PID, Inode: a.Inode},
+		Namespace: Namespace(a),
 	}
 	if s, ok := state.Subnets.Get(tx, ref.Account, ref.Region, ni.Subnet); ok {
 		w.Gateway = s.Router()
@@ -137,6 +137,11 @@ func (p *Plan) deriveWorkload(tx *table.Txn, ref model.Ref) ([]desired.Entry, []
 		w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, addr.BitLen()))
 	}
 	return []desired.Entry{w}, subjects
+}
+
+// Namespace is the namespace of an attachment as entries have it.
+func Namespace(a *model.Attachment) desired.Namespace {
+	return desired.Namespace{Name: a.NamespaceName, PID: a.PID, Inode: a.Inode, Identity: a.Identity}
 }
 
 // deriveGateway asks for the source addresses of a resource gateway.

@@ -3,7 +3,6 @@
 package network
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -49,27 +48,12 @@ func (in inner) close() {
 // openInner opens the namespace that a workload was attached with.
 // ErrNamespaceGone says that it is not there any more.
 func openInner(n desired.Namespace) (in inner, err error) {
-	if n.Name != "" {
-		in.ns, err = OpenNamespace(n.Name)
-	} else {
-		in.ns, err = openPath("/proc/" + strconv.Itoa(n.PID) + "/ns/net")
-	}
-	if err != nil {
+	if in.ns, err = Find(n); err != nil {
 		return in, err
 	}
-	defer func() {
-		if err != nil {
-			in.close()
-		}
-	}()
-	inode, err := Inode(in.ns)
-	if err != nil {
-		return in, err
+	if in.handle, err = openHandle(in.ns); err != nil {
+		in.close()
 	}
-	if n.Inode != 0 && inode != n.Inode {
-		return in, fmt.Errorf("namespace %s is now another one (%d): %w", n, inode, ErrNamespaceGone)
-	}
-	in.handle, err = openHandle(in.ns)
 	return in, err
 }
 
@@ -82,14 +66,14 @@ func (r *Router) Attach(w desired.Workload) error {
 }
 
 func (r *Router) attach(w desired.Workload) error {
-	if err := r.checkPlace(w); err != nil {
-		return err
-	}
 	in, err := openInner(w.Namespace)
 	if err != nil {
 		return err
 	}
 	defer in.close()
+	if err := r.checkPlace(w, in); err != nil {
+		return err
+	}
 	p, err := r.pairOf(w.ENI, in)
 	if err != nil {
 		return err
@@ -108,31 +92,14 @@ func (r *Router) attach(w desired.Workload) error {
 	return p.complete(w)
 }
 
-// checkPlace refuses namespaces that are not a workload's: those of routers,
-// and the host's own.
-func (r *Router) checkPlace(w desired.Workload) error {
-	if _, _, ours := parseNamespaceName(w.Namespace.Name); ours {
-		return fmt.Errorf("namespace %s is that of a router", w.Namespace)
-	}
+// checkPlace refuses namespaces that are not a workload's, and names for them
+// that do not fit into a mark.
+func (r *Router) checkPlace(w desired.Workload, in inner) error {
 	if len(r.workloadMark(w)) > maxAlias {
 		return fmt.Errorf("namespace name %q is too long", w.Namespace.Name)
 	}
-	host, err := os.Open("/proc/self/ns/net")
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	inode, err := Inode(host)
-	if err != nil {
-		return err
-	}
-	in, err := openInner(w.Namespace)
-	if err != nil {
-		return err
-	}
-	defer in.close()
-	if own, err := Inode(in.ns); err != nil || own == inode {
-		return errors.Join(err, fmt.Errorf("namespace %s is the host's own", w.Namespace))
+	if err := checkPlace(in); err != nil {
+		return fmt.Errorf("namespace %s: %w", w.Namespace, err)
 	}
 	return nil
 }
@@ -162,8 +129,8 @@ func (r *Router) readMark(text string) (eni string, gateway netip.Addr, ns desir
 // parseNamespace reads what desired.Namespace prints.
 func parseNamespace(text string) (n desired.Namespace, ok bool) {
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
-		if inode, err := strconv.ParseUint(text[at+1:], 10, 64); err == nil {
-			n.Inode, text = inode, text[:at]
+		if inode, identity, ok := parseNumbers(text[at+1:]); ok {
+			n.Inode, n.Identity, text = inode, identity, text[:at]
 		}
 	}
 	if name, ok := strings.CutPrefix(text, "name:"); ok {
@@ -177,6 +144,16 @@ func parseNamespace(text string) (n desired.Namespace, ok bool) {
 	var err error
 	n.PID, err = strconv.Atoi(pid)
 	return n, err == nil
+}
+
+// parseNumbers reads the inode of a namespace and its identity, if it is there.
+func parseNumbers(text string) (inode, identity uint64, ok bool) {
+	first, second, both := strings.Cut(text, "/")
+	inode, err := strconv.ParseUint(first, 10, 64)
+	if both && err == nil {
+		identity, err = strconv.ParseUint(second, 16, 64)
+	}
+	return inode, identity, err == nil && (identity == 0 || inode != 0)
 }
 
 // Detach takes a workload's interface away. Its namespace is not needed.

@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -54,8 +55,43 @@ func (a *API) ListAccounts(ctx context.Context, _ *shape.ListAccountsInput) (*sh
 	out := &shape.ListAccountsOutput{Accounts: []shape.AccountSummary{}}
 	for row := range state.Accounts.All(tx) {
 		if everything || row.ID == who.Account {
-			out.Accounts = append(out.Accounts, shape.AccountSummary{AccountId: &row.ID, Name: optional(row.Name)})
+			out.Accounts = append(out.Accounts, summary(row))
 		}
 	}
 	return out, nil
+}
+
+func summary(row *model.Account) shape.AccountSummary {
+	return shape.AccountSummary{AccountId: &row.ID, Name: optional(row.Name), Trusted: new(row.Trusted())}
+}
+
+// UpdateAccount trusts an account, or takes the trust back. A trusted account may
+// name network namespaces of the host; see AttachNetworkInterface. What is
+// attached stays. Only the management account may.
+func (a *API) UpdateAccount(ctx context.Context, in *shape.UpdateAccountInput) (*shape.UpdateAccountOutput, error) {
+	who := caller.From(ctx)
+	var out shape.AccountSummary
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		if err := managementOnly(tx, who); err != nil {
+			return err
+		}
+		row, ok := state.Accounts.Get(tx, "", "", *in.AccountId)
+		if !ok {
+			return fault.NotFound(kindAccount, *in.AccountId)
+		}
+		next := *row
+		next.Trust = model.TrustTaken
+		if *in.Trusted {
+			next.Trust = model.TrustGiven
+		}
+		if next.Trust != row.Trust {
+			state.Accounts.Put(tx, &next)
+		}
+		out = summary(&next)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return new(shape.UpdateAccountOutput(out)), nil
 }

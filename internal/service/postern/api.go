@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -19,6 +20,10 @@ type API struct {
 	*service.Env
 	// Observer tells of the data plane; nil where there is none, as in tests.
 	Observer Observer
+	// Namespaces finds network namespaces of the host; nil where there are none.
+	Namespaces Namespaces
+	// Interfaces makes network interfaces, with the rules of EC2.
+	Interfaces *ec2.API
 	// Version is that of the program.
 	Version string
 }

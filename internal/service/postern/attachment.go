@@ -4,32 +4,50 @@ package postern
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
+	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
-// AttachNetworkInterface puts an interface of the caller into a network
-// namespace of the host, which is named or has a process in it. The data plane
-// does the work afterwards; GetAttachment tells how far it is.
+// AttachNetworkInterface puts an interface of the caller, or a new one, into a
+// network namespace of the host. The namespace is what a handle stands for;
+// accounts that are trusted may also name it, or a process in it. A new interface
+// and its attachment are made together or not at all. The data plane does the work
+// afterwards; GetAttachment tells how far it is.
 func (a *API) AttachNetworkInterface(ctx context.Context, in *shape.AttachNetworkInterfaceInput) (*shape.AttachNetworkInterfaceOutput, error) {
-	if err := checkNamespace(in); err != nil {
+	who, id, now := caller.From(ctx), a.NewID("eni-attach"), a.Now()
+	find, err := a.interfaceFor(who, in)
+	if err != nil {
 		return nil, err
 	}
-	who, id, now := caller.From(ctx), a.NewID("eni-attach"), a.Now()
+	ns, err := a.namespace(ctx, who, in)
+	if err != nil {
+		return nil, err
+	}
 	var out shape.Attachment
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		row, err := newAttachment(tx, who, in)
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		if err := mayUse(tx, who, in); err != nil {
+			return err
+		}
+		ni, err := find(tx)
 		if err != nil {
 			return err
 		}
-		row.ID, row.CreatedAt = id, now
+		row, err := newAttachment(tx, ni, ns, deref(in.DeviceName))
+		if err != nil {
+			return err
+		}
+		row.ID, row.CreatedAt, row.DeleteOnTermination = id, now, deref(in.DeleteOnTermination)
 		state.Attachments.Put(tx, row)
 		// What the data plane said about an attachment before is not about this one.
 		state.Statuses.Delete(tx, row.Account, row.Region, row.Interface)
@@ -42,37 +60,57 @@ func (a *API) AttachNetworkInterface(ctx context.Context, in *shape.AttachNetwor
 	return new(shape.AttachNetworkInterfaceOutput(out)), nil
 }
 
-func checkNamespace(in *shape.AttachNetworkInterfaceInput) error {
+// interfaceFor gives what finds the interface of a request, or makes it.
+func (a *API) interfaceFor(who caller.Caller, in *shape.AttachNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
+	fresh := in.NewNetworkInterface
 	switch {
-	case (in.NetnsName == nil) == (in.Pid == nil):
-		return fault.Validation("netnsName", "exactly one of netnsName and pid is needed: the namespace by its name, or by a process in it")
-	case in.Pid == nil && deref(in.DeleteOnTermination):
-		return fault.Validation("deleteOnTermination", "deleteOnTermination goes with pid only: a named namespace does not end by itself")
+	case (in.NetworkInterfaceId == nil) == (fresh == nil):
+		return nil, fault.Validation("networkInterfaceId", "exactly one of networkInterfaceId and newNetworkInterface is needed")
+	case fresh == nil:
+		return func(tx *table.Txn) (*model.NetworkInterface, error) {
+			return freeInterface(tx, who, *in.NetworkInterfaceId)
+		}, nil
 	}
-	return nil
+	request := &ec2shape.CreateNetworkInterfaceInput{
+		SubnetId: fresh.SubnetId, Groups: fresh.SecurityGroupIds, PrivateIpAddress: fresh.PrivateIpAddress, Description: fresh.Description,
+	}
+	if len(fresh.Tags) > 0 {
+		spec := ec2shape.TagSpecification{ResourceType: new(ec2shape.ResourceTypeNetworkInterface)}
+		for _, key := range slices.Sorted(maps.Keys(fresh.Tags)) {
+			spec.Tags = append(spec.Tags, ec2shape.Tag{Key: &key, Value: new(fresh.Tags[key])})
+		}
+		request.TagSpecifications = []ec2shape.TagSpecification{spec}
+	}
+	return a.Interfaces.PrepareInterface(who, request)
 }
 
-// newAttachment checks the request against the state and makes the row.
-func newAttachment(tx *table.Txn, who caller.Caller, in *shape.AttachNetworkInterfaceInput) (*model.Attachment, error) {
-	ni, ok := state.NetworkInterfaces.Get(tx, who.Account, who.Region, *in.NetworkInterfaceId)
+// freeInterface gives the caller's interface with this id, which can be attached
+// and is not.
+func freeInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
+	ni, ok := state.NetworkInterfaces.Get(tx, who.Account, who.Region, id)
 	switch {
 	case !ok:
-		return nil, fault.NotFound(kindInterface, *in.NetworkInterfaceId)
+		return nil, fault.NotFound(kindInterface, id)
 	case ni.Type != model.InterfaceWorkload:
 		return nil, fault.Validation("networkInterfaceId", "network interface %s belongs to %s and cannot be attached", ni.ID, ni.Owner)
 	}
 	if other, ok := state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID); ok {
 		return nil, fault.Conflict(kindInterface, ni.ID, "network interface %s is attached already: %s", ni.ID, other.ID)
 	}
+	return ni, nil
+}
+
+// newAttachment makes the row that puts an interface into a namespace.
+func newAttachment(tx *table.Txn, ni *model.NetworkInterface, ns desired.Namespace, wanted string) (*model.Attachment, error) {
 	host, err := theHost(tx)
 	if err != nil {
 		return nil, err
 	}
 	row := &model.Attachment{
 		Account: ni.Account, Region: ni.Region, Interface: ni.ID, Host: host.Name,
-		NamespaceName: deref(in.NetnsName), PID: int(deref(in.Pid)), Inode: uint64(deref(in.NetnsInode)), DeleteOnTermination: deref(in.DeleteOnTermination),
+		NamespaceName: ns.Name, PID: ns.PID, Inode: ns.Inode, Identity: ns.Identity,
 	}
-	row.Device, err = device(tx, row, deref(in.DeviceName))
+	row.Device, err = device(tx, row, wanted)
 	return row, err
 }
 
@@ -85,25 +123,35 @@ func theHost(tx *table.Txn) (*model.Host, error) {
 }
 
 // device gives the interface's name in the namespace: the one asked for, or the
-// first of eth0, eth1, … that no other attachment there has.
+// first of eth0, eth1, … that no other attachment there has. Whose the other
+// attachment is, the error does not say: it may be another account's.
 func device(tx *table.Txn, row *model.Attachment, wanted string) (string, error) {
-	taken := make(map[string]string)
+	taken := make(map[string]bool)
 	for other := range state.Attachments.By(tx, state.ByHost, row.Host) {
-		if other.NamespaceName == row.NamespaceName && other.PID == row.PID {
-			taken[other.Device] = other.Interface
+		if sameNamespace(row, other) {
+			taken[other.Device] = true
 		}
 	}
 	if wanted != "" {
-		if other, ok := taken[wanted]; ok {
-			return "", fault.Conflict(kindInterface, other, "the namespace has a device %s already: network interface %s", wanted, other)
+		if taken[wanted] {
+			return "", fault.Conflict(kindInterface, row.Interface, "the namespace has a device %s already", wanted)
 		}
 		return wanted, nil
 	}
 	for i := 0; ; i++ {
-		if name := "eth" + strconv.Itoa(i); taken[name] == "" {
+		if name := "eth" + strconv.Itoa(i); !taken[name] {
 			return name, nil
 		}
 	}
+}
+
+// sameNamespace compares by identity, because one namespace may be named in
+// several ways.
+func sameNamespace(a, b *model.Attachment) bool {
+	if a.Identity != 0 && b.Identity != 0 {
+		return a.Identity == b.Identity
+	}
+	return a.NamespaceName == b.NamespaceName && a.PID == b.PID
 }
 
 // DetachNetworkInterface starts to take an interface out of its namespace. Doing

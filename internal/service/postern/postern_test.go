@@ -4,6 +4,7 @@ package postern
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"regexp"
 	"testing"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
@@ -22,6 +25,7 @@ import (
 type fixture struct {
 	*servicetest.World
 	api        *API
+	spaces     *spaces
 	ctx, other context.Context
 }
 
@@ -32,16 +36,40 @@ func (observer) Status() DataplaneStatus {
 	return DataplaneStatus{State: "ready", Desired: 3, Programmed: 2, Failed: 1, Counters: map[string]int64{"passes": 7}}
 }
 
+// spaces are the namespaces of a host: handles that are good once for one key,
+// and any name or process but process 1.
+type spaces struct {
+	handles map[string]desired.Namespace
+	key     string
+}
+
+func (s *spaces) Redeem(handle, accessKeyID string) (desired.Namespace, error) {
+	ns, ok := s.handles[handle]
+	if !ok || accessKeyID != s.key {
+		return ns, errors.New("handle is not good")
+	}
+	delete(s.handles, handle)
+	return ns, nil
+}
+
+func (*spaces) Find(n desired.Namespace) (desired.Namespace, error) {
+	if n.PID == 1 {
+		return n, errors.New("it is the host's own")
+	}
+	return n, nil
+}
+
 // newFixture makes an installation with a host and the interfaces eni-1 and
 // eni-2 of a workload and eni-gate of a gateway.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	w := servicetest.New(t)
 	f := &fixture{
-		World: w, api: &API{Env: w.Env, Observer: observer{}, Version: "v1"},
+		World: w, spaces: &spaces{handles: map[string]desired.Namespace{}, key: "AKIATEST"},
 		ctx:   servicetest.As(t, servicetest.Account, servicetest.Region),
 		other: servicetest.As(t, servicetest.OtherAccount, servicetest.Region),
 	}
+	f.api = &API{Env: w.Env, Observer: observer{}, Namespaces: f.spaces, Interfaces: &ec2.API{Env: w.Env}, Version: "v1"}
 	if _, _, err := identity.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
 		t.Fatal(err)
 	}
@@ -118,14 +146,21 @@ func TestBadAttachmentsAreRefused(t *testing.T) {
 		ctx  context.Context
 		in   shape.AttachNetworkInterfaceInput
 	}{
-		"neither name nor process":     {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1")}},
-		"both name and process":        {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), Pid: new(int64(1))}},
-		"name that ends by itself":     {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), DeleteOnTermination: new(true)}},
-		"unknown interface":            {"ResourceNotFoundException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-9"), NetnsName: new("ns")}},
-		"interface of another account": {"ResourceNotFoundException", f.other, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns")}},
-		"interface of a gateway":       {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-gate"), NetnsName: new("ns")}},
-		"attached interface":           {"ConflictException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-2"), NetnsName: new("other")}},
-		"device that is there":         {"ConflictException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), DeviceName: new("eth0")}},
+		"neither name nor process":                 {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1")}},
+		"both name and handle":                     {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), NetnsHandle: new("h")}},
+		"handle and inode":                         {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsHandle: new("h"), NetnsInode: new(int64(1))}},
+		"handle that nobody gave":                  {"AccessDeniedException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsHandle: new("h")}},
+		"the host's namespace":                     {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), Pid: new(int64(1))}},
+		"no interface":                             {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetnsName: new("ns")}},
+		"an old and a new interface":               {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NewNetworkInterface: &shape.NewNetworkInterface{SubnetId: new("subnet-1")}, NetnsName: new("ns")}},
+		"a new one in no subnet":                   {"InvalidSubnetID.NotFound", f.ctx, shape.AttachNetworkInterfaceInput{NewNetworkInterface: &shape.NewNetworkInterface{SubnetId: new("subnet-9")}, NetnsName: new("ns")}},
+		"both name and process":                    {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), Pid: new(int64(1))}},
+		"name that ends by itself":                 {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), DeleteOnTermination: new(true)}},
+		"unknown interface":                        {"ResourceNotFoundException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-9"), NetnsName: new("ns")}},
+		"a name of an account that is not trusted": {"AccessDeniedException", f.other, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns")}},
+		"interface of a gateway":                   {"ValidationException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-gate"), NetnsName: new("ns")}},
+		"attached interface":                       {"ConflictException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-2"), NetnsName: new("other")}},
+		"device that is there":                     {"ConflictException", f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns"), DeviceName: new("eth0")}},
 	} {
 		f.refused(t, name, c.code, func() error { _, err := f.attach(c.ctx, c.in); return err })
 	}

@@ -21,4 +21,5 @@ type API interface {
 	GetStatus(ctx context.Context, in *GetStatusInput) (*GetStatusOutput, error)
 	ListAccounts(ctx context.Context, in *ListAccountsInput) (*ListAccountsOutput, error)
 	ListAttachments(ctx context.Context, in *ListAttachmentsInput) (*ListAttachmentsOutput, error)
+	UpdateAccount(ctx context.Context, in *UpdateAccountInput) (*UpdateAccountOutput, error)
 }

@@ -21,22 +21,24 @@ func newService() *schema.Service {
 			{
 				Name: "AttachNetworkInterface", Method: "POST", Path: "/attachments", Status: 201,
 				Input: &schema.Shape{Name: "AttachNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[18], Wire: "networkInterfaceId", Required: true},
-					{Name: "netnsName", Index: 1, Shape: &t[17], Wire: "netnsName"},
-					{Name: "pid", Index: 2, Shape: &t[19], Wire: "pid"},
-					{Name: "netnsInode", Index: 3, Shape: &t[16], Wire: "netnsInode"},
-					{Name: "deviceName", Index: 4, Shape: &t[12], Wire: "deviceName"},
-					{Name: "deleteOnTermination", Index: 5, Shape: &t[10], Wire: "deleteOnTermination"},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId"},
+					{Name: "newNetworkInterface", Index: 1, Shape: &t[20], Wire: "newNetworkInterface"},
+					{Name: "netnsHandle", Index: 2, Shape: &t[16], Wire: "netnsHandle", Sensitive: true},
+					{Name: "netnsName", Index: 3, Shape: &t[18], Wire: "netnsName"},
+					{Name: "pid", Index: 4, Shape: &t[21], Wire: "pid"},
+					{Name: "netnsInode", Index: 5, Shape: &t[17], Wire: "netnsInode"},
+					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
+					{Name: "deleteOnTermination", Index: 7, Shape: &t[10], Wire: "deleteOnTermination"},
 				}},
 				Output: &schema.Shape{Name: "AttachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[18], Wire: "networkInterfaceId", Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[23], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[23], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[17], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[19], Wire: "pid"},
+					{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[23], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 					{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -59,7 +61,7 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "CreateAccountOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
 					{Name: "accessKeyId", Index: 1, Shape: &t[0], Wire: "accessKeyId", Required: true},
-					{Name: "secretAccessKey", Index: 2, Shape: &t[22], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "secretAccessKey", Index: 2, Shape: &t[24], Wire: "secretAccessKey", Required: true, Sensitive: true},
 				}},
 				OutputRoot: "CreateAccountResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "InternalServerException"},
@@ -72,17 +74,17 @@ func newService() *schema.Service {
 			{
 				Name: "DetachNetworkInterface", Method: "DELETE", Path: "/attachments/{networkInterfaceId}", Status: 200,
 				Input: &schema.Shape{Name: "DetachNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[18], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "DetachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[18], Wire: "networkInterfaceId", Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[23], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[23], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[17], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[19], Wire: "pid"},
+					{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[23], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 					{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -99,17 +101,17 @@ func newService() *schema.Service {
 			{
 				Name: "GetAttachment", Method: "GET", Path: "/attachments/{networkInterfaceId}", Status: 200,
 				Input: &schema.Shape{Name: "GetAttachmentInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[18], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "GetAttachmentOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[18], Wire: "networkInterfaceId", Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[23], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[23], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[17], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[19], Wire: "pid"},
+					{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[23], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 					{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -127,7 +129,7 @@ func newService() *schema.Service {
 				Name: "GetDesired", Method: "GET", Path: "/desired", Status: 200,
 				Input: &schema.Shape{Name: "GetDesiredInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetDesiredOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "text", Index: 0, Shape: &t[23], Wire: "text", Required: true},
+					{Name: "text", Index: 0, Shape: &t[25], Wire: "text", Required: true},
 				}},
 				OutputRoot: "GetDesiredResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -141,10 +143,10 @@ func newService() *schema.Service {
 				Name: "GetStatus", Method: "GET", Path: "/status", Status: 200,
 				Input: &schema.Shape{Name: "GetStatusInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetStatusOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "version", Index: 0, Shape: &t[23], Wire: "version"},
-					{Name: "instance", Index: 1, Shape: &t[23], Wire: "instance"},
+					{Name: "version", Index: 0, Shape: &t[25], Wire: "version"},
+					{Name: "instance", Index: 1, Shape: &t[25], Wire: "instance"},
 					{Name: "hosts", Index: 2, Shape: &t[14], Wire: "hosts"},
-					{Name: "resources", Index: 3, Shape: &t[21], Wire: "resources"},
+					{Name: "resources", Index: 3, Shape: &t[23], Wire: "resources"},
 					{Name: "desiredEntries", Index: 4, Shape: &t[15], Wire: "desiredEntries"},
 					{Name: "programmedEntries", Index: 5, Shape: &t[15], Wire: "programmedEntries"},
 					{Name: "failedEntries", Index: 6, Shape: &t[15], Wire: "failedEntries"},
@@ -186,13 +188,32 @@ func newService() *schema.Service {
 					return api.(API).ListAttachments(ctx, in.(*ListAttachmentsInput))
 				},
 			},
+			{
+				Name: "UpdateAccount", Method: "PATCH", Path: "/accounts/{accountId}", Status: 200,
+				Input: &schema.Shape{Name: "UpdateAccountInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Location: schema.URI, Required: true},
+					{Name: "trusted", Index: 1, Shape: &t[10], Wire: "trusted", Required: true},
+				}},
+				Output: &schema.Shape{Name: "UpdateAccountOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
+					{Name: "name", Index: 1, Shape: &t[3], Wire: "name"},
+					{Name: "trusted", Index: 2, Shape: &t[10], Wire: "trusted"},
+				}},
+				OutputRoot: "UpdateAccountResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
+				NewInput:   func() any { return new(UpdateAccountInput) },
+				NewOutput:  func() any { return new(UpdateAccountOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).UpdateAccount(ctx, in.(*UpdateAccountInput))
+				},
+			},
 		},
 	}
 }
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 25)
+	t := make([]schema.Shape, 28)
 	t[0] = schema.Shape{Name: "AccessKeyId", Kind: schema.String}
 	t[1] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
 	t[2] = schema.Shape{Name: "AccountList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "member"}}
@@ -200,18 +221,19 @@ func newShapes() []schema.Shape {
 	t[4] = schema.Shape{Name: "AccountSummary", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
 		{Name: "name", Index: 1, Shape: &t[3], Wire: "name"},
+		{Name: "trusted", Index: 2, Shape: &t[10], Wire: "trusted"},
 	}}
 	t[5] = schema.Shape{Name: "Address", Kind: schema.String}
 	t[6] = schema.Shape{Name: "AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[5], Wire: "member"}}
 	t[7] = schema.Shape{Name: "Attachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "networkInterfaceId", Index: 0, Shape: &t[18], Wire: "networkInterfaceId", Required: true},
+		{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 		{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-		{Name: "reason", Index: 2, Shape: &t[23], Wire: "reason"},
-		{Name: "host", Index: 3, Shape: &t[23], Wire: "host"},
-		{Name: "netnsName", Index: 4, Shape: &t[17], Wire: "netnsName"},
-		{Name: "pid", Index: 5, Shape: &t[19], Wire: "pid"},
+		{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
+		{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+		{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
+		{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 		{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-		{Name: "macAddress", Index: 7, Shape: &t[23], Wire: "macAddress"},
+		{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
 		{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 		{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 		{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -220,32 +242,41 @@ func newShapes() []schema.Shape {
 	t[8] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member"}}
 	t[9] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}
 	t[10] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[23], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[15], Wire: "value"}}
+	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[25], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[15], Wire: "value"}}
 	t[12] = schema.Shape{Name: "DeviceName", Kind: schema.String, Min: ptr(1), Max: ptr(15), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\s:%]+")}
 	t[13] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[23], Wire: "name", Required: true},
-		{Name: "zones", Index: 1, Shape: &t[24], Wire: "zones"},
-		{Name: "state", Index: 2, Shape: &t[23], Wire: "state"},
+		{Name: "name", Index: 0, Shape: &t[25], Wire: "name", Required: true},
+		{Name: "zones", Index: 1, Shape: &t[26], Wire: "zones"},
+		{Name: "state", Index: 2, Shape: &t[25], Wire: "state"},
 	}}
 	t[14] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "member"}}
 	t[15] = schema.Shape{Name: "Long", Kind: schema.Long}
-	t[16] = schema.Shape{Name: "NetnsInode", Kind: schema.Long, Min: ptr(1)}
-	t[17] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
-	t[18] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
-	t[19] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
-	t[20] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "kind", Index: 0, Shape: &t[23], Wire: "kind", Required: true},
-		{Name: "id", Index: 1, Shape: &t[23], Wire: "id", Required: true},
-		{Name: "account", Index: 2, Shape: &t[23], Wire: "account"},
-		{Name: "region", Index: 3, Shape: &t[23], Wire: "region"},
-		{Name: "name", Index: 4, Shape: &t[23], Wire: "name"},
-		{Name: "state", Index: 5, Shape: &t[23], Wire: "state"},
-		{Name: "reason", Index: 6, Shape: &t[23], Wire: "reason"},
+	t[16] = schema.Shape{Name: "NetnsHandle", Kind: schema.String, Min: ptr(1), Max: ptr(4096), Pattern: schema.NewPattern("[A-Za-z0-9_-]+"), Sensitive: true}
+	t[17] = schema.Shape{Name: "NetnsInode", Kind: schema.Long, Min: ptr(1)}
+	t[18] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
+	t[19] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
+	t[20] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "subnetId", Index: 0, Shape: &t[25], Wire: "subnetId", Required: true},
+		{Name: "securityGroupIds", Index: 1, Shape: &t[26], Wire: "securityGroupIds"},
+		{Name: "privateIpAddress", Index: 2, Shape: &t[25], Wire: "privateIpAddress"},
+		{Name: "description", Index: 3, Shape: &t[25], Wire: "description"},
+		{Name: "tags", Index: 4, Shape: &t[27], Wire: "tags"},
 	}}
-	t[21] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[20], Wire: "member"}}
-	t[22] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
-	t[23] = schema.Shape{Name: "String", Kind: schema.String}
-	t[24] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[23], Wire: "member"}}
+	t[21] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
+	t[22] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "kind", Index: 0, Shape: &t[25], Wire: "kind", Required: true},
+		{Name: "id", Index: 1, Shape: &t[25], Wire: "id", Required: true},
+		{Name: "account", Index: 2, Shape: &t[25], Wire: "account"},
+		{Name: "region", Index: 3, Shape: &t[25], Wire: "region"},
+		{Name: "name", Index: 4, Shape: &t[25], Wire: "name"},
+		{Name: "state", Index: 5, Shape: &t[25], Wire: "state"},
+		{Name: "reason", Index: 6, Shape: &t[25], Wire: "reason"},
+	}}
+	t[23] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[22], Wire: "member"}}
+	t[24] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
+	t[25] = schema.Shape{Name: "String", Kind: schema.String}
+	t[26] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[25], Wire: "member"}}
+	t[27] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[25], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[25], Wire: "value"}}
 	return t
 }
 

@@ -6,7 +6,9 @@ package postern
 
 // AttachNetworkInterfaceInput is the input of AttachNetworkInterface.
 type AttachNetworkInterfaceInput struct {
-	NetworkInterfaceId  *string // required
+	NetworkInterfaceId  *string
+	NewNetworkInterface *NewNetworkInterface
+	NetnsHandle         *string
 	NetnsName           *string
 	Pid                 *int64
 	NetnsInode          *int64
@@ -128,10 +130,24 @@ type ListAttachmentsOutput struct {
 	Attachments []Attachment // required
 }
 
+// UpdateAccountInput is the input of UpdateAccount.
+type UpdateAccountInput struct {
+	AccountId *string // required
+	Trusted   *bool   // required
+}
+
+// UpdateAccountOutput is the output of UpdateAccount.
+type UpdateAccountOutput struct {
+	AccountId *string // required
+	Name      *string
+	Trusted   *bool
+}
+
 // AccountSummary is a structure of the model.
 type AccountSummary struct {
 	AccountId *string // required
 	Name      *string
+	Trusted   *bool
 }
 
 // Attachment is a structure of the model.
@@ -155,6 +171,15 @@ type Host struct {
 	Name  *string // required
 	Zones []string
 	State *string
+}
+
+// NewNetworkInterface is a structure of the model.
+type NewNetworkInterface struct {
+	SubnetId         *string // required
+	SecurityGroupIds []string
+	PrivateIpAddress *string
+	Description      *string
+	Tags             map[string]string
 }
 
 // Resource is a structure of the model.
