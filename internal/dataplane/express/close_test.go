@@ -220,27 +220,45 @@ func TestSourcePortsAreAdmittedAnew(t *testing.T) {
 	}
 }
 
+// lateAcknowledgement closes a connection that is in the lane, and returns an
+// acknowledgement of the client to which the server, which keeps the connection
+// in TIME_WAIT, says nothing.
+func (r *rig) lateAcknowledgement(t *testing.T) segment {
+	t.Helper()
+	e := r.carried()
+	seen := listen(t, r.Client)
+	from := e.local(t)
+	e.exchange(t)
+	s, ok := seen.segment(func(s segment) bool { return s.source == from && len(s.data) > 0 })
+	if !ok {
+		t.Fatal("no packet of the connection is seen")
+	}
+	if err := closeInTurn(e.server, e.client, 0); err != nil {
+		t.Fatal(err)
+	}
+	return segment{
+		source: from, dest: netip.AddrPortFrom(r.endpoint, port), hops: 64, flags: ack,
+		sequence: s.sequence + 2, answer: s.answer + 2, // the byte and FIN, both ways
+	}
+}
+
+// shortest is for how long the routers keep the test's connections at least.
+func (r *rig) shortest() (least uint32) {
+	r.t.Helper()
+	least = uint32(idle / time.Second)
+	for _, router := range r.routers() {
+		for _, f := range r.tracked(router) {
+			least = min(least, f.TimeOut)
+		}
+	}
+	return least
+}
+
 // The ends acknowledge for a while after both have closed, when data was under
 // way: a late acknowledgement does not bring a closed connection back.
 func TestLateAcknowledgementsDoNotKeepClosedConnections(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
-		e := r.carried()
-		seen := listen(t, r.Client)
-		from := e.local(t)
-		e.exchange(t)
-		s, ok := seen.segment(func(s segment) bool { return s.source == from && len(s.data) > 0 })
-		if !ok {
-			t.Fatal("no packet of the connection is seen")
-		}
-		// The server keeps the connection in TIME_WAIT, and says nothing to
-		// this acknowledgement.
-		if err := closeInTurn(e.server, e.client, 0); err != nil {
-			t.Fatal(err)
-		}
-		late := segment{
-			source: from, dest: netip.AddrPortFrom(r.endpoint, port), hops: 64, flags: ack,
-			sequence: s.sequence + 2, answer: s.answer + 2, // the byte and FIN, both ways
-		}
+		late := r.lateAcknowledgement(t)
 		before := r.slow() + r.packets()
 		late.send(t, r.Client)
 		eventually(t, "the packet passes both routers", func() bool { return r.slow()+r.packets() >= before+2 })
@@ -251,5 +269,16 @@ func TestLateAcknowledgementsDoNotKeepClosedConnections(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// When something was lost, packets come for a while after both ends have closed,
+// and after each of them the connection is kept for as long as at first.
+func TestLatePacketsKeepAClosedConnectionForAWhile(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		late := r.lateAcknowledgement(t)
+		eventually(t, "time passes", func() bool { return r.shortest() < afterClose-1 })
+		late.send(t, r.Client)
+		eventually(t, "the connection is kept for as long as at first", func() bool { return r.shortest() >= afterClose-1 })
 	})
 }

@@ -294,9 +294,11 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 	if (!ct)
 		return 0;
 	int failed = !carried(ct) || ways(skb, p, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, &back);
-	if (ct->mark & CLOSED)
+	if (ct->mark & CLOSED) {
+		// Something was lost and comes again. It is to arrive.
 		to.closed = back.closed = 1;
-	else if (!failed)
+		bpf_ct_change_timeout(ct, c->closed);
+	} else if (!failed)
 		keep(ct, c);
 	bpf_ct_release(ct);
 	if (failed)

@@ -48,14 +48,30 @@ func routerSysctls(idle time.Duration) []sysctl {
 		// A flow without an entry is not picked up in the middle: it is
 		// refused with a reset.
 		{"net/netfilter/nf_conntrack_tcp_loose", "0"},
-		// AWS tracks an idle TCP connection through an endpoint for 350 s.
-		{"net/netfilter/nf_conntrack_tcp_timeout_established", strconv.Itoa(int(idle / time.Second))},
+		// AWS tracks an idle TCP connection through an endpoint for 350 s. One
+		// that an end has closed, or that waits for an acknowledgement, is no
+		// less open.
+		{"net/netfilter/nf_conntrack_tcp_timeout_established", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_fin_wait", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_close_wait", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_unacknowledged", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_max_retrans", seconds(idle)},
+		// When both ends have closed, what was lost of the last data may come
+		// again, after a pause that doubles each time.
+		{"net/netfilter/nf_conntrack_tcp_timeout_last_ack", "120"},
 		{"net/netfilter/nf_conntrack_tcp_timeout_time_wait", "60"},
+		// A connection that nobody answers holds a port of an address that
+		// clients share. A SYN sent again counts anew. One that was answered
+		// must outlast the pause between two looks of the express lane.
+		{"net/netfilter/nf_conntrack_tcp_timeout_syn_sent", "5"},
+		{"net/netfilter/nf_conntrack_tcp_timeout_syn_recv", "20"},
 		{"net/ipv4/ip_forward", "1"},
 		{"net/ipv6/conf/all/forwarding", "1"},
 		{"net/ipv6/conf/default/forwarding", "1"},
 	}
 }
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 // workloadSysctls are those of the router's end of a workload's veth pair. A
 // new namespace has no neigh/default to set the delay in beforehand.
