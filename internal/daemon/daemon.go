@@ -24,6 +24,7 @@ import (
 	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
 
+	"github.com/posternhq/postern/internal/aws/convention"
 	"github.com/posternhq/postern/internal/aws/server"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
@@ -194,7 +195,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces) (http.Handler, err
 		Regions:     d.config.Regions,
 		Credentials: credentials{d.db},
 		Services: []server.Mounted{
-			{Service: ec2shape.Service, API: networks},
+			{Service: ec2shape.Service, API: networks, Check: convention.EC2},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 			{Service: stsshape.Service, API: sts.API{}},
 			{Service: posternshape.Service, API: &postern.API{

@@ -23,6 +23,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
@@ -89,6 +91,22 @@ func (f fakeEC2) DeleteVpc(ctx context.Context, _ *ec2.DeleteVpcInput) (*ec2.Del
 	return nil, f.call(ctx)
 }
 
+// Unserved explains one operation.
+func (f fakeEC2) Unserved(operation string) error {
+	if operation == "DescribeVpcClassicLink" {
+		return fault.EC2("UnsupportedOperation", "gone")
+	}
+	return nil
+}
+
+// strict is a rule that the model does not have.
+func strict(_ *schema.Operation, in any) error {
+	if v, ok := in.(*ec2.CreateVpcInput); ok && len(v.TagSpecifications) > 0 && *v.TagSpecifications[0].ResourceType == "subnet" {
+		return fault.EC2("InvalidParameterValue", "no")
+	}
+	return nil
+}
+
 type fakeLattice struct {
 	vpclattice.API
 	*fake
@@ -131,7 +149,7 @@ func newEndpoint(t testing.TB) *endpoint {
 	e.handler, err = server.New(server.Config{
 		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{},
 		Services: []server.Mounted{
-			{Service: ec2.Service, API: fakeEC2{fake: e.fake}},
+			{Service: ec2.Service, API: fakeEC2{fake: e.fake}, Check: strict},
 			{Service: vpclattice.Service, API: fakeLattice{fake: e.fake}},
 			{Service: sts.Service, API: fakeSTS{fake: e.fake}},
 		},

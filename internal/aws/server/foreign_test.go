@@ -157,3 +157,21 @@ func TestOlderVersionsOfTheAPI(t *testing.T) {
 		t.Errorf("STS has had one version only: got %s", got.code)
 	}
 }
+
+// TestRulesBeyondTheModelComeBeforeDryRun: what the check of a service refuses
+// is not called, nor would it have succeeded.
+func TestRulesBeyondTheModelComeBeforeDryRun(t *testing.T) {
+	e := newEndpoint(t)
+	for _, form := range []string{createVpc + "&TagSpecification.1.ResourceType=subnet", createVpc + "&TagSpecification.1.ResourceType=subnet&DryRun=true"} {
+		if got := e.do(t, ec2Call(form)); got.code != "InvalidParameterValue" || got.message != "no" {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+	}
+	if n := e.fake.calls.Load(); n != 0 {
+		t.Errorf("%d calls reached the service", n)
+	}
+	got := e.do(t, ec2Call("Action=DescribeVpcClassicLink&Version=2016-11-15"))
+	if got.code != "UnsupportedOperation" {
+		t.Errorf("got %s for an operation that the service explains", got.code)
+	}
+}

@@ -58,13 +58,10 @@ type Credentials interface {
 type Mounted struct {
 	Service *schema.Service
 	API     any
-}
-
-// Checker is a service with rules that hold for all its operations and that its
-// model does not know. Check is asked when an input has met the constraints of
-// the model, before a dry run is answered; its error goes to the client.
-type Checker interface {
-	Check(op *schema.Operation, in any) error
+	// Check has rules for inputs that the model does not know; nil for none. It is
+	// asked when an input has met the constraints of the model, before a dry run
+	// is answered, and its error goes to the client.
+	Check func(op *schema.Operation, in any) error
 }
 
 // Explainer is a service of the form protocols that knows why some operations
@@ -98,6 +95,7 @@ type handler struct {
 type mounted struct {
 	*schema.Service
 	api        any
+	check      func(*schema.Operation, any) error // may be nil
 	codec      codec.Codec
 	router     *route.Router                // REST protocols only
 	operations map[string]*schema.Operation // query protocols only
@@ -139,7 +137,7 @@ func (h *handler) mount(m Mounted) error {
 	if err != nil {
 		return err
 	}
-	s := &mounted{Service: m.Service, api: m.API, codec: c, words: vocabularyOf(m.Service)}
+	s := &mounted{Service: m.Service, api: m.API, check: m.Check, codec: c, words: vocabularyOf(m.Service)}
 	if isForm(m.Service.Protocol) {
 		s.operations = make(map[string]*schema.Operation, len(m.Service.Operations))
 		for _, op := range m.Service.Operations {

@@ -119,7 +119,7 @@ func (e *exchange) formParameters() map[string]string {
 }
 
 // decode reads the input and checks the constraints of the model, and those
-// that the service adds.
+// that the models do not know.
 func (e *exchange) decode() (any, error) {
 	var query url.Values
 	if e.http.URL.RawQuery != "" {
@@ -137,8 +137,8 @@ func (e *exchange) decode() (any, error) {
 	if problems := validate.Input(e.op, in); len(problems) > 0 {
 		return nil, refuseProblems(problems)
 	}
-	if s, ok := e.service.api.(Checker); ok {
-		if err := s.Check(e.op, in); err != nil {
+	if e.service.check != nil {
+		if err := e.service.check(e.op, in); err != nil {
 			return nil, err
 		}
 	}

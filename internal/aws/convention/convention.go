@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package convention has the rules of EC2 that hold for all its operations and
+// that the models do not know: what ids look like, how many values filters may
+// have, what does not go together.
+package convention
 
 import (
 	"reflect"
@@ -12,11 +15,9 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 )
 
-// Check holds an input against the rules that all operations of EC2 have in
-// common and that the models do not know: what ids look like, how many values
-// filters may have, what does not go together. The server asks it before any
-// operation is called, also for a dry run.
-func (a *API) Check(op *schema.Operation, in any) error {
+// EC2 holds an input of any of EC2's operations against the rules that they have
+// in common. The error is EC2's own, nil for an input that may go to the handler.
+func EC2(op *schema.Operation, in any) error {
 	v := reflect.ValueOf(in).Elem()
 	if err := checkIDs(v, op.Input, ""); err != nil {
 		return err
@@ -93,7 +94,7 @@ func checkFilters(op *schema.Operation, v reflect.Value) error {
 // operations take any text in a filter: what is no id matches nothing.
 func checkRuleFilters(filters []ec2.Filter) error {
 	for _, f := range filters {
-		k := map[string]*idKind{"group-id": groupIDs, "security-group-rule-id": ruleIDs}[deref(f.Name)]
+		k := map[string]*idKind{"group-id": groupIDs, "security-group-rule-id": ruleIDs}[text(f.Name)]
 		for _, value := range f.Values {
 			if k == nil || strings.ContainsAny(value, "*?\\") {
 				continue
@@ -131,13 +132,20 @@ func checkTagSpecifications(op *schema.Operation, v reflect.Value) error {
 	specifications, _ := member[[]ec2.TagSpecification](op, v, "TagSpecifications")
 	seen := make(map[string]bool)
 	for _, s := range specifications {
-		t := deref(s.ResourceType)
+		t := text(s.ResourceType)
 		if seen[t] {
 			return fault.EC2("InvalidParameterValue", "Resource type '%s' is specified more than once in TagSpecification; put all its tags into one", t)
 		}
 		seen[t] = true
 	}
 	return nil
+}
+
+func text(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
 }
 
 // member reads a member of an input that not every operation has.

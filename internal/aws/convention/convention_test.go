@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2_test
+package convention_test
 
 import (
 	"fmt"
@@ -9,10 +9,10 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/convention"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/service/ec2"
 )
 
 // idPrefixes are what the ids begin with that a parameter can hold, by the
@@ -88,7 +88,6 @@ func parameterName(path string) string {
 // TestEveryIDHasItsMalformedError walks the parameters of all served operations
 // and gives each that holds ids what is none.
 func TestEveryIDHasItsMalformedError(t *testing.T) {
-	api := &ec2.API{}
 	for _, op := range shape.Service.Operations {
 		for path, with := range idParameters(op) {
 			name := parameterName(path)
@@ -108,12 +107,12 @@ func TestEveryIDHasItsMalformedError(t *testing.T) {
 				bad = append(bad, "x"+prefix+"12345678", "other-12345678")
 			}
 			for _, id := range bad {
-				if err := api.Check(op, with(id)); !malformed(err) {
+				if err := convention.EC2(op, with(id)); !malformed(err) {
 					t.Errorf("%s = %q: got %v", path, id, err)
 				}
 			}
 			for _, good := range []string{prefix + "12345678", prefix + "0123456789abcdef0"} {
-				if err := api.Check(op, with(good)); err != nil {
+				if err := convention.EC2(op, with(good)); err != nil {
 					t.Errorf("%s = %q: %v", path, good, err)
 				}
 			}
@@ -128,7 +127,6 @@ func malformed(err error) bool {
 
 // TestMalformedCodes has AWS's spellings, which clients compare.
 func TestMalformedCodes(t *testing.T) {
-	api := &ec2.API{}
 	for _, test := range []struct {
 		operation string
 		in        any
@@ -154,7 +152,7 @@ func TestMalformedCodes(t *testing.T) {
 		{"DescribeInternetGateways", &shape.DescribeInternetGatewaysInput{InternetGatewayIds: []string{"igw-x"}}, "InvalidInternetGatewayId.Malformed"},
 		{"CreateTags", &shape.CreateTagsInput{Resources: []string{"vpc-foo"}}, "InvalidID"},
 	} {
-		err := api.Check(shape.Service.Operation(test.operation), test.in)
+		err := convention.EC2(shape.Service.Operation(test.operation), test.in)
 		if test.code == "" && err != nil || test.code != "" && !fault.Is(err, test.code) {
 			t.Errorf("%s: got %v, want %s", test.operation, err, test.code)
 		}
@@ -162,7 +160,6 @@ func TestMalformedCodes(t *testing.T) {
 }
 
 func TestWhatARequestMayNotHave(t *testing.T) {
-	api := &ec2.API{}
 	values := func(n int) []string {
 		out := make([]string, n)
 		for i := range out {
@@ -194,9 +191,13 @@ func TestWhatARequestMayNotHave(t *testing.T) {
 		{"two specifications", "CreateVpc", &shape.CreateVpcInput{TagSpecifications: tags("vpc", "vpc")}, "InvalidParameterValue"},
 		{"of two types", "CreateVpc", &shape.CreateVpcInput{TagSpecifications: tags("vpc", "subnet")}, ""},
 	} {
-		err := api.Check(shape.Service.Operation(test.operation), test.in)
+		err := convention.EC2(shape.Service.Operation(test.operation), test.in)
 		if test.code == "" && err != nil || test.code != "" && !fault.Is(err, test.code) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.code)
 		}
 	}
+}
+
+func filter(name string, values ...string) []shape.Filter {
+	return []shape.Filter{{Name: &name, Values: values}}
 }
