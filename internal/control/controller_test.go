@@ -199,6 +199,50 @@ func TestAWorkloadThatEndedTakesItsInterfaceAlong(t *testing.T) {
 	})
 }
 
+// An address that an attached interface has given up is free when the host has
+// let go of it, and not when it could not.
+func TestAnAddressGivenUpIsFreeWhenTheHostHasLetGo(t *testing.T) {
+	run(t, func(f *fixture) {
+		up, left := netip.MustParseAddr("10.0.1.10"), netip.MustParseAddr("10.0.1.20")
+		ni := &model.NetworkInterface{Meta: meta("eni-w"), VPC: "vpc-b", Subnet: "subnet-b", Type: model.InterfaceWorkload, Addresses: []netip.Addr{up, left}}
+		claim := &model.AddressClaim{Account: account, Region: region, Subnet: "subnet-b", Addr: left, Interface: "eni-w"}
+		f.update(func(tx *table.Txn) {
+			gatewayRows(tx)
+			state.NetworkInterfaces.Put(tx, ni)
+			state.AddressClaims.Put(tx, claim)
+			state.Attachments.Put(tx, &model.Attachment{Account: account, Region: region, Interface: "eni-w", Host: "h", PID: 7})
+		})
+		f.settle(nil)
+		f.update(func(tx *table.Txn) {
+			without, released := ni.Clone(), claim.Clone()
+			without.Addresses, released.ReleasedAt = []netip.Addr{up}, time.Now()
+			state.NetworkInterfaces.Put(tx, without)
+			state.AddressClaims.Put(tx, released)
+		})
+		claimed := func() bool {
+			_, ok := state.AddressClaims.Get(f.db.Snapshot(), account, region, claim.Ref().ID)
+			return ok
+		}
+		if !claimed() {
+			t.Error("the address is free before the host has let go")
+		}
+		workload := desired.Key{Kind: desired.KindWorkload, VPC: "vpc-b", ID: "eni-w"}
+		address := desired.Key{Kind: desired.KindAddress, VPC: "vpc-b", ID: left.String()}
+		f.settle(map[desired.Key]string{workload: "busy", address: "busy"})
+		if !claimed() {
+			t.Error("the address is free although the workload still has it")
+		}
+		f.settle(nil, workload)
+		if !claimed() {
+			t.Error("the address is free although the filter still has it")
+		}
+		f.settle(nil, address)
+		if claimed() {
+			t.Error("the address is not free")
+		}
+	})
+}
+
 func TestASendErrorStopsTheController(t *testing.T) {
 	db, err := state.Open(t.Context(), memstore.New(), slog.New(slog.DiscardHandler))
 	if err != nil {

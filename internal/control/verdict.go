@@ -100,6 +100,10 @@ func lifeOf(tx *table.Txn, s plan.Subject) (life, bool) {
 				state.EndpointAssociations.Delete(tx, ref.Account, ref.Region, ref.ID)
 			}}, true
 		}
+	case plan.SubjectAddress:
+		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
+			return life{true, func(tx *table.Txn) { state.AddressClaims.Delete(tx, ref.Account, ref.Region, ref.ID) }}, true
+		}
 	case plan.SubjectAttachment:
 		if row, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return life{!row.DeletedAt.IsZero(), func(tx *table.Txn) { removeAttachment(tx, row) }}, true

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/posternhq/postern/internal/dataplane/flow"
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
@@ -19,6 +18,12 @@ import (
 // order, and cuts the connections that lived by it. The result names the
 // entries that could not be done and why; nil says that all are done. Repeating
 // a call changes nothing, and deleting what is absent is not an error.
+//
+// The first call for a router also cuts what an earlier process would have cut,
+// had it not ended: a call without entries does only that.
+//
+// An address goes from one workload to another in this order: the first one
+// loses it, its connections are cut, the second one gets it.
 //
 // Of an entry of del only the key counts. A Link is applied with the router of
 // its VPC field; its peer's router must be there.
@@ -65,21 +70,59 @@ func (c *change) run(ctx context.Context, vpc string) {
 	}
 	defer c.router.Release()
 	defer c.reroute()
-	for _, e := range c.put {
-		c.note(e, c.make(ctx, e))
-	}
-	if key := (desired.Router{VPC: vpc}).Key(); hasKey(c.del, key) {
-		err := c.host.routers.Remove(vpc)
-		c.host.forget(vpc)
-		if err != nil {
-			c.fail(c.del, err)
-		}
+	if hasKey(c.del, (desired.Router{VPC: vpc}).Key()) {
+		c.removeRouter(vpc)
 		return
 	}
-	c.filter(ctx)
-	for _, e := range c.del {
-		c.note(e, c.remove(e))
+	if err := c.settle(ctx); err != nil {
+		c.fail(c.put, err)
+		c.fail(c.del, err)
+		return
 	}
+	c.each(c.put, func(e desired.Entry) error { return c.make(ctx, e) })
+	if c.clear(ctx) {
+		c.each(c.put, c.attach)
+		c.each(c.del, c.remove)
+	}
+}
+
+func (c *change) removeRouter(vpc string) {
+	err := c.host.routers.Remove(vpc)
+	c.host.forget(vpc)
+	if err != nil {
+		c.fail(c.del, err)
+	}
+}
+
+func (c *change) each(entries []desired.Entry, do func(desired.Entry) error) {
+	for _, e := range entries {
+		if err := do(e); err != nil {
+			c.failed[e.Key()] = err
+		}
+	}
+}
+
+// clear takes away what is to go and changes the filter, and then cuts the
+// connections that have lost their right. When that cannot be done it returns
+// false: nobody must be given an address or a target yet.
+func (c *change) clear(ctx context.Context) bool {
+	ended, err := c.vacate()
+	if err == nil {
+		c.filter(ctx)
+		for _, e := range c.del {
+			if c.failed[e.Key()] == nil {
+				ended = append(ended, ends(e)...)
+			}
+		}
+		err = c.cut(ctx, ended)
+	}
+	if err == nil {
+		return true
+	}
+	c.host.setSettled(c.router, false)
+	c.fail(c.del, err)
+	c.fail(slices.DeleteFunc(slices.Clone(c.put), func(e desired.Entry) bool { return e.Key().Kind != desired.KindWorkload }), err)
+	return false
 }
 
 // reroute makes the express lane look again when interfaces or routes have
@@ -110,7 +153,8 @@ func (c *change) open(vpc string) (err error) {
 	return err
 }
 
-// make makes an entry of package network's kinds.
+// make makes an entry of package network's kinds, but for workloads: these come
+// when the addresses are free.
 func (c *change) make(ctx context.Context, e desired.Entry) error {
 	switch e := e.(type) {
 	case desired.Router:
@@ -120,10 +164,17 @@ func (c *change) make(ctx context.Context, e desired.Entry) error {
 	case desired.Route:
 		return c.router.Send(e.Prefix, e.Peer)
 	case desired.Workload:
-		return c.router.Attach(e)
+		return nil
 	}
 	if !nft.Handles(e.Key().Kind) {
 		return fmt.Errorf("make %s: the data plane has no such kind", e.Key())
+	}
+	return nil
+}
+
+func (c *change) attach(e desired.Entry) error {
+	if w, ok := e.(desired.Workload); ok {
+		return c.router.Attach(w)
 	}
 	return nil
 }
@@ -151,21 +202,18 @@ func (c *change) withPeer(peer string, do func(a, b *network.Router) error) erro
 	return do(c.router, other)
 }
 
-// remove takes away an entry of package network's kinds.
+// remove takes away a link or a route.
 func (c *change) remove(e desired.Entry) error {
 	switch e := e.(type) {
 	case desired.Link:
 		return c.router.Disconnect(e.Peer)
 	case desired.Route:
 		return c.router.Unsend(e.Prefix)
-	case desired.Workload:
-		return c.router.Detach(e.ENI)
 	}
 	return nil
 }
 
-// filter does the entries that live in the table, all at once, and then cuts
-// the connections of those that were taken away.
+// filter does the entries that live in the table, all at once.
 func (c *change) filter(ctx context.Context) {
 	put, del := filterKinds(c.put), filterKinds(c.del)
 	if len(put)+len(del) == 0 {
@@ -174,36 +222,6 @@ func (c *change) filter(ctx context.Context) {
 	for key, err := range c.table.Apply(ctx, put, del) {
 		c.failed[key] = err
 	}
-	var matches []flow.Match
-	var cut []desired.Entry
-	for _, e := range del {
-		if m, ok := connections(e); ok && c.failed[e.Key()] == nil {
-			matches, cut = append(matches, m), append(cut, e)
-		}
-	}
-	if len(matches) == 0 {
-		return
-	}
-	n, err := flow.Cut(ctx, c.router.FD(), matches, c.host.recheck)
-	if err != nil {
-		c.fail(cut, fmt.Errorf("cut connections in %s: %w", c.router.VPC, err))
-	}
-	if n > 0 {
-		c.host.log.Info("connections cut", "vpc", c.router.VPC, "connections", n)
-	}
-}
-
-// connections selects the connections that live by an entry.
-func connections(e desired.Entry) (flow.Match, bool) {
-	switch e := e.(type) {
-	case desired.Endpoint:
-		return flow.Match{Dest: e.Addr}, true
-	case desired.Target:
-		return flow.Match{Dest: e.Addr}, true
-	case desired.Allow:
-		return flow.Match{Source: e.Source, Dest: e.Target}, true
-	}
-	return flow.Match{}, false
 }
 
 func filterKinds(entries []desired.Entry) []desired.Entry {
@@ -215,12 +233,6 @@ func ofNetwork(e desired.Entry) bool { return !nft.Handles(e.Key().Kind) }
 
 func hasKey(entries []desired.Entry, key desired.Key) bool {
 	return slices.ContainsFunc(entries, func(e desired.Entry) bool { return e.Key() == key })
-}
-
-func (c *change) note(e desired.Entry, err error) {
-	if err != nil {
-		c.failed[e.Key()] = err
-	}
 }
 
 func (c *change) fail(entries []desired.Entry, err error) {

@@ -69,6 +69,9 @@ type Host struct {
 	mu     sync.Mutex
 	locks  map[string]*sync.Mutex
 	tables map[string]openTable
+	// settled are the routers, by their inodes, whose connections all have a
+	// right to be there.
+	settled map[string]uint64
 }
 
 // openTable is the table of a router while that router is the same.
@@ -87,7 +90,7 @@ func New(c Config) (*Host, error) {
 	if c.Idle == 0 {
 		c.Idle = network.DefaultIdle
 	}
-	h := &Host{log: c.Log, locks: map[string]*sync.Mutex{}, tables: map[string]openTable{}}
+	h := &Host{log: c.Log, locks: map[string]*sync.Mutex{}, tables: map[string]openTable{}, settled: map[string]uint64{}}
 	lane := h.openLane(c)
 	var err error
 	if h.routers, err = network.NewRouters(c.Instance, c.Idle, lane); err != nil {
@@ -196,6 +199,7 @@ func (h *Host) forget(vpc string) {
 		t.Close()
 		delete(h.tables, vpc)
 	}
+	delete(h.settled, vpc)
 }
 
 // recheck makes the express lane ask again about everything that it knows.

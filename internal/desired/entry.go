@@ -5,6 +5,7 @@ package desired
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -44,6 +45,11 @@ var stages = map[Kind]int{
 	KindTarget:   7,
 	KindAllow:    8,
 	KindEndpoint: 9,
+}
+
+// Kinds lists all kinds, in the order of making.
+func Kinds() []Kind {
+	return slices.SortedFunc(maps.Keys(stages), func(a, b Kind) int { return Key{Kind: a}.Compare(Key{Kind: b}) })
 }
 
 // Stage gives the place of k in the order of making: lower is made earlier and

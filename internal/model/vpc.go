@@ -5,6 +5,7 @@ package model
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // CIDRAssociation is one CIDR block of a VPC or subnet.
@@ -99,7 +100,21 @@ type AddressClaim struct {
 	Subnet    string     `json:"subnet"`
 	Addr      netip.Addr `json:"addr"`
 	Interface string     `json:"interface"`
+	// ReleasedAt is set when the interface has given the address up and the data
+	// plane may still have it: nobody else gets it before the claim is gone.
+	ReleasedAt time.Time `json:"releasedAt,omitzero"`
 }
+
+// Released reports whether the interface has given the address up.
+func (a *AddressClaim) Released() bool { return !a.ReleasedAt.IsZero() }
+
+// Ref names the claim.
+func (a *AddressClaim) Ref() Ref {
+	return Ref{Account: a.Account, Region: a.Region, ID: AddressClaimID(a.Subnet, a.Addr)}
+}
+
+// Clone copies the row so that the copy can be changed.
+func (a *AddressClaim) Clone() *AddressClaim { c := *a; return &c }
 
 // AddressClaimID is the row id of the claim on addr in a subnet.
 func AddressClaimID(subnet string, addr netip.Addr) string {

@@ -28,6 +28,10 @@ type Effects interface {
 	// failed, by key; what is not in the map is done. The order within put and
 	// del is not given, and the callee may sort the slices but not keep them.
 	//
+	// With nothing to put or delete, Apply ends what an earlier process may have
+	// left half done in the router, such as connections that it meant to cut. It
+	// does so before anything else in every first call.
+	//
 	// Of an entry of del only the key counts. Its value is what was wanted last
 	// or what Dump gave, which need not be what is there.
 	Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error

@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -28,7 +29,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 			if time.Since(at) > r.cfg.VerifyInterval {
 				readings, _ = r.readHost(ctx) // it may have changed while we waited
 			}
-			r.adopt(readings)
+			r.adopt(ctx, readings)
 			readings = nil
 		}
 		if asked != nil {
@@ -95,10 +96,35 @@ func (r *Reconciler) readHost(ctx context.Context) ([]reading, time.Time) {
 	return nil, time.Time{}
 }
 
+// finishOthers has the host end what was begun in each router. Where that fails
+// the next Apply does it, before anything else.
+func (r *Reconciler) finishOthers(ctx context.Context, readings []reading) {
+	var (
+		wg    sync.WaitGroup
+		slots = make(chan struct{}, r.cfg.Parallel)
+	)
+	for _, rd := range readings {
+		if !rd.exists {
+			continue
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			ctx, cancel := context.WithTimeout(ctx, r.cfg.ApplyTimeout)
+			defer cancel()
+			r.effects.Apply(ctx, rd.vpc, nil, nil)
+		})
+	}
+	wg.Wait()
+}
+
 // adopt compares what was read before anything was done with the first full
 // state: what is as wanted is done, what is unknown is pruned. Routers that
-// could not be read are made without knowing them, and read later.
-func (r *Reconciler) adopt(readings []reading) {
+// could not be read are made without knowing them, and read later. Whoever had
+// the host before may have been stopped in the middle of something, which is
+// ended first: in its routers nothing else may be ordered.
+func (r *Reconciler) adopt(ctx context.Context, readings []reading) {
+	r.finishOthers(ctx, readings)
 	if _, _, err := r.compareAll(readings); err != nil {
 		r.cfg.Logger.Warn("reading the host", "err", err)
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// DeleteInterface removes a network interface and gives back its addresses.
+// DeleteInterface removes a network interface and gives back its addresses, also
+// those that it has given up before. The data plane has let go of them.
 func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
 	claimed := ni.All()
 	if ni.Prefix6.IsValid() {
@@ -15,6 +16,9 @@ func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
 	}
 	for _, a := range claimed {
 		AddressClaims.Delete(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, a))
+	}
+	for c := range AddressClaims.By(tx, ByInterface, ni.Ref().String()) {
+		AddressClaims.Delete(tx, c.Account, c.Region, c.Ref().ID)
 	}
 	Statuses.Delete(tx, ni.Account, ni.Region, ni.ID)
 	NetworkInterfaces.Delete(tx, ni.Account, ni.Region, ni.ID)

@@ -80,10 +80,16 @@ var (
 	// Subnets has ByVPC.
 	Subnets = table.Define("subnet",
 		index(ByVPC, func(s *model.Subnet) []string { return in(&s.Meta, s.VPC) }))
-	// AddressClaims has BySubnet.
+	// AddressClaims has BySubnet, and ByInterface for those that were released.
 	AddressClaims = table.Define("address-claim",
 		index(BySubnet, func(c *model.AddressClaim) []string {
 			return []string{In(c.Account, c.Region, c.Subnet)}
+		}),
+		index(ByInterface, func(c *model.AddressClaim) []string {
+			if !c.Released() {
+				return nil
+			}
+			return []string{In(c.Account, c.Region, c.Interface)}
 		}))
 	// RouteTables has ByVPC.
 	RouteTables = table.Define("route-table",

@@ -32,6 +32,8 @@ func (p *Plan) affected(tx *table.Txn, c table.Change, mark func(...unitID)) {
 		}
 	case *model.NetworkInterface:
 		p.interfaceChanged(tx, c, row, mark)
+	case *model.AddressClaim:
+		claimChanged(c, mark)
 	case *model.SecurityGroup:
 		p.groupChanged(tx, c, mark)
 	case *model.Attachment:
@@ -47,6 +49,17 @@ func (p *Plan) affected(tx *table.Txn, c table.Change, mark func(...unitID)) {
 		mark(unitID{unitEndpoint, row.Ref()})
 	case *model.EndpointAssociation:
 		mark(unitID{unitEndpoint, row.Endpoint})
+	}
+}
+
+// claimChanged marks the interface that has given an address up, which waits for
+// it, or waits no more.
+func claimChanged(c table.Change, mark func(...unitID)) {
+	for _, row := range []table.Row{c.Old, c.New} {
+		if a, ok := row.(*model.AddressClaim); ok && a.Released() {
+			ref := model.Ref{Account: a.Account, Region: a.Region, ID: a.Interface}
+			mark(unitID{unitInterface, ref}, unitID{unitWorkload, ref})
+		}
 	}
 }
 

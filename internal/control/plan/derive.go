@@ -62,7 +62,7 @@ func (p *Plan) deriveVPC(tx *table.Txn, ref model.Ref) []desired.Entry {
 func (p *Plan) deriveInterface(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
 	ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
-		return nil, nil
+		return nil, released(tx, ref)
 	}
 	name, _ := classOf(ni)
 	var entries []desired.Entry
@@ -74,7 +74,16 @@ func (p *Plan) deriveInterface(tx *table.Txn, ref model.Ref) ([]desired.Entry, [
 			}
 		}
 	}
-	return entries, []Subject{interfaceSubject(ni)}
+	return entries, append(released(tx, ref), interfaceSubject(ni))
+}
+
+// released are the addresses that an interface has given up and that nobody else
+// gets before what it had is gone.
+func released(tx *table.Txn, ref model.Ref) (subjects []Subject) {
+	for c := range state.AddressClaims.By(tx, state.ByInterface, ref.String()) {
+		subjects = append(subjects, Subject{SubjectAddress, c.Ref()})
+	}
+	return subjects
 }
 
 // interfaceSubject is the resource that an interface is a part of.
@@ -116,9 +125,9 @@ func (p *Plan) deriveClass(tx *table.Txn, id unitID) []desired.Entry {
 func (p *Plan) deriveWorkload(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
 	a, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID)
 	if !ok || a.Host != p.host.Name {
-		return nil, nil
+		return nil, released(tx, ref)
 	}
-	subjects := []Subject{{SubjectAttachment, ref}}
+	subjects := append(released(tx, ref), Subject{SubjectAttachment, ref})
 	ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID)
 	if !ok || !a.DeletedAt.IsZero() {
 		return nil, subjects

@@ -47,8 +47,10 @@ func compareRefs(a, b model.Ref) int {
 // SubjectKind says which table a subject's row is in.
 type SubjectKind string
 
-// The kinds of subjects. The reference of an attachment is its interface's.
+// The kinds of subjects. The reference of an attachment is its interface's, that
+// of an address its claim's; an address is a subject while it is released.
 const (
+	SubjectAddress       SubjectKind = "address"
 	SubjectAttachment    SubjectKind = "attachment"
 	SubjectGateway       SubjectKind = "resource-gateway"
 	SubjectConfiguration SubjectKind = "resource-configuration"
@@ -130,8 +132,8 @@ type Result struct {
 	// Put and Delete lead from the former desired state to the new one.
 	Put    []desired.Entry
 	Delete []desired.Key
-	// Released gives, for each key in Delete, the subjects that asked for it
-	// before: they are not done until it is gone.
+	// Released gives, for each key in Delete, the subjects of those that asked
+	// for it before: they are not done until it is gone.
 	Released map[desired.Key][]Subject
 	// Touched are the subjects whose entries were derived anew, also when
 	// they came out the same.
@@ -214,10 +216,11 @@ type difference struct {
 // replace makes a unit ask for what next does, walking along both lists.
 func (p *Plan) replace(u *unit, next unit, d *difference) {
 	old, now := u.entries, next.entries
+	subjects := slices.Concat(u.subjects, next.subjects)
 	for len(old)+len(now) > 0 {
 		switch order := firstOf(old, now); {
 		case order < 0:
-			p.let(u, old[0], d)
+			p.let(u, old[0], subjects, d)
 			old = old[1:]
 		case order > 0:
 			p.ask(u, &now[0], d)
@@ -250,13 +253,14 @@ func firstOf(a, b []wish) int {
 // memory once.
 func (p *Plan) ask(u *unit, w *wish, d *difference) { w.entry = p.note(w.key, d).add(w.entry, u) }
 
-// let makes a unit let go of an entry.
-func (p *Plan) let(u *unit, w wish, d *difference) {
+// let makes a unit let go of an entry, for which its subjects wait: those that
+// it had, and those that it has because it lets go.
+func (p *Plan) let(u *unit, w wish, subjects []Subject, d *difference) {
 	p.note(w.key, d).remove(w.entry, u)
 	if d.releasers[w.key] == nil {
 		d.releasers[w.key] = map[Subject]struct{}{}
 	}
-	for _, s := range u.subjects {
+	for _, s := range subjects {
 		d.releasers[w.key][s] = struct{}{}
 	}
 }

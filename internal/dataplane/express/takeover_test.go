@@ -239,7 +239,7 @@ func TestCutsWhileTheLaneIsOffHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Remove(r.TableA, r.door)
-		if n, err := flow.Cut(t.Context(), r.A.FD, []flow.Match{{Dest: r.endpoint}}, nil); err != nil || n != 1 {
+		if n, err := flow.Cut(t.Context(), flow.Alone(r.A.FD), []flow.Match{{Dest: r.endpoint}}, nil); err != nil || n != 1 {
 			t.Fatalf("cut %d connections, %v; want 1", n, err)
 		}
 		r.lane = open(t, r.instance, idle)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package flow cuts live connections in a router, so that both ends notice.
+// Package flow cuts live connections in routers, so that both ends notice.
 //
 // Deleting a connection from the kernel's connection tracking stops it: its
 // next packet is invalid, and the router's rules answer it with a reset. An
@@ -8,6 +8,10 @@
 // acknowledgement with an arbitrary sequence number, as if from its peer; TCP
 // answers such a segment with its true numbers (RFC 9293 §3.10.7.4), and that
 // answer is what meets the reset.
+//
+// A connection between two VPCs is tracked in each router on its way. It is cut
+// in all of them, by the addresses and ports under which it travels between
+// them, and each end is woken by the router next to it.
 //
 // The router must already refuse new packets of the connection when Cut is
 // called, or the connection would be tracked again.
@@ -24,141 +28,188 @@ import (
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
 )
 
-// Match selects flows by their original tuple, before any translation. An
-// unset field matches everything; a Match with neither selects nothing.
-type Match struct {
-	// Source is where the connection came from.
-	Source netip.Prefix
-	// Dest is what it was opened to.
-	Dest netip.Addr
+// Router is a router in which connections are tracked.
+type Router interface {
+	// FD is the descriptor of its network namespace.
+	FD() int
+	// Peer gives the router that packets to an address are handed to; nil when
+	// they are not, or when it is not on this host. The caller calls Release.
+	Peer(a netip.Addr) Router
+	// Name is the same for the same router, and for no other one.
+	Name() string
+	// Release gives up what Peer gave.
+	Release()
 }
 
-// Cut ends the flows of the namespace nsFD that any of the matches selects, in
-// one walk over the table of connections, and returns how many they were. Of
-// TCP connections both ends see a reset. Flows that end by themselves meanwhile
-// are not counted.
+// Flow is a tracked connection by the addresses of both its directions. Without
+// translation Answerer is Asked and Known is Opener.
+type Flow struct {
+	// Opener has opened the connection, to Asked.
+	Opener, Asked netip.AddrPort
+	// Answerer is where its packets end up, and Known is as whom they come there.
+	Answerer, Known netip.AddrPort
+}
+
+// Match selects flows. An unset field matches everything; a Match with none set
+// selects nothing.
+type Match struct {
+	// Source is where the connection came from, before any translation.
+	Source netip.Prefix
+	// Dest is what it was opened to, before any translation.
+	Dest netip.Addr
+	// Party has one of its four addresses, before or after translation.
+	Party netip.Prefix
+}
+
+// Cut ends the flows of a router that any of the matches selects, there and in
+// the routers that they go on to or come from, in one walk over the table of
+// connections of each, and returns how many they were. Of TCP connections both
+// ends see a reset. Flows that end by themselves meanwhile are not counted.
 //
 // When they are gone from connection tracking, and before their ends are woken,
 // gone is called, if it is not nil: whatever else remembers connections must
 // not carry the answers past the rules.
-func Cut(ctx context.Context, nsFD int, matches []Match, gone func() error) (int, error) {
+func Cut(ctx context.Context, r Router, matches []Match, gone func() error) (int, error) {
 	if len(matches) == 0 {
 		return 0, nil
 	}
+	return cut(ctx, r, newSelection(matches), gone)
+}
+
+// CutWhere is Cut for the flows that are chosen by looking at each.
+func CutWhere(ctx context.Context, r Router, ends func(Flow) bool, gone func() error) (int, error) {
+	return cut(ctx, r, choice(ends), gone)
+}
+
+func cut(ctx context.Context, r Router, wanted wanted, gone func() error) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	conn, err := nfnl.Dial(nsFD)
+	ways, err := trace(ctx, r, wanted)
+	defer ways.close()
 	if err != nil {
-		return 0, fmt.Errorf("connect to connection tracking: %w", err)
+		return 0, err
 	}
-	defer conn.Close()
-	flows, err := find(conn, newSelection(matches))
-	if err != nil {
-		return 0, fmt.Errorf("list connections: %w", err)
+	// The router itself comes last: what it still has is found again, should
+	// the process end in between.
+	for i := len(ways) - 1; i >= 0; i-- {
+		if err := ways[i].remove(ctx); err != nil {
+			return 0, fmt.Errorf("delete connections: %w", err)
+		}
 	}
-	cut, err := remove(conn, flows)
-	if err != nil {
-		return len(cut), fmt.Errorf("delete connections: %w", err)
-	}
+	n := len(ways[0].flows)
 	if gone != nil {
 		if err := gone(); err != nil {
-			return len(cut), err
+			return n, err
 		}
 	}
-	if err := nudge(ctx, nsFD, cut); err != nil {
-		return len(cut), fmt.Errorf("wake the ends of %d connections: %w", len(cut), err)
-	}
-	return len(cut), nil
-}
-
-// selection finds matches by destination, so that a walk costs the same for
-// many matches as for one.
-type selection struct {
-	byDest  map[netip.Addr][]netip.Prefix // an invalid prefix is any source
-	sources []netip.Prefix                // of matches without a destination
-}
-
-func newSelection(matches []Match) selection {
-	s := selection{byDest: map[netip.Addr][]netip.Prefix{}}
-	for _, m := range matches {
-		switch {
-		case m.Dest.IsValid():
-			s.byDest[m.Dest] = append(s.byDest[m.Dest], m.Source)
-		case m.Source.IsValid():
-			s.sources = append(s.sources, m.Source)
+	for _, w := range ways {
+		if err := nudge(ctx, w.router.FD(), w.flows); err != nil {
+			return n, fmt.Errorf("wake the ends of %d connections: %w", len(w.flows), err)
 		}
 	}
-	return s
+	return n, nil
 }
 
-func (s selection) has(source, dest netip.Addr) bool {
-	for _, p := range s.byDest[dest] {
-		if !p.IsValid() || p.Contains(source) {
-			return true
-		}
-	}
-	for _, p := range s.sources {
-		if p.Contains(source) {
-			return true
-		}
-	}
-	return false
+// leg is the part of the ways of flows that is in one router.
+type leg struct {
+	router Router
+	conn   *nfnl.Conn
+	flows  []*tracked
 }
 
-// only returns the destination that all matches have, if there is one that the
-// kernel can select by: its comparison of IPv6 addresses is the wrong way round
-// (seen on Linux 6.18).
-func (s selection) only() (netip.Addr, bool) {
-	if len(s.byDest) == 1 && len(s.sources) == 0 {
-		for dest := range s.byDest {
-			return dest, dest.Is4()
+type legs []*leg
+
+func (l legs) close() {
+	for i, each := range l {
+		each.conn.Close()
+		if i > 0 { // the first one is the caller's
+			each.router.Release()
 		}
 	}
-	return netip.Addr{}, false
 }
 
-// find walks the table of connections once.
-func find(conn *nfnl.Conn, wanted selection) ([]tracked, error) {
+// find walks the router's table of connections once.
+func find(r Router, wanted wanted) (*leg, error) {
+	conn, err := nfnl.Dial(r.FD())
+	if err != nil {
+		return nil, fmt.Errorf("connect to connection tracking: %w", err)
+	}
+	l := &leg{router: r, conn: conn}
 	var b nfnl.Builder
 	if dest, only := wanted.only(); only {
 		appendGetByDest(&b, dest)
 	} else {
 		b.Message(unix.NFNL_SUBSYS_CTNETLINK, messageGet, 0, unix.AF_UNSPEC)
 	}
-	var flows []tracked
-	err := conn.Dump(&b, func() { flows = nil }, func(family uint8, attributes []byte) {
+	err = conn.Dump(&b, func() { l.flows = nil }, func(family uint8, attributes []byte) {
 		original, ok := parseTuple(nfnl.Attribute(attributes, attrOriginal))
-		if ok && wanted.has(original.source.Addr(), original.dest.Addr()) {
-			flows = append(flows, parseTracked(family, original, attributes))
+		reply, both := parseTuple(nfnl.Attribute(attributes, attrReply))
+		if ok && both && wanted.has(original, reply) {
+			l.flows = append(l.flows, parseTracked(family, original, reply, attributes))
 		}
 	})
-	return flows, err
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("list connections: %w", err)
+	}
+	return l, nil
 }
 
-// remove deletes flows from the table and returns those that were there.
-func remove(conn *nfnl.Conn, flows []tracked) ([]tracked, error) {
+// batch is how many flows are deleted between looks at the context.
+const batch = 8192
+
+// remove deletes the flows from the table and keeps those that were there.
+func (l *leg) remove(ctx context.Context) error {
+	var cut []*tracked
+	for flows := l.flows; len(flows) > 0; {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		now := flows[:min(batch, len(flows))]
+		flows = flows[len(now):]
+		gone, err := removeAll(l.conn, now)
+		if err != nil {
+			return err
+		}
+		for i, f := range now {
+			if !gone[i] {
+				cut = append(cut, f)
+			}
+		}
+	}
+	l.flows = cut
+	return nil
+}
+
+// removeAll deletes flows and says which ones were gone before.
+func removeAll(conn *nfnl.Conn, flows []*tracked) (gone map[int]bool, err error) {
 	var b nfnl.Builder
 	for _, f := range flows {
 		f.appendDelete(&b)
 	}
 	failures, err := conn.Each(&b)
-	if err != nil {
-		return nil, err
-	}
-	gone := map[int]bool{}
-	var errs error
+	gone = map[int]bool{}
 	for _, failure := range failures {
 		gone[failure.Index] = true
 		if !errors.Is(failure.Err, unix.ENOENT) {
-			errs = failure.Err
+			err = failure.Err
 		}
 	}
-	var cut []tracked
-	for i, f := range flows {
-		if !gone[i] {
-			cut = append(cut, f)
-		}
-	}
-	return cut, errs
+	return gone, err
 }
+
+// Alone is a router without peers, by the descriptor of its namespace.
+type Alone int
+
+// FD implements Router.
+func (a Alone) FD() int { return int(a) }
+
+// Name implements Router.
+func (a Alone) Name() string { return "alone" }
+
+// Peer implements Router: there is none.
+func (a Alone) Peer(netip.Addr) Router { return nil }
+
+// Release implements Router.
+func (a Alone) Release() {}

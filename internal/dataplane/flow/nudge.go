@@ -28,8 +28,12 @@ const (
 	pause = 1024
 )
 
-// nudge makes both ends of each TCP flow say something.
-func nudge(ctx context.Context, nsFD int, flows []tracked) error {
+// nudge makes the ends of each TCP flow that are on this router's side say
+// something.
+func nudge(ctx context.Context, nsFD int, flows []*tracked) error {
+	if len(flows) == 0 {
+		return nil
+	}
 	sockets, err := openRaw(nsFD)
 	if err != nil {
 		return err
@@ -44,8 +48,12 @@ func nudge(ctx context.Context, nsFD int, flows []tracked) error {
 		}
 		// The client's peer is the original destination; the server's peer is
 		// what the flow's source was translated to.
-		sockets.wake(f.original.dest, f.original.source)
-		sockets.wake(f.reply.dest, f.reply.source)
+		if !f.before {
+			sockets.wake(f.original.dest, f.original.source)
+		}
+		if !f.behind {
+			sockets.wake(f.reply.dest, f.reply.source)
+		}
 	}
 	return nil
 }

@@ -52,7 +52,13 @@ type tracked struct {
 	// key and id name the entry to the kernel: its original tuple as it gave
 	// it, and a number that a later entry of the same tuple does not have.
 	key, id []byte
+	// before and behind say that the connection is cut, too, in the router that
+	// it comes from or goes on to: the end on that side is woken there.
+	before, behind bool
 }
+
+// back is the tuple of the packets that answer.
+func (t tuple) back() tuple { return tuple{t.protocol, t.dest, t.source} }
 
 // parseTuple reads a tuple; it is false for what is not an IP flow.
 func parseTuple(data []byte) (tuple, bool) {
@@ -80,16 +86,15 @@ func parseTuple(data []byte) (tuple, bool) {
 	return t, source.IsValid() && dest.IsValid()
 }
 
-func parseTracked(family uint8, original tuple, attributes []byte) tracked {
-	reply, _ := parseTuple(nfnl.Attribute(attributes, attrReply))
-	return tracked{
+func parseTracked(family uint8, original, reply tuple, attributes []byte) *tracked {
+	return &tracked{
 		family: family, original: original, reply: reply,
 		key: bytes.Clone(nfnl.Attribute(attributes, attrOriginal)),
 		id:  bytes.Clone(nfnl.Attribute(attributes, attrID)),
 	}
 }
 
-func (f tracked) appendDelete(b *nfnl.Builder) {
+func (f *tracked) appendDelete(b *nfnl.Builder) {
 	b.Message(unix.NFNL_SUBSYS_CTNETLINK, messageDelete, 0, f.family)
 	b.Nest(attrOriginal, func() { b.Raw(f.key) })
 	if len(f.id) > 0 {

@@ -39,8 +39,16 @@ func (d Damaged) String() string { return d.Entry.String() + " damaged" }
 // table gives an empty Content.
 func (t *Table) Dump(ctx context.Context, vpc string) (Content, error) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.forget()
+	t.mu.Unlock()
+	return t.Content(ctx, vpc)
+}
+
+// Content is Dump for one who can trust what was read or written last: the table
+// is read only when it was not.
+func (t *Table) Content(ctx context.Context, vpc string) (Content, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if err := t.know(ctx); err != nil {
 		return Content{}, err
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -104,18 +106,19 @@ func parseAddresses(texts []string, family func(netip.Addr) bool, name string) (
 	return addresses, nil
 }
 
-// AssignPrivateIpAddresses gives a workload's interface further IPv4 addresses.
+// AssignPrivateIpAddresses gives a workload's interface further IPv4 addresses,
+// and moves them there from another one when that is allowed: so do floating
+// addresses from a machine that failed.
 func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivateIpAddressesInput) (*ec2.AssignPrivateIpAddressesOutput, error) {
 	switch {
 	case len(in.Ipv4Prefixes) > 0, deref(in.Ipv4PrefixCount) > 0:
 		return nil, unserved("prefixes of network interfaces")
-	case deref(in.AllowReassignment):
-		return nil, unserved("reassignments of addresses that another interface has")
 	}
 	w, err := want(in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount, netip.Addr.Is4, "IPv4", "SecondaryPrivateIpAddressCount and PrivateIpAddresses exclude each other")
 	if err != nil {
 		return nil, err
 	}
+	w.Move = deref(in.AllowReassignment)
 	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), w, eni.Want{})
 	if err != nil {
 		return nil, err
@@ -160,9 +163,14 @@ func (a *API) assign(ctx context.Context, id string, v4, v6 eni.Want) ([]netip.A
 			return err
 		}
 		ni = ni.Clone()
+		has, v4, err := placed(tx, ni, v4)
+		if err != nil {
+			return err
+		}
 		if added, err = eni.Assign(tx, a.Env, ni, s, v4, v6); err != nil {
 			return interfaceFault(err)
 		}
+		added = append(has, added...)
 		if max(len(ni.Addresses), len(ni.Addresses6)) > maxAddresses {
 			return tooManyAddresses()
 		}
@@ -171,6 +179,31 @@ func (a *API) assign(ctx context.Context, id string, v4, v6 eni.Want) ([]netip.A
 		return nil
 	})
 	return added, err
+}
+
+// placed looks at named addresses that have an interface already. Without leave
+// to move them they are refused, in the words by which clients of AWS know them.
+// Otherwise those that the interface itself has are nothing to do: it returns
+// them and the rest.
+func placed(tx *table.Txn, ni *model.NetworkInterface, w eni.Want) (has []netip.Addr, rest eni.Want, err error) {
+	var taken []string
+	rest = w
+	rest.Addresses = nil
+	for i, addr := range w.Addresses {
+		c, claimed := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
+		switch {
+		case claimed && !w.Move && !(c.Released() && c.Interface == ni.ID):
+			taken = append(taken, addr.String())
+		case claimed && w.Move && slices.Contains(ni.Addresses, addr) && !slices.Contains(w.Addresses[:i], addr):
+			has = append(has, addr)
+		default:
+			rest.Addresses = append(rest.Addresses, addr)
+		}
+	}
+	if len(taken) > 0 {
+		err = fault.EC2("InvalidParameterValue", "[%s] assigned, but move is not allowed.", strings.Join(taken, ", "))
+	}
+	return has, rest, err
 }
 
 // UnassignPrivateIpAddresses takes IPv4 addresses from a workload's interface,
@@ -215,7 +248,7 @@ func (a *API) unassign(ctx context.Context, id string, named []string, family fu
 		}
 		ni = ni.Clone()
 		for _, addr := range addresses {
-			if err := drop(tx, ni, addr); err != nil {
+			if err := drop(tx, ni, addr, now); err != nil {
 				return err
 			}
 		}
@@ -227,7 +260,7 @@ func (a *API) unassign(ctx context.Context, id string, named []string, family fu
 }
 
 // drop takes one address out of the caller's copy of an interface.
-func drop(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) error {
+func drop(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.Time) error {
 	switch {
 	case !slices.Contains(ni.All(), addr):
 		return fault.EC2("InvalidParameterValue", "The address %s is not assigned to interface %s", addr, ni.ID)
@@ -239,7 +272,7 @@ func drop(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) error {
 	other := func(a netip.Addr) bool { return a == addr }
 	ni.Addresses = slices.DeleteFunc(ni.Addresses, other)
 	ni.Addresses6 = slices.DeleteFunc(ni.Addresses6, other)
-	eni.Release(tx, ni, addr)
+	eni.Release(tx, ni, addr, now)
 	return nil
 }
 

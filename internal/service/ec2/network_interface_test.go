@@ -346,7 +346,7 @@ func TestAddressesComeAndGo(t *testing.T) {
 	n.refused(t, "primary address", "InvalidParameterValue", unassign("10.0.1.11", "10.0.1.10"))
 	n.refused(t, "address of nobody", "InvalidParameterValue", unassign("10.0.1.99"))
 	n.refused(t, "no address", "MissingParameter", unassign())
-	n.refused(t, "taken address", "InvalidIPAddress.InUse", func() error {
+	n.refused(t, "taken address", "InvalidParameterValue", func() error {
 		_, err := n.api.AssignPrivateIpAddresses(n.ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: id, PrivateIpAddresses: []string{"10.0.1.11"}})
 		return err
 	})

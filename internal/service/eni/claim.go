@@ -4,8 +4,10 @@ package eni
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -28,7 +30,11 @@ func claim(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model
 	}
 	var got []netip.Addr
 	for _, addr := range want.Addresses {
-		if err := claimNamed(tx, ni, block, addr, got); err != nil {
+		err := claimNamed(tx, ni, block, addr, got)
+		if taken := (*AddressError)(nil); want.Move && errors.As(err, &taken) && taken.Problem == Taken {
+			err = move(tx, env, ni, taken)
+		}
+		if err != nil {
 			return nil, err
 		}
 		got = append(got, addr)
@@ -54,10 +60,54 @@ func claimNamed(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix, a
 		return refuse(Repeated)
 	case !Assignable(block, addr):
 		return refuse(Reserved)
-	case !take(tx, ni, addr):
+	case !take(tx, ni, addr) && !retake(tx, ni, addr):
 		return refuse(Taken)
 	}
 	return nil
+}
+
+// retake takes an address back that ni itself has given up a moment ago.
+func retake(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) bool {
+	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
+	if !ok || c.Interface != ni.ID || !c.Released() {
+		return false
+	}
+	hand(tx, c, ni)
+	return true
+}
+
+// move takes an address from another workload's interface. There is no moment
+// in which nobody has claimed it; the data plane cuts the connections of the one
+// before it gives the address to the other.
+func move(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, taken *AddressError) error {
+	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, taken.Addr))
+	if !ok {
+		return taken
+	}
+	from, ok := state.NetworkInterfaces.Get(tx, c.Account, c.Region, c.Interface)
+	switch {
+	case c.Interface == ni.ID, !ok && !c.Released(), ok && from.Type != model.InterfaceWorkload:
+		return taken
+	case ok && len(from.Addresses) > 0 && from.Addresses[0] == c.Addr:
+		primary := *taken
+		primary.Problem = Primary
+		return &primary
+	}
+	if ok && !c.Released() {
+		from = from.Clone()
+		from.Addresses = slices.DeleteFunc(from.Addresses, func(a netip.Addr) bool { return a == c.Addr })
+		from.UpdatedAt = env.Now()
+		state.NetworkInterfaces.Put(tx, from)
+	}
+	hand(tx, c, ni)
+	return nil
+}
+
+// hand makes a claim that of ni.
+func hand(tx *table.Txn, c *model.AddressClaim, ni *model.NetworkInterface) {
+	c = c.Clone()
+	c.Interface, c.ReleasedAt = ni.ID, time.Time{}
+	state.AddressClaims.Put(tx, c)
 }
 
 // claimAny takes a free address: at random first, which costs the same however

@@ -32,6 +32,9 @@ type Want struct {
 	// Count is how many there shall be in all; what Addresses does not name is
 	// chosen. A Count below the number of Addresses means that number.
 	Count int
+	// Move says that a named address may be taken from another workload's
+	// interface of the subnet, unless it is the primary one there.
+	Move bool
 }
 
 func (w Want) total() int { return max(w.Count, len(w.Addresses)) }
@@ -108,10 +111,19 @@ func Assign(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *mode
 }
 
 // Release gives up the claim on one address of ni; state.DeleteInterface gives up
-// all of them. Taking it out of the row is
-// the caller's part.
-func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) {
-	state.AddressClaims.Delete(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
+// all of them. Taking it out of the row is the caller's part. When a workload
+// has the interface, the claim stays until the data plane has let go of the
+// address.
+func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.Time) {
+	id := model.AddressClaimID(ni.Subnet, addr)
+	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id)
+	if _, attached := state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID); !ok || !attached {
+		state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
+		return
+	}
+	c = c.Clone()
+	c.ReleasedAt = now
+	state.AddressClaims.Put(tx, c)
 }
 
 // MAC derives the hardware address of the interface with that id: locally

@@ -20,6 +20,8 @@ const (
 	Taken
 	// Repeated: the request names the address twice.
 	Repeated
+	// Primary: the address is to be moved and is another interface's primary one.
+	Primary
 )
 
 // AddressError refuses an address that was asked for by name.
@@ -37,6 +39,8 @@ func (e *AddressError) Error() string {
 		return fmt.Sprintf("address %s is in subnet %s's reserved address range", e.Addr, e.Subnet)
 	case Taken:
 		return fmt.Sprintf("address %s is in use in subnet %s", e.Addr, e.Subnet)
+	case Primary:
+		return fmt.Sprintf("address %s is the primary address of another network interface and cannot be moved", e.Addr)
 	case Repeated:
 		return fmt.Sprintf("address %s is named twice", e.Addr)
 	}

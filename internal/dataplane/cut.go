@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/dataplane/flow"
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// crossed is a router as package flow sees it.
+type crossed struct {
+	host   *Host
+	router *network.Router
+	// standing is read when it is asked for.
+	standing *network.Standing
+}
+
+// FD implements flow.Router.
+func (c *crossed) FD() int { return c.router.FD() }
+
+// Name implements flow.Router.
+func (c *crossed) Name() string { return c.router.VPC }
+
+// Release implements flow.Router.
+func (c *crossed) Release() { c.router.Release() }
+
+// Peer implements flow.Router. A peer that cannot be asked counts as one that is
+// not there: what it tracks is found when it is asked again.
+func (c *crossed) Peer(a netip.Addr) flow.Router {
+	if !transit(a) {
+		return nil
+	}
+	if c.standing == nil {
+		s, err := c.router.Standing()
+		if err != nil {
+			c.host.log.Warn("connections are not followed into other routers", "vpc", c.router.VPC, "error", err)
+		}
+		c.standing = &s
+	}
+	vpc, ok := c.standing.Hop(a)
+	if !ok {
+		return nil
+	}
+	peer, err := c.host.routers.Open(vpc)
+	if err != nil {
+		return nil
+	}
+	return &crossed{host: c.host, router: peer}
+}
+
+// settle cuts what an earlier process, or a cut that failed, has left, the first
+// time that a router is used and after each failure. Only then can an address
+// be given to somebody else.
+func (c *change) settle(ctx context.Context) error {
+	if c.host.isSettled(c.router) {
+		return nil
+	}
+	standing, err := c.router.Standing()
+	if err != nil {
+		return err
+	}
+	filter, err := c.table.Content(ctx, c.router.VPC)
+	if err != nil {
+		return fmt.Errorf("read filter of %s: %w", c.router.VPC, err)
+	}
+	// Without this program's rules nothing is known of endpoints and targets.
+	if filter.Intact {
+		f := founded(standing, filter.Entries)
+		n, err := flow.CutWhere(ctx, &crossed{host: c.host, router: c.router, standing: &standing}, f.lacks, c.host.recheck)
+		if err != nil {
+			return fmt.Errorf("cut connections that were left in %s: %w", c.router.VPC, err)
+		}
+		c.told(n)
+	}
+	c.host.setSettled(c.router, true)
+	return nil
+}
+
+// vacate takes away the workloads that are to go, and every address that changes
+// hands. It returns the connections that end with that.
+func (c *change) vacate() ([]flow.Match, error) {
+	put, del := workloads(c.put), workloads(c.del)
+	if len(put)+len(del) == 0 {
+		return nil, nil
+	}
+	standing, err := c.router.Standing()
+	if err != nil {
+		return nil, err
+	}
+	var ended []flow.Match
+	for _, m := range moves(standing.Holders, put, del) {
+		ended = append(ended, party(m.addr))
+		if m.from.ENI == "" {
+			continue
+		}
+		if err := c.router.Vacate(m.addr, m.from); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range del {
+		if err := c.router.Detach(w.ENI); err != nil {
+			return nil, err
+		}
+	}
+	return ended, nil
+}
+
+func workloads(entries []desired.Entry) (list []desired.Workload) {
+	for _, e := range entries {
+		if w, ok := e.(desired.Workload); ok {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// cut ends connections in this router and in those that they cross.
+func (c *change) cut(ctx context.Context, ended []flow.Match) error {
+	if len(ended) == 0 {
+		return nil
+	}
+	n, err := flow.Cut(ctx, &crossed{host: c.host, router: c.router}, ended, c.host.recheck)
+	if err != nil {
+		c.host.setSettled(c.router, false)
+		return fmt.Errorf("cut connections in %s: %w", c.router.VPC, err)
+	}
+	c.told(n)
+	return nil
+}
+
+func (c *change) told(n int) {
+	if n > 0 {
+		c.host.log.Info("connections cut", "vpc", c.router.VPC, "connections", n)
+	}
+}
+
+// isSettled reports whether all connections of a router are known to have a right
+// to be there.
+func (h *Host) isSettled(r *network.Router) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.settled[r.VPC] == r.Inode()
+}
+
+func (h *Host) setSettled(r *network.Router, settled bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if settled {
+		h.settled[r.VPC] = r.Inode()
+	} else {
+		delete(h.settled, r.VPC)
+	}
+}

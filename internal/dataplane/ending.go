@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/dataplane/flow"
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+)
+
+// This file alone decides which connections end with what. A connection has a
+// right to go on for as long as all that it was opened by is there: whoever has
+// its addresses, the endpoint, the target and the association that it goes
+// through. What only admits new connections (rules, members of groups, ports,
+// the address that a target leads to) is asked once, at the beginning.
+// docs/connections.md says the same in the words of AWS.
+
+// ends gives the connections of its router that lose their right when an entry
+// is taken away. Of a workload these are the connections of its addresses; what
+// an address that it loses or gets means is moves' to say.
+func ends(e desired.Entry) []flow.Match {
+	switch e := e.(type) {
+	case desired.Address:
+		return []flow.Match{party(e.Addr)}
+	case desired.Pool:
+		return parties(e.Addresses)
+	case desired.Endpoint:
+		return []flow.Match{{Dest: e.Addr}}
+	case desired.Target:
+		return []flow.Match{{Dest: e.Addr}}
+	case desired.Allow:
+		return []flow.Match{{Source: e.Source, Dest: e.Target}}
+	case desired.Route:
+		return []flow.Match{{Party: e.Prefix}}
+	case desired.Workload:
+		var all []flow.Match
+		for _, a := range e.Addresses {
+			all = append(all, party(a.Addr()))
+		}
+		return all
+	case desired.Router, desired.Link: // their connections go with them or with routes
+	case desired.Class, desired.PortSet, desired.Member: // these admit new connections only
+	}
+	return nil
+}
+
+func party(a netip.Addr) flow.Match { return flow.Match{Party: netip.PrefixFrom(a, a.BitLen())} }
+
+func parties(prefixes []netip.Prefix) []flow.Match {
+	var all []flow.Match
+	for _, p := range prefixes {
+		all = append(all, flow.Match{Party: p})
+	}
+	return all
+}
+
+// move is an address that ceases to be a workload's, or becomes one's that did
+// not have it: what was opened before has no right to it.
+type move struct {
+	addr netip.Addr
+	from network.Holder // the zero Holder when nobody has it
+}
+
+// moves compares who has addresses with who is to have them. An address that is
+// named in del and has come to another workload stays there.
+func moves(have map[netip.Addr]network.Holder, put, del []desired.Workload) []move {
+	var all []move
+	noted := map[netip.Addr]bool{}
+	note := func(a netip.Addr) {
+		if !noted[a] {
+			noted[a], all = true, append(all, move{a, have[a]})
+		}
+	}
+	next := map[string]desired.Workload{}
+	for _, w := range put {
+		next[w.ENI] = w
+		for _, a := range w.Addresses {
+			if !keeps(have[a.Addr()], w) {
+				note(a.Addr())
+			}
+		}
+	}
+	for _, w := range del {
+		next[w.ENI] = desired.Workload{}
+		for _, a := range w.Addresses {
+			if h := have[a.Addr()]; h.ENI == "" || h.ENI == w.ENI {
+				note(a.Addr())
+			}
+		}
+	}
+	for a, h := range have {
+		w, concerned := next[h.ENI]
+		if concerned && !slices.ContainsFunc(w.Addresses, func(p netip.Prefix) bool { return p.Addr() == a }) {
+			note(a)
+		}
+	}
+	return all
+}
+
+// keeps reports whether the workload has the address now, in the namespace that
+// it is to be in.
+func keeps(h network.Holder, w desired.Workload) bool {
+	if h.ENI != w.ENI {
+		return false
+	}
+	if h.Namespace.Inode != 0 && w.Namespace.Inode != 0 {
+		return h.Namespace.Inode == w.Namespace.Inode
+	}
+	return h.Namespace == w.Namespace
+}
+
+// foundation is what a router has that connections live by.
+type foundation struct {
+	network.Standing
+	addrs   map[netip.Addr]bool           // of endpoints and gateways
+	pools   []netip.Prefix                // of gateways, where they are more than one address
+	targets map[netip.Addr]bool           // transit targets that lead somewhere
+	allowed map[netip.Addr][]netip.Prefix // who may come to a target
+	hops    map[netip.Addr]bool           // what Hop has said
+}
+
+// founded collects it. Entries that are damaged count: they will be repaired.
+func founded(s network.Standing, entries []desired.Entry) foundation {
+	f := foundation{s, map[netip.Addr]bool{}, nil, map[netip.Addr]bool{}, map[netip.Addr][]netip.Prefix{}, map[netip.Addr]bool{}}
+	for _, a := range s.Own {
+		f.addrs[a] = true
+	}
+	for _, e := range entries {
+		if d, ok := e.(nft.Damaged); ok {
+			e = d.Entry
+		}
+		switch e := e.(type) {
+		case desired.Endpoint:
+			f.addrs[e.Addr] = true
+		case desired.Pool:
+			for _, p := range e.Addresses {
+				if p.IsSingleIP() {
+					f.addrs[p.Addr()] = true
+				} else {
+					f.pools = append(f.pools, p)
+				}
+			}
+		case desired.Target:
+			f.targets[e.Addr] = true
+		case desired.Allow:
+			f.allowed[e.Target] = append(f.allowed[e.Target], e.Source)
+		}
+	}
+	return f
+}
+
+// lacks reports whether something that a connection lives by is not there. It
+// finds what a process left that ended between taking something away and
+// cutting.
+func (f foundation) lacks(c flow.Flow) bool {
+	for _, a := range [...]netip.AddrPort{c.Opener, c.Asked, c.Answerer, c.Known} {
+		if !transit(a.Addr()) && !f.held(a.Addr()) {
+			return true
+		}
+	}
+	opener, target := c.Opener.Addr(), c.Asked.Addr()
+	if transit(opener) {
+		admits := func(p netip.Prefix) bool { return p.Contains(opener) }
+		return !f.targets[target] || !slices.ContainsFunc(f.allowed[target], admits)
+	}
+	return transit(c.Answerer.Addr()) && !f.leads(c.Answerer.Addr())
+}
+
+// held reports whether somebody has an address of the router's networks. Others
+// are nobody's business here.
+func (f foundation) held(a netip.Addr) bool {
+	if _, ok := f.Holders[a]; ok || f.addrs[a] {
+		return true
+	}
+	contains := func(p netip.Prefix) bool { return p.Contains(a) }
+	return slices.ContainsFunc(f.pools, contains) || !slices.ContainsFunc(f.Networks, contains)
+}
+
+// leads reports whether a transit address is routed to a peer.
+func (f foundation) leads(a netip.Addr) bool {
+	known, asked := f.hops[a]
+	if !asked {
+		_, known = f.Hop(a)
+		f.hops[a] = known
+	}
+	return known
+}
+
+func transit(a netip.Addr) bool { return model.Transit4.Contains(a) || model.Transit6.Contains(a) }
