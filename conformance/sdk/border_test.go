@@ -55,7 +55,7 @@ func stranger(c *client, p pair, endpoint, group string) []refusal {
 			return failure(c.lattice.GetResourceConfiguration(c.ctx, &vpclattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: &p.configuration}))
 		}},
 		{"configuration behind gateway", "ResourceNotFoundException", func() error {
-			return failure(c.lattice.CreateResourceConfiguration(c.ctx, newConfiguration("mine", p.gateway, address("10.0.1.10"))))
+			return failure(c.lattice.CreateResourceConfiguration(c.ctx, newConfiguration("mine", p.gateway, address(resource))))
 		}},
 	}
 }
@@ -85,11 +85,11 @@ func TestAccountsAndRegionsAreApart(t *testing.T) {
 		}))
 		elsewhere := owner.in(harness.OtherRegion)
 		refuse(elsewhere, stranger(elsewhere, p, endpoint, group))
-		equal(t, "VPCs in the other region", len(must(elsewhere.ec2.DescribeVpcs(owner.ctx, &ec2.DescribeVpcsInput{}))(owner).Vpcs), 0)
+		equal(t, "VPCs in the other region, the default one", len(must(elsewhere.ec2.DescribeVpcs(owner.ctx, &ec2.DescribeVpcsInput{}))(owner).Vpcs), 1)
 		gone := must(other.ec2.DeleteVpcEndpoints(other.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{endpoint}}))(other)
 		equal(t, "endpoints of others that cannot be deleted", len(gone.Unsuccessful), 1)
 	})
-	equal(t, "VPCs of the other account", len(must(other.ec2.DescribeVpcs(other.ctx, &ec2.DescribeVpcsInput{}))(other).Vpcs), 1)
+	equal(t, "VPCs of the other account, with the default one", len(must(other.ec2.DescribeVpcs(other.ctx, &ec2.DescribeVpcsInput{}))(other).Vpcs), 2)
 }
 
 func TestRegionThatIsNotServed(t *testing.T) {

@@ -85,7 +85,7 @@ func TestEndpointLife(t *testing.T) {
 	matches(t, "id", r.Id, "rcfg-[0-9a-f]{17}")
 	equal(t, "type, protocol, ports", []any{r.Type, r.Protocol, r.PortRanges}, []any{"SINGLE", "TCP", []string{"5432"}})
 	equal(t, "gateway", r.ResourceGatewayId, p.gateway)
-	equal(t, "definition", r.ResourceConfigurationDefinition, address("10.0.1.10"))
+	equal(t, "definition", r.ResourceConfigurationDefinition, address(resource))
 	if r.AllowAssociationToShareableServiceNetwork == nil {
 		t.Error("allowAssociationToShareableServiceNetwork is not told")
 	}
@@ -177,12 +177,12 @@ func configurationChanges(c *client, p pair) {
 	c.t.Helper()
 	updated := must(c.lattice.UpdateResourceConfiguration(c.ctx, &vpclattice.UpdateResourceConfigurationInput{
 		ResourceConfigurationIdentifier: &p.configuration, PortRanges: []string{"5432", "6000-6010"},
-		ResourceConfigurationDefinition: address("10.0.1.11"), AllowAssociationToShareableServiceNetwork: new(false),
+		ResourceConfigurationDefinition: address(otherResource), AllowAssociationToShareableServiceNetwork: new(false),
 	}))(c)
 	equal(c.t, "ports", updated.PortRanges, []string{"5432", "6000-6010"})
 	got := c.awaitConfiguration(p.configuration)
 	equal(c.t, "ports", got.PortRanges, []string{"5432", "6000-6010"})
-	equal(c.t, "definition", got.ResourceConfigurationDefinition, address("10.0.1.11"))
+	equal(c.t, "definition", got.ResourceConfigurationDefinition, address(otherResource))
 	equal(c.t, "shareable", got.AllowAssociationToShareableServiceNetwork, false)
 }
 

@@ -79,6 +79,7 @@ func TestPaginators(t *testing.T) {
 		vpcs = append(vpcs, v)
 		gateways = append(gateways, c.gateway(fmt.Sprintf("gateway-%d", i), v, c.subnet(v, "10.0.1.0/24", "a")))
 	}
+	vpcs = append(vpcs, c.defaultVPC())
 	slices.Sort(vpcs)
 	slices.Sort(gateways)
 
@@ -105,7 +106,7 @@ func TestPaginators(t *testing.T) {
 	equal(t, "pages", count, 3)
 
 	for i, gateway := range gateways {
-		c.configuration(fmt.Sprintf("configuration-%d", i), gateway, "10.0.1.10", "80")
+		c.configuration(fmt.Sprintf("configuration-%d", i), gateway, resource, "80")
 	}
 	r := vpclattice.NewListResourceConfigurationsPaginator(c.lattice, &vpclattice.ListResourceConfigurationsInput{MaxResults: new(int32(2))})
 	got, count = pages(c, r.HasMorePages, func(ctx context.Context) (*vpclattice.ListResourceConfigurationsOutput, error) {

@@ -129,7 +129,7 @@ func TestConfigurationRefusals(t *testing.T) {
 			return failure(c.lattice.CreateResourceConfiguration(c.ctx, in))
 		}
 	}
-	private := address("10.0.1.20")
+	private := address(otherResource)
 	refuse(c, []refusal{
 		{"public address", "ValidationException", create(address("8.8.8.8"))},
 		{"no address", "ValidationException", create(address("database"))},

@@ -41,7 +41,7 @@ func TestRegionsAndZones(t *testing.T) {
 	attributes := must(c.ec2.DescribeAccountAttributes(c.ctx, &ec2.DescribeAccountAttributesInput{
 		AttributeNames: []types.AccountAttributeName{"default-vpc"},
 	}))(c).AccountAttributes
-	equal(t, "default VPC", attributes[0].AttributeValues[0].AttributeValue, "none")
+	equal(t, "default VPC", attributes[0].AttributeValues[0].AttributeValue, c.defaultVPC())
 }
 
 func TestVPCLife(t *testing.T) {
@@ -76,7 +76,7 @@ func TestVPCLife(t *testing.T) {
 	must(c.ec2.DeleteVpc(c.ctx, &ec2.DeleteVpcInput{VpcId: &id}))(c)
 	_, err := c.ec2.DescribeVpcs(c.ctx, one)
 	refused(t, err, "InvalidVpcID.NotFound")
-	equal(t, "what is left", len(must(c.ec2.DescribeSecurityGroups(c.ctx, &ec2.DescribeSecurityGroupsInput{}))(c).SecurityGroups), 0)
+	equal(t, "groups that are left, with the default VPC's", len(must(c.ec2.DescribeSecurityGroups(c.ctx, &ec2.DescribeSecurityGroupsInput{}))(c).SecurityGroups), 1)
 }
 
 // vpcAttributes reads and changes the attributes that a VPC has, as Terraform
@@ -165,7 +165,8 @@ func vpcDefaults(c *client, v types.Vpc) {
 func TestDefaultVPC(t *testing.T) {
 	t.Parallel()
 	c := newAccount(t).in(harness.OtherRegion)
-	made := must(c.ec2.CreateDefaultVpc(c.ctx, &ec2.CreateDefaultVpcInput{}))(c).Vpc
+	id := c.defaultVPC()
+	made := must(c.ec2.DescribeVpcs(c.ctx, &ec2.DescribeVpcsInput{VpcIds: []string{id}}))(c).Vpcs[0]
 	equal(t, "CIDR", made.CidrBlock, "172.31.0.0/16")
 	equal(t, "default", made.IsDefault, true)
 	subnets := must(c.ec2.DescribeSubnets(c.ctx, &ec2.DescribeSubnetsInput{
@@ -177,6 +178,13 @@ func TestDefaultVPC(t *testing.T) {
 		_, err := c.ec2.CreateDefaultVpc(c.ctx, &ec2.CreateDefaultVpcInput{})
 		refused(t, err, "DefaultVpcAlreadyExists")
 	})
+	for _, s := range subnets {
+		equal(t, "public addresses on launch", s.MapPublicIpOnLaunch, true)
+		must(c.ec2.DeleteSubnet(c.ctx, &ec2.DeleteSubnetInput{SubnetId: s.SubnetId}))(c)
+	}
+	must(c.ec2.DeleteVpc(c.ctx, &ec2.DeleteVpcInput{VpcId: &id}))(c)
+	again := must(c.ec2.CreateDefaultVpc(c.ctx, &ec2.CreateDefaultVpcInput{}))(c).Vpc
+	equal(t, "default VPC", *again.VpcId, c.defaultVPC())
 }
 
 func TestSubnetLife(t *testing.T) {

@@ -42,6 +42,22 @@ func (c *client) gateway(name, vpc string, subnets ...string) string {
 	}))(c).Id
 }
 
+// resource and otherResource are addresses of resources, in no subnet, so that
+// no gateway has them for itself.
+const resource, otherResource = "10.0.200.10", "10.0.200.11"
+
+// defaultVPC gives the VPC that the account came with.
+func (c *client) defaultVPC() string {
+	c.t.Helper()
+	found := must(c.ec2.DescribeVpcs(c.ctx, &ec2.DescribeVpcsInput{
+		Filters: []ec2types.Filter{{Name: new("is-default"), Values: []string{"true"}}},
+	}))(c).Vpcs
+	if len(found) != 1 {
+		c.t.Fatalf("%d default VPCs, want 1", len(found))
+	}
+	return *found[0].VpcId
+}
+
 // address defines a resource by its address.
 func address(text string) lattice.ResourceConfigurationDefinition {
 	return &lattice.ResourceConfigurationDefinitionMemberIpResource{Value: lattice.IpResource{IpAddress: &text}}
@@ -83,7 +99,7 @@ func (c *client) pair() pair {
 	p.provider, p.consumer = c.vpc("10.0.0.0/16"), c.vpc("10.0.0.0/16")
 	p.providerSubnet, p.consumerSubnet = c.subnet(p.provider, "10.0.1.0/24", "a"), c.subnet(p.consumer, "10.0.1.0/24", "a")
 	p.gateway = c.gateway("pair", p.provider, p.providerSubnet)
-	p.configuration, p.arn = c.configuration("pair", p.gateway, "10.0.1.10", "5432")
+	p.configuration, p.arn = c.configuration("pair", p.gateway, resource, "5432")
 	return p
 }
 

@@ -24,6 +24,7 @@ type upCommand struct {
 	HostName       string         `help:"Name of this host; the machine's own by default." placeholder:"NAME"`
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
+	DefaultVPC     bool           `name:"default-vpc" help:"Give each account a default VPC in each region." default:"true" negatable:""`
 	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
 	IdleTimeout    time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
 	ExpressLane    bool           `help:"Carry established connections by eBPF where the kernel can." default:"true" negatable:""`
@@ -54,7 +55,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		Quotas: c.Quota, IPv6Pool: pool, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		Quotas: c.Quota, IPv6Pool: pool, NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

@@ -32,6 +32,8 @@ type Config struct {
 	Quotas map[string]int
 	// IPv6Pool is where blocks for AmazonProvidedIpv6CidrBlock come from.
 	IPv6Pool netip.Prefix
+	// NoDefaultVPC leaves accounts without default VPCs.
+	NoDefaultVPC bool
 	// VerifyInterval is how often the kernel is compared with the desired state.
 	VerifyInterval time.Duration
 	// Idle is how long an idle TCP connection is remembered.

@@ -127,7 +127,7 @@ func openStore(ctx context.Context, c Config) (store.Store, error) {
 func newEnv(c Config, db *table.DB) *service.Env {
 	env := &service.Env{
 		DB: db, Now: time.Now, Rand: rand.Reader, Zones: zonesOf(c.Regions), Regions: c.Regions,
-		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Log: c.Log,
+		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
 	}
 	return env
 }

@@ -2,7 +2,10 @@
 
 package model
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Account is the boundary of the control plane: everything belongs to one.
 type Account struct {
@@ -15,6 +18,9 @@ type Account struct {
 	// Trust is whether somebody decided that the account may name network
 	// namespaces of the host; see Trusted.
 	Trust Trust `json:"trust,omitempty"`
+	// DefaultVPCs are the regions in which the account was given a default VPC.
+	// It gets each once: what it deletes stays deleted.
+	DefaultVPCs []string `json:"defaultVpcs,omitempty"`
 }
 
 // Trust is a decision about an account.
@@ -31,6 +37,13 @@ const (
 // Where nobody has decided it the management account is trusted and no other.
 func (a *Account) Trusted() bool {
 	return a.Trust == TrustGiven || a.Trust == "" && a.Management
+}
+
+// Clone copies the row so that the copy can be changed.
+func (a *Account) Clone() *Account {
+	c := *a
+	c.DefaultVPCs = slices.Clone(a.DefaultVPCs)
+	return &c
 }
 
 // AccessKey signs requests of one principal of an account.

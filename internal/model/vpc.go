@@ -17,23 +17,53 @@ type CIDRAssociation struct {
 	Pool string `json:"pool,omitempty"`
 }
 
+// FormerBlock is a block that was taken away. It binds nothing; EC2 goes on
+// showing it for a while, which clients wait for.
+type FormerBlock struct {
+	CIDRAssociation
+	GoneAt time.Time `json:"goneAt"`
+}
+
+// How long a former block is shown, and how many of one resource at most.
+const (
+	formerLife = time.Hour
+	formerMost = 32
+)
+
+// Former gives those of the blocks that are shown at a time still.
+func Former(blocks []FormerBlock, now time.Time) []FormerBlock {
+	for len(blocks) > 0 && now.Sub(blocks[0].GoneAt) >= formerLife {
+		blocks = blocks[1:]
+	}
+	return blocks
+}
+
+// addFormer adds a block and leaves out what is not shown any more.
+func addFormer(blocks []FormerBlock, gone CIDRAssociation, now time.Time) []FormerBlock {
+	kept := append(slices.Clone(Former(blocks, now)), FormerBlock{gone, now})
+	return kept[max(0, len(kept)-formerMost):]
+}
+
 // VPC is an isolated network.
 type VPC struct {
 	Meta
 	// CIDRs are the IPv4 blocks, the primary one first.
 	CIDRs []CIDRAssociation `json:"cidrs"`
 	// CIDRs6 are the IPv6 blocks.
-	CIDRs6       []CIDRAssociation `json:"cidrs6,omitempty"`
-	DHCPOptions  string            `json:"dhcpOptions"`
-	Default      bool              `json:"default,omitempty"`
-	Tenancy      string            `json:"tenancy"`
-	DNSSupport   bool              `json:"dnsSupport"`
-	DNSHostnames bool              `json:"dnsHostnames"`
-	UsageMetrics bool              `json:"usageMetrics,omitempty"`
-	MainTable    string            `json:"mainTable"`
-	DefaultACL   string            `json:"defaultAcl"`
-	DefaultGroup string            `json:"defaultGroup"`
-	TransitIndex int               `json:"transitIndex"`
+	CIDRs6 []CIDRAssociation `json:"cidrs6,omitempty"`
+	// FormerCIDRs are the blocks of both families that were taken away lately,
+	// in the order in which they were.
+	FormerCIDRs  []FormerBlock `json:"formerCidrs,omitempty"`
+	DHCPOptions  string        `json:"dhcpOptions"`
+	Default      bool          `json:"default,omitempty"`
+	Tenancy      string        `json:"tenancy"`
+	DNSSupport   bool          `json:"dnsSupport"`
+	DNSHostnames bool          `json:"dnsHostnames"`
+	UsageMetrics bool          `json:"usageMetrics,omitempty"`
+	MainTable    string        `json:"mainTable"`
+	DefaultACL   string        `json:"defaultAcl"`
+	DefaultGroup string        `json:"defaultGroup"`
+	TransitIndex int           `json:"transitIndex"`
 }
 
 // Clone copies the row so that the copy can be changed.
@@ -42,7 +72,15 @@ func (v *VPC) Clone() *VPC {
 	c.Meta = v.Meta.clone()
 	c.CIDRs = slices.Clone(v.CIDRs)
 	c.CIDRs6 = slices.Clone(v.CIDRs6)
+	c.FormerCIDRs = slices.Clone(v.FormerCIDRs)
 	return &c
+}
+
+// Drop takes a block away from the caller's copy of the row.
+func (v *VPC) Drop(gone CIDRAssociation, now time.Time) {
+	is := func(b CIDRAssociation) bool { return b.ID == gone.ID }
+	v.CIDRs, v.CIDRs6 = slices.DeleteFunc(v.CIDRs, is), slices.DeleteFunc(v.CIDRs6, is)
+	v.FormerCIDRs = addFormer(v.FormerCIDRs, gone, now)
 }
 
 // Networks gives all CIDR blocks of the VPC, IPv4 first.
@@ -63,6 +101,9 @@ type Subnet struct {
 	// CIDR is invalid for a subnet that has IPv6 only.
 	CIDR  netip.Prefix    `json:"cidr,omitzero"`
 	CIDR6 CIDRAssociation `json:"cidr6,omitzero"`
+	// FormerCIDRs are the IPv6 blocks that were taken away lately, in the order
+	// in which they were.
+	FormerCIDRs []FormerBlock `json:"formerCidrs,omitempty"`
 
 	DefaultForZone   bool   `json:"defaultForZone,omitempty"`
 	MapPublicIP      bool   `json:"mapPublicIp,omitempty"`
@@ -78,7 +119,15 @@ type Subnet struct {
 func (s *Subnet) Clone() *Subnet {
 	c := *s
 	c.Meta = s.Meta.clone()
+	c.FormerCIDRs = slices.Clone(s.FormerCIDRs)
 	return &c
+}
+
+// Drop6 takes the IPv6 block away from the caller's copy of the row, with the
+// attributes that need one.
+func (s *Subnet) Drop6(now time.Time) {
+	s.FormerCIDRs = addFormer(s.FormerCIDRs, s.CIDR6, now)
+	s.CIDR6, s.AssignIPv6, s.ResourceNameAAAA = CIDRAssociation{}, false, false
 }
 
 // Router gives the address of the VPC's router in the subnet: the first one

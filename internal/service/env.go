@@ -45,7 +45,9 @@ type Env struct {
 	// IPv6Pool is where "Amazon-provided" IPv6 blocks come from. It is a prefix
 	// of at most 56 bits.
 	IPv6Pool netip.Prefix
-	Log      *slog.Logger
+	// DefaultVPC says that accounts have a default VPC in each of Regions.
+	DefaultVPC bool
+	Log        *slog.Logger
 }
 
 // NewID makes an identifier of a kind: the prefix, a dash and 17 random

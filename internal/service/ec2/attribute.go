@@ -20,6 +20,15 @@ func setBool[T any](wanted *ec2.AttributeBooleanValue, set func(T, bool)) func(T
 	return func(row T) { set(row, *wanted.Value) }
 }
 
+// value gives the value of a boolean attribute in a request, nil when it is not
+// there.
+func value(wanted *ec2.AttributeBooleanValue) *bool {
+	if wanted == nil {
+		return nil
+	}
+	return wanted.Value
+}
+
 // theOne gives the one change that a request asks for. EC2 modifies one
 // attribute a request.
 func theOne[T any](changes map[string]func(T)) (func(T), error) {

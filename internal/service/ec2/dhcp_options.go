@@ -5,7 +5,6 @@ package ec2
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -13,24 +12,6 @@ import (
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
-
-// defaultDomain is the domain of workloads in a region:
-// https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSetConcepts.html
-func defaultDomain(region string) string {
-	if region == "us-east-1" {
-		return "ec2.internal"
-	}
-	return region + ".compute.internal"
-}
-
-// firstOptions gives the DHCP options of the caller's region, which all its
-// VPCs share; nil before the first VPC.
-func firstOptions(tx *table.Txn, who caller.Caller) *model.DHCPOptions {
-	for o := range state.DHCPOptions.Scope(tx, who.Account, who.Region) {
-		return o
-	}
-	return nil
-}
 
 // DescribeDhcpOptions lists the caller's DHCP options.
 func (a *API) DescribeDhcpOptions(ctx context.Context, in *ec2.DescribeDhcpOptionsInput) (*ec2.DescribeDhcpOptionsOutput, error) {

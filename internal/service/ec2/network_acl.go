@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -54,9 +55,9 @@ func aclEntries(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclEntry {
 	add := func(number int32, egress, six bool, action string) {
 		e := ec2.NetworkAclEntry{Egress: new(egress), Protocol: new("-1"), RuleAction: new(action), RuleNumber: new(number)}
 		if six {
-			e.Ipv6CidrBlock = new(everywhere6.String())
+			e.Ipv6CidrBlock = new(vpc.Everywhere6.String())
 		} else {
-			e.CidrBlock = new(everywhere4.String())
+			e.CidrBlock = new(vpc.Everywhere4.String())
 		}
 		entries = append(entries, e)
 	}

@@ -28,8 +28,8 @@ type newInterface struct {
 	v4, v6 eni.Want
 }
 
-// CreateNetworkInterface makes an interface for a workload. It is available at
-// once; the service postern attaches it.
+// CreateNetworkInterface makes an interface for a workload. The service postern
+// attaches it.
 func (a *API) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkInterfaceInput) (*ec2.CreateNetworkInterfaceOutput, error) {
 	who := caller.From(ctx)
 	n, err := a.newInterface(who, in)
@@ -42,7 +42,7 @@ func (a *API) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkI
 	out, err := service.Create(ctx, request,
 		func(tx *table.Txn, id string) (*model.NetworkInterface, error) { return getInterface(tx, who, id) },
 		func(tx *table.Txn) (*model.NetworkInterface, error) { return a.createInterface(tx, n) },
-		interfaceShape)
+		createdInterface)
 	if err != nil {
 		return nil, asFault(err)
 	}

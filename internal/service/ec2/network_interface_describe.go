@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -219,8 +220,22 @@ func privateName(ni *model.NetworkInterface) *string {
 // addressName is the name of an IPv4 address by itself
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/hostname-types.html).
 func addressName(region string, addr netip.Addr) string {
-	return "ip-" + strings.ReplaceAll(addr.String(), ".", "-") + "." + defaultDomain(region)
+	return "ip-" + strings.ReplaceAll(addr.String(), ".", "-") + "." + vpc.DefaultDomain(region)
 }
+
+// createdInterface is an interface as the reply to its creation shows it: not
+// yet available, though nothing is in its way
+// (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-network-interface.html).
+func createdInterface(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInterface {
+	out := interfaceShape(tx, ni)
+	if *out.Status == ec2.NetworkInterfaceStatusAvailable {
+		out.Status = new(statusPending)
+	}
+	return out
+}
+
+// statusPending is not in the model's enumeration, but in replies.
+const statusPending = "pending"
 
 func first(addresses []netip.Addr) *string {
 	if len(addresses) == 0 {

@@ -110,9 +110,9 @@ func (a *API) DescribeAccountAttributes(ctx context.Context, in *ec2.DescribeAcc
 	if err != nil {
 		return nil, err
 	}
-	vpc := "none"
+	id := "none"
 	if v := defaultVPC(tx, caller.From(ctx)); v != nil {
-		vpc = v.ID
+		id = v.ID
 	}
 	out := &ec2.DescribeAccountAttributesOutput{AccountAttributes: []ec2.AccountAttribute{}}
 	for _, attribute := range []struct{ name, value string }{
@@ -121,7 +121,7 @@ func (a *API) DescribeAccountAttributes(ctx context.Context, in *ec2.DescribeAcc
 		{"max-elastic-ips", "0"},
 		{"max-instances", "0"},
 		{"vpc-max-elastic-ips", "0"},
-		{"default-vpc", vpc},
+		{"default-vpc", id},
 	} {
 		if len(in.AttributeNames) == 0 || slices.Contains(in.AttributeNames, attribute.name) {
 			out.AccountAttributes = append(out.AccountAttributes, ec2.AccountAttribute{

@@ -4,7 +4,6 @@ package ec2
 
 import (
 	"context"
-	"net/netip"
 	"regexp"
 	"strings"
 
@@ -12,12 +11,10 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
-
-// defaultGroupName is the name of the group that every VPC has.
-const defaultGroupName = "default"
 
 // groupText is what names and descriptions of groups and rules may be.
 var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
@@ -35,7 +32,7 @@ func (a *API) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurityGro
 		return nil, err
 	}
 	g := &model.SecurityGroup{Meta: a.meta(who, "sg", a.Now(), tags), Name: name, Description: deref(in.Description)}
-	egress := a.allEgress(true)
+	egress := vpc.AllEgress(a.Env, true)
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
 		v, err := chosenVPC(tx, who, deref(in.VpcId))
 		if err != nil {
@@ -66,7 +63,7 @@ func checkGroupTexts(name, description string) error {
 		return fault.EC2("InvalidParameterValue", "Value (%s) for parameter GroupDescription is invalid. It must have 1 to 255 characters of: %s", description, set)
 	case strings.HasPrefix(name, "sg-"):
 		return fault.EC2("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Group names may not be in the format sg-*.", name)
-	case strings.EqualFold(name, defaultGroupName):
+	case strings.EqualFold(name, vpc.DefaultGroup):
 		return fault.EC2("InvalidGroup.Reserved", "The security group '%s' is reserved", name)
 	}
 	return nil
@@ -95,54 +92,41 @@ func (a *API) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
 	return nil
 }
 
-var everywhere4, everywhere6 = netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")
-
-// allEgress makes the rules that let everything out.
-func (a *API) allEgress(with6 bool) []model.SecurityGroupRule {
-	rules := []model.SecurityGroupRule{allOut(a.NewID("sgr"), everywhere4)}
-	if with6 {
-		rules = append(rules, allOut(a.NewID("sgr"), everywhere6))
-	}
-	return rules
-}
-
-func allOut(id string, to netip.Prefix) model.SecurityGroupRule {
-	return model.SecurityGroupRule{ID: id, Egress: true, Protocol: "-1", From: -1, To: -1, CIDR: to}
-}
-
 // openDefaultGroup6 lets IPv6 out of the default group of a VPC that gets its
 // first IPv6 block, if the group lets all of IPv4 out.
 func openDefaultGroup6(tx *table.Txn, v *model.VPC, ruleID string) {
 	g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, v.DefaultGroup)
-	if !ok || findRule(g, allOut("", everywhere4)) < 0 || findRule(g, allOut("", everywhere6)) >= 0 {
+	if !ok || findRule(g, vpc.AllOut("", vpc.Everywhere4)) < 0 || findRule(g, vpc.AllOut("", vpc.Everywhere6)) >= 0 {
 		return
 	}
 	g = g.Clone()
-	g.Rules = append(g.Rules, allOut(ruleID, everywhere6))
+	g.Rules = append(g.Rules, vpc.AllOut(ruleID, vpc.Everywhere6))
 	state.SecurityGroups.Put(tx, g)
 }
 
 // DeleteSecurityGroup removes a group that nothing uses.
 func (a *API) DeleteSecurityGroup(ctx context.Context, in *ec2.DeleteSecurityGroupInput) (*ec2.DeleteSecurityGroupOutput, error) {
 	who := caller.From(ctx)
+	var id string
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		g, err := chosenGroup(tx, who, in.GroupId, in.GroupName)
+		g, err := chosenGroup(tx, who, groupChoice{in.GroupId, in.GroupName})
 		if err != nil {
 			return err
 		}
-		if g.Name == defaultGroupName {
+		if g.Name == vpc.DefaultGroup {
 			return fault.EC2("CannotDelete", "the specified group: \"%s\" name: \"%s\" cannot be deleted by a user", g.ID, g.Name)
 		}
 		if what := groupDependency(tx, g); what != "" {
 			return fault.EC2("DependencyViolation", "resource %s has a dependent object: %s", g.ID, what)
 		}
 		state.SecurityGroups.Delete(tx, g.Account, g.Region, g.ID)
+		id = g.ID
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeleteSecurityGroupOutput{Return: new(true), GroupId: in.GroupId}, nil
+	return &ec2.DeleteSecurityGroupOutput{Return: new(true), GroupId: &id}, nil
 }
 
 // groupDependency names something that keeps a group from being deleted.
@@ -163,18 +147,6 @@ func groupDependency(tx *table.Txn, g *model.SecurityGroup) string {
 		}
 	}
 	return ""
-}
-
-// chosenGroup gives the caller's group with this id. Names are not taken: they
-// are unique within a VPC only, and stem from networks before VPCs.
-func chosenGroup(tx *table.Txn, who caller.Caller, id, name *string) (*model.SecurityGroup, error) {
-	if id == nil || *id == "" {
-		if name != nil {
-			return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter groupName is invalid: security groups are told by their groupId here", *name)
-		}
-		return nil, fault.EC2("MissingParameter", "The request must contain the parameter groupId")
-	}
-	return getGroup(tx, who, *id)
 }
 
 // getGroup gives the caller's security group with this id.

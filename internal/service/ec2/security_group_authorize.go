@@ -16,7 +16,7 @@ import (
 // AuthorizeSecurityGroupIngress adds rules that let traffic in.
 func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *ec2.AuthorizeSecurityGroupIngressInput) (*ec2.AuthorizeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := flat.permissions(in.IpPermissions)
+	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *ec2.Authori
 // AuthorizeSecurityGroupEgress adds rules that let traffic out.
 func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *ec2.AuthorizeSecurityGroupEgressInput) (*ec2.AuthorizeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := flat.permissions(in.IpPermissions)
+	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
 		return nil, err
 	}
@@ -40,9 +40,6 @@ func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *ec2.Authoriz
 	}
 	return &ec2.AuthorizeSecurityGroupEgressOutput{Return: new(true), SecurityGroupRules: added}, nil
 }
-
-// groupChoice is how requests name the group that they are about.
-type groupChoice struct{ id, name *string }
 
 // authorize adds the rules of permissions to a group, all or none of them.
 func (a *API) authorize(ctx context.Context, choice groupChoice, permissions []ec2.IpPermission, specifications []ec2.TagSpecification, egress bool) ([]ec2.SecurityGroupRule, error) {
@@ -132,7 +129,7 @@ func (a *API) changeGroup(ctx context.Context, choice groupChoice, change func(*
 	var changed *model.SecurityGroup
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		g, err := chosenGroup(tx, caller.From(ctx), choice.id, choice.name)
+		g, err := chosenGroup(tx, caller.From(ctx), choice)
 		if err != nil {
 			return err
 		}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/posternhq/postern/internal/aws/caller"
-	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -34,35 +32,6 @@ func (a *API) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecuri
 		out.SecurityGroups = append(out.SecurityGroups, groupShape(g))
 	}
 	return out, nil
-}
-
-// groupsByName gives the ids of groups of the default VPC.
-func (a *API) groupsByName(ctx context.Context, names []string) ([]string, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	who := caller.From(ctx)
-	tx, err := a.DB.View(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v := defaultVPC(tx, who)
-	if v == nil {
-		return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC 'none'", names[0])
-	}
-	ids := make(map[string]string)
-	for g := range state.SecurityGroups.By(tx, state.ByVPC, state.In(who.Account, who.Region, v.ID)) {
-		ids[g.Name] = g.ID
-	}
-	var found []string
-	for _, name := range names {
-		id, ok := ids[name]
-		if !ok {
-			return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, v.ID)
-		}
-		found = append(found, id)
-	}
-	return found, nil
 }
 
 func groupFilters(tx *table.Txn) service.Filters[*model.SecurityGroup] {

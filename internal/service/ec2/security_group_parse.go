@@ -3,6 +3,7 @@
 package ec2
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -23,20 +24,59 @@ type flatRule struct {
 	group, groupOwner *string
 }
 
-// permissions gives the permissions of a request, in whichever form they are.
-func (f flatRule) permissions(list []ec2.IpPermission) ([]ec2.IpPermission, error) {
+// permissions gives the permissions of a request, in whichever form they are,
+// with ids for groups that are told by their names.
+func (a *API) permissions(ctx context.Context, f flatRule, list []ec2.IpPermission) ([]ec2.IpPermission, error) {
 	if f == (flatRule{}) {
-		return list, nil
+		return a.withGroupIDs(ctx, list)
 	}
 	if len(list) > 0 {
 		return nil, fault.EC2("InvalidParameterCombination", "ipPermissions and the parameters of a single permission exclude each other")
 	}
-	if f.group != nil || f.groupOwner != nil {
-		return nil, fault.EC2("InvalidParameterValue", "sourceSecurityGroupName is not served here: give the group's id in ipPermissions")
+	list, err := f.list()
+	if err != nil {
+		return nil, err
 	}
-	return []ec2.IpPermission{{
-		IpProtocol: f.protocol, FromPort: f.from, ToPort: f.to, IpRanges: []ec2.IpRange{{CidrIp: f.cidr}},
-	}}, nil
+	return a.withGroupIDs(ctx, list)
+}
+
+// list gives the form of today. A source group without a protocol stands for
+// all of TCP, UDP and ICMP
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html).
+func (f flatRule) list() ([]ec2.IpPermission, error) {
+	p := ec2.IpPermission{IpProtocol: f.protocol, FromPort: f.from, ToPort: f.to}
+	switch {
+	case f.group != nil && f.cidr != nil:
+		return nil, fault.EC2("InvalidParameterCombination", "sourceSecurityGroupName and cidrIp exclude each other")
+	case f.cidr != nil:
+		p.IpRanges = []ec2.IpRange{{CidrIp: f.cidr}}
+		return []ec2.IpPermission{p}, nil
+	case f.group == nil && f.groupOwner != nil:
+		return nil, noSourceGroup()
+	case f.group == nil:
+		return nil, noSource()
+	}
+	p.UserIdGroupPairs = []ec2.UserIdGroupPair{{GroupName: f.group, UserId: f.groupOwner}}
+	if f.protocol != nil || f.from != nil || f.to != nil {
+		return []ec2.IpPermission{p}, nil
+	}
+	var all []ec2.IpPermission
+	for _, traffic := range []struct {
+		protocol string
+		from, to int32
+	}{{"tcp", 0, 65535}, {"udp", 0, 65535}, {"icmp", -1, -1}} {
+		p.IpProtocol, p.FromPort, p.ToPort = &traffic.protocol, &traffic.from, &traffic.to
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func noSource() error {
+	return fault.EC2("MissingParameter", "Missing source specification: include source security group or CIDR information")
+}
+
+func noSourceGroup() error {
+	return fault.EC2("MissingParameter", "Source group ID missing.")
 }
 
 // parseRules makes rules, without ids, out of permissions: one for each source.
@@ -94,7 +134,7 @@ func parseSources(who caller.Caller, base model.SecurityGroupRule, p ec2.IpPermi
 		}
 	}
 	if len(rules) == 0 {
-		return nil, fault.EC2("InvalidPermission.Malformed", "A permission must have at least one of ipRanges, ipv6Ranges and groups")
+		return nil, noSource()
 	}
 	return rules, nil
 }
@@ -116,16 +156,11 @@ func exampleBlock(family int) string {
 }
 
 func withGroup(who caller.Caller, r model.SecurityGroupRule, pair ec2.UserIdGroupPair) (model.SecurityGroupRule, error) {
-	switch {
-	case pair.GroupName != nil && pair.GroupId == nil:
-		return r, fault.EC2("InvalidParameterValue", "Value (%s) for parameter groupName is invalid: security groups are told by their groupId here", *pair.GroupName)
-	case deref(pair.GroupId) == "":
-		return r, fault.EC2("MissingParameter", "The request must contain the parameter groupId for each group of a permission")
-	case pair.UserId != nil && *pair.UserId != who.Account:
-		return r, fault.EC2("InvalidGroup.NotFound", "The security group '%s' of account %s cannot be referred to: the VPCs are not peered", *pair.GroupId, *pair.UserId)
+	if deref(pair.GroupId) == "" {
+		return r, noSourceGroup()
 	}
 	r.Group = *pair.GroupId
-	return r, nil
+	return r, checkGroupOwner(who, r.Group, pair.UserId)
 }
 
 func checkRuleDescription(text string) error {
@@ -144,6 +179,9 @@ var protocols = map[string]string{
 // parseTraffic reads protocol and ports. Ports of protocols that have none are
 // ignored, as on AWS.
 func parseTraffic(protocol string, from, to *int32) (model.SecurityGroupRule, error) {
+	if protocol == "" {
+		return model.SecurityGroupRule{}, fault.EC2("InvalidParameterValue", "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly.")
+	}
 	name, known := protocols[strings.ToLower(protocol)]
 	if !known {
 		n, err := strconv.ParseUint(protocol, 10, 8)
@@ -166,6 +204,9 @@ func parseTraffic(protocol string, from, to *int32) (model.SecurityGroupRule, er
 			return r, fault.EC2("InvalidParameterValue", "Invalid TCP/UDP port range (%d:%d): want 0 to 65535, the lower one first", r.From, r.To)
 		}
 	case "icmp", "icmpv6":
+		if name == "icmp" && (from == nil || to == nil) {
+			return r, fault.EC2("InvalidParameterValue", "Invalid value 'Must specify both from and to ports with ICMP.' for portRange: they are type and code, -1 is any")
+		}
 		if from != nil {
 			r.From = int(*from)
 		}

@@ -16,7 +16,7 @@ import (
 // RevokeSecurityGroupIngress removes rules that let traffic in.
 func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *ec2.RevokeSecurityGroupIngressInput) (*ec2.RevokeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := flat.permissions(in.IpPermissions)
+	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *ec2.RevokeSecu
 // RevokeSecurityGroupEgress removes rules that let traffic out.
 func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *ec2.RevokeSecurityGroupEgressInput) (*ec2.RevokeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := flat.permissions(in.IpPermissions)
+	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
 		return nil, err
 	}

@@ -121,6 +121,9 @@ func (a *API) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements m
 			return noRule(id)
 		}
 		r := replacements[id]
+		if was, now := sourceKind(g.Rules[i]), sourceKind(r); was != now {
+			return fault.EC2("InvalidParameterValue", "Invalid rule type for security group rule '%s'. You may not specify %s for an existing rule with %s.", id, now, was)
+		}
 		r.ID, r.Egress, r.Tags = id, g.Rules[i].Egress, g.Rules[i].Tags
 		if err := checkReference(tx, g, r); err != nil {
 			return err
@@ -133,6 +136,18 @@ func (a *API) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements m
 		}
 	}
 	return a.checkRuleQuota(g)
+}
+
+// sourceKind is how requests call the kind of source that a rule has, which
+// cannot be changed.
+func sourceKind(r model.SecurityGroupRule) string {
+	switch {
+	case r.Group != "":
+		return "ReferencedGroupId"
+	case r.CIDR.Addr().Is4():
+		return "CidrIpv4"
+	}
+	return "CidrIpv6"
 }
 
 // parseRequestedRule makes a rule, without its id and direction, out of the
@@ -159,8 +174,11 @@ func parseRequestedRule(who caller.Caller, in *ec2.SecurityGroupRuleRequest) (mo
 		p.PrefixListIds = []ec2.PrefixListId{{PrefixListId: in.PrefixListId}}
 		sources++
 	}
-	if sources != 1 {
-		return model.SecurityGroupRule{}, fault.EC2("InvalidPermission.Malformed", "A rule must have exactly one of cidrIpv4, cidrIpv6 and referencedGroupId")
+	switch {
+	case sources == 0:
+		return model.SecurityGroupRule{}, fault.EC2("MissingParameter", "The request must contain exactly one of: cidrIp, cidrIpv6, prefixListId, or referencedGroupId")
+	case sources > 1:
+		return model.SecurityGroupRule{}, fault.EC2("InvalidParameterCombination", "Only one of cidrIp, cidrIpv6, prefixListId, or referencedGroupId can be specified")
 	}
 	rules, err := parseRules(who, []ec2.IpPermission{p}, false)
 	if err != nil {
@@ -201,6 +219,10 @@ func (a *API) describeRules(ctx context.Context, choice groupChoice, permissions
 		}
 	}
 	if err := eitherOr(permissions, ids); err != nil {
+		return err
+	}
+	permissions, err := a.withGroupIDs(ctx, permissions)
+	if err != nil {
 		return err
 	}
 	wanted, err := parseRules(caller.From(ctx), permissions, egress)

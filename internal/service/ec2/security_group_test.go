@@ -122,12 +122,16 @@ func TestSinglePermissionForm(t *testing.T) {
 	if diff := cmp.Diff([]string{"tcp 22-22 10.0.0.0/8"}, w.ingressText(t, g)); diff != "" {
 		t.Error(diff)
 	}
-	both, byName := in, in
+	both, two, none, owner := in, in, in, in
 	both.IpPermissions = []shape.IpPermission{permission(1, 1, "10.0.0.0/8")}
-	byName.SourceSecurityGroupName = new("web")
+	two.SourceSecurityGroupName = new("web")
+	none.CidrIp = nil
+	owner.CidrIp, owner.SourceSecurityGroupOwnerId = nil, new(servicetest.Account)
 	w.refused(t, []refusal{
 		{"both forms", "InvalidParameterCombination", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &both)) }},
-		{"source by name", "InvalidParameterValue", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &byName)) }},
+		{"block and group", "InvalidParameterCombination", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &two)) }},
+		{"no source", "MissingParameter", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &none)) }},
+		{"owner of no group", "MissingParameter", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &owner)) }},
 	})
 }
 
@@ -178,25 +182,32 @@ func TestRulesAreRefused(t *testing.T) {
 		{"no group", "MissingParameter", func() error {
 			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{}))
 		}},
-		{"group by name", "InvalidParameterValue", func() error {
+		{"group by name without a default VPC", "InvalidGroup.NotFound", func() error {
 			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: new("db"), IpPermissions: []shape.IpPermission{permission(1, 1, "10.0.0.0/8")}}))
 		}},
 		{"unknown group", "InvalidGroup.NotFound", func() error { return failure(w.ingress("sg-1", permission(1, 1, "10.0.0.0/8"))) }},
 		{"malformed group", "InvalidGroupId.Malformed", func() error { return failure(w.ingress("db", permission(1, 1, "10.0.0.0/8"))) }},
-		{"no source", "InvalidPermission.Malformed", add(permission(1, 1))},
+		{"no source", "MissingParameter", add(permission(1, 1))},
 		{"protocol", "InvalidParameterValue", add(raw("tcpip", nil, nil))},
+		{"no protocol", "InvalidParameterValue", add(raw("", nil, nil))},
 		{"protocol number", "InvalidParameterValue", add(raw("256", nil, nil))},
 		{"no ports", "InvalidParameterValue", add(raw("tcp", nil, nil))},
 		{"reversed", "InvalidParameterValue", add(permission(90, 80, "10.0.0.0/8"))},
 		{"port too large", "InvalidParameterValue", add(permission(80, 65536, "10.0.0.0/8"))},
 		{"port -1", "InvalidParameterValue", add(permission(-1, -1, "10.0.0.0/8"))},
+		{"from without to", "InvalidParameterValue", add(raw("udp", new(int32(53)), nil))},
+		{"to without from", "InvalidParameterValue", add(raw("udp", nil, new(int32(53))))},
+		{"TCP by number without ports", "InvalidParameterValue", add(raw("6", nil, nil))},
+		{"ICMP without type and code", "InvalidParameterValue", add(raw("icmp", nil, nil))},
+		{"ICMP without code", "InvalidParameterValue", add(raw("icmp", new(int32(8)), nil))},
+		{"ICMP by number without type", "InvalidParameterValue", add(raw("1", nil, nil))},
 		{"ICMP type", "InvalidParameterValue", add(raw("icmp", new(int32(256)), new(int32(0))))},
 		{"ICMP code without type", "InvalidParameterValue", add(raw("icmp", new(int32(-1)), new(int32(0))))},
 		{"CIDR", "InvalidParameterValue", add(permission(1, 1, "10.0.0.0/33"))},
 		{"IPv6 as IPv4", "InvalidParameterValue", add(shape.IpPermission{IpProtocol: new("-1"), IpRanges: []shape.IpRange{{CidrIp: new("::/0")}}})},
 		{"prefix list", "UnsupportedOperation", add(listed)},
 		{"description", "InvalidParameterValue", add(described)},
-		{"source group by name", "InvalidParameterValue", add(pair(shape.UserIdGroupPair{GroupName: new("web")}))},
+		{"source group by name without a default VPC", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupName: new("web")}))},
 		{"unknown source group", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupId: new("sg-1")}))},
 		{"group of another VPC", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupId: &stranger}))},
 		{"group of another account", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupId: &g, UserId: new(servicetest.OtherAccount)}))},
@@ -330,12 +341,18 @@ func TestRulesAreModified(t *testing.T) {
 	if err := modify(first, tcp(90, "10.1.0.0/16")); err != nil {
 		t.Fatal(err)
 	}
-	two := tcp(90, "10.0.0.0/8")
-	two.ReferencedGroupId = &g
+	two, both, none := tcp(90, "10.0.0.0/8"), tcp(90, "10.0.0.0/8"), tcp(90, "")
+	two.ReferencedGroupId, both.CidrIpv6, none.CidrIpv4 = &g, new("2001:db8::/64"), nil
+	six, group := *none, *none
+	six.CidrIpv6, group.ReferencedGroupId = new("2001:db8::/64"), &g
 	w.refused(t, []refusal{
 		{"duplicate", "InvalidPermission.Duplicate", func() error { return modify(first, tcp(81, "10.0.0.0/8")) }},
 		{"unknown", "InvalidSecurityGroupRuleId.NotFound", func() error { return modify("sgr-1", tcp(90, "10.0.0.0/8")) }},
-		{"two sources", "InvalidPermission.Malformed", func() error { return modify(first, two) }},
+		{"two sources", "InvalidParameterCombination", func() error { return modify(first, two) }},
+		{"two blocks", "InvalidParameterCombination", func() error { return modify(first, both) }},
+		{"no source", "MissingParameter", func() error { return modify(first, none) }},
+		{"other family", "InvalidParameterValue", func() error { return modify(first, &six) }},
+		{"group for a block", "InvalidParameterValue", func() error { return modify(first, &group) }},
 		{"no rule", "MissingParameter", func() error { return modify(first, nil) }},
 	})
 	_, err = w.api.UpdateSecurityGroupRuleDescriptionsIngress(w.ctx, &shape.UpdateSecurityGroupRuleDescriptionsIngressInput{

@@ -43,7 +43,7 @@ func (a *API) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateSubnetOutput{Subnet: subnetShape(s, freeAddresses(s, 0))}, nil
+	return &ec2.CreateSubnetOutput{Subnet: createdSubnet(s)}, nil
 }
 
 // newSubnet makes the row that a request asks for, as far as that can be told

@@ -5,6 +5,7 @@ package ec2
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -16,20 +17,21 @@ import (
 // DescribeSubnets lists the caller's subnets.
 func (a *API) DescribeSubnets(ctx context.Context, in *ec2.DescribeSubnetsInput) (*ec2.DescribeSubnetsOutput, error) {
 	rows, tx, next, err := describe(ctx, a, listing[*model.Subnet]{
-		operation: "DescribeSubnets", table: state.Subnets, filters: subnetFilters, missing: noSubnet,
+		operation: "DescribeSubnets", table: state.Subnets, filters: a.subnetFilters, missing: noSubnet,
 	}, query{in.Filters, in.SubnetIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
 	out := &ec2.DescribeSubnetsOutput{NextToken: next, Subnets: []ec2.Subnet{}}
 	for _, s := range rows {
-		out.Subnets = append(out.Subnets, *subnetShape(s, freeAddresses(s, claims4(tx, s))))
+		out.Subnets = append(out.Subnets, *subnetShape(s, freeAddresses(s, claims4(tx, s)), a.Now()))
 	}
 	return out, nil
 }
 
 // subnetFilters has the names of properties in the spellings that EC2 takes.
-func subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
+func (a *API) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
+	now := a.Now()
 	properties := make(map[string]func(*model.Subnet) []string)
 	for _, p := range []struct {
 		names  []string
@@ -49,9 +51,9 @@ func subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 		{[]string{"customer-owned-ipv4-pool", "enable-lni-at-device-index", "outpost-arn"}, func(*model.Subnet) []string { return nil }},
 		{[]string{"default-for-az", "defaultForAz"}, func(s *model.Subnet) []string { return yesNo(s.DefaultForZone) }},
 		{[]string{"enable-dns64"}, func(s *model.Subnet) []string { return yesNo(s.DNS64) }},
-		{[]string{"ipv6-cidr-block-association.association-id"}, func(s *model.Subnet) []string { return one(s.CIDR6.ID) }},
-		{[]string{"ipv6-cidr-block-association.ipv6-cidr-block"}, func(s *model.Subnet) []string { return blockTexts(subnetBlocks6(s)) }},
-		{[]string{"ipv6-cidr-block-association.state"}, func(s *model.Subnet) []string { return blockStates(subnetBlocks6(s)) }},
+		{[]string{"ipv6-cidr-block-association.association-id"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockID) }},
+		{[]string{"ipv6-cidr-block-association.ipv6-cidr-block"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockText) }},
+		{[]string{"ipv6-cidr-block-association.state"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockState) }},
 		{[]string{"ipv6-native"}, func(s *model.Subnet) []string { return yesNo(s.IPv6Native) }},
 		{[]string{"map-customer-owned-ip-on-launch"}, func(*model.Subnet) []string { return yesNo(false) }},
 		{[]string{"map-public-ip-on-launch"}, func(s *model.Subnet) []string { return yesNo(s.MapPublicIP) }},
@@ -71,13 +73,6 @@ func subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 	return service.Filters[*model.Subnet]{
 		Tags: func(s *model.Subnet) map[string]string { return s.Tags }, Properties: properties,
 	}
-}
-
-func subnetBlocks6(s *model.Subnet) []model.CIDRAssociation {
-	if !s.CIDR6.Prefix.IsValid() {
-		return nil
-	}
-	return []model.CIDRAssociation{s.CIDR6}
 }
 
 // claims4 counts the IPv4 addresses of a subnet that are taken. Without IPv6
@@ -116,7 +111,7 @@ func subnetARN(s *model.Subnet) string {
 	return model.ARN("ec2", s.Region, s.Account, "subnet/"+s.ID)
 }
 
-func subnetShape(s *model.Subnet, free int) *ec2.Subnet {
+func subnetShape(s *model.Subnet, free int, now time.Time) *ec2.Subnet {
 	out := &ec2.Subnet{
 		SubnetId: new(s.ID), SubnetArn: new(subnetARN(s)), OwnerId: new(s.Account), VpcId: new(s.VPC),
 		State: new(ec2.SubnetStateAvailable), AvailabilityZone: new(s.Zone), AvailabilityZoneId: new(s.ZoneID),
@@ -132,8 +127,8 @@ func subnetShape(s *model.Subnet, free int) *ec2.Subnet {
 	if s.CIDR.IsValid() {
 		out.CidrBlock = new(s.CIDR.String())
 	}
-	for _, b := range subnetBlocks6(s) {
-		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *subnetBlock6Shape(b, ec2.SubnetCidrBlockStateCodeAssociated))
+	for _, b := range subnetBlocks6(s, now) {
+		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *subnetBlock6Shape(b.CIDRAssociation, b.state))
 	}
 	return out
 }

@@ -117,7 +117,7 @@ func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *ec2.AssociateSub
 		return nil, err
 	}
 	return &ec2.AssociateSubnetCidrBlockOutput{
-		SubnetId: in.SubnetId, Ipv6CidrBlockAssociation: subnetBlock6Shape(added, ec2.SubnetCidrBlockStateCodeAssociated),
+		SubnetId: in.SubnetId, Ipv6CidrBlockAssociation: subnetBlock6Shape(added, ec2.SubnetCidrBlockStateCodeAssociating),
 	}, nil
 }
 
@@ -144,7 +144,8 @@ func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *ec2.Disassoci
 			SubnetId: new(s.ID), Ipv6CidrBlockAssociation: subnetBlock6Shape(s.CIDR6, ec2.SubnetCidrBlockStateCodeDisassociating),
 		}
 		s = s.Clone()
-		s.CIDR6, s.AssignIPv6, s.ResourceNameAAAA, s.UpdatedAt = model.CIDRAssociation{}, false, false, now
+		s.Drop6(now)
+		s.UpdatedAt = now
 		state.Subnets.Put(tx, s)
 		return nil
 	})

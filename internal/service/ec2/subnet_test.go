@@ -219,7 +219,7 @@ func TestSubnetAttributesAndIPv6(t *testing.T) {
 	if err := disassociate(); err != nil {
 		t.Fatal(err)
 	}
-	if got := now(); len(got.Ipv6CidrBlockAssociationSet) != 0 || *got.AssignIpv6AddressOnCreation {
+	if got := now(); *got.Ipv6CidrBlockAssociationSet[0].Ipv6CidrBlockState.State != "disassociated" || *got.AssignIpv6AddressOnCreation {
 		t.Errorf("after disassociation: got %+v", got)
 	}
 	w.refused(t, []refusal{

@@ -4,13 +4,14 @@ package ec2
 
 import (
 	"context"
-	"net/netip"
+	"errors"
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -43,129 +44,58 @@ func (a *API) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Creat
 	if err != nil {
 		return nil, err
 	}
-	parts := a.newVPCParts(caller.From(ctx), block, block6 != nil)
-	parts.vpc.Tags = tags
+	who := caller.From(ctx)
+	parts := vpc.New(a.Env, who.Account, who.Region, block, block6 != nil)
+	parts.VPC.Tags = tags
 	if tenancy != "" {
-		parts.vpc.Tenancy = tenancy
+		parts.VPC.Tenancy = tenancy
 	}
 	err = a.insertVPC(ctx, parts, func(tx *table.Txn) error {
 		if block6 == nil {
 			return nil
 		}
-		parts.vpc.CIDRs6 = nil // of an attempt before
-		got, err := block6.take(tx, parts.vpc)
-		parts.vpc.CIDRs6 = []model.CIDRAssociation{got}
+		parts.VPC.CIDRs6 = nil // of an attempt before
+		got, err := block6.take(tx, parts.VPC)
+		parts.VPC.CIDRs6 = []model.CIDRAssociation{got}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateVpcOutput{Vpc: vpcShape(parts.vpc)}, nil
+	return &ec2.CreateVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
 }
 
-// CreateDefaultVpc makes the VPC 172.31.0.0/16 with a subnet in each zone
-// (https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc.html). There is
-// no internet gateway yet for it to have.
+// CreateDefaultVpc makes the default VPC again for an account that has deleted
+// it, or that was made without one. There is no internet gateway for it to have.
 func (a *API) CreateDefaultVpc(ctx context.Context, _ *ec2.CreateDefaultVpcInput) (*ec2.CreateDefaultVpcOutput, error) {
 	who := caller.From(ctx)
-	parts := a.newVPCParts(who, netip.MustParsePrefix("172.31.0.0/16"), false)
-	parts.vpc.Default, parts.vpc.DNSHostnames = true, true
-	subnets := a.defaultSubnets(who, parts.vpc)
+	parts := vpc.NewDefault(a.Env, who.Account, who.Region)
 	err := a.insertVPC(ctx, parts, func(tx *table.Txn) error {
 		if have := defaultVPC(tx, who); have != nil {
 			return fault.EC2("DefaultVpcAlreadyExists", "A default VPC already exists for this account in this region: %s", have.ID)
-		}
-		for _, s := range subnets {
-			state.Subnets.Put(tx, s)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateDefaultVpcOutput{Vpc: vpcShape(parts.vpc)}, nil
-}
-
-// defaultSubnets makes a /20 for each zone, as many as the block has room for.
-func (a *API) defaultSubnets(who caller.Caller, vpc *model.VPC) []*model.Subnet {
-	const bits = 20
-	base := vpc.CIDRs[0].Prefix.Addr().As4()
-	var subnets []*model.Subnet
-	for i, zone := range a.Zones(who.Region) {
-		if i == 1<<(bits-vpc.CIDRs[0].Prefix.Bits()) {
-			break
-		}
-		base[2] = byte(i << (24 - bits))
-		subnets = append(subnets, &model.Subnet{
-			Meta: a.meta(who, "subnet", vpc.CreatedAt, nil),
-			VPC:  vpc.ID, Zone: zone.Name, ZoneID: zone.ID,
-			CIDR:           netip.PrefixFrom(netip.AddrFrom4(base), bits),
-			DefaultForZone: true, MapPublicIP: true, HostnameType: ec2.HostnameTypeIpName,
-		})
-	}
-	return subnets
-}
-
-// vpcParts are the rows that make up a new VPC.
-type vpcParts struct {
-	vpc     *model.VPC
-	table   *model.RouteTable
-	acl     *model.NetworkACL
-	group   *model.SecurityGroup
-	options *model.DHCPOptions // used when the region has none yet
-}
-
-// newVPCParts makes the rows of a VPC with all their ids.
-func (a *API) newVPCParts(who caller.Caller, block netip.Prefix, with6 bool) vpcParts {
-	now := a.Now()
-	p := vpcParts{
-		vpc: &model.VPC{
-			Meta:    a.meta(who, "vpc", now, nil),
-			CIDRs:   []model.CIDRAssociation{{ID: a.NewID("vpc-cidr-assoc"), Prefix: block}},
-			Tenancy: ec2.TenancyDefault, DNSSupport: true,
-		},
-		table:   &model.RouteTable{Meta: a.meta(who, "rtb", now, nil), Main: true, MainAssociation: a.NewID("rtbassoc")},
-		acl:     &model.NetworkACL{Meta: a.meta(who, "acl", now, nil), Default: true},
-		group:   &model.SecurityGroup{Meta: a.meta(who, "sg", now, nil), Name: defaultGroupName, Description: "default VPC security group"},
-		options: &model.DHCPOptions{Meta: a.meta(who, "dopt", now, nil), DomainName: defaultDomain(who.Region), DomainNameServers: []string{"AmazonProvidedDNS"}},
-	}
-	p.table.VPC, p.acl.VPC, p.group.VPC = p.vpc.ID, p.vpc.ID, p.vpc.ID
-	p.vpc.MainTable, p.vpc.DefaultACL, p.vpc.DefaultGroup = p.table.ID, p.acl.ID, p.group.ID
-	p.group.Rules = append(a.allEgress(with6), model.SecurityGroupRule{
-		ID: a.NewID("sgr"), Protocol: "-1", From: -1, To: -1, Group: p.group.ID,
-	})
-	return p
+	return &ec2.CreateDefaultVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
 }
 
 // insertVPC writes the rows of a VPC after what extra checks and adds. Both may
-// run several times, so the transaction starts from a copy of the VPC's row.
-func (a *API) insertVPC(ctx context.Context, p vpcParts, extra func(*table.Txn) error) error {
-	who := caller.From(ctx)
+// run several times, so each starts from what the time before left.
+func (a *API) insertVPC(ctx context.Context, p *vpc.Parts, extra func(*table.Txn) error) error {
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		if n := state.VPCs.CountScope(tx, who.Account, who.Region); n >= a.Quotas.VPCsPerRegion {
-			return fault.EC2("VpcLimitExceeded", "The maximum number of VPCs (%d) has been reached.", a.Quotas.VPCsPerRegion)
-		}
 		if err := extra(tx); err != nil {
 			return err
 		}
-		index, err := a.ClaimTransit(tx, model.SpaceSource, model.SourcesPerHost, p.vpc.Ref())
-		if err != nil {
-			return asFault(err)
-		}
-		p.vpc.TransitIndex = index
-		p.vpc.DHCPOptions = p.options.ID
-		if have := firstOptions(tx, who); have != nil {
-			p.vpc.DHCPOptions = have.ID
-		} else {
-			state.DHCPOptions.Put(tx, p.options)
-		}
-		state.VPCs.Put(tx, p.vpc)
-		state.RouteTables.Put(tx, p.table)
-		state.NetworkACLs.Put(tx, p.acl)
-		state.SecurityGroups.Put(tx, p.group)
-		return nil
+		return p.Insert(tx, a.Env)
 	})
-	return err
+	var quota *vpc.QuotaError
+	if errors.As(err, &quota) {
+		return fault.EC2("VpcLimitExceeded", "%v", quota)
+	}
+	return asFault(err)
 }
 
 // meta makes what all rows have, with a new id.
@@ -174,12 +104,7 @@ func (a *API) meta(who caller.Caller, prefix string, now time.Time, tags map[str
 }
 
 func defaultVPC(tx *table.Txn, who caller.Caller) *model.VPC {
-	for v := range state.VPCs.Scope(tx, who.Account, who.Region) {
-		if v.Default {
-			return v
-		}
-	}
-	return nil
+	return vpc.Default(tx, who.Account, who.Region)
 }
 
 // getVPC gives the caller's VPC with this id.

@@ -52,7 +52,7 @@ func (a *API) associateVPC4(ctx context.Context, id string, block netip.Prefix) 
 		return nil, err
 	}
 	return &ec2.AssociateVpcCidrBlockOutput{
-		VpcId: new(id), CidrBlockAssociation: blockShape(added, ec2.VpcCidrBlockStateCodeAssociated),
+		VpcId: new(id), CidrBlockAssociation: blockShape(added, ec2.VpcCidrBlockStateCodeAssociating),
 	}, nil
 }
 
@@ -77,7 +77,7 @@ func (a *API) associateVPC6(ctx context.Context, id string, block6 *block6Reques
 		return nil, err
 	}
 	return &ec2.AssociateVpcCidrBlockOutput{
-		VpcId: new(id), Ipv6CidrBlockAssociation: block6Shape(v, added, ec2.VpcCidrBlockStateCodeAssociated),
+		VpcId: new(id), Ipv6CidrBlockAssociation: block6Shape(v, added, ec2.VpcCidrBlockStateCodeAssociating),
 	}, nil
 }
 
@@ -123,17 +123,16 @@ func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *ec2.Disassociate
 		var gone model.CIDRAssociation
 		if is6 {
 			gone = v.CIDRs6[i]
-			v.CIDRs6 = slices.Delete(v.CIDRs6, i, i+1)
 			out.Ipv6CidrBlockAssociation = block6Shape(v, gone, ec2.VpcCidrBlockStateCodeDisassociating)
 			a.freeBlock6(tx, v, gone)
 		} else {
 			gone = v.CIDRs[i]
-			v.CIDRs = slices.Delete(v.CIDRs, i, i+1)
 			out.CidrBlockAssociation = blockShape(gone, ec2.VpcCidrBlockStateCodeDisassociating)
 		}
 		if s := subnetIn(tx, v, gone.Prefix); s != nil {
 			return fault.EC2("DependencyViolation", "The CIDR block '%s' cannot be disassociated: subnet %s lies in it", gone.Prefix, s.ID)
 		}
+		v.Drop(gone, now)
 		state.VPCs.Put(tx, v)
 		return nil
 	})

@@ -4,6 +4,7 @@ package ec2
 
 import (
 	"context"
+	"time"
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -17,87 +18,58 @@ import (
 // DescribeVpcs lists the caller's VPCs.
 func (a *API) DescribeVpcs(ctx context.Context, in *ec2.DescribeVpcsInput) (*ec2.DescribeVpcsOutput, error) {
 	rows, _, next, err := describe(ctx, a, listing[*model.VPC]{
-		operation: "DescribeVpcs", table: state.VPCs, filters: vpcFilters, missing: noVPC,
+		operation: "DescribeVpcs", table: state.VPCs, filters: a.vpcFilters, missing: noVPC,
 	}, query{in.Filters, in.VpcIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
 	out := &ec2.DescribeVpcsOutput{NextToken: next, Vpcs: []ec2.Vpc{}}
 	for _, v := range rows {
-		out.Vpcs = append(out.Vpcs, *vpcShape(v))
+		out.Vpcs = append(out.Vpcs, *vpcShape(v, a.Now()))
 	}
 	return out, nil
 }
 
 // vpcFilters has the names of properties in the spellings that EC2 takes.
-func vpcFilters(*table.Txn) service.Filters[*model.VPC] {
+func (a *API) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
+	now := a.Now()
 	isDefault := func(v *model.VPC) []string { return yesNo(v.Default) }
-	primary := func(v *model.VPC) []string { return blockTexts(v.CIDRs[:1]) }
+	primary := func(v *model.VPC) []string { return one(v.CIDRs[0].Prefix.String()) }
 	return service.Filters[*model.VPC]{
 		Tags: func(v *model.VPC) map[string]string { return v.Tags },
 		Properties: map[string]func(*model.VPC) []string{
 			"cidr":                                        primary,
 			"cidr-block":                                  primary,
 			"cidrBlock":                                   primary,
-			"cidr-block-association.association-id":       func(v *model.VPC) []string { return blockIDs(v.CIDRs) },
-			"cidr-block-association.cidr-block":           func(v *model.VPC) []string { return blockTexts(v.CIDRs) },
-			"cidr-block-association.state":                func(v *model.VPC) []string { return blockStates(v.CIDRs) },
+			"cidr-block-association.association-id":       func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockID) },
+			"cidr-block-association.cidr-block":           func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockText) },
+			"cidr-block-association.state":                func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockState) },
 			"dhcp-options-id":                             func(v *model.VPC) []string { return one(v.DHCPOptions) },
-			"ipv6-cidr-block-association.association-id":  func(v *model.VPC) []string { return blockIDs(v.CIDRs6) },
-			"ipv6-cidr-block-association.ipv6-cidr-block": func(v *model.VPC) []string { return blockTexts(v.CIDRs6) },
-			"ipv6-cidr-block-association.ipv6-pool": func(v *model.VPC) []string {
-				var pools []string
-				for _, b := range v.CIDRs6 {
-					pools = append(pools, b.Pool)
-				}
-				return pools
-			},
-			"ipv6-cidr-block-association.state": func(v *model.VPC) []string { return blockStates(v.CIDRs6) },
-			"is-default":                        isDefault,
-			"isDefault":                         isDefault,
-			"owner-id":                          func(v *model.VPC) []string { return one(v.Account) },
-			"state":                             func(*model.VPC) []string { return one(ec2.VpcStateAvailable) },
-			"vpc-id":                            func(v *model.VPC) []string { return one(v.ID) },
+			"ipv6-cidr-block-association.association-id":  func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockID) },
+			"ipv6-cidr-block-association.ipv6-cidr-block": func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockText) },
+			"ipv6-cidr-block-association.ipv6-pool":       func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockPool) },
+			"ipv6-cidr-block-association.state":           func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockState) },
+			"is-default":                                  isDefault,
+			"isDefault":                                   isDefault,
+			"owner-id":                                    func(v *model.VPC) []string { return one(v.Account) },
+			"state":                                       func(*model.VPC) []string { return one(ec2.VpcStateAvailable) },
+			"vpc-id":                                      func(v *model.VPC) []string { return one(v.ID) },
 		},
 	}
 }
 
-func blockTexts(blocks []model.CIDRAssociation) []string {
-	var out []string
-	for _, b := range blocks {
-		out = append(out, b.Prefix.String())
-	}
-	return out
-}
-
-func blockIDs(blocks []model.CIDRAssociation) []string {
-	var out []string
-	for _, b := range blocks {
-		out = append(out, b.ID)
-	}
-	return out
-}
-
-// blockStates: a block that is in a row is associated.
-func blockStates(blocks []model.CIDRAssociation) []string {
-	if len(blocks) == 0 {
-		return nil
-	}
-	return one(ec2.VpcCidrBlockStateCodeAssociated)
-}
-
-func vpcShape(v *model.VPC) *ec2.Vpc {
+func vpcShape(v *model.VPC, now time.Time) *ec2.Vpc {
 	out := &ec2.Vpc{
 		VpcId: new(v.ID), OwnerId: new(v.Account), State: new(ec2.VpcStateAvailable),
 		CidrBlock: new(v.CIDRs[0].Prefix.String()), DhcpOptionsId: new(v.DHCPOptions),
 		InstanceTenancy: new(v.Tenancy), IsDefault: new(v.Default), Tags: tagList(v.Tags),
 		BlockPublicAccessStates: noPublicAccessBlock(),
 	}
-	for _, b := range v.CIDRs {
-		out.CidrBlockAssociationSet = append(out.CidrBlockAssociationSet, *blockShape(b, ec2.VpcCidrBlockStateCodeAssociated))
+	for _, b := range vpcBlocks4(v, now) {
+		out.CidrBlockAssociationSet = append(out.CidrBlockAssociationSet, *blockShape(b.CIDRAssociation, b.state))
 	}
-	for _, b := range v.CIDRs6 {
-		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *block6Shape(v, b, ec2.VpcCidrBlockStateCodeAssociated))
+	for _, b := range vpcBlocks6(v, now) {
+		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *block6Shape(v, b.CIDRAssociation, b.state))
 	}
 	return out
 }
@@ -165,6 +137,9 @@ func (a *API) ModifyVpcAttribute(ctx context.Context, in *ec2.ModifyVpcAttribute
 		}
 		v = v.Clone()
 		set(v)
+		if deref(value(in.EnableDnsHostnames)) && !v.DNSSupport {
+			return fault.EC2("InvalidParameterValue", "Value (true) for parameter enableDnsHostnames is invalid: DNS support of the vpc '%s' is off; turn enableDnsSupport on first", v.ID)
+		}
 		v.UpdatedAt = a.Now()
 		state.VPCs.Put(tx, v)
 		return nil

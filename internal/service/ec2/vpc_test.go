@@ -21,7 +21,7 @@ import (
 func TestVPCComesWithItsParts(t *testing.T) {
 	w := newWorld(t)
 	v := w.vpc(t, "10.0.3.4/16", "2001:db8:1::/56")
-	if *v.CidrBlock != "10.0.0.0/16" || *v.State != "available" || *v.IsDefault || *v.InstanceTenancy != "default" {
+	if *v.CidrBlock != "10.0.0.0/16" || *v.State != "pending" || *v.IsDefault || *v.InstanceTenancy != "default" {
 		t.Errorf("got %+v", v)
 	}
 	tables, err := w.api.DescribeRouteTables(w.ctx, &shape.DescribeRouteTablesInput{

@@ -28,8 +28,9 @@ var ErrAccountExists = errors.New("account exists")
 const Administrator = "admin"
 
 // Bootstrap makes the management account with an administrator's key, at the
-// first start, and gives that key; later it gives the key that is there. It may
-// run on several servers at the same time.
+// first start, and gives that key; later it gives the key that is there. Then it
+// gives all accounts the default VPCs that they lack. It may run on several
+// servers at the same time.
 func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKeyID, secret string, err error) {
 	fresh, err := NewAccount(env, account, "management")
 	if err != nil {
@@ -49,6 +50,9 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 		}
 		return nil
 	})
+	if err == nil && env.DefaultVPC {
+		err = giveDefaultVPCs(ctx, env)
+	}
 	if err != nil {
 		return "", "", fmt.Errorf("bootstrap account %s: %w", account, err)
 	}
@@ -69,8 +73,9 @@ func administratorKey(tx *table.Txn, account string) *model.AccessKey {
 // NewIdentity is an account that is about to be made, with the key of its
 // administrator.
 type NewIdentity struct {
-	Account *model.Account
-	Key     *model.AccessKey
+	Account  *model.Account
+	Key      *model.AccessKey
+	networks []network
 }
 
 // NewAccount makes the rows of an account; Insert writes them. Keys have the
@@ -82,16 +87,29 @@ func NewAccount(env *service.Env, id, name string) (*NewIdentity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make an access key: %w", err)
 	}
-	return &NewIdentity{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key}, nil
+	n := &NewIdentity{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key}
+	if env.DefaultVPC {
+		for _, region := range env.Regions {
+			n.networks = append(n.networks, newNetwork(env, id, region))
+		}
+	}
+	return n, nil
 }
 
-// Insert writes the account and its key, or fails with ErrAccountExists.
+// Insert writes the account, its key and its default VPCs. It fails with
+// ErrAccountExists, or with service.ErrTransitFull when there is no room for the
+// VPCs.
 func (n *NewIdentity) Insert(tx *table.Txn) error {
 	if err := state.Accounts.Insert(tx, n.Account); err != nil {
 		return fmt.Errorf("make account %s: %w", n.Account.ID, ErrAccountExists)
 	}
 	if err := state.AccessKeys.Insert(tx, n.Key); err != nil {
 		return fmt.Errorf("make account %s: %w", n.Account.ID, err)
+	}
+	for _, each := range n.networks {
+		if err := each.give(tx); err != nil {
+			return fmt.Errorf("make account %s: %w", n.Account.ID, err)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+)
+
+// shownBlock is a block of a VPC or subnet as it is described. The words for
+// states are the same for both.
+type shownBlock struct {
+	model.CIDRAssociation
+	state string
+}
+
+// shownBlocks gives the blocks that a row has, and those of the same family
+// that were taken away lately.
+func shownBlocks(family int, has []model.CIDRAssociation, former []model.FormerBlock, now time.Time) []shownBlock {
+	var shown []shownBlock
+	for _, b := range has {
+		shown = append(shown, shownBlock{b, ec2.VpcCidrBlockStateCodeAssociated})
+	}
+	for _, b := range model.Former(former, now) {
+		if familyOf(b.Prefix) == family {
+			shown = append(shown, shownBlock{b.CIDRAssociation, ec2.VpcCidrBlockStateCodeDisassociated})
+		}
+	}
+	return shown
+}
+
+func vpcBlocks4(v *model.VPC, now time.Time) []shownBlock {
+	return shownBlocks(4, v.CIDRs, v.FormerCIDRs, now)
+}
+
+func vpcBlocks6(v *model.VPC, now time.Time) []shownBlock {
+	return shownBlocks(6, v.CIDRs6, v.FormerCIDRs, now)
+}
+
+func subnetBlocks6(s *model.Subnet, now time.Time) []shownBlock {
+	if !s.CIDR6.Prefix.IsValid() {
+		return shownBlocks(6, nil, s.FormerCIDRs, now)
+	}
+	return shownBlocks(6, []model.CIDRAssociation{s.CIDR6}, s.FormerCIDRs, now)
+}
+
+// each collects a property of blocks, for filters.
+func each(blocks []shownBlock, property func(shownBlock) string) []string {
+	var out []string
+	for _, b := range blocks {
+		out = append(out, property(b))
+	}
+	return out
+}
+
+func blockText(b shownBlock) string  { return b.Prefix.String() }
+func blockID(b shownBlock) string    { return b.ID }
+func blockPool(b shownBlock) string  { return b.Pool }
+func blockState(b shownBlock) string { return b.state }
+
+// createdVPC is a VPC as the reply to its creation shows it: not yet available,
+// and its IPv6 blocks not yet associated
+// (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-vpc.html).
+func createdVPC(v *model.VPC) *ec2.Vpc {
+	out := vpcShape(v, v.CreatedAt)
+	out.State = new(ec2.VpcStatePending)
+	for i := range out.Ipv6CidrBlockAssociationSet {
+		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(ec2.VpcCidrBlockStateCodeAssociating)
+	}
+	return out
+}
+
+// createdSubnet is a subnet as the reply to its creation shows it: available,
+// its IPv6 block not yet associated
+// (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-subnet.html).
+func createdSubnet(s *model.Subnet) *ec2.Subnet {
+	out := subnetShape(s, freeAddresses(s, 0), s.CreatedAt)
+	for i := range out.Ipv6CidrBlockAssociationSet {
+		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(ec2.SubnetCidrBlockStateCodeAssociating)
+	}
+	return out
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"slices"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// A security group can be told by its name in the default VPC, and nowhere else:
+// names are unique within a VPC only.
+
+// groupChoice is how requests name the group that they are about.
+type groupChoice struct{ id, name *string }
+
+// chosenGroup gives the caller's group with this id or, in the default VPC, with
+// this name.
+func chosenGroup(tx *table.Txn, who caller.Caller, choice groupChoice) (*model.SecurityGroup, error) {
+	switch {
+	case deref(choice.id) != "":
+		return getGroup(tx, who, *choice.id)
+	case deref(choice.name) != "":
+		return groupNamed(tx, who, *choice.name)
+	}
+	return nil, fault.EC2("MissingParameter", "The request must contain the parameter groupName or groupId")
+}
+
+// groupNamed gives the group of the default VPC with this name.
+func groupNamed(tx *table.Txn, who caller.Caller, name string) (*model.SecurityGroup, error) {
+	vpc := "none"
+	if v := defaultVPC(tx, who); v != nil {
+		vpc = v.ID
+		for g := range state.SecurityGroups.By(tx, state.ByVPC, v.Ref().String()) {
+			if g.Name == name {
+				return g, nil
+			}
+		}
+	}
+	return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, vpc)
+}
+
+// groupsByName gives the ids of groups of the default VPC.
+func (a *API) groupsByName(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, name := range names {
+		g, err := groupNamed(tx, caller.From(ctx), name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, g.ID)
+	}
+	return found, nil
+}
+
+// withGroupIDs gives permissions in which groups that are told by their names
+// have their ids. What is not named is left as it is.
+func (a *API) withGroupIDs(ctx context.Context, permissions []ec2.IpPermission) ([]ec2.IpPermission, error) {
+	byName := func(pair ec2.UserIdGroupPair) bool { return deref(pair.GroupId) == "" && deref(pair.GroupName) != "" }
+	out := slices.Clone(permissions)
+	for i, p := range out {
+		if !slices.ContainsFunc(p.UserIdGroupPairs, byName) {
+			continue
+		}
+		out[i].UserIdGroupPairs = slices.Clone(p.UserIdGroupPairs)
+		for j, pair := range p.UserIdGroupPairs {
+			if !byName(pair) {
+				continue
+			}
+			if err := checkGroupOwner(caller.From(ctx), *pair.GroupName, pair.UserId); err != nil {
+				return nil, err
+			}
+			ids, err := a.groupsByName(ctx, []string{*pair.GroupName})
+			if err != nil {
+				return nil, err
+			}
+			out[i].UserIdGroupPairs[j].GroupId = &ids[0]
+		}
+	}
+	return out, nil
+}
+
+// checkGroupOwner refuses groups of other accounts, which only peered VPCs can
+// refer to.
+func checkGroupOwner(who caller.Caller, group string, owner *string) error {
+	if owner == nil || *owner == who.Account {
+		return nil
+	}
+	return fault.EC2("InvalidGroup.NotFound", "The security group '%s' of account %s cannot be referred to: the VPCs are not peered", group, *owner)
+}
