@@ -207,7 +207,7 @@ func (w *world) makeProvider(ctx context.Context) (err error) {
 				Name: new(fmt.Sprintf("bench-%d", i)), Type: new(vpclattice.ResourceConfigurationTypeSingle),
 				ResourceGatewayIdentifier: gateway.Id, PortRanges: []string{fmt.Sprint(resourcePort)},
 				ResourceConfigurationDefinition: &vpclattice.ResourceConfigurationDefinition{
-					IpResource: &vpclattice.IpResource{IpAddress: new(fmt.Sprintf("10.0.0.%d", 10+i))},
+					IpResource: &vpclattice.IpResource{IpAddress: new(resourceAddress(i))},
 				},
 			})
 		if err != nil {
@@ -216,6 +216,15 @@ func (w *world) makeProvider(ctx context.Context) (err error) {
 		w.configurations = append(w.configurations, *made.Arn)
 	}
 	return nil
+}
+
+// resourceAddress is the workload's for the first resource. The others are in no
+// subnet, where the gateway may have an address itself.
+func resourceAddress(i int) string {
+	if i == 0 {
+		return workloadAddr
+	}
+	return fmt.Sprintf("192.168.7.%d", i)
 }
 
 func (w *world) makeConsumer(ctx context.Context) (err error) {

@@ -221,9 +221,8 @@ func newResource(gateway *postern.Gateway, g *Interface, ip netip.Addr, ports ..
 
 // resourceAddress is mostly a workload's, else one that does not answer.
 func (m *maker) resourceAddress(v *VPC) netip.Addr {
-	s := v.Subnets[0]
 	if m.IntN(5) == 0 {
-		return pick(m, []netip.Addr{host(s, 99), host(s, 200), host(s, 1), netip.MustParseAddr("192.168.7.7")})
+		return pick(m, []netip.Addr{netip.MustParseAddr("10.0.77.7"), netip.MustParseAddr("10.0.88.8"), netip.MustParseAddr("192.168.7.7")})
 	}
 	var addresses []netip.Addr
 	for _, w := range m.w.Workloads {

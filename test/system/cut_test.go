@@ -4,6 +4,7 @@ package system
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
@@ -175,7 +176,7 @@ func TestRefusalsAreFast(t *testing.T) {
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address6(), 5432)) // nothing is behind it
 	expectRefusal(t, s.client, "10.0.1.3:5432")                       // reserved: nothing ever has it
 	expectRefusal(t, s.client, "240.0.0.1:5432")
-	for _, nobody := range []string{"10.0.1.3", "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
+	for _, nobody := range []string{s.unused(), "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
 		c := s.gateway.Configuration(netip.MustParseAddr(nobody), "5432")
 		e := s.consumer.Endpoint(c, []*postern.Subnet{s.clients}, s.openClient)
 		expectRefusal(t, s.client, at(e.Address()))
@@ -187,4 +188,19 @@ func TestRefusalsAreFast(t *testing.T) {
 		t.Error(r.Stderr)
 	}
 	expectRefusal(t, s.client, at(s.endpoint.Address())) // the server has gone
+}
+
+// unused gives an address of the servers' subnet that nothing has.
+func (s *pair) unused() string {
+	taken := map[string]bool{}
+	for _, ni := range s.Interfaces("subnet-id", s.servers.ID) {
+		for _, a := range ni.PrivateIpAddresses {
+			taken[*a.PrivateIpAddress] = true
+		}
+	}
+	for i := 20; ; i++ {
+		if a := fmt.Sprintf("10.0.1.%d", i); !taken[a] {
+			return a
+		}
+	}
 }

@@ -140,7 +140,7 @@ func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceCo
 	if !ok {
 		return fault.NotFound(kindVPC, g.VPC)
 	}
-	if err := checkAddress(addr, g, vpc); err != nil {
+	if err := checkAddress(tx, addr, g, vpc); err != nil {
 		return err
 	}
 	if n := associations(tx, r); n > 0 && addr.Is4() != r.IP.Is4() {

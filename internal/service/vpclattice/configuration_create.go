@@ -105,7 +105,7 @@ func (a *API) createConfiguration(tx *table.Txn, n *newConfiguration) (*model.Re
 	if !ok {
 		return nil, fault.NotFound(kindVPC, g.VPC)
 	}
-	if err := checkAddress(n.ip, g, vpc); err != nil {
+	if err := checkAddress(tx, n.ip, g, vpc); err != nil {
 		return nil, err
 	}
 	r := &model.ResourceConfiguration{

@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
 )
 
 // resource4 are the blocks in which an IPv4 resource may be, whatever the
@@ -47,7 +48,7 @@ func definedAddress(d *shape.ResourceConfigurationDefinition) (netip.Addr, error
 }
 
 // checkAddress holds a resource's address against its gateway and VPC.
-func checkAddress(addr netip.Addr, g *model.ResourceGateway, vpc *model.VPC) error {
+func checkAddress(tx *table.Txn, addr netip.Addr, g *model.ResourceGateway, vpc *model.VPC) error {
 	const field = "resourceConfigurationDefinition.ipResource.ipAddress"
 	private := func(p netip.Prefix) bool { return p.Contains(addr) }
 	switch {
@@ -58,16 +59,24 @@ func checkAddress(addr netip.Addr, g *model.ResourceGateway, vpc *model.VPC) err
 	case addr.Is6() && !slices.ContainsFunc(vpc.Networks(), private):
 		return fault.Validation(field, "%s is not an address of %s; an IPv6 resource must be in its gateway's VPC", addr, vpc.ID)
 	}
+	if why := neverAnswers(tx, vpc, addr); why != "" {
+		return fault.Validation(field, "nothing can answer at %s: %s", addr, why)
+	}
 	return nil
 }
 
 // allPorts is what a resource configuration without port ranges has.
 var allPorts = []model.PortRange{{From: 1, To: 65535}}
 
-// parsePorts reads port ranges, each a port or first-last.
+// parsePorts reads port ranges, each a port or first-last. A nil list stands for
+// all ports. An empty one is refused: as a rule it comes from a template whose
+// list was lost, and would open everything.
 func parsePorts(texts []string, most int) ([]model.PortRange, error) {
-	if len(texts) == 0 {
+	switch {
+	case texts == nil:
 		return allPorts, nil
+	case len(texts) == 0:
+		return nil, fault.Validation("portRanges", "portRanges is empty; name the ports, or 1-65535 for all of them")
 	}
 	if len(texts) > most {
 		return nil, fault.Validation("portRanges", "%d port ranges, a resource configuration can have %d", len(texts), most)

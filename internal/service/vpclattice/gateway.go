@@ -61,8 +61,9 @@ func (a *API) ListResourceGateways(ctx context.Context, in *shape.ListResourceGa
 }
 
 // UpdateResourceGateway changes the security groups of a gateway and of its
-// interfaces; nothing else of a gateway can be changed. An empty list puts the
-// VPC's default group back, as no list does at creation.
+// interfaces; nothing else of a gateway can be changed. An empty list is
+// refused: to put the VPC's default group back would let out more than any
+// request said.
 func (a *API) UpdateResourceGateway(ctx context.Context, in *shape.UpdateResourceGatewayInput) (*shape.UpdateResourceGatewayOutput, error) {
 	who, now := caller.From(ctx), a.Now()
 	var out *shape.UpdateResourceGatewayOutput
@@ -75,6 +76,9 @@ func (a *API) UpdateResourceGateway(ctx context.Context, in *shape.UpdateResourc
 			return fault.Conflict(kindGateway, g.ID, "resource gateway %s is being deleted", g.ID)
 		}
 		if in.SecurityGroupIds != nil {
+			if len(in.SecurityGroupIds) == 0 {
+				return fault.Validation("securityGroupIds", "securityGroupIds is empty; a resource gateway has at least one security group")
+			}
 			if g, err = a.regroup(tx, g, in.SecurityGroupIds, now); err != nil {
 				return err
 			}

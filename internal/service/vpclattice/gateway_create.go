@@ -156,7 +156,9 @@ func gatewaySubnets(tx *table.Txn, vpc *model.VPC, ids []string, family model.IP
 }
 
 // checkGatewayFamily holds a subnet against the address type: IPV4 needs an
-// IPv4 block, DUALSTACK both, and IPV6 a subnet that has IPv6 only.
+// IPv4 block, IPV6 an IPv6 block, and DUALSTACK both. The guide says that IPV6
+// needs subnets that have nothing else, but clients of AWS make such gateways in
+// subnets with both.
 func checkGatewayFamily(s *model.Subnet, family model.IPFamily, resolution string) error {
 	has4, has6 := s.CIDR.IsValid(), s.CIDR6.Prefix.IsValid()
 	switch {
@@ -164,8 +166,6 @@ func checkGatewayFamily(s *model.Subnet, family model.IPFamily, resolution strin
 		return fault.Validation("ipAddressType", "ipAddressType %s needs subnets with an IPv4 block; %s has none", family, s.ID)
 	case family.Has6() && !has6:
 		return fault.Validation("ipAddressType", "ipAddressType %s needs subnets with an IPv6 block; %s has none", family, s.ID)
-	case family == model.FamilyIPv6 && has4:
-		return fault.Validation("ipAddressType", "ipAddressType IPV6 needs subnets with IPv6 only; %s has an IPv4 block too (use DUALSTACK)", s.ID)
 	case resolution == shape.ResourceConfigDnsResolutionInVpc && !has4:
 		return fault.Validation("resourceConfigDnsResolution", "IN_VPC is not possible with subnets that have IPv6 only, such as %s", s.ID)
 	}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vpclattice
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// neverAnswers says why nothing can answer at an address of a gateway's VPC;
+// empty when something can. Addresses that nobody has yet, or that lie outside
+// of the VPC, are none of these: a resource may come after its configuration.
+func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
+	for s := range state.Subnets.By(tx, state.ByVPC, vpc.Ref().String()) {
+		for _, block := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
+			if what := reservedFor(block, addr); what != "" {
+				return fmt.Sprintf("it is %s of subnet %s, %s", what, s.ID, block)
+			}
+		}
+	}
+	// What is reserved in a block of the VPC is so in every subnet that lies
+	// there, also in one that is made later.
+	for _, block := range vpc.Networks() {
+		if what := reservedFor(block, addr); what != "" {
+			return fmt.Sprintf("it is %s of %s, a block of %s", what, block, vpc.ID)
+		}
+	}
+	for ni := range state.NetworkInterfaces.By(tx, state.ByVPC, vpc.Ref().String()) {
+		if ni.Type == model.InterfaceGateway && hasAddress(ni, addr) {
+			return fmt.Sprintf("it belongs to resource gateway %s, which only sends", ni.Owner)
+		}
+	}
+	return ""
+}
+
+// reservedFor tells what AWS reserves an address of a block for; empty when it
+// does not (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
+func reservedFor(block netip.Prefix, addr netip.Addr) string {
+	if !block.IsValid() || !block.Contains(addr) {
+		return ""
+	}
+	next := block.Masked().Addr()
+	for _, what := range []string{"the network address", "the address of the VPC's router", "the address of the DNS resolver", "a reserved address"} {
+		if addr == next {
+			return what
+		}
+		next = next.Next()
+	}
+	if addr == last(block) {
+		if addr.Is4() {
+			return "the broadcast address"
+		}
+		return "the last address, which is reserved,"
+	}
+	return ""
+}
+
+// last gives the last address of a block.
+func last(block netip.Prefix) netip.Addr {
+	raw := block.Masked().Addr().AsSlice()
+	for bit := block.Bits(); bit < len(raw)*8; bit++ {
+		raw[bit/8] |= 0x80 >> (bit % 8)
+	}
+	addr, _ := netip.AddrFromSlice(raw)
+	return addr
+}
+
+func hasAddress(ni *model.NetworkInterface, addr netip.Addr) bool {
+	for _, own := range ni.All() {
+		if own == addr {
+			return true
+		}
+	}
+	return ni.Prefix6.Contains(addr)
+}
