@@ -51,6 +51,9 @@ type Config struct {
 	// Idle is how long connection tracking remembers an idle established TCP
 	// connection; zero means network.DefaultIdle.
 	Idle time.Duration
+	// Shares bound what one party may have of a router's connection tracking;
+	// what is zero there comes from nft.DefaultShares, for this kernel's room.
+	Shares nft.Shares
 	// SlowPathOnly leaves the express lane out.
 	SlowPathOnly bool
 	// Log gets one line for each thing that a person cares about; nil means
@@ -64,6 +67,7 @@ type Config struct {
 type Host struct {
 	log     *slog.Logger
 	routers *network.Routers
+	shares  nft.Shares
 	lane    *express.Lane // nil when there is none
 
 	mu     sync.Mutex
@@ -90,7 +94,10 @@ func New(c Config) (*Host, error) {
 	if c.Idle == 0 {
 		c.Idle = network.DefaultIdle
 	}
-	h := &Host{log: c.Log, locks: map[string]*sync.Mutex{}, tables: map[string]openTable{}, settled: map[string]uint64{}}
+	h := &Host{
+		log: c.Log, shares: c.Shares.Or(nft.DefaultShares(trackingRoom())),
+		locks: map[string]*sync.Mutex{}, tables: map[string]openTable{}, settled: map[string]uint64{},
+	}
 	lane := h.openLane(c)
 	var err error
 	if h.routers, err = network.NewRouters(c.Instance, c.Idle, lane); err != nil {
@@ -182,7 +189,7 @@ func (h *Host) table(r *network.Router) (*nft.Table, error) {
 		t.Close()
 		delete(h.tables, r.VPC)
 	}
-	table, err := nft.Open(r.FD())
+	table, err := nft.Open(r.FD(), h.shares)
 	if err != nil {
 		return nil, err
 	}

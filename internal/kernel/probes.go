@@ -70,6 +70,16 @@ var probes = []probe{
 		map v { type ipv4_addr : verdict; }
 		chain c { type filter hook forward priority filter; ip daddr . tcp dport @p accept; ip saddr vmap @v; }
 	}`),
+	rules("nftables: counted connections", `table inet t {
+		set s { typeof meta iif; flags dynamic; size 100; }
+		set f { typeof meta iif; flags dynamic,timeout; timeout 1s; size 100; }
+		counter n { }
+		chain c { type nat hook prerouting priority dstnat; iif @f counter name n reject
+			meta mark set jhash ip saddr . ip daddr . th sport . th dport mod 65536
+			meta mark < 512 add @s { meta iif ct count over 400 } goto d
+		}
+		chain d { add @f { meta iif } reject with icmpx type admin-prohibited; }
+	}`),
 	rules("nftables: masked keys", `table inet t {
 		set a { type ipv4_addr . ipv4_addr; }
 		chain c { type filter hook forward priority filter; ip saddr & 255.255.255.192 . ct original ip daddr @a accept; }

@@ -26,6 +26,7 @@ const (
 	setGateway  = "gateway"
 	setPool4    = "pool4"
 	setPools    = "pools"
+	setPoolMark = "poolmark4"
 	setMember   = "member"
 )
 
@@ -147,7 +148,8 @@ func encodePool(p *parts, pool desired.Pool, ids numbers) error {
 		}
 		for slot := i; slot < poolSlots; slot += len(pool.Addresses) {
 			key := mark(number4(pool.Gateway)) + string([]byte{0, 0, 0, byte(slot)})
-			p.add(element{set: setPool4, key: key, value: raw(a.Addr())})
+			p.add(element{set: setPool4, key: key, value: raw(a.Addr())},
+				element{set: setPoolMark, key: key, value: mark(number4(a.Addr()))})
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func elementOwner(e element) (owner, bool) {
 	switch e.set {
 	case setClassIn, setClassOut, setDoors, setPools:
 		return chainOwner(e.target)
-	case setPool4:
+	case setPool4, setPoolMark:
 		if len(e.key) != 8 {
 			return owner{}, false
 		}
@@ -172,7 +172,7 @@ func decodePool(vpc string, o owner, p *parts) desired.Entry {
 	// Slots are dealt in turn, so that the first to come twice ends the list.
 	for _, e := range p.elements {
 		a, _ := netip.AddrFromSlice([]byte(e.value))
-		if a.Is4() {
+		if a.Is4() && e.set == setPool4 {
 			prefix := netip.PrefixFrom(a, 32)
 			if slices.Contains(pool.Addresses, prefix) {
 				break

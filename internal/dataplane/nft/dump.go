@@ -58,7 +58,7 @@ func (t *Table) Content(ctx context.Context, vpc string) (Content, error) {
 		content.Entries = append(content.Entries, decode(vpc, o, of, p.ids))
 	}
 	content.Source4, content.Source6 = p.sources()
-	content.Intact = p.intact()
+	content.Intact = p.intact(t.shares)
 	return content, nil
 }
 
@@ -80,8 +80,9 @@ func (p *picture) sources() (source4, source6 netip.Prefix) {
 }
 
 // intact compares the skeleton's chains with its text.
-func (p *picture) intact() bool {
-	s, err := newSkeleton(p.sources())
+func (p *picture) intact(shares Shares) bool {
+	source4, source6 := p.sources()
+	s, err := newSkeleton(source4, source6, shares)
 	if err != nil {
 		return false
 	}
@@ -156,7 +157,7 @@ func read(c *nfnl.Conn) (*picture, error) {
 		return nil, err
 	}
 	for _, set := range sets {
-		if strings.HasPrefix(set, "__") { // made by the nft program for a rule
+		if strings.HasPrefix(set, "__") || countingSets[set] { // made for a rule, or by packets
 			continue
 		}
 		if _, isMember := memberGroup(set); isMember {

@@ -37,32 +37,43 @@ type skeleton struct {
 	rules map[string]int
 }
 
+// values are what differs between the rules of routers.
+type values struct {
+	Marker, Nudge                      string
+	Source4, Base4, Source6, Base6     string
+	Client, Association, Fabric, Ports census
+}
+
 // newSkeleton renders the rules of a router whose connections leave from the
-// given transit prefixes; an invalid one leaves its family out.
-func newSkeleton(source4, source6 netip.Prefix) (*skeleton, error) {
+// given transit prefixes; an invalid one leaves its family out. No share is zero.
+func newSkeleton(source4, source6 netip.Prefix, shares Shares) (*skeleton, error) {
 	if source4.IsValid() && (!source4.Addr().Is4() || source4.Bits() != source4Bits || source4 != source4.Masked()) {
 		return nil, fmt.Errorf("transit source %s is not an IPv4 /%d", source4, source4Bits)
 	}
 	if source6.IsValid() && (!source6.Addr().Is6() || source6.Bits() != source6Bits || source6 != source6.Masked()) {
 		return nil, fmt.Errorf("transit source %s is not an IPv6 /%d", source6, source6Bits)
 	}
-	values := map[string]string{"Marker": markerPrefix, "Nudge": fmt.Sprintf("%#x", NudgeMark)}
+	v := values{
+		Marker: markerPrefix, Nudge: fmt.Sprintf("%#x", NudgeMark),
+		Client: newCensus(shares.Client), Association: newCensus(shares.Association),
+		Fabric: newCensus(shares.Fabric), Ports: newCensus(shares.Ports),
+	}
 	if source4.IsValid() {
-		values["Source4"], values["Base4"] = source4.String(), source4.Addr().String()
+		v.Source4, v.Base4 = source4.String(), source4.Addr().String()
 	}
 	if source6.IsValid() {
-		values["Source6"], values["Base6"] = source6.String(), source6.Addr().String()
+		v.Source6, v.Base6 = source6.String(), source6.Addr().String()
 	}
 	var unmarked, text strings.Builder
-	if err := skeletonTemplate.Execute(&unmarked, values); err != nil {
+	if err := skeletonTemplate.Execute(&unmarked, v); err != nil {
 		return nil, fmt.Errorf("render skeleton: %w", err)
 	}
 	sum := sha256.Sum256([]byte(unmarked.String()))
-	values["Marker"] = markerPrefix + hex.EncodeToString(sum[:6])
-	if err := skeletonTemplate.Execute(&text, values); err != nil {
+	v.Marker = markerPrefix + hex.EncodeToString(sum[:6])
+	if err := skeletonTemplate.Execute(&text, v); err != nil {
 		return nil, fmt.Errorf("render skeleton: %w", err)
 	}
-	s := &skeleton{text: text.String(), marker: values["Marker"]}
+	s := &skeleton{text: text.String(), marker: v.Marker}
 	s.rules = countRules(s.text)
 	return s, nil
 }

@@ -19,6 +19,7 @@ import (
 // Table is the table "inet postern" of one router's namespace. Its methods may
 // be called from several goroutines; they take turns.
 type Table struct {
+	shares  Shares
 	mu      sync.Mutex
 	ns      int
 	conn    *nfnl.Conn // nil when it must be opened again
@@ -37,13 +38,13 @@ func Handles(k desired.Kind) bool {
 
 // Open connects to nftables in the network namespace that nsFD refers to, and
 // keeps the connection. It takes its own reference to the namespace; nsFD
-// stays the caller's.
-func Open(nsFD int) (*Table, error) {
+// stays the caller's. Shares are those of the rules that Load loads.
+func Open(nsFD int, shares Shares) (*Table, error) {
 	ns, err := unix.FcntlInt(uintptr(nsFD), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("keep network namespace: %w", err)
 	}
-	t := &Table{ns: ns}
+	t := &Table{ns: ns, shares: shares.Or(DefaultShares(0))}
 	if err := t.connect(); err != nil {
 		unix.Close(ns)
 		return nil, err
@@ -87,7 +88,7 @@ func (t *Table) forget() { t.disconnect() }
 // and so do connections. A table that cannot be brought up to date this way is
 // replaced by an empty one: Dump tells, and the entries must be put again.
 func (t *Table) Load(ctx context.Context, r desired.Router) error {
-	s, err := newSkeleton(r.Source4, r.Source6)
+	s, err := newSkeleton(r.Source4, r.Source6, t.shares)
 	if err != nil {
 		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
 	}

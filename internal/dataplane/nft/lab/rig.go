@@ -30,7 +30,13 @@ type Rig struct {
 // OpenTable opens the table of a namespace and loads the skeleton.
 func OpenTable(t testing.TB, n *Namespace, r desired.Router) *nft.Table {
 	t.Helper()
-	table, err := nft.Open(n.FD)
+	return OpenShared(t, n, r, nft.Shares{})
+}
+
+// OpenShared is OpenTable with shares of the test's own.
+func OpenShared(t testing.TB, n *Namespace, r desired.Router, shares nft.Shares) *nft.Table {
+	t.Helper()
+	table, err := nft.Open(n.FD, shares)
 	if err != nil {
 		t.Fatal(err)
 	}

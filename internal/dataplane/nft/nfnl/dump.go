@@ -62,6 +62,38 @@ func (c *Conn) Dump(b *Builder, restart func(), each func(family uint8, attribut
 	return ErrInterrupted
 }
 
+// Get sends the one message of b as a question and calls each for every object
+// of the answer, as Dump does.
+func (c *Conn) Get(b *Builder, each func(family uint8, attributes []byte)) error {
+	b.finish()
+	if err := c.drain(); err != nil {
+		return err
+	}
+	if err := unix.Sendto(c.fd, b.data, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("send netlink question: %w", err)
+	}
+	for {
+		n, _, err := unix.Recvfrom(c.fd, c.buffer, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("receive netlink answer: %w", err)
+		}
+		for m := range messages(c.buffer[:n]) {
+			if m.typ == unix.NLMSG_ERROR {
+				if errno := status(m.body); errno != 0 {
+					return fmt.Errorf("ask: %w", errno)
+				}
+				return nil
+			}
+			if len(m.body) >= messageHeader-unix.NLMSG_HDRLEN {
+				each(m.body[0], m.body[messageHeader-unix.NLMSG_HDRLEN:])
+			}
+		}
+	}
+}
+
 // collect reads one dump to its end, also when it is found to be interrupted,
 // so that the socket is clean for the next.
 func (c *Conn) collect(each func(family uint8, attributes []byte)) error {

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nft
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// Shares bounds what one party may have of a router's connection tracking, in
+// connections at a time. New ones beyond it are refused with a reset. Zero
+// means that of DefaultShares.
+type Shares struct {
+	// Client is for all that one workload's interface opens, whatever addresses
+	// it has and wherever to.
+	Client int
+	// Association is for what comes to one target from one other VPC.
+	Association int
+	// Fabric is for what comes to the VPC from all others. The rest is for the
+	// VPC's own workloads.
+	Fabric int
+	// Ports is for what comes from one address of a gateway to one port of a
+	// resource. TCP gives it 64,512 ports from 1024 up, and with few of them
+	// left the kernel, which tries some at random, finds none.
+	Ports int
+}
+
+const (
+	// usualRoom is the kernel's nf_conntrack_max on a machine of some size.
+	usualRoom = 262144
+	// translatedPorts leaves some of a gateway address's ports free. It is the
+	// figure of AWS for a NAT gateway's connections to one destination.
+	translatedPorts = 55000
+)
+
+// DefaultShares divides the room of a router's connection tracking, which is
+// the kernel's nf_conntrack_max: a fifth for a client, two for an association and
+// three for all that comes over the fabric; zero stands for the usual one.
+func DefaultShares(room int) Shares {
+	if room <= 0 {
+		room = usualRoom
+	}
+	return Shares{Client: max(1, room/5), Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Ports: translatedPorts}
+}
+
+// Or takes from other what s has no number for.
+func (s Shares) Or(other Shares) Shares {
+	return Shares{
+		Client: cmp.Or(s.Client, other.Client), Association: cmp.Or(s.Association, other.Association),
+		Fabric: cmp.Or(s.Fabric, other.Fabric), Ports: cmp.Or(s.Ports, other.Ports),
+	}
+}
+
+// Validate says which of the numbers cannot be a share.
+func (s Shares) Validate() error {
+	for _, of := range []struct {
+		name string
+		n    int
+	}{{"client", s.Client}, {"association", s.Association}, {"fabric", s.Fabric}, {"ports", s.Ports}} {
+		if of.n < 0 || of.n > 1<<30 {
+			return fmt.Errorf("share of %s: %d is not a number of connections", of.name, of.n)
+		}
+	}
+	return nil
+}
+
+const (
+	// hashes is how many values the hash has by which connections are drawn.
+	hashes = 1 << 16
+	// longest bounds the list of connections that are counted for a share: the
+	// kernel looks up each of them when it adds one, for a third of a microsecond.
+	longest = 512
+)
+
+// census is how a share is counted: of its connections those whose hash is below
+// Below. More than Over of them show that the share is used up.
+type census struct{ Below, Over int }
+
+// newCensus finds the way to count limit connections. Up to longest of them are
+// counted exactly. Of more only a sample is, so that admitting one costs next to
+// nothing however many there are: a share is about its limit then, give or take a
+// tenth.
+func newCensus(limit int) census {
+	oneIn := 1
+	for limit > longest*oneIn && oneIn < hashes {
+		oneIn *= 2
+	}
+	return census{Below: hashes / oneIn, Over: limit / oneIn}
+}
+
+// countingSets are the skeleton's sets whose elements packets add: they are
+// nobody's entries.
+var countingSets = map[string]bool{
+	"clients": true, "ways4": true, "ways6": true, "fabric": true, "taken4": true, "taken6": true,
+	"fullclients": true, "fullways4": true, "fullways6": true, "fullfabric": true, "fullports4": true, "fullports6": true,
+}
