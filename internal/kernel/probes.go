@@ -74,11 +74,10 @@ var probes = []probe{
 		set s { typeof meta iif; flags dynamic; size 100; }
 		set f { typeof meta iif; flags dynamic,timeout; timeout 1s; size 100; }
 		counter n { }
-		chain c { type nat hook prerouting priority dstnat; iif @f counter name n reject
-			meta mark set jhash ip saddr . ip daddr . th sport . th dport mod 65536
-			meta mark < 512 add @s { meta iif ct count over 400 } goto d
+		chain c { type nat hook prerouting priority dstnat; iif @f counter name n reject with icmpx type admin-prohibited
+			numgen random mod 128 0 add @s { meta iif ct count over 400 } add @f { meta iif }
+			delete @f { meta iif }
 		}
-		chain d { add @f { meta iif } reject with icmpx type admin-prohibited; }
 	}`),
 	rules("nftables: masked keys", `table inet t {
 		set a { type ipv4_addr . ipv4_addr; }

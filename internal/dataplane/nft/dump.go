@@ -157,7 +157,7 @@ func read(c *nfnl.Conn) (*picture, error) {
 		return nil, err
 	}
 	for _, set := range sets {
-		if strings.HasPrefix(set, "__") || countingSets[set] { // made for a rule, or by packets
+		if strings.HasPrefix(set, "__") || isCounting(set) { // made for a rule, or by packets
 			continue
 		}
 		if _, isMember := memberGroup(set); isMember {

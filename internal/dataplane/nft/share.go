@@ -5,6 +5,7 @@ package nft
 import (
 	"cmp"
 	"fmt"
+	"strings"
 )
 
 // Shares bounds what one party may have of a router's connection tracking, in
@@ -64,17 +65,13 @@ func (s Shares) Validate() error {
 	return nil
 }
 
-const (
-	// hashes is how many values the hash has by which connections are drawn.
-	hashes = 1 << 16
-	// longest bounds the list of connections that are counted for a share: the
-	// kernel looks up each of them when it adds one, for a third of a microsecond.
-	longest = 512
-)
+// longest bounds the list of connections that are counted for a share: the
+// kernel looks up each of them when it adds one, for a third of a microsecond.
+const longest = 512
 
-// census is how a share is counted: of its connections those whose hash is below
-// Below. More than Over of them show that the share is used up.
-type census struct{ Below, Over int }
+// census is how a share is counted: one of OneIn of its connections is, and more
+// than Over of them show that the share is used up.
+type census struct{ OneIn, Over int }
 
 // newCensus finds the way to count limit connections. Up to longest of them are
 // counted exactly. Of more only a sample is, so that admitting one costs next to
@@ -82,15 +79,21 @@ type census struct{ Below, Over int }
 // tenth.
 func newCensus(limit int) census {
 	oneIn := 1
-	for limit > longest*oneIn && oneIn < hashes {
+	for limit > longest*oneIn {
 		oneIn *= 2
 	}
-	return census{Below: hashes / oneIn, Over: limit / oneIn}
+	return census{OneIn: oneIn, Over: max(1, limit/oneIn) - 1}
 }
 
-// countingSets are the skeleton's sets whose elements packets add: they are
-// nobody's entries.
-var countingSets = map[string]bool{
-	"clients": true, "ways4": true, "ways6": true, "fabric": true, "taken4": true, "taken6": true,
-	"fullclients": true, "fullways4": true, "fullways6": true, "fullfabric": true, "fullports4": true, "fullports6": true,
+// isCounting reports whether a set is one of the skeleton's whose elements
+// packets add: they are nobody's entries.
+func isCounting(set string) bool {
+	for _, prefix := range []string{"full", "asked"} {
+		set = strings.TrimPrefix(set, prefix)
+	}
+	switch set {
+	case "clients", "ways4", "ways6", "fabric", "ports4", "ports6":
+		return true
+	}
+	return false
 }
