@@ -189,7 +189,7 @@ func (h *Host) table(r *network.Router) (*nft.Table, error) {
 		t.Close()
 		delete(h.tables, r.VPC)
 	}
-	table, err := nft.Open(r.FD(), h.shares)
+	table, err := nft.OpenShared(r.FD(), h.shares)
 	if err != nil {
 		return nil, err
 	}

@@ -38,8 +38,11 @@ func Handles(k desired.Kind) bool {
 
 // Open connects to nftables in the network namespace that nsFD refers to, and
 // keeps the connection. It takes its own reference to the namespace; nsFD
-// stays the caller's. Shares are those of the rules that Load loads.
-func Open(nsFD int, shares Shares) (*Table, error) {
+// stays the caller's. Its rules have the default shares.
+func Open(nsFD int) (*Table, error) { return OpenShared(nsFD, Shares{}) }
+
+// OpenShared is Open with the shares of the rules that Load loads.
+func OpenShared(nsFD int, shares Shares) (*Table, error) {
 	ns, err := unix.FcntlInt(uintptr(nsFD), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("keep network namespace: %w", err)
