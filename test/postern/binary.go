@@ -58,3 +58,16 @@ func Binary(t testing.TB) string {
 	}
 	return path
 }
+
+// Passable lets all users search a folder and those above it, as far as they
+// cannot.
+func Passable(t testing.TB, dir string) {
+	t.Helper()
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
+			if err := os.Chmod(dir, 0o711); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -117,6 +118,9 @@ func (p *Postern) read(name string, into any) error {
 
 // Kill ends the daemon with SIGKILL.
 func (p *Postern) Kill() { p.process.kill() }
+
+// Signal sends the daemon a signal.
+func (p *Postern) Signal(s syscall.Signal) { p.process.signal(s) }
 
 // Stop ends the daemon as an administrator does and checks that it ends well.
 func (p *Postern) Stop() {

@@ -212,13 +212,7 @@ func TestWithoutRoot(t *testing.T) {
 	if err := os.WriteFile(path, binary, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
-			if err := os.Chmod(dir, 0o711); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	postern.Passable(t, filepath.Dir(path))
 	for _, args := range [][]string{{"up"}, {"status"}, {"run", "--subnet", "subnet-1", "--", "true"}} {
 		before, after := args, []string(nil)
 		if i := len(args) - 2; i > 0 && args[i] == "--" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,10 @@ func (s *pair) expectNothingLeft() {
 
 func TestRunPassesThrough(t *testing.T) {
 	s := newPair(t)
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("echo \"of the shell: $1\"\nexit 5\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name           string
 		command        []string
@@ -49,7 +54,14 @@ func TestRunPassesThrough(t *testing.T) {
 		{"arguments as they are", []string{"printf", "%s|", "a b", "--data", "-x", ""}, 0, "a b|--data|-x||", ""},
 		{"killed by itself", []string{"sh", "-c", "kill -TERM $$"}, 128 + 15, "", ""},
 		{"no such program", []string{"no-such-program"}, 127, "", ""},
+		{"no such file", []string{"/nonexistent"}, 127, "", ""},
+		{"no such file in a folder", []string{"./nonexistent/program"}, 127, "", ""},
 		{"not a program", []string{"/etc/passwd"}, 126, "", ""},
+		{"a folder", []string{"/etc"}, 126, "", ""},
+		{"below a file", []string{"/etc/passwd/program"}, 126, "", ""},
+		{"a script without a first line", []string{script, "a b"}, 5, "of the shell: a b\n", ""},
+		{"killed by a signal that ends no first process", []string{"sh", "-c", "kill -KILL $$"}, 128 + 9, "", ""},
+		{"processes of its own", []string{"sh", "-c", "set -- /proc/[0-9]*; echo $# processes"}, 0, "2 processes\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := s.Command(s.run(c.command...)...)

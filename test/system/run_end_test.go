@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/test/postern"
+)
+
+// Whenever a run is killed, also when it has hardly begun, no interface is left
+// that nobody owns: the subnet can be deleted.
+func TestRunKilledWhileItStarts(t *testing.T) {
+	s := newPair(t)
+	subnet := s.consumer.Subnet(0, "10.0.7.0/24")
+	command := []string{"run", "--subnet", subnet.ID, "--", "sleep", "600"}
+	started := time.Now()
+	s.Await(10*time.Second, "the first one", func() (bool, error) {
+		r := s.Begin("run", "--subnet", subnet.ID, "--", "true")
+		return r.Wait().Status == 0, nil
+	})
+	whole := time.Since(started)
+	const kills, atATime = 60, 3
+	var begun sync.WaitGroup
+	for worker := range atATime {
+		begun.Go(func() {
+			for i := worker; i < kills; i += atATime {
+				r := s.Begin(command...)
+				time.Sleep(2 * whole * time.Duration(i) / kills) // at another point each time
+				r.Signal(unix.SIGKILL)
+				r.Wait()
+			}
+		})
+	}
+	begun.Wait()
+	s.expectDeletable(subnet)
+}
+
+// expectDeletable waits until what runs made in a subnet is gone, and deletes it.
+func (s *pair) expectDeletable(subnet *postern.Subnet) {
+	s.t.Helper()
+	s.Await(20*time.Second, "interfaces to go", func() (bool, error) { return len(s.Interfaces("subnet-id", subnet.ID)) == 0, nil })
+	postern.Call[ec2.DeleteSubnetOutput](s.Postern, ec2.Service, "DeleteSubnet", &ec2.DeleteSubnetInput{SubnetId: &subnet.ID})
+	s.expectNothingLeft()
+}
+
+// The same when Postern is killed, or stopped, while programs start and end.
+func TestPosternEndsWhileProgramsRun(t *testing.T) {
+	s := newPair(t)
+	subnet := s.consumer.Subnet(0, "10.0.7.0/24")
+	var stop atomic.Bool
+	var runners sync.WaitGroup
+	for range 3 {
+		runners.Go(func() {
+			for !stop.Load() {
+				r := s.Begin("run", "--subnet", subnet.ID, "--", "sh", "-c", "exit 4")
+				if done := r.Wait(); done.Status != 4 && done.Status != 1 {
+					t.Errorf("a run ends with status %d: %s", done.Status, done.Stderr)
+				}
+			}
+		})
+	}
+	for i := range 6 {
+		time.Sleep(time.Duration(100+rand.IntN(300)) * time.Millisecond)
+		if i%2 == 0 {
+			s.Kill()
+		} else {
+			s.Stop()
+		}
+		if err := s.Launch(); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	stop.Store(true)
+	runners.Wait()
+	s.expectDeletable(subnet)
+}
+
+// Without Postern a program goes on and ends as it would, and what it had is taken
+// away when Postern is back.
+func TestRunEndsWhilePosternIsAway(t *testing.T) {
+	s := newPair(t)
+	for _, away := range []func(){s.Kill, s.Stop} {
+		r := s.sleeper()
+		away()
+		r.Signal(unix.SIGTERM)
+		if done := r.Wait(); done.Status != 9 || done.Stdout != "told\n" || strings.Count(done.Stderr, "\n") != 1 {
+			t.Errorf("status %d, %q, %q; want the program's own, 9, and a line about the rest", done.Status, done.Stdout, done.Stderr)
+		}
+		s.Up()
+		s.expectNothingLeft()
+	}
+}
+
+// What a program has started ends with it, whatever it did to get away, and with
+// the run too.
+func TestAllEndsWithTheProgram(t *testing.T) {
+	s := newPair(t)
+	leave := fmt.Sprintf("setsid sh -c 'trap : TERM HUP INT; (trap : TERM HUP INT; while :; do sleep 0.05; done; : %s) & wait' >/dev/null 2>&1 </dev/null & ", t.Name())
+	r := s.Command(s.run("sh", "-c", leave+"sleep 0.2; exit 3")...)
+	if left := children(t, s); r.Status != 3 || len(left) > 0 {
+		t.Errorf("status %d, %s; processes left: %v", r.Status, r.Stderr, left)
+	}
+	running := s.Begin(s.run("sh", "-c", leave+"wait")...)
+	s.Await(10*time.Second, "its children", func() (bool, error) { return len(children(t, s)) >= 3, nil })
+	running.Signal(unix.SIGKILL)
+	running.Wait()
+	s.Await(10*time.Second, "its children to end", func() (bool, error) { return len(children(t, s)) == 0, nil })
+	s.expectNothingLeft()
+}
+
+// Told to end before its program has begun, a run ends as if the program had been
+// told.
+func TestRunToldToEndWhileItStarts(t *testing.T) {
+	s := newPair(t)
+	s.Signal(unix.SIGSTOP) // nobody answers
+	r := s.Begin(s.run("true")...)
+	s.Await(10*time.Second, "the child", func() (bool, error) {
+		list, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", r.PID, r.PID))
+		return err != nil || len(list) > 0, nil
+	})
+	// The child is there before the signals are listened for.
+	caught := regexp.MustCompile(`(?m)^SigCgt:\s*[0-9a-f]*[4567cdef][0-9a-f]{3}$`)
+	s.Await(10*time.Second, "the handler of SIGTERM", func() (bool, error) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.PID))
+		return caught.Match(status), err
+	})
+	r.Signal(unix.SIGTERM)
+	s.Signal(unix.SIGCONT)
+	if done := r.Wait(); done.Status != 128+15 && done.Status != 9 {
+		t.Errorf("status %d, %q", done.Status, done.Stderr)
+	}
+	s.expectNothingLeft()
+}
+
+// At a terminal a shell as a workload has job control, and what is typed reaches
+// the program once.
+func TestRunAtATerminal(t *testing.T) {
+	needPrograms(t, "bash")
+	s := newPair(t)
+	terminal, session := openTerminal(t)
+	cmd := exec.Command(postern.Binary(t), append([]string{"run", "--data", s.Data, "--subnet", s.clients.ID, "--"}, "bash", "--norc", "--noprofile", "-i")...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = session, session, session
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PS1=> ", "TERM=dumb"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	session.Close()
+	defer cmd.Process.Kill()
+	screen := &watched{}
+	go screen.read(terminal)
+	expect := func(text string) {
+		t.Helper()
+		s.Await(10*time.Second, fmt.Sprintf("%q on the screen", text), func() (bool, error) { return screen.took(text), nil })
+	}
+	typed := func(text string) {
+		t.Helper()
+		if _, err := terminal.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("> ")
+	if screen.had("job control") {
+		t.Error("the shell has no job control")
+	}
+	typed("trap 'echo outer' INT; sh -c 'trap \"echo caught; exit 5\" INT; echo be${x}gun; while :; do sleep 0.05; done'; echo status=$?\n")
+	expect("begun")
+	typed("\x03")
+	expect("caught")
+	expect("status=5")
+	typed("sh -c 'echo run${x}ning; sleep 60'\n")
+	expect("running")
+	typed("\x1a")
+	expect("Stopped")
+	typed("kill %1; wait; echo go${x}ne\n")
+	expect("gone")
+	typed("exit 7\n")
+	if status := statusOf(cmd.Wait()); status != 7 {
+		t.Errorf("status %d, want the shell's, 7", status)
+	}
+	s.expectNothingLeft()
+}
+
+func statusOf(err error) int {
+	if exit, ok := err.(*exec.ExitError); ok {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+// openTerminal makes a pseudo-terminal (pty(7)): the end that types and looks, and
+// the one for a session.
+func openTerminal(t *testing.T) (terminal, session *os.File) {
+	t.Helper()
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	fd := int(terminal.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		session, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return terminal, session
+}
+
+// watched is what a terminal has shown.
+type watched struct {
+	mu  sync.Mutex
+	all string
+	new string // what nobody has taken yet
+}
+
+func (w *watched) read(from *os.File) {
+	buffer := make([]byte, 4096)
+	for {
+		n, err := from.Read(buffer)
+		w.mu.Lock()
+		w.all += string(buffer[:n])
+		w.new += string(buffer[:n])
+		w.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// took reports whether a text was shown since the one that was taken before.
+func (w *watched) took(text string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, rest, found := strings.Cut(w.new, text)
+	if found {
+		w.new = rest
+	}
+	return found
+}
+
+func (w *watched) had(text string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Contains(w.all, text)
+}
