@@ -108,10 +108,14 @@ func keeps(h network.Holder, w desired.Workload) bool {
 	if h.ENI != w.ENI {
 		return false
 	}
-	if h.Namespace.Inode != 0 && w.Namespace.Inode != 0 {
-		return h.Namespace.Inode == w.Namespace.Inode
+	was, is := h.Namespace, w.Namespace
+	switch {
+	case was.Identity != 0 && is.Identity != 0:
+		return was.Identity == is.Identity
+	case was.Inode != 0 && is.Inode != 0:
+		return was.Inode == is.Inode
 	}
-	return h.Namespace == w.Namespace
+	return was == is
 }
 
 // foundation is what a router has that connections live by.
