@@ -106,7 +106,8 @@ type Workload struct {
 	// MAC is the interface's hardware address in lower case with colons.
 	MAC string
 	// Addresses carry the prefix length of their subnet for IPv4 and 128 for
-	// IPv6, as on AWS. The first one of IPv4 is the primary address; the order
+	// IPv6. The interface has each of them alone and reaches the subnet, too, by
+	// way of the router. The first one of IPv4 is the primary address; the order
 	// of the others says nothing.
 	Addresses []netip.Prefix
 	// Gateway is the router's IPv4 address in the workload's subnet; invalid

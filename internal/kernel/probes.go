@@ -24,6 +24,9 @@ const (
 	// enoughNeighbours is far above the interfaces of one host: all namespaces
 	// share the neighbour tables.
 	enoughNeighbours = 4096
+	// sharedNeighbours is what the limit of neighbours means.
+	sharedNeighbours = "All namespaces of the host share one table of neighbours, and when it is full none of them can ask for a new one. " +
+		"Postern's routers and workloads take no place in it; the host's other interfaces and containers do."
 	// loopback is the index of lo in every namespace.
 	loopback = 1
 )
@@ -108,9 +111,9 @@ var probes = []probe{
 		advice: "Boot without ipv6.disable=1 to use VPCs with IPv6.",
 		try:    func(context.Context) (string, error) { return "", exists("/proc/sys/net/ipv6/conf/all/forwarding") },
 	},
-	atLeast("connections at a time", "net.netfilter.nf_conntrack_max", enoughConnections),
-	atLeast("IPv4 neighbours", "net.ipv4.neigh.default.gc_thresh3", enoughNeighbours),
-	atLeast("IPv6 neighbours", "net.ipv6.neigh.default.gc_thresh3", enoughNeighbours),
+	atLeast("connections at a time", "net.netfilter.nf_conntrack_max", enoughConnections, "It holds for each namespace by itself."),
+	atLeast("IPv4 neighbours", "net.ipv4.neigh.default.gc_thresh3", enoughNeighbours, sharedNeighbours),
+	atLeast("IPv6 neighbours", "net.ipv6.neigh.default.gc_thresh3", enoughNeighbours, sharedNeighbours),
 	{
 		name: "WireGuard (for other hosts)", good: "the kernel has it",
 		advice: "Not needed yet: hosts are not joined by tunnels so far.",
@@ -157,11 +160,11 @@ func exists(path string) error {
 
 // atLeast looks at a limit that the whole host shares. It is never needed: a
 // small host does well with little.
-func atLeast(name, sysctl string, want int) probe {
+func atLeast(name, sysctl string, want int, meaning string) probe {
 	path := "/proc/sys/" + strings.ReplaceAll(sysctl, ".", "/")
 	return probe{
 		name: name, open: true,
-		advice: fmt.Sprintf("Set %s = %d in /etc/sysctl.d when the host has many workloads or connections.", sysctl, want),
+		advice: fmt.Sprintf("%s Set %s = %d in /etc/sysctl.d when the host has many workloads or connections.", meaning, sysctl, want),
 		try: func(context.Context) (string, error) {
 			text, err := os.ReadFile(path)
 			if errors.Is(err, fs.ErrNotExist) {

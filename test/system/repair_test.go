@@ -59,7 +59,7 @@ func TestDamageIsRepaired(t *testing.T) {
 		{provider, "ip route del 10.0.1.10"},
 		{consumer, "ip link del $(ip -o link | grep -o ' f[0-9a-f]*@' | tr -d @)"},
 		{provider, "ip link del $(ip -o link | grep -o ' w[0-9a-f]*@' | tr -d @)"},
-		{s.client.Name, "ip link set eth0 down"},
+		{s.client.Name, "ip route del default"},
 		{s.client.Name, "ip addr flush dev eth0"},
 		{consumer, "nft delete element inet postern endpoint4 { " + endpoint + " }"},
 		{consumer, "nft delete element inet postern port4 { " + endpoint + " . 5432 }"},
@@ -87,6 +87,26 @@ func TestDamageIsRepaired(t *testing.T) {
 		}
 		t.Logf("%s: %v", damage.line, time.Since(started).Round(time.Millisecond))
 	}
+}
+
+// A workload's own choice is left alone, and what it needs is there again when it
+// changes its mind.
+func TestAWorkloadMayTakeItsInterfaceDown(t *testing.T) {
+	needPrograms(t, "ip")
+	s := newPair(t, "--verify-interval", "100ms")
+	expectAnswer(t, s.client, at(s.endpoint.Address()))
+	target := wanted(t, s.Postern, "^endpoint "+s.consumer.ID+` 10\S+ target=(\S+)`)
+	before := repairs(s.Postern)
+	inNamespace(t, s.client.Name, "ip link set eth0 down")
+	for i := range int64(2) { // what shows that the router was verified
+		inNamespace(t, s.router(s.consumer), "ip route del "+target)
+		s.Await(5*time.Second, "repair", func() (bool, error) { return repairs(s.Postern) > before+i, nil })
+	}
+	if state := inNamespace(t, s.client.Name, "ip -o link show dev eth0"); strings.Contains(state, ",UP") || repairs(s.Postern) != before+2 {
+		t.Errorf("the interface did not stay down, or was taken for damaged: %s", state)
+	}
+	inNamespace(t, s.client.Name, "ip link set eth0 up")
+	s.Await(5*time.Second, "the network", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
 }
 
 // What others made stays as it is: in Postern's own namespaces, beside them,

@@ -5,6 +5,7 @@ package network_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -107,10 +108,19 @@ func (s site) damages() map[string]func() error {
 		"workload end down":    s.link("w", netlink.LinkSetDown),
 		"neighbours":           s.link("f", forgetNeighbours),
 		"gateway address":      s.addressless("lo", "10.0.1.1/32"),
-		"link local address":   s.addressless("w", "fe80::1/64"),
-		"workload down": s.inWorkload(func() error {
+		"link local address":   s.addressless("w", "fe80::1/128"),
+		"workload's neighbours": s.inWorkload(func() error {
 			l, err := netlink.LinkByName("eth0")
-			return errors.Join(err, netlink.LinkSetDown(l))
+			return errors.Join(err, forgetNeighbours(l))
+		}),
+		"workload's address with its subnet": s.inWorkload(func() error {
+			l, err := netlink.LinkByName("eth0")
+			alone, subnet := must[*netlink.Addr](s.t)(netlink.ParseAddr("10.0.1.10/32")), must[*netlink.Addr](s.t)(netlink.ParseAddr("10.0.1.10/24"))
+			return errors.Join(err, netlink.AddrAdd(l, subnet), netlink.AddrDel(l, alone))
+		}),
+		"workload's subnet": s.inWorkload(func() error {
+			dst, err := netlink.ParseIPNet("10.0.1.0/24")
+			return errors.Join(err, netlink.RouteDel(&netlink.Route{Dst: dst}))
 		}),
 		"workload default route": s.inWorkload(func() error {
 			dst, err := netlink.ParseIPNet("0.0.0.0/0")
@@ -143,3 +153,56 @@ func TestDamageShows(t *testing.T) {
 
 func samePrefix(a, b netip.Prefix) bool { return a == b }
 func sameAddr(a, b netip.Addr) bool     { return a == b }
+
+// A workload that takes its interface down has its reasons. When it brings it up
+// again, addresses and routes are there again.
+func TestAnInterfaceThatItsWorkloadTookDownStaysDown(t *testing.T) {
+	rs, _ := routers(t)
+	s := newSite(t, rs)
+	s.repair()
+	whole := must[network.Content](t)(rs.Dump(s.a))
+	set := func(up bool) {
+		t.Helper()
+		err := s.inWorkload(func() error {
+			l, err := netlink.LinkByName("eth0")
+			if up {
+				return errors.Join(err, netlink.LinkSetUp(l))
+			}
+			return errors.Join(err, netlink.LinkSetDown(l))
+		})()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	isUp := func() (up bool) {
+		t.Helper()
+		err := s.inWorkload(func() error {
+			l, err := netlink.LinkByName("eth0")
+			up = err == nil && l.Attrs().Flags&net.FlagUp != 0
+			return err
+		})()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return up
+	}
+	compare := func() string {
+		return cmp.Diff(whole, must[network.Content](t)(rs.Dump(s.a)), cmp.Comparer(samePrefix), cmp.Comparer(sameAddr))
+	}
+	set(false)
+	if diff := compare(); diff != "" {
+		t.Errorf("while the workload's end is down: %s", diff)
+	}
+	s.repair() // as for another change
+	if isUp() {
+		t.Error("the workload's end was brought up")
+	}
+	set(true)
+	if compare() == "" {
+		t.Error("what the kernel forgets of an interface that is down is not missed")
+	}
+	s.repair()
+	if diff := compare(); diff != "" {
+		t.Errorf("when it is up again: %s", diff)
+	}
+}

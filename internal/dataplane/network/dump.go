@@ -139,8 +139,8 @@ func (v view) running() (bool, error) {
 	}
 	for _, l := range v.links {
 		if _, _, _, ok := v.readMark(l.Attrs().Alias); ok {
-			c := confs[confKey{unix.AF_INET, l.Attrs().Index}]
-			good = good && c.forwarding && c.strict && c.proxy
+			c, there := confs[confKey{unix.AF_INET, l.Attrs().Index}]
+			good = good && (!there || c.forwarding && c.strict && c.proxy) // it may have gone since
 		}
 	}
 	return good, nil
@@ -174,8 +174,10 @@ func (rs *Routers) connected(r *Router, peer string) (bool, error) {
 }
 
 // workload reads a workload's interface at both ends; ok is false for an
-// interface that is not one, or that cannot work: an end is missing or down,
-// or the namespace that it was attached with is gone.
+// interface that is not one, or that cannot work: the other end is missing, the
+// router's is down, or the namespace that it was attached with is gone. Whether
+// its own end is up is for the workload to say, and while it is down there are no
+// routes to be missed.
 func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) {
 	eni, gateway, ns, ok := v.readMark(l.Attrs().Alias)
 	if !ok || l.Attrs().Flags&net.FlagUp == 0 {
@@ -193,48 +195,72 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 	}
 	defer in.close()
 	p, err := v.pairOf(eni, in)
-	if err != nil || p.far == nil || p.far.Attrs().Flags&net.FlagUp == 0 {
+	if err != nil || p.far == nil {
 		return w, false, err
 	}
 	far := p.far.Attrs()
 	w = desired.Workload{VPC: v.VPC, ENI: eni, MAC: far.HardwareAddr.String(), Device: far.Name, Namespace: ns}
-	if w.Gateway, err = v.gateway(p, gateway); err != nil {
+	ways4, err := v.leads(p, gateway.Addr(), gateway.Masked())
+	if err != nil {
 		return w, false, err
 	}
-	w.Addresses, err = v.addresses(p)
+	if ways4 {
+		w.Gateway = gateway.Addr()
+	}
+	w.Addresses, err = v.addresses(p, gateway.Bits())
 	return w, true, err
 }
 
-// gateway returns the gateway of the mark when the workload has a default
-// route, by way of it or made by others.
-func (v view) gateway(p pair, marked netip.Addr) (netip.Addr, error) {
-	if !marked.IsValid() {
-		return marked, nil
+// leads reports whether the workload knows the router as its neighbour of that
+// address, has a default route, by way of it or made by others, and a route to
+// its subnet if that is valid. An end that is down need not.
+func (v view) leads(p pair, hop netip.Addr, subnet netip.Prefix) (bool, error) {
+	if !hop.IsValid() || p.far.Attrs().Flags&net.FlagUp == 0 {
+		return hop.IsValid(), nil
 	}
-	state, err := p.defaults(marked)
-	if err != nil || state == defaultMissing {
-		return netip.Addr{}, err
+	index := p.far.Attrs().Index
+	known, err := permanent(p.in.handle, index)
+	if err != nil || !known.has(index, hop, p.near.Attrs().HardwareAddr) {
+		return false, err
 	}
-	return marked, nil
+	if subnet.IsValid() {
+		list, err := p.waysOf(familyOf(hop))
+		if err != nil || !slices.ContainsFunc(list, func(r netlink.Route) bool {
+			return toPrefix(r.Dst) == subnet && toAddr(r.Gw) == hop && r.LinkIndex == index
+		}) {
+			return false, err
+		}
+	}
+	state, err := p.defaults(hop)
+	return state != defaultMissing, err
 }
 
 // addresses returns those of the workload's addresses to which packets find
-// the way, and from which packets find the way out.
-func (v view) addresses(p pair) ([]netip.Prefix, error) {
+// the way, and from which packets find the way out, those of IPv4 with the length
+// of their subnet. One that is there with a prefix makes neighbours that it must
+// not have.
+func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
 	list, err := globalAddresses(p.in.handle, p.far)
 	if err != nil {
 		return nil, err
 	}
 	out6 := v.locals[p.near.Attrs().Index]
+	index, mac := p.near.Attrs().Index, p.far.Attrs().HardwareAddr
+	reached := func(a netip.Addr) bool { return v.routes.has(single(a), index) && v.neighbours.has(index, a, mac) }
 	if wants6(desired.Workload{Addresses: list}) && out6 {
-		state, err := p.defaults(routerLinkLocal.Addr())
+		leads, err := v.leads(p, routerLinkLocal.Addr(), netip.Prefix{})
 		if err != nil {
 			return nil, err
 		}
-		out6 = state != defaultMissing
+		out6 = leads && reached(linkLocal(mac))
 	}
-	index, mac := p.near.Attrs().Index, p.far.Attrs().HardwareAddr
-	return slices.DeleteFunc(list, func(a netip.Prefix) bool {
-		return a.Addr().Is6() && !out6 || !v.routes.has(single(a.Addr()), index) || !v.neighbours.has(index, a.Addr(), mac)
-	}), nil
+	list = slices.DeleteFunc(list, func(a netip.Prefix) bool {
+		return !a.IsSingleIP() || a.Addr().Is6() && !out6 || !reached(a.Addr())
+	})
+	for i, a := range list {
+		if a.Addr().Is4() && subnet >= 0 {
+			list[i] = netip.PrefixFrom(a.Addr(), subnet)
+		}
+	}
+	return list, nil
 }

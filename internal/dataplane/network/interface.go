@@ -15,23 +15,27 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// complete brings both ends of a pair up and gives them their addresses,
-// neighbours and routes: first all that is missing, then away with the rest.
+// complete brings both ends of a new pair up and gives them their addresses,
+// neighbours and routes: first all that is missing, then away with the rest. An
+// end that the workload has taken down stays down, and has no routes.
 func (p pair) complete(w desired.Workload) error {
-	if err := p.bringUp(w); err != nil {
+	up, err := p.bringUp(w)
+	if err != nil {
 		return err
 	}
 	stale, err := p.addAddresses(w.Addresses)
 	if err != nil {
 		return err
 	}
-	if wants6(w) {
+	if up && wants6(w) {
 		if err := p.awaitLocal(w.Addresses); err != nil {
 			return err
 		}
 	}
-	if err := p.addDefaults(w); err != nil {
-		return err
+	if up {
+		if err := p.addWays(w); err != nil {
+			return err
+		}
 	}
 	gone, err := p.routeAddresses(w)
 	if err != nil {
@@ -45,34 +49,56 @@ func (p pair) complete(w desired.Workload) error {
 	return p.deleteAddresses(stale)
 }
 
-func (p pair) bringUp(w desired.Workload) error {
+// bringUp prepares both ends and reports whether the workload's is up. It was
+// brought up before the router's was: where that is up, it is for the workload
+// to say.
+func (p pair) bringUp(w desired.Workload) (up bool, err error) {
 	near, far := p.near.Attrs(), p.far.Attrs()
 	if err := p.router.Inside(func() error { return setSysctls(workloadSysctls(near.Name)) }); err != nil {
-		return err
+		return false, err
 	}
-	if wants6(w) {
-		if err := Inside(p.in.ns, func() error { return setSysctls(deviceSysctls(far.Name)) }); err != nil {
-			return err
+	if err := Inside(p.in.ns, func() error { return setSysctls(deviceSysctls(far.Name, wants6(w))) }); err != nil {
+		return false, err
+	}
+	up = near.Flags&net.FlagUp == 0 || far.Flags&net.FlagUp != 0
+	if up {
+		if err := raise(p.sides()...); err != nil {
+			return false, err
 		}
 	}
-	if err := raise(p.sides()...); err != nil {
-		return err
-	}
 	if err := p.router.cover(p.near); err != nil {
-		return err
+		return false, err
 	}
 	if !hasIPv6() {
-		return nil
+		return up, nil
+	}
+	return up, p.setLocal()
+}
+
+// setLocal gives the router its link-local address towards the workload, alone:
+// with a prefix, everything link-local would be a neighbour there that the router
+// asks for.
+func (p pair) setLocal() error {
+	list, err := fetch(func() ([]netlink.Addr, error) { return p.router.handle.AddrList(p.near, netlink.FAMILY_V6) })
+	if err != nil {
+		return fmt.Errorf("list addresses of %s: %w", p.near.Attrs().Name, err)
+	}
+	for _, a := range list {
+		if have := toPrefix(a.IPNet); have.Addr() == routerLinkLocal.Addr() && have != routerLinkLocal {
+			if err := absent(retry(func() error { return p.router.handle.AddrDel(p.near, &a) })); err != nil {
+				return fmt.Errorf("delete address %s from %s: %w", have, p.near.Attrs().Name, err)
+			}
+		}
 	}
 	local := &netlink.Addr{IPNet: toIPNet(routerLinkLocal), Flags: unix.IFA_F_NODAD, Scope: unix.RT_SCOPE_LINK}
 	if err := retry(func() error { return p.router.handle.AddrReplace(p.near, local) }); err != nil {
-		return fmt.Errorf("add address %s to %s: %w", routerLinkLocal, near.Name, err)
+		return fmt.Errorf("add address %s to %s: %w", routerLinkLocal, p.near.Attrs().Name, err)
 	}
 	return nil
 }
 
 func (p pair) sides() []side {
-	return []side{{p.router.ns, p.router.handle, p.near}, {p.in.ns, p.in.handle, p.far}}
+	return []side{{p.in.ns, p.in.handle, p.far}, {p.router.ns, p.router.handle, p.near}}
 }
 
 // side is one end of a veth pair, with the namespace that it is in.
@@ -110,14 +136,20 @@ func wants6(w desired.Workload) bool {
 }
 
 // addAddresses adds the missing addresses to the workload's end and returns
-// those that should go. The kernel's primary IPv4 address of a subnet is the
-// one that came first; when that has to be another one, they all go first.
-func (p pair) addAddresses(want []netip.Prefix) (stale []netip.Prefix, err error) {
+// those that should go. Each is there alone, without its subnet: a neighbour that
+// a workload had to ask for would take a place in a table that all namespaces of
+// the host share. The kernel's primary IPv4 address is the one that came first;
+// when that has to be another one, they all go first.
+func (p pair) addAddresses(wanted []netip.Prefix) (stale []netip.Prefix, err error) {
 	have, err := globalAddresses(p.in.handle, p.far)
 	if err != nil {
 		return nil, err
 	}
-	if first4(have) != first4(want) && first4(have).IsValid() {
+	want := make([]netip.Prefix, len(wanted))
+	for i, a := range wanted {
+		want[i] = single(a.Addr())
+	}
+	if first4(have).Addr() != first4(want).Addr() && first4(have).IsValid() {
 		old := slices.DeleteFunc(slices.Clone(have), func(a netip.Prefix) bool { return a.Addr().Is6() })
 		if err := p.deleteAddresses(old); err != nil {
 			return nil, err
@@ -191,26 +223,43 @@ func (p pair) routeAddresses(w desired.Workload) (gone []netip.Addr, err error) 
 	if err != nil {
 		return nil, err
 	}
-	mac := p.far.Attrs().HardwareAddr
-	for _, a := range w.Addresses {
-		if !all.has(single(a.Addr()), index) {
-			if err := retry(func() error { return p.router.handle.RouteReplace(workloadRoute(a.Addr(), index)) }); err != nil {
-				return nil, fmt.Errorf("add route of %s: %w", a.Addr(), err)
+	mac, wanted := p.far.Attrs().HardwareAddr, p.reached(w)
+	for _, a := range wanted {
+		if !all.has(single(a), index) {
+			if err := retry(func() error { return p.router.handle.RouteReplace(workloadRoute(a, index)) }); err != nil {
+				return nil, fmt.Errorf("add route of %s: %w", a, err)
 			}
 		}
-		if !known.has(index, a.Addr(), mac) {
-			if err := p.router.setNeighbour(index, a.Addr(), mac); err != nil {
+		if !known.has(index, a, mac) {
+			if err := p.router.setNeighbour(index, a, mac); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for _, e := range all {
-		wanted := slices.ContainsFunc(w.Addresses, func(a netip.Prefix) bool { return single(a.Addr()) == e.prefix })
-		if e.link == index && !wanted {
+		if e.link == index && !slices.Contains(wanted, e.prefix.Addr()) {
 			gone = append(gone, e.prefix.Addr())
 		}
 	}
 	return gone, nil
+}
+
+// reached are the addresses by which the router reaches the workload: its own,
+// and with IPv6 the link-local one that comes from its hardware address.
+func (p pair) reached(w desired.Workload) (list []netip.Addr) {
+	for _, a := range w.Addresses {
+		list = append(list, a.Addr())
+	}
+	if wants6(w) {
+		list = append(list, linkLocal(p.far.Attrs().HardwareAddr))
+	}
+	return list
+}
+
+// linkLocal is the address of RFC 4291 appendix A.
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	a := [16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]}
+	return netip.AddrFrom16(a)
 }
 
 func (p pair) unroute(a netip.Addr) error {
@@ -229,32 +278,63 @@ func workloadRoute(a netip.Addr, link int) *netlink.Route {
 	return r
 }
 
-// addDefaults gives the workload default routes by way of its router, for each
-// family in which it has addresses and no default route of another's making.
-func (p pair) addDefaults(w desired.Workload) error {
-	var hops []netip.Addr
-	if w.Gateway.IsValid() {
-		hops = append(hops, w.Gateway)
-	}
-	if wants6(w) {
-		hops = append(hops, routerLinkLocal.Addr())
-	}
-	for _, hop := range hops {
+// addWays gives the workload its ways out by way of its router, for each family
+// in which it has addresses: the router as a permanent neighbour, a route to its
+// subnet, and a default route where there is none of another's making.
+func (p pair) addWays(w desired.Workload) error {
+	index := p.far.Attrs().Index
+	for _, hop := range hops(w) {
+		if err := setNeighbour(p.in.handle, index, hop, p.near.Attrs().HardwareAddr); err != nil {
+			return err
+		}
+		var ways []*netlink.Route
+		if hop.Is4() {
+			ways = append(ways, way(subnetOf(w), hop, index))
+		}
 		state, err := p.defaults(hop)
 		if err != nil {
 			return err
 		}
-		if state != defaultMissing {
-			continue
+		if state == defaultMissing {
+			ways = append(ways, way(everywhere(hop), hop, index))
 		}
-		if err := retry(func() error { return p.in.handle.RouteReplace(defaultRoute(hop, p.far.Attrs().Index)) }); err != nil {
-			return fmt.Errorf("add default route via %s: %w", hop, err)
-		}
-		if err := setNeighbour(p.in.handle, p.far.Attrs().Index, hop, p.near.Attrs().HardwareAddr); err != nil {
-			return err
+		for _, r := range ways {
+			if err := retry(func() error { return p.in.handle.RouteReplace(r) }); err != nil {
+				return fmt.Errorf("add route of %s via %s: %w", toPrefix(r.Dst), hop, err)
+			}
 		}
 	}
 	return nil
+}
+
+// hops are the router's addresses as the workload's next hops.
+func hops(w desired.Workload) (list []netip.Addr) {
+	if w.Gateway.IsValid() && subnetOf(w).IsValid() {
+		list = append(list, w.Gateway)
+	}
+	if wants6(w) {
+		list = append(list, routerLinkLocal.Addr())
+	}
+	return list
+}
+
+// subnetOf is the IPv4 subnet of a workload, invalid when it has none.
+func subnetOf(w desired.Workload) netip.Prefix { return first4(w.Addresses).Masked() }
+
+// everywhere is the prefix of a default route.
+func everywhere(hop netip.Addr) netip.Prefix {
+	if hop.Is4() {
+		return realms[0]
+	}
+	return realms[1]
+}
+
+// way is a route to a prefix by way of the router.
+func way(to netip.Prefix, hop netip.Addr, link int) *netlink.Route {
+	return &netlink.Route{
+		Dst: toIPNet(to), Gw: hop.AsSlice(), LinkIndex: link, Family: familyOf(hop),
+		Protocol: Protocol, Flags: int(netlink.FLAG_ONLINK),
+	}
 }
 
 type defaultState int
@@ -268,9 +348,9 @@ const (
 // defaults says who has made the default route of hop's family in the
 // workload's namespace.
 func (p pair) defaults(hop netip.Addr) (defaultState, error) {
-	list, err := fetch(func() ([]netlink.Route, error) { return p.in.handle.RouteList(nil, familyOf(hop)) })
+	list, err := p.waysOf(familyOf(hop))
 	if err != nil {
-		return defaultMissing, fmt.Errorf("list routes of the workload: %w", err)
+		return defaultMissing, err
 	}
 	state := defaultMissing
 	for _, e := range list {
@@ -285,13 +365,10 @@ func (p pair) defaults(hop netip.Addr) (defaultState, error) {
 	return state, nil
 }
 
-func defaultRoute(hop netip.Addr, link int) *netlink.Route {
-	all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	if hop.Is6() {
-		all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+func (p pair) waysOf(family int) ([]netlink.Route, error) {
+	list, err := fetch(func() ([]netlink.Route, error) { return p.in.handle.RouteList(nil, family) })
+	if err != nil {
+		return nil, fmt.Errorf("list routes of the workload: %w", err)
 	}
-	return &netlink.Route{
-		Dst: toIPNet(all), Gw: hop.AsSlice(), LinkIndex: link, Family: familyOf(hop),
-		Protocol: Protocol, Flags: int(netlink.FLAG_ONLINK),
-	}
+	return list, nil
 }

@@ -44,9 +44,11 @@ func (r *Router) deleteNeighbour(link int, a netip.Addr) error {
 
 type neighbours []neighbour
 
-// neighbours lists the permanent ones. A link of zero means those of all.
-func (r *Router) neighbours(link int) (neighbours, error) {
-	found, err := fetch(func() ([]netlink.Neigh, error) { return r.handle.NeighList(link, netlink.FAMILY_ALL) })
+func (r *Router) neighbours(link int) (neighbours, error) { return permanent(r.handle, link) }
+
+// permanent lists the permanent neighbours. A link of zero means those of all.
+func permanent(h *netlink.Handle, link int) (neighbours, error) {
+	found, err := fetch(func() ([]netlink.Neigh, error) { return h.NeighList(link, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list neighbours: %w", err)
 	}

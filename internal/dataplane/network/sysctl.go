@@ -32,9 +32,14 @@ func routerSysctls(idle time.Duration) []sysctl {
 		{"net/ipv4/conf/default/send_redirects", "0"},
 		{"net/ipv6/conf/all/accept_redirects", "0"},
 		{"net/ipv6/conf/default/accept_redirects", "0"},
-		// The router answers ARP for every address of the VPC, so that
-		// neighbours of one subnet send through it too.
+		// The router answers ARP for every address of the VPC, for workloads
+		// that were given their subnet, so that neighbours send through it too.
+		// Who asks or tells does not become a neighbour by it.
 		{"net/ipv4/conf/default/proxy_arp", "1"},
+		{"net/ipv4/conf/all/arp_accept", "0"},
+		{"net/ipv4/conf/default/arp_accept", "0"},
+		// The sender does not choose the way. (The filter drops such options.)
+		{"net/ipv4/conf/all/accept_source_route", "0"},
 		// No addresses that were not asked for, and none that must wait.
 		{"net/ipv6/conf/all/accept_ra", "0"},
 		{"net/ipv6/conf/default/accept_ra", "0"},
@@ -84,10 +89,22 @@ func workloadSysctls(device string) []sysctl {
 	}
 }
 
-// deviceSysctls are those of a workload's own end. Containers often have IPv6
-// switched off for new interfaces.
-func deviceSysctls(device string) []sysctl {
-	return []sysctl{{"net/ipv6/conf/" + device + "/disable_ipv6", "0"}}
+// deviceSysctls are those of a workload's own end.
+func deviceSysctls(device string, ipv6 bool) []sysctl {
+	list := []sysctl{
+		// The router is a permanent neighbour and the only one. Whatever a
+		// program there sends to, the kernel asks for nobody else: it would keep
+		// who is asked for in a table that all namespaces of the host share.
+		{"net/ipv4/neigh/" + device + "/mcast_solicit", "0"},
+		{"net/ipv6/neigh/" + device + "/mcast_solicit", "0"},
+		// Addresses are there again when the interface was down for a while.
+		{"net/ipv6/conf/" + device + "/keep_addr_on_down", "1"},
+	}
+	if ipv6 {
+		// Containers often have IPv6 switched off for new interfaces.
+		list = append([]sysctl{{"net/ipv6/conf/" + device + "/disable_ipv6", "0"}}, list...)
+	}
+	return list
 }
 
 // setSysctls writes parameters in the namespace of the calling thread. A

@@ -22,7 +22,7 @@ const workloadMTU = 9001
 
 // routerLinkLocal is the router's address on every workload interface: the
 // next hop of all IPv6 of a workload.
-var routerLinkLocal = netip.MustParsePrefix("fe80::1/64")
+var routerLinkLocal = netip.MustParsePrefix("fe80::1/128")
 
 // hasIPv6 reports whether the kernel has IPv6 at all.
 var hasIPv6 = sync.OnceValue(func() bool {
@@ -78,7 +78,7 @@ func (r *Router) attach(w desired.Workload) error {
 	if err != nil {
 		return err
 	}
-	if p.near != nil && !p.fits(w, r.workloadMark(w)) {
+	if p.near != nil && !p.fits(w) {
 		if err := removeLink(r.handle, p.near); err != nil {
 			return err
 		}
@@ -88,6 +88,9 @@ func (r *Router) attach(w desired.Workload) error {
 		if p, err = r.makePair(w, in); err != nil {
 			return err
 		}
+	}
+	if err := p.mark(w); err != nil {
+		return err
 	}
 	return p.complete(w)
 }
@@ -105,23 +108,25 @@ func (r *Router) checkPlace(w desired.Workload, in inner) error {
 }
 
 // workloadMark is the alias of the router's end. It says what the kernel does
-// not keep elsewhere: the namespace as it was named, and the gateway, whose
-// route is not made where the workload has a default route of its own.
+// not keep elsewhere: the namespace as it was named, and the gateway with the
+// length of its subnet, whose routes are not there while the workload's end is
+// down or has a default route of its own.
 func (r *Router) workloadMark(w desired.Workload) string {
 	gateway := "-"
-	if w.Gateway.IsValid() {
-		gateway = w.Gateway.String()
+	if w.Gateway.IsValid() && subnetOf(w).IsValid() {
+		gateway = netip.PrefixFrom(w.Gateway, subnetOf(w).Bits()).String()
 	}
 	return alias(r.instance, isWorkload, w.ENI, gateway, w.Namespace.String())
 }
 
-// readMark takes the alias of a router's end apart.
-func (r *Router) readMark(text string) (eni string, gateway netip.Addr, ns desired.Namespace, ok bool) {
+// readMark takes the alias of a router's end apart. The gateway is invalid when
+// the mark has none, or is one of a version that gave no length.
+func (r *Router) readMark(text string) (eni string, gateway netip.Prefix, ns desired.Namespace, ok bool) {
 	parts, ok := parseAlias(text, r.instance, isWorkload, 3)
 	if !ok {
 		return "", gateway, ns, false
 	}
-	gateway, _ = netip.ParseAddr(parts[1])
+	gateway, _ = netip.ParsePrefix(parts[1])
 	ns, ok = parseNamespace(parts[2])
 	return parts[0], gateway, ns, ok
 }
@@ -194,10 +199,23 @@ func (r *Router) pairOf(eni string, in inner) (pair, error) {
 	return p, nil
 }
 
-// fits reports whether the pair can become what is wanted without being remade.
-func (p pair) fits(w desired.Workload, mark string) bool {
-	return p.far != nil && p.near.Attrs().Alias == mark && p.far.Attrs().Name == w.Device &&
-		p.far.Attrs().HardwareAddr.String() == w.MAC
+// fits reports whether the pair can become what is wanted without being remade:
+// its other end is in the workload's namespace.
+func (p pair) fits(w desired.Workload) bool {
+	return p.far != nil && p.far.Attrs().Name == w.Device && p.far.Attrs().HardwareAddr.String() == w.MAC
+}
+
+// mark writes the mark on the router's end, if it is another one.
+func (p pair) mark(w desired.Workload) error {
+	mark := p.router.workloadMark(w)
+	if p.near.Attrs().Alias == mark {
+		return nil
+	}
+	if err := retry(func() error { return p.router.handle.LinkSetAlias(p.near, mark) }); err != nil {
+		return fmt.Errorf("set alias of %s: %w", p.near.Attrs().Name, err)
+	}
+	p.near.Attrs().Alias = mark
+	return nil
 }
 
 // makePair makes both ends straight in their namespaces and marks them.
@@ -234,10 +252,7 @@ func (r *Router) makePair(w desired.Workload, in inner) (pair, error) {
 	if err := retry(func() error { return in.handle.LinkSetAlias(p.far, alias(r.instance, isDevice, w.ENI)) }); err != nil {
 		return p, fmt.Errorf("set alias of %s: %w", w.Device, err)
 	}
-	if err := retry(func() error { return r.handle.LinkSetAlias(p.near, r.workloadMark(w)) }); err != nil {
-		return p, fmt.Errorf("set alias of %s: %w", name, err)
-	}
-	return p, nil
+	return p, p.mark(w)
 }
 
 // clearDevice takes away what an earlier attachment of the same network
