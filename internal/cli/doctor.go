@@ -6,16 +6,21 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/posternhq/postern/internal/daemon"
 	"github.com/posternhq/postern/internal/kernel"
 )
 
 type doctorCommand struct {
+	location
 	Output string `short:"o" help:"Form of the answer: text or json." default:"text" enum:"text,json"`
 }
 
 // Run fails when something that Postern needs is missing.
 func (c *doctorCommand) Run(in *Invocation) error {
 	features := kernel.Probe(in.Context)
+	if disk, ok := daemon.Folder(c.Data).Disk(); ok {
+		features = append(features, disk)
+	}
 	if err := c.print(in, features); err != nil {
 		return err
 	}

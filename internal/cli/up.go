@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -21,6 +22,7 @@ type upCommand struct {
 	Listen         string         `help:"Address of the AWS API." default:"127.0.0.1:8700" placeholder:"HOST:PORT"`
 	Region         []string       `help:"Regions to serve, the default one first." default:"us-east-1" placeholder:"NAME,…"`
 	Etcd           []string       `help:"URLs of an external etcd cluster, instead of the embedded one." placeholder:"URL,…"`
+	StoreQuota     int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
 	HostName       string         `help:"Name of this host; the machine's own by default." placeholder:"NAME"`
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
@@ -38,11 +40,26 @@ func (c *upCommand) Run(in *Invocation) error {
 	if err != nil {
 		return err
 	}
+	// A write beyond a limit on the size of files fails then, as on a full disk.
+	signal.Ignore(unix.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(in.Context, os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	return daemon.Run(ctx, config, func(r daemon.Running) {
+	err = daemon.Run(ctx, config, func(r daemon.Running) {
 		config.Log.Info("ready", "endpoint", r.Endpoint, "region", r.Region, "data", c.Data)
 	})
+	if errors.Is(err, daemon.ErrStartAgain) {
+		return startAgain(in)
+	}
+	return err
+}
+
+// startAgain replaces this process by a new one of the same program, with the
+// same number and arguments. What the old one holds open is closed by that.
+func startAgain(in *Invocation) error {
+	if err := unix.Exec("/proc/self/exe", append([]string{os.Args[0]}, in.Args...), os.Environ()); err != nil {
+		return fmt.Errorf("start again: %w", err)
+	}
+	return nil
 }
 
 func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
@@ -55,7 +72,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		Quotas: c.Quota, IPv6Pool: pool, NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, IPv6Pool: pool, NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

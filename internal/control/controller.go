@@ -115,6 +115,7 @@ const statusesPerCommit = 32
 // carryOut writes verdicts into the tables as they come. What comes while it
 // writes is taken together next time.
 func (c *Controller) carryOut(ctx context.Context) error {
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -125,13 +126,17 @@ func (c *Controller) carryOut(ctx context.Context) error {
 		taken := slices.Collect(maps.Values(c.verdicts))
 		clear(c.verdicts)
 		c.mu.Unlock()
-		if err := c.write(ctx, taken); err != nil {
-			c.cfg.Log.Error("states of resources could not be written, trying again", "error", err)
+		err := c.write(ctx, taken)
+		if err != nil {
+			if !failing {
+				c.cfg.Log.Error("states of resources could not be written, trying again until it works", "error", err)
+			}
 			c.putBack(taken)
 			if err := pause(ctx, time.Second); err != nil {
 				return err
 			}
 		}
+		failing = err != nil
 	}
 }
 

@@ -24,6 +24,9 @@ func Clean(ctx context.Context, folder Folder, all bool) ([]string, error) {
 			return nil, fmt.Errorf("clean: stop Postern first: %w", err)
 		}
 		defer lock.Close()
+	case errors.Is(err, fs.ErrNotExist) && !all && (folder.wasUsed() || folder.holdsStore()):
+		return nil, fmt.Errorf("clean: %s is missing, which has the mark of what is to be removed; "+
+			"to get it back from the state start Postern once, or remove what any Postern made on this host with --all", folder.path(instanceFile))
 	case errors.Is(err, fs.ErrNotExist) && !all:
 		return nil, fmt.Errorf("clean: no Postern ever ran on %s; to remove what any Postern made on this host use --all", folder)
 	case !all:

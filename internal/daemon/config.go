@@ -26,6 +26,9 @@ type Config struct {
 	Regions []string
 	// Etcd are the URLs of an external cluster; none means the embedded one.
 	Etcd []string
+	// StoreQuota is how large the embedded store may grow, in bytes; zero is its
+	// own choice.
+	StoreQuota int64
 	// HostName names this host in the state; it must stay the same.
 	HostName string
 	// Quotas overrides quotas by name.
@@ -46,6 +49,9 @@ type Config struct {
 	Version       string
 	Log           *slog.Logger
 }
+
+// leastQuota is how small the quota of the store can be: some thousand rows.
+const leastQuota = 16 << 20
 
 var regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[1-9][0-9]?$`)
 
@@ -76,6 +82,9 @@ func (c Config) Validate() error {
 	}
 	if c.VerifyInterval < 0 || c.Idle < 0 {
 		errs = append(errs, errors.New("--verify-interval and --idle-timeout: want positive durations"))
+	}
+	if c.StoreQuota != 0 && c.StoreQuota < leastQuota {
+		errs = append(errs, fmt.Errorf("--store-quota: want at least %d MiB", leastQuota>>20))
 	}
 	if c.HostName == "" {
 		errs = append(errs, errors.New("--host-name: this machine has no host name; give one"))

@@ -20,7 +20,6 @@ import (
 	"github.com/posternhq/postern/internal/kernel"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
-	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
 
@@ -57,11 +56,11 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	go profileOnSignal(ctx, Folder(c.Data), c.Log)
-	instance, err := Folder(c.Data).makeInstance()
+	mark, err := instance(ctx, c)
 	if err != nil {
 		return err
 	}
-	kv, host, err := open(ctx, c, instance)
+	kv, host, err := open(ctx, c, mark)
 	if err != nil {
 		return err
 	}
@@ -73,13 +72,13 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return err
 	}
 	defer db.Close()
-	d := &daemon{config: c, folder: Folder(c.Data), instance: instance, db: db, env: newEnv(c, db)}
+	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, db: db, env: newEnv(c, db)}
 	return d.run(ctx, p, ready)
 }
 
 // open opens the store and the kernel, both or none, at the same time: with a
 // small store they take equally long.
-func open(ctx context.Context, c Config, instance string) (kv store.Store, host *dataplane.Host, err error) {
+func open(ctx context.Context, c Config, instance string) (kv *etcdstore.Store, host *dataplane.Host, err error) {
 	var noHost error
 	var opening sync.WaitGroup
 	opening.Go(func() { host, noHost = openKernel(ctx, c, instance) })
@@ -117,11 +116,13 @@ func checkKernel(ctx context.Context) error {
 	return fmt.Errorf("this host lacks what Postern needs (postern doctor shows all):\n  %s", strings.Join(lines, "\n  "))
 }
 
-func openStore(ctx context.Context, c Config) (store.Store, error) {
+func openStore(ctx context.Context, c Config) (*etcdstore.Store, error) {
 	if len(c.Etcd) > 0 {
 		return etcdstore.Open(ctx, etcdstore.Config{Endpoints: c.Etcd, Log: c.Log})
 	}
-	return etcdstore.StartEmbedded(ctx, Folder(c.Data).path(etcdFolder), etcdstore.Options{Log: c.Log, UnsafeNoFsync: c.UnsafeNoFsync})
+	return etcdstore.StartEmbedded(ctx, Folder(c.Data).path(etcdFolder), etcdstore.Options{
+		Log: c.Log, Quota: c.StoreQuota, Kept: Folder(c.Data).wasUsed(), UnsafeNoFsync: c.UnsafeNoFsync,
+	})
 }
 
 func newEnv(c Config, db *table.DB) *service.Env {
@@ -137,6 +138,7 @@ type daemon struct {
 	config   Config
 	folder   Folder
 	instance string
+	kv       *etcdstore.Store
 	db       *table.DB
 	env      *service.Env
 }
@@ -163,10 +165,12 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
+	p.watchStore(d.kv)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.control(ctx, d, host) })
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return d.serve(ctx, handler, ready) })
+	g.Go(func() error { return d.outliveStore(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -185,7 +189,13 @@ func (d *daemon) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.folder.writeJSON(credentialsFile, Credentials{firstAccount, id, secret})
+	if err := d.folder.writeJSON(credentialsFile, Credentials{firstAccount, id, secret}); err != nil {
+		return err
+	}
+	if err := d.folder.keepBallast(); err != nil && !isFull(err) {
+		d.config.Log.Warn("no room is kept for small files", "error", err)
+	}
+	return nil
 }
 
 // handler mounts every service on one endpoint.
@@ -216,6 +226,9 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Run
 	running := Running{
 		PID: os.Getpid(), Endpoint: "http://" + listener.Addr().String(),
 		Region: d.config.Regions[0], Version: d.config.Version,
+	}
+	if u, ok := d.kv.Usage(); ok {
+		running.StoreQuota = u.Quota
 	}
 	if err := d.folder.writeJSON(runtimeFile, running); err != nil {
 		return errors.Join(err, listener.Close())

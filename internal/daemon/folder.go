@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Folder is a data folder: what a daemon keeps on disk, and how commands find a
@@ -25,6 +28,7 @@ const (
 	credentialsFile = "credentials.json"
 	runtimeFile     = "running.json"
 	desiredFile     = "desired.txt"
+	ballastFile     = "ballast"
 )
 
 // Credentials sign requests to a Postern.
@@ -40,6 +44,9 @@ type Running struct {
 	Endpoint string `json:"endpoint"`
 	Region   string `json:"region"`
 	Version  string `json:"version"`
+	// StoreQuota is how large the embedded store may grow, in bytes; zero when
+	// there is none.
+	StoreQuota int64 `json:"storeQuota,omitempty"`
 }
 
 // DesiredFile is the path of the text copy of the desired state.
@@ -58,7 +65,8 @@ func (f Folder) Instance() (string, error) {
 	}
 	instance := strings.TrimSpace(string(text))
 	if !instancePattern.MatchString(instance) {
-		return "", fmt.Errorf("read instance of data folder: %s holds %q, want one to eight lower-case letters and digits", f.path(instanceFile), instance)
+		return "", fmt.Errorf("read instance of data folder: %[1]s holds %[2]q, want one to eight lower-case letters and digits; "+
+			"if it was damaged, remove it: the next start takes the mark from the state", f.path(instanceFile), instance)
 	}
 	return instance, nil
 }
@@ -70,10 +78,25 @@ func (f Folder) makeInstance() (string, error) {
 		return instance, err
 	}
 	instance = strings.ToLower(rand.Text()[:5])
-	if err := f.write(instanceFile, []byte(instance+"\n")); err != nil {
-		return "", err
-	}
-	return instance, nil
+	return instance, f.writeInstance(instance)
+}
+
+func (f Folder) writeInstance(instance string) error {
+	return f.write(instanceFile, []byte(instance+"\n"))
+}
+
+// holdsStore reports whether an embedded store was made here, or begun: that is
+// after the instance was chosen.
+func (f Folder) holdsStore() bool {
+	_, err := os.Stat(filepath.Join(f.path(etcdFolder), "member"))
+	return err == nil
+}
+
+// wasUsed reports whether a server was ready here once, so that there is state
+// in the folder, or in the cluster that it was used with.
+func (f Folder) wasUsed() bool {
+	_, err := os.Stat(f.path(credentialsFile))
+	return err == nil
 }
 
 // Credentials reads the administrator's key of the first account.
@@ -104,7 +127,32 @@ func (f Folder) writeJSON(name string, value any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.path(name), err)
 	}
-	return f.write(name, append(text, '\n'))
+	text = append(text, '\n')
+	if old, err := os.ReadFile(f.path(name)); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	err = f.write(name, text)
+	if isFull(err) {
+		// The small files that a start needs have room when others filled the disk.
+		if os.Remove(f.path(ballastFile)) == nil {
+			err = f.write(name, text)
+		}
+	}
+	return err
+}
+
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// ballastBytes is how large the file is that gives its room to others when the
+// disk is full.
+const ballastBytes = 64 << 10
+
+// keepBallast makes the ballast when it is not there.
+func (f Folder) keepBallast() error {
+	if info, err := os.Stat(f.path(ballastFile)); err == nil && info.Size() == ballastBytes {
+		return nil
+	}
+	return f.write(ballastFile, make([]byte, ballastBytes))
 }
 
 // write puts a file in place at once, so that no reader and no crash sees half

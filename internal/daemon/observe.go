@@ -33,5 +33,25 @@ func (p *plane) Status() postern.DataplaneStatus {
 		s.Counters["express lane: packets"] = int64(lane.Packets)
 		s.Counters["express lane: connections learned"] = int64(lane.Learned)
 	}
+	p.addStore(&s)
 	return s
+}
+
+// addStore adds what there is to say of an embedded store.
+func (p *plane) addStore(s *postern.DataplaneStatus) {
+	kv := p.store.Load()
+	if kv == nil {
+		return
+	}
+	u, ok := kv.Usage()
+	if !ok {
+		return
+	}
+	s.Counters["store: bytes"] = u.Size
+	s.Counters["store: bytes in use"] = u.InUse
+	s.Counters["store: bytes of its quota"] = u.Quota
+	s.Counters["store: bytes free on its disk"] = u.Free
+	if u.Problem != "" {
+		s.State += "; no change is taken: " + u.Problem
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/reconcile"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -33,6 +35,8 @@ type plane struct {
 	controller *control.Controller // set before the first delta is sent
 	deltas     chan desired.Delta
 	gone       chan ended
+
+	store atomic.Pointer[etcdstore.Store] // nil until the services are there
 
 	cancel context.CancelFunc
 	stop   <-chan struct{} // closed by cancel
@@ -64,6 +68,9 @@ func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) *plane {
 	}()
 	return p
 }
+
+// watchStore lets the status tell of the store too.
+func (p *plane) watchStore(kv *etcdstore.Store) { p.store.Store(kv) }
 
 // close ends the agent and leaves the kernel as it is.
 func (p *plane) close() error {
@@ -152,8 +159,11 @@ func (d *daemon) registerHost(ctx context.Context) (model.Host, error) {
 			if host.Instance == d.instance {
 				return nil
 			}
-			// The data folder is new and the state is not: what this host
-			// makes from now on has the new mark.
+			if err := d.checkInstance(host.Instance); err != nil {
+				return err
+			}
+			// The state is in a cluster, and the data folder is another one than
+			// before: what this host makes from now on has the new mark.
 			host.Instance = d.instance
 			state.Hosts.Put(tx, &host)
 			return nil

@@ -162,6 +162,10 @@ func Clean(ctx context.Context, instance string) (removed []string, err error) {
 	return network.Clean(ctx, instance)
 }
 
+// Instances returns the marks of all instances that have a router on this host,
+// sorted.
+func Instances() ([]string, error) { return network.Instances() }
+
 // lock waits for other calls about a VPC and returns the function that lets
 // the next one go on.
 func (h *Host) lock(vpc string) func() {

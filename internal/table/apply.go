@@ -34,6 +34,10 @@ func (db *DB) follow() {
 		case db.ctx.Err() != nil:
 			db.cause = ErrClosed
 			return
+		case errors.Is(err, store.ErrFrozen):
+			<-db.ctx.Done() // nothing will change any more
+			db.cause = ErrClosed
+			return
 		case errors.As(err, &broken):
 			db.cause = broken
 			db.log.Error("tables stopped following the store", "err", err)

@@ -24,6 +24,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/posternhq/postern/internal/client"
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/testnet"
@@ -45,10 +47,15 @@ type Postern struct {
 // It goes with the test.
 func Start(t testing.TB, flags ...string) *Postern {
 	t.Helper()
+	return StartOn(t, filepath.Join(t.TempDir(), "data"), flags...)
+}
+
+// StartOn is Start with the data folder.
+func StartOn(t testing.TB, data string, flags ...string) *Postern {
+	t.Helper()
 	testnet.Require(t)
-	dir := t.TempDir()
-	p := &Postern{T: t, Data: filepath.Join(dir, "data"), flags: flags}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	p := &Postern{T: t, Data: data, flags: flags}
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +113,17 @@ func (p *Postern) connect(pid int) error {
 	}
 	p.client.Store(client.New(running.Endpoint, running.Region, key.AccessKeyID, key.SecretAccessKey))
 	return nil
+}
+
+// Connect finds the API again after the daemon started anew in its own process.
+func (p *Postern) Connect() error { return p.connect(p.process.pid) }
+
+// PID is the number of the daemon's process.
+func (p *Postern) PID() int { return p.process.pid }
+
+// SetFileLimit makes writes of the daemon beyond so many bytes of a file fail.
+func (p *Postern) SetFileLimit(bytes uint64) error {
+	return unix.Prlimit(p.process.pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: unix.RLIM_INFINITY}, nil)
 }
 
 func (p *Postern) read(name string, into any) error {

@@ -178,7 +178,8 @@ func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 func (e *exchange) logAnswer(answer *codec.Response) {
 	ctx, level := e.http.Context(), slog.LevelDebug
 	gone := errors.Is(e.err, context.Canceled) && ctx.Err() != nil
-	if answer.Status >= http.StatusInternalServerError && answer.Status != http.StatusNotImplemented && !gone {
+	var said unavailability // by whoever knows, once, not with each request
+	if answer.Status >= http.StatusInternalServerError && answer.Status != http.StatusNotImplemented && !gone && !errors.As(e.err, &said) {
 		level = slog.LevelError
 	}
 	if !e.Log.Enabled(ctx, level) {

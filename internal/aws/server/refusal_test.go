@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -179,5 +180,28 @@ func TestWrongMethodSaysWhichAreAllowed(t *testing.T) {
 	got := newEndpoint(t).do(t, latticeCall("PUT", "/resourcegateways", ""))
 	if allow := got.header.Get("Allow"); allow != "GET, POST" {
 		t.Errorf("Allow = %q, want GET, POST", allow)
+	}
+}
+
+// passing is an error of a store that takes no changes for a while.
+type passing struct{}
+
+func (passing) Error() string       { return "no room on /secret/place" }
+func (passing) Unavailable() string { return "Try again later." }
+
+// TestWhatWillPassMayBeRepeated: clients repeat a request that was answered 503,
+// and learn no more than the error has for them.
+func TestWhatWillPassMayBeRepeated(t *testing.T) {
+	e := newEndpoint(t)
+	e.fake.do = func() error { return fmt.Errorf("update the state: %w", passing{}) }
+	for _, c := range []call{ec2Call(createVpc), stsCall(identity), get()} {
+		got := e.do(t, c)
+		if got.status != http.StatusServiceUnavailable || got.code != "ServiceUnavailable" ||
+			!strings.Contains(got.body, "Try again later.") || strings.Contains(got.body, "/secret/place") {
+			t.Errorf("%s got %d: %s", c.service, got.status, got.body)
+		}
+	}
+	if log := e.log.String(); strings.Contains(log, "level=ERROR") {
+		t.Errorf("each request is logged as an error: %s", log)
 	}
 }

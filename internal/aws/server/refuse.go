@@ -119,12 +119,20 @@ func problemText(p validate.Problem) string {
 	return fmt.Sprintf("Parameter %s is invalid: it %s.", p.Field, p.Message)
 }
 
+// unavailability is an error that will pass: the request may be repeated later.
+// The method gives the words for clients.
+type unavailability interface {
+	error
+	Unavailable() string
+}
+
 // refuse renders an error of any step. What is neither a fault nor a refusal is
 // an internal error, of which the client learns nothing but the request's id.
 func (e *exchange) refuse(err error) *codec.Response {
 	header := http.Header{}
 	var f *fault.Error
 	var r *refusal
+	var u unavailability
 	switch {
 	case errors.As(err, &f):
 	case errors.As(err, &r):
@@ -132,6 +140,8 @@ func (e *exchange) refuse(err error) *codec.Response {
 		if len(r.allow) > 0 {
 			header.Set("Allow", strings.Join(r.allow, ", "))
 		}
+	case errors.As(err, &u):
+		f = e.service.words.fault(refusef(unavailable, "%s", u.Unavailable()))
 	default:
 		f = e.service.words.fault(refusef(internal, "An internal error has occurred"))
 	}

@@ -31,6 +31,7 @@ const (
 	missingParameter
 	badValue
 	internal
+	unavailable
 	kinds // how many there are
 )
 
@@ -70,6 +71,7 @@ var (
 		missingParameter:  {"MissingParameter", 400},
 		badValue:          {"InvalidParameterValue", 400},
 		internal:          {"InternalError", 500},
+		unavailable:       {"ServiceUnavailable", 503},
 	}}
 	queryWords = vocabulary{words: [kinds]word{
 		tooBig:            {"RequestEntityTooLarge", 413},
@@ -89,6 +91,7 @@ var (
 		missingParameter:  {"ValidationError", 400},
 		badValue:          {"ValidationError", 400},
 		internal:          {"InternalFailure", 500},
+		unavailable:       {"ServiceUnavailable", 503},
 	}}
 	jsonWords = vocabulary{words: [kinds]word{
 		tooBig:            {"RequestEntityTooLargeException", 413},
@@ -106,6 +109,7 @@ var (
 		missingParameter:  {"InvalidParameterException", 400},
 		badValue:          {"InvalidParameterException", 400},
 		internal:          {"InternalFailure", 500},
+		unavailable:       {"ServiceUnavailable", 503},
 	}}
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 	s3Words = vocabulary{words: [kinds]word{

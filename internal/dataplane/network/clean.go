@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Clean removes the routers of an instance, or of all instances when it is
@@ -37,6 +38,21 @@ func Clean(ctx context.Context, instance string) (removed []string, err error) {
 		removed = append(removed, m.name)
 	}
 	return removed, errors.Join(append(errs, cleanUnfinished(instance))...)
+}
+
+// Instances returns the marks of all instances that have a router on this host,
+// sorted.
+func Instances() ([]string, error) {
+	all, err := marked("")
+	if err != nil {
+		return nil, fmt.Errorf("list instances: %w", err)
+	}
+	var out []string
+	for _, m := range all {
+		out = append(out, m.instance)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }
 
 func cleanOne(m mark) error {

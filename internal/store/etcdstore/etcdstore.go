@@ -35,7 +35,9 @@ type Store struct {
 	// open is held for reading by each operation, and for writing from Close
 	// on: an operation that cannot get it finds the store closed.
 	open     sync.RWMutex
-	embedded *server // nil for an external cluster
+	embedded *server // nil for an external cluster, as are room and halt
+	room     *room
+	halt     *halt
 	once     sync.Once
 }
 
@@ -90,13 +92,18 @@ func (s *Store) begin(operation string) error {
 
 func (s *Store) end() { s.open.RUnlock() }
 
+// get asks etcd for keys.
+func (s *Store) get(ctx context.Context, key string, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	return unlessHalted(s.halt, func() (*clientv3.GetResponse, error) { return s.client.Get(ctx, key, options...) })
+}
+
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key string) (store.KeyValue, bool, error) {
 	if err := s.begin("get " + key); err != nil {
 		return store.KeyValue{}, false, err
 	}
 	defer s.end()
-	response, err := s.client.Get(ctx, key)
+	response, err := s.get(ctx, key)
 	if err != nil {
 		return store.KeyValue{}, false, failure("get "+key, err)
 	}
@@ -120,7 +127,7 @@ func (s *Store) Range(ctx context.Context, prefix string) ([]store.KeyValue, int
 	var out []store.KeyValue
 	var rev int64
 	for {
-		response, err := s.client.Get(ctx, from, clientv3.WithRange(to), clientv3.WithLimit(page),
+		response, err := s.get(ctx, from, clientv3.WithRange(to), clientv3.WithLimit(page),
 			clientv3.WithRev(rev))
 		if err != nil {
 			return nil, 0, failure("range "+prefix, err)
@@ -144,7 +151,7 @@ func (s *Store) Revision(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer s.end()
-	response, err := s.client.Get(ctx, "\x00", clientv3.WithCountOnly())
+	response, err := s.get(ctx, "\x00", clientv3.WithCountOnly())
 	if err != nil {
 		return 0, failure("revision", err)
 	}
@@ -157,23 +164,53 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (int64, bool, error) 
 		return 0, false, err
 	}
 	defer s.end()
+	size := int64(0)
 	compares := make([]clientv3.Cmp, 0, len(txn.Compare))
 	for _, c := range txn.Compare {
 		compares = append(compares, clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.ModRevision))
 	}
 	changes := make([]clientv3.Op, 0, len(txn.Put)+len(txn.Delete))
 	for _, kv := range txn.Put {
+		size += int64(len(kv.Key) + len(kv.Value))
 		changes = append(changes, clientv3.OpPut(kv.Key, string(kv.Value)))
 	}
 	for _, key := range txn.Delete {
+		size += int64(len(key))
 		changes = append(changes, clientv3.OpDelete(key))
 	}
-	response, err := s.client.Txn(ctx).If(compares...).Then(changes...).Commit()
+	response, err := s.commit(ctx, compares, changes, size)
 	if err != nil {
 		what := fmt.Sprintf("commit %d comparisons and %d changes", len(compares), len(changes))
 		return 0, false, failure(what, err)
 	}
 	return response.Header.Revision, response.Succeeded, nil
+}
+
+// commit asks etcd for a transaction. An embedded server is asked only when
+// there is room for it; when it has reached its quota, it is made smaller and
+// asked once more.
+func (s *Store) commit(ctx context.Context, compares []clientv3.Cmp, changes []clientv3.Op, size int64) (*clientv3.TxnResponse, error) {
+	ask := func() (*clientv3.TxnResponse, error) {
+		return s.client.Txn(ctx).If(compares...).Then(changes...).Commit()
+	}
+	if s.embedded == nil {
+		return ask()
+	}
+	if len(changes) > 0 {
+		if err := s.room.admit(size); err != nil {
+			return nil, err
+		}
+	}
+	return unlessHalted(s.halt, func() (*clientv3.TxnResponse, error) {
+		response, err := ask()
+		if errors.Is(err, rpctypes.ErrNoSpace) {
+			if err := s.room.heal(ctx, s.client); err != nil {
+				return nil, err
+			}
+			response, err = ask()
+		}
+		return response, err
+	})
 }
 
 // Watch implements store.Store. A server that has lost its leader ends the
@@ -183,7 +220,18 @@ func (s *Store) Watch(ctx context.Context, prefix string, fromRev int64) iter.Se
 		ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 		defer cancel()
 		responses := s.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(fromRev))
-		for response := range responses {
+		for {
+			var response clientv3.WatchResponse
+			var open bool
+			select {
+			case response, open = <-responses:
+			case <-s.Frozen():
+				yield(store.Batch{}, fmt.Errorf("watch %s: %w", prefix, s.halt.err()))
+				return
+			}
+			if !open {
+				break
+			}
 			if err := response.Err(); err != nil {
 				yield(store.Batch{}, failure("watch "+prefix, err))
 				return
@@ -260,6 +308,10 @@ func (s *Store) Close() error {
 			return
 		}
 		s.open.Lock()
+		if s.halt.err() != nil {
+			err = s.embedded.lock.Close()
+			return
+		}
 		err = errors.Join(s.client.Close(), s.embedded.close())
 	})
 	if errors.Is(err, context.Canceled) {

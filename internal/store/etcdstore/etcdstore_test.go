@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		writeForever(dir)
 		return
 	}
+	if dir := os.Getenv(readVariable); dir != "" {
+		readOnce(dir)
+		return
+	}
 	// etcd has a logger of its own for the log of raft, which never ends.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }

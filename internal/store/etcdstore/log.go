@@ -21,6 +21,9 @@ var expected = []string{
 	"Failed to detect schema version",
 	"failed to update storage version",
 	"Failed to detect storage schema version. Please wait till wal snapshot before upgrading cluster.",
+	// A full disk and a full database are said in Postern's own words.
+	"failed to preallocate space when creating a new WAL",
+	"alarm raised",
 }
 
 // slogCore lets etcd, which logs with zap, log its warnings and errors with slog.
@@ -42,12 +45,18 @@ func zapLogger(log *slog.Logger) *zap.Logger { return newSlogCore(log).logger() 
 
 func (c *slogCore) logger() *zap.Logger { return zap.New(c) }
 
+// haltingLogger returns a logger whose last messages do not end the process.
+func (c *slogCore) haltingLogger(h *halt) *zap.Logger {
+	return zap.New(c, zap.WithFatalHook(h), zap.WithPanicHook(h))
+}
+
 // mute drops everything from now on.
 func (c *slogCore) mute() { c.muted.Store(true) }
 
-// Enabled implements zapcore.Core.
+// Enabled implements zapcore.Core. What is worse than an error is left to the
+// halt, which whoever uses the store is told of.
 func (c *slogCore) Enabled(level zapcore.Level) bool {
-	return level >= zapcore.WarnLevel && !c.muted.Load()
+	return level >= zapcore.WarnLevel && level <= zapcore.ErrorLevel && !c.muted.Load()
 }
 
 // With implements zapcore.Core.

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdstore
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// DamageError says that the files of an embedded server are not what it left,
+// and cannot be used.
+type DamageError struct {
+	// File is what is damaged or missing: a path.
+	File string
+	// Problem is what is wrong with it, as the rest of a sentence about it.
+	Problem string
+	// folder is the data folder that the store is part of.
+	folder string
+}
+
+// Error says what is damaged and what can be done. A single file cannot be
+// replaced by an older one: log and database belong together.
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("the store cannot be used: %s %s. %s", e.File, e.Problem, restoring(e.folder))
+}
+
+// restoring says what helps when a store is lost.
+func restoring(folder string) string {
+	return fmt.Sprintf("Restore all of %[1]s from a copy that was made while Postern was stopped; "+
+		"or give up what it holds and begin anew: postern clean --data %[1]s, then rm -r %[1]s", folder)
+}
+
+// places are the files of an embedded server in its folder.
+type places struct{ folder string }
+
+// data is the data folder, which users know.
+func (p places) data() string { return filepath.Dir(p.folder) }
+
+// root is what etcd is told to be its folder, member what it makes there.
+func (p places) root() string   { return filepath.Join(p.folder, "member") }
+func (p places) member() string { return filepath.Join(p.root(), "member") }
+
+func (p places) log() string      { return filepath.Join(p.member(), "wal") }
+func (p places) database() string { return filepath.Join(p.member(), "snap", "db") }
+
+// making exists from before the first file of a server is made until it was
+// ready once: what is beside it was never used.
+func (p places) making() string { return filepath.Join(p.folder, "making") }
+func (p places) seal() string   { return filepath.Join(p.folder, "seal") }
+
+func (p places) damaged(file, format string, args ...any) *DamageError {
+	return &DamageError{File: file, Problem: fmt.Sprintf(format, args...), folder: p.data()}
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdstore_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/store"
+	"github.com/posternhq/postern/internal/store/etcdstore"
+)
+
+// smallQuota is room for a few hundred values of 64 KiB.
+const smallQuota = 16 << 20
+
+func startWithQuota(t *testing.T, dir string, quota int64, log *bytes.Buffer) *etcdstore.Store {
+	t.Helper()
+	s, err := etcdstore.StartEmbedded(t.Context(), dir, etcdstore.Options{
+		Log: slog.New(slog.NewTextHandler(log, nil)), Quota: quota, UnsafeNoFsync: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeStore(t, s) })
+	return s
+}
+
+func put(t *testing.T, s store.Store, key string) error {
+	t.Helper()
+	_, _, err := s.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: key, Value: bytes.Repeat([]byte{1}, 64<<10)}}})
+	return err
+}
+
+// TestHistoryMakesNoStoreFull changes one key until the store has been at its
+// quota several times.
+func TestHistoryMakesNoStoreFull(t *testing.T) {
+	var log bytes.Buffer
+	s := startWithQuota(t, t.TempDir(), smallQuota, &log)
+	for i := range 500 {
+		if err := put(t, s, "/same"); err != nil {
+			t.Fatalf("change %d: %v", i, err)
+		}
+	}
+	if !strings.Contains(log.String(), "was made smaller") {
+		t.Error("the quota was never reached")
+	}
+}
+
+// TestFullStoreIsReadAndHeals fills a store with keys, and starts it with a
+// larger quota then.
+func TestFullStoreIsReadAndHeals(t *testing.T) {
+	dir, log := t.TempDir(), bytes.Buffer{}
+	s := startWithQuota(t, dir, smallQuota, &log)
+	var err error
+	written := 0
+	for ; err == nil && written < 1000; written++ {
+		err = put(t, s, fmt.Sprintf("/key/%d", written))
+	}
+	var full *store.FullError
+	if !errors.As(err, &full) || !errors.Is(err, store.ErrFull) || !strings.Contains(err.Error(), "--store-quota") || strings.Contains(full.Unavailable(), dir) {
+		t.Fatalf("after %d keys: %v", written, err)
+	}
+	if err := put(t, s, "/another"); !errors.Is(err, store.ErrFull) {
+		t.Errorf("one more: %v", err)
+	}
+	if u, ok := s.Usage(); !ok || u.Quota != smallQuota || u.InUse < smallQuota/2 || u.Problem == "" {
+		t.Errorf("usage is %+v, %v", u, ok)
+	}
+	closeStore(t, s)
+	s = startWithQuota(t, dir, smallQuota, &log)
+	keys, _, err := s.Range(t.Context(), "/key/")
+	if err != nil || len(keys) != written-1 {
+		t.Errorf("a full store that is started again has %d keys (%v), want %d", len(keys), err, written-1)
+	}
+	if err := put(t, s, "/another"); !errors.Is(err, store.ErrFull) {
+		t.Errorf("a full store that is started again takes a change: %v", err)
+	}
+	closeStore(t, s)
+	s = startWithQuota(t, dir, 4*smallQuota, &log)
+	if err := put(t, s, "/another"); err != nil {
+		t.Errorf("with a larger quota: %v", err)
+	}
+}
