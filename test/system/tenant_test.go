@@ -442,6 +442,27 @@ func TestAnAttachmentOfAUserIsFoundAgain(t *testing.T) {
 	b.Await(10*time.Second, "the attachment to go", func() (bool, error) { return state() == "ResourceNotFoundException", nil })
 }
 
+// All users may pass through the data folder, and can do nothing there but knock.
+func TestTheDataFolderIsForItsOwner(t *testing.T) {
+	s := newPair(t)
+	if info, err := os.Stat(s.Data); err != nil || info.Mode().Perm() != 0o711 {
+		t.Errorf("the folder has mode %v (%v), want 0711", info.Mode(), err)
+	}
+	files, err := os.ReadDir(s.Data)
+	if err != nil || len(files) < 5 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); f.Name() != "attach.sock" && mode&0o077 != 0 {
+			t.Errorf("%s has mode %v", f.Name(), mode)
+		}
+	}
+}
+
 // The first account is trusted, and can do without.
 func TestTrustIsForNamesOnly(t *testing.T) {
 	s := newPair(t)
