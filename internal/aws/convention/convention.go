@@ -68,9 +68,9 @@ const (
 )
 
 func checkFilters(op *schema.Operation, v reflect.Value) error {
-	filters, ok := member[[]ec2.Filter](op, v, "Filters")
-	if !ok {
-		return nil
+	filters, _ := member[[]ec2.Filter](op, v, "Filters")
+	if older, ok := member[[]ec2.Filter](op, v, "Filter"); ok { // so called by some operations
+		filters = older
 	}
 	n := 0
 	for _, f := range filters {

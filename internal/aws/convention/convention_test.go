@@ -18,10 +18,10 @@ import (
 // idPrefixes are what the ids begin with that a parameter can hold, by the
 // parameter's name without the words that say what is done with it.
 var idPrefixes = map[string]string{
-	"AllocationId": "eipalloc-", "AssociatedSubnetId": "subnet-", "AttachmentId": "eni-attach-", "CarrierGatewayId": "cagw-",
-	"CustomerGatewayId": "cgw-", "DhcpOptionsId": "dopt-", "EgressOnlyInternetGatewayId": "eigw-", "ExclusionId": "vpcbpa-exclude-",
+	"AssociatedSubnetId": "subnet-", "AttachmentId": "eni-attach-", "CarrierGatewayId": "cagw-",
+	"CustomerGatewayId": "cgw-", "DhcpOptionsId": "dopt-", "EgressOnlyInternetGatewayId": "eigw-",
 	"FlowLogId": "fl-", "Group": "sg-", "GroupId": "sg-", "InstanceId": "i-", "InternetGatewayId": "igw-", "NatGatewayId": "nat-",
-	"NetworkAclId": "acl-", "NetworkInterfaceId": "eni-", "NetworkInterfacePermissionId": "eni-perm-", "PrefixListId": "pl-",
+	"NetworkAclId": "acl-", "NetworkInterfaceId": "eni-", "PrefixListId": "pl-",
 	"ReferencedGroupId": "sg-", "Resource": "vpc-", "RouteTableId": "rtb-", "SecurityGroupId": "sg-", "SecurityGroupRuleId": "sgr-",
 	"ServiceId": "vpce-svc-", "SubnetId": "subnet-", "TransitGatewayAttachmentId": "tgw-attach-", "TransitGatewayId": "tgw-",
 	"VpcEndpointId": "vpce-", "VpcId": "vpc-", "VpcPeeringConnectionId": "pcx-", "VpnConnectionId": "vpn-", "VpnGatewayId": "vgw-",
@@ -31,7 +31,7 @@ var idPrefixes = map[string]string{
 // something of AWS that is never looked up here.
 var noIDs = map[string]string{
 	"AvailabilityZoneId": "a zone", "ZoneId": "a zone", "UserId": "an account", "SourceSecurityGroupOwnerId": "an account",
-	"Ipv4IpamPoolId": "refused altogether", "Ipv6IpamPoolId": "refused altogether", "PoolId": "a name",
+	"Ipv4IpamPoolId": "refused altogether", "Ipv6IpamPoolId": "refused altogether", "AllocationId": "EC2 has no Malformed error for these",
 }
 
 // idParameters gives a function for each parameter of an operation that holds

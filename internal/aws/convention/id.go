@@ -25,6 +25,17 @@ var (
 
 // idShapes are the kinds of ids by the shapes that the model gives them.
 var idShapes = map[string]*idKind{
+	"CarrierGatewayId":             {"cagw-", "InvalidCarrierGatewayID.Malformed"},
+	"CustomerGatewayId":            {"cgw-", "InvalidCustomerGatewayId.Malformed"},
+	"EgressOnlyInternetGatewayId":  {"eigw-", "InvalidEgressOnlyInternetGatewayId.Malformed"},
+	"InstanceId":                   {"i-", "InvalidInstanceID.Malformed"},
+	"NatGatewayId":                 {"nat-", "NatGatewayMalformed"},
+	"TransitGatewayAttachmentId":   {"tgw-attach-", "InvalidTransitGatewayAttachmentID.Malformed"},
+	"TransitGatewayId":             {"tgw-", "InvalidTransitGatewayID.Malformed"},
+	"VpcEndpointServiceId":         {"vpce-svc-", "InvalidVpcEndpointServiceId.Malformed"},
+	"VpcFlowLogId":                 {"fl-", "InvalidFlowLogId.Malformed"},
+	"VpnConnectionId":              {"vpn-", "InvalidVpnConnectionID.Malformed"},
+	"VpnGatewayId":                 {"vgw-", "InvalidVpnGatewayID.Malformed"},
 	"DhcpOptionsId":                {"dopt-", "InvalidDhcpOptionsId.Malformed"},
 	"InternetGatewayId":            {"igw-", "InvalidInternetGatewayId.Malformed"},
 	"NetworkAclId":                 {"acl-", "InvalidNetworkAclId.Malformed"},
@@ -46,6 +57,7 @@ var idShapes = map[string]*idKind{
 var idMembers = map[string]*idKind{
 	"GroupId":                groupIDs,
 	"PrefixListId":           listIDs,
+	"PrefixListIds":          listIDs,
 	"SecurityGroupRuleId":    ruleIDs,
 	"SecurityGroupRuleIds":   ruleIDs,
 	"VpcId":                  vpcIDs,

@@ -4,6 +4,7 @@ package ec2
 
 import (
 	"context"
+	"strings"
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -11,50 +12,155 @@ import (
 	"github.com/posternhq/postern/internal/service"
 )
 
-// nothing is a kind of resource of which there are none yet.
-type nothing struct{}
+// Clients list what a VPC might have before they change or delete it. Of the
+// kinds in this file nothing can be made here, so that the lists are empty.
 
-// describeNothing checks a request about a kind of which there are none as it
-// would be checked if there were some.
-func describeNothing(ctx context.Context, operation string, q query, missing func(id string) error, tagged bool, filters ...string) error {
-	f := service.Filters[nothing]{Properties: make(map[string]func(nothing) []string)}
-	for _, name := range filters {
-		f.Properties[name] = func(nothing) []string { return nil }
+// absence is a kind of resource of which there are none.
+type absence struct {
+	operation string
+	// missing makes the error for an id; nil where AWS leaves out what does not
+	// exist.
+	missing func(id string) error
+	// filters are the names of the filters, separated by spaces, without those by
+	// tags, which all kinds have but the untagged ones.
+	filters  string
+	untagged bool
+}
+
+// nothing answers a request about a kind of which there are none, when it would
+// be answered if there were some.
+func nothing[T any](ctx context.Context, k absence, q query) (*T, error) {
+	if len(q.ids) > 0 && k.missing != nil {
+		return nil, k.missing(q.ids[0])
 	}
-	if tagged {
-		f.Tags = func(nothing) map[string]string { return nil }
+	type row struct{}
+	f := service.Filters[row]{Properties: make(map[string]func(row) []string)}
+	for name := range strings.FieldsSeq(k.filters) {
+		f.Properties[name] = func(row) []string { return nil }
 	}
-	if len(q.ids) > 0 {
-		return missing(q.ids[0])
+	if !k.untagged {
+		f.Tags = func(row) map[string]string { return nil }
 	}
-	none := func(func(nothing) bool) {}
-	_, _, err := paginate(caller.From(ctx), operation, q, none, f, func(nothing) string { return "" })
-	return err
+	none := func(func(row) bool) {}
+	_, _, err := paginate(caller.From(ctx), k.operation, q, none, f, func(row) string { return "" })
+	if err != nil {
+		return nil, err
+	}
+	return new(T), nil
+}
+
+// DescribeAddresses lists no elastic addresses.
+func (a *API) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddressesInput) (*ec2.DescribeAddressesOutput, error) {
+	if len(in.PublicIps) > 0 {
+		return nil, fault.EC2("InvalidAddress.NotFound", "Address '%s' not found.", in.PublicIps[0])
+	}
+	return nothing[ec2.DescribeAddressesOutput](ctx, absence{
+		operation: "DescribeAddresses", missing: missing("InvalidAllocationID.NotFound", "allocation"),
+		filters: `allocation-id association-id domain instance-id network-border-group network-interface-id network-interface-owner-id
+			private-ip-address public-ip`,
+	}, query{filters: in.Filters, ids: in.AllocationIds})
+}
+
+// DescribeCarrierGateways lists no carrier gateways.
+func (a *API) DescribeCarrierGateways(ctx context.Context, in *ec2.DescribeCarrierGatewaysInput) (*ec2.DescribeCarrierGatewaysOutput, error) {
+	return nothing[ec2.DescribeCarrierGatewaysOutput](ctx, absence{
+		operation: "DescribeCarrierGateways", missing: missing("InvalidCarrierGatewayID.NotFound", "carrierGateway"),
+		filters: "carrier-gateway-id owner-id state vpc-id",
+	}, query{in.Filters, in.CarrierGatewayIds, in.NextToken, in.MaxResults})
+}
+
+// DescribeCustomerGateways lists no customer gateways.
+func (a *API) DescribeCustomerGateways(ctx context.Context, in *ec2.DescribeCustomerGatewaysInput) (*ec2.DescribeCustomerGatewaysOutput, error) {
+	return nothing[ec2.DescribeCustomerGatewaysOutput](ctx, absence{
+		operation: "DescribeCustomerGateways", missing: missing("InvalidCustomerGatewayID.NotFound", "customerGateway"),
+		filters: "bgp-asn customer-gateway-id ip-address state type",
+	}, query{filters: in.Filters, ids: in.CustomerGatewayIds})
+}
+
+// DescribeEgressOnlyInternetGateways lists no egress-only internet gateways.
+func (a *API) DescribeEgressOnlyInternetGateways(ctx context.Context, in *ec2.DescribeEgressOnlyInternetGatewaysInput) (*ec2.DescribeEgressOnlyInternetGatewaysOutput, error) {
+	return nothing[ec2.DescribeEgressOnlyInternetGatewaysOutput](ctx, absence{operation: "DescribeEgressOnlyInternetGateways"},
+		query{in.Filters, in.EgressOnlyInternetGatewayIds, in.NextToken, in.MaxResults})
+}
+
+// DescribeFlowLogs lists no flow logs.
+func (a *API) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
+	return nothing[ec2.DescribeFlowLogsOutput](ctx, absence{
+		operation: "DescribeFlowLogs",
+		filters:   "deliver-log-status flow-log-id log-destination-type log-group-name resource-id traffic-type",
+	}, query{in.Filter, in.FlowLogIds, in.NextToken, in.MaxResults})
 }
 
 // DescribeInternetGateways lists no internet gateways: none can be made yet.
 func (a *API) DescribeInternetGateways(ctx context.Context, in *ec2.DescribeInternetGatewaysInput) (*ec2.DescribeInternetGatewaysOutput, error) {
-	missing := func(id string) error {
-		return fault.EC2("InvalidInternetGatewayID.NotFound", "The internetGateway ID '%s' does not exist", id)
-	}
-	err := describeNothing(ctx, "DescribeInternetGateways", query{in.Filters, in.InternetGatewayIds, in.NextToken, in.MaxResults}, missing, true,
-		"attachment.state", "attachment.vpc-id", "internet-gateway-id", "owner-id")
-	if err != nil {
-		return nil, err
-	}
-	return &ec2.DescribeInternetGatewaysOutput{InternetGateways: []ec2.InternetGateway{}}, nil
+	return nothing[ec2.DescribeInternetGatewaysOutput](ctx, absence{
+		operation: "DescribeInternetGateways", missing: missing("InvalidInternetGatewayID.NotFound", "internetGateway"),
+		filters: "attachment.state attachment.vpc-id internet-gateway-id owner-id",
+	}, query{in.Filters, in.InternetGatewayIds, in.NextToken, in.MaxResults})
 }
 
-// DescribePrefixLists lists no prefix lists: those of AWS are about services
-// that are not here.
-func (a *API) DescribePrefixLists(ctx context.Context, in *ec2.DescribePrefixListsInput) (*ec2.DescribePrefixListsOutput, error) {
-	missing := func(id string) error {
-		return fault.EC2("InvalidPrefixListId.NotFound", "The prefix list ID '%s' does not exist", id)
-	}
-	err := describeNothing(ctx, "DescribePrefixLists", query{in.Filters, in.PrefixListIds, in.NextToken, in.MaxResults}, missing, false,
-		"prefix-list-id", "prefix-list-name")
-	if err != nil {
-		return nil, err
-	}
-	return &ec2.DescribePrefixListsOutput{PrefixLists: []ec2.PrefixList{}}, nil
+// DescribeNatGateways lists no NAT gateways.
+func (a *API) DescribeNatGateways(ctx context.Context, in *ec2.DescribeNatGatewaysInput) (*ec2.DescribeNatGatewaysOutput, error) {
+	return nothing[ec2.DescribeNatGatewaysOutput](ctx, absence{
+		operation: "DescribeNatGateways",
+		missing:   func(id string) error { return fault.EC2("NatGatewayNotFound", "The Nat Gateway %s was not found", id) },
+		filters:   "nat-gateway-id state subnet-id vpc-id",
+	}, query{in.Filter, in.NatGatewayIds, in.NextToken, in.MaxResults})
+}
+
+// DescribeVpcPeeringConnections lists no peering connections.
+func (a *API) DescribeVpcPeeringConnections(ctx context.Context, in *ec2.DescribeVpcPeeringConnectionsInput) (*ec2.DescribeVpcPeeringConnectionsOutput, error) {
+	return nothing[ec2.DescribeVpcPeeringConnectionsOutput](ctx, absence{
+		operation: "DescribeVpcPeeringConnections", missing: missing("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection"),
+		filters: `accepter-vpc-info.cidr-block accepter-vpc-info.owner-id accepter-vpc-info.vpc-id expiration-time
+			requester-vpc-info.cidr-block requester-vpc-info.owner-id requester-vpc-info.vpc-id status-code status-message
+			vpc-peering-connection-id`,
+	}, query{in.Filters, in.VpcPeeringConnectionIds, in.NextToken, in.MaxResults})
+}
+
+// DescribeVpnGateways lists no virtual private gateways.
+func (a *API) DescribeVpnGateways(ctx context.Context, in *ec2.DescribeVpnGatewaysInput) (*ec2.DescribeVpnGatewaysOutput, error) {
+	return nothing[ec2.DescribeVpnGatewaysOutput](ctx, absence{
+		operation: "DescribeVpnGateways", missing: missing("InvalidVpnGatewayID.NotFound", "vpnGateway"),
+		filters: "amazon-side-asn attachment.state attachment.vpc-id availability-zone state type vpn-gateway-id",
+	}, query{filters: in.Filters, ids: in.VpnGatewayIds})
+}
+
+// DescribeVpnConnections lists no VPN connections.
+func (a *API) DescribeVpnConnections(ctx context.Context, in *ec2.DescribeVpnConnectionsInput) (*ec2.DescribeVpnConnectionsOutput, error) {
+	return nothing[ec2.DescribeVpnConnectionsOutput](ctx, absence{
+		operation: "DescribeVpnConnections", missing: missing("InvalidVpnConnectionID.NotFound", "vpnConnection"),
+		filters: `bgp-asn customer-gateway-configuration customer-gateway-id option.static-routes-only route.destination-cidr-block
+			state transit-gateway-id type vpn-connection-id vpn-gateway-id`,
+	}, query{filters: in.Filters, ids: in.VpnConnectionIds})
+}
+
+// DescribeTransitGateways lists no transit gateways.
+func (a *API) DescribeTransitGateways(ctx context.Context, in *ec2.DescribeTransitGatewaysInput) (*ec2.DescribeTransitGatewaysOutput, error) {
+	return nothing[ec2.DescribeTransitGatewaysOutput](ctx, absence{
+		operation: "DescribeTransitGateways", missing: missing("InvalidTransitGatewayID.NotFound", "transitGateway"),
+		filters: `options.amazon-side-asn options.association-default-route-table-id options.auto-accept-shared-attachments
+			options.default-route-table-association options.default-route-table-propagation options.dns-support
+			options.propagation-default-route-table-id options.vpn-ecmp-support owner-id state transit-gateway-id`,
+	}, query{in.Filters, in.TransitGatewayIds, in.NextToken, in.MaxResults})
+}
+
+var noTransitAttachment = missing("InvalidTransitGatewayAttachmentID.NotFound", "transitGatewayAttachment")
+
+// DescribeTransitGatewayAttachments lists no attachments to transit gateways.
+func (a *API) DescribeTransitGatewayAttachments(ctx context.Context, in *ec2.DescribeTransitGatewayAttachmentsInput) (*ec2.DescribeTransitGatewayAttachmentsOutput, error) {
+	return nothing[ec2.DescribeTransitGatewayAttachmentsOutput](ctx, absence{
+		operation: "DescribeTransitGatewayAttachments", missing: noTransitAttachment,
+		filters: `association.state association.transit-gateway-route-table-id resource-id resource-owner-id resource-type state
+			transit-gateway-attachment-id transit-gateway-id transit-gateway-owner-id`,
+	}, query{in.Filters, in.TransitGatewayAttachmentIds, in.NextToken, in.MaxResults})
+}
+
+// DescribeTransitGatewayVpcAttachments lists no attachments of VPCs to transit
+// gateways.
+func (a *API) DescribeTransitGatewayVpcAttachments(ctx context.Context, in *ec2.DescribeTransitGatewayVpcAttachmentsInput) (*ec2.DescribeTransitGatewayVpcAttachmentsOutput, error) {
+	return nothing[ec2.DescribeTransitGatewayVpcAttachmentsOutput](ctx, absence{
+		operation: "DescribeTransitGatewayVpcAttachments", missing: noTransitAttachment,
+		filters: "state transit-gateway-attachment-id transit-gateway-id vpc-id",
+	}, query{in.Filters, in.TransitGatewayAttachmentIds, in.NextToken, in.MaxResults})
 }

@@ -48,10 +48,6 @@ func TestWhatIsNotThere(t *testing.T) {
 	if err != nil || len(gateways.InternetGateways) != 0 {
 		t.Errorf("got %v, %v", gateways, err)
 	}
-	lists, err := w.api.DescribePrefixLists(w.ctx, &shape.DescribePrefixListsInput{Filters: filter("prefix-list-name", "com.amazonaws.us-east-1.s3")})
-	if err != nil || len(lists.PrefixLists) != 0 {
-		t.Errorf("got %v, %v", lists, err)
-	}
 	w.refused(t, []refusal{
 		{"gateway", "InvalidInternetGatewayID.NotFound", func() error {
 			return failure(w.api.DescribeInternetGateways(w.ctx, &shape.DescribeInternetGatewaysInput{InternetGatewayIds: []string{"igw-1"}}))

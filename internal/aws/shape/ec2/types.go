@@ -328,6 +328,19 @@ type DescribeAccountAttributesOutput struct {
 	AccountAttributes []AccountAttribute
 }
 
+// DescribeAddressesInput is the input of DescribeAddresses.
+type DescribeAddressesInput struct {
+	PublicIps     []string
+	DryRun        *bool
+	Filters       []Filter
+	AllocationIds []string
+}
+
+// DescribeAddressesOutput is the output of DescribeAddresses.
+type DescribeAddressesOutput struct {
+	Addresses []Address
+}
+
 // DescribeAvailabilityZonesInput is the input of DescribeAvailabilityZones.
 type DescribeAvailabilityZonesInput struct {
 	ZoneNames            []string
@@ -340,6 +353,33 @@ type DescribeAvailabilityZonesInput struct {
 // DescribeAvailabilityZonesOutput is the output of DescribeAvailabilityZones.
 type DescribeAvailabilityZonesOutput struct {
 	AvailabilityZones []AvailabilityZone
+}
+
+// DescribeCarrierGatewaysInput is the input of DescribeCarrierGateways.
+type DescribeCarrierGatewaysInput struct {
+	CarrierGatewayIds []string
+	Filters           []Filter
+	MaxResults        *int32
+	NextToken         *string
+	DryRun            *bool
+}
+
+// DescribeCarrierGatewaysOutput is the output of DescribeCarrierGateways.
+type DescribeCarrierGatewaysOutput struct {
+	CarrierGateways []CarrierGateway
+	NextToken       *string
+}
+
+// DescribeCustomerGatewaysInput is the input of DescribeCustomerGateways.
+type DescribeCustomerGatewaysInput struct {
+	CustomerGatewayIds []string
+	Filters            []Filter
+	DryRun             *bool
+}
+
+// DescribeCustomerGatewaysOutput is the output of DescribeCustomerGateways.
+type DescribeCustomerGatewaysOutput struct {
+	CustomerGateways []CustomerGateway
 }
 
 // DescribeDhcpOptionsInput is the input of DescribeDhcpOptions.
@@ -357,6 +397,52 @@ type DescribeDhcpOptionsOutput struct {
 	DhcpOptions []DhcpOptions
 }
 
+// DescribeEgressOnlyInternetGatewaysInput is the input of DescribeEgressOnlyInternetGateways.
+type DescribeEgressOnlyInternetGatewaysInput struct {
+	DryRun                       *bool
+	EgressOnlyInternetGatewayIds []string
+	MaxResults                   *int32
+	NextToken                    *string
+	Filters                      []Filter
+}
+
+// DescribeEgressOnlyInternetGatewaysOutput is the output of DescribeEgressOnlyInternetGateways.
+type DescribeEgressOnlyInternetGatewaysOutput struct {
+	EgressOnlyInternetGateways []EgressOnlyInternetGateway
+	NextToken                  *string
+}
+
+// DescribeFlowLogsInput is the input of DescribeFlowLogs.
+type DescribeFlowLogsInput struct {
+	DryRun     *bool
+	Filter     []Filter
+	FlowLogIds []string
+	MaxResults *int32
+	NextToken  *string
+}
+
+// DescribeFlowLogsOutput is the output of DescribeFlowLogs.
+type DescribeFlowLogsOutput struct {
+	FlowLogs  []FlowLog
+	NextToken *string
+}
+
+// DescribeInstancesInput is the input of DescribeInstances.
+type DescribeInstancesInput struct {
+	InstanceIds             []string
+	IncludeManagedResources *bool
+	DryRun                  *bool
+	Filters                 []Filter
+	NextToken               *string
+	MaxResults              *int32
+}
+
+// DescribeInstancesOutput is the output of DescribeInstances.
+type DescribeInstancesOutput struct {
+	NextToken    *string
+	Reservations []Reservation
+}
+
 // DescribeInternetGatewaysInput is the input of DescribeInternetGateways.
 type DescribeInternetGatewaysInput struct {
 	NextToken          *string
@@ -370,6 +456,36 @@ type DescribeInternetGatewaysInput struct {
 type DescribeInternetGatewaysOutput struct {
 	InternetGateways []InternetGateway
 	NextToken        *string
+}
+
+// DescribeManagedPrefixListsInput is the input of DescribeManagedPrefixLists.
+type DescribeManagedPrefixListsInput struct {
+	DryRun        *bool
+	Filters       []Filter
+	MaxResults    *int32
+	NextToken     *string
+	PrefixListIds []string
+}
+
+// DescribeManagedPrefixListsOutput is the output of DescribeManagedPrefixLists.
+type DescribeManagedPrefixListsOutput struct {
+	NextToken   *string
+	PrefixLists []ManagedPrefixList
+}
+
+// DescribeNatGatewaysInput is the input of DescribeNatGateways.
+type DescribeNatGatewaysInput struct {
+	DryRun        *bool
+	Filter        []Filter
+	MaxResults    *int32
+	NatGatewayIds []string
+	NextToken     *string
+}
+
+// DescribeNatGatewaysOutput is the output of DescribeNatGateways.
+type DescribeNatGatewaysOutput struct {
+	NatGateways []NatGateway
+	NextToken   *string
 }
 
 // DescribeNetworkAclsInput is the input of DescribeNetworkAcls.
@@ -463,6 +579,17 @@ type DescribeRouteTablesOutput struct {
 	NextToken   *string
 }
 
+// DescribeSecurityGroupReferencesInput is the input of DescribeSecurityGroupReferences.
+type DescribeSecurityGroupReferencesInput struct {
+	DryRun  *bool
+	GroupId []string // required
+}
+
+// DescribeSecurityGroupReferencesOutput is the output of DescribeSecurityGroupReferences.
+type DescribeSecurityGroupReferencesOutput struct {
+	SecurityGroupReferenceSet []SecurityGroupReference
+}
+
 // DescribeSecurityGroupRulesInput is the input of DescribeSecurityGroupRules.
 type DescribeSecurityGroupRulesInput struct {
 	Filters              []Filter
@@ -476,6 +603,20 @@ type DescribeSecurityGroupRulesInput struct {
 type DescribeSecurityGroupRulesOutput struct {
 	SecurityGroupRules []SecurityGroupRule
 	NextToken          *string
+}
+
+// DescribeSecurityGroupVpcAssociationsInput is the input of DescribeSecurityGroupVpcAssociations.
+type DescribeSecurityGroupVpcAssociationsInput struct {
+	Filters    []Filter
+	NextToken  *string
+	MaxResults *int32
+	DryRun     *bool
+}
+
+// DescribeSecurityGroupVpcAssociationsOutput is the output of DescribeSecurityGroupVpcAssociations.
+type DescribeSecurityGroupVpcAssociationsOutput struct {
+	SecurityGroupVpcAssociations []SecurityGroupVpcAssociation
+	NextToken                    *string
 }
 
 // DescribeSecurityGroupsInput is the input of DescribeSecurityGroups.
@@ -492,6 +633,20 @@ type DescribeSecurityGroupsInput struct {
 type DescribeSecurityGroupsOutput struct {
 	NextToken      *string
 	SecurityGroups []SecurityGroup
+}
+
+// DescribeStaleSecurityGroupsInput is the input of DescribeStaleSecurityGroups.
+type DescribeStaleSecurityGroupsInput struct {
+	DryRun     *bool
+	MaxResults *int32
+	NextToken  *string
+	VpcId      *string // required
+}
+
+// DescribeStaleSecurityGroupsOutput is the output of DescribeStaleSecurityGroups.
+type DescribeStaleSecurityGroupsOutput struct {
+	NextToken             *string
+	StaleSecurityGroupSet []StaleSecurityGroup
 }
 
 // DescribeSubnetsInput is the input of DescribeSubnets.
@@ -521,6 +676,51 @@ type DescribeTagsInput struct {
 type DescribeTagsOutput struct {
 	NextToken *string
 	Tags      []TagDescription
+}
+
+// DescribeTransitGatewayAttachmentsInput is the input of DescribeTransitGatewayAttachments.
+type DescribeTransitGatewayAttachmentsInput struct {
+	TransitGatewayAttachmentIds []string
+	Filters                     []Filter
+	MaxResults                  *int32
+	NextToken                   *string
+	DryRun                      *bool
+}
+
+// DescribeTransitGatewayAttachmentsOutput is the output of DescribeTransitGatewayAttachments.
+type DescribeTransitGatewayAttachmentsOutput struct {
+	TransitGatewayAttachments []TransitGatewayAttachment
+	NextToken                 *string
+}
+
+// DescribeTransitGatewayVpcAttachmentsInput is the input of DescribeTransitGatewayVpcAttachments.
+type DescribeTransitGatewayVpcAttachmentsInput struct {
+	TransitGatewayAttachmentIds []string
+	Filters                     []Filter
+	MaxResults                  *int32
+	NextToken                   *string
+	DryRun                      *bool
+}
+
+// DescribeTransitGatewayVpcAttachmentsOutput is the output of DescribeTransitGatewayVpcAttachments.
+type DescribeTransitGatewayVpcAttachmentsOutput struct {
+	TransitGatewayVpcAttachments []TransitGatewayVpcAttachment
+	NextToken                    *string
+}
+
+// DescribeTransitGatewaysInput is the input of DescribeTransitGateways.
+type DescribeTransitGatewaysInput struct {
+	TransitGatewayIds []string
+	Filters           []Filter
+	MaxResults        *int32
+	NextToken         *string
+	DryRun            *bool
+}
+
+// DescribeTransitGatewaysOutput is the output of DescribeTransitGateways.
+type DescribeTransitGatewaysOutput struct {
+	TransitGateways []TransitGateway
+	NextToken       *string
 }
 
 // DescribeVpcAttributeInput is the input of DescribeVpcAttribute.
@@ -553,6 +753,52 @@ type DescribeVpcEndpointAssociationsOutput struct {
 	NextToken               *string
 }
 
+// DescribeVpcEndpointConnectionsInput is the input of DescribeVpcEndpointConnections.
+type DescribeVpcEndpointConnectionsInput struct {
+	DryRun     *bool
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  *string
+}
+
+// DescribeVpcEndpointConnectionsOutput is the output of DescribeVpcEndpointConnections.
+type DescribeVpcEndpointConnectionsOutput struct {
+	VpcEndpointConnections []VpcEndpointConnection
+	NextToken              *string
+}
+
+// DescribeVpcEndpointServiceConfigurationsInput is the input of DescribeVpcEndpointServiceConfigurations.
+type DescribeVpcEndpointServiceConfigurationsInput struct {
+	DryRun     *bool
+	ServiceIds []string
+	Filters    []Filter
+	MaxResults *int32
+	NextToken  *string
+}
+
+// DescribeVpcEndpointServiceConfigurationsOutput is the output of DescribeVpcEndpointServiceConfigurations.
+type DescribeVpcEndpointServiceConfigurationsOutput struct {
+	ServiceConfigurations []ServiceConfiguration
+	NextToken             *string
+}
+
+// DescribeVpcEndpointServicesInput is the input of DescribeVpcEndpointServices.
+type DescribeVpcEndpointServicesInput struct {
+	DryRun         *bool
+	ServiceNames   []string
+	Filters        []Filter
+	MaxResults     *int32
+	NextToken      *string
+	ServiceRegions []string
+}
+
+// DescribeVpcEndpointServicesOutput is the output of DescribeVpcEndpointServices.
+type DescribeVpcEndpointServicesOutput struct {
+	ServiceNames   []string
+	ServiceDetails []ServiceDetail
+	NextToken      *string
+}
+
 // DescribeVpcEndpointsInput is the input of DescribeVpcEndpoints.
 type DescribeVpcEndpointsInput struct {
 	DryRun         *bool
@@ -568,6 +814,21 @@ type DescribeVpcEndpointsOutput struct {
 	NextToken    *string
 }
 
+// DescribeVpcPeeringConnectionsInput is the input of DescribeVpcPeeringConnections.
+type DescribeVpcPeeringConnectionsInput struct {
+	NextToken               *string
+	MaxResults              *int32
+	DryRun                  *bool
+	VpcPeeringConnectionIds []string
+	Filters                 []Filter
+}
+
+// DescribeVpcPeeringConnectionsOutput is the output of DescribeVpcPeeringConnections.
+type DescribeVpcPeeringConnectionsOutput struct {
+	VpcPeeringConnections []VpcPeeringConnection
+	NextToken             *string
+}
+
 // DescribeVpcsInput is the input of DescribeVpcs.
 type DescribeVpcsInput struct {
 	Filters    []Filter
@@ -581,6 +842,30 @@ type DescribeVpcsInput struct {
 type DescribeVpcsOutput struct {
 	NextToken *string
 	Vpcs      []Vpc
+}
+
+// DescribeVpnConnectionsInput is the input of DescribeVpnConnections.
+type DescribeVpnConnectionsInput struct {
+	Filters          []Filter
+	VpnConnectionIds []string
+	DryRun           *bool
+}
+
+// DescribeVpnConnectionsOutput is the output of DescribeVpnConnections.
+type DescribeVpnConnectionsOutput struct {
+	VpnConnections []VpnConnection
+}
+
+// DescribeVpnGatewaysInput is the input of DescribeVpnGateways.
+type DescribeVpnGatewaysInput struct {
+	Filters       []Filter
+	VpnGatewayIds []string
+	DryRun        *bool
+}
+
+// DescribeVpnGatewaysOutput is the output of DescribeVpnGateways.
+type DescribeVpnGatewaysOutput struct {
+	VpnGateways []VpnGateway
 }
 
 // DisassociateSubnetCidrBlockInput is the input of DisassociateSubnetCidrBlock.
@@ -604,6 +889,37 @@ type DisassociateVpcCidrBlockOutput struct {
 	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation
 	CidrBlockAssociation     *VpcCidrBlockAssociation
 	VpcId                    *string
+}
+
+// GetManagedPrefixListEntriesInput is the input of GetManagedPrefixListEntries.
+type GetManagedPrefixListEntriesInput struct {
+	DryRun        *bool
+	PrefixListId  *string // required
+	TargetVersion *int64
+	MaxResults    *int32
+	NextToken     *string
+}
+
+// GetManagedPrefixListEntriesOutput is the output of GetManagedPrefixListEntries.
+type GetManagedPrefixListEntriesOutput struct {
+	Entries   []PrefixListEntry
+	NextToken *string
+}
+
+// GetSubnetCidrReservationsInput is the input of GetSubnetCidrReservations.
+type GetSubnetCidrReservationsInput struct {
+	Filters    []Filter
+	SubnetId   *string // required
+	DryRun     *bool
+	NextToken  *string
+	MaxResults *int32
+}
+
+// GetSubnetCidrReservationsOutput is the output of GetSubnetCidrReservations.
+type GetSubnetCidrReservationsOutput struct {
+	SubnetIpv4CidrReservations []SubnetCidrReservation
+	SubnetIpv6CidrReservations []SubnetCidrReservation
+	NextToken                  *string
 }
 
 // ModifyNetworkInterfaceAttributeInput is the input of ModifyNetworkInterfaceAttribute.
@@ -798,6 +1114,26 @@ type AccountAttributeValue struct {
 	AttributeValue *string
 }
 
+// Address is a structure of the model.
+type Address struct {
+	AllocationId            *string
+	AssociationId           *string
+	Domain                  *string // one of DomainType
+	NetworkInterfaceId      *string
+	NetworkInterfaceOwnerId *string
+	PrivateIpAddress        *string
+	Tags                    []Tag
+	PublicIpv4Pool          *string
+	NetworkBorderGroup      *string
+	CustomerOwnedIp         *string
+	CustomerOwnedIpv4Pool   *string
+	CarrierIp               *string
+	SubnetId                *string
+	ServiceManaged          *string // one of ServiceManaged
+	InstanceId              *string
+	PublicIp                *string
+}
+
 // AssignedPrivateIpAddress is a structure of the model.
 type AssignedPrivateIpAddress struct {
 	PrivateIpAddress *string
@@ -862,6 +1198,42 @@ type BlockPublicAccessStates struct {
 	InternetGatewayBlockMode *string // one of BlockPublicAccessMode
 }
 
+// CapacityReservationSpecificationResponse is a structure of the model.
+type CapacityReservationSpecificationResponse struct {
+	CapacityReservationPreference *string // one of CapacityReservationPreference
+	CapacityReservationTarget     *CapacityReservationTargetResponse
+}
+
+// CapacityReservationTargetResponse is a structure of the model.
+type CapacityReservationTargetResponse struct {
+	CapacityReservationId               *string
+	CapacityReservationResourceGroupArn *string
+}
+
+// CarrierGateway is a structure of the model.
+type CarrierGateway struct {
+	CarrierGatewayId *string
+	VpcId            *string
+	State            *string // one of CarrierGatewayState
+	OwnerId          *string
+	Tags             []Tag
+}
+
+// CidrBlock is a structure of the model.
+type CidrBlock struct {
+	CidrBlock *string
+}
+
+// CloudWatchLogOptions is a structure of the model.
+type CloudWatchLogOptions struct {
+	LogEnabled         *bool
+	LogGroupArn        *string
+	LogOutputFormat    *string
+	BgpLogEnabled      *bool
+	BgpLogGroupArn     *string
+	BgpLogOutputFormat *string
+}
+
 // ConnectionTrackingConfiguration is a structure of the model.
 type ConnectionTrackingConfiguration struct {
 	TcpEstablishedTimeout *int32
@@ -874,6 +1246,41 @@ type ConnectionTrackingSpecificationRequest struct {
 	TcpEstablishedTimeout *int32
 	UdpStreamTimeout      *int32
 	UdpTimeout            *int32
+}
+
+// ConnectionTrackingSpecificationResponse is a structure of the model.
+type ConnectionTrackingSpecificationResponse struct {
+	TcpEstablishedTimeout *int32
+	UdpStreamTimeout      *int32
+	UdpTimeout            *int32
+}
+
+// CpuOptions is a structure of the model.
+type CpuOptions struct {
+	CoreCount            *int32
+	ThreadsPerCore       *int32
+	AmdSevSnp            *string // one of AmdSevSnpSpecification
+	NestedVirtualization *string // one of NestedVirtualizationSpecification
+}
+
+// CustomerGateway is a structure of the model.
+type CustomerGateway struct {
+	CertificateArn    *string
+	DeviceName        *string
+	Tags              []Tag
+	BgpAsnExtended    *string
+	CustomerGatewayId *string
+	State             *string
+	Type              *string
+	IpAddress         *string
+	BgpAsn            *string
+}
+
+// DestinationOptionsResponse is a structure of the model.
+type DestinationOptionsResponse struct {
+	FileFormat               *string // one of DestinationFileFormat
+	HiveCompatiblePartitions *bool
+	PerHourPartition         *bool
 }
 
 // DhcpConfiguration is a structure of the model.
@@ -912,6 +1319,41 @@ type DnsOptionsSpecification struct {
 	PrivateDnsSpecifiedDomains               []string
 }
 
+// EbsInstanceBlockDevice is a structure of the model.
+type EbsInstanceBlockDevice struct {
+	AttachTime          *time.Time
+	DeleteOnTermination *bool
+	Status              *string // one of AttachmentStatus
+	VolumeId            *string
+	AssociatedResource  *string
+	VolumeOwnerId       *string
+	Operator            *OperatorResponse
+	EbsCardIndex        *int32
+}
+
+// EgressOnlyInternetGateway is a structure of the model.
+type EgressOnlyInternetGateway struct {
+	Attachments                 []InternetGatewayAttachment
+	EgressOnlyInternetGatewayId *string
+	Tags                        []Tag
+}
+
+// ElasticGpuAssociation is a structure of the model.
+type ElasticGpuAssociation struct {
+	ElasticGpuId               *string
+	ElasticGpuAssociationId    *string
+	ElasticGpuAssociationState *string
+	ElasticGpuAssociationTime  *string
+}
+
+// ElasticInferenceAcceleratorAssociation is a structure of the model.
+type ElasticInferenceAcceleratorAssociation struct {
+	ElasticInferenceAcceleratorArn              *string
+	ElasticInferenceAcceleratorAssociationId    *string
+	ElasticInferenceAcceleratorAssociationState *string
+	ElasticInferenceAcceleratorAssociationTime  *time.Time
+}
+
 // EnaSrdSpecification is a structure of the model.
 type EnaSrdSpecification struct {
 	EnaSrdEnabled          *bool
@@ -923,10 +1365,42 @@ type EnaSrdUdpSpecification struct {
 	EnaSrdUdpEnabled *bool
 }
 
+// EnclaveOptions is a structure of the model.
+type EnclaveOptions struct {
+	Enabled *bool
+}
+
+// EncryptionSupport is a structure of the model.
+type EncryptionSupport struct {
+	EncryptionState *string // one of EncryptionStateValue
+	StateMessage    *string
+}
+
 // Filter is a structure of the model.
 type Filter struct {
 	Name   *string
 	Values []string
+}
+
+// FlowLog is a structure of the model.
+type FlowLog struct {
+	CreationTime             *time.Time
+	DeliverLogsErrorMessage  *string
+	DeliverLogsPermissionArn *string
+	DeliverCrossAccountRole  *string
+	DeliverLogsStatus        *string
+	FlowLogId                *string
+	FlowLogStatus            *string
+	LogGroupName             *string
+	ResourceId               *string
+	TrafficType              *string // one of TrafficType
+	LogDestinationType       *string // one of LogDestinationType
+	LogDestination           *string
+	LogFormat                *string
+	Tags                     []Tag
+	MaxAggregationInterval   *int32
+	DestinationOptions       *DestinationOptionsResponse
+	TagFieldSpecifications   []TagFieldSpecificationResponse
 }
 
 // GroupIdentifier is a structure of the model.
@@ -935,16 +1409,233 @@ type GroupIdentifier struct {
 	GroupName *string
 }
 
+// HibernationOptions is a structure of the model.
+type HibernationOptions struct {
+	Configured *bool
+}
+
+// IKEVersionsListValue is a structure of the model.
+type IKEVersionsListValue struct {
+	Value *string
+}
+
+// IamInstanceProfile is a structure of the model.
+type IamInstanceProfile struct {
+	Arn *string
+	Id  *string
+}
+
 // IcmpTypeCode is a structure of the model.
 type IcmpTypeCode struct {
 	Code *int32
 	Type *int32
 }
 
+// Instance is a structure of the model.
+type Instance struct {
+	Architecture                            *string // one of ArchitectureValues
+	BlockDeviceMappings                     []InstanceBlockDeviceMapping
+	ClientToken                             *string
+	EbsOptimized                            *bool
+	EnaSupport                              *bool
+	Hypervisor                              *string // one of HypervisorType
+	IamInstanceProfile                      *IamInstanceProfile
+	InstanceLifecycle                       *string // one of InstanceLifecycleType
+	ElasticGpuAssociations                  []ElasticGpuAssociation
+	ElasticInferenceAcceleratorAssociations []ElasticInferenceAcceleratorAssociation
+	NetworkInterfaces                       []InstanceNetworkInterface
+	OutpostArn                              *string
+	RootDeviceName                          *string
+	RootDeviceType                          *string // one of DeviceType
+	SecurityGroups                          []GroupIdentifier
+	SourceDestCheck                         *bool
+	SpotInstanceRequestId                   *string
+	SriovNetSupport                         *string
+	StateReason                             *StateReason
+	Tags                                    []Tag
+	VirtualizationType                      *string // one of VirtualizationType
+	CpuOptions                              *CpuOptions
+	CapacityBlockId                         *string
+	CapacityReservationId                   *string
+	CapacityReservationSpecification        *CapacityReservationSpecificationResponse
+	HibernationOptions                      *HibernationOptions
+	Licenses                                []LicenseConfiguration
+	MetadataOptions                         *InstanceMetadataOptionsResponse
+	EnclaveOptions                          *EnclaveOptions
+	BootMode                                *string // one of BootModeValues
+	PlatformDetails                         *string
+	UsageOperation                          *string
+	UsageOperationUpdateTime                *time.Time
+	PrivateDnsNameOptions                   *PrivateDnsNameOptionsResponse
+	Ipv6Address                             *string
+	TpmSupport                              *string
+	MaintenanceOptions                      *InstanceMaintenanceOptions
+	CurrentInstanceBootMode                 *string // one of InstanceBootModeValues
+	NetworkPerformanceOptions               *InstanceNetworkPerformanceOptions
+	Operator                                *OperatorResponse
+	SecondaryInterfaces                     []InstanceSecondaryInterface
+	InstanceId                              *string
+	ImageId                                 *string
+	State                                   *InstanceState
+	PrivateDnsName                          *string
+	PublicDnsName                           *string
+	StateTransitionReason                   *string
+	KeyName                                 *string
+	AmiLaunchIndex                          *int32
+	ProductCodes                            []ProductCode
+	InstanceType                            *string // one of InstanceType
+	LaunchTime                              *time.Time
+	Placement                               *Placement
+	KernelId                                *string
+	RamdiskId                               *string
+	Platform                                *string // one of PlatformValues
+	Monitoring                              *Monitoring
+	SubnetId                                *string
+	VpcId                                   *string
+	PrivateIpAddress                        *string
+	PublicIpAddress                         *string
+}
+
+// InstanceAttachmentEnaSrdSpecification is a structure of the model.
+type InstanceAttachmentEnaSrdSpecification struct {
+	EnaSrdEnabled          *bool
+	EnaSrdUdpSpecification *InstanceAttachmentEnaSrdUdpSpecification
+}
+
+// InstanceAttachmentEnaSrdUdpSpecification is a structure of the model.
+type InstanceAttachmentEnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool
+}
+
+// InstanceBlockDeviceMapping is a structure of the model.
+type InstanceBlockDeviceMapping struct {
+	DeviceName *string
+	Ebs        *EbsInstanceBlockDevice
+}
+
+// InstanceIpv4Prefix is a structure of the model.
+type InstanceIpv4Prefix struct {
+	Ipv4Prefix *string
+}
+
 // InstanceIpv6Address is a structure of the model.
 type InstanceIpv6Address struct {
 	Ipv6Address   *string
 	IsPrimaryIpv6 *bool
+}
+
+// InstanceIpv6Prefix is a structure of the model.
+type InstanceIpv6Prefix struct {
+	Ipv6Prefix *string
+}
+
+// InstanceMaintenanceOptions is a structure of the model.
+type InstanceMaintenanceOptions struct {
+	AutoRecovery    *string // one of InstanceAutoRecoveryState
+	RebootMigration *string // one of InstanceRebootMigrationState
+}
+
+// InstanceMetadataOptionsResponse is a structure of the model.
+type InstanceMetadataOptionsResponse struct {
+	State                   *string // one of InstanceMetadataOptionsState
+	HttpTokens              *string // one of HttpTokensState
+	HttpPutResponseHopLimit *int32
+	HttpEndpoint            *string // one of InstanceMetadataEndpointState
+	HttpProtocolIpv6        *string // one of InstanceMetadataProtocolState
+	InstanceMetadataTags    *string // one of InstanceMetadataTagsState
+}
+
+// InstanceNetworkInterface is a structure of the model.
+type InstanceNetworkInterface struct {
+	Association                     *InstanceNetworkInterfaceAssociation
+	Attachment                      *InstanceNetworkInterfaceAttachment
+	Description                     *string
+	Groups                          []GroupIdentifier
+	Ipv6Addresses                   []InstanceIpv6Address
+	MacAddress                      *string
+	NetworkInterfaceId              *string
+	OwnerId                         *string
+	PrivateDnsName                  *string
+	PrivateIpAddress                *string
+	PrivateIpAddresses              []InstancePrivateIpAddress
+	SourceDestCheck                 *bool
+	Status                          *string // one of NetworkInterfaceStatus
+	SubnetId                        *string
+	VpcId                           *string
+	InterfaceType                   *string
+	Ipv4Prefixes                    []InstanceIpv4Prefix
+	Ipv6Prefixes                    []InstanceIpv6Prefix
+	ConnectionTrackingConfiguration *ConnectionTrackingSpecificationResponse
+	Operator                        *OperatorResponse
+}
+
+// InstanceNetworkInterfaceAssociation is a structure of the model.
+type InstanceNetworkInterfaceAssociation struct {
+	CarrierIp       *string
+	CustomerOwnedIp *string
+	IpOwnerId       *string
+	PublicDnsName   *string
+	PublicIp        *string
+}
+
+// InstanceNetworkInterfaceAttachment is a structure of the model.
+type InstanceNetworkInterfaceAttachment struct {
+	AttachTime          *time.Time
+	AttachmentId        *string
+	DeleteOnTermination *bool
+	DeviceIndex         *int32
+	Status              *string // one of AttachmentStatus
+	NetworkCardIndex    *int32
+	EnaSrdSpecification *InstanceAttachmentEnaSrdSpecification
+	EnaQueueCount       *int32
+}
+
+// InstanceNetworkPerformanceOptions is a structure of the model.
+type InstanceNetworkPerformanceOptions struct {
+	BandwidthWeighting *string // one of InstanceBandwidthWeighting
+}
+
+// InstancePrivateIpAddress is a structure of the model.
+type InstancePrivateIpAddress struct {
+	Association      *InstanceNetworkInterfaceAssociation
+	Primary          *bool
+	PrivateDnsName   *string
+	PrivateIpAddress *string
+}
+
+// InstanceSecondaryInterface is a structure of the model.
+type InstanceSecondaryInterface struct {
+	Attachment           *InstanceSecondaryInterfaceAttachment
+	MacAddress           *string
+	SecondaryInterfaceId *string
+	OwnerId              *string
+	PrivateIpAddresses   []InstanceSecondaryInterfacePrivateIpAddress
+	SourceDestCheck      *bool
+	Status               *string // one of SecondaryInterfaceStatus
+	SecondarySubnetId    *string
+	SecondaryNetworkId   *string
+	InterfaceType        *string // one of SecondaryInterfaceType
+}
+
+// InstanceSecondaryInterfaceAttachment is a structure of the model.
+type InstanceSecondaryInterfaceAttachment struct {
+	AttachTime          *time.Time
+	AttachmentId        *string
+	DeleteOnTermination *bool
+	DeviceIndex         *int32
+	Status              *string // one of AttachmentStatus
+	NetworkCardIndex    *int32
+}
+
+// InstanceSecondaryInterfacePrivateIpAddress is a structure of the model.
+type InstanceSecondaryInterfacePrivateIpAddress struct {
+	PrivateIpAddress *string
+}
+
+// InstanceState is a structure of the model.
+type InstanceState struct {
+	Code *int32
+	Name *string // one of InstanceStateName
 }
 
 // InternetGateway is a structure of the model.
@@ -988,6 +1679,11 @@ type Ipv4PrefixSpecificationRequest struct {
 	Ipv4Prefix *string
 }
 
+// Ipv6CidrBlock is a structure of the model.
+type Ipv6CidrBlock struct {
+	Ipv6CidrBlock *string
+}
+
 // Ipv6PrefixSpecification is a structure of the model.
 type Ipv6PrefixSpecification struct {
 	Ipv6Prefix *string
@@ -1008,6 +1704,78 @@ type Ipv6Range struct {
 type LastError struct {
 	Message *string
 	Code    *string
+}
+
+// LicenseConfiguration is a structure of the model.
+type LicenseConfiguration struct {
+	LicenseConfigurationArn *string
+}
+
+// ManagedPrefixList is a structure of the model.
+type ManagedPrefixList struct {
+	PrefixListId                      *string
+	AddressFamily                     *string
+	State                             *string // one of PrefixListState
+	StateMessage                      *string
+	PrefixListArn                     *string
+	PrefixListName                    *string
+	MaxEntries                        *int32
+	Version                           *int64
+	Tags                              []Tag
+	OwnerId                           *string
+	IpamPrefixListResolverTargetId    *string
+	IpamPrefixListResolverSyncEnabled *bool
+}
+
+// Monitoring is a structure of the model.
+type Monitoring struct {
+	State *string // one of MonitoringState
+}
+
+// NatGateway is a structure of the model.
+type NatGateway struct {
+	CreateTime           *time.Time
+	DeleteTime           *time.Time
+	FailureCode          *string
+	FailureMessage       *string
+	NatGatewayAddresses  []NatGatewayAddress
+	NatGatewayId         *string
+	ProvisionedBandwidth *ProvisionedBandwidth
+	State                *string // one of NatGatewayState
+	SubnetId             *string
+	VpcId                *string
+	Tags                 []Tag
+	ConnectivityType     *string // one of ConnectivityType
+	AvailabilityMode     *string // one of AvailabilityMode
+	AutoScalingIps       *string // one of AutoScalingIpsState
+	AutoProvisionZones   *string // one of AutoProvisionZonesState
+	AttachedAppliances   []NatGatewayAttachedAppliance
+	RouteTableId         *string
+}
+
+// NatGatewayAddress is a structure of the model.
+type NatGatewayAddress struct {
+	AllocationId       *string
+	NetworkInterfaceId *string
+	PrivateIp          *string
+	PublicIp           *string
+	AssociationId      *string
+	IsPrimary          *bool
+	FailureMessage     *string
+	Status             *string // one of NatGatewayAddressStatus
+	AvailabilityZone   *string
+	AvailabilityZoneId *string
+}
+
+// NatGatewayAttachedAppliance is a structure of the model.
+type NatGatewayAttachedAppliance struct {
+	Type              *string // one of NatGatewayApplianceType
+	ApplianceArn      *string
+	VpcEndpointId     *string
+	AttachmentState   *string // one of NatGatewayApplianceState
+	ModificationState *string // one of NatGatewayApplianceModifyState
+	FailureCode       *string
+	FailureMessage    *string
 }
 
 // NetworkAcl is a structure of the model.
@@ -1142,6 +1910,50 @@ type PayerResponsibilityEntry struct {
 	PayerResponsibilityType *string // one of PayerResponsibilityType
 }
 
+// Phase1DHGroupNumbersListValue is a structure of the model.
+type Phase1DHGroupNumbersListValue struct {
+	Value *int32
+}
+
+// Phase1EncryptionAlgorithmsListValue is a structure of the model.
+type Phase1EncryptionAlgorithmsListValue struct {
+	Value *string
+}
+
+// Phase1IntegrityAlgorithmsListValue is a structure of the model.
+type Phase1IntegrityAlgorithmsListValue struct {
+	Value *string
+}
+
+// Phase2DHGroupNumbersListValue is a structure of the model.
+type Phase2DHGroupNumbersListValue struct {
+	Value *int32
+}
+
+// Phase2EncryptionAlgorithmsListValue is a structure of the model.
+type Phase2EncryptionAlgorithmsListValue struct {
+	Value *string
+}
+
+// Phase2IntegrityAlgorithmsListValue is a structure of the model.
+type Phase2IntegrityAlgorithmsListValue struct {
+	Value *string
+}
+
+// Placement is a structure of the model.
+type Placement struct {
+	AvailabilityZoneId   *string
+	Affinity             *string
+	GroupName            *string
+	PartitionNumber      *int32
+	HostId               *string
+	Tenancy              *string // one of Tenancy
+	SpreadDomain         *string
+	HostResourceGroupArn *string
+	GroupId              *string
+	AvailabilityZone     *string
+}
+
 // PortRange is a structure of the model.
 type PortRange struct {
 	From *int32
@@ -1155,14 +1967,40 @@ type PrefixList struct {
 	PrefixListName *string
 }
 
+// PrefixListEntry is a structure of the model.
+type PrefixListEntry struct {
+	Cidr        *string
+	Description *string
+}
+
 // PrefixListId is a structure of the model.
 type PrefixListId struct {
 	Description  *string
 	PrefixListId *string
 }
 
+// PrivateDnsDetails is a structure of the model.
+type PrivateDnsDetails struct {
+	PrivateDnsName *string
+}
+
+// PrivateDnsNameConfiguration is a structure of the model.
+type PrivateDnsNameConfiguration struct {
+	State *string // one of DnsNameState
+	Type  *string
+	Value *string
+	Name  *string
+}
+
 // PrivateDnsNameOptionsOnLaunch is a structure of the model.
 type PrivateDnsNameOptionsOnLaunch struct {
+	HostnameType                    *string // one of HostnameType
+	EnableResourceNameDnsARecord    *bool
+	EnableResourceNameDnsAAAARecord *bool
+}
+
+// PrivateDnsNameOptionsResponse is a structure of the model.
+type PrivateDnsNameOptionsResponse struct {
 	HostnameType                    *string // one of HostnameType
 	EnableResourceNameDnsARecord    *bool
 	EnableResourceNameDnsAAAARecord *bool
@@ -1174,9 +2012,24 @@ type PrivateIpAddressSpecification struct {
 	PrivateIpAddress *string
 }
 
+// ProductCode is a structure of the model.
+type ProductCode struct {
+	ProductCodeId   *string
+	ProductCodeType *string // one of ProductCodeValues
+}
+
 // PropagatingVgw is a structure of the model.
 type PropagatingVgw struct {
 	GatewayId *string
+}
+
+// ProvisionedBandwidth is a structure of the model.
+type ProvisionedBandwidth struct {
+	ProvisionTime *time.Time
+	Provisioned   *string
+	RequestTime   *time.Time
+	Requested     *string
+	Status        *string
 }
 
 // PublicIpDnsNameOptions is a structure of the model.
@@ -1207,6 +2060,15 @@ type Region struct {
 // RegionGeography is a structure of the model.
 type RegionGeography struct {
 	Name *string
+}
+
+// Reservation is a structure of the model.
+type Reservation struct {
+	ReservationId *string
+	OwnerId       *string
+	RequesterId   *string
+	Groups        []GroupIdentifier
+	Instances     []Instance
 }
 
 // RevokedSecurityGroupRule is a structure of the model.
@@ -1293,6 +2155,14 @@ type SecurityGroupIdentifier struct {
 	GroupName *string
 }
 
+// SecurityGroupReference is a structure of the model.
+type SecurityGroupReference struct {
+	GroupId                *string
+	ReferencingVpcId       *string
+	VpcPeeringConnectionId *string
+	TransitGatewayId       *string
+}
+
 // SecurityGroupRule is a structure of the model.
 type SecurityGroupRule struct {
 	SecurityGroupRuleId  *string
@@ -1335,6 +2205,90 @@ type SecurityGroupRuleUpdate struct {
 	SecurityGroupRule   *SecurityGroupRuleRequest
 }
 
+// SecurityGroupVpcAssociation is a structure of the model.
+type SecurityGroupVpcAssociation struct {
+	GroupId      *string
+	VpcId        *string
+	VpcOwnerId   *string
+	State        *string // one of SecurityGroupVpcAssociationState
+	StateReason  *string
+	GroupOwnerId *string
+}
+
+// ServiceConfiguration is a structure of the model.
+type ServiceConfiguration struct {
+	ServiceType                 []ServiceTypeDetail
+	ServiceId                   *string
+	ServiceName                 *string
+	ServiceState                *string // one of ServiceState
+	AvailabilityZoneIds         []string
+	AvailabilityZones           []string
+	AcceptanceRequired          *bool
+	ManagesVpcEndpoints         *bool
+	NetworkLoadBalancerArns     []string
+	GatewayLoadBalancerArns     []string
+	SupportedIpAddressTypes     []string // one of ServiceConnectivityType
+	BaseEndpointDnsNames        []string
+	PrivateDnsName              *string
+	PrivateDnsNameConfiguration *PrivateDnsNameConfiguration
+	PayerResponsibility         *string // one of PayerResponsibility
+	Tags                        []Tag
+	SupportedRegions            []SupportedRegionDetail
+	RemoteAccessEnabled         *bool
+}
+
+// ServiceDetail is a structure of the model.
+type ServiceDetail struct {
+	ServiceName                     *string
+	ServiceId                       *string
+	ServiceType                     []ServiceTypeDetail
+	ServiceRegion                   *string
+	AvailabilityZoneIds             []string
+	AvailabilityZones               []string
+	Owner                           *string
+	BaseEndpointDnsNames            []string
+	PrivateDnsName                  *string
+	PrivateDnsNames                 []PrivateDnsDetails
+	VpcEndpointPolicySupported      *bool
+	AcceptanceRequired              *bool
+	ManagesVpcEndpoints             *bool
+	PayerResponsibility             *string // one of PayerResponsibility
+	Tags                            []Tag
+	PrivateDnsNameVerificationState *string  // one of DnsNameState
+	SupportedIpAddressTypes         []string // one of ServiceConnectivityType
+}
+
+// ServiceTypeDetail is a structure of the model.
+type ServiceTypeDetail struct {
+	ServiceType *string // one of ServiceType
+}
+
+// StaleIpPermission is a structure of the model.
+type StaleIpPermission struct {
+	FromPort         *int32
+	IpProtocol       *string
+	IpRanges         []string
+	PrefixListIds    []string
+	ToPort           *int32
+	UserIdGroupPairs []UserIdGroupPair
+}
+
+// StaleSecurityGroup is a structure of the model.
+type StaleSecurityGroup struct {
+	Description              *string
+	GroupId                  *string
+	GroupName                *string
+	StaleIpPermissions       []StaleIpPermission
+	StaleIpPermissionsEgress []StaleIpPermission
+	VpcId                    *string
+}
+
+// StateReason is a structure of the model.
+type StateReason struct {
+	Code    *string
+	Message *string
+}
+
 // Subnet is a structure of the model.
 type Subnet struct {
 	AvailabilityZoneId            *string
@@ -1368,6 +2322,17 @@ type SubnetCidrBlockState struct {
 	StatusMessage *string
 }
 
+// SubnetCidrReservation is a structure of the model.
+type SubnetCidrReservation struct {
+	SubnetCidrReservationId *string
+	SubnetId                *string
+	Cidr                    *string
+	ReservationType         *string // one of SubnetCidrReservationType
+	OwnerId                 *string
+	Description             *string
+	Tags                    []Tag
+}
+
 // SubnetConfiguration is a structure of the model.
 type SubnetConfiguration struct {
 	SubnetId *string
@@ -1390,6 +2355,12 @@ type SubnetIpv6CidrBlockAssociation struct {
 	IpSource             *string // one of IpSource
 }
 
+// SupportedRegionDetail is a structure of the model.
+type SupportedRegionDetail struct {
+	Region       *string
+	ServiceState *string
+}
+
 // Tag is a structure of the model.
 type Tag struct {
 	Key   *string
@@ -1404,10 +2375,111 @@ type TagDescription struct {
 	Value        *string
 }
 
+// TagFieldSpecificationResponse is a structure of the model.
+type TagFieldSpecificationResponse struct {
+	ResourceType *string // one of TaggableResourceType
+	TagKeys      []string
+}
+
 // TagSpecification is a structure of the model.
 type TagSpecification struct {
 	ResourceType *string // one of ResourceType
 	Tags         []Tag
+}
+
+// TransitGateway is a structure of the model.
+type TransitGateway struct {
+	TransitGatewayId  *string
+	TransitGatewayArn *string
+	State             *string // one of TransitGatewayState
+	OwnerId           *string
+	Description       *string
+	CreationTime      *time.Time
+	Options           *TransitGatewayOptions
+	Tags              []Tag
+}
+
+// TransitGatewayAttachment is a structure of the model.
+type TransitGatewayAttachment struct {
+	TransitGatewayAttachmentId *string
+	TransitGatewayId           *string
+	TransitGatewayOwnerId      *string
+	ResourceOwnerId            *string
+	ResourceType               *string // one of TransitGatewayAttachmentResourceType
+	ResourceId                 *string
+	State                      *string // one of TransitGatewayAttachmentState
+	Association                *TransitGatewayAttachmentAssociation
+	CreationTime               *time.Time
+	Tags                       []Tag
+}
+
+// TransitGatewayAttachmentAssociation is a structure of the model.
+type TransitGatewayAttachmentAssociation struct {
+	TransitGatewayRouteTableId  *string
+	TransitGatewayPolicyTableId *string
+	State                       *string // one of TransitGatewayAssociationState
+}
+
+// TransitGatewayOptions is a structure of the model.
+type TransitGatewayOptions struct {
+	AmazonSideAsn                   *int64
+	TransitGatewayCidrBlocks        []string
+	AutoAcceptSharedAttachments     *string // one of AutoAcceptSharedAttachmentsValue
+	DefaultRouteTableAssociation    *string // one of DefaultRouteTableAssociationValue
+	AssociationDefaultRouteTableId  *string
+	DefaultRouteTablePropagation    *string // one of DefaultRouteTablePropagationValue
+	PropagationDefaultRouteTableId  *string
+	VpnEcmpSupport                  *string // one of VpnEcmpSupportValue
+	DnsSupport                      *string // one of DnsSupportValue
+	SecurityGroupReferencingSupport *string // one of SecurityGroupReferencingSupportValue
+	MulticastSupport                *string // one of MulticastSupportValue
+	EncryptionSupport               *EncryptionSupport
+}
+
+// TransitGatewayVpcAttachment is a structure of the model.
+type TransitGatewayVpcAttachment struct {
+	TransitGatewayAttachmentId *string
+	TransitGatewayId           *string
+	VpcId                      *string
+	VpcOwnerId                 *string
+	State                      *string // one of TransitGatewayAttachmentState
+	SubnetIds                  []string
+	CreationTime               *time.Time
+	Options                    *TransitGatewayVpcAttachmentOptions
+	Tags                       []Tag
+}
+
+// TransitGatewayVpcAttachmentOptions is a structure of the model.
+type TransitGatewayVpcAttachmentOptions struct {
+	DnsSupport                      *string // one of DnsSupportValue
+	SecurityGroupReferencingSupport *string // one of SecurityGroupReferencingSupportValue
+	Ipv6Support                     *string // one of Ipv6SupportValue
+	ApplianceModeSupport            *string // one of ApplianceModeSupportValue
+}
+
+// TunnelOption is a structure of the model.
+type TunnelOption struct {
+	OutsideIpAddress             *string
+	TunnelInsideCidr             *string
+	TunnelInsideIpv6Cidr         *string
+	PreSharedKey                 *string
+	Phase1LifetimeSeconds        *int32
+	Phase2LifetimeSeconds        *int32
+	RekeyMarginTimeSeconds       *int32
+	RekeyFuzzPercentage          *int32
+	ReplayWindowSize             *int32
+	DpdTimeoutSeconds            *int32
+	DpdTimeoutAction             *string
+	Phase1EncryptionAlgorithms   []Phase1EncryptionAlgorithmsListValue
+	Phase2EncryptionAlgorithms   []Phase2EncryptionAlgorithmsListValue
+	Phase1IntegrityAlgorithms    []Phase1IntegrityAlgorithmsListValue
+	Phase2IntegrityAlgorithms    []Phase2IntegrityAlgorithmsListValue
+	Phase1DHGroupNumbers         []Phase1DHGroupNumbersListValue
+	Phase2DHGroupNumbers         []Phase2DHGroupNumbersListValue
+	IkeVersions                  []IKEVersionsListValue
+	StartupAction                *string
+	LogOptions                   *VpnTunnelLogOptions
+	EnableTunnelLifecycleControl *bool
 }
 
 // UnsuccessfulItem is a structure of the model.
@@ -1433,6 +2505,16 @@ type UserIdGroupPair struct {
 	PeeringStatus          *string
 }
 
+// VgwTelemetry is a structure of the model.
+type VgwTelemetry struct {
+	AcceptedRouteCount *int32
+	LastStatusChange   *time.Time
+	OutsideIpAddress   *string
+	Status             *string // one of TelemetryStatus
+	StatusMessage      *string
+	CertificateArn     *string
+}
+
 // Vpc is a structure of the model.
 type Vpc struct {
 	OwnerId                     *string
@@ -1447,6 +2529,12 @@ type Vpc struct {
 	State                       *string // one of VpcState
 	CidrBlock                   *string
 	DhcpOptionsId               *string
+}
+
+// VpcAttachment is a structure of the model.
+type VpcAttachment struct {
+	VpcId *string
+	State *string // one of AttachmentStatus
 }
 
 // VpcCidrBlockAssociation is a structure of the model.
@@ -1550,6 +2638,23 @@ type VpcEndpointAssociation struct {
 	Tags                            []Tag
 }
 
+// VpcEndpointConnection is a structure of the model.
+type VpcEndpointConnection struct {
+	ServiceId               *string
+	VpcEndpointId           *string
+	VpcEndpointOwner        *string
+	VpcEndpointState        *string // one of State
+	CreationTimestamp       *time.Time
+	DnsEntries              []DnsEntry
+	NetworkLoadBalancerArns []string
+	GatewayLoadBalancerArns []string
+	IpAddressType           *string // one of IpAddressType
+	VpcEndpointConnectionId *string
+	Tags                    []Tag
+	VpcEndpointRegion       *string
+	PayerResponsibilities   []PayerResponsibilityEntry
+}
+
 // VpcIpv6CidrBlockAssociation is a structure of the model.
 type VpcIpv6CidrBlockAssociation struct {
 	AssociationId        *string
@@ -1559,4 +2664,97 @@ type VpcIpv6CidrBlockAssociation struct {
 	Ipv6Pool             *string
 	Ipv6AddressAttribute *string // one of Ipv6AddressAttribute
 	IpSource             *string // one of IpSource
+}
+
+// VpcPeeringConnection is a structure of the model.
+type VpcPeeringConnection struct {
+	AccepterVpcInfo        *VpcPeeringConnectionVpcInfo
+	ExpirationTime         *time.Time
+	RequesterVpcInfo       *VpcPeeringConnectionVpcInfo
+	Status                 *VpcPeeringConnectionStateReason
+	Tags                   []Tag
+	VpcPeeringConnectionId *string
+}
+
+// VpcPeeringConnectionOptionsDescription is a structure of the model.
+type VpcPeeringConnectionOptionsDescription struct {
+	AllowDnsResolutionFromRemoteVpc            *bool
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool
+}
+
+// VpcPeeringConnectionStateReason is a structure of the model.
+type VpcPeeringConnectionStateReason struct {
+	Code    *string // one of VpcPeeringConnectionStateReasonCode
+	Message *string
+}
+
+// VpcPeeringConnectionVpcInfo is a structure of the model.
+type VpcPeeringConnectionVpcInfo struct {
+	CidrBlock        *string
+	Ipv6CidrBlockSet []Ipv6CidrBlock
+	CidrBlockSet     []CidrBlock
+	OwnerId          *string
+	PeeringOptions   *VpcPeeringConnectionOptionsDescription
+	VpcId            *string
+	Region           *string
+}
+
+// VpnConnection is a structure of the model.
+type VpnConnection struct {
+	Category                     *string
+	TransitGatewayId             *string
+	VpnConcentratorId            *string
+	CoreNetworkArn               *string
+	CoreNetworkAttachmentArn     *string
+	GatewayAssociationState      *string // one of GatewayAssociationState
+	Options                      *VpnConnectionOptions
+	Routes                       []VpnStaticRoute
+	Tags                         []Tag
+	VgwTelemetry                 []VgwTelemetry
+	PreSharedKeyArn              *string
+	VpnConnectionId              *string
+	State                        *string // one of VpnState
+	CustomerGatewayConfiguration *string
+	Type                         *string // one of GatewayType
+	CustomerGatewayId            *string
+	VpnGatewayId                 *string
+}
+
+// VpnConnectionOptions is a structure of the model.
+type VpnConnectionOptions struct {
+	EnableAcceleration                  *bool
+	StaticRoutesOnly                    *bool
+	LocalIpv4NetworkCidr                *string
+	RemoteIpv4NetworkCidr               *string
+	LocalIpv6NetworkCidr                *string
+	RemoteIpv6NetworkCidr               *string
+	OutsideIpAddressType                *string
+	TransportTransitGatewayAttachmentId *string
+	TunnelInsideIpVersion               *string // one of TunnelInsideIpVersion
+	TunnelOptions                       []TunnelOption
+	TunnelBandwidth                     *string // one of VpnTunnelBandwidth
+}
+
+// VpnGateway is a structure of the model.
+type VpnGateway struct {
+	AmazonSideAsn    *int64
+	Tags             []Tag
+	VpnGatewayId     *string
+	State            *string // one of VpnState
+	Type             *string // one of GatewayType
+	AvailabilityZone *string
+	VpcAttachments   []VpcAttachment
+}
+
+// VpnStaticRoute is a structure of the model.
+type VpnStaticRoute struct {
+	DestinationCidrBlock *string
+	Source               *string // one of VpnStaticRouteSource
+	State                *string // one of VpnState
+}
+
+// VpnTunnelLogOptions is a structure of the model.
+type VpnTunnelLogOptions struct {
+	CloudWatchLogOptions *CloudWatchLogOptions
 }

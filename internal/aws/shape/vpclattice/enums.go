@@ -10,6 +10,20 @@ const (
 	IpAddressTypeIpv6 = "IPV6"
 )
 
+// The values of LambdaEventStructureVersion.
+const (
+	LambdaEventStructureVersionV1 = "V1"
+	LambdaEventStructureVersionV2 = "V2"
+)
+
+// The values of PrivateDnsPreference.
+const (
+	PrivateDnsPreferenceAllDomains                         = "ALL_DOMAINS"
+	PrivateDnsPreferenceSpecifiedDomainsOnly               = "SPECIFIED_DOMAINS_ONLY"
+	PrivateDnsPreferenceVerifiedDomainsAndSpecifiedDomains = "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS"
+	PrivateDnsPreferenceVerifiedDomainsOnly                = "VERIFIED_DOMAINS_ONLY"
+)
+
 // The values of ProtocolType.
 const (
 	ProtocolTypeTcp = "TCP"
@@ -63,6 +77,75 @@ const (
 	ResourceGatewayStatusDeleteInProgress = "DELETE_IN_PROGRESS"
 	ResourceGatewayStatusUpdateFailed     = "UPDATE_FAILED"
 	ResourceGatewayStatusUpdateInProgress = "UPDATE_IN_PROGRESS"
+)
+
+// The values of ServiceNetworkLogType.
+const (
+	ServiceNetworkLogTypeResource = "RESOURCE"
+	ServiceNetworkLogTypeService  = "SERVICE"
+)
+
+// The values of ServiceNetworkResourceAssociationStatus.
+const (
+	ServiceNetworkResourceAssociationStatusActive           = "ACTIVE"
+	ServiceNetworkResourceAssociationStatusCreateFailed     = "CREATE_FAILED"
+	ServiceNetworkResourceAssociationStatusCreateInProgress = "CREATE_IN_PROGRESS"
+	ServiceNetworkResourceAssociationStatusDeleteFailed     = "DELETE_FAILED"
+	ServiceNetworkResourceAssociationStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+	ServiceNetworkResourceAssociationStatusPartial          = "PARTIAL"
+)
+
+// The values of ServiceNetworkServiceAssociationStatus.
+const (
+	ServiceNetworkServiceAssociationStatusActive           = "ACTIVE"
+	ServiceNetworkServiceAssociationStatusCreateFailed     = "CREATE_FAILED"
+	ServiceNetworkServiceAssociationStatusCreateInProgress = "CREATE_IN_PROGRESS"
+	ServiceNetworkServiceAssociationStatusDeleteFailed     = "DELETE_FAILED"
+	ServiceNetworkServiceAssociationStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+)
+
+// The values of ServiceNetworkVpcAssociationStatus.
+const (
+	ServiceNetworkVpcAssociationStatusActive           = "ACTIVE"
+	ServiceNetworkVpcAssociationStatusCreateFailed     = "CREATE_FAILED"
+	ServiceNetworkVpcAssociationStatusCreateInProgress = "CREATE_IN_PROGRESS"
+	ServiceNetworkVpcAssociationStatusDeleteFailed     = "DELETE_FAILED"
+	ServiceNetworkVpcAssociationStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+	ServiceNetworkVpcAssociationStatusUpdateFailed     = "UPDATE_FAILED"
+	ServiceNetworkVpcAssociationStatusUpdateInProgress = "UPDATE_IN_PROGRESS"
+)
+
+// The values of ServiceStatus.
+const (
+	ServiceStatusActive           = "ACTIVE"
+	ServiceStatusCreateFailed     = "CREATE_FAILED"
+	ServiceStatusCreateInProgress = "CREATE_IN_PROGRESS"
+	ServiceStatusDeleteFailed     = "DELETE_FAILED"
+	ServiceStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+)
+
+// The values of TargetGroupProtocol.
+const (
+	TargetGroupProtocolHttp  = "HTTP"
+	TargetGroupProtocolHttps = "HTTPS"
+	TargetGroupProtocolTcp   = "TCP"
+)
+
+// The values of TargetGroupStatus.
+const (
+	TargetGroupStatusActive           = "ACTIVE"
+	TargetGroupStatusCreateFailed     = "CREATE_FAILED"
+	TargetGroupStatusCreateInProgress = "CREATE_IN_PROGRESS"
+	TargetGroupStatusDeleteFailed     = "DELETE_FAILED"
+	TargetGroupStatusDeleteInProgress = "DELETE_IN_PROGRESS"
+)
+
+// The values of TargetGroupType.
+const (
+	TargetGroupTypeAlb      = "ALB"
+	TargetGroupTypeInstance = "INSTANCE"
+	TargetGroupTypeIp       = "IP"
+	TargetGroupTypeLambda   = "LAMBDA"
 )
 
 // The values of VerificationStatus.

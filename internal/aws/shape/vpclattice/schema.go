@@ -21,38 +21,38 @@ func newService() *schema.Service {
 			{
 				Name: "CreateResourceConfiguration", Method: "POST", Path: "/resourceconfigurations", Status: 201,
 				Input: &schema.Shape{Name: "CreateResourceConfigurationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "name", Index: 0, Shape: &t[26], Wire: "name", Required: true},
-					{Name: "type", Index: 1, Shape: &t[30], Wire: "type", Required: true},
-					{Name: "portRanges", Index: 2, Shape: &t[18], Wire: "portRanges"},
-					{Name: "protocol", Index: 3, Shape: &t[19], Wire: "protocol"},
-					{Name: "resourceGatewayIdentifier", Index: 4, Shape: &t[38], Wire: "resourceGatewayIdentifier"},
-					{Name: "resourceConfigurationGroupIdentifier", Index: 5, Shape: &t[24], Wire: "resourceConfigurationGroupIdentifier"},
-					{Name: "resourceConfigurationDefinition", Index: 6, Shape: &t[22], Wire: "resourceConfigurationDefinition"},
-					{Name: "allowAssociationToShareableServiceNetwork", Index: 7, Shape: &t[3], Wire: "allowAssociationToShareableServiceNetwork"},
-					{Name: "customDomainName", Index: 8, Shape: &t[7], Wire: "customDomainName"},
-					{Name: "groupDomain", Index: 9, Shape: &t[7], Wire: "groupDomain"},
-					{Name: "domainVerificationIdentifier", Index: 10, Shape: &t[10], Wire: "domainVerificationIdentifier"},
-					{Name: "clientToken", Index: 11, Shape: &t[4], Wire: "clientToken", IdempotencyToken: true},
-					{Name: "tags", Index: 12, Shape: &t[51], Wire: "tags"},
+					{Name: "name", Index: 0, Shape: &t[42], Wire: "name", Required: true},
+					{Name: "type", Index: 1, Shape: &t[46], Wire: "type", Required: true},
+					{Name: "portRanges", Index: 2, Shape: &t[30], Wire: "portRanges"},
+					{Name: "protocol", Index: 3, Shape: &t[34], Wire: "protocol"},
+					{Name: "resourceGatewayIdentifier", Index: 4, Shape: &t[54], Wire: "resourceGatewayIdentifier"},
+					{Name: "resourceConfigurationGroupIdentifier", Index: 5, Shape: &t[40], Wire: "resourceConfigurationGroupIdentifier"},
+					{Name: "resourceConfigurationDefinition", Index: 6, Shape: &t[38], Wire: "resourceConfigurationDefinition"},
+					{Name: "allowAssociationToShareableServiceNetwork", Index: 7, Shape: &t[8], Wire: "allowAssociationToShareableServiceNetwork"},
+					{Name: "customDomainName", Index: 8, Shape: &t[14], Wire: "customDomainName"},
+					{Name: "groupDomain", Index: 9, Shape: &t[14], Wire: "groupDomain"},
+					{Name: "domainVerificationIdentifier", Index: 10, Shape: &t[17], Wire: "domainVerificationIdentifier"},
+					{Name: "clientToken", Index: 11, Shape: &t[9], Wire: "clientToken", IdempotencyToken: true},
+					{Name: "tags", Index: 12, Shape: &t[105], Wire: "tags"},
 				}},
 				Output: &schema.Shape{Name: "CreateResourceConfigurationOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "id", Index: 0, Shape: &t[23], Wire: "id"},
-					{Name: "name", Index: 1, Shape: &t[26], Wire: "name"},
-					{Name: "arn", Index: 2, Shape: &t[21], Wire: "arn"},
-					{Name: "resourceGatewayId", Index: 3, Shape: &t[37], Wire: "resourceGatewayId"},
-					{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[23], Wire: "resourceConfigurationGroupId"},
-					{Name: "type", Index: 5, Shape: &t[30], Wire: "type"},
-					{Name: "portRanges", Index: 6, Shape: &t[18], Wire: "portRanges"},
-					{Name: "protocol", Index: 7, Shape: &t[19], Wire: "protocol"},
-					{Name: "status", Index: 8, Shape: &t[27], Wire: "status"},
-					{Name: "resourceConfigurationDefinition", Index: 9, Shape: &t[22], Wire: "resourceConfigurationDefinition"},
-					{Name: "allowAssociationToShareableServiceNetwork", Index: 10, Shape: &t[3], Wire: "allowAssociationToShareableServiceNetwork"},
-					{Name: "createdAt", Index: 11, Shape: &t[53], Wire: "createdAt", TimestampFormat: schema.ISO8601},
-					{Name: "failureReason", Index: 12, Shape: &t[46], Wire: "failureReason"},
-					{Name: "customDomainName", Index: 13, Shape: &t[7], Wire: "customDomainName"},
-					{Name: "domainVerificationId", Index: 14, Shape: &t[9], Wire: "domainVerificationId"},
-					{Name: "groupDomain", Index: 15, Shape: &t[7], Wire: "groupDomain"},
-					{Name: "domainVerificationArn", Index: 16, Shape: &t[8], Wire: "domainVerificationArn"},
+					{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
+					{Name: "name", Index: 1, Shape: &t[42], Wire: "name"},
+					{Name: "arn", Index: 2, Shape: &t[37], Wire: "arn"},
+					{Name: "resourceGatewayId", Index: 3, Shape: &t[53], Wire: "resourceGatewayId"},
+					{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[39], Wire: "resourceConfigurationGroupId"},
+					{Name: "type", Index: 5, Shape: &t[46], Wire: "type"},
+					{Name: "portRanges", Index: 6, Shape: &t[30], Wire: "portRanges"},
+					{Name: "protocol", Index: 7, Shape: &t[34], Wire: "protocol"},
+					{Name: "status", Index: 8, Shape: &t[43], Wire: "status"},
+					{Name: "resourceConfigurationDefinition", Index: 9, Shape: &t[38], Wire: "resourceConfigurationDefinition"},
+					{Name: "allowAssociationToShareableServiceNetwork", Index: 10, Shape: &t[8], Wire: "allowAssociationToShareableServiceNetwork"},
+					{Name: "createdAt", Index: 11, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+					{Name: "failureReason", Index: 12, Shape: &t[100], Wire: "failureReason"},
+					{Name: "customDomainName", Index: 13, Shape: &t[14], Wire: "customDomainName"},
+					{Name: "domainVerificationId", Index: 14, Shape: &t[16], Wire: "domainVerificationId"},
+					{Name: "groupDomain", Index: 15, Shape: &t[14], Wire: "groupDomain"},
+					{Name: "domainVerificationArn", Index: 16, Shape: &t[15], Wire: "domainVerificationArn"},
 				}},
 				OutputRoot: "CreateResourceConfigurationResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "ResourceNotFoundException", "ThrottlingException", "ServiceQuotaExceededException", "InternalServerException"},
@@ -65,27 +65,27 @@ func newService() *schema.Service {
 			{
 				Name: "CreateResourceGateway", Method: "POST", Path: "/resourcegateways", Status: 201,
 				Input: &schema.Shape{Name: "CreateResourceGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "clientToken", Index: 0, Shape: &t[4], Wire: "clientToken", IdempotencyToken: true},
-					{Name: "name", Index: 1, Shape: &t[41], Wire: "name", Required: true},
-					{Name: "vpcIdentifier", Index: 2, Shape: &t[58], Wire: "vpcIdentifier"},
-					{Name: "subnetIds", Index: 3, Shape: &t[48], Wire: "subnetIds"},
-					{Name: "securityGroupIds", Index: 4, Shape: &t[5], Wire: "securityGroupIds"},
-					{Name: "ipAddressType", Index: 5, Shape: &t[39], Wire: "ipAddressType"},
-					{Name: "ipv4AddressesPerEni", Index: 6, Shape: &t[14], Wire: "ipv4AddressesPerEni"},
-					{Name: "resourceConfigDnsResolution", Index: 7, Shape: &t[20], Wire: "resourceConfigDnsResolution"},
-					{Name: "tags", Index: 8, Shape: &t[51], Wire: "tags"},
+					{Name: "clientToken", Index: 0, Shape: &t[9], Wire: "clientToken", IdempotencyToken: true},
+					{Name: "name", Index: 1, Shape: &t[57], Wire: "name", Required: true},
+					{Name: "vpcIdentifier", Index: 2, Shape: &t[121], Wire: "vpcIdentifier"},
+					{Name: "subnetIds", Index: 3, Shape: &t[102], Wire: "subnetIds"},
+					{Name: "securityGroupIds", Index: 4, Shape: &t[10], Wire: "securityGroupIds"},
+					{Name: "ipAddressType", Index: 5, Shape: &t[55], Wire: "ipAddressType"},
+					{Name: "ipv4AddressesPerEni", Index: 6, Shape: &t[23], Wire: "ipv4AddressesPerEni"},
+					{Name: "resourceConfigDnsResolution", Index: 7, Shape: &t[36], Wire: "resourceConfigDnsResolution"},
+					{Name: "tags", Index: 8, Shape: &t[105], Wire: "tags"},
 				}},
 				Output: &schema.Shape{Name: "CreateResourceGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "name", Index: 0, Shape: &t[41], Wire: "name"},
-					{Name: "id", Index: 1, Shape: &t[37], Wire: "id"},
-					{Name: "arn", Index: 2, Shape: &t[36], Wire: "arn"},
-					{Name: "status", Index: 3, Shape: &t[42], Wire: "status"},
-					{Name: "vpcIdentifier", Index: 4, Shape: &t[58], Wire: "vpcIdentifier"},
-					{Name: "subnetIds", Index: 5, Shape: &t[48], Wire: "subnetIds"},
-					{Name: "securityGroupIds", Index: 6, Shape: &t[45], Wire: "securityGroupIds"},
-					{Name: "ipAddressType", Index: 7, Shape: &t[39], Wire: "ipAddressType"},
-					{Name: "ipv4AddressesPerEni", Index: 8, Shape: &t[14], Wire: "ipv4AddressesPerEni"},
-					{Name: "resourceConfigDnsResolution", Index: 9, Shape: &t[20], Wire: "resourceConfigDnsResolution"},
+					{Name: "name", Index: 0, Shape: &t[57], Wire: "name"},
+					{Name: "id", Index: 1, Shape: &t[53], Wire: "id"},
+					{Name: "arn", Index: 2, Shape: &t[52], Wire: "arn"},
+					{Name: "status", Index: 3, Shape: &t[58], Wire: "status"},
+					{Name: "vpcIdentifier", Index: 4, Shape: &t[121], Wire: "vpcIdentifier"},
+					{Name: "subnetIds", Index: 5, Shape: &t[102], Wire: "subnetIds"},
+					{Name: "securityGroupIds", Index: 6, Shape: &t[63], Wire: "securityGroupIds"},
+					{Name: "ipAddressType", Index: 7, Shape: &t[55], Wire: "ipAddressType"},
+					{Name: "ipv4AddressesPerEni", Index: 8, Shape: &t[23], Wire: "ipv4AddressesPerEni"},
+					{Name: "resourceConfigDnsResolution", Index: 9, Shape: &t[36], Wire: "resourceConfigDnsResolution"},
 				}},
 				OutputRoot: "CreateResourceGatewayResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "ResourceNotFoundException", "ThrottlingException", "ServiceQuotaExceededException", "InternalServerException"},
@@ -98,7 +98,7 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteResourceConfiguration", Method: "DELETE", Path: "/resourceconfigurations/{resourceConfigurationIdentifier}", Status: 204,
 				Input: &schema.Shape{Name: "DeleteResourceConfigurationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[24], Wire: "resourceConfigurationIdentifier", Location: schema.URI, Required: true},
+					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[40], Wire: "resourceConfigurationIdentifier", Location: schema.URI, Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteResourceConfigurationOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteResourceConfigurationResponse",
@@ -112,14 +112,14 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteResourceEndpointAssociation", Method: "DELETE", Path: "/resourceendpointassociations/{resourceEndpointAssociationIdentifier}", Status: 200,
 				Input: &schema.Shape{Name: "DeleteResourceEndpointAssociationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceEndpointAssociationIdentifier", Index: 0, Shape: &t[33], Wire: "resourceEndpointAssociationIdentifier", Location: schema.URI, Required: true},
+					{Name: "resourceEndpointAssociationIdentifier", Index: 0, Shape: &t[49], Wire: "resourceEndpointAssociationIdentifier", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteResourceEndpointAssociationOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "id", Index: 0, Shape: &t[32], Wire: "id"},
-					{Name: "arn", Index: 1, Shape: &t[31], Wire: "arn"},
-					{Name: "resourceConfigurationId", Index: 2, Shape: &t[23], Wire: "resourceConfigurationId"},
-					{Name: "resourceConfigurationArn", Index: 3, Shape: &t[21], Wire: "resourceConfigurationArn"},
-					{Name: "vpcEndpointId", Index: 4, Shape: &t[56], Wire: "vpcEndpointId"},
+					{Name: "id", Index: 0, Shape: &t[48], Wire: "id"},
+					{Name: "arn", Index: 1, Shape: &t[47], Wire: "arn"},
+					{Name: "resourceConfigurationId", Index: 2, Shape: &t[39], Wire: "resourceConfigurationId"},
+					{Name: "resourceConfigurationArn", Index: 3, Shape: &t[37], Wire: "resourceConfigurationArn"},
+					{Name: "vpcEndpointId", Index: 4, Shape: &t[119], Wire: "vpcEndpointId"},
 				}},
 				OutputRoot: "DeleteResourceEndpointAssociationResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
@@ -132,13 +132,13 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteResourceGateway", Method: "DELETE", Path: "/resourcegateways/{resourceGatewayIdentifier}", Status: 200,
 				Input: &schema.Shape{Name: "DeleteResourceGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[38], Wire: "resourceGatewayIdentifier", Location: schema.URI, Required: true},
+					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[54], Wire: "resourceGatewayIdentifier", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteResourceGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "id", Index: 0, Shape: &t[37], Wire: "id"},
-					{Name: "arn", Index: 1, Shape: &t[36], Wire: "arn"},
-					{Name: "name", Index: 2, Shape: &t[41], Wire: "name"},
-					{Name: "status", Index: 3, Shape: &t[42], Wire: "status"},
+					{Name: "id", Index: 0, Shape: &t[53], Wire: "id"},
+					{Name: "arn", Index: 1, Shape: &t[52], Wire: "arn"},
+					{Name: "name", Index: 2, Shape: &t[57], Wire: "name"},
+					{Name: "status", Index: 3, Shape: &t[58], Wire: "status"},
 				}},
 				OutputRoot: "DeleteResourceGatewayResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
@@ -151,29 +151,29 @@ func newService() *schema.Service {
 			{
 				Name: "GetResourceConfiguration", Method: "GET", Path: "/resourceconfigurations/{resourceConfigurationIdentifier}", Status: 200,
 				Input: &schema.Shape{Name: "GetResourceConfigurationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[24], Wire: "resourceConfigurationIdentifier", Location: schema.URI, Required: true},
+					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[40], Wire: "resourceConfigurationIdentifier", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "GetResourceConfigurationOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "id", Index: 0, Shape: &t[23], Wire: "id"},
-					{Name: "name", Index: 1, Shape: &t[26], Wire: "name"},
-					{Name: "arn", Index: 2, Shape: &t[21], Wire: "arn"},
-					{Name: "resourceGatewayId", Index: 3, Shape: &t[37], Wire: "resourceGatewayId"},
-					{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[23], Wire: "resourceConfigurationGroupId"},
-					{Name: "type", Index: 5, Shape: &t[30], Wire: "type"},
-					{Name: "allowAssociationToShareableServiceNetwork", Index: 6, Shape: &t[3], Wire: "allowAssociationToShareableServiceNetwork"},
-					{Name: "portRanges", Index: 7, Shape: &t[18], Wire: "portRanges"},
-					{Name: "protocol", Index: 8, Shape: &t[19], Wire: "protocol"},
-					{Name: "customDomainName", Index: 9, Shape: &t[7], Wire: "customDomainName"},
-					{Name: "status", Index: 10, Shape: &t[27], Wire: "status"},
-					{Name: "resourceConfigurationDefinition", Index: 11, Shape: &t[22], Wire: "resourceConfigurationDefinition"},
-					{Name: "createdAt", Index: 12, Shape: &t[53], Wire: "createdAt", TimestampFormat: schema.ISO8601},
-					{Name: "amazonManaged", Index: 13, Shape: &t[3], Wire: "amazonManaged"},
-					{Name: "failureReason", Index: 14, Shape: &t[46], Wire: "failureReason"},
-					{Name: "lastUpdatedAt", Index: 15, Shape: &t[53], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
-					{Name: "domainVerificationId", Index: 16, Shape: &t[9], Wire: "domainVerificationId"},
-					{Name: "domainVerificationArn", Index: 17, Shape: &t[8], Wire: "domainVerificationArn"},
-					{Name: "domainVerificationStatus", Index: 18, Shape: &t[55], Wire: "domainVerificationStatus"},
-					{Name: "groupDomain", Index: 19, Shape: &t[7], Wire: "groupDomain"},
+					{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
+					{Name: "name", Index: 1, Shape: &t[42], Wire: "name"},
+					{Name: "arn", Index: 2, Shape: &t[37], Wire: "arn"},
+					{Name: "resourceGatewayId", Index: 3, Shape: &t[53], Wire: "resourceGatewayId"},
+					{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[39], Wire: "resourceConfigurationGroupId"},
+					{Name: "type", Index: 5, Shape: &t[46], Wire: "type"},
+					{Name: "allowAssociationToShareableServiceNetwork", Index: 6, Shape: &t[8], Wire: "allowAssociationToShareableServiceNetwork"},
+					{Name: "portRanges", Index: 7, Shape: &t[30], Wire: "portRanges"},
+					{Name: "protocol", Index: 8, Shape: &t[34], Wire: "protocol"},
+					{Name: "customDomainName", Index: 9, Shape: &t[14], Wire: "customDomainName"},
+					{Name: "status", Index: 10, Shape: &t[43], Wire: "status"},
+					{Name: "resourceConfigurationDefinition", Index: 11, Shape: &t[38], Wire: "resourceConfigurationDefinition"},
+					{Name: "createdAt", Index: 12, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+					{Name: "amazonManaged", Index: 13, Shape: &t[8], Wire: "amazonManaged"},
+					{Name: "failureReason", Index: 14, Shape: &t[100], Wire: "failureReason"},
+					{Name: "lastUpdatedAt", Index: 15, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+					{Name: "domainVerificationId", Index: 16, Shape: &t[16], Wire: "domainVerificationId"},
+					{Name: "domainVerificationArn", Index: 17, Shape: &t[15], Wire: "domainVerificationArn"},
+					{Name: "domainVerificationStatus", Index: 18, Shape: &t[118], Wire: "domainVerificationStatus"},
+					{Name: "groupDomain", Index: 19, Shape: &t[14], Wire: "groupDomain"},
 				}},
 				OutputRoot: "GetResourceConfigurationResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
@@ -186,23 +186,23 @@ func newService() *schema.Service {
 			{
 				Name: "GetResourceGateway", Method: "GET", Path: "/resourcegateways/{resourceGatewayIdentifier}", Status: 200,
 				Input: &schema.Shape{Name: "GetResourceGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[38], Wire: "resourceGatewayIdentifier", Location: schema.URI, Required: true},
+					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[54], Wire: "resourceGatewayIdentifier", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "GetResourceGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "name", Index: 0, Shape: &t[41], Wire: "name"},
-					{Name: "id", Index: 1, Shape: &t[37], Wire: "id"},
-					{Name: "arn", Index: 2, Shape: &t[36], Wire: "arn"},
-					{Name: "status", Index: 3, Shape: &t[42], Wire: "status"},
-					{Name: "vpcId", Index: 4, Shape: &t[58], Wire: "vpcId"},
-					{Name: "subnetIds", Index: 5, Shape: &t[48], Wire: "subnetIds"},
-					{Name: "serviceManaged", Index: 6, Shape: &t[3], Wire: "serviceManaged"},
-					{Name: "managedBy", Index: 7, Shape: &t[46], Wire: "managedBy"},
-					{Name: "securityGroupIds", Index: 8, Shape: &t[45], Wire: "securityGroupIds"},
-					{Name: "ipAddressType", Index: 9, Shape: &t[39], Wire: "ipAddressType"},
-					{Name: "ipv4AddressesPerEni", Index: 10, Shape: &t[14], Wire: "ipv4AddressesPerEni"},
-					{Name: "resourceConfigDnsResolution", Index: 11, Shape: &t[20], Wire: "resourceConfigDnsResolution"},
-					{Name: "createdAt", Index: 12, Shape: &t[53], Wire: "createdAt", TimestampFormat: schema.ISO8601},
-					{Name: "lastUpdatedAt", Index: 13, Shape: &t[53], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+					{Name: "name", Index: 0, Shape: &t[57], Wire: "name"},
+					{Name: "id", Index: 1, Shape: &t[53], Wire: "id"},
+					{Name: "arn", Index: 2, Shape: &t[52], Wire: "arn"},
+					{Name: "status", Index: 3, Shape: &t[58], Wire: "status"},
+					{Name: "vpcId", Index: 4, Shape: &t[121], Wire: "vpcId"},
+					{Name: "subnetIds", Index: 5, Shape: &t[102], Wire: "subnetIds"},
+					{Name: "serviceManaged", Index: 6, Shape: &t[8], Wire: "serviceManaged"},
+					{Name: "managedBy", Index: 7, Shape: &t[100], Wire: "managedBy"},
+					{Name: "securityGroupIds", Index: 8, Shape: &t[63], Wire: "securityGroupIds"},
+					{Name: "ipAddressType", Index: 9, Shape: &t[55], Wire: "ipAddressType"},
+					{Name: "ipv4AddressesPerEni", Index: 10, Shape: &t[23], Wire: "ipv4AddressesPerEni"},
+					{Name: "resourceConfigDnsResolution", Index: 11, Shape: &t[36], Wire: "resourceConfigDnsResolution"},
+					{Name: "createdAt", Index: 12, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+					{Name: "lastUpdatedAt", Index: 13, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
 				}},
 				OutputRoot: "GetResourceGatewayResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
@@ -213,17 +213,54 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ListAccessLogSubscriptions", Method: "GET", Path: "/accesslogsubscriptions", Status: 200,
+				Input: &schema.Shape{Name: "ListAccessLogSubscriptionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "resourceIdentifier", Index: 0, Shape: &t[61], Wire: "resourceIdentifier", Location: schema.Query, Required: true},
+					{Name: "maxResults", Index: 1, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 2, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListAccessLogSubscriptionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[3], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListAccessLogSubscriptionsResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListAccessLogSubscriptionsInput) },
+				NewOutput:  func() any { return new(ListAccessLogSubscriptionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListAccessLogSubscriptions(ctx, in.(*ListAccessLogSubscriptionsInput))
+				},
+			},
+			{
+				Name: "ListDomainVerifications", Method: "GET", Path: "/domainverifications", Status: 200,
+				Input: &schema.Shape{Name: "ListDomainVerificationsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "maxResults", Index: 0, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListDomainVerificationsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[18], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListDomainVerificationsResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListDomainVerificationsInput) },
+				NewOutput:  func() any { return new(ListDomainVerificationsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListDomainVerifications(ctx, in.(*ListDomainVerificationsInput))
+				},
+			},
+			{
 				Name: "ListResourceConfigurations", Method: "GET", Path: "/resourceconfigurations", Status: 200,
 				Input: &schema.Shape{Name: "ListResourceConfigurationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[38], Wire: "resourceGatewayIdentifier", Location: schema.Query},
-					{Name: "resourceConfigurationGroupIdentifier", Index: 1, Shape: &t[24], Wire: "resourceConfigurationGroupIdentifier", Location: schema.Query},
-					{Name: "domainVerificationIdentifier", Index: 2, Shape: &t[10], Wire: "domainVerificationIdentifier", Location: schema.Query},
-					{Name: "maxResults", Index: 3, Shape: &t[15], Wire: "maxResults", Location: schema.Query},
-					{Name: "nextToken", Index: 4, Shape: &t[16], Wire: "nextToken", Location: schema.Query},
+					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[54], Wire: "resourceGatewayIdentifier", Location: schema.Query},
+					{Name: "resourceConfigurationGroupIdentifier", Index: 1, Shape: &t[40], Wire: "resourceConfigurationGroupIdentifier", Location: schema.Query},
+					{Name: "domainVerificationIdentifier", Index: 2, Shape: &t[17], Wire: "domainVerificationIdentifier", Location: schema.Query},
+					{Name: "maxResults", Index: 3, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 4, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
 				}},
 				Output: &schema.Shape{Name: "ListResourceConfigurationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "items", Index: 0, Shape: &t[29], Wire: "items"},
-					{Name: "nextToken", Index: 1, Shape: &t[16], Wire: "nextToken"},
+					{Name: "items", Index: 0, Shape: &t[45], Wire: "items"},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
 				}},
 				OutputRoot: "ListResourceConfigurationsResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
@@ -236,16 +273,16 @@ func newService() *schema.Service {
 			{
 				Name: "ListResourceEndpointAssociations", Method: "GET", Path: "/resourceendpointassociations", Status: 200,
 				Input: &schema.Shape{Name: "ListResourceEndpointAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[24], Wire: "resourceConfigurationIdentifier", Location: schema.Query, Required: true},
-					{Name: "resourceEndpointAssociationIdentifier", Index: 1, Shape: &t[33], Wire: "resourceEndpointAssociationIdentifier", Location: schema.Query},
-					{Name: "vpcEndpointId", Index: 2, Shape: &t[56], Wire: "vpcEndpointId", Location: schema.Query},
-					{Name: "vpcEndpointOwner", Index: 3, Shape: &t[57], Wire: "vpcEndpointOwner", Location: schema.Query},
-					{Name: "maxResults", Index: 4, Shape: &t[15], Wire: "maxResults", Location: schema.Query},
-					{Name: "nextToken", Index: 5, Shape: &t[16], Wire: "nextToken", Location: schema.Query},
+					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[40], Wire: "resourceConfigurationIdentifier", Location: schema.Query, Required: true},
+					{Name: "resourceEndpointAssociationIdentifier", Index: 1, Shape: &t[49], Wire: "resourceEndpointAssociationIdentifier", Location: schema.Query},
+					{Name: "vpcEndpointId", Index: 2, Shape: &t[119], Wire: "vpcEndpointId", Location: schema.Query},
+					{Name: "vpcEndpointOwner", Index: 3, Shape: &t[120], Wire: "vpcEndpointOwner", Location: schema.Query},
+					{Name: "maxResults", Index: 4, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 5, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
 				}},
 				Output: &schema.Shape{Name: "ListResourceEndpointAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "items", Index: 0, Shape: &t[34], Wire: "items", Required: true},
-					{Name: "nextToken", Index: 1, Shape: &t[16], Wire: "nextToken"},
+					{Name: "items", Index: 0, Shape: &t[50], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
 				}},
 				OutputRoot: "ListResourceEndpointAssociationsResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
@@ -258,12 +295,12 @@ func newService() *schema.Service {
 			{
 				Name: "ListResourceGateways", Method: "GET", Path: "/resourcegateways", Status: 200,
 				Input: &schema.Shape{Name: "ListResourceGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "maxResults", Index: 0, Shape: &t[15], Wire: "maxResults", Location: schema.Query},
-					{Name: "nextToken", Index: 1, Shape: &t[16], Wire: "nextToken", Location: schema.Query},
+					{Name: "maxResults", Index: 0, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
 				}},
 				Output: &schema.Shape{Name: "ListResourceGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "items", Index: 0, Shape: &t[40], Wire: "items"},
-					{Name: "nextToken", Index: 1, Shape: &t[16], Wire: "nextToken"},
+					{Name: "items", Index: 0, Shape: &t[56], Wire: "items"},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
 				}},
 				OutputRoot: "ListResourceGatewaysResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
@@ -274,12 +311,128 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ListServiceNetworkResourceAssociations", Method: "GET", Path: "/servicenetworkresourceassociations", Status: 200,
+				Input: &schema.Shape{Name: "ListServiceNetworkResourceAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "serviceNetworkIdentifier", Index: 0, Shape: &t[75], Wire: "serviceNetworkIdentifier", Location: schema.Query},
+					{Name: "resourceConfigurationIdentifier", Index: 1, Shape: &t[40], Wire: "resourceConfigurationIdentifier", Location: schema.Query},
+					{Name: "maxResults", Index: 2, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 3, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+					{Name: "includeChildren", Index: 4, Shape: &t[8], Wire: "includeChildren", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListServiceNetworkResourceAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[83], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListServiceNetworkResourceAssociationsResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListServiceNetworkResourceAssociationsInput) },
+				NewOutput:  func() any { return new(ListServiceNetworkResourceAssociationsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListServiceNetworkResourceAssociations(ctx, in.(*ListServiceNetworkResourceAssociationsInput))
+				},
+			},
+			{
+				Name: "ListServiceNetworkServiceAssociations", Method: "GET", Path: "/servicenetworkserviceassociations", Status: 200,
+				Input: &schema.Shape{Name: "ListServiceNetworkServiceAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "serviceNetworkIdentifier", Index: 0, Shape: &t[75], Wire: "serviceNetworkIdentifier", Location: schema.Query},
+					{Name: "serviceIdentifier", Index: 1, Shape: &t[68], Wire: "serviceIdentifier", Location: schema.Query},
+					{Name: "maxResults", Index: 2, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 3, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListServiceNetworkServiceAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[88], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListServiceNetworkServiceAssociationsResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListServiceNetworkServiceAssociationsInput) },
+				NewOutput:  func() any { return new(ListServiceNetworkServiceAssociationsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListServiceNetworkServiceAssociations(ctx, in.(*ListServiceNetworkServiceAssociationsInput))
+				},
+			},
+			{
+				Name: "ListServiceNetworkVpcAssociations", Method: "GET", Path: "/servicenetworkvpcassociations", Status: 200,
+				Input: &schema.Shape{Name: "ListServiceNetworkVpcAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "serviceNetworkIdentifier", Index: 0, Shape: &t[75], Wire: "serviceNetworkIdentifier", Location: schema.Query},
+					{Name: "vpcIdentifier", Index: 1, Shape: &t[121], Wire: "vpcIdentifier", Location: schema.Query},
+					{Name: "maxResults", Index: 2, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 3, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListServiceNetworkVpcAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[94], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListServiceNetworkVpcAssociationsResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListServiceNetworkVpcAssociationsInput) },
+				NewOutput:  func() any { return new(ListServiceNetworkVpcAssociationsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListServiceNetworkVpcAssociations(ctx, in.(*ListServiceNetworkVpcAssociationsInput))
+				},
+			},
+			{
+				Name: "ListServiceNetworkVpcEndpointAssociations", Method: "GET", Path: "/servicenetworkvpcendpointassociations", Status: 200,
+				Input: &schema.Shape{Name: "ListServiceNetworkVpcEndpointAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "serviceNetworkIdentifier", Index: 0, Shape: &t[75], Wire: "serviceNetworkIdentifier", Location: schema.Query, Required: true},
+					{Name: "maxResults", Index: 1, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 2, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListServiceNetworkVpcEndpointAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[97], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListServiceNetworkVpcEndpointAssociationsResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListServiceNetworkVpcEndpointAssociationsInput) },
+				NewOutput:  func() any { return new(ListServiceNetworkVpcEndpointAssociationsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListServiceNetworkVpcEndpointAssociations(ctx, in.(*ListServiceNetworkVpcEndpointAssociationsInput))
+				},
+			},
+			{
+				Name: "ListServiceNetworks", Method: "GET", Path: "/servicenetworks", Status: 200,
+				Input: &schema.Shape{Name: "ListServiceNetworksInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "maxResults", Index: 0, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListServiceNetworksOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[77], Wire: "items", Required: true},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListServiceNetworksResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListServiceNetworksInput) },
+				NewOutput:  func() any { return new(ListServiceNetworksOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListServiceNetworks(ctx, in.(*ListServiceNetworksInput))
+				},
+			},
+			{
+				Name: "ListServices", Method: "GET", Path: "/services", Status: 200,
+				Input: &schema.Shape{Name: "ListServicesInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "maxResults", Index: 0, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListServicesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[69], Wire: "items"},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListServicesResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListServicesInput) },
+				NewOutput:  func() any { return new(ListServicesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListServices(ctx, in.(*ListServicesInput))
+				},
+			},
+			{
 				Name: "ListTagsForResource", Method: "GET", Path: "/tags/{resourceArn}", Status: 200,
 				Input: &schema.Shape{Name: "ListTagsForResourceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceArn", Index: 0, Shape: &t[1], Wire: "resourceArn", Location: schema.URI, Required: true},
+					{Name: "resourceArn", Index: 0, Shape: &t[6], Wire: "resourceArn", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "ListTagsForResourceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "tags", Index: 0, Shape: &t[51], Wire: "tags"},
+					{Name: "tags", Index: 0, Shape: &t[105], Wire: "tags"},
 				}},
 				OutputRoot: "ListTagsForResourceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
@@ -290,10 +443,30 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ListTargetGroups", Method: "GET", Path: "/targetgroups", Status: 200,
+				Input: &schema.Shape{Name: "ListTargetGroupsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "maxResults", Index: 0, Shape: &t[26], Wire: "maxResults", Location: schema.Query},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken", Location: schema.Query},
+					{Name: "vpcIdentifier", Index: 2, Shape: &t[121], Wire: "vpcIdentifier", Location: schema.Query},
+					{Name: "targetGroupType", Index: 3, Shape: &t[114], Wire: "targetGroupType", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListTargetGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "items", Index: 0, Shape: &t[109], Wire: "items"},
+					{Name: "nextToken", Index: 1, Shape: &t[27], Wire: "nextToken"},
+				}},
+				OutputRoot: "ListTargetGroupsResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(ListTargetGroupsInput) },
+				NewOutput:  func() any { return new(ListTargetGroupsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListTargetGroups(ctx, in.(*ListTargetGroupsInput))
+				},
+			},
+			{
 				Name: "TagResource", Method: "POST", Path: "/tags/{resourceArn}", Status: 200,
 				Input: &schema.Shape{Name: "TagResourceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceArn", Index: 0, Shape: &t[1], Wire: "resourceArn", Location: schema.URI, Required: true},
-					{Name: "tags", Index: 1, Shape: &t[51], Wire: "tags", Required: true},
+					{Name: "resourceArn", Index: 0, Shape: &t[6], Wire: "resourceArn", Location: schema.URI, Required: true},
+					{Name: "tags", Index: 1, Shape: &t[105], Wire: "tags", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "TagResourceOutput", Kind: schema.Structure},
 				OutputRoot: "TagResourceResponse",
@@ -307,8 +480,8 @@ func newService() *schema.Service {
 			{
 				Name: "UntagResource", Method: "DELETE", Path: "/tags/{resourceArn}", Status: 200,
 				Input: &schema.Shape{Name: "UntagResourceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceArn", Index: 0, Shape: &t[1], Wire: "resourceArn", Location: schema.URI, Required: true},
-					{Name: "tagKeys", Index: 1, Shape: &t[50], Wire: "tagKeys", Location: schema.Query, Required: true},
+					{Name: "resourceArn", Index: 0, Shape: &t[6], Wire: "resourceArn", Location: schema.URI, Required: true},
+					{Name: "tagKeys", Index: 1, Shape: &t[104], Wire: "tagKeys", Location: schema.Query, Required: true},
 				}},
 				Output:     &schema.Shape{Name: "UntagResourceOutput", Kind: schema.Structure},
 				OutputRoot: "UntagResourceResponse",
@@ -322,23 +495,23 @@ func newService() *schema.Service {
 			{
 				Name: "UpdateResourceConfiguration", Method: "PATCH", Path: "/resourceconfigurations/{resourceConfigurationIdentifier}", Status: 200,
 				Input: &schema.Shape{Name: "UpdateResourceConfigurationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[24], Wire: "resourceConfigurationIdentifier", Location: schema.URI, Required: true},
-					{Name: "resourceConfigurationDefinition", Index: 1, Shape: &t[22], Wire: "resourceConfigurationDefinition"},
-					{Name: "allowAssociationToShareableServiceNetwork", Index: 2, Shape: &t[3], Wire: "allowAssociationToShareableServiceNetwork"},
-					{Name: "portRanges", Index: 3, Shape: &t[18], Wire: "portRanges"},
+					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[40], Wire: "resourceConfigurationIdentifier", Location: schema.URI, Required: true},
+					{Name: "resourceConfigurationDefinition", Index: 1, Shape: &t[38], Wire: "resourceConfigurationDefinition"},
+					{Name: "allowAssociationToShareableServiceNetwork", Index: 2, Shape: &t[8], Wire: "allowAssociationToShareableServiceNetwork"},
+					{Name: "portRanges", Index: 3, Shape: &t[30], Wire: "portRanges"},
 				}},
 				Output: &schema.Shape{Name: "UpdateResourceConfigurationOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "id", Index: 0, Shape: &t[23], Wire: "id"},
-					{Name: "name", Index: 1, Shape: &t[26], Wire: "name"},
-					{Name: "arn", Index: 2, Shape: &t[21], Wire: "arn"},
-					{Name: "resourceGatewayId", Index: 3, Shape: &t[37], Wire: "resourceGatewayId"},
-					{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[23], Wire: "resourceConfigurationGroupId"},
-					{Name: "type", Index: 5, Shape: &t[30], Wire: "type"},
-					{Name: "portRanges", Index: 6, Shape: &t[18], Wire: "portRanges"},
-					{Name: "allowAssociationToShareableServiceNetwork", Index: 7, Shape: &t[3], Wire: "allowAssociationToShareableServiceNetwork"},
-					{Name: "protocol", Index: 8, Shape: &t[19], Wire: "protocol"},
-					{Name: "status", Index: 9, Shape: &t[27], Wire: "status"},
-					{Name: "resourceConfigurationDefinition", Index: 10, Shape: &t[22], Wire: "resourceConfigurationDefinition"},
+					{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
+					{Name: "name", Index: 1, Shape: &t[42], Wire: "name"},
+					{Name: "arn", Index: 2, Shape: &t[37], Wire: "arn"},
+					{Name: "resourceGatewayId", Index: 3, Shape: &t[53], Wire: "resourceGatewayId"},
+					{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[39], Wire: "resourceConfigurationGroupId"},
+					{Name: "type", Index: 5, Shape: &t[46], Wire: "type"},
+					{Name: "portRanges", Index: 6, Shape: &t[30], Wire: "portRanges"},
+					{Name: "allowAssociationToShareableServiceNetwork", Index: 7, Shape: &t[8], Wire: "allowAssociationToShareableServiceNetwork"},
+					{Name: "protocol", Index: 8, Shape: &t[34], Wire: "protocol"},
+					{Name: "status", Index: 9, Shape: &t[43], Wire: "status"},
+					{Name: "resourceConfigurationDefinition", Index: 10, Shape: &t[38], Wire: "resourceConfigurationDefinition"},
 				}},
 				OutputRoot: "UpdateResourceConfigurationResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "ServiceQuotaExceededException", "InternalServerException"},
@@ -351,18 +524,18 @@ func newService() *schema.Service {
 			{
 				Name: "UpdateResourceGateway", Method: "PATCH", Path: "/resourcegateways/{resourceGatewayIdentifier}", Status: 200,
 				Input: &schema.Shape{Name: "UpdateResourceGatewayInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[38], Wire: "resourceGatewayIdentifier", Location: schema.URI, Required: true},
-					{Name: "securityGroupIds", Index: 1, Shape: &t[54], Wire: "securityGroupIds"},
+					{Name: "resourceGatewayIdentifier", Index: 0, Shape: &t[54], Wire: "resourceGatewayIdentifier", Location: schema.URI, Required: true},
+					{Name: "securityGroupIds", Index: 1, Shape: &t[117], Wire: "securityGroupIds"},
 				}},
 				Output: &schema.Shape{Name: "UpdateResourceGatewayOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "name", Index: 0, Shape: &t[41], Wire: "name"},
-					{Name: "id", Index: 1, Shape: &t[37], Wire: "id"},
-					{Name: "arn", Index: 2, Shape: &t[36], Wire: "arn"},
-					{Name: "status", Index: 3, Shape: &t[42], Wire: "status"},
-					{Name: "vpcId", Index: 4, Shape: &t[58], Wire: "vpcId"},
-					{Name: "subnetIds", Index: 5, Shape: &t[48], Wire: "subnetIds"},
-					{Name: "securityGroupIds", Index: 6, Shape: &t[45], Wire: "securityGroupIds"},
-					{Name: "ipAddressType", Index: 7, Shape: &t[12], Wire: "ipAddressType"},
+					{Name: "name", Index: 0, Shape: &t[57], Wire: "name"},
+					{Name: "id", Index: 1, Shape: &t[53], Wire: "id"},
+					{Name: "arn", Index: 2, Shape: &t[52], Wire: "arn"},
+					{Name: "status", Index: 3, Shape: &t[58], Wire: "status"},
+					{Name: "vpcId", Index: 4, Shape: &t[121], Wire: "vpcId"},
+					{Name: "subnetIds", Index: 5, Shape: &t[102], Wire: "subnetIds"},
+					{Name: "securityGroupIds", Index: 6, Shape: &t[63], Wire: "securityGroupIds"},
+					{Name: "ipAddressType", Index: 7, Shape: &t[21], Wire: "ipAddressType"},
 				}},
 				OutputRoot: "UpdateResourceGatewayResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
@@ -409,17 +582,8 @@ func newService() *schema.Service {
 			"GetServiceNetworkServiceAssociation",
 			"GetServiceNetworkVpcAssociation",
 			"GetTargetGroup",
-			"ListAccessLogSubscriptions",
-			"ListDomainVerifications",
 			"ListListeners",
 			"ListRules",
-			"ListServiceNetworkResourceAssociations",
-			"ListServiceNetworkServiceAssociations",
-			"ListServiceNetworkVpcAssociations",
-			"ListServiceNetworkVpcEndpointAssociations",
-			"ListServiceNetworks",
-			"ListServices",
-			"ListTargetGroups",
 			"ListTargets",
 			"PutAuthPolicy",
 			"PutResourcePolicy",
@@ -438,115 +602,289 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 60)
-	t[0] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(1), Max: ptr(12), Pattern: schema.NewPattern("[0-9]{12}")}
-	t[1] = schema.Shape{Name: "Arn", Kind: schema.String, Min: ptr(0), Max: ptr(1224), Pattern: schema.NewPattern("arn:[a-z0-9][-.a-z0-9]{0,62}:vpc-lattice:([a-z0-9][-.a-z0-9]{0,62})?:\\d{12}?:[^/].{0,1023}")}
-	t[2] = schema.Shape{Name: "ArnResource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "arn", Index: 0, Shape: &t[59], Wire: "arn"},
+	t := make([]schema.Shape, 123)
+	t[0] = schema.Shape{Name: "AccessLogDestinationArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn(:[a-z0-9]+([.-][a-z0-9]+)*){2}(:([a-z0-9]+([.-][a-z0-9]+)*)?){2}:([^/].*)?")}
+	t[1] = schema.Shape{Name: "AccessLogSubscriptionArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:accesslogsubscription/als-[0-9a-z]{17}")}
+	t[2] = schema.Shape{Name: "AccessLogSubscriptionId", Kind: schema.String, Min: ptr(21), Max: ptr(21), Pattern: schema.NewPattern("als-[0-9a-z]{17}")}
+	t[3] = schema.Shape{Name: "AccessLogSubscriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "member"}}
+	t[4] = schema.Shape{Name: "AccessLogSubscriptionSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[2], Wire: "id", Required: true},
+		{Name: "arn", Index: 1, Shape: &t[1], Wire: "arn", Required: true},
+		{Name: "resourceId", Index: 2, Shape: &t[60], Wire: "resourceId", Required: true},
+		{Name: "resourceArn", Index: 3, Shape: &t[35], Wire: "resourceArn", Required: true},
+		{Name: "destinationArn", Index: 4, Shape: &t[0], Wire: "destinationArn", Required: true},
+		{Name: "serviceNetworkLogType", Index: 5, Shape: &t[78], Wire: "serviceNetworkLogType"},
+		{Name: "createdAt", Index: 6, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601, Required: true},
+		{Name: "lastUpdatedAt", Index: 7, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601, Required: true},
 	}}
-	t[3] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[4] = schema.Shape{Name: "ClientToken", Kind: schema.String, Min: ptr(1), Max: ptr(64), Pattern: schema.NewPattern(".*[!-~]+.*")}
-	t[5] = schema.Shape{Name: "CreateResourceGatewayRequestSecurityGroupIdsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "member"}, Min: ptr(0), Max: ptr(5)}
-	t[6] = schema.Shape{Name: "DnsResource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "domainName", Index: 0, Shape: &t[7], Wire: "domainName"},
-		{Name: "ipAddressType", Index: 1, Shape: &t[25], Wire: "ipAddressType"},
+	t[5] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(1), Max: ptr(12), Pattern: schema.NewPattern("[0-9]{12}")}
+	t[6] = schema.Shape{Name: "Arn", Kind: schema.String, Min: ptr(0), Max: ptr(1224), Pattern: schema.NewPattern("arn:[a-z0-9][-.a-z0-9]{0,62}:vpc-lattice:([a-z0-9][-.a-z0-9]{0,62})?:\\d{12}?:[^/].{0,1023}")}
+	t[7] = schema.Shape{Name: "ArnResource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "arn", Index: 0, Shape: &t[122], Wire: "arn"},
 	}}
-	t[7] = schema.Shape{Name: "DomainName", Kind: schema.String, Min: ptr(3), Max: ptr(255)}
-	t[8] = schema.Shape{Name: "DomainVerificationArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9f\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:domainverification/dv-[a-fA-F0-9]{17}")}
-	t[9] = schema.Shape{Name: "DomainVerificationId", Kind: schema.String, Min: ptr(20), Max: ptr(20), Pattern: schema.NewPattern("dv-[a-fA-F0-9]{17}")}
-	t[10] = schema.Shape{Name: "DomainVerificationIdentifier", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("((dv-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:domainverification/dv-[a-fA-F0-9]{17}))")}
-	t[11] = schema.Shape{Name: "IpAddress", Kind: schema.String, Min: ptr(4), Max: ptr(39)}
-	t[12] = schema.Shape{Name: "IpAddressType", Kind: schema.String, Enum: []string{"IPV4", "IPV6"}}
-	t[13] = schema.Shape{Name: "IpResource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ipAddress", Index: 0, Shape: &t[11], Wire: "ipAddress"},
+	t[8] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
+	t[9] = schema.Shape{Name: "ClientToken", Kind: schema.String, Min: ptr(1), Max: ptr(64), Pattern: schema.NewPattern(".*[!-~]+.*")}
+	t[10] = schema.Shape{Name: "CreateResourceGatewayRequestSecurityGroupIdsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[62], Wire: "member"}, Min: ptr(0), Max: ptr(5)}
+	t[11] = schema.Shape{Name: "DnsEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "domainName", Index: 0, Shape: &t[100], Wire: "domainName"},
+		{Name: "hostedZoneId", Index: 1, Shape: &t[100], Wire: "hostedZoneId"},
 	}}
-	t[14] = schema.Shape{Name: "Ipv4AddressesPerEni", Kind: schema.Integer, Min: ptr(1), Max: ptr(62)}
-	t[15] = schema.Shape{Name: "MaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
-	t[16] = schema.Shape{Name: "NextToken", Kind: schema.String, Min: ptr(1), Max: ptr(2048)}
-	t[17] = schema.Shape{Name: "PortRange", Kind: schema.String, Min: ptr(1), Max: ptr(11), Pattern: schema.NewPattern("((\\d{1,5}\\-\\d{1,5})|(\\d+))")}
-	t[18] = schema.Shape{Name: "PortRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "member"}}
-	t[19] = schema.Shape{Name: "ProtocolType", Kind: schema.String, Enum: []string{"TCP"}}
-	t[20] = schema.Shape{Name: "ResourceConfigDnsResolution", Kind: schema.String, Enum: []string{"IN_VPC", "PUBLIC"}}
-	t[21] = schema.Shape{Name: "ResourceConfigurationArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9f\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}")}
-	t[22] = schema.Shape{Name: "ResourceConfigurationDefinition", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "dnsResource", Index: 0, Shape: &t[6], Wire: "dnsResource"},
-		{Name: "ipResource", Index: 1, Shape: &t[13], Wire: "ipResource"},
-		{Name: "arnResource", Index: 2, Shape: &t[2], Wire: "arnResource"},
+	t[12] = schema.Shape{Name: "DnsOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "privateDnsPreference", Index: 0, Shape: &t[31], Wire: "privateDnsPreference"},
+		{Name: "privateDnsSpecifiedDomains", Index: 1, Shape: &t[33], Wire: "privateDnsSpecifiedDomains"},
+	}}
+	t[13] = schema.Shape{Name: "DnsResource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "domainName", Index: 0, Shape: &t[14], Wire: "domainName"},
+		{Name: "ipAddressType", Index: 1, Shape: &t[41], Wire: "ipAddressType"},
+	}}
+	t[14] = schema.Shape{Name: "DomainName", Kind: schema.String, Min: ptr(3), Max: ptr(255)}
+	t[15] = schema.Shape{Name: "DomainVerificationArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9f\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:domainverification/dv-[a-fA-F0-9]{17}")}
+	t[16] = schema.Shape{Name: "DomainVerificationId", Kind: schema.String, Min: ptr(20), Max: ptr(20), Pattern: schema.NewPattern("dv-[a-fA-F0-9]{17}")}
+	t[17] = schema.Shape{Name: "DomainVerificationIdentifier", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("((dv-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:domainverification/dv-[a-fA-F0-9]{17}))")}
+	t[18] = schema.Shape{Name: "DomainVerificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[19], Wire: "member"}}
+	t[19] = schema.Shape{Name: "DomainVerificationSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[16], Wire: "id", Required: true},
+		{Name: "arn", Index: 1, Shape: &t[15], Wire: "arn", Required: true},
+		{Name: "domainName", Index: 2, Shape: &t[14], Wire: "domainName", Required: true},
+		{Name: "status", Index: 3, Shape: &t[118], Wire: "status", Required: true},
+		{Name: "txtMethodConfig", Index: 4, Shape: &t[116], Wire: "txtMethodConfig"},
+		{Name: "createdAt", Index: 5, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601, Required: true},
+		{Name: "lastVerifiedTime", Index: 6, Shape: &t[115], Wire: "lastVerifiedTime", TimestampFormat: schema.ISO8601},
+		{Name: "tags", Index: 7, Shape: &t[105], Wire: "tags"},
+	}}
+	t[20] = schema.Shape{Name: "IpAddress", Kind: schema.String, Min: ptr(4), Max: ptr(39)}
+	t[21] = schema.Shape{Name: "IpAddressType", Kind: schema.String, Enum: []string{"IPV4", "IPV6"}}
+	t[22] = schema.Shape{Name: "IpResource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ipAddress", Index: 0, Shape: &t[20], Wire: "ipAddress"},
+	}}
+	t[23] = schema.Shape{Name: "Ipv4AddressesPerEni", Kind: schema.Integer, Min: ptr(1), Max: ptr(62)}
+	t[24] = schema.Shape{Name: "LambdaEventStructureVersion", Kind: schema.String, Enum: []string{"V1", "V2"}}
+	t[25] = schema.Shape{Name: "Long", Kind: schema.Long}
+	t[26] = schema.Shape{Name: "MaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
+	t[27] = schema.Shape{Name: "NextToken", Kind: schema.String, Min: ptr(1), Max: ptr(2048)}
+	t[28] = schema.Shape{Name: "Port", Kind: schema.Integer, Min: ptr(1), Max: ptr(65535)}
+	t[29] = schema.Shape{Name: "PortRange", Kind: schema.String, Min: ptr(1), Max: ptr(11), Pattern: schema.NewPattern("((\\d{1,5}\\-\\d{1,5})|(\\d+))")}
+	t[30] = schema.Shape{Name: "PortRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[29], Wire: "member"}}
+	t[31] = schema.Shape{Name: "PrivateDnsPreference", Kind: schema.String, Enum: []string{"VERIFIED_DOMAINS_ONLY", "ALL_DOMAINS", "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS", "SPECIFIED_DOMAINS_ONLY"}}
+	t[32] = schema.Shape{Name: "PrivateDnsSpecifiedDomain", Kind: schema.String, Min: ptr(1), Max: ptr(255)}
+	t[33] = schema.Shape{Name: "PrivateDnsSpecifiedDomainsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "member"}, Min: ptr(1), Max: ptr(10)}
+	t[34] = schema.Shape{Name: "ProtocolType", Kind: schema.String, Enum: []string{"TCP"}}
+	t[35] = schema.Shape{Name: "ResourceArn", Kind: schema.String, Min: ptr(20), Max: ptr(200), Pattern: schema.NewPattern("arn(:[a-z0-9]+([.-][a-z0-9]+)*){2}(:([a-z0-9]+([.-][a-z0-9]+)*)?){2}:((servicenetwork/sn)|(service/svc)|(resourceconfiguration/rcfg))-[0-9a-z]{17}")}
+	t[36] = schema.Shape{Name: "ResourceConfigDnsResolution", Kind: schema.String, Enum: []string{"IN_VPC", "PUBLIC"}}
+	t[37] = schema.Shape{Name: "ResourceConfigurationArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9f\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}")}
+	t[38] = schema.Shape{Name: "ResourceConfigurationDefinition", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "dnsResource", Index: 0, Shape: &t[13], Wire: "dnsResource"},
+		{Name: "ipResource", Index: 1, Shape: &t[22], Wire: "ipResource"},
+		{Name: "arnResource", Index: 2, Shape: &t[7], Wire: "arnResource"},
 	}, Union: true}
-	t[23] = schema.Shape{Name: "ResourceConfigurationId", Kind: schema.String, Min: ptr(22), Max: ptr(22), Pattern: schema.NewPattern("rcfg-[0-9a-z]{17}")}
-	t[24] = schema.Shape{Name: "ResourceConfigurationIdentifier", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("((rcfg-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}))")}
-	t[25] = schema.Shape{Name: "ResourceConfigurationIpAddressType", Kind: schema.String, Enum: []string{"IPV4", "IPV6", "DUALSTACK"}}
-	t[26] = schema.Shape{Name: "ResourceConfigurationName", Kind: schema.String, Min: ptr(3), Max: ptr(40), Pattern: schema.NewPattern("(?!rcfg-)(?![-])(?!.*[-]$)(?!.*[-]{2})[a-z0-9-]+")}
-	t[27] = schema.Shape{Name: "ResourceConfigurationStatus", Kind: schema.String, Enum: []string{"ACTIVE", "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"}}
-	t[28] = schema.Shape{Name: "ResourceConfigurationSummary", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[23], Wire: "id"},
-		{Name: "name", Index: 1, Shape: &t[26], Wire: "name"},
-		{Name: "arn", Index: 2, Shape: &t[21], Wire: "arn"},
-		{Name: "resourceGatewayId", Index: 3, Shape: &t[37], Wire: "resourceGatewayId"},
-		{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[23], Wire: "resourceConfigurationGroupId"},
-		{Name: "type", Index: 5, Shape: &t[30], Wire: "type"},
-		{Name: "status", Index: 6, Shape: &t[27], Wire: "status"},
-		{Name: "amazonManaged", Index: 7, Shape: &t[3], Wire: "amazonManaged"},
-		{Name: "createdAt", Index: 8, Shape: &t[53], Wire: "createdAt", TimestampFormat: schema.ISO8601},
-		{Name: "lastUpdatedAt", Index: 9, Shape: &t[53], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
-		{Name: "customDomainName", Index: 10, Shape: &t[7], Wire: "customDomainName"},
-		{Name: "domainVerificationId", Index: 11, Shape: &t[9], Wire: "domainVerificationId"},
-		{Name: "groupDomain", Index: 12, Shape: &t[7], Wire: "groupDomain"},
+	t[39] = schema.Shape{Name: "ResourceConfigurationId", Kind: schema.String, Min: ptr(22), Max: ptr(22), Pattern: schema.NewPattern("rcfg-[0-9a-z]{17}")}
+	t[40] = schema.Shape{Name: "ResourceConfigurationIdentifier", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("((rcfg-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}))")}
+	t[41] = schema.Shape{Name: "ResourceConfigurationIpAddressType", Kind: schema.String, Enum: []string{"IPV4", "IPV6", "DUALSTACK"}}
+	t[42] = schema.Shape{Name: "ResourceConfigurationName", Kind: schema.String, Min: ptr(3), Max: ptr(40), Pattern: schema.NewPattern("(?!rcfg-)(?![-])(?!.*[-]$)(?!.*[-]{2})[a-z0-9-]+")}
+	t[43] = schema.Shape{Name: "ResourceConfigurationStatus", Kind: schema.String, Enum: []string{"ACTIVE", "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"}}
+	t[44] = schema.Shape{Name: "ResourceConfigurationSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
+		{Name: "name", Index: 1, Shape: &t[42], Wire: "name"},
+		{Name: "arn", Index: 2, Shape: &t[37], Wire: "arn"},
+		{Name: "resourceGatewayId", Index: 3, Shape: &t[53], Wire: "resourceGatewayId"},
+		{Name: "resourceConfigurationGroupId", Index: 4, Shape: &t[39], Wire: "resourceConfigurationGroupId"},
+		{Name: "type", Index: 5, Shape: &t[46], Wire: "type"},
+		{Name: "status", Index: 6, Shape: &t[43], Wire: "status"},
+		{Name: "amazonManaged", Index: 7, Shape: &t[8], Wire: "amazonManaged"},
+		{Name: "createdAt", Index: 8, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "lastUpdatedAt", Index: 9, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+		{Name: "customDomainName", Index: 10, Shape: &t[14], Wire: "customDomainName"},
+		{Name: "domainVerificationId", Index: 11, Shape: &t[16], Wire: "domainVerificationId"},
+		{Name: "groupDomain", Index: 12, Shape: &t[14], Wire: "groupDomain"},
 	}}
-	t[29] = schema.Shape{Name: "ResourceConfigurationSummaryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[28], Wire: "member"}}
-	t[30] = schema.Shape{Name: "ResourceConfigurationType", Kind: schema.String, Enum: []string{"GROUP", "CHILD", "SINGLE", "ARN"}}
-	t[31] = schema.Shape{Name: "ResourceEndpointAssociationArn", Kind: schema.String, Min: ptr(21), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceendpointassociation/rea-[0-9a-f]{17}")}
-	t[32] = schema.Shape{Name: "ResourceEndpointAssociationId", Kind: schema.String, Min: ptr(21), Max: ptr(21), Pattern: schema.NewPattern("rea-[0-9a-f]{17}")}
-	t[33] = schema.Shape{Name: "ResourceEndpointAssociationIdentifier", Kind: schema.String, Min: ptr(21), Max: ptr(2048), Pattern: schema.NewPattern("((rea-[0-9a-f]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceendpointassociation/rea-[0-9a-f]{17}))")}
-	t[34] = schema.Shape{Name: "ResourceEndpointAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[35], Wire: "member"}}
-	t[35] = schema.Shape{Name: "ResourceEndpointAssociationSummary", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[32], Wire: "id"},
-		{Name: "arn", Index: 1, Shape: &t[31], Wire: "arn"},
-		{Name: "resourceConfigurationId", Index: 2, Shape: &t[23], Wire: "resourceConfigurationId"},
-		{Name: "resourceConfigurationArn", Index: 3, Shape: &t[21], Wire: "resourceConfigurationArn"},
-		{Name: "resourceConfigurationName", Index: 4, Shape: &t[26], Wire: "resourceConfigurationName"},
-		{Name: "vpcEndpointId", Index: 5, Shape: &t[56], Wire: "vpcEndpointId"},
-		{Name: "vpcEndpointOwner", Index: 6, Shape: &t[57], Wire: "vpcEndpointOwner"},
-		{Name: "createdBy", Index: 7, Shape: &t[0], Wire: "createdBy"},
-		{Name: "createdAt", Index: 8, Shape: &t[53], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+	t[45] = schema.Shape{Name: "ResourceConfigurationSummaryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "member"}}
+	t[46] = schema.Shape{Name: "ResourceConfigurationType", Kind: schema.String, Enum: []string{"GROUP", "CHILD", "SINGLE", "ARN"}}
+	t[47] = schema.Shape{Name: "ResourceEndpointAssociationArn", Kind: schema.String, Min: ptr(21), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceendpointassociation/rea-[0-9a-f]{17}")}
+	t[48] = schema.Shape{Name: "ResourceEndpointAssociationId", Kind: schema.String, Min: ptr(21), Max: ptr(21), Pattern: schema.NewPattern("rea-[0-9a-f]{17}")}
+	t[49] = schema.Shape{Name: "ResourceEndpointAssociationIdentifier", Kind: schema.String, Min: ptr(21), Max: ptr(2048), Pattern: schema.NewPattern("((rea-[0-9a-f]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceendpointassociation/rea-[0-9a-f]{17}))")}
+	t[50] = schema.Shape{Name: "ResourceEndpointAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[51], Wire: "member"}}
+	t[51] = schema.Shape{Name: "ResourceEndpointAssociationSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[48], Wire: "id"},
+		{Name: "arn", Index: 1, Shape: &t[47], Wire: "arn"},
+		{Name: "resourceConfigurationId", Index: 2, Shape: &t[39], Wire: "resourceConfigurationId"},
+		{Name: "resourceConfigurationArn", Index: 3, Shape: &t[37], Wire: "resourceConfigurationArn"},
+		{Name: "resourceConfigurationName", Index: 4, Shape: &t[42], Wire: "resourceConfigurationName"},
+		{Name: "vpcEndpointId", Index: 5, Shape: &t[119], Wire: "vpcEndpointId"},
+		{Name: "vpcEndpointOwner", Index: 6, Shape: &t[120], Wire: "vpcEndpointOwner"},
+		{Name: "createdBy", Index: 7, Shape: &t[5], Wire: "createdBy"},
+		{Name: "createdAt", Index: 8, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
 	}}
-	t[36] = schema.Shape{Name: "ResourceGatewayArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourcegateway/rgw-[0-9a-z]{17}")}
-	t[37] = schema.Shape{Name: "ResourceGatewayId", Kind: schema.String, Min: ptr(21), Max: ptr(21), Pattern: schema.NewPattern("rgw-[0-9a-z]{17}")}
-	t[38] = schema.Shape{Name: "ResourceGatewayIdentifier", Kind: schema.String, Min: ptr(17), Max: ptr(2048), Pattern: schema.NewPattern("((rgw-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourcegateway/rgw-[0-9a-z]{17}))")}
-	t[39] = schema.Shape{Name: "ResourceGatewayIpAddressType", Kind: schema.String, Enum: []string{"IPV4", "IPV6", "DUALSTACK"}}
-	t[40] = schema.Shape{Name: "ResourceGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[43], Wire: "member"}}
-	t[41] = schema.Shape{Name: "ResourceGatewayName", Kind: schema.String, Min: ptr(3), Max: ptr(40), Pattern: schema.NewPattern("(?!rgw-)(?![-])(?!.*[-]$)(?!.*[-]{2})[a-z0-9-]+")}
-	t[42] = schema.Shape{Name: "ResourceGatewayStatus", Kind: schema.String, Enum: []string{"ACTIVE", "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"}}
-	t[43] = schema.Shape{Name: "ResourceGatewaySummary", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[41], Wire: "name"},
-		{Name: "id", Index: 1, Shape: &t[37], Wire: "id"},
-		{Name: "arn", Index: 2, Shape: &t[36], Wire: "arn"},
-		{Name: "status", Index: 3, Shape: &t[42], Wire: "status"},
-		{Name: "vpcIdentifier", Index: 4, Shape: &t[58], Wire: "vpcIdentifier"},
-		{Name: "subnetIds", Index: 5, Shape: &t[48], Wire: "subnetIds"},
-		{Name: "securityGroupIds", Index: 6, Shape: &t[45], Wire: "securityGroupIds"},
-		{Name: "ipAddressType", Index: 7, Shape: &t[39], Wire: "ipAddressType"},
-		{Name: "ipv4AddressesPerEni", Index: 8, Shape: &t[14], Wire: "ipv4AddressesPerEni"},
-		{Name: "resourceConfigDnsResolution", Index: 9, Shape: &t[20], Wire: "resourceConfigDnsResolution"},
-		{Name: "createdAt", Index: 10, Shape: &t[53], Wire: "createdAt", TimestampFormat: schema.ISO8601},
-		{Name: "lastUpdatedAt", Index: 11, Shape: &t[53], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+	t[52] = schema.Shape{Name: "ResourceGatewayArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourcegateway/rgw-[0-9a-z]{17}")}
+	t[53] = schema.Shape{Name: "ResourceGatewayId", Kind: schema.String, Min: ptr(21), Max: ptr(21), Pattern: schema.NewPattern("rgw-[0-9a-z]{17}")}
+	t[54] = schema.Shape{Name: "ResourceGatewayIdentifier", Kind: schema.String, Min: ptr(17), Max: ptr(2048), Pattern: schema.NewPattern("((rgw-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourcegateway/rgw-[0-9a-z]{17}))")}
+	t[55] = schema.Shape{Name: "ResourceGatewayIpAddressType", Kind: schema.String, Enum: []string{"IPV4", "IPV6", "DUALSTACK"}}
+	t[56] = schema.Shape{Name: "ResourceGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[59], Wire: "member"}}
+	t[57] = schema.Shape{Name: "ResourceGatewayName", Kind: schema.String, Min: ptr(3), Max: ptr(40), Pattern: schema.NewPattern("(?!rgw-)(?![-])(?!.*[-]$)(?!.*[-]{2})[a-z0-9-]+")}
+	t[58] = schema.Shape{Name: "ResourceGatewayStatus", Kind: schema.String, Enum: []string{"ACTIVE", "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"}}
+	t[59] = schema.Shape{Name: "ResourceGatewaySummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "name", Index: 0, Shape: &t[57], Wire: "name"},
+		{Name: "id", Index: 1, Shape: &t[53], Wire: "id"},
+		{Name: "arn", Index: 2, Shape: &t[52], Wire: "arn"},
+		{Name: "status", Index: 3, Shape: &t[58], Wire: "status"},
+		{Name: "vpcIdentifier", Index: 4, Shape: &t[121], Wire: "vpcIdentifier"},
+		{Name: "subnetIds", Index: 5, Shape: &t[102], Wire: "subnetIds"},
+		{Name: "securityGroupIds", Index: 6, Shape: &t[63], Wire: "securityGroupIds"},
+		{Name: "ipAddressType", Index: 7, Shape: &t[55], Wire: "ipAddressType"},
+		{Name: "ipv4AddressesPerEni", Index: 8, Shape: &t[23], Wire: "ipv4AddressesPerEni"},
+		{Name: "resourceConfigDnsResolution", Index: 9, Shape: &t[36], Wire: "resourceConfigDnsResolution"},
+		{Name: "createdAt", Index: 10, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "lastUpdatedAt", Index: 11, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
 	}}
-	t[44] = schema.Shape{Name: "SecurityGroupId", Kind: schema.String, Min: ptr(5), Max: ptr(200), Pattern: schema.NewPattern("sg-(([0-9a-z]{8})|([0-9a-z]{17}))")}
-	t[45] = schema.Shape{Name: "SecurityGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "member"}}
-	t[46] = schema.Shape{Name: "String", Kind: schema.String}
-	t[47] = schema.Shape{Name: "SubnetId", Kind: schema.String, Min: ptr(5), Max: ptr(200)}
-	t[48] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[47], Wire: "member"}}
-	t[49] = schema.Shape{Name: "TagKey", Kind: schema.String, Min: ptr(1), Max: ptr(128)}
-	t[50] = schema.Shape{Name: "TagKeys", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[49], Wire: "member"}, Min: ptr(0), Max: ptr(200)}
-	t[51] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[49], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[52], Wire: "value"}, Min: ptr(0), Max: ptr(200)}
-	t[52] = schema.Shape{Name: "TagValue", Kind: schema.String, Min: ptr(0), Max: ptr(256)}
-	t[53] = schema.Shape{Name: "Timestamp", Kind: schema.Timestamp}
-	t[54] = schema.Shape{Name: "UpdateResourceGatewayRequestSecurityGroupIdsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "member"}, Min: ptr(0), Max: ptr(5)}
-	t[55] = schema.Shape{Name: "VerificationStatus", Kind: schema.String, Enum: []string{"VERIFIED", "PENDING", "VERIFICATION_TIMED_OUT"}}
-	t[56] = schema.Shape{Name: "VpcEndpointId", Kind: schema.String, Min: ptr(22), Max: ptr(22), Pattern: schema.NewPattern("vpce-[0-9a-f]{17}")}
-	t[57] = schema.Shape{Name: "VpcEndpointOwner", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
-	t[58] = schema.Shape{Name: "VpcId", Kind: schema.String, Min: ptr(5), Max: ptr(50), Pattern: schema.NewPattern("vpc-(([0-9a-z]{8})|([0-9a-z]{17}))")}
-	t[59] = schema.Shape{Name: "WildcardArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9][-.a-z0-9]{0,62}:[a-z0-9][-.a-z0-9]{0,62}:([a-z0-9][-.a-z0-9]{0,62})?:\\d{12}?:[^/].{0,1023}")}
+	t[60] = schema.Shape{Name: "ResourceId", Kind: schema.String, Min: ptr(20), Max: ptr(50), Pattern: schema.NewPattern("((sn)|(svc))-[0-9a-z]{17}")}
+	t[61] = schema.Shape{Name: "ResourceIdentifier", Kind: schema.String, Min: ptr(17), Max: ptr(200), Pattern: schema.NewPattern("((((sn)|(svc)|(rcfg))-[0-9a-z]{17})|(arn(:[a-z0-9]+([.-][a-z0-9]+)*){2}(:([a-z0-9]+([.-][a-z0-9]+)*)?){2}:((servicenetwork/sn)|(resourceconfiguration/rcfg)|(service/svc))-[0-9a-z]{17}))")}
+	t[62] = schema.Shape{Name: "SecurityGroupId", Kind: schema.String, Min: ptr(5), Max: ptr(200), Pattern: schema.NewPattern("sg-(([0-9a-z]{8})|([0-9a-z]{17}))")}
+	t[63] = schema.Shape{Name: "SecurityGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[62], Wire: "member"}}
+	t[64] = schema.Shape{Name: "ServiceArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:service/svc-[0-9a-z]{17}")}
+	t[65] = schema.Shape{Name: "ServiceArnList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[64], Wire: "member"}}
+	t[66] = schema.Shape{Name: "ServiceCustomDomainName", Kind: schema.String, Min: ptr(3), Max: ptr(255)}
+	t[67] = schema.Shape{Name: "ServiceId", Kind: schema.String, Min: ptr(21), Max: ptr(21), Pattern: schema.NewPattern("svc-[0-9a-z]{17}")}
+	t[68] = schema.Shape{Name: "ServiceIdentifier", Kind: schema.String, Min: ptr(17), Max: ptr(2048), Pattern: schema.NewPattern("((svc-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:service/svc-[0-9a-z]{17}))")}
+	t[69] = schema.Shape{Name: "ServiceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[99], Wire: "member"}}
+	t[70] = schema.Shape{Name: "ServiceName", Kind: schema.String, Min: ptr(3), Max: ptr(40), Pattern: schema.NewPattern("(?!svc-)(?![-])(?!.*[-]$)(?!.*[-]{2})[a-z0-9-]+")}
+	t[71] = schema.Shape{Name: "ServiceNetworkArn", Kind: schema.String, Min: ptr(32), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:servicenetwork/sn-[0-9a-z]{17}")}
+	t[72] = schema.Shape{Name: "ServiceNetworkArnWithoutRegex", Kind: schema.String, Min: ptr(10), Max: ptr(2048)}
+	t[73] = schema.Shape{Name: "ServiceNetworkEndpointAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "vpcEndpointId", Index: 0, Shape: &t[100], Wire: "vpcEndpointId"},
+		{Name: "vpcId", Index: 1, Shape: &t[100], Wire: "vpcId"},
+		{Name: "vpcEndpointOwnerId", Index: 2, Shape: &t[100], Wire: "vpcEndpointOwnerId"},
+		{Name: "id", Index: 3, Shape: &t[100], Wire: "id"},
+		{Name: "state", Index: 4, Shape: &t[100], Wire: "state"},
+		{Name: "serviceNetworkArn", Index: 5, Shape: &t[71], Wire: "serviceNetworkArn"},
+		{Name: "createdAt", Index: 6, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+	}}
+	t[74] = schema.Shape{Name: "ServiceNetworkId", Kind: schema.String, Min: ptr(20), Max: ptr(20), Pattern: schema.NewPattern("sn-[0-9a-z]{17}")}
+	t[75] = schema.Shape{Name: "ServiceNetworkIdentifier", Kind: schema.String, Min: ptr(3), Max: ptr(2048), Pattern: schema.NewPattern("((sn-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:servicenetwork/sn-[0-9a-z]{17}))")}
+	t[76] = schema.Shape{Name: "ServiceNetworkIdentifierWithoutRegex", Kind: schema.String, Min: ptr(3), Max: ptr(2048)}
+	t[77] = schema.Shape{Name: "ServiceNetworkList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[91], Wire: "member"}}
+	t[78] = schema.Shape{Name: "ServiceNetworkLogType", Kind: schema.String, Enum: []string{"SERVICE", "RESOURCE"}}
+	t[79] = schema.Shape{Name: "ServiceNetworkName", Kind: schema.String, Min: ptr(3), Max: ptr(63), Pattern: schema.NewPattern("(?![-])(?!.*[-]$)(?!.*[-]{2})[a-z0-9-]+")}
+	t[80] = schema.Shape{Name: "ServiceNetworkNameWithoutRegex", Kind: schema.String, Min: ptr(3), Max: ptr(100)}
+	t[81] = schema.Shape{Name: "ServiceNetworkResourceAssociationArn", Kind: schema.String, Min: ptr(22), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:servicenetworkresourceassociation/snra-[0-9a-f]{17}")}
+	t[82] = schema.Shape{Name: "ServiceNetworkResourceAssociationId", Kind: schema.String, Min: ptr(22), Max: ptr(22), Pattern: schema.NewPattern("snra-[0-9a-f]{17}")}
+	t[83] = schema.Shape{Name: "ServiceNetworkResourceAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[85], Wire: "member"}}
+	t[84] = schema.Shape{Name: "ServiceNetworkResourceAssociationStatus", Kind: schema.String, Enum: []string{"CREATE_IN_PROGRESS", "ACTIVE", "PARTIAL", "DELETE_IN_PROGRESS", "CREATE_FAILED", "DELETE_FAILED"}}
+	t[85] = schema.Shape{Name: "ServiceNetworkResourceAssociationSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[82], Wire: "id"},
+		{Name: "arn", Index: 1, Shape: &t[81], Wire: "arn"},
+		{Name: "status", Index: 2, Shape: &t[84], Wire: "status"},
+		{Name: "createdBy", Index: 3, Shape: &t[5], Wire: "createdBy"},
+		{Name: "createdAt", Index: 4, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "resourceConfigurationId", Index: 5, Shape: &t[39], Wire: "resourceConfigurationId"},
+		{Name: "resourceConfigurationArn", Index: 6, Shape: &t[37], Wire: "resourceConfigurationArn"},
+		{Name: "resourceConfigurationName", Index: 7, Shape: &t[42], Wire: "resourceConfigurationName"},
+		{Name: "serviceNetworkId", Index: 8, Shape: &t[76], Wire: "serviceNetworkId"},
+		{Name: "serviceNetworkArn", Index: 9, Shape: &t[72], Wire: "serviceNetworkArn"},
+		{Name: "serviceNetworkName", Index: 10, Shape: &t[80], Wire: "serviceNetworkName"},
+		{Name: "dnsEntry", Index: 11, Shape: &t[11], Wire: "dnsEntry"},
+		{Name: "privateDnsEntry", Index: 12, Shape: &t[11], Wire: "privateDnsEntry"},
+		{Name: "isManagedAssociation", Index: 13, Shape: &t[8], Wire: "isManagedAssociation"},
+		{Name: "failureCode", Index: 14, Shape: &t[100], Wire: "failureCode"},
+		{Name: "privateDnsEnabled", Index: 15, Shape: &t[8], Wire: "privateDnsEnabled"},
+	}}
+	t[86] = schema.Shape{Name: "ServiceNetworkServiceAssociationArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:servicenetworkserviceassociation/snsa-[0-9a-z]{17}")}
+	t[87] = schema.Shape{Name: "ServiceNetworkServiceAssociationIdentifier", Kind: schema.String, Min: ptr(17), Max: ptr(2048), Pattern: schema.NewPattern("((snsa-[0-9a-z]{17})|(arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:servicenetworkserviceassociation/snsa-[0-9a-z]{17}))")}
+	t[88] = schema.Shape{Name: "ServiceNetworkServiceAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[90], Wire: "member"}}
+	t[89] = schema.Shape{Name: "ServiceNetworkServiceAssociationStatus", Kind: schema.String, Enum: []string{"CREATE_IN_PROGRESS", "ACTIVE", "DELETE_IN_PROGRESS", "CREATE_FAILED", "DELETE_FAILED"}}
+	t[90] = schema.Shape{Name: "ServiceNetworkServiceAssociationSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[87], Wire: "id"},
+		{Name: "status", Index: 1, Shape: &t[89], Wire: "status"},
+		{Name: "arn", Index: 2, Shape: &t[86], Wire: "arn"},
+		{Name: "createdBy", Index: 3, Shape: &t[5], Wire: "createdBy"},
+		{Name: "createdAt", Index: 4, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "serviceId", Index: 5, Shape: &t[67], Wire: "serviceId"},
+		{Name: "serviceName", Index: 6, Shape: &t[70], Wire: "serviceName"},
+		{Name: "serviceArn", Index: 7, Shape: &t[64], Wire: "serviceArn"},
+		{Name: "serviceNetworkId", Index: 8, Shape: &t[74], Wire: "serviceNetworkId"},
+		{Name: "serviceNetworkName", Index: 9, Shape: &t[79], Wire: "serviceNetworkName"},
+		{Name: "serviceNetworkArn", Index: 10, Shape: &t[71], Wire: "serviceNetworkArn"},
+		{Name: "dnsEntry", Index: 11, Shape: &t[11], Wire: "dnsEntry"},
+		{Name: "customDomainName", Index: 12, Shape: &t[66], Wire: "customDomainName"},
+	}}
+	t[91] = schema.Shape{Name: "ServiceNetworkSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[74], Wire: "id"},
+		{Name: "name", Index: 1, Shape: &t[79], Wire: "name"},
+		{Name: "arn", Index: 2, Shape: &t[71], Wire: "arn"},
+		{Name: "createdAt", Index: 3, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "lastUpdatedAt", Index: 4, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+		{Name: "numberOfAssociatedVPCs", Index: 5, Shape: &t[25], Wire: "numberOfAssociatedVPCs"},
+		{Name: "numberOfAssociatedServices", Index: 6, Shape: &t[25], Wire: "numberOfAssociatedServices"},
+		{Name: "numberOfAssociatedResourceConfigurations", Index: 7, Shape: &t[25], Wire: "numberOfAssociatedResourceConfigurations"},
+	}}
+	t[92] = schema.Shape{Name: "ServiceNetworkVpcAssociationArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:servicenetworkvpcassociation/snva-[0-9a-z]{17}")}
+	t[93] = schema.Shape{Name: "ServiceNetworkVpcAssociationId", Kind: schema.String, Min: ptr(22), Max: ptr(22), Pattern: schema.NewPattern("snva-[0-9a-z]{17}")}
+	t[94] = schema.Shape{Name: "ServiceNetworkVpcAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[96], Wire: "member"}}
+	t[95] = schema.Shape{Name: "ServiceNetworkVpcAssociationStatus", Kind: schema.String, Enum: []string{"CREATE_IN_PROGRESS", "ACTIVE", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "CREATE_FAILED", "DELETE_FAILED", "UPDATE_FAILED"}}
+	t[96] = schema.Shape{Name: "ServiceNetworkVpcAssociationSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[93], Wire: "id"},
+		{Name: "arn", Index: 1, Shape: &t[92], Wire: "arn"},
+		{Name: "status", Index: 2, Shape: &t[95], Wire: "status"},
+		{Name: "createdBy", Index: 3, Shape: &t[5], Wire: "createdBy"},
+		{Name: "createdAt", Index: 4, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "serviceNetworkId", Index: 5, Shape: &t[74], Wire: "serviceNetworkId"},
+		{Name: "serviceNetworkName", Index: 6, Shape: &t[79], Wire: "serviceNetworkName"},
+		{Name: "serviceNetworkArn", Index: 7, Shape: &t[71], Wire: "serviceNetworkArn"},
+		{Name: "privateDnsEnabled", Index: 8, Shape: &t[8], Wire: "privateDnsEnabled"},
+		{Name: "dnsOptions", Index: 9, Shape: &t[12], Wire: "dnsOptions"},
+		{Name: "vpcId", Index: 10, Shape: &t[121], Wire: "vpcId"},
+		{Name: "lastUpdatedAt", Index: 11, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+	}}
+	t[97] = schema.Shape{Name: "ServiceNetworkVpcEndpointAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[73], Wire: "member"}}
+	t[98] = schema.Shape{Name: "ServiceStatus", Kind: schema.String, Enum: []string{"ACTIVE", "CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "CREATE_FAILED", "DELETE_FAILED"}}
+	t[99] = schema.Shape{Name: "ServiceSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[67], Wire: "id"},
+		{Name: "name", Index: 1, Shape: &t[70], Wire: "name"},
+		{Name: "arn", Index: 2, Shape: &t[64], Wire: "arn"},
+		{Name: "createdAt", Index: 3, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "lastUpdatedAt", Index: 4, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+		{Name: "dnsEntry", Index: 5, Shape: &t[11], Wire: "dnsEntry"},
+		{Name: "customDomainName", Index: 6, Shape: &t[66], Wire: "customDomainName"},
+		{Name: "status", Index: 7, Shape: &t[98], Wire: "status"},
+	}}
+	t[100] = schema.Shape{Name: "String", Kind: schema.String}
+	t[101] = schema.Shape{Name: "SubnetId", Kind: schema.String, Min: ptr(5), Max: ptr(200)}
+	t[102] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[101], Wire: "member"}}
+	t[103] = schema.Shape{Name: "TagKey", Kind: schema.String, Min: ptr(1), Max: ptr(128)}
+	t[104] = schema.Shape{Name: "TagKeys", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[103], Wire: "member"}, Min: ptr(0), Max: ptr(200)}
+	t[105] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[103], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[106], Wire: "value"}, Min: ptr(0), Max: ptr(200)}
+	t[106] = schema.Shape{Name: "TagValue", Kind: schema.String, Min: ptr(0), Max: ptr(256)}
+	t[107] = schema.Shape{Name: "TargetGroupArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:targetgroup/tg-[0-9a-z]{17}")}
+	t[108] = schema.Shape{Name: "TargetGroupId", Kind: schema.String, Min: ptr(20), Max: ptr(20), Pattern: schema.NewPattern("tg-[0-9a-z]{17}")}
+	t[109] = schema.Shape{Name: "TargetGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[113], Wire: "member"}}
+	t[110] = schema.Shape{Name: "TargetGroupName", Kind: schema.String, Min: ptr(3), Max: ptr(128), Pattern: schema.NewPattern("(?!tg-)(?![-])(?!.*[-]$)(?!.*[-]{2})[a-z0-9-]+")}
+	t[111] = schema.Shape{Name: "TargetGroupProtocol", Kind: schema.String, Enum: []string{"HTTP", "HTTPS", "TCP"}}
+	t[112] = schema.Shape{Name: "TargetGroupStatus", Kind: schema.String, Enum: []string{"CREATE_IN_PROGRESS", "ACTIVE", "DELETE_IN_PROGRESS", "CREATE_FAILED", "DELETE_FAILED"}}
+	t[113] = schema.Shape{Name: "TargetGroupSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[108], Wire: "id"},
+		{Name: "arn", Index: 1, Shape: &t[107], Wire: "arn"},
+		{Name: "name", Index: 2, Shape: &t[110], Wire: "name"},
+		{Name: "type", Index: 3, Shape: &t[114], Wire: "type"},
+		{Name: "createdAt", Index: 4, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601},
+		{Name: "port", Index: 5, Shape: &t[28], Wire: "port"},
+		{Name: "protocol", Index: 6, Shape: &t[111], Wire: "protocol"},
+		{Name: "ipAddressType", Index: 7, Shape: &t[21], Wire: "ipAddressType"},
+		{Name: "vpcIdentifier", Index: 8, Shape: &t[121], Wire: "vpcIdentifier"},
+		{Name: "lastUpdatedAt", Index: 9, Shape: &t[115], Wire: "lastUpdatedAt", TimestampFormat: schema.ISO8601},
+		{Name: "status", Index: 10, Shape: &t[112], Wire: "status"},
+		{Name: "serviceArns", Index: 11, Shape: &t[65], Wire: "serviceArns"},
+		{Name: "lambdaEventStructureVersion", Index: 12, Shape: &t[24], Wire: "lambdaEventStructureVersion"},
+	}}
+	t[114] = schema.Shape{Name: "TargetGroupType", Kind: schema.String, Enum: []string{"IP", "LAMBDA", "INSTANCE", "ALB"}}
+	t[115] = schema.Shape{Name: "Timestamp", Kind: schema.Timestamp}
+	t[116] = schema.Shape{Name: "TxtMethodConfig", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "value", Index: 0, Shape: &t[100], Wire: "value", Required: true},
+		{Name: "name", Index: 1, Shape: &t[100], Wire: "name", Required: true},
+	}}
+	t[117] = schema.Shape{Name: "UpdateResourceGatewayRequestSecurityGroupIdsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[62], Wire: "member"}, Min: ptr(0), Max: ptr(5)}
+	t[118] = schema.Shape{Name: "VerificationStatus", Kind: schema.String, Enum: []string{"VERIFIED", "PENDING", "VERIFICATION_TIMED_OUT"}}
+	t[119] = schema.Shape{Name: "VpcEndpointId", Kind: schema.String, Min: ptr(22), Max: ptr(22), Pattern: schema.NewPattern("vpce-[0-9a-f]{17}")}
+	t[120] = schema.Shape{Name: "VpcEndpointOwner", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
+	t[121] = schema.Shape{Name: "VpcId", Kind: schema.String, Min: ptr(5), Max: ptr(50), Pattern: schema.NewPattern("vpc-(([0-9a-z]{8})|([0-9a-z]{17}))")}
+	t[122] = schema.Shape{Name: "WildcardArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:[a-z0-9][-.a-z0-9]{0,62}:[a-z0-9][-.a-z0-9]{0,62}:([a-z0-9][-.a-z0-9]{0,62})?:\\d{12}?:[^/].{0,1023}")}
 	return t
 }
 

@@ -159,6 +159,31 @@ type GetResourceGatewayOutput struct {
 	LastUpdatedAt               *time.Time
 }
 
+// ListAccessLogSubscriptionsInput is the input of ListAccessLogSubscriptions.
+type ListAccessLogSubscriptionsInput struct {
+	ResourceIdentifier *string // required
+	MaxResults         *int32
+	NextToken          *string
+}
+
+// ListAccessLogSubscriptionsOutput is the output of ListAccessLogSubscriptions.
+type ListAccessLogSubscriptionsOutput struct {
+	Items     []AccessLogSubscriptionSummary // required
+	NextToken *string
+}
+
+// ListDomainVerificationsInput is the input of ListDomainVerifications.
+type ListDomainVerificationsInput struct {
+	MaxResults *int32
+	NextToken  *string
+}
+
+// ListDomainVerificationsOutput is the output of ListDomainVerifications.
+type ListDomainVerificationsOutput struct {
+	Items     []DomainVerificationSummary // required
+	NextToken *string
+}
+
 // ListResourceConfigurationsInput is the input of ListResourceConfigurations.
 type ListResourceConfigurationsInput struct {
 	ResourceGatewayIdentifier            *string
@@ -202,6 +227,86 @@ type ListResourceGatewaysOutput struct {
 	NextToken *string
 }
 
+// ListServiceNetworkResourceAssociationsInput is the input of ListServiceNetworkResourceAssociations.
+type ListServiceNetworkResourceAssociationsInput struct {
+	ServiceNetworkIdentifier        *string
+	ResourceConfigurationIdentifier *string
+	MaxResults                      *int32
+	NextToken                       *string
+	IncludeChildren                 *bool
+}
+
+// ListServiceNetworkResourceAssociationsOutput is the output of ListServiceNetworkResourceAssociations.
+type ListServiceNetworkResourceAssociationsOutput struct {
+	Items     []ServiceNetworkResourceAssociationSummary // required
+	NextToken *string
+}
+
+// ListServiceNetworkServiceAssociationsInput is the input of ListServiceNetworkServiceAssociations.
+type ListServiceNetworkServiceAssociationsInput struct {
+	ServiceNetworkIdentifier *string
+	ServiceIdentifier        *string
+	MaxResults               *int32
+	NextToken                *string
+}
+
+// ListServiceNetworkServiceAssociationsOutput is the output of ListServiceNetworkServiceAssociations.
+type ListServiceNetworkServiceAssociationsOutput struct {
+	Items     []ServiceNetworkServiceAssociationSummary // required
+	NextToken *string
+}
+
+// ListServiceNetworkVpcAssociationsInput is the input of ListServiceNetworkVpcAssociations.
+type ListServiceNetworkVpcAssociationsInput struct {
+	ServiceNetworkIdentifier *string
+	VpcIdentifier            *string
+	MaxResults               *int32
+	NextToken                *string
+}
+
+// ListServiceNetworkVpcAssociationsOutput is the output of ListServiceNetworkVpcAssociations.
+type ListServiceNetworkVpcAssociationsOutput struct {
+	Items     []ServiceNetworkVpcAssociationSummary // required
+	NextToken *string
+}
+
+// ListServiceNetworkVpcEndpointAssociationsInput is the input of ListServiceNetworkVpcEndpointAssociations.
+type ListServiceNetworkVpcEndpointAssociationsInput struct {
+	ServiceNetworkIdentifier *string // required
+	MaxResults               *int32
+	NextToken                *string
+}
+
+// ListServiceNetworkVpcEndpointAssociationsOutput is the output of ListServiceNetworkVpcEndpointAssociations.
+type ListServiceNetworkVpcEndpointAssociationsOutput struct {
+	Items     []ServiceNetworkEndpointAssociation // required
+	NextToken *string
+}
+
+// ListServiceNetworksInput is the input of ListServiceNetworks.
+type ListServiceNetworksInput struct {
+	MaxResults *int32
+	NextToken  *string
+}
+
+// ListServiceNetworksOutput is the output of ListServiceNetworks.
+type ListServiceNetworksOutput struct {
+	Items     []ServiceNetworkSummary // required
+	NextToken *string
+}
+
+// ListServicesInput is the input of ListServices.
+type ListServicesInput struct {
+	MaxResults *int32
+	NextToken  *string
+}
+
+// ListServicesOutput is the output of ListServices.
+type ListServicesOutput struct {
+	Items     []ServiceSummary
+	NextToken *string
+}
+
 // ListTagsForResourceInput is the input of ListTagsForResource.
 type ListTagsForResourceInput struct {
 	ResourceArn *string // required
@@ -210,6 +315,20 @@ type ListTagsForResourceInput struct {
 // ListTagsForResourceOutput is the output of ListTagsForResource.
 type ListTagsForResourceOutput struct {
 	Tags map[string]string
+}
+
+// ListTargetGroupsInput is the input of ListTargetGroups.
+type ListTargetGroupsInput struct {
+	MaxResults      *int32
+	NextToken       *string
+	VpcIdentifier   *string
+	TargetGroupType *string // one of TargetGroupType
+}
+
+// ListTargetGroupsOutput is the output of ListTargetGroups.
+type ListTargetGroupsOutput struct {
+	Items     []TargetGroupSummary
+	NextToken *string
 }
 
 // TagResourceInput is the input of TagResource.
@@ -273,15 +392,51 @@ type UpdateResourceGatewayOutput struct {
 	IpAddressType    *string // one of IpAddressType
 }
 
+// AccessLogSubscriptionSummary is a structure of the model.
+type AccessLogSubscriptionSummary struct {
+	Id                    *string    // required
+	Arn                   *string    // required
+	ResourceId            *string    // required
+	ResourceArn           *string    // required
+	DestinationArn        *string    // required
+	ServiceNetworkLogType *string    // one of ServiceNetworkLogType
+	CreatedAt             *time.Time // required
+	LastUpdatedAt         *time.Time // required
+}
+
 // ArnResource is a structure of the model.
 type ArnResource struct {
 	Arn *string
+}
+
+// DnsEntry is a structure of the model.
+type DnsEntry struct {
+	DomainName   *string
+	HostedZoneId *string
+}
+
+// DnsOptions is a structure of the model.
+type DnsOptions struct {
+	PrivateDnsPreference       *string // one of PrivateDnsPreference
+	PrivateDnsSpecifiedDomains []string
 }
 
 // DnsResource is a structure of the model.
 type DnsResource struct {
 	DomainName    *string
 	IpAddressType *string // one of ResourceConfigurationIpAddressType
+}
+
+// DomainVerificationSummary is a structure of the model.
+type DomainVerificationSummary struct {
+	Id               *string // required
+	Arn              *string // required
+	DomainName       *string // required
+	Status           *string // required; one of VerificationStatus
+	TxtMethodConfig  *TxtMethodConfig
+	CreatedAt        *time.Time // required
+	LastVerifiedTime *time.Time
+	Tags             map[string]string
 }
 
 // IpResource is a structure of the model.
@@ -340,4 +495,115 @@ type ResourceGatewaySummary struct {
 	ResourceConfigDnsResolution *string // one of ResourceConfigDnsResolution
 	CreatedAt                   *time.Time
 	LastUpdatedAt               *time.Time
+}
+
+// ServiceNetworkEndpointAssociation is a structure of the model.
+type ServiceNetworkEndpointAssociation struct {
+	VpcEndpointId      *string
+	VpcId              *string
+	VpcEndpointOwnerId *string
+	Id                 *string
+	State              *string
+	ServiceNetworkArn  *string
+	CreatedAt          *time.Time
+}
+
+// ServiceNetworkResourceAssociationSummary is a structure of the model.
+type ServiceNetworkResourceAssociationSummary struct {
+	Id                        *string
+	Arn                       *string
+	Status                    *string // one of ServiceNetworkResourceAssociationStatus
+	CreatedBy                 *string
+	CreatedAt                 *time.Time
+	ResourceConfigurationId   *string
+	ResourceConfigurationArn  *string
+	ResourceConfigurationName *string
+	ServiceNetworkId          *string
+	ServiceNetworkArn         *string
+	ServiceNetworkName        *string
+	DnsEntry                  *DnsEntry
+	PrivateDnsEntry           *DnsEntry
+	IsManagedAssociation      *bool
+	FailureCode               *string
+	PrivateDnsEnabled         *bool
+}
+
+// ServiceNetworkServiceAssociationSummary is a structure of the model.
+type ServiceNetworkServiceAssociationSummary struct {
+	Id                 *string
+	Status             *string // one of ServiceNetworkServiceAssociationStatus
+	Arn                *string
+	CreatedBy          *string
+	CreatedAt          *time.Time
+	ServiceId          *string
+	ServiceName        *string
+	ServiceArn         *string
+	ServiceNetworkId   *string
+	ServiceNetworkName *string
+	ServiceNetworkArn  *string
+	DnsEntry           *DnsEntry
+	CustomDomainName   *string
+}
+
+// ServiceNetworkSummary is a structure of the model.
+type ServiceNetworkSummary struct {
+	Id                                       *string
+	Name                                     *string
+	Arn                                      *string
+	CreatedAt                                *time.Time
+	LastUpdatedAt                            *time.Time
+	NumberOfAssociatedVPCs                   *int64
+	NumberOfAssociatedServices               *int64
+	NumberOfAssociatedResourceConfigurations *int64
+}
+
+// ServiceNetworkVpcAssociationSummary is a structure of the model.
+type ServiceNetworkVpcAssociationSummary struct {
+	Id                 *string
+	Arn                *string
+	Status             *string // one of ServiceNetworkVpcAssociationStatus
+	CreatedBy          *string
+	CreatedAt          *time.Time
+	ServiceNetworkId   *string
+	ServiceNetworkName *string
+	ServiceNetworkArn  *string
+	PrivateDnsEnabled  *bool
+	DnsOptions         *DnsOptions
+	VpcId              *string
+	LastUpdatedAt      *time.Time
+}
+
+// ServiceSummary is a structure of the model.
+type ServiceSummary struct {
+	Id               *string
+	Name             *string
+	Arn              *string
+	CreatedAt        *time.Time
+	LastUpdatedAt    *time.Time
+	DnsEntry         *DnsEntry
+	CustomDomainName *string
+	Status           *string // one of ServiceStatus
+}
+
+// TargetGroupSummary is a structure of the model.
+type TargetGroupSummary struct {
+	Id                          *string
+	Arn                         *string
+	Name                        *string
+	Type                        *string // one of TargetGroupType
+	CreatedAt                   *time.Time
+	Port                        *int32
+	Protocol                    *string // one of TargetGroupProtocol
+	IpAddressType               *string // one of IpAddressType
+	VpcIdentifier               *string
+	LastUpdatedAt               *time.Time
+	Status                      *string // one of TargetGroupStatus
+	ServiceArns                 []string
+	LambdaEventStructureVersion *string // one of LambdaEventStructureVersion
+}
+
+// TxtMethodConfig is a structure of the model.
+type TxtMethodConfig struct {
+	Value *string // required
+	Name  *string // required
 }

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/schema"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+)
+
+// absent are the operations whose lists are empty, with an id that they can be
+// asked for and the error for it: none where AWS leaves out what does not exist.
+var absent = map[string]struct{ member, id, code string }{
+	"DescribeAddresses":                        {"AllocationIds", "eipalloc-12345678", "InvalidAllocationID.NotFound"},
+	"DescribeCarrierGateways":                  {"CarrierGatewayIds", "cagw-12345678", "InvalidCarrierGatewayID.NotFound"},
+	"DescribeCustomerGateways":                 {"CustomerGatewayIds", "cgw-12345678", "InvalidCustomerGatewayID.NotFound"},
+	"DescribeEgressOnlyInternetGateways":       {"EgressOnlyInternetGatewayIds", "eigw-12345678", ""},
+	"DescribeFlowLogs":                         {"FlowLogIds", "fl-12345678", ""},
+	"DescribeInstances":                        {"InstanceIds", "i-12345678", "InvalidInstanceID.NotFound"},
+	"DescribeNatGateways":                      {"NatGatewayIds", "nat-12345678", "NatGatewayNotFound"},
+	"DescribeSecurityGroupReferences":          {"GroupId", "sg-12345678", "InvalidGroup.NotFound"},
+	"DescribeTransitGatewayAttachments":        {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
+	"DescribeTransitGatewayVpcAttachments":     {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
+	"DescribeTransitGateways":                  {"TransitGatewayIds", "tgw-12345678", "InvalidTransitGatewayID.NotFound"},
+	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "vpce-svc-12345678", "InvalidVpcEndpointServiceId.NotFound"},
+	"DescribeVpcEndpointServices":              {"ServiceNames", "com.amazonaws.us-east-1.s3", "InvalidServiceName"},
+	"DescribeVpcPeeringConnections":            {"VpcPeeringConnectionIds", "pcx-12345678", "InvalidVpcPeeringConnectionID.NotFound"},
+	"DescribeVpnConnections":                   {"VpnConnectionIds", "vpn-12345678", "InvalidVpnConnectionID.NotFound"},
+	"DescribeVpnGateways":                      {"VpnGatewayIds", "vgw-12345678", "InvalidVpnGatewayID.NotFound"},
+	"DescribeVpcEndpointConnections":           {},
+	"DescribeSecurityGroupVpcAssociations":     {},
+}
+
+// TestWhatCannotBeHereIsListedEmpty asks for everything, for an id and for a page
+// that was never announced.
+func TestWhatCannotBeHereIsListedEmpty(t *testing.T) {
+	w := newWorld(t)
+	for name, want := range absent {
+		op := shape.Service.Operation(name)
+		call := func(set func(reflect.Value)) error {
+			in := op.NewInput()
+			set(reflect.ValueOf(in).Elem())
+			out, err := op.Call(w.ctx, w.api, in)
+			if err != nil {
+				return err
+			}
+			for i := range op.Output.Members {
+				if m := &op.Output.Members[i]; m.Shape.Kind == schema.List && reflect.ValueOf(out).Elem().Field(m.Index).Len() > 0 {
+					t.Errorf("%s: %s is not empty", name, m.Name)
+				}
+			}
+			return nil
+		}
+		if err := call(func(reflect.Value) {}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if op.Input.Member("NextToken") != nil {
+			err := call(func(v reflect.Value) { v.FieldByName("NextToken").Set(reflect.ValueOf(new("x"))) })
+			if !fault.Is(err, "InvalidNextToken") {
+				t.Errorf("%s: a forged token gives %v", name, err)
+			}
+		}
+		if want.member == "" {
+			continue
+		}
+		err := call(func(v reflect.Value) { v.FieldByName(want.member).Set(reflect.ValueOf([]string{want.id})) })
+		if want.code == "" && err != nil || want.code != "" && !fault.Is(err, want.code) {
+			t.Errorf("%s of %s: got %v, want %q", name, want.id, err, want.code)
+		}
+	}
+}
+
+// TestListsAboutSomethingThatIsNotThere: what they are about must exist.
+func TestListsAboutSomethingThatIsNotThere(t *testing.T) {
+	w := newWorld(t)
+	v := w.vpc(t, "10.0.0.0/16")
+	s := w.subnet(t, *v.VpcId, "10.0.1.0/24")
+	for _, err := range []error{
+		failure(w.api.DescribeStaleSecurityGroups(w.ctx, &shape.DescribeStaleSecurityGroupsInput{VpcId: v.VpcId})),
+		failure(w.api.GetSubnetCidrReservations(w.ctx, &shape.GetSubnetCidrReservationsInput{SubnetId: s.SubnetId})),
+		failure(w.api.DescribeSecurityGroupReferences(w.ctx, &shape.DescribeSecurityGroupReferencesInput{GroupId: []string{w.group(t, *v.VpcId, "g")}})),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	w.refused(t, []refusal{
+		{"VPC", "InvalidVpcID.NotFound", func() error {
+			return failure(w.api.DescribeStaleSecurityGroups(w.ctx, &shape.DescribeStaleSecurityGroupsInput{VpcId: new("vpc-12345678")}))
+		}},
+		{"subnet", "InvalidSubnetID.NotFound", func() error {
+			return failure(w.api.GetSubnetCidrReservations(w.ctx, &shape.GetSubnetCidrReservationsInput{SubnetId: new("subnet-12345678")}))
+		}},
+	})
+}
+
+// TestPrefixLists reads the lists of AWS as Terraform's data sources do.
+func TestPrefixLists(t *testing.T) {
+	w := newWorld(t)
+	old, err := w.api.DescribePrefixLists(w.ctx, &shape.DescribePrefixListsInput{Filters: filter("prefix-list-name", "com.amazonaws.us-east-1.s3", "com.amazonaws.us-east-1.dynamodb")})
+	if err != nil || len(old.PrefixLists) != 2 {
+		t.Fatalf("got %v, %v", old, err)
+	}
+	for _, l := range old.PrefixLists {
+		id := *l.PrefixListId
+		managed, err := w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{PrefixListIds: []string{id}})
+		if err != nil || len(managed.PrefixLists) != 1 {
+			t.Fatalf("got %v, %v", managed, err)
+		}
+		got := managed.PrefixLists[0]
+		want := []string{*l.PrefixListName, "AWS", "IPv4", "create-complete", "arn:aws:ec2:us-east-1:aws:prefix-list/" + id}
+		if have := []string{*got.PrefixListName, *got.OwnerId, *got.AddressFamily, *got.State, *got.PrefixListArn}; !reflect.DeepEqual(have, want) {
+			t.Errorf("got %q, want %q", have, want)
+		}
+		entries, err := w.api.GetManagedPrefixListEntries(w.ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: &id})
+		if err != nil || len(entries.Entries) != 1 || *entries.Entries[0].Cidr != l.Cidrs[0] {
+			t.Errorf("entries of %s are %v, %v; want %q", id, entries, err, l.Cidrs)
+		}
+	}
+	all, err := w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{MaxResults: new(int32(3))})
+	if err != nil || len(all.PrefixLists) != 3 || all.NextToken == nil {
+		t.Fatalf("got %v, %v", all, err)
+	}
+	rest, err := w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{MaxResults: new(int32(3)), NextToken: all.NextToken})
+	if err != nil || len(rest.PrefixLists) != 1 || rest.NextToken != nil {
+		t.Errorf("got %v, %v", rest, err)
+	}
+	for _, l := range append(all.PrefixLists, rest.PrefixLists...) {
+		if !strings.HasPrefix(*l.PrefixListName, "com.amazonaws.us-east-1.") {
+			t.Errorf("list %s in us-east-1", *l.PrefixListName)
+		}
+	}
+	w.refused(t, []refusal{
+		{"unknown", "InvalidPrefixListId.NotFound", func() error {
+			return failure(w.api.DescribePrefixLists(w.ctx, &shape.DescribePrefixListsInput{PrefixListIds: []string{"pl-12345678"}}))
+		}},
+		{"unknown managed", "InvalidPrefixListID.NotFound", func() error {
+			return failure(w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{PrefixListIds: []string{"pl-12345678"}}))
+		}},
+		{"entries of an unknown one", "InvalidPrefixListID.NotFound", func() error {
+			return failure(w.api.GetManagedPrefixListEntries(w.ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: new("pl-12345678")}))
+		}},
+		{"version", "InvalidParameterValue", func() error {
+			return failure(w.api.GetManagedPrefixListEntries(w.ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: old.PrefixLists[0].PrefixListId, TargetVersion: new(int64(1))}))
+		}},
+	})
+}
