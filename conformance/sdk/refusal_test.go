@@ -64,7 +64,7 @@ func TestNetworkRefusals(t *testing.T) {
 			return failure(c.ec2.DescribeVpcAttribute(c.ctx, &ec2.DescribeVpcAttributeInput{VpcId: &v, Attribute: "colour"}))
 		}},
 		{"operation that is not served", "InvalidAction", func() error {
-			return failure(c.ec2.DescribeInstances(c.ctx, &ec2.DescribeInstancesInput{}))
+			return failure(c.ec2.DescribeVolumes(c.ctx, &ec2.DescribeVolumesInput{}))
 		}},
 	})
 }
