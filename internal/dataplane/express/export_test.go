@@ -16,16 +16,26 @@ func OpenAs(instance, version string, idle time.Duration) (*Lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, l.start(idle)
+	return l, l.start(idle, bounds{Share, late})
 }
 
-// OpenSmall loads the program with room for so many directions of connections.
+// OpenSmall loads the program with room for so many directions of connections,
+// whatever a router has of it.
 func OpenSmall(instance string, idle time.Duration, flows uint32) (*Lane, error) {
 	l, err := load(instance+"."+version(), flows)
 	if err != nil {
 		return nil, err
 	}
-	return l, l.start(idle)
+	return l, l.start(idle, bounds{1 << 20, late})
+}
+
+// OpenBound loads the program with bounds of the test's own for each router.
+func OpenBound(instance string, idle time.Duration, share, late uint32) (*Lane, error) {
+	l, err := load(instance+"."+version(), 0)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.start(idle, bounds{share, late})
 }
 
 // Flows counts what the lane remembers, in directions of connections.

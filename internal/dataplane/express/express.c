@@ -28,6 +28,8 @@ struct control {
 	__u64 refresh;	  // how long something is believed, in nanoseconds
 	__u32 idle;	  // timeout of an open connection, in milliseconds
 	__u32 closed;	  // timeout of one that both ends have closed, in milliseconds
+	__u32 share;	  // connections that may be remembered of one router
+	__u32 late;	  // closed connections of one router that keep their ports for all of that timeout
 };
 
 struct {
@@ -38,7 +40,7 @@ struct {
 } control SEC(".maps");
 
 // What the agent reads.
-enum { FORWARDED, LEARNED, GIVEN_UP, COUNTERS };
+enum { FORWARDED, LEARNED, GIVEN_UP, NO_ROOM, COUNTERS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -68,6 +70,8 @@ struct way {
 	__u32 fin; // this direction has ended
 	__u32 closed; // both have
 	__u64 checked; // when connection tracking was asked, in nanoseconds
+	__u32 end; // the sequence number after the end of this direction
+	__u32 heard; // both have closed, and the end of this direction was acknowledged
 };
 
 struct {
@@ -77,9 +81,28 @@ struct {
 	__type(value, struct way);
 } flows SEC(".maps");
 
+// What a router has of what all share.
+struct use {
+	__u64 since; // begin of a time of refresh
+	__s32 learned; // connections that were asked about since, and not forgotten
+	__u32 no_room; // packets that would have been one more
+	__u64 late; // until when the ports of closed connections are spoken for
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 13);
+	__type(key, __u64);
+	__type(value, struct use);
+} uses SEC(".maps");
+
 // Marks a connection in connection tracking that has been closed here, where
 // it did not see it.
 #define CLOSED (1u << 31)
+
+// How long the ports of a closed connection are kept that must make room, in
+// milliseconds: what was lost at the very end comes again before.
+#define SOON 2000
 
 // A packet while it is looked at.
 struct packet {
@@ -88,6 +111,7 @@ struct packet {
 	__u8 flags; // of TCP
 	__u8 hops; // that it may still go
 	__u8 headers; // bytes of IP and TCP
+	__u32 sequence, acknowledgement;
 };
 
 static __always_inline void count(__u32 what)
@@ -134,7 +158,40 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 	p->flow.dport = tcp->dport;
 	p->flags = tcp->flags;
 	p->headers += tcp->offset >> 4 << 2;
+	p->sequence = bpf_ntohl(tcp->sequence);
+	p->acknowledgement = bpf_ntohl(tcp->acknowledgement);
 	return 0;
+}
+
+// used finds what a router has.
+static __always_inline struct use *used(__u64 router)
+{
+	struct use *u = bpf_map_lookup_elem(&uses, &router);
+
+	if (u)
+		return u;
+	struct use fresh = {.since = bpf_ktime_get_coarse_ns()};
+	bpf_map_update_elem(&uses, &router, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&uses, &router);
+}
+
+// room says whether a router may have a connection remembered, whose way may be
+// known. What is remembered is asked for again in each time of refresh when it is
+// in use; so those that were asked for in one are those that are in use. The
+// others make room by themselves.
+static __always_inline bool room(struct use *u, const struct control *c, const struct way *known)
+{
+	__u64 now = bpf_ktime_get_coarse_ns();
+
+	if (now - u->since > c->refresh) {
+		u->since = now;
+		u->learned = 0;
+	}
+	if ((known && known->checked >= u->since) || u->learned < (__s32)c->share)
+		return true;
+	u->no_room++;
+	count(NO_ROOM);
+	return false;
 }
 
 // tracked finds the connection of a packet in the router's connection
@@ -212,10 +269,14 @@ static __always_inline void opposite(const struct flow *f, const struct way *w, 
 static __always_inline void forget(const struct flow *f, const struct way *w)
 {
 	struct flow back;
+	__u64 router = f->router;
+	struct use *u = bpf_map_lookup_elem(&uses, &router);
 
 	opposite(f, w, &back);
 	bpf_map_delete_elem(&flows, &back);
 	bpf_map_delete_elem(&flows, f);
+	if (u && u->learned > 0)
+		__sync_fetch_and_add(&u->learned, -1);
 }
 
 // carried says whether the lane may carry a connection: it has been admitted and
@@ -245,9 +306,12 @@ static __always_inline struct way *remember(const struct flow *f, struct way *to
 {
 	if (known) {
 		to->fin = known->fin;
+		to->end = known->end;
 		known = bpf_map_lookup_elem(&flows, returning);
-		if (known)
+		if (known) {
 			back->fin = known->fin;
+			back->end = known->end;
+		}
 	}
 	if (bpf_map_update_elem(&flows, returning, back, BPF_ANY) || bpf_map_update_elem(&flows, f, to, BPF_ANY))
 		return 0;
@@ -286,8 +350,11 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 	struct way to = {}, back = {};
 	struct flow returning;
 	struct nf_conn *ct;
+	struct use *u = used(p->flow.router);
 	__u8 direction = 0;
 
+	if (!u || !room(u, c, known))
+		return 0;
 	to.generation = back.generation = c->generation;
 	to.checked = back.checked = bpf_ktime_get_coarse_ns();
 	ct = tracked(skb, p, &direction);
@@ -303,6 +370,8 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 	bpf_ct_release(ct);
 	if (failed)
 		return 0;
+	if (!known || known->checked < u->since)
+		__sync_fetch_and_add(&u->learned, 1);
 	opposite(&p->flow, &to, &returning);
 	differences(&p->flow, &to);
 	differences(&returning, &back);
@@ -343,11 +412,13 @@ static __always_inline int finish(struct __sk_buff *skb, const struct packet *p,
 		bpf_map_delete_elem(&flows, &p->flow);
 		return -1;
 	}
+	w->end = p->sequence + skb->len - ETH_HLEN - p->headers + 1;
 	// A full barrier: of two ends that close at once one sees the other.
 	__sync_fetch_and_or(&w->fin, 1);
 	if (!back->fin || w->closed)
 		return 0;
 	w->closed = back->closed = 1;
+	back->heard = p->acknowledgement == back->end;
 	ct = tracked(skb, p, &direction);
 	if (!ct)
 		return 0;
@@ -355,6 +426,36 @@ static __always_inline int finish(struct __sk_buff *skb, const struct packet *p,
 	bpf_ct_change_timeout(ct, c->closed);
 	bpf_ct_release(ct);
 	return 0;
+}
+
+// settle frees the ports of a connection soon that is over for both ends, when
+// its router has so many others of the kind that they would take the place of
+// open ones. What was lost and may come again keeps its full time.
+static __always_inline void settle(struct __sk_buff *skb, const struct packet *p, const struct way *w,
+				   const struct control *c)
+{
+	__u64 now = bpf_ktime_get_coarse_ns(), whole = c->closed * 1000000ull;
+	struct flow returning;
+	const struct way *back;
+	struct use *u = used(p->flow.router);
+	struct nf_conn *ct;
+	__u8 direction;
+
+	opposite(&p->flow, w, &returning);
+	back = bpf_map_lookup_elem(&flows, &returning);
+	if (!u || !back || !back->fin || !w->heard || p->acknowledgement != back->end)
+		return;
+	if (u->late < now)
+		u->late = now;
+	if (u->late - now < whole) {
+		u->late += whole / (c->late ?: 1);
+		return;
+	}
+	ct = tracked(skb, p, &direction);
+	if (!ct)
+		return;
+	bpf_ct_change_timeout(ct, SOON);
+	bpf_ct_release(ct);
 }
 
 // rewrite makes the packet what the router would have made of it.
@@ -446,8 +547,10 @@ int postern_express(struct __sk_buff *skb)
 	bool last = w->closed && !(p.flags & FIN);
 	if (rewrite(skb, &p, w))
 		return TC_ACT_SHOT;
-	if (last)
+	if (last) {
+		settle(skb, &p, w, c);
 		forget(&p.flow, w);
+	}
 	count(FORWARDED);
 	return bpf_redirect_peer(device, 0);
 }

@@ -54,7 +54,29 @@ type control struct {
 	Refresh    uint64
 	Idle       uint32
 	Closed     uint32
+	Share      uint32
+	Late       uint32
 }
+
+// use is struct use of express.c.
+type use struct {
+	Since   uint64
+	Learned int32
+	NoRoom  uint32
+	Late    uint64
+}
+
+// bounds are what one router may have of what all share: connections that are
+// remembered and in use, and closed ones that keep their ports for all of closing.
+type bounds struct{ share, late uint32 }
+
+// Share is how many connections of one router the lane remembers at a time: a
+// quarter of what it has room for.
+const Share = 1 << 14
+
+// late closed connections in a minute are no more than a router has room for
+// beside open ones.
+const late = 1 << 14
 
 // Lane is the program of one Postern instance, loaded. Its methods may be
 // called from several goroutines.
@@ -63,6 +85,7 @@ type Lane struct {
 	id       ebpf.ProgramID
 	control  *ebpf.Map
 	counters *ebpf.Map
+	uses     *ebpf.Map
 	mu       sync.Mutex // held while control is changed
 }
 
@@ -75,6 +98,17 @@ type Counters struct {
 	// Forgotten is how often one was given back to the slow path because a
 	// new look did not confirm it.
 	Forgotten uint64
+	// NoRoom counts packets that took the slow path because their router's
+	// share was used up.
+	NoRoom uint64
+}
+
+// Use is what one router has of the lane.
+type Use struct {
+	// Connections are about those that are remembered and in use.
+	Connections int
+	// NoRoom counts its packets that took the slow path because it had its share.
+	NoRoom uint64
 }
 
 // Open takes over the program that an earlier process of the instance has left
@@ -90,7 +124,7 @@ func Open(instance string, idle time.Duration) (*Lane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open express lane: %w", err)
 	}
-	if err := l.start(idle); err != nil {
+	if err := l.start(idle, bounds{Share, late}); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("start express lane: %w", err)
 	}
@@ -120,7 +154,10 @@ func load(name string, flows uint32) (*Lane, error) {
 		return nil, fmt.Errorf("load program: %w", err)
 	}
 	defer c.Close()
-	l := &Lane{program: c.DetachProgram(programName), control: c.DetachMap("control"), counters: c.DetachMap("counters")}
+	l := &Lane{
+		program: c.DetachProgram(programName), control: c.DetachMap("control"),
+		counters: c.DetachMap("counters"), uses: c.DetachMap("uses"),
+	}
 	if err := l.identify(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -247,6 +284,8 @@ func inspect(id ebpf.ProgramID) (l *Lane, name string, err error) {
 			l.control, name = opened, said.Name
 		case said.Name == "counters":
 			l.counters = opened
+		case said.Name == "uses":
+			l.uses = opened
 		default:
 			opened.Close()
 		}
@@ -266,7 +305,7 @@ func (l *Lane) disable() error {
 }
 
 // start sets what the program goes by.
-func (l *Lane) start(idle time.Duration) error {
+func (l *Lane) start(idle time.Duration, b bounds) error {
 	var c control
 	if err := l.control.Lookup(uint32(0), &c); err != nil {
 		return err
@@ -275,6 +314,7 @@ func (l *Lane) start(idle time.Duration) error {
 	c.Refresh = uint64(min(refresh, idle/4))
 	c.Idle = uint32(idle / time.Millisecond)
 	c.Closed = uint32(closing / time.Millisecond)
+	c.Share, c.Late = b.share, b.late
 	return l.control.Put(uint32(0), c)
 }
 
@@ -284,12 +324,12 @@ func (l *Lane) Close() error {
 	if l == nil {
 		return nil
 	}
-	return errors.Join(l.program.Close(), l.control.Close(), l.counters.Close())
+	return errors.Join(l.program.Close(), l.control.Close(), l.counters.Close(), l.uses.Close())
 }
 
 // Counters reads what the lane has done.
 func (l *Lane) Counters() (c Counters, err error) {
-	for i, n := range []*uint64{&c.Packets, &c.Learned, &c.Forgotten} {
+	for i, n := range []*uint64{&c.Packets, &c.Learned, &c.Forgotten, &c.NoRoom} {
 		var each []uint64
 		if err := l.counters.Lookup(uint32(i), &each); err != nil {
 			return c, fmt.Errorf("read counters of the express lane: %w", err)
@@ -299,4 +339,18 @@ func (l *Lane) Counters() (c Counters, err error) {
 		}
 	}
 	return c, nil
+}
+
+// Use reads what the router has whose namespace has this cookie (SO_NETNS_COOKIE
+// in socket(7) of Linux 5.14).
+func (l *Lane) Use(cookie uint64) (Use, error) {
+	var u use
+	err := l.uses.Lookup(cookie, &u)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return Use{}, nil
+	}
+	if err != nil {
+		return Use{}, fmt.Errorf("read a router's share of the express lane: %w", err)
+	}
+	return Use{Connections: max(0, int(u.Learned)), NoRoom: uint64(u.NoRoom)}, nil
 }
