@@ -46,6 +46,9 @@ func protocolsByName(names map[string]string) map[string]string {
 	return protocols
 }
 
+// formType is the content type of the query protocol.
+const formType = "application/x-www-form-urlencoded"
+
 // nobody renders what happens before anything was read.
 var nobody = bare("", fault.ProtocolRESTJSON)
 
@@ -65,7 +68,7 @@ func bare(signingName, protocol string) *mounted {
 // one.
 func (e *exchange) foreignProtocol(signingName string) string {
 	header := e.http.Header
-	known := foreignProtocols[signingName]
+	known, root := foreignProtocols[signingName], e.http.URL.Path == "/"
 	switch {
 	case header.Get("Smithy-Protocol") == "rpc-v2-cbor":
 		return fault.ProtocolCBOR
@@ -78,9 +81,9 @@ func (e *exchange) foreignProtocol(signingName string) string {
 		return fault.ProtocolRESTXML // S3 Control
 	case known == fault.ProtocolS3, known == fault.ProtocolRESTXML:
 		return known
-	case e.http.URL.Path == "/" && e.formParameters()["Action"] != "":
+	case e.formParameters()["Action"] != "" && (root || strings.HasPrefix(header.Get("Content-Type"), formType)):
 		return fault.ProtocolQuery
-	case known != "":
+	case known != "" && root: // all that is left of these has no other path
 		return known
 	}
 	return fault.ProtocolRESTJSON

@@ -90,6 +90,9 @@ func foreignServices() []speaks {
 		{"route53", plain("GET", "/2013-04-01/hostedzone"), "query", xmlKey, xmlAction},
 		{"cloudfront", plain("GET", "/2020-05-31/distribution"), "query", xmlKey, xmlAction},
 		{"lambda", plain("GET", "/2015-03-31/functions/"), "json", restKey, restAction},
+		{"ses", plain("GET", "/v2/email/identities"), "json", restKey, restAction},
+		{"sagemaker", plain("GET", "/endpoints/x/invocations"), "json", restKey, restAction},
+		{"sqs", with(form("Action=SendMessage&Version=2012-11-05"), func(c *call) { c.path = "/111122223333/queue" }), "query", queryKey, queryAction},
 		{"eks", plain("GET", "/clusters"), "json", restKey, restAction},
 		{"nobody-knows", plain("GET", "/things"), "json", restKey, restAction},
 	}
