@@ -28,8 +28,9 @@ type stage struct {
 	broken map[desired.Key]bool
 	hangs  string // router that does not answer
 	begin  time.Time
-	tries  []time.Duration // of broken entries
-	dumps  []string        // "time vpc"
+	tries  []time.Duration  // of broken entries
+	dumps  []string         // "time vpc"
+	before func(vpc string) // called before a router is read, if set
 }
 
 func newStage() *stage {
@@ -59,6 +60,9 @@ func (s *stage) Dump(ctx context.Context, vpc string) ([]desired.Entry, error) {
 	s.mu.Lock()
 	s.dumps = append(s.dumps, fmt.Sprintf("%v %s", time.Since(s.begin), vpc))
 	s.mu.Unlock()
+	if s.before != nil {
+		s.before(vpc)
+	}
 	return s.Kernel.Dump(ctx, vpc)
 }
 
@@ -170,6 +174,35 @@ route vpc-b 240.0.0.0/26 peer=vpc-a`)
 		synctest.Wait()
 		if got := s.Text(); got != desired.Text(all) {
 			t.Errorf("kernel after one turn:\n%s", got)
+		}
+	})
+}
+
+// The loss of a router takes something from another one that has been read before,
+// in the same verification: it is repaired too, and not in the next one.
+func TestWhatIsLostWhileRoutersAreReadIsRepaired(t *testing.T) {
+	perform(t, func(t *testing.T, s *stage, r *reconcile.Reconciler, _ *ledger) {
+		all := parse(t, `router vpc-a self
+router vpc-b self
+link vpc-a vpc-b
+route vpc-a 240.8.0.1/32 peer=vpc-b
+route vpc-b 240.0.0.0/26 peer=vpc-a`)
+		apply(t, r, desired.Delta{Full: true, Revision: 1, Put: all})
+		for _, lost := range all[:2] {
+			done := false
+			s.before = func(vpc string) {
+				if vpc == lost.Key().VPC && !done {
+					done = true
+					time.Sleep(time.Second) // the others have been read
+					s.Drop(lost.Key())
+				}
+			}
+			if _, err := r.Verify(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Text(); got != desired.Text(all) {
+				t.Errorf("kernel after %s was lost:\n%s", lost.Key(), got)
+			}
 		}
 	})
 }

@@ -70,22 +70,19 @@ func (r *Reconciler) readOne(ctx context.Context, vpc string) reading {
 
 // verify reads routers back and makes due what differs. Where a router or a
 // link has to be remade, the routers at the other ends have lost something as
-// well and are read too. It gives the number of differences.
+// well and are read too: also those that have been read, because what was lost
+// may have been there still. Each loss is found once, so this comes to an end. It
+// gives the number of differences.
 func (r *Reconciler) verify(ctx context.Context, vpcs []string) (found int, err error) {
 	var errs []error
-	seen := make(map[string]bool)
 	for len(vpcs) > 0 && ctx.Err() == nil {
-		for _, vpc := range vpcs {
-			seen[vpc] = true
-		}
 		n, concerned, err := r.compareAll(r.read(ctx, vpcs))
 		found += n
 		if err != nil {
 			errs = append(errs, err)
 		}
-		vpcs = slices.DeleteFunc(concerned, func(vpc string) bool { return seen[vpc] })
-		slices.Sort(vpcs)
-		vpcs = slices.Compact(vpcs)
+		slices.Sort(concerned)
+		vpcs = slices.Compact(concerned)
 	}
 	return found, errors.Join(append(errs, ctx.Err())...)
 }
@@ -175,7 +172,11 @@ func (r *Reconciler) others(it *item) []string {
 	case desired.KindRouter:
 		var vpcs []string
 		for _, link := range r.tbl.links(it.key.VPC) {
-			vpcs = append(vpcs, link.key.VPC, link.key.ID)
+			peer := link.key.VPC
+			if peer == it.key.VPC {
+				peer = link.key.ID
+			}
+			vpcs = append(vpcs, peer)
 		}
 		return vpcs
 	default:

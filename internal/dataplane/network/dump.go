@@ -23,7 +23,7 @@ type Content struct {
 	Sinks []netip.Prefix
 	// Gateways are the router's own addresses, sorted.
 	Gateways []netip.Addr
-	// Running says that the router forwards, checks where packets come from,
+	// Running says that the router has its name, forwards, checks where packets come from,
 	// answers ARP for its workloads, and is responsible for what is not routed
 	// elsewhere.
 	Running bool
@@ -81,7 +81,7 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 		}
 	}
 	running, err := v.running()
-	c.Running = running && whole
+	c.Running = running && whole && r.named()
 	return c, err
 }
 

@@ -88,9 +88,11 @@ func (rs *Routers) Names() ([]string, error) {
 	return vpcs, nil
 }
 
-// Open returns the router of a VPC, or ErrNoRouter. A router whose namespace
-// was taken away since it was opened is not returned any more. The caller
-// calls Release when it is done.
+// Open returns the router of a VPC, or ErrNoRouter. A router that is open and
+// whose namespace somebody took the name of is still there, with all that goes
+// through it: it is returned, and Make gives it its name back. When the name means
+// another namespace by now, it is not returned any more. The caller calls Release
+// when it is done.
 func (rs *Routers) Open(vpc string) (*Router, error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -129,7 +131,10 @@ func (rs *Routers) drop(r *Router) error {
 func (rs *Routers) openLocked(vpc string) (*Router, error) {
 	name := NamespaceName(rs.instance, vpc)
 	if r := rs.open[vpc]; r != nil {
-		if r.named(name) {
+		switch {
+		case r.lost: // it is being removed
+			return nil, fmt.Errorf("open router %s: %w", vpc, ErrNoRouter)
+		case r.named() || !isNamespace(filepath.Join(Directory, name)):
 			return r, nil
 		}
 		if err := rs.drop(r); err != nil {
@@ -173,12 +178,20 @@ func (rs *Routers) adopt(vpc string, ns *os.File) (*Router, error) {
 	return &Router{VPC: vpc, instance: rs.instance, idle: rs.idle, ns: ns, inode: inode, handle: h, set: rs}, nil
 }
 
-// Make returns the router of a VPC and makes its namespace when there is none.
-// A new router forwards nothing until Start. The caller calls Release.
+// Make returns the router of a VPC under its name, and makes its namespace when
+// there is none. A new router forwards nothing until Start. The caller calls
+// Release.
 func (rs *Routers) Make(vpc string) (*Router, error) {
 	r, err := rs.Open(vpc)
+	if err == nil {
+		if err = r.rename(); err != nil {
+			r.Release()
+			return nil, fmt.Errorf("name router %s: %w", vpc, err)
+		}
+		return r, nil
+	}
 	if !errors.Is(err, ErrNoRouter) {
-		return r, err
+		return nil, err
 	}
 	name := NamespaceName(rs.instance, vpc)
 	if _, _, ok := parseNamespaceName(name); !ok {
@@ -221,17 +234,24 @@ func (rs *Routers) Remove(vpc string) error {
 		return fmt.Errorf("remove router: %w", err)
 	}
 	defer r.Release()
+	rs.lose(r, true) // nobody opens it from here on
 	if err = r.abandon(); err == nil {
 		err = DeleteNamespace(NamespaceName(rs.instance, vpc))
 	}
 	if err != nil {
+		rs.lose(r, false)
 		return fmt.Errorf("remove router %s: %w", vpc, err)
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r.lost = true
 	delete(rs.open, vpc)
 	return nil
+}
+
+func (rs *Routers) lose(r *Router, lost bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r.lost = lost
 }
 
 // Close closes what is open and not in use. The routers themselves stay.
@@ -273,9 +293,28 @@ func (r *Router) covered(link netlink.Link) (bool, error) {
 func (r *Router) Inside(fn func() error) error { return Inside(r.ns, fn) }
 
 // named reports whether the name still means the namespace that is open.
-func (r *Router) named(name string) bool {
+func (r *Router) named() bool {
 	var st unix.Stat_t
-	return unix.Stat(filepath.Join(Directory, name), &st) == nil && st.Ino == r.inode
+	return unix.Stat(filepath.Join(Directory, NamespaceName(r.instance, r.VPC)), &st) == nil && st.Ino == r.inode
+}
+
+// rename gives the router its name back when somebody took it away.
+func (r *Router) rename() error {
+	if r.named() {
+		return nil
+	}
+	name := NamespaceName(r.instance, r.VPC)
+	path, err := namespacePath(name)
+	if err != nil {
+		return err
+	}
+	if err := shareDirectory(); err != nil {
+		return err
+	}
+	if err := DeleteNamespace(name); err != nil { // an empty file may be left
+		return err
+	}
+	return r.Inside(func() error { return nameCurrent(path) })
 }
 
 // abandon deletes the interfaces of ours in a router. When a router has only
