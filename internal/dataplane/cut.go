@@ -4,6 +4,7 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -29,28 +30,30 @@ func (c *crossed) Name() string { return c.router.VPC }
 // Release implements flow.Router.
 func (c *crossed) Release() { c.router.Release() }
 
-// Peer implements flow.Router. A peer that cannot be asked counts as one that is
-// not there: what it tracks is found when it is asked again.
-func (c *crossed) Peer(a netip.Addr) flow.Router {
+// Peer implements flow.Router.
+func (c *crossed) Peer(a netip.Addr) (flow.Router, error) {
 	if !transit(a) {
-		return nil
+		return nil, nil
 	}
 	if c.standing == nil {
 		s, err := c.router.Standing()
 		if err != nil {
-			c.host.log.Warn("connections are not followed into other routers", "vpc", c.router.VPC, "error", err)
+			return nil, err
 		}
 		c.standing = &s
 	}
 	vpc, ok := c.standing.Hop(a)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	peer, err := c.host.routers.Open(vpc)
-	if err != nil {
-		return nil
+	if errors.Is(err, ErrNoRouter) {
+		return nil, nil // and nothing tracked there
 	}
-	return &crossed{host: c.host, router: peer}
+	if err != nil {
+		return nil, err
+	}
+	return &crossed{host: c.host, router: peer}, nil
 }
 
 // settle cuts what an earlier process, or a cut that failed, has left, the first

@@ -157,6 +157,15 @@ func TestTheNextOwnerOfAnAddressHasNoPartInOldSessions(t *testing.T) {
 			s.put(consumer, []desired.Entry{next})
 			s.put(consumer, []desired.Entry{without(old)})
 		},
+		"vanished and detached": func(s *scenario, old, next desired.Workload) {
+			run(s.t, s.client.Name, "ip link del eth0")
+			s.remove(consumer, old)
+			s.put(consumer, []desired.Entry{next})
+		},
+		"vanished": func(s *scenario, old, next desired.Workload) {
+			run(s.t, s.client.Name, "ip link del eth0")
+			s.put(consumer, []desired.Entry{next})
+		},
 		"to another namespace": func(s *scenario, old, next desired.Workload) {
 			old.Namespace = next.Namespace
 			s.put(consumer, []desired.Entry{old})

@@ -19,6 +19,7 @@ package flow
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -34,7 +35,7 @@ type Router interface {
 	FD() int
 	// Peer gives the router that packets to an address are handed to; nil when
 	// they are not, or when it is not on this host. The caller calls Release.
-	Peer(a netip.Addr) Router
+	Peer(a netip.Addr) (Router, error)
 	// Name is the same for the same router, and for no other one.
 	Name() string
 	// Release gives up what Peer gave.
@@ -136,6 +137,9 @@ func find(r Router, wanted wanted) (*leg, error) {
 		return nil, fmt.Errorf("connect to connection tracking: %w", err)
 	}
 	l := &leg{router: r, conn: conn}
+	if none(conn) {
+		return l, nil
+	}
 	var b nfnl.Builder
 	if dest, only := wanted.only(); only {
 		appendGetByDest(&b, dest)
@@ -154,6 +158,20 @@ func find(r Router, wanted wanted) (*leg, error) {
 		return nil, fmt.Errorf("list connections: %w", err)
 	}
 	return l, nil
+}
+
+// none reports whether the router tracks nothing at all, which is quickly said. A
+// walk goes through all of the kernel's table, which is one for all namespaces.
+func none(conn *nfnl.Conn) bool {
+	var b nfnl.Builder
+	b.Message(unix.NFNL_SUBSYS_CTNETLINK, messageGetStats, 0, unix.AF_UNSPEC)
+	entries := uint32(1)
+	err := conn.Get(&b, func(_ uint8, attributes []byte) {
+		if count := nfnl.Attribute(attributes, attrStatsEntries); len(count) == 4 {
+			entries = binary.BigEndian.Uint32(count)
+		}
+	})
+	return err == nil && entries == 0
 }
 
 // batch is how many flows are deleted between looks at the context.
@@ -209,7 +227,7 @@ func (a Alone) FD() int { return int(a) }
 func (a Alone) Name() string { return "alone" }
 
 // Peer implements Router: there is none.
-func (a Alone) Peer(netip.Addr) Router { return nil }
+func (a Alone) Peer(netip.Addr) (Router, error) { return nil, nil }
 
 // Release implements Router.
 func (a Alone) Release() {}

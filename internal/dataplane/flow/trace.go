@@ -4,6 +4,7 @@ package flow
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 )
 
@@ -58,17 +59,20 @@ func (l *leg) follow() (next legs, err error) {
 		}
 	}
 	for i, p := range c.all {
-		there, err := find(p.router, p)
-		if err != nil {
+		var there *leg
+		if c.err == nil {
+			there, c.err = find(p.router, p)
+		}
+		if c.err != nil {
 			for _, rest := range c.all[i:] {
 				rest.router.Release()
 			}
-			return next, err
+			break
 		}
 		p.join(there.flows)
 		next = append(next, there)
 	}
-	return next, nil
+	return next, c.err
 }
 
 // join notes which flows have been found on the other side.
@@ -89,6 +93,7 @@ type crossings struct {
 	from   Router
 	byAddr map[netip.Addr]*crossing
 	all    []*crossing
+	err    error // the first one
 }
 
 // over gives the crossing to where an address is; nil when there is none.
@@ -97,8 +102,11 @@ func (c *crossings) over(a netip.Addr) *crossing {
 		return p
 	}
 	c.byAddr[a] = nil
-	peer := c.from.Peer(a)
-	if peer == nil {
+	peer, err := c.from.Peer(a)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("find the router behind %s: %w", a, err)
+	}
+	if err != nil || peer == nil {
 		return nil
 	}
 	for _, p := range c.all {

@@ -14,8 +14,11 @@ import (
 
 // Messages and attributes of linux/netfilter/nfnetlink_conntrack.h.
 const (
-	messageGet    = 1
-	messageDelete = 2
+	messageGet      = 1
+	messageDelete   = 2
+	messageGetStats = 5
+
+	attrStatsEntries = 1
 
 	attrOriginal = 1
 	attrReply    = 2
