@@ -140,10 +140,14 @@ func (c *Controller) carryOut(ctx context.Context) error {
 	}
 }
 
-// write carries verdicts out: statuses together, removals one by one.
+// removalsPerCommit bounds how many removals are tried in one commit; how many
+// operations each needs is not known before.
+const removalsPerCommit = 64
+
+// write carries verdicts out, removals first.
 func (c *Controller) write(ctx context.Context, verdicts []verdict) error {
 	tx, now := c.cfg.DB.Snapshot(), c.cfg.Now()
-	var statuses []verdict
+	var statuses, removals []verdict
 	for _, v := range verdicts {
 		if !needed(tx, v) {
 			continue
@@ -152,7 +156,10 @@ func (c *Controller) write(ctx context.Context, verdicts []verdict) error {
 			statuses = append(statuses, v)
 			continue
 		}
-		if err := c.commit(ctx, []verdict{v}, now); err != nil {
+		removals = append(removals, v)
+	}
+	for chunk := range slices.Chunk(removals, removalsPerCommit) {
+		if err := c.commit(ctx, chunk, now); err != nil {
 			return err
 		}
 	}
@@ -165,7 +172,7 @@ func (c *Controller) write(ctx context.Context, verdicts []verdict) error {
 }
 
 func (c *Controller) commit(ctx context.Context, verdicts []verdict, now time.Time) error {
-	_, err := c.cfg.DB.Update(ctx, func(tx *table.Txn) error {
+	err := table.UpdateInParts(ctx, c.cfg.DB, verdicts, func(tx *table.Txn, verdicts []verdict) error {
 		for _, v := range verdicts {
 			carryOut(tx, v, now)
 		}

@@ -125,7 +125,7 @@ func (a *API) retag(ctx context.Context, ids []string, with change) error {
 			return err
 		}
 	}
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+	err := table.UpdateInParts(ctx, a.DB, ids, func(tx *table.Txn, ids []string) error {
 		for _, id := range ids {
 			k, err := kindOf(id)
 			if err != nil {

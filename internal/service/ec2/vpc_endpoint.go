@@ -260,27 +260,30 @@ func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *ec2.Modif
 // which could not be deleted.
 func (a *API) DeleteVpcEndpoints(ctx context.Context, in *ec2.DeleteVpcEndpointsInput) (*ec2.DeleteVpcEndpointsOutput, error) {
 	who, now := caller.From(ctx), a.Now()
-	out := &ec2.DeleteVpcEndpointsOutput{Unsuccessful: []ec2.UnsuccessfulItem{}}
-	for _, id := range in.VpcEndpointIds {
-		found := false
-		_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+	found := make(map[string]bool)
+	err := table.UpdateInParts(ctx, a.DB, in.VpcEndpointIds, func(tx *table.Txn, ids []string) error {
+		for _, id := range ids {
 			var e *model.VPCEndpoint
-			if e, found = state.VPCEndpoints.Get(tx, who.Account, who.Region, id); found && !e.Deleting() {
+			if e, found[id] = state.VPCEndpoints.Get(tx, who.Account, who.Region, id); found[id] && !e.Deleting() {
 				deleteEndpoint(tx, e.Clone(), now)
 			}
-			return nil
-		})
-		switch {
-		case err != nil:
-			return nil, err
-		case !found:
-			out.Unsuccessful = append(out.Unsuccessful, ec2.UnsuccessfulItem{
-				ResourceId: new(id),
-				Error: &ec2.UnsuccessfulItemError{
-					Code: new("InvalidVpcEndpoint.NotFound"), Message: new("The Vpc Endpoint Id '" + id + "' does not exist"),
-				},
-			})
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.DeleteVpcEndpointsOutput{Unsuccessful: []ec2.UnsuccessfulItem{}}
+	for _, id := range in.VpcEndpointIds {
+		if found[id] {
+			continue
+		}
+		out.Unsuccessful = append(out.Unsuccessful, ec2.UnsuccessfulItem{
+			ResourceId: new(id),
+			Error: &ec2.UnsuccessfulItemError{
+				Code: new("InvalidVpcEndpoint.NotFound"), Message: new("The Vpc Endpoint Id '" + id + "' does not exist"),
+			},
+		})
 	}
 	return out, nil
 }

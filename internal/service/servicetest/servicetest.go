@@ -42,7 +42,12 @@ type World struct {
 // at the end of the test.
 func New(t testing.TB) *World {
 	t.Helper()
-	s := memstore.New()
+	return NewOn(t, memstore.New())
+}
+
+// NewOn is New with the store, which stays the caller's to close.
+func NewOn(t testing.TB, s store.Store) *World {
+	t.Helper()
 	db, err := state.Open(t.Context(), s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
