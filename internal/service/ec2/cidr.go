@@ -3,6 +3,7 @@
 package ec2
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -15,7 +16,7 @@ const (
 	maxBlock4, minBlock4 = 16, 28
 	maxBlock6, minBlock6 = 44, 60
 	stepBlock6           = 4
-	subnetBits6          = 64
+	minSubnet6           = 64
 	// poolBlock6 is the size of blocks that are chosen here.
 	poolBlock6 = 56
 )
@@ -51,7 +52,7 @@ var (
 	vpcBlock     = cidrRule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidVpc.Range"}
 	vpcBlock6    = cidrRule{"ipv6CidrBlock", maxBlock6, minBlock6, stepBlock6, 6, "InvalidVpc.Range"}
 	subnetBlock  = cidrRule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidSubnet.Range"}
-	subnetBlock6 = cidrRule{"ipv6CidrBlock", subnetBits6, subnetBits6, 1, 6, "InvalidSubnet.Range"}
+	subnetBlock6 = cidrRule{"ipv6CidrBlock", maxBlock6, minSubnet6, stepBlock6, 6, "InvalidSubnet.Range"}
 )
 
 // parse reads a block. Host bits are taken away, as AWS does.
@@ -73,13 +74,11 @@ func (r cidrRule) parse(text string) (netip.Prefix, error) {
 }
 
 func (r cidrRule) sizes() string {
-	switch {
-	case r.family == 4:
-		return "the size must be between /16 and /28"
-	case r.largest == r.smallest:
-		return "the size must be /64"
+	text := fmt.Sprintf("the size must be between /%d and /%d", r.largest, r.smallest)
+	if r.step > 1 {
+		text += fmt.Sprintf(" in steps of %d", r.step)
 	}
-	return "the size must be between /44 and /60 in steps of 4"
+	return text
 }
 
 // familyOf tells 4 from 6; an IPv4 address in IPv6 form is neither.

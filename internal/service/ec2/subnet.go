@@ -71,10 +71,10 @@ func (a *API) newSubnet(who caller.Caller, in *ec2.CreateSubnetInput) (*model.Su
 		s.AssignIPv6, s.HostnameType = true, ec2.HostnameTypeResourceName
 	}
 	switch {
+	case s.IPv6Native && in.Ipv6CidrBlock == nil:
+		return nil, fault.EC2("MissingParameter", "Either 'ipv6CidrBlock' or 'ipv6IpamPoolId' should be provided.")
 	case s.IPv6Native && in.CidrBlock != nil:
 		return nil, fault.EC2("InvalidParameterCombination", "cidrBlock and ipv6Native exclude each other")
-	case s.IPv6Native && in.Ipv6CidrBlock == nil:
-		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock")
 	case !s.IPv6Native && in.CidrBlock == nil:
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter cidrBlock")
 	}

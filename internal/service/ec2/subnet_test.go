@@ -58,12 +58,15 @@ func TestCreateSubnetRefuses(t *testing.T) {
 		{"outside", "InvalidSubnet.Range", with(shape.CreateSubnetInput{CidrBlock: new("10.1.0.0/24")})},
 		{"same", "InvalidSubnet.Conflict", with(shape.CreateSubnetInput{CidrBlock: new("10.0.1.0/24")})},
 		{"around", "InvalidSubnet.Conflict", with(shape.CreateSubnetInput{CidrBlock: new("10.0.0.0/20")})},
-		{"IPv6 size", "InvalidSubnet.Range", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6CidrBlock: new("2001:db8:1::/60")})},
+		{"IPv6 size", "InvalidSubnet.Range", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6CidrBlock: new("2001:db8:1::/62")})},
+		{"IPv6 too small", "InvalidSubnet.Range", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6CidrBlock: new("2001:db8:1::/68")})},
+		{"IPv6 too large", "InvalidSubnet.Range", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6CidrBlock: new("2001:db8::/40")})},
 		{"IPv6 outside", "InvalidSubnet.Range", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6CidrBlock: new("2001:db8:2::/64")})},
 		{"unknown zone", "InvalidParameterValue", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), AvailabilityZone: new("us-east-1z")})},
 		{"zone of another region", "InvalidParameterValue", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), AvailabilityZone: new("eu-west-1a")})},
 		{"name and id of zone", "InvalidParameterCombination", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), AvailabilityZone: new("us-east-1a"), AvailabilityZoneId: new("use1-az1")})},
-		{"native with IPv4", "InvalidParameterCombination", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6Native: new(true)})},
+		{"native with IPv4 and IPv6", "InvalidParameterCombination", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6CidrBlock: new("2001:db8:1::/64"), Ipv6Native: new(true)})},
+		{"native with IPv4 alone", "MissingParameter", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), Ipv6Native: new(true)})},
 		{"native without IPv6", "MissingParameter", with(shape.CreateSubnetInput{Ipv6Native: new(true)})},
 		{"outpost", "UnsupportedOperation", with(shape.CreateSubnetInput{CidrBlock: new("10.0.2.0/24"), OutpostArn: new("arn")})},
 	})
@@ -261,4 +264,30 @@ func TestDeleteSubnetInUse(t *testing.T) {
 			return failure(w.api.DescribeSubnets(w.ctx, &shape.DescribeSubnetsInput{SubnetIds: []string{*s.SubnetId}}))
 		}},
 	})
+}
+
+func TestIPv6SubnetsHaveManySizes(t *testing.T) {
+	w := newWorld(t)
+	v := w.vpc(t, "10.0.0.0/16", "2001:db8::/44")
+	for i, block := range []string{"2001:db8:8::/48", "2001:db8:4::/52", "2001:db8:3::/56", "2001:db8:2::/60", "2001:db8:1::/64"} {
+		native := w.subnet6(t, *v.VpcId, block)
+		both := w.subnet(t, *v.VpcId, fmt.Sprintf("10.0.%d.0/24", i))
+		if _, err := w.api.DeleteSubnet(w.ctx, &shape.DeleteSubnetInput{SubnetId: native.SubnetId}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.api.AssociateSubnetCidrBlock(w.ctx, &shape.AssociateSubnetCidrBlockInput{SubnetId: both.SubnetId, Ipv6CidrBlock: &block}); err != nil {
+			t.Fatal(err)
+		}
+		ni, err := w.api.CreateNetworkInterface(w.ctx, &shape.CreateNetworkInterfaceInput{SubnetId: both.SubnetId, Ipv6AddressCount: new(int32(2))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range ni.NetworkInterface.Ipv6Addresses {
+			if !netip.MustParsePrefix(block).Contains(netip.MustParseAddr(*a.Ipv6Address)) {
+				t.Errorf("%s is not in %s", *a.Ipv6Address, block)
+			}
+		}
+	}
+	whole := w.vpc(t, "10.1.0.0/16", "2001:db8:100::/44")
+	w.subnet6(t, *whole.VpcId, "2001:db8:100::/44") // all of the VPC's
 }

@@ -135,8 +135,8 @@ func claimAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block
 	return netip.Addr{}, &ExhaustedError{Subnet: ni.Subnet, Block: block}
 }
 
-// claimAny6 takes a random address. A /64 cannot be full, so a series of
-// misses means that the random source is broken.
+// claimAny6 takes a random address. A block of /64 or more cannot be full, so a
+// series of misses means that the random source is broken.
 func claimAny6(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
 	for range probes {
 		if addr := random6(env, block); Assignable(block, addr) && take(tx, ni, addr) {
@@ -155,13 +155,15 @@ func claimPrefix(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s 
 		return netip.Prefix{}, &FamilyError{Subnet: s.ID, Family: 6}
 	}
 	room := prefixRoom(block)
-	first := env.Intn(prefixPlaces)
-	for i := range prefixPlaces {
+	places := 1 << (prefixBits6 - room.Bits())
+	first := env.Intn(places)
+	for i := range places {
+		place := uint64((first + i) % places)
 		a := room.Addr().As16()
-		high := binary.BigEndian.Uint16(a[8:]) | uint16((first+i)%prefixPlaces)
-		binary.BigEndian.PutUint16(a[8:], high)
+		binary.BigEndian.PutUint64(a[:8], binary.BigEndian.Uint64(a[:8])|place>>16)
+		binary.BigEndian.PutUint16(a[8:], binary.BigEndian.Uint16(a[8:])|uint16(place))
 		if addr := netip.AddrFrom16(a); take(tx, ni, addr) {
-			return netip.PrefixFrom(addr, 80), nil
+			return netip.PrefixFrom(addr, prefixBits6), nil
 		}
 	}
 	return netip.Prefix{}, &ExhaustedError{Subnet: s.ID, Block: room}
@@ -181,35 +183,42 @@ const (
 	reservedLast  = 1
 )
 
-// prefixPlaces is how many /80 prefixes the last /68 of a /64 holds.
-const prefixPlaces = 1 << 12
+// prefixBits6 is the size of an interface's IPv6 prefix.
+const prefixBits6 = 80
 
 // prefixRoom is the last sixteenth of a subnet's IPv6 block, from which
 // gateways get their prefixes and nobody a single address. AWS does not say
 // where it takes prefixes from.
 func prefixRoom(block netip.Prefix) netip.Prefix {
 	a := block.Masked().Addr().As16()
-	a[8] |= 0xf0
-	return netip.PrefixFrom(netip.AddrFrom16(a), 68)
+	for bit := block.Bits(); bit < block.Bits()+4; bit++ {
+		a[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(a), block.Bits()+4)
 }
 
 // Assignable reports whether an interface can have addr, which lies in the
 // subnet block given: it is none of those that AWS reserves in every block, and
 // not of the part of an IPv6 block that gateways' prefixes come from.
 func Assignable(block netip.Prefix, addr netip.Addr) bool {
-	low, high := uint64(0), uint64(0)
-	if addr.Is4() {
-		a := addr.As4()
-		size := uint64(1) << (32 - block.Bits())
-		low, high = uint64(binary.BigEndian.Uint32(a[:]))&(size-1), size-1
-	} else {
-		a := addr.As16()
-		low, high = binary.BigEndian.Uint64(a[8:]), 1<<64-1
-		if prefixRoom(block).Contains(addr) {
+	next := block.Masked().Addr()
+	for range reservedFirst {
+		if addr == next {
 			return false
 		}
+		next = next.Next()
 	}
-	return low >= reservedFirst && low != high
+	return addr != Last(block) && (addr.Is4() || !prefixRoom(block).Contains(addr))
+}
+
+// Last gives the last address of a block, which nobody can have.
+func Last(block netip.Prefix) netip.Addr {
+	raw := block.Masked().Addr().AsSlice()
+	for bit := block.Bits(); bit < len(raw)*8; bit++ {
+		raw[bit/8] |= 0x80 >> (bit % 8)
+	}
+	addr, _ := netip.AddrFromSlice(raw)
+	return addr
 }
 
 // at4 gives the address that is n places behind the block's first.
@@ -219,9 +228,12 @@ func at4(block netip.Prefix, n uint32) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// random6 gives an address of the block outside of its prefixRoom.
+// random6 gives an address of the block.
 func random6(env *service.Env, block netip.Prefix) netip.Addr {
 	a := block.Masked().Addr().As16()
-	binary.BigEndian.PutUint64(a[8:], uint64(env.Intn(0xf))<<60|uint64(env.Intn(1<<60)))
+	host := uint64(1)<<(64-min(block.Bits(), 64)) - 1 // of the upper half
+	high := binary.BigEndian.Uint64(a[:8]) | uint64(env.Intn(1<<32))&host
+	binary.BigEndian.PutUint64(a[:8], high)
+	binary.BigEndian.PutUint64(a[8:], uint64(env.Intn(1<<32))<<32|uint64(env.Intn(1<<32)))
 	return netip.AddrFrom16(a)
 }

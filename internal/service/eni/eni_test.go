@@ -216,3 +216,37 @@ func BenchmarkCreateBesideManyInterfaces(b *testing.B) {
 		}
 	}
 }
+
+func TestLargerIPv6BlocksAreUsedWhole(t *testing.T) {
+	for bits := 44; bits <= 64; bits += 4 {
+		env, s := newEnv(t), subnet("10.0.1.0/24", fmt.Sprintf("fd00:1::/%d", bits))
+		block := s.CIDR6.Prefix
+		networks := make(map[netip.Prefix]bool)
+		for i := range 40 {
+			ni, err := create(t, env, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv6: Want{Count: 1}, Prefix6: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			addr, room := ni.Addresses6[0], prefixRoom(block)
+			networks[netip.PrefixFrom(addr, 64).Masked()] = true
+			if !block.Contains(addr) || room.Contains(addr) || !Assignable(block, addr) {
+				t.Errorf("/%d: address %s", bits, addr)
+			}
+			if p := ni.Prefix6; p.Bits() != 80 || p != p.Masked() || !room.Contains(p.Addr()) || !block.Contains(Last(p)) {
+				t.Errorf("/%d: prefix %s, want one in %s", bits, p, room)
+			}
+		}
+		if bits < 60 && len(networks) < 10 {
+			t.Errorf("/%d: addresses are in %d networks of /64 only", bits, len(networks))
+		}
+		first := block.Addr()
+		for _, reserved := range []netip.Addr{first, first.Next(), first.Next().Next(), first.Next().Next().Next(), Last(block), Last(prefixRoom(block))} {
+			if Assignable(block, reserved) {
+				t.Errorf("/%d: %s can be assigned", bits, reserved)
+			}
+		}
+		if ordinary := first.Next().Next().Next().Next(); !Assignable(block, ordinary) {
+			t.Errorf("/%d: %s cannot be assigned", bits, ordinary)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -50,23 +51,13 @@ func reservedFor(block netip.Prefix, addr netip.Addr) string {
 		}
 		next = next.Next()
 	}
-	if addr == last(block) {
+	if addr == eni.Last(block) {
 		if addr.Is4() {
 			return "the broadcast address"
 		}
 		return "the last address, which is reserved,"
 	}
 	return ""
-}
-
-// last gives the last address of a block.
-func last(block netip.Prefix) netip.Addr {
-	raw := block.Masked().Addr().AsSlice()
-	for bit := block.Bits(); bit < len(raw)*8; bit++ {
-		raw[bit/8] |= 0x80 >> (bit % 8)
-	}
-	addr, _ := netip.AddrFromSlice(raw)
-	return addr
 }
 
 func hasAddress(ni *model.NetworkInterface, addr netip.Addr) bool {
