@@ -28,8 +28,8 @@ func (a *API) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2
 		if err != nil {
 			return err
 		}
-		if n := state.Subnets.Count(tx, state.ByVPC, state.In(who.Account, who.Region, v.ID)); n >= a.Quotas.SubnetsPerVPC {
-			return fault.EC2("SubnetLimitExceeded", "The maximum number of subnets (%d) of VPC %s has been reached.", a.Quotas.SubnetsPerVPC, v.ID)
+		if err := a.mayAddSubnet(tx, v); err != nil {
+			return err
 		}
 		if err := placeInVPC(tx, v, s.CIDR, v.CIDRs); err != nil {
 			return err
@@ -44,6 +44,13 @@ func (a *API) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2
 		return nil, err
 	}
 	return &ec2.CreateSubnetOutput{Subnet: createdSubnet(s)}, nil
+}
+
+func (a *API) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
+	if most := a.Quotas.SubnetsPerVPC; state.Subnets.Count(tx, state.ByVPC, v.Ref().String()) >= most {
+		return fault.EC2("SubnetLimitExceeded", "The maximum number of subnets (%d) of VPC %s has been reached.", most, v.ID)
+	}
+	return nil
 }
 
 // newSubnet makes the row that a request asks for, as far as that can be told

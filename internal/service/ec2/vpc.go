@@ -98,6 +98,22 @@ func (a *API) insertVPC(ctx context.Context, p *vpc.Parts, extra func(*table.Txn
 	return asFault(err)
 }
 
+// ModifyVpcTenancy makes a VPC for dedicated instances one for all; it cannot be
+// changed in any other way.
+func (a *API) ModifyVpcTenancy(ctx context.Context, in *ec2.ModifyVpcTenancyInput) (*ec2.ModifyVpcTenancyOutput, error) {
+	if wanted := deref(in.InstanceTenancy); wanted != ec2.TenancyDefault {
+		return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter instanceTenancy is invalid, want default", wanted)
+	}
+	_, err := a.changeVPC(ctx, deref(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
+		v.Tenancy = ec2.TenancyDefault
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.ModifyVpcTenancyOutput{ReturnValue: new(true)}, nil
+}
+
 // meta makes what all rows have, with a new id.
 func (a *API) meta(who caller.Caller, prefix string, now time.Time, tags map[string]string) model.Meta {
 	return model.Meta{Account: who.Account, Region: who.Region, ID: a.NewID(prefix), CreatedAt: now, UpdatedAt: now, Tags: tags}

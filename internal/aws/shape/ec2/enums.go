@@ -2269,6 +2269,11 @@ const (
 	VpcStatePending   = "pending"
 )
 
+// The values of VpcTenancy.
+const (
+	VpcTenancyDefault = "default"
+)
+
 // The values of VpnEcmpSupportValue.
 const (
 	VpnEcmpSupportValueDisable = "disable"

@@ -161,6 +161,25 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CreateDefaultSubnet", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDefaultSubnetInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "AvailabilityZone", Index: 0, Shape: &t[32], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "DryRun", Index: 1, Shape: &t[39], Wire: "DryRun", QueryName: "DryRun"},
+					{Name: "Ipv6Native", Index: 2, Shape: &t[39], Wire: "Ipv6Native", QueryName: "Ipv6Native"},
+					{Name: "AvailabilityZoneId", Index: 3, Shape: &t[28], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
+				}},
+				Output: &schema.Shape{Name: "CreateDefaultSubnetOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Subnet", Index: 0, Shape: &t[387], Wire: "subnet", QueryName: "Subnet"},
+				}},
+				OutputRoot: "CreateDefaultSubnetResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(CreateDefaultSubnetInput) },
+				NewOutput:  func() any { return new(CreateDefaultSubnetOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDefaultSubnet(ctx, in.(*CreateDefaultSubnetInput))
+				},
+			},
+			{
 				Name: "CreateDefaultVpc", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDefaultVpcInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[39], Wire: "DryRun", QueryName: "DryRun"},
@@ -479,8 +498,8 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeAvailabilityZones", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeAvailabilityZonesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ZoneNames", Index: 0, Shape: &t[519], Wire: "ZoneName", QueryName: "ZoneName"},
-					{Name: "ZoneIds", Index: 1, Shape: &t[518], Wire: "ZoneId", QueryName: "ZoneId"},
+					{Name: "ZoneNames", Index: 0, Shape: &t[520], Wire: "ZoneName", QueryName: "ZoneName"},
+					{Name: "ZoneIds", Index: 1, Shape: &t[519], Wire: "ZoneId", QueryName: "ZoneId"},
 					{Name: "AllAvailabilityZones", Index: 2, Shape: &t[39], Wire: "AllAvailabilityZones", QueryName: "AllAvailabilityZones"},
 					{Name: "DryRun", Index: 3, Shape: &t[39], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 4, Shape: &t[117], Wire: "Filter", QueryName: "Filter"},
@@ -1187,11 +1206,11 @@ func newService() *schema.Service {
 				Name: "DescribeVpnConnections", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpnConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[117], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpnConnectionIds", Index: 1, Shape: &t[504], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"},
+					{Name: "VpnConnectionIds", Index: 1, Shape: &t[505], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"},
 					{Name: "DryRun", Index: 2, Shape: &t[39], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpnConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpnConnections", Index: 0, Shape: &t[505], Wire: "vpnConnectionSet", QueryName: "VpnConnectionSet"},
+					{Name: "VpnConnections", Index: 0, Shape: &t[506], Wire: "vpnConnectionSet", QueryName: "VpnConnectionSet"},
 				}},
 				OutputRoot: "DescribeVpnConnectionsResponse",
 				DryRun:     true,
@@ -1205,11 +1224,11 @@ func newService() *schema.Service {
 				Name: "DescribeVpnGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpnGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[117], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpnGatewayIds", Index: 1, Shape: &t[510], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"},
+					{Name: "VpnGatewayIds", Index: 1, Shape: &t[511], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"},
 					{Name: "DryRun", Index: 2, Shape: &t[39], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpnGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpnGateways", Index: 0, Shape: &t[511], Wire: "vpnGatewaySet", QueryName: "VpnGatewaySet"},
+					{Name: "VpnGateways", Index: 0, Shape: &t[512], Wire: "vpnGatewaySet", QueryName: "VpnGatewaySet"},
 				}},
 				OutputRoot: "DescribeVpnGatewaysResponse",
 				DryRun:     true,
@@ -1406,6 +1425,24 @@ func newService() *schema.Service {
 				NewOutput:  func() any { return new(ModifyVpcEndpointOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).ModifyVpcEndpoint(ctx, in.(*ModifyVpcEndpointInput))
+				},
+			},
+			{
+				Name: "ModifyVpcTenancy", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyVpcTenancyInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "VpcId", Index: 0, Shape: &t[488], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "InstanceTenancy", Index: 1, Shape: &t[502], Wire: "InstanceTenancy", QueryName: "InstanceTenancy", Required: true},
+					{Name: "DryRun", Index: 2, Shape: &t[39], Wire: "DryRun", QueryName: "DryRun"},
+				}},
+				Output: &schema.Shape{Name: "ModifyVpcTenancyOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ReturnValue", Index: 0, Shape: &t[39], Wire: "return", QueryName: "Return"},
+				}},
+				OutputRoot: "ModifyVpcTenancyResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(ModifyVpcTenancyInput) },
+				NewOutput:  func() any { return new(ModifyVpcTenancyOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyVpcTenancy(ctx, in.(*ModifyVpcTenancyInput))
 				},
 			},
 			{
@@ -1611,7 +1648,6 @@ func newService() *schema.Service {
 			"CreateCoipCidr",
 			"CreateCoipPool",
 			"CreateCustomerGateway",
-			"CreateDefaultSubnet",
 			"CreateDelegateMacVolumeOwnershipTask",
 			"CreateDhcpOptions",
 			"CreateEgressOnlyInternetGateway",
@@ -2189,7 +2225,6 @@ func newService() *schema.Service {
 			"ModifyVpcEndpointServicePayerResponsibility",
 			"ModifyVpcEndpointServicePermissions",
 			"ModifyVpcPeeringConnectionOptions",
-			"ModifyVpcTenancy",
 			"ModifyVpnConnection",
 			"ModifyVpnConnectionOptions",
 			"ModifyVpnTunnelCertificate",
@@ -2274,7 +2309,7 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 520)
+	t := make([]schema.Shape, 521)
 	t[0] = schema.Shape{Name: "AccountAttribute", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AttributeName", Index: 0, Shape: &t[386], Wire: "attributeName", QueryName: "AttributeName"},
 		{Name: "AttributeValues", Index: 1, Shape: &t[5], Wire: "attributeValueSet", QueryName: "AttributeValueSet"},
@@ -3593,7 +3628,7 @@ func newShapes() []schema.Shape {
 		{Name: "AssociationDefaultRouteTableId", Index: 4, Shape: &t[386], Wire: "associationDefaultRouteTableId", QueryName: "AssociationDefaultRouteTableId"},
 		{Name: "DefaultRouteTablePropagation", Index: 5, Shape: &t[67], Wire: "defaultRouteTablePropagation", QueryName: "DefaultRouteTablePropagation"},
 		{Name: "PropagationDefaultRouteTableId", Index: 6, Shape: &t[386], Wire: "propagationDefaultRouteTableId", QueryName: "PropagationDefaultRouteTableId"},
-		{Name: "VpnEcmpSupport", Index: 7, Shape: &t[507], Wire: "vpnEcmpSupport", QueryName: "VpnEcmpSupport"},
+		{Name: "VpnEcmpSupport", Index: 7, Shape: &t[508], Wire: "vpnEcmpSupport", QueryName: "VpnEcmpSupport"},
 		{Name: "DnsSupport", Index: 8, Shape: &t[99], Wire: "dnsSupport", QueryName: "DnsSupport"},
 		{Name: "SecurityGroupReferencingSupport", Index: 9, Shape: &t[356], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
 		{Name: "MulticastSupport", Index: 10, Shape: &t[221], Wire: "multicastSupport", QueryName: "MulticastSupport"},
@@ -3639,7 +3674,7 @@ func newShapes() []schema.Shape {
 		{Name: "Phase2DHGroupNumbers", Index: 16, Shape: &t[276], Wire: "phase2DHGroupNumberSet", QueryName: "Phase2DHGroupNumberSet"},
 		{Name: "IkeVersions", Index: 17, Shape: &t[134], Wire: "ikeVersionSet", QueryName: "IkeVersionSet"},
 		{Name: "StartupAction", Index: 18, Shape: &t[386], Wire: "startupAction", QueryName: "StartupAction"},
-		{Name: "LogOptions", Index: 19, Shape: &t[517], Wire: "logOptions", QueryName: "LogOptions"},
+		{Name: "LogOptions", Index: 19, Shape: &t[518], Wire: "logOptions", QueryName: "LogOptions"},
 		{Name: "EnableTunnelLifecycleControl", Index: 20, Shape: &t[39], Wire: "enableTunnelLifecycleControl", QueryName: "EnableTunnelLifecycleControl"},
 	}}
 	t[444] = schema.Shape{Name: "TunnelOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[443], Wire: "item", QueryName: "Item"}}
@@ -3858,29 +3893,30 @@ func newShapes() []schema.Shape {
 		{Name: "Region", Index: 6, Shape: &t[386], Wire: "region", QueryName: "Region"},
 	}}
 	t[501] = schema.Shape{Name: "VpcState", Kind: schema.String, Enum: []string{"pending", "available"}}
-	t[502] = schema.Shape{Name: "VpnConnection", Kind: schema.Structure, Members: []schema.Member{
+	t[502] = schema.Shape{Name: "VpcTenancy", Kind: schema.String, Enum: []string{"default"}}
+	t[503] = schema.Shape{Name: "VpnConnection", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Category", Index: 0, Shape: &t[386], Wire: "category", QueryName: "Category"},
 		{Name: "TransitGatewayId", Index: 1, Shape: &t[386], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
 		{Name: "VpnConcentratorId", Index: 2, Shape: &t[386], Wire: "vpnConcentratorId", QueryName: "VpnConcentratorId"},
 		{Name: "CoreNetworkArn", Index: 3, Shape: &t[386], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
 		{Name: "CoreNetworkAttachmentArn", Index: 4, Shape: &t[386], Wire: "coreNetworkAttachmentArn", QueryName: "CoreNetworkAttachmentArn"},
 		{Name: "GatewayAssociationState", Index: 5, Shape: &t[121], Wire: "gatewayAssociationState", QueryName: "GatewayAssociationState"},
-		{Name: "Options", Index: 6, Shape: &t[506], Wire: "options", QueryName: "Options"},
-		{Name: "Routes", Index: 7, Shape: &t[514], Wire: "routes", QueryName: "Routes"},
+		{Name: "Options", Index: 6, Shape: &t[507], Wire: "options", QueryName: "Options"},
+		{Name: "Routes", Index: 7, Shape: &t[515], Wire: "routes", QueryName: "Routes"},
 		{Name: "Tags", Index: 8, Shape: &t[416], Wire: "tagSet", QueryName: "TagSet"},
 		{Name: "VgwTelemetry", Index: 9, Shape: &t[453], Wire: "vgwTelemetry", QueryName: "VgwTelemetry"},
 		{Name: "PreSharedKeyArn", Index: 10, Shape: &t[386], Wire: "preSharedKeyArn", QueryName: "PreSharedKeyArn"},
 		{Name: "VpnConnectionId", Index: 11, Shape: &t[386], Wire: "vpnConnectionId", QueryName: "VpnConnectionId"},
-		{Name: "State", Index: 12, Shape: &t[512], Wire: "state", QueryName: "State"},
+		{Name: "State", Index: 12, Shape: &t[513], Wire: "state", QueryName: "State"},
 		{Name: "CustomerGatewayConfiguration", Index: 13, Shape: &t[61], Wire: "customerGatewayConfiguration", QueryName: "CustomerGatewayConfiguration", Sensitive: true},
 		{Name: "Type", Index: 14, Shape: &t[122], Wire: "type", QueryName: "Type"},
 		{Name: "CustomerGatewayId", Index: 15, Shape: &t[386], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
 		{Name: "VpnGatewayId", Index: 16, Shape: &t[386], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
 	}}
-	t[503] = schema.Shape{Name: "VpnConnectionId", Kind: schema.String}
-	t[504] = schema.Shape{Name: "VpnConnectionIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[503], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"}}
-	t[505] = schema.Shape{Name: "VpnConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[502], Wire: "item", QueryName: "Item"}}
-	t[506] = schema.Shape{Name: "VpnConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
+	t[504] = schema.Shape{Name: "VpnConnectionId", Kind: schema.String}
+	t[505] = schema.Shape{Name: "VpnConnectionIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[504], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"}}
+	t[506] = schema.Shape{Name: "VpnConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[503], Wire: "item", QueryName: "Item"}}
+	t[507] = schema.Shape{Name: "VpnConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "EnableAcceleration", Index: 0, Shape: &t[39], Wire: "enableAcceleration", QueryName: "EnableAcceleration"},
 		{Name: "StaticRoutesOnly", Index: 1, Shape: &t[39], Wire: "staticRoutesOnly", QueryName: "StaticRoutesOnly"},
 		{Name: "LocalIpv4NetworkCidr", Index: 2, Shape: &t[386], Wire: "localIpv4NetworkCidr", QueryName: "LocalIpv4NetworkCidr"},
@@ -3891,35 +3927,35 @@ func newShapes() []schema.Shape {
 		{Name: "TransportTransitGatewayAttachmentId", Index: 7, Shape: &t[386], Wire: "transportTransitGatewayAttachmentId", QueryName: "TransportTransitGatewayAttachmentId"},
 		{Name: "TunnelInsideIpVersion", Index: 8, Shape: &t[442], Wire: "tunnelInsideIpVersion", QueryName: "TunnelInsideIpVersion"},
 		{Name: "TunnelOptions", Index: 9, Shape: &t[444], Wire: "tunnelOptionSet", QueryName: "TunnelOptionSet"},
-		{Name: "TunnelBandwidth", Index: 10, Shape: &t[516], Wire: "tunnelBandwidth", QueryName: "TunnelBandwidth"},
+		{Name: "TunnelBandwidth", Index: 10, Shape: &t[517], Wire: "tunnelBandwidth", QueryName: "TunnelBandwidth"},
 	}}
-	t[507] = schema.Shape{Name: "VpnEcmpSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[508] = schema.Shape{Name: "VpnGateway", Kind: schema.Structure, Members: []schema.Member{
+	t[508] = schema.Shape{Name: "VpnEcmpSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[509] = schema.Shape{Name: "VpnGateway", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AmazonSideAsn", Index: 0, Shape: &t[214], Wire: "amazonSideAsn", QueryName: "AmazonSideAsn"},
 		{Name: "Tags", Index: 1, Shape: &t[416], Wire: "tagSet", QueryName: "TagSet"},
 		{Name: "VpnGatewayId", Index: 2, Shape: &t[386], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
-		{Name: "State", Index: 3, Shape: &t[512], Wire: "state", QueryName: "State"},
+		{Name: "State", Index: 3, Shape: &t[513], Wire: "state", QueryName: "State"},
 		{Name: "Type", Index: 4, Shape: &t[122], Wire: "type", QueryName: "Type"},
 		{Name: "AvailabilityZone", Index: 5, Shape: &t[386], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
 		{Name: "VpcAttachments", Index: 6, Shape: &t[457], Wire: "attachments", QueryName: "Attachments"},
 	}}
-	t[509] = schema.Shape{Name: "VpnGatewayId", Kind: schema.String}
-	t[510] = schema.Shape{Name: "VpnGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[509], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"}}
-	t[511] = schema.Shape{Name: "VpnGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[508], Wire: "item", QueryName: "Item"}}
-	t[512] = schema.Shape{Name: "VpnState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
-	t[513] = schema.Shape{Name: "VpnStaticRoute", Kind: schema.Structure, Members: []schema.Member{
+	t[510] = schema.Shape{Name: "VpnGatewayId", Kind: schema.String}
+	t[511] = schema.Shape{Name: "VpnGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[510], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"}}
+	t[512] = schema.Shape{Name: "VpnGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[509], Wire: "item", QueryName: "Item"}}
+	t[513] = schema.Shape{Name: "VpnState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
+	t[514] = schema.Shape{Name: "VpnStaticRoute", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[386], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-		{Name: "Source", Index: 1, Shape: &t[515], Wire: "source", QueryName: "Source"},
-		{Name: "State", Index: 2, Shape: &t[512], Wire: "state", QueryName: "State"},
+		{Name: "Source", Index: 1, Shape: &t[516], Wire: "source", QueryName: "Source"},
+		{Name: "State", Index: 2, Shape: &t[513], Wire: "state", QueryName: "State"},
 	}}
-	t[514] = schema.Shape{Name: "VpnStaticRouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[513], Wire: "item", QueryName: "Item"}}
-	t[515] = schema.Shape{Name: "VpnStaticRouteSource", Kind: schema.String, Enum: []string{"Static"}}
-	t[516] = schema.Shape{Name: "VpnTunnelBandwidth", Kind: schema.String, Enum: []string{"standard", "large"}}
-	t[517] = schema.Shape{Name: "VpnTunnelLogOptions", Kind: schema.Structure, Members: []schema.Member{
+	t[515] = schema.Shape{Name: "VpnStaticRouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[514], Wire: "item", QueryName: "Item"}}
+	t[516] = schema.Shape{Name: "VpnStaticRouteSource", Kind: schema.String, Enum: []string{"Static"}}
+	t[517] = schema.Shape{Name: "VpnTunnelBandwidth", Kind: schema.String, Enum: []string{"standard", "large"}}
+	t[518] = schema.Shape{Name: "VpnTunnelLogOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "CloudWatchLogOptions", Index: 0, Shape: &t[52], Wire: "cloudWatchLogOptions", QueryName: "CloudWatchLogOptions"},
 	}}
-	t[518] = schema.Shape{Name: "ZoneIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[386], Wire: "ZoneId", QueryName: "ZoneId"}}
-	t[519] = schema.Shape{Name: "ZoneNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[386], Wire: "ZoneName", QueryName: "ZoneName"}}
+	t[519] = schema.Shape{Name: "ZoneIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[386], Wire: "ZoneId", QueryName: "ZoneId"}}
+	t[520] = schema.Shape{Name: "ZoneNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[386], Wire: "ZoneName", QueryName: "ZoneName"}}
 	return t
 }
 

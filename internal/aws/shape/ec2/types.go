@@ -115,6 +115,19 @@ type AuthorizeSecurityGroupIngressOutput struct {
 	SecurityGroupRules []SecurityGroupRule
 }
 
+// CreateDefaultSubnetInput is the input of CreateDefaultSubnet.
+type CreateDefaultSubnetInput struct {
+	AvailabilityZone   *string
+	DryRun             *bool
+	Ipv6Native         *bool
+	AvailabilityZoneId *string
+}
+
+// CreateDefaultSubnetOutput is the output of CreateDefaultSubnet.
+type CreateDefaultSubnetOutput struct {
+	Subnet *Subnet
+}
+
 // CreateDefaultVpcInput is the input of CreateDefaultVpc.
 type CreateDefaultVpcInput struct {
 	DryRun *bool
@@ -1005,6 +1018,18 @@ type ModifyVpcEndpointInput struct {
 // ModifyVpcEndpointOutput is the output of ModifyVpcEndpoint.
 type ModifyVpcEndpointOutput struct {
 	Return *bool
+}
+
+// ModifyVpcTenancyInput is the input of ModifyVpcTenancy.
+type ModifyVpcTenancyInput struct {
+	VpcId           *string // required
+	InstanceTenancy *string // required; one of VpcTenancy
+	DryRun          *bool
+}
+
+// ModifyVpcTenancyOutput is the output of ModifyVpcTenancy.
+type ModifyVpcTenancyOutput struct {
+	ReturnValue *bool
 }
 
 // RevokeSecurityGroupEgressInput is the input of RevokeSecurityGroupEgress.

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/eni"
+	"github.com/posternhq/postern/internal/service/vpc"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// CreateDefaultSubnet makes the default subnet of a zone again: a /20 in the
+// first free place of the default VPC, or a /64 with IPv6 only
+// (https://docs.aws.amazon.com/vpc/latest/userguide/work-with-default-vpc.html).
+func (a *API) CreateDefaultSubnet(ctx context.Context, in *ec2.CreateDefaultSubnetInput) (*ec2.CreateDefaultSubnetOutput, error) {
+	who := caller.From(ctx)
+	if deref(in.AvailabilityZone) == "" && deref(in.AvailabilityZoneId) == "" {
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter availabilityZone or availabilityZoneId")
+	}
+	zone, err := a.chooseZone(who.Region, in.AvailabilityZone, in.AvailabilityZoneId)
+	if err != nil {
+		return nil, err
+	}
+	s := vpc.NewDefaultSubnet(a.Env, &model.VPC{Meta: model.Meta{Account: who.Account, Region: who.Region}}, zone, a.Now())
+	if deref(in.Ipv6Native) {
+		s.IPv6Native, s.AssignIPv6, s.MapPublicIP, s.HostnameType = true, true, false, ec2.HostnameTypeResourceName
+		s.CIDR6.ID = a.NewID("subnet-cidr-assoc")
+	}
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error { return a.insertDefaultSubnet(tx, who, s) })
+	if err != nil {
+		return nil, err
+	}
+	return &ec2.CreateDefaultSubnetOutput{Subnet: createdSubnet(s)}, nil
+}
+
+// insertDefaultSubnet finds a place in the default VPC for the subnet.
+func (a *API) insertDefaultSubnet(tx *table.Txn, who caller.Caller, s *model.Subnet) error {
+	v := defaultVPC(tx, who)
+	if v == nil {
+		return fault.EC2("DefaultVpcDoesNotExist", "There is no default VPC for this account in this region; create-default-vpc makes one")
+	}
+	for other := range state.Subnets.By(tx, state.ByVPC, v.Ref().String()) {
+		if other.DefaultForZone && other.Zone == s.Zone {
+			return fault.EC2("DefaultSubnetAlreadyExistsInAvailabilityZone", "'%s' is already the default subnet in %s.", other.ID, s.Zone)
+		}
+	}
+	if err := a.mayAddSubnet(tx, v); err != nil {
+		return err
+	}
+	blocks, bits := v.CIDRs, vpc.DefaultSubnetBits
+	if s.IPv6Native {
+		blocks, bits = v.CIDRs6, minSubnet6
+	}
+	block, ok := freeBlock(tx, v, blocks, bits)
+	switch {
+	case len(blocks) == 0:
+		return fault.EC2("InvalidParameterValue", "The default VPC '%s' has no IPv6 CIDR block", v.ID)
+	case !ok:
+		return fault.EC2("InsufficientCidrBlocks", "The default VPC '%s' has no room for another /%d", v.ID, bits)
+	}
+	s.VPC = v.ID
+	if s.IPv6Native {
+		s.CIDR6.Prefix = block
+	} else {
+		s.CIDR = block
+	}
+	state.Subnets.Put(tx, s)
+	return nil
+}
+
+// freeBlock gives the first block of a size in those of the VPC that overlaps no
+// subnet.
+func freeBlock(tx *table.Txn, v *model.VPC, blocks []model.CIDRAssociation, bits int) (netip.Prefix, bool) {
+	for _, in := range blocks {
+		if in.Prefix.Bits() > bits {
+			continue
+		}
+		for next := in.Prefix.Addr(); in.Prefix.Contains(next); {
+			block := netip.PrefixFrom(next, bits)
+			s := subnetIn(tx, v, block)
+			if s == nil {
+				return block, true
+			}
+			last := eni.Last(block)
+			for _, taken := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
+				if taken.IsValid() && taken.Overlaps(block) && last.Less(eni.Last(taken)) {
+					last = eni.Last(taken)
+				}
+			}
+			next = last.Next()
+		}
+	}
+	return netip.Prefix{}, false
+}
