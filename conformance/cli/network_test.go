@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -16,10 +17,32 @@ func TestIdentityAndRegions(t *testing.T) {
 	who.is("Account", harness.FirstAccount)
 	c.ok("ec2 describe-regions").has("Regions", 2)
 	c.ok("ec2 describe-availability-zones --zone-names us-east-1a").is("AvailabilityZones.0.State", "available")
-	c.ok("ec2 describe-account-attributes --attribute-names default-vpc").is("AccountAttributes.0.AttributeValues.0.AttributeValue", "none")
+	vpc := c.ok("ec2 describe-vpcs --filters Name=is-default,Values=true").at("Vpcs.0.VpcId")
+	c.ok("ec2 describe-account-attributes --attribute-names default-vpc").is("AccountAttributes.0.AttributeValues.0.AttributeValue", vpc)
 	c.refused("AuthFailure", "--region ap-southeast-2 ec2 describe-vpcs")
-	c.ok("ec2 create-default-vpc --region eu-west-1").is("Vpc.CidrBlock", "172.31.0.0/16")
-	c.ok("ec2 describe-subnets --region eu-west-1 --filters Name=default-for-az,Values=true").has("Subnets", 3)
+}
+
+func TestDefaultVPC(t *testing.T) {
+	t.Parallel()
+	c := newAccount(t)
+	c.refused("DefaultVpcAlreadyExists", "ec2 create-default-vpc")
+	vpc := c.ok("ec2 describe-vpcs").at("Vpcs.0.VpcId")
+	subnets := c.ok("ec2 describe-subnets --filters Name=default-for-az,Values=true")
+	subnets.has("Subnets", 3)
+	for i := range 3 {
+		c.ok("ec2 delete-subnet --subnet-id %s", subnets.at(fmt.Sprintf("Subnets.%d.SubnetId", i)))
+	}
+	c.ok("ec2 modify-vpc-tenancy --vpc-id %s --instance-tenancy default", vpc).is("ReturnValue", "true")
+	c.ok("ec2 create-security-group --group-name web --description test")
+	c.ok("ec2 authorize-security-group-ingress --group-name web --protocol tcp --port 80 --source-group default")
+	c.ok("ec2 delete-security-group --group-name web")
+	c.ok("ec2 delete-vpc --vpc-id %s", vpc)
+	c.refused("DefaultVpcDoesNotExist", "ec2 create-default-subnet --availability-zone us-east-1a")
+	c.ok("ec2 create-default-vpc").is("Vpc.CidrBlock", "172.31.0.0/16")
+	c.refused("DefaultSubnetAlreadyExistsInAvailabilityZone", "ec2 create-default-subnet --availability-zone us-east-1a")
+	first := c.ok("ec2 describe-subnets --filters Name=availability-zone,Values=us-east-1a").at("Subnets.0.SubnetId")
+	c.ok("ec2 delete-subnet --subnet-id %s", first)
+	c.ok("ec2 create-default-subnet --availability-zone us-east-1a").is("Subnet.CidrBlock", "172.31.0.0/20")
 }
 
 func TestNetworks(t *testing.T) {

@@ -3,6 +3,8 @@
 package sdk
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -174,10 +176,20 @@ func TestDefaultVPC(t *testing.T) {
 	}))(c).Subnets
 	zones := must(c.ec2.DescribeAvailabilityZones(c.ctx, &ec2.DescribeAvailabilityZonesInput{}))(c).AvailabilityZones
 	equal(t, "number of default subnets", len(subnets), len(zones))
+	slices.SortFunc(subnets, func(a, b types.Subnet) int { return strings.Compare(*a.AvailabilityZone, *b.AvailabilityZone) })
 	unchanged(c, func() {
 		_, err := c.ec2.CreateDefaultVpc(c.ctx, &ec2.CreateDefaultVpcInput{})
 		refused(t, err, "DefaultVpcAlreadyExists")
 	})
+	must(c.ec2.DeleteSubnet(c.ctx, &ec2.DeleteSubnetInput{SubnetId: subnets[0].SubnetId}))(c)
+	subnets[0] = *must(c.ec2.CreateDefaultSubnet(c.ctx, &ec2.CreateDefaultSubnetInput{AvailabilityZone: subnets[0].AvailabilityZone}))(c).Subnet
+	equal(t, "block of the new default subnet", subnets[0].CidrBlock, "172.31.0.0/20")
+	unchanged(c, func() {
+		_, err := c.ec2.CreateDefaultSubnet(c.ctx, &ec2.CreateDefaultSubnetInput{AvailabilityZone: subnets[0].AvailabilityZone})
+		refused(t, err, "DefaultSubnetAlreadyExistsInAvailabilityZone")
+	})
+	tenancy := must(c.ec2.ModifyVpcTenancy(c.ctx, &ec2.ModifyVpcTenancyInput{VpcId: &id, InstanceTenancy: types.VpcTenancyDefault}))(c)
+	equal(t, "tenancy changed", tenancy.ReturnValue, true)
 	for _, s := range subnets {
 		equal(t, "public addresses on launch", s.MapPublicIpOnLaunch, true)
 		must(c.ec2.DeleteSubnet(c.ctx, &ec2.DeleteSubnetInput{SubnetId: s.SubnetId}))(c)
