@@ -68,6 +68,11 @@ var probes = []probe{
 	rules("nftables: route lookup", `table inet t {
 		chain c { type filter hook prerouting priority -110; fib saddr . iif oif missing drop; }
 	}`),
+	rules("nftables: rare packets", `table inet t {
+		chain c { type filter hook prerouting priority raw; ip hdrlength > 5 drop; exthdr hbh exists drop
+			icmp type destination-unreachable ip saddr set @th,192,32; ip6 saddr set @th,256,128
+		}
+	}`),
 	rules("nftables: concatenated keys", `table inet t {
 		set p { type ipv4_addr . inet_service; }
 		map v { type ipv4_addr : verdict; }

@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
@@ -287,6 +289,28 @@ func TestARouterThatLostItsNameGetsItBack(t *testing.T) {
 	}
 	if _, err := rs.Open(vpcA); !errors.Is(err, network.ErrNoRouter) {
 		t.Errorf("open after removing: %v", err)
+	}
+}
+
+func TestAnotherIdleTimeoutHoldsAfterARestart(t *testing.T) {
+	rs, instance := routers(t)
+	makeRouter(t, rs, plainRouter(vpcA)).Release()
+	rs.Close()
+	next := must[*network.Routers](t)(network.NewRouters(instance, time.Hour, nil))
+	defer next.Close()
+	a := must[*network.Router](t)(next.Open(vpcA))
+	defer a.Release()
+	for _, state := range []string{"established", "fin_wait", "close_wait"} {
+		err := a.Inside(func() error {
+			text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_" + state)
+			if got := strings.TrimSpace(string(text)); got != "3600" {
+				t.Errorf("timeout of %s is %s s, want 3600", state, got)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

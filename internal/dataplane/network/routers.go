@@ -171,11 +171,15 @@ func (rs *Routers) adopt(vpc string, ns *os.File) (*Router, error) {
 	if err == nil && (lo == nil || lo.Attrs().Alias != alias(rs.instance, isRouter, vpc)) {
 		err = errors.New("its namespace does not carry the mark of this instance")
 	}
+	r := &Router{VPC: vpc, instance: rs.instance, idle: rs.idle, ns: ns, inode: inode, handle: h, set: rs}
+	if err == nil {
+		err = r.idles()
+	}
 	if err != nil {
 		h.Close()
 		return nil, err
 	}
-	return &Router{VPC: vpc, instance: rs.instance, idle: rs.idle, ns: ns, inode: inode, handle: h, set: rs}, nil
+	return r, nil
 }
 
 // Make returns the router of a VPC under its name, and makes its namespace when

@@ -5,6 +5,7 @@ package network
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ type sysctl struct {
 // Meanings are those of the kernel's Documentation/networking/ip-sysctl.rst and
 // nf_conntrack-sysctl.rst. Forwarding comes last: by then the filter is loaded.
 func routerSysctls(idle time.Duration) []sysctl {
-	return []sysctl{
+	return append(idleSysctls(idle), []sysctl{
 		// A packet's source must be reachable through the interface it came
 		// from: a workload has only its own addresses, and what comes over a
 		// fabric link is from that peer.
@@ -53,14 +54,6 @@ func routerSysctls(idle time.Duration) []sysctl {
 		// A flow without an entry is not picked up in the middle: it is
 		// refused with a reset.
 		{"net/netfilter/nf_conntrack_tcp_loose", "0"},
-		// AWS tracks an idle TCP connection through an endpoint for 350 s. One
-		// that an end has closed, or that waits for an acknowledgement, is no
-		// less open.
-		{"net/netfilter/nf_conntrack_tcp_timeout_established", seconds(idle)},
-		{"net/netfilter/nf_conntrack_tcp_timeout_fin_wait", seconds(idle)},
-		{"net/netfilter/nf_conntrack_tcp_timeout_close_wait", seconds(idle)},
-		{"net/netfilter/nf_conntrack_tcp_timeout_unacknowledged", seconds(idle)},
-		{"net/netfilter/nf_conntrack_tcp_timeout_max_retrans", seconds(idle)},
 		// When both ends have closed, what was lost of the last data may come
 		// again, after a pause that doubles each time.
 		{"net/netfilter/nf_conntrack_tcp_timeout_last_ack", "120"},
@@ -73,6 +66,20 @@ func routerSysctls(idle time.Duration) []sysctl {
 		{"net/ipv4/ip_forward", "1"},
 		{"net/ipv6/conf/all/forwarding", "1"},
 		{"net/ipv6/conf/default/forwarding", "1"},
+	}...)
+}
+
+// idleSysctls are those that the idle timeout decides, the telling one first.
+func idleSysctls(idle time.Duration) []sysctl {
+	return []sysctl{
+		// AWS tracks an idle TCP connection through an endpoint for 350 s. One
+		// that an end has closed, or that waits for an acknowledgement, is no
+		// less open.
+		{"net/netfilter/nf_conntrack_tcp_timeout_established", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_fin_wait", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_close_wait", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_unacknowledged", seconds(idle)},
+		{"net/netfilter/nf_conntrack_tcp_timeout_max_retrans", seconds(idle)},
 	}
 }
 
@@ -119,6 +126,39 @@ func setSysctls(list []sysctl) error {
 		}
 	}
 	return nil
+}
+
+// idles gives a router that runs this process's idle timeout, in case an earlier
+// process had another one.
+func (r *Router) idles() error {
+	want := idleSysctls(r.idle)
+	return r.Inside(func() error {
+		if forwards, err := read("net/ipv4/ip_forward"); err != nil || forwards != "1" {
+			return err
+		}
+		if have, err := read(want[0].path); err != nil || have == want[0].value {
+			return err
+		}
+		return setSysctls(want)
+	})
+}
+
+// read gives a parameter's value, nothing when the kernel does not have it.
+func read(path string) (string, error) {
+	fd, err := unix.Open("/proc/sys/"+path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var text [64]byte
+	n, err := unix.Read(fd, text[:])
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return strings.TrimSpace(string(text[:n])), nil
 }
 
 // set does without package os, which would register the file for polling.
