@@ -25,8 +25,8 @@ type Standing struct {
 	Networks []netip.Prefix
 	// Own are the router's own addresses.
 	Own []netip.Addr
-	// Holders gives the workload that has an address. An address of a workload
-	// whose interface is gone is nobody's.
+	// Holders gives the workload that has an address of the VPC. An address of a
+	// workload whose interface is gone is nobody's.
 	Holders map[netip.Addr]Holder
 	// Hops gives the peer that a transit prefix is routed to.
 	Hops map[netip.Prefix]string
@@ -70,7 +70,7 @@ func (r *Router) standing() (s Standing, err error) {
 	s.Networks = slices.DeleteFunc(all.sinks(lo, nowhere), func(p netip.Prefix) bool { return slices.Contains(realms, p) })
 	s.Holders, s.Hops = map[netip.Addr]Holder{}, map[netip.Prefix]string{}
 	for _, e := range all {
-		if h, ok := workloads[e.link]; ok && e.prefix.IsSingleIP() {
+		if h, ok := workloads[e.link]; ok && e.prefix.IsSingleIP() && !e.prefix.Addr().IsLinkLocalUnicast() {
 			s.Holders[e.prefix.Addr()] = h
 		} else if peer, ok := peers[e.link]; ok {
 			s.Hops[e.prefix] = peer
