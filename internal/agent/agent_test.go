@@ -3,6 +3,7 @@
 package agent_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -63,7 +64,9 @@ func (c *control) send(t *testing.T, d desired.Delta) {
 
 // start runs an agent until the test ends or stop is called.
 func start(t *testing.T, cfg agent.Config) (a *agent.Agent, stop func()) {
-	cfg.Logger = slog.New(slog.DiscardHandler)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
 	a = agent.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -189,7 +192,11 @@ func TestProcessThatIsNotTheOneMeantIsGone(t *testing.T) {
 
 func TestWorkloadThatWasTakenAwayIsWatchedNoMore(t *testing.T) {
 	c := newControl()
-	start(t, agent.Config{Effects: fakedp.New(), Source: c, Sink: c})
+	var warnings bytes.Buffer
+	_, stop := start(t, agent.Config{
+		Effects: fakedp.New(), Source: c, Sink: c,
+		Logger: slog.New(slog.NewTextHandler(&warnings, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
 	one, cmdOne := process(t)
 	two, cmdTwo := process(t)
 	three, cmdThree := process(t)
@@ -206,6 +213,10 @@ func TestWorkloadThatWasTakenAwayIsWatchedNoMore(t *testing.T) {
 	c.wantGone(t, "eni-3")
 	if got := c.heard(); got != nil {
 		t.Errorf("gone although nobody has them: %v", got)
+	}
+	stop()
+	if warnings.Len() > 0 {
+		t.Errorf("what was asked for is warned of: %s", &warnings)
 	}
 }
 

@@ -167,7 +167,13 @@ func waitEnd(process *os.File) error {
 	if err != nil {
 		return err
 	}
-	return raw.Read(func(fd uintptr) bool { return readable(int(fd)) })
+	err = raw.Read(func(fd uintptr) bool { return readable(int(fd)) })
+	// A raw connection has an error of its own for a closed file, which only
+	// package os can tell from others.
+	if err != nil && errors.Is(process.Close(), os.ErrClosed) {
+		return os.ErrClosed
+	}
+	return err
 }
 
 // readable reports whether a pidfd is readable, which it is once its process
