@@ -10,7 +10,7 @@ GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X github.com/posternhq/postern/inter
 export PATH := $(PATH):/usr/local/go/bin
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build demo test test-race bench check fix generate express fuzz clean
+.PHONY: help build demo test clients test-race bench check fix generate express fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -27,7 +27,13 @@ demo: build ## the main job, step by step, with PostgreSQL and psql (needs root)
 test: build ## every test (needs root)
 	@tool/needs test
 	go test -count=1 -timeout 20m ./...
-	cd conformance && POSTERN_BIN=$(CURDIR)/bin/postern go test -count=1 -timeout 15m ./...
+	@rm -f bin/not-tested
+	cd conformance && POSTERN_BIN=$(CURDIR)/bin/postern POSTERN_NOT_TESTED=$(CURDIR)/bin/not-tested go test -count=1 -timeout 15m ./...
+	@[ ! -e bin/not-tested ] || cat bin/not-tested
+
+clients: build ## Terraform's AWS provider and Ansible's amazon.aws against the binary (needs root)
+	@tool/needs clients
+	cd conformance && POSTERN_BIN=$(CURDIR)/bin/postern go test -count=1 -timeout 30m -v ./terraform ./ansible
 
 test-race: ## the tests that need no root, with the race detector
 	go test -race -count=1 -timeout 20m ./internal/table/... ./internal/store/... ./internal/control/... ./internal/reconcile/... ./internal/agent/... ./internal/service/... ./internal/aws/...

@@ -97,7 +97,30 @@ type process struct {
 func launch(path string, args []string, output io.Writer) (*process, error) {
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return begin(cmd)
+}
+
+// Isolate starts a program in a network namespace of its own, to which it can
+// be attached by the pid. The program ends with stop, or with the tests.
+func Isolate(environment []string, path string, args ...string) (pid int, stop func(), err error) {
+	cmd := exec.Command(path, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = environment, os.Stderr, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	p, err := begin(cmd)
+	if err != nil {
+		return 0, nil, err
+	}
+	return p.pid, func() {
+		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		<-p.done
+	}, nil
+}
+
+func begin(cmd *exec.Cmd) (*process, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	p := &process{done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
