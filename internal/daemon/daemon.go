@@ -189,13 +189,24 @@ func (d *daemon) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.folder.writeJSON(credentialsFile, Credentials{firstAccount, id, secret}); err != nil {
+	if err := d.writeSmall(credentialsFile, Credentials{firstAccount, id, secret}); err != nil {
 		return err
 	}
 	if err := d.folder.keepBallast(); err != nil && !isFull(err) {
 		d.config.Log.Warn("no room is kept for small files", "error", err)
 	}
 	return nil
+}
+
+// writeSmall writes a file for commands. The API is worth more than they are: a
+// disk without any room is said and no reason to end.
+func (d *daemon) writeSmall(name string, value any) error {
+	err := d.folder.writeJSON(name, value)
+	if isFull(err) {
+		d.config.Log.Error("commands will not find this Postern: make room on the disk and restart", "error", err)
+		return nil
+	}
+	return err
 }
 
 // handler mounts every service on one endpoint.
@@ -230,7 +241,7 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Run
 	if u, ok := d.kv.Usage(); ok {
 		running.StoreQuota = u.Quota
 	}
-	if err := d.folder.writeJSON(runtimeFile, running); err != nil {
+	if err := d.writeSmall(runtimeFile, running); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	defer os.Remove(d.folder.path(runtimeFile))

@@ -195,6 +195,17 @@ func TestFrozenStoreIsReadAndStartsAnew(t *testing.T) {
 	if got, err := vpcs(p); err != nil || !got[vpc] {
 		t.Errorf("VPCs of a frozen store: %v, %v", got, err)
 	}
+	p.Stop() // a frozen store does not hinder the end, and reads what it had at the next start
+	p.Up()
+	if got, err := vpcs(p); err != nil || !got[vpc] {
+		t.Errorf("VPCs after a frozen store was stopped: %v, %v", got, err)
+	}
+	if err := p.SetFileLimit(256 << 10); err != nil {
+		t.Fatal(err)
+	}
+	for refusal = nil; refusal == nil; {
+		_, refusal = createVPC(p)
+	}
 	if err := p.SetFileLimit(1 << 40); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -52,6 +53,10 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 	})
 	if err == nil && env.DefaultVPC {
 		err = giveDefaultVPCs(ctx, env)
+		if errors.Is(err, store.ErrFull) {
+			env.Log.Warn("accounts lack default VPCs, which the next start makes", "error", err)
+			err = nil
+		}
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("bootstrap account %s: %w", account, err)

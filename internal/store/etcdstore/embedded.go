@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/storage/wal"
+	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/store"
 )
@@ -99,6 +100,9 @@ func StartEmbedded(ctx context.Context, dir string, options Options) (*Store, er
 	}
 	s := &server{places: places{dir}, log: newSlogCore(options.Log), lock: lock, halt: newHalt(), quota: options.Quota}
 	if err := s.prepare(options.Kept, options.Log); err != nil {
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			err = s.explain(ctx, err)
+		}
 		return nil, errors.Join(err, lock.Close())
 	}
 	if err := s.start(ctx, options); err != nil {
