@@ -56,6 +56,12 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
 		fmt.Fprintf(out, "%s: %v\n", name, s.Counters[name])
 	}
+	if len(s.Shares) > 0 {
+		fmt.Fprintln(out, "\nSHARE\tOF\tUSED\tLIMIT\tREFUSED\tMOST OF IT")
+	}
+	for _, r := range s.Shares {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\t%s\n", text(r.Of), text(r.Vpc), used(r), number(r.Limit), number(r.Refused), text(r.Holder))
+	}
 	if len(s.Resources) > 0 {
 		fmt.Fprintln(out, "\nKIND\tID\tNAME\tSTATE\tREASON")
 	}
@@ -63,6 +69,18 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", text(r.Kind), text(r.Id), text(r.Name), text(r.State), text(r.Reason))
 	}
 	return out.Flush()
+}
+
+// used says how full a share is, with a mark when that is worth a warning.
+func used(s postern.Share) string {
+	n, limit := number(s.Used), number(s.Limit)
+	switch {
+	case n == 0 || limit == 0:
+		return "-"
+	case n*10 >= limit*8:
+		return fmt.Sprintf("%d (%d %%, nearly full)", n, 100*n/limit)
+	}
+	return fmt.Sprint(n)
 }
 
 func text(s *string) string {

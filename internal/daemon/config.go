@@ -33,6 +33,8 @@ type Config struct {
 	HostName string
 	// Quotas overrides quotas by name.
 	Quotas map[string]int
+	// Shares overrides shares of a router's connection tracking by name.
+	Shares map[string]int
 	// IPv6Pool is where blocks for AmazonProvidedIpv6CidrBlock come from.
 	IPv6Pool netip.Prefix
 	// NoDefaultVPC leaves accounts without default VPCs.
@@ -79,6 +81,9 @@ func (c Config) Validate() error {
 	}
 	if !c.IPv6Pool.IsValid() || !c.IPv6Pool.Addr().Is6() || c.IPv6Pool.Bits() > 56 {
 		errs = append(errs, fmt.Errorf("--ipv6-pool %v: want an IPv6 prefix of at most 56 bits", c.IPv6Pool))
+	}
+	if _, err := sharesOf(c.Shares); err != nil {
+		errs = append(errs, err)
 	}
 	if c.VerifyInterval < 0 || c.Idle < 0 {
 		errs = append(errs, errors.New("--verify-interval and --idle-timeout: want positive durations"))

@@ -100,7 +100,11 @@ func openKernel(ctx context.Context, c Config, instance string) (*dataplane.Host
 	if err := checkKernel(ctx); err != nil {
 		return nil, err
 	}
-	return dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, SlowPathOnly: c.SlowPathOnly, Log: c.Log})
+	shares, err := sharesOf(c.Shares)
+	if err != nil {
+		return nil, err
+	}
+	return dataplane.New(dataplane.Config{Instance: instance, Idle: c.Idle, Shares: shares, SlowPathOnly: c.SlowPathOnly, Log: c.Log})
 }
 
 // checkKernel says in one sentence each what the daemon cannot do without.

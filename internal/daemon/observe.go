@@ -32,7 +32,9 @@ func (p *plane) Status() postern.DataplaneStatus {
 	if lane != nil {
 		s.Counters["express lane: packets"] = int64(lane.Packets)
 		s.Counters["express lane: connections learned"] = int64(lane.Learned)
+		s.Counters["express lane: packets beyond a router's share"] = int64(lane.NoRoom)
 	}
+	p.addShares(&s)
 	p.addStore(&s)
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,7 +65,10 @@ func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) *plane {
 	p.stop = ctx.Done()
 	go func() {
 		defer close(p.ended)
+		var watch sync.WaitGroup
+		watch.Go(func() { p.watchShares(ctx, c.VerifyInterval) })
 		p.agent.Run(ctx)
+		watch.Wait()
 	}()
 	return p
 }

@@ -79,6 +79,9 @@ func TestAClientHasAShareOfItsRouter(t *testing.T) {
 	r.fill(r.Client, endpoint4, few)
 	r.fill(r.Client, endpoint6, few)
 	last := r.fill(r.Client, "10.0.2.11:80", few)
+	if held, err := r.TableA.Held(t.Context()); err != nil || held.Client != (nft.Holder{Name: "10.0.1.10", Connections: 2 * few}) || held.Fabric.Connections > 0 {
+		t.Errorf("held %+v, %v", held, err)
+	}
 	r.refused(r.Client, endpoint4)
 	r.refused(r.Client, endpoint6)
 	r.works(r.Near, endpoint4) // it has the same transit address
@@ -180,6 +183,12 @@ func TestTheFabricHasAShareOfTheProvidersRouter(t *testing.T) {
 	r.fill(r.Far, endpoint6, few)
 	r.refused(r.Near, endpoint4)
 	r.refused(r.Near, endpoint6)
+	held, err := b.Held(t.Context())
+	if err != nil || held.Fabric.Connections != 2*few || held.Client.Connections != 0 ||
+		held.Association != (nft.Holder{Name: "240.0.0.0/26 to 240.8.0.1", Connections: few}) ||
+		held.Ports != (nft.Holder{Name: "10.0.1.50 to 10.0.1.10:5432", Connections: few}) {
+		t.Errorf("held %+v, %v", held, err)
+	}
 	r.refused(r.Near, r.another())
 	r.works(own, "10.0.1.10:5432")
 	if got := use(t, b); got.Refused.Fabric < 3 || got.Refused.Sum() != got.Refused.Fabric {

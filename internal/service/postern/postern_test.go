@@ -33,7 +33,8 @@ type observer struct{}
 
 func (observer) Desired() string { return "router vpc-1 self\n" }
 func (observer) Status() DataplaneStatus {
-	return DataplaneStatus{State: "ready", Desired: 3, Programmed: 2, Failed: 1, Counters: map[string]int64{"passes": 7}}
+	return DataplaneStatus{State: "ready", Desired: 3, Programmed: 2, Failed: 1, Counters: map[string]int64{"passes": 7},
+		Shares: []Share{{VPC: "vpc-1", Of: "client", Holder: "10.0.1.10", Used: 90, Limit: 100, Refused: 2}}}
 }
 
 // spaces are the namespaces of a host: handles that are good once for one key,
@@ -267,6 +268,10 @@ func TestStatusShowsWhatTheCallerMaySee(t *testing.T) {
 	got, err = f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
 	if err != nil || len(got.Resources) != 3 || *got.Instance != "p7k2" || *got.Hosts[0].State != "ready" || *got.FailedEntries != 1 || got.Counters["passes"] != 7 {
 		t.Errorf("status of the first account: %+v, %v", got, err)
+	}
+	share := shape.Share{Vpc: new("vpc-1"), Of: new("client"), Holder: new("10.0.1.10"), Used: new(int64(90)), Limit: new(int64(100)), Refused: new(int64(2))}
+	if diff := cmp.Diff([]shape.Share{share}, got.Shares); diff != "" {
+		t.Errorf("shares (-want +got):\n%s", diff)
 	}
 	if text, err := f.api.GetDesired(f.ctx, &shape.GetDesiredInput{}); err != nil || *text.Text != "router vpc-1 self\n" {
 		t.Errorf("desired state: %+v, %v", text, err)

@@ -31,6 +31,19 @@ type DataplaneStatus struct {
 	Desired, Programmed, Failed int64
 	// Counters are by name; the caller owns the map.
 	Counters map[string]int64
+	// Shares are the limits of routers that are worth attention.
+	Shares []Share
+}
+
+// Share is a limit of a VPC's router that is nearly used up, or beyond which
+// something was refused.
+type Share struct {
+	// VPC is whose router it is, Of what is limited, and Holder who has most of
+	// it, if that is known.
+	VPC, Of, Holder string
+	// Used is how much of Limit is in use, as far as that is known; Refused
+	// counts what was beyond.
+	Used, Limit, Refused int64
 }
 
 // GetDesired gives the desired state of the host as text. It shows all accounts,
@@ -89,6 +102,11 @@ func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput) {
 	}
 	out.DesiredEntries, out.ProgrammedEntries, out.FailedEntries = &status.Desired, &status.Programmed, &status.Failed
 	out.Counters = status.Counters
+	for _, s := range status.Shares {
+		out.Shares = append(out.Shares, shape.Share{
+			Vpc: &s.VPC, Of: &s.Of, Holder: optional(s.Holder), Used: &s.Used, Limit: &s.Limit, Refused: &s.Refused,
+		})
+	}
 }
 
 // resources yields what people made, kind by kind, each in the order of its

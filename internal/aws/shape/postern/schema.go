@@ -33,12 +33,12 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "AttachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[27], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[27], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
 					{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[27], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 					{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -79,12 +79,12 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "DetachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[27], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[27], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
 					{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[27], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 					{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -106,12 +106,12 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "GetAttachmentOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[27], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[27], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
 					{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[27], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 					{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -129,7 +129,7 @@ func newService() *schema.Service {
 				Name: "GetDesired", Method: "GET", Path: "/desired", Status: 200,
 				Input: &schema.Shape{Name: "GetDesiredInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetDesiredOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "text", Index: 0, Shape: &t[25], Wire: "text", Required: true},
+					{Name: "text", Index: 0, Shape: &t[27], Wire: "text", Required: true},
 				}},
 				OutputRoot: "GetDesiredResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -143,14 +143,15 @@ func newService() *schema.Service {
 				Name: "GetStatus", Method: "GET", Path: "/status", Status: 200,
 				Input: &schema.Shape{Name: "GetStatusInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetStatusOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "version", Index: 0, Shape: &t[25], Wire: "version"},
-					{Name: "instance", Index: 1, Shape: &t[25], Wire: "instance"},
+					{Name: "version", Index: 0, Shape: &t[27], Wire: "version"},
+					{Name: "instance", Index: 1, Shape: &t[27], Wire: "instance"},
 					{Name: "hosts", Index: 2, Shape: &t[14], Wire: "hosts"},
 					{Name: "resources", Index: 3, Shape: &t[23], Wire: "resources"},
 					{Name: "desiredEntries", Index: 4, Shape: &t[15], Wire: "desiredEntries"},
 					{Name: "programmedEntries", Index: 5, Shape: &t[15], Wire: "programmedEntries"},
 					{Name: "failedEntries", Index: 6, Shape: &t[15], Wire: "failedEntries"},
 					{Name: "counters", Index: 7, Shape: &t[11], Wire: "counters"},
+					{Name: "shares", Index: 8, Shape: &t[26], Wire: "shares"},
 				}},
 				OutputRoot: "GetStatusResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -213,7 +214,7 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 28)
+	t := make([]schema.Shape, 30)
 	t[0] = schema.Shape{Name: "AccessKeyId", Kind: schema.String}
 	t[1] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
 	t[2] = schema.Shape{Name: "AccountList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "member"}}
@@ -228,12 +229,12 @@ func newShapes() []schema.Shape {
 	t[7] = schema.Shape{Name: "Attachment", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "networkInterfaceId", Index: 0, Shape: &t[19], Wire: "networkInterfaceId", Required: true},
 		{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-		{Name: "reason", Index: 2, Shape: &t[25], Wire: "reason"},
-		{Name: "host", Index: 3, Shape: &t[25], Wire: "host"},
+		{Name: "reason", Index: 2, Shape: &t[27], Wire: "reason"},
+		{Name: "host", Index: 3, Shape: &t[27], Wire: "host"},
 		{Name: "netnsName", Index: 4, Shape: &t[18], Wire: "netnsName"},
 		{Name: "pid", Index: 5, Shape: &t[21], Wire: "pid"},
 		{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-		{Name: "macAddress", Index: 7, Shape: &t[25], Wire: "macAddress"},
+		{Name: "macAddress", Index: 7, Shape: &t[27], Wire: "macAddress"},
 		{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 		{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
 		{Name: "gateways", Index: 10, Shape: &t[6], Wire: "gateways"},
@@ -242,12 +243,12 @@ func newShapes() []schema.Shape {
 	t[8] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member"}}
 	t[9] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}
 	t[10] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[25], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[15], Wire: "value"}}
+	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[27], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[15], Wire: "value"}}
 	t[12] = schema.Shape{Name: "DeviceName", Kind: schema.String, Min: ptr(1), Max: ptr(15), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\s:%]+")}
 	t[13] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[25], Wire: "name", Required: true},
-		{Name: "zones", Index: 1, Shape: &t[26], Wire: "zones"},
-		{Name: "state", Index: 2, Shape: &t[25], Wire: "state"},
+		{Name: "name", Index: 0, Shape: &t[27], Wire: "name", Required: true},
+		{Name: "zones", Index: 1, Shape: &t[28], Wire: "zones"},
+		{Name: "state", Index: 2, Shape: &t[27], Wire: "state"},
 	}}
 	t[14] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "member"}}
 	t[15] = schema.Shape{Name: "Long", Kind: schema.Long}
@@ -256,27 +257,36 @@ func newShapes() []schema.Shape {
 	t[18] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
 	t[19] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
 	t[20] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "subnetId", Index: 0, Shape: &t[25], Wire: "subnetId", Required: true},
-		{Name: "securityGroupIds", Index: 1, Shape: &t[26], Wire: "securityGroupIds"},
-		{Name: "privateIpAddress", Index: 2, Shape: &t[25], Wire: "privateIpAddress"},
-		{Name: "description", Index: 3, Shape: &t[25], Wire: "description"},
-		{Name: "tags", Index: 4, Shape: &t[27], Wire: "tags"},
+		{Name: "subnetId", Index: 0, Shape: &t[27], Wire: "subnetId", Required: true},
+		{Name: "securityGroupIds", Index: 1, Shape: &t[28], Wire: "securityGroupIds"},
+		{Name: "privateIpAddress", Index: 2, Shape: &t[27], Wire: "privateIpAddress"},
+		{Name: "description", Index: 3, Shape: &t[27], Wire: "description"},
+		{Name: "tags", Index: 4, Shape: &t[29], Wire: "tags"},
 	}}
 	t[21] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
 	t[22] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "kind", Index: 0, Shape: &t[25], Wire: "kind", Required: true},
-		{Name: "id", Index: 1, Shape: &t[25], Wire: "id", Required: true},
-		{Name: "account", Index: 2, Shape: &t[25], Wire: "account"},
-		{Name: "region", Index: 3, Shape: &t[25], Wire: "region"},
-		{Name: "name", Index: 4, Shape: &t[25], Wire: "name"},
-		{Name: "state", Index: 5, Shape: &t[25], Wire: "state"},
-		{Name: "reason", Index: 6, Shape: &t[25], Wire: "reason"},
+		{Name: "kind", Index: 0, Shape: &t[27], Wire: "kind", Required: true},
+		{Name: "id", Index: 1, Shape: &t[27], Wire: "id", Required: true},
+		{Name: "account", Index: 2, Shape: &t[27], Wire: "account"},
+		{Name: "region", Index: 3, Shape: &t[27], Wire: "region"},
+		{Name: "name", Index: 4, Shape: &t[27], Wire: "name"},
+		{Name: "state", Index: 5, Shape: &t[27], Wire: "state"},
+		{Name: "reason", Index: 6, Shape: &t[27], Wire: "reason"},
 	}}
 	t[23] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[22], Wire: "member"}}
 	t[24] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
-	t[25] = schema.Shape{Name: "String", Kind: schema.String}
-	t[26] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[25], Wire: "member"}}
-	t[27] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[25], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[25], Wire: "value"}}
+	t[25] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "vpc", Index: 0, Shape: &t[27], Wire: "vpc"},
+		{Name: "of", Index: 1, Shape: &t[27], Wire: "of"},
+		{Name: "holder", Index: 2, Shape: &t[27], Wire: "holder"},
+		{Name: "used", Index: 3, Shape: &t[15], Wire: "used"},
+		{Name: "limit", Index: 4, Shape: &t[15], Wire: "limit"},
+		{Name: "refused", Index: 5, Shape: &t[15], Wire: "refused"},
+	}}
+	t[26] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[25], Wire: "member"}}
+	t[27] = schema.Shape{Name: "String", Kind: schema.String}
+	t[28] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[27], Wire: "member"}}
+	t[29] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[27], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[27], Wire: "value"}}
 	return t
 }
 

@@ -110,6 +110,7 @@ type GetStatusOutput struct {
 	ProgrammedEntries *int64
 	FailedEntries     *int64
 	Counters          map[string]int64
+	Shares            []Share
 }
 
 // ListAccountsInput is the input of ListAccounts.
@@ -191,4 +192,14 @@ type Resource struct {
 	Name    *string
 	State   *string
 	Reason  *string
+}
+
+// Share is a structure of the model.
+type Share struct {
+	Vpc     *string
+	Of      *string
+	Holder  *string
+	Used    *int64
+	Limit   *int64
+	Refused *int64
 }

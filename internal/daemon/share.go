@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/service/postern"
+)
+
+// sharesOf reads shares by their names.
+func sharesOf(numbers map[string]int) (nft.Shares, error) {
+	var s nft.Shares
+	for name, n := range numbers {
+		of := map[string]*int{"client": &s.Client, "association": &s.Association, "fabric": &s.Fabric, "ports": &s.Ports}[name]
+		if of == nil {
+			return s, fmt.Errorf("--share %s: want client, association, fabric or ports", name)
+		}
+		if n < 1 {
+			return s, fmt.Errorf("--share %s=%d: want a number of connections", name, n)
+		}
+		*of = n
+	}
+	return s, s.Validate()
+}
+
+// usualWatch is how often shares are looked at when nothing else is said.
+const usualWatch = 30 * time.Second
+
+// watchShares tells of shares that are nearly used up, and of what was refused,
+// when there is news of it.
+func (p *plane) watchShares(ctx context.Context, every time.Duration) {
+	if every <= 0 {
+		every = usualWatch
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	known := map[string]dataplane.Share{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		list, err := p.kernel.Shares(ctx)
+		if err != nil && ctx.Err() == nil {
+			p.log.Warn("shares cannot be looked at", "error", err)
+		}
+		now := map[string]dataplane.Share{}
+		for _, s := range list {
+			key := s.VPC + " " + s.Of
+			now[key] = s
+			switch before := known[key]; {
+			case s.Refused > before.Refused:
+				p.log.Warn("refused beyond a share", "share", s.String())
+			case s.Full() && !before.Full():
+				p.log.Warn("a share is nearly used up", "share", s.String())
+			}
+		}
+		known = now
+	}
+}
+
+// addShares adds what there is to say of shares.
+func (p *plane) addShares(s *postern.DataplaneStatus) {
+	ctx, cancel := context.WithTimeout(context.Background(), sharesPatience)
+	defer cancel()
+	list, err := p.kernel.Shares(ctx)
+	if err != nil {
+		p.log.Warn("shares cannot be looked at", "error", err)
+	}
+	for _, share := range list {
+		s.Shares = append(s.Shares, postern.Share(share))
+		if share.Refused > 0 {
+			s.Counters["refused beyond shares: "+share.Of] += share.Refused
+		}
+	}
+}
+
+// sharesPatience is how long a person waits for the shares.
+const sharesPatience = 5 * time.Second
