@@ -55,6 +55,9 @@ func run(m *testing.M) int {
 	if version.Status != 0 {
 		return harness.Absent(fmt.Sprintf("these tests need Terraform, and %s does not run: %s", program, version.Stderr))
 	}
+	if !recent(strings.TrimPrefix(version.Stdout, "Terraform v"), 1, 5) {
+		return harness.Absent(fmt.Sprintf("these tests need Terraform 1.5 or later, and %s is %s", program, version.Stdout))
+	}
 	fmt.Printf("%s: %sAWS provider from %s\n", program, version.Stdout, mirror)
 	return harness.Main(m, func(s *harness.Server) { server = s }, nil)
 }

@@ -36,7 +36,7 @@ func usualMirrors() []string {
 }
 
 // findMirror gives the folder of the first mirror that has the AWS provider for
-// this machine, or nothing.
+// this machine, in a version that knows resource endpoints, or nothing.
 func findMirror() string {
 	folders := usualMirrors()
 	if named := os.Getenv(mirrorVariable); named != "" {
@@ -46,14 +46,25 @@ func findMirror() string {
 	for _, folder := range folders {
 		for _, layout := range []string{"*/" + platform, "terraform-provider-aws_*_" + platform + ".zip"} {
 			found, _ := filepath.Glob(filepath.Join(folder, registry, layout))
-			if len(found) > 0 {
-				// The pattern may have chosen the folder.
-				mirror, _, _ := strings.Cut(found[0], "/"+registry)
-				return mirror
+			for _, provider := range found {
+				// The pattern may have chosen the folder, too.
+				if mirror, name, _ := strings.Cut(provider, "/"+registry+"/"); recent(strings.TrimPrefix(name, "terraform-provider-aws_"), 5, 100) {
+					return mirror
+				}
 			}
 		}
 	}
 	return ""
+}
+
+// recent tells whether a version, which may have something after it, is not
+// older than another one.
+func recent(version string, major, minor int) bool {
+	var gotMajor, gotMinor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &gotMajor, &gotMinor); err != nil {
+		return false
+	}
+	return gotMajor > major || gotMajor == major && gotMinor >= minor
 }
 
 // configuration is Terraform's own: providers come from the mirror only, and

@@ -74,7 +74,7 @@ func (w *workspace) sees(key harness.Key, region, output string) {
 	w.output(output, &got)
 	want := map[string]any{
 		"account": key.Account, "region": region, "regions": 2.0, "zones": 3.0, "zone": "a", "vpc": "10.0.0.0/16", "same": true, "vpcs": 2.0,
-		"default": []any{"172.31.0.0/16", 3.0}, "subnet": true, "subnets": 2.0, "group": true, "groups": 3.0, "rules": 4.0, "rule": 5432.0,
+		"default": []any{"172.31.0.0/16", 3.0}, "lists": true, "gateways": 0.0, "subnet": true, "subnets": 2.0, "group": true, "groups": 3.0, "rules": 4.0, "rule": 5432.0,
 		"interfaces": true, "table": true, "tables": 1.0, "acls": true, "options": []any{"AmazonProvidedDNS"}, "endpoint": "Resource", "associations": 1.0,
 	}
 	if !reflect.DeepEqual(got, want) {

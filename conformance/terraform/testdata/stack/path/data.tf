@@ -42,6 +42,18 @@ data "aws_subnets" "default" {
   }
 }
 
+data "aws_prefix_list" "s3" {
+  name = "com.amazonaws.${data.aws_region.current.name}.s3"
+}
+
+data "aws_ec2_managed_prefix_list" "s3" {
+  name = "com.amazonaws.${data.aws_region.current.name}.s3"
+}
+
+data "aws_nat_gateways" "none" {
+  vpc_id = aws_vpc.consumer.id
+}
+
 data "aws_subnet" "by_cidr" {
   vpc_id     = aws_vpc.provider.id
   cidr_block = "10.0.1.0/24"
@@ -140,6 +152,8 @@ output "seen" {
     rule         = data.aws_vpc_security_group_rule.server.from_port
     interfaces   = contains(data.aws_network_interfaces.of_server.ids, aws_network_interface.server.id)
     default      = [data.aws_vpc.default.cidr_block, length(data.aws_subnets.default.ids)]
+    lists        = data.aws_prefix_list.s3.id == data.aws_ec2_managed_prefix_list.s3.id
+    gateways     = length(data.aws_nat_gateways.none.ids)
     table        = data.aws_route_table.main.id == aws_vpc.provider.main_route_table_id
     tables       = length(data.aws_route_tables.of_vpc.ids)
     acls         = one(data.aws_network_acls.of_vpc.ids) == aws_vpc.consumer.default_network_acl_id
