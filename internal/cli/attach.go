@@ -38,7 +38,7 @@ func (c *attachCommand) Run(in *Invocation) error {
 	if c.Netns == "" {
 		path, offer = fmt.Sprintf("/proc/%d/ns/net", c.PID), handover.Offer{PID: c.PID}
 	}
-	handle, err := c.handOver(t, path, offer)
+	handle, err := c.handOver(in.Context, t, path, offer)
 	if err != nil {
 		return err
 	}
@@ -54,14 +54,14 @@ func (c *attachCommand) Run(in *Invocation) error {
 
 // handOver opens a namespace and hands it to the Postern of the data folder. The
 // handle that it gets for it is for the target's key.
-func (l location) handOver(t target, path string, offer handover.Offer) (string, error) {
+func (l location) handOver(ctx context.Context, t target, path string, offer handover.Offer) (string, error) {
 	ns, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("find the namespace: %w", err)
 	}
 	defer ns.Close()
 	offer.AccessKeyID = t.accessKeyID
-	handle, err := handover.Give(l.Data, ns, offer)
+	handle, err := handover.Give(ctx, l.Data, ns, offer)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ECONNREFUSED):
 		return "", fmt.Errorf("hand the namespace over: no Postern is running on %s; name its data folder with --data or POSTERN_DATA", l.Data)

@@ -82,7 +82,7 @@ func (c *runCommand) Run(in *Invocation) error {
 // belongs to the child from its beginning, and Postern removes it with the child.
 // The identifier is given also with an error, once there is one.
 func (c *runCommand) connect(ctx context.Context, t target, api *client.Client, child *workload) (string, error) {
-	handle, err := c.handOver(t, fmt.Sprintf("/proc/%d/ns/net", child.pid()), handover.Offer{PID: child.pid()})
+	handle, err := c.handOver(ctx, t, fmt.Sprintf("/proc/%d/ns/net", child.pid()), handover.Offer{PID: child.pid()})
 	if err != nil {
 		return "", err
 	}

@@ -142,20 +142,27 @@ func TestCleanLeavesNoTrace(t *testing.T) {
 	s.Await(10*time.Second, "an answer", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
 }
 
+// All users may pass through the data folder to the socket, and that is all.
 func TestDataFolderIsPrivate(t *testing.T) {
 	s := newPair(t)
+	open := map[string]fs.FileMode{s.Data: 0o711, filepath.Join(s.Data, "attach.sock"): 0o666}
 	err := filepath.WalkDir(s.Data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		info, err := d.Info()
-		if err == nil && info.Mode().Perm()&0o077 != 0 {
+		if err != nil {
+			return err
+		}
+		mode, expected := info.Mode().Perm(), open[path]
+		if mode&0o077 != 0 && mode != expected {
 			t.Errorf("%s has mode %v", path, info.Mode())
 		}
-		return err
+		delete(open, path)
+		return nil
 	})
-	if err != nil {
-		t.Error(err)
+	if err != nil || len(open) > 0 {
+		t.Errorf("%v; not found: %v", err, open)
 	}
 }
 

@@ -91,7 +91,7 @@ func TestRunGivesANetwork(t *testing.T) {
 		t.Error(err)
 	}
 	done := r.Wait()
-	for _, want := range []string{"10.0.1.5/24", "default via 10.0.1.1", "eth0", "got a line"} {
+	for _, want := range []string{"10.0.1.5/32", "default via 10.0.1.1", "eth0", "got a line"} {
 		if !strings.Contains(done.Stdout, want) {
 			t.Errorf("no %q in what it prints:\n%s%s", want, done.Stdout, done.Stderr)
 		}

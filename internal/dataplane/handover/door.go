@@ -29,7 +29,7 @@ const socketName = "attach.sock"
 const (
 	eachUser   = 16
 	allUsers   = 1024
-	patience   = 2 * time.Second
+	patience   = 5 * time.Second
 	maxMessage = 4096
 	maxKeyID   = 128
 )
@@ -244,6 +244,9 @@ func mayGive(uid uint32, ns *os.File) error {
 	return network.CheckPlace(ns)
 }
 
+// errElsewhere does not tell whether there is anything elsewhere.
+var errElsewhere = errors.New("the name or process does not lead to the network namespace")
+
 // pin describes a namespace so that it can be found later and is never mistaken
 // for another one. The name or process of the offer must lead to it.
 func pin(offer Offer, ns *os.File) (desired.Namespace, error) {
@@ -253,7 +256,7 @@ func pin(offer Offer, ns *os.File) (desired.Namespace, error) {
 	}
 	there, err := network.Find(found)
 	if errors.Is(err, network.ErrNamespaceGone) {
-		return found, fmt.Errorf("%s does not lead to the network namespace", found)
+		return found, errElsewhere
 	}
 	if err != nil {
 		return found, err
@@ -264,7 +267,7 @@ func pin(offer Offer, ns *os.File) (desired.Namespace, error) {
 		return found, err
 	}
 	if !same {
-		return found, fmt.Errorf("%s does not lead to the network namespace", found)
+		return found, errElsewhere
 	}
 	return describe(found, ns)
 }

@@ -3,6 +3,7 @@
 package handover
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,12 +76,12 @@ type Refusal struct{ Reason string }
 func (r *Refusal) Error() string { return "hand the namespace over: " + r.Reason }
 
 // clientPatience is how long an answer may take.
-const clientPatience = 10 * time.Second
+const clientPatience = 30 * time.Second
 
 // Give hands an open namespace to the Postern of a data folder and returns the
 // handle for it. A refusal is a *Refusal; an error that is fs.ErrNotExist or
 // ECONNREFUSED says that no Postern runs there.
-func Give(folder string, ns *os.File, offer Offer) (handle string, err error) {
+func Give(ctx context.Context, folder string, ns *os.File, offer Offer) (handle string, err error) {
 	var conn *net.UnixConn
 	err = within(folder, func(address *net.UnixAddr) (err error) {
 		conn, err = net.DialUnix("unixpacket", nil, address)
@@ -90,6 +91,8 @@ func Give(folder string, ns *os.File, offer Offer) (handle string, err error) {
 		return "", fmt.Errorf("hand the namespace over: %w", err)
 	}
 	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(clientPatience))
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	said, err := ask(conn, ns, offer)
 	switch {
 	case err != nil:
@@ -101,7 +104,6 @@ func Give(folder string, ns *os.File, offer Offer) (handle string, err error) {
 }
 
 func ask(conn *net.UnixConn, ns *os.File, offer Offer) (said answer, err error) {
-	conn.SetDeadline(time.Now().Add(clientPatience))
 	text, err := json.Marshal(offer)
 	if err != nil {
 		return said, err
