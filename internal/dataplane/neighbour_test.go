@@ -46,6 +46,12 @@ func TestAWorkloadDoesNotFillTheNeighbourTables(t *testing.T) {
 		flood(s.t, s.client, unix.AF_INET6, unix.MSG_DONTROUTE, func(i int) unix.Sockaddr {
 			return &unix.SockaddrInet6{Port: 9, Addr: addressed(i, 0x20, 0x01, 0x0d, 0xb8), ZoneId: index}
 		})
+		flood(s.t, s.client, unix.AF_INET, 0, func(i int) unix.Sockaddr {
+			return &unix.SockaddrInet4{Port: 9, Addr: [4]byte{239, 0, byte(i >> 8), byte(i)}}
+		})
+		flood(s.t, s.client, unix.AF_INET6, 0, func(i int) unix.Sockaddr {
+			return &unix.SockaddrInet6{Port: 9, Addr: addressed(i, 0xff, 0x02), ZoneId: index}
+		})
 		if n := len(askedFor(s.t, s.client.Run)); n > 0 {
 			s.t.Errorf("the workload's kernel asks for %d neighbours", n)
 		}
