@@ -74,3 +74,22 @@ func TestARouterDeletedWhileNobodyRunsIsRemade(t *testing.T) {
 		}
 	})
 }
+
+// A workload takes its interface down for a while. Nobody undoes that, and its
+// connections go on afterwards.
+func TestConnectionsOutliveAnInterfaceThatIsDownForAWhile(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		client, server := s.connect()
+		defer client.Close()
+		defer server.Close()
+		run(s.t, s.client.Name, "ip link set eth0 down")
+		if rounds := s.repair(); rounds != 0 {
+			s.t.Error("the interface is taken for damaged")
+		}
+		run(s.t, s.client.Name, "ip link set eth0 up")
+		s.repair()
+		s.checkDump()
+		s.alive("when its interface is up again", client, server)
+	})
+}
