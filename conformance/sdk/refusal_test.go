@@ -161,6 +161,12 @@ func TestConfigurationRefusals(t *testing.T) {
 				ResourceConfigurationIdentifier: &p.configuration, PortRanges: []string{"2-1"},
 			}))
 		}},
+		{"update of ports to none", "ValidationException", func() error {
+			return failure(c.lattice.UpdateResourceConfiguration(c.ctx, &vpclattice.UpdateResourceConfigurationInput{
+				ResourceConfigurationIdentifier: &p.configuration, PortRanges: []string{},
+			}))
+		}},
+		{"the router's address", "ValidationException", create(address("10.0.1.1"))},
 	})
 	_, err := c.lattice.CreateResourceConfiguration(c.ctx, newConfiguration("good", p.gateway, address("8.8.8.8")))
 	invalid := typed[*lattice.ValidationException](t, err)
