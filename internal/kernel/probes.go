@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/express"
+	"github.com/posternhq/postern/internal/dataplane/nft"
 )
 
 const (
@@ -116,7 +117,7 @@ var probes = []probe{
 		advice: "Boot without ipv6.disable=1 to use VPCs with IPv6.",
 		try:    func(context.Context) (string, error) { return "", exists("/proc/sys/net/ipv6/conf/all/forwarding") },
 	},
-	atLeast("connections at a time", "net.netfilter.nf_conntrack_max", enoughConnections, "It holds for each namespace by itself."),
+	withShares(atLeast("connections at a time", "net.netfilter.nf_conntrack_max", enoughConnections, "It holds for each namespace by itself, and shares follow it.")),
 	atLeast("IPv4 neighbours", "net.ipv4.neigh.default.gc_thresh3", enoughNeighbours, sharedNeighbours),
 	atLeast("IPv6 neighbours", "net.ipv6.neigh.default.gc_thresh3", enoughNeighbours, sharedNeighbours),
 	{
@@ -161,6 +162,20 @@ func trackingSettings(context.Context) (string, error) {
 func exists(path string) error {
 	_, err := os.Stat(path)
 	return err
+}
+
+// withShares tells what comes of the room for connections.
+func withShares(p probe) probe {
+	try := p.try
+	p.try = func(ctx context.Context) (string, error) {
+		found, err := try(ctx)
+		if n, bad := strconv.Atoi(found[strings.LastIndexByte(found, ' ')+1:]); bad == nil {
+			s := nft.DefaultShares(n)
+			found += fmt.Sprintf(" for each router: %d of a client, %d of an association, %d from all other VPCs", s.Client, s.Association, s.Fabric)
+		}
+		return found, err
+	}
+	return p
 }
 
 // atLeast looks at a limit that the whole host shares. It is never needed: a
