@@ -24,6 +24,11 @@ func TestModules(t *testing.T) {
 			play(t, module, newAccount(t))
 		})
 	}
+	t.Run("others", func(t *testing.T) {
+		t.Parallel()
+		key := newAccount(t)
+		play(t, "others", key, `{"account":"`+key.Account+`"}`)
+	})
 	t.Run("ec2_vpc_endpoint", func(t *testing.T) {
 		t.Parallel()
 		key := newAccount(t)
