@@ -52,9 +52,7 @@ func TestTerraformApplyUpdateDestroy(t *testing.T) {
 	tf.refresh(s)
 	tf.traffic(s)
 	tf.destroy(s)
-	if left := tf.Routers(); len(left) > 0 {
-		t.Errorf("routers left after destroy: %v", left)
-	}
+	tf.Await(5*time.Second, "the routers to go", func() (bool, error) { return len(tf.Routers()) == 0, nil })
 }
 
 func (tf terraform) apply() stack {
