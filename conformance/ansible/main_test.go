@@ -2,9 +2,10 @@
 
 // Package ansible is a black-box suite: the modules of Ansible's collection
 // amazon.aws, unchanged, against the running program. Each playbook of testdata
-// but others.yml is named after a module, and makes, changes and deletes with it,
-// each step twice, and says first what it would do (check mode). Where Ansible, the collection or boto3 is not
-// installed the suite says so and does nothing.
+// but others.yml is named after a module, and makes, changes and deletes with
+// it, each step twice, and says first what it would do (check mode). Where
+// Ansible, the collection or boto3 is not installed the suite says so and does
+// nothing.
 package ansible
 
 import (
