@@ -17,10 +17,11 @@ var errFraming = errors.New("framing of the request is not valid")
 // Strict returns a listener on whose connections the framing of HTTP/1 requests
 // is checked as they arrive, so that a wrong one is answered at once with 400
 // and the connection closed: a request with both Content-Length and
-// Transfer-Encoding, or with a Transfer-Encoding in HTTP/1.0, which two servers
-// may understand differently (RFC 9112, sections 6.1, 6.3 and 11.2; net/http
-// itself drops the Content-Length and waits for chunks), and a chunk that does
-// not begin with its size or is longer than it. It is for plain HTTP/1 only.
+// Transfer-Encoding, or with a Transfer-Encoding before HTTP/1.1, which two
+// servers may understand differently (RFC 9112, sections 6.1, 6.3 and 11.2;
+// net/http itself drops the Content-Length and waits for chunks); a line of the
+// header that continues the one before (section 5.2); and a chunk that does not
+// begin with its size or is longer than it. It is for plain HTTP/1 only.
 func Strict(listener net.Listener) net.Listener { return strictListener{listener} }
 
 type strictListener struct{ net.Listener }
@@ -158,10 +159,13 @@ func (f *framing) lineBytes(p []byte) (int, bool) {
 func (f *framing) endLine(line []byte) bool {
 	switch f.part {
 	case requestLine:
-		*f = framing{part: headerLine, line: f.line, tail: f.tail[:0], old: bytes.HasSuffix(bytes.TrimRight(f.tail, "\r"), []byte("HTTP/1.0"))}
+		*f = framing{part: headerLine, line: f.line, tail: f.tail[:0], old: !bytes.HasSuffix(bytes.TrimRight(f.tail, "\r"), []byte("HTTP/1.1"))}
 	case headerLine:
 		if len(line) == 0 {
 			return f.endHeader()
+		}
+		if line[0] == ' ' || line[0] == '\t' {
+			return false // it continues the line before, and is to be refused
 		}
 		f.field(line)
 	case chunkExtension:

@@ -69,6 +69,7 @@ func TestWrongFramingIsRefusedAtOnce(t *testing.T) {
 		"length and true chunks":     host + "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
 		"length of none and chunked": host + "content-length: 0\r\ntransfer-encoding: chunked\r\n\r\n",
 		"folded encoding":            host + "Content-Length: 38\r\nTransfer-Encoding:\r\n chunked\r\n\r\n" + form,
+		"folded length":              host + "Content-Length:\r\n 3\r\n\r\nabc",
 		"length and other encoding":  host + "Content-Length: 38\r\nTransfer-Encoding: xchunked\r\n\r\n" + form,
 		"not in chunks":              host + "Transfer-Encoding: chunked\r\n\r\n" + form,
 		"size without digits":        host + "Transfer-Encoding: chunked\r\n\r\n;x",
@@ -151,6 +152,31 @@ func TestGoodFramingPasses(t *testing.T) {
 		}
 		if fmt.Sprint(bodies) != fmt.Sprint(want) {
 			t.Errorf("in pieces of %d: bodies %q, want %q", size, bodies, want)
+		}
+	}
+}
+
+// TestSlowRequestsEnd: a client that sends slowly, or not what it said it would,
+// is not waited for without end. The limits are shortened here.
+func TestSlowRequestsEnd(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil)
+	s.Config = server.HTTPServer(newEndpoint(t).handler, nil)
+	if c := s.Config; c.ReadHeaderTimeout <= 0 || c.ReadHeaderTimeout > time.Minute || c.ReadTimeout <= 0 || c.ReadTimeout > time.Minute || c.IdleTimeout <= 0 {
+		t.Errorf("limits are %v, %v and %v, want ones that end", c.ReadHeaderTimeout, c.ReadTimeout, c.IdleTimeout)
+	}
+	s.Config.ReadHeaderTimeout, s.Config.ReadTimeout, s.Config.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
+	s.Listener = server.Strict(s.Listener)
+	s.Start()
+	defer s.Close()
+	for name, text := range map[string]string{
+		"body too short":  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction=",
+		"no end of chunk": "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nAct",
+		"no next chunk":   "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nAct\r\n",
+		"half a header":   "POST / HTTP/1.1\r\nHost: x\r\nContent-Le",
+		"nothing":         "",
+	} {
+		if got := exchangeRaw(t, s.Listener.Addr().String(), text); len(got) > 1 || len(got) == 1 && got[0] < 400 {
+			t.Errorf("%s: answers are %v, want a refusal or the end of the connection", name, got)
 		}
 	}
 }

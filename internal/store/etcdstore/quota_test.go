@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/testnet"
 )
 
 // smallQuota is room for a few hundred values of 64 KiB.
@@ -83,5 +87,68 @@ func TestFullStoreIsReadAndHeals(t *testing.T) {
 	s = startWithQuota(t, dir, 4*smallQuota, &log)
 	if err := put(t, s, "/another"); err != nil {
 		t.Errorf("with a larger quota: %v", err)
+	}
+}
+
+// TestDiskWithoutRoomForFiles uses up the files that a disk can hold, not its
+// bytes, and then its bytes.
+func TestDiskWithoutRoomForFiles(t *testing.T) {
+	testnet.Require(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=80m,nr_inodes=100"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	var log bytes.Buffer
+	s := startWithQuota(t, filepath.Join(dir, "data", "etcd"), 0, &log)
+	t.Cleanup(func() { closeStore(t, s) })
+	var made []string
+	for i := range 100 {
+		path := filepath.Join(dir, fmt.Sprint(i))
+		if os.WriteFile(path, nil, 0o600) == nil {
+			made = append(made, path)
+		}
+	}
+	full := func(when, why string) {
+		if err := put(t, s, "/key"); !errors.Is(err, store.ErrFull) || !strings.Contains(err.Error(), filepath.Join(dir, "data")) || !strings.Contains(err.Error(), why) {
+			t.Errorf("a change %s: %v", when, err)
+		}
+		if u, _ := s.Usage(); u.Problem == "" {
+			t.Errorf("%s the usage tells of no problem: %+v", when, u)
+		}
+		if _, _, err := s.Get(t.Context(), "/key"); err != nil {
+			t.Errorf("reading %s: %v", when, err)
+		}
+	}
+	full("without inodes", "no inodes are free")
+	for _, path := range made {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put(t, s, "/key"); err != nil {
+		t.Errorf("a change when there are inodes again: %v", err)
+	}
+	filler, err := os.Create(filepath.Join(dir, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	for err == nil {
+		_, err = filler.Write(make([]byte, 64<<10))
+	}
+	full("without bytes", "KiB are free")
+	if err := filler.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t, s, "/key"); err != nil {
+		t.Errorf("a change when there is room again: %v", err)
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 2 {
+		t.Errorf("%d errors are logged, want one for each time:\n%s", n, log.String())
 	}
 }

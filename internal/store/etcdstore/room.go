@@ -54,11 +54,21 @@ type room struct {
 	healed time.Time
 }
 
-// free returns how many bytes the folder's disk has for ordinary files.
+// leastFiles is how many more files the disk must be able to hold.
+const leastFiles = 16
+
+// noInodes stands for a disk that has room, but not for another file.
+const noInodes = -1
+
+// free returns how many bytes the folder's disk has for ordinary files, or
+// noInodes.
 func (p places) free() (int64, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(p.folder, &s); err != nil {
 		return 0, fmt.Errorf("look at the disk of %s: %w", p.folder, err)
+	}
+	if s.Files > 0 && s.Ffree < leastFiles {
+		return noInodes, nil
 	}
 	return int64(s.Bavail) * s.Bsize, nil
 }
@@ -205,6 +215,8 @@ func slack(quota int64) int64 { return quota / 20 }
 // bytesText writes a number of bytes for people.
 func bytesText(n int64) string {
 	switch {
+	case n == noInodes:
+		return "no inodes"
 	case n >= 1<<30:
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 	case n >= 1<<20:
