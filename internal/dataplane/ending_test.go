@@ -211,6 +211,23 @@ func without(w desired.Workload) desired.Workload {
 	return w
 }
 
+// A router that goes as a whole takes its connections along, and the other one
+// forgets them with what led there.
+func TestARouterTakesItsConnectionsAlong(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		client, server := s.connect()
+		defer client.Close()
+		defer server.Close()
+		s.remove(consumer, s.entries[consumer]...)
+		s.remove(provider, s.entry(provider, desired.KindAllow), s.entry(provider, desired.KindRoute))
+		s.expectReset("the server", server)
+		if found := s.tracked(provider); len(found) > 0 {
+			s.t.Errorf("the provider's router still tracks %q", found)
+		}
+	})
+}
+
 // A process that ended between taking something away and cutting the connections
 // leaves these to the next one, which cuts them before anything else.
 func TestTheNextProcessCutsWhatTheFormerLeft(t *testing.T) {

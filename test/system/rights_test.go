@@ -188,13 +188,16 @@ func (m *rights) open() {
 func (m *rights) connect(l *link) {
 	m.t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: l.from.AsSlice()}}
-	m.Await(10*time.Second, fmt.Sprintf("a connection from %s to %s at %s", l.from, l.openedTo, l.at), func() (bool, error) {
+	var refusal error
+	err := postern.Poll(10*time.Second, "a connection", func() (bool, error) {
 		ctx, cancel := context.WithTimeout(m.t.Context(), time.Second)
 		defer cancel()
-		var err error
-		l.here, err = l.opener.ns.DialWith(ctx, dialer, "tcp", l.openedTo.String())
-		return err == nil, nil
+		l.here, refusal = l.opener.ns.DialWith(ctx, dialer, "tcp", l.openedTo.String())
+		return refusal == nil, nil
 	})
+	if err != nil {
+		m.t.Fatalf("from %s to %s at %s: %v: %v", l.from, l.openedTo, l.at, err, refusal)
+	}
 	l.toldFrom = l.here.LocalAddr().(*net.TCPAddr).AddrPort()
 	select {
 	case l.there = <-l.answerer.accepted:

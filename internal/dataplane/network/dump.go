@@ -238,7 +238,9 @@ func (v view) leads(p pair, hop netip.Addr, subnet netip.Prefix) (bool, error) {
 // addresses returns those of the workload's addresses to which packets find
 // the way, and from which packets find the way out, those of IPv4 with the length
 // of their subnet. One that is there with a prefix makes neighbours that it must
-// not have.
+// not have. One of the VPC that is there in half, on the interface alone or with a
+// route alone, has the length 0, which nothing that is wanted has: so it is seen,
+// whether it is to come or to go.
 func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
 	list, err := globalAddresses(p.in.handle, p.far)
 	if err != nil {
@@ -254,13 +256,30 @@ func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
 		}
 		out6 = leads && reached(linkLocal(mac))
 	}
-	list = slices.DeleteFunc(list, func(a netip.Prefix) bool {
-		return !a.IsSingleIP() || a.Addr().Is6() && !out6 || !reached(a.Addr())
-	})
-	for i, a := range list {
-		if a.Addr().Is4() && subnet >= 0 {
-			list[i] = netip.PrefixFrom(a.Addr(), subnet)
+	var found []netip.Prefix
+	for _, a := range list {
+		switch whole := a.IsSingleIP() && (a.Addr().Is4() || out6) && reached(a.Addr()); {
+		case whole && a.Addr().Is4() && subnet >= 0:
+			found = append(found, netip.PrefixFrom(a.Addr(), subnet))
+		case whole:
+			found = append(found, a)
+		case v.responsible(a.Addr()):
+			found = append(found, netip.PrefixFrom(a.Addr(), 0))
 		}
 	}
-	return list, nil
+	for _, e := range v.routes {
+		here := func(a netip.Prefix) bool { return a.Addr() == e.prefix.Addr() }
+		if e.link == index && v.responsible(e.prefix.Addr()) && !slices.ContainsFunc(list, here) {
+			found = append(found, netip.PrefixFrom(e.prefix.Addr(), 0))
+		}
+	}
+	return found, nil
+}
+
+// responsible reports whether an address is of the router's networks. Others are
+// the workload's own affair.
+func (v view) responsible(a netip.Addr) bool {
+	return slices.ContainsFunc(v.routes.sinks(v.lo.Attrs().Index, v.nowhere), func(p netip.Prefix) bool {
+		return p.Contains(a) && !slices.Contains(realms, p)
+	})
 }
