@@ -3,6 +3,7 @@
 package sdk
 
 import (
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -20,8 +21,9 @@ func TestWhatCannotBeHere(t *testing.T) {
 	v := c.vpc("10.0.0.0/16")
 	s := c.subnet(v, "10.0.1.0/24", "a")
 	groups := must(c.ec2.DescribeSecurityGroups(c.ctx, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{{Name: new("vpc-id"), Values: []string{v}}}}))(c)
-	group, something := *groups.SecurityGroups[0].GroupId, new("sn-0123456789abcdef0")
-	for name, call := range map[string]func() (any, error){
+	group := *groups.SecurityGroups[0].GroupId
+	calls := c.emptyLatticeLists(v)
+	maps.Copy(calls, map[string]func() (any, error){
 		"addresses":        func() (any, error) { return c.ec2.DescribeAddresses(c.ctx, &ec2.DescribeAddressesInput{}) },
 		"carrier gateways": func() (any, error) { return c.ec2.DescribeCarrierGateways(c.ctx, &ec2.DescribeCarrierGatewaysInput{}) },
 		"customer gateways": func() (any, error) {
@@ -66,6 +68,32 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"reserved blocks": func() (any, error) {
 			return c.ec2.GetSubnetCidrReservations(c.ctx, &ec2.GetSubnetCidrReservationsInput{SubnetId: &s})
 		},
+	})
+	for name, call := range calls {
+		out, err := call()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		lists := 0
+		for i := range reflect.ValueOf(out).Elem().NumField() {
+			if field := reflect.ValueOf(out).Elem().Field(i); field.Kind() == reflect.Slice {
+				lists++
+				if field.IsNil() || field.Len() > 0 {
+					t.Errorf("%s: %s is %v, want an empty list", name, reflect.TypeOf(out).Elem().Field(i).Name, field)
+				}
+			}
+		}
+		if lists == 0 {
+			t.Errorf("%s: no list in %T", name, out)
+		}
+	}
+}
+
+// emptyLatticeLists are the calls for the lists of VPC Lattice that are empty.
+func (c *client) emptyLatticeLists(v string) map[string]func() (any, error) {
+	something := new("sn-0123456789abcdef0")
+	return map[string]func() (any, error){
 		"services": func() (any, error) { return c.lattice.ListServices(c.ctx, &vpclattice.ListServicesInput{}) },
 		"service networks": func() (any, error) {
 			return c.lattice.ListServiceNetworks(c.ctx, &vpclattice.ListServiceNetworksInput{})
@@ -89,24 +117,6 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"endpoints of networks": func() (any, error) {
 			return c.lattice.ListServiceNetworkVpcEndpointAssociations(c.ctx, &vpclattice.ListServiceNetworkVpcEndpointAssociationsInput{ServiceNetworkIdentifier: something})
 		},
-	} {
-		out, err := call()
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		lists := 0
-		for i := range reflect.ValueOf(out).Elem().NumField() {
-			if field := reflect.ValueOf(out).Elem().Field(i); field.Kind() == reflect.Slice {
-				lists++
-				if field.IsNil() || field.Len() > 0 {
-					t.Errorf("%s: %s is %v, want an empty list", name, reflect.TypeOf(out).Elem().Field(i).Name, field)
-				}
-			}
-		}
-		if lists == 0 {
-			t.Errorf("%s: no list in %T", name, out)
-		}
 	}
 }
 
