@@ -197,7 +197,7 @@ func TestRunAtATerminal(t *testing.T) {
 	typed("\x03")
 	expect("caught")
 	expect("status=5")
-	typed("sh -c 'echo run${x}ning; sleep 60'\n")
+	typed("sh -c 'echo run${x}ning; exec sleep 60'\n")
 	expect("running")
 	typed("\x1a")
 	expect("Stopped")
