@@ -6,8 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -221,29 +219,6 @@ func TestPortsOfAGatewayAddressRunOut(t *testing.T) {
 		conn.Close()
 	}
 	r.worksAgain(r.Client, endpoint6)
-}
-
-// A client keeps its ports but one in sixteen, which it leaves to others that share
-// its address: closed connections, which nobody counts, do not fill it.
-func TestAClientLeavesPortsOfItsAddressToOthers(t *testing.T) {
-	r := newRig(t)
-	for _, c := range []struct {
-		from       *lab.Namespace
-		left, kept int
-	}{{r.Client, 20008, 20000}, {r.Near, 20010, 20002}, {r.Far, 20017, 20001}} {
-		for _, port := range []int{c.left, c.kept} {
-			saw, conn, err := lab.Greeting(c.from, endpoint4, &net.TCPAddr{Port: port})
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn.Close()
-			_, seen, _ := strings.Cut(saw, " ")
-			n, _ := strconv.Atoi(seen)
-			if port == c.kept && n != port || port == c.left && (n < 1024 || n > 5119) {
-				t.Errorf("port %d of a client is %d for the server, to keep is %d", port, n, c.kept)
-			}
-		}
-	}
 }
 
 // At its real size: a client with a server's help opens all that it can. Its
