@@ -27,6 +27,9 @@ var (
 	// did not catch up with it, before the context ended. When an Update fails
 	// so, it may still have been committed.
 	ErrUnavailable = errors.New("state is unavailable")
+	// ErrFull is the cause, besides ErrUnavailable, when the store has no room for
+	// a change. Nothing was changed.
+	ErrFull = store.ErrFull
 	// ErrClosed is the cause when the database was closed.
 	ErrClosed = errors.New("tables are closed")
 )

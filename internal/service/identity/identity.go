@@ -18,7 +18,6 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
-	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -53,7 +52,7 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 	})
 	if err == nil && env.DefaultVPC {
 		err = giveDefaultVPCs(ctx, env)
-		if errors.Is(err, store.ErrFull) {
+		if errors.Is(err, table.ErrFull) {
 			env.Log.Warn("accounts lack default VPCs, which the next start makes", "error", err)
 			err = nil
 		}
