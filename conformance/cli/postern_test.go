@@ -31,6 +31,8 @@ func TestExtension(t *testing.T) {
 	_, subnet := c.network()
 	ni := c.ok("ec2 create-network-interface --subnet-id %s", subnet).at("NetworkInterface.NetworkInterfaceId")
 	namespace := namespace(t)
+	c.refused("AccessDeniedException", "postern attach-network-interface --network-interface-id %s --netns-name %s", ni, namespace)
+	admin.ok("postern update-account --account-id %s --trusted", second.Account).is("trusted", "true")
 	c.ok("postern attach-network-interface --network-interface-id %s --netns-name %s", ni, namespace)
 	c.await("NetworkInterfaces.0.Status", "in-use", "ec2 describe-network-interfaces --network-interface-ids %s", ni)
 	c.ok("postern get-attachment --network-interface-id %s", ni).is("networkInterfaceId", ni)
