@@ -54,11 +54,12 @@ func (p *plane) watchShares(ctx context.Context, every time.Duration) {
 		for _, s := range list {
 			key := s.VPC + " " + s.Of
 			now[key] = s
-			switch before := known[key]; {
-			case s.Refused > before.Refused:
-				p.log.Warn("refused beyond a share", "share", s.String())
-			case s.Full() && !before.Full():
+			before := known[key]
+			if s.Full() && !before.Full() {
 				p.log.Warn("a share is nearly used up", "share", s.String())
+			}
+			if s.Refused > before.Refused {
+				p.log.Warn("refused beyond a share", "share", s.String())
 			}
 		}
 		known = now

@@ -15,8 +15,8 @@ import (
 func TestSharesAreKeptAndSeen(t *testing.T) {
 	const share = 20
 	s := newPair(t, "--share", "client=20;association=1000", "--verify-interval", "1s")
-	neighbour := s.clients.Workload("10.0.1.201", s.openClient)
-	own := s.servers.Workload("10.0.1.200", s.openServer)
+	neighbour := s.clients.Workload("", s.openClient)
+	own := s.servers.Workload("", s.openServer)
 	other := s.VPC("10.0.0.0/16")
 	subnet, group := other.Subnet(0, "10.0.1.0/24"), other.OpenGroup()
 	stranger := subnet.Workload("10.0.1.10", group)
@@ -41,7 +41,7 @@ func TestSharesAreKeptAndSeen(t *testing.T) {
 	row("19 (95 %, nearly full)  20     0        10.0.1.10")
 	dial(t, s.client, to)
 	expectRefusal(t, s.client, to)
-	expectRefusal(t, s.client, "10.0.1.201:9")
+	expectRefusal(t, s.client, hostPort(neighbour.IP, 9))
 	row("20 (100 %, nearly full)  20     2        10.0.1.10")
 	expectAnswer(t, neighbour, to)
 	expectAnswer(t, stranger, at(theirs.Address()))
