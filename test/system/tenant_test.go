@@ -347,7 +347,7 @@ func (b *attacker) trySocket(victim int) {
 		"A's by process":            {fmt.Sprintf("/proc/%d/ns/net", victim), handover.Offer{PID: victim}},
 		"another user's":            {fmt.Sprintf("/proc/%d/ns/net", theirs), handover.Offer{PID: theirs}},
 		"a router's":                {named(router), handover.Offer{Name: router}},
-		"the host's":                {"/proc/1/ns/net", handover.Offer{PID: 1}},
+		"the host's":                {"/proc/self/ns/net", handover.Offer{PID: 1}},
 		"its own as A's name":       {own, handover.Offer{Name: b.client.Name}},
 		"its own as A's process":    {own, handover.Offer{PID: victim}},
 		"its own as a router":       {own, handover.Offer{Name: router}},
@@ -385,7 +385,7 @@ func (b *attacker) tryPlaces() {
 		"a router":                      {named(router), shape.AttachNetworkInterfaceInput{NetnsName: &router}},
 		"a router under another name":   {named(again), shape.AttachNetworkInterfaceInput{NetnsName: &again}},
 		"a process in a router":         {named(router), shape.AttachNetworkInterfaceInput{Pid: new(int64(inside))}},
-		"process 1":                     {"/proc/1/ns/net", shape.AttachNetworkInterfaceInput{Pid: new(int64(1))}},
+		"process 1":                     {"/proc/self/ns/net", shape.AttachNetworkInterfaceInput{Pid: new(int64(1))}},
 		"this process":                  {"/proc/self/ns/net", shape.AttachNetworkInterfaceInput{Pid: new(int64(os.Getpid()))}},
 		"the host's under another name": {named(host), shape.AttachNetworkInterfaceInput{NetnsName: &host}},
 	} {

@@ -215,7 +215,7 @@ func TestWhatIsNotTheirsIsRefused(t *testing.T) {
 		{"a router's under another name, by root", 0, namespace(t, renamed), Offer{"KEY", renamed, 0}, "router"},
 		{"the host's, by root", 0, file, Offer{"KEY", "", os.Getpid()}, "host"},
 		{"own one as root's", nobody, theirs, Offer{"KEY", roots.Name, 0}, "does not lead"},
-		{"own one as another process", nobody, theirs, Offer{"KEY", "", 1}, "does not lead"},
+		{"own one as another process", nobody, theirs, Offer{"KEY", "", os.Getpid()}, "does not lead"},
 		{"own one as nothing", nobody, theirs, Offer{"KEY", "", 1 << 30}, "does not lead"},
 		{"own one by a path", nobody, theirs, Offer{"KEY", fmt.Sprintf("../../proc/%d/ns/net", mine), 0}, "not a file name"},
 		{"own one by two names", nobody, theirs, Offer{"KEY", roots.Name, mine}, "one of them only"},
