@@ -188,7 +188,7 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (int64, bool, error) 
 
 // commit asks etcd for a transaction. An embedded server is asked only when
 // there is room for it; when it has reached its quota, it is made smaller and
-// asked once more.
+// asked again.
 func (s *Store) commit(ctx context.Context, compares []clientv3.Cmp, changes []clientv3.Op, size int64) (*clientv3.TxnResponse, error) {
 	ask := func() (*clientv3.TxnResponse, error) {
 		return s.client.Txn(ctx).If(compares...).Then(changes...).Commit()
@@ -202,14 +202,16 @@ func (s *Store) commit(ctx context.Context, compares []clientv3.Cmp, changes []c
 		}
 	}
 	return unlessHalted(s.halt, func() (*clientv3.TxnResponse, error) {
-		response, err := ask()
-		if errors.Is(err, rpctypes.ErrNoSpace) {
-			if err := s.room.heal(ctx, s.client); err != nil {
+		for {
+			seen := s.room.heals.Load()
+			response, err := ask()
+			if !errors.Is(err, rpctypes.ErrNoSpace) {
+				return response, err
+			}
+			if err := s.room.heal(ctx, s.client, seen); err != nil {
 				return nil, err
 			}
-			response, err = ask()
 		}
-		return response, err
 	})
 }
 

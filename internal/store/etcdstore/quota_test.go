@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -51,6 +52,31 @@ func TestHistoryMakesNoStoreFull(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "was made smaller") {
 		t.Error("the quota was never reached")
+	}
+}
+
+// TestWritersWaitTogether has several writers reach the quota at the same time:
+// the store is made smaller once, for all of them.
+func TestWritersWaitTogether(t *testing.T) {
+	var log bytes.Buffer
+	s := startWithQuota(t, t.TempDir(), smallQuota, &log)
+	var writers sync.WaitGroup
+	for w := range 8 {
+		writers.Go(func() {
+			for i := range 60 {
+				if err := put(t, s, fmt.Sprintf("/same/%d", w)); err != nil {
+					t.Errorf("change %d of writer %d: %v", i, w, err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	if !strings.Contains(log.String(), "was made smaller") {
+		t.Error("the quota was never reached")
+	}
+	if u, _ := s.Usage(); u.Problem != "" {
+		t.Errorf("a store with room again has the problem %q", u.Problem)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -47,11 +48,16 @@ type room struct {
 	log    *slog.Logger
 	server *server
 
-	mu      sync.Mutex
-	full    string // what was last said to be full: nothing, the disk or the quota
-	written int64  // bytes of changes since the reserve was renewed
-	// healed is when the store was last made smaller because of its quota.
-	healed time.Time
+	mu      sync.Mutex // never held while the server does something
+	full    string     // what was last said to be full: nothing, the disk or the quota
+	written int64      // bytes of changes since the reserve was renewed
+
+	// heals counts how often the store was made smaller because of its quota.
+	heals atomic.Int64
+	// healing is held meanwhile, for ever when the server halts then; it guards
+	// failed, which is when that was last of no use.
+	healing sync.Mutex
+	failed  time.Time
 }
 
 // leastFiles is how many more files the disk must be able to hold.
@@ -121,7 +127,7 @@ func tooFull(free int64) string {
 	return fmt.Sprintf("the disk of the store is full: %s are free, and %s are needed", bytesText(free), bytesText(leastFree))
 }
 
-// refuse says once that there is no room. The caller holds the lock.
+// refuse says once that there is no room. The caller holds mu.
 func (r *room) refuse(what string, err *store.FullError) error {
 	if r.full != what {
 		r.full = what
@@ -164,26 +170,39 @@ func (p places) tryWrite() error {
 	return errors.Join(err, file.Sync(), file.Close(), os.Remove(path))
 }
 
-// healEvery bounds how often a store that is at its quota is made smaller: it
-// holds up all other work.
+// healEvery is the pause after a store that is at its quota could not be made
+// small enough: trying holds up all other work.
 const healEvery = 10 * time.Second
 
-// heal makes a store that has reached its quota smaller, by forgetting its
-// history and copying what is left, and tells etcd that it may write again. It
-// fails with store.ErrFull when what is left is too much.
-func (r *room) heal(ctx context.Context, client *clientv3.Client) error {
+// heal makes a store that has reached its quota smaller, unless that was done
+// since heals was seen. It fails with store.ErrFull when what is left is too much.
+func (r *room) heal(ctx context.Context, client *clientv3.Client, seen int64) error {
+	r.healing.Lock()
+	defer r.healing.Unlock()
+	if r.heals.Load() != seen {
+		return nil
+	}
+	if time.Since(r.failed) < healEvery {
+		return r.tooLarge("")
+	}
+	r.failed = time.Now()
+	if err := r.shrink(ctx, client); err != nil {
+		return err
+	}
+	r.failed = time.Time{}
+	r.heals.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.full = ""
+	r.log.Info("the store had reached its quota and was made smaller",
+		"size", bytesText(r.server.etcd.Server.Backend().Size()), "quota", bytesText(r.server.quota))
+	return nil
+}
+
+// shrink forgets the history of the store, copies what is left, and tells etcd
+// that it may write again.
+func (r *room) shrink(ctx context.Context, client *clientv3.Client) error {
 	backend := r.server.etcd.Server.Backend()
-	tooLarge := func(why string) error {
-		return r.refuse(fullQuota, &store.FullError{Cause: fmt.Sprintf("the store in %s has reached the %s that it may have: it holds %s%s. "+
-			"Start Postern with a larger --store-quota; until then nothing is changed, reading goes on",
-			r.folder, bytesText(r.server.quota), bytesText(backend.SizeInUse()), why), Advice: adviceQuota})
-	}
-	if time.Since(r.healed) < healEvery {
-		return tooLarge("")
-	}
-	r.healed = time.Now()
 	now, err := client.Get(ctx, "\x00", clientv3.WithCountOnly())
 	if err != nil {
 		return failure("heal", err)
@@ -193,20 +212,27 @@ func (r *room) heal(ctx context.Context, client *clientv3.Client) error {
 	}
 	backend.ForceCommit()
 	if free, err := r.free(); err != nil || free < backend.SizeInUse()+leastFree {
-		return tooLarge(fmt.Sprintf(", and the disk has no room to copy that (%s are free)", bytesText(free)))
+		return r.tooLarge(fmt.Sprintf(", and the disk has no room to copy that (%s are free)", bytesText(free)))
 	}
 	if err := backend.Defrag(); err != nil {
 		return fmt.Errorf("make the store smaller: %w", err)
 	}
 	if size := backend.Size(); size+slack(r.server.quota) > r.server.quota {
-		return tooLarge("")
+		return r.tooLarge("")
 	}
 	if _, err := client.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
 		return failure("tell etcd that the store has room", err)
 	}
-	r.full = ""
-	r.log.Info("the store had reached its quota and was made smaller", "size", bytesText(backend.Size()), "quota", bytesText(r.server.quota))
 	return nil
+}
+
+// tooLarge refuses a change because of the quota.
+func (r *room) tooLarge(why string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refuse(fullQuota, &store.FullError{Cause: fmt.Sprintf("the store in %s has reached the %s that it may have: it holds %s%s. "+
+		"Start Postern with a larger --store-quota; until then nothing is changed, reading goes on",
+		r.folder, bytesText(r.server.quota), bytesText(r.server.etcd.Server.Backend().SizeInUse()), why), Advice: adviceQuota})
 }
 
 // slack is how far below its quota a store must be to take changes again.
