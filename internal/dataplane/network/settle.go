@@ -59,7 +59,7 @@ func (p pair) awaitLocal(want []netip.Prefix) error {
 }
 
 const (
-	awaitChecks = 1000
+	awaitChecks = 5000 // on a busy machine the work item waits for the lock of all network configuration
 	awaitPause  = time.Millisecond
 )
 
