@@ -37,6 +37,7 @@ func TestNetworkInterfaceLife(t *testing.T) {
 	equal(t, "groups", ni.Groups, []types.GroupIdentifier{{GroupId: &group, GroupName: new("web")}})
 
 	interfaceAddresses(c, id)
+	interfacePrefixes(c, id)
 	interfaceAttributes(c, id)
 	found := must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{
 		{Name: new("subnet-id"), Values: []string{subnet}}, {Name: new("group-id"), Values: []string{group}},
@@ -83,6 +84,43 @@ func interfaceAddresses(c *client, id string) {
 			return failure(c.ec2.AssignPrivateIpAddresses(c.ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: &id, PrivateIpAddresses: []string{"10.0.2.20"}}))
 		}},
 	})
+}
+
+// interfacePrefixes assigns prefixes and takes them away again.
+func interfacePrefixes(c *client, id string) {
+	c.t.Helper()
+	assign := func(in ec2.AssignPrivateIpAddressesInput) ([]types.Ipv4PrefixSpecification, error) {
+		in.NetworkInterfaceId = &id
+		out, err := c.ec2.AssignPrivateIpAddresses(c.ctx, &in)
+		if err != nil {
+			return nil, err
+		}
+		return out.AssignedIpv4Prefixes, nil
+	}
+	named := must(assign(ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.32/28"}}))(c)
+	equal(c.t, "assigned prefix", named, []types.Ipv4PrefixSpecification{{Ipv4Prefix: new("10.0.1.32/28")}})
+	counted := must(assign(ec2.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(1))}))(c)
+	ni := must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}}))(c).NetworkInterfaces[0]
+	equal(c.t, "prefixes", ni.Ipv4Prefixes, append(named, counted...))
+	refuse(c, []refusal{
+		{"address of a prefix", "InvalidParameterValue", func() error {
+			return failure(c.ec2.AssignPrivateIpAddresses(c.ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: &id, PrivateIpAddresses: []string{"10.0.1.33"}}))
+		}},
+		{"prefix of another length", "InvalidParameterValue", func() error {
+			return failure(assign(ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.64/27"}}))
+		}},
+		{"prefixes and their number", "InvalidParameterCombination", func() error {
+			return failure(assign(ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.64/28"}, Ipv4PrefixCount: new(int32(1))}))
+		}},
+		{"more prefixes than the subnet has", "InsufficientCidrBlocks", func() error {
+			return failure(assign(ec2.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(20))}))
+		}},
+	})
+	must(c.ec2.UnassignPrivateIpAddresses(c.ctx, &ec2.UnassignPrivateIpAddressesInput{
+		NetworkInterfaceId: &id, Ipv4Prefixes: []string{"10.0.1.32/28", *counted[0].Ipv4Prefix},
+	}))(c)
+	ni = must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}}))(c).NetworkInterfaces[0]
+	equal(c.t, "number of prefixes", len(ni.Ipv4Prefixes), 0)
 }
 
 // interfaceAttributes changes what can be changed, one attribute a call.

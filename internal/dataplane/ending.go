@@ -39,8 +39,8 @@ func ends(e desired.Entry) []flow.Match {
 		return []flow.Match{{Party: e.Prefix}}
 	case desired.Workload:
 		var all []flow.Match
-		for _, a := range e.Addresses {
-			all = append(all, party(a.Addr()))
+		for _, a := range e.All() {
+			all = append(all, party(a))
 		}
 		return all
 	case desired.Router, desired.Link: // their connections go with them or with routes
@@ -76,26 +76,25 @@ func moves(have map[netip.Addr]network.Holder, put, del []desired.Workload) []mo
 			noted[a], all = true, append(all, move{a, have[a]})
 		}
 	}
-	next := map[string]desired.Workload{}
+	next := map[string][]netip.Addr{}
 	for _, w := range put {
-		next[w.ENI] = w
-		for _, a := range w.Addresses {
-			if !keeps(have[a.Addr()], w) {
-				note(a.Addr())
+		next[w.ENI] = w.All()
+		for _, a := range next[w.ENI] {
+			if !keeps(have[a], w) {
+				note(a)
 			}
 		}
 	}
 	for _, w := range del {
-		next[w.ENI] = desired.Workload{}
-		for _, a := range w.Addresses {
-			if h := have[a.Addr()]; h.ENI == "" || h.ENI == w.ENI {
-				note(a.Addr())
+		next[w.ENI] = nil
+		for _, a := range w.All() {
+			if h := have[a]; h.ENI == "" || h.ENI == w.ENI {
+				note(a)
 			}
 		}
 	}
 	for a, h := range have {
-		w, concerned := next[h.ENI]
-		if concerned && !slices.ContainsFunc(w.Addresses, func(p netip.Prefix) bool { return p.Addr() == a }) {
+		if will, concerned := next[h.ENI]; concerned && !slices.Contains(will, a) {
 			note(a)
 		}
 	}

@@ -110,6 +110,10 @@ type Workload struct {
 	// way of the router. The first one of IPv4 is the primary address; the order
 	// of the others says nothing.
 	Addresses []netip.Prefix
+	// Prefixes are IPv4 prefixes that are routed to the interface by way of its
+	// primary address. What it does with their addresses is the workload's affair:
+	// they are not given to the interface. Their order says nothing.
+	Prefixes []netip.Prefix
 	// Gateway is the router's IPv4 address in the workload's subnet; invalid
 	// when the workload has no IPv4 address.
 	Gateway   netip.Addr
@@ -125,7 +129,21 @@ func (w Workload) Key() Key { return Key{KindWorkload, w.VPC, w.ENI} }
 func (w Workload) String() string {
 	return line(w.Key(), field{"mac", w.MAC}, list("addresses", primaryFirst(w.Addresses)),
 		field{"gateway", addrText(w.Gateway)}, field{"device", w.Device},
-		field{"namespace", w.Namespace.String()})
+		field{"namespace", w.Namespace.String()}, list("prefixes", sorted(w.Prefixes, netip.Prefix.Compare)))
+}
+
+// All gives the workload's addresses and each address of its prefixes.
+func (w Workload) All() []netip.Addr {
+	var all []netip.Addr
+	for _, a := range w.Addresses {
+		all = append(all, a.Addr())
+	}
+	for _, p := range w.Prefixes {
+		for a := p.Masked().Addr(); p.Contains(a); a = a.Next() {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 func sorted[T any](values []T, compare func(a, b T) int) []T {

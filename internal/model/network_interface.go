@@ -36,6 +36,8 @@ type NetworkInterface struct {
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	// Addresses6 are the IPv6 addresses, the primary one first.
 	Addresses6 []netip.Addr `json:"addresses6,omitempty"`
+	// Prefixes4 are the IPv4 prefixes of a workload's interface.
+	Prefixes4 []netip.Prefix `json:"prefixes4,omitempty"`
 	// Prefix6 is the IPv6 prefix of a resource gateway's interface.
 	Prefix6 netip.Prefix `json:"prefix6,omitzero"`
 	// Owner is the endpoint or resource gateway that the interface belongs to;
@@ -51,12 +53,31 @@ func (n *NetworkInterface) Clone() *NetworkInterface {
 	c.Groups = slices.Clone(n.Groups)
 	c.Addresses = slices.Clone(n.Addresses)
 	c.Addresses6 = slices.Clone(n.Addresses6)
+	c.Prefixes4 = slices.Clone(n.Prefixes4)
 	return &c
 }
 
 // All gives the interface's IPv4 and IPv6 addresses, primary ones first.
 func (n *NetworkInterface) All() []netip.Addr {
 	return slices.Concat(n.Addresses, n.Addresses6)
+}
+
+// Delegated gives each address of the interface's IPv4 prefixes.
+func (n *NetworkInterface) Delegated() []netip.Addr {
+	var all []netip.Addr
+	for _, p := range n.Prefixes4 {
+		all = append(all, AddressesOf(p)...)
+	}
+	return all
+}
+
+// AddressesOf gives each address of a prefix, which should be a small one.
+func AddressesOf(p netip.Prefix) []netip.Addr {
+	var all []netip.Addr
+	for a := p.Masked().Addr(); p.Contains(a); a = a.Next() {
+		all = append(all, a)
+	}
+	return all
 }
 
 // Attachment puts a workload's network interface into a network namespace. Its

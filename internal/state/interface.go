@@ -10,7 +10,7 @@ import (
 // DeleteInterface removes a network interface and gives back its addresses, also
 // those that it has given up before. The data plane has let go of them.
 func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
-	claimed := ni.All()
+	claimed := append(ni.All(), ni.Delegated()...)
 	if ni.Prefix6.IsValid() {
 		claimed = append(claimed, ni.Prefix6.Addr())
 	}

@@ -66,7 +66,7 @@ func (p *Plan) deriveInterface(tx *table.Txn, ref model.Ref) ([]desired.Entry, [
 	}
 	name, _ := classOf(ni)
 	var entries []desired.Entry
-	for _, a := range slices.Concat(ni.All(), poolAddresses6(ni)) {
+	for _, a := range slices.Concat(ni.All(), ni.Delegated(), poolAddresses6(ni)) {
 		entries = append(entries, desired.Address{VPC: ni.VPC, Addr: a, Class: name})
 		for _, g := range ni.Groups {
 			if p.referenced[sibling(&ni.Meta, g)] {
@@ -134,7 +134,7 @@ func (p *Plan) deriveWorkload(tx *table.Txn, ref model.Ref) ([]desired.Entry, []
 	}
 	w := desired.Workload{
 		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device,
-		Namespace: Namespace(a),
+		Namespace: Namespace(a), Prefixes: ni.Prefixes4,
 	}
 	if s, ok := state.Subnets.Get(tx, ref.Account, ref.Region, ni.Subnet); ok {
 		w.Gateway = s.Router()
@@ -197,13 +197,5 @@ func pool6(ni *model.NetworkInterface) netip.Prefix {
 }
 
 func poolAddresses6(ni *model.NetworkInterface) []netip.Addr {
-	p := pool6(ni)
-	if !p.IsValid() {
-		return nil
-	}
-	var all []netip.Addr
-	for a := p.Addr(); p.Contains(a); a = a.Next() {
-		all = append(all, a)
-	}
-	return all
+	return model.AddressesOf(pool6(ni))
 }

@@ -207,8 +207,11 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 	if ways4 {
 		w.Gateway = gateway.Addr()
 	}
-	w.Addresses, err = v.addresses(p, gateway.Bits())
-	return w, true, err
+	if w.Addresses, err = v.addresses(p, gateway.Bits()); err != nil {
+		return w, false, err
+	}
+	w.Prefixes = v.prefixes(p, first4(w.Addresses).Addr())
+	return w, true, nil
 }
 
 // leads reports whether the workload knows the router as its neighbour of that
@@ -246,6 +249,7 @@ func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
 	if err != nil {
 		return nil, err
 	}
+	list = v.others(list, p.near.Attrs().Index)
 	out6 := v.locals[p.near.Attrs().Index]
 	index, mac := p.near.Attrs().Index, p.far.Attrs().HardwareAddr
 	reached := func(a netip.Addr) bool { return v.routes.has(single(a), index) && v.neighbours.has(index, a, mac) }
@@ -269,7 +273,7 @@ func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
 	}
 	for _, e := range v.routes {
 		here := func(a netip.Prefix) bool { return a.Addr() == e.prefix.Addr() }
-		if e.link == index && v.responsible(e.prefix.Addr()) && !slices.ContainsFunc(list, here) {
+		if e.link == index && !ofPrefix(e) && v.responsible(e.prefix.Addr()) && !slices.ContainsFunc(list, here) {
 			found = append(found, netip.PrefixFrom(e.prefix.Addr(), 0))
 		}
 	}

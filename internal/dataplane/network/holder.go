@@ -16,7 +16,7 @@ import (
 type Holder struct {
 	ENI       string
 	Namespace desired.Namespace
-	link      int
+	route     route // by which it has the address
 }
 
 // Standing is who has which addresses in a router, as its routes say.
@@ -64,19 +64,37 @@ func (r *Router) standing() (s Standing, err error) {
 		} else if parts, ok := parseAlias(mark, r.instance, isLink, 1); ok {
 			peers[index] = parts[0]
 		} else if eni, _, ns, ok := r.readMark(mark); ok {
-			workloads[index] = Holder{eni, ns, index}
+			workloads[index] = Holder{eni, ns, route{}}
 		}
 	}
 	s.Networks = slices.DeleteFunc(all.sinks(lo, nowhere), func(p netip.Prefix) bool { return slices.Contains(realms, p) })
 	s.Holders, s.Hops = map[netip.Addr]Holder{}, map[netip.Prefix]string{}
 	for _, e := range all {
-		if h, ok := workloads[e.link]; ok && e.prefix.IsSingleIP() && !e.prefix.Addr().IsLinkLocalUnicast() {
-			s.Holders[e.prefix.Addr()] = h
+		if h, ok := workloads[e.link]; ok {
+			h.route = e
+			s.hold(h)
 		} else if peer, ok := peers[e.link]; ok {
 			s.Hops[e.prefix] = peer
 		}
 	}
 	return s, nil
+}
+
+// hold notes who has the addresses of a route to a workload. An address of a
+// prefix that is routed elsewhere by itself is had there.
+func (s Standing) hold(h Holder) {
+	p := h.route.prefix
+	switch {
+	case p.Addr().IsLinkLocalUnicast():
+	case p.IsSingleIP():
+		s.Holders[p.Addr()] = h
+	case ofPrefix(h.route) && p.Addr().BitLen()-p.Bits() <= hostBits:
+		for a := p.Addr(); p.Contains(a); a = a.Next() {
+			if other, ok := s.Holders[a]; !ok || !other.route.prefix.IsSingleIP() {
+				s.Holders[a] = h
+			}
+		}
+	}
 }
 
 // Hop gives the peer that packets to a transit address are handed to.
@@ -94,12 +112,10 @@ func (s Standing) Hop(a netip.Addr) (peer string, ok bool) {
 }
 
 // Vacate takes an address from the workload that has it: the router refuses what
-// is sent to it, and drops what comes from it.
+// is sent to it, and drops what comes from it. With an address of a prefix goes
+// the whole prefix.
 func (r *Router) Vacate(a netip.Addr, from Holder) error {
-	if err := absent(retry(func() error { return r.handle.RouteDel(workloadRoute(a, from.link)) })); err != nil {
-		return fmt.Errorf("take %s from %s: delete route: %w", a, from.ENI, err)
-	}
-	if err := r.deleteNeighbour(from.link, a); err != nil {
+	if err := r.unroute(from.route); err != nil {
 		return fmt.Errorf("take %s from %s: %w", a, from.ENI, err)
 	}
 	return nil

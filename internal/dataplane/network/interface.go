@@ -23,7 +23,7 @@ func (p pair) complete(w desired.Workload) error {
 	if err != nil {
 		return err
 	}
-	stale, err := p.addAddresses(w.Addresses)
+	stale, err := p.addAddresses(w)
 	if err != nil {
 		return err
 	}
@@ -41,8 +41,8 @@ func (p pair) complete(w desired.Workload) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range gone {
-		if err := p.unroute(a); err != nil {
+	for _, e := range gone {
+		if err := p.router.unroute(e); err != nil {
 			return err
 		}
 	}
@@ -139,14 +139,16 @@ func wants6(w desired.Workload) bool {
 // those that should go. Each is there alone, without its subnet: a neighbour that
 // a workload had to ask for would take a place in a table that all namespaces of
 // the host share. The kernel's primary IPv4 address is the one that came first;
-// when that has to be another one, they all go first.
-func (p pair) addAddresses(wanted []netip.Prefix) (stale []netip.Prefix, err error) {
+// when that has to be another one, they all go first. What the workload has given
+// itself of its prefixes is left alone.
+func (p pair) addAddresses(w desired.Workload) (stale []netip.Prefix, err error) {
 	have, err := globalAddresses(p.in.handle, p.far)
 	if err != nil {
 		return nil, err
 	}
-	want := make([]netip.Prefix, len(wanted))
-	for i, a := range wanted {
+	have = without(have, w.Prefixes)
+	want := make([]netip.Prefix, len(w.Addresses))
+	for i, a := range w.Addresses {
 		want[i] = single(a.Addr())
 	}
 	if first4(have).Addr() != first4(want).Addr() && first4(have).IsValid() {
@@ -211,9 +213,9 @@ func first4(list []netip.Prefix) netip.Prefix {
 	return netip.Prefix{}
 }
 
-// routeAddresses routes the workload's addresses to it, and returns those that
-// are routed to it and should not be.
-func (p pair) routeAddresses(w desired.Workload) (gone []netip.Addr, err error) {
+// routeAddresses routes the workload's addresses and prefixes to it, and returns
+// the routes to it that should not be.
+func (p pair) routeAddresses(w desired.Workload) (gone routes, err error) {
 	index := p.near.Attrs().Index
 	all, err := p.router.routes()
 	if err != nil {
@@ -236,9 +238,13 @@ func (p pair) routeAddresses(w desired.Workload) (gone []netip.Addr, err error) 
 			}
 		}
 	}
+	if err := p.routePrefixes(w, all); err != nil {
+		return nil, err
+	}
 	for _, e := range all {
-		if e.link == index && !slices.Contains(wanted, e.prefix.Addr()) {
-			gone = append(gone, e.prefix.Addr())
+		kept := !ofPrefix(e) && slices.Contains(wanted, e.prefix.Addr()) || ofPrefix(e) && slices.Contains(w.Prefixes, e.prefix)
+		if e.link == index && !kept {
+			gone = append(gone, e)
 		}
 	}
 	return gone, nil
@@ -262,12 +268,20 @@ func linkLocal(mac net.HardwareAddr) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-func (p pair) unroute(a netip.Addr) error {
-	index := p.near.Attrs().Index
-	if err := absent(retry(func() error { return p.router.handle.RouteDel(workloadRoute(a, index)) })); err != nil {
-		return fmt.Errorf("delete route of %s: %w", a, err)
+// unroute deletes a route to a workload, and with one of a single address its
+// neighbour.
+func (r *Router) unroute(e route) error {
+	gone := workloadRoute(e.prefix.Addr(), e.link)
+	if ofPrefix(e) {
+		gone = way(e.prefix, e.via, e.link)
 	}
-	return p.router.deleteNeighbour(index, a)
+	if err := absent(retry(func() error { return r.handle.RouteDel(gone) })); err != nil {
+		return fmt.Errorf("delete route of %s: %w", e.prefix, err)
+	}
+	if ofPrefix(e) {
+		return nil
+	}
+	return r.deleteNeighbour(e.link, e.prefix.Addr())
 }
 
 func workloadRoute(a netip.Addr, link int) *netlink.Route {

@@ -20,12 +20,13 @@ import (
 // newInterface is a request for a network interface with what it needs made
 // beforehand.
 type newInterface struct {
-	in     *ec2.CreateNetworkInterfaceInput
-	who    caller.Caller
-	id     string
-	now    time.Time
-	tags   map[string]string
-	v4, v6 eni.Want
+	in       *ec2.CreateNetworkInterfaceInput
+	who      caller.Caller
+	id       string
+	now      time.Time
+	tags     map[string]string
+	v4, v6   eni.Want
+	prefixes eni.WantPrefixes
 }
 
 // CreateNetworkInterface makes an interface for a workload. The service postern
@@ -62,6 +63,12 @@ func (a *API) newInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInpu
 	if n.v6, err = wanted6(in); err != nil {
 		return nil, err
 	}
+	if n.prefixes, err = createdPrefixes(in); err != nil {
+		return nil, err
+	}
+	if err := checkTotal(n.v4, n.prefixes); err != nil {
+		return nil, err
+	}
 	n.tags, err = tagsFor(in.TagSpecifications, ec2.ResourceTypeNetworkInterface)
 	return n, err
 }
@@ -69,8 +76,8 @@ func (a *API) newInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInpu
 // servedInterface refuses the options of an interface that do not exist here.
 func servedInterface(in *ec2.CreateNetworkInterfaceInput) error {
 	switch {
-	case len(in.Ipv4Prefixes) > 0, deref(in.Ipv4PrefixCount) > 0, len(in.Ipv6Prefixes) > 0, deref(in.Ipv6PrefixCount) > 0:
-		return unserved("prefixes of network interfaces")
+	case len(in.Ipv6Prefixes) > 0, deref(in.Ipv6PrefixCount) > 0:
+		return unserved("IPv6 prefixes of network interfaces")
 	case in.InterfaceType != nil:
 		return unserved("network interfaces of type " + *in.InterfaceType)
 	case deref(in.EnablePrimaryIpv6):
@@ -107,7 +114,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	ni, err := eni.Create(tx, a.Env, eni.Params{
 		ID: n.id, CreatedAt: n.now, Subnet: s, Type: model.InterfaceWorkload,
 		Description: deref(n.in.Description), Groups: groups, Tags: n.tags,
-		SourceDestCheck: true, IPv4: v4, IPv6: v6,
+		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes,
 	})
 	return ni, interfaceFault(err)
 }
@@ -196,6 +203,8 @@ func interfaceFault(err error) error {
 		return fault.EC2("InvalidIPAddress.InUse", "%v", address)
 	case errors.As(err, &address):
 		return fault.EC2("InvalidParameterValue", "%v", address)
+	case errors.As(err, &full) && full.Prefixes:
+		return fault.EC2("InsufficientCidrBlocks", "The specified subnet does not have enough free cidr blocks to satisfy the request: %v", full)
 	case errors.As(err, &full):
 		return fault.EC2("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request: %v", full)
 	case errors.As(err, &family):

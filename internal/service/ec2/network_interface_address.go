@@ -106,25 +106,25 @@ func parseAddresses(texts []string, family func(netip.Addr) bool, name string) (
 	return addresses, nil
 }
 
-// AssignPrivateIpAddresses gives a workload's interface further IPv4 addresses,
-// and moves them there from another one when that is allowed: so do floating
-// addresses from a machine that failed.
+// AssignPrivateIpAddresses gives a workload's interface further IPv4 addresses
+// or prefixes, and moves addresses there from another one when that is allowed:
+// so do floating addresses from a machine that failed.
 func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivateIpAddressesInput) (*ec2.AssignPrivateIpAddressesOutput, error) {
-	switch {
-	case len(in.Ipv4Prefixes) > 0, deref(in.Ipv4PrefixCount) > 0:
-		return nil, unserved("prefixes of network interfaces")
-	}
 	w, err := want(in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount, netip.Addr.Is4, "IPv4", "SecondaryPrivateIpAddressCount and PrivateIpAddresses exclude each other")
 	if err != nil {
 		return nil, err
 	}
 	w.Move = deref(in.AllowReassignment)
-	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), w, eni.Want{})
+	prefixes, err := wantedPrefixes(in.Ipv4Prefixes, in.Ipv4PrefixCount, len(w.Addresses)+w.Count > 0)
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.AssignPrivateIpAddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId}
-	for _, addr := range added {
+	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v4: w, prefixes: prefixes})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.AssignPrivateIpAddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv4Prefixes: prefixShapes(added.prefixes)}
+	for _, addr := range added.addresses {
 		out.AssignedPrivateIpAddresses = append(out.AssignedPrivateIpAddresses, ec2.AssignedPrivateIpAddress{PrivateIpAddress: new(addr.String())})
 	}
 	return out, nil
@@ -133,27 +133,39 @@ func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivat
 // AssignIpv6Addresses gives a workload's interface further IPv6 addresses.
 func (a *API) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6AddressesInput) (*ec2.AssignIpv6AddressesOutput, error) {
 	if len(in.Ipv6Prefixes) > 0 || deref(in.Ipv6PrefixCount) > 0 {
-		return nil, unserved("prefixes of network interfaces")
+		return nil, unserved("IPv6 prefixes of network interfaces")
 	}
 	w, err := want(in.Ipv6Addresses, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
 	if err != nil {
 		return nil, err
 	}
-	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), eni.Want{}, w)
+	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v6: w})
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AssignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv6Addresses: texts(added)}, nil
+	return &ec2.AssignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv6Addresses: texts(added.addresses)}, nil
 }
 
-// assign adds addresses to an interface and gives those that were added.
-func (a *API) assign(ctx context.Context, id string, v4, v6 eni.Want) ([]netip.Addr, error) {
-	if v4.Count+v6.Count+len(v4.Addresses)+len(v6.Addresses) == 0 {
-		return nil, fault.EC2("MissingParameter", "The request must contain addresses to assign or their number")
+// wanted is what an interface shall get.
+type wanted struct {
+	v4, v6   eni.Want
+	prefixes eni.WantPrefixes
+}
+
+// assigned is what an interface got.
+type assigned struct {
+	addresses []netip.Addr
+	prefixes  []netip.Prefix
+}
+
+// assign adds addresses and prefixes to an interface and gives those that were
+// added.
+func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, err error) {
+	if w.v4.Count+w.v6.Count+len(w.v4.Addresses)+len(w.v6.Addresses) == 0 && w.prefixes.None() {
+		return added, fault.EC2("MissingParameter", "The request must contain addresses or prefixes to assign or their number")
 	}
 	who, now := caller.From(ctx), a.Now()
-	var added []netip.Addr
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
 		ni, err := ownInterface(tx, who, id)
 		if err != nil {
 			return err
@@ -163,15 +175,18 @@ func (a *API) assign(ctx context.Context, id string, v4, v6 eni.Want) ([]netip.A
 			return err
 		}
 		ni = ni.Clone()
-		has, v4, err := placed(tx, ni, v4)
+		has, v4, err := placed(tx, ni, w.v4)
 		if err != nil {
 			return err
 		}
-		if added, err = eni.Assign(tx, a.Env, ni, s, v4, v6); err != nil {
+		if added.addresses, err = eni.Assign(tx, a.Env, ni, s, v4, w.v6); err != nil {
 			return interfaceFault(err)
 		}
-		added = append(has, added...)
-		if max(len(ni.Addresses), len(ni.Addresses6)) > maxAddresses {
+		added.addresses = append(has, added.addresses...)
+		if added.prefixes, err = eni.AssignPrefixes(tx, a.Env, ni, s, w.prefixes); err != nil {
+			return interfaceFault(err)
+		}
+		if max(len(ni.Addresses)+len(ni.Prefixes4), len(ni.Addresses6)) > maxAddresses {
 			return tooManyAddresses()
 		}
 		ni.UpdatedAt = now
@@ -206,14 +221,18 @@ func placed(tx *table.Txn, ni *model.NetworkInterface, w eni.Want) (has []netip.
 	return has, rest, err
 }
 
-// UnassignPrivateIpAddresses takes IPv4 addresses from a workload's interface,
-// but not the primary one.
+// UnassignPrivateIpAddresses takes IPv4 addresses and prefixes from a workload's
+// interface, but not the primary address.
 func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPrivateIpAddressesInput) (*ec2.UnassignPrivateIpAddressesOutput, error) {
-	if len(in.Ipv4Prefixes) > 0 {
-		return nil, unserved("prefixes of network interfaces")
-	}
-	err := a.unassign(ctx, deref(in.NetworkInterfaceId), in.PrivateIpAddresses, netip.Addr.Is4, "IPv4")
+	addresses, err := parseAddresses(in.PrivateIpAddresses, netip.Addr.Is4, "IPv4")
 	if err != nil {
+		return nil, err
+	}
+	prefixes, err := parsePrefixes(in.Ipv4Prefixes)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, prefixes); err != nil {
 		return nil, err
 	}
 	return &ec2.UnassignPrivateIpAddressesOutput{}, nil
@@ -223,25 +242,24 @@ func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPr
 // must keep at least one address of either family.
 func (a *API) UnassignIpv6Addresses(ctx context.Context, in *ec2.UnassignIpv6AddressesInput) (*ec2.UnassignIpv6AddressesOutput, error) {
 	if len(in.Ipv6Prefixes) > 0 {
-		return nil, unserved("prefixes of network interfaces")
+		return nil, unserved("IPv6 prefixes of network interfaces")
 	}
-	err := a.unassign(ctx, deref(in.NetworkInterfaceId), in.Ipv6Addresses, netip.Addr.Is6, "IPv6")
+	addresses, err := parseAddresses(in.Ipv6Addresses, netip.Addr.Is6, "IPv6")
 	if err != nil {
+		return nil, err
+	}
+	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, nil); err != nil {
 		return nil, err
 	}
 	return &ec2.UnassignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: in.Ipv6Addresses}, nil
 }
 
-func (a *API) unassign(ctx context.Context, id string, named []string, family func(netip.Addr) bool, name string) error {
-	addresses, err := parseAddresses(named, family, name)
-	if err != nil {
-		return err
-	}
-	if len(addresses) == 0 {
-		return fault.EC2("MissingParameter", "The request must contain addresses to unassign")
+func (a *API) unassign(ctx context.Context, id string, addresses []netip.Addr, prefixes []netip.Prefix) error {
+	if len(addresses)+len(prefixes) == 0 {
+		return fault.EC2("MissingParameter", "The request must contain addresses or prefixes to unassign")
 	}
 	who, now := caller.From(ctx), a.Now()
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		ni, err := ownInterface(tx, who, id)
 		if err != nil {
 			return err
@@ -249,6 +267,11 @@ func (a *API) unassign(ctx context.Context, id string, named []string, family fu
 		ni = ni.Clone()
 		for _, addr := range addresses {
 			if err := drop(tx, ni, addr, now); err != nil {
+				return err
+			}
+		}
+		for _, p := range prefixes {
+			if err := dropPrefix(tx, ni, p, now); err != nil {
 				return err
 			}
 		}

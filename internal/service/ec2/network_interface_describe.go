@@ -187,6 +187,7 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInter
 		})
 	}
 	out.PrivateIpAddress, out.Ipv6Address = first(ni.Addresses), first(ni.Addresses6)
+	out.Ipv4Prefixes = prefixShapes(ni.Prefixes4)
 	if ni.Prefix6.IsValid() {
 		out.Ipv6Prefixes = []ec2.Ipv6PrefixSpecification{{Ipv6Prefix: new(ni.Prefix6.String())}}
 	}

@@ -88,6 +88,8 @@ func move(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, taken *Ad
 	switch {
 	case c.Interface == ni.ID, !ok && !c.Released(), ok && from.Type != model.InterfaceWorkload:
 		return taken
+	case ok && slices.ContainsFunc(from.Prefixes4, func(p netip.Prefix) bool { return p.Contains(c.Addr) }):
+		return taken
 	case ok && len(from.Addresses) > 0 && from.Addresses[0] == c.Addr:
 		primary := *taken
 		primary.Problem = Primary

@@ -53,6 +53,7 @@ type Params struct {
 	Owner           string
 	SourceDestCheck bool
 	IPv4, IPv6      Want
+	Prefixes4       WantPrefixes
 	// Prefix6 asks for a /80 of the subnet's IPv6 block instead of single
 	// addresses, as a resource gateway has it:
 	// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-gateway.html
@@ -78,6 +79,9 @@ func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface,
 		Owner: p.Owner, SourceDestCheck: p.SourceDestCheck,
 	}
 	if _, err := Assign(tx, env, ni, s, p.IPv4, p.IPv6); err != nil {
+		return nil, err
+	}
+	if _, err := AssignPrefixes(tx, env, ni, s, p.Prefixes4); err != nil {
 		return nil, err
 	}
 	if p.Prefix6 {

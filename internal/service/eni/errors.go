@@ -51,10 +51,15 @@ func (e *AddressError) Error() string {
 type ExhaustedError struct {
 	Subnet string
 	Block  netip.Prefix
+	// Prefixes says that prefixes were asked for, not addresses.
+	Prefixes bool
 }
 
 // Error names the subnet and its block.
 func (e *ExhaustedError) Error() string {
+	if e.Prefixes {
+		return fmt.Sprintf("subnet %s has too few free prefixes in %s", e.Subnet, e.Block)
+	}
 	return fmt.Sprintf("subnet %s has too few free addresses in %s", e.Subnet, e.Block)
 }
 

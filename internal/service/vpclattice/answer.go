@@ -5,6 +5,7 @@ package vpclattice
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/eni"
@@ -61,10 +62,5 @@ func reservedFor(block netip.Prefix, addr netip.Addr) string {
 }
 
 func hasAddress(ni *model.NetworkInterface, addr netip.Addr) bool {
-	for _, own := range ni.All() {
-		if own == addr {
-			return true
-		}
-	}
-	return ni.Prefix6.Contains(addr)
+	return ni.Prefix6.Contains(addr) || slices.Contains(ni.All(), addr) || slices.Contains(ni.Delegated(), addr)
 }
