@@ -3,6 +3,7 @@
 package ec2
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -127,6 +128,24 @@ func TestPrefixesRunOut(t *testing.T) {
 		small := n.subnet(t, n.vpc, zone, block, -1)
 		in := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &small}).NetworkInterfaceId
 		n.refused(t, block, "InsufficientCidrBlocks", func() error { return count(in, 1) })
+	}
+}
+
+// What is chosen for a new interface avoids what is named for it.
+func TestANewInterfaceHasWhatIsNamedFirst(t *testing.T) {
+	n := newNetwork(t)
+	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+	var all []ec2.Ipv4PrefixSpecificationRequest
+	for i := 1; i < 15; i++ {
+		all = append(all, ec2.Ipv4PrefixSpecificationRequest{Ipv4Prefix: new(fmt.Sprintf("10.0.1.%d/28", 16*i))})
+	}
+	if made := n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, Ipv4Prefixes: all}); len(made.Ipv4Prefixes) != 14 {
+		t.Errorf("made with %+v", made.Ipv4Prefixes)
+	}
+	other := n.subnet(t, n.vpc, "b", "10.0.2.0/26", -1)
+	made := n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &other, PrivateIpAddress: new("10.0.2.20"), Ipv4PrefixCount: new(int32(1))})
+	if got := shownPrefixes(made.Ipv4Prefixes); !slices.Equal(got, []string{"10.0.2.32/28"}) {
+		t.Errorf("made with %v", got)
 	}
 }
 

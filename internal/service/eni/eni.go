@@ -78,10 +78,7 @@ func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface,
 		Type: p.Type, Description: p.Description, MAC: MAC(p.ID), Groups: p.Groups,
 		Owner: p.Owner, SourceDestCheck: p.SourceDestCheck,
 	}
-	if _, err := Assign(tx, env, ni, s, p.IPv4, p.IPv6); err != nil {
-		return nil, err
-	}
-	if _, err := AssignPrefixes(tx, env, ni, s, p.Prefixes4); err != nil {
+	if err := fill(tx, env, ni, p); err != nil {
 		return nil, err
 	}
 	if p.Prefix6 {
@@ -95,6 +92,20 @@ func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface,
 		return nil, fmt.Errorf("create network interface: %w", err)
 	}
 	return ni, nil
+}
+
+// fill gives a new interface its addresses and IPv4 prefixes: what is named before
+// what is chosen.
+func fill(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, p Params) error {
+	named := WantPrefixes{Prefixes: p.Prefixes4.Prefixes}
+	if _, err := AssignPrefixes(tx, env, ni, p.Subnet, named); err != nil {
+		return err
+	}
+	if _, err := Assign(tx, env, ni, p.Subnet, p.IPv4, p.IPv6); err != nil {
+		return err
+	}
+	_, err := AssignPrefixes(tx, env, ni, p.Subnet, WantPrefixes{Count: p.Prefixes4.Count})
+	return err
 }
 
 // Assign claims further addresses for ni and appends them to it; ni must be the
