@@ -77,7 +77,7 @@ func TestRefusals(t *testing.T) {
 	c.refused("InvalidVpcID.NotFound", "ec2 delete-vpc --vpc-id vpc-00000000000000000")
 	small := c.ok("ec2 create-subnet --vpc-id %s --cidr-block 10.0.2.0/28", v).at("Subnet.SubnetId")
 	c.refused("InsufficientFreeAddressesInSubnet", "ec2 create-network-interface --subnet-id %s --secondary-private-ip-address-count 12", small)
-	c.ok("ec2 describe-subnets").has("Subnets", 2)
+	c.ok("ec2 describe-subnets --filters Name=vpc-id,Values=%s", v).has("Subnets", 2)
 	c.ok("ec2 describe-network-interfaces").has("NetworkInterfaces", 0)
 	wrong := newTerminal(t, harness.Key{ID: server.Admin.ID, Secret: "wrong"}, "AWS_DATA_PATH="+taught)
 	wrong.refused("SignatureDoesNotMatch", "ec2 describe-vpcs")
