@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/dataplane/nft"
@@ -129,18 +127,9 @@ func (h *Host) laneUse(r *network.Router) (express.Use, error) {
 	if h.lane == nil {
 		return express.Use{}, nil
 	}
-	var cookie uint64
-	err := r.Inside(func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-		return err
-	})
+	cookie, err := r.Cookie()
 	if err != nil {
-		return express.Use{}, fmt.Errorf("read cookie of the namespace: %w", err)
+		return express.Use{}, err
 	}
 	return h.lane.Use(cookie)
 }

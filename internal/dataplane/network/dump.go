@@ -273,7 +273,7 @@ func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
 	}
 	for _, e := range v.routes {
 		here := func(a netip.Prefix) bool { return a.Addr() == e.prefix.Addr() }
-		if e.link == index && !ofPrefix(e) && v.responsible(e.prefix.Addr()) && !slices.ContainsFunc(list, here) {
+		if e.link == index && !ofPrefix(e) && !slices.ContainsFunc(list, here) && v.responsible(e.prefix.Addr()) {
 			found = append(found, netip.PrefixFrom(e.prefix.Addr(), 0))
 		}
 	}

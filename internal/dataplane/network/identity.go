@@ -28,26 +28,31 @@ var bootID = sync.OnceValues(func() ([]byte, error) { return os.ReadFile("/proc/
 // Identify gives the number by which a namespace differs from all others, also
 // from those of the past. Its inode does not: the kernel gives the number of a
 // namespace that has gone to the next one. So it is made from the namespace's
-// cookie, which the kernel counts and gives to no other (SO_NETNS_COOKIE in
-// socket(7)), and from the name of the boot, after which cookies begin anew. It
-// is never zero.
+// cookie, which the kernel counts and gives to no other, and from the name of the
+// boot, after which cookies begin anew. It is never zero.
 func Identify(ns *os.File) (uint64, error) {
-	var cookie uint64
-	err := Inside(ns, func() error {
+	number, err := cookie(ns)
+	boot, bootErr := bootID()
+	if err := errors.Join(err, bootErr); err != nil {
+		return 0, fmt.Errorf("identify namespace: %w", err)
+	}
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(boot[:len(boot):len(boot)], number))
+	return max(1, binary.BigEndian.Uint64(sum[:])), nil
+}
+
+// cookie gives the number that the kernel has for a namespace (SO_NETNS_COOKIE in
+// socket(7)).
+func cookie(ns *os.File) (number uint64, err error) {
+	err = Inside(ns, func() error {
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(fd)
-		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+		number, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 		return err
 	})
-	boot, bootErr := bootID()
-	if err := errors.Join(err, bootErr); err != nil {
-		return 0, fmt.Errorf("identify namespace: %w", err)
-	}
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64(boot[:len(boot):len(boot)], cookie))
-	return max(1, binary.BigEndian.Uint64(sum[:])), nil
+	return number, err
 }
 
 // Owner gives the user who owns a network namespace: the one who made the user

@@ -277,6 +277,15 @@ func (r *Router) FD() int { return int(r.ns.Fd()) }
 // is another one.
 func (r *Router) Inode() uint64 { return r.inode }
 
+// Cookie is the number by which the express lane knows the router's namespace.
+func (r *Router) Cookie() (uint64, error) {
+	number, err := cookie(r.ns)
+	if err != nil {
+		return 0, fmt.Errorf("read cookie of router %s: %w", r.VPC, err)
+	}
+	return number, nil
+}
+
 // cover puts the lane on a device.
 func (r *Router) cover(link netlink.Link) error {
 	if r.set.lane == nil {
