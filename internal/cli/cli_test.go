@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/posternhq/postern/internal/aws/shape/postern"
 )
 
 // invoke runs a command line and gives what it said.
@@ -68,5 +70,26 @@ COMP_WORDS=(postern st); COMP_CWORD=1; _postern; echo "${COMPREPLY[@]}"`)
 	lines := strings.Split(string(out), "\n")
 	if !strings.Contains(lines[0], "create") || strings.TrimSpace(lines[1]) != "status" {
 		t.Errorf("completions are %q", lines)
+	}
+}
+
+// Accounts other than the management account are told of their resources only:
+// what they are not told of is left out, not shown as nothing.
+func TestStatusLeavesOutWhatAnAccountMayNotSee(t *testing.T) {
+	seen := &postern.GetStatusOutput{Version: new("1"), Resources: []postern.Resource{{Kind: new("vpc"), Id: new("vpc-1"), State: new("ready")}}}
+	var out bytes.Buffer
+	if err := printStatus(&out, seen); err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(out.String(), "\n"); first != "postern 1" || strings.Contains(out.String(), "entries") || !strings.Contains(out.String(), "vpc-1") {
+		t.Errorf("an account is shown\n%s", out.String())
+	}
+	seen.Instance, seen.DesiredEntries = new("abcde"), new(int64(3))
+	out.Reset()
+	if err := printStatus(&out, seen); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "postern 1, instance abcde\nentries: 3 wanted, 0 programmed, 0 in error\n") {
+		t.Errorf("the management account is shown\n%s", out.String())
 	}
 }

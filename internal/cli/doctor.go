@@ -4,7 +4,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/posternhq/postern/internal/daemon"
 	"github.com/posternhq/postern/internal/kernel"
@@ -24,7 +26,11 @@ func (c *doctorCommand) Run(in *Invocation) error {
 	if err := c.print(in, features); err != nil {
 		return err
 	}
-	if n := len(kernel.Missing(features)); n > 0 {
+	n := len(kernel.Missing(features))
+	switch {
+	case n > 0 && os.Geteuid() != 0:
+		return errors.New("doctor: what needs root was not tried; use sudo")
+	case n > 0:
 		return fmt.Errorf("%d needed things are missing on this host", n)
 	}
 	return nil

@@ -48,11 +48,17 @@ func printJSON(w io.Writer, value any) error {
 
 func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 	out := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(out, "postern %s, instance %s\n", text(s.Version), text(s.Instance))
+	fmt.Fprintf(out, "postern %s", text(s.Version))
+	if s.Instance != nil { // only the management account sees the hosts
+		fmt.Fprintf(out, ", instance %s", *s.Instance)
+	}
+	fmt.Fprintln(out)
 	for _, h := range s.Hosts {
 		fmt.Fprintf(out, "host %s: %s, zones %s\n", text(h.Name), text(h.State), strings.Join(h.Zones, " "))
 	}
-	fmt.Fprintf(out, "entries: %d wanted, %d programmed, %d in error\n", number(s.DesiredEntries), number(s.ProgrammedEntries), number(s.FailedEntries))
+	if s.DesiredEntries != nil {
+		fmt.Fprintf(out, "entries: %d wanted, %d programmed, %d in error\n", number(s.DesiredEntries), number(s.ProgrammedEntries), number(s.FailedEntries))
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
 		fmt.Fprintf(out, "%s: %v\n", name, s.Counters[name])
 	}

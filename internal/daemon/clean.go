@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -16,6 +17,9 @@ import (
 // and names it. It refuses while a daemon runs on the folder. The state in the
 // folder stays: the next start programs it again.
 func Clean(ctx context.Context, folder Folder, all bool) ([]string, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("postern clean needs root: it removes network namespaces; use sudo")
+	}
 	instance, err := folder.Instance()
 	switch {
 	case err == nil:

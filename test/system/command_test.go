@@ -220,16 +220,17 @@ func TestWithoutRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	postern.Passable(t, filepath.Dir(path))
-	for _, args := range [][]string{{"up"}, {"status"}, {"run", "--subnet", "subnet-1", "--", "true"}} {
+	for _, args := range [][]string{{"up"}, {"status"}, {"clean"}, {"doctor"}, {"run", "--subnet", "subnet-1", "--", "true"}} {
 		before, after := args, []string(nil)
 		if i := len(args) - 2; i > 0 && args[i] == "--" {
 			before, after = args[:i], args[i:]
 		}
 		cmd := exec.Command(path, append(append(append([]string{}, before...), "--data", p.Data), after...)...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "root") || strings.Count(string(out), "\n") != 1 {
-			t.Errorf("%v as nobody: %v, %q; want a sentence that names root", args, err, out)
+		var said strings.Builder
+		cmd.Stderr = &said
+		if err := cmd.Run(); err == nil || !strings.Contains(said.String(), "root") || strings.Count(said.String(), "\n") != 1 {
+			t.Errorf("%v as nobody: %v, %q; want a sentence that names root", args, err, said.String())
 		}
 	}
 }
