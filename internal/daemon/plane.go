@@ -120,30 +120,34 @@ func (p *plane) Gone(eni string, ns desired.Namespace) {
 	}
 }
 
-// goneRetry is the pause before the end of a workload is noted again, after that
-// could not be done: the agent says it once.
-const goneRetry = time.Second
-
 func (p *plane) removeGone(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case e := <-p.gone:
-			p.note(ctx, e)
+			e.note(ctx, p.log, p.controller.Gone)
 		}
 	}
 }
 
-// note notes the end of a workload, for as long as it takes.
-func (p *plane) note(ctx context.Context, e ended) {
-	for {
-		err := p.controller.Gone(ctx, e.eni, e.ns)
-		if err == nil {
+// goneRetry is the pause before the end of a workload is noted again, after that
+// could not be done: the agent tells it once.
+const goneRetry = time.Second
+
+// note notes the end of a workload, for as long as it takes, and says once when it
+// takes long.
+func (e ended) note(ctx context.Context, log *slog.Logger, gone func(context.Context, string, desired.Namespace) error) {
+	for said := false; ; said = true {
+		err := gone(ctx, e.eni, e.ns)
+		switch {
+		case ctx.Err() != nil || err == nil && !said:
 			return
-		}
-		if ctx.Err() == nil {
-			p.log.Error("attachment of an ended workload stays for now", "interface", e.eni, "error", err)
+		case err == nil:
+			log.Info("attachment of an ended workload has gone", "interface", e.eni)
+			return
+		case !said:
+			log.Error("attachment of an ended workload stays for now, trying again until it works", "interface", e.eni, "error", err)
 		}
 		select {
 		case <-ctx.Done():
