@@ -188,7 +188,7 @@ func atLeast(name, sysctl string, want int, meaning string) probe {
 		try: func(context.Context) (string, error) {
 			text, err := os.ReadFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
-				return "", fmt.Errorf("%s is not known yet: its module is not loaded", sysctl)
+				return "", fmt.Errorf("%s cannot be seen: its module is not loaded yet, or this is not the network namespace that the machine began with", sysctl)
 			}
 			if err != nil {
 				return "", err
