@@ -141,7 +141,7 @@ func (a *Agent) Run(ctx context.Context) {
 // take passes a delta on, and reports whether it was accepted.
 func (a *Agent) take(ctx context.Context, wg *sync.WaitGroup, d desired.Delta) bool {
 	if err := a.rec.Apply(d); err != nil {
-		a.log.Error("delta refused", "err", err)
+		a.log.Error("delta refused", "error", err)
 		return false
 	}
 	a.rewatch(ctx, wg, d)
@@ -158,7 +158,7 @@ func (a *Agent) writeState() {
 	err := writeAtomically(a.cfg.StateFile, desired.Text(a.rec.Wanted()))
 	switch {
 	case err != nil && !a.unwritten:
-		a.log.Warn("desired state not written; it is tried again with each change", "err", err)
+		a.log.Warn("desired state not written; it is tried again with each change", "error", err)
 	case err == nil && a.unwritten:
 		a.log.Info("desired state written again", "file", a.cfg.StateFile)
 	}

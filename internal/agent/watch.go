@@ -67,7 +67,7 @@ func (a *Agent) watch(ctx context.Context, wg *sync.WaitGroup, workload desired.
 		a.ended(w)
 		return
 	case err != nil:
-		a.log.Warn("workload's process not watched", "eni", workload.ENI, "pid", ns.PID, "err", err)
+		a.log.Warn("workload's process not watched", "eni", workload.ENI, "pid", ns.PID, "error", err)
 		return
 	}
 	w.process = process
@@ -75,7 +75,7 @@ func (a *Agent) watch(ctx context.Context, wg *sync.WaitGroup, workload desired.
 	wg.Go(func() {
 		if err := waitEnd(process); err != nil {
 			if !errors.Is(err, os.ErrClosed) {
-				a.log.Warn("workload's process watched no more", "eni", workload.ENI, "pid", ns.PID, "err", err)
+				a.log.Warn("workload's process watched no more", "eni", workload.ENI, "pid", ns.PID, "error", err)
 			}
 			return
 		}

@@ -178,7 +178,7 @@ func (r *Reconciler) finish(batch []job, errs map[desired.Key]error, freed freed
 	// One line for a batch: what fails together has one cause, as a rule.
 	if len(failed) > 0 {
 		r.cfg.Logger.Warn("entries in error", "router", batch[0].it.key.VPC,
-			"count", len(failed), "first", failed[0], "err", errs[failed[0]])
+			"count", len(failed), "first", failed[0], "error", errs[failed[0]])
 	}
 	if len(recovered) > 0 {
 		r.cfg.Logger.Info("entries recovered", "router", batch[0].it.key.VPC,

@@ -87,7 +87,7 @@ func (r *Reconciler) readHost(ctx context.Context) ([]reading, time.Time) {
 		if err == nil {
 			return r.read(ctx, vpcs), time.Now()
 		}
-		r.cfg.Logger.Warn("reading the host", "err", err)
+		r.cfg.Logger.Warn("reading the host", "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(r.cfg.delay(count)):
@@ -126,7 +126,7 @@ func (r *Reconciler) finishOthers(ctx context.Context, readings []reading) {
 func (r *Reconciler) adopt(ctx context.Context, readings []reading) {
 	r.finishOthers(ctx, readings)
 	if _, _, err := r.compareAll(readings); err != nil {
-		r.cfg.Logger.Warn("reading the host", "err", err)
+		r.cfg.Logger.Warn("reading the host", "error", err)
 	}
 	r.adopted = true
 	r.mu.Lock()

@@ -217,7 +217,7 @@ func (r *Reconciler) turn(ctx context.Context) {
 	if len(rot.left) == 0 {
 		vpcs, err := r.candidates(ctx)
 		if err != nil {
-			r.cfg.Logger.Warn("verification", "err", err)
+			r.cfg.Logger.Warn("verification", "error", err)
 			rot.next = time.Now().Add(r.cfg.RetryMax)
 			return
 		}
@@ -227,7 +227,7 @@ func (r *Reconciler) turn(ctx context.Context) {
 	rot.left = rot.left[len(now):]
 	rot.next = time.Now().Add(rot.pause)
 	if _, err := r.verify(ctx, now); err != nil && ctx.Err() == nil {
-		r.cfg.Logger.Warn("verification", "err", err)
+		r.cfg.Logger.Warn("verification", "error", err)
 	}
 	if len(rot.left) == 0 && ctx.Err() == nil {
 		r.mu.Lock()
@@ -255,7 +255,7 @@ func (r *Reconciler) retryUnread(ctx context.Context) {
 	}
 	slices.Sort(due)
 	if _, err := r.verify(ctx, due); err != nil {
-		r.cfg.Logger.Debug("verification", "err", err)
+		r.cfg.Logger.Debug("verification", "error", err)
 	}
 }
 

@@ -40,13 +40,13 @@ func (db *DB) follow() {
 			return
 		case errors.As(err, &broken):
 			db.cause = broken
-			db.log.Error("tables stopped following the store", "err", err)
+			db.log.Error("tables stopped following the store", "error", err)
 			return
 		}
 		if db.current.Load().rev > before {
 			delay = firstDelay
 		}
-		db.log.Warn("watch of the store broke, trying again", "err", err, "revision", before, "delay", delay)
+		db.log.Warn("watch of the store broke, trying again", "error", err, "revision", before, "delay", delay)
 		select {
 		case <-time.After(delay):
 		case <-db.ctx.Done():

@@ -65,7 +65,7 @@ func giveDefaultVPCs(ctx context.Context, env *service.Env) error {
 			n := newNetwork(env, account.ID, region)
 			_, err := env.DB.Update(ctx, n.give)
 			if errors.Is(err, service.ErrTransitFull) {
-				env.Log.Warn("an account has no default vpc", "account", account.ID, "region", region, "err", err)
+				env.Log.Warn("an account has no default vpc", "account", account.ID, "region", region, "error", err)
 				continue
 			}
 			if err != nil {
