@@ -36,12 +36,17 @@ const (
 
 // DefaultShares divides the room of a router's connection tracking, which is
 // the kernel's nf_conntrack_max: a fifth for a client, two for an association and
-// three for all that comes over the fabric; zero stands for the usual one.
+// three for all that comes over the fabric; zero stands for the usual one. A client
+// has no more than three quarters of the ports of a gateway's address, which others
+// come from too: so much less that samples do not take the one for the other.
 func DefaultShares(room int) Shares {
 	if room <= 0 {
 		room = usualRoom
 	}
-	return Shares{Client: max(1, room/5), Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Ports: translatedPorts}
+	return Shares{
+		Client:      max(1, min(room/5, 3*translatedPorts/4)),
+		Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Ports: translatedPorts,
+	}
 }
 
 // Or takes from other what s has no number for.

@@ -271,6 +271,21 @@ func TestOneClientFillsNothingButItsShare(t *testing.T) {
 	r.works(other, "10.0.2.11:80")
 }
 
+// TestOneClientLeavesPortsToOthers: samples may miss both shares by a tenth, and
+// still one client does not use up the ports that it has in common with others,
+// however much a router may track.
+func TestOneClientLeavesPortsToOthers(t *testing.T) {
+	for _, room := range []int{0, 16_384, 65_536, 262_144, 1_048_576, 8_388_608} {
+		s := nft.DefaultShares(room)
+		if most, least := s.Client*110/100, s.Ports*90/100; most >= least {
+			t.Errorf("where a router tracks %d connections, one client may have %d of the %d of a gateway's address", room, most, least)
+		}
+		if s.Client >= s.Association || s.Association >= s.Fabric || room > 0 && s.Fabric >= room {
+			t.Errorf("where a router tracks %d connections, shares are %+v", room, s)
+		}
+	}
+}
+
 func (r rig) eventually(what string, condition func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(10 * time.Millisecond) {
