@@ -66,6 +66,7 @@ func (d delegation) dial(port string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn.SetDeadline(time.Now().Add(20 * time.Second)) // of the whole test
 	if _, err := testnet.AskOn(conn); err != nil {
 		conn.Close()
 		return nil, err
@@ -139,6 +140,11 @@ func TestAPrefixIsTakenAway(t *testing.T) {
 	bare := d.holder
 	bare.Prefixes = nil
 	d.put(provider, []desired.Entry{bare})
+	for _, found := range d.tracked(provider) {
+		if strings.Contains(found, d.inside) {
+			t.Errorf("the router still tracks %s", found)
+		}
+	}
 	d.expectReset("the neighbour", inside)
 	if err := testnet.Echo(own, "still here"); err != nil {
 		t.Errorf("the connection of another address: %v", err)

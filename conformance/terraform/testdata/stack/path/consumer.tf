@@ -67,6 +67,8 @@ resource "aws_vpc_endpoint" "this" {
   subnet_ids                 = [for s in aws_subnet.consumer : s.id]
   security_group_ids         = var.changed ? [aws_security_group.endpoint.id, aws_security_group.client.id] : [aws_security_group.endpoint.id]
   tags                       = { Name = "database" }
+
+  depends_on = [aws_network_interface.client] # which has its address by name
 }
 
 output "endpoint" {

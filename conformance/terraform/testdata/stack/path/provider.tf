@@ -26,6 +26,18 @@ resource "aws_subnet" "more" {
   cidr_block = cidrsubnet(aws_vpc_ipv4_cidr_block_association.more.cidr_block, 8, 0)
 }
 
+resource "aws_subnet" "containers" {
+  vpc_id     = aws_vpc_ipv4_cidr_block_association.more.vpc_id
+  cidr_block = cidrsubnet(aws_vpc_ipv4_cidr_block_association.more.cidr_block, 8, 1)
+}
+
+# Where the gateway takes no addresses: the server has its own by name.
+resource "aws_subnet" "servers" {
+  vpc_id            = aws_vpc.provider.id
+  availability_zone = local.zones[0]
+  cidr_block        = cidrsubnet(aws_vpc.provider.cidr_block, 8, 8)
+}
+
 # Rules as resources of their own.
 resource "aws_security_group" "gateway" {
   name   = "gateway"
@@ -79,8 +91,8 @@ resource "aws_security_group_rule" "server" {
 }
 
 resource "aws_network_interface" "server" {
-  subnet_id         = aws_subnet.provider[local.zones[0]].id
-  private_ips       = var.changed ? ["10.0.1.10", "10.0.1.20"] : ["10.0.1.10"]
+  subnet_id         = aws_subnet.servers.id
+  private_ips       = var.changed ? ["10.0.8.10", "10.0.8.20"] : ["10.0.8.10"]
   security_groups   = [aws_security_group.server.id]
   description       = var.changed ? "the database" : "a database"
   source_dest_check = !var.changed
@@ -121,6 +133,17 @@ resource "aws_network_interface" "bare" {
   lifecycle {
     ignore_changes = [security_groups]
   }
+}
+
+# Prefixes for containers, where nothing else takes addresses.
+resource "aws_network_interface" "containers" {
+  subnet_id     = aws_subnet.containers.id
+  ipv4_prefixes = var.changed ? ["10.1.1.32/28", "10.1.1.64/28"] : ["10.1.1.16/28", "10.1.1.32/28", "10.1.1.64/28"]
+}
+
+resource "aws_network_interface" "counted" {
+  subnet_id         = aws_subnet.more.id
+  ipv4_prefix_count = var.changed ? 2 : 1
 }
 
 resource "aws_network_interface_sg_attachment" "bare" {

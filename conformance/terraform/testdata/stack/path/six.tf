@@ -41,6 +41,8 @@ resource "aws_vpc_endpoint" "six" {
   resource_configuration_arn = aws_vpclattice_resource_configuration.six.arn
   subnet_ids                 = [aws_subnet.consumer[local.zones[0]].id]
   ip_address_type            = "dualstack"
+
+  depends_on = [aws_network_interface.client] # which has its address by name
 }
 
 resource "aws_vpc_endpoint_security_group_association" "six" {
