@@ -42,7 +42,7 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"vpc-lattice list-services":         "items",
 		"vpc-lattice list-target-groups":    "items",
 	} {
-		c.ok(command+"%s", "").has(list, 0)
+		c.ok("%s", command).has(list, 0)
 	}
 	list := c.ok("ec2 describe-managed-prefix-lists --filters Name=prefix-list-name,Values=*.s3").at("PrefixLists.0.PrefixListId")
 	c.ok("ec2 get-managed-prefix-list-entries --prefix-list-id %s", list).has("Entries", 1)

@@ -129,7 +129,7 @@ func (c *terminal) ok(format string, values ...any) answer {
 	if r.Status != 0 {
 		c.t.Fatalf("aws %s: status %d: %s", fmt.Sprintf(format, values...), r.Status, r.Stderr)
 	}
-	words := strings.Fields(format)
+	words := strings.Fields(fmt.Sprintf(format, values...))
 	calls.Lock()
 	calls.made[words[0]+" "+words[1]] = true
 	calls.Unlock()
