@@ -8,7 +8,10 @@ import (
 	"net/netip"
 )
 
-// maxLegs bounds how many routers one connection is followed through.
+// maxLegs bounds how far connections are followed: where so many routers have been
+// found, those next to them are not looked into any more. What was begun is ended, so
+// all peers of the first router are reached, however many they are; a connection
+// crosses no more than one of them today. Longer ways need a bound for each.
 const maxLegs = 64
 
 // trace finds the flows that are wanted in a router, and what belongs to them in
