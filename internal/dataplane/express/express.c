@@ -101,8 +101,10 @@ struct {
 #define CLOSED (1u << 31)
 
 // How long the ports of a closed connection are kept that must make room, in
-// milliseconds: what was lost at the very end comes again before.
-#define SOON 2000
+// milliseconds: what was lost at the very end comes again before, after the 200 ms
+// that TCP waits at the least. Later than that it is answered with a reset, which
+// ends what is over.
+#define SOON 250
 
 // A packet while it is looked at.
 struct packet {

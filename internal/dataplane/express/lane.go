@@ -75,8 +75,8 @@ type bounds struct{ share, late uint32 }
 const Share = 1 << 14
 
 // late closed connections in a minute are no more than a router has room for
-// beside open ones.
-const late = 1 << 14
+// beside open ones, and leave a client most of its share: they count in it.
+const late = 1 << 13
 
 // Lane is the program of one Postern instance, loaded. Its methods may be
 // called from several goroutines.
