@@ -72,6 +72,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.Quick, "quick", os.Getenv("BENCH") == "quick", "try the harness in under a minute; also with BENCH=quick")
 	flags.IntVar(&o.Rounds, "rounds", 0, "how often each candidate is measured (default 5, quick 1)")
 	flags.StringVar(&o.PosternBin, "postern", "bin/postern", "path of the postern binary")
+	flags.StringVar(&o.Against, "against", "", "path of another postern binary to measure in turns with it, instead of proxies (data plane)")
 	flags.StringVar(&o.output, "output", "bench/results/latest.json", "file for the results")
 	chosen := flags.String("part", "", "run only these parts, separated by commas")
 	only := flags.String("only", "", "measure only what matches this regular expression, as table/row (data plane)")
@@ -121,6 +122,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	if o.PosternBin, err = filepath.Abs(o.PosternBin); err != nil {
 		return err
+	}
+	if o.Against != "" {
+		if o.Against, err = filepath.Abs(o.Against); err != nil {
+			return err
+		}
 	}
 	results := report.New(o.Settings, time.Now())
 	for _, p := range parts {

@@ -24,6 +24,7 @@ const (
 	routing = "routing"
 	postern = "Postern"
 	slow    = "Postern, nftables"
+	other   = "the other Postern"
 	haproxy = "HAProxy"
 	nginx   = "nginx"
 	copying = "io.Copy"
@@ -53,6 +54,7 @@ type bench struct {
 	lab        *lab
 	world      *world
 	slow       *world // without the express lane
+	other      *world // of another binary, if one is to be compared
 	candidates []candidate
 }
 
@@ -107,6 +109,11 @@ func (b *bench) build(ctx context.Context) (err error) {
 	if b.slow, err = newWorld(ctx, b.PosternBin, clientCount, "--no-express-lane"); err != nil {
 		return err
 	}
+	if b.Against != "" {
+		if b.other, err = newWorld(ctx, b.Against, clientCount); err != nil {
+			return fmt.Errorf("with %s: %w", b.Against, err)
+		}
+	}
 	via := func(name string, address netip.Addr, port uint16) candidate {
 		c := candidate{name: name, clients: b.lab.clients}
 		for range c.clients {
@@ -123,12 +130,15 @@ func (b *bench) build(ctx context.Context) (err error) {
 		wire, via(routing, server, routingBase), b.world.candidate(postern), b.slow.candidate(slow),
 		via(haproxy, routerA, haproxyBase), via(nginx, routerA, nginxBase), via(copying, routerA, copyBase),
 	}
+	if b.other != nil {
+		b.candidates = []candidate{via(routing, server, routingBase), b.world.candidate(postern), b.other.candidate(other)}
+	}
 	return nil
 }
 
 func (b *bench) close() error {
 	var errs []error
-	for _, w := range []*world{b.world, b.slow} {
+	for _, w := range []*world{b.world, b.slow, b.other} {
 		if w != nil {
 			errs = append(errs, w.Close())
 		}
@@ -137,6 +147,14 @@ func (b *bench) close() error {
 		errs = append(errs, b.lab.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// reference is what everybody is divided by.
+func (b *bench) reference() string {
+	if b.other != nil {
+		return other
+	}
+	return routing
 }
 
 // table adds a table for these candidates.
@@ -171,8 +189,8 @@ func (b *bench) compare(ctx context.Context) error {
 	if len(trials) == 0 {
 		return nil
 	}
-	t := b.table(title, routing, b.candidates)
-	if err := b.run(ctx, t, b.candidates, trials...); err != nil {
+	t := b.table(title, b.reference(), b.candidates)
+	if err := b.run(ctx, t, b.candidates, trials...); err != nil || b.other != nil {
 		return err
 	}
 	for _, m := range t.Measures {
@@ -219,7 +237,7 @@ func (b *bench) compareIdle(ctx context.Context) (err error) {
 			return fmt.Errorf("hold idle connections through %s: %w", c.name, err)
 		}
 	}
-	return b.run(ctx, b.table(title, routing, candidates), candidates, trials...)
+	return b.run(ctx, b.table(title, b.reference(), candidates), candidates, trials...)
 }
 
 // describe says how it was measured.

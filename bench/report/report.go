@@ -27,6 +27,9 @@ type Settings struct {
 	Only *regexp.Regexp
 	// PosternBin is the path of the postern binary.
 	PosternBin string
+	// Against is the path of another postern binary, which the data plane is
+	// measured against instead of proxies. It may be empty.
+	Against string
 	// Log tells a person what is going on; never nil.
 	Log *slog.Logger
 }
