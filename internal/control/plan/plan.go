@@ -138,6 +138,9 @@ type Result struct {
 	// Touched are the subjects whose entries were derived anew, also when
 	// they came out the same.
 	Touched []Subject
+	// Realms are the routers, by VPC, in which what a touched subject asks for or
+	// asked for lies, as far as it was derived anew. In any order.
+	Realms map[Subject][]string
 }
 
 // Change takes in changes of rows; tx shows the tables after them. Rows that
@@ -188,6 +191,7 @@ func (p *Plan) Subjects(key desired.Key) []Subject {
 func (p *Plan) rederive(tx *table.Txn, ids []unitID) Result {
 	d := difference{former: map[desired.Key]desired.Entry{}, releasers: map[desired.Key]map[Subject]struct{}{}}
 	subjects := map[Subject]struct{}{}
+	realms := map[Subject][]string{}
 	for _, id := range ids {
 		entries, owners := p.derive(tx, id)
 		u := p.units[id]
@@ -195,15 +199,29 @@ func (p *Plan) rederive(tx *table.Txn, ids []unitID) Result {
 			u = &unit{}
 			p.units[id] = u
 		}
+		next := unit{wishes(entries), owners}
 		for _, s := range slices.Concat(u.subjects, owners) {
 			subjects[s] = struct{}{}
+			realms[s] = realmsOf(realmsOf(realms[s], u.entries), next.entries)
 		}
-		p.replace(u, unit{wishes(entries), owners}, &d)
+		p.replace(u, next, &d)
 		if len(u.entries)+len(u.subjects) == 0 {
 			delete(p.units, id)
 		}
 	}
-	return p.result(&d, subjects)
+	r := p.result(&d, subjects)
+	r.Realms = realms
+	return r
+}
+
+// realmsOf adds the routers that entries lie in to those that are known.
+func realmsOf(known []string, entries []wish) []string {
+	for _, w := range entries {
+		if !slices.Contains(known, w.key.VPC) {
+			known = append(known, w.key.VPC)
+		}
+	}
+	return known
 }
 
 // difference collects what may have changed: for each key what was in effect,
