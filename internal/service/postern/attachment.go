@@ -261,7 +261,7 @@ func gateways(tx *table.Txn, ni *model.NetworkInterface) []string {
 	if s, ok := state.Subnets.Get(tx, ni.Account, ni.Region, ni.Subnet); ok && len(ni.Addresses) > 0 {
 		out = append(out, s.Router().String())
 	}
-	if len(ni.Addresses6) > 0 {
+	if len(ni.Addresses6)+len(ni.Prefixes6) > 0 {
 		out = append(out, routerLinkLocal)
 	}
 	return out
