@@ -236,6 +236,9 @@ func attachmentShape(tx *table.Txn, row *model.Attachment) shape.Attachment {
 	for _, addr := range ni.All() {
 		out.Addresses = append(out.Addresses, addr.String())
 	}
+	for _, p := range slices.Concat(ni.Prefixes4, ni.Prefixes6) {
+		out.Prefixes = append(out.Prefixes, p.String())
+	}
 	out.Gateways, out.DnsServers = gateways(tx, ni), resolvers(tx, ni)
 	return out
 }
