@@ -239,8 +239,9 @@ func isTakenAway(t *testing.T, p prefixes) {
 	if err != nil {
 		t.Fatalf("the next holder: %v", err)
 	}
-	conn.Close()
+	defer conn.Close()
 	d.remove(provider, next)
+	d.expectReset("the neighbour of a workload that goes", conn)
 	if left := d.dump(provider); strings.Contains(left, "prefixes="+d.prefix) {
 		t.Errorf("left: %s", left)
 	}
