@@ -38,6 +38,7 @@ func TestNetworkInterfaceLife(t *testing.T) {
 
 	interfaceAddresses(c, id)
 	interfacePrefixes(c, id)
+	interfacePrefixes6(c, id, strings.TrimSuffix(block, "::/64"))
 	interfaceAttributes(c, id)
 	found := must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{
 		{Name: new("subnet-id"), Values: []string{subnet}}, {Name: new("group-id"), Values: []string{group}},
@@ -121,6 +122,40 @@ func interfacePrefixes(c *client, id string) {
 	}))(c)
 	ni = must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}}))(c).NetworkInterfaces[0]
 	equal(c.t, "number of prefixes", len(ni.Ipv4Prefixes), 0)
+}
+
+// interfacePrefixes6 does the same with those of IPv6.
+func interfacePrefixes6(c *client, id, block string) {
+	c.t.Helper()
+	assign := func(in ec2.AssignIpv6AddressesInput) ([]string, error) {
+		in.NetworkInterfaceId = &id
+		out, err := c.ec2.AssignIpv6Addresses(c.ctx, &in)
+		if err != nil {
+			return nil, err
+		}
+		return out.AssignedIpv6Prefixes, nil
+	}
+	prefix := block + ":2::/80"
+	named := must(assign(ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{prefix}}))(c)
+	equal(c.t, "assigned prefix", named, []string{prefix})
+	counted := must(assign(ec2.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(1))}))(c)
+	ni := must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}}))(c).NetworkInterfaces[0]
+	equal(c.t, "prefixes", ni.Ipv6Prefixes, []types.Ipv6PrefixSpecification{{Ipv6Prefix: &prefix}, {Ipv6Prefix: &counted[0]}})
+	refuse(c, []refusal{
+		{"address of an IPv6 prefix", "InvalidIPAddress.InUse", func() error {
+			return failure(assign(ec2.AssignIpv6AddressesInput{Ipv6Addresses: []string{block + ":2::5"}}))
+		}},
+		{"IPv6 prefix of another length", "InvalidParameterValue", func() error {
+			return failure(assign(ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{block + "::/64"}}))
+		}},
+		{"IPv6 prefixes and their number", "InvalidParameterCombination", func() error {
+			return failure(assign(ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{block + ":3::/80"}, Ipv6PrefixCount: new(int32(1))}))
+		}},
+	})
+	gone := must(c.ec2.UnassignIpv6Addresses(c.ctx, &ec2.UnassignIpv6AddressesInput{NetworkInterfaceId: &id, Ipv6Prefixes: []string{prefix, counted[0]}}))(c)
+	equal(c.t, "unassigned prefixes", gone.UnassignedIpv6Prefixes, []string{prefix, counted[0]})
+	ni = must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}}))(c).NetworkInterfaces[0]
+	equal(c.t, "number of IPv6 prefixes", len(ni.Ipv6Prefixes), 0)
 }
 
 // interfaceAttributes changes what can be changed, one attribute a call.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func (c *attachCommand) Run(in *Invocation) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(in.Stdout, "%s is %s with %s\n", c.Interface, *attached.DeviceName, strings.Join(attached.Addresses, " "))
+	_, err = fmt.Fprintf(in.Stdout, "%s is %s with %s\n", c.Interface, *attached.DeviceName, strings.Join(slices.Concat(attached.Addresses, attached.Prefixes), " "))
 	return err
 }
 

@@ -84,8 +84,8 @@ func (c *change) settle(ctx context.Context) error {
 	return nil
 }
 
-// vacate takes away the workloads that are to go, and every address that changes
-// hands. It returns the connections that end with that.
+// vacate takes away the workloads that are to go, and every address and prefix that
+// changes hands. It returns the connections that end with that.
 func (c *change) vacate() ([]flow.Match, error) {
 	put, del := workloads(c.put), workloads(c.del)
 	if len(put)+len(del) == 0 {
@@ -97,11 +97,11 @@ func (c *change) vacate() ([]flow.Match, error) {
 	}
 	var ended []flow.Match
 	for _, m := range moves(standing.Holders, put, del) {
-		ended = append(ended, party(m.addr))
+		ended = append(ended, flow.Match{Party: m.prefix})
 		if m.from.ENI == "" {
 			continue
 		}
-		if err := c.router.Vacate(m.addr, m.from); err != nil {
+		if err := c.router.Vacate(m.from); err != nil {
 			return nil, err
 		}
 	}

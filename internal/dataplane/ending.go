@@ -21,12 +21,12 @@ import (
 // docs/connections.md says the same in the words of AWS.
 
 // ends gives the connections of its router that lose their right when an entry
-// is taken away. Of a workload these are the connections of its addresses; what
-// an address that it loses or gets means is moves' to say.
+// is taken away. Of a workload these are the connections of its addresses and
+// prefixes; what it means that it loses or gets one is moves' to say.
 func ends(e desired.Entry) []flow.Match {
 	switch e := e.(type) {
 	case desired.Address:
-		return []flow.Match{party(e.Addr)}
+		return []flow.Match{{Party: e.Prefix()}}
 	case desired.Pool:
 		return parties(e.Addresses)
 	case desired.Endpoint:
@@ -38,18 +38,12 @@ func ends(e desired.Entry) []flow.Match {
 	case desired.Route:
 		return []flow.Match{{Party: e.Prefix}}
 	case desired.Workload:
-		var all []flow.Match
-		for _, a := range e.All() {
-			all = append(all, party(a))
-		}
-		return all
+		return parties(e.All())
 	case desired.Router, desired.Link: // their connections go with them or with routes
 	case desired.Class, desired.PortSet, desired.Member: // these admit new connections only
 	}
 	return nil
 }
-
-func party(a netip.Addr) flow.Match { return flow.Match{Party: netip.PrefixFrom(a, a.BitLen())} }
 
 func parties(prefixes []netip.Prefix) []flow.Match {
 	var all []flow.Match
@@ -59,50 +53,74 @@ func parties(prefixes []netip.Prefix) []flow.Match {
 	return all
 }
 
-// move is an address that ceases to be a workload's, or becomes one's that did
-// not have it: what was opened before has no right to it.
+// move is an address, as a prefix of its own, or a prefix that ceases to be a
+// workload's, or becomes one's that did not have it: what was opened before has no
+// right to it.
 type move struct {
-	addr netip.Addr
-	from network.Holder // the zero Holder when nobody has it
+	prefix netip.Prefix
+	from   network.Holder // the zero Holder when nobody has it
 }
 
-// moves compares who has addresses with who is to have them. An address that is
-// named in del and has come to another workload stays there.
-func moves(have map[netip.Addr]network.Holder, put, del []desired.Workload) []move {
+// moves compares who has addresses and prefixes with who is to have them. What is
+// named in del and has come to another workload stays there. Of a prefix and an
+// address in it only one can be had.
+func moves(have map[netip.Prefix]network.Holder, put, del []desired.Workload) []move {
 	var all []move
-	noted := map[netip.Addr]bool{}
-	note := func(a netip.Addr) {
-		if !noted[a] {
-			noted[a], all = true, append(all, move{a, have[a]})
+	noted := map[netip.Prefix]bool{}
+	note := func(p netip.Prefix) {
+		if !noted[p] {
+			noted[p], all = true, append(all, move{p, have[p]})
 		}
 	}
-	next := map[string][]netip.Addr{}
+	within := inside(have, put)
+	other := func(p netip.Prefix, eni string) bool { return have[p].ENI != "" && have[p].ENI != eni }
+	next := map[string][]netip.Prefix{}
 	for _, w := range put {
 		next[w.ENI] = w.All()
-		for _, a := range next[w.ENI] {
-			if !keeps(have[a], w) {
-				note(a)
+		for _, p := range next[w.ENI] {
+			if !keeps(have[p], w) {
+				note(p)
+			}
+			for _, overlapping := range append(within[p], model.PrefixOf(p.Addr())) {
+				if other(overlapping, w.ENI) {
+					note(overlapping)
+				}
 			}
 		}
 	}
 	for _, w := range del {
 		next[w.ENI] = nil
-		for _, a := range w.All() {
-			if h := have[a]; h.ENI == "" || h.ENI == w.ENI {
-				note(a)
+		for _, p := range w.All() {
+			if h := have[p]; h.ENI == "" || h.ENI == w.ENI {
+				note(p)
 			}
 		}
 	}
-	for a, h := range have {
-		if will, concerned := next[h.ENI]; concerned && !slices.Contains(will, a) {
-			note(a)
+	for p, h := range have {
+		if will, concerned := next[h.ENI]; concerned && !slices.Contains(will, p) {
+			note(p)
 		}
 	}
 	return all
 }
 
-// keeps reports whether the workload has the address now, in the namespace that
-// it is to be in.
+// inside gives the addresses that somebody has in the prefixes that workloads are
+// to have.
+func inside(have map[netip.Prefix]network.Holder, put []desired.Workload) map[netip.Prefix][]netip.Prefix {
+	if !slices.ContainsFunc(put, func(w desired.Workload) bool { return len(w.Prefixes) > 0 }) {
+		return nil
+	}
+	all := map[netip.Prefix][]netip.Prefix{}
+	for p := range have {
+		if around := model.PrefixOf(p.Addr()); around != p {
+			all[around] = append(all[around], p)
+		}
+	}
+	return all
+}
+
+// keeps reports whether the workload has an address or a prefix now, in the
+// namespace that it is to be in.
 func keeps(h network.Holder, w desired.Workload) bool {
 	if h.ENI != w.ENI {
 		return false
@@ -177,7 +195,7 @@ func (f foundation) lacks(c flow.Flow) bool {
 // held reports whether somebody has an address of the router's networks. Others
 // are nobody's business here.
 func (f foundation) held(a netip.Addr) bool {
-	if _, ok := f.Holders[a]; ok || f.addrs[a] {
+	if _, ok := f.Holder(a); ok || f.addrs[a] {
 		return true
 	}
 	contains := func(p netip.Prefix) bool { return p.Contains(a) }

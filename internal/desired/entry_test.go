@@ -17,6 +17,8 @@ func TestTextPrintsEntriesInTheOrderOfMaking(t *testing.T) {
 		Workload{VPC: "vpc-a", ENI: "eni-1", MAC: "02:00:00:00:00:01", Addresses: []netip.Prefix{p("10.0.1.10/24")}, Gateway: a("10.0.1.1"), Device: "eth0", Namespace: Namespace{PID: 7, Inode: 9}},
 		Address{VPC: "vpc-a", Addr: a("10.0.1.10"), Class: "c-1"},
 		Member{VPC: "vpc-a", Group: "sg-1", Addr: a("10.0.1.10")},
+		Address{VPC: "vpc-a", Addr: a("2001:db8:0:1:2::"), Bits: 80, Class: "c-1"},
+		Member{VPC: "vpc-a", Group: "sg-1", Addr: a("2001:db8:0:1:2::"), Bits: 80},
 		Pool{VPC: "vpc-b", Gateway: a("10.0.1.50"), Addresses: []netip.Prefix{p("10.0.1.50/32")}},
 		PortSet{VPC: "vpc-a", Name: "p-1", Ranges: []PortRange{{1, 65535}}},
 		Class{VPC: "vpc-a", Name: "c-1", In: []Rule{{Protocol: AllProtocols, From: -1, To: -1, Group: "sg-1"}}, Out: []Rule{{Protocol: 6, From: 1, To: 2, Peer: p("0.0.0.0/0")}}},
@@ -31,7 +33,9 @@ class vpc-a c-1 in=all@sg-1 out=6/1-2@0.0.0.0/0
 pool vpc-b 10.0.1.50 addresses=10.0.1.50/32
 portset vpc-a p-1 ranges=1-65535
 member vpc-a sg-1/10.0.1.10
+member vpc-a sg-1/2001:db8:0:1:2::/80
 address vpc-a 10.0.1.10 class=c-1
+address vpc-a 2001:db8:0:1:2::/80 class=c-1
 workload vpc-a eni-1 mac=02:00:00:00:00:01 addresses=10.0.1.10/24 gateway=10.0.1.1 device=eth0 namespace=pid:7@9
 target vpc-b 240.8.0.1 dest=10.0.1.10 gateway=10.0.1.50
 allow vpc-b 240.0.0.0/26>240.8.0.1

@@ -57,13 +57,19 @@ func (c Class) String() string {
 
 // Address gives an address of a network interface its class.
 type Address struct {
-	VPC   string
-	Addr  netip.Addr
+	VPC  string
+	Addr netip.Addr
+	// Bits is the length of the IPv6 prefix that Addr begins when all of its
+	// addresses have the class that have none of their own; zero for Addr alone.
+	Bits  int
 	Class string
 }
 
+// Prefix gives the addresses that the entry is about.
+func (a Address) Prefix() netip.Prefix { return scope(a.Addr, a.Bits) }
+
 // Key implements Entry.
-func (a Address) Key() Key { return Key{KindAddress, a.VPC, a.Addr.String()} }
+func (a Address) Key() Key { return Key{KindAddress, a.VPC, scopeText(a.Addr, a.Bits)} }
 
 // String implements Entry.
 func (a Address) String() string { return line(a.Key(), field{"class", a.Class}) }
@@ -73,13 +79,33 @@ type Member struct {
 	VPC   string
 	Group string
 	Addr  netip.Addr
+	// Bits is the length of the IPv6 prefix that Addr begins when all of its
+	// addresses belong to the group; zero for Addr alone.
+	Bits int
 }
 
+// Prefix gives the addresses that the entry is about.
+func (m Member) Prefix() netip.Prefix { return scope(m.Addr, m.Bits) }
+
 // Key implements Entry.
-func (m Member) Key() Key { return Key{KindMember, m.VPC, m.Group + "/" + m.Addr.String()} }
+func (m Member) Key() Key { return Key{KindMember, m.VPC, m.Group + "/" + scopeText(m.Addr, m.Bits)} }
 
 // String implements Entry.
 func (m Member) String() string { return line(m.Key()) }
+
+func scope(a netip.Addr, bits int) netip.Prefix {
+	if bits == 0 {
+		bits = a.BitLen()
+	}
+	return netip.PrefixFrom(a, bits)
+}
+
+func scopeText(a netip.Addr, bits int) string {
+	if bits == 0 {
+		return a.String()
+	}
+	return scope(a, bits).String()
+}
 
 // PortRange is a range of TCP ports, both ends included.
 type PortRange struct{ From, To uint16 }

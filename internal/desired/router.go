@@ -110,9 +110,10 @@ type Workload struct {
 	// way of the router. The first one of IPv4 is the primary address; the order
 	// of the others says nothing.
 	Addresses []netip.Prefix
-	// Prefixes are IPv4 prefixes that are routed to the interface by way of its
-	// primary address. What it does with their addresses is the workload's affair:
-	// they are not given to the interface. Their order says nothing.
+	// Prefixes are routed to the interface: those of IPv4 by way of its primary
+	// address, those of IPv6 by way of its link-local one. What it does with their
+	// addresses is the workload's affair: they are not given to the interface. Their
+	// order says nothing.
 	Prefixes []netip.Prefix
 	// Gateway is the router's IPv4 address in the workload's subnet; invalid
 	// when the workload has no IPv4 address.
@@ -132,18 +133,13 @@ func (w Workload) String() string {
 		field{"namespace", w.Namespace.String()}, list("prefixes", sorted(w.Prefixes, netip.Prefix.Compare)))
 }
 
-// All gives the workload's addresses and each address of its prefixes.
-func (w Workload) All() []netip.Addr {
-	var all []netip.Addr
+// All gives the workload's addresses, each as a prefix of its own, and its prefixes.
+func (w Workload) All() []netip.Prefix {
+	all := make([]netip.Prefix, 0, len(w.Addresses)+len(w.Prefixes))
 	for _, a := range w.Addresses {
-		all = append(all, a.Addr())
+		all = append(all, scope(a.Addr(), 0))
 	}
-	for _, p := range w.Prefixes {
-		for a := p.Masked().Addr(); p.Contains(a); a = a.Next() {
-			all = append(all, a)
-		}
-	}
-	return all
+	return append(all, w.Prefixes...)
 }
 
 func sorted[T any](values []T, compare func(a, b T) int) []T {

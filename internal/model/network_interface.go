@@ -20,6 +20,23 @@ const (
 	InterfaceGateway InterfaceType = "resource_gateway"
 )
 
+// PrefixBits4 and PrefixBits6 are the lengths of the prefixes that an interface
+// can have (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.html).
+const (
+	PrefixBits4 = 28
+	PrefixBits6 = 80
+)
+
+// PrefixOf gives the prefix that an address lies in when an interface has it by
+// a prefix.
+func PrefixOf(a netip.Addr) netip.Prefix {
+	bits := PrefixBits6
+	if a.Is4() {
+		bits = PrefixBits4
+	}
+	return netip.PrefixFrom(a, bits).Masked()
+}
+
 // NetworkInterface is an ENI: addresses in a subnet, and the groups that filter
 // them.
 type NetworkInterface struct {
@@ -36,8 +53,10 @@ type NetworkInterface struct {
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	// Addresses6 are the IPv6 addresses, the primary one first.
 	Addresses6 []netip.Addr `json:"addresses6,omitempty"`
-	// Prefixes4 are the IPv4 prefixes of a workload's interface.
+	// Prefixes4 and Prefixes6 are the prefixes of a workload's interface, of the
+	// lengths PrefixBits4 and PrefixBits6.
 	Prefixes4 []netip.Prefix `json:"prefixes4,omitempty"`
+	Prefixes6 []netip.Prefix `json:"prefixes6,omitempty"`
 	// Prefix6 is the IPv6 prefix of a resource gateway's interface.
 	Prefix6 netip.Prefix `json:"prefix6,omitzero"`
 	// Owner is the endpoint or resource gateway that the interface belongs to;
@@ -54,6 +73,7 @@ func (n *NetworkInterface) Clone() *NetworkInterface {
 	c.Addresses = slices.Clone(n.Addresses)
 	c.Addresses6 = slices.Clone(n.Addresses6)
 	c.Prefixes4 = slices.Clone(n.Prefixes4)
+	c.Prefixes6 = slices.Clone(n.Prefixes6)
 	return &c
 }
 

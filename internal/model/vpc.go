@@ -140,15 +140,18 @@ func (s *Subnet) Router() netip.Addr {
 	return s.CIDR.Masked().Addr().Next()
 }
 
-// AddressClaim holds one IPv4 or IPv6 address of a subnet for a network
-// interface. The claim's existence is what makes allocation safe between
+// AddressClaim holds one IPv4 or IPv6 address of a subnet, or an IPv6 prefix, for a
+// network interface. The claim's existence is what makes allocation safe between
 // transactions that run at the same time.
 type AddressClaim struct {
-	Account   string     `json:"account"`
-	Region    string     `json:"region"`
-	Subnet    string     `json:"subnet"`
-	Addr      netip.Addr `json:"addr"`
-	Interface string     `json:"interface"`
+	Account string     `json:"account"`
+	Region  string     `json:"region"`
+	Subnet  string     `json:"subnet"`
+	Addr    netip.Addr `json:"addr"`
+	// Bits is the length of the prefix that Addr begins when all of it is claimed;
+	// zero for Addr alone.
+	Bits      int    `json:"bits,omitempty"`
+	Interface string `json:"interface"`
 	// ReleasedAt is set when the interface has given the address up and the data
 	// plane may still have it: nobody else gets it before the claim is gone.
 	ReleasedAt time.Time `json:"releasedAt,omitzero"`

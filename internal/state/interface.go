@@ -3,6 +3,8 @@
 package state
 
 import (
+	"slices"
+
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -11,8 +13,10 @@ import (
 // those that it has given up before. The data plane has let go of them.
 func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
 	claimed := append(ni.All(), ni.Delegated()...)
-	if ni.Prefix6.IsValid() {
-		claimed = append(claimed, ni.Prefix6.Addr())
+	for _, p := range append(slices.Clone(ni.Prefixes6), ni.Prefix6) {
+		if p.IsValid() {
+			claimed = append(claimed, p.Addr())
+		}
 	}
 	for _, a := range claimed {
 		AddressClaims.Delete(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, a))

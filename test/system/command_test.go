@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/client"
@@ -59,8 +60,11 @@ func TestAttachAndDetach(t *testing.T) {
 	eni := s.clients.Workload("", s.openClient).ENI
 	expectCommand(t, s.Postern, 1, "", "attach", eni, "--netns", other.Name) // it is attached already
 	expectCommand(t, s.Postern, 0, "", "detach", eni)
-	if out := expectCommand(t, s.Postern, 0, eni+" is net7 with ", "attach", eni, "--netns", other.Name, "--device", "net7"); out == "" {
-		t.Error("attach says nothing")
+	given := postern.Call[ec2.AssignIpv6AddressesOutput](s.Postern, ec2.Service, "AssignIpv6Addresses",
+		&ec2.AssignIpv6AddressesInput{NetworkInterfaceId: &eni, Ipv6PrefixCount: new(int32(1))})
+	out := expectCommand(t, s.Postern, 0, eni+" is net7 with ", "attach", eni, "--netns", other.Name, "--device", "net7")
+	if !strings.Contains(out, " "+given.AssignedIpv6Prefixes[0]) {
+		t.Errorf("attach says %q, not %s", out, given.AssignedIpv6Prefixes[0])
 	}
 	inNamespace(t, other.Name, "ip link show net7")
 	expectCommand(t, s.Postern, 0, "", "detach", eni)

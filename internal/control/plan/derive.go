@@ -58,7 +58,8 @@ func (p *Plan) deriveVPC(tx *table.Txn, ref model.Ref) []desired.Entry {
 }
 
 // deriveInterface puts the interface's addresses into their class, and into
-// the groups that rules refer to.
+// the groups that rules refer to. An IPv6 prefix has too many addresses to name
+// each.
 func (p *Plan) deriveInterface(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
 	ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
@@ -66,13 +67,19 @@ func (p *Plan) deriveInterface(tx *table.Txn, ref model.Ref) ([]desired.Entry, [
 	}
 	name, _ := classOf(ni)
 	var entries []desired.Entry
-	for _, a := range slices.Concat(ni.All(), ni.Delegated(), poolAddresses6(ni)) {
-		entries = append(entries, desired.Address{VPC: ni.VPC, Addr: a, Class: name})
+	add := func(a netip.Addr, bits int) {
+		entries = append(entries, desired.Address{VPC: ni.VPC, Addr: a, Bits: bits, Class: name})
 		for _, g := range ni.Groups {
 			if p.referenced[sibling(&ni.Meta, g)] {
-				entries = append(entries, desired.Member{VPC: ni.VPC, Group: g, Addr: a})
+				entries = append(entries, desired.Member{VPC: ni.VPC, Group: g, Addr: a, Bits: bits})
 			}
 		}
+	}
+	for _, a := range slices.Concat(ni.All(), ni.Delegated(), poolAddresses6(ni)) {
+		add(a, 0)
+	}
+	for _, prefix := range ni.Prefixes6 {
+		add(prefix.Addr(), prefix.Bits())
 	}
 	return entries, append(released(tx, ref), interfaceSubject(ni))
 }
@@ -134,7 +141,7 @@ func (p *Plan) deriveWorkload(tx *table.Txn, ref model.Ref) ([]desired.Entry, []
 	}
 	w := desired.Workload{
 		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device,
-		Namespace: Namespace(a), Prefixes: ni.Prefixes4,
+		Namespace: Namespace(a), Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6),
 	}
 	if s, ok := state.Subnets.Get(tx, ref.Account, ref.Region, ni.Subnet); ok {
 		w.Gateway = s.Router()

@@ -4,6 +4,7 @@ package flow
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // wanted chooses flows by the tuples of both directions.
@@ -28,18 +29,22 @@ func (c choice) only() (netip.Addr, bool) { return netip.Addr{}, false }
 type selection struct {
 	byDest  map[netip.Addr][]netip.Prefix // an invalid prefix is any source
 	parties map[netip.Addr]bool
-	wide    []netip.Prefix // parties that are more than one address
-	sources []netip.Prefix // of matches without a destination
+	wide    map[netip.Prefix]bool // parties that are more than one address
+	lengths []int                 // of these, each once
+	sources []netip.Prefix        // of matches without a destination
 }
 
 func newSelection(matches []Match) selection {
-	s := selection{byDest: map[netip.Addr][]netip.Prefix{}, parties: map[netip.Addr]bool{}}
+	s := selection{byDest: map[netip.Addr][]netip.Prefix{}, parties: map[netip.Addr]bool{}, wide: map[netip.Prefix]bool{}}
 	for _, m := range matches {
 		switch {
 		case m.Party.IsValid() && m.Party.IsSingleIP():
 			s.parties[m.Party.Addr()] = true
 		case m.Party.IsValid():
-			s.wide = append(s.wide, m.Party)
+			s.wide[m.Party.Masked()] = true
+			if !slices.Contains(s.lengths, m.Party.Bits()) {
+				s.lengths = append(s.lengths, m.Party.Bits())
+			}
 		case m.Dest.IsValid():
 			s.byDest[m.Dest] = append(s.byDest[m.Dest], m.Source)
 		case m.Source.IsValid():
@@ -65,8 +70,8 @@ func (s selection) has(original, reply tuple) bool {
 		if s.parties[a] {
 			return true
 		}
-		for _, p := range s.wide {
-			if p.Contains(a) {
+		for _, bits := range s.lengths {
+			if p, err := a.Prefix(bits); err == nil && s.wide[p] {
 				return true
 			}
 		}

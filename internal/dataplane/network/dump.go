@@ -207,11 +207,36 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 	if ways4 {
 		w.Gateway = gateway.Addr()
 	}
-	if w.Addresses, err = v.addresses(p, gateway.Bits()); err != nil {
+	list, err := globalAddresses(p.in.handle, p.far)
+	if err != nil {
 		return w, false, err
 	}
-	w.Prefixes = v.prefixes(p, first4(w.Addresses).Addr())
+	list = v.others(list, l.Attrs().Index)
+	out6, err := v.leads6(p, list)
+	if err != nil {
+		return w, false, err
+	}
+	w.Addresses = v.addresses(p, list, gateway.Bits(), out6)
+	w.Prefixes = v.prefixes(p, first4(w.Addresses).Addr(), out6)
 	return w, true, nil
+}
+
+// reached reports whether the router sends to an address of the workload's.
+func (v view) reached(p pair, a netip.Addr) bool {
+	index := p.near.Attrs().Index
+	return v.routes.has(single(a), index) && v.neighbours.has(index, a, p.far.Attrs().HardwareAddr)
+}
+
+// leads6 reports whether a workload that has IPv6, with these addresses or with a
+// prefix, finds the way out, and the router to its link-local address.
+func (v view) leads6(p pair, list []netip.Prefix) (bool, error) {
+	index := p.near.Attrs().Index
+	prefixed := func(e route) bool { return e.link == index && ofPrefix(e) && e.prefix.Addr().Is6() }
+	if !v.locals[index] || !wants6(desired.Workload{Addresses: list}) && !slices.ContainsFunc(v.routes, prefixed) {
+		return false, nil
+	}
+	leads, err := v.leads(p, routerLinkLocal.Addr(), netip.Prefix{})
+	return leads && v.reached(p, linkLocal(p.far.Attrs().HardwareAddr)), err
 }
 
 // leads reports whether the workload knows the router as its neighbour of that
@@ -238,31 +263,15 @@ func (v view) leads(p pair, hop netip.Addr, subnet netip.Prefix) (bool, error) {
 	return state != defaultMissing, err
 }
 
-// addresses returns those of the workload's addresses to which packets find
-// the way, and from which packets find the way out, those of IPv4 with the length
-// of their subnet. One that is there with a prefix makes neighbours that it must
+// addresses returns those of the addresses of a workload's device to which packets
+// find the way, and from which packets find the way out, those of IPv4 with the
+// length of their subnet. One that is there with a prefix makes neighbours that it must
 // not have. One of the VPC that is there in half, on the interface alone or with a
 // route alone, has the length 0, which nothing that is wanted has: so it is seen,
 // whether it is to come or to go.
-func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
-	list, err := globalAddresses(p.in.handle, p.far)
-	if err != nil {
-		return nil, err
-	}
-	list = v.others(list, p.near.Attrs().Index)
-	out6 := v.locals[p.near.Attrs().Index]
-	index, mac := p.near.Attrs().Index, p.far.Attrs().HardwareAddr
-	reached := func(a netip.Addr) bool { return v.routes.has(single(a), index) && v.neighbours.has(index, a, mac) }
-	if wants6(desired.Workload{Addresses: list}) && out6 {
-		leads, err := v.leads(p, routerLinkLocal.Addr(), netip.Prefix{})
-		if err != nil {
-			return nil, err
-		}
-		out6 = leads && reached(linkLocal(mac))
-	}
-	var found []netip.Prefix
+func (v view) addresses(p pair, list []netip.Prefix, subnet int, out6 bool) (found []netip.Prefix) {
 	for _, a := range list {
-		switch whole := a.IsSingleIP() && (a.Addr().Is4() || out6) && reached(a.Addr()); {
+		switch whole := a.IsSingleIP() && (a.Addr().Is4() || out6) && v.reached(p, a.Addr()); {
 		case whole && a.Addr().Is4() && subnet >= 0:
 			found = append(found, netip.PrefixFrom(a.Addr(), subnet))
 		case whole:
@@ -273,11 +282,11 @@ func (v view) addresses(p pair, subnet int) ([]netip.Prefix, error) {
 	}
 	for _, e := range v.routes {
 		here := func(a netip.Prefix) bool { return a.Addr() == e.prefix.Addr() }
-		if e.link == index && !ofPrefix(e) && !slices.ContainsFunc(list, here) && v.responsible(e.prefix.Addr()) {
+		if e.link == p.near.Attrs().Index && !ofPrefix(e) && !slices.ContainsFunc(list, here) && v.responsible(e.prefix.Addr()) {
 			found = append(found, netip.PrefixFrom(e.prefix.Addr(), 0))
 		}
 	}
-	return found, nil
+	return found
 }
 
 // responsible reports whether an address is of the router's networks. Others are

@@ -9,14 +9,15 @@ import (
 	"slices"
 
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
 )
 
-// Holder is the workload that has an address: the one that the router sends the
-// address's packets to, and takes packets from the address from.
+// Holder is the workload that has an address or a prefix: the one that the router
+// sends the packets to it to, and takes packets from it from.
 type Holder struct {
 	ENI       string
 	Namespace desired.Namespace
-	route     route // by which it has the address
+	route     route // by which it has it
 }
 
 // Standing is who has which addresses in a router, as its routes say.
@@ -25,9 +26,10 @@ type Standing struct {
 	Networks []netip.Prefix
 	// Own are the router's own addresses.
 	Own []netip.Addr
-	// Holders gives the workload that has an address of the VPC. An address of a
-	// workload whose interface is gone is nobody's.
-	Holders map[netip.Addr]Holder
+	// Holders gives the workload that has an address of the VPC, which is a prefix
+	// of its own here, or a prefix. What a workload had whose interface is gone is
+	// nobody's.
+	Holders map[netip.Prefix]Holder
 	// Hops gives the peer that a transit prefix is routed to.
 	Hops map[netip.Prefix]string
 }
@@ -68,11 +70,11 @@ func (r *Router) standing() (s Standing, err error) {
 		}
 	}
 	s.Networks = slices.DeleteFunc(all.sinks(lo, nowhere), func(p netip.Prefix) bool { return slices.Contains(realms, p) })
-	s.Holders, s.Hops = map[netip.Addr]Holder{}, map[netip.Prefix]string{}
+	s.Holders, s.Hops = map[netip.Prefix]Holder{}, map[netip.Prefix]string{}
 	for _, e := range all {
-		if h, ok := workloads[e.link]; ok {
+		if h, ok := workloads[e.link]; ok && !e.prefix.Addr().IsLinkLocalUnicast() {
 			h.route = e
-			s.hold(h)
+			s.Holders[e.prefix] = h
 		} else if peer, ok := peers[e.link]; ok {
 			s.Hops[e.prefix] = peer
 		}
@@ -80,21 +82,13 @@ func (r *Router) standing() (s Standing, err error) {
 	return s, nil
 }
 
-// hold notes who has the addresses of a route to a workload. An address of a
-// prefix that is routed elsewhere by itself is had there.
-func (s Standing) hold(h Holder) {
-	p := h.route.prefix
-	switch {
-	case p.Addr().IsLinkLocalUnicast():
-	case p.IsSingleIP():
-		s.Holders[p.Addr()] = h
-	case ofPrefix(h.route) && p.Addr().BitLen()-p.Bits() <= hostBits:
-		for a := p.Addr(); p.Contains(a); a = a.Next() {
-			if other, ok := s.Holders[a]; !ok || !other.route.prefix.IsSingleIP() {
-				s.Holders[a] = h
-			}
-		}
+// Holder gives the workload that has an address, by itself or in a prefix.
+func (s Standing) Holder(a netip.Addr) (Holder, bool) {
+	h, ok := s.Holders[single(a)]
+	if !ok {
+		h, ok = s.Holders[model.PrefixOf(a)]
 	}
+	return h, ok
 }
 
 // Hop gives the peer that packets to a transit address are handed to.
@@ -111,12 +105,11 @@ func (s Standing) Hop(a netip.Addr) (peer string, ok bool) {
 	return "", false
 }
 
-// Vacate takes an address from the workload that has it: the router refuses what
-// is sent to it, and drops what comes from it. With an address of a prefix goes
-// the whole prefix.
-func (r *Router) Vacate(a netip.Addr, from Holder) error {
+// Vacate takes an address or a prefix from the workload that has it: the router
+// refuses what is sent to it, and drops what comes from it.
+func (r *Router) Vacate(from Holder) error {
 	if err := r.unroute(from.route); err != nil {
-		return fmt.Errorf("take %s from %s: %w", a, from.ENI, err)
+		return fmt.Errorf("take %s from %s: %w", from.route.prefix, from.ENI, err)
 	}
 	return nil
 }

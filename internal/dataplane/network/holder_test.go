@@ -35,7 +35,7 @@ func TestAnAddressInHalfIsSeen(t *testing.T) {
 	}
 	for name, spoil := range map[string]func(netip.Addr){
 		"on the interface alone": func(a netip.Addr) {
-			if err := r.Vacate(a, must[network.Standing](t)(r.Standing()).Holders[a]); err != nil {
+			if err := r.Vacate(holder(t, r, a)); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -64,6 +64,13 @@ func TestAnAddressInHalfIsSeen(t *testing.T) {
 	}
 }
 
+// holder is who has an address.
+func holder(t *testing.T, r *network.Router, a netip.Addr) network.Holder {
+	t.Helper()
+	h, _ := must[network.Standing](t)(r.Standing()).Holder(a)
+	return h
+}
+
 // command runs a program in a namespace.
 func command(t *testing.T, ns *testnet.NS, words ...string) {
 	t.Helper()
@@ -84,7 +91,7 @@ func TestStandingSaysWhoHasAnAddress(t *testing.T) {
 	if err := r.Attach(w); err != nil {
 		t.Fatal(err)
 	}
-	holders := func() map[netip.Addr]network.Holder {
+	holders := func() map[netip.Prefix]network.Holder {
 		t.Helper()
 		return must[network.Standing](t)(r.Standing()).Holders
 	}
@@ -93,17 +100,18 @@ func TestStandingSaysWhoHasAnAddress(t *testing.T) {
 		t.Errorf("held are %v, want %v", have, w.Addresses)
 	}
 	for _, a := range w.Addresses {
-		if h := have[a.Addr()]; h.ENI != w.ENI || h.Namespace != w.Namespace {
+		if h := holder(t, r, a.Addr()); h.ENI != w.ENI || h.Namespace != w.Namespace {
 			t.Errorf("%s is held by %+v", a, h)
 		}
 	}
 	first := w.Addresses[0].Addr()
+	taken := holder(t, r, first)
 	for range 2 { // what is gone cannot be taken
-		if err := r.Vacate(first, have[first]); err != nil {
+		if err := r.Vacate(taken); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, held := holders()[first]; held || len(holders()) != len(w.Addresses)-1 {
+	if holder(t, r, first).ENI != "" || len(holders()) != len(w.Addresses)-1 {
 		t.Errorf("held are %v after %s was taken", holders(), first)
 	}
 	if err := r.Attach(w); err != nil {

@@ -132,7 +132,7 @@ func raise(sides ...side) error {
 }
 
 func wants6(w desired.Workload) bool {
-	return slices.ContainsFunc(w.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
+	return slices.ContainsFunc(w.All(), func(p netip.Prefix) bool { return p.Addr().Is6() })
 }
 
 // addAddresses adds the missing addresses to the workload's end and returns

@@ -218,7 +218,7 @@ func (b *batch) sets(p *picture, changes []change) {
 		}
 	}
 	for _, group := range slices.Sorted(maps.Keys(uses)) {
-		for _, f := range []family{family4, family6} {
+		for _, f := range families {
 			set := memberSet(f, group)
 			used := p.groups[group]+uses[group] > 0
 			if used && !p.sets[set] {

@@ -53,7 +53,7 @@ func isDynamic(name string) bool {
 
 // classChain makes the chain of a class for one direction. A packet that a rule
 // admits returns to the caller. Comments are "INDEX RULE": a rule that refers
-// to a group takes one kernel rule per family, and both have one index.
+// to a group takes one kernel rule per family, and all have one index.
 func classChain(prefix, name string, rules []desired.Rule) (chain, error) {
 	c := chain{name: prefix + name}
 	for i, r := range rules {

@@ -11,8 +11,8 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// Names of the skeleton's maps and sets; those that exist per family end in 4
-// or 6.
+// Names of the skeleton's maps and sets; those that exist per family end in its
+// suffix.
 const (
 	setClass    = "class"
 	setClassIn  = "classin"
@@ -77,8 +77,9 @@ func encode(e desired.Entry, ids numbers) (*parts, error) {
 	case desired.Pool:
 		err = encodePool(p, e, ids)
 	case desired.Member:
-		if err = valid(e.Addr); err == nil {
-			p.add(element{set: memberSet(familyOf(e.Addr), e.Group), key: raw(e.Addr)})
+		var f family
+		if f, err = familyIn(e.Addr, e.Bits); err == nil {
+			p.add(element{set: memberSet(f, e.Group), key: raw(e.Addr)})
 		}
 	case desired.Address:
 		err = encodeAddress(p, e, ids)
@@ -156,14 +157,15 @@ func encodePool(p *parts, pool desired.Pool, ids numbers) error {
 }
 
 func encodeAddress(p *parts, a desired.Address, ids numbers) error {
-	if err := valid(a.Addr); err != nil {
+	f, err := familyIn(a.Addr, a.Bits)
+	if err != nil {
 		return err
 	}
 	n, ok := ids.number(owner{desired.KindClass, a.Class})
 	if !ok {
 		return fmt.Errorf("class %s is not there", a.Class)
 	}
-	p.add(element{set: setClass + familyOf(a.Addr).suffix, key: raw(a.Addr), value: mark(n)})
+	p.add(element{set: setClass + f.suffix, key: raw(a.Addr), value: mark(n)})
 	return nil
 }
 

@@ -32,17 +32,18 @@ func elementOwner(e element) (owner, bool) {
 		b := binary.BigEndian.AppendUint32(nil, markOf(e.key))
 		return owner{desired.KindPool, netip.AddrFrom4([4]byte(b)).String()}, true
 	}
-	if group, ok := memberGroup(e.set); ok {
-		a, ok := keyAddr(e.set[:len(setMember)+1], e.key)
-		return owner{desired.KindMember, group + "/" + a.String()}, ok
+	if f, group, ok := memberGroup(e.set); ok {
+		a, ok := f.keyAddr(e.key)
+		return ownerOf(desired.Member{Group: group, Addr: a, Bits: f.bits}.Key()), ok
 	}
-	a, ok := keyAddr(e.set, e.key)
+	name, f := splitName(e.set)
+	a, ok := f.keyAddr(e.key)
 	if !ok {
 		return owner{}, false
 	}
-	switch e.set[:len(e.set)-1] {
+	switch name {
 	case setClass:
-		return owner{desired.KindAddress, a.String()}, true
+		return ownerOf(desired.Address{Addr: a, Bits: f.bits}.Key()), true
 	case setDoor, setPort, setEndpoint:
 		return owner{desired.KindEndpoint, a.String()}, true
 	case setTarget, setGateway:
@@ -70,27 +71,43 @@ func chainOwner(name string) (owner, bool) {
 	return owner{}, false
 }
 
-// memberGroup returns the group of a set of members.
-func memberGroup(set string) (string, bool) {
-	for _, f := range []family{family4, family6} {
+// memberGroup returns the family and the group of a set of members.
+func memberGroup(set string) (family, string, bool) {
+	for _, f := range families {
 		if group, ok := strings.CutPrefix(set, memberSet(f, "")); ok {
-			return group, true
+			return f, group, true
 		}
 	}
-	return "", false
+	return family{}, "", false
 }
 
-// keyAddr reads the address that a key begins with, in the family that the
-// last character of the set's name says.
-func keyAddr(set, key string) (netip.Addr, bool) {
-	size := int(family4.size)
-	if strings.HasSuffix(set, family6.suffix) {
-		size = int(family6.size)
+// splitName takes the family from the end of a set's name. What has none is taken
+// for one of IPv4.
+func splitName(set string) (string, family) {
+	for _, f := range families {
+		if name, ok := strings.CutSuffix(set, f.suffix); ok {
+			return name, f
+		}
 	}
-	if len(key) < size {
+	return set, family4
+}
+
+// keyAddr reads the address that a key begins with.
+func (f family) keyAddr(key string) (netip.Addr, bool) {
+	if len(key) < int(f.size) {
 		return netip.Addr{}, false
 	}
-	return netip.AddrFromSlice([]byte(key[:size]))
+	return netip.AddrFromSlice([]byte(key[:f.size]))
+}
+
+// parseScope reads an address, or a prefix and its length, as keys of entries have
+// them.
+func parseScope(text string) (netip.Addr, int) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p.Addr(), p.Bits()
+	}
+	a, _ := netip.ParseAddr(text)
+	return a, 0
 }
 
 // decode makes the entry of owner o from the parts that the kernel has of it.
@@ -116,13 +133,14 @@ func decodeParts(vpc string, o owner, p *parts, ids names) desired.Entry {
 	case desired.KindPool:
 		return decodePool(vpc, o, p)
 	case desired.KindMember:
-		group, addr, _ := strings.Cut(o.id, "/")
-		a, _ := netip.ParseAddr(addr)
-		return desired.Member{VPC: vpc, Group: group, Addr: a}
+		group, scope, _ := strings.Cut(o.id, "/")
+		a, bits := parseScope(scope)
+		return desired.Member{VPC: vpc, Group: group, Addr: a, Bits: bits}
 	case desired.KindAddress:
-		a, _ := netip.ParseAddr(o.id)
-		class := numbered(ids, desired.KindClass, markOf(p.value(setClass+familyOf(a).suffix)))
-		return desired.Address{VPC: vpc, Addr: a, Class: class}
+		a, bits := parseScope(o.id)
+		f, _ := familyIn(a, bits)
+		class := numbered(ids, desired.KindClass, markOf(p.value(setClass+f.suffix)))
+		return desired.Address{VPC: vpc, Addr: a, Bits: bits, Class: class}
 	case desired.KindTarget:
 		return decodeTarget(vpc, o, p, ids)
 	case desired.KindAllow:
@@ -198,7 +216,8 @@ func decodeTarget(vpc string, o owner, p *parts, ids names) desired.Entry {
 }
 
 func decodeAllow(e element) (desired.Allow, bool) {
-	source, ok := keyAddr(e.set, e.key)
+	_, f := splitName(e.set)
+	source, ok := f.keyAddr(e.key)
 	if !ok {
 		return desired.Allow{}, false
 	}

@@ -14,8 +14,8 @@
 //	class     chains in-NAME and out-NAME, their numbers in classin and classout
 //	portset   chain ports-NAME, its number in doors
 //	pool      64 elements of pool4; for IPv6 chain pool-GATEWAY, its number in pools
-//	member    element of member4-GROUP or member6-GROUP
-//	address   element of class4 or class6
+//	member    element of member4-GROUP or member6-GROUP; of a prefix, of member80-GROUP
+//	address   element of class4 or class6; of a prefix, of class80
 //	target    elements of target and gateway
 //	allow     element of allow
 //	endpoint  elements of door, port and endpoint

@@ -160,7 +160,7 @@ func read(c *nfnl.Conn) (*picture, error) {
 		if strings.HasPrefix(set, "__") || isCounting(set) { // made for a rule, or by packets
 			continue
 		}
-		if _, isMember := memberGroup(set); isMember {
+		if _, _, isMember := memberGroup(set); isMember {
 			p.sets[set] = true
 		}
 		if err := p.readElements(c, set); err != nil {

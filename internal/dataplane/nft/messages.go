@@ -37,9 +37,10 @@ func (b *batch) message(typ uint8, flags uint16) {
 }
 
 func (b *batch) addSet(name string) {
-	f, typ := family4, uint32(typeIPv4Addr)
-	if strings.HasPrefix(name, memberSet(family6, "")) {
-		f, typ = family6, typeIPv6Addr
+	f, _, _ := memberGroup(name)
+	typ := uint32(typeIPv4Addr)
+	if f.number == unix.NFPROTO_IPV6 {
+		typ = typeIPv6Addr
 	}
 	b.message(unix.NFT_MSG_NEWSET, nfnl.Create)
 	b.String(unix.NFTA_SET_TABLE, tableName)

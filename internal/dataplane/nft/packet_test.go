@@ -197,6 +197,38 @@ func TestRulesMatchPortsProtocolsAndGroups(t *testing.T) {
 	}
 }
 
+// What has no class and is no member by itself has and is what its prefix has
+// and is; what has a class of its own has that one.
+func TestPrefixesHaveClassesAndMembers(t *testing.T) {
+	r := newRig(t)
+	r.Far.Greet(80)
+	const web, inside = "[2001:db8:0:2::11]:80", "2001:db8:0:1::"
+	web6, here := addr("2001:db8:0:2::11"), desired.Address{VPC: "vpc-a", Addr: addr(inside), Bits: 80, Class: "c-work"}
+	r.Remove(r.TableA, lab.Address("vpc-a", inside+"10", ""))
+	r.silent(r.Client, web)
+	r.Put(r.TableA, here)
+	r.works(r.Client, web, inside+"10")
+	r.Put(r.TableA, lab.Class("vpc-a", "c-shut", nil, nil), lab.Address("vpc-a", inside+"10", "c-shut"))
+	r.silent(r.Client, web)
+	r.Remove(r.TableA, lab.Address("vpc-a", inside+"10", ""))
+
+	friends := lab.Class("vpc-a", "c-web", []desired.Rule{{Protocol: 6, From: 80, To: 80, Group: "sg-friends"}}, nil)
+	member := desired.Member{VPC: "vpc-a", Group: "sg-friends", Addr: addr(inside), Bits: 80}
+	r.Put(r.TableA, friends, desired.Address{VPC: "vpc-a", Addr: web6, Class: "c-web"})
+	r.silent(r.Client, web)
+	r.Put(r.TableA, member)
+	r.works(r.Client, web, inside+"10")
+	r.Put(r.TableA, lab.Class("vpc-a", "c-work", nil, []desired.Rule{{Protocol: 6, From: 80, To: 80, Group: "sg-web"}}))
+	r.silent(r.Client, web)
+	r.Put(r.TableA, desired.Member{VPC: "vpc-a", Group: "sg-web", Addr: addr("2001:db8:0:2::"), Bits: 80})
+	r.works(r.Client, web, inside+"10")
+	r.Remove(r.TableA, member)
+	r.silent(r.Client, web)
+	r.Put(r.TableA, member)
+	r.Remove(r.TableA, here)
+	r.silent(r.Client, web)
+}
+
 func TestWorkloadsOfOneNetworkTalkBothWays(t *testing.T) {
 	r := newRig(t)
 	r.Client.Greet(80)

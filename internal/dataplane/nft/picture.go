@@ -139,7 +139,7 @@ func groupsOf(o owner, of *parts) []string {
 		}
 	case desired.KindMember:
 		for _, e := range of.elements {
-			if group, ok := memberGroup(e.set); ok {
+			if _, group, ok := memberGroup(e.set); ok {
 				groups = append(groups, group)
 			}
 		}

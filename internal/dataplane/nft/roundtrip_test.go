@@ -39,6 +39,14 @@ func (w world) addr(net int) netip.Addr {
 	return addr(fmt.Sprintf("10.%d.0.%d", net, host))
 }
 
+// scope draws an address, or an IPv6 prefix and its length.
+func (w world) scope() (netip.Addr, int) {
+	if w.v6 && w.pick("wide", 3) == 0 {
+		return addr(fmt.Sprintf("2001:db8:1:0:%x::", w.pick("prefix", 3))), 80
+	}
+	return w.addr(1), 0
+}
+
 func (w world) rules() []desired.Rule {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) desired.Rule {
 		w := world{t, rapid.Bool().Draw(t, "v6")}
@@ -78,10 +86,12 @@ func entries(t *rapid.T) []desired.Entry {
 		w.v6 = rapid.Bool().Draw(t, "v6")
 		switch w.pick("kind", 5) {
 		case 0:
-			add(desired.Member{VPC: vpc, Group: fmt.Sprintf("sg-%d", w.pick("group", 4)), Addr: w.addr(1)})
+			a, bits := w.scope()
+			add(desired.Member{VPC: vpc, Group: fmt.Sprintf("sg-%d", w.pick("group", 4)), Addr: a, Bits: bits})
 		case 1:
 			if classes > 0 {
-				add(desired.Address{VPC: vpc, Addr: w.addr(1), Class: desired.ClassName([]string{fmt.Sprint(w.pick("class", classes))})})
+				a, bits := w.scope()
+				add(desired.Address{VPC: vpc, Addr: a, Bits: bits, Class: desired.ClassName([]string{fmt.Sprint(w.pick("class", classes))})})
 			}
 		case 2:
 			gateway := w.addr(2)

@@ -134,6 +134,9 @@ func TestOneBadEntryDoesNotStopTheOthers(t *testing.T) {
 	bad := []desired.Entry{
 		lab.Address(vpc, "10.0.0.2", "c-none"),
 		lab.Class(vpc, "c-2", []desired.Rule{{Protocol: 999, Peer: prefix("0.0.0.0/0")}}, nil),
+		desired.Address{VPC: vpc, Addr: addr("2001:db8::1"), Bits: 80, Class: "c-1"},
+		desired.Address{VPC: vpc, Addr: addr("2001:db8::"), Bits: 64, Class: "c-1"},
+		desired.Member{VPC: vpc, Group: "sg-1", Addr: addr("10.0.0.0"), Bits: 28},
 		desired.Endpoint{VPC: vpc, Addr: addr("10.0.0.3"), Target: addr("240.1.1.1")},
 		desired.Endpoint{VPC: vpc, Addr: addr("10.0.0.4"), Target: addr("fd00::1"), Ports: []desired.PortRange{{From: 1, To: 1}}},
 		// A name that the kernel refuses.

@@ -20,13 +20,12 @@ import (
 // newInterface is a request for a network interface with what it needs made
 // beforehand.
 type newInterface struct {
-	in       *ec2.CreateNetworkInterfaceInput
-	who      caller.Caller
-	id       string
-	now      time.Time
-	tags     map[string]string
-	v4, v6   eni.Want
-	prefixes eni.WantPrefixes
+	in   *ec2.CreateNetworkInterfaceInput
+	who  caller.Caller
+	id   string
+	now  time.Time
+	tags map[string]string
+	wanted
 }
 
 // CreateNetworkInterface makes an interface for a workload. The service postern
@@ -63,10 +62,10 @@ func (a *API) newInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInpu
 	if n.v6, err = wanted6(in); err != nil {
 		return nil, err
 	}
-	if n.prefixes, err = createdPrefixes(in); err != nil {
+	if n.prefixes4, n.prefixes6, err = createdPrefixes(in); err != nil {
 		return nil, err
 	}
-	if err := checkTotal(n.v4, n.prefixes); err != nil {
+	if err := n.checkTotal(); err != nil {
 		return nil, err
 	}
 	n.tags, err = tagsFor(in.TagSpecifications, ec2.ResourceTypeNetworkInterface)
@@ -76,8 +75,6 @@ func (a *API) newInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInpu
 // servedInterface refuses the options of an interface that do not exist here.
 func servedInterface(in *ec2.CreateNetworkInterfaceInput) error {
 	switch {
-	case len(in.Ipv6Prefixes) > 0, deref(in.Ipv6PrefixCount) > 0:
-		return unserved("IPv6 prefixes of network interfaces")
 	case in.InterfaceType != nil:
 		return unserved("network interfaces of type " + *in.InterfaceType)
 	case deref(in.EnablePrimaryIpv6):
@@ -114,7 +111,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	ni, err := eni.Create(tx, a.Env, eni.Params{
 		ID: n.id, CreatedAt: n.now, Subnet: s, Type: model.InterfaceWorkload,
 		Description: deref(n.in.Description), Groups: groups, Tags: n.tags,
-		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes,
+		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes4, Prefixes6: n.prefixes6,
 	})
 	return ni, interfaceFault(err)
 }

@@ -4,6 +4,7 @@ package ec2
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -115,41 +116,47 @@ func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivat
 		return nil, err
 	}
 	w.Move = deref(in.AllowReassignment)
-	prefixes, err := wantedPrefixes(in.Ipv4Prefixes, in.Ipv4PrefixCount, len(w.Addresses)+w.Count > 0)
+	prefixes, err := prefixes4.wanted(in.Ipv4Prefixes, in.Ipv4PrefixCount, !w.None())
 	if err != nil {
 		return nil, err
 	}
-	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v4: w, prefixes: prefixes})
+	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v4: w, prefixes4: prefixes})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.AssignPrivateIpAddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv4Prefixes: prefixShapes(added.prefixes)}
+	out := &ec2.AssignPrivateIpAddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv4Prefixes: prefixShapes4(added.prefixes)}
 	for _, addr := range added.addresses {
 		out.AssignedPrivateIpAddresses = append(out.AssignedPrivateIpAddresses, ec2.AssignedPrivateIpAddress{PrivateIpAddress: new(addr.String())})
 	}
 	return out, nil
 }
 
-// AssignIpv6Addresses gives a workload's interface further IPv6 addresses.
+// AssignIpv6Addresses gives a workload's interface further IPv6 addresses or
+// prefixes.
 func (a *API) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6AddressesInput) (*ec2.AssignIpv6AddressesOutput, error) {
-	if len(in.Ipv6Prefixes) > 0 || deref(in.Ipv6PrefixCount) > 0 {
-		return nil, unserved("IPv6 prefixes of network interfaces")
-	}
 	w, err := want(in.Ipv6Addresses, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
 	if err != nil {
 		return nil, err
 	}
-	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v6: w})
+	prefixes, err := prefixes6.wanted(in.Ipv6Prefixes, in.Ipv6PrefixCount, !w.None())
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AssignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv6Addresses: texts(added.addresses)}, nil
+	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v6: w, prefixes6: prefixes})
+	if err != nil {
+		return nil, err
+	}
+	out := &ec2.AssignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv6Addresses: texts(added.addresses)}
+	if len(added.prefixes) > 0 {
+		out.AssignedIpv6Prefixes = texts(added.prefixes)
+	}
+	return out, nil
 }
 
 // wanted is what an interface shall get.
 type wanted struct {
-	v4, v6   eni.Want
-	prefixes eni.WantPrefixes
+	v4, v6               eni.Want
+	prefixes4, prefixes6 eni.WantPrefixes
 }
 
 // assigned is what an interface got.
@@ -161,7 +168,7 @@ type assigned struct {
 // assign adds addresses and prefixes to an interface and gives those that were
 // added.
 func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, err error) {
-	if w.v4.Count+w.v6.Count+len(w.v4.Addresses)+len(w.v6.Addresses) == 0 && w.prefixes.None() {
+	if w.v4.None() && w.v6.None() && w.prefixes4.None() && w.prefixes6.None() {
 		return added, fault.EC2("MissingParameter", "The request must contain addresses or prefixes to assign or their number")
 	}
 	who, now := caller.From(ctx), a.Now()
@@ -183,10 +190,10 @@ func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, 
 			return interfaceFault(err)
 		}
 		added.addresses = append(has, added.addresses...)
-		if added.prefixes, err = eni.AssignPrefixes(tx, a.Env, ni, s, w.prefixes); err != nil {
+		if added.prefixes, err = eni.AssignPrefixes(tx, a.Env, ni, s, w.prefixes4, w.prefixes6); err != nil {
 			return interfaceFault(err)
 		}
-		if max(len(ni.Addresses)+len(ni.Prefixes4), len(ni.Addresses6)) > maxAddresses {
+		if max(len(ni.Addresses)+len(ni.Prefixes4), len(ni.Addresses6)+len(ni.Prefixes6)) > maxAddresses {
 			return tooManyAddresses()
 		}
 		ni.UpdatedAt = now
@@ -228,7 +235,7 @@ func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPr
 	if err != nil {
 		return nil, err
 	}
-	prefixes, err := parsePrefixes(in.Ipv4Prefixes)
+	prefixes, err := prefixes4.parse(in.Ipv4Prefixes)
 	if err != nil {
 		return nil, err
 	}
@@ -238,20 +245,23 @@ func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPr
 	return &ec2.UnassignPrivateIpAddressesOutput{}, nil
 }
 
-// UnassignIpv6Addresses takes IPv6 addresses from a workload's interface, which
-// must keep at least one address of either family.
+// UnassignIpv6Addresses takes IPv6 addresses and prefixes from a workload's
+// interface, which must keep at least one address of either family.
 func (a *API) UnassignIpv6Addresses(ctx context.Context, in *ec2.UnassignIpv6AddressesInput) (*ec2.UnassignIpv6AddressesOutput, error) {
-	if len(in.Ipv6Prefixes) > 0 {
-		return nil, unserved("IPv6 prefixes of network interfaces")
-	}
 	addresses, err := parseAddresses(in.Ipv6Addresses, netip.Addr.Is6, "IPv6")
 	if err != nil {
 		return nil, err
 	}
-	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, nil); err != nil {
+	prefixes, err := prefixes6.parse(in.Ipv6Prefixes)
+	if err != nil {
 		return nil, err
 	}
-	return &ec2.UnassignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: in.Ipv6Addresses}, nil
+	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, prefixes); err != nil {
+		return nil, err
+	}
+	return &ec2.UnassignIpv6AddressesOutput{
+		NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: in.Ipv6Addresses, UnassignedIpv6Prefixes: in.Ipv6Prefixes,
+	}, nil
 }
 
 func (a *API) unassign(ctx context.Context, id string, addresses []netip.Addr, prefixes []netip.Prefix) error {
@@ -299,11 +309,11 @@ func drop(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.T
 	return nil
 }
 
-// texts writes addresses as replies have them.
-func texts(addresses []netip.Addr) []string {
-	out := make([]string, len(addresses))
-	for i, addr := range addresses {
-		out[i] = addr.String()
+// texts writes addresses or prefixes as replies have them.
+func texts[T fmt.Stringer](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = v.String()
 	}
 	return out
 }

@@ -187,9 +187,9 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInter
 		})
 	}
 	out.PrivateIpAddress, out.Ipv6Address = first(ni.Addresses), first(ni.Addresses6)
-	out.Ipv4Prefixes = prefixShapes(ni.Prefixes4)
+	out.Ipv4Prefixes, out.Ipv6Prefixes = prefixShapes4(ni.Prefixes4), prefixShapes6(ni.Prefixes6)
 	if ni.Prefix6.IsValid() {
-		out.Ipv6Prefixes = []ec2.Ipv6PrefixSpecification{{Ipv6Prefix: new(ni.Prefix6.String())}}
+		out.Ipv6Prefixes = prefixShapes6([]netip.Prefix{ni.Prefix6})
 	}
 	if ni.Type == model.InterfaceEndpoint {
 		out.DenyAllIgwTraffic = new(len(ni.Addresses6) > 0)

@@ -188,16 +188,4 @@ func TestBadPrefixRequestsAreRefused(t *testing.T) {
 		})
 		return err
 	})
-	for name, call := range map[string]func() error{
-		"assign": func() error {
-			_, err := n.api.AssignIpv6Addresses(n.ctx, &ec2.AssignIpv6AddressesInput{NetworkInterfaceId: &id, Ipv6PrefixCount: new(int32(1))})
-			return err
-		},
-		"unassign": func() error {
-			_, err := n.api.UnassignIpv6Addresses(n.ctx, &ec2.UnassignIpv6AddressesInput{NetworkInterfaceId: &id, Ipv6Prefixes: []string{"2001:db8::/80"}})
-			return err
-		},
-	} {
-		n.refused(t, "IPv6 "+name, "UnsupportedOperation", call)
-	}
 }

@@ -223,7 +223,6 @@ func TestBadInterfaceRequestsAreRefused(t *testing.T) {
 		}},
 		"too many addresses": {"PrivateIpAddressLimitExceeded", func(in *ec2.CreateNetworkInterfaceInput) { in.SecondaryPrivateIpAddressCount = new(int32(50)) }},
 		"negative count":     {"InvalidParameterValue", func(in *ec2.CreateNetworkInterfaceInput) { in.Ipv6AddressCount = new(int32(-1)) }},
-		"IPv6 prefix":        {"UnsupportedOperation", func(in *ec2.CreateNetworkInterfaceInput) { in.Ipv6PrefixCount = new(int32(1)) }},
 		"tag of another type": {"InvalidParameterValue", func(in *ec2.CreateNetworkInterfaceInput) {
 			in.TagSpecifications = []ec2.TagSpecification{{ResourceType: new("vpc")}}
 		}},

@@ -60,16 +60,16 @@ func claimNamed(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix, a
 		return refuse(Repeated)
 	case !Assignable(block, addr):
 		return refuse(Reserved)
-	case !take(tx, ni, addr) && !retake(tx, ni, addr):
+	case inPrefix(tx, ni, addr), !take(tx, ni, addr, 0) && !retake(tx, ni, addr, 0):
 		return refuse(Taken)
 	}
 	return nil
 }
 
-// retake takes an address back that ni itself has given up a moment ago.
-func retake(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) bool {
+// retake takes back what ni itself has given up a moment ago.
+func retake(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, bits int) bool {
 	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
-	if !ok || c.Interface != ni.ID || !c.Released() {
+	if !ok || c.Interface != ni.ID || !c.Released() || c.Bits != bits {
 		return false
 	}
 	hand(tx, c, ni)
@@ -121,7 +121,7 @@ func claimAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block
 	usable := 1<<(32-block.Bits()) - reservedFirst - reservedLast
 	place := func(i int) netip.Addr { return at4(block, uint32(reservedFirst+i)) }
 	for range probes {
-		if addr := place(env.Intn(usable)); take(tx, ni, addr) {
+		if addr := place(env.Intn(usable)); take(tx, ni, addr, 0) {
 			return addr, nil
 		}
 	}
@@ -130,7 +130,7 @@ func claimAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block
 		taken[c.Addr] = true
 	}
 	for i := range usable {
-		if !taken[place(i)] && take(tx, ni, place(i)) {
+		if !taken[place(i)] && take(tx, ni, place(i), 0) {
 			return place(i), nil
 		}
 	}
@@ -141,40 +141,18 @@ func claimAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block
 // series of misses means that the random source is broken.
 func claimAny6(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
 	for range probes {
-		if addr := random6(env, block); Assignable(block, addr) && take(tx, ni, addr) {
+		if addr := random6(env, block); Assignable(block, addr) && !inPrefix(tx, ni, addr) && take(tx, ni, addr, 0) {
 			return addr, nil
 		}
 	}
 	return netip.Addr{}, &ExhaustedError{Subnet: ni.Subnet, Block: block}
 }
 
-// claimPrefix takes a free /80 of the part of the subnet's IPv6 block that is
-// kept for prefixes. Its claim is that of its first address, which no interface
-// can have as a single address.
-func claimPrefix(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet) (netip.Prefix, error) {
-	block := s.CIDR6.Prefix
-	if !block.IsValid() {
-		return netip.Prefix{}, &FamilyError{Subnet: s.ID, Family: 6}
-	}
-	room := prefixRoom(block)
-	places := 1 << (prefixBits6 - room.Bits())
-	first := env.Intn(places)
-	for i := range places {
-		place := uint64((first + i) % places)
-		a := room.Addr().As16()
-		binary.BigEndian.PutUint64(a[:8], binary.BigEndian.Uint64(a[:8])|place>>16)
-		binary.BigEndian.PutUint16(a[8:], binary.BigEndian.Uint16(a[8:])|uint16(place))
-		if addr := netip.AddrFrom16(a); take(tx, ni, addr) {
-			return netip.PrefixFrom(addr, prefixBits6), nil
-		}
-	}
-	return netip.Prefix{}, &ExhaustedError{Subnet: s.ID, Block: room}
-}
-
-// take claims addr for ni unless somebody has it.
-func take(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) bool {
+// take claims addr for ni, or the prefix of that length that it begins, unless
+// there is a claim on addr. A bits of zero means addr alone.
+func take(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, bits int) bool {
 	return state.AddressClaims.Insert(tx, &model.AddressClaim{
-		Account: ni.Account, Region: ni.Region, Subnet: ni.Subnet, Addr: addr, Interface: ni.ID,
+		Account: ni.Account, Region: ni.Region, Subnet: ni.Subnet, Addr: addr, Bits: bits, Interface: ni.ID,
 	}) == nil
 }
 
@@ -185,12 +163,9 @@ const (
 	reservedLast  = 1
 )
 
-// prefixBits6 is the size of an interface's IPv6 prefix.
-const prefixBits6 = 80
-
-// prefixRoom is the last sixteenth of a subnet's IPv6 block, from which
-// gateways get their prefixes and nobody a single address. AWS does not say
-// where it takes prefixes from.
+// prefixRoom is the last sixteenth of a subnet's IPv6 block, from which gateways
+// and others who name none get their prefixes, and nobody a single address. AWS
+// does not say where it takes prefixes from.
 func prefixRoom(block netip.Prefix) netip.Prefix {
 	a := block.Masked().Addr().As16()
 	for bit := block.Bits(); bit < block.Bits()+4; bit++ {
@@ -201,7 +176,7 @@ func prefixRoom(block netip.Prefix) netip.Prefix {
 
 // Assignable reports whether an interface can have addr, which lies in the
 // subnet block given: it is none of those that AWS reserves in every block, and
-// not of the part of an IPv6 block that gateways' prefixes come from.
+// not of the part of an IPv6 block that prefixes come from.
 func Assignable(block netip.Prefix, addr netip.Addr) bool {
 	next := block.Masked().Addr()
 	for range reservedFirst {

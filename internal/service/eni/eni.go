@@ -37,6 +37,9 @@ type Want struct {
 	Move bool
 }
 
+// None reports whether nothing is wanted.
+func (w Want) None() bool { return w.total() == 0 }
+
 func (w Want) total() int { return max(w.Count, len(w.Addresses)) }
 
 // Params describe a new interface. The subnet decides account, region, VPC and
@@ -54,6 +57,7 @@ type Params struct {
 	SourceDestCheck bool
 	IPv4, IPv6      Want
 	Prefixes4       WantPrefixes
+	Prefixes6       WantPrefixes
 	// Prefix6 asks for a /80 of the subnet's IPv6 block instead of single
 	// addresses, as a resource gateway has it:
 	// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-gateway.html
@@ -82,11 +86,11 @@ func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface,
 		return nil, err
 	}
 	if p.Prefix6 {
-		prefix, err := claimPrefix(tx, env, ni, s)
+		prefix, err := claimPrefixes(tx, env, ni, s, WantPrefixes{Count: 1}, s.CIDR6.Prefix, 6)
 		if err != nil {
 			return nil, err
 		}
-		ni.Prefix6 = prefix
+		ni.Prefix6 = prefix[0]
 	}
 	if err := state.NetworkInterfaces.Insert(tx, ni); err != nil {
 		return nil, fmt.Errorf("create network interface: %w", err)
@@ -94,17 +98,17 @@ func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface,
 	return ni, nil
 }
 
-// fill gives a new interface its addresses and IPv4 prefixes: what is named before
+// fill gives a new interface its addresses and prefixes: what is named before
 // what is chosen.
 func fill(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, p Params) error {
-	named := WantPrefixes{Prefixes: p.Prefixes4.Prefixes}
-	if _, err := AssignPrefixes(tx, env, ni, p.Subnet, named); err != nil {
+	named4, named6 := WantPrefixes{Prefixes: p.Prefixes4.Prefixes}, WantPrefixes{Prefixes: p.Prefixes6.Prefixes}
+	if _, err := AssignPrefixes(tx, env, ni, p.Subnet, named4, named6); err != nil {
 		return err
 	}
 	if _, err := Assign(tx, env, ni, p.Subnet, p.IPv4, p.IPv6); err != nil {
 		return err
 	}
-	_, err := AssignPrefixes(tx, env, ni, p.Subnet, WantPrefixes{Count: p.Prefixes4.Count})
+	_, err := AssignPrefixes(tx, env, ni, p.Subnet, WantPrefixes{Count: p.Prefixes4.Count}, WantPrefixes{Count: p.Prefixes6.Count})
 	return err
 }
 

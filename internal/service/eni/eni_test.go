@@ -111,6 +111,32 @@ func TestParallelCreatesShareNoAddress(t *testing.T) {
 	}
 }
 
+// Of a prefix and an address in it that are asked for at the same time, one is had.
+func TestParallelCreatesShareNoPrefix(t *testing.T) {
+	env, s := newEnv(t), subnet("10.0.0.0/24", "fd00:1:2:3::/64")
+	var wg sync.WaitGroup
+	for i := range 40 {
+		p := netip.MustParsePrefix(fmt.Sprintf("fd00:1:2:3:%x::/80", i+1))
+		var refused [2]error
+		for j, params := range []Params{
+			{ID: fmt.Sprintf("eni-p%d", i), Subnet: s, Prefixes6: WantPrefixes{Prefixes: []netip.Prefix{p}}},
+			{ID: fmt.Sprintf("eni-a%d", i), Subnet: s, IPv6: Want{Addresses: []netip.Addr{p.Addr().Next()}}},
+		} {
+			wg.Go(func() { _, refused[j] = create(t, env, params) })
+		}
+		wg.Wait()
+		taken := 0
+		for _, err := range refused {
+			if problem := (*AddressError)(nil); errors.As(err, &problem) && problem.Problem == Taken {
+				taken++
+			}
+		}
+		if taken != 1 {
+			t.Errorf("%s: refused with %v, want one of them to be", p, refused)
+		}
+	}
+}
+
 func TestNamedAddressesAreChecked(t *testing.T) {
 	env, s := newEnv(t), subnet("10.0.1.0/24", "fd00:1:2:3::/64")
 	if _, err := create(t, env, Params{ID: "eni-1", Subnet: s,

@@ -3,6 +3,7 @@
 package eni
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,65 +14,85 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// PrefixBits4 is the length of an interface's IPv4 prefix
-// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.html).
-const PrefixBits4 = 28
+// prefixSize4 is how many addresses an IPv4 prefix has.
+const prefixSize4 = 1 << (32 - model.PrefixBits4)
 
-// prefixSize4 is how many addresses such a prefix has.
-const prefixSize4 = 1 << (32 - PrefixBits4)
-
-// WantPrefixes says which IPv4 prefixes an interface shall have: some by name,
-// or a number of any.
+// WantPrefixes says which prefixes of one family an interface shall have: some by
+// name, or a number of any.
 type WantPrefixes struct {
 	Prefixes []netip.Prefix
 	Count    int
 }
 
-// None reports whether nothing is wanted.
-func (w WantPrefixes) None() bool { return w.Count == 0 && len(w.Prefixes) == 0 }
+// Total is how many prefixes are wanted.
+func (w WantPrefixes) Total() int { return max(w.Count, len(w.Prefixes)) }
 
-// AssignPrefixes claims prefixes of length PrefixBits4 for ni and appends them to
-// it; ni must be the caller's own copy, and storing it is the caller's part. It
-// returns the added ones. Each address of a prefix has a claim of its own, so a
-// prefix and a single address exclude each other like two addresses do. Errors
-// are those of Create; an AddressError names the address of the prefix that
-// cannot be had.
-func AssignPrefixes(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, want WantPrefixes) ([]netip.Prefix, error) {
-	if want.None() {
-		return nil, nil
+// None reports whether none is wanted.
+func (w WantPrefixes) None() bool { return w.Total() == 0 }
+
+// AssignPrefixes claims prefixes of the lengths that interfaces have for ni and
+// appends them to it; ni must be the caller's own copy, and storing it is the
+// caller's part. It returns the added ones, IPv4 first. A prefix and a single
+// address exclude each other like two addresses do: each address of an IPv4
+// prefix has a claim of its own, and an IPv6 prefix has one that is asked for
+// with each address. Errors are those of Create; an AddressError names the
+// address because of which a prefix cannot be had.
+func AssignPrefixes(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, v4, v6 WantPrefixes) ([]netip.Prefix, error) {
+	added4, err := claimPrefixes(tx, env, ni, s, v4, s.CIDR, 4)
+	if err != nil {
+		return nil, err
 	}
-	if !s.CIDR.IsValid() {
-		return nil, &FamilyError{Subnet: s.ID, Family: 4}
+	added6, err := claimPrefixes(tx, env, ni, s, v6, s.CIDR6.Prefix, 6)
+	if err != nil {
+		return nil, err
 	}
-	var got []netip.Prefix
-	for _, p := range want.Prefixes {
-		if err := claimPrefixNamed(tx, ni, s.CIDR, p, got); err != nil {
-			return nil, err
-		}
-		got = append(got, p)
-	}
-	for range want.Count {
-		p, err := claimPrefixAny(tx, env, ni, s.CIDR)
-		if err != nil {
-			return nil, err
-		}
-		got = append(got, p)
-	}
-	ni.Prefixes4 = append(ni.Prefixes4, got...)
-	return got, nil
+	ni.Prefixes4 = append(ni.Prefixes4, added4...)
+	ni.Prefixes6 = append(ni.Prefixes6, added6...)
+	return append(added4, added6...), nil
 }
 
-// ReleasePrefix gives up the claims on the addresses of a prefix of ni, as
-// Release does with one.
+// ReleasePrefix gives up the claims on a prefix of ni, as Release does with an
+// address.
 func ReleasePrefix(tx *table.Txn, ni *model.NetworkInterface, p netip.Prefix, now time.Time) {
+	if p.Addr().Is6() {
+		Release(tx, ni, p.Addr(), now)
+		return
+	}
 	for _, addr := range model.AddressesOf(p) {
 		Release(tx, ni, addr, now)
 	}
 }
 
-func claimPrefixNamed(tx *table.Txn, ni *model.NetworkInterface, block, p netip.Prefix, before []netip.Prefix) error {
-	if slices.Contains(before, p) {
-		return &AddressError{Addr: p.Addr(), Subnet: ni.Subnet, Block: block, Problem: Repeated}
+// claimPrefixes takes prefixes of one family and returns them.
+func claimPrefixes(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, want WantPrefixes, block netip.Prefix, family int) (got []netip.Prefix, err error) {
+	if want.None() {
+		return nil, nil
+	}
+	if !block.IsValid() {
+		return nil, &FamilyError{Subnet: s.ID, Family: family}
+	}
+	for _, p := range want.Prefixes {
+		if slices.Contains(got, p) {
+			return nil, &AddressError{Addr: p.Addr(), Subnet: s.ID, Block: block, Problem: Repeated}
+		}
+		if err := claimPrefixNamed(tx, ni, block, p); err != nil {
+			return nil, err
+		}
+		got = append(got, p)
+	}
+	for range want.Count {
+		p, err := claimPrefixAny(tx, env, ni, block)
+		if err != nil {
+			return nil, err
+		}
+		got = append(got, p)
+	}
+	return got, nil
+}
+
+func claimPrefixNamed(tx *table.Txn, ni *model.NetworkInterface, block, p netip.Prefix) error {
+	if p.Addr().Is6() {
+		return claimPrefixNamed6(tx, ni, block, p)
 	}
 	for _, addr := range model.AddressesOf(p) {
 		if err := claimNamed(tx, ni, block, addr, nil); err != nil {
@@ -81,36 +102,87 @@ func claimPrefixNamed(tx *table.Txn, ni *model.NetworkInterface, block, p netip.
 	return nil
 }
 
+// claimPrefixNamed6 takes a prefix in which nobody has an address. Those with
+// addresses that AWS keeps are nobody's, as with IPv4.
+func claimPrefixNamed6(tx *table.Txn, ni *model.NetworkInterface, block, p netip.Prefix) error {
+	refuse := func(addr netip.Addr, problem Problem) error {
+		return &AddressError{Addr: addr, Subnet: ni.Subnet, Block: block, Problem: problem}
+	}
+	switch {
+	case !block.Contains(p.Addr()):
+		return refuse(p.Addr(), OutOfRange)
+	case p.Contains(block.Masked().Addr()), p.Contains(Last(block)):
+		return refuse(p.Addr(), Reserved)
+	}
+	for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(ni.Account, ni.Region, ni.Subnet)) {
+		if p.Contains(c.Addr) && c.Bits == 0 {
+			return refuse(c.Addr, Taken)
+		}
+	}
+	if !take(tx, ni, p.Addr(), p.Bits()) && !retake(tx, ni, p.Addr(), p.Bits()) {
+		return refuse(p.Addr(), Taken)
+	}
+	return nil
+}
+
 // claimPrefixAny takes a free prefix as claimAny takes an address. The first and
 // the last one of a block have addresses that AWS keeps.
 func claimPrefixAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Prefix, error) {
-	places := 1<<max(PrefixBits4-block.Bits(), 0) - 2
-	place := func(i int) netip.Prefix {
-		return netip.PrefixFrom(at4(block, uint32((i+1)*prefixSize4)), PrefixBits4)
+	if block.Addr().Is6() {
+		return claimPrefixAny6(tx, env, ni, block)
 	}
+	places := 1<<max(model.PrefixBits4-block.Bits(), 0) - 2
+	place := func(i int) netip.Prefix { return model.PrefixOf(at4(block, uint32((i+1)*prefixSize4))) }
 	for range min(probes, max(places, 0)) {
 		if p := place(env.Intn(places)); free(tx, ni, p) {
-			return p, claimPrefixNamed(tx, ni, block, p, nil)
+			return p, claimPrefixNamed(tx, ni, block, p)
 		}
 	}
 	taken := make(map[netip.Prefix]bool)
 	for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(ni.Account, ni.Region, ni.Subnet)) {
-		if c.Addr.Is4() {
-			taken[netip.PrefixFrom(c.Addr, PrefixBits4).Masked()] = true
-		}
+		taken[model.PrefixOf(c.Addr)] = true
 	}
 	for i := range places {
 		if p := place(i); !taken[p] {
-			return p, claimPrefixNamed(tx, ni, block, p, nil)
+			return p, claimPrefixNamed(tx, ni, block, p)
 		}
 	}
 	return netip.Prefix{}, &ExhaustedError{Subnet: ni.Subnet, Block: block, Prefixes: true}
 }
 
-// free reports whether nobody has claimed an address of a prefix.
+// claimPrefixAny6 takes a free prefix of the part of an IPv6 block that is kept
+// for prefixes, where nobody has a single address. The last one has the block's
+// last address, which AWS keeps.
+func claimPrefixAny6(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Prefix, error) {
+	room := prefixRoom(block)
+	places := 1<<(model.PrefixBits6-room.Bits()) - 1
+	first := env.Intn(places)
+	for i := range places {
+		place := uint64((first + i) % places)
+		a := room.Addr().As16()
+		binary.BigEndian.PutUint64(a[:8], binary.BigEndian.Uint64(a[:8])|place>>16)
+		binary.BigEndian.PutUint16(a[8:], binary.BigEndian.Uint16(a[8:])|uint16(place))
+		if addr := netip.AddrFrom16(a); take(tx, ni, addr, model.PrefixBits6) {
+			return model.PrefixOf(addr), nil
+		}
+	}
+	return netip.Prefix{}, &ExhaustedError{Subnet: ni.Subnet, Block: room, Prefixes: true}
+}
+
+// free reports whether nobody has claimed an address of an IPv4 prefix.
 func free(tx *table.Txn, ni *model.NetworkInterface, p netip.Prefix) bool {
 	return !slices.ContainsFunc(model.AddressesOf(p), func(addr netip.Addr) bool {
 		_, claimed := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
 		return claimed
 	})
+}
+
+// inPrefix reports whether an address lies in a prefix that somebody has claimed
+// as a whole.
+func inPrefix(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) bool {
+	if addr.Is4() {
+		return false
+	}
+	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, model.PrefixOf(addr).Addr()))
+	return ok && c.Bits > 0
 }

@@ -236,6 +236,9 @@ func attachmentShape(tx *table.Txn, row *model.Attachment) shape.Attachment {
 	for _, addr := range ni.All() {
 		out.Addresses = append(out.Addresses, addr.String())
 	}
+	for _, p := range slices.Concat(ni.Prefixes4, ni.Prefixes6) {
+		out.Prefixes = append(out.Prefixes, p.String())
+	}
 	out.Gateways, out.DnsServers = gateways(tx, ni), resolvers(tx, ni)
 	return out
 }
@@ -261,7 +264,7 @@ func gateways(tx *table.Txn, ni *model.NetworkInterface) []string {
 	if s, ok := state.Subnets.Get(tx, ni.Account, ni.Region, ni.Subnet); ok && len(ni.Addresses) > 0 {
 		out = append(out, s.Router().String())
 	}
-	if len(ni.Addresses6) > 0 {
+	if len(ni.Addresses6)+len(ni.Prefixes6) > 0 {
 		out = append(out, routerLinkLocal)
 	}
 	return out

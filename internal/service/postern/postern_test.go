@@ -85,6 +85,7 @@ func newFixture(t *testing.T) *fixture {
 			state.NetworkInterfaces.Put(tx, &model.NetworkInterface{
 				Meta: meta(id), VPC: "vpc-1", Subnet: "subnet-1", Type: kind, MAC: "02:00:00:00:00:01",
 				Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.10")}, Addresses6: []netip.Addr{netip.MustParseAddr("2001:db8::10")},
+				Prefixes4: []netip.Prefix{netip.MustParsePrefix("10.0.1.16/28")}, Prefixes6: []netip.Prefix{netip.MustParsePrefix("2001:db8:0:0:2::/80")},
 			})
 		}
 	})
@@ -122,6 +123,7 @@ func TestAttachmentTellsTheWorkloadItsNetwork(t *testing.T) {
 	want := &shape.AttachNetworkInterfaceOutput{
 		NetworkInterfaceId: new("eni-1"), Status: new("attaching"), Host: new("here"), NetnsName: new("ns"), DeviceName: new("eth0"),
 		MacAddress: new("02:00:00:00:00:01"), DeleteOnTermination: new(false), Addresses: []string{"10.0.1.10", "2001:db8::10"},
+		Prefixes: []string{"10.0.1.16/28", "2001:db8:0:0:2::/80"},
 		Gateways: []string{"10.0.1.1", "fe80::1"}, DnsServers: []string{"10.0.0.2"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

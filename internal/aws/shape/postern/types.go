@@ -28,6 +28,7 @@ type AttachNetworkInterfaceOutput struct {
 	MacAddress          *string
 	DeleteOnTermination *bool
 	Addresses           []string
+	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
 }
@@ -62,6 +63,7 @@ type DetachNetworkInterfaceOutput struct {
 	MacAddress          *string
 	DeleteOnTermination *bool
 	Addresses           []string
+	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
 }
@@ -83,6 +85,7 @@ type GetAttachmentOutput struct {
 	MacAddress          *string
 	DeleteOnTermination *bool
 	Addresses           []string
+	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
 }
@@ -163,6 +166,7 @@ type Attachment struct {
 	MacAddress          *string
 	DeleteOnTermination *bool
 	Addresses           []string
+	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
 }

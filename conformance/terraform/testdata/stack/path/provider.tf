@@ -27,8 +27,9 @@ resource "aws_subnet" "more" {
 }
 
 resource "aws_subnet" "containers" {
-  vpc_id     = aws_vpc_ipv4_cidr_block_association.more.vpc_id
-  cidr_block = cidrsubnet(aws_vpc_ipv4_cidr_block_association.more.cidr_block, 8, 1)
+  vpc_id          = aws_vpc_ipv4_cidr_block_association.more.vpc_id
+  cidr_block      = cidrsubnet(aws_vpc_ipv4_cidr_block_association.more.cidr_block, 8, 1)
+  ipv6_cidr_block = cidrsubnet(aws_vpc.provider.ipv6_cidr_block, 8, 7)
 }
 
 # Where the gateway takes no addresses: the server has its own by name.
@@ -139,6 +140,7 @@ resource "aws_network_interface" "bare" {
 resource "aws_network_interface" "containers" {
   subnet_id     = aws_subnet.containers.id
   ipv4_prefixes = var.changed ? ["10.1.1.32/28", "10.1.1.64/28"] : ["10.1.1.16/28", "10.1.1.32/28", "10.1.1.64/28"]
+  ipv6_prefixes = [for i in var.changed ? [3, 4] : [2, 3] : cidrsubnet(aws_subnet.containers.ipv6_cidr_block, 16, i)]
 }
 
 resource "aws_network_interface" "counted" {

@@ -15,6 +15,11 @@ resource "aws_network_interface" "six" {
   security_groups = [aws_security_group.server.id]
 }
 
+resource "aws_network_interface" "counted_six" {
+  subnet_id         = aws_subnet.six.id
+  ipv6_prefix_count = var.changed ? 1 : 2
+}
+
 resource "aws_vpclattice_resource_gateway" "six" {
   name            = "six"
   vpc_id          = aws_vpc.provider.id
