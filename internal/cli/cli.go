@@ -43,6 +43,8 @@ type commands struct {
 	Status  statusCommand  `cmd:"" help:"Show what exists, what is programmed, and what is in error and why."`
 	Desired desiredCommand `cmd:"" help:"Print this host's desired state as text."`
 	Doctor  doctorCommand  `cmd:"" help:"Show what this kernel and host can do, and what is missing."`
+	Backup  backupCommand  `cmd:"" help:"Write the state to a file, while Postern runs or not."`
+	Restore restoreCommand `cmd:"" help:"Make a data folder from a backup."`
 	Clean   cleanCommand   `cmd:"" help:"Remove every trace of Postern from the kernel."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 

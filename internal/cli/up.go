@@ -23,7 +23,7 @@ type upCommand struct {
 	Region         []string       `help:"Regions to serve, the default one first." default:"us-east-1" placeholder:"NAME,…"`
 	Etcd           []string       `help:"URLs of an external etcd cluster, instead of the embedded one." placeholder:"URL,…"`
 	StoreQuota     int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
-	HostName       string         `help:"Name of this host; the machine's own by default." placeholder:"NAME"`
+	HostName       string         `help:"Name of this host; by default the one that the data folder was used under, at first the machine's own." placeholder:"NAME"`
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
 	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, or a gateway address's ports." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
@@ -69,7 +69,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 		return daemon.Config{}, fmt.Errorf("--ipv6-pool: %w", err)
 	}
 	if c.HostName == "" {
-		c.HostName, _ = os.Hostname() // Validate tells when there is none
+		c.HostName = daemon.Folder(c.Data).HostName() // Validate tells when there is none
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,

@@ -160,11 +160,19 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
+	if err := d.folder.writeHostName(host.Name); err != nil && !isFull(err) {
+		return err
+	}
 	door, spaces, err := d.openDoor()
 	if err != nil {
 		return err
 	}
 	defer door.Close()
+	desk, err := openOperator(d.folder, map[string]question{"backup": d.backUp})
+	if err != nil {
+		return err
+	}
+	defer desk.close()
 	handler, err := d.handler(p, spaces)
 	if err != nil {
 		return err
@@ -173,6 +181,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.control(ctx, d, host) })
 	g.Go(func() error { return door.Serve(ctx) })
+	g.Go(func() error { return desk.serve(ctx) })
 	g.Go(func() error { return d.serve(ctx, handler, ready) })
 	g.Go(func() error { return d.outliveStore(ctx) })
 	g.Go(func() error {

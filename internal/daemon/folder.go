@@ -25,6 +25,7 @@ type Folder string
 const (
 	etcdFolder      = "etcd"
 	instanceFile    = "instance"
+	hostFile        = "host"
 	credentialsFile = "credentials.json"
 	runtimeFile     = "running.json"
 	desiredFile     = "desired.txt"
@@ -83,6 +84,34 @@ func (f Folder) makeInstance() (string, error) {
 
 func (f Folder) writeInstance(instance string) error {
 	return f.write(instanceFile, []byte(instance+"\n"))
+}
+
+// hostName reads under which name the folder's host is in the state;
+// fs.ErrNotExist says that it has none yet.
+func (f Folder) hostName() (string, error) {
+	text, err := os.ReadFile(f.path(hostFile))
+	if err != nil {
+		return "", fmt.Errorf("read host name of data folder: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+func (f Folder) writeHostName(name string) error {
+	if known, err := f.hostName(); err == nil && known == name {
+		return nil
+	}
+	return f.write(hostFile, []byte(name+"\n"))
+}
+
+// HostName is the name of the host that a folder belongs to: the one that it was
+// used under, also when the machine is another one or is called otherwise now, or
+// else that of the machine. It is empty when there is none.
+func (f Folder) HostName() string {
+	if name, err := f.hostName(); err == nil && name != "" {
+		return name
+	}
+	name, _ := os.Hostname()
+	return name
 }
 
 // holdsStore reports whether an embedded store was made here, or begun: that is

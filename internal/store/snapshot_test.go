@@ -18,15 +18,18 @@ func FuzzRestore(f *testing.F) {
 		f.Fatal(err)
 	}
 	var whole bytes.Buffer
-	if _, err := store.Snapshot(f.Context(), s, "/", &whole); err != nil {
+	if err := store.WriteSnapshot(f.Context(), s, "/", nil, &whole); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(whole.Bytes())
 	f.Add(whole.Bytes()[:whole.Len()/2])
-	f.Add([]byte(`{"format":"postern-snapshot/1","keys":1000000000}` + "\n"))
+	f.Add([]byte(`{"format":"postern-backup/1","keys":1000000000}` + "\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := memstore.New()
-		err := store.Restore(t.Context(), s, bytes.NewReader(data))
+		snap, err := store.ReadSnapshot(bytes.NewReader(data))
+		if err == nil {
+			err = snap.Restore(t.Context(), s, "")
+		}
 		keys, _, rangeErr := s.Range(t.Context(), "")
 		if rangeErr != nil {
 			t.Fatal(rangeErr)

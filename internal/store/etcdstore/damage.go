@@ -26,7 +26,7 @@ func (e *DamageError) Error() string {
 
 // restoring says what helps when a store is lost.
 func restoring(folder string) string {
-	return fmt.Sprintf("Restore all of %[1]s from a copy that was made while Postern was stopped; "+
+	return fmt.Sprintf("Restore all of %[1]s from a backup (postern restore FILE --data %[1]s --replace) or from a copy that was made while Postern was stopped; "+
 		"or give up what it holds and begin anew: postern clean --data %[1]s, then rm -r %[1]s", folder)
 }
 

@@ -182,27 +182,34 @@ func testSnapshot(t *testing.T, target Target) {
 	}
 	want := values(t, s)
 	var snapshot bytes.Buffer
-	if _, err := store.Snapshot(ctx, s, base, &snapshot); err != nil {
+	if err := store.WriteSnapshot(ctx, s, base, map[string]string{"made": "here"}, &snapshot); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, "restore over keys", store.Restore(ctx, s, bytes.NewReader(snapshot.Bytes())), store.ErrNotEmpty)
-
-	into := target.Open(t)
 	whole := snapshot.Bytes()
+	snap, err := store.ReadSnapshot(bytes.NewReader(whole))
+	if err != nil || string(snap.About) != `{"made":"here"}` {
+		t.Fatalf("read a snapshot: %v, about %s", err, snap.About)
+	}
+	wantError(t, "restore over keys", snap.Restore(ctx, s, base), store.ErrNotEmpty)
+
 	for _, cut := range []int{0, 10, len(whole) / 2, len(whole) - 1} {
-		if err := store.Restore(ctx, into, bytes.NewReader(whole[:cut])); err == nil {
-			t.Errorf("a snapshot of %d of %d bytes was restored", cut, len(whole))
+		if _, err := store.ReadSnapshot(bytes.NewReader(whole[:cut])); err == nil {
+			t.Errorf("a snapshot of %d of %d bytes was read", cut, len(whole))
 		}
 	}
-	damaged := bytes.Replace(whole, []byte("/k7\""), []byte("/k_\""), 1)
-	if err := store.Restore(ctx, into, bytes.NewReader(damaged)); err == nil {
-		t.Error("a damaged snapshot was restored")
+	for at := range whole {
+		damaged := bytes.Clone(whole)
+		if damaged[at] ^= 1; at%97 == 0 || at > len(whole)-90 {
+			if _, err := store.ReadSnapshot(bytes.NewReader(damaged)); err == nil {
+				t.Errorf("a snapshot with byte %d changed was read", at)
+			}
+		}
 	}
-	keys, _, err := into.Range(ctx, "")
-	if err != nil || len(keys) != 0 {
-		t.Fatalf("bad snapshots left %d keys, %v", len(keys), err)
+	if _, err := store.ReadSnapshot(bytes.NewReader(append(bytes.Clone(whole), "{}\n"...))); err == nil {
+		t.Error("a snapshot with something behind it was read")
 	}
-	if err := store.Restore(ctx, into, bytes.NewReader(whole)); err != nil {
+	into := target.Open(t)
+	if err := snap.Restore(ctx, into, base); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "restored values", values(t, into), want)

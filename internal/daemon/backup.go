@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store"
+	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// About is what a backup says of itself.
+type About struct {
+	// Version is that of the program, and Made when.
+	Version string    `json:"version"`
+	Made    time.Time `json:"made"`
+	// Instance and Host are the mark of the folder and the name of its host, which
+	// a restored folder has again.
+	Instance string `json:"instance,omitempty"`
+	Host     string `json:"host,omitempty"`
+}
+
+// Backup is a backup that was made or restored.
+type Backup struct {
+	About
+	// Rows is how many rows it holds, Revision that of their state.
+	Rows     int
+	Revision int64
+}
+
+// MakeBackup writes the state of a folder to a file, at once and readable by its
+// owner only. While the folder's daemon runs, it is asked; else the store is
+// opened for it, that of the folder or the external one that the config names.
+func MakeBackup(ctx context.Context, c Config, file string) (Backup, error) {
+	fail := func(err error) (Backup, error) { return Backup{}, fmt.Errorf("back up %s: %w", c.Data, err) }
+	if os.Geteuid() != 0 {
+		return Backup{}, errors.New("postern backup needs root: what it reads is readable by root only; use sudo")
+	}
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return fail(fmt.Errorf("%s is there and is no file", file))
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
+	if err != nil {
+		return fail(err)
+	}
+	defer os.Remove(temporary.Name())
+	defer temporary.Close()
+	err = Folder(c.Data).ask(ctx, "backup", temporary)
+	if errors.Is(err, errNobody) || errors.Is(err, fs.ErrNotExist) {
+		err = backUpStopped(ctx, c, temporary)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	if err := temporary.Sync(); err != nil {
+		return fail(err)
+	}
+	made, _, err := readBackup(temporary.Name())
+	if err == nil {
+		err = os.Rename(temporary.Name(), file)
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(file))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return made, nil
+}
+
+// backUpStopped writes the state of a folder whose daemon does not run.
+func backUpStopped(ctx context.Context, c Config, w io.Writer) (err error) {
+	f := Folder(c.Data)
+	switch {
+	case len(c.Etcd) > 0:
+	case !f.holdsStore() && f.wasUsed():
+		return errors.New("its state is not in the folder but in an external etcd; name that with --etcd, or start Postern")
+	case !f.holdsStore():
+		return errors.New("no Postern ever ran there")
+	default:
+		lock, err := etcdstore.LockFolder(c.Data)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+	}
+	kv, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kv.Close()) }()
+	about := About{Version: c.Version, Made: time.Now().UTC()}
+	about.Instance, _ = f.Instance() // a folder that has lost them gets them from the state
+	about.Host, _ = f.hostName()
+	return store.WriteSnapshot(ctx, kv, table.StoredRows, about, w)
+}
+
+// backUp is backUpStopped for a running daemon.
+func (d *daemon) backUp(ctx context.Context, w io.Writer) error {
+	about := About{Version: d.config.Version, Made: time.Now().UTC(), Instance: d.instance, Host: d.config.HostName}
+	return store.WriteSnapshot(ctx, d.kv, table.StoredRows, about, w)
+}
+
+// readBackup reads a file and checks that it is a whole backup.
+func readBackup(file string) (Backup, *store.Snapshot, error) {
+	from, err := os.Open(file)
+	if err != nil {
+		return Backup{}, nil, err
+	}
+	defer from.Close()
+	snap, err := store.ReadSnapshot(from)
+	if err != nil {
+		return Backup{}, nil, fmt.Errorf("%s %w", file, err)
+	}
+	b := Backup{Rows: len(snap.Keys), Revision: snap.Revision}
+	if err := json.Unmarshal(snap.About, &b.About); err != nil {
+		return Backup{}, nil, fmt.Errorf("%s is no backup of a data folder: %w", file, err)
+	}
+	return b, snap, nil
+}
+
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// checkState says whether the tables can be read from a store, before anybody
+// relies on it.
+func checkState(ctx context.Context, kv store.Store, c Config) error {
+	db, err := state.Open(ctx, kv, c.Log)
+	if err != nil {
+		return err
+	}
+	db.Close()
+	return nil
+}

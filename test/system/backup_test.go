@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
+	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/postern"
+)
+
+// described is all that the API tells of a Postern, by operation, and its desired
+// state.
+func described(t *testing.T, p *postern.Postern, configuration string) map[string]string {
+	t.Helper()
+	all := map[string]string{"desired": p.Desired()}
+	add := func(s *schema.Service, operation string, in, out any) {
+		if err := p.Do(s, operation, in, out); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.MarshalIndent(out, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[operation] = string(text)
+	}
+	add(ec2.Service, "DescribeVpcs", &ec2.DescribeVpcsInput{}, &ec2.DescribeVpcsOutput{})
+	add(ec2.Service, "DescribeSubnets", &ec2.DescribeSubnetsInput{}, &ec2.DescribeSubnetsOutput{})
+	add(ec2.Service, "DescribeSecurityGroups", &ec2.DescribeSecurityGroupsInput{}, &ec2.DescribeSecurityGroupsOutput{})
+	add(ec2.Service, "DescribeNetworkInterfaces", &ec2.DescribeNetworkInterfacesInput{}, &ec2.DescribeNetworkInterfacesOutput{})
+	add(ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{}, &ec2.DescribeVpcEndpointsOutput{})
+	add(ec2.Service, "DescribeTags", &ec2.DescribeTagsInput{}, &ec2.DescribeTagsOutput{})
+	add(lattice.Service, "ListResourceGateways", &lattice.ListResourceGatewaysInput{}, &lattice.ListResourceGatewaysOutput{})
+	add(lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{}, &lattice.ListResourceConfigurationsOutput{})
+	add(lattice.Service, "ListResourceEndpointAssociations", &lattice.ListResourceEndpointAssociationsInput{ResourceConfigurationIdentifier: &configuration}, &lattice.ListResourceEndpointAssociationsOutput{})
+	add(posternshape.Service, "ListAttachments", &posternshape.ListAttachmentsInput{}, &posternshape.ListAttachmentsOutput{})
+	add(posternshape.Service, "ListAccounts", &posternshape.ListAccountsInput{}, &posternshape.ListAccountsOutput{})
+	return all
+}
+
+// awaitSettled waits until the kernel has all that is wanted.
+func awaitSettled(t *testing.T, p *postern.Postern) {
+	t.Helper()
+	p.Await(time.Minute, "the kernel", func() (bool, error) {
+		s := p.Status()
+		for _, r := range s.Resources {
+			if *r.State != "ready" && *r.State != "created" {
+				return false, nil
+			}
+		}
+		return *s.FailedEntries == 0 && *s.ProgrammedEntries == *s.DesiredEntries, nil
+	})
+}
+
+// backUp makes a backup and gives its path.
+func backUp(t *testing.T, p *postern.Postern) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "backup")
+	if r := p.Command("backup", file); r.Status != 0 {
+		t.Fatalf("backup: %s", r.Stderr)
+	}
+	return file
+}
+
+// restored restores a backup into a new folder and gives that.
+func restored(t *testing.T, file string) string {
+	t.Helper()
+	data := filepath.Join(t.TempDir(), "data")
+	if r := postern.Begin(t, nil, "restore", file, "--data", data).Wait(); r.Status != 0 {
+		t.Fatalf("restore: %s", r.Stderr)
+	}
+	return data
+}
+
+// create makes groups and endpoints until it is told to stop.
+func create(s *pair, stop *atomic.Bool) error {
+	for i := 0; !stop.Load(); i++ {
+		name := fmt.Sprint("thing-", i)
+		err := s.Do(ec2.Service, "CreateSecurityGroup", &ec2.CreateSecurityGroupInput{VpcId: &s.consumer.ID, GroupName: &name, Description: &name}, &ec2.CreateSecurityGroupOutput{})
+		if err != nil {
+			return err
+		}
+		err = s.Do(ec2.Service, "CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{
+			VpcId: &s.consumer.ID, VpcEndpointType: new(ec2.VpcEndpointTypeResource), ResourceConfigurationArn: &s.resource.ARN, SubnetIds: []string{s.clients.ID},
+		}, &ec2.CreateVpcEndpointOutput{})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A backup that is made while things are created, and another one when they are,
+// become data folders that are whole, beside what is in the kernel already; the
+// last one describes everything the same, and no connection notices.
+func TestBackupIsRestoredBesideTheKernel(t *testing.T) {
+	s := newPair(t, "--host-name", "first-machine")
+	conn := dial(t, s.client, at(s.endpoint.Address()))
+	var stop atomic.Bool
+	var load errgroup.Group
+	load.Go(func() error { return create(s, &stop) })
+	s.Await(time.Minute, "endpoints", func() (bool, error) { return len(s.Interfaces("status", "in-use")) > 8, nil })
+	early := backUp(t, s.Postern)
+	stop.Store(true)
+	if err := load.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	awaitSettled(t, s.Postern)
+	late, want := backUp(t, s.Postern), described(t, s.Postern, s.resource.ID)
+	s.Stop()
+	stopped := backUp(t, s.Postern)
+
+	p := postern.StartOn(t, restored(t, early)) // which does not say the name of the host
+	awaitSettled(t, p)
+	if hosts := p.Status().Hosts; len(hosts) != 1 || *hosts[0].Name != "first-machine" {
+		t.Errorf("hosts of a restored folder: %+v", hosts)
+	}
+	expectAnswer(t, s.client, at(s.endpoint.Address()))
+	p.Stop()
+	for _, file := range []string{late, stopped} {
+		if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+			t.Errorf("backup: %v, %v", info, err)
+		}
+		p := postern.StartOn(t, restored(t, file))
+		awaitSettled(t, p)
+		for operation, got := range described(t, p, s.resource.ID) {
+			if got != want[operation] {
+				t.Errorf("%s of what was restored:\n%s\nwant\n%s", operation, got, want[operation])
+			}
+		}
+		if err := testnet.Echo(conn, "as before"); err != nil {
+			t.Errorf("a connection of before: %v", err)
+		}
+		expectAnswer(t, s.client, at(s.endpoint.Address()))
+		if _, err := createVPC(p); err != nil {
+			t.Errorf("a change of what was restored: %v", err)
+		}
+		p.Stop()
+	}
+}
+
+// A folder that is restored on a machine whose kernel has nothing of it is
+// programmed as it was.
+func TestBackupIsRestoredOnEmptyKernel(t *testing.T) {
+	s := newPair(t)
+	file, want := backUp(t, s.Postern), s.Desired()
+	s.Stop()
+	if r := s.Command("clean"); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	p := postern.StartOn(t, restored(t, file))
+	awaitSettled(t, p)
+	if got := p.Desired(); got != want {
+		t.Errorf("desired state of what was restored:\n%s\nwant\n%s", got, want)
+	}
+	expectAnswer(t, s.client, at(s.endpoint.Address()))
+}
+
+// What cannot be restored is refused in a sentence, and changes nothing.
+func TestRestoreRefuses(t *testing.T) {
+	p := postern.Start(t)
+	vpc, err := createVPC(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := backUp(t, p)
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoilt := func(name string, text []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	changed := append([]byte{}, whole...)
+	changed[len(changed)/2] ^= 4
+	refuse := func(file, says string, flags ...string) {
+		t.Helper()
+		r := p.Command(append([]string{"restore", file}, flags...)...)
+		if r.Status != 1 || !strings.Contains(r.Stderr, says) || !strings.Contains(r.Stderr, p.Data) {
+			t.Errorf("restore %s %v: status %d, %q, want %q", filepath.Base(file), flags, r.Status, r.Stderr, says)
+		}
+	}
+	refuse(file, "is in use by process", "--replace")
+	p.Stop()
+	refuse(file, "has state")
+	refuse(spoilt("cut", whole[:len(whole)/2]), "is cut short", "--replace")
+	refuse(spoilt("changed", changed), "is damaged", "--replace")
+	refuse(spoilt("other", []byte("no backup\n")), "is no backup of Postern", "--replace")
+	refuse(spoilt("empty", nil), "is no backup of Postern", "--replace")
+	refuse(filepath.Join(t.TempDir(), "absent"), "no such file", "--replace")
+	if r := p.Command("backup", t.TempDir()); r.Status != 1 || !strings.Contains(r.Stderr, "is no file") {
+		t.Errorf("backup into a folder: %+v", r)
+	}
+	p.Up()
+	if got, err := vpcs(p); err != nil || !got[vpc] {
+		t.Errorf("VPCs after refusals: %v, %v", got, err)
+	}
+	if _, err := createVPC(p); err != nil {
+		t.Fatal(err)
+	}
+	p.Stop()
+	if r := p.Command("restore", file, "--replace"); r.Status != 0 {
+		t.Fatalf("restore with --replace: %s", r.Stderr)
+	}
+	p.Up()
+	if got, err := vpcs(p); err != nil || !got[vpc] || len(got) != 2 {
+		t.Errorf("VPCs of the replaced state: %v, %v, want %s and the default one", got, err, vpc)
+	}
+}
