@@ -125,13 +125,13 @@ func (c *change) clear(ctx context.Context) bool {
 	return false
 }
 
-// reroute makes the express lane look again when interfaces or routes have
-// changed.
+// reroute makes the express lane look again in the router when its interfaces or
+// routes have changed. Of a link that comes or goes it learns in both.
 func (c *change) reroute() {
 	if !slices.ContainsFunc(c.put, ofNetwork) && !slices.ContainsFunc(c.del, ofNetwork) {
 		return
 	}
-	if err := c.host.recheck(); err != nil {
+	if err := c.host.recheck(c.router); err != nil {
 		c.fail(c.put, err)
 		c.fail(c.del, err)
 	}

@@ -56,6 +56,9 @@ func (c *crossed) Peer(a netip.Addr) (flow.Router, error) {
 	return &crossed{host: c.host, router: peer}, nil
 }
 
+// cutIn is called for each router in which connections were cut.
+func (h *Host) cutIn(r flow.Router) error { return h.recheck(r.(*crossed).router) }
+
 // settle cuts what an earlier process, or a cut that failed, has left, the first
 // time that a router is used and after each failure. Only then can an address
 // be given to somebody else.
@@ -74,7 +77,7 @@ func (c *change) settle(ctx context.Context) error {
 	// Without this program's rules nothing is known of endpoints and targets.
 	if filter.Intact {
 		f := founded(standing, filter.Entries)
-		n, err := flow.CutWhere(ctx, &crossed{host: c.host, router: c.router, standing: &standing}, f.lacks, c.host.recheck)
+		n, err := flow.CutWhere(ctx, &crossed{host: c.host, router: c.router, standing: &standing}, f.lacks, c.host.cutIn)
 		if err != nil {
 			return fmt.Errorf("cut connections that were left in %s: %w", c.router.VPC, err)
 		}
@@ -127,7 +130,7 @@ func (c *change) cut(ctx context.Context, ended []flow.Match) error {
 	if len(ended) == 0 {
 		return nil
 	}
-	n, err := flow.Cut(ctx, &crossed{host: c.host, router: c.router}, ended, c.host.recheck)
+	n, err := flow.Cut(ctx, &crossed{host: c.host, router: c.router}, ended, c.host.cutIn)
 	if err != nil {
 		c.host.setSettled(c.router, false)
 		return fmt.Errorf("cut connections in %s: %w", c.router.VPC, err)

@@ -10,8 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/testnet"
 )
 
@@ -147,4 +152,145 @@ func TestALaneThatIsMissingIsRepaired(t *testing.T) {
 			t.Errorf("%s: %d packets took the lane after the repair, want at least 4", damage.device, n)
 		}
 	}
+}
+
+// listed is how many routers and devices the lane knows.
+func (s *scenario) listed() [2]int {
+	s.t.Helper()
+	s.lane()
+	c, err := s.host.ExpressLane()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return [2]int{c.Routers, c.Devices}
+}
+
+// The lane hands packets on to the devices that are there: those that come and go by
+// the agent, that go by themselves, and those that an earlier process has covered.
+func TestTheLaneKnowsItsDevices(t *testing.T) {
+	s := scenario4(t)
+	want := func(what string, routers, devices int) {
+		t.Helper()
+		if got := s.listed(); got != [2]int{routers, devices} {
+			t.Errorf("%s: %d routers and %d devices are known, want %d and %d", what, got[0], got[1], routers, devices)
+		}
+	}
+	want("at the beginning", 0, 0)
+	s.apply()
+	want("with two workloads and a link", 2, 4)
+	s.host.Close()
+	next, err := dataplane.New(dataplane.Config{Instance: s.instance})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { next.Close() })
+	s.host = next
+	want("in the next process", 2, 4)
+	s.checkDump()
+
+	run(t, network.NamespaceName(s.instance, consumer), "ip link del w0aaaaaaaaaaaaa")
+	s.dump(consumer)
+	want("when somebody has deleted a device and the router was looked at", 2, 3)
+	s.repair()
+	want("after the repair", 2, 4)
+
+	for _, e := range s.entries[provider] {
+		if w, ok := e.(desired.Workload); ok {
+			s.host.Apply(t.Context(), provider, nil, []desired.Entry{w})
+		}
+	}
+	want("without the server", 2, 3)
+	s.host.Apply(t.Context(), consumer, nil, []desired.Entry{desired.NewLink(consumer, provider)})
+	want("without the link", 2, 1)
+	s.repair()
+	want("with all again", 2, 4)
+	s.host.Apply(t.Context(), consumer, nil, s.entries[consumer][:1])
+	want("without the consumer's router", 1, 1)
+	s.host.Apply(t.Context(), provider, nil, s.entries[provider][:1])
+	want("without any", 0, 0)
+}
+
+// A router that was made anew, because its namespace was lost, begins anew in the
+// lane.
+func TestTheLaneForgetsALostRouter(t *testing.T) {
+	s := scenario4(t)
+	s.apply()
+	s.carried()
+	name := network.NamespaceName(s.instance, consumer)
+	run(t, s.client.Name, "ip netns del "+name)
+	run(t, s.client.Name, "ip netns add "+name)
+	s.repair()
+	run(t, s.client.Name, "ip netns del "+name)
+	s.repair()
+	s.repair()
+	if got := s.listed(); got != [2]int{2, 4} {
+		t.Errorf("%v routers and devices are known, want 2 and 4", got)
+	}
+	s.checkDump()
+	s.carried()
+}
+
+// A change of one VPC leaves the connections of others in the lane: nothing is asked
+// about them.
+func TestAChangeElsewhereAsksNobody(t *testing.T) {
+	s := scenario4(t)
+	s.apply()
+	client, server := s.carried()
+	flush(t, network.NamespaceName(s.instance, consumer))
+	for _, e := range s.entries[provider] {
+		if w, ok := e.(desired.Workload); ok {
+			s.put(provider, []desired.Entry{w})
+		}
+	}
+	before := s.lane()
+	server.SetReadDeadline(time.Now().Add(3 * time.Second))
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(server, make([]byte, 1)); err != nil {
+		t.Errorf("a packet of a connection that the consumer's router knows in its lane only: %v", err)
+	}
+	if n := s.lane() - before; n < 2 {
+		t.Errorf("%d packets took the lane, want at least 2", n)
+	}
+}
+
+// flush empties the connection tracking of a namespace.
+func flush(t *testing.T, namespace string) {
+	t.Helper()
+	ns, err := netns.GetFromName(namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns, unix.NETLINK_NETFILTER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := h.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the lane has carried is told for each VPC, and adds up.
+func TestWhatIsCarriedIsToldByVPC(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		s.carried()
+		all, err := s.host.Carried(s.t.Context())
+		if err != nil || len(all) != 2 || all[0].VPC != consumer || all[1].VPC != provider {
+			s.t.Fatalf("%+v, %v, want both VPCs", all, err)
+		}
+		sum := 0
+		for _, c := range all {
+			sum += int(c.Packets)
+			if c.Packets == 0 || c.Bytes < 40*c.Packets || c.Connections != 1 {
+				s.t.Errorf("%+v, want the packets of one connection", c)
+			}
+		}
+		if n := s.lane(); sum > n {
+			s.t.Errorf("%d packets in both routers, %d in all", sum, n)
+		}
+	})
 }

@@ -213,10 +213,11 @@ func (h *Host) forget(vpc string) {
 	delete(h.settled, vpc)
 }
 
-// recheck makes the express lane ask again about everything that it knows.
-func (h *Host) recheck() error {
+// recheck makes the express lane ask again about everything that it knows of a
+// router.
+func (h *Host) recheck(r *network.Router) error {
 	if h.lane == nil {
 		return nil
 	}
-	return h.lane.Recheck()
+	return h.lane.Recheck(r.Cookie())
 }

@@ -127,11 +127,7 @@ func (h *Host) laneUse(r *network.Router) (express.Use, error) {
 	if h.lane == nil {
 		return express.Use{}, nil
 	}
-	cookie, err := r.Cookie()
-	if err != nil {
-		return express.Use{}, err
-	}
-	return h.lane.Use(cookie)
+	return h.lane.Use(r.Cookie())
 }
 
 // trackingRoom is how many connections each namespace may track, or zero when

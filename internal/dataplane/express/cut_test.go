@@ -42,7 +42,7 @@ func TestCutsReachConnectionsInTheLane(t *testing.T) {
 				}
 				router, match := c.cut(r)
 				start := time.Now()
-				if n, err := flow.Cut(t.Context(), flow.Alone(router.FD), []flow.Match{match}, r.lane.Recheck); err != nil || n != 1 {
+				if n, err := flow.Cut(t.Context(), flow.Alone(router.FD), []flow.Match{match}, r.recheck); err != nil || n != 1 {
 					t.Fatalf("cut %d connections, %v; want 1", n, err)
 				}
 				// A reset is told once, to whoever reads or writes next.
@@ -120,7 +120,7 @@ func TestTheLaneRenewsTheTimer(t *testing.T) {
 				return len(list) == 1 && list[0].TimeOut < uint32(idle/time.Second)
 			})
 		}
-		if err := r.lane.Recheck(); err != nil {
+		if err := r.recheckAll(); err != nil {
 			t.Fatal(err)
 		}
 		r.carries(e)

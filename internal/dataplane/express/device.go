@@ -24,17 +24,45 @@ func qdisc(device int) *netlink.Clsact {
 	}}
 }
 
-// Cover puts the program on a device of a router, which h belongs to. A device
-// that has it stays as it is.
-func (l *Lane) Cover(h *netlink.Handle, device int) error {
-	covered, err := l.Covers(h, device)
-	if err != nil || covered {
+// Cover puts the program on a device of a router, and lets packets be handed on
+// from it and to it. The router is told by the handle and by the cookie of its
+// namespace. The device is one end of a veth whose other end is in another
+// namespace; any other is refused, because the kernel drops what is handed on to
+// it (bpf_redirect_peer in bpf-helpers(7)). A device that has all that stays as it is.
+func (l *Lane) Cover(h *netlink.Handle, cookie uint64, link netlink.Link) error {
+	address, ok := leads(link)
+	if !ok {
+		return fmt.Errorf("add the express lane to %s: a %s that does not lead to another namespace", link.Attrs().Name, link.Type())
+	}
+	device := link.Attrs().Index
+	there, err := l.attached(h, device)
+	if err == nil && !there {
+		err = l.attach(h, device)
+	}
+	if err != nil {
 		return err
 	}
+	if err := l.list(cookie, uint32(device), address); err != nil {
+		return fmt.Errorf("list %s for the express lane: %w", link.Attrs().Name, err)
+	}
+	return nil
+}
+
+// leads gives the hardware address of a veth that leads to another namespace.
+func leads(link netlink.Link) (address mac, ok bool) {
+	hardware := link.Attrs().HardwareAddr
+	if link.Type() != "veth" || link.Attrs().NetNsID < 0 || len(hardware) != len(address) {
+		return address, false
+	}
+	copy(address[:], hardware)
+	return address, true
+}
+
+func (l *Lane) attach(h *netlink.Handle, device int) error {
 	if err := h.QdiscAdd(qdisc(device)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add clsact qdisc to device %d: %w", device, err)
 	}
-	err = h.FilterReplace(&netlink.BpfFilter{
+	err := h.FilterReplace(&netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
 			LinkIndex: device, Parent: netlink.HANDLE_MIN_INGRESS, Handle: filterHandle,
 			Priority: filterPriority, Protocol: unix.ETH_P_ALL,
@@ -47,8 +75,28 @@ func (l *Lane) Cover(h *netlink.Handle, device int) error {
 	return nil
 }
 
-// Covers reports whether a device has the program.
-func (l *Lane) Covers(h *netlink.Handle, device int) (bool, error) {
+// Covers reports whether a device has all that Cover gives.
+func (l *Lane) Covers(h *netlink.Handle, cookie uint64, link netlink.Link) (bool, error) {
+	address, ok := leads(link)
+	if !ok || !l.lists(cookie, uint32(link.Attrs().Index), address) {
+		return false, nil
+	}
+	return l.attached(h, link.Attrs().Index)
+}
+
+// lists reports whether a device is listed, or not for want of room.
+func (l *Lane) lists(cookie uint64, device uint32, address mac) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.routers[cookie]
+	if r != nil {
+		r.seen = true
+	}
+	return l.full || r != nil && r.devices[device] == address
+}
+
+// attached reports whether a device has the program.
+func (l *Lane) attached(h *netlink.Handle, device int) (bool, error) {
 	link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: device}}
 	filters, err := h.FilterList(link, netlink.HANDLE_MIN_INGRESS)
 	if err != nil {
@@ -60,21 +108,4 @@ func (l *Lane) Covers(h *netlink.Handle, device int) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// Recheck makes the program ask again about everything that it knows: a
-// connection was cut, or the way to somewhere has changed.
-func (l *Lane) Recheck() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var c control
-	err := l.control.Lookup(uint32(0), &c)
-	if err == nil {
-		c.Generation++
-		err = l.control.Put(uint32(0), c)
-	}
-	if err != nil {
-		return fmt.Errorf("tell the express lane to look again: %w", err)
-	}
-	return nil
 }

@@ -10,10 +10,12 @@
 // not known here goes there. When a connection has been admitted and answered
 // there, and both connection tracking and the router's routes say where its
 // packets go, that is remembered for both directions; from then on packets are
-// rewritten and handed on straight to the other end of the next veth. What is
-// remembered is asked for again every few seconds, which also keeps the entry
-// in connection tracking alive, and whenever the generation changes. Nothing
-// is lost when an entry is thrown away: its packets take the slow path again.
+// rewritten and handed on straight to the other end of the next veth. That is only
+// done between devices that the agent has listed: anything else cannot take such
+// packets. What is remembered is asked for again every few seconds, which also
+// keeps the entry in connection tracking alive, and whenever the router's
+// generation changes. Nothing is lost when an entry is thrown away: its packets
+// take the slow path again.
 //
 // Every router does this for itself and knows nothing of the next one.
 
@@ -24,12 +26,12 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 // What the agent sets.
 struct control {
 	__u32 enabled;
-	__u32 generation; // what was remembered under another one is asked for again
-	__u64 refresh;	  // how long something is believed, in nanoseconds
-	__u32 idle;	  // timeout of an open connection, in milliseconds
-	__u32 closed;	  // timeout of one that both ends have closed, in milliseconds
-	__u32 share;	  // connections that may be remembered of one router
-	__u32 late;	  // closed connections of one router that keep their ports for all of that timeout
+	__u32 idle;	// timeout of an open connection, in milliseconds
+	__u64 refresh;	// how long something is believed, in nanoseconds
+	__u32 closed;	// timeout of one that both ends have closed, in milliseconds
+	__u32 share;	// connections that may be remembered of one router
+	__u32 late;	// closed connections of one router that keep their ports for all of that timeout
+	__u32 reserved; // zero
 };
 
 struct {
@@ -39,8 +41,49 @@ struct {
 	__type(value, struct control);
 } control SEC(".maps");
 
-// What the agent reads.
-enum { FORWARDED, LEARNED, GIVEN_UP, NO_ROOM, COUNTERS };
+// How many routers have a slot. The first one is nobody's.
+#define ROUTERS (1 << 13)
+
+// What the agent says of a router, in its slot.
+struct router {
+	__u64 cookie;	  // of its network namespace; zero in a slot that is free
+	__u32 generation; // what was remembered under another one is asked for again
+	__u32 reserved;	  // zero
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ROUTERS);
+	__type(key, __u32);
+	__type(value, struct router);
+} routers SEC(".maps");
+
+// A device of a router.
+struct device {
+	__u64 router; // cookie of the network namespace
+	__u32 device;
+	__u32 reserved; // zero
+};
+
+// What the agent says of a device that packets may come from and go to: it
+// carries this program, and is one end of a veth whose other end is in another
+// namespace.
+struct listed {
+	__u32 slot; // of its router
+	__u8 mac[6]; // that a device which got its number later does not have
+	__u16 reserved; // zero
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct device);
+	__type(value, struct listed);
+} devices SEC(".maps");
+
+// What the agent reads: of all routers, and what was carried of each.
+enum { LEARNED, GIVEN_UP, NO_ROOM, COUNTERS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -48,6 +91,17 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } counters SEC(".maps");
+
+struct total {
+	__u64 packets, bytes;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ROUTERS);
+	__type(key, __u32);
+	__type(value, struct total);
+} totals SEC(".maps");
 
 // One direction of a connection as it comes into a router: by which device,
 // and with which addresses. IPv4 addresses are in the first word.
@@ -62,17 +116,26 @@ struct flow {
 struct way {
 	__be32 saddr[4], daddr[4];
 	__be16 sport, dport;
-	__u32 device; // where they leave
+	__u32 device; // where they leave; zero when they take the slow path
 	__u8 macs[12]; // destination and source, as in the frame
-	__u32 addresses_changed, ports_changed; // differences for checksums
 	__u32 mtu;
+	__u16 slot; // of the router
+	__u8 family;
+	__u8 reply; // it is the direction of the answers
+	// What is above says where the flow goes. Below is what came of it.
+	__u32 addresses_changed, ports_changed; // differences for checksums
 	__u32 generation;
-	__u32 fin; // this direction has ended
-	__u32 closed; // both have
 	__u64 checked; // when connection tracking was asked, in nanoseconds
+	__u64 packets, bytes; // that were carried, as the kernel counts them: from the IP header on
 	__u32 end; // the sequence number after the end of this direction
-	__u32 heard; // both have closed, and the end of this direction was acknowledged
+	__u32 fin; // this direction has ended
+	__u8 closed; // both have
+	__u8 heard; // both have closed, and the end of this direction was acknowledged
+	__u8 reserved[6];
 };
+
+// The part of a way that says where the flow goes, in words.
+#define WHERE (__builtin_offsetof(struct way, addresses_changed) / 4)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -90,9 +153,9 @@ struct use {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 13);
-	__type(key, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ROUTERS);
+	__type(key, __u32);
 	__type(value, struct use);
 } uses SEC(".maps");
 
@@ -166,15 +229,32 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p)
 }
 
 // used finds what a router has.
-static __always_inline struct use *used(__u64 router)
+static __always_inline struct use *used(__u32 slot)
 {
-	struct use *u = bpf_map_lookup_elem(&uses, &router);
+	return bpf_map_lookup_elem(&uses, &slot);
+}
 
-	if (u)
-		return u;
-	struct use fresh = {.since = bpf_ktime_get_coarse_ns()};
-	bpf_map_update_elem(&uses, &router, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&uses, &router);
+// current says whether a way is still believed.
+static __always_inline bool current(const struct way *w, const struct control *c)
+{
+	__u32 slot = w->slot;
+	const struct router *r = bpf_map_lookup_elem(&routers, &slot);
+
+	return r && w->generation == r->generation && bpf_ktime_get_coarse_ns() - w->checked <= c->refresh;
+}
+
+// counted counts a packet that is carried.
+static __always_inline void counted(struct way *w, __u32 bytes)
+{
+	__u32 slot = w->slot;
+	struct total *t = bpf_map_lookup_elem(&totals, &slot);
+
+	__sync_fetch_and_add(&w->packets, 1);
+	__sync_fetch_and_add(&w->bytes, bytes);
+	if (t) {
+		t->packets++;
+		t->bytes += bytes;
+	}
 }
 
 // room says whether a router may have a connection remembered, whose way may be
@@ -271,8 +351,7 @@ static __always_inline void opposite(const struct flow *f, const struct way *w, 
 static __always_inline void forget(const struct flow *f, const struct way *w)
 {
 	struct flow back;
-	__u64 router = f->router;
-	struct use *u = bpf_map_lookup_elem(&uses, &router);
+	struct use *u = used(w->slot);
 
 	opposite(f, w, &back);
 	bpf_map_delete_elem(&flows, &back);
@@ -301,20 +380,48 @@ static __always_inline void keep(struct nf_conn *ct, const struct control *c)
 	bpf_ct_change_timeout(ct, c->idle);
 }
 
-// remember keeps the way of a flow and the way back. What the one that was known
-// before knew of the ends of the connection is kept.
-static __always_inline struct way *remember(const struct flow *f, struct way *to, const struct flow *returning,
-					    struct way *back, const struct way *known)
+// same says whether a flow goes where it went.
+static __always_inline bool same(const struct way *one, const struct way *other)
 {
-	if (known) {
-		to->fin = known->fin;
-		to->end = known->end;
-		known = bpf_map_lookup_elem(&flows, returning);
-		if (known) {
-			back->fin = known->fin;
-			back->end = known->end;
-		}
+	const __u32 *a = (const void *)one, *b = (const void *)other;
+
+#pragma unroll
+	for (__u32 i = 0; i < WHERE; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
+// inherit takes over what was known of a direction that goes on.
+static __always_inline void inherit(struct way *w, const struct way *known)
+{
+	w->fin = known->fin;
+	w->end = known->end;
+	w->packets = known->packets;
+	w->bytes = known->bytes;
+}
+
+// remember keeps the way of a flow and the way back. What the one that was known
+// before knew of the connection is kept, and when nothing has changed, all but the
+// time stays as it is.
+static __always_inline struct way *remember(const struct flow *f, struct way *to, const struct flow *returning,
+					    struct way *back, struct way *known)
+{
+	struct way *was = known ? bpf_map_lookup_elem(&flows, returning) : 0;
+
+	if (was && known->generation == to->generation && was->generation == to->generation && same(known, to) &&
+	    same(was, back)) {
+		known->checked = was->checked = to->checked;
+		if (to->closed)
+			known->closed = was->closed = 1;
+		return known;
 	}
+	if (known)
+		inherit(to, known);
+	if (was)
+		inherit(back, was);
+	differences(f, to);
+	differences(returning, back);
 	if (bpf_map_update_elem(&flows, returning, back, BPF_ANY) || bpf_map_update_elem(&flows, f, to, BPF_ANY))
 		return 0;
 	return bpf_map_lookup_elem(&flows, f);
@@ -343,27 +450,68 @@ static __always_inline int ways(struct __sk_buff *skb, const struct packet *p, c
 	return 0;
 }
 
+// leads says whether a way leaves by the device that was listed.
+static __always_inline bool leads(const struct listed *l, const struct way *w)
+{
+	const __u16 *listed = (const void *)l->mac, *source = (const void *)(w->macs + 6);
+
+	return listed[0] == source[0] && listed[1] == source[1] && listed[2] == source[2];
+}
+
+// carries says whether packets can be handed on to the device where a way leaves.
+static __always_inline bool carries(__u64 router, const struct way *w)
+{
+	struct device key = {.router = router, .device = w->device};
+	const struct listed *l = bpf_map_lookup_elem(&devices, &key);
+
+	return l && leads(l, w);
+}
+
+// leave remembers that a flow takes the slow path, so that not each of its packets
+// asks: it leaves by a device that cannot take it from here.
+static __always_inline struct way *leave(const struct flow *f, struct way *to)
+{
+	__builtin_memset(to, 0, WHERE * 4 - 4); // all but slot, family and direction
+	if (bpf_map_update_elem(&flows, f, to, BPF_ANY))
+		return 0;
+	return bpf_map_lookup_elem(&flows, f);
+}
+
 // learn asks connection tracking and the routes for the way of a packet, and
 // remembers it and the way back in the place of the one that was known, if any.
 // It returns NULL when there is none.
 static __always_inline struct way *learn(struct __sk_buff *skb, const struct packet *p, const struct control *c,
-					 const struct way *known)
+					 struct way *known)
 {
 	struct way to = {}, back = {};
 	struct flow returning;
 	struct nf_conn *ct;
-	struct use *u = used(p->flow.router);
+	struct device key = {.router = p->flow.router, .device = p->flow.device};
+	const struct listed *from = bpf_map_lookup_elem(&devices, &key);
 	__u8 direction = 0;
 
-	if (!u || !room(u, c, known))
+	if (!from)
 		return 0;
-	to.generation = back.generation = c->generation;
+	__u32 slot = from->slot;
+	const struct router *r = bpf_map_lookup_elem(&routers, &slot);
+	struct use *u = used(slot);
+	if (!r || !u || !room(u, c, known))
+		return 0;
+	// Before anything is asked: what changes meanwhile is asked for again.
+	to.generation = back.generation = r->generation;
 	to.checked = back.checked = bpf_ktime_get_coarse_ns();
+	to.slot = back.slot = slot;
+	to.family = back.family = p->family;
 	ct = tracked(skb, p, &direction);
 	if (!ct)
 		return 0;
+	to.reply = direction;
+	back.reply = !direction;
 	int failed = !carried(ct) || ways(skb, p, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, &back);
-	if (ct->mark & CLOSED) {
+	bool slow = !failed && !(carries(p->flow.router, &to) && leads(from, &back));
+	if (slow) {
+		// Connection tracking sees its packets.
+	} else if (ct->mark & CLOSED) {
 		// Something was lost and comes again. It is to arrive.
 		to.closed = back.closed = 1;
 		bpf_ct_change_timeout(ct, c->closed);
@@ -374,9 +522,9 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 		return 0;
 	if (!known || known->checked < u->since)
 		__sync_fetch_and_add(&u->learned, 1);
+	if (slow)
+		return leave(&p->flow, &to);
 	opposite(&p->flow, &to, &returning);
-	differences(&p->flow, &to);
-	differences(&returning, &back);
 	return remember(&p->flow, &to, &returning, &back, known);
 }
 
@@ -439,7 +587,7 @@ static __always_inline void settle(struct __sk_buff *skb, const struct packet *p
 	__u64 now = bpf_ktime_get_coarse_ns(), whole = c->closed * 1000000ull;
 	struct flow returning;
 	const struct way *back;
-	struct use *u = used(p->flow.router);
+	struct use *u = used(w->slot);
 	struct nf_conn *ct;
 	__u8 direction;
 
@@ -523,7 +671,7 @@ int postern_express(struct __sk_buff *skb)
 	}
 	if (!w) {
 		w = learn(skb, &p, c, 0);
-		if (!w)
+		if (!w || !w->device)
 			return TC_ACT_UNSPEC;
 		// Nobody knows here whether the other end has closed.
 		if (p.flags & FIN && !w->closed) {
@@ -531,7 +679,7 @@ int postern_express(struct __sk_buff *skb)
 			return TC_ACT_UNSPEC;
 		}
 		count(LEARNED);
-	} else if (w->generation != c->generation || bpf_ktime_get_coarse_ns() - w->checked > c->refresh) {
+	} else if (!current(w, c)) {
 		w = learn(skb, &p, c, w);
 		if (!w) {
 			bpf_map_delete_elem(&flows, &p.flow);
@@ -539,13 +687,14 @@ int postern_express(struct __sk_buff *skb)
 			return TC_ACT_UNSPEC;
 		}
 	}
-	if (p.hops < 2 || (skb->gso_size ? p.headers + skb->gso_size : skb->len - ETH_HLEN) > w->mtu)
+	if (!w->device || p.hops < 2 || (skb->gso_size ? p.headers + skb->gso_size : skb->len - ETH_HLEN) > w->mtu)
 		return TC_ACT_UNSPEC;
 	if (p.flags & FIN) {
 		if (finish(skb, &p, w, c))
 			return TC_ACT_UNSPEC;
 	}
 	__u32 device = w->device;
+	counted(w, skb->len - ETH_HLEN);
 	bool last = w->closed && !(p.flags & FIN);
 	if (rewrite(skb, &p, w))
 		return TC_ACT_SHOT;
@@ -553,6 +702,5 @@ int postern_express(struct __sk_buff *skb)
 		settle(skb, &p, w, c);
 		forget(&p.flow, w);
 	}
-	count(FORWARDED);
 	return bpf_redirect_peer(device, 0);
 }

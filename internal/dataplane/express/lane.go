@@ -6,7 +6,8 @@
 //
 // It decides nothing. The slow path admits a connection and translates it; the
 // program remembers what came of that, asks again every few seconds and at
-// every Recheck, and hands everything that it does not know to the slow path.
+// every Recheck of the router, and hands everything that it does not know to the
+// slow path. It hands packets on only between devices that Cover has listed.
 // So a host without it works the same, only slower. Programs and what they
 // remember belong to the devices that they are on: they outlive the process
 // that put them there, and go with the last device.
@@ -23,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,22 +51,17 @@ var object []byte
 
 // control is struct control of express.c.
 type control struct {
-	Enabled    uint32
-	Generation uint32
-	Refresh    uint64
-	Idle       uint32
-	Closed     uint32
-	Share      uint32
-	Late       uint32
+	Enabled uint32
+	Idle    uint32
+	Refresh uint64
+	Closed  uint32
+	Share   uint32
+	Late    uint32
+	_       uint32
 }
 
-// use is struct use of express.c.
-type use struct {
-	Since   uint64
-	Learned int32
-	NoRoom  uint32
-	Late    uint64
-}
+// others are the maps of express.c besides control and counters.
+var others = []string{"routers", "devices", "uses", "totals", "flows"}
 
 // bounds are what one router may have of what all share: connections that are
 // remembered and in use, and closed ones that keep their ports for all of closing.
@@ -85,14 +82,17 @@ type Lane struct {
 	id       ebpf.ProgramID
 	control  *ebpf.Map
 	counters *ebpf.Map
-	uses     *ebpf.Map
-	mu       sync.Mutex // held while control is changed
+	maps     map[string]*ebpf.Map // the others, by their names in express.c
+
+	mu      sync.Mutex // held while what follows, and its copy in the kernel, is changed
+	routers map[uint64]*router
+	free    []uint32 // slots
+	full    bool     // there are more devices than can be listed
 }
 
 // Counters say what the lane has done since its program was loaded.
 type Counters struct {
-	// Packets took the lane through a router.
-	Packets uint64
+	Traffic // that took the lane through a router
 	// Learned is how often a connection was remembered in a router.
 	Learned uint64
 	// Forgotten is how often one was given back to the slow path because a
@@ -101,10 +101,17 @@ type Counters struct {
 	// NoRoom counts packets that took the slow path because their router's
 	// share was used up.
 	NoRoom uint64
+	// Routers and Devices are how many the lane knows now.
+	Routers, Devices int
 }
+
+// Traffic counts packets and their bytes as the kernel does elsewhere: from the IP
+// header on, and what it handles in one piece as one packet.
+type Traffic struct{ Packets, Bytes uint64 }
 
 // Use is what one router has of the lane.
 type Use struct {
+	Traffic // that the lane has carried through it
 	// Connections are about those that are remembered and in use.
 	Connections int
 	// NoRoom counts its packets that took the slow path because it had its share.
@@ -119,7 +126,7 @@ type Use struct {
 func Open(instance string, idle time.Duration) (*Lane, error) {
 	l, err := adopt(instance, version())
 	if err == nil && l == nil {
-		l, err = load(instance+"."+version(), 0)
+		l, err = load(instance+"."+version(), nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open express lane: %w", err)
@@ -138,27 +145,27 @@ func version() string {
 	return hex.EncodeToString(sum[:3])
 }
 
-// load puts the program into the kernel, with room for so many flows if that is
-// not zero.
-func load(name string, flows uint32) (*Lane, error) {
+// load puts the program into the kernel, with other sizes of the maps that are
+// named.
+func load(name string, sizes map[string]uint32) (*Lane, error) {
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	if err != nil {
 		return nil, fmt.Errorf("read program: %w", err)
 	}
 	spec.Maps["control"].Name = name
-	if flows != 0 {
-		spec.Maps["flows"].MaxEntries = flows
+	for m, entries := range sizes {
+		spec.Maps[m].MaxEntries = entries
 	}
 	c, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return nil, fmt.Errorf("load program: %w", err)
 	}
 	defer c.Close()
-	l := &Lane{
-		program: c.DetachProgram(programName), control: c.DetachMap("control"),
-		counters: c.DetachMap("counters"), uses: c.DetachMap("uses"),
+	l := &Lane{program: c.DetachProgram(programName), control: c.DetachMap("control"), counters: c.DetachMap("counters"), maps: map[string]*ebpf.Map{}}
+	for _, m := range others {
+		l.maps[m] = c.DetachMap(m)
 	}
-	if err := l.identify(); err != nil {
+	if err := errors.Join(l.identify(), l.readRouters()); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -172,12 +179,12 @@ func Probe(device int) error {
 		return fmt.Errorf("open rtnetlink socket: %w", err)
 	}
 	defer h.Close()
-	l, err := load("probe", 1)
+	l, err := load("probe", map[string]uint32{"flows": 1})
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	if err := l.Cover(h, device); err != nil {
+	if err := l.attach(h, device); err != nil {
 		return err
 	}
 	return h.QdiscDel(qdisc(device))
@@ -199,7 +206,7 @@ func adopt(instance, version string) (*Lane, error) {
 	err := each(instance, func(l *Lane, v string) error {
 		if v == version && found == nil {
 			found = l
-			return nil
+			return l.readRouters()
 		}
 		return errors.Join(l.disable(), l.Close())
 	})
@@ -259,7 +266,7 @@ func inspect(id ebpf.ProgramID) (l *Lane, name string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	l = &Lane{program: program, id: id}
+	l = &Lane{program: program, id: id, maps: map[string]*ebpf.Map{}}
 	defer func() {
 		if err != nil || l.control == nil || l.counters == nil {
 			err = errors.Join(err, l.Close())
@@ -284,8 +291,8 @@ func inspect(id ebpf.ProgramID) (l *Lane, name string, err error) {
 			l.control, name = opened, said.Name
 		case said.Name == "counters":
 			l.counters = opened
-		case said.Name == "uses":
-			l.uses = opened
+		case slices.Contains(others, said.Name):
+			l.maps[said.Name] = opened
 		default:
 			opened.Close()
 		}
@@ -300,22 +307,24 @@ func (l *Lane) disable() error {
 	if err != nil {
 		return err
 	}
-	clear(value[:4]) // the generation stays: it must not come twice
+	clear(value[:4])
 	return l.control.Put(uint32(0), value)
 }
 
-// start sets what the program goes by.
+// start sets what the program goes by, and makes it ask again about everything
+// that it knows from before.
 func (l *Lane) start(idle time.Duration, b bounds) error {
-	var c control
-	if err := l.control.Lookup(uint32(0), &c); err != nil {
-		return err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.routers {
+		if err := l.recheck(r); err != nil {
+			return err
+		}
 	}
-	c.Enabled, c.Generation = 1, c.Generation+1
-	c.Refresh = uint64(min(refresh, idle/4))
-	c.Idle = uint32(idle / time.Millisecond)
-	c.Closed = uint32(closing / time.Millisecond)
-	c.Share, c.Late = b.share, b.late
-	return l.control.Put(uint32(0), c)
+	return l.control.Put(uint32(0), control{
+		Enabled: 1, Refresh: uint64(min(refresh, idle/4)), Idle: uint32(idle / time.Millisecond),
+		Closed: uint32(closing / time.Millisecond), Share: b.share, Late: b.late,
+	})
 }
 
 // Close closes what is open. Devices keep the program. A nil Lane has nothing
@@ -324,12 +333,16 @@ func (l *Lane) Close() error {
 	if l == nil {
 		return nil
 	}
-	return errors.Join(l.program.Close(), l.control.Close(), l.counters.Close(), l.uses.Close())
+	errs := []error{l.program.Close(), l.control.Close(), l.counters.Close()}
+	for _, m := range l.maps {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Counters reads what the lane has done.
 func (l *Lane) Counters() (c Counters, err error) {
-	for i, n := range []*uint64{&c.Packets, &c.Learned, &c.Forgotten, &c.NoRoom} {
+	for i, n := range []*uint64{&c.Learned, &c.Forgotten, &c.NoRoom} {
 		var each []uint64
 		if err := l.counters.Lookup(uint32(i), &each); err != nil {
 			return c, fmt.Errorf("read counters of the express lane: %w", err)
@@ -338,19 +351,21 @@ func (l *Lane) Counters() (c Counters, err error) {
 			*n += v
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.Routers = len(l.routers)
+	slots := []uint32{nobody}
+	for _, r := range l.routers {
+		slots = append(slots, r.slot)
+		c.Devices += len(r.devices)
+	}
+	for _, slot := range slots {
+		t, err := l.total(slot)
+		if err != nil {
+			return c, err
+		}
+		c.Packets += t.Packets
+		c.Bytes += t.Bytes
+	}
 	return c, nil
-}
-
-// Use reads what the router has whose namespace has this cookie (SO_NETNS_COOKIE
-// in socket(7) of Linux 5.14).
-func (l *Lane) Use(cookie uint64) (Use, error) {
-	var u use
-	err := l.uses.Lookup(cookie, &u)
-	if errors.Is(err, ebpf.ErrKeyNotExist) {
-		return Use{}, nil
-	}
-	if err != nil {
-		return Use{}, fmt.Errorf("read a router's share of the express lane: %w", err)
-	}
-	return Use{Connections: max(0, int(u.Learned)), NoRoom: uint64(u.NoRoom)}, nil
 }

@@ -116,7 +116,7 @@ func TestConnectionsSurviveANarrowerPath(t *testing.T) {
 		const mtu = 1400
 		r.A.IP(fmt.Sprintf("link set fb mtu %d", mtu))
 		r.B.IP(fmt.Sprintf("link set fa mtu %d", mtu))
-		if err := r.lane.Recheck(); err != nil {
+		if err := r.recheckAll(); err != nil {
 			t.Fatal(err)
 		}
 		errors := listen(t, r.Client)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/express"
+	"github.com/posternhq/postern/internal/dataplane/flow"
 	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
 	"github.com/posternhq/postern/internal/desired"
@@ -100,6 +101,11 @@ func (r *rig) routers() []*lab.Namespace { return []*lab.Namespace{r.A, r.B} }
 // devices calls visit for each device that leads out of a router.
 func (r *rig) devices(visit func(h *netlink.Handle, l netlink.Link)) {
 	r.t.Helper()
+	r.devicesOf(func(_ *lab.Namespace, h *netlink.Handle, l netlink.Link) { visit(h, l) })
+}
+
+func (r *rig) devicesOf(visit func(n *lab.Namespace, h *netlink.Handle, l netlink.Link)) {
+	r.t.Helper()
 	for _, n := range r.routers() {
 		h, err := netlink.NewHandleAt(netns.NsHandle(n.FD), unix.NETLINK_ROUTE)
 		if err != nil {
@@ -112,7 +118,7 @@ func (r *rig) devices(visit func(h *netlink.Handle, l netlink.Link)) {
 		}
 		for _, l := range links {
 			if strings.ContainsAny(l.Attrs().Name[:1], "wf") {
-				visit(h, l)
+				visit(n, h, l)
 			}
 		}
 	}
@@ -120,11 +126,47 @@ func (r *rig) devices(visit func(h *netlink.Handle, l netlink.Link)) {
 
 func (r *rig) cover(lane *express.Lane) {
 	r.t.Helper()
-	r.devices(func(h *netlink.Handle, l netlink.Link) {
-		if err := lane.Cover(h, l.Attrs().Index); err != nil {
+	r.devicesOf(func(n *lab.Namespace, h *netlink.Handle, l netlink.Link) {
+		if err := lane.Cover(h, r.cookie(n.FD), l); err != nil {
 			r.t.Fatal(err)
 		}
 	})
+}
+
+// covers asks for a device of either router.
+func (r *rig) covers(h *netlink.Handle, l netlink.Link) (covered bool, err error) {
+	r.t.Helper()
+	r.devicesOf(func(n *lab.Namespace, _ *netlink.Handle, other netlink.Link) {
+		if other.Attrs().Name == l.Attrs().Name && other.Attrs().HardwareAddr.String() == l.Attrs().HardwareAddr.String() {
+			covered, err = r.lane.Covers(h, r.cookie(n.FD), l)
+		}
+	})
+	return covered, err
+}
+
+// cookie is the kernel's number for a namespace.
+func (r *rig) cookie(namespace int) (number uint64) {
+	r.t.Helper()
+	err := nfnl.Inside(namespace, func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		number, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return number
+}
+
+// recheck makes the lane look again in a router.
+func (r *rig) recheck(in flow.Router) error { return r.lane.Recheck(r.cookie(in.FD())) }
+
+func (r *rig) recheckAll() error {
+	return errors.Join(r.lane.Recheck(r.cookie(r.A.FD)), r.lane.Recheck(r.cookie(r.B.FD)))
 }
 
 // ends are the two ends of a connection.

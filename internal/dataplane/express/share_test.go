@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/testnet"
@@ -30,20 +28,7 @@ func newBoundRig(t *testing.T, f family, share, late uint32) *rig {
 // usage is what a router has of the lane.
 func (r *rig) usage(n *lab.Namespace) express.Use {
 	r.t.Helper()
-	var cookie uint64
-	err := inside(n, func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-		return err
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	u, err := r.lane.Use(cookie)
+	u, err := r.lane.Use(r.cookie(n.FD))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -100,7 +85,7 @@ func TestLookingAgainTakesNoShare(t *testing.T) {
 	r := newBoundRig(t, families[0], 3, 1000)
 	e := r.carried()
 	for range 20 {
-		if err := r.lane.Recheck(); err != nil {
+		if err := r.recheckAll(); err != nil {
 			t.Fatal(err)
 		}
 		e.exchange(t)
@@ -139,4 +124,116 @@ func TestManyClosedConnectionsMakeRoom(t *testing.T) {
 			})
 		}
 	}
+}
+
+// newTightRig is the rig with a small lane, of which a router may have a share.
+func newTightRig(t *testing.T, f family, idle time.Duration, room, share uint32) *rig {
+	t.Helper()
+	r := newSlowRig(t, f, idle)
+	r.lane = r.tight(idle, room, share)
+	r.cover(r.lane)
+	return r
+}
+
+func (r *rig) tight(idle time.Duration, room, share uint32) *express.Lane {
+	r.t.Helper()
+	l, err := express.OpenTight(r.instance, idle, room, share)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// A process that takes the lane over finds what a router has of its share.
+func TestAShareSurvivesARestart(t *testing.T) {
+	const room, share, connections = 1 << 12, 10, 30
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			r := newTightRig(t, f, idle, room, share)
+			var all []ends
+			for range connections {
+				all = append(all, r.connect())
+				all[len(all)-1].exchange(t)
+			}
+			for range 2 {
+				if err := r.lane.Close(); err != nil {
+					t.Fatal(err)
+				}
+				r.lane = r.tight(idle, room, share)
+				for _, e := range all {
+					e.exchange(t)
+				}
+				for _, n := range r.routers() {
+					if u := r.usage(n); u.Connections != share {
+						t.Errorf("a router has %+v, want %d connections", u, share)
+					}
+				}
+				if n, err := r.lane.Flows(); n > 4*share || err != nil {
+					t.Errorf("%d directions are remembered, %v, want at most %d", n, err, 4*share)
+				}
+			}
+			r.carries(all[0])
+		})
+	}
+}
+
+// A router that opens more connections at once than there is room for has its share,
+// and one that goes on opening them and leaves them open gives up what it has left
+// behind: connections of other routers stay in the lane.
+func TestARouterDoesNotPushOthersOut(t *testing.T) {
+	const room, share, burst = 512, 32, 600 // each takes two directions in each of two routers
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			r := newTightRig(t, f, idle, room, share)
+			other := newSlowRig(t, f, idle)
+			other.lane = r.lane
+			other.cover(r.lane)
+			var kept []ends
+			for range 10 {
+				kept = append(kept, other.carried())
+			}
+			others := func(what string) {
+				for _, n := range other.routers() {
+					if got := other.remembered(n); got != len(kept) {
+						t.Errorf("%s: %d connections of another router are remembered, want %d", what, got, len(kept))
+					}
+				}
+				slow := other.slow()
+				for _, e := range kept {
+					e.exchange(t)
+				}
+				if got := other.slow() - slow; got > 0 {
+					t.Errorf("%s: %d packets of another router's connections took the slow path", what, got)
+				}
+			}
+			for range burst {
+				r.connect().exchange(t)
+			}
+			others("after a burst")
+
+			const short = time.Second // asks again every quarter of it
+			r.lane = r.tight(short, room, share)
+			for begin := time.Now(); time.Since(begin) < 2*short; {
+				for range 10 {
+					r.connect().exchange(t)
+				}
+				others("beside one that goes on")
+			}
+		})
+	}
+}
+
+// remembered counts the connections of a router of which both directions are known.
+func (r *rig) remembered(n *lab.Namespace) (count int) {
+	r.t.Helper()
+	for c, err := range r.lane.Connections() {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if c.Router == r.cookie(n.FD) && c.Sent.Packets > 0 && c.Answered.Packets > 0 {
+			count++
+		}
+	}
+	return count
 }

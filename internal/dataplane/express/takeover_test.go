@@ -34,7 +34,7 @@ func TestOpenTakesOver(t *testing.T) {
 			t.Errorf("the counters do not go on: %+v", before)
 		}
 		r.devices(func(h *netlink.Handle, l netlink.Link) {
-			if covered, err := r.lane.Covers(h, l.Attrs().Index); !covered || err != nil {
+			if covered, err := r.covers(h, l); !covered || err != nil {
 				t.Errorf("%s is not covered any more: %v", l.Attrs().Name, err)
 			}
 		})
@@ -75,12 +75,74 @@ func TestOpenReplacesAnotherVersion(t *testing.T) {
 			t.Error("no packet took the slow path")
 		}
 		r.devices(func(h *netlink.Handle, l netlink.Link) {
-			if covered, err := r.lane.Covers(h, l.Attrs().Index); covered || err != nil {
+			if covered, err := r.covers(h, l); covered || err != nil {
 				t.Errorf("%s counts as covered: %v", l.Attrs().Name, err)
 			}
 		})
 		r.cover(r.lane)
 		r.carries(e)
+	})
+}
+
+// The program of a version before devices were listed is on all devices. Connections
+// go on while it is replaced, in the new one in the end.
+func TestOpenReplacesAnEarlierProgram(t *testing.T) {
+	each(t, idle, func(t *testing.T, r *rig) {
+		r.uncover()
+		if err := errors.Join(express.Disable(r.instance), r.lane.Close()); err != nil {
+			t.Fatal(err)
+		}
+		old, err := express.OpenEarlier(r.instance, idle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { old.Close() })
+		r.devices(func(h *netlink.Handle, l netlink.Link) {
+			if err := express.Attach(old, h, l.Attrs().Index); err != nil {
+				t.Fatal(err)
+			}
+		})
+		quiet, busy := r.connect(), r.connect()
+		for range 3 {
+			quiet.exchange(t)
+		}
+		if n, err := express.EarlierPackets(old); n < 8 || err != nil {
+			t.Fatalf("the earlier program has carried %d packets, %v", n, err)
+		}
+		stop, done := make(chan struct{}), make(chan error, 1)
+		go func() {
+			for {
+				select {
+				case <-stop:
+					done <- nil
+					return
+				default:
+				}
+				if err := errors.Join(pass(busy.client, busy.server), pass(busy.server, busy.client)); err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+		r.lane = open(t, r.instance, idle)
+		r.cover(r.lane)
+		eventually(t, "the new program carries the connection", func() bool { return r.packets() > 100 })
+		close(stop)
+		if err := <-done; err != nil {
+			t.Errorf("the connection broke: %v", err)
+		}
+		r.carries(busy)
+		r.carries(quiet)
+		before, err := express.EarlierPackets(old)
+		r.carries(r.connect())
+		if after, _ := express.EarlierPackets(old); after != before || err != nil {
+			t.Errorf("the earlier program carried %d packets more, %v", after-before, err)
+		}
+		r.devices(func(h *netlink.Handle, l netlink.Link) {
+			if filters, err := h.FilterList(l, netlink.HANDLE_MIN_INGRESS); err != nil || len(filters) != 1 {
+				t.Errorf("%s has the filters %v, %v; want one", l.Attrs().Name, filters, err)
+			}
+		})
 	})
 }
 
@@ -115,7 +177,7 @@ func TestInstancesLeaveEachOtherAlone(t *testing.T) {
 	// One name is the beginning of the other.
 	for _, other := range []string{"u" + testnet.RandomName(6), r.instance + "x", r.instance[:6]} {
 		l := open(t, other, idle)
-		if err := errors.Join(l.Recheck(), express.Disable(other)); err != nil {
+		if err := errors.Join(l.Recheck(r.cookie(r.A.FD)), express.Disable(other)); err != nil {
 			t.Fatal(err)
 		}
 		r.carries(e)
@@ -155,7 +217,7 @@ func TestDamageIsSeen(t *testing.T) {
 	e := r.carried()
 	r.uncover()
 	r.devices(func(h *netlink.Handle, l netlink.Link) {
-		if covered, err := r.lane.Covers(h, l.Attrs().Index); covered || err != nil {
+		if covered, err := r.covers(h, l); covered || err != nil {
 			t.Errorf("%s counts as covered without its qdisc: %v", l.Attrs().Name, err)
 		}
 	})

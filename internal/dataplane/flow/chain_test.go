@@ -154,18 +154,18 @@ func TestCutGoesAlongTheChain(t *testing.T) {
 					other := entry{entries[0].known, entries[2].known, entries[2].known, entries[0].known, unix.IPPROTO_UDP}
 					enter(t, chain[i].FD(), other, 1)
 				}
-				told := false
-				n, err := flow.Cut(t.Context(), chain[begin], []flow.Match{match}, func() error {
+				told := map[string]int{}
+				n, err := flow.Cut(t.Context(), chain[begin], []flow.Match{match}, func(r flow.Router) error {
 					for i, s := range chain {
 						if got := left(t, s.Namespace); got != 1 {
 							t.Errorf("router %d has %d connections when the lane is told, want the other one", i, got)
 						}
 					}
-					told = true
+					told[r.Name()]++
 					return nil
 				})
-				if err != nil || n != flows || !told {
-					t.Errorf("cut %d, %v, told %v; want %d", n, err, told, flows)
+				if err != nil || n != flows || len(told) != len(chain) {
+					t.Errorf("cut %d, %v, told of %v; want %d, and each router once", n, err, told, flows)
 				}
 				if *users != 0 {
 					t.Errorf("%d routers were not released", *users)

@@ -68,9 +68,9 @@ type Match struct {
 // ends see a reset. Flows that end by themselves meanwhile are not counted.
 //
 // When they are gone from connection tracking, and before their ends are woken,
-// gone is called, if it is not nil: whatever else remembers connections must
-// not carry the answers past the rules.
-func Cut(ctx context.Context, r Router, matches []Match, gone func() error) (int, error) {
+// gone is called for each router that they crossed, if it is not nil: whatever else
+// remembers connections must not carry the answers past the rules.
+func Cut(ctx context.Context, r Router, matches []Match, gone func(Router) error) (int, error) {
 	if len(matches) == 0 {
 		return 0, nil
 	}
@@ -78,11 +78,11 @@ func Cut(ctx context.Context, r Router, matches []Match, gone func() error) (int
 }
 
 // CutWhere is Cut for the flows that are chosen by looking at each.
-func CutWhere(ctx context.Context, r Router, ends func(Flow) bool, gone func() error) (int, error) {
+func CutWhere(ctx context.Context, r Router, ends func(Flow) bool, gone func(Router) error) (int, error) {
 	return cut(ctx, r, choice(ends), gone)
 }
 
-func cut(ctx context.Context, r Router, wanted wanted, gone func() error) (int, error) {
+func cut(ctx context.Context, r Router, wanted wanted, gone func(Router) error) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -99,8 +99,11 @@ func cut(ctx context.Context, r Router, wanted wanted, gone func() error) (int, 
 		}
 	}
 	n := len(ways[0].flows)
-	if gone != nil {
-		if err := gone(); err != nil {
+	for _, w := range ways {
+		if gone == nil {
+			break
+		}
+		if err := gone(w.router); err != nil {
 			return n, err
 		}
 	}

@@ -96,8 +96,8 @@ func (v view) takeRealms(c *Content) bool {
 
 func (r *Router) look() (v view, err error) {
 	v = view{Router: r, locals: map[int]bool{}}
-	if v.links, err = fetch(r.handle.LinkList); err != nil {
-		return v, fmt.Errorf("list interfaces: %w", err)
+	if v.links, err = r.links(); err != nil {
+		return v, err
 	}
 	for _, l := range v.links {
 		if l.Attrs().Flags&net.FlagLoopback != 0 {

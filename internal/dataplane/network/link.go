@@ -50,7 +50,7 @@ func connect(a, b *Router) error {
 	}
 	if near.link == nil {
 		if far.link != nil {
-			if err := removeLink(b.handle, far.link); err != nil {
+			if err := b.remove(far.link); err != nil {
 				return err
 			}
 		}
@@ -75,7 +75,7 @@ func ends(a, b *Router) (near, far end, err error) {
 		return near, far, err
 	}
 	if near.link != nil && (far.link == nil || !paired(near.link, far.link)) {
-		if err := removeLink(a.handle, near.link); err != nil {
+		if err := a.remove(near.link); err != nil {
 			return near, far, err
 		}
 		near.link = nil
@@ -226,7 +226,7 @@ func Connected(a, b *Router) (bool, error) {
 func (r *Router) Disconnect(peer string) error {
 	l, err := r.linkTo(peer)
 	if err == nil && l != nil {
-		err = removeLink(r.handle, l)
+		err = r.remove(l)
 	}
 	if err != nil {
 		return fmt.Errorf("disconnect routers %s and %s: %w", r.VPC, peer, err)

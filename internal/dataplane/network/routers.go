@@ -38,15 +38,6 @@ type Routers struct {
 	making sync.Mutex // held from choosing an interface's name to marking it
 }
 
-// Lane is something that is put on every device of a router which leads to a
-// workload or to another router.
-type Lane interface {
-	// Cover puts it on a device of the namespace that the handle belongs to.
-	Cover(h *netlink.Handle, device int) error
-	// Covers reports whether it is there.
-	Covers(h *netlink.Handle, device int) (bool, error)
-}
-
 // NewRouters prepares the use of an instance's routers; the kernel is not
 // asked yet. An idle of zero means DefaultIdle. Without a lane it is nil.
 func NewRouters(instance string, idle time.Duration, lane Lane) (*Routers, error) {
@@ -68,6 +59,7 @@ type Router struct {
 	idle     time.Duration
 	ns       *os.File
 	inode    uint64
+	cookie   uint64
 	handle   *netlink.Handle
 
 	set   *Routers
@@ -163,6 +155,10 @@ func (rs *Routers) adopt(vpc string, ns *os.File) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
+	number, err := cookie(ns)
+	if err != nil {
+		return nil, fmt.Errorf("read cookie of its namespace: %w", err)
+	}
 	h, err := openHandle(ns)
 	if err != nil {
 		return nil, err
@@ -171,7 +167,7 @@ func (rs *Routers) adopt(vpc string, ns *os.File) (*Router, error) {
 	if err == nil && (lo == nil || lo.Attrs().Alias != alias(rs.instance, isRouter, vpc)) {
 		err = errors.New("its namespace does not carry the mark of this instance")
 	}
-	r := &Router{VPC: vpc, instance: rs.instance, idle: rs.idle, ns: ns, inode: inode, handle: h, set: rs}
+	r := &Router{VPC: vpc, instance: rs.instance, idle: rs.idle, ns: ns, inode: inode, cookie: number, handle: h, set: rs}
 	if err == nil {
 		err = r.idles()
 	}
@@ -277,31 +273,6 @@ func (r *Router) FD() int { return int(r.ns.Fd()) }
 // is another one.
 func (r *Router) Inode() uint64 { return r.inode }
 
-// Cookie is the number by which the express lane knows the router's namespace.
-func (r *Router) Cookie() (uint64, error) {
-	number, err := cookie(r.ns)
-	if err != nil {
-		return 0, fmt.Errorf("read cookie of router %s: %w", r.VPC, err)
-	}
-	return number, nil
-}
-
-// cover puts the lane on a device.
-func (r *Router) cover(link netlink.Link) error {
-	if r.set.lane == nil {
-		return nil
-	}
-	return retry(func() error { return r.set.lane.Cover(r.handle, link.Attrs().Index) })
-}
-
-// covered reports whether a device has the lane, if there is one.
-func (r *Router) covered(link netlink.Link) (bool, error) {
-	if r.set.lane == nil {
-		return true, nil
-	}
-	return fetch(func() (bool, error) { return r.set.lane.Covers(r.handle, link.Attrs().Index) })
-}
-
 // Inside runs fn on a thread in the router's namespace; see Inside.
 func (r *Router) Inside(fn func() error) error { return Inside(r.ns, fn) }
 
@@ -334,17 +305,17 @@ func (r *Router) rename() error {
 // lost its name, it lives on while it is open, and its veths would keep the
 // names of their other ends taken.
 func (r *Router) abandon() error {
-	links, err := fetch(r.handle.LinkList)
+	links, err := r.links()
 	if err != nil {
-		return fmt.Errorf("list interfaces: %w", err)
+		return err
 	}
 	var errs []error
 	for _, l := range links {
 		if r.owns(l) {
-			errs = append(errs, removeLink(r.handle, l))
+			errs = append(errs, r.remove(l))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.leave())...)
 }
 
 // owns says whether an interface in the router is a veth end of ours.

@@ -79,7 +79,7 @@ func (r *Router) attach(w desired.Workload) error {
 		return err
 	}
 	if p.near != nil && !p.fits(w) {
-		if err := removeLink(r.handle, p.near); err != nil {
+		if err := r.remove(p.near); err != nil {
 			return err
 		}
 		p.near = nil
@@ -165,7 +165,7 @@ func parseNumbers(text string) (inode, identity uint64, ok bool) {
 func (r *Router) Detach(eni string) error {
 	near, err := r.owned("w", eni, alias(r.instance, isWorkload, eni))
 	if err == nil && near != nil {
-		err = removeLink(r.handle, near)
+		err = r.remove(near)
 	}
 	if err != nil {
 		return fmt.Errorf("detach %s from %s: %w", eni, r.VPC, err)

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package express
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// nobody is the slot that no router has. What was carried of routers that are gone
+// is added up there.
+const nobody = 0
+
+// router is what the agent has told the program of a router.
+type router struct {
+	slot    uint32
+	devices map[uint32]mac
+	// seen is false for a router that an earlier process has told of and this
+	// one has not yet met. It may be gone.
+	seen bool
+}
+
+// mac is the hardware address of a device.
+type mac [6]byte
+
+// state is struct router of express.c.
+type state struct {
+	Cookie     uint64
+	Generation uint32
+	_          uint32
+}
+
+// deviceKey is struct device of express.c.
+type deviceKey struct {
+	Router uint64
+	Device uint32
+	_      uint32
+}
+
+// listed is struct listed of express.c.
+type listed struct {
+	Slot uint32
+	MAC  mac
+	_    uint16
+}
+
+// use is struct use of express.c.
+type use struct {
+	Since   uint64
+	Learned int32
+	NoRoom  uint32
+	Late    uint64
+}
+
+// readRouters reads what the program was told, and which slots are free.
+func (l *Lane) readRouters() error {
+	for _, name := range others {
+		if l.maps[name] == nil {
+			return fmt.Errorf("the program has no map %s", name)
+		}
+	}
+	l.routers = map[uint64]*router{}
+	slots := l.maps["routers"]
+	states := make([]state, slots.MaxEntries())
+	if _, err := slots.BatchLookup(new(ebpf.MapBatchCursor), make([]uint32, len(states)), states, nil); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("read routers: %w", err)
+	}
+	for slot := len(states) - 1; slot > nobody; slot-- {
+		if cookie := states[slot].Cookie; cookie != 0 {
+			l.routers[cookie] = &router{slot: uint32(slot), devices: map[uint32]mac{}}
+		} else {
+			l.free = append(l.free, uint32(slot))
+		}
+	}
+	var key deviceKey
+	var value listed
+	entries := l.maps["devices"].Iterate()
+	for entries.Next(&key, &value) {
+		if r := l.routers[key.Router]; r != nil {
+			r.devices[key.Device] = value.MAC
+		}
+	}
+	if err := entries.Err(); err != nil {
+		return fmt.Errorf("read devices: %w", err)
+	}
+	return nil
+}
+
+// list tells the program of a device that packets can be handed on to. Beyond
+// what there is room for it is not told: their packets take the slow path.
+func (l *Lane) list(cookie uint64, device uint32, address mac) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.routers[cookie]
+	if r != nil && r.devices[device] == address {
+		r.seen = true
+		return nil
+	}
+	if r == nil {
+		var err error
+		if r, err = l.enter(cookie); err != nil || r == nil {
+			return err
+		}
+	}
+	r.seen = true
+	put := func() error {
+		return l.maps["devices"].Put(deviceKey{Router: cookie, Device: device}, listed{Slot: r.slot, MAC: address})
+	}
+	err := put()
+	if errors.Is(err, unix.E2BIG) {
+		if err := l.dropUnseen(); err != nil {
+			return err
+		}
+		err = put()
+	}
+	if errors.Is(err, unix.E2BIG) {
+		l.full = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.devices[device] = address
+	return l.recheck(r)
+}
+
+// enter gives a router a slot; nil when there is none left.
+func (l *Lane) enter(cookie uint64) (*router, error) {
+	if len(l.free) == 0 {
+		if err := l.dropUnseen(); err != nil {
+			return nil, err
+		}
+	}
+	if len(l.free) == 0 {
+		l.full = true
+		return nil, nil
+	}
+	slot := l.free[len(l.free)-1]
+	if err := l.assign(slot, cookie); err != nil {
+		return nil, err
+	}
+	l.free = l.free[:len(l.free)-1]
+	r := &router{slot: slot, devices: map[uint32]mac{}}
+	l.routers[cookie] = r
+	return r, nil
+}
+
+// assign gives a slot to a router, or to nobody, as if it were new.
+func (l *Lane) assign(slot uint32, cookie uint64) error {
+	t, err := l.total(slot)
+	if err != nil {
+		return err
+	}
+	all, err := l.total(nobody)
+	if err != nil {
+		return err
+	}
+	each := make([]Traffic, ebpf.MustPossibleCPU())
+	each[0] = Traffic{all.Packets + t.Packets, all.Bytes + t.Bytes}
+	zero := make([]Traffic, len(each))
+	var s state
+	if err := l.maps["routers"].Lookup(slot, &s); err != nil {
+		return err
+	}
+	return errors.Join(
+		l.maps["totals"].Put(uint32(nobody), each), l.maps["totals"].Put(slot, zero), l.maps["uses"].Put(slot, use{}),
+		l.maps["routers"].Put(slot, state{Cookie: cookie, Generation: s.Generation + 1}),
+	)
+}
+
+// dropUnseen makes room by leaving routers to the slow path that this process has
+// not met: most likely they are gone. Those that are there are told of again.
+func (l *Lane) dropUnseen() error {
+	for cookie, r := range l.routers {
+		if !r.seen {
+			if err := l.leave(cookie); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Leave makes the program forget a router that is gone, by the cookie of its
+// namespace.
+func (l *Lane) Leave(cookie uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.leave(cookie); err != nil {
+		return fmt.Errorf("tell the express lane that a router is gone: %w", err)
+	}
+	return nil
+}
+
+func (l *Lane) leave(cookie uint64) error {
+	r := l.routers[cookie]
+	if r == nil {
+		return nil
+	}
+	for device := range r.devices {
+		if err := l.unlist(cookie, r, device); err != nil {
+			return err
+		}
+	}
+	if err := l.assign(r.slot, 0); err != nil {
+		return err
+	}
+	delete(l.routers, cookie)
+	l.free = append(l.free, r.slot)
+	l.full = false
+	return nil
+}
+
+func (l *Lane) unlist(cookie uint64, r *router, device uint32) error {
+	err := l.maps["devices"].Delete(deviceKey{Router: cookie, Device: device})
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	delete(r.devices, device)
+	l.full = false
+	return nil
+}
+
+// Devices lists the devices of a router that packets are handed on between.
+func (l *Lane) Devices(cookie uint64) []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.routers[cookie]
+	if r == nil {
+		return nil
+	}
+	var all []int
+	for _, device := range slices.Sorted(maps.Keys(r.devices)) {
+		all = append(all, int(device))
+	}
+	return all
+}
+
+// Uncover makes the program hand nothing on to a device any more, by its index,
+// which is to go or is gone. The program itself goes with it.
+func (l *Lane) Uncover(cookie uint64, device int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.routers[cookie]
+	if r == nil || r.devices[uint32(device)] == (mac{}) {
+		return nil
+	}
+	if err := errors.Join(l.unlist(cookie, r, uint32(device)), l.recheck(r)); err != nil {
+		return fmt.Errorf("take device %d from the express lane: %w", device, err)
+	}
+	return nil
+}
+
+// Recheck makes the program ask again about everything that it knows of a router,
+// which the cookie of its namespace tells (SO_NETNS_COOKIE in socket(7) of Linux
+// 5.14): a connection was cut there, or the way to somewhere has changed.
+func (l *Lane) Recheck(cookie uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.routers[cookie]
+	if r == nil {
+		return nil
+	}
+	if err := l.recheck(r); err != nil {
+		return fmt.Errorf("tell the express lane to look again: %w", err)
+	}
+	return nil
+}
+
+func (l *Lane) recheck(r *router) error {
+	var s state
+	if err := l.maps["routers"].Lookup(r.slot, &s); err != nil {
+		return err
+	}
+	s.Generation++
+	return l.maps["routers"].Put(r.slot, s)
+}
+
+// Use reads what a router has, by the cookie of its namespace.
+func (l *Lane) Use(cookie uint64) (Use, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.routers[cookie]
+	if r == nil {
+		return Use{}, nil
+	}
+	var u use
+	err := l.maps["uses"].Lookup(r.slot, &u)
+	t, totalErr := l.total(r.slot)
+	if err := errors.Join(err, totalErr); err != nil {
+		return Use{}, fmt.Errorf("read a router's use of the express lane: %w", err)
+	}
+	return Use{Traffic: t, Connections: max(0, int(u.Learned)), NoRoom: uint64(u.NoRoom)}, nil
+}
+
+// total adds up what each processor has carried of a slot.
+func (l *Lane) total(slot uint32) (t Traffic, err error) {
+	var each []Traffic
+	if err := l.maps["totals"].Lookup(slot, &each); err != nil {
+		return t, fmt.Errorf("read what was carried: %w", err)
+	}
+	for _, v := range each {
+		t.Packets += v.Packets
+		t.Bytes += v.Bytes
+	}
+	return t, nil
+}
