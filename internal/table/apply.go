@@ -107,6 +107,10 @@ func (b *brokenRow) Unwrap() error { return b.cause }
 
 // apply returns the state after a batch, and the changes of rows in it.
 func (db *DB) apply(from *snapshot, batch store.Batch) (*snapshot, []Change, error) {
+	if p := db.asked.Load(); p != nil && p.became(from, batch) {
+		snap, changes := p.adopt(batch.Rev)
+		return snap, changes, nil
+	}
 	b := builder{db: db, from: from, tables: slices.Clone(from.tables), rev: batch.Rev}
 	for _, event := range batch.Events {
 		rev := batch.Rev

@@ -26,6 +26,10 @@
 // range cannot be confused with an absent guard and rows in the range: whoever
 // adds a row puts the guard.
 //
+// Updates that come while a commit is on its way are carried out one after the
+// other, each on what those before it wrote, and committed together: one
+// transaction of the store, one wait for the disk, one new version of the tables.
+//
 // All servers on one store must define a kind with the same indexes. When an
 // index is added by an upgrade, servers of the old version must be stopped
 // first, because they do not put the guards of the new index.
