@@ -17,6 +17,8 @@ type Txn struct {
 	base *snapshot
 	// changes is nil in a read-only Txn.
 	changes *changeSet
+	// reads is where a recording Txn notes what is read.
+	reads *[]Dependency
 }
 
 // changeSet is what an Update has read, and where it writes.
@@ -102,6 +104,7 @@ func (tx *Txn) get(def *definition, path string) *entry {
 	if tx.changes != nil {
 		tx.readRow(pos, path)
 	}
+	tx.record(pos, wholeRow, path)
 	return tx.content(pos).get(path)
 }
 
@@ -125,6 +128,9 @@ func (tx *Txn) all(def *definition) iter.Seq[*entry] {
 	if tx.changes != nil {
 		panic(fmt.Sprintf("table %s: All inside an Update; read a range instead, through Scope or By", def.kind))
 	}
+	if tx.reads != nil {
+		panic(fmt.Sprintf("table %s: All while reads are recorded; read a range instead, through Scope or By", def.kind))
+	}
 	return tx.base.tables[tx.position(def)].scanRows("")
 }
 
@@ -133,6 +139,7 @@ func (tx *Txn) scan(def *definition, index int, value string) iter.Seq[*entry] {
 	if tx.changes != nil {
 		tx.readRange(pos, index, value)
 	}
+	tx.record(pos, index, value)
 	return tx.stable(pos).scan(index, value)
 }
 
@@ -141,6 +148,7 @@ func (tx *Txn) count(def *definition, index int, value string) int {
 	if tx.changes != nil {
 		tx.readRange(pos, index, value)
 	}
+	tx.record(pos, index, value)
 	return tx.content(pos).lookupRange(index, value).count
 }
 
