@@ -70,9 +70,7 @@ type version struct {
 // bounds the loading only. The store stays the caller's to close, after the
 // database. It panics when two tables have the same kind.
 //
-// A row that cannot be decoded makes Open fail; when it appears later, the
-// tables stop following: Done is closed, and all that promises current state
-// returns an error which names the row.
+// A row that cannot be read is set aside, now and later, see [Txn.SetAside].
 func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (*DB, error) {
 	db := &DB{
 		store:     s,
@@ -107,12 +105,10 @@ func (db *DB) Close() {
 	db.done.Wait()
 }
 
-// Done is closed when the tables no longer follow the store: after Close, or
-// because of what Err says.
+// Done is closed when the tables no longer follow the store: after Close.
 func (db *DB) Done() <-chan struct{} { return db.failed }
 
-// Err returns nil while the tables follow the store, ErrClosed after Close, and
-// otherwise the reason why they cannot follow it, which names the key.
+// Err returns nil while the tables follow the store, and ErrClosed after Close.
 func (db *DB) Err() error {
 	select {
 	case <-db.failed:

@@ -5,7 +5,6 @@ package table
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -162,7 +161,7 @@ func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
 
 // row adds the net change of a row, if there is one.
 func (p *proposal) row(def *definition, w written, touched map[rangeID]bool) error {
-	same, err := unchanged(w.before, w.data)
+	same, err := def.unchanged(w.before, w.data)
 	switch {
 	case err != nil:
 		return err
@@ -182,11 +181,11 @@ func (p *proposal) row(def *definition, w written, touched map[rangeID]bool) err
 }
 
 // unchanged reports whether a write of data leaves the row as it was.
-func unchanged(before *entry, data []byte) (bool, error) {
+func (d *definition) unchanged(before *entry, data []byte) (bool, error) {
 	if before == nil || data == nil {
 		return before == nil && data == nil, nil
 	}
-	old, err := json.Marshal(before.row)
+	old, err := d.write(before.row, before.rest)
 	if err != nil {
 		return false, fmt.Errorf("encode row %s: %w", before.key, err)
 	}

@@ -51,10 +51,7 @@ func (r read) in(s *snapshot) int64 {
 	if r.path == "" {
 		return s.tables[r.pos].lookupRange(r.index, r.value).guard
 	}
-	if e := s.tables[r.pos].get(r.path); e != nil {
-		return e.rev
-	}
-	return 0
+	return s.tables[r.pos].revision(r.path)
 }
 
 // holds reports whether all that was read is the same in a state.
@@ -154,7 +151,15 @@ func (tx *Txn) count(def *definition, index int, value string) int {
 
 func (tx *Txn) put(def *definition, row Row) {
 	tx.mustWrite(def, "put")
-	data, e, err := def.encode(row)
+	path := def.key(row).path()
+	if tx.aside(def, path) != nil {
+		return
+	}
+	var r *rest
+	if before := tx.content(tx.position(def)).get(path); before != nil {
+		r = before.rest
+	}
+	data, e, err := def.encode(row, r)
 	if err != nil {
 		if tx.changes.err == nil {
 			tx.changes.err = err

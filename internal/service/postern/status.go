@@ -80,6 +80,7 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 		}
 	}
 	if everything {
+		out.Resources = append(out.Resources, setAside(tx)...)
 		a.describeHosts(tx, out)
 	}
 	return out, nil
