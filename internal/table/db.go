@@ -45,6 +45,7 @@ type DB struct {
 	asked   atomic.Pointer[proposal] // what was asked of the store last
 	updates updates
 	heads   headReader
+	sole    atomic.Bool // nobody else writes to the store
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -124,11 +125,22 @@ func (db *DB) Snapshot() *Txn {
 	return &Txn{db: db, base: db.current.Load().snapshot}
 }
 
+// OnlyWriter says that from now on nobody but this database changes rows in the
+// store. View then asks nobody: an Update does not return before the tables have
+// its change.
+func (db *DB) OnlyWriter() { db.sole.Store(true) }
+
 // View returns a state that contains every change committed before the call,
 // by whatever server: it asks the store for its newest revision and waits until
 // the tables have it. Concurrent callers share the question. A store that is
 // frozen cannot be asked and need not be: the tables have all that it acknowledged.
 func (db *DB) View(ctx context.Context) (*Txn, error) {
+	if db.sole.Load() {
+		if err := db.Err(); err != nil {
+			return nil, fmt.Errorf("read the state: %w", err)
+		}
+		return db.Snapshot(), nil
+	}
 	rev, err := db.heads.read(ctx)
 	switch {
 	case err == nil:

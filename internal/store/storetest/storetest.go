@@ -55,6 +55,7 @@ func Run(t *testing.T, target Target) {
 		{"TransactionsAreLinearizable", testLinearizable},
 		{"TablesAreLinearizable", func(t *testing.T, target Target) { testTablesLinearizable(t, target, 3, 6) }},
 		{"TablesWithGroupsAreLinearizable", func(t *testing.T, target Target) { testTablesLinearizable(t, target, 2, 10) }},
+		{"TablesOfOneWriterAreLinearizable", func(t *testing.T, target Target) { testTablesLinearizable(t, target, 1, 10) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, target) })
