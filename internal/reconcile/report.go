@@ -17,8 +17,12 @@ type Report struct {
 	// before is to be forgotten.
 	Full bool
 	// Revision is the settled revision: everything that deltas up to it asked
-	// for is done or in error.
+	// for is done or in error, but in the routers of Behind.
 	Revision int64
+	// Behind gives the routers, by VPC, that have not settled Revision, with the
+	// revisions that they have settled: routers that do not answer. It is whole
+	// in each report.
+	Behind map[string]int64
 	// Failed gives the reason for each entry that is in error now and was not,
 	// or was for another reason. It includes entries that cannot be removed.
 	Failed map[desired.Key]string

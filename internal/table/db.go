@@ -28,6 +28,9 @@ var (
 	// ErrFull is the cause, besides ErrUnavailable, when the store has no room for
 	// a change. Nothing was changed.
 	ErrFull = store.ErrFull
+	// ErrTooLarge is the cause when the store does not take so much at once; see
+	// UpdateInParts. Nothing was changed.
+	ErrTooLarge = store.ErrTooLarge
 	// ErrClosed is the cause when the database was closed.
 	ErrClosed = errors.New("tables are closed")
 )

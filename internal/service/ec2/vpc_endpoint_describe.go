@@ -50,16 +50,20 @@ func endpointFilters(tx *table.Txn) service.Filters[*model.VPCEndpoint] {
 }
 
 // endpointState gives the life cycle of an endpoint in the words of EC2, and
-// the reason of a failure.
+// the reason of a failure. EC2 has no word for an endpoint that is being modified
+// but Pending, which clients wait through after a modification, and none for a
+// deletion that fails.
 func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
 	status := statusOf(tx, e.Ref())
 	switch model.LifecycleOf(&e.Meta, status) {
 	case model.Ready:
 		return ec2.StateAvailable, ""
-	case model.Failed:
+	case model.Failed, model.UpdateFailed:
 		return ec2.StateFailed, status.Reason
 	case model.Deleting:
 		return ec2.StateDeleting, ""
+	case model.DeleteFailed:
+		return ec2.StateDeleting, status.Reason
 	}
 	return ec2.StatePending, ""
 }
