@@ -30,8 +30,8 @@ type verdict struct {
 type fate struct {
 	generation int64
 	// id tells rows apart that one subject has one after the other.
-	id string
-	deleting   bool
+	id       string
+	deleting bool
 	// realms are the routers in which a subject that is being deleted has had
 	// something; nil when that is not known.
 	realms []string

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,7 +174,14 @@ func TestASlowRouterDelaysOnlyWhatIsInIt(t *testing.T) {
 // reluctant is a store that refuses what the test says.
 type reluctant struct {
 	*memstore.Store
+	mu     sync.Mutex
 	refuse func(store.Txn) error
+}
+
+func (r *reluctant) set(refuse func(store.Txn) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refuse = refuse
 }
 
 func (r *reluctant) open() store.Store {
@@ -182,8 +190,11 @@ func (r *reluctant) open() store.Store {
 }
 
 func (r *reluctant) Commit(ctx context.Context, txn store.Txn) (int64, bool, error) {
-	if r.refuse != nil {
-		if err := r.refuse(txn); err != nil {
+	r.mu.Lock()
+	refuse := r.refuse
+	r.mu.Unlock()
+	if refuse != nil {
+		if err := refuse(txn); err != nil {
 			return 0, false, err
 		}
 	}
@@ -205,12 +216,12 @@ func TestOneFailingRemovalHoldsUpNobody(t *testing.T) {
 	runOn(t, kv.open, slog.New(slog.DiscardHandler), func(f *fixture) {
 		f.update(wayRows)
 		f.settle(nil)
-		kv.refuse = func(txn store.Txn) error {
+		kv.set(func(txn store.Txn) error {
 			if deletes(txn, "rgw-2") {
 				return store.ErrTooLarge
 			}
 			return nil
-		}
+		})
 		f.update(func(tx *table.Txn) {
 			for _, id := range []string{"rgw-2", "rgw-3"} {
 				row := &model.ResourceGateway{Meta: meta(id), VPC: "vpc-b"}
@@ -223,7 +234,7 @@ func TestOneFailingRemovalHoldsUpNobody(t *testing.T) {
 		f.expect("beside it", "rgw-3", "gone")
 		f.expect("beside it", "rcfg-1", model.Ready)
 		f.expect("what cannot be removed", "rgw-2", model.DeleteFailed)
-		kv.refuse = nil
+		kv.set(nil)
 		time.Sleep(2 * writeRetry)
 		synctest.Wait()
 		f.expect("when the store takes it", "rgw-2", "gone")
@@ -247,12 +258,12 @@ func TestALargeRemovalGoesInPieces(t *testing.T) {
 			state.NetworkInterfaces.Put(tx, ni)
 		})
 		f.settle(nil)
-		kv.refuse = func(txn store.Txn) error {
+		kv.set(func(txn store.Txn) error {
 			if len(txn.Put)+len(txn.Delete) > most {
 				return store.ErrTooLarge
 			}
 			return nil
-		}
+		})
 		f.update(deleteGateway)
 		f.settle(nil)
 		f.expect("after the host has let go", "rgw-1", "gone")
@@ -280,14 +291,16 @@ func TestTheEndOfAWorkloadIsWrittenWhenItCanBe(t *testing.T) {
 		f.update(workload("eni-2", "eni-attach-2"))
 		f.settle(nil)
 		full := errors.New("no room")
-		kv.refuse = func(store.Txn) error { return full }
+		synctest.Wait()
+		kv.set(func(store.Txn) error { return full })
 		f.c.Gone("eni-1", ns)
 		f.c.Gone("eni-2", ns)
 		time.Sleep(100 * time.Second)
+		synctest.Wait()
 		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 			t.Errorf("it is told %d times that the end cannot be written:\n%s", n, log.String())
 		}
-		kv.refuse = nil
+		kv.set(nil)
 		f.update(workload("eni-2", "eni-attach-3")) // a process of the same number, in the same namespace
 		time.Sleep(2 * writeRetry)
 		synctest.Wait()

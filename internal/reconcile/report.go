@@ -49,6 +49,7 @@ type Counts struct {
 type told struct {
 	failed   map[desired.Key]string
 	revision int64
+	behind   map[string]int64
 	counts   Counts
 	repairs  map[desired.Kind]int64
 	verified time.Time
@@ -73,6 +74,7 @@ func (r *Reconciler) Report() Report {
 func (r *Reconciler) summary() Report {
 	report := Report{
 		Revision:   r.settled,
+		Behind:     maps.Clone(r.behind),
 		Counts:     Counts{Wanted: r.tbl.wanted, Done: r.tbl.wanted},
 		Repairs:    maps.Clone(r.repairs),
 		LastVerify: r.verified,
@@ -118,9 +120,10 @@ func (r *Reconciler) news() (report Report, news bool) {
 		}
 	}
 	news = len(report.Failed)+len(report.Recovered) > 0 ||
-		report.Revision != r.told.revision || report.Counts != r.told.counts ||
+		report.Revision != r.told.revision || !maps.Equal(report.Behind, r.told.behind) || report.Counts != r.told.counts ||
 		!maps.Equal(report.Repairs, r.told.repairs) || !report.LastVerify.Equal(r.told.verified)
 	r.told.revision, r.told.counts = report.Revision, report.Counts
+	r.told.behind = maps.Clone(report.Behind)
 	r.told.repairs, r.told.verified = maps.Clone(report.Repairs), report.LastVerify
 	return report, news
 }
