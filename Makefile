@@ -10,7 +10,7 @@ GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X github.com/posternhq/postern/inter
 export PATH := $(PATH):/usr/local/go/bin
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build demo test clients test-race bench check fix generate express fuzz clean
+.PHONY: help build demo test clients test-race bench check fix generate express form fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -66,6 +66,10 @@ express: ## compile the express lane (needs clang, llvm and libbpf-dev)
 	cd internal/dataplane/express && clang -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -target bpf -mcpu=v3 \
 	  -I/usr/include/$$(uname -m)-linux-gnu -ffile-prefix-map=$$PWD=. -c express.c -o express.o && llvm-strip -g express.o && \
 	  cat express.c kernel.h | sha256sum | cut -d' ' -f1 >express.sum
+
+form: build ## keep a data folder of the present form, NAME=0002 (needs root)
+	@test -n "$(NAME)" || { echo "name it: make form NAME=0002"; exit 1; }
+	POSTERN_FORM=$(NAME) POSTERN_BIN=$(CURDIR)/bin/postern go test -count=1 -run '^TestMakeForm$$' ./test/system
 
 fuzz: ## a short run of every fuzz target
 	@for p in $$(grep -rl 'func Fuzz' --include='*_test.go' internal | xargs -n1 dirname | sort -u); do \

@@ -18,8 +18,11 @@ import "github.com/posternhq/postern/internal/desired"
 // they mean in reconcile.Report.
 type Acknowledgement struct {
 	// Full says that Failed is everything that is in error now.
-	Full      bool
+	Full bool
+	// Revision is settled in all routers but those in Behind, which have settled
+	// what Behind says.
 	Revision  int64
+	Behind    map[string]int64
 	Failed    map[desired.Key]string
 	Recovered []desired.Key
 }

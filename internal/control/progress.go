@@ -3,130 +3,159 @@
 package control
 
 import (
+	"container/heap"
 	"slices"
 
 	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// verdict is what became of a subject: an empty reason says that everything it
-// waited for is done.
-type verdict struct {
-	subject plan.Subject
-	reason  string
-	// deleting says that the verdict is about a subject whose deletion the host
-	// has been told of. Without it a row that is being deleted must stay: the
-	// host may still have what belongs to it.
-	deleting bool
-}
-
-// progress knows which subjects wait for which revision of the host, and which
-// entries the host could not settle. It is a plain state machine without input
-// or output.
+// progress is how far one host is.
 type progress struct {
+	places map[string]*place // by realm
+	// settled is the revision that all routers have settled but those in behind.
 	settled int64
-	waiting map[plan.Subject]int64
-	// deleting are the subjects whose deletion the plan has taken in.
-	deleting map[plan.Subject]bool
-	failed   map[desired.Key]string
-	// released are entries on their way out, with the subjects that are not
-	// done until they are gone.
-	released map[desired.Key]release
+	behind  map[string]int64
+	waiting queue
+	// parked are the places with a queue of their own.
+	parked map[*place]struct{}
+	// bonds are entries that concern more subjects than those whose they are.
+	bonds   map[desired.Key]bond
+	holders func(desired.Key) []plan.Subject
 }
 
-type release struct {
+// bond is an entry that subjects wait for although it is not, or no longer,
+// theirs: one on its way out, or one that an update has put into another's.
+type bond struct {
 	revision int64
 	subjects []plan.Subject
 }
 
 func newProgress() *progress {
 	return &progress{
-		waiting:  map[plan.Subject]int64{},
-		deleting: map[plan.Subject]bool{},
-		failed:   map[desired.Key]string{},
-		released: map[desired.Key]release{},
+		places: map[string]*place{}, parked: map[*place]struct{}{}, bonds: map[desired.Key]bond{},
+		holders: func(desired.Key) []plan.Subject { return nil },
 	}
 }
 
-// changed notes what a change of the plan at a revision makes subjects wait
-// for; deleting tells whether a subject's row asks for deletion at that revision.
-func (p *progress) changed(revision int64, r plan.Result, deleting func(plan.Subject) bool) {
-	for _, s := range r.Touched {
-		p.waiting[s] = revision
-		if deleting(s) {
-			p.deleting[s] = true
-		} else {
-			delete(p.deleting, s)
-		}
+func (h *progress) place(realm string) *place {
+	p := h.places[realm]
+	if p == nil {
+		p = &place{host: h, realm: realm, failed: map[desired.Key]string{}}
+		h.places[realm] = p
 	}
-	for _, e := range r.Put {
-		delete(p.released, e.Key())
-	}
-	for key, subjects := range r.Released {
-		p.released[key] = release{revision, subjects}
-	}
+	return p
 }
 
-// acknowledged takes in what the host says and gives the verdicts that follow;
-// holders tells whose an entry is.
-func (p *progress) acknowledged(a Acknowledgement, holders func(desired.Key) []plan.Subject) []verdict {
-	p.settled = a.Revision
-	turned := map[plan.Subject]struct{}{}
-	turn := func(key desired.Key) {
-		for _, s := range p.concerned(key, holders) {
-			turned[s] = struct{}{}
+// reached is the revision that a router has settled, or the slowest of all.
+func (h *progress) reached(realm string) int64 {
+	least := h.settled
+	for vpc, revision := range h.behind {
+		if realm == everywhere || realm == vpc {
+			least = min(least, revision)
 		}
 	}
-	if a.Full {
-		for key := range p.failed {
-			turn(key)
-		}
-		clear(p.failed)
-	}
-	for key, reason := range a.Failed {
-		p.failed[key] = reason
-		turn(key)
-	}
-	for _, key := range a.Recovered {
-		delete(p.failed, key)
-		turn(key)
-	}
-	for key, r := range p.released {
-		if _, fails := p.failed[key]; !fails && r.revision <= p.settled {
-			delete(p.released, key)
-		}
-	}
-	return p.verdicts(turned, holders)
+	return least
 }
 
 // concerned gives the subjects that an entry matters to, wanted or on its way out.
-func (p *progress) concerned(key desired.Key, holders func(desired.Key) []plan.Subject) []plan.Subject {
-	return append(slices.Clone(holders(key)), p.released[key].subjects...)
+func (h *progress) concerned(key desired.Key) []plan.Subject {
+	return append(slices.Clone(h.holders(key)), h.bonds[key].subjects...)
 }
 
-// verdicts judges the subjects that turned and those whose revision is settled.
-func (p *progress) verdicts(turned map[plan.Subject]struct{}, holders func(desired.Key) []plan.Subject) []verdict {
-	for s, revision := range p.waiting {
-		if revision <= p.settled {
-			turned[s] = struct{}{}
-			delete(p.waiting, s)
+// fail takes in which entries are in error and which are not any more, and calls
+// turn for each of them.
+func (h *progress) fail(a Acknowledgement, turn func(desired.Key)) {
+	well := func(key desired.Key) {
+		turn(key)
+		delete(h.place(key.VPC).failed, key)
+		if h.bonds[key].revision <= h.reached(key.VPC) {
+			delete(h.bonds, key)
 		}
 	}
-	reasons := map[plan.Subject]string{}
-	for key, reason := range p.failed {
-		text := key.String() + ": " + reason
-		for _, s := range p.concerned(key, holders) {
-			if known, ok := reasons[s]; !ok || text < known {
-				reasons[s] = text
+	if a.Full {
+		for _, p := range h.places {
+			for key := range p.failed {
+				if _, still := a.Failed[key]; !still {
+					well(key)
+				}
 			}
 		}
 	}
-	var all []verdict
-	for s := range turned {
-		if _, waits := p.waiting[s]; !waits {
-			all = append(all, verdict{s, reasons[s], p.deleting[s]})
+	for key, reason := range a.Failed {
+		h.place(key.VPC).failed[key] = reason
+		turn(key)
+	}
+	for _, key := range a.Recovered {
+		well(key)
+	}
+}
+
+// advance takes in how far the host is and gives what that settles.
+func (h *progress) advance(a Acknowledgement) (done []item) {
+	h.settled, h.behind = a.Revision, a.Behind
+	for p := range h.parked {
+		for len(p.parked) > 0 && p.parked[0].revision <= h.reached(p.realm) {
+			done = append(done, p.parked.pop())
+		}
+		if len(p.parked) == 0 {
+			delete(h.parked, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b verdict) int { return a.subject.Compare(b.subject) })
-	return all
+	for len(h.waiting) > 0 && h.waiting[0].revision <= h.settled {
+		it := h.waiting.pop()
+		if it.revision <= h.reached(it.at.realm) {
+			done = append(done, it)
+			continue
+		}
+		it.at.parked.push(it)
+		h.parked[it.at] = struct{}{}
+	}
+	return done
+}
+
+// loosen ends the bond of an entry that is settled, unless it is in error.
+func (h *progress) loosen(key desired.Key) {
+	if _, fails := h.place(key.VPC).failed[key]; !fails && h.bonds[key].revision <= h.reached(key.VPC) {
+		delete(h.bonds, key)
+	}
+}
+
+// item is a subject, or an entry that subjects are bound to, that waits for a
+// revision of a place.
+type item struct {
+	revision int64
+	at       *place
+	subject  plan.Subject
+	key      desired.Key
+}
+
+// queue is a heap of items, the least revision first.
+type queue []item
+
+func (q *queue) push(it item) { heap.Push((*byRevision)(q), it) }
+func (q *queue) pop() item    { return heap.Pop((*byRevision)(q)).(item) }
+
+// byRevision implements heap.Interface.
+type byRevision queue
+
+// Len implements heap.Interface.
+func (q byRevision) Len() int { return len(q) }
+
+// Less implements heap.Interface.
+func (q byRevision) Less(i, j int) bool { return q[i].revision < q[j].revision }
+
+// Swap implements heap.Interface.
+func (q byRevision) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+
+// Push implements heap.Interface.
+func (q *byRevision) Push(x any) { *q = append(*q, x.(item)) }
+
+// Pop implements heap.Interface.
+func (q *byRevision) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	old[len(old)-1] = item{}
+	*q = old[:len(old)-1]
+	return last
 }

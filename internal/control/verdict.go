@@ -5,7 +5,6 @@ package control
 import (
 	"time"
 
-	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -19,15 +18,20 @@ func carryOut(tx *table.Txn, v verdict, now time.Time) {
 	switch {
 	case !ok:
 		state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
+	case v.id != life.id: // about a row that is no more
 	case life.deleting && v.reason == "":
-		if v.deleting {
+		if v.lets(life) {
 			life.remove(tx)
 			state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
 		}
 	default:
-		writeStatus(tx, ref, v.reason, now)
+		writeStatus(tx, v, now)
 	}
 }
+
+// lets reports whether a verdict without a reason is one on the deletion that the
+// row asks for.
+func (v verdict) lets(l life) bool { return v.deleting && v.generation == l.generation && v.id == l.id }
 
 // needed says whether carrying out a verdict would change anything.
 func needed(tx *table.Txn, v verdict) bool {
@@ -37,79 +41,38 @@ func needed(tx *table.Txn, v verdict) bool {
 	switch {
 	case !ok:
 		return hasStatus
+	case v.id != life.id:
+		return false
 	case life.deleting && v.reason == "":
-		return v.deleting
+		return v.lets(life)
 	}
-	return !hasStatus || !sameStatus(status, v.reason)
+	return !hasStatus || !v.said(status)
 }
 
-func sameStatus(s *model.Status, reason string) bool {
-	return s.State == statusState(reason) && s.Reason == reason
+// said reports whether a status says what the verdict does, or more: one about a
+// later generation.
+func (v verdict) said(s *model.Status) bool {
+	return s.Generation > v.generation || s.State == v.state() && s.Reason == v.reason && s.Generation == v.generation
 }
 
-func statusState(reason string) model.StatusState {
-	if reason == "" {
+func (v verdict) state() model.StatusState {
+	if v.reason == "" {
 		return model.StatusReady
 	}
 	return model.StatusFailed
 }
 
-func writeStatus(tx *table.Txn, ref model.Ref, reason string, now time.Time) {
-	if known, ok := state.Statuses.Get(tx, ref.Account, ref.Region, ref.ID); ok && sameStatus(known, reason) {
+func writeStatus(tx *table.Txn, v verdict, now time.Time) {
+	ref := v.subject.Ref
+	known, ok := state.Statuses.Get(tx, ref.Account, ref.Region, ref.ID)
+	if ok && v.said(known) {
 		return
 	}
 	state.Statuses.Put(tx, &model.Status{
 		Account: ref.Account, Region: ref.Region, ID: ref.ID,
-		State: statusState(reason), Reason: reason, Since: now,
+		State: v.state(), Reason: v.reason, Since: now, Generation: v.generation, Revision: v.revision,
+		Established: v.reason == "" || ok && (known.Established || known.State == model.StatusReady),
 	})
-}
-
-// life is what a verdict must know of a subject's row.
-type life struct {
-	deleting bool
-	remove   func(*table.Txn)
-}
-
-// deletingIn tells whether the row of a subject asks for deletion.
-func deletingIn(tx *table.Txn) func(plan.Subject) bool {
-	return func(s plan.Subject) bool {
-		life, ok := lifeOf(tx, s)
-		return ok && life.deleting
-	}
-}
-
-// lifeOf finds the row of a subject; false says that there is none.
-func lifeOf(tx *table.Txn, s plan.Subject) (life, bool) {
-	ref := s.Ref
-	switch s.Kind {
-	case plan.SubjectEndpoint:
-		if row, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{row.Deleting(), func(tx *table.Txn) { removeEndpoint(tx, ref) }}, true
-		}
-	case plan.SubjectGateway:
-		if row, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{row.Deleting(), func(tx *table.Txn) { removeGateway(tx, ref) }}, true
-		}
-	case plan.SubjectConfiguration:
-		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{row.Deleting(), func(tx *table.Txn) { removeConfiguration(tx, row) }}, true
-		}
-	case plan.SubjectAssociation:
-		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{row.Deleting(), func(tx *table.Txn) {
-				state.EndpointAssociations.Delete(tx, ref.Account, ref.Region, ref.ID)
-			}}, true
-		}
-	case plan.SubjectAddress:
-		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
-			return life{true, func(tx *table.Txn) { state.AddressClaims.Delete(tx, ref.Account, ref.Region, ref.ID) }}, true
-		}
-	case plan.SubjectAttachment:
-		if row, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{!row.DeletedAt.IsZero(), func(tx *table.Txn) { removeAttachment(tx, row) }}, true
-		}
-	}
-	return life{}, false
 }
 
 func removeInterfaces(tx *table.Txn, owner model.Ref) {

@@ -72,6 +72,9 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return err
 	}
 	defer db.Close()
+	if len(c.Etcd) == 0 {
+		db.OnlyWriter() // the lock of the folder keeps others out
+	}
 	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, db: db, env: newEnv(c, db)}
 	return d.run(ctx, p, ready)
 }

@@ -8,9 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/posternhq/postern/internal/agent"
 	"github.com/posternhq/postern/internal/control"
@@ -35,7 +32,6 @@ type plane struct {
 	agent      *agent.Agent
 	controller *control.Controller // set before the first delta is sent
 	deltas     chan desired.Delta
-	gone       chan ended
 
 	store atomic.Pointer[etcdstore.Store] // nil until the services are there
 
@@ -44,18 +40,12 @@ type plane struct {
 	ended  chan struct{}   // closed when the agent has ended
 }
 
-// ended is a network interface whose workload's process has ended.
-type ended struct {
-	eni string
-	ns  desired.Namespace
-}
-
 // startPlane starts the agent. It reads the host, and then waits for what
 // control sends. The caller calls close, which closes the kernel too.
 func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) *plane {
 	p := &plane{
 		log: c.Log, kernel: kernel, ended: make(chan struct{}),
-		deltas: make(chan desired.Delta, deltaQueue), gone: make(chan ended, deltaQueue),
+		deltas: make(chan desired.Delta, deltaQueue),
 	}
 	p.agent = agent.New(agent.Config{
 		Effects: kernel, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
@@ -86,10 +76,7 @@ func (p *plane) close() error {
 // control keeps the agent in step with the tables until the context ends.
 func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: p.send, Log: p.log, Now: d.env.Now})
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.controller.Run(ctx) })
-	g.Go(func() error { return p.removeGone(ctx) })
-	return g.Wait()
+	return p.controller.Run(ctx)
 }
 
 // send passes a delta on to the agent.
@@ -108,54 +95,12 @@ func (p *plane) Deltas() <-chan desired.Delta { return p.deltas }
 // Report implements agent.Sink.
 func (p *plane) Report(r reconcile.Report) {
 	p.controller.Acknowledge(control.Acknowledgement{
-		Full: r.Full, Revision: r.Revision, Failed: r.Failed, Recovered: r.Recovered,
+		Full: r.Full, Revision: r.Revision, Behind: r.Behind, Failed: r.Failed, Recovered: r.Recovered,
 	})
 }
 
 // Gone implements agent.Sink.
-func (p *plane) Gone(eni string, ns desired.Namespace) {
-	select {
-	case p.gone <- ended{eni, ns}:
-	case <-p.stop:
-	}
-}
-
-func (p *plane) removeGone(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e := <-p.gone:
-			e.note(ctx, p.log, p.controller.Gone)
-		}
-	}
-}
-
-// goneRetry is the pause before the end of a workload is noted again, after that
-// could not be done: the agent tells it once.
-const goneRetry = time.Second
-
-// note notes the end of a workload, for as long as it takes, and says once when it
-// takes long.
-func (e ended) note(ctx context.Context, log *slog.Logger, gone func(context.Context, string, desired.Namespace) error) {
-	for said := false; ; said = true {
-		err := gone(ctx, e.eni, e.ns)
-		switch {
-		case ctx.Err() != nil || err == nil && !said:
-			return
-		case err == nil:
-			log.Info("attachment of an ended workload has gone", "interface", e.eni)
-			return
-		case !said:
-			log.Error("attachment of an ended workload stays for now, trying again until it works", "interface", e.eni, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(goneRetry):
-		}
-	}
-}
+func (p *plane) Gone(eni string, ns desired.Namespace) { p.controller.Gone(eni, ns) }
 
 // registerHost finds this host's row, or gives it a place in the transit realm
 // at first start.

@@ -104,4 +104,12 @@ type Status struct {
 	State   StatusState `json:"state"`
 	Reason  string      `json:"reason,omitempty"`
 	Since   time.Time   `json:"since"`
+	// Generation is that of the resource which this is about: of a later one
+	// nothing has been said yet.
+	Generation int64 `json:"generation,omitempty"`
+	// Revision is the one of the store that all hosts had reached when this was
+	// said first.
+	Revision int64 `json:"revision,omitempty"`
+	// Established says that the resource is ready or was it before.
+	Established bool `json:"established,omitempty"`
 }

@@ -33,6 +33,9 @@ type Meta struct {
 	// DeletedAt is set when deletion was asked for and the data plane has not
 	// let go yet. The row disappears when it has.
 	DeletedAt time.Time `json:"deletedAt,omitzero"`
+	// Generation counts the requests to update or delete the resource. A Status
+	// says about which one it is.
+	Generation int64 `json:"generation,omitempty"`
 }
 
 // Ref names the resource.
@@ -40,6 +43,19 @@ func (m Meta) Ref() Ref { return Ref{m.Account, m.Region, m.ID} }
 
 // Deleting reports whether deletion was asked for.
 func (m Meta) Deleting() bool { return !m.DeletedAt.IsZero() }
+
+// Update notes a request that changes what the data plane has to do: the
+// resource is being updated until the data plane has it.
+func (m *Meta) Update(now time.Time) {
+	m.UpdatedAt = now
+	m.Generation++
+}
+
+// Delete notes that deletion was asked for.
+func (m *Meta) Delete(now time.Time) {
+	m.DeletedAt = now
+	m.Generation++
+}
 
 // clone copies the parts of m that a row's copy must not share.
 func (m Meta) clone() Meta {

@@ -121,6 +121,20 @@ type Attachment struct {
 	DeleteOnTermination bool `json:"deleteOnTermination,omitempty"`
 	// DeletedAt is set when detaching was asked for.
 	DeletedAt time.Time `json:"deletedAt,omitzero"`
+	// Generation rises when detaching is asked for; see Meta.
+	Generation int64 `json:"generation,omitempty"`
+}
+
+// Meta tells what LifecycleOf needs of an attachment. The status of an attachment
+// has the interface's id.
+func (a *Attachment) Meta() *Meta {
+	return &Meta{Account: a.Account, Region: a.Region, ID: a.Interface, DeletedAt: a.DeletedAt, Generation: a.Generation}
+}
+
+// Delete notes that detaching was asked for.
+func (a *Attachment) Delete(now time.Time) {
+	a.DeletedAt = now
+	a.Generation++
 }
 
 // Clone copies the row so that the copy can be changed.

@@ -16,9 +16,13 @@ type Config struct {
 	// RetryMin and RetryMax bound the delay before something that failed is
 	// tried again. It starts with RetryMin and doubles. Defaults 10 ms and 5 s.
 	RetryMin, RetryMax time.Duration
-	// ApplyTimeout bounds one call of Effects, so that a router that hangs
-	// holds the others up no longer than this. Default 60 s.
+	// ApplyTimeout bounds one call of Effects. A call that does not heed it goes on,
+	// since nothing can end it, and what is wanted in its router is in error until it
+	// returns. Default 60 s.
 	ApplyTimeout time.Duration
+	// Patience is how long a router may keep the others waiting. One that takes
+	// longer goes on alone, and they go on without it. Default 1 s.
+	Patience time.Duration
 	// Parallel is how many routers are worked on at the same time. Default 4.
 	Parallel int
 	// Report, if set, receives what changed, after each pass that changed
@@ -34,6 +38,7 @@ func (c Config) withDefaults() Config {
 	c.RetryMin = cmp.Or(c.RetryMin, 10*time.Millisecond)
 	c.RetryMax = cmp.Or(c.RetryMax, 5*time.Second)
 	c.ApplyTimeout = cmp.Or(c.ApplyTimeout, time.Minute)
+	c.Patience = cmp.Or(c.Patience, time.Second)
 	c.Parallel = cmp.Or(c.Parallel, 4)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c

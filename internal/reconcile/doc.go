@@ -21,6 +21,12 @@
 // never keeps another one waiting. Nothing that was ordered by one delta is
 // mixed with a later one within a pass.
 //
+// A router that does not answer keeps the others waiting for Config.Patience, and
+// not at all while it stays so: its call goes on alone, the pass and those after it
+// go on without it, and what it has to do comes when the call returns. Then the order
+// between it and others is not kept. A call that does not end in its time makes all
+// that is wanted in its router be in error, until it does.
+//
 // # Restart
 //
 // [Reconciler.Run] reads the kernel first. When the first full delta arrives,
@@ -31,10 +37,11 @@
 // # What is done, and as of when
 //
 // Each entry remembers the revision of the delta that changed it last. A
-// [Report] carries the settled revision S: everything that deltas up to S asked
-// for is either in place (or gone, for a delete) or in error. Reports tell only
-// what changed; who adds them up holds the set of failed keys and so knows for
-// a key K that was changed at revision R:
+// [Report] carries the settled revision S of each router, which is the same for all
+// but those that are behind: everything that deltas up to S asked for there is
+// either in place (or gone, for a delete) or in error. Reports tell only what
+// changed; who adds them up holds the set of failed keys and so knows for a key K
+// that was changed at revision R, with the S of its router:
 //
 //	R > S                  pending
 //	K in the failed set    in error, with the reason, and being retried

@@ -4,8 +4,8 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/posternhq/postern/internal/desired"
@@ -81,8 +81,14 @@ func (r *Reconciler) take() (jobs [stepCount]map[string][]job, revision int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
+	clear(r.skipped)
+	for vpc, c := range r.busy {
+		if !c.overdue {
+			r.skipped[vpc] = true
+		}
+	}
 	for it := range r.tbl.dirty {
-		if it.due.After(now) {
+		if !r.mayBegin(it) || it.due.After(now) {
 			continue
 		}
 		s := step(it)
@@ -95,20 +101,18 @@ func (r *Reconciler) take() (jobs [stepCount]map[string][]job, revision int64) {
 	return jobs, r.revision
 }
 
-// runStep does one step on all its routers, some at the same time.
+// runStep does one step on all its routers, some at the same time. A router that
+// the pass went on without has its turn in the next one.
 func (r *Reconciler) runStep(ctx context.Context, routers map[string][]job, freed freed) {
-	var (
-		wg    sync.WaitGroup
-		slots = make(chan struct{}, r.cfg.Parallel)
-	)
-	for vpc, jobs := range routers {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			r.runRouter(ctx, vpc, jobs, freed)
-		})
+	r.mu.Lock()
+	vpcs := slices.DeleteFunc(slices.Sorted(maps.Keys(routers)), func(vpc string) bool { return r.skipped[vpc] })
+	r.mu.Unlock()
+	without := r.round(vpcs, r.cfg.Patience, func(vpc string) { r.runRouter(ctx, vpc, routers[vpc], freed) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, vpc := range without {
+		r.skipped[vpc] = true
 	}
-	wg.Wait()
 }
 
 // runRouter does the jobs of one step on one router. What failed before goes
@@ -134,7 +138,7 @@ func (r *Reconciler) runRouter(ctx context.Context, vpc string, jobs []job, free
 }
 
 func (r *Reconciler) runBatch(ctx context.Context, vpc string, batch []job) map[desired.Key]error {
-	ctx, cancel := context.WithTimeout(ctx, r.cfg.ApplyTimeout)
+	ctx, cancel := r.limited(ctx)
 	defer cancel()
 	entries := make([]desired.Entry, len(batch))
 	for i, j := range batch {
@@ -218,12 +222,30 @@ func (f freed) note(k desired.Key, step int) {
 	f[where] = f[where] || step >= deleteRound
 }
 
+// settleRouters notes what a pass has settled: not what lies in routers that it
+// found busy or went on without. In one that was overdue at its beginning everything
+// is in error. The caller holds the lock.
+func (r *Reconciler) settleRouters(revision int64) {
+	before := r.settled
+	r.settled = revision
+	for vpc := range r.behind {
+		if !r.skipped[vpc] {
+			delete(r.behind, vpc)
+		}
+	}
+	for vpc := range r.skipped {
+		if _, known := r.behind[vpc]; !known && before < revision {
+			r.behind[vpc] = before
+		}
+	}
+}
+
 // settle ends a pass. Entries that failed and need wait no longer get an
 // earlier time; it reports whether some of them are due at once.
 func (r *Reconciler) settle(revision int64, freed freed) (again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settled = revision
+	r.settleRouters(revision)
 	for it := range r.tbl.dirty {
 		if it.state != Error {
 			continue

@@ -33,10 +33,16 @@ type Reconciler struct {
 	revision int64 // of the last delta
 	full     bool  // a full delta came
 	settled  int64
+	behind   map[string]int64 // what routers that were slow have settled
+	busy     map[string]*call // by router
+	slow     map[string]bool  // routers whose last call took long
+	skipped  map[string]bool  // routers that a pass went on without
+	late     []reading        // of routers that were slow to be read
 	repairs  map[desired.Kind]int64
 	verified time.Time // end of the last whole verification
 
 	// The rest belongs to the goroutine of Run.
+	calls   sync.WaitGroup
 	adopted bool
 	rounds  rotation
 	unread  map[string]attempt // routers that could not be read
@@ -51,6 +57,10 @@ func New(effects Effects, cfg Config) *Reconciler {
 		kick:    make(chan struct{}, 1),
 		asked:   make(chan verifyRequest),
 		tbl:     newTable(),
+		behind:  make(map[string]int64),
+		busy:    make(map[string]*call),
+		slow:    make(map[string]bool),
+		skipped: make(map[string]bool),
 		repairs: make(map[desired.Kind]int64),
 		unread:  make(map[string]attempt),
 		told:    told{failed: make(map[desired.Key]string)},
@@ -93,6 +103,9 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 			}
 		}
 		r.settled = min(r.settled, d.Revision)
+		for vpc, revision := range r.behind {
+			r.behind[vpc] = min(revision, d.Revision)
+		}
 	}
 	r.revision, r.full = d.Revision, true
 	r.wake()

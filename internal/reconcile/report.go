@@ -17,8 +17,12 @@ type Report struct {
 	// before is to be forgotten.
 	Full bool
 	// Revision is the settled revision: everything that deltas up to it asked
-	// for is done or in error.
+	// for is done or in error, but in the routers of Behind.
 	Revision int64
+	// Behind gives the routers, by VPC, that have not settled Revision, with the
+	// revisions that they have settled: routers that do not answer. It is whole
+	// in each report.
+	Behind map[string]int64
 	// Failed gives the reason for each entry that is in error now and was not,
 	// or was for another reason. It includes entries that cannot be removed.
 	Failed map[desired.Key]string
@@ -45,6 +49,7 @@ type Counts struct {
 type told struct {
 	failed   map[desired.Key]string
 	revision int64
+	behind   map[string]int64
 	counts   Counts
 	repairs  map[desired.Kind]int64
 	verified time.Time
@@ -69,6 +74,7 @@ func (r *Reconciler) Report() Report {
 func (r *Reconciler) summary() Report {
 	report := Report{
 		Revision:   r.settled,
+		Behind:     maps.Clone(r.behind),
 		Counts:     Counts{Wanted: r.tbl.wanted, Done: r.tbl.wanted},
 		Repairs:    maps.Clone(r.repairs),
 		LastVerify: r.verified,
@@ -114,9 +120,10 @@ func (r *Reconciler) news() (report Report, news bool) {
 		}
 	}
 	news = len(report.Failed)+len(report.Recovered) > 0 ||
-		report.Revision != r.told.revision || report.Counts != r.told.counts ||
+		report.Revision != r.told.revision || !maps.Equal(report.Behind, r.told.behind) || report.Counts != r.told.counts ||
 		!maps.Equal(report.Repairs, r.told.repairs) || !report.LastVerify.Equal(r.told.verified)
 	r.told.revision, r.told.counts = report.Revision, report.Counts
+	r.told.behind = maps.Clone(report.Behind)
 	r.told.repairs, r.told.verified = maps.Clone(report.Repairs), report.LastVerify
 	return report, news
 }

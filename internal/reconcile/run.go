@@ -6,7 +6,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -14,6 +13,7 @@ import (
 // reads the host first, waits for the first full delta, adopts what is there
 // and goes on with deltas, retries and verification. It must be called once.
 func (r *Reconciler) Run(ctx context.Context) {
+	defer r.calls.Wait()
 	readings, at := r.readHost(ctx)
 	for ctx.Err() == nil {
 		var asked verifyRequest
@@ -43,6 +43,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 
 // step does whatever is due.
 func (r *Reconciler) step(ctx context.Context) {
+	r.takeLate(ctx)
 	r.retryUnread(ctx)
 	if !r.rounds.next.After(time.Now()) {
 		r.turn(ctx)
@@ -72,6 +73,9 @@ func (r *Reconciler) rest() time.Duration {
 		}
 	}
 	for it := range r.tbl.dirty {
+		if r.busy[it.key.VPC] != nil {
+			continue // its call wakes when it ends, or is overdue
+		}
 		if it.due.Before(next) {
 			next = it.due
 		}
@@ -83,9 +87,9 @@ func (r *Reconciler) rest() time.Duration {
 // nothing can be adopted, so it tries until it has one or ctx is done.
 func (r *Reconciler) readHost(ctx context.Context) ([]reading, time.Time) {
 	for count := 1; ctx.Err() == nil; count++ {
-		vpcs, err := r.effects.Routers(ctx)
+		vpcs, err := r.existing(ctx)
 		if err == nil {
-			return r.read(ctx, vpcs), time.Now()
+			return r.read(ctx, vpcs, r.cfg.Patience), time.Now()
 		}
 		r.cfg.Logger.Warn("reading the host", "error", err)
 		select {
@@ -99,23 +103,17 @@ func (r *Reconciler) readHost(ctx context.Context) ([]reading, time.Time) {
 // finishOthers has the host end what was begun in each router. Where that fails
 // the next Apply does it, before anything else.
 func (r *Reconciler) finishOthers(ctx context.Context, readings []reading) {
-	var (
-		wg    sync.WaitGroup
-		slots = make(chan struct{}, r.cfg.Parallel)
-	)
+	var vpcs []string
 	for _, rd := range readings {
-		if !rd.exists {
-			continue
+		if rd.exists {
+			vpcs = append(vpcs, rd.vpc)
 		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, r.cfg.ApplyTimeout)
-			defer cancel()
-			r.effects.Apply(ctx, rd.vpc, nil, nil)
-		})
 	}
-	wg.Wait()
+	r.round(vpcs, r.cfg.Patience, func(vpc string) {
+		ctx, cancel := r.limited(ctx)
+		defer cancel()
+		r.effects.Apply(ctx, vpc, nil, nil)
+	})
 }
 
 // adopt compares what was read before anything was done with the first full

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,24 +31,57 @@ type attempt struct {
 	due   time.Time
 }
 
-// read reads routers back, some at the same time.
-func (r *Reconciler) read(ctx context.Context, vpcs []string) []reading {
+// read reads routers back, some at the same time. What comes later than patience
+// is taken up when it comes.
+func (r *Reconciler) read(ctx context.Context, vpcs []string, patience time.Duration) []reading {
 	var (
-		wg       sync.WaitGroup
-		slots    = make(chan struct{}, r.cfg.Parallel)
-		readings = make([]reading, len(vpcs))
+		mu       sync.Mutex
+		over     bool
+		readings []reading
 	)
-	for i, vpc := range vpcs {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(ctx, r.cfg.ApplyTimeout)
-			defer cancel()
-			readings[i] = r.readOne(ctx, vpc)
-		})
+	without := r.round(vpcs, patience, func(vpc string) {
+		ctx, cancel := r.limited(ctx)
+		defer cancel()
+		rd := r.readOne(ctx, vpc)
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			readings = append(readings, rd)
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.late = append(r.late, rd)
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	over = true
+	for _, vpc := range without {
+		if !slices.ContainsFunc(readings, func(rd reading) bool { return rd.vpc == vpc }) {
+			readings = append(readings, reading{vpc: vpc, err: errNotYet})
+		}
 	}
-	wg.Wait()
+	slices.SortFunc(readings, func(a, b reading) int { return strings.Compare(a.vpc, b.vpc) })
 	return readings
+}
+
+// takeLate takes up what slow routers have answered. Nothing was changed there
+// meanwhile.
+func (r *Reconciler) takeLate(ctx context.Context) {
+	r.mu.Lock()
+	late := r.late
+	r.late = nil
+	r.mu.Unlock()
+	if len(late) == 0 {
+		return
+	}
+	_, concerned, err := r.compareAll(late)
+	if err == nil {
+		_, err = r.verify(ctx, concerned, r.cfg.Patience)
+	}
+	if err != nil && ctx.Err() == nil {
+		r.cfg.Logger.Warn("verification", "error", err)
+	}
 }
 
 // readOne reads one router back. A router that seems empty or cannot be read
@@ -57,7 +91,7 @@ func (r *Reconciler) readOne(ctx context.Context, vpc string) reading {
 	if err == nil && len(there) > 0 {
 		return reading{vpc: vpc, there: there, exists: true}
 	}
-	vpcs, listErr := r.effects.Routers(ctx)
+	vpcs, listErr := r.existing(ctx)
 	switch {
 	case listErr != nil:
 		return reading{vpc: vpc, err: errors.Join(err, listErr)}
@@ -73,10 +107,10 @@ func (r *Reconciler) readOne(ctx context.Context, vpc string) reading {
 // well and are read too: also those that have been read, because what was lost
 // may have been there still. Each loss is found once, so this comes to an end. It
 // gives the number of differences.
-func (r *Reconciler) verify(ctx context.Context, vpcs []string) (found int, err error) {
+func (r *Reconciler) verify(ctx context.Context, vpcs []string, patience time.Duration) (found int, err error) {
 	var errs []error
 	for len(vpcs) > 0 && ctx.Err() == nil {
-		n, concerned, err := r.compareAll(r.read(ctx, vpcs))
+		n, concerned, err := r.compareAll(r.read(ctx, vpcs, patience))
 		found += n
 		if err != nil {
 			errs = append(errs, err)
@@ -186,7 +220,7 @@ func (r *Reconciler) others(it *item) []string {
 
 // candidates gives the routers that exist or should, sorted.
 func (r *Reconciler) candidates(ctx context.Context) ([]string, error) {
-	vpcs, err := r.effects.Routers(ctx)
+	vpcs, err := r.existing(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list routers: %w", err)
 	}
@@ -226,7 +260,7 @@ func (r *Reconciler) turn(ctx context.Context) {
 	now := rot.left[:min(rot.slice, len(rot.left))]
 	rot.left = rot.left[len(now):]
 	rot.next = time.Now().Add(rot.pause)
-	if _, err := r.verify(ctx, now); err != nil && ctx.Err() == nil {
+	if _, err := r.verify(ctx, now, r.cfg.Patience); err != nil && ctx.Err() == nil {
 		r.cfg.Logger.Warn("verification", "error", err)
 	}
 	if len(rot.left) == 0 && ctx.Err() == nil {
@@ -254,7 +288,7 @@ func (r *Reconciler) retryUnread(ctx context.Context) {
 		}
 	}
 	slices.Sort(due)
-	if _, err := r.verify(ctx, due); err != nil {
+	if _, err := r.verify(ctx, due, r.cfg.Patience); err != nil {
 		r.cfg.Logger.Debug("verification", "error", err)
 	}
 }
@@ -297,7 +331,7 @@ func (r *Reconciler) verifyNow(ctx context.Context) verifyAnswer {
 	if err != nil {
 		return verifyAnswer{0, err}
 	}
-	found, err := r.verify(ctx, vpcs)
+	found, err := r.verify(ctx, vpcs, r.cfg.ApplyTimeout)
 	if err == nil {
 		r.mu.Lock()
 		r.verified = time.Now()

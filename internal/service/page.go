@@ -24,15 +24,15 @@ type Page struct {
 	Token string
 	// Limit is how many items a page has at most; at least 1.
 	Limit int
-	// query is a digest of who lists what.
-	query [sha256.Size]byte
+	// query makes a digest of who lists what; most lists have one page and need none.
+	query func() [sha256.Size]byte
 }
 
 // NewPage makes the request for a page. The operation and the parameters that
 // choose items (without token and page size) bind tokens to the list they
 // belong to; parameters must be encodable as JSON. A nil max means the limit.
 func NewPage(who caller.Caller, operation string, parameters any, token *string, max *int32, limit int) Page {
-	p := Page{Limit: limit, query: digest(who.Account, who.Region, operation, parameters)}
+	p := Page{Limit: limit, query: func() [sha256.Size]byte { return digest(who.Account, who.Region, operation, parameters) }}
 	if token != nil {
 		p.Token = *token
 	}
@@ -74,7 +74,8 @@ func (p Page) token(key string) string {
 }
 
 func (p Page) check(key string) []byte {
-	sum := sha256.Sum256(append(p.query[:], key...))
+	query := p.query()
+	sum := sha256.Sum256(append(query[:], key...))
 	return sum[:checkSize]
 }
 

@@ -12,18 +12,36 @@ import (
 // DeleteInterface removes a network interface and gives back its addresses, also
 // those that it has given up before. The data plane has let go of them.
 func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
-	claimed := append(ni.All(), ni.Delegated()...)
-	for _, p := range append(slices.Clone(ni.Prefixes6), ni.Prefix6) {
-		if p.IsValid() {
-			claimed = append(claimed, p.Addr())
-		}
-	}
-	for _, a := range claimed {
-		AddressClaims.Delete(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, a))
-	}
-	for c := range AddressClaims.By(tx, ByInterface, ni.Ref().String()) {
+	for _, c := range claims(tx, ni) {
 		AddressClaims.Delete(tx, c.Account, c.Region, c.Ref().ID)
 	}
 	Statuses.Delete(tx, ni.Account, ni.Region, ni.ID)
 	NetworkInterfaces.Delete(tx, ni.Account, ni.Region, ni.ID)
+}
+
+// DeleteClaims gives back at most so many addresses of an interface that is about
+// to be removed, and returns how many it were.
+func DeleteClaims(tx *table.Txn, ni *model.NetworkInterface, most int) (deleted int) {
+	for _, c := range claims(tx, ni) {
+		if deleted < most && AddressClaims.Delete(tx, c.Account, c.Region, c.Ref().ID) {
+			deleted++
+		}
+	}
+	return deleted
+}
+
+// claims gives an interface's claims on addresses that it has or has given up.
+func claims(tx *table.Txn, ni *model.NetworkInterface) (all []*model.AddressClaim) {
+	addresses := append(ni.All(), ni.Delegated()...)
+	for _, p := range append(slices.Clone(ni.Prefixes6), ni.Prefix6) {
+		if p.IsValid() {
+			addresses = append(addresses, p.Addr())
+		}
+	}
+	for _, a := range addresses {
+		if c, ok := AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, a)); ok && c.Interface == ni.ID && !c.Released() {
+			all = append(all, c)
+		}
+	}
+	return slices.AppendSeq(all, AddressClaims.By(tx, ByInterface, ni.Ref().String()))
 }

@@ -112,6 +112,9 @@ type Store interface {
 	// of the change, or, when ok is false or there was nothing to change, the
 	// revision at which the comparisons were made.
 	Commit(ctx context.Context, txn Txn) (rev int64, ok bool, err error)
+	// MaxOps is how many comparisons, and how many changes, a transaction can
+	// have for sure. The store may take more.
+	MaxOps() int
 	// Watch yields all changes of keys that start with prefix, from revision
 	// fromRev (at least 1) on: one Batch for each revision, in order, none missing.
 	// It waits for more until the loop is left or an error is yielded, which is

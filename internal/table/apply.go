@@ -8,9 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/posternhq/postern/internal/store"
 )
@@ -21,15 +20,13 @@ const (
 	lastDelay  = 2 * time.Second
 )
 
-// follow keeps the tables at the state of the store until the database is closed
-// or a row cannot be decoded.
+// follow keeps the tables at the state of the store until the database is closed.
 func (db *DB) follow() {
 	defer close(db.failed)
 	delay := firstDelay
 	for {
 		before := db.current.Load().rev
 		err := db.watch()
-		var broken *brokenRow
 		switch {
 		case db.ctx.Err() != nil:
 			db.cause = ErrClosed
@@ -37,10 +34,6 @@ func (db *DB) follow() {
 		case errors.Is(err, store.ErrFrozen):
 			<-db.ctx.Done() // nothing will change any more
 			db.cause = ErrClosed
-			return
-		case errors.As(err, &broken):
-			db.cause = broken
-			db.log.Error("tables stopped following the store", "error", err)
 			return
 		}
 		if db.current.Load().rev > before {
@@ -80,10 +73,7 @@ func (db *DB) watchOnce() error {
 		if err != nil {
 			return err
 		}
-		snap, changes, err := db.apply(db.current.Load().snapshot, batch)
-		if err != nil {
-			return err
-		}
+		snap, changes := db.apply(db.current.Load().snapshot, batch)
 		db.publish(snap, changes)
 	}
 	return errors.New("watch ended")
@@ -99,25 +89,20 @@ func (db *DB) publish(snap *snapshot, changes []Change) {
 	close(last.superseded)
 }
 
-// brokenRow says which key of the store cannot be understood, and why.
-type brokenRow struct{ cause error }
-
-func (b *brokenRow) Error() string { return b.cause.Error() }
-func (b *brokenRow) Unwrap() error { return b.cause }
-
 // apply returns the state after a batch, and the changes of rows in it.
-func (db *DB) apply(from *snapshot, batch store.Batch) (*snapshot, []Change, error) {
+func (db *DB) apply(from *snapshot, batch store.Batch) (*snapshot, []Change) {
+	if p := db.asked.Load(); p != nil && p.became(from, batch) {
+		return p.adopt(batch.Rev)
+	}
 	b := builder{db: db, from: from, tables: slices.Clone(from.tables), rev: batch.Rev}
 	for _, event := range batch.Events {
 		rev := batch.Rev
 		if event.Deleted {
 			rev = 0
 		}
-		if err := b.event(store.KeyValue{Key: event.Key, Value: event.Value, ModRevision: rev}); err != nil {
-			return nil, nil, err
-		}
+		b.event(store.KeyValue{Key: event.Key, Value: event.Value, ModRevision: rev})
 	}
-	return &snapshot{rev: batch.Rev, tables: b.tables}, b.changes, nil
+	return &snapshot{rev: batch.Rev, tables: b.tables}, b.changes
 }
 
 // load lists the store and returns its state, with the changes since the state
@@ -132,14 +117,8 @@ func (db *DB) load(ctx context.Context, from *snapshot) (*snapshot, []Change, er
 		b.from.tables[pos] = newContent(def)
 	}
 	b.tables = slices.Clone(b.from.tables)
-	entries, err := db.decodeAll(from, keys)
-	if err != nil {
-		return nil, nil, err
-	}
-	for i, kv := range keys {
-		if err := b.listed(kv, entries[i]); err != nil {
-			return nil, nil, err
-		}
+	for i, e := range db.decodeAll(from, keys) {
+		b.listed(keys[i], e)
 	}
 	snap := &snapshot{rev: rev, tables: b.tables}
 	if from == nil {
@@ -190,37 +169,38 @@ func (b *builder) table(pos int) *content {
 // event applies a changed key; ModRevision zero says that it was deleted. Kinds
 // and indexes that this database does not have are passed over, and so are keys
 // that are neither rows nor guards.
-func (b *builder) event(kv store.KeyValue) error {
+func (b *builder) event(kv store.KeyValue) {
 	if rest, ok := strings.CutPrefix(kv.Key, rowPrefix); ok {
-		return b.row(kv, rest)
+		b.row(kv, rest)
+	} else if rest, ok := strings.CutPrefix(kv.Key, rangePrefix); ok {
+		b.guard(kv, rest)
 	}
-	if rest, ok := strings.CutPrefix(kv.Key, rangePrefix); ok {
-		return b.guard(kv, rest)
-	}
-	return nil
 }
 
-func (b *builder) row(kv store.KeyValue, rest string) error {
+func (b *builder) row(kv store.KeyValue, rest string) {
 	kind, path, err := parseRowKey(rest)
 	if err != nil {
-		return &brokenRow{err}
+		b.db.log.Warn("key of the store passed over", "error", err)
+		return
 	}
 	pos, ok := b.db.kinds[kind]
 	if !ok {
-		return nil
+		return
 	}
 	var e *entry
 	if kv.ModRevision != 0 {
 		if e, err = b.db.definitions[pos].decode(path, kv.Value, kv.ModRevision); err != nil {
-			return &brokenRow{err}
+			b.setAside(pos, path, kv.ModRevision, err)
+			return
 		}
 	}
 	b.set(pos, path, e)
-	return nil
 }
 
 func (b *builder) set(pos int, path string, e *entry) {
-	old := b.table(pos).set(path, e)
+	t := b.table(pos)
+	t.takeBack(path)
+	old := t.set(path, e)
 	change := Change{Rev: b.rev}
 	if old != nil {
 		change.Key, change.Old = old.key, old.row
@@ -233,73 +213,78 @@ func (b *builder) set(pos int, path string, e *entry) {
 	}
 }
 
+// setAside takes a row that cannot be read out of its table.
+func (b *builder) setAside(pos int, path string, rev int64, reason error) {
+	b.db.log.Error("row set aside: it stays in the store as it is, and all else goes on without it", "error", reason)
+	b.set(pos, path, nil)
+	b.table(pos).putAside(path, aside{rev, reason})
+}
+
 // listed is event for a listed key, whose row was decoded before; the entry is
 // nil when it has none.
-func (b *builder) listed(kv store.KeyValue, e *entry) error {
+func (b *builder) listed(kv store.KeyValue, e *entry) {
 	if e == nil {
-		return b.event(kv)
+		b.event(kv)
+		return
 	}
 	kind, _, _ := strings.Cut(kv.Key[len(rowPrefix):], "/")
 	b.set(b.db.kinds[kind], e.path, e)
-	return nil
 }
 
-// decodeAll gives the entry of each listed key that is a row of ours, on as many
-// processors as there are: this is half the work of a start. A row that an
-// earlier state has is not decoded again.
-func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) ([]*entry, error) {
+// decodeAll gives the entry of each listed key that is a row of ours and can be
+// read, on as many processors as there are: this is half the work of a start. A
+// row that an earlier state has is not decoded again.
+func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) []*entry {
 	entries := make([]*entry, len(keys))
-	var g errgroup.Group
+	var g sync.WaitGroup
 	size := len(keys)/runtime.GOMAXPROCS(0) + 1
 	for at := 0; at < len(keys); at += size {
-		g.Go(func() (err error) {
+		g.Go(func() {
 			for i := at; i < min(at+size, len(keys)); i++ {
-				if entries[i], err = db.decodeListed(from, keys[i]); err != nil {
-					return err
-				}
+				entries[i] = db.decodeListed(from, keys[i])
 			}
-			return nil
 		})
 	}
-	return entries, g.Wait()
+	g.Wait()
+	return entries
 }
 
-func (db *DB) decodeListed(from *snapshot, kv store.KeyValue) (*entry, error) {
+func (db *DB) decodeListed(from *snapshot, kv store.KeyValue) *entry {
 	rest, isRow := strings.CutPrefix(kv.Key, rowPrefix)
 	if !isRow {
-		return nil, nil
+		return nil
 	}
 	kind, path, err := parseRowKey(rest)
 	if err != nil {
-		return nil, &brokenRow{err}
+		return nil
 	}
 	pos, ok := db.kinds[kind]
 	if !ok {
-		return nil, nil
+		return nil
 	}
 	if from != nil {
 		if e := from.tables[pos].get(path); e != nil && e.rev == kv.ModRevision {
-			return e, nil
+			return e
 		}
 	}
 	e, err := db.definitions[pos].decode(path, kv.Value, kv.ModRevision)
 	if err != nil {
-		return nil, &brokenRow{err}
+		return nil // event says so
 	}
-	return e, nil
+	return e
 }
 
-func (b *builder) guard(kv store.KeyValue, rest string) error {
+func (b *builder) guard(kv store.KeyValue, rest string) {
 	kind, index, value, err := parseGuardKey(rest)
 	if err != nil {
-		return &brokenRow{err}
+		b.db.log.Warn("key of the store passed over", "error", err)
+		return
 	}
 	pos, ok := b.db.kinds[kind]
 	if !ok {
-		return nil
+		return
 	}
 	if i := slices.Index(b.db.definitions[pos].names, index); i >= 0 {
 		b.table(pos).setGuard(i, value, kv.ModRevision)
 	}
-	return nil
 }

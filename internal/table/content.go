@@ -20,6 +20,7 @@ type entry struct {
 	path   string
 	key    Key
 	row    Row
+	rest   *rest      // of the stored row; nil for nearly all
 	rev    int64      // revision of the row's last change
 	values [][]string // for each index, sorted and without repetition
 }
@@ -51,6 +52,7 @@ type content struct {
 	rows    *btree.BTreeG[rowItem]
 	indexes []*btree.BTreeG[indexItem] // indexes[0] is unused: rows is in the order of scopes
 	ranges  *btree.BTreeG[rangeItem]
+	aside   map[string]aside // by path, nil for nearly all tables; never changed, only replaced
 }
 
 func newContent(def *definition) *content {
@@ -87,6 +89,7 @@ func (c *content) clone() *content {
 		rows:    c.rows.Clone(),
 		indexes: make([]*btree.BTreeG[indexItem], len(c.indexes)),
 		ranges:  c.ranges.Clone(),
+		aside:   c.aside,
 	}
 	for i := 1; i < len(c.indexes); i++ {
 		out.indexes[i] = c.indexes[i].Clone()

@@ -9,14 +9,12 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/posternhq/postern/internal/store"
 )
 
-// maxAttempts bounds how often an Update runs its function. Updates that have
-// lost once queue behind each other, so within one process it takes a stream
-// of newcomers to lose so often.
+// maxAttempts bounds how often other servers may defeat an Update. Those of one
+// process do not defeat each other.
 const maxAttempts = 100
 
 var (
@@ -30,6 +28,9 @@ var (
 	// ErrFull is the cause, besides ErrUnavailable, when the store has no room for
 	// a change. Nothing was changed.
 	ErrFull = store.ErrFull
+	// ErrTooLarge is the cause when the store does not take so much at once; see
+	// UpdateInParts. Nothing was changed.
+	ErrTooLarge = store.ErrTooLarge
 	// ErrClosed is the cause when the database was closed.
 	ErrClosed = errors.New("tables are closed")
 )
@@ -43,10 +44,11 @@ type DB struct {
 	positions   map[*definition]int
 	kinds       map[string]int
 
-	current   atomic.Pointer[version]
-	contended chan struct{} // held by the one Update that is trying again
-	pending   pending
-	heads     headReader
+	current atomic.Pointer[version]
+	asked   atomic.Pointer[proposal] // what was asked of the store last
+	updates updates
+	heads   headReader
+	sole    atomic.Bool // nobody else writes to the store
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -72,16 +74,13 @@ type version struct {
 // bounds the loading only. The store stays the caller's to close, after the
 // database. It panics when two tables have the same kind.
 //
-// A row that cannot be decoded makes Open fail; when it appears later, the
-// tables stop following: Done is closed, and all that promises current state
-// returns an error which names the row.
+// A row that cannot be read is set aside, now and later, see [Txn.SetAside].
 func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (*DB, error) {
 	db := &DB{
 		store:     s,
 		log:       log,
 		positions: make(map[*definition]int),
 		kinds:     make(map[string]int),
-		contended: make(chan struct{}, 1),
 		failed:    make(chan struct{}),
 	}
 	for pos, t := range tables {
@@ -99,22 +98,21 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 	db.current.Store(&version{snapshot: snap, at: newLogEntry(snap.rev)})
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.heads.init(db)
+	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps)}
 	db.done.Go(db.follow)
 	return db, nil
 }
 
 // Close stops following the store. Snapshots that were taken stay readable.
 func (db *DB) Close() {
-	db.heads.close(db.stop)
+	db.heads.close(func() { db.updates.close(db.stop) })
 	db.done.Wait()
 }
 
-// Done is closed when the tables no longer follow the store: after Close, or
-// because of what Err says.
+// Done is closed when the tables no longer follow the store: after Close.
 func (db *DB) Done() <-chan struct{} { return db.failed }
 
-// Err returns nil while the tables follow the store, ErrClosed after Close, and
-// otherwise the reason why they cannot follow it, which names the key.
+// Err returns nil while the tables follow the store, and ErrClosed after Close.
 func (db *DB) Err() error {
 	select {
 	case <-db.failed:
@@ -130,11 +128,22 @@ func (db *DB) Snapshot() *Txn {
 	return &Txn{db: db, base: db.current.Load().snapshot}
 }
 
+// OnlyWriter says that from now on nobody but this database changes rows in the
+// store. View then asks nobody: an Update does not return before the tables have
+// its change.
+func (db *DB) OnlyWriter() { db.sole.Store(true) }
+
 // View returns a state that contains every change committed before the call,
 // by whatever server: it asks the store for its newest revision and waits until
 // the tables have it. Concurrent callers share the question. A store that is
 // frozen cannot be asked and need not be: the tables have all that it acknowledged.
 func (db *DB) View(ctx context.Context) (*Txn, error) {
+	if db.sole.Load() {
+		if err := db.Err(); err != nil {
+			return nil, fmt.Errorf("read the state: %w", err)
+		}
+		return db.Snapshot(), nil
+	}
 	rev, err := db.heads.read(ctx)
 	switch {
 	case err == nil:
@@ -151,8 +160,11 @@ func (db *DB) View(ctx context.Context) (*Txn, error) {
 // Update runs fn on the newest state known here and commits what it wrote if
 // nothing that it read has changed in the meantime; otherwise it runs fn again
 // on newer state. So fn must have no effect but on the transaction and on
-// variables that it sets anew each time. It returns the revision of the change
-// when the tables here have it.
+// variables that it sets anew each time, and must not wait for another Update. It
+// returns the revision of the change when the tables here have it.
+//
+// Updates that come together are committed together: fn then sees what those
+// before it wrote, and all happen or none. Each has its own outcome.
 //
 // An error of fn is returned as it is, and nothing is changed; but it too is
 // believed only if what fn read is still true in the store, so that "not found"
@@ -160,99 +172,36 @@ func (db *DB) View(ctx context.Context) (*Txn, error) {
 // ErrUnavailable, ErrClosed, store.ErrTooLarge or the cause why a row cannot be
 // stored.
 func (db *DB) Update(ctx context.Context, fn func(*Txn) error) (int64, error) {
-	for attempt := range maxAttempts {
-		if attempt == 1 {
-			if err := db.queue(ctx); err != nil {
-				return 0, fmt.Errorf("update the state: %w", err)
-			}
-			defer func() { <-db.contended }()
+	u, err := db.updates.join(fn)
+	if err != nil {
+		return 0, fmt.Errorf("update the state: %w", err)
+	}
+	defer close(u.left)
+	for {
+		select {
+		case tx := <-u.turn:
+			u.run(tx)
+			continue
+		case <-u.done:
+			err = u.err
+		case <-db.failed:
+			err = db.cause
+		case <-ctx.Done():
+			err = unavailable(ctx.Err())
 		}
-		tx := newUpdate(db, db.current.Load().snapshot)
-		failure := fn(tx)
-		rev, ok, err := db.attempt(ctx, tx, failure, attempt)
 		switch {
+		case err == errOfFunction:
+			return 0, u.failure
 		case err != nil:
 			return 0, fmt.Errorf("update the state: %w", err)
-		case ok && failure != nil:
-			return 0, failure
-		case ok:
-			return rev, nil
 		}
-	}
-	return 0, fmt.Errorf("update the state: %w: gave up after %d attempts", ErrConflict, maxAttempts)
-}
-
-// queue waits until no other Update is trying again.
-func (db *DB) queue(ctx context.Context) error {
-	select {
-	case db.contended <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return unavailable(ctx.Err())
+		return u.rev, nil
 	}
 }
 
-// attempt commits what tx wrote, or only verifies what it read when its
-// function has failed. False says that it must be run again, and that there is
-// newer state to run it on.
-func (db *DB) attempt(ctx context.Context, tx *Txn, failure error, number int) (rev int64, ok bool, err error) {
-	var request store.Txn
-	if failure != nil {
-		request.Compare = tx.compares()
-	} else if request, err = tx.commit(); err != nil {
-		return 0, false, err
-	}
-	if len(request.Compare)+len(request.Put) == 0 {
-		return tx.Revision(), true, nil
-	}
-	other, leave := db.pending.enter(request)
-	if other != nil {
-		return 0, false, db.outwait(ctx, other)
-	}
-	defer leave()
-	rev, ok, err = db.store.Commit(ctx, request)
-	switch {
-	case errors.Is(err, store.ErrFrozen) && len(request.Put)+len(request.Delete) == 0:
-		return tx.Revision(), true, nil // nothing changes any more, see View
-	case err != nil:
-		return 0, false, unavailable(err)
-	case !ok:
-		return 0, false, db.renew(ctx, number)
-	case len(request.Put) == 0:
-		return tx.Revision(), true, nil
-	}
-	return rev, true, db.wait(ctx, rev)
-}
-
-// outwait waits until a commit that is on its way has ended.
-func (db *DB) outwait(ctx context.Context, other <-chan struct{}) error {
-	select {
-	case <-other:
-		return nil
-	case <-db.failed:
-		return db.cause
-	case <-ctx.Done():
-		return unavailable(ctx.Err())
-	}
-}
-
-// renew waits for the state that made an attempt fail, and a little longer each
-// time, so that several servers do not keep defeating each other.
-func (db *DB) renew(ctx context.Context, attempt int) error {
-	rev, err := db.heads.read(ctx)
-	if err == nil {
-		err = db.wait(ctx, rev)
-	}
-	if err != nil || attempt == 0 {
-		return err
-	}
-	select {
-	case <-time.After(min(time.Duration(attempt)*100*time.Microsecond, 5*time.Millisecond)):
-		return nil
-	case <-ctx.Done():
-		return unavailable(ctx.Err())
-	}
-}
+// groupOps bounds how many comparisons, and how many changes, the commit of a
+// group has, so that one that comes meanwhile does not wait long.
+const groupOps = 512
 
 // unavailable marks errors of the store that say nothing about the request.
 func unavailable(err error) error {

@@ -11,6 +11,13 @@
 // immutable trees of which each change makes a new version: reading takes no
 // locks and no input or output, and a [Txn] sees one revision of everything.
 //
+// # Rows of other versions
+//
+// Fields that this version does not know stay in the store when it writes a row
+// ([rest]), and rows of an older form are converted on reading ([Table.Converted]).
+// A row that cannot be read is set aside ([Txn.SetAside]): no table has it, it
+// keeps its place in the store, and all else goes on.
+//
 // # Transactions
 //
 // [DB.Update] runs a function on the newest version known here, and commits
@@ -25,6 +32,10 @@
 // other transaction touched the range, because an absent guard with an empty
 // range cannot be confused with an absent guard and rows in the range: whoever
 // adds a row puts the guard.
+//
+// Updates that come while a commit is on its way are carried out one after the
+// other, each on what those before it wrote, and committed together: one
+// transaction of the store, one wait for the disk, one new version of the tables.
 //
 // All servers on one store must define a kind with the same indexes. When an
 // index is added by an upgrade, servers of the old version must be stopped
@@ -87,6 +98,10 @@ type definition struct {
 	names   []string // of the indexes; names[0] is scopeIndex
 	values  []func(Row) []string
 	decoder func([]byte) (Row, error)
+	shape   *shape
+	// conversions lead from each older version of stored rows to the next one.
+	conversions []Conversion
+	stamp       string // how rows begin that are stored in a later version than the first
 }
 
 // Define describes the table of a kind. It panics when the kind or an index
@@ -106,6 +121,10 @@ func Define[T Row](kind string, indexes ...Index[T]) *Table[T] {
 			err := json.Unmarshal(data, row)
 			return row, err
 		},
+		shape: shapeOf(rowType),
+	}
+	if _, taken := def.shape.fields[versionField]; taken {
+		panic(fmt.Sprintf("table %s: field %q is taken", kind, versionField))
 	}
 	for _, index := range indexes {
 		mustBeName(index.Name)
@@ -171,18 +190,23 @@ func (t *Table[T]) CountScope(tx *Txn, account, region string) int {
 }
 
 // Put writes the row, whether or not one with its key exists. The transaction
-// keeps a copy; a row that cannot be encoded makes the Update fail. It panics
-// outside of an Update.
+// keeps a copy; a row that cannot be encoded makes the Update fail. A row that is
+// set aside stays as it is in the store, and nothing is written. It panics outside
+// of an Update.
 func (t *Table[T]) Put(tx *Txn, row T) {
 	tx.put(t.def, row)
 }
 
 // Insert writes the row if there is none with its key; otherwise it returns
-// ErrExists with the key and changes nothing. Otherwise it is like Put.
+// ErrExists with the key and changes nothing, also when the one that is there is
+// set aside. Otherwise it is like Put.
 func (t *Table[T]) Insert(tx *Txn, row T) error {
 	key := t.def.key(row)
 	if tx.get(t.def, key.path()) != nil {
 		return fmt.Errorf("insert %s: %w", key, ErrExists)
+	}
+	if reason := tx.aside(t.def, key.path()); reason != nil {
+		return fmt.Errorf("insert %s: %w, and is set aside: %w", key, ErrExists, reason)
 	}
 	tx.put(t.def, row)
 	return nil
@@ -218,11 +242,12 @@ func (d *definition) index(name string) int {
 	panic(fmt.Sprintf("table %s has no index %q", d.kind, name))
 }
 
-// encode returns the row as it is stored, and the entry that reading it back
-// gives, so that what a transaction sees and what others will see cannot differ.
-func (d *definition) encode(row Row) ([]byte, *entry, error) {
+// encode returns the row as it is stored, with what an earlier form of it had that
+// is not known here, and the entry that reading it back gives, so that what a
+// transaction sees and what others will see cannot differ.
+func (d *definition) encode(row Row, r *rest) ([]byte, *entry, error) {
 	key := d.key(row)
-	data, err := json.Marshal(row)
+	data, err := d.write(row, r)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode row %s: %w", key, err)
 	}
@@ -232,7 +257,7 @@ func (d *definition) encode(row Row) ([]byte, *entry, error) {
 
 // decode makes the entry of a row that was stored at path and revision rev.
 func (d *definition) decode(path string, data []byte, rev int64) (*entry, error) {
-	row, err := d.decoder(data)
+	row, r, err := d.read(data)
 	if err != nil {
 		return nil, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
 	}
@@ -240,7 +265,7 @@ func (d *definition) decode(path string, data []byte, rev int64) (*entry, error)
 	if key.path() != path {
 		return nil, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)
 	}
-	e := &entry{path: path, key: key, row: row, rev: rev, values: make([][]string, len(d.names))}
+	e := &entry{path: path, key: key, row: row, rest: r, rev: rev, values: make([][]string, len(d.names))}
 	e.values[0] = []string{scopePath(key.Account, key.Region)}
 	for i := 1; i < len(d.names); i++ {
 		values := slices.Clone(d.values[i](row))

@@ -3,14 +3,9 @@
 package table
 
 import (
-	"bytes"
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
-
-	"github.com/posternhq/postern/internal/store"
 )
 
 // Txn is a view of all tables at one revision, and in an Update also the
@@ -22,23 +17,55 @@ type Txn struct {
 	base *snapshot
 	// changes is nil in a read-only Txn.
 	changes *changeSet
+	// reads is where a recording Txn notes what is read.
+	reads *[]Dependency
 }
 
-// changeSet is what an Update has read and written so far.
+// changeSet is what an Update has read, and where it writes.
 type changeSet struct {
-	reads   map[string]int64    // key in the store → revision that was seen
-	overlay []*content          // for each table the version with the changes; nil without any
-	written []map[string][]byte // for each table: path → encoded row, nil for a deletion
-	err     error               // the first row that could not be encoded
+	reads map[read]int64 // → revision that was seen
+	*draft
+	err error // the first row that could not be encoded
 }
 
-func newUpdate(db *DB, base *snapshot) *Txn {
-	n := len(base.tables)
-	return &Txn{db: db, base: base, changes: &changeSet{
-		reads:   make(map[string]int64),
-		overlay: make([]*content, n),
-		written: make([]map[string][]byte, n),
-	}}
+// read names a row, or a range whose guard was read.
+type read struct {
+	rangeID
+	path string // of a row; empty for a range
+}
+
+// key is the key in the store.
+func (r read) key(def *definition) string {
+	if r.path != "" {
+		return rowKey(def.kind, r.path)
+	}
+	return guardKey(def.kind, def.names[r.index], r.value)
+}
+
+func (r read) compare(other read) int {
+	return cmp.Or(r.rangeID.compare(other.rangeID), cmp.Compare(r.path, other.path))
+}
+
+// in gives the revision of what is named in a state.
+func (r read) in(s *snapshot) int64 {
+	if r.path == "" {
+		return s.tables[r.pos].lookupRange(r.index, r.value).guard
+	}
+	return s.tables[r.pos].revision(r.path)
+}
+
+// holds reports whether all that was read is the same in a state.
+func (c *changeSet) holds(s *snapshot) bool {
+	for r, rev := range c.reads {
+		if r.in(s) != rev {
+			return false
+		}
+	}
+	return true
+}
+
+func newUpdate(db *DB, d *draft) *Txn {
+	return &Txn{db: db, base: d.base, changes: &changeSet{reads: make(map[read]int64), draft: d}}
 }
 
 // Revision returns the revision of the store that the transaction started from.
@@ -55,8 +82,8 @@ func (tx *Txn) position(def *definition) int {
 
 // content returns a table as the transaction sees it.
 func (tx *Txn) content(pos int) *content {
-	if tx.changes != nil && tx.changes.overlay[pos] != nil {
-		return tx.changes.overlay[pos]
+	if tx.changes != nil {
+		return tx.changes.content(pos)
 	}
 	return tx.base.tables[pos]
 }
@@ -72,29 +99,34 @@ func (tx *Txn) stable(pos int) *content {
 func (tx *Txn) get(def *definition, path string) *entry {
 	pos := tx.position(def)
 	if tx.changes != nil {
-		tx.readRow(def, pos, path)
+		tx.readRow(pos, path)
 	}
+	tx.record(pos, wholeRow, path)
 	return tx.content(pos).get(path)
 }
 
-// readRow makes the commit depend on the row at path.
-func (tx *Txn) readRow(def *definition, pos int, path string) {
-	var rev int64
-	if e := tx.base.tables[pos].get(path); e != nil {
-		rev = e.rev
+// note makes the commit depend on a row or range. What another Update of the
+// group has written is there only if its commit is.
+func (tx *Txn) note(r read) {
+	if _, known := tx.changes.reads[r]; !known {
+		tx.changes.reads[r] = r.in(tx.base)
 	}
-	tx.changes.reads[rowKey(def.kind, path)] = rev
 }
 
-// readRange makes the commit depend on all rows of a range.
-func (tx *Txn) readRange(def *definition, pos, index int, value string) {
-	guard := tx.base.tables[pos].lookupRange(index, value).guard
-	tx.changes.reads[guardKey(def.kind, def.names[index], value)] = guard
+func (tx *Txn) readRow(pos int, path string) {
+	tx.note(read{rangeID{pos: pos}, path})
+}
+
+func (tx *Txn) readRange(pos, index int, value string) {
+	tx.note(read{rangeID: rangeID{pos, index, value}})
 }
 
 func (tx *Txn) all(def *definition) iter.Seq[*entry] {
 	if tx.changes != nil {
 		panic(fmt.Sprintf("table %s: All inside an Update; read a range instead, through Scope or By", def.kind))
+	}
+	if tx.reads != nil {
+		panic(fmt.Sprintf("table %s: All while reads are recorded; read a range instead, through Scope or By", def.kind))
 	}
 	return tx.base.tables[tx.position(def)].scanRows("")
 }
@@ -102,22 +134,32 @@ func (tx *Txn) all(def *definition) iter.Seq[*entry] {
 func (tx *Txn) scan(def *definition, index int, value string) iter.Seq[*entry] {
 	pos := tx.position(def)
 	if tx.changes != nil {
-		tx.readRange(def, pos, index, value)
+		tx.readRange(pos, index, value)
 	}
+	tx.record(pos, index, value)
 	return tx.stable(pos).scan(index, value)
 }
 
 func (tx *Txn) count(def *definition, index int, value string) int {
 	pos := tx.position(def)
 	if tx.changes != nil {
-		tx.readRange(def, pos, index, value)
+		tx.readRange(pos, index, value)
 	}
+	tx.record(pos, index, value)
 	return tx.content(pos).lookupRange(index, value).count
 }
 
 func (tx *Txn) put(def *definition, row Row) {
 	tx.mustWrite(def, "put")
-	data, e, err := def.encode(row)
+	path := def.key(row).path()
+	if tx.aside(def, path) != nil {
+		return
+	}
+	var r *rest
+	if before := tx.content(tx.position(def)).get(path); before != nil {
+		r = before.rest
+	}
+	data, e, err := def.encode(row, r)
 	if err != nil {
 		if tx.changes.err == nil {
 			tx.changes.err = err
@@ -146,110 +188,6 @@ func (tx *Txn) mustWrite(def *definition, operation string) {
 // decides which ranges are touched.
 func (tx *Txn) write(def *definition, path string, e *entry, data []byte) {
 	pos := tx.position(def)
-	tx.readRow(def, pos, path)
-	if tx.changes.overlay[pos] == nil {
-		tx.changes.overlay[pos] = tx.base.tables[pos].clone()
-		tx.changes.written[pos] = make(map[string][]byte)
-	}
-	tx.changes.overlay[pos].set(path, e)
-	tx.changes.written[pos][path] = data
-}
-
-// rangeID names a range of the table that is being committed.
-type rangeID struct {
-	index int
-	value string
-}
-
-// commit returns what must be asked of the store: the comparisons of all that
-// was read, and the net changes with the guards of the ranges they touch.
-func (tx *Txn) commit() (store.Txn, error) {
-	if tx.changes.err != nil {
-		return store.Txn{}, tx.changes.err
-	}
-	var out store.Txn
-	for pos, written := range tx.changes.written {
-		if err := tx.commitTable(&out, pos, written); err != nil {
-			return store.Txn{}, err
-		}
-	}
-	if len(out.Put)+len(out.Delete) > 0 {
-		out.Put = append(out.Put, store.KeyValue{Key: headKey})
-	}
-	out.Compare = tx.compares()
-	return out, nil
-}
-
-// compares returns the conditions under which what the transaction read holds.
-func (tx *Txn) compares() []store.Compare {
-	var out []store.Compare
-	for _, key := range slices.Sorted(maps.Keys(tx.changes.reads)) {
-		out = append(out, store.Compare{Key: key, ModRevision: tx.changes.reads[key]})
-	}
-	return out
-}
-
-func (tx *Txn) commitTable(out *store.Txn, pos int, written map[string][]byte) error {
-	def, touched := tx.db.definitions[pos], make(map[rangeID]bool)
-	for _, path := range slices.Sorted(maps.Keys(written)) {
-		data := written[path]
-		before, after := tx.base.tables[pos].get(path), tx.content(pos).get(path)
-		same, err := unchanged(before, data)
-		switch {
-		case err != nil:
-			return err
-		case same:
-			continue
-		case after == nil:
-			out.Delete = append(out.Delete, rowKey(def.kind, path))
-		default:
-			out.Put = append(out.Put, store.KeyValue{Key: rowKey(def.kind, path), Value: data})
-		}
-		before.ranges(touched)
-		after.ranges(touched)
-	}
-	for id := range touched {
-		tx.commitGuard(out, pos, id)
-	}
-	return nil
-}
-
-// unchanged reports whether a write of data leaves the row as it was.
-func unchanged(before *entry, data []byte) (bool, error) {
-	if before == nil || data == nil {
-		return before == nil && data == nil, nil
-	}
-	old, err := json.Marshal(before.row)
-	if err != nil {
-		return false, fmt.Errorf("encode row %s: %w", before.key, err)
-	}
-	return bytes.Equal(old, data), nil
-}
-
-// ranges adds the ranges that the row is in.
-func (e *entry) ranges(to map[rangeID]bool) {
-	if e == nil {
-		return
-	}
-	for index, values := range e.values {
-		for _, value := range values {
-			to[rangeID{index, value}] = true
-		}
-	}
-}
-
-// commitGuard puts the guard of a range that changes. When the range becomes
-// empty, the guard is deleted instead, provided that it is known: deleting it
-// is safe only on the condition that nobody else touched the range, and an
-// absent guard (of an index that is new to the store) could not tell.
-func (tx *Txn) commitGuard(out *store.Txn, pos int, id rangeID) {
-	def := tx.db.definitions[pos]
-	key := guardKey(def.kind, def.names[id.index], id.value)
-	guard := tx.base.tables[pos].lookupRange(id.index, id.value).guard
-	if guard != 0 && tx.content(pos).lookupRange(id.index, id.value).count == 0 {
-		tx.readRange(def, pos, id.index, id.value)
-		out.Delete = append(out.Delete, key)
-		return
-	}
-	out.Put = append(out.Put, store.KeyValue{Key: key})
+	tx.readRow(pos, path)
+	tx.changes.write(pos, path, e, data)
 }

@@ -130,7 +130,28 @@ func FormatTime(t time.Time, format string) string {
 		}
 		return strconv.FormatFloat(float64(seconds)+float64(millis)/1000, 'f', 3, 64)
 	}
-	return t.Format(isoMillis)
+	return formatMillis(t)
+}
+
+// formatMillis is t.Format("2006-01-02T15:04:05.000Z") for a time in UTC, which is
+// in most answers and for which the general form takes long.
+func formatMillis(t time.Time) string {
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.Format(isoMillis)
+	}
+	hour, minute, second := t.Clock()
+	b := []byte(isoMillis)
+	for _, part := range []struct{ at, digits, value int }{
+		{0, 4, year}, {5, 2, int(month)}, {8, 2, day}, {11, 2, hour}, {14, 2, minute}, {17, 2, second},
+		{20, 3, t.Nanosecond() / int(time.Millisecond)},
+	} {
+		for i := part.at + part.digits - 1; i >= part.at; i-- {
+			b[i] = byte('0' + part.value%10)
+			part.value /= 10
+		}
+	}
+	return string(b)
 }
 
 // ParseTime reads a time in one of the formats of package schema and returns it

@@ -134,12 +134,12 @@ func (e *exchange) addressee() *mounted {
 		}
 		return e.foreign(e.signature.Service)
 	}
-	form := e.formParameters()
+	action, version := e.formParameters()
 	for _, s := range e.order {
 		switch {
-		case s.router == nil && s.HasVersion(form["Version"]):
+		case s.router == nil && s.HasVersion(version):
 			return s
-		case s.router != nil && form["Action"] == "" && e.http.URL.Path != "/":
+		case s.router != nil && action == "" && e.http.URL.Path != "/":
 			if _, err := s.router.Find(e.http.Method, e.http.URL.EscapedPath()); err == nil {
 				return s
 			}

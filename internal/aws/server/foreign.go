@@ -69,6 +69,7 @@ func bare(signingName, protocol string) *mounted {
 func (e *exchange) foreignProtocol(signingName string) string {
 	header := e.http.Header
 	known, root := foreignProtocols[signingName], e.http.URL.Path == "/"
+	action, _ := e.formParameters()
 	switch {
 	case header.Get("Smithy-Protocol") == "rpc-v2-cbor":
 		return fault.ProtocolCBOR
@@ -81,7 +82,7 @@ func (e *exchange) foreignProtocol(signingName string) string {
 		return fault.ProtocolRESTXML // S3 Control
 	case known == fault.ProtocolS3, known == fault.ProtocolRESTXML:
 		return known
-	case e.formParameters()["Action"] != "" && (root || strings.HasPrefix(header.Get("Content-Type"), formType)):
+	case action != "" && (root || strings.HasPrefix(header.Get("Content-Type"), formType)):
 		return fault.ProtocolQuery
 	case known != "" && root: // all that is left of these has no other path
 		return known

@@ -142,6 +142,9 @@ func (f *framing) lineBytes(p []byte) (int, bool) {
 	if end >= 0 {
 		text = p[:end]
 	}
+	if f.part == headerLine && end >= 0 && len(f.line) == 0 {
+		return end + 1, f.endLine(bytes.TrimRight(text[:min(len(text), maxLine)], "\r"))
+	}
 	f.line = append(f.line, text[:min(len(text), maxLine-len(f.line))]...)
 	if f.part == requestLine {
 		f.tail = append(f.tail, text[max(0, len(text)-maxLine):]...)

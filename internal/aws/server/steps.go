@@ -65,8 +65,7 @@ func (e *exchange) find() error {
 	if n := bytes.Count(e.body, []byte("&")); n >= maxParameters {
 		return refusef(malformed, "The request has more than %d parameters.", maxParameters)
 	}
-	form := e.formParameters()
-	action, version := form["Action"], form["Version"]
+	action, version := e.formParameters()
 	if action == "" {
 		return refusef(missingAction, "The request must contain the parameter Action.")
 	}
@@ -102,20 +101,28 @@ func (e *exchange) findByPath() error {
 
 // formParameters returns Action and Version as the form has them, without
 // taking all of the form apart. What is not a form at all has neither.
-func (e *exchange) formParameters() map[string]string {
-	found := map[string]string{}
-	for _, form := range []string{string(e.body), e.http.URL.RawQuery} {
-		for pair := range strings.SplitSeq(form, "&") {
-			name, value, _ := strings.Cut(pair, "=")
-			if name != "Action" && name != "Version" || found[name] != "" {
+func (e *exchange) formParameters() (action, version string) {
+	for _, form := range [][]byte{e.body, []byte(e.http.URL.RawQuery)} {
+		for len(form) > 0 {
+			var pair []byte
+			pair, form, _ = bytes.Cut(form, []byte("&"))
+			name, value, _ := bytes.Cut(pair, []byte("="))
+			var into *string
+			switch string(name) {
+			case "Action":
+				into = &action
+			case "Version":
+				into = &version
+			}
+			if into == nil || *into != "" {
 				continue
 			}
-			if text, err := url.QueryUnescape(value); err == nil {
-				found[name] = text
+			if text, err := url.QueryUnescape(string(value)); err == nil {
+				*into = text
 			}
 		}
 	}
-	return found
+	return action, version
 }
 
 // decode reads the input and checks the constraints of the model, and those

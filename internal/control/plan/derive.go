@@ -3,8 +3,10 @@
 package plan
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -12,67 +14,134 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// derive gives what a unit asks for now, and the subjects that wait for it.
-// Both are nil when its row is gone; a row that is being deleted asks for
-// nothing but still has its subject.
-func (p *Plan) derive(tx *table.Txn, id unitID) ([]desired.Entry, []Subject) {
-	switch id.kind {
-	case unitVPC:
-		return p.deriveVPC(tx, id.ref), nil
-	case unitInterface:
-		return p.deriveInterface(tx, id.ref)
-	case unitClass:
-		return p.deriveClass(tx, id), nil
-	case unitWorkload:
-		return p.deriveWorkload(tx, id.ref)
-	case unitGateway:
-		return p.deriveGateway(tx, id.ref)
-	case unitConfiguration:
-		return p.deriveConfiguration(tx, id.ref)
-	case unitEndpoint:
-		return p.deriveEndpoint(tx, id.ref)
+// unitsOf gives the units that are there because of a row. Whatever else depends
+// on it is found by what it has read.
+func unitsOf(row table.Row) []unitID {
+	switch row := row.(type) {
+	case *model.NetworkInterface:
+		return []unitID{idOf(unitInterface, row.Ref())}
+	case *model.AddressClaim:
+		if row.Released() { // its former interface waits with it, if it is there or not
+			ref := model.Ref{Account: row.Account, Region: row.Region, ID: row.Interface}
+			return []unitID{idOf(unitInterface, ref), idOf(unitWorkload, ref)}
+		}
+	case *model.Attachment:
+		return []unitID{idOf(unitWorkload, model.Ref{Account: row.Account, Region: row.Region, ID: row.Interface})}
+	case *model.ResourceGateway:
+		return []unitID{idOf(unitGateway, row.Ref())}
+	case *model.ResourceConfiguration:
+		return []unitID{idOf(unitConfiguration, row.Ref())}
+	case *model.VPCEndpoint:
+		return []unitID{idOf(unitEndpoint, row.Ref())}
 	}
-	panic("plan: unknown unit kind " + string(id.kind))
+	return nil
 }
 
-// deriveVPC asks for the VPC's router when anything lives in the VPC.
-func (p *Plan) deriveVPC(tx *table.Txn, ref model.Ref) []desired.Entry {
-	vpc, ok := state.VPCs.Get(tx, ref.Account, ref.Region, ref.ID)
-	if !ok || state.NetworkInterfaces.Count(tx, state.ByVPC, ref.String()) == 0 {
-		return nil
+// derive gives what a unit asks for now, the subjects that wait for it, and what
+// others want to know of it. Of a row that is not there all are nil; a row that
+// is being deleted asks for nothing but still has its subject.
+func (r *reading) derive(id unitID) derived {
+	ref := id.place.ref()
+	switch id.kind {
+	case unitVPC:
+		return r.deriveVPC(ref)
+	case unitSubnet:
+		return r.deriveSubnet(ref)
+	case unitReferenced:
+		return derived{value: state.SecurityGroups.Count(r.tx, state.ByReferenced, ref.String()) > 0}
+	case unitClass:
+		return r.deriveClass(ref)
+	case unitInterface:
+		return r.deriveInterface(ref)
+	case unitGateway:
+		return r.deriveGateway(ref)
+	case unitConfiguration:
+		return r.deriveConfiguration(ref)
+	case unitWorkload:
+		return r.deriveWorkload(ref)
+	case unitEndpoint:
+		return r.deriveEndpoint(ref)
 	}
-	r := desired.Router{
-		VPC:      vpc.ID,
-		Networks: vpc.Networks(),
-		Source4:  model.TransitSource4(p.host.Index, vpc.TransitIndex),
-		Source6:  model.TransitSource6(p.host.Index, vpc.TransitIndex),
+	panic(fmt.Sprintf("plan: unknown kind of unit %d", id.kind))
+}
+
+// sibling names another row of the same account and region.
+func sibling(m *model.Meta, id string) model.Ref {
+	return model.Ref{Account: m.Account, Region: m.Region, ID: id}
+}
+
+// network is what is worth knowing of a VPC, besides its router.
+type network struct {
+	id               string
+	source4, source6 netip.Prefix
+}
+
+// source gives where connections that leave the VPC come from, in a family.
+func (n network) source(is4 bool) netip.Prefix {
+	if is4 {
+		return n.source4
 	}
-	for s := range state.Subnets.By(tx, state.ByVPC, ref.String()) {
+	return n.source6
+}
+
+// deriveVPC asks for the VPC's router: somebody lives there, or this unit would
+// not be.
+func (r *reading) deriveVPC(ref model.Ref) derived {
+	vpc, ok := state.VPCs.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	n := network{
+		id:      vpc.ID,
+		source4: model.TransitSource4(r.plan.host.Index, vpc.TransitIndex),
+		source6: model.TransitSource6(r.plan.host.Index, vpc.TransitIndex),
+	}
+	e := desired.Router{VPC: n.id, Networks: vpc.Networks(), Source4: n.source4, Source6: n.source6}
+	for s := range state.Subnets.By(r.tx, state.ByVPC, ref.String()) {
 		if s.CIDR.IsValid() {
-			r.Gateways = append(r.Gateways, s.Router())
+			e.Gateways = append(e.Gateways, s.Router())
 		}
 	}
-	slices.SortFunc(r.Gateways, netip.Addr.Compare)
-	slices.SortFunc(r.Networks, netip.Prefix.Compare)
-	return []desired.Entry{r}
+	slices.SortFunc(e.Gateways, netip.Addr.Compare)
+	slices.SortFunc(e.Networks, netip.Prefix.Compare)
+	return derived{entries: []desired.Entry{e}, value: n}
+}
+
+// segment is what an interface has of its subnet.
+type segment struct {
+	router netip.Addr
+	bits   int
+}
+
+func (r *reading) deriveSubnet(ref model.Ref) derived {
+	s, ok := state.Subnets.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	return derived{value: segment{s.Router(), s.CIDR.Bits()}}
 }
 
 // deriveInterface puts the interface's addresses into their class, and into
-// the groups that rules refer to. An IPv6 prefix has too many addresses to name
-// each.
-func (p *Plan) deriveInterface(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
-	ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID)
+// the groups that rules refer to. It makes its VPC have a router, and its
+// combination of groups a class. An IPv6 prefix has too many addresses to name each.
+func (r *reading) deriveInterface(ref model.Ref) derived {
+	ni, ok := state.NetworkInterfaces.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
-		return nil, released(tx, ref)
+		return derived{subjects: r.released(ref)}
 	}
-	name, _ := classOf(ni)
-	var entries []desired.Entry
+	r.value(idOf(unitVPC, sibling(&ni.Meta, ni.VPC)))
+	name := r.classOf(ni)
+	var named []string
+	for _, g := range ni.Groups {
+		if is, _ := valueOf[bool](r, unitReferenced, sibling(&ni.Meta, g)); is {
+			named = append(named, g)
+		}
+	}
+	d := derived{subjects: append(r.released(ref), interfaceStanding(ni))}
 	add := func(a netip.Addr, bits int) {
-		entries = append(entries, desired.Address{VPC: ni.VPC, Addr: a, Bits: bits, Class: name})
-		for _, g := range ni.Groups {
-			if p.referenced[sibling(&ni.Meta, g)] {
-				entries = append(entries, desired.Member{VPC: ni.VPC, Group: g, Addr: a, Bits: bits})
-			}
+		d.entries = append(d.entries, desired.Address{VPC: ni.VPC, Addr: a, Bits: bits, Class: name})
+		for _, g := range named {
+			d.entries = append(d.entries, desired.Member{VPC: ni.VPC, Group: g, Addr: a, Bits: bits})
 		}
 	}
 	for _, a := range slices.Concat(ni.All(), ni.Delegated(), poolAddresses6(ni)) {
@@ -81,78 +150,94 @@ func (p *Plan) deriveInterface(tx *table.Txn, ref model.Ref) ([]desired.Entry, [
 	for _, prefix := range ni.Prefixes6 {
 		add(prefix.Addr(), prefix.Bits())
 	}
-	return entries, append(released(tx, ref), interfaceSubject(ni))
+	if ni.Type == model.InterfaceGateway {
+		d.value = newExit(ni)
+	}
+	return d
 }
 
 // released are the addresses that an interface has given up and that nobody else
 // gets before what it had is gone.
-func released(tx *table.Txn, ref model.Ref) (subjects []Subject) {
-	for c := range state.AddressClaims.By(tx, state.ByInterface, ref.String()) {
-		subjects = append(subjects, Subject{SubjectAddress, c.Ref()})
+func (r *reading) released(ref model.Ref) (subjects []standing) {
+	for c := range state.AddressClaims.By(r.tx, state.ByInterface, ref.String()) {
+		subjects = append(subjects, newStanding(SubjectAddress, c.Ref(), stamp(c.ReleasedAt), true))
 	}
 	return subjects
 }
 
-// interfaceSubject is the resource that an interface is a part of.
-func interfaceSubject(ni *model.NetworkInterface) Subject {
+// interfaceStanding is the resource that an interface is a part of. Where that
+// stands is said by its own unit.
+func interfaceStanding(ni *model.NetworkInterface) standing {
 	switch ni.Type {
 	case model.InterfaceEndpoint:
-		return Subject{SubjectEndpoint, sibling(&ni.Meta, ni.Owner)}
+		return newStanding(SubjectEndpoint, sibling(&ni.Meta, ni.Owner), 0, false)
 	case model.InterfaceGateway:
-		return Subject{SubjectGateway, sibling(&ni.Meta, ni.Owner)}
+		return newStanding(SubjectGateway, sibling(&ni.Meta, ni.Owner), 0, false)
 	}
-	return Subject{SubjectAttachment, ni.Ref()}
+	return newStanding(SubjectAttachment, ni.Ref(), 0, false)
+}
+
+// classOf gives the name of an interface's class, and sees to it that there is one.
+func (r *reading) classOf(ni *model.NetworkInterface) string {
+	groups := slices.Clone(ni.Groups)
+	slices.Sort(groups)
+	groups = slices.Compact(groups)
+	r.value(idOf(unitClass, sibling(&ni.Meta, ni.VPC+"/"+strings.Join(groups, ","))))
+	return desired.ClassName(groups)
 }
 
 // deriveClass collects the rules of a combination of groups.
-func (p *Plan) deriveClass(tx *table.Txn, id unitID) []desired.Entry {
-	used := p.classes.byID[id]
-	if used == nil {
-		return nil
+func (r *reading) deriveClass(ref model.Ref) derived {
+	vpc, list, _ := strings.Cut(ref.ID, "/")
+	var groups []string
+	if list != "" {
+		groups = strings.Split(list, ",")
 	}
-	c := desired.Class{VPC: used.vpc, Name: desired.ClassName(used.groups)}
-	for _, g := range used.groups {
-		group, ok := state.SecurityGroups.Get(tx, id.ref.Account, id.ref.Region, g)
+	c := desired.Class{VPC: vpc, Name: desired.ClassName(groups)}
+	for _, g := range groups {
+		group, ok := state.SecurityGroups.Get(r.tx, ref.Account, ref.Region, g)
 		if !ok {
 			continue
 		}
-		for _, r := range group.Rules {
-			if r.Egress {
-				c.Out = append(c.Out, filterRule(r))
+		for _, rule := range group.Rules {
+			if rule.Egress {
+				c.Out = append(c.Out, filterRule(rule))
 			} else {
-				c.In = append(c.In, filterRule(r))
+				c.In = append(c.In, filterRule(rule))
 			}
 		}
 	}
 	c.In, c.Out = sortedRules(c.In), sortedRules(c.Out)
-	return []desired.Entry{c}
+	return derived{entries: []desired.Entry{c}}
 }
 
 // deriveWorkload attaches an interface to its workload's namespace.
-func (p *Plan) deriveWorkload(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
-	a, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID)
-	if !ok || a.Host != p.host.Name {
-		return nil, released(tx, ref)
+func (r *reading) deriveWorkload(ref model.Ref) derived {
+	d := derived{subjects: r.released(ref)}
+	a, ok := state.Attachments.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok || a.Host != r.plan.host.Name {
+		return d
 	}
-	subjects := append(released(tx, ref), Subject{SubjectAttachment, ref})
-	ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID)
+	d.subjects = append(d.subjects, newStanding(SubjectAttachment, ref, stamp(a.CreatedAt), !a.DeletedAt.IsZero()))
+	ni, ok := state.NetworkInterfaces.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok || !a.DeletedAt.IsZero() {
-		return nil, subjects
+		return d
 	}
 	w := desired.Workload{
 		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device,
 		Namespace: Namespace(a), Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6),
 	}
-	if s, ok := state.Subnets.Get(tx, ref.Account, ref.Region, ni.Subnet); ok {
-		w.Gateway = s.Router()
+	if s, ok := valueOf[segment](r, unitSubnet, sibling(&ni.Meta, ni.Subnet)); ok {
+		w.Gateway = s.router
 		for _, addr := range ni.Addresses {
-			w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, s.CIDR.Bits()))
+			w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, s.bits))
 		}
 	}
 	for _, addr := range ni.Addresses6 {
 		w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, addr.BitLen()))
 	}
-	return []desired.Entry{w}, subjects
+	d.entries = []desired.Entry{w}
+	return d
 }
 
 // Namespace is the namespace of an attachment as entries have it.
@@ -160,21 +245,21 @@ func Namespace(a *model.Attachment) desired.Namespace {
 	return desired.Namespace{Name: a.NamespaceName, PID: a.PID, Inode: a.Inode, Identity: a.Identity}
 }
 
-// deriveGateway asks for the source addresses of a resource gateway.
-func (p *Plan) deriveGateway(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
-	gw, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID)
+// deriveGateway asks for the source addresses of a resource gateway. Its value is
+// the reference of its VPC.
+func (r *reading) deriveGateway(ref model.Ref) derived {
+	gw, ok := state.ResourceGateways.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
-		return nil, nil
+		return derived{}
 	}
-	subjects := []Subject{{SubjectGateway, ref}}
+	d := derived{subjects: []standing{standingOf(SubjectGateway, &gw.Meta)}, value: sibling(&gw.Meta, gw.VPC)}
 	if gw.Deleting() {
-		return nil, subjects
+		return d
 	}
-	var entries []desired.Entry
-	for ni := range state.NetworkInterfaces.By(tx, state.ByOwner, ref.String()) {
-		entries = append(entries, pools(ni)...)
+	for ni := range state.NetworkInterfaces.By(r.tx, state.ByOwner, ref.String()) {
+		d.entries = append(d.entries, pools(ni)...)
 	}
-	return entries, subjects
+	return d
 }
 
 // pools gives the source addresses of a gateway's interface, by family.

@@ -11,185 +11,186 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
-	"github.com/posternhq/postern/internal/table"
 )
 
 // maxExactPorts bounds how many single ports an endpoint has elements of its
 // own for; beyond it shares a set of ranges.
 const maxExactPorts = 16
 
-// deriveConfiguration translates the transit targets of a resource to it.
-func (p *Plan) deriveConfiguration(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
-	rc, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID)
-	if !ok {
-		return nil, nil
-	}
-	subjects := []Subject{{SubjectConfiguration, ref}}
-	if rc.Deleting() {
-		return nil, subjects
-	}
-	var entries []desired.Entry
-	for _, t := range rc.Targets {
-		if e, ok := p.targetEntry(tx, rc, t); ok {
-			entries = append(entries, e)
-		}
-	}
-	return entries, subjects
+// exit is a gateway's interface as the way to its resources: where it is, and the
+// pool that connections leave from, by family.
+type exit struct {
+	vpc          string
+	pool4, pool6 netip.Addr
 }
 
-// targetEntry translates one transit target; there is none when the gateway's
-// interface is gone or has no addresses of the resource's family.
-func (p *Plan) targetEntry(tx *table.Txn, rc *model.ResourceConfiguration, t model.TransitTarget) (desired.Target, bool) {
-	ni, ok := state.NetworkInterfaces.Get(tx, rc.Account, rc.Region, t.Interface)
+func newExit(ni *model.NetworkInterface) exit {
+	e := exit{vpc: ni.VPC, pool6: pool6(ni).Addr()}
+	if len(ni.Addresses) > 0 {
+		e.pool4 = ni.Addresses[0]
+	}
+	return e
+}
+
+// pool gives the pool for a resource's family; false says that there is none.
+func (e exit) pool(is4 bool) (netip.Addr, bool) {
+	if is4 {
+		return e.pool4, e.pool4.IsValid()
+	}
+	return e.pool6, e.pool6.IsValid()
+}
+
+// resource is what those who lead to a resource must know of it.
+type resource struct {
+	provider   network
+	targets    []target
+	is4        bool
+	ports      []desired.PortRange // one by one, or as a shared set:
+	portSet    string
+	portRanges []desired.PortRange
+}
+
+// target is one way into the provider's VPC. There may be none just now: the
+// gateway's interface may be gone or have no addresses of the resource's family.
+type target struct {
+	zone  string
+	entry desired.Target
+	ok    bool
+}
+
+// deriveConfiguration translates the transit targets of a resource to it. Its
+// value is the resource.
+func (r *reading) deriveConfiguration(ref model.Ref) derived {
+	rc, ok := state.ResourceConfigurations.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	d := derived{subjects: []standing{standingOf(SubjectConfiguration, &rc.Meta)}}
+	if rc.Deleting() {
+		return d
+	}
+	res := resource{is4: rc.IP.Is4()}
+	for _, t := range rc.Targets {
+		entry, ok := r.targetEntry(rc, t)
+		if ok {
+			d.entries = append(d.entries, entry)
+		}
+		res.targets = append(res.targets, target{t.Zone, entry, ok})
+	}
+	vpc, ok := valueOf[model.Ref](r, unitGateway, sibling(&rc.Meta, rc.Gateway))
+	if !ok {
+		return d
+	}
+	if res.provider, ok = valueOf[network](r, unitVPC, vpc); ok && len(res.targets) > 0 {
+		res.setPorts(rc.Ports)
+		d.value = &res
+	}
+	return d
+}
+
+// targetEntry translates one transit target.
+func (r *reading) targetEntry(rc *model.ResourceConfiguration, t model.TransitTarget) (desired.Target, bool) {
+	x, ok := valueOf[exit](r, unitInterface, sibling(&rc.Meta, t.Interface))
 	if !ok {
 		return desired.Target{}, false
 	}
-	gateway, ok := gatewayAddress(ni, rc.IP)
-	return desired.Target{VPC: ni.VPC, Addr: p.target(t, rc.IP), Dest: rc.IP, Gateway: gateway}, ok
+	addr := model.TransitTarget6(r.plan.host.Index, t.Index)
+	if rc.IP.Is4() {
+		addr = model.TransitTarget4(r.plan.host.Index, t.Index)
+	}
+	gateway, ok := x.pool(rc.IP.Is4())
+	return desired.Target{VPC: x.vpc, Addr: addr, Dest: rc.IP, Gateway: gateway}, ok
 }
 
-// gatewayAddress names the pool of a gateway's interface that connections to a
-// resource of this family leave from.
-func gatewayAddress(ni *model.NetworkInterface, resource netip.Addr) (netip.Addr, bool) {
-	if resource.Is4() {
-		if len(ni.Addresses) == 0 {
-			return netip.Addr{}, false
-		}
-		return ni.Addresses[0], true
+// setPorts keeps a few single ports as they are and names a shared set for
+// anything else.
+func (res *resource) setPorts(ports []model.PortRange) {
+	exact := len(ports) <= maxExactPorts
+	for _, r := range ports {
+		res.portRanges = append(res.portRanges, desired.PortRange{From: r.From, To: r.To})
+		exact = exact && r.From == r.To
 	}
-	pool := pool6(ni)
-	return pool.Addr(), pool.IsValid()
-}
-
-// target gives the address of a transit target, in the resource's family.
-func (p *Plan) target(t model.TransitTarget, resource netip.Addr) netip.Addr {
-	if resource.Is4() {
-		return model.TransitTarget4(p.host.Index, t.Index)
+	// Users list ports in any order; entries have them in one.
+	slices.SortFunc(res.portRanges, func(a, b desired.PortRange) int { return cmp.Compare(a.From, b.From) })
+	if exact {
+		res.ports, res.portRanges = res.portRanges, nil
+		return
 	}
-	return model.TransitTarget6(p.host.Index, t.Index)
+	res.portSet = desired.PortSetName(res.portRanges)
 }
 
 // deriveEndpoint leads the endpoint's addresses to the transit targets of its
 // resource, and admits the consumer's VPC there. The association must exist:
 // either side may have removed it.
-func (p *Plan) deriveEndpoint(tx *table.Txn, ref model.Ref) ([]desired.Entry, []Subject) {
-	ep, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID)
+func (r *reading) deriveEndpoint(ref model.Ref) derived {
+	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
-		return nil, nil
+		return derived{}
 	}
-	subjects := []Subject{{SubjectEndpoint, ref}}
+	d := derived{subjects: []standing{standingOf(SubjectEndpoint, &ep.Meta)}}
 	active := false
-	for a := range state.EndpointAssociations.By(tx, state.ByEndpoint, ref.String()) {
-		subjects = append(subjects, Subject{SubjectAssociation, a.Ref()})
+	for a := range state.EndpointAssociations.By(r.tx, state.ByEndpoint, ref.String()) {
+		d.subjects = append(d.subjects, standingOf(SubjectAssociation, &a.Meta))
 		active = active || !a.Deleting()
 	}
 	if ep.Deleting() || !active {
-		return nil, subjects
+		return d
 	}
-	rc, ok := state.ResourceConfigurations.Get(tx, ep.Configuration.Account, ep.Configuration.Region, ep.Configuration.ID)
-	if !ok || rc.Deleting() || len(rc.Targets) == 0 {
-		return nil, subjects
-	}
-	way, ok := p.wayTo(tx, ep, rc)
+	res, ok := valueOf[*resource](r, unitConfiguration, ep.Configuration)
 	if !ok {
-		return nil, subjects
+		return d
 	}
-	var entries []desired.Entry
-	for ni := range state.NetworkInterfaces.By(tx, state.ByOwner, ref.String()) {
-		entries = append(entries, p.deriveEndpointInterface(tx, way, ni)...)
+	consumer, ok := valueOf[network](r, unitVPC, sibling(&ep.Meta, ep.VPC))
+	if !ok {
+		return d
 	}
-	return entries, subjects
+	for ni := range state.NetworkInterfaces.By(r.tx, state.ByOwner, ref.String()) {
+		d.entries = append(d.entries, wayFrom(ni, ep.ID, consumer, res)...)
+	}
+	return d
 }
 
-// way is what all interfaces of one endpoint share.
-type way struct {
-	configuration      *model.ResourceConfiguration
-	consumer, provider *model.VPC
-	ports              []desired.PortRange
-	portSet            string
-	portRanges         []desired.PortRange
-	endpoint           string
-}
-
-func (p *Plan) wayTo(tx *table.Txn, ep *model.VPCEndpoint, rc *model.ResourceConfiguration) (*way, bool) {
-	gw, ok := state.ResourceGateways.Get(tx, rc.Account, rc.Region, rc.Gateway)
-	if !ok {
-		return nil, false
+// wayFrom asks for everything on the way from one interface of an endpoint to the
+// resource, also for the far end that the configuration asks for itself: so the
+// endpoint waits for all of it.
+func wayFrom(ni *model.NetworkInterface, endpoint string, consumer network, res *resource) []desired.Entry {
+	addresses, source := ni.Addresses, consumer.source(res.is4)
+	if !res.is4 {
+		addresses = ni.Addresses6
 	}
-	consumer, ok := state.VPCs.Get(tx, ep.Account, ep.Region, ep.VPC)
-	if !ok {
-		return nil, false
-	}
-	provider, ok := state.VPCs.Get(tx, gw.Account, gw.Region, gw.VPC)
-	if !ok {
-		return nil, false
-	}
-	w := &way{configuration: rc, consumer: consumer, provider: provider, endpoint: ep.ID}
-	w.setPorts(rc.Ports)
-	return w, true
-}
-
-// setPorts keeps a few single ports as they are and names a shared set for
-// anything else.
-func (w *way) setPorts(ports []model.PortRange) {
-	exact := len(ports) <= maxExactPorts
-	for _, r := range ports {
-		w.portRanges = append(w.portRanges, desired.PortRange{From: r.From, To: r.To})
-		exact = exact && r.From == r.To
-	}
-	// Users list ports in any order; entries have them in one.
-	slices.SortFunc(w.portRanges, func(a, b desired.PortRange) int { return cmp.Compare(a.From, b.From) })
-	if exact {
-		w.ports, w.portRanges = w.portRanges, nil
-		return
-	}
-	w.portSet = desired.PortSetName(w.portRanges)
-}
-
-// deriveEndpointInterface asks for everything on the way from one interface to
-// the resource, also for the far end that the configuration asks for itself:
-// so the endpoint waits for all of it.
-func (p *Plan) deriveEndpointInterface(tx *table.Txn, w *way, ni *model.NetworkInterface) []desired.Entry {
-	addresses, source := ni.Addresses, model.TransitSource4(p.host.Index, w.consumer.TransitIndex)
-	if !w.configuration.IP.Is4() {
-		addresses, source = ni.Addresses6, model.TransitSource6(p.host.Index, w.consumer.TransitIndex)
-	}
-	if len(addresses) == 0 {
+	far := res.choose(ni)
+	if len(addresses) == 0 || !far.ok {
 		return nil
 	}
-	far, ok := p.targetEntry(tx, w.configuration, chooseTarget(w.configuration.Targets, ni))
-	if !ok {
-		return nil
-	}
-	target := far.Addr
+	target := far.entry.Addr
 	entries := []desired.Entry{
-		far,
-		desired.NewLink(w.consumer.ID, w.provider.ID),
-		desired.Route{VPC: w.consumer.ID, Prefix: netip.PrefixFrom(target, target.BitLen()), Peer: w.provider.ID},
-		desired.Route{VPC: w.provider.ID, Prefix: source, Peer: w.consumer.ID},
-		desired.Allow{VPC: w.provider.ID, Source: source, Target: target},
+		far.entry,
+		desired.NewLink(consumer.id, res.provider.id),
+		desired.Route{VPC: consumer.id, Prefix: netip.PrefixFrom(target, target.BitLen()), Peer: res.provider.id},
+		desired.Route{VPC: res.provider.id, Prefix: source, Peer: consumer.id},
+		desired.Allow{VPC: res.provider.id, Source: source, Target: target},
 	}
-	if w.portSet != "" {
-		entries = append(entries, desired.PortSet{VPC: w.consumer.ID, Name: w.portSet, Ranges: w.portRanges})
+	if res.portSet != "" {
+		entries = append(entries, desired.PortSet{VPC: consumer.id, Name: res.portSet, Ranges: res.portRanges})
 	}
 	for _, a := range addresses {
 		entries = append(entries, desired.Endpoint{
-			VPC: w.consumer.ID, Addr: a, Target: target, Ports: w.ports, PortSet: w.portSet, Owner: w.endpoint,
+			VPC: consumer.id, Addr: a, Target: target, Ports: res.ports, PortSet: res.portSet, Owner: endpoint,
 		})
 	}
 	return entries
 }
 
-// chooseTarget prefers a gateway interface in the zone of the endpoint's
-// interface; without one, interfaces of the same endpoint spread over the
-// zones that there are, always the same way.
-func chooseTarget(targets []model.TransitTarget, ni *model.NetworkInterface) model.TransitTarget {
-	for _, t := range targets {
-		if t.Zone == ni.Zone {
+// choose prefers a gateway interface in the zone of the endpoint's interface;
+// without one, interfaces of the same endpoint spread over the zones that there
+// are, always the same way.
+func (res *resource) choose(ni *model.NetworkInterface) target {
+	for _, t := range res.targets {
+		if t.zone == ni.Zone {
 			return t
 		}
 	}
 	h := fnv.New32a()
 	h.Write([]byte(ni.ID))
-	return targets[int(h.Sum32())%len(targets)]
+	return res.targets[int(h.Sum32())%len(res.targets)]
 }

@@ -4,7 +4,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/posternhq/postern/internal/desired"
 )
@@ -13,80 +12,85 @@ import (
 // the tables are consistent; while they do not, each value is kept with those
 // who ask for it, and the choice between them is at least always the same.
 type held struct {
-	variants []variant // of different texts; as a rule there is one
+	key desired.Key
+	variant
+	others []variant // of different texts; as a rule there are none
 }
 
-// variant is one value and the units that ask for it. Most values have one
-// holder, and a map for each of those would be most of the memory of a plan.
+// variant is one value and the units that ask for it.
 type variant struct {
-	entry desired.Entry
-	one   *unit
-	more  map[*unit]struct{}
+	entry   desired.Entry
+	holders unitSet
 }
 
-// find gives the place of a value, or -1.
-func (h *held) find(e desired.Entry) int {
+// add makes a unit a holder of a value. Equal values are in memory once.
+func (h *held) add(e desired.Entry, u *unit) {
 	text := e.String()
-	return slices.IndexFunc(h.variants, func(v variant) bool { return v.entry.String() == text })
+	if h.entry == nil {
+		h.entry = e
+	}
+	for v := range h.variants {
+		if v.entry.String() == text {
+			v.holders.add(u)
+			return
+		}
+	}
+	v := variant{entry: e}
+	v.holders.add(u)
+	h.others = append(h.others, v)
 }
 
-// add makes a unit a holder of a value, and gives the value as it is kept.
-func (h *held) add(e desired.Entry, u *unit) desired.Entry {
-	i := h.find(e)
-	if i < 0 {
-		h.variants = append(h.variants, variant{entry: e, one: u})
-		return e
-	}
-	v := &h.variants[i]
-	switch {
-	case v.one == u:
-	case v.one == nil:
-		v.one = u
-		delete(v.more, u)
-	case v.more == nil:
-		v.more = map[*unit]struct{}{u: {}}
-	default:
-		v.more[u] = struct{}{}
-	}
-	return v.entry
-}
-
-func (h *held) remove(e desired.Entry, u *unit) {
-	i := h.find(e)
-	if i < 0 {
+// variants yields all values.
+func (h *held) variants(yield func(*variant) bool) {
+	if h.entry == nil || !yield(&h.variant) {
 		return
 	}
-	v := &h.variants[i]
-	if v.one == u {
-		v.one = nil
-	} else {
-		delete(v.more, u)
-	}
-	if v.one == nil && len(v.more) == 0 {
-		h.variants = slices.Delete(h.variants, i, i+1)
+	for i := range h.others {
+		if !yield(&h.others[i]) {
+			return
+		}
 	}
 }
 
-// holders calls yield with each unit that asks for the entry, whatever value.
-func (h *held) holders(yield func(*unit)) {
-	for _, v := range h.variants {
-		if v.one != nil {
-			yield(v.one)
+// of gives the value that a unit holds.
+func (h *held) of(u *unit) desired.Entry {
+	for v := range h.variants {
+		if len(h.others) == 0 || v.holders.has(u) {
+			return v.entry
 		}
-		for u := range v.more {
-			yield(u)
-		}
+	}
+	return nil
+}
+
+// remove makes a holder let go.
+func (h *held) remove(u *unit) {
+	for v := range h.variants {
+		v.holders.remove(u)
+	}
+	h.others = slices.DeleteFunc(h.others, func(v variant) bool { return v.holders.empty() })
+	if !h.holders.empty() {
+		return
+	}
+	h.variant = variant{}
+	if len(h.others) > 0 {
+		h.variant, h.others = h.others[0], h.others[1:]
+	}
+}
+
+// each calls yield with each unit that asks for the entry, whatever value.
+func (h *held) each(yield func(*unit)) {
+	for v := range h.variants {
+		v.holders.each(yield)
 	}
 }
 
 // effective is the value that counts, nil when nobody asks for any.
 func (h *held) effective() desired.Entry {
-	switch len(h.variants) {
-	case 0:
-		return nil
-	case 1:
-		return h.variants[0].entry
+	least := h.entry
+	for _, v := range h.others {
+		if v.entry.String() < least.String() {
+			least = v.entry
+		}
 	}
-	least := slices.MinFunc(h.variants, func(a, b variant) int { return strings.Compare(a.entry.String(), b.entry.String()) })
-	return least.entry
+	return least
 }

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -169,99 +167,6 @@ func TestEqualWaysAreKeptWhileAnyEndpointNeedsThem(t *testing.T) {
 	r := w.remove(t, second...)
 	if len(r.Delete) != 3 || len(r.Put) != 0 {
 		t.Errorf("its removal deletes %v and puts %v, want the 3 entries of its own gone", r.Delete, r.Put)
-	}
-}
-
-// TestStepByStepEqualsAllAtOnce is the law of the plan: whatever way the tables
-// took to where they are, the desired state is that of the tables alone.
-func TestStepByStepEqualsAllAtOnce(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		for range rapid.IntRange(1, 25).Draw(t, "steps") {
-			rows := drawRows(t)
-			if rapid.IntRange(0, 3).Draw(t, "remove") == 0 {
-				w.remove(t, rows...)
-			} else {
-				w.put(t, rows...)
-			}
-			fresh := New(w.plan.host)
-			fresh.Change(w.last, everything(w.last))
-			if diff := cmp.Diff(desired.Text(fresh.Entries()), desired.Text(w.plan.Entries())); diff != "" {
-				t.Fatalf("step by step differs (-all at once +step by step):\n%s", diff)
-			}
-		}
-	})
-}
-
-// drawRows draws some rows of the connection, changed at random.
-func drawRows(t *rapid.T) []table.Row {
-	all := connection()
-	var rows []table.Row
-	for range rapid.IntRange(1, 4).Draw(t, "rows") {
-		row := all[rapid.IntRange(0, len(all)-1).Draw(t, "row")]
-		switch r := row.(type) {
-		case *model.SecurityGroup:
-			if rapid.Bool().Draw(t, "no rules") {
-				r.Rules = nil
-			}
-		case *model.NetworkInterface:
-			if r.Type == model.InterfaceWorkload && rapid.Bool().Draw(t, "no group") {
-				r.Groups = nil
-			}
-		case *model.EndpointAssociation:
-			if rapid.Bool().Draw(t, "closed") {
-				r.DeletedAt = time.Unix(1, 0)
-			}
-		case *model.ResourceConfiguration:
-			if rapid.Bool().Draw(t, "all ports") {
-				r.Ports = []model.PortRange{{From: 1, To: 65535}}
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-func BenchmarkOneEndpointAmongTenThousand(b *testing.B) {
-	w := newWorld(b)
-	rows := connection()
-	for i := range 10_000 {
-		rows = append(rows, moreEndpoint(i)...)
-	}
-	w.commit(b, rows, false)
-	w.last = w.db.Snapshot()
-	w.plan.Change(w.last, everything(w.last))
-	one := moreEndpoint(10_001)
-	before := w.last
-	w.commit(b, one, false)
-	after := w.db.Snapshot()
-	added := changesBetween(before, after, one)
-	removed := slices.Clone(added)
-	for i, c := range removed {
-		removed[i].Old, removed[i].New = c.New, nil
-	}
-	b.ResetTimer()
-	for b.Loop() {
-		w.plan.Change(after, added)
-		w.plan.Change(before, removed)
-	}
-}
-
-// BenchmarkTenThousandEndpoints computes the whole plan, as a start does.
-func BenchmarkTenThousandEndpoints(b *testing.B) {
-	w := newWorld(b)
-	rows := connection()
-	for i := range 10_000 {
-		rows = append(rows, moreEndpoint(i)...)
-	}
-	w.commit(b, rows, false)
-	tx := w.db.Snapshot()
-	changes := everything(tx)
-	b.ReportAllocs()
-	for b.Loop() {
-		if r := New(w.plan.host).Change(tx, changes); len(r.Put) < 10_000 {
-			b.Fatalf("only %d entries", len(r.Put))
-		}
 	}
 }
 

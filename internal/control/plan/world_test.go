@@ -24,7 +24,7 @@ func (w *world) write(t fataler, rows []table.Row, remove bool) Result {
 	w.commit(t, rows, remove)
 	before := w.last
 	w.last = w.db.Snapshot()
-	return w.plan.Change(w.last, changesBetween(before, w.last, rows))
+	return w.plan.Change(w.last, changesBetween(before, w.last))
 }
 
 // commit changes rows without telling the plan.
@@ -53,6 +53,8 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.NetworkInterfaces, row, remove)
 	case *model.Attachment:
 		write(tx, state.Attachments, row, remove)
+	case *model.AddressClaim:
+		write(tx, state.AddressClaims, row, remove)
 	case *model.ResourceGateway:
 		write(tx, state.ResourceGateways, row, remove)
 	case *model.ResourceConfiguration:
@@ -73,32 +75,21 @@ func write[T table.Row](tx *table.Txn, t *table.Table[T], row T, remove bool) {
 	t.Delete(tx, account, region, id)
 }
 
-// changesBetween is what a follower would be told of these rows.
-func changesBetween(before, after *table.Txn, rows []table.Row) []table.Change {
+// changesBetween is what a follower would be told.
+func changesBetween(before, after *table.Txn) []table.Change {
 	old, now := index(everything(before)), index(everything(after))
 	var changes []table.Change
-	seen := map[table.Key]bool{}
-	for _, row := range rows {
-		for key := range old {
-			if matches(key, row) && !seen[key] {
-				seen[key] = true
-				changes = append(changes, table.Change{Key: key, Old: old[key], New: now[key]})
-			}
+	for key, row := range old {
+		if now[key] != row {
+			changes = append(changes, table.Change{Key: key, Old: row, New: now[key]})
 		}
-		for key := range now {
-			if matches(key, row) && !seen[key] {
-				seen[key] = true
-				changes = append(changes, table.Change{Key: key, New: now[key]})
-			}
+	}
+	for key, row := range now {
+		if old[key] == nil {
+			changes = append(changes, table.Change{Key: key, New: row})
 		}
 	}
 	return changes
-}
-
-func matches(k table.Key, row table.Row) bool {
-	account, region, id := row.RowKey()
-	_, isAttachment := row.(*model.Attachment)
-	return k.Account == account && k.Region == region && k.ID == id && isAttachment == (k.Kind == "attachment")
 }
 
 func index(changes []table.Change) map[table.Key]table.Row {
@@ -113,7 +104,7 @@ func index(changes []table.Change) map[table.Key]table.Row {
 func everything(tx *table.Txn) []table.Change {
 	return slices.Concat(
 		all(tx, state.VPCs), all(tx, state.Subnets), all(tx, state.SecurityGroups),
-		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.ResourceGateways),
+		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.AddressClaims), all(tx, state.ResourceGateways),
 		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations))
 }
 

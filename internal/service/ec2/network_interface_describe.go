@@ -158,8 +158,8 @@ func attachmentShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInte
 // still. The service postern tells more.
 func attachmentStatus(tx *table.Txn, row *model.Attachment) string {
 	status, _ := state.Statuses.Get(tx, row.Account, row.Region, row.Interface)
-	switch model.LifecycleOf(&model.Meta{DeletedAt: row.DeletedAt}, status) {
-	case model.Deleting:
+	switch model.LifecycleOf(row.Meta(), status) {
+	case model.Deleting, model.DeleteFailed:
 		return ec2.AttachmentStatusDetaching
 	case model.Ready:
 		return ec2.AttachmentStatusAttached

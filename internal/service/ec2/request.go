@@ -87,7 +87,11 @@ func describe[T table.Row](ctx context.Context, a *API, l listing[T], q query) (
 			return nil, nil, nil, err
 		}
 	}
-	page, next, err := paginate(who, l.operation, q, rows, l.filters(tx), rowID)
+	var filters service.Filters[T]
+	if len(q.filters) > 0 {
+		filters = l.filters(tx)
+	}
+	page, next, err := paginate(who, l.operation, q, rows, filters, rowID)
 	return page, tx, next, err
 }
 

@@ -244,7 +244,7 @@ func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *ec2.Modif
 	if _, err := a.interfaceGroups(tx, v, e.Groups); err != nil {
 		return err
 	}
-	e.UpdatedAt = now
+	e.Update(now)
 	state.VPCEndpoints.Put(tx, e)
 	for _, id := range e.Interfaces {
 		if ni, ok := state.NetworkInterfaces.Get(tx, e.Account, e.Region, id); ok {
@@ -290,12 +290,12 @@ func (a *API) DeleteVpcEndpoints(ctx context.Context, in *ec2.DeleteVpcEndpoints
 
 // deleteEndpoint marks the caller's copy of an endpoint, and its associations.
 func deleteEndpoint(tx *table.Txn, e *model.VPCEndpoint, now time.Time) {
-	e.DeletedAt = now
+	e.Delete(now)
 	state.VPCEndpoints.Put(tx, e)
 	for row := range state.EndpointAssociations.By(tx, state.ByEndpoint, e.Ref().String()) {
 		if !row.Deleting() {
 			row = row.Clone()
-			row.DeletedAt = now
+			row.Delete(now)
 			state.EndpointAssociations.Put(tx, row)
 		}
 	}

@@ -110,10 +110,12 @@ func accessibility(tx *table.Txn, each endpointAssociation) (word, reason string
 	switch model.LifecycleOf(&each.row.Meta, status) {
 	case model.Ready:
 		return accessible, ""
-	case model.Failed:
+	case model.Failed, model.UpdateFailed:
 		return inaccessible, status.Reason
 	case model.Deleting:
 		return deleting, ""
+	case model.DeleteFailed:
+		return deleting, status.Reason
 	}
 	return pending, ""
 }

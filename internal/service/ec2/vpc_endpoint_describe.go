@@ -22,9 +22,9 @@ func (a *API) DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcEndpo
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: []ec2.VpcEndpoint{}}
-	for _, e := range rows {
-		out.VpcEndpoints = append(out.VpcEndpoints, *endpointShape(tx, e))
+	out := &ec2.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: make([]ec2.VpcEndpoint, len(rows))}
+	for i, e := range rows {
+		out.VpcEndpoints[i] = endpointShape(tx, e)
 	}
 	return out, nil
 }
@@ -50,16 +50,20 @@ func endpointFilters(tx *table.Txn) service.Filters[*model.VPCEndpoint] {
 }
 
 // endpointState gives the life cycle of an endpoint in the words of EC2, and
-// the reason of a failure.
+// the reason of a failure. EC2 has no word for an endpoint that is being modified
+// but Pending, which clients wait through after a modification, and none for a
+// deletion that fails.
 func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
 	status := statusOf(tx, e.Ref())
 	switch model.LifecycleOf(&e.Meta, status) {
 	case model.Ready:
 		return ec2.StateAvailable, ""
-	case model.Failed:
+	case model.Failed, model.UpdateFailed:
 		return ec2.StateFailed, status.Reason
 	case model.Deleting:
 		return ec2.StateDeleting, ""
+	case model.DeleteFailed:
+		return ec2.StateDeleting, status.Reason
 	}
 	return ec2.StatePending, ""
 }
@@ -72,9 +76,9 @@ func statusOf(tx *table.Txn, ref model.Ref) *model.Status {
 
 // endpointShape is an endpoint as it is described: EC2 spells states and address
 // types in lower case here.
-func endpointShape(tx *table.Txn, e *model.VPCEndpoint) *ec2.VpcEndpoint {
+func endpointShape(tx *table.Txn, e *model.VPCEndpoint) ec2.VpcEndpoint {
 	state, reason := endpointState(tx, e)
-	out := &ec2.VpcEndpoint{
+	out := ec2.VpcEndpoint{
 		VpcEndpointId: new(e.ID), VpcEndpointType: new(e.Type), VpcId: new(e.VPC), OwnerId: new(e.Account),
 		State: new(strings.ToLower(state)), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
 		IpAddressType: new(e.IPAddressType), PrivateDnsEnabled: new(e.PrivateDNS), RequesterManaged: new(false),
@@ -98,7 +102,7 @@ func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *ec2.VpcEndpoint {
 	out.State = new(state)
 	out.IpAddressType = new(strings.ToUpper(e.IPAddressType))
 	out.NetworkInterfaceIds = []string{}
-	return out
+	return &out
 }
 
 func dnsOptionsShape(e *model.VPCEndpoint) *ec2.DnsOptions {

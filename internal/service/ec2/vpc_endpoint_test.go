@@ -18,6 +18,7 @@ import (
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/service/vpclattice"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
 )
 
 // provider is a VPC with a gateway in zones a and b and a resource behind it.
@@ -479,4 +480,43 @@ func TestEndpointAndDeletionOfItsConfigurationExclude(t *testing.T) {
 			t.Fatalf("creation: %v, deletion: %v", made, deleted)
 		}
 	}
+}
+
+// An endpoint is pending while it is modified, as clients expect, and a deletion
+// that is stuck says why.
+func TestAModifiedEndpointIsPendingUntilTheKernelHasIt(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
+	id := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))).VpcEndpointId
+	say := func(generation int64, s model.StatusState, reason string) {
+		t.Helper()
+		n.put(t, func(tx *table.Txn) {
+			state.Statuses.Put(tx, &model.Status{
+				Account: servicetest.Account, Region: servicetest.Region, ID: *id, State: s, Reason: reason, Generation: generation, Established: true,
+			})
+		})
+	}
+	check := func(want, reason string) {
+		t.Helper()
+		got := n.describeEndpoint(t, id)
+		if *got.State != want || deref(got.FailureReason) != reason {
+			t.Errorf("endpoint is %s (%s), want %s (%s)", *got.State, deref(got.FailureReason), want, reason)
+		}
+	}
+	say(0, model.StatusReady, "")
+	check("available", "")
+	group := n.group(t, n.vpc, "other")
+	if _, err := n.api.ModifyVpcEndpoint(n.ctx, &ec2.ModifyVpcEndpointInput{VpcEndpointId: id, AddSecurityGroupIds: []string{group}}); err != nil {
+		t.Fatal(err)
+	}
+	check("pending", "")
+	say(1, model.StatusFailed, "no room")
+	check("failed", "no room")
+	say(1, model.StatusReady, "")
+	if _, err := n.api.DeleteVpcEndpoints(n.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil {
+		t.Fatal(err)
+	}
+	check("deleting", "")
+	say(2, model.StatusFailed, "device or resource busy")
+	check("deleting", "device or resource busy")
 }

@@ -179,7 +179,7 @@ func (a *API) DetachNetworkInterface(ctx context.Context, in *shape.DetachNetwor
 
 func detached(row *model.Attachment, now time.Time) *model.Attachment {
 	row = row.Clone()
-	row.DeletedAt = now
+	row.Delete(now)
 	return row
 }
 
@@ -245,13 +245,15 @@ func attachmentShape(tx *table.Txn, row *model.Attachment) shape.Attachment {
 
 func attachmentStatus(tx *table.Txn, row *model.Attachment) (status, reason string) {
 	said, _ := state.Statuses.Get(tx, row.Account, row.Region, row.Interface)
-	switch model.LifecycleOf(&model.Meta{DeletedAt: row.DeletedAt}, said) {
+	switch model.LifecycleOf(row.Meta(), said) {
 	case model.Ready:
 		return shape.AttachmentStatusAttached, ""
-	case model.Failed:
+	case model.Failed, model.UpdateFailed:
 		return shape.AttachmentStatusFailed, said.Reason
 	case model.Deleting:
 		return shape.AttachmentStatusDetaching, ""
+	case model.DeleteFailed:
+		return shape.AttachmentStatusDetaching, said.Reason
 	}
 	return shape.AttachmentStatusAttaching, ""
 }

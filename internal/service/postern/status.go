@@ -80,6 +80,7 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 		}
 	}
 	if everything {
+		out.Resources = append(out.Resources, setAside(tx)...)
 		a.describeHosts(tx, out)
 	}
 	return out, nil
@@ -153,7 +154,7 @@ func living(tx *table.Txn, kind string, m *model.Meta) shape.Resource {
 	r := always(kind, m)
 	life := model.LifecycleOf(m, status)
 	r.State = new(string(life))
-	if life == model.Failed {
+	if life.InError() {
 		r.Reason = optional(status.Reason)
 	}
 	return r
@@ -166,7 +167,7 @@ func named(r shape.Resource, name string) shape.Resource {
 
 // attached shows an attachment under its interface's id, where the status is.
 func attached(tx *table.Txn, a *model.Attachment) shape.Resource {
-	m := model.Meta{Account: a.Account, Region: a.Region, ID: a.Interface, DeletedAt: a.DeletedAt}
+	m := *a.Meta()
 	if ni, ok := state.NetworkInterfaces.Get(tx, a.Account, a.Region, a.Interface); ok {
 		m.Tags = ni.Tags
 	}

@@ -85,15 +85,22 @@ func find[T table.Row](tx *table.Txn, rows *table.Table[T], who caller.Caller, k
 // the reason of a failure.
 func status(tx *table.Txn, m *model.Meta) (state string, reason *string) {
 	row := statusRow(tx, m)
-	switch model.LifecycleOf(m, row) {
-	case model.Ready:
-		return shape.ResourceGatewayStatusActive, nil
-	case model.Failed:
-		return shape.ResourceGatewayStatusCreateFailed, optional(row.Reason)
-	case model.Deleting:
-		return shape.ResourceGatewayStatusDeleteInProgress, nil
+	life := model.LifecycleOf(m, row)
+	if life.InError() {
+		reason = optional(row.Reason)
 	}
-	return shape.ResourceGatewayStatusCreateInProgress, nil
+	return lifecycleWords[life], reason
+}
+
+// lifecycleWords are the same for all kinds of resources.
+var lifecycleWords = map[model.Lifecycle]string{
+	model.Pending:      shape.ResourceGatewayStatusCreateInProgress,
+	model.Ready:        shape.ResourceGatewayStatusActive,
+	model.Failed:       shape.ResourceGatewayStatusCreateFailed,
+	model.Updating:     shape.ResourceGatewayStatusUpdateInProgress,
+	model.UpdateFailed: shape.ResourceGatewayStatusUpdateFailed,
+	model.Deleting:     shape.ResourceGatewayStatusDeleteInProgress,
+	model.DeleteFailed: shape.ResourceGatewayStatusDeleteFailed,
 }
 
 func statusRow(tx *table.Txn, m *model.Meta) *model.Status {

@@ -90,7 +90,7 @@ func (a *API) DeleteResourceEndpointAssociation(ctx context.Context, in *shape.D
 		}
 		if !row.Deleting() {
 			row = row.Clone()
-			row.DeletedAt = now
+			row.Delete(now)
 			state.EndpointAssociations.Put(tx, row)
 		}
 		gone := summary(tx, row)

@@ -96,7 +96,7 @@ func (a *API) UpdateResourceConfiguration(ctx context.Context, in *shape.UpdateR
 		if err := a.amend(tx, r, in); err != nil {
 			return err
 		}
-		r.UpdatedAt = now
+		r.Update(now)
 		state.ResourceConfigurations.Put(tx, r)
 		out = updatedConfiguration(tx, r)
 		return nil
@@ -192,6 +192,6 @@ func markDeleted(tx *table.Txn, r *model.ResourceConfiguration, now time.Time) {
 		return
 	}
 	r = r.Clone()
-	r.DeletedAt = now
+	r.Delete(now)
 	state.ResourceConfigurations.Put(tx, r)
 }

@@ -102,7 +102,8 @@ func (a *API) regroup(tx *table.Txn, old *model.ResourceGateway, ids []string, n
 		return nil, err
 	}
 	g := old.Clone()
-	g.Groups, g.UpdatedAt = groups, now
+	g.Groups = groups
+	g.Update(now)
 	state.ResourceGateways.Put(tx, g)
 	for _, id := range g.Interfaces {
 		if ni, ok := state.NetworkInterfaces.Get(tx, g.Account, g.Region, id); ok {
@@ -137,7 +138,7 @@ func (a *API) DeleteResourceGateway(ctx context.Context, in *shape.DeleteResourc
 		}
 		if !g.Deleting() {
 			g = g.Clone()
-			g.DeletedAt = now
+			g.Delete(now)
 			state.ResourceGateways.Put(tx, g)
 		}
 		out = &shape.DeleteResourceGatewayOutput{

@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
 )
 
 func TestGatewayHasAnInterfaceInEachSubnet(t *testing.T) {
@@ -274,4 +275,56 @@ func TestParallelGatewaysShareNoAddress(t *testing.T) {
 	if len(seen) != 12*2*16 {
 		t.Errorf("%d addresses given, want %d", len(seen), 12*2*16)
 	}
+}
+
+// The words for updates and deletions are told from what the data plane says of
+// the generation that was asked for, and of no earlier one.
+func TestUpdatesAndDeletionsHaveStatesOfTheirOwn(t *testing.T) {
+	f := newFixture(t)
+	id := f.gateway(t, gatewayInput("gate", subnetA)).Id
+	configuration := f.configuration(t, configurationInput("db", *id, "10.0.1.10")).Id
+	say := func(about string, generation int64, s model.StatusState, reason string) {
+		t.Helper()
+		f.update(t, func(tx *table.Txn) {
+			state.Statuses.Put(tx, &model.Status{
+				Account: servicetest.Account, Region: servicetest.Region, ID: about, State: s, Reason: reason, Generation: generation, Established: true,
+			})
+		})
+	}
+	check := func(gate, resource, reason string) {
+		t.Helper()
+		g, err := f.api.GetResourceGateway(f.ctx, &shape.GetResourceGatewayInput{ResourceGatewayIdentifier: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := f.api.GetResourceConfiguration(f.ctx, &shape.GetResourceConfigurationInput{ResourceConfigurationIdentifier: configuration})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *g.Status != gate || *r.Status != resource || deref(r.FailureReason) != reason {
+			t.Errorf("gateway is %s and configuration %s (%s), want %s and %s (%s)", *g.Status, *r.Status, deref(r.FailureReason), gate, resource, reason)
+		}
+	}
+	say(*id, 0, model.StatusReady, "")
+	say(*configuration, 0, model.StatusReady, "")
+	check("ACTIVE", "ACTIVE", "")
+	g, err := f.api.UpdateResourceGateway(f.ctx, &shape.UpdateResourceGatewayInput{ResourceGatewayIdentifier: id, SecurityGroupIds: []string{groupID}})
+	if err != nil || *g.Status != "UPDATE_IN_PROGRESS" {
+		t.Errorf("update of the gateway: %+v, %v", g, err)
+	}
+	r, err := f.api.UpdateResourceConfiguration(f.ctx, &shape.UpdateResourceConfigurationInput{ResourceConfigurationIdentifier: configuration, PortRanges: []string{"1-2"}})
+	if err != nil || *r.Status != "UPDATE_IN_PROGRESS" {
+		t.Errorf("update of the configuration: %+v, %v", r, err)
+	}
+	say(*configuration, 0, model.StatusFailed, "of before")
+	check("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "")
+	say(*id, 1, model.StatusReady, "")
+	say(*configuration, 1, model.StatusFailed, "no room")
+	check("ACTIVE", "UPDATE_FAILED", "no room")
+	if _, err := f.api.DeleteResourceConfiguration(f.ctx, &shape.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: configuration}); err != nil {
+		t.Fatal(err)
+	}
+	check("ACTIVE", "DELETE_IN_PROGRESS", "")
+	say(*configuration, 2, model.StatusFailed, "device or resource busy")
+	check("ACTIVE", "DELETE_FAILED", "device or resource busy")
 }

@@ -186,6 +186,19 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (int64, bool, error) 
 	return response.Header.Revision, response.Succeeded, nil
 }
 
+// externalOps is how many operations a transaction may have in a cluster that was
+// not told otherwise: the default of etcd's flag --max-txn-ops,
+// https://etcd.io/docs/v3.6/op-guide/configuration/.
+const externalOps = 128
+
+// MaxOps implements store.Store.
+func (s *Store) MaxOps() int {
+	if s.embedded == nil {
+		return externalOps
+	}
+	return maxTxnOps
+}
+
 // commit asks etcd for a transaction. An embedded server is asked only when
 // there is room for it; when it has reached its quota, it is made smaller and
 // asked again.

@@ -24,6 +24,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(pairsVariable); dir != "" {
+		writePairs(dir)
+	}
 	if dir := os.Getenv(folderVariable); dir != "" {
 		writeForever(dir)
 		return

@@ -7,14 +7,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/table"
 )
 
 // folderVariable makes the test binary a process that writes to a data folder.
@@ -50,8 +53,14 @@ type writer struct {
 
 func startWriter(t *testing.T, dir string) *writer {
 	t.Helper()
+	return startWriterOf(t, folderVariable, dir)
+}
+
+// startWriterOf starts the process that a variable asks for.
+func startWriterOf(t *testing.T, variable, dir string) *writer {
+	t.Helper()
 	w := &writer{Cmd: exec.Command(os.Args[0])}
-	w.Env = append(os.Environ(), folderVariable+"="+dir)
+	w.Env = append(os.Environ(), variable+"="+dir)
 	output, err := w.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -125,4 +134,77 @@ func TestFolderInUse(t *testing.T) {
 		t.Errorf("error is %v, want one with %q", err, want)
 	}
 	w.kill(t)
+}
+
+// pairsVariable makes the test binary a process that runs many Updates at once.
+const pairsVariable = "POSTERN_TEST_PAIRS_FOLDER"
+
+const pairWriters = 8
+
+// writePairs lets writers count up together, each in two rows, and says what was
+// committed as writer and number.
+func writePairs(dir string) {
+	ctx := context.Background()
+	s, err := etcdstore.StartEmbedded(ctx, dir, etcdstore.Options{})
+	var db *table.DB
+	if err == nil {
+		db, err = table.Open(ctx, s, slog.New(slog.DiscardHandler), benchTable)
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	var group sync.WaitGroup
+	for w := range pairWriters {
+		group.Go(func() {
+			for number := 1; ; number++ {
+				_, err := db.Update(ctx, func(tx *table.Txn) error {
+					for _, side := range []string{"left", "right"} {
+						benchTable.Put(tx, &row{ID: fmt.Sprint(side, w), VPC: fmt.Sprint(number % 3), N: number})
+					}
+					return nil
+				})
+				if err != nil {
+					os.Exit(1)
+				}
+				fmt.Println(w*1_000_000 + number)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestKilledProcessHasWholeUpdates kills a process whose updates share commits:
+// of each, both rows are there or none, and all that was acknowledged.
+func TestKilledProcessHasWholeUpdates(t *testing.T) {
+	for range 3 {
+		dir := t.TempDir()
+		w := startWriterOf(t, pairsVariable, dir)
+		said := make(map[int]int)
+		for range 400 {
+			n := w.next(t)
+			if n == 0 {
+				t.Fatal("the writing process ended")
+			}
+			said[n/1_000_000] = n % 1_000_000
+		}
+		w.kill(t)
+		s := startEmbedded(t, dir)
+		db, err := table.Open(t.Context(), s, slog.New(slog.DiscardHandler), benchTable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		number := make(map[string]int)
+		for row := range benchTable.All(db.Snapshot()) {
+			number[row.ID] = row.N
+		}
+		db.Close()
+		closeStore(t, s)
+		for writer, last := range said {
+			left, right := number[fmt.Sprint("left", writer)], number[fmt.Sprint("right", writer)]
+			if left != right || left < last {
+				t.Errorf("writer %d has %d and %d; %d was committed", writer, left, right, last)
+			}
+		}
+	}
 }

@@ -117,6 +117,9 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (int64, bool, error) 
 	return s.rev, true, nil
 }
 
+// MaxOps implements store.Store: that of an etcd cluster, as etcdstore has it.
+func (s *Store) MaxOps() int { return 128 }
+
 // distinct refuses a transaction that changes a key twice.
 func distinct(txn store.Txn) error {
 	seen := make(map[string]bool, len(txn.Put)+len(txn.Delete))

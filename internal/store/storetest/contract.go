@@ -124,6 +124,17 @@ func testChangedTwice(t *testing.T, target Target) {
 	}
 }
 
+// testMaxOps commits as much as the store says that it takes for sure.
+func testMaxOps(t *testing.T, target Target) {
+	s := target.Open(t)
+	var many store.Txn
+	for i := range s.MaxOps() {
+		many.Compare = append(many.Compare, store.Compare{Key: fmt.Sprint(base, i)})
+		many.Put = append(many.Put, store.KeyValue{Key: fmt.Sprint(base, i)})
+	}
+	commit(t, s, many)
+}
+
 func testTooLarge(t *testing.T, target Target) {
 	if target.MaxOps == 0 {
 		t.Skip("this store takes transactions of any size")

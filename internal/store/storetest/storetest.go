@@ -41,6 +41,7 @@ func Run(t *testing.T, target Target) {
 		{"CompareDecides", testCompare},
 		{"DeleteOfTheAbsentIsNoChange", testDeleteAbsent},
 		{"KeyChangedTwiceIsRefused", testChangedTwice},
+		{"MaxOpsAreTaken", testMaxOps},
 		{"TooLargeIsRefused", testTooLarge},
 		{"ContextEndsOperations", testContext},
 		{"ClosedStoreRefuses", testClosed},
@@ -52,7 +53,9 @@ func Run(t *testing.T, target Target) {
 		{"WatchMissesNothing", testWatchComplete},
 		{"ConcurrentCounters", testCounters},
 		{"TransactionsAreLinearizable", testLinearizable},
-		{"TablesAreLinearizable", testTablesLinearizable},
+		{"TablesAreLinearizable", func(t *testing.T, target Target) { testTablesLinearizable(t, target, 3, 6) }},
+		{"TablesWithGroupsAreLinearizable", func(t *testing.T, target Target) { testTablesLinearizable(t, target, 2, 10) }},
+		{"TablesOfOneWriterAreLinearizable", func(t *testing.T, target Target) { testTablesLinearizable(t, target, 1, 10) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, target) })

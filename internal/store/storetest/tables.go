@@ -114,13 +114,18 @@ func stepPool(p pool, in poolInput, out poolOutput) (bool, any) {
 	return out.view == p, p
 }
 
-// testTablesLinearizable takes and releases numbers of a pool through three
+// testTablesLinearizable takes and releases numbers of a pool through several
 // replicas, which read ranges that become empty and full all the time, and reads
-// it through all of them; answers that are errors count as well.
-func testTablesLinearizable(t *testing.T, target Target) {
-	replicas := openTables(t, target, 3)
+// it through all of them; answers that are errors count as well. With many
+// clients to a replica, their updates go in groups. A single one is told that it is
+// the only one, and asks the store for nothing when it reads.
+func testTablesLinearizable(t *testing.T, target Target, servers, clients int) {
+	replicas := openTables(t, target, servers)
+	if servers == 1 {
+		replicas[0].OnlyWriter()
+	}
 	ctx := deadline(t)
-	const clients, rounds = 6, 50
+	rounds := 300 / clients
 	h := newHistory()
 	var group sync.WaitGroup
 	for client := range clients {

@@ -15,8 +15,8 @@ func (d Dialect) value(v reflect.Value, m *schema.Member, n *node, depth int) er
 		return &codec.Error{Problem: codec.TooDeep, Parameter: n.path, Detail: "is nested too deep"}
 	}
 	if codec.IsScalar(m.Shape.Kind) {
-		for _, name := range n.names() {
-			return unknown(n.children[name])
+		if len(n.children) > 0 {
+			return unknown(n.children[0])
 		}
 		return codec.SetScalar(v, m, n.value, n.path)
 	}
@@ -41,9 +41,8 @@ func (d Dialect) value(v reflect.Value, m *schema.Member, n *node, depth int) er
 }
 
 func (d Dialect) structure(v reflect.Value, shape *schema.Shape, n *node, depth int) error {
-	for _, name := range n.names() {
-		child := n.children[name]
-		m := memberByQueryName(shape, name)
+	for _, child := range n.children {
+		m := memberByQueryName(shape, child.name)
 		if m == nil {
 			return unknown(child)
 		}
@@ -67,7 +66,7 @@ func memberByQueryName(shape *schema.Shape, name string) *schema.Member {
 // unknown names the first parameter at or below n that the client really wrote.
 func unknown(n *node) error {
 	for !n.hasValue && len(n.children) > 0 {
-		n = n.children[n.names()[0]]
+		n = n.children[0]
 	}
 	return &codec.Error{Problem: codec.UnknownParameter, Parameter: n.path, Detail: "is not known to this operation"}
 }
@@ -76,12 +75,12 @@ func unknown(n *node) error {
 // infix is the part between its name and the indexes, or "".
 func items(n *node, infix string) ([]*node, error) {
 	if infix != "" {
-		for _, name := range n.names() {
-			if name != infix {
-				return nil, unknown(n.children[name])
+		for _, c := range n.children {
+			if c.name != infix {
+				return nil, unknown(c)
 			}
 		}
-		if n = n.children[infix]; n == nil {
+		if n = n.find(infix); n == nil {
 			return nil, nil
 		}
 	}
@@ -93,12 +92,12 @@ func items(n *node, infix string) ([]*node, error) {
 		node  *node
 	}
 	sorted := make([]item, 0, len(n.children))
-	for _, name := range n.names() {
-		i, err := index(n, name)
+	for _, c := range n.children {
+		i, err := index(c)
 		if err != nil {
 			return nil, err
 		}
-		sorted = append(sorted, item{i, n.children[name]})
+		sorted = append(sorted, item{i, c})
 	}
 	slices.SortFunc(sorted, func(a, b item) int { return a.index - b.index })
 	nodes := make([]*node, len(sorted))
@@ -132,16 +131,16 @@ func (d Dialect) mapping(v reflect.Value, shape *schema.Shape, n *node, depth in
 	for _, item := range nodes {
 		key := reflect.New(v.Type().Key()).Elem()
 		value := reflect.New(v.Type().Elem()).Elem()
-		for _, name := range item.names() {
+		for _, c := range item.children {
 			part, place := shape.MapKey, key
-			switch name {
+			switch c.name {
 			case wireName(shape.MapKey):
 			case wireName(shape.Element):
 				part, place = shape.Element, value
 			default:
-				return unknown(item.children[name])
+				return unknown(c)
 			}
-			if err := d.value(place, part, item.children[name], depth+1); err != nil {
+			if err := d.value(place, part, c, depth+1); err != nil {
 				return err
 			}
 		}

@@ -55,33 +55,54 @@ type node struct {
 	path     string
 	value    string
 	hasValue bool
-	children map[string]*node
+	name     string
+	children []*node
+	byName   map[string]*node // of the children, when there are many
+}
+
+// few is how many children are looked through one by one.
+const few = 8
+
+func (n *node) find(name string) *node {
+	if n.byName != nil {
+		return n.byName[name]
+	}
+	for _, c := range n.children {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
 }
 
 func (n *node) child(name string) *node {
-	c := n.children[name]
-	if c == nil {
-		c = &node{path: name}
-		if n.path != "" {
-			c.path = n.path + "." + name
+	if c := n.find(name); c != nil {
+		return c
+	}
+	c := &node{path: name, name: name}
+	if n.path != "" {
+		c.path = n.path + "." + name
+	}
+	n.children = append(n.children, c)
+	switch {
+	case n.byName != nil:
+		n.byName[name] = c
+	case len(n.children) > few:
+		n.byName = make(map[string]*node)
+		for _, c := range n.children {
+			n.byName[c.name] = c
 		}
-		if n.children == nil {
-			n.children = map[string]*node{}
-		}
-		n.children[name] = c
 	}
 	return c
 }
 
-// names returns the names of the children in order, for errors that do not
+// sort puts the children in the order of their names, for errors that do not
 // change from run to run.
-func (n *node) names() []string {
-	names := make([]string, 0, len(n.children))
-	for name := range n.children {
-		names = append(names, name)
+func (n *node) sort() {
+	slices.SortFunc(n.children, func(a, b *node) int { return strings.Compare(a.name, b.name) })
+	for _, c := range n.children {
+		c.sort()
 	}
-	slices.Sort(names)
-	return names
 }
 
 // parse arranges parameters by the parts of their names.
@@ -100,6 +121,7 @@ func parse(values url.Values) (*node, error) {
 		}
 		at.value, at.hasValue = list[0], true
 	}
+	root.sort()
 	return root, nil
 }
 
@@ -142,11 +164,12 @@ func (d Dialect) Encode(svc *schema.Service, op *schema.Operation, in any) (*cod
 	}, nil
 }
 
-func index(n *node, name string) (int, error) {
-	i, err := strconv.Atoi(name)
-	if err != nil || i < 1 || i > codec.MaxListLength || strconv.Itoa(i) != name {
+// index reads the name of an element of a list.
+func index(n *node) (int, error) {
+	i, err := strconv.Atoi(n.name)
+	if err != nil || i < 1 || i > codec.MaxListLength || strconv.Itoa(i) != n.name {
 		return 0, &codec.Error{
-			Problem: codec.BadIndex, Parameter: n.children[name].path,
+			Problem: codec.BadIndex, Parameter: n.path,
 			Detail: "has an index that is not a number from 1 to " + strconv.Itoa(codec.MaxListLength),
 		}
 	}

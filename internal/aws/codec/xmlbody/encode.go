@@ -52,8 +52,15 @@ func (w *Writer) Text(name, text string) {
 	w.End(name)
 }
 
-// Prolog writes the XML declaration.
-func (w *Writer) Prolog() { w.buf.WriteString(xml.Header) }
+// Prolog writes the XML declaration, and makes room for a document of usual
+// size.
+func (w *Writer) Prolog() {
+	w.buf.Grow(usual)
+	w.buf.WriteString(xml.Header)
+}
+
+// usual is how long most documents are at most, in bytes.
+const usual = 1536
 
 // Bytes returns the document; it stays valid until the next write.
 func (w *Writer) Bytes() []byte { return w.buf.Bytes() }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"slices"
+
+	"github.com/posternhq/postern/internal/control/plan"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// life is what a verdict must know of a subject's row.
+type life struct {
+	fate
+	remove func(*table.Txn)
+	// interfaces go with the row.
+	interfaces func(*table.Txn) []*model.NetworkInterface
+}
+
+// fatesIn tells what the rows of subjects ask for.
+func fatesIn(tx *table.Txn) func(plan.Subject) fate {
+	return func(s plan.Subject) fate {
+		life, ok := lifeOf(tx, s)
+		if !ok {
+			return fate{}
+		}
+		if life.deleting {
+			life.realms = realmsIn(tx, s)
+		}
+		return life.fate
+	}
+}
+
+// lifeOf finds the row of a subject; false says that there is none.
+func lifeOf(tx *table.Txn, s plan.Subject) (life, bool) {
+	ref := s.Ref
+	owned := func(tx *table.Txn) []*model.NetworkInterface {
+		return slices.Collect(state.NetworkInterfaces.By(tx, state.ByOwner, ref.String()))
+	}
+	switch s.Kind {
+	case plan.SubjectEndpoint:
+		if row, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return life{fateOf(&row.Meta), func(tx *table.Txn) { removeEndpoint(tx, ref) }, owned}, true
+		}
+	case plan.SubjectGateway:
+		if row, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return life{fateOf(&row.Meta), func(tx *table.Txn) { removeGateway(tx, ref) }, owned}, true
+		}
+	case plan.SubjectConfiguration:
+		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return life{fateOf(&row.Meta), func(tx *table.Txn) { removeConfiguration(tx, row) }, none}, true
+		}
+	case plan.SubjectAssociation:
+		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return life{fateOf(&row.Meta), func(tx *table.Txn) {
+				state.EndpointAssociations.Delete(tx, ref.Account, ref.Region, ref.ID)
+			}, none}, true
+		}
+	case plan.SubjectAddress:
+		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
+			return life{fate{generation: row.ReleasedAt.UnixNano(), deleting: true}, func(tx *table.Txn) {
+				state.AddressClaims.Delete(tx, ref.Account, ref.Region, ref.ID)
+			}, none}, true
+		}
+	case plan.SubjectAttachment:
+		if row, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return life{fate{generation: row.Generation, id: row.ID, deleting: !row.DeletedAt.IsZero()}, func(tx *table.Txn) { removeAttachment(tx, row) }, attachedOnly(row)}, true
+		}
+	}
+	return life{}, false
+}
+
+func fateOf(m *model.Meta) fate { return fate{generation: m.Generation, deleting: m.Deleting()} }
+
+func none(*table.Txn) []*model.NetworkInterface { return nil }
+
+// attachedOnly gives the interface that goes with its attachment, if it does.
+func attachedOnly(a *model.Attachment) func(*table.Txn) []*model.NetworkInterface {
+	return func(tx *table.Txn) []*model.NetworkInterface {
+		ni, ok := state.NetworkInterfaces.Get(tx, a.Account, a.Region, a.Interface)
+		if !ok || !a.DeleteOnTermination {
+			return nil
+		}
+		return []*model.NetworkInterface{ni}
+	}
+}
+
+// realmsIn gives the routers in which a subject may have had something; nil when
+// rows that would tell are gone.
+func realmsIn(tx *table.Txn, s plan.Subject) []string {
+	ref := s.Ref
+	switch s.Kind {
+	case plan.SubjectEndpoint:
+		if row, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return wayRealms(tx, row.VPC, row.Configuration)
+		}
+	case plan.SubjectAssociation:
+		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			e := row.Endpoint
+			if ep, ok := state.VPCEndpoints.Get(tx, e.Account, e.Region, e.ID); ok {
+				return wayRealms(tx, ep.VPC, row.Configuration)
+			}
+		}
+	case plan.SubjectGateway:
+		if row, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return []string{row.VPC}
+		}
+	case plan.SubjectConfiguration:
+		return wayRealms(tx, "", ref)
+	case plan.SubjectAddress:
+		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			if subnet, ok := state.Subnets.Get(tx, row.Account, row.Region, row.Subnet); ok {
+				return []string{subnet.VPC}
+			}
+		}
+	case plan.SubjectAttachment:
+		if ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return []string{ni.VPC}
+		}
+	}
+	return nil
+}
+
+// wayRealms gives the routers at both ends of the way to a configuration.
+func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []string {
+	rc, ok := state.ResourceConfigurations.Get(tx, configuration.Account, configuration.Region, configuration.ID)
+	if !ok {
+		return nil
+	}
+	gateway, ok := state.ResourceGateways.Get(tx, rc.Account, rc.Region, rc.Gateway)
+	switch {
+	case !ok:
+		return nil
+	case consumer == "" || consumer == gateway.VPC:
+		return []string{gateway.VPC}
+	}
+	return []string{consumer, gateway.VPC}
+}
+
+// parentsIn gives the subjects whose updates take effect through the entries of a
+// subject: the configuration of an endpoint or association, and its gateway.
+func parentsIn(tx *table.Txn) func(plan.Subject) []plan.Subject {
+	return func(s plan.Subject) []plan.Subject {
+		switch ref := s.Ref; s.Kind {
+		case plan.SubjectEndpoint:
+			if row, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+				return configurationAndGateway(tx, row.Configuration)
+			}
+		case plan.SubjectAssociation:
+			if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+				return configurationAndGateway(tx, row.Configuration)
+			}
+		case plan.SubjectConfiguration:
+			return configurationAndGateway(tx, ref)
+		}
+		return nil
+	}
+}
+
+func configurationAndGateway(tx *table.Txn, configuration model.Ref) []plan.Subject {
+	subjects := []plan.Subject{{Kind: plan.SubjectConfiguration, Ref: configuration}}
+	if rc, ok := state.ResourceConfigurations.Get(tx, configuration.Account, configuration.Region, configuration.ID); ok {
+		gateway := model.Ref{Account: rc.Account, Region: rc.Region, ID: rc.Gateway}
+		subjects = append(subjects, plan.Subject{Kind: plan.SubjectGateway, Ref: gateway})
+	}
+	return subjects
+}
+
+// askedIn gives the subjects whose rows changes have made or raised to another
+// generation, and whether the hosts' acknowledgement of it is still to come.
+func askedIn(tx *table.Txn, changes []table.Change) map[plan.Subject]bool {
+	asked := map[plan.Subject]bool{}
+	for _, c := range changes {
+		s, now, ok := subjectOf(c.New)
+		if _, before, had := subjectOf(c.Old); !ok || had && before == now {
+			continue
+		}
+		status, said := state.Statuses.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID)
+		asked[s] = !said || status.Generation < now
+	}
+	return asked
+}
+
+// subjectOf gives the subject that a row is of, and its generation.
+func subjectOf(row table.Row) (s plan.Subject, generation int64, ok bool) {
+	switch row := row.(type) {
+	case *model.VPCEndpoint:
+		return plan.Subject{Kind: plan.SubjectEndpoint, Ref: row.Ref()}, row.Generation, true
+	case *model.ResourceGateway:
+		return plan.Subject{Kind: plan.SubjectGateway, Ref: row.Ref()}, row.Generation, true
+	case *model.ResourceConfiguration:
+		return plan.Subject{Kind: plan.SubjectConfiguration, Ref: row.Ref()}, row.Generation, true
+	case *model.EndpointAssociation:
+		return plan.Subject{Kind: plan.SubjectAssociation, Ref: row.Ref()}, row.Generation, true
+	case *model.Attachment:
+		return plan.Subject{Kind: plan.SubjectAttachment, Ref: row.Meta().Ref()}, row.Generation, true
+	case *model.AddressClaim:
+		if row.Released() {
+			return plan.Subject{Kind: plan.SubjectAddress, Ref: row.Ref()}, row.ReleasedAt.UnixNano(), true
+		}
+	}
+	return s, 0, false
+}

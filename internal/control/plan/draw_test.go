@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// drawer draws rows. There are three of each kind, so that they meet. As a rule
+// those with one number belong together: gateway 1 in VPC 1 has configuration 1, to
+// which endpoint 1 leads, from VPC 2; but any row may refer to any other.
+type drawer struct {
+	*rapid.T
+	n int
+}
+
+// drawRow draws a row of any kind.
+func drawRow(t *rapid.T) table.Row {
+	d := drawer{t, rapid.IntRange(0, 2).Draw(t, "n")}
+	here, there := 0, 1
+	switch d.number("kind", 15) {
+	case 0:
+		return &model.VPC{
+			Meta: d.meta("vpc"), TransitIndex: d.n + d.odd("place"),
+			CIDRs: d.blocks("10.0.0.0/16", "10.1.0.0/16"), CIDRs6: d.blocks("2001:db8::/56"),
+		}
+	case 1:
+		s := &model.Subnet{Meta: d.meta("subnet"), VPC: d.one("vpc", here), Zone: d.one("zone", here)}
+		if d.odd("has no IPv4") == 0 {
+			s.CIDR = prefix([]string{"10.0.1.0/24", "10.0.1.0/25"}[d.odd("block")])
+		}
+		return s
+	case 2:
+		g := &model.SecurityGroup{Meta: d.meta("sg"), VPC: d.one("vpc", here)}
+		for range d.number("rules", 4) {
+			g.Rules = append(g.Rules, d.rule())
+		}
+		return g
+	case 3, 4:
+		return d.workload()
+	case 5, 6:
+		return d.endpointInterface(there)
+	case 7, 8:
+		return d.gatewayInterface()
+	case 9:
+		a := &model.Attachment{Account: d.account(), Region: region, Interface: d.one("eni", here), Host: d.name("host", "h", "h", "other"), PID: d.odd("pid"), Device: "eth0"}
+		a.CreatedAt, a.DeletedAt = d.time("attached"), d.time("detached")
+		return a
+	case 10:
+		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.addr4(), Interface: d.one("eni", d.number("kind of interface", 3)*3)}
+		c.ReleasedAt = d.time("released")
+		return c
+	case 11:
+		return &model.ResourceGateway{Meta: d.meta("rgw"), VPC: d.one("vpc", here), Subnets: []string{d.one("subnet", here)}}
+	case 12:
+		return d.configuration()
+	case 13:
+		return &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", there), Configuration: d.other("rcfg")}
+	}
+	return &model.EndpointAssociation{Meta: d.meta("rea"), Endpoint: d.other("vpce"), Configuration: d.other("rcfg")}
+}
+
+func (d drawer) number(what string, n int) int { return rapid.IntRange(0, n-1).Draw(d.T, what) }
+
+// odd is 1 now and then, and else 0.
+func (d drawer) odd(what string) int { return d.number(what, 6) / 5 }
+
+func (d drawer) yes(what string) bool { return rapid.Bool().Draw(d.T, what) }
+
+func (d drawer) name(what string, names ...string) string {
+	return names[d.number(what, len(names))]
+}
+
+// one draws the id of a row that belongs to this one, or of any. Interfaces have
+// numbers from 0 on for workloads, from 3 on for endpoints and from 6 on for gateways.
+func (d drawer) one(kind string, shift int) string {
+	if kind == "eni" {
+		return fmt.Sprintf("eni-%d", shift+(d.n+d.odd(kind))%3)
+	}
+	return fmt.Sprintf("%s-%d", kind, (d.n+shift+d.odd(kind))%3)
+}
+
+func (d drawer) account() string { return []string{account, "444455556666"}[d.odd("account")] }
+
+// other draws a reference that may lead to another account.
+func (d drawer) other(kind string) model.Ref {
+	return model.Ref{Account: d.account(), Region: region, ID: d.one(kind, 0)}
+}
+
+// time draws the zero time, as a rule, or one of two others.
+func (d drawer) time(what string) time.Time {
+	if n := d.number(what, 6); n > 3 {
+		return time.Unix(int64(n), 0)
+	}
+	return time.Time{}
+}
+
+// meta draws what all resources have.
+func (d drawer) meta(kind string) model.Meta {
+	m := model.Meta{Account: d.account(), Region: region, ID: fmt.Sprintf("%s-%d", kind, d.n), UpdatedAt: d.time("updated")}
+	if d.odd("deleting") == 1 {
+		m.DeletedAt = time.Unix(9, 0)
+	}
+	if d.yes("tagged") {
+		m.Tags = map[string]string{"a": d.name("tag", "b", "c")}
+	}
+	return m
+}
+
+func (d drawer) blocks(texts ...string) (blocks []model.CIDRAssociation) {
+	for _, text := range texts {
+		if d.yes(text) {
+			blocks = append(blocks, model.CIDRAssociation{Prefix: prefix(text)})
+		}
+	}
+	return blocks
+}
+
+// addr4 draws one of few IPv4 addresses: also those of the endpoints.
+func (d drawer) addr4() netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 0, 1, byte(18 + d.number("address", 6))})
+}
+
+func (d drawer) addr6() netip.Addr {
+	return addr(fmt.Sprintf("2001:db8::%d", 1+d.number("address", 6)))
+}
+
+func (d drawer) rule() model.SecurityGroupRule {
+	r := model.SecurityGroupRule{Egress: d.yes("egress"), Protocol: d.name("protocol", "-1", "tcp"), From: -1, To: -1}
+	if r.Protocol == "tcp" {
+		r.From, r.To = 1, 1+d.number("port", 3)
+	}
+	if d.yes("names a group") {
+		r.Group = d.one("sg", 0)
+	} else {
+		r.CIDR = prefix(d.name("peer", "0.0.0.0/0", "10.0.0.0/16", "::/0"))
+	}
+	return r
+}
+
+// networkInterface draws what all interfaces have.
+func (d drawer) networkInterface(number, vpc int) *model.NetworkInterface {
+	ni := &model.NetworkInterface{
+		Meta: d.meta("eni"), VPC: d.one("vpc", vpc), Subnet: d.one("subnet", vpc), Zone: d.one("zone", vpc), MAC: "02:00:00:00:00:01",
+	}
+	ni.ID = fmt.Sprintf("eni-%d", number)
+	for range d.number("groups", 3) {
+		ni.Groups = append(ni.Groups, d.one("sg", vpc))
+	}
+	for range d.number("more addresses", 3) {
+		ni.Addresses = append(ni.Addresses, d.addr4())
+	}
+	for range d.number("IPv6 addresses", 2) {
+		ni.Addresses6 = append(ni.Addresses6, d.addr6())
+	}
+	return ni
+}
+
+func (d drawer) workload() *model.NetworkInterface {
+	ni := d.networkInterface(d.n, 0)
+	ni.Type = model.InterfaceWorkload
+	if d.yes("has a prefix") {
+		ni.Prefixes4 = []netip.Prefix{prefix("10.0.1.32/28")}
+		ni.Prefixes6 = []netip.Prefix{prefix("2001:db8:0:0:2::/80")}
+	}
+	return ni
+}
+
+func (d drawer) endpointInterface(vpc int) *model.NetworkInterface {
+	ni := d.networkInterface(3+d.n, vpc)
+	ni.Type, ni.Owner = model.InterfaceEndpoint, d.one("vpce", 0)
+	ni.Addresses = append([]netip.Addr{addr(fmt.Sprintf("10.0.1.2%d", d.n))}, ni.Addresses...)
+	return ni
+}
+
+func (d drawer) gatewayInterface() *model.NetworkInterface {
+	ni := d.networkInterface(6+d.n, 0)
+	ni.Type, ni.Owner = model.InterfaceGateway, d.one("rgw", 0)
+	if d.odd("has no address") == 0 {
+		ni.Addresses = append(ni.Addresses, addr("10.0.1.50"))
+	}
+	if d.yes("has a pool") {
+		ni.Prefix6 = prefix("2001:db8:0:1::/80")
+	}
+	return ni
+}
+
+func (d drawer) configuration() *model.ResourceConfiguration {
+	rc := &model.ResourceConfiguration{Meta: d.meta("rcfg"), Type: "SINGLE", Gateway: d.one("rgw", 0), IP: d.addr4()}
+	if d.odd("IPv6") == 1 {
+		rc.IP = d.addr6()
+	}
+	for i := range d.number("ports", 20) {
+		rc.Ports = append(rc.Ports, model.PortRange{From: uint16(i + 1), To: uint16(i + 1 + d.odd("wide"))})
+	}
+	rc.Targets = []model.TransitTarget{{Interface: d.one("eni", 6), Zone: d.one("zone", 0), Index: d.n}}
+	if d.yes("second target") {
+		rc.Targets = append(rc.Targets, model.TransitTarget{Interface: d.one("eni", 6), Zone: d.one("zone", 1), Index: d.n + 3})
+	}
+	return rc
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// TestStepByStepEqualsAllAtOnce is the law of the plan: whatever way the tables
+// took to where they are, the desired state is that of the tables alone, and so
+// is who waits for what. The tables are any: also such that no service makes.
+func TestStepByStepEqualsAllAtOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		// Begun with a world in which much works.
+		var first []table.Row
+		for range rapid.IntRange(0, 80).Draw(t, "first") {
+			first = append(first, drawRow(t))
+		}
+		w.put(t, first...)
+		before := New(w.plan.host)
+		before.Change(w.last, everything(w.last))
+		for range rapid.IntRange(1, 20).Draw(t, "steps") {
+			var put, remove []table.Row
+			for range rapid.IntRange(1, 12).Draw(t, "rows") {
+				if rapid.IntRange(0, 4).Draw(t, "remove") == 0 {
+					remove = append(remove, drawRow(t))
+				} else {
+					put = append(put, drawRow(t))
+				}
+			}
+			w.commit(t, put, false)
+			result := w.remove(t, remove...)
+			after := New(w.plan.host)
+			after.Change(w.last, everything(w.last))
+			checkEqual(t, after, w.plan)
+			checkResult(t, before, after, result)
+			before = after
+		}
+	})
+}
+
+// checkEqual compares a plan with one that was made at once, also what it keeps
+// in order to notice changes.
+func checkEqual(t *rapid.T, want, got *Plan) {
+	if diff := cmp.Diff(desired.Text(want.Entries()), desired.Text(got.Entries())); diff != "" {
+		t.Fatalf("step by step differs (-all at once +step by step):\n%s", diff)
+	}
+	if len(got.readers) != len(want.readers) || len(got.held) != len(want.held) {
+		t.Errorf("%d reads and %d entries are kept, want %d and %d", len(got.readers), len(got.held), len(want.readers), len(want.held))
+	}
+	for id, u := range want.units {
+		if g := got.units[id]; g == nil || !slices.Equal(g.reads, u.reads) || len(g.views) != len(u.views) {
+			t.Errorf("unit %v is not what it is at once", id)
+		}
+	}
+	for id := range got.units {
+		if want.units[id] == nil {
+			t.Errorf("unit %v is left", id)
+		}
+	}
+}
+
+// checkResult compares the result of a change with what two plans that were made
+// at once, before and after it, say.
+func checkResult(t *rapid.T, before, after *Plan, r Result) {
+	old, now := textsOf(before), textsOf(after)
+	want := maps.Clone(old)
+	for _, e := range r.Put {
+		if old[e.Key()] == e.String() {
+			t.Errorf("%v is put again", e)
+		}
+		want[e.Key()] = e.String()
+	}
+	for _, k := range r.Delete {
+		if _, there := want[k]; !there {
+			t.Errorf("%v is deleted, which is not there", k)
+		}
+		delete(want, k)
+	}
+	if diff := cmp.Diff(now, want); diff != "" {
+		t.Errorf("delta leads elsewhere (-want +got):\n%s", diff)
+	}
+	touched, released := expected(before, after)
+	got := map[Subject]map[string]bool{}
+	for _, s := range r.Touched {
+		got[s] = map[string]bool{}
+		for _, realm := range r.Realms[s] {
+			got[s][realm] = true
+		}
+	}
+	if diff := cmp.Diff(touched, got); diff != "" {
+		t.Errorf("touched, and where (-want +got):\n%s", diff)
+	}
+	for _, k := range r.Delete {
+		if diff := cmp.Diff(sortedSubjects(released[k]), r.Released[k]); diff != "" {
+			t.Errorf("released for %v (-want +got):\n%s", k, diff)
+		}
+	}
+	if len(r.Released) != len(r.Delete) {
+		t.Errorf("%d entries are released, %d deleted", len(r.Released), len(r.Delete))
+	}
+}
+
+func textsOf(p *Plan) map[desired.Key]string {
+	texts := map[desired.Key]string{}
+	for _, e := range p.Entries() {
+		texts[e.Key()] = e.String()
+	}
+	return texts
+}
+
+// expected says who is touched by what lies between two plans, in which routers,
+// and who lets go of each entry.
+func expected(before, after *Plan) (map[Subject]map[string]bool, map[desired.Key]map[Subject]struct{}) {
+	touched, released := map[Subject]map[string]bool{}, map[desired.Key]map[Subject]struct{}{}
+	ids := maps.Clone(before.units)
+	maps.Copy(ids, after.units)
+	for id := range ids {
+		old, now := asked(before.units[id]), asked(after.units[id])
+		everybody, realms := map[Subject]struct{}{}, map[string]bool{}
+		for _, entries := range []map[desired.Key]string{old.entries, now.entries} {
+			for key := range entries {
+				realms[key.VPC] = true
+			}
+		}
+		for _, subjects := range []map[standing]bool{old.subjects, now.subjects} {
+			for s := range subjects {
+				everybody[s.subject()] = struct{}{}
+				if old.subjects[s] && now.subjects[s] && maps.Equal(old.entries, now.entries) {
+					continue
+				}
+				if touched[s.subject()] == nil {
+					touched[s.subject()] = map[string]bool{}
+				}
+				maps.Copy(touched[s.subject()], realms)
+			}
+		}
+		for key := range old.entries {
+			if _, still := now.entries[key]; still {
+				continue
+			}
+			if released[key] == nil {
+				released[key] = map[Subject]struct{}{}
+			}
+			maps.Copy(released[key], everybody)
+		}
+	}
+	return touched, released
+}
+
+// question is what a unit asks for.
+type question struct {
+	entries  map[desired.Key]string
+	subjects map[standing]bool
+}
+
+func asked(u *unit) question {
+	q := question{map[desired.Key]string{}, map[standing]bool{}}
+	if u == nil {
+		return q
+	}
+	for _, h := range u.entries {
+		q.entries[h.key] = h.of(u).String()
+	}
+	for _, s := range u.subjects {
+		q.subjects[s] = true
+	}
+	return q
+}

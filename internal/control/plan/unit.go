@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+	"unique"
+
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// unitKind names a way of deriving entries.
+type unitKind uint8
+
+// The kinds of units, in the order in which changes go through them: a unit reads
+// values of earlier kinds, as a rule, and of its own.
+const (
+	unitVPC        unitKind = iota // of a VPC, when anything lives there: its router
+	unitSubnet                     // of a subnet: what its interfaces have of it
+	unitReferenced                 // of a security group: whether any rule names it
+	unitClass                      // of a combination of groups: their rules together
+	unitInterface                  // of a network interface: its addresses
+	unitGateway                    // of a resource gateway: its pools
+	unitConfiguration
+	unitWorkload // of an attachment
+	unitEndpoint
+	unitKinds // how many there are
+)
+
+// onDemand tells of units that are there because others read their values, and as
+// long as these do. The others are there because of their rows.
+func (k unitKind) onDemand() bool { return k <= unitClass }
+
+// unitID names a unit: the row it is about. The id of a class unit is the
+// VPC with the groups.
+type unitID struct {
+	kind  unitKind
+	place place
+}
+
+func idOf(kind unitKind, ref model.Ref) unitID { return unitID{kind, placeOf(ref)} }
+
+// place is a reference in half of its memory: most of a plan are these.
+type place struct {
+	scope unique.Handle[scope]
+	id    string
+}
+
+type scope struct{ account, region string }
+
+func placeOf(ref model.Ref) place {
+	return place{unique.Make(scope{ref.Account, ref.Region}), ref.ID}
+}
+
+func (p place) ref() model.Ref {
+	s := p.scope.Value()
+	return model.Ref{Account: s.account, Region: s.region, ID: p.id}
+}
+
+// unit is what a unit asked for last, what it read for it, and who reads it.
+type unit struct {
+	id       unitID
+	marked   bool // to be derived anew
+	deriving bool
+	known    bool    // has been derived
+	number   uint64  // differs from that of every other unit
+	entries  []*held // in the order of keys
+	subjects []standing
+	value    any // for other units, nil when there is none; never changed
+	reads    []table.Dependency
+	views    []*unit // whose values were read
+	readers  unitSet
+}
+
+// needed reports whether anything would be missing without the unit.
+func (u *unit) needed() bool {
+	if !u.readers.empty() {
+		return true
+	}
+	return !u.id.kind.onDemand() && len(u.entries)+len(u.subjects) > 0
+}
+
+// derived is what a unit asks for.
+type derived struct {
+	entries  []desired.Entry
+	subjects []standing
+	value    any
+}
+
+// standing is a subject and where its row stands. A change of that is news for
+// the subject, also when it asks for the same entries as before.
+type standing struct {
+	place   place
+	kind    subjectKind
+	leaving bool
+	updated int64 // nanoseconds
+}
+
+func newStanding(kind SubjectKind, ref model.Ref, updated int64, leaving bool) standing {
+	return standing{placeOf(ref), compactKinds[kind], leaving, updated}
+}
+
+func standingOf(kind SubjectKind, m *model.Meta) standing {
+	return newStanding(kind, m.Ref(), stamp(m.CreatedAt, m.UpdatedAt), m.Deleting())
+}
+
+func (s standing) subject() Subject { return Subject{subjectKinds[s.kind], s.place.ref()} }
+
+// subjectKind is the place of a SubjectKind in subjectKinds.
+type subjectKind uint8
+
+var (
+	subjectKinds = [...]SubjectKind{
+		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation,
+	}
+	compactKinds = func() map[SubjectKind]subjectKind {
+		m := map[SubjectKind]subjectKind{}
+		for i, kind := range subjectKinds {
+			m[kind] = subjectKind(i)
+		}
+		return m
+	}()
+)
+
+// stamp is the latest of some times, of which those that are not set do not count.
+func stamp(times ...time.Time) int64 {
+	var last int64
+	for _, t := range times {
+		if !t.IsZero() {
+			last = max(last, t.UnixNano())
+		}
+	}
+	return last
+}
+
+// wish is an entry that a unit asks for.
+type wish struct {
+	key   desired.Key
+	entry desired.Entry
+}
+
+// wishes puts entries into order. Of several under one key the last one counts.
+func wishes(entries []desired.Entry) []wish {
+	list := make([]wish, len(entries))
+	for i, e := range entries {
+		list[len(list)-1-i] = wish{e.Key(), e}
+	}
+	slices.SortStableFunc(list, func(a, b wish) int { return a.key.Compare(b.key) })
+	return slices.CompactFunc(list, func(a, b wish) bool { return a.key == b.key })
+}
+
+// unitSet is a set of units. Most have one member, some have all.
+type unitSet struct {
+	one  *unit
+	more *crowd // nil when there are no more
+}
+
+// crowd is units in the order of their numbers.
+type crowd []*unit
+
+func (c *crowd) find(u *unit) (int, bool) {
+	if c == nil {
+		return 0, false
+	}
+	return slices.BinarySearchFunc(*c, u, func(a, b *unit) int { return cmp.Compare(a.number, b.number) })
+}
+
+func (s *unitSet) empty() bool { return s.one == nil && s.more == nil }
+
+func (s *unitSet) has(u *unit) bool {
+	_, among := s.more.find(u)
+	return s.one == u || among
+}
+
+func (s *unitSet) add(u *unit) {
+	switch i, among := s.more.find(u); {
+	case s.one == u || among:
+	case s.one == nil:
+		s.one = u
+	case s.more == nil:
+		s.more = &crowd{u}
+	default:
+		*s.more = slices.Insert(*s.more, i, u)
+	}
+}
+
+func (s *unitSet) remove(u *unit) {
+	i, among := s.more.find(u)
+	switch {
+	case s.one == u:
+		s.one = nil
+	case !among:
+	case len(*s.more) == 1:
+		s.more = nil
+	default:
+		*s.more = slices.Delete(*s.more, i, i+1)
+	}
+}
+
+func (s *unitSet) each(yield func(*unit)) {
+	if s.one != nil {
+		yield(s.one)
+	}
+	if s.more != nil {
+		for _, u := range *s.more {
+			yield(u)
+		}
+	}
+}
+
+// Compare orders subjects by kind and reference.
+func (s Subject) Compare(o Subject) int {
+	return cmp.Or(strings.Compare(string(s.Kind), string(o.Kind)), compareRefs(s.Ref, o.Ref))
+}
+
+func compareRefs(a, b model.Ref) int {
+	return cmp.Or(strings.Compare(a.Account, b.Account), strings.Compare(a.Region, b.Region), strings.Compare(a.ID, b.ID))
+}

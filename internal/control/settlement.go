@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/posternhq/postern/internal/control/plan"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// verdict is what became of a subject: an empty reason says that everything it
+// waited for is done, on every host.
+type verdict struct {
+	subject plan.Subject
+	reason  string
+	// generation is that of the row which the verdict is about. A row of another
+	// one must stay: hosts may still have what belongs to it.
+	generation int64
+	id         string
+	// deleting says that the verdict is about a subject whose deletion the hosts
+	// have been told of.
+	deleting bool
+	// revision is the last one that the subject waited for.
+	revision int64
+}
+
+// fate is what a row asks for its subject.
+type fate struct {
+	generation int64
+	// id tells rows apart that one subject has one after the other.
+	id       string
+	deleting bool
+	// realms are the routers in which a subject that is being deleted has had
+	// something; nil when that is not known.
+	realms []string
+}
+
+// step is what a change of the tables means for one host.
+type step struct {
+	plan.Result
+	// full says that the host is told everything, and may have had anything.
+	full bool
+	// holders tells whose an entry is after the change.
+	holders func(desired.Key) []plan.Subject
+}
+
+// change is what a change of the tables means.
+type change struct {
+	revision int64
+	steps    map[string]step // by host
+	// fates gives what the row of a subject asks for.
+	fates func(plan.Subject) fate
+	// asked are the subjects whose rows are new or of another generation than
+	// before, whether or not that means anything for a host; true says that hosts
+	// have not acknowledged that generation.
+	asked map[plan.Subject]bool
+	// parents gives the subjects whose updates take effect through the entries of
+	// a subject, as those of a resource configuration do through its endpoints'.
+	parents func(plan.Subject) []plan.Subject
+}
+
+// settlement knows which subjects wait for which revision of which router on
+// which host, and which entries hosts could not settle. What waits lies in heaps
+// in the order of revisions, so an acknowledgement costs what it settles. It is a
+// plain state machine without input or output.
+type settlement struct {
+	hosts    map[string]*progress
+	subjects map[plan.Subject]*standing
+	// turned are the subjects about which there is something new to say.
+	turned map[plan.Subject]struct{}
+}
+
+// place is one router of one host: what is there settles in the order of
+// revisions. The place with an empty realm stands for all routers of a host.
+type place struct {
+	host  *progress
+	realm string
+	// failed are the entries in error, with the reasons.
+	failed map[desired.Key]string
+	// parked is what waits for this router alone, since the host went ahead of it.
+	parked queue
+}
+
+// everywhere is the realm of all routers of a host.
+const everywhere = ""
+
+// standing is how far one subject is.
+type standing struct {
+	fate
+	revision int64
+	spots    []spot
+}
+
+// spot is a place that concerns a subject, and the revision that it waits for
+// there; zero is nothing.
+type spot struct {
+	at    *place
+	until int64
+	// blind says that what the subject had there is not known: entries in error
+	// that nobody asks for may be its.
+	blind bool
+}
+
+func newSettlement() *settlement {
+	return &settlement{
+		hosts:    map[string]*progress{},
+		subjects: map[plan.Subject]*standing{},
+		turned:   map[plan.Subject]struct{}{},
+	}
+}
+
+func (s *settlement) host(name string) *progress {
+	h := s.hosts[name]
+	if h == nil {
+		h = newProgress()
+		s.hosts[name] = h
+	}
+	return h
+}
+
+func (s *settlement) standing(subject plan.Subject) *standing {
+	st := s.subjects[subject]
+	if st == nil {
+		st = &standing{}
+		s.subjects[subject] = st
+	}
+	return st
+}
+
+// change takes in a change of the tables and gives the verdicts about those that
+// wait for nothing.
+func (s *settlement) change(c change) []verdict {
+	concerned := slices.Collect(maps.Keys(c.asked))
+	for _, st := range c.steps {
+		concerned = append(concerned, st.Touched...)
+	}
+	for _, subject := range concerned {
+		s.turned[subject] = struct{}{}
+		st := s.standing(subject)
+		st.fate, st.revision = c.fates(subject), c.revision
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.steps)) {
+		s.take(name, c.steps[name], c)
+	}
+	return s.verdicts()
+}
+
+// take notes what the step of one host makes subjects wait for.
+func (s *settlement) take(name string, st step, c change) {
+	h := s.host(name)
+	h.holders = st.holders
+	for _, subject := range st.Touched {
+		for _, realm := range st.Realms[subject] {
+			s.wait(subject, h.place(realm), c.revision, false)
+		}
+		if st.full {
+			s.recall(subject, h, c.revision)
+		}
+	}
+	for _, e := range st.Put {
+		s.bind(h, e.Key(), c.revision, parentsAsked(st.holders(e.Key()), c))
+	}
+	for key, subjects := range st.Released {
+		s.bind(h, key, c.revision, append(parentsAsked(subjects, c), subjects...))
+	}
+}
+
+// recall makes a subject that is being deleted wait for the routers that it may
+// have had something in: what it was, nobody remembers.
+func (s *settlement) recall(subject plan.Subject, h *progress, revision int64) {
+	st := s.standing(subject)
+	if !st.deleting {
+		return
+	}
+	realms := st.realms
+	if realms == nil {
+		realms = []string{everywhere}
+	}
+	for _, realm := range realms {
+		s.wait(subject, h.place(realm), revision, true)
+	}
+}
+
+// parentsAsked gives those parents of subjects that were asked for something by
+// the change itself: what it means is in the entries of their children.
+func parentsAsked(subjects []plan.Subject, c change) (all []plan.Subject) {
+	if len(c.asked) == 0 {
+		return nil
+	}
+	for _, subject := range subjects {
+		for _, parent := range c.parents(subject) {
+			if c.asked[parent] && !slices.Contains(all, parent) {
+				all = append(all, parent)
+			}
+		}
+	}
+	return all
+}
+
+// bind makes subjects wait for an entry that is not, or no longer, theirs, until
+// it is done. Those that were bound to it before wait on: the former value is gone
+// when the new one is there.
+func (s *settlement) bind(h *progress, key desired.Key, revision int64, subjects []plan.Subject) {
+	subjects = append(subjects, h.bonds[key].subjects...)
+	if len(subjects) == 0 {
+		return
+	}
+	h.bonds[key] = bond{revision, subjects}
+	at := h.place(key.VPC)
+	h.waiting.push(item{revision: revision, at: at, key: key})
+	for _, subject := range subjects {
+		s.turned[subject] = struct{}{}
+		s.wait(subject, at, revision, false)
+	}
+}
+
+// wait makes a subject wait until a place has settled a revision.
+func (s *settlement) wait(subject plan.Subject, at *place, revision int64, blind bool) {
+	st := s.standing(subject)
+	st.revision = max(st.revision, revision)
+	i := slices.IndexFunc(st.spots, func(sp spot) bool { return sp.at == at })
+	if i < 0 {
+		st.spots = append(st.spots, spot{at: at})
+		i = len(st.spots) - 1
+	}
+	st.spots[i].until, st.spots[i].blind = revision, st.spots[i].blind || blind
+	at.host.waiting.push(item{revision: revision, at: at, subject: subject})
+}
+
+// acknowledged takes in what a host says and gives the verdicts that follow.
+func (s *settlement) acknowledged(name string, a Acknowledgement) []verdict {
+	h := s.host(name)
+	turn := func(key desired.Key) {
+		for _, subject := range h.concerned(key) {
+			s.turned[subject] = struct{}{}
+		}
+	}
+	h.fail(a, turn)
+	for _, it := range h.advance(a) {
+		if it.subject == nobody {
+			h.loosen(it.key)
+			continue
+		}
+		if st := s.subjects[it.subject]; st != nil && st.reached(it) {
+			s.turned[it.subject] = struct{}{}
+		}
+	}
+	return s.verdicts()
+}
+
+// reached notes that a place has settled what a subject waits for there, unless
+// it waits for something later by now.
+func (st *standing) reached(it item) bool {
+	for i, sp := range st.spots {
+		if sp.at == it.at && sp.until == it.revision {
+			st.spots[i].until = 0
+			return true
+		}
+	}
+	return false
+}
+
+func (st *standing) waits() bool {
+	return slices.ContainsFunc(st.spots, func(sp spot) bool { return sp.until != 0 })
+}
+
+// verdicts judges the subjects that turned, except those that wait: their turn
+// comes again.
+func (s *settlement) verdicts() (all []verdict) {
+	reasons := map[*place]map[plan.Subject]string{}
+	for subject := range s.turned {
+		st := s.subjects[subject]
+		if st == nil || st.waits() {
+			continue
+		}
+		v := verdict{subject: subject, generation: st.generation, id: st.id, deleting: st.deleting, revision: st.revision}
+		for _, sp := range st.spots {
+			if len(sp.at.failed) == 0 {
+				continue
+			}
+			if reasons[sp.at] == nil {
+				reasons[sp.at] = sp.at.reasons()
+			}
+			v.reason = least(v.reason, reasons[sp.at][subject])
+			if sp.blind {
+				v.reason = least(v.reason, reasons[sp.at][nobody])
+			}
+		}
+		all = append(all, v)
+	}
+	clear(s.turned)
+	slices.SortFunc(all, func(a, b verdict) int { return a.subject.Compare(b.subject) })
+	return all
+}
+
+// forget drops a subject whose row is gone, unless something came after the
+// verdict.
+func (s *settlement) forget(v verdict) {
+	if st := s.subjects[v.subject]; st != nil && st.revision == v.revision && !st.waits() {
+		delete(s.subjects, v.subject)
+	}
+}
+
+// nobody is the subject of entries that no subject asks for.
+var nobody plan.Subject
+
+// reasons gives the least reason for each subject that an entry in error concerns.
+func (p *place) reasons() map[plan.Subject]string {
+	all := map[plan.Subject]string{}
+	for key, reason := range p.failed {
+		text := key.String() + ": " + reason
+		concerned := p.host.concerned(key)
+		if len(concerned) == 0 {
+			concerned = []plan.Subject{nobody}
+		}
+		for _, s := range concerned {
+			all[s] = least(all[s], text)
+		}
+	}
+	return all
+}
+
+// least gives the first of two texts in the order of the alphabet; the empty one
+// is none.
+func least(a, b string) string {
+	if a == "" || b != "" && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/posternhq/postern/internal/control/plan"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Bounds of one commit: an external etcd takes 128 operations by default, and a
+// status is at most three. How many a removal needs is not known before.
+const (
+	statusesPerCommit = 32
+	removalsPerCommit = 64
+	claimsPerCommit   = 24
+)
+
+// write carries verdicts out, removals first, and gives those that it could not.
+func (c *Controller) write(ctx context.Context, verdicts map[plan.Subject]verdict) (map[plan.Subject]verdict, error) {
+	tx := c.cfg.DB.Snapshot()
+	var statuses, removals, settled []verdict
+	for _, v := range verdicts {
+		life, ok := lifeOf(tx, v.subject)
+		switch {
+		case !needed(tx, v):
+			settled = append(settled, v)
+		case !ok || !life.deleting:
+			statuses = append(statuses, v)
+		default:
+			removals = append(removals, v)
+		}
+	}
+	left := map[plan.Subject]verdict{}
+	var errs []error
+	for _, work := range []struct {
+		verdicts []verdict
+		size     int
+	}{{removals, removalsPerCommit}, {statuses, statusesPerCommit}} {
+		for chunk := range slices.Chunk(work.verdicts, work.size) {
+			failed, err := c.commit(ctx, chunk)
+			maps.Copy(left, failed)
+			errs = append(errs, err)
+		}
+	}
+	c.forget(slices.Concat(settled, statuses, removals), left)
+	return left, errors.Join(errs...)
+}
+
+// commit writes some verdicts together. When the store does not take that, it
+// writes each alone, so that one holds up none of the others.
+func (c *Controller) commit(ctx context.Context, verdicts []verdict) (left map[plan.Subject]verdict, err error) {
+	err = table.UpdateInParts(ctx, c.cfg.DB, verdicts, c.carryOut)
+	left = map[plan.Subject]verdict{}
+	switch {
+	case err == nil:
+		c.warn(verdicts)
+		return left, nil
+	case ctx.Err() != nil, errors.Is(err, table.ErrUnavailable):
+		for _, v := range verdicts {
+			left[v.subject] = v
+		}
+		return left, fmt.Errorf("write the states of %d resources: %w", len(verdicts), err)
+	}
+	var errs []error
+	for _, v := range verdicts {
+		if err := c.alone(ctx, v); err != nil {
+			left[v.subject] = v
+			errs = append(errs, fmt.Errorf("write the state of %s %s: %w", v.subject.Kind, v.subject.Ref.ID, err))
+		}
+	}
+	return left, errors.Join(errs...)
+}
+
+// alone writes one verdict, in pieces when it is too large for one commit. A
+// removal that cannot be written is said in the status of what is to be removed.
+func (c *Controller) alone(ctx context.Context, v verdict) error {
+	one := []verdict{v}
+	var err error
+	for shed := true; shed; {
+		_, err = c.cfg.DB.Update(ctx, func(tx *table.Txn) error { return c.carryOut(tx, one) })
+		if !errors.Is(err, table.ErrTooLarge) {
+			break
+		}
+		if _, shedErr := c.cfg.DB.Update(ctx, func(tx *table.Txn) error { shed = shedClaims(tx, v); return nil }); shedErr != nil {
+			err = errors.Join(err, shedErr)
+			break
+		}
+	}
+	if err == nil || !v.deleting || v.reason != "" {
+		return err
+	}
+	stuck := v
+	stuck.reason = "its rows cannot be removed: " + err.Error()
+	_, sayErr := c.cfg.DB.Update(ctx, func(tx *table.Txn) error { return c.carryOut(tx, []verdict{stuck}) })
+	return errors.Join(err, sayErr)
+}
+
+// shedClaims removes some claims of the interfaces that go with a subject, whose
+// addresses the hosts have let go of, and reports whether there were any.
+func shedClaims(tx *table.Txn, v verdict) bool {
+	life, ok := lifeOf(tx, v.subject)
+	if !ok || !life.deleting || !v.lets(life) {
+		return false
+	}
+	left := claimsPerCommit
+	for _, ni := range life.interfaces(tx) {
+		left -= state.DeleteClaims(tx, ni, left)
+	}
+	return left < claimsPerCommit
+}
+
+func (c *Controller) carryOut(tx *table.Txn, verdicts []verdict) error {
+	for _, v := range verdicts {
+		carryOut(tx, v, c.cfg.Now())
+	}
+	return nil
+}
+
+// warn tells the operator what is in error.
+func (c *Controller) warn(verdicts []verdict) {
+	for _, v := range verdicts {
+		if v.reason != "" {
+			c.cfg.Log.Warn("resource is not programmed", "kind", string(v.subject.Kind), "id", v.subject.Ref.ID, "reason", v.reason)
+		}
+	}
+}
+
+// forget drops what was kept of subjects whose rows are gone.
+func (c *Controller) forget(verdicts []verdict, left map[plan.Subject]verdict) {
+	tx := c.cfg.DB.Snapshot()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range verdicts {
+		if _, is := lifeOf(tx, v.subject); is {
+			continue
+		}
+		if _, waits := left[v.subject]; !waits {
+			c.settlement.forget(v)
+		}
+	}
+}
+
+// tell says once that something could not be written, and that it could again.
+func (c *Controller) tell(what string) func(error) {
+	return func(err error) {
+		if err != nil {
+			c.cfg.Log.Error(what+" could not be written, trying again until it works", "error", err)
+		} else {
+			c.cfg.Log.Info(what + " are written again")
+		}
+	}
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package table
+
+import (
+	"bytes"
+
+	"github.com/posternhq/postern/internal/store"
+)
+
+// became reports whether a batch that follows a state is what was proposed on
+// the same state. Then the draft is the next state, and nothing has to be decoded
+// and sorted in a second time. A store that gives the events in another order than
+// that of the proposal is not recognised, which costs time only.
+func (p *proposal) became(from *snapshot, batch store.Batch) bool {
+	if p.draft.base != from || len(batch.Events) != len(p.Put)+len(p.Delete) {
+		return false
+	}
+	for i, event := range batch.Events {
+		switch put := i < len(p.Put); {
+		case put == event.Deleted:
+			return false
+		case put && (p.Put[i].Key != event.Key || !bytes.Equal(p.Put[i].Value, event.Value)):
+			return false
+		case !put && p.Delete[i-len(p.Put)] != event.Key:
+			return false
+		}
+	}
+	return true
+}
+
+// adopt makes the draft the state at a revision. Nobody else may use it any more.
+func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
+	d := p.draft
+	for _, w := range p.same {
+		d.overlay[w.pos].set(w.path, w.before)
+	}
+	changes := make([]Change, 0, len(p.changed))
+	for _, w := range p.changed {
+		change := Change{Rev: rev}
+		if w.before != nil {
+			change.Key, change.Old = w.before.key, w.before.row
+		}
+		if w.after != nil {
+			w.after.rev = rev
+			change.Key, change.New = w.after.key, w.after.row
+		}
+		changes = append(changes, change)
+	}
+	for _, id := range p.touched {
+		d.overlay[id.pos].setGuard(id.index, id.value, rev)
+	}
+	for _, id := range p.emptied {
+		d.overlay[id.pos].setGuard(id.index, id.value, 0)
+	}
+	snap := &snapshot{rev: rev, tables: make([]*content, len(d.overlay))}
+	for pos := range snap.tables {
+		snap.tables[pos] = d.content(pos)
+	}
+	return snap, changes
+}

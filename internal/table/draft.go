@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package table
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/posternhq/postern/internal/store"
+)
+
+// draft is the next state of the tables, as the updates of a group make it one
+// after the other.
+type draft struct {
+	base    *snapshot
+	overlay []*content          // for each table the version with the changes; nil without any
+	written []map[string][]byte // for each table: path → encoded row, nil for a deletion
+	log     []written           // what was written, to be undone
+	rows    int                 // how many there are in written
+	touched map[rangeID]int     // ranges of rows in the log, and how often
+	counted int                 // how much of the log is in touched
+}
+
+// written is one change of a row, with what was there before it.
+type written struct {
+	pos           int
+	path          string
+	before, after *entry
+	data          []byte
+	known         bool // the row had been written before, as data
+}
+
+// rangeID names a range.
+type rangeID struct {
+	pos, index int
+	value      string
+}
+
+func newDraft(base *snapshot) *draft {
+	n := len(base.tables)
+	return &draft{base: base, overlay: make([]*content, n), written: make([]map[string][]byte, n), touched: make(map[rangeID]int)}
+}
+
+// content returns a table with the changes.
+func (d *draft) content(pos int) *content {
+	if d.overlay[pos] != nil {
+		return d.overlay[pos]
+	}
+	return d.base.tables[pos]
+}
+
+// write puts a row, or removes it when e is nil.
+func (d *draft) write(pos int, path string, e *entry, data []byte) {
+	if d.overlay[pos] == nil {
+		d.overlay[pos] = d.base.tables[pos].clone()
+		d.written[pos] = make(map[string][]byte)
+	}
+	w := written{pos: pos, path: path, after: e}
+	if w.data, w.known = d.written[pos][path]; !w.known {
+		d.rows++
+	}
+	w.before = d.overlay[pos].set(path, e)
+	d.written[pos][path] = data
+	d.log = append(d.log, w)
+}
+
+// mark names the present state, for undo.
+func (d *draft) mark() int { return len(d.log) }
+
+// undo takes back what was written since the mark.
+func (d *draft) undo(mark int) {
+	for len(d.log) > mark {
+		last := len(d.log) - 1
+		w := d.log[last]
+		if d.counted == len(d.log) {
+			d.counted = last
+			d.count(w, -1)
+		}
+		d.log = d.log[:last]
+		d.overlay[w.pos].set(w.path, w.before)
+		if w.known {
+			d.written[w.pos][w.path] = w.data
+		} else {
+			delete(d.written[w.pos], w.path)
+			d.rows--
+		}
+	}
+}
+
+// touch notes the ranges of what was written since the mark.
+func (d *draft) touch(mark int) {
+	for _, w := range d.log[mark:] {
+		d.count(w, 1)
+	}
+	d.counted = len(d.log)
+}
+
+func (d *draft) count(w written, by int) {
+	for _, e := range []*entry{w.before, w.after} {
+		e.ranges(w.pos, func(id rangeID) {
+			if d.touched[id] += by; d.touched[id] == 0 {
+				delete(d.touched, id)
+			}
+		})
+	}
+}
+
+// size is how many changes a commit has at most: rows, guards and the head.
+func (d *draft) size() int { return d.rows + len(d.touched) + 1 }
+
+// ranges names the ranges that the row is in.
+func (e *entry) ranges(pos int, yield func(rangeID)) {
+	if e == nil {
+		return
+	}
+	for index, values := range e.values {
+		for _, value := range values {
+			yield(rangeID{pos, index, value})
+		}
+	}
+}
+
+// proposal is what a draft asks of the store.
+type proposal struct {
+	store.Txn
+	draft *draft
+	// changed are the net changes of rows, and same what was written without
+	// making a difference, both with what the base has.
+	changed, same []written
+	// touched are the ranges whose guard is put, emptied those whose guard is deleted.
+	touched, emptied []rangeID
+}
+
+// propose returns what must be asked of the store: the comparisons of all that
+// was read, and the net changes with the guards of the ranges they touch.
+func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
+	p := &proposal{draft: d}
+	touched := make(map[rangeID]bool)
+	for pos, rows := range d.written {
+		for _, path := range slices.Sorted(maps.Keys(rows)) {
+			w := written{pos: pos, path: path, before: d.base.tables[pos].get(path), after: d.overlay[pos].get(path), data: rows[path]}
+			if err := p.row(db.definitions[pos], w, touched); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(touched), rangeID.compare) {
+		p.guard(db.definitions[id.pos], id, reads)
+	}
+	if len(p.Put)+len(p.Delete) > 0 {
+		p.Put = append(p.Put, store.KeyValue{Key: headKey})
+	}
+	for _, r := range slices.SortedFunc(maps.Keys(reads), read.compare) {
+		p.Compare = append(p.Compare, store.Compare{Key: r.key(db.definitions[r.pos]), ModRevision: reads[r]})
+	}
+	return p, nil
+}
+
+// row adds the net change of a row, if there is one.
+func (p *proposal) row(def *definition, w written, touched map[rangeID]bool) error {
+	same, err := def.unchanged(w.before, w.data)
+	switch {
+	case err != nil:
+		return err
+	case same:
+		p.same = append(p.same, w)
+		return nil
+	case w.after == nil:
+		p.Delete = append(p.Delete, rowKey(def.kind, w.path))
+	default:
+		p.Put = append(p.Put, store.KeyValue{Key: rowKey(def.kind, w.path), Value: w.data})
+	}
+	p.changed = append(p.changed, w)
+	note := func(id rangeID) { touched[id] = true }
+	w.before.ranges(w.pos, note)
+	w.after.ranges(w.pos, note)
+	return nil
+}
+
+// unchanged reports whether a write of data leaves the row as it was.
+func (d *definition) unchanged(before *entry, data []byte) (bool, error) {
+	if before == nil || data == nil {
+		return before == nil && data == nil, nil
+	}
+	old, err := d.write(before.row, before.rest)
+	if err != nil {
+		return false, fmt.Errorf("encode row %s: %w", before.key, err)
+	}
+	return bytes.Equal(old, data), nil
+}
+
+// guard puts the guard of a range that changes. When the range becomes
+// empty, the guard is deleted instead, provided that it is known: deleting it
+// is safe only on the condition that nobody else touched the range, and an
+// absent guard (of an index that is new to the store) could not tell.
+func (p *proposal) guard(def *definition, id rangeID, reads map[read]int64) {
+	key := guardKey(def.kind, def.names[id.index], id.value)
+	guard := p.draft.base.tables[id.pos].lookupRange(id.index, id.value).guard
+	if guard != 0 && p.draft.overlay[id.pos].lookupRange(id.index, id.value).count == 0 {
+		reads[read{rangeID: id}] = guard
+		p.Delete = append(p.Delete, key)
+		p.emptied = append(p.emptied, id)
+		return
+	}
+	p.Put = append(p.Put, store.KeyValue{Key: key})
+	p.touched = append(p.touched, id)
+}
+
+func (id rangeID) compare(other rangeID) int {
+	return cmp.Or(cmp.Compare(id.pos, other.pos), cmp.Compare(id.index, other.index), cmp.Compare(id.value, other.value))
+}
