@@ -68,25 +68,40 @@ func TestASlowDataPlaneShows(t *testing.T) {
 	way := func(name string, port uint16) candidate {
 		return candidate{name, l.clients[:1], []netip.AddrPort{netip.AddrPortFrom(server, port)}}
 	}
-	table := new(report.Section).Table("slowness", routing)
-	r := runner{rounds: 5, each: 100 * time.Millisecond, log: slog.New(slog.DiscardHandler), failed: map[string]int64{}}
-	busy, connecting := requests(atOnce), connections(1)
-	err = r.run(t.Context(), table, []candidate{way(routing, routingBase), way("slow", haproxyBase), way("same", copyBase)}, busy, connecting)
-	if err != nil {
-		t.Fatal(err)
+	// What else runs on the machine may hit one way and not the next: then the
+	// rounds are repeated, with more of them.
+	var wrong []string
+	for rounds := 5; rounds <= 20; rounds *= 2 {
+		r := runner{rounds: rounds, each: 100 * time.Millisecond, log: slog.New(slog.DiscardHandler), failed: map[string]int64{}}
+		table := new(report.Section).Table("slowness", routing)
+		trials := []trial{requests(atOnce), connections(1)}
+		err := r.run(t.Context(), table, []candidate{way(routing, routingBase), way("slow", haproxyBase), way("same", copyBase)}, trials...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wrong = misjudged(table, trials); len(wrong) == 0 {
+			return
+		}
 	}
-	for _, trial := range []trial{busy, connecting} {
+	t.Error(strings.Join(wrong, "; "))
+}
+
+// misjudged says where a table does not show which way is slow.
+func misjudged(table *report.Table, trials []trial) (wrong []string) {
+	note := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	for _, trial := range trials {
 		rate := table.More(trial.name, "1/s")
 		if got := rate.Ratio("slow", routing).Median; got > 0.7 {
-			t.Errorf("%s: the slow way has %.2f of the reference", trial.name, got)
+			note("%s: the slow way has %.2f of the reference", trial.name, got)
 		}
 		if got := rate.Ratio("same", routing).Median; got < 0.6 || got > 1.6 {
-			t.Errorf("%s: the same way has %.2f of the reference", trial.name, got)
+			note("%s: the same way has %.2f of the reference", trial.name, got)
 		}
 		if got := table.Less(trial.name+": p50", "ms").Ratio("slow", routing).Median; got < 1.4 {
-			t.Errorf("%s: the slow way takes %.2f of the reference's time", trial.name, got)
+			note("%s: the slow way takes %.2f of the reference's time", trial.name, got)
 		}
 	}
+	return wrong
 }
 
 // TestTheProxiesForward tries each proxy of the lab once.
@@ -130,6 +145,9 @@ func TestTheProxiesForward(t *testing.T) {
 		}
 		for _, each := range []trial{upload(2), download(2), requests(2), connections(clientCount)} {
 			r, err := each.run(c, 50*time.Millisecond)
+			for d := 200 * time.Millisecond; err != nil && d < 15*time.Second; d *= 4 { // others use the machine too
+				r, err = each.run(c, d)
+			}
 			if err != nil || r.Bytes+r.Count == 0 || r.Failed > 0 {
 				t.Errorf("%s through %s: %+v, %v", each.name, name, r, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -112,6 +113,11 @@ func (s *pair) sleeper() *postern.Running {
 }
 
 func TestRunForwardsSignals(t *testing.T) {
+	// What is started under nohup ignores a signal, and with it all that it starts,
+	// unless it is taken here.
+	taken := make(chan os.Signal, 1)
+	signal.Notify(taken, unix.SIGHUP)
+	defer signal.Stop(taken)
 	s := newPair(t)
 	for _, signal := range []syscall.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1} {
 		r := s.sleeper()

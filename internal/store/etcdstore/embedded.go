@@ -105,6 +105,9 @@ func StartEmbedded(ctx context.Context, dir string, options Options) (*Store, er
 		}
 		return nil, errors.Join(err, lock.Close())
 	}
+	if err := s.makeDo(); err != nil {
+		return nil, errors.Join(s.explain(ctx, err), lock.Close())
+	}
 	if err := s.start(ctx, options); err != nil {
 		s.giveUp()
 		return nil, s.explain(ctx, err)

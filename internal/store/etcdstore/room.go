@@ -153,6 +153,15 @@ func (r *room) renew() error {
 	return errors.Join(err, file.Close())
 }
 
+// makeDo lets a store that is there start when the disk has no room.
+func (p places) makeDo() error {
+	free, err := p.free()
+	if err != nil || free >= leastFree {
+		return err
+	}
+	return trimLog(p.log())
+}
+
 // tryWrite makes a file of the size that changes need, and removes it.
 func (p places) tryWrite() error {
 	path := filepath.Join(p.folder, "trial")

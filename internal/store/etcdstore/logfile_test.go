@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdstore
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+)
+
+// A log that was trimmed has every whole record, and opening it takes nothing of
+// the disk: etcd finds nothing behind them that it would have to replace.
+func TestTrimmedLogHasAllRecords(t *testing.T) {
+	const entries = 20
+	folder := filepath.Join(t.TempDir(), "wal")
+	w, err := wal.Create(zap.NewNop(), folder, []byte("metadata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(entries) {
+		entry := &raftpb.Entry{Term: new(uint64(1)), Index: new(i + 1), Data: []byte("some data")}
+		if err := w.Save(&raftpb.HardState{Term: new(uint64(1)), Vote: new(uint64(1)), Commit: new(i)}, []*raftpb.Entry{entry}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(folder, "*.wal"))
+	size := func() int64 {
+		info, err := os.Stat(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	trim := func(want int) {
+		t.Helper()
+		if err := trimLog(folder); err != nil {
+			t.Fatal(err)
+		}
+		trimmed := size()
+		w, err := wal.Open(zap.NewNop(), folder, &walpb.Snapshot{Index: new(uint64(0)), Term: new(uint64(0))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		_, _, read, err := w.ReadAll()
+		if err != nil || len(read) != want {
+			t.Errorf("the trimmed log has %d entries, %v; want %d", len(read), err, want)
+		}
+		if size() != trimmed {
+			t.Errorf("opening the log made its file %d bytes long instead of %d", size(), trimmed)
+		}
+	}
+	preallocated := size()
+	trim(entries)
+	if size() >= preallocated {
+		t.Errorf("the file is %d bytes long, it was %d", size(), preallocated)
+	}
+	if err := os.Truncate(files[0], size()-30); err != nil { // into the record of the last entry
+		t.Fatal(err)
+	}
+	trim(entries - 1)
+}
+
+// A folder without a log has nothing to trim.
+func TestNoLogIsTrimmed(t *testing.T) {
+	if err := trimLog(filepath.Join(t.TempDir(), "wal")); err != nil {
+		t.Error(err)
+	}
+}
