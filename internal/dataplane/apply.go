@@ -114,6 +114,11 @@ func (c *change) clear(ctx context.Context) bool {
 				ended = append(ended, ends(e)...)
 			}
 		}
+		for _, e := range c.put {
+			if c.failed[e.Key()] == nil {
+				ended = append(ended, left(e)...)
+			}
+		}
 		err = c.cut(ctx, ended)
 	}
 	if err == nil {
@@ -121,7 +126,7 @@ func (c *change) clear(ctx context.Context) bool {
 	}
 	c.host.setSettled(c.router, false)
 	c.fail(c.del, err)
-	c.fail(slices.DeleteFunc(slices.Clone(c.put), func(e desired.Entry) bool { return e.Key().Kind != desired.KindWorkload }), err)
+	c.fail(slices.DeleteFunc(slices.Clone(c.put), func(e desired.Entry) bool { return e.Key().Kind != desired.KindWorkload && len(left(e)) == 0 }), err)
 	return false
 }
 

@@ -17,7 +17,8 @@ import (
 // right to go on for as long as all that it was opened by is there: whoever has
 // its addresses, the endpoint, the target and the association that it goes
 // through. What only admits new connections (rules, members of groups, ports,
-// the address that a target leads to) is asked once, at the beginning.
+// the addresses that a target leads to, if it does not say otherwise) is asked once,
+// at the beginning.
 // docs/connections.md says the same in the words of AWS.
 
 // ends gives the connections of its router that lose their right when an entry
@@ -41,6 +42,16 @@ func ends(e desired.Entry) []flow.Match {
 		return parties(e.All())
 	case desired.Router, desired.Link: // their connections go with them or with routes
 	case desired.Class, desired.PortSet, desired.Member: // these admit new connections only
+	}
+	return nil
+}
+
+// left gives the connections of its router that lose their right when an entry
+// comes in the place of one of the same key: those to addresses that a target leads to
+// no more, when it says so.
+func left(e desired.Entry) []flow.Match {
+	if t, ok := e.(desired.Target); ok && t.Cut {
+		return []flow.Match{{Dest: t.Addr, Except: t.Dests()}}
 	}
 	return nil
 }
@@ -140,19 +151,21 @@ type foundation struct {
 	network.Standing
 	addrs   map[netip.Addr]bool           // of endpoints and gateways
 	pools   []netip.Prefix                // of gateways, where they are more than one address
-	targets map[netip.Addr]bool           // transit targets that lead somewhere
+	targets map[netip.Addr]desired.Target // transit targets that lead somewhere
 	allowed map[netip.Addr][]netip.Prefix // who may come to a target
 	hops    map[netip.Addr]bool           // what Hop has said
 }
 
-// founded collects it. Entries that are damaged count: they will be repaired.
+// founded collects it. Entries that are damaged count: they will be repaired. Of a
+// target that is, it is not known where it led.
 func founded(s network.Standing, entries []desired.Entry) foundation {
-	f := foundation{s, map[netip.Addr]bool{}, nil, map[netip.Addr]bool{}, map[netip.Addr][]netip.Prefix{}, map[netip.Addr]bool{}}
+	f := foundation{s, map[netip.Addr]bool{}, nil, map[netip.Addr]desired.Target{}, map[netip.Addr][]netip.Prefix{}, map[netip.Addr]bool{}}
 	for _, a := range s.Own {
 		f.addrs[a] = true
 	}
 	for _, e := range entries {
-		if d, ok := e.(nft.Damaged); ok {
+		d, damaged := e.(nft.Damaged)
+		if damaged {
 			e = d.Entry
 		}
 		switch e := e.(type) {
@@ -167,7 +180,8 @@ func founded(s network.Standing, entries []desired.Entry) foundation {
 				}
 			}
 		case desired.Target:
-			f.targets[e.Addr] = true
+			e.Cut = e.Cut && !damaged
+			f.targets[e.Addr] = e
 		case desired.Allow:
 			f.allowed[e.Target] = append(f.allowed[e.Target], e.Source)
 		}
@@ -187,7 +201,8 @@ func (f foundation) lacks(c flow.Flow) bool {
 	opener, target := c.Opener.Addr(), c.Asked.Addr()
 	if transit(opener) {
 		admits := func(p netip.Prefix) bool { return p.Contains(opener) }
-		return !f.targets[target] || !slices.ContainsFunc(f.allowed[target], admits)
+		t, leads := f.targets[target]
+		return !leads || !slices.ContainsFunc(f.allowed[target], admits) || t.Cut && !slices.Contains(t.Dests(), c.Answerer.Addr())
 	}
 	return transit(c.Answerer.Addr()) && !f.leads(c.Answerer.Addr())
 }

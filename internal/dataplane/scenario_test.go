@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,8 @@ type scenario struct {
 	network, endpoint, direct string
 	pool                      netip.Prefix
 	entries                   map[string][]desired.Entry
+	// ends are how the server's ends of connections ended, by the client.
+	ends sync.Map
 }
 
 func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }

@@ -45,3 +45,30 @@ endpoint vpc-a 10.0.1.100 target=240.8.0.1 ports=5432
 		t.Errorf("text:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+// Lists of addresses that fill the slots in the same way are one entry.
+func TestATargetsAddressesAreToldInOneWay(t *testing.T) {
+	a := func(names string) (list []netip.Addr) {
+		for _, c := range names {
+			list = append(list, netip.AddrFrom4([4]byte{10, 0, 1, byte(c)}))
+		}
+		return list
+	}
+	for given, want := range map[string]string{
+		"a": "a", "aa": "a", "aaa": "a", "ab": "ab", "abab": "ab", "aba": "aba", "abc": "abc", "aab": "aab", "aaab": "aaab", "aabaab": "aab",
+		"abcdefghijklmnop": "abcdefghijklmnop", "aaaaaaaaaaaaaaaa": "a", "abababababababac": "abababababababac",
+	} {
+		one := Target{VPC: "vpc-b", Addr: netip.MustParseAddr("240.8.0.1"), Several: a(given)}
+		other := one
+		if other.Several = a(want); len(want) == 1 {
+			other.Dest, other.Several = other.Several[0], nil
+		}
+		if one.String() != other.String() {
+			t.Errorf("%s is %s, want %s", given, one, other)
+		}
+	}
+	cut := Target{VPC: "vpc-b", Addr: netip.MustParseAddr("240.8.0.1"), Several: a("ab"), Cut: true}
+	if got, want := cut.String(), "target vpc-b 240.8.0.1 dest=10.0.1.97,10.0.1.98 cut=yes"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 )
 
 // Endpoint translates one address of an endpoint in the consumer's VPC to a
@@ -31,12 +32,25 @@ func (e Endpoint) String() string {
 		field{"portset", e.PortSet})
 }
 
+// Slots is how many slots a target has that leads to several addresses. A new
+// connection draws one of them.
+const Slots = 16
+
 // Target translates a transit target to the resource in the provider's VPC,
 // leaving from the addresses of a gateway's network interface.
 type Target struct {
 	VPC  string
 	Addr netip.Addr
+	// Dest is where new connections go.
 	Dest netip.Addr
+	// Several is given instead of Dest when connections go to several addresses, at
+	// most as many as there are slots. They are dealt to the slots in turn, so one
+	// that is named twice gets twice as many connections as the others, and one that
+	// changes leaves the slots of the others alone.
+	Several []netip.Addr
+	// Cut says that connections to addresses that the target leads to no more are
+	// cut, and not left to go on: what was there is not what was asked for any more.
+	Cut bool
 	// Gateway names the Pool that connections leave from.
 	Gateway netip.Addr
 }
@@ -46,7 +60,41 @@ func (t Target) Key() Key { return Key{KindTarget, t.VPC, t.Addr.String()} }
 
 // String implements Entry.
 func (t Target) String() string {
-	return line(t.Key(), field{"dest", addrText(t.Dest)}, field{"gateway", addrText(t.Gateway)})
+	cut := ""
+	if t.Cut {
+		cut = "yes"
+	}
+	return line(t.Key(), list("dest", t.Dests()), field{"gateway", addrText(t.Gateway)}, field{"cut", cut})
+}
+
+// Dests are the addresses that the target leads to, as they are dealt to the slots:
+// the shortest list that fills them in the same way. An unset Dest is none.
+func (t Target) Dests() []netip.Addr {
+	switch {
+	case len(t.Several) == 0 && t.Dest.IsValid():
+		return []netip.Addr{t.Dest}
+	case len(t.Several) < 2:
+		return t.Several
+	}
+	var slots [Slots]netip.Addr
+	for i := range slots {
+		slots[i] = t.Several[i%len(t.Several)]
+	}
+	n := 1
+	for !repeats(slots[:], n) {
+		n++
+	}
+	return slices.Clone(slots[:n])
+}
+
+// repeats reports whether a list goes on with its first n again and again.
+func repeats(list []netip.Addr, n int) bool {
+	for i := n; i < len(list); i++ {
+		if list[i] != list[i-n] {
+			return false
+		}
+	}
+	return true
 }
 
 // Pool is the set of source addresses of one network interface of a resource

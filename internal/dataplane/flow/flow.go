@@ -58,6 +58,8 @@ type Match struct {
 	Source netip.Prefix
 	// Dest is what it was opened to, before any translation.
 	Dest netip.Addr
+	// Except spares flows to Dest whose packets end up at one of these addresses.
+	Except []netip.Addr
 	// Party has one of its four addresses, before or after translation.
 	Party netip.Prefix
 }

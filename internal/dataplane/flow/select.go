@@ -27,15 +27,26 @@ func (c choice) only() (netip.Addr, bool) { return netip.Addr{}, false }
 // selection finds matches by address, so that a walk costs the same for many
 // matches as for one.
 type selection struct {
-	byDest  map[netip.Addr][]netip.Prefix // an invalid prefix is any source
+	byDest  map[netip.Addr][]asked
 	parties map[netip.Addr]bool
 	wide    map[netip.Prefix]bool // parties that are more than one address
 	lengths []int                 // of these, each once
 	sources []netip.Prefix        // of matches without a destination
 }
 
+// asked are flows to a destination: from where, if that is valid, and where they
+// must not end up.
+type asked struct {
+	source netip.Prefix
+	except []netip.Addr
+}
+
+func (a asked) has(original, reply tuple) bool {
+	return (!a.source.IsValid() || a.source.Contains(original.source.Addr())) && !slices.Contains(a.except, reply.source.Addr())
+}
+
 func newSelection(matches []Match) selection {
-	s := selection{byDest: map[netip.Addr][]netip.Prefix{}, parties: map[netip.Addr]bool{}, wide: map[netip.Prefix]bool{}}
+	s := selection{byDest: map[netip.Addr][]asked{}, parties: map[netip.Addr]bool{}, wide: map[netip.Prefix]bool{}}
 	for _, m := range matches {
 		switch {
 		case m.Party.IsValid() && m.Party.IsSingleIP():
@@ -46,7 +57,7 @@ func newSelection(matches []Match) selection {
 				s.lengths = append(s.lengths, m.Party.Bits())
 			}
 		case m.Dest.IsValid():
-			s.byDest[m.Dest] = append(s.byDest[m.Dest], m.Source)
+			s.byDest[m.Dest] = append(s.byDest[m.Dest], asked{m.Source, m.Except})
 		case m.Source.IsValid():
 			s.sources = append(s.sources, m.Source)
 		}
@@ -56,8 +67,8 @@ func newSelection(matches []Match) selection {
 
 func (s selection) has(original, reply tuple) bool {
 	source := original.source.Addr()
-	for _, p := range s.byDest[original.dest.Addr()] {
-		if !p.IsValid() || p.Contains(source) {
+	for _, a := range s.byDest[original.dest.Addr()] {
+		if a.has(original, reply) {
 			return true
 		}
 	}

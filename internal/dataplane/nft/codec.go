@@ -23,6 +23,8 @@ const (
 	setEndpoint = "endpoint"
 	setAllow    = "allow"
 	setTarget   = "target"
+	setSlot     = "slot"
+	setCut      = "cut"
 	setGateway  = "gateway"
 	setPool4    = "pool4"
 	setPools    = "pools"
@@ -170,7 +172,11 @@ func encodeAddress(p *parts, a desired.Address, ids numbers) error {
 }
 
 func encodeTarget(p *parts, t desired.Target, ids numbers) error {
-	if err := valid(t.Addr, t.Dest, t.Gateway); err != nil {
+	if t.Dest.IsValid() == (len(t.Several) > 0) || len(t.Several) > desired.Slots {
+		return fmt.Errorf("either one address or at most %d must be where it leads to", desired.Slots)
+	}
+	dests := t.Dests()
+	if err := valid(append([]netip.Addr{t.Addr, t.Gateway}, dests...)...); err != nil {
 		return err
 	}
 	gateway, ok := uint32(0), true
@@ -180,10 +186,23 @@ func encodeTarget(p *parts, t desired.Target, ids numbers) error {
 		return fmt.Errorf("pool %s is not there", t.Gateway)
 	}
 	suffix := familyOf(t.Addr).suffix
-	p.add(element{set: setTarget + suffix, key: raw(t.Addr), value: raw(t.Dest)},
-		element{set: setGateway + suffix, key: raw(t.Addr), value: mark(gateway)})
+	p.add(element{set: setGateway + suffix, key: raw(t.Addr), value: mark(gateway)})
+	if t.Cut {
+		p.add(element{set: setCut + suffix, key: raw(t.Addr)})
+	}
+	if len(dests) == 1 {
+		p.add(element{set: setTarget + suffix, key: raw(t.Addr), value: raw(dests[0])})
+		return nil
+	}
+	for slot := range desired.Slots {
+		p.add(element{set: setSlot + suffix, key: slotKey(t.Addr, slot), value: raw(dests[slot%len(dests)])})
+	}
 	return nil
 }
+
+// slotKey is the key of a target's slot. The number is drawn by the kernel, which
+// has it as a number of its own.
+func slotKey(target netip.Addr, slot int) string { return raw(target) + mark(uint32(slot)) }
 
 func encodeAllow(p *parts, a desired.Allow) error {
 	source := a.Source.Addr()

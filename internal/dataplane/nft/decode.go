@@ -46,7 +46,7 @@ func elementOwner(e element) (owner, bool) {
 		return ownerOf(desired.Address{Addr: a, Bits: f.bits}.Key()), true
 	case setDoor, setPort, setEndpoint:
 		return owner{desired.KindEndpoint, a.String()}, true
-	case setTarget, setGateway:
+	case setTarget, setGateway, setSlot, setCut:
 		return owner{desired.KindTarget, a.String()}, true
 	case setAllow:
 		allow, ok := decodeAllow(e)
@@ -205,6 +205,23 @@ func decodeTarget(vpc string, o owner, p *parts, ids names) desired.Entry {
 	a, _ := netip.ParseAddr(o.id)
 	suffix := familyOf(a).suffix
 	t := desired.Target{VPC: vpc, Addr: a, Dest: p.addr(setTarget + suffix)}
+	var slots [desired.Slots]netip.Addr
+	for _, e := range p.elements {
+		slot := uint32(desired.Slots)
+		switch {
+		case e.set == setCut+suffix:
+			t.Cut = true
+		case e.set == setSlot+suffix && len(e.key) == len(raw(a))+4:
+			slot = markOf(e.key[len(raw(a)):])
+		}
+		if slot < desired.Slots {
+			slots[slot], _ = netip.AddrFromSlice([]byte(e.value))
+		}
+	}
+	if !t.Dest.IsValid() {
+		t.Several = slots[:]
+		t.Several = t.Dests()
+	}
 	if gateway := p.value(setGateway + suffix); gateway != "" {
 		if n := markOf(gateway); a.Is4() {
 			t.Gateway = netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, n)))

@@ -47,6 +47,19 @@ func (w world) scope() (netip.Addr, int) {
 	return w.addr(1), 0
 }
 
+// target draws one that leads to an address, or to several.
+func (w world) target(gateway netip.Addr) desired.Target {
+	t := desired.Target{VPC: vpc, Addr: w.addr(240), Gateway: gateway, Cut: w.pick("cut", 2) == 0}
+	if w.pick("several", 2) == 0 {
+		t.Dest = w.addr(3)
+		return t
+	}
+	for range w.pick("addresses", desired.Slots) + 1 {
+		t.Several = append(t.Several, w.addr(3))
+	}
+	return t
+}
+
 func (w world) rules() []desired.Rule {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) desired.Rule {
 		w := world{t, rapid.Bool().Draw(t, "v6")}
@@ -96,7 +109,7 @@ func entries(t *rapid.T) []desired.Entry {
 		case 2:
 			gateway := w.addr(2)
 			add(w.pool(gateway))
-			add(desired.Target{VPC: vpc, Addr: w.addr(240), Dest: w.addr(3), Gateway: gateway})
+			add(w.target(gateway))
 		case 3:
 			source := rapid.SampledFrom([]netip.Prefix{lab.SourceA4, lab.SourceB4}).Draw(t, "source")
 			if w.v6 {
