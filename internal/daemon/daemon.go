@@ -65,6 +65,11 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kv.Close()) }()
+	hold, release, err := takeHold(ctx, c, kv, mark)
+	if err != nil {
+		return errors.Join(err, host.Close())
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	p := startPlane(ctx, c, host)
 	defer func() { err = errors.Join(err, p.close()) }()
 	db, err := state.Open(ctx, kv, c.Log)
@@ -75,7 +80,7 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	if len(c.Etcd) == 0 {
 		db.OnlyWriter() // the lock of the folder keeps others out
 	}
-	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, db: db, env: newEnv(c, db)}
+	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, hold: hold, db: db, env: newEnv(c, db)}
 	return d.run(ctx, p, ready)
 }
 
@@ -146,6 +151,7 @@ type daemon struct {
 	folder   Folder
 	instance string
 	kv       *etcdstore.Store
+	hold     *etcdstore.Hold // nil with an embedded store
 	db       *table.DB
 	env      *service.Env
 }
@@ -156,11 +162,11 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 			return fmt.Errorf("--quota: %w", err)
 		}
 	}
-	if err := d.bootstrap(ctx); err != nil {
-		return err
-	}
 	host, err := d.registerHost(ctx)
 	if err != nil {
+		return err
+	}
+	if err := d.bootstrap(ctx); err != nil {
 		return err
 	}
 	if err := d.folder.writeHostName(host.Name); err != nil && !isFull(err) {
@@ -187,6 +193,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g.Go(func() error { return desk.serve(ctx) })
 	g.Go(func() error { return d.serve(ctx, handler, ready) })
 	g.Go(func() error { return d.outliveStore(ctx) })
+	g.Go(func() error { return d.keepHold(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -123,6 +123,9 @@ func (d *daemon) registerHost(ctx context.Context) (model.Host, error) {
 		}
 		taken := map[int]bool{}
 		for h := range state.Hosts.By(tx, state.ByAll, state.Everything) {
+			if len(d.config.Etcd) > 0 {
+				return &otherHostError{h.Name}
+			}
 			taken[h.Index] = true
 		}
 		host = model.Host{Name: d.config.HostName, Instance: d.instance, CreatedAt: d.env.Now()}
