@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -177,7 +178,10 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 		return err
 	}
 	defer door.Close()
-	desk, err := openOperator(d.folder, map[string]question{"backup": d.backUp})
+	desk, err := openOperator(d.folder, map[string]question{
+		"backup": d.backUp,
+		"verify": func(ctx context.Context, w io.Writer) error { return d.verify(ctx, p, host, w) },
+	})
 	if err != nil {
 		return err
 	}
