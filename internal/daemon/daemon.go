@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/posternhq/postern/internal/daemon/metrics"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/kernel"
 	"github.com/posternhq/postern/internal/service"
@@ -186,7 +187,13 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 		return err
 	}
 	defer desk.close()
-	handler, err := d.handler(p, spaces)
+	counted := d.newMetrics(p)
+	p.onTheWay.settle = counted.Programmed
+	handler, err := d.handler(p, spaces, counted)
+	if err != nil {
+		return err
+	}
+	scrapes, err := d.listenForMetrics(ctx)
 	if err != nil {
 		return err
 	}
@@ -195,7 +202,8 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g.Go(func() error { return p.control(ctx, d, host) })
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return desk.serve(ctx) })
-	g.Go(func() error { return d.serve(ctx, handler, ready) })
+	g.Go(func() error { return d.serve(ctx, handler, scrapes, ready) })
+	g.Go(func() error { return serveMetrics(ctx, counted, scrapes) })
 	g.Go(func() error { return d.outliveStore(ctx) })
 	g.Go(func() error { return d.keepHold(ctx) })
 	g.Go(func() error {
@@ -237,7 +245,7 @@ func (d *daemon) writeSmall(name string, value any) error {
 }
 
 // handler mounts every service on one endpoint.
-func (d *daemon) handler(p *plane, spaces postern.Namespaces) (http.Handler, error) {
+func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
 	networks := &ec2.API{Env: d.env}
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
@@ -250,13 +258,14 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces) (http.Handler, err
 				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: networks, Version: d.config.Version,
 			}},
 		},
-		Log: d.config.Log,
-		Now: time.Now,
+		Log:     d.config.Log,
+		Now:     time.Now,
+		Observe: counted.Request,
 	})
 }
 
 // serve answers requests until the context ends.
-func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Running)) error {
+func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Listener, ready func(Running)) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
@@ -267,6 +276,9 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Run
 	}
 	if u, ok := d.kv.Usage(); ok {
 		running.StoreQuota = u.Quota
+	}
+	if scrapes != nil {
+		running.Metrics = "http://" + scrapes.Addr().String() + "/metrics"
 	}
 	if err := d.writeSmall(runtimeFile, running); err != nil {
 		return errors.Join(err, listener.Close())

@@ -81,6 +81,7 @@ func (db *DB) watchOnce() error {
 
 // publish makes a snapshot the current one. Only the follower calls it.
 func (db *DB) publish(snap *snapshot, changes []Change) {
+	db.seen.note(snap.rev)
 	last := db.current.Load().at
 	next := newLogEntry(snap.rev)
 	next.changes = changes
