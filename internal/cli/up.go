@@ -20,6 +20,7 @@ import (
 type upCommand struct {
 	location
 	Listen         string         `help:"Address of the AWS API." default:"127.0.0.1:8700" placeholder:"HOST:PORT"`
+	MetricsListen  string         `help:"Address of the metrics for Prometheus; none by default." placeholder:"HOST:PORT"`
 	Region         []string       `help:"Regions to serve, the default one first." default:"us-east-1" placeholder:"NAME,…"`
 	Etcd           []string       `help:"URLs of an external etcd cluster, instead of the embedded one." placeholder:"URL,…"`
 	StoreQuota     int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
@@ -72,7 +73,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 		c.HostName = daemon.Folder(c.Data).HostName() // Validate tells when there is none
 	}
 	config := daemon.Config{
-		Data: c.Data, Listen: c.Listen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
+		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
 		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store"
-	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -80,20 +79,12 @@ func MakeBackup(ctx context.Context, c Config, file string) (Backup, error) {
 
 // backUpStopped writes the state of a folder whose daemon does not run.
 func backUpStopped(ctx context.Context, c Config, w io.Writer) (err error) {
-	f := Folder(c.Data)
-	switch {
-	case len(c.Etcd) > 0:
-	case !f.holdsStore() && f.wasUsed():
-		return errors.New("its state is not in the folder but in an external etcd; name that with --etcd, or start Postern")
-	case !f.holdsStore():
-		return errors.New("no Postern ever ran there")
-	default:
-		lock, err := etcdstore.LockFolder(c.Data)
-		if err != nil {
-			return err
-		}
-		defer lock.Close()
+	unlock, err := useStopped(c)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	f := Folder(c.Data)
 	kv, err := openStore(ctx, c)
 	if err != nil {
 		return err

@@ -22,6 +22,8 @@ type Config struct {
 	Data string
 	// Listen is the address of the AWS API, host:port; port 0 takes a free one.
 	Listen string
+	// MetricsListen is the address of the metrics, host:port; empty for none.
+	MetricsListen string
 	// Regions are those that are served, the default one first.
 	Regions []string
 	// Etcd are the URLs of an external cluster; none means the embedded one.
@@ -65,6 +67,9 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("--listen %q: want host:port: %w", c.Listen, err))
+	}
+	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
+		errs = append(errs, fmt.Errorf("--metrics-listen %q: want host:port: %w", c.MetricsListen, err))
 	}
 	if len(c.Regions) == 0 {
 		errs = append(errs, errors.New("--region: at least one region is required"))

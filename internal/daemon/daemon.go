@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/posternhq/postern/internal/daemon/metrics"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/kernel"
 	"github.com/posternhq/postern/internal/service"
@@ -65,6 +67,11 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kv.Close()) }()
+	hold, release, err := takeHold(ctx, c, kv, mark)
+	if err != nil {
+		return errors.Join(err, host.Close())
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	p := startPlane(ctx, c, host)
 	defer func() { err = errors.Join(err, p.close()) }()
 	db, err := state.Open(ctx, kv, c.Log)
@@ -75,7 +82,7 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	if len(c.Etcd) == 0 {
 		db.OnlyWriter() // the lock of the folder keeps others out
 	}
-	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, db: db, env: newEnv(c, db)}
+	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, hold: hold, db: db, env: newEnv(c, db)}
 	return d.run(ctx, p, ready)
 }
 
@@ -146,6 +153,7 @@ type daemon struct {
 	folder   Folder
 	instance string
 	kv       *etcdstore.Store
+	hold     *etcdstore.Hold // nil with an embedded store
 	db       *table.DB
 	env      *service.Env
 }
@@ -156,11 +164,11 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 			return fmt.Errorf("--quota: %w", err)
 		}
 	}
-	if err := d.bootstrap(ctx); err != nil {
-		return err
-	}
 	host, err := d.registerHost(ctx)
 	if err != nil {
+		return err
+	}
+	if err := d.bootstrap(ctx); err != nil {
 		return err
 	}
 	if err := d.folder.writeHostName(host.Name); err != nil && !isFull(err) {
@@ -171,12 +179,21 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 		return err
 	}
 	defer door.Close()
-	desk, err := openOperator(d.folder, map[string]question{"backup": d.backUp})
+	desk, err := openOperator(d.folder, map[string]question{
+		"backup": d.backUp,
+		"verify": func(ctx context.Context, w io.Writer) error { return d.verify(ctx, p, host, w) },
+	})
 	if err != nil {
 		return err
 	}
 	defer desk.close()
-	handler, err := d.handler(p, spaces)
+	counted := d.newMetrics(p)
+	p.onTheWay.settle = counted.Programmed
+	handler, err := d.handler(p, spaces, counted)
+	if err != nil {
+		return err
+	}
+	scrapes, err := d.listenForMetrics(ctx)
 	if err != nil {
 		return err
 	}
@@ -185,8 +202,10 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g.Go(func() error { return p.control(ctx, d, host) })
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return desk.serve(ctx) })
-	g.Go(func() error { return d.serve(ctx, handler, ready) })
+	g.Go(func() error { return d.serve(ctx, handler, scrapes, ready) })
+	g.Go(func() error { return serveMetrics(ctx, counted, scrapes) })
 	g.Go(func() error { return d.outliveStore(ctx) })
+	g.Go(func() error { return d.keepHold(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -226,7 +245,7 @@ func (d *daemon) writeSmall(name string, value any) error {
 }
 
 // handler mounts every service on one endpoint.
-func (d *daemon) handler(p *plane, spaces postern.Namespaces) (http.Handler, error) {
+func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
 	networks := &ec2.API{Env: d.env}
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
@@ -239,13 +258,14 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces) (http.Handler, err
 				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: networks, Version: d.config.Version,
 			}},
 		},
-		Log: d.config.Log,
-		Now: time.Now,
+		Log:     d.config.Log,
+		Now:     time.Now,
+		Observe: counted.Request,
 	})
 }
 
 // serve answers requests until the context ends.
-func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Running)) error {
+func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Listener, ready func(Running)) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
@@ -256,6 +276,9 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, ready func(Run
 	}
 	if u, ok := d.kv.Usage(); ok {
 		running.StoreQuota = u.Quota
+	}
+	if scrapes != nil {
+		running.Metrics = "http://" + scrapes.Addr().String() + "/metrics"
 	}
 	if err := d.writeSmall(runtimeFile, running); err != nil {
 		return errors.Join(err, listener.Close())

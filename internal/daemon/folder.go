@@ -48,6 +48,8 @@ type Running struct {
 	// StoreQuota is how large the embedded store may grow, in bytes; zero when
 	// there is none.
 	StoreQuota int64 `json:"storeQuota,omitempty"`
+	// Metrics is where they are, when they are served.
+	Metrics string `json:"metrics,omitempty"`
 }
 
 // DesiredFile is the path of the text copy of the desired state.

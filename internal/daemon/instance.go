@@ -43,6 +43,12 @@ func rememberedInstance(ctx context.Context, c Config) (instance string, err err
 		return "", err
 	}
 	defer func() { err = errors.Join(err, kv.Close()) }()
+	if len(c.Etcd) > 0 {
+		// A mark that another process uses is not this folder's.
+		if err := heldByOther(ctx, c, kv); err != nil {
+			return "", err
+		}
+	}
 	db, err := state.Open(ctx, kv, c.Log)
 	if err != nil {
 		return "", err

@@ -32,6 +32,7 @@ type plane struct {
 	agent      *agent.Agent
 	controller *control.Controller // set before the first delta is sent
 	deltas     chan desired.Delta
+	onTheWay   onTheWay
 
 	store atomic.Pointer[etcdstore.Store] // nil until the services are there
 
@@ -75,7 +76,13 @@ func (p *plane) close() error {
 
 // control keeps the agent in step with the tables until the context ends.
 func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
-	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: p.send, Log: p.log, Now: d.env.Now})
+	send := func(delta desired.Delta) error {
+		if !delta.Full { // that is the start, and no change
+			p.onTheWay.sent(d.db, delta.Revision)
+		}
+		return p.send(delta)
+	}
+	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: send, Log: p.log, Now: d.env.Now})
 	return p.controller.Run(ctx)
 }
 
@@ -94,6 +101,7 @@ func (p *plane) Deltas() <-chan desired.Delta { return p.deltas }
 
 // Report implements agent.Sink.
 func (p *plane) Report(r reconcile.Report) {
+	p.onTheWay.settled(r.Revision)
 	p.controller.Acknowledge(control.Acknowledgement{
 		Full: r.Full, Revision: r.Revision, Behind: r.Behind, Failed: r.Failed, Recovered: r.Recovered,
 	})
@@ -123,6 +131,9 @@ func (d *daemon) registerHost(ctx context.Context) (model.Host, error) {
 		}
 		taken := map[int]bool{}
 		for h := range state.Hosts.By(tx, state.ByAll, state.Everything) {
+			if len(d.config.Etcd) > 0 {
+				return &otherHostError{h.Name}
+			}
 			taken[h.Index] = true
 		}
 		host = model.Host{Name: d.config.HostName, Instance: d.instance, CreatedAt: d.env.Now()}

@@ -56,6 +56,9 @@ type Config struct {
 	Shares nft.Shares
 	// SlowPathOnly leaves the express lane out.
 	SlowPathOnly bool
+	// LookOnly is for who only reads while nobody else works on the host: the
+	// express lane and the routers' settings are left as they are, and not looked at.
+	LookOnly bool
 	// Log gets one line for each thing that a person cares about; nil means
 	// slog.Default.
 	Log *slog.Logger
@@ -98,6 +101,9 @@ func New(c Config) (*Host, error) {
 		log: c.Log, shares: c.Shares.Or(nft.DefaultShares(trackingRoom())),
 		locks: map[string]*sync.Mutex{}, tables: map[string]openTable{}, settled: map[string]uint64{},
 	}
+	if c.LookOnly {
+		c.Idle = network.AnyIdle
+	}
 	lane := h.openLane(c)
 	var err error
 	if h.routers, err = network.NewRouters(c.Instance, c.Idle, lane); err != nil {
@@ -111,6 +117,9 @@ func New(c Config) (*Host, error) {
 // earlier process has left is off then, because nobody would tell it of
 // connections that were cut.
 func (h *Host) openLane(c Config) network.Lane {
+	if c.LookOnly {
+		return nil
+	}
 	if c.SlowPathOnly {
 		if err := express.Disable(c.Instance); err != nil {
 			h.log.Warn("an express lane may be left", "error", err)

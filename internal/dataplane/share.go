@@ -107,6 +107,56 @@ func (h *Host) sharesOf(ctx context.Context, vpc string) ([]Share, error) {
 	return list, err
 }
 
+// RouterUse is what one router has of connection tracking and of the express lane.
+type RouterUse struct {
+	VPC string
+	// Connections are those that it tracks, Limit is how many it can.
+	Connections, Limit int64
+	// Lost counts first packets that were lost because there was no room or no port.
+	Lost int64
+	// Express is about how many connections the express lane carries, Carried what
+	// it has carried through the router.
+	Express int64
+	Carried express.Traffic
+}
+
+// Uses asks each router what it uses, as long as the context lasts.
+func (h *Host) Uses(ctx context.Context) ([]RouterUse, error) {
+	vpcs, err := h.routers.Names()
+	if err != nil {
+		return nil, err
+	}
+	var list []RouterUse
+	for _, vpc := range vpcs {
+		u, err := h.useOf(ctx, vpc)
+		switch {
+		case errors.Is(err, ErrNoRouter): // it has gone just now
+		case err != nil:
+			return nil, fmt.Errorf("look at the use of %s: %w", vpc, err)
+		default:
+			list = append(list, u)
+		}
+	}
+	return list, nil
+}
+
+func (h *Host) useOf(ctx context.Context, vpc string) (RouterUse, error) {
+	r, table, err := h.opened(vpc)
+	if err != nil {
+		return RouterUse{}, err
+	}
+	defer r.Release()
+	defer table.Close()
+	use, err := table.Use(ctx)
+	if err != nil {
+		return RouterUse{}, err
+	}
+	lane, err := h.laneUse(r)
+	return RouterUse{
+		VPC: vpc, Connections: int64(use.Connections), Limit: int64(use.Room), Lost: int64(use.Lost), Express: int64(lane.Connections), Carried: lane.Traffic,
+	}, err
+}
+
 // opened opens a router, and its table once more, so that nobody waits for the
 // other. The caller releases and closes them.
 func (h *Host) opened(vpc string) (*network.Router, *nft.Table, error) {

@@ -43,6 +43,9 @@ func (c *TransitClaim) RowKey() (account, region, id string) {
 const (
 	SpaceSource = "source"
 	SpaceTarget = "target"
+	// SpacePool6 is of the IPv6 pool that blocks of VPCs come from, by all
+	// accounts: a place for each block.
+	SpacePool6 = "ipv6-pool"
 )
 
 // TransitClaimID is the row id of the claim on a place.

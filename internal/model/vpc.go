@@ -17,6 +17,9 @@ type CIDRAssociation struct {
 	Pool string `json:"pool,omitempty"`
 }
 
+// AmazonPool is the pool of blocks that are chosen here.
+const AmazonPool = "Amazon"
+
 // FormerBlock is a block that was taken away. It binds nothing; EC2 goes on
 // showing it for a while, which clients wait for.
 type FormerBlock struct {

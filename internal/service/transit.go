@@ -24,8 +24,7 @@ const transitProbes = 16
 func (e *Env) ClaimTransit(tx *table.Txn, space string, size int, owner model.Ref) (int, error) {
 	for range transitProbes {
 		index := e.Intn(size)
-		if _, taken := state.TransitClaims.Get(tx, "", "", model.TransitClaimID(space, index)); !taken {
-			state.TransitClaims.Put(tx, &model.TransitClaim{Space: space, Index: index, Owner: owner})
+		if state.TransitClaims.Insert(tx, &model.TransitClaim{Space: space, Index: index, Owner: owner}) == nil {
 			return index, nil
 		}
 	}
@@ -34,8 +33,7 @@ func (e *Env) ClaimTransit(tx *table.Txn, space string, size int, owner model.Re
 		taken[claim.Index] = true
 	}
 	for index := range size {
-		if !taken[index] {
-			state.TransitClaims.Put(tx, &model.TransitClaim{Space: space, Index: index, Owner: owner})
+		if !taken[index] && state.TransitClaims.Insert(tx, &model.TransitClaim{Space: space, Index: index, Owner: owner}) == nil {
 			return index, nil
 		}
 	}

@@ -39,11 +39,11 @@ func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 	for _, w := range p.changed {
 		change := Change{Rev: rev}
 		if w.before != nil {
-			change.Key, change.Old = w.before.key, w.before.row
+			change.Key, change.Old = w.before.key(), w.before.row
 		}
 		if w.after != nil {
 			w.after.rev = rev
-			change.Key, change.New = w.after.key, w.after.row
+			change.Key, change.New = w.after.key(), w.after.row
 		}
 		changes = append(changes, change)
 	}

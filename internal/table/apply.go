@@ -81,6 +81,7 @@ func (db *DB) watchOnce() error {
 
 // publish makes a snapshot the current one. Only the follower calls it.
 func (db *DB) publish(snap *snapshot, changes []Change) {
+	db.seen.note(snap.rev)
 	last := db.current.Load().at
 	next := newLogEntry(snap.rev)
 	next.changes = changes
@@ -135,14 +136,14 @@ func difference(from, to *snapshot) []Change {
 		for e := range after.scanRows("") {
 			switch old := before.get(e.path); {
 			case old == nil:
-				changes = append(changes, Change{Key: e.key, New: e.row, Rev: e.rev})
+				changes = append(changes, Change{Key: e.key(), New: e.row, Rev: e.rev})
 			case old.rev != e.rev:
-				changes = append(changes, Change{Key: e.key, Old: old.row, New: e.row, Rev: e.rev})
+				changes = append(changes, Change{Key: e.key(), Old: old.row, New: e.row, Rev: e.rev})
 			}
 		}
 		for e := range before.scanRows("") {
 			if after.get(e.path) == nil {
-				changes = append(changes, Change{Key: e.key, Old: e.row, Rev: to.rev})
+				changes = append(changes, Change{Key: e.key(), Old: e.row, Rev: to.rev})
 			}
 		}
 	}
@@ -203,10 +204,10 @@ func (b *builder) set(pos int, path string, e *entry) {
 	old := t.set(path, e)
 	change := Change{Rev: b.rev}
 	if old != nil {
-		change.Key, change.Old = old.key, old.row
+		change.Key, change.Old = old.key(), old.row
 	}
 	if e != nil {
-		change.Key, change.New = e.key, e.row
+		change.Key, change.New = e.key(), e.row
 	}
 	if change.Old != nil || change.New != nil {
 		b.changes = append(b.changes, change)

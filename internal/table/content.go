@@ -5,6 +5,7 @@ package table
 import (
 	"cmp"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,14 +16,42 @@ import (
 // each tree that it touches, so a small degree makes changes cheap.
 const degree = 16
 
-// entry is one row in memory. It never changes.
+// entry is one row in memory. It never changes. There are tens of thousands of
+// them, so it holds nothing that the row can tell.
 type entry struct {
+	def    *definition
 	path   string
-	key    Key
 	row    Row
-	rest   *rest      // of the stored row; nil for nearly all
-	rev    int64      // revision of the row's last change
-	values [][]string // for each index, sorted and without repetition
+	rest   *rest   // of the stored row; nil for nearly all
+	rev    int64   // revision of the row's last change
+	places []place // in the indexes but that of scopes, sorted and without repetition
+}
+
+// place is where an index has a row.
+type place struct {
+	value string
+	index int
+}
+
+func (p place) compare(other place) int {
+	return cmp.Or(cmp.Compare(p.index, other.index), strings.Compare(p.value, other.value))
+}
+
+func (e *entry) key() Key { return e.def.key(e.row) }
+
+// scope is the value of the index of scopes, the path without the id.
+func (e *entry) scope() string { return e.path[:strings.LastIndexByte(e.path, '/')] }
+
+// ranges yields the places of the row with that in the scope.
+func (e *entry) ranges(yield func(place) bool) {
+	if e == nil || !yield(place{e.scope(), 0}) {
+		return
+	}
+	for _, p := range e.places {
+		if !yield(p) {
+			return
+		}
+	}
 }
 
 // rowItem, indexItem and rangeItem are what the trees of a table hold.
@@ -112,38 +141,30 @@ func (c *content) set(path string, e *entry) *entry {
 	} else {
 		old, _ = c.rows.ReplaceOrInsert(rowItem{path, e})
 	}
-	if old.entry != nil {
-		c.unlink(old.entry)
+	same := old.entry != nil && e != nil && slices.Equal(old.entry.places, e.places)
+	if old.entry != nil && !same {
+		for _, p := range old.entry.places {
+			c.indexes[p.index].Delete(indexItem{value: p.value, path: path})
+		}
+		c.count(old.entry, -1)
 	}
 	if e != nil {
-		c.link(e)
+		for _, p := range e.places {
+			c.indexes[p.index].ReplaceOrInsert(indexItem{p.value, e.path, e})
+		}
+		if !same {
+			c.count(e, 1)
+		}
 	}
 	return old.entry
 }
 
-func (c *content) link(e *entry) {
-	for i, values := range e.values {
-		for _, value := range values {
-			if i > 0 {
-				c.indexes[i].ReplaceOrInsert(indexItem{value, e.path, e})
-			}
-			item := c.lookupRange(i, value)
-			item.count++
-			c.ranges.ReplaceOrInsert(item)
-		}
-	}
-}
-
-func (c *content) unlink(e *entry) {
-	for i, values := range e.values {
-		for _, value := range values {
-			if i > 0 {
-				c.indexes[i].Delete(indexItem{value: value, path: e.path})
-			}
-			item := c.lookupRange(i, value)
-			item.count--
-			c.putRange(item)
-		}
+// count adds a number to the count of each range that the row is in.
+func (c *content) count(e *entry, by int) {
+	for p := range e.ranges {
+		item := c.lookupRange(p.index, p.value)
+		item.count += by
+		c.putRange(item)
 	}
 }
 

@@ -45,6 +45,7 @@ type DB struct {
 	kinds       map[string]int
 
 	current atomic.Pointer[version]
+	seen    seen
 	asked   atomic.Pointer[proposal] // what was asked of the store last
 	updates updates
 	heads   headReader

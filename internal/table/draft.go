@@ -100,28 +100,17 @@ func (d *draft) touch(mark int) {
 
 func (d *draft) count(w written, by int) {
 	for _, e := range []*entry{w.before, w.after} {
-		e.ranges(w.pos, func(id rangeID) {
+		for p := range e.ranges {
+			id := rangeID{w.pos, p.index, p.value}
 			if d.touched[id] += by; d.touched[id] == 0 {
 				delete(d.touched, id)
 			}
-		})
+		}
 	}
 }
 
 // size is how many changes a commit has at most: rows, guards and the head.
 func (d *draft) size() int { return d.rows + len(d.touched) + 1 }
-
-// ranges names the ranges that the row is in.
-func (e *entry) ranges(pos int, yield func(rangeID)) {
-	if e == nil {
-		return
-	}
-	for index, values := range e.values {
-		for _, value := range values {
-			yield(rangeID{pos, index, value})
-		}
-	}
-}
 
 // proposal is what a draft asks of the store.
 type proposal struct {
@@ -174,9 +163,11 @@ func (p *proposal) row(def *definition, w written, touched map[rangeID]bool) err
 		p.Put = append(p.Put, store.KeyValue{Key: rowKey(def.kind, w.path), Value: w.data})
 	}
 	p.changed = append(p.changed, w)
-	note := func(id rangeID) { touched[id] = true }
-	w.before.ranges(w.pos, note)
-	w.after.ranges(w.pos, note)
+	for _, e := range []*entry{w.before, w.after} {
+		for place := range e.ranges {
+			touched[rangeID{w.pos, place.index, place.value}] = true
+		}
+	}
 	return nil
 }
 
@@ -187,7 +178,7 @@ func (d *definition) unchanged(before *entry, data []byte) (bool, error) {
 	}
 	old, err := d.write(before.row, before.rest)
 	if err != nil {
-		return false, fmt.Errorf("encode row %s: %w", before.key, err)
+		return false, fmt.Errorf("encode row %s: %w", before.key(), err)
 	}
 	return bytes.Equal(old, data), nil
 }

@@ -68,7 +68,7 @@ func (tx *Txn) everything() []Change {
 	var changes []Change
 	for _, table := range tx.base.tables {
 		for e := range table.scanRows("") {
-			changes = append(changes, Change{Key: e.key, New: e.row, Rev: e.rev})
+			changes = append(changes, Change{Key: e.key(), New: e.row, Rev: e.rev})
 		}
 	}
 	return changes

@@ -265,12 +265,24 @@ func (d *definition) decode(path string, data []byte, rev int64) (*entry, error)
 	if key.path() != path {
 		return nil, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)
 	}
-	e := &entry{path: path, key: key, row: row, rest: r, rev: rev, values: make([][]string, len(d.names))}
-	e.values[0] = []string{scopePath(key.Account, key.Region)}
+	return &entry{def: d, path: path, row: row, rest: r, rev: rev, places: d.places(row)}, nil
+}
+
+// places gives the places of a row, in no more memory than they need.
+func (d *definition) places(row Row) []place {
+	var room [8]place
+	places := room[:0]
 	for i := 1; i < len(d.names); i++ {
-		values := slices.Clone(d.values[i](row))
-		slices.Sort(values)
-		e.values[i] = slices.Compact(values)
+		for _, value := range d.values[i](row) {
+			places = append(places, place{value, i})
+		}
 	}
-	return e, nil
+	if len(places) == 0 {
+		return nil
+	}
+	slices.SortFunc(places, place.compare)
+	places = slices.Compact(places)
+	out := make([]place, len(places))
+	copy(out, places)
+	return out
 }

@@ -189,6 +189,7 @@ func (p *Postern) end() {
 	defer p.log.Close()
 	if p.process != nil {
 		if _, ended := p.process.status(); !ended {
+			p.Verify()
 			p.Stop()
 		}
 	}
@@ -203,6 +204,28 @@ func (p *Postern) end() {
 	if p.T.Failed() {
 		lines := strings.Split(p.Log(), "\n")
 		p.T.Logf("the end of the daemon's log:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
+	}
+}
+
+// Verify wants nothing to be wrong in the state and in the kernel of the daemon
+// that runs, but entries that it says to be in error. Namespaces of workloads may
+// be gone.
+func (p *Postern) Verify() {
+	p.T.Helper()
+	r := p.Command("verify")
+	if r.Status == 0 {
+		return
+	}
+	wrong := 0
+	for line := range strings.Lines(r.Stdout) {
+		gone := strings.HasPrefix(line, "workload ") && strings.Contains(line, "does not have it") // with its namespace
+		if !gone && !strings.Contains(line, "it is in error") && !strings.Contains(line, "things are wrong") {
+			wrong++
+			p.T.Errorf("postern verify: %s", line)
+		}
+	}
+	if r.Stdout == "" {
+		p.T.Errorf("postern verify: status %d: %s", r.Status, r.Stderr)
 	}
 }
 

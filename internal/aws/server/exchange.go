@@ -36,6 +36,7 @@ type exchange struct {
 	op      *schema.Operation
 	path    string // escaped, as the operation's template has it
 	err     error  // of the last step, for the log
+	code    string // of the refusal, if it is one
 }
 
 // ServeHTTP answers one request, and logs it in one line.
@@ -56,6 +57,28 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// An error here means that the client is gone; there is nobody to tell.
 	_, _ = w.Write(answer.Body)
 	e.logAnswer(answer)
+	e.observe()
+}
+
+// Observation is what there is to count of a request that was answered.
+type Observation struct {
+	// Service and Operation are names of the models, empty where the request did
+	// not get so far that they are known.
+	Service, Operation string
+	// Code is the AWS error code, empty when there was none.
+	Code string
+	Took time.Duration
+}
+
+func (e *exchange) observe() {
+	if e.Observe == nil {
+		return
+	}
+	o := Observation{Code: e.code, Took: time.Since(e.started)}
+	if e.op != nil {
+		o.Service, o.Operation = e.service.Name, e.op.Name
+	}
+	e.Observe(o)
 }
 
 // run takes the request through all steps. A panic in any of them, which is

@@ -80,6 +80,8 @@ type Config struct {
 	Log         *slog.Logger     // nil discards
 	Now         func() time.Time // nil is time.Now
 	MaxBody     int64            // bytes; zero is DefaultMaxBody
+	// Observe is told of each request that was answered; nil for nobody.
+	Observe func(Observation)
 	// NewRequestID makes ids that are unique; nil makes random UUIDs.
 	NewRequestID func() string
 }

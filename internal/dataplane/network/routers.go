@@ -24,6 +24,9 @@ var ErrNoRouter = errors.New("vpc has no router on this host")
 // TCP connection: the figure of AWS for VPC endpoints.
 const DefaultIdle = 350 * time.Second
 
+// AnyIdle leaves what routers have; no router can be made with it.
+const AnyIdle = time.Duration(-1)
+
 // Routers are the VPC routers of one instance on this host. What it opens it
 // keeps open until the router goes or Close is called. Its methods, and those
 // of its routers, may be called from several goroutines.
@@ -168,7 +171,7 @@ func (rs *Routers) adopt(vpc string, ns *os.File) (*Router, error) {
 		err = errors.New("its namespace does not carry the mark of this instance")
 	}
 	r := &Router{VPC: vpc, instance: rs.instance, idle: rs.idle, ns: ns, inode: inode, cookie: number, handle: h, set: rs}
-	if err == nil {
+	if err == nil && r.idle != AnyIdle {
 		err = r.idles()
 	}
 	if err != nil {

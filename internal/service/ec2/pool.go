@@ -39,12 +39,8 @@ func poolIndex(block netip.Prefix, places int) int {
 	return int(binary.BigEndian.Uint64(addr[:8])>>(64-poolBlock6)) & (places - 1)
 }
 
-// spacePool6 is where the places of the IPv6 pool are claimed, one for each
-// block, by all accounts.
-const spacePool6 = "ipv6-pool"
-
 // amazonPool is how the pool of blocks that are chosen here is called.
-const amazonPool = "Amazon"
+const amazonPool = model.AmazonPool
 
 // block6Request is a request for an IPv6 block of a VPC: a given prefix, or any.
 type block6Request struct {
@@ -85,7 +81,7 @@ func (a *API) block6Request(provided *bool, block, pool *string) (*block6Request
 func (r *block6Request) take(tx *table.Txn, vpc *model.VPC) (model.CIDRAssociation, error) {
 	got := model.CIDRAssociation{ID: r.id, Prefix: r.prefix, Pool: r.pool}
 	if !r.prefix.IsValid() {
-		index, err := r.env.ClaimTransit(tx, spacePool6, poolPlaces(r.env.IPv6Pool), vpc.Ref())
+		index, err := r.env.ClaimTransit(tx, model.SpacePool6, poolPlaces(r.env.IPv6Pool), vpc.Ref())
 		if err != nil {
 			return got, fault.EC2("InsufficientCidrBlocks", "the pool %s has no free IPv6 block", r.env.IPv6Pool)
 		}
@@ -103,8 +99,8 @@ func (a *API) freeBlock6(tx *table.Txn, vpc *model.VPC, block model.CIDRAssociat
 		return
 	}
 	index := poolIndex(block.Prefix, poolPlaces(a.IPv6Pool))
-	claim, ok := state.TransitClaims.Get(tx, "", "", model.TransitClaimID(spacePool6, index))
+	claim, ok := state.TransitClaims.Get(tx, "", "", model.TransitClaimID(model.SpacePool6, index))
 	if ok && claim.Owner == vpc.Ref() { // else the pool was another one then
-		service.FreeTransit(tx, spacePool6, index)
+		service.FreeTransit(tx, model.SpacePool6, index)
 	}
 }

@@ -35,8 +35,9 @@ const (
 	// snapshotEvery is how many transactions the log may have that the database
 	// has not got for sure. They are carried out again at a start, and until then
 	// they are in memory; etcd's own 10,000 made a start take half a second
-	// longer. A snapshot costs one small file.
-	snapshotEvery = 1000
+	// longer. A snapshot costs one small file. A transaction may be that of many
+	// updates, some ten kilobytes.
+	snapshotEvery = 250
 	// catchUp is how many transactions are kept in memory for members that lag
 	// behind, of which there are none.
 	catchUp = 100

@@ -39,6 +39,7 @@ type Store struct {
 	room     *room
 	halt     *halt
 	once     sync.Once
+	fence    fenced // of a cluster that this process holds
 }
 
 // Config says how to reach an external cluster.
@@ -183,6 +184,9 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (int64, bool, error) 
 		what := fmt.Sprintf("commit %d comparisons and %d changes", len(compares), len(changes))
 		return 0, false, failure(what, err)
 	}
+	if err := s.fence.refused(response); err != nil {
+		return 0, false, fmt.Errorf("commit: %w", err)
+	}
 	return response.Header.Revision, response.Succeeded, nil
 }
 
@@ -194,7 +198,7 @@ const externalOps = 128
 // MaxOps implements store.Store.
 func (s *Store) MaxOps() int {
 	if s.embedded == nil {
-		return externalOps
+		return externalOps - len(s.fence.compares(nil))
 	}
 	return maxTxnOps
 }
@@ -204,7 +208,7 @@ func (s *Store) MaxOps() int {
 // asked again.
 func (s *Store) commit(ctx context.Context, compares []clientv3.Cmp, changes []clientv3.Op, size int64) (*clientv3.TxnResponse, error) {
 	ask := func() (*clientv3.TxnResponse, error) {
-		return s.client.Txn(ctx).If(compares...).Then(changes...).Commit()
+		return s.client.Txn(ctx).If(s.fence.compares(compares)...).Then(changes...).Else(s.fence.refusals()...).Commit()
 	}
 	if s.embedded == nil {
 		return ask()

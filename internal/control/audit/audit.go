@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package audit says what is wrong in a state: rows that refer to others which do
+// not exist, claims that nobody has, things without a claim, and what a kernel has
+// too much or too little. It changes nothing. With all of it in order a finding
+// means a mistake in this program, or that somebody else has been at the store.
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/posternhq/postern/internal/control/plan"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Finding is something that is wrong.
+type Finding struct {
+	// Object names the row or entry, Problem what is wrong with it.
+	Object, Problem string
+}
+
+// String is one line for people.
+func (f Finding) String() string { return f.Object + ": " + f.Problem }
+
+// auditor collects findings in one state.
+type auditor struct {
+	tx    *table.Txn
+	found []Finding
+}
+
+// Rows looks through all rows of a state that is no Update's.
+func Rows(tx *table.Txn) []Finding {
+	a := &auditor{tx: tx}
+	for row := range tx.SetAside() {
+		a.wrong(row.Key.String(), "it is set aside: %v", row.Reason)
+	}
+	a.networks()
+	a.interfaces()
+	a.addressClaims()
+	a.ways()
+	a.transitClaims()
+	a.statuses()
+	return a.found
+}
+
+func (a *auditor) wrong(object, format string, args ...any) {
+	a.found = append(a.found, Finding{object, fmt.Sprintf(format, args...)})
+}
+
+// name names a row as the tables do.
+func name[T table.Row](t *table.Table[T], row T) string {
+	account, region, id := row.RowKey()
+	return table.Key{Kind: t.Kind(), Account: account, Region: region, ID: id}.String()
+}
+
+// needs wants rows to exist that an object of the same account and region names.
+func needs[T table.Row](a *auditor, object string, of *model.Meta, t *table.Table[T], ids ...string) {
+	for _, id := range ids {
+		needsRef(a, object, model.Ref{Account: of.Account, Region: of.Region, ID: id}, t)
+	}
+}
+
+func needsRef[T table.Row](a *auditor, object string, ref model.Ref, t *table.Table[T]) {
+	if _, ok := t.Get(a.tx, ref.Account, ref.Region, ref.ID); !ok {
+		a.wrong(object, "it refers to %s %s, which does not exist", t.Kind(), ref.ID)
+	}
+}
+
+// networks wants what a VPC consists of to exist, and its parts to have a VPC.
+func (a *auditor) networks() {
+	for k := range state.AccessKeys.All(a.tx) {
+		needsRef(a, "access-key "+k.ID, model.Ref{ID: k.Account}, state.Accounts)
+	}
+	for v := range state.VPCs.All(a.tx) {
+		object := name(state.VPCs, v)
+		needsRef(a, object, model.Ref{ID: v.Account}, state.Accounts)
+		needs(a, object, &v.Meta, state.RouteTables, v.MainTable)
+		needs(a, object, &v.Meta, state.NetworkACLs, v.DefaultACL)
+		needs(a, object, &v.Meta, state.SecurityGroups, v.DefaultGroup)
+	}
+	for s := range state.Subnets.All(a.tx) {
+		needs(a, name(state.Subnets, s), &s.Meta, state.VPCs, s.VPC)
+	}
+	for r := range state.RouteTables.All(a.tx) {
+		needs(a, name(state.RouteTables, r), &r.Meta, state.VPCs, r.VPC)
+	}
+	for n := range state.NetworkACLs.All(a.tx) {
+		needs(a, name(state.NetworkACLs, n), &n.Meta, state.VPCs, n.VPC)
+	}
+	for g := range state.SecurityGroups.All(a.tx) {
+		object := name(state.SecurityGroups, g)
+		needs(a, object, &g.Meta, state.VPCs, g.VPC)
+		for _, r := range g.Rules {
+			if r.Group != "" {
+				needs(a, object, &g.Meta, state.SecurityGroups, r.Group)
+			}
+		}
+	}
+}
+
+// interfaces wants network interfaces to have what they are part of, an owner that
+// has them too, and a claim on each of their addresses.
+func (a *auditor) interfaces() {
+	for ni := range state.NetworkInterfaces.All(a.tx) {
+		object := name(state.NetworkInterfaces, ni)
+		needs(a, object, &ni.Meta, state.VPCs, ni.VPC)
+		needs(a, object, &ni.Meta, state.Subnets, ni.Subnet)
+		needs(a, object, &ni.Meta, state.SecurityGroups, ni.Groups...)
+		if owned, exists := a.owns(ni); !exists {
+			a.wrong(object, "it belongs to %s, which does not exist", ni.Owner)
+		} else if !owned {
+			a.wrong(object, "it belongs to %s, which does not have it", ni.Owner)
+		}
+		for _, id := range claimed(ni) {
+			c, ok := state.AddressClaims.Get(a.tx, ni.Account, ni.Region, id)
+			switch {
+			case !ok:
+				a.wrong(object, "nothing claims its address %s", id)
+			case c.Interface != ni.ID:
+				a.wrong(object, "its address %s is claimed by %s", id, c.Interface)
+			case c.Released():
+				a.wrong(object, "its address %s is claimed as given up", id)
+			}
+		}
+	}
+	for at := range state.Attachments.All(a.tx) {
+		object := name(state.Attachments, at)
+		needs(a, object, at.Meta(), state.NetworkInterfaces, at.Interface)
+		needsRef(a, object, model.Ref{ID: at.Host}, state.Hosts)
+	}
+}
+
+// owns reports whether the owner of an interface has it, and exists. A workload's
+// has none.
+func (a *auditor) owns(ni *model.NetworkInterface) (owned, exists bool) {
+	if ni.Owner == "" {
+		return true, true
+	}
+	if e, ok := state.VPCEndpoints.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
+		return slices.Contains(e.Interfaces, ni.ID), true
+	}
+	if g, ok := state.ResourceGateways.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
+		return slices.Contains(g.Interfaces, ni.ID), true
+	}
+	return false, false
+}
+
+// claimed gives the ids of the claims that an interface must have.
+func claimed(ni *model.NetworkInterface) (ids []string) {
+	addresses := append(ni.All(), ni.Delegated()...)
+	for _, p := range append(slices.Clone(ni.Prefixes6), ni.Prefix6) {
+		if p.IsValid() {
+			addresses = append(addresses, p.Addr())
+		}
+	}
+	for _, addr := range addresses {
+		ids = append(ids, model.AddressClaimID(ni.Subnet, addr))
+	}
+	return ids
+}
+
+// addressClaims wants somebody to have, or to have given up, each address that is
+// claimed.
+func (a *auditor) addressClaims() {
+	for c := range state.AddressClaims.All(a.tx) {
+		object := name(state.AddressClaims, c)
+		ni, ok := state.NetworkInterfaces.Get(a.tx, c.Account, c.Region, c.Interface)
+		switch {
+		case !ok:
+			a.wrong(object, "it is a claim of %s, which does not exist", c.Interface)
+		case !c.Released() && !slices.Contains(claimed(ni), c.Ref().ID):
+			a.wrong(object, "it is a claim of %s, which does not have the address", c.Interface)
+		}
+	}
+}
+
+// ways wants gateways, configurations, endpoints and associations to have each other.
+func (a *auditor) ways() {
+	for g := range state.ResourceGateways.All(a.tx) {
+		object := name(state.ResourceGateways, g)
+		needs(a, object, &g.Meta, state.VPCs, g.VPC)
+		needs(a, object, &g.Meta, state.NetworkInterfaces, g.Interfaces...)
+		needs(a, object, &g.Meta, state.SecurityGroups, g.Groups...)
+	}
+	for r := range state.ResourceConfigurations.All(a.tx) {
+		object := name(state.ResourceConfigurations, r)
+		needs(a, object, &r.Meta, state.ResourceGateways, r.Gateway)
+		for _, t := range r.Targets {
+			needs(a, object, &r.Meta, state.NetworkInterfaces, t.Interface)
+		}
+	}
+	for e := range state.VPCEndpoints.All(a.tx) {
+		object := name(state.VPCEndpoints, e)
+		needs(a, object, &e.Meta, state.VPCs, e.VPC)
+		needs(a, object, &e.Meta, state.Subnets, e.Subnets...)
+		needs(a, object, &e.Meta, state.NetworkInterfaces, e.Interfaces...)
+		needs(a, object, &e.Meta, state.SecurityGroups, e.Groups...)
+		needsRef(a, object, e.Configuration, state.ResourceConfigurations)
+	}
+	for s := range state.EndpointAssociations.All(a.tx) {
+		object := name(state.EndpointAssociations, s)
+		needsRef(a, object, s.Endpoint, state.VPCEndpoints)
+		needsRef(a, object, s.Configuration, state.ResourceConfigurations)
+	}
+}
+
+// transitClaims wants places in the transit realm to be claimed by those who have
+// them, and by nobody else.
+func (a *auditor) transitClaims() {
+	had := map[string]model.Ref{}
+	have := func(object, space string, index int, owner model.Ref) {
+		id := model.TransitClaimID(space, index)
+		if other, taken := had[id]; taken {
+			a.wrong(object, "its place %s in the transit realm is that of %s too", id, other.ID)
+		}
+		had[id] = owner
+		c, ok := state.TransitClaims.Get(a.tx, "", "", id)
+		switch {
+		case !ok:
+			a.wrong(object, "nothing claims its place %s in the transit realm", id)
+		case c.Owner != owner:
+			a.wrong(object, "its place %s in the transit realm is claimed by %s", id, c.Owner.ID)
+		}
+	}
+	for v := range state.VPCs.All(a.tx) {
+		have(name(state.VPCs, v), model.SpaceSource, v.TransitIndex, v.Ref())
+	}
+	for r := range state.ResourceConfigurations.All(a.tx) {
+		for _, t := range r.Targets {
+			have(name(state.ResourceConfigurations, r), model.SpaceTarget, t.Index, r.Ref())
+		}
+	}
+	blocks := map[model.Ref]int{}
+	for c := range state.TransitClaims.All(a.tx) {
+		if c.Space == model.SpacePool6 {
+			blocks[c.Owner]++
+		} else if _, _, id := c.RowKey(); had[id].IsZero() {
+			a.wrong(name(state.TransitClaims, c), "it is a claim of %s, which does not have the place or does not exist", c.Owner.ID)
+		}
+	}
+	a.pool6(blocks)
+}
+
+// pool6 wants as many places of the IPv6 pool to be claimed by each VPC as it has
+// blocks of it. Which place a block has depends on the pool that there was.
+func (a *auditor) pool6(claims map[model.Ref]int) {
+	for v := range state.VPCs.All(a.tx) {
+		has := 0
+		for _, b := range v.CIDRs6 {
+			if b.Pool == model.AmazonPool {
+				has++
+			}
+		}
+		if n := claims[v.Ref()]; n != has {
+			a.wrong(name(state.VPCs, v), "it has %d blocks of the IPv6 pool, and claims %d", has, n)
+		}
+		delete(claims, v.Ref())
+	}
+	for owner, n := range claims {
+		a.wrong("transit-claim "+model.SpacePool6, "%d places are claimed by %s, which does not exist", n, owner.ID)
+	}
+}
+
+// statuses wants states to be of something.
+func (a *auditor) statuses() {
+	for s := range state.Statuses.All(a.tx) {
+		if !exists(a, s, state.VPCs) && !exists(a, s, state.Subnets) && !exists(a, s, state.SecurityGroups) &&
+			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
+			!exists(a, s, state.AddressClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) {
+			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
+		}
+	}
+}
+
+func exists[T table.Row](a *auditor, s *model.Status, t *table.Table[T]) bool {
+	_, ok := t.Get(a.tx, s.Account, s.Region, s.ID)
+	return ok
+}
+
+// Desired derives from nothing what a host should look like. The changes are all
+// rows of the state.
+func Desired(tx *table.Txn, rows []table.Change, host model.Host) []desired.Entry {
+	return plan.New(host).Change(tx, rows).Put
+}
+
+// Kernel compares what is wanted of a host with what is there.
+func Kernel(wanted, there []desired.Entry) []Finding {
+	has := make(map[desired.Key]desired.Entry, len(there))
+	for _, e := range there {
+		has[e.Key()] = e
+	}
+	var found []Finding
+	for _, want := range wanted {
+		e, ok := has[want.Key()]
+		delete(has, want.Key())
+		switch {
+		case !ok:
+			found = append(found, Finding{want.Key().String(), "it is wanted, and the kernel does not have it"})
+		case e.String() != want.String():
+			found = append(found, Finding{want.Key().String(), fmt.Sprintf("the kernel has %q, wanted is %q", e, want)})
+		}
+	}
+	for k := range has {
+		found = append(found, Finding{k.String(), "the kernel has it, and nobody wants it"})
+	}
+	slices.SortFunc(found, func(a, b Finding) int { return cmp.Compare(a.Object, b.Object) })
+	return found
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/posternhq/postern/internal/control/audit"
+	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Verified is what Verify found.
+type Verified struct {
+	// Rows and Entries are how many were looked at.
+	Rows, Entries int
+	Findings      []audit.Finding
+}
+
+// Verify looks for what is wrong in the state of a folder and in the kernel. While
+// the folder's daemon runs, it is asked. It changes nothing.
+func Verify(ctx context.Context, c Config) (v Verified, err error) {
+	if os.Geteuid() != 0 {
+		return v, errors.New("postern verify needs root: it reads network namespaces; use sudo")
+	}
+	var answer bytes.Buffer
+	err = Folder(c.Data).ask(ctx, "verify", &answer)
+	switch {
+	case err == nil:
+		err = json.Unmarshal(answer.Bytes(), &v)
+	case errors.Is(err, errNobody), errors.Is(err, fs.ErrNotExist):
+		v, err = verifyStopped(ctx, c)
+	}
+	if err != nil {
+		return v, fmt.Errorf("verify %s: %w", c.Data, err)
+	}
+	return v, nil
+}
+
+// verifyStopped looks at a folder whose daemon does not run.
+func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
+	unlock, err := useStopped(c)
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	kv, err := openStore(ctx, c)
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, kv.Close()) }()
+	db, err := state.Open(ctx, kv, c.Log)
+	if err != nil {
+		return v, err
+	}
+	defer db.Close()
+	f := Folder(c.Data)
+	row, ok := state.Hosts.Get(db.Snapshot(), "", "", f.HostName())
+	if !ok {
+		return v, fmt.Errorf("the state does not know the host %q", f.HostName())
+	}
+	kernel, err := dataplane.New(dataplane.Config{Instance: row.Instance, LookOnly: true, Log: c.Log})
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, kernel.Close()) }()
+	return look(ctx, db, *row, kernel, func(e desired.Entry) desired.Entry {
+		if d, ok := e.(nft.Damaged); ok && e.Key().Kind == desired.KindRouter {
+			return d.Entry // whether rules and settings are as wanted depends on flags of the daemon
+		}
+		return e
+	})
+}
+
+// useStopped takes a folder that no daemon uses; it is given back by the function.
+func useStopped(c Config) (func() error, error) {
+	f := Folder(c.Data)
+	switch {
+	case len(c.Etcd) > 0:
+		return func() error { return nil }, nil
+	case !f.holdsStore() && f.wasUsed():
+		return nil, errors.New("its state is not in the folder but in an external etcd; name that with --etcd, or start Postern")
+	case !f.holdsStore():
+		return nil, errors.New("no Postern ever ran there")
+	}
+	lock, err := etcdstore.LockFolder(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	return lock.Close, nil
+}
+
+// settling is how often a running daemon is looked at again while something seems
+// wrong, and how long is waited in between: it may be on its way.
+const (
+	settling      = 12
+	settlingPause = 100 * time.Millisecond
+)
+
+// verify is verifyStopped for a running daemon. What is wrong at every look is told.
+func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Writer) error {
+	var v Verified
+	for i := range settling {
+		next, err := look(ctx, d.db, host, p.kernel, func(e desired.Entry) desired.Entry { return e })
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			next.Findings = both(v.Findings, next.Findings)
+		}
+		if v = next; len(v.Findings) == 0 {
+			break
+		}
+		select {
+		case <-time.After(settlingPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	failed := map[string]string{}
+	for k, reason := range p.agent.Report().Failed {
+		failed[k.String()] = reason
+	}
+	for i, f := range v.Findings {
+		if reason, ok := failed[f.Object]; ok {
+			v.Findings[i].Problem = "it is in error: " + reason
+		}
+	}
+	return json.NewEncoder(w).Encode(v)
+}
+
+// both gives what is in both lists.
+func both(a, b []audit.Finding) (out []audit.Finding) {
+	in := map[audit.Finding]bool{}
+	for _, f := range a {
+		in[f] = true
+	}
+	for _, f := range b {
+		if in[f] {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// errLooked ends the following of tables after the first call.
+var errLooked = errors.New("looked")
+
+// look verifies one state of the tables, and the kernel against it. Entries are
+// compared as seen through a function.
+func look(ctx context.Context, db *table.DB, host model.Host, kernel *dataplane.Host, seen func(desired.Entry) desired.Entry) (v Verified, err error) {
+	if _, err := db.View(ctx); err != nil {
+		return v, err
+	}
+	var wanted, there []desired.Entry
+	err = db.Follow(ctx, func(tx *table.Txn, rows []table.Change) error {
+		v.Rows, v.Findings = len(rows), audit.Rows(tx)
+		wanted = audit.Desired(tx, rows, host)
+		return errLooked
+	})
+	if !errors.Is(err, errLooked) {
+		return v, err
+	}
+	vpcs, err := kernel.Routers(ctx)
+	if err != nil {
+		return v, err
+	}
+	for _, vpc := range vpcs {
+		entries, err := kernel.Dump(ctx, vpc)
+		if err != nil {
+			v.Findings = append(v.Findings, audit.Finding{Object: "router " + vpc, Problem: "it cannot be read: " + err.Error()})
+		}
+		there = append(there, entries...)
+	}
+	for _, list := range [][]desired.Entry{wanted, there} {
+		for i, e := range list {
+			list[i] = seen(e)
+		}
+	}
+	v.Entries = len(wanted)
+	v.Findings = append(v.Findings, audit.Kernel(wanted, there)...)
+	return v, nil
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/test/postern"
+)
+
+// cluster starts an etcd server with its own limits, for Posterns to use from
+// outside, and returns its URL.
+func cluster(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "etcd") // a socket's name is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := []url.URL{{Scheme: "unix", Path: dir + "/socket"}}
+	config := embed.NewConfig()
+	config.Dir, config.Name, config.UnsafeNoFsync = dir+"/data", "cluster", true
+	config.ListenPeerUrls, config.AdvertisePeerUrls = nil, socket
+	config.ListenClientUrls, config.AdvertiseClientUrls = socket, socket
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	server, err := embed.StartEtcd(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	<-server.Server.ReadyNotify()
+	return "unix://" + dir + "/socket"
+}
+
+// refusedUp runs `postern up` on a data folder of its own and gives what it says
+// when it ends.
+func refusedUp(t *testing.T, flags ...string) string {
+	t.Helper()
+	args := append([]string{"up", "--listen", "127.0.0.1:0", "--unsafe-no-fsync", "--data", filepath.Join(t.TempDir(), "data")}, flags...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	said, err := exec.CommandContext(ctx, postern.Binary(t), args...).CombinedOutput()
+	if ended := new(exec.ExitError); !errors.As(err, &ended) || ended.ExitCode() != 1 {
+		t.Errorf("postern %s ends with %v, want status 1", strings.Join(args, " "), err)
+	}
+	return string(said)
+}
+
+// One host uses a cluster, and one process of it: others are refused, whether the
+// first one runs, was killed or was stopped, because its kernel forwards all the
+// time. Itself is back at once, also after it was killed.
+func TestOneHostUsesACluster(t *testing.T) {
+	etcd := cluster(t)
+	p := postern.Start(t, "--etcd", etcd, "--host-name", "alpha")
+	v := p.VPC("10.0.0.0/16")
+	refuse := func(when, host, want string) {
+		t.Helper()
+		if said := refusedUp(t, "--etcd", etcd, "--host-name", host); !strings.Contains(said, want) {
+			t.Errorf("%s, host %s is told %q, want %q in it", when, host, said, want)
+		}
+	}
+	refuse("while the first one runs", "beta", "in use by process")
+	refuse("while the first one runs", "alpha", "in use by process")
+	for range 2 {
+		p.Kill()
+		begun := time.Now()
+		p.Up()
+		if took := time.Since(begun); took > 8*time.Second {
+			t.Errorf("the first one is back after %v", took)
+		}
+		subnet := ec2.CreateSubnetInput{VpcId: &v.ID, CidrBlock: new("10.0.7.0/24")}
+		made := postern.Call[ec2.CreateSubnetOutput](p, ec2.Service, "CreateSubnet", &subnet)
+		postern.Call[ec2.DeleteSubnetOutput](p, ec2.Service, "DeleteSubnet", &ec2.DeleteSubnetInput{SubnetId: made.Subnet.SubnetId})
+	}
+	refuse("while the first one runs again", "beta", "in use by process")
+	p.Kill()
+	refuse("when the first one was just killed", "beta", "in use by process")
+	refuse("when the first one was just killed", "alpha", "in use by process")
+	p.Up()
+	p.Stop()
+	refuse("when the first one was stopped", "beta", "--host-name alpha")
+	p.Up()
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/store"
+	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// expectFindings runs `postern verify` and wants a line with each of these words,
+// and no others.
+func expectFindings(t *testing.T, s *pair, words ...string) {
+	t.Helper()
+	r := s.Command("verify")
+	lines := strings.Split(strings.TrimSpace(r.Stdout), "\n")
+	findings := lines[:len(lines)-1]
+	if want := min(len(words), 1); r.Status != want || len(findings) != len(words) {
+		t.Errorf("postern verify: status %d, %s%s\nwant %q", r.Status, r.Stdout, r.Stderr, words)
+	}
+	for _, w := range words {
+		if !strings.Contains(strings.Join(findings, "\n"), w) {
+			t.Errorf("postern verify says nothing of %q:\n%s", w, r.Stdout)
+		}
+	}
+}
+
+// What somebody has done to the kernel or to rows is found and named, while
+// Postern runs and when it does not.
+func TestVerifyFindsWhatIsWrong(t *testing.T) {
+	s := newPair(t, "--verify-interval", "1h")
+	awaitSettled(t, s.Postern)
+	expectFindings(t, s)
+	router := "postern-" + s.Instance() + "-" + s.consumer.ID
+	inRouter := func(arguments string) {
+		t.Helper()
+		command := append([]string{"netns", "exec", router}, strings.Fields(arguments)...)
+		if out, err := exec.Command("ip", command...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", arguments, err, out)
+		}
+	}
+	wrong := "router " + s.consumer.ID + " self: the kernel has"
+	inRouter("ip route add 10.77.0.0/16 dev lo proto 78")
+	expectFindings(t, s, wrong)
+	s.Stop()
+	expectFindings(t, s, wrong)
+	inRouter("ip route del 10.77.0.0/16")
+	expectFindings(t, s)
+	expectAnswer(t, s.client, at(s.endpoint.Address()))
+
+	undo := breakRows(t, s)
+	expectFindings(t, s, "nothing claims its address "+s.clients.ID+"/10.0.1.10", "address-claim/111122223333/us-east-1/"+s.servers.ID+"%2F10.0.1.10: it is a claim of eni-none",
+		"its address "+s.servers.ID+"/10.0.1.10 is claimed by eni-none", "nothing claims its place source/")
+	undo()
+	inRouter("ip route add 10.77.0.0/16 dev lo proto 78")
+	s.Up()
+	s.Await(10*time.Second, "the route to be pruned", func() (bool, error) { return s.Command("verify").Status == 0, nil })
+}
+
+// breakRows takes a claim away, gives one to somebody who does not exist, and
+// takes a place in the transit realm away.
+func breakRows(t *testing.T, s *pair) (undo func()) {
+	t.Helper()
+	changed := map[string][]byte{}
+	write := func(change func(key string, value []byte) []byte) {
+		kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(s.Data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer kv.Close()
+		rows, _, err := kv.Range(t.Context(), table.StoredRows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			if value := change(row.Key, row.Value); value == nil {
+				changed[row.Key] = row.Value
+				_, _, err = kv.Commit(t.Context(), store.Txn{Delete: []string{row.Key}})
+			} else if string(value) != string(row.Value) {
+				changed[row.Key] = row.Value
+				_, _, err = kv.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: row.Key, Value: value}}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(func(key string, value []byte) []byte {
+		var row struct {
+			Space string
+			Owner struct{ ID string }
+		}
+		switch _ = json.Unmarshal(value, &row); {
+		case strings.HasSuffix(key, s.clients.ID+"%2F10.0.1.10"), row.Space == "source" && row.Owner.ID == s.provider.ID:
+			return nil
+		case strings.HasSuffix(key, s.servers.ID+"%2F10.0.1.10"):
+			return []byte(strings.Replace(string(value), s.server.ENI, "eni-none", 1))
+		}
+		return value
+	})
+	return func() {
+		kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(s.Data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer kv.Close()
+		for key, value := range changed {
+			if _, _, err := kv.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: key, Value: value}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
