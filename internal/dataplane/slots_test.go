@@ -110,7 +110,7 @@ func TestConnectionsAreSpreadOverAddresses(t *testing.T) {
 		all := s.spread(desired.Slots)
 		const connections = 240
 		for _, c := range []struct {
-			to           []netip.Addr
+			to          []netip.Addr
 			least, most int // connections of the first address: expected, and five standard deviations beside
 		}{
 			{all[:1], connections, connections},
