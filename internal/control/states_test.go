@@ -312,3 +312,36 @@ func TestTheEndOfAWorkloadIsWrittenWhenItCanBe(t *testing.T) {
 		}
 	})
 }
+
+// The addresses of an endpoint that is deleted are free when the host has let go of
+// them, and not already when the way has gone.
+func TestAddressesOfADeletedEndpointStayUntilTheHostHasLetGo(t *testing.T) {
+	run(t, func(f *fixture) {
+		a := netip.MustParseAddr("10.0.2.100")
+		f.update(func(tx *table.Txn) {
+			wayRows(tx)
+			state.AddressClaims.Put(tx, &model.AddressClaim{Account: account, Region: region, Subnet: "subnet-a", Addr: a, Interface: "eni-e"})
+		})
+		f.settle(nil)
+		f.update(func(tx *table.Txn) {
+			row, _ := state.VPCEndpoints.Get(tx, account, region, "vpce-1")
+			row = row.Clone()
+			row.Delete(time.Unix(1, 0))
+			state.VPCEndpoints.Put(tx, row)
+		})
+		claimed := func() bool {
+			return state.AddressClaims.Count(f.db.Snapshot(), state.BySubnet, ref("subnet-a").String()) > 0
+		}
+		address := desired.Key{Kind: desired.KindAddress, VPC: "vpc-a", ID: a.String()}
+		f.settle(map[desired.Key]string{address: "busy"})
+		f.expect("while the filter has its address", "vpce-1", model.DeleteFailed)
+		if !claimed() {
+			t.Error("the address is free although the filter still has it")
+		}
+		f.settle(nil, address)
+		f.expect("when it has let go", "vpce-1", "gone")
+		if claimed() {
+			t.Error("the address is not free")
+		}
+	})
+}

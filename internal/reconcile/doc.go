@@ -13,6 +13,7 @@
 // it in steps; a step is finished on every router before the next one begins:
 //
 //	put     routers │ links │ all that translates and filters │ endpoints
+//	                          (and members of groups go)
 //	delete  endpoints │ all that translates and filters │ links │ routers
 //	prune   as delete, for what was found there and nobody wants
 //

@@ -18,6 +18,7 @@ type job struct {
 	entry   desired.Entry
 	version int
 	step    int
+	gone    bool // it is to be taken away
 	again   bool // it failed before
 }
 
@@ -46,6 +47,10 @@ func step(it *item) int {
 	}
 	switch {
 	case it.want != nil:
+		return place
+	case it.key.Kind == desired.KindMember && !it.prune:
+		// Whoever gets the address in the same batch is not to be a member of the
+		// groups of the one before.
 		return place
 	case it.prune:
 		return pruneRound + stepsPerRound - 1 - place
@@ -96,7 +101,7 @@ func (r *Reconciler) take() (jobs [stepCount]map[string][]job, revision int64) {
 			jobs[s] = make(map[string][]job)
 		}
 		vpc := it.key.VPC
-		jobs[s][vpc] = append(jobs[s][vpc], job{it, it.entry(), it.version, s, it.attempts > 0})
+		jobs[s][vpc] = append(jobs[s][vpc], job{it, it.entry(), it.version, s, it.want == nil, it.attempts > 0})
 	}
 	return jobs, r.revision
 }
@@ -140,15 +145,16 @@ func (r *Reconciler) runRouter(ctx context.Context, vpc string, jobs []job, free
 func (r *Reconciler) runBatch(ctx context.Context, vpc string, batch []job) map[desired.Key]error {
 	ctx, cancel := r.limited(ctx)
 	defer cancel()
-	entries := make([]desired.Entry, len(batch))
-	for i, j := range batch {
-		entries[i] = j.entry
+	var put, del []desired.Entry
+	for _, j := range batch {
+		if j.gone {
+			del = append(del, j.entry)
+		} else {
+			put = append(put, j.entry)
+		}
 	}
-	if batch[0].step < deleteRound {
-		return r.effects.Apply(ctx, vpc, entries, nil)
-	}
-	slices.Reverse(entries)
-	return r.effects.Apply(ctx, vpc, nil, entries)
+	slices.Reverse(del)
+	return r.effects.Apply(ctx, vpc, put, del)
 }
 
 // finish notes what became of a batch. Items that a newer delta changed

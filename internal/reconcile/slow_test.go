@@ -195,3 +195,46 @@ func TestARouterThatIsSlowToBeReadIsTakenUpLater(t *testing.T) {
 		}
 	})
 }
+
+// noting notes what is done together.
+type noting struct {
+	*fakedp.Kernel
+	mu   sync.Mutex
+	sets []string
+}
+
+func (n *noting) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
+	n.mu.Lock()
+	text := ""
+	for _, e := range put {
+		text += "+" + string(e.Key().Kind)
+	}
+	for _, e := range del {
+		text += "-" + string(e.Key().Kind)
+	}
+	n.sets = append(n.sets, text)
+	n.mu.Unlock()
+	return n.Kernel.Apply(ctx, vpc, put, del)
+}
+
+// An address that goes from one interface to another is out of the former one's
+// groups when the other one gets it: both are one call for the data plane, which
+// attaches last.
+func TestAnAddressLeavesItsGroupsBeforeSomebodyElseHasIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &noting{Kernel: fakedp.New()}
+		r := reconcile.New(n, reconcile.Config{Logger: slog.New(slog.DiscardHandler)})
+		ctx, cancel := context.WithCancel(t.Context())
+		go r.Run(ctx)
+		defer synctest.Wait()
+		defer cancel()
+		former := parse(t, "router vpc-a self\nclass vpc-a c-1\naddress vpc-a 10.0.1.10 class=c-1\nmember vpc-a sg-1/10.0.1.10")
+		apply(t, r, desired.Delta{Full: true, Revision: 1, Put: former})
+		n.sets = nil
+		next := parse(t, "class vpc-a c-2\naddress vpc-a 10.0.1.10 class=c-2\nworkload vpc-a eni-2 mac=02:00:00:00:00:01 addresses=10.0.1.10/24")
+		apply(t, r, desired.Delta{Revision: 2, Put: next, Delete: []desired.Key{former[3].Key(), former[1].Key()}})
+		if want := "+class+address+workload-member"; len(n.sets) == 0 || n.sets[0] != want {
+			t.Errorf("done together is %q, want %q first", n.sets, want)
+		}
+	})
+}

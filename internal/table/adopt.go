@@ -33,7 +33,7 @@ func (p *proposal) became(from *snapshot, batch store.Batch) bool {
 func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 	d := p.draft
 	for _, w := range p.same {
-		d.overlay[w.pos].set(w.path, w.before)
+		d.overlay[w.pos].setRow(w.path, w.before)
 	}
 	changes := make([]Change, 0, len(p.changed))
 	for _, w := range p.changed {
@@ -48,10 +48,12 @@ func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 		changes = append(changes, change)
 	}
 	for _, id := range p.touched {
-		d.overlay[id.pos].setGuard(id.index, id.value, rev)
+		item := d.rangeOf(id)
+		item.guard = rev
+		d.overlay[id.pos].putRange(item)
 	}
 	for _, id := range p.emptied {
-		d.overlay[id.pos].setGuard(id.index, id.value, 0)
+		d.overlay[id.pos].putRange(rangeItem{index: id.index, value: id.value})
 	}
 	snap := &snapshot{rev: rev, tables: make([]*content, len(d.overlay))}
 	for pos := range snap.tables {

@@ -135,25 +135,31 @@ func (c *content) get(path string) *entry {
 // set puts e at path, or removes what is there when e is nil, and returns what
 // was there before.
 func (c *content) set(path string, e *entry) *entry {
+	old := c.setRow(path, e)
+	if old != nil && e != nil && slices.Equal(old.places, e.places) {
+		return old
+	}
+	c.count(old, -1)
+	c.count(e, 1)
+	return old
+}
+
+// setRow is set without the counts of ranges.
+func (c *content) setRow(path string, e *entry) *entry {
 	var old rowItem
 	if e == nil {
 		old, _ = c.rows.Delete(rowItem{path: path})
 	} else {
 		old, _ = c.rows.ReplaceOrInsert(rowItem{path, e})
 	}
-	same := old.entry != nil && e != nil && slices.Equal(old.entry.places, e.places)
-	if old.entry != nil && !same {
-		for _, p := range old.entry.places {
+	if old.entry != nil && (e == nil || !slices.Equal(old.places, e.places)) {
+		for _, p := range old.places {
 			c.indexes[p.index].Delete(indexItem{value: p.value, path: path})
 		}
-		c.count(old.entry, -1)
 	}
 	if e != nil {
 		for _, p := range e.places {
 			c.indexes[p.index].ReplaceOrInsert(indexItem{p.value, e.path, e})
-		}
-		if !same {
-			c.count(e, 1)
 		}
 	}
 	return old.entry

@@ -20,9 +20,12 @@ type draft struct {
 	written []map[string][]byte // for each table: path → encoded row, nil for a deletion
 	log     []written           // what was written, to be undone
 	rows    int                 // how many there are in written
-	touched map[rangeID]int     // ranges of rows in the log, and how often
-	counted int                 // how much of the log is in touched
+	ranges  map[rangeID]delta   // of rows in the log; the overlay has the base's counts
 }
+
+// delta is what the log does to a range: how often it has a row of it, and how many
+// rows more the range has.
+type delta struct{ touched, rows int }
 
 // written is one change of a row, with what was there before it.
 type written struct {
@@ -41,7 +44,7 @@ type rangeID struct {
 
 func newDraft(base *snapshot) *draft {
 	n := len(base.tables)
-	return &draft{base: base, overlay: make([]*content, n), written: make([]map[string][]byte, n), touched: make(map[rangeID]int)}
+	return &draft{base: base, overlay: make([]*content, n), written: make([]map[string][]byte, n), ranges: make(map[rangeID]delta)}
 }
 
 // content returns a table with the changes.
@@ -62,9 +65,18 @@ func (d *draft) write(pos int, path string, e *entry, data []byte) {
 	if w.data, w.known = d.written[pos][path]; !w.known {
 		d.rows++
 	}
-	w.before = d.overlay[pos].set(path, e)
+	w.before = d.overlay[pos].setRow(path, e)
 	d.written[pos][path] = data
 	d.log = append(d.log, w)
+	d.count(w, 1)
+}
+
+// find gives the row at path, of which the base has the given entry.
+func (d *draft) find(pos int, path string, base *entry) *entry {
+	if _, changed := d.written[pos][path]; changed {
+		return d.overlay[pos].get(path)
+	}
+	return base
 }
 
 // mark names the present state, for undo.
@@ -75,12 +87,9 @@ func (d *draft) undo(mark int) {
 	for len(d.log) > mark {
 		last := len(d.log) - 1
 		w := d.log[last]
-		if d.counted == len(d.log) {
-			d.counted = last
-			d.count(w, -1)
-		}
+		d.count(w, -1)
 		d.log = d.log[:last]
-		d.overlay[w.pos].set(w.path, w.before)
+		d.overlay[w.pos].setRow(w.path, w.before)
 		if w.known {
 			d.written[w.pos][w.path] = w.data
 		} else {
@@ -90,27 +99,35 @@ func (d *draft) undo(mark int) {
 	}
 }
 
-// touch notes the ranges of what was written since the mark.
-func (d *draft) touch(mark int) {
-	for _, w := range d.log[mark:] {
-		d.count(w, 1)
-	}
-	d.counted = len(d.log)
+// count adds what a change of a row does to ranges, or takes it away by -1.
+func (d *draft) count(w written, by int) {
+	d.countRow(w.pos, w.before, by, -by)
+	d.countRow(w.pos, w.after, by, by)
 }
 
-func (d *draft) count(w written, by int) {
-	for _, e := range []*entry{w.before, w.after} {
-		for p := range e.ranges {
-			id := rangeID{w.pos, p.index, p.value}
-			if d.touched[id] += by; d.touched[id] == 0 {
-				delete(d.touched, id)
-			}
+func (d *draft) countRow(pos int, e *entry, touched, rows int) {
+	for p := range e.ranges {
+		id := rangeID{pos, p.index, p.value}
+		c := d.ranges[id]
+		c.touched += touched
+		c.rows += rows
+		if c.touched == 0 {
+			delete(d.ranges, id)
+		} else {
+			d.ranges[id] = c
 		}
 	}
 }
 
+// rangeOf gives what is known of a range, with the changes.
+func (d *draft) rangeOf(id rangeID) rangeItem {
+	item := d.base.tables[id.pos].lookupRange(id.index, id.value)
+	item.count += d.ranges[id].rows
+	return item
+}
+
 // size is how many changes a commit has at most: rows, guards and the head.
-func (d *draft) size() int { return d.rows + len(d.touched) + 1 }
+func (d *draft) size() int { return d.rows + len(d.ranges) + 1 }
 
 // proposal is what a draft asks of the store.
 type proposal struct {
@@ -189,9 +206,8 @@ func (d *definition) unchanged(before *entry, data []byte) (bool, error) {
 // absent guard (of an index that is new to the store) could not tell.
 func (p *proposal) guard(def *definition, id rangeID, reads map[read]int64) {
 	key := guardKey(def.kind, def.names[id.index], id.value)
-	guard := p.draft.base.tables[id.pos].lookupRange(id.index, id.value).guard
-	if guard != 0 && p.draft.overlay[id.pos].lookupRange(id.index, id.value).count == 0 {
-		reads[read{rangeID: id}] = guard
+	if item := p.draft.rangeOf(id); item.guard != 0 && item.count == 0 {
+		reads[read{rangeID: id}] = item.guard
 		p.Delete = append(p.Delete, key)
 		p.emptied = append(p.emptied, id)
 		return

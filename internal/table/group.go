@@ -162,7 +162,6 @@ func (g *group) let(u *update) bool {
 		u.finish(0, changes.err)
 		return true
 	}
-	g.draft.touch(mark)
 	fresh := 0
 	for r := range changes.reads {
 		if _, known := g.reads[r]; !known {

@@ -251,7 +251,15 @@ func (d *definition) encode(row Row, r *rest) ([]byte, *entry, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode row %s: %w", key, err)
 	}
-	e, err := d.decode(key.path(), data, 0)
+	if r != nil || d.version() > 1 {
+		e, err := d.decode(key.path(), data, 0)
+		return data, e, err
+	}
+	again, err := d.decoder(data) // nothing in it is strange
+	if err != nil {
+		return nil, nil, fmt.Errorf("decode row %s: %w", key, err)
+	}
+	e, err := d.entry(key.path(), again, nil, 0)
 	return data, e, err
 }
 
@@ -261,6 +269,11 @@ func (d *definition) decode(path string, data []byte, rev int64) (*entry, error)
 	if err != nil {
 		return nil, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
 	}
+	return d.entry(path, row, r, rev)
+}
+
+// entry makes the entry of a row that says that it belongs at path.
+func (d *definition) entry(path string, row Row, r *rest, rev int64) (*entry, error) {
 	key := d.key(row)
 	if key.path() != path {
 		return nil, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)

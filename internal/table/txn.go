@@ -80,15 +80,8 @@ func (tx *Txn) position(def *definition) int {
 	return pos
 }
 
-// content returns a table as the transaction sees it.
-func (tx *Txn) content(pos int) *content {
-	if tx.changes != nil {
-		return tx.changes.content(pos)
-	}
-	return tx.base.tables[pos]
-}
-
-// stable is like content, for iteration: it is not touched by later changes.
+// stable returns a table as the transaction sees it, for iteration: it is not
+// touched by later changes, and does not know the counts of ranges.
 func (tx *Txn) stable(pos int) *content {
 	if tx.changes != nil && tx.changes.overlay[pos] != nil {
 		return tx.changes.overlay[pos].clone()
@@ -98,27 +91,29 @@ func (tx *Txn) stable(pos int) *content {
 
 func (tx *Txn) get(def *definition, path string) *entry {
 	pos := tx.position(def)
-	if tx.changes != nil {
-		tx.readRow(pos, path)
-	}
 	tx.record(pos, wholeRow, path)
-	return tx.content(pos).get(path)
-}
-
-// note makes the commit depend on a row or range. What another Update of the
-// group has written is there only if its commit is.
-func (tx *Txn) note(r read) {
-	if _, known := tx.changes.reads[r]; !known {
-		tx.changes.reads[r] = r.in(tx.base)
+	base := tx.base.tables[pos].get(path)
+	if tx.changes == nil {
+		return base
 	}
+	tx.readRow(pos, path, base)
+	return tx.changes.find(pos, path, base)
 }
 
-func (tx *Txn) readRow(pos int, path string) {
-	tx.note(read{rangeID{pos: pos}, path})
+// readRow makes the commit depend on a row, of which the base has the given entry.
+// What another Update of the group has written is there only if its commit is.
+func (tx *Txn) readRow(pos int, path string, base *entry) {
+	rev := tx.base.tables[pos].aside[path].rev // zero for nearly all
+	if base != nil {
+		rev = base.rev
+	}
+	tx.changes.reads[read{rangeID{pos: pos}, path}] = rev
 }
 
+// readRange makes the commit depend on all rows of a range.
 func (tx *Txn) readRange(pos, index int, value string) {
-	tx.note(read{rangeID: rangeID{pos, index, value}})
+	r := read{rangeID: rangeID{pos, index, value}}
+	tx.changes.reads[r] = r.in(tx.base)
 }
 
 func (tx *Txn) all(def *definition) iter.Seq[*entry] {
@@ -142,11 +137,12 @@ func (tx *Txn) scan(def *definition, index int, value string) iter.Seq[*entry] {
 
 func (tx *Txn) count(def *definition, index int, value string) int {
 	pos := tx.position(def)
-	if tx.changes != nil {
-		tx.readRange(pos, index, value)
-	}
 	tx.record(pos, index, value)
-	return tx.content(pos).lookupRange(index, value).count
+	if tx.changes == nil {
+		return tx.base.tables[pos].lookupRange(index, value).count
+	}
+	tx.readRange(pos, index, value)
+	return tx.changes.rangeOf(rangeID{pos, index, value}).count
 }
 
 func (tx *Txn) put(def *definition, row Row) {
@@ -156,7 +152,7 @@ func (tx *Txn) put(def *definition, row Row) {
 		return
 	}
 	var r *rest
-	if before := tx.content(tx.position(def)).get(path); before != nil {
+	if before := tx.get(def, path); before != nil {
 		r = before.rest
 	}
 	data, e, err := def.encode(row, r)
@@ -184,10 +180,8 @@ func (tx *Txn) mustWrite(def *definition, operation string) {
 	}
 }
 
-// write notes a change. It depends on the row that was there, because that
-// decides which ranges are touched.
+// write notes a change of a row that was read before: what was there decides which
+// ranges are touched.
 func (tx *Txn) write(def *definition, path string, e *entry, data []byte) {
-	pos := tx.position(def)
-	tx.readRow(pos, path)
-	tx.changes.write(pos, path, e, data)
+	tx.changes.write(tx.position(def), path, e, data)
 }

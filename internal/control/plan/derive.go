@@ -129,6 +129,9 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	if !ok {
 		return derived{subjects: r.released(ref)}
 	}
+	if r.leaving(ni) {
+		return derived{subjects: append(r.released(ref), interfaceStanding(ni))}
+	}
 	r.value(idOf(unitVPC, sibling(&ni.Meta, ni.VPC)))
 	name := r.classOf(ni)
 	var named []string
@@ -154,6 +157,21 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 		d.value = newExit(ni)
 	}
 	return d
+}
+
+// leaving reports whether an interface goes with what is being deleted: its
+// addresses are free when that has gone, so nothing of them may stay until then.
+func (r *reading) leaving(ni *model.NetworkInterface) bool {
+	switch ni.Type {
+	case model.InterfaceEndpoint:
+		owner, ok := state.VPCEndpoints.Get(r.tx, ni.Account, ni.Region, ni.Owner)
+		return ok && owner.Deleting()
+	case model.InterfaceGateway:
+		owner, ok := state.ResourceGateways.Get(r.tx, ni.Account, ni.Region, ni.Owner)
+		return ok && owner.Deleting()
+	}
+	a, ok := state.Attachments.Get(r.tx, ni.Account, ni.Region, ni.ID)
+	return ok && a.DeleteOnTermination && !a.DeletedAt.IsZero()
 }
 
 // released are the addresses that an interface has given up and that nobody else

@@ -39,11 +39,11 @@ func TestAChangeGoesNoFurtherThanItMatters(t *testing.T) {
 			row.Tags = tagged
 			return row
 		}, 2, 0},
-		{"name of a gateway", func(rows []table.Row) table.Row {
+		{"name of a gateway", func(rows []table.Row) table.Row { // itself and its interface
 			row := find[*model.ResourceGateway](t, rows)
 			row.Name = "n"
 			return row
-		}, 1, 0},
+		}, 2, 0},
 		{"tag of a group", func(rows []table.Row) table.Row { // its class, and whether rules name it
 			row := find[*model.SecurityGroup](t, rows)
 			row.Tags = tagged
@@ -69,11 +69,11 @@ func TestAChangeGoesNoFurtherThanItMatters(t *testing.T) {
 			row.Tags = tagged
 			return row
 		}, 2, 0},
-		{"tag of an endpoint", func(rows []table.Row) table.Row {
+		{"tag of an endpoint", func(rows []table.Row) table.Row { // itself and its interface
 			row := moreEndpoint(7)[2].(*model.VPCEndpoint)
 			row.Tags = tagged
 			return row
-		}, 1, 0},
+		}, 2, 0},
 		{"ports of a configuration", func(rows []table.Row) table.Row { // itself, all endpoints, no associations of others
 			row := find[*model.ResourceConfiguration](t, rows)
 			row.Ports = []model.PortRange{{From: 1, To: 65535}}

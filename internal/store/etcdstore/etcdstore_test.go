@@ -81,15 +81,16 @@ func TestEmbedded(t *testing.T) {
 // with etcd's own limits that listens on a Unix socket.
 func TestExternal(t *testing.T) {
 	target := storetest.Target{Compact: compact, MaxOps: 128}
-	target.Open = func(t *testing.T) store.Store { return openExternal(t, []string{listeningServer(t)}) }
+	target.Open = func(t *testing.T) store.Store { return openExternal(t, []string{listeningServer(t, 0)}) }
 	if endpoints := os.Getenv("POSTERN_TEST_ETCD"); endpoints != "" {
 		target.Open = func(t *testing.T) store.Store { return openExternal(t, strings.Split(endpoints, ",")) }
 	}
 	storetest.Run(t, target)
 }
 
-// listeningServer starts an etcd server and returns its URL.
-func listeningServer(t *testing.T) string {
+// listeningServer starts an etcd server with a quota, which is etcd's own when it
+// is zero, and returns its URL.
+func listeningServer(t *testing.T, quota int64) string {
 	t.Helper()
 	// The name of a socket is at most 107 bytes long, a test's folder may be longer.
 	dir, err := os.MkdirTemp("/tmp", "etcd")
@@ -105,7 +106,7 @@ func listeningServer(t *testing.T) string {
 	config.ListenClientUrls, config.AdvertiseClientUrls = socket, socket
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	config.TickMs, config.ElectionMs = 20, 100
-	config.UnsafeNoFsync = true
+	config.UnsafeNoFsync, config.QuotaBackendBytes = true, quota
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	server, err := embed.StartEtcd(config)
 	if err != nil {

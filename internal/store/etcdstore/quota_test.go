@@ -141,6 +141,48 @@ func TestFullStoreIsReadAndHeals(t *testing.T) {
 	}
 }
 
+// TestRefusedChangesAreNotCarriedOut has writers reach the quota together: what
+// was acknowledged is there, and nothing of what was refused.
+func TestRefusedChangesAreNotCarriedOut(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) {
+		var log journal
+		refuseTogether(t, startWithQuota(t, t.TempDir(), smallQuota, &log))
+	})
+	t.Run("external", func(t *testing.T) {
+		s, err := etcdstore.Open(t.Context(), etcdstore.Config{Endpoints: []string{listeningServer(t, smallQuota)}, Log: testLog(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeStore(t, s) })
+		refuseTogether(t, s)
+	})
+}
+
+func refuseTogether(t *testing.T, s store.Store) {
+	acknowledged := make([]int, 8)
+	var writers sync.WaitGroup
+	for w := range acknowledged {
+		writers.Go(func() {
+			var err error
+			for err == nil {
+				if err = put(t, s, fmt.Sprintf("/key/%d/%d", w, acknowledged[w])); err == nil {
+					acknowledged[w]++
+				}
+			}
+			if !errors.Is(err, store.ErrFull) {
+				t.Errorf("writer %d: %v", w, err)
+			}
+		})
+	}
+	writers.Wait()
+	for w, n := range acknowledged {
+		keys, _, err := s.Range(t.Context(), fmt.Sprintf("/key/%d/", w))
+		if err != nil || len(keys) != n {
+			t.Errorf("writer %d has %d keys (%v), and %d were acknowledged", w, len(keys), err, n)
+		}
+	}
+}
+
 // TestDiskWithoutRoomForFiles uses up the files that a disk can hold, not its
 // bytes, and then its bytes.
 func TestDiskWithoutRoomForFiles(t *testing.T) {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package etcdstore
+
+import (
+	"bytes"
+	"context"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/posternhq/postern/internal/store"
+)
+
+// outcome finds out what became of changes that a server has answered with "no
+// space". They were made, if they were, after the revision before. The server
+// says so of changes that it has refused, and also, once, of those that it was
+// carrying out when it found that they lead beyond its quota
+// (https://github.com/etcd-io/etcd/blob/v3.6.0/server/etcdserver/apply/quota.go).
+// These have happened. The response is nil for those that have not.
+func (s *Store) outcome(ctx context.Context, changes []clientv3.Op, before int64) (*clientv3.TxnResponse, error) {
+	reads := make([]clientv3.Op, len(changes))
+	for i, c := range changes {
+		reads[i] = clientv3.OpGet(string(c.KeyBytes()))
+	}
+	found, err := s.client.Txn(ctx).Then(reads...).Commit()
+	if err != nil {
+		return nil, err
+	}
+	var rev int64
+	for i, c := range changes {
+		keys := found.Responses[i].GetResponseRange().Kvs
+		switch {
+		case c.IsDelete() && len(keys) == 0:
+		case c.IsDelete() || len(keys) == 0 || !bytes.Equal(keys[0].Value, c.ValueBytes()):
+			return nil, nil
+		case rev != 0 && rev != keys[0].ModRevision:
+			return nil, nil
+		default:
+			rev = keys[0].ModRevision
+		}
+	}
+	if rev <= before { // the keys had these values already
+		return nil, nil
+	}
+	return &clientv3.TxnResponse{Header: &etcdserverpb.ResponseHeader{Revision: rev}, Succeeded: true}, nil
+}
+
+// lastChange is the last revision that a transaction has seen of what it compares.
+func lastChange(txn store.Txn) (rev int64) {
+	for _, c := range txn.Compare {
+		rev = max(rev, c.ModRevision)
+	}
+	return rev
+}
