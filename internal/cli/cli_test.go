@@ -93,3 +93,17 @@ func TestStatusLeavesOutWhatAnAccountMayNotSee(t *testing.T) {
 		t.Errorf("the management account is shown\n%s", out.String())
 	}
 }
+
+func TestErrorsAreOfCreationsUpdatesAndDeletions(t *testing.T) {
+	var all []postern.Resource
+	for _, state := range []string{"ready", "failed", "updating", "update-failed", "deleting", "deletion-failed", "pending"} {
+		all = append(all, postern.Resource{State: &state})
+	}
+	var got []string
+	for _, r := range inError(all) {
+		got = append(got, *r.State)
+	}
+	if want := "failed update-failed deletion-failed"; strings.Join(got, " ") != want {
+		t.Errorf("in error are %q, want %s", got, want)
+	}
+}

@@ -32,7 +32,7 @@ func (c *statusCommand) Run(in *Invocation) error {
 		return err
 	}
 	if c.Errors {
-		out.Resources = slices.DeleteFunc(out.Resources, func(r postern.Resource) bool { return text(r.State) != "failed" })
+		out.Resources = inError(out.Resources)
 	}
 	if c.Output == "json" {
 		return printJSON(in.Stdout, out)
@@ -44,6 +44,11 @@ func printJSON(w io.Writer, value any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(value)
+}
+
+// inError leaves those whose creation, update or deletion failed.
+func inError(resources []postern.Resource) []postern.Resource {
+	return slices.DeleteFunc(resources, func(r postern.Resource) bool { return !strings.HasSuffix(text(r.State), "failed") })
 }
 
 func printStatus(w io.Writer, s *postern.GetStatusOutput) error {

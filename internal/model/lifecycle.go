@@ -17,11 +17,11 @@ const (
 	Updating Lifecycle = "updating"
 	// UpdateFailed: the resource was ready before, and the data plane could not
 	// program what it has become since and says why; it keeps trying.
-	UpdateFailed Lifecycle = "update failed"
+	UpdateFailed Lifecycle = "update-failed"
 	// Deleting: deletion was asked for and the data plane has not let go.
 	Deleting Lifecycle = "deleting"
 	// DeleteFailed: the data plane cannot let go and says why; it keeps trying.
-	DeleteFailed Lifecycle = "deletion failed"
+	DeleteFailed Lifecycle = "deletion-failed"
 )
 
 // LifecycleOf derives the life cycle of a resource from its row and what the
