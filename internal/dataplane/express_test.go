@@ -278,14 +278,14 @@ func TestWhatIsCarriedIsToldByVPC(t *testing.T) {
 	each(t, func(s *scenario) {
 		s.apply()
 		s.carried()
-		all, err := s.host.Carried(s.t.Context())
+		all, err := s.host.Uses(s.t.Context())
 		if err != nil || len(all) != 2 || all[0].VPC != consumer || all[1].VPC != provider {
 			s.t.Fatalf("%+v, %v, want both VPCs", all, err)
 		}
 		sum := 0
 		for _, c := range all {
-			sum += int(c.Packets)
-			if c.Packets == 0 || c.Bytes < 40*c.Packets || c.Connections != 1 {
+			sum += int(c.Carried.Packets)
+			if c.Carried.Packets == 0 || c.Carried.Bytes < 40*c.Carried.Packets || c.Express != 1 {
 				s.t.Errorf("%+v, want the packets of one connection", c)
 			}
 		}
