@@ -10,7 +10,7 @@ GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X github.com/posternhq/postern/inter
 export PATH := $(PATH):/usr/local/go/bin
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build demo test clients test-race bench check fix generate express form fuzz clean
+.PHONY: help build demo test clients test-race bench check fix generate express express-check form fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -35,8 +35,12 @@ clients: build ## Terraform's AWS provider and Ansible's amazon.aws against the 
 	@tool/needs clients
 	cd conformance && POSTERN_BIN=$(CURDIR)/bin/postern go test -count=1 -timeout 30m -v ./terraform ./ansible
 
-test-race: ## the tests that need no root, with the race detector
-	go test -race -count=1 -timeout 20m ./internal/table/... ./internal/store/... ./internal/control/... ./internal/reconcile/... ./internal/agent/... ./internal/service/... ./internal/aws/...
+# What many goroutines share, without what only waits for disks and the kernel.
+RACE := ./internal/table/... ./internal/store ./internal/store/memstore ./internal/control/... ./internal/reconcile/... ./internal/agent/... \
+  ./internal/daemon/... ./internal/service ./internal/service/vpclattice ./internal/aws/server
+
+test-race: ## where goroutines meet, with the race detector (no root; some two minutes)
+	go test -race -count=1 -timeout 10m $(RACE)
 
 bench: build ## measure against plain routing and proxies (needs root)
 	@tool/needs bench
@@ -63,9 +67,10 @@ generate: ## write shapes, tables and docs/coverage from the models
 
 express: ## compile the express lane (needs clang, llvm and libbpf-dev)
 	@tool/needs express
-	cd internal/dataplane/express && clang -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -target bpf -mcpu=v3 \
-	  -I/usr/include/$$(uname -m)-linux-gnu -ffile-prefix-map=$$PWD=. -c express.c -o express.o && llvm-strip -g express.o && \
-	  cat express.c kernel.h | sha256sum | cut -d' ' -f1 >express.sum
+	tool/express build
+
+express-check: ## compile it again where the same clang is, and compare
+	@tool/express check
 
 form: build ## keep a data folder of the present form, NAME=0002 (needs root)
 	@test -n "$(NAME)" || { echo "name it: make form NAME=0002"; exit 1; }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,10 +97,10 @@ func TestScrapesWaitForNobody(t *testing.T) {
 	sources := everything(1)
 	answer := sources.Kernel
 	hang := make(chan struct{})
-	asked := 0
+	var asked atomic.Int64
 	sources.Kernel = func(ctx context.Context) (Kernel, error) {
-		asked++
-		if asked == 1 {
+		n := asked.Add(1)
+		if n == 1 {
 			return answer(ctx)
 		}
 		<-hang
@@ -122,8 +123,8 @@ func TestScrapesWaitForNobody(t *testing.T) {
 			t.Errorf("a scrape while the kernel does not answer:\n%s", text)
 		}
 	}
-	if n := runtime.NumGoroutine(); n > before+3 || asked != 2 {
-		t.Errorf("%d goroutines after scrapes, %d before; the kernel was asked %d times", n, before, asked)
+	if n := runtime.NumGoroutine(); n > before+3 || asked.Load() != 2 {
+		t.Errorf("%d goroutines after scrapes, %d before; the kernel was asked %d times", n, before, asked.Load())
 	}
 	close(hang)
 }

@@ -3,8 +3,10 @@
 package etcdstore_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -86,6 +88,29 @@ func BenchmarkParallelUpdate(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			benchmarkUpdate(b, db, n.Add(1))
+		}
+	})
+}
+
+// BenchmarkParallelCounting lets sixteen callers add rows, each after counting all
+// that there are, as creations under a quota do.
+func BenchmarkParallelCounting(b *testing.B) {
+	db := benchTables(b)
+	var n atomic.Int64
+	b.SetParallelism(16 / runtime.GOMAXPROCS(0))
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			id := n.Add(1)
+			_, err := db.Update(b.Context(), func(tx *table.Txn) error {
+				if benchTable.CountScope(tx, "111122223333", "us-east-1") < 0 {
+					return errors.New("quota")
+				}
+				return benchTable.Insert(tx, &row{ID: fmt.Sprint(id), VPC: fmt.Sprint(id % 10), N: int(id)})
+			})
+			if err != nil {
+				b.Error(err)
+			}
 		}
 	})
 }
