@@ -407,7 +407,7 @@ static __always_inline void inherit(struct way *w, const struct way *known)
 static __always_inline struct way *remember(const struct flow *f, struct way *to, const struct flow *returning,
 					    struct way *back, struct way *known)
 {
-	struct way *was = known ? bpf_map_lookup_elem(&flows, returning) : 0;
+	struct way *was = known && known->device ? bpf_map_lookup_elem(&flows, returning) : 0;
 
 	if (was && known->generation == to->generation && was->generation == to->generation && same(known, to) &&
 	    same(was, back)) {
@@ -669,22 +669,24 @@ int postern_express(struct __sk_buff *skb)
 			reopen(skb, &p);
 		return TC_ACT_UNSPEC;
 	}
-	if (!w) {
-		w = learn(skb, &p, c, 0);
-		if (!w || !w->device)
-			return TC_ACT_UNSPEC;
-		// Nobody knows here whether the other end has closed.
-		if (p.flags & FIN && !w->closed) {
-			forget(&p.flow, w);
-			return TC_ACT_UNSPEC;
-		}
-		count(LEARNED);
-	} else if (!current(w, c)) {
+	if (!w || !current(w, c)) {
+		bool known = w, carried = w && w->device;
+
 		w = learn(skb, &p, c, w);
 		if (!w) {
-			bpf_map_delete_elem(&flows, &p.flow);
-			count(GIVEN_UP);
+			if (known)
+				bpf_map_delete_elem(&flows, &p.flow);
+			if (carried)
+				count(GIVEN_UP);
 			return TC_ACT_UNSPEC;
+		}
+		if (w->device && !carried) {
+			// Nobody knows here whether the other end has closed.
+			if (p.flags & FIN && !w->closed) {
+				forget(&p.flow, w);
+				return TC_ACT_UNSPEC;
+			}
+			count(LEARNED);
 		}
 	}
 	if (!w->device || p.hops < 2 || (skb->gso_size ? p.headers + skb->gso_size : skb->len - ETH_HLEN) > w->mtu)

@@ -209,11 +209,12 @@ func TestAListedDeviceTakesOver(t *testing.T) {
 			e := o.open()
 			o.slowly(e)
 			o.coverDevice("uplink")
-			before := o.packets()
+			before := o.counters()
 			e.exchange(t)
 			e.exchange(t)
-			if got := o.packets() - before; got < 4 {
-				t.Errorf("%d packets took the lane, want at least 4", got)
+			after := o.counters()
+			if got := after.Packets - before.Packets; got < 4 || after.Learned != before.Learned+1 {
+				t.Errorf("%d packets took the lane, want at least 4; %+v after %+v", got, after, before)
 			}
 			_, l := o.device("uplink")
 			if err := o.lane.Uncover(o.cookie(o.router.FD), l.Attrs().Index); err != nil {
