@@ -76,7 +76,7 @@ func (c *Controller) follow(tx *table.Txn, changes []table.Change) error {
 		return nil
 	}
 	c.judged(c.settlement.change(change{
-		revision: delta.Revision, fates: fatesIn(tx), asked: asked, parents: parentsIn(tx),
+		revision: delta.Revision, fates: fatesIn(tx, c.plan.Problem), asked: asked, parents: parentsIn(tx),
 		steps: map[string]step{c.cfg.Host.Name: {Result: result, full: delta.Full, holders: c.plan.Subjects}},
 	}))
 	if c.started && len(delta.Put)+len(delta.Delete)+len(result.Touched) == 0 {

@@ -19,8 +19,8 @@ type life struct {
 	interfaces func(*table.Txn) []*model.NetworkInterface
 }
 
-// fatesIn tells what the rows of subjects ask for.
-func fatesIn(tx *table.Txn) func(plan.Subject) fate {
+// fatesIn tells what the rows of subjects ask for, and what the plan has against it.
+func fatesIn(tx *table.Txn, problem func(plan.Subject) string) func(plan.Subject) fate {
 	return func(s plan.Subject) fate {
 		life, ok := lifeOf(tx, s)
 		if !ok {
@@ -29,6 +29,7 @@ func fatesIn(tx *table.Txn) func(plan.Subject) fate {
 		if life.deleting {
 			life.realms = realmsIn(tx, s)
 		}
+		life.problem = problem(s)
 		return life.fate
 	}
 }

@@ -35,6 +35,8 @@ type fate struct {
 	// realms are the routers in which a subject that is being deleted has had
 	// something; nil when that is not known.
 	realms []string
+	// problem is why the subject cannot be what the row asks for, whatever hosts do.
+	problem string
 }
 
 // step is what a change of the tables means for one host.
@@ -276,6 +278,7 @@ func (s *settlement) verdicts() (all []verdict) {
 			continue
 		}
 		v := verdict{subject: subject, generation: st.generation, id: st.id, deleting: st.deleting, revision: st.revision}
+		v.reason = st.problem
 		for _, sp := range st.spots {
 			if len(sp.at.failed) == 0 {
 				continue

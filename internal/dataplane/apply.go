@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
@@ -107,8 +108,13 @@ func (c *change) each(entries []desired.Entry, do func(desired.Entry) error) {
 // false: nobody must be given an address or a target yet.
 func (c *change) clear(ctx context.Context) bool {
 	ended, err := c.vacate()
+	var onward map[netip.Addr]netip.Addr
+	if err == nil {
+		onward, err = c.table.Onward(ctx)
+	}
 	if err == nil {
 		c.filter(ctx)
+		ended = append(ended, c.turned(onward)...)
 		for _, e := range c.del {
 			if c.failed[e.Key()] == nil {
 				ended = append(ended, ends(e)...)

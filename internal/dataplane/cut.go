@@ -116,6 +116,28 @@ func (c *change) vacate() ([]flow.Match, error) {
 	return ended, nil
 }
 
+// turned gives the connections that went on through an endpoint which is gone now,
+// or to which their target does not lead any more; onward is where targets led
+// before.
+func (c *change) turned(onward map[netip.Addr]netip.Addr) (ended []flow.Match) {
+	note := func(target netip.Addr) { ended = append(ended, flow.Match{Dest: target}) }
+	for _, e := range c.put {
+		t, ok := e.(desired.Target)
+		if door, led := onward[t.Addr]; ok && led && !(t.Onward && t.Dest == door) {
+			note(t.Addr)
+		}
+	}
+	for _, e := range c.del {
+		gone, ok := e.(desired.Endpoint)
+		for target, door := range onward {
+			if ok && door == gone.Addr {
+				note(target)
+			}
+		}
+	}
+	return ended
+}
+
 func workloads(entries []desired.Entry) (list []desired.Workload) {
 	for _, e := range entries {
 		if w, ok := e.(desired.Workload); ok {

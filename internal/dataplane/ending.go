@@ -152,6 +152,7 @@ type foundation struct {
 	addrs   map[netip.Addr]bool           // of endpoints and gateways
 	pools   []netip.Prefix                // of gateways, where they are more than one address
 	targets map[netip.Addr]desired.Target // transit targets that lead somewhere
+	doors   map[netip.Addr]netip.Addr     // where endpoints lead
 	allowed map[netip.Addr][]netip.Prefix // who may come to a target
 	hops    map[netip.Addr]bool           // what Hop has said
 }
@@ -159,7 +160,10 @@ type foundation struct {
 // founded collects it. Entries that are damaged count: they will be repaired. Of a
 // target that is, it is not known where it led.
 func founded(s network.Standing, entries []desired.Entry) foundation {
-	f := foundation{s, map[netip.Addr]bool{}, nil, map[netip.Addr]desired.Target{}, map[netip.Addr][]netip.Prefix{}, map[netip.Addr]bool{}}
+	f := foundation{
+		Standing: s, addrs: map[netip.Addr]bool{}, targets: map[netip.Addr]desired.Target{}, doors: map[netip.Addr]netip.Addr{},
+		allowed: map[netip.Addr][]netip.Prefix{}, hops: map[netip.Addr]bool{},
+	}
 	for _, a := range s.Own {
 		f.addrs[a] = true
 	}
@@ -171,6 +175,7 @@ func founded(s network.Standing, entries []desired.Entry) foundation {
 		switch e := e.(type) {
 		case desired.Endpoint:
 			f.addrs[e.Addr] = true
+			f.doors[e.Addr] = e.Target
 		case desired.Pool:
 			for _, p := range e.Addresses {
 				if p.IsSingleIP() {
@@ -198,13 +203,25 @@ func (f foundation) lacks(c flow.Flow) bool {
 			return true
 		}
 	}
-	opener, target := c.Opener.Addr(), c.Asked.Addr()
-	if transit(opener) {
-		admits := func(p netip.Prefix) bool { return p.Contains(opener) }
-		t, leads := f.targets[target]
-		return !leads || !slices.ContainsFunc(f.allowed[target], admits) || t.Cut && !slices.Contains(t.Dests(), c.Answerer.Addr())
+	opener, answerer := c.Opener.Addr(), c.Answerer.Addr()
+	if transit(opener) && !f.admits(opener, c.Asked.Addr(), answerer) {
+		return true
 	}
-	return transit(c.Answerer.Addr()) && !f.leads(c.Answerer.Addr())
+	return transit(answerer) && !f.leads(answerer)
+}
+
+// admits reports whether connections may come from a transit source to a target,
+// and go on, if they do, to where they went.
+func (f foundation) admits(opener, target, answerer netip.Addr) bool {
+	t, there := f.targets[target]
+	admitted := func(p netip.Prefix) bool { return p.Contains(opener) }
+	if !there || !slices.ContainsFunc(f.allowed[target], admitted) {
+		return false
+	}
+	if transit(answerer) {
+		return t.Onward && f.doors[t.Dest] == answerer
+	}
+	return !t.Cut || slices.Contains(t.Dests(), answerer)
 }
 
 // held reports whether somebody has an address of the router's networks. Others

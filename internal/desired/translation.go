@@ -53,6 +53,10 @@ type Target struct {
 	Cut bool
 	// Gateway names the Pool that connections leave from.
 	Gateway netip.Addr
+	// Onward says that Dest is an Endpoint of the same VPC, and that connections go
+	// on to where that leads, if the gateway may send to it, if it admits the
+	// gateway, and at its ports.
+	Onward bool
 }
 
 // Key implements Entry.
@@ -60,11 +64,13 @@ func (t Target) Key() Key { return Key{KindTarget, t.VPC, t.Addr.String()} }
 
 // String implements Entry.
 func (t Target) String() string {
-	cut := ""
-	if t.Cut {
-		cut = "yes"
+	yes := func(is bool) string {
+		if is {
+			return "yes"
+		}
+		return ""
 	}
-	return line(t.Key(), list("dest", t.Dests()), field{"gateway", addrText(t.Gateway)}, field{"cut", cut})
+	return line(t.Key(), list("dest", t.Dests()), field{"gateway", addrText(t.Gateway)}, field{"cut", yes(t.Cut)}, field{"onward", yes(t.Onward)})
 }
 
 // Dests are the addresses that the target leads to, as they are dealt to the slots:

@@ -16,6 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -155,5 +156,32 @@ func TestTransitPlacesAreClaimedOnce(t *testing.T) {
 	}
 	if index, err := claim(t.Context()); err != nil || index != 17 {
 		t.Errorf("after 17 was freed: got %d, %v", index, err)
+	}
+}
+
+// A place whose claim cannot be read is somebody's: nobody else gets it.
+func TestUnreadableClaimKeepsItsPlace(t *testing.T) {
+	w := servicetest.New(t)
+	key := table.StoredRows + "transit-claim/-/-/source%2F0"
+	if _, _, err := w.Store.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: key, Value: []byte("damaged")}}}); err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	_, err := w.DB.Update(t.Context(), func(tx *table.Txn) error {
+		got = nil
+		for range 2 {
+			index, err := w.ClaimTransit(tx, model.SpaceSource, 2, model.Ref{ID: "vpc-1"})
+			if err != nil {
+				return nil
+			}
+			got = append(got, index)
+		}
+		return nil
+	})
+	if err != nil || len(got) != 1 || got[0] != 1 {
+		t.Errorf("places %v of two, the first of which is set aside: %v", got, err)
+	}
+	if kv, _, err := w.Store.Get(t.Context(), key); err != nil || string(kv.Value) != "damaged" {
+		t.Errorf("the claim is now %q, %v", kv.Value, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,4 +224,68 @@ func TestRestoreRefuses(t *testing.T) {
 	if got, err := vpcs(p); err != nil || !got[vpc] || len(got) != 2 {
 		t.Errorf("VPCs of the replaced state: %v, %v, want %s and the default one", got, err, vpc)
 	}
+}
+
+// With an external cluster a backup is of the rows that are there, whether Postern
+// runs or not, and is restored into a cluster that has none.
+func TestBackupOfAnExternalCluster(t *testing.T) {
+	first, second := cluster(t), cluster(t)
+	p := postern.Start(t, "--etcd", first, "--host-name", "alpha")
+	v := p.VPC("10.0.0.0/16")
+	running := backUp(t, p)
+	p.Stop()
+	stopped := filepath.Join(t.TempDir(), "stopped")
+	if r := p.Command("backup", stopped); r.Status != 1 || !strings.Contains(r.Stderr, "--etcd") {
+		t.Errorf("backup that does not know the cluster: %+v", r)
+	}
+	if r := p.Command("backup", stopped, "--etcd", first); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	if r := p.Command("verify", "--etcd", first); r.Status != 0 {
+		t.Errorf("verify of a cluster: %+v", r)
+	}
+	if err := sameRows(running, stopped); err != nil {
+		t.Error(err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	if r := postern.Begin(t, nil, "restore", stopped, "--data", data, "--etcd", first).Wait(); r.Status != 1 || !strings.Contains(r.Stderr, "not empty") {
+		t.Errorf("restore into a cluster that has rows: %+v", r)
+	}
+	if r := postern.Begin(t, nil, "restore", stopped, "--data", data, "--etcd", second).Wait(); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	again := postern.StartOn(t, data, "--etcd", second)
+	if got, err := vpcs(again); err != nil || !got[v.ID] || again.Instance() != p.Instance() {
+		t.Errorf("VPCs of the other cluster: %v, %v, want %s", got, err, v.ID)
+	}
+	if hosts := again.Status().Hosts; len(hosts) != 1 || *hosts[0].Name != "alpha" {
+		t.Errorf("hosts of the other cluster: %+v", hosts)
+	}
+}
+
+// sameRows says whether two backups have the same keys.
+func sameRows(files ...string) error {
+	var first []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		var keys []string
+		for line := range strings.Lines(string(text)) {
+			var row struct{ Key string }
+			if err := json.Unmarshal([]byte(line), &row); err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			if row.Key != "" && !strings.Contains(row.Key, "/status/") { // which come later
+				keys = append(keys, row.Key)
+			}
+		}
+		if first == nil {
+			first = keys
+		} else if !slices.Equal(first, keys) {
+			return fmt.Errorf("%s has %d rows, and %s %d", file, len(keys), files[0], len(first))
+		}
+	}
+	return nil
 }

@@ -47,6 +47,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveVPC(ref)
 	case unitSubnet:
 		return r.deriveSubnet(ref)
+	case unitSubnets:
+		return r.deriveSubnets(ref)
 	case unitReferenced:
 		return derived{value: state.SecurityGroups.Count(r.tx, state.ByReferenced, ref.String()) > 0}
 	case unitClass:
@@ -119,6 +121,20 @@ func (r *reading) deriveSubnet(ref model.Ref) derived {
 		return derived{}
 	}
 	return derived{value: segment{s.Router(), s.CIDR.Bits()}}
+}
+
+// block is a subnet as the part of its VPC that it is.
+type block struct {
+	subnet       model.Ref
+	cidr4, cidr6 netip.Prefix
+}
+
+func (r *reading) deriveSubnets(ref model.Ref) derived {
+	var blocks []block
+	for s := range state.Subnets.By(r.tx, state.ByVPC, ref.String()) {
+		blocks = append(blocks, block{s.Ref(), s.CIDR, s.CIDR6.Prefix})
+	}
+	return derived{value: blocks}
 }
 
 // deriveInterface puts the interface's addresses into their class, and into

@@ -17,15 +17,32 @@ import (
 // those with one number belong together: gateway 1 in VPC 1 has configuration 1, to
 // which endpoint 1 leads, from VPC 2; but any row may refer to any other.
 type drawer struct {
-	*rapid.T
-	n int
+	*rapid.T // nil draws what is first everywhere
+	n        int
 }
+
+// kindsOfRows is how many sorts of rows are drawn.
+const kindsOfRows = 14
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
-	d := drawer{t, rapid.IntRange(0, 2).Draw(t, "n")}
+	return drawer{t, rapid.IntRange(0, 2).Draw(t, "n")}.row(rapid.IntRange(0, kindsOfRows-1).Draw(t, "kind"))
+}
+
+// wholeWorld is one of each, all of which belong together: configuration 2 leads on
+// through endpoint 1 to configuration 1, and that through endpoint 0 to configuration 0.
+func wholeWorld() (rows []table.Row) {
+	for n := range 3 {
+		for kind := range kindsOfRows {
+			rows = append(rows, drawer{n: n}.row(kind))
+		}
+	}
+	return rows
+}
+
+func (d drawer) row(kind int) table.Row {
 	here, there := 0, 1
-	switch d.number("kind", 15) {
+	switch kind {
 	case 0:
 		return &model.VPC{
 			Meta: d.meta("vpc"), TransitIndex: d.n + d.odd("place"),
@@ -43,36 +60,47 @@ func drawRow(t *rapid.T) table.Row {
 			g.Rules = append(g.Rules, d.rule())
 		}
 		return g
-	case 3, 4:
+	case 3:
 		return d.workload()
-	case 5, 6:
+	case 4:
 		return d.endpointInterface(there)
-	case 7, 8:
+	case 5:
 		return d.gatewayInterface()
-	case 9:
+	case 6:
 		a := &model.Attachment{Account: d.account(), Region: region, Interface: d.one("eni", here), Host: d.name("host", "h", "h", "other"), PID: d.odd("pid"), Device: "eth0"}
 		a.CreatedAt, a.DeletedAt = d.time("attached"), d.time("detached")
 		return a
-	case 10:
+	case 7:
 		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.addr4(), Interface: d.one("eni", d.number("kind of interface", 3)*3)}
 		c.ReleasedAt = d.time("released")
 		return c
-	case 11:
+	case 8:
 		return &model.ResourceGateway{Meta: d.meta("rgw"), VPC: d.one("vpc", here), Subnets: []string{d.one("subnet", here)}}
-	case 12:
+	case 9:
 		return d.configuration()
-	case 13:
+	case 10: // the endpoint's before this one is in the same VPC
+		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", there), Addr: d.door(0), Interface: d.one("eni", 3)}
+		c.ReleasedAt = d.time("released")
+		return c
+	case 11:
 		return &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", there), Configuration: d.other("rcfg")}
+	case 12:
+		return &model.Attachment{Account: account, Region: region, Interface: d.one("eni", here), Host: "h", Device: "eth1"}
 	}
 	return &model.EndpointAssociation{Meta: d.meta("rea"), Endpoint: d.other("vpce"), Configuration: d.other("rcfg")}
 }
 
-func (d drawer) number(what string, n int) int { return rapid.IntRange(0, n-1).Draw(d.T, what) }
+func (d drawer) number(what string, n int) int {
+	if d.T == nil {
+		return 0
+	}
+	return rapid.IntRange(0, n-1).Draw(d.T, what)
+}
 
 // odd is 1 now and then, and else 0.
 func (d drawer) odd(what string) int { return d.number(what, 6) / 5 }
 
-func (d drawer) yes(what string) bool { return rapid.Bool().Draw(d.T, what) }
+func (d drawer) yes(what string) bool { return d.T != nil && rapid.Bool().Draw(d.T, what) }
 
 func (d drawer) name(what string, names ...string) string {
 	return names[d.number(what, len(names))]
@@ -128,6 +156,11 @@ func (d drawer) addr4() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 0, 1, byte(18 + d.number("address", 6))})
 }
 
+// door gives the address of an endpoint.
+func (d drawer) door(shift int) netip.Addr {
+	return addr(fmt.Sprintf("10.0.1.2%d", (d.n+shift)%3))
+}
+
 func (d drawer) addr6() netip.Addr {
 	return addr(fmt.Sprintf("2001:db8::%d", 1+d.number("address", 6)))
 }
@@ -176,7 +209,7 @@ func (d drawer) workload() *model.NetworkInterface {
 func (d drawer) endpointInterface(vpc int) *model.NetworkInterface {
 	ni := d.networkInterface(3+d.n, vpc)
 	ni.Type, ni.Owner = model.InterfaceEndpoint, d.one("vpce", 0)
-	ni.Addresses = append([]netip.Addr{addr(fmt.Sprintf("10.0.1.2%d", d.n))}, ni.Addresses...)
+	ni.Addresses = append([]netip.Addr{d.door(0)}, ni.Addresses...)
 	return ni
 }
 
@@ -194,10 +227,13 @@ func (d drawer) gatewayInterface() *model.NetworkInterface {
 
 func (d drawer) configuration() *model.ResourceConfiguration {
 	rc := &model.ResourceConfiguration{Meta: d.meta("rcfg"), Type: "SINGLE", Gateway: d.one("rgw", 0), IP: d.addr4()}
+	if d.yes("leads on") || d.T == nil && d.n > 0 {
+		rc.IP = d.door(2) // of the endpoint in the gateway's VPC
+	}
 	if d.odd("IPv6") == 1 {
 		rc.IP = d.addr6()
 	}
-	for i := range d.number("ports", 20) {
+	for i := range 1 + d.number("ports", 20) {
 		rc.Ports = append(rc.Ports, model.PortRange{From: uint16(i + 1), To: uint16(i + 1 + d.odd("wide"))})
 	}
 	rc.Targets = []model.TransitTarget{{Interface: d.one("eni", 6), Zone: d.one("zone", 0), Index: d.n}}

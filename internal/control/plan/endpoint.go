@@ -4,6 +4,7 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"slices"
@@ -42,12 +43,17 @@ func (e exit) pool(is4 bool) (netip.Addr, bool) {
 
 // resource is what those who lead to a resource must know of it.
 type resource struct {
-	provider   network
-	targets    []target
+	provider network
+	targets  []target
+	// onward is what the rest of the way needs, when the resource is an endpoint of
+	// the provider.
+	onward     []desired.Entry
 	is4        bool
 	ports      []desired.PortRange // one by one, or as a shared set:
 	portSet    string
 	portRanges []desired.PortRange
+	// problem is why nothing leads there.
+	problem string
 }
 
 // target is one way into the provider's VPC. There may be none just now: the
@@ -69,23 +75,64 @@ func (r *reading) deriveConfiguration(ref model.Ref) derived {
 	if rc.Deleting() {
 		return d
 	}
-	res := resource{is4: rc.IP.Is4()}
-	for _, t := range rc.Targets {
-		entry, ok := r.targetEntry(rc, t)
-		if ok {
-			d.entries = append(d.entries, entry)
-		}
-		res.targets = append(res.targets, target{t.Zone, entry, ok})
+	res, vpc, led := r.resource(rc)
+	if led {
+		r.lead(rc, vpc, res)
+		d.value = res
 	}
-	vpc, ok := valueOf[model.Ref](r, unitGateway, sibling(&rc.Meta, rc.Gateway))
-	if !ok {
+	if d.problem = res.problem; d.problem != "" {
 		return d
 	}
-	if res.provider, ok = valueOf[network](r, unitVPC, vpc); ok && len(res.targets) > 0 {
-		res.setPorts(rc.Ports)
-		d.value = &res
+	for _, t := range res.targets {
+		if t.ok {
+			d.entries = append(d.entries, t.entry)
+		}
 	}
 	return d
+}
+
+// resource says what a configuration leads to, and in which VPC; false when its
+// gateway or that VPC is gone, or it has no targets.
+func (r *reading) resource(rc *model.ResourceConfiguration) (*resource, model.Ref, bool) {
+	res := &resource{is4: rc.IP.Is4()}
+	for _, t := range rc.Targets {
+		entry, ok := r.targetEntry(rc, t)
+		res.targets = append(res.targets, target{t.Zone, entry, ok})
+	}
+	res.setPorts(rc.Ports)
+	vpc, ok := valueOf[model.Ref](r, unitGateway, sibling(&rc.Meta, rc.Gateway))
+	if !ok {
+		return res, vpc, false
+	}
+	res.provider, ok = valueOf[network](r, unitVPC, vpc)
+	return res, vpc, ok && len(res.targets) > 0
+}
+
+// lead makes the targets lead on when the resource is an endpoint of the gateway's
+// VPC. What leads to itself leads nowhere.
+func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *resource) {
+	blocks, _ := valueOf[[]block](r, unitSubnets, vpc)
+	i := slices.IndexFunc(blocks, func(b block) bool { return b.cidr4.Contains(rc.IP) || b.cidr6.Contains(rc.IP) })
+	if i < 0 {
+		return
+	}
+	step, ok := state.StepIn(r.tx, blocks[i].subnet, rc.IP)
+	if !ok {
+		return
+	}
+	if _, ends := state.Steps(r.tx, rc); !ends {
+		res.problem = fmt.Sprintf("%s is an address of endpoint %s, from where the way leads back to itself or on through more than %d resource configurations",
+			rc.IP, step.Endpoint.ID, state.MaxSteps)
+		return
+	}
+	next, ok := valueOf[*resource](r, unitConfiguration, step.Endpoint.Configuration)
+	if !ok {
+		return
+	}
+	res.onward = wayFrom(step.Interface, step.Endpoint.ID, res.provider, next)
+	for i := range res.targets {
+		res.targets[i].entry.Onward = true
+	}
 }
 
 // targetEntry translates one transit target.
@@ -140,6 +187,9 @@ func (r *reading) deriveEndpoint(ref model.Ref) derived {
 	if !ok {
 		return d
 	}
+	if d.problem = res.problem; d.problem != "" {
+		return d
+	}
 	consumer, ok := valueOf[network](r, unitVPC, sibling(&ep.Meta, ep.VPC))
 	if !ok {
 		return d
@@ -151,8 +201,8 @@ func (r *reading) deriveEndpoint(ref model.Ref) derived {
 }
 
 // wayFrom asks for everything on the way from one interface of an endpoint to the
-// resource, also for the far end that the configuration asks for itself: so the
-// endpoint waits for all of it.
+// resource, through as many gateways as it leads, also for what others ask for
+// themselves: so the endpoint waits for all of it.
 func wayFrom(ni *model.NetworkInterface, endpoint string, consumer network, res *resource) []desired.Entry {
 	addresses, source := ni.Addresses, consumer.source(res.is4)
 	if !res.is4 {
@@ -170,6 +220,7 @@ func wayFrom(ni *model.NetworkInterface, endpoint string, consumer network, res 
 		desired.Route{VPC: res.provider.id, Prefix: source, Peer: consumer.id},
 		desired.Allow{VPC: res.provider.id, Source: source, Target: target},
 	}
+	entries = append(entries, res.onward...)
 	if res.portSet != "" {
 		entries = append(entries, desired.PortSet{VPC: consumer.id, Name: res.portSet, Ranges: res.portRanges})
 	}

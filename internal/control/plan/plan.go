@@ -61,6 +61,8 @@ type Plan struct {
 	readers  map[table.Dependency]unitSet
 	affected []table.Dependency // to use again
 	made     uint64             // units
+	// problems say why subjects cannot be what was asked for.
+	problems map[Subject]string
 	// derivations counts how often a unit was derived.
 	derivations int
 }
@@ -68,10 +70,11 @@ type Plan struct {
 // New makes an empty plan for a host.
 func New(host model.Host) *Plan {
 	return &Plan{
-		host:    host,
-		units:   map[unitID]*unit{},
-		held:    map[desired.Key]*held{},
-		readers: map[table.Dependency]unitSet{},
+		host:     host,
+		units:    map[unitID]*unit{},
+		held:     map[desired.Key]*held{},
+		readers:  map[table.Dependency]unitSet{},
+		problems: map[Subject]string{},
 	}
 }
 
@@ -114,6 +117,10 @@ func (p *Plan) Entries() []desired.Entry {
 	}
 	return all
 }
+
+// Problem says why a subject cannot be what was asked for, whatever the host does;
+// empty when it can. A change of it touches the subject.
+func (p *Plan) Problem(s Subject) string { return p.problems[s] }
 
 // Subjects gives the subjects that wait for the entry with that key.
 func (p *Plan) Subjects(key desired.Key) []Subject {

@@ -22,6 +22,7 @@ type unitKind uint8
 const (
 	unitVPC        unitKind = iota // of a VPC, when anything lives there: its router
 	unitSubnet                     // of a subnet: what its interfaces have of it
+	unitSubnets                    // of a VPC: which subnets it has
 	unitReferenced                 // of a security group: whether any rule names it
 	unitClass                      // of a combination of groups: their rules together
 	unitInterface                  // of a network interface: its addresses
@@ -35,6 +36,10 @@ const (
 // onDemand tells of units that are there because others read their values, and as
 // long as these do. The others are there because of their rows.
 func (k unitKind) onDemand() bool { return k <= unitClass }
+
+// explains tells of units that can say why their subjects cannot be what was asked
+// for.
+func (k unitKind) explains() bool { return k == unitConfiguration || k == unitEndpoint }
 
 // unitID names a unit: the row it is about. The id of a class unit is the
 // VPC with the groups.
@@ -90,6 +95,9 @@ type derived struct {
 	entries  []desired.Entry
 	subjects []standing
 	value    any
+	// problem is why the unit's own subject cannot be what was asked for; empty
+	// when nothing is known to be against it.
+	problem string
 }
 
 // standing is a subject and where its row stands. A change of that is news for

@@ -199,11 +199,30 @@ func (p *Plan) become(u *unit, d derived, w *wave) {
 	}
 	u.subjects = d.subjects
 	changed := p.replace(u, wishes(d.entries), everybody, w)
+	changed = p.explain(u, d.problem, everybody[:len(former)], everybody[len(former):]) || changed
 	for i, s := range slices.Concat(former, d.subjects) {
 		if changed || !slices.Contains(former, s) || !slices.Contains(d.subjects, s) {
 			w.touch(everybody[i], formerEntries, u.entries)
 		}
 	}
+}
+
+// explain notes the problem of a unit's subjects, and reports whether those that it
+// had before had another one.
+func (p *Plan) explain(u *unit, problem string, former, now []Subject) (changed bool) {
+	if !u.id.kind.explains() {
+		return false
+	}
+	for _, s := range former {
+		changed = changed || p.problems[s] != problem
+		delete(p.problems, s)
+	}
+	if problem != "" {
+		for _, s := range now {
+			p.problems[s] = problem
+		}
+	}
+	return changed
 }
 
 // touch notes that a subject has something to wait for, where its entries were

@@ -122,6 +122,7 @@ type leg struct {
 	router Router
 	conn   *nfnl.Conn
 	flows  []*tracked
+	step   int // from the router where they were found first
 }
 
 type legs []*leg

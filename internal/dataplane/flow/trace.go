@@ -8,11 +8,9 @@ import (
 	"net/netip"
 )
 
-// maxLegs bounds how far connections are followed: where so many routers have been
-// found, those next to them are not looked into any more. What was begun is ended, so
-// all peers of the first router are reached, however many they are; a connection
-// crosses no more than one of them today. Longer ways need a bound for each.
-const maxLegs = 64
+// maxSteps bounds how far a connection is followed from where it was found, in each
+// direction. It is more than a way can have, however many ways there are.
+const maxSteps = 16
 
 // trace finds the flows that are wanted in a router, and what belongs to them in
 // the routers before and behind it.
@@ -22,11 +20,17 @@ func trace(ctx context.Context, r Router, wanted wanted) (legs, error) {
 		return nil, err
 	}
 	all := legs{near}
-	for i := 0; i < len(all) && len(all) < maxLegs; i++ {
+	for i := 0; i < len(all); i++ {
 		if ctx.Err() != nil {
 			return all, ctx.Err()
 		}
+		if all[i].step == maxSteps {
+			continue
+		}
 		next, err := all[i].follow()
+		for _, leg := range next {
+			leg.step = all[i].step + 1
+		}
 		all = append(all, next...)
 		if err != nil {
 			return all, err

@@ -25,8 +25,10 @@ const (
 	setTarget   = "target"
 	setSlot     = "slot"
 	setCut      = "cut"
+	setOnward   = "onward"
 	setGateway  = "gateway"
 	setPool4    = "pool4"
+	setPool6    = "pool6"
 	setPools    = "pools"
 	setPoolMark = "poolmark4"
 	setMember   = "member"
@@ -138,7 +140,7 @@ func encodePool(p *parts, pool desired.Pool, ids numbers) error {
 		}
 		n, _ := ids.number(ownerOf(pool.Key()))
 		c := poolChain(pool.Gateway, pool.Addresses[0])
-		p.add(element{set: setPools, key: mark(n), target: c.name})
+		p.add(element{set: setPools, key: mark(n), target: c.name}, element{set: setPool6, key: mark(n), value: raw(pool.Gateway)})
 		p.chains = append(p.chains, c)
 		return nil
 	}
@@ -175,6 +177,9 @@ func encodeTarget(p *parts, t desired.Target, ids numbers) error {
 	if t.Dest.IsValid() == (len(t.Several) > 0) || len(t.Several) > desired.Slots {
 		return fmt.Errorf("either one address or at most %d must be where it leads to", desired.Slots)
 	}
+	if t.Onward && (len(t.Several) > 0 || t.Cut) {
+		return errors.New("a target that leads on has one address, and cuts what it leads on no more in any case")
+	}
 	dests := t.Dests()
 	if err := valid(append([]netip.Addr{t.Addr, t.Gateway}, dests...)...); err != nil {
 		return err
@@ -189,6 +194,10 @@ func encodeTarget(p *parts, t desired.Target, ids numbers) error {
 	p.add(element{set: setGateway + suffix, key: raw(t.Addr), value: mark(gateway)})
 	if t.Cut {
 		p.add(element{set: setCut + suffix, key: raw(t.Addr)})
+	}
+	if t.Onward {
+		p.add(element{set: setOnward + suffix, key: raw(t.Addr), value: raw(t.Dest)})
+		return nil
 	}
 	if len(dests) == 1 {
 		p.add(element{set: setTarget + suffix, key: raw(t.Addr), value: raw(dests[0])})

@@ -25,6 +25,9 @@ func elementOwner(e element) (owner, bool) {
 	switch e.set {
 	case setClassIn, setClassOut, setDoors, setPools:
 		return chainOwner(e.target)
+	case setPool6:
+		a, ok := netip.AddrFromSlice([]byte(e.value))
+		return owner{desired.KindPool, a.String()}, ok
 	case setPool4, setPoolMark:
 		if len(e.key) != 8 {
 			return owner{}, false
@@ -46,7 +49,7 @@ func elementOwner(e element) (owner, bool) {
 		return ownerOf(desired.Address{Addr: a, Bits: f.bits}.Key()), true
 	case setDoor, setPort, setEndpoint:
 		return owner{desired.KindEndpoint, a.String()}, true
-	case setTarget, setGateway, setSlot, setCut:
+	case setTarget, setOnward, setGateway, setSlot, setCut:
 		return owner{desired.KindTarget, a.String()}, true
 	case setAllow:
 		allow, ok := decodeAllow(e)
@@ -205,6 +208,9 @@ func decodeTarget(vpc string, o owner, p *parts, ids names) desired.Entry {
 	a, _ := netip.ParseAddr(o.id)
 	suffix := familyOf(a).suffix
 	t := desired.Target{VPC: vpc, Addr: a, Dest: p.addr(setTarget + suffix)}
+	if onward := p.addr(setOnward + suffix); onward.IsValid() {
+		t.Dest, t.Onward = onward, true
+	}
 	var slots [desired.Slots]netip.Addr
 	for _, e := range p.elements {
 		slot := uint32(desired.Slots)

@@ -5,6 +5,7 @@ package nft
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"net/netip"
 	"strings"
 
 	"github.com/posternhq/postern/internal/desired"
@@ -84,6 +85,8 @@ type picture struct {
 	ids    *registry
 	groups map[string]int // how many rules and members refer to a group
 	sets   map[string]bool
+	// onward are the targets that lead on through an endpoint, with its address.
+	onward map[netip.Addr]netip.Addr
 	// defaults are the elements that the skeleton itself declares and that were
 	// found; chains are all chains with the texts of their rules.
 	defaults map[element]bool
@@ -93,7 +96,7 @@ type picture struct {
 func newPicture() *picture {
 	return &picture{
 		parts: map[owner]*parts{}, ids: newRegistry(), groups: map[string]int{},
-		sets: map[string]bool{}, defaults: map[element]bool{}, chains: map[string][]string{},
+		sets: map[string]bool{}, onward: map[netip.Addr]netip.Addr{}, defaults: map[element]bool{}, chains: map[string][]string{},
 	}
 }
 
@@ -117,7 +120,14 @@ func (p *picture) put(o owner, now *parts) {
 	p.parts[o] = now
 }
 
+// refer counts what the parts of o refer to, or ceases to.
 func (p *picture) refer(o owner, of *parts, by int) {
+	if a, err := netip.ParseAddr(o.id); err == nil && o.kind == desired.KindTarget {
+		delete(p.onward, a)
+		if dest := of.addr(setOnward + familyOf(a).suffix); by > 0 && dest.IsValid() {
+			p.onward[a] = dest
+		}
+	}
 	for _, group := range groupsOf(o, of) {
 		if p.groups[group] += by; p.groups[group] == 0 {
 			delete(p.groups, group)

@@ -51,7 +51,7 @@ func (w world) scope() (netip.Addr, int) {
 func (w world) target(gateway netip.Addr) desired.Target {
 	t := desired.Target{VPC: vpc, Addr: w.addr(240), Gateway: gateway, Cut: w.pick("cut", 2) == 0}
 	if w.pick("several", 2) == 0 {
-		t.Dest = w.addr(3)
+		t.Dest, t.Onward = w.addr(3), !t.Cut && w.pick("onward", 2) == 0
 		return t
 	}
 	for range w.pick("addresses", desired.Slots) + 1 {

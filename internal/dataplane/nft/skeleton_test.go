@@ -32,7 +32,7 @@ func TestSkeletonText(t *testing.T) {
 	if diff := cmp.Diff(string(want), s.text); diff != "" {
 		t.Errorf("the skeleton has changed; if it should, run with -update (-want +got):\n%s", diff)
 	}
-	if got, want := s.rules["refuse"], 2; got != want || s.rules[s.marker] != 0 {
+	if got, want := s.rules["refuse"], 3; got != want || s.rules[s.marker] != 0 {
 		t.Errorf("rules are counted wrongly: %v", s.rules)
 	}
 }

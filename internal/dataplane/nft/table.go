@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"sync"
@@ -116,6 +118,17 @@ func (t *Table) Load(ctx context.Context, r desired.Router) error {
 func (t *Table) Loaded(ctx context.Context, r desired.Router) (bool, error) {
 	content, err := t.Dump(ctx, r.VPC)
 	return content.Intact && content.Source4 == r.Source4 && content.Source6 == r.Source6, err
+}
+
+// Onward gives the targets that lead on through an endpoint, with the endpoint's
+// address.
+func (t *Table) Onward(ctx context.Context) (map[netip.Addr]netip.Addr, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.know(ctx); err != nil {
+		return nil, err
+	}
+	return maps.Clone(t.picture.onward), nil
 }
 
 func (p *picture) skeletonChains() []string {

@@ -152,7 +152,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 		},
 		EndpointSideID: n.ownAssociation, Endpoint: e.Ref(), Configuration: n.configuration,
 	})
-	return e, nil
+	return e, checkWay(tx, n)
 }
 
 // createEndpointInterfaces adds an interface with one address of each family in

@@ -93,6 +93,20 @@ func checkConfiguration(tx *table.Txn, n *newEndpoint, v *model.VPC, subnets []*
 	return checkZones(tx, g, subnets)
 }
 
+// checkWay sees that with the new endpoint, which may be where some resource
+// configuration leads to, its way still comes to an end.
+func checkWay(tx *table.Txn, n *newEndpoint) error {
+	r, ok := state.ResourceConfigurations.Get(tx, n.configuration.Account, n.configuration.Region, n.configuration.ID)
+	if !ok {
+		return nil
+	}
+	if steps, ends := state.Steps(tx, r); !ends {
+		return fault.EC2("InvalidParameter", "The resource of %s is an address of endpoint %s, from where the way leads back to where it has been, or on through more than %d resource configurations",
+			deref(n.in.ResourceConfigurationArn), steps[0].Endpoint.ID, state.MaxSteps)
+	}
+	return nil
+}
+
 // checkZones sees that endpoint and gateway have a zone in common.
 func checkZones(tx *table.Txn, g *model.ResourceGateway, subnets []*model.Subnet) error {
 	var there, here []string

@@ -147,7 +147,7 @@ func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceCo
 		return fault.Validation("resourceConfigurationDefinition", "%s cannot take the place of %s, an address of the other family, while %s has %d endpoint(s)", addr, r.IP, r.ID, n)
 	}
 	r.IP = addr
-	return nil
+	return checkWay(tx, r)
 }
 
 // associations counts the endpoint associations of a configuration, including

@@ -117,6 +117,9 @@ func (a *API) createConfiguration(tx *table.Txn, n *newConfiguration) (*model.Re
 		// shows for requests without a value say true.
 		AllowShareable: in.AllowAssociationToShareableServiceNetwork == nil || *in.AllowAssociationToShareableServiceNetwork,
 	}
+	if err := checkWay(tx, r); err != nil {
+		return nil, err
+	}
 	if r.Targets, err = a.claimTargets(tx, r, g); err != nil {
 		return nil, err
 	}

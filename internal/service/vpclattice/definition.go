@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -45,6 +46,17 @@ func definedAddress(d *shape.ResourceConfigurationDefinition) (netip.Addr, error
 		return netip.Addr{}, fault.Validation(field+".ipResource.ipAddress", "%q is not an IP address", text)
 	}
 	return addr, nil
+}
+
+// checkWay sees that a resource which is an endpoint of its gateway's VPC leads
+// somewhere: not back to itself, and not on for ever.
+func checkWay(tx *table.Txn, r *model.ResourceConfiguration) error {
+	if steps, ends := state.Steps(tx, r); !ends {
+		return fault.Validation("resourceConfigurationDefinition.ipResource.ipAddress",
+			"%s is an address of endpoint %s, from where the way leads back to where it has been, or on through more than %d resource configurations",
+			r.IP, steps[0].Endpoint.ID, state.MaxSteps)
+	}
+	return nil
 }
 
 // checkAddress holds a resource's address against its gateway and VPC.

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store/memstore"
+	"github.com/posternhq/postern/internal/table"
+)
+
+const account, region = "111122223333", "us-east-1"
+
+func meta(id string) model.Meta { return model.Meta{Account: account, Region: region, ID: id} }
+
+func ref(id string) model.Ref { return model.Ref{Account: account, Region: region, ID: id} }
+
+var addr = netip.MustParseAddr("10.0.1.10")
+
+func world(tx *table.Txn) {
+	state.Accounts.Put(tx, &model.Account{ID: account})
+	state.Hosts.Put(tx, &model.Host{Name: "host"})
+	state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), MainTable: "rtb-1", DefaultACL: "acl-1", DefaultGroup: "sg-1", TransitIndex: 7,
+		CIDRs6: []model.CIDRAssociation{{ID: "a", Pool: model.AmazonPool}}})
+	state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-1"), VPC: "vpc-1"})
+	state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: meta("acl-1"), VPC: "vpc-1"})
+	state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: meta("sg-1"), VPC: "vpc-1", Rules: []model.SecurityGroupRule{{Group: "sg-1"}}})
+	state.Subnets.Put(tx, &model.Subnet{Meta: meta("subnet-1"), VPC: "vpc-1"})
+	state.TransitClaims.Put(tx, &model.TransitClaim{Space: model.SpaceSource, Index: 7, Owner: ref("vpc-1")})
+	state.TransitClaims.Put(tx, &model.TransitClaim{Space: model.SpacePool6, Index: 3, Owner: ref("vpc-1")})
+	state.TransitClaims.Put(tx, &model.TransitClaim{Space: model.SpaceTarget, Index: 5, Owner: ref("rcfg-1")})
+	state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: meta("eni-1"), VPC: "vpc-1", Subnet: "subnet-1", Groups: []string{"sg-1"}, Addresses: []netip.Addr{addr}, Owner: "rgw-1"})
+	state.AddressClaims.Put(tx, &model.AddressClaim{Account: account, Region: region, Subnet: "subnet-1", Addr: addr, Interface: "eni-1"})
+	state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-1"), VPC: "vpc-1", Interfaces: []string{"eni-1"}})
+	state.ResourceConfigurations.Put(tx, &model.ResourceConfiguration{Meta: meta("rcfg-1"), Gateway: "rgw-1", Targets: []model.TransitTarget{{Interface: "eni-1", Index: 5}}})
+	state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: meta("vpce-1"), VPC: "vpc-1", Configuration: ref("rcfg-1")})
+	state.EndpointAssociations.Put(tx, &model.EndpointAssociation{Meta: meta("rea-1"), Endpoint: ref("vpce-1"), Configuration: ref("rcfg-1")})
+	state.Attachments.Put(tx, &model.Attachment{Account: account, Region: region, Interface: "eni-1", Host: "host"})
+	state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "vpce-1"})
+}
+
+// Each thing that is wrong in a world is found and named, and in a whole one
+// nothing is.
+func TestRowsFindsWhatIsWrong(t *testing.T) {
+	claim := model.AddressClaim{Account: account, Region: region, Subnet: "subnet-1", Addr: addr, Interface: "eni-1"}
+	tests := map[string]struct {
+		change func(tx *table.Txn)
+		says   string // of some finding; none when empty
+	}{
+		"nothing":                   {func(*table.Txn) {}, ""},
+		"a claim is missing":        {func(tx *table.Txn) { state.AddressClaims.Delete(tx, account, region, claim.Ref().ID) }, "nothing claims its address"},
+		"a claim of somebody else":  {func(tx *table.Txn) { c := claim; c.Interface = "eni-2"; state.AddressClaims.Put(tx, &c) }, "is claimed by eni-2"},
+		"a claim that was given up": {func(tx *table.Txn) { c := claim; c.ReleasedAt = time.Unix(1, 0); state.AddressClaims.Put(tx, &c) }, "claimed as given up"},
+		"a claim of no address":     {func(tx *table.Txn) { c := claim; c.Addr = addr.Next(); state.AddressClaims.Put(tx, &c) }, "which does not have the address"},
+		"no interface":              {func(tx *table.Txn) { state.NetworkInterfaces.Delete(tx, account, region, "eni-1") }, "it refers to network-interface eni-1"},
+		"no owner":                  {func(tx *table.Txn) { state.ResourceGateways.Delete(tx, account, region, "rgw-1") }, "it belongs to rgw-1, which does not exist"},
+		"an owner without it": {func(tx *table.Txn) {
+			state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-1"), VPC: "vpc-1"})
+		}, "which does not have it"},
+		"no group":             {func(tx *table.Txn) { state.SecurityGroups.Delete(tx, account, region, "sg-1") }, "it refers to security-group sg-1"},
+		"no VPC":               {func(tx *table.Txn) { state.VPCs.Delete(tx, account, region, "vpc-1") }, "it refers to vpc vpc-1"},
+		"no subnet":            {func(tx *table.Txn) { state.Subnets.Delete(tx, account, region, "subnet-1") }, "it refers to subnet subnet-1"},
+		"no place of a VPC":    {func(tx *table.Txn) { state.TransitClaims.Delete(tx, "", "", "source/7") }, "nothing claims its place source/7"},
+		"no place of a target": {func(tx *table.Txn) { state.TransitClaims.Delete(tx, "", "", "target/5") }, "nothing claims its place target/5"},
+		"a place of nobody": {func(tx *table.Txn) {
+			state.TransitClaims.Put(tx, &model.TransitClaim{Space: "target", Index: 6, Owner: ref("rcfg-1")})
+		}, "transit-claim/-/-/target%2F6"},
+		"a place of two":       {func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-2"), TransitIndex: 7}) }, "is that of vpc-1 too"},
+		"no block of the pool": {func(tx *table.Txn) { state.TransitClaims.Delete(tx, "", "", "ipv6-pool/3") }, "it has 1 blocks of the IPv6 pool, and claims 0"},
+		"a block of nobody": {func(tx *table.Txn) {
+			state.TransitClaims.Put(tx, &model.TransitClaim{Space: "ipv6-pool", Index: 9, Owner: ref("vpc-9")})
+		}, "claimed by vpc-9"},
+		"no endpoint": {func(tx *table.Txn) { state.VPCEndpoints.Delete(tx, account, region, "vpce-1") }, "it refers to vpc-endpoint vpce-1"},
+		"a state of nothing": {func(tx *table.Txn) {
+			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "vpce-9"})
+		}, "the state of something that does not exist"},
+		"no configuration":           {func(tx *table.Txn) { state.ResourceConfigurations.Delete(tx, account, region, "rcfg-1") }, "it refers to resource-configuration rcfg-1"},
+		"no host of an attachment":   {func(tx *table.Txn) { state.Hosts.Delete(tx, "", "", "host") }, "it refers to host host"},
+		"an association taken away":  {func(tx *table.Txn) { state.EndpointAssociations.Delete(tx, account, region, "rea-1") }, ""},
+		"an account that is missing": {func(tx *table.Txn) { state.Accounts.Delete(tx, "", "", account) }, "it refers to account 111122223333"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			db, err := state.Open(t.Context(), memstore.New(), slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.Update(t.Context(), func(tx *table.Txn) error { world(tx); test.change(tx); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			var lines []string
+			for _, f := range Rows(db.Snapshot()) {
+				lines = append(lines, f.String())
+			}
+			if said := strings.Join(lines, "\n"); test.says == "" && said != "" || !strings.Contains(said, test.says) {
+				t.Errorf("findings:\n%s\nwant %q", said, test.says)
+			}
+		})
+	}
+}
+
+// What the kernel has too much, too little or otherwise is named.
+func TestKernelIsComparedBothWays(t *testing.T) {
+	router := func(vpc, gateway string) desired.Entry {
+		return desired.Router{VPC: vpc, Gateways: []netip.Addr{netip.MustParseAddr(gateway)}}
+	}
+	got := Kernel(
+		[]desired.Entry{router("vpc-1", "10.0.0.1"), router("vpc-2", "10.0.0.1"), router("vpc-3", "10.0.0.1")},
+		[]desired.Entry{router("vpc-1", "10.0.0.1"), router("vpc-2", "10.0.0.2"), router("vpc-4", "10.0.0.1")},
+	)
+	var lines []string
+	for _, f := range got {
+		lines = append(lines, f.String())
+	}
+	want := []string{"router vpc-2 self: the kernel has", "router vpc-3 self: it is wanted, and the kernel does not have it", "router vpc-4 self: the kernel has it, and nobody wants it"}
+	if len(lines) != len(want) {
+		t.Fatalf("findings %q, want %q", lines, want)
+	}
+	for i := range want {
+		if !strings.HasPrefix(lines[i], want[i]) {
+			t.Errorf("finding %q, want %q", lines[i], want[i])
+		}
+	}
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/state"
+)
+
+// Two VPCs have a resource each, at an address of the other's endpoint to be. The
+// endpoint that would close the circle is refused, and changes nothing.
+func TestAnEndpointThatWouldLeadToItselfIsRefused(t *testing.T) {
+	n := newNetwork(t)
+	p := n.addProvider(t, "theirs", "IPV4", "10.0.1.77")
+	mine := n.subnet(t, n.vpc, "a", "10.0.3.0/24", -1)
+	gateway, err := n.lattice().CreateResourceGateway(n.ctx, &lattice.CreateResourceGatewayInput{
+		Name: new("ours"), VpcIdentifier: n.vpc.VpcId, SubnetIds: []string{mine}, IpAddressType: new("IPV4"), Ipv4AddressesPerEni: new(int32(1)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := n.lattice().CreateResourceConfiguration(n.ctx, &lattice.CreateResourceConfigurationInput{
+		Name: new("ours"), Type: new("SINGLE"), ResourceGatewayIdentifier: gateway.Id,
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.3.99")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	subnets, err := n.api.DescribeSubnets(n.ctx, &ec2.DescribeSubnetsInput{Filters: []ec2.Filter{
+		{Name: new("vpc-id"), Values: []string{*p.vpc.VpcId}}, {Name: new("cidr-block"), Values: []string{"10.0.1.0/24"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := *subnets.Subnets[0].SubnetId
+	at := func(in *ec2.CreateVpcEndpointInput, subnet, address string) *ec2.CreateVpcEndpointInput {
+		in.SubnetIds, in.SubnetConfigurations = nil, []ec2.SubnetConfiguration{{SubnetId: &subnet, Ipv4: &address}}
+		return in
+	}
+	there := at(n.endpointInput(provider{configuration: *ours.Arn}), theirs, "10.0.1.77")
+	there.VpcId = p.vpc.VpcId
+	n.endpoint(t, there)
+	before := state.VPCEndpoints.CountScope(n.DB.Snapshot(), "111122223333", "us-east-1")
+	_, err = n.api.CreateVpcEndpoint(n.ctx, at(n.endpointInput(p), mine, "10.0.3.99"))
+	if f, ok := err.(*fault.Error); !ok || f.Code != "InvalidParameter" || !strings.Contains(err.Error(), "leads back") {
+		t.Errorf("the endpoint that closes the circle: %v", err)
+	}
+	if after := state.VPCEndpoints.CountScope(n.DB.Snapshot(), "111122223333", "us-east-1"); after != before {
+		t.Errorf("%d endpoints after it, want %d", after, before)
+	}
+	n.endpoint(t, at(n.endpointInput(p), mine, "10.0.3.98")) // beside it
+}

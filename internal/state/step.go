@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// MaxSteps is how many resource configurations a way can go through: one, and
+// those to which endpoints in the VPCs of gateways lead on.
+const MaxSteps = 8
+
+// Step is where a way leads on: the address of a resource is that of an endpoint in
+// the VPC of the resource's gateway.
+type Step struct {
+	Endpoint  *model.VPCEndpoint
+	Interface *model.NetworkInterface
+	// Next is the configuration that the endpoint leads to.
+	Next *model.ResourceConfiguration
+}
+
+// StepIn gives the step that begins at an address of a subnet; false says that the
+// address is not that of an endpoint which leads anywhere.
+func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
+	claim, ok := AddressClaims.Get(tx, subnet.Account, subnet.Region, model.AddressClaimID(subnet.ID, addr))
+	if !ok || claim.Released() {
+		return Step{}, false
+	}
+	ni, ok := NetworkInterfaces.Get(tx, subnet.Account, subnet.Region, claim.Interface)
+	if !ok || ni.Type != model.InterfaceEndpoint || ni.Subnet != subnet.ID || !slices.Contains(ni.All(), addr) {
+		return Step{}, false
+	}
+	ep, ok := VPCEndpoints.Get(tx, subnet.Account, subnet.Region, ni.Owner)
+	if !ok || !Leads(tx, ep) {
+		return Step{}, false
+	}
+	c := ep.Configuration
+	next, ok := ResourceConfigurations.Get(tx, c.Account, c.Region, c.ID)
+	if !ok || next.Deleting() || next.IP.Is4() != addr.Is4() {
+		return Step{}, false
+	}
+	return Step{ep, ni, next}, true
+}
+
+// Leads reports whether an endpoint is to lead to its resource: neither it nor its
+// association is being deleted.
+func Leads(tx *table.Txn, ep *model.VPCEndpoint) bool {
+	active := false
+	for a := range EndpointAssociations.By(tx, ByEndpoint, ep.Ref().String()) {
+		active = active || !a.Deleting()
+	}
+	return active && !ep.Deleting()
+}
+
+// SubnetAt gives the subnet of a VPC that an address is in.
+func SubnetAt(tx *table.Txn, vpc model.Ref, addr netip.Addr) (*model.Subnet, bool) {
+	for s := range Subnets.By(tx, ByVPC, vpc.String()) {
+		if s.CIDR.Contains(addr) || s.CIDR6.Prefix.Contains(addr) {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// Steps gives the steps of a way after the one to the resource itself, as a rule
+// none. False says that the way has no end: it comes back to where it has been, or
+// has more than MaxSteps.
+func Steps(tx *table.Txn, rc *model.ResourceConfiguration) (steps []Step, ends bool) {
+	been := []model.Ref{rc.Ref()}
+	for {
+		gw, ok := ResourceGateways.Get(tx, rc.Account, rc.Region, rc.Gateway)
+		if !ok {
+			return steps, true
+		}
+		subnet, ok := SubnetAt(tx, model.Ref{Account: gw.Account, Region: gw.Region, ID: gw.VPC}, rc.IP)
+		if !ok {
+			return steps, true
+		}
+		step, ok := StepIn(tx, subnet.Ref(), rc.IP)
+		if !ok {
+			return steps, true
+		}
+		steps = append(steps, step)
+		if slices.Contains(been, step.Next.Ref()) || len(been) == MaxSteps {
+			return steps, false
+		}
+		been, rc = append(been, step.Next.Ref()), step.Next
+	}
+}
