@@ -315,6 +315,8 @@ func failure(operation string, err error) error {
 		err = fmt.Errorf("%w: %w", store.ErrTooLarge, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		err = &store.FullError{Cause: "the etcd cluster has reached its quota: compact and defragment it or raise the quota, and disarm its alarm; until then nothing is changed, reading goes on", Advice: adviceQuota}
+	case isUnavailable(err):
+		err = &unavailableError{err}
 	case status.Code(err) == codes.ResourceExhausted:
 		err = fmt.Errorf("%w: %w", store.ErrTooLarge, err)
 	case status.Code(err) == codes.Canceled:

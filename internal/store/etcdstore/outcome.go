@@ -5,9 +5,12 @@ package etcdstore
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
 
 	"github.com/posternhq/postern/internal/store"
 )
@@ -52,4 +55,19 @@ func lastChange(txn store.Txn) (rev int64) {
 		rev = max(rev, c.ModRevision)
 	}
 	return rev
+}
+
+// unavailableError is an answer of etcd that says nothing of the outcome: it has
+// no leader, or its disk or its peers did not answer in time.
+type unavailableError struct{ error }
+
+// Unwrap gives etcd's error.
+func (e *unavailableError) Unwrap() error { return e.error }
+
+// Unavailable gives the words for clients.
+func (e *unavailableError) Unavailable() string { return adviceLate }
+
+func isUnavailable(err error) bool {
+	var answer rpctypes.EtcdError
+	return errors.As(err, &answer) && answer.Code() == codes.Unavailable
 }

@@ -38,6 +38,7 @@ const (
 		"Nothing was changed, and reading goes on. Try again later."
 	adviceQuota = "The request was not carried out: the store of the state has reached the size that it may have, and no change is taken until that is raised. " +
 		"Nothing was changed, and reading goes on. Try again later."
+	adviceLate   = "The state did not answer in time, and whether this request was carried out is not known. Try again later."
 	adviceFrozen = "The state cannot be written now, and whether this request was carried out is not known. Reading goes on. Try again later."
 )
 
