@@ -95,10 +95,13 @@ func (f *logFacts) read(path string, first bool) error {
 }
 
 // trimLog cuts off what is behind the last whole record of a log that nobody has
-// open: zeros, or a torn record. etcd does the same when it opens a log, but then
-// takes as many blocks again, for which another goroutine of its own competes, or
-// keeps a copy of a torn file: it needs room for a moment that a full disk has not.
-func trimLog(folder string) error {
+// open. etcd does the same when it opens a log, but in ways that do not always
+// work. Of a torn record it keeps a copy, and opens the file again at once, which
+// it finds locked when a child process that is just being started still has the
+// descriptor that was closed. Zeros it replaces by as many blocks, for which
+// another goroutine of its own competes when the disk is full. So a torn record is
+// made zeros, and without room zeros are cut off too.
+func trimLog(folder string, room bool) error {
 	files, err := filepath.Glob(filepath.Join(folder, "*.wal"))
 	if err != nil || len(files) == 0 {
 		return err
@@ -110,6 +113,7 @@ func trimLog(folder string) error {
 	defer file.Close()
 	decoder := wal.NewDecoder(logFile{file})
 	var record walpb.Record
+	info, err := file.Stat()
 	for err == nil {
 		if err = decoder.Decode(&record); err == nil && record.GetType() == wal.CrcType {
 			decoder.UpdateCRC(record.GetCrc())
@@ -118,7 +122,15 @@ func trimLog(folder string) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("read %s: %w", file.Name(), err)
 	}
-	return errors.Join(file.Truncate(decoder.LastOffset()), file.Sync())
+	whole := errors.Is(err, io.EOF)
+	if whole && room {
+		return nil
+	}
+	err = file.Truncate(decoder.LastOffset())
+	if room {
+		err = errors.Join(err, file.Truncate(info.Size()))
+	}
+	return errors.Join(err, file.Sync())
 }
 
 // record takes in a record whose checksum is right.

@@ -39,9 +39,9 @@ func TestTrimmedLogHasAllRecords(t *testing.T) {
 		}
 		return info.Size()
 	}
-	trim := func(want int) {
+	trim := func(want int, room bool) {
 		t.Helper()
-		if err := trimLog(folder); err != nil {
+		if err := trimLog(folder, room); err != nil {
 			t.Fatal(err)
 		}
 		trimmed := size()
@@ -59,19 +59,25 @@ func TestTrimmedLogHasAllRecords(t *testing.T) {
 		}
 	}
 	preallocated := size()
-	trim(entries)
+	trim(entries, true)
+	if size() != preallocated {
+		t.Errorf("with room the file is %d bytes long, it was %d", size(), preallocated)
+	}
+	trim(entries, false)
 	if size() >= preallocated {
-		t.Errorf("the file is %d bytes long, it was %d", size(), preallocated)
+		t.Errorf("without room the file is %d bytes long, it was %d", size(), preallocated)
 	}
-	if err := os.Truncate(files[0], size()-30); err != nil { // into the record of the last entry
-		t.Fatal(err)
+	for i, room := range []bool{false, true} {
+		if err := os.Truncate(files[0], size()-30); err != nil { // into the record of the last entry
+			t.Fatal(err)
+		}
+		trim(entries-1-i, room)
 	}
-	trim(entries - 1)
 }
 
 // A folder without a log has nothing to trim.
 func TestNoLogIsTrimmed(t *testing.T) {
-	if err := trimLog(filepath.Join(t.TempDir(), "wal")); err != nil {
+	if err := trimLog(filepath.Join(t.TempDir(), "wal"), true); err != nil {
 		t.Error(err)
 	}
 }

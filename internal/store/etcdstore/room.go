@@ -154,13 +154,14 @@ func (r *room) renew() error {
 	return errors.Join(err, file.Close())
 }
 
-// makeDo lets a store that is there start when the disk has no room.
+// makeDo lets a store that is there start, whether its log was torn and whether
+// the disk has room.
 func (p places) makeDo() error {
 	free, err := p.free()
-	if err != nil || free >= leastFree {
+	if err != nil {
 		return err
 	}
-	return trimLog(p.log())
+	return trimLog(p.log(), free >= leastFree)
 }
 
 // tryWrite makes a file of the size that changes need, and removes it.
