@@ -15,6 +15,7 @@ import (
 
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store"
+	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -69,7 +70,7 @@ func MakeBackup(ctx context.Context, c Config, file string) (Backup, error) {
 		err = os.Rename(temporary.Name(), file)
 	}
 	if err == nil {
-		err = syncFolder(filepath.Dir(file))
+		err = etcdstore.SyncFolder(filepath.Dir(file))
 	}
 	if err != nil {
 		return fail(err)
@@ -118,14 +119,6 @@ func readBackup(file string) (Backup, *store.Snapshot, error) {
 		return Backup{}, nil, fmt.Errorf("%s is no backup of a data folder: %w", file, err)
 	}
 	return b, snap, nil
-}
-
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // checkState says whether the tables can be read from a store, before anybody

@@ -119,7 +119,7 @@ func (f Folder) rebuild(ctx context.Context, c Config, snap *store.Snapshot) err
 	if err := os.Rename(filepath.Join(fresh, etcdFolder), f.path(etcdFolder)); err != nil {
 		return err
 	}
-	return errors.Join(syncFolder(string(f)), os.RemoveAll(replaced))
+	return errors.Join(etcdstore.SyncFolder(string(f)), os.RemoveAll(replaced))
 }
 
 // take gives the folder the small files that belong to a backup. What the first

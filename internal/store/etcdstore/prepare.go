@@ -49,7 +49,7 @@ func (p places) made() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err == nil:
-		err = syncFolder(p.folder)
+		err = SyncFolder(p.folder)
 	}
 	if err != nil {
 		return fmt.Errorf("make a store: %w", err)
@@ -78,7 +78,7 @@ func (p places) inspect() (whole bool, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return true, nil
 	case err == nil:
-		err = syncFolder(p.folder)
+		err = SyncFolder(p.folder)
 	}
 	if err != nil {
 		return false, fmt.Errorf("break the seal of the store: %w", err)

@@ -134,11 +134,12 @@ func writeSynced(path string, text []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(fresh))
 	}
-	return syncFolder(filepath.Dir(path))
+	return SyncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes names that came or went in a folder last.
-func syncFolder(path string) error {
+// SyncFolder makes names that came or went in a folder last, also when the machine
+// stops at once. The folder must be there.
+func SyncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
 		return err
