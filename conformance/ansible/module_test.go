@@ -40,6 +40,9 @@ func TestModules(t *testing.T) {
 // patience is how long a state may take to come true.
 const patience = 30 * time.Second
 
+// resource is in no subnet, so that no gateway has it for itself.
+const resource = "10.0.200.10"
+
 // newEndpoint makes an endpoint to a resource, which Ansible cannot.
 func newEndpoint(t *testing.T, key harness.Key) (vpc, subnet, endpoint string) {
 	t.Helper()
@@ -60,7 +63,7 @@ func newEndpoint(t *testing.T, key harness.Key) (vpc, subnet, endpoint string) {
 	}))(t)
 	database := must(l.CreateResourceConfiguration(ctx, &vpclattice.CreateResourceConfigurationInput{
 		Name: aws.String("database"), Type: lattice.ResourceConfigurationTypeSingle, ResourceGatewayIdentifier: gateway.Id, PortRanges: []string{"5432"},
-		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinitionMemberIpResource{Value: lattice.IpResource{IpAddress: aws.String("10.0.1.10")}},
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinitionMemberIpResource{Value: lattice.IpResource{IpAddress: aws.String(resource)}},
 	}))(t)
 	made := must(c.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
 		VpcEndpointType: ec2types.VpcEndpointTypeResource, VpcId: &vpc, ResourceConfigurationArn: database.Arn, SubnetIds: []string{subnet},

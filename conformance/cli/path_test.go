@@ -16,8 +16,9 @@ func (c *terminal) network() (vpc, subnet string) {
 	return vpc, c.ok("ec2 create-subnet --vpc-id %s --cidr-block 10.0.1.0/24 --availability-zone us-east-1a", vpc).at("Subnet.SubnetId")
 }
 
-// resource is how the commands of VPC Lattice take an IP address.
-const resource = "--resource-configuration-definition ipResource={ipAddress=10.0.1.10} --port-ranges 5432"
+// resource is how the commands of VPC Lattice take an IP address. It is in no
+// subnet, so that no gateway has it for itself.
+const resource = "--resource-configuration-definition ipResource={ipAddress=10.0.200.10} --port-ranges 5432"
 
 // TestPath goes the whole way, from two VPCs with the same CIDR to an endpoint
 // that is available, and back.
