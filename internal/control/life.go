@@ -5,6 +5,7 @@ package control
 import (
 	"slices"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
@@ -61,9 +62,7 @@ func lifeOf(tx *table.Txn, s plan.Subject) (life, bool) {
 		}
 	case plan.SubjectAddress:
 		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
-			return life{fate{generation: row.ReleasedAt.UnixNano(), deleting: true}, func(tx *table.Txn) {
-				state.AddressClaims.Delete(tx, ref.Account, ref.Region, ref.ID)
-			}, none}, true
+			return life{fate{generation: row.ReleasedAt.UnixNano(), deleting: true}, func(tx *table.Txn) { alloc.DropReleased(tx, ref) }, none}, true
 		}
 	case plan.SubjectAttachment:
 		if row, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID); ok {

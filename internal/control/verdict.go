@@ -5,6 +5,7 @@ package control
 import (
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -75,14 +76,8 @@ func writeStatus(tx *table.Txn, v verdict, now time.Time) {
 	})
 }
 
-func removeInterfaces(tx *table.Txn, owner model.Ref) {
-	for ni := range state.NetworkInterfaces.By(tx, state.ByOwner, owner.String()) {
-		state.DeleteInterface(tx, ni)
-	}
-}
-
 func removeEndpoint(tx *table.Txn, ref model.Ref) {
-	removeInterfaces(tx, ref)
+	alloc.DeleteOwned(tx, ref)
 	for a := range state.EndpointAssociations.By(tx, state.ByEndpoint, ref.String()) {
 		state.EndpointAssociations.Delete(tx, a.Account, a.Region, a.ID)
 		state.Statuses.Delete(tx, a.Account, a.Region, a.ID)
@@ -91,13 +86,13 @@ func removeEndpoint(tx *table.Txn, ref model.Ref) {
 }
 
 func removeGateway(tx *table.Txn, ref model.Ref) {
-	removeInterfaces(tx, ref)
+	alloc.DeleteOwned(tx, ref)
 	state.ResourceGateways.Delete(tx, ref.Account, ref.Region, ref.ID)
 }
 
 func removeConfiguration(tx *table.Txn, rc *model.ResourceConfiguration) {
 	for _, t := range rc.Targets {
-		state.TransitClaims.Delete(tx, "", "", model.TransitClaimID(model.SpaceTarget, t.Index))
+		alloc.FreeTransit(tx, model.SpaceTarget, t.Index)
 	}
 	state.ResourceConfigurations.Delete(tx, rc.Account, rc.Region, rc.ID)
 }
@@ -110,6 +105,6 @@ func removeAttachment(tx *table.Txn, a *model.Attachment) {
 		return
 	}
 	if ni, ok := state.NetworkInterfaces.Get(tx, a.Account, a.Region, a.Interface); ok {
-		state.DeleteInterface(tx, ni)
+		alloc.DeleteInterface(tx, ni)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/control/plan"
-	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -111,7 +111,7 @@ func shedClaims(tx *table.Txn, v verdict) bool {
 	}
 	left := claimsPerCommit
 	for _, ni := range life.interfaces(tx) {
-		left -= state.DeleteClaims(tx, ni, left)
+		left -= alloc.DeleteClaims(tx, ni, left)
 	}
 	return left < claimsPerCommit
 }

@@ -19,13 +19,14 @@ var layers = map[string][]string{
 	"internal/store":             {"internal/store"},
 	"internal/table":             {"internal/table", "internal/store"},
 	"internal/state":             {"internal/state", "internal/table", "internal/store", "internal/model"},
+	"internal/alloc":             {"internal/state", "internal/table", "internal/model"},
 	"internal/dataplane/nft/lab": {"internal/dataplane", "internal/desired", "internal/testnet"},
 	"internal/dataplane":         {"internal/dataplane", "internal/desired", "internal/model"},
 	"internal/kernel":            {"internal/kernel", "internal/dataplane"},
 	"internal/reconcile":         {"internal/reconcile", "internal/desired"},
 	"internal/agent":             {"internal/agent", "internal/reconcile", "internal/desired"},
-	"internal/control":           {"internal/control", "internal/state", "internal/table", "internal/model", "internal/desired"},
-	"internal/service":           {"internal/service", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/aws/caller"},
+	"internal/control":           {"internal/control", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired"},
+	"internal/service":           {"internal/service", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/aws/caller"},
 	"internal/aws":               {"internal/aws"},
 	"internal/client":            {"internal/client", "internal/aws"},
 	"internal/testnet":           {"internal/testnet", "internal/dataplane", "internal/desired", "internal/model"},
@@ -36,6 +37,7 @@ var layers = map[string][]string{
 // effects lists packages from outside that a layer must not reach for, because
 // what they do is another layer's.
 var effects = map[string][]string{
+	"internal/alloc":     {"net/http", "os", "os/exec", "github.com/vishvananda", "crypto/rand", "math/rand"},
 	"internal/model":     {"net/http", "os", "os/exec", "github.com/vishvananda"},
 	"internal/desired":   {"net/http", "os", "os/exec", "github.com/vishvananda"},
 	"internal/control":   {"net/http", "os", "os/exec", "github.com/vishvananda", "crypto/rand", "math/rand"},

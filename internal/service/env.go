@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -68,6 +69,12 @@ func (e *Env) Intn(n int) int {
 	var raw [8]byte
 	e.read(raw[:])
 	return int(binary.BigEndian.Uint64(raw[:]) % uint64(n))
+}
+
+// Alloc gives what hands out addresses, interfaces and places, within the limits
+// of this environment.
+func (e *Env) Alloc() *alloc.Allocator {
+	return &alloc.Allocator{Intn: e.Intn, Now: e.Now, MaxInterfaces: e.Quotas.InterfacesPerRegion, Pool6: e.IPv6Pool}
 }
 
 func (e *Env) read(into []byte) {

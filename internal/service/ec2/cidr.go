@@ -17,8 +17,6 @@ const (
 	maxBlock6, minBlock6 = 44, 60
 	stepBlock6           = 4
 	minSubnet6           = 64
-	// poolBlock6 is the size of blocks that are chosen here.
-	poolBlock6 = 56
 )
 
 // unusable is where no VPC can lie, and why.

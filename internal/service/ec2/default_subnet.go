@@ -6,11 +6,11 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -88,10 +88,10 @@ func freeBlock(tx *table.Txn, v *model.VPC, blocks []model.CIDRAssociation, bits
 			if s == nil {
 				return block, true
 			}
-			last := eni.Last(block)
+			last := alloc.Last(block)
 			for _, taken := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
-				if taken.IsValid() && taken.Overlaps(block) && last.Less(eni.Last(taken)) {
-					last = eni.Last(taken)
+				if taken.IsValid() && taken.Overlaps(block) && last.Less(alloc.Last(taken)) {
+					last = alloc.Last(taken)
 				}
 			}
 			next = last.Next()

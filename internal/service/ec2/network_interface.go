@@ -7,12 +7,12 @@ import (
 	"errors"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -108,7 +108,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	if len(v6.Addresses) == 0 && n.in.Ipv6AddressCount == nil && (s.AssignIPv6 || !s.CIDR.IsValid()) {
 		v6.Count = 1
 	}
-	ni, err := eni.Create(tx, a.Env, eni.Params{
+	ni, err := a.Alloc().CreateInterface(tx, alloc.Params{
 		ID: n.id, CreatedAt: n.now, Subnet: s, Type: model.InterfaceWorkload,
 		Description: deref(n.in.Description), Groups: groups, Tags: n.tags,
 		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes4, Prefixes6: n.prefixes6,
@@ -152,7 +152,7 @@ func (a *API) DeleteNetworkInterface(ctx context.Context, in *ec2.DeleteNetworkI
 		if _, attached := attachmentOf(tx, ni); attached {
 			return fault.EC2("InvalidNetworkInterface.InUse", "Network interface '%s' is currently in use: it is attached", ni.ID)
 		}
-		state.DeleteInterface(tx, ni)
+		alloc.DeleteInterface(tx, ni)
 		return nil
 	})
 	if err != nil {
@@ -188,15 +188,15 @@ func attachmentOf(tx *table.Txn, ni *model.NetworkInterface) (*model.Attachment,
 	return state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID)
 }
 
-// interfaceFault gives the errors of package eni their EC2 codes; others it
+// interfaceFault gives the errors of package alloc their EC2 codes; others it
 // returns as they are.
 func interfaceFault(err error) error {
-	var address *eni.AddressError
-	var full *eni.ExhaustedError
-	var family *eni.FamilyError
-	var quota *eni.QuotaError
+	var address *alloc.AddressError
+	var full *alloc.ExhaustedError
+	var family *alloc.FamilyError
+	var quota *alloc.QuotaError
 	switch {
-	case errors.As(err, &address) && address.Problem == eni.Taken:
+	case errors.As(err, &address) && address.Problem == alloc.Taken:
 		return fault.EC2("InvalidIPAddress.InUse", "%v", address)
 	case errors.As(err, &address):
 		return fault.EC2("InvalidParameterValue", "%v", address)

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -25,7 +25,7 @@ const maxAddresses = 50
 
 // wanted4 reads which IPv4 addresses a new interface shall have. When no
 // address is marked as the primary one, it is the first.
-func wanted4(in *ec2.CreateNetworkInterfaceInput) (eni.Want, error) {
+func wanted4(in *ec2.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
 	primary := deref(in.PrivateIpAddress)
 	for _, p := range in.PrivateIpAddresses {
@@ -35,14 +35,14 @@ func wanted4(in *ec2.CreateNetworkInterfaceInput) (eni.Want, error) {
 			continue
 		}
 		if primary != "" && primary != text {
-			return eni.Want{}, fault.EC2("InvalidParameterCombination", "Only one primary private IP address can be specified, there are %s and %s", primary, text)
+			return alloc.Want{}, fault.EC2("InvalidParameterCombination", "Only one primary private IP address can be specified, there are %s and %s", primary, text)
 		}
 		primary = text
 	}
 	if primary != "" {
 		texts = append([]string{primary}, slices.DeleteFunc(texts, func(t string) bool { return t == primary })...)
 	}
-	want := eni.Want{}
+	want := alloc.Want{}
 	var err error
 	if want.Addresses, err = parseAddresses(texts, netip.Addr.Is4, "IPv4"); err != nil {
 		return want, err
@@ -57,11 +57,11 @@ func wanted4(in *ec2.CreateNetworkInterfaceInput) (eni.Want, error) {
 }
 
 // wanted6 reads which IPv6 addresses a new interface shall have.
-func wanted6(in *ec2.CreateNetworkInterfaceInput) (eni.Want, error) {
+func wanted6(in *ec2.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
 	for _, p := range in.Ipv6Addresses {
 		if deref(p.IsPrimaryIpv6) {
-			return eni.Want{}, unserved("primary IPv6 addresses")
+			return alloc.Want{}, unserved("primary IPv6 addresses")
 		}
 		texts = append(texts, deref(p.Ipv6Address))
 	}
@@ -69,19 +69,19 @@ func wanted6(in *ec2.CreateNetworkInterfaceInput) (eni.Want, error) {
 }
 
 // want reads named addresses or a number of them.
-func want(texts []string, count *int32, family func(netip.Addr) bool, name, both string) (eni.Want, error) {
+func want(texts []string, count *int32, family func(netip.Addr) bool, name, both string) (alloc.Want, error) {
 	if len(texts) > 0 && deref(count) != 0 {
-		return eni.Want{}, fault.EC2("InvalidParameterCombination", "%s", both)
+		return alloc.Want{}, fault.EC2("InvalidParameterCombination", "%s", both)
 	}
 	addresses, err := parseAddresses(texts, family, name)
-	w := eni.Want{Addresses: addresses, Count: int(deref(count))}
+	w := alloc.Want{Addresses: addresses, Count: int(deref(count))}
 	if err != nil {
 		return w, err
 	}
 	return w, checkCount(w)
 }
 
-func checkCount(w eni.Want) error {
+func checkCount(w alloc.Want) error {
 	switch {
 	case w.Count < 0:
 		return fault.EC2("InvalidParameterValue", "the number of addresses %d is negative", w.Count)
@@ -155,8 +155,8 @@ func (a *API) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6Address
 
 // wanted is what an interface shall get.
 type wanted struct {
-	v4, v6               eni.Want
-	prefixes4, prefixes6 eni.WantPrefixes
+	v4, v6               alloc.Want
+	prefixes4, prefixes6 alloc.WantPrefixes
 }
 
 // assigned is what an interface got.
@@ -186,11 +186,11 @@ func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, 
 		if err != nil {
 			return err
 		}
-		if added.addresses, err = eni.Assign(tx, a.Env, ni, s, v4, w.v6); err != nil {
+		if added.addresses, err = a.Alloc().Assign(tx, ni, s, v4, w.v6); err != nil {
 			return interfaceFault(err)
 		}
 		added.addresses = append(has, added.addresses...)
-		if added.prefixes, err = eni.AssignPrefixes(tx, a.Env, ni, s, w.prefixes4, w.prefixes6); err != nil {
+		if added.prefixes, err = a.Alloc().AssignPrefixes(tx, ni, s, w.prefixes4, w.prefixes6); err != nil {
 			return interfaceFault(err)
 		}
 		if max(len(ni.Addresses)+len(ni.Prefixes4), len(ni.Addresses6)+len(ni.Prefixes6)) > maxAddresses {
@@ -207,7 +207,7 @@ func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, 
 // to move them they are refused, in the words by which clients of AWS know them.
 // Otherwise those that the interface itself has are nothing to do: it returns
 // them and the rest.
-func placed(tx *table.Txn, ni *model.NetworkInterface, w eni.Want) (has []netip.Addr, rest eni.Want, err error) {
+func placed(tx *table.Txn, ni *model.NetworkInterface, w alloc.Want) (has []netip.Addr, rest alloc.Want, err error) {
 	var taken []string
 	rest = w
 	rest.Addresses = nil
@@ -305,7 +305,7 @@ func drop(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.T
 	other := func(a netip.Addr) bool { return a == addr }
 	ni.Addresses = slices.DeleteFunc(ni.Addresses, other)
 	ni.Addresses6 = slices.DeleteFunc(ni.Addresses6, other)
-	eni.Release(tx, ni, addr, now)
+	alloc.Release(tx, ni, addr, now)
 	return nil
 }
 

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -32,8 +32,8 @@ var (
 // them the caller says: withAddresses is set when the request asks for further
 // addresses of the family, too
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkInterface.html).
-func (f prefixFamily) wanted(texts []string, count *int32, withAddresses bool) (eni.WantPrefixes, error) {
-	w := eni.WantPrefixes{Count: int(deref(count))}
+func (f prefixFamily) wanted(texts []string, count *int32, withAddresses bool) (alloc.WantPrefixes, error) {
+	w := alloc.WantPrefixes{Count: int(deref(count))}
 	var err error
 	if w.Prefixes, err = f.parse(texts); err != nil {
 		return w, err
@@ -72,7 +72,7 @@ func (f prefixFamily) parse(texts []string) ([]netip.Prefix, error) {
 
 // createdPrefixes reads which prefixes a new interface shall have. Its primary
 // IPv4 address may be named beside them.
-func createdPrefixes(in *ec2.CreateNetworkInterfaceInput) (v4, v6 eni.WantPrefixes, err error) {
+func createdPrefixes(in *ec2.CreateNetworkInterfaceInput) (v4, v6 alloc.WantPrefixes, err error) {
 	var texts4, texts6 []string
 	for _, p := range in.Ipv4Prefixes {
 		texts4 = append(texts4, deref(p.Ipv4Prefix))
@@ -98,7 +98,7 @@ func dropPrefix(tx *table.Txn, ni *model.NetworkInterface, p netip.Prefix, now t
 		return fault.EC2("InvalidParameterValue", "The prefix %s is not assigned to interface %s", p, ni.ID)
 	}
 	*of = slices.Delete(*of, i, i+1)
-	eni.ReleasePrefix(tx, ni, p, now)
+	alloc.ReleasePrefix(tx, ni, p, now)
 	return nil
 }
 

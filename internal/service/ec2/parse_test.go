@@ -3,10 +3,7 @@
 package ec2
 
 import (
-	"net/netip"
 	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/posternhq/postern/internal/model"
 )
@@ -48,20 +45,6 @@ func FuzzTraffic(f *testing.F) {
 		}
 		if r.From < -1 || r.To > 65535 || (r.From > r.To && r.Protocol != "icmp" && r.Protocol != "icmpv6") {
 			t.Errorf("%q %d-%d is taken as ports %d-%d", protocol, from, to, r.From, r.To)
-		}
-	})
-}
-
-func TestPoolBlocksAreNumbered(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var raw [16]byte
-		copy(raw[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "address"))
-		pool := netip.PrefixFrom(netip.AddrFrom16(raw), rapid.IntRange(0, poolBlock6).Draw(t, "bits")).Masked()
-		places := poolPlaces(pool)
-		index := rapid.IntRange(0, places-1).Draw(t, "index")
-		block := poolBlock(pool, index)
-		if got := poolIndex(block, places); got != index || !pool.Contains(block.Addr()) || block != block.Masked() {
-			t.Fatalf("block %d of %s is %s, which has number %d", index, pool, block, got)
 		}
 	})
 }

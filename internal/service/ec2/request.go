@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
@@ -159,7 +160,7 @@ func asFault(err error) error {
 		return fault.EC2("InvalidNextToken", "NextToken: %v", service.ErrPageToken)
 	case errors.Is(err, service.ErrTokenReused):
 		return fault.EC2("IdempotentParameterMismatch", "ClientToken: %v", service.ErrTokenReused)
-	case errors.Is(err, service.ErrTransitFull):
+	case errors.Is(err, alloc.ErrTransitFull):
 		return fault.EC2("InsufficientCapacity", "this installation has no room in its transit realm for another one: %v", err)
 	}
 	return err

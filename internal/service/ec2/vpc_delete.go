@@ -5,11 +5,11 @@ package ec2
 import (
 	"context"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -32,7 +32,7 @@ func (a *API) DeleteVpc(ctx context.Context, in *ec2.DeleteVpcInput) (*ec2.Delet
 		for _, block := range v.CIDRs6 {
 			a.freeBlock6(tx, v, block)
 		}
-		service.FreeTransit(tx, model.SpaceSource, v.TransitIndex)
+		alloc.FreeTransit(tx, model.SpaceSource, v.TransitIndex)
 		state.VPCs.Delete(tx, v.Account, v.Region, v.ID)
 		return nil
 	})

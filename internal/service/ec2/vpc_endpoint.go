@@ -8,12 +8,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -31,8 +31,8 @@ type newEndpoint struct {
 	// subnets are the ids of the subnets, and addresses what is asked for in
 	// each; interfaces are the ids of the interfaces there.
 	subnets    []string
-	addresses  map[string]eni.Want
-	addresses6 map[string]eni.Want
+	addresses  map[string]alloc.Want
+	addresses6 map[string]alloc.Want
 	interfaces []string
 	// association is the id of the association on the side of VPC Lattice, and
 	// ownAssociation on this side.
@@ -92,7 +92,7 @@ func (a *API) newEndpoint(who caller.Caller, in *ec2.CreateVpcEndpointInput) (*n
 // there.
 func (n *newEndpoint) readSubnets() error {
 	n.subnets = slices.Clone(n.in.SubnetIds)
-	n.addresses, n.addresses6 = make(map[string]eni.Want), make(map[string]eni.Want)
+	n.addresses, n.addresses6 = make(map[string]alloc.Want), make(map[string]alloc.Want)
 	for _, c := range n.in.SubnetConfigurations {
 		id := deref(c.SubnetId)
 		if id == "" {
@@ -159,7 +159,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 // each subnet.
 func (a *API) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subnets []*model.Subnet, groups []string) error {
 	for i, s := range subnets {
-		p := eni.Params{
+		p := alloc.Params{
 			ID: n.interfaces[i], CreatedAt: n.now, Subnet: s, Type: model.InterfaceEndpoint,
 			Description: "VPC Endpoint Interface " + n.id, Groups: groups, Owner: n.id, SourceDestCheck: true,
 		}
@@ -171,7 +171,7 @@ func (a *API) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subnets []
 			p.IPv6 = n.addresses6[s.ID]
 			p.IPv6.Count = 1
 		}
-		if _, err := eni.Create(tx, a.Env, p); err != nil {
+		if _, err := a.Alloc().CreateInterface(tx, p); err != nil {
 			return interfaceFault(err)
 		}
 	}

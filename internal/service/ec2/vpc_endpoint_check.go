@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -170,15 +170,15 @@ func isIPv4(a netip.Addr) bool { return a.Is4() }
 func isIPv6(a netip.Addr) bool { return a.Is6() && !a.Is4In6() }
 
 // endpointAddress reads an address that a SubnetConfiguration names.
-func endpointAddress(text *string, possible bool, family func(netip.Addr) bool) (eni.Want, error) {
+func endpointAddress(text *string, possible bool, family func(netip.Addr) bool) (alloc.Want, error) {
 	if text == nil {
-		return eni.Want{}, nil
+		return alloc.Want{}, nil
 	}
 	addresses, err := parseAddresses([]string{*text}, family, "endpoint")
 	if err == nil && !possible {
 		err = fault.EC2("InvalidParameter", "Address %s does not go with the endpoint's IpAddressType", *text)
 	}
-	return eni.Want{Addresses: addresses}, err
+	return alloc.Want{Addresses: addresses}, err
 }
 
 // The values of PrivateDnsPreference, which the API has no enumeration for.

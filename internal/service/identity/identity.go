@@ -101,7 +101,7 @@ func NewAccount(env *service.Env, id, name string) (*NewIdentity, error) {
 }
 
 // Insert writes the account, its key and its default VPCs. It fails with
-// ErrAccountExists, or with service.ErrTransitFull when there is no room for the
+// ErrAccountExists, or with alloc.ErrTransitFull when there is no room for the
 // VPCs.
 func (n *NewIdentity) Insert(tx *table.Txn) error {
 	if err := state.Accounts.Insert(tx, n.Account); err != nil {

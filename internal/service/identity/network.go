@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -64,7 +65,7 @@ func giveDefaultVPCs(ctx context.Context, env *service.Env) error {
 			}
 			n := newNetwork(env, account.ID, region)
 			_, err := env.DB.Update(ctx, n.give)
-			if errors.Is(err, service.ErrTransitFull) {
+			if errors.Is(err, alloc.ErrTransitFull) {
 				env.Log.Warn("an account has no default vpc", "account", account.ID, "region", region, "error", err)
 				continue
 			}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -143,7 +143,7 @@ func TestStartGoesOnWithoutRoomForDefaultVPCs(t *testing.T) {
 	w.DefaultVPC = true
 	w.bootstrap(t)
 	w.want(t, "no room")
-	w.update(t, func(tx *table.Txn) error { service.FreeTransit(tx, model.SpaceSource, 7); return nil })
+	w.update(t, func(tx *table.Txn) error { alloc.FreeTransit(tx, model.SpaceSource, 7); return nil })
 	w.bootstrap(t)
 	w.want(t, "room at the next start", defaultHere)
 }

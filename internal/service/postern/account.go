@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -36,7 +36,7 @@ func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (
 		if errors.Is(err, identity.ErrAccountExists) {
 			return fault.Conflict(kindAccount, id, "account %s exists already", id)
 		}
-		if errors.Is(err, service.ErrTransitFull) {
+		if errors.Is(err, alloc.ErrTransitFull) {
 			return fault.Conflict(kindAccount, id, "this installation has no room for another account's default VPCs: %v", err)
 		}
 		return err

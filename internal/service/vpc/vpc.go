@@ -4,7 +4,7 @@
 // requests, and package identity the default ones of accounts.
 //
 // The package knows no AWS errors; EC2 says what its AWS counterpart says about
-// QuotaError, and service.ErrTransitFull.
+// QuotaError, and alloc.ErrTransitFull.
 package vpc
 
 import (
@@ -71,13 +71,13 @@ func New(env *service.Env, account, region string, block netip.Prefix, with6 boo
 }
 
 // Insert writes the rows. It fails with a *QuotaError, or with
-// service.ErrTransitFull; then the transaction must be given up.
+// alloc.ErrTransitFull; then the transaction must be given up.
 func (p *Parts) Insert(tx *table.Txn, env *service.Env) error {
 	v := p.VPC
 	if n := env.Quotas.VPCsPerRegion; state.VPCs.CountScope(tx, v.Account, v.Region) >= n {
 		return &QuotaError{Limit: n}
 	}
-	index, err := env.ClaimTransit(tx, model.SpaceSource, model.SourcesPerHost, v.Ref())
+	index, err := env.Alloc().ClaimTransit(tx, model.SpaceSource, model.SourcesPerHost, v.Ref())
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -52,7 +52,7 @@ func reservedFor(block netip.Prefix, addr netip.Addr) string {
 		}
 		next = next.Next()
 	}
-	if addr == eni.Last(block) {
+	if addr == alloc.Last(block) {
 		if addr.Is4() {
 			return "the broadcast address"
 		}

@@ -15,12 +15,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -112,9 +112,9 @@ func statusRow(tx *table.Txn, m *model.Meta) *model.Status {
 // others it returns as they are.
 func asFault(err error) error {
 	var tag *service.TagError
-	var full *eni.ExhaustedError
-	var family *eni.FamilyError
-	var quota *eni.QuotaError
+	var full *alloc.ExhaustedError
+	var family *alloc.FamilyError
+	var quota *alloc.QuotaError
 	switch {
 	case errors.As(err, &tag):
 		return fault.Validation("tags", "%s", tag.Problem)
@@ -128,7 +128,7 @@ func asFault(err error) error {
 		return fault.Conflict("ClientToken", "", "clientToken: %v", service.ErrTokenReused)
 	case errors.Is(err, service.ErrPageToken):
 		return fault.Validation("nextToken", "%v", service.ErrPageToken)
-	case errors.Is(err, service.ErrTransitFull):
+	case errors.Is(err, alloc.ErrTransitFull):
 		return fault.QuotaExceeded(kindConfiguration, "", "transit-targets", "%v", err)
 	}
 	return err

@@ -136,7 +136,7 @@ func (a *API) claimTargets(tx *table.Txn, r *model.ResourceConfiguration, g *mod
 		if !ok {
 			return nil, fault.NotFound("NetworkInterface", id)
 		}
-		index, err := a.ClaimTransit(tx, model.SpaceTarget, model.TargetsPerHost, r.Ref())
+		index, err := a.Alloc().ClaimTransit(tx, model.SpaceTarget, model.TargetsPerHost, r.Ref())
 		if err != nil {
 			return nil, err
 		}

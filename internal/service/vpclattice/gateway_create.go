@@ -7,12 +7,12 @@ import (
 	"context"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/eni"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -104,11 +104,11 @@ func (a *API) createGateway(tx *table.Txn, n *newGateway) (*model.ResourceGatewa
 		DNSResolution: cmp.Or(deref(in.ResourceConfigDnsResolution), shape.ResourceConfigDnsResolutionPublic),
 	}
 	for i, subnet := range subnets {
-		if _, err := eni.Create(tx, a.Env, eni.Params{
+		if _, err := a.Alloc().CreateInterface(tx, alloc.Params{
 			ID: n.interfaces[i], CreatedAt: n.now, Subnet: subnet,
 			Type: model.InterfaceGateway, Description: "VPC Lattice resource gateway " + n.id,
 			Groups: groups, Owner: n.id, SourceDestCheck: true,
-			IPv4: eni.Want{Count: n.addresses}, Prefix6: n.family.Has6(),
+			IPv4: alloc.Want{Count: n.addresses}, Prefix6: n.family.Has6(),
 		}); err != nil {
 			return nil, err
 		}

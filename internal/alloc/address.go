@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package eni
+package alloc
 
 import (
 	"encoding/binary"
@@ -10,18 +10,13 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
-// probes is how many places are tried at random before all are looked at. In
-// a block that is half full, one allocation in 65,536 has to look at all.
-const probes = 16
-
 // claim takes addresses of one family and returns them, those asked for by
 // name first.
-func claim(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, want Want, block netip.Prefix, family int) ([]netip.Addr, error) {
+func (a *Allocator) claim(tx *table.Txn, ni *model.NetworkInterface, s *model.Subnet, want Want, block netip.Prefix, family int) ([]netip.Addr, error) {
 	if want.total() == 0 {
 		return nil, nil
 	}
@@ -32,7 +27,7 @@ func claim(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model
 	for _, addr := range want.Addresses {
 		err := claimNamed(tx, ni, block, addr, got)
 		if taken := (*AddressError)(nil); want.Move && errors.As(err, &taken) && taken.Problem == Taken {
-			err = move(tx, env, ni, taken)
+			err = a.move(tx, ni, taken)
 		}
 		if err != nil {
 			return nil, err
@@ -40,7 +35,7 @@ func claim(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model
 		got = append(got, addr)
 	}
 	for len(got) < want.total() {
-		addr, err := claimAny(tx, env, ni, block)
+		addr, err := a.claimAny(tx, ni, block)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +74,7 @@ func retake(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, bits int
 // move takes an address from another workload's interface. There is no moment
 // in which nobody has claimed it; the data plane cuts the connections of the one
 // before it gives the address to the other.
-func move(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, taken *AddressError) error {
+func (a *Allocator) move(tx *table.Txn, ni *model.NetworkInterface, taken *AddressError) error {
 	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, taken.Addr))
 	if !ok {
 		return taken
@@ -97,8 +92,8 @@ func move(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, taken *Ad
 	}
 	if ok && !c.Released() {
 		from = from.Clone()
-		from.Addresses = slices.DeleteFunc(from.Addresses, func(a netip.Addr) bool { return a == c.Addr })
-		from.UpdatedAt = env.Now()
+		from.Addresses = slices.DeleteFunc(from.Addresses, func(has netip.Addr) bool { return has == c.Addr })
+		from.UpdatedAt = a.Now()
 		state.NetworkInterfaces.Put(tx, from)
 	}
 	hand(tx, c, ni)
@@ -114,14 +109,14 @@ func hand(tx *table.Txn, c *model.AddressClaim, ni *model.NetworkInterface) {
 
 // claimAny takes a free address: at random first, which costs the same however
 // many are taken, and by looking at all of them when the block is nearly full.
-func claimAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
+func (a *Allocator) claimAny(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
 	if block.Addr().Is6() {
-		return claimAny6(tx, env, ni, block)
+		return a.claimAny6(tx, ni, block)
 	}
 	usable := 1<<(32-block.Bits()) - reservedFirst - reservedLast
 	place := func(i int) netip.Addr { return at4(block, uint32(reservedFirst+i)) }
 	for range probes {
-		if addr := place(env.Intn(usable)); take(tx, ni, addr, 0) {
+		if addr := place(a.Intn(usable)); take(tx, ni, addr, 0) {
 			return addr, nil
 		}
 	}
@@ -139,9 +134,9 @@ func claimAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block
 
 // claimAny6 takes a random address. A block of /64 or more cannot be full, so a
 // series of misses means that the random source is broken.
-func claimAny6(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
+func (a *Allocator) claimAny6(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix) (netip.Addr, error) {
 	for range probes {
-		if addr := random6(env, block); Assignable(block, addr) && !inPrefix(tx, ni, addr) && take(tx, ni, addr, 0) {
+		if addr := a.random6(block); Assignable(block, addr) && !inPrefix(tx, ni, addr) && take(tx, ni, addr, 0) {
 			return addr, nil
 		}
 	}
@@ -206,11 +201,11 @@ func at4(block netip.Prefix, n uint32) netip.Addr {
 }
 
 // random6 gives an address of the block.
-func random6(env *service.Env, block netip.Prefix) netip.Addr {
-	a := block.Masked().Addr().As16()
+func (a *Allocator) random6(block netip.Prefix) netip.Addr {
+	raw := block.Masked().Addr().As16()
 	host := uint64(1)<<(64-min(block.Bits(), 64)) - 1 // of the upper half
-	high := binary.BigEndian.Uint64(a[:8]) | uint64(env.Intn(1<<32))&host
-	binary.BigEndian.PutUint64(a[:8], high)
-	binary.BigEndian.PutUint64(a[8:], uint64(env.Intn(1<<32))<<32|uint64(env.Intn(1<<32)))
-	return netip.AddrFrom16(a)
+	high := binary.BigEndian.Uint64(raw[:8]) | uint64(a.Intn(1<<32))&host
+	binary.BigEndian.PutUint64(raw[:8], high)
+	binary.BigEndian.PutUint64(raw[8:], uint64(a.Intn(1<<32))<<32|uint64(a.Intn(1<<32)))
+	return netip.AddrFrom16(raw)
 }

@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package eni makes network interfaces: it gives them addresses of their
-// subnet and takes the addresses back. EC2 makes them for workloads and
-// endpoints, VPC Lattice for resource gateways.
-//
-// An address is taken by the existence of its claim (model.AddressClaim). A
-// transaction that takes an address depends on the claim's absence, so two
-// transactions that run at the same time never take the same one.
-//
-// The package knows no AWS errors; each service says what its AWS counterpart
-// says about AddressError, ExhaustedError, FamilyError and QuotaError.
-package eni
+package alloc
 
 import (
 	"crypto/sha256"
@@ -20,7 +10,6 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -64,14 +53,14 @@ type Params struct {
 	Prefix6 bool
 }
 
-// Create adds an interface and the claims on its addresses to the transaction.
+// CreateInterface adds an interface and the claims on its addresses to the transaction.
 // The returned row is stored: change a clone.
 //
 // The error is an *AddressError, *ExhaustedError, *FamilyError or *QuotaError;
 // then the transaction must be given up.
-func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface, error) {
+func (a *Allocator) CreateInterface(tx *table.Txn, p Params) (*model.NetworkInterface, error) {
 	s := p.Subnet
-	if n := env.Quotas.InterfacesPerRegion; state.NetworkInterfaces.CountScope(tx, s.Account, s.Region) >= n {
+	if n := a.MaxInterfaces; state.NetworkInterfaces.CountScope(tx, s.Account, s.Region) >= n {
 		return nil, &QuotaError{Limit: n}
 	}
 	ni := &model.NetworkInterface{
@@ -82,11 +71,11 @@ func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface,
 		Type: p.Type, Description: p.Description, MAC: MAC(p.ID), Groups: p.Groups,
 		Owner: p.Owner, SourceDestCheck: p.SourceDestCheck,
 	}
-	if err := fill(tx, env, ni, p); err != nil {
+	if err := a.fill(tx, ni, p); err != nil {
 		return nil, err
 	}
 	if p.Prefix6 {
-		prefix, err := claimPrefixes(tx, env, ni, s, WantPrefixes{Count: 1}, s.CIDR6.Prefix, 6)
+		prefix, err := a.claimPrefixes(tx, ni, s, WantPrefixes{Count: 1}, s.CIDR6.Prefix, 6)
 		if err != nil {
 			return nil, err
 		}
@@ -100,27 +89,27 @@ func Create(tx *table.Txn, env *service.Env, p Params) (*model.NetworkInterface,
 
 // fill gives a new interface its addresses and prefixes: what is named before
 // what is chosen.
-func fill(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, p Params) error {
+func (a *Allocator) fill(tx *table.Txn, ni *model.NetworkInterface, p Params) error {
 	named4, named6 := WantPrefixes{Prefixes: p.Prefixes4.Prefixes}, WantPrefixes{Prefixes: p.Prefixes6.Prefixes}
-	if _, err := AssignPrefixes(tx, env, ni, p.Subnet, named4, named6); err != nil {
+	if _, err := a.AssignPrefixes(tx, ni, p.Subnet, named4, named6); err != nil {
 		return err
 	}
-	if _, err := Assign(tx, env, ni, p.Subnet, p.IPv4, p.IPv6); err != nil {
+	if _, err := a.Assign(tx, ni, p.Subnet, p.IPv4, p.IPv6); err != nil {
 		return err
 	}
-	_, err := AssignPrefixes(tx, env, ni, p.Subnet, WantPrefixes{Count: p.Prefixes4.Count}, WantPrefixes{Count: p.Prefixes6.Count})
+	_, err := a.AssignPrefixes(tx, ni, p.Subnet, WantPrefixes{Count: p.Prefixes4.Count}, WantPrefixes{Count: p.Prefixes6.Count})
 	return err
 }
 
 // Assign claims further addresses for ni and appends them to it; ni must be the
 // caller's own copy, and storing it is the caller's part. It returns the added
-// addresses, IPv4 first. Errors are those of Create.
-func Assign(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, v4, v6 Want) ([]netip.Addr, error) {
-	added4, err := claim(tx, env, ni, s, v4, s.CIDR, 4)
+// addresses, IPv4 first. Errors are those of CreateInterface.
+func (a *Allocator) Assign(tx *table.Txn, ni *model.NetworkInterface, s *model.Subnet, v4, v6 Want) ([]netip.Addr, error) {
+	added4, err := a.claim(tx, ni, s, v4, s.CIDR, 4)
 	if err != nil {
 		return nil, err
 	}
-	added6, err := claim(tx, env, ni, s, v6, s.CIDR6.Prefix, 6)
+	added6, err := a.claim(tx, ni, s, v6, s.CIDR6.Prefix, 6)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +118,8 @@ func Assign(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *mode
 	return append(added4, added6...), nil
 }
 
-// Release gives up the claim on one address of ni; state.DeleteInterface gives up
-// all of them. Taking it out of the row is the caller's part. When a workload
+// Release gives up the claim on one address of ni; DeleteInterface gives up all
+// of them. Taking it out of the row is the caller's part. When a workload
 // has the interface, the claim stays until the data plane has let go of the
 // address.
 func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.Time) {

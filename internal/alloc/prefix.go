@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package eni
+package alloc
 
 import (
 	"encoding/binary"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -35,14 +34,14 @@ func (w WantPrefixes) None() bool { return w.Total() == 0 }
 // caller's part. It returns the added ones, IPv4 first. A prefix and a single
 // address exclude each other like two addresses do: each address of an IPv4
 // prefix has a claim of its own, and an IPv6 prefix has one that is asked for
-// with each address. Errors are those of Create; an AddressError names the
+// with each address. Errors are those of CreateInterface; an AddressError names the
 // address because of which a prefix cannot be had.
-func AssignPrefixes(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, v4, v6 WantPrefixes) ([]netip.Prefix, error) {
-	added4, err := claimPrefixes(tx, env, ni, s, v4, s.CIDR, 4)
+func (a *Allocator) AssignPrefixes(tx *table.Txn, ni *model.NetworkInterface, s *model.Subnet, v4, v6 WantPrefixes) ([]netip.Prefix, error) {
+	added4, err := a.claimPrefixes(tx, ni, s, v4, s.CIDR, 4)
 	if err != nil {
 		return nil, err
 	}
-	added6, err := claimPrefixes(tx, env, ni, s, v6, s.CIDR6.Prefix, 6)
+	added6, err := a.claimPrefixes(tx, ni, s, v6, s.CIDR6.Prefix, 6)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +63,7 @@ func ReleasePrefix(tx *table.Txn, ni *model.NetworkInterface, p netip.Prefix, no
 }
 
 // claimPrefixes takes prefixes of one family and returns them.
-func claimPrefixes(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, s *model.Subnet, want WantPrefixes, block netip.Prefix, family int) (got []netip.Prefix, err error) {
+func (a *Allocator) claimPrefixes(tx *table.Txn, ni *model.NetworkInterface, s *model.Subnet, want WantPrefixes, block netip.Prefix, family int) (got []netip.Prefix, err error) {
 	if want.None() {
 		return nil, nil
 	}
@@ -81,7 +80,7 @@ func claimPrefixes(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, 
 		got = append(got, p)
 	}
 	for range want.Count {
-		p, err := claimPrefixAny(tx, env, ni, block)
+		p, err := a.claimPrefixAny(tx, ni, block)
 		if err != nil {
 			return nil, err
 		}
@@ -127,14 +126,14 @@ func claimPrefixNamed6(tx *table.Txn, ni *model.NetworkInterface, block, p netip
 
 // claimPrefixAny takes a free prefix as claimAny takes an address. The first and
 // the last one of a block have addresses that AWS keeps.
-func claimPrefixAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Prefix, error) {
+func (a *Allocator) claimPrefixAny(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix) (netip.Prefix, error) {
 	if block.Addr().Is6() {
-		return claimPrefixAny6(tx, env, ni, block)
+		return a.claimPrefixAny6(tx, ni, block)
 	}
 	places := 1<<max(model.PrefixBits4-block.Bits(), 0) - 2
 	place := func(i int) netip.Prefix { return model.PrefixOf(at4(block, uint32((i+1)*prefixSize4))) }
 	for range min(probes, max(places, 0)) {
-		if p := place(env.Intn(places)); free(tx, ni, p) {
+		if p := place(a.Intn(places)); free(tx, ni, p) {
 			return p, claimPrefixNamed(tx, ni, block, p)
 		}
 	}
@@ -153,16 +152,16 @@ func claimPrefixAny(tx *table.Txn, env *service.Env, ni *model.NetworkInterface,
 // claimPrefixAny6 takes a free prefix of the part of an IPv6 block that is kept
 // for prefixes, where nobody has a single address. The last one has the block's
 // last address, which AWS keeps.
-func claimPrefixAny6(tx *table.Txn, env *service.Env, ni *model.NetworkInterface, block netip.Prefix) (netip.Prefix, error) {
+func (a *Allocator) claimPrefixAny6(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix) (netip.Prefix, error) {
 	room := prefixRoom(block)
 	places := 1<<(model.PrefixBits6-room.Bits()) - 1
-	first := env.Intn(places)
+	first := a.Intn(places)
 	for i := range places {
 		place := uint64((first + i) % places)
-		a := room.Addr().As16()
-		binary.BigEndian.PutUint64(a[:8], binary.BigEndian.Uint64(a[:8])|place>>16)
-		binary.BigEndian.PutUint16(a[8:], binary.BigEndian.Uint16(a[8:])|uint16(place))
-		if addr := netip.AddrFrom16(a); take(tx, ni, addr, model.PrefixBits6) {
+		raw := room.Addr().As16()
+		binary.BigEndian.PutUint64(raw[:8], binary.BigEndian.Uint64(raw[:8])|place>>16)
+		binary.BigEndian.PutUint16(raw[8:], binary.BigEndian.Uint16(raw[8:])|uint16(place))
+		if addr := netip.AddrFrom16(raw); take(tx, ni, addr, model.PrefixBits6) {
 			return model.PrefixOf(addr), nil
 		}
 	}

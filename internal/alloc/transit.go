@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package service
+package alloc
 
 import (
 	"errors"
@@ -14,16 +14,12 @@ import (
 // ErrTransitFull is the cause when the transit realm has no free place.
 var ErrTransitFull = errors.New("no free place in the transit realm")
 
-// transitProbes is how many random places are tried before all are looked at.
-// With nine of ten places taken, five of six claims need no more.
-const transitProbes = 16
-
 // ClaimTransit takes a free place below size in a space of the transit realm
 // for the owner. A claim collides with another only when both take the same
 // place: the random probes read single rows. It fails with ErrTransitFull.
-func (e *Env) ClaimTransit(tx *table.Txn, space string, size int, owner model.Ref) (int, error) {
-	for range transitProbes {
-		index := e.Intn(size)
+func (a *Allocator) ClaimTransit(tx *table.Txn, space string, size int, owner model.Ref) (int, error) {
+	for range probes {
+		index := a.Intn(size)
 		if state.TransitClaims.Insert(tx, &model.TransitClaim{Space: space, Index: index, Owner: owner}) == nil {
 			return index, nil
 		}

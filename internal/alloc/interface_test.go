@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package eni
+package alloc
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -16,20 +16,25 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/memstore"
 	"github.com/posternhq/postern/internal/table"
 )
 
-func newEnv(t testing.TB) *service.Env {
+// env is tables with an allocator that draws at random.
+type env struct {
+	*Allocator
+	DB *table.DB
+}
+
+func newEnv(t testing.TB) *env {
 	t.Helper()
 	db, err := state.Open(t.Context(), memstore.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return &service.Env{DB: db, Rand: rand.Reader, Quotas: service.DefaultQuotas()}
+	return &env{&Allocator{Intn: rand.IntN, Now: time.Now, MaxInterfaces: 5000}, db}
 }
 
 func subnet(v4, v6 string) *model.Subnet {
@@ -46,11 +51,11 @@ func subnet(v4, v6 string) *model.Subnet {
 	return s
 }
 
-func create(t testing.TB, env *service.Env, p Params) (*model.NetworkInterface, error) {
+func create(t testing.TB, env *env, p Params) (*model.NetworkInterface, error) {
 	t.Helper()
 	var ni *model.NetworkInterface
 	_, err := env.DB.Update(t.Context(), func(tx *table.Txn) (err error) {
-		ni, err = Create(tx, env, p)
+		ni, err = env.CreateInterface(tx, p)
 		return err
 	})
 	return ni, err
@@ -185,7 +190,7 @@ func TestGatewayInterfaceHasItsAddressesAndPrefix(t *testing.T) {
 	if refused := new(AddressError); !errors.As(err, &refused) {
 		t.Errorf("an address of the prefix was given to another interface: %v", err)
 	}
-	if _, err := env.DB.Update(t.Context(), func(tx *table.Txn) error { state.DeleteInterface(tx, ni); return nil }); err != nil {
+	if _, err := env.DB.Update(t.Context(), func(tx *table.Txn) error { DeleteInterface(tx, ni); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got := state.AddressClaims.CountScope(env.DB.Snapshot(), s.Account, s.Region); got != 0 {
@@ -225,10 +230,10 @@ func TestMACsAreUnicastLocalAndStable(t *testing.T) {
 
 func BenchmarkCreateBesideManyInterfaces(b *testing.B) {
 	env, s := newEnv(b), subnet("10.0.0.0/16", "")
-	env.Quotas.InterfacesPerRegion = 1 << 20
+	env.MaxInterfaces = 1 << 20
 	if _, err := env.DB.Update(b.Context(), func(tx *table.Txn) error {
 		for i := range 10_000 {
-			if _, err := Create(tx, env, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
+			if _, err := env.CreateInterface(tx, Params{ID: fmt.Sprintf("eni-%d", i), Subnet: s, IPv4: Want{Count: 1}}); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package alloc
+
+import (
+	"slices"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// DeleteInterface removes a network interface and gives back its addresses, also
+// those that it has given up before. The data plane has let go of them.
+func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
+	for _, c := range claims(tx, ni) {
+		state.AddressClaims.Delete(tx, c.Account, c.Region, c.Ref().ID)
+	}
+	state.Statuses.Delete(tx, ni.Account, ni.Region, ni.ID)
+	state.NetworkInterfaces.Delete(tx, ni.Account, ni.Region, ni.ID)
+}
+
+// DeleteClaims gives back at most so many addresses of an interface that is about
+// to be removed, and returns how many it were.
+func DeleteClaims(tx *table.Txn, ni *model.NetworkInterface, most int) (deleted int) {
+	for _, c := range claims(tx, ni) {
+		if deleted < most && state.AddressClaims.Delete(tx, c.Account, c.Region, c.Ref().ID) {
+			deleted++
+		}
+	}
+	return deleted
+}
+
+// claims gives an interface's claims on addresses that it has or has given up.
+func claims(tx *table.Txn, ni *model.NetworkInterface) (all []*model.AddressClaim) {
+	addresses := append(ni.All(), ni.Delegated()...)
+	for _, p := range append(slices.Clone(ni.Prefixes6), ni.Prefix6) {
+		if p.IsValid() {
+			addresses = append(addresses, p.Addr())
+		}
+	}
+	for _, a := range addresses {
+		if c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, a)); ok && c.Interface == ni.ID && !c.Released() {
+			all = append(all, c)
+		}
+	}
+	return slices.AppendSeq(all, state.AddressClaims.By(tx, state.ByInterface, ni.Ref().String()))
+}
+
+// DropReleased removes the claim with that id on an address that an interface has given
+// up, when the data plane has let go of it. A claim that somebody has again stays.
+func DropReleased(tx *table.Txn, claim model.Ref) {
+	if c, ok := state.AddressClaims.Get(tx, claim.Account, claim.Region, claim.ID); ok && c.Released() {
+		state.AddressClaims.Delete(tx, claim.Account, claim.Region, claim.ID)
+	}
+}
+
+// DeleteOwned removes all interfaces of an endpoint or a gateway, as DeleteInterface
+// does.
+func DeleteOwned(tx *table.Txn, owner model.Ref) {
+	for ni := range state.NetworkInterfaces.By(tx, state.ByOwner, owner.String()) {
+		DeleteInterface(tx, ni)
+	}
+}
