@@ -121,7 +121,7 @@ func (a *Allocator) claimAny(tx *table.Txn, ni *model.NetworkInterface, block ne
 		}
 	}
 	taken := make(map[netip.Addr]bool)
-	for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(ni.Account, ni.Region, ni.Subnet)) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.Sibling(ni.Subnet)) {
 		taken[c.Addr] = true
 	}
 	for i := range usable {

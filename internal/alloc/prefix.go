@@ -113,7 +113,7 @@ func claimPrefixNamed6(tx *table.Txn, ni *model.NetworkInterface, block, p netip
 	case p.Contains(block.Masked().Addr()), p.Contains(Last(block)):
 		return refuse(p.Addr(), Reserved)
 	}
-	for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(ni.Account, ni.Region, ni.Subnet)) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.Sibling(ni.Subnet)) {
 		if p.Contains(c.Addr) && c.Bits == 0 {
 			return refuse(c.Addr, Taken)
 		}
@@ -138,7 +138,7 @@ func (a *Allocator) claimPrefixAny(tx *table.Txn, ni *model.NetworkInterface, bl
 		}
 	}
 	taken := make(map[netip.Prefix]bool)
-	for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(ni.Account, ni.Region, ni.Subnet)) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.Sibling(ni.Subnet)) {
 		taken[model.PrefixOf(c.Addr)] = true
 	}
 	for i := range places {

@@ -44,7 +44,7 @@ func claims(tx *table.Txn, ni *model.NetworkInterface) (all []*model.AddressClai
 			all = append(all, c)
 		}
 	}
-	return slices.AppendSeq(all, state.AddressClaims.By(tx, state.ByInterface, ni.Ref().String()))
+	return slices.AppendSeq(all, state.AddressClaimsByInterface.Rows(tx, ni.Ref()))
 }
 
 // DropReleased removes the claim with that id on an address that an interface has given
@@ -58,7 +58,7 @@ func DropReleased(tx *table.Txn, claim model.Ref) {
 // DeleteOwned removes all interfaces of an endpoint or a gateway, as DeleteInterface
 // does.
 func DeleteOwned(tx *table.Txn, owner model.Ref) {
-	for ni := range state.NetworkInterfaces.By(tx, state.ByOwner, owner.String()) {
+	for ni := range state.NetworkInterfacesByOwner.Rows(tx, owner) {
 		DeleteInterface(tx, ni)
 	}
 }

@@ -25,7 +25,7 @@ func (a *Allocator) ClaimTransit(tx *table.Txn, space string, size int, owner mo
 		}
 	}
 	taken := make(map[int]bool)
-	for claim := range state.TransitClaims.By(tx, state.BySpace, space) {
+	for claim := range state.TransitClaimsBySpace.Rows(tx, space) {
 		taken[claim.Index] = true
 	}
 	for index := range size {

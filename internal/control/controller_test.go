@@ -157,8 +157,8 @@ func TestDeletionWaitsUntilTheHostHasLetGo(t *testing.T) {
 			t.Error("the row is still there")
 		}
 		for _, left := range []int{
-			state.NetworkInterfaces.Count(f.db.Snapshot(), state.ByVPC, ref("vpc-b").String()),
-			state.AddressClaims.Count(f.db.Snapshot(), state.BySubnet, ref("subnet-b").String()),
+			state.NetworkInterfacesByVPC.Count(f.db.Snapshot(), ref("vpc-b")),
+			state.AddressClaimsBySubnet.Count(f.db.Snapshot(), ref("subnet-b")),
 		} {
 			if left != 0 {
 				t.Errorf("%d interfaces or addresses are left of the gateway", left)

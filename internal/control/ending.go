@@ -31,7 +31,7 @@ type ending struct {
 // It does not wait. The host calls it before it lets go of the attachment, so the
 // attachment's row is still there.
 func (c *Controller) Gone(eni string, ns desired.Namespace) {
-	for a := range state.Attachments.By(c.cfg.DB.Snapshot(), state.ByHost, c.cfg.Host.Name) {
+	for a := range state.AttachmentsByHost.Rows(c.cfg.DB.Snapshot(), c.cfg.Host.Name) {
 		if a.Interface == eni && plan.Namespace(a) == ns && a.DeletedAt.IsZero() {
 			e := ending{a.Meta().Ref(), a.ID, ns}
 			c.endings.put(e, struct{}{})

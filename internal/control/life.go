@@ -39,7 +39,7 @@ func fatesIn(tx *table.Txn, problem func(plan.Subject) string) func(plan.Subject
 func lifeOf(tx *table.Txn, s plan.Subject) (life, bool) {
 	ref := s.Ref
 	owned := func(tx *table.Txn) []*model.NetworkInterface {
-		return slices.Collect(state.NetworkInterfaces.By(tx, state.ByOwner, ref.String()))
+		return slices.Collect(state.NetworkInterfacesByOwner.Rows(tx, ref))
 	}
 	switch s.Kind {
 	case plan.SubjectEndpoint:
@@ -162,7 +162,7 @@ func parentsIn(tx *table.Txn) func(plan.Subject) []plan.Subject {
 func configurationAndGateway(tx *table.Txn, configuration model.Ref) []plan.Subject {
 	subjects := []plan.Subject{{Kind: plan.SubjectConfiguration, Ref: configuration}}
 	if rc, ok := state.ResourceConfigurations.Get(tx, configuration.Account, configuration.Region, configuration.ID); ok {
-		gateway := model.Ref{Account: rc.Account, Region: rc.Region, ID: rc.Gateway}
+		gateway := rc.Sibling(rc.Gateway)
 		subjects = append(subjects, plan.Subject{Kind: plan.SubjectGateway, Ref: gateway})
 	}
 	return subjects

@@ -267,7 +267,7 @@ func TestALargeRemovalGoesInPieces(t *testing.T) {
 		f.update(deleteGateway)
 		f.settle(nil)
 		f.expect("after the host has let go", "rgw-1", "gone")
-		if n := state.AddressClaims.Count(f.db.Snapshot(), state.BySubnet, ref("subnet-b").String()); n != 0 {
+		if n := state.AddressClaimsBySubnet.Count(f.db.Snapshot(), ref("subnet-b")); n != 0 {
 			t.Errorf("%d addresses are left", n)
 		}
 	})
@@ -330,7 +330,7 @@ func TestAddressesOfADeletedEndpointStayUntilTheHostHasLetGo(t *testing.T) {
 			state.VPCEndpoints.Put(tx, row)
 		})
 		claimed := func() bool {
-			return state.AddressClaims.Count(f.db.Snapshot(), state.BySubnet, ref("subnet-a").String()) > 0
+			return state.AddressClaimsBySubnet.Count(f.db.Snapshot(), ref("subnet-a")) > 0
 		}
 		address := desired.Key{Kind: desired.KindAddress, VPC: "vpc-a", ID: a.String()}
 		f.settle(map[desired.Key]string{address: "busy"})

@@ -78,7 +78,7 @@ func writeStatus(tx *table.Txn, v verdict, now time.Time) {
 
 func removeEndpoint(tx *table.Txn, ref model.Ref) {
 	alloc.DeleteOwned(tx, ref)
-	for a := range state.EndpointAssociations.By(tx, state.ByEndpoint, ref.String()) {
+	for a := range state.EndpointAssociationsByEndpoint.Rows(tx, ref) {
 		state.EndpointAssociations.Delete(tx, a.Account, a.Region, a.ID)
 		state.Statuses.Delete(tx, a.Account, a.Region, a.ID)
 	}

@@ -130,7 +130,7 @@ func (d *daemon) registerHost(ctx context.Context) (model.Host, error) {
 			return nil
 		}
 		taken := map[int]bool{}
-		for h := range state.Hosts.By(tx, state.ByAll, state.Everything) {
+		for h := range state.HostsByAll.Rows(tx, state.Everything) {
 			if len(d.config.Etcd) > 0 {
 				return &otherHostError{h.Name}
 			}

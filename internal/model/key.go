@@ -41,6 +41,9 @@ type Meta struct {
 // Ref names the resource.
 func (m Meta) Ref() Ref { return Ref{m.Account, m.Region, m.ID} }
 
+// Sibling names a resource of the same account and region.
+func (m Meta) Sibling(id string) Ref { return Ref{m.Account, m.Region, id} }
+
 // Deleting reports whether deletion was asked for.
 func (m Meta) Deleting() bool { return !m.DeletedAt.IsZero() }
 

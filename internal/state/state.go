@@ -3,9 +3,8 @@
 // Package state holds the tables of Postern: one per kind of row, with the
 // indexes by which services and controllers find rows.
 //
-// Values of an index that crosses accounts are full references
-// (model.Ref.String); values of one that stays within an account and region
-// are made by In, so that equal ids of different accounts never meet.
+// Indexes by a resource take its reference, so that equal ids of different
+// accounts never meet.
 package state
 
 import (
@@ -17,29 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// In makes the value of an index for an id within an account and region.
-func In(account, region, id string) string {
-	return model.Ref{Account: account, Region: region, ID: id}.String()
-}
-
-// The names of indexes. Which table has which is said at the table.
-const (
-	ByVPC           = "vpc"
-	BySubnet        = "subnet"
-	ByGroup         = "group"
-	ByOwner         = "owner"
-	ByInterface     = "interface"
-	ByGateway       = "gateway"
-	ByConfiguration = "configuration"
-	ByEndpoint      = "endpoint"
-	ByName          = "name"
-	ByHost          = "host"
-	ByAll           = "all"
-	BySpace         = "space"
-	ByReferenced    = "referenced"
-)
-
-// Everything is the only value of the ByAll index.
+// Everything is the only value of the HostsByAll index.
 const Everything = "all"
 
 // Open loads the tables from the store and follows it. The caller closes the
@@ -63,105 +40,115 @@ func Tables() []table.Any {
 var (
 	Accounts   = table.Define[*model.Account]("account")
 	AccessKeys = table.Define[*model.AccessKey]("access-key")
-	// Hosts has ByAll, to hand out host indexes.
-	Hosts        = table.Define("host", index(ByAll, func(*model.Host) []string { return []string{Everything} }))
+
+	Hosts = table.Define[*model.Host]("host")
+	// HostsByAll is to hand out host indexes.
+	HostsByAll = byText(Hosts, "all", func(*model.Host) []string { return []string{Everything} })
+
 	ClientTokens = table.Define[*model.ClientToken]("client-token")
+
 	// Statuses are keyed like the resource they are about; identifiers of all
 	// kinds differ by their prefix.
 	Statuses = table.Define[*model.Status]("status")
-	// TransitClaims has BySpace.
-	TransitClaims = table.Define("transit-claim",
-		index(BySpace, func(c *model.TransitClaim) []string { return []string{c.Space} }))
+
+	TransitClaims        = table.Define[*model.TransitClaim]("transit-claim")
+	TransitClaimsBySpace = byText(TransitClaims, "space", func(c *model.TransitClaim) []string { return []string{c.Space} })
 )
 
 // Tables of networks.
 var (
 	VPCs = table.Define[*model.VPC]("vpc")
-	// Subnets has ByVPC.
-	Subnets = table.Define("subnet",
-		index(ByVPC, func(s *model.Subnet) []string { return in(&s.Meta, s.VPC) }))
-	// AddressClaims has BySubnet, and ByInterface for those that were released.
-	AddressClaims = table.Define("address-claim",
-		index(BySubnet, func(c *model.AddressClaim) []string {
-			return []string{In(c.Account, c.Region, c.Subnet)}
-		}),
-		index(ByInterface, func(c *model.AddressClaim) []string {
-			if !c.Released() {
-				return nil
-			}
-			return []string{In(c.Account, c.Region, c.Interface)}
-		}))
-	// RouteTables has ByVPC.
-	RouteTables = table.Define("route-table",
-		index(ByVPC, func(r *model.RouteTable) []string { return in(&r.Meta, r.VPC) }))
-	// NetworkACLs has ByVPC.
-	NetworkACLs = table.Define("network-acl",
-		index(ByVPC, func(n *model.NetworkACL) []string { return in(&n.Meta, n.VPC) }))
+
+	Subnets      = table.Define[*model.Subnet]("subnet")
+	SubnetsByVPC = byRef(Subnets, "vpc", func(s *model.Subnet) []model.Ref { return siblings(s.Meta, s.VPC) })
+
+	AddressClaims         = table.Define[*model.AddressClaim]("address-claim")
+	AddressClaimsBySubnet = byRef(AddressClaims, "subnet", func(c *model.AddressClaim) []model.Ref {
+		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Subnet}}
+	})
+	// AddressClaimsByInterface finds those that were released.
+	AddressClaimsByInterface = byRef(AddressClaims, "interface", func(c *model.AddressClaim) []model.Ref {
+		if !c.Released() {
+			return nil
+		}
+		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Interface}}
+	})
+
+	RouteTables      = table.Define[*model.RouteTable]("route-table")
+	RouteTablesByVPC = byRef(RouteTables, "vpc", func(r *model.RouteTable) []model.Ref { return siblings(r.Meta, r.VPC) })
+
+	NetworkACLs      = table.Define[*model.NetworkACL]("network-acl")
+	NetworkACLsByVPC = byRef(NetworkACLs, "vpc", func(n *model.NetworkACL) []model.Ref { return siblings(n.Meta, n.VPC) })
+
 	DHCPOptions = table.Define[*model.DHCPOptions]("dhcp-options")
-	// SecurityGroups has ByVPC, and ByReferenced for the groups that a group's
-	// rules refer to.
-	SecurityGroups = table.Define("security-group",
-		index(ByVPC, func(g *model.SecurityGroup) []string { return in(&g.Meta, g.VPC) }),
-		index(ByReferenced, func(g *model.SecurityGroup) []string {
-			var refs []string
-			for _, r := range g.Rules {
-				if r.Group != "" {
-					refs = append(refs, In(g.Account, g.Region, r.Group))
-				}
+
+	SecurityGroups      = table.Define[*model.SecurityGroup]("security-group")
+	SecurityGroupsByVPC = byRef(SecurityGroups, "vpc", func(g *model.SecurityGroup) []model.Ref { return siblings(g.Meta, g.VPC) })
+	// SecurityGroupsByReferenced finds those whose rules refer to a group.
+	SecurityGroupsByReferenced = byRef(SecurityGroups, "referenced", func(g *model.SecurityGroup) []model.Ref {
+		var refs []model.Ref
+		for _, r := range g.Rules {
+			if r.Group != "" {
+				refs = append(refs, g.Sibling(r.Group))
 			}
-			return refs
-		}))
-	// NetworkInterfaces has ByVPC, BySubnet, ByGroup and ByOwner.
-	NetworkInterfaces = table.Define("network-interface",
-		index(ByVPC, func(n *model.NetworkInterface) []string { return in(&n.Meta, n.VPC) }),
-		index(BySubnet, func(n *model.NetworkInterface) []string { return in(&n.Meta, n.Subnet) }),
-		index(ByGroup, func(n *model.NetworkInterface) []string { return in(&n.Meta, n.Groups...) }),
-		index(ByOwner, func(n *model.NetworkInterface) []string { return in(&n.Meta, nonEmpty(n.Owner)...) }))
-	// Attachments has ByHost, whose value is the host's name.
-	Attachments = table.Define("attachment",
-		index(ByHost, func(a *model.Attachment) []string { return []string{a.Host} }))
+		}
+		return refs
+	})
+
+	NetworkInterfaces         = table.Define[*model.NetworkInterface]("network-interface")
+	NetworkInterfacesByVPC    = byRef(NetworkInterfaces, "vpc", func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.VPC) })
+	NetworkInterfacesBySubnet = byRef(NetworkInterfaces, "subnet", func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Subnet) })
+	NetworkInterfacesByGroup  = byRef(NetworkInterfaces, "group", func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Groups...) })
+	NetworkInterfacesByOwner  = byRef(NetworkInterfaces, "owner", func(n *model.NetworkInterface) []model.Ref {
+		if n.Owner == "" {
+			return nil
+		}
+		return siblings(n.Meta, n.Owner)
+	})
+
+	Attachments = table.Define[*model.Attachment]("attachment")
+	// AttachmentsByHost finds those of the host with a name.
+	AttachmentsByHost = byText(Attachments, "host", func(a *model.Attachment) []string { return []string{a.Host} })
 )
 
-// Tables of resources and the ways to them.
+// Tables of resources and the ways to them. What refers to a configuration or an
+// endpoint may do so across accounts.
 var (
-	// ResourceGateways has ByVPC, ByGroup, BySubnet and ByName.
-	ResourceGateways = table.Define("resource-gateway",
-		index(ByVPC, func(g *model.ResourceGateway) []string { return in(&g.Meta, g.VPC) }),
-		index(BySubnet, func(g *model.ResourceGateway) []string { return in(&g.Meta, g.Subnets...) }),
-		index(ByGroup, func(g *model.ResourceGateway) []string { return in(&g.Meta, g.Groups...) }),
-		index(ByName, func(g *model.ResourceGateway) []string { return in(&g.Meta, g.Name) }))
-	// ResourceConfigurations has ByGateway and ByName.
-	ResourceConfigurations = table.Define("resource-configuration",
-		index(ByGateway, func(r *model.ResourceConfiguration) []string { return in(&r.Meta, r.Gateway) }),
-		index(ByName, func(r *model.ResourceConfiguration) []string { return in(&r.Meta, r.Name) }))
-	// VPCEndpoints has ByVPC, ByGroup, and ByConfiguration across accounts.
-	VPCEndpoints = table.Define("vpc-endpoint",
-		index(ByVPC, func(e *model.VPCEndpoint) []string { return in(&e.Meta, e.VPC) }),
-		index(ByGroup, func(e *model.VPCEndpoint) []string { return in(&e.Meta, e.Groups...) }),
-		index(ByConfiguration, func(e *model.VPCEndpoint) []string { return []string{e.Configuration.String()} }))
-	// EndpointAssociations has ByConfiguration and ByEndpoint, both across
-	// accounts.
-	EndpointAssociations = table.Define("endpoint-association",
-		index(ByConfiguration, func(a *model.EndpointAssociation) []string { return []string{a.Configuration.String()} }),
-		index(ByEndpoint, func(a *model.EndpointAssociation) []string { return []string{a.Endpoint.String()} }))
+	ResourceGateways         = table.Define[*model.ResourceGateway]("resource-gateway")
+	ResourceGatewaysByVPC    = byRef(ResourceGateways, "vpc", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.VPC) })
+	ResourceGatewaysBySubnet = byRef(ResourceGateways, "subnet", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Subnets...) })
+	ResourceGatewaysByGroup  = byRef(ResourceGateways, "group", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Groups...) })
+	// ResourceGatewaysByName takes the name as an id.
+	ResourceGatewaysByName = byRef(ResourceGateways, "name", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Name) })
+
+	ResourceConfigurations          = table.Define[*model.ResourceConfiguration]("resource-configuration")
+	ResourceConfigurationsByGateway = byRef(ResourceConfigurations, "gateway", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Gateway) })
+	// ResourceConfigurationsByName takes the name as an id.
+	ResourceConfigurationsByName = byRef(ResourceConfigurations, "name", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Name) })
+
+	VPCEndpoints                = table.Define[*model.VPCEndpoint]("vpc-endpoint")
+	VPCEndpointsByVPC           = byRef(VPCEndpoints, "vpc", func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.VPC) })
+	VPCEndpointsByGroup         = byRef(VPCEndpoints, "group", func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) })
+	VPCEndpointsByConfiguration = byRef(VPCEndpoints, "configuration", func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} })
+
+	EndpointAssociations                = table.Define[*model.EndpointAssociation]("endpoint-association")
+	EndpointAssociationsByConfiguration = byRef(EndpointAssociations, "configuration", func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} })
+	EndpointAssociationsByEndpoint      = byRef(EndpointAssociations, "endpoint", func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} })
 )
 
-func index[T table.Row](name string, values func(T) []string) table.Index[T] {
-	return table.Index[T]{Name: name, Values: values}
+func byRef[T table.Row](t *table.Table[T], name string, values func(T) []model.Ref) table.Index[T, model.Ref] {
+	return table.NewIndex(t, name, model.Ref.String, values)
 }
 
-// in makes index values for ids in the account and region of a row.
-func in(m *model.Meta, ids ...string) []string {
-	values := make([]string, len(ids))
+func byText[T table.Row](t *table.Table[T], name string, values func(T) []string) table.Index[T, string] {
+	return table.NewIndex(t, name, func(text string) string { return text }, values)
+}
+
+// siblings are references to resources of the same account and region.
+func siblings(m model.Meta, ids ...string) []model.Ref {
+	refs := make([]model.Ref, len(ids))
 	for i, id := range ids {
-		values[i] = In(m.Account, m.Region, id)
+		refs[i] = m.Sibling(id)
 	}
-	return values
-}
-
-func nonEmpty(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return []string{s}
+	return refs
 }

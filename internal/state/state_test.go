@@ -27,10 +27,12 @@ func TestInterfacesAreFoundByWhatTheyReferTo(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for index, id := range map[string]string{ByVPC: "vpc-1", BySubnet: "subnet-1", ByGroup: "sg-2", ByOwner: "vpce-1"} {
+	for id, index := range map[string]table.Index[*model.NetworkInterface, model.Ref]{
+		"vpc-1": NetworkInterfacesByVPC, "subnet-1": NetworkInterfacesBySubnet, "sg-2": NetworkInterfacesByGroup, "vpce-1": NetworkInterfacesByOwner,
+	} {
 		for account, want := range map[string]int{"111122223333": 1, "444455556666": 0} {
-			if got := NetworkInterfaces.Count(db.Snapshot(), index, In(account, "us-east-1", id)); got != want {
-				t.Errorf("index %s of %s in account %s finds %d rows, want %d", index, id, account, got, want)
+			if got := index.Count(db.Snapshot(), model.Ref{Account: account, Region: "us-east-1", ID: id}); got != want {
+				t.Errorf("the index of %s in account %s finds %d rows, want %d", id, account, got, want)
 			}
 		}
 	}

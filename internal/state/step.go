@@ -50,7 +50,7 @@ func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 // association is being deleted.
 func Leads(tx *table.Txn, ep *model.VPCEndpoint) bool {
 	active := false
-	for a := range EndpointAssociations.By(tx, ByEndpoint, ep.Ref().String()) {
+	for a := range EndpointAssociationsByEndpoint.Rows(tx, ep.Ref()) {
 		active = active || !a.Deleting()
 	}
 	return active && !ep.Deleting()
@@ -58,7 +58,7 @@ func Leads(tx *table.Txn, ep *model.VPCEndpoint) bool {
 
 // SubnetAt gives the subnet of a VPC that an address is in.
 func SubnetAt(tx *table.Txn, vpc model.Ref, addr netip.Addr) (*model.Subnet, bool) {
-	for s := range Subnets.By(tx, ByVPC, vpc.String()) {
+	for s := range SubnetsByVPC.Rows(tx, vpc) {
 		if s.CIDR.Contains(addr) || s.CIDR6.Prefix.Contains(addr) {
 			return s, true
 		}
@@ -76,7 +76,7 @@ func Steps(tx *table.Txn, rc *model.ResourceConfiguration) (steps []Step, ends b
 		if !ok {
 			return steps, true
 		}
-		subnet, ok := SubnetAt(tx, model.Ref{Account: gw.Account, Region: gw.Region, ID: gw.VPC}, rc.IP)
+		subnet, ok := SubnetAt(tx, gw.Sibling(gw.VPC), rc.IP)
 		if !ok {
 			return steps, true
 		}

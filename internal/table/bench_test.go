@@ -55,7 +55,7 @@ func BenchmarkByOneOfMany(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		for range items.By(tx, "group", id) {
+		for range itemsByGroup.Rows(tx, id) {
 			n++
 		}
 		if n != 1 {
@@ -69,7 +69,7 @@ func BenchmarkByAll(b *testing.B) {
 	tx := db.Snapshot()
 	for b.Loop() {
 		n := 0
-		for range items.By(tx, "tag", "all") {
+		for range itemsByTag.Rows(tx, "all") {
 			n++
 		}
 		if n != benchRows {

@@ -89,6 +89,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 		if _, taken := db.kinds[def.kind]; taken {
 			panic(fmt.Sprintf("table %s is defined twice", def.kind))
 		}
+		def.opened.Store(true)
 		db.definitions = append(db.definitions, def)
 		db.positions[def], db.kinds[def.kind] = pos, pos
 	}

@@ -129,7 +129,7 @@ func TestFollowUnderLoad(t *testing.T) {
 					return err
 				}
 				for range i * 200 { // the later ones are slower, and coalesce more
-					items.Count(tx, "group", "g")
+					itemsByGroup.Count(tx, "g")
 				}
 				if _, end := items.Get(tx, "", "", "end"); end {
 					return errEnough
@@ -242,13 +242,13 @@ func testWatchBreaks(t *testing.T, compaction bool) {
 		t.Fatal(err)
 	}
 	equal(t, "rows", ids(items.All(tx)), "changed kept new new2")
-	equal(t, "index", ids(items.By(tx, "group", "g"))+"|"+ids(items.By(tx, "group", "h")), "|changed")
+	equal(t, "index", ids(itemsByGroup.Rows(tx, "g"))+"|"+ids(itemsByGroup.Rows(tx, "h")), "|changed")
 	if kept, _ := items.Get(tx, "", "", "kept"); kept != old {
 		t.Error("a row that did not change was decoded again")
 	}
 	group.Wait()
 	put(t, db, &item{ID: "afterwards", Group: "h"})
-	equal(t, "index afterwards", ids(items.By(db.Snapshot(), "group", "h")), "afterwards changed")
+	equal(t, "index afterwards", ids(itemsByGroup.Rows(db.Snapshot(), "h")), "afterwards changed")
 	checkGuards(t, memory)
 }
 

@@ -125,9 +125,9 @@ func TestFailedUpdateWritesNothingIntoItsGroup(t *testing.T) {
 		synctest.Wait()
 		group.Go(func() {
 			update(t, db, func(tx *table.Txn) {
-				equal(t, "group g", ids(items.By(tx, "group", "g")), "old")
-				equal(t, "group h", items.Count(tx, "group", "h"), 0)
-				equal(t, "tag x", items.Count(tx, "tag", "x"), 1)
+				equal(t, "group g", ids(itemsByGroup.Rows(tx, "g")), "old")
+				equal(t, "group h", itemsByGroup.Count(tx, "h"), 0)
+				equal(t, "tag x", itemsByTag.Count(tx, "x"), 1)
 				items.Put(tx, &item{ID: "b"})
 			})
 		})

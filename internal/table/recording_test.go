@@ -13,8 +13,8 @@ import (
 // whether the reader would have to read again.
 func TestWhatWasReadIsAffected(t *testing.T) {
 	get := func(tx *table.Txn) { items.Get(tx, "", "", "a") }
-	group := func(tx *table.Txn) { items.By(tx, "group", "g") } // also unless it is walked along
-	count := func(tx *table.Txn) { items.Count(tx, "tag", "x") }
+	group := func(tx *table.Txn) { itemsByGroup.Rows(tx, "g") } // also unless it is walked along
+	count := func(tx *table.Txn) { itemsByTag.Count(tx, "x") }
 	scope := func(tx *table.Txn) { items.CountScope(tx, "1", "r") }
 	for _, c := range []struct {
 		name     string

@@ -100,9 +100,9 @@ func perform(tx *table.Txn, all []step) (answers []string, err error) {
 			}
 			answers = append(answers, group)
 		case "count":
-			answers = append(answers, fmt.Sprint(items.Count(tx, "tag", s.group)))
+			answers = append(answers, fmt.Sprint(itemsByTag.Count(tx, s.group)))
 		case "list":
-			answers = append(answers, ids(items.By(tx, "group", s.group)))
+			answers = append(answers, ids(itemsByGroup.Rows(tx, s.group)))
 		case "fail":
 			return append(answers, errDrawn.Error()), errDrawn
 		}
@@ -206,8 +206,8 @@ func (s *serial) check(t *testing.T, db *table.DB, inner store.Store, seen *foll
 	fresh := open(t, inner)
 	for name, tx := range map[string]*table.Txn{"tables": db.Snapshot(), "store": fresh.Snapshot()} {
 		for _, group := range []string{"a", "b", "c", "d"} {
-			equal(t, name+" group "+group, ids(items.By(tx, "group", group)), model.in(group))
-			equal(t, name+" tag "+group, items.Count(tx, "tag", group), len(strings.Fields(model.in(group))))
+			equal(t, name+" group "+group, ids(itemsByGroup.Rows(tx, group)), model.in(group))
+			equal(t, name+" tag "+group, itemsByTag.Count(tx, group), len(strings.Fields(model.in(group))))
 		}
 	}
 	equal(t, "rows followed", len(seen.rows), len(model))

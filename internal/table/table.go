@@ -6,8 +6,8 @@
 // # Rows and tables
 //
 // A row is a pointer to a struct that says its own key and is stored as JSON. A
-// [Table] is all rows of one kind with their indexes; [Define] makes one, and
-// [Open] connects tables to a store. The tables hold every row in memory, as
+// [Table] is all rows of one kind; [Define] makes one, [NewIndex] adds a way to
+// find rows ([Index]), and [Open] connects tables to a store. The tables hold every row in memory, as
 // immutable trees of which each change makes a new version: reading takes no
 // locks and no input or output, and a [Txn] sees one revision of everything.
 //
@@ -23,7 +23,7 @@
 // [DB.Update] runs a function on the newest version known here, and commits
 // what it wrote on the condition that nothing it read has changed since; else
 // it runs the function again on newer state. Rows are compared by their
-// revision in the store. Ranges (Scope, By, Count) are compared by the revision
+// revision in the store. Ranges (Scope, and rows and counts of indexes) are compared by the revision
 // of a guard: a key of the range, which every transaction that adds, changes or
 // removes a row of the range puts too. So transactions are strictly
 // serializable, with any number of servers and without locks.
@@ -50,6 +50,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // scopeIndex is the name of the range of an account and region, which every
@@ -67,16 +68,6 @@ type Row interface {
 	// table's. They must depend on the row's stored fields only. Rows need not
 	// know this package.
 	RowKey() (account, region, id string)
-}
-
-// Index finds rows by something else than their key.
-type Index[T Row] struct {
-	// Name is unique in the table and is part of keys in the store; it may
-	// hold letters, digits, '-' and '_', and "scope" is taken.
-	Name string
-	// Values returns what the row can be found by: any number of values, which
-	// must depend on the row's stored fields only.
-	Values func(T) []string
 }
 
 // Any is a table of whatever row type, as [Open] takes it.
@@ -97,6 +88,7 @@ type definition struct {
 	kind    string
 	names   []string // of the indexes; names[0] is scopeIndex
 	values  []func(Row) []string
+	opened  atomic.Bool // there is a database of it, so indexes are too late
 	decoder func([]byte) (Row, error)
 	shape   *shape
 	// conversions lead from each older version of stored rows to the next one.
@@ -104,9 +96,9 @@ type definition struct {
 	stamp       string // how rows begin that are stored in a later version than the first
 }
 
-// Define describes the table of a kind. It panics when the kind or an index
-// has a name that cannot be part of a key, or when T is not a pointer to a struct.
-func Define[T Row](kind string, indexes ...Index[T]) *Table[T] {
+// Define describes the table of a kind; [NewIndex] adds indexes to it. It panics
+// when the kind cannot be part of a key, or when T is not a pointer to a struct.
+func Define[T Row](kind string) *Table[T] {
 	rowType := reflect.TypeFor[T]()
 	if rowType.Kind() != reflect.Pointer || rowType.Elem().Kind() != reflect.Struct {
 		panic(fmt.Sprintf("table %s: %v is not a pointer to a struct", kind, rowType))
@@ -125,14 +117,6 @@ func Define[T Row](kind string, indexes ...Index[T]) *Table[T] {
 	}
 	if _, taken := def.shape.fields[versionField]; taken {
 		panic(fmt.Sprintf("table %s: field %q is taken", kind, versionField))
-	}
-	for _, index := range indexes {
-		mustBeName(index.Name)
-		if slices.Contains(def.names, index.Name) {
-			panic(fmt.Sprintf("table %s: index name %q is taken", kind, index.Name))
-		}
-		def.names = append(def.names, index.Name)
-		def.values = append(def.values, func(row Row) []string { return index.Values(row.(T)) })
 	}
 	return &Table[T]{def: def}
 }
@@ -170,18 +154,6 @@ func (t *Table[T]) All(tx *Txn) iter.Seq[T] {
 // Scope was called.
 func (t *Table[T]) Scope(tx *Txn, account, region string) iter.Seq[T] {
 	return rowsOf[T](tx.scan(t.def, 0, scopePath(account, region)))
-}
-
-// By yields the rows that the named index finds by value, in the order of
-// their keys. In an Update the loop may change the table; it yields what was
-// there when By was called. It panics when the table has no such index.
-func (t *Table[T]) By(tx *Txn, index, value string) iter.Seq[T] {
-	return rowsOf[T](tx.scan(t.def, t.def.index(index), value))
-}
-
-// Count returns how many rows By would yield, without visiting them.
-func (t *Table[T]) Count(tx *Txn, index, value string) int {
-	return tx.count(t.def, t.def.index(index), value)
 }
 
 // CountScope returns how many rows Scope would yield, without visiting them.
@@ -231,15 +203,6 @@ func rowsOf[T Row](entries iter.Seq[*entry]) iter.Seq[T] {
 			}
 		}
 	}
-}
-
-func (d *definition) index(name string) int {
-	for i := 1; i < len(d.names); i++ {
-		if d.names[i] == name {
-			return i
-		}
-	}
-	panic(fmt.Sprintf("table %s has no index %q", d.kind, name))
 }
 
 // encode returns the row as it is stored, with what an earlier form of it had that

@@ -42,11 +42,13 @@ type other struct{ ID string }
 func (o *other) RowKey() (account, region, id string) { return "", "", o.ID }
 
 var (
-	items = table.Define("item",
-		table.Index[*item]{Name: "group", Values: func(i *item) []string { return []string{i.Group} }},
-		table.Index[*item]{Name: "tag", Values: func(i *item) []string { return i.Tags }})
-	others = table.Define[*other]("other")
+	items        = table.Define[*item]("item")
+	itemsByGroup = table.NewIndex(items, "group", itself, func(i *item) []string { return []string{i.Group} })
+	itemsByTag   = table.NewIndex(items, "tag", itself, func(i *item) []string { return i.Tags })
+	others       = table.Define[*other]("other")
 )
+
+func itself(s string) string { return s }
 
 func deadline(t testing.TB) context.Context {
 	t.Helper()
@@ -131,26 +133,26 @@ func TestReadsAndIndexes(t *testing.T) {
 	equal(t, "all", ids(items.All(tx)), "d a b c")
 	equal(t, "scope", ids(items.Scope(tx, "1", "r")), "a b")
 	equal(t, "scope of no account", ids(items.Scope(tx, "", "")), "d")
-	equal(t, "group", ids(items.By(tx, "group", "g")), "a b c")
-	equal(t, "tag", ids(items.By(tx, "tag", "y")), "b c")
-	equal(t, "unknown tag", ids(items.By(tx, "tag", "z")), "")
-	equal(t, "count", items.Count(tx, "tag", "x"), 1)
+	equal(t, "group", ids(itemsByGroup.Rows(tx, "g")), "a b c")
+	equal(t, "tag", ids(itemsByTag.Rows(tx, "y")), "b c")
+	equal(t, "unknown tag", ids(itemsByTag.Rows(tx, "z")), "")
+	equal(t, "count", itemsByTag.Count(tx, "x"), 1)
 	equal(t, "count of a scope", items.CountScope(tx, "1", "r"), 2)
 	put(t, db, &item{Account: "1", Region: "r", ID: "b", Group: "h"})
-	equal(t, "group in the old state", ids(items.By(tx, "group", "g")), "a b c")
-	equal(t, "group after a change", ids(items.By(db.Snapshot(), "group", "g")), "a c")
-	equal(t, "tag after a change", ids(items.By(db.Snapshot(), "tag", "x")), "")
+	equal(t, "group in the old state", ids(itemsByGroup.Rows(tx, "g")), "a b c")
+	equal(t, "group after a change", ids(itemsByGroup.Rows(db.Snapshot(), "g")), "a c")
+	equal(t, "tag after a change", ids(itemsByTag.Rows(db.Snapshot(), "x")), "")
 }
 
 func TestUpdateReadsItsOwnWrites(t *testing.T) {
 	db := open(t, newStore(t))
 	put(t, db, &item{ID: "a", Group: "g"}, &item{ID: "b", Group: "g"}, &item{ID: "c", Group: "g"})
 	update(t, db, func(tx *table.Txn) {
-		for row := range items.By(tx, "group", "g") { // the loop changes what it walks over
+		for row := range itemsByGroup.Rows(tx, "g") { // the loop changes what it walks over
 			items.Delete(tx, "", "", row.ID)
 			items.Put(tx, &item{ID: row.ID + "2", Group: "g"})
 		}
-		equal(t, "group", ids(items.By(tx, "group", "g")), "a2 b2 c2")
+		equal(t, "group", ids(itemsByGroup.Rows(tx, "g")), "a2 b2 c2")
 		for row := range items.Scope(tx, "", "") { // and again, when there are changes already
 			items.Delete(tx, "", "", row.ID)
 			items.Put(tx, &item{ID: "0" + row.ID})
@@ -159,7 +161,7 @@ func TestUpdateReadsItsOwnWrites(t *testing.T) {
 		}
 		equal(t, "scope", ids(items.Scope(tx, "", "")), "a2 b2 c2")
 		walked := 0
-		for row := range items.By(tx, "group", "g") {
+		for row := range itemsByGroup.Rows(tx, "g") {
 			walked++
 			items.Put(tx, &item{ID: row.ID + "+", Group: "g"})
 		}
@@ -167,7 +169,7 @@ func TestUpdateReadsItsOwnWrites(t *testing.T) {
 		for _, id := range []string{"a2+", "b2+", "c2+"} {
 			items.Delete(tx, "", "", id)
 		}
-		equal(t, "count", items.Count(tx, "group", "g"), 3)
+		equal(t, "count", itemsByGroup.Count(tx, "g"), 3)
 		row := &item{ID: "d", Group: "g", hidden: "not stored"}
 		if err := items.Insert(tx, row); err != nil {
 			t.Error(err)
@@ -182,7 +184,7 @@ func TestUpdateReadsItsOwnWrites(t *testing.T) {
 			t.Error("a was deleted twice")
 		}
 	})
-	equal(t, "after the commit", ids(items.By(db.Snapshot(), "group", "g")), "a2 b2 c2 d")
+	equal(t, "after the commit", ids(itemsByGroup.Rows(db.Snapshot(), "g")), "a2 b2 c2 d")
 }
 
 func TestUpdateWithoutEffectMakesNoRevision(t *testing.T) {
@@ -214,11 +216,11 @@ func TestMisuseIsRefused(t *testing.T) {
 	}
 	cases := map[string]func(){
 		"All inside an Update":      inUpdate(func(tx *table.Txn) { items.All(tx) }),
-		"has no index":              func() { items.By(snapshot, "colour", "red") },
+		"after a database was open": func() { table.NewIndex(items, "colour", itself, func(*item) []string { return nil }) },
 		"put outside of an Update":  func() { items.Put(snapshot, &item{ID: "a"}) },
 		"delete outside of an Upda": func() { items.Delete(snapshot, "", "", "a") },
 		"not opened with":           func() { undefined.All(snapshot) },
-		"is taken":                  func() { table.Define("k", table.Index[*item]{Name: "scope"}) },
+		"is taken":                  func() { table.NewIndex(undefined, "scope", itself, func(*item) []string { return nil }) },
 		"cannot name a kind":        func() { table.Define[*item]("a/b") },
 		"is not a pointer to a str": func() { table.Define[badRow]("bad") },
 		"is defined twice":          func() { _, _ = table.Open(deadline(t), newStore(t), nil, items, table.Define[*other]("item")) },
@@ -250,8 +252,8 @@ func TestRowThatCannotBeStored(t *testing.T) {
 		})
 		if row.ID == "ok" {
 			// Only a key must be exact; the index follows what is stored.
-			if err != nil || items.Count(db.Snapshot(), "group", "\ufffd") != 1 {
-				t.Errorf("%v; by group: %q", err, ids(items.By(db.Snapshot(), "group", "\ufffd")))
+			if err != nil || itemsByGroup.Count(db.Snapshot(), "\ufffd") != 1 {
+				t.Errorf("%v; by group: %q", err, ids(itemsByGroup.Rows(db.Snapshot(), "\ufffd")))
 			}
 			continue
 		}
@@ -284,8 +286,8 @@ func TestKeysOfAnyText(t *testing.T) {
 			got, _ := items.Get(tx, row.Account, row.Region, row.ID)
 			equal(t, "row", got, row)
 			equal(t, "scope", ids(items.Scope(tx, row.Account, row.Region)), row.ID)
-			equal(t, "count", items.Count(tx, "group", row.Account), len(texts))
-			if !slices.ContainsFunc(slices.Collect(items.By(tx, "tag", row.ID)), func(i *item) bool { return i.Account == row.Account }) {
+			equal(t, "count", itemsByGroup.Count(tx, row.Account), len(texts))
+			if !slices.ContainsFunc(slices.Collect(itemsByTag.Rows(tx, row.ID)), func(i *item) bool { return i.Account == row.Account }) {
 				t.Errorf("tag %q does not find %+v", row.ID, row)
 			}
 		}

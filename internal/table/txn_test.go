@@ -19,8 +19,8 @@ import (
 // commits something, and says whether that makes it run again.
 func TestConflicts(t *testing.T) {
 	readA := func(tx *table.Txn) { items.Get(tx, "", "", "a") }
-	readGroup := func(tx *table.Txn) { items.By(tx, "group", "g") }
-	countTag := func(tx *table.Txn) { items.Count(tx, "tag", "x") }
+	readGroup := func(tx *table.Txn) { itemsByGroup.Rows(tx, "g") }
+	countTag := func(tx *table.Txn) { itemsByTag.Count(tx, "x") }
 	readScope := func(tx *table.Txn) { items.Scope(tx, "1", "r") }
 	putB := func(tx *table.Txn) { items.Put(tx, &item{ID: "b", Group: "h"}) }
 	deleteA := func(tx *table.Txn) { items.Delete(tx, "", "", "a") }

@@ -50,7 +50,7 @@ func (r *reading) derive(id unitID) derived {
 	case unitSubnets:
 		return r.deriveSubnets(ref)
 	case unitReferenced:
-		return derived{value: state.SecurityGroups.Count(r.tx, state.ByReferenced, ref.String()) > 0}
+		return derived{value: state.SecurityGroupsByReferenced.Count(r.tx, ref) > 0}
 	case unitClass:
 		return r.deriveClass(ref)
 	case unitInterface:
@@ -65,11 +65,6 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveEndpoint(ref)
 	}
 	panic(fmt.Sprintf("plan: unknown kind of unit %d", id.kind))
-}
-
-// sibling names another row of the same account and region.
-func sibling(m *model.Meta, id string) model.Ref {
-	return model.Ref{Account: m.Account, Region: m.Region, ID: id}
 }
 
 // network is what is worth knowing of a VPC, besides its router.
@@ -99,7 +94,7 @@ func (r *reading) deriveVPC(ref model.Ref) derived {
 		source6: model.TransitSource6(r.plan.host.Index, vpc.TransitIndex),
 	}
 	e := desired.Router{VPC: n.id, Networks: vpc.Networks(), Source4: n.source4, Source6: n.source6}
-	for s := range state.Subnets.By(r.tx, state.ByVPC, ref.String()) {
+	for s := range state.SubnetsByVPC.Rows(r.tx, ref) {
 		if s.CIDR.IsValid() {
 			e.Gateways = append(e.Gateways, s.Router())
 		}
@@ -131,7 +126,7 @@ type block struct {
 
 func (r *reading) deriveSubnets(ref model.Ref) derived {
 	var blocks []block
-	for s := range state.Subnets.By(r.tx, state.ByVPC, ref.String()) {
+	for s := range state.SubnetsByVPC.Rows(r.tx, ref) {
 		blocks = append(blocks, block{s.Ref(), s.CIDR, s.CIDR6.Prefix})
 	}
 	return derived{value: blocks}
@@ -148,11 +143,11 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	if r.leaving(ni) {
 		return derived{subjects: append(r.released(ref), interfaceStanding(ni))}
 	}
-	r.value(idOf(unitVPC, sibling(&ni.Meta, ni.VPC)))
+	r.value(idOf(unitVPC, ni.Sibling(ni.VPC)))
 	name := r.classOf(ni)
 	var named []string
 	for _, g := range ni.Groups {
-		if is, _ := valueOf[bool](r, unitReferenced, sibling(&ni.Meta, g)); is {
+		if is, _ := valueOf[bool](r, unitReferenced, ni.Sibling(g)); is {
 			named = append(named, g)
 		}
 	}
@@ -193,7 +188,7 @@ func (r *reading) leaving(ni *model.NetworkInterface) bool {
 // released are the addresses that an interface has given up and that nobody else
 // gets before what it had is gone.
 func (r *reading) released(ref model.Ref) (subjects []standing) {
-	for c := range state.AddressClaims.By(r.tx, state.ByInterface, ref.String()) {
+	for c := range state.AddressClaimsByInterface.Rows(r.tx, ref) {
 		subjects = append(subjects, newStanding(SubjectAddress, c.Ref(), stamp(c.ReleasedAt), true))
 	}
 	return subjects
@@ -204,9 +199,9 @@ func (r *reading) released(ref model.Ref) (subjects []standing) {
 func interfaceStanding(ni *model.NetworkInterface) standing {
 	switch ni.Type {
 	case model.InterfaceEndpoint:
-		return newStanding(SubjectEndpoint, sibling(&ni.Meta, ni.Owner), 0, false)
+		return newStanding(SubjectEndpoint, ni.Sibling(ni.Owner), 0, false)
 	case model.InterfaceGateway:
-		return newStanding(SubjectGateway, sibling(&ni.Meta, ni.Owner), 0, false)
+		return newStanding(SubjectGateway, ni.Sibling(ni.Owner), 0, false)
 	}
 	return newStanding(SubjectAttachment, ni.Ref(), 0, false)
 }
@@ -216,7 +211,7 @@ func (r *reading) classOf(ni *model.NetworkInterface) string {
 	groups := slices.Clone(ni.Groups)
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
-	r.value(idOf(unitClass, sibling(&ni.Meta, ni.VPC+"/"+strings.Join(groups, ","))))
+	r.value(idOf(unitClass, ni.Sibling(ni.VPC+"/"+strings.Join(groups, ","))))
 	return desired.ClassName(groups)
 }
 
@@ -261,7 +256,7 @@ func (r *reading) deriveWorkload(ref model.Ref) derived {
 		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device,
 		Namespace: Namespace(a), Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6),
 	}
-	if s, ok := valueOf[segment](r, unitSubnet, sibling(&ni.Meta, ni.Subnet)); ok {
+	if s, ok := valueOf[segment](r, unitSubnet, ni.Sibling(ni.Subnet)); ok {
 		w.Gateway = s.router
 		for _, addr := range ni.Addresses {
 			w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, s.bits))
@@ -286,11 +281,11 @@ func (r *reading) deriveGateway(ref model.Ref) derived {
 	if !ok {
 		return derived{}
 	}
-	d := derived{subjects: []standing{standingOf(SubjectGateway, &gw.Meta)}, value: sibling(&gw.Meta, gw.VPC)}
+	d := derived{subjects: []standing{standingOf(SubjectGateway, &gw.Meta)}, value: gw.Sibling(gw.VPC)}
 	if gw.Deleting() {
 		return d
 	}
-	for ni := range state.NetworkInterfaces.By(r.tx, state.ByOwner, ref.String()) {
+	for ni := range state.NetworkInterfacesByOwner.Rows(r.tx, ref) {
 		d.entries = append(d.entries, pools(ni)...)
 	}
 	return d

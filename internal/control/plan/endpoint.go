@@ -100,7 +100,7 @@ func (r *reading) resource(rc *model.ResourceConfiguration) (*resource, model.Re
 		res.targets = append(res.targets, target{t.Zone, entry, ok})
 	}
 	res.setPorts(rc.Ports)
-	vpc, ok := valueOf[model.Ref](r, unitGateway, sibling(&rc.Meta, rc.Gateway))
+	vpc, ok := valueOf[model.Ref](r, unitGateway, rc.Sibling(rc.Gateway))
 	if !ok {
 		return res, vpc, false
 	}
@@ -137,7 +137,7 @@ func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *reso
 
 // targetEntry translates one transit target.
 func (r *reading) targetEntry(rc *model.ResourceConfiguration, t model.TransitTarget) (desired.Target, bool) {
-	x, ok := valueOf[exit](r, unitInterface, sibling(&rc.Meta, t.Interface))
+	x, ok := valueOf[exit](r, unitInterface, rc.Sibling(t.Interface))
 	if !ok {
 		return desired.Target{}, false
 	}
@@ -176,7 +176,7 @@ func (r *reading) deriveEndpoint(ref model.Ref) derived {
 	}
 	d := derived{subjects: []standing{standingOf(SubjectEndpoint, &ep.Meta)}}
 	active := false
-	for a := range state.EndpointAssociations.By(r.tx, state.ByEndpoint, ref.String()) {
+	for a := range state.EndpointAssociationsByEndpoint.Rows(r.tx, ref) {
 		d.subjects = append(d.subjects, standingOf(SubjectAssociation, &a.Meta))
 		active = active || !a.Deleting()
 	}
@@ -190,11 +190,11 @@ func (r *reading) deriveEndpoint(ref model.Ref) derived {
 	if d.problem = res.problem; d.problem != "" {
 		return d
 	}
-	consumer, ok := valueOf[network](r, unitVPC, sibling(&ep.Meta, ep.VPC))
+	consumer, ok := valueOf[network](r, unitVPC, ep.Sibling(ep.VPC))
 	if !ok {
 		return d
 	}
-	for ni := range state.NetworkInterfaces.By(r.tx, state.ByOwner, ref.String()) {
+	for ni := range state.NetworkInterfacesByOwner.Rows(r.tx, ref) {
 		d.entries = append(d.entries, wayFrom(ni, ep.ID, consumer, res)...)
 	}
 	return d

@@ -46,7 +46,7 @@ func (a *API) insertDefaultSubnet(tx *table.Txn, who caller.Caller, s *model.Sub
 	if v == nil {
 		return fault.EC2("DefaultVpcDoesNotExist", "There is no default VPC for this account in this region; create-default-vpc makes one")
 	}
-	for other := range state.Subnets.By(tx, state.ByVPC, v.Ref().String()) {
+	for other := range state.SubnetsByVPC.Rows(tx, v.Ref()) {
 		if other.DefaultForZone && other.Zone == s.Zone {
 			return fault.EC2("DefaultSubnetAlreadyExistsInAvailabilityZone", "'%s' is already the default subnet in %s.", other.ID, s.Zone)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -93,14 +94,14 @@ func TestCallsWithManyIDs(t *testing.T) {
 	tx := n.DB.Snapshot()
 	for _, id := range ids {
 		e, ok := state.VPCEndpoints.Get(tx, servicetest.Account, servicetest.Region, id)
-		if !ok || !e.Deleting() || !allDeleting(tx, e.Ref().String()) {
+		if !ok || !e.Deleting() || !allDeleting(tx, e.Ref()) {
 			t.Fatalf("%s is not being deleted with its association", id)
 		}
 	}
 }
 
-func allDeleting(tx *table.Txn, endpoint string) bool {
-	for a := range state.EndpointAssociations.By(tx, state.ByEndpoint, endpoint) {
+func allDeleting(tx *table.Txn, endpoint model.Ref) bool {
+	for a := range state.EndpointAssociationsByEndpoint.Rows(tx, endpoint) {
 		if !a.Deleting() {
 			return false
 		}

@@ -76,7 +76,7 @@ func aclEntries(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclEntry {
 // associations are made from those of the subnets.
 func aclAssociations(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclAssociation {
 	out := []ec2.NetworkAclAssociation{}
-	for s := range state.Subnets.By(tx, state.ByVPC, state.In(n.Account, n.Region, n.VPC)) {
+	for s := range state.SubnetsByVPC.Rows(tx, n.Sibling(n.VPC)) {
 		out = append(out, ec2.NetworkAclAssociation{
 			NetworkAclAssociationId: new("aclassoc-" + strings.TrimPrefix(s.ID, "subnet-")),
 			NetworkAclId:            new(n.ID), SubnetId: new(s.ID),

@@ -153,7 +153,7 @@ func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 		t.Errorf("the interface itself: %v", err)
 	}
 	s.put(t, func(tx *table.Txn) {
-		for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(servicetest.Account, servicetest.Region, s.place)) {
+		for c := range state.AddressClaimsBySubnet.Rows(tx, model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: s.place}) {
 			if c.Released() {
 				t.Errorf("%s is given up", c.Addr)
 			}
@@ -180,7 +180,7 @@ func (s six) gatewayPrefix(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for ni := range state.NetworkInterfaces.By(s.DB.Snapshot(), state.ByOwner, state.In(servicetest.Account, servicetest.Region, *g.Id)) {
+	for ni := range state.NetworkInterfacesByOwner.Rows(s.DB.Snapshot(), model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *g.Id}) {
 		return ni.Prefix6.String()
 	}
 	t.Fatal("the gateway has no interface")

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -102,7 +103,7 @@ func TestPrefixesAndAddressesExcludeEachOther(t *testing.T) {
 		t.Errorf("the interface itself: %v", err)
 	}
 	n.put(t, func(tx *table.Txn) {
-		for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(servicetest.Account, servicetest.Region, subnet)) {
+		for c := range state.AddressClaimsBySubnet.Rows(tx, model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: subnet}) {
 			if c.Released() {
 				t.Errorf("%s is given up", c.Addr)
 			}

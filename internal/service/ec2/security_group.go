@@ -84,7 +84,7 @@ func (a *API) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
 	if n := state.SecurityGroups.CountScope(tx, v.Account, v.Region); n >= a.Quotas.GroupsPerRegion {
 		return fault.EC2("SecurityGroupLimitExceeded", "The maximum number of security groups (%d) has been reached.", a.Quotas.GroupsPerRegion)
 	}
-	for g := range state.SecurityGroups.By(tx, state.ByVPC, state.In(v.Account, v.Region, v.ID)) {
+	for g := range state.SecurityGroupsByVPC.Rows(tx, v.Ref()) {
 		if g.Name == name {
 			return fault.EC2("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, v.ID)
 		}
@@ -131,17 +131,17 @@ func (a *API) DeleteSecurityGroup(ctx context.Context, in *ec2.DeleteSecurityGro
 
 // groupDependency names something that keeps a group from being deleted.
 func groupDependency(tx *table.Txn, g *model.SecurityGroup) string {
-	in := state.In(g.Account, g.Region, g.ID)
-	for n := range state.NetworkInterfaces.By(tx, state.ByGroup, in) {
+	in := g.Ref()
+	for n := range state.NetworkInterfacesByGroup.Rows(tx, in) {
 		return "network interface " + n.ID
 	}
-	for r := range state.ResourceGateways.By(tx, state.ByGroup, in) {
+	for r := range state.ResourceGatewaysByGroup.Rows(tx, in) {
 		return "resource gateway " + r.ID
 	}
-	for e := range state.VPCEndpoints.By(tx, state.ByGroup, in) {
+	for e := range state.VPCEndpointsByGroup.Rows(tx, in) {
 		return "VPC endpoint " + e.ID
 	}
-	for other := range state.SecurityGroups.By(tx, state.ByReferenced, in) {
+	for other := range state.SecurityGroupsByReferenced.Rows(tx, in) {
 		if other.ID != g.ID {
 			return "a rule of security group " + other.ID
 		}

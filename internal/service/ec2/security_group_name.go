@@ -37,7 +37,7 @@ func groupNamed(tx *table.Txn, who caller.Caller, name string) (*model.SecurityG
 	vpc := "none"
 	if v := defaultVPC(tx, who); v != nil {
 		vpc = v.ID
-		for g := range state.SecurityGroups.By(tx, state.ByVPC, v.Ref().String()) {
+		for g := range state.SecurityGroupsByVPC.Rows(tx, v.Ref()) {
 			if g.Name == name {
 				return g, nil
 			}

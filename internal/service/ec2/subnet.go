@@ -47,7 +47,7 @@ func (a *API) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2
 }
 
 func (a *API) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
-	if most := a.Quotas.SubnetsPerVPC; state.Subnets.Count(tx, state.ByVPC, v.Ref().String()) >= most {
+	if most := a.Quotas.SubnetsPerVPC; state.SubnetsByVPC.Count(tx, v.Ref()) >= most {
 		return fault.EC2("SubnetLimitExceeded", "The maximum number of subnets (%d) of VPC %s has been reached.", most, v.ID)
 	}
 	return nil
@@ -162,14 +162,14 @@ func (a *API) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (*ec2
 
 // subnetDependency names something that keeps a subnet from being deleted.
 func subnetDependency(tx *table.Txn, s *model.Subnet) string {
-	in := state.In(s.Account, s.Region, s.ID)
-	for n := range state.NetworkInterfaces.By(tx, state.BySubnet, in) {
+	in := s.Ref()
+	for n := range state.NetworkInterfacesBySubnet.Rows(tx, in) {
 		return "network interface " + n.ID
 	}
-	for g := range state.ResourceGateways.By(tx, state.BySubnet, in) {
+	for g := range state.ResourceGatewaysBySubnet.Rows(tx, in) {
 		return "resource gateway " + g.ID
 	}
-	for c := range state.AddressClaims.By(tx, state.BySubnet, in) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, in) {
 		return "address " + c.Addr.String()
 	}
 	return ""

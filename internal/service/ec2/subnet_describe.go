@@ -78,15 +78,15 @@ func (a *API) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 // claims4 counts the IPv4 addresses of a subnet that are taken. Without IPv6
 // they need not be looked at.
 func claims4(tx *table.Txn, s *model.Subnet) int {
-	in := state.In(s.Account, s.Region, s.ID)
+	in := s.Ref()
 	if !s.CIDR.IsValid() {
 		return 0
 	}
 	if !s.CIDR6.Prefix.IsValid() {
-		return state.AddressClaims.Count(tx, state.BySubnet, in)
+		return state.AddressClaimsBySubnet.Count(tx, in)
 	}
 	n := 0
-	for c := range state.AddressClaims.By(tx, state.BySubnet, in) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, in) {
 		if c.Addr.Is4() {
 			n++
 		}

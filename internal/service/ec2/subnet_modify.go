@@ -135,7 +135,7 @@ func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *ec2.Disassoci
 		if s.IPv6Native {
 			return fault.EC2("OperationNotPermitted", "The IPv6 CIDR block of subnet %s cannot be disassociated: the subnet has no other", s.ID)
 		}
-		for c := range state.AddressClaims.By(tx, state.BySubnet, state.In(s.Account, s.Region, s.ID)) {
+		for c := range state.AddressClaimsBySubnet.Rows(tx, s.Ref()) {
 			if c.Addr.Is6() {
 				return fault.EC2("DependencyViolation", "The IPv6 CIDR block of subnet %s is in use: interface %s has %s", s.ID, c.Interface, c.Addr)
 			}

@@ -161,7 +161,7 @@ func findBlock(tx *table.Txn, who caller.Caller, id string) (v *model.VPC, index
 
 // subnetIn finds a subnet of the VPC in a block.
 func subnetIn(tx *table.Txn, v *model.VPC, block netip.Prefix) *model.Subnet {
-	for s := range state.Subnets.By(tx, state.ByVPC, state.In(v.Account, v.Region, v.ID)) {
+	for s := range state.SubnetsByVPC.Rows(tx, v.Ref()) {
 		if s.CIDR.IsValid() && block.Overlaps(s.CIDR) || s.CIDR6.Prefix.IsValid() && block.Overlaps(s.CIDR6.Prefix) {
 			return s
 		}

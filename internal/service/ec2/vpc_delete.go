@@ -41,30 +41,30 @@ func (a *API) DeleteVpc(ctx context.Context, in *ec2.DeleteVpcInput) (*ec2.Delet
 
 // vpcDependency names something that keeps a VPC from being deleted.
 func vpcDependency(tx *table.Txn, v *model.VPC) string {
-	in := state.In(v.Account, v.Region, v.ID)
-	for s := range state.Subnets.By(tx, state.ByVPC, in) {
+	in := v.Ref()
+	for s := range state.SubnetsByVPC.Rows(tx, in) {
 		return "subnet " + s.ID
 	}
-	for n := range state.NetworkInterfaces.By(tx, state.ByVPC, in) {
+	for n := range state.NetworkInterfacesByVPC.Rows(tx, in) {
 		return "network interface " + n.ID
 	}
-	for e := range state.VPCEndpoints.By(tx, state.ByVPC, in) {
+	for e := range state.VPCEndpointsByVPC.Rows(tx, in) {
 		return "VPC endpoint " + e.ID
 	}
-	for g := range state.ResourceGateways.By(tx, state.ByVPC, in) {
+	for g := range state.ResourceGatewaysByVPC.Rows(tx, in) {
 		return "resource gateway " + g.ID
 	}
-	for g := range state.SecurityGroups.By(tx, state.ByVPC, in) {
+	for g := range state.SecurityGroupsByVPC.Rows(tx, in) {
 		if g.ID != v.DefaultGroup {
 			return "security group " + g.ID
 		}
 	}
-	for r := range state.RouteTables.By(tx, state.ByVPC, in) {
+	for r := range state.RouteTablesByVPC.Rows(tx, in) {
 		if r.ID != v.MainTable {
 			return "route table " + r.ID
 		}
 	}
-	for n := range state.NetworkACLs.By(tx, state.ByVPC, in) {
+	for n := range state.NetworkACLsByVPC.Rows(tx, in) {
 		if n.ID != v.DefaultACL {
 			return "network ACL " + n.ID
 		}

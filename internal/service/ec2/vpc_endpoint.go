@@ -122,7 +122,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 	if err != nil {
 		return nil, err
 	}
-	if most := a.Quotas.EndpointsPerVPC; state.VPCEndpoints.Count(tx, state.ByVPC, state.In(v.Account, v.Region, v.ID)) >= most {
+	if most := a.Quotas.EndpointsPerVPC; state.VPCEndpointsByVPC.Count(tx, v.Ref()) >= most {
 		return nil, fault.EC2("VpcEndpointLimitExceeded", "VPC %s has %d resource endpoints, the most it can have", v.ID, most)
 	}
 	subnets, err := endpointSubnets(tx, v, n.subnets, n.family)
@@ -292,7 +292,7 @@ func (a *API) DeleteVpcEndpoints(ctx context.Context, in *ec2.DeleteVpcEndpoints
 func deleteEndpoint(tx *table.Txn, e *model.VPCEndpoint, now time.Time) {
 	e.Delete(now)
 	state.VPCEndpoints.Put(tx, e)
-	for row := range state.EndpointAssociations.By(tx, state.ByEndpoint, e.Ref().String()) {
+	for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {
 		if !row.Deleting() {
 			row = row.Clone()
 			row.Delete(now)

@@ -58,7 +58,7 @@ func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *ec2.Descr
 func associationsOf(tx *table.Txn, endpoints iter.Seq[*model.VPCEndpoint]) iter.Seq[endpointAssociation] {
 	return func(yield func(endpointAssociation) bool) {
 		for e := range endpoints {
-			for row := range state.EndpointAssociations.By(tx, state.ByEndpoint, e.Ref().String()) {
+			for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {
 				if !yield(endpointAssociation{e, row}) {
 					return
 				}

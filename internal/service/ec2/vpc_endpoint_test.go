@@ -130,7 +130,7 @@ func TestEndpointStatesAreTrue(t *testing.T) {
 	if got := n.describeEndpoint(t, id); *got.State != "deleting" {
 		t.Errorf("deleted endpoint is shown as %s", *got.State)
 	}
-	for row := range state.EndpointAssociations.By(n.DB.Snapshot(), state.ByEndpoint, state.In(servicetest.Account, servicetest.Region, *id)) {
+	for row := range state.EndpointAssociationsByEndpoint.Rows(n.DB.Snapshot(), model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *id}) {
 		if !row.Deleting() {
 			t.Errorf("association %s stays", row.ID)
 		}
@@ -449,7 +449,7 @@ func TestParallelEndpointsShareNothing(t *testing.T) {
 	wg.Wait()
 	seen := make(map[netip.Addr]string)
 	tx := n.DB.Snapshot()
-	for ni := range state.NetworkInterfaces.By(tx, state.ByVPC, state.In(servicetest.Account, servicetest.Region, *n.vpc.VpcId)) {
+	for ni := range state.NetworkInterfacesByVPC.Rows(tx, model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *n.vpc.VpcId}) {
 		for _, addr := range ni.All() {
 			if other := seen[addr]; other != "" {
 				t.Errorf("%s and %s both have %v", other, ni.ID, addr)

@@ -254,7 +254,7 @@ func TestVPCBlocksComeAndGo(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := state.TransitClaims.Count(w.DB.Snapshot(), state.BySpace, "ipv6-pool"); n != 0 {
+	if n := state.TransitClaimsBySpace.Count(w.DB.Snapshot(), "ipv6-pool"); n != 0 {
 		t.Errorf("%d blocks of the pool are still claimed", n)
 	}
 	w.Quotas.IPv4BlocksPerVPC, w.Quotas.IPv6BlocksPerVPC = 1, 0

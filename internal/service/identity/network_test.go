@@ -27,15 +27,15 @@ func networks(t *testing.T, w *servicetest.World) string {
 	}
 	var lines []string
 	for v := range state.VPCs.All(tx) {
-		in := v.Ref().String()
+		in := v.Ref()
 		var subnets []string
-		for s := range state.Subnets.By(tx, state.ByVPC, in) {
+		for s := range state.SubnetsByVPC.Rows(tx, in) {
 			subnets = append(subnets, fmt.Sprintf("%s %s %t %t", s.Zone, s.CIDR, s.DefaultForZone, s.MapPublicIP))
 		}
 		slices.Sort(subnets)
 		g, _ := state.SecurityGroups.Get(tx, v.Account, v.Region, v.DefaultGroup)
 		lines = append(lines, fmt.Sprintf("%s %s %s default=%t %d/%d/%d %s [%s]", v.Account, v.Region, v.CIDRs[0].Prefix, v.Default,
-			state.RouteTables.Count(tx, state.ByVPC, in), state.NetworkACLs.Count(tx, state.ByVPC, in), state.SecurityGroups.Count(tx, state.ByVPC, in),
+			state.RouteTablesByVPC.Count(tx, in), state.NetworkACLsByVPC.Count(tx, in), state.SecurityGroupsByVPC.Count(tx, in),
 			g.Name, strings.Join(subnets, ", ")))
 	}
 	slices.Sort(lines)

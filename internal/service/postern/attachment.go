@@ -116,7 +116,7 @@ func newAttachment(tx *table.Txn, ni *model.NetworkInterface, ns desired.Namespa
 
 // theHost gives the host that interfaces are attached on: there is one yet.
 func theHost(tx *table.Txn) (*model.Host, error) {
-	for h := range state.Hosts.By(tx, state.ByAll, state.Everything) {
+	for h := range state.HostsByAll.Rows(tx, state.Everything) {
 		return h, nil
 	}
 	return nil, fault.Conflict(kindHost, "", "no host carries networks yet; try again when the agent has started")
@@ -127,7 +127,7 @@ func theHost(tx *table.Txn) (*model.Host, error) {
 // attachment is, the error does not say: it may be another account's.
 func device(tx *table.Txn, row *model.Attachment, wanted string) (string, error) {
 	taken := make(map[string]bool)
-	for other := range state.Attachments.By(tx, state.ByHost, row.Host) {
+	for other := range state.AttachmentsByHost.Rows(tx, row.Host) {
 		if sameNamespace(row, other) {
 			taken[other.Device] = true
 		}

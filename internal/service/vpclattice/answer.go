@@ -17,7 +17,7 @@ import (
 // empty when something can. Addresses that nobody has yet, or that lie outside
 // of the VPC, are none of these: a resource may come after its configuration.
 func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
-	for s := range state.Subnets.By(tx, state.ByVPC, vpc.Ref().String()) {
+	for s := range state.SubnetsByVPC.Rows(tx, vpc.Ref()) {
 		for _, block := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
 			if what := reservedFor(block, addr); what != "" {
 				return fmt.Sprintf("it is %s of subnet %s, %s", what, s.ID, block)
@@ -31,7 +31,7 @@ func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
 			return fmt.Sprintf("it is %s of %s, a block of %s", what, block, vpc.ID)
 		}
 	}
-	for ni := range state.NetworkInterfaces.By(tx, state.ByVPC, vpc.Ref().String()) {
+	for ni := range state.NetworkInterfacesByVPC.Rows(tx, vpc.Ref()) {
 		if ni.Type == model.InterfaceGateway && hasAddress(ni, addr) {
 			return fmt.Sprintf("it belongs to resource gateway %s, which only sends", ni.Owner)
 		}

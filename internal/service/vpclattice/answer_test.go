@@ -26,7 +26,7 @@ func TestAddressesThatNeverAnswerAreRefused(t *testing.T) {
 	in.IpAddressType, in.Ipv4AddressesPerEni = new("DUALSTACK"), new(int32(2))
 	gate := f.gateway(t, in)
 	var own *model.NetworkInterface
-	for own = range state.NetworkInterfaces.By(f.DB.Snapshot(), state.ByOwner, state.In(servicetest.Account, servicetest.Region, *gate.Id)) {
+	for own = range state.NetworkInterfacesByOwner.Rows(f.DB.Snapshot(), model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *gate.Id}) {
 	}
 	db := f.configuration(t, configurationInput("db", *gate.Id, "10.0.1.200"))
 	for _, c := range []struct{ ip, why string }{

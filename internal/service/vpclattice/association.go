@@ -48,7 +48,7 @@ func chosenAssociations(tx *table.Txn, who caller.Caller, in *shape.ListResource
 		return nil, err
 	}
 	ref := model.Ref{Account: who.Account, Region: who.Region, ID: configuration}
-	rows := state.EndpointAssociations.By(tx, state.ByConfiguration, ref.String())
+	rows := state.EndpointAssociationsByConfiguration.Rows(tx, ref)
 	fits := func(want *string, got string) bool { return want == nil || *want == got }
 	return func(yield func(*model.EndpointAssociation) bool) {
 		for row := range rows {

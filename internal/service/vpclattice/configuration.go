@@ -74,7 +74,7 @@ func chosenConfigurations(tx *table.Txn, who caller.Caller, in *shape.ListResour
 		if err != nil {
 			return nil, err
 		}
-		return state.ResourceConfigurations.By(tx, state.ByGateway, state.In(who.Account, who.Region, id)), nil
+		return state.ResourceConfigurationsByGateway.Rows(tx, model.Ref{Account: who.Account, Region: who.Region, ID: id}), nil
 	}
 	return state.ResourceConfigurations.Scope(tx, who.Account, who.Region), nil
 }
@@ -153,7 +153,7 @@ func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceCo
 // associations counts the endpoint associations of a configuration, including
 // those that the data plane has not let go of yet.
 func associations(tx *table.Txn, r *model.ResourceConfiguration) int {
-	return state.EndpointAssociations.Count(tx, state.ByConfiguration, r.Ref().String())
+	return state.EndpointAssociationsByConfiguration.Count(tx, r.Ref())
 }
 
 func updatedConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.UpdateResourceConfigurationOutput {

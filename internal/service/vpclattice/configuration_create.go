@@ -148,7 +148,7 @@ func (a *API) claimTargets(tx *table.Txn, r *model.ResourceConfiguration, g *mod
 // checkConfigurationRoom sees to the name's uniqueness and to the quota.
 func (a *API) checkConfigurationRoom(tx *table.Txn, n *newConfiguration) error {
 	name := *n.in.Name
-	for other := range state.ResourceConfigurations.By(tx, state.ByName, state.In(n.who.Account, n.who.Region, name)) {
+	for other := range state.ResourceConfigurationsByName.Rows(tx, model.Ref{Account: n.who.Account, Region: n.who.Region, ID: name}) {
 		return fault.Conflict(kindConfiguration, other.ID, "a resource configuration named %s exists already: %s", name, other.ID)
 	}
 	most := a.Quotas.ConfigurationsPerRegion

@@ -133,7 +133,7 @@ func (a *API) DeleteResourceGateway(ctx context.Context, in *shape.DeleteResourc
 		if err != nil {
 			return err
 		}
-		if n := state.ResourceConfigurations.Count(tx, state.ByGateway, state.In(g.Account, g.Region, g.ID)); n > 0 {
+		if n := state.ResourceConfigurationsByGateway.Count(tx, g.Ref()); n > 0 {
 			return fault.Conflict(kindGateway, g.ID, "%s %s has %d resource configuration(s)", kindGateway, g.ID, n)
 		}
 		if !g.Deleting() {

@@ -120,11 +120,11 @@ func (a *API) createGateway(tx *table.Txn, n *newGateway) (*model.ResourceGatewa
 // checkGatewayRoom sees to the name's uniqueness and to the quota.
 func (a *API) checkGatewayRoom(tx *table.Txn, n *newGateway) error {
 	name := *n.in.Name
-	for other := range state.ResourceGateways.By(tx, state.ByName, state.In(n.who.Account, n.who.Region, name)) {
+	for other := range state.ResourceGatewaysByName.Rows(tx, model.Ref{Account: n.who.Account, Region: n.who.Region, ID: name}) {
 		return fault.Conflict(kindGateway, other.ID, "a resource gateway named %s exists already: %s", name, other.ID)
 	}
 	most := a.Quotas.GatewaysPerVPC
-	if state.ResourceGateways.Count(tx, state.ByVPC, state.In(n.who.Account, n.who.Region, *n.in.VpcIdentifier)) >= most {
+	if state.ResourceGatewaysByVPC.Count(tx, model.Ref{Account: n.who.Account, Region: n.who.Region, ID: *n.in.VpcIdentifier}) >= most {
 		return fault.QuotaExceeded(kindGateway, "", "gateways-per-vpc", "%s has %d resource gateways, the most a VPC can have", *n.in.VpcIdentifier, most)
 	}
 	return nil

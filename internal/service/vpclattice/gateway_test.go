@@ -169,7 +169,7 @@ func TestUpdateGatewayChangesGroupsEverywhere(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		for ni := range state.NetworkInterfaces.By(f.DB.Snapshot(), state.ByOwner, state.In(servicetest.Account, servicetest.Region, *id)) {
+		for ni := range state.NetworkInterfacesByOwner.Rows(f.DB.Snapshot(), model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *id}) {
 			if diff := cmp.Diff(out.SecurityGroupIds, ni.Groups); diff != "" {
 				t.Errorf("interface %s has other groups than the gateway:\n%s", ni.ID, diff)
 			}

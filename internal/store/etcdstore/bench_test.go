@@ -24,8 +24,10 @@ type row struct {
 // RowKey implements table.Row.
 func (r *row) RowKey() (account, region, id string) { return "111122223333", "us-east-1", r.ID }
 
-var benchTable = table.Define("row",
-	table.Index[*row]{Name: "vpc", Values: func(r *row) []string { return []string{r.VPC} }})
+var (
+	benchTable = table.Define[*row]("row")
+	_          = table.NewIndex(benchTable, "vpc", func(vpc string) string { return vpc }, func(r *row) []string { return []string{r.VPC} })
+)
 
 // benchStore is an embedded server that does write to the disk.
 func benchStore(b *testing.B) *etcdstore.Store {

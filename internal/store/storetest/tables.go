@@ -32,7 +32,9 @@ func (l *lease) RowKey() (account, region, id string) {
 // tables is one replica: a database of its own on the shared store.
 type tables struct {
 	*table.DB
-	leases *table.Table[*lease]
+	leases   *table.Table[*lease]
+	byPool   table.Index[*lease, string]
+	byHolder table.Index[*lease, int]
 }
 
 func openTables(t *testing.T, target Target, replicas int) []tables {
@@ -40,15 +42,15 @@ func openTables(t *testing.T, target Target, replicas int) []tables {
 	s := target.Open(t)
 	var out []tables
 	for range replicas {
-		leases := table.Define("lease",
-			table.Index[*lease]{Name: "pool", Values: func(l *lease) []string { return []string{l.Pool} }},
-			table.Index[*lease]{Name: "holder", Values: func(l *lease) []string { return []string{strconv.Itoa(l.Holder)} }})
+		leases := table.Define[*lease]("lease")
+		pool := table.NewIndex(leases, "pool", func(pool string) string { return pool }, func(l *lease) []string { return []string{l.Pool} })
+		holder := table.NewIndex(leases, "holder", strconv.Itoa, func(l *lease) []int { return []int{l.Holder} })
 		db, err := table.Open(deadline(t), s, slog.New(slog.DiscardHandler), leases)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(db.Close)
-		out = append(out, tables{db, leases})
+		out = append(out, tables{db, leases, pool, holder})
 	}
 	return out
 }
@@ -169,7 +171,7 @@ func (r tables) round(ctx context.Context, h *history, client int, random *rand.
 func (r tables) take(ctx context.Context, client int) (out poolOutput, err error) {
 	_, err = r.Update(ctx, func(tx *table.Txn) error {
 		var taken [poolSize]bool
-		for l := range r.leases.By(tx, "pool", poolName) {
+		for l := range r.byPool.Rows(tx, poolName) {
 			taken[l.Number] = true
 		}
 		for number := range taken {
@@ -213,7 +215,7 @@ func (r tables) view(ctx context.Context) (poolOutput, error) {
 // count reads in an Update that writes nothing.
 func (r tables) count(ctx context.Context, client int) (out poolOutput, err error) {
 	_, err = r.Update(ctx, func(tx *table.Txn) error {
-		out.number = r.leases.Count(tx, "holder", strconv.Itoa(client))
+		out.number = r.byHolder.Count(tx, client)
 		return nil
 	})
 	return out, err
