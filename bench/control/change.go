@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Attempts of a probe while something changes. Before there is an endpoint an

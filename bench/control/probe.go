@@ -8,7 +8,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // probe is a client workload that tries one address.

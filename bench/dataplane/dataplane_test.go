@@ -14,7 +14,7 @@ import (
 
 	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/report"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 func TestMain(m *testing.M) {

@@ -14,7 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // settled bounds how long a resource may take to work.

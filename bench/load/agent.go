@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/bench/child"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Agent is an agent's process, seen from the benchmark. Calls wait for one

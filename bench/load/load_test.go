@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/bench/load"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 func TestMain(m *testing.M) {

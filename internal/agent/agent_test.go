@@ -20,9 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/agent"
-	"github.com/posternhq/postern/internal/dataplane/fakedp"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/reconcile"
+	"github.com/posternhq/postern/test/fakedp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // storeOf makes a folder that looks like one with a store.

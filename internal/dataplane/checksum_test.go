@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // A veth pair passes packets on whose checksum nobody has worked out yet, and

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Many routers are made, joined, read and removed at once.

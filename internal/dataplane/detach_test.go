@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // When a workload is detached, the other end of its connections is told so when

@@ -23,7 +23,7 @@ import (
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // router opens the namespace of a VPC's router.

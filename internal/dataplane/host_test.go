@@ -17,7 +17,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 var families = map[string]func(testing.TB) *scenario{"IPv4": scenario4, "IPv6": scenario6}

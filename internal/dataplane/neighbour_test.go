@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // crowd is more than the neighbour tables of a host hold by default.

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/posternhq/postern/internal/dataplane/fakedp"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/fakedp"
 )
 
 // world is what a control plane knows: VPCs and who reaches whom. Its entries

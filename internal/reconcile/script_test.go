@@ -18,9 +18,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
-	"github.com/posternhq/postern/internal/dataplane/fakedp"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/reconcile"
+	"github.com/posternhq/postern/test/fakedp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/posternhq/postern/internal/dataplane/fakedp"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/reconcile"
+	"github.com/posternhq/postern/test/fakedp"
 )
 
 // deaf is a kernel of which one router does not answer, whatever its caller's

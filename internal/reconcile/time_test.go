@@ -15,9 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/posternhq/postern/internal/dataplane/fakedp"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/reconcile"
+	"github.com/posternhq/postern/test/fakedp"
 )
 
 // stage is a kernel that fails or hangs as a test says, and notes when it was

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // small makes a world by hand of a consumer, a provider and a stranger with the

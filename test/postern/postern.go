@@ -28,7 +28,7 @@ import (
 
 	"github.com/posternhq/postern/internal/client"
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Postern is an instance under test. It may be running or not.

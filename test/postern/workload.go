@@ -14,7 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	postern "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Workload is a namespace with a network interface of a subnet.

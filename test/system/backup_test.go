@@ -19,8 +19,8 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // described is all that the API tells of a Postern, by operation, and its desired

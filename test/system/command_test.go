@@ -18,8 +18,8 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/client"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // expectCommand runs a command and wants its status and a part of what it

@@ -13,8 +13,8 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // both opens a connection through the endpoint to a listener of its own and

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // A first start may be ended at any moment: nothing was acknowledged, and the

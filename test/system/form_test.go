@@ -22,8 +22,8 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/etcdstore"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // forms is where data folders of earlier versions are.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // smallDisk mounts a disk of its own for a data folder.

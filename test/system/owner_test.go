@@ -17,8 +17,8 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // detach takes an interface out of its namespace and waits until it is free.

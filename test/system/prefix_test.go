@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // prefixFamily is what differs between the prefixes of IPv4 and IPv6.

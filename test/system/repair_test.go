@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // needPrograms says why when the test cannot damage anything.

@@ -11,8 +11,8 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // event draws one, carries it out and says what it means.

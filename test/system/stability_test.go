@@ -21,8 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // load is traffic that runs until it is told to stop, and then says whether it

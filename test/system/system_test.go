@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 func TestMain(m *testing.M) { os.Exit(postern.Main(m)) }

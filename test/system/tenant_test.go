@@ -25,8 +25,8 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/dataplane/handover"
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // mallory is a user without rights, and another account's.

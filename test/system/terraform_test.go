@@ -12,8 +12,8 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
-	"github.com/posternhq/postern/internal/testnet"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // terraform makes the calls that Terraform's AWS provider makes for its

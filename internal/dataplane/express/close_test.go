@@ -16,8 +16,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // How long connection tracking may keep a connection that has been closed, one

@@ -20,7 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // express.o is compiled by hand: the sum of its source tells whether somebody

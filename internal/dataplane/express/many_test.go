@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/dataplane/express"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // converse opens a connection to a greeter, says something, and closes it.

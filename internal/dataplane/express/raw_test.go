@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // Flags of TCP.

@@ -19,10 +19,10 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/flow"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 const (

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/dataplane/express"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // newBoundRig is the rig with a lane of the test's own bounds.

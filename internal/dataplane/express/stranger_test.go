@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // Another workload of the VPC sends what looks like packets of the connection.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/flow"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // The next process takes over what the one before has left.

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/flow"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // Attributes of linux/netfilter/nfnetlink_conntrack.h that only making entries

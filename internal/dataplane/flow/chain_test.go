@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/flow"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // station is a router of a chain, with the next one by the addresses that lead

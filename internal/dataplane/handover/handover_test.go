@@ -20,7 +20,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 func TestHandlesAreGoodOnceForOneKeyAndForAWhile(t *testing.T) {

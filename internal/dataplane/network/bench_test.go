@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 func BenchmarkRouter(b *testing.B) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // An address that is there in half, as a process leaves it that ended in between,

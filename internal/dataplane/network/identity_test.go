@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // The kernel gives inode numbers of namespaces again: whoever waits for a

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/dataplane/nft"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // many makes n endpoints with their addresses.

@@ -5,7 +5,7 @@ package nft_test
 import (
 	"testing"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/test/lab"
 )
 
 func TestTheRouterAnswersNamesAndEchoesOnly(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // realm is what differs between the versions of IP.

@@ -14,8 +14,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/posternhq/postern/internal/dataplane/nft"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/lab"
 )
 
 const vpc = "vpc-0123456789abcdef0"

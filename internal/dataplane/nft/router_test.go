@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // A workload that could tell the router of a narrow path would make everybody's

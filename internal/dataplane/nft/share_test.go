@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/nft"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/lab"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/dataplane/nft"
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/lab"
 )
 
 // A router that an earlier version has made, whose targets have one address each, is

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/posternhq/postern/internal/dataplane/nft/lab"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/lab"
 )
 
 func TestLoadingAgainKeepsElementsAndConnections(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // smallQuota is room for a few hundred values of 64 KiB.

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/posternhq/postern/internal/dataplane/fakedp"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/fakedp"
 )
 
 const two = `router vpc-a self source4=240.0.0.0/26

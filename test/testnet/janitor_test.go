@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // victim is set in the process that is killed by TestNothingIsLeftOfAKilledTest.

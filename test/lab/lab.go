@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
-	"github.com/posternhq/postern/internal/testnet"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // The transit addresses of the two VPCs.
