@@ -42,13 +42,13 @@ func (e *entry) key() Key { return e.def.key(e.row) }
 // scope is the value of the index of scopes, the path without the id.
 func (e *entry) scope() string { return e.path[:strings.LastIndexByte(e.path, '/')] }
 
-// ranges yields the places of the row with that in the scope.
+// ranges yields the places of the row that have guards, with that in the scope.
 func (e *entry) ranges(yield func(place) bool) {
 	if e == nil || !yield(place{e.scope(), 0}) {
 		return
 	}
 	for _, p := range e.places {
-		if !yield(p) {
+		if !e.def.unguarded[p.index] && !yield(p) {
 			return
 		}
 	}
@@ -206,6 +206,13 @@ func (c *content) scan(index int, value string) iter.Seq[*entry] {
 		c.indexes[index].AscendGreaterOrEqual(indexItem{value: value}, func(item indexItem) bool {
 			return item.value == value && yield(item.entry)
 		})
+	}
+}
+
+// scanIndex yields all entries that an index has, in the order of their values.
+func (c *content) scanIndex(index int) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		c.indexes[index].Ascend(func(item indexItem) bool { return yield(item.entry) })
 	}
 }
 

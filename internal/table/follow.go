@@ -35,14 +35,13 @@ func newLogEntry(rev int64) *logEntry {
 // What happens during a call is coalesced into the next, so each row occurs at
 // most once; a row that came and went in between does not occur at all.
 func (db *DB) Follow(ctx context.Context, fn func(tx *Txn, changes []Change) error) error {
-	v := db.current.Load()
-	tx := &Txn{db: db, base: v.snapshot}
-	if err := fn(tx, tx.everything()); err != nil {
+	t := db.Tail()
+	if err := fn(t.Txn(), t.Txn().everything()); err != nil {
 		return err
 	}
-	for at := v.at; ; {
+	for {
 		select {
-		case <-at.superseded:
+		case <-t.News():
 		case <-db.failed:
 			return fmt.Errorf("follow the tables: %w", db.cause)
 		case <-ctx.Done():
@@ -51,16 +50,46 @@ func (db *DB) Follow(ctx context.Context, fn func(tx *Txn, changes []Change) err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		latest := db.current.Load()
-		changes := changesBetween(at, latest.at)
-		at = latest.at
+		changes := t.Next()
 		if len(changes) == 0 {
 			continue
 		}
-		if err := fn(&Txn{db: db, base: latest.snapshot}, changes); err != nil {
+		if err := fn(t.Txn(), changes); err != nil {
 			return err
 		}
 	}
+}
+
+// Tail is a place in the history of the tables, for who reads on at its own pace. It
+// belongs to one goroutine.
+type Tail struct {
+	db *DB
+	at *logEntry
+	tx *Txn
+}
+
+// Tail gives the newest place in the history.
+func (db *DB) Tail() *Tail {
+	v := db.current.Load()
+	return &Tail{db, v.at, &Txn{db: db, base: v.snapshot}}
+}
+
+// Txn is the read-only state at the place.
+func (t *Tail) Txn() *Txn { return t.tx }
+
+// News is closed when there is more history. Next gives another one.
+func (t *Tail) News() <-chan struct{} { return t.at.superseded }
+
+// Next goes on to the newest place, and gives what has changed on the way, as
+// Follow does.
+func (t *Tail) Next() []Change {
+	v := t.db.current.Load()
+	if v.at == t.at {
+		return nil
+	}
+	changes := changesBetween(t.at, v.at)
+	t.at, t.tx = v.at, &Txn{db: t.db, base: v.snapshot}
+	return changes
 }
 
 // everything returns each row of the state as a new one.

@@ -29,6 +29,7 @@ func NewIndex[T Row, V any](t *Table[T], name string, text func(V) string, value
 		panic(fmt.Sprintf("table %s: index %q comes after a database was opened", t.def.kind, name))
 	}
 	t.def.names = append(t.def.names, name)
+	t.def.unguarded = append(t.def.unguarded, false)
 	t.def.values = append(t.def.values, func(row Row) []string {
 		found := values(row.(T))
 		texts := make([]string, len(found))

@@ -50,6 +50,9 @@ func (tx *Txn) Affected(reads []Dependency, c Change) []Dependency {
 		}
 		for i := 1; i < len(def.names); i++ {
 			for _, value := range def.values[i](row) {
+				if def.unguarded[i] {
+					value = "" // see Timeline.Rows
+				}
 				reads = append(reads, dependencyOn(pos, i, value))
 			}
 		}

@@ -85,12 +85,14 @@ type Table[T Row] struct {
 
 // definition is what a Table is for code that does not know its row type.
 type definition struct {
-	kind    string
-	names   []string // of the indexes; names[0] is scopeIndex
-	values  []func(Row) []string
-	opened  atomic.Bool // there is a database of it, so indexes are too late
-	decoder func([]byte) (Row, error)
-	shape   *shape
+	kind   string
+	names  []string // of the indexes; names[0] is scopeIndex
+	values []func(Row) []string
+	// unguarded are indexes that the store does not know: timelines.
+	unguarded []bool
+	opened    atomic.Bool // there is a database of it, so indexes are too late
+	decoder   func([]byte) (Row, error)
+	shape     *shape
 	// conversions lead from each older version of stored rows to the next one.
 	conversions []Conversion
 	stamp       string // how rows begin that are stored in a later version than the first
@@ -105,9 +107,10 @@ func Define[T Row](kind string) *Table[T] {
 	}
 	mustBeName(kind)
 	def := &definition{
-		kind:   kind,
-		names:  []string{scopeIndex},
-		values: []func(Row) []string{nil},
+		kind:      kind,
+		names:     []string{scopeIndex},
+		values:    []func(Row) []string{nil},
+		unguarded: []bool{false},
 		decoder: func(data []byte) (Row, error) {
 			row := reflect.New(rowType.Elem()).Interface().(T)
 			err := json.Unmarshal(data, row)
