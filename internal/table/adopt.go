@@ -29,6 +29,16 @@ func (p *proposal) became(from *snapshot, batch store.Batch) bool {
 	return true
 }
 
+// committed takes over the draft of a commit that the only writer has made, if the
+// follower has not yet: nothing can have come between its base and the commit.
+func (db *DB) committed(p *proposal, rev int64) {
+	db.ahead.Lock()
+	defer db.ahead.Unlock()
+	if p.draft.sole && db.current.Load().snapshot == p.draft.base {
+		db.publish(p.adopt(rev))
+	}
+}
+
 // adopt makes the draft the state at a revision. Nobody else may use it any more.
 func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 	d := p.draft
@@ -49,13 +59,17 @@ func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 	}
 	for _, id := range p.touched {
 		item := d.rangeOf(id)
-		item.guard = rev
+		if !d.sole {
+			item.guard = rev
+		}
 		d.overlay[id.pos].putRange(item)
 	}
 	for _, id := range p.emptied {
-		d.overlay[id.pos].putRange(rangeItem{index: id.index, value: id.value})
+		item := d.rangeOf(id)
+		item.guard = 0
+		d.overlay[id.pos].putRange(item)
 	}
-	snap := &snapshot{rev: rev, tables: make([]*content, len(d.overlay))}
+	snap := &snapshot{rev: rev, head: rev, tables: make([]*content, len(d.overlay))}
 	for pos := range snap.tables {
 		snap.tables[pos] = d.content(pos)
 	}

@@ -58,11 +58,11 @@ func (db *DB) watch() error {
 		}
 		v := db.current.Load()
 		db.log.Warn("store has forgotten changes, listing everything again", "revision", v.rev)
-		snap, changes, err := db.load(db.ctx, v.snapshot)
+		snap, err := db.load(db.ctx, v.snapshot)
 		if err != nil {
 			return err
 		}
-		db.publish(snap, changes)
+		db.reached(snap.rev, func(from *snapshot) (*snapshot, []Change) { return snap, difference(from, snap) })
 	}
 }
 
@@ -73,13 +73,21 @@ func (db *DB) watchOnce() error {
 		if err != nil {
 			return err
 		}
-		snap, changes := db.apply(db.current.Load().snapshot, batch)
-		db.publish(snap, changes)
+		db.reached(batch.Rev, func(from *snapshot) (*snapshot, []Change) { return db.apply(from, batch) })
 	}
 	return errors.New("watch ended")
 }
 
-// publish makes a snapshot the current one. Only the follower calls it.
+// reached publishes the state at a revision, unless a commit from here has already.
+func (db *DB) reached(rev int64, next func(from *snapshot) (*snapshot, []Change)) {
+	db.ahead.Lock()
+	defer db.ahead.Unlock()
+	if from := db.current.Load().snapshot; from.rev < rev {
+		db.publish(next(from))
+	}
+}
+
+// publish makes a snapshot the current one. The caller holds ahead.
 func (db *DB) publish(snap *snapshot, changes []Change) {
 	db.seen.note(snap.rev)
 	last := db.current.Load().at
@@ -95,7 +103,7 @@ func (db *DB) apply(from *snapshot, batch store.Batch) (*snapshot, []Change) {
 	if p := db.asked.Load(); p != nil && p.became(from, batch) {
 		return p.adopt(batch.Rev)
 	}
-	b := builder{db: db, from: from, tables: slices.Clone(from.tables), rev: batch.Rev}
+	b := builder{db: db, from: from, tables: slices.Clone(from.tables), rev: batch.Rev, head: from.head}
 	for _, event := range batch.Events {
 		rev := batch.Rev
 		if event.Deleted {
@@ -103,15 +111,15 @@ func (db *DB) apply(from *snapshot, batch store.Batch) (*snapshot, []Change) {
 		}
 		b.event(store.KeyValue{Key: event.Key, Value: event.Value, ModRevision: rev})
 	}
-	return &snapshot{rev: batch.Rev, tables: b.tables}, b.changes
+	return &snapshot{rev: batch.Rev, head: b.head, tables: b.tables}, b.changes
 }
 
-// load lists the store and returns its state, with the changes since the state
-// from, which may be nil.
-func (db *DB) load(ctx context.Context, from *snapshot) (*snapshot, []Change, error) {
+// load lists the store and returns its state. Rows that the state from, which may be
+// nil, has too are its.
+func (db *DB) load(ctx context.Context, from *snapshot) (*snapshot, error) {
 	keys, rev, err := db.store.Range(ctx, prefix)
 	if err != nil {
-		return nil, nil, unavailable(err)
+		return nil, unavailable(err)
 	}
 	b := builder{db: db, from: &snapshot{tables: make([]*content, len(db.definitions))}, rev: rev}
 	for pos, def := range db.definitions {
@@ -121,11 +129,7 @@ func (db *DB) load(ctx context.Context, from *snapshot) (*snapshot, []Change, er
 	for i, e := range db.decodeAll(from, keys) {
 		b.listed(keys[i], e)
 	}
-	snap := &snapshot{rev: rev, tables: b.tables}
-	if from == nil {
-		return snap, nil, nil
-	}
-	return snap, difference(from, snap), nil
+	return &snapshot{rev: rev, head: b.head, tables: b.tables}, nil
 }
 
 // difference returns the changes that lead from one state to another.
@@ -156,6 +160,7 @@ type builder struct {
 	from    *snapshot
 	tables  []*content
 	rev     int64
+	head    int64
 	changes []Change
 }
 
@@ -169,9 +174,11 @@ func (b *builder) table(pos int) *content {
 
 // event applies a changed key; ModRevision zero says that it was deleted. Kinds
 // and indexes that this database does not have are passed over, and so are keys
-// that are neither rows nor guards.
+// that are neither rows nor guards nor the head.
 func (b *builder) event(kv store.KeyValue) {
-	if rest, ok := strings.CutPrefix(kv.Key, rowPrefix); ok {
+	if kv.Key == headKey {
+		b.head = kv.ModRevision
+	} else if rest, ok := strings.CutPrefix(kv.Key, rowPrefix); ok {
 		b.row(kv, rest)
 	} else if rest, ok := strings.CutPrefix(kv.Key, rangePrefix); ok {
 		b.guard(kv, rest)

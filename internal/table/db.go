@@ -45,6 +45,7 @@ type DB struct {
 	kinds       map[string]int
 
 	current atomic.Pointer[version]
+	ahead   sync.Mutex // held to publish a version
 	seen    seen
 	asked   atomic.Pointer[proposal] // what was asked of the store last
 	updates updates
@@ -62,6 +63,7 @@ type DB struct {
 // snapshot is the tables at one revision. It never changes.
 type snapshot struct {
 	rev    int64
+	head   int64 // revision of headKey
 	tables []*content
 }
 
@@ -93,7 +95,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 		db.definitions = append(db.definitions, def)
 		db.positions[def], db.kinds[def.kind] = pos, pos
 	}
-	snap, _, err := db.load(ctx, nil)
+	snap, err := db.load(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("load tables: %w", err)
 	}
@@ -132,7 +134,8 @@ func (db *DB) Snapshot() *Txn {
 
 // OnlyWriter says that from now on nobody but this database changes rows in the
 // store. View then asks nobody: an Update does not return before the tables have
-// its change.
+// its change. A commit compares the head alone, and ranges have no guards: who
+// comes later and is not the only writer puts them as it goes, see readRange.
 func (db *DB) OnlyWriter() { db.sole.Store(true) }
 
 // View returns a state that contains every change committed before the call,

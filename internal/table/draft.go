@@ -16,6 +16,7 @@ import (
 // after the other.
 type draft struct {
 	base    *snapshot
+	sole    bool                // nobody else writes to the store
 	overlay []*content          // for each table the version with the changes; nil without any
 	written []map[string][]byte // for each table: path → encoded row, nil for a deletion
 	log     []written           // what was written, to be undone
@@ -42,9 +43,9 @@ type rangeID struct {
 	value      string
 }
 
-func newDraft(base *snapshot) *draft {
+func newDraft(base *snapshot, sole bool) *draft {
 	n := len(base.tables)
-	return &draft{base: base, overlay: make([]*content, n), written: make([]map[string][]byte, n), ranges: make(map[rangeID]delta)}
+	return &draft{base: base, sole: sole, overlay: make([]*content, n), written: make([]map[string][]byte, n), ranges: make(map[rangeID]delta)}
 }
 
 // content returns a table with the changes.
@@ -126,8 +127,14 @@ func (d *draft) rangeOf(id rangeID) rangeItem {
 	return item
 }
 
-// size is how many changes a commit has at most: rows, guards and the head.
-func (d *draft) size() int { return d.rows + len(d.ranges) + 1 }
+// size is how many changes a commit has at most: rows, guards and the head. An
+// only writer has none but old guards to delete, which the store may take or not.
+func (d *draft) size() int {
+	if d.sole {
+		return d.rows + 1
+	}
+	return d.rows + len(d.ranges) + 1
+}
 
 // proposal is what a draft asks of the store.
 type proposal struct {
@@ -136,12 +143,15 @@ type proposal struct {
 	// changed are the net changes of rows, and same what was written without
 	// making a difference, both with what the base has.
 	changed, same []written
-	// touched are the ranges whose guard is put, emptied those whose guard is deleted.
+	// touched are the ranges of rows that change; emptied are those of them whose
+	// guard is deleted, and the others' is put.
 	touched, emptied []rangeID
 }
 
 // propose returns what must be asked of the store: the comparisons of all that
-// was read, and the net changes with the guards of the ranges they touch.
+// was read, and the net changes with the guards of the ranges they touch. Who is
+// the only writer compares the head instead, which says that a commit of its own
+// with an unknown outcome was not carried out after all.
 func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
 	p := &proposal{draft: d}
 	touched := make(map[rangeID]bool)
@@ -158,6 +168,9 @@ func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
 	}
 	if len(p.Put)+len(p.Delete) > 0 {
 		p.Put = append(p.Put, store.KeyValue{Key: headKey})
+		if d.sole {
+			p.Compare = []store.Compare{{Key: headKey, ModRevision: d.base.head}}
+		}
 	}
 	for _, r := range slices.SortedFunc(maps.Keys(reads), read.compare) {
 		p.Compare = append(p.Compare, store.Compare{Key: r.key(db.definitions[r.pos]), ModRevision: reads[r]})
@@ -203,17 +216,26 @@ func (d *definition) unchanged(before *entry, data []byte) (bool, error) {
 // guard puts the guard of a range that changes. When the range becomes
 // empty, the guard is deleted instead, provided that it is known: deleting it
 // is safe only on the condition that nobody else touched the range, and an
-// absent guard (of an index that is new to the store) could not tell.
+// absent guard (of an index that is new to the store) could not tell. An only
+// writer puts none, and deletes those of others before it.
 func (p *proposal) guard(def *definition, id rangeID, reads map[read]int64) {
-	key := guardKey(def.kind, def.names[id.index], id.value)
-	if item := p.draft.rangeOf(id); item.guard != 0 && item.count == 0 {
-		reads[read{rangeID: id}] = item.guard
-		p.Delete = append(p.Delete, key)
-		p.emptied = append(p.emptied, id)
+	p.touched = append(p.touched, id)
+	item := p.draft.rangeOf(id)
+	if p.draft.sole && item.guard == 0 {
 		return
 	}
-	p.Put = append(p.Put, store.KeyValue{Key: key})
-	p.touched = append(p.touched, id)
+	key := guardKey(def.kind, def.names[id.index], id.value)
+	switch {
+	case p.draft.sole:
+		p.emptied = append(p.emptied, id)
+		p.Delete = append(p.Delete, key)
+	case item.guard != 0 && item.count == 0:
+		reads[read{rangeID: id}] = item.guard
+		p.emptied = append(p.emptied, id)
+		p.Delete = append(p.Delete, key)
+	default:
+		p.Put = append(p.Put, store.KeyValue{Key: key})
+	}
 }
 
 func (id rangeID) compare(other rangeID) int {

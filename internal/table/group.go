@@ -99,7 +99,8 @@ func (q *updates) lead() {
 			return
 		}
 		q.mu.Unlock()
-		g := &group{db: q.db, most: q.most, draft: newDraft(q.db.current.Load().snapshot), reads: make(map[read]int64)}
+		draft := newDraft(q.db.current.Load().snapshot, q.db.sole.Load())
+		g := &group{db: q.db, most: q.most, draft: draft, reads: draft.newReads()}
 		rest := g.run(line)
 		line = append(rest, g.commit(len(rest) > 0)...)
 	}
@@ -212,6 +213,7 @@ func (g *group) commit(others bool) (again []*update) {
 	case !ok:
 		return g.defeated(ctx, others)
 	case changes > 0:
+		g.db.committed(p, rev)
 		return g.finish(rev, g.db.wait(ctx, rev))
 	}
 	return g.finish(g.draft.base.rev, err)

@@ -170,6 +170,9 @@ func TestGroupsAreAsSomeSerialOrder(t *testing.T) {
 				return nil
 			}
 			db := open(t, slow)
+			if len(others) == 0 {
+				db.OnlyWriter()
+			}
 			seen := &follower{t: t, rows: make(map[table.Key]table.Row)}
 			following, stop := context.WithCancel(t.Context())
 			var group, followers sync.WaitGroup

@@ -33,6 +33,9 @@
 // range cannot be confused with an absent guard and rows in the range: whoever
 // adds a row puts the guard.
 //
+// A database that is the only writer ([DB.OnlyWriter]) needs no guards and no
+// comparisons but that of the head, a key that every commit puts.
+//
 // Updates that come while a commit is on its way are carried out one after the
 // other, each on what those before it wrote, and committed together: one
 // transaction of the store, one wait for the disk, one new version of the tables.

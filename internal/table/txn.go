@@ -23,7 +23,7 @@ type Txn struct {
 
 // changeSet is what an Update has read, and where it writes.
 type changeSet struct {
-	reads map[read]int64 // → revision that was seen
+	reads map[read]int64 // → revision that was seen; nil where nobody else writes
 	*draft
 	err error // the first row that could not be encoded
 }
@@ -65,7 +65,15 @@ func (c *changeSet) holds(s *snapshot) bool {
 }
 
 func newUpdate(db *DB, d *draft) *Txn {
-	return &Txn{db: db, base: d.base, changes: &changeSet{reads: make(map[read]int64), draft: d}}
+	return &Txn{db: db, base: d.base, changes: &changeSet{reads: d.newReads(), draft: d}}
+}
+
+// newReads makes room to note what is read; nil where nobody else writes.
+func (d *draft) newReads() map[read]int64 {
+	if d.sole {
+		return nil
+	}
+	return make(map[read]int64)
 }
 
 // Revision returns the revision of the store that the transaction started from.
@@ -103,6 +111,9 @@ func (tx *Txn) get(def *definition, path string) *entry {
 // readRow makes the commit depend on a row, of which the base has the given entry.
 // What another Update of the group has written is there only if its commit is.
 func (tx *Txn) readRow(pos int, path string, base *entry) {
+	if tx.changes.reads == nil {
+		return
+	}
 	rev := tx.base.tables[pos].aside[path].rev // zero for nearly all
 	if base != nil {
 		rev = base.rev
@@ -110,10 +121,22 @@ func (tx *Txn) readRow(pos int, path string, base *entry) {
 	tx.changes.reads[read{rangeID{pos: pos}, path}] = rev
 }
 
-// readRange makes the commit depend on all rows of a range.
+// readRange makes the commit depend on all rows of a range. One that has rows and no
+// guard, because an only writer or a backup has left it so, may get a guard and lose
+// it again, but not without being empty in between: so one of its rows tells.
 func (tx *Txn) readRange(pos, index int, value string) {
+	if tx.changes.reads == nil {
+		return
+	}
 	r := read{rangeID: rangeID{pos, index, value}}
-	tx.changes.reads[r] = r.in(tx.base)
+	guard := r.in(tx.base)
+	if tx.changes.reads[r] = guard; guard != 0 {
+		return
+	}
+	for e := range tx.base.tables[pos].scan(index, value) {
+		tx.readRow(pos, e.path, e)
+		break
+	}
 }
 
 func (tx *Txn) all(def *definition) iter.Seq[*entry] {
