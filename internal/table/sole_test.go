@@ -59,7 +59,7 @@ func TestOnlyWriterSeesItsOwnLateCommit(t *testing.T) {
 	db := open(t, &late{Store: newStore(t)})
 	db.OnlyWriter()
 	next := func(tx *table.Txn) error {
-		n := items.Count(tx, "group", "g")
+		n := itemsByGroup.Count(tx, "g")
 		return items.Insert(tx, &item{ID: string(rune('a' + n)), Group: "g"})
 	}
 	if _, err := db.Update(deadline(t), next); !errors.Is(err, table.ErrUnavailable) {
@@ -81,7 +81,7 @@ func TestOnlyWriterLeavesNoGuards(t *testing.T) {
 	db := open(t, &fakeStore{Store: s, commit: func(_ context.Context, txn store.Txn) error { last = txn; return nil }})
 	db.OnlyWriter()
 	update(t, db, func(tx *table.Txn) {
-		equal(t, "rows", items.Count(tx, "group", "g"), 1)
+		equal(t, "rows", itemsByGroup.Count(tx, "g"), 1)
 		items.Put(tx, &item{ID: "b", Group: "g"})
 	})
 	equal(t, "comparisons", len(last.Compare), 1)
@@ -93,7 +93,7 @@ func TestOnlyWriterLeavesNoGuards(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "guards", len(guards), 0)
-	equal(t, "counted", items.Count(db.Snapshot(), "group", "g"), 1)
+	equal(t, "counted", itemsByGroup.Count(db.Snapshot(), "g"), 1)
 	db.Close()
 
 	mine, theirs := open(t, s), open(t, s)
@@ -104,7 +104,7 @@ func TestOnlyWriterLeavesNoGuards(t *testing.T) {
 			put(t, theirs, &item{ID: "c", Group: "g"})
 			update(t, theirs, func(tx *table.Txn) { items.Delete(tx, "", "", "c") })
 		}
-		equal(t, "counted at last", items.Count(tx, "group", "g"), 2-runs)
+		equal(t, "counted at last", itemsByGroup.Count(tx, "g"), 2-runs)
 		items.Put(tx, &item{ID: "d", Group: "h"})
 	})
 	equal(t, "runs", runs, 2)
