@@ -122,6 +122,10 @@ type Store interface {
 	// the connection, after which a watch from the revision after the last
 	// received one misses nothing.
 	Watch(ctx context.Context, prefix string, fromRev int64) iter.Seq2[Batch, error]
+	// Campaign waits until the caller is elected to an office, which one at a time
+	// has among all processes that use the store. A candidate whose context ends has
+	// withdrawn.
+	Campaign(ctx context.Context, office string) (Tenure, error)
 	// Close ends all watches and releases what the store holds.
 	Close() error
 }

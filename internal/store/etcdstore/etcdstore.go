@@ -39,7 +39,8 @@ type Store struct {
 	room     *room
 	halt     *halt
 	once     sync.Once
-	fence    fenced // of a cluster that this process holds
+	fence    fenced        // of a cluster that this process holds
+	offices  store.Offices // within an embedded server's process
 }
 
 // Config says how to reach an external cluster.
@@ -332,6 +333,7 @@ func failure(operation string, err error) error {
 func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
+		s.offices.Close()
 		if s.embedded == nil {
 			err = s.client.Close()
 			s.open.Lock()

@@ -27,6 +27,7 @@ type Store struct {
 	history   []store.Batch // of the revisions after it, in order
 	changed   chan struct{} // closed at the next change
 	closed    bool
+	offices   store.Offices
 }
 
 // New returns an empty store at revision 1.
@@ -219,8 +220,14 @@ func (s *Store) Compact(_ context.Context, rev int64) error {
 	return nil
 }
 
+// Campaign implements store.Store.
+func (s *Store) Campaign(ctx context.Context, office string) (store.Tenure, error) {
+	return s.offices.Campaign(ctx, office)
+}
+
 // Close implements store.Store.
 func (s *Store) Close() error {
+	s.offices.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {

@@ -51,6 +51,8 @@ func Run(t *testing.T, target Target) {
 		{"WatchEnds", testWatchEnds},
 		{"CompactedWatch", testCompacted},
 		{"WatchMissesNothing", testWatchComplete},
+		{"OneAtATimeHasAnOffice", testOffice},
+		{"CandidatesWithdraw", testOfficeWithdrawn},
 		{"ConcurrentCounters", testCounters},
 		{"TransactionsAreLinearizable", testLinearizable},
 		{"TablesAreLinearizable", func(t *testing.T, target Target) { testTablesLinearizable(t, target, 3, 6) }},
