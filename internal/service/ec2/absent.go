@@ -8,7 +8,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 )
 
@@ -50,11 +50,11 @@ func nothing[T any](ctx context.Context, k absence, q query) (*T, error) {
 }
 
 // DescribeAddresses lists no elastic addresses.
-func (a *API) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddressesInput) (*ec2.DescribeAddressesOutput, error) {
+func (a *API) DescribeAddresses(ctx context.Context, in *shape.DescribeAddressesInput) (*shape.DescribeAddressesOutput, error) {
 	if len(in.PublicIps) > 0 {
 		return nil, fault.EC2("InvalidAddress.NotFound", "Address '%s' not found.", in.PublicIps[0])
 	}
-	return nothing[ec2.DescribeAddressesOutput](ctx, absence{
+	return nothing[shape.DescribeAddressesOutput](ctx, absence{
 		operation: "DescribeAddresses", missing: missing("InvalidAllocationID.NotFound", "allocation"),
 		filters: `allocation-id association-id domain instance-id network-border-group network-interface-id network-interface-owner-id
 			private-ip-address public-ip`,
@@ -62,46 +62,46 @@ func (a *API) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddressesIn
 }
 
 // DescribeCarrierGateways lists no carrier gateways.
-func (a *API) DescribeCarrierGateways(ctx context.Context, in *ec2.DescribeCarrierGatewaysInput) (*ec2.DescribeCarrierGatewaysOutput, error) {
-	return nothing[ec2.DescribeCarrierGatewaysOutput](ctx, absence{
+func (a *API) DescribeCarrierGateways(ctx context.Context, in *shape.DescribeCarrierGatewaysInput) (*shape.DescribeCarrierGatewaysOutput, error) {
+	return nothing[shape.DescribeCarrierGatewaysOutput](ctx, absence{
 		operation: "DescribeCarrierGateways", missing: missing("InvalidCarrierGatewayID.NotFound", "carrierGateway"),
 		filters: "carrier-gateway-id owner-id state vpc-id",
 	}, query{in.Filters, in.CarrierGatewayIds, in.NextToken, in.MaxResults})
 }
 
 // DescribeCustomerGateways lists no customer gateways.
-func (a *API) DescribeCustomerGateways(ctx context.Context, in *ec2.DescribeCustomerGatewaysInput) (*ec2.DescribeCustomerGatewaysOutput, error) {
-	return nothing[ec2.DescribeCustomerGatewaysOutput](ctx, absence{
+func (a *API) DescribeCustomerGateways(ctx context.Context, in *shape.DescribeCustomerGatewaysInput) (*shape.DescribeCustomerGatewaysOutput, error) {
+	return nothing[shape.DescribeCustomerGatewaysOutput](ctx, absence{
 		operation: "DescribeCustomerGateways", missing: missing("InvalidCustomerGatewayID.NotFound", "customerGateway"),
 		filters: "bgp-asn customer-gateway-id ip-address state type",
 	}, query{filters: in.Filters, ids: in.CustomerGatewayIds})
 }
 
 // DescribeEgressOnlyInternetGateways lists no egress-only internet gateways.
-func (a *API) DescribeEgressOnlyInternetGateways(ctx context.Context, in *ec2.DescribeEgressOnlyInternetGatewaysInput) (*ec2.DescribeEgressOnlyInternetGatewaysOutput, error) {
-	return nothing[ec2.DescribeEgressOnlyInternetGatewaysOutput](ctx, absence{operation: "DescribeEgressOnlyInternetGateways"},
+func (a *API) DescribeEgressOnlyInternetGateways(ctx context.Context, in *shape.DescribeEgressOnlyInternetGatewaysInput) (*shape.DescribeEgressOnlyInternetGatewaysOutput, error) {
+	return nothing[shape.DescribeEgressOnlyInternetGatewaysOutput](ctx, absence{operation: "DescribeEgressOnlyInternetGateways"},
 		query{in.Filters, in.EgressOnlyInternetGatewayIds, in.NextToken, in.MaxResults})
 }
 
 // DescribeFlowLogs lists no flow logs.
-func (a *API) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput) (*ec2.DescribeFlowLogsOutput, error) {
-	return nothing[ec2.DescribeFlowLogsOutput](ctx, absence{
+func (a *API) DescribeFlowLogs(ctx context.Context, in *shape.DescribeFlowLogsInput) (*shape.DescribeFlowLogsOutput, error) {
+	return nothing[shape.DescribeFlowLogsOutput](ctx, absence{
 		operation: "DescribeFlowLogs",
 		filters:   "deliver-log-status flow-log-id log-destination-type log-group-name resource-id traffic-type",
 	}, query{in.Filter, in.FlowLogIds, in.NextToken, in.MaxResults})
 }
 
 // DescribeInternetGateways lists no internet gateways: none can be made yet.
-func (a *API) DescribeInternetGateways(ctx context.Context, in *ec2.DescribeInternetGatewaysInput) (*ec2.DescribeInternetGatewaysOutput, error) {
-	return nothing[ec2.DescribeInternetGatewaysOutput](ctx, absence{
+func (a *API) DescribeInternetGateways(ctx context.Context, in *shape.DescribeInternetGatewaysInput) (*shape.DescribeInternetGatewaysOutput, error) {
+	return nothing[shape.DescribeInternetGatewaysOutput](ctx, absence{
 		operation: "DescribeInternetGateways", missing: missing("InvalidInternetGatewayID.NotFound", "internetGateway"),
 		filters: "attachment.state attachment.vpc-id internet-gateway-id owner-id",
 	}, query{in.Filters, in.InternetGatewayIds, in.NextToken, in.MaxResults})
 }
 
 // DescribeNatGateways lists no NAT gateways.
-func (a *API) DescribeNatGateways(ctx context.Context, in *ec2.DescribeNatGatewaysInput) (*ec2.DescribeNatGatewaysOutput, error) {
-	return nothing[ec2.DescribeNatGatewaysOutput](ctx, absence{
+func (a *API) DescribeNatGateways(ctx context.Context, in *shape.DescribeNatGatewaysInput) (*shape.DescribeNatGatewaysOutput, error) {
+	return nothing[shape.DescribeNatGatewaysOutput](ctx, absence{
 		operation: "DescribeNatGateways",
 		missing:   func(id string) error { return fault.EC2("NatGatewayNotFound", "The Nat Gateway %s was not found", id) },
 		filters:   "nat-gateway-id state subnet-id vpc-id",
@@ -109,8 +109,8 @@ func (a *API) DescribeNatGateways(ctx context.Context, in *ec2.DescribeNatGatewa
 }
 
 // DescribeVpcPeeringConnections lists no peering connections.
-func (a *API) DescribeVpcPeeringConnections(ctx context.Context, in *ec2.DescribeVpcPeeringConnectionsInput) (*ec2.DescribeVpcPeeringConnectionsOutput, error) {
-	return nothing[ec2.DescribeVpcPeeringConnectionsOutput](ctx, absence{
+func (a *API) DescribeVpcPeeringConnections(ctx context.Context, in *shape.DescribeVpcPeeringConnectionsInput) (*shape.DescribeVpcPeeringConnectionsOutput, error) {
+	return nothing[shape.DescribeVpcPeeringConnectionsOutput](ctx, absence{
 		operation: "DescribeVpcPeeringConnections", missing: missing("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection"),
 		filters: `accepter-vpc-info.cidr-block accepter-vpc-info.owner-id accepter-vpc-info.vpc-id expiration-time
 			requester-vpc-info.cidr-block requester-vpc-info.owner-id requester-vpc-info.vpc-id status-code status-message
@@ -119,16 +119,16 @@ func (a *API) DescribeVpcPeeringConnections(ctx context.Context, in *ec2.Describ
 }
 
 // DescribeVpnGateways lists no virtual private gateways.
-func (a *API) DescribeVpnGateways(ctx context.Context, in *ec2.DescribeVpnGatewaysInput) (*ec2.DescribeVpnGatewaysOutput, error) {
-	return nothing[ec2.DescribeVpnGatewaysOutput](ctx, absence{
+func (a *API) DescribeVpnGateways(ctx context.Context, in *shape.DescribeVpnGatewaysInput) (*shape.DescribeVpnGatewaysOutput, error) {
+	return nothing[shape.DescribeVpnGatewaysOutput](ctx, absence{
 		operation: "DescribeVpnGateways", missing: missing("InvalidVpnGatewayID.NotFound", "vpnGateway"),
 		filters: "amazon-side-asn attachment.state attachment.vpc-id availability-zone state type vpn-gateway-id",
 	}, query{filters: in.Filters, ids: in.VpnGatewayIds})
 }
 
 // DescribeVpnConnections lists no VPN connections.
-func (a *API) DescribeVpnConnections(ctx context.Context, in *ec2.DescribeVpnConnectionsInput) (*ec2.DescribeVpnConnectionsOutput, error) {
-	return nothing[ec2.DescribeVpnConnectionsOutput](ctx, absence{
+func (a *API) DescribeVpnConnections(ctx context.Context, in *shape.DescribeVpnConnectionsInput) (*shape.DescribeVpnConnectionsOutput, error) {
+	return nothing[shape.DescribeVpnConnectionsOutput](ctx, absence{
 		operation: "DescribeVpnConnections", missing: missing("InvalidVpnConnectionID.NotFound", "vpnConnection"),
 		filters: `bgp-asn customer-gateway-configuration customer-gateway-id option.static-routes-only route.destination-cidr-block
 			state transit-gateway-id type vpn-connection-id vpn-gateway-id`,
@@ -136,8 +136,8 @@ func (a *API) DescribeVpnConnections(ctx context.Context, in *ec2.DescribeVpnCon
 }
 
 // DescribeTransitGateways lists no transit gateways.
-func (a *API) DescribeTransitGateways(ctx context.Context, in *ec2.DescribeTransitGatewaysInput) (*ec2.DescribeTransitGatewaysOutput, error) {
-	return nothing[ec2.DescribeTransitGatewaysOutput](ctx, absence{
+func (a *API) DescribeTransitGateways(ctx context.Context, in *shape.DescribeTransitGatewaysInput) (*shape.DescribeTransitGatewaysOutput, error) {
+	return nothing[shape.DescribeTransitGatewaysOutput](ctx, absence{
 		operation: "DescribeTransitGateways", missing: missing("InvalidTransitGatewayID.NotFound", "transitGateway"),
 		filters: `options.amazon-side-asn options.association-default-route-table-id options.auto-accept-shared-attachments
 			options.default-route-table-association options.default-route-table-propagation options.dns-support
@@ -148,8 +148,8 @@ func (a *API) DescribeTransitGateways(ctx context.Context, in *ec2.DescribeTrans
 var noTransitAttachment = missing("InvalidTransitGatewayAttachmentID.NotFound", "transitGatewayAttachment")
 
 // DescribeTransitGatewayAttachments lists no attachments to transit gateways.
-func (a *API) DescribeTransitGatewayAttachments(ctx context.Context, in *ec2.DescribeTransitGatewayAttachmentsInput) (*ec2.DescribeTransitGatewayAttachmentsOutput, error) {
-	return nothing[ec2.DescribeTransitGatewayAttachmentsOutput](ctx, absence{
+func (a *API) DescribeTransitGatewayAttachments(ctx context.Context, in *shape.DescribeTransitGatewayAttachmentsInput) (*shape.DescribeTransitGatewayAttachmentsOutput, error) {
+	return nothing[shape.DescribeTransitGatewayAttachmentsOutput](ctx, absence{
 		operation: "DescribeTransitGatewayAttachments", missing: noTransitAttachment,
 		filters: `association.state association.transit-gateway-route-table-id resource-id resource-owner-id resource-type state
 			transit-gateway-attachment-id transit-gateway-id transit-gateway-owner-id`,
@@ -158,8 +158,8 @@ func (a *API) DescribeTransitGatewayAttachments(ctx context.Context, in *ec2.Des
 
 // DescribeTransitGatewayVpcAttachments lists no attachments of VPCs to transit
 // gateways.
-func (a *API) DescribeTransitGatewayVpcAttachments(ctx context.Context, in *ec2.DescribeTransitGatewayVpcAttachmentsInput) (*ec2.DescribeTransitGatewayVpcAttachmentsOutput, error) {
-	return nothing[ec2.DescribeTransitGatewayVpcAttachmentsOutput](ctx, absence{
+func (a *API) DescribeTransitGatewayVpcAttachments(ctx context.Context, in *shape.DescribeTransitGatewayVpcAttachmentsInput) (*shape.DescribeTransitGatewayVpcAttachmentsOutput, error) {
+	return nothing[shape.DescribeTransitGatewayVpcAttachmentsOutput](ctx, absence{
 		operation: "DescribeTransitGatewayVpcAttachments", missing: noTransitAttachment,
 		filters: "state transit-gateway-attachment-id transit-gateway-id vpc-id",
 	}, query{in.Filters, in.TransitGatewayAttachmentIds, in.NextToken, in.MaxResults})

@@ -7,13 +7,13 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 )
 
 // DescribeVpcEndpointServices lists no endpoint services: endpoints lead to
 // resource configurations, and no service of AWS is here.
-func (a *API) DescribeVpcEndpointServices(ctx context.Context, in *ec2.DescribeVpcEndpointServicesInput) (*ec2.DescribeVpcEndpointServicesOutput, error) {
-	return nothing[ec2.DescribeVpcEndpointServicesOutput](ctx, absence{
+func (a *API) DescribeVpcEndpointServices(ctx context.Context, in *shape.DescribeVpcEndpointServicesInput) (*shape.DescribeVpcEndpointServicesOutput, error) {
+	return nothing[shape.DescribeVpcEndpointServicesOutput](ctx, absence{
 		operation: "DescribeVpcEndpointServices",
 		missing: func(name string) error {
 			return fault.EC2("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", name)
@@ -24,8 +24,8 @@ func (a *API) DescribeVpcEndpointServices(ctx context.Context, in *ec2.DescribeV
 
 // DescribeVpcEndpointServiceConfigurations lists no endpoint services of the
 // caller.
-func (a *API) DescribeVpcEndpointServiceConfigurations(ctx context.Context, in *ec2.DescribeVpcEndpointServiceConfigurationsInput) (*ec2.DescribeVpcEndpointServiceConfigurationsOutput, error) {
-	return nothing[ec2.DescribeVpcEndpointServiceConfigurationsOutput](ctx, absence{
+func (a *API) DescribeVpcEndpointServiceConfigurations(ctx context.Context, in *shape.DescribeVpcEndpointServiceConfigurationsInput) (*shape.DescribeVpcEndpointServiceConfigurationsOutput, error) {
+	return nothing[shape.DescribeVpcEndpointServiceConfigurationsOutput](ctx, absence{
 		operation: "DescribeVpcEndpointServiceConfigurations",
 		missing:   missing("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService"),
 		filters:   "service-id service-name service-state supported-ip-address-types",
@@ -33,8 +33,8 @@ func (a *API) DescribeVpcEndpointServiceConfigurations(ctx context.Context, in *
 }
 
 // DescribeVpcEndpointConnections lists no endpoints to services of the caller.
-func (a *API) DescribeVpcEndpointConnections(ctx context.Context, in *ec2.DescribeVpcEndpointConnectionsInput) (*ec2.DescribeVpcEndpointConnectionsOutput, error) {
-	return nothing[ec2.DescribeVpcEndpointConnectionsOutput](ctx, absence{
+func (a *API) DescribeVpcEndpointConnections(ctx context.Context, in *shape.DescribeVpcEndpointConnectionsInput) (*shape.DescribeVpcEndpointConnectionsOutput, error) {
+	return nothing[shape.DescribeVpcEndpointConnectionsOutput](ctx, absence{
 		operation: "DescribeVpcEndpointConnections", untagged: true,
 		filters: "ip-address-type service-id vpc-endpoint-id vpc-endpoint-owner vpc-endpoint-region vpc-endpoint-state",
 	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
@@ -42,8 +42,8 @@ func (a *API) DescribeVpcEndpointConnections(ctx context.Context, in *ec2.Descri
 
 // DescribeSecurityGroupVpcAssociations lists no groups that are associated with
 // other VPCs than their own.
-func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *ec2.DescribeSecurityGroupVpcAssociationsInput) (*ec2.DescribeSecurityGroupVpcAssociationsOutput, error) {
-	return nothing[ec2.DescribeSecurityGroupVpcAssociationsOutput](ctx, absence{
+func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *shape.DescribeSecurityGroupVpcAssociationsInput) (*shape.DescribeSecurityGroupVpcAssociationsOutput, error) {
+	return nothing[shape.DescribeSecurityGroupVpcAssociationsOutput](ctx, absence{
 		operation: "DescribeSecurityGroupVpcAssociations", untagged: true,
 		filters: "group-id group-owner-id state vpc-id vpc-owner-id",
 	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
@@ -51,7 +51,7 @@ func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *ec2.
 
 // DescribeSecurityGroupReferences lists no VPCs on the other side of a peering
 // connection that refer to the given groups.
-func (a *API) DescribeSecurityGroupReferences(ctx context.Context, in *ec2.DescribeSecurityGroupReferencesInput) (*ec2.DescribeSecurityGroupReferencesOutput, error) {
+func (a *API) DescribeSecurityGroupReferences(ctx context.Context, in *shape.DescribeSecurityGroupReferencesInput) (*shape.DescribeSecurityGroupReferencesOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -61,12 +61,12 @@ func (a *API) DescribeSecurityGroupReferences(ctx context.Context, in *ec2.Descr
 			return nil, err
 		}
 	}
-	return &ec2.DescribeSecurityGroupReferencesOutput{}, nil
+	return &shape.DescribeSecurityGroupReferencesOutput{}, nil
 }
 
 // DescribeStaleSecurityGroups lists no groups of a VPC with rules about a
 // peering connection that is gone.
-func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *ec2.DescribeStaleSecurityGroupsInput) (*ec2.DescribeStaleSecurityGroupsOutput, error) {
+func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *shape.DescribeStaleSecurityGroupsInput) (*shape.DescribeStaleSecurityGroupsOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -74,11 +74,11 @@ func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *ec2.DescribeS
 	if _, err := getVPC(tx, caller.From(ctx), deref(in.VpcId)); err != nil {
 		return nil, err
 	}
-	return nothing[ec2.DescribeStaleSecurityGroupsOutput](ctx, absence{operation: "DescribeStaleSecurityGroups"}, query{token: in.NextToken, max: in.MaxResults})
+	return nothing[shape.DescribeStaleSecurityGroupsOutput](ctx, absence{operation: "DescribeStaleSecurityGroups"}, query{token: in.NextToken, max: in.MaxResults})
 }
 
 // GetSubnetCidrReservations lists no reservations of blocks in a subnet.
-func (a *API) GetSubnetCidrReservations(ctx context.Context, in *ec2.GetSubnetCidrReservationsInput) (*ec2.GetSubnetCidrReservationsOutput, error) {
+func (a *API) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSubnetCidrReservationsInput) (*shape.GetSubnetCidrReservationsOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (a *API) GetSubnetCidrReservations(ctx context.Context, in *ec2.GetSubnetCi
 	if _, err := getSubnet(tx, caller.From(ctx), deref(in.SubnetId)); err != nil {
 		return nil, err
 	}
-	return nothing[ec2.GetSubnetCidrReservationsOutput](ctx, absence{
+	return nothing[shape.GetSubnetCidrReservationsOutput](ctx, absence{
 		operation: "GetSubnetCidrReservations", filters: "reservationType subnet-id",
 	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
 }

@@ -6,13 +6,13 @@ import (
 	"context"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 )
 
 // DescribeInstances lists no instances: workloads are network namespaces, which
 // the service postern attaches to interfaces.
-func (a *API) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput) (*ec2.DescribeInstancesOutput, error) {
-	return nothing[ec2.DescribeInstancesOutput](ctx, absence{
+func (a *API) DescribeInstances(ctx context.Context, in *shape.DescribeInstancesInput) (*shape.DescribeInstancesOutput, error) {
+	return nothing[shape.DescribeInstancesOutput](ctx, absence{
 		operation: "DescribeInstances", missing: missing("InvalidInstanceID.NotFound", "instance"),
 		filters: instanceFilters + " network-interface." + strings.Join(strings.Fields(instanceInterfaceFilters), " network-interface."),
 	}, query{in.Filters, in.InstanceIds, in.NextToken, in.MaxResults})

@@ -9,11 +9,11 @@
 package ec2
 
 import (
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 )
 
 // API implements the operations of EC2 on the tables of its environment.
 type API struct{ *service.Env }
 
-var _ ec2.API = (*API)(nil)
+var _ shape.API = (*API)(nil)

@@ -8,12 +8,12 @@ import (
 	"strings"
 
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 )
 
 // setBool makes the change that a request for a boolean attribute asks for; nil
 // when it is not there.
-func setBool[T any](wanted *ec2.AttributeBooleanValue, set func(T, bool)) func(T) {
+func setBool[T any](wanted *shape.AttributeBooleanValue, set func(T, bool)) func(T) {
 	if wanted == nil || wanted.Value == nil {
 		return nil
 	}
@@ -22,7 +22,7 @@ func setBool[T any](wanted *ec2.AttributeBooleanValue, set func(T, bool)) func(T
 
 // value gives the value of a boolean attribute in a request, nil when it is not
 // there.
-func value(wanted *ec2.AttributeBooleanValue) *bool {
+func value(wanted *shape.AttributeBooleanValue) *bool {
 	if wanted == nil {
 		return nil
 	}

@@ -5,7 +5,7 @@ package ec2
 import (
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 )
 
@@ -21,11 +21,11 @@ type shownBlock struct {
 func shownBlocks(family int, has []model.CIDRAssociation, former []model.FormerBlock, now time.Time) []shownBlock {
 	var shown []shownBlock
 	for _, b := range has {
-		shown = append(shown, shownBlock{b, ec2.VpcCidrBlockStateCodeAssociated})
+		shown = append(shown, shownBlock{b, shape.VpcCidrBlockStateCodeAssociated})
 	}
 	for _, b := range model.Former(former, now) {
 		if familyOf(b.Prefix) == family {
-			shown = append(shown, shownBlock{b.CIDRAssociation, ec2.VpcCidrBlockStateCodeDisassociated})
+			shown = append(shown, shownBlock{b.CIDRAssociation, shape.VpcCidrBlockStateCodeDisassociated})
 		}
 	}
 	return shown
@@ -63,11 +63,11 @@ func blockState(b shownBlock) string { return b.state }
 // createdVPC is a VPC as the reply to its creation shows it: not yet available,
 // and its IPv6 blocks not yet associated
 // (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-vpc.html).
-func createdVPC(v *model.VPC) *ec2.Vpc {
+func createdVPC(v *model.VPC) *shape.Vpc {
 	out := vpcShape(v, v.CreatedAt)
-	out.State = new(ec2.VpcStatePending)
+	out.State = new(shape.VpcStatePending)
 	for i := range out.Ipv6CidrBlockAssociationSet {
-		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(ec2.VpcCidrBlockStateCodeAssociating)
+		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(shape.VpcCidrBlockStateCodeAssociating)
 	}
 	return out
 }
@@ -75,10 +75,10 @@ func createdVPC(v *model.VPC) *ec2.Vpc {
 // createdSubnet is a subnet as the reply to its creation shows it: available,
 // its IPv6 block not yet associated
 // (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-subnet.html).
-func createdSubnet(s *model.Subnet) *ec2.Subnet {
+func createdSubnet(s *model.Subnet) *shape.Subnet {
 	out := subnetShape(s, freeAddresses(s, 0), s.CreatedAt)
 	for i := range out.Ipv6CidrBlockAssociationSet {
-		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(ec2.SubnetCidrBlockStateCodeAssociating)
+		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(shape.SubnetCidrBlockStateCodeAssociating)
 	}
 	return out
 }

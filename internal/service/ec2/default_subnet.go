@@ -9,7 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -19,7 +19,7 @@ import (
 // CreateDefaultSubnet makes the default subnet of a zone again: a /20 in the
 // first free place of the default VPC, or a /64 with IPv6 only
 // (https://docs.aws.amazon.com/vpc/latest/userguide/work-with-default-vpc.html).
-func (a *API) CreateDefaultSubnet(ctx context.Context, in *ec2.CreateDefaultSubnetInput) (*ec2.CreateDefaultSubnetOutput, error) {
+func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSubnetInput) (*shape.CreateDefaultSubnetOutput, error) {
 	who := caller.From(ctx)
 	if deref(in.AvailabilityZone) == "" && deref(in.AvailabilityZoneId) == "" {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter availabilityZone or availabilityZoneId")
@@ -30,14 +30,14 @@ func (a *API) CreateDefaultSubnet(ctx context.Context, in *ec2.CreateDefaultSubn
 	}
 	s := vpc.NewDefaultSubnet(a.Env, &model.VPC{Meta: model.Meta{Account: who.Account, Region: who.Region}}, zone, a.Now())
 	if deref(in.Ipv6Native) {
-		s.IPv6Native, s.AssignIPv6, s.MapPublicIP, s.HostnameType = true, true, false, ec2.HostnameTypeResourceName
+		s.IPv6Native, s.AssignIPv6, s.MapPublicIP, s.HostnameType = true, true, false, shape.HostnameTypeResourceName
 		s.CIDR6.ID = a.NewID("subnet-cidr-assoc")
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error { return a.insertDefaultSubnet(tx, who, s) })
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateDefaultSubnetOutput{Subnet: createdSubnet(s)}, nil
+	return &shape.CreateDefaultSubnetOutput{Subnet: createdSubnet(s)}, nil
 }
 
 // insertDefaultSubnet finds a place in the default VPC for the subnet.

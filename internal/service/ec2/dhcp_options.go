@@ -6,7 +6,7 @@ import (
 	"context"
 
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -14,14 +14,14 @@ import (
 )
 
 // DescribeDhcpOptions lists the caller's DHCP options.
-func (a *API) DescribeDhcpOptions(ctx context.Context, in *ec2.DescribeDhcpOptionsInput) (*ec2.DescribeDhcpOptionsOutput, error) {
+func (a *API) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcpOptionsInput) (*shape.DescribeDhcpOptionsOutput, error) {
 	rows, _, next, err := describe(ctx, a, listing[*model.DHCPOptions]{
 		operation: "DescribeDhcpOptions", table: state.DHCPOptions, filters: optionsFilters, missing: noOptions,
 	}, query{in.Filters, in.DhcpOptionsIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeDhcpOptionsOutput{NextToken: next, DhcpOptions: []ec2.DhcpOptions{}}
+	out := &shape.DescribeDhcpOptionsOutput{NextToken: next, DhcpOptions: []shape.DhcpOptions{}}
 	for _, o := range rows {
 		out.DhcpOptions = append(out.DhcpOptions, optionsShape(o))
 	}
@@ -74,12 +74,12 @@ func optionsFilters(*table.Txn) service.Filters[*model.DHCPOptions] {
 	}
 }
 
-func optionsShape(o *model.DHCPOptions) ec2.DhcpOptions {
-	out := ec2.DhcpOptions{DhcpOptionsId: new(o.ID), OwnerId: new(o.Account), Tags: tagList(o.Tags)}
+func optionsShape(o *model.DHCPOptions) shape.DhcpOptions {
+	out := shape.DhcpOptions{DhcpOptionsId: new(o.ID), OwnerId: new(o.Account), Tags: tagList(o.Tags)}
 	for _, each := range options(o) {
-		configuration := ec2.DhcpConfiguration{Key: new(each.key)}
+		configuration := shape.DhcpConfiguration{Key: new(each.key)}
 		for _, value := range each.values {
-			configuration.Values = append(configuration.Values, ec2.AttributeValue{Value: new(value)})
+			configuration.Values = append(configuration.Values, shape.AttributeValue{Value: new(value)})
 		}
 		out.DhcpConfigurations = append(out.DhcpConfigurations, configuration)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
@@ -46,7 +46,7 @@ func documented(t *testing.T) map[string][]string {
 type everything struct {
 	*network
 	inSubnet, web, other, eni, leads string
-	described                        ec2.NetworkInterface
+	described                        shape.NetworkInterface
 	attachment                       *model.Attachment
 }
 
@@ -57,9 +57,9 @@ func newEverything(t *testing.T) *everything {
 	n.subnet(t, n.vpc, "b", "", 2)
 	e.web, e.other = n.group(t, n.vpc, "web"), n.group(t, n.vpc, "clients")
 	e.rules(t)
-	e.eni = *n.create(t, &ec2.CreateNetworkInterfaceInput{
+	e.eni = *n.create(t, &shape.CreateNetworkInterfaceInput{
 		SubnetId: &e.inSubnet, Description: new("mine"), Groups: []string{e.web}, Ipv6AddressCount: new(int32(1)),
-		PrivateIpAddresses: []ec2.PrivateIpAddressSpecification{{PrivateIpAddress: new("10.0.1.10"), Primary: new(true)}, {PrivateIpAddress: new("10.0.1.11")}},
+		PrivateIpAddresses: []shape.PrivateIpAddressSpecification{{PrivateIpAddress: new("10.0.1.10"), Primary: new(true)}, {PrivateIpAddress: new("10.0.1.11")}},
 	}).NetworkInterfaceId
 	e.attachment = n.attach(t, e.eni)
 	e.described = n.describeInterface(t, e.eni)
@@ -67,7 +67,7 @@ func newEverything(t *testing.T) *everything {
 	e.leads = *n.endpoint(t, n.endpointInput(p, e.inSubnet)).VpcEndpointId
 	tx := n.DB.Snapshot()
 	v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, *n.vpc.VpcId)
-	in := &ec2.CreateTagsInput{Tags: []ec2.Tag{{Key: new("team"), Value: new("data")}}}
+	in := &shape.CreateTagsInput{Tags: []shape.Tag{{Key: new("team"), Value: new("data")}}}
 	in.Resources = []string{v.ID, e.inSubnet, e.web, e.eni, e.leads, v.MainTable, v.DefaultACL, v.DHCPOptions, e.ruleID(tx)}
 	if _, err := n.api.CreateTags(n.ctx, in); err != nil {
 		t.Fatal(err)
@@ -79,13 +79,13 @@ func newEverything(t *testing.T) *everything {
 // group, in both directions.
 func (e *everything) rules(t *testing.T) {
 	t.Helper()
-	permission := []ec2.IpPermission{{
+	permission := []shape.IpPermission{{
 		IpProtocol: new("tcp"), FromPort: new(int32(80)), ToPort: new(int32(81)),
-		IpRanges: []ec2.IpRange{{CidrIp: new("192.0.2.0/24")}}, Ipv6Ranges: []ec2.Ipv6Range{{CidrIpv6: new("2001:db8:7::/48")}},
-		UserIdGroupPairs: []ec2.UserIdGroupPair{{GroupId: &e.other}},
+		IpRanges: []shape.IpRange{{CidrIp: new("192.0.2.0/24")}}, Ipv6Ranges: []shape.Ipv6Range{{CidrIpv6: new("2001:db8:7::/48")}},
+		UserIdGroupPairs: []shape.UserIdGroupPair{{GroupId: &e.other}},
 	}}
-	_, errIn := e.api.AuthorizeSecurityGroupIngress(e.ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &e.web, IpPermissions: permission})
-	_, errOut := e.api.AuthorizeSecurityGroupEgress(e.ctx, &ec2.AuthorizeSecurityGroupEgressInput{GroupId: &e.web, IpPermissions: permission})
+	_, errIn := e.api.AuthorizeSecurityGroupIngress(e.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupId: &e.web, IpPermissions: permission})
+	_, errOut := e.api.AuthorizeSecurityGroupEgress(e.ctx, &shape.AuthorizeSecurityGroupEgressInput{GroupId: &e.web, IpPermissions: permission})
 	if err := errors.Join(errIn, errOut); err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func (e *everything) list(op *schema.Operation, name, value string) (int, error)
 		m := &op.Input.Members[i]
 		switch {
 		case m.Name == "Filters" || m.Name == "Filter":
-			codec.Field(v, m).Set(reflect.ValueOf([]ec2.Filter{{Name: &name, Values: []string{value}}}))
+			codec.Field(v, m).Set(reflect.ValueOf([]shape.Filter{{Name: &name, Values: []string{value}}}))
 		case m.Name == "SubnetId": // required of GetSubnetCidrReservations
 			codec.Field(v, m).Set(reflect.ValueOf(&e.inSubnet))
 		}
@@ -204,7 +204,7 @@ func (e *everything) list(op *schema.Operation, name, value string) (int, error)
 func TestEveryDocumentedFilterIsTaken(t *testing.T) {
 	e := newEverything(t)
 	filters, hits := documented(t), e.hits()
-	for _, op := range ec2.Service.Operations {
+	for _, op := range shape.Service.Operations {
 		if op.Input.Member("Filters") == nil && op.Input.Member("Filter") == nil {
 			continue
 		}

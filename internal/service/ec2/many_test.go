@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
@@ -65,27 +65,27 @@ func TestCallsWithManyIDs(t *testing.T) {
 		ids = append(ids, *n.endpoint(t, n.endpointInput(p, subnet)).VpcEndpointId)
 	}
 	n.inFewCommits(t, "CreateTags", 16, func() error {
-		_, err := n.api.CreateTags(n.ctx, &ec2.CreateTagsInput{Resources: ids, Tags: []ec2.Tag{{Key: new("k"), Value: new("v")}}})
+		_, err := n.api.CreateTags(n.ctx, &shape.CreateTagsInput{Resources: ids, Tags: []shape.Tag{{Key: new("k"), Value: new("v")}}})
 		return err
 	})
 	n.refused(t, "one of many does not exist", "InvalidVpcEndpointId.NotFound", func() error {
 		more := append(append([]string{}, ids...), "vpce-0123456789abcdef0")
-		_, err := n.api.CreateTags(n.ctx, &ec2.CreateTagsInput{Resources: more, Tags: []ec2.Tag{{Key: new("k"), Value: new("w")}}})
+		_, err := n.api.CreateTags(n.ctx, &shape.CreateTagsInput{Resources: more, Tags: []shape.Tag{{Key: new("k"), Value: new("w")}}})
 		return err
 	})
 	n.inFewCommits(t, "DescribeVpcEndpoints", 0, func() error {
-		out, err := n.api.DescribeVpcEndpoints(n.ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: ids})
+		out, err := n.api.DescribeVpcEndpoints(n.ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: ids})
 		if err == nil && (len(out.VpcEndpoints) != many || *out.VpcEndpoints[many-1].Tags[0].Value != "v") {
 			t.Errorf("%d endpoints are described, want %d with their tag", len(out.VpcEndpoints), many)
 		}
 		return err
 	})
 	n.inFewCommits(t, "DeleteTags", 16, func() error {
-		_, err := n.api.DeleteTags(n.ctx, &ec2.DeleteTagsInput{Resources: ids})
+		_, err := n.api.DeleteTags(n.ctx, &shape.DeleteTagsInput{Resources: ids})
 		return err
 	})
 	n.inFewCommits(t, "DeleteVpcEndpoints", 8, func() error {
-		out, err := n.api.DeleteVpcEndpoints(n.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: append([]string{"vpce-0123456789abcdef0"}, ids...)})
+		out, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: append([]string{"vpce-0123456789abcdef0"}, ids...)})
 		if err == nil && (len(out.Unsuccessful) != 1 || *out.Unsuccessful[0].ResourceId != "vpce-0123456789abcdef0") {
 			t.Errorf("unsuccessful are %+v, want the one that does not exist", out.Unsuccessful)
 		}

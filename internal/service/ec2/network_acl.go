@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/vpc"
@@ -18,16 +18,16 @@ import (
 
 // DescribeNetworkAcls lists the caller's network ACLs, which are the default
 // ones of VPCs: no others can be made yet. They let everything pass.
-func (a *API) DescribeNetworkAcls(ctx context.Context, in *ec2.DescribeNetworkAclsInput) (*ec2.DescribeNetworkAclsOutput, error) {
+func (a *API) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
 	rows, tx, next, err := describe(ctx, a, listing[*model.NetworkACL]{
 		operation: "DescribeNetworkAcls", table: state.NetworkACLs, filters: aclFilters, missing: noACL,
 	}, query{in.Filters, in.NetworkAclIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeNetworkAclsOutput{NextToken: next, NetworkAcls: []ec2.NetworkAcl{}}
+	out := &shape.DescribeNetworkAclsOutput{NextToken: next, NetworkAcls: []shape.NetworkAcl{}}
 	for _, n := range rows {
-		out.NetworkAcls = append(out.NetworkAcls, ec2.NetworkAcl{
+		out.NetworkAcls = append(out.NetworkAcls, shape.NetworkAcl{
 			NetworkAclId: new(n.ID), VpcId: new(n.VPC), OwnerId: new(n.Account), IsDefault: new(n.Default),
 			Tags: tagList(n.Tags), Entries: aclEntries(tx, n), Associations: aclAssociations(tx, n),
 		})
@@ -48,12 +48,12 @@ const (
 
 // aclEntries makes the entries of a default ACL: all passes in both directions,
 // with the entries for IPv6 when the VPC has it.
-func aclEntries(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclEntry {
+func aclEntries(tx *table.Txn, n *model.NetworkACL) []shape.NetworkAclEntry {
 	v, ok := state.VPCs.Get(tx, n.Account, n.Region, n.VPC)
 	has6 := ok && len(v.CIDRs6) > 0
-	var entries []ec2.NetworkAclEntry
+	var entries []shape.NetworkAclEntry
 	add := func(number int32, egress, six bool, action string) {
-		e := ec2.NetworkAclEntry{Egress: new(egress), Protocol: new("-1"), RuleAction: new(action), RuleNumber: new(number)}
+		e := shape.NetworkAclEntry{Egress: new(egress), Protocol: new("-1"), RuleAction: new(action), RuleNumber: new(number)}
 		if six {
 			e.Ipv6CidrBlock = new(vpc.Everywhere6.String())
 		} else {
@@ -62,11 +62,11 @@ func aclEntries(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclEntry {
 		entries = append(entries, e)
 	}
 	for _, egress := range []bool{true, false} {
-		add(aclAllow4, egress, false, ec2.RuleActionAllow)
-		add(aclDeny4, egress, false, ec2.RuleActionDeny)
+		add(aclAllow4, egress, false, shape.RuleActionAllow)
+		add(aclDeny4, egress, false, shape.RuleActionDeny)
 		if has6 {
-			add(aclAllow6, egress, true, ec2.RuleActionAllow)
-			add(aclDeny6, egress, true, ec2.RuleActionDeny)
+			add(aclAllow6, egress, true, shape.RuleActionAllow)
+			add(aclDeny6, egress, true, shape.RuleActionDeny)
 		}
 	}
 	return entries
@@ -74,10 +74,10 @@ func aclEntries(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclEntry {
 
 // aclAssociations joins the default ACL with each subnet of its VPC. The ids of
 // associations are made from those of the subnets.
-func aclAssociations(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclAssociation {
-	out := []ec2.NetworkAclAssociation{}
+func aclAssociations(tx *table.Txn, n *model.NetworkACL) []shape.NetworkAclAssociation {
+	out := []shape.NetworkAclAssociation{}
 	for s := range state.SubnetsByVPC.Rows(tx, n.Sibling(n.VPC)) {
-		out = append(out, ec2.NetworkAclAssociation{
+		out = append(out, shape.NetworkAclAssociation{
 			NetworkAclAssociationId: new("aclassoc-" + strings.TrimPrefix(s.ID, "subnet-")),
 			NetworkAclId:            new(n.ID), SubnetId: new(s.ID),
 		})
@@ -87,7 +87,7 @@ func aclAssociations(tx *table.Txn, n *model.NetworkACL) []ec2.NetworkAclAssocia
 
 func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 	type row = *model.NetworkACL
-	entries := func(value func(ec2.NetworkAclEntry) string) func(row) []string {
+	entries := func(value func(shape.NetworkAclEntry) string) func(row) []string {
 		return func(n row) []string {
 			var values []string
 			for _, e := range aclEntries(tx, n) {
@@ -96,7 +96,7 @@ func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 			return values
 		}
 	}
-	associations := func(value func(ec2.NetworkAclAssociation) *string) func(row) []string {
+	associations := func(value func(shape.NetworkAclAssociation) *string) func(row) []string {
 		return func(n row) []string {
 			var values []string
 			for _, each := range aclAssociations(tx, n) {
@@ -109,20 +109,20 @@ func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 	return service.Filters[row]{
 		Tags: func(n row) map[string]string { return n.Tags },
 		Properties: map[string]func(row) []string{
-			"association.association-id": associations(func(a ec2.NetworkAclAssociation) *string { return a.NetworkAclAssociationId }),
+			"association.association-id": associations(func(a shape.NetworkAclAssociation) *string { return a.NetworkAclAssociationId }),
 			"association.network-acl-id": func(n row) []string { return one(n.ID) },
-			"association.subnet-id":      associations(func(a ec2.NetworkAclAssociation) *string { return a.SubnetId }),
+			"association.subnet-id":      associations(func(a shape.NetworkAclAssociation) *string { return a.SubnetId }),
 			"default":                    func(n row) []string { return yesNo(n.Default) },
-			"entry.cidr":                 entries(func(e ec2.NetworkAclEntry) string { return deref(e.CidrBlock) }),
-			"entry.egress":               entries(func(e ec2.NetworkAclEntry) string { return strconv.FormatBool(*e.Egress) }),
+			"entry.cidr":                 entries(func(e shape.NetworkAclEntry) string { return deref(e.CidrBlock) }),
+			"entry.egress":               entries(func(e shape.NetworkAclEntry) string { return strconv.FormatBool(*e.Egress) }),
 			"entry.icmp.code":            none,
 			"entry.icmp.type":            none,
 			"entry.port-range.from":      none,
 			"entry.port-range.to":        none,
-			"entry.ipv6-cidr":            entries(func(e ec2.NetworkAclEntry) string { return deref(e.Ipv6CidrBlock) }),
-			"entry.protocol":             entries(func(e ec2.NetworkAclEntry) string { return *e.Protocol }),
-			"entry.rule-action":          entries(func(e ec2.NetworkAclEntry) string { return *e.RuleAction }),
-			"entry.rule-number":          entries(func(e ec2.NetworkAclEntry) string { return strconv.Itoa(int(*e.RuleNumber)) }),
+			"entry.ipv6-cidr":            entries(func(e shape.NetworkAclEntry) string { return deref(e.Ipv6CidrBlock) }),
+			"entry.protocol":             entries(func(e shape.NetworkAclEntry) string { return *e.Protocol }),
+			"entry.rule-action":          entries(func(e shape.NetworkAclEntry) string { return *e.RuleAction }),
+			"entry.rule-number":          entries(func(e shape.NetworkAclEntry) string { return strconv.Itoa(int(*e.RuleNumber)) }),
 			"network-acl-id":             func(n row) []string { return one(n.ID) },
 			"owner-id":                   func(n row) []string { return one(n.Account) },
 			"vpc-id":                     func(n row) []string { return one(n.VPC) },

@@ -10,7 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -20,7 +20,7 @@ import (
 // newInterface is a request for a network interface with what it needs made
 // beforehand.
 type newInterface struct {
-	in   *ec2.CreateNetworkInterfaceInput
+	in   *shape.CreateNetworkInterfaceInput
 	who  caller.Caller
 	id   string
 	now  time.Time
@@ -30,7 +30,7 @@ type newInterface struct {
 
 // CreateNetworkInterface makes an interface for a workload. The service postern
 // attaches it.
-func (a *API) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkInterfaceInput) (*ec2.CreateNetworkInterfaceOutput, error) {
+func (a *API) CreateNetworkInterface(ctx context.Context, in *shape.CreateNetworkInterfaceInput) (*shape.CreateNetworkInterfaceOutput, error) {
 	who := caller.From(ctx)
 	n, err := a.newInterface(who, in)
 	if err != nil {
@@ -46,11 +46,11 @@ func (a *API) CreateNetworkInterface(ctx context.Context, in *ec2.CreateNetworkI
 	if err != nil {
 		return nil, asFault(err)
 	}
-	return &ec2.CreateNetworkInterfaceOutput{NetworkInterface: out, ClientToken: in.ClientToken}, nil
+	return &shape.CreateNetworkInterfaceOutput{NetworkInterface: out, ClientToken: in.ClientToken}, nil
 }
 
 // newInterface checks what can be checked without looking at anything else.
-func (a *API) newInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInput) (*newInterface, error) {
+func (a *API) newInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (*newInterface, error) {
 	if err := servedInterface(in); err != nil {
 		return nil, err
 	}
@@ -68,12 +68,12 @@ func (a *API) newInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInpu
 	if err := n.checkTotal(); err != nil {
 		return nil, err
 	}
-	n.tags, err = tagsFor(in.TagSpecifications, ec2.ResourceTypeNetworkInterface)
+	n.tags, err = tagsFor(in.TagSpecifications, shape.ResourceTypeNetworkInterface)
 	return n, err
 }
 
 // servedInterface refuses the options of an interface that do not exist here.
-func servedInterface(in *ec2.CreateNetworkInterfaceInput) error {
+func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 	switch {
 	case in.InterfaceType != nil:
 		return unserved("network interfaces of type " + *in.InterfaceType)
@@ -142,7 +142,7 @@ func (a *API) interfaceGroups(tx *table.Txn, v *model.VPC, ids []string) ([]stri
 }
 
 // DeleteNetworkInterface removes an interface that nothing uses.
-func (a *API) DeleteNetworkInterface(ctx context.Context, in *ec2.DeleteNetworkInterfaceInput) (*ec2.DeleteNetworkInterfaceOutput, error) {
+func (a *API) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetworkInterfaceInput) (*shape.DeleteNetworkInterfaceOutput, error) {
 	who := caller.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		ni, err := ownInterface(tx, who, deref(in.NetworkInterfaceId))
@@ -158,7 +158,7 @@ func (a *API) DeleteNetworkInterface(ctx context.Context, in *ec2.DeleteNetworkI
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeleteNetworkInterfaceOutput{}, nil
+	return &shape.DeleteNetworkInterfaceOutput{}, nil
 }
 
 // getInterface gives the caller's interface with this id.

@@ -13,7 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -25,7 +25,7 @@ const maxAddresses = 50
 
 // wanted4 reads which IPv4 addresses a new interface shall have. When no
 // address is marked as the primary one, it is the first.
-func wanted4(in *ec2.CreateNetworkInterfaceInput) (alloc.Want, error) {
+func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
 	primary := deref(in.PrivateIpAddress)
 	for _, p := range in.PrivateIpAddresses {
@@ -57,7 +57,7 @@ func wanted4(in *ec2.CreateNetworkInterfaceInput) (alloc.Want, error) {
 }
 
 // wanted6 reads which IPv6 addresses a new interface shall have.
-func wanted6(in *ec2.CreateNetworkInterfaceInput) (alloc.Want, error) {
+func wanted6(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
 	for _, p := range in.Ipv6Addresses {
 		if deref(p.IsPrimaryIpv6) {
@@ -110,7 +110,7 @@ func parseAddresses(texts []string, family func(netip.Addr) bool, name string) (
 // AssignPrivateIpAddresses gives a workload's interface further IPv4 addresses
 // or prefixes, and moves addresses there from another one when that is allowed:
 // so do floating addresses from a machine that failed.
-func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivateIpAddressesInput) (*ec2.AssignPrivateIpAddressesOutput, error) {
+func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *shape.AssignPrivateIpAddressesInput) (*shape.AssignPrivateIpAddressesOutput, error) {
 	w, err := want(in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount, netip.Addr.Is4, "IPv4", "SecondaryPrivateIpAddressCount and PrivateIpAddresses exclude each other")
 	if err != nil {
 		return nil, err
@@ -124,16 +124,16 @@ func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *ec2.AssignPrivat
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.AssignPrivateIpAddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv4Prefixes: prefixShapes4(added.prefixes)}
+	out := &shape.AssignPrivateIpAddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv4Prefixes: prefixShapes4(added.prefixes)}
 	for _, addr := range added.addresses {
-		out.AssignedPrivateIpAddresses = append(out.AssignedPrivateIpAddresses, ec2.AssignedPrivateIpAddress{PrivateIpAddress: new(addr.String())})
+		out.AssignedPrivateIpAddresses = append(out.AssignedPrivateIpAddresses, shape.AssignedPrivateIpAddress{PrivateIpAddress: new(addr.String())})
 	}
 	return out, nil
 }
 
 // AssignIpv6Addresses gives a workload's interface further IPv6 addresses or
 // prefixes.
-func (a *API) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6AddressesInput) (*ec2.AssignIpv6AddressesOutput, error) {
+func (a *API) AssignIpv6Addresses(ctx context.Context, in *shape.AssignIpv6AddressesInput) (*shape.AssignIpv6AddressesOutput, error) {
 	w, err := want(in.Ipv6Addresses, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (a *API) AssignIpv6Addresses(ctx context.Context, in *ec2.AssignIpv6Address
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.AssignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv6Addresses: texts(added.addresses)}
+	out := &shape.AssignIpv6AddressesOutput{NetworkInterfaceId: in.NetworkInterfaceId, AssignedIpv6Addresses: texts(added.addresses)}
 	if len(added.prefixes) > 0 {
 		out.AssignedIpv6Prefixes = texts(added.prefixes)
 	}
@@ -230,7 +230,7 @@ func placed(tx *table.Txn, ni *model.NetworkInterface, w alloc.Want) (has []neti
 
 // UnassignPrivateIpAddresses takes IPv4 addresses and prefixes from a workload's
 // interface, but not the primary address.
-func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPrivateIpAddressesInput) (*ec2.UnassignPrivateIpAddressesOutput, error) {
+func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *shape.UnassignPrivateIpAddressesInput) (*shape.UnassignPrivateIpAddressesOutput, error) {
 	addresses, err := parseAddresses(in.PrivateIpAddresses, netip.Addr.Is4, "IPv4")
 	if err != nil {
 		return nil, err
@@ -242,12 +242,12 @@ func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *ec2.UnassignPr
 	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, prefixes); err != nil {
 		return nil, err
 	}
-	return &ec2.UnassignPrivateIpAddressesOutput{}, nil
+	return &shape.UnassignPrivateIpAddressesOutput{}, nil
 }
 
 // UnassignIpv6Addresses takes IPv6 addresses and prefixes from a workload's
 // interface, which must keep at least one address of either family.
-func (a *API) UnassignIpv6Addresses(ctx context.Context, in *ec2.UnassignIpv6AddressesInput) (*ec2.UnassignIpv6AddressesOutput, error) {
+func (a *API) UnassignIpv6Addresses(ctx context.Context, in *shape.UnassignIpv6AddressesInput) (*shape.UnassignIpv6AddressesOutput, error) {
 	addresses, err := parseAddresses(in.Ipv6Addresses, netip.Addr.Is6, "IPv6")
 	if err != nil {
 		return nil, err
@@ -259,7 +259,7 @@ func (a *API) UnassignIpv6Addresses(ctx context.Context, in *ec2.UnassignIpv6Add
 	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, prefixes); err != nil {
 		return nil, err
 	}
-	return &ec2.UnassignIpv6AddressesOutput{
+	return &shape.UnassignIpv6AddressesOutput{
 		NetworkInterfaceId: in.NetworkInterfaceId, UnassignedIpv6Addresses: in.Ipv6Addresses, UnassignedIpv6Prefixes: in.Ipv6Prefixes,
 	}, nil
 }

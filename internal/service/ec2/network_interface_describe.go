@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/vpc"
@@ -19,14 +19,14 @@ import (
 
 // DescribeNetworkInterfaces lists the caller's interfaces, including those of
 // endpoints and resource gateways.
-func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNetworkInterfacesInput) (*ec2.DescribeNetworkInterfacesOutput, error) {
+func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
 	rows, tx, next, err := describe(ctx, a, listing[*model.NetworkInterface]{
 		operation: "DescribeNetworkInterfaces", table: state.NetworkInterfaces, filters: interfaceFilters, missing: noInterface,
 	}, query{in.Filters, in.NetworkInterfaceIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeNetworkInterfacesOutput{NextToken: next, NetworkInterfaces: []ec2.NetworkInterface{}}
+	out := &shape.DescribeNetworkInterfacesOutput{NextToken: next, NetworkInterfaces: []shape.NetworkInterface{}}
 	for _, ni := range rows {
 		out.NetworkInterfaces = append(out.NetworkInterfaces, *interfaceShape(tx, ni))
 	}
@@ -35,10 +35,10 @@ func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNet
 
 func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 	type row = *model.NetworkInterface
-	attachment := func(value func(*ec2.NetworkInterfaceAttachment) []string) func(row) []string {
+	attachment := func(value func(*shape.NetworkInterfaceAttachment) []string) func(row) []string {
 		return func(ni row) []string {
-			if shape := attachmentShape(tx, ni); shape != nil {
-				return value(shape)
+			if a := attachmentShape(tx, ni); a != nil {
+				return value(a)
 			}
 			return nil
 		}
@@ -46,34 +46,36 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 	properties := map[string]func(row) []string{
 		"addresses.primary":            func(ni row) []string { return primaries(ni) },
 		"addresses.private-ip-address": func(ni row) []string { return texts(ni.Addresses) },
-		"attachment.attach-time": attachment(func(s *ec2.NetworkInterfaceAttachment) []string {
+		"attachment.attach-time": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
 			return one(deref(s.AttachTime).UTC().Format(time.RFC3339))
 		}),
-		"attachment.attachment-id":         attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.AttachmentId)) }),
-		"attachment.delete-on-termination": attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return yesNo(deref(s.DeleteOnTermination)) }),
-		"attachment.device-index":          attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(strconv.Itoa(int(deref(s.DeviceIndex)))) }),
-		"attachment.instance-id":           attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceId)) }),
-		"attachment.instance-owner-id":     attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceOwnerId)) }),
-		"attachment.status":                attachment(func(s *ec2.NetworkInterfaceAttachment) []string { return one(deref(s.Status)) }),
-		"availability-zone":                func(ni row) []string { return one(ni.Zone) },
-		"availability-zone-id":             func(ni row) []string { return one(ni.ZoneID) },
-		"description":                      func(ni row) []string { return []string{ni.Description} },
-		"group-id":                         func(ni row) []string { return ni.Groups },
-		"group-name":                       func(ni row) []string { return groupNames(tx, ni) },
-		"interface-type":                   func(ni row) []string { return one(interfaceType(ni)) },
-		"ipv6-addresses.ipv6-address":      func(ni row) []string { return texts(ni.Addresses6) },
-		"mac-address":                      func(ni row) []string { return one(ni.MAC) },
-		"network-interface-id":             func(ni row) []string { return one(ni.ID) },
-		"operator.managed":                 func(row) []string { return yesNo(false) },
-		"owner-id":                         func(ni row) []string { return one(ni.Account) },
-		"private-dns-name":                 func(ni row) []string { return one(deref(privateName(ni))) },
-		"private-ip-address":               func(ni row) []string { return texts(ni.Addresses) },
-		"requester-id":                     func(ni row) []string { return one(requesterID(ni)) },
-		"requester-managed":                func(ni row) []string { return yesNo(ni.Owner != "") },
-		"source-dest-check":                func(ni row) []string { return yesNo(ni.SourceDestCheck) },
-		"status":                           func(ni row) []string { return one(interfaceStatus(tx, ni)) },
-		"subnet-id":                        func(ni row) []string { return one(ni.Subnet) },
-		"vpc-id":                           func(ni row) []string { return one(ni.VPC) },
+		"attachment.attachment-id":         attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.AttachmentId)) }),
+		"attachment.delete-on-termination": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return yesNo(deref(s.DeleteOnTermination)) }),
+		"attachment.device-index": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
+			return one(strconv.Itoa(int(deref(s.DeviceIndex))))
+		}),
+		"attachment.instance-id":       attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceId)) }),
+		"attachment.instance-owner-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceOwnerId)) }),
+		"attachment.status":            attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.Status)) }),
+		"availability-zone":            func(ni row) []string { return one(ni.Zone) },
+		"availability-zone-id":         func(ni row) []string { return one(ni.ZoneID) },
+		"description":                  func(ni row) []string { return []string{ni.Description} },
+		"group-id":                     func(ni row) []string { return ni.Groups },
+		"group-name":                   func(ni row) []string { return groupNames(tx, ni) },
+		"interface-type":               func(ni row) []string { return one(interfaceType(ni)) },
+		"ipv6-addresses.ipv6-address":  func(ni row) []string { return texts(ni.Addresses6) },
+		"mac-address":                  func(ni row) []string { return one(ni.MAC) },
+		"network-interface-id":         func(ni row) []string { return one(ni.ID) },
+		"operator.managed":             func(row) []string { return yesNo(false) },
+		"owner-id":                     func(ni row) []string { return one(ni.Account) },
+		"private-dns-name":             func(ni row) []string { return one(deref(privateName(ni))) },
+		"private-ip-address":           func(ni row) []string { return texts(ni.Addresses) },
+		"requester-id":                 func(ni row) []string { return one(requesterID(ni)) },
+		"requester-managed":            func(ni row) []string { return yesNo(ni.Owner != "") },
+		"source-dest-check":            func(ni row) []string { return yesNo(ni.SourceDestCheck) },
+		"status":                       func(ni row) []string { return one(interfaceStatus(tx, ni)) },
+		"subnet-id":                    func(ni row) []string { return one(ni.Subnet) },
+		"vpc-id":                       func(ni row) []string { return one(ni.VPC) },
 	}
 	// Properties that EC2 knows and no interface has here.
 	for _, name := range []string{
@@ -106,10 +108,10 @@ func groupNames(tx *table.Txn, ni *model.NetworkInterface) []string {
 	return names
 }
 
-func groupShapes(tx *table.Txn, ni *model.NetworkInterface) []ec2.GroupIdentifier {
-	groups := []ec2.GroupIdentifier{}
+func groupShapes(tx *table.Txn, ni *model.NetworkInterface) []shape.GroupIdentifier {
+	groups := []shape.GroupIdentifier{}
 	for _, id := range ni.Groups {
-		g := ec2.GroupIdentifier{GroupId: new(id)}
+		g := shape.GroupIdentifier{GroupId: new(id)}
 		if row, ok := state.SecurityGroups.Get(tx, ni.Account, ni.Region, id); ok {
 			g.GroupName = new(row.Name)
 		}
@@ -122,33 +124,33 @@ func groupShapes(tx *table.Txn, ni *model.NetworkInterface) []ec2.GroupIdentifie
 // for those of resource gateways.
 func interfaceType(ni *model.NetworkInterface) string {
 	if ni.Type == model.InterfaceEndpoint {
-		return ec2.NetworkInterfaceTypeVpcEndpoint
+		return shape.NetworkInterfaceTypeVpcEndpoint
 	}
-	return ec2.NetworkInterfaceTypeInterface
+	return shape.NetworkInterfaceTypeInterface
 }
 
 func interfaceStatus(tx *table.Txn, ni *model.NetworkInterface) string {
 	if attachmentShape(tx, ni) != nil {
-		return ec2.NetworkInterfaceStatusInUse
+		return shape.NetworkInterfaceStatusInUse
 	}
-	return ec2.NetworkInterfaceStatusAvailable
+	return shape.NetworkInterfaceStatusAvailable
 }
 
 // attachmentShape tells what an interface is attached to: a network namespace
 // on a host, or the endpoint or gateway that it belongs to; nil for nothing.
-func attachmentShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInterfaceAttachment {
+func attachmentShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkInterfaceAttachment {
 	if ni.Owner != "" {
-		return &ec2.NetworkInterfaceAttachment{
+		return &shape.NetworkInterfaceAttachment{
 			AttachmentId: new("ela-attach-" + strings.TrimPrefix(ni.ID, "eni-")), AttachTime: new(ni.CreatedAt),
 			DeviceIndex: new(int32(1)), InstanceOwnerId: new(serviceRequester),
-			Status: new(ec2.AttachmentStatusAttached), DeleteOnTermination: new(false),
+			Status: new(shape.AttachmentStatusAttached), DeleteOnTermination: new(false),
 		}
 	}
 	row, ok := attachmentOf(tx, ni)
 	if !ok {
 		return nil
 	}
-	return &ec2.NetworkInterfaceAttachment{
+	return &shape.NetworkInterfaceAttachment{
 		AttachmentId: new(row.ID), AttachTime: new(row.CreatedAt), DeviceIndex: new(int32(0)), NetworkCardIndex: new(int32(0)),
 		InstanceOwnerId: new(row.Account), Status: new(attachmentStatus(tx, row)), DeleteOnTermination: new(row.DeleteOnTermination),
 	}
@@ -160,29 +162,29 @@ func attachmentStatus(tx *table.Txn, row *model.Attachment) string {
 	status, _ := state.Statuses.Get(tx, row.Account, row.Region, row.Interface)
 	switch model.LifecycleOf(row.Meta(), status) {
 	case model.Deleting, model.DeleteFailed:
-		return ec2.AttachmentStatusDetaching
+		return shape.AttachmentStatusDetaching
 	case model.Ready:
-		return ec2.AttachmentStatusAttached
+		return shape.AttachmentStatusAttached
 	}
-	return ec2.AttachmentStatusAttaching
+	return shape.AttachmentStatusAttaching
 }
 
-func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInterface {
-	out := &ec2.NetworkInterface{
+func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkInterface {
+	out := &shape.NetworkInterface{
 		NetworkInterfaceId: new(ni.ID), OwnerId: new(ni.Account), VpcId: new(ni.VPC), SubnetId: new(ni.Subnet),
 		AvailabilityZone: new(ni.Zone), AvailabilityZoneId: new(ni.ZoneID), Description: new(ni.Description),
 		InterfaceType: new(interfaceType(ni)), MacAddress: new(ni.MAC), Groups: groupShapes(tx, ni),
 		RequesterManaged: new(ni.Owner != ""), SourceDestCheck: new(ni.SourceDestCheck),
 		Status: new(interfaceStatus(tx, ni)), Attachment: attachmentShape(tx, ni), TagSet: tagList(ni.Tags),
-		Operator: &ec2.OperatorResponse{Managed: new(false)}, RequesterId: new(requesterID(ni)), PrivateDnsName: privateName(ni),
+		Operator: &shape.OperatorResponse{Managed: new(false)}, RequesterId: new(requesterID(ni)), PrivateDnsName: privateName(ni),
 	}
 	for i, addr := range ni.Addresses {
-		out.PrivateIpAddresses = append(out.PrivateIpAddresses, ec2.NetworkInterfacePrivateIpAddress{
+		out.PrivateIpAddresses = append(out.PrivateIpAddresses, shape.NetworkInterfacePrivateIpAddress{
 			PrivateIpAddress: new(addr.String()), Primary: new(i == 0), PrivateDnsName: new(addressName(ni.Region, addr)),
 		})
 	}
 	for _, addr := range ni.Addresses6 {
-		out.Ipv6Addresses = append(out.Ipv6Addresses, ec2.NetworkInterfaceIpv6Address{
+		out.Ipv6Addresses = append(out.Ipv6Addresses, shape.NetworkInterfaceIpv6Address{
 			Ipv6Address: new(addr.String()), IsPrimaryIpv6: new(false),
 		})
 	}
@@ -227,9 +229,9 @@ func addressName(region string, addr netip.Addr) string {
 // createdInterface is an interface as the reply to its creation shows it: not
 // yet available, though nothing is in its way
 // (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-network-interface.html).
-func createdInterface(tx *table.Txn, ni *model.NetworkInterface) *ec2.NetworkInterface {
+func createdInterface(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkInterface {
 	out := interfaceShape(tx, ni)
-	if *out.Status == ec2.NetworkInterfaceStatusAvailable {
+	if *out.Status == shape.NetworkInterfaceStatusAvailable {
 		out.Status = new(statusPending)
 	}
 	return out

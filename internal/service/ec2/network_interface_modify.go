@@ -7,7 +7,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -15,7 +15,7 @@ import (
 
 // ModifyNetworkInterfaceAttribute changes one attribute of a workload's
 // interface.
-func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ec2.ModifyNetworkInterfaceAttributeInput) (*ec2.ModifyNetworkInterfaceAttributeOutput, error) {
+func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *shape.ModifyNetworkInterfaceAttributeInput) (*shape.ModifyNetworkInterfaceAttributeOutput, error) {
 	change, err := interfaceChange(in)
 	if err != nil {
 		return nil, err
@@ -47,12 +47,12 @@ func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *ec2.Modif
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyNetworkInterfaceAttributeOutput{}, nil
+	return &shape.ModifyNetworkInterfaceAttributeOutput{}, nil
 }
 
 // interfaceChange reads which attribute is to be changed; for the attachment,
 // which is a row of its own, the change does nothing.
-func interfaceChange(in *ec2.ModifyNetworkInterfaceAttributeInput) (func(*model.NetworkInterface), error) {
+func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*model.NetworkInterface), error) {
 	type change = func(*model.NetworkInterface)
 	switch {
 	case in.EnaSrdSpecification != nil:
@@ -84,7 +84,7 @@ func interfaceChange(in *ec2.ModifyNetworkInterfaceAttributeInput) (func(*model.
 	return theOne(changes)
 }
 
-func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *ec2.NetworkInterfaceAttachmentChanges) error {
+func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *shape.NetworkInterfaceAttachmentChanges) error {
 	row, ok := attachmentOf(tx, ni)
 	if !ok || row.ID != deref(in.AttachmentId) {
 		return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", deref(in.AttachmentId), ni.ID)
@@ -101,7 +101,7 @@ func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *ec2.Network
 }
 
 // DescribeNetworkInterfaceAttribute tells one attribute of an interface.
-func (a *API) DescribeNetworkInterfaceAttribute(ctx context.Context, in *ec2.DescribeNetworkInterfaceAttributeInput) (*ec2.DescribeNetworkInterfaceAttributeOutput, error) {
+func (a *API) DescribeNetworkInterfaceAttribute(ctx context.Context, in *shape.DescribeNetworkInterfaceAttributeInput) (*shape.DescribeNetworkInterfaceAttributeOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -110,17 +110,17 @@ func (a *API) DescribeNetworkInterfaceAttribute(ctx context.Context, in *ec2.Des
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeNetworkInterfaceAttributeOutput{NetworkInterfaceId: new(ni.ID)}
+	out := &shape.DescribeNetworkInterfaceAttributeOutput{NetworkInterfaceId: new(ni.ID)}
 	switch deref(in.Attribute) {
-	case ec2.NetworkInterfaceAttributeDescription:
-		out.Description = &ec2.AttributeValue{Value: new(ni.Description)}
-	case ec2.NetworkInterfaceAttributeGroupSet:
+	case shape.NetworkInterfaceAttributeDescription:
+		out.Description = &shape.AttributeValue{Value: new(ni.Description)}
+	case shape.NetworkInterfaceAttributeGroupSet:
 		out.Groups = groupShapes(tx, ni)
-	case ec2.NetworkInterfaceAttributeSourceDestCheck:
-		out.SourceDestCheck = &ec2.AttributeBooleanValue{Value: new(ni.SourceDestCheck)}
-	case ec2.NetworkInterfaceAttributeAttachment:
+	case shape.NetworkInterfaceAttributeSourceDestCheck:
+		out.SourceDestCheck = &shape.AttributeBooleanValue{Value: new(ni.SourceDestCheck)}
+	case shape.NetworkInterfaceAttributeAttachment:
 		out.Attachment = attachmentShape(tx, ni)
-	case ec2.NetworkInterfaceAttributeAssociatePublicIpAddress:
+	case shape.NetworkInterfaceAttributeAssociatePublicIpAddress:
 		out.AssociatePublicIpAddress = new(false)
 	default:
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter attribute")

@@ -9,7 +9,7 @@ import (
 
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -72,7 +72,7 @@ func (f prefixFamily) parse(texts []string) ([]netip.Prefix, error) {
 
 // createdPrefixes reads which prefixes a new interface shall have. Its primary
 // IPv4 address may be named beside them.
-func createdPrefixes(in *ec2.CreateNetworkInterfaceInput) (v4, v6 alloc.WantPrefixes, err error) {
+func createdPrefixes(in *shape.CreateNetworkInterfaceInput) (v4, v6 alloc.WantPrefixes, err error) {
 	var texts4, texts6 []string
 	for _, p := range in.Ipv4Prefixes {
 		texts4 = append(texts4, deref(p.Ipv4Prefix))
@@ -103,17 +103,17 @@ func dropPrefix(tx *table.Txn, ni *model.NetworkInterface, p netip.Prefix, now t
 }
 
 // prefixShapes4 shows IPv4 prefixes.
-func prefixShapes4(prefixes []netip.Prefix) (out []ec2.Ipv4PrefixSpecification) {
+func prefixShapes4(prefixes []netip.Prefix) (out []shape.Ipv4PrefixSpecification) {
 	for _, p := range prefixes {
-		out = append(out, ec2.Ipv4PrefixSpecification{Ipv4Prefix: new(p.String())})
+		out = append(out, shape.Ipv4PrefixSpecification{Ipv4Prefix: new(p.String())})
 	}
 	return out
 }
 
 // prefixShapes6 shows IPv6 prefixes.
-func prefixShapes6(prefixes []netip.Prefix) (out []ec2.Ipv6PrefixSpecification) {
+func prefixShapes6(prefixes []netip.Prefix) (out []shape.Ipv6PrefixSpecification) {
 	for _, p := range prefixes {
-		out = append(out, ec2.Ipv6PrefixSpecification{Ipv6Prefix: new(p.String())})
+		out = append(out, shape.Ipv6PrefixSpecification{Ipv6Prefix: new(p.String())})
 	}
 	return out
 }

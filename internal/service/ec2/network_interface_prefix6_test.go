@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
@@ -31,7 +31,7 @@ func newSix(t *testing.T) six {
 
 func (s six) prefix(place string) string { return s.block + ":" + place + "::/80" }
 
-func (s six) assign(id string, in ec2.AssignIpv6AddressesInput) ([]string, error) {
+func (s six) assign(id string, in shape.AssignIpv6AddressesInput) ([]string, error) {
 	in.NetworkInterfaceId = &id
 	out, err := s.api.AssignIpv6Addresses(s.ctx, &in)
 	if err != nil {
@@ -46,11 +46,11 @@ func (s six) delegate(id string, places ...string) ([]string, error) {
 	for _, p := range places {
 		prefixes = append(prefixes, s.prefix(p))
 	}
-	return s.assign(id, ec2.AssignIpv6AddressesInput{Ipv6Prefixes: prefixes})
+	return s.assign(id, shape.AssignIpv6AddressesInput{Ipv6Prefixes: prefixes})
 }
 
 func (s six) unassign(id string, prefixes ...string) ([]string, error) {
-	out, err := s.api.UnassignIpv6Addresses(s.ctx, &ec2.UnassignIpv6AddressesInput{NetworkInterfaceId: &id, Ipv6Prefixes: prefixes})
+	out, err := s.api.UnassignIpv6Addresses(s.ctx, &shape.UnassignIpv6AddressesInput{NetworkInterfaceId: &id, Ipv6Prefixes: prefixes})
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +68,8 @@ func (s six) shown(t *testing.T, id string) (all []string) {
 func TestIPv6PrefixesComeAndGo(t *testing.T) {
 	s := newSix(t)
 	first := s.prefix("2")
-	made := s.create(t, &ec2.CreateNetworkInterfaceInput{
-		SubnetId: &s.place, Ipv6Prefixes: []ec2.Ipv6PrefixSpecificationRequest{{Ipv6Prefix: &first}},
+	made := s.create(t, &shape.CreateNetworkInterfaceInput{
+		SubnetId: &s.place, Ipv6Prefixes: []shape.Ipv6PrefixSpecificationRequest{{Ipv6Prefix: &first}},
 	})
 	id := *made.NetworkInterfaceId
 	if len(made.Ipv6Prefixes) != 1 || *made.Ipv6Prefixes[0].Ipv6Prefix != first || len(made.Ipv6Addresses) != 0 {
@@ -79,7 +79,7 @@ func TestIPv6PrefixesComeAndGo(t *testing.T) {
 	if err != nil || !slices.Equal(named, []string{s.prefix("3"), s.prefix("fffe")}) {
 		t.Fatalf("assigned %v, %v", named, err)
 	}
-	counted, err := s.assign(id, ec2.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(2))})
+	counted, err := s.assign(id, shape.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(2))})
 	if err != nil || len(counted) != 2 || counted[0] == counted[1] {
 		t.Fatalf("counted %v, %v", counted, err)
 	}
@@ -99,11 +99,11 @@ func TestIPv6PrefixesComeAndGo(t *testing.T) {
 	if err != nil || !slices.Equal(gone, []string{first, counted[0]}) || len(s.shown(t, id)) != 3 || s.claims() != 1+3 {
 		t.Errorf("unassigned %v, %v; %d claims are left", gone, err, s.claims())
 	}
-	if _, err := s.api.DeleteNetworkInterface(s.ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &id}); err != nil || s.claims() != 0 {
+	if _, err := s.api.DeleteNetworkInterface(s.ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: &id}); err != nil || s.claims() != 0 {
 		t.Errorf("deleted: %v; %d claims are left", err, s.claims())
 	}
 	native := s.subnet(t, s.vpc, "b", "", 2)
-	other := s.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &native, Ipv6PrefixCount: new(int32(3))})
+	other := s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &native, Ipv6PrefixCount: new(int32(3))})
 	if len(other.Ipv6Prefixes) != 3 || len(other.Ipv6Addresses) != 1 {
 		t.Errorf("made with %+v and %+v", other.Ipv6Prefixes, other.Ipv6Addresses)
 	}
@@ -114,8 +114,8 @@ func TestIPv6PrefixesComeAndGo(t *testing.T) {
 func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 	s := newSix(t)
 	inside := func(place string) []string { return []string{s.block + ":" + place + "::5"} }
-	a := *s.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6Addresses: []ec2.InstanceIpv6Address{{Ipv6Address: &inside("7")[0]}}}).NetworkInterfaceId
-	b := *s.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
+	a := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6Addresses: []shape.InstanceIpv6Address{{Ipv6Address: &inside("7")[0]}}}).NetworkInterfaceId
+	b := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
 	if _, err := s.delegate(a, "2"); err != nil {
 		t.Fatal(err)
 	}
@@ -129,13 +129,13 @@ func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 	s.refused(t, "prefix with an address of its own", "InvalidIPAddress.InUse", delegate(a, "3", "7"))
 	s.refused(t, "prefix twice", "InvalidParameterValue", delegate(a, "3", "3"))
 	s.refused(t, "prefix of a gateway", "InvalidIPAddress.InUse", func() error {
-		_, err := s.assign(a, ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{gateway}})
+		_, err := s.assign(a, shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{gateway}})
 		return err
 	})
 	for _, address := range []string{s.block + ":2::", s.block + ":2::5", s.block + ":2:ffff:ffff:ffff"} {
 		for _, id := range []string{a, b} {
 			s.refused(t, "address of a prefix", "InvalidIPAddress.InUse", func() error {
-				_, err := s.assign(id, ec2.AssignIpv6AddressesInput{Ipv6Addresses: []string{address}})
+				_, err := s.assign(id, shape.AssignIpv6AddressesInput{Ipv6Addresses: []string{address}})
 				return err
 			})
 		}
@@ -146,7 +146,7 @@ func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 	}
 	s.refused(t, "prefix that the host may have", "InvalidIPAddress.InUse", delegate(b, "2"))
 	s.refused(t, "address that the host may have", "InvalidIPAddress.InUse", func() error {
-		_, err := s.assign(b, ec2.AssignIpv6AddressesInput{Ipv6Addresses: inside("2")})
+		_, err := s.assign(b, shape.AssignIpv6AddressesInput{Ipv6Addresses: inside("2")})
 		return err
 	})
 	if _, err := s.delegate(a, "2"); err != nil {
@@ -159,14 +159,14 @@ func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 			}
 		}
 	})
-	free := *s.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
+	free := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
 	if _, err := s.delegate(free, "9"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.unassign(free, s.prefix("9")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.assign(b, ec2.AssignIpv6AddressesInput{Ipv6Addresses: inside("9")}); err != nil {
+	if _, err := s.assign(b, shape.AssignIpv6AddressesInput{Ipv6Addresses: inside("9")}); err != nil {
 		t.Errorf("an address of a prefix that nobody has any more: %v", err)
 	}
 }
@@ -189,7 +189,7 @@ func (s six) gatewayPrefix(t *testing.T) string {
 
 func TestBadIPv6PrefixRequestsAreRefused(t *testing.T) {
 	s := newSix(t)
-	id := *s.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
+	id := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
 	one := []string{s.prefix("2")}
 	many := make([]string, 51)
 	for i := range many {
@@ -197,22 +197,22 @@ func TestBadIPv6PrefixRequestsAreRefused(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, code string
-		in         ec2.AssignIpv6AddressesInput
+		in         shape.AssignIpv6AddressesInput
 	}{
-		{"no prefix", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + ":2::"}}},
-		{"IPv4", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{"10.0.1.16/28"}}},
-		{"longer", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + ":2::/96"}}},
-		{"shorter", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + "::/64"}}},
-		{"not aligned", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + ":2::1/80"}}},
-		{"elsewhere", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{"2001:db8:ffff:ffff:2::/80"}}},
-		{"first", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + "::/80"}}},
-		{"last", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.prefix("ffff")}}},
-		{"both", "InvalidParameterCombination", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: one, Ipv6PrefixCount: new(int32(1))}},
-		{"with addresses", "InvalidParameterCombination", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: one, Ipv6Addresses: []string{s.block + "::5"}}},
-		{"with a count", "InvalidParameterCombination", ec2.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(1)), Ipv6AddressCount: new(int32(1))}},
-		{"negative", "InvalidParameterValue", ec2.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(-1))}},
-		{"too many", "PrivateIpAddressLimitExceeded", ec2.AssignIpv6AddressesInput{Ipv6Prefixes: many}},
-		{"none", "MissingParameter", ec2.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(0))}},
+		{"no prefix", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + ":2::"}}},
+		{"IPv4", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{"10.0.1.16/28"}}},
+		{"longer", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + ":2::/96"}}},
+		{"shorter", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + "::/64"}}},
+		{"not aligned", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + ":2::1/80"}}},
+		{"elsewhere", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{"2001:db8:ffff:ffff:2::/80"}}},
+		{"first", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.block + "::/80"}}},
+		{"last", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{s.prefix("ffff")}}},
+		{"both", "InvalidParameterCombination", shape.AssignIpv6AddressesInput{Ipv6Prefixes: one, Ipv6PrefixCount: new(int32(1))}},
+		{"with addresses", "InvalidParameterCombination", shape.AssignIpv6AddressesInput{Ipv6Prefixes: one, Ipv6Addresses: []string{s.block + "::5"}}},
+		{"with a count", "InvalidParameterCombination", shape.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(1)), Ipv6AddressCount: new(int32(1))}},
+		{"negative", "InvalidParameterValue", shape.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(-1))}},
+		{"too many", "PrivateIpAddressLimitExceeded", shape.AssignIpv6AddressesInput{Ipv6Prefixes: many}},
+		{"none", "MissingParameter", shape.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(0))}},
 	} {
 		s.refused(t, c.name, c.code, func() error { _, err := s.assign(id, c.in); return err })
 	}
@@ -222,15 +222,15 @@ func TestBadIPv6PrefixRequestsAreRefused(t *testing.T) {
 	only4 := s.subnet(t, s.vpc, "b", "10.0.2.0/24", -1)
 	for name, c := range map[string]struct {
 		code string
-		in   ec2.CreateNetworkInterfaceInput
+		in   shape.CreateNetworkInterfaceInput
 	}{
-		"without a block": {"InvalidParameterValue", ec2.CreateNetworkInterfaceInput{SubnetId: &only4, Ipv6PrefixCount: new(int32(1))}},
-		"with a count":    {"InvalidParameterCombination", ec2.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6PrefixCount: new(int32(1)), Ipv6AddressCount: new(int32(1))}},
-		"with addresses": {"InvalidParameterCombination", ec2.CreateNetworkInterfaceInput{
-			SubnetId: &s.place, Ipv6PrefixCount: new(int32(1)), Ipv6Addresses: []ec2.InstanceIpv6Address{{Ipv6Address: new(s.block + "::5")}},
+		"without a block": {"InvalidParameterValue", shape.CreateNetworkInterfaceInput{SubnetId: &only4, Ipv6PrefixCount: new(int32(1))}},
+		"with a count":    {"InvalidParameterCombination", shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6PrefixCount: new(int32(1)), Ipv6AddressCount: new(int32(1))}},
+		"with addresses": {"InvalidParameterCombination", shape.CreateNetworkInterfaceInput{
+			SubnetId: &s.place, Ipv6PrefixCount: new(int32(1)), Ipv6Addresses: []shape.InstanceIpv6Address{{Ipv6Address: new(s.block + "::5")}},
 		}},
-		"both": {"InvalidParameterCombination", ec2.CreateNetworkInterfaceInput{
-			SubnetId: &s.place, Ipv6PrefixCount: new(int32(1)), Ipv6Prefixes: []ec2.Ipv6PrefixSpecificationRequest{{Ipv6Prefix: &one[0]}},
+		"both": {"InvalidParameterCombination", shape.CreateNetworkInterfaceInput{
+			SubnetId: &s.place, Ipv6PrefixCount: new(int32(1)), Ipv6Prefixes: []shape.Ipv6PrefixSpecificationRequest{{Ipv6Prefix: &one[0]}},
 		}},
 	} {
 		s.refused(t, "new "+name, c.code, func() error { _, err := s.api.CreateNetworkInterface(s.ctx, &c.in); return err })
@@ -242,7 +242,7 @@ func TestWhatIsChosenAvoidsIPv6Prefixes(t *testing.T) {
 	s := newSix(t)
 	chosen := map[string]bool{}
 	for range 60 {
-		made := s.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6PrefixCount: new(int32(20))})
+		made := s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6PrefixCount: new(int32(20))})
 		for _, p := range made.Ipv6Prefixes {
 			if chosen[*p.Ipv6Prefix] {
 				t.Fatalf("%s is chosen twice", *p.Ipv6Prefix)
@@ -251,7 +251,7 @@ func TestWhatIsChosenAvoidsIPv6Prefixes(t *testing.T) {
 		}
 	}
 	for range 20 {
-		made := s.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6AddressCount: new(int32(20))})
+		made := s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6AddressCount: new(int32(20))})
 		for _, a := range made.Ipv6Addresses {
 			if p := model.PrefixOf(netip.MustParseAddr(*a.Ipv6Address)); chosen[p.String()] {
 				t.Fatalf("%s is chosen in a prefix", *a.Ipv6Address)

@@ -7,14 +7,14 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
-func shownPrefixes(specs []ec2.Ipv4PrefixSpecification) (all []string) {
+func shownPrefixes(specs []shape.Ipv4PrefixSpecification) (all []string) {
 	for _, s := range specs {
 		all = append(all, *s.Ipv4Prefix)
 	}
@@ -23,7 +23,7 @@ func shownPrefixes(specs []ec2.Ipv4PrefixSpecification) (all []string) {
 
 // delegate assigns prefixes by name.
 func (n *network) delegate(eni string, prefixes ...string) ([]string, error) {
-	out, err := n.api.AssignPrivateIpAddresses(n.ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: &eni, Ipv4Prefixes: prefixes})
+	out, err := n.api.AssignPrivateIpAddresses(n.ctx, &shape.AssignPrivateIpAddressesInput{NetworkInterfaceId: &eni, Ipv4Prefixes: prefixes})
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +37,8 @@ func (n *network) claims() int {
 func TestPrefixesComeAndGo(t *testing.T) {
 	n := newNetwork(t)
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
-	made := n.create(t, &ec2.CreateNetworkInterfaceInput{
-		SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10"), Ipv4Prefixes: []ec2.Ipv4PrefixSpecificationRequest{{Ipv4Prefix: new("10.0.1.16/28")}},
+	made := n.create(t, &shape.CreateNetworkInterfaceInput{
+		SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10"), Ipv4Prefixes: []shape.Ipv4PrefixSpecificationRequest{{Ipv4Prefix: new("10.0.1.16/28")}},
 	})
 	id := *made.NetworkInterfaceId
 	if got := shownPrefixes(made.Ipv4Prefixes); !slices.Equal(got, []string{"10.0.1.16/28"}) {
@@ -47,7 +47,7 @@ func TestPrefixesComeAndGo(t *testing.T) {
 	if got, err := n.delegate(id, "10.0.1.32/28", "10.0.1.224/28"); err != nil || !slices.Equal(got, []string{"10.0.1.32/28", "10.0.1.224/28"}) {
 		t.Fatalf("assigned %v, %v", got, err)
 	}
-	counted, err := n.api.AssignPrivateIpAddresses(n.ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4PrefixCount: new(int32(2))})
+	counted, err := n.api.AssignPrivateIpAddresses(n.ctx, &shape.AssignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4PrefixCount: new(int32(2))})
 	if err != nil || len(counted.AssignedIpv4Prefixes) != 2 || len(counted.AssignedPrivateIpAddresses) != 0 {
 		t.Fatalf("counted %+v, %v", counted, err)
 	}
@@ -58,14 +58,14 @@ func TestPrefixesComeAndGo(t *testing.T) {
 	if n.claims() != 1+5*16 {
 		t.Errorf("%d addresses are claimed, want those of five prefixes and one", n.claims())
 	}
-	_, err = n.api.UnassignPrivateIpAddresses(n.ctx, &ec2.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4Prefixes: []string{"10.0.1.16/28", "10.0.1.224/28"}})
+	_, err = n.api.UnassignPrivateIpAddresses(n.ctx, &shape.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4Prefixes: []string{"10.0.1.16/28", "10.0.1.224/28"}})
 	if err != nil || len(n.describeInterface(t, id).Ipv4Prefixes) != 3 || n.claims() != 1+3*16 {
 		t.Errorf("unassigned: %v; %d addresses are claimed", err, n.claims())
 	}
-	if _, err := n.api.DeleteNetworkInterface(n.ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &id}); err != nil || n.claims() != 0 {
+	if _, err := n.api.DeleteNetworkInterface(n.ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: &id}); err != nil || n.claims() != 0 {
 		t.Errorf("deleted: %v; %d addresses are claimed", err, n.claims())
 	}
-	if other := n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, Ipv4PrefixCount: new(int32(1))}); len(other.Ipv4Prefixes) != 1 {
+	if other := n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, Ipv4PrefixCount: new(int32(1))}); len(other.Ipv4Prefixes) != 1 {
 		t.Errorf("made with %+v", other.Ipv4Prefixes)
 	}
 }
@@ -74,8 +74,8 @@ func TestPrefixesComeAndGo(t *testing.T) {
 func TestPrefixesAndAddressesExcludeEachOther(t *testing.T) {
 	n := newNetwork(t)
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
-	a := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.40")}).NetworkInterfaceId
-	b := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.60")}).NetworkInterfaceId
+	a := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.40")}).NetworkInterfaceId
+	b := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.60")}).NetworkInterfaceId
 	if _, err := n.delegate(a, "10.0.1.16/28"); err != nil {
 		t.Fatal(err)
 	}
@@ -91,11 +91,11 @@ func TestPrefixesAndAddressesExcludeEachOther(t *testing.T) {
 		n.refused(t, "address of a prefix, moved", "InvalidIPAddress.InUse", func() error { _, err := n.assign(id, true, "10.0.1.20"); return err })
 	}
 	n.refused(t, "new interface in a prefix", "InvalidIPAddress.InUse", func() error {
-		_, err := n.api.CreateNetworkInterface(n.ctx, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.31")})
+		_, err := n.api.CreateNetworkInterface(n.ctx, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.31")})
 		return err
 	})
 	n.attach(t, a)
-	if _, err := n.api.UnassignPrivateIpAddresses(n.ctx, &ec2.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &a, Ipv4Prefixes: []string{"10.0.1.16/28"}}); err != nil {
+	if _, err := n.api.UnassignPrivateIpAddresses(n.ctx, &shape.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &a, Ipv4Prefixes: []string{"10.0.1.16/28"}}); err != nil {
 		t.Fatal(err)
 	}
 	n.refused(t, "prefix that the host may have", "InvalidIPAddress.InUse", delegate(b, "10.0.1.16/28"))
@@ -115,9 +115,9 @@ func TestPrefixesAndAddressesExcludeEachOther(t *testing.T) {
 func TestPrefixesRunOut(t *testing.T) {
 	n := newNetwork(t)
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
-	id := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.100")}).NetworkInterfaceId
+	id := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.100")}).NetworkInterfaceId
 	count := func(id string, many int32) error {
-		_, err := n.api.AssignPrivateIpAddresses(n.ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4PrefixCount: &many})
+		_, err := n.api.AssignPrivateIpAddresses(n.ctx, &shape.AssignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4PrefixCount: &many})
 		return err
 	}
 	n.refused(t, "one too many", "InsufficientCidrBlocks", func() error { return count(id, 14) })
@@ -127,7 +127,7 @@ func TestPrefixesRunOut(t *testing.T) {
 	n.refused(t, "one more", "InsufficientCidrBlocks", func() error { return count(id, 1) })
 	for zone, block := range map[string]string{"b": "10.0.2.0/28", "c": "10.0.3.0/27"} {
 		small := n.subnet(t, n.vpc, zone, block, -1)
-		in := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &small}).NetworkInterfaceId
+		in := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &small}).NetworkInterfaceId
 		n.refused(t, block, "InsufficientCidrBlocks", func() error { return count(in, 1) })
 	}
 }
@@ -136,15 +136,15 @@ func TestPrefixesRunOut(t *testing.T) {
 func TestANewInterfaceHasWhatIsNamedFirst(t *testing.T) {
 	n := newNetwork(t)
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
-	var all []ec2.Ipv4PrefixSpecificationRequest
+	var all []shape.Ipv4PrefixSpecificationRequest
 	for i := 1; i < 15; i++ {
-		all = append(all, ec2.Ipv4PrefixSpecificationRequest{Ipv4Prefix: new(fmt.Sprintf("10.0.1.%d/28", 16*i))})
+		all = append(all, shape.Ipv4PrefixSpecificationRequest{Ipv4Prefix: new(fmt.Sprintf("10.0.1.%d/28", 16*i))})
 	}
-	if made := n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, Ipv4Prefixes: all}); len(made.Ipv4Prefixes) != 14 {
+	if made := n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, Ipv4Prefixes: all}); len(made.Ipv4Prefixes) != 14 {
 		t.Errorf("made with %+v", made.Ipv4Prefixes)
 	}
 	other := n.subnet(t, n.vpc, "b", "10.0.2.0/26", -1)
-	made := n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &other, PrivateIpAddress: new("10.0.2.20"), Ipv4PrefixCount: new(int32(1))})
+	made := n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &other, PrivateIpAddress: new("10.0.2.20"), Ipv4PrefixCount: new(int32(1))})
 	if got := shownPrefixes(made.Ipv4Prefixes); !slices.Equal(got, []string{"10.0.2.32/28"}) {
 		t.Errorf("made with %v", got)
 	}
@@ -153,38 +153,38 @@ func TestANewInterfaceHasWhatIsNamedFirst(t *testing.T) {
 func TestBadPrefixRequestsAreRefused(t *testing.T) {
 	n := newNetwork(t)
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", 1)
-	id := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10")}).NetworkInterfaceId
+	id := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10")}).NetworkInterfaceId
 	one := []string{"10.0.1.16/28"}
 	for _, c := range []struct {
 		name, code string
-		in         ec2.AssignPrivateIpAddressesInput
+		in         shape.AssignPrivateIpAddressesInput
 	}{
-		{"no prefix", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.16"}}},
-		{"IPv6", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"2001:db8::/80"}}},
-		{"longer", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.16/29"}}},
-		{"shorter", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.32/27"}}},
-		{"not aligned", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.17/28"}}},
-		{"elsewhere", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.2.16/28"}}},
-		{"first", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.0/28"}}},
-		{"last", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.240/28"}}},
-		{"both", "InvalidParameterCombination", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: one, Ipv4PrefixCount: new(int32(1))}},
-		{"with addresses", "InvalidParameterCombination", ec2.AssignPrivateIpAddressesInput{Ipv4Prefixes: one, PrivateIpAddresses: []string{"10.0.1.50"}}},
-		{"with a count", "InvalidParameterCombination", ec2.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(1)), SecondaryPrivateIpAddressCount: new(int32(1))}},
-		{"negative", "InvalidParameterValue", ec2.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(-1))}},
-		{"too many", "PrivateIpAddressLimitExceeded", ec2.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(51))}},
-		{"none", "MissingParameter", ec2.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(0))}},
+		{"no prefix", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.16"}}},
+		{"IPv6", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"2001:db8::/80"}}},
+		{"longer", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.16/29"}}},
+		{"shorter", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.32/27"}}},
+		{"not aligned", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.17/28"}}},
+		{"elsewhere", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.2.16/28"}}},
+		{"first", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.0/28"}}},
+		{"last", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: []string{"10.0.1.240/28"}}},
+		{"both", "InvalidParameterCombination", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: one, Ipv4PrefixCount: new(int32(1))}},
+		{"with addresses", "InvalidParameterCombination", shape.AssignPrivateIpAddressesInput{Ipv4Prefixes: one, PrivateIpAddresses: []string{"10.0.1.50"}}},
+		{"with a count", "InvalidParameterCombination", shape.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(1)), SecondaryPrivateIpAddressCount: new(int32(1))}},
+		{"negative", "InvalidParameterValue", shape.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(-1))}},
+		{"too many", "PrivateIpAddressLimitExceeded", shape.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(51))}},
+		{"none", "MissingParameter", shape.AssignPrivateIpAddressesInput{Ipv4PrefixCount: new(int32(0))}},
 	} {
 		c.in.NetworkInterfaceId = &id
 		n.refused(t, c.name, c.code, func() error { _, err := n.api.AssignPrivateIpAddresses(n.ctx, &c.in); return err })
 	}
 	for name, prefix := range map[string]string{"prefix of nobody": "10.0.1.64/28", "single address": "10.0.1.10/32", "around the address": "10.0.1.0/28"} {
 		n.refused(t, name, "InvalidParameterValue", func() error {
-			_, err := n.api.UnassignPrivateIpAddresses(n.ctx, &ec2.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4Prefixes: []string{prefix}})
+			_, err := n.api.UnassignPrivateIpAddresses(n.ctx, &shape.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &id, Ipv4Prefixes: []string{prefix}})
 			return err
 		})
 	}
 	n.refused(t, "new with addresses", "InvalidParameterCombination", func() error {
-		_, err := n.api.CreateNetworkInterface(n.ctx, &ec2.CreateNetworkInterfaceInput{
+		_, err := n.api.CreateNetworkInterface(n.ctx, &shape.CreateNetworkInterfaceInput{
 			SubnetId: &subnet, Ipv4PrefixCount: new(int32(1)), SecondaryPrivateIpAddressCount: new(int32(1)),
 		})
 		return err

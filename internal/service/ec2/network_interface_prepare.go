@@ -4,7 +4,7 @@ package ec2
 
 import (
 	"github.com/posternhq/postern/internal/aws/caller"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -12,7 +12,7 @@ import (
 // PrepareInterface is CreateNetworkInterface for a transaction of the caller's,
 // in which more happens: it checks the request and gives the function that makes
 // the interface. The client token is not looked at. Errors of both are AWS errors.
-func (a *API) PrepareInterface(who caller.Caller, in *ec2.CreateNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
+func (a *API) PrepareInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
 	n, err := a.newInterface(who, in)
 	if err != nil {
 		return nil, err

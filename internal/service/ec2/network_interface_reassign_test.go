@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
@@ -17,7 +17,7 @@ import (
 
 // assign asks for addresses by name and gives those of the reply.
 func (n *network) assign(eni string, move bool, addresses ...string) ([]string, error) {
-	out, err := n.api.AssignPrivateIpAddresses(n.ctx, &ec2.AssignPrivateIpAddressesInput{
+	out, err := n.api.AssignPrivateIpAddresses(n.ctx, &shape.AssignPrivateIpAddressesInput{
 		NetworkInterfaceId: &eni, PrivateIpAddresses: addresses, AllowReassignment: &move,
 	})
 	if err != nil {
@@ -43,8 +43,8 @@ func (n *network) addresses(t *testing.T, eni string) (all []string) {
 func TestAnAddressMovesToAnotherInterface(t *testing.T) {
 	n := newNetwork(t)
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
-	a := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10")}).NetworkInterfaceId
-	b := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.11")}).NetworkInterfaceId
+	a := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10")}).NetworkInterfaceId
+	b := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.11")}).NetworkInterfaceId
 	n.attach(t, a)
 	n.attach(t, b)
 	if _, err := n.assign(a, false, "10.0.1.20", "10.0.1.21"); err != nil {
@@ -85,15 +85,15 @@ func TestAnAddressMovesToAnotherInterface(t *testing.T) {
 func TestAnAddressGivenUpIsKeptUntilTheHostHasLetGo(t *testing.T) {
 	n := newNetwork(t)
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
-	a := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10")}).NetworkInterfaceId
-	b := *n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.11")}).NetworkInterfaceId
+	a := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.10")}).NetworkInterfaceId
+	b := *n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.11")}).NetworkInterfaceId
 	n.attach(t, a)
 	if _, err := n.assign(a, false, "10.0.1.20"); err != nil {
 		t.Fatal(err)
 	}
 	unassign := func() {
 		t.Helper()
-		_, err := n.api.UnassignPrivateIpAddresses(n.ctx, &ec2.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &a, PrivateIpAddresses: []string{"10.0.1.20"}})
+		_, err := n.api.UnassignPrivateIpAddresses(n.ctx, &shape.UnassignPrivateIpAddressesInput{NetworkInterfaceId: &a, PrivateIpAddresses: []string{"10.0.1.20"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestAnAddressGivenUpIsKeptUntilTheHostHasLetGo(t *testing.T) {
 	unassign()
 	n.refused(t, "another interface", "InvalidParameterValue", func() error { _, err := n.assign(b, false, "10.0.1.20"); return err })
 	n.refused(t, "a new interface", "InvalidIPAddress.InUse", func() error {
-		_, err := n.api.CreateNetworkInterface(n.ctx, &ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.20")})
+		_, err := n.api.CreateNetworkInterface(n.ctx, &shape.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: new("10.0.1.20")})
 		return err
 	})
 	if _, err := n.assign(a, false, "10.0.1.20"); err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 )
@@ -62,7 +62,7 @@ func chosenLists(region string, ids []string, missing func(string) error) (iter.
 func prefixListID(l prefixList) string { return l.id }
 
 // DescribePrefixLists lists the blocks of services of AWS.
-func (a *API) DescribePrefixLists(ctx context.Context, in *ec2.DescribePrefixListsInput) (*ec2.DescribePrefixListsOutput, error) {
+func (a *API) DescribePrefixLists(ctx context.Context, in *shape.DescribePrefixListsInput) (*shape.DescribePrefixListsOutput, error) {
 	who := caller.From(ctx)
 	lists, err := chosenLists(who.Region, in.PrefixListIds, missing("InvalidPrefixListId.NotFound", "prefix list"))
 	if err != nil {
@@ -72,16 +72,16 @@ func (a *API) DescribePrefixLists(ctx context.Context, in *ec2.DescribePrefixLis
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribePrefixListsOutput{NextToken: next}
+	out := &shape.DescribePrefixListsOutput{NextToken: next}
 	for _, l := range page {
-		out.PrefixLists = append(out.PrefixLists, ec2.PrefixList{PrefixListId: new(l.id), PrefixListName: new(l.name), Cidrs: prefixTexts(l.blocks)})
+		out.PrefixLists = append(out.PrefixLists, shape.PrefixList{PrefixListId: new(l.id), PrefixListName: new(l.name), Cidrs: prefixTexts(l.blocks)})
 	}
 	return out, nil
 }
 
 // DescribeManagedPrefixLists lists the same, as prefix lists that customers
 // could have made too.
-func (a *API) DescribeManagedPrefixLists(ctx context.Context, in *ec2.DescribeManagedPrefixListsInput) (*ec2.DescribeManagedPrefixListsOutput, error) {
+func (a *API) DescribeManagedPrefixLists(ctx context.Context, in *shape.DescribeManagedPrefixListsInput) (*shape.DescribeManagedPrefixListsOutput, error) {
 	who := caller.From(ctx)
 	lists, err := chosenLists(who.Region, in.PrefixListIds, noPrefixList)
 	if err != nil {
@@ -91,15 +91,15 @@ func (a *API) DescribeManagedPrefixLists(ctx context.Context, in *ec2.DescribeMa
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeManagedPrefixListsOutput{NextToken: next}
+	out := &shape.DescribeManagedPrefixListsOutput{NextToken: next}
 	for _, l := range page {
 		family := "IPv4"
 		if l.blocks[0].Addr().Is6() {
 			family = "IPv6"
 		}
-		out.PrefixLists = append(out.PrefixLists, ec2.ManagedPrefixList{
+		out.PrefixLists = append(out.PrefixLists, shape.ManagedPrefixList{
 			PrefixListId: new(l.id), PrefixListName: new(l.name), AddressFamily: new(family), OwnerId: new(prefixListOwner),
-			State: new(ec2.PrefixListStateCreateComplete), PrefixListArn: new(model.ARN("ec2", who.Region, "aws", "prefix-list/"+l.id)),
+			State: new(shape.PrefixListStateCreateComplete), PrefixListArn: new(model.ARN("ec2", who.Region, "aws", "prefix-list/"+l.id)),
 		})
 	}
 	return out, nil
@@ -109,7 +109,7 @@ var noPrefixList = missing("InvalidPrefixListID.NotFound", "prefix list")
 
 // GetManagedPrefixListEntries tells the blocks of one list. AWS's own lists have
 // no versions to ask for.
-func (a *API) GetManagedPrefixListEntries(ctx context.Context, in *ec2.GetManagedPrefixListEntriesInput) (*ec2.GetManagedPrefixListEntriesOutput, error) {
+func (a *API) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetManagedPrefixListEntriesInput) (*shape.GetManagedPrefixListEntriesOutput, error) {
 	who := caller.From(ctx)
 	lists, err := chosenLists(who.Region, []string{deref(in.PrefixListId)}, noPrefixList)
 	if err != nil {
@@ -128,9 +128,9 @@ func (a *API) GetManagedPrefixListEntries(ctx context.Context, in *ec2.GetManage
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.GetManagedPrefixListEntriesOutput{NextToken: next}
+	out := &shape.GetManagedPrefixListEntriesOutput{NextToken: next}
 	for _, b := range page {
-		out.Entries = append(out.Entries, ec2.PrefixListEntry{Cidr: new(b.String())})
+		out.Entries = append(out.Entries, shape.PrefixListEntry{Cidr: new(b.String())})
 	}
 	return out, nil
 }

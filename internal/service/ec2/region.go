@@ -10,15 +10,15 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 )
 
 // optedIn is the opt-in status of all regions and zones here.
-const optedIn = ec2.AvailabilityZoneOptInStatusOptInNotRequired
+const optedIn = shape.AvailabilityZoneOptInStatusOptInNotRequired
 
 // DescribeRegions lists the regions that are served.
-func (a *API) DescribeRegions(_ context.Context, in *ec2.DescribeRegionsInput) (*ec2.DescribeRegionsOutput, error) {
+func (a *API) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput) (*shape.DescribeRegionsOutput, error) {
 	for _, name := range in.RegionNames {
 		if !slices.Contains(a.Regions, name) {
 			return nil, fault.EC2("InvalidParameterValue", "Invalid region: '%s'. The regions served here are %s", name, strings.Join(a.Regions, ", "))
@@ -28,10 +28,10 @@ func (a *API) DescribeRegions(_ context.Context, in *ec2.DescribeRegionsInput) (
 	if err != nil {
 		return nil, asFault(err)
 	}
-	out := &ec2.DescribeRegionsOutput{Regions: []ec2.Region{}}
+	out := &shape.DescribeRegionsOutput{Regions: []shape.Region{}}
 	for _, name := range a.Regions {
 		if holds(name) && (len(in.RegionNames) == 0 || slices.Contains(in.RegionNames, name)) {
-			out.Regions = append(out.Regions, ec2.Region{
+			out.Regions = append(out.Regions, shape.Region{
 				RegionName: new(name), Endpoint: new(regionEndpoint(name)), OptInStatus: new(optedIn),
 			})
 		}
@@ -53,7 +53,7 @@ var regionFilters = service.Filters[string]{Properties: map[string]func(string) 
 const zoneType = "availability-zone"
 
 // DescribeAvailabilityZones lists the zones of the request's region.
-func (a *API) DescribeAvailabilityZones(ctx context.Context, in *ec2.DescribeAvailabilityZonesInput) (*ec2.DescribeAvailabilityZonesOutput, error) {
+func (a *API) DescribeAvailabilityZones(ctx context.Context, in *shape.DescribeAvailabilityZonesInput) (*shape.DescribeAvailabilityZonesOutput, error) {
 	region := caller.From(ctx).Region
 	for _, name := range slices.Concat(in.ZoneNames, in.ZoneIds) {
 		if _, ok := a.Zone(region, name); !ok {
@@ -64,7 +64,7 @@ func (a *API) DescribeAvailabilityZones(ctx context.Context, in *ec2.DescribeAva
 	if err != nil {
 		return nil, asFault(err)
 	}
-	out := &ec2.DescribeAvailabilityZonesOutput{AvailabilityZones: []ec2.AvailabilityZone{}}
+	out := &shape.DescribeAvailabilityZonesOutput{AvailabilityZones: []shape.AvailabilityZone{}}
 	for _, z := range a.Zones(region) {
 		named := len(in.ZoneNames) == 0 || slices.Contains(in.ZoneNames, z.Name)
 		byID := len(in.ZoneIds) == 0 || slices.Contains(in.ZoneIds, z.ID)
@@ -89,23 +89,23 @@ func zoneFilters(region string) service.Filters[service.Zone] {
 		"opt-in-status":   func(row) []string { return one(optedIn) },
 		"parent-zone-id":  none, "parent-zone-name": none,
 		"region-name": func(row) []string { return one(region) },
-		"state":       func(row) []string { return one(ec2.AvailabilityZoneStateAvailable) },
+		"state":       func(row) []string { return one(shape.AvailabilityZoneStateAvailable) },
 		"zone-id":     func(z row) []string { return one(z.ID) },
 		"zone-name":   func(z row) []string { return one(z.Name) },
 		"zone-type":   func(row) []string { return one(zoneType) },
 	}}
 }
 
-func zoneShape(region string, z service.Zone) ec2.AvailabilityZone {
-	return ec2.AvailabilityZone{
-		ZoneName: new(z.Name), ZoneId: new(z.ID), RegionName: new(region), State: new(ec2.AvailabilityZoneStateAvailable),
+func zoneShape(region string, z service.Zone) shape.AvailabilityZone {
+	return shape.AvailabilityZone{
+		ZoneName: new(z.Name), ZoneId: new(z.ID), RegionName: new(region), State: new(shape.AvailabilityZoneStateAvailable),
 		OptInStatus: new(optedIn), ZoneType: new(zoneType), GroupName: new(zoneGroup(region)),
-		NetworkBorderGroup: new(region), Messages: []ec2.AvailabilityZoneMessage{},
+		NetworkBorderGroup: new(region), Messages: []shape.AvailabilityZoneMessage{},
 	}
 }
 
 // DescribeAccountAttributes tells what the caller's account can have.
-func (a *API) DescribeAccountAttributes(ctx context.Context, in *ec2.DescribeAccountAttributesInput) (*ec2.DescribeAccountAttributesOutput, error) {
+func (a *API) DescribeAccountAttributes(ctx context.Context, in *shape.DescribeAccountAttributesInput) (*shape.DescribeAccountAttributesOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (a *API) DescribeAccountAttributes(ctx context.Context, in *ec2.DescribeAcc
 	if v := defaultVPC(tx, caller.From(ctx)); v != nil {
 		id = v.ID
 	}
-	out := &ec2.DescribeAccountAttributesOutput{AccountAttributes: []ec2.AccountAttribute{}}
+	out := &shape.DescribeAccountAttributesOutput{AccountAttributes: []shape.AccountAttribute{}}
 	for _, attribute := range []struct{ name, value string }{
 		{"supported-platforms", "VPC"},
 		{"vpc-max-security-groups-per-interface", strconv.Itoa(a.Quotas.GroupsPerInterface)},
@@ -124,9 +124,9 @@ func (a *API) DescribeAccountAttributes(ctx context.Context, in *ec2.DescribeAcc
 		{"default-vpc", id},
 	} {
 		if len(in.AttributeNames) == 0 || slices.Contains(in.AttributeNames, attribute.name) {
-			out.AccountAttributes = append(out.AccountAttributes, ec2.AccountAttribute{
+			out.AccountAttributes = append(out.AccountAttributes, shape.AccountAttribute{
 				AttributeName:   new(attribute.name),
-				AttributeValues: []ec2.AccountAttributeValue{{AttributeValue: new(attribute.value)}},
+				AttributeValues: []shape.AccountAttributeValue{{AttributeValue: new(attribute.value)}},
 			})
 		}
 	}

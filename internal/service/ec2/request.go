@@ -13,7 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -58,7 +58,7 @@ func yesNo(b bool) []string {
 
 // query is what the requests of all describe operations have in common.
 type query struct {
-	filters []ec2.Filter
+	filters []shape.Filter
 	ids     []string
 	token   *string
 	max     *int32
@@ -131,7 +131,7 @@ func taken[T any](items iter.Seq[T], holds func(T) bool) iter.Seq[T] {
 	}
 }
 
-func filtersOf(in []ec2.Filter) []service.Filter {
+func filtersOf(in []shape.Filter) []service.Filter {
 	out := make([]service.Filter, len(in))
 	for i, f := range in {
 		out[i] = service.Filter{Name: deref(f.Name), Values: f.Values}
@@ -168,7 +168,7 @@ func asFault(err error) error {
 
 // tagsFor gives the tags that a request has for the resource it makes. A
 // specification for a resource of another type is an error, as on AWS.
-func tagsFor(specifications []ec2.TagSpecification, resourceType string) (map[string]string, error) {
+func tagsFor(specifications []shape.TagSpecification, resourceType string) (map[string]string, error) {
 	var list []service.Tag
 	for _, s := range specifications {
 		if got := deref(s.ResourceType); got != resourceType {
@@ -180,7 +180,7 @@ func tagsFor(specifications []ec2.TagSpecification, resourceType string) (map[st
 	return tags, asFault(err)
 }
 
-func requestTags(tags []ec2.Tag) []service.Tag {
+func requestTags(tags []shape.Tag) []service.Tag {
 	list := make([]service.Tag, len(tags))
 	for i, t := range tags {
 		list[i] = service.Tag{Key: deref(t.Key), Value: deref(t.Value)}
@@ -189,10 +189,10 @@ func requestTags(tags []ec2.Tag) []service.Tag {
 }
 
 // tagList is the tags of a resource as replies have them, sorted by key.
-func tagList(tags map[string]string) []ec2.Tag {
-	list := make([]ec2.Tag, 0, len(tags))
+func tagList(tags map[string]string) []shape.Tag {
+	list := make([]shape.Tag, 0, len(tags))
 	for _, key := range slices.SortedFunc(maps.Keys(tags), cmp.Compare[string]) {
-		list = append(list, ec2.Tag{Key: new(key), Value: new(tags[key])})
+		list = append(list, shape.Tag{Key: new(key), Value: new(tags[key])})
 	}
 	return list
 }

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -21,14 +21,14 @@ const localGateway = "local"
 // DescribeRouteTables lists the caller's route tables, which are the main ones
 // of VPCs: no others can be made yet. All subnets use them without an
 // association of their own.
-func (a *API) DescribeRouteTables(ctx context.Context, in *ec2.DescribeRouteTablesInput) (*ec2.DescribeRouteTablesOutput, error) {
+func (a *API) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
 	rows, tx, next, err := describe(ctx, a, listing[*model.RouteTable]{
 		operation: "DescribeRouteTables", table: state.RouteTables, filters: routeTableFilters, missing: noRouteTable,
 	}, query{in.Filters, in.RouteTableIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeRouteTablesOutput{NextToken: next, RouteTables: []ec2.RouteTable{}}
+	out := &shape.DescribeRouteTablesOutput{NextToken: next, RouteTables: []shape.RouteTable{}}
 	for _, r := range rows {
 		out.RouteTables = append(out.RouteTables, routeTableShape(r, networks(tx, &r.Meta, r.VPC)))
 	}
@@ -78,8 +78,8 @@ func routeTableFilters(tx *table.Txn) service.Filters[*model.RouteTable] {
 			"route.gateway-id":                       func(row) []string { return one(localGateway) },
 			"route.instance-id":                      none,
 			"route.nat-gateway-id":                   none,
-			"route.origin":                           func(row) []string { return one(ec2.RouteOriginCreateRouteTable) },
-			"route.state":                            func(row) []string { return one(ec2.RouteStateActive) },
+			"route.origin":                           func(row) []string { return one(shape.RouteOriginCreateRouteTable) },
+			"route.state":                            func(row) []string { return one(shape.RouteStateActive) },
 			"route.transit-gateway-id":               none,
 			"route.vpc-peering-connection-id":        none,
 			"vpc-id":                                 func(r row) []string { return one(r.VPC) },
@@ -87,20 +87,20 @@ func routeTableFilters(tx *table.Txn) service.Filters[*model.RouteTable] {
 	}
 }
 
-func routeTableShape(r *model.RouteTable, blocks []netip.Prefix) ec2.RouteTable {
-	out := ec2.RouteTable{
+func routeTableShape(r *model.RouteTable, blocks []netip.Prefix) shape.RouteTable {
+	out := shape.RouteTable{
 		RouteTableId: new(r.ID), VpcId: new(r.VPC), OwnerId: new(r.Account), Tags: tagList(r.Tags),
-		PropagatingVgws: []ec2.PropagatingVgw{}, Associations: []ec2.RouteTableAssociation{},
+		PropagatingVgws: []shape.PropagatingVgw{}, Associations: []shape.RouteTableAssociation{},
 	}
 	if r.Main {
-		out.Associations = append(out.Associations, ec2.RouteTableAssociation{
+		out.Associations = append(out.Associations, shape.RouteTableAssociation{
 			Main: new(true), RouteTableAssociationId: new(r.MainAssociation), RouteTableId: new(r.ID),
-			AssociationState: &ec2.RouteTableAssociationState{State: new(ec2.RouteTableAssociationStateCodeAssociated)},
+			AssociationState: &shape.RouteTableAssociationState{State: new(shape.RouteTableAssociationStateCodeAssociated)},
 		})
 	}
 	for _, p := range blocks {
-		route := ec2.Route{
-			GatewayId: new(localGateway), Origin: new(ec2.RouteOriginCreateRouteTable), State: new(ec2.RouteStateActive),
+		route := shape.Route{
+			GatewayId: new(localGateway), Origin: new(shape.RouteOriginCreateRouteTable), State: new(shape.RouteStateActive),
 		}
 		if p.Addr().Is4() {
 			route.DestinationCidrBlock = new(p.String())

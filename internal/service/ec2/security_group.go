@@ -9,7 +9,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -21,13 +21,13 @@ var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}
 
 // CreateSecurityGroup makes a group in a VPC, by default in the default VPC. It
 // lets everything out, and nothing in.
-func (a *API) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurityGroupInput) (*ec2.CreateSecurityGroupOutput, error) {
+func (a *API) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
 	who := caller.From(ctx)
 	name := strings.TrimSpace(deref(in.GroupName))
 	if err := checkGroupTexts(name, deref(in.Description)); err != nil {
 		return nil, err
 	}
-	tags, err := tagsFor(in.TagSpecifications, ec2.ResourceTypeSecurityGroup)
+	tags, err := tagsFor(in.TagSpecifications, shape.ResourceTypeSecurityGroup)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (a *API) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurityGro
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateSecurityGroupOutput{GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), Tags: tagList(tags)}, nil
+	return &shape.CreateSecurityGroupOutput{GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), Tags: tagList(tags)}, nil
 }
 
 func checkGroupTexts(name, description string) error {
@@ -105,7 +105,7 @@ func openDefaultGroup6(tx *table.Txn, v *model.VPC, ruleID string) {
 }
 
 // DeleteSecurityGroup removes a group that nothing uses.
-func (a *API) DeleteSecurityGroup(ctx context.Context, in *ec2.DeleteSecurityGroupInput) (*ec2.DeleteSecurityGroupOutput, error) {
+func (a *API) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurityGroupInput) (*shape.DeleteSecurityGroupOutput, error) {
 	who := caller.From(ctx)
 	var id string
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -126,7 +126,7 @@ func (a *API) DeleteSecurityGroup(ctx context.Context, in *ec2.DeleteSecurityGro
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DeleteSecurityGroupOutput{Return: new(true), GroupId: &id}, nil
+	return &shape.DeleteSecurityGroupOutput{Return: new(true), GroupId: &id}, nil
 }
 
 // groupDependency names something that keeps a group from being deleted.

@@ -7,14 +7,14 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // AuthorizeSecurityGroupIngress adds rules that let traffic in.
-func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *ec2.AuthorizeSecurityGroupIngressInput) (*ec2.AuthorizeSecurityGroupIngressOutput, error) {
+func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.AuthorizeSecurityGroupIngressInput) (*shape.AuthorizeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -24,11 +24,11 @@ func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *ec2.Authori
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AuthorizeSecurityGroupIngressOutput{Return: new(true), SecurityGroupRules: added}, nil
+	return &shape.AuthorizeSecurityGroupIngressOutput{Return: new(true), SecurityGroupRules: added}, nil
 }
 
 // AuthorizeSecurityGroupEgress adds rules that let traffic out.
-func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *ec2.AuthorizeSecurityGroupEgressInput) (*ec2.AuthorizeSecurityGroupEgressOutput, error) {
+func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.AuthorizeSecurityGroupEgressInput) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -38,16 +38,16 @@ func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *ec2.Authoriz
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AuthorizeSecurityGroupEgressOutput{Return: new(true), SecurityGroupRules: added}, nil
+	return &shape.AuthorizeSecurityGroupEgressOutput{Return: new(true), SecurityGroupRules: added}, nil
 }
 
 // authorize adds the rules of permissions to a group, all or none of them.
-func (a *API) authorize(ctx context.Context, choice groupChoice, permissions []ec2.IpPermission, specifications []ec2.TagSpecification, egress bool) ([]ec2.SecurityGroupRule, error) {
+func (a *API) authorize(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, specifications []shape.TagSpecification, egress bool) ([]shape.SecurityGroupRule, error) {
 	who := caller.From(ctx)
 	if len(permissions) == 0 {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipPermissions")
 	}
-	tags, err := tagsFor(specifications, ec2.ResourceTypeSecurityGroupRule)
+	tags, err := tagsFor(specifications, shape.ResourceTypeSecurityGroupRule)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (a *API) authorize(ctx context.Context, choice groupChoice, permissions []e
 	if err != nil {
 		return nil, err
 	}
-	out := make([]ec2.SecurityGroupRule, len(added))
+	out := make([]shape.SecurityGroupRule, len(added))
 	for i, r := range added {
 		out[i] = ruleShape(g, r)
 	}

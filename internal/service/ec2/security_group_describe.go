@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -16,7 +16,7 @@ import (
 
 // DescribeSecurityGroups lists the caller's groups. Names find groups of the
 // default VPC.
-func (a *API) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurityGroupsInput) (*ec2.DescribeSecurityGroupsOutput, error) {
+func (a *API) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSecurityGroupsInput) (*shape.DescribeSecurityGroupsOutput, error) {
 	named, err := a.groupsByName(ctx, in.GroupNames)
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (a *API) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecuri
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeSecurityGroupsOutput{NextToken: next, SecurityGroups: []ec2.SecurityGroup{}}
+	out := &shape.DescribeSecurityGroupsOutput{NextToken: next, SecurityGroups: []shape.SecurityGroup{}}
 	for _, g := range rows {
 		out.SecurityGroups = append(out.SecurityGroups, groupShape(g))
 	}
@@ -105,8 +105,8 @@ func ruleProperties(tx *table.Txn) map[string]func(*model.SecurityGroup, model.S
 	}
 }
 
-func groupShape(g *model.SecurityGroup) ec2.SecurityGroup {
-	return ec2.SecurityGroup{
+func groupShape(g *model.SecurityGroup) shape.SecurityGroup {
+	return shape.SecurityGroup{
 		GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), OwnerId: new(g.Account), VpcId: new(g.VPC),
 		GroupName: new(g.Name), Description: new(g.Description), Tags: tagList(g.Tags),
 		IpPermissions: permissionShapes(g, false), IpPermissionsEgress: permissionShapes(g, true),
@@ -115,13 +115,13 @@ func groupShape(g *model.SecurityGroup) ec2.SecurityGroup {
 
 // permissionShapes puts the rules of one direction together that have the same
 // protocol and ports, in the order in which they were added.
-func permissionShapes(g *model.SecurityGroup, egress bool) []ec2.IpPermission {
+func permissionShapes(g *model.SecurityGroup, egress bool) []shape.IpPermission {
 	type traffic struct {
 		protocol string
 		from, to int
 	}
 	place := make(map[traffic]int)
-	out := []ec2.IpPermission{}
+	out := []shape.IpPermission{}
 	for _, r := range g.Rules {
 		if r.Egress != egress {
 			continue
@@ -140,10 +140,10 @@ func permissionShapes(g *model.SecurityGroup, egress bool) []ec2.IpPermission {
 
 // newPermission has empty lists of sources, which clients expect to be there,
 // and ports only for protocols that have them.
-func newPermission(r model.SecurityGroupRule) ec2.IpPermission {
-	p := ec2.IpPermission{
-		IpProtocol: new(r.Protocol), IpRanges: []ec2.IpRange{}, Ipv6Ranges: []ec2.Ipv6Range{},
-		UserIdGroupPairs: []ec2.UserIdGroupPair{}, PrefixListIds: []ec2.PrefixListId{},
+func newPermission(r model.SecurityGroupRule) shape.IpPermission {
+	p := shape.IpPermission{
+		IpProtocol: new(r.Protocol), IpRanges: []shape.IpRange{}, Ipv6Ranges: []shape.Ipv6Range{},
+		UserIdGroupPairs: []shape.UserIdGroupPair{}, PrefixListIds: []shape.PrefixListId{},
 	}
 	switch r.Protocol {
 	case "tcp", "udp", "icmp", "icmpv6":
@@ -152,27 +152,27 @@ func newPermission(r model.SecurityGroupRule) ec2.IpPermission {
 	return p
 }
 
-func addSource(p *ec2.IpPermission, g *model.SecurityGroup, r model.SecurityGroupRule) {
+func addSource(p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGroupRule) {
 	description := optional(r.Description)
 	switch {
 	case r.Group != "":
-		p.UserIdGroupPairs = append(p.UserIdGroupPairs, ec2.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Account), Description: description})
+		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Account), Description: description})
 	case r.CIDR.Addr().Is4():
-		p.IpRanges = append(p.IpRanges, ec2.IpRange{CidrIp: new(r.CIDR.String()), Description: description})
+		p.IpRanges = append(p.IpRanges, shape.IpRange{CidrIp: new(r.CIDR.String()), Description: description})
 	default:
-		p.Ipv6Ranges = append(p.Ipv6Ranges, ec2.Ipv6Range{CidrIpv6: new(r.CIDR.String()), Description: description})
+		p.Ipv6Ranges = append(p.Ipv6Ranges, shape.Ipv6Range{CidrIpv6: new(r.CIDR.String()), Description: description})
 	}
 }
 
-func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) ec2.SecurityGroupRule {
-	out := ec2.SecurityGroupRule{
+func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.SecurityGroupRule {
+	out := shape.SecurityGroupRule{
 		SecurityGroupRuleId: new(r.ID), SecurityGroupRuleArn: new(model.ARN("ec2", g.Region, g.Account, "security-group-rule/"+r.ID)),
 		GroupId: new(g.ID), GroupOwnerId: new(g.Account), IsEgress: new(r.Egress), IpProtocol: new(r.Protocol),
 		FromPort: new(int32(r.From)), ToPort: new(int32(r.To)), Description: optional(r.Description), Tags: tagList(r.Tags),
 	}
 	switch {
 	case r.Group != "":
-		out.ReferencedGroupInfo = &ec2.ReferencedSecurityGroup{GroupId: new(r.Group), UserId: new(g.Account), VpcId: new(g.VPC)}
+		out.ReferencedGroupInfo = &shape.ReferencedSecurityGroup{GroupId: new(r.Group), UserId: new(g.Account), VpcId: new(g.VPC)}
 	case r.CIDR.Addr().Is4():
 		out.CidrIpv4 = new(r.CIDR.String())
 	default:
@@ -181,9 +181,9 @@ func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) ec2.SecurityGr
 	return out
 }
 
-func revokedShape(g *model.SecurityGroup, r model.SecurityGroupRule) ec2.RevokedSecurityGroupRule {
+func revokedShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.RevokedSecurityGroupRule {
 	s := ruleShape(g, r)
-	return ec2.RevokedSecurityGroupRule{
+	return shape.RevokedSecurityGroupRule{
 		SecurityGroupRuleId: s.SecurityGroupRuleId, GroupId: s.GroupId, IsEgress: s.IsEgress, IpProtocol: s.IpProtocol,
 		FromPort: s.FromPort, ToPort: s.ToPort, CidrIpv4: s.CidrIpv4, CidrIpv6: s.CidrIpv6,
 		ReferencedGroupId: optional(r.Group), Description: s.Description,

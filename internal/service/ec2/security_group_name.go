@@ -8,7 +8,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -68,8 +68,8 @@ func (a *API) groupsByName(ctx context.Context, names []string) ([]string, error
 
 // withGroupIDs gives permissions in which groups that are told by their names
 // have their ids. What is not named is left as it is.
-func (a *API) withGroupIDs(ctx context.Context, permissions []ec2.IpPermission) ([]ec2.IpPermission, error) {
-	byName := func(pair ec2.UserIdGroupPair) bool { return deref(pair.GroupId) == "" && deref(pair.GroupName) != "" }
+func (a *API) withGroupIDs(ctx context.Context, permissions []shape.IpPermission) ([]shape.IpPermission, error) {
+	byName := func(pair shape.UserIdGroupPair) bool { return deref(pair.GroupId) == "" && deref(pair.GroupName) != "" }
 	out := slices.Clone(permissions)
 	for i, p := range out {
 		if !slices.ContainsFunc(p.UserIdGroupPairs, byName) {

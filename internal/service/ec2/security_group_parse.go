@@ -11,7 +11,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 )
 
@@ -26,7 +26,7 @@ type flatRule struct {
 
 // permissions gives the permissions of a request, in whichever form they are,
 // with ids for groups that are told by their names.
-func (a *API) permissions(ctx context.Context, f flatRule, list []ec2.IpPermission) ([]ec2.IpPermission, error) {
+func (a *API) permissions(ctx context.Context, f flatRule, list []shape.IpPermission) ([]shape.IpPermission, error) {
 	if f == (flatRule{}) {
 		return a.withGroupIDs(ctx, list)
 	}
@@ -43,24 +43,24 @@ func (a *API) permissions(ctx context.Context, f flatRule, list []ec2.IpPermissi
 // list gives the form of today. A source group without a protocol stands for
 // all of TCP, UDP and ICMP
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html).
-func (f flatRule) list() ([]ec2.IpPermission, error) {
-	p := ec2.IpPermission{IpProtocol: f.protocol, FromPort: f.from, ToPort: f.to}
+func (f flatRule) list() ([]shape.IpPermission, error) {
+	p := shape.IpPermission{IpProtocol: f.protocol, FromPort: f.from, ToPort: f.to}
 	switch {
 	case f.group != nil && f.cidr != nil:
 		return nil, fault.EC2("InvalidParameterCombination", "sourceSecurityGroupName and cidrIp exclude each other")
 	case f.cidr != nil:
-		p.IpRanges = []ec2.IpRange{{CidrIp: f.cidr}}
-		return []ec2.IpPermission{p}, nil
+		p.IpRanges = []shape.IpRange{{CidrIp: f.cidr}}
+		return []shape.IpPermission{p}, nil
 	case f.group == nil && f.groupOwner != nil:
 		return nil, noSourceGroup()
 	case f.group == nil:
 		return nil, noSource()
 	}
-	p.UserIdGroupPairs = []ec2.UserIdGroupPair{{GroupName: f.group, UserId: f.groupOwner}}
+	p.UserIdGroupPairs = []shape.UserIdGroupPair{{GroupName: f.group, UserId: f.groupOwner}}
 	if f.protocol != nil || f.from != nil || f.to != nil {
-		return []ec2.IpPermission{p}, nil
+		return []shape.IpPermission{p}, nil
 	}
-	var all []ec2.IpPermission
+	var all []shape.IpPermission
 	for _, traffic := range []struct {
 		protocol string
 		from, to int32
@@ -81,7 +81,7 @@ func noSourceGroup() error {
 
 // parseRules makes rules, without ids, out of permissions: one for each source.
 // Whether the groups they refer to exist is not looked at.
-func parseRules(who caller.Caller, permissions []ec2.IpPermission, egress bool) ([]model.SecurityGroupRule, error) {
+func parseRules(who caller.Caller, permissions []shape.IpPermission, egress bool) ([]model.SecurityGroupRule, error) {
 	var rules []model.SecurityGroupRule
 	for _, p := range permissions {
 		base, err := parseTraffic(deref(p.IpProtocol), p.FromPort, p.ToPort)
@@ -103,7 +103,7 @@ func parseRules(who caller.Caller, permissions []ec2.IpPermission, egress bool) 
 	return rules, nil
 }
 
-func parseSources(who caller.Caller, base model.SecurityGroupRule, p ec2.IpPermission) ([]model.SecurityGroupRule, error) {
+func parseSources(who caller.Caller, base model.SecurityGroupRule, p shape.IpPermission) ([]model.SecurityGroupRule, error) {
 	if len(p.PrefixListIds) > 0 {
 		return nil, unserved("prefix lists in security group rules")
 	}
@@ -155,7 +155,7 @@ func exampleBlock(family int) string {
 	return "2001:db8::/64"
 }
 
-func withGroup(who caller.Caller, r model.SecurityGroupRule, pair ec2.UserIdGroupPair) (model.SecurityGroupRule, error) {
+func withGroup(who caller.Caller, r model.SecurityGroupRule, pair shape.UserIdGroupPair) (model.SecurityGroupRule, error) {
 	if deref(pair.GroupId) == "" {
 		return r, noSourceGroup()
 	}

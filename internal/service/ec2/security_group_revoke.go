@@ -8,13 +8,13 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // RevokeSecurityGroupIngress removes rules that let traffic in.
-func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *ec2.RevokeSecurityGroupIngressInput) (*ec2.RevokeSecurityGroupIngressOutput, error) {
+func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *shape.RevokeSecurityGroupIngressInput) (*shape.RevokeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -24,11 +24,11 @@ func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *ec2.RevokeSecu
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.RevokeSecurityGroupIngressOutput{Return: new(true), RevokedSecurityGroupRules: revoked}, nil
+	return &shape.RevokeSecurityGroupIngressOutput{Return: new(true), RevokedSecurityGroupRules: revoked}, nil
 }
 
 // RevokeSecurityGroupEgress removes rules that let traffic out.
-func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *ec2.RevokeSecurityGroupEgressInput) (*ec2.RevokeSecurityGroupEgressOutput, error) {
+func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *shape.RevokeSecurityGroupEgressInput) (*shape.RevokeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -38,11 +38,11 @@ func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *ec2.RevokeSecur
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.RevokeSecurityGroupEgressOutput{Return: new(true), RevokedSecurityGroupRules: revoked}, nil
+	return &shape.RevokeSecurityGroupEgressOutput{Return: new(true), RevokedSecurityGroupRules: revoked}, nil
 }
 
 // revoke removes rules, named by permissions or by ids, all or none of them.
-func (a *API) revoke(ctx context.Context, choice groupChoice, permissions []ec2.IpPermission, ids []string, egress bool) ([]ec2.RevokedSecurityGroupRule, error) {
+func (a *API) revoke(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, ids []string, egress bool) ([]shape.RevokedSecurityGroupRule, error) {
 	if err := eitherOr(permissions, ids); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (a *API) revoke(ctx context.Context, choice groupChoice, permissions []ec2.
 	if err != nil {
 		return nil, err
 	}
-	out := make([]ec2.RevokedSecurityGroupRule, len(gone))
+	out := make([]shape.RevokedSecurityGroupRule, len(gone))
 	for i, r := range gone {
 		out[i] = revokedShape(g, r)
 	}
@@ -76,7 +76,7 @@ func (a *API) revoke(ctx context.Context, choice groupChoice, permissions []ec2.
 }
 
 // eitherOr demands permissions or rule ids, not both.
-func eitherOr(permissions []ec2.IpPermission, ids []string) error {
+func eitherOr(permissions []shape.IpPermission, ids []string) error {
 	switch {
 	case len(permissions) > 0 && len(ids) > 0:
 		return fault.EC2("InvalidParameterCombination", "ipPermissions and the ids of rules exclude each other")

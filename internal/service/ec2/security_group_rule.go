@@ -11,7 +11,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -25,7 +25,7 @@ type groupedRule struct {
 }
 
 // DescribeSecurityGroupRules lists the rules of the caller's groups.
-func (a *API) DescribeSecurityGroupRules(ctx context.Context, in *ec2.DescribeSecurityGroupRulesInput) (*ec2.DescribeSecurityGroupRulesOutput, error) {
+func (a *API) DescribeSecurityGroupRules(ctx context.Context, in *shape.DescribeSecurityGroupRulesInput) (*shape.DescribeSecurityGroupRulesOutput, error) {
 	who := caller.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
@@ -49,7 +49,7 @@ func (a *API) DescribeSecurityGroupRules(ctx context.Context, in *ec2.DescribeSe
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeSecurityGroupRulesOutput{NextToken: next, SecurityGroupRules: []ec2.SecurityGroupRule{}}
+	out := &shape.DescribeSecurityGroupRulesOutput{NextToken: next, SecurityGroupRules: []shape.SecurityGroupRule{}}
 	for _, r := range page {
 		out.SecurityGroupRules = append(out.SecurityGroupRules, ruleShape(r.group, r.rule))
 	}
@@ -91,7 +91,7 @@ func noRule(id string) error {
 
 // ModifySecurityGroupRules replaces rules of a group by others that keep the
 // ids, directions and tags, all or none of them.
-func (a *API) ModifySecurityGroupRules(ctx context.Context, in *ec2.ModifySecurityGroupRulesInput) (*ec2.ModifySecurityGroupRulesOutput, error) {
+func (a *API) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecurityGroupRulesInput) (*shape.ModifySecurityGroupRulesOutput, error) {
 	who := caller.From(ctx)
 	replacements := make(map[string]model.SecurityGroupRule)
 	for _, update := range in.SecurityGroupRules {
@@ -111,7 +111,7 @@ func (a *API) ModifySecurityGroupRules(ctx context.Context, in *ec2.ModifySecuri
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifySecurityGroupRulesOutput{Return: new(true)}, nil
+	return &shape.ModifySecurityGroupRulesOutput{Return: new(true)}, nil
 }
 
 func (a *API) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements map[string]model.SecurityGroupRule) error {
@@ -152,26 +152,26 @@ func sourceKind(r model.SecurityGroupRule) string {
 
 // parseRequestedRule makes a rule, without its id and direction, out of the
 // form that has exactly one source.
-func parseRequestedRule(who caller.Caller, in *ec2.SecurityGroupRuleRequest) (model.SecurityGroupRule, error) {
+func parseRequestedRule(who caller.Caller, in *shape.SecurityGroupRuleRequest) (model.SecurityGroupRule, error) {
 	if in == nil {
 		return model.SecurityGroupRule{}, fault.EC2("MissingParameter", "The request must contain the parameter securityGroupRule for each rule")
 	}
-	p := ec2.IpPermission{IpProtocol: in.IpProtocol, FromPort: in.FromPort, ToPort: in.ToPort}
+	p := shape.IpPermission{IpProtocol: in.IpProtocol, FromPort: in.FromPort, ToPort: in.ToPort}
 	sources := 0
 	if in.CidrIpv4 != nil {
-		p.IpRanges = []ec2.IpRange{{CidrIp: in.CidrIpv4, Description: in.Description}}
+		p.IpRanges = []shape.IpRange{{CidrIp: in.CidrIpv4, Description: in.Description}}
 		sources++
 	}
 	if in.CidrIpv6 != nil {
-		p.Ipv6Ranges = []ec2.Ipv6Range{{CidrIpv6: in.CidrIpv6, Description: in.Description}}
+		p.Ipv6Ranges = []shape.Ipv6Range{{CidrIpv6: in.CidrIpv6, Description: in.Description}}
 		sources++
 	}
 	if in.ReferencedGroupId != nil {
-		p.UserIdGroupPairs = []ec2.UserIdGroupPair{{GroupId: in.ReferencedGroupId, Description: in.Description}}
+		p.UserIdGroupPairs = []shape.UserIdGroupPair{{GroupId: in.ReferencedGroupId, Description: in.Description}}
 		sources++
 	}
 	if in.PrefixListId != nil {
-		p.PrefixListIds = []ec2.PrefixListId{{PrefixListId: in.PrefixListId}}
+		p.PrefixListIds = []shape.PrefixListId{{PrefixListId: in.PrefixListId}}
 		sources++
 	}
 	switch {
@@ -180,7 +180,7 @@ func parseRequestedRule(who caller.Caller, in *ec2.SecurityGroupRuleRequest) (mo
 	case sources > 1:
 		return model.SecurityGroupRule{}, fault.EC2("InvalidParameterCombination", "Only one of cidrIp, cidrIpv6, prefixListId, or referencedGroupId can be specified")
 	}
-	rules, err := parseRules(who, []ec2.IpPermission{p}, false)
+	rules, err := parseRules(who, []shape.IpPermission{p}, false)
 	if err != nil {
 		return model.SecurityGroupRule{}, err
 	}
@@ -189,26 +189,26 @@ func parseRequestedRule(who caller.Caller, in *ec2.SecurityGroupRuleRequest) (mo
 
 // UpdateSecurityGroupRuleDescriptionsIngress changes what rules that let
 // traffic in say about themselves.
-func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput) (*ec2.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
+func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsIngressInput) (*shape.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
 	err := a.describeRules(ctx, groupChoice{in.GroupId, in.GroupName}, in.IpPermissions, in.SecurityGroupRuleDescriptions, false)
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.UpdateSecurityGroupRuleDescriptionsIngressOutput{Return: new(true)}, nil
+	return &shape.UpdateSecurityGroupRuleDescriptionsIngressOutput{Return: new(true)}, nil
 }
 
 // UpdateSecurityGroupRuleDescriptionsEgress changes what rules that let traffic
 // out say about themselves.
-func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *ec2.UpdateSecurityGroupRuleDescriptionsEgressInput) (*ec2.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
+func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsEgressInput) (*shape.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
 	err := a.describeRules(ctx, groupChoice{in.GroupId, in.GroupName}, in.IpPermissions, in.SecurityGroupRuleDescriptions, true)
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.UpdateSecurityGroupRuleDescriptionsEgressOutput{Return: new(true)}, nil
+	return &shape.UpdateSecurityGroupRuleDescriptionsEgressOutput{Return: new(true)}, nil
 }
 
 // describeRules gives rules of a group new descriptions, all or none of them.
-func (a *API) describeRules(ctx context.Context, choice groupChoice, permissions []ec2.IpPermission, updates []ec2.SecurityGroupRuleDescription, egress bool) error {
+func (a *API) describeRules(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, updates []shape.SecurityGroupRuleDescription, egress bool) error {
 	var ids []string
 	texts := make(map[string]string)
 	for _, u := range updates {

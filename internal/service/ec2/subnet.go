@@ -9,7 +9,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -17,7 +17,7 @@ import (
 )
 
 // CreateSubnet makes a subnet in a zone. It is available at once.
-func (a *API) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2.CreateSubnetOutput, error) {
+func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*shape.CreateSubnetOutput, error) {
 	who := caller.From(ctx)
 	s, err := a.newSubnet(who, in)
 	if err != nil {
@@ -43,7 +43,7 @@ func (a *API) CreateSubnet(ctx context.Context, in *ec2.CreateSubnetInput) (*ec2
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateSubnetOutput{Subnet: createdSubnet(s)}, nil
+	return &shape.CreateSubnetOutput{Subnet: createdSubnet(s)}, nil
 }
 
 func (a *API) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
@@ -55,14 +55,14 @@ func (a *API) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
 
 // newSubnet makes the row that a request asks for, as far as that can be told
 // without its VPC.
-func (a *API) newSubnet(who caller.Caller, in *ec2.CreateSubnetInput) (*model.Subnet, error) {
+func (a *API) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.Subnet, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, unserved("address pools of IPAM")
 	}
 	if in.OutpostArn != nil {
 		return nil, unserved("Outposts")
 	}
-	tags, err := tagsFor(in.TagSpecifications, ec2.ResourceTypeSubnet)
+	tags, err := tagsFor(in.TagSpecifications, shape.ResourceTypeSubnet)
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +72,10 @@ func (a *API) newSubnet(who caller.Caller, in *ec2.CreateSubnetInput) (*model.Su
 	}
 	s := &model.Subnet{
 		Meta: a.meta(who, "subnet", a.Now(), tags), VPC: deref(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
-		IPv6Native: deref(in.Ipv6Native), HostnameType: ec2.HostnameTypeIpName,
+		IPv6Native: deref(in.Ipv6Native), HostnameType: shape.HostnameTypeIpName,
 	}
 	if s.IPv6Native { // a workload there has nothing but IPv6 to be named after
-		s.AssignIPv6, s.HostnameType = true, ec2.HostnameTypeResourceName
+		s.AssignIPv6, s.HostnameType = true, shape.HostnameTypeResourceName
 	}
 	switch {
 	case s.IPv6Native && in.Ipv6CidrBlock == nil:
@@ -144,7 +144,7 @@ func placeInVPC(tx *table.Txn, v *model.VPC, block netip.Prefix, blocks []model.
 }
 
 // DeleteSubnet removes a subnet that nothing uses.
-func (a *API) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (*ec2.DeleteSubnetOutput, error) {
+func (a *API) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
 	who := caller.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		s, err := getSubnet(tx, who, deref(in.SubnetId))
@@ -157,7 +157,7 @@ func (a *API) DeleteSubnet(ctx context.Context, in *ec2.DeleteSubnetInput) (*ec2
 		state.Subnets.Delete(tx, s.Account, s.Region, s.ID)
 		return nil
 	})
-	return &ec2.DeleteSubnetOutput{}, err
+	return &shape.DeleteSubnetOutput{}, err
 }
 
 // subnetDependency names something that keeps a subnet from being deleted.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -15,14 +15,14 @@ import (
 )
 
 // DescribeSubnets lists the caller's subnets.
-func (a *API) DescribeSubnets(ctx context.Context, in *ec2.DescribeSubnetsInput) (*ec2.DescribeSubnetsOutput, error) {
+func (a *API) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
 	rows, tx, next, err := describe(ctx, a, listing[*model.Subnet]{
 		operation: "DescribeSubnets", table: state.Subnets, filters: a.subnetFilters, missing: noSubnet,
 	}, query{in.Filters, in.SubnetIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeSubnetsOutput{NextToken: next, Subnets: []ec2.Subnet{}}
+	out := &shape.DescribeSubnetsOutput{NextToken: next, Subnets: []shape.Subnet{}}
 	for _, s := range rows {
 		out.Subnets = append(out.Subnets, *subnetShape(s, freeAddresses(s, claims4(tx, s)), a.Now()))
 	}
@@ -61,7 +61,7 @@ func (a *API) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 		{[]string{"private-dns-name-options-on-launch.hostname-type"}, func(s *model.Subnet) []string { return one(s.HostnameType) }},
 		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-a-record"}, func(s *model.Subnet) []string { return yesNo(s.ResourceNameA) }},
 		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record"}, func(s *model.Subnet) []string { return yesNo(s.ResourceNameAAAA) }},
-		{[]string{"state"}, func(*model.Subnet) []string { return one(ec2.SubnetStateAvailable) }},
+		{[]string{"state"}, func(*model.Subnet) []string { return one(shape.SubnetStateAvailable) }},
 		{[]string{"subnet-arn"}, func(s *model.Subnet) []string { return one(subnetARN(s)) }},
 		{[]string{"subnet-id"}, func(s *model.Subnet) []string { return one(s.ID) }},
 		{[]string{"vpc-id"}, func(s *model.Subnet) []string { return one(s.VPC) }},
@@ -111,14 +111,14 @@ func subnetARN(s *model.Subnet) string {
 	return model.ARN("ec2", s.Region, s.Account, "subnet/"+s.ID)
 }
 
-func subnetShape(s *model.Subnet, free int, now time.Time) *ec2.Subnet {
-	out := &ec2.Subnet{
+func subnetShape(s *model.Subnet, free int, now time.Time) *shape.Subnet {
+	out := &shape.Subnet{
 		SubnetId: new(s.ID), SubnetArn: new(subnetARN(s)), OwnerId: new(s.Account), VpcId: new(s.VPC),
-		State: new(ec2.SubnetStateAvailable), AvailabilityZone: new(s.Zone), AvailabilityZoneId: new(s.ZoneID),
+		State: new(shape.SubnetStateAvailable), AvailabilityZone: new(s.Zone), AvailabilityZoneId: new(s.ZoneID),
 		AvailableIpAddressCount: new(int32(free)), DefaultForAz: new(s.DefaultForZone),
 		MapPublicIpOnLaunch: new(s.MapPublicIP), MapCustomerOwnedIpOnLaunch: new(false),
 		AssignIpv6AddressOnCreation: new(s.AssignIPv6), EnableDns64: new(s.DNS64), Ipv6Native: new(s.IPv6Native),
-		PrivateDnsNameOptionsOnLaunch: &ec2.PrivateDnsNameOptionsOnLaunch{
+		PrivateDnsNameOptionsOnLaunch: &shape.PrivateDnsNameOptionsOnLaunch{
 			HostnameType: new(s.HostnameType), EnableResourceNameDnsARecord: new(s.ResourceNameA),
 			EnableResourceNameDnsAAAARecord: new(s.ResourceNameAAAA),
 		},
@@ -133,10 +133,10 @@ func subnetShape(s *model.Subnet, free int, now time.Time) *ec2.Subnet {
 	return out
 }
 
-func subnetBlock6Shape(b model.CIDRAssociation, code string) *ec2.SubnetIpv6CidrBlockAssociation {
-	return &ec2.SubnetIpv6CidrBlockAssociation{
+func subnetBlock6Shape(b model.CIDRAssociation, code string) *shape.SubnetIpv6CidrBlockAssociation {
+	return &shape.SubnetIpv6CidrBlockAssociation{
 		AssociationId: new(b.ID), Ipv6CidrBlock: new(b.Prefix.String()),
-		Ipv6CidrBlockState:   &ec2.SubnetCidrBlockState{State: new(code)},
-		Ipv6AddressAttribute: new(ec2.Ipv6AddressAttributePublic), IpSource: new(ec2.IpSourceAmazon),
+		Ipv6CidrBlockState:   &shape.SubnetCidrBlockState{State: new(code)},
+		Ipv6AddressAttribute: new(shape.Ipv6AddressAttributePublic), IpSource: new(shape.IpSourceAmazon),
 	}
 }

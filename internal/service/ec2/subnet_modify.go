@@ -7,14 +7,14 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // ModifySubnetAttribute changes one attribute of a subnet.
-func (a *API) ModifySubnetAttribute(ctx context.Context, in *ec2.ModifySubnetAttributeInput) (*ec2.ModifySubnetAttributeOutput, error) {
+func (a *API) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubnetAttributeInput) (*shape.ModifySubnetAttributeOutput, error) {
 	switch {
 	case in.MapCustomerOwnedIpOnLaunch != nil || in.CustomerOwnedIpv4Pool != nil:
 		return nil, unserved("customer-owned addresses")
@@ -36,7 +36,7 @@ func (a *API) ModifySubnetAttribute(ctx context.Context, in *ec2.ModifySubnetAtt
 		set(s)
 		return checkSubnet(s)
 	})
-	return &ec2.ModifySubnetAttributeOutput{}, err
+	return &shape.ModifySubnetAttributeOutput{}, err
 }
 
 func setHostnameType(wanted *string) func(*model.Subnet) {
@@ -59,7 +59,7 @@ func checkSubnet(s *model.Subnet) error {
 		{s.ResourceNameAAAA && !has6, "enableResourceNameDnsAAAARecordOnLaunch", "has no IPv6 CIDR block"},
 		{s.ResourceNameA && s.IPv6Native, "enableResourceNameDnsARecordOnLaunch", "has IPv6 only"},
 		{s.MapPublicIP && s.IPv6Native, "mapPublicIpOnLaunch", "has IPv6 only"},
-		{s.HostnameType != ec2.HostnameTypeResourceName && s.IPv6Native, "privateDnsHostnameTypeOnLaunch", "has IPv6 only"},
+		{s.HostnameType != shape.HostnameTypeResourceName && s.IPv6Native, "privateDnsHostnameTypeOnLaunch", "has IPv6 only"},
 	} {
 		if c.wrong {
 			return fault.EC2("InvalidParameterValue", "The value for parameter %s is invalid: subnet %s %s", c.attribute, s.ID, c.why)
@@ -90,7 +90,7 @@ func (a *API) changeSubnet(ctx context.Context, id string, change func(*table.Tx
 }
 
 // AssociateSubnetCidrBlock gives a subnet its IPv6 block.
-func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *ec2.AssociateSubnetCidrBlockInput) (*ec2.AssociateSubnetCidrBlockOutput, error) {
+func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateSubnetCidrBlockInput) (*shape.AssociateSubnetCidrBlockOutput, error) {
 	if in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, unserved("address pools of IPAM")
 	}
@@ -116,16 +116,16 @@ func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *ec2.AssociateSub
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AssociateSubnetCidrBlockOutput{
-		SubnetId: in.SubnetId, Ipv6CidrBlockAssociation: subnetBlock6Shape(added, ec2.SubnetCidrBlockStateCodeAssociating),
+	return &shape.AssociateSubnetCidrBlockOutput{
+		SubnetId: in.SubnetId, Ipv6CidrBlockAssociation: subnetBlock6Shape(added, shape.SubnetCidrBlockStateCodeAssociating),
 	}, nil
 }
 
 // DisassociateSubnetCidrBlock takes the IPv6 block from a subnet that has IPv4
 // too and in which no interface has IPv6.
-func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *ec2.DisassociateSubnetCidrBlockInput) (*ec2.DisassociateSubnetCidrBlockOutput, error) {
+func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.DisassociateSubnetCidrBlockInput) (*shape.DisassociateSubnetCidrBlockOutput, error) {
 	who, id := caller.From(ctx), deref(in.AssociationId)
-	var out *ec2.DisassociateSubnetCidrBlockOutput
+	var out *shape.DisassociateSubnetCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		s, err := subnetOfBlock(tx, who, id)
@@ -140,8 +140,8 @@ func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *ec2.Disassoci
 				return fault.EC2("DependencyViolation", "The IPv6 CIDR block of subnet %s is in use: interface %s has %s", s.ID, c.Interface, c.Addr)
 			}
 		}
-		out = &ec2.DisassociateSubnetCidrBlockOutput{
-			SubnetId: new(s.ID), Ipv6CidrBlockAssociation: subnetBlock6Shape(s.CIDR6, ec2.SubnetCidrBlockStateCodeDisassociating),
+		out = &shape.DisassociateSubnetCidrBlockOutput{
+			SubnetId: new(s.ID), Ipv6CidrBlockAssociation: subnetBlock6Shape(s.CIDR6, shape.SubnetCidrBlockStateCodeDisassociating),
 		}
 		s = s.Clone()
 		s.Drop6(now)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -35,15 +35,15 @@ type taggable struct {
 
 // taggables are all kinds of resources of EC2 that can have tags here.
 var taggables = []taggable{
-	kind("vpc-", ec2.ResourceTypeVpc, state.VPCs, noVPC, func(v *model.VPC) *model.Meta { return &v.Meta }),
-	kind("subnet-", ec2.ResourceTypeSubnet, state.Subnets, noSubnet, func(s *model.Subnet) *model.Meta { return &s.Meta }),
-	kind("sg-", ec2.ResourceTypeSecurityGroup, state.SecurityGroups, noGroup, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
-	kind("rtb-", ec2.ResourceTypeRouteTable, state.RouteTables, noRouteTable, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
-	kind("acl-", ec2.ResourceTypeNetworkAcl, state.NetworkACLs, noACL, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
-	kind("dopt-", ec2.ResourceTypeDhcpOptions, state.DHCPOptions, noOptions, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
-	kind("eni-", ec2.ResourceTypeNetworkInterface, state.NetworkInterfaces, missing("InvalidNetworkInterfaceID.NotFound", "networkInterface"), func(n *model.NetworkInterface) *model.Meta { return &n.Meta }),
-	kind("vpce-", ec2.ResourceTypeVpcEndpoint, state.VPCEndpoints, missing("InvalidVpcEndpointId.NotFound", "VPC endpoint"), func(e *model.VPCEndpoint) *model.Meta { return &e.Meta }),
-	{prefix: "sgr-", resourceType: ec2.ResourceTypeSecurityGroupRule, retag: retagRule, each: eachRule},
+	kind("vpc-", shape.ResourceTypeVpc, state.VPCs, noVPC, func(v *model.VPC) *model.Meta { return &v.Meta }),
+	kind("subnet-", shape.ResourceTypeSubnet, state.Subnets, noSubnet, func(s *model.Subnet) *model.Meta { return &s.Meta }),
+	kind("sg-", shape.ResourceTypeSecurityGroup, state.SecurityGroups, noGroup, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
+	kind("rtb-", shape.ResourceTypeRouteTable, state.RouteTables, noRouteTable, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
+	kind("acl-", shape.ResourceTypeNetworkAcl, state.NetworkACLs, noACL, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
+	kind("dopt-", shape.ResourceTypeDhcpOptions, state.DHCPOptions, noOptions, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
+	kind("eni-", shape.ResourceTypeNetworkInterface, state.NetworkInterfaces, missing("InvalidNetworkInterfaceID.NotFound", "networkInterface"), func(n *model.NetworkInterface) *model.Meta { return &n.Meta }),
+	kind("vpce-", shape.ResourceTypeVpcEndpoint, state.VPCEndpoints, missing("InvalidVpcEndpointId.NotFound", "VPC endpoint"), func(e *model.VPCEndpoint) *model.Meta { return &e.Meta }),
+	{prefix: "sgr-", resourceType: shape.ResourceTypeSecurityGroupRule, retag: retagRule, each: eachRule},
 }
 
 // missing makes errors for ids that do not exist.
@@ -141,7 +141,7 @@ func (a *API) retag(ctx context.Context, ids []string, with change) error {
 }
 
 // CreateTags adds tags to resources, or gives tags that they have new values.
-func (a *API) CreateTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.CreateTagsOutput, error) {
+func (a *API) CreateTags(ctx context.Context, in *shape.CreateTagsInput) (*shape.CreateTagsOutput, error) {
 	more, err := service.MakeTags(requestTags(in.Tags))
 	if err != nil {
 		return nil, asFault(err)
@@ -149,13 +149,13 @@ func (a *API) CreateTags(ctx context.Context, in *ec2.CreateTagsInput) (*ec2.Cre
 	err = a.retag(ctx, in.Resources, func(have map[string]string) (map[string]string, error) {
 		return service.AddTags(have, more)
 	})
-	return &ec2.CreateTagsOutput{}, err
+	return &shape.CreateTagsOutput{}, err
 }
 
 // DeleteTags takes tags from resources: those that have the given key and, if
 // one is given, value; all when no tag is given. Tags that are not there are no
 // error.
-func (a *API) DeleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.DeleteTagsOutput, error) {
+func (a *API) DeleteTags(ctx context.Context, in *shape.DeleteTagsInput) (*shape.DeleteTagsOutput, error) {
 	err := a.retag(ctx, in.Resources, func(have map[string]string) (map[string]string, error) {
 		if in.Tags == nil {
 			return nil, nil
@@ -168,7 +168,7 @@ func (a *API) DeleteTags(ctx context.Context, in *ec2.DeleteTagsInput) (*ec2.Del
 		}
 		return left, nil
 	})
-	return &ec2.DeleteTagsOutput{}, err
+	return &shape.DeleteTagsOutput{}, err
 }
 
 // taggedResource is one tag of one resource.
@@ -178,7 +178,7 @@ type taggedResource struct{ resourceType, id, key, value string }
 func (t taggedResource) sortKey() string { return t.id + "\x00" + t.key }
 
 // DescribeTags lists the tags of the caller's resources.
-func (a *API) DescribeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*ec2.DescribeTagsOutput, error) {
+func (a *API) DescribeTags(ctx context.Context, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
 	who := caller.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
@@ -198,9 +198,9 @@ func (a *API) DescribeTags(ctx context.Context, in *ec2.DescribeTagsInput) (*ec2
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeTagsOutput{NextToken: next, Tags: []ec2.TagDescription{}}
+	out := &shape.DescribeTagsOutput{NextToken: next, Tags: []shape.TagDescription{}}
 	for _, t := range page {
-		out.Tags = append(out.Tags, ec2.TagDescription{
+		out.Tags = append(out.Tags, shape.TagDescription{
 			ResourceType: new(t.resourceType), ResourceId: new(t.id), Key: new(t.key), Value: new(t.value),
 		})
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -18,7 +18,7 @@ import (
 
 // CreateVpc makes a VPC with its main route table, default network ACL, default
 // security group and DHCP options. It is available at once.
-func (a *API) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.CreateVpcOutput, error) {
+func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.CreateVpcOutput, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, unserved("address pools of IPAM")
 	}
@@ -33,10 +33,10 @@ func (a *API) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Creat
 		return nil, err
 	}
 	tenancy := deref(in.InstanceTenancy)
-	if tenancy == ec2.TenancyHost {
+	if tenancy == shape.TenancyHost {
 		return nil, fault.EC2("InvalidParameterValue", "Value (host) for parameter instanceTenancy is invalid, want default or dedicated")
 	}
-	tags, err := tagsFor(in.TagSpecifications, ec2.ResourceTypeVpc)
+	tags, err := tagsFor(in.TagSpecifications, shape.ResourceTypeVpc)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +62,12 @@ func (a *API) CreateVpc(ctx context.Context, in *ec2.CreateVpcInput) (*ec2.Creat
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
+	return &shape.CreateVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
 }
 
 // CreateDefaultVpc makes the default VPC again for an account that has deleted
 // it, or that was made without one. There is no internet gateway for it to have.
-func (a *API) CreateDefaultVpc(ctx context.Context, _ *ec2.CreateDefaultVpcInput) (*ec2.CreateDefaultVpcOutput, error) {
+func (a *API) CreateDefaultVpc(ctx context.Context, _ *shape.CreateDefaultVpcInput) (*shape.CreateDefaultVpcOutput, error) {
 	who := caller.From(ctx)
 	parts := vpc.NewDefault(a.Env, who.Account, who.Region)
 	err := a.insertVPC(ctx, parts, func(tx *table.Txn) error {
@@ -79,7 +79,7 @@ func (a *API) CreateDefaultVpc(ctx context.Context, _ *ec2.CreateDefaultVpcInput
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.CreateDefaultVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
+	return &shape.CreateDefaultVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
 }
 
 // insertVPC writes the rows of a VPC after what extra checks and adds. Both may
@@ -100,18 +100,18 @@ func (a *API) insertVPC(ctx context.Context, p *vpc.Parts, extra func(*table.Txn
 
 // ModifyVpcTenancy makes a VPC for dedicated instances one for all; it cannot be
 // changed in any other way.
-func (a *API) ModifyVpcTenancy(ctx context.Context, in *ec2.ModifyVpcTenancyInput) (*ec2.ModifyVpcTenancyOutput, error) {
-	if wanted := deref(in.InstanceTenancy); wanted != ec2.TenancyDefault {
+func (a *API) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyInput) (*shape.ModifyVpcTenancyOutput, error) {
+	if wanted := deref(in.InstanceTenancy); wanted != shape.TenancyDefault {
 		return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter instanceTenancy is invalid, want default", wanted)
 	}
 	_, err := a.changeVPC(ctx, deref(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
-		v.Tenancy = ec2.TenancyDefault
+		v.Tenancy = shape.TenancyDefault
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyVpcTenancyOutput{ReturnValue: new(true)}, nil
+	return &shape.ModifyVpcTenancyOutput{ReturnValue: new(true)}, nil
 }
 
 // meta makes what all rows have, with a new id.

@@ -9,14 +9,14 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // AssociateVpcCidrBlock adds an IPv4 or an IPv6 block to a VPC.
-func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *ec2.AssociateVpcCidrBlockInput) (*ec2.AssociateVpcCidrBlockOutput, error) {
+func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcCidrBlockInput) (*shape.AssociateVpcCidrBlockOutput, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, unserved("address pools of IPAM")
 	}
@@ -36,7 +36,7 @@ func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *ec2.AssociateVpcCid
 	return a.associateVPC4(ctx, deref(in.VpcId), block)
 }
 
-func (a *API) associateVPC4(ctx context.Context, id string, block netip.Prefix) (*ec2.AssociateVpcCidrBlockOutput, error) {
+func (a *API) associateVPC4(ctx context.Context, id string, block netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
 	added := model.CIDRAssociation{ID: a.NewID("vpc-cidr-assoc"), Prefix: block}
 	_, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
 		if other, ok := overlapping(v.CIDRs, block); ok {
@@ -51,12 +51,12 @@ func (a *API) associateVPC4(ctx context.Context, id string, block netip.Prefix) 
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AssociateVpcCidrBlockOutput{
-		VpcId: new(id), CidrBlockAssociation: blockShape(added, ec2.VpcCidrBlockStateCodeAssociating),
+	return &shape.AssociateVpcCidrBlockOutput{
+		VpcId: new(id), CidrBlockAssociation: blockShape(added, shape.VpcCidrBlockStateCodeAssociating),
 	}, nil
 }
 
-func (a *API) associateVPC6(ctx context.Context, id string, block6 *block6Request) (*ec2.AssociateVpcCidrBlockOutput, error) {
+func (a *API) associateVPC6(ctx context.Context, id string, block6 *block6Request) (*shape.AssociateVpcCidrBlockOutput, error) {
 	var added model.CIDRAssociation
 	ruleID := a.NewID("sgr")
 	v, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
@@ -76,8 +76,8 @@ func (a *API) associateVPC6(ctx context.Context, id string, block6 *block6Reques
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.AssociateVpcCidrBlockOutput{
-		VpcId: new(id), Ipv6CidrBlockAssociation: block6Shape(v, added, ec2.VpcCidrBlockStateCodeAssociating),
+	return &shape.AssociateVpcCidrBlockOutput{
+		VpcId: new(id), Ipv6CidrBlockAssociation: block6Shape(v, added, shape.VpcCidrBlockStateCodeAssociating),
 	}, nil
 }
 
@@ -108,9 +108,9 @@ func (a *API) changeVPC(ctx context.Context, id string, change func(*table.Txn, 
 
 // DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
 // or subnets lie in it.
-func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *ec2.DisassociateVpcCidrBlockInput) (*ec2.DisassociateVpcCidrBlockOutput, error) {
+func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *shape.DisassociateVpcCidrBlockInput) (*shape.DisassociateVpcCidrBlockOutput, error) {
 	who, id := caller.From(ctx), deref(in.AssociationId)
-	var out *ec2.DisassociateVpcCidrBlockOutput
+	var out *shape.DisassociateVpcCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		v, i, is6, err := findBlock(tx, who, id)
@@ -119,15 +119,15 @@ func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *ec2.Disassociate
 		}
 		v = v.Clone()
 		v.UpdatedAt = now
-		out = &ec2.DisassociateVpcCidrBlockOutput{VpcId: new(v.ID)}
+		out = &shape.DisassociateVpcCidrBlockOutput{VpcId: new(v.ID)}
 		var gone model.CIDRAssociation
 		if is6 {
 			gone = v.CIDRs6[i]
-			out.Ipv6CidrBlockAssociation = block6Shape(v, gone, ec2.VpcCidrBlockStateCodeDisassociating)
+			out.Ipv6CidrBlockAssociation = block6Shape(v, gone, shape.VpcCidrBlockStateCodeDisassociating)
 			a.freeBlock6(tx, v, gone)
 		} else {
 			gone = v.CIDRs[i]
-			out.CidrBlockAssociation = blockShape(gone, ec2.VpcCidrBlockStateCodeDisassociating)
+			out.CidrBlockAssociation = blockShape(gone, shape.VpcCidrBlockStateCodeDisassociating)
 		}
 		if s := subnetIn(tx, v, gone.Prefix); s != nil {
 			return fault.EC2("DependencyViolation", "The CIDR block '%s' cannot be disassociated: subnet %s lies in it", gone.Prefix, s.ID)

@@ -8,7 +8,7 @@ import (
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -16,7 +16,7 @@ import (
 
 // DeleteVpc removes a VPC with what was made with it. Anything else in the VPC
 // must be gone before.
-func (a *API) DeleteVpc(ctx context.Context, in *ec2.DeleteVpcInput) (*ec2.DeleteVpcOutput, error) {
+func (a *API) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.DeleteVpcOutput, error) {
 	who := caller.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		v, err := getVPC(tx, who, deref(in.VpcId))
@@ -36,7 +36,7 @@ func (a *API) DeleteVpc(ctx context.Context, in *ec2.DeleteVpcInput) (*ec2.Delet
 		state.VPCs.Delete(tx, v.Account, v.Region, v.ID)
 		return nil
 	})
-	return &ec2.DeleteVpcOutput{}, err
+	return &shape.DeleteVpcOutput{}, err
 }
 
 // vpcDependency names something that keeps a VPC from being deleted.

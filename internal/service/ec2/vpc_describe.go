@@ -8,7 +8,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -16,14 +16,14 @@ import (
 )
 
 // DescribeVpcs lists the caller's VPCs.
-func (a *API) DescribeVpcs(ctx context.Context, in *ec2.DescribeVpcsInput) (*ec2.DescribeVpcsOutput, error) {
+func (a *API) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
 	rows, _, next, err := describe(ctx, a, listing[*model.VPC]{
 		operation: "DescribeVpcs", table: state.VPCs, filters: a.vpcFilters, missing: noVPC,
 	}, query{in.Filters, in.VpcIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeVpcsOutput{NextToken: next, Vpcs: []ec2.Vpc{}}
+	out := &shape.DescribeVpcsOutput{NextToken: next, Vpcs: []shape.Vpc{}}
 	for _, v := range rows {
 		out.Vpcs = append(out.Vpcs, *vpcShape(v, a.Now()))
 	}
@@ -52,15 +52,15 @@ func (a *API) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 			"is-default":                                  isDefault,
 			"isDefault":                                   isDefault,
 			"owner-id":                                    func(v *model.VPC) []string { return one(v.Account) },
-			"state":                                       func(*model.VPC) []string { return one(ec2.VpcStateAvailable) },
+			"state":                                       func(*model.VPC) []string { return one(shape.VpcStateAvailable) },
 			"vpc-id":                                      func(v *model.VPC) []string { return one(v.ID) },
 		},
 	}
 }
 
-func vpcShape(v *model.VPC, now time.Time) *ec2.Vpc {
-	out := &ec2.Vpc{
-		VpcId: new(v.ID), OwnerId: new(v.Account), State: new(ec2.VpcStateAvailable),
+func vpcShape(v *model.VPC, now time.Time) *shape.Vpc {
+	out := &shape.Vpc{
+		VpcId: new(v.ID), OwnerId: new(v.Account), State: new(shape.VpcStateAvailable),
 		CidrBlock: new(v.CIDRs[0].Prefix.String()), DhcpOptionsId: new(v.DHCPOptions),
 		InstanceTenancy: new(v.Tenancy), IsDefault: new(v.Default), Tags: tagList(v.Tags),
 		BlockPublicAccessStates: noPublicAccessBlock(),
@@ -74,30 +74,30 @@ func vpcShape(v *model.VPC, now time.Time) *ec2.Vpc {
 	return out
 }
 
-func noPublicAccessBlock() *ec2.BlockPublicAccessStates {
-	return &ec2.BlockPublicAccessStates{InternetGatewayBlockMode: new(ec2.BlockPublicAccessModeOff)}
+func noPublicAccessBlock() *shape.BlockPublicAccessStates {
+	return &shape.BlockPublicAccessStates{InternetGatewayBlockMode: new(shape.BlockPublicAccessModeOff)}
 }
 
-func blockShape(b model.CIDRAssociation, code string) *ec2.VpcCidrBlockAssociation {
-	return &ec2.VpcCidrBlockAssociation{
-		AssociationId: new(b.ID), CidrBlock: new(b.Prefix.String()), CidrBlockState: &ec2.VpcCidrBlockState{State: new(code)},
+func blockShape(b model.CIDRAssociation, code string) *shape.VpcCidrBlockAssociation {
+	return &shape.VpcCidrBlockAssociation{
+		AssociationId: new(b.ID), CidrBlock: new(b.Prefix.String()), CidrBlockState: &shape.VpcCidrBlockState{State: new(code)},
 	}
 }
 
-func block6Shape(v *model.VPC, b model.CIDRAssociation, code string) *ec2.VpcIpv6CidrBlockAssociation {
-	source := ec2.IpSourceByoip
+func block6Shape(v *model.VPC, b model.CIDRAssociation, code string) *shape.VpcIpv6CidrBlockAssociation {
+	source := shape.IpSourceByoip
 	if b.Pool == amazonPool {
-		source = ec2.IpSourceAmazon
+		source = shape.IpSourceAmazon
 	}
-	return &ec2.VpcIpv6CidrBlockAssociation{
-		AssociationId: new(b.ID), Ipv6CidrBlock: new(b.Prefix.String()), Ipv6CidrBlockState: &ec2.VpcCidrBlockState{State: new(code)},
+	return &shape.VpcIpv6CidrBlockAssociation{
+		AssociationId: new(b.ID), Ipv6CidrBlock: new(b.Prefix.String()), Ipv6CidrBlockState: &shape.VpcCidrBlockState{State: new(code)},
 		Ipv6Pool: new(b.Pool), NetworkBorderGroup: new(v.Region), IpSource: new(source),
-		Ipv6AddressAttribute: new(ec2.Ipv6AddressAttributePublic),
+		Ipv6AddressAttribute: new(shape.Ipv6AddressAttributePublic),
 	}
 }
 
 // DescribeVpcAttribute tells one of the three attributes.
-func (a *API) DescribeVpcAttribute(ctx context.Context, in *ec2.DescribeVpcAttributeInput) (*ec2.DescribeVpcAttributeOutput, error) {
+func (a *API) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAttributeInput) (*shape.DescribeVpcAttributeOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -106,14 +106,14 @@ func (a *API) DescribeVpcAttribute(ctx context.Context, in *ec2.DescribeVpcAttri
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeVpcAttributeOutput{VpcId: in.VpcId}
+	out := &shape.DescribeVpcAttributeOutput{VpcId: in.VpcId}
 	switch attribute := deref(in.Attribute); attribute {
-	case ec2.VpcAttributeNameEnableDnsSupport:
-		out.EnableDnsSupport = &ec2.AttributeBooleanValue{Value: new(v.DNSSupport)}
-	case ec2.VpcAttributeNameEnableDnsHostnames:
-		out.EnableDnsHostnames = &ec2.AttributeBooleanValue{Value: new(v.DNSHostnames)}
-	case ec2.VpcAttributeNameEnableNetworkAddressUsageMetrics:
-		out.EnableNetworkAddressUsageMetrics = &ec2.AttributeBooleanValue{Value: new(v.UsageMetrics)}
+	case shape.VpcAttributeNameEnableDnsSupport:
+		out.EnableDnsSupport = &shape.AttributeBooleanValue{Value: new(v.DNSSupport)}
+	case shape.VpcAttributeNameEnableDnsHostnames:
+		out.EnableDnsHostnames = &shape.AttributeBooleanValue{Value: new(v.DNSHostnames)}
+	case shape.VpcAttributeNameEnableNetworkAddressUsageMetrics:
+		out.EnableNetworkAddressUsageMetrics = &shape.AttributeBooleanValue{Value: new(v.UsageMetrics)}
 	default:
 		return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", attribute)
 	}
@@ -121,7 +121,7 @@ func (a *API) DescribeVpcAttribute(ctx context.Context, in *ec2.DescribeVpcAttri
 }
 
 // ModifyVpcAttribute changes one of the three attributes.
-func (a *API) ModifyVpcAttribute(ctx context.Context, in *ec2.ModifyVpcAttributeInput) (*ec2.ModifyVpcAttributeOutput, error) {
+func (a *API) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttributeInput) (*shape.ModifyVpcAttributeOutput, error) {
 	set, err := theOne(map[string]func(*model.VPC){
 		"enableDnsSupport":                 setBool(in.EnableDnsSupport, func(v *model.VPC, on bool) { v.DNSSupport = on }),
 		"enableDnsHostnames":               setBool(in.EnableDnsHostnames, func(v *model.VPC, on bool) { v.DNSHostnames = on }),
@@ -144,5 +144,5 @@ func (a *API) ModifyVpcAttribute(ctx context.Context, in *ec2.ModifyVpcAttribute
 		state.VPCs.Put(tx, v)
 		return nil
 	})
-	return &ec2.ModifyVpcAttributeOutput{}, err
+	return &shape.ModifyVpcAttributeOutput{}, err
 }

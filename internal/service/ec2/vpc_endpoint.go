@@ -11,7 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -21,7 +21,7 @@ import (
 // newEndpoint is a request for a VPC endpoint of type Resource with what it
 // needs made beforehand.
 type newEndpoint struct {
-	in            *ec2.CreateVpcEndpointInput
+	in            *shape.CreateVpcEndpointInput
 	who           caller.Caller
 	id            string
 	now           time.Time
@@ -42,7 +42,7 @@ type newEndpoint struct {
 // CreateVpcEndpoint makes an endpoint of type Resource, the only one served
 // yet: an interface in each of its subnets, whose addresses lead to one resource
 // configuration.
-func (a *API) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpointInput) (*ec2.CreateVpcEndpointOutput, error) {
+func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpointInput) (*shape.CreateVpcEndpointOutput, error) {
 	who := caller.From(ctx)
 	n, err := a.newEndpoint(who, in)
 	if err != nil {
@@ -58,18 +58,18 @@ func (a *API) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpointIn
 	if err != nil {
 		return nil, asFault(err)
 	}
-	return &ec2.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
+	return &shape.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
 }
 
 // newEndpoint checks what can be checked without looking at anything else.
-func (a *API) newEndpoint(who caller.Caller, in *ec2.CreateVpcEndpointInput) (*newEndpoint, error) {
+func (a *API) newEndpoint(who caller.Caller, in *shape.CreateVpcEndpointInput) (*newEndpoint, error) {
 	if err := servedEndpoint(in); err != nil {
 		return nil, err
 	}
 	n := &newEndpoint{
 		in: in, who: who, id: a.NewID("vpce"), now: a.Now(),
 		association: a.NewID("rea"), ownAssociation: a.NewID("vpce-rsc-asc"),
-		family: endpointFamilies[cmp.Or(deref(in.IpAddressType), ec2.IpAddressTypeIpv4)],
+		family: endpointFamilies[cmp.Or(deref(in.IpAddressType), shape.IpAddressTypeIpv4)],
 	}
 	var err error
 	if n.configuration, err = a.parseConfiguration(who, deref(in.ResourceConfigurationArn)); err != nil {
@@ -84,7 +84,7 @@ func (a *API) newEndpoint(who caller.Caller, in *ec2.CreateVpcEndpointInput) (*n
 	for range n.subnets {
 		n.interfaces = append(n.interfaces, a.NewID("eni"))
 	}
-	n.tags, err = tagsFor(in.TagSpecifications, ec2.ResourceTypeVpcEndpoint)
+	n.tags, err = tagsFor(in.TagSpecifications, shape.ResourceTypeVpcEndpoint)
 	return n, err
 }
 
@@ -141,8 +141,8 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 	}
 	e := &model.VPCEndpoint{
 		Meta: model.Meta{Account: v.Account, Region: v.Region, ID: n.id, CreatedAt: n.now, UpdatedAt: n.now, Tags: n.tags},
-		Type: ec2.VpcEndpointTypeResource, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
-		IPAddressType: cmp.Or(deref(n.in.IpAddressType), ec2.IpAddressTypeIpv4), Configuration: n.configuration,
+		Type: shape.VpcEndpointTypeResource, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
+		IPAddressType: cmp.Or(deref(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
 	}
 	setDNSOptions(e, n.in.DnsOptions)
 	state.VPCEndpoints.Put(tx, e)
@@ -194,7 +194,7 @@ func noEndpoint(id string) error {
 // ModifyVpcEndpoint changes the security groups of an endpoint and its
 // interfaces; nothing else of an endpoint of type Resource can be changed
 // (https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html).
-func (a *API) ModifyVpcEndpoint(ctx context.Context, in *ec2.ModifyVpcEndpointInput) (*ec2.ModifyVpcEndpointOutput, error) {
+func (a *API) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpointInput) (*shape.ModifyVpcEndpointOutput, error) {
 	if err := modifiable(in); err != nil {
 		return nil, err
 	}
@@ -212,10 +212,10 @@ func (a *API) ModifyVpcEndpoint(ctx context.Context, in *ec2.ModifyVpcEndpointIn
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.ModifyVpcEndpointOutput{Return: new(true)}, nil
+	return &shape.ModifyVpcEndpointOutput{Return: new(true)}, nil
 }
 
-func modifiable(in *ec2.ModifyVpcEndpointInput) error {
+func modifiable(in *shape.ModifyVpcEndpointInput) error {
 	switch {
 	case deref(in.PrivateDnsEnabled):
 		return noPrivateDNS()
@@ -227,7 +227,7 @@ func modifiable(in *ec2.ModifyVpcEndpointInput) error {
 }
 
 // regroupEndpoint changes the groups of the caller's copy of an endpoint.
-func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *ec2.ModifyVpcEndpointInput, now time.Time) error {
+func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
 	v, err := getVPC(tx, caller.Caller{Account: e.Account, Region: e.Region}, e.VPC)
 	if err != nil {
 		return err
@@ -258,7 +258,7 @@ func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *ec2.Modif
 
 // DeleteVpcEndpoints starts the deletion of endpoints, each by itself, and tells
 // which could not be deleted.
-func (a *API) DeleteVpcEndpoints(ctx context.Context, in *ec2.DeleteVpcEndpointsInput) (*ec2.DeleteVpcEndpointsOutput, error) {
+func (a *API) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
 	who, now := caller.From(ctx), a.Now()
 	found := make(map[string]bool)
 	err := table.UpdateInParts(ctx, a.DB, in.VpcEndpointIds, func(tx *table.Txn, ids []string) error {
@@ -273,14 +273,14 @@ func (a *API) DeleteVpcEndpoints(ctx context.Context, in *ec2.DeleteVpcEndpoints
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DeleteVpcEndpointsOutput{Unsuccessful: []ec2.UnsuccessfulItem{}}
+	out := &shape.DeleteVpcEndpointsOutput{Unsuccessful: []shape.UnsuccessfulItem{}}
 	for _, id := range in.VpcEndpointIds {
 		if found[id] {
 			continue
 		}
-		out.Unsuccessful = append(out.Unsuccessful, ec2.UnsuccessfulItem{
+		out.Unsuccessful = append(out.Unsuccessful, shape.UnsuccessfulItem{
 			ResourceId: new(id),
-			Error: &ec2.UnsuccessfulItemError{
+			Error: &shape.UnsuccessfulItemError{
 				Code: new("InvalidVpcEndpoint.NotFound"), Message: new("The Vpc Endpoint Id '" + id + "' does not exist"),
 			},
 		})

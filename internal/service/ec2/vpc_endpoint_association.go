@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/posternhq/postern/internal/aws/caller"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -30,7 +30,7 @@ func (e endpointAssociation) key() string {
 
 // DescribeVpcEndpointAssociations tells what the caller's endpoints lead to and
 // under which names.
-func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *ec2.DescribeVpcEndpointAssociationsInput) (*ec2.DescribeVpcEndpointAssociationsOutput, error) {
+func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *shape.DescribeVpcEndpointAssociationsInput) (*shape.DescribeVpcEndpointAssociationsOutput, error) {
 	who := caller.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *ec2.Descr
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeVpcEndpointAssociationsOutput{NextToken: next, VpcEndpointAssociations: []ec2.VpcEndpointAssociation{}}
+	out := &shape.DescribeVpcEndpointAssociationsOutput{NextToken: next, VpcEndpointAssociations: []shape.VpcEndpointAssociation{}}
 	for _, each := range page {
 		out.VpcEndpointAssociations = append(out.VpcEndpointAssociations, associationShape(tx, each))
 	}
@@ -120,13 +120,13 @@ func accessibility(tx *table.Txn, each endpointAssociation) (word, reason string
 	return pending, ""
 }
 
-func associationShape(tx *table.Txn, each endpointAssociation) ec2.VpcEndpointAssociation {
+func associationShape(tx *table.Txn, each endpointAssociation) shape.VpcEndpointAssociation {
 	word, reason := accessibility(tx, each)
-	out := ec2.VpcEndpointAssociation{
+	out := shape.VpcEndpointAssociation{
 		Id: new(each.row.EndpointSideID), VpcEndpointId: new(each.endpoint.ID),
 		AssociatedResourceAccessibility: new(word), FailureReason: optional(reason),
-		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), Tags: []ec2.Tag{},
-		DnsEntry: &ec2.DnsEntry{
+		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), Tags: []shape.Tag{},
+		DnsEntry: &shape.DnsEntry{
 			DnsName: new(resourceName(each.endpoint, each.row.Configuration.ID)), HostedZoneId: new(hostedZone(each.endpoint.Region)),
 		},
 	}

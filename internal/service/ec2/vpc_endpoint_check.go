@@ -10,7 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -27,20 +27,20 @@ func mayUse(tx *table.Txn, who caller.Caller, ref model.Ref) (*model.ResourceCon
 
 // endpointFamilies are the address families by EC2's words for them.
 var endpointFamilies = map[string]model.IPFamily{
-	ec2.IpAddressTypeIpv4:      model.FamilyIPv4,
-	ec2.IpAddressTypeIpv6:      model.FamilyIPv6,
-	ec2.IpAddressTypeDualstack: model.FamilyDualstack,
+	shape.IpAddressTypeIpv4:      model.FamilyIPv4,
+	shape.IpAddressTypeIpv6:      model.FamilyIPv6,
+	shape.IpAddressTypeDualstack: model.FamilyDualstack,
 }
 
 // servedEndpoint refuses other types of endpoints, and the parameters that only
 // those have.
-func servedEndpoint(in *ec2.CreateVpcEndpointInput) error {
-	kind := ec2.VpcEndpointTypeGateway // what EC2 takes when the request does not say
+func servedEndpoint(in *shape.CreateVpcEndpointInput) error {
+	kind := shape.VpcEndpointTypeGateway // what EC2 takes when the request does not say
 	if in.VpcEndpointType != nil {
 		kind = *in.VpcEndpointType
 	}
 	switch {
-	case kind != ec2.VpcEndpointTypeResource:
+	case kind != shape.VpcEndpointTypeResource:
 		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served yet; VpcEndpointType must be Resource", kind)
 	case in.ResourceConfigurationArn == nil:
 		return fault.EC2("MissingParameter", "The request must contain the parameter ResourceConfigurationArn for an endpoint of type Resource")
@@ -191,13 +191,13 @@ const maxDNSDomains = 10
 
 // checkDNSOptions checks options that have no effect before names are served,
 // but are kept and shown.
-func checkDNSOptions(o *ec2.DnsOptionsSpecification, family model.IPFamily) error {
+func checkDNSOptions(o *shape.DnsOptionsSpecification, family model.IPFamily) error {
 	if o == nil {
 		return nil
 	}
 	record, preference := deref(o.DnsRecordIpType), deref(o.PrivateDnsPreference)
-	needs4 := record == ec2.DnsRecordIpTypeIpv4 || record == ec2.DnsRecordIpTypeDualstack
-	needs6 := record == ec2.DnsRecordIpTypeIpv6 || record == ec2.DnsRecordIpTypeDualstack
+	needs4 := record == shape.DnsRecordIpTypeIpv4 || record == shape.DnsRecordIpTypeDualstack
+	needs6 := record == shape.DnsRecordIpTypeIpv6 || record == shape.DnsRecordIpTypeDualstack
 	switch {
 	case needs4 && !family.Has4(), needs6 && !family.Has6():
 		return fault.EC2("InvalidParameter", "DnsRecordIpType %s does not go with the endpoint's IpAddressType", record)
@@ -211,7 +211,7 @@ func checkDNSOptions(o *ec2.DnsOptionsSpecification, family model.IPFamily) erro
 	return nil
 }
 
-func setDNSOptions(e *model.VPCEndpoint, o *ec2.DnsOptionsSpecification) {
+func setDNSOptions(e *model.VPCEndpoint, o *shape.DnsOptionsSpecification) {
 	if o == nil {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -15,14 +15,14 @@ import (
 
 // DescribeVpcEndpoints lists the caller's endpoints. The names of endpoints of
 // type Resource are told by DescribeVpcEndpointAssociations, not here.
-func (a *API) DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcEndpointsInput) (*ec2.DescribeVpcEndpointsOutput, error) {
+func (a *API) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
 	rows, tx, next, err := describe(ctx, a, listing[*model.VPCEndpoint]{
 		operation: "DescribeVpcEndpoints", table: state.VPCEndpoints, filters: endpointFilters, missing: noEndpoint,
 	}, query{in.Filters, in.VpcEndpointIds, in.NextToken, in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
-	out := &ec2.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: make([]ec2.VpcEndpoint, len(rows))}
+	out := &shape.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: make([]shape.VpcEndpoint, len(rows))}
 	for i, e := range rows {
 		out.VpcEndpoints[i] = endpointShape(tx, e)
 	}
@@ -57,15 +57,15 @@ func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
 	status := statusOf(tx, e.Ref())
 	switch model.LifecycleOf(&e.Meta, status) {
 	case model.Ready:
-		return ec2.StateAvailable, ""
+		return shape.StateAvailable, ""
 	case model.Failed, model.UpdateFailed:
-		return ec2.StateFailed, status.Reason
+		return shape.StateFailed, status.Reason
 	case model.Deleting:
-		return ec2.StateDeleting, ""
+		return shape.StateDeleting, ""
 	case model.DeleteFailed:
-		return ec2.StateDeleting, status.Reason
+		return shape.StateDeleting, status.Reason
 	}
-	return ec2.StatePending, ""
+	return shape.StatePending, ""
 }
 
 // statusOf gives what the data plane acknowledged about a resource, or nil.
@@ -76,19 +76,19 @@ func statusOf(tx *table.Txn, ref model.Ref) *model.Status {
 
 // endpointShape is an endpoint as it is described: EC2 spells states and address
 // types in lower case here.
-func endpointShape(tx *table.Txn, e *model.VPCEndpoint) ec2.VpcEndpoint {
+func endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
 	state, reason := endpointState(tx, e)
-	out := ec2.VpcEndpoint{
+	out := shape.VpcEndpoint{
 		VpcEndpointId: new(e.ID), VpcEndpointType: new(e.Type), VpcId: new(e.VPC), OwnerId: new(e.Account),
 		State: new(strings.ToLower(state)), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
 		IpAddressType: new(e.IPAddressType), PrivateDnsEnabled: new(e.PrivateDNS), RequesterManaged: new(false),
-		DnsOptions: dnsOptionsShape(e), DnsEntries: []ec2.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
+		DnsOptions: dnsOptionsShape(e), DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
 		CreationTimestamp: new(e.CreatedAt), Tags: tagList(e.Tags),
 		ResourceConfigurationArn: new(configurationARN(e.Configuration)),
 	}
 	if reason != "" {
 		out.FailureReason = new(reason)
-		out.LastError = &ec2.LastError{Code: new("InternalError"), Message: new(reason)}
+		out.LastError = &shape.LastError{Code: new("InternalError"), Message: new(reason)}
 	}
 	return out
 }
@@ -96,7 +96,7 @@ func endpointShape(tx *table.Txn, e *model.VPCEndpoint) ec2.VpcEndpoint {
 // createdEndpoint is an endpoint as EC2 shows it in the reply to its creation:
 // state and address type are spelled in other letter cases than later, and the
 // interfaces are not told yet.
-func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *ec2.VpcEndpoint {
+func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *shape.VpcEndpoint {
 	out := endpointShape(tx, e)
 	state, _ := endpointState(tx, e)
 	out.State = new(state)
@@ -105,21 +105,21 @@ func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *ec2.VpcEndpoint {
 	return &out
 }
 
-func dnsOptionsShape(e *model.VPCEndpoint) *ec2.DnsOptions {
+func dnsOptionsShape(e *model.VPCEndpoint) *shape.DnsOptions {
 	record := e.DNSRecordType
 	if record == "" {
 		record = e.IPAddressType
 	}
-	return &ec2.DnsOptions{
+	return &shape.DnsOptions{
 		DnsRecordIpType: new(record), PrivateDnsPreference: optional(e.DNSPreference),
 		PrivateDnsSpecifiedDomains: e.DNSDomains,
 	}
 }
 
-func endpointGroups(tx *table.Txn, e *model.VPCEndpoint) []ec2.SecurityGroupIdentifier {
-	groups := []ec2.SecurityGroupIdentifier{}
+func endpointGroups(tx *table.Txn, e *model.VPCEndpoint) []shape.SecurityGroupIdentifier {
+	groups := []shape.SecurityGroupIdentifier{}
 	for _, id := range e.Groups {
-		g := ec2.SecurityGroupIdentifier{GroupId: new(id)}
+		g := shape.SecurityGroupIdentifier{GroupId: new(id)}
 		if row, ok := state.SecurityGroups.Get(tx, e.Account, e.Region, id); ok {
 			g.GroupName = new(row.Name)
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
@@ -23,7 +23,7 @@ import (
 
 // provider is a VPC with a gateway in zones a and b and a resource behind it.
 type provider struct {
-	vpc           *ec2.Vpc
+	vpc           *shape.Vpc
 	gateway       string
 	configuration string // ARN
 }
@@ -55,14 +55,14 @@ func (n *network) addProvider(t *testing.T, name, family, ip string) provider {
 	return p
 }
 
-func (n *network) endpointInput(p provider, subnets ...string) *ec2.CreateVpcEndpointInput {
-	return &ec2.CreateVpcEndpointInput{
+func (n *network) endpointInput(p provider, subnets ...string) *shape.CreateVpcEndpointInput {
+	return &shape.CreateVpcEndpointInput{
 		VpcEndpointType: new("Resource"), VpcId: n.vpc.VpcId, SubnetIds: subnets, ResourceConfigurationArn: new(p.configuration),
 		PrivateDnsEnabled: new(false),
 	}
 }
 
-func (n *network) endpoint(t *testing.T, in *ec2.CreateVpcEndpointInput) *ec2.VpcEndpoint {
+func (n *network) endpoint(t *testing.T, in *shape.CreateVpcEndpointInput) *shape.VpcEndpoint {
 	t.Helper()
 	out, err := n.api.CreateVpcEndpoint(n.ctx, in)
 	if err != nil {
@@ -71,9 +71,9 @@ func (n *network) endpoint(t *testing.T, in *ec2.CreateVpcEndpointInput) *ec2.Vp
 	return out.VpcEndpoint
 }
 
-func (n *network) describeEndpoint(t *testing.T, id *string) ec2.VpcEndpoint {
+func (n *network) describeEndpoint(t *testing.T, id *string) shape.VpcEndpoint {
 	t.Helper()
-	out, err := n.api.DescribeVpcEndpoints(n.ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
+	out, err := n.api.DescribeVpcEndpoints(n.ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,14 +85,14 @@ func TestEndpointIsShownAsEC2ShowsIt(t *testing.T) {
 	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
 	a, b := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/24", -1)
 	in := n.endpointInput(p, a, b)
-	in.SubnetConfigurations = []ec2.SubnetConfiguration{{SubnetId: &a, Ipv4: new("10.0.1.100")}}
+	in.SubnetConfigurations = []shape.SubnetConfiguration{{SubnetId: &a, Ipv4: new("10.0.1.100")}}
 	got := n.endpoint(t, in)
-	want := &ec2.VpcEndpoint{
+	want := &shape.VpcEndpoint{
 		VpcEndpointId: got.VpcEndpointId, VpcEndpointType: new("Resource"), VpcId: n.vpc.VpcId, OwnerId: new(servicetest.Account),
 		State: new("Pending"), IpAddressType: new("IPV4"), SubnetIds: []string{a, b}, NetworkInterfaceIds: []string{},
-		PrivateDnsEnabled: new(false), RequesterManaged: new(false), DnsOptions: &ec2.DnsOptions{DnsRecordIpType: new("ipv4")},
-		DnsEntries: []ec2.DnsEntry{}, RouteTableIds: []string{}, Groups: got.Groups, CreationTimestamp: new(servicetest.Now),
-		Tags: []ec2.Tag{}, ResourceConfigurationArn: &p.configuration,
+		PrivateDnsEnabled: new(false), RequesterManaged: new(false), DnsOptions: &shape.DnsOptions{DnsRecordIpType: new("ipv4")},
+		DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: got.Groups, CreationTimestamp: new(servicetest.Now),
+		Tags: []shape.Tag{}, ResourceConfigurationArn: &p.configuration,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("reply (-want +got):\n%s", diff)
@@ -123,7 +123,7 @@ func TestEndpointStatesAreTrue(t *testing.T) {
 		t.Errorf("ready endpoint is shown as %s, %+v", *got.State, got.LastError)
 	}
 	for range 2 {
-		if out, err := n.api.DeleteVpcEndpoints(n.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 0 {
+		if out, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 0 {
 			t.Fatalf("delete: %+v, %v", out, err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestDeletingEndpointsTellsWhichDoNotExist(t *testing.T) {
 	n := newNetwork(t)
 	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
 	id := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))).VpcEndpointId
-	out, err := n.api.DeleteVpcEndpoints(n.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{"vpce-1", *id}})
+	out, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{"vpce-1", *id}})
 	if err != nil || len(out.Unsuccessful) != 1 || *out.Unsuccessful[0].ResourceId != "vpce-1" || *out.Unsuccessful[0].Error.Code != "InvalidVpcEndpoint.NotFound" {
 		t.Errorf("got %+v, %v", out, err)
 	}
@@ -158,59 +158,59 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 	c, native := n.subnet(t, n.vpc, "c", "10.0.3.0/24", -1), n.subnet(t, n.vpc, "a", "", 4)
 	foreign := n.subnet(t, n.addVPC(t), "b", "10.0.9.0/24", -1)
 	own := n.subnet(t, p.vpc, "c", "10.0.9.0/24", -1)
-	n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &a, PrivateIpAddress: new("10.0.1.10")})
-	type change = func(*ec2.CreateVpcEndpointInput)
-	subnets := func(ids ...string) change { return func(in *ec2.CreateVpcEndpointInput) { in.SubnetIds = ids } }
+	n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &a, PrivateIpAddress: new("10.0.1.10")})
+	type change = func(*shape.CreateVpcEndpointInput)
+	subnets := func(ids ...string) change { return func(in *shape.CreateVpcEndpointInput) { in.SubnetIds = ids } }
 	arn := func(text string) change {
-		return func(in *ec2.CreateVpcEndpointInput) { in.ResourceConfigurationArn = &text }
+		return func(in *shape.CreateVpcEndpointInput) { in.ResourceConfigurationArn = &text }
 	}
 	address := func(text string) change {
-		return func(in *ec2.CreateVpcEndpointInput) {
-			in.SubnetConfigurations = []ec2.SubnetConfiguration{{SubnetId: &a, Ipv4: &text}}
+		return func(in *shape.CreateVpcEndpointInput) {
+			in.SubnetConfigurations = []shape.SubnetConfiguration{{SubnetId: &a, Ipv4: &text}}
 		}
 	}
 	for name, c := range map[string]struct {
 		code   string
 		change change
 	}{
-		"no type, so Gateway": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.VpcEndpointType = nil }},
-		"type Interface":      {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.VpcEndpointType = new("Interface") }},
-		"no configuration":    {"MissingParameter", func(in *ec2.CreateVpcEndpointInput) { in.ResourceConfigurationArn = nil }},
-		"service name":        {"InvalidParameterCombination", func(in *ec2.CreateVpcEndpointInput) { in.ServiceName = new("x") }},
-		"private DNS":         {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.PrivateDnsEnabled = new(true) }},
+		"no type, so Gateway": {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = nil }},
+		"type Interface":      {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = new("Interface") }},
+		"no configuration":    {"MissingParameter", func(in *shape.CreateVpcEndpointInput) { in.ResourceConfigurationArn = nil }},
+		"service name":        {"InvalidParameterCombination", func(in *shape.CreateVpcEndpointInput) { in.ServiceName = new("x") }},
+		"private DNS":         {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.PrivateDnsEnabled = new(true) }},
 		"not an ARN":          {"InvalidParameter", arn("rcfg-1")},
 		"ARN of a gateway":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/" + p.gateway)},
 		"unknown resource":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1")},
 		"another account's":   {"InvalidParameter", arn(strings.Replace(p.configuration, servicetest.Account, servicetest.OtherAccount, 1))},
 		"unserved region":     {"InvalidParameter", arn(strings.Replace(p.configuration, "us-east-1", "us-west-9", 1))},
 		"another region":      {"InvalidParameter", arn(strings.Replace(p.configuration, "us-east-1", "eu-west-1", 1))},
-		"unknown VPC":         {"InvalidVpcID.NotFound", func(in *ec2.CreateVpcEndpointInput) { in.VpcId = new("vpc-1") }},
+		"unknown VPC":         {"InvalidVpcID.NotFound", func(in *shape.CreateVpcEndpointInput) { in.VpcId = new("vpc-1") }},
 		"no subnet":           {"MissingParameter", subnets()},
 		"unknown subnet":      {"InvalidSubnetID.NotFound", subnets("subnet-1")},
 		"foreign subnet":      {"InvalidParameter", subnets(foreign)},
 		"two of a zone":       {"DuplicateSubnetsInSameZone", subnets(a, a2)},
 		"one subnet twice":    {"DuplicateSubnetsInSameZone", subnets(a, a)},
 		"no common zone":      {"InvalidParameter", subnets(c)},
-		"the gateway's VPC":   {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.VpcId, in.SubnetIds = p.vpc.VpcId, []string{own} }},
-		"unknown group":       {"InvalidGroup.NotFound", func(in *ec2.CreateVpcEndpointInput) { in.SecurityGroupIds = []string{"sg-1"} }},
+		"the gateway's VPC":   {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcId, in.SubnetIds = p.vpc.VpcId, []string{own} }},
+		"unknown group":       {"InvalidGroup.NotFound", func(in *shape.CreateVpcEndpointInput) { in.SecurityGroupIds = []string{"sg-1"} }},
 		"ipv4 without IPv4":   {"InvalidParameter", subnets(native)},
-		"dualstack, IPv4 only": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) {
+		"dualstack, IPv4 only": {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) {
 			in.IpAddressType, in.SubnetIds = new("dualstack"), []string{a2}
 		}},
-		"ipv6 in dual subnet":  {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.IpAddressType = new("ipv6") }},
-		"ipv6 to IPv4":         {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) { in.IpAddressType, in.SubnetIds = new("ipv6"), []string{native} }},
+		"ipv6 in dual subnet":  {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.IpAddressType = new("ipv6") }},
+		"ipv6 to IPv4":         {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.IpAddressType, in.SubnetIds = new("ipv6"), []string{native} }},
 		"ipv4 to IPv6":         {"InvalidParameter", arn(six.configuration)},
 		"address out of range": {"InvalidParameterValue", address("10.0.2.10")},
 		"address in use":       {"InvalidIPAddress.InUse", address("10.0.1.10")},
 		"not an address":       {"InvalidParameterValue", address("10.0.1")},
-		"IPv6 in ipv4": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) {
-			in.SubnetConfigurations = []ec2.SubnetConfiguration{{SubnetId: &a, Ipv6: new("2001:db8::1")}}
+		"IPv6 in ipv4": {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) {
+			in.SubnetConfigurations = []shape.SubnetConfiguration{{SubnetId: &a, Ipv6: new("2001:db8::1")}}
 		}},
-		"record type": {"InvalidParameter", func(in *ec2.CreateVpcEndpointInput) {
-			in.DnsOptions = &ec2.DnsOptionsSpecification{DnsRecordIpType: new("ipv6")}
+		"record type": {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) {
+			in.DnsOptions = &shape.DnsOptionsSpecification{DnsRecordIpType: new("ipv6")}
 		}},
-		"preference": {"InvalidParameterValue", func(in *ec2.CreateVpcEndpointInput) {
-			in.DnsOptions = &ec2.DnsOptionsSpecification{PrivateDnsPreference: new("SOME")}
+		"preference": {"InvalidParameterValue", func(in *shape.CreateVpcEndpointInput) {
+			in.DnsOptions = &shape.DnsOptionsSpecification{PrivateDnsPreference: new("SOME")}
 		}},
 	} {
 		in := n.endpointInput(p, a)
@@ -233,7 +233,7 @@ func TestEndpointsToOtherAccountsAreRefused(t *testing.T) {
 	theirs := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
 	for name, c := range map[string]struct {
 		code string
-		in   *ec2.CreateVpcEndpointInput
+		in   *shape.CreateVpcEndpointInput
 	}{
 		"resource of another account": {"InvalidParameter", other.endpointInput(p, own)},
 		"subnet of another account":   {"InvalidSubnetID.NotFound", other.endpointInput(p, theirs)},
@@ -242,10 +242,10 @@ func TestEndpointsToOtherAccountsAreRefused(t *testing.T) {
 	}
 	id := n.endpoint(t, n.endpointInput(p, theirs)).VpcEndpointId
 	n.refused(t, "endpoint of another account", "InvalidVpcEndpointId.NotFound", func() error {
-		_, err := n.api.DescribeVpcEndpoints(other.ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
+		_, err := n.api.DescribeVpcEndpoints(other.ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
 		return err
 	})
-	if out, err := n.api.DeleteVpcEndpoints(other.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 1 {
+	if out, err := n.api.DeleteVpcEndpoints(other.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 1 {
 		t.Errorf("deletion by another account: %+v, %v", out, err)
 	}
 	if got := n.describeEndpoint(t, id); *got.State != "pending" {
@@ -257,7 +257,7 @@ func TestFullSubnetRefusesTheWholeEndpoint(t *testing.T) {
 	n := newNetwork(t)
 	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
 	a, tiny := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/28", -1)
-	n.create(t, &ec2.CreateNetworkInterfaceInput{SubnetId: &tiny, SecondaryPrivateIpAddressCount: new(int32(10))})
+	n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &tiny, SecondaryPrivateIpAddressCount: new(int32(10))})
 	n.refused(t, "full subnet", "InsufficientFreeAddressesInSubnet", func() error {
 		_, err := n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, a, tiny))
 		return err
@@ -285,7 +285,7 @@ func TestAssociationsTellNames(t *testing.T) {
 	id := n.endpoint(t, n.endpointInput(p, subnet)).VpcEndpointId
 	n.endpoint(t, n.endpointInput(p, subnet))
 	n.acknowledge(t, *id, model.StatusReady, "")
-	out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{*id}})
+	out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{*id}})
 	if err != nil || len(out.VpcEndpointAssociations) != 1 {
 		t.Fatalf("got %+v, %v", out, err)
 	}
@@ -304,13 +304,13 @@ func TestAssociationsTellNames(t *testing.T) {
 		{"vpc-endpoint-id", *id, 1}, {"associated-resource-id", rcfg, 2}, {"association-id", *got.Id, 1},
 		{"associated-resource-accessibility", "AVAILABLE", 1}, {"associated-resource-accessibility", "Pending", 1}, {"service-network-arn", "*", 0},
 	} {
-		out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &ec2.DescribeVpcEndpointAssociationsInput{Filters: []ec2.Filter{{Name: &c.name, Values: []string{c.value}}}})
+		out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &shape.DescribeVpcEndpointAssociationsInput{Filters: []shape.Filter{{Name: &c.name, Values: []string{c.value}}}})
 		if err != nil || len(out.VpcEndpointAssociations) != c.want {
 			t.Errorf("filter %s=%s gave %+v, %v, want %d", c.name, c.value, out, err, c.want)
 		}
 	}
 	n.refused(t, "unknown endpoint", "InvalidVpcEndpointId.NotFound", func() error {
-		_, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{"vpce-1"}})
+		_, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{"vpce-1"}})
 		return err
 	})
 }
@@ -321,12 +321,12 @@ func TestModifyEndpointChangesGroupsEverywhere(t *testing.T) {
 	group := n.group(t, n.vpc, "web")
 	e := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)))
 	before := *e.Groups[0].GroupId
-	modify := func(in ec2.ModifyVpcEndpointInput) error {
+	modify := func(in shape.ModifyVpcEndpointInput) error {
 		in.VpcEndpointId = e.VpcEndpointId
 		_, err := n.api.ModifyVpcEndpoint(n.ctx, &in)
 		return err
 	}
-	if err := modify(ec2.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{group}, RemoveSecurityGroupIds: []string{before}}); err != nil {
+	if err := modify(shape.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{group}, RemoveSecurityGroupIds: []string{before}}); err != nil {
 		t.Fatal(err)
 	}
 	got := n.describeEndpoint(t, e.VpcEndpointId)
@@ -334,10 +334,10 @@ func TestModifyEndpointChangesGroupsEverywhere(t *testing.T) {
 	if len(got.Groups) != 1 || *got.Groups[0].GroupId != group || len(ni.Groups) != 1 || *ni.Groups[0].GroupId != group {
 		t.Errorf("endpoint has %+v, interface %+v, want %s", got.Groups, ni.Groups, group)
 	}
-	n.refused(t, "last group", "InvalidParameter", func() error { return modify(ec2.ModifyVpcEndpointInput{RemoveSecurityGroupIds: []string{group}}) })
-	n.refused(t, "unknown group", "InvalidGroup.NotFound", func() error { return modify(ec2.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{"sg-1"}}) })
-	n.refused(t, "subnets", "InvalidParameter", func() error { return modify(ec2.ModifyVpcEndpointInput{AddSubnetIds: []string{"subnet-1"}}) })
-	n.refused(t, "private DNS", "InvalidParameter", func() error { return modify(ec2.ModifyVpcEndpointInput{PrivateDnsEnabled: new(true)}) })
+	n.refused(t, "last group", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{RemoveSecurityGroupIds: []string{group}}) })
+	n.refused(t, "unknown group", "InvalidGroup.NotFound", func() error { return modify(shape.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{"sg-1"}}) })
+	n.refused(t, "subnets", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{AddSubnetIds: []string{"subnet-1"}}) })
+	n.refused(t, "private DNS", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{PrivateDnsEnabled: new(true)}) })
 }
 
 func TestRepeatedCreateGivesTheSameEndpoint(t *testing.T) {
@@ -357,22 +357,22 @@ func TestInterfacesOfEndpointsAndGatewaysAreNotTheCallersToManage(t *testing.T) 
 	n := newNetwork(t)
 	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
 	n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)))
-	all, err := n.api.DescribeNetworkInterfaces(n.ctx, &ec2.DescribeNetworkInterfacesInput{})
+	all, err := n.api.DescribeNetworkInterfaces(n.ctx, &shape.DescribeNetworkInterfacesInput{})
 	if err != nil || len(all.NetworkInterfaces) != 3 {
 		t.Fatalf("got %+v, %v", all, err)
 	}
 	for _, ni := range all.NetworkInterfaces {
 		for name, call := range map[string]func(context.Context) error{
 			"delete": func(ctx context.Context) error {
-				_, err := n.api.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: ni.NetworkInterfaceId})
+				_, err := n.api.DeleteNetworkInterface(ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: ni.NetworkInterfaceId})
 				return err
 			},
 			"modify": func(ctx context.Context) error {
-				_, err := n.api.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: ni.NetworkInterfaceId, Description: &ec2.AttributeValue{}})
+				_, err := n.api.ModifyNetworkInterfaceAttribute(ctx, &shape.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: ni.NetworkInterfaceId, Description: &shape.AttributeValue{}})
 				return err
 			},
 			"assign": func(ctx context.Context) error {
-				_, err := n.api.AssignPrivateIpAddresses(ctx, &ec2.AssignPrivateIpAddressesInput{NetworkInterfaceId: ni.NetworkInterfaceId, SecondaryPrivateIpAddressCount: new(int32(1))})
+				_, err := n.api.AssignPrivateIpAddresses(ctx, &shape.AssignPrivateIpAddressesInput{NetworkInterfaceId: ni.NetworkInterfaceId, SecondaryPrivateIpAddressCount: new(int32(1))})
 				return err
 			},
 		} {
@@ -387,14 +387,14 @@ func TestEndpointsAreFilteredAndPaged(t *testing.T) {
 	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
 	for i := range 3 {
 		in := n.endpointInput(p, subnet)
-		in.TagSpecifications = []ec2.TagSpecification{{ResourceType: new("vpc-endpoint"), Tags: []ec2.Tag{{Key: new("n"), Value: new(fmt.Sprint(i))}}}}
+		in.TagSpecifications = []shape.TagSpecification{{ResourceType: new("vpc-endpoint"), Tags: []shape.Tag{{Key: new("n"), Value: new(fmt.Sprint(i))}}}}
 		n.endpoint(t, in)
 	}
 	for name, c := range map[string]struct {
 		value string
 		want  int
 	}{"vpc-id": {*n.vpc.VpcId, 3}, "vpc-endpoint-state": {"pending", 3}, "vpc-endpoint-type": {"Resource", 3}, "tag:n": {"1", 1}, "ip-address-type": {"ipv6", 0}} {
-		in := &ec2.DescribeVpcEndpointsInput{Filters: []ec2.Filter{{Name: &name, Values: []string{c.value}}}, MaxResults: new(int32(2))}
+		in := &shape.DescribeVpcEndpointsInput{Filters: []shape.Filter{{Name: &name, Values: []string{c.value}}}, MaxResults: new(int32(2))}
 		got := 0
 		for {
 			out, err := n.api.DescribeVpcEndpoints(n.ctx, in)
@@ -420,14 +420,14 @@ func TestNothingIsDeletedUnderAnEndpoint(t *testing.T) {
 	in.SecurityGroupIds = []string{group}
 	n.endpoint(t, in)
 	n.refused(t, "subnet", "DependencyViolation", func() error {
-		_, err := n.api.DeleteSubnet(n.ctx, &ec2.DeleteSubnetInput{SubnetId: &subnet})
+		_, err := n.api.DeleteSubnet(n.ctx, &shape.DeleteSubnetInput{SubnetId: &subnet})
 		return err
 	})
 	n.refused(t, "group", "DependencyViolation", func() error {
-		_, err := n.api.DeleteSecurityGroup(n.ctx, &ec2.DeleteSecurityGroupInput{GroupId: &group})
+		_, err := n.api.DeleteSecurityGroup(n.ctx, &shape.DeleteSecurityGroupInput{GroupId: &group})
 		return err
 	})
-	n.refused(t, "VPC", "DependencyViolation", func() error { _, err := n.api.DeleteVpc(n.ctx, &ec2.DeleteVpcInput{VpcId: n.vpc.VpcId}); return err })
+	n.refused(t, "VPC", "DependencyViolation", func() error { _, err := n.api.DeleteVpc(n.ctx, &shape.DeleteVpcInput{VpcId: n.vpc.VpcId}); return err })
 	n.refused(t, "configuration", "ConflictException", func() error {
 		_, err := n.lattice().DeleteResourceConfiguration(n.ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &p.configuration})
 		return err
@@ -506,14 +506,14 @@ func TestAModifiedEndpointIsPendingUntilTheKernelHasIt(t *testing.T) {
 	say(0, model.StatusReady, "")
 	check("available", "")
 	group := n.group(t, n.vpc, "other")
-	if _, err := n.api.ModifyVpcEndpoint(n.ctx, &ec2.ModifyVpcEndpointInput{VpcEndpointId: id, AddSecurityGroupIds: []string{group}}); err != nil {
+	if _, err := n.api.ModifyVpcEndpoint(n.ctx, &shape.ModifyVpcEndpointInput{VpcEndpointId: id, AddSecurityGroupIds: []string{group}}); err != nil {
 		t.Fatal(err)
 	}
 	check("pending", "")
 	say(1, model.StatusFailed, "no room")
 	check("failed", "no room")
 	say(1, model.StatusReady, "")
-	if _, err := n.api.DeleteVpcEndpoints(n.ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil {
+	if _, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil {
 		t.Fatal(err)
 	}
 	check("deleting", "")

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/aws/fault"
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/state"
 )
@@ -31,14 +31,14 @@ func TestAnEndpointThatWouldLeadToItselfIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subnets, err := n.api.DescribeSubnets(n.ctx, &ec2.DescribeSubnetsInput{Filters: []ec2.Filter{
+	subnets, err := n.api.DescribeSubnets(n.ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{
 		{Name: new("vpc-id"), Values: []string{*p.vpc.VpcId}}, {Name: new("cidr-block"), Values: []string{"10.0.1.0/24"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	theirs := *subnets.Subnets[0].SubnetId
-	at := func(in *ec2.CreateVpcEndpointInput, subnet, address string) *ec2.CreateVpcEndpointInput {
-		in.SubnetIds, in.SubnetConfigurations = nil, []ec2.SubnetConfiguration{{SubnetId: &subnet, Ipv4: &address}}
+	at := func(in *shape.CreateVpcEndpointInput, subnet, address string) *shape.CreateVpcEndpointInput {
+		in.SubnetIds, in.SubnetConfigurations = nil, []shape.SubnetConfiguration{{SubnetId: &subnet, Ipv4: &address}}
 		return in
 	}
 	there := at(n.endpointInput(provider{configuration: *ours.Arn}), theirs, "10.0.1.77")

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -43,7 +43,7 @@ func NewDefaultSubnet(env *service.Env, v *model.VPC, zone service.Zone, now tim
 	return &model.Subnet{
 		Meta: model.Meta{Account: v.Account, Region: v.Region, ID: env.NewID("subnet"), CreatedAt: now, UpdatedAt: now},
 		VPC:  v.ID, Zone: zone.Name, ZoneID: zone.ID,
-		DefaultForZone: true, MapPublicIP: true, HostnameType: ec2.HostnameTypeIpName,
+		DefaultForZone: true, MapPublicIP: true, HostnameType: shape.HostnameTypeIpName,
 	}
 }
 

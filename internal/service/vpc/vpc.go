@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -55,7 +55,7 @@ func New(env *service.Env, account, region string, block netip.Prefix, with6 boo
 		VPC: &model.VPC{
 			Meta:    meta("vpc"),
 			CIDRs:   []model.CIDRAssociation{{ID: env.NewID("vpc-cidr-assoc"), Prefix: block}},
-			Tenancy: ec2.TenancyDefault, DNSSupport: true,
+			Tenancy: shape.TenancyDefault, DNSSupport: true,
 		},
 		table:   &model.RouteTable{Meta: meta("rtb"), Main: true, MainAssociation: env.NewID("rtbassoc")},
 		acl:     &model.NetworkACL{Meta: meta("acl"), Default: true},
