@@ -10,7 +10,7 @@ import (
 
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/vpc"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
