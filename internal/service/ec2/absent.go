@@ -4,50 +4,13 @@ package ec2
 
 import (
 	"context"
-	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/service"
 )
 
 // Clients list what a VPC might have before they change or delete it. Of the
 // kinds in this file nothing can be made here, so that the lists are empty.
-
-// absence is a kind of resource of which there are none.
-type absence struct {
-	operation string
-	// missing makes the error for an id; nil where AWS leaves out what does not
-	// exist.
-	missing func(id string) error
-	// filters are the names of the filters, separated by spaces, without those by
-	// tags, which all kinds have but the untagged ones.
-	filters  string
-	untagged bool
-}
-
-// nothing answers a request about a kind of which there are none, when it would
-// be answered if there were some.
-func nothing[T any](ctx context.Context, k absence, q query) (*T, error) {
-	if len(q.ids) > 0 && k.missing != nil {
-		return nil, k.missing(q.ids[0])
-	}
-	type row struct{}
-	f := service.Filters[row]{Properties: make(map[string]func(row) []string)}
-	for name := range strings.FieldsSeq(k.filters) {
-		f.Properties[name] = func(row) []string { return nil }
-	}
-	if !k.untagged {
-		f.Tags = func(row) map[string]string { return nil }
-	}
-	none := func(func(row) bool) {}
-	_, _, err := paginate(caller.From(ctx), k.operation, q, none, f, func(row) string { return "" })
-	if err != nil {
-		return nil, err
-	}
-	return new(T), nil
-}
 
 // DescribeAddresses lists no elastic addresses.
 func (a *API) DescribeAddresses(ctx context.Context, in *shape.DescribeAddressesInput) (*shape.DescribeAddressesOutput, error) {

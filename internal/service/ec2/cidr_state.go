@@ -59,26 +59,3 @@ func blockText(b shownBlock) string  { return b.Prefix.String() }
 func blockID(b shownBlock) string    { return b.ID }
 func blockPool(b shownBlock) string  { return b.Pool }
 func blockState(b shownBlock) string { return b.state }
-
-// createdVPC is a VPC as the reply to its creation shows it: not yet available,
-// and its IPv6 blocks not yet associated
-// (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-vpc.html).
-func createdVPC(v *model.VPC) *shape.Vpc {
-	out := vpcShape(v, v.CreatedAt)
-	out.State = new(shape.VpcStatePending)
-	for i := range out.Ipv6CidrBlockAssociationSet {
-		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(shape.VpcCidrBlockStateCodeAssociating)
-	}
-	return out
-}
-
-// createdSubnet is a subnet as the reply to its creation shows it: available,
-// its IPv6 block not yet associated
-// (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-subnet.html).
-func createdSubnet(s *model.Subnet) *shape.Subnet {
-	out := subnetShape(s, freeAddresses(s, 0), s.CreatedAt)
-	for i := range out.Ipv6CidrBlockAssociationSet {
-		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(shape.SubnetCidrBlockStateCodeAssociating)
-	}
-	return out
-}

@@ -15,7 +15,7 @@ import (
 
 // DescribeDhcpOptions lists the caller's DHCP options.
 func (a *API) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcpOptionsInput) (*shape.DescribeDhcpOptionsOutput, error) {
-	rows, _, next, err := describe(ctx, a, listing[*model.DHCPOptions]{
+	rows, _, next, err := describe(ctx, a.DB, listing[*model.DHCPOptions]{
 		operation: "DescribeDhcpOptions", table: state.DHCPOptions, filters: optionsFilters, missing: noOptions,
 	}, query{in.Filters, in.DhcpOptionsIds, in.NextToken, in.MaxResults})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // DescribeNetworkAcls lists the caller's network ACLs, which are the default
 // ones of VPCs: no others can be made yet. They let everything pass.
 func (a *API) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
-	rows, tx, next, err := describe(ctx, a, listing[*model.NetworkACL]{
+	rows, tx, next, err := describe(ctx, a.DB, listing[*model.NetworkACL]{
 		operation: "DescribeNetworkAcls", table: state.NetworkACLs, filters: aclFilters, missing: noACL,
 	}, query{in.Filters, in.NetworkAclIds, in.NextToken, in.MaxResults})
 	if err != nil {

@@ -97,7 +97,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	if err != nil {
 		return nil, err
 	}
-	groups, err := a.interfaceGroups(tx, v, n.in.Groups)
+	groups, err := groupsFor(tx, a.Env, v, n.in.Groups)
 	if err != nil {
 		return nil, err
 	}
@@ -114,31 +114,6 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes4, Prefixes6: n.prefixes6,
 	})
 	return ni, interfaceFault(err)
-}
-
-// interfaceGroups checks the security groups of an interface or endpoint, and
-// gives the VPC's default one when there are none.
-func (a *API) interfaceGroups(tx *table.Txn, v *model.VPC, ids []string) ([]string, error) {
-	if len(ids) == 0 {
-		return []string{v.DefaultGroup}, nil
-	}
-	if most := a.Quotas.GroupsPerInterface; len(ids) > most {
-		return nil, fault.EC2("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface (%d) has been reached.", most)
-	}
-	seen := make(map[string]bool)
-	for _, id := range ids {
-		g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, id)
-		switch {
-		case !ok:
-			return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
-		case g.VPC != v.ID:
-			return nil, fault.EC2("InvalidParameter", "Security group %s and the subnets belong to different networks: %s and %s", id, g.VPC, v.ID)
-		case seen[id]:
-			return nil, fault.EC2("InvalidParameterValue", "Security group %s is named twice", id)
-		}
-		seen[id] = true
-	}
-	return ids, nil
 }
 
 // DeleteNetworkInterface removes an interface that nothing uses.

@@ -20,7 +20,7 @@ import (
 // DescribeNetworkInterfaces lists the caller's interfaces, including those of
 // endpoints and resource gateways.
 func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
-	rows, tx, next, err := describe(ctx, a, listing[*model.NetworkInterface]{
+	rows, tx, next, err := describe(ctx, a.DB, listing[*model.NetworkInterface]{
 		operation: "DescribeNetworkInterfaces", table: state.NetworkInterfaces, filters: interfaceFilters, missing: noInterface,
 	}, query{in.Filters, in.NetworkInterfaceIds, in.NextToken, in.MaxResults})
 	if err != nil {

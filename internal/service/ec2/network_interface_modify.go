@@ -34,7 +34,7 @@ func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *shape.Mod
 			if err != nil {
 				return err
 			}
-			if _, err := a.interfaceGroups(tx, v, in.Groups); err != nil {
+			if _, err := groupsFor(tx, a.Env, v, in.Groups); err != nil {
 				return err
 			}
 		}

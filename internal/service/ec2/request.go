@@ -9,11 +9,13 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -76,9 +78,9 @@ type listing[T table.Row] struct {
 
 // describe gives one page of the caller's rows that a query chooses, with the
 // view that they were read from.
-func describe[T table.Row](ctx context.Context, a *API, l listing[T], q query) ([]T, *table.Txn, *string, error) {
+func describe[T table.Row](ctx context.Context, db *table.DB, l listing[T], q query) ([]T, *table.Txn, *string, error) {
 	who := caller.From(ctx)
-	tx, err := a.DB.View(ctx)
+	tx, err := db.View(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -195,4 +197,19 @@ func tagList(tags map[string]string) []shape.Tag {
 		list = append(list, shape.Tag{Key: new(key), Value: new(tags[key])})
 	}
 	return list
+}
+
+// newMeta makes what all rows have, with a new id.
+func newMeta(env *service.Env, who caller.Caller, prefix string, now time.Time, tags map[string]string) model.Meta {
+	return model.Meta{Account: who.Account, Region: who.Region, ID: env.NewID(prefix), CreatedAt: now, UpdatedAt: now, Tags: tags}
+}
+
+// unserved is the error for what AWS has and this server does not.
+func unserved(what string) error {
+	return fault.EC2("UnsupportedOperation", "%s are not served here", what)
+}
+
+// missing makes errors for ids that do not exist.
+func missing(code, noun string) func(string) error {
+	return func(id string) error { return fault.EC2(code, "The %s ID '%s' does not exist", noun, id) }
 }

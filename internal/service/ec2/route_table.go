@@ -22,7 +22,7 @@ const localGateway = "local"
 // of VPCs: no others can be made yet. All subnets use them without an
 // association of their own.
 func (a *API) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
-	rows, tx, next, err := describe(ctx, a, listing[*model.RouteTable]{
+	rows, tx, next, err := describe(ctx, a.DB, listing[*model.RouteTable]{
 		operation: "DescribeRouteTables", table: state.RouteTables, filters: routeTableFilters, missing: noRouteTable,
 	}, query{in.Filters, in.RouteTableIds, in.NextToken, in.MaxResults})
 	if err != nil {

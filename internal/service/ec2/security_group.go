@@ -31,7 +31,7 @@ func (a *API) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityG
 	if err != nil {
 		return nil, err
 	}
-	g := &model.SecurityGroup{Meta: a.meta(who, "sg", a.Now(), tags), Name: name, Description: deref(in.Description)}
+	g := &model.SecurityGroup{Meta: newMeta(a.Env, who, "sg", a.Now(), tags), Name: name, Description: deref(in.Description)}
 	egress := vpc.AllEgress(a.Env, true)
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
 		v, err := chosenVPC(tx, who, deref(in.VpcId))
@@ -90,18 +90,6 @@ func (a *API) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
 		}
 	}
 	return nil
-}
-
-// openDefaultGroup6 lets IPv6 out of the default group of a VPC that gets its
-// first IPv6 block, if the group lets all of IPv4 out.
-func openDefaultGroup6(tx *table.Txn, v *model.VPC, ruleID string) {
-	g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, v.DefaultGroup)
-	if !ok || findRule(g, vpc.AllOut("", vpc.Everywhere4)) < 0 || findRule(g, vpc.AllOut("", vpc.Everywhere6)) >= 0 {
-		return
-	}
-	g = g.Clone()
-	g.Rules = append(g.Rules, vpc.AllOut(ruleID, vpc.Everywhere6))
-	state.SecurityGroups.Put(tx, g)
 }
 
 // DeleteSecurityGroup removes a group that nothing uses.

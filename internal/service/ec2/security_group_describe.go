@@ -21,7 +21,7 @@ func (a *API) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSecu
 	if err != nil {
 		return nil, err
 	}
-	rows, _, next, err := describe(ctx, a, listing[*model.SecurityGroup]{
+	rows, _, next, err := describe(ctx, a.DB, listing[*model.SecurityGroup]{
 		operation: "DescribeSecurityGroups", table: state.SecurityGroups, filters: groupFilters, missing: noGroup,
 	}, query{in.Filters, slices.Concat(in.GroupIds, named), in.NextToken, in.MaxResults})
 	if err != nil {

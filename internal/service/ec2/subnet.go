@@ -71,7 +71,7 @@ func (a *API) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.
 		return nil, err
 	}
 	s := &model.Subnet{
-		Meta: a.meta(who, "subnet", a.Now(), tags), VPC: deref(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
+		Meta: newMeta(a.Env, who, "subnet", a.Now(), tags), VPC: deref(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
 		IPv6Native: deref(in.Ipv6Native), HostnameType: shape.HostnameTypeIpName,
 	}
 	if s.IPv6Native { // a workload there has nothing but IPv6 to be named after

@@ -16,7 +16,7 @@ import (
 
 // DescribeSubnets lists the caller's subnets.
 func (a *API) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
-	rows, tx, next, err := describe(ctx, a, listing[*model.Subnet]{
+	rows, tx, next, err := describe(ctx, a.DB, listing[*model.Subnet]{
 		operation: "DescribeSubnets", table: state.Subnets, filters: a.subnetFilters, missing: noSubnet,
 	}, query{in.Filters, in.SubnetIds, in.NextToken, in.MaxResults})
 	if err != nil {
@@ -139,4 +139,15 @@ func subnetBlock6Shape(b model.CIDRAssociation, code string) *shape.SubnetIpv6Ci
 		Ipv6CidrBlockState:   &shape.SubnetCidrBlockState{State: new(code)},
 		Ipv6AddressAttribute: new(shape.Ipv6AddressAttributePublic), IpSource: new(shape.IpSourceAmazon),
 	}
+}
+
+// createdSubnet is a subnet as the reply to its creation shows it: available,
+// its IPv6 block not yet associated
+// (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-subnet.html).
+func createdSubnet(s *model.Subnet) *shape.Subnet {
+	out := subnetShape(s, freeAddresses(s, 0), s.CreatedAt)
+	for i := range out.Ipv6CidrBlockAssociationSet {
+		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(shape.SubnetCidrBlockStateCodeAssociating)
+	}
+	return out
 }

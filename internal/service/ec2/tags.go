@@ -46,11 +46,6 @@ var taggables = []taggable{
 	{prefix: "sgr-", resourceType: shape.ResourceTypeSecurityGroupRule, retag: retagRule, each: eachRule},
 }
 
-// missing makes errors for ids that do not exist.
-func missing(code, noun string) func(string) error {
-	return func(id string) error { return fault.EC2(code, "The %s ID '%s' does not exist", noun, id) }
-}
-
 // cloner is a row that can be copied to be changed.
 type cloner[T any] interface {
 	table.Row

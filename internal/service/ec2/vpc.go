@@ -5,7 +5,6 @@ package ec2
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -114,11 +113,6 @@ func (a *API) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyIn
 	return &shape.ModifyVpcTenancyOutput{ReturnValue: new(true)}, nil
 }
 
-// meta makes what all rows have, with a new id.
-func (a *API) meta(who caller.Caller, prefix string, now time.Time, tags map[string]string) model.Meta {
-	return model.Meta{Account: who.Account, Region: who.Region, ID: a.NewID(prefix), CreatedAt: now, UpdatedAt: now, Tags: tags}
-}
-
 func defaultVPC(tx *table.Txn, who caller.Caller) *model.VPC {
 	return vpc.Default(tx, who.Account, who.Region)
 }
@@ -134,8 +128,4 @@ func getVPC(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) {
 
 func noVPC(id string) error {
 	return fault.EC2("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
-}
-
-func unserved(what string) error {
-	return fault.EC2("UnsupportedOperation", "%s are not served here", what)
 }

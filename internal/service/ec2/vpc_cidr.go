@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -167,4 +168,17 @@ func subnetIn(tx *table.Txn, v *model.VPC, block netip.Prefix) *model.Subnet {
 		}
 	}
 	return nil
+}
+
+// openDefaultGroup6 lets IPv6 out of the default group of a VPC that gets its
+// first IPv6 block, if the group lets all of IPv4 out.
+func openDefaultGroup6(tx *table.Txn, v *model.VPC, ruleID string) {
+	g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, v.DefaultGroup)
+	has := func(to netip.Prefix) bool { return slices.ContainsFunc(g.Rules, vpc.AllOut("", to).Same) }
+	if !ok || !has(vpc.Everywhere4) || has(vpc.Everywhere6) {
+		return
+	}
+	g = g.Clone()
+	g.Rules = append(g.Rules, vpc.AllOut(ruleID, vpc.Everywhere6))
+	state.SecurityGroups.Put(tx, g)
 }

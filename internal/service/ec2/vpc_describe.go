@@ -17,7 +17,7 @@ import (
 
 // DescribeVpcs lists the caller's VPCs.
 func (a *API) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
-	rows, _, next, err := describe(ctx, a, listing[*model.VPC]{
+	rows, _, next, err := describe(ctx, a.DB, listing[*model.VPC]{
 		operation: "DescribeVpcs", table: state.VPCs, filters: a.vpcFilters, missing: noVPC,
 	}, query{in.Filters, in.VpcIds, in.NextToken, in.MaxResults})
 	if err != nil {
@@ -145,4 +145,16 @@ func (a *API) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttribu
 		return nil
 	})
 	return &shape.ModifyVpcAttributeOutput{}, err
+}
+
+// createdVPC is a VPC as the reply to its creation shows it: not yet available,
+// and its IPv6 blocks not yet associated
+// (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-vpc.html).
+func createdVPC(v *model.VPC) *shape.Vpc {
+	out := vpcShape(v, v.CreatedAt)
+	out.State = new(shape.VpcStatePending)
+	for i := range out.Ipv6CidrBlockAssociationSet {
+		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(shape.VpcCidrBlockStateCodeAssociating)
+	}
+	return out
 }

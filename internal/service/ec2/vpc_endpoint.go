@@ -129,7 +129,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 	if err != nil {
 		return nil, err
 	}
-	groups, err := a.interfaceGroups(tx, v, n.in.SecurityGroupIds)
+	groups, err := groupsFor(tx, a.Env, v, n.in.SecurityGroupIds)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *shape.Mod
 	if len(e.Groups) == 0 {
 		return fault.EC2("InvalidParameter", "The Vpc Endpoint %s would have no security group left; it must have at least one", e.ID)
 	}
-	if _, err := a.interfaceGroups(tx, v, e.Groups); err != nil {
+	if _, err := groupsFor(tx, a.Env, v, e.Groups); err != nil {
 		return err
 	}
 	e.Update(now)

@@ -16,7 +16,7 @@ import (
 // DescribeVpcEndpoints lists the caller's endpoints. The names of endpoints of
 // type Resource are told by DescribeVpcEndpointAssociations, not here.
 func (a *API) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
-	rows, tx, next, err := describe(ctx, a, listing[*model.VPCEndpoint]{
+	rows, tx, next, err := describe(ctx, a.DB, listing[*model.VPCEndpoint]{
 		operation: "DescribeVpcEndpoints", table: state.VPCEndpoints, filters: endpointFilters, missing: noEndpoint,
 	}, query{in.Filters, in.VpcEndpointIds, in.NextToken, in.MaxResults})
 	if err != nil {

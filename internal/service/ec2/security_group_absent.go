@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"github.com/posternhq/postern/internal/aws/caller"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+)
+
+// DescribeSecurityGroupVpcAssociations lists no groups that are associated with
+// other VPCs than their own.
+func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *shape.DescribeSecurityGroupVpcAssociationsInput) (*shape.DescribeSecurityGroupVpcAssociationsOutput, error) {
+	return nothing[shape.DescribeSecurityGroupVpcAssociationsOutput](ctx, absence{
+		operation: "DescribeSecurityGroupVpcAssociations", untagged: true,
+		filters: "group-id group-owner-id state vpc-id vpc-owner-id",
+	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
+}
+
+// DescribeSecurityGroupReferences lists no VPCs on the other side of a peering
+// connection that refer to the given groups.
+func (a *API) DescribeSecurityGroupReferences(ctx context.Context, in *shape.DescribeSecurityGroupReferencesInput) (*shape.DescribeSecurityGroupReferencesOutput, error) {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range in.GroupId {
+		if _, err := getGroup(tx, caller.From(ctx), id); err != nil {
+			return nil, err
+		}
+	}
+	return &shape.DescribeSecurityGroupReferencesOutput{}, nil
+}
+
+// DescribeStaleSecurityGroups lists no groups of a VPC with rules about a
+// peering connection that is gone.
+func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *shape.DescribeStaleSecurityGroupsInput) (*shape.DescribeStaleSecurityGroupsOutput, error) {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := getVPC(tx, caller.From(ctx), deref(in.VpcId)); err != nil {
+		return nil, err
+	}
+	return nothing[shape.DescribeStaleSecurityGroupsOutput](ctx, absence{operation: "DescribeStaleSecurityGroups"}, query{token: in.NextToken, max: in.MaxResults})
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// groupsFor checks the security groups of an interface or endpoint, and
+// gives the VPC's default one when there are none.
+func groupsFor(tx *table.Txn, env *service.Env, v *model.VPC, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		return []string{v.DefaultGroup}, nil
+	}
+	if most := env.Quotas.GroupsPerInterface; len(ids) > most {
+		return nil, fault.EC2("SecurityGroupsPerInterfaceLimitExceeded", "The maximum number of security groups per interface (%d) has been reached.", most)
+	}
+	seen := make(map[string]bool)
+	for _, id := range ids {
+		g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, id)
+		switch {
+		case !ok:
+			return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
+		case g.VPC != v.ID:
+			return nil, fault.EC2("InvalidParameter", "Security group %s and the subnets belong to different networks: %s and %s", id, g.VPC, v.ID)
+		case seen[id]:
+			return nil, fault.EC2("InvalidParameterValue", "Security group %s is named twice", id)
+		}
+		seen[id] = true
+	}
+	return ids, nil
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2
+
+import (
+	"context"
+	"github.com/posternhq/postern/internal/aws/caller"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+)
+
+// GetSubnetCidrReservations lists no reservations of blocks in a subnet.
+func (a *API) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSubnetCidrReservationsInput) (*shape.GetSubnetCidrReservationsOutput, error) {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := getSubnet(tx, caller.From(ctx), deref(in.SubnetId)); err != nil {
+		return nil, err
+	}
+	return nothing[shape.GetSubnetCidrReservationsOutput](ctx, absence{
+		operation: "GetSubnetCidrReservations", filters: "reservationType subnet-id",
+	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
+}
