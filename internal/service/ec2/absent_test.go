@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 )
 
 // absent are the operations whose lists are empty, with an id that they can be
@@ -38,13 +39,13 @@ var absent = map[string]struct{ member, id, code string }{
 // TestWhatCannotBeHereIsListedEmpty asks for everything, for an id and for a page
 // that was never announced.
 func TestWhatCannotBeHereIsListedEmpty(t *testing.T) {
-	w := newWorld(t)
+	w := ec2test.NewWorld(t)
 	for name, want := range absent {
 		op := shape.Service.Operation(name)
 		call := func(set func(reflect.Value)) error {
 			in := op.NewInput()
 			set(reflect.ValueOf(in).Elem())
-			out, err := op.Call(w.ctx, w.api, in)
+			out, err := op.Call(w.Ctx, w.API, in)
 			if err != nil {
 				return err
 			}
@@ -76,38 +77,38 @@ func TestWhatCannotBeHereIsListedEmpty(t *testing.T) {
 
 // TestListsAboutSomethingThatIsNotThere: what they are about must exist.
 func TestListsAboutSomethingThatIsNotThere(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	s := w.subnet(t, *v.VpcId, "10.0.1.0/24")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	s := w.Subnet(t, *v.VpcId, "10.0.1.0/24")
 	for _, err := range []error{
-		failure(w.api.DescribeStaleSecurityGroups(w.ctx, &shape.DescribeStaleSecurityGroupsInput{VpcId: v.VpcId})),
-		failure(w.api.GetSubnetCidrReservations(w.ctx, &shape.GetSubnetCidrReservationsInput{SubnetId: s.SubnetId})),
-		failure(w.api.DescribeSecurityGroupReferences(w.ctx, &shape.DescribeSecurityGroupReferencesInput{GroupId: []string{w.group(t, *v.VpcId, "g")}})),
+		ec2test.Failure(w.API.DescribeStaleSecurityGroups(w.Ctx, &shape.DescribeStaleSecurityGroupsInput{VpcId: v.VpcId})),
+		ec2test.Failure(w.API.GetSubnetCidrReservations(w.Ctx, &shape.GetSubnetCidrReservationsInput{SubnetId: s.SubnetId})),
+		ec2test.Failure(w.API.DescribeSecurityGroupReferences(w.Ctx, &shape.DescribeSecurityGroupReferencesInput{GroupId: []string{w.Group(t, *v.VpcId, "g")}})),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	w.refused(t, []refusal{
-		{"VPC", "InvalidVpcID.NotFound", func() error {
-			return failure(w.api.DescribeStaleSecurityGroups(w.ctx, &shape.DescribeStaleSecurityGroupsInput{VpcId: new("vpc-12345678")}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "VPC", Code: "InvalidVpcID.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.DescribeStaleSecurityGroups(w.Ctx, &shape.DescribeStaleSecurityGroupsInput{VpcId: new("vpc-12345678")}))
 		}},
-		{"subnet", "InvalidSubnetID.NotFound", func() error {
-			return failure(w.api.GetSubnetCidrReservations(w.ctx, &shape.GetSubnetCidrReservationsInput{SubnetId: new("subnet-12345678")}))
+		{Name: "subnet", Code: "InvalidSubnetID.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.GetSubnetCidrReservations(w.Ctx, &shape.GetSubnetCidrReservationsInput{SubnetId: new("subnet-12345678")}))
 		}},
 	})
 }
 
 // TestPrefixLists reads the lists of AWS as Terraform's data sources do.
 func TestPrefixLists(t *testing.T) {
-	w := newWorld(t)
-	old, err := w.api.DescribePrefixLists(w.ctx, &shape.DescribePrefixListsInput{Filters: filter("prefix-list-name", "com.amazonaws.us-east-1.s3", "com.amazonaws.us-east-1.dynamodb")})
+	w := ec2test.NewWorld(t)
+	old, err := w.API.DescribePrefixLists(w.Ctx, &shape.DescribePrefixListsInput{Filters: ec2test.Filter("prefix-list-name", "com.amazonaws.us-east-1.s3", "com.amazonaws.us-east-1.dynamodb")})
 	if err != nil || len(old.PrefixLists) != 2 {
 		t.Fatalf("got %v, %v", old, err)
 	}
 	for _, l := range old.PrefixLists {
 		id := *l.PrefixListId
-		managed, err := w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{PrefixListIds: []string{id}})
+		managed, err := w.API.DescribeManagedPrefixLists(w.Ctx, &shape.DescribeManagedPrefixListsInput{PrefixListIds: []string{id}})
 		if err != nil || len(managed.PrefixLists) != 1 {
 			t.Fatalf("got %v, %v", managed, err)
 		}
@@ -116,16 +117,16 @@ func TestPrefixLists(t *testing.T) {
 		if have := []string{*got.PrefixListName, *got.OwnerId, *got.AddressFamily, *got.State, *got.PrefixListArn}; !reflect.DeepEqual(have, want) {
 			t.Errorf("got %q, want %q", have, want)
 		}
-		entries, err := w.api.GetManagedPrefixListEntries(w.ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: &id})
+		entries, err := w.API.GetManagedPrefixListEntries(w.Ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: &id})
 		if err != nil || len(entries.Entries) != 1 || *entries.Entries[0].Cidr != l.Cidrs[0] {
 			t.Errorf("entries of %s are %v, %v; want %q", id, entries, err, l.Cidrs)
 		}
 	}
-	all, err := w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{MaxResults: new(int32(3))})
+	all, err := w.API.DescribeManagedPrefixLists(w.Ctx, &shape.DescribeManagedPrefixListsInput{MaxResults: new(int32(3))})
 	if err != nil || len(all.PrefixLists) != 3 || all.NextToken == nil {
 		t.Fatalf("got %v, %v", all, err)
 	}
-	rest, err := w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{MaxResults: new(int32(3)), NextToken: all.NextToken})
+	rest, err := w.API.DescribeManagedPrefixLists(w.Ctx, &shape.DescribeManagedPrefixListsInput{MaxResults: new(int32(3)), NextToken: all.NextToken})
 	if err != nil || len(rest.PrefixLists) != 1 || rest.NextToken != nil {
 		t.Errorf("got %v, %v", rest, err)
 	}
@@ -134,18 +135,18 @@ func TestPrefixLists(t *testing.T) {
 			t.Errorf("list %s in us-east-1", *l.PrefixListName)
 		}
 	}
-	w.refused(t, []refusal{
-		{"unknown", "InvalidPrefixListId.NotFound", func() error {
-			return failure(w.api.DescribePrefixLists(w.ctx, &shape.DescribePrefixListsInput{PrefixListIds: []string{"pl-12345678"}}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "unknown", Code: "InvalidPrefixListId.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.DescribePrefixLists(w.Ctx, &shape.DescribePrefixListsInput{PrefixListIds: []string{"pl-12345678"}}))
 		}},
-		{"unknown managed", "InvalidPrefixListID.NotFound", func() error {
-			return failure(w.api.DescribeManagedPrefixLists(w.ctx, &shape.DescribeManagedPrefixListsInput{PrefixListIds: []string{"pl-12345678"}}))
+		{Name: "unknown managed", Code: "InvalidPrefixListID.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.DescribeManagedPrefixLists(w.Ctx, &shape.DescribeManagedPrefixListsInput{PrefixListIds: []string{"pl-12345678"}}))
 		}},
-		{"entries of an unknown one", "InvalidPrefixListID.NotFound", func() error {
-			return failure(w.api.GetManagedPrefixListEntries(w.ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: new("pl-12345678")}))
+		{Name: "entries of an unknown one", Code: "InvalidPrefixListID.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.GetManagedPrefixListEntries(w.Ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: new("pl-12345678")}))
 		}},
-		{"version", "InvalidParameterValue", func() error {
-			return failure(w.api.GetManagedPrefixListEntries(w.ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: old.PrefixLists[0].PrefixListId, TargetVersion: new(int64(1))}))
+		{Name: "version", Code: "InvalidParameterValue", Call: func() error {
+			return ec2test.Failure(w.API.GetManagedPrefixListEntries(w.Ctx, &shape.GetManagedPrefixListEntriesInput{PrefixListId: old.PrefixLists[0].PrefixListId, TargetVersion: new(int64(1))}))
 		}},
 	})
 }

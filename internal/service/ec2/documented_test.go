@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package ec2_test
 
 import (
 	_ "embed"
@@ -16,6 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/schema"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -44,32 +45,38 @@ func documented(t *testing.T) map[string][]string {
 
 // everything has something of each kind that can be listed, with a tag.
 type everything struct {
-	*network
+	*ec2test.Network
 	inSubnet, web, other, eni, leads string
 	described                        shape.NetworkInterface
 	attachment                       *model.Attachment
+	free                             int32
 }
 
 func newEverything(t *testing.T) *everything {
 	t.Helper()
-	n := newNetwork(t)
-	e := &everything{network: n, inSubnet: n.subnet(t, n.vpc, "a", "10.0.1.0/24", 1)}
-	n.subnet(t, n.vpc, "b", "", 2)
-	e.web, e.other = n.group(t, n.vpc, "web"), n.group(t, n.vpc, "clients")
+	n := ec2test.NewNetwork(t)
+	e := &everything{Network: n, inSubnet: n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", 1)}
+	n.AddSubnet(t, n.Net, "b", "", 2)
+	e.web, e.other = n.AddGroup(t, n.Net, "web"), n.AddGroup(t, n.Net, "clients")
 	e.rules(t)
-	e.eni = *n.create(t, &shape.CreateNetworkInterfaceInput{
+	e.eni = *n.CreateInterface(t, &shape.CreateNetworkInterfaceInput{
 		SubnetId: &e.inSubnet, Description: new("mine"), Groups: []string{e.web}, Ipv6AddressCount: new(int32(1)),
 		PrivateIpAddresses: []shape.PrivateIpAddressSpecification{{PrivateIpAddress: new("10.0.1.10"), Primary: new(true)}, {PrivateIpAddress: new("10.0.1.11")}},
 	}).NetworkInterfaceId
-	e.attachment = n.attach(t, e.eni)
-	e.described = n.describeInterface(t, e.eni)
-	p := n.addProvider(t, "databases", "IPV4", "10.0.1.50")
-	e.leads = *n.endpoint(t, n.endpointInput(p, e.inSubnet)).VpcEndpointId
+	e.attachment = n.Attach(t, e.eni)
+	e.described = n.DescribeInterface(t, e.eni)
+	p := n.AddProvider(t, "databases", "IPV4", "10.0.1.50")
+	e.leads = *n.AddEndpoint(t, n.EndpointInput(p, e.inSubnet)).VpcEndpointId
+	subnets, err := n.API.DescribeSubnets(n.Ctx, &shape.DescribeSubnetsInput{SubnetIds: []string{e.inSubnet}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.free = *subnets.Subnets[0].AvailableIpAddressCount
 	tx := n.DB.Snapshot()
-	v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, *n.vpc.VpcId)
+	v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, *n.Net.VpcId)
 	in := &shape.CreateTagsInput{Tags: []shape.Tag{{Key: new("team"), Value: new("data")}}}
 	in.Resources = []string{v.ID, e.inSubnet, e.web, e.eni, e.leads, v.MainTable, v.DefaultACL, v.DHCPOptions, e.ruleID(tx)}
-	if _, err := n.api.CreateTags(n.ctx, in); err != nil {
+	if _, err := n.API.CreateTags(n.Ctx, in); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -84,8 +91,8 @@ func (e *everything) rules(t *testing.T) {
 		IpRanges: []shape.IpRange{{CidrIp: new("192.0.2.0/24")}}, Ipv6Ranges: []shape.Ipv6Range{{CidrIpv6: new("2001:db8:7::/48")}},
 		UserIdGroupPairs: []shape.UserIdGroupPair{{GroupId: &e.other}},
 	}}
-	_, errIn := e.api.AuthorizeSecurityGroupIngress(e.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupId: &e.web, IpPermissions: permission})
-	_, errOut := e.api.AuthorizeSecurityGroupEgress(e.ctx, &shape.AuthorizeSecurityGroupEgressInput{GroupId: &e.web, IpPermissions: permission})
+	_, errIn := e.API.AuthorizeSecurityGroupIngress(e.Ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupId: &e.web, IpPermissions: permission})
+	_, errOut := e.API.AuthorizeSecurityGroupEgress(e.Ctx, &shape.AuthorizeSecurityGroupEgressInput{GroupId: &e.web, IpPermissions: permission})
 	if err := errors.Join(errIn, errOut); err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +107,10 @@ func (e *everything) ruleID(tx *table.Txn) string {
 // What is not in it matches nothing, because nothing here has it.
 func (e *everything) hits() map[string]map[string]string {
 	tx := e.DB.Snapshot()
-	v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, *e.vpc.VpcId)
+	v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, *e.Net.VpcId)
 	s, _ := state.Subnets.Get(tx, servicetest.Account, servicetest.Region, e.inSubnet)
 	r, _ := state.RouteTables.Get(tx, servicetest.Account, servicetest.Region, v.MainTable)
 	acl, _ := state.NetworkACLs.Get(tx, servicetest.Account, servicetest.Region, v.DefaultACL)
-	association := aclAssociations(tx, acl)[0]
 	owner, zone, group := servicetest.Account, "us-east-1a", "us-east-1-zg-1"
 	block, block6 := v.CIDRs[0], v.CIDRs6[0]
 	hits := map[string]map[string]string{
@@ -120,18 +126,18 @@ func (e *everything) hits() map[string]map[string]string {
 		},
 		"DescribeSubnets": {
 			"availability-zone": zone, "availabilityZone": zone, "availability-zone-id": "use1-az1", "availabilityZoneId": "use1-az1",
-			"available-ip-address-count": fmt.Sprint(freeAddresses(s, claims4(tx, s))), "cidr-block": "10.0.1.0/24", "cidr": "10.0.1.0/24", "cidrBlock": "10.0.1.0/24",
+			"available-ip-address-count": fmt.Sprint(e.free), "cidr-block": "10.0.1.0/24", "cidr": "10.0.1.0/24", "cidrBlock": "10.0.1.0/24",
 			"default-for-az": "false", "defaultForAz": "false", "enable-dns64": "false", "ipv6-cidr-block-association.association-id": s.CIDR6.ID,
 			"ipv6-cidr-block-association.ipv6-cidr-block": s.CIDR6.Prefix.String(), "ipv6-cidr-block-association.state": "associated",
 			"ipv6-native": "true", "map-customer-owned-ip-on-launch": "false", "map-public-ip-on-launch": "false", "owner-id": owner,
 			"private-dns-name-options-on-launch.hostname-type": "ip-name", "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": "false",
 			"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": "false", "state": "available",
-			"subnet-arn": subnetARN(s), "subnet-id": s.ID, "vpc-id": v.ID,
+			"subnet-arn": "arn:aws:ec2:us-east-1:" + owner + ":subnet/" + s.ID, "subnet-id": s.ID, "vpc-id": v.ID,
 		},
 		"DescribeSecurityGroups":     {"description": "*", "group-id": e.web, "group-name": "web", "owner-id": owner, "vpc-id": v.ID},
 		"DescribeSecurityGroupRules": {"group-id": e.web, "security-group-rule-id": e.ruleID(tx)},
 		"DescribeNetworkAcls": {
-			"association.association-id": *association.NetworkAclAssociationId, "association.network-acl-id": acl.ID, "association.subnet-id": *association.SubnetId,
+			"association.association-id": "aclassoc-*", "association.network-acl-id": acl.ID, "association.subnet-id": e.inSubnet,
 			"default": "true", "entry.cidr": "0.0.0.0/0", "entry.egress": "true", "entry.ipv6-cidr": "::/0", "entry.protocol": "-1",
 			"entry.rule-action": "deny", "entry.rule-number": "100", "network-acl-id": acl.ID, "owner-id": owner, "vpc-id": v.ID,
 		},
@@ -141,12 +147,12 @@ func (e *everything) hits() map[string]map[string]string {
 			"route.gateway-id": "local", "route.origin": "CreateRouteTable", "route.state": "active", "vpc-id": v.ID,
 		},
 		"DescribeTags":         {"key": "team", "resource-id": e.inSubnet, "resource-type": "subnet", "value": "data"},
-		"DescribePrefixLists":  {"prefix-list-id": prefixLists("us-east-1")[0].id, "prefix-list-name": "com.amazonaws.us-east-1.s3"},
+		"DescribePrefixLists":  {"prefix-list-id": "pl-*", "prefix-list-name": "com.amazonaws.us-east-1.s3"},
 		"DescribeVpcEndpoints": {"ip-address-type": "ipv4", "vpc-id": v.ID, "vpc-endpoint-id": e.leads, "vpc-endpoint-state": "pending", "vpc-endpoint-type": "Resource"},
 		"DescribeVpcEndpointAssociations": {
 			"vpc-endpoint-id": e.leads, "associated-resource-accessibility": "PENDING", "associated-resource-id": "rcfg-*", "association-id": "vpce-rsc-asc-*",
 		},
-		"DescribeManagedPrefixLists": {"owner-id": "AWS", "prefix-list-id": prefixLists("us-east-1")[0].id, "prefix-list-name": "*.dynamodb"},
+		"DescribeManagedPrefixLists": {"owner-id": "AWS", "prefix-list-id": "pl-*", "prefix-list-name": "*.dynamodb"},
 		"DescribeNetworkInterfaces":  e.interfaceHits(),
 	}
 	for name, value := range map[string]string{
@@ -168,7 +174,7 @@ func (e *everything) interfaceHits() map[string]string {
 		"description": "mine", "group-id": e.web, "group-name": "web", "interface-type": "vpc_endpoint", "ipv6-addresses.ipv6-address": *d.Ipv6Address,
 		"mac-address": *d.MacAddress, "network-interface-id": e.eni, "operator.managed": "false", "owner-id": servicetest.Account,
 		"private-dns-name": "ip-10-0-1-10.ec2.internal", "private-ip-address": "10.0.1.10", "requester-id": servicetest.Account, "requester-managed": "true",
-		"source-dest-check": "true", "status": "in-use", "subnet-id": e.inSubnet, "vpc-id": *e.vpc.VpcId,
+		"source-dest-check": "true", "status": "in-use", "subnet-id": e.inSubnet, "vpc-id": *e.Net.VpcId,
 	}
 }
 
@@ -185,7 +191,7 @@ func (e *everything) list(op *schema.Operation, name, value string) (int, error)
 			codec.Field(v, m).Set(reflect.ValueOf(&e.inSubnet))
 		}
 	}
-	out, err := op.Call(e.ctx, e.api, in)
+	out, err := op.Call(e.Ctx, e.API, in)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package ec2_test
 
 import (
 	"testing"
@@ -8,6 +8,7 @@ import (
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -19,7 +20,7 @@ const many = 1000
 
 // newNetworkOnEtcd is a network whose state is in etcd, which bounds how much
 // one transaction may do.
-func newNetworkOnEtcd(t *testing.T) *network {
+func newNetworkOnEtcd(t *testing.T) *ec2test.Network {
 	t.Helper()
 	s, err := etcdstore.StartEmbedded(t.Context(), t.TempDir(), etcdstore.Options{UnsafeNoFsync: true})
 	if err != nil {
@@ -30,15 +31,12 @@ func newNetworkOnEtcd(t *testing.T) *network {
 			t.Error(err)
 		}
 	})
-	w := servicetest.NewOn(t, s)
-	n := &network{World: w, api: &API{w.Env}, ctx: servicetest.As(t, servicetest.Account, servicetest.Region)}
-	n.vpc = n.addVPC(t)
-	return n
+	return ec2test.NewNetworkOn(t, s)
 }
 
 // inFewCommits checks that a call waits for the disk seldom, and is no longer
 // than anybody can wait.
-func (n *network) inFewCommits(t *testing.T, name string, most int64, call func() error) {
+func inFewCommits(t *testing.T, n *ec2test.Network, name string, most int64, call func() error) {
 	t.Helper()
 	begun, rev := time.Now(), n.DB.Snapshot().Revision()
 	if err := call(); err != nil {
@@ -58,34 +56,34 @@ func (n *network) inFewCommits(t *testing.T, name string, most int64, call func(
 func TestCallsWithManyIDs(t *testing.T) {
 	n := newNetworkOnEtcd(t)
 	n.Quotas.EndpointsPerVPC = many
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	subnet := n.subnet(t, n.vpc, "a", "10.0.16.0/20", -1)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	subnet := n.AddSubnet(t, n.Net, "a", "10.0.16.0/20", -1)
 	var ids []string
 	for range many {
-		ids = append(ids, *n.endpoint(t, n.endpointInput(p, subnet)).VpcEndpointId)
+		ids = append(ids, *n.AddEndpoint(t, n.EndpointInput(p, subnet)).VpcEndpointId)
 	}
-	n.inFewCommits(t, "CreateTags", 16, func() error {
-		_, err := n.api.CreateTags(n.ctx, &shape.CreateTagsInput{Resources: ids, Tags: []shape.Tag{{Key: new("k"), Value: new("v")}}})
+	inFewCommits(t, n, "CreateTags", 16, func() error {
+		_, err := n.API.CreateTags(n.Ctx, &shape.CreateTagsInput{Resources: ids, Tags: []shape.Tag{{Key: new("k"), Value: new("v")}}})
 		return err
 	})
-	n.refused(t, "one of many does not exist", "InvalidVpcEndpointId.NotFound", func() error {
+	n.Refused(t, "one of many does not exist", "InvalidVpcEndpointId.NotFound", func() error {
 		more := append(append([]string{}, ids...), "vpce-0123456789abcdef0")
-		_, err := n.api.CreateTags(n.ctx, &shape.CreateTagsInput{Resources: more, Tags: []shape.Tag{{Key: new("k"), Value: new("w")}}})
+		_, err := n.API.CreateTags(n.Ctx, &shape.CreateTagsInput{Resources: more, Tags: []shape.Tag{{Key: new("k"), Value: new("w")}}})
 		return err
 	})
-	n.inFewCommits(t, "DescribeVpcEndpoints", 0, func() error {
-		out, err := n.api.DescribeVpcEndpoints(n.ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: ids})
+	inFewCommits(t, n, "DescribeVpcEndpoints", 0, func() error {
+		out, err := n.API.DescribeVpcEndpoints(n.Ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: ids})
 		if err == nil && (len(out.VpcEndpoints) != many || *out.VpcEndpoints[many-1].Tags[0].Value != "v") {
 			t.Errorf("%d endpoints are described, want %d with their tag", len(out.VpcEndpoints), many)
 		}
 		return err
 	})
-	n.inFewCommits(t, "DeleteTags", 16, func() error {
-		_, err := n.api.DeleteTags(n.ctx, &shape.DeleteTagsInput{Resources: ids})
+	inFewCommits(t, n, "DeleteTags", 16, func() error {
+		_, err := n.API.DeleteTags(n.Ctx, &shape.DeleteTagsInput{Resources: ids})
 		return err
 	})
-	n.inFewCommits(t, "DeleteVpcEndpoints", 8, func() error {
-		out, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: append([]string{"vpce-0123456789abcdef0"}, ids...)})
+	inFewCommits(t, n, "DeleteVpcEndpoints", 8, func() error {
+		out, err := n.API.DeleteVpcEndpoints(n.Ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: append([]string{"vpce-0123456789abcdef0"}, ids...)})
 		if err == nil && (len(out.Unsuccessful) != 1 || *out.Unsuccessful[0].ResourceId != "vpce-0123456789abcdef0") {
 			t.Errorf("unsuccessful are %+v, want the one that does not exist", out.Unsuccessful)
 		}

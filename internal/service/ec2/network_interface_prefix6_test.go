@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package ec2_test
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -19,21 +20,21 @@ import (
 
 // six is a subnet with a /64, and the prefixes and addresses in it.
 type six struct {
-	*network
+	*ec2test.Network
 	place, block string
 }
 
 func newSix(t *testing.T) six {
 	t.Helper()
-	n := newNetwork(t)
-	return six{n, n.subnet(t, n.vpc, "a", "10.0.1.0/24", 1), strings.TrimSuffix(n.block6(t, n.vpc, 1), "::/64")}
+	n := ec2test.NewNetwork(t)
+	return six{n, n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", 1), strings.TrimSuffix(n.Block6(t, n.Net, 1), "::/64")}
 }
 
 func (s six) prefix(place string) string { return s.block + ":" + place + "::/80" }
 
 func (s six) assign(id string, in shape.AssignIpv6AddressesInput) ([]string, error) {
 	in.NetworkInterfaceId = &id
-	out, err := s.api.AssignIpv6Addresses(s.ctx, &in)
+	out, err := s.API.AssignIpv6Addresses(s.Ctx, &in)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func (s six) delegate(id string, places ...string) ([]string, error) {
 }
 
 func (s six) unassign(id string, prefixes ...string) ([]string, error) {
-	out, err := s.api.UnassignIpv6Addresses(s.ctx, &shape.UnassignIpv6AddressesInput{NetworkInterfaceId: &id, Ipv6Prefixes: prefixes})
+	out, err := s.API.UnassignIpv6Addresses(s.Ctx, &shape.UnassignIpv6AddressesInput{NetworkInterfaceId: &id, Ipv6Prefixes: prefixes})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (s six) unassign(id string, prefixes ...string) ([]string, error) {
 
 func (s six) shown(t *testing.T, id string) (all []string) {
 	t.Helper()
-	for _, p := range s.describeInterface(t, id).Ipv6Prefixes {
+	for _, p := range s.DescribeInterface(t, id).Ipv6Prefixes {
 		all = append(all, *p.Ipv6Prefix)
 	}
 	return all
@@ -68,7 +69,7 @@ func (s six) shown(t *testing.T, id string) (all []string) {
 func TestIPv6PrefixesComeAndGo(t *testing.T) {
 	s := newSix(t)
 	first := s.prefix("2")
-	made := s.create(t, &shape.CreateNetworkInterfaceInput{
+	made := s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{
 		SubnetId: &s.place, Ipv6Prefixes: []shape.Ipv6PrefixSpecificationRequest{{Ipv6Prefix: &first}},
 	})
 	id := *made.NetworkInterfaceId
@@ -92,18 +93,18 @@ func TestIPv6PrefixesComeAndGo(t *testing.T) {
 			t.Errorf("%s is chosen", text)
 		}
 	}
-	if s.claims() != 1+5 {
-		t.Errorf("%d claims, want those of five prefixes and an IPv4 address", s.claims())
+	if claims(s.Network) != 1+5 {
+		t.Errorf("%d claims, want those of five prefixes and an IPv4 address", claims(s.Network))
 	}
 	gone, err := s.unassign(id, first, counted[0])
-	if err != nil || !slices.Equal(gone, []string{first, counted[0]}) || len(s.shown(t, id)) != 3 || s.claims() != 1+3 {
-		t.Errorf("unassigned %v, %v; %d claims are left", gone, err, s.claims())
+	if err != nil || !slices.Equal(gone, []string{first, counted[0]}) || len(s.shown(t, id)) != 3 || claims(s.Network) != 1+3 {
+		t.Errorf("unassigned %v, %v; %d claims are left", gone, err, claims(s.Network))
 	}
-	if _, err := s.api.DeleteNetworkInterface(s.ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: &id}); err != nil || s.claims() != 0 {
-		t.Errorf("deleted: %v; %d claims are left", err, s.claims())
+	if _, err := s.API.DeleteNetworkInterface(s.Ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: &id}); err != nil || claims(s.Network) != 0 {
+		t.Errorf("deleted: %v; %d claims are left", err, claims(s.Network))
 	}
-	native := s.subnet(t, s.vpc, "b", "", 2)
-	other := s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &native, Ipv6PrefixCount: new(int32(3))})
+	native := s.AddSubnet(t, s.Net, "b", "", 2)
+	other := s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &native, Ipv6PrefixCount: new(int32(3))})
 	if len(other.Ipv6Prefixes) != 3 || len(other.Ipv6Addresses) != 1 {
 		t.Errorf("made with %+v and %+v", other.Ipv6Prefixes, other.Ipv6Addresses)
 	}
@@ -114,8 +115,8 @@ func TestIPv6PrefixesComeAndGo(t *testing.T) {
 func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 	s := newSix(t)
 	inside := func(place string) []string { return []string{s.block + ":" + place + "::5"} }
-	a := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6Addresses: []shape.InstanceIpv6Address{{Ipv6Address: &inside("7")[0]}}}).NetworkInterfaceId
-	b := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
+	a := *s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6Addresses: []shape.InstanceIpv6Address{{Ipv6Address: &inside("7")[0]}}}).NetworkInterfaceId
+	b := *s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
 	if _, err := s.delegate(a, "2"); err != nil {
 		t.Fatal(err)
 	}
@@ -123,43 +124,43 @@ func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 	delegate := func(id string, places ...string) func() error {
 		return func() error { _, err := s.delegate(id, places...); return err }
 	}
-	s.refused(t, "prefix of another", "InvalidIPAddress.InUse", delegate(b, "2"))
-	s.refused(t, "prefix of its own", "InvalidIPAddress.InUse", delegate(a, "2"))
-	s.refused(t, "prefix with an address of another", "InvalidIPAddress.InUse", delegate(b, "3", "7"))
-	s.refused(t, "prefix with an address of its own", "InvalidIPAddress.InUse", delegate(a, "3", "7"))
-	s.refused(t, "prefix twice", "InvalidParameterValue", delegate(a, "3", "3"))
-	s.refused(t, "prefix of a gateway", "InvalidIPAddress.InUse", func() error {
+	s.Refused(t, "prefix of another", "InvalidIPAddress.InUse", delegate(b, "2"))
+	s.Refused(t, "prefix of its own", "InvalidIPAddress.InUse", delegate(a, "2"))
+	s.Refused(t, "prefix with an address of another", "InvalidIPAddress.InUse", delegate(b, "3", "7"))
+	s.Refused(t, "prefix with an address of its own", "InvalidIPAddress.InUse", delegate(a, "3", "7"))
+	s.Refused(t, "prefix twice", "InvalidParameterValue", delegate(a, "3", "3"))
+	s.Refused(t, "prefix of a gateway", "InvalidIPAddress.InUse", func() error {
 		_, err := s.assign(a, shape.AssignIpv6AddressesInput{Ipv6Prefixes: []string{gateway}})
 		return err
 	})
 	for _, address := range []string{s.block + ":2::", s.block + ":2::5", s.block + ":2:ffff:ffff:ffff"} {
 		for _, id := range []string{a, b} {
-			s.refused(t, "address of a prefix", "InvalidIPAddress.InUse", func() error {
+			s.Refused(t, "address of a prefix", "InvalidIPAddress.InUse", func() error {
 				_, err := s.assign(id, shape.AssignIpv6AddressesInput{Ipv6Addresses: []string{address}})
 				return err
 			})
 		}
 	}
-	s.attach(t, a)
+	s.Attach(t, a)
 	if _, err := s.unassign(a, s.prefix("2")); err != nil {
 		t.Fatal(err)
 	}
-	s.refused(t, "prefix that the host may have", "InvalidIPAddress.InUse", delegate(b, "2"))
-	s.refused(t, "address that the host may have", "InvalidIPAddress.InUse", func() error {
+	s.Refused(t, "prefix that the host may have", "InvalidIPAddress.InUse", delegate(b, "2"))
+	s.Refused(t, "address that the host may have", "InvalidIPAddress.InUse", func() error {
 		_, err := s.assign(b, shape.AssignIpv6AddressesInput{Ipv6Addresses: inside("2")})
 		return err
 	})
 	if _, err := s.delegate(a, "2"); err != nil {
 		t.Errorf("the interface itself: %v", err)
 	}
-	s.put(t, func(tx *table.Txn) {
+	s.Put(t, func(tx *table.Txn) {
 		for c := range state.AddressClaimsBySubnet.Rows(tx, model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: s.place}) {
 			if c.Released() {
 				t.Errorf("%s is given up", c.Addr)
 			}
 		}
 	})
-	free := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
+	free := *s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
 	if _, err := s.delegate(free, "9"); err != nil {
 		t.Fatal(err)
 	}
@@ -174,8 +175,8 @@ func TestIPv6PrefixesAndAddressesExcludeEachOther(t *testing.T) {
 // gatewayPrefix makes a resource gateway in the subnet and tells its prefix.
 func (s six) gatewayPrefix(t *testing.T) string {
 	t.Helper()
-	g, err := s.lattice().CreateResourceGateway(s.ctx, &lattice.CreateResourceGatewayInput{
-		Name: new("gateway"), VpcIdentifier: s.vpc.VpcId, IpAddressType: new("IPV6"), SubnetIds: []string{s.place},
+	g, err := s.Lattice().CreateResourceGateway(s.Ctx, &lattice.CreateResourceGatewayInput{
+		Name: new("gateway"), VpcIdentifier: s.Net.VpcId, IpAddressType: new("IPV6"), SubnetIds: []string{s.place},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +190,7 @@ func (s six) gatewayPrefix(t *testing.T) string {
 
 func TestBadIPv6PrefixRequestsAreRefused(t *testing.T) {
 	s := newSix(t)
-	id := *s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
+	id := *s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place}).NetworkInterfaceId
 	one := []string{s.prefix("2")}
 	many := make([]string, 51)
 	for i := range many {
@@ -214,12 +215,12 @@ func TestBadIPv6PrefixRequestsAreRefused(t *testing.T) {
 		{"too many", "PrivateIpAddressLimitExceeded", shape.AssignIpv6AddressesInput{Ipv6Prefixes: many}},
 		{"none", "MissingParameter", shape.AssignIpv6AddressesInput{Ipv6PrefixCount: new(int32(0))}},
 	} {
-		s.refused(t, c.name, c.code, func() error { _, err := s.assign(id, c.in); return err })
+		s.Refused(t, c.name, c.code, func() error { _, err := s.assign(id, c.in); return err })
 	}
 	for name, prefix := range map[string]string{"prefix of nobody": s.prefix("2"), "single address": s.block + ":2::/128", "IPv4": "10.0.1.16/28"} {
-		s.refused(t, name, "InvalidParameterValue", func() error { _, err := s.unassign(id, prefix); return err })
+		s.Refused(t, name, "InvalidParameterValue", func() error { _, err := s.unassign(id, prefix); return err })
 	}
-	only4 := s.subnet(t, s.vpc, "b", "10.0.2.0/24", -1)
+	only4 := s.AddSubnet(t, s.Net, "b", "10.0.2.0/24", -1)
 	for name, c := range map[string]struct {
 		code string
 		in   shape.CreateNetworkInterfaceInput
@@ -233,7 +234,7 @@ func TestBadIPv6PrefixRequestsAreRefused(t *testing.T) {
 			SubnetId: &s.place, Ipv6PrefixCount: new(int32(1)), Ipv6Prefixes: []shape.Ipv6PrefixSpecificationRequest{{Ipv6Prefix: &one[0]}},
 		}},
 	} {
-		s.refused(t, "new "+name, c.code, func() error { _, err := s.api.CreateNetworkInterface(s.ctx, &c.in); return err })
+		s.Refused(t, "new "+name, c.code, func() error { _, err := s.API.CreateNetworkInterface(s.Ctx, &c.in); return err })
 	}
 }
 
@@ -242,7 +243,7 @@ func TestWhatIsChosenAvoidsIPv6Prefixes(t *testing.T) {
 	s := newSix(t)
 	chosen := map[string]bool{}
 	for range 60 {
-		made := s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6PrefixCount: new(int32(20))})
+		made := s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6PrefixCount: new(int32(20))})
 		for _, p := range made.Ipv6Prefixes {
 			if chosen[*p.Ipv6Prefix] {
 				t.Fatalf("%s is chosen twice", *p.Ipv6Prefix)
@@ -251,7 +252,7 @@ func TestWhatIsChosenAvoidsIPv6Prefixes(t *testing.T) {
 		}
 	}
 	for range 20 {
-		made := s.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6AddressCount: new(int32(20))})
+		made := s.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &s.place, Ipv6AddressCount: new(int32(20))})
 		for _, a := range made.Ipv6Addresses {
 			if p := model.PrefixOf(netip.MustParseAddr(*a.Ipv6Address)); chosen[p.String()] {
 				t.Fatalf("%s is chosen in a prefix", *a.Ipv6Address)

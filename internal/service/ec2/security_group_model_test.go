@@ -12,18 +12,19 @@ import (
 	"pgregory.net/rapid"
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 )
 
 // TestGroupIsASetOfRules adds and revokes random permissions and compares the
 // group with a set: a request is done as a whole, when none of its rules is
 // there already or all of them are, or not at all.
 func TestGroupIsASetOfRules(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
 	n := 0
 	rapid.Check(t, func(t *rapid.T) {
 		n++
-		out, err := w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{VpcId: v.VpcId, GroupName: new(fmt.Sprint("g", n)), Description: new("d")})
+		out, err := w.API.CreateSecurityGroup(w.Ctx, &shape.CreateSecurityGroupInput{VpcId: v.VpcId, GroupName: new(fmt.Sprint("g", n)), Description: new("d")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,9 +40,9 @@ func TestGroupIsASetOfRules(t *testing.T) {
 			}
 			add := rapid.Bool().Draw(t, "add")
 			if add {
-				_, err = w.ingress(g, permission(port, port, blocks...))
+				_, err = w.Ingress(g, ec2test.Permission(port, port, blocks...))
 			} else {
-				err = w.revokeIngress(g, permission(port, port, blocks...))
+				err = revokeIngress(w, g, ec2test.Permission(port, port, blocks...))
 			}
 			possible := add && there == 0 || !add && there == len(blocks)
 			if (err == nil) != possible {
@@ -55,15 +56,15 @@ func TestGroupIsASetOfRules(t *testing.T) {
 				}
 			}
 		}
-		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), w.ingressRules(t, g)); diff != "" {
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), ingressRules(t, w, g)); diff != "" {
 			t.Fatal(diff)
 		}
 	})
 }
 
 // ingressRules gives "port block" for each rule of a group, sorted.
-func (w *world) ingressRules(t *rapid.T, group string) []string {
-	out, err := w.api.DescribeSecurityGroupRules(w.ctx, &shape.DescribeSecurityGroupRulesInput{Filters: filter("group-id", group)})
+func ingressRules(t *rapid.T, w *ec2test.World, group string) []string {
+	out, err := w.API.DescribeSecurityGroupRules(w.Ctx, &shape.DescribeSecurityGroupRulesInput{Filters: ec2test.Filter("group-id", group)})
 	if err != nil {
 		t.Fatal(err)
 	}

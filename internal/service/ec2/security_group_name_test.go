@@ -8,25 +8,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 )
 
-// defaultVPC makes the default VPC and gives its id.
-func (w *world) defaultVPC(t *testing.T) string {
-	t.Helper()
-	out, err := w.api.CreateDefaultVpc(w.ctx, &shape.CreateDefaultVpcInput{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return *out.Vpc.VpcId
-}
-
 // In the default VPC, everything that takes a group's id takes its name.
 func TestGroupsOfTheDefaultVPCHaveNames(t *testing.T) {
-	w := newWorld(t)
-	w.defaultVPC(t)
+	w := ec2test.NewWorld(t)
+	w.DefaultVPC(t)
 	create := func(name string) string {
-		out, err := w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{GroupName: &name, Description: new("d")})
+		out, err := w.API.CreateSecurityGroup(w.Ctx, &shape.CreateSecurityGroupInput{GroupName: &name, Description: new("d")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,30 +34,30 @@ func TestGroupsOfTheDefaultVPCHaveNames(t *testing.T) {
 		want []string
 	}{
 		{"authorize", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: name, IpPermissions: []shape.IpPermission{
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: name, IpPermissions: []shape.IpPermission{
 				{IpProtocol: new("tcp"), FromPort: new(int32(1)), ToPort: new(int32(1)), UserIdGroupPairs: []shape.UserIdGroupPair{byName}},
 			}}))
 		}, []string{"tcp 1-1 " + web}},
 		{"describe the rule", func() error {
-			return failure(w.api.UpdateSecurityGroupRuleDescriptionsIngress(w.ctx, &shape.UpdateSecurityGroupRuleDescriptionsIngressInput{GroupName: name, IpPermissions: []shape.IpPermission{
+			return ec2test.Failure(w.API.UpdateSecurityGroupRuleDescriptionsIngress(w.Ctx, &shape.UpdateSecurityGroupRuleDescriptionsIngressInput{GroupName: name, IpPermissions: []shape.IpPermission{
 				{IpProtocol: new("tcp"), FromPort: new(int32(1)), ToPort: new(int32(1)), UserIdGroupPairs: []shape.UserIdGroupPair{described}},
 			}}))
 		}, []string{"tcp 1-1 " + web}},
 		{"revoke", func() error {
-			return failure(w.api.RevokeSecurityGroupIngress(w.ctx, &shape.RevokeSecurityGroupIngressInput{GroupName: name, IpPermissions: []shape.IpPermission{
+			return ec2test.Failure(w.API.RevokeSecurityGroupIngress(w.Ctx, &shape.RevokeSecurityGroupIngressInput{GroupName: name, IpPermissions: []shape.IpPermission{
 				{IpProtocol: new("tcp"), FromPort: new(int32(1)), ToPort: new(int32(1)), UserIdGroupPairs: []shape.UserIdGroupPair{byName}},
 			}}))
 		}, nil},
 		{"authorize all of a group", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{
 				GroupName: name, SourceSecurityGroupName: new("web"), SourceSecurityGroupOwnerId: new(servicetest.Account),
 			}))
 		}, []string{"tcp 0-65535 " + web, "udp 0-65535 " + web, "icmp -1--1 " + web}},
 		{"revoke all of a group", func() error {
-			return failure(w.api.RevokeSecurityGroupIngress(w.ctx, &shape.RevokeSecurityGroupIngressInput{GroupName: name, SourceSecurityGroupName: new("web")}))
+			return ec2test.Failure(w.API.RevokeSecurityGroupIngress(w.Ctx, &shape.RevokeSecurityGroupIngressInput{GroupName: name, SourceSecurityGroupName: new("web")}))
 		}, nil},
 		{"authorize a port of a group", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{
 				GroupId: &db, SourceSecurityGroupName: new("web"), IpProtocol: new("tcp"), FromPort: new(int32(3306)), ToPort: new(int32(3306)),
 			}))
 		}, []string{"tcp 3306-3306 " + web}},
@@ -75,60 +66,60 @@ func TestGroupsOfTheDefaultVPCHaveNames(t *testing.T) {
 		if err := s.call(); err != nil {
 			t.Errorf("%s: %v", s.what, err)
 		}
-		if diff := cmp.Diff(s.want, w.ingressText(t, db)); diff != "" {
+		if diff := cmp.Diff(s.want, ingressText(t, w, db)); diff != "" {
 			t.Errorf("after %s (-want +got):\n%s", s.what, diff)
 		}
 	}
 	// A group's own rules refer to it by name, too.
-	if err := failure(w.api.AuthorizeSecurityGroupEgress(w.ctx, &shape.AuthorizeSecurityGroupEgressInput{GroupId: &web, IpPermissions: []shape.IpPermission{
+	if err := ec2test.Failure(w.API.AuthorizeSecurityGroupEgress(w.Ctx, &shape.AuthorizeSecurityGroupEgressInput{GroupId: &web, IpPermissions: []shape.IpPermission{
 		{IpProtocol: new("-1"), UserIdGroupPairs: []shape.UserIdGroupPair{{GroupName: name}}},
 	}})); err != nil {
 		t.Error(err)
 	}
-	w.namesAreRefused(t)
-	if err := failure(w.api.RevokeSecurityGroupIngress(w.ctx, &shape.RevokeSecurityGroupIngressInput{
+	namesAreRefused(t, w)
+	if err := ec2test.Failure(w.API.RevokeSecurityGroupIngress(w.Ctx, &shape.RevokeSecurityGroupIngressInput{
 		GroupName: name, SourceSecurityGroupName: new("web"), IpProtocol: new("tcp"), FromPort: new(int32(3306)), ToPort: new(int32(3306)),
 	})); err != nil {
 		t.Error(err)
 	}
 	for _, each := range []struct{ name, id string }{{"web", web}, {"db", db}} {
-		out, err := w.api.DeleteSecurityGroup(w.ctx, &shape.DeleteSecurityGroupInput{GroupName: &each.name})
+		out, err := w.API.DeleteSecurityGroup(w.Ctx, &shape.DeleteSecurityGroupInput{GroupName: &each.name})
 		if err != nil || *out.GroupId != each.id {
 			t.Errorf("delete %s: got %v, %v, want %s", each.name, out, err, each.id)
 		}
 	}
 }
 
-func (w *world) namesAreRefused(t *testing.T) {
+func namesAreRefused(t *testing.T, w *ec2test.World) {
 	t.Helper()
-	elsewhere := w.vpc(t, "10.0.0.0/16")
-	other := w.group(t, *elsewhere.VpcId, "other")
+	elsewhere := w.VPC(t, "10.0.0.0/16")
+	other := w.Group(t, *elsewhere.VpcId, "other")
 	pair := func(p shape.UserIdGroupPair) []shape.IpPermission {
 		return []shape.IpPermission{{IpProtocol: new("-1"), UserIdGroupPairs: []shape.UserIdGroupPair{p}}}
 	}
-	w.refused(t, []refusal{
-		{"group of another VPC by name", "InvalidGroup.NotFound", func() error {
-			return failure(w.api.DeleteSecurityGroup(w.ctx, &shape.DeleteSecurityGroupInput{GroupName: new("other")}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "group of another VPC by name", Code: "InvalidGroup.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.DeleteSecurityGroup(w.Ctx, &shape.DeleteSecurityGroupInput{GroupName: new("other")}))
 		}},
-		{"source that does not exist", "InvalidGroup.NotFound", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: new("db"), IpPermissions: pair(shape.UserIdGroupPair{GroupName: new("none")})}))
+		{Name: "source that does not exist", Code: "InvalidGroup.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: new("db"), IpPermissions: pair(shape.UserIdGroupPair{GroupName: new("none")})}))
 		}},
-		{"source of another account", "InvalidGroup.NotFound", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{
+		{Name: "source of another account", Code: "InvalidGroup.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{
 				GroupName: new("db"), SourceSecurityGroupName: new("web"), SourceSecurityGroupOwnerId: new(servicetest.OtherAccount),
 			}))
 		}},
-		{"source of the default VPC in another one", "InvalidGroup.NotFound", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupId: &other, IpPermissions: pair(shape.UserIdGroupPair{GroupName: new("web")})}))
+		{Name: "source of the default VPC in another one", Code: "InvalidGroup.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupId: &other, IpPermissions: pair(shape.UserIdGroupPair{GroupName: new("web")})}))
 		}},
-		{"source without name and id", "MissingParameter", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: new("db"), IpPermissions: pair(shape.UserIdGroupPair{UserId: new(servicetest.Account)})}))
+		{Name: "source without name and id", Code: "MissingParameter", Call: func() error {
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: new("db"), IpPermissions: pair(shape.UserIdGroupPair{UserId: new(servicetest.Account)})}))
 		}},
-		{"the default group", "CannotDelete", func() error {
-			return failure(w.api.DeleteSecurityGroup(w.ctx, &shape.DeleteSecurityGroupInput{GroupName: new("default")}))
+		{Name: "the default group", Code: "CannotDelete", Call: func() error {
+			return ec2test.Failure(w.API.DeleteSecurityGroup(w.Ctx, &shape.DeleteSecurityGroupInput{GroupName: new("default")}))
 		}},
-		{"neither", "MissingParameter", func() error {
-			return failure(w.api.DeleteSecurityGroup(w.ctx, &shape.DeleteSecurityGroupInput{}))
+		{Name: "neither", Code: "MissingParameter", Call: func() error {
+			return ec2test.Failure(w.API.DeleteSecurityGroup(w.Ctx, &shape.DeleteSecurityGroupInput{}))
 		}},
 	})
 }

@@ -12,45 +12,25 @@ import (
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
-
-// permission is TCP on a range of ports from blocks.
-func permission(from, to int32, blocks ...string) shape.IpPermission {
-	p := shape.IpPermission{IpProtocol: new("tcp"), FromPort: &from, ToPort: &to}
-	for _, b := range blocks {
-		if strings.Contains(b, ":") {
-			p.Ipv6Ranges = append(p.Ipv6Ranges, shape.Ipv6Range{CidrIpv6: &b})
-		} else {
-			p.IpRanges = append(p.IpRanges, shape.IpRange{CidrIp: &b})
-		}
-	}
-	return p
-}
 
 func fromGroup(p shape.IpPermission, group string) shape.IpPermission {
 	p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: &group})
 	return p
 }
 
-func (w *world) ingress(group string, permissions ...shape.IpPermission) ([]shape.SecurityGroupRule, error) {
-	out, err := w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: permissions})
-	if err != nil {
-		return nil, err
-	}
-	return out.SecurityGroupRules, nil
-}
-
-func (w *world) revokeIngress(group string, permissions ...shape.IpPermission) error {
-	return failure(w.api.RevokeSecurityGroupIngress(w.ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &group, IpPermissions: permissions}))
+func revokeIngress(w *ec2test.World, group string, permissions ...shape.IpPermission) error {
+	return ec2test.Failure(w.API.RevokeSecurityGroupIngress(w.Ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &group, IpPermissions: permissions}))
 }
 
 // ingressText shows the permissions of a group, one a line.
-func (w *world) ingressText(t *testing.T, group string) []string {
+func ingressText(t *testing.T, w *ec2test.World, group string) []string {
 	t.Helper()
-	out, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{GroupIds: []string{group}})
+	out, err := w.API.DescribeSecurityGroups(w.Ctx, &shape.DescribeSecurityGroupsInput{GroupIds: []string{group}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,13 +55,13 @@ func (w *world) ingressText(t *testing.T, group string) []string {
 }
 
 func TestRulesAreShownTogether(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	g := w.group(t, *v.VpcId, "db")
-	added, err := w.ingress(g,
-		permission(5432, 5432, "10.0.0.7/16", "2001:db8::/64"),
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	g := w.Group(t, *v.VpcId, "db")
+	added, err := w.Ingress(g,
+		ec2test.Permission(5432, 5432, "10.0.0.7/16", "2001:db8::/64"),
 		shape.IpPermission{IpProtocol: new("6"), FromPort: new(int32(5432)), ToPort: new(int32(5432)), IpRanges: []shape.IpRange{{CidrIp: new("10.9.0.0/16"), Description: new("ops")}}},
-		fromGroup(permission(5432, 5432), g),
+		fromGroup(ec2test.Permission(5432, 5432), g),
 		shape.IpPermission{IpProtocol: new("icmp"), FromPort: new(int32(8)), ToPort: new(int32(-1)), IpRanges: []shape.IpRange{{CidrIp: new("0.0.0.0/0")}}},
 		shape.IpPermission{IpProtocol: new("-1"), FromPort: new(int32(0)), ToPort: new(int32(0)), IpRanges: []shape.IpRange{{CidrIp: new("10.8.0.0/16")}}},
 		shape.IpPermission{IpProtocol: new("50"), IpRanges: []shape.IpRange{{CidrIp: new("10.8.0.0/16")}}},
@@ -94,201 +74,201 @@ func TestRulesAreShownTogether(t *testing.T) {
 		t.Errorf("rules in the reply: %+v", added)
 	}
 	want := []string{"tcp 5432-5432 10.0.0.0/16 10.9.0.0/16 2001:db8::/64 self", "icmp 8--1 0.0.0.0/0", "-1 10.8.0.0/16", "50 10.8.0.0/16"}
-	if diff := cmp.Diff(want, w.ingressText(t, g)); diff != "" {
+	if diff := cmp.Diff(want, ingressText(t, w, g)); diff != "" {
 		t.Error(diff)
 	}
-	if err := w.revokeIngress(g, permission(5432, 5432, "10.0.0.0/16"), fromGroup(permission(5432, 5432), g)); err != nil {
+	if err := revokeIngress(w, g, ec2test.Permission(5432, 5432, "10.0.0.0/16"), fromGroup(ec2test.Permission(5432, 5432), g)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.api.RevokeSecurityGroupIngress(w.ctx, &shape.RevokeSecurityGroupIngressInput{
+	if _, err := w.API.RevokeSecurityGroupIngress(w.Ctx, &shape.RevokeSecurityGroupIngressInput{
 		GroupId: &g, SecurityGroupRuleIds: []string{*added[4].SecurityGroupRuleId, *added[4].SecurityGroupRuleId},
 	}); err != nil {
 		t.Fatal(err)
 	}
 	want = []string{"tcp 5432-5432 10.9.0.0/16 2001:db8::/64", "-1 10.8.0.0/16", "50 10.8.0.0/16"}
-	if diff := cmp.Diff(want, w.ingressText(t, g)); diff != "" {
+	if diff := cmp.Diff(want, ingressText(t, w, g)); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestSinglePermissionForm(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	g := w.group(t, *v.VpcId, "db")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	g := w.Group(t, *v.VpcId, "db")
 	in := shape.AuthorizeSecurityGroupIngressInput{GroupId: &g, IpProtocol: new("tcp"), FromPort: new(int32(22)), ToPort: new(int32(22)), CidrIp: new("10.0.0.0/8")}
-	if _, err := w.api.AuthorizeSecurityGroupIngress(w.ctx, &in); err != nil {
+	if _, err := w.API.AuthorizeSecurityGroupIngress(w.Ctx, &in); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"tcp 22-22 10.0.0.0/8"}, w.ingressText(t, g)); diff != "" {
+	if diff := cmp.Diff([]string{"tcp 22-22 10.0.0.0/8"}, ingressText(t, w, g)); diff != "" {
 		t.Error(diff)
 	}
 	both, two, none, owner := in, in, in, in
-	both.IpPermissions = []shape.IpPermission{permission(1, 1, "10.0.0.0/8")}
+	both.IpPermissions = []shape.IpPermission{ec2test.Permission(1, 1, "10.0.0.0/8")}
 	two.SourceSecurityGroupName = new("web")
 	none.CidrIp = nil
 	owner.CidrIp, owner.SourceSecurityGroupOwnerId = nil, new(servicetest.Account)
-	w.refused(t, []refusal{
-		{"both forms", "InvalidParameterCombination", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &both)) }},
-		{"block and group", "InvalidParameterCombination", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &two)) }},
-		{"no source", "MissingParameter", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &none)) }},
-		{"owner of no group", "MissingParameter", func() error { return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &owner)) }},
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "both forms", Code: "InvalidParameterCombination", Call: func() error { return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &both)) }},
+		{Name: "block and group", Code: "InvalidParameterCombination", Call: func() error { return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &two)) }},
+		{Name: "no source", Code: "MissingParameter", Call: func() error { return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &none)) }},
+		{Name: "owner of no group", Code: "MissingParameter", Call: func() error { return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &owner)) }},
 	})
 }
 
-// TestTerraformClearsEgress makes the calls that its provider makes for every
+// TestTerraformClearsEgress makes the calls that its ec2test.Provider makes for every
 // new group.
 func TestTerraformClearsEgress(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	g := w.group(t, *v.VpcId, "db")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	g := w.Group(t, *v.VpcId, "db")
 	revoke := func(p shape.IpPermission) error {
 		p.IpProtocol = new("-1")
-		return failure(w.api.RevokeSecurityGroupEgress(w.ctx, &shape.RevokeSecurityGroupEgressInput{GroupId: &g, IpPermissions: []shape.IpPermission{p}}))
+		return ec2test.Failure(w.API.RevokeSecurityGroupEgress(w.Ctx, &shape.RevokeSecurityGroupEgressInput{GroupId: &g, IpPermissions: []shape.IpPermission{p}}))
 	}
-	if err := revoke(permission(0, 0, "0.0.0.0/0")); err != nil {
+	if err := revoke(ec2test.Permission(0, 0, "0.0.0.0/0")); err != nil {
 		t.Fatal(err)
 	}
-	w.refused(t, []refusal{{"IPv6", "InvalidPermission.NotFound", func() error { return revoke(permission(0, 0, "::/0")) }}})
-	out, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{GroupIds: []string{g}})
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "IPv6", Code: "InvalidPermission.NotFound", Call: func() error { return revoke(ec2test.Permission(0, 0, "::/0")) }}})
+	out, err := w.API.DescribeSecurityGroups(w.Ctx, &shape.DescribeSecurityGroupsInput{GroupIds: []string{g}})
 	if err != nil || len(out.SecurityGroups[0].IpPermissionsEgress) != 0 {
 		t.Errorf("got %v, %v", out, err)
 	}
 }
 
 func TestRulesAreRefused(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	g := w.group(t, *v.VpcId, "db")
-	elsewhere := w.vpc(t, "10.0.0.0/16")
-	stranger := w.group(t, *elsewhere.VpcId, "db")
-	if _, err := w.ingress(g, permission(80, 80, "10.0.0.0/8")); err != nil {
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	g := w.Group(t, *v.VpcId, "db")
+	elsewhere := w.VPC(t, "10.0.0.0/16")
+	stranger := w.Group(t, *elsewhere.VpcId, "db")
+	if _, err := w.Ingress(g, ec2test.Permission(80, 80, "10.0.0.0/8")); err != nil {
 		t.Fatal(err)
 	}
 	raw := func(protocol string, from, to *int32) shape.IpPermission {
 		return shape.IpPermission{IpProtocol: &protocol, FromPort: from, ToPort: to, IpRanges: []shape.IpRange{{CidrIp: new("10.0.0.0/8")}}}
 	}
 	add := func(permissions ...shape.IpPermission) func() error {
-		return func() error { return failure(w.ingress(g, permissions...)) }
+		return func() error { return ec2test.Failure(w.Ingress(g, permissions...)) }
 	}
 	pair := func(p shape.UserIdGroupPair) shape.IpPermission {
 		return shape.IpPermission{IpProtocol: new("-1"), UserIdGroupPairs: []shape.UserIdGroupPair{p}}
 	}
-	listed := permission(81, 81)
+	listed := ec2test.Permission(81, 81)
 	listed.PrefixListIds = []shape.PrefixListId{{PrefixListId: new("pl-1")}}
-	described := permission(81, 81, "10.0.0.0/8")
+	described := ec2test.Permission(81, 81, "10.0.0.0/8")
 	described.IpRanges[0].Description = new("<b>")
-	w.refused(t, []refusal{
-		{"nothing", "MissingParameter", add()},
-		{"no group", "MissingParameter", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "nothing", Code: "MissingParameter", Call: add()},
+		{Name: "no group", Code: "MissingParameter", Call: func() error {
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{}))
 		}},
-		{"group by name without a default VPC", "InvalidGroup.NotFound", func() error {
-			return failure(w.api.AuthorizeSecurityGroupIngress(w.ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: new("db"), IpPermissions: []shape.IpPermission{permission(1, 1, "10.0.0.0/8")}}))
+		{Name: "group by name without a default VPC", Code: "InvalidGroup.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.AuthorizeSecurityGroupIngress(w.Ctx, &shape.AuthorizeSecurityGroupIngressInput{GroupName: new("db"), IpPermissions: []shape.IpPermission{ec2test.Permission(1, 1, "10.0.0.0/8")}}))
 		}},
-		{"unknown group", "InvalidGroup.NotFound", func() error { return failure(w.ingress("sg-1", permission(1, 1, "10.0.0.0/8"))) }},
-		{"malformed group", "InvalidGroupId.Malformed", func() error { return failure(w.ingress("db", permission(1, 1, "10.0.0.0/8"))) }},
-		{"no source", "MissingParameter", add(permission(1, 1))},
-		{"protocol", "InvalidParameterValue", add(raw("tcpip", nil, nil))},
-		{"no protocol", "InvalidParameterValue", add(raw("", nil, nil))},
-		{"protocol number", "InvalidParameterValue", add(raw("256", nil, nil))},
-		{"no ports", "InvalidParameterValue", add(raw("tcp", nil, nil))},
-		{"reversed", "InvalidParameterValue", add(permission(90, 80, "10.0.0.0/8"))},
-		{"port too large", "InvalidParameterValue", add(permission(80, 65536, "10.0.0.0/8"))},
-		{"port -1", "InvalidParameterValue", add(permission(-1, -1, "10.0.0.0/8"))},
-		{"from without to", "InvalidParameterValue", add(raw("udp", new(int32(53)), nil))},
-		{"to without from", "InvalidParameterValue", add(raw("udp", nil, new(int32(53))))},
-		{"TCP by number without ports", "InvalidParameterValue", add(raw("6", nil, nil))},
-		{"ICMP without type and code", "InvalidParameterValue", add(raw("icmp", nil, nil))},
-		{"ICMP without code", "InvalidParameterValue", add(raw("icmp", new(int32(8)), nil))},
-		{"ICMP by number without type", "InvalidParameterValue", add(raw("1", nil, nil))},
-		{"ICMP type", "InvalidParameterValue", add(raw("icmp", new(int32(256)), new(int32(0))))},
-		{"ICMP code without type", "InvalidParameterValue", add(raw("icmp", new(int32(-1)), new(int32(0))))},
-		{"CIDR", "InvalidParameterValue", add(permission(1, 1, "10.0.0.0/33"))},
-		{"IPv6 as IPv4", "InvalidParameterValue", add(shape.IpPermission{IpProtocol: new("-1"), IpRanges: []shape.IpRange{{CidrIp: new("::/0")}}})},
-		{"prefix list", "UnsupportedOperation", add(listed)},
-		{"description", "InvalidParameterValue", add(described)},
-		{"source group by name without a default VPC", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupName: new("web")}))},
-		{"unknown source group", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupId: new("sg-1")}))},
-		{"group of another VPC", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupId: &stranger}))},
-		{"group of another account", "InvalidGroup.NotFound", add(pair(shape.UserIdGroupPair{GroupId: &g, UserId: new(servicetest.OtherAccount)}))},
-		{"duplicate", "InvalidPermission.Duplicate", add(permission(81, 81, "10.0.0.0/8"), permission(80, 80, "10.1.2.3/8"))},
-		{"twice in a request", "InvalidParameterValue", add(permission(81, 81, "10.0.0.0/8", "10.1.0.0/8"))},
-		{"revoke absent", "InvalidPermission.NotFound", func() error {
-			return w.revokeIngress(g, permission(80, 80, "10.0.0.0/8"), permission(81, 81, "10.0.0.0/8"))
+		{Name: "unknown group", Code: "InvalidGroup.NotFound", Call: func() error { return ec2test.Failure(w.Ingress("sg-1", ec2test.Permission(1, 1, "10.0.0.0/8"))) }},
+		{Name: "malformed group", Code: "InvalidGroupId.Malformed", Call: func() error { return ec2test.Failure(w.Ingress("db", ec2test.Permission(1, 1, "10.0.0.0/8"))) }},
+		{Name: "no source", Code: "MissingParameter", Call: add(ec2test.Permission(1, 1))},
+		{Name: "protocol", Code: "InvalidParameterValue", Call: add(raw("tcpip", nil, nil))},
+		{Name: "no protocol", Code: "InvalidParameterValue", Call: add(raw("", nil, nil))},
+		{Name: "protocol number", Code: "InvalidParameterValue", Call: add(raw("256", nil, nil))},
+		{Name: "no ports", Code: "InvalidParameterValue", Call: add(raw("tcp", nil, nil))},
+		{Name: "reversed", Code: "InvalidParameterValue", Call: add(ec2test.Permission(90, 80, "10.0.0.0/8"))},
+		{Name: "port too large", Code: "InvalidParameterValue", Call: add(ec2test.Permission(80, 65536, "10.0.0.0/8"))},
+		{Name: "port -1", Code: "InvalidParameterValue", Call: add(ec2test.Permission(-1, -1, "10.0.0.0/8"))},
+		{Name: "from without to", Code: "InvalidParameterValue", Call: add(raw("udp", new(int32(53)), nil))},
+		{Name: "to without from", Code: "InvalidParameterValue", Call: add(raw("udp", nil, new(int32(53))))},
+		{Name: "TCP by number without ports", Code: "InvalidParameterValue", Call: add(raw("6", nil, nil))},
+		{Name: "ICMP without type and code", Code: "InvalidParameterValue", Call: add(raw("icmp", nil, nil))},
+		{Name: "ICMP without code", Code: "InvalidParameterValue", Call: add(raw("icmp", new(int32(8)), nil))},
+		{Name: "ICMP by number without type", Code: "InvalidParameterValue", Call: add(raw("1", nil, nil))},
+		{Name: "ICMP type", Code: "InvalidParameterValue", Call: add(raw("icmp", new(int32(256)), new(int32(0))))},
+		{Name: "ICMP code without type", Code: "InvalidParameterValue", Call: add(raw("icmp", new(int32(-1)), new(int32(0))))},
+		{Name: "CIDR", Code: "InvalidParameterValue", Call: add(ec2test.Permission(1, 1, "10.0.0.0/33"))},
+		{Name: "IPv6 as IPv4", Code: "InvalidParameterValue", Call: add(shape.IpPermission{IpProtocol: new("-1"), IpRanges: []shape.IpRange{{CidrIp: new("::/0")}}})},
+		{Name: "prefix list", Code: "UnsupportedOperation", Call: add(listed)},
+		{Name: "description", Code: "InvalidParameterValue", Call: add(described)},
+		{Name: "source group by name without a default VPC", Code: "InvalidGroup.NotFound", Call: add(pair(shape.UserIdGroupPair{GroupName: new("web")}))},
+		{Name: "unknown source group", Code: "InvalidGroup.NotFound", Call: add(pair(shape.UserIdGroupPair{GroupId: new("sg-1")}))},
+		{Name: "group of another VPC", Code: "InvalidGroup.NotFound", Call: add(pair(shape.UserIdGroupPair{GroupId: &stranger}))},
+		{Name: "group of another account", Code: "InvalidGroup.NotFound", Call: add(pair(shape.UserIdGroupPair{GroupId: &g, UserId: new(servicetest.OtherAccount)}))},
+		{Name: "duplicate", Code: "InvalidPermission.Duplicate", Call: add(ec2test.Permission(81, 81, "10.0.0.0/8"), ec2test.Permission(80, 80, "10.1.2.3/8"))},
+		{Name: "twice in a request", Code: "InvalidParameterValue", Call: add(ec2test.Permission(81, 81, "10.0.0.0/8", "10.1.0.0/8"))},
+		{Name: "revoke absent", Code: "InvalidPermission.NotFound", Call: func() error {
+			return revokeIngress(w, g, ec2test.Permission(80, 80, "10.0.0.0/8"), ec2test.Permission(81, 81, "10.0.0.0/8"))
 		}},
-		{"revoke nothing", "MissingParameter", func() error { return w.revokeIngress(g) }},
-		{"revoke unknown id", "InvalidSecurityGroupRuleId.NotFound", func() error {
-			return failure(w.api.RevokeSecurityGroupIngress(w.ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &g, SecurityGroupRuleIds: []string{"sgr-1"}}))
+		{Name: "revoke nothing", Code: "MissingParameter", Call: func() error { return revokeIngress(w, g) }},
+		{Name: "revoke unknown id", Code: "InvalidSecurityGroupRuleId.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.RevokeSecurityGroupIngress(w.Ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &g, SecurityGroupRuleIds: []string{"sgr-1"}}))
 		}},
-		{"revoke malformed id", "InvalidSecurityGroupRuleId.Malformed", func() error {
-			return failure(w.api.RevokeSecurityGroupIngress(w.ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &g, SecurityGroupRuleIds: []string{"rule"}}))
+		{Name: "revoke malformed id", Code: "InvalidSecurityGroupRuleId.Malformed", Call: func() error {
+			return ec2test.Failure(w.API.RevokeSecurityGroupIngress(w.Ctx, &shape.RevokeSecurityGroupIngressInput{GroupId: &g, SecurityGroupRuleIds: []string{"rule"}}))
 		}},
 	})
 }
 
 func TestRuleQuotaCountsDirectionsAndFamilies(t *testing.T) {
-	w := newWorld(t)
+	w := ec2test.NewWorld(t)
 	w.Quotas.RulesPerGroup = 2
-	v := w.vpc(t, "10.0.0.0/16")
-	g := w.group(t, *v.VpcId, "db")
-	if _, err := w.ingress(g, permission(1, 1, "10.0.0.0/8", "2001:db8::/64"), fromGroup(permission(1, 1), g)); err != nil {
+	v := w.VPC(t, "10.0.0.0/16")
+	g := w.Group(t, *v.VpcId, "db")
+	if _, err := w.Ingress(g, ec2test.Permission(1, 1, "10.0.0.0/8", "2001:db8::/64"), fromGroup(ec2test.Permission(1, 1), g)); err != nil {
 		t.Fatal(err)
 	}
-	w.refused(t, []refusal{
-		{"IPv4", "RulesPerSecurityGroupLimitExceeded", func() error { return failure(w.ingress(g, permission(2, 2, "10.0.0.0/8"))) }},
-		{"IPv6", "RulesPerSecurityGroupLimitExceeded", func() error { return failure(w.ingress(g, permission(2, 2, "2001:db8::/64"))) }},
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "IPv4", Code: "RulesPerSecurityGroupLimitExceeded", Call: func() error { return ec2test.Failure(w.Ingress(g, ec2test.Permission(2, 2, "10.0.0.0/8"))) }},
+		{Name: "IPv6", Code: "RulesPerSecurityGroupLimitExceeded", Call: func() error { return ec2test.Failure(w.Ingress(g, ec2test.Permission(2, 2, "2001:db8::/64"))) }},
 	})
 }
 
 func TestGroupsAreRefused(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	other := w.vpc(t, "10.0.0.0/16")
-	w.group(t, *v.VpcId, "web")
-	w.group(t, *other.VpcId, "web") // names are unique within a VPC only
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	other := w.VPC(t, "10.0.0.0/16")
+	w.Group(t, *v.VpcId, "web")
+	w.Group(t, *other.VpcId, "web") // names are unique within a VPC only
 	create := func(name, description string) func() error {
 		return func() error {
-			return failure(w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{VpcId: v.VpcId, GroupName: &name, Description: &description}))
+			return ec2test.Failure(w.API.CreateSecurityGroup(w.Ctx, &shape.CreateSecurityGroupInput{VpcId: v.VpcId, GroupName: &name, Description: &description}))
 		}
 	}
-	w.refused(t, []refusal{
-		{"duplicate", "InvalidGroup.Duplicate", create("web", "d")},
-		{"reserved", "InvalidGroup.Reserved", create("default", "d")},
-		{"prefix", "InvalidParameterValue", create("sg-web", "d")},
-		{"empty", "InvalidParameterValue", create(" ", "d")},
-		{"long", "InvalidParameterValue", create(strings.Repeat("x", 256), "d")},
-		{"characters", "InvalidParameterValue", create("wéb", "d")},
-		{"description", "InvalidParameterValue", create("x", "<b>")},
-		{"unknown VPC", "InvalidVpcID.NotFound", func() error {
-			return failure(w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{VpcId: new("vpc-1"), GroupName: new("x"), Description: new("d")}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "duplicate", Code: "InvalidGroup.Duplicate", Call: create("web", "d")},
+		{Name: "reserved", Code: "InvalidGroup.Reserved", Call: create("default", "d")},
+		{Name: "prefix", Code: "InvalidParameterValue", Call: create("sg-web", "d")},
+		{Name: "empty", Code: "InvalidParameterValue", Call: create(" ", "d")},
+		{Name: "long", Code: "InvalidParameterValue", Call: create(strings.Repeat("x", 256), "d")},
+		{Name: "characters", Code: "InvalidParameterValue", Call: create("wéb", "d")},
+		{Name: "description", Code: "InvalidParameterValue", Call: create("x", "<b>")},
+		{Name: "unknown VPC", Code: "InvalidVpcID.NotFound", Call: func() error {
+			return ec2test.Failure(w.API.CreateSecurityGroup(w.Ctx, &shape.CreateSecurityGroupInput{VpcId: new("vpc-1"), GroupName: new("x"), Description: new("d")}))
 		}},
 	})
 	w.Quotas.GroupsPerRegion = 4
-	w.refused(t, []refusal{{"quota", "SecurityGroupLimitExceeded", create("x", "d")}})
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "quota", Code: "SecurityGroupLimitExceeded", Call: create("x", "d")}})
 }
 
 func TestDeleteSecurityGroupInUse(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	g, other := w.group(t, *v.VpcId, "db"), w.group(t, *v.VpcId, "web")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	g, other := w.Group(t, *v.VpcId, "db"), w.Group(t, *v.VpcId, "web")
 	remove := func(id string) error {
-		return failure(w.api.DeleteSecurityGroup(w.ctx, &shape.DeleteSecurityGroupInput{GroupId: &id}))
+		return ec2test.Failure(w.API.DeleteSecurityGroup(w.Ctx, &shape.DeleteSecurityGroupInput{GroupId: &id}))
 	}
-	if _, err := w.ingress(g, fromGroup(permission(1, 1), g)); err != nil { // its own rules are not in the way
+	if _, err := w.Ingress(g, fromGroup(ec2test.Permission(1, 1), g)); err != nil { // its own rules are not in the way
 		t.Fatal(err)
 	}
-	if _, err := w.ingress(other, fromGroup(permission(1, 1), g)); err != nil {
+	if _, err := w.Ingress(other, fromGroup(ec2test.Permission(1, 1), g)); err != nil {
 		t.Fatal(err)
 	}
-	defaults, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{Filters: filter("group-name", "default")})
+	defaults, err := w.API.DescribeSecurityGroups(w.Ctx, &shape.DescribeSecurityGroupsInput{Filters: ec2test.Filter("group-name", "default")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.refused(t, []refusal{
-		{"default", "CannotDelete", func() error { return remove(*defaults.SecurityGroups[0].GroupId) }},
-		{"rule of another", "DependencyViolation", func() error { return remove(g) }},
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "default", Code: "CannotDelete", Call: func() error { return remove(*defaults.SecurityGroups[0].GroupId) }},
+		{Name: "rule of another", Code: "DependencyViolation", Call: func() error { return remove(g) }},
 	})
-	if err := w.revokeIngress(other, fromGroup(permission(1, 1), g)); err != nil {
+	if err := revokeIngress(w, other, fromGroup(ec2test.Permission(1, 1), g)); err != nil {
 		t.Fatal(err)
 	}
 	meta := model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "x-1"}
@@ -311,26 +291,26 @@ func TestDeleteSecurityGroupInUse(t *testing.T) {
 			func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: meta, Groups: []string{g}}) },
 			func(tx *table.Txn) { state.VPCEndpoints.Delete(tx, meta.Account, meta.Region, meta.ID) }},
 	} {
-		w.put(t, user.put)
-		w.refused(t, []refusal{{user.name, "DependencyViolation", func() error { return remove(g) }}})
-		w.put(t, user.del)
+		w.Put(t, user.put)
+		w.RefusedAll(t, []ec2test.Refusal{{Name: user.name, Code: "DependencyViolation", Call: func() error { return remove(g) }}})
+		w.Put(t, user.del)
 	}
 	if err := remove(g); err != nil {
 		t.Fatal(err)
 	}
-	w.refused(t, []refusal{{"again", "InvalidGroup.NotFound", func() error { return remove(g) }}})
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "again", Code: "InvalidGroup.NotFound", Call: func() error { return remove(g) }}})
 }
 
 func TestRulesAreModified(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	g := w.group(t, *v.VpcId, "db")
-	added, err := w.ingress(g, permission(80, 80, "10.0.0.0/8"), permission(81, 81, "10.0.0.0/8"))
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	g := w.Group(t, *v.VpcId, "db")
+	added, err := w.Ingress(g, ec2test.Permission(80, 80, "10.0.0.0/8"), ec2test.Permission(81, 81, "10.0.0.0/8"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	modify := func(id string, request *shape.SecurityGroupRuleRequest) error {
-		return failure(w.api.ModifySecurityGroupRules(w.ctx, &shape.ModifySecurityGroupRulesInput{
+		return ec2test.Failure(w.API.ModifySecurityGroupRules(w.Ctx, &shape.ModifySecurityGroupRulesInput{
 			GroupId: &g, SecurityGroupRules: []shape.SecurityGroupRuleUpdate{{SecurityGroupRuleId: &id, SecurityGroupRule: request}},
 		}))
 	}
@@ -345,35 +325,35 @@ func TestRulesAreModified(t *testing.T) {
 	two.ReferencedGroupId, both.CidrIpv6, none.CidrIpv4 = &g, new("2001:db8::/64"), nil
 	six, group := *none, *none
 	six.CidrIpv6, group.ReferencedGroupId = new("2001:db8::/64"), &g
-	w.refused(t, []refusal{
-		{"duplicate", "InvalidPermission.Duplicate", func() error { return modify(first, tcp(81, "10.0.0.0/8")) }},
-		{"unknown", "InvalidSecurityGroupRuleId.NotFound", func() error { return modify("sgr-1", tcp(90, "10.0.0.0/8")) }},
-		{"two sources", "InvalidParameterCombination", func() error { return modify(first, two) }},
-		{"two blocks", "InvalidParameterCombination", func() error { return modify(first, both) }},
-		{"no source", "MissingParameter", func() error { return modify(first, none) }},
-		{"other family", "InvalidParameterValue", func() error { return modify(first, &six) }},
-		{"group for a block", "InvalidParameterValue", func() error { return modify(first, &group) }},
-		{"no rule", "MissingParameter", func() error { return modify(first, nil) }},
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "duplicate", Code: "InvalidPermission.Duplicate", Call: func() error { return modify(first, tcp(81, "10.0.0.0/8")) }},
+		{Name: "unknown", Code: "InvalidSecurityGroupRuleId.NotFound", Call: func() error { return modify("sgr-1", tcp(90, "10.0.0.0/8")) }},
+		{Name: "two sources", Code: "InvalidParameterCombination", Call: func() error { return modify(first, two) }},
+		{Name: "two blocks", Code: "InvalidParameterCombination", Call: func() error { return modify(first, both) }},
+		{Name: "no source", Code: "MissingParameter", Call: func() error { return modify(first, none) }},
+		{Name: "other family", Code: "InvalidParameterValue", Call: func() error { return modify(first, &six) }},
+		{Name: "group for a block", Code: "InvalidParameterValue", Call: func() error { return modify(first, &group) }},
+		{Name: "no rule", Code: "MissingParameter", Call: func() error { return modify(first, nil) }},
 	})
-	_, err = w.api.UpdateSecurityGroupRuleDescriptionsIngress(w.ctx, &shape.UpdateSecurityGroupRuleDescriptionsIngressInput{
+	_, err = w.API.UpdateSecurityGroupRuleDescriptionsIngress(w.Ctx, &shape.UpdateSecurityGroupRuleDescriptionsIngressInput{
 		GroupId: &g, SecurityGroupRuleDescriptions: []shape.SecurityGroupRuleDescription{{SecurityGroupRuleId: added[1].SecurityGroupRuleId, Description: new("by id")}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	byRange := permission(90, 90, "10.1.0.0/16")
+	byRange := ec2test.Permission(90, 90, "10.1.0.0/16")
 	byRange.IpRanges[0].Description = new("by range")
-	if _, err = w.api.UpdateSecurityGroupRuleDescriptionsIngress(w.ctx, &shape.UpdateSecurityGroupRuleDescriptionsIngressInput{
+	if _, err = w.API.UpdateSecurityGroupRuleDescriptionsIngress(w.Ctx, &shape.UpdateSecurityGroupRuleDescriptionsIngressInput{
 		GroupId: &g, IpPermissions: []shape.IpPermission{byRange},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w.refused(t, []refusal{{"other direction", "InvalidSecurityGroupRuleId.NotFound", func() error {
-		return failure(w.api.UpdateSecurityGroupRuleDescriptionsEgress(w.ctx, &shape.UpdateSecurityGroupRuleDescriptionsEgressInput{
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "other direction", Code: "InvalidSecurityGroupRuleId.NotFound", Call: func() error {
+		return ec2test.Failure(w.API.UpdateSecurityGroupRuleDescriptionsEgress(w.Ctx, &shape.UpdateSecurityGroupRuleDescriptionsEgressInput{
 			GroupId: &g, SecurityGroupRuleDescriptions: []shape.SecurityGroupRuleDescription{{SecurityGroupRuleId: &first, Description: new("x")}},
 		}))
 	}}})
-	out, err := w.api.DescribeSecurityGroupRules(w.ctx, &shape.DescribeSecurityGroupRulesInput{Filters: filter("group-id", g)})
+	out, err := w.API.DescribeSecurityGroupRules(w.Ctx, &shape.DescribeSecurityGroupRulesInput{Filters: ec2test.Filter("group-id", g)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,23 +367,23 @@ func TestRulesAreModified(t *testing.T) {
 	if diff := cmp.Diff([]string{"81 10.0.0.0/8 by id", "90 10.1.0.0/16 by range"}, got); diff != "" {
 		t.Error(diff)
 	}
-	one, err := w.api.DescribeSecurityGroupRules(w.ctx, &shape.DescribeSecurityGroupRulesInput{SecurityGroupRuleIds: []string{first}})
+	one, err := w.API.DescribeSecurityGroupRules(w.Ctx, &shape.DescribeSecurityGroupRulesInput{SecurityGroupRuleIds: []string{first}})
 	if err != nil || len(one.SecurityGroupRules) != 1 || *one.SecurityGroupRules[0].SecurityGroupRuleId != first {
 		t.Errorf("by id: got %v, %v", one, err)
 	}
 }
 
 func TestEgressRulesHaveTags(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
-	g := w.group(t, *v.VpcId, "db")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	g := w.Group(t, *v.VpcId, "db")
 	authorize := func(resource string) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
-		return w.api.AuthorizeSecurityGroupEgress(w.ctx, &shape.AuthorizeSecurityGroupEgressInput{
-			GroupId: &g, IpPermissions: []shape.IpPermission{permission(443, 443, "10.0.0.0/8")},
+		return w.API.AuthorizeSecurityGroupEgress(w.Ctx, &shape.AuthorizeSecurityGroupEgressInput{
+			GroupId: &g, IpPermissions: []shape.IpPermission{ec2test.Permission(443, 443, "10.0.0.0/8")},
 			TagSpecifications: []shape.TagSpecification{{ResourceType: &resource, Tags: []shape.Tag{{Key: new("k"), Value: new("v")}}}},
 		})
 	}
-	w.refused(t, []refusal{{"tags of a group", "InvalidParameterValue", func() error { return failure(authorize("security-group")) }}})
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "tags of a group", Code: "InvalidParameterValue", Call: func() error { return ec2test.Failure(authorize("security-group")) }}})
 	added, err := authorize("security-group-rule")
 	if err != nil {
 		t.Fatal(err)
@@ -412,14 +392,14 @@ func TestEgressRulesHaveTags(t *testing.T) {
 	if !*r.IsEgress || *r.Tags[0].Value != "v" || *r.SecurityGroupRuleArn != "arn:aws:ec2:us-east-1:111122223333:security-group-rule/"+*r.SecurityGroupRuleId {
 		t.Errorf("got %+v", r)
 	}
-	if got := w.ingressText(t, g); len(got) != 0 {
+	if got := ingressText(t, w, g); len(got) != 0 {
 		t.Errorf("an egress rule lets in %v", got)
 	}
-	found, err := w.api.DescribeSecurityGroupRules(w.ctx, &shape.DescribeSecurityGroupRulesInput{Filters: filter("tag:k", "v")})
+	found, err := w.API.DescribeSecurityGroupRules(w.Ctx, &shape.DescribeSecurityGroupRulesInput{Filters: ec2test.Filter("tag:k", "v")})
 	if err != nil || len(found.SecurityGroupRules) != 1 {
 		t.Errorf("by tag: got %v, %v", found, err)
 	}
-	revoked, err := w.api.RevokeSecurityGroupEgress(w.ctx, &shape.RevokeSecurityGroupEgressInput{GroupId: &g, SecurityGroupRuleIds: []string{*r.SecurityGroupRuleId}})
+	revoked, err := w.API.RevokeSecurityGroupEgress(w.Ctx, &shape.RevokeSecurityGroupEgressInput{GroupId: &g, SecurityGroupRuleIds: []string{*r.SecurityGroupRuleId}})
 	if err != nil || *revoked.RevokedSecurityGroupRules[0].CidrIpv4 != "10.0.0.0/8" {
 		t.Errorf("revoke: got %v, %v", revoked, err)
 	}

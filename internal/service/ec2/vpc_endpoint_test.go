@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package ec2_test
 
 import (
 	"context"
@@ -15,119 +15,60 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
-	"github.com/posternhq/postern/internal/service/vpclattice"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
-// provider is a VPC with a gateway in zones a and b and a resource behind it.
-type provider struct {
-	vpc           *shape.Vpc
-	gateway       string
-	configuration string // ARN
-}
-
-func (n *network) lattice() *vpclattice.API { return &vpclattice.API{Env: n.Env} }
-
-func (n *network) addProvider(t *testing.T, name, family, ip string) provider {
-	t.Helper()
-	p := provider{vpc: n.addVPC(t)}
-	if strings.Contains(ip, "%s") {
-		ip = fmt.Sprintf(ip, strings.TrimSuffix(n.block6(t, p.vpc, 1), "::/64"))
-	}
-	g, err := n.lattice().CreateResourceGateway(n.ctx, &lattice.CreateResourceGatewayInput{
-		Name: &name, VpcIdentifier: p.vpc.VpcId, IpAddressType: &family, Ipv4AddressesPerEni: new(int32(1)),
-		SubnetIds: []string{n.subnet(t, p.vpc, "a", "10.0.1.0/24", 1), n.subnet(t, p.vpc, "b", "10.0.2.0/24", 2)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.gateway = *g.Id
-	r, err := n.lattice().CreateResourceConfiguration(n.ctx, &lattice.CreateResourceConfigurationInput{
-		Name: &name, Type: new("SINGLE"), ResourceGatewayIdentifier: g.Id,
-		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &ip}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.configuration = *r.Arn
-	return p
-}
-
-func (n *network) endpointInput(p provider, subnets ...string) *shape.CreateVpcEndpointInput {
-	return &shape.CreateVpcEndpointInput{
-		VpcEndpointType: new("Resource"), VpcId: n.vpc.VpcId, SubnetIds: subnets, ResourceConfigurationArn: new(p.configuration),
-		PrivateDnsEnabled: new(false),
-	}
-}
-
-func (n *network) endpoint(t *testing.T, in *shape.CreateVpcEndpointInput) *shape.VpcEndpoint {
-	t.Helper()
-	out, err := n.api.CreateVpcEndpoint(n.ctx, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.VpcEndpoint
-}
-
-func (n *network) describeEndpoint(t *testing.T, id *string) shape.VpcEndpoint {
-	t.Helper()
-	out, err := n.api.DescribeVpcEndpoints(n.ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.VpcEndpoints[0]
-}
-
 func TestEndpointIsShownAsEC2ShowsIt(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	a, b := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/24", -1)
-	in := n.endpointInput(p, a, b)
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	a, b := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1), n.AddSubnet(t, n.Net, "b", "10.0.2.0/24", -1)
+	in := n.EndpointInput(p, a, b)
 	in.SubnetConfigurations = []shape.SubnetConfiguration{{SubnetId: &a, Ipv4: new("10.0.1.100")}}
-	got := n.endpoint(t, in)
+	got := n.AddEndpoint(t, in)
 	want := &shape.VpcEndpoint{
-		VpcEndpointId: got.VpcEndpointId, VpcEndpointType: new("Resource"), VpcId: n.vpc.VpcId, OwnerId: new(servicetest.Account),
+		VpcEndpointId: got.VpcEndpointId, VpcEndpointType: new("Resource"), VpcId: n.Net.VpcId, OwnerId: new(servicetest.Account),
 		State: new("Pending"), IpAddressType: new("IPV4"), SubnetIds: []string{a, b}, NetworkInterfaceIds: []string{},
 		PrivateDnsEnabled: new(false), RequesterManaged: new(false), DnsOptions: &shape.DnsOptions{DnsRecordIpType: new("ipv4")},
 		DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: got.Groups, CreationTimestamp: new(servicetest.Now),
-		Tags: []shape.Tag{}, ResourceConfigurationArn: &p.configuration,
+		Tags: []shape.Tag{}, ResourceConfigurationArn: &p.Configuration,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("reply (-want +got):\n%s", diff)
 	}
-	if len(got.Groups) != 1 || deref(got.Groups[0].GroupName) != "default" {
+	if len(got.Groups) != 1 || *got.Groups[0].GroupName != "default" {
 		t.Errorf("groups %+v, want the default one", got.Groups)
 	}
-	later := n.describeEndpoint(t, got.VpcEndpointId)
+	later := n.DescribeEndpoint(t, got.VpcEndpointId)
 	if *later.State != "pending" || *later.IpAddressType != "ipv4" || len(later.NetworkInterfaceIds) != 2 {
 		t.Fatalf("described as %+v", later)
 	}
-	ni := n.describeInterface(t, later.NetworkInterfaceIds[0])
+	ni := n.DescribeInterface(t, later.NetworkInterfaceIds[0])
 	if *ni.PrivateIpAddress != "10.0.1.100" || *ni.InterfaceType != "vpc_endpoint" || !*ni.RequesterManaged || *ni.Status != "in-use" || len(ni.PrivateIpAddresses) != 1 {
 		t.Errorf("first interface is %+v", ni)
 	}
 }
 
 func TestEndpointStatesAreTrue(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	id := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))).VpcEndpointId
-	n.acknowledge(t, *id, model.StatusFailed, "no room")
-	if got := n.describeEndpoint(t, id); *got.State != "failed" || *got.LastError.Message != "no room" {
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	id := n.AddEndpoint(t, n.EndpointInput(p, n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1))).VpcEndpointId
+	n.Acknowledge(t, *id, model.StatusFailed, "no room")
+	if got := n.DescribeEndpoint(t, id); *got.State != "failed" || *got.LastError.Message != "no room" {
 		t.Errorf("failed endpoint is shown as %s, %+v", *got.State, got.LastError)
 	}
-	n.acknowledge(t, *id, model.StatusReady, "")
-	if got := n.describeEndpoint(t, id); *got.State != "available" || got.LastError != nil {
+	n.Acknowledge(t, *id, model.StatusReady, "")
+	if got := n.DescribeEndpoint(t, id); *got.State != "available" || got.LastError != nil {
 		t.Errorf("ready endpoint is shown as %s, %+v", *got.State, got.LastError)
 	}
 	for range 2 {
-		if out, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 0 {
+		if out, err := n.API.DeleteVpcEndpoints(n.Ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 0 {
 			t.Fatalf("delete: %+v, %v", out, err)
 		}
 	}
-	if got := n.describeEndpoint(t, id); *got.State != "deleting" {
+	if got := n.DescribeEndpoint(t, id); *got.State != "deleting" {
 		t.Errorf("deleted endpoint is shown as %s", *got.State)
 	}
 	for row := range state.EndpointAssociationsByEndpoint.Rows(n.DB.Snapshot(), model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *id}) {
@@ -138,27 +79,27 @@ func TestEndpointStatesAreTrue(t *testing.T) {
 }
 
 func TestDeletingEndpointsTellsWhichDoNotExist(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	id := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))).VpcEndpointId
-	out, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{"vpce-1", *id}})
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	id := n.AddEndpoint(t, n.EndpointInput(p, n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1))).VpcEndpointId
+	out, err := n.API.DeleteVpcEndpoints(n.Ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{"vpce-1", *id}})
 	if err != nil || len(out.Unsuccessful) != 1 || *out.Unsuccessful[0].ResourceId != "vpce-1" || *out.Unsuccessful[0].Error.Code != "InvalidVpcEndpoint.NotFound" {
 		t.Errorf("got %+v, %v", out, err)
 	}
-	if got := n.describeEndpoint(t, id); *got.State != "deleting" {
+	if got := n.DescribeEndpoint(t, id); *got.State != "deleting" {
 		t.Errorf("the endpoint that exists is %s", *got.State)
 	}
 }
 
 func TestBadEndpointRequestsAreRefused(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	six := n.addProvider(t, "six", "DUALSTACK", "%s::10")
-	a, a2 := n.subnet(t, n.vpc, "a", "10.0.1.0/24", 1), n.subnet(t, n.vpc, "a", "10.0.2.0/24", -1)
-	c, native := n.subnet(t, n.vpc, "c", "10.0.3.0/24", -1), n.subnet(t, n.vpc, "a", "", 4)
-	foreign := n.subnet(t, n.addVPC(t), "b", "10.0.9.0/24", -1)
-	own := n.subnet(t, p.vpc, "c", "10.0.9.0/24", -1)
-	n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &a, PrivateIpAddress: new("10.0.1.10")})
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	six := n.AddProvider(t, "six", "DUALSTACK", "%s::10")
+	a, a2 := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", 1), n.AddSubnet(t, n.Net, "a", "10.0.2.0/24", -1)
+	c, native := n.AddSubnet(t, n.Net, "c", "10.0.3.0/24", -1), n.AddSubnet(t, n.Net, "a", "", 4)
+	foreign := n.AddSubnet(t, n.AddVPC(t), "b", "10.0.9.0/24", -1)
+	own := n.AddSubnet(t, p.VPC, "c", "10.0.9.0/24", -1)
+	n.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &a, PrivateIpAddress: new("10.0.1.10")})
 	type change = func(*shape.CreateVpcEndpointInput)
 	subnets := func(ids ...string) change { return func(in *shape.CreateVpcEndpointInput) { in.SubnetIds = ids } }
 	arn := func(text string) change {
@@ -179,11 +120,11 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 		"service name":        {"InvalidParameterCombination", func(in *shape.CreateVpcEndpointInput) { in.ServiceName = new("x") }},
 		"private DNS":         {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.PrivateDnsEnabled = new(true) }},
 		"not an ARN":          {"InvalidParameter", arn("rcfg-1")},
-		"ARN of a gateway":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/" + p.gateway)},
+		"ARN of a gateway":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/" + p.Gateway)},
 		"unknown resource":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1")},
-		"another account's":   {"InvalidParameter", arn(strings.Replace(p.configuration, servicetest.Account, servicetest.OtherAccount, 1))},
-		"unserved region":     {"InvalidParameter", arn(strings.Replace(p.configuration, "us-east-1", "us-west-9", 1))},
-		"another region":      {"InvalidParameter", arn(strings.Replace(p.configuration, "us-east-1", "eu-west-1", 1))},
+		"another account's":   {"InvalidParameter", arn(strings.Replace(p.Configuration, servicetest.Account, servicetest.OtherAccount, 1))},
+		"unserved region":     {"InvalidParameter", arn(strings.Replace(p.Configuration, "us-east-1", "us-west-9", 1))},
+		"another region":      {"InvalidParameter", arn(strings.Replace(p.Configuration, "us-east-1", "eu-west-1", 1))},
 		"unknown VPC":         {"InvalidVpcID.NotFound", func(in *shape.CreateVpcEndpointInput) { in.VpcId = new("vpc-1") }},
 		"no subnet":           {"MissingParameter", subnets()},
 		"unknown subnet":      {"InvalidSubnetID.NotFound", subnets("subnet-1")},
@@ -191,7 +132,7 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 		"two of a zone":       {"DuplicateSubnetsInSameZone", subnets(a, a2)},
 		"one subnet twice":    {"DuplicateSubnetsInSameZone", subnets(a, a)},
 		"no common zone":      {"InvalidParameter", subnets(c)},
-		"the gateway's VPC":   {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcId, in.SubnetIds = p.vpc.VpcId, []string{own} }},
+		"the gateway's VPC":   {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcId, in.SubnetIds = p.VPC.VpcId, []string{own} }},
 		"unknown group":       {"InvalidGroup.NotFound", func(in *shape.CreateVpcEndpointInput) { in.SecurityGroupIds = []string{"sg-1"} }},
 		"ipv4 without IPv4":   {"InvalidParameter", subnets(native)},
 		"dualstack, IPv4 only": {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) {
@@ -199,7 +140,7 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 		}},
 		"ipv6 in dual subnet":  {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.IpAddressType = new("ipv6") }},
 		"ipv6 to IPv4":         {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.IpAddressType, in.SubnetIds = new("ipv6"), []string{native} }},
-		"ipv4 to IPv6":         {"InvalidParameter", arn(six.configuration)},
+		"ipv4 to IPv6":         {"InvalidParameter", arn(six.Configuration)},
 		"address out of range": {"InvalidParameterValue", address("10.0.2.10")},
 		"address in use":       {"InvalidIPAddress.InUse", address("10.0.1.10")},
 		"not an address":       {"InvalidParameterValue", address("10.0.1")},
@@ -213,65 +154,64 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 			in.DnsOptions = &shape.DnsOptionsSpecification{PrivateDnsPreference: new("SOME")}
 		}},
 	} {
-		in := n.endpointInput(p, a)
+		in := n.EndpointInput(p, a)
 		c.change(in)
-		n.refused(t, name, c.code, func() error { _, err := n.api.CreateVpcEndpoint(n.ctx, in); return err })
+		n.Refused(t, name, c.code, func() error { _, err := n.API.CreateVpcEndpoint(n.Ctx, in); return err })
 	}
 	n.Quotas.EndpointsPerVPC = 0
-	n.refused(t, "quota", "VpcEndpointLimitExceeded", func() error {
-		_, err := n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, a))
+	n.Refused(t, "quota", "VpcEndpointLimitExceeded", func() error {
+		_, err := n.API.CreateVpcEndpoint(n.Ctx, n.EndpointInput(p, a))
 		return err
 	})
 }
 
 func TestEndpointsToOtherAccountsAreRefused(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	other := &network{World: n.World, api: n.api, ctx: servicetest.As(t, servicetest.OtherAccount, servicetest.Region)}
-	other.vpc = other.addVPC(t)
-	own := other.subnet(t, other.vpc, "a", "10.0.1.0/24", -1)
-	theirs := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	other := n.OfOther(t)
+	own := other.AddSubnet(t, other.Net, "a", "10.0.1.0/24", -1)
+	theirs := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1)
 	for name, c := range map[string]struct {
 		code string
 		in   *shape.CreateVpcEndpointInput
 	}{
-		"resource of another account": {"InvalidParameter", other.endpointInput(p, own)},
-		"subnet of another account":   {"InvalidSubnetID.NotFound", other.endpointInput(p, theirs)},
+		"resource of another account": {"InvalidParameter", other.EndpointInput(p, own)},
+		"subnet of another account":   {"InvalidSubnetID.NotFound", other.EndpointInput(p, theirs)},
 	} {
-		n.refused(t, name, c.code, func() error { _, err := other.api.CreateVpcEndpoint(other.ctx, c.in); return err })
+		n.Refused(t, name, c.code, func() error { _, err := other.API.CreateVpcEndpoint(other.Ctx, c.in); return err })
 	}
-	id := n.endpoint(t, n.endpointInput(p, theirs)).VpcEndpointId
-	n.refused(t, "endpoint of another account", "InvalidVpcEndpointId.NotFound", func() error {
-		_, err := n.api.DescribeVpcEndpoints(other.ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
+	id := n.AddEndpoint(t, n.EndpointInput(p, theirs)).VpcEndpointId
+	n.Refused(t, "endpoint of another account", "InvalidVpcEndpointId.NotFound", func() error {
+		_, err := n.API.DescribeVpcEndpoints(other.Ctx, &shape.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*id}})
 		return err
 	})
-	if out, err := n.api.DeleteVpcEndpoints(other.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 1 {
+	if out, err := n.API.DeleteVpcEndpoints(other.Ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil || len(out.Unsuccessful) != 1 {
 		t.Errorf("deletion by another account: %+v, %v", out, err)
 	}
-	if got := n.describeEndpoint(t, id); *got.State != "pending" {
+	if got := n.DescribeEndpoint(t, id); *got.State != "pending" {
 		t.Errorf("the endpoint is %s", *got.State)
 	}
 }
 
 func TestFullSubnetRefusesTheWholeEndpoint(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	a, tiny := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/28", -1)
-	n.create(t, &shape.CreateNetworkInterfaceInput{SubnetId: &tiny, SecondaryPrivateIpAddressCount: new(int32(10))})
-	n.refused(t, "full subnet", "InsufficientFreeAddressesInSubnet", func() error {
-		_, err := n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, a, tiny))
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	a, tiny := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1), n.AddSubnet(t, n.Net, "b", "10.0.2.0/28", -1)
+	n.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &tiny, SecondaryPrivateIpAddressCount: new(int32(10))})
+	n.Refused(t, "full subnet", "InsufficientFreeAddressesInSubnet", func() error {
+		_, err := n.API.CreateVpcEndpoint(n.Ctx, n.EndpointInput(p, a, tiny))
 		return err
 	})
 }
 
 func TestEndpointsOfBothFamilies(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "six", "DUALSTACK", "%s::10")
-	for kind, subnet := range map[string]string{"dualstack": n.subnet(t, n.vpc, "a", "10.0.1.0/24", 1), "ipv6": n.subnet(t, n.vpc, "b", "", 2)} {
-		in := n.endpointInput(p, subnet)
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "six", "DUALSTACK", "%s::10")
+	for kind, subnet := range map[string]string{"dualstack": n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", 1), "ipv6": n.AddSubnet(t, n.Net, "b", "", 2)} {
+		in := n.EndpointInput(p, subnet)
 		in.IpAddressType = new(kind)
-		e := n.describeEndpoint(t, n.endpoint(t, in).VpcEndpointId)
-		ni := n.describeInterface(t, e.NetworkInterfaceIds[0])
+		e := n.DescribeEndpoint(t, n.AddEndpoint(t, in).VpcEndpointId)
+		ni := n.DescribeInterface(t, e.NetworkInterfaceIds[0])
 		if *e.IpAddressType != kind || len(ni.Ipv6Addresses) != 1 || len(ni.PrivateIpAddresses) == 1 != (kind == "dualstack") {
 			t.Errorf("%s endpoint has %+v and %+v", kind, ni.PrivateIpAddresses, ni.Ipv6Addresses)
 		}
@@ -279,22 +219,22 @@ func TestEndpointsOfBothFamilies(t *testing.T) {
 }
 
 func TestAssociationsTellNames(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
-	id := n.endpoint(t, n.endpointInput(p, subnet)).VpcEndpointId
-	n.endpoint(t, n.endpointInput(p, subnet))
-	n.acknowledge(t, *id, model.StatusReady, "")
-	out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{*id}})
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	subnet := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1)
+	id := n.AddEndpoint(t, n.EndpointInput(p, subnet)).VpcEndpointId
+	n.AddEndpoint(t, n.EndpointInput(p, subnet))
+	n.Acknowledge(t, *id, model.StatusReady, "")
+	out, err := n.API.DescribeVpcEndpointAssociations(n.Ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{*id}})
 	if err != nil || len(out.VpcEndpointAssociations) != 1 {
 		t.Fatalf("got %+v, %v", out, err)
 	}
 	got := out.VpcEndpointAssociations[0]
-	_, rcfg, _ := strings.Cut(p.configuration, "/")
+	_, rcfg, _ := strings.Cut(p.Configuration, "/")
 	if want := *id + "." + rcfg + ".4232ccc.vpc-lattice-rsc.us-east-1.on.aws"; *got.DnsEntry.DnsName != want {
 		t.Errorf("name %s, want %s", *got.DnsEntry.DnsName, want)
 	}
-	if *got.AssociatedResourceArn != p.configuration || *got.AssociatedResourceAccessibility != "Accessible" || !strings.HasPrefix(*got.Id, "vpce-rsc-asc-") {
+	if *got.AssociatedResourceArn != p.Configuration || *got.AssociatedResourceAccessibility != "Accessible" || !strings.HasPrefix(*got.Id, "vpce-rsc-asc-") {
 		t.Errorf("got %+v", got)
 	}
 	for _, c := range []struct {
@@ -304,100 +244,100 @@ func TestAssociationsTellNames(t *testing.T) {
 		{"vpc-endpoint-id", *id, 1}, {"associated-resource-id", rcfg, 2}, {"association-id", *got.Id, 1},
 		{"associated-resource-accessibility", "AVAILABLE", 1}, {"associated-resource-accessibility", "Pending", 1}, {"service-network-arn", "*", 0},
 	} {
-		out, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &shape.DescribeVpcEndpointAssociationsInput{Filters: []shape.Filter{{Name: &c.name, Values: []string{c.value}}}})
+		out, err := n.API.DescribeVpcEndpointAssociations(n.Ctx, &shape.DescribeVpcEndpointAssociationsInput{Filters: []shape.Filter{{Name: &c.name, Values: []string{c.value}}}})
 		if err != nil || len(out.VpcEndpointAssociations) != c.want {
 			t.Errorf("filter %s=%s gave %+v, %v, want %d", c.name, c.value, out, err, c.want)
 		}
 	}
-	n.refused(t, "unknown endpoint", "InvalidVpcEndpointId.NotFound", func() error {
-		_, err := n.api.DescribeVpcEndpointAssociations(n.ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{"vpce-1"}})
+	n.Refused(t, "unknown endpoint", "InvalidVpcEndpointId.NotFound", func() error {
+		_, err := n.API.DescribeVpcEndpointAssociations(n.Ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{"vpce-1"}})
 		return err
 	})
 }
 
 func TestModifyEndpointChangesGroupsEverywhere(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	group := n.group(t, n.vpc, "web")
-	e := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)))
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	group := n.AddGroup(t, n.Net, "web")
+	e := n.AddEndpoint(t, n.EndpointInput(p, n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1)))
 	before := *e.Groups[0].GroupId
 	modify := func(in shape.ModifyVpcEndpointInput) error {
 		in.VpcEndpointId = e.VpcEndpointId
-		_, err := n.api.ModifyVpcEndpoint(n.ctx, &in)
+		_, err := n.API.ModifyVpcEndpoint(n.Ctx, &in)
 		return err
 	}
 	if err := modify(shape.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{group}, RemoveSecurityGroupIds: []string{before}}); err != nil {
 		t.Fatal(err)
 	}
-	got := n.describeEndpoint(t, e.VpcEndpointId)
-	ni := n.describeInterface(t, got.NetworkInterfaceIds[0])
+	got := n.DescribeEndpoint(t, e.VpcEndpointId)
+	ni := n.DescribeInterface(t, got.NetworkInterfaceIds[0])
 	if len(got.Groups) != 1 || *got.Groups[0].GroupId != group || len(ni.Groups) != 1 || *ni.Groups[0].GroupId != group {
 		t.Errorf("endpoint has %+v, interface %+v, want %s", got.Groups, ni.Groups, group)
 	}
-	n.refused(t, "last group", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{RemoveSecurityGroupIds: []string{group}}) })
-	n.refused(t, "unknown group", "InvalidGroup.NotFound", func() error { return modify(shape.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{"sg-1"}}) })
-	n.refused(t, "subnets", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{AddSubnetIds: []string{"subnet-1"}}) })
-	n.refused(t, "private DNS", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{PrivateDnsEnabled: new(true)}) })
+	n.Refused(t, "last group", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{RemoveSecurityGroupIds: []string{group}}) })
+	n.Refused(t, "unknown group", "InvalidGroup.NotFound", func() error { return modify(shape.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{"sg-1"}}) })
+	n.Refused(t, "subnets", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{AddSubnetIds: []string{"subnet-1"}}) })
+	n.Refused(t, "private DNS", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{PrivateDnsEnabled: new(true)}) })
 }
 
 func TestRepeatedCreateGivesTheSameEndpoint(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	in := n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	in := n.EndpointInput(p, n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1))
 	in.ClientToken = new("token")
-	if diff := cmp.Diff(n.endpoint(t, in), n.endpoint(t, in)); diff != "" {
+	if diff := cmp.Diff(n.AddEndpoint(t, in), n.AddEndpoint(t, in)); diff != "" {
 		t.Errorf("the repetition answered otherwise:\n%s", diff)
 	}
 	other := *in
 	other.IpAddressType = new("ipv4")
-	n.refused(t, "token with other parameters", "IdempotentParameterMismatch", func() error { _, err := n.api.CreateVpcEndpoint(n.ctx, &other); return err })
+	n.Refused(t, "token with other parameters", "IdempotentParameterMismatch", func() error { _, err := n.API.CreateVpcEndpoint(n.Ctx, &other); return err })
 }
 
 func TestInterfacesOfEndpointsAndGatewaysAreNotTheCallersToManage(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)))
-	all, err := n.api.DescribeNetworkInterfaces(n.ctx, &shape.DescribeNetworkInterfacesInput{})
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	n.AddEndpoint(t, n.EndpointInput(p, n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1)))
+	all, err := n.API.DescribeNetworkInterfaces(n.Ctx, &shape.DescribeNetworkInterfacesInput{})
 	if err != nil || len(all.NetworkInterfaces) != 3 {
 		t.Fatalf("got %+v, %v", all, err)
 	}
 	for _, ni := range all.NetworkInterfaces {
 		for name, call := range map[string]func(context.Context) error{
 			"delete": func(ctx context.Context) error {
-				_, err := n.api.DeleteNetworkInterface(ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: ni.NetworkInterfaceId})
+				_, err := n.API.DeleteNetworkInterface(ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: ni.NetworkInterfaceId})
 				return err
 			},
 			"modify": func(ctx context.Context) error {
-				_, err := n.api.ModifyNetworkInterfaceAttribute(ctx, &shape.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: ni.NetworkInterfaceId, Description: &shape.AttributeValue{}})
+				_, err := n.API.ModifyNetworkInterfaceAttribute(ctx, &shape.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: ni.NetworkInterfaceId, Description: &shape.AttributeValue{}})
 				return err
 			},
 			"assign": func(ctx context.Context) error {
-				_, err := n.api.AssignPrivateIpAddresses(ctx, &shape.AssignPrivateIpAddressesInput{NetworkInterfaceId: ni.NetworkInterfaceId, SecondaryPrivateIpAddressCount: new(int32(1))})
+				_, err := n.API.AssignPrivateIpAddresses(ctx, &shape.AssignPrivateIpAddressesInput{NetworkInterfaceId: ni.NetworkInterfaceId, SecondaryPrivateIpAddressCount: new(int32(1))})
 				return err
 			},
 		} {
-			n.refused(t, name, "OperationNotPermitted", func() error { return call(n.ctx) })
+			n.Refused(t, name, "OperationNotPermitted", func() error { return call(n.Ctx) })
 		}
 	}
 }
 
 func TestEndpointsAreFilteredAndPaged(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	subnet := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1)
 	for i := range 3 {
-		in := n.endpointInput(p, subnet)
+		in := n.EndpointInput(p, subnet)
 		in.TagSpecifications = []shape.TagSpecification{{ResourceType: new("vpc-endpoint"), Tags: []shape.Tag{{Key: new("n"), Value: new(fmt.Sprint(i))}}}}
-		n.endpoint(t, in)
+		n.AddEndpoint(t, in)
 	}
 	for name, c := range map[string]struct {
 		value string
 		want  int
-	}{"vpc-id": {*n.vpc.VpcId, 3}, "vpc-endpoint-state": {"pending", 3}, "vpc-endpoint-type": {"Resource", 3}, "tag:n": {"1", 1}, "ip-address-type": {"ipv6", 0}} {
+	}{"vpc-id": {*n.Net.VpcId, 3}, "vpc-endpoint-state": {"pending", 3}, "vpc-endpoint-type": {"Resource", 3}, "tag:n": {"1", 1}, "ip-address-type": {"ipv6", 0}} {
 		in := &shape.DescribeVpcEndpointsInput{Filters: []shape.Filter{{Name: &name, Values: []string{c.value}}}, MaxResults: new(int32(2))}
 		got := 0
 		for {
-			out, err := n.api.DescribeVpcEndpoints(n.ctx, in)
+			out, err := n.API.DescribeVpcEndpoints(n.Ctx, in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -413,35 +353,35 @@ func TestEndpointsAreFilteredAndPaged(t *testing.T) {
 }
 
 func TestNothingIsDeletedUnderAnEndpoint(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	subnet, group := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1), n.group(t, n.vpc, "web")
-	in := n.endpointInput(p, subnet)
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	subnet, group := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1), n.AddGroup(t, n.Net, "web")
+	in := n.EndpointInput(p, subnet)
 	in.SecurityGroupIds = []string{group}
-	n.endpoint(t, in)
-	n.refused(t, "subnet", "DependencyViolation", func() error {
-		_, err := n.api.DeleteSubnet(n.ctx, &shape.DeleteSubnetInput{SubnetId: &subnet})
+	n.AddEndpoint(t, in)
+	n.Refused(t, "subnet", "DependencyViolation", func() error {
+		_, err := n.API.DeleteSubnet(n.Ctx, &shape.DeleteSubnetInput{SubnetId: &subnet})
 		return err
 	})
-	n.refused(t, "group", "DependencyViolation", func() error {
-		_, err := n.api.DeleteSecurityGroup(n.ctx, &shape.DeleteSecurityGroupInput{GroupId: &group})
+	n.Refused(t, "group", "DependencyViolation", func() error {
+		_, err := n.API.DeleteSecurityGroup(n.Ctx, &shape.DeleteSecurityGroupInput{GroupId: &group})
 		return err
 	})
-	n.refused(t, "VPC", "DependencyViolation", func() error { _, err := n.api.DeleteVpc(n.ctx, &shape.DeleteVpcInput{VpcId: n.vpc.VpcId}); return err })
-	n.refused(t, "configuration", "ConflictException", func() error {
-		_, err := n.lattice().DeleteResourceConfiguration(n.ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &p.configuration})
+	n.Refused(t, "VPC", "DependencyViolation", func() error { _, err := n.API.DeleteVpc(n.Ctx, &shape.DeleteVpcInput{VpcId: n.Net.VpcId}); return err })
+	n.Refused(t, "configuration", "ConflictException", func() error {
+		_, err := n.Lattice().DeleteResourceConfiguration(n.Ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &p.Configuration})
 		return err
 	})
 }
 
 func TestParallelEndpointsShareNothing(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	a, b := n.subnet(t, n.vpc, "a", "10.0.1.0/26", -1), n.subnet(t, n.vpc, "b", "10.0.2.0/26", -1)
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	a, b := n.AddSubnet(t, n.Net, "a", "10.0.1.0/26", -1), n.AddSubnet(t, n.Net, "b", "10.0.2.0/26", -1)
 	var wg sync.WaitGroup
 	for range 40 {
 		wg.Go(func() {
-			if _, err := n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, a, b)); err != nil {
+			if _, err := n.API.CreateVpcEndpoint(n.Ctx, n.EndpointInput(p, a, b)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -449,7 +389,7 @@ func TestParallelEndpointsShareNothing(t *testing.T) {
 	wg.Wait()
 	seen := make(map[netip.Addr]string)
 	tx := n.DB.Snapshot()
-	for ni := range state.NetworkInterfacesByVPC.Rows(tx, model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *n.vpc.VpcId}) {
+	for ni := range state.NetworkInterfacesByVPC.Rows(tx, model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *n.Net.VpcId}) {
 		for _, addr := range ni.All() {
 			if other := seen[addr]; other != "" {
 				t.Errorf("%s and %s both have %v", other, ni.ID, addr)
@@ -466,14 +406,14 @@ func TestParallelEndpointsShareNothing(t *testing.T) {
 // time: one of the two requests wins.
 func TestEndpointAndDeletionOfItsConfigurationExclude(t *testing.T) {
 	for range 20 {
-		n := newNetwork(t)
-		p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-		subnet := n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1)
+		n := ec2test.NewNetwork(t)
+		p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+		subnet := n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1)
 		var made, deleted error
 		var wg sync.WaitGroup
-		wg.Go(func() { _, made = n.api.CreateVpcEndpoint(n.ctx, n.endpointInput(p, subnet)) })
+		wg.Go(func() { _, made = n.API.CreateVpcEndpoint(n.Ctx, n.EndpointInput(p, subnet)) })
 		wg.Go(func() {
-			_, deleted = n.lattice().DeleteResourceConfiguration(n.ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &p.configuration})
+			_, deleted = n.Lattice().DeleteResourceConfiguration(n.Ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &p.Configuration})
 		})
 		wg.Wait()
 		if (made == nil) == (deleted == nil) {
@@ -485,12 +425,12 @@ func TestEndpointAndDeletionOfItsConfigurationExclude(t *testing.T) {
 // An endpoint is pending while it is modified, as clients expect, and a deletion
 // that is stuck says why.
 func TestAModifiedEndpointIsPendingUntilTheKernelHasIt(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "db", "IPV4", "10.0.1.10")
-	id := n.endpoint(t, n.endpointInput(p, n.subnet(t, n.vpc, "a", "10.0.1.0/24", -1))).VpcEndpointId
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
+	id := n.AddEndpoint(t, n.EndpointInput(p, n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1))).VpcEndpointId
 	say := func(generation int64, s model.StatusState, reason string) {
 		t.Helper()
-		n.put(t, func(tx *table.Txn) {
+		n.Put(t, func(tx *table.Txn) {
 			state.Statuses.Put(tx, &model.Status{
 				Account: servicetest.Account, Region: servicetest.Region, ID: *id, State: s, Reason: reason, Generation: generation, Established: true,
 			})
@@ -498,22 +438,25 @@ func TestAModifiedEndpointIsPendingUntilTheKernelHasIt(t *testing.T) {
 	}
 	check := func(want, reason string) {
 		t.Helper()
-		got := n.describeEndpoint(t, id)
-		if *got.State != want || deref(got.FailureReason) != reason {
-			t.Errorf("endpoint is %s (%s), want %s (%s)", *got.State, deref(got.FailureReason), want, reason)
+		got, why := n.DescribeEndpoint(t, id), ""
+		if got.FailureReason != nil {
+			why = *got.FailureReason
+		}
+		if *got.State != want || why != reason {
+			t.Errorf("endpoint is %s (%s), want %s (%s)", *got.State, why, want, reason)
 		}
 	}
 	say(0, model.StatusReady, "")
 	check("available", "")
-	group := n.group(t, n.vpc, "other")
-	if _, err := n.api.ModifyVpcEndpoint(n.ctx, &shape.ModifyVpcEndpointInput{VpcEndpointId: id, AddSecurityGroupIds: []string{group}}); err != nil {
+	group := n.AddGroup(t, n.Net, "other")
+	if _, err := n.API.ModifyVpcEndpoint(n.Ctx, &shape.ModifyVpcEndpointInput{VpcEndpointId: id, AddSecurityGroupIds: []string{group}}); err != nil {
 		t.Fatal(err)
 	}
 	check("pending", "")
 	say(1, model.StatusFailed, "no room")
 	check("failed", "no room")
 	say(1, model.StatusReady, "")
-	if _, err := n.api.DeleteVpcEndpoints(n.ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil {
+	if _, err := n.API.DeleteVpcEndpoints(n.Ctx, &shape.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*id}}); err != nil {
 		t.Fatal(err)
 	}
 	check("deleting", "")

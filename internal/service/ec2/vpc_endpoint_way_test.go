@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package ec2_test
 
 import (
 	"strings"
@@ -9,30 +9,31 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/state"
 )
 
 // Two VPCs have a resource each, at an address of the other's endpoint to be. The
 // endpoint that would close the circle is refused, and changes nothing.
 func TestAnEndpointThatWouldLeadToItselfIsRefused(t *testing.T) {
-	n := newNetwork(t)
-	p := n.addProvider(t, "theirs", "IPV4", "10.0.1.77")
-	mine := n.subnet(t, n.vpc, "a", "10.0.3.0/24", -1)
-	gateway, err := n.lattice().CreateResourceGateway(n.ctx, &lattice.CreateResourceGatewayInput{
-		Name: new("ours"), VpcIdentifier: n.vpc.VpcId, SubnetIds: []string{mine}, IpAddressType: new("IPV4"), Ipv4AddressesPerEni: new(int32(1)),
+	n := ec2test.NewNetwork(t)
+	p := n.AddProvider(t, "theirs", "IPV4", "10.0.1.77")
+	mine := n.AddSubnet(t, n.Net, "a", "10.0.3.0/24", -1)
+	gateway, err := n.Lattice().CreateResourceGateway(n.Ctx, &lattice.CreateResourceGatewayInput{
+		Name: new("ours"), VpcIdentifier: n.Net.VpcId, SubnetIds: []string{mine}, IpAddressType: new("IPV4"), Ipv4AddressesPerEni: new(int32(1)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := n.lattice().CreateResourceConfiguration(n.ctx, &lattice.CreateResourceConfigurationInput{
+	ours, err := n.Lattice().CreateResourceConfiguration(n.Ctx, &lattice.CreateResourceConfigurationInput{
 		Name: new("ours"), Type: new("SINGLE"), ResourceGatewayIdentifier: gateway.Id,
 		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.3.99")}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	subnets, err := n.api.DescribeSubnets(n.ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{
-		{Name: new("vpc-id"), Values: []string{*p.vpc.VpcId}}, {Name: new("cidr-block"), Values: []string{"10.0.1.0/24"}}}})
+	subnets, err := n.API.DescribeSubnets(n.Ctx, &shape.DescribeSubnetsInput{Filters: []shape.Filter{
+		{Name: new("vpc-id"), Values: []string{*p.VPC.VpcId}}, {Name: new("cidr-block"), Values: []string{"10.0.1.0/24"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,16 +42,16 @@ func TestAnEndpointThatWouldLeadToItselfIsRefused(t *testing.T) {
 		in.SubnetIds, in.SubnetConfigurations = nil, []shape.SubnetConfiguration{{SubnetId: &subnet, Ipv4: &address}}
 		return in
 	}
-	there := at(n.endpointInput(provider{configuration: *ours.Arn}), theirs, "10.0.1.77")
-	there.VpcId = p.vpc.VpcId
-	n.endpoint(t, there)
+	there := at(n.EndpointInput(ec2test.Provider{Configuration: *ours.Arn}), theirs, "10.0.1.77")
+	there.VpcId = p.VPC.VpcId
+	n.AddEndpoint(t, there)
 	before := state.VPCEndpoints.CountScope(n.DB.Snapshot(), "111122223333", "us-east-1")
-	_, err = n.api.CreateVpcEndpoint(n.ctx, at(n.endpointInput(p), mine, "10.0.3.99"))
+	_, err = n.API.CreateVpcEndpoint(n.Ctx, at(n.EndpointInput(p), mine, "10.0.3.99"))
 	if f, ok := err.(*fault.Error); !ok || f.Code != "InvalidParameter" || !strings.Contains(err.Error(), "leads back") {
 		t.Errorf("the endpoint that closes the circle: %v", err)
 	}
 	if after := state.VPCEndpoints.CountScope(n.DB.Snapshot(), "111122223333", "us-east-1"); after != before {
 		t.Errorf("%d endpoints after it, want %d", after, before)
 	}
-	n.endpoint(t, at(n.endpointInput(p), mine, "10.0.3.98")) // beside it
+	n.AddEndpoint(t, at(n.EndpointInput(p), mine, "10.0.3.98")) // beside it
 }

@@ -13,19 +13,20 @@ import (
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 func TestVPCComesWithItsParts(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.3.4/16", "2001:db8:1::/56")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.3.4/16", "2001:db8:1::/56")
 	if *v.CidrBlock != "10.0.0.0/16" || *v.State != "pending" || *v.IsDefault || *v.InstanceTenancy != "default" {
 		t.Errorf("got %+v", v)
 	}
-	tables, err := w.api.DescribeRouteTables(w.ctx, &shape.DescribeRouteTablesInput{
-		Filters: slices.Concat(filter("association.main", "true"), filter("vpc-id", *v.VpcId)),
+	tables, err := w.API.DescribeRouteTables(w.Ctx, &shape.DescribeRouteTablesInput{
+		Filters: slices.Concat(ec2test.Filter("association.main", "true"), ec2test.Filter("vpc-id", *v.VpcId)),
 	})
 	if err != nil || len(tables.RouteTables) != 1 {
 		t.Fatalf("main route table: got %v, %v", tables, err)
@@ -44,18 +45,18 @@ func TestVPCComesWithItsParts(t *testing.T) {
 	if diff := cmp.Diff([]string{"10.0.0.0/16", "2001:db8:1::/56"}, routes); diff != "" {
 		t.Error(diff)
 	}
-	acls, err := w.api.DescribeNetworkAcls(w.ctx, &shape.DescribeNetworkAclsInput{
-		Filters: slices.Concat(filter("default", "true"), filter("vpc-id", *v.VpcId)),
+	acls, err := w.API.DescribeNetworkAcls(w.Ctx, &shape.DescribeNetworkAclsInput{
+		Filters: slices.Concat(ec2test.Filter("default", "true"), ec2test.Filter("vpc-id", *v.VpcId)),
 	})
 	if err != nil || len(acls.NetworkAcls) != 1 || len(acls.NetworkAcls[0].Entries) != 8 {
 		t.Errorf("default ACL: got %v, %v", acls, err)
 	}
-	options, err := w.api.DescribeDhcpOptions(w.ctx, &shape.DescribeDhcpOptionsInput{DhcpOptionsIds: []string{*v.DhcpOptionsId}})
+	options, err := w.API.DescribeDhcpOptions(w.Ctx, &shape.DescribeDhcpOptionsInput{DhcpOptionsIds: []string{*v.DhcpOptionsId}})
 	if err != nil || *options.DhcpOptions[0].DhcpConfigurations[1].Values[0].Value != "AmazonProvidedDNS" {
 		t.Errorf("DHCP options: got %v, %v", options, err)
 	}
-	groups, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{
-		Filters: slices.Concat(filter("group-name", "default"), filter("vpc-id", *v.VpcId)),
+	groups, err := w.API.DescribeSecurityGroups(w.Ctx, &shape.DescribeSecurityGroupsInput{
+		Filters: slices.Concat(ec2test.Filter("group-name", "default"), ec2test.Filter("vpc-id", *v.VpcId)),
 	})
 	if err != nil || len(groups.SecurityGroups) != 1 {
 		t.Fatalf("default group: got %v, %v", groups, err)
@@ -67,74 +68,74 @@ func TestVPCComesWithItsParts(t *testing.T) {
 	if e := g.IpPermissionsEgress; len(e) != 1 || *e[0].IpRanges[0].CidrIp != "0.0.0.0/0" || *e[0].Ipv6Ranges[0].CidrIpv6 != "::/0" {
 		t.Errorf("egress of the default group: got %+v", e)
 	}
-	if other := w.vpc(t, "10.0.0.0/16"); *other.DhcpOptionsId != *v.DhcpOptionsId {
+	if other := w.VPC(t, "10.0.0.0/16"); *other.DhcpOptionsId != *v.DhcpOptionsId {
 		t.Error("two VPCs of a region have different DHCP options")
 	}
 }
 
 func TestCreateVpcRefuses(t *testing.T) {
-	w := newWorld(t)
+	w := ec2test.NewWorld(t)
 	w.Quotas.VPCsPerRegion = 1
 	v4 := func(block string) func() error {
-		return func() error { return failure(w.api.CreateVpc(w.ctx, &shape.CreateVpcInput{CidrBlock: &block})) }
+		return func() error { return ec2test.Failure(w.API.CreateVpc(w.Ctx, &shape.CreateVpcInput{CidrBlock: &block})) }
 	}
 	v6 := func(block string) func() error {
 		return func() error {
-			return failure(w.api.CreateVpc(w.ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: &block, Ipv6Pool: new("p")}))
+			return ec2test.Failure(w.API.CreateVpc(w.Ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: &block, Ipv6Pool: new("p")}))
 		}
 	}
 	with := func(in shape.CreateVpcInput) func() error {
-		return func() error { return failure(w.api.CreateVpc(w.ctx, &in)) }
+		return func() error { return ec2test.Failure(w.API.CreateVpc(w.Ctx, &in)) }
 	}
 	tagged := func(resource string, tags ...shape.Tag) func() error {
 		return with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), TagSpecifications: []shape.TagSpecification{{ResourceType: &resource, Tags: tags}}})
 	}
-	w.refused(t, []refusal{
-		{"no block", "MissingParameter", with(shape.CreateVpcInput{})},
-		{"no CIDR", "InvalidParameterValue", v4("10.0.0.0")},
-		{"IPv6 as IPv4", "InvalidParameterValue", v4("2001:db8::/56")},
-		{"mapped", "InvalidParameterValue", v4("::ffff:10.0.0.0/112")},
-		{"too large", "InvalidVpc.Range", v4("10.0.0.0/15")},
-		{"too small", "InvalidVpc.Range", v4("10.0.0.0/29")},
-		{"transit", "InvalidVpc.Range", v4("240.1.0.0/16")},
-		{"loopback", "InvalidVpc.Range", v4("127.0.0.0/16")},
-		{"link-local", "InvalidVpc.Range", v4("169.254.0.0/20")},
-		{"multicast", "InvalidVpc.Range", v4("224.0.0.0/16")},
-		{"this network", "InvalidVpc.Range", v4("0.0.0.0/16")},
-		{"IPv6 size", "InvalidVpc.Range", v6("2001:db8::/57")},
-		{"IPv6 too large", "InvalidVpc.Range", v6("2001:db8::/40")},
-		{"IPv6 transit", "InvalidVpc.Range", v6("fd70:6f73:7401::/48")},
-		{"IPv6 link-local", "InvalidVpc.Range", v6("fe80::/56")},
-		{"IPv6 without pool", "MissingParameter", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: new("2001:db8::/56")})},
-		{"pool without IPv6", "MissingParameter", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6Pool: new("p")})},
-		{"block of the pool", "InvalidParameterValue", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: new("2001:db8::/56"), Ipv6Pool: new("Amazon")})},
-		{"both IPv6", "InvalidParameterCombination", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true), Ipv6CidrBlock: new("2001:db8::/56"), Ipv6Pool: new("p")})},
-		{"IPAM", "UnsupportedOperation", with(shape.CreateVpcInput{Ipv4IpamPoolId: new("ipam-pool-1"), Ipv4NetmaskLength: new(int32(16))})},
-		{"tenancy", "InvalidParameterValue", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), InstanceTenancy: new("host")})},
-		{"tags of a subnet", "InvalidParameterValue", tagged("subnet", shape.Tag{Key: new("k")})},
-		{"reserved tag", "InvalidParameterValue", tagged("vpc", shape.Tag{Key: new("aws:k")})},
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "no block", Code: "MissingParameter", Call: with(shape.CreateVpcInput{})},
+		{Name: "no CIDR", Code: "InvalidParameterValue", Call: v4("10.0.0.0")},
+		{Name: "IPv6 as IPv4", Code: "InvalidParameterValue", Call: v4("2001:db8::/56")},
+		{Name: "mapped", Code: "InvalidParameterValue", Call: v4("::ffff:10.0.0.0/112")},
+		{Name: "too large", Code: "InvalidVpc.Range", Call: v4("10.0.0.0/15")},
+		{Name: "too small", Code: "InvalidVpc.Range", Call: v4("10.0.0.0/29")},
+		{Name: "transit", Code: "InvalidVpc.Range", Call: v4("240.1.0.0/16")},
+		{Name: "loopback", Code: "InvalidVpc.Range", Call: v4("127.0.0.0/16")},
+		{Name: "link-local", Code: "InvalidVpc.Range", Call: v4("169.254.0.0/20")},
+		{Name: "multicast", Code: "InvalidVpc.Range", Call: v4("224.0.0.0/16")},
+		{Name: "this network", Code: "InvalidVpc.Range", Call: v4("0.0.0.0/16")},
+		{Name: "IPv6 size", Code: "InvalidVpc.Range", Call: v6("2001:db8::/57")},
+		{Name: "IPv6 too large", Code: "InvalidVpc.Range", Call: v6("2001:db8::/40")},
+		{Name: "IPv6 transit", Code: "InvalidVpc.Range", Call: v6("fd70:6f73:7401::/48")},
+		{Name: "IPv6 link-local", Code: "InvalidVpc.Range", Call: v6("fe80::/56")},
+		{Name: "IPv6 without pool", Code: "MissingParameter", Call: with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: new("2001:db8::/56")})},
+		{Name: "pool without IPv6", Code: "MissingParameter", Call: with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6Pool: new("p")})},
+		{Name: "block of the pool", Code: "InvalidParameterValue", Call: with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), Ipv6CidrBlock: new("2001:db8::/56"), Ipv6Pool: new("Amazon")})},
+		{Name: "both IPv6", Code: "InvalidParameterCombination", Call: with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true), Ipv6CidrBlock: new("2001:db8::/56"), Ipv6Pool: new("p")})},
+		{Name: "IPAM", Code: "UnsupportedOperation", Call: with(shape.CreateVpcInput{Ipv4IpamPoolId: new("ipam-pool-1"), Ipv4NetmaskLength: new(int32(16))})},
+		{Name: "tenancy", Code: "InvalidParameterValue", Call: with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), InstanceTenancy: new("host")})},
+		{Name: "tags of a subnet", Code: "InvalidParameterValue", Call: tagged("subnet", shape.Tag{Key: new("k")})},
+		{Name: "reserved tag", Code: "InvalidParameterValue", Call: tagged("vpc", shape.Tag{Key: new("aws:k")})},
 	})
 	for _, pool := range []netip.Prefix{{}, netip.MustParsePrefix("2001:db8::/60")} {
 		w.IPv6Pool = pool
-		w.refused(t, []refusal{{"no pool", "UnsupportedOperation", with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})}})
+		w.RefusedAll(t, []ec2test.Refusal{{Name: "no pool", Code: "UnsupportedOperation", Call: with(shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})}})
 	}
-	w.vpc(t, "10.0.0.0/16")
-	w.refused(t, []refusal{{"quota", "VpcLimitExceeded", v4("10.0.0.0/16")}})
+	w.VPC(t, "10.0.0.0/16")
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "quota", Code: "VpcLimitExceeded", Call: v4("10.0.0.0/16")}})
 }
 
 func TestDefaultVPC(t *testing.T) {
-	w := newWorld(t)
-	w.refused(t, []refusal{{"group without VPC", "VPCIdNotSpecified", func() error {
-		return failure(w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{GroupName: new("g"), Description: new("d")}))
+	w := ec2test.NewWorld(t)
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "group without VPC", Code: "VPCIdNotSpecified", Call: func() error {
+		return ec2test.Failure(w.API.CreateSecurityGroup(w.Ctx, &shape.CreateSecurityGroupInput{GroupName: new("g"), Description: new("d")}))
 	}}})
-	out, err := w.api.CreateDefaultVpc(w.ctx, &shape.CreateDefaultVpcInput{})
+	out, err := w.API.CreateDefaultVpc(w.Ctx, &shape.CreateDefaultVpcInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *out.Vpc.CidrBlock != "172.31.0.0/16" || !*out.Vpc.IsDefault {
 		t.Errorf("got %+v", out.Vpc)
 	}
-	subnets, err := w.api.DescribeSubnets(w.ctx, &shape.DescribeSubnetsInput{Filters: filter("default-for-az", "true")})
+	subnets, err := w.API.DescribeSubnets(w.Ctx, &shape.DescribeSubnetsInput{Filters: ec2test.Filter("default-for-az", "true")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,29 +147,29 @@ func TestDefaultVPC(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	w.refused(t, []refusal{{"second", "DefaultVpcAlreadyExists", func() error {
-		return failure(w.api.CreateDefaultVpc(w.ctx, &shape.CreateDefaultVpcInput{}))
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "second", Code: "DefaultVpcAlreadyExists", Call: func() error {
+		return ec2test.Failure(w.API.CreateDefaultVpc(w.Ctx, &shape.CreateDefaultVpcInput{}))
 	}}})
-	if _, err := w.api.CreateSecurityGroup(w.ctx, &shape.CreateSecurityGroupInput{GroupName: new("web"), Description: new("d")}); err != nil {
+	if _, err := w.API.CreateSecurityGroup(w.Ctx, &shape.CreateSecurityGroupInput{GroupName: new("web"), Description: new("d")}); err != nil {
 		t.Error(err)
 	}
-	named, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{GroupNames: []string{"web"}})
+	named, err := w.API.DescribeSecurityGroups(w.Ctx, &shape.DescribeSecurityGroupsInput{GroupNames: []string{"web"}})
 	if err != nil || len(named.SecurityGroups) != 1 || *named.SecurityGroups[0].VpcId != *out.Vpc.VpcId {
 		t.Errorf("group by name: got %v, %v", named, err)
 	}
-	attributes, err := w.api.DescribeAccountAttributes(w.ctx, &shape.DescribeAccountAttributesInput{AttributeNames: []string{"default-vpc"}})
+	attributes, err := w.API.DescribeAccountAttributes(w.Ctx, &shape.DescribeAccountAttributesInput{AttributeNames: []string{"default-vpc"}})
 	if err != nil || *attributes.AccountAttributes[0].AttributeValues[0].AttributeValue != *out.Vpc.VpcId {
 		t.Errorf("default-vpc: got %v, %v", attributes, err)
 	}
 }
 
 func TestVPCAttributes(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
 	read := func() string {
 		var all []any
 		for _, name := range []string{"enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"} {
-			out, err := w.api.DescribeVpcAttribute(w.ctx, &shape.DescribeVpcAttributeInput{VpcId: v.VpcId, Attribute: &name})
+			out, err := w.API.DescribeVpcAttribute(w.Ctx, &shape.DescribeVpcAttributeInput{VpcId: v.VpcId, Attribute: &name})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,28 +185,28 @@ func TestVPCAttributes(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	on := &shape.AttributeBooleanValue{Value: new(true)}
-	if _, err := w.api.ModifyVpcAttribute(w.ctx, &shape.ModifyVpcAttributeInput{VpcId: v.VpcId, EnableDnsHostnames: on}); err != nil {
+	if _, err := w.API.ModifyVpcAttribute(w.Ctx, &shape.ModifyVpcAttributeInput{VpcId: v.VpcId, EnableDnsHostnames: on}); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(); got != "true true false" {
 		t.Errorf("got %s", got)
 	}
 	modify := func(in shape.ModifyVpcAttributeInput) func() error {
-		return func() error { return failure(w.api.ModifyVpcAttribute(w.ctx, &in)) }
+		return func() error { return ec2test.Failure(w.API.ModifyVpcAttribute(w.Ctx, &in)) }
 	}
-	w.refused(t, []refusal{
-		{"none", "MissingParameter", modify(shape.ModifyVpcAttributeInput{VpcId: v.VpcId})},
-		{"two", "InvalidParameterCombination", modify(shape.ModifyVpcAttributeInput{VpcId: v.VpcId, EnableDnsSupport: on, EnableDnsHostnames: on})},
-		{"unknown VPC", "InvalidVpcID.NotFound", modify(shape.ModifyVpcAttributeInput{VpcId: new("vpc-1"), EnableDnsSupport: on})},
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "none", Code: "MissingParameter", Call: modify(shape.ModifyVpcAttributeInput{VpcId: v.VpcId})},
+		{Name: "two", Code: "InvalidParameterCombination", Call: modify(shape.ModifyVpcAttributeInput{VpcId: v.VpcId, EnableDnsSupport: on, EnableDnsHostnames: on})},
+		{Name: "unknown VPC", Code: "InvalidVpcID.NotFound", Call: modify(shape.ModifyVpcAttributeInput{VpcId: new("vpc-1"), EnableDnsSupport: on})},
 	})
 }
 
 func TestVPCBlocksComeAndGo(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
 	associate := func(in shape.AssociateVpcCidrBlockInput) (*shape.AssociateVpcCidrBlockOutput, error) {
 		in.VpcId = v.VpcId
-		return w.api.AssociateVpcCidrBlock(w.ctx, &in)
+		return w.API.AssociateVpcCidrBlock(w.Ctx, &in)
 	}
 	second, err := associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.1.0.0/16")})
 	if err != nil {
@@ -219,34 +220,34 @@ func TestVPCBlocksComeAndGo(t *testing.T) {
 	if block.Bits() != 56 || !w.IPv6Pool.Contains(block.Addr()) || *six.Ipv6CidrBlockAssociation.Ipv6Pool != "Amazon" {
 		t.Errorf("got %+v", six.Ipv6CidrBlockAssociation)
 	}
-	found, err := w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{Filters: filter("cidr-block-association.association-id", *second.CidrBlockAssociation.AssociationId)})
+	found, err := w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{Filters: ec2test.Filter("cidr-block-association.association-id", *second.CidrBlockAssociation.AssociationId)})
 	if err != nil || len(found.Vpcs) != 1 || len(found.Vpcs[0].CidrBlockAssociationSet) != 2 || len(found.Vpcs[0].Ipv6CidrBlockAssociationSet) != 1 {
 		t.Errorf("got %v, %v", found, err)
 	}
-	groups, err := w.api.DescribeSecurityGroups(w.ctx, &shape.DescribeSecurityGroupsInput{Filters: filter("egress.ip-permission.ipv6-cidr", "::/0")})
+	groups, err := w.API.DescribeSecurityGroups(w.Ctx, &shape.DescribeSecurityGroupsInput{Filters: ec2test.Filter("egress.ip-permission.ipv6-cidr", "::/0")})
 	if err != nil || len(groups.SecurityGroups) != 1 {
 		t.Errorf("the default group does not let IPv6 out: got %v, %v", groups, err)
 	}
-	subnet := w.subnet(t, *v.VpcId, "10.1.0.0/24")
+	subnet := w.Subnet(t, *v.VpcId, "10.1.0.0/24")
 	disassociate := func(id *string) error {
-		return failure(w.api.DisassociateVpcCidrBlock(w.ctx, &shape.DisassociateVpcCidrBlockInput{AssociationId: id}))
+		return ec2test.Failure(w.API.DisassociateVpcCidrBlock(w.Ctx, &shape.DisassociateVpcCidrBlockInput{AssociationId: id}))
 	}
-	w.refused(t, []refusal{
-		{"overlap", "CidrConflict", func() error {
-			return failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.1.128.0/20")}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "overlap", Code: "CidrConflict", Call: func() error {
+			return ec2test.Failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.1.128.0/20")}))
 		}},
-		{"IPv6 overlap", "CidrConflict", func() error {
-			return failure(associate(shape.AssociateVpcCidrBlockInput{Ipv6CidrBlock: new(block.String()), Ipv6Pool: new("p")}))
+		{Name: "IPv6 overlap", Code: "CidrConflict", Call: func() error {
+			return ec2test.Failure(associate(shape.AssociateVpcCidrBlockInput{Ipv6CidrBlock: new(block.String()), Ipv6Pool: new("p")}))
 		}},
-		{"nothing", "InvalidParameterCombination", func() error { return failure(associate(shape.AssociateVpcCidrBlockInput{})) }},
-		{"both", "InvalidParameterCombination", func() error {
-			return failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.2.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)}))
+		{Name: "nothing", Code: "InvalidParameterCombination", Call: func() error { return ec2test.Failure(associate(shape.AssociateVpcCidrBlockInput{})) }},
+		{Name: "both", Code: "InvalidParameterCombination", Call: func() error {
+			return ec2test.Failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.2.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)}))
 		}},
-		{"in use", "DependencyViolation", func() error { return disassociate(second.CidrBlockAssociation.AssociationId) }},
-		{"primary", "OperationNotPermitted", func() error { return disassociate(v.CidrBlockAssociationSet[0].AssociationId) }},
-		{"unknown", "InvalidVpcCidrBlockAssociationID.NotFound", func() error { return disassociate(new("vpc-cidr-assoc-1")) }},
+		{Name: "in use", Code: "DependencyViolation", Call: func() error { return disassociate(second.CidrBlockAssociation.AssociationId) }},
+		{Name: "primary", Code: "OperationNotPermitted", Call: func() error { return disassociate(v.CidrBlockAssociationSet[0].AssociationId) }},
+		{Name: "unknown", Code: "InvalidVpcCidrBlockAssociationID.NotFound", Call: func() error { return disassociate(new("vpc-cidr-assoc-1")) }},
 	})
-	if _, err := w.api.DeleteSubnet(w.ctx, &shape.DeleteSubnetInput{SubnetId: subnet.SubnetId}); err != nil {
+	if _, err := w.API.DeleteSubnet(w.Ctx, &shape.DeleteSubnetInput{SubnetId: subnet.SubnetId}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []*string{second.CidrBlockAssociation.AssociationId, six.Ipv6CidrBlockAssociation.AssociationId} {
@@ -258,21 +259,21 @@ func TestVPCBlocksComeAndGo(t *testing.T) {
 		t.Errorf("%d blocks of the pool are still claimed", n)
 	}
 	w.Quotas.IPv4BlocksPerVPC, w.Quotas.IPv6BlocksPerVPC = 1, 0
-	w.refused(t, []refusal{
-		{"IPv4 quota", "CidrLimitExceeded", func() error {
-			return failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.2.0.0/16")}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "IPv4 quota", Code: "CidrLimitExceeded", Call: func() error {
+			return ec2test.Failure(associate(shape.AssociateVpcCidrBlockInput{CidrBlock: new("10.2.0.0/16")}))
 		}},
-		{"IPv6 quota", "CidrLimitExceeded", func() error {
-			return failure(associate(shape.AssociateVpcCidrBlockInput{AmazonProvidedIpv6CidrBlock: new(true)}))
+		{Name: "IPv6 quota", Code: "CidrLimitExceeded", Call: func() error {
+			return ec2test.Failure(associate(shape.AssociateVpcCidrBlockInput{AmazonProvidedIpv6CidrBlock: new(true)}))
 		}},
 	})
 }
 
 func TestDeleteVpcTakesOnlyItsPartsAlong(t *testing.T) {
-	w := newWorld(t)
-	keep := w.vpc(t, "10.0.0.0/16")
+	w := ec2test.NewWorld(t)
+	keep := w.VPC(t, "10.0.0.0/16")
 	before := w.Dump(t)
-	out, err := w.api.CreateVpc(w.ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})
+	out, err := w.API.CreateVpc(w.Ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +281,7 @@ func TestDeleteVpcTakesOnlyItsPartsAlong(t *testing.T) {
 	meta := func(id string) model.Meta {
 		return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
 	}
-	remove := func() error { return failure(w.api.DeleteVpc(w.ctx, &shape.DeleteVpcInput{VpcId: &id})) }
+	remove := func() error { return ec2test.Failure(w.API.DeleteVpc(w.Ctx, &shape.DeleteVpcInput{VpcId: &id})) }
 	for _, dependency := range []struct {
 		name     string
 		put, del func(*table.Txn)
@@ -309,9 +310,9 @@ func TestDeleteVpcTakesOnlyItsPartsAlong(t *testing.T) {
 			func(tx *table.Txn) { state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: meta("sg-1"), VPC: id}) },
 			func(tx *table.Txn) { state.SecurityGroups.Delete(tx, servicetest.Account, servicetest.Region, "sg-1") }},
 	} {
-		w.put(t, dependency.put)
-		w.refused(t, []refusal{{dependency.name, "DependencyViolation", remove}})
-		w.put(t, dependency.del)
+		w.Put(t, dependency.put)
+		w.RefusedAll(t, []ec2test.Refusal{{Name: dependency.name, Code: "DependencyViolation", Call: remove}})
+		w.Put(t, dependency.del)
 	}
 	if err := remove(); err != nil {
 		t.Fatal(err)
@@ -319,48 +320,48 @@ func TestDeleteVpcTakesOnlyItsPartsAlong(t *testing.T) {
 	if diff := cmp.Diff(before, w.Dump(t)); diff != "" {
 		t.Errorf("making and deleting a VPC left something:\n%s", diff)
 	}
-	w.refused(t, []refusal{{"again", "InvalidVpcID.NotFound", remove}})
-	if _, err := w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{VpcIds: []string{*keep.VpcId}}); err != nil {
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "again", Code: "InvalidVpcID.NotFound", Call: remove}})
+	if _, err := w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{VpcIds: []string{*keep.VpcId}}); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestPartitionsDoNotSeeEachOther(t *testing.T) {
-	w := newWorld(t)
-	v := w.vpc(t, "10.0.0.0/16")
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
 	for name, ctx := range map[string]struct{ account, region string }{
 		"account": {servicetest.OtherAccount, servicetest.Region},
 		"region":  {servicetest.Account, servicetest.OtherRegion},
 	} {
 		stranger := servicetest.As(t, ctx.account, ctx.region)
-		all, err := w.api.DescribeVpcs(stranger, &shape.DescribeVpcsInput{})
+		all, err := w.API.DescribeVpcs(stranger, &shape.DescribeVpcsInput{})
 		if err != nil || len(all.Vpcs) != 0 {
 			t.Errorf("other %s lists %v, %v", name, all, err)
 		}
-		w.refused(t, []refusal{
-			{name + " describe", "InvalidVpcID.NotFound", func() error {
-				return failure(w.api.DescribeVpcs(stranger, &shape.DescribeVpcsInput{VpcIds: []string{*v.VpcId}}))
+		w.RefusedAll(t, []ec2test.Refusal{
+			{Name: name + " describe", Code: "InvalidVpcID.NotFound", Call: func() error {
+				return ec2test.Failure(w.API.DescribeVpcs(stranger, &shape.DescribeVpcsInput{VpcIds: []string{*v.VpcId}}))
 			}},
-			{name + " delete", "InvalidVpcID.NotFound", func() error {
-				return failure(w.api.DeleteVpc(stranger, &shape.DeleteVpcInput{VpcId: v.VpcId}))
+			{Name: name + " delete", Code: "InvalidVpcID.NotFound", Call: func() error {
+				return ec2test.Failure(w.API.DeleteVpc(stranger, &shape.DeleteVpcInput{VpcId: v.VpcId}))
 			}},
-			{name + " subnet", "InvalidVpcID.NotFound", func() error {
-				return failure(w.api.CreateSubnet(stranger, &shape.CreateSubnetInput{VpcId: v.VpcId, CidrBlock: new("10.0.0.0/24")}))
+			{Name: name + " subnet", Code: "InvalidVpcID.NotFound", Call: func() error {
+				return ec2test.Failure(w.API.CreateSubnet(stranger, &shape.CreateSubnetInput{VpcId: v.VpcId, CidrBlock: new("10.0.0.0/24")}))
 			}},
-			{name + " tag", "InvalidVpcID.NotFound", func() error {
-				return failure(w.api.CreateTags(stranger, &shape.CreateTagsInput{Resources: []string{*v.VpcId}, Tags: []shape.Tag{{Key: new("k")}}}))
+			{Name: name + " tag", Code: "InvalidVpcID.NotFound", Call: func() error {
+				return ec2test.Failure(w.API.CreateTags(stranger, &shape.CreateTagsInput{Resources: []string{*v.VpcId}, Tags: []shape.Tag{{Key: new("k")}}}))
 			}},
 		})
 	}
 }
 
 func TestParallelVPCsHaveTheirOwnPlaces(t *testing.T) {
-	w := newWorld(t)
+	w := ec2test.NewWorld(t)
 	var all sync.WaitGroup
 	for i := range 20 {
 		ctx := servicetest.As(t, []string{servicetest.Account, servicetest.OtherAccount}[i%2], servicetest.Region)
 		all.Go(func() {
-			_, err := w.api.CreateVpc(ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})
+			_, err := w.API.CreateVpc(ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), AmazonProvidedIpv6CidrBlock: new(true)})
 			if err != nil {
 				t.Error(err)
 			}
@@ -380,17 +381,17 @@ func TestParallelVPCsHaveTheirOwnPlaces(t *testing.T) {
 }
 
 func TestPagesAndFiltersOfVPCs(t *testing.T) {
-	w := newWorld(t)
+	w := ec2test.NewWorld(t)
 	var want []string
 	for i := range 7 {
-		v := w.vpc(t, fmt.Sprintf("10.%d.0.0/16", i))
+		v := w.VPC(t, fmt.Sprintf("10.%d.0.0/16", i))
 		want = append(want, *v.VpcId)
 	}
 	slices.Sort(want)
 	var got []string
-	in := &shape.DescribeVpcsInput{MaxResults: new(int32(3)), Filters: filter("cidr", "10.?.0.0/16")}
+	in := &shape.DescribeVpcsInput{MaxResults: new(int32(3)), Filters: ec2test.Filter("cidr", "10.?.0.0/16")}
 	for {
-		out, err := w.api.DescribeVpcs(w.ctx, in)
+		out, err := w.API.DescribeVpcs(w.Ctx, in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -404,12 +405,12 @@ func TestPagesAndFiltersOfVPCs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	w.refused(t, []refusal{
-		{"token", "InvalidNextToken", func() error {
-			return failure(w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{NextToken: new("x")}))
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "token", Code: "InvalidNextToken", Call: func() error {
+			return ec2test.Failure(w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{NextToken: new("x")}))
 		}},
-		{"filter", "InvalidParameterValue", func() error {
-			return failure(w.api.DescribeVpcs(w.ctx, &shape.DescribeVpcsInput{Filters: filter("colour", "red")}))
+		{Name: "filter", Code: "InvalidParameterValue", Call: func() error {
+			return ec2test.Failure(w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{Filters: ec2test.Filter("colour", "red")}))
 		}},
 	})
 }
