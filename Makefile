@@ -54,7 +54,7 @@ check: ## format, vet, staticcheck, generated files
 	bin/staticcheck ./...
 	cd conformance && $(CURDIR)/bin/staticcheck ./...
 	cd tool/awsgen && go run . generate
-	@git diff --exit-code --stat -- internal/aws/shape docs/coverage || { echo "generated files are not up to date (make generate)"; exit 1; }
+	@git diff --exit-code --stat -- internal/aws/shape internal/access docs/coverage || { echo "generated files are not up to date (make generate)"; exit 1; }
 
 fix: ## mend what check complains about, as far as a tool can
 	gofmt -w $$(git ls-files '*.go')

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
@@ -43,7 +43,7 @@ func (fakeLattice) ListTagsForResource(_ context.Context, in *vpclattice.ListTag
 type fakeSTS struct{ sts.API }
 
 func (fakeSTS) GetCallerIdentity(ctx context.Context, _ *sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
-	return &sts.GetCallerIdentityOutput{Account: new(caller.From(ctx).Account)}, nil
+	return &sts.GetCallerIdentityOutput{Account: new(access.From(ctx).Account)}, nil
 }
 
 // start serves the fakes on the loopback and returns a client for them.
@@ -51,6 +51,7 @@ func start(t *testing.T) *client.Client {
 	t.Helper()
 	handler, err := server.New(server.Config{
 		Regions: []string{"us-east-1"}, Credentials: keys{},
+		Decide: func(_ context.Context, r *access.Request) (access.Decision, error) { return access.Decide(r, nil), nil },
 		Services: []server.Mounted{
 			{Service: ec2.Service, API: fakeEC2{}},
 			{Service: vpclattice.Service, API: fakeLattice{}},

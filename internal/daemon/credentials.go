@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/table"
@@ -19,4 +20,10 @@ func (c credentials) Lookup(ctx context.Context, accessKeyID string) (server.Cre
 	return server.Credential{
 		Secret: p.Secret, Account: p.Account, ARN: p.ARN, UserID: p.UserID, Disabled: p.Disabled,
 	}, ok, err
+}
+
+// decide answers requests by the rule that each account has its own resources:
+// nothing is shared yet.
+func decide(_ context.Context, r *access.Request) (access.Decision, error) {
+	return access.Decide(r, nil), nil
 }

@@ -250,6 +250,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
 		Credentials: credentials{d.db},
+		Decide:      decide,
 		Services: []server.Mounted{
 			{Service: ec2shape.Service, API: networks, Check: convention.EC2},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},

@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 )
 
 // ErrPageToken is the cause when a page token was not given out by this
@@ -31,7 +31,7 @@ type Page struct {
 // NewPage makes the request for a page. The operation and the parameters that
 // choose items (without token and page size) bind tokens to the list they
 // belong to; parameters must be encodable as JSON. A nil max means the limit.
-func NewPage(who caller.Caller, operation string, parameters any, token *string, max *int32, limit int) Page {
+func NewPage(who access.View, operation string, parameters any, token *string, max *int32, limit int) Page {
 	p := Page{Limit: limit, query: func() [sha256.Size]byte { return digest(who.Account, who.Region, operation, parameters) }}
 	if token != nil {
 		p.Token = *token

@@ -10,10 +10,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 )
 
-var lister = caller.Caller{Account: "111122223333", Region: "us-east-1"}
+var lister = access.View{Caller: access.Caller{Account: "111122223333", Region: "us-east-1"}}
 
 func self(s string) string { return s }
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
@@ -48,7 +48,7 @@ func TestQuotasAreSetByName(t *testing.T) {
 }
 
 // once runs a request with a token; made is what it makes when it is new.
-func once(t *testing.T, w *servicetest.World, who caller.Caller, token, parameters, made string) (string, error) {
+func once(t *testing.T, w *servicetest.World, who access.View, token, parameters, made string) (string, error) {
 	t.Helper()
 	request := w.Idempotent(who, "Create", &token, parameters)
 	var result string
@@ -67,11 +67,11 @@ func TestTokenGivesTheFirstResultForADay(t *testing.T) {
 	w := servicetest.New(t)
 	now := servicetest.Now
 	w.Now = func() time.Time { return now }
-	who := caller.Caller{Account: servicetest.Account, Region: servicetest.Region}
-	stranger := caller.Caller{Account: servicetest.OtherAccount, Region: servicetest.Region}
+	who := access.View{Caller: access.Caller{Account: servicetest.Account, Region: servicetest.Region}}
+	stranger := access.View{Caller: access.Caller{Account: servicetest.OtherAccount, Region: servicetest.Region}}
 	for _, step := range []struct {
 		name                    string
-		who                     caller.Caller
+		who                     access.View
 		token, parameters, made string
 		later                   time.Duration
 		want                    string
@@ -96,7 +96,7 @@ func TestOldTokensGo(t *testing.T) {
 	w := servicetest.New(t)
 	now := servicetest.Now
 	w.Now = func() time.Time { return now }
-	who := caller.Caller{Account: servicetest.Account, Region: servicetest.Region}
+	who := access.View{Caller: access.Caller{Account: servicetest.Account, Region: servicetest.Region}}
 	for day := range 3 {
 		for i := range 100 {
 			if _, err := once(t, w, who, fmt.Sprintf("%d-%d", day, i), "", "r"); err != nil {

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -27,7 +27,7 @@ var ErrTokenReused = errors.New("the client token was used before with other par
 // Once is a request that may be repeated and must have its effect once.
 type Once struct {
 	env         *Env
-	who         caller.Caller
+	who         access.View
 	operation   string
 	token       string
 	fingerprint string
@@ -37,7 +37,7 @@ type Once struct {
 // Idempotent describes a request by its client token and its parameters, which
 // must be encodable as JSON. With a nil or empty token each request is new.
 // Make it before the transaction, ask Result first in it, and Record at its end.
-func (e *Env) Idempotent(who caller.Caller, operation string, token *string, parameters any) Once {
+func (e *Env) Idempotent(who access.View, operation string, token *string, parameters any) Once {
 	o := Once{env: e, who: who, operation: operation, now: e.Now()}
 	if token != nil && *token != "" {
 		sum := digest(parameters)

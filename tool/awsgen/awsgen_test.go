@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -95,5 +96,60 @@ func TestServedListErrors(t *testing.T) {
 				t.Errorf("readServed(%q) succeeded", text)
 			}
 		})
+	}
+}
+
+// TestEveryOperationSaysWhatItAsksFor takes lines out of access.txt and spoils
+// them: nothing is generated then, so that no operation is served without.
+func TestEveryOperationSaysWhatItAsksFor(t *testing.T) {
+	text, err := os.ReadFile("access.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed, err := readServed(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	services, err := readServices(".", listed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	generate := func(text string) error {
+		sections, err := parseAccess(text)
+		if err != nil {
+			return err
+		}
+		return emitAccess(services, sections, map[string][]byte{})
+	}
+	for name, change := range map[string][2]string{
+		"operation without a line":  {"DeleteVpc                                  vpc=VpcId\n", ""},
+		"operation not served":      {"kind vpc vpc-\n", "kind vpc vpc-\nRunInstances -\n"},
+		"two lines":                 {"DescribeVpcs                               -\n", "DescribeVpcs -\nDescribeVpcs -\n"},
+		"unknown member":            {"vpc=VpcId\n", "vpc=VpcID\n"},
+		"member of another type":    {"vpc=VpcId\n", "vpc=DryRun\n"},
+		"unknown kind":              {"kind vpc vpc-\n", ""},
+		"kind of another service":   {"(vpc-lattice:servicenetwork=", "(route53:servicenetwork="},
+		"no resource":               {"DescribeVpcs                               -\n", "DescribeVpcs\n"},
+		"tags that nothing is for":  {" ; CreateTags if TagSpecifications: vpc\n", "\n"},
+		"condition without member":  {"CreateTags if TagSpecifications: vpc\n", "CreateTags if: vpc\n"},
+		"part without action":       {"CreateTags if TagSpecifications: vpc\n", "vpc\n"},
+		"one parenthesis":           {"(vpc-lattice:servicenetwork=ServiceNetworkArn)", "(vpc-lattice:servicenetwork=ServiceNetworkArn"},
+		"section twice":             {"[sts global]", "[sts global]\n[ec2]"},
+		"section that is not there": {"[sts global]\nGetCallerIdentity                          -\n", ""},
+		"global by its model":       {"[sts global]", "[sts]"},
+		"unknown word":              {"[sts global]", "[sts everywhere]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spoilt := strings.Replace(string(text), change[0], change[1], 1)
+			if spoilt == string(text) {
+				t.Fatalf("access.txt does not have %q", change[0])
+			}
+			if err := generate(spoilt); err == nil {
+				t.Error("it was generated")
+			}
+		})
+	}
+	if err := generate(string(text)); err != nil {
+		t.Errorf("unchanged: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func emitSchema(svc *service) *source {
 	src.line("return &schema.Service{")
 	meta := svc.model.Metadata
 	src.line("Name: %q, SigningName: %q, Protocol: %q, Version: %q, Namespace: %q, Global: %v,",
-		svc.Model, svc.Signing, meta.Protocol, meta.APIVersion, svc.Namespace, meta.GlobalEndpoint != "")
+		svc.Model, svc.Signing, meta.Protocol, meta.APIVersion, svc.Namespace, svc.Global)
 	if older := strings.Fields(olderVersions[svc.Model]); len(older) > 0 {
 		src.line("OlderVersions: %#v,", older)
 	}

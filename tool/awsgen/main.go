@@ -5,8 +5,9 @@
 //
 //	awsgen trim -from DIR   cut the models of DIR (botocore format, SERVICE.json)
 //	                        down to the operations listed in served.txt
-//	awsgen generate         write internal/aws/shape/… and docs/coverage/…
-//	                        from served.txt and models/ alone
+//	awsgen generate         write internal/aws/shape/…, internal/access/table.go
+//	                        and docs/coverage/… from served.txt, access.txt and
+//	                        models/ alone
 //
 // The trimmed models stay valid for botocore: copied to
 // SERVICE/VERSION/service-2.json below a folder named by AWS_DATA_PATH, they
@@ -37,7 +38,7 @@ func run(args []string, usage io.Writer) error {
 	}
 	flags := flag.NewFlagSet("awsgen "+args[0], flag.ContinueOnError)
 	flags.SetOutput(usage)
-	dir := flags.String("dir", ".", "folder of served.txt and models/")
+	dir := flags.String("dir", ".", "folder of served.txt, access.txt and models/")
 	from := flags.String("from", "", "trim: folder of the full models")
 	root := flags.String("root", filepath.Join("..", ".."), "generate: root of the repository")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -66,7 +67,30 @@ func generate(dir string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	sections, err := readAccess(dir)
+	if err != nil {
+		return nil, err
+	}
+	services, err := readServices(dir, listed)
+	if err != nil {
+		return nil, err
+	}
 	files := map[string][]byte{}
+	if err := emitAccess(services, sections, files); err != nil {
+		return nil, err
+	}
+	for _, svc := range services {
+		svc.Global = sections[svc.Model].global
+		if err := emitPackage(svc, files); err != nil {
+			return nil, fmt.Errorf("service %s: %w", svc.Model, err)
+		}
+	}
+	emitCoverage(services, files)
+	return files, nil
+}
+
+// readServices reads the models of the listed services.
+func readServices(dir string, listed []servedService) ([]*service, error) {
 	var services []*service
 	for _, entry := range listed {
 		m, err := readModel(filepath.Join(dir, "models"), entry.Model)
@@ -78,12 +102,8 @@ func generate(dir string) (map[string][]byte, error) {
 			return nil, fmt.Errorf("service %s: %w", entry.Model, err)
 		}
 		services = append(services, svc)
-		if err := emitPackage(svc, files); err != nil {
-			return nil, fmt.Errorf("service %s: %w", entry.Model, err)
-		}
 	}
-	emitCoverage(services, files)
-	return files, nil
+	return services, nil
 }
 
 func writeFiles(root string, files map[string][]byte) error {

@@ -21,6 +21,7 @@ type service struct {
 	ops       []*operation
 	shapes    []*shape // the table, in the order of their Go names
 	Unserved  []string
+	Global    bool // as access.txt says
 }
 
 type operation struct {

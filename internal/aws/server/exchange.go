@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
@@ -32,7 +32,9 @@ type exchange struct {
 	signature *sigv4.Signature
 	// service renders errors; until the signature is verified it is a guess.
 	service *mounted
-	caller  caller.Caller
+	region  string // of the signature, once it is verified
+	view    access.View
+	asks    [6]access.Ask // room for those of most requests
 	op      *schema.Operation
 	path    string // escaped, as the operation's template has it
 	err     error  // of the last step, for the log
@@ -107,11 +109,15 @@ func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error
 	if err != nil {
 		return nil, err
 	}
+	ctx, err := e.authorize(in)
+	if err != nil {
+		return nil, err
+	}
 	if e.op.DryRunRequested(in) {
 		return nil, fault.New("DryRunOperation", http.StatusPreconditionFailed,
 			"Request would have succeeded, but DryRun flag is set.")
 	}
-	out, err := e.op.Call(caller.With(e.http.Context(), e.caller), e.service.api, in)
+	out, err := e.op.Call(ctx, e.service.api, in)
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +216,8 @@ func (e *exchange) logAnswer(answer *codec.Response) {
 	}
 	attrs := []slog.Attr{
 		slog.String("request", e.id), slog.String("method", e.http.Method), slog.String("path", e.http.URL.Path),
-		slog.String("service", e.service.Name), slog.String("account", e.caller.Account),
-		slog.String("region", e.caller.Region), slog.Int("status", answer.Status),
+		slog.String("service", e.service.Name), slog.String("account", e.view.Account),
+		slog.String("region", e.region), slog.Int("status", answer.Status),
 		slog.Int("bytes", len(answer.Body)), slog.Duration("took", time.Since(e.started)),
 	}
 	if e.op != nil {

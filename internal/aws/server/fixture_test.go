@@ -22,7 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/server"
@@ -64,17 +64,25 @@ func (keys) Lookup(_ context.Context, id string) (server.Credential, bool, error
 // nil and panics.
 type fake struct {
 	calls  atomic.Int32
-	caller caller.Caller
+	caller access.View
 	do     func() error
+	decide func(*access.Request) access.Decision // nil for the rule of package access
 }
 
 func (f *fake) call(ctx context.Context) error {
 	f.calls.Add(1)
-	f.caller = caller.From(ctx)
+	f.caller = access.From(ctx)
 	if f.do != nil {
 		return f.do()
 	}
 	return nil
+}
+
+func (f *fake) decision(_ context.Context, r *access.Request) (access.Decision, error) {
+	if f.decide != nil {
+		return f.decide(r), nil
+	}
+	return access.Decide(r, nil), nil
 }
 
 type fakeEC2 struct {
@@ -147,7 +155,7 @@ func newEndpoint(t testing.TB) *endpoint {
 	e := &endpoint{fake: &fake{}, log: &bytes.Buffer{}}
 	var err error
 	e.handler, err = server.New(server.Config{
-		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{},
+		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{}, Decide: e.fake.decision,
 		Services: []server.Mounted{
 			{Service: ec2.Service, API: fakeEC2{fake: e.fake}, Check: strict},
 			{Service: vpclattice.Service, API: fakeLattice{fake: e.fake}},

@@ -2,7 +2,7 @@
 
 // Package server is the HTTP handler in front of all AWS services. It takes a
 // request through fixed steps: size, signature, service, region, operation,
-// decoding, the constraints of the model, dry run, handler. The first step that
+// decoding, the constraints of the model, authorization, dry run, handler. The first step that
 // refuses ends the request, in the words and the envelope of the service that
 // was asked, and nothing behind that step has happened.
 //
@@ -25,6 +25,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/codec/protocols"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -72,14 +73,17 @@ type Explainer interface {
 	Unserved(operation string) error
 }
 
-// Config is what New needs. Regions, Credentials and Services are required.
+// Config is what New needs. Regions, Credentials, Decide and Services are required.
 type Config struct {
 	Regions     []string
 	Credentials Credentials
-	Services    []Mounted
-	Log         *slog.Logger     // nil discards
-	Now         func() time.Time // nil is time.Now
-	MaxBody     int64            // bytes; zero is DefaultMaxBody
+	// Decide says of every request whether it is allowed; an error means that
+	// nobody knows, and the request fails as internal. Many goroutines call it.
+	Decide   func(context.Context, *access.Request) (access.Decision, error)
+	Services []Mounted
+	Log      *slog.Logger     // nil discards
+	Now      func() time.Time // nil is time.Now
+	MaxBody  int64            // bytes; zero is DefaultMaxBody
 	// Observe is told of each request that was answered; nil for nobody.
 	Observe func(Observation)
 	// NewRequestID makes ids that are unique; nil makes random UUIDs.
@@ -104,13 +108,15 @@ type mounted struct {
 	router     *route.Router                // REST protocols only
 	operations map[string]*schema.Operation // query protocols only
 	words      vocabulary
+	access     map[*schema.Operation]*access.Operation
+	hides      bool // what the caller may not see does not exist
 }
 
 // New returns the handler of a whole endpoint. It is an error to mount two
 // services with one signing name, or a service that no codec knows.
 func New(config Config) (http.Handler, error) {
-	if len(config.Regions) == 0 || config.Credentials == nil || len(config.Services) == 0 {
-		return nil, errors.New("new server: regions, credentials and services are required")
+	if len(config.Regions) == 0 || config.Credentials == nil || config.Decide == nil || len(config.Services) == 0 {
+		return nil, errors.New("new server: regions, credentials, a decider and services are required")
 	}
 	h := &handler{Config: config, services: map[string]*mounted{}}
 	if h.Log == nil {
@@ -152,6 +158,9 @@ func (h *handler) mount(m Mounted) error {
 		return err
 	}
 	s := &mounted{Service: m.Service, api: m.API, check: m.Check, codec: c, words: vocabularyOf(m.Service)}
+	if err := s.mountAccess(); err != nil {
+		return err
+	}
 	if isForm(m.Service.Protocol) {
 		s.operations = make(map[string]*schema.Operation, len(m.Service.Operations))
 		for _, op := range m.Service.Operations {
@@ -162,6 +171,21 @@ func (h *handler) mount(m Mounted) error {
 	}
 	h.services[m.Service.SigningName] = s
 	h.order = append(h.order, s)
+	return nil
+}
+
+// mountAccess finds what each operation asks for. None can be reached without.
+func (s *mounted) mountAccess() error {
+	table := access.Services[s.Name]
+	if table == nil {
+		return errors.New("the table of actions does not have it")
+	}
+	s.hides, s.access = table.Hides, make(map[*schema.Operation]*access.Operation, len(s.Operations))
+	for _, op := range s.Operations {
+		if s.access[op] = table.Operations[op.Name]; s.access[op] == nil {
+			return fmt.Errorf("the table of actions does not have operation %s", op.Name)
+		}
+	}
 	return nil
 }
 

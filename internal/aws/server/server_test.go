@@ -14,7 +14,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
@@ -62,10 +62,10 @@ func TestAnswers(t *testing.T) {
 func TestHandlerSeesCaller(t *testing.T) {
 	e := newEndpoint(t)
 	e.do(t, ec2Call(createVpc))
-	want := caller.Caller{
+	want := access.View{Caller: access.Caller{
 		Account: account, Region: "us-east-1", ARN: "arn:aws:iam::111122223333:root", UserID: account,
 		AccessKeyID: key, RequestID: "req-1",
-	}
+	}}
 	if diff := cmp.Diff(want, e.fake.caller); diff != "" {
 		t.Errorf("caller (-want +got):\n%s", diff)
 	}

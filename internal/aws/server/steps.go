@@ -4,15 +4,17 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/route"
 	"github.com/posternhq/postern/internal/aws/validate"
@@ -20,6 +22,10 @@ import (
 
 // maxParameters bounds the parameters of a form, before it is taken apart.
 const maxParameters = 10_000
+
+// regionName is what names of regions look like, those of partitions as a whole
+// too: clients of global services sign for either, whatever regions are served.
+var regionName = regexp.MustCompile(`^([a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}|aws(-[a-z]+)*-global)$`)
 
 // authenticate proves who makes the request, and that service and region of
 // the signature are served.
@@ -38,13 +44,18 @@ func (e *exchange) authenticate() error {
 	if subtle.ConstantTimeCompare([]byte(s.Token), []byte(credential.SessionToken)) != 1 {
 		return refusef(unknownKey, "The security token included in the request is invalid.")
 	}
-	e.caller = caller.Caller{
+	e.region = s.Region
+	e.view.Caller = access.Caller{
 		Account: credential.Account, Region: s.Region, ARN: credential.ARN, UserID: credential.UserID,
 		AccessKeyID: s.AccessKeyID, RequestID: e.id,
 	}
 	if e.services[s.Service] == nil {
 		return refusef(unknownOperation, "The service '%s' is not served by this endpoint, which serves %s.",
 			s.Service, strings.Join(e.serviceNames(), ", "))
+	}
+	if e.service.Global && regionName.MatchString(s.Region) {
+		e.view.Region = ""
+		return nil
 	}
 	if !slices.Contains(e.Regions, s.Region) {
 		return refusef(unknownRegion, "Credential should be scoped to a valid region, not '%s'. This endpoint serves %s.",
@@ -150,4 +161,22 @@ func (e *exchange) decode() (any, error) {
 		}
 	}
 	return in, nil
+}
+
+// authorize asks whether the caller may do all that the request asks for, as the
+// table of actions says, and gives the context with the view that handlers take
+// their rows from. There is no other way to a handler, nor to the answer of a dry
+// run. Of what others have, a service may say that it does not exist; its handler
+// says so, since the view has nothing of it.
+func (e *exchange) authorize(in any) (context.Context, error) {
+	who := &e.view.Caller
+	request := &access.Request{Caller: who, Asks: e.service.access[e.op].Ask(e.asks[:0], who, in)}
+	d, err := e.Decide(e.http.Context(), request)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("decide about %s: %w", e.op.Name, err)
+	case d.Allowed, d.Foreign && e.service.hides && !e.op.DryRunRequested(in):
+		return access.With(e.http.Context(), &e.view), nil
+	}
+	return nil, refusef(denied, "%s%s", e.service.words.denial, d.Text(who))
 }

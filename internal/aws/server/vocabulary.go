@@ -22,6 +22,7 @@ const (
 	badSignature
 	badTime
 	unknownRegion
+	denied
 	missingAction
 	unknownVersion
 	unknownOperation
@@ -47,13 +48,15 @@ type vocabulary struct {
 	// reasons are the values of the field "reason", for the services whose
 	// ValidationException has one; validation codes of others have no fields.
 	reasons map[kind]string
+	// denial stands before the text of a denial.
+	denial string
 }
 
 // The codes follow the pages "Error codes for the Amazon EC2 API" and "Common
 // errors" of the STS and VPC Lattice API references, 2026-11. The latter names
 // one error for a path that is not there; a wrong method is told apart by 405.
 var (
-	ec2Words = vocabulary{words: [kinds]word{
+	ec2Words = vocabulary{denial: "You are not authorized to perform this operation. ", words: [kinds]word{
 		tooBig:            {"RequestEntityTooLarge", 413},
 		unreadable:        {"MalformedQueryString", 400},
 		unsigned:          {"MissingAuthenticationToken", 403},
@@ -62,6 +65,7 @@ var (
 		badSignature:      {"SignatureDoesNotMatch", 403},
 		badTime:           {"RequestExpired", 400},
 		unknownRegion:     {"AuthFailure", 401},
+		denied:            {"UnauthorizedOperation", 403},
 		missingAction:     {"MissingAction", 400},
 		unknownVersion:    {"NoSuchVersion", 400},
 		unknownOperation:  {"InvalidAction", 400},
@@ -82,6 +86,7 @@ var (
 		badSignature:      {"SignatureDoesNotMatch", 403},
 		badTime:           {"SignatureDoesNotMatch", 403},
 		unknownRegion:     {"SignatureDoesNotMatch", 403},
+		denied:            {"AccessDenied", 403},
 		missingAction:     {"MissingAction", 400},
 		unknownVersion:    {"InvalidAction", 400},
 		unknownOperation:  {"InvalidAction", 400},
@@ -102,6 +107,7 @@ var (
 		badSignature:      {"InvalidSignatureException", 403},
 		badTime:           {"InvalidSignatureException", 403},
 		unknownRegion:     {"InvalidSignatureException", 403},
+		denied:            {"AccessDeniedException", 403},
 		unknownOperation:  {"UnknownOperationException", 404},
 		wrongMethod:       {"UnknownOperationException", 405},
 		malformed:         {"SerializationException", 400},
@@ -121,6 +127,7 @@ var (
 		badSignature:      {"SignatureDoesNotMatch", 403},
 		badTime:           {"RequestTimeTooSkewed", 403},
 		unknownRegion:     {"AuthorizationHeaderMalformed", 400},
+		denied:            {"AccessDenied", 403},
 		unknownOperation:  {"NotImplemented", 501},
 		wrongMethod:       {"MethodNotAllowed", 405},
 		malformed:         {"InvalidRequest", 400},

@@ -125,7 +125,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 	if most := a.Quotas.EndpointsPerVPC; state.VPCEndpointsByVPC.Count(tx, v.Ref()) >= most {
 		return nil, fault.EC2("VpcEndpointLimitExceeded", "VPC %s has %d resource endpoints, the most it can have", v.ID, most)
 	}
-	subnets, err := endpointSubnets(tx, v, n.subnets, n.family)
+	subnets, err := endpointSubnets(tx, n.who, v, n.subnets, n.family)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (a *API) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpoint
 		if e.Deleting() {
 			return fault.EC2("IncorrectState", "The Vpc Endpoint %s is being deleted", e.ID)
 		}
-		return a.regroupEndpoint(tx, e.Clone(), in, now)
+		return a.regroupEndpoint(tx, who, e.Clone(), in, now)
 	})
 	if err != nil {
 		return nil, err
@@ -227,8 +227,8 @@ func modifiable(in *shape.ModifyVpcEndpointInput) error {
 }
 
 // regroupEndpoint changes the groups of the caller's copy of an endpoint.
-func (a *API) regroupEndpoint(tx *table.Txn, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
-	v, err := getVPC(tx, caller.Caller{Account: e.Account, Region: e.Region}, e.VPC)
+func (a *API) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
+	v, err := getVPC(tx, who, e.VPC)
 	if err != nil {
 		return err
 	}

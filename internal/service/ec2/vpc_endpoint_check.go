@@ -127,11 +127,11 @@ func checkZones(tx *table.Txn, g *model.ResourceGateway, subnets []*model.Subnet
 
 // endpointSubnets reads the subnets of a new endpoint: of the VPC, of different
 // zones, and with the blocks that the address type needs.
-func endpointSubnets(tx *table.Txn, v *model.VPC, ids []string, family model.IPFamily) ([]*model.Subnet, error) {
+func endpointSubnets(tx *table.Txn, who caller.Caller, v *model.VPC, ids []string, family model.IPFamily) ([]*model.Subnet, error) {
 	var subnets []*model.Subnet
 	zones := make(map[string]string)
 	for _, id := range ids {
-		s, err := getSubnet(tx, caller.Caller{Account: v.Account, Region: v.Region}, id)
+		s, err := getSubnet(tx, who, id)
 		if err != nil {
 			return nil, err
 		}

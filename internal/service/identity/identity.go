@@ -14,7 +14,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -164,7 +164,7 @@ func Lookup(ctx context.Context, db *table.DB, accessKeyID string) (Principal, b
 
 // IsManagement reports whether the caller is of the account that was made at the
 // first start.
-func IsManagement(tx *table.Txn, who caller.Caller) bool {
+func IsManagement(tx *table.Txn, who access.View) bool {
 	account, ok := state.Accounts.Get(tx, "", "", who.Account)
 	return ok && account.Management
 }

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/model"
@@ -20,7 +20,7 @@ import (
 // CreateAccount makes an account with an administrator's access key, whose
 // secret is told this once. Only the management account may.
 func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (*shape.CreateAccountOutput, error) {
-	who, id := caller.From(ctx), deref(in.AccountId)
+	who, id := access.From(ctx), deref(in.AccountId)
 	if id == "" {
 		id = fmt.Sprintf("%d%011d", 1+a.Intn(9), a.Intn(1e11)) // no leading zero, which spreadsheets lose
 	}
@@ -50,7 +50,7 @@ func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (
 // ListAccounts lists all accounts for the management account, and for others
 // their own one.
 func (a *API) ListAccounts(ctx context.Context, _ *shape.ListAccountsInput) (*shape.ListAccountsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func summary(row *model.Account) shape.AccountSummary {
 // name network namespaces of the host; see AttachNetworkInterface. What is
 // attached stays. Only the management account may.
 func (a *API) UpdateAccount(ctx context.Context, in *shape.UpdateAccountInput) (*shape.UpdateAccountOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	var out shape.AccountSummary
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		if err := managementOnly(tx, who); err != nil {

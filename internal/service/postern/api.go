@@ -6,7 +6,7 @@
 package postern
 
 import (
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/service"
@@ -39,7 +39,7 @@ const (
 )
 
 // managementOnly refuses callers of other accounts than the first one.
-func managementOnly(tx *table.Txn, who caller.Caller) error {
+func managementOnly(tx *table.Txn, who access.View) error {
 	if identity.IsManagement(tx, who) {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
@@ -25,7 +25,7 @@ import (
 // and its attachment are made together or not at all. The data plane does the work
 // afterwards; GetAttachment tells how far it is.
 func (a *API) AttachNetworkInterface(ctx context.Context, in *shape.AttachNetworkInterfaceInput) (*shape.AttachNetworkInterfaceOutput, error) {
-	who, id, now := caller.From(ctx), a.NewID("eni-attach"), a.Now()
+	who, id, now := access.From(ctx), a.NewID("eni-attach"), a.Now()
 	find, err := a.interfaceFor(who, in)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (a *API) AttachNetworkInterface(ctx context.Context, in *shape.AttachNetwor
 }
 
 // interfaceFor gives what finds the interface of a request, or makes it.
-func (a *API) interfaceFor(who caller.Caller, in *shape.AttachNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
+func (a *API) interfaceFor(who access.View, in *shape.AttachNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
 	fresh := in.NewNetworkInterface
 	switch {
 	case (in.NetworkInterfaceId == nil) == (fresh == nil):
@@ -86,7 +86,7 @@ func (a *API) interfaceFor(who caller.Caller, in *shape.AttachNetworkInterfaceIn
 
 // freeInterface gives the caller's interface with this id, which can be attached
 // and is not.
-func freeInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
+func freeInterface(tx *table.Txn, who access.View, id string) (*model.NetworkInterface, error) {
 	ni, ok := state.NetworkInterfaces.Get(tx, who.Account, who.Region, id)
 	switch {
 	case !ok:
@@ -157,7 +157,7 @@ func sameNamespace(a, b *model.Attachment) bool {
 // DetachNetworkInterface starts to take an interface out of its namespace. Doing
 // it again changes nothing.
 func (a *API) DetachNetworkInterface(ctx context.Context, in *shape.DetachNetworkInterfaceInput) (*shape.DetachNetworkInterfaceOutput, error) {
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	var out shape.Attachment
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		row, err := getAttachment(tx, who, *in.NetworkInterfaceId)
@@ -189,7 +189,7 @@ func (a *API) GetAttachment(ctx context.Context, in *shape.GetAttachmentInput) (
 	if err != nil {
 		return nil, err
 	}
-	row, err := getAttachment(tx, caller.From(ctx), *in.NetworkInterfaceId)
+	row, err := getAttachment(tx, access.From(ctx), *in.NetworkInterfaceId)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func (a *API) GetAttachment(ctx context.Context, in *shape.GetAttachmentInput) (
 
 // ListAttachments lists the caller's attachments in the region.
 func (a *API) ListAttachments(ctx context.Context, _ *shape.ListAttachmentsInput) (*shape.ListAttachmentsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -211,7 +211,7 @@ func (a *API) ListAttachments(ctx context.Context, _ *shape.ListAttachmentsInput
 }
 
 // getAttachment gives the attachment of the caller's interface with this id.
-func getAttachment(tx *table.Txn, who caller.Caller, id string) (*model.Attachment, error) {
+func getAttachment(tx *table.Txn, who access.View, id string) (*model.Attachment, error) {
 	row, ok := state.Attachments.Get(tx, who.Account, who.Region, id)
 	if !ok {
 		return nil, fault.NotFound(kindAttachment, id)

@@ -5,7 +5,7 @@ package postern
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/desired"
@@ -27,7 +27,7 @@ type Namespaces interface {
 
 // namespace gives the namespace that a request is about. A handle is used up
 // whatever becomes of the rest of the request.
-func (a *API) namespace(ctx context.Context, who caller.Caller, in *shape.AttachNetworkInterfaceInput) (desired.Namespace, error) {
+func (a *API) namespace(ctx context.Context, who access.View, in *shape.AttachNetworkInterfaceInput) (desired.Namespace, error) {
 	if err := checkNaming(in); err != nil {
 		return desired.Namespace{}, err
 	}
@@ -54,7 +54,7 @@ func checkNaming(in *shape.AttachNetworkInterfaceInput) error {
 	return nil
 }
 
-func (a *API) redeemOrFind(ctx context.Context, who caller.Caller, in *shape.AttachNetworkInterfaceInput) (desired.Namespace, error) {
+func (a *API) redeemOrFind(ctx context.Context, who access.View, in *shape.AttachNetworkInterfaceInput) (desired.Namespace, error) {
 	named := desired.Namespace{Name: deref(in.NetnsName), PID: int(deref(in.Pid)), Inode: uint64(deref(in.NetnsInode))}
 	tx, err := a.DB.View(ctx)
 	if err == nil {
@@ -88,7 +88,7 @@ func namingField(in *shape.AttachNetworkInterfaceInput) string {
 
 // mayUse refuses requests of accounts that are not trusted and name a namespace.
 // It says nothing of what they named, not even whether it exists.
-func mayUse(tx *table.Txn, who caller.Caller, in *shape.AttachNetworkInterfaceInput) error {
+func mayUse(tx *table.Txn, who access.View, in *shape.AttachNetworkInterfaceInput) error {
 	if in.NetnsHandle != nil {
 		return nil
 	}

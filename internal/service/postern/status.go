@@ -5,7 +5,7 @@ package postern
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/identity"
@@ -53,7 +53,7 @@ func (a *API) GetDesired(ctx context.Context, _ *shape.GetDesiredInput) (*shape.
 	if err != nil {
 		return nil, err
 	}
-	if err := managementOnly(tx, caller.From(ctx)); err != nil {
+	if err := managementOnly(tx, access.From(ctx)); err != nil {
 		return nil, err
 	}
 	out := &shape.GetDesiredOutput{Text: new("")}
@@ -67,7 +67,7 @@ func (a *API) GetDesired(ctx context.Context, _ *shape.GetDesiredInput) (*shape.
 // it. The management account sees all accounts and the hosts; others see their
 // own resources.
 func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.GetStatusOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err

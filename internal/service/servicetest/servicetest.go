@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store"
@@ -67,10 +67,10 @@ func NewOn(t testing.TB, s store.Store) *World {
 
 // As gives a context whose caller is an account in a region.
 func As(t testing.TB, account, region string) context.Context {
-	return caller.With(t.Context(), caller.Caller{
+	return access.With(t.Context(), &access.View{Caller: access.Caller{
 		Account: account, Region: region,
 		ARN: "arn:aws:iam::" + account + ":user/test", UserID: "AIDATEST", AccessKeyID: "AKIATEST", RequestID: "test",
-	})
+	}})
 }
 
 // Dump gives all rows in the store, to see whether anything changed.

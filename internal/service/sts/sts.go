@@ -6,7 +6,7 @@ package sts
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/sts"
 )
 
@@ -18,6 +18,6 @@ var _ shape.API = API{}
 // GetCallerIdentity tells the caller who it is. It needs no permission:
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 func (API) GetCallerIdentity(ctx context.Context, _ *shape.GetCallerIdentityInput) (*shape.GetCallerIdentityOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	return &shape.GetCallerIdentityOutput{UserId: &who.UserID, Account: &who.Account, Arn: &who.ARN}, nil
 }

@@ -5,7 +5,7 @@ package vpclattice
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 )
@@ -18,7 +18,7 @@ import (
 // pages were never given.
 func nothing[T any](ctx context.Context, operation string, token *string, limit *int32) (*T, error) {
 	rows := func(func(*model.ResourceGateway) bool) {}
-	if _, _, err := paginate(caller.From(ctx), operation, nil, token, limit, rows); err != nil {
+	if _, _, err := paginate(access.From(ctx), operation, nil, token, limit, rows); err != nil {
 		return nil, err
 	}
 	return new(T), nil

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
@@ -51,7 +51,7 @@ var arnTypes = map[string]string{
 // identify gives the id of a resource of the caller that a request names by id
 // or by ARN. What belongs to another account is not the caller's to touch, and
 // what is in another region is not here.
-func identify(who caller.Caller, kind, identifier string) (string, error) {
+func identify(who access.View, kind, identifier string) (string, error) {
 	if !strings.HasPrefix(identifier, "arn:") {
 		return identifier, nil
 	}
@@ -68,7 +68,7 @@ func identify(who caller.Caller, kind, identifier string) (string, error) {
 }
 
 // find reads a row of the caller that a request names by id or by ARN.
-func find[T table.Row](tx *table.Txn, rows *table.Table[T], who caller.Caller, kind, identifier string) (T, error) {
+func find[T table.Row](tx *table.Txn, rows *table.Table[T], who access.View, kind, identifier string) (T, error) {
 	id, err := identify(who, kind, identifier)
 	if err != nil {
 		var none T
@@ -136,7 +136,7 @@ func asFault(err error) error {
 
 // replayed checks what a repeated create request made before: it still is, or
 // the token cannot be answered any more.
-func replayed[T table.Row](tx *table.Txn, rows *table.Table[T], who caller.Caller, kind, id string) (T, error) {
+func replayed[T table.Row](tx *table.Txn, rows *table.Table[T], who access.View, kind, id string) (T, error) {
 	row, ok := rows.Get(tx, who.Account, who.Region, id)
 	if !ok {
 		return row, fault.Conflict(kind, id, "the client token was used to create %s %s, which has been deleted", kind, id)
@@ -148,7 +148,7 @@ func replayed[T table.Row](tx *table.Txn, rows *table.Table[T], who caller.Calle
 const pageLimit = 100
 
 // paginate gives one page of rows, which come in ascending order of their ids.
-func paginate[T table.Row](who caller.Caller, operation string, parameters any, token *string, limit *int32, rows iter.Seq[T]) ([]T, *string, error) {
+func paginate[T table.Row](who access.View, operation string, parameters any, token *string, limit *int32, rows iter.Seq[T]) ([]T, *string, error) {
 	page := service.NewPage(who, operation, parameters, token, limit, pageLimit)
 	out, next, err := service.Paginate(page, rows, func(row T) string {
 		_, _, id := row.RowKey()

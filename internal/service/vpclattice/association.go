@@ -6,7 +6,7 @@ import (
 	"context"
 	"iter"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
@@ -17,7 +17,7 @@ import (
 // that lead to one resource configuration of the caller. For an id that does
 // not exist the list is empty: the operation has no error for it.
 func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.ListResourceEndpointAssociationsInput) (*shape.ListResourceEndpointAssociationsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.Li
 	return out, nil
 }
 
-func chosenAssociations(tx *table.Txn, who caller.Caller, in *shape.ListResourceEndpointAssociationsInput) (iter.Seq[*model.EndpointAssociation], error) {
+func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEndpointAssociationsInput) (iter.Seq[*model.EndpointAssociation], error) {
 	configuration, err := identify(who, kindConfiguration, *in.ResourceConfigurationIdentifier)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func configurationOf(tx *table.Txn, row *model.EndpointAssociation) (*model.Reso
 // a resource configuration of the caller. The endpoint stays and leads nowhere.
 // Removing it again changes nothing.
 func (a *API) DeleteResourceEndpointAssociation(ctx context.Context, in *shape.DeleteResourceEndpointAssociationInput) (*shape.DeleteResourceEndpointAssociationOutput, error) {
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	var out *shape.DeleteResourceEndpointAssociationOutput
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		row, err := find(tx, state.EndpointAssociations, who, kindAssociation, *in.ResourceEndpointAssociationIdentifier)

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
@@ -21,7 +21,7 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 	if err != nil {
 		return nil, err
 	}
-	r, err := find(tx, state.ResourceConfigurations, caller.From(ctx), kindConfiguration, *in.ResourceConfigurationIdentifier)
+	r, err := find(tx, state.ResourceConfigurations, access.From(ctx), kindConfiguration, *in.ResourceConfigurationIdentifier)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 // those of one gateway. There are no groups and no domain verifications yet, so
 // asking for those of one gives an empty list.
 func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListResourceConfigurationsInput) (*shape.ListResourceConfigurationsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListReso
 	return out, nil
 }
 
-func chosenConfigurations(tx *table.Txn, who caller.Caller, in *shape.ListResourceConfigurationsInput) (iter.Seq[*model.ResourceConfiguration], error) {
+func chosenConfigurations(tx *table.Txn, who access.View, in *shape.ListResourceConfigurationsInput) (iter.Seq[*model.ResourceConfiguration], error) {
 	switch {
 	case in.ResourceConfigurationGroupIdentifier != nil, in.DomainVerificationIdentifier != nil:
 		return func(func(*model.ResourceConfiguration) bool) {}, nil
@@ -82,7 +82,7 @@ func chosenConfigurations(tx *table.Txn, who caller.Caller, in *shape.ListResour
 // UpdateResourceConfiguration changes the address, the ports and the sharing
 // rule of a resource configuration, which hold for its endpoints from then on.
 func (a *API) UpdateResourceConfiguration(ctx context.Context, in *shape.UpdateResourceConfigurationInput) (*shape.UpdateResourceConfigurationOutput, error) {
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	var out *shape.UpdateResourceConfigurationOutput
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		old, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
@@ -169,7 +169,7 @@ func updatedConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.
 // DeleteResourceConfiguration starts the deletion of a resource configuration
 // that no endpoint is associated with. Deleting it again changes nothing.
 func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteResourceConfigurationInput) (*shape.DeleteResourceConfigurationOutput, error) {
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		r, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
@@ -21,7 +21,7 @@ import (
 // made beforehand.
 type newConfiguration struct {
 	in    *shape.CreateResourceConfigurationInput
-	who   caller.Caller
+	who   access.View
 	id    string
 	now   time.Time
 	ip    netip.Addr
@@ -31,7 +31,7 @@ type newConfiguration struct {
 // CreateResourceConfiguration makes a resource configuration of type SINGLE for
 // an IP address, with a transit target for each interface of its gateway.
 func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateResourceConfigurationInput) (*shape.CreateResourceConfigurationOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	fingerprint := *in
 	fingerprint.ClientToken = nil
 	request := a.Idempotent(who, "CreateResourceConfiguration", in.ClientToken, fingerprint)
@@ -49,7 +49,7 @@ func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateR
 }
 
 // newConfiguration checks what can be checked without looking at anything else.
-func (a *API) newConfiguration(who caller.Caller, in *shape.CreateResourceConfigurationInput) (*newConfiguration, error) {
+func (a *API) newConfiguration(who access.View, in *shape.CreateResourceConfigurationInput) (*newConfiguration, error) {
 	if err := checkSingle(in); err != nil {
 		return nil, err
 	}

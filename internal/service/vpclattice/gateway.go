@@ -6,7 +6,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
@@ -20,7 +20,7 @@ func (a *API) GetResourceGateway(ctx context.Context, in *shape.GetResourceGatew
 	if err != nil {
 		return nil, err
 	}
-	g, err := find(tx, state.ResourceGateways, caller.From(ctx), kindGateway, *in.ResourceGatewayIdentifier)
+	g, err := find(tx, state.ResourceGateways, access.From(ctx), kindGateway, *in.ResourceGatewayIdentifier)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (a *API) GetResourceGateway(ctx context.Context, in *shape.GetResourceGatew
 
 // ListResourceGateways lists the caller's gateways.
 func (a *API) ListResourceGateways(ctx context.Context, in *shape.ListResourceGatewaysInput) (*shape.ListResourceGatewaysOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (a *API) ListResourceGateways(ctx context.Context, in *shape.ListResourceGa
 // refused: to put the VPC's default group back would let out more than any
 // request said.
 func (a *API) UpdateResourceGateway(ctx context.Context, in *shape.UpdateResourceGatewayInput) (*shape.UpdateResourceGatewayOutput, error) {
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	var out *shape.UpdateResourceGatewayOutput
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		g, err := find(tx, state.ResourceGateways, who, kindGateway, *in.ResourceGatewayIdentifier)
@@ -126,7 +126,7 @@ func updatedGateway(tx *table.Txn, g *model.ResourceGateway) *shape.UpdateResour
 // DeleteResourceGateway starts the deletion of a gateway that has no resource
 // configurations. Deleting it again changes nothing.
 func (a *API) DeleteResourceGateway(ctx context.Context, in *shape.DeleteResourceGatewayInput) (*shape.DeleteResourceGatewayOutput, error) {
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	var out *shape.DeleteResourceGatewayOutput
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		g, err := find(tx, state.ResourceGateways, who, kindGateway, *in.ResourceGatewayIdentifier)

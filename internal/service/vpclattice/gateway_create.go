@@ -7,8 +7,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
@@ -24,7 +24,7 @@ const defaultAddresses = 16
 // newGateway is a request for a gateway with what it needs made beforehand.
 type newGateway struct {
 	in         *shape.CreateResourceGatewayInput
-	who        caller.Caller
+	who        access.View
 	id         string
 	interfaces []string // ids, one per subnet
 	now        time.Time
@@ -35,7 +35,7 @@ type newGateway struct {
 // CreateResourceGateway makes a gateway with one network interface in each of
 // its subnets.
 func (a *API) CreateResourceGateway(ctx context.Context, in *shape.CreateResourceGatewayInput) (*shape.CreateResourceGatewayOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	fingerprint := *in
 	fingerprint.ClientToken = nil
 	request := a.Idempotent(who, "CreateResourceGateway", in.ClientToken, fingerprint)
@@ -53,7 +53,7 @@ func (a *API) CreateResourceGateway(ctx context.Context, in *shape.CreateResourc
 }
 
 // newGateway checks what can be checked without looking at anything else.
-func (a *API) newGateway(who caller.Caller, in *shape.CreateResourceGatewayInput) (*newGateway, error) {
+func (a *API) newGateway(who access.View, in *shape.CreateResourceGatewayInput) (*newGateway, error) {
 	n := &newGateway{
 		in: in, who: who, id: a.NewID("rgw"), now: a.Now(),
 		family: model.IPFamily(cmp.Or(deref(in.IpAddressType), string(model.FamilyIPv4))),

@@ -6,7 +6,7 @@ import (
 	"context"
 	"maps"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
@@ -23,7 +23,7 @@ type tagged struct {
 }
 
 // tagTarget finds the resource that an ARN names. Its kind is told by the ARN.
-func tagTarget(tx *table.Txn, who caller.Caller, arn string) (tagged, error) {
+func tagTarget(tx *table.Txn, who access.View, arn string) (tagged, error) {
 	parsed, err := model.ParseARN(arn)
 	if err != nil {
 		return tagged{}, fault.Validation("resourceArn", "%v", err)
@@ -49,7 +49,7 @@ func tagTarget(tx *table.Txn, who caller.Caller, arn string) (tagged, error) {
 }
 
 // tagsOf is tagTarget for one kind; clone gives a copy of a row and its Meta.
-func tagsOf[T table.Row](tx *table.Txn, who caller.Caller, rows *table.Table[T], kind, arn string, clone func(T) (T, *model.Meta)) (tagged, error) {
+func tagsOf[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], kind, arn string, clone func(T) (T, *model.Meta)) (tagged, error) {
 	row, err := find(tx, rows, who, kind, arn)
 	if err != nil {
 		return tagged{}, err
@@ -67,7 +67,7 @@ func (a *API) ListTagsForResource(ctx context.Context, in *shape.ListTagsForReso
 	if err != nil {
 		return nil, err
 	}
-	t, err := tagTarget(tx, caller.From(ctx), *in.ResourceArn)
+	t, err := tagTarget(tx, access.From(ctx), *in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*sha
 	if err := service.CheckTagMap(in.Tags); err != nil {
 		return nil, asFault(err)
 	}
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		t, err := tagTarget(tx, who, *in.ResourceArn)
 		if err != nil {
@@ -105,7 +105,7 @@ func (a *API) TagResource(ctx context.Context, in *shape.TagResourceInput) (*sha
 // UntagResource takes tags off a resource; those that it does not have are
 // passed over.
 func (a *API) UntagResource(ctx context.Context, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		t, err := tagTarget(tx, who, *in.ResourceArn)
 		if err != nil {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package access decides whether a caller may do what a request asks for. It has
+// the table of all served operations: which actions each asks for, and on which
+// resources (table.go, generated from tool/awsgen/access.txt).
+//
+// The package is pure: it knows neither rows nor requests on the wire. The server
+// asks Decide once for every request, before a dry run is answered and before a
+// handler runs; handlers find rows through the View that they get then.
+package access
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/model"
+)
+
+// Caller is the authenticated origin of one request.
+type Caller struct {
+	// Account is the 12-digit account that the access key belongs to.
+	Account string
+	// Region is that of the signature's credential scope, which is served; empty
+	// for services that are global, whose resources are in no region.
+	Region string
+	// ARN and UserID are what STS GetCallerIdentity reports.
+	ARN, UserID string
+	// AccessKeyID is the key that signed. It is no secret.
+	AccessKeyID string
+	// RequestID is the id that the reply and the logs carry.
+	RequestID string
+}
+
+// View is what a handler may know: who calls, and thereby which rows are there at
+// all. The server makes it when it has decided about the request; a handler takes
+// it from the context and never makes one.
+type View struct{ Caller }
+
+// Sees reports whether the resource with that name is in the view: the caller's
+// own in its region, or one that is shared with it. A nil Shares has nothing.
+func (v View) Sees(r model.Ref, shares Shares) bool {
+	return v.Account != "" && r.Region == v.Region && owns(v.Account, "", r, shares)
+}
+
+type contextKey struct{}
+
+// With returns a context that carries v. It is for the server, and for tests that
+// stand in for it.
+func With(ctx context.Context, v *View) context.Context {
+	return context.WithValue(ctx, contextKey{}, v)
+}
+
+// From returns the view that With put into ctx, and the zero View, whose account
+// is empty and sees nothing, when there is none.
+func From(ctx context.Context) View {
+	if v, ok := ctx.Value(contextKey{}).(*View); ok {
+		return *v
+	}
+	return View{}
+}

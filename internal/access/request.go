@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package access
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/posternhq/postern/internal/model"
+)
+
+// Kind is a type of resources, under the names that AWS's Service Authorization
+// Reference has for it.
+type Kind struct {
+	Service, Type string
+	// Prefix is what ids begin with, for requests that name resources of several
+	// kinds by id alone; empty where no request does.
+	Prefix string
+	// NoRegion says that ARNs of the kind have no region.
+	NoRegion bool
+}
+
+// Resource is one that a request is about. The zero Resource stands for none in
+// particular, which policies write as *.
+type Resource struct {
+	Kind *Kind
+	model.Ref
+}
+
+// unknownID is the id of what is being made, and of what the request names by
+// something else than its id.
+const unknownID = "*"
+
+// ARN names the resource as policies do.
+func (r Resource) ARN() string {
+	if r.Kind == nil {
+		return "*"
+	}
+	region := r.Region
+	if r.Kind.NoRegion {
+		region = ""
+	}
+	return model.ARN(r.Kind.Service, region, r.Account, r.Kind.Type+"/"+r.ID)
+}
+
+// Ask is one action on one resource. A request is allowed when all of its asks are.
+type Ask struct {
+	Action   string // such as ec2:CreateVpc
+	Resource Resource
+	// Mentioned says that the request only refers to the resource: whose it is
+	// matters, but policies are not asked about it.
+	Mentioned bool
+}
+
+// Request is the question that Decide answers.
+type Request struct {
+	Caller *Caller
+	Asks   []Ask
+}
+
+// Service is what the table knows of a service.
+type Service struct {
+	// Hides says that what is not the caller's and not shared with it does not
+	// exist for it: the answer is the one for an id that nothing has, not a denial.
+	Hides      bool
+	Operations map[string]*Operation
+}
+
+// Operation is what an operation asks for: at least one need.
+type Operation struct{ Needs []Need }
+
+// Need is an action with the resources that it is asked on.
+type Need struct {
+	Action string
+	// When is the member of the input that makes the need one, nil when it always
+	// is. Like all paths it has the indexes of struct fields, through lists.
+	When    []int
+	Targets []Target
+}
+
+// Target is one place of an input that names resources.
+type Target struct {
+	// Kinds are what can be named there, one unless ids or ARNs tell them apart.
+	Kinds []*Kind
+	// Path leads to the member that has ids or ARNs; nil for a resource that the
+	// operation makes.
+	Path []int
+	// ByOther says that the member has something else, such as the id of a part,
+	// by which the resource is found in the transaction.
+	ByOther   bool
+	Mentioned bool
+}
+
+// Ask appends what an input of the operation asks for to asks. The input is a
+// pointer to the struct that the table was generated for.
+func (o *Operation) Ask(asks []Ask, who *Caller, in any) []Ask {
+	v := reflect.ValueOf(in).Elem()
+	for i := range o.Needs {
+		asks = o.Needs[i].ask(asks, who, v)
+	}
+	return asks
+}
+
+func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
+	if n.When != nil && isUnset(in, n.When) {
+		return asks
+	}
+	first := len(asks)
+	for i := range n.Targets {
+		t := &n.Targets[i]
+		if t.Path == nil {
+			asks = append(asks, Ask{Action: n.Action, Resource: t.own(who, unknownID)})
+		} else {
+			asks = t.ask(asks, n.Action, who, in, t.Path)
+		}
+	}
+	for i := first; i < len(asks); i++ {
+		if !asks[i].Mentioned {
+			return asks
+		}
+	}
+	return append(asks, Ask{Action: n.Action})
+}
+
+// ask appends an ask for each string at the end of the path.
+func (t *Target) ask(asks []Ask, action string, who *Caller, v reflect.Value, path []int) []Ask {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			asks = t.ask(asks, action, who, v.Elem(), path)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			asks = t.ask(asks, action, who, v.Index(i), path)
+		}
+	case reflect.Struct:
+		asks = t.ask(asks, action, who, v.Field(path[0]), path[1:])
+	case reflect.String:
+		if v.Len() > 0 {
+			asks = append(asks, Ask{Action: action, Resource: t.named(who, v.String()), Mentioned: t.Mentioned})
+		}
+	}
+	return asks
+}
+
+func isUnset(v reflect.Value, path []int) bool {
+	for _, i := range path {
+		for v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return true
+			}
+			v = v.Elem()
+		}
+		v = v.Field(i)
+	}
+	return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
+}
+
+// named gives the resource that an identifier names. What is no ARN of a kind that
+// the target has is taken for an id of the caller's: the handler will say what is
+// wrong with it, and find nothing of others by it.
+func (t *Target) named(who *Caller, identifier string) Resource {
+	if t.ByOther {
+		return t.own(who, unknownID)
+	}
+	if !strings.HasPrefix(identifier, "arn:") {
+		return t.own(who, identifier)
+	}
+	arn, err := model.ParseARN(identifier)
+	for _, k := range t.Kinds {
+		if err == nil && arn.Service == k.Service && arn.Type == k.Type {
+			return Resource{k, model.Ref{Account: arn.Account, Region: arn.Region, ID: arn.ID}}
+		}
+	}
+	return t.own(who, identifier)
+}
+
+func (t *Target) own(who *Caller, id string) Resource {
+	kind := t.Kinds[0]
+	for _, k := range t.Kinds[1:] {
+		if k.Prefix != "" && strings.HasPrefix(id, k.Prefix) {
+			kind = k
+		}
+	}
+	return Resource{kind, model.Ref{Account: who.Account, Region: who.Region, ID: id}}
+}

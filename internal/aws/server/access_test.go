@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/codec/protocols"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/aws/server"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/sts"
+	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/aws/validate"
+)
+
+// denials are how the services say that something is not allowed.
+var denials = map[string]string{
+	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "sts": "AccessDenied", "postern": "AccessDeniedException",
+}
+
+// watched serves one operation, whose calls are counted in place of a handler.
+type watched struct {
+	handler http.Handler
+	op      *schema.Operation
+	service *schema.Service
+	calls   int
+	asked   [][]access.Ask
+	answer  access.Decision
+	err     error
+}
+
+func watch(t *testing.T, svc *schema.Service, op *schema.Operation) *watched {
+	t.Helper()
+	w := &watched{}
+	copied, served := *op, *svc
+	copied.Call = func(ctx context.Context, _, _ any) (any, error) {
+		w.calls++
+		if got := access.From(ctx).Account; got != account {
+			t.Errorf("the handler has a view of account %q, want %q", got, account)
+		}
+		return op.NewOutput(), nil
+	}
+	served.Operations = []*schema.Operation{&copied}
+	w.op, w.service = &copied, &served
+	var err error
+	w.handler, err = server.New(server.Config{
+		Regions: []string{"us-east-1"}, Credentials: keys{}, Services: []server.Mounted{{Service: &served}},
+		Decide: func(_ context.Context, r *access.Request) (access.Decision, error) {
+			w.asked = append(w.asked, r.Asks)
+			return w.answer, w.err
+		},
+		Now: func() time.Time { return now }, NewRequestID: func() string { return "req-1" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// do sends an input as a client does.
+func (w *watched) do(t *testing.T, in any) answer {
+	t.Helper()
+	w.calls, w.asked = 0, nil
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, callOf(t, w.service, w.op, in).request(t))
+	return read(t, recorder.Result())
+}
+
+// callOf makes the call that a client sends for an input.
+func callOf(t *testing.T, svc *schema.Service, op *schema.Operation, in any) call {
+	t.Helper()
+	c, err := protocols.For(svc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := c.EncodeRequest(op, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := sent.Path
+	if q := sent.Query.Encode(); q != "" {
+		path += "?" + q
+	}
+	return call{method: sent.Method, path: path, service: svc.SigningName, header: sent.Header, body: string(sent.Body)}
+}
+
+// TestEveryOperationIsAuthorized walks all that is served: a request that is
+// denied reaches no handler, nor does one that nobody can decide about, and a dry
+// run gives the decision.
+func TestEveryOperationIsAuthorized(t *testing.T) {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, sts.Service, postern.Service} {
+		for _, op := range svc.Operations {
+			t.Run(svc.Name+"/"+op.Name, func(t *testing.T) {
+				w, in := watch(t, svc, op), smallest(t, op)
+				w.answer = access.Decision{}
+				if got := w.do(t, in); got.code != denials[svc.Name] || got.status != 403 || w.calls != 0 {
+					t.Errorf("denied: got %d %s and %d calls, want 403 %s and none", got.status, got.code, w.calls, denials[svc.Name])
+				}
+				if len(w.asked) != 1 || len(w.asked[0]) == 0 || w.asked[0][0].Action != svc.Name+":"+op.Name {
+					t.Errorf("asked %+v, want once for %s:%s first", w.asked, svc.Name, op.Name)
+				}
+				checkDryRun(t, w, in, denials[svc.Name])
+				w.err = errors.New("the store is away")
+				if got := w.do(t, in); got.status != 500 || w.calls != 0 {
+					t.Errorf("without a decision: got %d and %d calls, want 500 and none", got.status, w.calls)
+				}
+				w.answer, w.err = access.Decision{Allowed: true}, nil
+				if got := w.do(t, in); got.status >= 300 || w.calls != 1 {
+					t.Errorf("allowed: got %d %s %s and %d calls, want one", got.status, got.code, got.message, w.calls)
+				}
+				checkDryRun(t, w, in, "DryRunOperation")
+			})
+		}
+	}
+}
+
+func checkDryRun(t *testing.T, w *watched, in any, want string) {
+	t.Helper()
+	if !w.op.DryRun {
+		return
+	}
+	field := reflect.ValueOf(in).Elem().FieldByName("DryRun")
+	field.Set(reflect.ValueOf(new(true)))
+	if got := w.do(t, in); got.code != want || w.calls != 0 {
+		t.Errorf("dry run: got %s and %d calls, want %s and none", got.code, w.calls, want)
+	}
+	field.SetZero()
+}
+
+// samples are values that fit some constraint of the models.
+var samples = []string{
+	"name", "vpc-0123456789abcdef0", "rgw-0123456789abcdef0", "rcfg-0123456789abcdef0", "rea-0123456789abcdef0",
+	"eni-0123456789abcdef0", "sn-0123456789abcdef0", account, "arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/rgw-0123456789abcdef0",
+}
+
+// smallest makes an input that has what the model requires, and not much more.
+func smallest(t *testing.T, op *schema.Operation) any {
+	t.Helper()
+	in := op.NewInput()
+	for i := range op.Input.Members {
+		m := &op.Input.Members[i]
+		for _, sample := range samples {
+			if m.Required && !fits(op, in, m) {
+				fill(codec.Field(reflect.ValueOf(in).Elem(), m), m.Shape, sample)
+			}
+		}
+	}
+	if problems := validate.Input(op, in); len(problems) > 0 {
+		t.Fatalf("no input for %s: %v", op.Name, problems)
+	}
+	return in
+}
+
+func fits(op *schema.Operation, in any, m *schema.Member) bool {
+	for _, p := range validate.Input(op, in) {
+		if strings.EqualFold(p.Field, m.Name) || strings.EqualFold(p.Field, m.QueryName) {
+			return false
+		}
+	}
+	return true
+}
+
+// fill sets a value, with one element where it is a list, and all strings where
+// that is a structure.
+func fill(v reflect.Value, shape *schema.Shape, sample string) {
+	switch shape.Kind {
+	case schema.String:
+		if len(shape.Enum) > 0 {
+			sample = shape.Enum[0]
+		}
+		if v.Kind() == reflect.String {
+			v.SetString(sample)
+		} else {
+			v.Set(reflect.ValueOf(&sample))
+		}
+	case schema.List:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), shape.Element.Shape, sample)
+	case schema.Structure:
+		if v.Kind() == reflect.Pointer {
+			v.Set(reflect.New(v.Type().Elem()))
+			v = v.Elem()
+		}
+		for i := range shape.Members {
+			if m := &shape.Members[i]; m.Shape.Kind == schema.String {
+				fill(codec.Field(v, m), m.Shape, sample)
+			}
+		}
+	case schema.Map:
+		v.Set(reflect.ValueOf(map[string]string{"key": "value"}))
+	default:
+		v.Set(reflect.New(v.Type().Elem()))
+	}
+}
+
+// others are identifiers of what another account has, or might have.
+const (
+	otherGateway = "arn:aws:vpc-lattice:us-east-1:444455556666:resourcegateway/rgw-0123456789abcdef0"
+	otherConfig  = "arn:aws:vpc-lattice:us-east-1:444455556666:resourceconfiguration/rcfg-0123456789abcdef0"
+)
+
+// TestOtherAccountsResources names what is another account's by ARN. VPC Lattice
+// denies; EC2 leaves it to the handler to find nothing, and a dry run denies.
+func TestOtherAccountsResources(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		service   *schema.Service
+		operation string
+		in        any
+		code      string // empty when the handler is reached
+		message   string
+	}{
+		{"get", vpclattice.Service, "GetResourceGateway", &vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: new(otherGateway)},
+			"AccessDeniedException", "User: arn:aws:iam::111122223333:root is not authorized to perform: vpc-lattice:GetResourceGateway on resource: " + otherGateway},
+		{"list of", vpclattice.Service, "ListResourceConfigurations", &vpclattice.ListResourceConfigurationsInput{ResourceGatewayIdentifier: new(otherGateway)},
+			"AccessDeniedException", otherGateway},
+		{"tags", vpclattice.Service, "TagResource", &vpclattice.TagResourceInput{ResourceArn: new(otherConfig), Tags: map[string]string{"k": "v"}},
+			"AccessDeniedException", "vpc-lattice:TagResource on resource: " + otherConfig},
+		{"part of a create", vpclattice.Service, "CreateResourceConfiguration",
+			&vpclattice.CreateResourceConfigurationInput{Name: new("name"), Type: new("SINGLE"), ResourceGatewayIdentifier: new(otherGateway)},
+			"AccessDeniedException", "vpc-lattice:CreateResourceConfiguration on resource: " + otherGateway},
+		{"ec2", ec2.Service, "CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{VpcId: new("vpc-0123456789abcdef0"), ResourceConfigurationArn: new(otherConfig)}, "", ""},
+		{"ec2 dry run", ec2.Service, "CreateVpcEndpoint",
+			&ec2.CreateVpcEndpointInput{DryRun: new(true), VpcId: new("vpc-0123456789abcdef0"), ResourceConfigurationArn: new(otherConfig)},
+			"UnauthorizedOperation", "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:root is not authorized to perform: ec2:CreateVpcEndpoint on resource: " + otherConfig},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEndpoint(t)
+			got := e.do(t, callOf(t, test.service, test.service.Operation(test.operation), test.in))
+			reached := strings.Contains(e.log.String(), "panic") // the fake has no such method
+			if (test.code == "") != reached || test.code != "" && (got.code != test.code || !strings.HasSuffix(got.message, test.message)) {
+				t.Errorf("got %s: %s (handler reached: %v), want %s: %s", got.code, got.message, reached, test.code, test.message)
+			}
+		})
+	}
+}
+
+// TestGlobalServicesAnswerInEveryRegion signs for regions that are not served, as
+// SDKs do for endpoints without a region.
+func TestGlobalServicesAnswerInEveryRegion(t *testing.T) {
+	for region, global := range map[string]bool{
+		"us-west-2": true, "aws-global": true, "us-gov-west-1": true, "cn-north-1": true, "aws-us-gov-global": true, "eusc-de-east-1": true,
+		"us-east-1": true, "mars-1": false, "us-east-": false, "US-EAST-1": false,
+	} {
+		e := newEndpoint(t)
+		identify := stsCall(identity)
+		identify.region = region
+		if got := e.do(t, identify); (got.status == 200) != global {
+			t.Errorf("STS in region %q: got %d %s, want it answered: %v", region, got.status, got.code, global)
+		}
+		if e.fake.caller.Region != "" {
+			t.Errorf("STS in region %q: the view has region %q; what is global is in none", region, e.fake.caller.Region)
+		}
+		if region != "us-east-1" {
+			regional := ec2Call(createVpc)
+			regional.region = region
+			if got := e.do(t, regional); got.code != "AuthFailure" {
+				t.Errorf("EC2 in region %q: got %d %s, want AuthFailure", region, got.status, got.code)
+			}
+		}
+	}
+}
+
+func TestServicesWithoutActionsAreNotMounted(t *testing.T) {
+	unknown := *ec2.Service
+	unknown.Name = "castles"
+	more := *ec2.Service
+	more.Operations = append([]*schema.Operation{{Name: "CreateCastle"}}, more.Operations...)
+	for _, svc := range []*schema.Service{&unknown, &more, {Name: "x", Protocol: fault.ProtocolEC2, SigningName: "x"}} {
+		_, err := server.New(server.Config{
+			Regions: []string{"us-east-1"}, Credentials: keys{}, Services: []server.Mounted{{Service: svc}},
+			Decide: func(context.Context, *access.Request) (access.Decision, error) {
+				return access.Decision{Allowed: true}, nil
+			},
+		})
+		if err == nil {
+			t.Errorf("%s is mounted, and the table of actions does not have all of it", svc.Name)
+		}
+	}
+}

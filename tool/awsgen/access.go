@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// accessSection is one service of access.txt, as it is written there.
+type accessSection struct {
+	hides, global bool
+	kinds         []accessKind
+	operations    map[string]string
+}
+
+type accessKind struct {
+	service, name, prefix string
+	noRegion              bool
+}
+
+// readAccess reads dir/access.txt, by the names of models.
+func readAccess(dir string) (map[string]*accessSection, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "access.txt"))
+	if err != nil {
+		return nil, fmt.Errorf("read actions: %w", err)
+	}
+	return parseAccess(string(text))
+}
+
+func parseAccess(text string) (map[string]*accessSection, error) {
+	sections := map[string]*accessSection{}
+	var name string
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		words := strings.Fields(line)
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		var err error
+		switch section := sections[name]; {
+		case strings.HasPrefix(words[0], "["):
+			name, sections, err = openAccess(sections, words)
+		case section == nil:
+			err = fmt.Errorf("%s stands before any service", words[0])
+		case words[0] == "kind":
+			err = section.addKind(name, words[1:])
+		default:
+			err = section.addOperation(words[0], strings.Join(words[1:], " "))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("access.txt line %d: %w", number, err)
+		}
+	}
+	return sections, nil
+}
+
+func openAccess(sections map[string]*accessSection, words []string) (string, map[string]*accessSection, error) {
+	words = strings.Fields(strings.Trim(strings.Join(words, " "), "[]"))
+	if len(words) == 0 || sections[words[0]] != nil {
+		return "", nil, fmt.Errorf("a section names no service, or one that is there already")
+	}
+	s := &accessSection{operations: map[string]string{}}
+	for _, flag := range words[1:] {
+		switch flag {
+		case "hides":
+			s.hides = true
+		case "global":
+			s.global = true
+		default:
+			return "", nil, fmt.Errorf("unknown word %s of section %s", flag, words[0])
+		}
+	}
+	sections[words[0]] = s
+	return words[0], sections, nil
+}
+
+func (s *accessSection) addKind(service string, words []string) error {
+	noRegion := len(words) == 3 && words[2] == "noregion"
+	if len(words) != 2 && !noRegion {
+		return fmt.Errorf("a kind is not NAME PREFIX or NAME PREFIX noregion")
+	}
+	k := accessKind{service: service, name: words[0], noRegion: noRegion}
+	if words[1] != "-" {
+		k.prefix = words[1]
+	}
+	s.kinds = append(s.kinds, k)
+	return nil
+}
+
+func (s *accessSection) addOperation(name, asks string) error {
+	if s.operations[name] != "" || asks == "" {
+		return fmt.Errorf("operation %s has two lines, or one that asks for nothing (write - for no resource)", name)
+	}
+	s.operations[name] = asks
+	return nil
+}
+
+// accessNeed is one part of an operation's line, with its members resolved to the
+// indexes of fields.
+type accessNeed struct {
+	action  string
+	when    []int
+	targets []accessTarget
+}
+
+type accessTarget struct {
+	kinds              []accessKind
+	path               []int
+	byOther, mentioned bool
+}
+
+// resolveAccess gives the needs of each served operation of a service. Every one
+// must have a line, and every line must be of one.
+func resolveAccess(svc *service, all map[string]*accessSection) (map[string][]accessNeed, error) {
+	section := all[svc.Model]
+	if svc.model.Metadata.GlobalEndpoint != "" && !section.global {
+		return nil, fmt.Errorf("access.txt does not say that %s is global, and its model does", svc.Model)
+	}
+	needs := map[string][]accessNeed{}
+	for _, op := range svc.ops {
+		line := section.operations[op.Name]
+		if line == "" {
+			return nil, fmt.Errorf("access.txt has no line for operation %s of [%s]: say what it asks for", op.Name, svc.Model)
+		}
+		r := &accessResolver{svc: svc, op: op, all: all}
+		of, err := r.needs(line)
+		if err != nil {
+			return nil, fmt.Errorf("access.txt, operation %s of [%s]: %w", op.Name, svc.Model, err)
+		}
+		needs[op.Name] = of
+	}
+	for name := range section.operations {
+		if needs[name] == nil {
+			return nil, fmt.Errorf("access.txt has a line for %s of [%s], which is not served", name, svc.Model)
+		}
+	}
+	return needs, nil
+}
+
+// accessResolver reads the line of one operation.
+type accessResolver struct {
+	svc *service
+	op  *operation
+	all map[string]*accessSection
+}
+
+func (r *accessResolver) needs(line string) ([]accessNeed, error) {
+	var needs []accessNeed
+	for part := range strings.SplitSeq(line, ";") {
+		n, err := r.need(strings.Fields(part), len(needs) == 0)
+		if err != nil {
+			return nil, err
+		}
+		needs = append(needs, n)
+	}
+	return needs, r.checkTagged(needs)
+}
+
+// need reads one part: its head, which the first need not have, and its targets.
+func (r *accessResolver) need(words []string, first bool) (accessNeed, error) {
+	n := accessNeed{action: r.svc.Model + ":" + r.op.Name}
+	if end := slices.IndexFunc(words, func(w string) bool { return strings.HasSuffix(w, ":") }); end >= 0 {
+		head := words[:end+1]
+		head[end] = strings.TrimSuffix(head[end], ":")
+		words = words[end+1:]
+		if n.action = head[0]; !strings.Contains(n.action, ":") {
+			n.action = r.svc.Model + ":" + n.action
+		}
+		switch {
+		case len(head) == 3 && head[1] == "if":
+			var err error
+			if n.when, _, err = r.path(head[2]); err != nil {
+				return n, err
+			}
+		case len(head) != 1:
+			return n, fmt.Errorf("%s is not ACTION or ACTION if MEMBER", strings.Join(head, " "))
+		}
+	} else if !first {
+		return n, fmt.Errorf("the part %q names no action", strings.Join(words, " "))
+	}
+	if len(words) == 0 {
+		return n, fmt.Errorf("%s names no resource (write - for none)", n.action)
+	}
+	if len(words) == 1 && words[0] == "-" {
+		return n, nil
+	}
+	for _, word := range words {
+		t, err := r.target(word)
+		if err != nil {
+			return n, err
+		}
+		n.targets = append(n.targets, t)
+	}
+	return n, nil
+}
+
+func (r *accessResolver) target(word string) (accessTarget, error) {
+	inner, opened := strings.CutPrefix(word, "(")
+	inner, closed := strings.CutSuffix(inner, ")")
+	t := accessTarget{mentioned: opened}
+	if opened != closed {
+		return t, fmt.Errorf("%s has one parenthesis", word)
+	}
+	kinds, member := inner, ""
+	if i := strings.IndexAny(inner, "=~"); i >= 0 {
+		kinds, member, t.byOther = inner[:i], inner[i+1:], inner[i] == '~'
+		var leaf *shape
+		var err error
+		if t.path, leaf, err = r.path(member); err != nil {
+			return t, err
+		}
+		if kinds := leaf.Type; kinds != "string" {
+			return t, fmt.Errorf("member %s holds no strings", member)
+		}
+	}
+	for kind := range strings.SplitSeq(kinds, "|") {
+		found := r.kinds(kind)
+		if len(found) == 0 {
+			return t, fmt.Errorf("%s is no kind of resources", kind)
+		}
+		t.kinds = append(t.kinds, found...)
+	}
+	return t, nil
+}
+
+// kinds gives the kind with a name, or all of the service for "any".
+func (r *accessResolver) kinds(name string) []accessKind {
+	service, kind, other := strings.Cut(name, ":")
+	if !other {
+		service, kind = r.svc.Model, name
+	}
+	section := r.all[service]
+	switch {
+	case section == nil:
+		return nil
+	case kind == "any":
+		return section.kinds
+	}
+	for _, k := range section.kinds {
+		if k.name == kind {
+			return []accessKind{k}
+		}
+	}
+	return nil
+}
+
+// path resolves the name of a member, with dots for members of members, to the
+// indexes of the fields and the shape at its end; lists are passed through.
+func (r *accessResolver) path(name string) ([]int, *shape, error) {
+	var path []int
+	at := r.op.in
+	for part := range strings.SplitSeq(name, ".") {
+		i := slices.IndexFunc(at.Members, func(m member) bool { return m.Name == part })
+		if i < 0 {
+			return nil, nil, fmt.Errorf("the input has no member %s", name)
+		}
+		path = append(path, i)
+		at = r.svc.shape(at.Members[i].Shape)
+		if at.Type == "list" {
+			at = r.svc.shape(at.Member.Shape)
+		}
+	}
+	return path, at, nil
+}
+
+// checkTagged sees that what makes a resource with tags asks for tagging, too.
+func (r *accessResolver) checkTagged(needs []accessNeed) error {
+	makes := slices.ContainsFunc(needs[0].targets, func(t accessTarget) bool { return t.path == nil })
+	for _, tags := range []string{"TagSpecifications", "tags"} {
+		path, _, err := r.path(tags)
+		if !makes || err != nil {
+			continue
+		}
+		if !slices.ContainsFunc(needs, func(n accessNeed) bool { return slices.Equal(n.when, path) }) {
+			return fmt.Errorf("it makes a resource, and nothing is asked for its %s", tags)
+		}
+	}
+	return nil
+}

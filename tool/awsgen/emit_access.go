@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"go/format"
+	"strings"
+)
+
+// emitAccess adds the table of actions of all services.
+func emitAccess(services []*service, sections map[string]*accessSection, files map[string][]byte) error {
+	kinds, first := &source{}, map[string]int{}
+	for _, svc := range services {
+		if sections[svc.Model] == nil {
+			return fmt.Errorf("access.txt has no section [%s]", svc.Model)
+		}
+		for _, k := range sections[svc.Model].kinds {
+			first[k.service+":"+k.name] = len(first)
+			kinds.line("{Service: %q, Type: %q, Prefix: %q, NoRegion: %v},", k.service, k.name, k.prefix, k.noRegion)
+		}
+	}
+	src := &source{}
+	src.line("package access\n")
+	src.line("// Services is the table of all that is served, by the names of the models and")
+	src.line("// operations.")
+	src.line("var Services = map[string]*Service{")
+	for _, svc := range services {
+		needs, err := resolveAccess(svc, sections)
+		if err != nil {
+			return err
+		}
+		src.line("%q: {Hides: %v, Operations: map[string]*Operation{", svc.Model, sections[svc.Model].hides)
+		for _, op := range svc.ops {
+			src.line("%q: {Needs: []Need{", op.Name)
+			for _, n := range needs[op.Name] {
+				src.line("%s,", needLiteral(n, first))
+			}
+			src.line("}},")
+		}
+		src.line("}},")
+	}
+	src.line("}\n")
+	src.line("// kinds are all kinds of resources.")
+	src.line("var kinds = [...]Kind{")
+	src.Write(kinds.Bytes())
+	src.line("}")
+	formatted, err := format.Source(append([]byte(strings.Replace(header, "tool/awsgen/models", "tool/awsgen/access.txt", 1)), src.Bytes()...))
+	if err != nil {
+		return fmt.Errorf("format table of actions: %w", err)
+	}
+	files["internal/access/table.go"] = formatted
+	return nil
+}
+
+func needLiteral(n accessNeed, first map[string]int) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "{Action: %q", n.action)
+	if n.when != nil {
+		fmt.Fprintf(&out, ", When: %#v", n.when)
+	}
+	if len(n.targets) > 0 {
+		out.WriteString(", Targets: []Target{")
+		for _, t := range n.targets {
+			out.WriteString(targetLiteral(t, first) + ",")
+		}
+		out.WriteString("}")
+	}
+	return out.String() + "}"
+}
+
+func targetLiteral(t accessTarget, first map[string]int) string {
+	var kinds []string
+	for _, k := range t.kinds {
+		kinds = append(kinds, fmt.Sprintf("&kinds[%d]", first[k.service+":"+k.name]))
+	}
+	text := fmt.Sprintf("{Kinds: []*Kind{%s}", strings.Join(kinds, ", "))
+	if t.path != nil {
+		text += fmt.Sprintf(", Path: %#v", t.path)
+	}
+	if t.byOther {
+		text += ", ByOther: true"
+	}
+	if t.mentioned {
+		text += ", Mentioned: true"
+	}
+	return text + "}"
+}
