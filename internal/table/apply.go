@@ -197,7 +197,7 @@ func (b *builder) row(kv store.KeyValue, rest string) {
 	}
 	var e *entry
 	if kv.ModRevision != 0 {
-		if e, err = b.db.definitions[pos].decode(path, kv.Value, kv.ModRevision); err != nil {
+		if e, err = b.db.definitions[pos].decode(path, kv.Value, kv.ModRevision, b.db.words); err != nil {
 			b.setAside(pos, path, kv.ModRevision, err)
 			return
 		}
@@ -248,8 +248,9 @@ func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) []*entry {
 	size := len(keys)/runtime.GOMAXPROCS(0) + 1
 	for at := 0; at < len(keys); at += size {
 		g.Go(func() {
+			w := newWords()
 			for i := at; i < min(at+size, len(keys)); i++ {
-				entries[i] = db.decodeListed(from, keys[i])
+				entries[i] = db.decodeListed(from, keys[i], w)
 			}
 		})
 	}
@@ -257,7 +258,7 @@ func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) []*entry {
 	return entries
 }
 
-func (db *DB) decodeListed(from *snapshot, kv store.KeyValue) *entry {
+func (db *DB) decodeListed(from *snapshot, kv store.KeyValue, w *words) *entry {
 	rest, isRow := strings.CutPrefix(kv.Key, rowPrefix)
 	if !isRow {
 		return nil
@@ -275,7 +276,7 @@ func (db *DB) decodeListed(from *snapshot, kv store.KeyValue) *entry {
 			return e
 		}
 	}
-	e, err := db.definitions[pos].decode(path, kv.Value, kv.ModRevision)
+	e, err := db.definitions[pos].decode(path, kv.Value, kv.ModRevision, w)
 	if err != nil {
 		return nil // event says so
 	}

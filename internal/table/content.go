@@ -61,8 +61,8 @@ type rowItem struct {
 }
 
 type indexItem struct {
-	value, path string
-	*entry
+	value  string
+	*entry // nil comes before all that have the value
 }
 
 // rangeItem is what is known of one range: how many rows it has and the
@@ -100,7 +100,7 @@ func lessIndexed(a, b indexItem) bool {
 	if order := strings.Compare(a.value, b.value); order != 0 {
 		return order < 0
 	}
-	return a.path < b.path
+	return b.entry != nil && (a.entry == nil || a.path < b.path)
 }
 
 func lessRange(a, b rangeItem) bool {
@@ -154,12 +154,12 @@ func (c *content) setRow(path string, e *entry) *entry {
 	}
 	if old.entry != nil && (e == nil || !slices.Equal(old.places, e.places)) {
 		for _, p := range old.places {
-			c.indexes[p.index].Delete(indexItem{value: p.value, path: path})
+			c.indexes[p.index].Delete(indexItem{p.value, old.entry})
 		}
 	}
 	if e != nil {
 		for _, p := range e.places {
-			c.indexes[p.index].ReplaceOrInsert(indexItem{p.value, e.path, e})
+			c.indexes[p.index].ReplaceOrInsert(indexItem{p.value, e})
 		}
 	}
 	return old.entry

@@ -46,6 +46,7 @@ type DB struct {
 
 	current atomic.Pointer[version]
 	ahead   sync.Mutex // held to publish a version
+	words   *words     // of the follower
 	seen    seen
 	asked   atomic.Pointer[proposal] // what was asked of the store last
 	updates updates
@@ -85,6 +86,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 		positions: make(map[*definition]int),
 		kinds:     make(map[string]int),
 		failed:    make(chan struct{}),
+		words:     newWords(),
 	}
 	for pos, t := range tables {
 		def := t.definition()
@@ -102,7 +104,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 	db.current.Store(&version{snapshot: snap, at: newLogEntry(snap.rev)})
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.heads.init(db)
-	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps)}
+	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords()}
 	db.done.Go(db.follow)
 	return db, nil
 }

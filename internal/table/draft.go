@@ -16,7 +16,8 @@ import (
 // after the other.
 type draft struct {
 	base    *snapshot
-	sole    bool                // nobody else writes to the store
+	sole    bool // nobody else writes to the store
+	words   *words
 	overlay []*content          // for each table the version with the changes; nil without any
 	written []map[string][]byte // for each table: path → encoded row, nil for a deletion
 	log     []written           // what was written, to be undone
@@ -43,9 +44,9 @@ type rangeID struct {
 	value      string
 }
 
-func newDraft(base *snapshot, sole bool) *draft {
+func newDraft(base *snapshot, sole bool, w *words) *draft {
 	n := len(base.tables)
-	return &draft{base: base, sole: sole, overlay: make([]*content, n), written: make([]map[string][]byte, n), ranges: make(map[rangeID]delta)}
+	return &draft{base: base, sole: sole, words: w, overlay: make([]*content, n), written: make([]map[string][]byte, n), ranges: make(map[rangeID]delta)}
 }
 
 // content returns a table with the changes.

@@ -58,6 +58,7 @@ type updates struct {
 	mu      sync.Mutex
 	waiting []*update
 	leading bool
+	words   *words // of whoever has the turn
 }
 
 // join lets a call wait for its turn.
@@ -99,7 +100,7 @@ func (q *updates) lead() {
 			return
 		}
 		q.mu.Unlock()
-		draft := newDraft(q.db.current.Load().snapshot, q.db.sole.Load())
+		draft := newDraft(q.db.current.Load().snapshot, q.db.sole.Load(), q.words)
 		g := &group{db: q.db, most: q.most, draft: draft, reads: draft.newReads()}
 		rest := g.run(line)
 		line = append(rest, g.commit(len(rest) > 0)...)

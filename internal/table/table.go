@@ -95,7 +95,10 @@ type definition struct {
 	unguarded []bool
 	opened    atomic.Bool // there is a database of it, so indexes are too late
 	decoder   func([]byte) (Row, error)
-	shape     *shape
+	// copied gives a copy of a row as it would be read back; false says that it
+	// must be, to know.
+	copied func(Row, *words) (Row, bool)
+	shape  *shape
 	// conversions lead from each older version of stored rows to the next one.
 	conversions []Conversion
 	stamp       string // how rows begin that are stored in a later version than the first
@@ -109,6 +112,7 @@ func Define[T Row](kind string) *Table[T] {
 		panic(fmt.Sprintf("table %s: %v is not a pointer to a struct", kind, rowType))
 	}
 	mustBeName(kind)
+	each := copierOf(rowType.Elem(), false)
 	def := &definition{
 		kind:      kind,
 		names:     []string{scopeIndex},
@@ -118,6 +122,14 @@ func Define[T Row](kind string) *Table[T] {
 			row := reflect.New(rowType.Elem()).Interface().(T)
 			err := json.Unmarshal(data, row)
 			return row, err
+		},
+		copied: func(row Row, w *words) (Row, bool) {
+			if each == nil {
+				return nil, false
+			}
+			out := reflect.New(rowType.Elem())
+			known := each(out.Elem(), reflect.ValueOf(row).Elem(), w)
+			return out.Interface().(T), known
 		},
 		shape: shapeOf(rowType),
 	}
@@ -214,49 +226,51 @@ func rowsOf[T Row](entries iter.Seq[*entry]) iter.Seq[T] {
 // encode returns the row as it is stored, with what an earlier form of it had that
 // is not known here, and the entry that reading it back gives, so that what a
 // transaction sees and what others will see cannot differ.
-func (d *definition) encode(row Row, r *rest) ([]byte, *entry, error) {
-	key := d.key(row)
+func (d *definition) encode(path string, row Row, r *rest, w *words) ([]byte, *entry, error) {
 	data, err := d.write(row, r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode row %s: %w", key, err)
+		return nil, nil, fmt.Errorf("encode row %s: %w", d.key(row), err)
 	}
-	if r != nil || d.version() > 1 {
-		e, err := d.decode(key.path(), data, 0)
-		return data, e, err
+	if r == nil {
+		w.teachID(path)
+		if again, ok := d.copied(row, w); ok {
+			e, err := d.entry(path, again, nil, 0, w)
+			return data, e, err
+		}
 	}
-	again, err := d.decoder(data) // nothing in it is strange
-	if err != nil {
-		return nil, nil, fmt.Errorf("decode row %s: %w", key, err)
-	}
-	e, err := d.entry(key.path(), again, nil, 0)
+	e, err := d.decode(path, data, 0, w)
 	return data, e, err
 }
 
 // decode makes the entry of a row that was stored at path and revision rev.
-func (d *definition) decode(path string, data []byte, rev int64) (*entry, error) {
+func (d *definition) decode(path string, data []byte, rev int64, w *words) (*entry, error) {
 	row, r, err := d.read(data)
 	if err != nil {
 		return nil, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
 	}
-	return d.entry(path, row, r, rev)
+	path = strings.Clone(path) // it may be a part of a longer text
+	w.teachID(path)
+	if shared, ok := d.copied(row, w); ok {
+		row = shared
+	}
+	return d.entry(path, row, r, rev, w)
 }
 
 // entry makes the entry of a row that says that it belongs at path.
-func (d *definition) entry(path string, row Row, r *rest, rev int64) (*entry, error) {
-	key := d.key(row)
-	if key.path() != path {
+func (d *definition) entry(path string, row Row, r *rest, rev int64, w *words) (*entry, error) {
+	if key := d.key(row); key.path() != path {
 		return nil, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)
 	}
-	return &entry{def: d, path: path, row: row, rest: r, rev: rev, places: d.places(row)}, nil
+	return &entry{def: d, path: path, row: row, rest: r, rev: rev, places: d.places(row, w)}, nil
 }
 
 // places gives the places of a row, in no more memory than they need.
-func (d *definition) places(row Row) []place {
+func (d *definition) places(row Row, w *words) []place {
 	var room [8]place
 	places := room[:0]
 	for i := 1; i < len(d.names); i++ {
 		for _, value := range d.values[i](row) {
-			places = append(places, place{value, i})
+			places = append(places, place{w.share(value), i})
 		}
 	}
 	if len(places) == 0 {

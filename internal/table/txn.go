@@ -178,7 +178,7 @@ func (tx *Txn) put(def *definition, row Row) {
 	if before := tx.get(def, path); before != nil {
 		r = before.rest
 	}
-	data, e, err := def.encode(row, r)
+	data, e, err := def.encode(path, row, r, tx.changes.words)
 	if err != nil {
 		if tx.changes.err == nil {
 			tx.changes.err = err
