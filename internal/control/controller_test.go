@@ -122,7 +122,7 @@ func TestAResourceIsReadyWhenTheHostHasSettledIt(t *testing.T) {
 
 func TestAFailureIsToldAndForgottenWhenItIsOver(t *testing.T) {
 	run(t, func(f *fixture) {
-		pool := desired.Key{Kind: desired.KindPool, VPC: "vpc-b", ID: "10.0.1.50"}
+		pool := desired.Key{Kind: desired.KindPool, Realm: "vpc-b", ID: "10.0.1.50"}
 		f.update(gatewayRows)
 		f.settle(map[desired.Key]string{pool: "no space left on device"})
 		if got, want := f.status("rgw-1"), "failedpool vpc-b 10.0.1.50: no space left on device"; got != want {
@@ -137,7 +137,7 @@ func TestAFailureIsToldAndForgottenWhenItIsOver(t *testing.T) {
 
 func TestDeletionWaitsUntilTheHostHasLetGo(t *testing.T) {
 	run(t, func(f *fixture) {
-		pool := desired.Key{Kind: desired.KindPool, VPC: "vpc-b", ID: "10.0.1.50"}
+		pool := desired.Key{Kind: desired.KindPool, Realm: "vpc-b", ID: "10.0.1.50"}
 		f.update(gatewayRows)
 		f.settle(nil)
 		f.update(deleteGateway)
@@ -231,8 +231,8 @@ func TestAnAddressGivenUpIsFreeWhenTheHostHasLetGo(t *testing.T) {
 		if !claimed() {
 			t.Error("the address is free before the host has let go")
 		}
-		workload := desired.Key{Kind: desired.KindWorkload, VPC: "vpc-b", ID: "eni-w"}
-		address := desired.Key{Kind: desired.KindAddress, VPC: "vpc-b", ID: left.String()}
+		workload := desired.Key{Kind: desired.KindWorkload, Realm: "vpc-b", ID: "eni-w"}
+		address := desired.Key{Kind: desired.KindAddress, Realm: "vpc-b", ID: left.String()}
 		f.settle(map[desired.Key]string{workload: "busy", address: "busy"})
 		if !claimed() {
 			t.Error("the address is free although the workload still has it")

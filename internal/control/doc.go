@@ -19,10 +19,10 @@ import "github.com/posternhq/postern/internal/desired"
 type Acknowledgement struct {
 	// Full says that Failed is everything that is in error now.
 	Full bool
-	// Revision is settled in all routers but those in Behind, which have settled
+	// Revision is settled in all realms but those in Behind, which have settled
 	// what Behind says.
 	Revision  int64
-	Behind    map[string]int64
+	Behind    map[desired.Realm]int64
 	Failed    map[desired.Key]string
 	Recovered []desired.Key
 }

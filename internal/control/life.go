@@ -7,6 +7,7 @@ import (
 
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/control/plan"
+	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -89,7 +90,7 @@ func attachedOnly(a *model.Attachment) func(*table.Txn) []*model.NetworkInterfac
 
 // realmsIn gives the routers in which a subject may have had something; nil when
 // rows that would tell are gone.
-func realmsIn(tx *table.Txn, s plan.Subject) []string {
+func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 	ref := s.Ref
 	switch s.Kind {
 	case plan.SubjectEndpoint:
@@ -105,26 +106,26 @@ func realmsIn(tx *table.Txn, s plan.Subject) []string {
 		}
 	case plan.SubjectGateway:
 		if row, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return []string{row.VPC}
+			return []desired.Realm{desired.Realm(row.VPC)}
 		}
 	case plan.SubjectConfiguration:
 		return wayRealms(tx, "", ref)
 	case plan.SubjectAddress:
 		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			if subnet, ok := state.Subnets.Get(tx, row.Account, row.Region, row.Subnet); ok {
-				return []string{subnet.VPC}
+				return []desired.Realm{desired.Realm(subnet.VPC)}
 			}
 		}
 	case plan.SubjectAttachment:
 		if ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return []string{ni.VPC}
+			return []desired.Realm{desired.Realm(ni.VPC)}
 		}
 	}
 	return nil
 }
 
 // wayRealms gives the routers at both ends of the way to a configuration.
-func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []string {
+func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []desired.Realm {
 	rc, ok := state.ResourceConfigurations.Get(tx, configuration.Account, configuration.Region, configuration.ID)
 	if !ok {
 		return nil
@@ -134,9 +135,9 @@ func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []string
 	case !ok:
 		return nil
 	case consumer == "" || consumer == gateway.VPC:
-		return []string{gateway.VPC}
+		return []desired.Realm{desired.Realm(gateway.VPC)}
 	}
-	return []string{consumer, gateway.VPC}
+	return []desired.Realm{desired.Realm(consumer), desired.Realm(gateway.VPC)}
 }
 
 // parentsIn gives the subjects whose updates take effect through the entries of a

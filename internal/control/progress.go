@@ -12,10 +12,10 @@ import (
 
 // progress is how far one host is.
 type progress struct {
-	places map[string]*place // by realm
+	places map[desired.Realm]*place // by realm
 	// settled is the revision that all routers have settled but those in behind.
 	settled int64
-	behind  map[string]int64
+	behind  map[desired.Realm]int64
 	waiting queue
 	// parked are the places with a queue of their own.
 	parked map[*place]struct{}
@@ -33,12 +33,12 @@ type bond struct {
 
 func newProgress() *progress {
 	return &progress{
-		places: map[string]*place{}, parked: map[*place]struct{}{}, bonds: map[desired.Key]bond{},
+		places: map[desired.Realm]*place{}, parked: map[*place]struct{}{}, bonds: map[desired.Key]bond{},
 		holders: func(desired.Key) []plan.Subject { return nil },
 	}
 }
 
-func (h *progress) place(realm string) *place {
+func (h *progress) place(realm desired.Realm) *place {
 	p := h.places[realm]
 	if p == nil {
 		p = &place{host: h, realm: realm, failed: map[desired.Key]string{}}
@@ -48,10 +48,10 @@ func (h *progress) place(realm string) *place {
 }
 
 // reached is the revision that a router has settled, or the slowest of all.
-func (h *progress) reached(realm string) int64 {
+func (h *progress) reached(realm desired.Realm) int64 {
 	least := h.settled
-	for vpc, revision := range h.behind {
-		if realm == everywhere || realm == vpc {
+	for slow, revision := range h.behind {
+		if realm == everywhere || realm == slow {
 			least = min(least, revision)
 		}
 	}
@@ -68,8 +68,8 @@ func (h *progress) concerned(key desired.Key) []plan.Subject {
 func (h *progress) fail(a Acknowledgement, turn func(desired.Key)) {
 	well := func(key desired.Key) {
 		turn(key)
-		delete(h.place(key.VPC).failed, key)
-		if h.bonds[key].revision <= h.reached(key.VPC) {
+		delete(h.place(key.Realm).failed, key)
+		if h.bonds[key].revision <= h.reached(key.Realm) {
 			delete(h.bonds, key)
 		}
 	}
@@ -83,7 +83,7 @@ func (h *progress) fail(a Acknowledgement, turn func(desired.Key)) {
 		}
 	}
 	for key, reason := range a.Failed {
-		h.place(key.VPC).failed[key] = reason
+		h.place(key.Realm).failed[key] = reason
 		turn(key)
 	}
 	for _, key := range a.Recovered {
@@ -116,7 +116,7 @@ func (h *progress) advance(a Acknowledgement) (done []item) {
 
 // loosen ends the bond of an entry that is settled, unless it is in error.
 func (h *progress) loosen(key desired.Key) {
-	if _, fails := h.place(key.VPC).failed[key]; !fails && h.bonds[key].revision <= h.reached(key.VPC) {
+	if _, fails := h.place(key.Realm).failed[key]; !fails && h.bonds[key].revision <= h.reached(key.Realm) {
 		delete(h.bonds, key)
 	}
 }

@@ -34,7 +34,7 @@ type fate struct {
 	deleting bool
 	// realms are the routers in which a subject that is being deleted has had
 	// something; nil when that is not known.
-	realms []string
+	realms []desired.Realm
 	// problem is why the subject cannot be what the row asks for, whatever hosts do.
 	problem string
 }
@@ -78,7 +78,7 @@ type settlement struct {
 // revisions. The place with an empty realm stands for all routers of a host.
 type place struct {
 	host  *progress
-	realm string
+	realm desired.Realm
 	// failed are the entries in error, with the reasons.
 	failed map[desired.Key]string
 	// parked is what waits for this router alone, since the host went ahead of it.
@@ -86,7 +86,7 @@ type place struct {
 }
 
 // everywhere is the realm of all routers of a host.
-const everywhere = ""
+const everywhere desired.Realm = ""
 
 // standing is how far one subject is.
 type standing struct {
@@ -178,7 +178,7 @@ func (s *settlement) recall(subject plan.Subject, h *progress, revision int64) {
 	}
 	realms := st.realms
 	if realms == nil {
-		realms = []string{everywhere}
+		realms = []desired.Realm{everywhere}
 	}
 	for _, realm := range realms {
 		s.wait(subject, h.place(realm), revision, true)
@@ -210,7 +210,7 @@ func (s *settlement) bind(h *progress, key desired.Key, revision int64, subjects
 		return
 	}
 	h.bonds[key] = bond{revision, subjects}
-	at := h.place(key.VPC)
+	at := h.place(key.Realm)
 	h.waiting.push(item{revision: revision, at: at, key: key})
 	for _, subject := range subjects {
 		s.turned[subject] = struct{}{}

@@ -34,7 +34,7 @@ type modelRow struct {
 
 // machine is one host.
 type machine struct {
-	settled map[string]int64 // by realm, as it was told
+	settled map[desired.Realm]int64 // by realm, as it was told
 	sent    int64
 	broken  map[desired.Key]bool
 	told    map[desired.Key]string
@@ -49,13 +49,13 @@ type leaving struct {
 	subjects map[plan.Subject]bool
 }
 
-var modelRealms = []string{"vpc-a", "vpc-b", "vpc-c"}
+var modelRealms = []desired.Realm{"vpc-a", "vpc-b", "vpc-c"}
 
 func newFleet(t *rapid.T) *fleet {
 	f := &fleet{t: t, s: newSettlement(), hosts: map[string]*machine{}, rows: map[plan.Subject]*modelRow{}, last: map[plan.Subject]verdict{}}
 	for i := range rapid.IntRange(1, 3).Draw(t, "hosts") {
 		f.hosts[fmt.Sprintf("host-%d", i)] = &machine{
-			settled: map[string]int64{}, broken: map[desired.Key]bool{}, told: map[desired.Key]string{},
+			settled: map[desired.Realm]int64{}, broken: map[desired.Key]bool{}, told: map[desired.Key]string{},
 			wanted: map[desired.Key]int64{}, gone: map[desired.Key]*leaving{},
 		}
 	}
@@ -105,19 +105,19 @@ func (f *fleet) tell(full bool, touched []plan.Subject) {
 
 // difference is what the plan of one host says.
 func (f *fleet) difference(host string, full bool, touched []plan.Subject) plan.Result {
-	m, r := f.hosts[host], plan.Result{Released: map[desired.Key][]plan.Subject{}, Realms: map[plan.Subject][]string{}, Touched: touched}
+	m, r := f.hosts[host], plan.Result{Released: map[desired.Key][]plan.Subject{}, Realms: map[plan.Subject][]desired.Realm{}, Touched: touched}
 	now := map[desired.Key]bool{}
 	for s, row := range f.rows {
 		for key := range row.wants[host] {
 			now[key] = true
 			if slices.Contains(touched, s) {
-				r.Realms[s] = append(r.Realms[s], key.VPC)
+				r.Realms[s] = append(r.Realms[s], key.Realm)
 			}
 		}
 	}
 	for key := range now {
 		if _, had := m.wanted[key]; !had || full {
-			r.Put = append(r.Put, desired.Pool{VPC: key.VPC, Gateway: netip.MustParseAddr(key.ID)})
+			r.Put = append(r.Put, desired.Pool{VPC: string(key.Realm), Gateway: netip.MustParseAddr(key.ID)})
 			m.wanted[key] = f.revision
 			if l := m.gone[key]; l != nil {
 				l.revision = f.revision // the former value is gone when this one is there
@@ -133,7 +133,7 @@ func (f *fleet) difference(host string, full bool, touched []plan.Subject) plan.
 			m.gone[key].revision = f.revision
 			for _, s := range touched {
 				r.Released[key] = append(r.Released[key], s)
-				r.Realms[s] = append(r.Realms[s], key.VPC)
+				r.Realms[s] = append(r.Realms[s], key.Realm)
 				m.gone[key].subjects[s] = true
 			}
 		}
@@ -159,7 +159,7 @@ func (f *fleet) judge(verdicts []verdict) {
 func (f *fleet) problem(s plan.Subject) string {
 	for name, m := range f.hosts {
 		for key := range f.rows[s].wants[name] {
-			if m.settled[key.VPC] < m.wanted[key] {
+			if m.settled[key.Realm] < m.wanted[key] {
 				return fmt.Sprintf("%s has not settled %s", name, key)
 			}
 			if m.told[key] != "" {
@@ -167,7 +167,7 @@ func (f *fleet) problem(s plan.Subject) string {
 			}
 		}
 		for key, l := range m.gone {
-			if l.subjects[s] && (m.settled[key.VPC] < l.revision || m.told[key] != "") {
+			if l.subjects[s] && (m.settled[key.Realm] < l.revision || m.told[key] != "") {
 				return fmt.Sprintf("%s still has %s", name, key)
 			}
 		}
@@ -190,7 +190,7 @@ func (f *fleet) change(t *rapid.T) {
 			row.wants[name] = map[desired.Key]bool{}
 			for range rapid.IntRange(0, 2).Draw(t, "entries") {
 				key := desired.Key{
-					Kind: desired.KindPool, VPC: rapid.SampledFrom(modelRealms).Draw(t, "realm"),
+					Kind: desired.KindPool, Realm: rapid.SampledFrom(modelRealms).Draw(t, "realm"),
 					ID: fmt.Sprintf("10.0.0.%d", rapid.IntRange(1, 3).Draw(t, "id")),
 				}
 				row.wants[name][key] = !row.deleting
@@ -206,7 +206,7 @@ func (f *fleet) change(t *rapid.T) {
 // acknowledge has one host tell that it is further, in some routers or in all.
 func (f *fleet) acknowledge(t *rapid.T, name string, all, full bool) {
 	m := f.hosts[name]
-	a := Acknowledgement{Full: full, Revision: m.sent, Behind: map[string]int64{}, Failed: map[desired.Key]string{}}
+	a := Acknowledgement{Full: full, Revision: m.sent, Behind: map[desired.Realm]int64{}, Failed: map[desired.Key]string{}}
 	for _, realm := range modelRealms {
 		if !all && rapid.Bool().Draw(t, "slow") {
 			a.Behind[realm] = m.settled[realm]
@@ -215,7 +215,7 @@ func (f *fleet) acknowledge(t *rapid.T, name string, all, full bool) {
 		}
 	}
 	for _, key := range m.keys() {
-		fails := m.broken[key] && a.Behind[key.VPC] == 0
+		fails := m.broken[key] && a.Behind[key.Realm] == 0
 		switch _, told := m.told[key]; {
 		case fails && (full || !told):
 			a.Failed[key], m.told[key] = "busy", "busy"
@@ -226,7 +226,7 @@ func (f *fleet) acknowledge(t *rapid.T, name string, all, full bool) {
 			delete(m.told, key)
 		}
 	}
-	maps.DeleteFunc(m.gone, func(key desired.Key, l *leaving) bool { return l.revision <= m.settled[key.VPC] && m.told[key] == "" })
+	maps.DeleteFunc(m.gone, func(key desired.Key, l *leaving) bool { return l.revision <= m.settled[key.Realm] && m.told[key] == "" })
 	f.judge(f.s.acknowledged(name, a))
 }
 

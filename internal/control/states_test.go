@@ -39,7 +39,7 @@ func wayRows(tx *table.Txn) {
 	state.EndpointAssociations.Put(tx, &model.EndpointAssociation{Meta: meta("rea-1"), Endpoint: ref("vpce-1"), Configuration: ref("rcfg-1")})
 }
 
-var endpointKey = desired.Key{Kind: desired.KindEndpoint, VPC: "vpc-a", ID: "10.0.2.100"}
+var endpointKey = desired.Key{Kind: desired.KindEndpoint, Realm: "vpc-a", ID: "10.0.2.100"}
 
 // life is the life cycle of a resource as services tell it.
 func (f *fixture) life(id string) model.Lifecycle {
@@ -110,7 +110,7 @@ func TestAnUpdateIsInProgressUntilItIsProgrammed(t *testing.T) {
 // an update.
 func TestACreationThatFailedIsToldFromAnUpdate(t *testing.T) {
 	run(t, func(f *fixture) {
-		target := desired.Key{Kind: desired.KindTarget, VPC: "vpc-b", ID: "240.8.0.1"}
+		target := desired.Key{Kind: desired.KindTarget, Realm: "vpc-b", ID: "240.8.0.1"}
 		f.update(wayRows)
 		for _, e := range f.deltas[len(f.deltas)-1].Put {
 			if e.Key().Kind == desired.KindTarget {
@@ -130,7 +130,7 @@ func TestACreationThatFailedIsToldFromAnUpdate(t *testing.T) {
 
 func TestADeletionThatIsStuckSaysWhy(t *testing.T) {
 	run(t, func(f *fixture) {
-		pool := desired.Key{Kind: desired.KindPool, VPC: "vpc-b", ID: "10.0.1.50"}
+		pool := desired.Key{Kind: desired.KindPool, Realm: "vpc-b", ID: "10.0.1.50"}
 		f.update(gatewayRows)
 		f.settle(map[desired.Key]string{pool: "no room"})
 		f.expect("before", "rgw-1", model.Failed)
@@ -155,11 +155,11 @@ func TestASlowRouterDelaysOnlyWhatIsInIt(t *testing.T) {
 			state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-2"), VPC: "vpc-a", Interfaces: []string{"eni-h"}})
 		})
 		last := f.deltas[len(f.deltas)-1].Revision
-		acknowledge := func(behind map[string]int64) {
+		acknowledge := func(behind map[desired.Realm]int64) {
 			f.c.Acknowledge(Acknowledgement{Revision: last, Behind: behind})
 			synctest.Wait()
 		}
-		acknowledge(map[string]int64{"vpc-b": 0})
+		acknowledge(map[desired.Realm]int64{"vpc-b": 0})
 		f.expect("while vpc-b does not answer", "rgw-2", model.Ready)
 		for _, id := range []string{"rgw-1", "rcfg-1", "vpce-1"} {
 			f.expect("while vpc-b does not answer", id, model.Pending)
@@ -332,7 +332,7 @@ func TestAddressesOfADeletedEndpointStayUntilTheHostHasLetGo(t *testing.T) {
 		claimed := func() bool {
 			return state.AddressClaimsBySubnet.Count(f.db.Snapshot(), ref("subnet-a")) > 0
 		}
-		address := desired.Key{Kind: desired.KindAddress, VPC: "vpc-a", ID: a.String()}
+		address := desired.Key{Kind: desired.KindAddress, Realm: "vpc-a", ID: a.String()}
 		f.settle(map[desired.Key]string{address: "busy"})
 		f.expect("while the filter has its address", "vpce-1", model.DeleteFailed)
 		if !claimed() {

@@ -23,7 +23,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 		s.State = "programming"
 	}
 	for kind, n := range r.Repairs {
-		s.Counters["repaired "+string(kind)] = n
+		s.Counters["repaired "+kind.String()] = n
 	}
 	lane, err := p.kernel.ExpressLane()
 	if err != nil {

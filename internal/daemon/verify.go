@@ -174,14 +174,14 @@ func look(ctx context.Context, db *table.DB, host model.Host, kernel *dataplane.
 	if !errors.Is(err, errLooked) {
 		return v, err
 	}
-	vpcs, err := kernel.Routers(ctx)
+	realms, err := kernel.Realms(ctx)
 	if err != nil {
 		return v, err
 	}
-	for _, vpc := range vpcs {
-		entries, err := kernel.Dump(ctx, vpc)
+	for _, realm := range realms {
+		entries, err := kernel.Dump(ctx, realm)
 		if err != nil {
-			v.Findings = append(v.Findings, audit.Finding{Object: "router " + vpc, Problem: "it cannot be read: " + err.Error()})
+			v.Findings = append(v.Findings, audit.Finding{Object: string(realm.Sort()) + " " + realm.Name(), Problem: "it cannot be read: " + err.Error()})
 		}
 		there = append(there, entries...)
 	}

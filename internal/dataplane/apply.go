@@ -28,7 +28,8 @@ import (
 //
 // Of an entry of del only the key counts. A Link is applied with the router of
 // its VPC field; its peer's router must be there.
-func (h *Host) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
+func (h *Host) Apply(ctx context.Context, realm desired.Realm, put, del []desired.Entry) map[desired.Key]error {
+	vpc := string(realm)
 	defer h.lock(vpc)()
 	c := change{host: h, put: slices.Clone(put), del: plain(del), failed: map[desired.Key]error{}}
 	desired.Sort(c.put)
@@ -117,12 +118,12 @@ func (c *change) clear(ctx context.Context) bool {
 		ended = append(ended, c.turned(onward)...)
 		for _, e := range c.del {
 			if c.failed[e.Key()] == nil {
-				ended = append(ended, ends(e)...)
+				ended = append(ended, desired.Ends(e)...)
 			}
 		}
 		for _, e := range c.put {
 			if c.failed[e.Key()] == nil {
-				ended = append(ended, left(e)...)
+				ended = append(ended, desired.Turns(e)...)
 			}
 		}
 		err = c.cut(ctx, ended)
@@ -132,7 +133,7 @@ func (c *change) clear(ctx context.Context) bool {
 	}
 	c.host.setSettled(c.router, false)
 	c.fail(c.del, err)
-	c.fail(slices.DeleteFunc(slices.Clone(c.put), func(e desired.Entry) bool { return e.Key().Kind != desired.KindWorkload && len(left(e)) == 0 }), err)
+	c.fail(slices.DeleteFunc(slices.Clone(c.put), func(e desired.Entry) bool { return e.Key().Kind != desired.KindWorkload && len(desired.Turns(e)) == 0 }), err)
 	return false
 }
 

@@ -27,7 +27,7 @@ func TestCallsForSeveralRoutersAtOnce(t *testing.T) {
 		}
 	}
 	apply := func(vpc string, put, del []desired.Entry) {
-		for key, err := range h.Apply(t.Context(), vpc, put, del) {
+		for key, err := range h.Apply(t.Context(), desired.Realm(vpc), put, del) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
@@ -46,12 +46,12 @@ func TestCallsForSeveralRoutersAtOnce(t *testing.T) {
 				links = append(links, desired.NewLink(routers[i].VPC, routers[j].VPC))
 			}
 			apply(routers[i].VPC, links, nil)
-			if _, err := h.Dump(t.Context(), routers[(i+1)%count].VPC); err != nil {
+			if _, err := h.Dump(t.Context(), desired.Realm(routers[(i+1)%count].VPC)); err != nil {
 				t.Error(err)
 			}
 		})
 		all(func(i int) {
-			got, err := h.Dump(t.Context(), routers[i].VPC)
+			got, err := h.Dump(t.Context(), desired.Realm(routers[i].VPC))
 			if err != nil || len(got) != count-i {
 				t.Errorf("%s has %d entries, %v; want %d", routers[i].VPC, len(got), err, count-i)
 			}
@@ -74,7 +74,7 @@ func TestNothingStaysOpen(t *testing.T) {
 	for range 3 {
 		s.apply()
 		for _, vpc := range vpcs() {
-			if failed := s.host.Apply(t.Context(), vpc, nil, s.entries[vpc]); failed != nil {
+			if failed := s.host.Apply(t.Context(), desired.Realm(vpc), nil, s.entries[vpc]); failed != nil {
 				t.Error(failed)
 			}
 		}

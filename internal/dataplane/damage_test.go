@@ -26,7 +26,7 @@ func (s *scenario) repair() int {
 		for _, vpc := range vpcs() {
 			put, del := s.difference(vpc)
 			same = same && len(put)+len(del) == 0
-			for key, err := range s.host.Apply(context.Background(), vpc, put, del) {
+			for key, err := range s.host.Apply(context.Background(), desired.Realm(vpc), put, del) {
 				failed = append(failed, fmt.Sprintf("%s: %v", key, err))
 			}
 		}
@@ -40,7 +40,7 @@ func (s *scenario) repair() int {
 
 func (s *scenario) difference(vpc string) (put, del []desired.Entry) {
 	s.t.Helper()
-	there, err := s.host.Dump(context.Background(), vpc)
+	there, err := s.host.Dump(context.Background(), desired.Realm(vpc))
 	if err != nil {
 		s.t.Fatal(err)
 	}

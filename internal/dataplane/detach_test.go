@@ -45,7 +45,7 @@ func (s *scenario) detach(gone string, client, server net.Conn) {
 	}
 	errs := s.icmp(at)
 	i := slices.IndexFunc(s.entries[gone], func(e desired.Entry) bool { return e.Key().Kind == desired.KindWorkload })
-	if failed := s.host.Apply(s.t.Context(), gone, nil, s.entries[gone][i:i+1]); failed != nil {
+	if failed := s.host.Apply(s.t.Context(), desired.Realm(gone), nil, s.entries[gone][i:i+1]); failed != nil {
 		s.t.Fatal(failed)
 	}
 	if _, err := left.Write([]byte("x")); errors.Is(err, syscall.ECONNRESET) {

@@ -17,7 +17,8 @@ import (
 // Dump reads what the router of a VPC has, as entries in the order of making.
 // What is damaged is missing from them or has another text than when it is
 // whole. A VPC without a router has no entries, and that is not an error.
-func (h *Host) Dump(ctx context.Context, vpc string) ([]desired.Entry, error) {
+func (h *Host) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, error) {
+	vpc := string(realm)
 	defer h.lock(vpc)()
 	r, err := h.routers.Open(vpc)
 	if errors.Is(err, ErrNoRouter) {

@@ -13,56 +13,14 @@ import (
 	"github.com/posternhq/postern/internal/model"
 )
 
-// This file alone decides which connections end with what. A connection has a
-// right to go on for as long as all that it was opened by is there: whoever has
+// What ends a connection is said by the descriptions of kinds (desired.Ends and
+// desired.Turns), and for workloads that get or lose addresses by moves. A connection
+// has a right to go on for as long as all that it was opened by is there: whoever has
 // its addresses, the endpoint, the target and the association that it goes
 // through. What only admits new connections (rules, members of groups, ports,
 // the addresses that a target leads to, if it does not say otherwise) is asked once,
-// at the beginning.
-// docs/connections.md says the same in the words of AWS.
-
-// ends gives the connections of its router that lose their right when an entry
-// is taken away. Of a workload these are the connections of its addresses and
-// prefixes; what it means that it loses or gets one is moves' to say.
-func ends(e desired.Entry) []flow.Match {
-	switch e := e.(type) {
-	case desired.Address:
-		return []flow.Match{{Party: e.Prefix()}}
-	case desired.Pool:
-		return parties(e.Addresses)
-	case desired.Endpoint:
-		return []flow.Match{{Dest: e.Addr}}
-	case desired.Target:
-		return []flow.Match{{Dest: e.Addr}}
-	case desired.Allow:
-		return []flow.Match{{Source: e.Source, Dest: e.Target}}
-	case desired.Route:
-		return []flow.Match{{Party: e.Prefix}}
-	case desired.Workload:
-		return parties(e.All())
-	case desired.Router, desired.Link: // their connections go with them or with routes
-	case desired.Class, desired.PortSet, desired.Member: // these admit new connections only
-	}
-	return nil
-}
-
-// left gives the connections of its router that lose their right when an entry
-// comes in the place of one of the same key: those to addresses that a target leads to
-// no more, when it says so.
-func left(e desired.Entry) []flow.Match {
-	if t, ok := e.(desired.Target); ok && t.Cut {
-		return []flow.Match{{Dest: t.Addr, Except: t.Dests()}}
-	}
-	return nil
-}
-
-func parties(prefixes []netip.Prefix) []flow.Match {
-	var all []flow.Match
-	for _, p := range prefixes {
-		all = append(all, flow.Match{Party: p})
-	}
-	return all
-}
+// at the beginning. What lacks finds is the same, seen from the connection.
+// docs/connections.md says it in the words of AWS.
 
 // move is an address, as a prefix of its own, or a prefix that ceases to be a
 // workload's, or becomes one's that did not have it: what was opened before has no

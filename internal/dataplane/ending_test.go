@@ -82,7 +82,7 @@ func (s *scenario) entry(vpc string, kind desired.Kind) desired.Entry {
 
 func (s *scenario) remove(vpc string, entries ...desired.Entry) {
 	s.t.Helper()
-	for key, err := range s.host.Apply(s.t.Context(), vpc, nil, entries) {
+	for key, err := range s.host.Apply(s.t.Context(), desired.Realm(vpc), nil, entries) {
 		s.t.Errorf("delete %s: %v", key, err)
 	}
 }
@@ -117,7 +117,7 @@ func TestConnectionsAreGoneOnBothSides(t *testing.T) {
 		{provider, desired.KindTarget}, {provider, desired.KindAllow}, {provider, desired.KindWorkload}, {provider, desired.KindPool},
 		{provider, desired.KindRoute},
 	} {
-		t.Run(c.vpc+" "+string(c.kind), func(t *testing.T) {
+		t.Run(c.vpc+" "+c.kind.String(), func(t *testing.T) {
 			each(t, func(s *scenario) {
 				s.apply()
 				client, server := s.connect()
@@ -238,7 +238,7 @@ func TestTheNextProcessCutsWhatTheFormerLeft(t *testing.T) {
 		{consumer, desired.KindEndpoint}, {consumer, desired.KindWorkload},
 		{provider, desired.KindTarget}, {provider, desired.KindAllow}, {provider, desired.KindWorkload}, {provider, desired.KindPool},
 	} {
-		t.Run(c.vpc+" "+string(c.kind), func(t *testing.T) {
+		t.Run(c.vpc+" "+c.kind.String(), func(t *testing.T) {
 			each(t, func(s *scenario) {
 				s.apply()
 				client, server := s.connect()
@@ -284,7 +284,7 @@ func (s *scenario) adopt() {
 	s.t.Cleanup(func() { next.Close() })
 	s.host = next
 	for _, vpc := range vpcs() {
-		if failed := next.Apply(context.Background(), vpc, nil, nil); failed != nil {
+		if failed := next.Apply(context.Background(), desired.Realm(vpc), nil, nil); failed != nil {
 			s.t.Error(failed)
 		}
 	}
@@ -371,7 +371,7 @@ func TestEveryKindIsInTheTableOfWhatEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kind := range desired.Kinds() {
-		if !strings.Contains(string(text), "`"+string(kind)+"`") {
+		if !strings.Contains(string(text), "`"+kind.String()+"`") {
 			t.Errorf("docs/connections.md does not say what a removed %s cuts", kind)
 		}
 	}

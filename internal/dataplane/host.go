@@ -158,9 +158,14 @@ func (h *Host) Close() error {
 	return h.lane.Close()
 }
 
-// Routers lists the VPCs that have a router of this instance, sorted.
-func (h *Host) Routers(ctx context.Context) ([]string, error) {
-	return h.routers.Names()
+// Realms lists the routers of this instance, sorted.
+func (h *Host) Realms(ctx context.Context) ([]desired.Realm, error) {
+	vpcs, err := h.routers.Names()
+	realms := make([]desired.Realm, len(vpcs))
+	for i, vpc := range vpcs {
+		realms[i] = desired.Realm(vpc)
+	}
+	return realms, err
 }
 
 // Clean removes every trace of an instance, or of all instances when it is

@@ -87,8 +87,8 @@ func TestAnotherHostAdoptsWhatIsThere(t *testing.T) {
 		}
 		defer next.Close()
 		s.host = next
-		got, err := next.Routers(t.Context())
-		if want := []string{consumer, provider}; err != nil || !slices.Equal(got, want) {
+		got, err := next.Realms(t.Context())
+		if want := []desired.Realm{consumer, provider}; err != nil || !slices.Equal(got, want) {
 			t.Errorf("routers %v, %v; want %v", got, err, want)
 		}
 		s.checkDump()
@@ -139,7 +139,7 @@ func TestRemovalCutsLiveConnections(t *testing.T) {
 			}
 			i := slices.IndexFunc(s.entries[vpc], func(e desired.Entry) bool { return e.Key().Kind == kind })
 			client, server := s.connect()
-			failed := s.host.Apply(s.t.Context(), vpc, nil, s.entries[vpc][i:i+1])
+			failed := s.host.Apply(s.t.Context(), desired.Realm(vpc), nil, s.entries[vpc][i:i+1])
 			if failed != nil {
 				s.t.Errorf("%s: %v", kind, failed)
 			}
@@ -187,7 +187,7 @@ func TestDeletingAllLeavesNothing(t *testing.T) {
 		s.apply()
 		for range 2 { // deleting the absent is fine
 			for _, vpc := range vpcs() {
-				if failed := s.host.Apply(s.t.Context(), vpc, nil, s.entries[vpc][1:]); failed != nil {
+				if failed := s.host.Apply(s.t.Context(), desired.Realm(vpc), nil, s.entries[vpc][1:]); failed != nil {
 					s.t.Errorf("delete in %s: %v", vpc, failed)
 				}
 			}
@@ -197,7 +197,7 @@ func TestDeletingAllLeavesNothing(t *testing.T) {
 				s.t.Errorf("left:\n%swant:\n%s", got, want)
 			}
 			for range 2 {
-				if failed := s.host.Apply(s.t.Context(), vpc, nil, s.entries[vpc][:1]); failed != nil {
+				if failed := s.host.Apply(s.t.Context(), desired.Realm(vpc), nil, s.entries[vpc][:1]); failed != nil {
 					s.t.Errorf("delete router %s: %v", vpc, failed)
 				}
 			}
@@ -210,7 +210,7 @@ func TestDeletingAllLeavesNothing(t *testing.T) {
 				s.t.Errorf("interfaces left in the workload: %v", names)
 			}
 		}
-		if left, err := s.host.Routers(s.t.Context()); err != nil || len(left) > 0 {
+		if left, err := s.host.Realms(s.t.Context()); err != nil || len(left) > 0 {
 			s.t.Errorf("routers left: %v, %v", left, err)
 		}
 	})

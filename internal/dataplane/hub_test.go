@@ -90,10 +90,10 @@ func newHub(s *scenario) *hub {
 	// Links are entries of the VPC with the smaller name.
 	for _, vpc := range []string{middle, consumer} {
 		s.entries[vpc] = slices.DeleteFunc(s.entries[vpc], func(e desired.Entry) bool {
-			if e.Key().VPC != vpc {
-				s.entries[e.Key().VPC] = append(s.entries[e.Key().VPC], e)
+			if string(e.Key().Realm) != vpc {
+				s.entries[string(e.Key().Realm)] = append(s.entries[string(e.Key().Realm)], e)
 			}
-			return e.Key().VPC != vpc
+			return string(e.Key().Realm) != vpc
 		})
 	}
 	return h
@@ -120,7 +120,7 @@ func (h *hub) apply() {
 	}
 	for range 2 {
 		for _, vpc := range hubVPCs {
-			h.host.Apply(h.t.Context(), vpc, h.entries[vpc], nil)
+			h.host.Apply(h.t.Context(), desired.Realm(vpc), h.entries[vpc], nil)
 		}
 	}
 	for _, vpc := range hubVPCs {
@@ -267,7 +267,7 @@ func TestAWayOfTwoStepsIsCutAsAWhole(t *testing.T) {
 				h.apply()
 				client, server := h.carried()
 				put, del := c.change(h)
-				if failed := h.host.Apply(t.Context(), c.vpc, put, del); len(failed) > 0 {
+				if failed := h.host.Apply(t.Context(), desired.Realm(c.vpc), put, del); len(failed) > 0 {
 					t.Fatal(failed)
 				}
 				for _, vpc := range hubVPCs {

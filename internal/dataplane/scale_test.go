@@ -35,7 +35,7 @@ func TestAdoptingManyRouters(t *testing.T) {
 			Source4:  netip.PrefixFrom(netip.AddrFrom4([4]byte{240, byte(i >> 10), byte(i >> 2), byte(i << 6)}), 26),
 		}
 		want[r.VPC] = r
-		if failed := h.Apply(t.Context(), r.VPC, []desired.Entry{r}, nil); failed != nil {
+		if failed := h.Apply(t.Context(), desired.Realm(r.VPC), []desired.Entry{r}, nil); failed != nil {
 			t.Fatal(failed)
 		}
 	}
@@ -48,13 +48,13 @@ func TestAdoptingManyRouters(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	vpcs, err := next.Routers(t.Context())
+	vpcs, err := next.Realms(t.Context())
 	if err != nil || len(vpcs) != count {
 		t.Fatalf("%d routers, %v; want %d", len(vpcs), err, count)
 	}
 	for _, vpc := range vpcs {
 		got, err := next.Dump(t.Context(), vpc)
-		if err != nil || desired.Text(got) != want[vpc].String()+"\n" {
+		if err != nil || desired.Text(got) != want[string(vpc)].String()+"\n" {
 			t.Fatalf("%s: %v %v", vpc, got, err)
 		}
 	}

@@ -164,7 +164,7 @@ func (s *scenario) apply() {
 
 func (s *scenario) put(vpc string, entries []desired.Entry) {
 	s.t.Helper()
-	for key, err := range s.host.Apply(context.Background(), vpc, entries, nil) {
+	for key, err := range s.host.Apply(context.Background(), desired.Realm(vpc), entries, nil) {
 		if key.Kind == desired.KindRoute && vpc == provider {
 			continue // again when the link is there
 		}
@@ -174,7 +174,7 @@ func (s *scenario) put(vpc string, entries []desired.Entry) {
 
 func (s *scenario) dump(vpc string) string {
 	s.t.Helper()
-	entries, err := s.host.Dump(context.Background(), vpc)
+	entries, err := s.host.Dump(context.Background(), desired.Realm(vpc))
 	if err != nil {
 		s.t.Fatal(err)
 	}

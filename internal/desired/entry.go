@@ -3,91 +3,54 @@
 package desired
 
 import (
-	"cmp"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
-// Kind names a sort of entry.
-type Kind string
-
-// The kinds of entries. What each one makes is said at its type.
-const (
-	KindRouter   Kind = "router"
-	KindLink     Kind = "link"
-	KindWorkload Kind = "workload"
-	KindRoute    Kind = "route"
-	KindClass    Kind = "class"
-	KindPortSet  Kind = "portset"
-	KindPool     Kind = "pool"
-	KindMember   Kind = "member"
-	KindAddress  Kind = "address"
-	KindTarget   Kind = "target"
-	KindAllow    Kind = "allow"
-	KindEndpoint Kind = "endpoint"
-)
-
-// stages is the order in which entries are made. It puts everything that a
-// connection needs on its far side before the entry that sends it there, so
-// that nothing is ever half open; removal goes the other way.
-var stages = map[Kind]int{
-	KindRouter:   0,
-	KindLink:     1,
-	KindRoute:    2,
-	KindClass:    3,
-	KindPortSet:  3,
-	KindPool:     3,
-	KindMember:   4,
-	KindAddress:  5,
-	KindWorkload: 6,
-	KindTarget:   7,
-	KindAllow:    8,
-	KindEndpoint: 9,
-}
-
-// Kinds lists all kinds, in the order of making.
-func Kinds() []Kind {
-	return slices.SortedFunc(maps.Keys(stages), func(a, b Kind) int { return Key{Kind: a}.Compare(Key{Kind: b}) })
-}
-
-// Stage gives the place of k in the order of making: lower is made earlier and
-// removed later.
-func (k Kind) Stage() int { return stages[k] }
-
-// Key identifies an entry on a host. VPC is the router it lives in, ID is
-// unique among the entries of one kind in that router.
+// Key identifies an entry on a host. Realm is where it lives, ID is unique among
+// the entries of one kind there.
 type Key struct {
-	Kind Kind
-	VPC  string
-	ID   string
+	Realm Realm
+	Kind  Kind
+	ID    string
 }
 
-// String prints the key as "kind vpc id".
-func (k Key) String() string { return string(k.Kind) + " " + k.VPC + " " + k.ID }
+// String prints the key as "kind realm id".
+func (k Key) String() string { return k.Kind.String() + " " + string(k.Realm) + " " + k.ID }
 
-// Compare orders keys by stage, kind, VPC and ID.
+// Compare orders keys by stage, kind, realm and ID.
 func (k Key) Compare(o Key) int {
 	if k.Kind != o.Kind {
-		return cmp.Or(cmp.Compare(k.Kind.Stage(), o.Kind.Stage()), strings.Compare(string(k.Kind), string(o.Kind)))
+		return k.Kind.compare(o.Kind)
 	}
-	if order := strings.Compare(k.VPC, o.VPC); order != 0 {
+	if order := strings.Compare(string(k.Realm), string(o.Realm)); order != 0 {
 		return order
 	}
 	return strings.Compare(k.ID, o.ID)
 }
 
-// Entry is one thing that a host should have. String is its whole value: equal
-// strings mean equal entries.
+// Entry is one thing that a host should have. String is its whole state: equal
+// strings mean that there is nothing to do.
 type Entry interface {
 	Key() Key
 	String() string
 }
 
-// Equal reports whether a and b ask for the same thing.
+// Equal reports whether a and b ask for the same state.
 func Equal(a, b Entry) bool {
 	return a.Key() == b.Key() && a.String() == b.String()
+}
+
+// Record is an entry's text with its notes: what is known of it beyond its state,
+// such as whose it is, and what the kernel does not keep. It is what is stored and
+// sent, and what Parse reads.
+func Record(e Entry) string {
+	if print := e.Key().Kind.said().print; print != nil {
+		if text, ok := print(e); ok {
+			return text
+		}
+	}
+	return e.String()
 }
 
 // Sort orders entries in the order of making.
@@ -106,14 +69,20 @@ func Sort[E Entry](entries []E) {
 	}
 }
 
-// Text prints entries as sorted lines, the form that people and goldens read.
+// Text prints the states of entries as sorted lines, the form that goldens have.
 // The argument is not changed.
-func Text(entries []Entry) string {
+func Text(entries []Entry) string { return lines(entries, Entry.String) }
+
+// Records prints entries with their notes as sorted lines. The argument is not
+// changed.
+func Records(entries []Entry) string { return lines(entries, Record) }
+
+func lines(entries []Entry, text func(Entry) string) string {
 	sorted := slices.Clone(entries)
 	Sort(sorted)
 	var b strings.Builder
 	for _, e := range sorted {
-		b.WriteString(e.String())
+		b.WriteString(text(e))
 		b.WriteByte('\n')
 	}
 	return b.String()
@@ -127,40 +96,4 @@ type Delta struct {
 	Full     bool
 	Put      []Entry
 	Delete   []Key
-}
-
-// line starts the text of an entry with its key and adds name=value fields in
-// the order given, leaving out empty ones.
-func line(k Key, fields ...field) string {
-	size := len(k.Kind) + len(k.VPC) + len(k.ID) + 2
-	for _, f := range fields {
-		size += len(f.name) + len(f.value) + 2
-	}
-	var b strings.Builder
-	b.Grow(size)
-	b.WriteString(string(k.Kind))
-	b.WriteByte(' ')
-	b.WriteString(k.VPC)
-	b.WriteByte(' ')
-	b.WriteString(k.ID)
-	for _, f := range fields {
-		if f.value == "" {
-			continue
-		}
-		b.WriteByte(' ')
-		b.WriteString(f.name)
-		b.WriteByte('=')
-		b.WriteString(f.value)
-	}
-	return b.String()
-}
-
-type field struct{ name, value string }
-
-func list[T fmt.Stringer](name string, values []T) field {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = v.String()
-	}
-	return field{name, strings.Join(texts, ",")}
 }

@@ -3,10 +3,13 @@
 package desired
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Router is the network namespace that is a VPC's implicit router on a host,
@@ -24,15 +27,49 @@ type Router struct {
 	Source4, Source6 netip.Prefix
 }
 
+// KindRouter is the kind of Router. Connections go with all else that is in one.
+var KindRouter = ours(Description[Router]{
+	Name: "router", Stage: StageRealm, Sort: Routers, Spell: (*Router).spell, Ends: EndsNothing[Router], Turns: TurnsNothing[Router], Root: true,
+	Examples: []Router{{
+		VPC: "vpc-1", Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16"), netip.MustParsePrefix("2001:db8::/56")},
+		Gateways: []netip.Addr{netip.MustParseAddr("10.0.1.1"), netip.MustParseAddr("10.0.2.1")},
+		Source4:  netip.MustParsePrefix("240.0.0.0/26"), Source6: netip.MustParsePrefix("fd50:5354:4f00::/64"),
+	}},
+})
+
+// rootID is the id of what a realm exists by.
+const rootID = "self"
+
 // Key implements Entry.
-func (r Router) Key() Key { return Key{KindRouter, r.VPC, "self"} }
+func (r Router) Key() Key { return Key{Realm(r.VPC), KindRouter, rootID} }
 
 // String implements Entry. Networks and gateways are sets: their order says
 // nothing and is not kept.
 func (r Router) String() string {
-	return line(r.Key(), list("networks", sorted(r.Networks, netip.Prefix.Compare)),
-		list("gateways", sorted(r.Gateways, netip.Addr.Compare)),
-		field{"source4", prefixText(r.Source4)}, field{"source6", prefixText(r.Source6)})
+	s := spell(make([]byte, 0, usual), r.Key())
+	r.spell(&s)
+	return s.String()
+}
+
+func (r *Router) spell(s *Spelling) {
+	s.Realm(&r.VPC)
+	if id, reading := s.ID(); reading && id != rootID {
+		s.Fail(fmt.Errorf("its id is %q, not %s", id, rootID))
+	}
+	r.Networks, r.Gateways = sorted(r.Networks, netip.Prefix.Compare), sorted(r.Gateways, netip.Addr.Compare)
+	s.Prefixes("networks", &r.Networks)
+	s.Addrs("gateways", &r.Gateways)
+	s.Prefix("source4", &r.Source4)
+	s.Prefix("source6", &r.Source6)
+}
+
+// RootOf is the entry that a realm exists by, without a value, for who takes it away;
+// false says that the realm is there by itself.
+func RootOf(r Realm) (Entry, bool) {
+	if r.Sort() != Routers {
+		return nil, false
+	}
+	return Router{VPC: string(r)}, true
 }
 
 // Link joins the routers of two VPCs on one host. There is one per pair,
@@ -49,11 +86,27 @@ func NewLink(a, b string) Link {
 	return Link{VPC: a, Peer: b}
 }
 
+// KindLink is the kind of Link. Connections over one end with its routes.
+var KindLink = ours(Description[Link]{
+	Name: "link", Stage: StageLink, Sort: Routers, Spell: (*Link).spell, Ends: EndsNothing[Link], Turns: TurnsNothing[Link],
+	Far:      func(k Key) Realm { return Realm(k.ID) },
+	Examples: []Link{{VPC: "vpc-1", Peer: "vpc-2"}},
+})
+
 // Key implements Entry.
-func (l Link) Key() Key { return Key{KindLink, l.VPC, l.Peer} }
+func (l Link) Key() Key { return Key{Realm(l.VPC), KindLink, l.Peer} }
 
 // String implements Entry.
-func (l Link) String() string { return line(l.Key()) }
+func (l Link) String() string {
+	s := spell(make([]byte, 0, usual), l.Key())
+	l.spell(&s)
+	return s.String()
+}
+
+func (l *Link) spell(s *Spelling) {
+	s.Realm(&l.VPC)
+	s.IDName(&l.Peer)
+}
 
 // Route sends a transit prefix from the router of VPC over its link with Peer.
 type Route struct {
@@ -62,11 +115,30 @@ type Route struct {
 	Peer   string
 }
 
+// KindRoute is the kind of Route.
+var KindRoute = ours(Description[Route]{
+	Name: "route", Stage: StageRoute, Sort: Routers, Spell: (*Route).spell, Turns: TurnsNothing[Route],
+	Ends:     func(r Route) []Connections { return []Connections{{Party: r.Prefix}} },
+	Examples: []Route{{VPC: "vpc-1", Prefix: netip.MustParsePrefix("240.8.0.1/32"), Peer: "vpc-2"}},
+})
+
 // Key implements Entry.
-func (r Route) Key() Key { return Key{KindRoute, r.VPC, r.Prefix.String()} }
+func (r Route) Key() Key { return Key{Realm(r.VPC), KindRoute, r.Prefix.String()} }
 
 // String implements Entry.
-func (r Route) String() string { return line(r.Key(), field{"peer", r.Peer}) }
+func (r Route) String() string {
+	s := spell(make([]byte, 0, usual), r.Key())
+	r.spell(&s)
+	return s.String()
+}
+
+func (r *Route) spell(s *Spelling) {
+	s.Realm(&r.VPC)
+	if id, reading := s.ID(); reading {
+		r.Prefix = s.prefix(id)
+	}
+	s.Name("peer", &r.Peer)
+}
 
 // Namespace names a network namespace of a workload: by the name under
 // /run/netns, or by a process that lives in it. Inode is the namespace's inode
@@ -84,18 +156,45 @@ type Namespace struct {
 
 // String prints the namespace as name:N or pid:N, with its inode and identity
 // when known.
-func (n Namespace) String() string {
-	text := "name:" + n.Name
-	if n.Name == "" {
-		text = "pid:" + strconv.Itoa(n.PID)
+func (n Namespace) String() string { return string(n.append(nil)) }
+
+func (n Namespace) append(b []byte) []byte {
+	if n.Name != "" {
+		b = appendName(append(b, "name:"...), n.Name, "@")
+	} else {
+		b = strconv.AppendInt(append(b, "pid:"...), int64(n.PID), 10)
 	}
-	if n.Inode != 0 {
-		text += fmt.Sprintf("@%d", n.Inode)
-		if n.Identity != 0 {
-			text += fmt.Sprintf("/%x", n.Identity)
-		}
+	if n.Inode != 0 || n.Identity != 0 {
+		b = strconv.AppendUint(append(b, '@'), n.Inode, 10)
 	}
-	return text
+	if n.Identity != 0 {
+		b = strconv.AppendUint(append(b, '/'), n.Identity, 16)
+	}
+	return b
+}
+
+// parseNamespace reads what append prints.
+func parseNamespace(text string) (n Namespace, err error) {
+	what, known, _ := strings.Cut(text, "@")
+	inode, identity, _ := strings.Cut(known, "/")
+	var errs [3]error
+	if name, ok := strings.CutPrefix(what, "name:"); ok {
+		n.Name, errs[0] = url.PathUnescape(name)
+	} else if pid, ok := strings.CutPrefix(what, "pid:"); ok {
+		n.PID, errs[0] = strconv.Atoi(pid)
+	} else {
+		errs[0] = errors.New("neither a name nor a process")
+	}
+	if inode != "" {
+		n.Inode, errs[1] = strconv.ParseUint(inode, 10, 64)
+	}
+	if identity != "" {
+		n.Identity, errs[2] = strconv.ParseUint(identity, 16, 64)
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return n, fmt.Errorf("%q is not a namespace: %w", text, err)
+	}
+	return n, nil
 }
 
 // Workload is a network interface that a workload has: a veth pair from the
@@ -123,14 +222,53 @@ type Workload struct {
 	Device string
 }
 
+// KindWorkload is the kind of Workload.
+var KindWorkload = ours(Description[Workload]{
+	Name: "workload", Stage: StageWorkload, Sort: Routers, Spell: (*Workload).spell, Turns: TurnsNothing[Workload],
+	Ends: func(w Workload) []Connections { return parties(w.All()) },
+	Examples: []Workload{
+		{
+			VPC: "vpc-1", ENI: "eni-1", MAC: "02:00:00:00:00:01",
+			Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.10/24"), netip.MustParsePrefix("10.0.1.9/24"), netip.MustParsePrefix("2001:db8::1/128")},
+			Prefixes:  []netip.Prefix{netip.MustParsePrefix("10.0.1.32/28")},
+			Gateway:   netip.MustParseAddr("10.0.1.1"), Namespace: Namespace{PID: 7, Inode: 4026531840, Identity: 0xf0}, Device: "eth0",
+		},
+		{VPC: "vpc-1", ENI: "eni-2", MAC: "02:00:00:00:00:02", Namespace: Namespace{Name: "web 1"}, Device: "eth0"},
+	},
+})
+
 // Key implements Entry.
-func (w Workload) Key() Key { return Key{KindWorkload, w.VPC, w.ENI} }
+func (w Workload) Key() Key { return Key{Realm(w.VPC), KindWorkload, w.ENI} }
 
 // String implements Entry.
 func (w Workload) String() string {
-	return line(w.Key(), field{"mac", w.MAC}, list("addresses", primaryFirst(w.Addresses)),
-		field{"gateway", addrText(w.Gateway)}, field{"device", w.Device},
-		field{"namespace", w.Namespace.String()}, list("prefixes", sorted(w.Prefixes, netip.Prefix.Compare)))
+	s := spell(make([]byte, 0, usual), w.Key())
+	w.spell(&s)
+	return s.String()
+}
+
+func (w *Workload) spell(s *Spelling) {
+	s.Realm(&w.VPC)
+	s.IDName(&w.ENI)
+	w.Addresses, w.Prefixes = primaryFirst(w.Addresses), sorted(w.Prefixes, netip.Prefix.Compare)
+	s.Name("mac", &w.MAC)
+	s.Prefixes("addresses", &w.Addresses)
+	s.Addr("gateway", &w.Gateway)
+	s.Name("device", &w.Device)
+	s.namespace(&w.Namespace)
+	s.Prefixes("prefixes", &w.Prefixes)
+}
+
+func (s *Spelling) namespace(n *Namespace) {
+	if !s.reading {
+		s.begin("namespace")
+		s.text = n.append(s.text)
+	} else if text, ok := s.take("namespace"); ok {
+		var err error
+		if *n, err = parseNamespace(text); err != nil {
+			s.Fail(err)
+		}
+	}
 }
 
 // All gives the workload's addresses, each as a prefix of its own, and its prefixes.
@@ -142,7 +280,20 @@ func (w Workload) All() []netip.Prefix {
 	return append(all, w.Prefixes...)
 }
 
+// parties are the connections of addresses, whichever end they are.
+func parties(prefixes []netip.Prefix) []Connections {
+	var all []Connections
+	for _, p := range prefixes {
+		all = append(all, Connections{Party: p})
+	}
+	return all
+}
+
+// sorted gives values in order, in a list of its own if they are not.
 func sorted[T any](values []T, compare func(a, b T) int) []T {
+	if slices.IsSortedFunc(values, compare) {
+		return values
+	}
 	values = slices.Clone(values)
 	slices.SortFunc(values, compare)
 	return values
@@ -157,18 +308,4 @@ func primaryFirst(addresses []netip.Prefix) []netip.Prefix {
 	}
 	rest := slices.Delete(slices.Clone(addresses), i, i+1)
 	return append([]netip.Prefix{addresses[i]}, sorted(rest, netip.Prefix.Compare)...)
-}
-
-func prefixText(p netip.Prefix) string {
-	if !p.IsValid() {
-		return ""
-	}
-	return p.String()
-}
-
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Endpoint translates one address of an endpoint in the consumer's VPC to a
@@ -19,17 +20,39 @@ type Endpoint struct {
 	// as well. At least one of the two is given.
 	Ports   []PortRange
 	PortSet string
-	// Owner is the identifier of the VPC endpoint, for people and records.
+	// Owner is the identifier of the VPC endpoint, for people and records of
+	// connections. It is a note: the kernel does not keep it.
 	Owner string
 }
 
-// Key implements Entry.
-func (e Endpoint) Key() Key { return Key{KindEndpoint, e.VPC, e.Addr.String()} }
+// KindEndpoint is the kind of Endpoint.
+var KindEndpoint = ours(Description[Endpoint]{
+	Name: "endpoint", Stage: StageEntrance, Sort: Routers, Spell: (*Endpoint).spell, Turns: TurnsNothing[Endpoint],
+	Ends: func(e Endpoint) []Connections { return []Connections{{Dest: e.Addr}} },
+	Examples: []Endpoint{{
+		VPC: "vpc-1", Addr: netip.MustParseAddr("10.0.1.100"), Target: netip.MustParseAddr("240.8.0.1"), Ports: []PortRange{{80, 80}, {5432, 5432}},
+		PortSet: "p-1", Owner: "vpce-1",
+	}},
+})
 
-// String implements Entry. Owner is left out: the kernel does not keep it.
+// Key implements Entry.
+func (e Endpoint) Key() Key { return Key{Realm(e.VPC), KindEndpoint, e.Addr.String()} }
+
+// String implements Entry.
 func (e Endpoint) String() string {
-	return line(e.Key(), field{"target", addrText(e.Target)}, list("ports", e.Ports),
-		field{"portset", e.PortSet})
+	s := spell(make([]byte, 0, usual), e.Key())
+	e.spell(&s)
+	return s.String()
+}
+
+func (e *Endpoint) spell(s *Spelling) {
+	s.Realm(&e.VPC)
+	s.IDAddr(&e.Addr)
+	s.Addr("target", &e.Target)
+	s.ports("ports", &e.Ports)
+	s.Name("portset", &e.PortSet)
+	s.Notes()
+	s.Name("owner", &e.Owner)
 }
 
 // Slots is how many slots a target has that leads to several addresses. A new
@@ -59,18 +82,48 @@ type Target struct {
 	Onward bool
 }
 
+// KindTarget is the kind of Target.
+var KindTarget = ours(Description[Target]{
+	Name: "target", Stage: StageTarget, Sort: Routers, Spell: (*Target).spell,
+	Ends: func(t Target) []Connections { return []Connections{{Dest: t.Addr}} },
+	Turns: func(t Target) []Connections {
+		if !t.Cut {
+			return nil
+		}
+		return []Connections{{Dest: t.Addr, Except: t.Dests()}}
+	},
+	Examples: []Target{
+		{VPC: "vpc-2", Addr: netip.MustParseAddr("240.8.0.1"), Dest: netip.MustParseAddr("10.0.1.100"), Gateway: netip.MustParseAddr("10.0.1.50"), Onward: true},
+		{
+			VPC: "vpc-2", Addr: netip.MustParseAddr("fd50:5354:4f01::1"), Several: []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")},
+			Gateway: netip.MustParseAddr("2001:db8::50"), Cut: true,
+		},
+	},
+})
+
 // Key implements Entry.
-func (t Target) Key() Key { return Key{KindTarget, t.VPC, t.Addr.String()} }
+func (t Target) Key() Key { return Key{Realm(t.VPC), KindTarget, t.Addr.String()} }
 
 // String implements Entry.
 func (t Target) String() string {
-	yes := func(is bool) string {
-		if is {
-			return "yes"
-		}
-		return ""
+	s := spell(make([]byte, 0, usual), t.Key())
+	t.spell(&s)
+	return s.String()
+}
+
+func (t *Target) spell(s *Spelling) {
+	s.Realm(&t.VPC)
+	s.IDAddr(&t.Addr)
+	dests := t.Dests()
+	s.Addrs("dest", &dests)
+	if len(dests) == 1 {
+		t.Dest = dests[0]
+	} else {
+		t.Several = dests
 	}
-	return line(t.Key(), list("dest", t.Dests()), field{"gateway", addrText(t.Gateway)}, field{"cut", yes(t.Cut)}, field{"onward", yes(t.Onward)})
+	s.Addr("gateway", &t.Gateway)
+	s.Flag("cut", &t.Cut)
+	s.Flag("onward", &t.Onward)
 }
 
 // Dests are the addresses that the target leads to, as they are dealt to the slots:
@@ -112,11 +165,31 @@ type Pool struct {
 	Addresses []netip.Prefix
 }
 
+// KindPool is the kind of Pool.
+var KindPool = ours(Description[Pool]{
+	Name: "pool", Stage: StageMeans, Sort: Routers, Spell: (*Pool).spell, Turns: TurnsNothing[Pool],
+	Ends: func(p Pool) []Connections { return parties(p.Addresses) },
+	Examples: []Pool{
+		{VPC: "vpc-2", Gateway: netip.MustParseAddr("10.0.1.50"), Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.50/32"), netip.MustParsePrefix("10.0.1.51/32")}},
+		{VPC: "vpc-2", Gateway: netip.MustParseAddr("2001:db8::50"), Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:0:1::/80")}},
+	},
+})
+
 // Key implements Entry.
-func (p Pool) Key() Key { return Key{KindPool, p.VPC, p.Gateway.String()} }
+func (p Pool) Key() Key { return Key{Realm(p.VPC), KindPool, p.Gateway.String()} }
 
 // String implements Entry.
-func (p Pool) String() string { return line(p.Key(), list("addresses", p.Addresses)) }
+func (p Pool) String() string {
+	s := spell(make([]byte, 0, usual), p.Key())
+	p.spell(&s)
+	return s.String()
+}
+
+func (p *Pool) spell(s *Spelling) {
+	s.Realm(&p.VPC)
+	s.IDAddr(&p.Gateway)
+	s.Prefixes("addresses", &p.Addresses)
+}
 
 // Allow lets connections from one consumer VPC's transit source reach one
 // target: an active association. Taking it away cuts the connections under it.
@@ -126,13 +199,33 @@ type Allow struct {
 	Target netip.Addr
 }
 
+// KindAllow is the kind of Allow.
+var KindAllow = ours(Description[Allow]{
+	Name: "allow", Stage: StageAllow, Sort: Routers, Spell: (*Allow).spell, Turns: TurnsNothing[Allow],
+	Ends:     func(a Allow) []Connections { return []Connections{{Source: a.Source, Dest: a.Target}} },
+	Examples: []Allow{{VPC: "vpc-2", Source: netip.MustParsePrefix("240.0.0.0/26"), Target: netip.MustParseAddr("240.8.0.1")}},
+})
+
 // Key implements Entry.
 func (a Allow) Key() Key {
-	return Key{KindAllow, a.VPC, a.Source.String() + ">" + a.Target.String()}
+	return Key{Realm(a.VPC), KindAllow, a.Source.String() + ">" + a.Target.String()}
 }
 
 // String implements Entry.
-func (a Allow) String() string { return line(a.Key()) }
+func (a Allow) String() string {
+	s := spell(make([]byte, 0, usual), a.Key())
+	a.spell(&s)
+	return s.String()
+}
+
+func (a *Allow) spell(s *Spelling) {
+	s.Realm(&a.VPC)
+	if id, reading := s.ID(); reading {
+		source, target, _ := strings.Cut(id, ">")
+		a.Source = s.prefix(source)
+		a.Target = s.addr(target)
+	}
+}
 
 func shortHash(text string) string {
 	sum := sha256.Sum256([]byte(text))

@@ -14,9 +14,9 @@ import (
 // null is a kernel that does everything and has nothing.
 type null struct{}
 
-func (null) Routers(context.Context) ([]string, error)             { return nil, nil }
-func (null) Dump(context.Context, string) ([]desired.Entry, error) { return nil, nil }
-func (null) Apply(context.Context, string, []desired.Entry, []desired.Entry) map[desired.Key]error {
+func (null) Realms(context.Context) ([]desired.Realm, error)              { return nil, nil }
+func (null) Dump(context.Context, desired.Realm) ([]desired.Entry, error) { return nil, nil }
+func (null) Apply(context.Context, desired.Realm, []desired.Entry, []desired.Entry) map[desired.Key]error {
 	return nil
 }
 

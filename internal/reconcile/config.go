@@ -10,20 +10,20 @@ import (
 
 // Config sets up a Reconciler. The zero value of each field means its default.
 type Config struct {
-	// VerifyInterval is how often every router is read back and compared with
-	// what is wanted; routers take turns within it. Default 30 s.
+	// VerifyInterval is how often every realm is read back and compared with
+	// what is wanted; realms take turns within it. Default 30 s.
 	VerifyInterval time.Duration
 	// RetryMin and RetryMax bound the delay before something that failed is
 	// tried again. It starts with RetryMin and doubles. Defaults 10 ms and 5 s.
 	RetryMin, RetryMax time.Duration
 	// ApplyTimeout bounds one call of Effects. A call that does not heed it goes on,
-	// since nothing can end it, and what is wanted in its router is in error until it
+	// since nothing can end it, and what is wanted in its realm is in error until it
 	// returns. Default 60 s.
 	ApplyTimeout time.Duration
-	// Patience is how long a router may keep the others waiting. One that takes
+	// Patience is how long a realm may keep the others waiting. One that takes
 	// longer goes on alone, and they go on without it. Default 1 s.
 	Patience time.Duration
-	// Parallel is how many routers are worked on at the same time. Default 4.
+	// Parallel is how many realms are worked on at the same time. Default 4.
 	Parallel int
 	// Report, if set, receives what changed, after each pass that changed
 	// something. It is called from the goroutine of Run, one call at a time,

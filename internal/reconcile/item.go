@@ -59,25 +59,29 @@ func (it *item) entry() desired.Entry {
 
 // table holds the items of a host. It is not safe for concurrent use.
 type table struct {
-	routers map[string]map[desired.Key]*item // by VPC
-	dirty   map[*item]struct{}               // all that are not Done
-	wanted  int                              // how many have a want
+	realms  map[desired.Realm]map[desired.Key]*item
+	dirty   map[*item]struct{} // all that are not Done
+	joining map[*item]struct{} // those that join two realms
+	wanted  int                // how many have a want
 }
 
 func newTable() table {
-	return table{routers: make(map[string]map[desired.Key]*item), dirty: make(map[*item]struct{})}
+	return table{realms: make(map[desired.Realm]map[desired.Key]*item), dirty: make(map[*item]struct{}), joining: make(map[*item]struct{})}
 }
 
-func (t *table) get(k desired.Key) *item { return t.routers[k.VPC][k] }
+func (t *table) get(k desired.Key) *item { return t.realms[k.Realm][k] }
 
 // add makes an item that is pending and wants nothing yet.
 func (t *table) add(k desired.Key) *item {
 	it := &item{key: k, since: time.Now()}
-	if t.routers[k.VPC] == nil {
-		t.routers[k.VPC] = make(map[desired.Key]*item)
+	if t.realms[k.Realm] == nil {
+		t.realms[k.Realm] = make(map[desired.Key]*item)
 	}
-	t.routers[k.VPC][k] = it
+	t.realms[k.Realm][k] = it
 	t.dirty[it] = struct{}{}
+	if _, joins := k.Far(); joins {
+		t.joining[it] = struct{}{}
+	}
 	return it
 }
 
@@ -85,9 +89,10 @@ func (t *table) add(k desired.Key) *item {
 func (t *table) remove(it *item) {
 	it.version++
 	delete(t.dirty, it)
-	delete(t.routers[it.key.VPC], it.key)
-	if len(t.routers[it.key.VPC]) == 0 {
-		delete(t.routers, it.key.VPC)
+	delete(t.joining, it)
+	delete(t.realms[it.key.Realm], it.key)
+	if len(t.realms[it.key.Realm]) == 0 {
+		delete(t.realms, it.key.Realm)
 	}
 }
 
@@ -125,9 +130,9 @@ func (t *table) fail(it *item, err error, delay func(int) time.Duration) {
 	it.tried, it.due = now, now.Add(delay(it.attempts))
 }
 
-// wants reports whether anything is wanted in the router of vpc.
-func (t *table) wants(vpc string) bool {
-	for _, it := range t.routers[vpc] {
+// wants reports whether anything is wanted in a realm.
+func (t *table) wants(realm desired.Realm) bool {
+	for _, it := range t.realms[realm] {
 		if it.want != nil {
 			return true
 		}
@@ -135,16 +140,17 @@ func (t *table) wants(vpc string) bool {
 	return false
 }
 
-// links gives the wanted links that end in the router of vpc.
-func (t *table) links(vpc string) []*item {
-	var links []*item
-	for other := range t.routers {
-		if other == vpc {
-			continue
-		}
-		if it := t.get(desired.NewLink(vpc, other).Key()); it != nil && it.want != nil {
-			links = append(links, it)
+// joins gives the wanted entries that join a realm with another one, with that one.
+func (t *table) joins(realm desired.Realm) map[*item]desired.Realm {
+	joins := make(map[*item]desired.Realm)
+	for it := range t.joining {
+		switch far, _ := it.key.Far(); {
+		case it.want == nil:
+		case it.key.Realm == realm:
+			joins[it] = far
+		case far == realm:
+			joins[it] = it.key.Realm
 		}
 	}
-	return links
+	return joins
 }

@@ -24,33 +24,18 @@ type job struct {
 
 // A pass has three rounds of steps: put, delete, prune.
 const (
-	stepsPerRound = 4
+	stepsPerRound = desired.Phases
 	deleteRound   = 1 * stepsPerRound
 	pruneRound    = 2 * stepsPerRound
 	stepCount     = 3 * stepsPerRound
 )
 
-// step gives the place of an item in a pass. Entries that need another router
-// to be ready first are in a step of their own, all else of a router goes in
-// one, which the data plane can do as one batch.
+// step gives the place of an item in a pass: each phase is a step of its own, and
+// what goes in one is a batch for the data plane.
 func step(it *item) int {
-	var place int
-	switch it.key.Kind {
-	case desired.KindRouter:
-		place = 0
-	case desired.KindLink:
-		place = 1
-	case desired.KindEndpoint:
-		place = 3
-	default:
-		place = 2
-	}
+	place := it.key.Kind.Stage().Phase()
 	switch {
-	case it.want != nil:
-		return place
-	case it.key.Kind == desired.KindMember && !it.prune:
-		// Whoever gets the address in the same batch is not to be a member of the
-		// groups of the one before.
+	case it.want != nil, it.key.Kind.Early() && !it.prune:
 		return place
 	case it.prune:
 		return pruneRound + stepsPerRound - 1 - place
@@ -80,16 +65,16 @@ func (r *Reconciler) pass(ctx context.Context) {
 	}
 }
 
-// take collects what is due, by step and router, and the revision of which it
+// take collects what is due, by step and realm, and the revision of which it
 // is the state.
-func (r *Reconciler) take() (jobs [stepCount]map[string][]job, revision int64) {
+func (r *Reconciler) take() (jobs [stepCount]map[desired.Realm][]job, revision int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	clear(r.skipped)
-	for vpc, c := range r.busy {
+	for realm, c := range r.busy {
 		if !c.overdue {
-			r.skipped[vpc] = true
+			r.skipped[realm] = true
 		}
 	}
 	for it := range r.tbl.dirty {
@@ -98,32 +83,32 @@ func (r *Reconciler) take() (jobs [stepCount]map[string][]job, revision int64) {
 		}
 		s := step(it)
 		if jobs[s] == nil {
-			jobs[s] = make(map[string][]job)
+			jobs[s] = make(map[desired.Realm][]job)
 		}
-		vpc := it.key.VPC
-		jobs[s][vpc] = append(jobs[s][vpc], job{it, it.entry(), it.version, s, it.want == nil, it.attempts > 0})
+		realm := it.key.Realm
+		jobs[s][realm] = append(jobs[s][realm], job{it, it.entry(), it.version, s, it.want == nil, it.attempts > 0})
 	}
 	return jobs, r.revision
 }
 
-// runStep does one step on all its routers, some at the same time. A router that
+// runStep does one step in all its realms, some at the same time. A realm that
 // the pass went on without has its turn in the next one.
-func (r *Reconciler) runStep(ctx context.Context, routers map[string][]job, freed freed) {
+func (r *Reconciler) runStep(ctx context.Context, jobs map[desired.Realm][]job, freed freed) {
 	r.mu.Lock()
-	vpcs := slices.DeleteFunc(slices.Sorted(maps.Keys(routers)), func(vpc string) bool { return r.skipped[vpc] })
+	realms := slices.DeleteFunc(slices.Sorted(maps.Keys(jobs)), func(realm desired.Realm) bool { return r.skipped[realm] })
 	r.mu.Unlock()
-	without := r.round(vpcs, r.cfg.Patience, func(vpc string) { r.runRouter(ctx, vpc, routers[vpc], freed) })
+	without := r.round(realms, r.cfg.Patience, func(realm desired.Realm) { r.runRealm(ctx, realm, jobs[realm], freed) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, vpc := range without {
-		r.skipped[vpc] = true
+	for _, realm := range without {
+		r.skipped[realm] = true
 	}
 }
 
-// runRouter does the jobs of one step on one router. What failed before goes
+// runRealm does the jobs of one step in one realm. What failed before goes
 // in a batch of its own, so that it cannot spoil that of the others; it goes
 // first, because others may wait for it.
-func (r *Reconciler) runRouter(ctx context.Context, vpc string, jobs []job, freed freed) {
+func (r *Reconciler) runRealm(ctx context.Context, realm desired.Realm, jobs []job, freed freed) {
 	slices.SortFunc(jobs, func(a, b job) int { return a.it.key.Compare(b.it.key) })
 	for _, again := range []bool{true, false} {
 		var batch []job
@@ -135,14 +120,14 @@ func (r *Reconciler) runRouter(ctx context.Context, vpc string, jobs []job, free
 		if len(batch) == 0 || ctx.Err() != nil {
 			continue
 		}
-		errs := r.runBatch(ctx, vpc, batch)
+		errs := r.runBatch(ctx, realm, batch)
 		if ctx.Err() == nil {
 			r.finish(batch, errs, freed)
 		}
 	}
 }
 
-func (r *Reconciler) runBatch(ctx context.Context, vpc string, batch []job) map[desired.Key]error {
+func (r *Reconciler) runBatch(ctx context.Context, realm desired.Realm, batch []job) map[desired.Key]error {
 	ctx, cancel := r.limited(ctx)
 	defer cancel()
 	var put, del []desired.Entry
@@ -154,7 +139,7 @@ func (r *Reconciler) runBatch(ctx context.Context, vpc string, batch []job) map[
 		}
 	}
 	slices.Reverse(del)
-	return r.effects.Apply(ctx, vpc, put, del)
+	return r.effects.Apply(ctx, realm, put, del)
 }
 
 // finish notes what became of a batch. Items that a newer delta changed
@@ -167,8 +152,8 @@ func (r *Reconciler) finish(batch []job, errs map[desired.Key]error, freed freed
 		it, err := j.it, errs[j.it.key]
 		if err == nil {
 			freed.note(it.key, j.step)
-			if it.key.Kind == desired.KindRouter && j.step >= deleteRound {
-				r.emptied(it.key.VPC)
+			if it.key.Kind.Root() && j.step >= deleteRound {
+				r.emptied(it.key.Realm)
 			}
 		}
 		switch {
@@ -187,61 +172,61 @@ func (r *Reconciler) finish(batch []job, errs map[desired.Key]error, freed freed
 	}
 	// One line for a batch: what fails together has one cause, as a rule.
 	if len(failed) > 0 {
-		r.cfg.Logger.Warn("entries in error", "router", batch[0].it.key.VPC,
+		r.cfg.Logger.Warn("entries in error", "realm", batch[0].it.key.Realm,
 			"count", len(failed), "first", failed[0], "error", errs[failed[0]])
 	}
 	if len(recovered) > 0 {
-		r.cfg.Logger.Info("entries recovered", "router", batch[0].it.key.VPC,
+		r.cfg.Logger.Info("entries recovered", "realm", batch[0].it.key.Realm,
 			"count", len(recovered), "first", recovered[0])
 	}
 }
 
-// emptied notes that a router was deleted with all that was in it and with the
-// links that ended there.
-func (r *Reconciler) emptied(vpc string) {
-	for _, it := range r.tbl.routers[vpc] {
+// emptied notes that a realm was deleted with all that was in it and with what
+// joined it with others.
+func (r *Reconciler) emptied(realm desired.Realm) {
+	for _, it := range r.tbl.realms[realm] {
 		switch {
-		case it.key.Kind == desired.KindRouter:
+		case it.key.Kind.Root():
 		case it.want == nil:
 			r.tbl.remove(it)
 		default:
 			r.tbl.pend(it)
 		}
 	}
-	for _, it := range r.tbl.links(vpc) {
+	for it := range r.tbl.joins(realm) {
 		r.tbl.pend(it)
 	}
 }
 
-// freed is which routers had something done in a pass that failing entries may
+// freed is which realms had something done in a pass that failing entries may
 // have waited for. The lock of the reconciler guards it.
-type freed map[string]bool // true: something was deleted
+type freed map[desired.Realm]bool // true: something was deleted
 
-// everywhere is the name under which things are noted that concern all routers.
-const everywhere = ""
+// everywhere is the name under which things are noted that concern all realms.
+const everywhere desired.Realm = ""
 
 func (f freed) note(k desired.Key, step int) {
-	where := k.VPC
-	if k.Kind == desired.KindRouter || k.Kind == desired.KindLink {
+	where := k.Realm
+	if _, joins := k.Far(); joins || k.Kind.Root() {
 		where = everywhere
 	}
 	f[where] = f[where] || step >= deleteRound
 }
 
-// settleRouters notes what a pass has settled: not what lies in routers that it
+// settleRealms notes what a pass has settled: not what lies in realms that it
 // found busy or went on without. In one that was overdue at its beginning everything
 // is in error. The caller holds the lock.
-func (r *Reconciler) settleRouters(revision int64) {
+func (r *Reconciler) settleRealms(revision int64) {
 	before := r.settled
 	r.settled = revision
-	for vpc := range r.behind {
-		if !r.skipped[vpc] {
-			delete(r.behind, vpc)
+	for realm := range r.behind {
+		if !r.skipped[realm] {
+			delete(r.behind, realm)
 		}
 	}
-	for vpc := range r.skipped {
-		if _, known := r.behind[vpc]; !known && before < revision {
-			r.behind[vpc] = before
+	for realm := range r.skipped {
+		if _, known := r.behind[realm]; !known && before < revision {
+			r.behind[realm] = before
 		}
 	}
 }
@@ -251,13 +236,13 @@ func (r *Reconciler) settleRouters(revision int64) {
 func (r *Reconciler) settle(revision int64, freed freed) (again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settleRouters(revision)
+	r.settleRealms(revision)
 	for it := range r.tbl.dirty {
 		if it.state != Error {
 			continue
 		}
 		byAll, all := freed[everywhere]
-		byOwn, own := freed[it.key.VPC]
+		byOwn, own := freed[it.key.Realm]
 		switch {
 		case it.want != nil && (byAll || byOwn):
 			it.due, again = time.Time{}, true

@@ -33,11 +33,11 @@ type Reconciler struct {
 	revision int64 // of the last delta
 	full     bool  // a full delta came
 	settled  int64
-	behind   map[string]int64 // what routers that were slow have settled
-	busy     map[string]*call // by router
-	slow     map[string]bool  // routers whose last call took long
-	skipped  map[string]bool  // routers that a pass went on without
-	late     []reading        // of routers that were slow to be read
+	behind   map[desired.Realm]int64 // what realms that were slow have settled
+	busy     map[desired.Realm]*call // by realm
+	slow     map[desired.Realm]bool  // realms whose last call took long
+	skipped  map[desired.Realm]bool  // realms that a pass went on without
+	late     []reading               // of realms that were slow to be read
 	repairs  map[desired.Kind]int64
 	verified time.Time // end of the last whole verification
 
@@ -45,8 +45,8 @@ type Reconciler struct {
 	calls   sync.WaitGroup
 	adopted bool
 	rounds  rotation
-	unread  map[string]attempt // routers that could not be read
-	told    told               // what the reports so far said
+	unread  map[desired.Realm]attempt // realms that could not be read
+	told    told                      // what the reports so far said
 }
 
 // New makes a reconciler that has nothing to do before its first full delta.
@@ -57,12 +57,12 @@ func New(effects Effects, cfg Config) *Reconciler {
 		kick:    make(chan struct{}, 1),
 		asked:   make(chan verifyRequest),
 		tbl:     newTable(),
-		behind:  make(map[string]int64),
-		busy:    make(map[string]*call),
-		slow:    make(map[string]bool),
-		skipped: make(map[string]bool),
+		behind:  make(map[desired.Realm]int64),
+		busy:    make(map[desired.Realm]*call),
+		slow:    make(map[desired.Realm]bool),
+		skipped: make(map[desired.Realm]bool),
 		repairs: make(map[desired.Kind]int64),
-		unread:  make(map[string]attempt),
+		unread:  make(map[desired.Realm]attempt),
 		told:    told{failed: make(map[desired.Key]string)},
 	}
 }
@@ -95,7 +95,7 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 		r.delete(r.tbl.get(k), d.Revision)
 	}
 	if d.Full {
-		for _, items := range r.tbl.routers {
+		for _, items := range r.tbl.realms {
 			for k, it := range items {
 				if !named[k] {
 					r.delete(it, d.Revision)
@@ -103,8 +103,8 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 			}
 		}
 		r.settled = min(r.settled, d.Revision)
-		for vpc, revision := range r.behind {
-			r.behind[vpc] = min(revision, d.Revision)
+		for realm, revision := range r.behind {
+			r.behind[realm] = min(revision, d.Revision)
 		}
 	}
 	r.revision, r.full = d.Revision, true
@@ -169,7 +169,7 @@ func (r *Reconciler) Statuses() iter.Seq[Status] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := make([]Status, 0, r.tbl.wanted+len(r.tbl.dirty))
-	for _, items := range r.tbl.routers {
+	for _, items := range r.tbl.realms {
 		for _, it := range items {
 			all = append(all, Status{
 				Key: it.key, Entry: it.want, State: it.state, Revision: it.revision,
@@ -191,7 +191,7 @@ func (r *Reconciler) Wanted() []desired.Entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	entries := make([]desired.Entry, 0, r.tbl.wanted)
-	for _, items := range r.tbl.routers {
+	for _, items := range r.tbl.realms {
 		for _, it := range items {
 			if it.want != nil {
 				entries = append(entries, it.want)

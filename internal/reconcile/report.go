@@ -17,12 +17,12 @@ type Report struct {
 	// before is to be forgotten.
 	Full bool
 	// Revision is the settled revision: everything that deltas up to it asked
-	// for is done or in error, but in the routers of Behind.
+	// for is done or in error, but in the realms of Behind.
 	Revision int64
-	// Behind gives the routers, by VPC, that have not settled Revision, with the
-	// revisions that they have settled: routers that do not answer. It is whole
+	// Behind gives the realms that have not settled Revision, with the
+	// revisions that they have settled: realms that do not answer. It is whole
 	// in each report.
-	Behind map[string]int64
+	Behind map[desired.Realm]int64
 	// Failed gives the reason for each entry that is in error now and was not,
 	// or was for another reason. It includes entries that cannot be removed.
 	Failed map[desired.Key]string
@@ -33,7 +33,7 @@ type Report struct {
 	// missing, changed or unknown after they had been done. The receiver owns
 	// the map.
 	Repairs map[desired.Kind]int64
-	// LastVerify is when the last verification of all routers ended; zero
+	// LastVerify is when the last verification of all realms ended; zero
 	// before the first one.
 	LastVerify time.Time
 }
@@ -49,7 +49,7 @@ type Counts struct {
 type told struct {
 	failed   map[desired.Key]string
 	revision int64
-	behind   map[string]int64
+	behind   map[desired.Realm]int64
 	counts   Counts
 	repairs  map[desired.Kind]int64
 	verified time.Time

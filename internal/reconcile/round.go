@@ -5,51 +5,59 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
-// errNoAnswer is why nothing can be done in a router whose last call has not
+// noAnswerError is why nothing can be done in a realm whose last call has not
 // returned, although its time is over.
-var errNoAnswer = errors.New("the router does not answer: its last call has not returned in time")
+type noAnswerError struct{ realm desired.Realm }
 
-// errNotYet is why a router could not be read now.
-var errNotYet = errors.New("the router has not answered yet")
+// Error says what does not answer.
+func (e noAnswerError) Error() string {
+	return fmt.Sprintf("the %s does not answer: its last call has not returned in time", e.realm.Sort())
+}
 
-// call is a call of Effects for one router that is under way. The lock of the
+// errNotYet is why a realm could not be read now.
+var errNotYet = errors.New("it has not answered yet")
+
+// call is a call of Effects for one realm that is under way. The lock of the
 // reconciler guards it.
 type call struct {
 	begun time.Time
 	// alone says that nobody waits for it any more: it ends by itself, and until
-	// then nothing else is begun in the router.
+	// then nothing else is begun in the realm.
 	alone bool
 	// overdue says that it has taken longer than it may: what is wanted in the
-	// router is in error until it returns.
+	// realm is in error until it returns.
 	overdue bool
 	alarm   *time.Timer // makes it overdue
 }
 
-// round calls do for each router, some at the same time, and waits until all have
+// round calls do for each realm, some at the same time, and waits until all have
 // returned: but for those that take longer than patience, which then go on alone.
-// A router that was slow last time is not waited for at all. Routers that are busy
+// A realm that was slow last time is not waited for at all. Realms that are busy
 // already are left out. It returns those that are left out or go on.
-func (r *Reconciler) round(vpcs []string, patience time.Duration, do func(vpc string)) (without []string) {
-	ended := make(chan string, len(vpcs))
-	waiting := map[string]time.Time{} // until when
-	for len(vpcs) > 0 || len(waiting) > 0 {
-		for len(vpcs) > 0 && len(waiting) < r.cfg.Parallel {
-			vpc := vpcs[0]
-			vpcs = vpcs[1:]
-			until, ok := r.begin(vpc, patience)
+func (r *Reconciler) round(realms []desired.Realm, patience time.Duration, do func(realm desired.Realm)) (without []desired.Realm) {
+	ended := make(chan desired.Realm, len(realms))
+	waiting := map[desired.Realm]time.Time{} // until when
+	for len(realms) > 0 || len(waiting) > 0 {
+		for len(realms) > 0 && len(waiting) < r.cfg.Parallel {
+			realm := realms[0]
+			realms = realms[1:]
+			until, ok := r.begin(realm, patience)
 			if !ok {
-				without = append(without, vpc)
+				without = append(without, realm)
 				continue
 			}
-			waiting[vpc] = until
+			waiting[realm] = until
 			r.calls.Go(func() {
-				do(vpc)
-				if !r.end(vpc) {
-					ended <- vpc
+				do(realm)
+				if !r.end(realm) {
+					ended <- realm
 				}
 			})
 		}
@@ -58,13 +66,13 @@ func (r *Reconciler) round(vpcs []string, patience time.Duration, do func(vpc st
 		}
 		timer := time.NewTimer(time.Until(earliest(waiting)))
 		select {
-		case vpc := <-ended:
-			delete(waiting, vpc)
+		case realm := <-ended:
+			delete(waiting, realm)
 		case <-timer.C:
-			for vpc, until := range waiting {
-				if !until.After(time.Now()) && r.leaveAlone(vpc) {
-					delete(waiting, vpc)
-					without = append(without, vpc)
+			for realm, until := range waiting {
+				if !until.After(time.Now()) && r.leaveAlone(realm) {
+					delete(waiting, realm)
+					without = append(without, realm)
 				}
 			}
 		}
@@ -74,7 +82,7 @@ func (r *Reconciler) round(vpcs []string, patience time.Duration, do func(vpc st
 	return without
 }
 
-func earliest(times map[string]time.Time) (first time.Time) {
+func earliest(times map[desired.Realm]time.Time) (first time.Time) {
 	for _, t := range times {
 		if first.IsZero() || t.Before(first) {
 			first = t
@@ -84,33 +92,33 @@ func earliest(times map[string]time.Time) (first time.Time) {
 }
 
 // begin notes a call and says until when to wait for it; false says that the
-// router is busy.
-func (r *Reconciler) begin(vpc string, patience time.Duration) (until time.Time, ok bool) {
+// realm is busy.
+func (r *Reconciler) begin(realm desired.Realm, patience time.Duration) (until time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.busy[vpc] != nil {
+	if r.busy[realm] != nil {
 		return until, false
 	}
 	c := &call{begun: time.Now()}
-	r.busy[vpc] = c
-	if r.slow[vpc] {
+	r.busy[realm] = c
+	if r.slow[realm] {
 		patience = min(patience, time.Millisecond)
 	}
 	return c.begun.Add(patience), true
 }
 
 // leaveAlone lets a call go on by itself; false says that it has returned.
-func (r *Reconciler) leaveAlone(vpc string) bool {
+func (r *Reconciler) leaveAlone(realm desired.Realm) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.busy[vpc]
+	c := r.busy[realm]
 	if c == nil {
 		return false
 	}
-	if !r.slow[vpc] {
-		r.cfg.Logger.Warn("router is slow; the others go on without it", "router", vpc)
+	if !r.slow[realm] {
+		r.cfg.Logger.Warn("realm is slow; the others go on without it", "realm", realm)
 	}
-	c.alone, r.slow[vpc], r.skipped[vpc] = true, true, true
+	c.alone, r.slow[realm], r.skipped[realm] = true, true, true
 	// Whoever heeds the time limit has a moment to return by itself.
 	c.alarm = time.AfterFunc(time.Until(c.begun.Add(r.cfg.ApplyTimeout+r.cfg.Patience)), func() {
 		r.mu.Lock()
@@ -122,20 +130,20 @@ func (r *Reconciler) leaveAlone(vpc string) bool {
 }
 
 // end notes that a call has returned, and reports whether it went on alone. What
-// is to be done in the router is due at once then.
-func (r *Reconciler) end(vpc string) (alone bool) {
+// is to be done in the realm is due at once then.
+func (r *Reconciler) end(realm desired.Realm) (alone bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.busy[vpc]
-	delete(r.busy, vpc)
+	c := r.busy[realm]
+	delete(r.busy, realm)
 	if time.Since(c.begun) < r.cfg.Patience {
-		delete(r.slow, vpc)
+		delete(r.slow, realm)
 	}
 	if !c.alone {
 		return false
 	}
 	c.alarm.Stop()
-	for _, it := range r.tbl.routers[vpc] {
+	for _, it := range r.tbl.realms[realm] {
 		if c.overdue && it.state == Error {
 			it.due = time.Time{}
 		}
@@ -145,14 +153,14 @@ func (r *Reconciler) end(vpc string) (alone bool) {
 }
 
 // mayBegin reports whether something can be done about an item now. What is wanted
-// in a router that does not answer is in error meanwhile. The caller holds the lock.
+// in a realm that does not answer is in error meanwhile. The caller holds the lock.
 func (r *Reconciler) mayBegin(it *item) bool {
-	c := r.busy[it.key.VPC]
+	c := r.busy[it.key.Realm]
 	if c == nil {
 		return true
 	}
 	if c.overdue && it.state != Error {
-		r.tbl.fail(it, errNoAnswer, r.cfg.delay)
+		r.tbl.fail(it, noAnswerError{it.key.Realm}, r.cfg.delay)
 	}
 	return false
 }
@@ -162,9 +170,9 @@ func (r *Reconciler) limited(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeout(ctx, r.cfg.ApplyTimeout)
 }
 
-// existing lists the routers that there are.
-func (r *Reconciler) existing(ctx context.Context) ([]string, error) {
+// existing lists the realms that there are.
+func (r *Reconciler) existing(ctx context.Context) ([]desired.Realm, error) {
 	ctx, cancel := r.limited(ctx)
 	defer cancel()
-	return r.effects.Routers(ctx)
+	return r.effects.Realms(ctx)
 }

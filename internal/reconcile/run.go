@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // Run does the work until ctx is done, and leaves the host as it then is. It
@@ -73,7 +75,7 @@ func (r *Reconciler) rest() time.Duration {
 		}
 	}
 	for it := range r.tbl.dirty {
-		if r.busy[it.key.VPC] != nil {
+		if r.busy[it.key.Realm] != nil {
 			continue // its call wakes when it ends, or is overdue
 		}
 		if it.due.Before(next) {
@@ -83,13 +85,13 @@ func (r *Reconciler) rest() time.Duration {
 	return time.Until(next)
 }
 
-// readHost reads everything that is there. Without a list of the routers
+// readHost reads everything that is there. Without a list of the realms
 // nothing can be adopted, so it tries until it has one or ctx is done.
 func (r *Reconciler) readHost(ctx context.Context) ([]reading, time.Time) {
 	for count := 1; ctx.Err() == nil; count++ {
-		vpcs, err := r.existing(ctx)
+		realms, err := r.existing(ctx)
 		if err == nil {
-			return r.read(ctx, vpcs, r.cfg.Patience), time.Now()
+			return r.read(ctx, realms, r.cfg.Patience), time.Now()
 		}
 		r.cfg.Logger.Warn("reading the host", "error", err)
 		select {
@@ -100,27 +102,27 @@ func (r *Reconciler) readHost(ctx context.Context) ([]reading, time.Time) {
 	return nil, time.Time{}
 }
 
-// finishOthers has the host end what was begun in each router. Where that fails
+// finishOthers has the host end what was begun in each realm. Where that fails
 // the next Apply does it, before anything else.
 func (r *Reconciler) finishOthers(ctx context.Context, readings []reading) {
-	var vpcs []string
+	var realms []desired.Realm
 	for _, rd := range readings {
 		if rd.exists {
-			vpcs = append(vpcs, rd.vpc)
+			realms = append(realms, rd.realm)
 		}
 	}
-	r.round(vpcs, r.cfg.Patience, func(vpc string) {
+	r.round(realms, r.cfg.Patience, func(realm desired.Realm) {
 		ctx, cancel := r.limited(ctx)
 		defer cancel()
-		r.effects.Apply(ctx, vpc, nil, nil)
+		r.effects.Apply(ctx, realm, nil, nil)
 	})
 }
 
 // adopt compares what was read before anything was done with the first full
-// state: what is as wanted is done, what is unknown is pruned. Routers that
+// state: what is as wanted is done, what is unknown is pruned. Realms that
 // could not be read are made without knowing them, and read later. Whoever had
 // the host before may have been stopped in the middle of something, which is
-// ended first: in its routers nothing else may be ordered.
+// ended first: in its realms nothing else may be ordered.
 func (r *Reconciler) adopt(ctx context.Context, readings []reading) {
 	r.finishOthers(ctx, readings)
 	if _, _, err := r.compareAll(readings); err != nil {
@@ -129,7 +131,7 @@ func (r *Reconciler) adopt(ctx context.Context, readings []reading) {
 	r.adopted = true
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rounds.begin(slices.Sorted(maps.Keys(r.tbl.routers)), r.cfg.VerifyInterval)
+	r.rounds.begin(slices.Sorted(maps.Keys(r.tbl.realms)), r.cfg.VerifyInterval)
 	r.rounds.next = time.Now().Add(r.rounds.pause)
 	r.cfg.Logger.Info("host adopted", "wanted", r.tbl.wanted, "to do", len(r.tbl.dirty))
 }

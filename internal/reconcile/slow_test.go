@@ -22,16 +22,16 @@ import (
 type deaf struct {
 	*fakedp.Kernel
 	mu      sync.Mutex
-	router  string
+	router  desired.Realm
 	release chan struct{}
 }
 
 // stop makes a router deaf and gives what ends that.
-func (d *deaf) stop(vpc string) (release func()) {
+func (d *deaf) stop(realm desired.Realm) (release func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	ch := make(chan struct{})
-	d.router, d.release = vpc, ch
+	d.router, d.release = realm, ch
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -40,24 +40,24 @@ func (d *deaf) stop(vpc string) (release func()) {
 	}
 }
 
-func (d *deaf) hold(vpc string) {
+func (d *deaf) hold(realm desired.Realm) {
 	d.mu.Lock()
 	release := d.release
-	holds := d.router == vpc
+	holds := d.router == realm
 	d.mu.Unlock()
 	if holds {
 		<-release
 	}
 }
 
-func (d *deaf) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
-	d.hold(vpc)
-	return d.Kernel.Apply(ctx, vpc, put, del)
+func (d *deaf) Apply(ctx context.Context, realm desired.Realm, put, del []desired.Entry) map[desired.Key]error {
+	d.hold(realm)
+	return d.Kernel.Apply(ctx, realm, put, del)
 }
 
-func (d *deaf) Dump(ctx context.Context, vpc string) ([]desired.Entry, error) {
-	d.hold(vpc)
-	return d.Kernel.Dump(ctx, vpc)
+func (d *deaf) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, error) {
+	d.hold(realm)
+	return d.Kernel.Dump(ctx, realm)
 }
 
 func withDeaf(t *testing.T, play func(*testing.T, *deaf, *reconcile.Reconciler, *ledger)) {
@@ -88,8 +88,8 @@ link vpc-b vpc-c`
 
 func member(revision int64, vpcs ...string) string {
 	var text strings.Builder
-	for _, vpc := range vpcs {
-		fmt.Fprintf(&text, "member %s sg-1/10.0.1.%d\n", vpc, revision)
+	for _, realm := range vpcs {
+		fmt.Fprintf(&text, "member %s sg-1/10.0.1.%d\n", realm, revision)
 	}
 	return text.String()
 }
@@ -203,18 +203,18 @@ type noting struct {
 	sets []string
 }
 
-func (n *noting) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
+func (n *noting) Apply(ctx context.Context, realm desired.Realm, put, del []desired.Entry) map[desired.Key]error {
 	n.mu.Lock()
 	text := ""
 	for _, e := range put {
-		text += "+" + string(e.Key().Kind)
+		text += "+" + e.Key().Kind.String()
 	}
 	for _, e := range del {
-		text += "-" + string(e.Key().Kind)
+		text += "-" + e.Key().Kind.String()
 	}
 	n.sets = append(n.sets, text)
 	n.mu.Unlock()
-	return n.Kernel.Apply(ctx, vpc, put, del)
+	return n.Kernel.Apply(ctx, realm, put, del)
 }
 
 // An address that goes from one interface to another is out of the former one's

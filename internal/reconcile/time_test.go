@@ -26,25 +26,25 @@ type stage struct {
 	*fakedp.Kernel
 	mu     sync.Mutex
 	broken map[desired.Key]bool
-	hangs  string // router that does not answer
+	hangs  desired.Realm // router that does not answer
 	begin  time.Time
-	tries  []time.Duration  // of broken entries
-	dumps  []string         // "time vpc"
-	before func(vpc string) // called before a router is read, if set
+	tries  []time.Duration           // of broken entries
+	dumps  []string                  // "time realm"
+	before func(realm desired.Realm) // called before a router is read, if set
 }
 
 func newStage() *stage {
 	return &stage{Kernel: fakedp.New(), broken: make(map[desired.Key]bool), begin: time.Now()}
 }
 
-func (s *stage) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
+func (s *stage) Apply(ctx context.Context, realm desired.Realm, put, del []desired.Entry) map[desired.Key]error {
 	s.mu.Lock()
-	hangs := s.hangs == vpc
+	hangs := s.hangs == realm
 	s.mu.Unlock()
 	if hangs {
 		<-ctx.Done()
 	}
-	errs := s.Kernel.Apply(ctx, vpc, put, del)
+	errs := s.Kernel.Apply(ctx, realm, put, del)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range slices.Concat(put, del) {
@@ -56,14 +56,14 @@ func (s *stage) Apply(ctx context.Context, vpc string, put, del []desired.Entry)
 	return errs
 }
 
-func (s *stage) Dump(ctx context.Context, vpc string) ([]desired.Entry, error) {
+func (s *stage) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, error) {
 	s.mu.Lock()
-	s.dumps = append(s.dumps, fmt.Sprintf("%v %s", time.Since(s.begin), vpc))
+	s.dumps = append(s.dumps, fmt.Sprintf("%v %s", time.Since(s.begin), realm))
 	s.mu.Unlock()
 	if s.before != nil {
-		s.before(vpc)
+		s.before(realm)
 	}
-	return s.Kernel.Dump(ctx, vpc)
+	return s.Kernel.Dump(ctx, realm)
 }
 
 // perform runs a reconciler in a bubble of its own time.
@@ -190,8 +190,8 @@ route vpc-b 240.0.0.0/26 peer=vpc-a`)
 		apply(t, r, desired.Delta{Full: true, Revision: 1, Put: all})
 		for _, lost := range all[:2] {
 			done := false
-			s.before = func(vpc string) {
-				if vpc == lost.Key().VPC && !done {
+			s.before = func(realm desired.Realm) {
+				if realm == lost.Key().Realm && !done {
 					done = true
 					time.Sleep(time.Second) // the others have been read
 					s.Drop(lost.Key())

@@ -3,11 +3,12 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,32 +18,32 @@ import (
 // ErrNoState means that there is nothing to compare a host with yet.
 var ErrNoState = errors.New("no desired state yet")
 
-// reading is what was found in one router.
+// reading is what was found in one realm.
 type reading struct {
-	vpc    string
+	realm  desired.Realm
 	there  []desired.Entry
 	exists bool
 	err    error
 }
 
-// attempt is when a router that could not be read is tried next.
+// attempt is when a realm that could not be read is tried next.
 type attempt struct {
 	count int
 	due   time.Time
 }
 
-// read reads routers back, some at the same time. What comes later than patience
+// read reads realms back, some at the same time. What comes later than patience
 // is taken up when it comes.
-func (r *Reconciler) read(ctx context.Context, vpcs []string, patience time.Duration) []reading {
+func (r *Reconciler) read(ctx context.Context, realms []desired.Realm, patience time.Duration) []reading {
 	var (
 		mu       sync.Mutex
 		over     bool
 		readings []reading
 	)
-	without := r.round(vpcs, patience, func(vpc string) {
+	without := r.round(realms, patience, func(realm desired.Realm) {
 		ctx, cancel := r.limited(ctx)
 		defer cancel()
-		rd := r.readOne(ctx, vpc)
+		rd := r.readOne(ctx, realm)
 		mu.Lock()
 		defer mu.Unlock()
 		if !over {
@@ -56,16 +57,16 @@ func (r *Reconciler) read(ctx context.Context, vpcs []string, patience time.Dura
 	mu.Lock()
 	defer mu.Unlock()
 	over = true
-	for _, vpc := range without {
-		if !slices.ContainsFunc(readings, func(rd reading) bool { return rd.vpc == vpc }) {
-			readings = append(readings, reading{vpc: vpc, err: errNotYet})
+	for _, realm := range without {
+		if !slices.ContainsFunc(readings, func(rd reading) bool { return rd.realm == realm }) {
+			readings = append(readings, reading{realm: realm, err: errNotYet})
 		}
 	}
-	slices.SortFunc(readings, func(a, b reading) int { return strings.Compare(a.vpc, b.vpc) })
+	slices.SortFunc(readings, func(a, b reading) int { return cmp.Compare(a.realm, b.realm) })
 	return readings
 }
 
-// takeLate takes up what slow routers have answered. Nothing was changed there
+// takeLate takes up what slow realms have answered. Nothing was changed there
 // meanwhile.
 func (r *Reconciler) takeLate(ctx context.Context) {
 	r.mu.Lock()
@@ -84,60 +85,60 @@ func (r *Reconciler) takeLate(ctx context.Context) {
 	}
 }
 
-// readOne reads one router back. A router that seems empty or cannot be read
+// readOne reads one realm back. A realm that seems empty or cannot be read
 // may be one that does not exist, which is no error.
-func (r *Reconciler) readOne(ctx context.Context, vpc string) reading {
-	there, err := r.effects.Dump(ctx, vpc)
+func (r *Reconciler) readOne(ctx context.Context, realm desired.Realm) reading {
+	there, err := r.effects.Dump(ctx, realm)
 	if err == nil && len(there) > 0 {
-		return reading{vpc: vpc, there: there, exists: true}
+		return reading{realm: realm, there: there, exists: true}
 	}
-	vpcs, listErr := r.existing(ctx)
+	realms, listErr := r.existing(ctx)
 	switch {
 	case listErr != nil:
-		return reading{vpc: vpc, err: errors.Join(err, listErr)}
-	case !slices.Contains(vpcs, vpc):
-		return reading{vpc: vpc}
+		return reading{realm: realm, err: errors.Join(err, listErr)}
+	case !slices.Contains(realms, realm):
+		return reading{realm: realm}
 	default:
-		return reading{vpc: vpc, there: there, exists: true, err: err}
+		return reading{realm: realm, there: there, exists: true, err: err}
 	}
 }
 
-// verify reads routers back and makes due what differs. Where a router or a
-// link has to be remade, the routers at the other ends have lost something as
+// verify reads realms back and makes due what differs. Where a realm or a
+// link has to be remade, the realms at the other ends have lost something as
 // well and are read too: also those that have been read, because what was lost
 // may have been there still. Each loss is found once, so this comes to an end. It
 // gives the number of differences.
-func (r *Reconciler) verify(ctx context.Context, vpcs []string, patience time.Duration) (found int, err error) {
+func (r *Reconciler) verify(ctx context.Context, realms []desired.Realm, patience time.Duration) (found int, err error) {
 	var errs []error
-	for len(vpcs) > 0 && ctx.Err() == nil {
-		n, concerned, err := r.compareAll(r.read(ctx, vpcs, patience))
+	for len(realms) > 0 && ctx.Err() == nil {
+		n, concerned, err := r.compareAll(r.read(ctx, realms, patience))
 		found += n
 		if err != nil {
 			errs = append(errs, err)
 		}
 		slices.Sort(concerned)
-		vpcs = slices.Compact(concerned)
+		realms = slices.Compact(concerned)
 	}
 	return found, errors.Join(append(errs, ctx.Err())...)
 }
 
-// compareAll compares readings with what is wanted. Routers that could not be
+// compareAll compares readings with what is wanted. Realms that could not be
 // read are noted for another attempt.
-func (r *Reconciler) compareAll(readings []reading) (found int, concerned []string, err error) {
+func (r *Reconciler) compareAll(readings []reading) (found int, concerned []desired.Realm, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var errs []error
 	for _, rd := range readings {
 		if rd.err != nil {
-			last := r.unread[rd.vpc].count
-			r.unread[rd.vpc] = attempt{last + 1, time.Now().Add(r.cfg.delay(last + 1))}
-			errs = append(errs, fmt.Errorf("read router of %s: %w", rd.vpc, rd.err))
+			last := r.unread[rd.realm].count
+			r.unread[rd.realm] = attempt{last + 1, time.Now().Add(r.cfg.delay(last + 1))}
+			errs = append(errs, fmt.Errorf("read %s: %w", rd.realm, rd.err))
 			continue
 		}
-		delete(r.unread, rd.vpc)
+		delete(r.unread, rd.realm)
 		n, peers := r.compare(rd)
 		if n > 0 && r.adopted {
-			r.cfg.Logger.Warn("router differs, repairing", "router", rd.vpc, "entries", n)
+			r.cfg.Logger.Warn("realm differs, repairing", "realm", rd.realm, "entries", n)
 		}
 		found += n
 		concerned = append(concerned, peers...)
@@ -145,22 +146,22 @@ func (r *Reconciler) compareAll(readings []reading) (found int, concerned []stri
 	return found, concerned, errors.Join(errs...)
 }
 
-// compare makes due what differs between one router and what is wanted in it,
+// compare makes due what differs between one realm and what is wanted in it,
 // and sets at rest what is as wanted although that was not known. It gives the
-// number of differences that nobody ordered, and the routers at the other end
+// number of differences that nobody ordered, and the realms at the other end
 // of what was lost. The caller holds the lock.
-func (r *Reconciler) compare(rd reading) (found int, peers []string) {
+func (r *Reconciler) compare(rd reading) (found int, peers []desired.Realm) {
 	there := make(map[desired.Key]desired.Entry, len(rd.there))
 	for _, e := range rd.there {
-		if k := e.Key(); k.VPC == rd.vpc {
+		if k := e.Key(); k.Realm == rd.realm {
 			there[k] = e
 		}
 	}
-	for k, it := range r.tbl.routers[rd.vpc] {
+	for k, it := range r.tbl.realms[rd.realm] {
 		e, ok := there[k]
 		delete(there, k)
 		switch {
-		case it.want == nil && !ok && !(k.Kind == desired.KindRouter && rd.exists):
+		case it.want == nil && !ok && !(k.Kind.Root() && rd.exists):
 			r.tbl.done(it)
 		case it.want == nil:
 		case ok && it.is(e):
@@ -171,10 +172,11 @@ func (r *Reconciler) compare(rd reading) (found int, peers []string) {
 			peers = append(peers, r.others(it)...)
 		}
 	}
-	if rd.exists && !r.tbl.wants(rd.vpc) {
-		// Nothing is wanted here: the router goes as a whole.
-		router := desired.Entry(desired.Router{VPC: rd.vpc})
-		there = map[desired.Key]desired.Entry{router.Key(): router}
+	if rd.exists && !r.tbl.wants(rd.realm) {
+		// Nothing is wanted here: the realm goes as a whole, if it can.
+		if root, ok := desired.RootOf(rd.realm); ok {
+			there = map[desired.Key]desired.Entry{root.Key(): root}
+		}
 	}
 	for k, e := range there {
 		if r.tbl.get(k) != nil {
@@ -198,64 +200,56 @@ func (r *Reconciler) repair(it *item, why string) {
 	r.cfg.Logger.Debug("repairing", "entry", it.key, "found", why)
 }
 
-// others gives the routers at the far ends of a router's or link's links.
-func (r *Reconciler) others(it *item) []string {
-	switch it.key.Kind {
-	case desired.KindLink:
-		return []string{it.key.ID}
-	case desired.KindRouter:
-		var vpcs []string
-		for _, link := range r.tbl.links(it.key.VPC) {
-			peer := link.key.VPC
-			if peer == it.key.VPC {
-				peer = link.key.ID
-			}
-			vpcs = append(vpcs, peer)
-		}
-		return vpcs
-	default:
-		return nil
+// others gives the realms at the far ends of what joins a realm with others, or of
+// one such entry.
+func (r *Reconciler) others(it *item) []desired.Realm {
+	if far, joins := it.key.Far(); joins {
+		return []desired.Realm{far}
 	}
+	if it.key.Kind.Root() {
+		return slices.Collect(maps.Values(r.tbl.joins(it.key.Realm)))
+	}
+	return nil
 }
 
-// candidates gives the routers that exist or should, sorted.
-func (r *Reconciler) candidates(ctx context.Context) ([]string, error) {
-	vpcs, err := r.existing(ctx)
+// candidates gives the realms that exist or should, sorted.
+func (r *Reconciler) candidates(ctx context.Context) ([]desired.Realm, error) {
+	realms, err := r.existing(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list routers: %w", err)
+		return nil, fmt.Errorf("list realms: %w", err)
 	}
-	vpcs = slices.Clone(vpcs)
+	realms = slices.Clone(realms)
 	r.mu.Lock()
-	for vpc := range r.tbl.routers {
-		vpcs = append(vpcs, vpc)
+	for realm := range r.tbl.realms {
+		realms = append(realms, realm)
 	}
 	r.mu.Unlock()
-	slices.Sort(vpcs)
-	return slices.Compact(vpcs), nil
+	slices.Sort(realms)
+	return slices.Compact(realms), nil
 }
 
 // leastPause is the least time between two turns of the rotation.
 const leastPause = 100 * time.Millisecond
 
-// rotation shares the verification of all routers out over an interval.
+// rotation shares the verification of all realms out over an interval.
 type rotation struct {
-	left  []string // routers whose turn is still to come
-	slice int      // how many have their turn together
+	left  []desired.Realm // realms whose turn is still to come
+	slice int             // how many have their turn together
 	pause time.Duration
 	next  time.Time // of the next turn
 }
 
-// turn verifies the routers whose turn it is.
+// turn verifies the realms whose turn it is.
 func (r *Reconciler) turn(ctx context.Context) {
 	rot := &r.rounds
 	if len(rot.left) == 0 {
-		vpcs, err := r.candidates(ctx)
+		realms, err := r.candidates(ctx)
 		if err != nil {
 			r.cfg.Logger.Warn("verification", "error", err)
 			rot.next = time.Now().Add(r.cfg.RetryMax)
 			return
 		}
-		rot.begin(vpcs, r.cfg.VerifyInterval)
+		rot.begin(realms, r.cfg.VerifyInterval)
 	}
 	now := rot.left[:min(rot.slice, len(rot.left))]
 	rot.left = rot.left[len(now):]
@@ -270,21 +264,21 @@ func (r *Reconciler) turn(ctx context.Context) {
 	}
 }
 
-// begin deals out the routers of one round.
-func (rot *rotation) begin(vpcs []string, interval time.Duration) {
-	rot.left = vpcs
-	turns := max(1, min(len(vpcs), int(interval/leastPause)))
-	rot.slice = max(1, (len(vpcs)+turns-1)/turns)
-	turns = max(1, (len(vpcs)+rot.slice-1)/rot.slice)
+// begin deals out the realms of one round.
+func (rot *rotation) begin(realms []desired.Realm, interval time.Duration) {
+	rot.left = realms
+	turns := max(1, min(len(realms), int(interval/leastPause)))
+	rot.slice = max(1, (len(realms)+turns-1)/turns)
+	turns = max(1, (len(realms)+rot.slice-1)/rot.slice)
 	rot.pause = interval / time.Duration(turns)
 }
 
-// retryUnread reads routers again that could not be read.
+// retryUnread reads realms again that could not be read.
 func (r *Reconciler) retryUnread(ctx context.Context) {
-	var due []string
-	for vpc, a := range r.unread {
+	var due []desired.Realm
+	for realm, a := range r.unread {
 		if !a.due.After(time.Now()) {
-			due = append(due, vpc)
+			due = append(due, realm)
 		}
 	}
 	slices.Sort(due)
@@ -302,9 +296,9 @@ type verifyAnswer struct {
 	err   error
 }
 
-// Verify reads every router back now and repairs what differs. It returns the
+// Verify reads every realm back now and repairs what differs. It returns the
 // number of differences found after one attempt to repair them was made;
-// whether that went well is told by reports. Routers that could not be read are
+// whether that went well is told by reports. Realms that could not be read are
 // in the error, and are tried again. It needs Run to be running; before the
 // first full delta the error is ErrNoState.
 func (r *Reconciler) Verify(ctx context.Context) (found int, err error) {
@@ -327,11 +321,11 @@ func (r *Reconciler) verifyNow(ctx context.Context) verifyAnswer {
 	if !r.adopted {
 		return verifyAnswer{0, ErrNoState}
 	}
-	vpcs, err := r.candidates(ctx)
+	realms, err := r.candidates(ctx)
 	if err != nil {
 		return verifyAnswer{0, err}
 	}
-	found, err := r.verify(ctx, vpcs, r.cfg.ApplyTimeout)
+	found, err := r.verify(ctx, realms, r.cfg.ApplyTimeout)
 	if err == nil {
 		r.mu.Lock()
 		r.verified = time.Now()

@@ -17,9 +17,9 @@ import (
 // Effects is what Faulty wraps: reconcile.Effects, which this layer may not
 // import.
 type Effects interface {
-	Routers(ctx context.Context) ([]string, error)
-	Dump(ctx context.Context, vpc string) ([]desired.Entry, error)
-	Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error
+	Realms(ctx context.Context) ([]desired.Realm, error)
+	Dump(ctx context.Context, vpc desired.Realm) ([]desired.Entry, error)
+	Apply(ctx context.Context, vpc desired.Realm, put, del []desired.Entry) map[desired.Key]error
 }
 
 // errnos are what busy kernels answer now and then.
@@ -31,7 +31,7 @@ type faulty struct {
 	seed  uint64
 
 	mu      sync.Mutex
-	sources map[string]*rand.Rand
+	sources map[desired.Realm]*rand.Rand
 }
 
 // Faulty passes calls on to inner and lets a share of them fail: each listing,
@@ -39,12 +39,12 @@ type faulty struct {
 // the entries that fail have been done nevertheless. For one seed the failures
 // of one router depend on nothing but the calls made for it.
 func Faulty(inner Effects, rate float64, seed uint64) Effects {
-	return &faulty{inner: inner, rate: rate, seed: seed, sources: make(map[string]*rand.Rand)}
+	return &faulty{inner: inner, rate: rate, seed: seed, sources: make(map[desired.Realm]*rand.Rand)}
 }
 
 // fault tosses the coin for an operation on the router of vpc. Done says
 // whether the operation is to be carried out nevertheless.
-func (f *faulty) fault(vpc string) (err error, done bool) {
+func (f *faulty) fault(vpc desired.Realm) (err error, done bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	source := f.sources[vpc]
@@ -60,21 +60,21 @@ func (f *faulty) fault(vpc string) (err error, done bool) {
 	return errnos[source.IntN(len(errnos))], source.IntN(2) == 0
 }
 
-func (f *faulty) Routers(ctx context.Context) ([]string, error) {
+func (f *faulty) Realms(ctx context.Context) ([]desired.Realm, error) {
 	if err, _ := f.fault(""); err != nil {
 		return nil, fmt.Errorf("list routers: %w", err)
 	}
-	return f.inner.Routers(ctx)
+	return f.inner.Realms(ctx)
 }
 
-func (f *faulty) Dump(ctx context.Context, vpc string) ([]desired.Entry, error) {
+func (f *faulty) Dump(ctx context.Context, vpc desired.Realm) ([]desired.Entry, error) {
 	if err, _ := f.fault(vpc); err != nil {
 		return nil, fmt.Errorf("dump router of %s: %w", vpc, err)
 	}
 	return f.inner.Dump(ctx, vpc)
 }
 
-func (f *faulty) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
+func (f *faulty) Apply(ctx context.Context, vpc desired.Realm, put, del []desired.Entry) map[desired.Key]error {
 	faults := make(map[desired.Key]error)
 	pick := func(verb string, entries []desired.Entry) (passed []desired.Entry) {
 		for _, e := range entries {

@@ -33,11 +33,11 @@ func (k *Kernel) Drop(key desired.Key) {
 	defer k.mu.Unlock()
 	switch key.Kind {
 	case desired.KindRouter:
-		k.dropRouter(key.VPC)
+		k.dropRouter(key.Realm)
 	case desired.KindLink:
 		k.dropLink(key)
 	default:
-		delete(k.routers[key.VPC], key)
+		delete(k.routers[key.Realm], key)
 	}
 }
 
@@ -46,7 +46,7 @@ func (k *Kernel) Drop(key desired.Key) {
 func (k *Kernel) Plant(e desired.Entry) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	vpc := e.Key().VPC
+	vpc := e.Key().Realm
 	if k.routers[vpc] == nil {
 		k.routers[vpc] = make(map[desired.Key]desired.Entry)
 	}
@@ -65,7 +65,7 @@ func Dangling(entries []desired.Entry) []desired.Key {
 		if e.Key().Kind != desired.KindEndpoint {
 			continue
 		}
-		router := there[desired.Router{VPC: e.Key().VPC}.Key()]
+		router := there[desired.Key{Realm: e.Key().Realm, Kind: desired.KindRouter, ID: "self"}]
 		if router == nil || !answered(e, router, entries, there) {
 			dangling = append(dangling, e.Key())
 		}
@@ -84,7 +84,7 @@ func answered(endpoint, router desired.Entry, entries []desired.Entry, there map
 	return slices.ContainsFunc(entries, func(e desired.Entry) bool {
 		k := e.Key()
 		return k.Kind == desired.KindTarget && k.ID == target &&
-			there[desired.Key{Kind: desired.KindAllow, VPC: k.VPC, ID: allowed}] != nil
+			there[desired.Key{Kind: desired.KindAllow, Realm: k.Realm, ID: allowed}] != nil
 	})
 }
 
@@ -100,16 +100,17 @@ func (l Line) Key() desired.Key { return l.key }
 // String implements desired.Entry.
 func (l Line) String() string { return l.text }
 
-// ParseLine reads the text of an entry: "kind vpc id" and fields.
+// ParseLine reads the text of an entry: "kind realm id" and fields.
 func ParseLine(text string) (Line, error) {
 	words := strings.Fields(text)
 	if len(words) < 3 {
-		return Line{}, fmt.Errorf("parse entry %q: not kind, vpc and id", text)
+		return Line{}, fmt.Errorf("parse entry %q: not kind, realm and id", text)
 	}
-	key := desired.Key{Kind: desired.Kind(words[0]), VPC: words[1], ID: words[2]}
-	if key.Kind != desired.KindRouter && key.Kind.Stage() == 0 {
+	kind, ok := desired.KindNamed(words[0])
+	if !ok {
 		return Line{}, fmt.Errorf("parse entry %q: unknown kind", text)
 	}
+	key := desired.Key{Realm: desired.Realm(words[1]), Kind: kind, ID: words[2]}
 	return Line{key, strings.Join(words, " ")}, nil
 }
 

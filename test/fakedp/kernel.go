@@ -32,11 +32,11 @@ type Op struct {
 	Err error
 }
 
-// String prints the operation as "verb kind vpc id", and its error if any.
+// String prints the operation as "verb kind realm id", and its error if any.
 func (o Op) String() string {
 	text := o.Verb + " " + o.Key.String()
 	if o.Verb == "dump" {
-		text = o.Verb + " " + o.Key.VPC
+		text = o.Verb + " " + string(o.Key.Realm)
 	}
 	if o.Err != nil {
 		text += ": " + o.Err.Error()
@@ -48,14 +48,14 @@ func (o Op) String() string {
 // zero value is not ready, see New.
 type Kernel struct {
 	mu      sync.Mutex
-	routers map[string]map[desired.Key]desired.Entry
+	routers map[desired.Realm]map[desired.Key]desired.Entry
 	ops     []Op
 	observe func(Op, []desired.Entry)
 }
 
 // New makes a kernel with nothing in it.
 func New() *Kernel {
-	return &Kernel{routers: make(map[string]map[desired.Key]desired.Entry)}
+	return &Kernel{routers: make(map[desired.Realm]map[desired.Key]desired.Entry)}
 }
 
 // Observe has f called after each entry that Apply puts or deletes, with what
@@ -68,24 +68,24 @@ func (k *Kernel) Observe(f func(Op, []desired.Entry)) {
 }
 
 // Routers lists the routers that exist, sorted.
-func (k *Kernel) Routers(ctx context.Context) ([]string, error) {
+func (k *Kernel) Realms(ctx context.Context) ([]desired.Realm, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Sorted(maps.Keys(k.routers)), ctx.Err()
 }
 
 // Dump gives what the router of vpc has, sorted; nothing if it does not exist.
-func (k *Kernel) Dump(ctx context.Context, vpc string) ([]desired.Entry, error) {
+func (k *Kernel) Dump(ctx context.Context, vpc desired.Realm) ([]desired.Entry, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.ops = append(k.ops, Op{Verb: "dump", Key: desired.Key{VPC: vpc}})
+	k.ops = append(k.ops, Op{Verb: "dump", Key: desired.Key{Realm: vpc}})
 	entries := slices.Collect(maps.Values(k.routers[vpc]))
 	desired.Sort(entries)
 	return entries, ctx.Err()
 }
 
 // Apply puts and then deletes entries, as reconcile.Effects describes it.
-func (k *Kernel) Apply(ctx context.Context, vpc string, put, del []desired.Entry) map[desired.Key]error {
+func (k *Kernel) Apply(ctx context.Context, vpc desired.Realm, put, del []desired.Entry) map[desired.Key]error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	put, del = slices.Clone(put), slices.Clone(del)
@@ -97,7 +97,7 @@ func (k *Kernel) Apply(ctx context.Context, vpc string, put, del []desired.Entry
 		err := ctx.Err()
 		switch {
 		case err != nil:
-		case key.VPC != vpc:
+		case key.Realm != vpc:
 			err = unix.EINVAL
 		default:
 			err = act(e)
@@ -131,10 +131,10 @@ func (k *Kernel) put(e desired.Entry) error {
 			return fmt.Errorf("%s: %w", need, unix.ENOENT)
 		}
 	}
-	if k.routers[key.VPC] == nil {
-		k.routers[key.VPC] = make(map[desired.Key]desired.Entry)
+	if k.routers[key.Realm] == nil {
+		k.routers[key.Realm] = make(map[desired.Key]desired.Entry)
 	}
-	k.routers[key.VPC][key] = e
+	k.routers[key.Realm][key] = e
 	return nil
 }
 
@@ -142,26 +142,26 @@ func (k *Kernel) remove(e desired.Entry) error {
 	key := e.Key()
 	switch key.Kind {
 	case desired.KindRouter:
-		k.dropRouter(key.VPC)
+		k.dropRouter(key.Realm)
 		return nil
 	case desired.KindLink:
 		k.dropLink(key)
 		return nil
 	case desired.KindClass, desired.KindPortSet, desired.KindPool:
-		for _, user := range k.routers[key.VPC] {
+		for _, user := range k.routers[key.Realm] {
 			if slices.Contains(needs(user), key) {
 				return fmt.Errorf("%s: %w", user.Key(), unix.EBUSY)
 			}
 		}
 	}
-	delete(k.routers[key.VPC], key)
+	delete(k.routers[key.Realm], key)
 	return nil
 }
 
 // dropRouter takes a router, what is in it, and its links on both sides.
-func (k *Kernel) dropRouter(vpc string) {
+func (k *Kernel) dropRouter(vpc desired.Realm) {
 	for other := range k.routers {
-		if link := desired.NewLink(vpc, other).Key(); k.has(link) {
+		if link := link(vpc, other); k.has(link) {
 			k.dropLink(link)
 		}
 	}
@@ -170,15 +170,15 @@ func (k *Kernel) dropRouter(vpc string) {
 
 // dropLink takes a link and the routes over it at both ends.
 func (k *Kernel) dropLink(link desired.Key) {
-	delete(k.routers[link.VPC], link)
-	for _, vpc := range []string{link.VPC, link.ID} {
+	delete(k.routers[link.Realm], link)
+	for _, vpc := range []desired.Realm{link.Realm, desired.Realm(link.ID)} {
 		maps.DeleteFunc(k.routers[vpc], func(key desired.Key, e desired.Entry) bool {
 			return key.Kind == desired.KindRoute && slices.Contains(needs(e), link)
 		})
 	}
 }
 
-func (k *Kernel) has(key desired.Key) bool { return k.routers[key.VPC][key] != nil }
+func (k *Kernel) has(key desired.Key) bool { return k.routers[key.Realm][key] != nil }
 
 func (k *Kernel) all() []desired.Entry {
 	var entries []desired.Entry
@@ -189,24 +189,31 @@ func (k *Kernel) all() []desired.Entry {
 	return entries
 }
 
+func link(a, b desired.Realm) desired.Key { return desired.NewLink(string(a), string(b)).Key() }
+
 // needs gives the keys of what has to exist before e can.
 func needs(e desired.Entry) []desired.Key {
 	key := e.Key()
-	router := func(vpc string) desired.Key { return desired.Router{VPC: vpc}.Key() }
+	router := func(realm desired.Realm) desired.Key {
+		return desired.Key{Realm: realm, Kind: desired.KindRouter, ID: "self"}
+	}
 	here := func(kind desired.Kind, field string) []desired.Key {
-		keys := []desired.Key{router(key.VPC)}
+		keys := []desired.Key{router(key.Realm)}
 		if id := Field(e, field); id != "" {
-			keys = append(keys, desired.Key{Kind: kind, VPC: key.VPC, ID: id})
+			keys = append(keys, desired.Key{Kind: kind, Realm: key.Realm, ID: id})
 		}
 		return keys
+	}
+	if key.Realm.Sort() != desired.Routers {
+		return nil
 	}
 	switch key.Kind {
 	case desired.KindRouter:
 		return nil
 	case desired.KindLink:
-		return []desired.Key{router(key.VPC), router(key.ID)}
+		return []desired.Key{router(key.Realm), router(desired.Realm(key.ID))}
 	case desired.KindRoute:
-		return []desired.Key{router(key.VPC), desired.NewLink(key.VPC, Field(e, "peer")).Key()}
+		return []desired.Key{router(key.Realm), link(key.Realm, desired.Realm(Field(e, "peer")))}
 	case desired.KindAddress:
 		return here(desired.KindClass, "class")
 	case desired.KindTarget:
@@ -214,7 +221,7 @@ func needs(e desired.Entry) []desired.Key {
 	case desired.KindEndpoint:
 		return here(desired.KindPortSet, "portset")
 	default:
-		return []desired.Key{router(key.VPC)}
+		return []desired.Key{router(key.Realm)}
 	}
 }
 

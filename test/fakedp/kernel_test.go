@@ -41,7 +41,7 @@ func fill(t *testing.T, k fakedp.Effects, text string) map[desired.Key]error {
 	t.Helper()
 	errs := make(map[desired.Key]error)
 	for _, e := range parse(t, text) {
-		if err := k.Apply(t.Context(), e.Key().VPC, []desired.Entry{e}, nil)[e.Key()]; err != nil {
+		if err := k.Apply(t.Context(), e.Key().Realm, []desired.Entry{e}, nil)[e.Key()]; err != nil {
 			errs[e.Key()] = err
 		}
 	}
@@ -87,7 +87,7 @@ func TestKernelRefusesWhatCannotBe(t *testing.T) {
 		if c.verb == "delete" {
 			put, del = del, put
 		}
-		err := k.Apply(t.Context(), e[0].Key().VPC, put, del)[e[0].Key()]
+		err := k.Apply(t.Context(), e[0].Key().Realm, put, del)[e[0].Key()]
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s %s: %v, want %v", c.verb, c.entry, err, c.want)
 		}

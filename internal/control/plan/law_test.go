@@ -90,9 +90,9 @@ func checkResult(t *rapid.T, before, after *Plan, r Result) {
 		t.Errorf("delta leads elsewhere (-want +got):\n%s", diff)
 	}
 	touched, released := expected(before, after)
-	got := map[Subject]map[string]bool{}
+	got := map[Subject]map[desired.Realm]bool{}
 	for _, s := range r.Touched {
-		got[s] = map[string]bool{}
+		got[s] = map[desired.Realm]bool{}
 		for _, realm := range r.Realms[s] {
 			got[s][realm] = true
 		}
@@ -120,16 +120,16 @@ func textsOf(p *Plan) map[desired.Key]string {
 
 // expected says who is touched by what lies between two plans, in which routers,
 // and who lets go of each entry.
-func expected(before, after *Plan) (map[Subject]map[string]bool, map[desired.Key]map[Subject]struct{}) {
-	touched, released := map[Subject]map[string]bool{}, map[desired.Key]map[Subject]struct{}{}
+func expected(before, after *Plan) (map[Subject]map[desired.Realm]bool, map[desired.Key]map[Subject]struct{}) {
+	touched, released := map[Subject]map[desired.Realm]bool{}, map[desired.Key]map[Subject]struct{}{}
 	ids := maps.Clone(before.units)
 	maps.Copy(ids, after.units)
 	for id := range ids {
 		old, now := asked(before.units[id]), asked(after.units[id])
-		everybody, realms := map[Subject]struct{}{}, map[string]bool{}
+		everybody, realms := map[Subject]struct{}{}, map[desired.Realm]bool{}
 		for _, entries := range []map[desired.Key]string{old.entries, now.entries} {
 			for key := range entries {
-				realms[key.VPC] = true
+				realms[key.Realm] = true
 			}
 		}
 		for _, subjects := range []map[standing]bool{old.subjects, now.subjects} {
@@ -140,7 +140,7 @@ func expected(before, after *Plan) (map[Subject]map[string]bool, map[desired.Key
 					continue
 				}
 				if touched[s.subject()] == nil {
-					touched[s.subject()] = map[string]bool{}
+					touched[s.subject()] = map[desired.Realm]bool{}
 				}
 				maps.Copy(touched[s.subject()], realms)
 			}

@@ -90,9 +90,9 @@ type Result struct {
 	// whose rows have come or gone, say that they were updated, or that they are
 	// to go. Nobody else has anything to wait for.
 	Touched []Subject
-	// Realms are the routers, by VPC, in which what a touched subject asks for or
+	// Realms are the realms in which what a touched subject asks for or
 	// asked for lies, as far as that was derived anew. In any order.
-	Realms map[Subject][]string
+	Realms map[Subject][]desired.Realm
 }
 
 // Change takes in changes of rows; tx shows the tables after them. Rows that

@@ -113,10 +113,10 @@ func TestAnEndpointWaitsForItsWholeWay(t *testing.T) {
 	w.put(t, connection()...)
 	endpoint := Subject{SubjectEndpoint, ref("vpce-1")}
 	for _, key := range []desired.Key{
-		{Kind: desired.KindTarget, VPC: "vpc-b", ID: "240.8.0.5"},
-		{Kind: desired.KindAllow, VPC: "vpc-b", ID: "240.0.0.0/26>240.8.0.5"},
-		{Kind: desired.KindEndpoint, VPC: "vpc-a", ID: "10.0.1.100"},
-		{Kind: desired.KindAddress, VPC: "vpc-a", ID: "10.0.1.100"},
+		{Kind: desired.KindTarget, Realm: "vpc-b", ID: "240.8.0.5"},
+		{Kind: desired.KindAllow, Realm: "vpc-b", ID: "240.0.0.0/26>240.8.0.5"},
+		{Kind: desired.KindEndpoint, Realm: "vpc-a", ID: "10.0.1.100"},
+		{Kind: desired.KindAddress, Realm: "vpc-a", ID: "10.0.1.100"},
 	} {
 		found := false
 		for _, s := range w.plan.Subjects(key) {

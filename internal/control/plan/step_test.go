@@ -46,7 +46,7 @@ func (w *world) way() string {
 	var b strings.Builder
 	for line := range strings.Lines(desired.Text(w.plan.Entries())) {
 		for _, kind := range []desired.Kind{desired.KindLink, desired.KindRoute, desired.KindTarget, desired.KindAllow, desired.KindEndpoint} {
-			if strings.HasPrefix(line, string(kind)+" ") {
+			if strings.HasPrefix(line, kind.String()+" ") {
 				b.WriteString(line)
 			}
 		}
@@ -74,7 +74,7 @@ endpoint vpc-b 10.0.1.200 target=240.8.0.6 ports=5432
 		t.Errorf("way (-want +got):\n%s", diff)
 	}
 	for _, key := range []desired.Key{
-		{Kind: desired.KindTarget, VPC: "vpc-c", ID: "240.8.0.6"}, {Kind: desired.KindEndpoint, VPC: "vpc-b", ID: "10.0.1.200"},
+		{Kind: desired.KindTarget, Realm: "vpc-c", ID: "240.8.0.6"}, {Kind: desired.KindEndpoint, Realm: "vpc-b", ID: "10.0.1.200"},
 	} {
 		if !contains(w.plan.Subjects(key), Subject{SubjectEndpoint, ref("vpce-1")}) {
 			t.Errorf("the endpoint at the beginning does not wait for %v", key)
@@ -104,7 +104,7 @@ endpoint vpc-a 10.0.1.100 target=240.8.0.5 ports=5432
 		if diff := cmp.Diff(want, w.way()); diff != "" {
 			t.Errorf("%s: way (-want +got):\n%s", name, diff)
 		}
-		if key := (desired.Key{Kind: desired.KindEndpoint, VPC: "vpc-b", ID: "10.0.1.200"}); !contains(r.Released[key], Subject{SubjectEndpoint, ref("vpce-2")}) {
+		if key := (desired.Key{Kind: desired.KindEndpoint, Realm: "vpc-b", ID: "10.0.1.200"}); !contains(r.Released[key], Subject{SubjectEndpoint, ref("vpce-2")}) {
 			t.Errorf("%s: %v is released for %v", name, key, r.Released[key])
 		}
 	}

@@ -20,7 +20,7 @@ type wave struct {
 	// idle are units that nobody seemed to need.
 	idle []*unit
 	// touched has the routers that concern a subject.
-	touched map[Subject][]string
+	touched map[Subject][]desired.Realm
 	// former is what was in effect for each key that may have changed, and
 	// releasers are the subjects of the units that let go of it.
 	former    map[desired.Key]desired.Entry
@@ -29,7 +29,7 @@ type wave struct {
 
 func newWave(tx *table.Txn) *wave {
 	return &wave{
-		tx: tx, touched: map[Subject][]string{},
+		tx: tx, touched: map[Subject][]desired.Realm{},
 		former: map[desired.Key]desired.Entry{}, releasers: map[desired.Key]map[Subject]struct{}{},
 	}
 }
@@ -231,8 +231,8 @@ func (w *wave) touch(s Subject, entries ...[]*held) {
 	realms := w.touched[s]
 	for _, list := range entries {
 		for _, h := range list {
-			if !slices.Contains(realms, h.key.VPC) {
-				realms = append(realms, h.key.VPC)
+			if !slices.Contains(realms, h.key.Realm) {
+				realms = append(realms, h.key.Realm)
 			}
 		}
 	}

@@ -110,14 +110,14 @@ func TestATouchedSubjectWaitsWhereItsEntriesAre(t *testing.T) {
 		t.Errorf("touched: %v, want %v", r.Touched, want)
 	}
 	for _, s := range want {
-		if realms := slices.Sorted(slices.Values(r.Realms[s])); !slices.Equal(realms, []string{"vpc-a", "vpc-b"}) {
+		if realms := slices.Sorted(slices.Values(r.Realms[s])); !slices.Equal(realms, []desired.Realm{"vpc-a", "vpc-b"}) {
 			t.Errorf("%v is touched in %v, want vpc-a and vpc-b", s, realms)
 		}
 	}
 	if text := fmt.Sprint(r.Delete); len(r.Delete) != 3 {
 		t.Errorf("deleted %s, want the endpoint, the address and the member", text)
 	}
-	if got := r.Released[desired.Key{Kind: desired.KindEndpoint, VPC: "vpc-a", ID: "10.0.2.1"}]; !slices.Equal(got, want) {
+	if got := r.Released[desired.Key{Kind: desired.KindEndpoint, Realm: "vpc-a", ID: "10.0.2.1"}]; !slices.Equal(got, want) {
 		t.Errorf("released for %v, want %v", got, want)
 	}
 }

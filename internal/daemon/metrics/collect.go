@@ -126,7 +126,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(entries, float64(s.Report.Done), "programmed")
 	gauge(entries, float64(s.Report.Counts.Failed), "failed")
 	for kind, n := range s.Report.Repairs {
-		counter(repairs, float64(n), string(kind))
+		counter(repairs, float64(n), kind.String())
 	}
 	if u := s.Store; u != nil {
 		gauge(storeBytes, float64(u.Size))

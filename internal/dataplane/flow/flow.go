@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // Router is a router in which connections are tracked.
@@ -51,18 +52,8 @@ type Flow struct {
 	Answerer, Known netip.AddrPort
 }
 
-// Match selects flows. An unset field matches everything; a Match with none set
-// selects nothing.
-type Match struct {
-	// Source is where the connection came from, before any translation.
-	Source netip.Prefix
-	// Dest is what it was opened to, before any translation.
-	Dest netip.Addr
-	// Except spares flows to Dest whose packets end up at one of these addresses.
-	Except []netip.Addr
-	// Party has one of its four addresses, before or after translation.
-	Party netip.Prefix
-}
+// Match selects flows, as descriptions of entries do.
+type Match = desired.Connections
 
 // Cut ends the flows of a router that any of the matches selects, there and in
 // the routers that they go on to or come from, in one walk over the table of
