@@ -41,6 +41,15 @@ func (v View) Sees(r model.Ref, shares Shares) bool {
 	return v.Account != "" && r.Region == v.Region && owns(v.Account, "", r, shares)
 }
 
+// Own names a resource of the caller's in its region. An index that has names in
+// place of ids takes these in the same form.
+func (v View) Own(id string) model.Ref {
+	return model.Ref{Account: v.Account, Region: v.Region, ID: id}
+}
+
+// Owns reports whether an account is the caller's, for lists across regions.
+func (v View) Owns(account string) bool { return v.Account != "" && account == v.Account }
+
 type contextKey struct{}
 
 // With returns a context that carries v. It is for the server, and for tests that

@@ -58,7 +58,7 @@ func (a *API) ListAccounts(ctx context.Context, _ *shape.ListAccountsInput) (*sh
 	everything := identity.IsManagement(tx, who)
 	out := &shape.ListAccountsOutput{Accounts: []shape.AccountSummary{}}
 	for row := range state.Accounts.All(tx) {
-		if everything || row.ID == who.Account {
+		if everything || who.Owns(row.ID) {
 			out.Accounts = append(out.Accounts, summary(row))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -87,7 +88,7 @@ func (a *API) interfaceFor(who access.View, in *shape.AttachNetworkInterfaceInpu
 // freeInterface gives the caller's interface with this id, which can be attached
 // and is not.
 func freeInterface(tx *table.Txn, who access.View, id string) (*model.NetworkInterface, error) {
-	ni, ok := state.NetworkInterfaces.Get(tx, who.Account, who.Region, id)
+	ni, ok := view.Get(tx, who, state.NetworkInterfaces, id)
 	switch {
 	case !ok:
 		return nil, fault.NotFound(kindInterface, id)
@@ -204,7 +205,7 @@ func (a *API) ListAttachments(ctx context.Context, _ *shape.ListAttachmentsInput
 		return nil, err
 	}
 	out := &shape.ListAttachmentsOutput{Attachments: []shape.Attachment{}}
-	for row := range state.Attachments.Scope(tx, who.Account, who.Region) {
+	for row := range view.All(tx, who, state.Attachments) {
 		out.Attachments = append(out.Attachments, attachmentShape(tx, row))
 	}
 	return out, nil
@@ -212,7 +213,7 @@ func (a *API) ListAttachments(ctx context.Context, _ *shape.ListAttachmentsInput
 
 // getAttachment gives the attachment of the caller's interface with this id.
 func getAttachment(tx *table.Txn, who access.View, id string) (*model.Attachment, error) {
-	row, ok := state.Attachments.Get(tx, who.Account, who.Region, id)
+	row, ok := view.Get(tx, who, state.Attachments, id)
 	if !ok {
 		return nil, fault.NotFound(kindAttachment, id)
 	}

@@ -75,7 +75,7 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 	out := &shape.GetStatusOutput{Version: &a.Version, Resources: []shape.Resource{}}
 	everything := identity.IsManagement(tx, who)
 	for r := range resources(tx) {
-		if everything || *r.Account == who.Account {
+		if everything || who.Owns(*r.Account) {
 			out.Resources = append(out.Resources, r)
 		}
 	}

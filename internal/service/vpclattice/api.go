@@ -21,6 +21,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -48,33 +49,31 @@ var arnTypes = map[string]string{
 	kindAssociation:   "resourceendpointassociation",
 }
 
-// identify gives the id of a resource of the caller that a request names by id
-// or by ARN. What belongs to another account is not the caller's to touch, and
-// what is in another region is not here.
-func identify(who access.View, kind, identifier string) (string, error) {
+// identify gives the name of a resource that a request names by id or by ARN. What
+// is not in the view, such as what is in another region, does not exist.
+func identify(tx *table.Txn, who access.View, kind, identifier string) (model.Ref, error) {
 	if !strings.HasPrefix(identifier, "arn:") {
-		return identifier, nil
+		return who.Own(identifier), nil
 	}
 	arn, err := model.ParseARN(identifier)
-	switch {
-	case err != nil || arn.Service != "vpc-lattice" || arn.Type != arnTypes[kind]:
-		return "", fault.Validation("identifier", "%s is not the ARN of a %s", identifier, kind)
-	case arn.Account != who.Account:
-		return "", fault.AccessDenied("account %s is not authorized to use %s", who.Account, identifier)
-	case arn.Region != who.Region:
-		return "", fault.NotFound(kind, identifier)
+	if err != nil || arn.Service != "vpc-lattice" || arn.Type != arnTypes[kind] {
+		return model.Ref{}, fault.Validation("identifier", "%s is not the ARN of a %s", identifier, kind)
 	}
-	return arn.ID, nil
+	ref := model.Ref{Account: arn.Account, Region: arn.Region, ID: arn.ID}
+	if !view.Sees(tx, who, ref) {
+		return ref, fault.NotFound(kind, identifier)
+	}
+	return ref, nil
 }
 
-// find reads a row of the caller that a request names by id or by ARN.
+// find reads a row that a request names by id or by ARN.
 func find[T table.Row](tx *table.Txn, rows *table.Table[T], who access.View, kind, identifier string) (T, error) {
-	id, err := identify(who, kind, identifier)
+	ref, err := identify(tx, who, kind, identifier)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	row, ok := rows.Get(tx, who.Account, who.Region, id)
+	row, ok := view.At(tx, who, rows, ref)
 	if !ok {
 		return row, fault.NotFound(kind, identifier)
 	}
@@ -137,7 +136,7 @@ func asFault(err error) error {
 // replayed checks what a repeated create request made before: it still is, or
 // the token cannot be answered any more.
 func replayed[T table.Row](tx *table.Txn, rows *table.Table[T], who access.View, kind, id string) (T, error) {
-	row, ok := rows.Get(tx, who.Account, who.Region, id)
+	row, ok := view.Get(tx, who, rows, id)
 	if !ok {
 		return row, fault.Conflict(kind, id, "the client token was used to create %s %s, which has been deleted", kind, id)
 	}

@@ -39,20 +39,19 @@ func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.Li
 }
 
 func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEndpointAssociationsInput) (iter.Seq[*model.EndpointAssociation], error) {
-	configuration, err := identify(who, kindConfiguration, *in.ResourceConfigurationIdentifier)
+	configuration, err := identify(tx, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
 	if err != nil {
 		return nil, err
 	}
-	association, err := identify(who, kindAssociation, deref(in.ResourceEndpointAssociationIdentifier))
+	association, err := identify(tx, who, kindAssociation, deref(in.ResourceEndpointAssociationIdentifier))
 	if err != nil {
 		return nil, err
 	}
-	ref := model.Ref{Account: who.Account, Region: who.Region, ID: configuration}
-	rows := state.EndpointAssociationsByConfiguration.Rows(tx, ref)
+	rows := state.EndpointAssociationsByConfiguration.Rows(tx, configuration)
 	fits := func(want *string, got string) bool { return want == nil || *want == got }
 	return func(yield func(*model.EndpointAssociation) bool) {
 		for row := range rows {
-			if fits(optional(association), row.ID) && fits(in.VpcEndpointId, row.Endpoint.ID) &&
+			if fits(optional(association.ID), row.ID) && fits(in.VpcEndpointId, row.Endpoint.ID) &&
 				fits(in.VpcEndpointOwner, row.Endpoint.Account) && !yield(row) {
 				return
 			}

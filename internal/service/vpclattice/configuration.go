@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -70,13 +71,13 @@ func chosenConfigurations(tx *table.Txn, who access.View, in *shape.ListResource
 	case in.ResourceConfigurationGroupIdentifier != nil, in.DomainVerificationIdentifier != nil:
 		return func(func(*model.ResourceConfiguration) bool) {}, nil
 	case in.ResourceGatewayIdentifier != nil:
-		id, err := identify(who, kindGateway, *in.ResourceGatewayIdentifier)
+		gateway, err := identify(tx, who, kindGateway, *in.ResourceGatewayIdentifier)
 		if err != nil {
 			return nil, err
 		}
-		return state.ResourceConfigurationsByGateway.Rows(tx, model.Ref{Account: who.Account, Region: who.Region, ID: id}), nil
+		return state.ResourceConfigurationsByGateway.Rows(tx, gateway), nil
 	}
-	return state.ResourceConfigurations.Scope(tx, who.Account, who.Region), nil
+	return view.All(tx, who, state.ResourceConfigurations), nil
 }
 
 // UpdateResourceConfiguration changes the address, the ports and the sharing

@@ -13,6 +13,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -148,11 +149,11 @@ func (a *API) claimTargets(tx *table.Txn, r *model.ResourceConfiguration, g *mod
 // checkConfigurationRoom sees to the name's uniqueness and to the quota.
 func (a *API) checkConfigurationRoom(tx *table.Txn, n *newConfiguration) error {
 	name := *n.in.Name
-	for other := range state.ResourceConfigurationsByName.Rows(tx, model.Ref{Account: n.who.Account, Region: n.who.Region, ID: name}) {
+	for other := range state.ResourceConfigurationsByName.Rows(tx, n.who.Own(name)) {
 		return fault.Conflict(kindConfiguration, other.ID, "a resource configuration named %s exists already: %s", name, other.ID)
 	}
 	most := a.Quotas.ConfigurationsPerRegion
-	if state.ResourceConfigurations.CountScope(tx, n.who.Account, n.who.Region) >= most {
+	if view.Count(tx, n.who, state.ResourceConfigurations) >= most {
 		return fault.QuotaExceeded(kindConfiguration, "", "configurations-per-region", "the account has %d resource configurations in this region, the most it can have", most)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -42,7 +43,7 @@ func (a *API) ListResourceGateways(ctx context.Context, in *shape.ListResourceGa
 		return nil, err
 	}
 	page, next, err := paginate(who, "ListResourceGateways", nil, in.NextToken, in.MaxResults,
-		state.ResourceGateways.Scope(tx, who.Account, who.Region))
+		view.All(tx, who, state.ResourceGateways))
 	if err != nil {
 		return nil, err
 	}

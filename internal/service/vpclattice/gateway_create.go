@@ -13,6 +13,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -82,7 +83,7 @@ func (a *API) newGateway(who access.View, in *shape.CreateResourceGatewayInput) 
 // interfaces.
 func (a *API) createGateway(tx *table.Txn, n *newGateway) (*model.ResourceGateway, error) {
 	in, who := n.in, n.who
-	vpc, ok := state.VPCs.Get(tx, who.Account, who.Region, *in.VpcIdentifier)
+	vpc, ok := view.Get(tx, who, state.VPCs, *in.VpcIdentifier)
 	if !ok {
 		return nil, fault.NotFound(kindVPC, *in.VpcIdentifier)
 	}
@@ -120,11 +121,11 @@ func (a *API) createGateway(tx *table.Txn, n *newGateway) (*model.ResourceGatewa
 // checkGatewayRoom sees to the name's uniqueness and to the quota.
 func (a *API) checkGatewayRoom(tx *table.Txn, n *newGateway) error {
 	name := *n.in.Name
-	for other := range state.ResourceGatewaysByName.Rows(tx, model.Ref{Account: n.who.Account, Region: n.who.Region, ID: name}) {
+	for other := range state.ResourceGatewaysByName.Rows(tx, n.who.Own(name)) {
 		return fault.Conflict(kindGateway, other.ID, "a resource gateway named %s exists already: %s", name, other.ID)
 	}
 	most := a.Quotas.GatewaysPerVPC
-	if state.ResourceGatewaysByVPC.Count(tx, model.Ref{Account: n.who.Account, Region: n.who.Region, ID: *n.in.VpcIdentifier}) >= most {
+	if state.ResourceGatewaysByVPC.Count(tx, n.who.Own(*n.in.VpcIdentifier)) >= most {
 		return fault.QuotaExceeded(kindGateway, "", "gateways-per-vpc", "%s has %d resource gateways, the most a VPC can have", *n.in.VpcIdentifier, most)
 	}
 	return nil

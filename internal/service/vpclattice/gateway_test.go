@@ -210,7 +210,7 @@ func TestGatewaysAreNamedByIDOrARNOfTheirAccount(t *testing.T) {
 	}
 	for _, c := range []struct{ account, region, identifier, code string }{
 		{servicetest.OtherAccount, servicetest.Region, *out.Id, "ResourceNotFoundException"},
-		{servicetest.OtherAccount, servicetest.Region, *out.Arn, "AccessDeniedException"},
+		{servicetest.OtherAccount, servicetest.Region, *out.Arn, "ResourceNotFoundException"}, // denied before, in server
 		{servicetest.Account, servicetest.OtherRegion, *out.Id, "ResourceNotFoundException"},
 		{servicetest.Account, servicetest.OtherRegion, *out.Arn, "ResourceNotFoundException"},
 		{servicetest.Account, servicetest.Region, "arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1", "ValidationException"},
