@@ -3,6 +3,7 @@
 package alloc
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/posternhq/postern/internal/model"
@@ -61,4 +62,25 @@ func DeleteOwned(tx *table.Txn, owner model.Ref) {
 	for ni := range state.NetworkInterfacesByOwner.Rows(tx, owner) {
 		DeleteInterface(tx, ni)
 	}
+}
+
+// DeleteAssociation removes an association of an endpoint, and its own addresses from
+// the endpoint's interfaces. The data plane has let go of them.
+func DeleteAssociation(tx *table.Txn, a *model.EndpointAssociation) {
+	for _, own := range a.Addresses {
+		ref := a.Interface(own)
+		ni, ok := state.NetworkInterfaces.Get(tx, ref.Account, ref.Region, ref.ID)
+		if !ok {
+			continue
+		}
+		ni = ni.Clone()
+		is := func(addr netip.Addr) bool { return addr == own.Addr }
+		ni.Addresses, ni.Addresses6 = slices.DeleteFunc(ni.Addresses, is), slices.DeleteFunc(ni.Addresses6, is)
+		state.NetworkInterfaces.Put(tx, ni)
+		id := model.AddressClaimID(ni.Subnet, own.Addr)
+		if c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id); ok && c.Interface == ni.ID {
+			state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
+		}
+	}
+	state.EndpointAssociations.Delete(tx, a.Account, a.Region, a.ID)
 }

@@ -57,9 +57,7 @@ func lifeOf(tx *table.Txn, s plan.Subject) (life, bool) {
 		}
 	case plan.SubjectAssociation:
 		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{fateOf(&row.Meta), func(tx *table.Txn) {
-				state.EndpointAssociations.Delete(tx, ref.Account, ref.Region, ref.ID)
-			}, none}, true
+			return life{fateOf(&row.Meta), func(tx *table.Txn) { alloc.DeleteAssociation(tx, row) }, none}, true
 		}
 	case plan.SubjectAddress:
 		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
@@ -95,7 +93,7 @@ func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 	switch s.Kind {
 	case plan.SubjectEndpoint:
 		if row, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return wayRealms(tx, row.VPC, row.Configuration)
+			return endpointRealms(tx, row)
 		}
 	case plan.SubjectAssociation:
 		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
@@ -124,6 +122,20 @@ func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 	return nil
 }
 
+// endpointRealms gives the routers at both ends of all ways of an endpoint.
+func endpointRealms(tx *table.Txn, ep *model.VPCEndpoint) []desired.Realm {
+	realms := []desired.Realm{desired.Realm(ep.VPC)}
+	for a := range state.EndpointAssociationsByEndpoint.Rows(tx, ep.Ref()) {
+		way := wayRealms(tx, ep.VPC, a.Configuration)
+		if way == nil {
+			return nil
+		}
+		realms = append(realms, way...)
+	}
+	slices.Sort(realms)
+	return slices.Compact(realms)
+}
+
 // wayRealms gives the routers at both ends of the way to a configuration.
 func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []desired.Realm {
 	rc, ok := state.ResourceConfigurations.Get(tx, configuration.Account, configuration.Region, configuration.ID)
@@ -141,14 +153,11 @@ func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []desire
 }
 
 // parentsIn gives the subjects whose updates take effect through the entries of a
-// subject: the configuration of an endpoint or association, and its gateway.
+// subject: the configuration of an association, and its gateway. Those of an endpoint
+// are its associations' too.
 func parentsIn(tx *table.Txn) func(plan.Subject) []plan.Subject {
 	return func(s plan.Subject) []plan.Subject {
 		switch ref := s.Ref; s.Kind {
-		case plan.SubjectEndpoint:
-			if row, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-				return configurationAndGateway(tx, row.Configuration)
-			}
 		case plan.SubjectAssociation:
 			if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 				return configurationAndGateway(tx, row.Configuration)

@@ -54,6 +54,9 @@ func (f *fixture) life(id string) model.Lifecycle {
 	if row, ok := state.VPCEndpoints.Get(tx, account, region, id); ok {
 		return model.LifecycleOf(&row.Meta, status)
 	}
+	if row, ok := state.EndpointAssociations.Get(tx, account, region, id); ok {
+		return model.LifecycleOf(&row.Meta, status)
+	}
 	return "gone"
 }
 

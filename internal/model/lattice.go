@@ -131,7 +131,7 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 
 // EndpointAssociation joins an endpoint and a resource configuration. It
 // belongs to the configuration's account, is made with the endpoint, and may be
-// removed by either side; then the endpoint leads nowhere.
+// removed by either side; then none of the endpoint's addresses leads there.
 type EndpointAssociation struct {
 	// Meta.ID is the identifier on the Lattice side, rea-….
 	Meta
@@ -139,13 +139,31 @@ type EndpointAssociation struct {
 	EndpointSideID string `json:"endpointSideId"`
 	Endpoint       Ref    `json:"endpoint"`
 	Configuration  Ref    `json:"configuration"`
+	// Addresses are the addresses of the endpoint's interfaces that are the
+	// association's own: they lead to its resource and to no other, and go with it.
+	// An association without any has those that are no other's, and the endpoint
+	// keeps them.
+	Addresses []InterfaceAddress `json:"addresses,omitempty"`
+}
+
+// InterfaceAddress is one address of a network interface.
+type InterfaceAddress struct {
+	Interface string     `json:"interface"`
+	Addr      netip.Addr `json:"addr"`
 }
 
 // Clone copies the row so that the copy can be changed.
 func (a *EndpointAssociation) Clone() *EndpointAssociation {
 	c := *a
 	c.Meta = a.Meta.clone()
+	c.Addresses = slices.Clone(a.Addresses)
 	return &c
+}
+
+// Interface names the interface of an address of the association's own: it is in
+// the endpoint's account.
+func (a *EndpointAssociation) Interface(own InterfaceAddress) Ref {
+	return Ref{Account: a.Endpoint.Account, Region: a.Endpoint.Region, ID: own.Interface}
 }
 
 // ARN names the association.

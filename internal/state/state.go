@@ -10,6 +10,8 @@ package state
 import (
 	"context"
 	"log/slog"
+	"net/netip"
+	"slices"
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/store"
@@ -134,7 +136,36 @@ var (
 	EndpointAssociations                = table.Define[*model.EndpointAssociation]("endpoint-association")
 	EndpointAssociationsByConfiguration = byRef(EndpointAssociations, "configuration", func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} })
 	EndpointAssociationsByEndpoint      = byRef(EndpointAssociations, "endpoint", func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} })
+	// EndpointAssociationsByAddress finds those that have an address as their own: one,
+	// or none when it is the endpoint's.
+	EndpointAssociationsByAddress = table.NewIndex(EndpointAssociations, "address", Address.String, ownAddresses)
+	// EndpointAssociationsByInterface finds those that are being deleted and take
+	// addresses of an interface along.
+	EndpointAssociationsByInterface = byRef(EndpointAssociations, "interface", func(a *model.EndpointAssociation) (taken []model.Ref) {
+		for _, own := range a.Addresses {
+			if ref := a.Interface(own); a.Deleting() && !slices.Contains(taken, ref) {
+				taken = append(taken, ref)
+			}
+		}
+		return taken
+	})
 )
+
+// Address is an address of a network interface, as an index finds it.
+type Address struct {
+	Interface model.Ref
+	Addr      netip.Addr
+}
+
+// String makes different addresses differ.
+func (a Address) String() string { return a.Interface.String() + "/" + a.Addr.String() }
+
+func ownAddresses(a *model.EndpointAssociation) (all []Address) {
+	for _, own := range a.Addresses {
+		all = append(all, Address{a.Interface(own), own.Addr})
+	}
+	return all
+}
 
 func byRef[T table.Row](t *table.Table[T], name string, values func(T) []model.Ref) table.Index[T, model.Ref] {
 	return table.NewIndex(t, name, model.Ref.String, values)

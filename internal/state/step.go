@@ -17,14 +17,15 @@ const MaxSteps = 8
 // Step is where a way leads on: the address of a resource is that of an endpoint in
 // the VPC of the resource's gateway.
 type Step struct {
-	Endpoint  *model.VPCEndpoint
-	Interface *model.NetworkInterface
-	// Next is the configuration that the endpoint leads to.
+	// Association is the one of the endpoint that has the address.
+	Association *model.EndpointAssociation
+	Interface   *model.NetworkInterface
+	// Next is the configuration that the association leads to.
 	Next *model.ResourceConfiguration
 }
 
 // StepIn gives the step that begins at an address of a subnet; false says that the
-// address is not that of an endpoint which leads anywhere.
+// address is not one of an endpoint which leads anywhere.
 func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 	claim, ok := AddressClaims.Get(tx, subnet.Account, subnet.Region, model.AddressClaimID(subnet.ID, addr))
 	if !ok || claim.Released() {
@@ -35,25 +36,40 @@ func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 		return Step{}, false
 	}
 	ep, ok := VPCEndpoints.Get(tx, subnet.Account, subnet.Region, ni.Owner)
-	if !ok || !Leads(tx, ep) {
+	if !ok || ep.Deleting() {
 		return Step{}, false
 	}
-	c := ep.Configuration
+	a, ok := associationAt(tx, ni, addr)
+	if !ok {
+		return Step{}, false
+	}
+	c := a.Configuration
 	next, ok := ResourceConfigurations.Get(tx, c.Account, c.Region, c.ID)
 	if !ok || next.Deleting() || next.IP.Is4() != addr.Is4() {
 		return Step{}, false
 	}
-	return Step{ep, ni, next}, true
+	return Step{a, ni, next}, true
 }
 
-// Leads reports whether an endpoint is to lead to its resource: neither it nor its
-// association is being deleted.
-func Leads(tx *table.Txn, ep *model.VPCEndpoint) bool {
-	active := false
-	for a := range EndpointAssociationsByEndpoint.Rows(tx, ep.Ref()) {
-		active = active || !a.Deleting()
+// associationAt gives the association that an address of an endpoint's interface
+// leads through; false says that there is none, or that it is being deleted.
+func associationAt(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) (*model.EndpointAssociation, bool) {
+	endpoint, owned := ni.Sibling(ni.Owner), false
+	for a := range EndpointAssociationsByAddress.Rows(tx, Address{ni.Ref(), addr}) {
+		if a.Endpoint == endpoint && !a.Deleting() {
+			return a, true
+		}
+		owned = true
 	}
-	return active && !ep.Deleting()
+	if owned {
+		return nil, false
+	}
+	for a := range EndpointAssociationsByEndpoint.Rows(tx, endpoint) {
+		if len(a.Addresses) == 0 && !a.Deleting() {
+			return a, true
+		}
+	}
+	return nil, false
 }
 
 // SubnetAt gives the subnet of a VPC that an address is in.

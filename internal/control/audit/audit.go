@@ -206,6 +206,24 @@ func (a *auditor) ways() {
 		object := name(state.EndpointAssociations, s)
 		needsRef(a, object, s.Endpoint, state.VPCEndpoints)
 		needsRef(a, object, s.Configuration, state.ResourceConfigurations)
+		a.ownAddresses(object, s)
+	}
+}
+
+// ownAddresses wants an association's own addresses to be had by interfaces of its
+// endpoint, and by no other association.
+func (a *auditor) ownAddresses(object string, s *model.EndpointAssociation) {
+	for _, own := range s.Addresses {
+		ref := s.Interface(own)
+		ni, ok := state.NetworkInterfaces.Get(a.tx, ref.Account, ref.Region, ref.ID)
+		switch {
+		case !ok || ni.Owner != s.Endpoint.ID:
+			a.wrong(object, "it has address %s of %s, which is no interface of its endpoint", own.Addr, own.Interface)
+		case !slices.Contains(ni.All(), own.Addr):
+			a.wrong(object, "it has address %s of %s, which does not have it", own.Addr, own.Interface)
+		case state.EndpointAssociationsByAddress.Count(a.tx, state.Address{Interface: ref, Addr: own.Addr}) > 1:
+			a.wrong(object, "its address %s of %s is another association's too", own.Addr, own.Interface)
+		}
 	}
 }
 

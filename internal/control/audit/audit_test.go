@@ -46,6 +46,22 @@ func world(tx *table.Txn) {
 	state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "vpce-1"})
 }
 
+// owning is an association with an address of its own.
+func owning(id string, own netip.Addr) *model.EndpointAssociation {
+	return &model.EndpointAssociation{
+		Meta: meta(id), Endpoint: ref("vpce-1"), Configuration: ref("rcfg-1"),
+		Addresses: []model.InterfaceAddress{{Interface: "eni-1", Addr: own}},
+	}
+}
+
+// ours makes the interface one of the endpoint.
+func ours(tx *table.Txn) {
+	ni, _ := state.NetworkInterfaces.Get(tx, account, region, "eni-1")
+	ni = ni.Clone()
+	ni.Owner = "vpce-1"
+	state.NetworkInterfaces.Put(tx, ni)
+}
+
 // Each thing that is wrong in a world is found and named, and in a whole one
 // nothing is.
 func TestRowsFindsWhatIsWrong(t *testing.T) {
@@ -81,10 +97,18 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"a state of nothing": {func(tx *table.Txn) {
 			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "vpce-9"})
 		}, "the state of something that does not exist"},
-		"no configuration":           {func(tx *table.Txn) { state.ResourceConfigurations.Delete(tx, account, region, "rcfg-1") }, "it refers to resource-configuration rcfg-1"},
-		"no host of an attachment":   {func(tx *table.Txn) { state.Hosts.Delete(tx, "", "", "host") }, "it refers to host host"},
-		"an association taken away":  {func(tx *table.Txn) { state.EndpointAssociations.Delete(tx, account, region, "rea-1") }, ""},
-		"an account that is missing": {func(tx *table.Txn) { state.Accounts.Delete(tx, "", "", account) }, "it refers to account 111122223333"},
+		"no configuration":          {func(tx *table.Txn) { state.ResourceConfigurations.Delete(tx, account, region, "rcfg-1") }, "it refers to resource-configuration rcfg-1"},
+		"no host of an attachment":  {func(tx *table.Txn) { state.Hosts.Delete(tx, "", "", "host") }, "it refers to host host"},
+		"an association taken away": {func(tx *table.Txn) { state.EndpointAssociations.Delete(tx, account, region, "rea-1") }, ""},
+		"an address that an association has twice over": {func(tx *table.Txn) {
+			for _, id := range []string{"rea-2", "rea-3"} {
+				state.EndpointAssociations.Put(tx, owning(id, addr))
+			}
+			ours(tx)
+		}, "10.0.1.10 of eni-1 is another association's too"},
+		"an address that an association has not":     {func(tx *table.Txn) { state.EndpointAssociations.Put(tx, owning("rea-2", addr.Next())); ours(tx) }, "10.0.1.11 of eni-1, which does not have it"},
+		"an association with an interface of others": {func(tx *table.Txn) { state.EndpointAssociations.Put(tx, owning("rea-2", addr)) }, "10.0.1.10 of eni-1, which is no interface of its endpoint"},
+		"an account that is missing":                 {func(tx *table.Txn) { state.Accounts.Delete(tx, "", "", account) }, "it refers to account 111122223333"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -33,6 +33,8 @@ func unitsOf(row table.Row) []unitID {
 		return []unitID{idOf(unitConfiguration, row.Ref())}
 	case *model.VPCEndpoint:
 		return []unitID{idOf(unitEndpoint, row.Ref())}
+	case *model.EndpointAssociation:
+		return []unitID{idOf(unitAssociation, row.Ref())}
 	}
 	return nil
 }
@@ -63,6 +65,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveWorkload(ref)
 	case unitEndpoint:
 		return r.deriveEndpoint(ref)
+	case unitAssociation:
+		return r.deriveAssociation(ref)
 	}
 	panic(fmt.Sprintf("plan: unknown kind of unit %d", id.kind))
 }
@@ -140,8 +144,10 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	if !ok {
 		return derived{subjects: r.released(ref)}
 	}
+	taken, subjects := r.taken(ni)
+	d := derived{subjects: append(append(r.released(ref), interfaceStanding(ni)), subjects...)}
 	if r.leaving(ni) {
-		return derived{subjects: append(r.released(ref), interfaceStanding(ni))}
+		return d
 	}
 	r.value(idOf(unitVPC, ni.Sibling(ni.VPC)))
 	name := r.classOf(ni)
@@ -151,7 +157,6 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 			named = append(named, g)
 		}
 	}
-	d := derived{subjects: append(r.released(ref), interfaceStanding(ni))}
 	add := func(a netip.Addr, bits int) {
 		d.entries = append(d.entries, desired.Address{VPC: ni.VPC, Addr: a, Bits: bits, Class: name})
 		for _, g := range named {
@@ -159,15 +164,37 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 		}
 	}
 	for _, a := range slices.Concat(ni.All(), ni.Delegated(), poolAddresses6(ni)) {
-		add(a, 0)
+		if !slices.Contains(taken, a) {
+			add(a, 0)
+		}
 	}
 	for _, prefix := range ni.Prefixes6 {
 		add(prefix.Addr(), prefix.Bits())
 	}
-	if ni.Type == model.InterfaceGateway {
+	switch ni.Type {
+	case model.InterfaceGateway:
 		d.value = newExit(ni)
+	case model.InterfaceEndpoint:
+		d.value = entrance{ni.Sibling(ni.Owner), ni.Zone}
 	}
 	return d
+}
+
+// taken gives the addresses of an endpoint's interface that go with associations
+// which are being deleted, and these associations: they are not gone before.
+func (r *reading) taken(ni *model.NetworkInterface) (addrs []netip.Addr, subjects []standing) {
+	if ni.Type != model.InterfaceEndpoint {
+		return nil, nil
+	}
+	for a := range state.EndpointAssociationsByInterface.Rows(r.tx, ni.Ref()) {
+		subjects = append(subjects, newStanding(SubjectAssociation, a.Ref(), 0, false))
+		for _, own := range a.Addresses {
+			if own.Interface == ni.ID {
+				addrs = append(addrs, own.Addr)
+			}
+		}
+	}
+	return addrs, subjects
 }
 
 // leaving reports whether an interface goes with what is being deleted: its

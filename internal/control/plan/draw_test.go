@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 14
+const kindsOfRows = 15
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -80,15 +80,43 @@ func (d drawer) row(kind int) table.Row {
 		return d.configuration()
 	case 10: // the endpoint's before this one is in the same VPC
 		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", there), Addr: d.door(0), Interface: d.one("eni", 3)}
+		if d.odd("spare") == 1 {
+			c.Addr = d.spare()
+		}
 		c.ReleasedAt = d.time("released")
 		return c
 	case 11:
 		return &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", there), Configuration: d.other("rcfg")}
 	case 12:
 		return &model.Attachment{Account: account, Region: region, Interface: d.one("eni", here), Host: "h", Device: "eth1"}
+	case 13:
+		return &model.EndpointAssociation{Meta: d.meta("rea"), Endpoint: d.other("vpce"), Configuration: d.other("rcfg")}
 	}
-	return &model.EndpointAssociation{Meta: d.meta("rea"), Endpoint: d.other("vpce"), Configuration: d.other("rcfg")}
+	return d.sibling()
 }
+
+// sibling draws a further association of an endpoint, with addresses of its own: as
+// a rule one that the interface has besides the door.
+func (d drawer) sibling() *model.EndpointAssociation {
+	a := &model.EndpointAssociation{Meta: d.meta("rea"), Endpoint: d.other("vpce"), Configuration: d.other("rcfg")}
+	a.ID = fmt.Sprintf("rea-%d", 3+d.n)
+	for range 1 + d.number("own addresses", 3) {
+		own := model.InterfaceAddress{Interface: d.one("eni", 3), Addr: d.spare()}
+		switch d.number("which address", 6) {
+		case 3:
+			own.Addr = d.door(0)
+		case 4:
+			own.Addr = d.addr4()
+		case 5:
+			own.Addr = d.addr6()
+		}
+		a.Addresses = append(a.Addresses, own)
+	}
+	return a
+}
+
+// spare gives the address that an endpoint's interface has for a further association.
+func (d drawer) spare() netip.Addr { return addr(fmt.Sprintf("10.0.1.3%d", d.n)) }
 
 func (d drawer) number(what string, n int) int {
 	if d.T == nil {
@@ -209,7 +237,7 @@ func (d drawer) workload() *model.NetworkInterface {
 func (d drawer) endpointInterface(vpc int) *model.NetworkInterface {
 	ni := d.networkInterface(3+d.n, vpc)
 	ni.Type, ni.Owner = model.InterfaceEndpoint, d.one("vpce", 0)
-	ni.Addresses = append([]netip.Addr{d.door(0)}, ni.Addresses...)
+	ni.Addresses = append([]netip.Addr{d.door(0), d.spare()}, ni.Addresses...)
 	return ni
 }
 
@@ -229,6 +257,9 @@ func (d drawer) configuration() *model.ResourceConfiguration {
 	rc := &model.ResourceConfiguration{Meta: d.meta("rcfg"), Type: "SINGLE", Gateway: d.one("rgw", 0), IP: d.addr4()}
 	if d.yes("leads on") || d.T == nil && d.n > 0 {
 		rc.IP = d.door(2) // of the endpoint in the gateway's VPC
+		if d.odd("by a further association") == 1 {
+			rc.IP = drawer{d.T, (d.n + 2) % 3}.spare()
+		}
 	}
 	if d.odd("IPv6") == 1 {
 		rc.IP = d.addr6()

@@ -5,7 +5,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 
@@ -122,14 +121,15 @@ func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *reso
 	}
 	if _, ends := state.Steps(r.tx, rc); !ends {
 		res.problem = fmt.Sprintf("%s is an address of endpoint %s, from where the way leads back to itself or on through more than %d resource configurations",
-			rc.IP, step.Endpoint.ID, state.MaxSteps)
+			rc.IP, step.Association.Endpoint.ID, state.MaxSteps)
 		return
 	}
-	next, ok := valueOf[*resource](r, unitConfiguration, step.Endpoint.Configuration)
+	next, ok := valueOf[*resource](r, unitConfiguration, step.Association.Configuration)
 	if !ok {
 		return
 	}
-	res.onward = wayFrom(step.Interface, step.Endpoint.ID, res.provider, next)
+	from := door{rc.IP, step.Interface.Zone, step.Interface.ID, step.Association.Endpoint.ID}
+	res.onward = from.way(res.provider, next)
 	for i := range res.targets {
 		res.targets[i].entry.Onward = true
 	}
@@ -164,84 +164,4 @@ func (res *resource) setPorts(ports []model.PortRange) {
 		return
 	}
 	res.portSet = desired.PortSetName(res.portRanges)
-}
-
-// deriveEndpoint leads the endpoint's addresses to the transit targets of its
-// resource, and admits the consumer's VPC there. The association must exist:
-// either side may have removed it.
-func (r *reading) deriveEndpoint(ref model.Ref) derived {
-	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
-	if !ok {
-		return derived{}
-	}
-	d := derived{subjects: []standing{standingOf(SubjectEndpoint, &ep.Meta)}}
-	active := false
-	for a := range state.EndpointAssociationsByEndpoint.Rows(r.tx, ref) {
-		d.subjects = append(d.subjects, standingOf(SubjectAssociation, &a.Meta))
-		active = active || !a.Deleting()
-	}
-	if ep.Deleting() || !active {
-		return d
-	}
-	res, ok := valueOf[*resource](r, unitConfiguration, ep.Configuration)
-	if !ok {
-		return d
-	}
-	if d.problem = res.problem; d.problem != "" {
-		return d
-	}
-	consumer, ok := valueOf[network](r, unitVPC, ep.Sibling(ep.VPC))
-	if !ok {
-		return d
-	}
-	for ni := range state.NetworkInterfacesByOwner.Rows(r.tx, ref) {
-		d.entries = append(d.entries, wayFrom(ni, ep.ID, consumer, res)...)
-	}
-	return d
-}
-
-// wayFrom asks for everything on the way from one interface of an endpoint to the
-// resource, through as many gateways as it leads, also for what others ask for
-// themselves: so the endpoint waits for all of it.
-func wayFrom(ni *model.NetworkInterface, endpoint string, consumer network, res *resource) []desired.Entry {
-	addresses, source := ni.Addresses, consumer.source(res.is4)
-	if !res.is4 {
-		addresses = ni.Addresses6
-	}
-	far := res.choose(ni)
-	if len(addresses) == 0 || !far.ok {
-		return nil
-	}
-	target := far.entry.Addr
-	entries := []desired.Entry{
-		far.entry,
-		desired.NewLink(consumer.id, res.provider.id),
-		desired.Route{VPC: consumer.id, Prefix: netip.PrefixFrom(target, target.BitLen()), Peer: res.provider.id},
-		desired.Route{VPC: res.provider.id, Prefix: source, Peer: consumer.id},
-		desired.Allow{VPC: res.provider.id, Source: source, Target: target},
-	}
-	entries = append(entries, res.onward...)
-	if res.portSet != "" {
-		entries = append(entries, desired.PortSet{VPC: consumer.id, Name: res.portSet, Ranges: res.portRanges})
-	}
-	for _, a := range addresses {
-		entries = append(entries, desired.Endpoint{
-			VPC: consumer.id, Addr: a, Target: target, Ports: res.ports, PortSet: res.portSet, Owner: endpoint,
-		})
-	}
-	return entries
-}
-
-// choose prefers a gateway interface in the zone of the endpoint's interface;
-// without one, interfaces of the same endpoint spread over the zones that there
-// are, always the same way.
-func (res *resource) choose(ni *model.NetworkInterface) target {
-	for _, t := range res.targets {
-		if t.zone == ni.Zone {
-			return t
-		}
-	}
-	h := fnv.New32a()
-	h.Write([]byte(ni.ID))
-	return res.targets[int(h.Sum32())%len(res.targets)]
 }

@@ -24,6 +24,7 @@
 package plan
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -62,7 +63,7 @@ type Plan struct {
 	affected []table.Dependency // to use again
 	made     uint64             // units
 	// problems say why subjects cannot be what was asked for.
-	problems map[Subject]string
+	problems map[Subject][]problem
 	// derivations counts how often a unit was derived.
 	derivations int
 }
@@ -74,8 +75,14 @@ func New(host model.Host) *Plan {
 		units:    map[unitID]*unit{},
 		held:     map[desired.Key]*held{},
 		readers:  map[table.Dependency]unitSet{},
-		problems: map[Subject]string{},
+		problems: map[Subject][]problem{},
 	}
+}
+
+// problem is what one unit knows to be against what its subjects ask for.
+type problem struct {
+	unit *unit
+	text string
 }
 
 // Result is what a change of the tables means for the host.
@@ -120,7 +127,12 @@ func (p *Plan) Entries() []desired.Entry {
 
 // Problem says why a subject cannot be what was asked for, whatever the host does;
 // empty when it can. A change of it touches the subject.
-func (p *Plan) Problem(s Subject) string { return p.problems[s] }
+func (p *Plan) Problem(s Subject) string {
+	if p.problems[s] == nil {
+		return ""
+	}
+	return slices.MinFunc(p.problems[s], func(a, b problem) int { return cmp.Compare(a.text, b.text) }).text
+}
 
 // Subjects gives the subjects that wait for the entry with that key.
 func (p *Plan) Subjects(key desired.Key) []Subject {

@@ -28,9 +28,10 @@ const (
 	unitInterface                  // of a network interface: its addresses
 	unitGateway                    // of a resource gateway: its pools
 	unitConfiguration
-	unitWorkload // of an attachment
-	unitEndpoint
-	unitKinds // how many there are
+	unitWorkload    // of an attachment
+	unitEndpoint    // of a VPC endpoint: where its interfaces are
+	unitAssociation // of an endpoint and a configuration: the way between them
+	unitKinds       // how many there are
 )
 
 // onDemand tells of units that are there because others read their values, and as
@@ -39,7 +40,7 @@ func (k unitKind) onDemand() bool { return k <= unitClass }
 
 // explains tells of units that can say why their subjects cannot be what was asked
 // for.
-func (k unitKind) explains() bool { return k == unitConfiguration || k == unitEndpoint }
+func (k unitKind) explains() bool { return k == unitConfiguration || k == unitAssociation }
 
 // unitID names a unit: the row it is about. The id of a class unit is the
 // VPC with the groups.

@@ -207,22 +207,30 @@ func (p *Plan) become(u *unit, d derived, w *wave) {
 	}
 }
 
-// explain notes the problem of a unit's subjects, and reports whether those that it
-// had before had another one.
-func (p *Plan) explain(u *unit, problem string, former, now []Subject) (changed bool) {
+// explain notes what a unit knows to be against its subjects, and reports whether
+// that is something else than before.
+func (p *Plan) explain(u *unit, text string, former, now []Subject) (changed bool) {
 	if !u.id.kind.explains() {
 		return false
 	}
+	before := ""
 	for _, s := range former {
-		changed = changed || p.problems[s] != problem
-		delete(p.problems, s)
-	}
-	if problem != "" {
-		for _, s := range now {
-			p.problems[s] = problem
+		p.problems[s] = slices.DeleteFunc(p.problems[s], func(known problem) bool {
+			if known.unit == u {
+				before = known.text
+			}
+			return known.unit == u
+		})
+		if len(p.problems[s]) == 0 {
+			delete(p.problems, s)
 		}
 	}
-	return changed
+	if text != "" {
+		for _, s := range now {
+			p.problems[s] = append(p.problems[s], problem{u, text})
+		}
+	}
+	return before != text
 }
 
 // touch notes that a subject has something to wait for, where its entries were

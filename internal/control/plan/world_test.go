@@ -22,6 +22,11 @@ func (w *world) remove(t fataler, rows ...table.Row) Result { return w.write(t, 
 // write changes rows and lets the plan follow.
 func (w *world) write(t fataler, rows []table.Row, remove bool) Result {
 	w.commit(t, rows, remove)
+	return w.follow()
+}
+
+// follow lets the plan take in what was committed.
+func (w *world) follow() Result {
 	before := w.last
 	w.last = w.db.Snapshot()
 	return w.plan.Change(w.last, changesBetween(before, w.last))

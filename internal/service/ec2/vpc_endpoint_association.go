@@ -99,14 +99,10 @@ var accessibilityWords = map[string][]string{
 	deleting:     {deleting, "DELETING"},
 }
 
-// accessibility tells whether a resource can be reached, and else why not. What
-// the data plane says about the association counts; while it says nothing, what
-// it says about the endpoint.
+// accessibility tells whether a resource can be reached, and else why not: what the
+// data plane says about the association. Others of the endpoint may be doing better.
 func accessibility(tx *table.Txn, each endpointAssociation) (word, reason string) {
 	status := statusOf(tx, each.row.Ref())
-	if status == nil {
-		status = statusOf(tx, each.endpoint.Ref())
-	}
 	switch model.LifecycleOf(&each.row.Meta, status) {
 	case model.Ready:
 		return accessible, ""

@@ -102,7 +102,7 @@ func checkWay(tx *table.Txn, n *newEndpoint) error {
 	}
 	if steps, ends := state.Steps(tx, r); !ends {
 		return fault.EC2("InvalidParameter", "The resource of %s is an address of endpoint %s, from where the way leads back to where it has been, or on through more than %d resource configurations",
-			deref(n.in.ResourceConfigurationArn), steps[0].Endpoint.ID, state.MaxSteps)
+			deref(n.in.ResourceConfigurationArn), steps[0].Association.Endpoint.ID, state.MaxSteps)
 	}
 	return nil
 }

@@ -225,6 +225,9 @@ func TestAssociationsTellNames(t *testing.T) {
 	id := n.AddEndpoint(t, n.EndpointInput(p, subnet)).VpcEndpointId
 	n.AddEndpoint(t, n.EndpointInput(p, subnet))
 	n.Acknowledge(t, *id, model.StatusReady, "")
+	for a := range state.EndpointAssociationsByEndpoint.Rows(n.DB.Snapshot(), model.Ref{Account: "111122223333", Region: "us-east-1", ID: *id}) {
+		n.Acknowledge(t, a.ID, model.StatusReady, "")
+	}
 	out, err := n.API.DescribeVpcEndpointAssociations(n.Ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{*id}})
 	if err != nil || len(out.VpcEndpointAssociations) != 1 {
 		t.Fatalf("got %+v, %v", out, err)

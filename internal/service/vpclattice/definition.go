@@ -54,7 +54,7 @@ func checkWay(tx *table.Txn, r *model.ResourceConfiguration) error {
 	if steps, ends := state.Steps(tx, r); !ends {
 		return fault.Validation("resourceConfigurationDefinition.ipResource.ipAddress",
 			"%s is an address of endpoint %s, from where the way leads back to where it has been, or on through more than %d resource configurations",
-			r.IP, steps[0].Endpoint.ID, state.MaxSteps)
+			r.IP, steps[0].Association.Endpoint.ID, state.MaxSteps)
 	}
 	return nil
 }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"hash/fnv"
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+)
+
+// deriveEndpoint asks for nothing: ways are asked for by associations. Its value is
+// the reference of the endpoint's VPC, while the endpoint is to be there.
+func (r *reading) deriveEndpoint(ref model.Ref) derived {
+	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	d := derived{subjects: []standing{standingOf(SubjectEndpoint, &ep.Meta)}}
+	if !ep.Deleting() {
+		d.value = ep.Sibling(ep.VPC)
+	}
+	return d
+}
+
+// deriveAssociation leads the association's addresses to the transit targets of its
+// resource, and admits the consumer's VPC there. Its endpoint waits for the same.
+func (r *reading) deriveAssociation(ref model.Ref) derived {
+	a, ok := state.EndpointAssociations.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	d := derived{subjects: []standing{
+		standingOf(SubjectAssociation, &a.Meta), newStanding(SubjectEndpoint, a.Endpoint, 0, false),
+	}}
+	if a.Deleting() {
+		return d
+	}
+	vpc, ok := valueOf[model.Ref](r, unitEndpoint, a.Endpoint)
+	if !ok {
+		return d
+	}
+	res, ok := valueOf[*resource](r, unitConfiguration, a.Configuration)
+	if !ok {
+		return d
+	}
+	if d.problem = res.problem; d.problem != "" {
+		return d
+	}
+	consumer, ok := valueOf[network](r, unitVPC, vpc)
+	if !ok {
+		return d
+	}
+	for _, from := range r.doors(a) {
+		d.entries = append(d.entries, from.way(consumer, res)...)
+	}
+	return d
+}
+
+// door is where a way begins: an address in the consumer's VPC that leads to a
+// resource. All that differs between kinds of associations is which doors they have.
+type door struct {
+	addr netip.Addr
+	// zone is where those are who use the door, and spread deals doors without a
+	// gateway in their zone to those that there are.
+	zone, spread string
+	owner        string
+}
+
+// doors gives the addresses that lead to an association's resource: its own, or
+// those of the endpoint's interfaces that are nobody's own.
+func (r *reading) doors(a *model.EndpointAssociation) (doors []door) {
+	for _, own := range a.Addresses {
+		ni, ok := valueOf[entrance](r, unitInterface, a.Interface(own))
+		if ok && ni.endpoint == a.Endpoint {
+			doors = append(doors, door{own.Addr, ni.zone, own.Interface, a.Endpoint.ID})
+		}
+	}
+	if len(a.Addresses) > 0 {
+		return doors
+	}
+	for ni := range state.NetworkInterfacesByOwner.Rows(r.tx, a.Endpoint) {
+		for _, addr := range ni.All() {
+			if state.EndpointAssociationsByAddress.Count(r.tx, state.Address{Interface: ni.Ref(), Addr: addr}) == 0 {
+				doors = append(doors, door{addr, ni.Zone, ni.ID, a.Endpoint.ID})
+			}
+		}
+	}
+	return doors
+}
+
+// entrance is an endpoint's interface as the place of doors.
+type entrance struct {
+	endpoint model.Ref
+	zone     string
+}
+
+// way asks for everything on the way from a door to a resource, through as many
+// gateways as it leads, also for what others ask for themselves: so the association
+// waits for all of it. A door of the other family leads nowhere.
+func (from door) way(consumer network, res *resource) []desired.Entry {
+	far := from.choose(res)
+	if from.addr.Is4() != res.is4 || !far.ok {
+		return nil
+	}
+	target, source := far.entry.Addr, consumer.source(res.is4)
+	entries := []desired.Entry{
+		far.entry,
+		desired.NewLink(consumer.id, res.provider.id),
+		desired.Route{VPC: consumer.id, Prefix: netip.PrefixFrom(target, target.BitLen()), Peer: res.provider.id},
+		desired.Route{VPC: res.provider.id, Prefix: source, Peer: consumer.id},
+		desired.Allow{VPC: res.provider.id, Source: source, Target: target},
+	}
+	entries = append(entries, res.onward...)
+	if res.portSet != "" {
+		entries = append(entries, desired.PortSet{VPC: consumer.id, Name: res.portSet, Ranges: res.portRanges})
+	}
+	return append(entries, desired.Endpoint{
+		VPC: consumer.id, Addr: from.addr, Target: target, Ports: res.ports, PortSet: res.portSet, Owner: from.owner,
+	})
+}
+
+// choose prefers a gateway interface in the door's zone; without one, the doors of
+// an endpoint spread over the zones that there are, always the same way.
+func (from door) choose(res *resource) target {
+	for _, t := range res.targets {
+		if t.zone == from.zone {
+			return t
+		}
+	}
+	h := fnv.New32a()
+	h.Write([]byte(from.spread))
+	return res.targets[int(h.Sum32())%len(res.targets)]
+}
