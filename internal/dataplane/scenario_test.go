@@ -49,7 +49,7 @@ func newHost(t testing.TB) (*dataplane.Host, string) {
 	t.Helper()
 	testnet.Require(t)
 	instance := "t" + testnet.RandomName(6)
-	testnet.AbandonInstance(t, instance)
+	testnet.Abandon(t, "postern-"+instance+"-*")
 	h, err := dataplane.New(dataplane.Config{Instance: instance})
 	if err != nil {
 		t.Fatal(err)

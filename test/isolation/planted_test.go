@@ -63,7 +63,7 @@ func expression(t *testing.T, p *postern.Postern, pattern string) string {
 // inRouter runs a command line in the router of a VPC and returns what it prints.
 func inRouter(t *testing.T, p *postern.Postern, v *VPC, line string) string {
 	t.Helper()
-	out, err := exec.Command("ip", "netns", "exec", "postern-"+p.Instance()+"-"+v.ID, "sh", "-c", line).CombinedOutput()
+	out, err := exec.Command("ip", "netns", "exec", "postern-"+p.Mark()+"-"+v.ID, "sh", "-c", line).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v: %s", line, err, out)
 	}

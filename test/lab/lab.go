@@ -70,13 +70,9 @@ func NewNamespace(t testing.TB) *Namespace {
 	var b [5]byte
 	rand.Read(b[:])
 	n := &Namespace{Name: "ptlab-" + hex.EncodeToString(b[:]), FD: -1, t: t}
-	forget, err := testnet.Abandon(n.Name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	testnet.Abandon(t, n.Name)
 	n.must("ip", "netns", "add", n.Name)
 	t.Cleanup(func() {
-		defer forget()
 		if n.FD >= 0 {
 			unix.Close(n.FD)
 		}

@@ -3,6 +3,7 @@
 package postern
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/test/instance"
 )
 
 // ready bounds how long a resource may take to work.
@@ -138,7 +140,7 @@ func (v *VPC) MakeEndpoint(c *Configuration, subnets []*Subnet, groups ...string
 	}
 	e := &Endpoint{p: p, ID: *made.VpcEndpoint.VpcEndpointId, Addresses: map[string][]netip.Addr{}}
 	var interfaces []string
-	err = Poll(ready, "endpoint "+e.ID, func() (bool, error) {
+	err = instance.Poll(context.Background(), ready, "endpoint "+e.ID, func() (bool, error) {
 		state, found, err := e.state()
 		interfaces = found
 		return state == "available", err

@@ -3,6 +3,7 @@
 package postern
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	postern "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -63,7 +65,7 @@ func (p *Postern) Attach(eni, namespace string) error {
 	if err := p.Do(postern.Service, "AttachNetworkInterface", in, nil); err != nil {
 		return err
 	}
-	return Poll(20*time.Second, "attachment of "+eni, func() (bool, error) {
+	return instance.Poll(context.Background(), 20*time.Second, "attachment of "+eni, func() (bool, error) {
 		var out postern.GetAttachmentOutput
 		err := p.Do(postern.Service, "GetAttachment", &postern.GetAttachmentInput{NetworkInterfaceId: &eni}, &out)
 		if err == nil && *out.Status == postern.AttachmentStatusFailed {

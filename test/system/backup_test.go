@@ -255,7 +255,7 @@ func TestBackupOfAnExternalCluster(t *testing.T) {
 		t.Fatal(r.Stderr)
 	}
 	again := postern.StartOn(t, data, "--etcd", second)
-	if got, err := vpcs(again); err != nil || !got[v.ID] || again.Instance() != p.Instance() {
+	if got, err := vpcs(again); err != nil || !got[v.ID] || again.Mark() != p.Mark() {
 		t.Errorf("VPCs of the other cluster: %v, %v, want %s", got, err, v.ID)
 	}
 	if hosts := again.Status().Hosts; len(hosts) != 1 || *hosts[0].Name != "alpha" {

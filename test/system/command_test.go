@@ -18,6 +18,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -71,15 +72,15 @@ func TestAttachAndDetach(t *testing.T) {
 	if names := inNamespace(t, other.Name, "ip -o link"); strings.Contains(names, "net7") {
 		t.Errorf("after detach the namespace has %s", names)
 	}
-	sleeper := exec.Command("sleep", "60")
-	sleeper.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if err := sleeper.Start(); err != nil {
+	cmd := exec.Command("sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	sleeper, err := child.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
-	defer sleeper.Process.Kill()
-	expectCommand(t, s.Postern, 0, "eth0", "attach", eni, "--pid", strconv.Itoa(sleeper.Process.Pid))
-	sleeper.Process.Kill()
-	sleeper.Wait()
+	defer sleeper.Kill()
+	expectCommand(t, s.Postern, 0, "eth0", "attach", eni, "--pid", strconv.Itoa(sleeper.PID))
+	sleeper.Kill()
 	s.Await(5*time.Second, "detachment", func() (bool, error) { // the process has ended
 		return *s.Interfaces("network-interface-id", eni)[0].Status == "available", nil
 	})
@@ -94,7 +95,7 @@ func TestStatusAndDesired(t *testing.T) {
 	if err := json.Unmarshal([]byte(expectCommand(t, s.Postern, 0, "", "status", "-o", "json")), &status); err != nil {
 		t.Fatal(err)
 	}
-	if *status.Instance != s.Instance() || *status.FailedEntries != 0 || len(status.Hosts) != 1 {
+	if *status.Instance != s.Mark() || *status.FailedEntries != 0 || len(status.Hosts) != 1 {
 		t.Errorf("status %+v", status)
 	}
 	for _, id := range []string{s.endpoint.ID, s.gateway.ID, s.resource.ID, s.client.ENI} {
@@ -215,26 +216,10 @@ func endpointOf(t *testing.T, p *postern.Postern) string {
 
 func TestWithoutRoot(t *testing.T) {
 	p := postern.Start(t)
-	path := filepath.Join(t.TempDir(), "postern")
-	binary, err := os.ReadFile(postern.Binary(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, binary, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	postern.Passable(t, filepath.Dir(path))
 	for _, args := range [][]string{{"up"}, {"status"}, {"clean"}, {"doctor"}, {"run", "--subnet", "subnet-1", "--", "true"}} {
-		before, after := args, []string(nil)
-		if i := len(args) - 2; i > 0 && args[i] == "--" {
-			before, after = args[:i], args[i:]
-		}
-		cmd := exec.Command(path, append(append(append([]string{}, before...), "--data", p.Data), after...)...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		var said strings.Builder
-		cmd.Stderr = &said
-		if err := cmd.Run(); err == nil || !strings.Contains(said.String(), "root") || strings.Count(said.String(), "\n") != 1 {
-			t.Errorf("%v as nobody: %v, %q; want a sentence that names root", args, err, said.String())
+		r := p.CommandAs(65534, nil, args...)
+		if r.Status == 0 || !strings.Contains(r.Stderr, "root") || strings.Count(r.Stderr, "\n") != 1 {
+			t.Errorf("%v as nobody: status %d, %q; want a sentence that names root", args, r.Status, r.Stderr)
 		}
 	}
 }

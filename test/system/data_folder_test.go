@@ -90,7 +90,7 @@ func TestSpoiledDataFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mark := p.Instance()
+	mark := p.Mark()
 	p.Stop()
 	whole := filepath.Join(t.TempDir(), "copy")
 	if err := os.CopyFS(whole, os.DirFS(p.Data)); err != nil {
@@ -119,8 +119,8 @@ func TestSpoiledDataFolder(t *testing.T) {
 			}
 			continue
 		}
-		if got, err := vpcs(p); err != nil || !got[vpc] || p.Instance() != mark {
-			t.Errorf("%s: VPCs %v (%v) under mark %s, want %s under %s", s.name, got, err, p.Instance(), vpc, mark)
+		if got, err := vpcs(p); err != nil || !got[vpc] || p.Mark() != mark {
+			t.Errorf("%s: VPCs %v (%v) under mark %s, want %s under %s", s.name, got, err, p.Mark(), vpc, mark)
 		}
 		p.Stop()
 	}

@@ -3,11 +3,8 @@
 package system
 
 import (
-	"context"
-	"errors"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,13 +47,11 @@ func cluster(t *testing.T) string {
 func refusedUp(t *testing.T, flags ...string) string {
 	t.Helper()
 	args := append([]string{"up", "--listen", "127.0.0.1:0", "--unsafe-no-fsync", "--data", filepath.Join(t.TempDir(), "data")}, flags...)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	said, err := exec.CommandContext(ctx, postern.Binary(t), args...).CombinedOutput()
-	if ended := new(exec.ExitError); !errors.As(err, &ended) || ended.ExitCode() != 1 {
-		t.Errorf("postern %s ends with %v, want status 1", strings.Join(args, " "), err)
+	r := postern.Begin(t, nil, args...).Wait()
+	if r.Status != 1 {
+		t.Errorf("postern %s ends with status %d, want 1", strings.Join(args, " "), r.Status)
 	}
-	return string(said)
+	return r.Stdout + r.Stderr
 }
 
 // One host uses a cluster, and one process of it: others are refused, whether the

@@ -67,7 +67,7 @@ func unassign(p *postern.Postern, eni string, a netip.Addr) {
 // address and port at any end.
 func tracked(p *postern.Postern, vpc string, at netip.AddrPort) (n int) {
 	p.T.Helper()
-	ns, err := network.OpenNamespace(network.NamespaceName(p.Instance(), vpc))
+	ns, err := network.OpenNamespace(network.NamespaceName(p.Mark(), vpc))
 	if err != nil {
 		p.T.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -25,7 +26,7 @@ func needPrograms(t *testing.T, programs ...string) {
 }
 
 // router is the name of the namespace of a VPC's router.
-func (s *pair) router(v *postern.VPC) string { return "postern-" + s.Instance() + "-" + v.ID }
+func (s *pair) router(v *postern.VPC) string { return "postern-" + s.Mark() + "-" + v.ID }
 
 // wanted gives what a pattern's group matches in the desired state.
 func wanted(t *testing.T, p *postern.Postern, pattern string) string {
@@ -74,7 +75,7 @@ func TestDamageIsRepaired(t *testing.T) {
 		before := repairs(s.Postern)
 		inNamespace(t, damage.namespace, damage.line)
 		started := time.Now()
-		err := postern.Poll(5*time.Second, "repair", func() (bool, error) {
+		err := instance.Poll(t.Context(), 5*time.Second, "repair", func() (bool, error) {
 			if repairs(s.Postern) == before {
 				return false, nil
 			}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -189,7 +190,7 @@ func (m *rights) connect(l *link) {
 	m.t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: l.from.AsSlice()}}
 	var refusal error
-	err := postern.Poll(10*time.Second, "a connection", func() (bool, error) {
+	err := instance.Poll(m.t.Context(), 10*time.Second, "a connection", func() (bool, error) {
 		ctx, cancel := context.WithTimeout(m.t.Context(), time.Second)
 		defer cancel()
 		l.here, refusal = l.opener.ns.DialWith(ctx, dialer, "tcp", l.openedTo.String())

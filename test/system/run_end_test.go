@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/postern"
 )
 
@@ -27,8 +28,8 @@ func TestRunKilledWhileItStarts(t *testing.T) {
 	s := newPair(t)
 	subnet := s.consumer.Subnet(0, "10.0.7.0/24")
 	started := time.Now()
-	if out, err := s.program(subnet, "true").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if r := child.Run(s.program(subnet, "true")); r.Status != 0 {
+		t.Fatalf("status %d: %s", r.Status, r.Stderr)
 	}
 	whole := min(time.Since(started), 500*time.Millisecond)
 	const kills, atATime = 45, 3
@@ -36,14 +37,13 @@ func TestRunKilledWhileItStarts(t *testing.T) {
 	for worker := range atATime {
 		workers.Go(func() {
 			for i := worker; i < kills; i += atATime {
-				cmd := s.program(subnet, "sleep", "60")
-				if err := cmd.Start(); err != nil {
+				p, err := child.Start(s.program(subnet, "sleep", "60"))
+				if err != nil {
 					t.Error(err)
 					return
 				}
 				time.Sleep(2 * whole * time.Duration(i) / kills) // at another point each time
-				cmd.Process.Kill()
-				cmd.Wait()
+				p.Kill()
 			}
 		})
 	}
@@ -53,7 +53,7 @@ func TestRunKilledWhileItStarts(t *testing.T) {
 
 // program is a program as a workload, for any goroutine.
 func (s *pair) program(subnet *postern.Subnet, command ...string) *exec.Cmd {
-	return exec.Command(postern.Binary(s.t), append([]string{"run", "--data", s.Data, "--subnet", subnet.ID, "--"}, command...)...)
+	return exec.Command(s.Binary, s.Arguments(append([]string{"run", "--subnet", subnet.ID, "--"}, command...)...)...)
 }
 
 // expectDeletable waits until what runs made in a subnet is gone, and deletes it.
@@ -73,9 +73,8 @@ func TestPosternEndsWhileProgramsRun(t *testing.T) {
 	for range 3 {
 		runners.Go(func() {
 			for !stop.Load() {
-				out, err := s.program(subnet, "sh", "-c", "exit 4").CombinedOutput()
-				if status := statusOf(err); status != 4 && status != 1 {
-					t.Errorf("a run ends with status %d: %s", status, out)
+				if r := child.Run(s.program(subnet, "sh", "-c", "exit 4")); r.Status != 4 && r.Status != 1 {
+					t.Errorf("a run ends with status %d: %s", r.Status, r.Stderr)
 				}
 			}
 		})
@@ -167,15 +166,16 @@ func TestRunAtATerminal(t *testing.T) {
 	needPrograms(t, "bash")
 	s := newPair(t)
 	terminal, session := openTerminal(t)
-	cmd := exec.Command(postern.Binary(t), append([]string{"run", "--data", s.Data, "--subnet", s.clients.ID, "--"}, "bash", "--norc", "--noprofile", "-i")...)
+	cmd := s.program(s.clients, "bash", "--norc", "--noprofile", "-i")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = session, session, session
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "PS1=> ", "TERM=dumb"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
+	shell, err := child.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
 	session.Close()
-	defer cmd.Process.Kill()
+	defer shell.Kill()
 	screen := &watched{}
 	go screen.read(terminal)
 	expect := func(text string) {
@@ -204,17 +204,10 @@ func TestRunAtATerminal(t *testing.T) {
 	typed("kill %1; wait; echo go${x}ne\n")
 	expect("gone")
 	typed("exit 7\n")
-	if status := statusOf(cmd.Wait()); status != 7 {
-		t.Errorf("status %d, want the shell's, 7", status)
+	if status, err := shell.Wait(time.Minute); err != nil || status != 7 {
+		t.Errorf("status %d (%v), want the shell's, 7", status, err)
 	}
 	s.expectNothingLeft()
-}
-
-func statusOf(err error) int {
-	if exit, ok := err.(*exec.ExitError); ok {
-		return exit.ExitCode()
-	}
-	return 0
 }
 
 // openTerminal makes a pseudo-terminal (pty(7)): the end that types and looks, and

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -140,7 +141,7 @@ func (l *load) finish(t *testing.T) {
 func (l *load) expectNewConnections(t *testing.T) {
 	t.Helper()
 	before := l.asked.Load()
-	err := postern.Poll(5*time.Second, "new connections", func() (bool, error) { return l.asked.Load() >= before+10, nil })
+	err := instance.Poll(t.Context(), 5*time.Second, "new connections", func() (bool, error) { return l.asked.Load() >= before+10, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@
 package system
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +23,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/dataplane/handover"
 	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -45,7 +44,7 @@ func newAttacker(t *testing.T) *attacker {
 	s := newPair(t)
 	postern.Passable(t, filepath.Dir(s.Data))
 	b := &attacker{pair: s, Tenant: s.Tenant("444455556666")}
-	b.eni, b.pid = b.makeInterface(), ownNamespace(t, mallory)
+	b.eni, b.pid = b.makeInterface(), testnet.OwnedBy(t, mallory)
 	return b
 }
 
@@ -94,32 +93,6 @@ func (b *attacker) mustGive() string {
 	return handle
 }
 
-// ownNamespace has a user make a namespace, as containers without root do, and
-// gives a process in it.
-func ownNamespace(t *testing.T, uid uint32) int {
-	t.Helper()
-	needPrograms(t, "unshare")
-	cmd := exec.Command("unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo $$; exec sleep 600")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		testnet.Unable(t, "a user cannot make a network namespace here")
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pid
-}
-
 // asUser runs fn on a thread of another user. The thread is never used again.
 func asUser(uid int, fn func() error) error {
 	result := make(chan error)
@@ -146,47 +119,17 @@ func open(t *testing.T, path string) *os.File {
 
 func named(name string) string { return filepath.Join(network.Directory, name) }
 
-// secondName gives a namespace another name, as an administrator might.
-func secondName(t *testing.T, path string) string {
-	t.Helper()
-	name := "ptest-" + testnet.RandomName(10)
-	forget, err := testnet.Abandon(name)
-	if err == nil {
-		err = os.WriteFile(named(name), nil, 0o600)
-	}
-	if err == nil {
-		err = unix.Mount(path, named(name), "none", unix.MS_BIND, "")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := network.DeleteNamespace(name); err != nil {
-			t.Error(err)
-		}
-		forget()
-	})
-	return name
-}
-
 // processIn starts a process in a named namespace.
 func processIn(t *testing.T, name string) int {
 	t.Helper()
-	cmd := exec.Command("nsenter", "--net="+named(name), "sleep", "600")
-	if err := cmd.Start(); err != nil {
+	ns := open(t, named(name))
+	inside := func(life func() error) error { return network.Inside(ns, life) }
+	p, err := child.StartWithin(inside, exec.Command("sleep", "600"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
-		if err == nil && string(comm) == "sleep\n" {
-			return cmd.Process.Pid
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nsenter does not become sleep: %s, %v", comm, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	t.Cleanup(p.Kill)
+	return p.PID
 }
 
 // runner is what A runs, and the process by which its interface is attached.
@@ -338,7 +281,7 @@ func (b *attacker) tryHandles() {
 func (b *attacker) trySocket(victim int) {
 	b.t.Helper()
 	own, router := fmt.Sprintf("/proc/%d/ns/net", b.pid), b.Routers()[0]
-	theirs := ownNamespace(b.t, mallory-1)
+	theirs := testnet.OwnedBy(b.t, mallory-1)
 	for name, c := range map[string]struct {
 		path  string
 		offer handover.Offer
@@ -375,7 +318,7 @@ func (b *attacker) trySocket(victim int) {
 func (b *attacker) tryPlaces() {
 	b.t.Helper()
 	router := b.Routers()[0]
-	again, host := secondName(b.t, named(router)), secondName(b.t, "/proc/self/ns/net")
+	again, host := testnet.SecondName(b.t, named(router)), testnet.SecondName(b.t, "/proc/self/ns/net")
 	inside := processIn(b.t, router)
 	eni := postern.Call[ec2.CreateNetworkInterfaceOutput](b.Postern, ec2.Service, "CreateNetworkInterface", &ec2.CreateNetworkInterfaceInput{SubnetId: &b.clients.ID}).NetworkInterface.NetworkInterfaceId
 	for name, c := range map[string]struct {

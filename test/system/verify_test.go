@@ -38,7 +38,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	s := newPair(t, "--verify-interval", "1h")
 	awaitSettled(t, s.Postern)
 	expectFindings(t, s)
-	router := "postern-" + s.Instance() + "-" + s.consumer.ID
+	router := "postern-" + s.Mark() + "-" + s.consumer.ID
 	inRouter := func(arguments string) {
 		t.Helper()
 		command := append([]string{"netns", "exec", router}, strings.Fields(arguments)...)

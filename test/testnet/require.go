@@ -5,6 +5,8 @@ package testnet
 import (
 	"os"
 	"testing"
+
+	"github.com/posternhq/postern/test/janitor"
 )
 
 // Require skips a test that cannot have its own network namespaces, and says
@@ -41,4 +43,16 @@ func New(t testing.TB) *NS {
 		}
 	})
 	return ns
+}
+
+// Abandon has the namespaces whose names match a pattern removed with the test
+// process, however that ends, unless the test has ended before and has removed
+// them itself.
+func Abandon(t testing.TB, pattern string) {
+	t.Helper()
+	forget, err := janitor.Abandon(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(forget)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/janitor"
 )
 
 // NS is a network namespace with a name under /run/netns and its loopback
@@ -35,7 +36,7 @@ type NS struct {
 // Make makes a namespace of that name. The caller calls Close; should the
 // process end before, the namespace goes with it.
 func Make(name string) (*NS, error) {
-	forget, err := Abandon(name)
+	forget, err := janitor.Abandon(name)
 	if err != nil {
 		return nil, err
 	}

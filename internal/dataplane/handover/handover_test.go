@@ -151,7 +151,7 @@ func namespace(t *testing.T, name string) *os.File {
 
 func TestOwnersGetAHandleThatLeadsToTheirNamespace(t *testing.T) {
 	h := open(t)
-	roots, owned := testnet.New(t), own(t, nobody)
+	roots, owned := testnet.New(t), testnet.OwnedBy(t, nobody)
 	theirs := namespaceOf(t, owned)
 	for _, c := range []struct {
 		name  string
@@ -191,9 +191,9 @@ func TestOwnersGetAHandleThatLeadsToTheirNamespace(t *testing.T) {
 
 func TestWhatIsNotTheirsIsRefused(t *testing.T) {
 	h := open(t)
-	roots, mine := testnet.New(t), own(t, nobody)
+	roots, mine := testnet.New(t), testnet.OwnedBy(t, nobody)
 	router := makeRouter(t)
-	renamed := renamedCopy(t, router)
+	renamed := testnet.SecondName(t, filepath.Join(network.Directory, router))
 	host, err := os.Open("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +235,7 @@ func TestWhatIsNotTheirsIsRefused(t *testing.T) {
 
 func TestWhatIsNoNamespaceIsRefused(t *testing.T) {
 	h := open(t)
-	mine := own(t, nobody)
+	mine := testnet.OwnedBy(t, nobody)
 	theirs := namespaceOf(t, mine)
 	openAs := func(path string, flags int) int {
 		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
@@ -298,7 +298,7 @@ func (h house) knock() (conn *net.UnixConn, err error) {
 
 func TestOneUserTakesNothingFromOthers(t *testing.T) {
 	h := open(t)
-	first, second := own(t, nobody), own(t, nobody+1)
+	first, second := testnet.OwnedBy(t, nobody), testnet.OwnedBy(t, nobody+1)
 	err := as(nobody, func() error {
 		for range 3 * eachUser { // and says nothing
 			conn, err := h.knock()

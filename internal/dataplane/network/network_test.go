@@ -31,7 +31,7 @@ func routers(t testing.TB) (*network.Routers, string) {
 	t.Helper()
 	testnet.Require(t)
 	instance := "t" + testnet.RandomName(6)
-	testnet.AbandonInstance(t, instance)
+	testnet.Abandon(t, "postern-"+instance+"-*")
 	rs, err := network.NewRouters(instance, 0, nil)
 	if err != nil {
 		t.Fatal(err)
