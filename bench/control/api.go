@@ -55,12 +55,12 @@ func measure(ctx context.Context, address string, pid, lanes int, next func() []
 
 // describe is the signed request for the one endpoint of the crowd.
 func (w *world) describe(ctx context.Context) ([]byte, error) {
-	return signed(ctx, w.api, ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{w.one}})
+	return signed(ctx, w.Client, ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{w.one}})
 }
 
 // answer is what the daemon answers to describe, as text.
 func (w *world) answer(ctx context.Context) (string, error) {
-	request, err := w.api.NewRequest(ctx, ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{w.one}})
+	request, err := w.Client.NewRequest(ctx, ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{w.one}})
 	if err != nil {
 		return "", err
 	}
@@ -76,7 +76,7 @@ func (w *world) answer(ctx context.Context) (string, error) {
 // create is the signed request for another endpoint of the consumer. The same
 // bytes make a new one each time.
 func (w *world) create(ctx context.Context) ([]byte, error) {
-	return signed(ctx, w.api, ec2.Service, "CreateVpcEndpoint", newEndpoint(w.consumer, w.configurations[0], w.consumer.group, ""))
+	return signed(ctx, w.Client, ec2.Service, "CreateVpcEndpoint", w.consumer.NewEndpoint(w.configurations[0], w.consumer.Group, ""))
 }
 
 // cpuOf is the CPU time that a process has used, by proc_pid_stat(5), which

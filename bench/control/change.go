@@ -32,8 +32,8 @@ func consumerAddress(i int) string { return fmt.Sprintf("10.0.%d.%d", 100+i/250,
 func (w *world) createdToFirstByte(ctx context.Context, n int) (took []time.Duration, err error) {
 	for i := range n {
 		p := probe{ns: w.client, address: net.JoinHostPort(consumerAddress(i), port), patience: creating, pause: resting}
-		in := newEndpoint(w.consumer, w.configurations[0], w.consumer.group, consumerAddress(i))
-		d, err := p.watch(ctx, func() error { return w.api.Do(ctx, ec2.Service, "CreateVpcEndpoint", in, nil) },
+		in := w.consumer.NewEndpoint(w.configurations[0], w.consumer.Group, consumerAddress(i))
+		d, err := p.watch(ctx, func() error { return w.Client.Do(ctx, ec2.Service, "CreateVpcEndpoint", in, nil) },
 			func(all []attempt) bool { return last(all, 1)[0].answered },
 			func(all []attempt) time.Time { return last(all, 1)[0].ended })
 		if err != nil {
@@ -49,7 +49,7 @@ func (w *world) createdToFirstByte(ctx context.Context, n int) (took []time.Dura
 // two that are not.
 func (w *world) groupToEffect(ctx context.Context, n int) (opened, shut []time.Duration, err error) {
 	address := consumerAddress(0)
-	if err = w.api.Do(ctx, ec2.Service, "CreateVpcEndpoint", newEndpoint(w.consumer, w.configurations[0], w.closed, address), nil); err != nil {
+	if err = w.Client.Do(ctx, ec2.Service, "CreateVpcEndpoint", w.consumer.NewEndpoint(w.configurations[0], w.closed, address), nil); err != nil {
 		return nil, nil, err
 	}
 	if err = w.programmed(ctx); err != nil {
@@ -58,7 +58,7 @@ func (w *world) groupToEffect(ctx context.Context, n int) (opened, shut []time.D
 	p := probe{ns: w.client, address: net.JoinHostPort(address, port), pause: resting}
 	for range n {
 		p.patience = opening
-		d, err := p.watch(ctx, func() error { return w.open(ctx, w.closed) },
+		d, err := p.watch(ctx, func() error { return w.consumer.Admit(ctx, w.closed, anybody()) },
 			func(all []attempt) bool { return last(all, 1)[0].answered },
 			func(all []attempt) time.Time { return last(all, 1)[0].ended })
 		if err != nil {
@@ -66,7 +66,7 @@ func (w *world) groupToEffect(ctx context.Context, n int) (opened, shut []time.D
 		}
 		opened = append(opened, d)
 		p.patience = shutting
-		d, err = p.watch(ctx, func() error { return w.shut(ctx, w.closed) },
+		d, err = p.watch(ctx, func() error { return w.consumer.Refuse(ctx, w.closed, anybody()) },
 			func(all []attempt) bool {
 				return len(all) > 1 && !last(all, 2)[0].answered && !last(all, 1)[0].answered
 			},
@@ -100,8 +100,8 @@ const (
 // connections over an endpoint and another one is kept open.
 func (w *world) restart(ctx context.Context) (took start, t traffic, err error) {
 	address := net.JoinHostPort(consumerAddress(0), port)
-	in := newEndpoint(w.consumer, w.configurations[0], w.consumer.group, consumerAddress(0))
-	if err = w.api.Do(ctx, ec2.Service, "CreateVpcEndpoint", in, nil); err != nil {
+	in := w.consumer.NewEndpoint(w.configurations[0], w.consumer.Group, consumerAddress(0))
+	if err = w.Client.Do(ctx, ec2.Service, "CreateVpcEndpoint", in, nil); err != nil {
 		return took, t, err
 	}
 	if err = w.programmed(ctx); err != nil {
@@ -118,7 +118,7 @@ func (w *world) restart(ctx context.Context) (took start, t traffic, err error) 
 	stop, ended := context.WithCancel(ctx)
 	result := make(chan traffic, 1)
 	go func() { result <- w.knock(stop, address) }()
-	err = w.daemon.stop()
+	err = w.Stop()
 	if err == nil {
 		took, err = w.daemon.start(ctx)
 	}

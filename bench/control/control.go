@@ -122,7 +122,7 @@ func (b *bench) makeFloor(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.floor, err = startFloor(ctx, floorSetup{w.keys.AccessKeyID, w.keys.SecretAccessKey, answer})
+		b.floor, err = startFloor(ctx, floorSetup{w.Access().AccessKeyID, w.Access().SecretAccessKey, answer})
 		return err
 	})
 }
@@ -254,7 +254,7 @@ func (b *bench) measureAPI(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c, err := measure(ctx, b.floor.address, b.floor.cmd.Process.Pid, lanes, during(b.describe, request))
+		c, err := measure(ctx, b.floor.address, b.floor.process.PID, lanes, during(b.describe, request))
 		if err != nil {
 			return fmt.Errorf("measure the floor: %w", err)
 		}
@@ -277,12 +277,12 @@ func (b *bench) measureCalls(ctx context.Context, w *world, lanes int) error {
 	if err != nil {
 		return err
 	}
-	c, err := measure(ctx, w.address(), w.cmd.Process.Pid, lanes, during(b.describe, describe))
+	c, err := measure(ctx, w.address(), w.PID(), lanes, during(b.describe, describe))
 	if err != nil {
 		return err
 	}
 	b.addCell(b.describes, w.name, lanes, c)
-	if c, err = measure(ctx, w.address(), w.cmd.Process.Pid, lanes, times(b.created, create)); err != nil {
+	if c, err = measure(ctx, w.address(), w.PID(), lanes, times(b.created, create)); err != nil {
 		return err
 	}
 	b.addCell(b.creations, w.name, lanes, c)

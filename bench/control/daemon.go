@@ -3,31 +3,22 @@
 package control
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/posternhq/postern/internal/client"
-	postern "github.com/posternhq/postern/internal/daemon"
+	"github.com/posternhq/postern/bench/postern"
+	"github.com/posternhq/postern/test/instance"
 )
 
-const (
-	startTimeout = 2 * time.Minute
-	stopTimeout  = 20 * time.Second
-)
+// startTimeout bounds the start of a daemon until it has adopted the host.
+const startTimeout = 2 * time.Minute
 
 // The lines of the daemon's log that tell how far its start is.
 const (
@@ -35,24 +26,15 @@ const (
 	adoptedLine = "host adopted"
 )
 
-// daemon is a `postern up` with a data folder of its own, over several lives.
-type daemon struct {
-	binary string
-	data   postern.Folder
-	flags  []string
+// daemon is a Postern whose starts are timed.
+type daemon struct{ *postern.Postern }
 
-	cmd     *exec.Cmd
-	ended   chan struct{} // closed when the process has ended
-	api     *client.Client
-	running postern.Running
-	keys    postern.Credentials
-}
+// quotas are what the largest crowd fits into.
+const quotas = "endpoints-per-vpc=5000;interfaces-per-region=100000;configurations-per-region=5000"
 
-// newDaemon prepares a daemon with quotas that the largest crowd fits into.
-func newDaemon(binary, folder string) *daemon {
-	return &daemon{binary: binary, data: postern.Folder(folder), flags: []string{
-		"--quota", "endpoints-per-vpc=5000", "--quota", "interfaces-per-region=100000", "--quota", "configurations-per-region=5000",
-	}}
+func newDaemon(binary string) (*daemon, error) {
+	p, err := postern.New(binary, "--log-format", "json", "--quota", quotas)
+	return &daemon{p}, err
 }
 
 // start is how long a daemon took until it was of use.
@@ -63,91 +45,42 @@ type start struct {
 
 // start starts the process and waits until it answers and has adopted the host.
 func (d *daemon) start(ctx context.Context) (took start, err error) {
-	log := &milestones{at: map[string]time.Time{}, reached: make(chan struct{}, 1)}
-	d.cmd = exec.Command(d.binary, append([]string{"up", "--data", string(d.data), "--listen", "127.0.0.1:0", "--log-format", "json"}, d.flags...)...)
-	d.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // an interrupt at the keyboard is the benchmark's
-	stderr, err := d.cmd.StderrPipe()
-	if err != nil {
-		return took, err
-	}
+	log := &milestones{at: map[string]time.Time{}}
+	d.Log = log
 	begun := time.Now()
-	if err := d.cmd.Start(); err != nil {
-		return took, fmt.Errorf("start %s: %w", d.binary, err)
+	if err := d.Up(ctx); err != nil {
+		return took, fmt.Errorf("%w\n%s", err, log.tail())
 	}
-	d.ended = make(chan struct{})
-	go func() {
-		defer close(d.ended)
-		log.read(stderr)
-		_ = d.cmd.Wait() // how it ended is in ProcessState
-	}()
-	limit := time.NewTimer(startTimeout)
-	defer limit.Stop()
-	for !log.has(answersLine, adoptedLine) {
-		select {
-		case <-log.reached:
-		case <-d.ended:
-			return took, fmt.Errorf("%s ended early: %v\n%s", d.binary, d.cmd.ProcessState, log.tail())
-		case <-limit.C:
-			return took, fmt.Errorf("%s has not started within %s\n%s", d.binary, startTimeout, log.tail())
-		case <-ctx.Done():
-			return took, ctx.Err()
+	err = instance.Poll(ctx, startTimeout, "adoption of the host", func() (bool, error) {
+		took = start{log.since(answersLine, begun), log.since(adoptedLine, begun)}
+		if !d.Runs() {
+			return false, fmt.Errorf("%w\n%s", d.Process().Early(), log.tail())
 		}
-	}
-	took = start{log.since(answersLine, begun), log.since(adoptedLine, begun)}
-	return took, d.connect()
-}
-
-// connect reads where the daemon is and with which key it can be used.
-func (d *daemon) connect() (err error) {
-	if d.running, err = d.data.Running(); err != nil {
-		return err
-	}
-	if d.keys, err = d.data.Credentials(); err != nil {
-		return err
-	}
-	d.api = client.New(d.running.Endpoint, d.running.Region, d.keys.AccessKeyID, d.keys.SecretAccessKey)
-	return nil
+		return took.answers > 0 && took.adopted > 0, nil
+	})
+	return took, err
 }
 
 // address is host and port of the API.
-func (d *daemon) address() string { return strings.TrimPrefix(d.running.Endpoint, "http://") }
-
-// stop ends the process and leaves the kernel as it is.
-func (d *daemon) stop() error {
-	if d.cmd == nil || d.cmd.Process == nil || d.ended == nil {
-		return nil
-	}
-	d.wake()
-	_ = d.cmd.Process.Signal(unix.SIGTERM) // it may have ended already
-	select {
-	case <-d.ended:
-		return nil
-	case <-time.After(stopTimeout):
-	}
-	_ = d.cmd.Process.Kill()
-	<-d.ended
-	return fmt.Errorf("%s did not end within %s of SIGTERM", d.binary, stopTimeout)
-}
-
-// remove stops the daemon and takes all that it made, and its folder, away.
-func (d *daemon) remove() error {
-	err := d.stop()
-	out, cleanErr := exec.Command(d.binary, "clean", "--data", string(d.data)).CombinedOutput()
-	if cleanErr != nil {
-		return errors.Join(err, fmt.Errorf("clean up: %w\n%s", cleanErr, out)) // the folder stays: it names what to clean
-	}
-	return errors.Join(err, os.RemoveAll(string(d.data)))
-}
+func (d *daemon) address() string { return strings.TrimPrefix(d.Access().Endpoint, "http://") }
 
 // rest makes the daemon stand still while another one is measured, and wake
 // lets it go on. What it has programmed works meanwhile.
-func (d *daemon) rest() { _ = d.cmd.Process.Signal(unix.SIGSTOP) }
-func (d *daemon) wake() { _ = d.cmd.Process.Signal(unix.SIGCONT) }
+func (d *daemon) rest() { d.Signal(syscall.SIGSTOP) }
+func (d *daemon) wake() { d.Signal(syscall.SIGCONT) }
+
+// close wakes the daemon and takes it away with all that it made.
+func (d *daemon) close() error {
+	if d.Runs() {
+		d.wake()
+	}
+	return d.Close()
+}
 
 // memory gives what the process has resident now, and at most since its start,
 // in MiB.
 func (d *daemon) memory() (now, most float64, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.PID()))
 	if err != nil {
 		return 0, 0, fmt.Errorf("read memory of the daemon: %w", err)
 	}
@@ -168,47 +101,51 @@ func (d *daemon) memory() (now, most float64, err error) {
 	return now, most, nil
 }
 
-// milestones notes when the lines of a log came, and keeps the last ones.
+// milestones is a log that notes when its lines first came, and keeps the last
+// ones.
 type milestones struct {
-	mu      sync.Mutex
-	at      map[string]time.Time
-	last    []string
-	reached chan struct{}
+	mu   sync.Mutex
+	part []byte // of a line that has not ended
+	at   map[string]time.Time
+	last []string
 }
 
 const keptLines = 20
 
-func (m *milestones) read(log io.Reader) {
-	scanner := bufio.NewScanner(log)
-	for scanner.Scan() {
-		var line struct{ Msg string }
-		_ = json.Unmarshal(bytes.TrimSpace(scanner.Bytes()), &line) // what is no JSON has no message
-		m.mu.Lock()
-		if _, seen := m.at[line.Msg]; !seen {
-			m.at[line.Msg] = time.Now()
-		}
-		m.last = append(m.last, scanner.Text())
-		m.last = m.last[max(0, len(m.last)-keptLines):]
-		m.mu.Unlock()
-		select {
-		case m.reached <- struct{}{}:
-		default:
-		}
-	}
-	_, _ = io.Copy(io.Discard, log) // after a line that is too long: the writer must not block
-}
-
-func (m *milestones) has(lines ...string) bool {
+// Write implements io.Writer.
+func (m *milestones) Write(text []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	known := slices.Collect(maps.Keys(m.at))
-	return !slices.ContainsFunc(lines, func(l string) bool { return !slices.Contains(known, l) })
+	m.part = append(m.part, text...)
+	for {
+		line, rest, ended := bytes.Cut(m.part, []byte("\n"))
+		if !ended {
+			return len(text), nil
+		}
+		m.note(line)
+		m.part = rest
+	}
 }
 
+func (m *milestones) note(text []byte) {
+	var line struct{ Msg string }
+	_ = json.Unmarshal(text, &line) // what is no JSON has no message
+	if _, seen := m.at[line.Msg]; !seen {
+		m.at[line.Msg] = time.Now()
+	}
+	m.last = append(m.last, string(text))
+	m.last = m.last[max(0, len(m.last)-keptLines):]
+}
+
+// since is how long after the beginning a line came; 0 before it has come.
 func (m *milestones) since(line string, begun time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.at[line].Sub(begun)
+	at, seen := m.at[line]
+	if !seen {
+		return 0
+	}
+	return at.Sub(begun)
 }
 
 func (m *milestones) tail() string {

@@ -15,9 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/aws/sigv4"
+	"github.com/posternhq/postern/test/child"
 )
 
 // FloorCommand is the argument with which the benchmark's own program must run
@@ -78,19 +77,19 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // floorProcess is a floor in a process of its own, as the daemon is.
 type floorProcess struct {
-	cmd     *exec.Cmd
+	process *child.Process
 	in      io.Closer
 	address string
 }
 
+// startFloor starts a floor. What has been started ends with the context, and
+// with close, which the caller calls.
 func startFloor(ctx context.Context, setup floorSetup) (*floorProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, FloorCommand)
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
-	cmd.Stderr = os.Stderr
+	cmd := exec.Command(self, FloorCommand)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -99,15 +98,17 @@ func startFloor(ctx context.Context, setup floorSetup) (*floorProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the floor: %w", err)
+	p, err := child.Start(cmd)
+	if err != nil {
+		return nil, err
 	}
-	f := &floorProcess{cmd: cmd, in: in}
+	context.AfterFunc(ctx, func() { p.Signal(os.Kill) })
+	f := &floorProcess{process: p, in: in}
 	if err := json.NewEncoder(in).Encode(setup); err != nil {
 		return f, err
 	}
 	if _, err := fmt.Fscanln(out, &f.address); err != nil {
-		return f, fmt.Errorf("learn the address of the floor: %w", err)
+		return f, fmt.Errorf("learn the address of the floor: %w; %s", err, p.Output())
 	}
 	f.address = strings.TrimSpace(f.address)
 	return f, nil
@@ -116,5 +117,9 @@ func startFloor(ctx context.Context, setup floorSetup) (*floorProcess, error) {
 // close ends the process.
 func (f *floorProcess) close() error {
 	f.in.Close()
-	return f.cmd.Wait()
+	status, err := f.process.Wait(settling)
+	if err == nil && status != 0 {
+		err = f.process.Early()
+	}
+	return err
 }

@@ -7,15 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/posternhq/postern/bench/postern"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/aws/shape/postern"
-	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -29,8 +29,8 @@ const (
 	resourceCount = 20
 )
 
-// network is a VPC with one subnet and a group that admits everything.
-type network struct{ vpc, subnet, group string }
+// settled bounds how long what a world has asked for may take to work.
+const settled = 3 * time.Minute
 
 // world is one daemon with a number of endpoints that are just there (the
 // crowd), a provider with a server, and a consumer whose workload tries the
@@ -41,7 +41,7 @@ type world struct {
 	crowd  int
 	closed string // group of the consumer, without rules
 
-	provider, consumer network
+	provider, consumer *postern.VPC
 	server, client     *testnet.NS
 	listener           net.Listener
 	configurations     []string // ARNs; the first one leads to the server
@@ -71,11 +71,11 @@ func makeWorld(ctx context.Context, binary, name string, crowd int) (w *world, e
 
 // emptyWorld is a world without anything in it, not even a running daemon.
 func emptyWorld(binary string) (*world, error) {
-	folder, err := os.MkdirTemp("", "postern-bench-")
+	d, err := newDaemon(binary)
 	if err != nil {
 		return &world{}, err
 	}
-	return &world{daemon: newDaemon(binary, folder)}, nil
+	return &world{daemon: d}, nil
 }
 
 // close takes everything away that belongs to the world.
@@ -84,7 +84,7 @@ func (w *world) close() (err error) {
 		err = w.listener.Close()
 	}
 	if w.daemon != nil {
-		err = errors.Join(err, w.daemon.remove())
+		err = errors.Join(err, w.daemon.close())
 	}
 	for _, ns := range []*testnet.NS{w.server, w.client} {
 		if ns != nil {
@@ -96,82 +96,29 @@ func (w *world) close() (err error) {
 
 // call makes a call of which the answer matters.
 func call[Out any](ctx context.Context, w *world, service *schema.Service, operation string, in any) (*Out, error) {
-	out := new(Out)
-	return out, w.api.Do(ctx, service, operation, in, out)
-}
-
-func (w *world) makeNetwork(ctx context.Context) (n network, err error) {
-	vpc, err := call[ec2.CreateVpcOutput](ctx, w, ec2.Service, "CreateVpc", &ec2.CreateVpcInput{CidrBlock: new(networkCIDR)})
-	if err != nil {
-		return n, err
-	}
-	subnet, err := call[ec2.CreateSubnetOutput](ctx, w, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
-		VpcId: vpc.Vpc.VpcId, CidrBlock: new(networkCIDR), AvailabilityZone: new(w.running.Region + "a"),
-	})
-	if err != nil {
-		return n, err
-	}
-	n = network{vpc: *vpc.Vpc.VpcId, subnet: *subnet.Subnet.SubnetId}
-	if n.group, err = w.makeGroup(ctx, n, "open"); err != nil {
-		return n, err
-	}
-	return n, w.open(ctx, n.group)
-}
-
-func (w *world) makeGroup(ctx context.Context, n network, name string) (string, error) {
-	out, err := call[ec2.CreateSecurityGroupOutput](ctx, w, ec2.Service, "CreateSecurityGroup", &ec2.CreateSecurityGroupInput{
-		VpcId: &n.vpc, GroupName: &name, Description: &name,
-	})
-	if err != nil {
-		return "", err
-	}
-	return *out.GroupId, nil
+	return postern.Call[Out](ctx, w.Postern, service, operation, in)
 }
 
 // anybody is the rule that the benchmark opens and closes groups with.
-func anybody() []ec2.IpPermission {
-	return []ec2.IpPermission{{
+func anybody() ec2.IpPermission {
+	return ec2.IpPermission{
 		IpProtocol: new("tcp"), FromPort: new(int32(resourcePort)), ToPort: new(int32(resourcePort)),
 		IpRanges: []ec2.IpRange{{CidrIp: new("0.0.0.0/0")}},
-	}}
+	}
 }
 
-func (w *world) open(ctx context.Context, group string) error {
-	return w.api.Do(ctx, ec2.Service, "AuthorizeSecurityGroupIngress",
-		&ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: anybody()}, nil)
-}
-
-func (w *world) shut(ctx context.Context, group string) error {
-	return w.api.Do(ctx, ec2.Service, "RevokeSecurityGroupIngress",
-		&ec2.RevokeSecurityGroupIngressInput{GroupId: &group, IpPermissions: anybody()}, nil)
+// makeNetwork makes a VPC that is one subnet.
+func (w *world) makeNetwork(ctx context.Context) (*postern.VPC, error) {
+	return w.VPC(ctx, networkCIDR, networkCIDR)
 }
 
 // attach makes a workload in a namespace of its own.
-func (w *world) attach(ctx context.Context, n network) (*testnet.NS, error) {
+func attach(ctx context.Context, v *postern.VPC) (*testnet.NS, error) {
 	ns, err := testnet.Make("pbench-" + testnet.RandomName(10))
 	if err != nil {
 		return nil, err
 	}
-	made, err := call[ec2.CreateNetworkInterfaceOutput](ctx, w, ec2.Service, "CreateNetworkInterface", &ec2.CreateNetworkInterfaceInput{
-		SubnetId: &n.subnet, PrivateIpAddress: new(workloadAddr), Groups: []string{n.group},
-	})
-	if err != nil {
-		return ns, err
-	}
-	eni := made.NetworkInterface.NetworkInterfaceId
-	err = w.api.Do(ctx, postern.Service, "AttachNetworkInterface", &postern.AttachNetworkInterfaceInput{
-		NetworkInterfaceId: eni, NetnsName: &ns.Name, NetnsInode: new(int64(ns.Desired().Inode)), DeviceName: new("eth0"),
-	}, nil)
-	if err != nil {
-		return ns, err
-	}
-	return ns, poll(ctx, "attachment of "+*eni, func() (bool, error) {
-		got, err := call[postern.GetAttachmentOutput](ctx, w, postern.Service, "GetAttachment", &postern.GetAttachmentInput{NetworkInterfaceId: eni})
-		if err != nil || *got.Status == postern.AttachmentStatusFailed {
-			return false, errors.Join(err, fmt.Errorf("attach %s: %v", *eni, got.Reason))
-		}
-		return *got.Status == postern.AttachmentStatusAttached, nil
-	})
+	return ns, v.Attach(ctx, ns, workloadAddr)
 }
 
 // makeProvider makes the server's network, the gateway in it and the resources.
@@ -179,41 +126,22 @@ func (w *world) makeProvider(ctx context.Context) (err error) {
 	if w.provider, err = w.makeNetwork(ctx); err != nil {
 		return err
 	}
-	if w.server, err = w.attach(ctx, w.provider); err != nil {
+	if w.server, err = attach(ctx, w.provider); err != nil {
 		return err
 	}
-	if w.listener, err = w.server.Serve("tcp", net.JoinHostPort(workloadAddr, fmt.Sprint(resourcePort))); err != nil {
+	if w.listener, err = w.server.Serve("tcp", net.JoinHostPort(workloadAddr, port)); err != nil {
 		return err
 	}
-	gateway, err := call[vpclattice.CreateResourceGatewayOutput](ctx, w, vpclattice.Service, "CreateResourceGateway",
-		&vpclattice.CreateResourceGatewayInput{
-			Name: new("bench"), VpcIdentifier: &w.provider.vpc,
-			SubnetIds: []string{w.provider.subnet}, SecurityGroupIds: []string{w.provider.group},
-		})
-	if err != nil {
-		return err
-	}
-	err = poll(ctx, *gateway.Id, func() (bool, error) {
-		got, err := call[vpclattice.GetResourceGatewayOutput](ctx, w, vpclattice.Service, "GetResourceGateway",
-			&vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: gateway.Id})
-		return err == nil && *got.Status == vpclattice.ResourceGatewayStatusActive, err
-	})
+	gateway, err := w.provider.Gateway(ctx, "bench")
 	if err != nil {
 		return err
 	}
 	for i := range resourceCount {
-		made, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, w, vpclattice.Service, "CreateResourceConfiguration",
-			&vpclattice.CreateResourceConfigurationInput{
-				Name: new(fmt.Sprintf("bench-%d", i)), Type: new(vpclattice.ResourceConfigurationTypeSingle),
-				ResourceGatewayIdentifier: gateway.Id, PortRanges: []string{fmt.Sprint(resourcePort)},
-				ResourceConfigurationDefinition: &vpclattice.ResourceConfigurationDefinition{
-					IpResource: &vpclattice.IpResource{IpAddress: new(resourceAddress(i))},
-				},
-			})
+		arn, err := w.Resource(ctx, gateway, fmt.Sprintf("bench-%d", i), resourceAddress(i), port)
 		if err != nil {
 			return err
 		}
-		w.configurations = append(w.configurations, *made.Arn)
+		w.configurations = append(w.configurations, arn)
 	}
 	return nil
 }
@@ -231,29 +159,16 @@ func (w *world) makeConsumer(ctx context.Context) (err error) {
 	if w.consumer, err = w.makeNetwork(ctx); err != nil {
 		return err
 	}
-	if w.closed, err = w.makeGroup(ctx, w.consumer, "closed"); err != nil {
+	if w.closed, err = w.consumer.MakeGroup(ctx, "closed"); err != nil {
 		return err
 	}
-	w.client, err = w.attach(ctx, w.consumer)
+	w.client, err = attach(ctx, w.consumer)
 	return err
-}
-
-// newEndpoint is the request for an endpoint; an empty address leaves the
-// choice to Postern.
-func newEndpoint(n network, arn, group, address string) *ec2.CreateVpcEndpointInput {
-	in := &ec2.CreateVpcEndpointInput{
-		VpcEndpointType: new(ec2.VpcEndpointTypeResource), VpcId: &n.vpc, SecurityGroupIds: []string{group},
-		SubnetConfigurations: []ec2.SubnetConfiguration{{SubnetId: &n.subnet}}, ResourceConfigurationArn: &arn,
-	}
-	if address != "" {
-		in.SubnetConfigurations[0].Ipv4 = &address
-	}
-	return in
 }
 
 // fill makes the crowd, some lanes at once, and waits until it is programmed.
 func (w *world) fill(ctx context.Context) error {
-	networks := make([]network, (w.crowd+crowdPerVPC-1)/crowdPerVPC)
+	networks := make([]*postern.VPC, (w.crowd+crowdPerVPC-1)/crowdPerVPC)
 	var g errgroup.Group
 	g.SetLimit(2) // connections that the client keeps
 	for i := range networks {
@@ -268,7 +183,7 @@ func (w *world) fill(ctx context.Context) error {
 	requests := make([][]byte, 0, len(networks)*resourceCount)
 	for _, arn := range w.configurations {
 		for _, n := range networks {
-			request, err := signed(ctx, w.api, ec2.Service, "CreateVpcEndpoint", newEndpoint(n, arn, n.group, ""))
+			request, err := signed(ctx, w.Client, ec2.Service, "CreateVpcEndpoint", n.NewEndpoint(arn, n.Group, ""))
 			if err != nil {
 				return err
 			}
@@ -280,7 +195,7 @@ func (w *world) fill(ctx context.Context) error {
 		return fmt.Errorf("create %d endpoints: %w", w.crowd, err)
 	}
 	w.filled = time.Since(begun)
-	ids, err := w.endpointsOf(ctx, networks[0].vpc)
+	ids, err := w.endpointsOf(ctx, networks[0].ID)
 	if err != nil {
 		return err
 	}
@@ -307,24 +222,24 @@ func (w *world) endpointsOf(ctx context.Context, vpc string) (ids []string, err 
 
 // clear deletes the endpoints of the consumer and waits until they are gone.
 func (w *world) clear(ctx context.Context) error {
-	ids, err := w.endpointsOf(ctx, w.consumer.vpc)
+	ids, err := w.endpointsOf(ctx, w.consumer.ID)
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	err = w.api.Do(ctx, ec2.Service, "DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: ids}, nil)
+	err = w.Client.Do(ctx, ec2.Service, "DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: ids}, nil)
 	if err != nil {
 		return err
 	}
-	return poll(ctx, "deletion of endpoints", func() (bool, error) {
-		left, err := w.endpointsOf(ctx, w.consumer.vpc)
+	return instance.Poll(ctx, settled, "deletion of endpoints", func() (bool, error) {
+		left, err := w.endpointsOf(ctx, w.consumer.ID)
 		return err == nil && len(left) == 0, err
 	})
 }
 
 // programmed waits until the kernel has all that is wanted.
 func (w *world) programmed(ctx context.Context) error {
-	return poll(ctx, "programming of everything", func() (bool, error) {
-		s, err := call[postern.GetStatusOutput](ctx, w, postern.Service, "GetStatus", &postern.GetStatusInput{})
+	return instance.Poll(ctx, settled, "programming of everything", func() (bool, error) {
+		s, err := call[shape.GetStatusOutput](ctx, w, shape.Service, "GetStatus", &shape.GetStatusInput{})
 		if err != nil {
 			return false, err
 		}
@@ -335,22 +250,4 @@ func (w *world) programmed(ctx context.Context) error {
 		}
 		return *s.DesiredEntries == *s.ProgrammedEntries, nil
 	})
-}
-
-const pollTimeout = 3 * time.Minute
-
-// poll asks until the answer is yes, a little slower each time.
-func poll(ctx context.Context, what string, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	for wait := 2 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", what, ctx.Err())
-		case <-time.After(wait):
-		}
-	}
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/posternhq/postern/bench/child"
 	"github.com/posternhq/postern/bench/report"
 )
 
@@ -22,7 +21,7 @@ import (
 const (
 	direct  = "direct"
 	routing = "routing"
-	postern = "Postern"
+	ours    = "Postern"
 	slow    = "Postern, nftables"
 	other   = "the other Postern"
 	haproxy = "HAProxy"
@@ -67,7 +66,7 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	}
 	b.runner = runner{rounds: s.Rounds, each: b.measure, log: s.Log, failed: map[string]int64{}}
 	b.section.Name = "data plane"
-	limit, err := child.RaiseFileLimit()
+	limit, err := raiseFileLimit()
 	if err != nil {
 		return b.section, err
 	}
@@ -127,11 +126,11 @@ func (b *bench) build(ctx context.Context) (err error) {
 		wire.targets = append(wire.targets, netip.AddrPortFrom(far, directBase))
 	}
 	b.candidates = []candidate{
-		wire, via(routing, server, routingBase), b.world.candidate(postern), b.slow.candidate(slow),
+		wire, via(routing, server, routingBase), b.world.candidate(ours), b.slow.candidate(slow),
 		via(haproxy, routerA, haproxyBase), via(nginx, routerA, nginxBase), via(copying, routerA, copyBase),
 	}
 	if b.other != nil {
-		b.candidates = []candidate{via(routing, server, routingBase), b.world.candidate(postern), b.other.candidate(other)}
+		b.candidates = []candidate{via(routing, server, routingBase), b.world.candidate(ours), b.other.candidate(other)}
 	}
 	return nil
 }
@@ -197,11 +196,11 @@ func (b *bench) compare(ctx context.Context) error {
 		is := func(t trial) bool { return t.name == m.Name }
 		switch {
 		case slices.ContainsFunc(bulk, is):
-			m.AtLeast(postern, routing, 0.85).AtLeast(postern, haproxy, 2)
+			m.AtLeast(ours, routing, 0.85).AtLeast(ours, haproxy, 2)
 		case is(busy):
-			m.AtLeast(postern, routing, 0.80).AtLeast(postern, haproxy, 1.5)
+			m.AtLeast(ours, routing, 0.80).AtLeast(ours, haproxy, 1.5)
 		case slices.ContainsFunc(connecting, is):
-			m.AtLeast(postern, routing, 0.75).AtLeast(postern, haproxy, 2)
+			m.AtLeast(ours, routing, 0.75).AtLeast(ours, haproxy, 2)
 		}
 	}
 	return nil

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/posternhq/postern/bench/child"
-	"github.com/posternhq/postern/bench/instance"
 	"github.com/posternhq/postern/bench/load"
+	"github.com/posternhq/postern/test/child"
+	"github.com/posternhq/postern/test/instance"
 )
 
 // Proxies run in router A, with the idle timeout of Postern and as many
@@ -42,6 +42,9 @@ stream {
 	proxy_half_close on;
 %s}
 `
+
+// patience is how long a proxy may take to listen, and to end.
+const patience = 15 * time.Second
 
 // spareFiles is how many of its files a proxy needs for itself.
 const spareFiles = 500
@@ -90,16 +93,17 @@ func (l *lab) copying(ctx context.Context, threads int) error {
 
 // run starts a proxy and waits until it listens.
 func (l *lab) run(ctx context.Context, port uint16, cmd *exec.Cmd) error {
-	p, err := child.Start(l.a, cmd)
+	p, err := child.StartWithin(l.a.Run, cmd)
 	if err != nil {
 		return err
 	}
-	l.add(p.Stop)
-	return instance.Poll(ctx, 10*time.Second, cmd.Path, func() (bool, error) {
-		select {
-		case <-p.Ended():
-			return false, p.Err()
-		default:
+	l.add(func() error {
+		_, err := p.Stop(patience)
+		return err
+	})
+	return instance.Poll(ctx, patience, cmd.Path, func() (bool, error) {
+		if _, ended := p.Status(); ended {
+			return false, p.Early()
 		}
 		conn, err := l.a.Dial(ctx, "tcp", netip.AddrPortFrom(routerA, port).String())
 		if err != nil {

@@ -64,7 +64,7 @@ func (b *bench) sustain(ctx context.Context) error {
 		}
 		return chosen
 	}
-	many, single := of(routing, postern, haproxy), of(postern)
+	many, single := of(routing, ours, haproxy), of(ours)
 	if b.Quick {
 		many = single
 	}
@@ -75,7 +75,7 @@ func (b *bench) sustain(ctx context.Context) error {
 			continue
 		}
 		if t == nil {
-			t = b.table(title, routing, of(routing, postern, haproxy))
+			t = b.table(title, routing, of(routing, ours, haproxy))
 		}
 		chosen := many
 		if clients == 1 {
@@ -105,8 +105,8 @@ func (b *bench) sustainOne(ctx context.Context, t *report.Table, c candidate, cl
 	t.More(fmt.Sprintf("%s, last %d s", from, part), "1/s").Add(c.name, last)
 	kept := t.More(from+", last to first", "")
 	kept.Add(c.name, last/first)
-	if c.name == postern {
-		kept.Within(postern, 0.85)
+	if c.name == ours {
+		kept.Within(ours, 0.85)
 	}
 	t.Less(from+", failed", "").Add(c.name, float64(result.Failed))
 	return nil

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/posternhq/postern/bench/instance"
 	"github.com/posternhq/postern/bench/load"
+	"github.com/posternhq/postern/bench/postern"
 )
 
 // The addresses of a world: client and server networks are the same, and so
@@ -38,8 +38,8 @@ const (
 // world is a Postern with workloads on two sides of an endpoint.
 type world struct {
 	scope
-	instance *instance.Instance
-	consumer *instance.VPC
+	postern  *postern.Postern
+	consumer *postern.VPC
 	resource string // ARN of the resource configuration
 	clients  []*load.Agent
 }
@@ -48,16 +48,19 @@ type world struct {
 // clients. The caller calls Close, also when this fails.
 func newWorld(ctx context.Context, binary string, clients int, flags ...string) (*world, error) {
 	w := &world{}
-	i, err := instance.Start(ctx, binary, flags...)
+	p, err := postern.New(binary, append([]string{"--log-level", "warn"}, flags...)...)
 	if err != nil {
 		return w, err
 	}
-	w.instance = i
-	w.add(i.Close)
+	w.postern = p
+	w.add(p.Close)
+	if err := p.Up(ctx); err != nil {
+		return w, err
+	}
 	if err := w.provider(ctx); err != nil {
 		return w, fmt.Errorf("make the resource: %w", err)
 	}
-	if w.consumer, err = i.VPC(ctx, network, clientSubnet); err != nil {
+	if w.consumer, err = p.VPC(ctx, network, clientSubnet); err != nil {
 		return w, err
 	}
 	for n := range clients {
@@ -71,12 +74,12 @@ func newWorld(ctx context.Context, binary string, clients int, flags ...string) 
 	if err != nil {
 		return w, err
 	}
-	return w, i.Available(ctx, endpoint)
+	return w, p.Available(ctx, endpoint)
 }
 
 // provider makes the server's side.
 func (w *world) provider(ctx context.Context) error {
-	vpc, err := w.instance.VPC(ctx, network, serverSubnet)
+	vpc, err := w.postern.VPC(ctx, network, serverSubnet)
 	if err != nil {
 		return err
 	}
@@ -91,11 +94,15 @@ func (w *world) provider(ctx context.Context) error {
 	for service := range load.Ports {
 		ports = append(ports, strconv.Itoa(posternBase+service))
 	}
-	w.resource, err = vpc.Resource(ctx, "server", theServer, ports...)
+	gateway, err := vpc.Gateway(ctx, "server")
+	if err != nil {
+		return err
+	}
+	w.resource, err = w.postern.Resource(ctx, gateway, "server", theServer, ports...)
 	return err
 }
 
-func (w *world) workload(ctx context.Context, vpc *instance.VPC, address string) (*load.Agent, error) {
+func (w *world) workload(ctx context.Context, vpc *postern.VPC, address string) (*load.Agent, error) {
 	ns, err := w.namespace()
 	if err != nil {
 		return nil, err
@@ -127,7 +134,7 @@ func (w *world) moreEndpoints(ctx context.Context, n int) error {
 // so that each has a router joined to the server's.
 func (w *world) moreVPCs(ctx context.Context, n int) error {
 	return w.parallel(ctx, n, vpcsAtOnce, func(ctx context.Context) (string, error) {
-		vpc, err := w.instance.VPC(ctx, blocksOfOthers, subnetOfOthers)
+		vpc, err := w.postern.VPC(ctx, blocksOfOthers, subnetOfOthers)
 		if err != nil {
 			return "", err
 		}
@@ -153,7 +160,7 @@ func (w *world) parallel(ctx context.Context, n, atOnce int, one func(context.Co
 		return err
 	}
 	for _, id := range ids {
-		if err := w.instance.Available(ctx, id); err != nil {
+		if err := w.postern.Available(ctx, id); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/posternhq/postern/bench/child"
+	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -37,7 +37,7 @@ func Start(ctx context.Context, ns *testnet.NS, threads int) (*Agent, error) {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	cmd := exec.Command(self, Argument)
-	cmd.Env = append(os.Environ(), fmt.Sprint("GOMAXPROCS=", threads))
+	cmd.Env = child.Environment(fmt.Sprint("GOMAXPROCS=", threads))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
@@ -49,7 +49,7 @@ func Start(ctx context.Context, ns *testnet.NS, threads int) (*Agent, error) {
 		return nil, errors.Join(fmt.Errorf("start agent: %w", err), in.Close())
 	}
 	cmd.Stdout = write
-	process, err := child.Start(ns, cmd)
+	process, err := child.StartWithin(ns.Run, cmd)
 	if closeErr := write.Close(); err == nil {
 		err = closeErr
 	}
@@ -61,15 +61,19 @@ func Start(ctx context.Context, ns *testnet.NS, threads int) (*Agent, error) {
 		out.SetReadDeadline(time.Now().Add(time.Second))
 	}()
 	a := &Agent{process: process, in: in, encoder: json.NewEncoder(in), out: json.NewDecoder(out)}
-	a.unwatch = context.AfterFunc(ctx, func() { process.Signal(9) })
+	a.unwatch = context.AfterFunc(ctx, func() { process.Signal(os.Kill) })
 	return a, nil
 }
+
+// patience is how long an agent may take to end.
+const patience = 15 * time.Second
 
 // Close ends the agent and every connection it holds.
 func (a *Agent) Close() error {
 	a.unwatch()
 	_ = a.in.Close() // the process may have ended
-	return a.process.Stop()
+	_, err := a.process.Stop(patience)
+	return err
 }
 
 func (a *Agent) call(c command) (Result, error) {

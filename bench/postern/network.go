@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postern
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	shape "github.com/posternhq/postern/internal/aws/shape/postern"
+	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/test/instance"
+	"github.com/posternhq/postern/test/testnet"
+)
+
+// settled bounds how long a resource may take to work.
+const settled = time.Minute
+
+// VPC is a VPC with one subnet and a security group that admits everything.
+type VPC struct {
+	p                 *Postern
+	ID, Subnet, Group string
+}
+
+// VPC makes a VPC with the IPv4 block and a subnet of it.
+func (p *Postern) VPC(ctx context.Context, block, subnet string) (*VPC, error) {
+	vpc, err := Call[ec2.CreateVpcOutput](ctx, p, ec2.Service, "CreateVpc", &ec2.CreateVpcInput{CidrBlock: &block})
+	if err != nil {
+		return nil, err
+	}
+	v := &VPC{p: p, ID: *vpc.Vpc.VpcId}
+	made, err := Call[ec2.CreateSubnetOutput](ctx, p, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
+		VpcId: &v.ID, CidrBlock: &subnet, AvailabilityZone: new("us-east-1a"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.Subnet = *made.Subnet.SubnetId
+	if v.Group, err = v.MakeGroup(ctx, "open"); err != nil {
+		return nil, err
+	}
+	return v, v.Admit(ctx, v.Group, ec2.IpPermission{IpProtocol: new("-1"), IpRanges: []ec2.IpRange{{CidrIp: new("0.0.0.0/0")}}})
+}
+
+// MakeGroup makes a security group that admits nothing.
+func (v *VPC) MakeGroup(ctx context.Context, name string) (id string, err error) {
+	out, err := Call[ec2.CreateSecurityGroupOutput](ctx, v.p, ec2.Service, "CreateSecurityGroup", &ec2.CreateSecurityGroupInput{
+		VpcId: &v.ID, GroupName: &name, Description: &name,
+	})
+	if err != nil {
+		return "", err
+	}
+	return *out.GroupId, nil
+}
+
+// Admit adds a rule to a security group.
+func (v *VPC) Admit(ctx context.Context, group string, rule ec2.IpPermission) error {
+	return v.p.Client.Do(ctx, ec2.Service, "AuthorizeSecurityGroupIngress",
+		&ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []ec2.IpPermission{rule}}, nil)
+}
+
+// Refuse takes a rule away from a security group.
+func (v *VPC) Refuse(ctx context.Context, group string, rule ec2.IpPermission) error {
+	return v.p.Client.Do(ctx, ec2.Service, "RevokeSecurityGroupIngress",
+		&ec2.RevokeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []ec2.IpPermission{rule}}, nil)
+}
+
+// Attach gives the namespace a network interface with that address of the
+// subnet, as its eth0, and returns when packets pass.
+func (v *VPC) Attach(ctx context.Context, ns *testnet.NS, address string) error {
+	made, err := Call[ec2.CreateNetworkInterfaceOutput](ctx, v.p, ec2.Service, "CreateNetworkInterface",
+		&ec2.CreateNetworkInterfaceInput{SubnetId: &v.Subnet, PrivateIpAddress: &address, Groups: []string{v.Group}})
+	if err != nil {
+		return err
+	}
+	var stat unix.Stat_t
+	path := network.Directory + "/" + ns.Name
+	if err := unix.Stat(path, &stat); err != nil {
+		return &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	eni := *made.NetworkInterface.NetworkInterfaceId
+	_, err = Call[shape.AttachNetworkInterfaceOutput](ctx, v.p, shape.Service, "AttachNetworkInterface",
+		&shape.AttachNetworkInterfaceInput{NetworkInterfaceId: &eni, NetnsName: &ns.Name, NetnsInode: new(int64(stat.Ino))})
+	if err != nil {
+		return err
+	}
+	return instance.Poll(ctx, settled, "attachment of "+eni, func() (bool, error) {
+		out, err := Call[shape.GetAttachmentOutput](ctx, v.p, shape.Service, "GetAttachment",
+			&shape.GetAttachmentInput{NetworkInterfaceId: &eni})
+		if err == nil && *out.Status == shape.AttachmentStatusFailed {
+			err = fmt.Errorf("attach %s: %s", eni, *out.Reason)
+		}
+		return err == nil && *out.Status == shape.AttachmentStatusAttached, err
+	})
+}
+
+// Gateway makes a resource gateway in the VPC and waits until it is active.
+func (v *VPC) Gateway(ctx context.Context, name string) (id string, err error) {
+	gateway, err := Call[lattice.CreateResourceGatewayOutput](ctx, v.p, lattice.Service, "CreateResourceGateway",
+		&lattice.CreateResourceGatewayInput{
+			Name: &name, VpcIdentifier: &v.ID, SubnetIds: []string{v.Subnet}, SecurityGroupIds: []string{v.Group},
+		})
+	if err != nil {
+		return "", err
+	}
+	return *gateway.Id, instance.Poll(ctx, settled, "gateway "+*gateway.Id, func() (bool, error) {
+		out, err := Call[lattice.GetResourceGatewayOutput](ctx, v.p, lattice.Service, "GetResourceGateway",
+			&lattice.GetResourceGatewayInput{ResourceGatewayIdentifier: gateway.Id})
+		return err == nil && *out.Status == lattice.ResourceGatewayStatusActive, err
+	})
+}
+
+// Resource makes a resource configuration of a gateway for an address and ports,
+// and returns its ARN when it is active.
+func (p *Postern) Resource(ctx context.Context, gateway, name, address string, ports ...string) (arn string, err error) {
+	made, err := Call[lattice.CreateResourceConfigurationOutput](ctx, p, lattice.Service, "CreateResourceConfiguration",
+		&lattice.CreateResourceConfigurationInput{
+			Name: &name, Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &gateway, PortRanges: ports,
+			ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &address}},
+		})
+	if err != nil {
+		return "", err
+	}
+	return *made.Arn, instance.Poll(ctx, settled, "configuration "+*made.Id, func() (bool, error) {
+		out, err := Call[lattice.GetResourceConfigurationOutput](ctx, p, lattice.Service, "GetResourceConfiguration",
+			&lattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: made.Id})
+		return err == nil && *out.Status == lattice.ResourceConfigurationStatusActive, err
+	})
+}
+
+// NewEndpoint is the request for an endpoint to a resource, with a group. An
+// empty address leaves the choice to Postern.
+func (v *VPC) NewEndpoint(arn, group, address string) *ec2.CreateVpcEndpointInput {
+	in := &ec2.CreateVpcEndpointInput{
+		VpcEndpointType: new(ec2.VpcEndpointTypeResource), VpcId: &v.ID, ResourceConfigurationArn: &arn, SecurityGroupIds: []string{group},
+		SubnetConfigurations: []ec2.SubnetConfiguration{{SubnetId: &v.Subnet}},
+	}
+	if address != "" {
+		in.SubnetConfigurations[0].Ipv4 = &address
+	}
+	return in
+}
+
+// Endpoint asks for an endpoint to a resource and returns its id.
+func (v *VPC) Endpoint(ctx context.Context, arn, address string) (id string, err error) {
+	out, err := Call[ec2.CreateVpcEndpointOutput](ctx, v.p, ec2.Service, "CreateVpcEndpoint", v.NewEndpoint(arn, v.Group, address))
+	if err != nil {
+		return "", err
+	}
+	return *out.VpcEndpoint.VpcEndpointId, nil
+}
+
+// Available waits until an endpoint is programmed.
+func (p *Postern) Available(ctx context.Context, id string) error {
+	return instance.Poll(ctx, settled, "endpoint "+id, func() (bool, error) {
+		out, err := Call[ec2.DescribeVpcEndpointsOutput](ctx, p, ec2.Service, "DescribeVpcEndpoints",
+			&ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{id}})
+		if err != nil || len(out.VpcEndpoints) != 1 {
+			return false, err
+		}
+		return *out.VpcEndpoints[0].State == "available" || *out.VpcEndpoints[0].State == ec2.StateAvailable, nil
+	})
+}

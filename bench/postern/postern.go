@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package postern runs Posterns for benchmarks: the real binary on a data folder
+// of its own, driven by its real API.
+package postern
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/test/instance"
+)
+
+// quotas are far above what any benchmark makes.
+const quotas = "vpcs-per-region=100000;endpoints-per-vpc=100000;interfaces-per-region=1000000;" +
+	"configurations-per-region=100000;gateways-per-vpc=100000;groups-per-region=100000;subnets-per-vpc=10000"
+
+// Postern is one instance. It may be used by many goroutines, but started and
+// stopped by one.
+type Postern struct {
+	*instance.Instance
+	// Client calls with the administrator's key. It is there once Up has returned.
+	Client *client.Client
+}
+
+// New prepares a Postern in a new data folder, with raised quotas and more flags
+// for `postern up`. The caller calls Close.
+func New(binary string, flags ...string) (*Postern, error) {
+	data, err := os.MkdirTemp("", "postern-bench-")
+	if err != nil {
+		return nil, err
+	}
+	return &Postern{Instance: &instance.Instance{Binary: binary, Data: data, Flags: append([]string{"--quota", quotas}, flags...)}}, nil
+}
+
+// Up starts the daemon on the data folder as it is, and returns when its API
+// answers.
+func (p *Postern) Up(ctx context.Context) error {
+	if err := p.Instance.Up(ctx); err != nil {
+		return err
+	}
+	a := p.Access()
+	p.Client = client.New(a.Endpoint, a.Region, a.AccessKeyID, a.SecretAccessKey)
+	return nil
+}
+
+// Close stops the daemon, removes what it made in the kernel, checks that
+// nothing is left, and removes the data folder, which is kept when something is:
+// it names what to clean.
+func (p *Postern) Close() error {
+	if err := p.Instance.Close(); err != nil {
+		return fmt.Errorf("close Postern on %s: %w", p.Data, err)
+	}
+	return os.RemoveAll(p.Data)
+}
+
+// Call calls an operation with the administrator's key. A refusal is a
+// *client.Error.
+func Call[Out any](ctx context.Context, p *Postern, s *schema.Service, operation string, in any) (*Out, error) {
+	out := new(Out)
+	return out, p.Client.Do(ctx, s, operation, in, out)
+}
