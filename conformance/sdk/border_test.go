@@ -3,10 +3,12 @@
 package sdk
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
 	lattice "github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
 
@@ -60,6 +62,78 @@ func stranger(c *client, p pair, endpoint, group string) []refusal {
 	}
 }
 
+// byARN are the ways to touch what is not one's own by its ARN, which says whose it
+// is. VPC Lattice denies them. EC2 finds nothing, and denies when it is only asked.
+func byARN(c *client, p pair, gateway, vpc, subnet string) []refusal {
+	dry := newEndpoint(vpc, p.arn, subnet)
+	dry.DryRun = new(true)
+	return []refusal{
+		{"get gateway by ARN", "AccessDeniedException", func() error {
+			return failure(c.lattice.GetResourceGateway(c.ctx, &vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: &gateway}))
+		}},
+		{"update configuration by ARN", "AccessDeniedException", func() error {
+			return failure(c.lattice.UpdateResourceConfiguration(c.ctx, &vpclattice.UpdateResourceConfigurationInput{ResourceConfigurationIdentifier: &p.arn, PortRanges: []string{"1"}}))
+		}},
+		{"delete gateway by ARN", "AccessDeniedException", func() error {
+			return failure(c.lattice.DeleteResourceGateway(c.ctx, &vpclattice.DeleteResourceGatewayInput{ResourceGatewayIdentifier: &gateway}))
+		}},
+		{"configuration behind gateway by ARN", "AccessDeniedException", func() error {
+			return failure(c.lattice.CreateResourceConfiguration(c.ctx, newConfiguration("mine", gateway, address(resource))))
+		}},
+		{"configurations of gateway", "AccessDeniedException", func() error {
+			return failure(c.lattice.ListResourceConfigurations(c.ctx, &vpclattice.ListResourceConfigurationsInput{ResourceGatewayIdentifier: &gateway}))
+		}},
+		{"endpoints of configuration", "AccessDeniedException", func() error {
+			return failure(c.lattice.ListResourceEndpointAssociations(c.ctx, &vpclattice.ListResourceEndpointAssociationsInput{ResourceConfigurationIdentifier: &p.arn}))
+		}},
+		{"tags", "AccessDeniedException", func() error {
+			return failure(c.lattice.ListTagsForResource(c.ctx, &vpclattice.ListTagsForResourceInput{ResourceArn: &p.arn}))
+		}},
+		{"tag by ARN", "AccessDeniedException", func() error {
+			return failure(c.lattice.TagResource(c.ctx, &vpclattice.TagResourceInput{ResourceArn: &gateway, Tags: map[string]string{"a": "b"}}))
+		}},
+		{"endpoint to configuration", "InvalidParameter", func() error { return failure(c.ec2.CreateVpcEndpoint(c.ctx, newEndpoint(vpc, p.arn, subnet))) }},
+		{"dry run of an endpoint to configuration", "UnauthorizedOperation", func() error { return failure(c.ec2.CreateVpcEndpoint(c.ctx, dry)) }},
+	}
+}
+
+// unlike gives an id or ARN of the same kind that nothing has.
+func unlike(id string) string {
+	last := "0"
+	if strings.HasSuffix(id, "0") {
+		last = "1"
+	}
+	return id[:len(id)-1] + last
+}
+
+// TestWhatOthersHaveCannotBeToldFromNothing makes each call of a stranger twice: for
+// what another account has, and for what nobody has. Both errors say the same.
+func TestWhatOthersHaveCannotBeToldFromNothing(t *testing.T) {
+	t.Parallel()
+	owner, other := newAccount(t), newAccount(t)
+	there := owner.pair()
+	gateway := *must(owner.lattice.GetResourceGateway(owner.ctx, &vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: &there.gateway}))(owner).Arn
+	group, endpoint := owner.group(there.provider, "mine"), owner.endpoint(there.consumer, there.arn, there.consumerSubnet)
+	nowhere := pair{
+		provider: unlike(there.provider), providerSubnet: unlike(there.providerSubnet), gateway: unlike(there.gateway),
+		configuration: unlike(there.configuration), arn: unlike(there.arn),
+	}
+	v := other.vpc("10.0.0.0/16")
+	subnet := other.subnet(v, "10.0.1.0/24", "a")
+	blur := strings.NewReplacer(
+		there.provider, nowhere.provider, there.providerSubnet, nowhere.providerSubnet, there.gateway, nowhere.gateway,
+		there.configuration, nowhere.configuration, group, unlike(group), endpoint, unlike(endpoint),
+	)
+	unchanged(owner, func() {
+		real := append(stranger(other, there, endpoint, group), byARN(other, there, gateway, v, subnet)...)
+		made := append(stranger(other, nowhere, unlike(endpoint), unlike(group)), byARN(other, nowhere, unlike(gateway), v, subnet)...)
+		for i := range real {
+			of, none := refused(t, real[i].call(), real[i].code), refused(t, made[i].call(), made[i].code)
+			equal(t, real[i].name, blur.Replace(of.ErrorMessage()), none.ErrorMessage())
+		}
+	})
+}
+
 // newConfiguration is a request for a resource configuration of type SINGLE.
 func newConfiguration(name, gateway string, definition lattice.ResourceConfigurationDefinition, ports ...string) *vpclattice.CreateResourceConfigurationInput {
 	return &vpclattice.CreateResourceConfigurationInput{
@@ -99,6 +173,10 @@ func TestRegionThatIsNotServed(t *testing.T) {
 	matches(t, "message", new(refused(t, err, "AuthFailure").ErrorMessage()), ".*us-east-1, eu-west-1.*")
 	_, err = c.lattice.ListResourceGateways(c.ctx, &vpclattice.ListResourceGatewaysInput{})
 	refused(t, err, "InvalidSignatureException")
+	for _, region := range []string{"ap-southeast-2", "us-west-2", "aws-global"} { // STS is global
+		out := must(c.in(region).sts.GetCallerIdentity(c.ctx, &sts.GetCallerIdentityInput{}))(c)
+		equal(t, "account in "+region, out.Account, c.key.Account)
+	}
 }
 
 func TestQuotas(t *testing.T) {
