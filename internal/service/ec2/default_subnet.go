@@ -42,7 +42,7 @@ func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSu
 
 // insertDefaultSubnet finds a place in the default VPC for the subnet.
 func (a *API) insertDefaultSubnet(tx *table.Txn, who caller.Caller, s *model.Subnet) error {
-	v := defaultVPC(tx, who)
+	v := vpc.Default(tx, who.Account, who.Region)
 	if v == nil {
 		return fault.EC2("DefaultVpcDoesNotExist", "There is no default VPC for this account in this region; create-default-vpc makes one")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
 
 // optedIn is the opt-in status of all regions and zones here.
@@ -111,7 +112,8 @@ func (a *API) DescribeAccountAttributes(ctx context.Context, in *shape.DescribeA
 		return nil, err
 	}
 	id := "none"
-	if v := defaultVPC(tx, caller.From(ctx)); v != nil {
+	who := caller.From(ctx)
+	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		id = v.ID
 	}
 	out := &shape.DescribeAccountAttributesOutput{AccountAttributes: []shape.AccountAttribute{}}

@@ -74,7 +74,7 @@ func chosenVPC(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) 
 	if id != "" {
 		return getVPC(tx, who, id)
 	}
-	if v := defaultVPC(tx, who); v != nil {
+	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		return v, nil
 	}
 	return nil, fault.EC2("VPCIdNotSpecified", "No default VPC for this user: the request must contain the parameter vpcId")

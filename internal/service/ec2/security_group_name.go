@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -34,16 +35,16 @@ func chosenGroup(tx *table.Txn, who caller.Caller, choice groupChoice) (*model.S
 
 // groupNamed gives the group of the default VPC with this name.
 func groupNamed(tx *table.Txn, who caller.Caller, name string) (*model.SecurityGroup, error) {
-	vpc := "none"
-	if v := defaultVPC(tx, who); v != nil {
-		vpc = v.ID
+	in := "none"
+	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
+		in = v.ID
 		for g := range state.SecurityGroupsByVPC.Rows(tx, v.Ref()) {
 			if g.Name == name {
 				return g, nil
 			}
 		}
 	}
-	return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, vpc)
+	return nil, fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist in default VPC '%s'", name, in)
 }
 
 // groupsByName gives the ids of groups of the default VPC.

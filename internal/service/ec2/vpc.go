@@ -70,7 +70,7 @@ func (a *API) CreateDefaultVpc(ctx context.Context, _ *shape.CreateDefaultVpcInp
 	who := caller.From(ctx)
 	parts := vpc.NewDefault(a.Env, who.Account, who.Region)
 	err := a.insertVPC(ctx, parts, func(tx *table.Txn) error {
-		if have := defaultVPC(tx, who); have != nil {
+		if have := vpc.Default(tx, who.Account, who.Region); have != nil {
 			return fault.EC2("DefaultVpcAlreadyExists", "A default VPC already exists for this account in this region: %s", have.ID)
 		}
 		return nil
@@ -111,10 +111,6 @@ func (a *API) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyIn
 		return nil, err
 	}
 	return &shape.ModifyVpcTenancyOutput{ReturnValue: new(true)}, nil
-}
-
-func defaultVPC(tx *table.Txn, who caller.Caller) *model.VPC {
-	return vpc.Default(tx, who.Account, who.Region)
 }
 
 // getVPC gives the caller's VPC with this id.
