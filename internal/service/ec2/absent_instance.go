@@ -7,15 +7,16 @@ import (
 	"strings"
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // DescribeInstances lists no instances: workloads are network namespaces, which
 // the service postern attaches to interfaces.
 func (a *API) DescribeInstances(ctx context.Context, in *shape.DescribeInstancesInput) (*shape.DescribeInstancesOutput, error) {
 	return nothing[shape.DescribeInstancesOutput](ctx, absence{
-		operation: "DescribeInstances", missing: missing("InvalidInstanceID.NotFound", "instance"),
+		operation: "DescribeInstances", missing: request.Missing("InvalidInstanceID.NotFound", "instance"),
 		filters: instanceFilters + " network-interface." + strings.Join(strings.Fields(instanceInterfaceFilters), " network-interface."),
-	}, query{in.Filters, in.InstanceIds, in.NextToken, in.MaxResults})
+	}, request.Query{Filters: in.Filters, IDs: in.InstanceIds, Token: in.NextToken, Max: in.MaxResults})
 }
 
 // The filters of instances, and those of their interfaces, which begin with

@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -21,7 +22,7 @@ import (
 // (https://docs.aws.amazon.com/vpc/latest/userguide/work-with-default-vpc.html).
 func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSubnetInput) (*shape.CreateDefaultSubnetOutput, error) {
 	who := caller.From(ctx)
-	if deref(in.AvailabilityZone) == "" && deref(in.AvailabilityZoneId) == "" {
+	if request.Value(in.AvailabilityZone) == "" && request.Value(in.AvailabilityZoneId) == "" {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter availabilityZone or availabilityZoneId")
 	}
 	zone, err := a.chooseZone(who.Region, in.AvailabilityZone, in.AvailabilityZoneId)
@@ -29,7 +30,7 @@ func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSu
 		return nil, err
 	}
 	s := vpc.NewDefaultSubnet(a.Env, &model.VPC{Meta: model.Meta{Account: who.Account, Region: who.Region}}, zone, a.Now())
-	if deref(in.Ipv6Native) {
+	if request.Value(in.Ipv6Native) {
 		s.IPv6Native, s.AssignIPv6, s.MapPublicIP, s.HostnameType = true, true, false, shape.HostnameTypeResourceName
 		s.CIDR6.ID = a.NewID("subnet-cidr-assoc")
 	}

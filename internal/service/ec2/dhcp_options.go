@@ -9,15 +9,16 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // DescribeDhcpOptions lists the caller's DHCP options.
 func (a *API) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcpOptionsInput) (*shape.DescribeDhcpOptionsOutput, error) {
-	rows, _, next, err := describe(ctx, a.DB, listing[*model.DHCPOptions]{
-		operation: "DescribeDhcpOptions", table: state.DHCPOptions, filters: optionsFilters, missing: noOptions,
-	}, query{in.Filters, in.DhcpOptionsIds, in.NextToken, in.MaxResults})
+	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.DHCPOptions]{
+		Operation: "DescribeDhcpOptions", Table: state.DHCPOptions, Filters: optionsFilters, Missing: noOptions,
+	}, request.Query{Filters: in.Filters, IDs: in.DhcpOptionsIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +55,7 @@ func optionsFilters(*table.Txn) service.Filters[*model.DHCPOptions] {
 	return service.Filters[*model.DHCPOptions]{
 		Tags: func(o *model.DHCPOptions) map[string]string { return o.Tags },
 		Properties: map[string]func(*model.DHCPOptions) []string{
-			"dhcp-options-id": func(o *model.DHCPOptions) []string { return one(o.ID) },
+			"dhcp-options-id": func(o *model.DHCPOptions) []string { return request.One(o.ID) },
 			"key": func(o *model.DHCPOptions) []string {
 				var keys []string
 				for _, each := range options(o) {
@@ -62,7 +63,7 @@ func optionsFilters(*table.Txn) service.Filters[*model.DHCPOptions] {
 				}
 				return keys
 			},
-			"owner-id": func(o *model.DHCPOptions) []string { return one(o.Account) },
+			"owner-id": func(o *model.DHCPOptions) []string { return request.One(o.Account) },
 			"value": func(o *model.DHCPOptions) []string {
 				var values []string
 				for _, each := range options(o) {
@@ -75,7 +76,7 @@ func optionsFilters(*table.Txn) service.Filters[*model.DHCPOptions] {
 }
 
 func optionsShape(o *model.DHCPOptions) shape.DhcpOptions {
-	out := shape.DhcpOptions{DhcpOptionsId: new(o.ID), OwnerId: new(o.Account), Tags: tagList(o.Tags)}
+	out := shape.DhcpOptions{DhcpOptionsId: new(o.ID), OwnerId: new(o.Account), Tags: request.TagList(o.Tags)}
 	for _, each := range options(o) {
 		configuration := shape.DhcpConfiguration{Key: new(each.key)}
 		for _, value := range each.values {

@@ -11,6 +11,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -19,9 +20,9 @@ import (
 // DescribeNetworkAcls lists the caller's network ACLs, which are the default
 // ones of VPCs: no others can be made yet. They let everything pass.
 func (a *API) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
-	rows, tx, next, err := describe(ctx, a.DB, listing[*model.NetworkACL]{
-		operation: "DescribeNetworkAcls", table: state.NetworkACLs, filters: aclFilters, missing: noACL,
-	}, query{in.Filters, in.NetworkAclIds, in.NextToken, in.MaxResults})
+	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkACL]{
+		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters, Missing: noACL,
+	}, request.Query{Filters: in.Filters, IDs: in.NetworkAclIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +30,7 @@ func (a *API) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetwork
 	for _, n := range rows {
 		out.NetworkAcls = append(out.NetworkAcls, shape.NetworkAcl{
 			NetworkAclId: new(n.ID), VpcId: new(n.VPC), OwnerId: new(n.Account), IsDefault: new(n.Default),
-			Tags: tagList(n.Tags), Entries: aclEntries(tx, n), Associations: aclAssociations(tx, n),
+			Tags: request.TagList(n.Tags), Entries: aclEntries(tx, n), Associations: aclAssociations(tx, n),
 		})
 	}
 	return out, nil
@@ -91,7 +92,7 @@ func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 		return func(n row) []string {
 			var values []string
 			for _, e := range aclEntries(tx, n) {
-				values = append(values, one(value(e))...)
+				values = append(values, request.One(value(e))...)
 			}
 			return values
 		}
@@ -110,22 +111,22 @@ func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 		Tags: func(n row) map[string]string { return n.Tags },
 		Properties: map[string]func(row) []string{
 			"association.association-id": associations(func(a shape.NetworkAclAssociation) *string { return a.NetworkAclAssociationId }),
-			"association.network-acl-id": func(n row) []string { return one(n.ID) },
+			"association.network-acl-id": func(n row) []string { return request.One(n.ID) },
 			"association.subnet-id":      associations(func(a shape.NetworkAclAssociation) *string { return a.SubnetId }),
-			"default":                    func(n row) []string { return yesNo(n.Default) },
-			"entry.cidr":                 entries(func(e shape.NetworkAclEntry) string { return deref(e.CidrBlock) }),
+			"default":                    func(n row) []string { return request.YesNo(n.Default) },
+			"entry.cidr":                 entries(func(e shape.NetworkAclEntry) string { return request.Value(e.CidrBlock) }),
 			"entry.egress":               entries(func(e shape.NetworkAclEntry) string { return strconv.FormatBool(*e.Egress) }),
 			"entry.icmp.code":            none,
 			"entry.icmp.type":            none,
 			"entry.port-range.from":      none,
 			"entry.port-range.to":        none,
-			"entry.ipv6-cidr":            entries(func(e shape.NetworkAclEntry) string { return deref(e.Ipv6CidrBlock) }),
+			"entry.ipv6-cidr":            entries(func(e shape.NetworkAclEntry) string { return request.Value(e.Ipv6CidrBlock) }),
 			"entry.protocol":             entries(func(e shape.NetworkAclEntry) string { return *e.Protocol }),
 			"entry.rule-action":          entries(func(e shape.NetworkAclEntry) string { return *e.RuleAction }),
 			"entry.rule-number":          entries(func(e shape.NetworkAclEntry) string { return strconv.Itoa(int(*e.RuleNumber)) }),
-			"network-acl-id":             func(n row) []string { return one(n.ID) },
-			"owner-id":                   func(n row) []string { return one(n.Account) },
-			"vpc-id":                     func(n row) []string { return one(n.VPC) },
+			"network-acl-id":             func(n row) []string { return request.One(n.ID) },
+			"owner-id":                   func(n row) []string { return request.One(n.Account) },
+			"vpc-id":                     func(n row) []string { return request.One(n.VPC) },
 		},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -38,13 +39,13 @@ func (a *API) CreateNetworkInterface(ctx context.Context, in *shape.CreateNetwor
 	}
 	fingerprint := *in
 	fingerprint.ClientToken = nil
-	request := a.Idempotent(who, "CreateNetworkInterface", in.ClientToken, fingerprint)
-	out, err := service.Create(ctx, request,
+	once := a.Idempotent(who, "CreateNetworkInterface", in.ClientToken, fingerprint)
+	out, err := service.Create(ctx, once,
 		func(tx *table.Txn, id string) (*model.NetworkInterface, error) { return getInterface(tx, who, id) },
 		func(tx *table.Txn) (*model.NetworkInterface, error) { return a.createInterface(tx, n) },
 		createdInterface)
 	if err != nil {
-		return nil, asFault(err)
+		return nil, request.Fault(err)
 	}
 	return &shape.CreateNetworkInterfaceOutput{NetworkInterface: out, ClientToken: in.ClientToken}, nil
 }
@@ -68,7 +69,7 @@ func (a *API) newInterface(who caller.Caller, in *shape.CreateNetworkInterfaceIn
 	if err := n.checkTotal(); err != nil {
 		return nil, err
 	}
-	n.tags, err = tagsFor(in.TagSpecifications, shape.ResourceTypeNetworkInterface)
+	n.tags, err = request.TagsFor(in.TagSpecifications, shape.ResourceTypeNetworkInterface)
 	return n, err
 }
 
@@ -76,20 +77,20 @@ func (a *API) newInterface(who caller.Caller, in *shape.CreateNetworkInterfaceIn
 func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 	switch {
 	case in.InterfaceType != nil:
-		return unserved("network interfaces of type " + *in.InterfaceType)
-	case deref(in.EnablePrimaryIpv6):
-		return unserved("primary IPv6 addresses")
+		return request.Unserved("network interfaces of type " + *in.InterfaceType)
+	case request.Value(in.EnablePrimaryIpv6):
+		return request.Unserved("primary IPv6 addresses")
 	case in.ConnectionTrackingSpecification != nil:
-		return unserved("connection tracking settings of network interfaces")
+		return request.Unserved("connection tracking settings of network interfaces")
 	case in.Operator != nil:
-		return unserved("operators of network interfaces")
+		return request.Unserved("operators of network interfaces")
 	}
 	return nil
 }
 
 // createInterface checks the request against the state and adds the interface.
 func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
-	s, err := getSubnet(tx, n.who, deref(n.in.SubnetId))
+	s, err := getSubnet(tx, n.who, request.Value(n.in.SubnetId))
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +111,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	}
 	ni, err := a.Alloc().CreateInterface(tx, alloc.Params{
 		ID: n.id, CreatedAt: n.now, Subnet: s, Type: model.InterfaceWorkload,
-		Description: deref(n.in.Description), Groups: groups, Tags: n.tags,
+		Description: request.Value(n.in.Description), Groups: groups, Tags: n.tags,
 		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes4, Prefixes6: n.prefixes6,
 	})
 	return ni, interfaceFault(err)
@@ -120,7 +121,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 func (a *API) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetworkInterfaceInput) (*shape.DeleteNetworkInterfaceOutput, error) {
 	who := caller.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		ni, err := ownInterface(tx, who, deref(in.NetworkInterfaceId))
+		ni, err := ownInterface(tx, who, request.Value(in.NetworkInterfaceId))
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -27,10 +28,10 @@ const maxAddresses = 50
 // address is marked as the primary one, it is the first.
 func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
-	primary := deref(in.PrivateIpAddress)
+	primary := request.Value(in.PrivateIpAddress)
 	for _, p := range in.PrivateIpAddresses {
-		text := deref(p.PrivateIpAddress)
-		if !deref(p.Primary) {
+		text := request.Value(p.PrivateIpAddress)
+		if !request.Value(p.Primary) {
 			texts = append(texts, text)
 			continue
 		}
@@ -47,7 +48,7 @@ func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	if want.Addresses, err = parseAddresses(texts, netip.Addr.Is4, "IPv4"); err != nil {
 		return want, err
 	}
-	if count := int(deref(in.SecondaryPrivateIpAddressCount)); count > 0 {
+	if count := int(request.Value(in.SecondaryPrivateIpAddressCount)); count > 0 {
 		if len(want.Addresses) > 1 {
 			return want, fault.EC2("InvalidParameterCombination", "SecondaryPrivateIpAddressCount and secondary PrivateIpAddresses exclude each other")
 		}
@@ -60,21 +61,21 @@ func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 func wanted6(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
 	for _, p := range in.Ipv6Addresses {
-		if deref(p.IsPrimaryIpv6) {
-			return alloc.Want{}, unserved("primary IPv6 addresses")
+		if request.Value(p.IsPrimaryIpv6) {
+			return alloc.Want{}, request.Unserved("primary IPv6 addresses")
 		}
-		texts = append(texts, deref(p.Ipv6Address))
+		texts = append(texts, request.Value(p.Ipv6Address))
 	}
 	return want(texts, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
 }
 
 // want reads named addresses or a number of them.
 func want(texts []string, count *int32, family func(netip.Addr) bool, name, both string) (alloc.Want, error) {
-	if len(texts) > 0 && deref(count) != 0 {
+	if len(texts) > 0 && request.Value(count) != 0 {
 		return alloc.Want{}, fault.EC2("InvalidParameterCombination", "%s", both)
 	}
 	addresses, err := parseAddresses(texts, family, name)
-	w := alloc.Want{Addresses: addresses, Count: int(deref(count))}
+	w := alloc.Want{Addresses: addresses, Count: int(request.Value(count))}
 	if err != nil {
 		return w, err
 	}
@@ -115,12 +116,12 @@ func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *shape.AssignPriv
 	if err != nil {
 		return nil, err
 	}
-	w.Move = deref(in.AllowReassignment)
+	w.Move = request.Value(in.AllowReassignment)
 	prefixes, err := prefixes4.wanted(in.Ipv4Prefixes, in.Ipv4PrefixCount, !w.None())
 	if err != nil {
 		return nil, err
 	}
-	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v4: w, prefixes4: prefixes})
+	added, err := a.assign(ctx, request.Value(in.NetworkInterfaceId), wanted{v4: w, prefixes4: prefixes})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (a *API) AssignIpv6Addresses(ctx context.Context, in *shape.AssignIpv6Addre
 	if err != nil {
 		return nil, err
 	}
-	added, err := a.assign(ctx, deref(in.NetworkInterfaceId), wanted{v6: w, prefixes6: prefixes})
+	added, err := a.assign(ctx, request.Value(in.NetworkInterfaceId), wanted{v6: w, prefixes6: prefixes})
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +240,7 @@ func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *shape.Unassign
 	if err != nil {
 		return nil, err
 	}
-	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, prefixes); err != nil {
+	if err := a.unassign(ctx, request.Value(in.NetworkInterfaceId), addresses, prefixes); err != nil {
 		return nil, err
 	}
 	return &shape.UnassignPrivateIpAddressesOutput{}, nil
@@ -256,7 +257,7 @@ func (a *API) UnassignIpv6Addresses(ctx context.Context, in *shape.UnassignIpv6A
 	if err != nil {
 		return nil, err
 	}
-	if err := a.unassign(ctx, deref(in.NetworkInterfaceId), addresses, prefixes); err != nil {
+	if err := a.unassign(ctx, request.Value(in.NetworkInterfaceId), addresses, prefixes); err != nil {
 		return nil, err
 	}
 	return &shape.UnassignIpv6AddressesOutput{

@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -20,9 +21,9 @@ import (
 // DescribeNetworkInterfaces lists the caller's interfaces, including those of
 // endpoints and resource gateways.
 func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
-	rows, tx, next, err := describe(ctx, a.DB, listing[*model.NetworkInterface]{
-		operation: "DescribeNetworkInterfaces", table: state.NetworkInterfaces, filters: interfaceFilters, missing: noInterface,
-	}, query{in.Filters, in.NetworkInterfaceIds, in.NextToken, in.MaxResults})
+	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkInterface]{
+		Operation: "DescribeNetworkInterfaces", Table: state.NetworkInterfaces, Filters: interfaceFilters, Missing: noInterface,
+	}, request.Query{Filters: in.Filters, IDs: in.NetworkInterfaceIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -47,35 +48,39 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 		"addresses.primary":            func(ni row) []string { return primaries(ni) },
 		"addresses.private-ip-address": func(ni row) []string { return texts(ni.Addresses) },
 		"attachment.attach-time": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
-			return one(deref(s.AttachTime).UTC().Format(time.RFC3339))
+			return request.One(request.Value(s.AttachTime).UTC().Format(time.RFC3339))
 		}),
-		"attachment.attachment-id":         attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.AttachmentId)) }),
-		"attachment.delete-on-termination": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return yesNo(deref(s.DeleteOnTermination)) }),
+		"attachment.attachment-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(request.Value(s.AttachmentId)) }),
+		"attachment.delete-on-termination": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
+			return request.YesNo(request.Value(s.DeleteOnTermination))
+		}),
 		"attachment.device-index": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
-			return one(strconv.Itoa(int(deref(s.DeviceIndex))))
+			return request.One(strconv.Itoa(int(request.Value(s.DeviceIndex))))
 		}),
-		"attachment.instance-id":       attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceId)) }),
-		"attachment.instance-owner-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.InstanceOwnerId)) }),
-		"attachment.status":            attachment(func(s *shape.NetworkInterfaceAttachment) []string { return one(deref(s.Status)) }),
-		"availability-zone":            func(ni row) []string { return one(ni.Zone) },
-		"availability-zone-id":         func(ni row) []string { return one(ni.ZoneID) },
-		"description":                  func(ni row) []string { return []string{ni.Description} },
-		"group-id":                     func(ni row) []string { return ni.Groups },
-		"group-name":                   func(ni row) []string { return groupNames(tx, ni) },
-		"interface-type":               func(ni row) []string { return one(interfaceType(ni)) },
-		"ipv6-addresses.ipv6-address":  func(ni row) []string { return texts(ni.Addresses6) },
-		"mac-address":                  func(ni row) []string { return one(ni.MAC) },
-		"network-interface-id":         func(ni row) []string { return one(ni.ID) },
-		"operator.managed":             func(row) []string { return yesNo(false) },
-		"owner-id":                     func(ni row) []string { return one(ni.Account) },
-		"private-dns-name":             func(ni row) []string { return one(deref(privateName(ni))) },
-		"private-ip-address":           func(ni row) []string { return texts(ni.Addresses) },
-		"requester-id":                 func(ni row) []string { return one(requesterID(ni)) },
-		"requester-managed":            func(ni row) []string { return yesNo(ni.Owner != "") },
-		"source-dest-check":            func(ni row) []string { return yesNo(ni.SourceDestCheck) },
-		"status":                       func(ni row) []string { return one(interfaceStatus(tx, ni)) },
-		"subnet-id":                    func(ni row) []string { return one(ni.Subnet) },
-		"vpc-id":                       func(ni row) []string { return one(ni.VPC) },
+		"attachment.instance-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(request.Value(s.InstanceId)) }),
+		"attachment.instance-owner-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
+			return request.One(request.Value(s.InstanceOwnerId))
+		}),
+		"attachment.status":           attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(request.Value(s.Status)) }),
+		"availability-zone":           func(ni row) []string { return request.One(ni.Zone) },
+		"availability-zone-id":        func(ni row) []string { return request.One(ni.ZoneID) },
+		"description":                 func(ni row) []string { return []string{ni.Description} },
+		"group-id":                    func(ni row) []string { return ni.Groups },
+		"group-name":                  func(ni row) []string { return groupNames(tx, ni) },
+		"interface-type":              func(ni row) []string { return request.One(interfaceType(ni)) },
+		"ipv6-addresses.ipv6-address": func(ni row) []string { return texts(ni.Addresses6) },
+		"mac-address":                 func(ni row) []string { return request.One(ni.MAC) },
+		"network-interface-id":        func(ni row) []string { return request.One(ni.ID) },
+		"operator.managed":            func(row) []string { return request.YesNo(false) },
+		"owner-id":                    func(ni row) []string { return request.One(ni.Account) },
+		"private-dns-name":            func(ni row) []string { return request.One(request.Value(privateName(ni))) },
+		"private-ip-address":          func(ni row) []string { return texts(ni.Addresses) },
+		"requester-id":                func(ni row) []string { return request.One(requesterID(ni)) },
+		"requester-managed":           func(ni row) []string { return request.YesNo(ni.Owner != "") },
+		"source-dest-check":           func(ni row) []string { return request.YesNo(ni.SourceDestCheck) },
+		"status":                      func(ni row) []string { return request.One(interfaceStatus(tx, ni)) },
+		"subnet-id":                   func(ni row) []string { return request.One(ni.Subnet) },
+		"vpc-id":                      func(ni row) []string { return request.One(ni.VPC) },
 	}
 	// Properties that EC2 knows and no interface has here.
 	for _, name := range []string{
@@ -95,7 +100,7 @@ func primaries(ni *model.NetworkInterface) []string {
 	case 0:
 		return nil
 	case 1:
-		return yesNo(true)
+		return request.YesNo(true)
 	}
 	return []string{"true", "false"}
 }
@@ -103,7 +108,7 @@ func primaries(ni *model.NetworkInterface) []string {
 func groupNames(tx *table.Txn, ni *model.NetworkInterface) []string {
 	var names []string
 	for _, g := range groupShapes(tx, ni) {
-		names = append(names, deref(g.GroupName))
+		names = append(names, request.Value(g.GroupName))
 	}
 	return names
 }
@@ -175,7 +180,7 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkInt
 		AvailabilityZone: new(ni.Zone), AvailabilityZoneId: new(ni.ZoneID), Description: new(ni.Description),
 		InterfaceType: new(interfaceType(ni)), MacAddress: new(ni.MAC), Groups: groupShapes(tx, ni),
 		RequesterManaged: new(ni.Owner != ""), SourceDestCheck: new(ni.SourceDestCheck),
-		Status: new(interfaceStatus(tx, ni)), Attachment: attachmentShape(tx, ni), TagSet: tagList(ni.Tags),
+		Status: new(interfaceStatus(tx, ni)), Attachment: attachmentShape(tx, ni), TagSet: request.TagList(ni.Tags),
 		Operator: &shape.OperatorResponse{Managed: new(false)}, RequesterId: new(requesterID(ni)), PrivateDnsName: privateName(ni),
 	}
 	for i, addr := range ni.Addresses {

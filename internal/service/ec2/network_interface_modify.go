@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -22,7 +23,7 @@ func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *shape.Mod
 	}
 	who, now := caller.From(ctx), a.Now()
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		ni, err := ownInterface(tx, who, deref(in.NetworkInterfaceId))
+		ni, err := ownInterface(tx, who, request.Value(in.NetworkInterfaceId))
 		if err != nil {
 			return err
 		}
@@ -56,24 +57,24 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 	type change = func(*model.NetworkInterface)
 	switch {
 	case in.EnaSrdSpecification != nil:
-		return nil, unserved("ENA Express settings")
-	case deref(in.EnablePrimaryIpv6):
-		return nil, unserved("primary IPv6 addresses")
+		return nil, request.Unserved("ENA Express settings")
+	case request.Value(in.EnablePrimaryIpv6):
+		return nil, request.Unserved("primary IPv6 addresses")
 	case in.ConnectionTrackingSpecification != nil:
-		return nil, unserved("connection tracking settings of network interfaces")
-	case deref(in.AssociatePublicIpAddress):
-		return nil, unserved("public addresses")
+		return nil, request.Unserved("connection tracking settings of network interfaces")
+	case request.Value(in.AssociatePublicIpAddress):
+		return nil, request.Unserved("public addresses")
 	case len(in.AssociatedSubnetIds) > 0:
-		return nil, unserved("associated subnets of network interfaces")
+		return nil, request.Unserved("associated subnets of network interfaces")
 	case in.Groups != nil && len(in.Groups) == 0:
 		return nil, fault.EC2("InvalidParameterValue", "groupSet is empty; a network interface has at least one security group")
 	}
 	changes := map[string]change{
 		"description": nil, "groupSet": nil, "attachment": nil,
-		"sourceDestCheck": setBool(in.SourceDestCheck, func(ni *model.NetworkInterface, on bool) { ni.SourceDestCheck = on }),
+		"sourceDestCheck": request.SetBool(in.SourceDestCheck, func(ni *model.NetworkInterface, on bool) { ni.SourceDestCheck = on }),
 	}
 	if in.Description != nil {
-		changes["description"] = func(ni *model.NetworkInterface) { ni.Description = deref(in.Description.Value) }
+		changes["description"] = func(ni *model.NetworkInterface) { ni.Description = request.Value(in.Description.Value) }
 	}
 	if in.Groups != nil {
 		changes["groupSet"] = func(ni *model.NetworkInterface) { ni.Groups = in.Groups }
@@ -81,16 +82,16 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 	if in.Attachment != nil {
 		changes["attachment"] = func(*model.NetworkInterface) {}
 	}
-	return theOne(changes)
+	return request.TheOne(changes)
 }
 
 func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *shape.NetworkInterfaceAttachmentChanges) error {
 	row, ok := attachmentOf(tx, ni)
-	if !ok || row.ID != deref(in.AttachmentId) {
-		return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", deref(in.AttachmentId), ni.ID)
+	if !ok || row.ID != request.Value(in.AttachmentId) {
+		return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", request.Value(in.AttachmentId), ni.ID)
 	}
 	if in.DefaultEnaQueueCount != nil || in.EnaQueueCount != nil {
-		return unserved("ENA queues")
+		return request.Unserved("ENA queues")
 	}
 	if in.DeleteOnTermination != nil {
 		row = row.Clone()
@@ -106,12 +107,12 @@ func (a *API) DescribeNetworkInterfaceAttribute(ctx context.Context, in *shape.D
 	if err != nil {
 		return nil, err
 	}
-	ni, err := getInterface(tx, caller.From(ctx), deref(in.NetworkInterfaceId))
+	ni, err := getInterface(tx, caller.From(ctx), request.Value(in.NetworkInterfaceId))
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeNetworkInterfaceAttributeOutput{NetworkInterfaceId: new(ni.ID)}
-	switch deref(in.Attribute) {
+	switch request.Value(in.Attribute) {
 	case shape.NetworkInterfaceAttributeDescription:
 		out.Description = &shape.AttributeValue{Value: new(ni.Description)}
 	case shape.NetworkInterfaceAttributeGroupSet:

@@ -6,6 +6,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/caller"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -19,6 +20,6 @@ func (a *API) PrepareInterface(who caller.Caller, in *shape.CreateNetworkInterfa
 	}
 	return func(tx *table.Txn) (*model.NetworkInterface, error) {
 		ni, err := a.createInterface(tx, n)
-		return ni, asFault(err)
+		return ni, request.Fault(err)
 	}, nil
 }

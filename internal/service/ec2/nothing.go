@@ -6,6 +6,7 @@ import (
 	"context"
 	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"strings"
 )
 
@@ -23,9 +24,9 @@ type absence struct {
 
 // nothing answers a request about a kind of which there are none, when it would
 // be answered if there were some.
-func nothing[T any](ctx context.Context, k absence, q query) (*T, error) {
-	if len(q.ids) > 0 && k.missing != nil {
-		return nil, k.missing(q.ids[0])
+func nothing[T any](ctx context.Context, k absence, q request.Query) (*T, error) {
+	if len(q.IDs) > 0 && k.missing != nil {
+		return nil, k.missing(q.IDs[0])
 	}
 	type row struct{}
 	f := service.Filters[row]{Properties: make(map[string]func(row) []string)}
@@ -36,7 +37,7 @@ func nothing[T any](ctx context.Context, k absence, q query) (*T, error) {
 		f.Tags = func(row) map[string]string { return nil }
 	}
 	none := func(func(row) bool) {}
-	_, _, err := paginate(caller.From(ctx), k.operation, q, none, f, func(row) string { return "" })
+	_, _, err := request.Paginate(caller.From(ctx), k.operation, q, none, f, func(row) string { return "" })
 	if err != nil {
 		return nil, err
 	}

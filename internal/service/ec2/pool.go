@@ -8,6 +8,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -27,17 +28,17 @@ type block6Request struct {
 func (a *API) block6Request(provided *bool, block, pool *string) (*block6Request, error) {
 	r := &block6Request{env: a.Env, id: a.NewID("vpc-cidr-assoc"), pool: amazonPool}
 	switch {
-	case deref(provided) && block != nil:
+	case request.Value(provided) && block != nil:
 		return nil, fault.EC2("InvalidParameterCombination", "amazonProvidedIpv6CidrBlock and ipv6CidrBlock exclude each other")
-	case deref(provided) && !a.Alloc().HasPool6():
-		return nil, unserved("IPv6 blocks without a given range")
-	case deref(provided):
+	case request.Value(provided) && !a.Alloc().HasPool6():
+		return nil, request.Unserved("IPv6 blocks without a given range")
+	case request.Value(provided):
 		return r, nil
 	case block == nil && pool != nil:
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock when it contains ipv6Pool")
 	case block == nil:
 		return nil, nil
-	case deref(pool) == "":
+	case request.Value(pool) == "":
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6Pool when it contains ipv6CidrBlock")
 	}
 	if *pool == amazonPool {

@@ -16,6 +16,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // prefixList is a list of blocks that AWS manages
@@ -56,7 +57,7 @@ func chosenLists(region string, ids []string, missing func(string) error) (iter.
 			return nil, missing(id)
 		}
 	}
-	return taken(slices.Values(lists), func(l prefixList) bool { return len(ids) == 0 || slices.Contains(ids, l.id) }), nil
+	return request.Taken(slices.Values(lists), func(l prefixList) bool { return len(ids) == 0 || slices.Contains(ids, l.id) }), nil
 }
 
 func prefixListID(l prefixList) string { return l.id }
@@ -64,11 +65,11 @@ func prefixListID(l prefixList) string { return l.id }
 // DescribePrefixLists lists the blocks of services of AWS.
 func (a *API) DescribePrefixLists(ctx context.Context, in *shape.DescribePrefixListsInput) (*shape.DescribePrefixListsOutput, error) {
 	who := caller.From(ctx)
-	lists, err := chosenLists(who.Region, in.PrefixListIds, missing("InvalidPrefixListId.NotFound", "prefix list"))
+	lists, err := chosenLists(who.Region, in.PrefixListIds, request.Missing("InvalidPrefixListId.NotFound", "prefix list"))
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := paginate(who, "DescribePrefixLists", query{in.Filters, in.PrefixListIds, in.NextToken, in.MaxResults}, lists, prefixListFilters(false), prefixListID)
+	page, next, err := request.Paginate(who, "DescribePrefixLists", request.Query{Filters: in.Filters, IDs: in.PrefixListIds, Token: in.NextToken, Max: in.MaxResults}, lists, prefixListFilters(false), prefixListID)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (a *API) DescribeManagedPrefixLists(ctx context.Context, in *shape.Describe
 	if err != nil {
 		return nil, err
 	}
-	page, next, err := paginate(who, "DescribeManagedPrefixLists", query{in.Filters, in.PrefixListIds, in.NextToken, in.MaxResults}, lists, prefixListFilters(true), prefixListID)
+	page, next, err := request.Paginate(who, "DescribeManagedPrefixLists", request.Query{Filters: in.Filters, IDs: in.PrefixListIds, Token: in.NextToken, Max: in.MaxResults}, lists, prefixListFilters(true), prefixListID)
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +106,13 @@ func (a *API) DescribeManagedPrefixLists(ctx context.Context, in *shape.Describe
 	return out, nil
 }
 
-var noPrefixList = missing("InvalidPrefixListID.NotFound", "prefix list")
+var noPrefixList = request.Missing("InvalidPrefixListID.NotFound", "prefix list")
 
 // GetManagedPrefixListEntries tells the blocks of one list. AWS's own lists have
 // no versions to ask for.
 func (a *API) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetManagedPrefixListEntriesInput) (*shape.GetManagedPrefixListEntriesOutput, error) {
 	who := caller.From(ctx)
-	lists, err := chosenLists(who.Region, []string{deref(in.PrefixListId)}, noPrefixList)
+	lists, err := chosenLists(who.Region, []string{request.Value(in.PrefixListId)}, noPrefixList)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +124,8 @@ func (a *API) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetMana
 		blocks = append(blocks, l.blocks...)
 	}
 	none := service.Filters[netip.Prefix]{}
-	q := query{ids: []string{*in.PrefixListId}, token: in.NextToken, max: in.MaxResults}
-	page, next, err := paginate(who, "GetManagedPrefixListEntries", q, slices.Values(blocks), none, netip.Prefix.String)
+	q := request.Query{IDs: []string{*in.PrefixListId}, Token: in.NextToken, Max: in.MaxResults}
+	page, next, err := request.Paginate(who, "GetManagedPrefixListEntries", q, slices.Values(blocks), none, netip.Prefix.String)
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +138,11 @@ func (a *API) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetMana
 
 func prefixListFilters(managed bool) service.Filters[prefixList] {
 	f := service.Filters[prefixList]{Properties: map[string]func(prefixList) []string{
-		"prefix-list-id":   func(l prefixList) []string { return one(l.id) },
-		"prefix-list-name": func(l prefixList) []string { return one(l.name) },
+		"prefix-list-id":   func(l prefixList) []string { return request.One(l.id) },
+		"prefix-list-name": func(l prefixList) []string { return request.One(l.name) },
 	}}
 	if managed {
-		f.Properties["owner-id"] = func(prefixList) []string { return one(prefixListOwner) }
+		f.Properties["owner-id"] = func(prefixList) []string { return request.One(prefixListOwner) }
 		f.Tags = func(prefixList) map[string]string { return nil }
 	}
 	return f

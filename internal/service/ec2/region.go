@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
 
@@ -25,9 +26,9 @@ func (a *API) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput)
 			return nil, fault.EC2("InvalidParameterValue", "Invalid region: '%s'. The regions served here are %s", name, strings.Join(a.Regions, ", "))
 		}
 	}
-	holds, err := regionFilters.Compile(filtersOf(in.Filters))
+	holds, err := regionFilters.Compile(request.FiltersOf(in.Filters))
 	if err != nil {
-		return nil, asFault(err)
+		return nil, request.Fault(err)
 	}
 	out := &shape.DescribeRegionsOutput{Regions: []shape.Region{}}
 	for _, name := range a.Regions {
@@ -45,9 +46,9 @@ func (a *API) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput)
 func regionEndpoint(region string) string { return "ec2." + region + ".amazonaws.com" }
 
 var regionFilters = service.Filters[string]{Properties: map[string]func(string) []string{
-	"endpoint":      func(region string) []string { return one(regionEndpoint(region)) },
-	"opt-in-status": func(string) []string { return one(optedIn) },
-	"region-name":   func(region string) []string { return one(region) },
+	"endpoint":      func(region string) []string { return request.One(regionEndpoint(region)) },
+	"opt-in-status": func(string) []string { return request.One(optedIn) },
+	"region-name":   func(region string) []string { return request.One(region) },
 }}
 
 // The only type of zones here, and what the message of a zone says.
@@ -61,9 +62,9 @@ func (a *API) DescribeAvailabilityZones(ctx context.Context, in *shape.DescribeA
 			return nil, fault.EC2("InvalidParameterValue", "Invalid availability zone: [%s]", name)
 		}
 	}
-	holds, err := zoneFilters(region).Compile(filtersOf(in.Filters))
+	holds, err := zoneFilters(region).Compile(request.FiltersOf(in.Filters))
 	if err != nil {
-		return nil, asFault(err)
+		return nil, request.Fault(err)
 	}
 	out := &shape.DescribeAvailabilityZonesOutput{AvailabilityZones: []shape.AvailabilityZone{}}
 	for _, z := range a.Zones(region) {
@@ -85,15 +86,15 @@ func zoneFilters(region string) service.Filters[service.Zone] {
 	none := func(row) []string { return nil }
 	return service.Filters[row]{Properties: map[string]func(row) []string{
 		"group-long-name": none,
-		"group-name":      func(row) []string { return one(zoneGroup(region)) },
+		"group-name":      func(row) []string { return request.One(zoneGroup(region)) },
 		"message":         none,
-		"opt-in-status":   func(row) []string { return one(optedIn) },
+		"opt-in-status":   func(row) []string { return request.One(optedIn) },
 		"parent-zone-id":  none, "parent-zone-name": none,
-		"region-name": func(row) []string { return one(region) },
-		"state":       func(row) []string { return one(shape.AvailabilityZoneStateAvailable) },
-		"zone-id":     func(z row) []string { return one(z.ID) },
-		"zone-name":   func(z row) []string { return one(z.Name) },
-		"zone-type":   func(row) []string { return one(zoneType) },
+		"region-name": func(row) []string { return request.One(region) },
+		"state":       func(row) []string { return request.One(shape.AvailabilityZoneStateAvailable) },
+		"zone-id":     func(z row) []string { return request.One(z.ID) },
+		"zone-name":   func(z row) []string { return request.One(z.Name) },
+		"zone-type":   func(row) []string { return request.One(zoneType) },
 	}}
 }
 

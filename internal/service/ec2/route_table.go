@@ -10,6 +10,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -22,9 +23,9 @@ const localGateway = "local"
 // of VPCs: no others can be made yet. All subnets use them without an
 // association of their own.
 func (a *API) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
-	rows, tx, next, err := describe(ctx, a.DB, listing[*model.RouteTable]{
-		operation: "DescribeRouteTables", table: state.RouteTables, filters: routeTableFilters, missing: noRouteTable,
-	}, query{in.Filters, in.RouteTableIds, in.NextToken, in.MaxResults})
+	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.RouteTable]{
+		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: routeTableFilters, Missing: noRouteTable,
+	}, request.Query{Filters: in.Filters, IDs: in.RouteTableIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -65,31 +66,31 @@ func routeTableFilters(tx *table.Txn) service.Filters[*model.RouteTable] {
 		Tags: func(r row) map[string]string { return r.Tags },
 		Properties: map[string]func(row) []string{
 			"association.gateway-id":                 none,
-			"association.main":                       func(r row) []string { return yesNo(r.Main) },
-			"association.route-table-association-id": func(r row) []string { return one(r.MainAssociation) },
-			"association.route-table-id":             func(r row) []string { return one(r.ID) },
+			"association.main":                       func(r row) []string { return request.YesNo(r.Main) },
+			"association.route-table-association-id": func(r row) []string { return request.One(r.MainAssociation) },
+			"association.route-table-id":             func(r row) []string { return request.One(r.ID) },
 			"association.subnet-id":                  none,
-			"owner-id":                               func(r row) []string { return one(r.Account) },
-			"route-table-id":                         func(r row) []string { return one(r.ID) },
+			"owner-id":                               func(r row) []string { return request.One(r.Account) },
+			"route-table-id":                         func(r row) []string { return request.One(r.ID) },
 			"route.destination-cidr-block":           routes(true),
 			"route.destination-ipv6-cidr-block":      routes(false),
 			"route.destination-prefix-list-id":       none,
 			"route.egress-only-internet-gateway-id":  none,
-			"route.gateway-id":                       func(row) []string { return one(localGateway) },
+			"route.gateway-id":                       func(row) []string { return request.One(localGateway) },
 			"route.instance-id":                      none,
 			"route.nat-gateway-id":                   none,
-			"route.origin":                           func(row) []string { return one(shape.RouteOriginCreateRouteTable) },
-			"route.state":                            func(row) []string { return one(shape.RouteStateActive) },
+			"route.origin":                           func(row) []string { return request.One(shape.RouteOriginCreateRouteTable) },
+			"route.state":                            func(row) []string { return request.One(shape.RouteStateActive) },
 			"route.transit-gateway-id":               none,
 			"route.vpc-peering-connection-id":        none,
-			"vpc-id":                                 func(r row) []string { return one(r.VPC) },
+			"vpc-id":                                 func(r row) []string { return request.One(r.VPC) },
 		},
 	}
 }
 
 func routeTableShape(r *model.RouteTable, blocks []netip.Prefix) shape.RouteTable {
 	out := shape.RouteTable{
-		RouteTableId: new(r.ID), VpcId: new(r.VPC), OwnerId: new(r.Account), Tags: tagList(r.Tags),
+		RouteTableId: new(r.ID), VpcId: new(r.VPC), OwnerId: new(r.Account), Tags: request.TagList(r.Tags),
 		PropagatingVgws: []shape.PropagatingVgw{}, Associations: []shape.RouteTableAssociation{},
 	}
 	if r.Main {

@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -23,18 +24,18 @@ var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}
 // lets everything out, and nothing in.
 func (a *API) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
 	who := caller.From(ctx)
-	name := strings.TrimSpace(deref(in.GroupName))
-	if err := checkGroupTexts(name, deref(in.Description)); err != nil {
+	name := strings.TrimSpace(request.Value(in.GroupName))
+	if err := checkGroupTexts(name, request.Value(in.Description)); err != nil {
 		return nil, err
 	}
-	tags, err := tagsFor(in.TagSpecifications, shape.ResourceTypeSecurityGroup)
+	tags, err := request.TagsFor(in.TagSpecifications, shape.ResourceTypeSecurityGroup)
 	if err != nil {
 		return nil, err
 	}
-	g := &model.SecurityGroup{Meta: newMeta(a.Env, who, "sg", a.Now(), tags), Name: name, Description: deref(in.Description)}
+	g := &model.SecurityGroup{Meta: request.Meta(a.Env, who, "sg", a.Now(), tags), Name: name, Description: request.Value(in.Description)}
 	egress := vpc.AllEgress(a.Env, true)
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := chosenVPC(tx, who, deref(in.VpcId))
+		v, err := chosenVPC(tx, who, request.Value(in.VpcId))
 		if err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ func (a *API) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityG
 	if err != nil {
 		return nil, err
 	}
-	return &shape.CreateSecurityGroupOutput{GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), Tags: tagList(tags)}, nil
+	return &shape.CreateSecurityGroupOutput{GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), Tags: request.TagList(tags)}, nil
 }
 
 func checkGroupTexts(name, description string) error {

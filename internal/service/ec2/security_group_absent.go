@@ -6,6 +6,7 @@ import (
 	"context"
 	"github.com/posternhq/postern/internal/aws/caller"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // DescribeSecurityGroupVpcAssociations lists no groups that are associated with
@@ -14,7 +15,7 @@ func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *shap
 	return nothing[shape.DescribeSecurityGroupVpcAssociationsOutput](ctx, absence{
 		operation: "DescribeSecurityGroupVpcAssociations", untagged: true,
 		filters: "group-id group-owner-id state vpc-id vpc-owner-id",
-	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
+	}, request.Query{Filters: in.Filters, Token: in.NextToken, Max: in.MaxResults})
 }
 
 // DescribeSecurityGroupReferences lists no VPCs on the other side of a peering
@@ -39,8 +40,8 @@ func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *shape.Describ
 	if err != nil {
 		return nil, err
 	}
-	if _, err := getVPC(tx, caller.From(ctx), deref(in.VpcId)); err != nil {
+	if _, err := getVPC(tx, caller.From(ctx), request.Value(in.VpcId)); err != nil {
 		return nil, err
 	}
-	return nothing[shape.DescribeStaleSecurityGroupsOutput](ctx, absence{operation: "DescribeStaleSecurityGroups"}, query{token: in.NextToken, max: in.MaxResults})
+	return nothing[shape.DescribeStaleSecurityGroupsOutput](ctx, absence{operation: "DescribeStaleSecurityGroups"}, request.Query{Token: in.NextToken, Max: in.MaxResults})
 }

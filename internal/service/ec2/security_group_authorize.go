@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -47,7 +48,7 @@ func (a *API) authorize(ctx context.Context, choice groupChoice, permissions []s
 	if len(permissions) == 0 {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipPermissions")
 	}
-	tags, err := tagsFor(specifications, shape.ResourceTypeSecurityGroupRule)
+	tags, err := request.TagsFor(specifications, shape.ResourceTypeSecurityGroupRule)
 	if err != nil {
 		return nil, err
 	}

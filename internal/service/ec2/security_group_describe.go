@@ -10,6 +10,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -21,9 +22,9 @@ func (a *API) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSecu
 	if err != nil {
 		return nil, err
 	}
-	rows, _, next, err := describe(ctx, a.DB, listing[*model.SecurityGroup]{
-		operation: "DescribeSecurityGroups", table: state.SecurityGroups, filters: groupFilters, missing: noGroup,
-	}, query{in.Filters, slices.Concat(in.GroupIds, named), in.NextToken, in.MaxResults})
+	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.SecurityGroup]{
+		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters, Missing: noGroup,
+	}, request.Query{Filters: in.Filters, IDs: slices.Concat(in.GroupIds, named), Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -38,11 +39,11 @@ func groupFilters(tx *table.Txn) service.Filters[*model.SecurityGroup] {
 	f := service.Filters[*model.SecurityGroup]{
 		Tags: func(g *model.SecurityGroup) map[string]string { return g.Tags },
 		Properties: map[string]func(*model.SecurityGroup) []string{
-			"description": func(g *model.SecurityGroup) []string { return one(g.Description) },
-			"group-id":    func(g *model.SecurityGroup) []string { return one(g.ID) },
-			"group-name":  func(g *model.SecurityGroup) []string { return one(g.Name) },
-			"owner-id":    func(g *model.SecurityGroup) []string { return one(g.Account) },
-			"vpc-id":      func(g *model.SecurityGroup) []string { return one(g.VPC) },
+			"description": func(g *model.SecurityGroup) []string { return request.One(g.Description) },
+			"group-id":    func(g *model.SecurityGroup) []string { return request.One(g.ID) },
+			"group-name":  func(g *model.SecurityGroup) []string { return request.One(g.Name) },
+			"owner-id":    func(g *model.SecurityGroup) []string { return request.One(g.Account) },
+			"vpc-id":      func(g *model.SecurityGroup) []string { return request.One(g.VPC) },
 		},
 	}
 	for name, value := range ruleProperties(tx) {
@@ -108,7 +109,7 @@ func ruleProperties(tx *table.Txn) map[string]func(*model.SecurityGroup, model.S
 func groupShape(g *model.SecurityGroup) shape.SecurityGroup {
 	return shape.SecurityGroup{
 		GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), OwnerId: new(g.Account), VpcId: new(g.VPC),
-		GroupName: new(g.Name), Description: new(g.Description), Tags: tagList(g.Tags),
+		GroupName: new(g.Name), Description: new(g.Description), Tags: request.TagList(g.Tags),
 		IpPermissions: permissionShapes(g, false), IpPermissionsEgress: permissionShapes(g, true),
 	}
 }
@@ -153,7 +154,7 @@ func newPermission(r model.SecurityGroupRule) shape.IpPermission {
 }
 
 func addSource(p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGroupRule) {
-	description := optional(r.Description)
+	description := request.Optional(r.Description)
 	switch {
 	case r.Group != "":
 		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Account), Description: description})
@@ -168,7 +169,7 @@ func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Security
 	out := shape.SecurityGroupRule{
 		SecurityGroupRuleId: new(r.ID), SecurityGroupRuleArn: new(model.ARN("ec2", g.Region, g.Account, "security-group-rule/"+r.ID)),
 		GroupId: new(g.ID), GroupOwnerId: new(g.Account), IsEgress: new(r.Egress), IpProtocol: new(r.Protocol),
-		FromPort: new(int32(r.From)), ToPort: new(int32(r.To)), Description: optional(r.Description), Tags: tagList(r.Tags),
+		FromPort: new(int32(r.From)), ToPort: new(int32(r.To)), Description: request.Optional(r.Description), Tags: request.TagList(r.Tags),
 	}
 	switch {
 	case r.Group != "":
@@ -186,6 +187,6 @@ func revokedShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Revok
 	return shape.RevokedSecurityGroupRule{
 		SecurityGroupRuleId: s.SecurityGroupRuleId, GroupId: s.GroupId, IsEgress: s.IsEgress, IpProtocol: s.IpProtocol,
 		FromPort: s.FromPort, ToPort: s.ToPort, CidrIpv4: s.CidrIpv4, CidrIpv6: s.CidrIpv6,
-		ReferencedGroupId: optional(r.Group), Description: s.Description,
+		ReferencedGroupId: request.Optional(r.Group), Description: s.Description,
 	}
 }

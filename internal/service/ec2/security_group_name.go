@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -25,9 +26,9 @@ type groupChoice struct{ id, name *string }
 // this name.
 func chosenGroup(tx *table.Txn, who caller.Caller, choice groupChoice) (*model.SecurityGroup, error) {
 	switch {
-	case deref(choice.id) != "":
+	case request.Value(choice.id) != "":
 		return getGroup(tx, who, *choice.id)
-	case deref(choice.name) != "":
+	case request.Value(choice.name) != "":
 		return groupNamed(tx, who, *choice.name)
 	}
 	return nil, fault.EC2("MissingParameter", "The request must contain the parameter groupName or groupId")
@@ -70,7 +71,9 @@ func (a *API) groupsByName(ctx context.Context, names []string) ([]string, error
 // withGroupIDs gives permissions in which groups that are told by their names
 // have their ids. What is not named is left as it is.
 func (a *API) withGroupIDs(ctx context.Context, permissions []shape.IpPermission) ([]shape.IpPermission, error) {
-	byName := func(pair shape.UserIdGroupPair) bool { return deref(pair.GroupId) == "" && deref(pair.GroupName) != "" }
+	byName := func(pair shape.UserIdGroupPair) bool {
+		return request.Value(pair.GroupId) == "" && request.Value(pair.GroupName) != ""
+	}
 	out := slices.Clone(permissions)
 	for i, p := range out {
 		if !slices.ContainsFunc(p.UserIdGroupPairs, byName) {

@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // flatRule is the older form of a permission: one range and one source, given
@@ -84,7 +85,7 @@ func noSourceGroup() error {
 func parseRules(who caller.Caller, permissions []shape.IpPermission, egress bool) ([]model.SecurityGroupRule, error) {
 	var rules []model.SecurityGroupRule
 	for _, p := range permissions {
-		base, err := parseTraffic(deref(p.IpProtocol), p.FromPort, p.ToPort)
+		base, err := parseTraffic(request.Value(p.IpProtocol), p.FromPort, p.ToPort)
 		if err != nil {
 			return nil, err
 		}
@@ -105,24 +106,24 @@ func parseRules(who caller.Caller, permissions []shape.IpPermission, egress bool
 
 func parseSources(who caller.Caller, base model.SecurityGroupRule, p shape.IpPermission) ([]model.SecurityGroupRule, error) {
 	if len(p.PrefixListIds) > 0 {
-		return nil, unserved("prefix lists in security group rules")
+		return nil, request.Unserved("prefix lists in security group rules")
 	}
 	var rules []model.SecurityGroupRule
 	add := func(r model.SecurityGroupRule, description *string, err error) error {
-		if r.Description = deref(description); err == nil {
+		if r.Description = request.Value(description); err == nil {
 			err = checkRuleDescription(r.Description)
 		}
 		rules = append(rules, r)
 		return err
 	}
 	for _, source := range p.IpRanges {
-		r, err := withCIDR(base, deref(source.CidrIp), 4)
+		r, err := withCIDR(base, request.Value(source.CidrIp), 4)
 		if err := add(r, source.Description, err); err != nil {
 			return nil, err
 		}
 	}
 	for _, source := range p.Ipv6Ranges {
-		r, err := withCIDR(base, deref(source.CidrIpv6), 6)
+		r, err := withCIDR(base, request.Value(source.CidrIpv6), 6)
 		if err := add(r, source.Description, err); err != nil {
 			return nil, err
 		}
@@ -156,7 +157,7 @@ func exampleBlock(family int) string {
 }
 
 func withGroup(who caller.Caller, r model.SecurityGroupRule, pair shape.UserIdGroupPair) (model.SecurityGroupRule, error) {
-	if deref(pair.GroupId) == "" {
+	if request.Value(pair.GroupId) == "" {
 		return r, noSourceGroup()
 	}
 	r.Group = *pair.GroupId

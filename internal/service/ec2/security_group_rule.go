@@ -14,6 +14,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -38,12 +39,12 @@ func (a *API) DescribeSecurityGroupRules(ctx context.Context, in *shape.Describe
 		}
 	}
 	slices.SortFunc(rules, func(x, y groupedRule) int { return cmp.Compare(x.rule.ID, y.rule.ID) })
-	q := query{in.Filters, in.SecurityGroupRuleIds, in.NextToken, in.MaxResults}
-	page, next, err := paginate(who, "DescribeSecurityGroupRules", q, slices.Values(rules), service.Filters[groupedRule]{
+	q := request.Query{Filters: in.Filters, IDs: in.SecurityGroupRuleIds, Token: in.NextToken, Max: in.MaxResults}
+	page, next, err := request.Paginate(who, "DescribeSecurityGroupRules", q, slices.Values(rules), service.Filters[groupedRule]{
 		Tags: func(r groupedRule) map[string]string { return r.rule.Tags },
 		Properties: map[string]func(groupedRule) []string{
-			"group-id":               func(r groupedRule) []string { return one(r.group.ID) },
-			"security-group-rule-id": func(r groupedRule) []string { return one(r.rule.ID) },
+			"group-id":               func(r groupedRule) []string { return request.One(r.group.ID) },
+			"security-group-rule-id": func(r groupedRule) []string { return request.One(r.rule.ID) },
 		},
 	}, func(r groupedRule) string { return r.rule.ID })
 	if err != nil {
@@ -95,7 +96,7 @@ func (a *API) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecu
 	who := caller.From(ctx)
 	replacements := make(map[string]model.SecurityGroupRule)
 	for _, update := range in.SecurityGroupRules {
-		id := deref(update.SecurityGroupRuleId)
+		id := request.Value(update.SecurityGroupRuleId)
 		if _, twice := replacements[id]; twice {
 			return nil, fault.EC2("InvalidParameterValue", "The security group rule ID '%s' appears more than once", id)
 		}
@@ -212,9 +213,9 @@ func (a *API) describeRules(ctx context.Context, choice groupChoice, permissions
 	var ids []string
 	texts := make(map[string]string)
 	for _, u := range updates {
-		ids = append(ids, deref(u.SecurityGroupRuleId))
-		texts[deref(u.SecurityGroupRuleId)] = deref(u.Description)
-		if err := checkRuleDescription(deref(u.Description)); err != nil {
+		ids = append(ids, request.Value(u.SecurityGroupRuleId))
+		texts[request.Value(u.SecurityGroupRuleId)] = request.Value(u.Description)
+		if err := checkRuleDescription(request.Value(u.Description)); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -57,12 +58,12 @@ func (a *API) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
 // without its VPC.
 func (a *API) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.Subnet, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
-		return nil, unserved("address pools of IPAM")
+		return nil, request.Unserved("address pools of IPAM")
 	}
 	if in.OutpostArn != nil {
-		return nil, unserved("Outposts")
+		return nil, request.Unserved("Outposts")
 	}
-	tags, err := tagsFor(in.TagSpecifications, shape.ResourceTypeSubnet)
+	tags, err := request.TagsFor(in.TagSpecifications, shape.ResourceTypeSubnet)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +72,8 @@ func (a *API) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.
 		return nil, err
 	}
 	s := &model.Subnet{
-		Meta: newMeta(a.Env, who, "subnet", a.Now(), tags), VPC: deref(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
-		IPv6Native: deref(in.Ipv6Native), HostnameType: shape.HostnameTypeIpName,
+		Meta: request.Meta(a.Env, who, "subnet", a.Now(), tags), VPC: request.Value(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
+		IPv6Native: request.Value(in.Ipv6Native), HostnameType: shape.HostnameTypeIpName,
 	}
 	if s.IPv6Native { // a workload there has nothing but IPv6 to be named after
 		s.AssignIPv6, s.HostnameType = true, shape.HostnameTypeResourceName
@@ -104,7 +105,7 @@ func (a *API) chooseZone(region string, name, id *string) (service.Zone, error) 
 	if len(zones) == 0 {
 		return service.Zone{}, fault.EC2("InvalidParameterValue", "region %s has no availability zones", region)
 	}
-	chosen, parameter := deref(name), "availabilityZone"
+	chosen, parameter := request.Value(name), "availabilityZone"
 	if id != nil {
 		if name != nil {
 			return service.Zone{}, fault.EC2("InvalidParameterCombination", "availabilityZone and availabilityZoneId exclude each other")
@@ -147,7 +148,7 @@ func placeInVPC(tx *table.Txn, v *model.VPC, block netip.Prefix, blocks []model.
 func (a *API) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
 	who := caller.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := getSubnet(tx, who, deref(in.SubnetId))
+		s, err := getSubnet(tx, who, request.Value(in.SubnetId))
 		if err != nil {
 			return err
 		}

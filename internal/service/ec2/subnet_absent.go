@@ -6,6 +6,7 @@ import (
 	"context"
 	"github.com/posternhq/postern/internal/aws/caller"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // GetSubnetCidrReservations lists no reservations of blocks in a subnet.
@@ -14,10 +15,10 @@ func (a *API) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSubnet
 	if err != nil {
 		return nil, err
 	}
-	if _, err := getSubnet(tx, caller.From(ctx), deref(in.SubnetId)); err != nil {
+	if _, err := getSubnet(tx, caller.From(ctx), request.Value(in.SubnetId)); err != nil {
 		return nil, err
 	}
 	return nothing[shape.GetSubnetCidrReservationsOutput](ctx, absence{
 		operation: "GetSubnetCidrReservations", filters: "reservationType subnet-id",
-	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
+	}, request.Query{Filters: in.Filters, Token: in.NextToken, Max: in.MaxResults})
 }

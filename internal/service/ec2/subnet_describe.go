@@ -10,15 +10,16 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // DescribeSubnets lists the caller's subnets.
 func (a *API) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
-	rows, tx, next, err := describe(ctx, a.DB, listing[*model.Subnet]{
-		operation: "DescribeSubnets", table: state.Subnets, filters: a.subnetFilters, missing: noSubnet,
-	}, query{in.Filters, in.SubnetIds, in.NextToken, in.MaxResults})
+	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.Subnet]{
+		Operation: "DescribeSubnets", Table: state.Subnets, Filters: a.subnetFilters, Missing: noSubnet,
+	}, request.Query{Filters: in.Filters, IDs: in.SubnetIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -37,34 +38,34 @@ func (a *API) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 		names  []string
 		values func(*model.Subnet) []string
 	}{
-		{[]string{"availability-zone", "availabilityZone"}, func(s *model.Subnet) []string { return one(s.Zone) }},
-		{[]string{"availability-zone-id", "availabilityZoneId"}, func(s *model.Subnet) []string { return one(s.ZoneID) }},
+		{[]string{"availability-zone", "availabilityZone"}, func(s *model.Subnet) []string { return request.One(s.Zone) }},
+		{[]string{"availability-zone-id", "availabilityZoneId"}, func(s *model.Subnet) []string { return request.One(s.ZoneID) }},
 		{[]string{"available-ip-address-count"}, func(s *model.Subnet) []string {
-			return one(strconv.Itoa(freeAddresses(s, claims4(tx, s))))
+			return request.One(strconv.Itoa(freeAddresses(s, claims4(tx, s))))
 		}},
 		{[]string{"cidr-block", "cidr", "cidrBlock"}, func(s *model.Subnet) []string {
 			if !s.CIDR.IsValid() {
 				return nil
 			}
-			return one(s.CIDR.String())
+			return request.One(s.CIDR.String())
 		}},
 		{[]string{"customer-owned-ipv4-pool", "enable-lni-at-device-index", "outpost-arn"}, func(*model.Subnet) []string { return nil }},
-		{[]string{"default-for-az", "defaultForAz"}, func(s *model.Subnet) []string { return yesNo(s.DefaultForZone) }},
-		{[]string{"enable-dns64"}, func(s *model.Subnet) []string { return yesNo(s.DNS64) }},
+		{[]string{"default-for-az", "defaultForAz"}, func(s *model.Subnet) []string { return request.YesNo(s.DefaultForZone) }},
+		{[]string{"enable-dns64"}, func(s *model.Subnet) []string { return request.YesNo(s.DNS64) }},
 		{[]string{"ipv6-cidr-block-association.association-id"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockID) }},
 		{[]string{"ipv6-cidr-block-association.ipv6-cidr-block"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockText) }},
 		{[]string{"ipv6-cidr-block-association.state"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockState) }},
-		{[]string{"ipv6-native"}, func(s *model.Subnet) []string { return yesNo(s.IPv6Native) }},
-		{[]string{"map-customer-owned-ip-on-launch"}, func(*model.Subnet) []string { return yesNo(false) }},
-		{[]string{"map-public-ip-on-launch"}, func(s *model.Subnet) []string { return yesNo(s.MapPublicIP) }},
-		{[]string{"owner-id"}, func(s *model.Subnet) []string { return one(s.Account) }},
-		{[]string{"private-dns-name-options-on-launch.hostname-type"}, func(s *model.Subnet) []string { return one(s.HostnameType) }},
-		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-a-record"}, func(s *model.Subnet) []string { return yesNo(s.ResourceNameA) }},
-		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record"}, func(s *model.Subnet) []string { return yesNo(s.ResourceNameAAAA) }},
-		{[]string{"state"}, func(*model.Subnet) []string { return one(shape.SubnetStateAvailable) }},
-		{[]string{"subnet-arn"}, func(s *model.Subnet) []string { return one(subnetARN(s)) }},
-		{[]string{"subnet-id"}, func(s *model.Subnet) []string { return one(s.ID) }},
-		{[]string{"vpc-id"}, func(s *model.Subnet) []string { return one(s.VPC) }},
+		{[]string{"ipv6-native"}, func(s *model.Subnet) []string { return request.YesNo(s.IPv6Native) }},
+		{[]string{"map-customer-owned-ip-on-launch"}, func(*model.Subnet) []string { return request.YesNo(false) }},
+		{[]string{"map-public-ip-on-launch"}, func(s *model.Subnet) []string { return request.YesNo(s.MapPublicIP) }},
+		{[]string{"owner-id"}, func(s *model.Subnet) []string { return request.One(s.Account) }},
+		{[]string{"private-dns-name-options-on-launch.hostname-type"}, func(s *model.Subnet) []string { return request.One(s.HostnameType) }},
+		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-a-record"}, func(s *model.Subnet) []string { return request.YesNo(s.ResourceNameA) }},
+		{[]string{"private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record"}, func(s *model.Subnet) []string { return request.YesNo(s.ResourceNameAAAA) }},
+		{[]string{"state"}, func(*model.Subnet) []string { return request.One(shape.SubnetStateAvailable) }},
+		{[]string{"subnet-arn"}, func(s *model.Subnet) []string { return request.One(subnetARN(s)) }},
+		{[]string{"subnet-id"}, func(s *model.Subnet) []string { return request.One(s.ID) }},
+		{[]string{"vpc-id"}, func(s *model.Subnet) []string { return request.One(s.VPC) }},
 	} {
 		for _, name := range p.names {
 			properties[name] = p.values
@@ -122,7 +123,7 @@ func subnetShape(s *model.Subnet, free int, now time.Time) *shape.Subnet {
 			HostnameType: new(s.HostnameType), EnableResourceNameDnsARecord: new(s.ResourceNameA),
 			EnableResourceNameDnsAAAARecord: new(s.ResourceNameAAAA),
 		},
-		BlockPublicAccessStates: noPublicAccessBlock(), Tags: tagList(s.Tags),
+		BlockPublicAccessStates: noPublicAccessBlock(), Tags: request.TagList(s.Tags),
 	}
 	if s.CIDR.IsValid() {
 		out.CidrBlock = new(s.CIDR.String())

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -17,22 +18,22 @@ import (
 func (a *API) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubnetAttributeInput) (*shape.ModifySubnetAttributeOutput, error) {
 	switch {
 	case in.MapCustomerOwnedIpOnLaunch != nil || in.CustomerOwnedIpv4Pool != nil:
-		return nil, unserved("customer-owned addresses")
+		return nil, request.Unserved("customer-owned addresses")
 	case in.EnableLniAtDeviceIndex != nil || in.DisableLniAtDeviceIndex != nil:
-		return nil, unserved("local network interfaces")
+		return nil, request.Unserved("local network interfaces")
 	}
-	set, err := theOne(map[string]func(*model.Subnet){
-		"assignIpv6AddressOnCreation":             setBool(in.AssignIpv6AddressOnCreation, func(s *model.Subnet, on bool) { s.AssignIPv6 = on }),
-		"enableDns64":                             setBool(in.EnableDns64, func(s *model.Subnet, on bool) { s.DNS64 = on }),
-		"enableResourceNameDnsAAAARecordOnLaunch": setBool(in.EnableResourceNameDnsAAAARecordOnLaunch, func(s *model.Subnet, on bool) { s.ResourceNameAAAA = on }),
-		"enableResourceNameDnsARecordOnLaunch":    setBool(in.EnableResourceNameDnsARecordOnLaunch, func(s *model.Subnet, on bool) { s.ResourceNameA = on }),
-		"mapPublicIpOnLaunch":                     setBool(in.MapPublicIpOnLaunch, func(s *model.Subnet, on bool) { s.MapPublicIP = on }),
+	set, err := request.TheOne(map[string]func(*model.Subnet){
+		"assignIpv6AddressOnCreation":             request.SetBool(in.AssignIpv6AddressOnCreation, func(s *model.Subnet, on bool) { s.AssignIPv6 = on }),
+		"enableDns64":                             request.SetBool(in.EnableDns64, func(s *model.Subnet, on bool) { s.DNS64 = on }),
+		"enableResourceNameDnsAAAARecordOnLaunch": request.SetBool(in.EnableResourceNameDnsAAAARecordOnLaunch, func(s *model.Subnet, on bool) { s.ResourceNameAAAA = on }),
+		"enableResourceNameDnsARecordOnLaunch":    request.SetBool(in.EnableResourceNameDnsARecordOnLaunch, func(s *model.Subnet, on bool) { s.ResourceNameA = on }),
+		"mapPublicIpOnLaunch":                     request.SetBool(in.MapPublicIpOnLaunch, func(s *model.Subnet, on bool) { s.MapPublicIP = on }),
 		"privateDnsHostnameTypeOnLaunch":          setHostnameType(in.PrivateDnsHostnameTypeOnLaunch),
 	})
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.changeSubnet(ctx, deref(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
+	_, err = a.changeSubnet(ctx, request.Value(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
 		set(s)
 		return checkSubnet(s)
 	})
@@ -92,7 +93,7 @@ func (a *API) changeSubnet(ctx context.Context, id string, change func(*table.Tx
 // AssociateSubnetCidrBlock gives a subnet its IPv6 block.
 func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateSubnetCidrBlockInput) (*shape.AssociateSubnetCidrBlockOutput, error) {
 	if in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
-		return nil, unserved("address pools of IPAM")
+		return nil, request.Unserved("address pools of IPAM")
 	}
 	if in.Ipv6CidrBlock == nil {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock")
@@ -102,7 +103,7 @@ func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateS
 		return nil, err
 	}
 	added := model.CIDRAssociation{ID: a.NewID("subnet-cidr-assoc"), Prefix: block}
-	_, err = a.changeSubnet(ctx, deref(in.SubnetId), func(tx *table.Txn, s *model.Subnet) error {
+	_, err = a.changeSubnet(ctx, request.Value(in.SubnetId), func(tx *table.Txn, s *model.Subnet) error {
 		if s.CIDR6.Prefix.IsValid() {
 			return fault.EC2("CidrLimitExceeded", "The subnet '%s' has an IPv6 CIDR block already: %s", s.ID, s.CIDR6.Prefix)
 		}
@@ -124,7 +125,7 @@ func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateS
 // DisassociateSubnetCidrBlock takes the IPv6 block from a subnet that has IPv4
 // too and in which no interface has IPv6.
 func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.DisassociateSubnetCidrBlockInput) (*shape.DisassociateSubnetCidrBlockOutput, error) {
-	who, id := caller.From(ctx), deref(in.AssociationId)
+	who, id := caller.From(ctx), request.Value(in.AssociationId)
 	var out *shape.DisassociateSubnetCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {

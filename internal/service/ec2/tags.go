@@ -14,6 +14,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -41,8 +42,8 @@ var taggables = []taggable{
 	kind("rtb-", shape.ResourceTypeRouteTable, state.RouteTables, noRouteTable, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
 	kind("acl-", shape.ResourceTypeNetworkAcl, state.NetworkACLs, noACL, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
 	kind("dopt-", shape.ResourceTypeDhcpOptions, state.DHCPOptions, noOptions, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
-	kind("eni-", shape.ResourceTypeNetworkInterface, state.NetworkInterfaces, missing("InvalidNetworkInterfaceID.NotFound", "networkInterface"), func(n *model.NetworkInterface) *model.Meta { return &n.Meta }),
-	kind("vpce-", shape.ResourceTypeVpcEndpoint, state.VPCEndpoints, missing("InvalidVpcEndpointId.NotFound", "VPC endpoint"), func(e *model.VPCEndpoint) *model.Meta { return &e.Meta }),
+	kind("eni-", shape.ResourceTypeNetworkInterface, state.NetworkInterfaces, request.Missing("InvalidNetworkInterfaceID.NotFound", "networkInterface"), func(n *model.NetworkInterface) *model.Meta { return &n.Meta }),
+	kind("vpce-", shape.ResourceTypeVpcEndpoint, state.VPCEndpoints, request.Missing("InvalidVpcEndpointId.NotFound", "VPC endpoint"), func(e *model.VPCEndpoint) *model.Meta { return &e.Meta }),
 	{prefix: "sgr-", resourceType: shape.ResourceTypeSecurityGroupRule, retag: retagRule, each: eachRule},
 }
 
@@ -127,7 +128,7 @@ func (a *API) retag(ctx context.Context, ids []string, with change) error {
 				return err
 			}
 			if err := k.retag(tx, who, id, with); err != nil {
-				return asFault(err)
+				return request.Fault(err)
 			}
 		}
 		return nil
@@ -137,9 +138,9 @@ func (a *API) retag(ctx context.Context, ids []string, with change) error {
 
 // CreateTags adds tags to resources, or gives tags that they have new values.
 func (a *API) CreateTags(ctx context.Context, in *shape.CreateTagsInput) (*shape.CreateTagsOutput, error) {
-	more, err := service.MakeTags(requestTags(in.Tags))
+	more, err := service.MakeTags(request.Tags(in.Tags))
 	if err != nil {
-		return nil, asFault(err)
+		return nil, request.Fault(err)
 	}
 	err = a.retag(ctx, in.Resources, func(have map[string]string) (map[string]string, error) {
 		return service.AddTags(have, more)
@@ -157,8 +158,8 @@ func (a *API) DeleteTags(ctx context.Context, in *shape.DeleteTagsInput) (*shape
 		}
 		left := maps.Clone(have)
 		for _, t := range in.Tags {
-			if value, ok := left[deref(t.Key)]; ok && (t.Value == nil || *t.Value == value) {
-				delete(left, deref(t.Key))
+			if value, ok := left[request.Value(t.Key)]; ok && (t.Value == nil || *t.Value == value) {
+				delete(left, request.Value(t.Key))
 			}
 		}
 		return left, nil
@@ -188,8 +189,8 @@ func (a *API) DescribeTags(ctx context.Context, in *shape.DescribeTagsInput) (*s
 		})
 	}
 	slices.SortFunc(all, func(x, y taggedResource) int { return cmp.Compare(x.sortKey(), y.sortKey()) })
-	q := query{filters: in.Filters, token: in.NextToken, max: in.MaxResults}
-	page, next, err := paginate(who, "DescribeTags", q, slices.Values(all), tagFilters, taggedResource.sortKey)
+	q := request.Query{Filters: in.Filters, Token: in.NextToken, Max: in.MaxResults}
+	page, next, err := request.Paginate(who, "DescribeTags", q, slices.Values(all), tagFilters, taggedResource.sortKey)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -19,10 +20,10 @@ import (
 // security group and DHCP options. It is available at once.
 func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.CreateVpcOutput, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
-		return nil, unserved("address pools of IPAM")
+		return nil, request.Unserved("address pools of IPAM")
 	}
 	if in.VpcEncryptionControl != nil {
-		return nil, unserved("VPC encryption control")
+		return nil, request.Unserved("VPC encryption control")
 	}
 	if in.CidrBlock == nil {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter cidrBlock")
@@ -31,11 +32,11 @@ func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 	if err != nil {
 		return nil, err
 	}
-	tenancy := deref(in.InstanceTenancy)
+	tenancy := request.Value(in.InstanceTenancy)
 	if tenancy == shape.TenancyHost {
 		return nil, fault.EC2("InvalidParameterValue", "Value (host) for parameter instanceTenancy is invalid, want default or dedicated")
 	}
-	tags, err := tagsFor(in.TagSpecifications, shape.ResourceTypeVpc)
+	tags, err := request.TagsFor(in.TagSpecifications, shape.ResourceTypeVpc)
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +95,16 @@ func (a *API) insertVPC(ctx context.Context, p *vpc.Parts, extra func(*table.Txn
 	if errors.As(err, &quota) {
 		return fault.EC2("VpcLimitExceeded", "%v", quota)
 	}
-	return asFault(err)
+	return request.Fault(err)
 }
 
 // ModifyVpcTenancy makes a VPC for dedicated instances one for all; it cannot be
 // changed in any other way.
 func (a *API) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyInput) (*shape.ModifyVpcTenancyOutput, error) {
-	if wanted := deref(in.InstanceTenancy); wanted != shape.TenancyDefault {
+	if wanted := request.Value(in.InstanceTenancy); wanted != shape.TenancyDefault {
 		return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter instanceTenancy is invalid, want default", wanted)
 	}
-	_, err := a.changeVPC(ctx, deref(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
+	_, err := a.changeVPC(ctx, request.Value(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
 		v.Tenancy = shape.TenancyDefault
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -19,7 +20,7 @@ import (
 // AssociateVpcCidrBlock adds an IPv4 or an IPv6 block to a VPC.
 func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcCidrBlockInput) (*shape.AssociateVpcCidrBlockOutput, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
-		return nil, unserved("address pools of IPAM")
+		return nil, request.Unserved("address pools of IPAM")
 	}
 	block6, err := a.block6Request(in.AmazonProvidedIpv6CidrBlock, in.Ipv6CidrBlock, in.Ipv6Pool)
 	switch {
@@ -28,13 +29,13 @@ func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcC
 	case (in.CidrBlock == nil) == (block6 == nil):
 		return nil, fault.EC2("InvalidParameterCombination", "The request must contain exactly one of the parameters cidrBlock, amazonProvidedIpv6CidrBlock and ipv6CidrBlock")
 	case block6 != nil:
-		return a.associateVPC6(ctx, deref(in.VpcId), block6)
+		return a.associateVPC6(ctx, request.Value(in.VpcId), block6)
 	}
 	block, err := vpcBlock.parse(*in.CidrBlock)
 	if err != nil {
 		return nil, err
 	}
-	return a.associateVPC4(ctx, deref(in.VpcId), block)
+	return a.associateVPC4(ctx, request.Value(in.VpcId), block)
 }
 
 func (a *API) associateVPC4(ctx context.Context, id string, block netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
@@ -110,7 +111,7 @@ func (a *API) changeVPC(ctx context.Context, id string, change func(*table.Txn, 
 // DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
 // or subnets lie in it.
 func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *shape.DisassociateVpcCidrBlockInput) (*shape.DisassociateVpcCidrBlockOutput, error) {
-	who, id := caller.From(ctx), deref(in.AssociationId)
+	who, id := caller.From(ctx), request.Value(in.AssociationId)
 	var out *shape.DisassociateVpcCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {

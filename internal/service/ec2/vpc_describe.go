@@ -11,15 +11,16 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // DescribeVpcs lists the caller's VPCs.
 func (a *API) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
-	rows, _, next, err := describe(ctx, a.DB, listing[*model.VPC]{
-		operation: "DescribeVpcs", table: state.VPCs, filters: a.vpcFilters, missing: noVPC,
-	}, query{in.Filters, in.VpcIds, in.NextToken, in.MaxResults})
+	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPC]{
+		Operation: "DescribeVpcs", Table: state.VPCs, Filters: a.vpcFilters, Missing: noVPC,
+	}, request.Query{Filters: in.Filters, IDs: in.VpcIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +34,8 @@ func (a *API) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*s
 // vpcFilters has the names of properties in the spellings that EC2 takes.
 func (a *API) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 	now := a.Now()
-	isDefault := func(v *model.VPC) []string { return yesNo(v.Default) }
-	primary := func(v *model.VPC) []string { return one(v.CIDRs[0].Prefix.String()) }
+	isDefault := func(v *model.VPC) []string { return request.YesNo(v.Default) }
+	primary := func(v *model.VPC) []string { return request.One(v.CIDRs[0].Prefix.String()) }
 	return service.Filters[*model.VPC]{
 		Tags: func(v *model.VPC) map[string]string { return v.Tags },
 		Properties: map[string]func(*model.VPC) []string{
@@ -44,16 +45,16 @@ func (a *API) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 			"cidr-block-association.association-id":       func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockID) },
 			"cidr-block-association.cidr-block":           func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockText) },
 			"cidr-block-association.state":                func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockState) },
-			"dhcp-options-id":                             func(v *model.VPC) []string { return one(v.DHCPOptions) },
+			"dhcp-options-id":                             func(v *model.VPC) []string { return request.One(v.DHCPOptions) },
 			"ipv6-cidr-block-association.association-id":  func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockID) },
 			"ipv6-cidr-block-association.ipv6-cidr-block": func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockText) },
 			"ipv6-cidr-block-association.ipv6-pool":       func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockPool) },
 			"ipv6-cidr-block-association.state":           func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockState) },
 			"is-default":                                  isDefault,
 			"isDefault":                                   isDefault,
-			"owner-id":                                    func(v *model.VPC) []string { return one(v.Account) },
-			"state":                                       func(*model.VPC) []string { return one(shape.VpcStateAvailable) },
-			"vpc-id":                                      func(v *model.VPC) []string { return one(v.ID) },
+			"owner-id":                                    func(v *model.VPC) []string { return request.One(v.Account) },
+			"state":                                       func(*model.VPC) []string { return request.One(shape.VpcStateAvailable) },
+			"vpc-id":                                      func(v *model.VPC) []string { return request.One(v.ID) },
 		},
 	}
 }
@@ -62,7 +63,7 @@ func vpcShape(v *model.VPC, now time.Time) *shape.Vpc {
 	out := &shape.Vpc{
 		VpcId: new(v.ID), OwnerId: new(v.Account), State: new(shape.VpcStateAvailable),
 		CidrBlock: new(v.CIDRs[0].Prefix.String()), DhcpOptionsId: new(v.DHCPOptions),
-		InstanceTenancy: new(v.Tenancy), IsDefault: new(v.Default), Tags: tagList(v.Tags),
+		InstanceTenancy: new(v.Tenancy), IsDefault: new(v.Default), Tags: request.TagList(v.Tags),
 		BlockPublicAccessStates: noPublicAccessBlock(),
 	}
 	for _, b := range vpcBlocks4(v, now) {
@@ -102,12 +103,12 @@ func (a *API) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAtt
 	if err != nil {
 		return nil, err
 	}
-	v, err := getVPC(tx, caller.From(ctx), deref(in.VpcId))
+	v, err := getVPC(tx, caller.From(ctx), request.Value(in.VpcId))
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeVpcAttributeOutput{VpcId: in.VpcId}
-	switch attribute := deref(in.Attribute); attribute {
+	switch attribute := request.Value(in.Attribute); attribute {
 	case shape.VpcAttributeNameEnableDnsSupport:
 		out.EnableDnsSupport = &shape.AttributeBooleanValue{Value: new(v.DNSSupport)}
 	case shape.VpcAttributeNameEnableDnsHostnames:
@@ -122,22 +123,22 @@ func (a *API) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAtt
 
 // ModifyVpcAttribute changes one of the three attributes.
 func (a *API) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttributeInput) (*shape.ModifyVpcAttributeOutput, error) {
-	set, err := theOne(map[string]func(*model.VPC){
-		"enableDnsSupport":                 setBool(in.EnableDnsSupport, func(v *model.VPC, on bool) { v.DNSSupport = on }),
-		"enableDnsHostnames":               setBool(in.EnableDnsHostnames, func(v *model.VPC, on bool) { v.DNSHostnames = on }),
-		"enableNetworkAddressUsageMetrics": setBool(in.EnableNetworkAddressUsageMetrics, func(v *model.VPC, on bool) { v.UsageMetrics = on }),
+	set, err := request.TheOne(map[string]func(*model.VPC){
+		"enableDnsSupport":                 request.SetBool(in.EnableDnsSupport, func(v *model.VPC, on bool) { v.DNSSupport = on }),
+		"enableDnsHostnames":               request.SetBool(in.EnableDnsHostnames, func(v *model.VPC, on bool) { v.DNSHostnames = on }),
+		"enableNetworkAddressUsageMetrics": request.SetBool(in.EnableNetworkAddressUsageMetrics, func(v *model.VPC, on bool) { v.UsageMetrics = on }),
 	})
 	if err != nil {
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := getVPC(tx, caller.From(ctx), deref(in.VpcId))
+		v, err := getVPC(tx, caller.From(ctx), request.Value(in.VpcId))
 		if err != nil {
 			return err
 		}
 		v = v.Clone()
 		set(v)
-		if deref(value(in.EnableDnsHostnames)) && !v.DNSSupport {
+		if request.Value(request.Bool(in.EnableDnsHostnames)) && !v.DNSSupport {
 			return fault.EC2("InvalidParameterValue", "Value (true) for parameter enableDnsHostnames is invalid: DNS support of the vpc '%s' is off; turn enableDnsSupport on first", v.ID)
 		}
 		v.UpdatedAt = a.Now()

@@ -14,6 +14,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -50,13 +51,13 @@ func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpoint
 	}
 	fingerprint := *in
 	fingerprint.ClientToken = nil
-	request := a.Idempotent(who, "CreateVpcEndpoint", in.ClientToken, fingerprint)
-	out, err := service.Create(ctx, request,
+	once := a.Idempotent(who, "CreateVpcEndpoint", in.ClientToken, fingerprint)
+	out, err := service.Create(ctx, once,
 		func(tx *table.Txn, id string) (*model.VPCEndpoint, error) { return getEndpoint(tx, who, id) },
 		func(tx *table.Txn) (*model.VPCEndpoint, error) { return a.createEndpoint(tx, n) },
 		createdEndpoint)
 	if err != nil {
-		return nil, asFault(err)
+		return nil, request.Fault(err)
 	}
 	return &shape.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
 }
@@ -69,10 +70,10 @@ func (a *API) newEndpoint(who caller.Caller, in *shape.CreateVpcEndpointInput) (
 	n := &newEndpoint{
 		in: in, who: who, id: a.NewID("vpce"), now: a.Now(),
 		association: a.NewID("rea"), ownAssociation: a.NewID("vpce-rsc-asc"),
-		family: endpointFamilies[cmp.Or(deref(in.IpAddressType), shape.IpAddressTypeIpv4)],
+		family: endpointFamilies[cmp.Or(request.Value(in.IpAddressType), shape.IpAddressTypeIpv4)],
 	}
 	var err error
-	if n.configuration, err = a.parseConfiguration(who, deref(in.ResourceConfigurationArn)); err != nil {
+	if n.configuration, err = a.parseConfiguration(who, request.Value(in.ResourceConfigurationArn)); err != nil {
 		return nil, err
 	}
 	if err = checkDNSOptions(in.DnsOptions, n.family); err != nil {
@@ -84,7 +85,7 @@ func (a *API) newEndpoint(who caller.Caller, in *shape.CreateVpcEndpointInput) (
 	for range n.subnets {
 		n.interfaces = append(n.interfaces, a.NewID("eni"))
 	}
-	n.tags, err = tagsFor(in.TagSpecifications, shape.ResourceTypeVpcEndpoint)
+	n.tags, err = request.TagsFor(in.TagSpecifications, shape.ResourceTypeVpcEndpoint)
 	return n, err
 }
 
@@ -94,7 +95,7 @@ func (n *newEndpoint) readSubnets() error {
 	n.subnets = slices.Clone(n.in.SubnetIds)
 	n.addresses, n.addresses6 = make(map[string]alloc.Want), make(map[string]alloc.Want)
 	for _, c := range n.in.SubnetConfigurations {
-		id := deref(c.SubnetId)
+		id := request.Value(c.SubnetId)
 		if id == "" {
 			return fault.EC2("MissingParameter", "Each SubnetConfiguration must contain a SubnetId")
 		}
@@ -118,7 +119,7 @@ func (n *newEndpoint) readSubnets() error {
 // createEndpoint checks the request against the state and adds the endpoint,
 // its interfaces and its association.
 func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
-	v, err := getVPC(tx, n.who, deref(n.in.VpcId))
+	v, err := getVPC(tx, n.who, request.Value(n.in.VpcId))
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 	e := &model.VPCEndpoint{
 		Meta: model.Meta{Account: v.Account, Region: v.Region, ID: n.id, CreatedAt: n.now, UpdatedAt: n.now, Tags: n.tags},
 		Type: shape.VpcEndpointTypeResource, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
-		IPAddressType: cmp.Or(deref(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
+		IPAddressType: cmp.Or(request.Value(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
 	}
 	setDNSOptions(e, n.in.DnsOptions)
 	state.VPCEndpoints.Put(tx, e)
@@ -200,7 +201,7 @@ func (a *API) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpoint
 	}
 	who, now := caller.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		e, err := getEndpoint(tx, who, deref(in.VpcEndpointId))
+		e, err := getEndpoint(tx, who, request.Value(in.VpcEndpointId))
 		if err != nil {
 			return err
 		}
@@ -217,9 +218,9 @@ func (a *API) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpoint
 
 func modifiable(in *shape.ModifyVpcEndpointInput) error {
 	switch {
-	case deref(in.PrivateDnsEnabled):
+	case request.Value(in.PrivateDnsEnabled):
 		return noPrivateDNS()
-	case deref(in.ResetPolicy), in.PolicyDocument != nil, len(in.AddRouteTableIds) > 0, len(in.RemoveRouteTableIds) > 0,
+	case request.Value(in.ResetPolicy), in.PolicyDocument != nil, len(in.AddRouteTableIds) > 0, len(in.RemoveRouteTableIds) > 0,
 		len(in.AddSubnetIds) > 0, len(in.RemoveSubnetIds) > 0, in.IpAddressType != nil, in.DnsOptions != nil, len(in.SubnetConfigurations) > 0:
 		return fault.EC2("InvalidParameter", "Only the security groups of an endpoint of type Resource can be modified, with AddSecurityGroupIds and RemoveSecurityGroupIds")
 	}

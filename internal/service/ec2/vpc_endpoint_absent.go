@@ -7,6 +7,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // DescribeVpcEndpointServices lists no endpoint services: endpoints lead to
@@ -18,7 +19,7 @@ func (a *API) DescribeVpcEndpointServices(ctx context.Context, in *shape.Describ
 			return fault.EC2("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", name)
 		},
 		filters: "owner service-name service-region service-type supported-ip-address-types",
-	}, query{in.Filters, in.ServiceNames, in.NextToken, in.MaxResults})
+	}, request.Query{Filters: in.Filters, IDs: in.ServiceNames, Token: in.NextToken, Max: in.MaxResults})
 }
 
 // DescribeVpcEndpointServiceConfigurations lists no endpoint services of the
@@ -26,9 +27,9 @@ func (a *API) DescribeVpcEndpointServices(ctx context.Context, in *shape.Describ
 func (a *API) DescribeVpcEndpointServiceConfigurations(ctx context.Context, in *shape.DescribeVpcEndpointServiceConfigurationsInput) (*shape.DescribeVpcEndpointServiceConfigurationsOutput, error) {
 	return nothing[shape.DescribeVpcEndpointServiceConfigurationsOutput](ctx, absence{
 		operation: "DescribeVpcEndpointServiceConfigurations",
-		missing:   missing("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService"),
+		missing:   request.Missing("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService"),
 		filters:   "service-id service-name service-state supported-ip-address-types",
-	}, query{in.Filters, in.ServiceIds, in.NextToken, in.MaxResults})
+	}, request.Query{Filters: in.Filters, IDs: in.ServiceIds, Token: in.NextToken, Max: in.MaxResults})
 }
 
 // DescribeVpcEndpointConnections lists no endpoints to services of the caller.
@@ -36,5 +37,5 @@ func (a *API) DescribeVpcEndpointConnections(ctx context.Context, in *shape.Desc
 	return nothing[shape.DescribeVpcEndpointConnectionsOutput](ctx, absence{
 		operation: "DescribeVpcEndpointConnections", untagged: true,
 		filters: "ip-address-type service-id vpc-endpoint-id vpc-endpoint-owner vpc-endpoint-region vpc-endpoint-state",
-	}, query{filters: in.Filters, token: in.NextToken, max: in.MaxResults})
+	}, request.Query{Filters: in.Filters, Token: in.NextToken, Max: in.MaxResults})
 }

@@ -13,6 +13,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -38,13 +39,13 @@ func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *shape.Des
 	}
 	endpoints := state.VPCEndpoints.Scope(tx, who.Account, who.Region)
 	if len(in.VpcEndpointIds) > 0 {
-		l := listing[*model.VPCEndpoint]{table: state.VPCEndpoints, missing: noEndpoint}
-		if endpoints, err = l.byID(tx, who, in.VpcEndpointIds); err != nil {
+		l := request.Listing[*model.VPCEndpoint]{Table: state.VPCEndpoints, Missing: noEndpoint}
+		if endpoints, err = l.ByID(tx, who, in.VpcEndpointIds); err != nil {
 			return nil, err
 		}
 	}
-	q := query{in.Filters, in.VpcEndpointIds, in.NextToken, in.MaxResults}
-	page, next, err := paginate(who, "DescribeVpcEndpointAssociations", q, associationsOf(tx, endpoints), associationFilters(tx), endpointAssociation.key)
+	q := request.Query{Filters: in.Filters, IDs: in.VpcEndpointIds, Token: in.NextToken, Max: in.MaxResults}
+	page, next, err := request.Paginate(who, "DescribeVpcEndpointAssociations", q, associationsOf(tx, endpoints), associationFilters(tx), endpointAssociation.key)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +75,11 @@ func associationFilters(tx *table.Txn) service.Filters[endpointAssociation] {
 			a, _ := accessibility(tx, r)
 			return accessibilityWords[a]
 		},
-		"associated-resource-id":           func(r row) []string { return one(r.row.Configuration.ID) },
-		"association-id":                   func(r row) []string { return one(r.row.EndpointSideID) },
+		"associated-resource-id":           func(r row) []string { return request.One(r.row.Configuration.ID) },
+		"association-id":                   func(r row) []string { return request.One(r.row.EndpointSideID) },
 		"resource-configuration-group-arn": func(row) []string { return nil },
 		"service-network-arn":              func(row) []string { return nil },
-		"vpc-endpoint-id":                  func(r row) []string { return one(r.endpoint.ID) },
+		"vpc-endpoint-id":                  func(r row) []string { return request.One(r.endpoint.ID) },
 	}}
 }
 
@@ -120,7 +121,7 @@ func associationShape(tx *table.Txn, each endpointAssociation) shape.VpcEndpoint
 	word, reason := accessibility(tx, each)
 	out := shape.VpcEndpointAssociation{
 		Id: new(each.row.EndpointSideID), VpcEndpointId: new(each.endpoint.ID),
-		AssociatedResourceAccessibility: new(word), FailureReason: optional(reason),
+		AssociatedResourceAccessibility: new(word), FailureReason: request.Optional(reason),
 		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), Tags: []shape.Tag{},
 		DnsEntry: &shape.DnsEntry{
 			DnsName: new(resourceName(each.endpoint, each.row.Configuration.ID)), HostedZoneId: new(hostedZone(each.endpoint.Region)),

@@ -9,6 +9,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -16,9 +17,9 @@ import (
 // DescribeVpcEndpoints lists the caller's endpoints. The names of endpoints of
 // type Resource are told by DescribeVpcEndpointAssociations, not here.
 func (a *API) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
-	rows, tx, next, err := describe(ctx, a.DB, listing[*model.VPCEndpoint]{
-		operation: "DescribeVpcEndpoints", table: state.VPCEndpoints, filters: endpointFilters, missing: noEndpoint,
-	}, query{in.Filters, in.VpcEndpointIds, in.NextToken, in.MaxResults})
+	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPCEndpoint]{
+		Operation: "DescribeVpcEndpoints", Table: state.VPCEndpoints, Filters: endpointFilters, Missing: noEndpoint,
+	}, request.Query{Filters: in.Filters, IDs: in.VpcEndpointIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
@@ -34,17 +35,17 @@ func endpointFilters(tx *table.Txn) service.Filters[*model.VPCEndpoint] {
 	return service.Filters[row]{
 		Tags: func(e row) map[string]string { return e.Tags },
 		Properties: map[string]func(row) []string{
-			"ip-address-type": func(e row) []string { return one(e.IPAddressType) },
+			"ip-address-type": func(e row) []string { return request.One(e.IPAddressType) },
 			"service-name":    func(row) []string { return nil },
 			"service-region":  func(row) []string { return nil },
-			"vpc-endpoint-id": func(e row) []string { return one(e.ID) },
+			"vpc-endpoint-id": func(e row) []string { return request.One(e.ID) },
 			// The API spells the states in either way.
 			"vpc-endpoint-state": func(e row) []string {
 				s, _ := endpointState(tx, e)
 				return []string{s, strings.ToLower(s)}
 			},
-			"vpc-endpoint-type": func(e row) []string { return one(e.Type) },
-			"vpc-id":            func(e row) []string { return one(e.VPC) },
+			"vpc-endpoint-type": func(e row) []string { return request.One(e.Type) },
+			"vpc-id":            func(e row) []string { return request.One(e.VPC) },
 		},
 	}
 }
@@ -83,7 +84,7 @@ func endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
 		State: new(strings.ToLower(state)), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
 		IpAddressType: new(e.IPAddressType), PrivateDnsEnabled: new(e.PrivateDNS), RequesterManaged: new(false),
 		DnsOptions: dnsOptionsShape(e), DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
-		CreationTimestamp: new(e.CreatedAt), Tags: tagList(e.Tags),
+		CreationTimestamp: new(e.CreatedAt), Tags: request.TagList(e.Tags),
 		ResourceConfigurationArn: new(configurationARN(e.Configuration)),
 	}
 	if reason != "" {
@@ -111,7 +112,7 @@ func dnsOptionsShape(e *model.VPCEndpoint) *shape.DnsOptions {
 		record = e.IPAddressType
 	}
 	return &shape.DnsOptions{
-		DnsRecordIpType: new(record), PrivateDnsPreference: optional(e.DNSPreference),
+		DnsRecordIpType: new(record), PrivateDnsPreference: request.Optional(e.DNSPreference),
 		PrivateDnsSpecifiedDomains: e.DNSDomains,
 	}
 }

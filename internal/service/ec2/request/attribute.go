@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package request
 
 import (
 	"maps"
@@ -11,27 +11,27 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 )
 
-// setBool makes the change that a request for a boolean attribute asks for; nil
+// SetBool makes the change that a request for a boolean attribute asks for; nil
 // when it is not there.
-func setBool[T any](wanted *shape.AttributeBooleanValue, set func(T, bool)) func(T) {
+func SetBool[T any](wanted *shape.AttributeBooleanValue, set func(T, bool)) func(T) {
 	if wanted == nil || wanted.Value == nil {
 		return nil
 	}
 	return func(row T) { set(row, *wanted.Value) }
 }
 
-// value gives the value of a boolean attribute in a request, nil when it is not
+// Bool gives the value of a boolean attribute in a request, nil when it is not
 // there.
-func value(wanted *shape.AttributeBooleanValue) *bool {
+func Bool(wanted *shape.AttributeBooleanValue) *bool {
 	if wanted == nil {
 		return nil
 	}
 	return wanted.Value
 }
 
-// theOne gives the one change that a request asks for. EC2 modifies one
+// TheOne gives the one change that a request asks for. EC2 modifies one
 // attribute a request.
-func theOne[T any](changes map[string]func(T)) (func(T), error) {
+func TheOne[T any](changes map[string]func(T)) (func(T), error) {
 	var found []string
 	for _, name := range slices.Sorted(maps.Keys(changes)) {
 		if changes[name] != nil {
