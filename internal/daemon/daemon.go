@@ -246,7 +246,7 @@ func (d *daemon) writeSmall(name string, value any) error {
 
 // handler mounts every service on one endpoint.
 func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
-	networks := &ec2.API{Env: d.env}
+	networks := ec2.New(d.env)
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
 		Credentials: credentials{d.db},

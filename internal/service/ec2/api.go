@@ -11,9 +11,18 @@ package ec2
 import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/absence"
 )
 
 // API implements the operations of EC2 on the tables of its environment.
-type API struct{ *service.Env }
+type API struct {
+	*service.Env
+	absence.Lists
+}
+
+// New gives the operations in an environment.
+func New(env *service.Env) *API {
+	return &API{Env: env, Lists: absence.Lists{Env: env}}
+}
 
 var _ shape.API = (*API)(nil)

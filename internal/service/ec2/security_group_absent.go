@@ -4,17 +4,19 @@ package ec2
 
 import (
 	"context"
+
 	"github.com/posternhq/postern/internal/aws/caller"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // DescribeSecurityGroupVpcAssociations lists no groups that are associated with
 // other VPCs than their own.
 func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *shape.DescribeSecurityGroupVpcAssociationsInput) (*shape.DescribeSecurityGroupVpcAssociationsOutput, error) {
-	return nothing[shape.DescribeSecurityGroupVpcAssociationsOutput](ctx, absence{
-		operation: "DescribeSecurityGroupVpcAssociations", untagged: true,
-		filters: "group-id group-owner-id state vpc-id vpc-owner-id",
+	return absence.Of[shape.DescribeSecurityGroupVpcAssociationsOutput](ctx, absence.Kind{
+		Operation: "DescribeSecurityGroupVpcAssociations", Untagged: true,
+		Filters: "group-id group-owner-id state vpc-id vpc-owner-id",
 	}, request.Query{Filters: in.Filters, Token: in.NextToken, Max: in.MaxResults})
 }
 
@@ -43,5 +45,5 @@ func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *shape.Describ
 	if _, err := getVPC(tx, caller.From(ctx), request.Value(in.VpcId)); err != nil {
 		return nil, err
 	}
-	return nothing[shape.DescribeStaleSecurityGroupsOutput](ctx, absence{operation: "DescribeStaleSecurityGroups"}, request.Query{Token: in.NextToken, Max: in.MaxResults})
+	return absence.Of[shape.DescribeStaleSecurityGroupsOutput](ctx, absence.Kind{Operation: "DescribeStaleSecurityGroups"}, request.Query{Token: in.NextToken, Max: in.MaxResults})
 }

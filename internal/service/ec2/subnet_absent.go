@@ -4,8 +4,10 @@ package ec2
 
 import (
 	"context"
+
 	"github.com/posternhq/postern/internal/aws/caller"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
@@ -18,7 +20,7 @@ func (a *API) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSubnet
 	if _, err := getSubnet(tx, caller.From(ctx), request.Value(in.SubnetId)); err != nil {
 		return nil, err
 	}
-	return nothing[shape.GetSubnetCidrReservationsOutput](ctx, absence{
-		operation: "GetSubnetCidrReservations", filters: "reservationType subnet-id",
+	return absence.Of[shape.GetSubnetCidrReservationsOutput](ctx, absence.Kind{
+		Operation: "GetSubnetCidrReservations", Filters: "reservationType subnet-id",
 	}, request.Query{Filters: in.Filters, Token: in.NextToken, Max: in.MaxResults})
 }

@@ -70,7 +70,7 @@ func newFixture(t *testing.T) *fixture {
 		ctx:   servicetest.As(t, servicetest.Account, servicetest.Region),
 		other: servicetest.As(t, servicetest.OtherAccount, servicetest.Region),
 	}
-	f.api = &API{Env: w.Env, Observer: observer{}, Namespaces: f.spaces, Interfaces: &ec2.API{Env: w.Env}, Version: "v1"}
+	f.api = &API{Env: w.Env, Observer: observer{}, Namespaces: f.spaces, Interfaces: ec2.New(w.Env), Version: "v1"}
 	if _, _, err := identity.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func NewWorld(t testing.TB) *World {
 }
 
 func newWorld(t testing.TB, w *servicetest.World) *World {
-	return &World{World: w, API: &ec2.API{Env: w.Env}, Ctx: servicetest.As(t, servicetest.Account, servicetest.Region)}
+	return &World{World: w, API: ec2.New(w.Env), Ctx: servicetest.As(t, servicetest.Account, servicetest.Region)}
 }
 
 // VPC makes a VPC with these blocks: an IPv4 one, and perhaps an IPv6 one.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package absence
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 
 // DescribeInstances lists no instances: workloads are network namespaces, which
 // the service postern attaches to interfaces.
-func (a *API) DescribeInstances(ctx context.Context, in *shape.DescribeInstancesInput) (*shape.DescribeInstancesOutput, error) {
-	return nothing[shape.DescribeInstancesOutput](ctx, absence{
-		operation: "DescribeInstances", missing: request.Missing("InvalidInstanceID.NotFound", "instance"),
-		filters: instanceFilters + " network-interface." + strings.Join(strings.Fields(instanceInterfaceFilters), " network-interface."),
+func (a Lists) DescribeInstances(ctx context.Context, in *shape.DescribeInstancesInput) (*shape.DescribeInstancesOutput, error) {
+	return Of[shape.DescribeInstancesOutput](ctx, Kind{
+		Operation: "DescribeInstances", Missing: request.Missing("InvalidInstanceID.NotFound", "instance"),
+		Filters: instanceFilters + " network-interface." + strings.Join(strings.Fields(instanceInterfaceFilters), " network-interface."),
 	}, request.Query{Filters: in.Filters, IDs: in.InstanceIds, Token: in.NextToken, Max: in.MaxResults})
 }
 
