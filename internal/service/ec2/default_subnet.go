@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -57,7 +58,7 @@ func (a *API) insertDefaultSubnet(tx *table.Txn, who caller.Caller, s *model.Sub
 	}
 	blocks, bits := v.CIDRs, vpc.DefaultSubnetBits
 	if s.IPv6Native {
-		blocks, bits = v.CIDRs6, minSubnet6
+		blocks, bits = v.CIDRs6, block.MinSubnet6
 	}
 	block, ok := freeBlock(tx, v, blocks, bits)
 	switch {

@@ -8,6 +8,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -25,18 +26,18 @@ type block6Request struct {
 
 // block6Request reads the parameters for an IPv6 block; nil when none is
 // wanted.
-func (a *API) block6Request(provided *bool, block, pool *string) (*block6Request, error) {
+func (a *API) block6Request(provided *bool, given, pool *string) (*block6Request, error) {
 	r := &block6Request{env: a.Env, id: a.NewID("vpc-cidr-assoc"), pool: amazonPool}
 	switch {
-	case request.Value(provided) && block != nil:
+	case request.Value(provided) && given != nil:
 		return nil, fault.EC2("InvalidParameterCombination", "amazonProvidedIpv6CidrBlock and ipv6CidrBlock exclude each other")
 	case request.Value(provided) && !a.Alloc().HasPool6():
 		return nil, request.Unserved("IPv6 blocks without a given range")
 	case request.Value(provided):
 		return r, nil
-	case block == nil && pool != nil:
+	case given == nil && pool != nil:
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock when it contains ipv6Pool")
-	case block == nil:
+	case given == nil:
 		return nil, nil
 	case request.Value(pool) == "":
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6Pool when it contains ipv6CidrBlock")
@@ -46,7 +47,7 @@ func (a *API) block6Request(provided *bool, block, pool *string) (*block6Request
 	}
 	var err error
 	r.pool = *pool
-	r.prefix, err = vpcBlock6.parse(*block)
+	r.prefix, err = block.VPC6.Parse(*given)
 	return r, err
 }
 
@@ -54,13 +55,13 @@ func (a *API) block6Request(provided *bool, block, pool *string) (*block6Request
 func (r *block6Request) take(tx *table.Txn, vpc *model.VPC) (model.CIDRAssociation, error) {
 	got := model.CIDRAssociation{ID: r.id, Prefix: r.prefix, Pool: r.pool}
 	if !r.prefix.IsValid() {
-		block, err := r.env.Alloc().ClaimBlock6(tx, vpc.Ref())
+		claimed, err := r.env.Alloc().ClaimBlock6(tx, vpc.Ref())
 		if err != nil {
 			return got, fault.EC2("InsufficientCidrBlocks", "the pool %s has no free IPv6 block", r.env.IPv6Pool)
 		}
-		got.Prefix = block
+		got.Prefix = claimed
 	}
-	if other, ok := overlapping(vpc.CIDRs6, got.Prefix); ok {
+	if other, ok := block.Overlapping(vpc.CIDRs6, got.Prefix); ok {
 		return got, fault.EC2("CidrConflict", "The CIDR '%s' conflicts with '%s' of the VPC", got.Prefix, other.Prefix)
 	}
 	return got, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
@@ -142,7 +143,7 @@ func parseSources(who caller.Caller, base model.SecurityGroupRule, p shape.IpPer
 
 func withCIDR(r model.SecurityGroupRule, text string, family int) (model.SecurityGroupRule, error) {
 	prefix, err := netip.ParsePrefix(text)
-	if err != nil || familyOf(prefix) != family {
+	if err != nil || block.Family(prefix) != family {
 		return r, fault.EC2("InvalidParameterValue", "CIDR block %s is malformed: want an IPv%d block such as %s", text, family, exampleBlock(family))
 	}
 	r.CIDR = prefix.Masked()

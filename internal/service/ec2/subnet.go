@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -87,13 +88,13 @@ func (a *API) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter cidrBlock")
 	}
 	if in.CidrBlock != nil {
-		if s.CIDR, err = subnetBlock.parse(*in.CidrBlock); err != nil {
+		if s.CIDR, err = block.Subnet.Parse(*in.CidrBlock); err != nil {
 			return nil, err
 		}
 	}
 	if in.Ipv6CidrBlock != nil {
 		s.CIDR6.ID = a.NewID("subnet-cidr-assoc")
-		s.CIDR6.Prefix, err = subnetBlock6.parse(*in.Ipv6CidrBlock)
+		s.CIDR6.Prefix, err = block.Subnet6.Parse(*in.Ipv6CidrBlock)
 	}
 	return s, err
 }
@@ -131,15 +132,15 @@ func (a *API) chooseZone(region string, name, id *string) (service.Zone, error) 
 
 // placeInVPC checks that a subnet's block, if it is there, lies in a block of
 // its VPC and overlaps no other subnet.
-func placeInVPC(tx *table.Txn, v *model.VPC, block netip.Prefix, blocks []model.CIDRAssociation) error {
-	if !block.IsValid() {
+func placeInVPC(tx *table.Txn, v *model.VPC, p netip.Prefix, blocks []model.CIDRAssociation) error {
+	if !p.IsValid() {
 		return nil
 	}
-	if _, ok := within(blocks, block); !ok {
-		return fault.EC2("InvalidSubnet.Range", "The CIDR '%s' is invalid: it does not lie in a CIDR block of VPC %s", block, v.ID)
+	if _, ok := block.Within(blocks, p); !ok {
+		return fault.EC2("InvalidSubnet.Range", "The CIDR '%s' is invalid: it does not lie in a CIDR block of VPC %s", p, v.ID)
 	}
-	if other := subnetIn(tx, v, block); other != nil {
-		return fault.EC2("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet: %s", block, other.ID)
+	if other := subnetIn(tx, v, p); other != nil {
+		return fault.EC2("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet: %s", p, other.ID)
 	}
 	return nil
 }

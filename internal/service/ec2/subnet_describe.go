@@ -10,6 +10,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -52,9 +53,9 @@ func (a *API) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 		{[]string{"customer-owned-ipv4-pool", "enable-lni-at-device-index", "outpost-arn"}, func(*model.Subnet) []string { return nil }},
 		{[]string{"default-for-az", "defaultForAz"}, func(s *model.Subnet) []string { return request.YesNo(s.DefaultForZone) }},
 		{[]string{"enable-dns64"}, func(s *model.Subnet) []string { return request.YesNo(s.DNS64) }},
-		{[]string{"ipv6-cidr-block-association.association-id"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockID) }},
-		{[]string{"ipv6-cidr-block-association.ipv6-cidr-block"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockText) }},
-		{[]string{"ipv6-cidr-block-association.state"}, func(s *model.Subnet) []string { return each(subnetBlocks6(s, now), blockState) }},
+		{[]string{"ipv6-cidr-block-association.association-id"}, func(s *model.Subnet) []string { return block.Each(block.OfSubnet6(s, now), block.ID) }},
+		{[]string{"ipv6-cidr-block-association.ipv6-cidr-block"}, func(s *model.Subnet) []string { return block.Each(block.OfSubnet6(s, now), block.Text) }},
+		{[]string{"ipv6-cidr-block-association.state"}, func(s *model.Subnet) []string { return block.Each(block.OfSubnet6(s, now), block.State) }},
 		{[]string{"ipv6-native"}, func(s *model.Subnet) []string { return request.YesNo(s.IPv6Native) }},
 		{[]string{"map-customer-owned-ip-on-launch"}, func(*model.Subnet) []string { return request.YesNo(false) }},
 		{[]string{"map-public-ip-on-launch"}, func(s *model.Subnet) []string { return request.YesNo(s.MapPublicIP) }},
@@ -128,8 +129,8 @@ func subnetShape(s *model.Subnet, free int, now time.Time) *shape.Subnet {
 	if s.CIDR.IsValid() {
 		out.CidrBlock = new(s.CIDR.String())
 	}
-	for _, b := range subnetBlocks6(s, now) {
-		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *subnetBlock6Shape(b.CIDRAssociation, b.state))
+	for _, b := range block.OfSubnet6(s, now) {
+		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *subnetBlock6Shape(b.CIDRAssociation, b.State))
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -98,7 +99,7 @@ func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateS
 	if in.Ipv6CidrBlock == nil {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock")
 	}
-	block, err := subnetBlock6.parse(*in.Ipv6CidrBlock)
+	block, err := block.Subnet6.Parse(*in.Ipv6CidrBlock)
 	if err != nil {
 		return nil, err
 	}

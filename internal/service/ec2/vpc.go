@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -28,7 +29,7 @@ func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 	if in.CidrBlock == nil {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter cidrBlock")
 	}
-	block, err := vpcBlock.parse(*in.CidrBlock)
+	block, err := block.VPC.Parse(*in.CidrBlock)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -31,18 +32,18 @@ func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcC
 	case block6 != nil:
 		return a.associateVPC6(ctx, request.Value(in.VpcId), block6)
 	}
-	block, err := vpcBlock.parse(*in.CidrBlock)
+	block, err := block.VPC.Parse(*in.CidrBlock)
 	if err != nil {
 		return nil, err
 	}
 	return a.associateVPC4(ctx, request.Value(in.VpcId), block)
 }
 
-func (a *API) associateVPC4(ctx context.Context, id string, block netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
-	added := model.CIDRAssociation{ID: a.NewID("vpc-cidr-assoc"), Prefix: block}
+func (a *API) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
+	added := model.CIDRAssociation{ID: a.NewID("vpc-cidr-assoc"), Prefix: p}
 	_, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
-		if other, ok := overlapping(v.CIDRs, block); ok {
-			return fault.EC2("CidrConflict", "The CIDR '%s' conflicts with '%s' of the VPC", block, other.Prefix)
+		if other, ok := block.Overlapping(v.CIDRs, p); ok {
+			return fault.EC2("CidrConflict", "The CIDR '%s' conflicts with '%s' of the VPC", p, other.Prefix)
 		}
 		if len(v.CIDRs) >= a.Quotas.IPv4BlocksPerVPC {
 			return tooManyBlocks(v, a.Quotas.IPv4BlocksPerVPC, "IPv4")

@@ -11,6 +11,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -42,14 +43,14 @@ func (a *API) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 			"cidr":                                        primary,
 			"cidr-block":                                  primary,
 			"cidrBlock":                                   primary,
-			"cidr-block-association.association-id":       func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockID) },
-			"cidr-block-association.cidr-block":           func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockText) },
-			"cidr-block-association.state":                func(v *model.VPC) []string { return each(vpcBlocks4(v, now), blockState) },
+			"cidr-block-association.association-id":       func(v *model.VPC) []string { return block.Each(block.OfVPC4(v, now), block.ID) },
+			"cidr-block-association.cidr-block":           func(v *model.VPC) []string { return block.Each(block.OfVPC4(v, now), block.Text) },
+			"cidr-block-association.state":                func(v *model.VPC) []string { return block.Each(block.OfVPC4(v, now), block.State) },
 			"dhcp-options-id":                             func(v *model.VPC) []string { return request.One(v.DHCPOptions) },
-			"ipv6-cidr-block-association.association-id":  func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockID) },
-			"ipv6-cidr-block-association.ipv6-cidr-block": func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockText) },
-			"ipv6-cidr-block-association.ipv6-pool":       func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockPool) },
-			"ipv6-cidr-block-association.state":           func(v *model.VPC) []string { return each(vpcBlocks6(v, now), blockState) },
+			"ipv6-cidr-block-association.association-id":  func(v *model.VPC) []string { return block.Each(block.OfVPC6(v, now), block.ID) },
+			"ipv6-cidr-block-association.ipv6-cidr-block": func(v *model.VPC) []string { return block.Each(block.OfVPC6(v, now), block.Text) },
+			"ipv6-cidr-block-association.ipv6-pool":       func(v *model.VPC) []string { return block.Each(block.OfVPC6(v, now), block.Pool) },
+			"ipv6-cidr-block-association.state":           func(v *model.VPC) []string { return block.Each(block.OfVPC6(v, now), block.State) },
 			"is-default":                                  isDefault,
 			"isDefault":                                   isDefault,
 			"owner-id":                                    func(v *model.VPC) []string { return request.One(v.Account) },
@@ -66,11 +67,11 @@ func vpcShape(v *model.VPC, now time.Time) *shape.Vpc {
 		InstanceTenancy: new(v.Tenancy), IsDefault: new(v.Default), Tags: request.TagList(v.Tags),
 		BlockPublicAccessStates: noPublicAccessBlock(),
 	}
-	for _, b := range vpcBlocks4(v, now) {
-		out.CidrBlockAssociationSet = append(out.CidrBlockAssociationSet, *blockShape(b.CIDRAssociation, b.state))
+	for _, b := range block.OfVPC4(v, now) {
+		out.CidrBlockAssociationSet = append(out.CidrBlockAssociationSet, *blockShape(b.CIDRAssociation, b.State))
 	}
-	for _, b := range vpcBlocks6(v, now) {
-		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *block6Shape(v, b.CIDRAssociation, b.state))
+	for _, b := range block.OfVPC6(v, now) {
+		out.Ipv6CidrBlockAssociationSet = append(out.Ipv6CidrBlockAssociationSet, *block6Shape(v, b.CIDRAssociation, b.State))
 	}
 	return out
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package block knows the CIDR blocks of VPCs and subnets: which there may be,
+// and how they are described while they come and go.
+package block
 
 import (
 	"fmt"
@@ -16,8 +18,11 @@ const (
 	maxBlock4, minBlock4 = 16, 28
 	maxBlock6, minBlock6 = 44, 60
 	stepBlock6           = 4
-	minSubnet6           = 64
 )
+
+// MinSubnet6 is the prefix length of the smallest IPv6 block of a subnet, which
+// is also that of most.
+const MinSubnet6 = 64
 
 // unusable is where no VPC can lie, and why.
 var unusable = []struct {
@@ -36,9 +41,9 @@ var unusable = []struct {
 	{netip.MustParsePrefix("ff00::/8"), "multicast"},
 }
 
-// cidrRule says how large the blocks of a kind of resource may be, and with
-// which code others are refused.
-type cidrRule struct {
+// Rule says how large the blocks of a kind of resource may be, and with which
+// code others are refused.
+type Rule struct {
 	parameter string
 	// largest and smallest are prefix lengths; step is their distance.
 	largest, smallest, step int
@@ -46,17 +51,18 @@ type cidrRule struct {
 	code                    string
 }
 
+// The rules for the blocks of VPCs and subnets.
 var (
-	vpcBlock     = cidrRule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidVpc.Range"}
-	vpcBlock6    = cidrRule{"ipv6CidrBlock", maxBlock6, minBlock6, stepBlock6, 6, "InvalidVpc.Range"}
-	subnetBlock  = cidrRule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidSubnet.Range"}
-	subnetBlock6 = cidrRule{"ipv6CidrBlock", maxBlock6, minSubnet6, stepBlock6, 6, "InvalidSubnet.Range"}
+	VPC     = Rule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidVpc.Range"}
+	VPC6    = Rule{"ipv6CidrBlock", maxBlock6, minBlock6, stepBlock6, 6, "InvalidVpc.Range"}
+	Subnet  = Rule{"cidrBlock", maxBlock4, minBlock4, 1, 4, "InvalidSubnet.Range"}
+	Subnet6 = Rule{"ipv6CidrBlock", maxBlock6, MinSubnet6, stepBlock6, 6, "InvalidSubnet.Range"}
 )
 
-// parse reads a block. Host bits are taken away, as AWS does.
-func (r cidrRule) parse(text string) (netip.Prefix, error) {
+// Parse reads a block. Host bits are taken away, as AWS does.
+func (r Rule) Parse(text string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(text)
-	if err != nil || familyOf(prefix) != r.family {
+	if err != nil || Family(prefix) != r.family {
 		return netip.Prefix{}, fault.EC2("InvalidParameterValue", "Value (%s) for parameter %s is invalid. This is not a valid IPv%d CIDR block.", text, r.parameter, r.family)
 	}
 	prefix = prefix.Masked()
@@ -71,7 +77,7 @@ func (r cidrRule) parse(text string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-func (r cidrRule) sizes() string {
+func (r Rule) sizes() string {
 	text := fmt.Sprintf("the size must be between /%d and /%d", r.largest, r.smallest)
 	if r.step > 1 {
 		text += fmt.Sprintf(" in steps of %d", r.step)
@@ -79,8 +85,8 @@ func (r cidrRule) sizes() string {
 	return text
 }
 
-// familyOf tells 4 from 6; an IPv4 address in IPv6 form is neither.
-func familyOf(p netip.Prefix) int {
+// Family tells 4 from 6; an IPv4 address in IPv6 form is neither.
+func Family(p netip.Prefix) int {
 	switch {
 	case p.Addr().Is4():
 		return 4
@@ -90,8 +96,8 @@ func familyOf(p netip.Prefix) int {
 	return 6
 }
 
-// overlapping finds a block that overlaps p.
-func overlapping(blocks []model.CIDRAssociation, p netip.Prefix) (model.CIDRAssociation, bool) {
+// Overlapping finds a block that overlaps p.
+func Overlapping(blocks []model.CIDRAssociation, p netip.Prefix) (model.CIDRAssociation, bool) {
 	for _, b := range blocks {
 		if b.Prefix.Overlaps(p) {
 			return b, true
@@ -100,8 +106,8 @@ func overlapping(blocks []model.CIDRAssociation, p netip.Prefix) (model.CIDRAsso
 	return model.CIDRAssociation{}, false
 }
 
-// within finds the block that contains all of p.
-func within(blocks []model.CIDRAssociation, p netip.Prefix) (model.CIDRAssociation, bool) {
+// Within finds the block that contains all of p.
+func Within(blocks []model.CIDRAssociation, p netip.Prefix) (model.CIDRAssociation, bool) {
 	for _, b := range blocks {
 		if b.Prefix.Bits() <= p.Bits() && b.Prefix.Contains(p.Addr()) {
 			return b, true
