@@ -12,17 +12,23 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
 
 // API implements the operations of EC2 on the tables of its environment.
 type API struct {
 	*service.Env
 	absence.Lists
+	vpc.VPCs
 }
 
 // New gives the operations in an environment.
 func New(env *service.Env) *API {
-	return &API{Env: env, Lists: absence.Lists{Env: env}}
+	return &API{
+		Env:   env,
+		Lists: absence.Lists{Env: env},
+		VPCs:  vpc.VPCs{Env: env},
+	}
 }
 
 var _ shape.API = (*API)(nil)

@@ -86,7 +86,7 @@ func freeBlock(tx *table.Txn, v *model.VPC, blocks []model.CIDRAssociation, bits
 		}
 		for next := in.Prefix.Addr(); in.Prefix.Contains(next); {
 			block := netip.PrefixFrom(next, bits)
-			s := subnetIn(tx, v, block)
+			s := vpc.SubnetIn(tx, v, block)
 			if s == nil {
 				return block, true
 			}

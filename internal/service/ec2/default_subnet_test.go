@@ -87,26 +87,3 @@ func TestDefaultVPCHasRoomForSixteenDefaultSubnets(t *testing.T) {
 		return ec2test.Failure(w.API.CreateDefaultSubnet(w.Ctx, &shape.CreateDefaultSubnetInput{AvailabilityZone: new("us-east-1a")}))
 	}}})
 }
-
-func TestTenancyChangesToDefaultOnly(t *testing.T) {
-	w := ec2test.NewWorld(t)
-	made, err := w.API.CreateVpc(w.Ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), InstanceTenancy: new("dedicated")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	modify := func(id, tenancy string) (*shape.ModifyVpcTenancyOutput, error) {
-		return w.API.ModifyVpcTenancy(w.Ctx, &shape.ModifyVpcTenancyInput{VpcId: &id, InstanceTenancy: &tenancy})
-	}
-	w.RefusedAll(t, []ec2test.Refusal{
-		{Name: "dedicated", Code: "InvalidParameterValue", Call: func() error { return ec2test.Failure(modify(*made.Vpc.VpcId, "dedicated")) }},
-		{Name: "unknown VPC", Code: "InvalidVpcID.NotFound", Call: func() error { return ec2test.Failure(modify("vpc-00000000000000000", "default")) }},
-	})
-	out, err := modify(*made.Vpc.VpcId, "default")
-	if err != nil || !*out.ReturnValue {
-		t.Fatalf("got %v, %v", out, err)
-	}
-	got, err := w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{VpcIds: []string{*made.Vpc.VpcId}})
-	if err != nil || *got.Vpcs[0].InstanceTenancy != "default" {
-		t.Errorf("got %v, %v", got, err)
-	}
-}

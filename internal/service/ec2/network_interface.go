@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -94,7 +95,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	if err != nil {
 		return nil, err
 	}
-	v, err := getVPC(tx, n.who, s.VPC)
+	v, err := vpc.Get(tx, n.who, s.VPC)
 	if err != nil {
 		return nil, err
 	}

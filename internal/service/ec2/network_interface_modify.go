@@ -10,6 +10,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -31,7 +32,7 @@ func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *shape.Mod
 			return modifyAttachment(tx, ni, in.Attachment)
 		}
 		if in.Groups != nil {
-			v, err := getVPC(tx, who, ni.VPC)
+			v, err := vpc.Get(tx, who, ni.VPC)
 			if err != nil {
 				return err
 			}

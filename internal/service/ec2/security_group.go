@@ -73,7 +73,7 @@ func checkGroupTexts(name, description string) error {
 // chosenVPC gives the VPC with this id, or the default one when it is empty.
 func chosenVPC(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) {
 	if id != "" {
-		return getVPC(tx, who, id)
+		return vpc.Get(tx, who, id)
 	}
 	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		return v, nil

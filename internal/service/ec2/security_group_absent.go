@@ -9,6 +9,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
 
 // DescribeSecurityGroupVpcAssociations lists no groups that are associated with
@@ -42,7 +43,7 @@ func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *shape.Describ
 	if err != nil {
 		return nil, err
 	}
-	if _, err := getVPC(tx, caller.From(ctx), request.Value(in.VpcId)); err != nil {
+	if _, err := vpc.Get(tx, caller.From(ctx), request.Value(in.VpcId)); err != nil {
 		return nil, err
 	}
 	return absence.Of[shape.DescribeStaleSecurityGroupsOutput](ctx, absence.Kind{Operation: "DescribeStaleSecurityGroups"}, request.Query{Token: in.NextToken, Max: in.MaxResults})

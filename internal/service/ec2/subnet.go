@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -26,7 +27,7 @@ func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*s
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := getVPC(tx, who, s.VPC)
+		v, err := vpc.Get(tx, who, s.VPC)
 		if err != nil {
 			return err
 		}
@@ -139,7 +140,7 @@ func placeInVPC(tx *table.Txn, v *model.VPC, p netip.Prefix, blocks []model.CIDR
 	if _, ok := block.Within(blocks, p); !ok {
 		return fault.EC2("InvalidSubnet.Range", "The CIDR '%s' is invalid: it does not lie in a CIDR block of VPC %s", p, v.ID)
 	}
-	if other := subnetIn(tx, v, p); other != nil {
+	if other := vpc.SubnetIn(tx, v, p); other != nil {
 		return fault.EC2("InvalidSubnet.Conflict", "The CIDR '%s' conflicts with another subnet: %s", p, other.ID)
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -124,7 +125,7 @@ func subnetShape(s *model.Subnet, free int, now time.Time) *shape.Subnet {
 			HostnameType: new(s.HostnameType), EnableResourceNameDnsARecord: new(s.ResourceNameA),
 			EnableResourceNameDnsAAAARecord: new(s.ResourceNameAAAA),
 		},
-		BlockPublicAccessStates: noPublicAccessBlock(), Tags: request.TagList(s.Tags),
+		BlockPublicAccessStates: vpc.NoPublicAccessBlock(), Tags: request.TagList(s.Tags),
 	}
 	if s.CIDR.IsValid() {
 		out.CidrBlock = new(s.CIDR.String())

@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -108,7 +109,7 @@ func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateS
 		if s.CIDR6.Prefix.IsValid() {
 			return fault.EC2("CidrLimitExceeded", "The subnet '%s' has an IPv6 CIDR block already: %s", s.ID, s.CIDR6.Prefix)
 		}
-		v, err := getVPC(tx, caller.From(ctx), s.VPC)
+		v, err := vpc.Get(tx, caller.From(ctx), s.VPC)
 		if err != nil {
 			return err
 		}

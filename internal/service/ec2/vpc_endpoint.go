@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -119,7 +120,7 @@ func (n *newEndpoint) readSubnets() error {
 // createEndpoint checks the request against the state and adds the endpoint,
 // its interfaces and its association.
 func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
-	v, err := getVPC(tx, n.who, request.Value(n.in.VpcId))
+	v, err := vpc.Get(tx, n.who, request.Value(n.in.VpcId))
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +230,7 @@ func modifiable(in *shape.ModifyVpcEndpointInput) error {
 
 // regroupEndpoint changes the groups of the caller's copy of an endpoint.
 func (a *API) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
-	v, err := getVPC(tx, who, e.VPC)
+	v, err := vpc.Get(tx, who, e.VPC)
 	if err != nil {
 		return err
 	}

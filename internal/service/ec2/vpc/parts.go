@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package vpc makes VPCs with all that comes with them. EC2 makes them for
-// requests, and package identity the default ones of accounts.
-//
-// The package knows no AWS errors; EC2 says what its AWS counterpart says about
-// QuotaError, and alloc.ErrTransitFull.
 package vpc
 
 import (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package vpc
 
 import (
 	"net/netip"
@@ -26,7 +26,7 @@ type block6Request struct {
 
 // block6Request reads the parameters for an IPv6 block; nil when none is
 // wanted.
-func (a *API) block6Request(provided *bool, given, pool *string) (*block6Request, error) {
+func (a VPCs) block6Request(provided *bool, given, pool *string) (*block6Request, error) {
 	r := &block6Request{env: a.Env, id: a.NewID("vpc-cidr-assoc"), pool: amazonPool}
 	switch {
 	case request.Value(provided) && given != nil:
@@ -68,7 +68,7 @@ func (r *block6Request) take(tx *table.Txn, vpc *model.VPC) (model.CIDRAssociati
 }
 
 // freeBlock6 gives a block of the VPC back that take took from the pool.
-func (a *API) freeBlock6(tx *table.Txn, vpc *model.VPC, block model.CIDRAssociation) {
+func (a VPCs) freeBlock6(tx *table.Txn, vpc *model.VPC, block model.CIDRAssociation) {
 	if block.Pool == amazonPool {
 		a.Alloc().FreeBlock6(tx, vpc.Ref(), block.Prefix)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package vpc
 
 import (
 	"context"
@@ -17,10 +17,10 @@ import (
 
 // DeleteVpc removes a VPC with what was made with it. Anything else in the VPC
 // must be gone before.
-func (a *API) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.DeleteVpcOutput, error) {
+func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.DeleteVpcOutput, error) {
 	who := caller.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := getVPC(tx, who, request.Value(in.VpcId))
+		v, err := Get(tx, who, request.Value(in.VpcId))
 		if err != nil {
 			return err
 		}

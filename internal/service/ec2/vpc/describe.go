@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package vpc
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 )
 
 // DescribeVpcs lists the caller's VPCs.
-func (a *API) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
+func (a VPCs) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPC]{
-		Operation: "DescribeVpcs", Table: state.VPCs, Filters: a.vpcFilters, Missing: noVPC,
+		Operation: "DescribeVpcs", Table: state.VPCs, Filters: a.vpcFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: in.VpcIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (a *API) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*s
 }
 
 // vpcFilters has the names of properties in the spellings that EC2 takes.
-func (a *API) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
+func (a VPCs) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 	now := a.Now()
 	isDefault := func(v *model.VPC) []string { return request.YesNo(v.Default) }
 	primary := func(v *model.VPC) []string { return request.One(v.CIDRs[0].Prefix.String()) }
@@ -65,7 +65,7 @@ func vpcShape(v *model.VPC, now time.Time) *shape.Vpc {
 		VpcId: new(v.ID), OwnerId: new(v.Account), State: new(shape.VpcStateAvailable),
 		CidrBlock: new(v.CIDRs[0].Prefix.String()), DhcpOptionsId: new(v.DHCPOptions),
 		InstanceTenancy: new(v.Tenancy), IsDefault: new(v.Default), Tags: request.TagList(v.Tags),
-		BlockPublicAccessStates: noPublicAccessBlock(),
+		BlockPublicAccessStates: NoPublicAccessBlock(),
 	}
 	for _, b := range block.OfVPC4(v, now) {
 		out.CidrBlockAssociationSet = append(out.CidrBlockAssociationSet, *blockShape(b.CIDRAssociation, b.State))
@@ -76,7 +76,8 @@ func vpcShape(v *model.VPC, now time.Time) *shape.Vpc {
 	return out
 }
 
-func noPublicAccessBlock() *shape.BlockPublicAccessStates {
+// NoPublicAccessBlock says that nothing keeps a VPC or subnet from the internet.
+func NoPublicAccessBlock() *shape.BlockPublicAccessStates {
 	return &shape.BlockPublicAccessStates{InternetGatewayBlockMode: new(shape.BlockPublicAccessModeOff)}
 }
 
@@ -99,12 +100,12 @@ func block6Shape(v *model.VPC, b model.CIDRAssociation, code string) *shape.VpcI
 }
 
 // DescribeVpcAttribute tells one of the three attributes.
-func (a *API) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAttributeInput) (*shape.DescribeVpcAttributeOutput, error) {
+func (a VPCs) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAttributeInput) (*shape.DescribeVpcAttributeOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v, err := getVPC(tx, caller.From(ctx), request.Value(in.VpcId))
+	v, err := Get(tx, caller.From(ctx), request.Value(in.VpcId))
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (a *API) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAtt
 }
 
 // ModifyVpcAttribute changes one of the three attributes.
-func (a *API) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttributeInput) (*shape.ModifyVpcAttributeOutput, error) {
+func (a VPCs) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttributeInput) (*shape.ModifyVpcAttributeOutput, error) {
 	set, err := request.TheOne(map[string]func(*model.VPC){
 		"enableDnsSupport":                 request.SetBool(in.EnableDnsSupport, func(v *model.VPC, on bool) { v.DNSSupport = on }),
 		"enableDnsHostnames":               request.SetBool(in.EnableDnsHostnames, func(v *model.VPC, on bool) { v.DNSHostnames = on }),
@@ -133,7 +134,7 @@ func (a *API) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttribu
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := getVPC(tx, caller.From(ctx), request.Value(in.VpcId))
+		v, err := Get(tx, caller.From(ctx), request.Value(in.VpcId))
 		if err != nil {
 			return err
 		}
@@ -149,10 +150,10 @@ func (a *API) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttribu
 	return &shape.ModifyVpcAttributeOutput{}, err
 }
 
-// createdVPC is a VPC as the reply to its creation shows it: not yet available,
+// created is a VPC as the reply to its creation shows it: not yet available,
 // and its IPv6 blocks not yet associated
 // (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-vpc.html).
-func createdVPC(v *model.VPC) *shape.Vpc {
+func created(v *model.VPC) *shape.Vpc {
 	out := vpcShape(v, v.CreatedAt)
 	out.State = new(shape.VpcStatePending)
 	for i := range out.Ipv6CidrBlockAssociationSet {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2_test
+package block_test
 
 import (
 	"fmt"
@@ -176,28 +176,5 @@ func TestSubnetBlockThatWasTakenAwayIsShownForAWhile(t *testing.T) {
 	at(w, 2*time.Hour)
 	if diff := cmp.Diff([]string{"2001:db8:1:1::/64 associated"}, subnetBlocks6(t, w, *s.SubnetId)); diff != "" {
 		t.Errorf("much later (-want +got):\n%s", diff)
-	}
-}
-
-func TestHostNamesNeedTheResolver(t *testing.T) {
-	w := ec2test.NewWorld(t)
-	v := w.VPC(t, "10.0.0.0/16")
-	set := func(in shape.ModifyVpcAttributeInput) error {
-		in.VpcId = v.VpcId
-		return ec2test.Failure(w.API.ModifyVpcAttribute(w.Ctx, &in))
-	}
-	on, off := &shape.AttributeBooleanValue{Value: new(true)}, &shape.AttributeBooleanValue{Value: new(false)}
-	if err := set(shape.ModifyVpcAttributeInput{EnableDnsSupport: off}); err != nil {
-		t.Fatal(err)
-	}
-	w.RefusedAll(t, []ec2test.Refusal{{Name: "host names", Code: "InvalidParameterValue", Call: func() error { return set(shape.ModifyVpcAttributeInput{EnableDnsHostnames: on}) }}})
-	for _, step := range []shape.ModifyVpcAttributeInput{
-		{EnableDnsHostnames: off}, {EnableDnsSupport: on}, {EnableDnsHostnames: on},
-		{EnableDnsSupport: off}, // in either order, as clients that turn both off do
-		{EnableDnsHostnames: off},
-	} {
-		if err := set(step); err != nil {
-			t.Errorf("%+v: %v", step, err)
-		}
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package vpc
 
 import (
 	"context"
@@ -13,13 +13,12 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // AssociateVpcCidrBlock adds an IPv4 or an IPv6 block to a VPC.
-func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcCidrBlockInput) (*shape.AssociateVpcCidrBlockOutput, error) {
+func (a VPCs) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcCidrBlockInput) (*shape.AssociateVpcCidrBlockOutput, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, request.Unserved("address pools of IPAM")
 	}
@@ -39,7 +38,7 @@ func (a *API) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcC
 	return a.associateVPC4(ctx, request.Value(in.VpcId), block)
 }
 
-func (a *API) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
+func (a VPCs) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
 	added := model.CIDRAssociation{ID: a.NewID("vpc-cidr-assoc"), Prefix: p}
 	_, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
 		if other, ok := block.Overlapping(v.CIDRs, p); ok {
@@ -59,7 +58,7 @@ func (a *API) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*sh
 	}, nil
 }
 
-func (a *API) associateVPC6(ctx context.Context, id string, block6 *block6Request) (*shape.AssociateVpcCidrBlockOutput, error) {
+func (a VPCs) associateVPC6(ctx context.Context, id string, block6 *block6Request) (*shape.AssociateVpcCidrBlockOutput, error) {
 	var added model.CIDRAssociation
 	ruleID := a.NewID("sgr")
 	v, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
@@ -90,11 +89,11 @@ func tooManyBlocks(v *model.VPC, quota int, family string) error {
 
 // changeVPC changes the caller's VPC and returns its new row. The change gets a
 // copy.
-func (a *API) changeVPC(ctx context.Context, id string, change func(*table.Txn, *model.VPC) error) (*model.VPC, error) {
+func (a VPCs) changeVPC(ctx context.Context, id string, change func(*table.Txn, *model.VPC) error) (*model.VPC, error) {
 	var changed *model.VPC
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := getVPC(tx, caller.From(ctx), id)
+		v, err := Get(tx, caller.From(ctx), id)
 		if err != nil {
 			return err
 		}
@@ -111,7 +110,7 @@ func (a *API) changeVPC(ctx context.Context, id string, change func(*table.Txn, 
 
 // DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
 // or subnets lie in it.
-func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *shape.DisassociateVpcCidrBlockInput) (*shape.DisassociateVpcCidrBlockOutput, error) {
+func (a VPCs) DisassociateVpcCidrBlock(ctx context.Context, in *shape.DisassociateVpcCidrBlockInput) (*shape.DisassociateVpcCidrBlockOutput, error) {
 	who, id := caller.From(ctx), request.Value(in.AssociationId)
 	var out *shape.DisassociateVpcCidrBlockOutput
 	now := a.Now()
@@ -132,7 +131,7 @@ func (a *API) DisassociateVpcCidrBlock(ctx context.Context, in *shape.Disassocia
 			gone = v.CIDRs[i]
 			out.CidrBlockAssociation = blockShape(gone, shape.VpcCidrBlockStateCodeDisassociating)
 		}
-		if s := subnetIn(tx, v, gone.Prefix); s != nil {
+		if s := SubnetIn(tx, v, gone.Prefix); s != nil {
 			return fault.EC2("DependencyViolation", "The CIDR block '%s' cannot be disassociated: subnet %s lies in it", gone.Prefix, s.ID)
 		}
 		v.Drop(gone, now)
@@ -162,8 +161,8 @@ func findBlock(tx *table.Txn, who caller.Caller, id string) (v *model.VPC, index
 	return nil, 0, false, fault.EC2("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", id)
 }
 
-// subnetIn finds a subnet of the VPC in a block.
-func subnetIn(tx *table.Txn, v *model.VPC, block netip.Prefix) *model.Subnet {
+// SubnetIn finds a subnet of the VPC in a block.
+func SubnetIn(tx *table.Txn, v *model.VPC, block netip.Prefix) *model.Subnet {
 	for s := range state.SubnetsByVPC.Rows(tx, v.Ref()) {
 		if s.CIDR.IsValid() && block.Overlaps(s.CIDR) || s.CIDR6.Prefix.IsValid() && block.Overlaps(s.CIDR6.Prefix) {
 			return s
@@ -176,11 +175,11 @@ func subnetIn(tx *table.Txn, v *model.VPC, block netip.Prefix) *model.Subnet {
 // first IPv6 block, if the group lets all of IPv4 out.
 func openDefaultGroup6(tx *table.Txn, v *model.VPC, ruleID string) {
 	g, ok := state.SecurityGroups.Get(tx, v.Account, v.Region, v.DefaultGroup)
-	has := func(to netip.Prefix) bool { return slices.ContainsFunc(g.Rules, vpc.AllOut("", to).Same) }
-	if !ok || !has(vpc.Everywhere4) || has(vpc.Everywhere6) {
+	has := func(to netip.Prefix) bool { return slices.ContainsFunc(g.Rules, AllOut("", to).Same) }
+	if !ok || !has(Everywhere4) || has(Everywhere6) {
 		return
 	}
 	g = g.Clone()
-	g.Rules = append(g.Rules, vpc.AllOut(ruleID, vpc.Everywhere6))
+	g.Rules = append(g.Rules, AllOut(ruleID, Everywhere6))
 	state.SecurityGroups.Put(tx, g)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2_test
+package vpc_test
 
 import (
 	"fmt"
@@ -413,4 +413,50 @@ func TestPagesAndFiltersOfVPCs(t *testing.T) {
 			return ec2test.Failure(w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{Filters: ec2test.Filter("colour", "red")}))
 		}},
 	})
+}
+
+func TestHostNamesNeedTheResolver(t *testing.T) {
+	w := ec2test.NewWorld(t)
+	v := w.VPC(t, "10.0.0.0/16")
+	set := func(in shape.ModifyVpcAttributeInput) error {
+		in.VpcId = v.VpcId
+		return ec2test.Failure(w.API.ModifyVpcAttribute(w.Ctx, &in))
+	}
+	on, off := &shape.AttributeBooleanValue{Value: new(true)}, &shape.AttributeBooleanValue{Value: new(false)}
+	if err := set(shape.ModifyVpcAttributeInput{EnableDnsSupport: off}); err != nil {
+		t.Fatal(err)
+	}
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "host names", Code: "InvalidParameterValue", Call: func() error { return set(shape.ModifyVpcAttributeInput{EnableDnsHostnames: on}) }}})
+	for _, step := range []shape.ModifyVpcAttributeInput{
+		{EnableDnsHostnames: off}, {EnableDnsSupport: on}, {EnableDnsHostnames: on},
+		{EnableDnsSupport: off}, // in either order, as clients that turn both off do
+		{EnableDnsHostnames: off},
+	} {
+		if err := set(step); err != nil {
+			t.Errorf("%+v: %v", step, err)
+		}
+	}
+}
+
+func TestTenancyChangesToDefaultOnly(t *testing.T) {
+	w := ec2test.NewWorld(t)
+	made, err := w.API.CreateVpc(w.Ctx, &shape.CreateVpcInput{CidrBlock: new("10.0.0.0/16"), InstanceTenancy: new("dedicated")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	modify := func(id, tenancy string) (*shape.ModifyVpcTenancyOutput, error) {
+		return w.API.ModifyVpcTenancy(w.Ctx, &shape.ModifyVpcTenancyInput{VpcId: &id, InstanceTenancy: &tenancy})
+	}
+	w.RefusedAll(t, []ec2test.Refusal{
+		{Name: "dedicated", Code: "InvalidParameterValue", Call: func() error { return ec2test.Failure(modify(*made.Vpc.VpcId, "dedicated")) }},
+		{Name: "unknown VPC", Code: "InvalidVpcID.NotFound", Call: func() error { return ec2test.Failure(modify("vpc-00000000000000000", "default")) }},
+	})
+	out, err := modify(*made.Vpc.VpcId, "default")
+	if err != nil || !*out.ReturnValue {
+		t.Fatalf("got %v, %v", out, err)
+	}
+	got, err := w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{VpcIds: []string{*made.Vpc.VpcId}})
+	if err != nil || *got.Vpcs[0].InstanceTenancy != "default" {
+		t.Errorf("got %v, %v", got, err)
+	}
 }

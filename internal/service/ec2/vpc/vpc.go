@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package vpc is EC2's VPCs: with all that comes with them, made for requests
+// and, as the default ones of accounts, for package identity.
+package vpc
 
 import (
 	"context"
@@ -10,16 +12,19 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
+// VPCs are the operations on VPCs.
+type VPCs struct{ *service.Env }
+
 // CreateVpc makes a VPC with its main route table, default network ACL, default
 // security group and DHCP options. It is available at once.
-func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.CreateVpcOutput, error) {
+func (a VPCs) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.CreateVpcOutput, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, request.Unserved("address pools of IPAM")
 	}
@@ -46,7 +51,7 @@ func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 		return nil, err
 	}
 	who := caller.From(ctx)
-	parts := vpc.New(a.Env, who.Account, who.Region, block, block6 != nil)
+	parts := New(a.Env, who.Account, who.Region, block, block6 != nil)
 	parts.VPC.Tags = tags
 	if tenancy != "" {
 		parts.VPC.Tenancy = tenancy
@@ -63,16 +68,16 @@ func (a *API) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 	if err != nil {
 		return nil, err
 	}
-	return &shape.CreateVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
+	return &shape.CreateVpcOutput{Vpc: created(parts.VPC)}, nil
 }
 
 // CreateDefaultVpc makes the default VPC again for an account that has deleted
 // it, or that was made without one. There is no internet gateway for it to have.
-func (a *API) CreateDefaultVpc(ctx context.Context, _ *shape.CreateDefaultVpcInput) (*shape.CreateDefaultVpcOutput, error) {
+func (a VPCs) CreateDefaultVpc(ctx context.Context, _ *shape.CreateDefaultVpcInput) (*shape.CreateDefaultVpcOutput, error) {
 	who := caller.From(ctx)
-	parts := vpc.NewDefault(a.Env, who.Account, who.Region)
+	parts := NewDefault(a.Env, who.Account, who.Region)
 	err := a.insertVPC(ctx, parts, func(tx *table.Txn) error {
-		if have := vpc.Default(tx, who.Account, who.Region); have != nil {
+		if have := Default(tx, who.Account, who.Region); have != nil {
 			return fault.EC2("DefaultVpcAlreadyExists", "A default VPC already exists for this account in this region: %s", have.ID)
 		}
 		return nil
@@ -80,19 +85,19 @@ func (a *API) CreateDefaultVpc(ctx context.Context, _ *shape.CreateDefaultVpcInp
 	if err != nil {
 		return nil, err
 	}
-	return &shape.CreateDefaultVpcOutput{Vpc: createdVPC(parts.VPC)}, nil
+	return &shape.CreateDefaultVpcOutput{Vpc: created(parts.VPC)}, nil
 }
 
 // insertVPC writes the rows of a VPC after what extra checks and adds. Both may
 // run several times, so each starts from what the time before left.
-func (a *API) insertVPC(ctx context.Context, p *vpc.Parts, extra func(*table.Txn) error) error {
+func (a VPCs) insertVPC(ctx context.Context, p *Parts, extra func(*table.Txn) error) error {
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		if err := extra(tx); err != nil {
 			return err
 		}
 		return p.Insert(tx, a.Env)
 	})
-	var quota *vpc.QuotaError
+	var quota *QuotaError
 	if errors.As(err, &quota) {
 		return fault.EC2("VpcLimitExceeded", "%v", quota)
 	}
@@ -101,7 +106,7 @@ func (a *API) insertVPC(ctx context.Context, p *vpc.Parts, extra func(*table.Txn
 
 // ModifyVpcTenancy makes a VPC for dedicated instances one for all; it cannot be
 // changed in any other way.
-func (a *API) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyInput) (*shape.ModifyVpcTenancyOutput, error) {
+func (a VPCs) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyInput) (*shape.ModifyVpcTenancyOutput, error) {
 	if wanted := request.Value(in.InstanceTenancy); wanted != shape.TenancyDefault {
 		return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter instanceTenancy is invalid, want default", wanted)
 	}
@@ -115,15 +120,16 @@ func (a *API) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyIn
 	return &shape.ModifyVpcTenancyOutput{ReturnValue: new(true)}, nil
 }
 
-// getVPC gives the caller's VPC with this id.
-func getVPC(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) {
+// Get gives the caller's VPC with this id.
+func Get(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) {
 	v, ok := state.VPCs.Get(tx, who.Account, who.Region, id)
 	if !ok {
-		return nil, noVPC(id)
+		return nil, Missing(id)
 	}
 	return v, nil
 }
 
-func noVPC(id string) error {
+// Missing is the error for a VPC that the caller does not have.
+func Missing(id string) error {
 	return fault.EC2("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
 }
