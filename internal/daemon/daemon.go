@@ -200,6 +200,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	p.watchStore(d.kv)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.control(ctx, d, host) })
+	g.Go(func() error { return p.make(ctx, d) })
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return desk.serve(ctx) })
 	g.Go(func() error { return d.serve(ctx, handler, scrapes, ready) })

@@ -25,6 +25,9 @@ func (d *daemon) newMetrics(p *plane) *metrics.Metrics {
 			for range tx.SetAside() {
 				s.SetAside++
 			}
+			if r := p.makers.Load(); r != nil {
+				s.StuckMakers = len(r.Troubles())
+			}
 			if u, ok := d.kv.Usage(); ok {
 				s.Store = &u
 			}

@@ -3,6 +3,9 @@
 package daemon
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/posternhq/postern/internal/service/postern"
 )
 
@@ -36,7 +39,22 @@ func (p *plane) Status() postern.DataplaneStatus {
 	}
 	p.addShares(&s)
 	p.addStore(&s)
+	p.addMakers(&s)
 	return s
+}
+
+// addMakers adds the makers of rows that cannot do their work.
+func (p *plane) addMakers(s *postern.DataplaneStatus) {
+	runner := p.makers.Load()
+	if runner == nil {
+		return
+	}
+	for _, t := range runner.Troubles() {
+		s.Makers = append(s.Makers, postern.StuckMaker{
+			Name:   t.Maker,
+			Reason: fmt.Sprintf("failed %d times since %s: %s", t.Times, t.Since.UTC().Format(time.RFC3339), t.Reason),
+		})
+	}
 }
 
 // addStore adds what there is to say of an embedded store.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/posternhq/postern/internal/agent"
 	"github.com/posternhq/postern/internal/control"
+	"github.com/posternhq/postern/internal/control/makers"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -34,7 +35,8 @@ type plane struct {
 	deltas     chan desired.Delta
 	onTheWay   onTheWay
 
-	store atomic.Pointer[etcdstore.Store] // nil until the services are there
+	store  atomic.Pointer[etcdstore.Store] // nil until the services are there
+	makers atomic.Pointer[makers.Runner]   // nil until they run
 
 	cancel context.CancelFunc
 	stop   <-chan struct{} // closed by cancel
@@ -84,6 +86,16 @@ func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 	}
 	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: send, Log: p.log, Now: d.env.Now})
 	return p.controller.Run(ctx)
+}
+
+// make runs the makers of rows while this process is the one that does, until the
+// context ends.
+func (p *plane) make(ctx context.Context, d *daemon) error {
+	r := makers.New(makers.Config{
+		DB: d.db, Campaign: d.kv.Campaign, Makers: makers.All(), Host: d.config.HostName, Now: d.env.Now, Log: p.log,
+	})
+	p.makers.Store(r)
+	return r.Run(ctx)
 }
 
 // send passes a delta on to the agent.

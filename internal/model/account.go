@@ -83,6 +83,28 @@ type ClientToken struct {
 	CreatedAt   time.Time `json:"createdAt"`
 }
 
+// clientTokenLife is how long a client token is remembered
+// (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html).
+const clientTokenLife = 24 * time.Hour
+
+// Expires is when the token is forgotten: from then on a request with it is a new one.
+func (c *ClientToken) Expires() time.Time { return c.CreatedAt.Add(clientTokenLife) }
+
+// Expired says whether the token is forgotten.
+func (c *ClientToken) Expired(now time.Time) bool { return !now.Before(c.Expires()) }
+
+// Election is who was elected to an office, which one process at a time has. Each
+// election changes the row, and what is done in office reads it: so what one had
+// begun who is not in office any more is refused.
+type Election struct {
+	Office string `json:"office"`
+	// Term counts the elections.
+	Term int64 `json:"term"`
+	// Host is whose process was elected, Since when it began.
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
 // StatusState says how far the data plane is with a resource.
 type StatusState string
 

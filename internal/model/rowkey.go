@@ -23,6 +23,9 @@ func (c *ClientToken) RowKey() (account, region, id string) {
 	return c.Account, c.Region, c.Operation + "/" + c.Token
 }
 
+// RowKey gives the parts of the row's key.
+func (e *Election) RowKey() (account, region, id string) { return "", "", e.Office }
+
 // RowKey gives the parts of the row's key: those of the resource.
 func (s *Status) RowKey() (account, region, id string) { return s.Account, s.Region, s.ID }
 

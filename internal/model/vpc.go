@@ -41,6 +41,15 @@ func Former(blocks []FormerBlock, now time.Time) []FormerBlock {
 	return blocks
 }
 
+// FormerUntil is when the first of the blocks is not shown any more; the zero time when
+// there are none.
+func FormerUntil(blocks []FormerBlock) time.Time {
+	if len(blocks) == 0 {
+		return time.Time{}
+	}
+	return blocks[0].GoneAt.Add(formerLife)
+}
+
 // addFormer adds a block and leaves out what is not shown any more.
 func addFormer(blocks []FormerBlock, gone CIDRAssociation, now time.Time) []FormerBlock {
 	kept := append(slices.Clone(Former(blocks, now)), FormerBlock{gone, now})

@@ -4,7 +4,6 @@ package service_test
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/servicetest"
-	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -89,23 +87,5 @@ func TestTokenGivesTheFirstResultForADay(t *testing.T) {
 		if failed := errors.Is(err, service.ErrTokenReused); failed != step.fails || (err == nil && got != step.want) {
 			t.Errorf("%s: got %q, %v; want %q, failure %v", step.name, got, err, step.want, step.fails)
 		}
-	}
-}
-
-func TestOldTokensGo(t *testing.T) {
-	w := servicetest.New(t)
-	now := servicetest.Now
-	w.Now = func() time.Time { return now }
-	who := access.View{Caller: access.Caller{Account: servicetest.Account, Region: servicetest.Region}}
-	for day := range 3 {
-		for i := range 100 {
-			if _, err := once(t, w, who, fmt.Sprintf("%d-%d", day, i), "", "r"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		now = now.Add(25 * time.Hour)
-	}
-	if n := state.ClientTokens.CountScope(w.DB.Snapshot(), who.Account, who.Region); n > 150 {
-		t.Errorf("%d tokens of three days are left, want about those of one, 100", n)
 	}
 }

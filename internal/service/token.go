@@ -4,7 +4,6 @@ package service
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"time"
@@ -14,10 +13,6 @@ import (
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
-
-// tokenLife is how long a client token is remembered
-// (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html).
-const tokenLife = 24 * time.Hour
 
 // ErrTokenReused is the cause when a client token came back with other
 // parameters. Services answer it with their own code: EC2 with
@@ -56,7 +51,7 @@ func (o Once) Result(tx *table.Txn) (string, error) {
 	account, region, id := o.row().RowKey()
 	row, ok := state.ClientTokens.Get(tx, account, region, id)
 	switch {
-	case !ok || o.expired(row):
+	case !ok || row.Expired(o.now):
 		return "", nil
 	case row.Fingerprint != o.fingerprint:
 		return "", ErrTokenReused
@@ -72,7 +67,6 @@ func (o Once) Record(tx *table.Txn, result string) {
 	row := o.row()
 	row.Fingerprint, row.Result, row.CreatedAt = o.fingerprint, result, o.now
 	state.ClientTokens.Put(tx, row)
-	o.prune(tx)
 }
 
 // Create carries out a creation in one transaction. A repeated request finds
@@ -107,33 +101,4 @@ func Create[T table.Row, Out any](
 
 func (o Once) row() *model.ClientToken {
 	return &model.ClientToken{Account: o.who.Account, Region: o.who.Region, Operation: o.operation, Token: o.token}
-}
-
-func (o Once) expired(row *model.ClientToken) bool {
-	return o.now.Sub(row.CreatedAt) >= tokenLife
-}
-
-// Every 16th request or so removes up to 64 tokens that are past their life, so
-// that they go faster than they come. They are looked for in a snapshot: reading the
-// range in the transaction would make all creations of an account collide.
-const (
-	pruneOneIn  = 16
-	pruneAtMost = 64
-)
-
-func (o Once) prune(tx *table.Txn) {
-	if sum := sha256.Sum256([]byte(o.token)); sum[0]%pruneOneIn != 0 {
-		return
-	}
-	left := pruneAtMost
-	for row := range state.ClientTokens.Scope(o.env.DB.Snapshot(), o.who.Account, o.who.Region) {
-		if left == 0 {
-			return
-		}
-		if o.expired(row) && row.Token != o.token {
-			account, region, id := row.RowKey()
-			state.ClientTokens.Delete(tx, account, region, id)
-			left--
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/store"
@@ -30,7 +31,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger) (*table.DB, erro
 // Tables gives every table, in no particular order.
 func Tables() []table.Any {
 	return []table.Any{
-		Accounts, AccessKeys, Hosts, ClientTokens, Statuses,
+		Accounts, AccessKeys, Hosts, ClientTokens, Elections, Statuses,
 		VPCs, Subnets, AddressClaims, RouteTables, NetworkACLs, DHCPOptions,
 		SecurityGroups, NetworkInterfaces, Attachments,
 		ResourceGateways, ResourceConfigurations, VPCEndpoints, EndpointAssociations,
@@ -48,6 +49,10 @@ var (
 	HostsByAll = byText(Hosts, "all", func(*model.Host) []string { return []string{Everything} })
 
 	ClientTokens = table.Define[*model.ClientToken]("client-token")
+	// ClientTokensByExpiry has the ones that expire first first.
+	ClientTokensByExpiry = table.NewTimeline(ClientTokens, "expiry", (*model.ClientToken).Expires)
+
+	Elections = table.Define[*model.Election]("election")
 
 	// Statuses are keyed like the resource they are about; identifiers of all
 	// kinds differ by their prefix.
@@ -60,9 +65,14 @@ var (
 // Tables of networks.
 var (
 	VPCs = table.Define[*model.VPC]("vpc")
+	// VPCsByFormer has those that lost a block of addresses, which is still shown.
+	VPCsByFormer = table.NewTimeline(VPCs, "former", func(v *model.VPC) time.Time { return model.FormerUntil(v.FormerCIDRs) })
 
 	Subnets      = table.Define[*model.Subnet]("subnet")
 	SubnetsByVPC = byRef(Subnets, "vpc", func(s *model.Subnet) []model.Ref { return siblings(s.Meta, s.VPC) })
+
+	// SubnetsByFormer is as VPCsByFormer.
+	SubnetsByFormer = table.NewTimeline(Subnets, "former", func(s *model.Subnet) time.Time { return model.FormerUntil(s.FormerCIDRs) })
 
 	AddressClaims         = table.Define[*model.AddressClaim]("address-claim")
 	AddressClaimsBySubnet = byRef(AddressClaims, "subnet", func(c *model.AddressClaim) []model.Ref {

@@ -31,10 +31,11 @@ func NewTimeline[T Row](t *Table[T], name string, due func(T) time.Time) Timelin
 	return Timeline[T]{def: t.def, at: i.at}
 }
 
-// timeText sorts like the time, as far as years from 1678 to 2262 go.
+// timeText sorts like the time.
 func timeText(t time.Time) string {
 	const sign = 1 << 63 // before 1970 is less
-	return string(binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())^sign))
+	text := binary.BigEndian.AppendUint64(nil, uint64(t.Unix())^sign)
+	return string(binary.BigEndian.AppendUint32(text, uint32(t.Nanosecond())))
 }
 
 // Rows yields the rows that are in the timeline, the earliest first. It panics in an

@@ -87,6 +87,7 @@ func TestMetrics(t *testing.T) {
 	at("postern_settled_revision", "", 10)
 	at("postern_entries", "state=wanted ", 10)
 	at("postern_rows_set_aside", "", 0)
+	at("postern_makers_failing", "", 0)
 	at("postern_store_size_bytes", "", 1)
 	at("postern_store_quota_bytes", "", 1<<20)
 	at("postern_routers", "", 2)

@@ -31,7 +31,9 @@ type State struct {
 	StoreRevision int64
 	// SetAside is how many rows cannot be read.
 	SetAside int
-	Report   reconcile.Report
+	// StuckMakers is how many makers of rows cannot do their work.
+	StuckMakers int
+	Report      reconcile.Report
 	// Store is nil for an external store.
 	Store *etcdstore.Usage
 }
@@ -67,7 +69,7 @@ type collector struct {
 
 func newCollector(from Sources) *collector {
 	return &collector{from: from, metrics: []*prometheus.Desc{
-		storeRevision, settledRevision, setAside, entries, repairs, storeBytes, storeInUse, storeQuota, storeFree,
+		storeRevision, settledRevision, setAside, stuckMakers, entries, repairs, storeBytes, storeInUse, storeQuota, storeFree,
 		sampleAge, routers, connections, tracked, lost, laneConnections, laneRouterPackets, laneRouterBytes, shareUsed, shareLimit, shareRefused, lanePackets, laneBytes, laneLearned, laneNoRoom,
 	}}
 }
@@ -80,6 +82,7 @@ var (
 	storeRevision     = describe("store_revision", "Revision of the store that the tables have.")
 	settledRevision   = describe("settled_revision", "Revision of the last change for this host of which all is done in the kernel, or in error there.")
 	setAside          = describe("rows_set_aside", "Rows of the store that cannot be read.")
+	stuckMakers       = describe("makers_failing", "Controllers that make and remove rows by themselves, and fail at it.")
 	entries           = describe("entries", "Entries of the desired state: wanted, of these programmed, and failed ones.", "state")
 	repairs           = describe("repairs_total", "Entries that were found missing, changed or unknown in the kernel after they had been done.", "kind")
 	storeBytes        = describe("store_size_bytes", "Size of the embedded store's database.")
@@ -122,6 +125,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(storeRevision, float64(s.StoreRevision))
 	gauge(settledRevision, float64(s.Report.Revision))
 	gauge(setAside, float64(s.SetAside))
+	gauge(stuckMakers, float64(s.StuckMakers))
 	gauge(entries, float64(s.Report.Wanted), "wanted")
 	gauge(entries, float64(s.Report.Done), "programmed")
 	gauge(entries, float64(s.Report.Counts.Failed), "failed")

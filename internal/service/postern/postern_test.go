@@ -34,7 +34,8 @@ type observer struct{}
 func (observer) Desired() string { return "router vpc-1 self\n" }
 func (observer) Status() DataplaneStatus {
 	return DataplaneStatus{State: "ready", Desired: 3, Programmed: 2, Failed: 1, Counters: map[string]int64{"passes": 7},
-		Shares: []Share{{VPC: "vpc-1", Of: "client", Holder: "10.0.1.10", Used: 90, Limit: 100, Refused: 2}}}
+		Shares: []Share{{VPC: "vpc-1", Of: "client", Holder: "10.0.1.10", Used: 90, Limit: 100, Refused: 2}},
+		Makers: []StuckMaker{{Name: "expiry", Reason: "failed 3 times"}}}
 }
 
 // spaces are the namespaces of a host: handles that are good once for one key,
@@ -268,8 +269,12 @@ func TestStatusShowsWhatTheCallerMaySee(t *testing.T) {
 		t.Errorf("status of the other account: %v (-want +got):\n%s", err, diff)
 	}
 	got, err = f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
-	if err != nil || len(got.Resources) != 3 || *got.Instance != "p7k2" || *got.Hosts[0].State != "ready" || *got.FailedEntries != 1 || got.Counters["passes"] != 7 {
+	if err != nil || len(got.Resources) != 4 || *got.Instance != "p7k2" || *got.Hosts[0].State != "ready" || *got.FailedEntries != 1 || got.Counters["passes"] != 7 {
 		t.Errorf("status of the first account: %+v, %v", got, err)
+	}
+	stuck := shape.Resource{Kind: new("maker"), Id: new("expiry"), State: new("failed"), Reason: new("failed 3 times")}
+	if diff := cmp.Diff(stuck, got.Resources[3]); diff != "" {
+		t.Errorf("a maker that fails (-want +got):\n%s", diff)
 	}
 	share := shape.Share{Vpc: new("vpc-1"), Of: new("client"), Holder: new("10.0.1.10"), Used: new(int64(90)), Limit: new(int64(100)), Refused: new(int64(2))}
 	if diff := cmp.Diff([]shape.Share{share}, got.Shares); diff != "" {

@@ -33,7 +33,12 @@ type DataplaneStatus struct {
 	Counters map[string]int64
 	// Shares are the limits of routers that are worth attention.
 	Shares []Share
+	// Makers are those of the controllers that make rows which cannot do their work.
+	Makers []StuckMaker
 }
+
+// StuckMaker is a controller that fails again and again.
+type StuckMaker struct{ Name, Reason string }
 
 // Share is a limit of a VPC's router that is nearly used up, or beyond which
 // something was refused.
@@ -103,6 +108,9 @@ func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput) {
 	}
 	out.DesiredEntries, out.ProgrammedEntries, out.FailedEntries = &status.Desired, &status.Programmed, &status.Failed
 	out.Counters = status.Counters
+	for _, m := range status.Makers {
+		out.Resources = append(out.Resources, shape.Resource{Kind: new("maker"), Id: &m.Name, State: new(string(model.Failed)), Reason: &m.Reason})
+	}
 	for _, s := range status.Shares {
 		out.Shares = append(out.Shares, shape.Share{
 			Vpc: &s.VPC, Of: &s.Of, Holder: optional(s.Holder), Used: &s.Used, Limit: &s.Limit, Refused: &s.Refused,
