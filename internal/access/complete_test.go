@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package access_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/sts"
+	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
+)
+
+// naming are members that name resources, by what they are called.
+var naming = regexp.MustCompile(`(Id|Ids|Arn|ARN|Identifier|^Groups|^Resources)$`)
+
+// unasked are members called so that no ask is about, by the reason.
+var unasked = map[string][]string{
+	"a list": {
+		"ec2:GetSubnetCidrReservations.SubnetId",
+		"vpc-lattice:ListResourceEndpointAssociations.vpcEndpointId",
+		"vpc-lattice:ListServiceNetworkVpcAssociations.vpcIdentifier",
+		"vpc-lattice:ListTargetGroups.vpcIdentifier",
+	},
+	"parts of the group that is named": {
+		"ec2:RevokeSecurityGroupEgress.SecurityGroupRuleIds",
+		"ec2:RevokeSecurityGroupIngress.SecurityGroupRuleIds",
+		"ec2:UpdateSecurityGroupRuleDescriptionsEgress.SecurityGroupRuleDescriptions.SecurityGroupRuleId",
+		"ec2:UpdateSecurityGroupRuleDescriptionsIngress.SecurityGroupRuleDescriptions.SecurityGroupRuleId",
+	},
+	"condition key VpcId": {
+		"vpc-lattice:CreateResourceGateway.vpcIdentifier",
+	},
+	"of the VPC": {
+		"vpc-lattice:CreateResourceGateway.subnetIds",
+	},
+	"condition key SecurityGroupIds": {
+		"vpc-lattice:CreateResourceGateway.securityGroupIds",
+		"vpc-lattice:UpdateResourceGateway.securityGroupIds",
+	},
+	"no resource": {
+		"ec2:CreateDefaultSubnet.AvailabilityZoneId",
+		"ec2:CreateSubnet.AvailabilityZoneId",
+	},
+	"not served": {
+		"ec2:CreateSubnet.OutpostArn",
+		"ec2:CreateSubnet.Ipv4IpamPoolId",
+		"ec2:CreateSubnet.Ipv6IpamPoolId",
+		"ec2:CreateVpc.Ipv4IpamPoolId",
+		"ec2:CreateVpc.Ipv6IpamPoolId",
+		"ec2:AssociateVpcCidrBlock.Ipv4IpamPoolId",
+		"ec2:AssociateVpcCidrBlock.Ipv6IpamPoolId",
+		"ec2:AssociateSubnetCidrBlock.Ipv6IpamPoolId",
+		"ec2:ModifyNetworkInterfaceAttribute.AssociatedSubnetIds",
+	},
+	"a part of the interface that is named": {
+		"ec2:ModifyNetworkInterfaceAttribute.Attachment.AttachmentId",
+	},
+	"what a rule says": {
+		"ec2:AuthorizeSecurityGroupEgress.SourceSecurityGroupOwnerId",
+		"ec2:AuthorizeSecurityGroupIngress.SourceSecurityGroupOwnerId",
+		"ec2:RevokeSecurityGroupEgress.SourceSecurityGroupOwnerId",
+		"ec2:RevokeSecurityGroupIngress.SourceSecurityGroupOwnerId",
+		"ec2:ModifySecurityGroupRules.SecurityGroupRules.SecurityGroupRule.ReferencedGroupId",
+		"ec2:ModifySecurityGroupRules.SecurityGroupRules.SecurityGroupRule.PrefixListId",
+	},
+}
+
+// TestEveryMemberThatNamesAResourceIsAskedAbout walks the members of all inputs:
+// those that sound like ids are in the table of actions, or in the list above.
+func TestEveryMemberThatNamesAResourceIsAskedAbout(t *testing.T) {
+	left := map[string]bool{}
+	for _, names := range unasked {
+		for _, name := range names {
+			left[name] = true
+		}
+	}
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, sts.Service, postern.Service} {
+		for _, op := range svc.Operations {
+			if strings.HasPrefix(op.Name, "Describe") {
+				continue // what a list is of is found in the view
+			}
+			var asked [][]int
+			for _, n := range access.Services[svc.Name].Operations[op.Name].Needs {
+				for _, target := range n.Targets {
+					asked = append(asked, target.Path)
+				}
+			}
+			identifiers(op.Input, nil, "", func(name string, path []int) {
+				full := svc.Name + ":" + op.Name + "." + name
+				if slices.ContainsFunc(asked, func(p []int) bool { return slices.Equal(p, path) }) {
+					return
+				}
+				if !left[full] {
+					t.Errorf("%s names a resource, and nothing is asked about it", full)
+				}
+				delete(left, full)
+			})
+		}
+	}
+	for name := range left {
+		t.Errorf("%s is asked about, or is no member", name)
+	}
+}
+
+// identifiers yields the members below a shape that hold strings and are called
+// like identifiers, rules of groups apart: those are what a request says, not what
+// it is about.
+func identifiers(s *schema.Shape, path []int, prefix string, yield func(string, []int)) {
+	for i := range s.Members {
+		m := &s.Members[i]
+		at, shape := append(slices.Clone(path), m.Index), m.Shape
+		for shape.Kind == schema.List {
+			shape = shape.Element.Shape
+		}
+		switch {
+		case shape.Kind == schema.Structure && m.Name != "IpPermissions":
+			identifiers(shape, at, prefix+m.Name+".", yield)
+		case shape.Kind == schema.String && naming.MatchString(m.Name):
+			yield(prefix+m.Name, at)
+		}
+	}
+}
