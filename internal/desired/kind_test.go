@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package desired
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// optional are the parts of a description that can be left out.
+var optional = map[string]bool{"Root": true, "Far": true, "Early": true}
+
+// A description that lacks something is found, and none of the product's does. Its
+// examples have every field set, so that one that is not spelled is lost.
+func TestKindsAreComplete(t *testing.T) {
+	names := map[string]bool{}
+	for _, k := range Kinds() {
+		if len(k.missing) > 0 {
+			t.Errorf("kind %q lacks %v", k, k.missing)
+			continue
+		}
+		if names[k.String()] {
+			t.Errorf("there are two kinds %q", k)
+		}
+		names[k.String()] = true
+		set := map[string]bool{}
+		for _, e := range k.Examples() {
+			if e.Key().Kind != k || e.Key().Realm.Sort() != k.Sort() {
+				t.Errorf("the example %s is of kind %q in a realm of sort %s, not of %q in one of sort %s", e, e.Key().Kind, e.Key().Realm.Sort(), k, k.Sort())
+			}
+			for i, v := 0, reflect.ValueOf(e); i < v.NumField(); i++ {
+				set[v.Type().Field(i).Name] = set[v.Type().Field(i).Name] || !v.Field(i).IsZero()
+			}
+			again, err := Parse(Record(e), Kinds()...)
+			if diff := cmp.Diff(fmt.Sprintf("%#v", e), fmt.Sprintf("%#v", again)); err != nil || diff != "" {
+				t.Errorf("%s is read as another entry: %v\n%s", Record(e), err, diff)
+			}
+		}
+		for field, is := range set {
+			if !is {
+				t.Errorf("no example of kind %q has the field %s", k, field)
+			}
+		}
+	}
+}
+
+// Each part that is taken away from a description makes it incomplete.
+func TestAnIncompleteDescriptionIsFound(t *testing.T) {
+	whole := Description[Link]{
+		Name: "link", Stage: StageLink, Sort: Routers, Spell: (*Link).spell, Ends: EndsNothing[Link], Turns: TurnsNothing[Link], Examples: []Link{{}},
+	}
+	if lacks := whole.missing(); len(lacks) > 0 {
+		t.Fatalf("a whole description lacks %v", lacks)
+	}
+	for i, typ := 0, reflect.TypeOf(whole); i < typ.NumField(); i++ {
+		less := whole
+		reflect.ValueOf(&less).Elem().Field(i).SetZero()
+		if name := typ.Field(i).Name; slices.Equal(less.missing(), []string{name}) == optional[name] {
+			t.Errorf("without %s a description lacks %v", name, less.missing())
+		}
+	}
+}
+
+// What is said of each kind, and what its examples end when they go or are changed.
+// docs/connections.md and the order of work (package reconcile) follow from it.
+func TestWhatIsSaidOfKinds(t *testing.T) {
+	const want = `0 1 router in router root
+0 | router: ends [] turns []
+1 2 link in router to vpc-2
+1 | link: ends [] turns []
+2 3 route in router
+2 | route: ends [party 240.8.0.1/32] turns []
+2 4 class in router
+2 | class: ends [] turns []
+2 4 pool in router
+2 | pool: ends [party 10.0.1.50/32 party 10.0.1.51/32] turns []
+2 | pool: ends [party 2001:db8:0:1::/80] turns []
+2 4 portset in router
+2 | portset: ends [] turns []
+2 5 member in router early
+2 | member: ends [] turns []
+2 | member: ends [] turns []
+2 6 address in router
+2 | address: ends [party 10.0.1.10/32] turns []
+2 | address: ends [party 2001:db8:0:1:2::/80] turns []
+2 7 workload in router
+2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
+2 | workload: ends [] turns []
+2 8 target in router
+2 | target: ends [dest 240.8.0.1] turns []
+2 | target: ends [dest fd50:5354:4f01::1] turns [dest fd50:5354:4f01::1 except 2001:db8::1,2001:db8::2]
+2 9 allow in router
+2 | allow: ends [source 240.0.0.0/26 dest 240.8.0.1] turns []
+3 10 endpoint in router
+3 | endpoint: ends [dest 10.0.1.100] turns []
+`
+	var b strings.Builder
+	for _, k := range Kinds() {
+		fmt.Fprintf(&b, "%d %d %s in %s", k.Stage().Phase(), k.Stage(), k, k.Sort())
+		if k.Root() {
+			b.WriteString(" root")
+		}
+		if far, joins := k.Examples()[0].Key().Far(); joins {
+			fmt.Fprintf(&b, " to %s", far)
+		}
+		if k.Early() {
+			b.WriteString(" early")
+		}
+		b.WriteString("\n")
+		for _, e := range k.Examples() {
+			fmt.Fprintf(&b, "%d | %s: ends %v turns %v\n", k.Stage().Phase(), k, said(Ends(e)), said(Turns(e)))
+		}
+	}
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// said prints connections.
+func said(list []Connections) (texts []string) {
+	for _, c := range list {
+		text := ""
+		if c.Source.IsValid() {
+			text += " source " + c.Source.String()
+		}
+		if c.Dest.IsValid() {
+			text += " dest " + c.Dest.String()
+		}
+		if c.Party.IsValid() {
+			text += " party " + c.Party.String()
+		}
+		for i, a := range c.Except {
+			text += map[bool]string{true: " except ", false: ","}[i == 0] + a.String()
+		}
+		texts = append(texts, strings.TrimSpace(text))
+	}
+	return texts
+}
+
+// draw draws values of entries.
+type draw struct{ *rapid.T }
+
+func (d draw) name() string {
+	return rapid.StringMatching(`[a-zA-Z0-9 %@=,/:>._\-ä\t]{1,12}`).Draw(d.T, "name")
+}
+
+func (d draw) addr() netip.Addr {
+	if rapid.Bool().Draw(d.T, "v6") {
+		return netip.AddrFrom16([16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Filter(func(b []byte) bool {
+			return !netip.AddrFrom16([16]byte(b)).Is4In6()
+		}).Draw(d.T, "addr")))
+	}
+	return netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(d.T, "addr")))
+}
+
+func (d draw) prefix() netip.Prefix {
+	a := d.addr()
+	return netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(d.T, "bits"))
+}
+
+func (d draw) scope() (netip.Addr, int) {
+	a := d.addr()
+	return a, rapid.SampledFrom([]int{0, 0, a.BitLen() / 2, a.BitLen()}).Draw(d.T, "bits")
+}
+
+func (d draw) addrs(most int) []netip.Addr {
+	return listOf(d, most, func() netip.Addr { return d.addr() })
+}
+
+func (d draw) prefixes() []netip.Prefix {
+	return listOf(d, 4, func() netip.Prefix { return d.prefix() })
+}
+
+func listOf[T any](d draw, most int, one func() T) (list []T) {
+	for range rapid.IntRange(0, most).Draw(d.T, "count") {
+		list = append(list, one())
+	}
+	return list
+}
+
+func (d draw) port() uint16 { return rapid.Uint16().Draw(d.T, "port") }
+
+func (d draw) ports() []PortRange {
+	return listOf(d, 4, func() PortRange { return PortRange{d.port(), d.port()} })
+}
+
+func (d draw) rules() []Rule {
+	number := rapid.IntRange(-1, 65535)
+	return listOf(d, 4, func() Rule {
+		r := Rule{Protocol: AllProtocols, From: -1, To: -1}
+		if rapid.Bool().Draw(d.T, "protocol") {
+			r = Rule{Protocol: rapid.IntRange(0, 255).Draw(d.T, "protocol"), From: number.Draw(d.T, "from"), To: number.Draw(d.T, "to")}
+		}
+		if rapid.Bool().Draw(d.T, "by group") {
+			r.Group = "sg-" + d.name()
+		} else {
+			r.Peer = d.prefix()
+		}
+		return r
+	})
+}
+
+func (d draw) namespace() Namespace {
+	n := Namespace{PID: int(rapid.Int32().Draw(d.T, "pid")), Inode: rapid.Uint64().Draw(d.T, "inode"), Identity: rapid.Uint64().Draw(d.T, "identity")}
+	if rapid.Bool().Draw(d.T, "named") {
+		n.Name, n.PID = d.name(), 0
+	}
+	return n
+}
+
+// entries draws an entry of each kind, as Parse would give it.
+var entries = map[Kind]func(d draw) Entry{
+	KindRouter: func(d draw) Entry {
+		return Router{d.name(), sorted(d.prefixes(), netip.Prefix.Compare), sorted(d.addrs(3), netip.Addr.Compare), d.prefix(), d.prefix()}
+	},
+	KindLink:    func(d draw) Entry { return Link{d.name(), d.name()} },
+	KindRoute:   func(d draw) Entry { return Route{d.name(), d.prefix(), d.name()} },
+	KindClass:   func(d draw) Entry { return Class{d.name(), d.name(), d.rules(), d.rules()} },
+	KindPortSet: func(d draw) Entry { return PortSet{d.name(), d.name(), d.ports()} },
+	KindPool:    func(d draw) Entry { return Pool{d.name(), d.addr(), d.prefixes()} },
+	KindMember: func(d draw) Entry {
+		a, bits := d.scope()
+		return Member{d.name(), strings.ReplaceAll(d.name(), "/", ""), a, bits}
+	},
+	KindAddress: func(d draw) Entry {
+		a, bits := d.scope()
+		return Address{d.name(), a, bits, d.name()}
+	},
+	KindWorkload: func(d draw) Entry {
+		w := Workload{d.name(), d.name(), d.name(), primaryFirst(d.prefixes()), sorted(d.prefixes(), netip.Prefix.Compare), d.addr(), d.namespace(), d.name()}
+		if rapid.Bool().Draw(d.T, "without") {
+			w.Gateway = netip.Addr{}
+		}
+		if len(w.Addresses) == 0 {
+			w.Addresses = nil
+		}
+		return w
+	},
+	KindTarget: func(d draw) Entry {
+		flag := rapid.Bool()
+		t := Target{VPC: d.name(), Addr: d.addr(), Several: d.addrs(Slots), Cut: flag.Draw(d.T, "cut"), Gateway: d.addr(), Onward: flag.Draw(d.T, "onward")}
+		if dests := t.Dests(); len(dests) == 1 {
+			t.Dest, t.Several = dests[0], nil
+		} else {
+			t.Several = dests
+		}
+		return t
+	},
+	KindAllow: func(d draw) Entry { return Allow{d.name(), d.prefix(), d.addr()} },
+	KindEndpoint: func(d draw) Entry {
+		return Endpoint{d.name(), d.addr(), d.addr(), d.ports(), rapid.SampledFrom([]string{"", d.name()}).Draw(d.T, "set"), d.name()}
+	},
+}
+
+// What an entry is recorded as is read as the entry: nothing is lost, whatever is in
+// its names. Its key and state are what they were.
+func TestRecordsAreReadAsTheEntry(t *testing.T) {
+	for _, k := range Kinds() {
+		t.Run(k.String(), func(t *testing.T) {
+			if entries[k] == nil {
+				t.Fatalf("no entries of kind %q are drawn", k)
+			}
+			rapid.Check(t, func(t *rapid.T) {
+				e := entries[k](draw{t})
+				if e.Key().Realm.Sort() != k.Sort() {
+					t.Skip("the name is that of another realm")
+				}
+				text := Record(e)
+				again, err := Parse(text, Kinds()...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !reflect.DeepEqual(e, again) {
+					t.Fatalf("%q is read as\n%#v\nit was\n%#v", text, again, e)
+				}
+				if again.Key() != e.Key() || !Equal(again, e) {
+					t.Fatalf("%s is read as %s", e, again)
+				}
+				if strings.ContainsAny(text, "\n\t") || !strings.HasPrefix(text, e.String()) {
+					t.Fatalf("%q is not one line that begins with the state %q", text, e)
+				}
+			})
+		})
+	}
+	for k := range maps.Keys(entries) {
+		if !slices.Contains(Kinds(), k) {
+			t.Errorf("entries of kind %q are drawn, which there is not", k)
+		}
+	}
+}
+
+// The owner of an endpoint is a note: it is recorded, and no reason to do anything.
+func TestNotesAreNotPartOfTheState(t *testing.T) {
+	e := Endpoint{VPC: "vpc-1", Addr: netip.MustParseAddr("10.0.1.100"), Target: netip.MustParseAddr("240.8.0.1"), Ports: []PortRange{{80, 80}}, Owner: "vpce-1"}
+	other := e
+	other.Owner = "vpce-2"
+	if !Equal(e, other) || Record(e) == Record(other) {
+		t.Errorf("%q and %q", Record(e), Record(other))
+	}
+	if want := "endpoint vpc-1 10.0.1.100 target=240.8.0.1 ports=80 owner=vpce-1"; Record(e) != want {
+		t.Errorf("%q, want %q", Record(e), want)
+	}
+	if want := "endpoint vpc-1 10.0.1.100 target=240.8.0.1 ports=80\n"; Text([]Entry{e}) != want {
+		t.Errorf("%q, want %q", Text([]Entry{e}), want)
+	}
+}
+
+// Text that is not that of an entry is refused with the reason.
+func TestParseRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                             "not kind, realm and id",
+		"link vpc-1":                                   "not kind, realm and id",
+		"tunnel vpc-1 x":                               `there is no kind "tunnel"`,
+		"link host vpc-2":                              "realm of the sort host, want router",
+		"link zone:example.com vpc-2":                  "realm of the sort zone, want router",
+		"router vpc-1 other":                           `its id is "other", not self`,
+		"link vpc-1 vpc-2 ":                            "it would be printed as",
+		"link vpc-1 vpc-2 more=1":                      "it would be printed as",
+		"link  vpc-1 vpc-2":                            "it would be printed as",
+		"link vpc-1 vpc%2":                             "invalid URL escape",
+		"allow vpc-1 240.0.0.0/26":                     "unable to parse IP",
+		"route vpc-1 240.0.0.0 peer=v":                 "no '/'",
+		"portset vpc-1 p ranges=1-70000":               "not a range of ports",
+		"class vpc-1 c in=6/1@0.0.0.0/0":               "is not a rule",
+		"class vpc-1 c out=all@0.0.0.0/0":              "",
+		"target vpc-1 240.8.0.1 dest=10.0.0.1 cut=no":  "cut is \"no\"",
+		"target vpc-1 240.8.0.1 cut=yes dest=10.0.0.1": "it would be printed as",
+		"endpoint vpc-1 10.0.0.1 target=240.8.0.1 portset=p ports=1":     "it would be printed as",
+		"workload vpc-1 eni-1 namespace=4":                               "neither a name nor a process",
+		"workload vpc-1 eni-1 addresses=10.0.0.2/32,10.0.0.1/32":         "it would be printed as",
+		"router vpc-1 self networks=10.1.0.0/16,10.0.0.0/16":             "it would be printed as",
+		"endpoint vpc-1 10.0.0.1 target=240.8.0.1 ports=1 owner=a\x00bc": "it would be printed as",
+	} {
+		e, err := Parse(text, Kinds()...)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, %v; want %s", text, e, err, want)
+		}
+	}
+}
+
+// FuzzParse: whatever is read prints as the very text that it was read from.
+func FuzzParse(f *testing.F) {
+	for _, k := range Kinds() {
+		for _, e := range k.Examples() {
+			f.Add(Record(e))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := Parse(text, Kinds()...)
+		if err != nil {
+			return
+		}
+		if Record(e) != text {
+			t.Fatalf("%q is printed as %q", text, Record(e))
+		}
+		if again, err := Parse(Record(e), Kinds()...); err != nil || !reflect.DeepEqual(e, again) {
+			t.Fatalf("%q is read as %#v, and then as %#v, %v", text, e, again, err)
+		}
+		Ends(e)
+		Turns(e)
+	})
+}
