@@ -72,7 +72,10 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return errors.Join(err, host.Close())
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	p := startPlane(ctx, c, host)
+	p, err := startPlane(ctx, c, host)
+	if err != nil {
+		return errors.Join(err, host.Close())
+	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	db, err := state.Open(ctx, kv, c.Log)
 	if err != nil {

@@ -45,13 +45,17 @@ type plane struct {
 
 // startPlane starts the agent. It reads the host, and then waits for what
 // control sends. The caller calls close, which closes the kernel too.
-func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) *plane {
+func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) (*plane, error) {
+	effects, err := reconcile.Compose(reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: kernel})
+	if err != nil {
+		return nil, err
+	}
 	p := &plane{
 		log: c.Log, kernel: kernel, ended: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue),
 	}
 	p.agent = agent.New(agent.Config{
-		Effects: kernel, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
+		Effects: effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -63,7 +67,7 @@ func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) *plane {
 		p.agent.Run(ctx)
 		watch.Wait()
 	}()
-	return p
+	return p, nil
 }
 
 // watchStore lets the status tell of the store too.

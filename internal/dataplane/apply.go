@@ -26,16 +26,20 @@ import (
 // An address goes from one workload to another in this order: the first one
 // loses it, its connections are cut, the second one gets it.
 //
-// Of an entry of del only the key counts. A Link is applied with the router of
+// Of an entry of del only the key counts. An entry of a kind that the data plane does
+// not have, or of another realm, is an error, be it put or deleted. A Link is applied with the router of
 // its VPC field; its peer's router must be there.
 func (h *Host) Apply(ctx context.Context, realm desired.Realm, put, del []desired.Entry) map[desired.Key]error {
 	vpc := string(realm)
 	defer h.lock(vpc)()
-	c := change{host: h, put: slices.Clone(put), del: plain(del), failed: map[desired.Key]error{}}
+	c := change{host: h, failed: map[desired.Key]error{}}
+	c.put, c.del = c.known(realm, "put", slices.Clone(put)), c.known(realm, "delete", plain(del))
 	desired.Sort(c.put)
 	desired.Sort(c.del)
 	slices.Reverse(c.del)
-	c.run(ctx, vpc)
+	if realm.Sort() == desired.Routers {
+		c.run(ctx, vpc)
+	}
 	if len(c.failed) == 0 {
 		return nil
 	}
@@ -72,8 +76,10 @@ func (c *change) run(ctx context.Context, vpc string) {
 	}
 	defer c.router.Release()
 	defer c.reroute()
-	if hasKey(c.del, (desired.Router{VPC: vpc}).Key()) {
-		c.removeRouter(vpc)
+	if i := slices.IndexFunc(c.del, isRoot); i >= 0 {
+		if err := handlers[c.del[i].Key().Kind].lower(c, c.del[i]); err != nil {
+			c.fail(c.del, err)
+		}
 		return
 	}
 	if err := c.settle(ctx); err != nil {
@@ -81,27 +87,39 @@ func (c *change) run(ctx context.Context, vpc string) {
 		c.fail(c.del, err)
 		return
 	}
-	c.each(c.put, func(e desired.Entry) error { return c.make(ctx, e) })
-	if c.clear(ctx) {
-		c.each(c.put, c.attach)
-		c.each(c.del, c.remove)
-	}
-}
-
-func (c *change) removeRouter(vpc string) {
-	err := c.host.routers.Remove(vpc)
-	c.host.forget(vpc)
-	if err != nil {
-		c.fail(c.del, err)
-	}
-}
-
-func (c *change) each(entries []desired.Entry, do func(desired.Entry) error) {
-	for _, e := range entries {
-		if err := do(e); err != nil {
-			c.failed[e.Key()] = err
+	for _, e := range c.put {
+		if raise := handlers[e.Key().Kind].raise; raise != nil {
+			c.note(e, raise(ctx, c, e))
 		}
 	}
+	if !c.clear(ctx) {
+		return
+	}
+	for _, e := range c.put {
+		if settle := handlers[e.Key().Kind].settle; settle != nil {
+			c.note(e, settle(c, e))
+		}
+	}
+	for _, e := range c.del {
+		if lower := handlers[e.Key().Kind].lower; lower != nil {
+			c.note(e, lower(c, e))
+		}
+	}
+}
+
+// note notes why an entry could not be done, if there is a reason.
+func (c *change) note(e desired.Entry, err error) {
+	if err != nil {
+		c.failed[e.Key()] = err
+	}
+}
+
+func isRoot(e desired.Entry) bool { return e.Key().Kind.Root() }
+
+func (c *change) removeRouter(vpc string) error {
+	err := c.host.routers.Remove(vpc)
+	c.host.forget(vpc)
+	return err
 }
 
 // clear takes away what is to go and changes the filter, and then cuts the
@@ -109,6 +127,11 @@ func (c *change) each(entries []desired.Entry, do func(desired.Entry) error) {
 // false: nobody must be given an address or a target yet.
 func (c *change) clear(ctx context.Context) bool {
 	ended, err := c.vacate()
+	for _, e := range c.del {
+		if vacate := handlers[e.Key().Kind].vacate; vacate != nil && err == nil {
+			err = vacate(c, e)
+		}
+	}
 	var onward map[netip.Addr]netip.Addr
 	if err == nil {
 		onward, err = c.table.Onward(ctx)
@@ -151,7 +174,7 @@ func (c *change) reroute() {
 
 // open opens the router, or makes it when it is to be made.
 func (c *change) open(vpc string) (err error) {
-	if hasKey(c.put, (desired.Router{VPC: vpc}).Key()) {
+	if slices.ContainsFunc(c.put, isRoot) {
 		c.router, err = c.host.routers.Make(vpc)
 	} else {
 		c.router, err = c.host.routers.Open(vpc)
@@ -163,32 +186,6 @@ func (c *change) open(vpc string) (err error) {
 		c.router.Release()
 	}
 	return err
-}
-
-// make makes an entry of package network's kinds, but for workloads: these come
-// when the addresses are free.
-func (c *change) make(ctx context.Context, e desired.Entry) error {
-	switch e := e.(type) {
-	case desired.Router:
-		return c.makeRouter(ctx, e)
-	case desired.Link:
-		return c.withPeer(e.Peer, network.Connect)
-	case desired.Route:
-		return c.router.Send(e.Prefix, e.Peer)
-	case desired.Workload:
-		return nil
-	}
-	if !nft.Handles(e.Key().Kind) {
-		return fmt.Errorf("make %s: the data plane has no such kind", e.Key())
-	}
-	return nil
-}
-
-func (c *change) attach(e desired.Entry) error {
-	if w, ok := e.(desired.Workload); ok {
-		return c.router.Attach(w)
-	}
-	return nil
 }
 
 // makeRouter loads the filter before anything is forwarded.
@@ -214,37 +211,15 @@ func (c *change) withPeer(peer string, do func(a, b *network.Router) error) erro
 	return do(c.router, other)
 }
 
-// remove takes away a link or a route.
-func (c *change) remove(e desired.Entry) error {
-	switch e := e.(type) {
-	case desired.Link:
-		return c.router.Disconnect(e.Peer)
-	case desired.Route:
-		return c.router.Unsend(e.Prefix)
-	}
-	return nil
-}
-
 // filter does the entries that live in the table, all at once.
 func (c *change) filter(ctx context.Context) {
-	put, del := filterKinds(c.put), filterKinds(c.del)
+	put, del := inTable(c.put), inTable(c.del)
 	if len(put)+len(del) == 0 {
 		return
 	}
 	for key, err := range c.table.Apply(ctx, put, del) {
 		c.failed[key] = err
 	}
-}
-
-func filterKinds(entries []desired.Entry) []desired.Entry {
-	return slices.DeleteFunc(slices.Clone(entries), ofNetwork)
-}
-
-// ofNetwork says whether an entry is one of package network's kinds.
-func ofNetwork(e desired.Entry) bool { return !nft.Handles(e.Key().Kind) }
-
-func hasKey(entries []desired.Entry, key desired.Key) bool {
-	return slices.ContainsFunc(entries, func(e desired.Entry) bool { return e.Key() == key })
 }
 
 func (c *change) fail(entries []desired.Entry, err error) {

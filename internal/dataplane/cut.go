@@ -87,8 +87,8 @@ func (c *change) settle(ctx context.Context) error {
 	return nil
 }
 
-// vacate takes away the workloads that are to go, and every address and prefix that
-// changes hands. It returns the connections that end with that.
+// vacate takes away every address and prefix that changes hands. It returns the
+// connections that end with that.
 func (c *change) vacate() ([]flow.Match, error) {
 	put, del := workloads(c.put), workloads(c.del)
 	if len(put)+len(del) == 0 {
@@ -105,11 +105,6 @@ func (c *change) vacate() ([]flow.Match, error) {
 			continue
 		}
 		if err := c.router.Vacate(m.from); err != nil {
-			return nil, err
-		}
-	}
-	for _, w := range del {
-		if err := c.router.Detach(w.ENI); err != nil {
 			return nil, err
 		}
 	}

@@ -89,6 +89,11 @@ func (r *Reconciler) takeLate(ctx context.Context) {
 // may be one that does not exist, which is no error.
 func (r *Reconciler) readOne(ctx context.Context, realm desired.Realm) reading {
 	there, err := r.effects.Dump(ctx, realm)
+	for _, e := range there {
+		if k := e.Key(); err == nil && k.Realm != realm {
+			err = fmt.Errorf("%s is there, which lives in %s", k, k.Realm)
+		}
+	}
 	if err == nil && len(there) > 0 {
 		return reading{realm: realm, there: there, exists: true}
 	}
@@ -153,9 +158,7 @@ func (r *Reconciler) compareAll(readings []reading) (found int, concerned []desi
 func (r *Reconciler) compare(rd reading) (found int, peers []desired.Realm) {
 	there := make(map[desired.Key]desired.Entry, len(rd.there))
 	for _, e := range rd.there {
-		if k := e.Key(); k.Realm == rd.realm {
-			there[k] = e
-		}
+		there[e.Key()] = e
 	}
 	for k, it := range r.tbl.realms[rd.realm] {
 		e, ok := there[k]

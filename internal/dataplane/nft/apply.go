@@ -136,8 +136,14 @@ func (t *Table) changes(put, del []desired.Entry, failed map[desired.Key]error) 
 		}
 	}
 	for _, e := range del {
-		if _, out := failed[e.Key()]; !out {
-			note(ownerOf(e.Key()), &parts{})
+		key := e.Key()
+		_, out := failed[key]
+		switch _, ours := codecs[key.Kind]; {
+		case out:
+		case !ours:
+			failed[key] = fmt.Errorf("delete %s: %w", key, errNoTable)
+		default:
+			note(ownerOf(key), &parts{})
 		}
 	}
 	changes = slices.DeleteFunc(changes, func(c change) bool { return c.old.equal(c.now) })

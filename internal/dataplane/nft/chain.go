@@ -5,8 +5,6 @@ package nft
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/google/nftables/expr"
@@ -71,31 +69,16 @@ func classChain(prefix, name string, rules []desired.Rule) (chain, error) {
 	return c, nil
 }
 
-var ruleText = regexp.MustCompile(`^\d+ (?:all|(\d+)/(-?\d+)-(-?\d+))@(\S+)$`)
-
 // classRules reads the rules of a class back from a chain's comments, as far as
 // they can be understood.
 func classRules(texts []string) []desired.Rule {
 	var rules []desired.Rule
 	last := ""
 	for _, text := range texts {
-		index, _, _ := strings.Cut(text, " ")
-		m := ruleText.FindStringSubmatch(text)
-		if m == nil || index == last {
-			continue
+		index, text, _ := strings.Cut(text, " ")
+		if r, err := desired.ParseRule(text); err == nil && index != last {
+			rules, last = append(rules, r), index
 		}
-		last = index
-		r := desired.Rule{Protocol: desired.AllProtocols, From: -1, To: -1}
-		if m[1] != "" {
-			r.Protocol, _ = strconv.Atoi(m[1])
-			r.From, _ = strconv.Atoi(m[2])
-			r.To, _ = strconv.Atoi(m[3])
-		}
-		var err error
-		if r.Peer, err = netip.ParsePrefix(m[4]); err != nil {
-			r.Group = m[4]
-		}
-		rules = append(rules, r)
 	}
 	return rules
 }
@@ -121,14 +104,8 @@ func portsChain(p desired.PortSet) (chain, error) {
 func portRanges(texts []string) []desired.PortRange {
 	var ranges []desired.PortRange
 	for _, text := range texts {
-		from, to, isRange := strings.Cut(text, "-")
-		if !isRange {
-			to = from
-		}
-		low, err1 := strconv.ParseUint(from, 10, 16)
-		high, err2 := strconv.ParseUint(to, 10, 16)
-		if err1 == nil && err2 == nil {
-			ranges = append(ranges, desired.PortRange{From: uint16(low), To: uint16(high)})
+		if r, err := desired.ParsePortRange(text); err == nil {
+			ranges = append(ranges, r)
 		}
 	}
 	return ranges

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/posternhq/postern/internal/desired"
 )
@@ -67,40 +68,67 @@ func number4(a netip.Addr) uint32 {
 	return binary.BigEndian.Uint32(b[:])
 }
 
+// codec says what the kernel has of entries of one kind, and reads it back.
+type codec struct {
+	encode func(p *parts, e desired.Entry, ids numbers) error
+	decode func(vpc string, o owner, p *parts, ids names) desired.Entry
+}
+
+// codecOf makes the codec of a kind whose entries are of type E.
+func codecOf[E desired.Entry](encode func(*parts, E, numbers) error, decode func(string, owner, *parts, names) desired.Entry) codec {
+	return codec{
+		encode: func(p *parts, e desired.Entry, ids numbers) error {
+			v, ok := e.(E)
+			if !ok {
+				return fmt.Errorf("a value of type %T cannot be put", e)
+			}
+			return encode(p, v, ids)
+		},
+		decode: decode,
+	}
+}
+
+// codecs are those of all kinds whose entries live in the table.
+var codecs = map[desired.Kind]codec{
+	desired.KindClass:    codecOf(encodeClass, decodeClass),
+	desired.KindPortSet:  codecOf(encodePortSet, decodePortSet),
+	desired.KindPool:     codecOf(encodePool, decodePool),
+	desired.KindMember:   codecOf(encodeMember, decodeMember),
+	desired.KindAddress:  codecOf(encodeAddress, decodeAddress),
+	desired.KindTarget:   codecOf(encodeTarget, decodeTarget),
+	desired.KindAllow:    codecOf(encodeAllow, decodeAllows),
+	desired.KindEndpoint: codecOf(encodeEndpoint, decodeEndpoint),
+}
+
+// Kinds lists the kinds whose entries live in the table, in the order of making.
+func Kinds() []desired.Kind {
+	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool { return codecs[k].encode == nil })
+}
+
 // encode says what the kernel should have of an entry.
 func encode(e desired.Entry, ids numbers) (*parts, error) {
-	p := &parts{}
-	var err error
-	switch e := e.(type) {
-	case Damaged:
-		err = errors.New("a damaged entry cannot be put")
-	case desired.Class:
-		err = encodeClass(p, e, ids)
-	case desired.PortSet:
-		err = encodePortSet(p, e, ids)
-	case desired.Pool:
-		err = encodePool(p, e, ids)
-	case desired.Member:
-		var f family
-		if f, err = familyIn(e.Addr, e.Bits); err == nil {
-			p.add(element{set: memberSet(f, e.Group), key: raw(e.Addr)})
-		}
-	case desired.Address:
-		err = encodeAddress(p, e, ids)
-	case desired.Target:
-		err = encodeTarget(p, e, ids)
-	case desired.Allow:
-		err = encodeAllow(p, e)
-	case desired.Endpoint:
-		err = encodeEndpoint(p, e, ids)
-	default:
-		err = fmt.Errorf("entries of kind %s do not live in nftables", e.Key().Kind)
+	c, ok := codecs[e.Key().Kind]
+	if !ok {
+		return nil, errNoTable
 	}
-	if err != nil {
+	p := &parts{}
+	if err := c.encode(p, e, ids); err != nil {
 		return nil, err
 	}
 	p.sort()
 	return p, nil
+}
+
+// errNoTable says that an entry is none of the table's.
+var errNoTable = errors.New("entries of its kind do not live in nftables")
+
+func encodeMember(p *parts, m desired.Member, _ numbers) error {
+	f, err := familyIn(m.Addr, m.Bits)
+	if err != nil {
+		return err
+	}
+	p.add(element{set: memberSet(f, m.Group), key: raw(m.Addr)})
+	return nil
 }
 
 func encodeClass(p *parts, c desired.Class, ids numbers) error {
@@ -213,7 +241,7 @@ func encodeTarget(p *parts, t desired.Target, ids numbers) error {
 // has it as a number of its own.
 func slotKey(target netip.Addr, slot int) string { return raw(target) + mark(uint32(slot)) }
 
-func encodeAllow(p *parts, a desired.Allow) error {
+func encodeAllow(p *parts, a desired.Allow, _ numbers) error {
 	source := a.Source.Addr()
 	if err := valid(source, a.Target); err != nil {
 		return err

@@ -116,7 +116,7 @@ func parseScope(text string) (netip.Addr, int) {
 // decode makes the entry of owner o from the parts that the kernel has of it.
 // An entry that would not encode to just these parts is Damaged.
 func decode(vpc string, o owner, p *parts, ids names) desired.Entry {
-	e := decodeParts(vpc, o, p, ids)
+	e := codecs[o.kind].decode(vpc, o, p, ids)
 	want, err := encode(e, ids)
 	if err != nil || !want.equal(p) {
 		return Damaged{e}
@@ -124,35 +124,34 @@ func decode(vpc string, o owner, p *parts, ids names) desired.Entry {
 	return e
 }
 
-func decodeParts(vpc string, o owner, p *parts, ids names) desired.Entry {
-	switch o.kind {
-	case desired.KindClass:
-		in, _ := p.chainNamed(inPrefix + o.id)
-		out, _ := p.chainNamed(outPrefix + o.id)
-		return desired.Class{VPC: vpc, Name: o.id, In: classRules(in.texts()), Out: classRules(out.texts())}
-	case desired.KindPortSet:
-		c, _ := p.chainNamed(portsPrefix + o.id)
-		return desired.PortSet{VPC: vpc, Name: o.id, Ranges: portRanges(c.texts())}
-	case desired.KindPool:
-		return decodePool(vpc, o, p)
-	case desired.KindMember:
-		group, scope, _ := strings.Cut(o.id, "/")
-		a, bits := parseScope(scope)
-		return desired.Member{VPC: vpc, Group: group, Addr: a, Bits: bits}
-	case desired.KindAddress:
-		a, bits := parseScope(o.id)
-		f, _ := familyIn(a, bits)
-		class := numbered(ids, desired.KindClass, markOf(p.value(setClass+f.suffix)))
-		return desired.Address{VPC: vpc, Addr: a, Bits: bits, Class: class}
-	case desired.KindTarget:
-		return decodeTarget(vpc, o, p, ids)
-	case desired.KindAllow:
-		allow, _ := decodeAllow(p.elements[0])
-		allow.VPC = vpc
-		return allow
-	default:
-		return decodeEndpoint(vpc, o, p, ids)
-	}
+func decodeClass(vpc string, o owner, p *parts, _ names) desired.Entry {
+	in, _ := p.chainNamed(inPrefix + o.id)
+	out, _ := p.chainNamed(outPrefix + o.id)
+	return desired.Class{VPC: vpc, Name: o.id, In: classRules(in.texts()), Out: classRules(out.texts())}
+}
+
+func decodePortSet(vpc string, o owner, p *parts, _ names) desired.Entry {
+	c, _ := p.chainNamed(portsPrefix + o.id)
+	return desired.PortSet{VPC: vpc, Name: o.id, Ranges: portRanges(c.texts())}
+}
+
+func decodeMember(vpc string, o owner, _ *parts, _ names) desired.Entry {
+	group, scope, _ := strings.Cut(o.id, "/")
+	a, bits := parseScope(scope)
+	return desired.Member{VPC: vpc, Group: group, Addr: a, Bits: bits}
+}
+
+func decodeAddress(vpc string, o owner, p *parts, ids names) desired.Entry {
+	a, bits := parseScope(o.id)
+	f, _ := familyIn(a, bits)
+	class := numbered(ids, desired.KindClass, markOf(p.value(setClass+f.suffix)))
+	return desired.Address{VPC: vpc, Addr: a, Bits: bits, Class: class}
+}
+
+func decodeAllows(vpc string, _ owner, p *parts, _ names) desired.Entry {
+	allow, _ := decodeAllow(p.elements[0])
+	allow.VPC = vpc
+	return allow
 }
 
 // numbered names what a number stands for, or says the number.
@@ -178,7 +177,7 @@ func (p *parts) addr(set string) netip.Addr {
 	return a
 }
 
-func decodePool(vpc string, o owner, p *parts) desired.Entry {
+func decodePool(vpc string, o owner, p *parts, _ names) desired.Entry {
 	gateway, _ := netip.ParseAddr(o.id)
 	pool := desired.Pool{VPC: vpc, Gateway: gateway}
 	if gateway.Is6() {

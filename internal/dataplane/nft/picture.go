@@ -70,13 +70,16 @@ func (r *registry) taken(k desired.Kind, n uint32) bool {
 
 // isNumbered reports whether a verdict map numbers o.
 func (o owner) isNumbered() bool {
-	switch o.kind {
-	case desired.KindClass, desired.KindPortSet:
-		return true
-	case desired.KindPool:
-		return strings.Contains(o.id, ":") // an IPv6 gateway
-	}
-	return false
+	numbered := numberedKinds[o.kind]
+	return numbered != nil && numbered(o.id)
+}
+
+// numberedKinds says by ids which entries verdict maps number: those that have
+// chains.
+var numberedKinds = map[desired.Kind]func(id string) bool{
+	desired.KindClass:   func(string) bool { return true },
+	desired.KindPortSet: func(string) bool { return true },
+	desired.KindPool:    func(id string) bool { return strings.Contains(id, ":") }, // of an IPv6 gateway
 }
 
 // picture is what the kernel has in one table.

@@ -28,16 +28,6 @@ type Table struct {
 	picture *picture   // nil when the table must be read again
 }
 
-// Handles reports whether entries of kind k live in the table.
-func Handles(k desired.Kind) bool {
-	switch k {
-	case desired.KindClass, desired.KindPortSet, desired.KindPool, desired.KindMember,
-		desired.KindAddress, desired.KindTarget, desired.KindAllow, desired.KindEndpoint:
-		return true
-	}
-	return false
-}
-
 // Open connects to nftables in the network namespace that nsFD refers to, and
 // keeps the connection. It takes its own reference to the namespace; nsFD
 // stays the caller's. Its rules have the default shares.

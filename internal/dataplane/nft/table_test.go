@@ -166,3 +166,17 @@ func TestApplyWithoutSkeletonSaysSo(t *testing.T) {
 		t.Error("nothing failed")
 	}
 }
+
+// Entries of other kinds are none of the table's, be they put or deleted.
+func TestOtherKindsAreRefused(t *testing.T) {
+	table, _ := newTable(t)
+	link, good := desired.NewLink(vpc, "vpc-z"), desired.Member{VPC: vpc, Group: "sg-1", Addr: netip.MustParseAddr("10.0.1.10")}
+	entries := []desired.Entry{link, good}
+	for verb, failed := range map[string]map[desired.Key]error{
+		"put": table.Apply(t.Context(), entries, nil), "delete": table.Apply(t.Context(), nil, entries),
+	} {
+		if len(failed) != 1 || failed[link.Key()] == nil || failed[link.Key()].Error() != verb+" "+link.Key().String()+": entries of its kind do not live in nftables" {
+			t.Errorf("%s: %v", verb, failed)
+		}
+	}
+}

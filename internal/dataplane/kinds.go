@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// handler is what the data plane does about the entries of one kind, in this order.
+// What is nil is not done.
+type handler struct {
+	// raise makes an entry before the filter changes.
+	raise func(ctx context.Context, c *change, e desired.Entry) error
+	// vacate takes one away before the filter changes.
+	vacate func(c *change, e desired.Entry) error
+	// inTable says that entries live in the router's table, which does all of a call
+	// in one transaction: that is when the filter changes.
+	inTable bool
+	// settle makes an entry when whoever had its addresses has lost them, and their
+	// connections are cut.
+	settle func(c *change, e desired.Entry) error
+	// lower takes one away when connections are cut.
+	lower func(c *change, e desired.Entry) error
+}
+
+// handlers are those of all kinds that the data plane carries out.
+var handlers = withTable(map[desired.Kind]handler{
+	desired.KindRouter: {
+		raise: raising(func(ctx context.Context, c *change, r desired.Router) error { return c.makeRouter(ctx, r) }),
+		lower: func(c *change, e desired.Entry) error { return c.removeRouter(string(e.Key().Realm)) },
+	},
+	desired.KindLink: {
+		raise: raising(func(_ context.Context, c *change, l desired.Link) error { return c.withPeer(l.Peer, network.Connect) }),
+		lower: func(c *change, e desired.Entry) error { return c.router.Disconnect(e.Key().ID) },
+	},
+	desired.KindRoute: {
+		raise: raising(func(_ context.Context, c *change, r desired.Route) error { return c.router.Send(r.Prefix, r.Peer) }),
+		lower: func(c *change, e desired.Entry) error {
+			prefix, err := netip.ParsePrefix(e.Key().ID)
+			if err != nil {
+				return fmt.Errorf("delete %s: %w", e.Key(), err)
+			}
+			return c.router.Unsend(prefix)
+		},
+	},
+	desired.KindWorkload: {
+		vacate: func(c *change, e desired.Entry) error { return c.router.Detach(e.Key().ID) },
+		settle: typed(func(c *change, w desired.Workload) error { return c.router.Attach(w) }),
+	},
+})
+
+// withTable adds the kinds of package nft.
+func withTable(all map[desired.Kind]handler) map[desired.Kind]handler {
+	for _, k := range nft.Kinds() {
+		all[k] = handler{inTable: true}
+	}
+	return all
+}
+
+// Kinds lists the kinds that the data plane carries out, in the order of making.
+func Kinds() []desired.Kind {
+	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool {
+		h := handlers[k]
+		return !h.inTable && (h.raise == nil && h.settle == nil || h.vacate == nil && h.lower == nil)
+	})
+}
+
+// typed makes a function of a kind's own entries one of all entries.
+func typed[E desired.Entry](do func(*change, E) error) func(*change, desired.Entry) error {
+	return func(c *change, e desired.Entry) error {
+		v, ok := e.(E)
+		if !ok {
+			return fmt.Errorf("carry out %s: not with a value of type %T", e.Key(), e)
+		}
+		return do(c, v)
+	}
+}
+
+// raising is typed for what needs a context.
+func raising[E desired.Entry](do func(context.Context, *change, E) error) func(context.Context, *change, desired.Entry) error {
+	return func(ctx context.Context, c *change, e desired.Entry) error {
+		return typed(func(c *change, v E) error { return do(ctx, c, v) })(c, e)
+	}
+}
+
+// Errors of entries that nobody could carry out.
+var (
+	errNoKind  = errors.New("the data plane has no such kind")
+	errNotHere = errors.New("it lives in another realm")
+)
+
+// known takes out of a list what cannot be done in a realm whatever there is, and
+// notes why.
+func (c *change) known(realm desired.Realm, verb string, entries []desired.Entry) []desired.Entry {
+	return slices.DeleteFunc(entries, func(e desired.Entry) bool {
+		var err error
+		key := e.Key()
+		if _, ok := handlers[key.Kind]; !ok {
+			err = errNoKind
+		} else if key.Realm != realm || key.Kind.Sort() != realm.Sort() {
+			err = errNotHere
+		} else {
+			return false
+		}
+		c.failed[key] = fmt.Errorf("%s %s: %w", verb, key, err)
+		return true
+	})
+}
+
+// ofNetwork says whether an entry changes interfaces or routes.
+func ofNetwork(e desired.Entry) bool { return !handlers[e.Key().Kind].inTable }
+
+// inTable gives those entries that live in the table.
+func inTable(entries []desired.Entry) []desired.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), ofNetwork)
+}
