@@ -25,12 +25,12 @@ type variant struct {
 
 // add makes a unit a holder of a value. Equal values are in memory once.
 func (h *held) add(e desired.Entry, u *unit) {
-	text := e.String()
+	text := desired.Record(e)
 	if h.entry == nil {
 		h.entry = e
 	}
 	for v := range h.variants {
-		if v.entry.String() == text {
+		if desired.Record(v.entry) == text {
 			v.holders.add(u)
 			return
 		}
@@ -88,7 +88,7 @@ func (h *held) each(yield func(*unit)) {
 func (h *held) effective() desired.Entry {
 	least := h.entry
 	for _, v := range h.others {
-		if v.entry.String() < least.String() {
+		if desired.Record(v.entry) < desired.Record(least) {
 			least = v.entry
 		}
 	}

@@ -179,3 +179,19 @@ func moreEndpoint(i int) []table.Row {
 		&model.VPCEndpoint{Meta: meta("vpce-" + id), VPC: "vpc-a", Subnets: []string{"subnet-a"}, Interfaces: []string{"eni-" + id}, Configuration: ref("rcfg-1")},
 	}
 }
+
+// Whose an endpoint's address is, is told to the host although it is no part of the
+// state: whoever records connections there needs it.
+func TestANewOwnerIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, connection()...)
+	r := w.put(t,
+		&model.NetworkInterface{Meta: meta("eni-e"), VPC: "vpc-a", Subnet: "subnet-a", Zone: "us-east-1a", Type: model.InterfaceEndpoint, Owner: "vpce-2", Groups: []string{"sg-a"}, Addresses: []netip.Addr{addr("10.0.1.100")}},
+		&model.EndpointAssociation{Meta: meta("rea-1"), Endpoint: ref("vpce-2"), Configuration: ref("rcfg-1")},
+		&model.VPCEndpoint{Meta: meta("vpce-2"), VPC: "vpc-a", Subnets: []string{"subnet-a"}, Interfaces: []string{"eni-e"}, Configuration: ref("rcfg-1")},
+	)
+	want := "endpoint vpc-a 10.0.1.100 target=240.8.0.5 ports=5432 owner=vpce-2\n"
+	if got := desired.Records(r.Put); got != want || len(r.Delete) > 0 {
+		t.Errorf("put %q and delete %v, want %q", got, r.Delete, want)
+	}
+}

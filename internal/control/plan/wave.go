@@ -260,7 +260,7 @@ func (p *Plan) replace(u *unit, next []wish, subjects []Subject, w *wave) (chang
 			now = append(now, p.ask(u, next[0], w))
 			next, changed = next[1:], true
 		default:
-			if old[0].of(u).String() != next[0].entry.String() {
+			if desired.Record(old[0].of(u)) != desired.Record(next[0].entry) {
 				p.note(old[0].key, w).remove(u)
 				p.ask(u, next[0], w)
 				changed = true
@@ -330,7 +330,7 @@ func (p *Plan) result(w *wave) Result {
 		case now == nil && old != nil:
 			r.Delete = append(r.Delete, key)
 			r.Released[key] = sortedSubjects(w.releasers[key])
-		case now != nil && (old == nil || !desired.Equal(old, now)):
+		case now != nil && (old == nil || desired.Record(old) != desired.Record(now)):
 			r.Put = append(r.Put, now)
 		}
 	}
