@@ -12,7 +12,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
@@ -47,7 +47,7 @@ func Of[T any](ctx context.Context, k Kind, q request.Query) (*T, error) {
 		f.Tags = func(row) map[string]string { return nil }
 	}
 	none := func(func(row) bool) {}
-	_, _, err := request.Paginate(caller.From(ctx), k.Operation, q, none, f, func(row) string { return "" })
+	_, _, err := request.Paginate(access.From(ctx), k.Operation, q, none, f, func(row) string { return "" })
 	if err != nil {
 		return nil, err
 	}

@@ -14,12 +14,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -82,12 +83,12 @@ type Listing[T table.Row] struct {
 // Describe gives one page of the caller's rows that a query chooses, with the
 // view that they were read from.
 func Describe[T table.Row](ctx context.Context, db *table.DB, l Listing[T], q Query) ([]T, *table.Txn, *string, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := db.View(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	rows := l.Table.Scope(tx, who.Account, who.Region)
+	rows := view.All(tx, who, l.Table)
 	if len(q.IDs) > 0 {
 		if rows, err = l.ByID(tx, who, q.IDs); err != nil {
 			return nil, nil, nil, err
@@ -102,10 +103,10 @@ func Describe[T table.Row](ctx context.Context, db *table.DB, l Listing[T], q Qu
 }
 
 // ByID gives the rows with these ids, each once and in ascending order.
-func (l Listing[T]) ByID(tx *table.Txn, who caller.Caller, ids []string) (iter.Seq[T], error) {
+func (l Listing[T]) ByID(tx *table.Txn, who access.View, ids []string) (iter.Seq[T], error) {
 	var found []T
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		row, ok := l.Table.Get(tx, who.Account, who.Region, id)
+		row, ok := view.Get(tx, who, l.Table, id)
 		if !ok {
 			return nil, l.Missing(id)
 		}
@@ -116,7 +117,7 @@ func (l Listing[T]) ByID(tx *table.Txn, who caller.Caller, ids []string) (iter.S
 
 // Paginate gives one page of the items, which come in ascending order of their
 // keys, that the filters of a query take.
-func Paginate[T any](who caller.Caller, operation string, q Query, items iter.Seq[T], filters service.Filters[T], key func(T) string) ([]T, *string, error) {
+func Paginate[T any](who access.View, operation string, q Query, items iter.Seq[T], filters service.Filters[T], key func(T) string) ([]T, *string, error) {
 	holds, err := filters.Compile(FiltersOf(q.Filters))
 	if err != nil {
 		return nil, nil, Fault(err)
@@ -206,7 +207,7 @@ func TagList(tags map[string]string) []shape.Tag {
 }
 
 // Meta makes what all rows have, with a new id.
-func Meta(env *service.Env, who caller.Caller, prefix string, now time.Time, tags map[string]string) model.Meta {
+func Meta(env *service.Env, who access.View, prefix string, now time.Time, tags map[string]string) model.Meta {
 	return model.Meta{Account: who.Account, Region: who.Region, ID: env.NewID(prefix), CreatedAt: now, UpdatedAt: now, Tags: tags}
 }
 

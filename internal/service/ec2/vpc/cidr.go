@@ -7,12 +7,13 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -93,7 +94,7 @@ func (a VPCs) changeVPC(ctx context.Context, id string, change func(*table.Txn, 
 	var changed *model.VPC
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := Get(tx, caller.From(ctx), id)
+		v, err := Get(tx, access.From(ctx), id)
 		if err != nil {
 			return err
 		}
@@ -111,7 +112,7 @@ func (a VPCs) changeVPC(ctx context.Context, id string, change func(*table.Txn, 
 // DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
 // or subnets lie in it.
 func (a VPCs) DisassociateVpcCidrBlock(ctx context.Context, in *shape.DisassociateVpcCidrBlockInput) (*shape.DisassociateVpcCidrBlockOutput, error) {
-	who, id := caller.From(ctx), request.Value(in.AssociationId)
+	who, id := access.From(ctx), request.Value(in.AssociationId)
 	var out *shape.DisassociateVpcCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -145,9 +146,9 @@ func (a VPCs) DisassociateVpcCidrBlock(ctx context.Context, in *shape.Disassocia
 }
 
 // findBlock finds the VPC and the place of a block that may be taken from it.
-func findBlock(tx *table.Txn, who caller.Caller, id string) (v *model.VPC, index int, is6 bool, err error) {
+func findBlock(tx *table.Txn, who access.View, id string) (v *model.VPC, index int, is6 bool, err error) {
 	has := func(b model.CIDRAssociation) bool { return b.ID == id }
-	for v := range state.VPCs.Scope(tx, who.Account, who.Region) {
+	for v := range view.All(tx, who, state.VPCs) {
 		if i := slices.IndexFunc(v.CIDRs6, has); i >= 0 {
 			return v, i, true, nil
 		}

@@ -5,8 +5,8 @@ package vpc
 import (
 	"context"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -18,7 +18,7 @@ import (
 // DeleteVpc removes a VPC with what was made with it. Anything else in the VPC
 // must be gone before.
 func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.DeleteVpcOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		v, err := Get(tx, who, request.Value(in.VpcId))
 		if err != nil {

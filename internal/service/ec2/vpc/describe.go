@@ -6,7 +6,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -105,7 +105,7 @@ func (a VPCs) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAtt
 	if err != nil {
 		return nil, err
 	}
-	v, err := Get(tx, caller.From(ctx), request.Value(in.VpcId))
+	v, err := Get(tx, access.From(ctx), request.Value(in.VpcId))
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (a VPCs) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttribu
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := Get(tx, caller.From(ctx), request.Value(in.VpcId))
+		v, err := Get(tx, access.From(ctx), request.Value(in.VpcId))
 		if err != nil {
 			return err
 		}

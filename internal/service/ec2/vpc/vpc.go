@@ -8,13 +8,14 @@ import (
 	"context"
 	"errors"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -50,7 +51,7 @@ func (a VPCs) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 	if err != nil {
 		return nil, err
 	}
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	parts := New(a.Env, who.Account, who.Region, block, block6 != nil)
 	parts.VPC.Tags = tags
 	if tenancy != "" {
@@ -74,7 +75,7 @@ func (a VPCs) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 // CreateDefaultVpc makes the default VPC again for an account that has deleted
 // it, or that was made without one. There is no internet gateway for it to have.
 func (a VPCs) CreateDefaultVpc(ctx context.Context, _ *shape.CreateDefaultVpcInput) (*shape.CreateDefaultVpcOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	parts := NewDefault(a.Env, who.Account, who.Region)
 	err := a.insertVPC(ctx, parts, func(tx *table.Txn) error {
 		if have := Default(tx, who.Account, who.Region); have != nil {
@@ -121,8 +122,8 @@ func (a VPCs) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyIn
 }
 
 // Get gives the caller's VPC with this id.
-func Get(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) {
-	v, ok := state.VPCs.Get(tx, who.Account, who.Region, id)
+func Get(tx *table.Txn, who access.View, id string) (*model.VPC, error) {
+	v, ok := view.Get(tx, who, state.VPCs, id)
 	if !ok {
 		return nil, Missing(id)
 	}
