@@ -171,6 +171,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
+	d.env.Host = host.Index
 	if err := d.bootstrap(ctx); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -16,9 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/reconcile"
-	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/etcdstore"
-	"github.com/posternhq/postern/internal/table"
 )
 
 // deltaQueue is how many changes may wait for the agent to take them. Taking
@@ -125,44 +122,3 @@ func (p *plane) Report(r reconcile.Report) {
 
 // Gone implements agent.Sink.
 func (p *plane) Gone(eni string, ns desired.Namespace) { p.controller.Gone(eni, ns) }
-
-// registerHost finds this host's row, or gives it a place in the transit realm
-// at first start.
-func (d *daemon) registerHost(ctx context.Context) (model.Host, error) {
-	var host model.Host
-	_, err := d.db.Update(ctx, func(tx *table.Txn) error {
-		if known, ok := state.Hosts.Get(tx, "", "", d.config.HostName); ok {
-			host = *known
-			if host.Instance == d.instance {
-				return nil
-			}
-			if err := d.checkInstance(host.Instance); err != nil {
-				return err
-			}
-			// The state is in a cluster, and the data folder is another one than
-			// before: what this host makes from now on has the new mark.
-			host.Instance = d.instance
-			state.Hosts.Put(tx, &host)
-			return nil
-		}
-		taken := map[int]bool{}
-		for h := range state.HostsByAll.Rows(tx, state.Everything) {
-			if len(d.config.Etcd) > 0 {
-				return &otherHostError{h.Name}
-			}
-			taken[h.Index] = true
-		}
-		host = model.Host{Name: d.config.HostName, Instance: d.instance, CreatedAt: d.env.Now()}
-		for taken[host.Index] {
-			host.Index++
-		}
-		if host.Index >= model.MaxHosts {
-			return fmt.Errorf("all %d places for hosts are taken", model.MaxHosts)
-		}
-		return state.Hosts.Insert(tx, &host)
-	})
-	if err != nil {
-		return model.Host{}, fmt.Errorf("register host %s: %w", d.config.HostName, err)
-	}
-	return host, nil
-}

@@ -65,8 +65,20 @@ type PortRange struct {
 type TransitTarget struct {
 	Interface string `json:"interface"`
 	Zone      string `json:"zone"`
-	// Index is the target's place in the transit realm, see TransitPlan.
+	// Host is the place in the transit realm of the host on which the interface
+	// forwards, see Host.Index: connections to the target are routed there. Rows of
+	// versions that knew one host have none, which is the first one's.
+	Host int `json:"host,omitempty"`
+	// Index is the target's place among those of the host.
 	Index int `json:"index"`
+}
+
+// Addr gives the target's address in the transit realm, in a family.
+func (t TransitTarget) Addr(is4 bool) netip.Addr {
+	if is4 {
+		return TransitTarget4(t.Host, t.Index)
+	}
+	return TransitTarget6(t.Host, t.Index)
 }
 
 // ResourceConfiguration describes what a gateway leads to.

@@ -46,6 +46,9 @@ type Env struct {
 	// IPv6Pool is where "Amazon-provided" IPv6 blocks come from. It is a prefix
 	// of at most 56 bits.
 	IPv6Pool netip.Prefix
+	// Host is the place in the transit realm of the host that new resource gateways
+	// forward on, see model.Host.
+	Host int
 	// DefaultVPC says that accounts have a default VPC in each of Regions.
 	DefaultVPC bool
 	Log        *slog.Logger

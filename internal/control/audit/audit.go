@@ -187,11 +187,18 @@ func (a *auditor) ways() {
 		needs(a, object, &g.Meta, state.NetworkInterfaces, g.Interfaces...)
 		needs(a, object, &g.Meta, state.SecurityGroups, g.Groups...)
 	}
+	hosts := map[int]bool{}
+	for h := range state.Hosts.All(a.tx) {
+		hosts[h.Index] = true
+	}
 	for r := range state.ResourceConfigurations.All(a.tx) {
 		object := name(state.ResourceConfigurations, r)
 		needs(a, object, &r.Meta, state.ResourceGateways, r.Gateway)
 		for _, t := range r.Targets {
 			needs(a, object, &r.Meta, state.NetworkInterfaces, t.Interface)
+			if !hosts[t.Host] {
+				a.wrong(object, "it has a target on host %d, which does not exist", t.Host)
+			}
 		}
 	}
 	for e := range state.VPCEndpoints.All(a.tx) {

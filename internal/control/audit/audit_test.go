@@ -97,8 +97,14 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"a state of nothing": {func(tx *table.Txn) {
 			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "vpce-9"})
 		}, "the state of something that does not exist"},
-		"no configuration":          {func(tx *table.Txn) { state.ResourceConfigurations.Delete(tx, account, region, "rcfg-1") }, "it refers to resource-configuration rcfg-1"},
-		"no host of an attachment":  {func(tx *table.Txn) { state.Hosts.Delete(tx, "", "", "host") }, "it refers to host host"},
+		"no configuration":         {func(tx *table.Txn) { state.ResourceConfigurations.Delete(tx, account, region, "rcfg-1") }, "it refers to resource-configuration rcfg-1"},
+		"no host of an attachment": {func(tx *table.Txn) { state.Hosts.Delete(tx, "", "", "host") }, "it refers to host host"},
+		"no host of a target": {func(tx *table.Txn) {
+			r, _ := state.ResourceConfigurations.Get(tx, account, region, "rcfg-1")
+			r = r.Clone()
+			r.Targets[0].Host = 1
+			state.ResourceConfigurations.Put(tx, r)
+		}, "it has a target on host 1, which does not exist"},
 		"an association taken away": {func(tx *table.Txn) { state.EndpointAssociations.Delete(tx, account, region, "rea-1") }, ""},
 		"an address that an association has twice over": {func(tx *table.Txn) {
 			for _, id := range []string{"rea-2", "rea-3"} {

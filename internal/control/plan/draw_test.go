@@ -267,9 +267,9 @@ func (d drawer) configuration() *model.ResourceConfiguration {
 	for i := range 1 + d.number("ports", 20) {
 		rc.Ports = append(rc.Ports, model.PortRange{From: uint16(i + 1), To: uint16(i + 1 + d.odd("wide"))})
 	}
-	rc.Targets = []model.TransitTarget{{Interface: d.one("eni", 6), Zone: d.one("zone", 0), Index: d.n}}
+	rc.Targets = []model.TransitTarget{{Interface: d.one("eni", 6), Zone: d.one("zone", 0), Host: d.odd("host"), Index: d.n}}
 	if d.yes("second target") {
-		rc.Targets = append(rc.Targets, model.TransitTarget{Interface: d.one("eni", 6), Zone: d.one("zone", 1), Index: d.n + 3})
+		rc.Targets = append(rc.Targets, model.TransitTarget{Interface: d.one("eni", 6), Zone: d.one("zone", 1), Host: d.odd("host"), Index: d.n + 3})
 	}
 	return rc
 }

@@ -56,9 +56,12 @@ type resource struct {
 }
 
 // target is one way into the provider's VPC. There may be none just now: the
-// gateway's interface may be gone or have no addresses of the resource's family.
+// gateway's interface may be gone or have no addresses of the resource's family, or
+// it is another host's, which translates it.
 type target struct {
 	zone  string
+	host  int
+	ni    string
 	entry desired.Target
 	ok    bool
 }
@@ -96,7 +99,7 @@ func (r *reading) resource(rc *model.ResourceConfiguration) (*resource, model.Re
 	res := &resource{is4: rc.IP.Is4()}
 	for _, t := range rc.Targets {
 		entry, ok := r.targetEntry(rc, t)
-		res.targets = append(res.targets, target{t.Zone, entry, ok})
+		res.targets = append(res.targets, target{t.Zone, t.Host, t.Interface, entry, ok})
 	}
 	res.setPorts(rc.Ports)
 	vpc, ok := valueOf[model.Ref](r, unitGateway, rc.Sibling(rc.Gateway))
@@ -129,24 +132,23 @@ func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *reso
 		return
 	}
 	from := door{rc.IP, step.Interface.Zone, step.Interface.ID, step.Association.Endpoint.ID}
+	if res.problem = r.elsewhere(from, next); res.problem != "" {
+		return
+	}
 	res.onward = from.way(res.provider, next)
 	for i := range res.targets {
 		res.targets[i].entry.Onward = true
 	}
 }
 
-// targetEntry translates one transit target.
+// targetEntry translates one transit target, on the host where it is.
 func (r *reading) targetEntry(rc *model.ResourceConfiguration, t model.TransitTarget) (desired.Target, bool) {
 	x, ok := valueOf[exit](r, unitInterface, rc.Sibling(t.Interface))
-	if !ok {
+	if !ok || t.Host != r.plan.host.Index {
 		return desired.Target{}, false
 	}
-	addr := model.TransitTarget6(r.plan.host.Index, t.Index)
-	if rc.IP.Is4() {
-		addr = model.TransitTarget4(r.plan.host.Index, t.Index)
-	}
 	gateway, ok := x.pool(rc.IP.Is4())
-	return desired.Target{VPC: x.vpc, Addr: addr, Dest: rc.IP, Gateway: gateway}, ok
+	return desired.Target{VPC: x.vpc, Addr: t.Addr(rc.IP.Is4()), Dest: rc.IP, Gateway: gateway}, ok
 }
 
 // setPorts keeps a few single ports as they are and names a shared set for

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"fmt"
 	"hash/fnv"
 	"net/netip"
 
@@ -54,9 +55,23 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 		return d
 	}
 	for _, from := range r.doors(a) {
+		if elsewhere := r.elsewhere(from, res); elsewhere != "" {
+			d.problem = elsewhere
+			continue
+		}
 		d.entries = append(d.entries, from.way(consumer, res)...)
 	}
 	return d
+}
+
+// elsewhere says that a door leads to a target on another host, if it does. Hosts have
+// no routes to each other yet.
+func (r *reading) elsewhere(from door, res *resource) string {
+	far := from.choose(res)
+	if far.host == r.plan.host.Index || from.addr.Is4() != res.is4 {
+		return ""
+	}
+	return fmt.Sprintf("its resource is reached by %s on host %d, to which host %d has no route", far.ni, far.host, r.plan.host.Index)
 }
 
 // door is where a way begins: an address in the consumer's VPC that leads to a

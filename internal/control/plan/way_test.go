@@ -183,3 +183,40 @@ func TestAWayLeadsOnThroughTheAssociationOfTheAddress(t *testing.T) {
 		t.Errorf("when the association is removed, ways are\n%s", way)
 	}
 }
+
+// A target on another host is translated there, at an address that says so: here is
+// nothing of it, and what leads to it says why not.
+func TestATargetOnAnotherHostIsNotTranslatedHere(t *testing.T) {
+	w := newWorld(t)
+	rows := hub()
+	w.put(t, rows...)
+	for _, row := range rows {
+		if rc, ok := row.(*model.ResourceConfiguration); ok && rc.ID == "rcfg-2" {
+			rc.Targets[0].Host = 1
+			w.put(t, rc)
+		}
+	}
+	if way := w.way(); way != "" {
+		t.Errorf("planned:\n%s", way)
+	}
+	for _, s := range []Subject{{SubjectEndpoint, ref("vpce-2")}, {SubjectAssociation, ref("rea-2")}, {SubjectConfiguration, ref("rcfg-1")}, {SubjectAssociation, ref("rea-1")}} {
+		if problem := w.plan.Problem(s); !strings.Contains(problem, "eni-h on host 1") {
+			t.Errorf("%v has the problem %q", s, problem)
+		}
+	}
+	if problem := w.plan.Problem(Subject{SubjectConfiguration, ref("rcfg-2")}); problem != "" {
+		t.Errorf("the configuration that is translated there has the problem %q", problem)
+	}
+
+	there := New(model.Host{Name: "there", Index: 1})
+	there.Change(w.last, everything(w.last))
+	got := desired.Text(there.Entries())
+	for want, is := range map[string]bool{
+		"target vpc-c 240.24.0.6 dest=10.0.1.10 gateway=10.0.1.60\n": true, "endpoint vpc-b 10.0.1.200 target=240.24.0.6 ports=5432\n": true,
+		"allow vpc-c 240.16.0.64/26>240.24.0.6\n": true, "240.8.": false,
+	} {
+		if strings.Contains(got, want) != is {
+			t.Errorf("that %q is on the other host is not %v:\n%s", want, is, got)
+		}
+	}
+}

@@ -141,7 +141,7 @@ func (a *API) claimTargets(tx *table.Txn, r *model.ResourceConfiguration, g *mod
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, model.TransitTarget{Interface: id, Zone: ni.Zone, Index: index})
+		targets = append(targets, model.TransitTarget{Interface: id, Zone: ni.Zone, Host: a.Host, Index: index})
 	}
 	return targets, nil
 }
