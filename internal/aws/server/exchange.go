@@ -34,7 +34,8 @@ type exchange struct {
 	service *mounted
 	region  string // of the signature, once it is verified
 	view    access.View
-	asks    [6]access.Ask // room for those of most requests
+	request access.Request
+	asks    [3]access.Ask // room for those of most requests
 	op      *schema.Operation
 	path    string // escaped, as the operation's template has it
 	err     error  // of the last step, for the log

@@ -170,8 +170,8 @@ func (e *exchange) decode() (any, error) {
 // says so, since the view has nothing of it.
 func (e *exchange) authorize(in any) (context.Context, error) {
 	who := &e.view.Caller
-	request := &access.Request{Caller: who, Asks: e.service.access[e.op].Ask(e.asks[:0], who, in)}
-	d, err := e.Decide(e.http.Context(), request)
+	e.request = access.Request{Caller: who, Asks: e.service.access[e.op].Ask(e.asks[:0], who, in)}
+	d, err := e.Decide(e.http.Context(), &e.request)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("decide about %s: %w", e.op.Name, err)
