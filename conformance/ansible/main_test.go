@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/conformance/harness"
+	"github.com/posternhq/postern/test/child"
 )
 
 // interpreter is the distribution's Python, for which it has boto3.
@@ -36,11 +37,11 @@ func run(m *testing.M) int {
 	if playbook, err = exec.LookPath("ansible-playbook"); err != nil {
 		return harness.Absent("these tests need Ansible, and there is no ansible-playbook in PATH; the package ansible has it")
 	}
-	boto := harness.Exec(os.Environ(), interpreter, "-c", "import boto3, botocore; print('boto3', boto3.__version__, 'botocore', botocore.__version__)")
+	boto := child.Exec(os.Environ(), interpreter, "-c", "import boto3, botocore; print('boto3', boto3.__version__, 'botocore', botocore.__version__)")
 	if boto.Status != 0 {
 		return harness.Absent("these tests need boto3 for " + interpreter + "; the package python3-boto3 has it")
 	}
-	collection := harness.Exec(os.Environ(), filepath.Join(filepath.Dir(playbook), "ansible-galaxy"), "collection", "list", "amazon.aws")
+	collection := child.Exec(os.Environ(), filepath.Join(filepath.Dir(playbook), "ansible-galaxy"), "collection", "list", "amazon.aws")
 	if !strings.Contains(collection.Stdout, "amazon.aws ") {
 		return harness.Absent("these tests need Ansible's collection amazon.aws; the package ansible has it")
 	}
@@ -61,7 +62,7 @@ func play(t *testing.T, name string, key harness.Key, variables ...string) {
 	for _, variable := range variables {
 		args = append(args, "--extra-vars", variable)
 	}
-	r := harness.Exec(environment, playbook, append(args, filepath.Join("testdata", name+".yml"))...)
+	r := child.Exec(environment, playbook, append(args, filepath.Join("testdata", name+".yml"))...)
 	if r.Status != 0 {
 		t.Errorf("playbook %s: status %d:\n%s%s", name, r.Status, r.Stdout, r.Stderr)
 	}

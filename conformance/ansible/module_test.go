@@ -14,6 +14,7 @@ import (
 	lattice "github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
 
 	"github.com/posternhq/postern/conformance/harness"
+	"github.com/posternhq/postern/test/instance"
 )
 
 func TestModules(t *testing.T) {
@@ -69,7 +70,7 @@ func newEndpoint(t *testing.T, key harness.Key) (vpc, subnet, endpoint string) {
 		VpcEndpointType: ec2types.VpcEndpointTypeResource, VpcId: &vpc, ResourceConfigurationArn: database.Arn, SubnetIds: []string{subnet},
 	}))(t)
 	endpoint = *made.VpcEndpoint.VpcEndpointId
-	err := harness.Poll(patience, "the endpoint", func() (bool, error) {
+	err := instance.Poll(ctx, patience, "the endpoint", func() (bool, error) {
 		out, err := c.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{endpoint}})
 		return err == nil && out.VpcEndpoints[0].State == "available", err
 	})

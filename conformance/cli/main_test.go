@@ -8,6 +8,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -22,6 +23,8 @@ import (
 
 	"github.com/posternhq/postern/conformance/harness"
 	"github.com/posternhq/postern/conformance/served"
+	"github.com/posternhq/postern/test/child"
+	"github.com/posternhq/postern/test/instance"
 )
 
 // server is the Postern of all tests of this package, aws the path of the AWS
@@ -45,7 +48,7 @@ func run(m *testing.M) int {
 	if err := teach(taught); err != nil {
 		panic(err)
 	}
-	if version := harness.Exec(os.Environ(), aws, "--version"); version.Status != 0 {
+	if version := child.Exec(os.Environ(), aws, "--version"); version.Status != 0 {
 		return harness.Unable(fmt.Sprintf("these tests need the AWS CLI, and %s does not run: %s", aws, version.Stderr))
 	} else {
 		fmt.Printf("%s: %s", aws, version.Stdout+version.Stderr)
@@ -116,10 +119,10 @@ func newTerminal(t *testing.T, key harness.Key, more ...string) *terminal {
 
 // run runs aws with arguments that are separated by spaces, of which none holds
 // one.
-func (c *terminal) run(format string, values ...any) harness.Result {
+func (c *terminal) run(format string, values ...any) child.Result {
 	c.t.Helper()
 	args := append([]string{"--endpoint-url", server.Endpoint, "--output", "json"}, strings.Fields(fmt.Sprintf(format, values...))...)
-	return harness.Exec(c.environment, aws, args...)
+	return child.Exec(c.environment, aws, args...)
 }
 
 // ok runs a command that has to go well, and gives its answer.
@@ -208,7 +211,7 @@ func (a answer) has(path string, want int) {
 // await runs a command until a value is what it should be.
 func (c *terminal) await(path, want, format string, values ...any) {
 	c.t.Helper()
-	err := harness.Poll(time.Minute, path+" "+want, func() (bool, error) {
+	err := instance.Poll(context.Background(), time.Minute, path+" "+want, func() (bool, error) {
 		return c.ok(format, values...).at(path) == want, nil
 	})
 	if err != nil {
@@ -227,7 +230,7 @@ func (c *terminal) wait(format string, values ...any) {
 // awaitGone runs a command until it is refused with a code.
 func (c *terminal) awaitGone(code, format string, values ...any) {
 	c.t.Helper()
-	err := harness.Poll(time.Minute, code, func() (bool, error) { return c.run(format, values...).Status != 0, nil })
+	err := instance.Poll(context.Background(), time.Minute, code, func() (bool, error) { return c.run(format, values...).Status != 0, nil })
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/conformance/harness"
+	"github.com/posternhq/postern/test/child"
 )
 
 // TestExtension calls Postern's own service, whose model the AWS CLI takes like
@@ -51,11 +52,11 @@ func namespace(t *testing.T) string {
 		t.Fatal(err)
 	}
 	name := "conformance-" + strings.TrimSpace(string(instance))
-	if r := harness.Exec(os.Environ(), "ip", "netns", "add", name); r.Status != 0 {
+	if r := child.Exec(os.Environ(), "ip", "netns", "add", name); r.Status != 0 {
 		t.Fatalf("make namespace %s: %s", name, r.Stderr)
 	}
 	t.Cleanup(func() {
-		if r := harness.Exec(os.Environ(), "ip", "netns", "del", name); r.Status != 0 {
+		if r := child.Exec(os.Environ(), "ip", "netns", "del", name); r.Status != 0 {
 			t.Errorf("remove namespace %s: %s", name, r.Stderr)
 		}
 	})

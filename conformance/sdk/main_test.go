@@ -32,6 +32,7 @@ import (
 
 	"github.com/posternhq/postern/conformance/harness"
 	"github.com/posternhq/postern/conformance/served"
+	"github.com/posternhq/postern/test/instance"
 )
 
 // server is the Postern of all tests of this package.
@@ -202,7 +203,7 @@ const patience = 30 * time.Second
 // await asks until the answer is yes.
 func (c *client) await(what string, done func() (bool, error)) {
 	c.t.Helper()
-	if err := harness.Poll(patience, what, done); err != nil {
+	if err := instance.Poll(context.Background(), patience, what, done); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/conformance/harness"
+	"github.com/posternhq/postern/test/child"
 )
 
 // server is the Postern of all tests of this package, program the path of
@@ -51,7 +52,7 @@ func run(m *testing.M) int {
 	if err := os.WriteFile(settings, []byte(configuration(mirror)), 0o600); err != nil {
 		panic(err)
 	}
-	version := harness.Exec([]string{"CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE=" + settings}, program, "version")
+	version := child.Exec([]string{"CHECKPOINT_DISABLE=1", "TF_CLI_CONFIG_FILE=" + settings}, program, "version")
 	if version.Status != 0 {
 		return harness.Absent(fmt.Sprintf("these tests need Terraform, and %s does not run: %s", program, version.Stderr))
 	}
@@ -95,10 +96,10 @@ func newWorkspace(t *testing.T, name string, key harness.Key, more ...string) *w
 }
 
 // run runs terraform in the folder.
-func (w *workspace) run(args ...string) harness.Result {
+func (w *workspace) run(args ...string) child.Result {
 	w.t.Helper()
 	start := time.Now()
-	r := harness.Exec(w.environment, program, append([]string{"-chdir=" + w.folder}, args...)...)
+	r := child.Exec(w.environment, program, append([]string{"-chdir=" + w.folder}, args...)...)
 	w.t.Logf("terraform %s: status %d after %v", strings.Join(args, " "), r.Status, time.Since(start).Round(time.Millisecond))
 	return r
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/conformance/harness"
+	"github.com/posternhq/postern/test/child"
 )
 
 // roleVariable makes this program a workload: "serve" answers on port, and
@@ -86,19 +87,19 @@ func (w *workspace) connects(key harness.Key, region, output string) {
 		w.t.Fatal(err)
 	}
 	defer stop()
-	if r := harness.Exec(environment(""), server.Binary, "attach", p.Server, "--pid", strconv.Itoa(pid)); r.Status != 0 {
+	if r := child.Exec(environment(""), server.Binary, "attach", p.Server, "--pid", strconv.Itoa(pid)); r.Status != 0 {
 		w.t.Fatalf("attach the server: %s", r.Stderr)
 	}
 	for _, address := range p.Endpoint {
 		target := net.JoinHostPort(address, strconv.Itoa(port))
-		r := harness.Exec(environment("ask "+target), server.Binary, "run", "--subnet", p.Subnet, "--security-group", p.Group, "--", self)
+		r := child.Exec(environment("ask "+target), server.Binary, "run", "--subnet", p.Subnet, "--security-group", p.Group, "--", self)
 		seen, err := netip.ParseAddrPort(r.Stdout)
 		within := func(cidr string) bool { return netip.MustParsePrefix(cidr).Contains(seen.Addr()) }
 		if r.Status != 0 || err != nil || !slices.ContainsFunc(p.Gateway, within) {
 			w.t.Errorf("ask %s through Terraform's endpoint: status %d, %q%s; want an address in %v", target, r.Status, r.Stdout, r.Stderr, p.Gateway)
 		}
 	}
-	if r := harness.Exec(environment(""), server.Binary, "detach", p.Server); r.Status != 0 {
+	if r := child.Exec(environment(""), server.Binary, "detach", p.Server); r.Status != 0 {
 		w.t.Errorf("detach the server: %s", r.Stderr)
 	}
 }
