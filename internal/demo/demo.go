@@ -15,10 +15,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/posternhq/postern/internal/client"
-	"github.com/posternhq/postern/internal/daemon"
+	"github.com/posternhq/postern/test/instance"
 )
 
 // Config says what the demo runs with.
@@ -40,9 +39,11 @@ type demo struct {
 	screen *screen
 	tools  tools
 	folder string
-	api    *client.Client
-	world  world
-	// running are the processes that were started and go on, oldest first.
+	// postern is there once the folder is; api, once postern has answered.
+	postern *instance.Instance
+	api     *client.Client
+	world   world
+	// running are the other programs that were started and go on, oldest first.
 	running []*process
 }
 
@@ -90,11 +91,12 @@ func (d *demo) prepare() (err error) {
 	if err := os.Chmod(d.folder, 0o711); err != nil { // the database's user passes through
 		return fmt.Errorf("make the temporary folder: %w", err)
 	}
+	d.postern = &instance.Instance{Binary: d.config.Postern, Data: d.data(), Environment: d.environment()}
 	return nil
 }
 
 // data is the data folder of the demo's Postern.
-func (d *demo) data() daemon.Folder { return daemon.Folder(filepath.Join(d.folder, "data")) }
+func (d *demo) data() string { return filepath.Join(d.folder, "data") }
 
 // leaveNothing ends what runs, cleans the kernel and removes the folder. Each is
 // tried whatever became of the others.
@@ -104,30 +106,13 @@ func (d *demo) leaveNothing() error {
 	for i := len(d.running) - 1; i >= 0; i-- {
 		errs = append(errs, d.running[i].stop())
 	}
-	errs = append(errs, d.clean(), os.RemoveAll(d.folder))
+	if d.postern != nil {
+		errs = append(errs, d.postern.Close())
+	}
+	errs = append(errs, os.RemoveAll(d.folder))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("take everything away: %w", err)
 	}
 	d.screen.done("processes, namespaces and %s are gone", d.folder)
 	return nil
-}
-
-// clean removes what the demo's Postern made in the kernel, and looks whether
-// that was all.
-func (d *demo) clean() error {
-	instance, err := d.data().Instance()
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // it was stopped before it made anything
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := daemon.Clean(context.Background(), d.data(), false); err != nil {
-		return err
-	}
-	left, err := filepath.Glob("/run/netns/postern-" + instance + "-*")
-	if err == nil && len(left) > 0 {
-		err = fmt.Errorf("namespaces are left: %s", strings.Join(left, " "))
-	}
-	return err
 }

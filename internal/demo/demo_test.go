@@ -3,7 +3,6 @@
 package demo
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/test/child"
+	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -34,16 +35,12 @@ func TestMain(m *testing.M) {
 
 // build builds what the demo is run with.
 var build = sync.OnceValue(func() error {
-	out, err := exec.Command("go", "build", "-o", bin, "../../cmd/postern", "../../cmd/postern-demo").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build the demo: %w\n%s", err, out)
-	}
-	return nil
+	return instance.Build(bin, "postern", "postern-demo")
 })
 
 // show is a run of the demo whose temporary folder is the test's own.
 type show struct {
-	cmd  *exec.Cmd
+	*child.Process
 	temp string
 	out  *transcript
 }
@@ -57,20 +54,25 @@ func startShow(t *testing.T) *show {
 	if err := build(); err != nil {
 		t.Fatal(err)
 	}
-	s := &show{temp: t.TempDir(), out: &transcript{seen: make(chan struct{}, 1)}}
-	if err := os.Chmod(filepath.Dir(s.temp), 0o711); err != nil { // the database's user passes through
+	// Not t.TempDir, whose name has the test's, and so what the test waits for.
+	temp, err := os.MkdirTemp("", "postern-show-")
+	if err == nil {
+		err = os.Chmod(temp, 0o711) // the database's user passes through
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(filepath.Join(bin, "postern-demo"), "--postern", filepath.Join(bin, "postern"))
-	s.cmd.Env = append(os.Environ(), "TMPDIR="+s.temp)
-	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	if err := s.cmd.Start(); err != nil {
+	t.Cleanup(func() { os.RemoveAll(temp) })
+	s := &show{temp: temp, out: &transcript{seen: make(chan struct{}, 1)}}
+	cmd := exec.Command(filepath.Join(bin, "postern-demo"), "--postern", filepath.Join(bin, "postern"))
+	cmd.Env = child.Environment("TMPDIR=" + s.temp)
+	cmd.Stdout, cmd.Stderr = s.out, s.out
+	if s.Process, err = child.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if s.cmd.ProcessState == nil { // the test gave up
-			_ = s.cmd.Process.Signal(unix.SIGTERM)
-			_ = s.cmd.Wait()
+		if _, err := s.Stop(2 * time.Minute); err != nil { // the test gave up
+			t.Error(err)
 		}
 		if t.Failed() {
 			t.Logf("the demo said:\n%s", s.out)
@@ -82,10 +84,11 @@ func startShow(t *testing.T) *show {
 // end waits for the demo and gives its exit status.
 func (s *show) end(t *testing.T) int {
 	t.Helper()
-	late := time.AfterFunc(2*time.Minute, func() { _ = s.cmd.Process.Kill() })
-	defer late.Stop()
-	_ = s.cmd.Wait() // ProcessState tells
-	return s.cmd.ProcessState.ExitCode()
+	status, err := s.Wait(2 * time.Minute)
+	if err != nil {
+		t.Error(err)
+	}
+	return status
 }
 
 // instance reads the mark of what the demo makes; empty before there is one.
@@ -110,16 +113,8 @@ func (s *show) checkNothingLeft(t *testing.T, instance string) {
 			t.Errorf("namespaces are left: %v", left)
 		}
 	}
-	folders, _ := filepath.Glob("/proc/[0-9]*")
-	for _, p := range folders {
-		if filepath.Base(p) == fmt.Sprint(os.Getpid()) {
-			continue
-		}
-		command, _ := os.ReadFile(p + "/cmdline")
-		environment, _ := os.ReadFile(p + "/environ")
-		if bytes.Contains(append(command, environment...), []byte(s.temp)) {
-			t.Errorf("process %s is left: %q", filepath.Base(p), command)
-		}
+	for _, line := range child.Knowing(s.temp) {
+		t.Errorf("a process is left: %s", line)
 	}
 }
 
@@ -160,9 +155,7 @@ func TestStoppedDemoLeavesNothing(t *testing.T) {
 			s.out.wait(t, tt.mark)
 			instance := s.instance()
 			for range 2 { // people press Ctrl-C twice
-				if err := s.cmd.Process.Signal(tt.signal); err != nil {
-					t.Fatal(err)
-				}
+				s.Signal(tt.signal)
 			}
 			status := s.end(t)
 			if want := 130; status != want && tt.mark != "Take everything away" {

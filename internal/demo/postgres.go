@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // tools are the programs of the distribution that the story needs, and the
@@ -76,9 +74,7 @@ func (d *demo) initDatabase(ctx context.Context) (dir string, err error) {
 	}
 	cmd := d.command(d.tools.initdb, "-D", dir, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid: true, Pdeathsig: unix.SIGTERM, Credential: &syscall.Credential{Uid: d.tools.uid, Gid: d.tools.gid},
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: &syscall.Credential{Uid: d.tools.uid, Gid: d.tools.gid}}
 	output, status, err := run(ctx, cmd)
 	if err == nil && status != 0 {
 		err = fmt.Errorf("initdb ended with status %d:\n%s", status, output)

@@ -4,7 +4,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -52,32 +51,14 @@ func (d *demo) tell(ctx context.Context) error {
 	return nil
 }
 
-// daemon is the running Postern, the first process that was started.
-func (d *demo) daemon() *process { return d.running[0] }
-
 func (d *demo) startPostern(ctx context.Context) error {
 	start := time.Now()
-	args := []string{"up", "--data", string(d.data()), "--listen", "127.0.0.1:0"}
-	d.screen.command("postern " + strings.Join(args, " "))
-	p, err := d.start("postern up", d.command(d.config.Postern, args...))
-	if err != nil {
-		return err
+	d.screen.command("postern " + strings.Join(d.postern.UpCommand()[1:], " "))
+	if err := d.postern.Up(ctx); err != nil {
+		return fmt.Errorf("start Postern: %w", err)
 	}
-	err = p.waitFor(ctx, "start Postern", 30*time.Second, func() (bool, error) {
-		running, err := d.data().Running()
-		if errors.Is(err, os.ErrNotExist) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		credentials, err := d.data().Credentials()
-		d.api = client.New(running.Endpoint, running.Region, credentials.AccessKeyID, credentials.SecretAccessKey)
-		return true, err
-	})
-	if err != nil {
-		return err
-	}
+	a := d.postern.Access()
+	d.api = client.New(a.Endpoint, a.Region, a.AccessKeyID, a.SecretAccessKey)
 	d.screen.done("the AWS API answers after %s", short(time.Since(start)))
 	return nil
 }
@@ -134,10 +115,7 @@ func (d *demo) startDatabase(ctx context.Context) error {
 	}
 	p.ending = os.Interrupt // "fast": PostgreSQL does not wait for its clients to leave
 	const ready = "database system is ready to accept connections"
-	err = p.waitFor(ctx, "start PostgreSQL", 30*time.Second, func() (bool, error) {
-		return strings.Contains(p.output.text(), ready), nil
-	})
-	if err != nil {
+	if err := says(ctx, p.Process, ready, "PostgreSQL", 30*time.Second); err != nil {
 		return err
 	}
 	d.screen.done("PostgreSQL runs at %s of the provider VPC", databaseAddress)
@@ -182,22 +160,19 @@ func (d *demo) openEndpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = p.waitFor(ctx, "wait for the asking client", settled, func() (bool, error) {
-		return strings.Contains(p.output.text(), tryingLine), nil
-	})
-	if err != nil {
+	if err := says(ctx, p.Process, tryingLine, "the asking client", settled); err != nil {
 		return err
 	}
 	if err := d.makeEndpoint(ctx); err != nil {
 		return err
 	}
 	select {
-	case <-p.ended:
+	case <-p.Ended():
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if _, err := fmt.Sscanf(after(p.output.text(), tryingLine+"\n"), answeredLine, &d.world.answered, &d.world.attempts); err != nil {
-		return p.early()
+	if _, err := fmt.Sscanf(after(p.Output(), tryingLine+"\n"), answeredLine, &d.world.answered, &d.world.attempts); err != nil {
+		return p.Early()
 	}
 	took := time.Duration(d.world.answered - d.world.requested)
 	d.screen.done("first query answered %s after CreateVpcEndpoint was sent", short(took))
@@ -272,10 +247,7 @@ func (d *demo) showCut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = p.waitFor(ctx, "open a session", settled, func() (bool, error) {
-		return strings.Contains(p.output.text(), "connected"), nil
-	})
-	if err != nil {
+	if err := says(ctx, p.Process, "connected", "a session", settled); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -283,14 +255,14 @@ func (d *demo) showCut(ctx context.Context) error {
 		return err
 	}
 	select {
-	case <-p.ended:
+	case <-p.Ended():
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(10 * time.Second):
-		return fmt.Errorf("the session was not ended within 10 s of DeleteVpcEndpoints; psql said:\n%s", p.output.text())
+		return fmt.Errorf("the session was not ended within 10 s of DeleteVpcEndpoints; psql said:\n%s", p.Output())
 	}
-	if p.cmd.ProcessState.ExitCode() == 0 {
-		return fmt.Errorf("the session ended well, though it should have been cut; psql said:\n%s", p.output.text())
+	if status, _ := p.Status(); status == 0 {
+		return fmt.Errorf("the session ended well, though it should have been cut; psql said:\n%s", p.Output())
 	}
 	d.screen.done("psql noticed and ended within %s", short(time.Since(start)))
 	return nil

@@ -118,7 +118,7 @@ func (d *demo) makeGateway(ctx context.Context) error {
 		return err
 	}
 	d.world.gateway = *out.Id
-	return d.daemon().waitFor(ctx, "wait for "+d.world.gateway, settled, func() (bool, error) {
+	return waitFor(ctx, d.postern.Process(), d.world.gateway, settled, func() (bool, error) {
 		got, err := quietly[vpclattice.GetResourceGatewayOutput](ctx, d, vpclattice.Service, "GetResourceGateway",
 			&vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: out.Id})
 		if err != nil {
@@ -141,7 +141,7 @@ func (d *demo) makeConfiguration(ctx context.Context) error {
 		return err
 	}
 	d.world.configuration, d.world.configurationARN = *out.Id, *out.Arn
-	return d.daemon().waitFor(ctx, "wait for "+*out.Id, settled, func() (bool, error) {
+	return waitFor(ctx, d.postern.Process(), *out.Id, settled, func() (bool, error) {
 		got, err := quietly[vpclattice.GetResourceConfigurationOutput](ctx, d, vpclattice.Service, "GetResourceConfiguration",
 			&vpclattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: out.Id})
 		if err != nil {

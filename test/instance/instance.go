@@ -43,6 +43,7 @@ type Instance struct {
 	Log io.Writer
 
 	process *child.Process // of the present or last life
+	answers bool           // whether its API has answered
 	access  atomic.Pointer[Access]
 	forget  func() // tells the janitor that nothing is left
 }
@@ -76,13 +77,15 @@ func (i *Instance) Up(ctx context.Context) error {
 		return err
 	}
 	p.Name = "postern up"
-	i.process = p
-	return Poll(ctx, patience, "the API", func() (bool, error) {
+	i.process, i.answers = p, false
+	err = Poll(ctx, patience, "the API", func() (bool, error) {
 		if _, ended := p.Status(); ended {
 			return false, p.Early()
 		}
 		return i.Connect() == nil, nil
 	})
+	i.answers = err == nil
+	return err
 }
 
 // Connect finds the API again after the daemon started anew in its own process.
@@ -134,13 +137,13 @@ func (i *Instance) Signal(s os.Signal) { i.process.Signal(s) }
 func (i *Instance) Kill() { i.process.Kill() }
 
 // Stop ends the daemon as an administrator does, and wants it to run until then
-// and to end well. What is programmed stays.
+// and to end well, but in the middle of its start. What is programmed stays.
 func (i *Instance) Stop() error {
 	if !i.Runs() {
 		return i.process.Early()
 	}
 	status, err := i.process.Stop(patience)
-	if err == nil && status != 0 {
+	if err == nil && status != 0 && i.answers {
 		err = fmt.Errorf("postern up ended with status %d at %v: %s", status, syscall.SIGTERM, i.process.Output())
 	}
 	return err

@@ -83,6 +83,9 @@ func TestUpTellsWhyThereIsNoDaemon(t *testing.T) {
 	if err := i.Up(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a daemon that never answers: %v", err)
 	}
+	if err := i.Close(); err != nil || i.Runs() { // what it does at SIGTERM is not yet its own
+		t.Errorf("close in the middle of the start: %v", err)
+	}
 }
 
 func TestDataFolderGoesBeforeTheProgram(t *testing.T) {

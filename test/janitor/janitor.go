@@ -9,6 +9,7 @@ package janitor
 import (
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -92,6 +93,7 @@ func (j *janitor) tell(line string) error {
 	defer j.mu.Unlock()
 	if j.input == nil {
 		cmd := exec.Command("/bin/sh", "-c", script)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		input, err := cmd.StdinPipe()
 		if err != nil {

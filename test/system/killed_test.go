@@ -4,7 +4,6 @@ package system
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,7 +48,7 @@ func TestNothingIsLeftOfAKilledTest(t *testing.T) {
 	}
 	mark, workload, _ := strings.Cut(names, " ")
 	left := func() string {
-		return strings.Join(append(processesOf(folder), namespacesOf(t, mark, workload)...), "\n")
+		return strings.Join(append(child.Knowing(folder), namespacesOf(t, mark, workload)...), "\n")
 	}
 	if before := left(); strings.Count(before, "postern-"+mark) < 4 || strings.Count(before, "while") < 2 || !strings.Contains(before, " up ") {
 		t.Errorf("the victim has too little to leave:\n%s", before)
@@ -66,22 +65,6 @@ func beKilled(t *testing.T) {
 	s.sleeper()
 	fmt.Println("made", s.Mark(), s.client.Name)
 	select {}
-}
-
-// processesOf gives the command lines of other processes that know of a folder.
-func processesOf(folder string) (lines []string) {
-	paths, _ := filepath.Glob("/proc/[0-9]*")
-	for _, p := range paths {
-		if filepath.Base(p) == fmt.Sprint(os.Getpid()) {
-			continue
-		}
-		line, _ := os.ReadFile(p + "/cmdline") // one that has ended has none
-		environment, _ := os.ReadFile(p + "/environ")
-		if bytes.Contains(append(bytes.Clone(line), environment...), []byte(folder)) {
-			lines = append(lines, strings.ReplaceAll(string(line), "\x00", " "))
-		}
-	}
-	return lines
 }
 
 // namespacesOf gives the names and mounts of a Postern's namespaces, and of a
