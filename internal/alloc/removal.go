@@ -21,15 +21,44 @@ func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
 	state.NetworkInterfaces.Delete(tx, ni.Account, ni.Region, ni.ID)
 }
 
-// DeleteClaims gives back at most so many addresses of an interface that is about
-// to be removed, and returns how many it were.
-func DeleteClaims(tx *table.Txn, ni *model.NetworkInterface, most int) (deleted int) {
-	for _, c := range claims(tx, ni) {
-		if deleted < most && state.AddressClaims.Delete(tx, c.Account, c.Region, c.Ref().ID) {
-			deleted++
+// Shed takes at least so many addresses from an interface that is about to be removed, if
+// it has them besides one, and gives them back; so that what DeleteInterface has left to
+// do fits into one transaction. It returns how many it were. The interface is one with
+// fewer addresses then, and nothing is wrong with it if nobody removes it.
+func Shed(tx *table.Txn, ni *model.NetworkInterface, least int) (freed int) {
+	next := ni.Clone()
+	free := func(addr netip.Addr) {
+		id := model.AddressClaimID(ni.Subnet, addr)
+		if c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id); ok && c.Interface == ni.ID {
+			state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
+		}
+		freed++
+	}
+	for c := range state.AddressClaimsByInterface.Rows(tx, ni.Ref()) {
+		if freed < least {
+			free(c.Addr)
 		}
 	}
-	return deleted
+	for n := len(next.Prefixes4); n > 0 && freed < least; n-- {
+		for _, addr := range model.AddressesOf(next.Prefixes4[n-1]) {
+			free(addr)
+		}
+		next.Prefixes4 = next.Prefixes4[:n-1]
+	}
+	for n := len(next.Prefixes6); n > 0 && freed < least; n-- {
+		free(next.Prefixes6[n-1].Addr())
+		next.Prefixes6 = next.Prefixes6[:n-1]
+	}
+	for _, of := range []*[]netip.Addr{&next.Addresses6, &next.Addresses} {
+		for n := len(*of); n > 0 && len(next.All()) > 1 && freed < least; n-- {
+			free((*of)[n-1])
+			*of = (*of)[:n-1]
+		}
+	}
+	if freed > 0 {
+		state.NetworkInterfaces.Put(tx, next)
+	}
+	return freed
 }
 
 // claims gives an interface's claims on addresses that it has or has given up.

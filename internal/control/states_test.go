@@ -262,7 +262,7 @@ func TestALargeRemovalGoesInPieces(t *testing.T) {
 		})
 		f.settle(nil)
 		kv.set(func(txn store.Txn) error {
-			if len(txn.Put)+len(txn.Delete) > most {
+			if len(txn.Put)+len(txn.Delete) > most || len(txn.Compare) > most {
 				return store.ErrTooLarge
 			}
 			return nil

@@ -102,8 +102,8 @@ func (c *Controller) alone(ctx context.Context, v verdict) error {
 	return errors.Join(err, sayErr)
 }
 
-// shedClaims removes some claims of the interfaces that go with a subject, whose
-// addresses the hosts have let go of, and reports whether there were any.
+// shedClaims gives back some addresses of the interfaces that go with a subject, whose
+// entries the hosts have let go of, and reports whether there were any.
 func shedClaims(tx *table.Txn, v verdict) bool {
 	life, ok := lifeOf(tx, v.subject)
 	if !ok || !life.deleting || !v.lets(life) {
@@ -111,7 +111,9 @@ func shedClaims(tx *table.Txn, v verdict) bool {
 	}
 	left := claimsPerCommit
 	for _, ni := range life.interfaces(tx) {
-		left -= alloc.DeleteClaims(tx, ni, left)
+		if left > 0 {
+			left -= alloc.Shed(tx, ni, left)
+		}
 	}
 	return left < claimsPerCommit
 }

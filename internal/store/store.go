@@ -22,7 +22,7 @@ var (
 	ErrCompacted = errors.New("revision is compacted")
 	// ErrTooLarge refuses a transaction with more comparisons or changes, or
 	// more bytes, than the store takes at once. Nothing was changed.
-	ErrTooLarge = errors.New("transaction is too large")
+	ErrTooLarge error = tooLargeError{}
 	// ErrClosed refuses work on a store that was closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrFull refuses a change because there is no room for it. Nothing was
@@ -34,6 +34,18 @@ var (
 	// on disk; whether a Commit on its way was carried out is not known.
 	ErrFrozen = errors.New("store has stopped")
 )
+
+// tooLargeError is ErrTooLarge.
+type tooLargeError struct{}
+
+// Error gives the operator's words.
+func (tooLargeError) Error() string { return "transaction is too large" }
+
+// Excessive gives the clients' words: the same request will not do later either.
+func (tooLargeError) Excessive() string {
+	return "The request is for more than this installation can do at once, and nothing was changed. Ask for fewer items in one request, " +
+		"such as addresses, prefixes, subnets, groups, rules or tags; or have the operator let the etcd cluster take larger transactions."
+}
 
 // FullError is ErrFull with its cause.
 type FullError struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/test/cluster"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -229,7 +230,7 @@ func TestRestoreRefuses(t *testing.T) {
 // With an external cluster a backup is of the rows that are there, whether Postern
 // runs or not, and is restored into a cluster that has none.
 func TestBackupOfAnExternalCluster(t *testing.T) {
-	first, second := cluster(t), cluster(t)
+	first, second := cluster.Start(t, 0), cluster.Start(t, 0)
 	p := postern.Start(t, "--etcd", first, "--host-name", "alpha")
 	v := p.VPC("10.0.0.0/16")
 	running := backUp(t, p)

@@ -3,44 +3,15 @@
 package system
 
 import (
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
-
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/test/cluster"
 	"github.com/posternhq/postern/test/postern"
 )
-
-// cluster starts an etcd server with its own limits, for Posterns to use from
-// outside, and returns its URL.
-func cluster(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "etcd") // a socket's name is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := []url.URL{{Scheme: "unix", Path: dir + "/socket"}}
-	config := embed.NewConfig()
-	config.Dir, config.Name, config.UnsafeNoFsync = dir+"/data", "cluster", true
-	config.ListenPeerUrls, config.AdvertisePeerUrls = nil, socket
-	config.ListenClientUrls, config.AdvertiseClientUrls = socket, socket
-	config.InitialCluster = config.InitialClusterFromName(config.Name)
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	server, err := embed.StartEtcd(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	<-server.Server.ReadyNotify()
-	return "unix://" + dir + "/socket"
-}
 
 // refusedUp runs `postern up` on a data folder of its own and gives what it says
 // when it ends.
@@ -58,7 +29,7 @@ func refusedUp(t *testing.T, flags ...string) string {
 // first one runs, was killed or was stopped, because its kernel forwards all the
 // time. Itself is back at once, also after it was killed.
 func TestOneHostUsesACluster(t *testing.T) {
-	etcd := cluster(t)
+	etcd := cluster.Start(t, 0)
 	p := postern.Start(t, "--etcd", etcd, "--host-name", "alpha")
 	v := p.VPC("10.0.0.0/16")
 	refuse := func(when, host, want string) {

@@ -189,6 +189,30 @@ type passing struct{}
 func (passing) Error() string       { return "no room on /secret/place" }
 func (passing) Unavailable() string { return "Try again later." }
 
+// large is an error of a store that does not take so much at once.
+type large struct{}
+
+func (large) Error() string     { return "600 changes" }
+func (large) Excessive() string { return "Ask for less." }
+
+// TestTooMuchAtOnceIsSaid in the words of each service: as a fault of the request,
+// which nobody repeats as it is.
+func TestTooMuchAtOnceIsSaid(t *testing.T) {
+	e := newEndpoint(t)
+	e.fake.do = func() error { return fmt.Errorf("update the state: %w", large{}) }
+	for _, c := range []struct {
+		call call
+		code string
+	}{
+		{ec2Call(createVpc), "ResourceCountExceeded"}, {stsCall(identity), "LimitExceeded"}, {get(), "ValidationException"},
+	} {
+		got := e.do(t, c.call)
+		if got.status != http.StatusBadRequest || got.code != c.code || !strings.Contains(got.body, "Ask for less.") || strings.Contains(got.body, "600") {
+			t.Errorf("%s: got %d %s: %s; want %s", c.call.service, got.status, got.code, got.body, c.code)
+		}
+	}
+}
+
 // TestWhatWillPassMayBeRepeated: clients repeat a request that was answered 503,
 // and learn no more than the error has for them.
 func TestWhatWillPassMayBeRepeated(t *testing.T) {

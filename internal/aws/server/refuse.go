@@ -126,6 +126,13 @@ type unavailability interface {
 	Unavailable() string
 }
 
+// excess is an error of a request that asks for more than can be done at once, of which
+// nothing was done. The method gives the words for clients.
+type excess interface {
+	error
+	Excessive() string
+}
+
 // refuse renders an error of any step. What is neither a fault nor a refusal is
 // an internal error, of which the client learns nothing but the request's id.
 func (e *exchange) refuse(err error) *codec.Response {
@@ -133,6 +140,7 @@ func (e *exchange) refuse(err error) *codec.Response {
 	var f *fault.Error
 	var r *refusal
 	var u unavailability
+	var x excess
 	switch {
 	case errors.As(err, &f):
 	case errors.As(err, &r):
@@ -142,6 +150,8 @@ func (e *exchange) refuse(err error) *codec.Response {
 		}
 	case errors.As(err, &u):
 		f = e.service.words.fault(refusef(unavailable, "%s", u.Unavailable()))
+	case errors.As(err, &x):
+		f = e.service.words.fault(refusef(excessive, "%s", x.Excessive()))
 	default:
 		f = e.service.words.fault(refusef(internal, "An internal error has occurred"))
 	}

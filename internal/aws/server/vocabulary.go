@@ -33,6 +33,7 @@ const (
 	badValue
 	internal
 	unavailable
+	excessive
 	kinds // how many there are
 )
 
@@ -76,6 +77,7 @@ var (
 		badValue:          {"InvalidParameterValue", 400},
 		internal:          {"InternalError", 500},
 		unavailable:       {"ServiceUnavailable", 503},
+		excessive:         {"ResourceCountExceeded", 400},
 	}}
 	queryWords = vocabulary{words: [kinds]word{
 		tooBig:            {"RequestEntityTooLarge", 413},
@@ -97,6 +99,7 @@ var (
 		badValue:          {"ValidationError", 400},
 		internal:          {"InternalFailure", 500},
 		unavailable:       {"ServiceUnavailable", 503},
+		excessive:         {"LimitExceeded", 400},
 	}}
 	jsonWords = vocabulary{words: [kinds]word{
 		tooBig:            {"RequestEntityTooLargeException", 413},
@@ -116,6 +119,7 @@ var (
 		badValue:          {"InvalidParameterException", 400},
 		internal:          {"InternalFailure", 500},
 		unavailable:       {"ServiceUnavailable", 503},
+		excessive:         {"LimitExceededException", 400},
 	}}
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 	s3Words = vocabulary{words: [kinds]word{
@@ -132,6 +136,7 @@ var (
 		wrongMethod:       {"MethodNotAllowed", 405},
 		malformed:         {"InvalidRequest", 400},
 		internal:          {"InternalError", 500},
+		excessive:         {"InvalidRequest", 400},
 	}}
 )
 
@@ -147,7 +152,7 @@ func vocabularyOf(service *schema.Service) vocabulary {
 		v := queryWords
 		v.words[unknownOperation] = word{"UnknownOperationException", 404}
 		v.words[wrongMethod] = word{"UnknownOperationException", 405}
-		for _, k := range []kind{unreadable, malformed, unknownParameter, missingParameter, badValue} {
+		for _, k := range []kind{unreadable, malformed, unknownParameter, missingParameter, badValue, excessive} {
 			v.words[k] = word{"InvalidInput", 400}
 		}
 		return v
@@ -172,6 +177,7 @@ func vocabularyOf(service *schema.Service) vocabulary {
 		v.reasons = map[kind]string{
 			unreadable: fault.ReasonCannotParse, malformed: fault.ReasonCannotParse, unknownParameter: fault.ReasonCannotParse,
 			missingParameter: fault.ReasonFieldValidation, badValue: fault.ReasonFieldValidation,
+			excessive: fault.ReasonOther,
 		}
 		for k := range v.reasons {
 			v.words[k] = word{"ValidationException", 400}

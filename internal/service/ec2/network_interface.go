@@ -118,25 +118,45 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	return ni, interfaceFault(err)
 }
 
-// DeleteNetworkInterface removes an interface that nothing uses.
+// DeleteNetworkInterface removes an interface that nothing uses. One with more addresses
+// than the store takes at once loses some of them before.
 func (a *API) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetworkInterfaceInput) (*shape.DeleteNetworkInterfaceOutput, error) {
-	who := caller.From(ctx)
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		ni, err := ownInterface(tx, who, request.Value(in.NetworkInterfaceId))
-		if err != nil {
-			return err
-		}
-		if _, attached := attachmentOf(tx, ni); attached {
-			return fault.EC2("InvalidNetworkInterface.InUse", "Network interface '%s' is currently in use: it is attached", ni.ID)
-		}
-		alloc.DeleteInterface(tx, ni)
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	who, id := caller.From(ctx), request.Value(in.NetworkInterfaceId)
+	unused := func(with func(*table.Txn, *model.NetworkInterface)) error {
+		_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+			ni, err := ownInterface(tx, who, id)
+			if err != nil {
+				return err
+			}
+			if _, attached := attachmentOf(tx, ni); attached {
+				return fault.EC2("InvalidNetworkInterface.InUse", "Network interface '%s' is currently in use: it is attached", ni.ID)
+			}
+			with(tx, ni)
+			return nil
+		})
+		return err
 	}
-	return &shape.DeleteNetworkInterfaceOutput{}, nil
+	for {
+		err := unused(alloc.DeleteInterface)
+		if err == nil {
+			return &shape.DeleteNetworkInterfaceOutput{}, nil
+		} else if !errors.Is(err, table.ErrTooLarge) {
+			return nil, err
+		}
+		shed := 0
+		less := unused(func(tx *table.Txn, ni *model.NetworkInterface) { shed = alloc.Shed(tx, ni, shedAtOnce) })
+		switch {
+		case less != nil:
+			return nil, less
+		case shed == 0:
+			return nil, err
+		}
+	}
 }
+
+// shedAtOnce is how many addresses an interface loses in one transaction when it has
+// too many for its deletion.
+const shedAtOnce = 48
 
 // getInterface gives the caller's interface with this id.
 func getInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {

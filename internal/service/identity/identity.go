@@ -41,7 +41,7 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 	_, err = env.DB.Update(ctx, func(tx *table.Txn) error {
 		if _, ok := state.Accounts.Get(tx, "", "", account); !ok {
 			key = fresh.Key
-			return fresh.Insert(tx)
+			return fresh.insert(tx) // its VPCs come with those that others lack
 		}
 		key = administratorKey(tx, account)
 		if key == nil {
@@ -82,7 +82,7 @@ type NewIdentity struct {
 	networks []network
 }
 
-// NewAccount makes the rows of an account; Insert writes them. Keys have the
+// NewAccount makes the rows of an account; Create writes them. Keys have the
 // form that AWS documents and tools check:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 func NewAccount(env *service.Env, id, name string) (*NewIdentity, error) {
@@ -100,19 +100,49 @@ func NewAccount(env *service.Env, id, name string) (*NewIdentity, error) {
 	return n, nil
 }
 
-// Insert writes the account, its key and its default VPCs. It fails with
-// ErrAccountExists, or with alloc.ErrTransitFull when there is no room for the
-// VPCs.
-func (n *NewIdentity) Insert(tx *table.Txn) error {
+// insert writes the account and its key. It fails with ErrAccountExists.
+func (n *NewIdentity) insert(tx *table.Txn) error {
 	if err := state.Accounts.Insert(tx, n.Account); err != nil {
 		return fmt.Errorf("make account %s: %w", n.Account.ID, ErrAccountExists)
 	}
 	if err := state.AccessKeys.Insert(tx, n.Key); err != nil {
 		return fmt.Errorf("make account %s: %w", n.Account.ID, err)
 	}
+	return nil
+}
+
+// Create makes the account with its key and its default VPCs, if it is allowed. It fails
+// with what allowed says, ErrAccountExists, or alloc.ErrTransitFull when there is no room
+// for the VPCs, and changes nothing then. Where the store does not take all of it at
+// once the VPCs come one after the other, and what comes between is said in the log:
+// the next start gives the account those that it lacks.
+func (n *NewIdentity) Create(ctx context.Context, env *service.Env, allowed func(*table.Txn) error) error {
+	insert := func(tx *table.Txn) error {
+		if err := allowed(tx); err != nil {
+			return err
+		}
+		return n.insert(tx)
+	}
+	_, err := env.DB.Update(ctx, func(tx *table.Txn) error {
+		if err := insert(tx); err != nil {
+			return err
+		}
+		for _, each := range n.networks {
+			if err := each.give(tx); err != nil {
+				return fmt.Errorf("make account %s: %w", n.Account.ID, err)
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, table.ErrTooLarge) {
+		return err
+	}
+	if _, err := env.DB.Update(ctx, insert); err != nil {
+		return err
+	}
 	for _, each := range n.networks {
-		if err := each.give(tx); err != nil {
-			return fmt.Errorf("make account %s: %w", n.Account.ID, err)
+		if _, err := env.DB.Update(ctx, each.give); err != nil {
+			env.Log.Warn("an account lacks a default VPC, which the next start makes", "account", n.Account.ID, "region", each.region, "error", err)
 		}
 	}
 	return nil

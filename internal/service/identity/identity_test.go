@@ -58,11 +58,11 @@ func TestKeysAreLookedUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	insert := func(tx *table.Txn) error { return n.Insert(tx) }
-	if _, err := w.DB.Update(t.Context(), insert); err != nil {
+	create := func() error { return n.Create(t.Context(), w.Env, func(*table.Txn) error { return nil }) }
+	if err := create(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.DB.Update(t.Context(), insert); !errors.Is(err, ErrAccountExists) {
+	if err := create(); !errors.Is(err, ErrAccountExists) {
 		t.Errorf("making the account again: %v", err)
 	}
 	got, ok, err := Lookup(t.Context(), w.DB, n.Key.ID)

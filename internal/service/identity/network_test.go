@@ -79,7 +79,9 @@ func TestAccountsHaveADefaultVPCInEachRegion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.update(t, other.Insert)
+	if err := other.Create(t.Context(), w.Env, func(*table.Txn) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
 	theirs := func(line string) string {
 		return strings.Replace(line, servicetest.Account, servicetest.OtherAccount, 1)
 	}

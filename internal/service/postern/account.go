@@ -28,20 +28,13 @@ func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		if err := managementOnly(tx, who); err != nil {
-			return err
-		}
-		err := fresh.Insert(tx)
-		if errors.Is(err, identity.ErrAccountExists) {
-			return fault.Conflict(kindAccount, id, "account %s exists already", id)
-		}
-		if errors.Is(err, alloc.ErrTransitFull) {
-			return fault.Conflict(kindAccount, id, "this installation has no room for another account's default VPCs: %v", err)
-		}
-		return err
-	})
-	if err != nil {
+	err = fresh.Create(ctx, a.Env, func(tx *table.Txn) error { return managementOnly(tx, who) })
+	switch {
+	case errors.Is(err, identity.ErrAccountExists):
+		return nil, fault.Conflict(kindAccount, id, "account %s exists already", id)
+	case errors.Is(err, alloc.ErrTransitFull):
+		return nil, fault.Conflict(kindAccount, id, "this installation has no room for another account's default VPCs: %v", err)
+	case err != nil:
 		return nil, err
 	}
 	return &shape.CreateAccountOutput{AccountId: &id, AccessKeyId: &fresh.Key.ID, SecretAccessKey: &fresh.Key.Secret}, nil

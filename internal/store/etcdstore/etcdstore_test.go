@@ -7,20 +7,18 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/store/storetest"
+	"github.com/posternhq/postern/test/cluster"
 )
 
 func TestMain(m *testing.M) {
@@ -81,40 +79,11 @@ func TestEmbedded(t *testing.T) {
 // with etcd's own limits that listens on a Unix socket.
 func TestExternal(t *testing.T) {
 	target := storetest.Target{Compact: compact, MaxOps: 128}
-	target.Open = func(t *testing.T) store.Store { return openExternal(t, []string{listeningServer(t, 0)}) }
+	target.Open = func(t *testing.T) store.Store { return openExternal(t, []string{cluster.Start(t, 0)}) }
 	if endpoints := os.Getenv("POSTERN_TEST_ETCD"); endpoints != "" {
 		target.Open = func(t *testing.T) store.Store { return openExternal(t, strings.Split(endpoints, ",")) }
 	}
 	storetest.Run(t, target)
-}
-
-// listeningServer starts an etcd server with a quota, which is etcd's own when it
-// is zero, and returns its URL.
-func listeningServer(t *testing.T, quota int64) string {
-	t.Helper()
-	// The name of a socket is at most 107 bytes long, a test's folder may be longer.
-	dir, err := os.MkdirTemp("/tmp", "etcd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := []url.URL{{Scheme: "unix", Path: dir + "/socket"}}
-	config := embed.NewConfig()
-	config.Dir = dir + "/data"
-	config.Name = "external"
-	config.ListenPeerUrls, config.AdvertisePeerUrls = nil, socket
-	config.ListenClientUrls, config.AdvertiseClientUrls = socket, socket
-	config.InitialCluster = config.InitialClusterFromName(config.Name)
-	config.TickMs, config.ElectionMs = 20, 100
-	config.UnsafeNoFsync, config.QuotaBackendBytes = true, quota
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	server, err := embed.StartEtcd(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	<-server.Server.ReadyNotify()
-	return "unix://" + dir + "/socket"
 }
 
 // ours marks a cluster that these tests may empty.

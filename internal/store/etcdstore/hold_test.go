@@ -12,6 +12,7 @@ import (
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/test/cluster"
 )
 
 // user is a process that uses a cluster.
@@ -69,7 +70,7 @@ func must(t *testing.T, endpoint string, who etcdstore.Holder) *user {
 }
 
 func TestOneHolderUsesACluster(t *testing.T) {
-	endpoint := listeningServer(t, 0)
+	endpoint := cluster.Start(t, 0)
 	first := must(t, endpoint, alpha)
 	if err := first.write("a"); err != nil {
 		t.Errorf("the first one writes: %v", err)
@@ -94,7 +95,7 @@ func TestOneHolderUsesACluster(t *testing.T) {
 // Whoever holds the data folder takes over at once what a process there has left
 // that was killed, and that one, were it there still, changes nothing any more.
 func TestAHolderTakesItsOwnOver(t *testing.T) {
-	endpoint := listeningServer(t, 0)
+	endpoint := cluster.Start(t, 0)
 	killed := must(t, endpoint, alpha)
 	again := alpha
 	again.PID = 7
@@ -117,7 +118,7 @@ func TestAHolderTakesItsOwnOver(t *testing.T) {
 // A condition of the change itself that does not hold is told from a lease that has
 // ended.
 func TestConflictsAreNoLossOfTheLease(t *testing.T) {
-	u := must(t, listeningServer(t, 0), alpha)
+	u := must(t, cluster.Start(t, 0), alpha)
 	_, ok, err := u.Commit(t.Context(), store.Txn{
 		Compare: []store.Compare{{Key: "a", ModRevision: 1000}}, Put: []store.KeyValue{{Key: "a"}},
 	})
@@ -129,7 +130,7 @@ func TestConflictsAreNoLossOfTheLease(t *testing.T) {
 // A lease that has ended, since the cluster was away, is taken again; when another
 // one was faster, the holder is told.
 func TestALeaseThatHasEndedIsTakenAgainOrLost(t *testing.T) {
-	endpoint := listeningServer(t, 0)
+	endpoint := cluster.Start(t, 0)
 	u := must(t, endpoint, alpha)
 	end := func() {
 		t.Helper()

@@ -10,12 +10,13 @@ import (
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/test/cluster"
 )
 
 // TestOfficeOfTheDeadIsFree ends the lease of who has an office, as the death of its
 // process does: another process is elected, and the first one learns of it.
 func TestOfficeOfTheDeadIsFree(t *testing.T) {
-	endpoint := listeningServer(t, 0)
+	endpoint := cluster.Start(t, 0)
 	connect := func() *etcdstore.Store {
 		s, err := etcdstore.Open(t.Context(), etcdstore.Config{Endpoints: []string{endpoint}})
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/test/cluster"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -149,7 +150,7 @@ func TestRefusedChangesAreNotCarriedOut(t *testing.T) {
 		refuseTogether(t, startWithQuota(t, t.TempDir(), smallQuota, &log))
 	})
 	t.Run("external", func(t *testing.T) {
-		s, err := etcdstore.Open(t.Context(), etcdstore.Config{Endpoints: []string{listeningServer(t, smallQuota)}, Log: testLog(t)})
+		s, err := etcdstore.Open(t.Context(), etcdstore.Config{Endpoints: []string{cluster.Start(t, smallQuota)}, Log: testLog(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
