@@ -4,9 +4,8 @@
 // [Source], has it carried out, and reports to a [Sink].
 //
 // It also watches the processes that workloads were attached by. When one ends
-// its network interface is of no use to anybody, and the sink hears of it once,
-// so that the attachment can be removed where it was made; the agent removes
-// nothing by itself.
+// its network interface is of no use to anybody, and the sink hears of it until the
+// attachment has been removed where it was made; the agent removes nothing by itself.
 //
 // An agent that loses its source goes on with the state that it has, and one
 // that stops leaves the kernel as it is.
@@ -38,11 +37,11 @@ type Sink interface {
 	// Report receives what changed since the report before; see package
 	// reconcile. A sink that lost some asks Agent.Report for a full one.
 	Report(reconcile.Report)
-	// Gone says that the process named by the workload entry of an elastic
-	// network interface has ended, or that its number now belongs to a process
-	// of another network namespace. It is said once for each namespace that
-	// the interface is given.
-	Gone(eni string, ns desired.Namespace)
+	// Gone says that the process named by a workload entry has ended. What
+	// acknowledges it is a delta that takes the entry away or gives it another
+	// namespace: it is said again with each full delta in which the entry is as it
+	// was, since the one before may not have been written down anywhere.
+	Gone(desired.Gone)
 }
 
 // Config sets up an Agent. Effects, Source and Sink must be set.
@@ -50,6 +49,8 @@ type Config struct {
 	Effects reconcile.Effects
 	Source  Source
 	Sink    Sink
+	// Host is the name of the host, for what it says.
+	Host string
 	// Lives reports whether the namespace that a workload names is there and is
 	// the one that is meant. Without it the inode alone decides.
 	Lives func(desired.Namespace) (bool, error)
@@ -76,6 +77,7 @@ type Agent struct {
 
 	// The rest belongs to the goroutine of Run.
 	watches   map[desired.Key]watch
+	revision  int64         // of the state
 	wrote     time.Duration // how long the state file took last
 	unwritten bool          // the state file could not be written last
 }
@@ -144,6 +146,7 @@ func (a *Agent) take(ctx context.Context, wg *sync.WaitGroup, d desired.Delta) b
 		a.log.Error("delta refused", "error", err)
 		return false
 	}
+	a.revision = d.Revision
 	a.rewatch(ctx, wg, d)
 	return true
 }

@@ -42,9 +42,9 @@ func newControl() *control {
 	return &control{make(chan desired.Delta), make(chan int64, 100), make(chan string, 100)}
 }
 
-func (c *control) Deltas() <-chan desired.Delta         { return c.deltas }
-func (c *control) Report(r reconcile.Report)            { c.settled <- r.Revision }
-func (c *control) Gone(eni string, _ desired.Namespace) { c.gone <- eni }
+func (c *control) Deltas() <-chan desired.Delta { return c.deltas }
+func (c *control) Report(r reconcile.Report)    { c.settled <- r.Revision }
+func (c *control) Gone(g desired.Gone)          { c.gone <- g.ENI }
 
 // send sends a delta and waits until it is carried out.
 func (c *control) send(t *testing.T, d desired.Delta) {
@@ -150,7 +150,10 @@ func TestStateIsCarriedOutAndStaysWhenTheAgentStops(t *testing.T) {
 	}
 }
 
-func TestEndOfAWorkloadsProcessIsToldOnce(t *testing.T) {
+// The end is told once, and again when the host is told everything and the workload
+// is still among it: whoever heard of the end may have forgotten it. A delta without
+// the workload acknowledges it.
+func TestEndOfAWorkloadsProcessIsToldUntilItIsKnown(t *testing.T) {
 	c := newControl()
 	start(t, agent.Config{Effects: fakedp.New(), Source: c, Sink: c})
 	first, cmd := process(t)
@@ -173,6 +176,19 @@ func TestEndOfAWorkloadsProcessIsToldOnce(t *testing.T) {
 	}
 	cmd.Process.Kill()
 	c.wantGone(t, "eni-1")
+
+	everything := desired.Delta{Full: true, Revision: 4, Put: []desired.Entry{desired.Router{VPC: "vpc-a"}, workload("eni-1", second)}}
+	c.send(t, everything)
+	c.wantGone(t, "eni-1")
+	again := workload("eni-1", second)
+	again.Attachment = "eni-attach-2" // to what has ended
+	c.send(t, desired.Delta{Revision: 5, Put: []desired.Entry{again}})
+	c.wantGone(t, "eni-1")
+	c.send(t, desired.Delta{Revision: 6, Delete: []desired.Key{again.Key()}})
+	c.send(t, desired.Delta{Full: true, Revision: 7, Put: everything.Put[:1]})
+	if got := c.heard(); got != nil {
+		t.Errorf("gone although that is known: %v", got)
+	}
 }
 
 func TestProcessThatIsNotTheOneMeantIsGone(t *testing.T) {

@@ -16,9 +16,10 @@ import (
 
 // watch is the watch over the process that one workload was attached by.
 type watch struct {
-	key       desired.Key
-	namespace desired.Namespace
-	process   *os.File // pidfd, see pidfd_open(2); closing it ends the watch
+	key        desired.Key
+	attachment string
+	namespace  desired.Namespace
+	process    *os.File // pidfd, see pidfd_open(2); closing it ends the watch; nil when it has ended
 }
 
 // errEnded means that the process of a workload is not there any more.
@@ -33,7 +34,10 @@ func (a *Agent) rewatch(ctx context.Context, wg *sync.WaitGroup, d desired.Delta
 			continue
 		}
 		named[w.Key()] = true
-		if old, ok := a.watches[w.Key()]; ok && old.namespace == w.Namespace {
+		if old, ok := a.watches[w.Key()]; ok && old.namespace == w.Namespace && old.attachment == w.Attachment {
+			if old.process == nil && d.Full {
+				a.tell(old)
+			}
 			continue
 		}
 		a.unwatch(w.Key())
@@ -59,7 +63,7 @@ func (a *Agent) watch(ctx context.Context, wg *sync.WaitGroup, workload desired.
 	if ns.Name != "" || ns.PID <= 0 {
 		return
 	}
-	w := watch{key: workload.Key(), namespace: ns}
+	w := watch{key: workload.Key(), attachment: workload.Attachment, namespace: ns}
 	process, err := a.openProcess(ns)
 	switch {
 	case errors.Is(err, errEnded):
@@ -96,9 +100,16 @@ func (a *Agent) ended(w watch) {
 		w.process.Close()
 	}
 	w.process = nil
-	a.watches[w.key] = w // stays, so that the same news is not told twice
+	a.watches[w.key] = w // stays until its entry goes
 	a.log.Info("workload's process has ended", "eni", w.key.ID, "pid", w.namespace.PID)
-	a.cfg.Sink.Gone(w.key.ID, w.namespace)
+	a.tell(w)
+}
+
+// tell says that the process of a watch has ended.
+func (a *Agent) tell(w watch) {
+	a.cfg.Sink.Gone(desired.Gone{
+		Host: a.cfg.Host, ENI: w.key.ID, Attachment: w.attachment, Namespace: w.namespace, Revision: a.revision,
+	})
 }
 
 func (a *Agent) unwatch(k desired.Key) {

@@ -40,7 +40,7 @@ type Controller struct {
 	started    bool
 
 	verdicts *outbox[plan.Subject, verdict]
-	endings  *outbox[ending, struct{}]
+	endings  *outbox[desired.Gone, struct{}]
 }
 
 // New makes a controller that does nothing until Run.
@@ -50,7 +50,7 @@ func New(cfg Config) *Controller {
 		plan:       plan.New(cfg.Host),
 		settlement: newSettlement(),
 		verdicts:   newOutbox[plan.Subject, verdict](),
-		endings:    newOutbox[ending, struct{}](),
+		endings:    newOutbox[desired.Gone, struct{}](),
 	}
 }
 

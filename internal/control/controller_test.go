@@ -194,12 +194,32 @@ func TestAWorkloadThatEndedTakesItsInterfaceAlong(t *testing.T) {
 			if _, ok := state.NetworkInterfaces.Get(f.db.Snapshot(), account, region, "eni-w"); !ok {
 				t.Error("the end of another process took it along")
 			}
-			f.c.Gone("eni-w", ns)
+			f.c.Gone(desired.Gone{Host: "h", ENI: "eni-w", Namespace: ns})
 			synctest.Wait()
 			f.settle(nil)
 		}
 		if _, ok := state.NetworkInterfaces.Get(f.db.Snapshot(), account, region, "eni-w"); ok {
 			t.Error("the interface is still there")
+		}
+	})
+}
+
+// A host may know more than the tables here: then the end is written when they know it
+// too.
+func TestTheEndOfAWorkloadWaitsForTheTables(t *testing.T) {
+	run(t, func(f *fixture) {
+		f.update(func(tx *table.Txn) { gatewayRows(tx) })
+		f.settle(nil)
+		f.c.Gone(desired.Gone{Host: "h", ENI: "eni-w", Attachment: "eni-attach-1", Namespace: desired.Namespace{PID: 7}, Revision: f.db.Snapshot().Revision() + 1})
+		synctest.Wait()
+		f.update(func(tx *table.Txn) {
+			state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: meta("eni-w"), VPC: "vpc-b", Type: model.InterfaceWorkload})
+			state.Attachments.Put(tx, &model.Attachment{Account: account, Region: region, Interface: "eni-w", ID: "eni-attach-1", Host: "h", PID: 7})
+		})
+		time.Sleep(2 * writeRetry)
+		synctest.Wait()
+		if a, _ := state.Attachments.Get(f.db.Snapshot(), account, region, "eni-w"); a.DeletedAt.IsZero() {
+			t.Error("the end was forgotten")
 		}
 	})
 }

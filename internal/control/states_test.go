@@ -296,8 +296,8 @@ func TestTheEndOfAWorkloadIsWrittenWhenItCanBe(t *testing.T) {
 		full := errors.New("no room")
 		synctest.Wait()
 		kv.set(func(store.Txn) error { return full })
-		f.c.Gone("eni-1", ns)
-		f.c.Gone("eni-2", ns)
+		f.c.Gone(desired.Gone{Host: "h", ENI: "eni-1", Attachment: "eni-attach-1", Namespace: ns})
+		f.c.Gone(desired.Gone{Host: "h", ENI: "eni-2", Attachment: "eni-attach-2", Namespace: ns})
 		time.Sleep(100 * time.Second)
 		synctest.Wait()
 		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {

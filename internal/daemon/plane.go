@@ -52,7 +52,7 @@ func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) (*plane, 
 		deltas: make(chan desired.Delta, deltaQueue),
 	}
 	p.agent = agent.New(agent.Config{
-		Effects: effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
+		Effects: effects, Source: p, Sink: p, Host: c.HostName, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -121,4 +121,4 @@ func (p *plane) Report(r reconcile.Report) {
 }
 
 // Gone implements agent.Sink.
-func (p *plane) Gone(eni string, ns desired.Namespace) { p.controller.Gone(eni, ns) }
+func (p *plane) Gone(g desired.Gone) { p.controller.Gone(g) }

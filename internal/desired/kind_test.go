@@ -235,7 +235,7 @@ var entries = map[Kind]func(d draw) Entry{
 		return Address{d.name(), a, bits, d.name()}
 	},
 	KindWorkload: func(d draw) Entry {
-		w := Workload{d.name(), d.name(), d.name(), primaryFirst(d.prefixes()), sorted(d.prefixes(), netip.Prefix.Compare), d.addr(), d.namespace(), d.name()}
+		w := Workload{d.name(), d.name(), d.name(), primaryFirst(d.prefixes()), sorted(d.prefixes(), netip.Prefix.Compare), d.addr(), d.namespace(), d.name(), d.name()}
 		if rapid.Bool().Draw(d.T, "without") {
 			w.Gateway = netip.Addr{}
 		}

@@ -280,7 +280,7 @@ func (r *reading) deriveWorkload(ref model.Ref) derived {
 		return d
 	}
 	w := desired.Workload{
-		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device,
+		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device, Attachment: a.ID,
 		Namespace: Namespace(a), Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6),
 	}
 	if s, ok := valueOf[segment](r, unitSubnet, ni.Sibling(ni.Subnet)); ok {
