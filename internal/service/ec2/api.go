@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
+	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
 
@@ -20,14 +21,16 @@ type API struct {
 	*service.Env
 	absence.Lists
 	vpc.VPCs
+	subnet.Subnets
 }
 
 // New gives the operations in an environment.
 func New(env *service.Env) *API {
 	return &API{
-		Env:   env,
-		Lists: absence.Lists{Env: env},
-		VPCs:  vpc.VPCs{Env: env},
+		Env:     env,
+		Lists:   absence.Lists{Env: env},
+		VPCs:    vpc.VPCs{Env: env},
+		Subnets: subnet.Subnets{Env: env},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -91,7 +92,7 @@ func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 
 // createInterface checks the request against the state and adds the interface.
 func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
-	s, err := getSubnet(tx, n.who, request.Value(n.in.SubnetId))
+	s, err := subnet.Get(tx, n.who, request.Value(n.in.SubnetId))
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -178,7 +179,7 @@ func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, 
 		if err != nil {
 			return err
 		}
-		s, err := getSubnet(tx, who, ni.Subnet)
+		s, err := subnet.Get(tx, who, ni.Subnet)
 		if err != nil {
 			return err
 		}

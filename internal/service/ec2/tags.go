@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -38,7 +39,7 @@ type taggable struct {
 // taggables are all kinds of resources of EC2 that can have tags here.
 var taggables = []taggable{
 	kind("vpc-", shape.ResourceTypeVpc, state.VPCs, vpc.Missing, func(v *model.VPC) *model.Meta { return &v.Meta }),
-	kind("subnet-", shape.ResourceTypeSubnet, state.Subnets, noSubnet, func(s *model.Subnet) *model.Meta { return &s.Meta }),
+	kind("subnet-", shape.ResourceTypeSubnet, state.Subnets, subnet.Missing, func(s *model.Subnet) *model.Meta { return &s.Meta }),
 	kind("sg-", shape.ResourceTypeSecurityGroup, state.SecurityGroups, noGroup, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
 	kind("rtb-", shape.ResourceTypeRouteTable, state.RouteTables, noRouteTable, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
 	kind("acl-", shape.ResourceTypeNetworkAcl, state.NetworkACLs, noACL, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),

@@ -13,6 +13,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -132,7 +133,7 @@ func endpointSubnets(tx *table.Txn, who caller.Caller, v *model.VPC, ids []strin
 	var subnets []*model.Subnet
 	zones := make(map[string]string)
 	for _, id := range ids {
-		s, err := getSubnet(tx, who, id)
+		s, err := subnet.Get(tx, who, id)
 		if err != nil {
 			return nil, err
 		}

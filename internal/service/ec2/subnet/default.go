@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package subnet
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 // CreateDefaultSubnet makes the default subnet of a zone again: a /20 in the
 // first free place of the default VPC, or a /64 with IPv6 only
 // (https://docs.aws.amazon.com/vpc/latest/userguide/work-with-default-vpc.html).
-func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSubnetInput) (*shape.CreateDefaultSubnetOutput, error) {
+func (a Subnets) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSubnetInput) (*shape.CreateDefaultSubnetOutput, error) {
 	who := caller.From(ctx)
 	if request.Value(in.AvailabilityZone) == "" && request.Value(in.AvailabilityZoneId) == "" {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter availabilityZone or availabilityZoneId")
@@ -39,11 +39,11 @@ func (a *API) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSu
 	if err != nil {
 		return nil, err
 	}
-	return &shape.CreateDefaultSubnetOutput{Subnet: createdSubnet(s)}, nil
+	return &shape.CreateDefaultSubnetOutput{Subnet: created(s)}, nil
 }
 
 // insertDefaultSubnet finds a place in the default VPC for the subnet.
-func (a *API) insertDefaultSubnet(tx *table.Txn, who caller.Caller, s *model.Subnet) error {
+func (a Subnets) insertDefaultSubnet(tx *table.Txn, who caller.Caller, s *model.Subnet) error {
 	v := vpc.Default(tx, who.Account, who.Region)
 	if v == nil {
 		return fault.EC2("DefaultVpcDoesNotExist", "There is no default VPC for this account in this region; create-default-vpc makes one")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package subnet
 
 import (
 	"context"
@@ -12,12 +12,12 @@ import (
 )
 
 // GetSubnetCidrReservations lists no reservations of blocks in a subnet.
-func (a *API) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSubnetCidrReservationsInput) (*shape.GetSubnetCidrReservationsOutput, error) {
+func (a Subnets) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSubnetCidrReservationsInput) (*shape.GetSubnetCidrReservationsOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := getSubnet(tx, caller.From(ctx), request.Value(in.SubnetId)); err != nil {
+	if _, err := Get(tx, caller.From(ctx), request.Value(in.SubnetId)); err != nil {
 		return nil, err
 	}
 	return absence.Of[shape.GetSubnetCidrReservationsOutput](ctx, absence.Kind{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package subnet
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 )
 
 // DescribeSubnets lists the caller's subnets.
-func (a *API) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
+func (a Subnets) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.Subnet]{
-		Operation: "DescribeSubnets", Table: state.Subnets, Filters: a.subnetFilters, Missing: noSubnet,
+		Operation: "DescribeSubnets", Table: state.Subnets, Filters: a.subnetFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: in.SubnetIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (a *API) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInpu
 }
 
 // subnetFilters has the names of properties in the spellings that EC2 takes.
-func (a *API) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
+func (a Subnets) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 	now := a.Now()
 	properties := make(map[string]func(*model.Subnet) []string)
 	for _, p := range []struct {
@@ -144,10 +144,10 @@ func subnetBlock6Shape(b model.CIDRAssociation, code string) *shape.SubnetIpv6Ci
 	}
 }
 
-// createdSubnet is a subnet as the reply to its creation shows it: available,
+// created is a subnet as the reply to its creation shows it: available,
 // its IPv6 block not yet associated
 // (https://docs.aws.amazon.com/cli/latest/reference/ec2/create-subnet.html).
-func createdSubnet(s *model.Subnet) *shape.Subnet {
+func created(s *model.Subnet) *shape.Subnet {
 	out := subnetShape(s, freeAddresses(s, 0), s.CreatedAt)
 	for i := range out.Ipv6CidrBlockAssociationSet {
 		out.Ipv6CidrBlockAssociationSet[i].Ipv6CidrBlockState.State = new(shape.SubnetCidrBlockStateCodeAssociating)

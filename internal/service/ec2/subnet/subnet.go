@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package subnet is EC2's subnets, and the default ones of default VPCs.
+package subnet
 
 import (
 	"context"
@@ -19,8 +20,11 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
+// Subnets are the operations on subnets.
+type Subnets struct{ *service.Env }
+
 // CreateSubnet makes a subnet in a zone. It is available at once.
-func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*shape.CreateSubnetOutput, error) {
+func (a Subnets) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*shape.CreateSubnetOutput, error) {
 	who := caller.From(ctx)
 	s, err := a.newSubnet(who, in)
 	if err != nil {
@@ -46,10 +50,10 @@ func (a *API) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*s
 	if err != nil {
 		return nil, err
 	}
-	return &shape.CreateSubnetOutput{Subnet: createdSubnet(s)}, nil
+	return &shape.CreateSubnetOutput{Subnet: created(s)}, nil
 }
 
-func (a *API) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
+func (a Subnets) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
 	if most := a.Quotas.SubnetsPerVPC; state.SubnetsByVPC.Count(tx, v.Ref()) >= most {
 		return fault.EC2("SubnetLimitExceeded", "The maximum number of subnets (%d) of VPC %s has been reached.", most, v.ID)
 	}
@@ -58,7 +62,7 @@ func (a *API) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
 
 // newSubnet makes the row that a request asks for, as far as that can be told
 // without its VPC.
-func (a *API) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.Subnet, error) {
+func (a Subnets) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.Subnet, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, request.Unserved("address pools of IPAM")
 	}
@@ -102,7 +106,7 @@ func (a *API) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.
 
 // chooseZone finds the zone of a request, which is the region's first when none
 // is named.
-func (a *API) chooseZone(region string, name, id *string) (service.Zone, error) {
+func (a Subnets) chooseZone(region string, name, id *string) (service.Zone, error) {
 	zones := a.Zones(region)
 	if len(zones) == 0 {
 		return service.Zone{}, fault.EC2("InvalidParameterValue", "region %s has no availability zones", region)
@@ -147,10 +151,10 @@ func placeInVPC(tx *table.Txn, v *model.VPC, p netip.Prefix, blocks []model.CIDR
 }
 
 // DeleteSubnet removes a subnet that nothing uses.
-func (a *API) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
+func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
 	who := caller.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := getSubnet(tx, who, request.Value(in.SubnetId))
+		s, err := Get(tx, who, request.Value(in.SubnetId))
 		if err != nil {
 			return err
 		}
@@ -178,15 +182,16 @@ func subnetDependency(tx *table.Txn, s *model.Subnet) string {
 	return ""
 }
 
-// getSubnet gives the caller's subnet with this id.
-func getSubnet(tx *table.Txn, who caller.Caller, id string) (*model.Subnet, error) {
+// Get gives the caller's subnet with this id.
+func Get(tx *table.Txn, who caller.Caller, id string) (*model.Subnet, error) {
 	s, ok := state.Subnets.Get(tx, who.Account, who.Region, id)
 	if !ok {
-		return nil, noSubnet(id)
+		return nil, Missing(id)
 	}
 	return s, nil
 }
 
-func noSubnet(id string) error {
+// Missing is the error for a subnet that the caller does not have.
+func Missing(id string) error {
 	return fault.EC2("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package subnet
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 )
 
 // ModifySubnetAttribute changes one attribute of a subnet.
-func (a *API) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubnetAttributeInput) (*shape.ModifySubnetAttributeOutput, error) {
+func (a Subnets) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubnetAttributeInput) (*shape.ModifySubnetAttributeOutput, error) {
 	switch {
 	case in.MapCustomerOwnedIpOnLaunch != nil || in.CustomerOwnedIpv4Pool != nil:
 		return nil, request.Unserved("customer-owned addresses")
@@ -73,11 +73,11 @@ func checkSubnet(s *model.Subnet) error {
 
 // changeSubnet changes the caller's subnet and returns its new row. The change
 // gets a copy.
-func (a *API) changeSubnet(ctx context.Context, id string, change func(*table.Txn, *model.Subnet) error) (*model.Subnet, error) {
+func (a Subnets) changeSubnet(ctx context.Context, id string, change func(*table.Txn, *model.Subnet) error) (*model.Subnet, error) {
 	var changed *model.Subnet
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := getSubnet(tx, caller.From(ctx), id)
+		s, err := Get(tx, caller.From(ctx), id)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (a *API) changeSubnet(ctx context.Context, id string, change func(*table.Tx
 }
 
 // AssociateSubnetCidrBlock gives a subnet its IPv6 block.
-func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateSubnetCidrBlockInput) (*shape.AssociateSubnetCidrBlockOutput, error) {
+func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateSubnetCidrBlockInput) (*shape.AssociateSubnetCidrBlockOutput, error) {
 	if in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, request.Unserved("address pools of IPAM")
 	}
@@ -126,7 +126,7 @@ func (a *API) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateS
 
 // DisassociateSubnetCidrBlock takes the IPv6 block from a subnet that has IPv4
 // too and in which no interface has IPv6.
-func (a *API) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.DisassociateSubnetCidrBlockInput) (*shape.DisassociateSubnetCidrBlockOutput, error) {
+func (a Subnets) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.DisassociateSubnetCidrBlockInput) (*shape.DisassociateSubnetCidrBlockOutput, error) {
 	who, id := caller.From(ctx), request.Value(in.AssociationId)
 	var out *shape.DisassociateSubnetCidrBlockOutput
 	now := a.Now()
