@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
+	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
@@ -22,6 +23,7 @@ type API struct {
 	absence.Lists
 	vpc.VPCs
 	subnet.Subnets
+	group.Groups
 }
 
 // New gives the operations in an environment.
@@ -31,6 +33,7 @@ func New(env *service.Env) *API {
 		Lists:   absence.Lists{Env: env},
 		VPCs:    vpc.VPCs{Env: env},
 		Subnets: subnet.Subnets{Env: env},
+		Groups:  group.Groups{Env: env},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
@@ -100,7 +101,7 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 	if err != nil {
 		return nil, err
 	}
-	groups, err := groupsFor(tx, a.Env, v, n.in.Groups)
+	groups, err := group.ForInterface(tx, a.Env, v, n.in.Groups)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -36,7 +37,7 @@ func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *shape.Mod
 			if err != nil {
 				return err
 			}
-			if _, err := groupsFor(tx, a.Env, v, in.Groups); err != nil {
+			if _, err := group.ForInterface(tx, a.Env, v, in.Groups); err != nil {
 				return err
 			}
 		}

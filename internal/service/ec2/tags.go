@@ -14,6 +14,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
@@ -40,7 +41,7 @@ type taggable struct {
 var taggables = []taggable{
 	kind("vpc-", shape.ResourceTypeVpc, state.VPCs, vpc.Missing, func(v *model.VPC) *model.Meta { return &v.Meta }),
 	kind("subnet-", shape.ResourceTypeSubnet, state.Subnets, subnet.Missing, func(s *model.Subnet) *model.Meta { return &s.Meta }),
-	kind("sg-", shape.ResourceTypeSecurityGroup, state.SecurityGroups, noGroup, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
+	kind("sg-", shape.ResourceTypeSecurityGroup, state.SecurityGroups, group.Missing, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
 	kind("rtb-", shape.ResourceTypeRouteTable, state.RouteTables, noRouteTable, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
 	kind("acl-", shape.ResourceTypeNetworkAcl, state.NetworkACLs, noACL, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
 	kind("dopt-", shape.ResourceTypeDhcpOptions, state.DHCPOptions, noOptions, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
@@ -96,12 +97,12 @@ func retagRule(tx *table.Txn, who caller.Caller, id string, with change) error {
 		state.SecurityGroups.Put(tx, g)
 		return nil
 	}
-	return noRule(id)
+	return group.MissingRule(id)
 }
 
 func eachRule(tx *table.Txn, who caller.Caller, yield func(string, map[string]string)) {
-	for _, r := range allRules(tx, who) {
-		yield(r.rule.ID, r.rule.Tags)
+	for _, r := range group.Rules(tx, who) {
+		yield(r.Rule.ID, r.Rule.Tags)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -131,7 +132,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 	if err != nil {
 		return nil, err
 	}
-	groups, err := groupsFor(tx, a.Env, v, n.in.SecurityGroupIds)
+	groups, err := group.ForInterface(tx, a.Env, v, n.in.SecurityGroupIds)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +244,7 @@ func (a *API) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VPCEndp
 	if len(e.Groups) == 0 {
 		return fault.EC2("InvalidParameter", "The Vpc Endpoint %s would have no security group left; it must have at least one", e.ID)
 	}
-	if _, err := groupsFor(tx, a.Env, v, e.Groups); err != nil {
+	if _, err := group.ForInterface(tx, a.Env, v, e.Groups); err != nil {
 		return err
 	}
 	e.Update(now)

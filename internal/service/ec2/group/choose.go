@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -10,9 +10,9 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// groupsFor checks the security groups of an interface or endpoint, and
+// ForInterface checks the security groups of an interface or endpoint, and
 // gives the VPC's default one when there are none.
-func groupsFor(tx *table.Txn, env *service.Env, v *model.VPC, ids []string) ([]string, error) {
+func ForInterface(tx *table.Txn, env *service.Env, v *model.VPC, ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return []string{v.DefaultGroup}, nil
 	}

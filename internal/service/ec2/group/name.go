@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type groupChoice struct{ id, name *string }
 func chosenGroup(tx *table.Txn, who caller.Caller, choice groupChoice) (*model.SecurityGroup, error) {
 	switch {
 	case request.Value(choice.id) != "":
-		return getGroup(tx, who, *choice.id)
+		return Get(tx, who, *choice.id)
 	case request.Value(choice.name) != "":
 		return groupNamed(tx, who, *choice.name)
 	}
@@ -49,7 +49,7 @@ func groupNamed(tx *table.Txn, who caller.Caller, name string) (*model.SecurityG
 }
 
 // groupsByName gives the ids of groups of the default VPC.
-func (a *API) groupsByName(ctx context.Context, names []string) ([]string, error) {
+func (a Groups) groupsByName(ctx context.Context, names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -70,7 +70,7 @@ func (a *API) groupsByName(ctx context.Context, names []string) ([]string, error
 
 // withGroupIDs gives permissions in which groups that are told by their names
 // have their ids. What is not named is left as it is.
-func (a *API) withGroupIDs(ctx context.Context, permissions []shape.IpPermission) ([]shape.IpPermission, error) {
+func (a Groups) withGroupIDs(ctx context.Context, permissions []shape.IpPermission) ([]shape.IpPermission, error) {
 	byName := func(pair shape.UserIdGroupPair) bool {
 		return request.Value(pair.GroupId) == "" && request.Value(pair.GroupName) != ""
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type flatRule struct {
 
 // permissions gives the permissions of a request, in whichever form they are,
 // with ids for groups that are told by their names.
-func (a *API) permissions(ctx context.Context, f flatRule, list []shape.IpPermission) ([]shape.IpPermission, error) {
+func (a Groups) permissions(ctx context.Context, f flatRule, list []shape.IpPermission) ([]shape.IpPermission, error) {
 	if f == (flatRule{}) {
 		return a.withGroupIDs(ctx, list)
 	}

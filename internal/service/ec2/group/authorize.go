@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 // AuthorizeSecurityGroupIngress adds rules that let traffic in.
-func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.AuthorizeSecurityGroupIngressInput) (*shape.AuthorizeSecurityGroupIngressOutput, error) {
+func (a Groups) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.AuthorizeSecurityGroupIngressInput) (*shape.AuthorizeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -29,7 +29,7 @@ func (a *API) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.Autho
 }
 
 // AuthorizeSecurityGroupEgress adds rules that let traffic out.
-func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.AuthorizeSecurityGroupEgressInput) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
+func (a Groups) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.AuthorizeSecurityGroupEgressInput) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -43,7 +43,7 @@ func (a *API) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.Author
 }
 
 // authorize adds the rules of permissions to a group, all or none of them.
-func (a *API) authorize(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, specifications []shape.TagSpecification, egress bool) ([]shape.SecurityGroupRule, error) {
+func (a Groups) authorize(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, specifications []shape.TagSpecification, egress bool) ([]shape.SecurityGroupRule, error) {
 	who := caller.From(ctx)
 	if len(permissions) == 0 {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipPermissions")
@@ -93,7 +93,7 @@ func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroup
 	}
 	other, ok := state.SecurityGroups.Get(tx, g.Account, g.Region, r.Group)
 	if !ok {
-		return noGroup(r.Group)
+		return Missing(r.Group)
 	}
 	if other.VPC != g.VPC {
 		return fault.EC2("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: %s is in %s, %s in %s", g.ID, g.VPC, other.ID, other.VPC)
@@ -103,7 +103,7 @@ func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroup
 
 // checkRuleQuota counts the rules of a group for each direction and address
 // family, a reference to a group in both families, as AWS does.
-func (a *API) checkRuleQuota(g *model.SecurityGroup) error {
+func (a Groups) checkRuleQuota(g *model.SecurityGroup) error {
 	type kind struct {
 		egress, six bool
 	}
@@ -126,7 +126,7 @@ func (a *API) checkRuleQuota(g *model.SecurityGroup) error {
 
 // changeGroup changes the caller's group and returns its new row. The change
 // gets a copy.
-func (a *API) changeGroup(ctx context.Context, choice groupChoice, change func(*table.Txn, *model.SecurityGroup) error) (*model.SecurityGroup, error) {
+func (a Groups) changeGroup(ctx context.Context, choice groupChoice, change func(*table.Txn, *model.SecurityGroup) error) (*model.SecurityGroup, error) {
 	var changed *model.SecurityGroup
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {

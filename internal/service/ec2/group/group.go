@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package group is EC2's security groups and their rules.
+package group
 
 import (
 	"context"
@@ -11,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -20,9 +22,12 @@ import (
 // groupText is what names and descriptions of groups and rules may be.
 var groupText = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}$`)
 
+// Groups are the operations on security groups and their rules.
+type Groups struct{ *service.Env }
+
 // CreateSecurityGroup makes a group in a VPC, by default in the default VPC. It
 // lets everything out, and nothing in.
-func (a *API) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
+func (a Groups) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
 	who := caller.From(ctx)
 	name := strings.TrimSpace(request.Value(in.GroupName))
 	if err := checkGroupTexts(name, request.Value(in.Description)); err != nil {
@@ -81,7 +86,7 @@ func chosenVPC(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) 
 	return nil, fault.EC2("VPCIdNotSpecified", "No default VPC for this user: the request must contain the parameter vpcId")
 }
 
-func (a *API) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
+func (a Groups) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
 	if n := state.SecurityGroups.CountScope(tx, v.Account, v.Region); n >= a.Quotas.GroupsPerRegion {
 		return fault.EC2("SecurityGroupLimitExceeded", "The maximum number of security groups (%d) has been reached.", a.Quotas.GroupsPerRegion)
 	}
@@ -94,7 +99,7 @@ func (a *API) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
 }
 
 // DeleteSecurityGroup removes a group that nothing uses.
-func (a *API) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurityGroupInput) (*shape.DeleteSecurityGroupOutput, error) {
+func (a Groups) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurityGroupInput) (*shape.DeleteSecurityGroupOutput, error) {
 	who := caller.From(ctx)
 	var id string
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -138,16 +143,17 @@ func groupDependency(tx *table.Txn, g *model.SecurityGroup) string {
 	return ""
 }
 
-// getGroup gives the caller's security group with this id.
-func getGroup(tx *table.Txn, who caller.Caller, id string) (*model.SecurityGroup, error) {
+// Get gives the caller's security group with this id.
+func Get(tx *table.Txn, who caller.Caller, id string) (*model.SecurityGroup, error) {
 	g, ok := state.SecurityGroups.Get(tx, who.Account, who.Region, id)
 	if !ok {
-		return nil, noGroup(id)
+		return nil, Missing(id)
 	}
 	return g, nil
 }
 
-func noGroup(id string) error {
+// Missing is the error for a group that the caller does not have.
+func Missing(id string) error {
 	if !strings.HasPrefix(id, "sg-") {
 		return fault.EC2("InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 // DescribeSecurityGroupVpcAssociations lists no groups that are associated with
 // other VPCs than their own.
-func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *shape.DescribeSecurityGroupVpcAssociationsInput) (*shape.DescribeSecurityGroupVpcAssociationsOutput, error) {
+func (a Groups) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *shape.DescribeSecurityGroupVpcAssociationsInput) (*shape.DescribeSecurityGroupVpcAssociationsOutput, error) {
 	return absence.Of[shape.DescribeSecurityGroupVpcAssociationsOutput](ctx, absence.Kind{
 		Operation: "DescribeSecurityGroupVpcAssociations", Untagged: true,
 		Filters: "group-id group-owner-id state vpc-id vpc-owner-id",
@@ -23,13 +23,13 @@ func (a *API) DescribeSecurityGroupVpcAssociations(ctx context.Context, in *shap
 
 // DescribeSecurityGroupReferences lists no VPCs on the other side of a peering
 // connection that refer to the given groups.
-func (a *API) DescribeSecurityGroupReferences(ctx context.Context, in *shape.DescribeSecurityGroupReferencesInput) (*shape.DescribeSecurityGroupReferencesOutput, error) {
+func (a Groups) DescribeSecurityGroupReferences(ctx context.Context, in *shape.DescribeSecurityGroupReferencesInput) (*shape.DescribeSecurityGroupReferencesOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range in.GroupId {
-		if _, err := getGroup(tx, caller.From(ctx), id); err != nil {
+		if _, err := Get(tx, caller.From(ctx), id); err != nil {
 			return nil, err
 		}
 	}
@@ -38,7 +38,7 @@ func (a *API) DescribeSecurityGroupReferences(ctx context.Context, in *shape.Des
 
 // DescribeStaleSecurityGroups lists no groups of a VPC with rules about a
 // peering connection that is gone.
-func (a *API) DescribeStaleSecurityGroups(ctx context.Context, in *shape.DescribeStaleSecurityGroupsInput) (*shape.DescribeStaleSecurityGroupsOutput, error) {
+func (a Groups) DescribeStaleSecurityGroups(ctx context.Context, in *shape.DescribeStaleSecurityGroupsInput) (*shape.DescribeStaleSecurityGroupsOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"cmp"
@@ -19,71 +19,72 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// groupedRule is a rule with the group that it belongs to.
-type groupedRule struct {
-	group *model.SecurityGroup
-	rule  model.SecurityGroupRule
+// GroupedRule is a rule with the group that it belongs to.
+type GroupedRule struct {
+	Group *model.SecurityGroup
+	Rule  model.SecurityGroupRule
 }
 
 // DescribeSecurityGroupRules lists the rules of the caller's groups.
-func (a *API) DescribeSecurityGroupRules(ctx context.Context, in *shape.DescribeSecurityGroupRulesInput) (*shape.DescribeSecurityGroupRulesOutput, error) {
+func (a Groups) DescribeSecurityGroupRules(ctx context.Context, in *shape.DescribeSecurityGroupRulesInput) (*shape.DescribeSecurityGroupRulesOutput, error) {
 	who := caller.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rules := allRules(tx, who)
+	rules := Rules(tx, who)
 	if len(in.SecurityGroupRuleIds) > 0 {
 		if rules, err = rulesByID(rules, in.SecurityGroupRuleIds); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortFunc(rules, func(x, y groupedRule) int { return cmp.Compare(x.rule.ID, y.rule.ID) })
+	slices.SortFunc(rules, func(x, y GroupedRule) int { return cmp.Compare(x.Rule.ID, y.Rule.ID) })
 	q := request.Query{Filters: in.Filters, IDs: in.SecurityGroupRuleIds, Token: in.NextToken, Max: in.MaxResults}
-	page, next, err := request.Paginate(who, "DescribeSecurityGroupRules", q, slices.Values(rules), service.Filters[groupedRule]{
-		Tags: func(r groupedRule) map[string]string { return r.rule.Tags },
-		Properties: map[string]func(groupedRule) []string{
-			"group-id":               func(r groupedRule) []string { return request.One(r.group.ID) },
-			"security-group-rule-id": func(r groupedRule) []string { return request.One(r.rule.ID) },
+	page, next, err := request.Paginate(who, "DescribeSecurityGroupRules", q, slices.Values(rules), service.Filters[GroupedRule]{
+		Tags: func(r GroupedRule) map[string]string { return r.Rule.Tags },
+		Properties: map[string]func(GroupedRule) []string{
+			"group-id":               func(r GroupedRule) []string { return request.One(r.Group.ID) },
+			"security-group-rule-id": func(r GroupedRule) []string { return request.One(r.Rule.ID) },
 		},
-	}, func(r groupedRule) string { return r.rule.ID })
+	}, func(r GroupedRule) string { return r.Rule.ID })
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeSecurityGroupRulesOutput{NextToken: next, SecurityGroupRules: []shape.SecurityGroupRule{}}
 	for _, r := range page {
-		out.SecurityGroupRules = append(out.SecurityGroupRules, ruleShape(r.group, r.rule))
+		out.SecurityGroupRules = append(out.SecurityGroupRules, ruleShape(r.Group, r.Rule))
 	}
 	return out, nil
 }
 
-// allRules gives the rules of all groups of the caller.
-func allRules(tx *table.Txn, who caller.Caller) []groupedRule {
-	var rules []groupedRule
+// Rules gives the rules of all groups of the caller.
+func Rules(tx *table.Txn, who caller.Caller) []GroupedRule {
+	var rules []GroupedRule
 	for g := range state.SecurityGroups.Scope(tx, who.Account, who.Region) {
 		for _, r := range g.Rules {
-			rules = append(rules, groupedRule{g, r})
+			rules = append(rules, GroupedRule{g, r})
 		}
 	}
 	return rules
 }
 
-func rulesByID(rules []groupedRule, ids []string) ([]groupedRule, error) {
-	byID := make(map[string]groupedRule)
+func rulesByID(rules []GroupedRule, ids []string) ([]GroupedRule, error) {
+	byID := make(map[string]GroupedRule)
 	for _, r := range rules {
-		if slices.Contains(ids, r.rule.ID) {
-			byID[r.rule.ID] = r
+		if slices.Contains(ids, r.Rule.ID) {
+			byID[r.Rule.ID] = r
 		}
 	}
 	for _, id := range ids {
 		if _, ok := byID[id]; !ok {
-			return nil, noRule(id)
+			return nil, MissingRule(id)
 		}
 	}
 	return slices.Collect(maps.Values(byID)), nil
 }
 
-func noRule(id string) error {
+// MissingRule is the error for a rule that no group of the caller has.
+func MissingRule(id string) error {
 	if !strings.HasPrefix(id, "sgr-") {
 		return fault.EC2("InvalidSecurityGroupRuleId.Malformed", "The security group rule ID '%s' is malformed (expecting \"sgr-...\")", id)
 	}
@@ -92,7 +93,7 @@ func noRule(id string) error {
 
 // ModifySecurityGroupRules replaces rules of a group by others that keep the
 // ids, directions and tags, all or none of them.
-func (a *API) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecurityGroupRulesInput) (*shape.ModifySecurityGroupRulesOutput, error) {
+func (a Groups) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecurityGroupRulesInput) (*shape.ModifySecurityGroupRulesOutput, error) {
 	who := caller.From(ctx)
 	replacements := make(map[string]model.SecurityGroupRule)
 	for _, update := range in.SecurityGroupRules {
@@ -115,11 +116,11 @@ func (a *API) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecu
 	return &shape.ModifySecurityGroupRulesOutput{Return: new(true)}, nil
 }
 
-func (a *API) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements map[string]model.SecurityGroupRule) error {
+func (a Groups) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements map[string]model.SecurityGroupRule) error {
 	for _, id := range slices.Sorted(maps.Keys(replacements)) {
 		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id })
 		if i < 0 {
-			return noRule(id)
+			return MissingRule(id)
 		}
 		r := replacements[id]
 		if was, now := sourceKind(g.Rules[i]), sourceKind(r); was != now {
@@ -190,7 +191,7 @@ func parseRequestedRule(who caller.Caller, in *shape.SecurityGroupRuleRequest) (
 
 // UpdateSecurityGroupRuleDescriptionsIngress changes what rules that let
 // traffic in say about themselves.
-func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsIngressInput) (*shape.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
+func (a Groups) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsIngressInput) (*shape.UpdateSecurityGroupRuleDescriptionsIngressOutput, error) {
 	err := a.describeRules(ctx, groupChoice{in.GroupId, in.GroupName}, in.IpPermissions, in.SecurityGroupRuleDescriptions, false)
 	if err != nil {
 		return nil, err
@@ -200,7 +201,7 @@ func (a *API) UpdateSecurityGroupRuleDescriptionsIngress(ctx context.Context, in
 
 // UpdateSecurityGroupRuleDescriptionsEgress changes what rules that let traffic
 // out say about themselves.
-func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsEgressInput) (*shape.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
+func (a Groups) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in *shape.UpdateSecurityGroupRuleDescriptionsEgressInput) (*shape.UpdateSecurityGroupRuleDescriptionsEgressOutput, error) {
 	err := a.describeRules(ctx, groupChoice{in.GroupId, in.GroupName}, in.IpPermissions, in.SecurityGroupRuleDescriptions, true)
 	if err != nil {
 		return nil, err
@@ -209,7 +210,7 @@ func (a *API) UpdateSecurityGroupRuleDescriptionsEgress(ctx context.Context, in 
 }
 
 // describeRules gives rules of a group new descriptions, all or none of them.
-func (a *API) describeRules(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, updates []shape.SecurityGroupRuleDescription, egress bool) error {
+func (a Groups) describeRules(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, updates []shape.SecurityGroupRuleDescription, egress bool) error {
 	var ids []string
 	texts := make(map[string]string)
 	for _, u := range updates {

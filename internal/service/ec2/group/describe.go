@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"context"
@@ -17,13 +17,13 @@ import (
 
 // DescribeSecurityGroups lists the caller's groups. Names find groups of the
 // default VPC.
-func (a *API) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSecurityGroupsInput) (*shape.DescribeSecurityGroupsOutput, error) {
+func (a Groups) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSecurityGroupsInput) (*shape.DescribeSecurityGroupsOutput, error) {
 	named, err := a.groupsByName(ctx, in.GroupNames)
 	if err != nil {
 		return nil, err
 	}
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.SecurityGroup]{
-		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters, Missing: noGroup,
+		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: slices.Concat(in.GroupIds, named), Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err

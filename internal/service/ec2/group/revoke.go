@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package group
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 )
 
 // RevokeSecurityGroupIngress removes rules that let traffic in.
-func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *shape.RevokeSecurityGroupIngressInput) (*shape.RevokeSecurityGroupIngressOutput, error) {
+func (a Groups) RevokeSecurityGroupIngress(ctx context.Context, in *shape.RevokeSecurityGroupIngressInput) (*shape.RevokeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -28,7 +28,7 @@ func (a *API) RevokeSecurityGroupIngress(ctx context.Context, in *shape.RevokeSe
 }
 
 // RevokeSecurityGroupEgress removes rules that let traffic out.
-func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *shape.RevokeSecurityGroupEgressInput) (*shape.RevokeSecurityGroupEgressOutput, error) {
+func (a Groups) RevokeSecurityGroupEgress(ctx context.Context, in *shape.RevokeSecurityGroupEgressInput) (*shape.RevokeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
 	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *API) RevokeSecurityGroupEgress(ctx context.Context, in *shape.RevokeSec
 }
 
 // revoke removes rules, named by permissions or by ids, all or none of them.
-func (a *API) revoke(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, ids []string, egress bool) ([]shape.RevokedSecurityGroupRule, error) {
+func (a Groups) revoke(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, ids []string, egress bool) ([]shape.RevokedSecurityGroupRule, error) {
 	if err := eitherOr(permissions, ids); err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func findRules(g *model.SecurityGroup, wanted []model.SecurityGroupRule, ids []s
 	for _, id := range ids {
 		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id && r.Egress == egress })
 		if i < 0 {
-			return nil, noRule(id)
+			return nil, MissingRule(id)
 		}
 		if !slices.Contains(places, i) {
 			places = append(places, i)
