@@ -32,6 +32,7 @@ import (
 	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
 	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/service/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/postern"
 	"github.com/posternhq/postern/internal/service/sts"
@@ -251,17 +252,16 @@ func (d *daemon) writeSmall(name string, value any) error {
 
 // handler mounts every service on one endpoint.
 func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
-	networks := ec2.New(d.env)
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
 		Credentials: credentials{d.db},
 		Decide:      decide,
 		Services: []server.Mounted{
-			{Service: ec2shape.Service, API: networks, Check: convention.EC2},
+			{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 			{Service: stsshape.Service, API: sts.API{}},
 			{Service: posternshape.Service, API: &postern.API{
-				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: networks, Version: d.config.Version,
+				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,
 			}},
 		},
 		Log:     d.config.Log,

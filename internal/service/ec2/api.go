@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/group"
+	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
@@ -24,16 +25,18 @@ type API struct {
 	vpc.VPCs
 	subnet.Subnets
 	group.Groups
+	iface.Interfaces
 }
 
 // New gives the operations in an environment.
 func New(env *service.Env) *API {
 	return &API{
-		Env:     env,
-		Lists:   absence.Lists{Env: env},
-		VPCs:    vpc.VPCs{Env: env},
-		Subnets: subnet.Subnets{Env: env},
-		Groups:  group.Groups{Env: env},
+		Env:        env,
+		Lists:      absence.Lists{Env: env},
+		VPCs:       vpc.VPCs{Env: env},
+		Subnets:    subnet.Subnets{Env: env},
+		Groups:     group.Groups{Env: env},
+		Interfaces: iface.Interfaces{Env: env},
 	}
 }
 

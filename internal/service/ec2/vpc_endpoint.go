@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/group"
+	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
@@ -175,7 +176,7 @@ func (a *API) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subnets []
 			p.IPv6.Count = 1
 		}
 		if _, err := a.Alloc().CreateInterface(tx, p); err != nil {
-			return interfaceFault(err)
+			return iface.Fault(err)
 		}
 	}
 	return nil

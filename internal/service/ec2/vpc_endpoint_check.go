@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/state"
@@ -176,7 +177,7 @@ func endpointAddress(text *string, possible bool, family func(netip.Addr) bool) 
 	if text == nil {
 		return alloc.Want{}, nil
 	}
-	addresses, err := parseAddresses([]string{*text}, family, "endpoint")
+	addresses, err := iface.ParseAddresses([]string{*text}, family, "endpoint")
 	if err == nil && !possible {
 		err = fault.EC2("InvalidParameter", "Address %s does not go with the endpoint's IpAddressType", *text)
 	}

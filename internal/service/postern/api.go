@@ -10,7 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -23,7 +23,7 @@ type API struct {
 	// Namespaces finds network namespaces of the host; nil where there are none.
 	Namespaces Namespaces
 	// Interfaces makes network interfaces, with the rules of EC2.
-	Interfaces *ec2.API
+	Interfaces iface.Interfaces
 	// Version is that of the program.
 	Version string
 }

@@ -15,7 +15,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/ec2"
+	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
@@ -71,7 +71,7 @@ func newFixture(t *testing.T) *fixture {
 		ctx:   servicetest.As(t, servicetest.Account, servicetest.Region),
 		other: servicetest.As(t, servicetest.OtherAccount, servicetest.Region),
 	}
-	f.api = &API{Env: w.Env, Observer: observer{}, Namespaces: f.spaces, Interfaces: ec2.New(w.Env), Version: "v1"}
+	f.api = &API{Env: w.Env, Observer: observer{}, Namespaces: f.spaces, Interfaces: iface.Interfaces{Env: w.Env}, Version: "v1"}
 	if _, _, err := identity.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package iface
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 // ModifyNetworkInterfaceAttribute changes one attribute of a workload's
 // interface.
-func (a *API) ModifyNetworkInterfaceAttribute(ctx context.Context, in *shape.ModifyNetworkInterfaceAttributeInput) (*shape.ModifyNetworkInterfaceAttributeOutput, error) {
+func (a Interfaces) ModifyNetworkInterfaceAttribute(ctx context.Context, in *shape.ModifyNetworkInterfaceAttributeInput) (*shape.ModifyNetworkInterfaceAttributeOutput, error) {
 	change, err := interfaceChange(in)
 	if err != nil {
 		return nil, err
@@ -104,12 +104,12 @@ func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *shape.Netwo
 }
 
 // DescribeNetworkInterfaceAttribute tells one attribute of an interface.
-func (a *API) DescribeNetworkInterfaceAttribute(ctx context.Context, in *shape.DescribeNetworkInterfaceAttributeInput) (*shape.DescribeNetworkInterfaceAttributeOutput, error) {
+func (a Interfaces) DescribeNetworkInterfaceAttribute(ctx context.Context, in *shape.DescribeNetworkInterfaceAttributeInput) (*shape.DescribeNetworkInterfaceAttributeOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ni, err := getInterface(tx, caller.From(ctx), request.Value(in.NetworkInterfaceId))
+	ni, err := Get(tx, caller.From(ctx), request.Value(in.NetworkInterfaceId))
 	if err != nil {
 		return nil, err
 	}

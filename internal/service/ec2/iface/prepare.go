@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package iface
 
 import (
 	"github.com/posternhq/postern/internal/aws/caller"
@@ -13,7 +13,7 @@ import (
 // PrepareInterface is CreateNetworkInterface for a transaction of the caller's,
 // in which more happens: it checks the request and gives the function that makes
 // the interface. The client token is not looked at. Errors of both are AWS errors.
-func (a *API) PrepareInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
+func (a Interfaces) PrepareInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
 	n, err := a.newInterface(who, in)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package iface is EC2's network interfaces.
+package iface
 
 import (
 	"context"
@@ -21,6 +22,9 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
+// Interfaces are the operations on network interfaces.
+type Interfaces struct{ *service.Env }
+
 // newInterface is a request for a network interface with what it needs made
 // beforehand.
 type newInterface struct {
@@ -34,7 +38,7 @@ type newInterface struct {
 
 // CreateNetworkInterface makes an interface for a workload. The service postern
 // attaches it.
-func (a *API) CreateNetworkInterface(ctx context.Context, in *shape.CreateNetworkInterfaceInput) (*shape.CreateNetworkInterfaceOutput, error) {
+func (a Interfaces) CreateNetworkInterface(ctx context.Context, in *shape.CreateNetworkInterfaceInput) (*shape.CreateNetworkInterfaceOutput, error) {
 	who := caller.From(ctx)
 	n, err := a.newInterface(who, in)
 	if err != nil {
@@ -44,7 +48,7 @@ func (a *API) CreateNetworkInterface(ctx context.Context, in *shape.CreateNetwor
 	fingerprint.ClientToken = nil
 	once := a.Idempotent(who, "CreateNetworkInterface", in.ClientToken, fingerprint)
 	out, err := service.Create(ctx, once,
-		func(tx *table.Txn, id string) (*model.NetworkInterface, error) { return getInterface(tx, who, id) },
+		func(tx *table.Txn, id string) (*model.NetworkInterface, error) { return Get(tx, who, id) },
 		func(tx *table.Txn) (*model.NetworkInterface, error) { return a.createInterface(tx, n) },
 		createdInterface)
 	if err != nil {
@@ -54,7 +58,7 @@ func (a *API) CreateNetworkInterface(ctx context.Context, in *shape.CreateNetwor
 }
 
 // newInterface checks what can be checked without looking at anything else.
-func (a *API) newInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (*newInterface, error) {
+func (a Interfaces) newInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (*newInterface, error) {
 	if err := servedInterface(in); err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 }
 
 // createInterface checks the request against the state and adds the interface.
-func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
+func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
 	s, err := subnet.Get(tx, n.who, request.Value(n.in.SubnetId))
 	if err != nil {
 		return nil, err
@@ -117,12 +121,12 @@ func (a *API) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInt
 		Description: request.Value(n.in.Description), Groups: groups, Tags: n.tags,
 		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes4, Prefixes6: n.prefixes6,
 	})
-	return ni, interfaceFault(err)
+	return ni, Fault(err)
 }
 
 // DeleteNetworkInterface removes an interface that nothing uses. One with more addresses
 // than the store takes at once loses some of them before.
-func (a *API) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetworkInterfaceInput) (*shape.DeleteNetworkInterfaceOutput, error) {
+func (a Interfaces) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetworkInterfaceInput) (*shape.DeleteNetworkInterfaceOutput, error) {
 	who, id := caller.From(ctx), request.Value(in.NetworkInterfaceId)
 	unused := func(with func(*table.Txn, *model.NetworkInterface)) error {
 		_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -160,11 +164,11 @@ func (a *API) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetwor
 // too many for its deletion.
 const shedAtOnce = 48
 
-// getInterface gives the caller's interface with this id.
-func getInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
+// Get gives the caller's interface with this id.
+func Get(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
 	ni, ok := state.NetworkInterfaces.Get(tx, who.Account, who.Region, id)
 	if !ok {
-		return nil, noInterface(id)
+		return nil, Missing(id)
 	}
 	return ni, nil
 }
@@ -172,14 +176,15 @@ func getInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkIn
 // ownInterface is getInterface for changes: interfaces of endpoints and
 // gateways change with these only.
 func ownInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
-	ni, err := getInterface(tx, who, id)
+	ni, err := Get(tx, who, id)
 	if err == nil && ni.Owner != "" {
 		return nil, fault.EC2("OperationNotPermitted", "You are not allowed to manage network interface '%s': it belongs to %s", id, ni.Owner)
 	}
 	return ni, err
 }
 
-func noInterface(id string) error {
+// Missing is the error for an interface that the caller does not have.
+func Missing(id string) error {
 	return fault.EC2("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
 }
 
@@ -187,9 +192,9 @@ func attachmentOf(tx *table.Txn, ni *model.NetworkInterface) (*model.Attachment,
 	return state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID)
 }
 
-// interfaceFault gives the errors of package alloc their EC2 codes; others it
-// returns as they are.
-func interfaceFault(err error) error {
+// Fault gives the errors of package alloc their EC2 codes; others it returns as
+// they are.
+func Fault(err error) error {
 	var address *alloc.AddressError
 	var full *alloc.ExhaustedError
 	var family *alloc.FamilyError

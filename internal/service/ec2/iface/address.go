@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package iface
 
 import (
 	"context"
@@ -46,7 +46,7 @@ func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	}
 	want := alloc.Want{}
 	var err error
-	if want.Addresses, err = parseAddresses(texts, netip.Addr.Is4, "IPv4"); err != nil {
+	if want.Addresses, err = ParseAddresses(texts, netip.Addr.Is4, "IPv4"); err != nil {
 		return want, err
 	}
 	if count := int(request.Value(in.SecondaryPrivateIpAddressCount)); count > 0 {
@@ -75,7 +75,7 @@ func want(texts []string, count *int32, family func(netip.Addr) bool, name, both
 	if len(texts) > 0 && request.Value(count) != 0 {
 		return alloc.Want{}, fault.EC2("InvalidParameterCombination", "%s", both)
 	}
-	addresses, err := parseAddresses(texts, family, name)
+	addresses, err := ParseAddresses(texts, family, name)
 	w := alloc.Want{Addresses: addresses, Count: int(request.Value(count))}
 	if err != nil {
 		return w, err
@@ -97,7 +97,8 @@ func tooManyAddresses() error {
 	return fault.EC2("PrivateIpAddressLimitExceeded", "A network interface can have %d addresses of each family", maxAddresses)
 }
 
-func parseAddresses(texts []string, family func(netip.Addr) bool, name string) ([]netip.Addr, error) {
+// ParseAddresses reads addresses of a family, which errors call by its name.
+func ParseAddresses(texts []string, family func(netip.Addr) bool, name string) ([]netip.Addr, error) {
 	var addresses []netip.Addr
 	for _, text := range texts {
 		addr, err := netip.ParseAddr(text)
@@ -112,7 +113,7 @@ func parseAddresses(texts []string, family func(netip.Addr) bool, name string) (
 // AssignPrivateIpAddresses gives a workload's interface further IPv4 addresses
 // or prefixes, and moves addresses there from another one when that is allowed:
 // so do floating addresses from a machine that failed.
-func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *shape.AssignPrivateIpAddressesInput) (*shape.AssignPrivateIpAddressesOutput, error) {
+func (a Interfaces) AssignPrivateIpAddresses(ctx context.Context, in *shape.AssignPrivateIpAddressesInput) (*shape.AssignPrivateIpAddressesOutput, error) {
 	w, err := want(in.PrivateIpAddresses, in.SecondaryPrivateIpAddressCount, netip.Addr.Is4, "IPv4", "SecondaryPrivateIpAddressCount and PrivateIpAddresses exclude each other")
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (a *API) AssignPrivateIpAddresses(ctx context.Context, in *shape.AssignPriv
 
 // AssignIpv6Addresses gives a workload's interface further IPv6 addresses or
 // prefixes.
-func (a *API) AssignIpv6Addresses(ctx context.Context, in *shape.AssignIpv6AddressesInput) (*shape.AssignIpv6AddressesOutput, error) {
+func (a Interfaces) AssignIpv6Addresses(ctx context.Context, in *shape.AssignIpv6AddressesInput) (*shape.AssignIpv6AddressesOutput, error) {
 	w, err := want(in.Ipv6Addresses, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
 	if err != nil {
 		return nil, err
@@ -169,7 +170,7 @@ type assigned struct {
 
 // assign adds addresses and prefixes to an interface and gives those that were
 // added.
-func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, err error) {
+func (a Interfaces) assign(ctx context.Context, id string, w wanted) (added assigned, err error) {
 	if w.v4.None() && w.v6.None() && w.prefixes4.None() && w.prefixes6.None() {
 		return added, fault.EC2("MissingParameter", "The request must contain addresses or prefixes to assign or their number")
 	}
@@ -189,11 +190,11 @@ func (a *API) assign(ctx context.Context, id string, w wanted) (added assigned, 
 			return err
 		}
 		if added.addresses, err = a.Alloc().Assign(tx, ni, s, v4, w.v6); err != nil {
-			return interfaceFault(err)
+			return Fault(err)
 		}
 		added.addresses = append(has, added.addresses...)
 		if added.prefixes, err = a.Alloc().AssignPrefixes(tx, ni, s, w.prefixes4, w.prefixes6); err != nil {
-			return interfaceFault(err)
+			return Fault(err)
 		}
 		if max(len(ni.Addresses)+len(ni.Prefixes4), len(ni.Addresses6)+len(ni.Prefixes6)) > maxAddresses {
 			return tooManyAddresses()
@@ -232,8 +233,8 @@ func placed(tx *table.Txn, ni *model.NetworkInterface, w alloc.Want) (has []neti
 
 // UnassignPrivateIpAddresses takes IPv4 addresses and prefixes from a workload's
 // interface, but not the primary address.
-func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *shape.UnassignPrivateIpAddressesInput) (*shape.UnassignPrivateIpAddressesOutput, error) {
-	addresses, err := parseAddresses(in.PrivateIpAddresses, netip.Addr.Is4, "IPv4")
+func (a Interfaces) UnassignPrivateIpAddresses(ctx context.Context, in *shape.UnassignPrivateIpAddressesInput) (*shape.UnassignPrivateIpAddressesOutput, error) {
+	addresses, err := ParseAddresses(in.PrivateIpAddresses, netip.Addr.Is4, "IPv4")
 	if err != nil {
 		return nil, err
 	}
@@ -249,8 +250,8 @@ func (a *API) UnassignPrivateIpAddresses(ctx context.Context, in *shape.Unassign
 
 // UnassignIpv6Addresses takes IPv6 addresses and prefixes from a workload's
 // interface, which must keep at least one address of either family.
-func (a *API) UnassignIpv6Addresses(ctx context.Context, in *shape.UnassignIpv6AddressesInput) (*shape.UnassignIpv6AddressesOutput, error) {
-	addresses, err := parseAddresses(in.Ipv6Addresses, netip.Addr.Is6, "IPv6")
+func (a Interfaces) UnassignIpv6Addresses(ctx context.Context, in *shape.UnassignIpv6AddressesInput) (*shape.UnassignIpv6AddressesOutput, error) {
+	addresses, err := ParseAddresses(in.Ipv6Addresses, netip.Addr.Is6, "IPv6")
 	if err != nil {
 		return nil, err
 	}
@@ -266,7 +267,7 @@ func (a *API) UnassignIpv6Addresses(ctx context.Context, in *shape.UnassignIpv6A
 	}, nil
 }
 
-func (a *API) unassign(ctx context.Context, id string, addresses []netip.Addr, prefixes []netip.Prefix) error {
+func (a Interfaces) unassign(ctx context.Context, id string, addresses []netip.Addr, prefixes []netip.Prefix) error {
 	if len(addresses)+len(prefixes) == 0 {
 		return fault.EC2("MissingParameter", "The request must contain addresses or prefixes to unassign")
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package iface
 
 import (
 	"context"
@@ -20,9 +20,9 @@ import (
 
 // DescribeNetworkInterfaces lists the caller's interfaces, including those of
 // endpoints and resource gateways.
-func (a *API) DescribeNetworkInterfaces(ctx context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
+func (a Interfaces) DescribeNetworkInterfaces(ctx context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkInterface]{
-		Operation: "DescribeNetworkInterfaces", Table: state.NetworkInterfaces, Filters: interfaceFilters, Missing: noInterface,
+		Operation: "DescribeNetworkInterfaces", Table: state.NetworkInterfaces, Filters: interfaceFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: in.NetworkInterfaceIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
