@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
+	"github.com/posternhq/postern/internal/service/ec2/endpoint"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
@@ -26,6 +27,7 @@ type API struct {
 	subnet.Subnets
 	group.Groups
 	iface.Interfaces
+	endpoint.Endpoints
 }
 
 // New gives the operations in an environment.
@@ -37,6 +39,7 @@ func New(env *service.Env) *API {
 		Subnets:    subnet.Subnets{Env: env},
 		Groups:     group.Groups{Env: env},
 		Interfaces: iface.Interfaces{Env: env},
+		Endpoints:  endpoint.Endpoints{Env: env},
 	}
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package endpoint
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 // DescribeVpcEndpointServices lists no endpoint services: endpoints lead to
 // resource configurations, and no service of AWS is here.
-func (a *API) DescribeVpcEndpointServices(ctx context.Context, in *shape.DescribeVpcEndpointServicesInput) (*shape.DescribeVpcEndpointServicesOutput, error) {
+func (a Endpoints) DescribeVpcEndpointServices(ctx context.Context, in *shape.DescribeVpcEndpointServicesInput) (*shape.DescribeVpcEndpointServicesOutput, error) {
 	return absence.Of[shape.DescribeVpcEndpointServicesOutput](ctx, absence.Kind{
 		Operation: "DescribeVpcEndpointServices",
 		Missing: func(name string) error {
@@ -25,7 +25,7 @@ func (a *API) DescribeVpcEndpointServices(ctx context.Context, in *shape.Describ
 
 // DescribeVpcEndpointServiceConfigurations lists no endpoint services of the
 // caller.
-func (a *API) DescribeVpcEndpointServiceConfigurations(ctx context.Context, in *shape.DescribeVpcEndpointServiceConfigurationsInput) (*shape.DescribeVpcEndpointServiceConfigurationsOutput, error) {
+func (a Endpoints) DescribeVpcEndpointServiceConfigurations(ctx context.Context, in *shape.DescribeVpcEndpointServiceConfigurationsInput) (*shape.DescribeVpcEndpointServiceConfigurationsOutput, error) {
 	return absence.Of[shape.DescribeVpcEndpointServiceConfigurationsOutput](ctx, absence.Kind{
 		Operation: "DescribeVpcEndpointServiceConfigurations",
 		Missing:   request.Missing("InvalidVpcEndpointServiceId.NotFound", "VpcEndpointService"),
@@ -34,7 +34,7 @@ func (a *API) DescribeVpcEndpointServiceConfigurations(ctx context.Context, in *
 }
 
 // DescribeVpcEndpointConnections lists no endpoints to services of the caller.
-func (a *API) DescribeVpcEndpointConnections(ctx context.Context, in *shape.DescribeVpcEndpointConnectionsInput) (*shape.DescribeVpcEndpointConnectionsOutput, error) {
+func (a Endpoints) DescribeVpcEndpointConnections(ctx context.Context, in *shape.DescribeVpcEndpointConnectionsInput) (*shape.DescribeVpcEndpointConnectionsOutput, error) {
 	return absence.Of[shape.DescribeVpcEndpointConnectionsOutput](ctx, absence.Kind{
 		Operation: "DescribeVpcEndpointConnections", Untagged: true,
 		Filters: "ip-address-type service-id vpc-endpoint-id vpc-endpoint-owner vpc-endpoint-region vpc-endpoint-state",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package endpoint
 
 import (
 	"net/netip"
@@ -61,7 +61,7 @@ func noPrivateDNS() error {
 
 // parseConfiguration reads the ARN of a resource configuration, which must be in
 // the caller's region.
-func (a *API) parseConfiguration(who caller.Caller, arn string) (model.Ref, error) {
+func (a Endpoints) parseConfiguration(who caller.Caller, arn string) (model.Ref, error) {
 	p, err := model.ParseARN(arn)
 	switch {
 	case err != nil, p.Service != "vpc-lattice", p.Type != "resourceconfiguration", p.ID == "", p.Account == "":

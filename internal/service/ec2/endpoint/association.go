@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package endpoint
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func (e endpointAssociation) key() string {
 
 // DescribeVpcEndpointAssociations tells what the caller's endpoints lead to and
 // under which names.
-func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *shape.DescribeVpcEndpointAssociationsInput) (*shape.DescribeVpcEndpointAssociationsOutput, error) {
+func (a Endpoints) DescribeVpcEndpointAssociations(ctx context.Context, in *shape.DescribeVpcEndpointAssociationsInput) (*shape.DescribeVpcEndpointAssociationsOutput, error) {
 	who := caller.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
@@ -39,7 +39,7 @@ func (a *API) DescribeVpcEndpointAssociations(ctx context.Context, in *shape.Des
 	}
 	endpoints := state.VPCEndpoints.Scope(tx, who.Account, who.Region)
 	if len(in.VpcEndpointIds) > 0 {
-		l := request.Listing[*model.VPCEndpoint]{Table: state.VPCEndpoints, Missing: noEndpoint}
+		l := request.Listing[*model.VPCEndpoint]{Table: state.VPCEndpoints, Missing: Missing}
 		if endpoints, err = l.ByID(tx, who, in.VpcEndpointIds); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+package endpoint
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 
 // DescribeVpcEndpoints lists the caller's endpoints. The names of endpoints of
 // type Resource are told by DescribeVpcEndpointAssociations, not here.
-func (a *API) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
+func (a Endpoints) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPCEndpoint]{
-		Operation: "DescribeVpcEndpoints", Table: state.VPCEndpoints, Filters: endpointFilters, Missing: noEndpoint,
+		Operation: "DescribeVpcEndpoints", Table: state.VPCEndpoints, Filters: endpointFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: in.VpcEndpointIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package endpoint is EC2's VPC endpoints.
+package endpoint
 
 import (
 	"cmp"
@@ -21,6 +22,9 @@ import (
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
+
+// Endpoints are the operations on VPC endpoints.
+type Endpoints struct{ *service.Env }
 
 // newEndpoint is a request for a VPC endpoint of type Resource with what it
 // needs made beforehand.
@@ -46,7 +50,7 @@ type newEndpoint struct {
 // CreateVpcEndpoint makes an endpoint of type Resource, the only one served
 // yet: an interface in each of its subnets, whose addresses lead to one resource
 // configuration.
-func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpointInput) (*shape.CreateVpcEndpointOutput, error) {
+func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpointInput) (*shape.CreateVpcEndpointOutput, error) {
 	who := caller.From(ctx)
 	n, err := a.newEndpoint(who, in)
 	if err != nil {
@@ -56,7 +60,7 @@ func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpoint
 	fingerprint.ClientToken = nil
 	once := a.Idempotent(who, "CreateVpcEndpoint", in.ClientToken, fingerprint)
 	out, err := service.Create(ctx, once,
-		func(tx *table.Txn, id string) (*model.VPCEndpoint, error) { return getEndpoint(tx, who, id) },
+		func(tx *table.Txn, id string) (*model.VPCEndpoint, error) { return Get(tx, who, id) },
 		func(tx *table.Txn) (*model.VPCEndpoint, error) { return a.createEndpoint(tx, n) },
 		createdEndpoint)
 	if err != nil {
@@ -66,7 +70,7 @@ func (a *API) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpoint
 }
 
 // newEndpoint checks what can be checked without looking at anything else.
-func (a *API) newEndpoint(who caller.Caller, in *shape.CreateVpcEndpointInput) (*newEndpoint, error) {
+func (a Endpoints) newEndpoint(who caller.Caller, in *shape.CreateVpcEndpointInput) (*newEndpoint, error) {
 	if err := servedEndpoint(in); err != nil {
 		return nil, err
 	}
@@ -121,7 +125,7 @@ func (n *newEndpoint) readSubnets() error {
 
 // createEndpoint checks the request against the state and adds the endpoint,
 // its interfaces and its association.
-func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
+func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
 	v, err := vpc.Get(tx, n.who, request.Value(n.in.VpcId))
 	if err != nil {
 		return nil, err
@@ -161,7 +165,7 @@ func (a *API) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint,
 
 // createEndpointInterfaces adds an interface with one address of each family in
 // each subnet.
-func (a *API) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subnets []*model.Subnet, groups []string) error {
+func (a Endpoints) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subnets []*model.Subnet, groups []string) error {
 	for i, s := range subnets {
 		p := alloc.Params{
 			ID: n.interfaces[i], CreatedAt: n.now, Subnet: s, Type: model.InterfaceEndpoint,
@@ -182,29 +186,30 @@ func (a *API) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subnets []
 	return nil
 }
 
-// getEndpoint gives the caller's endpoint with this id.
-func getEndpoint(tx *table.Txn, who caller.Caller, id string) (*model.VPCEndpoint, error) {
+// Get gives the caller's endpoint with this id.
+func Get(tx *table.Txn, who caller.Caller, id string) (*model.VPCEndpoint, error) {
 	e, ok := state.VPCEndpoints.Get(tx, who.Account, who.Region, id)
 	if !ok {
-		return nil, noEndpoint(id)
+		return nil, Missing(id)
 	}
 	return e, nil
 }
 
-func noEndpoint(id string) error {
+// Missing is the error for an endpoint that the caller does not have.
+func Missing(id string) error {
 	return fault.EC2("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
 }
 
 // ModifyVpcEndpoint changes the security groups of an endpoint and its
 // interfaces; nothing else of an endpoint of type Resource can be changed
 // (https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html).
-func (a *API) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpointInput) (*shape.ModifyVpcEndpointOutput, error) {
+func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpointInput) (*shape.ModifyVpcEndpointOutput, error) {
 	if err := modifiable(in); err != nil {
 		return nil, err
 	}
 	who, now := caller.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		e, err := getEndpoint(tx, who, request.Value(in.VpcEndpointId))
+		e, err := Get(tx, who, request.Value(in.VpcEndpointId))
 		if err != nil {
 			return err
 		}
@@ -231,7 +236,7 @@ func modifiable(in *shape.ModifyVpcEndpointInput) error {
 }
 
 // regroupEndpoint changes the groups of the caller's copy of an endpoint.
-func (a *API) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
+func (a Endpoints) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
 	v, err := vpc.Get(tx, who, e.VPC)
 	if err != nil {
 		return err
@@ -262,7 +267,7 @@ func (a *API) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VPCEndp
 
 // DeleteVpcEndpoints starts the deletion of endpoints, each by itself, and tells
 // which could not be deleted.
-func (a *API) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
+func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
 	who, now := caller.From(ctx), a.Now()
 	found := make(map[string]bool)
 	err := table.UpdateInParts(ctx, a.DB, in.VpcEndpointIds, func(tx *table.Txn, ids []string) error {

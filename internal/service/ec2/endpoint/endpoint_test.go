@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2_test
+package endpoint_test
 
 import (
 	"context"
