@@ -100,6 +100,51 @@ func TestImportsPointDownwards(t *testing.T) {
 	}
 }
 
+// rooms lists, for each noun of EC2, the nouns whose packages its own may know:
+// what lies in another needs it, and never the other way round. What two need of
+// each other lies below them: request, absence and block, or package state.
+var rooms = map[string][]string{
+	"request":    {},
+	"block":      {},
+	"absence":    {"request"},
+	"acl":        {"request", "vpc"},
+	"dhcp":       {"request"},
+	"prefixlist": {"request"},
+	"route":      {"request"},
+	"vpc":        {"request", "block"},
+	"region":     {"request", "vpc"},
+	"subnet":     {"request", "absence", "block", "vpc"},
+	"group":      {"request", "absence", "block", "vpc"},
+	"iface":      {"request", "group", "subnet", "vpc"},
+	"endpoint":   {"request", "absence", "group", "iface", "subnet", "vpc"},
+	"tag":        {"request", "acl", "dhcp", "endpoint", "group", "iface", "route", "subnet", "vpc"},
+}
+
+func TestRoomsOfEC2KnowThoseBelowThem(t *testing.T) {
+	const house = "internal/service/ec2/"
+	for _, s := range sources(t) {
+		room, inside := strings.CutPrefix(s.folder(), house)
+		if !inside || s.test() || strings.HasSuffix(room, "test") {
+			continue
+		}
+		allowed, ok := rooms[room]
+		if !ok {
+			t.Errorf("%s is a new room: say in rooms which others it may know", s.folder())
+			continue
+		}
+		for _, imp := range s.file.Imports {
+			target, err := strconv.Unquote(imp.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, ours := strings.CutPrefix(target, module+house)
+			if ours && !within(other, allowed) {
+				t.Errorf("%s imports %s, which is no room below %s", s.path, other, room)
+			}
+		}
+	}
+}
+
 func layerOf(folder string) ([]string, bool) {
 	for dir := folder; dir != "." && dir != ""; dir = dir[:max(strings.LastIndex(dir, "/"), 0)] {
 		if allowed, ok := layers[dir]; ok {

@@ -12,34 +12,50 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
+	"github.com/posternhq/postern/internal/service/ec2/acl"
+	"github.com/posternhq/postern/internal/service/ec2/dhcp"
 	"github.com/posternhq/postern/internal/service/ec2/endpoint"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
+	"github.com/posternhq/postern/internal/service/ec2/prefixlist"
+	"github.com/posternhq/postern/internal/service/ec2/region"
+	"github.com/posternhq/postern/internal/service/ec2/route"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
+	"github.com/posternhq/postern/internal/service/ec2/tag"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
 
-// API implements the operations of EC2 on the tables of its environment.
+// API is all operations of EC2: those of each noun, whose packages it embeds.
 type API struct {
-	*service.Env
 	absence.Lists
-	vpc.VPCs
-	subnet.Subnets
+	acl.ACLs
+	dhcp.Options
+	endpoint.Endpoints
 	group.Groups
 	iface.Interfaces
-	endpoint.Endpoints
+	prefixlist.PrefixLists
+	region.Regions
+	route.Tables
+	subnet.Subnets
+	tag.Tags
+	vpc.VPCs
 }
 
 // New gives the operations in an environment.
 func New(env *service.Env) *API {
 	return &API{
-		Env:        env,
-		Lists:      absence.Lists{Env: env},
-		VPCs:       vpc.VPCs{Env: env},
-		Subnets:    subnet.Subnets{Env: env},
-		Groups:     group.Groups{Env: env},
-		Interfaces: iface.Interfaces{Env: env},
-		Endpoints:  endpoint.Endpoints{Env: env},
+		Lists:       absence.Lists{Env: env},
+		ACLs:        acl.ACLs{Env: env},
+		Options:     dhcp.Options{Env: env},
+		Endpoints:   endpoint.Endpoints{Env: env},
+		Groups:      group.Groups{Env: env},
+		Interfaces:  iface.Interfaces{Env: env},
+		PrefixLists: prefixlist.PrefixLists{Env: env},
+		Regions:     region.Regions{Env: env},
+		Tables:      route.Tables{Env: env},
+		Subnets:     subnet.Subnets{Env: env},
+		Tags:        tag.Tags{Env: env},
+		VPCs:        vpc.VPCs{Env: env},
 	}
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package route is EC2's route tables.
+package route
 
 import (
 	"context"
@@ -15,6 +16,9 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
+// Tables are the operations on route tables.
+type Tables struct{ *service.Env }
+
 // localGateway is the target of the routes that every table has: those to the
 // VPC's own blocks.
 const localGateway = "local"
@@ -22,9 +26,9 @@ const localGateway = "local"
 // DescribeRouteTables lists the caller's route tables, which are the main ones
 // of VPCs: no others can be made yet. All subnets use them without an
 // association of their own.
-func (a *API) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
+func (a Tables) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.RouteTable]{
-		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: routeTableFilters, Missing: noRouteTable,
+		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: routeTableFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: in.RouteTableIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -36,7 +40,8 @@ func (a *API) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTa
 	return out, nil
 }
 
-func noRouteTable(id string) error {
+// Missing is the error for a route table that the caller does not have.
+func Missing(id string) error {
 	return fault.EC2("InvalidRouteTableID.NotFound", "The routeTable ID '%s' does not exist", id)
 }
 

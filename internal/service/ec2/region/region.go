@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package region is EC2's regions and availability zones.
+package region
 
 import (
 	"context"
@@ -16,11 +17,14 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 )
 
+// Regions are the operations on regions, zones, and what accounts can have there.
+type Regions struct{ *service.Env }
+
 // optedIn is the opt-in status of all regions and zones here.
 const optedIn = shape.AvailabilityZoneOptInStatusOptInNotRequired
 
 // DescribeRegions lists the regions that are served.
-func (a *API) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput) (*shape.DescribeRegionsOutput, error) {
+func (a Regions) DescribeRegions(_ context.Context, in *shape.DescribeRegionsInput) (*shape.DescribeRegionsOutput, error) {
 	for _, name := range in.RegionNames {
 		if !slices.Contains(a.Regions, name) {
 			return nil, fault.EC2("InvalidParameterValue", "Invalid region: '%s'. The regions served here are %s", name, strings.Join(a.Regions, ", "))
@@ -55,7 +59,7 @@ var regionFilters = service.Filters[string]{Properties: map[string]func(string) 
 const zoneType = "availability-zone"
 
 // DescribeAvailabilityZones lists the zones of the request's region.
-func (a *API) DescribeAvailabilityZones(ctx context.Context, in *shape.DescribeAvailabilityZonesInput) (*shape.DescribeAvailabilityZonesOutput, error) {
+func (a Regions) DescribeAvailabilityZones(ctx context.Context, in *shape.DescribeAvailabilityZonesInput) (*shape.DescribeAvailabilityZonesOutput, error) {
 	region := caller.From(ctx).Region
 	for _, name := range slices.Concat(in.ZoneNames, in.ZoneIds) {
 		if _, ok := a.Zone(region, name); !ok {
@@ -107,7 +111,7 @@ func zoneShape(region string, z service.Zone) shape.AvailabilityZone {
 }
 
 // DescribeAccountAttributes tells what the caller's account can have.
-func (a *API) DescribeAccountAttributes(ctx context.Context, in *shape.DescribeAccountAttributesInput) (*shape.DescribeAccountAttributesOutput, error) {
+func (a Regions) DescribeAccountAttributes(ctx context.Context, in *shape.DescribeAccountAttributesInput) (*shape.DescribeAccountAttributesOutput, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err

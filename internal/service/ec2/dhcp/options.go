@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package dhcp is EC2's DHCP options.
+package dhcp
 
 import (
 	"context"
@@ -14,10 +15,13 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
+// Options are the operations on DHCP options.
+type Options struct{ *service.Env }
+
 // DescribeDhcpOptions lists the caller's DHCP options.
-func (a *API) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcpOptionsInput) (*shape.DescribeDhcpOptionsOutput, error) {
+func (a Options) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcpOptionsInput) (*shape.DescribeDhcpOptionsOutput, error) {
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.DHCPOptions]{
-		Operation: "DescribeDhcpOptions", Table: state.DHCPOptions, Filters: optionsFilters, Missing: noOptions,
+		Operation: "DescribeDhcpOptions", Table: state.DHCPOptions, Filters: optionsFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: in.DhcpOptionsIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -29,7 +33,8 @@ func (a *API) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcpOpt
 	return out, nil
 }
 
-func noOptions(id string) error {
+// Missing is the error for DHCP options that the caller does not have.
+func Missing(id string) error {
 	return fault.EC2("InvalidDhcpOptionID.NotFound", "The dhcpOption ID '%s' does not exist", id)
 }
 

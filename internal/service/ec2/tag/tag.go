@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package tag is EC2's tags: it knows all kinds of resources that can have some.
+package tag
 
 import (
 	"cmp"
@@ -14,13 +15,19 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/acl"
+	"github.com/posternhq/postern/internal/service/ec2/dhcp"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/ec2/route"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
+
+// Tags are the operations on tags.
+type Tags struct{ *service.Env }
 
 // change gives the new tags of a resource that has the given ones, which it
 // must not change.
@@ -42,9 +49,9 @@ var taggables = []taggable{
 	kind("vpc-", shape.ResourceTypeVpc, state.VPCs, vpc.Missing, func(v *model.VPC) *model.Meta { return &v.Meta }),
 	kind("subnet-", shape.ResourceTypeSubnet, state.Subnets, subnet.Missing, func(s *model.Subnet) *model.Meta { return &s.Meta }),
 	kind("sg-", shape.ResourceTypeSecurityGroup, state.SecurityGroups, group.Missing, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
-	kind("rtb-", shape.ResourceTypeRouteTable, state.RouteTables, noRouteTable, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
-	kind("acl-", shape.ResourceTypeNetworkAcl, state.NetworkACLs, noACL, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
-	kind("dopt-", shape.ResourceTypeDhcpOptions, state.DHCPOptions, noOptions, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
+	kind("rtb-", shape.ResourceTypeRouteTable, state.RouteTables, route.Missing, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
+	kind("acl-", shape.ResourceTypeNetworkAcl, state.NetworkACLs, acl.Missing, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
+	kind("dopt-", shape.ResourceTypeDhcpOptions, state.DHCPOptions, dhcp.Missing, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
 	kind("eni-", shape.ResourceTypeNetworkInterface, state.NetworkInterfaces, request.Missing("InvalidNetworkInterfaceID.NotFound", "networkInterface"), func(n *model.NetworkInterface) *model.Meta { return &n.Meta }),
 	kind("vpce-", shape.ResourceTypeVpcEndpoint, state.VPCEndpoints, request.Missing("InvalidVpcEndpointId.NotFound", "VPC endpoint"), func(e *model.VPCEndpoint) *model.Meta { return &e.Meta }),
 	{prefix: "sgr-", resourceType: shape.ResourceTypeSecurityGroupRule, retag: retagRule, each: eachRule},
@@ -117,7 +124,7 @@ func kindOf(id string) (taggable, error) {
 }
 
 // retag changes the tags of all resources, or of none when one does not exist.
-func (a *API) retag(ctx context.Context, ids []string, with change) error {
+func (a Tags) retag(ctx context.Context, ids []string, with change) error {
 	who := caller.From(ctx)
 	for _, id := range ids {
 		if _, err := kindOf(id); err != nil {
@@ -140,7 +147,7 @@ func (a *API) retag(ctx context.Context, ids []string, with change) error {
 }
 
 // CreateTags adds tags to resources, or gives tags that they have new values.
-func (a *API) CreateTags(ctx context.Context, in *shape.CreateTagsInput) (*shape.CreateTagsOutput, error) {
+func (a Tags) CreateTags(ctx context.Context, in *shape.CreateTagsInput) (*shape.CreateTagsOutput, error) {
 	more, err := service.MakeTags(request.Tags(in.Tags))
 	if err != nil {
 		return nil, request.Fault(err)
@@ -154,7 +161,7 @@ func (a *API) CreateTags(ctx context.Context, in *shape.CreateTagsInput) (*shape
 // DeleteTags takes tags from resources: those that have the given key and, if
 // one is given, value; all when no tag is given. Tags that are not there are no
 // error.
-func (a *API) DeleteTags(ctx context.Context, in *shape.DeleteTagsInput) (*shape.DeleteTagsOutput, error) {
+func (a Tags) DeleteTags(ctx context.Context, in *shape.DeleteTagsInput) (*shape.DeleteTagsOutput, error) {
 	err := a.retag(ctx, in.Resources, func(have map[string]string) (map[string]string, error) {
 		if in.Tags == nil {
 			return nil, nil
@@ -177,7 +184,7 @@ type taggedResource struct{ resourceType, id, key, value string }
 func (t taggedResource) sortKey() string { return t.id + "\x00" + t.key }
 
 // DescribeTags lists the tags of the caller's resources.
-func (a *API) DescribeTags(ctx context.Context, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
+func (a Tags) DescribeTags(ctx context.Context, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
 	who := caller.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {

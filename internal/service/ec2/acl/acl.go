@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package acl is EC2's network ACLs.
+package acl
 
 import (
 	"context"
@@ -17,11 +18,14 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
+// ACLs are the operations on network ACLs.
+type ACLs struct{ *service.Env }
+
 // DescribeNetworkAcls lists the caller's network ACLs, which are the default
 // ones of VPCs: no others can be made yet. They let everything pass.
-func (a *API) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
+func (a ACLs) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkACL]{
-		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters, Missing: noACL,
+		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters, Missing: Missing,
 	}, request.Query{Filters: in.Filters, IDs: in.NetworkAclIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -36,7 +40,8 @@ func (a *API) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetwork
 	return out, nil
 }
 
-func noACL(id string) error {
+// Missing is the error for a network ACL that the caller does not have.
+func Missing(id string) error {
 	return fault.EC2("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
 }
 

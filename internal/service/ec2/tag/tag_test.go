@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2_test
+package tag_test
 
 import (
 	"fmt"

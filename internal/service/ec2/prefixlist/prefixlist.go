@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ec2
+// Package prefixlist is EC2's lists of blocks that AWS manages.
+package prefixlist
 
 import (
 	"cmp"
@@ -18,6 +19,9 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
+
+// PrefixLists are the operations on prefix lists.
+type PrefixLists struct{ *service.Env }
 
 // prefixList is a list of blocks that AWS manages
 // (https://docs.aws.amazon.com/vpc/latest/userguide/working-with-aws-managed-prefix-lists.html).
@@ -63,7 +67,7 @@ func chosenLists(region string, ids []string, missing func(string) error) (iter.
 func prefixListID(l prefixList) string { return l.id }
 
 // DescribePrefixLists lists the blocks of services of AWS.
-func (a *API) DescribePrefixLists(ctx context.Context, in *shape.DescribePrefixListsInput) (*shape.DescribePrefixListsOutput, error) {
+func (a PrefixLists) DescribePrefixLists(ctx context.Context, in *shape.DescribePrefixListsInput) (*shape.DescribePrefixListsOutput, error) {
 	who := caller.From(ctx)
 	lists, err := chosenLists(who.Region, in.PrefixListIds, request.Missing("InvalidPrefixListId.NotFound", "prefix list"))
 	if err != nil {
@@ -82,7 +86,7 @@ func (a *API) DescribePrefixLists(ctx context.Context, in *shape.DescribePrefixL
 
 // DescribeManagedPrefixLists lists the same, as prefix lists that customers
 // could have made too.
-func (a *API) DescribeManagedPrefixLists(ctx context.Context, in *shape.DescribeManagedPrefixListsInput) (*shape.DescribeManagedPrefixListsOutput, error) {
+func (a PrefixLists) DescribeManagedPrefixLists(ctx context.Context, in *shape.DescribeManagedPrefixListsInput) (*shape.DescribeManagedPrefixListsOutput, error) {
 	who := caller.From(ctx)
 	lists, err := chosenLists(who.Region, in.PrefixListIds, noPrefixList)
 	if err != nil {
@@ -110,7 +114,7 @@ var noPrefixList = request.Missing("InvalidPrefixListID.NotFound", "prefix list"
 
 // GetManagedPrefixListEntries tells the blocks of one list. AWS's own lists have
 // no versions to ask for.
-func (a *API) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetManagedPrefixListEntriesInput) (*shape.GetManagedPrefixListEntriesOutput, error) {
+func (a PrefixLists) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetManagedPrefixListEntriesInput) (*shape.GetManagedPrefixListEntriesOutput, error) {
 	who := caller.From(ctx)
 	lists, err := chosenLists(who.Region, []string{request.Value(in.PrefixListId)}, noPrefixList)
 	if err != nil {
