@@ -173,7 +173,7 @@ func Get(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, 
 	return ni, nil
 }
 
-// ownInterface is getInterface for changes: interfaces of endpoints and
+// ownInterface is Get for changes: interfaces of endpoints and
 // gateways change with these only.
 func ownInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
 	ni, err := Get(tx, who, id)
