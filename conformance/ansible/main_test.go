@@ -67,12 +67,3 @@ func play(t *testing.T, name string, key harness.Key, variables ...string) {
 		t.Errorf("playbook %s: status %d:\n%s%s", name, r.Status, r.Stdout, r.Stderr)
 	}
 }
-
-func newAccount(t *testing.T) harness.Key {
-	t.Helper()
-	key, err := server.NewAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}

@@ -22,17 +22,17 @@ func TestModules(t *testing.T) {
 	for _, module := range []string{"ec2_vpc_net", "ec2_vpc_subnet", "ec2_security_group", "ec2_eni"} {
 		t.Run(module, func(t *testing.T) {
 			t.Parallel()
-			play(t, module, newAccount(t))
+			play(t, module, server.NewAccount(t))
 		})
 	}
 	t.Run("others", func(t *testing.T) {
 		t.Parallel()
-		key := newAccount(t)
+		key := server.NewAccount(t)
 		play(t, "others", key, `{"account":"`+key.Account+`"}`)
 	})
 	t.Run("ec2_vpc_endpoint", func(t *testing.T) {
 		t.Parallel()
-		key := newAccount(t)
+		key := server.NewAccount(t)
 		vpc, subnet, endpoint := newEndpoint(t, key)
 		play(t, "ec2_vpc_endpoint", key, "vpc="+vpc, "subnet="+subnet, "endpoint="+endpoint)
 	})
@@ -53,20 +53,20 @@ func newEndpoint(t *testing.T, key harness.Key) (vpc, subnet, endpoint string) {
 	}
 	c, l, ctx := ec2.NewFromConfig(config), vpclattice.NewFromConfig(config), t.Context()
 	network := func() (vpc, subnet string) {
-		v := must(c.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
-		s := must(c.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: v, CidrBlock: aws.String("10.0.1.0/24"), AvailabilityZone: aws.String(harness.Region + "a")}))(t)
+		v := harness.Must(c.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")}))(t).Vpc.VpcId
+		s := harness.Must(c.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: v, CidrBlock: aws.String("10.0.1.0/24"), AvailabilityZone: aws.String(harness.Region + "a")}))(t)
 		return *v, *s.Subnet.SubnetId
 	}
 	provider, behind := network()
 	vpc, subnet = network()
-	gateway := must(l.CreateResourceGateway(ctx, &vpclattice.CreateResourceGatewayInput{
+	gateway := harness.Must(l.CreateResourceGateway(ctx, &vpclattice.CreateResourceGatewayInput{
 		Name: aws.String("databases"), VpcIdentifier: &provider, SubnetIds: []string{behind},
 	}))(t)
-	database := must(l.CreateResourceConfiguration(ctx, &vpclattice.CreateResourceConfigurationInput{
+	database := harness.Must(l.CreateResourceConfiguration(ctx, &vpclattice.CreateResourceConfigurationInput{
 		Name: aws.String("database"), Type: lattice.ResourceConfigurationTypeSingle, ResourceGatewayIdentifier: gateway.Id, PortRanges: []string{"5432"},
 		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinitionMemberIpResource{Value: lattice.IpResource{IpAddress: aws.String(resource)}},
 	}))(t)
-	made := must(c.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
+	made := harness.Must(c.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
 		VpcEndpointType: ec2types.VpcEndpointTypeResource, VpcId: &vpc, ResourceConfigurationArn: database.Arn, SubnetIds: []string{subnet},
 	}))(t)
 	endpoint = *made.VpcEndpoint.VpcEndpointId
@@ -78,16 +78,4 @@ func newEndpoint(t *testing.T, key harness.Key) (vpc, subnet, endpoint string) {
 		t.Fatal(err)
 	}
 	return vpc, subnet, endpoint
-}
-
-// must gives the output of a call that has to go well. Its result is called
-// with the test.
-func must[O any](out O, err error) func(*testing.T) O {
-	return func(t *testing.T) O {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
 }

@@ -103,11 +103,7 @@ type terminal struct {
 // newAccount gives a terminal of an account of its own.
 func newAccount(t *testing.T) *terminal {
 	t.Helper()
-	key, err := server.NewAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newTerminal(t, key, "AWS_DATA_PATH="+taught)
+	return newTerminal(t, server.NewAccount(t), "AWS_DATA_PATH="+taught)
 }
 
 func newTerminal(t *testing.T, key harness.Key, more ...string) *terminal {

@@ -89,10 +89,7 @@ func TestRefusals(t *testing.T) {
 // resource gateways is used for what it knows.
 func TestOwnModels(t *testing.T) {
 	t.Parallel()
-	key, err := server.NewAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := server.NewAccount(t)
 	c := newTerminal(t, key)
 	c.ok("sts get-caller-identity").is("Account", key.Account)
 	v := c.ok("ec2 create-vpc --cidr-block 10.0.0.0/16").at("Vpc.VpcId")

@@ -105,3 +105,15 @@ func wholeRun() bool {
 	}
 	return true
 }
+
+// Must gives the output of a call that has to go well. Its result is called with
+// the test.
+func Must[O any](out O, err error) func(testing.TB) O {
+	return func(t testing.TB) O {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+}

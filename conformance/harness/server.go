@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"testing"
 
 	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/instance"
@@ -99,26 +99,27 @@ func Isolate(environment []string, path string, args ...string) (pid int, stop f
 	return p.PID, p.Kill, nil
 }
 
-// NewAccount makes an account with an administrator's key. The account lasts as
-// long as the server.
-func (s *Server) NewAccount() (Key, error) {
+// NewAccount makes an account with an administrator's key, which lasts as long as
+// the server. The test ends when there is none.
+func (s *Server) NewAccount(t testing.TB) Key {
+	t.Helper()
 	r := s.Command("account", "create")
 	if r.Status != 0 {
-		return Key{}, fmt.Errorf("postern account create: status %d: %s", r.Status, r.Stderr)
+		t.Fatalf("postern account create: status %d: %s", r.Status, r.Stderr)
 	}
 	var key Key
 	fields := map[string]*string{
 		"# account ": &key.Account, "export AWS_ACCESS_KEY_ID=": &key.ID, "export AWS_SECRET_ACCESS_KEY=": &key.Secret,
 	}
 	for line := range strings.Lines(r.Stdout) {
-		for prefix := range maps.Keys(fields) {
+		for prefix, field := range fields {
 			if value, ok := strings.CutPrefix(strings.TrimSpace(line), prefix); ok {
-				*fields[prefix] = value
+				*field = value
 			}
 		}
 	}
 	if slices.Contains([]string{key.Account, key.ID, key.Secret}, "") {
-		return Key{}, errors.New("postern account create: the answer lacks account, id or secret of the key")
+		t.Fatal("postern account create: the answer lacks account, id or secret of the key")
 	}
-	return key, nil
+	return key
 }

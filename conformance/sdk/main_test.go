@@ -89,11 +89,7 @@ type client struct {
 // newAccount makes an account for one test and gives a client for it.
 func newAccount(t *testing.T) *client {
 	t.Helper()
-	key, err := server.NewAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newClient(t, key, harness.Region)
+	return newClient(t, server.NewAccount(t), harness.Region)
 }
 
 func newClient(t *testing.T, key harness.Key, region string) *client {
@@ -138,10 +134,7 @@ func (c *client) in(region string) *client { return newClient(c.t, c.key, region
 func must[O any](out O, err error) func(*client) O {
 	return func(c *client) O {
 		c.t.Helper()
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		return out
+		return harness.Must(out, err)(c.t)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // TestStack makes consumers and providers in two accounts and regions, from one
 // configuration, and does with them what Terraform's users do.
 func TestStack(t *testing.T) {
-	here, there := newAccount(t), newAccount(t)
+	here, there := server.NewAccount(t), server.NewAccount(t)
 	before := inventory(t, here, harness.Region) + inventory(t, there, harness.OtherRegion)
 	variables := []string{
 		"TF_VAR_endpoint=" + server.Endpoint,
@@ -39,15 +39,6 @@ func TestStack(t *testing.T) {
 	if after := inventory(t, here, harness.Region) + inventory(t, there, harness.OtherRegion); after != before {
 		t.Errorf("destroy left something:\n%s\nbefore there was:\n%s", after, before)
 	}
-}
-
-func newAccount(t *testing.T) harness.Key {
-	t.Helper()
-	key, err := server.NewAccount()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // imports takes over what another workspace made, and checks that there is

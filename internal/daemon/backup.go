@@ -79,22 +79,14 @@ func MakeBackup(ctx context.Context, c Config, file string) (Backup, error) {
 }
 
 // backUpStopped writes the state of a folder whose daemon does not run.
-func backUpStopped(ctx context.Context, c Config, w io.Writer) (err error) {
-	unlock, err := useStopped(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	f := Folder(c.Data)
-	kv, err := openStore(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, kv.Close()) }()
-	about := About{Version: c.Version, Made: time.Now().UTC()}
-	about.Instance, _ = f.Instance() // a folder that has lost them gets them from the state
-	about.Host, _ = f.hostName()
-	return store.WriteSnapshot(ctx, kv, table.StoredRows, about, w)
+func backUpStopped(ctx context.Context, c Config, w io.Writer) error {
+	return withStopped(ctx, c, func(kv *etcdstore.Store) error {
+		f := Folder(c.Data)
+		about := About{Version: c.Version, Made: time.Now().UTC()}
+		about.Instance, _ = f.Instance() // a folder that has lost them gets them from the state
+		about.Host, _ = f.hostName()
+		return store.WriteSnapshot(ctx, kv, table.StoredRows, about, w)
+	})
 }
 
 // backUp is backUpStopped for a running daemon.

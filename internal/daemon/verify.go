@@ -52,55 +52,56 @@ func Verify(ctx context.Context, c Config) (v Verified, err error) {
 
 // verifyStopped looks at a folder whose daemon does not run.
 func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
-	unlock, err := useStopped(c)
-	if err != nil {
-		return v, err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	kv, err := openStore(ctx, c)
-	if err != nil {
-		return v, err
-	}
-	defer func() { err = errors.Join(err, kv.Close()) }()
-	db, err := state.Open(ctx, kv, c.Log)
-	if err != nil {
-		return v, err
-	}
-	defer db.Close()
-	f := Folder(c.Data)
-	row, ok := state.Hosts.Get(db.Snapshot(), "", "", f.HostName())
-	if !ok {
-		return v, fmt.Errorf("the state does not know the host %q", f.HostName())
-	}
-	kernel, err := dataplane.New(dataplane.Config{Instance: row.Instance, LookOnly: true, Log: c.Log})
-	if err != nil {
-		return v, err
-	}
-	defer func() { err = errors.Join(err, kernel.Close()) }()
-	return look(ctx, db, *row, kernel, func(e desired.Entry) desired.Entry {
-		if d, ok := e.(nft.Damaged); ok && e.Key().Kind == desired.KindRouter {
-			return d.Entry // whether rules and settings are as wanted depends on flags of the daemon
+	err = withStopped(ctx, c, func(kv *etcdstore.Store) (err error) {
+		db, err := state.Open(ctx, kv, c.Log)
+		if err != nil {
+			return err
 		}
-		return e
+		defer db.Close()
+		name := Folder(c.Data).HostName()
+		row, ok := state.Hosts.Get(db.Snapshot(), "", "", name)
+		if !ok {
+			return fmt.Errorf("the state does not know the host %q", name)
+		}
+		kernel, err := dataplane.New(dataplane.Config{Instance: row.Instance, LookOnly: true, Log: c.Log})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, kernel.Close()) }()
+		v, err = look(ctx, db, *row, kernel, func(e desired.Entry) desired.Entry {
+			if d, ok := e.(nft.Damaged); ok && e.Key().Kind == desired.KindRouter {
+				return d.Entry // whether rules and settings are as wanted depends on flags of the daemon
+			}
+			return e
+		})
+		return err
 	})
+	return v, err
 }
 
-// useStopped takes a folder that no daemon uses; it is given back by the function.
-func useStopped(c Config) (func() error, error) {
+// withStopped opens the store of a folder that no daemon uses, for a function.
+// Until it returns, no daemon can use the folder.
+func withStopped(ctx context.Context, c Config, do func(*etcdstore.Store) error) (err error) {
 	f := Folder(c.Data)
 	switch {
-	case len(c.Etcd) > 0:
-		return func() error { return nil }, nil
+	case len(c.Etcd) > 0: // the store itself says who holds it
 	case !f.holdsStore() && f.wasUsed():
-		return nil, errors.New("its state is not in the folder but in an external etcd; name that with --etcd, or start Postern")
+		return errors.New("its state is not in the folder but in an external etcd; name that with --etcd, or start Postern")
 	case !f.holdsStore():
-		return nil, errors.New("no Postern ever ran there")
+		return errors.New("no Postern ever ran there")
+	default:
+		lock, lockErr := etcdstore.LockFolder(c.Data)
+		if lockErr != nil {
+			return lockErr
+		}
+		defer func() { err = errors.Join(err, lock.Close()) }()
 	}
-	lock, err := etcdstore.LockFolder(c.Data)
+	kv, err := openStore(ctx, c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return lock.Close, nil
+	defer func() { err = errors.Join(err, kv.Close()) }()
+	return do(kv)
 }
 
 // settling is how often a running daemon is looked at again while something seems

@@ -3,14 +3,11 @@
 package system
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/posternhq/postern/internal/store"
-	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
 	"github.com/posternhq/postern/test/postern"
 )
@@ -19,27 +16,18 @@ import (
 // that the test does not need. It gives what the rows were, by kind.
 func spoilRows(t *testing.T, data string, needed func(key, value string) bool) map[string]store.KeyValue {
 	t.Helper()
-	kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kv.Close()
-	rows, _, err := kv.Range(t.Context(), table.StoredRows)
-	if err != nil {
-		t.Fatal(err)
-	}
 	spoilt := map[string]store.KeyValue{}
-	for _, row := range rows {
-		kind, _, _ := strings.Cut(row.Key[len(table.StoredRows):], "/")
-		if _, done := spoilt[kind]; !done && !needed(row.Key, string(row.Value)) {
-			spoilt[kind] = row
+	inStore(t, data, func(kv store.Store) {
+		for _, row := range stored(t, kv) {
+			kind, _, _ := strings.Cut(row.Key[len(table.StoredRows):], "/")
+			if _, done := spoilt[kind]; !done && !needed(row.Key, string(row.Value)) {
+				spoilt[kind] = row
+			}
 		}
-	}
-	for _, row := range spoilt {
-		if _, _, err := kv.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: row.Key, Value: append([]byte("damage"), row.Value...)}}}); err != nil {
-			t.Fatal(err)
+		for _, row := range spoilt {
+			write(t, kv, put(row.Key, append([]byte("damage"), row.Value...)))
 		}
-	}
+	})
 	return spoilt
 }
 
@@ -109,18 +97,13 @@ func TestUnreadableRowsStopNobody(t *testing.T) {
 // them what they were.
 func mendRows(t *testing.T, data string, spoilt map[string]store.KeyValue) {
 	t.Helper()
-	kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kv.Close()
-	for _, row := range spoilt {
-		got, _, err := kv.Get(t.Context(), row.Key)
-		if err != nil || string(got.Value) != "damage"+string(row.Value) {
-			t.Errorf("row that was set aside is %q, %v", got.Value, err)
+	inStore(t, data, func(kv store.Store) {
+		for _, row := range spoilt {
+			got, _, err := kv.Get(t.Context(), row.Key)
+			if err != nil || string(got.Value) != "damage"+string(row.Value) {
+				t.Errorf("row that was set aside is %q, %v", got.Value, err)
+			}
+			write(t, kv, put(row.Key, row.Value))
 		}
-		if _, _, err := kv.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: row.Key, Value: row.Value}}}); err != nil {
-			t.Fatal(fmt.Errorf("mend %s: %w", row.Key, err))
-		}
-	}
+	})
 }

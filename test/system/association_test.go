@@ -3,10 +3,8 @@
 package system
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -15,29 +13,10 @@ import (
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
-	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
-
-// rewrite changes the rows of a folder whose daemon does not run.
-func rewrite(t *testing.T, data string, change func(*table.Txn)) {
-	t.Helper()
-	kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kv.Close()
-	db, err := state.Open(t.Context(), kv, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Update(t.Context(), func(tx *table.Txn) error { change(tx); return nil }); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // associate gives an endpoint a further association, to another configuration, with
 // addresses of its own on the interface that the endpoint has.

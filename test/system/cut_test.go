@@ -17,11 +17,10 @@ import (
 	"github.com/posternhq/postern/test/testnet"
 )
 
-// both opens a connection through the endpoint to a listener of its own and
-// returns both ends.
-func both(t *testing.T, s *pair, l net.Listener, to netip.Addr) (here, there net.Conn) {
+// both opens a connection to a listener behind an address and returns both ends.
+func both(t *testing.T, from *postern.Workload, l net.Listener, to netip.Addr) (here, there net.Conn) {
 	t.Helper()
-	here, err := s.client.Dial(t.Context(), "tcp", hostPort(to, l.Addr().(*net.TCPAddr).Port))
+	here, err := from.Dial(t.Context(), "tcp", hostPort(to, l.Addr().(*net.TCPAddr).Port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +87,8 @@ func TestRemovalCutsLiveConnections(t *testing.T) {
 				if family == "IPv6" {
 					address = e.Address6()
 				}
-				idleHere, idleThere := both(t, s, l, address)
-				busyHere, busyThere := both(t, s, l, address)
+				idleHere, idleThere := both(t, s.client, l, address)
+				busyHere, busyThere := both(t, s.client, l, address)
 				ended := busy(busyHere)
 				remove(c, e)
 				deadline := time.Now().Add(time.Second)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,8 +19,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/state"
-	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/table"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -81,19 +79,11 @@ func TestFoldersOfEarlierVersionsOpen(t *testing.T) {
 // expectRows wants every row to be read.
 func (f *form) expectRows(t *testing.T, data string) {
 	t.Helper()
-	kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kv.Close()
-	db, err := state.Open(t.Context(), kv, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for row := range db.Snapshot().SetAside() {
-		t.Errorf("%v", row.Reason)
-	}
+	inTables(t, data, func(db *table.DB) {
+		for row := range db.Snapshot().SetAside() {
+			t.Errorf("%v", row.Reason)
+		}
+	})
 }
 
 // expectDescribed wants everything to be told that was told before; there may be

@@ -62,16 +62,7 @@ func TestAHubOfEndpoints(t *testing.T) {
 	defer l.Close()
 	middle := s.consumer.Endpoint(s.gateway.Configuration(s.server.IP, "7000"), []*postern.Subnet{s.clients}, s.openClient)
 	outermost := outer.Endpoint(hub.Configuration(middle.Address(), "7000"), []*postern.Subnet{users}, open)
-	here, err := user.Dial(t.Context(), "tcp", hostPort(outermost.Address(), 7000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer here.Close()
-	there, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer there.Close()
+	here, there := both(t, user, l, outermost.Address())
 	if from := there.RemoteAddr().String(); !within(netip.MustParseAddrPort(from).Addr().Unmap(), sources) {
 		t.Errorf("the server sees %s", from)
 	}

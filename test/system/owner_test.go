@@ -109,16 +109,7 @@ func TestTheNextInterfaceHasNoPartInOldSessions(t *testing.T) {
 	nothing := s.consumer.Group("nothing", nil, nil)
 	own := s.consumer.Subnet(0, "10.0.3.0/24") // where nothing takes addresses
 	victim := own.Workload("10.0.3.20", s.openClient)
-	here, err := victim.Dial(t.Context(), "tcp", hostPort(e.Address(), 7000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer here.Close()
-	there, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer there.Close()
+	here, there := both(t, victim, l, e.Address())
 	from := here.LocalAddr().(*net.TCPAddr).AddrPort()
 	detach(s.Postern, victim.ENI)
 	postern.Call[ec2.DeleteNetworkInterfaceOutput](s.Postern, ec2.Service, "DeleteNetworkInterface", &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &victim.ENI})

@@ -5,14 +5,11 @@ package system
 import (
 	"encoding/json"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/posternhq/postern/internal/store"
-	"github.com/posternhq/postern/internal/store/etcdstore"
-	"github.com/posternhq/postern/internal/table"
 )
 
 // expectFindings runs `postern verify` and wants a line with each of these words,
@@ -68,31 +65,23 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 // takes a place in the transit realm away.
 func breakRows(t *testing.T, s *pair) (undo func()) {
 	t.Helper()
-	changed := map[string][]byte{}
-	write := func(change func(key string, value []byte) []byte) {
-		kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(s.Data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer kv.Close()
-		rows, _, err := kv.Range(t.Context(), table.StoredRows)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range rows {
-			if value := change(row.Key, row.Value); value == nil {
-				changed[row.Key] = row.Value
-				_, _, err = kv.Commit(t.Context(), store.Txn{Delete: []string{row.Key}})
-			} else if string(value) != string(row.Value) {
-				changed[row.Key] = row.Value
-				_, _, err = kv.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: row.Key, Value: value}}})
+	before := map[string][]byte{}
+	change := func(to func(key string, value []byte) []byte) {
+		inStore(t, s.Data, func(kv store.Store) {
+			for _, row := range stored(t, kv) {
+				switch value := to(row.Key, row.Value); {
+				case value == nil:
+					write(t, kv, store.Txn{Delete: []string{row.Key}})
+				case string(value) != string(row.Value):
+					write(t, kv, put(row.Key, value))
+				default:
+					continue
+				}
+				before[row.Key] = row.Value
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		})
 	}
-	write(func(key string, value []byte) []byte {
+	change(func(key string, value []byte) []byte {
 		var row struct {
 			Space string
 			Owner struct{ ID string }
@@ -106,15 +95,10 @@ func breakRows(t *testing.T, s *pair) (undo func()) {
 		return value
 	})
 	return func() {
-		kv, err := etcdstore.StartEmbedded(t.Context(), filepath.Join(s.Data, "etcd"), etcdstore.Options{Kept: true, UnsafeNoFsync: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer kv.Close()
-		for key, value := range changed {
-			if _, _, err := kv.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: key, Value: value}}}); err != nil {
-				t.Fatal(err)
+		inStore(t, s.Data, func(kv store.Store) {
+			for key, value := range before {
+				write(t, kv, put(key, value))
 			}
-		}
+		})
 	}
 }
