@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -244,25 +245,43 @@ func TestOneFailingRemovalHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// The rows of an interface with many addresses go in pieces that a store takes.
+// The rows of the largest gateway go in pieces that a cluster takes, which compares and
+// changes at most 127 keys at once besides its fence.
 func TestALargeRemovalGoesInPieces(t *testing.T) {
 	kv := &reluctant{}
-	const most = 128
+	const most, interfaces, addresses = 127, 16, 62
 	runOn(t, kv.open, slog.New(slog.DiscardHandler), func(f *fixture) {
 		f.update(gatewayRows)
 		f.update(func(tx *table.Txn) {
-			ni, _ := state.NetworkInterfaces.Get(tx, account, region, "eni-g")
-			ni = ni.Clone()
-			for i := range 400 {
-				a := netip.AddrFrom4([4]byte{10, 0, 8 + byte(i>>8), byte(i)})
-				ni.Addresses = append(ni.Addresses, a)
-				state.AddressClaims.Put(tx, &model.AddressClaim{Account: account, Region: region, Subnet: "subnet-b", Addr: a, Interface: "eni-g"})
+			row, _ := state.ResourceGateways.Get(tx, account, region, "rgw-1")
+			row = row.Clone()
+			row.Groups = []string{"sg-1", "sg-2", "sg-3", "sg-4", "sg-5"}
+			for i := range interfaces {
+				ni := &model.NetworkInterface{
+					Meta: meta(fmt.Sprint("eni-g", i)), VPC: "vpc-b", Subnet: fmt.Sprint("subnet-b", i), Type: model.InterfaceGateway,
+					Owner: "rgw-1", Groups: row.Groups, Prefix6: netip.MustParsePrefix(fmt.Sprintf("2001:db8:0:%x::/80", i)),
+				}
+				claim := func(a netip.Addr, bits int) {
+					state.AddressClaims.Put(tx, &model.AddressClaim{Account: account, Region: region, Subnet: ni.Subnet, Addr: a, Bits: bits, Interface: ni.ID})
+				}
+				claim(ni.Prefix6.Addr(), 80)
+				for n := range addresses {
+					ni.Addresses = append(ni.Addresses, netip.AddrFrom4([4]byte{10, 1, byte(i), 10 + byte(n)}))
+					claim(ni.Addresses[n], 0)
+				}
+				state.NetworkInterfaces.Put(tx, ni)
+				row.Interfaces, row.Subnets = append(row.Interfaces, ni.ID), append(row.Subnets, ni.Subnet)
 			}
-			state.NetworkInterfaces.Put(tx, ni)
+			state.ResourceGateways.Put(tx, row)
 		})
 		f.settle(nil)
+		var mu sync.Mutex
+		refused := 0
 		kv.set(func(txn store.Txn) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if len(txn.Put)+len(txn.Delete) > most || len(txn.Compare) > most {
+				refused++
 				return store.ErrTooLarge
 			}
 			return nil
@@ -270,9 +289,11 @@ func TestALargeRemovalGoesInPieces(t *testing.T) {
 		f.update(deleteGateway)
 		f.settle(nil)
 		f.expect("after the host has let go", "rgw-1", "gone")
-		if n := state.AddressClaimsBySubnet.Count(f.db.Snapshot(), ref("subnet-b")); n != 0 {
-			t.Errorf("%d addresses are left", n)
+		tx := f.db.Snapshot()
+		if n := state.AddressClaims.CountScope(tx, account, region) + state.NetworkInterfaces.CountScope(tx, account, region); n != 0 {
+			t.Errorf("%d claims and interfaces are left", n)
 		}
+		t.Logf("%d transactions were too large", refused)
 	})
 }
 

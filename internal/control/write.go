@@ -20,6 +20,8 @@ const (
 	statusesPerCommit = 32
 	removalsPerCommit = 64
 	claimsPerCommit   = 24
+	// interfacesPerCommit have some ten keys each.
+	interfacesPerCommit = 4
 )
 
 // write carries verdicts out, removals first, and gives those that it could not.
@@ -83,12 +85,12 @@ func (c *Controller) commit(ctx context.Context, verdicts []verdict) (left map[p
 func (c *Controller) alone(ctx context.Context, v verdict) error {
 	one := []verdict{v}
 	var err error
-	for shed := true; shed; {
+	for some := true; some; {
 		_, err = c.cfg.DB.Update(ctx, func(tx *table.Txn) error { return c.carryOut(tx, one) })
 		if !errors.Is(err, table.ErrTooLarge) {
 			break
 		}
-		if _, shedErr := c.cfg.DB.Update(ctx, func(tx *table.Txn) error { shed = shedClaims(tx, v); return nil }); shedErr != nil {
+		if _, shedErr := c.cfg.DB.Update(ctx, func(tx *table.Txn) error { some = shed(tx, v); return nil }); shedErr != nil {
 			err = errors.Join(err, shedErr)
 			break
 		}
@@ -102,20 +104,27 @@ func (c *Controller) alone(ctx context.Context, v verdict) error {
 	return errors.Join(err, sayErr)
 }
 
-// shedClaims gives back some addresses of the interfaces that go with a subject, whose
-// entries the hosts have let go of, and reports whether there were any.
-func shedClaims(tx *table.Txn, v verdict) bool {
+// shed gives back some addresses of the interfaces that go with a subject, whose entries
+// the hosts have let go of, or removes some interfaces when they have one address each.
+// It reports whether there was anything.
+func shed(tx *table.Txn, v verdict) bool {
 	life, ok := lifeOf(tx, v.subject)
 	if !ok || !life.deleting || !v.lets(life) {
 		return false
 	}
-	left := claimsPerCommit
-	for _, ni := range life.interfaces(tx) {
+	interfaces, left := life.interfaces(tx), claimsPerCommit
+	for _, ni := range interfaces {
 		if left > 0 {
 			left -= alloc.Shed(tx, ni, left)
 		}
 	}
-	return left < claimsPerCommit
+	if left < claimsPerCommit {
+		return true
+	}
+	for _, ni := range interfaces[:min(len(interfaces), interfacesPerCommit)] {
+		alloc.DeleteInterface(tx, ni)
+	}
+	return len(interfaces) > 0
 }
 
 func (c *Controller) carryOut(tx *table.Txn, verdicts []verdict) error {
