@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/cluster"
@@ -63,4 +66,47 @@ func TestWhatIsTooLargeForAClusterIsSaid(t *testing.T) {
 	for _, s := range subnets {
 		postern.Call[ec2.DeleteSubnetOutput](p, ec2.Service, "DeleteSubnet", &ec2.DeleteSubnetInput{SubnetId: &s.ID})
 	}
+}
+
+// What happens by itself happens in the process that is elected: an expired token goes
+// though nobody asks for anything, the office is free when the process has stopped, and
+// each start begins a new term.
+func TestMakersRunWhileTheyAreElected(t *testing.T) {
+	endpoint := cluster.Start(t, 0)
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer etcd.Close()
+	read := func(key string) string {
+		t.Helper()
+		response, err := etcd.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(response.Kvs) == 0 {
+			return "none"
+		}
+		return string(response.Kvs[0].Value)
+	}
+	const (
+		token  = "/postern/v1/row/client-token/111122223333/us-east-1/CreateVpcEndpoint%2Fold"
+		row    = `{"account":"111122223333","region":"us-east-1","operation":"CreateVpcEndpoint","token":"old","fingerprint":"f","result":"vpce-1","createdAt":"2026-01-01T00:00:00Z"}`
+		office = "/postern/office/makers"
+		term   = "/postern/v1/row/election/-/-/makers"
+	)
+	if _, err := etcd.Put(t.Context(), token, row); err != nil {
+		t.Fatal(err)
+	}
+	p := postern.Start(t, "--etcd", endpoint, "--host-name", "alpha")
+	p.Await(20*time.Second, "the token to expire", func() (bool, error) { return read(token) == "none", nil })
+	if got := read(term); read(office) == "none" || !strings.Contains(got, `"term":1,"host":"alpha"`) {
+		t.Errorf("in office, by %q, is %s", read(office), got)
+	}
+	p.Stop()
+	if got := read(office); got != "none" {
+		t.Errorf("after the end somebody is in office: %q", got)
+	}
+	p.Up()
+	p.Await(20*time.Second, "the next term", func() (bool, error) { return strings.Contains(read(term), `"term":2`), nil })
 }
