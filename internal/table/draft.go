@@ -18,11 +18,18 @@ type draft struct {
 	base    *snapshot
 	sole    bool // nobody else writes to the store
 	words   *words
-	overlay []*content          // for each table the version with the changes; nil without any
-	written []map[string][]byte // for each table: path → encoded row, nil for a deletion
-	log     []written           // what was written, to be undone
-	rows    int                 // how many there are in written
-	ranges  map[rangeID]delta   // of rows in the log; the overlay has the base's counts
+	overlay []*content           // for each table the version with the changes; nil without any
+	written []map[string]pending // for each table by path
+	log     []written            // what was written, to be undone
+	rows    int                  // how many there are in written
+	ranges  map[rangeID]delta    // of rows in the log; the overlay has the base's counts
+}
+
+// pending is what was written of a row last: its text, nil for a deletion, its entry,
+// and that of the base.
+type pending struct {
+	data      []byte
+	base, now *entry
 }
 
 // delta is what the log does to a range: how often it has a row of it, and how many
@@ -46,7 +53,7 @@ type rangeID struct {
 
 func newDraft(base *snapshot, sole bool, w *words) *draft {
 	n := len(base.tables)
-	return &draft{base: base, sole: sole, words: w, overlay: make([]*content, n), written: make([]map[string][]byte, n), ranges: make(map[rangeID]delta)}
+	return &draft{base: base, sole: sole, words: w, overlay: make([]*content, n), written: make([]map[string]pending, n), ranges: make(map[rangeID]delta)}
 }
 
 // content returns a table with the changes.
@@ -61,24 +68,17 @@ func (d *draft) content(pos int) *content {
 func (d *draft) write(pos int, path string, e *entry, data []byte) {
 	if d.overlay[pos] == nil {
 		d.overlay[pos] = d.base.tables[pos].clone()
-		d.written[pos] = make(map[string][]byte)
+		d.written[pos] = make(map[string]pending)
 	}
-	w := written{pos: pos, path: path, after: e}
-	if w.data, w.known = d.written[pos][path]; !w.known {
+	was, known := d.written[pos][path]
+	w := written{pos: pos, path: path, before: d.overlay[pos].setRow(path, e), after: e, data: was.data, known: known}
+	if !known {
+		was.base = w.before
 		d.rows++
 	}
-	w.before = d.overlay[pos].setRow(path, e)
-	d.written[pos][path] = data
+	d.written[pos][path] = pending{data: data, base: was.base, now: e}
 	d.log = append(d.log, w)
 	d.count(w, 1)
-}
-
-// find gives the row at path, of which the base has the given entry.
-func (d *draft) find(pos int, path string, base *entry) *entry {
-	if _, changed := d.written[pos][path]; changed {
-		return d.overlay[pos].get(path)
-	}
-	return base
 }
 
 // mark names the present state, for undo.
@@ -93,7 +93,7 @@ func (d *draft) undo(mark int) {
 		d.log = d.log[:last]
 		d.overlay[w.pos].setRow(w.path, w.before)
 		if w.known {
-			d.written[w.pos][w.path] = w.data
+			d.written[w.pos][w.path] = pending{data: w.data, base: d.written[w.pos][w.path].base, now: w.before}
 		} else {
 			delete(d.written[w.pos], w.path)
 			d.rows--
@@ -160,11 +160,15 @@ func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
 	touched := make(map[rangeID]bool)
 	for pos, rows := range d.written {
 		for _, path := range slices.Sorted(maps.Keys(rows)) {
-			w := written{pos: pos, path: path, before: d.base.tables[pos].get(path), after: d.overlay[pos].get(path), data: rows[path]}
+			last := rows[path]
+			w := written{pos: pos, path: path, before: last.base, after: last.now, data: last.data}
 			if err := p.row(db.definitions[pos], w, touched); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if d.sole {
+		p.unguard(db)
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(touched), rangeID.compare) {
 		p.guard(db.definitions[id.pos], id, reads)
@@ -196,6 +200,9 @@ func (p *proposal) row(def *definition, w written, touched map[rangeID]bool) err
 		p.Put = append(p.Put, store.KeyValue{Key: rowKey(def.kind, w.path), Value: w.data})
 	}
 	p.changed = append(p.changed, w)
+	if p.draft.sole {
+		return nil
+	}
 	for _, e := range []*entry{w.before, w.after} {
 		for place := range e.ranges {
 			touched[rangeID{w.pos, place.index, place.value}] = true
@@ -219,25 +226,32 @@ func (d *definition) unchanged(before *entry, data []byte) (bool, error) {
 // guard puts the guard of a range that changes. When the range becomes
 // empty, the guard is deleted instead, provided that it is known: deleting it
 // is safe only on the condition that nobody else touched the range, and an
-// absent guard (of an index that is new to the store) could not tell. An only
-// writer puts none, and deletes those of others before it.
+// absent guard (of an index that is new to the store) could not tell.
 func (p *proposal) guard(def *definition, id rangeID, reads map[read]int64) {
 	p.touched = append(p.touched, id)
-	item := p.draft.rangeOf(id)
-	if p.draft.sole && item.guard == 0 {
-		return
-	}
 	key := guardKey(def.kind, def.names[id.index], id.value)
-	switch {
-	case p.draft.sole:
-		p.emptied = append(p.emptied, id)
-		p.Delete = append(p.Delete, key)
-	case item.guard != 0 && item.count == 0:
+	if item := p.draft.rangeOf(id); item.guard != 0 && item.count == 0 {
 		reads[read{rangeID: id}] = item.guard
 		p.emptied = append(p.emptied, id)
 		p.Delete = append(p.Delete, key)
-	default:
-		p.Put = append(p.Put, store.KeyValue{Key: key})
+		return
+	}
+	p.Put = append(p.Put, store.KeyValue{Key: key})
+}
+
+// unguard notes the ranges that get or lose rows, and deletes those guards of them
+// that were put before there was an only writer.
+func (p *proposal) unguard(db *DB) {
+	for id, change := range p.draft.ranges {
+		if change.rows == 0 {
+			continue
+		}
+		p.touched = append(p.touched, id)
+		if p.draft.rangeOf(id).guard != 0 {
+			def := db.definitions[id.pos]
+			p.emptied = append(p.emptied, id)
+			p.Delete = append(p.Delete, guardKey(def.kind, def.names[id.index], id.value))
+		}
 	}
 }
 

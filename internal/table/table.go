@@ -191,14 +191,16 @@ func (t *Table[T]) Put(tx *Txn, row T) {
 // ErrExists with the key and changes nothing, also when the one that is there is
 // set aside. Otherwise it is like Put.
 func (t *Table[T]) Insert(tx *Txn, row T) error {
+	tx.mustWrite(t.def, "put")
 	key := t.def.key(row)
-	if tx.get(t.def, key.path()) != nil {
+	path := key.path()
+	if tx.get(t.def, path) != nil {
 		return fmt.Errorf("insert %s: %w", key, ErrExists)
 	}
-	if reason := tx.aside(t.def, key.path()); reason != nil {
+	if reason := tx.aside(t.def, path); reason != nil {
 		return fmt.Errorf("insert %s: %w, and is set aside: %w", key, ErrExists, reason)
 	}
-	tx.put(t.def, row)
+	tx.replace(t.def, path, nil, row)
 	return nil
 }
 

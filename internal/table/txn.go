@@ -106,12 +106,16 @@ func (tx *Txn) stable(pos int) *content {
 func (tx *Txn) get(def *definition, path string) *entry {
 	pos := tx.position(def)
 	tx.record(pos, wholeRow, path)
-	base := tx.base.tables[pos].get(path)
 	if tx.changes == nil {
-		return base
+		return tx.base.tables[pos].get(path)
 	}
-	tx.readRow(pos, path, base)
-	return tx.changes.find(pos, path, base)
+	last, changed := tx.changes.written[pos][path]
+	if !changed {
+		last.base = tx.base.tables[pos].get(path)
+		last.now = last.base
+	}
+	tx.readRow(pos, path, last.base)
+	return last.now
 }
 
 // readRow makes the commit depend on a row, of which the base has the given entry.
@@ -177,11 +181,16 @@ func (tx *Txn) count(def *definition, index int, value string) int {
 func (tx *Txn) put(def *definition, row Row) {
 	tx.mustWrite(def, "put")
 	path := def.key(row).path()
+	tx.replace(def, path, tx.get(def, path), row)
+}
+
+// replace puts a row in the place of what was read at its path.
+func (tx *Txn) replace(def *definition, path string, before *entry, row Row) {
 	if tx.aside(def, path) != nil {
 		return
 	}
 	var r *rest
-	if before := tx.get(def, path); before != nil {
+	if before != nil {
 		r = before.rest
 	}
 	data, e, err := def.encode(path, row, r, tx.changes.words)
