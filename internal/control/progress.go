@@ -156,6 +156,8 @@ func (q *byRevision) Pop() any {
 	old := *q
 	last := old[len(old)-1]
 	old[len(old)-1] = item{}
-	*q = old[:len(old)-1]
+	if *q = old[:len(old)-1]; len(*q) == 0 {
+		*q = nil // it may have been long, as at a start, and is short from now on
+	}
 	return last
 }
