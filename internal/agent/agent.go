@@ -8,12 +8,15 @@
 // attachment has been removed where it was made; the agent removes nothing by itself.
 //
 // An agent that loses its source goes on with the state that it has, and one
-// that stops leaves the kernel as it is.
+// that stops leaves the kernel as it is. One that has no source when it starts can go
+// by the copy on disk of what the host was last told: see [Agent.Recall].
 package agent
 
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -49,20 +52,22 @@ type Config struct {
 	Effects reconcile.Effects
 	Source  Source
 	Sink    Sink
-	// Host is the name of the host, for what it says.
-	Host string
 	// Lives reports whether the namespace that a workload names is there and is
 	// the one that is meant. Without it the inode alone decides.
 	Lives func(desired.Namespace) (bool, error)
 	// Reconcile sets up the reconciler. Its Report is the agent's own, and its
 	// Logger is Logger.
 	Reconcile reconcile.Config
-	// StateFile, if not empty, is the path of a file that is kept equal to the
-	// desired state as text, for people to read while the server is away.
+	// StateFile, if not empty, is the path of a copy of the desired state, as text:
+	// for Recall, and for people to read while the server is away.
 	StateFile string
-	// Debounce is how long changes of the state are collected before the file
-	// is written, at least: a large file, which takes long to write, is written
-	// less often. Default 500 ms.
+	// Whose says which host this is, for what it says and for the copy.
+	Whose Whose
+	// Kinds are those of the entries of a copy. Default desired.Kinds().
+	Kinds []desired.Kind
+	// Debounce is how long after a change the file is written anew, at least, when it
+	// has grown or could not be written: a large file, which takes long to write, is
+	// written less often. Default 500 ms.
 	Debounce time.Duration
 	// Logger receives what a person cares about. Default slog.Default().
 	Logger *slog.Logger
@@ -74,10 +79,13 @@ type Agent struct {
 	log  *slog.Logger
 	rec  *reconcile.Reconciler
 	ends chan watch // processes that ended
+	told chan Copy  // for Run to go by
 
 	// The rest belongs to the goroutine of Run.
 	watches   map[desired.Key]watch
+	copy      keeper
 	revision  int64         // of the state
+	current   bool          // that came from the source
 	wrote     time.Duration // how long the state file took last
 	unwritten bool          // the state file could not be written last
 }
@@ -89,6 +97,9 @@ func New(cfg Config) *Agent {
 	if cfg.Lives == nil {
 		cfg.Lives = sameInode
 	}
+	if cfg.Kinds == nil {
+		cfg.Kinds = desired.Kinds()
+	}
 	cfg.Reconcile.Logger = cfg.Logger
 	cfg.Reconcile.Report = cfg.Sink.Report
 	return &Agent{
@@ -96,6 +107,8 @@ func New(cfg Config) *Agent {
 		log:     cfg.Logger,
 		rec:     reconcile.New(cfg.Effects, cfg.Reconcile),
 		ends:    make(chan watch),
+		told:    make(chan Copy),
+		copy:    keeper{path: cfg.StateFile, whose: cfg.Whose},
 		watches: make(map[desired.Key]watch),
 	}
 }
@@ -114,9 +127,10 @@ func (a *Agent) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			if write != nil {
+			if a.current && a.cfg.StateFile != "" && (a.copy.due() || a.copy.more > 0) {
 				a.writeState()
 			}
+			a.copy.close()
 			a.unwatchAll()
 			return
 		case d, ok := <-deltas:
@@ -128,7 +142,11 @@ func (a *Agent) Run(ctx context.Context) {
 			if !a.take(ctx, &wg, d) {
 				continue
 			}
-			if write == nil && a.cfg.StateFile != "" {
+			switch {
+			case a.cfg.StateFile == "":
+			case d.Full:
+				a.writeState()
+			case write == nil && a.copy.due():
 				write = time.After(max(a.cfg.Debounce, writeShare*a.wrote))
 			}
 		case <-write:
@@ -136,17 +154,48 @@ func (a *Agent) Run(ctx context.Context) {
 			a.writeState()
 		case w := <-a.ends:
 			a.ended(w)
+		case c := <-a.told:
+			if err := a.rec.Recall(c.Revision, c.Entries); err != nil {
+				a.log.Info("the copy on disk is not needed", "reason", err)
+				continue
+			}
+			a.revision = c.Revision
+			a.rewatch(ctx, &wg, desired.Delta{Full: true, Put: c.Entries})
 		}
+	}
+}
+
+// Recall has a running agent go by the copy on disk until its source says something:
+// what the kernel has lost of it is repaired and processes are watched, and nothing is
+// removed, reported or written. It returns the revision of the copy when the agent has
+// it. A copy is refused that is not whole, is another host's, or is from before the
+// machine was started.
+func (a *Agent) Recall(ctx context.Context) (revision int64, err error) {
+	c, err := ReadCopy(a.cfg.StateFile, a.cfg.Kinds...)
+	if err != nil {
+		return 0, err
+	}
+	if c.Whose != a.cfg.Whose {
+		return 0, fmt.Errorf("the copy of the desired state in %s is of %s, and this is %s", a.cfg.StateFile, c.Whose, a.cfg.Whose)
+	}
+	select {
+	case a.told <- c:
+		return c.Revision, nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("go by the copy of the desired state: %w", ctx.Err())
 	}
 }
 
 // take passes a delta on, and reports whether it was accepted.
 func (a *Agent) take(ctx context.Context, wg *sync.WaitGroup, d desired.Delta) bool {
+	if a.cfg.StateFile != "" {
+		a.said(a.copy.note(d))
+	}
 	if err := a.rec.Apply(d); err != nil {
-		a.log.Error("delta refused", "error", err)
+		a.log.Error("delta refused", "error", errors.Join(err, a.copy.drop()))
 		return false
 	}
-	a.revision = d.Revision
+	a.revision, a.current = d.Revision, true
 	a.rewatch(ctx, wg, d)
 	return true
 }
@@ -158,21 +207,26 @@ const writeShare = 50
 func (a *Agent) writeState() {
 	begun := time.Now()
 	defer func() { a.wrote = time.Since(begun) }()
-	err := writeAtomically(a.cfg.StateFile, desired.Text(a.rec.Wanted()))
+	a.said(a.copy.replace(a.revision, a.rec.Wanted()))
+}
+
+// said notes whether the state file could be written.
+func (a *Agent) said(err error) {
 	switch {
 	case err != nil && !a.unwritten:
 		a.log.Warn("desired state not written; it is tried again with each change", "error", err)
-	case err == nil && a.unwritten:
+		a.unwritten = true
+	case err == nil && a.unwritten && a.copy.file != nil:
 		a.log.Info("desired state written again", "file", a.cfg.StateFile)
+		a.unwritten = false
 	}
-	a.unwritten = err != nil
 }
 
 // Report gives the whole state of affairs of the host.
 func (a *Agent) Report() reconcile.Report { return a.rec.Report() }
 
-// Desired prints the host's desired state as desired.Text does.
-func (a *Agent) Desired() string { return desired.Text(a.rec.Wanted()) }
+// Desired prints the host's desired state as desired.Records does.
+func (a *Agent) Desired() string { return desired.Records(a.rec.Wanted()) }
 
 // Reconciler is what carries the state out: it knows how each entry is doing
 // and can be asked to verify the host at once.

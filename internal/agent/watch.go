@@ -108,7 +108,7 @@ func (a *Agent) ended(w watch) {
 // tell says that the process of a watch has ended.
 func (a *Agent) tell(w watch) {
 	a.cfg.Sink.Gone(desired.Gone{
-		Host: a.cfg.Host, ENI: w.key.ID, Attachment: w.attachment, Namespace: w.namespace, Revision: a.revision,
+		Host: a.cfg.Whose.Host, ENI: w.key.ID, Attachment: w.attachment, Namespace: w.namespace, Revision: a.revision,
 	})
 }
 

@@ -4,10 +4,11 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -121,11 +122,14 @@ func (c *desiredCommand) Run(in *Invocation) error {
 			return err
 		}
 	}
-	kept, fileErr := os.ReadFile(daemon.Folder(c.Data).DesiredFile())
-	if fileErr != nil {
+	kept, fileErr := daemon.Folder(c.Data).Desired()
+	if errors.Is(fileErr, fs.ErrNotExist) {
 		return err
 	}
+	if fileErr != nil {
+		return errors.Join(err, fileErr)
+	}
 	fmt.Fprintf(in.Stderr, "postern: no answer (%v); this is what the host was last told\n", err)
-	_, err = in.Stdout.Write(kept)
+	_, err = io.WriteString(in.Stdout, kept)
 	return err
 }

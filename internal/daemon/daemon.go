@@ -63,20 +63,19 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	if err != nil {
 		return err
 	}
-	kv, host, err := open(ctx, c, mark)
-	if err != nil {
+	kv, p, err := open(ctx, c, mark)
+	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return nil // told to stop while it waited for the store
+	case err != nil:
 		return err
 	}
 	defer func() { err = errors.Join(err, kv.Close()) }()
 	hold, release, err := takeHold(ctx, c, kv, mark)
 	if err != nil {
-		return errors.Join(err, host.Close())
+		return errors.Join(err, p.close())
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	p, err := startPlane(ctx, c, host)
-	if err != nil {
-		return errors.Join(err, host.Close())
-	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	db, err := state.Open(ctx, kv, c.Log)
 	if err != nil {
@@ -90,24 +89,45 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	return d.run(ctx, p, ready)
 }
 
-// open opens the store and the kernel, both or none, at the same time: with a
-// small store they take equally long.
-func open(ctx context.Context, c Config, instance string) (kv *etcdstore.Store, host *dataplane.Host, err error) {
-	var noHost error
+// open opens the store, and the kernel with its agent, both or none, at the same time:
+// with a small store they take equally long. An external store that does not answer is
+// waited for.
+func open(ctx context.Context, c Config, instance string) (*etcdstore.Store, *plane, error) {
+	trying, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	var kv *etcdstore.Store
+	var noStore error
 	var opening sync.WaitGroup
-	opening.Go(func() { host, noHost = openKernel(ctx, c, instance) })
-	kv, err = openStore(ctx, c)
+	opening.Go(func() { kv, noStore = openStore(trying, c) })
+	p, err := openPlane(ctx, c, instance)
+	if err != nil && len(c.Etcd) > 0 {
+		giveUp(err)
+	}
 	opening.Wait()
-	if err == nil && noHost == nil {
-		return kv, host, nil
+	switch {
+	case err == nil && noStore == nil:
+		return kv, p, nil
+	case err == nil:
+		return nil, nil, errors.Join(noStore, p.close())
+	case noStore == nil:
+		return nil, nil, errors.Join(err, kv.Close())
+	case context.Cause(trying) == err:
+		return nil, nil, err
 	}
-	if err == nil {
-		err = kv.Close()
+	return nil, nil, errors.Join(noStore, err)
+}
+
+// openPlane opens the kernel and starts its agent.
+func openPlane(ctx context.Context, c Config, instance string) (*plane, error) {
+	host, err := openKernel(ctx, c, instance)
+	if err != nil {
+		return nil, err
 	}
-	if noHost == nil {
-		noHost = host.Close()
+	p, err := startPlane(ctx, c, host, instance)
+	if err != nil {
+		return nil, errors.Join(err, host.Close())
 	}
-	return nil, nil, errors.Join(err, noHost)
+	return p, nil
 }
 
 func openKernel(ctx context.Context, c Config, instance string) (*dataplane.Host, error) {

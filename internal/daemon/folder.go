@@ -15,6 +15,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/agent"
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // Folder is a data folder: what a daemon keeps on disk, and how commands find a
@@ -54,6 +57,12 @@ type Running struct {
 
 // DesiredFile is the path of the text copy of the desired state.
 func (f Folder) DesiredFile() string { return f.path(desiredFile) }
+
+// Desired prints what the host was last told, from its copy.
+func (f Folder) Desired() (string, error) {
+	c, err := agent.ReadCopy(f.DesiredFile(), desired.Kinds()...)
+	return desired.Records(c.Entries), err
+}
 
 func (f Folder) path(name string) string { return filepath.Join(string(f), name) }
 

@@ -25,11 +25,20 @@ func (e *otherHostError) Error() string {
 		"Use another cluster; or, when host %[1]s is gone for good and forwards nothing any more, take its place with --host-name %[1]s", e.host)
 }
 
+// bootID is the identifier of the time since this machine was started.
+func bootID() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("tell this machine apart: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
 // holder says who this process is to others that use the same cluster.
 func holder(c Config, instance string) (etcdstore.Holder, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := bootID()
 	if err != nil {
-		return etcdstore.Holder{}, fmt.Errorf("tell this machine apart: %w", err)
+		return etcdstore.Holder{}, err
 	}
 	var stat unix.Stat_t
 	if err := unix.Stat(c.Data, &stat); err != nil {
@@ -37,7 +46,7 @@ func holder(c Config, instance string) (etcdstore.Holder, error) {
 	}
 	return etcdstore.Holder{
 		Host: c.HostName, Instance: instance, PID: os.Getpid(),
-		Folder: fmt.Sprintf("%s/%d/%d", strings.TrimSpace(string(boot)), stat.Dev, stat.Ino),
+		Folder: fmt.Sprintf("%s/%d/%d", boot, stat.Dev, stat.Ino),
 	}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/posternhq/postern/internal/agent"
 	"github.com/posternhq/postern/internal/control"
@@ -25,12 +26,15 @@ const deltaQueue = 256
 // plane joins the controller and the agent of this host. It is the stream
 // between them: the agent's source and its sink.
 type plane struct {
-	log        *slog.Logger
-	kernel     *dataplane.Host
-	agent      *agent.Agent
+	log      *slog.Logger
+	kernel   *dataplane.Host
+	agent    *agent.Agent
+	deltas   chan desired.Delta
+	onTheWay onTheWay
+
+	mu         sync.Mutex
 	controller *control.Controller // set before the first delta is sent
-	deltas     chan desired.Delta
-	onTheWay   onTheWay
+	told       chan struct{}       // closed when controller is set
 
 	store  atomic.Pointer[etcdstore.Store] // nil until the services are there
 	makers atomic.Pointer[makers.Runner]   // nil until they run
@@ -40,19 +44,29 @@ type plane struct {
 	ended  chan struct{}   // closed when the agent has ended
 }
 
+// patience is how long the agent waits for the first word of control before it goes by
+// what is on disk.
+const patience = 2 * time.Second
+
 // startPlane starts the agent. It reads the host, and then waits for what
-// control sends. The caller calls close, which closes the kernel too.
-func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) (*plane, error) {
+// control sends; when that takes long it goes by the copy on disk meanwhile. The caller
+// calls close, which closes the kernel too.
+func startPlane(ctx context.Context, c Config, kernel *dataplane.Host, instance string) (*plane, error) {
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
 	effects, err := reconcile.Compose(reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: kernel})
 	if err != nil {
 		return nil, err
 	}
 	p := &plane{
 		log: c.Log, kernel: kernel, ended: make(chan struct{}),
-		deltas: make(chan desired.Delta, deltaQueue),
+		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
 	p.agent = agent.New(agent.Config{
-		Effects: effects, Source: p, Sink: p, Host: c.HostName, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
+		Effects: effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
+		Whose:     agent.Whose{Host: c.HostName, Instance: instance, Boot: boot},
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -61,6 +75,7 @@ func startPlane(ctx context.Context, c Config, kernel *dataplane.Host) (*plane, 
 		defer close(p.ended)
 		var watch sync.WaitGroup
 		watch.Go(func() { p.watchShares(ctx, c.VerifyInterval) })
+		watch.Go(func() { p.recall(ctx) })
 		p.agent.Run(ctx)
 		watch.Wait()
 	}()
@@ -85,8 +100,31 @@ func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 		}
 		return p.send(delta)
 	}
-	p.controller = control.New(control.Config{DB: d.db, Host: host, Send: send, Log: p.log, Now: d.env.Now})
-	return p.controller.Run(ctx)
+	c := control.New(control.Config{DB: d.db, Host: host, Send: send, Log: p.log, Now: d.env.Now})
+	p.mu.Lock()
+	p.controller = c
+	close(p.told)
+	p.mu.Unlock()
+	return c.Run(ctx)
+}
+
+// recall has the agent go by the copy on disk while there is nobody to tell it more.
+func (p *plane) recall(ctx context.Context) {
+	select {
+	case <-p.told:
+		return
+	case <-ctx.Done():
+		return
+	case <-time.After(patience):
+	}
+	revision, err := p.agent.Recall(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		p.log.Warn("the store is awaited; until it answers nothing is repaired", "error", err)
+	default:
+		p.log.Warn("the store is awaited; until it answers what this host was last told is kept in place", "revision", revision)
+	}
 }
 
 // make runs the makers of rows while this process is the one that does, until the
@@ -115,10 +153,20 @@ func (p *plane) Deltas() <-chan desired.Delta { return p.deltas }
 // Report implements agent.Sink.
 func (p *plane) Report(r reconcile.Report) {
 	p.onTheWay.settled(r.Revision)
-	p.controller.Acknowledge(control.Acknowledgement{
+	p.mu.Lock()
+	c := p.controller // somebody has sent what this is about
+	p.mu.Unlock()
+	c.Acknowledge(control.Acknowledgement{
 		Full: r.Full, Revision: r.Revision, Behind: r.Behind, Failed: r.Failed, Recovered: r.Recovered,
 	})
 }
 
 // Gone implements agent.Sink.
-func (p *plane) Gone(g desired.Gone) { p.controller.Gone(g) }
+func (p *plane) Gone(g desired.Gone) {
+	p.mu.Lock()
+	c := p.controller
+	p.mu.Unlock()
+	if c != nil { // or else it is said again with the first delta
+		c.Gone(g)
+	}
+}

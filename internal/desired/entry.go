@@ -3,6 +3,7 @@
 package desired
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -15,8 +16,26 @@ type Key struct {
 	ID    string
 }
 
-// String prints the key as "kind realm id".
-func (k Key) String() string { return k.Kind.String() + " " + string(k.Realm) + " " + k.ID }
+// String prints the key as "kind realm id", as the text of its entry begins.
+func (k Key) String() string {
+	s := spell(make([]byte, 0, usual), k)
+	return s.String()
+}
+
+// ParseKey reads a key of one of these kinds from the text that String gives.
+func ParseKey(text string, kinds ...Kind) (Key, error) {
+	s, err := begin(text, kinds)
+	if err == nil && len(s.rest) > 0 {
+		err = errKey
+	}
+	if err == nil && s.key.String() != text {
+		err = fmt.Errorf("it would be printed as %q", s.key)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("parse key %q: %w", text, err)
+	}
+	return s.key, nil
+}
 
 // Compare orders keys by stage, kind, realm and ID.
 func (k Key) Compare(o Key) int {

@@ -267,7 +267,7 @@ func (w *Workload) spell(s *Spelling) {
 
 func (s *Spelling) namespace(n *Namespace) {
 	if !s.reading {
-		s.begin("namespace")
+		s.open("namespace")
 		s.text = n.append(s.text)
 	} else if text, ok := s.take("namespace"); ok {
 		var err error

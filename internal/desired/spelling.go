@@ -106,7 +106,7 @@ func (s *Spelling) Name(field string, value *string) {
 		if text, ok := s.take(field); ok {
 			*value = s.name(text)
 		}
-	case *value != "" && s.begin(field):
+	case *value != "" && s.open(field):
 		s.text = appendName(s.text, *value, "")
 	}
 }
@@ -119,7 +119,7 @@ func (s *Spelling) Flag(field string, value *bool) {
 		if *value = ok; ok && text != "yes" {
 			s.Fail(fmt.Errorf("%s is %q, not yes", field, text))
 		}
-	case *value && s.begin(field):
+	case *value && s.open(field):
 		s.text = append(s.text, "yes"...)
 	}
 }
@@ -131,7 +131,7 @@ func (s *Spelling) Addr(field string, value *netip.Addr) {
 		if text, ok := s.take(field); ok {
 			*value = s.addr(text)
 		}
-	case value.IsValid() && s.begin(field):
+	case value.IsValid() && s.open(field):
 		s.text = value.AppendTo(s.text)
 	}
 }
@@ -143,7 +143,7 @@ func (s *Spelling) Prefix(field string, value *netip.Prefix) {
 		if text, ok := s.take(field); ok {
 			*value = s.prefix(text)
 		}
-	case value.IsValid() && s.begin(field):
+	case value.IsValid() && s.open(field):
 		s.text = value.AppendTo(s.text)
 	}
 }
@@ -191,7 +191,7 @@ func readList[T any](s *Spelling, field string, values *[]T, parse func(string) 
 // item prints what comes before an element of a list, if it is to be printed.
 func (s *Spelling) item(field string, i int) bool {
 	if i == 0 || s.reading || s.noting {
-		return !s.reading && s.begin(field)
+		return !s.reading && s.open(field)
 	}
 	s.text = append(s.text, ',')
 	return true
@@ -213,8 +213,8 @@ func (s *Spelling) prefix(text string) netip.Prefix {
 	return p
 }
 
-// begin prints the beginning of a field, if it is to be printed.
-func (s *Spelling) begin(field string) bool {
+// open prints the beginning of a field, if it is to be printed.
+func (s *Spelling) open(field string) bool {
 	if s.noting {
 		return false
 	}
@@ -272,12 +272,13 @@ func Parse(text string, kinds ...Kind) (Entry, error) {
 	return e, nil
 }
 
-func parse(text string, kinds []Kind) (Entry, error) {
+// begin reads the key that a text begins with.
+func begin(text string, kinds []Kind) (*Spelling, error) {
 	words := strings.Split(text, " ")
 	if len(words) < 3 {
 		return nil, errKey
 	}
-	s := Spelling{reading: true, rest: words[3:]}
+	s := &Spelling{reading: true, rest: words[3:]}
 	for _, k := range kinds {
 		if k.name == words[0] {
 			s.key.Kind = k
@@ -287,10 +288,18 @@ func parse(text string, kinds []Kind) (Entry, error) {
 		return nil, fmt.Errorf("there is no kind %q", words[0])
 	}
 	s.key.Realm, s.key.ID = Realm(s.name(words[1])), s.name(words[2])
-	if is, want := s.key.Realm.Sort(), s.key.Kind.Sort(); is != want {
-		return nil, fmt.Errorf("it is in a realm of the sort %s, want %s", is, want)
+	if is, want := s.key.Realm.Sort(), s.key.Kind.Sort(); s.err == nil && is != want {
+		s.Fail(fmt.Errorf("it is in a realm of the sort %s, want %s", is, want))
 	}
-	e := s.key.Kind.read(&s)
+	return s, s.err
+}
+
+func parse(text string, kinds []Kind) (Entry, error) {
+	s, err := begin(text, kinds)
+	if err != nil {
+		return nil, err
+	}
+	e := s.key.Kind.read(s)
 	if s.err != nil {
 		return nil, s.err
 	}

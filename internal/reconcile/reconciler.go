@@ -18,6 +18,8 @@ var (
 	ErrNoBase = errors.New("no full state received yet")
 	// ErrStale means that a delta is older than what was applied before.
 	ErrStale = errors.New("older than the state at hand")
+	// ErrToldAlready means that there is a state that is newer than what is recalled.
+	ErrToldAlready = errors.New("a state was received already")
 )
 
 // Reconciler keeps one host as it should be. Its methods may be called from
@@ -31,7 +33,9 @@ type Reconciler struct {
 	mu       sync.Mutex
 	tbl      table
 	revision int64 // of the last delta
-	full     bool  // a full delta came
+	full     bool  // a full delta came, or a state was recalled
+	recalled bool  // the state is one that was wanted before
+	anew     bool  // what there is must be read and adopted again
 	settled  int64
 	behind   map[desired.Realm]int64 // what realms that were slow have settled
 	busy     map[desired.Realm]*call // by realm
@@ -79,11 +83,12 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case !d.Full && !r.full:
+	case !d.Full && (!r.full || r.recalled):
 		return fmt.Errorf("apply delta of revision %d: %w", d.Revision, ErrNoBase)
 	case !d.Full && d.Revision < r.revision:
 		return fmt.Errorf("apply delta of revision %d after %d: %w", d.Revision, r.revision, ErrStale)
 	}
+	r.forget()
 	named := make(map[desired.Key]bool)
 	for _, e := range d.Put {
 		r.put(e, d.Revision)
@@ -110,6 +115,34 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 	r.revision, r.full = d.Revision, true
 	r.wake()
 	return nil
+}
+
+// Recall makes what a host was told before, as of a revision, the state that is worked
+// towards until the first full delta comes. What is missing or not as it was is
+// repaired; what nobody knows is left alone, and nothing is reported: who ordered it may
+// have ordered something else since.
+func (r *Reconciler) Recall(revision int64, entries []desired.Entry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.full {
+		return fmt.Errorf("recall the state of revision %d: %w", revision, ErrToldAlready)
+	}
+	for _, e := range entries {
+		r.put(e, revision)
+	}
+	r.revision, r.full, r.recalled = revision, true, true
+	r.wake()
+	return nil
+}
+
+// forget ends the time of a recalled state: nothing was settled, and all that is there
+// must be known. The caller holds the lock.
+func (r *Reconciler) forget() {
+	if r.recalled {
+		r.recalled, r.anew = false, true
+		r.settled = 0
+		clear(r.behind)
+	}
 }
 
 func (r *Reconciler) put(e desired.Entry, revision int64) {

@@ -93,13 +93,20 @@ func (r *Reconciler) summary() Report {
 // tell reports what is new, if anything is. Its cost goes with the number of
 // entries that are not done, not with the number of all.
 func (r *Reconciler) tell() {
-	if r.cfg.Report == nil {
+	if r.cfg.Report == nil || r.isRecalled() {
 		return
 	}
 	report, news := r.news()
 	if news {
 		r.cfg.Report(report)
 	}
+}
+
+// isRecalled reports whether the state is one that was wanted before.
+func (r *Reconciler) isRecalled() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.recalled
 }
 
 func (r *Reconciler) news() (report Report, news bool) {

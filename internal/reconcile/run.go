@@ -28,7 +28,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 		}
 		timer.Stop()
 		if r.based() && !r.adopted {
-			if time.Since(at) > r.cfg.VerifyInterval {
+			if readings == nil || time.Since(at) > r.cfg.VerifyInterval {
 				readings, _ = r.readHost(ctx) // it may have changed while we waited
 			}
 			r.adopt(ctx, readings)
@@ -54,10 +54,14 @@ func (r *Reconciler) step(ctx context.Context) {
 	r.tell()
 }
 
-// based reports whether there is a state to work towards.
+// based reports whether there is a state to work towards. When it follows on one that
+// was recalled, the host is adopted again.
 func (r *Reconciler) based() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.anew {
+		r.adopted, r.anew = false, false
+	}
 	return r.full
 }
 

@@ -175,6 +175,9 @@ func (r *Reconciler) compare(rd reading) (found int, peers []desired.Realm) {
 			peers = append(peers, r.others(it)...)
 		}
 	}
+	if r.recalled {
+		return found, peers // what is unknown is nobody's to remove yet
+	}
 	if rd.exists && !r.tbl.wants(rd.realm) {
 		// Nothing is wanted here: the realm goes as a whole, if it can.
 		if root, ok := desired.RootOf(rd.realm); ok {

@@ -13,9 +13,26 @@ import (
 	"go.uber.org/zap"
 )
 
+// Server is an etcd server that listens on a Unix socket. It can be away for a while.
+type Server struct {
+	// URL is where it is to be found.
+	URL string
+
+	config *embed.Config
+	server *embed.Etcd // nil while it is away
+}
+
 // Start starts a server that listens on a Unix socket, with a quota of bytes, which is
 // etcd's own when it is zero. It returns the URL, and ends it with the test.
 func Start(t testing.TB, quota int64) string {
+	t.Helper()
+	s := New(t, quota)
+	s.Start(t)
+	return s.URL
+}
+
+// New is a server that is not started yet. It goes with the test.
+func New(t testing.TB, quota int64) *Server {
 	t.Helper()
 	// The name of a socket is at most 107 bytes long, a test's folder may be longer.
 	dir, err := os.MkdirTemp("/tmp", "etcd")
@@ -33,11 +50,26 @@ func Start(t testing.TB, quota int64) string {
 	config.TickMs, config.ElectionMs = 20, 100
 	config.UnsafeNoFsync, config.QuotaBackendBytes = true, quota
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	server, err := embed.StartEtcd(config)
+	s := &Server{URL: "unix://" + dir + "/socket", config: config}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Start starts the server with what it has.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	server, err := embed.StartEtcd(s.config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Close)
+	s.server = server
 	<-server.Server.ReadyNotify()
-	return "unix://" + dir + "/socket"
+}
+
+// Stop ends the server. What it has stays.
+func (s *Server) Stop() {
+	if s.server != nil {
+		s.server.Close()
+	}
+	s.server = nil
 }

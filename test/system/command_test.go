@@ -5,7 +5,6 @@ package system
 import (
 	"encoding/json"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/internal/daemon"
 	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
@@ -103,8 +103,8 @@ func TestStatusAndDesired(t *testing.T) {
 	}
 	running := expectCommand(t, s.Postern, 0, "endpoint "+s.consumer.ID+" "+s.endpoint.Address().String(), "desired")
 	s.Await(5*time.Second, "the copy on disk", func() (bool, error) {
-		kept, err := os.ReadFile(filepath.Join(s.Data, "desired.txt"))
-		return err == nil && string(kept) == running, nil
+		kept, err := daemon.Folder(s.Data).Desired()
+		return err == nil && kept == running, nil
 	})
 	s.Kill()
 	expectCommand(t, s.Postern, 1, "", "status")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/daemon"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -115,8 +116,8 @@ func TestFullDiskRefusesChangesOnly(t *testing.T) {
 		t.Errorf("CreateVpc when there is room again: %v", err)
 	}
 	p.Await(10*time.Second, "the desired state on disk", func() (bool, error) {
-		text, err := os.ReadFile(filepath.Join(p.Data, "desired.txt"))
-		return string(text) == p.Desired(), err
+		text, err := daemon.Folder(p.Data).Desired()
+		return err == nil && text == p.Desired(), nil
 	})
 }
 
