@@ -24,6 +24,9 @@ type Caller struct {
 	Region string
 	// ARN and UserID are what STS GetCallerIdentity reports.
 	ARN, UserID string
+	// Management says that the account is the one that was made at the first start,
+	// which looks after the installation.
+	Management bool
 	// AccessKeyID is the key that signed. It is no secret.
 	AccessKeyID string
 	// RequestID is the id that the reply and the logs carry.

@@ -20,10 +20,13 @@ type Decision struct {
 	// Foreign says that the reason is whose the resource is. Whether it exists has
 	// no part in the decision, so that the answer cannot tell.
 	Foreign bool
+	// Reason is a part of a sentence that may be told; empty for none.
+	Reason string
 }
 
 // Decide answers a request: a caller may do everything in its own account, and
-// with what others share with it as they allow. A request that asks for nothing is
+// with what others share with it as they allow; what the installation as a whole is
+// about, the management account alone. A request that asks for nothing is
 // not allowed, nor one of nobody. It keeps pointers into r.
 func Decide(r *Request, shares Shares) Decision {
 	if len(r.Asks) == 0 {
@@ -31,6 +34,9 @@ func Decide(r *Request, shares Shares) Decision {
 	}
 	if r.Caller.Account == "" {
 		return Decision{Denied: &r.Asks[0]}
+	}
+	if r.Management && !r.Caller.Management {
+		return Decision{Denied: &r.Asks[0], Reason: "because it is for the management account, which was made at the first start"}
 	}
 	for i := range r.Asks {
 		a := &r.Asks[i]
@@ -53,6 +59,9 @@ func (d *Decision) Text(who *Caller) string {
 	text := "User: " + who.ARN + " is not authorized to perform this request"
 	if a := d.Denied; a != nil {
 		text = "User: " + who.ARN + " is not authorized to perform: " + a.Action + " on resource: " + a.Resource.ARN()
+	}
+	if d.Reason != "" {
+		text += " " + d.Reason
 	}
 	return text
 }

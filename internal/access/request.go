@@ -55,7 +55,9 @@ type Ask struct {
 // Request is the question that Decide answers.
 type Request struct {
 	Caller *Caller
-	Asks   []Ask
+	// Management says that only the management account may.
+	Management bool
+	Asks       []Ask
 }
 
 // Service is what the table knows of a service.
@@ -67,7 +69,10 @@ type Service struct {
 }
 
 // Operation is what an operation asks for: at least one need.
-type Operation struct{ Needs []Need }
+type Operation struct {
+	Management bool // it is for the management account only
+	Needs      []Need
+}
 
 // Need is an action with the resources that it is asked on.
 type Need struct {

@@ -325,7 +325,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateNetworkInterface", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[2]}}, {Kinds: []*Kind{&kinds[7]}, Path: []int{1, 0}}, {Kinds: []*Kind{&kinds[5]}, Path: []int{1, 1}}}},
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[2]}}}},
 		}},
-		"CreateAccount": {Needs: []Need{
+		"CreateAccount": {Management: true, Needs: []Need{
 			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
@@ -334,7 +334,7 @@ var Services = map[string]*Service{
 		"GetAttachment": {Needs: []Need{
 			{Action: "postern:GetAttachment", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{0}}}},
 		}},
-		"GetDesired": {Needs: []Need{
+		"GetDesired": {Management: true, Needs: []Need{
 			{Action: "postern:GetDesired"},
 		}},
 		"GetStatus": {Needs: []Need{
@@ -346,7 +346,7 @@ var Services = map[string]*Service{
 		"ListAttachments": {Needs: []Need{
 			{Action: "postern:ListAttachments"},
 		}},
-		"UpdateAccount": {Needs: []Need{
+		"UpdateAccount": {Management: true, Needs: []Need{
 			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}}}},
 		}},
 	}},

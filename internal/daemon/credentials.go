@@ -18,7 +18,8 @@ type credentials struct{ db *table.DB }
 func (c credentials) Lookup(ctx context.Context, accessKeyID string) (server.Credential, bool, error) {
 	p, ok, err := identity.Lookup(ctx, c.db, accessKeyID)
 	return server.Credential{
-		Secret: p.Secret, Account: p.Account, ARN: p.ARN, UserID: p.UserID, Disabled: p.Disabled,
+		Secret: p.Secret, Account: p.Account, ARN: p.ARN, UserID: p.UserID,
+		Management: p.Management, Disabled: p.Disabled,
 	}, ok, err
 }
 

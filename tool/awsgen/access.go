@@ -100,6 +100,12 @@ func (s *accessSection) addOperation(name, asks string) error {
 	return nil
 }
 
+// accessOperation is a line, resolved.
+type accessOperation struct {
+	management bool
+	needs      []accessNeed
+}
+
 // accessNeed is one part of an operation's line, with its members resolved to the
 // indexes of fields.
 type accessNeed struct {
@@ -114,32 +120,33 @@ type accessTarget struct {
 	byOther, mentioned bool
 }
 
-// resolveAccess gives the needs of each served operation of a service. Every one
+// resolveAccess gives what each served operation of a service asks for. Every one
 // must have a line, and every line must be of one.
-func resolveAccess(svc *service, all map[string]*accessSection) (map[string][]accessNeed, error) {
+func resolveAccess(svc *service, all map[string]*accessSection) (map[string]accessOperation, error) {
 	section := all[svc.Model]
 	if svc.model.Metadata.GlobalEndpoint != "" && !section.global {
 		return nil, fmt.Errorf("access.txt does not say that %s is global, and its model does", svc.Model)
 	}
-	needs := map[string][]accessNeed{}
+	operations := map[string]accessOperation{}
 	for _, op := range svc.ops {
 		line := section.operations[op.Name]
 		if line == "" {
 			return nil, fmt.Errorf("access.txt has no line for operation %s of [%s]: say what it asks for", op.Name, svc.Model)
 		}
 		r := &accessResolver{svc: svc, op: op, all: all}
-		of, err := r.needs(line)
+		asks, management := strings.CutPrefix(line, "management ")
+		needs, err := r.needs(asks)
 		if err != nil {
 			return nil, fmt.Errorf("access.txt, operation %s of [%s]: %w", op.Name, svc.Model, err)
 		}
-		needs[op.Name] = of
+		operations[op.Name] = accessOperation{management, needs}
 	}
 	for name := range section.operations {
-		if needs[name] == nil {
+		if operations[name].needs == nil {
 			return nil, fmt.Errorf("access.txt has a line for %s of [%s], which is not served", name, svc.Model)
 		}
 	}
-	return needs, nil
+	return operations, nil
 }
 
 // accessResolver reads the line of one operation.

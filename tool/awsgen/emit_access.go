@@ -26,14 +26,18 @@ func emitAccess(services []*service, sections map[string]*accessSection, files m
 	src.line("// operations.")
 	src.line("var Services = map[string]*Service{")
 	for _, svc := range services {
-		needs, err := resolveAccess(svc, sections)
+		operations, err := resolveAccess(svc, sections)
 		if err != nil {
 			return err
 		}
 		src.line("%q: {Hides: %v, Operations: map[string]*Operation{", svc.Model, sections[svc.Model].hides)
 		for _, op := range svc.ops {
-			src.line("%q: {Needs: []Need{", op.Name)
-			for _, n := range needs[op.Name] {
+			management := ""
+			if operations[op.Name].management {
+				management = "Management: true, "
+			}
+			src.line("%q: {%sNeeds: []Need{", op.Name, management)
+			for _, n := range operations[op.Name].needs {
 				src.line("%s,", needLiteral(n, first))
 			}
 			src.line("}},")

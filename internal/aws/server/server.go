@@ -45,6 +45,8 @@ type Credential struct {
 	// for long-term ones.
 	SessionToken         string
 	Account, ARN, UserID string
+	// Management marks the account that looks after the installation.
+	Management bool
 	// Disabled keys are refused like unknown ones.
 	Disabled bool
 }

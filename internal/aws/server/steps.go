@@ -47,6 +47,7 @@ func (e *exchange) authenticate() error {
 	e.region = s.Region
 	e.view.Caller = access.Caller{
 		Account: credential.Account, Region: s.Region, ARN: credential.ARN, UserID: credential.UserID,
+		Management:  credential.Management,
 		AccessKeyID: s.AccessKeyID, RequestID: e.id,
 	}
 	if e.services[s.Service] == nil {
@@ -170,7 +171,8 @@ func (e *exchange) decode() (any, error) {
 // says so, since the view has nothing of it.
 func (e *exchange) authorize(in any) (context.Context, error) {
 	who := &e.view.Caller
-	e.request = access.Request{Caller: who, Asks: e.service.access[e.op].Ask(e.asks[:0], who, in)}
+	op := e.service.access[e.op]
+	e.request = access.Request{Caller: who, Management: op.Management, Asks: op.Ask(e.asks[:0], who, in)}
 	d, err := e.Decide(e.http.Context(), &e.request)
 	switch {
 	case err != nil:

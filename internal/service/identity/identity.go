@@ -14,7 +14,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -111,20 +110,13 @@ func (n *NewIdentity) insert(tx *table.Txn) error {
 	return nil
 }
 
-// Create makes the account with its key and its default VPCs, if it is allowed. It fails
-// with what allowed says, ErrAccountExists, or alloc.ErrTransitFull when there is no room
-// for the VPCs, and changes nothing then. Where the store does not take all of it at
+// Create makes the account with its key and its default VPCs. It fails with
+// ErrAccountExists, or with alloc.ErrTransitFull when there is no room for the VPCs, and changes nothing then. Where the store does not take all of it at
 // once the VPCs come one after the other, and what comes between is said in the log:
 // the next start gives the account those that it lacks.
-func (n *NewIdentity) Create(ctx context.Context, env *service.Env, allowed func(*table.Txn) error) error {
-	insert := func(tx *table.Txn) error {
-		if err := allowed(tx); err != nil {
-			return err
-		}
-		return n.insert(tx)
-	}
+func (n *NewIdentity) Create(ctx context.Context, env *service.Env) error {
 	_, err := env.DB.Update(ctx, func(tx *table.Txn) error {
-		if err := insert(tx); err != nil {
+		if err := n.insert(tx); err != nil {
 			return err
 		}
 		for _, each := range n.networks {
@@ -137,7 +129,7 @@ func (n *NewIdentity) Create(ctx context.Context, env *service.Env, allowed func
 	if !errors.Is(err, table.ErrTooLarge) {
 		return err
 	}
-	if _, err := env.DB.Update(ctx, insert); err != nil {
+	if _, err := env.DB.Update(ctx, n.insert); err != nil {
 		return err
 	}
 	for _, each := range n.networks {
@@ -173,28 +165,27 @@ func newKey(random io.Reader, account string, now time.Time) (*model.AccessKey, 
 // Principal is who an access key signs for.
 type Principal struct {
 	Secret, Account, ARN, UserID string
-	Disabled                     bool
+	// Management says that the account is the one that was made at the first start.
+	Management, Disabled bool
 }
 
 // Lookup finds the principal of an access key; false says that there is no such
 // key. A key made just now through another server is found too.
 func Lookup(ctx context.Context, db *table.DB, accessKeyID string) (Principal, bool, error) {
-	key, ok := state.AccessKeys.Get(db.Snapshot(), "", "", accessKeyID)
+	tx := db.Snapshot()
+	key, ok := state.AccessKeys.Get(tx, "", "", accessKeyID)
 	if !ok {
-		tx, err := db.View(ctx)
-		if err != nil {
+		var err error
+		if tx, err = db.View(ctx); err != nil {
 			return Principal{}, false, fmt.Errorf("look up access key %s: %w", accessKeyID, err)
 		}
 		if key, ok = state.AccessKeys.Get(tx, "", "", accessKeyID); !ok {
 			return Principal{}, false, nil
 		}
 	}
-	return Principal{Secret: key.Secret, Account: key.Account, ARN: key.ARN, UserID: key.UserID, Disabled: key.Disabled}, true, nil
-}
-
-// IsManagement reports whether the caller is of the account that was made at the
-// first start.
-func IsManagement(tx *table.Txn, who access.View) bool {
-	account, ok := state.Accounts.Get(tx, "", "", who.Account)
-	return ok && account.Management
+	account, ok := state.Accounts.Get(tx, "", "", key.Account)
+	return Principal{
+		Secret: key.Secret, Account: key.Account, ARN: key.ARN, UserID: key.UserID,
+		Management: ok && account.Management, Disabled: key.Disabled,
+	}, true, nil
 }

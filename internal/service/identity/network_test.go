@@ -79,7 +79,7 @@ func TestAccountsHaveADefaultVPCInEachRegion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Create(t.Context(), w.Env, func(*table.Txn) error { return nil }); err != nil {
+	if err := other.Create(t.Context(), w.Env); err != nil {
 		t.Fatal(err)
 	}
 	theirs := func(line string) string {

@@ -20,7 +20,7 @@ import (
 // CreateAccount makes an account with an administrator's access key, whose
 // secret is told this once. Only the management account may.
 func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (*shape.CreateAccountOutput, error) {
-	who, id := access.From(ctx), deref(in.AccountId)
+	id := deref(in.AccountId)
 	if id == "" {
 		id = fmt.Sprintf("%d%011d", 1+a.Intn(9), a.Intn(1e11)) // no leading zero, which spreadsheets lose
 	}
@@ -28,7 +28,7 @@ func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (
 	if err != nil {
 		return nil, err
 	}
-	err = fresh.Create(ctx, a.Env, func(tx *table.Txn) error { return managementOnly(tx, who) })
+	err = fresh.Create(ctx, a.Env)
 	switch {
 	case errors.Is(err, identity.ErrAccountExists):
 		return nil, fault.Conflict(kindAccount, id, "account %s exists already", id)
@@ -48,10 +48,9 @@ func (a *API) ListAccounts(ctx context.Context, _ *shape.ListAccountsInput) (*sh
 	if err != nil {
 		return nil, err
 	}
-	everything := identity.IsManagement(tx, who)
 	out := &shape.ListAccountsOutput{Accounts: []shape.AccountSummary{}}
 	for row := range state.Accounts.All(tx) {
-		if everything || who.Owns(row.ID) {
+		if who.Management || who.Owns(row.ID) {
 			out.Accounts = append(out.Accounts, summary(row))
 		}
 	}
@@ -66,12 +65,8 @@ func summary(row *model.Account) shape.AccountSummary {
 // name network namespaces of the host; see AttachNetworkInterface. What is
 // attached stays. Only the management account may.
 func (a *API) UpdateAccount(ctx context.Context, in *shape.UpdateAccountInput) (*shape.UpdateAccountOutput, error) {
-	who := access.From(ctx)
 	var out shape.AccountSummary
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		if err := managementOnly(tx, who); err != nil {
-			return err
-		}
 		row, ok := state.Accounts.Get(tx, "", "", *in.AccountId)
 		if !ok {
 			return fault.NotFound(kindAccount, *in.AccountId)

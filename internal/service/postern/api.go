@@ -6,13 +6,9 @@
 package postern
 
 import (
-	"github.com/posternhq/postern/internal/access"
-	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
-	"github.com/posternhq/postern/internal/service/identity"
-	"github.com/posternhq/postern/internal/table"
 )
 
 // API implements the operations of the service. Its fields are set at start.
@@ -37,14 +33,6 @@ const (
 	kindInterface  = "NetworkInterface"
 	kindHost       = "Host"
 )
-
-// managementOnly refuses callers of other accounts than the first one.
-func managementOnly(tx *table.Txn, who access.View) error {
-	if identity.IsManagement(tx, who) {
-		return nil
-	}
-	return fault.AccessDenied("account %s may not do this; it is for the management account, which was made at the first start", who.Account)
-}
 
 func deref[T any](p *T) T {
 	if p == nil {

@@ -65,10 +65,10 @@ func NewOn(t testing.TB, s store.Store) *World {
 	}}
 }
 
-// As gives a context whose caller is an account in a region.
+// As gives a context whose caller is an account in a region. Account manages.
 func As(t testing.TB, account, region string) context.Context {
 	return access.With(t.Context(), &access.View{Caller: access.Caller{
-		Account: account, Region: region,
+		Account: account, Region: region, Management: account == Account,
 		ARN: "arn:aws:iam::" + account + ":user/test", UserID: "AIDATEST", AccessKeyID: "AKIATEST", RequestID: "test",
 	}})
 }
