@@ -27,12 +27,8 @@ type Step struct {
 // StepIn gives the step that begins at an address of a subnet; false says that the
 // address is not one of an endpoint which leads anywhere.
 func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
-	claim, ok := AddressClaims.Get(tx, subnet.Account, subnet.Region, model.AddressClaimID(subnet.ID, addr))
-	if !ok || claim.Released() {
-		return Step{}, false
-	}
-	ni, ok := NetworkInterfaces.Get(tx, subnet.Account, subnet.Region, claim.Interface)
-	if !ok || ni.Type != model.InterfaceEndpoint || ni.Subnet != subnet.ID || !slices.Contains(ni.All(), addr) {
+	ni, ok := claimant(tx, subnet, addr)
+	if !ok || ni.Type != model.InterfaceEndpoint || !slices.Contains(ni.All(), addr) {
 		return Step{}, false
 	}
 	ep, ok := VPCEndpoints.Get(tx, subnet.Account, subnet.Region, ni.Owner)
@@ -49,6 +45,28 @@ func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 		return Step{}, false
 	}
 	return Step{a, ni, next}, true
+}
+
+// claimant gives the interface of a subnet that claims an address.
+func claimant(tx *table.Txn, subnet model.Ref, addr netip.Addr) (*model.NetworkInterface, bool) {
+	claim, ok := AddressClaims.Get(tx, subnet.Account, subnet.Region, model.AddressClaimID(subnet.ID, addr))
+	if !ok || claim.Released() {
+		return nil, false
+	}
+	ni, ok := NetworkInterfaces.Get(tx, subnet.Account, subnet.Region, claim.Interface)
+	return ni, ok && ni.Subnet == subnet.ID
+}
+
+// GatewayAt gives the id of the resource gateway that has an address of a subnet, alone
+// or by a prefix; false says that none has.
+func GatewayAt(tx *table.Txn, subnet model.Ref, addr netip.Addr) (string, bool) {
+	for _, claimed := range []netip.Addr{addr, model.PrefixOf(addr).Addr()} {
+		if ni, ok := claimant(tx, subnet, claimed); ok && ni.Type == model.InterfaceGateway &&
+			(ni.Prefix6.Contains(addr) || slices.Contains(ni.All(), addr)) {
+			return ni.Owner, true
+		}
+	}
+	return "", false
 }
 
 // associationAt gives the association that an address of an endpoint's interface

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
@@ -122,18 +123,52 @@ func (r *reading) deriveSubnet(ref model.Ref) derived {
 	return derived{value: segment{s.Router(), s.CIDR.Bits()}}
 }
 
-// block is a subnet as the part of its VPC that it is.
+// land is the blocks of a VPC, and those of its subnets.
+type land struct {
+	vpc     string
+	blocks  []netip.Prefix
+	subnets []block
+}
+
+// block is a block of a subnet.
 type block struct {
-	subnet       model.Ref
-	cidr4, cidr6 netip.Prefix
+	subnet model.Ref
+	cidr   netip.Prefix
 }
 
 func (r *reading) deriveSubnets(ref model.Ref) derived {
-	var blocks []block
-	for s := range state.SubnetsByVPC.Rows(r.tx, ref) {
-		blocks = append(blocks, block{s.Ref(), s.CIDR, s.CIDR6.Prefix})
+	l := land{vpc: ref.ID}
+	if vpc, ok := state.VPCs.Get(r.tx, ref.Account, ref.Region, ref.ID); ok {
+		l.blocks = vpc.Networks()
 	}
-	return derived{value: blocks}
+	for s := range state.SubnetsByVPC.Rows(r.tx, ref) {
+		for _, cidr := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
+			if cidr.IsValid() {
+				l.subnets = append(l.subnets, block{s.Ref(), cidr})
+			}
+		}
+	}
+	return derived{value: l}
+}
+
+// at gives the subnet that an address is in, and what of the VPC reserves the address;
+// false when it is in no subnet, and empty when nothing does.
+func (l land) at(addr netip.Addr) (subnet model.Ref, found bool, reserved string) {
+	for _, b := range l.blocks {
+		if what := alloc.ReservedFor(b, addr); what != "" {
+			reserved = fmt.Sprintf("%s of %s, a block of %s", what, b, l.vpc)
+		}
+	}
+	for _, b := range l.subnets {
+		if !b.cidr.Contains(addr) {
+			continue
+		}
+		if what := alloc.ReservedFor(b.cidr, addr); what != "" {
+			reserved = fmt.Sprintf("%s of subnet %s, %s", what, b.subnet.ID, b.cidr)
+		}
+		return b.subnet, true, reserved
+	}
+	return subnet, false, reserved
 }
 
 // deriveInterface puts the interface's addresses into their class, and into

@@ -264,6 +264,9 @@ func (d drawer) configuration() *model.ResourceConfiguration {
 	if d.odd("IPv6") == 1 {
 		rc.IP = d.addr6()
 	}
+	if d.odd("nobody can answer") == 1 {
+		rc.IP = addr(d.name("reserved", "10.0.1.1", "10.0.1.127", "10.0.0.2"))
+	}
 	for i := range 1 + d.number("ports", 20) {
 		rc.Ports = append(rc.Ports, model.PortRange{From: uint16(i + 1), To: uint16(i + 1 + d.odd("wide"))})
 	}

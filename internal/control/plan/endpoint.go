@@ -111,14 +111,22 @@ func (r *reading) resource(rc *model.ResourceConfiguration) (*resource, model.Re
 }
 
 // lead makes the targets lead on when the resource is an endpoint of the gateway's
-// VPC. What leads to itself leads nowhere.
+// VPC. What leads to itself leads nowhere, and so does what nobody can have: the
+// request was refused, but subnets, blocks and gateways may have come later.
 func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *resource) {
-	blocks, _ := valueOf[[]block](r, unitSubnets, vpc)
-	i := slices.IndexFunc(blocks, func(b block) bool { return b.cidr4.Contains(rc.IP) || b.cidr6.Contains(rc.IP) })
-	if i < 0 {
+	there, _ := valueOf[land](r, unitSubnets, vpc)
+	subnet, found, reserved := there.at(rc.IP)
+	if reserved != "" {
+		res.problem = fmt.Sprintf("nothing can answer at %s: it is %s", rc.IP, reserved)
+	}
+	if !found || reserved != "" {
 		return
 	}
-	step, ok := state.StepIn(r.tx, blocks[i].subnet, rc.IP)
+	if gateway, is := state.GatewayAt(r.tx, subnet, rc.IP); is {
+		res.problem = fmt.Sprintf("nothing can answer at %s: it belongs to resource gateway %s, which only sends", rc.IP, gateway)
+		return
+	}
+	step, ok := state.StepIn(r.tx, subnet, rc.IP)
 	if !ok {
 		return
 	}

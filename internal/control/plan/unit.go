@@ -22,7 +22,7 @@ type unitKind uint8
 const (
 	unitVPC        unitKind = iota // of a VPC, when anything lives there: its router
 	unitSubnet                     // of a subnet: what its interfaces have of it
-	unitSubnets                    // of a VPC: which subnets it has
+	unitSubnets                    // of a VPC: which blocks and subnets it has
 	unitReferenced                 // of a security group: whether any rule names it
 	unitClass                      // of a combination of groups: their rules together
 	unitInterface                  // of a network interface: its addresses

@@ -184,6 +184,59 @@ func TestAWayLeadsOnThroughTheAssociationOfTheAddress(t *testing.T) {
 	}
 }
 
+// What nobody can have is not led to, whatever has come after the configuration, and
+// again when that has gone.
+func TestAnAddressThatNobodyCanHaveIsNotLedTo(t *testing.T) {
+	at := func(ip string, rows ...table.Row) []table.Row {
+		rc := find[*model.ResourceConfiguration](t, connection())
+		rc.IP = addr(ip)
+		return append(rows, rc)
+	}
+	subnet := func(cidr, cidr6 string) *model.Subnet {
+		s := &model.Subnet{Meta: meta("subnet-later"), VPC: "vpc-b", Zone: "us-east-1a", CIDR: prefix(cidr)}
+		if cidr6 != "" {
+			s.CIDR6 = model.CIDRAssociation{Prefix: prefix(cidr6)}
+		}
+		return s
+	}
+	block := &model.VPC{Meta: meta("vpc-b"), TransitIndex: 1, CIDRs: []model.CIDRAssociation{{Prefix: prefix("10.0.0.0/16")}, {Prefix: prefix("10.7.0.0/16")}}}
+	for name, c := range map[string]struct {
+		before []table.Row
+		later  table.Row
+		says   string
+	}{
+		"router of a subnet":    {at("10.0.2.1"), subnet("10.0.2.0/24", ""), "nothing can answer at 10.0.2.1: it is the address of the VPC's router of subnet subnet-later, 10.0.2.0/24"},
+		"end of a subnet":       {at("10.0.2.255"), subnet("10.0.2.0/24", ""), "the broadcast address of subnet subnet-later"},
+		"IPv6 of a subnet":      {at("2001:db8:0:9::3"), subnet("10.0.2.0/24", "2001:db8:0:9::/64"), "a reserved address of subnet subnet-later"},
+		"resolver of a block":   {at("10.7.0.2"), block, "the address of the DNS resolver of 10.7.0.0/16, a block of vpc-b"},
+		"address of a gateway":  {at("10.0.1.50"), &model.AddressClaim{Account: account, Region: region, Subnet: "subnet-b", Addr: addr("10.0.1.50"), Interface: "eni-g"}, "it belongs to resource gateway rgw-1"},
+		"somebody's in between": {at("10.0.2.4"), subnet("10.0.2.0/24", ""), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put(t, append(connection(), c.before...)...)
+			before := w.way()
+			r := w.put(t, c.later)
+			for _, s := range []Subject{{SubjectConfiguration, ref("rcfg-1")}, {SubjectAssociation, ref("rea-1")}, {SubjectEndpoint, ref("vpce-1")}} {
+				if problem := w.plan.Problem(s); !strings.Contains(problem, c.says) || (c.says == "") != (problem == "") || contains(r.Touched, s) != (c.says != "") {
+					t.Errorf("%v has the problem %q, want %q; touched: %v", s, problem, c.says, contains(r.Touched, s))
+				}
+			}
+			if way := w.way(); (way == "") != (c.says != "") {
+				t.Errorf("way:\n%s", way)
+			}
+			if c.later == table.Row(block) {
+				w.put(t, connection()[1])
+			} else {
+				w.remove(t, c.later)
+			}
+			if diff := cmp.Diff(before, w.way()); diff != "" || len(w.plan.problems) > 0 {
+				t.Errorf("when it has gone (-want +got):\n%s%v", diff, w.plan.problems)
+			}
+		})
+	}
+}
+
 // A target on another host is translated there, at an address that says so: here is
 // nothing of it, and what leads to it says why not.
 func TestATargetOnAnotherHostIsNotTranslatedHere(t *testing.T) {

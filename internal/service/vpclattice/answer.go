@@ -19,7 +19,7 @@ import (
 func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
 	for s := range state.SubnetsByVPC.Rows(tx, vpc.Ref()) {
 		for _, block := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
-			if what := reservedFor(block, addr); what != "" {
+			if what := alloc.ReservedFor(block, addr); what != "" {
 				return fmt.Sprintf("it is %s of subnet %s, %s", what, s.ID, block)
 			}
 		}
@@ -27,7 +27,7 @@ func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
 	// What is reserved in a block of the VPC is so in every subnet that lies
 	// there, also in one that is made later.
 	for _, block := range vpc.Networks() {
-		if what := reservedFor(block, addr); what != "" {
+		if what := alloc.ReservedFor(block, addr); what != "" {
 			return fmt.Sprintf("it is %s of %s, a block of %s", what, block, vpc.ID)
 		}
 	}
@@ -35,28 +35,6 @@ func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
 		if ni.Type == model.InterfaceGateway && hasAddress(ni, addr) {
 			return fmt.Sprintf("it belongs to resource gateway %s, which only sends", ni.Owner)
 		}
-	}
-	return ""
-}
-
-// reservedFor tells what AWS reserves an address of a block for; empty when it
-// does not (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html).
-func reservedFor(block netip.Prefix, addr netip.Addr) string {
-	if !block.IsValid() || !block.Contains(addr) {
-		return ""
-	}
-	next := block.Masked().Addr()
-	for _, what := range []string{"the network address", "the address of the VPC's router", "the address of the DNS resolver", "a reserved address"} {
-		if addr == next {
-			return what
-		}
-		next = next.Next()
-	}
-	if addr == alloc.Last(block) {
-		if addr.Is4() {
-			return "the broadcast address"
-		}
-		return "the last address, which is reserved,"
 	}
 	return ""
 }
