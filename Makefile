@@ -36,7 +36,7 @@ clients: build ## Terraform's AWS provider and Ansible's amazon.aws against the 
 	cd conformance && POSTERN_BIN=$(CURDIR)/bin/postern go test -count=1 -timeout 30m -v ./terraform ./ansible
 
 # What many goroutines share, without what only waits for disks and the kernel.
-RACE := ./internal/table/... ./internal/store ./internal/store/memstore ./internal/control/... ./internal/reconcile/... ./internal/agent/... \
+RACE := ./internal/alloc ./internal/table/... ./internal/store ./internal/store/memstore ./internal/control/... ./internal/reconcile/... ./internal/agent/... \
   ./internal/daemon/... ./internal/service ./internal/service/vpclattice ./internal/aws/server
 
 test-race: ## where goroutines meet, with the race detector (no root; some two minutes)

@@ -20,8 +20,14 @@ const wholeRow = -1
 
 func dependencyOn(pos, index int, value string) Dependency {
 	const spread = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
-	return Dependency(maphash.String(seed, value) ^ uint64(pos<<8|(index+1))*spread)
+	hash := maphash.String(seed, value) ^ uint64(pos<<8|(index+1))*spread
+	return Dependency(hash&^0xff | uint64(tableByte(pos)))
 }
+
+// The last byte of a Dependency is that of its table's number.
+func tableByte(pos int) int { return pos & 0xff }
+
+func (d Dependency) table() int { return tableByte(int(d)) }
 
 // Recording gives a view of the same state that appends what is read through it
 // to reads, also repeatedly. It belongs to one goroutine. All panics there, as it

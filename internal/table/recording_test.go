@@ -54,6 +54,10 @@ func TestWhatWasReadIsAffected(t *testing.T) {
 			if got := slices.ContainsFunc(read, func(d table.Dependency) bool { return slices.Contains(affected, d) }); got != c.want {
 				t.Errorf("affected: %v, want %v", got, c.want)
 			}
+			elsewhere := table.Change{Key: table.Key{Kind: others.Kind(), ID: "a"}, New: &other{ID: "a"}}
+			if got := table.NewReads(read).Altered(db.Snapshot(), []table.Change{elsewhere, change}); got != c.want {
+				t.Errorf("altered: %v, want %v", got, c.want)
+			}
 		})
 	}
 }

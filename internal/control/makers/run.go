@@ -56,10 +56,7 @@ func (r *Runner) run(ctx context.Context, term int64, m Maker) error {
 // wait returns when something that was read has changed, or the time has come, with
 // the tail at what the maker is to be asked about. The error is that of the tables.
 func (r *Runner) wait(ctx context.Context, tail *table.Tail, reads []table.Dependency, again time.Time) error {
-	read := make(map[table.Dependency]bool, len(reads))
-	for _, d := range reads {
-		read[d] = true
-	}
+	read := table.NewReads(reads)
 	for first := true; ; first = false {
 		timer, stop := r.timer(again, first)
 		select {
@@ -71,7 +68,7 @@ func (r *Runner) wait(ctx context.Context, tail *table.Tail, reads []table.Depen
 			return r.cfg.DB.Err()
 		case <-tail.News():
 			stop()
-			if affects(tail, read) {
+			if changes := tail.Next(); read.Altered(tail.Txn(), changes) {
 				return nil
 			}
 		case <-timer:
@@ -94,16 +91,6 @@ func (r *Runner) timer(at time.Time, first bool) (<-chan time.Time, func()) {
 	}
 	t := time.NewTimer(left)
 	return t.C, func() { t.Stop() }
-}
-
-// affects goes on to the newest state, and reports whether something has changed that
-// was read.
-func affects(tail *table.Tail, read map[table.Dependency]bool) bool {
-	var changed []table.Dependency
-	for _, c := range tail.Next() {
-		changed = tail.Txn().Affected(changed, c)
-	}
-	return slices.ContainsFunc(changed, func(d table.Dependency) bool { return read[d] })
 }
 
 // write makes changes, some together. What cannot be made keeps nothing else from being

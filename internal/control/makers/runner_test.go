@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,21 +127,22 @@ func TestWhoIsDeposedWritesNothing(t *testing.T) {
 // again and again that is seen, until it does not any more.
 func TestOneMakerBlocksNoOther(t *testing.T) {
 	run(t, nil, func(w *world) {
-		broken := true
+		var broken atomic.Bool
+		broken.Store(true)
 		bad := asking{"bad", func(tx *table.Txn, _ time.Time) Answer {
 			a := Answer{}
 			for j := range jobsByDue.Rows(tx) {
 				a.Changes = append(a.Changes, Change{j.ID, still(jobs, j, func(tx *table.Txn, j *job) { jobs.Delete(tx, "", "", j.ID) })})
 			}
 			return Answer{Changes: append([]Change{{"the impossible", func(*table.Txn) error {
-				if broken {
+				if broken.Load() {
 					return errors.New("it is broken")
 				}
 				return nil
 			}}}, a.Changes...)}
 		}}
-		tries := 0
-		counted := asking{"bad", func(tx *table.Txn, now time.Time) Answer { tries++; return bad.ask(tx, now) }}
+		var tries atomic.Int64
+		counted := asking{"bad", func(tx *table.Txn, now time.Time) Answer { tries.Add(1); return bad.ask(tx, now) }}
 		good := asking{"good", func(tx *table.Txn, _ time.Time) Answer {
 			d, ok := dones.Get(tx, "", "", "n")
 			if ok && d.Times >= 3 {
@@ -165,21 +167,21 @@ func TestOneMakerBlocksNoOther(t *testing.T) {
 		for range 50 {
 			w.update(func(tx *table.Txn) { jobs.Put(tx, &job{"j", time.Now()}) })
 		}
-		if tries > 1 {
-			w.Errorf("asked %d times in the moment after it failed, want a pause", tries)
+		if tries.Load() > 1 {
+			w.Errorf("asked %d times in the moment after it failed, want a pause", tries.Load())
 		}
 		w.elapse(time.Hour)
-		if tries < 60 || tries > 80 {
-			w.Errorf("tried %d times in an hour, want once a minute in the end", tries)
+		if n := tries.Load(); n < 60 || n > 80 {
+			w.Errorf("tried %d times in an hour, want once a minute in the end", n)
 		}
 		troubles := r.Troubles()
-		if len(troubles) != 1 || troubles[0].Maker != "bad" || troubles[0].Times != tries || !strings.Contains(troubles[0].Reason, "the impossible: it is broken") {
+		if len(troubles) != 1 || troubles[0].Maker != "bad" || troubles[0].Times != int(tries.Load()) || !strings.Contains(troubles[0].Reason, "the impossible: it is broken") {
 			w.Errorf("troubles are %+v", troubles)
 		}
 		if n := strings.Count(w.log.String(), "level=ERROR"); n != 1 {
 			w.Errorf("%d errors are logged, want one:\n%s", n, w.log.String())
 		}
-		broken = false
+		broken.Store(false)
 		w.elapse(2 * time.Minute)
 		if n := len(r.Troubles()); n > 0 || !strings.Contains(w.log.String(), "works again") {
 			w.Errorf("%d troubles when it works again", n)

@@ -75,7 +75,7 @@ func TestTokensGoWhenTheyExpire(t *testing.T) {
 // TestManyTokensGoInPieces: no commit has more operations than a cluster takes, and
 // what else is written meanwhile waits for two others at most.
 func TestManyTokensGoInPieces(t *testing.T) {
-	const many = 20_000
+	const many = 10_000
 	const commit = time.Millisecond // of the bubble: nothing else takes time there
 	var largest atomic.Int64
 	watch := func(txn store.Txn) error {
