@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"net/http"
 	"sync"
 	"time"
@@ -20,11 +21,38 @@ const maxKeys = 4096
 // times what the rest of the check costs. The zero value is ready for use by
 // many goroutines; do not copy it after first use.
 type Verifier struct {
-	mu   sync.RWMutex
-	keys map[keyID][sha256.Size]byte
+	mu      sync.RWMutex
+	keys    map[keyID]*signingKey
+	scratch sync.Pool // of *scratch
 }
 
 type keyID struct{ secret, scope string }
+
+// signingKey is a derived key with what has begun to sign with it, which need not
+// take the key in again.
+type signingKey struct {
+	key  [sha256.Size]byte
+	macs sync.Pool // of hash.Hash
+}
+
+// mac signs data.
+func (k *signingKey) mac(b, data []byte) []byte {
+	h, ok := k.macs.Get().(hash.Hash)
+	if ok {
+		h.Reset()
+	} else {
+		h = hmac.New(sha256.New, k.key[:])
+	}
+	defer k.macs.Put(h)
+	h.Write(data)
+	return h.Sum(b)
+}
+
+// scratch is room for the texts that are hashed.
+type scratch struct{ payload, canonical, toSign, sum, signature []byte }
+
+// maxScratch bounds the room that is kept for the next request.
+const maxScratch = 16 << 10
 
 // Verify returns nil if the request was signed with the secret, now or within
 // the time allowed, over exactly this body. All errors are *Error. The signature
@@ -34,20 +62,32 @@ func (v *Verifier) Verify(s *Signature, r *http.Request, body []byte, secret str
 	if err := s.checkTime(now); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(body)
-	payload := hex.AppendEncode(make([]byte, 0, 2*sha256.Size), sum[:])
-	if err := checkDeclaredPayload(r, payload); err != nil {
-		return err
+	room, ok := v.scratch.Get().(*scratch)
+	if !ok {
+		room = new(scratch)
 	}
-	canonical, err := appendCanonicalRequest(make([]byte, 0, 1024), s, r, payload)
+	defer func() {
+		if cap(room.canonical) <= maxScratch {
+			v.scratch.Put(room)
+		}
+	}()
+	sum := sha256.Sum256(body)
+	room.payload = hex.AppendEncode(room.payload[:0], sum[:])
+	err := checkDeclaredPayload(r, room.payload)
 	if err != nil {
 		return err
 	}
-	toSign := s.appendStringToSign(make([]byte, 0, 256), canonical)
+	canonical, err := appendCanonicalRequest(room.canonical[:0], s, r, room.payload)
+	if err != nil {
+		return err
+	}
+	room.canonical = canonical
+	room.toSign = s.appendStringToSign(room.toSign[:0], room.canonical)
 	key, cached := v.key(secret, s)
-	want := mac(key[:], toSign)
-	if !hmac.Equal(hex.AppendEncode(nil, want[:]), []byte(s.signature)) {
-		return mismatch(canonical, toSign)
+	room.sum = key.mac(room.sum[:0], room.toSign)
+	room.signature = hex.AppendEncode(room.signature[:0], room.sum)
+	if !hmac.Equal(room.signature, []byte(s.signature)) {
+		return mismatch(room.canonical, room.toSign)
 	}
 	if !cached {
 		v.remember(keyID{secret, s.scope}, key)
@@ -102,23 +142,23 @@ func checkDeclaredPayload(r *http.Request, payload []byte) error {
 		"what was computed: '%s' != '%s'.", clip(declared), payload)}
 }
 
-func (v *Verifier) key(secret string, s *Signature) (key [sha256.Size]byte, cached bool) {
+func (v *Verifier) key(secret string, s *Signature) (key *signingKey, cached bool) {
 	v.mu.RLock()
 	key, cached = v.keys[keyID{secret, s.scope}]
 	v.mu.RUnlock()
 	if cached {
 		return key, true
 	}
-	return deriveKey(secret, s.date, s.Region, s.Service), false
+	return &signingKey{key: deriveKey(secret, s.date, s.Region, s.Service)}, false
 }
 
 // remember keeps a key that has proven good. When the cache is full it starts
 // again: keys of past days go with it, and the others are soon back.
-func (v *Verifier) remember(id keyID, key [sha256.Size]byte) {
+func (v *Verifier) remember(id keyID, key *signingKey) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.keys == nil || len(v.keys) >= maxKeys {
-		v.keys = make(map[keyID][sha256.Size]byte)
+		v.keys = make(map[keyID]*signingKey)
 	}
 	v.keys[id] = key
 }
