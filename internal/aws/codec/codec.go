@@ -30,6 +30,9 @@ type Response struct {
 	Status int
 	Header http.Header // Content-Type and members that travel in headers
 	Body   []byte
+	// Release, if there is one, says that the body is not needed any more: the next
+	// answer may be written in its place.
+	Release func()
 }
 
 // Codec is one wire protocol for one service. Its methods are safe for use by

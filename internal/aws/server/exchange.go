@@ -60,6 +60,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// An error here means that the client is gone; there is nobody to tell.
 	_, _ = w.Write(answer.Body)
 	e.logAnswer(answer)
+	if answer.Release != nil {
+		answer.Release()
+	}
 	e.observe()
 }
 

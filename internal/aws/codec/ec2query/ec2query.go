@@ -6,6 +6,7 @@ package ec2query
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/codec/form"
@@ -16,11 +17,12 @@ import (
 type protocol struct {
 	service *schema.Service
 	dialect form.Dialect
+	writers *sync.Pool // of *xmlbody.Writer, for answers
 }
 
 // New returns the codec of a service that speaks the EC2 protocol.
 func New(svc *schema.Service) codec.Codec {
-	return protocol{service: svc, dialect: form.Dialect{FlatLists: true}}
+	return protocol{service: svc, dialect: form.Dialect{FlatLists: true}, writers: new(sync.Pool)}
 }
 
 func (p protocol) DecodeRequest(op *schema.Operation, r *codec.Request) (any, error) {
@@ -32,7 +34,10 @@ func (p protocol) EncodeRequest(op *schema.Operation, in any) (*codec.Request, e
 }
 
 func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string) (*codec.Response, error) {
-	w := &xmlbody.Writer{Answer: true}
+	w, ok := p.writers.Get().(*xmlbody.Writer)
+	if !ok {
+		w = &xmlbody.Writer{Answer: true}
+	}
 	w.Prolog()
 	w.Start(op.OutputRoot, p.service.Namespace)
 	w.Text("requestId", requestID)
@@ -54,6 +59,11 @@ func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string
 		Status: op.Status,
 		Header: http.Header{"Content-Type": {xmlbody.ContentType}, codec.RequestIDHeader: {requestID}},
 		Body:   w.Bytes(),
+		Release: func() {
+			if w.Keep() {
+				p.writers.Put(w)
+			}
+		},
 	}, nil
 }
 

@@ -52,15 +52,22 @@ func (w *Writer) Text(name, text string) {
 	w.End(name)
 }
 
-// Prolog writes the XML declaration, and makes room for a document of usual
-// size.
+// Prolog begins a document: it writes the XML declaration, and makes room for a
+// document of usual size.
 func (w *Writer) Prolog() {
+	w.buf.Reset()
 	w.buf.Grow(usual)
 	w.buf.WriteString(xml.Header)
 }
 
 // usual is how long most documents are at most, in bytes.
 const usual = 1536
+
+// kept is how large a document is at most whose room is kept for the next one.
+const kept = 64 << 10
+
+// Keep reports whether the room of the document is worth keeping for another one.
+func (w *Writer) Keep() bool { return w.buf.Cap() <= kept }
 
 // Bytes returns the document; it stays valid until the next write.
 func (w *Writer) Bytes() []byte { return w.buf.Bytes() }
