@@ -202,3 +202,21 @@ func TestACopyDoesNotGrowForEver(t *testing.T) {
 	}
 	wantCopy(t, k.path, 9999, member(1))
 }
+
+// BenchmarkNote is what a change of one endpoint costs before it is carried out.
+func BenchmarkNote(b *testing.B) {
+	k := &keeper{path: filepath.Join(b.TempDir(), "desired.txt"), whose: alpha}
+	defer k.close()
+	if err := k.replace(1, nil); err != nil {
+		b.Fatal(err)
+	}
+	var d desired.Delta
+	for _, kind := range []desired.Kind{desired.KindEndpoint, desired.KindAddress, desired.KindMember, desired.KindAllow} {
+		d.Put = append(d.Put, kind.Examples()[0])
+	}
+	for b.Loop() {
+		if err := k.note(d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -49,7 +49,7 @@ type leaving struct {
 	subjects map[plan.Subject]bool
 }
 
-var modelRealms = []desired.Realm{"vpc-a", "vpc-b", "vpc-c"}
+var modelRealms = []desired.Realm{"vpc-a", "vpc-b", desired.Host}
 
 func newFleet(t *rapid.T) *fleet {
 	f := &fleet{t: t, s: newSettlement(), hosts: map[string]*machine{}, rows: map[plan.Subject]*modelRow{}, last: map[plan.Subject]verdict{}}
