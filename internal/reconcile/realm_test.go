@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +60,7 @@ func (a answer) String() string { return desired.Record(a) }
 type house struct {
 	kernel, names *fakedp.Kernel
 	processes     *deaf
+	mu            sync.Mutex
 	broken        map[desired.Key]bool // of the processes
 	order         []string             // what was done in all of them
 }
@@ -65,12 +68,16 @@ type house struct {
 func newHouse(t *testing.T) (*house, reconcile.Effects) {
 	h := &house{kernel: fakedp.New(), names: fakedp.New(), processes: &deaf{Kernel: fakedp.New()}, broken: map[desired.Key]bool{}}
 	for _, k := range []*fakedp.Kernel{h.kernel, h.names, h.processes.Kernel} {
-		k.Observe(func(op fakedp.Op, _ []desired.Entry) { h.order = append(h.order, op.String()) })
+		k.Observe(func(op fakedp.Op, _ []desired.Entry) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.order = append(h.order, op.String())
+		})
 	}
 	all, err := reconcile.Compose(
 		reconcile.Part{Name: "names", Kinds: []desired.Kind{kindAnswer}, Effects: h.names},
 		reconcile.Part{Name: "kernel", Kinds: desired.Kinds(), Effects: h.kernel},
-		reconcile.Part{Name: "processes", Kinds: []desired.Kind{kindProcess}, Effects: frail{h.processes, h.broken}},
+		reconcile.Part{Name: "processes", Kinds: []desired.Kind{kindProcess}, Effects: frail{h.processes, h}},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +87,8 @@ func newHouse(t *testing.T) (*house, reconcile.Effects) {
 
 // did gives what was done since it was asked last.
 func (h *house) did() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	done := h.order
 	h.order = nil
 	return done
@@ -87,20 +96,30 @@ func (h *house) did() []string {
 
 func (h *house) text() string { return h.kernel.Text() + h.processes.Text() + h.names.Text() }
 
-// frail fails for some entries.
+// breaks says whether an entry fails from now on.
+func (h *house) breaks(key desired.Key, broken bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken[key] = broken
+}
+
+// frail fails for the entries that are broken in a house.
 type frail struct {
 	reconcile.Effects
-	broken map[desired.Key]bool
+	house *house
 }
 
 // Apply implements reconcile.Effects.
 func (f frail) Apply(ctx context.Context, realm desired.Realm, put, del []desired.Entry) map[desired.Key]error {
 	errs := map[desired.Key]error{}
+	f.house.mu.Lock()
+	broken := maps.Clone(f.house.broken)
+	f.house.mu.Unlock()
 	well := func(e desired.Entry) bool {
-		if f.broken[e.Key()] {
+		if broken[e.Key()] {
 			errs[e.Key()] = errors.New("broken")
 		}
-		return f.broken[e.Key()]
+		return broken[e.Key()]
 	}
 	for key, err := range f.Effects.Apply(ctx, realm, slices.DeleteFunc(slices.Clone(put), well), slices.DeleteFunc(slices.Clone(del), well)) {
 		errs[key] = err
@@ -221,12 +240,12 @@ func TestTheHostSettlesByItself(t *testing.T) {
 			t.Errorf("after the host has answered: %+v, failures %v", report, l.failures())
 		}
 
-		h.broken[more[0].Key()] = true
+		h.breaks(more[0].Key(), true)
 		apply(t, r, desired.Delta{Revision: 3, Put: []desired.Entry{process{"relay", "carry more"}, process{"second", "x"}}})
 		if got := l.failures(); len(got) != 1 || got[more[0].Key()] != "broken" || l.report().Revision != 3 {
 			t.Errorf("failures %v as of %d", got, l.report().Revision)
 		}
-		delete(h.broken, more[0].Key())
+		h.breaks(more[0].Key(), false)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if got := l.failures(); len(got) != 0 || !strings.Contains(h.text(), "carry%20more") {
