@@ -188,7 +188,7 @@ func TestTheNextOwnerOfAnAddressHasNoPartInOldSessions(t *testing.T) {
 				s.put(consumer, []desired.Entry{closed, desired.Address{VPC: consumer, Addr: from.Addr(), Class: closed.Name}})
 				give(s, old, next)
 				s.expectNoneTracked("the address is given away")
-				var forged []testnet.Segment
+				var forged []testnet.Writable
 				for _, flags := range []byte{testnet.SYN, testnet.ACK, testnet.PSH | testnet.ACK} {
 					for i := range 4 {
 						forged = append(forged, testnet.Segment{From: from, To: to, Flags: flags, Sequence: uint32(i) << 30, Data: "forged"[:6*int(flags&testnet.PSH/testnet.PSH)]})

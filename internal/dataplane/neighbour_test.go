@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
-	"github.com/posternhq/postern/test/lab"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -215,7 +214,7 @@ func requests6(s *scenario) (frames [][]byte) {
 				routers:                 append([]byte{133, 0, 0, 0, 0, 0, 0, 0}, option...),
 				addr("2001:db8:0:1::1"): append(append([]byte{137, 0, 0, 0, 0, 0, 0, 0}, append(global[:], link[:]...)...), option...),
 			} {
-				p := lab.Packet{From: from, To: to, Protocol: unix.IPPROTO_ICMPV6, Hops: 255, Body: body}
+				p := testnet.Packet{From: from, To: to, Protocol: unix.IPPROTO_ICMPV6, Hops: 255, Body: body}
 				f := append([]byte{0x33, 0x33, 0, 0, 0, 1}, hardware...)
 				if !to.IsMulticast() {
 					copy(f, mac)

@@ -7,8 +7,6 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
@@ -18,9 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -36,9 +31,8 @@ var (
 
 // Namespace is a network namespace of the test.
 type Namespace struct {
-	Name string
-	FD   int
-	t    testing.TB
+	*testnet.NS
+	t testing.TB
 }
 
 // Lab is a consumer's router A with workloads and a provider's router B with a
@@ -51,40 +45,10 @@ type Lab struct {
 	Client, Near, Far, Server *Namespace
 }
 
-// Need skips the test when it cannot make namespaces, or fails it under CI.
-func Need(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("this test needs root: it makes network namespaces and nftables rules")
-	}
-	t.Skip("SKIPPED: this test needs root: it makes network namespaces and nftables rules")
-}
-
 // NewNamespace makes a namespace that goes with the test.
 func NewNamespace(t testing.TB) *Namespace {
 	t.Helper()
-	Need(t)
-	var b [5]byte
-	rand.Read(b[:])
-	n := &Namespace{Name: "ptlab-" + hex.EncodeToString(b[:]), FD: -1, t: t}
-	testnet.Abandon(t, n.Name)
-	n.must("ip", "netns", "add", n.Name)
-	t.Cleanup(func() {
-		if n.FD >= 0 {
-			unix.Close(n.FD)
-		}
-		exec.Command("ip", "netns", "del", n.Name).Run()
-	})
-	fd, err := unix.Open("/run/netns/"+n.Name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatalf("open namespace: %v", err)
-	}
-	n.FD = fd
-	n.IP("link set lo up")
-	return n
+	return &Namespace{testnet.New(t), t}
 }
 
 func (n *Namespace) must(name string, args ...string) {
@@ -107,7 +71,7 @@ func (n *Namespace) IP(commands string) {
 // Sysctl sets net.KEY=VALUE pairs in the namespace.
 func (n *Namespace) Sysctl(pairs ...string) {
 	n.t.Helper()
-	err := nfnl.Inside(n.FD, func() error {
+	err := n.Run(func() error {
 		for _, pair := range pairs {
 			key, value, _ := strings.Cut(pair, "=")
 			path := "/proc/sys/net/" + key
@@ -135,7 +99,7 @@ func (n *Namespace) Nft(args ...string) string {
 // Dial opens a connection from the namespace.
 func (n *Namespace) Dial(network, address string, local net.Addr, timeout time.Duration) (net.Conn, error) {
 	var conn net.Conn
-	err := nfnl.Inside(n.FD, func() (err error) {
+	err := n.Run(func() (err error) {
 		conn, err = (&net.Dialer{Timeout: timeout, LocalAddr: local, KeepAlive: -1}).Dial(network, address)
 		return err
 	})
@@ -158,7 +122,7 @@ func (n *Namespace) Greet(port int) {
 func (n *Namespace) Accept(port int) <-chan net.Conn {
 	n.t.Helper()
 	var listener net.Listener
-	err := nfnl.Inside(n.FD, func() (err error) {
+	err := n.Run(func() (err error) {
 		listener, err = (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port))
 		return err
 	})

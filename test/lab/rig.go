@@ -36,7 +36,7 @@ func OpenTable(t testing.TB, n *Namespace, r desired.Router) *nft.Table {
 // OpenShared is OpenTable with shares of the test's own.
 func OpenShared(t testing.TB, n *Namespace, r desired.Router, shares nft.Shares) *nft.Table {
 	t.Helper()
-	table, err := nft.OpenShared(n.FD, shares)
+	table, err := nft.OpenShared(n.FD(), shares)
 	if err != nil {
 		t.Fatal(err)
 	}

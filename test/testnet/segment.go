@@ -4,13 +4,12 @@ package testnet
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
 
-// Flags of TCP segments.
+// Flags of TCP (RFC 9293 §3.1).
 const (
 	FIN = 1 << iota
 	SYN
@@ -19,62 +18,51 @@ const (
 	ACK
 )
 
-// Segment is a TCP segment that is written by hand, as an attacker does.
+// Segment is a TCP segment in an IP packet, without options of either, that is
+// written by hand, as an attacker does.
 type Segment struct {
 	From, To         netip.AddrPort
 	Sequence, Answer uint32
 	Flags            byte
-	Data             string
+	// Hops is how far it may go; zero means 64.
+	Hops byte
+	Data string
+	// Spoiled gives it a wrong checksum.
+	Spoiled bool
 }
 
-// Packet is the segment in an IP packet without options (RFC 9293 §3.1).
-func (s Segment) Packet() []byte {
+// Packet is the segment in its packet.
+func (s Segment) Packet() Packet {
 	b := binary.BigEndian
-	source, dest := s.From.Addr().AsSlice(), s.To.Addr().AsSlice()
-	t := b.AppendUint16(nil, s.From.Port())
+	t := b.AppendUint16(make([]byte, 0, 20+len(s.Data)), s.From.Port())
 	t = b.AppendUint16(t, s.To.Port())
 	t = b.AppendUint32(t, s.Sequence)
 	t = b.AppendUint32(t, s.Answer)
 	t = append(t, 5<<4, s.Flags, 0xff, 0xff, 0, 0, 0, 0) // window, checksum, urgent pointer
-	t = append(t, s.Data...)
-	sum := uint32(unix.IPPROTO_TCP) + uint32(len(t))
-	for _, part := range [][]byte{source, dest, t} {
-		for i, v := range part {
-			sum += uint32(v) << (8 * uint(1-i%2))
-		}
+	return Packet{
+		From: s.From.Addr(), To: s.To.Addr(), Protocol: unix.IPPROTO_TCP, Hops: s.Hops, Body: append(t, s.Data...), Spoiled: s.Spoiled,
 	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	b.PutUint16(t[16:], ^uint16(sum))
-	var ip []byte
-	if s.To.Addr().Is4() {
-		ip = []byte{4<<4 | 5, 0, 0, 0, 0, 0, 0x40, 0, 64, unix.IPPROTO_TCP, 0, 0} // the kernel fills in length and checksum
-	} else {
-		ip = []byte{6 << 4, 0, 0, 0, 0, 0, unix.IPPROTO_TCP, 64}
-		b.PutUint16(ip[4:], uint16(len(t)))
-	}
-	return append(append(append(ip, source...), dest...), t...)
 }
 
-// Send sends segments from inside the namespace, whoever they say they are from.
-func (ns *NS) Send(segments ...Segment) error {
-	return ns.Run(func() error {
-		for _, s := range segments {
-			domain, to := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Addr: s.To.Addr().As16()})
-			if s.To.Addr().Is4() {
-				domain, to = unix.AF_INET, &unix.SockaddrInet4{Addr: s.To.Addr().As4()}
-			}
-			fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-			if err != nil {
-				return fmt.Errorf("open raw socket: %w", err)
-			}
-			err = unix.Sendto(fd, s.Packet(), 0, to)
-			unix.Close(fd)
-			if err != nil {
-				return fmt.Errorf("send segment to %s: %w", s.To, err)
-			}
-		}
-		return nil
-	})
+// ReadSegment reads a packet without options of IP; ok tells whether it is a TCP
+// segment.
+func ReadSegment(packet []byte) (s Segment, ok bool) {
+	var source, dest netip.Addr
+	var t []byte
+	switch {
+	case len(packet) >= 20 && packet[0] == 4<<4|5 && packet[9] == unix.IPPROTO_TCP:
+		source, dest = netip.AddrFrom4([4]byte(packet[12:])), netip.AddrFrom4([4]byte(packet[16:]))
+		s.Hops, t = packet[8], packet[20:]
+	case len(packet) >= 40 && packet[0]>>4 == 6 && packet[6] == unix.IPPROTO_TCP:
+		source, dest = netip.AddrFrom16([16]byte(packet[8:])), netip.AddrFrom16([16]byte(packet[24:]))
+		s.Hops, t = packet[7], packet[40:]
+	}
+	if len(t) < 20 {
+		return s, false
+	}
+	b := binary.BigEndian
+	s.From, s.To = netip.AddrPortFrom(source, b.Uint16(t)), netip.AddrPortFrom(dest, b.Uint16(t[2:]))
+	s.Sequence, s.Answer, s.Flags = b.Uint32(t[4:]), b.Uint32(t[8:]), t[13]
+	s.Data = string(t[min(len(t), int(t[12]>>4)*4):])
+	return s, true
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // How long connection tracking may keep a connection that has been closed, one
@@ -223,22 +224,23 @@ func TestSourcePortsAreAdmittedAnew(t *testing.T) {
 // lateAcknowledgement closes a connection that is in the lane, and returns an
 // acknowledgement of the client to which the server, which keeps the connection
 // in TIME_WAIT, says nothing.
-func (r *rig) lateAcknowledgement(t *testing.T) segment {
+func (r *rig) lateAcknowledgement(t *testing.T) testnet.Segment {
 	t.Helper()
 	e := r.carried()
-	seen := listen(t, r.Client)
+	seen := r.Client.Tap(t)
+	seen.Leaving = true
 	from := e.local(t)
 	e.exchange(t)
-	s, ok := seen.segment(func(s segment) bool { return s.source == from && len(s.data) > 0 })
+	s, ok := seen.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.From == from && len(s.Data) > 0 })
 	if !ok {
 		t.Fatal("no packet of the connection is seen")
 	}
 	if err := closeInTurn(e.server, e.client, 0); err != nil {
 		t.Fatal(err)
 	}
-	return segment{
-		source: from, dest: netip.AddrPortFrom(r.endpoint, port), hops: 64, flags: ack,
-		sequence: s.sequence + 2, answer: s.answer + 2, // the byte and FIN, both ways
+	return testnet.Segment{
+		From: from, To: netip.AddrPortFrom(r.endpoint, port), Hops: 64, Flags: testnet.ACK,
+		Sequence: s.Sequence + 2, Answer: s.Answer + 2, // the byte and FIN, both ways
 	}
 }
 
@@ -260,7 +262,7 @@ func TestLateAcknowledgementsDoNotKeepClosedConnections(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
 		late := r.lateAcknowledgement(t)
 		before := r.slow() + r.packets()
-		late.send(t, r.Client)
+		testnet.Send(t, r.Client.NS, late)
 		eventually(t, "the packet passes both routers", func() bool { return r.slow()+r.packets() >= before+2 })
 		for _, router := range r.routers() {
 			for _, f := range r.tracked(router) {
@@ -278,7 +280,7 @@ func TestLatePacketsKeepAClosedConnectionForAWhile(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
 		late := r.lateAcknowledgement(t)
 		eventually(t, "time passes", func() bool { return r.shortest() < afterClose-1 })
-		late.send(t, r.Client)
+		testnet.Send(t, r.Client.NS, late)
 		eventually(t, "the connection is kept for as long as at first", func() bool { return r.shortest() >= afterClose-1 })
 	})
 }

@@ -42,7 +42,7 @@ func TestCutsReachConnectionsInTheLane(t *testing.T) {
 				}
 				router, match := c.cut(r)
 				start := time.Now()
-				if n, err := flow.Cut(t.Context(), flow.Alone(router.FD), []flow.Match{match}, r.recheck); err != nil || n != 1 {
+				if n, err := flow.Cut(t.Context(), flow.Alone(router.FD()), []flow.Match{match}, r.recheck); err != nil || n != 1 {
 					t.Fatalf("cut %d connections, %v; want 1", n, err)
 				}
 				// A reset is told once, to whoever reads or writes next.

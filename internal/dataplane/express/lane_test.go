@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // express.o is compiled by hand: the sum of its source tells whether somebody
@@ -178,10 +179,10 @@ func TestWrongChecksumsStayWrong(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
 		e := r.carried()
 		before := r.packets()
-		segment{
-			source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), flags: ack | psh, hops: 64,
-			data: []byte("forged"), spoiled: true,
-		}.send(t, r.Client)
+		testnet.Send(t, r.Client.NS, testnet.Segment{
+			From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Flags: testnet.ACK | testnet.PSH, Hops: 64,
+			Data: "forged", Spoiled: true,
+		})
 		eventually(t, "the server refuses the packet for its checksum", func() bool { return badChecksums(t, r.Server) == 1 })
 		if got := r.packets() - before; got != 2 {
 			t.Errorf("the packet took the lane of %d routers, want 2", got)
@@ -200,7 +201,7 @@ func badChecksums(t testing.TB, n *lab.Namespace) int {
 func checksumsByHand(t testing.TB, list ...*lab.Namespace) {
 	t.Helper()
 	for _, n := range list {
-		err := inside(n, func() error {
+		err := n.Run(func() error {
 			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 			if err != nil {
 				return err
@@ -239,13 +240,13 @@ func TestOnlyEstablishedConnectionsTakeTheLane(t *testing.T) {
 			}
 		}
 		r.OpenPort(port)
-		answers := listen(t, r.Client)
-		stray := segment{
-			source: netip.AddrPortFrom(r.client, 40000), dest: netip.AddrPortFrom(r.endpoint, 5432),
-			flags: ack | psh, hops: 64, sequence: 1000, answer: 2000, data: []byte("stray"),
+		answers := r.Client.Tap(t)
+		stray := testnet.Segment{
+			From: netip.AddrPortFrom(r.client, 40000), To: netip.AddrPortFrom(r.endpoint, 5432),
+			Flags: testnet.ACK | testnet.PSH, Hops: 64, Sequence: 1000, Answer: 2000, Data: "stray",
 		}
-		stray.send(t, r.Client)
-		_, ok := answers.segment(func(s segment) bool { return s.dest == stray.source && s.flags&rst != 0 })
+		testnet.Send(t, r.Client.NS, stray)
+		_, ok := answers.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.To == stray.From && s.Flags&testnet.RST != 0 })
 		if !ok {
 			t.Error("a packet of no connection is not answered with a reset")
 		}

@@ -7,27 +7,29 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // hops reads how many hops a packet with data has left when it arrives.
 func hops(t *testing.T, at *lab.Namespace, from, to net.Conn) int {
 	t.Helper()
-	seen := listen(t, at)
+	seen := at.Tap(t)
 	if err := pass(from, to); err != nil {
 		t.Fatal(err)
 	}
 	dest := to.LocalAddr().(*net.TCPAddr).Port
-	s, ok := seen.segment(func(s segment) bool { return int(s.dest.Port()) == dest && len(s.data) == 1 })
+	s, ok := seen.Segment(lab.Prompt, func(s testnet.Segment) bool { return int(s.To.Port()) == dest && len(s.Data) == 1 })
 	if !ok {
 		t.Fatal("the packet is not seen")
 	}
-	return int(s.hops)
+	return int(s.Hops)
 }
 
 func TestHopsAreCountedAsOnTheSlowPath(t *testing.T) {
@@ -59,10 +61,10 @@ func TestPacketsWithTooFewHopsAreNotCarried(t *testing.T) {
 		e := r.carried()
 		for left := 1; left <= 2; left++ {
 			// An acknowledgement that tells nobody anything new.
-			tired := segment{source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), flags: ack | psh, hops: byte(left), data: []byte("tired")}
-			errors, before := listen(t, r.Client), r.packets()
-			tired.send(t, r.Client)
-			if errors.next(func(packet []byte) bool {
+			tired := testnet.Segment{From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Flags: testnet.ACK | testnet.PSH, Hops: byte(left), Data: "tired"}
+			errors, before := r.Client.Tap(t), r.packets()
+			testnet.Send(t, r.Client.NS, tired)
+			if errors.Next(lab.Prompt, func(packet []byte) bool {
 				typ, _, _, ok := icmp(packet)
 				return ok && (packet[0]>>4 == 4 && typ == 11 || packet[0]>>4 == 6 && typ == 3) // time exceeded
 			}) == nil {
@@ -77,9 +79,8 @@ func TestPacketsWithTooFewHopsAreNotCarried(t *testing.T) {
 }
 
 // tooBig waits for the ICMP error that tells a sender a link's MTU.
-func (p *tap) tooBig(mtu uint32) bool {
-	p.t.Helper()
-	return p.next(func(packet []byte) bool {
+func tooBig(p *testnet.Tap, mtu uint32) bool {
+	return p.Next(lab.Prompt, func(packet []byte) bool {
 		typ, code, rest, ok := icmp(packet)
 		if packet[0]>>4 == 4 {
 			return ok && typ == 3 && code == 4 && rest == mtu
@@ -91,11 +92,11 @@ func (p *tap) tooBig(mtu uint32) bool {
 func TestPacketsThatDoNotFitAreNotCarried(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
 		e := r.carried()
-		errors, before := listen(t, r.Client), r.packets()
-		segment{
-			source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), flags: ack | psh, hops: 64, data: make([]byte, 8600),
-		}.send(t, r.Client)
-		if !errors.tooBig(8500) {
+		errors, before := r.Client.Tap(t), r.packets()
+		testnet.Send(t, r.Client.NS, testnet.Segment{
+			From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Flags: testnet.ACK | testnet.PSH, Hops: 64, Data: strings.Repeat("x", 8600),
+		})
+		if !tooBig(errors, 8500) {
 			t.Error("the sender is not told the MTU of the path")
 		}
 		if got := r.packets() - before; got > 0 {
@@ -119,10 +120,10 @@ func TestConnectionsSurviveANarrowerPath(t *testing.T) {
 		if err := r.recheckAll(); err != nil {
 			t.Fatal(err)
 		}
-		errors := listen(t, r.Client)
+		errors := r.Client.Tap(t)
 		start := time.Now()
 		done := transfer(e.client, e.server, 1<<20, 2)
-		if !errors.tooBig(mtu) {
+		if !tooBig(errors, mtu) {
 			t.Error("the client is not told the MTU of the path")
 		}
 		if err := <-done; err != nil {

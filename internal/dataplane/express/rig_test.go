@@ -107,7 +107,7 @@ func (r *rig) devices(visit func(h *netlink.Handle, l netlink.Link)) {
 func (r *rig) devicesOf(visit func(n *lab.Namespace, h *netlink.Handle, l netlink.Link)) {
 	r.t.Helper()
 	for _, n := range r.routers() {
-		h, err := netlink.NewHandleAt(netns.NsHandle(n.FD), unix.NETLINK_ROUTE)
+		h, err := netlink.NewHandleAt(netns.NsHandle(n.FD()), unix.NETLINK_ROUTE)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func (r *rig) devicesOf(visit func(n *lab.Namespace, h *netlink.Handle, l netlin
 func (r *rig) cover(lane *express.Lane) {
 	r.t.Helper()
 	r.devicesOf(func(n *lab.Namespace, h *netlink.Handle, l netlink.Link) {
-		if err := lane.Cover(h, r.cookie(n.FD), l); err != nil {
+		if err := lane.Cover(h, r.cookie(n.FD()), l); err != nil {
 			r.t.Fatal(err)
 		}
 	})
@@ -138,7 +138,7 @@ func (r *rig) covers(h *netlink.Handle, l netlink.Link) (covered bool, err error
 	r.t.Helper()
 	r.devicesOf(func(n *lab.Namespace, _ *netlink.Handle, other netlink.Link) {
 		if other.Attrs().Name == l.Attrs().Name && other.Attrs().HardwareAddr.String() == l.Attrs().HardwareAddr.String() {
-			covered, err = r.lane.Covers(h, r.cookie(n.FD), l)
+			covered, err = r.lane.Covers(h, r.cookie(n.FD()), l)
 		}
 	})
 	return covered, err
@@ -166,7 +166,7 @@ func (r *rig) cookie(namespace int) (number uint64) {
 func (r *rig) recheck(in flow.Router) error { return r.lane.Recheck(r.cookie(in.FD())) }
 
 func (r *rig) recheckAll() error {
-	return errors.Join(r.lane.Recheck(r.cookie(r.A.FD)), r.lane.Recheck(r.cookie(r.B.FD)))
+	return errors.Join(r.lane.Recheck(r.cookie(r.A.FD())), r.lane.Recheck(r.cookie(r.B.FD())))
 }
 
 // ends are the two ends of a connection.
@@ -262,15 +262,12 @@ func (r *rig) slow() (n int) {
 	return n
 }
 
-// inside runs fn in a namespace.
-func inside(n *lab.Namespace, fn func() error) error { return nfnl.Inside(n.FD, fn) }
-
 // statistic reads a number of a namespace: a column of two lines in snmp, a
 // line in snmp6.
 func statistic(t testing.TB, n *lab.Namespace, file, row, column string) int {
 	t.Helper()
 	var text []byte
-	err := inside(n, func() (err error) {
+	err := n.Run(func() (err error) {
 		text, err = os.ReadFile("/proc/thread-self/net/" + file)
 		return err
 	})
@@ -302,7 +299,7 @@ func statistic(t testing.TB, n *lab.Namespace, file, row, column string) int {
 // tracked lists a router's connections to the test's port.
 func (r *rig) tracked(router *lab.Namespace) (found []*netlink.ConntrackFlow) {
 	r.t.Helper()
-	h, err := netlink.NewHandleAt(netns.NsHandle(router.FD), unix.NETLINK_NETFILTER)
+	h, err := netlink.NewHandleAt(netns.NsHandle(router.FD()), unix.NETLINK_NETFILTER)
 	if err != nil {
 		r.t.Fatal(err)
 	}

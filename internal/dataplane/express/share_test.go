@@ -28,7 +28,7 @@ func newBoundRig(t *testing.T, f family, share, late uint32) *rig {
 // usage is what a router has of the lane.
 func (r *rig) usage(n *lab.Namespace) express.Use {
 	r.t.Helper()
-	u, err := r.lane.Use(r.cookie(n.FD))
+	u, err := r.lane.Use(r.cookie(n.FD()))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func (r *rig) remembered(n *lab.Namespace) (count int) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if c.Router == r.cookie(n.FD) && c.Sent.Packets > 0 && c.Answered.Packets > 0 {
+		if c.Router == r.cookie(n.FD()) && c.Sent.Packets > 0 && c.Answered.Packets > 0 {
 			count++
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Another workload of the VPC sends what looks like packets of the connection.
@@ -16,14 +17,14 @@ func TestStrangersDoNotTakeTheLane(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
 		e := r.carried()
 		before := r.counters()
-		forged := segment{source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), hops: 64}
-		for _, flags := range []byte{ack | psh, ack} {
+		forged := testnet.Segment{From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Hops: 64}
+		for _, flags := range []byte{testnet.ACK | testnet.PSH, testnet.ACK} {
 			for _, sequence := range []uint32{1, 1 << 30, 1 << 31, 3 << 30} {
-				forged.flags, forged.sequence, forged.data = flags, sequence, nil
-				if flags&psh != 0 {
-					forged.data = []byte("forged")
+				forged.Flags, forged.Sequence, forged.Data = flags, sequence, ""
+				if flags&testnet.PSH != 0 {
+					forged.Data = "forged"
 				}
-				forged.send(t, r.Near)
+				testnet.Send(t, r.Near.NS, forged)
 			}
 		}
 		r.passedFrom(r.Near)
@@ -45,13 +46,13 @@ func TestStrangersDoNotTakeTheLane(t *testing.T) {
 // packet of no connection, sent after it, has been answered.
 func (r *rig) passedFrom(n *lab.Namespace) {
 	r.t.Helper()
-	answers := listen(r.t, n)
-	last := segment{
-		source: netip.AddrPortFrom(r.neighbour, 40000), dest: netip.AddrPortFrom(r.endpoint, port),
-		flags: ack, hops: 64, answer: 1,
+	answers := n.Tap(r.t)
+	last := testnet.Segment{
+		From: netip.AddrPortFrom(r.neighbour, 40000), To: netip.AddrPortFrom(r.endpoint, port),
+		Flags: testnet.ACK, Hops: 64, Answer: 1,
 	}
-	last.send(r.t, n)
-	if _, ok := answers.segment(func(s segment) bool { return s.dest == last.source && s.flags&rst != 0 }); !ok {
+	testnet.Send(r.t, n.NS, last)
+	if _, ok := answers.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.To == last.From && s.Flags&testnet.RST != 0 }); !ok {
 		r.t.Fatal("a packet of no connection is not answered")
 	}
 }
@@ -65,9 +66,9 @@ func TestStrangersDoNotEndConnections(t *testing.T) {
 			r := newSlowRig(t, f, idle) // without the lane
 			e := r.connect()
 			e.exchange(t)
-			for _, flags := range []byte{rst, rst | ack, fin | ack} {
-				forged := segment{source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), hops: 64, flags: flags, sequence: 1 << 31}
-				forged.send(t, r.Near)
+			for _, flags := range []byte{testnet.RST, testnet.RST | testnet.ACK, testnet.FIN | testnet.ACK} {
+				forged := testnet.Segment{From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Hops: 64, Flags: flags, Sequence: 1 << 31}
+				testnet.Send(t, r.Near.NS, forged)
 			}
 			r.passedFrom(r.Near)
 			for _, router := range r.routers() {
@@ -90,7 +91,7 @@ func TestStrangersDoNotFreePorts(t *testing.T) {
 		if err := closeInTurn(e.server, e.client, 0); err != nil {
 			t.Fatal(err)
 		}
-		segment{source: from, dest: netip.AddrPortFrom(r.endpoint, port), hops: 64, flags: syn}.send(t, r.Near)
+		testnet.Send(t, r.Near.NS, testnet.Segment{From: from, To: netip.AddrPortFrom(r.endpoint, port), Hops: 64, Flags: testnet.SYN})
 		r.passedFrom(r.Near)
 		for _, router := range r.routers() {
 			if list := r.tracked(router); len(list) != 1 || list[0].Mark&closed == 0 {
@@ -106,17 +107,18 @@ func TestStrangersDoNotSpeakForOthers(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			r := newSlowRig(t, f, idle) // without the lane
 			e := r.connect()
-			seen := listen(t, r.Client)
+			seen := r.Client.Tap(t)
+			seen.Leaving = true
 			e.exchange(t)
 			from := e.local(t)
-			s, ok := seen.segment(func(s segment) bool { return s.source == from && len(s.data) > 0 })
+			s, ok := seen.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.From == from && len(s.Data) > 0 })
 			if !ok {
 				t.Fatal("no packet of the connection is seen")
 			}
-			segment{
-				source: from, dest: netip.AddrPortFrom(r.endpoint, port), flags: ack | psh, hops: 64,
-				sequence: s.sequence + 1, answer: s.answer, data: []byte("forged"),
-			}.send(t, r.Near)
+			testnet.Send(t, r.Near.NS, testnet.Segment{
+				From: from, To: netip.AddrPortFrom(r.endpoint, port), Flags: testnet.ACK | testnet.PSH, Hops: 64,
+				Sequence: s.Sequence + 1, Answer: s.Answer, Data: "forged",
+			})
 			r.passedFrom(r.Near)
 			e.server.SetReadDeadline(time.Now().Add(lab.Prompt / 5))
 			if n, err := e.server.Read(make([]byte, 10)); err == nil {

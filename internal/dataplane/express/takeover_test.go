@@ -15,6 +15,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/flow"
+	"github.com/posternhq/postern/test/lab"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -177,7 +178,7 @@ func TestInstancesLeaveEachOtherAlone(t *testing.T) {
 	// One name is the beginning of the other.
 	for _, other := range []string{"u" + testnet.RandomName(6), r.instance + "x", r.instance[:6]} {
 		l := open(t, other, idle)
-		if err := errors.Join(l.Recheck(r.cookie(r.A.FD)), express.Disable(other)); err != nil {
+		if err := errors.Join(l.Recheck(r.cookie(r.A.FD())), express.Disable(other)); err != nil {
 			t.Fatal(err)
 		}
 		r.carries(e)
@@ -280,7 +281,7 @@ func TestProbeLeavesNothing(t *testing.T) {
 	r.lane = open(t, r.instance, idle)
 	var index int
 	r.devices(func(h *netlink.Handle, l netlink.Link) { index = l.Attrs().Index })
-	if err := inside(r.B, func() error { return express.Probe(index) }); err != nil {
+	if err := r.B.Run(func() error { return express.Probe(index) }); err != nil {
 		t.Errorf("probe: %v", err)
 	}
 	r.devices(func(h *netlink.Handle, l netlink.Link) {
@@ -301,15 +302,15 @@ func TestCutsWhileTheLaneIsOffHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Remove(r.TableA, r.door)
-		if n, err := flow.Cut(t.Context(), flow.Alone(r.A.FD), []flow.Match{{Dest: r.endpoint}}, nil); err != nil || n != 1 {
+		if n, err := flow.Cut(t.Context(), flow.Alone(r.A.FD()), []flow.Match{{Dest: r.endpoint}}, nil); err != nil || n != 1 {
 			t.Fatalf("cut %d connections, %v; want 1", n, err)
 		}
 		r.lane = open(t, r.instance, idle)
-		before, answers := r.packets(), listen(t, r.Client)
+		before, answers := r.packets(), r.Client.Tap(t)
 		// A client that does not care about the reset.
-		stubborn := segment{source: e.local(t), dest: netip.AddrPortFrom(r.endpoint, port), flags: ack | psh, hops: 64, data: []byte("on")}
-		stubborn.send(t, r.Client)
-		if _, ok := answers.segment(func(s segment) bool { return s.dest == stubborn.source && s.flags&rst != 0 }); !ok {
+		stubborn := testnet.Segment{From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Flags: testnet.ACK | testnet.PSH, Hops: 64, Data: "on"}
+		testnet.Send(t, r.Client.NS, stubborn)
+		if _, ok := answers.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.To == stubborn.From && s.Flags&testnet.RST != 0 }); !ok {
 			t.Error("a packet of a connection that was cut is not answered with a reset")
 		}
 		if got := r.packets() - before; got > 0 {

@@ -64,7 +64,7 @@ func stream(t *testing.T, from, to net.Conn, bytes int) {
 // that it has there, and so is each router.
 func TestTrafficIsCounted(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
-		a, b := r.cookie(r.A.FD), r.cookie(r.B.FD)
+		a, b := r.cookie(r.A.FD()), r.cookie(r.B.FD())
 		for _, n := range []*lab.Namespace{r.Client, r.Server} {
 			n.Sysctl("ipv4/tcp_sack=0") // all headers are of one length
 		}
@@ -103,7 +103,7 @@ func TestTrafficIsCounted(t *testing.T) {
 			t.Errorf("%+v, want from %v to %v", c, e.server.RemoteAddr(), e.server.LocalAddr())
 		}
 		for _, router := range r.routers() {
-			c := all[r.cookie(router.FD)]
+			c := all[r.cookie(router.FD())]
 			want := express.Traffic{Packets: c.Sent.Packets + c.Answered.Packets, Bytes: c.Sent.Bytes + c.Answered.Bytes}
 			if u := r.usage(router); u.Traffic != want {
 				t.Errorf("a router has carried %+v, want %+v", u, want)
@@ -121,7 +121,7 @@ func TestTotalsOutliveTheirRouters(t *testing.T) {
 	if a.Packets == 0 || a.Bytes == 0 {
 		t.Errorf("a router has carried %+v", a)
 	}
-	if err := r.lane.Leave(r.cookie(r.A.FD)); err != nil {
+	if err := r.lane.Leave(r.cookie(r.A.FD())); err != nil {
 		t.Fatal(err)
 	}
 	after := r.counters()
@@ -166,7 +166,7 @@ func TestLookingAgainIsForOneRouter(t *testing.T) {
 // forgetAll empties the connection tracking of a router, as a person could.
 func forgetAll(t *testing.T, n *lab.Namespace) {
 	t.Helper()
-	h, err := netlink.NewHandleAt(netns.NsHandle(n.FD), unix.NETLINK_NETFILTER)
+	h, err := netlink.NewHandleAt(netns.NsHandle(n.FD()), unix.NETLINK_NETFILTER)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,7 @@ route add ::/0 via 2001:db8:9::1`)
 // device is an interface of the router.
 func (o *outlet) device(name string) (*netlink.Handle, netlink.Link) {
 	o.t.Helper()
-	h, err := netlink.NewHandleAt(netns.NsHandle(o.router.FD), unix.NETLINK_ROUTE)
+	h, err := netlink.NewHandleAt(netns.NsHandle(o.router.FD()), unix.NETLINK_ROUTE)
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func (o *outlet) device(name string) (*netlink.Handle, netlink.Link) {
 func (o *outlet) coverDevice(name string) netlink.Link {
 	o.t.Helper()
 	h, l := o.device(name)
-	if err := o.lane.Cover(h, o.cookie(o.router.FD), l); err != nil {
+	if err := o.lane.Cover(h, o.cookie(o.router.FD()), l); err != nil {
 		o.t.Fatal(err)
 	}
 	return l
@@ -147,7 +147,7 @@ func tun(o *outlet) {
 func openTun(t testing.TB, n *lab.Namespace, name string) *os.File {
 	t.Helper()
 	var file *os.File
-	err := inside(n, func() error {
+	err := n.Run(func() error {
 		fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		if err != nil {
 			return err
@@ -185,7 +185,7 @@ func TestUplinksTakeTheSlowPath(t *testing.T) {
 				if n, err := o.lane.Flows(); n != 1 || err != nil {
 					t.Errorf("%d directions are remembered, %v, want the one that asked", n, err)
 				}
-				if u, err := o.lane.Use(o.cookie(o.router.FD)); u.Connections != 1 || err != nil {
+				if u, err := o.lane.Use(o.cookie(o.router.FD())); u.Connections != 1 || err != nil {
 					t.Errorf("the router has %+v, %v, want to have asked about one connection", u, err)
 				}
 				for c, err := range o.lane.Connections() {
@@ -217,7 +217,7 @@ func TestAListedDeviceTakesOver(t *testing.T) {
 				t.Errorf("%d packets took the lane, want at least 4; %+v after %+v", got, after, before)
 			}
 			_, l := o.device("uplink")
-			if err := o.lane.Uncover(o.cookie(o.router.FD), l.Attrs().Index); err != nil {
+			if err := o.lane.Uncover(o.cookie(o.router.FD()), l.Attrs().Index); err != nil {
 				t.Fatal(err)
 			}
 			o.slowly(e)
@@ -233,10 +233,10 @@ func TestOtherDevicesAreRefused(t *testing.T) {
 	o.router.IP("link add one type veth peer name another")
 	for _, name := range []string{"uplink", "tun", "lo", "one"} {
 		h, l := o.device(name)
-		if err := o.lane.Cover(h, o.cookie(o.router.FD), l); err == nil {
+		if err := o.lane.Cover(h, o.cookie(o.router.FD()), l); err == nil {
 			t.Errorf("%s is covered", name)
 		}
-		if covered, err := o.lane.Covers(h, o.cookie(o.router.FD), l); covered || err != nil {
+		if covered, err := o.lane.Covers(h, o.cookie(o.router.FD()), l); covered || err != nil {
 			t.Errorf("%s counts as covered, %v", name, err)
 		}
 	}
@@ -297,8 +297,8 @@ func TestMoreDevicesThanRoom(t *testing.T) {
 			for range 5 {
 				e.exchange(t)
 			}
-			first := lane.Devices(r.cookie(r.A.FD))
-			if err := lane.Uncover(r.cookie(r.A.FD), first[0]); err != nil {
+			first := lane.Devices(r.cookie(r.A.FD()))
+			if err := lane.Uncover(r.cookie(r.A.FD()), first[0]); err != nil {
 				t.Fatal(err)
 			}
 			if covered() == all {

@@ -60,7 +60,7 @@ func BenchmarkCutTwoOfMany(b *testing.B) { benchmarkCut(b, "10.0.1.101", "10.0.1
 // BenchmarkCutMany cuts ten thousand flows at once.
 func BenchmarkCutMany(b *testing.B) {
 	n := lab.NewNamespace(b)
-	conn, err := nfnl.Dial(n.FD)
+	conn, err := nfnl.Dial(n.FD())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func BenchmarkCutMany(b *testing.B) {
 	const flows = 10_000
 	for b.Loop() {
 		track(b, conn, netip.MustParseAddr("10.0.1.10"), dest, flows)
-		if cut, err := flow.Cut(b.Context(), flow.Alone(n.FD), []flow.Match{{Dest: dest}}, nil); cut != flows || err != nil {
+		if cut, err := flow.Cut(b.Context(), flow.Alone(n.FD()), []flow.Match{{Dest: dest}}, nil); cut != flows || err != nil {
 			b.Fatal(cut, err)
 		}
 	}
@@ -78,7 +78,7 @@ func BenchmarkCutMany(b *testing.B) {
 // benchmarkCut cuts one flow to each destination among a hundred thousand.
 func benchmarkCut(b *testing.B, dests ...string) {
 	n := lab.NewNamespace(b)
-	conn, err := nfnl.Dial(n.FD)
+	conn, err := nfnl.Dial(n.FD())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func benchmarkCut(b *testing.B, dests ...string) {
 			matches = append(matches, flow.Match{Dest: netip.MustParseAddr(dest)})
 			track(b, conn, client, matches[len(matches)-1].Dest, 1)
 		}
-		if cut, err := flow.Cut(b.Context(), flow.Alone(n.FD), matches, nil); cut != len(dests) || err != nil {
+		if cut, err := flow.Cut(b.Context(), flow.Alone(n.FD()), matches, nil); cut != len(dests) || err != nil {
 			b.Fatal(cut, err)
 		}
 	}

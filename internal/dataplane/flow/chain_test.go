@@ -27,7 +27,7 @@ type station struct {
 	users *int // how many have been given and not released
 }
 
-func (s *station) FD() int      { return s.Namespace.FD }
+func (s *station) FD() int      { return s.Namespace.FD() }
 func (s *station) Name() string { return s.name }
 func (s *station) Release()     { *s.users-- }
 func (s *station) Peer(a netip.Addr) (flow.Router, error) {
@@ -91,7 +91,7 @@ func enter(t testing.TB, nsFD int, e entry, flows int) {
 
 func left(t testing.TB, n *lab.Namespace) int {
 	t.Helper()
-	h, err := netlink.NewHandleAt(netns.NsHandle(n.FD), unix.NETLINK_NETFILTER)
+	h, err := netlink.NewHandleAt(netns.NsHandle(n.FD()), unix.NETLINK_NETFILTER)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,11 +179,11 @@ func TestCutGoesAlongTheChain(t *testing.T) {
 func TestCutTakesEveryProtocol(t *testing.T) {
 	n := lab.NewNamespace(t)
 	for _, protocol := range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
-		enter(t, n.FD, entry{"10.0.1.10", "10.0.1.11", "10.0.1.11", "10.0.1.10", protocol}, 1)
-		enter(t, n.FD, entry{"10.0.1.12", "10.0.1.10", "10.0.1.10", "10.0.1.12", protocol}, 1)
-		enter(t, n.FD, entry{"10.0.1.12", "10.0.1.11", "10.0.1.11", "10.0.1.12", protocol}, 1)
+		enter(t, n.FD(), entry{"10.0.1.10", "10.0.1.11", "10.0.1.11", "10.0.1.10", protocol}, 1)
+		enter(t, n.FD(), entry{"10.0.1.12", "10.0.1.10", "10.0.1.10", "10.0.1.12", protocol}, 1)
+		enter(t, n.FD(), entry{"10.0.1.12", "10.0.1.11", "10.0.1.11", "10.0.1.12", protocol}, 1)
 	}
-	cut, err := flow.Cut(t.Context(), flow.Alone(n.FD), []flow.Match{{Party: netip.MustParsePrefix("10.0.1.10/32")}}, nil)
+	cut, err := flow.Cut(t.Context(), flow.Alone(n.FD()), []flow.Match{{Party: netip.MustParsePrefix("10.0.1.10/32")}}, nil)
 	if err != nil || cut != 4 || left(t, n) != 2 {
 		t.Errorf("cut %d, %v, left %d; want 4 and 2", cut, err, left(t, n))
 	}
@@ -218,7 +218,7 @@ func TestCuttingVeryMany(t *testing.T) {
 func BenchmarkCutNone(b *testing.B) {
 	n := lab.NewNamespace(b)
 	for b.Loop() {
-		if cut, err := flow.Cut(b.Context(), flow.Alone(n.FD), []flow.Match{{Party: netip.MustParsePrefix("10.0.1.10/32")}}, nil); cut != 0 || err != nil {
+		if cut, err := flow.Cut(b.Context(), flow.Alone(n.FD()), []flow.Match{{Party: netip.MustParsePrefix("10.0.1.10/32")}}, nil); cut != 0 || err != nil {
 			b.Fatal(cut, err)
 		}
 	}

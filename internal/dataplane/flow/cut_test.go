@@ -102,7 +102,7 @@ func TestCutResetsBothEnds(t *testing.T) {
 			}
 			router, match := c.cut(r)
 			start := time.Now()
-			n, err := flow.Cut(t.Context(), flow.Alone(router.FD), []flow.Match{match}, nil)
+			n, err := flow.Cut(t.Context(), flow.Alone(router.FD()), []flow.Match{match}, nil)
 			if err != nil || n != 1 {
 				t.Fatalf("cut %d connections, %v; want 1", n, err)
 			}
@@ -149,7 +149,7 @@ func TestCutLeavesOthersAlone(t *testing.T) {
 		nil, {{}}, {{Dest: netip.MustParseAddr("10.0.1.101")}},
 		{{Source: netip.MustParsePrefix("10.0.2.0/24"), Dest: lab.Endpoint4.Addr}},
 	} {
-		if n, err := flow.Cut(t.Context(), flow.Alone(r.A.FD), m, nil); n != 0 || err != nil {
+		if n, err := flow.Cut(t.Context(), flow.Alone(r.A.FD()), m, nil); n != 0 || err != nil {
 			t.Errorf("%v cut %d connections, %v", m, n, err)
 		}
 	}

@@ -30,9 +30,9 @@ func TestCutGoesToTheEndOfManyWays(t *testing.T) {
 		second.peers[netip.MustParseAddr("240.0.0.10")] = first
 		second.peers[netip.MustParseAddr(a("240.8.2.%d"))] = third
 		third.peers[netip.MustParseAddr(a("240.0.2.%d"))] = second
-		enter(t, near.FD, entry{"10.0.1.10", a("10.0.2.%d"), a("240.8.1.%d"), "240.0.0.10", unix.IPPROTO_TCP}, 1)
-		enter(t, middle.FD, entry{"240.0.0.10", a("240.8.1.%d"), a("240.8.2.%d"), a("240.0.2.%d"), unix.IPPROTO_TCP}, 1)
-		enter(t, far.FD, entry{a("240.0.2.%d"), a("240.8.2.%d"), "10.0.1.10", a("10.0.3.%d"), unix.IPPROTO_TCP}, 1)
+		enter(t, near.FD(), entry{"10.0.1.10", a("10.0.2.%d"), a("240.8.1.%d"), "240.0.0.10", unix.IPPROTO_TCP}, 1)
+		enter(t, middle.FD(), entry{"240.0.0.10", a("240.8.1.%d"), a("240.8.2.%d"), a("240.0.2.%d"), unix.IPPROTO_TCP}, 1)
+		enter(t, far.FD(), entry{a("240.0.2.%d"), a("240.8.2.%d"), "10.0.1.10", a("10.0.3.%d"), unix.IPPROTO_TCP}, 1)
 	}
 	n, err := flow.Cut(t.Context(), first, []flow.Match{{Party: netip.MustParsePrefix("10.0.1.10/32")}}, nil)
 	if err != nil || n != ways {

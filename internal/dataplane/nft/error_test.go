@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // realm is what differs between the versions of IP.
@@ -38,16 +39,16 @@ var realms = []realm{
 var secret = bytes.Repeat([]byte("secret"), 100)
 
 // segment is a TCP acknowledgement with the secret.
-func segment(from, to netip.AddrPort) lab.Packet {
+func segment(from, to netip.AddrPort) testnet.Packet {
 	tcp := []byte{byte(from.Port() >> 8), byte(from.Port()), byte(to.Port() >> 8), byte(to.Port()), 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0}
-	return lab.Packet{From: from.Addr(), To: to.Addr(), Protocol: unix.IPPROTO_TCP, Body: append(tcp, secret...)}
+	return testnet.Packet{From: from.Addr(), To: to.Addr(), Protocol: unix.IPPROTO_TCP, Body: append(tcp, secret...)}
 }
 
 // quoting makes the error that an address sends about a TCP packet which was
 // for quoted.
-func quoting(sender string, kind [2]byte, from, quoted netip.AddrPort) lab.Packet {
+func quoting(sender string, kind [2]byte, from, quoted netip.AddrPort) testnet.Packet {
 	about := segment(from, quoted)
-	e := lab.Packet{From: addr(sender), To: from.Addr(), Protocol: unix.IPPROTO_ICMP}
+	e := testnet.Packet{From: addr(sender), To: from.Addr(), Protocol: unix.IPPROTO_ICMP}
 	if e.To.Is6() {
 		e.Protocol = unix.IPPROTO_ICMPV6
 	}
@@ -85,7 +86,7 @@ func errorIn(packet []byte) (h heard, ok bool) {
 }
 
 // hears waits for an error with the secret.
-func hears(tap *lab.Tap) (h heard, ok bool) {
+func hears(tap *testnet.Tap) (h heard, ok bool) {
 	tap.Next(lab.Prompt, func(packet []byte) bool {
 		h, ok = errorIn(packet)
 		return ok
@@ -126,18 +127,18 @@ func TestErrorsAreBelievedOfTheEndsOnly(t *testing.T) {
 			for _, kind := range m.kinds {
 				name := fmt.Sprintf("type %d code %d", kind[0], kind[1])
 				// Strangers, and then the end itself.
-				quoting(m.far, kind, endpoint, client).Send(t, r.Far)
-				quoting(m.client, kind, endpoint, client).Send(t, r.Client)
+				testnet.Send(t, r.Far.NS, quoting(m.far, kind, endpoint, client))
+				testnet.Send(t, r.Client.NS, quoting(m.client, kind, endpoint, client))
 				if got, ok := hears(atServer); !ok || got != (heard{gateway.Addr(), server.Addr(), gateway.Addr()}) {
 					t.Errorf("%s: the server hears %v, %v; want only what the client says", name, got, ok)
 				}
-				quoting(m.stranger, kind, gateway, server).Send(t, stranger)
-				quoting(m.server, kind, gateway, server).Send(t, r.Server)
+				testnet.Send(t, stranger.NS, quoting(m.stranger, kind, gateway, server))
+				testnet.Send(t, r.Server.NS, quoting(m.server, kind, gateway, server))
 				if got, ok := hears(atClient); !ok || got != (heard{endpoint.Addr(), client.Addr(), endpoint.Addr()}) {
 					t.Errorf("%s: the client hears %v, %v; want only what the server says", name, got, ok)
 				}
 			}
-			for _, tap := range []*lab.Tap{atClient, atServer} {
+			for _, tap := range []*testnet.Tap{atClient, atServer} {
 				if more := tap.Next(0, func(p []byte) bool { _, ok := errorIn(p); return ok }); more != nil {
 					h, _ := errorIn(more)
 					t.Errorf("somebody else's error arrives: %v", h)
@@ -162,13 +163,13 @@ func TestErrorsBetweenWorkloadsOfOneNetwork(t *testing.T) {
 			client, far := netip.AddrPortFrom(addr(m.client), port), netip.AddrPortFrom(addr(m.far), 80)
 			third := map[string]string{"IPv4": "10.0.1.74", "IPv6": "2001:db8:0:1::74"}[m.name]
 			atClient, atFar := r.Client.Tap(t), r.Far.Tap(t)
-			quoting(third, m.kinds[0], client, far).Send(t, r.Near)
-			quoting(m.far, m.kinds[0], client, far).Send(t, r.Far)
+			testnet.Send(t, r.Near.NS, quoting(third, m.kinds[0], client, far))
+			testnet.Send(t, r.Far.NS, quoting(m.far, m.kinds[0], client, far))
 			if got, ok := hears(atClient); !ok || got.sender != far.Addr() {
 				t.Errorf("the client hears %v, %v", got, ok)
 			}
-			quoting(third, m.kinds[0], far, client).Send(t, r.Near)
-			quoting(m.client, m.kinds[0], far, client).Send(t, r.Client)
+			testnet.Send(t, r.Near.NS, quoting(third, m.kinds[0], far, client))
+			testnet.Send(t, r.Client.NS, quoting(m.client, m.kinds[0], far, client))
 			if got, ok := hears(atFar); !ok || got.sender != client.Addr() {
 				t.Errorf("the other hears %v, %v", got, ok)
 			}
@@ -191,8 +192,8 @@ func TestErrorsOfRoutersShowWhatTheSenderKnows(t *testing.T) {
 				tired, big := segment(c.from, c.to), segment(c.from, c.to)
 				tired.Hops = 2 // as far as the other router
 				big.Body = append(big.Body, make([]byte, 8200)...)
-				for name, p := range map[string]lab.Packet{"tired": tired, "big": big} {
-					p.Send(t, c.who)
+				for name, p := range map[string]testnet.Packet{"tired": tired, "big": big} {
+					testnet.Send(t, c.who.NS, p)
 					got, ok := hears(tap)
 					if !ok || got.from != c.from.Addr() || got.quoted != c.to.Addr() {
 						t.Errorf("%s packet of %s: hears %v, %v", name, c.from, got, ok)

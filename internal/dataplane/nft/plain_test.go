@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // options are packets that are not plain, by name: options of IPv4, and
 // extension headers of IPv6 with the number of the first one. In these the
 // number of what follows is filled in.
-var options = map[string]map[string]lab.Packet{
+var options = map[string]map[string]testnet.Packet{
 	"IPv4": {
 		"record route":        {Options: []byte{7, 39, 4, 39: 0}},
 		"timestamps":          {Options: []byte{68, 36, 5, 1, 39: 0}},
@@ -41,8 +42,8 @@ var options = map[string]map[string]lab.Packet{
 }
 
 // unplain gives the packets that are not plain and are otherwise like p.
-func unplain(p lab.Packet, family string) map[string]lab.Packet {
-	all := map[string]lab.Packet{}
+func unplain(p testnet.Packet, family string) map[string]testnet.Packet {
+	all := map[string]testnet.Packet{}
 	for name, o := range options[family] {
 		q := p
 		q.First, q.Options = o.First, append([]byte(nil), o.Options...)
@@ -68,7 +69,7 @@ func TestOnlyPlainPacketsGoThrough(t *testing.T) {
 			far := netip.AddrPortFrom(addr(m.far), 9)
 			syn := segment(client, netip.AddrPortFrom(endpoint.Addr(), 5432))
 			syn.Body[13] = 2
-			echo := lab.Packet{From: client.Addr(), To: far.Addr(), Protocol: m.protocol, Body: append([]byte{128, 0, 0, 0, 0, 1, 0, 1}, secret...)}
+			echo := testnet.Packet{From: client.Addr(), To: far.Addr(), Protocol: m.protocol, Body: append([]byte{128, 0, 0, 0, 0, 1, 0, 1}, secret...)}
 			if m.name == "IPv4" {
 				echo.Body[0] = 8
 			}
@@ -78,7 +79,7 @@ func TestOnlyPlainPacketsGoThrough(t *testing.T) {
 			for _, c := range []struct {
 				name     string
 				from, to *lab.Namespace
-				packet   lab.Packet
+				packet   testnet.Packet
 			}{
 				{"SYN", r.Client, r.Server, syn},
 				{"segment of a live connection", r.Client, r.Server, segment(client, endpoint)},
@@ -88,7 +89,7 @@ func TestOnlyPlainPacketsGoThrough(t *testing.T) {
 			} {
 				tap := c.to.Tap(t)
 				for name, p := range unplain(c.packet, m.name) {
-					p.Send(t, c.from)
+					testnet.Send(t, c.from.NS, p)
 					if tap.Next(0, ours) != nil {
 						t.Errorf("%s with %s arrives", c.name, name)
 					}
@@ -96,7 +97,7 @@ func TestOnlyPlainPacketsGoThrough(t *testing.T) {
 				if m.name == "IPv6" && c.packet.Protocol == unix.IPPROTO_UDP {
 					continue // which needs a checksum there
 				}
-				c.packet.Send(t, c.from)
+				testnet.Send(t, c.from.NS, c.packet)
 				if tap.Next(lab.Prompt, ours) == nil {
 					t.Errorf("%s without options does not arrive", c.name)
 				}

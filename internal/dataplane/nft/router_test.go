@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // A workload that could tell the router of a narrow path would make everybody's
@@ -24,13 +25,13 @@ func TestTheRouterBelievesNoErrors(t *testing.T) {
 				router, near, tooBig = addr("fe80::1"), addr("2001:db8:0:1::74"), []byte{2, 0, 0, 0, 0, 0, 1280 >> 8, 1280 & 0xff}
 				answer[0] = 129
 			}
-			for _, about := range []lab.Packet{
+			for _, about := range []testnet.Packet{
 				{From: router, To: addr(m.far), Protocol: m.protocol, Body: append(answer, secret...)},
 				{From: router, To: near, Protocol: m.protocol, Body: append(answer, secret...)},
 			} {
-				forged := lab.Packet{From: near, To: router, Protocol: m.protocol, Body: append(tooBig, about.Bytes()...)}
+				forged := testnet.Packet{From: near, To: router, Protocol: m.protocol, Body: append(tooBig, about.Bytes()...)}
 				for range 3 {
-					forged.Send(t, r.Near)
+					testnet.Send(t, r.Near.NS, forged)
 				}
 			}
 			r.Far.Greet(80)
@@ -48,7 +49,7 @@ func TestTheRouterBelievesNoErrors(t *testing.T) {
 
 // segmentSize is the one that the next SYN announces; it is the first option
 // (RFC 9293 §3.2).
-func segmentSize(tap *lab.Tap) (size uint16) {
+func segmentSize(tap *testnet.Tap) (size uint16) {
 	tap.Next(lab.Prompt, func(p []byte) bool {
 		header, protocol := 20, p[9]
 		if p[0]>>4 == 6 {

@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/test/lab"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 const (
@@ -231,16 +232,16 @@ func TestOneClientFillsNothingButItsShare(t *testing.T) {
 	own.Greet(80)
 	own.Greet(5432)
 	r.Server.Raw(func(flags byte) byte {
-		if flags&lab.SYN == 0 {
+		if flags&testnet.SYN == 0 {
 			return 0
 		}
-		return lab.SYN | lab.ACK
+		return testnet.SYN | testnet.ACK
 	})
 	attacker := r.Client.Raw(func(flags byte) byte {
-		if flags != lab.SYN|lab.ACK {
+		if flags != testnet.SYN|testnet.ACK {
 			return 0
 		}
-		return lab.ACK
+		return testnet.ACK
 	})
 	share := nft.DefaultShares(0).Client
 	admitted, opened := 0, 0
@@ -250,7 +251,7 @@ func TestOneClientFillsNothingButItsShare(t *testing.T) {
 		attacker.Open(netip.MustParseAddr("10.0.1.10"), to, first, last)
 		opened += last - first + 1
 		r.eventually("each connection is answered", func() bool { return attacker.Heard(to) == last-first+1 })
-		admitted += attacker.Answers(to, lab.SYN|lab.ACK)
+		admitted += attacker.Answers(to, testnet.SYN|testnet.ACK)
 	}
 	inA, inB := use(t, r.TableA), use(t, r.TableB)
 	t.Logf("%d of %d connections admitted, %+v, %+v", admitted, opened, inA, inB)

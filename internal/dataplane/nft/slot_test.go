@@ -90,7 +90,7 @@ func TestDamagedSlotsAreSeen(t *testing.T) {
 		"add element inet postern target4 { 240.8.0.1 : 10.0.1.10 }",
 	} {
 		r.B.Nft(damage)
-		table, err := nft.Open(r.B.FD)
+		table, err := nft.Open(r.B.FD())
 		if err != nil {
 			t.Fatal(err)
 		}
