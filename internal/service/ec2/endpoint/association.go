@@ -9,11 +9,12 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -32,12 +33,12 @@ func (e endpointAssociation) key() string {
 // DescribeVpcEndpointAssociations tells what the caller's endpoints lead to and
 // under which names.
 func (a Endpoints) DescribeVpcEndpointAssociations(ctx context.Context, in *shape.DescribeVpcEndpointAssociationsInput) (*shape.DescribeVpcEndpointAssociationsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	endpoints := state.VPCEndpoints.Scope(tx, who.Account, who.Region)
+	endpoints := view.All(tx, who, state.VPCEndpoints)
 	if len(in.VpcEndpointIds) > 0 {
 		l := request.Listing[*model.VPCEndpoint]{Table: state.VPCEndpoints, Missing: Missing}
 		if endpoints, err = l.ByID(tx, who, in.VpcEndpointIds); err != nil {

@@ -7,26 +7,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
-
-// mayUse gives the resource configuration when the caller may make an endpoint
-// to it. This is the one place where that is decided: the owner may.
-func mayUse(tx *table.Txn, who caller.Caller, ref model.Ref) (*model.ResourceConfiguration, bool) {
-	if ref.Account != who.Account {
-		return nil, false
-	}
-	return state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID)
-}
 
 // endpointFamilies are the address families by EC2's words for them.
 var endpointFamilies = map[string]model.IPFamily{
@@ -61,7 +53,7 @@ func noPrivateDNS() error {
 
 // parseConfiguration reads the ARN of a resource configuration, which must be in
 // the caller's region.
-func (a Endpoints) parseConfiguration(who caller.Caller, arn string) (model.Ref, error) {
+func (a Endpoints) parseConfiguration(who access.View, arn string) (model.Ref, error) {
 	p, err := model.ParseARN(arn)
 	switch {
 	case err != nil, p.Service != "vpc-lattice", p.Type != "resourceconfiguration", p.ID == "", p.Account == "":
@@ -78,7 +70,7 @@ func (a Endpoints) parseConfiguration(who caller.Caller, arn string) (model.Ref,
 // this VPC and these subnets, with this address type.
 func checkConfiguration(tx *table.Txn, n *newEndpoint, v *model.VPC, subnets []*model.Subnet) error {
 	arn := request.Value(n.in.ResourceConfigurationArn)
-	r, ok := mayUse(tx, n.who, n.configuration)
+	r, ok := view.At(tx, n.who, state.ResourceConfigurations, n.configuration)
 	if !ok {
 		return fault.EC2("InvalidParameter", "Resource configuration %s does not exist, or is not shared with account %s", arn, n.who.Account)
 	}
@@ -86,7 +78,7 @@ func checkConfiguration(tx *table.Txn, n *newEndpoint, v *model.VPC, subnets []*
 	switch {
 	case !ok, r.Deleting():
 		return fault.EC2("InvalidParameter", "Resource configuration %s is being deleted", arn)
-	case g.Account == v.Account && g.Region == v.Region && g.VPC == v.ID:
+	case model.Ref{Account: g.Account, Region: g.Region, ID: g.VPC} == v.Ref():
 		return fault.EC2("InvalidParameter", "The resource gateway of %s is in the endpoint's own VPC %s; it must be in another one", arn, v.ID)
 	case r.IP.Is4() && !n.family.Has4():
 		return fault.EC2("InvalidParameter", "The resource of %s has an IPv4 address; IpAddressType must be ipv4 or dualstack (translation between address families is not served yet)", arn)
@@ -130,7 +122,7 @@ func checkZones(tx *table.Txn, g *model.ResourceGateway, subnets []*model.Subnet
 
 // endpointSubnets reads the subnets of a new endpoint: of the VPC, of different
 // zones, and with the blocks that the address type needs.
-func endpointSubnets(tx *table.Txn, who caller.Caller, v *model.VPC, ids []string, family model.IPFamily) ([]*model.Subnet, error) {
+func endpointSubnets(tx *table.Txn, who access.View, v *model.VPC, ids []string, family model.IPFamily) ([]*model.Subnet, error) {
 	var subnets []*model.Subnet
 	zones := make(map[string]string)
 	for _, id := range ids {

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -30,7 +31,7 @@ type Endpoints struct{ *service.Env }
 // needs made beforehand.
 type newEndpoint struct {
 	in            *shape.CreateVpcEndpointInput
-	who           caller.Caller
+	who           access.View
 	id            string
 	now           time.Time
 	tags          map[string]string
@@ -51,7 +52,7 @@ type newEndpoint struct {
 // yet: an interface in each of its subnets, whose addresses lead to one resource
 // configuration.
 func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpointInput) (*shape.CreateVpcEndpointOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	n, err := a.newEndpoint(who, in)
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEnd
 }
 
 // newEndpoint checks what can be checked without looking at anything else.
-func (a Endpoints) newEndpoint(who caller.Caller, in *shape.CreateVpcEndpointInput) (*newEndpoint, error) {
+func (a Endpoints) newEndpoint(who access.View, in *shape.CreateVpcEndpointInput) (*newEndpoint, error) {
 	if err := servedEndpoint(in); err != nil {
 		return nil, err
 	}
@@ -187,8 +188,8 @@ func (a Endpoints) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subne
 }
 
 // Get gives the caller's endpoint with this id.
-func Get(tx *table.Txn, who caller.Caller, id string) (*model.VPCEndpoint, error) {
-	e, ok := state.VPCEndpoints.Get(tx, who.Account, who.Region, id)
+func Get(tx *table.Txn, who access.View, id string) (*model.VPCEndpoint, error) {
+	e, ok := view.Get(tx, who, state.VPCEndpoints, id)
 	if !ok {
 		return nil, Missing(id)
 	}
@@ -207,7 +208,7 @@ func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEnd
 	if err := modifiable(in); err != nil {
 		return nil, err
 	}
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		e, err := Get(tx, who, request.Value(in.VpcEndpointId))
 		if err != nil {
@@ -236,7 +237,7 @@ func modifiable(in *shape.ModifyVpcEndpointInput) error {
 }
 
 // regroupEndpoint changes the groups of the caller's copy of an endpoint.
-func (a Endpoints) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
+func (a Endpoints) regroupEndpoint(tx *table.Txn, who access.View, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
 	v, err := vpc.Get(tx, who, e.VPC)
 	if err != nil {
 		return err
@@ -268,12 +269,12 @@ func (a Endpoints) regroupEndpoint(tx *table.Txn, who caller.Caller, e *model.VP
 // DeleteVpcEndpoints starts the deletion of endpoints, each by itself, and tells
 // which could not be deleted.
 func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	found := make(map[string]bool)
 	err := table.UpdateInParts(ctx, a.DB, in.VpcEndpointIds, func(tx *table.Txn, ids []string) error {
 		for _, id := range ids {
 			var e *model.VPCEndpoint
-			if e, found[id] = state.VPCEndpoints.Get(tx, who.Account, who.Region, id); found[id] && !e.Deleting() {
+			if e, found[id] = view.Get(tx, who, state.VPCEndpoints, id); found[id] && !e.Deleting() {
 				deleteEndpoint(tx, e.Clone(), now)
 			}
 		}

@@ -5,7 +5,7 @@ package group
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -44,7 +44,7 @@ func (a Groups) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.Auth
 
 // authorize adds the rules of permissions to a group, all or none of them.
 func (a Groups) authorize(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, specifications []shape.TagSpecification, egress bool) ([]shape.SecurityGroupRule, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	if len(permissions) == 0 {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipPermissions")
 	}
@@ -130,7 +130,7 @@ func (a Groups) changeGroup(ctx context.Context, choice groupChoice, change func
 	var changed *model.SecurityGroup
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		g, err := chosenGroup(tx, caller.From(ctx), choice)
+		g, err := chosenGroup(tx, access.From(ctx), choice)
 		if err != nil {
 			return err
 		}

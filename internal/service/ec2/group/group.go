@@ -8,13 +8,14 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -28,7 +29,7 @@ type Groups struct{ *service.Env }
 // CreateSecurityGroup makes a group in a VPC, by default in the default VPC. It
 // lets everything out, and nothing in.
 func (a Groups) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	name := strings.TrimSpace(request.Value(in.GroupName))
 	if err := checkGroupTexts(name, request.Value(in.Description)); err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func checkGroupTexts(name, description string) error {
 }
 
 // chosenVPC gives the VPC with this id, or the default one when it is empty.
-func chosenVPC(tx *table.Txn, who caller.Caller, id string) (*model.VPC, error) {
+func chosenVPC(tx *table.Txn, who access.View, id string) (*model.VPC, error) {
 	if id != "" {
 		return vpc.Get(tx, who, id)
 	}
@@ -100,7 +101,7 @@ func (a Groups) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
 
 // DeleteSecurityGroup removes a group that nothing uses.
 func (a Groups) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurityGroupInput) (*shape.DeleteSecurityGroupOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	var id string
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		g, err := chosenGroup(tx, who, groupChoice{in.GroupId, in.GroupName})
@@ -144,8 +145,8 @@ func groupDependency(tx *table.Txn, g *model.SecurityGroup) string {
 }
 
 // Get gives the caller's security group with this id.
-func Get(tx *table.Txn, who caller.Caller, id string) (*model.SecurityGroup, error) {
-	g, ok := state.SecurityGroups.Get(tx, who.Account, who.Region, id)
+func Get(tx *table.Txn, who access.View, id string) (*model.SecurityGroup, error) {
+	g, ok := view.Get(tx, who, state.SecurityGroups, id)
 	if !ok {
 		return nil, Missing(id)
 	}

@@ -6,7 +6,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -24,7 +24,7 @@ type groupChoice struct{ id, name *string }
 
 // chosenGroup gives the caller's group with this id or, in the default VPC, with
 // this name.
-func chosenGroup(tx *table.Txn, who caller.Caller, choice groupChoice) (*model.SecurityGroup, error) {
+func chosenGroup(tx *table.Txn, who access.View, choice groupChoice) (*model.SecurityGroup, error) {
 	switch {
 	case request.Value(choice.id) != "":
 		return Get(tx, who, *choice.id)
@@ -35,7 +35,7 @@ func chosenGroup(tx *table.Txn, who caller.Caller, choice groupChoice) (*model.S
 }
 
 // groupNamed gives the group of the default VPC with this name.
-func groupNamed(tx *table.Txn, who caller.Caller, name string) (*model.SecurityGroup, error) {
+func groupNamed(tx *table.Txn, who access.View, name string) (*model.SecurityGroup, error) {
 	in := "none"
 	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		in = v.ID
@@ -59,7 +59,7 @@ func (a Groups) groupsByName(ctx context.Context, names []string) ([]string, err
 	}
 	var found []string
 	for _, name := range names {
-		g, err := groupNamed(tx, caller.From(ctx), name)
+		g, err := groupNamed(tx, access.From(ctx), name)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func (a Groups) withGroupIDs(ctx context.Context, permissions []shape.IpPermissi
 			if !byName(pair) {
 				continue
 			}
-			if err := checkGroupOwner(caller.From(ctx), *pair.GroupName, pair.UserId); err != nil {
+			if err := checkGroupOwner(access.From(ctx), *pair.GroupName, pair.UserId); err != nil {
 				return nil, err
 			}
 			ids, err := a.groupsByName(ctx, []string{*pair.GroupName})
@@ -99,8 +99,8 @@ func (a Groups) withGroupIDs(ctx context.Context, permissions []shape.IpPermissi
 
 // checkGroupOwner refuses groups of other accounts, which only peered VPCs can
 // refer to.
-func checkGroupOwner(who caller.Caller, group string, owner *string) error {
-	if owner == nil || *owner == who.Account {
+func checkGroupOwner(who access.View, group string, owner *string) error {
+	if owner == nil || who.Owns(*owner) {
 		return nil
 	}
 	return fault.EC2("InvalidGroup.NotFound", "The security group '%s' of account %s cannot be referred to: the VPCs are not peered", group, *owner)

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -83,7 +83,7 @@ func noSourceGroup() error {
 
 // parseRules makes rules, without ids, out of permissions: one for each source.
 // Whether the groups they refer to exist is not looked at.
-func parseRules(who caller.Caller, permissions []shape.IpPermission, egress bool) ([]model.SecurityGroupRule, error) {
+func parseRules(who access.View, permissions []shape.IpPermission, egress bool) ([]model.SecurityGroupRule, error) {
 	var rules []model.SecurityGroupRule
 	for _, p := range permissions {
 		base, err := parseTraffic(request.Value(p.IpProtocol), p.FromPort, p.ToPort)
@@ -105,7 +105,7 @@ func parseRules(who caller.Caller, permissions []shape.IpPermission, egress bool
 	return rules, nil
 }
 
-func parseSources(who caller.Caller, base model.SecurityGroupRule, p shape.IpPermission) ([]model.SecurityGroupRule, error) {
+func parseSources(who access.View, base model.SecurityGroupRule, p shape.IpPermission) ([]model.SecurityGroupRule, error) {
 	if len(p.PrefixListIds) > 0 {
 		return nil, request.Unserved("prefix lists in security group rules")
 	}
@@ -157,7 +157,7 @@ func exampleBlock(family int) string {
 	return "2001:db8::/64"
 }
 
-func withGroup(who caller.Caller, r model.SecurityGroupRule, pair shape.UserIdGroupPair) (model.SecurityGroupRule, error) {
+func withGroup(who access.View, r model.SecurityGroupRule, pair shape.UserIdGroupPair) (model.SecurityGroupRule, error) {
 	if request.Value(pair.GroupId) == "" {
 		return r, noSourceGroup()
 	}

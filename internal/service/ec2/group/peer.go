@@ -5,7 +5,7 @@ package group
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
@@ -29,7 +29,7 @@ func (a Groups) DescribeSecurityGroupReferences(ctx context.Context, in *shape.D
 		return nil, err
 	}
 	for _, id := range in.GroupId {
-		if _, err := Get(tx, caller.From(ctx), id); err != nil {
+		if _, err := Get(tx, access.From(ctx), id); err != nil {
 			return nil, err
 		}
 	}
@@ -43,7 +43,7 @@ func (a Groups) DescribeStaleSecurityGroups(ctx context.Context, in *shape.Descr
 	if err != nil {
 		return nil, err
 	}
-	if _, err := vpc.Get(tx, caller.From(ctx), request.Value(in.VpcId)); err != nil {
+	if _, err := vpc.Get(tx, access.From(ctx), request.Value(in.VpcId)); err != nil {
 		return nil, err
 	}
 	return absence.Of[shape.DescribeStaleSecurityGroupsOutput](ctx, absence.Kind{Operation: "DescribeStaleSecurityGroups"}, request.Query{Token: in.NextToken, Max: in.MaxResults})

@@ -6,7 +6,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -46,7 +46,7 @@ func (a Groups) revoke(ctx context.Context, choice groupChoice, permissions []sh
 	if err := eitherOr(permissions, ids); err != nil {
 		return nil, err
 	}
-	wanted, err := parseRules(caller.From(ctx), permissions, egress)
+	wanted, err := parseRules(access.From(ctx), permissions, egress)
 	if err != nil {
 		return nil, err
 	}

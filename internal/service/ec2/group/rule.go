@@ -9,12 +9,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -27,7 +28,7 @@ type GroupedRule struct {
 
 // DescribeSecurityGroupRules lists the rules of the caller's groups.
 func (a Groups) DescribeSecurityGroupRules(ctx context.Context, in *shape.DescribeSecurityGroupRulesInput) (*shape.DescribeSecurityGroupRulesOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
@@ -58,9 +59,9 @@ func (a Groups) DescribeSecurityGroupRules(ctx context.Context, in *shape.Descri
 }
 
 // Rules gives the rules of all groups of the caller.
-func Rules(tx *table.Txn, who caller.Caller) []GroupedRule {
+func Rules(tx *table.Txn, who access.View) []GroupedRule {
 	var rules []GroupedRule
-	for g := range state.SecurityGroups.Scope(tx, who.Account, who.Region) {
+	for g := range view.All(tx, who, state.SecurityGroups) {
 		for _, r := range g.Rules {
 			rules = append(rules, GroupedRule{g, r})
 		}
@@ -94,7 +95,7 @@ func MissingRule(id string) error {
 // ModifySecurityGroupRules replaces rules of a group by others that keep the
 // ids, directions and tags, all or none of them.
 func (a Groups) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySecurityGroupRulesInput) (*shape.ModifySecurityGroupRulesOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	replacements := make(map[string]model.SecurityGroupRule)
 	for _, update := range in.SecurityGroupRules {
 		id := request.Value(update.SecurityGroupRuleId)
@@ -154,7 +155,7 @@ func sourceKind(r model.SecurityGroupRule) string {
 
 // parseRequestedRule makes a rule, without its id and direction, out of the
 // form that has exactly one source.
-func parseRequestedRule(who caller.Caller, in *shape.SecurityGroupRuleRequest) (model.SecurityGroupRule, error) {
+func parseRequestedRule(who access.View, in *shape.SecurityGroupRuleRequest) (model.SecurityGroupRule, error) {
 	if in == nil {
 		return model.SecurityGroupRule{}, fault.EC2("MissingParameter", "The request must contain the parameter securityGroupRule for each rule")
 	}
@@ -227,7 +228,7 @@ func (a Groups) describeRules(ctx context.Context, choice groupChoice, permissio
 	if err != nil {
 		return err
 	}
-	wanted, err := parseRules(caller.From(ctx), permissions, egress)
+	wanted, err := parseRules(access.From(ctx), permissions, egress)
 	if err != nil {
 		return err
 	}

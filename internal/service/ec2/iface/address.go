@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -174,7 +174,7 @@ func (a Interfaces) assign(ctx context.Context, id string, w wanted) (added assi
 	if w.v4.None() && w.v6.None() && w.prefixes4.None() && w.prefixes6.None() {
 		return added, fault.EC2("MissingParameter", "The request must contain addresses or prefixes to assign or their number")
 	}
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
 		ni, err := ownInterface(tx, who, id)
 		if err != nil {
@@ -271,7 +271,7 @@ func (a Interfaces) unassign(ctx context.Context, id string, addresses []netip.A
 	if len(addresses)+len(prefixes) == 0 {
 		return fault.EC2("MissingParameter", "The request must contain addresses or prefixes to unassign")
 	}
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		ni, err := ownInterface(tx, who, id)
 		if err != nil {

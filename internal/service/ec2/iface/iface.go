@@ -8,8 +8,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -18,6 +18,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -29,7 +30,7 @@ type Interfaces struct{ *service.Env }
 // beforehand.
 type newInterface struct {
 	in   *shape.CreateNetworkInterfaceInput
-	who  caller.Caller
+	who  access.View
 	id   string
 	now  time.Time
 	tags map[string]string
@@ -39,7 +40,7 @@ type newInterface struct {
 // CreateNetworkInterface makes an interface for a workload. The service postern
 // attaches it.
 func (a Interfaces) CreateNetworkInterface(ctx context.Context, in *shape.CreateNetworkInterfaceInput) (*shape.CreateNetworkInterfaceOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	n, err := a.newInterface(who, in)
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (a Interfaces) CreateNetworkInterface(ctx context.Context, in *shape.Create
 }
 
 // newInterface checks what can be checked without looking at anything else.
-func (a Interfaces) newInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (*newInterface, error) {
+func (a Interfaces) newInterface(who access.View, in *shape.CreateNetworkInterfaceInput) (*newInterface, error) {
 	if err := servedInterface(in); err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.Netw
 // DeleteNetworkInterface removes an interface that nothing uses. One with more addresses
 // than the store takes at once loses some of them before.
 func (a Interfaces) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetworkInterfaceInput) (*shape.DeleteNetworkInterfaceOutput, error) {
-	who, id := caller.From(ctx), request.Value(in.NetworkInterfaceId)
+	who, id := access.From(ctx), request.Value(in.NetworkInterfaceId)
 	unused := func(with func(*table.Txn, *model.NetworkInterface)) error {
 		_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 			ni, err := ownInterface(tx, who, id)
@@ -165,8 +166,8 @@ func (a Interfaces) DeleteNetworkInterface(ctx context.Context, in *shape.Delete
 const shedAtOnce = 48
 
 // Get gives the caller's interface with this id.
-func Get(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
-	ni, ok := state.NetworkInterfaces.Get(tx, who.Account, who.Region, id)
+func Get(tx *table.Txn, who access.View, id string) (*model.NetworkInterface, error) {
+	ni, ok := view.Get(tx, who, state.NetworkInterfaces, id)
 	if !ok {
 		return nil, Missing(id)
 	}
@@ -175,7 +176,7 @@ func Get(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, 
 
 // ownInterface is Get for changes: interfaces of endpoints and
 // gateways change with these only.
-func ownInterface(tx *table.Txn, who caller.Caller, id string) (*model.NetworkInterface, error) {
+func ownInterface(tx *table.Txn, who access.View, id string) (*model.NetworkInterface, error) {
 	ni, err := Get(tx, who, id)
 	if err == nil && ni.Owner != "" {
 		return nil, fault.EC2("OperationNotPermitted", "You are not allowed to manage network interface '%s': it belongs to %s", id, ni.Owner)

@@ -5,7 +5,7 @@ package iface
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -23,7 +23,7 @@ func (a Interfaces) ModifyNetworkInterfaceAttribute(ctx context.Context, in *sha
 	if err != nil {
 		return nil, err
 	}
-	who, now := caller.From(ctx), a.Now()
+	who, now := access.From(ctx), a.Now()
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
 		ni, err := ownInterface(tx, who, request.Value(in.NetworkInterfaceId))
 		if err != nil {
@@ -109,7 +109,7 @@ func (a Interfaces) DescribeNetworkInterfaceAttribute(ctx context.Context, in *s
 	if err != nil {
 		return nil, err
 	}
-	ni, err := Get(tx, caller.From(ctx), request.Value(in.NetworkInterfaceId))
+	ni, err := Get(tx, access.From(ctx), request.Value(in.NetworkInterfaceId))
 	if err != nil {
 		return nil, err
 	}

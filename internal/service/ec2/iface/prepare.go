@@ -3,7 +3,7 @@
 package iface
 
 import (
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/request"
@@ -13,7 +13,7 @@ import (
 // PrepareInterface is CreateNetworkInterface for a transaction of the caller's,
 // in which more happens: it checks the request and gives the function that makes
 // the interface. The client token is not looked at. Errors of both are AWS errors.
-func (a Interfaces) PrepareInterface(who caller.Caller, in *shape.CreateNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
+func (a Interfaces) PrepareInterface(who access.View, in *shape.CreateNetworkInterfaceInput) (func(*table.Txn) (*model.NetworkInterface, error), error) {
 	n, err := a.newInterface(who, in)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -68,7 +68,7 @@ func prefixListID(l prefixList) string { return l.id }
 
 // DescribePrefixLists lists the blocks of services of AWS.
 func (a PrefixLists) DescribePrefixLists(ctx context.Context, in *shape.DescribePrefixListsInput) (*shape.DescribePrefixListsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	lists, err := chosenLists(who.Region, in.PrefixListIds, request.Missing("InvalidPrefixListId.NotFound", "prefix list"))
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (a PrefixLists) DescribePrefixLists(ctx context.Context, in *shape.Describe
 // DescribeManagedPrefixLists lists the same, as prefix lists that customers
 // could have made too.
 func (a PrefixLists) DescribeManagedPrefixLists(ctx context.Context, in *shape.DescribeManagedPrefixListsInput) (*shape.DescribeManagedPrefixListsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	lists, err := chosenLists(who.Region, in.PrefixListIds, noPrefixList)
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ var noPrefixList = request.Missing("InvalidPrefixListID.NotFound", "prefix list"
 // GetManagedPrefixListEntries tells the blocks of one list. AWS's own lists have
 // no versions to ask for.
 func (a PrefixLists) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetManagedPrefixListEntriesInput) (*shape.GetManagedPrefixListEntriesOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	lists, err := chosenLists(who.Region, []string{request.Value(in.PrefixListId)}, noPrefixList)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service"
@@ -60,7 +60,7 @@ const zoneType = "availability-zone"
 
 // DescribeAvailabilityZones lists the zones of the request's region.
 func (a Regions) DescribeAvailabilityZones(ctx context.Context, in *shape.DescribeAvailabilityZonesInput) (*shape.DescribeAvailabilityZonesOutput, error) {
-	region := caller.From(ctx).Region
+	region := access.From(ctx).Region
 	for _, name := range slices.Concat(in.ZoneNames, in.ZoneIds) {
 		if _, ok := a.Zone(region, name); !ok {
 			return nil, fault.EC2("InvalidParameterValue", "Invalid availability zone: [%s]", name)
@@ -117,7 +117,7 @@ func (a Regions) DescribeAccountAttributes(ctx context.Context, in *shape.Descri
 		return nil, err
 	}
 	id := "none"
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		id = v.ID
 	}

@@ -6,8 +6,8 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
-	"github.com/posternhq/postern/internal/aws/caller"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -22,7 +22,7 @@ import (
 // first free place of the default VPC, or a /64 with IPv6 only
 // (https://docs.aws.amazon.com/vpc/latest/userguide/work-with-default-vpc.html).
 func (a Subnets) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSubnetInput) (*shape.CreateDefaultSubnetOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	if request.Value(in.AvailabilityZone) == "" && request.Value(in.AvailabilityZoneId) == "" {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter availabilityZone or availabilityZoneId")
 	}
@@ -43,7 +43,7 @@ func (a Subnets) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaul
 }
 
 // insertDefaultSubnet finds a place in the default VPC for the subnet.
-func (a Subnets) insertDefaultSubnet(tx *table.Txn, who caller.Caller, s *model.Subnet) error {
+func (a Subnets) insertDefaultSubnet(tx *table.Txn, who access.View, s *model.Subnet) error {
 	v := vpc.Default(tx, who.Account, who.Region)
 	if v == nil {
 		return fault.EC2("DefaultVpcDoesNotExist", "There is no default VPC for this account in this region; create-default-vpc makes one")

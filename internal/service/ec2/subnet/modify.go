@@ -5,13 +5,14 @@ package subnet
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -77,7 +78,7 @@ func (a Subnets) changeSubnet(ctx context.Context, id string, change func(*table
 	var changed *model.Subnet
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := Get(tx, caller.From(ctx), id)
+		s, err := Get(tx, access.From(ctx), id)
 		if err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.Associa
 		if s.CIDR6.Prefix.IsValid() {
 			return fault.EC2("CidrLimitExceeded", "The subnet '%s' has an IPv6 CIDR block already: %s", s.ID, s.CIDR6.Prefix)
 		}
-		v, err := vpc.Get(tx, caller.From(ctx), s.VPC)
+		v, err := vpc.Get(tx, access.From(ctx), s.VPC)
 		if err != nil {
 			return err
 		}
@@ -127,7 +128,7 @@ func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.Associa
 // DisassociateSubnetCidrBlock takes the IPv6 block from a subnet that has IPv4
 // too and in which no interface has IPv6.
 func (a Subnets) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.DisassociateSubnetCidrBlockInput) (*shape.DisassociateSubnetCidrBlockOutput, error) {
-	who, id := caller.From(ctx), request.Value(in.AssociationId)
+	who, id := access.From(ctx), request.Value(in.AssociationId)
 	var out *shape.DisassociateSubnetCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -158,8 +159,8 @@ func (a Subnets) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.Disa
 	return out, nil
 }
 
-func subnetOfBlock(tx *table.Txn, who caller.Caller, id string) (*model.Subnet, error) {
-	for s := range state.Subnets.Scope(tx, who.Account, who.Region) {
+func subnetOfBlock(tx *table.Txn, who access.View, id string) (*model.Subnet, error) {
+	for s := range view.All(tx, who, state.Subnets) {
 		if s.CIDR6.Prefix.IsValid() && s.CIDR6.ID == id {
 			return s, nil
 		}

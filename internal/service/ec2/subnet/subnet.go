@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -16,6 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -25,7 +26,7 @@ type Subnets struct{ *service.Env }
 
 // CreateSubnet makes a subnet in a zone. It is available at once.
 func (a Subnets) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) (*shape.CreateSubnetOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	s, err := a.newSubnet(who, in)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func (a Subnets) mayAddSubnet(tx *table.Txn, v *model.VPC) error {
 
 // newSubnet makes the row that a request asks for, as far as that can be told
 // without its VPC.
-func (a Subnets) newSubnet(who caller.Caller, in *shape.CreateSubnetInput) (*model.Subnet, error) {
+func (a Subnets) newSubnet(who access.View, in *shape.CreateSubnetInput) (*model.Subnet, error) {
 	if in.Ipv4IpamPoolId != nil || in.Ipv4NetmaskLength != nil || in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
 		return nil, request.Unserved("address pools of IPAM")
 	}
@@ -152,7 +153,7 @@ func placeInVPC(tx *table.Txn, v *model.VPC, p netip.Prefix, blocks []model.CIDR
 
 // DeleteSubnet removes a subnet that nothing uses.
 func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		s, err := Get(tx, who, request.Value(in.SubnetId))
 		if err != nil {
@@ -183,8 +184,8 @@ func subnetDependency(tx *table.Txn, s *model.Subnet) string {
 }
 
 // Get gives the caller's subnet with this id.
-func Get(tx *table.Txn, who caller.Caller, id string) (*model.Subnet, error) {
-	s, ok := state.Subnets.Get(tx, who.Account, who.Region, id)
+func Get(tx *table.Txn, who access.View, id string) (*model.Subnet, error) {
+	s, ok := view.Get(tx, who, state.Subnets, id)
 	if !ok {
 		return nil, Missing(id)
 	}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/caller"
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -22,6 +22,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/route"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -39,9 +40,9 @@ type taggable struct {
 	prefix       string
 	resourceType string
 	// retag changes the tags of the caller's resource.
-	retag func(*table.Txn, caller.Caller, string, change) error
+	retag func(*table.Txn, access.View, string, change) error
 	// each yields the ids and tags of all the caller's resources.
-	each func(*table.Txn, caller.Caller, func(id string, tags map[string]string))
+	each func(*table.Txn, access.View, func(id string, tags map[string]string))
 }
 
 // taggables are all kinds of resources of EC2 that can have tags here.
@@ -67,8 +68,8 @@ type cloner[T any] interface {
 func kind[T cloner[T]](prefix, resourceType string, rows *table.Table[T], missing func(string) error, meta func(T) *model.Meta) taggable {
 	return taggable{
 		prefix: prefix, resourceType: resourceType,
-		retag: func(tx *table.Txn, who caller.Caller, id string, with change) error {
-			row, ok := rows.Get(tx, who.Account, who.Region, id)
+		retag: func(tx *table.Txn, who access.View, id string, with change) error {
+			row, ok := view.Get(tx, who, rows, id)
 			if !ok {
 				return missing(id)
 			}
@@ -81,16 +82,16 @@ func kind[T cloner[T]](prefix, resourceType string, rows *table.Table[T], missin
 			rows.Put(tx, row)
 			return nil
 		},
-		each: func(tx *table.Txn, who caller.Caller, yield func(string, map[string]string)) {
-			for row := range rows.Scope(tx, who.Account, who.Region) {
+		each: func(tx *table.Txn, who access.View, yield func(string, map[string]string)) {
+			for row := range view.All(tx, who, rows) {
 				yield(meta(row).ID, meta(row).Tags)
 			}
 		},
 	}
 }
 
-func retagRule(tx *table.Txn, who caller.Caller, id string, with change) error {
-	for g := range state.SecurityGroups.Scope(tx, who.Account, who.Region) {
+func retagRule(tx *table.Txn, who access.View, id string, with change) error {
+	for g := range view.All(tx, who, state.SecurityGroups) {
 		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id })
 		if i < 0 {
 			continue
@@ -107,7 +108,7 @@ func retagRule(tx *table.Txn, who caller.Caller, id string, with change) error {
 	return group.MissingRule(id)
 }
 
-func eachRule(tx *table.Txn, who caller.Caller, yield func(string, map[string]string)) {
+func eachRule(tx *table.Txn, who access.View, yield func(string, map[string]string)) {
 	for _, r := range group.Rules(tx, who) {
 		yield(r.Rule.ID, r.Rule.Tags)
 	}
@@ -125,7 +126,7 @@ func kindOf(id string) (taggable, error) {
 
 // retag changes the tags of all resources, or of none when one does not exist.
 func (a Tags) retag(ctx context.Context, ids []string, with change) error {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	for _, id := range ids {
 		if _, err := kindOf(id); err != nil {
 			return err
@@ -185,7 +186,7 @@ func (t taggedResource) sortKey() string { return t.id + "\x00" + t.key }
 
 // DescribeTags lists the tags of the caller's resources.
 func (a Tags) DescribeTags(ctx context.Context, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
-	who := caller.From(ctx)
+	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
