@@ -28,14 +28,15 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger) (*table.DB, erro
 	return table.Open(ctx, s, log, Tables()...)
 }
 
-// Tables gives every table, in no particular order.
+// Tables gives every table. Of several rows that keep another one from being deleted,
+// errors name one whose table comes first: rather what users made than what came
+// along.
 func Tables() []table.Any {
 	return []table.Any{
 		Accounts, AccessKeys, Hosts, ClientTokens, Elections, Statuses,
-		VPCs, Subnets, AddressClaims, RouteTables, NetworkACLs, DHCPOptions,
-		SecurityGroups, NetworkInterfaces, Attachments,
-		ResourceGateways, ResourceConfigurations, VPCEndpoints, EndpointAssociations,
-		TransitClaims,
+		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, SecurityGroups,
+		RouteTables, NetworkACLs, DHCPOptions, AddressClaims, Attachments,
+		ResourceConfigurations, EndpointAssociations, TransitClaims,
 	}
 }
 
@@ -69,15 +70,15 @@ var (
 	VPCsByFormer = table.NewTimeline(VPCs, "former", func(v *model.VPC) time.Time { return model.FormerUntil(v.FormerCIDRs) })
 
 	Subnets      = table.Define[*model.Subnet]("subnet")
-	SubnetsByVPC = byRef(Subnets, "vpc", func(s *model.Subnet) []model.Ref { return siblings(s.Meta, s.VPC) })
+	SubnetsByVPC = refer(Subnets, "vpc", Holds, func(s *model.Subnet) []model.Ref { return siblings(s.Meta, s.VPC) }, to(VPCs))
 
 	// SubnetsByFormer is as VPCsByFormer.
 	SubnetsByFormer = table.NewTimeline(Subnets, "former", func(s *model.Subnet) time.Time { return model.FormerUntil(s.FormerCIDRs) })
 
 	AddressClaims         = table.Define[*model.AddressClaim]("address-claim")
-	AddressClaimsBySubnet = byRef(AddressClaims, "subnet", func(c *model.AddressClaim) []model.Ref {
+	AddressClaimsBySubnet = refer(AddressClaims, "subnet", Holds, func(c *model.AddressClaim) []model.Ref {
 		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Subnet}}
-	})
+	}, to(Subnets))
 	// AddressClaimsByInterface finds those that were released.
 	AddressClaimsByInterface = byRef(AddressClaims, "interface", func(c *model.AddressClaim) []model.Ref {
 		if !c.Released() {
@@ -87,17 +88,17 @@ var (
 	})
 
 	RouteTables      = table.Define[*model.RouteTable]("route-table")
-	RouteTablesByVPC = byRef(RouteTables, "vpc", func(r *model.RouteTable) []model.Ref { return siblings(r.Meta, r.VPC) })
+	RouteTablesByVPC = refer(RouteTables, "vpc", Holds, func(r *model.RouteTable) []model.Ref { return siblings(r.Meta, r.VPC) }, to(VPCs))
 
 	NetworkACLs      = table.Define[*model.NetworkACL]("network-acl")
-	NetworkACLsByVPC = byRef(NetworkACLs, "vpc", func(n *model.NetworkACL) []model.Ref { return siblings(n.Meta, n.VPC) })
+	NetworkACLsByVPC = refer(NetworkACLs, "vpc", Holds, func(n *model.NetworkACL) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
 
 	DHCPOptions = table.Define[*model.DHCPOptions]("dhcp-options")
 
 	SecurityGroups      = table.Define[*model.SecurityGroup]("security-group")
-	SecurityGroupsByVPC = byRef(SecurityGroups, "vpc", func(g *model.SecurityGroup) []model.Ref { return siblings(g.Meta, g.VPC) })
+	SecurityGroupsByVPC = refer(SecurityGroups, "vpc", Holds, func(g *model.SecurityGroup) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
 	// SecurityGroupsByReferenced finds those whose rules refer to a group.
-	SecurityGroupsByReferenced = byRef(SecurityGroups, "referenced", func(g *model.SecurityGroup) []model.Ref {
+	SecurityGroupsByReferenced = refer(SecurityGroups, "referenced", Holds, func(g *model.SecurityGroup) []model.Ref {
 		var refs []model.Ref
 		for _, r := range g.Rules {
 			if r.Group != "" {
@@ -105,18 +106,18 @@ var (
 			}
 		}
 		return refs
-	})
+	}, to(SecurityGroups))
 
 	NetworkInterfaces         = table.Define[*model.NetworkInterface]("network-interface")
-	NetworkInterfacesByVPC    = byRef(NetworkInterfaces, "vpc", func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.VPC) })
-	NetworkInterfacesBySubnet = byRef(NetworkInterfaces, "subnet", func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Subnet) })
-	NetworkInterfacesByGroup  = byRef(NetworkInterfaces, "group", func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Groups...) })
-	NetworkInterfacesByOwner  = byRef(NetworkInterfaces, "owner", func(n *model.NetworkInterface) []model.Ref {
+	NetworkInterfacesByVPC    = refer(NetworkInterfaces, "vpc", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
+	NetworkInterfacesBySubnet = refer(NetworkInterfaces, "subnet", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Subnet) }, to(Subnets))
+	NetworkInterfacesByGroup  = refer(NetworkInterfaces, "group", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Groups...) }, to(SecurityGroups))
+	NetworkInterfacesByOwner  = refer(NetworkInterfaces, "owner", Follows, func(n *model.NetworkInterface) []model.Ref {
 		if n.Owner == "" {
 			return nil
 		}
 		return siblings(n.Meta, n.Owner)
-	})
+	}, to(VPCEndpoints), to(ResourceGateways))
 
 	Attachments = table.Define[*model.Attachment]("attachment")
 	// AttachmentsByHost finds those of the host with a name.
@@ -127,25 +128,25 @@ var (
 // endpoint may do so across accounts.
 var (
 	ResourceGateways         = table.Define[*model.ResourceGateway]("resource-gateway")
-	ResourceGatewaysByVPC    = byRef(ResourceGateways, "vpc", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.VPC) })
-	ResourceGatewaysBySubnet = byRef(ResourceGateways, "subnet", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Subnets...) })
-	ResourceGatewaysByGroup  = byRef(ResourceGateways, "group", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Groups...) })
+	ResourceGatewaysByVPC    = refer(ResourceGateways, "vpc", Holds, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
+	ResourceGatewaysBySubnet = refer(ResourceGateways, "subnet", Holds, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Subnets...) }, to(Subnets))
+	ResourceGatewaysByGroup  = refer(ResourceGateways, "group", Holds, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Groups...) }, to(SecurityGroups))
 	// ResourceGatewaysByName takes the name as an id.
 	ResourceGatewaysByName = byRef(ResourceGateways, "name", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Name) })
 
 	ResourceConfigurations          = table.Define[*model.ResourceConfiguration]("resource-configuration")
-	ResourceConfigurationsByGateway = byRef(ResourceConfigurations, "gateway", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Gateway) })
+	ResourceConfigurationsByGateway = refer(ResourceConfigurations, "gateway", Holds, func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Gateway) }, to(ResourceGateways))
 	// ResourceConfigurationsByName takes the name as an id.
 	ResourceConfigurationsByName = byRef(ResourceConfigurations, "name", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Name) })
 
 	VPCEndpoints                = table.Define[*model.VPCEndpoint]("vpc-endpoint")
-	VPCEndpointsByVPC           = byRef(VPCEndpoints, "vpc", func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.VPC) })
-	VPCEndpointsByGroup         = byRef(VPCEndpoints, "group", func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) })
-	VPCEndpointsByConfiguration = byRef(VPCEndpoints, "configuration", func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} })
+	VPCEndpointsByVPC           = refer(VPCEndpoints, "vpc", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.VPC) }, to(VPCs))
+	VPCEndpointsByGroup         = refer(VPCEndpoints, "group", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) }, to(SecurityGroups))
+	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Relies, func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} }, to(ResourceConfigurations))
 
 	EndpointAssociations                = table.Define[*model.EndpointAssociation]("endpoint-association")
-	EndpointAssociationsByConfiguration = byRef(EndpointAssociations, "configuration", func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} })
-	EndpointAssociationsByEndpoint      = byRef(EndpointAssociations, "endpoint", func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} })
+	EndpointAssociationsByConfiguration = refer(EndpointAssociations, "configuration", Holds, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} }, to(ResourceConfigurations))
+	EndpointAssociationsByEndpoint      = refer(EndpointAssociations, "endpoint", Follows, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} }, to(VPCEndpoints))
 	// EndpointAssociationsByAddress finds those that have an address as their own: one,
 	// or none when it is the endpoint's.
 	EndpointAssociationsByAddress = table.NewIndex(EndpointAssociations, "address", Address.String, ownAddresses)
@@ -160,6 +161,42 @@ var (
 		return taken
 	})
 )
+
+// What rows name and nothing looks for them by.
+var _ = []*Reference{
+	name(AccessKeys, "account", Follows, func(k *model.AccessKey) []model.Ref { return []model.Ref{{ID: k.Account}} }, to(Accounts)),
+	// Accounts, DHCP options and hosts are never deleted.
+	name(VPCs, "account", Relies, func(v *model.VPC) []model.Ref { return []model.Ref{{ID: v.Account}} }, to(Accounts)),
+	name(VPCs, "dhcp-options", Relies, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.DHCPOptions) }, to(DHCPOptions)),
+	name(Attachments, "host", Relies, func(a *model.Attachment) []model.Ref { return []model.Ref{{ID: a.Host}} }, to(Hosts)),
+
+	name(VPCs, "main-table", Has, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.MainTable) }, to(RouteTables)),
+	name(VPCs, "default-acl", Has, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.DefaultACL) }, to(NetworkACLs)),
+	name(VPCs, "default-group", Has, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.DefaultGroup) }, to(SecurityGroups)),
+	name(AddressClaims, "claimant", Follows, func(c *model.AddressClaim) []model.Ref {
+		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Interface}}
+	}, to(NetworkInterfaces)),
+	keyed(Attachments, "interface", Holds, to(NetworkInterfaces)),
+
+	name(ResourceGateways, "interface", Has, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Interfaces...) }, to(NetworkInterfaces)),
+	name(VPCEndpoints, "interface", Has, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Interfaces...) }, to(NetworkInterfaces)),
+	// An endpoint's subnets stay because of its interfaces, and the interfaces of
+	// targets and associations because of the gateway and the endpoint.
+	name(VPCEndpoints, "subnet", Relies, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Subnets...) }, to(Subnets)),
+	name(ResourceConfigurations, "target", Relies, func(r *model.ResourceConfiguration) (all []model.Ref) {
+		for _, t := range r.Targets {
+			all = append(all, r.Sibling(t.Interface))
+		}
+		return all
+	}, to(NetworkInterfaces)),
+	name(EndpointAssociations, "own", Relies, func(a *model.EndpointAssociation) (all []model.Ref) {
+		for _, own := range a.Addresses {
+			all = append(all, a.Interface(own))
+		}
+		return all
+	}, to(NetworkInterfaces)),
+	name(TransitClaims, "owner", Follows, func(c *model.TransitClaim) []model.Ref { return []model.Ref{c.Owner} }, to(VPCs), to(ResourceConfigurations)),
+}
 
 // Address is an address of a network interface, as an index finds it.
 type Address struct {

@@ -75,6 +75,8 @@ type Row interface {
 
 // Any is a table of whatever row type, as [Open] takes it.
 type Any interface {
+	// Kind returns the kind of the table's rows.
+	Kind() string
 	definition() *definition
 }
 

@@ -53,7 +53,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	expectAnswer(t, s.client, at(s.endpoint.Address()))
 
 	undo := breakRows(t, s)
-	expectFindings(t, s, "nothing claims its address "+s.clients.ID+"/10.0.1.10", "address-claim/111122223333/us-east-1/"+s.servers.ID+"%2F10.0.1.10: it is a claim of eni-none",
+	expectFindings(t, s, "nothing claims its address "+s.clients.ID+"/10.0.1.10", "address-claim/111122223333/us-east-1/"+s.servers.ID+"%2F10.0.1.10: it refers to network-interface eni-none",
 		"its address "+s.servers.ID+"/10.0.1.10 is claimed by eni-none", "nothing claims its place source/")
 	undo()
 	inRouter("ip route add 10.77.0.0/16 dev lo proto 78")

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/desired"
@@ -39,7 +40,7 @@ func Rows(tx *table.Txn) []Finding {
 	for row := range tx.SetAside() {
 		a.wrong(row.Key.String(), "it is set aside: %v", row.Reason)
 	}
-	a.networks()
+	a.references()
 	a.interfaces()
 	a.addressClaims()
 	a.ways()
@@ -58,62 +59,23 @@ func name[T table.Row](t *table.Table[T], row T) string {
 	return table.Key{Kind: t.Kind(), Account: account, Region: region, ID: id}.String()
 }
 
-// needs wants rows to exist that an object of the same account and region names.
-func needs[T table.Row](a *auditor, object string, of *model.Meta, t *table.Table[T], ids ...string) {
-	for _, id := range ids {
-		needsRef(a, object, model.Ref{Account: of.Account, Region: of.Region, ID: id}, t)
-	}
-}
-
-func needsRef[T table.Row](a *auditor, object string, ref model.Ref, t *table.Table[T]) {
-	if _, ok := t.Get(a.tx, ref.Account, ref.Region, ref.ID); !ok {
-		a.wrong(object, "it refers to %s %s, which does not exist", t.Kind(), ref.ID)
-	}
-}
-
-// networks wants what a VPC consists of to exist, and its parts to have a VPC.
-func (a *auditor) networks() {
-	for k := range state.AccessKeys.All(a.tx) {
-		needsRef(a, "access-key "+k.ID, model.Ref{ID: k.Account}, state.Accounts)
-	}
-	for v := range state.VPCs.All(a.tx) {
-		object := name(state.VPCs, v)
-		needsRef(a, object, model.Ref{ID: v.Account}, state.Accounts)
-		needs(a, object, &v.Meta, state.RouteTables, v.MainTable)
-		needs(a, object, &v.Meta, state.NetworkACLs, v.DefaultACL)
-		needs(a, object, &v.Meta, state.SecurityGroups, v.DefaultGroup)
-	}
-	for s := range state.Subnets.All(a.tx) {
-		needs(a, name(state.Subnets, s), &s.Meta, state.VPCs, s.VPC)
-	}
-	for r := range state.RouteTables.All(a.tx) {
-		needs(a, name(state.RouteTables, r), &r.Meta, state.VPCs, r.VPC)
-	}
-	for n := range state.NetworkACLs.All(a.tx) {
-		needs(a, name(state.NetworkACLs, n), &n.Meta, state.VPCs, n.VPC)
-	}
-	for g := range state.SecurityGroups.All(a.tx) {
-		object := name(state.SecurityGroups, g)
-		needs(a, object, &g.Meta, state.VPCs, g.VPC)
-		for _, r := range g.Rules {
-			if r.Group != "" {
-				needs(a, object, &g.Meta, state.SecurityGroups, r.Group)
-			}
+// references wants every row to exist that another one names.
+func (a *auditor) references() {
+	for _, r := range state.References() {
+		for row, ref := range r.Dangling(a.tx) {
+			account, region, id := row.RowKey()
+			a.wrong(table.Key{Kind: r.From, Account: account, Region: region, ID: id}.String(),
+				"it refers to %s %s, which does not exist", strings.Join(r.To, " or "), ref.ID)
 		}
 	}
 }
 
-// interfaces wants network interfaces to have what they are part of, an owner that
-// has them too, and a claim on each of their addresses.
+// interfaces wants network interfaces to have an owner that has them too, and a
+// claim on each of their addresses.
 func (a *auditor) interfaces() {
 	for ni := range state.NetworkInterfaces.All(a.tx) {
 		object := name(state.NetworkInterfaces, ni)
-		needs(a, object, &ni.Meta, state.VPCs, ni.VPC)
-		needs(a, object, &ni.Meta, state.Subnets, ni.Subnet)
-		needs(a, object, &ni.Meta, state.SecurityGroups, ni.Groups...)
-		if owned, exists := a.owns(ni); !exists {
-			a.wrong(object, "it belongs to %s, which does not exist", ni.Owner)
-		} else if !owned {
+		if owned, exists := a.owns(ni); exists && !owned {
 			a.wrong(object, "it belongs to %s, which does not have it", ni.Owner)
 		}
 		for _, id := range claimed(ni) {
@@ -127,11 +89,6 @@ func (a *auditor) interfaces() {
 				a.wrong(object, "its address %s is claimed as given up", id)
 			}
 		}
-	}
-	for at := range state.Attachments.All(a.tx) {
-		object := name(state.Attachments, at)
-		needs(a, object, at.Meta(), state.NetworkInterfaces, at.Interface)
-		needsRef(a, object, model.Ref{ID: at.Host}, state.Hosts)
 	}
 }
 
@@ -170,50 +127,28 @@ func (a *auditor) addressClaims() {
 	for c := range state.AddressClaims.All(a.tx) {
 		object := name(state.AddressClaims, c)
 		ni, ok := state.NetworkInterfaces.Get(a.tx, c.Account, c.Region, c.Interface)
-		switch {
-		case !ok:
-			a.wrong(object, "it is a claim of %s, which does not exist", c.Interface)
-		case !c.Released() && !slices.Contains(claimed(ni), c.Ref().ID):
+		if ok && !c.Released() && !slices.Contains(claimed(ni), c.Ref().ID) {
 			a.wrong(object, "it is a claim of %s, which does not have the address", c.Interface)
 		}
 	}
 }
 
-// ways wants gateways, configurations, endpoints and associations to have each other.
+// ways wants the targets of configurations to be on hosts that exist, and the
+// addresses of associations to be theirs.
 func (a *auditor) ways() {
-	for g := range state.ResourceGateways.All(a.tx) {
-		object := name(state.ResourceGateways, g)
-		needs(a, object, &g.Meta, state.VPCs, g.VPC)
-		needs(a, object, &g.Meta, state.NetworkInterfaces, g.Interfaces...)
-		needs(a, object, &g.Meta, state.SecurityGroups, g.Groups...)
-	}
 	hosts := map[int]bool{}
 	for h := range state.Hosts.All(a.tx) {
 		hosts[h.Index] = true
 	}
 	for r := range state.ResourceConfigurations.All(a.tx) {
-		object := name(state.ResourceConfigurations, r)
-		needs(a, object, &r.Meta, state.ResourceGateways, r.Gateway)
 		for _, t := range r.Targets {
-			needs(a, object, &r.Meta, state.NetworkInterfaces, t.Interface)
 			if !hosts[t.Host] {
-				a.wrong(object, "it has a target on host %d, which does not exist", t.Host)
+				a.wrong(name(state.ResourceConfigurations, r), "it has a target on host %d, which does not exist", t.Host)
 			}
 		}
 	}
-	for e := range state.VPCEndpoints.All(a.tx) {
-		object := name(state.VPCEndpoints, e)
-		needs(a, object, &e.Meta, state.VPCs, e.VPC)
-		needs(a, object, &e.Meta, state.Subnets, e.Subnets...)
-		needs(a, object, &e.Meta, state.NetworkInterfaces, e.Interfaces...)
-		needs(a, object, &e.Meta, state.SecurityGroups, e.Groups...)
-		needsRef(a, object, e.Configuration, state.ResourceConfigurations)
-	}
 	for s := range state.EndpointAssociations.All(a.tx) {
-		object := name(state.EndpointAssociations, s)
-		needsRef(a, object, s.Endpoint, state.VPCEndpoints)
-		needsRef(a, object, s.Configuration, state.ResourceConfigurations)
-		a.ownAddresses(object, s)
+		a.ownAddresses(name(state.EndpointAssociations, s), s)
 	}
 }
 

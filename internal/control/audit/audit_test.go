@@ -27,8 +27,9 @@ var addr = netip.MustParseAddr("10.0.1.10")
 func world(tx *table.Txn) {
 	state.Accounts.Put(tx, &model.Account{ID: account})
 	state.Hosts.Put(tx, &model.Host{Name: "host"})
-	state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), MainTable: "rtb-1", DefaultACL: "acl-1", DefaultGroup: "sg-1", TransitIndex: 7,
+	state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), MainTable: "rtb-1", DefaultACL: "acl-1", DefaultGroup: "sg-1", DHCPOptions: "dopt-1", TransitIndex: 7,
 		CIDRs6: []model.CIDRAssociation{{ID: "a", Pool: model.AmazonPool}}})
+	state.DHCPOptions.Put(tx, &model.DHCPOptions{Meta: meta("dopt-1")})
 	state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-1"), VPC: "vpc-1"})
 	state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: meta("acl-1"), VPC: "vpc-1"})
 	state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: meta("sg-1"), VPC: "vpc-1", Rules: []model.SecurityGroupRule{{Group: "sg-1"}}})
@@ -75,8 +76,9 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"a claim of somebody else":  {func(tx *table.Txn) { c := claim; c.Interface = "eni-2"; state.AddressClaims.Put(tx, &c) }, "is claimed by eni-2"},
 		"a claim that was given up": {func(tx *table.Txn) { c := claim; c.ReleasedAt = time.Unix(1, 0); state.AddressClaims.Put(tx, &c) }, "claimed as given up"},
 		"a claim of no address":     {func(tx *table.Txn) { c := claim; c.Addr = addr.Next(); state.AddressClaims.Put(tx, &c) }, "which does not have the address"},
+		"no options":                {func(tx *table.Txn) { state.DHCPOptions.Delete(tx, account, region, "dopt-1") }, "it refers to dhcp-options dopt-1"},
 		"no interface":              {func(tx *table.Txn) { state.NetworkInterfaces.Delete(tx, account, region, "eni-1") }, "it refers to network-interface eni-1"},
-		"no owner":                  {func(tx *table.Txn) { state.ResourceGateways.Delete(tx, account, region, "rgw-1") }, "it belongs to rgw-1, which does not exist"},
+		"no owner":                  {func(tx *table.Txn) { state.ResourceGateways.Delete(tx, account, region, "rgw-1") }, "it refers to vpc-endpoint or resource-gateway rgw-1, which does not exist"},
 		"an owner without it": {func(tx *table.Txn) {
 			state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-1"), VPC: "vpc-1"})
 		}, "which does not have it"},

@@ -111,7 +111,7 @@ func (a Groups) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurit
 		if g.Name == vpc.DefaultGroup {
 			return fault.EC2("CannotDelete", "the specified group: \"%s\" name: \"%s\" cannot be deleted by a user", g.ID, g.Name)
 		}
-		if what := groupDependency(tx, g); what != "" {
+		if what := state.Held(tx, state.SecurityGroups, g); what != "" {
 			return fault.EC2("DependencyViolation", "resource %s has a dependent object: %s", g.ID, what)
 		}
 		state.SecurityGroups.Delete(tx, g.Account, g.Region, g.ID)
@@ -122,26 +122,6 @@ func (a Groups) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurit
 		return nil, err
 	}
 	return &shape.DeleteSecurityGroupOutput{Return: new(true), GroupId: &id}, nil
-}
-
-// groupDependency names something that keeps a group from being deleted.
-func groupDependency(tx *table.Txn, g *model.SecurityGroup) string {
-	in := g.Ref()
-	for n := range state.NetworkInterfacesByGroup.Rows(tx, in) {
-		return "network interface " + n.ID
-	}
-	for r := range state.ResourceGatewaysByGroup.Rows(tx, in) {
-		return "resource gateway " + r.ID
-	}
-	for e := range state.VPCEndpointsByGroup.Rows(tx, in) {
-		return "VPC endpoint " + e.ID
-	}
-	for other := range state.SecurityGroupsByReferenced.Rows(tx, in) {
-		if other.ID != g.ID {
-			return "a rule of security group " + other.ID
-		}
-	}
-	return ""
 }
 
 // Get gives the caller's security group with this id.

@@ -135,7 +135,7 @@ func (a Interfaces) DeleteNetworkInterface(ctx context.Context, in *shape.Delete
 			if err != nil {
 				return err
 			}
-			if _, attached := attachmentOf(tx, ni); attached {
+			if state.Held(tx, state.NetworkInterfaces, ni) != "" {
 				return fault.EC2("InvalidNetworkInterface.InUse", "Network interface '%s' is currently in use: it is attached", ni.ID)
 			}
 			with(tx, ni)

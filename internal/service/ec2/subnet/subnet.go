@@ -159,28 +159,13 @@ func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) 
 		if err != nil {
 			return err
 		}
-		if what := subnetDependency(tx, s); what != "" {
+		if what := state.Held(tx, state.Subnets, s); what != "" {
 			return fault.EC2("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted: %s", s.ID, what)
 		}
 		state.Subnets.Delete(tx, s.Account, s.Region, s.ID)
 		return nil
 	})
 	return &shape.DeleteSubnetOutput{}, err
-}
-
-// subnetDependency names something that keeps a subnet from being deleted.
-func subnetDependency(tx *table.Txn, s *model.Subnet) string {
-	in := s.Ref()
-	for n := range state.NetworkInterfacesBySubnet.Rows(tx, in) {
-		return "network interface " + n.ID
-	}
-	for g := range state.ResourceGatewaysBySubnet.Rows(tx, in) {
-		return "resource gateway " + g.ID
-	}
-	for c := range state.AddressClaimsBySubnet.Rows(tx, in) {
-		return "address " + c.Addr.String()
-	}
-	return ""
 }
 
 // Get gives the caller's subnet with this id.

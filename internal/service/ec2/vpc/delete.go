@@ -24,7 +24,7 @@ func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.D
 		if err != nil {
 			return err
 		}
-		if what := vpcDependency(tx, v); what != "" {
+		if what := state.Held(tx, state.VPCs, v); what != "" {
 			return fault.EC2("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted: %s", v.ID, what)
 		}
 		state.RouteTables.Delete(tx, v.Account, v.Region, v.MainTable)
@@ -38,37 +38,4 @@ func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.D
 		return nil
 	})
 	return &shape.DeleteVpcOutput{}, err
-}
-
-// vpcDependency names something that keeps a VPC from being deleted.
-func vpcDependency(tx *table.Txn, v *model.VPC) string {
-	in := v.Ref()
-	for s := range state.SubnetsByVPC.Rows(tx, in) {
-		return "subnet " + s.ID
-	}
-	for n := range state.NetworkInterfacesByVPC.Rows(tx, in) {
-		return "network interface " + n.ID
-	}
-	for e := range state.VPCEndpointsByVPC.Rows(tx, in) {
-		return "VPC endpoint " + e.ID
-	}
-	for g := range state.ResourceGatewaysByVPC.Rows(tx, in) {
-		return "resource gateway " + g.ID
-	}
-	for g := range state.SecurityGroupsByVPC.Rows(tx, in) {
-		if g.ID != v.DefaultGroup {
-			return "security group " + g.ID
-		}
-	}
-	for r := range state.RouteTablesByVPC.Rows(tx, in) {
-		if r.ID != v.MainTable {
-			return "route table " + r.ID
-		}
-	}
-	for n := range state.NetworkACLsByVPC.Rows(tx, in) {
-		if n.ID != v.DefaultACL {
-			return "network ACL " + n.ID
-		}
-	}
-	return ""
 }

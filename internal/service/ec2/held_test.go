@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
+	"github.com/posternhq/postern/internal/service/servicetest"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+func own(id string) model.Meta {
+	return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+}
+
+// removal is how users delete a kind of resource that others can hold.
+type removal struct {
+	row  func(*table.Txn)
+	call func(w *ec2test.Network) error
+	code string
+}
+
+var removals = map[string]removal{
+	"vpc": {
+		func(tx *table.Txn) {
+			state.VPCs.Put(tx, &model.VPC{Meta: own("vpc-1"), DefaultGroup: "sg-default", MainTable: "rtb-main", DefaultACL: "acl-default"})
+		},
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteVpc(w.Ctx, &shape.DeleteVpcInput{VpcId: new("vpc-1")}))
+		},
+		"DependencyViolation",
+	},
+	"subnet": {
+		func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("subnet-1"), VPC: "vpc-none"}) },
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteSubnet(w.Ctx, &shape.DeleteSubnetInput{SubnetId: new("subnet-1")}))
+		},
+		"DependencyViolation",
+	},
+	"security-group": {
+		func(tx *table.Txn) {
+			state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("sg-1"), VPC: "vpc-none", Name: "x"})
+		},
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteSecurityGroup(w.Ctx, &shape.DeleteSecurityGroupInput{GroupId: new("sg-1")}))
+		},
+		"DependencyViolation",
+	},
+	"network-interface": {
+		func(tx *table.Txn) { state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("eni-1")}) },
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteNetworkInterface(w.Ctx, &shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: new("eni-1")}))
+		},
+		"InvalidNetworkInterface.InUse",
+	},
+	"resource-gateway": {
+		func(tx *table.Txn) { state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("rgw-1")}) },
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.Lattice().DeleteResourceGateway(w.Ctx, &lattice.DeleteResourceGatewayInput{ResourceGatewayIdentifier: new("rgw-1")}))
+		},
+		"ConflictException",
+	},
+	"resource-configuration": {
+		func(tx *table.Txn) {
+			state.ResourceConfigurations.Put(tx, &model.ResourceConfiguration{Meta: own("rcfg-1")})
+		},
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.Lattice().DeleteResourceConfiguration(w.Ctx, &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: new("rcfg-1")}))
+		},
+		"ConflictException",
+	},
+}
+
+// holders makes a row for each reference that holds what it names.
+var holders = map[string]func(*table.Txn){
+	"subnet vpc":         func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("x"), VPC: "vpc-1"}) },
+	"route-table vpc":    func(tx *table.Txn) { state.RouteTables.Put(tx, &model.RouteTable{Meta: own("x"), VPC: "vpc-1"}) },
+	"network-acl vpc":    func(tx *table.Txn) { state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: own("x"), VPC: "vpc-1"}) },
+	"security-group vpc": func(tx *table.Txn) { state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("x"), VPC: "vpc-1"}) },
+	"security-group referenced": func(tx *table.Txn) {
+		state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("x"), Rules: []model.SecurityGroupRule{{Group: "sg-1"}}})
+	},
+	"network-interface vpc": func(tx *table.Txn) {
+		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), VPC: "vpc-1"})
+	},
+	"network-interface subnet": func(tx *table.Txn) {
+		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), Subnet: "subnet-1"})
+	},
+	"network-interface group": func(tx *table.Txn) {
+		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), Groups: []string{"sg-1"}})
+	},
+	"resource-gateway vpc": func(tx *table.Txn) {
+		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), VPC: "vpc-1"})
+	},
+	"resource-gateway subnet": func(tx *table.Txn) {
+		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), Subnets: []string{"subnet-1"}})
+	},
+	"resource-gateway group": func(tx *table.Txn) {
+		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), Groups: []string{"sg-1"}})
+	},
+	"vpc-endpoint vpc": func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), VPC: "vpc-1"}) },
+	"vpc-endpoint group": func(tx *table.Txn) {
+		state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), Groups: []string{"sg-1"}})
+	},
+	"address-claim subnet": func(tx *table.Txn) {
+		state.AddressClaims.Put(tx, &model.AddressClaim{Account: servicetest.Account, Region: servicetest.Region, Subnet: "subnet-1", Addr: netip.MustParseAddr("10.0.0.9")})
+	},
+	"attachment interface": func(tx *table.Txn) {
+		state.Attachments.Put(tx, &model.Attachment{Account: servicetest.Account, Region: servicetest.Region, Interface: "eni-1"})
+	},
+	"resource-configuration gateway": func(tx *table.Txn) {
+		state.ResourceConfigurations.Put(tx, &model.ResourceConfiguration{Meta: own("x"), Gateway: "rgw-1"})
+	},
+	"endpoint-association configuration": func(tx *table.Txn) {
+		state.EndpointAssociations.Put(tx, &model.EndpointAssociation{Meta: own("x"), Configuration: own("rcfg-1").Ref()})
+	},
+}
+
+// TestWhatIsHeldIsNotDeleted walks the references of all tables: what holds
+// something keeps users from deleting it, and without the holder it can be deleted.
+func TestWhatIsHeldIsNotDeleted(t *testing.T) {
+	held := map[string]bool{}
+	for _, r := range state.References() {
+		if r.Rule != state.Holds {
+			continue
+		}
+		hold, ok := holders[r.From+" "+r.Name]
+		if !ok {
+			t.Errorf("nothing here holds by %s of %s", r.Name, r.From)
+			continue
+		}
+		for _, kind := range r.To {
+			target, ok := removals[kind]
+			if !ok {
+				t.Errorf("%s of %s holds a %s, and nothing here deletes one", r.Name, r.From, kind)
+				continue
+			}
+			held[kind] = true
+			w := ec2test.NewNetwork(t)
+			w.Put(t, func(tx *table.Txn) { target.row(tx); hold(tx) })
+			w.Refused(t, r.From+" holds "+kind, target.code, func() error { return target.call(w) })
+		}
+	}
+	for kind, target := range removals {
+		if !held[kind] {
+			t.Errorf("nothing holds a %s", kind)
+		}
+		w := ec2test.NewNetwork(t)
+		w.Put(t, target.row)
+		if err := target.call(w); err != nil {
+			t.Errorf("%s that nothing holds: %v", kind, err)
+		}
+	}
+}
+
+// TestPartsHoldNothing deletes a VPC with what came with it.
+func TestPartsHoldNothing(t *testing.T) {
+	n := ec2test.NewNetwork(t)
+	if err := ec2test.Failure(n.API.DeleteVpc(n.Ctx, &shape.DeleteVpcInput{VpcId: n.Net.VpcId})); err != nil {
+		t.Fatal(err)
+	}
+	tx := n.DB.Snapshot()
+	for _, r := range state.References() {
+		if slices.Contains(r.To, "vpc") {
+			for row, ref := range r.Dangling(tx) {
+				account, region, id := row.RowKey()
+				t.Errorf("%s %s/%s/%s still names %s", r.From, account, region, id, ref.ID)
+			}
+		}
+	}
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// plain are the texts in rows that name no row of a table, by kind; "*" are those
+// of many kinds.
+var plain = map[string]string{
+	"*":                      "Account Region ID Name Description Zone ZoneID Type Tags",
+	"account":                "Trust DefaultVPCs",
+	"access-key":             "Secret ARN UserID",
+	"host":                   "Instance",
+	"client-token":           "Operation Token Fingerprint Result",
+	"election":               "Office Host", // a host that had the office may be gone
+	"status":                 "State Reason",
+	"vpc":                    "CIDRs CIDRs6 FormerCIDRs Tenancy",
+	"subnet":                 "CIDR6 FormerCIDRs HostnameType",
+	"route-table":            "MainAssociation",
+	"dhcp-options":           "DomainName DomainNameServers",
+	"security-group":         "Rules.ID Rules.Protocol Rules.Description Rules.Tags",
+	"network-interface":      "MAC",
+	"attachment":             "NamespaceName Device",
+	"resource-gateway":       "Family DNSResolution",
+	"resource-configuration": "Protocol CustomDomain Targets.Zone",
+	"vpc-endpoint":           "IPAddressType DNSRecordType DNSPreference DNSDomains",
+	"endpoint-association":   "EndpointSideID",
+	"transit-claim":          "Space",
+}
+
+// TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their
+// places, and wants each to come back as what a reference names, or to be plain.
+func TestEveryRowSaysWhatItNames(t *testing.T) {
+	for _, rows := range Tables() {
+		row := empty(rows)
+		texts := map[string]bool{}
+		fill(reflect.ValueOf(row).Elem(), "", texts)
+		for _, r := range References() {
+			if r.From != rows.Kind() {
+				continue
+			}
+			named := r.Named(row)
+			if len(named) == 0 {
+				t.Errorf("%s: reference %s names nothing in a row that has everything", r.From, r.Name)
+			}
+			for _, ref := range named {
+				delete(texts, strings.TrimSuffix(ref.ID, ".ID"))
+				delete(texts, ref.ID)
+			}
+		}
+		for _, name := range strings.Fields(plain["*"] + " " + plain[rows.Kind()]) {
+			for text := range texts {
+				if text == name || strings.HasPrefix(text, name+".") {
+					delete(texts, text)
+				}
+			}
+		}
+		for text := range texts {
+			t.Errorf("%s: %s names something; declare a reference to it, or list it here as plain", rows.Kind(), text)
+		}
+	}
+}
+
+// empty gives a row of a table's type, which its methods tell.
+func empty(t table.Any) table.Row {
+	get, _ := reflect.TypeOf(t).MethodByName("Get")
+	return reflect.New(get.Type.Out(0).Elem()).Interface().(table.Row)
+}
+
+// fill gives each text of a struct its place as its value, and what is no text a
+// value that is not zero.
+func fill(v reflect.Value, place string, texts map[string]bool) {
+	switch value := v.Addr().Interface().(type) {
+	case *model.Ref:
+		*value = model.Ref{Account: "account", Region: "region", ID: place}
+		texts[place] = true
+		return
+	case *time.Time:
+		*value = time.Unix(1, 0)
+		return
+	case *netip.Addr:
+		*value = netip.MustParseAddr("10.0.0.1")
+		return
+	case *netip.Prefix:
+		*value = netip.MustParsePrefix("10.0.0.0/24")
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(place)
+		texts[place] = true
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), place, texts)
+	case reflect.Map:
+		texts[place] = true
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			in := place
+			if !f.Anonymous {
+				in = strings.TrimPrefix(place+"."+f.Name, ".")
+			}
+			fill(v.Field(i), in, texts)
+		}
+	case reflect.Int, reflect.Int64, reflect.Uint16, reflect.Uint64, reflect.Bool, reflect.Int32:
+	default:
+		panic(fmt.Sprintf("%s is a %s, which this test cannot fill", place, v.Kind()))
+	}
+}
+
+// TestReferencesAreWhole wants what deletion rules need.
+func TestReferencesAreWhole(t *testing.T) {
+	for _, r := range References() {
+		if len(r.To) == 0 {
+			t.Errorf("%s: reference %s leads nowhere", r.From, r.Name)
+		}
+		if r.Rule == Holds && r.holders == nil {
+			t.Errorf("%s: reference %s holds, and nothing finds who does: declare it with an index", r.From, r.Name)
+		}
+	}
+}
