@@ -106,7 +106,7 @@ func TestFullDiskRefusesChangesOnly(t *testing.T) {
 		p.Up()
 		expectReadOnly(t, p, vpc)
 	}
-	if n := strings.Count(p.Log(), "no room on the disk of data folder "+p.Data); n == 0 || n > 5 {
+	if n := strings.Count(p.Log(), `msg="no room on the disk of data folder `+p.Data); n == 0 || n > 5 {
 		t.Errorf("the log of five runs says %d times that there is no room", n)
 	}
 	if err := os.Remove(filler); err != nil {
