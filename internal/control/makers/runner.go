@@ -15,6 +15,7 @@ import (
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -54,6 +55,7 @@ type Trouble struct {
 	Times int
 	// Reason is the latest one.
 	Reason string
+	logged bool
 }
 
 // New makes a runner that does nothing until Run.
@@ -159,7 +161,8 @@ func (r *Runner) Troubles() []Trouble {
 	return all
 }
 
-// tell notes what became of an attempt; the log says when trouble begins and ends.
+// tell notes what became of an attempt; the log says when trouble begins and ends, unless
+// it is the store's, which says so itself.
 func (r *Runner) tell(maker string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -167,10 +170,15 @@ func (r *Runner) tell(maker string, err error) {
 	switch {
 	case err == nil && had:
 		delete(r.troubles, maker)
-		r.cfg.Log.Info("a maker of rows works again", "maker", maker, "attempts", t.Times+1)
+		if t.logged {
+			r.cfg.Log.Info("a maker of rows works again", "maker", maker, "attempts", t.Times+1)
+		}
 	case err != nil:
 		if !had {
 			t = Trouble{Maker: maker, Since: r.cfg.Now()}
+		}
+		if !t.logged && !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrFrozen) {
+			t.logged = true
 			r.cfg.Log.Error("a maker of rows cannot do its work, trying again until it can", "maker", maker, "error", err)
 		}
 		t.Times++
