@@ -163,7 +163,7 @@ var (
 )
 
 // What rows name and nothing looks for them by.
-var _ = []*Reference{
+var _ = []*Relation{
 	name(AccessKeys, "account", Follows, func(k *model.AccessKey) []model.Ref { return []model.Ref{{ID: k.Account}} }, to(Accounts)),
 	// Accounts, DHCP options and hosts are never deleted.
 	name(VPCs, "account", Relies, func(v *model.VPC) []model.Ref { return []model.Ref{{ID: v.Account}} }, to(Accounts)),

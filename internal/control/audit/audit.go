@@ -61,7 +61,7 @@ func name[T table.Row](t *table.Table[T], row T) string {
 
 // references wants every row to exist that another one names.
 func (a *auditor) references() {
-	for _, r := range state.References() {
+	for _, r := range state.Relations() {
 		for row, ref := range r.Dangling(a.tx) {
 			account, region, id := row.RowKey()
 			a.wrong(table.Key{Kind: r.From, Account: account, Region: region, ID: id}.String(),

@@ -4,6 +4,7 @@ package ec2_test
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -78,7 +79,7 @@ var removals = map[string]removal{
 	},
 }
 
-// holders makes a row for each reference that holds what it names.
+// holders makes a row for each relation that holds what it names.
 var holders = map[string]func(*table.Txn){
 	"subnet vpc":         func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("x"), VPC: "vpc-1"}) },
 	"route-table vpc":    func(tx *table.Txn) { state.RouteTables.Put(tx, &model.RouteTable{Meta: own("x"), VPC: "vpc-1"}) },
@@ -123,11 +124,11 @@ var holders = map[string]func(*table.Txn){
 	},
 }
 
-// TestWhatIsHeldIsNotDeleted walks the references of all tables: what holds
+// TestWhatIsHeldIsNotDeleted walks the relations of all tables: what holds
 // something keeps users from deleting it, and without the holder it can be deleted.
 func TestWhatIsHeldIsNotDeleted(t *testing.T) {
 	held := map[string]bool{}
-	for _, r := range state.References() {
+	for _, r := range state.Relations() {
 		if r.Rule != state.Holds {
 			continue
 		}
@@ -167,12 +168,48 @@ func TestPartsHoldNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	tx := n.DB.Snapshot()
-	for _, r := range state.References() {
+	for _, r := range state.Relations() {
 		if slices.Contains(r.To, "vpc") {
 			for row, ref := range r.Dangling(tx) {
 				account, region, id := row.RowKey()
 				t.Errorf("%s %s/%s/%s still names %s", r.From, account, region, id, ref.ID)
 			}
+		}
+	}
+}
+
+// TestEveryResourceShowsItsTags writes a row of each kind that can have tags, and
+// wants EC2 or VPC Lattice to tell them.
+func TestEveryResourceShowsItsTags(t *testing.T) {
+	n := ec2test.NewNetwork(t)
+	for _, rows := range state.Tables() {
+		get, _ := reflect.TypeOf(rows).MethodByName("Get")
+		row := reflect.New(get.Type.Out(0).Elem())
+		meta := row.Elem().FieldByName("Meta")
+		if !meta.IsValid() {
+			continue
+		}
+		m := own("x-" + rows.Kind())
+		m.Tags = map[string]string{"kind": rows.Kind()}
+		meta.Set(reflect.ValueOf(m))
+		n.Put(t, func(tx *table.Txn) {
+			reflect.ValueOf(rows).MethodByName("Put").Call([]reflect.Value{reflect.ValueOf(tx), row})
+		})
+		told, err := n.API.DescribeTags(n.Ctx, &shape.DescribeTagsInput{Filters: ec2test.Filter("resource-id", m.ID)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(told.Tags) == 1 && *told.Tags[0].Value == rows.Kind() && *told.Tags[0].ResourceType == rows.Kind() {
+			continue
+		}
+		named, ok := row.Interface().(interface{ ARN() string })
+		if !ok {
+			t.Errorf("%s can have tags, and no service tells them", rows.Kind())
+			continue
+		}
+		listed, err := n.Lattice().ListTagsForResource(n.Ctx, &lattice.ListTagsForResourceInput{ResourceArn: new(named.ARN())})
+		if err != nil || listed.Tags["kind"] != rows.Kind() {
+			t.Errorf("%s can have tags, and no service tells them: %v", rows.Kind(), err)
 		}
 	}
 }

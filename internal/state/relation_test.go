@@ -39,19 +39,19 @@ var plain = map[string]string{
 }
 
 // TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their
-// places, and wants each to come back as what a reference names, or to be plain.
+// places, and wants each to come back as what a relation names, or to be plain.
 func TestEveryRowSaysWhatItNames(t *testing.T) {
 	for _, rows := range Tables() {
 		row := empty(rows)
 		texts := map[string]bool{}
 		fill(reflect.ValueOf(row).Elem(), "", texts)
-		for _, r := range References() {
+		for _, r := range Relations() {
 			if r.From != rows.Kind() {
 				continue
 			}
 			named := r.Named(row)
 			if len(named) == 0 {
-				t.Errorf("%s: reference %s names nothing in a row that has everything", r.From, r.Name)
+				t.Errorf("%s: relation %s names nothing in a row that has everything", r.From, r.Name)
 			}
 			for _, ref := range named {
 				delete(texts, strings.TrimSuffix(ref.ID, ".ID"))
@@ -66,7 +66,7 @@ func TestEveryRowSaysWhatItNames(t *testing.T) {
 			}
 		}
 		for text := range texts {
-			t.Errorf("%s: %s names something; declare a reference to it, or list it here as plain", rows.Kind(), text)
+			t.Errorf("%s: %s names something; declare a relation to it, or list it here as plain", rows.Kind(), text)
 		}
 	}
 }
@@ -119,14 +119,14 @@ func fill(v reflect.Value, place string, texts map[string]bool) {
 	}
 }
 
-// TestReferencesAreWhole wants what deletion rules need.
-func TestReferencesAreWhole(t *testing.T) {
-	for _, r := range References() {
+// TestRelationsAreWhole wants what deletion rules need.
+func TestRelationsAreWhole(t *testing.T) {
+	for _, r := range Relations() {
 		if len(r.To) == 0 {
-			t.Errorf("%s: reference %s leads nowhere", r.From, r.Name)
+			t.Errorf("%s: relation %s leads nowhere", r.From, r.Name)
 		}
 		if r.Rule == Holds && r.holders == nil {
-			t.Errorf("%s: reference %s holds, and nothing finds who does: declare it with an index", r.From, r.Name)
+			t.Errorf("%s: relation %s holds, and nothing finds who does: declare it with an index", r.From, r.Name)
 		}
 	}
 }

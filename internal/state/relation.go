@@ -27,11 +27,11 @@ const (
 	Relies
 )
 
-// Reference is that the rows of one table name rows of others. It is declared
+// Relation is that the rows of one table name rows of others. It is declared
 // with the table, once: indexes, what may be deleted and what is checked of a state
 // follow from it.
-type Reference struct {
-	// Name is unique among the references of a table.
+type Relation struct {
+	// Name is unique among the relations of a table.
 	Name string
 	// From is the kind of rows that name others, and To the kinds that these can be
 	// of; the id tells which.
@@ -46,28 +46,28 @@ type Reference struct {
 	holders func(*table.Txn, model.Ref) iter.Seq[table.Row]
 }
 
-// declared are all references, in no particular order. It grows while the package
+// declared are all relations, in no particular order. It grows while the package
 // is initialized, as the tables' indexes do, and does not change afterwards.
-var declared []*Reference
+var declared []*Relation
 
-// References gives all references, in the order of Tables. The slice is shared by
+// Relations gives all relations, in the order of Tables. The slice is shared by
 // all callers, who must not change it.
-func References() []*Reference { return ordered() }
+func Relations() []*Relation { return ordered() }
 
-var ordered = sync.OnceValue(func() []*Reference {
+var ordered = sync.OnceValue(func() []*Relation {
 	place := make(map[string]int)
 	for i, t := range Tables() {
 		place[t.Kind()] = i
 	}
-	return slices.SortedStableFunc(slices.Values(declared), func(a, b *Reference) int { return place[a.From] - place[b.From] })
+	return slices.SortedStableFunc(slices.Values(declared), func(a, b *Relation) int { return place[a.From] - place[b.From] })
 })
 
 // Named gives the rows that a row of From names.
-func (r *Reference) Named(row table.Row) []model.Ref { return r.named(row) }
+func (r *Relation) Named(row table.Row) []model.Ref { return r.named(row) }
 
 // Dangling yields the rows of From with those that they name and that do not
 // exist. The view must be no Update's.
-func (r *Reference) Dangling(tx *table.Txn) iter.Seq2[table.Row, model.Ref] {
+func (r *Relation) Dangling(tx *table.Txn) iter.Seq2[table.Row, model.Ref] {
 	return func(yield func(table.Row, model.Ref) bool) {
 		for row := range r.all(tx) {
 			for _, ref := range r.named(row) {
@@ -85,7 +85,7 @@ func (r *Reference) Dangling(tx *table.Txn) iter.Seq2[table.Row, model.Ref] {
 // holds nothing.
 func Held[T table.Row](tx *table.Txn, t *table.Table[T], row T) string {
 	own := parts(t.Kind(), row)
-	for _, r := range References() {
+	for _, r := range Relations() {
 		if r.Rule != Holds || !slices.Contains(r.To, t.Kind()) {
 			continue
 		}
@@ -127,12 +127,12 @@ func to[T table.Row](t *table.Table[T]) target {
 	}}
 }
 
-// name declares a reference that nothing is looked for by.
-func name[T table.Row](from *table.Table[T], as string, rule Rule, named func(T) []model.Ref, targets ...target) *Reference {
-	if slices.ContainsFunc(declared, func(r *Reference) bool { return r.From == from.Kind() && r.Name == as }) {
-		panic("state: two references of " + from.Kind() + " are called " + as)
+// name declares a relation that nothing is looked for by.
+func name[T table.Row](from *table.Table[T], as string, rule Rule, named func(T) []model.Ref, targets ...target) *Relation {
+	if slices.ContainsFunc(declared, func(r *Relation) bool { return r.From == from.Kind() && r.Name == as }) {
+		panic("state: two relations of " + from.Kind() + " are called " + as)
 	}
-	r := &Reference{
+	r := &Relation{
 		Name: as, From: from.Kind(), Rule: rule, targets: targets,
 		named: func(row table.Row) []model.Ref { return named(row.(T)) },
 		all:   func(tx *table.Txn) iter.Seq[table.Row] { return anyRows(from.All(tx)) },
@@ -144,7 +144,7 @@ func name[T table.Row](from *table.Table[T], as string, rule Rule, named func(T)
 	return r
 }
 
-// refer declares a reference and the index that finds rows by it.
+// refer declares a relation and the index that finds rows by it.
 func refer[T table.Row](from *table.Table[T], as string, rule Rule, named func(T) []model.Ref, targets ...target) table.Index[T, model.Ref] {
 	index := byRef(from, as, named)
 	r := name(from, as, rule, named, targets...)
@@ -152,8 +152,8 @@ func refer[T table.Row](from *table.Table[T], as string, rule Rule, named func(T
 	return index
 }
 
-// keyed declares a reference of rows that have the key of the one that they name.
-func keyed[T table.Row](from *table.Table[T], as string, rule Rule, target target) *Reference {
+// keyed declares a relation of rows that have the key of the one that they name.
+func keyed[T table.Row](from *table.Table[T], as string, rule Rule, target target) *Relation {
 	r := name(from, as, rule, func(row T) []model.Ref { return []model.Ref{refOf(row)} }, target)
 	r.holders = func(tx *table.Txn, ref model.Ref) iter.Seq[table.Row] {
 		return func(yield func(table.Row) bool) {
@@ -175,8 +175,8 @@ func anyRows[T table.Row](rows iter.Seq[T]) iter.Seq[table.Row] {
 	}
 }
 
-// called is how errors call a row that holds another one by the reference.
-func (r *Reference) called(row table.Row) string {
+// called is how errors call a row that holds another one by the relation.
+func (r *Relation) called(row table.Row) string {
 	if claim, ok := row.(*model.AddressClaim); ok {
 		return "address " + claim.Addr.String()
 	}
