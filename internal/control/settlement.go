@@ -227,7 +227,11 @@ func (s *settlement) wait(subject plan.Subject, at *place, revision int64, blind
 		st.spots = append(st.spots, spot{at: at})
 		i = len(st.spots) - 1
 	}
-	st.spots[i].until, st.spots[i].blind = revision, st.spots[i].blind || blind
+	st.spots[i].blind = st.spots[i].blind || blind
+	if st.spots[i].until == revision {
+		return // it is in the queue for that, be it because of another entry
+	}
+	st.spots[i].until = revision
 	at.host.waiting.push(item{revision: revision, at: at, subject: subject})
 }
 
