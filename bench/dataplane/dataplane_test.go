@@ -40,9 +40,9 @@ func slowness(port, rules int) string {
 	return b.String()
 }
 
-// TestASlowDataPlaneShows slows one of three routed ways down: its ratios must
-// show it, and those of the way that is as fast as the reference must not.
-func TestASlowDataPlaneShows(t *testing.T) {
+// labOf builds a lab that goes with the test.
+func labOf(t *testing.T) *lab {
+	t.Helper()
 	testnet.Require(t)
 	l, err := newLab(t.Context())
 	t.Cleanup(func() {
@@ -53,7 +53,14 @@ func TestASlowDataPlaneShows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = l.b.Run(func() error {
+	return l
+}
+
+// TestASlowDataPlaneShows slows one of three routed ways down: its ratios must
+// show it, and those of the way that is as fast as the reference must not.
+func TestASlowDataPlaneShows(t *testing.T) {
+	l := labOf(t)
+	err := l.b.Run(func() error {
 		nft := exec.Command("nft", "-f", "-")
 		nft.Stdin = strings.NewReader(slowness(haproxyBase, 3000))
 		out, err := nft.CombinedOutput()
@@ -108,16 +115,7 @@ func misjudged(table *report.Table, trials []trial) (wrong []string) {
 
 // TestTheProxiesForward tries each proxy of the lab once.
 func TestTheProxiesForward(t *testing.T) {
-	testnet.Require(t)
-	l, err := newLab(t.Context())
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := labOf(t)
 	const files = 4096
 	ports := map[string]uint16{copying: copyBase}
 	if err := l.copying(t.Context(), 2); err != nil {

@@ -51,13 +51,6 @@ func NewNamespace(t testing.TB) *Namespace {
 	return &Namespace{testnet.New(t), t}
 }
 
-func (n *Namespace) must(name string, args ...string) {
-	n.t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		n.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-}
-
 // IP runs ip commands in the namespace, one a line.
 func (n *Namespace) IP(commands string) {
 	n.t.Helper()
