@@ -64,8 +64,8 @@ func Equal(a, b Entry) bool {
 // such as whose it is, and what the kernel does not keep. It is what is stored and
 // sent, and what Parse reads.
 func Record(e Entry) string {
-	if print := e.Key().Kind.said().print; print != nil {
-		if text, ok := print(e); ok {
+	if k := e.Key().Kind.said(); k.noted {
+		if text, ok := k.print(e); ok {
 			return text
 		}
 	}

@@ -109,6 +109,7 @@ type description struct {
 	far   func(Key) Realm
 	early bool
 
+	noted       bool // entries have notes
 	print       func(Entry) (text string, ok bool)
 	read        func(*Spelling) Entry
 	ends, turns func(Entry) []Connections
@@ -146,6 +147,10 @@ func Define[E Entry](d Description[E]) Kind {
 	k.ends, k.turns = of(d.Ends), of(d.Turns)
 	for _, e := range d.Examples {
 		k.examples = append(k.examples, e)
+		if d.Spell != nil && !k.noted {
+			text, _ := k.print(e)
+			k.noted = text != e.String()
+		}
 	}
 	return Kind{k}
 }
