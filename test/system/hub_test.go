@@ -40,9 +40,11 @@ func TestAHubOfEndpoints(t *testing.T) {
 
 	// The gateway of the hub may send to the endpoint no more, and again.
 	s.Revoke(group, nil, postern.Open)
+	s.Await(5*time.Second, "the group to close", func() (bool, error) { return !answers(user, at(first.Address())), nil })
 	expectSilence(t, user, at(first.Address()))
 	expectSilence(t, user, at(first6.Address6()))
 	s.Authorize(group, nil, postern.Open)
+	s.Await(5*time.Second, "the group to open", func() (bool, error) { return answers(user, at(first.Address())), nil })
 
 	// What would lead back to itself is refused.
 	back := s.provider.Endpoint(onward, []*postern.Subnet{s.servers}, s.openServer)
