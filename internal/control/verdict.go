@@ -11,9 +11,9 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// carryOut writes a verdict into the tables: a status, or the removal of what
+// writeVerdict writes a verdict into the tables: a status, or the removal of what
 // is being deleted. A subject whose row is gone needs nothing.
-func carryOut(tx *table.Txn, v verdict, now time.Time) {
+func writeVerdict(tx *table.Txn, v verdict, now time.Time) {
 	ref := v.subject.Ref
 	life, ok := lifeOf(tx, v.subject)
 	switch {

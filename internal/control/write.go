@@ -58,7 +58,7 @@ func (c *Controller) write(ctx context.Context, verdicts map[plan.Subject]verdic
 // commit writes some verdicts together. When the store does not take that, it
 // writes each alone, so that one holds up none of the others.
 func (c *Controller) commit(ctx context.Context, verdicts []verdict) (left map[plan.Subject]verdict, err error) {
-	err = table.UpdateInParts(ctx, c.cfg.DB, verdicts, c.carryOut)
+	err = table.UpdateInParts(ctx, c.cfg.DB, verdicts, c.writeAll)
 	left = map[plan.Subject]verdict{}
 	switch {
 	case err == nil:
@@ -86,7 +86,7 @@ func (c *Controller) alone(ctx context.Context, v verdict) error {
 	one := []verdict{v}
 	var err error
 	for some := true; some; {
-		_, err = c.cfg.DB.Update(ctx, func(tx *table.Txn) error { return c.carryOut(tx, one) })
+		_, err = c.cfg.DB.Update(ctx, func(tx *table.Txn) error { return c.writeAll(tx, one) })
 		if !errors.Is(err, table.ErrTooLarge) {
 			break
 		}
@@ -100,7 +100,7 @@ func (c *Controller) alone(ctx context.Context, v verdict) error {
 	}
 	stuck := v
 	stuck.reason = "its rows cannot be removed: " + err.Error()
-	_, sayErr := c.cfg.DB.Update(ctx, func(tx *table.Txn) error { return c.carryOut(tx, []verdict{stuck}) })
+	_, sayErr := c.cfg.DB.Update(ctx, func(tx *table.Txn) error { return c.writeAll(tx, []verdict{stuck}) })
 	return errors.Join(err, sayErr)
 }
 
@@ -127,9 +127,9 @@ func shed(tx *table.Txn, v verdict) bool {
 	return len(interfaces) > 0
 }
 
-func (c *Controller) carryOut(tx *table.Txn, verdicts []verdict) error {
+func (c *Controller) writeAll(tx *table.Txn, verdicts []verdict) error {
 	for _, v := range verdicts {
-		carryOut(tx, v, c.cfg.Now())
+		writeVerdict(tx, v, c.cfg.Now())
 	}
 	return nil
 }

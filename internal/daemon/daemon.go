@@ -31,9 +31,9 @@ import (
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
 	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
-	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/postern"
 	"github.com/posternhq/postern/internal/service/sts"
 	"github.com/posternhq/postern/internal/service/vpclattice"
@@ -246,7 +246,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 // bootstrap makes the first account at first start and keeps its key where
 // commands find it. The key is written again when the file was lost.
 func (d *daemon) bootstrap(ctx context.Context) error {
-	id, secret, err := identity.Bootstrap(ctx, d.env, firstAccount)
+	id, secret, err := account.Bootstrap(ctx, d.env, firstAccount)
 	if err != nil {
 		return err
 	}

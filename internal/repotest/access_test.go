@@ -30,7 +30,7 @@ func TestHandlersFindRowsThroughTheirView(t *testing.T) {
 // accounts and the view.
 func handlers(folder string) bool {
 	return strings.HasPrefix(folder, "internal/service/") && !strings.HasSuffix(folder, "test") &&
-		!within(folder, []string{"internal/service/view", "internal/service/identity"})
+		!within(folder, []string{"internal/service/view", "internal/service/account"})
 }
 
 func aboutAccounts(n ast.Node) string {

@@ -120,7 +120,7 @@ func (q *updates) lead() {
 		q.mu.Unlock()
 		g := q.group(q.db.current.Load().snapshot)
 		for line = g.run(line); g != nil; {
-			g, line = q.carryOut(g, line)
+			g, line = q.commitGroup(g, line)
 		}
 	}
 }
@@ -131,10 +131,10 @@ func (q *updates) group(base *snapshot) *group {
 	return &group{db: q.db, most: q.most, draft: draft, reads: draft.newReads()}
 }
 
-// carryOut commits a group. What comes while the commit is on its way runs already
+// commitGroup commits a group. What comes while the commit is on its way runs already
 // where nobody else writes: on the state that the commit will make. That is the next
 // group, if there is one. All others who wait are in the line, in their order.
-func (q *updates) carryOut(g *group, line []*update) (next *group, others []*update) {
+func (q *updates) commitGroup(g *group, line []*update) (next *group, others []*update) {
 	p, again := g.propose()
 	if p == nil {
 		return nil, append(again, line...)

@@ -23,8 +23,8 @@ type rest struct {
 // restItem is an element of a list. The list may be another one when it is
 // written: the element is known again by its id, or else by all that is known of it.
 type restItem struct {
-	identity string
-	rest     *rest
+	key  string
+	rest *rest
 }
 
 // restOf finds what a row has more than this version knows: in its stored form,
@@ -55,7 +55,7 @@ func restOf(s *shape, stored, written any) *rest {
 				break
 			}
 			if r := restOf(s.each, value, known[i]); r != nil {
-				out.items = append(out.items, restItem{identity(known[i]), r})
+				out.items = append(out.items, restItem{elementKey(known[i]), r})
 			}
 		}
 	}
@@ -73,8 +73,8 @@ func with[V any](m map[string]V, name string, value V) map[string]V {
 	return m
 }
 
-// identity tells elements of a list apart.
-func identity(element any) string {
+// elementKey tells elements of a list apart.
+func elementKey(element any) string {
 	if fields, ok := element.(map[string]any); ok {
 		if id, ok := fields["id"].(string); ok && id != "" {
 			return "id " + id
@@ -100,9 +100,9 @@ func (r *rest) addTo(written any) {
 	case []any:
 		items := append([]restItem(nil), r.items...)
 		for _, element := range written {
-			is := identity(element)
+			is := elementKey(element)
 			for i, item := range items {
-				if item.identity == is {
+				if item.key == is {
 					item.rest.addTo(element)
 					items = append(items[:i], items[i+1:]...)
 					break

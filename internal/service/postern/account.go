@@ -12,7 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -24,13 +24,13 @@ func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (
 	if id == "" {
 		id = fmt.Sprintf("%d%011d", 1+a.Intn(9), a.Intn(1e11)) // no leading zero, which spreadsheets lose
 	}
-	fresh, err := identity.NewAccount(a.Env, id, deref(in.Name))
+	fresh, err := account.New(a.Env, id, deref(in.Name))
 	if err != nil {
 		return nil, err
 	}
 	err = fresh.Create(ctx, a.Env)
 	switch {
-	case errors.Is(err, identity.ErrAccountExists):
+	case errors.Is(err, account.ErrExists):
 		return nil, fault.Conflict(kindAccount, id, "account %s exists already", id)
 	case errors.Is(err, alloc.ErrTransitFull):
 		return nil, fault.Conflict(kindAccount, id, "this installation has no room for another account's default VPCs: %v", err)

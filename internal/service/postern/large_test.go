@@ -8,7 +8,7 @@ import (
 
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -39,7 +39,7 @@ func TestAccountsInManyRegions(t *testing.T) {
 		}
 		return zones
 	}
-	if _, _, err := identity.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
+	if _, _, err := account.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
 		t.Fatal(err)
 	}
 	api := &API{Env: w.Env}

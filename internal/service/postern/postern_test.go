@@ -17,8 +17,8 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
-	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -74,7 +74,7 @@ func newFixture(t *testing.T) *fixture {
 		other: servicetest.As(t, servicetest.OtherAccount, servicetest.Region),
 	}
 	f.api = &API{Env: w.Env, Observer: observer{}, Namespaces: f.spaces, Interfaces: iface.Interfaces{Env: w.Env}, Version: "v1"}
-	if _, _, err := identity.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
+	if _, _, err := account.Bootstrap(t.Context(), w.Env, servicetest.Account); err != nil {
 		t.Fatal(err)
 	}
 	meta := func(id string) model.Meta {
@@ -239,7 +239,7 @@ func TestAccountsAreMadeByTheFirstOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok, err := identity.Lookup(t.Context(), f.DB, *out.AccessKeyId); err != nil || !ok || got.Account != servicetest.OtherAccount || got.Secret != *out.SecretAccessKey {
+	if got, ok, err := account.Lookup(t.Context(), f.DB, *out.AccessKeyId); err != nil || !ok || got.Account != servicetest.OtherAccount || got.Secret != *out.SecretAccessKey {
 		t.Errorf("the key leads to account %s, %t, %v", got.Account, ok, err)
 	}
 	f.refused(t, "the account again", "ConflictException", func() error {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package vpc is EC2's VPCs: with all that comes with them, made for requests
-// and, as the default ones of accounts, for package identity.
+// and, as the default ones of accounts, for package account.
 package vpc
 
 import (

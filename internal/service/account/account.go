@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity keeps the accounts of an installation and the access keys
+// Package account keeps the accounts of an installation and the access keys
 // that sign for them. It is no service of its own: the service postern makes
 // accounts with it, and the server looks keys up.
-package identity
+package account
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// ErrAccountExists is the cause when an account is made whose id is taken.
-var ErrAccountExists = errors.New("account exists")
+// ErrExists is the cause when an account is made whose id is taken.
+var ErrExists = errors.New("account exists")
 
 // Administrator is the name of the user whose key an account starts with.
 const Administrator = "admin"
@@ -31,7 +31,7 @@ const Administrator = "admin"
 // gives all accounts the default VPCs that they lack. It may run on several
 // servers at the same time.
 func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKeyID, secret string, err error) {
-	fresh, err := NewAccount(env, account, "management")
+	fresh, err := New(env, account, "management")
 	if err != nil {
 		return "", "", fmt.Errorf("bootstrap account %s: %w", account, err)
 	}
@@ -73,24 +73,24 @@ func administratorKey(tx *table.Txn, account string) *model.AccessKey {
 	return oldest
 }
 
-// NewIdentity is an account that is about to be made, with the key of its
+// Fresh is an account that is about to be made, with the key of its
 // administrator.
-type NewIdentity struct {
+type Fresh struct {
 	Account  *model.Account
 	Key      *model.AccessKey
 	networks []network
 }
 
-// NewAccount makes the rows of an account; Create writes them. Keys have the
+// New makes the rows of an account; Create writes them. Keys have the
 // form that AWS documents and tools check:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
-func NewAccount(env *service.Env, id, name string) (*NewIdentity, error) {
+func New(env *service.Env, id, name string) (*Fresh, error) {
 	now := env.Now()
 	key, err := newKey(env.Rand, id, now)
 	if err != nil {
 		return nil, fmt.Errorf("make an access key: %w", err)
 	}
-	n := &NewIdentity{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key}
+	n := &Fresh{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key}
 	if env.DefaultVPC {
 		for _, region := range env.Regions {
 			n.networks = append(n.networks, newNetwork(env, id, region))
@@ -99,10 +99,10 @@ func NewAccount(env *service.Env, id, name string) (*NewIdentity, error) {
 	return n, nil
 }
 
-// insert writes the account and its key. It fails with ErrAccountExists.
-func (n *NewIdentity) insert(tx *table.Txn) error {
+// insert writes the account and its key. It fails with ErrExists.
+func (n *Fresh) insert(tx *table.Txn) error {
 	if err := state.Accounts.Insert(tx, n.Account); err != nil {
-		return fmt.Errorf("make account %s: %w", n.Account.ID, ErrAccountExists)
+		return fmt.Errorf("make account %s: %w", n.Account.ID, ErrExists)
 	}
 	if err := state.AccessKeys.Insert(tx, n.Key); err != nil {
 		return fmt.Errorf("make account %s: %w", n.Account.ID, err)
@@ -111,10 +111,10 @@ func (n *NewIdentity) insert(tx *table.Txn) error {
 }
 
 // Create makes the account with its key and its default VPCs. It fails with
-// ErrAccountExists, or with alloc.ErrTransitFull when there is no room for the VPCs, and changes nothing then. Where the store does not take all of it at
+// ErrExists, or with alloc.ErrTransitFull when there is no room for the VPCs, and changes nothing then. Where the store does not take all of it at
 // once the VPCs come one after the other, and what comes between is said in the log:
 // the next start gives the account those that it lacks.
-func (n *NewIdentity) Create(ctx context.Context, env *service.Env) error {
+func (n *Fresh) Create(ctx context.Context, env *service.Env) error {
 	_, err := env.DB.Update(ctx, func(tx *table.Txn) error {
 		if err := n.insert(tx); err != nil {
 			return err

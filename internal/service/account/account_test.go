@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package identity
+package account
 
 import (
 	"errors"
@@ -53,7 +53,7 @@ func TestBootstrapMakesOneKeyHoweverOftenItRuns(t *testing.T) {
 
 func TestKeysAreLookedUp(t *testing.T) {
 	w := servicetest.New(t)
-	n, err := NewAccount(w.Env, servicetest.OtherAccount, "other")
+	n, err := New(w.Env, servicetest.OtherAccount, "other")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestKeysAreLookedUp(t *testing.T) {
 	if err := create(); err != nil {
 		t.Fatal(err)
 	}
-	if err := create(); !errors.Is(err, ErrAccountExists) {
+	if err := create(); !errors.Is(err, ErrExists) {
 		t.Errorf("making the account again: %v", err)
 	}
 	got, ok, err := Lookup(t.Context(), w.DB, n.Key.ID)

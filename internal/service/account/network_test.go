@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package identity
+package account
 
 import (
 	"fmt"
@@ -75,7 +75,7 @@ func TestAccountsHaveADefaultVPCInEachRegion(t *testing.T) {
 	w.DefaultVPC = true
 	w.bootstrap(t)
 	w.want(t, "the first account", defaultThere, defaultHere)
-	other, err := NewAccount(w.Env, servicetest.OtherAccount, "other")
+	other, err := New(w.Env, servicetest.OtherAccount, "other")
 	if err != nil {
 		t.Fatal(err)
 	}
