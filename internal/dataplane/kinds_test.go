@@ -64,7 +64,7 @@ var kindStranger = desired.Define(desired.Description[stranger]{
 func (s stranger) Key() desired.Key {
 	return desired.Key{Realm: desired.Realm(s.VPC), Kind: kindStranger, ID: "x"}
 }
-func (s stranger) String() string { return desired.Record(s) }
+func (s stranger) String() string { return desired.State(s) }
 
 // What the data plane cannot do is an error, be it put or deleted, also where there
 // is no router, and the rest of a call is done.

@@ -65,11 +65,17 @@ func Equal(a, b Entry) bool {
 // sent, and what Parse reads.
 func Record(e Entry) string {
 	if k := e.Key().Kind.said(); k.noted {
-		if text, ok := k.print(e); ok {
+		if text, ok := k.print(e, true); ok {
 			return text
 		}
 	}
 	return e.String()
+}
+
+// State prints what String gives, for entries whose kinds are defined elsewhere.
+func State(e Entry) string {
+	text, _ := e.Key().Kind.said().print(e, false)
+	return text
 }
 
 // Sort orders entries in the order of making.

@@ -110,7 +110,7 @@ type description struct {
 	early bool
 
 	noted       bool // entries have notes
-	print       func(Entry) (text string, ok bool)
+	print       func(e Entry, full bool) (text string, ok bool)
 	read        func(*Spelling) Entry
 	ends, turns func(Entry) []Connections
 	examples    []Entry
@@ -121,13 +121,13 @@ type description struct {
 // for tests.
 func Define[E Entry](d Description[E]) Kind {
 	k := &description{name: d.Name, stage: d.Stage, sort: d.Sort, root: d.Root, far: d.Far, early: d.Early, missing: d.missing()}
-	k.print = func(e Entry) (string, bool) {
+	k.print = func(e Entry, full bool) (string, bool) {
 		v, ok := e.(E)
 		if !ok {
 			return "", false
 		}
 		s := spell(make([]byte, 0, usual), e.Key())
-		s.full = true
+		s.full = full
 		d.Spell(&v, &s)
 		return s.String(), true
 	}
@@ -147,9 +147,10 @@ func Define[E Entry](d Description[E]) Kind {
 	k.ends, k.turns = of(d.Ends), of(d.Turns)
 	for _, e := range d.Examples {
 		k.examples = append(k.examples, e)
-		if d.Spell != nil && !k.noted {
-			text, _ := k.print(e)
-			k.noted = text != e.String()
+		if d.Spell != nil {
+			s := Spelling{full: true}
+			d.Spell(&e, &s)
+			k.noted = k.noted || s.noted
 		}
 	}
 	return Kind{k}

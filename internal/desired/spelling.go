@@ -20,7 +20,8 @@ import (
 // something else are printed as %XX.
 type Spelling struct {
 	full   bool // notes are printed too
-	noting bool // what follows is notes
+	noted  bool // there are notes
+	noting bool // what follows is notes, and not to be printed
 	text   []byte
 
 	reading bool
@@ -97,7 +98,7 @@ func (s *Spelling) scope(text string, a *netip.Addr, bits *int) {
 
 // Notes says that what follows is not part of the state: it is kept and passed on
 // with an entry, and no reason to do anything.
-func (s *Spelling) Notes() { s.noting = !s.reading && !s.full }
+func (s *Spelling) Notes() { s.noted, s.noting = true, !s.reading && !s.full }
 
 // Name spells a text.
 func (s *Spelling) Name(field string, value *string) {

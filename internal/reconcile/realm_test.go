@@ -36,7 +36,7 @@ var kindProcess = desired.Define(desired.Description[process]{
 func (p process) Key() desired.Key {
 	return desired.Key{Realm: desired.Host, Kind: kindProcess, ID: p.Name}
 }
-func (p process) String() string { return desired.Record(p) }
+func (p process) String() string { return desired.State(p) }
 
 // answer is an entry of a zone of names.
 type answer struct{ Zone, Name, Value string }
@@ -54,7 +54,7 @@ var kindAnswer = desired.Define(desired.Description[answer]{
 func (a answer) Key() desired.Key {
 	return desired.Key{Realm: desired.Zone(a.Zone), Kind: kindAnswer, ID: a.Name}
 }
-func (a answer) String() string { return desired.Record(a) }
+func (a answer) String() string { return desired.State(a) }
 
 // house is a host whose kernel, processes and names are parts of their own.
 type house struct {
