@@ -124,7 +124,8 @@ func Same(a, b *os.File) (bool, error) {
 // CheckPlace refuses the namespaces that are not a workload's, with
 // ErrNotForWorkloads: those of routers, of whatever instance, and the host's
 // own. They are known by what they are: a router by the mark that it carries
-// inside, whatever it is called by, and the host's by comparing.
+// inside, whatever it is called by, and the host's by comparing. It is not to be
+// called Inside a namespace.
 func CheckPlace(ns *os.File) error {
 	h, err := openHandle(ns)
 	if err != nil {
@@ -135,8 +136,10 @@ func CheckPlace(ns *os.File) error {
 }
 
 func checkPlace(in inner) error {
-	const process1 = "/proc/1/ns/net"
-	for _, path := range []string{"/proc/self/ns/net", process1} {
+	// Not /proc/self, which is the first thread: others' work may be under way on it
+	// Inside a namespace.
+	const here, process1 = "/proc/thread-self/ns/net", "/proc/1/ns/net"
+	for _, path := range []string{here, process1} {
 		host, err := openPath(path)
 		if path == process1 && errors.Is(err, fs.ErrPermission) {
 			continue // it has capabilities that this process lacks: nobody gets its namespace from here
