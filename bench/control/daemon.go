@@ -62,7 +62,7 @@ func (d *daemon) start(ctx context.Context) (took start, err error) {
 }
 
 // address is host and port of the API.
-func (d *daemon) address() string { return strings.TrimPrefix(d.Access().Endpoint, "http://") }
+func (d *daemon) address() string { return strings.TrimPrefix(d.Access().URL, "http://") }
 
 // rest makes the daemon stand still while another one is measured, and wake
 // lets it go on. What it has programmed works meanwhile.

@@ -43,7 +43,7 @@ func (p *Postern) Up(ctx context.Context) error {
 		return err
 	}
 	a := p.Access()
-	p.Client = client.New(a.Endpoint, a.Region, a.AccessKeyID, a.SecretAccessKey)
+	p.Client = client.New(a.URL, a.Region, a.AccessKeyID, a.SecretAccessKey)
 	return nil
 }
 

@@ -54,7 +54,7 @@ func run(m *testing.M) int {
 func play(t *testing.T, name string, key harness.Key, variables ...string) {
 	t.Helper()
 	environment := server.Environment(
-		"AWS_URL="+server.Endpoint, "AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_REGION="+harness.Region,
+		"AWS_URL="+server.URL, "AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_REGION="+harness.Region,
 		"ANSIBLE_PYTHON_INTERPRETER="+interpreter, "ANSIBLE_LOCALHOST_WARNING=false", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1",
 		"ANSIBLE_HOME="+t.TempDir(), "ANSIBLE_LOCAL_TEMP="+t.TempDir(), "ANSIBLE_REMOTE_TMP="+t.TempDir(),
 	)

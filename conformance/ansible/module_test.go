@@ -48,7 +48,7 @@ const resource = "10.0.200.10"
 func newEndpoint(t *testing.T, key harness.Key) (vpc, subnet, endpoint string) {
 	t.Helper()
 	config := aws.Config{
-		Region: harness.Region, BaseEndpoint: aws.String(server.Endpoint),
+		Region: harness.Region, BaseEndpoint: aws.String(server.URL),
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 	}
 	c, l, ctx := ec2.NewFromConfig(config), vpclattice.NewFromConfig(config), t.Context()

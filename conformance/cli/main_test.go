@@ -117,7 +117,7 @@ func newTerminal(t *testing.T, key harness.Key, more ...string) *terminal {
 // one.
 func (c *terminal) run(format string, values ...any) child.Result {
 	c.t.Helper()
-	args := append([]string{"--endpoint-url", server.Endpoint, "--output", "json"}, strings.Fields(fmt.Sprintf(format, values...))...)
+	args := append([]string{"--endpoint-url", server.URL, "--output", "json"}, strings.Fields(fmt.Sprintf(format, values...))...)
 	return child.Exec(c.environment, aws, args...)
 }
 

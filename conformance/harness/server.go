@@ -31,8 +31,8 @@ type Key struct{ Account, ID, Secret string }
 // Server is a running Postern.
 type Server struct {
 	*instance.Instance
-	// Endpoint is the URL of its API.
-	Endpoint string
+	// URL is that of its API.
+	URL string
 	// Admin is the key of the first account.
 	Admin Key
 
@@ -59,7 +59,7 @@ func start(dir string, flags []string) (*Server, error) {
 		return nil, errors.Join(err, s.Close(), log.Close())
 	}
 	a := s.Access()
-	s.Endpoint, s.Admin = a.Endpoint, Key{a.Account, a.AccessKeyID, a.SecretAccessKey}
+	s.URL, s.Admin = a.URL, Key{a.Account, a.AccessKeyID, a.SecretAccessKey}
 	return s, nil
 }
 

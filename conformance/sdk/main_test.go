@@ -94,7 +94,7 @@ func newAccount(t *testing.T) *client {
 
 func newClient(t *testing.T, key harness.Key, region string) *client {
 	config := aws.Config{
-		Region: region, BaseEndpoint: aws.String(server.Endpoint),
+		Region: region, BaseEndpoint: aws.String(server.URL),
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 		APIOptions:  []func(*middleware.Stack) error{noteCalls},
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },

@@ -91,7 +91,7 @@ type message struct {
 // send gives status, content type and body of the answer.
 func (c *client) send(m message) (status int, contentType, body string) {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(c.ctx, m.method, server.Endpoint+m.path, strings.NewReader(m.body))
+	r, err := http.NewRequestWithContext(c.ctx, m.method, server.URL+m.path, strings.NewReader(m.body))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 func inventory(t *testing.T, key harness.Key, region string) string {
 	t.Helper()
 	config := aws.Config{
-		Region: region, BaseEndpoint: aws.String(server.Endpoint),
+		Region: region, BaseEndpoint: aws.String(server.URL),
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 	}
 	c, l, ctx := ec2.NewFromConfig(config), vpclattice.NewFromConfig(config), t.Context()

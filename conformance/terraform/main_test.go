@@ -86,7 +86,7 @@ func newWorkspace(t *testing.T, name string, key harness.Key, more ...string) *w
 		}
 	}
 	w.environment = append(append(w.environment,
-		"AWS_ENDPOINT_URL="+server.Endpoint, "AWS_REGION="+harness.Region, "AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret,
+		"AWS_ENDPOINT_URL="+server.URL, "AWS_REGION="+harness.Region, "AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret,
 		"TF_CLI_CONFIG_FILE="+settings, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1",
 		// The provider builds its large schema anew for each command.
 		"GOGC=400",

@@ -19,7 +19,7 @@ func TestStack(t *testing.T) {
 	here, there := server.NewAccount(t), server.NewAccount(t)
 	before := inventory(t, here, harness.Region) + inventory(t, there, harness.OtherRegion)
 	variables := []string{
-		"TF_VAR_endpoint=" + server.Endpoint,
+		"TF_VAR_endpoint=" + server.URL,
 		fmt.Sprintf(`TF_VAR_other={"account":%q,"id":%q,"secret":%q}`, there.Account, there.ID, there.Secret),
 	}
 	first := newWorkspace(t, "stack", here, variables...)

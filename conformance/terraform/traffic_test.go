@@ -79,7 +79,7 @@ func (w *workspace) connects(key harness.Key, region, output string) {
 		w.t.Fatal(err)
 	}
 	environment := func(role string) []string {
-		return server.Environment("AWS_ENDPOINT_URL="+server.Endpoint, "AWS_REGION="+region,
+		return server.Environment("AWS_ENDPOINT_URL="+server.URL, "AWS_REGION="+region,
 			"AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, roleVariable+"="+role)
 	}
 	pid, stop, err := harness.Isolate(environment("serve"), self)

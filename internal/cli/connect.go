@@ -13,14 +13,14 @@ import (
 
 // target is a running Postern and the key to talk to it with.
 type target struct {
-	endpoint, region, accessKeyID, secret string
+	url, region, accessKeyID, secret string
 }
 
 // find looks for a running Postern: what AWS_* variables name comes first, as
 // with any AWS client, and the data folder gives what they do not.
 func (l location) find(in *Invocation) (target, error) {
 	t := target{
-		endpoint:    in.Getenv("AWS_ENDPOINT_URL"),
+		url:         in.Getenv("AWS_ENDPOINT_URL"),
 		region:      in.Getenv("AWS_DEFAULT_REGION"),
 		accessKeyID: in.Getenv("AWS_ACCESS_KEY_ID"),
 		secret:      in.Getenv("AWS_SECRET_ACCESS_KEY"),
@@ -28,15 +28,15 @@ func (l location) find(in *Invocation) (target, error) {
 	if r := in.Getenv("AWS_REGION"); r != "" {
 		t.region = r
 	}
-	if t.endpoint != "" && t.region != "" && t.accessKeyID != "" && t.secret != "" {
+	if t.url != "" && t.region != "" && t.accessKeyID != "" && t.secret != "" {
 		return t, nil
 	}
 	found, err := l.local()
 	if err != nil {
 		return target{}, err
 	}
-	if t.endpoint == "" {
-		t.endpoint = found.endpoint
+	if t.url == "" {
+		t.url = found.url
 	}
 	if t.region == "" {
 		t.region = found.region
@@ -63,11 +63,11 @@ func (l location) local() (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	return target{running.Endpoint, running.Region, credentials.AccessKeyID, credentials.SecretAccessKey}, nil
+	return target{running.URL, running.Region, credentials.AccessKeyID, credentials.SecretAccessKey}, nil
 }
 
 func (t target) client() *client.Client {
-	return client.New(t.endpoint, t.region, t.accessKeyID, t.secret)
+	return client.New(t.url, t.region, t.accessKeyID, t.secret)
 }
 
 type envCommand struct{ location }
@@ -80,7 +80,7 @@ func (c *envCommand) Run(in *Invocation) error {
 		return err
 	}
 	for _, v := range [][2]string{
-		{"AWS_ENDPOINT_URL", t.endpoint},
+		{"AWS_ENDPOINT_URL", t.url},
 		{"AWS_ACCESS_KEY_ID", t.accessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", t.secret},
 		{"AWS_DEFAULT_REGION", t.region},

@@ -56,7 +56,7 @@ func (c *upCommand) Run(in *Invocation) error {
 	ctx, stop := signal.NotifyContext(in.Context, os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	err = daemon.Run(ctx, config, func(r daemon.Running) {
-		config.Log.Info("ready", "endpoint", r.Endpoint, "region", r.Region, "data", c.Data)
+		config.Log.Info("ready", "url", r.URL, "region", r.Region, "data", c.Data)
 	})
 	if errors.Is(err, daemon.ErrStartAgain) {
 		return startAgain(in)

@@ -30,10 +30,10 @@ import (
 // maxAnswer bounds what is read of an answer, in bytes.
 const maxAnswer = 64 << 20
 
-// Client calls services at one endpoint with one access key. It may be used by
+// Client calls services at one URL with one access key. It may be used by
 // many goroutines.
 type Client struct {
-	endpoint    string
+	url         string
 	region      string
 	credentials aws.Credentials
 	signer      *v4.Signer
@@ -55,11 +55,11 @@ func (e *Error) Error() string {
 	return e.Code + ": " + e.Message
 }
 
-// New returns a client for the endpoint, an http or https URL. Nothing is
+// New returns a client for the services at an http or https URL. Nothing is
 // connected or checked before the first call.
-func New(endpoint, region, accessKey, secret string) *Client {
+func New(url, region, accessKey, secret string) *Client {
 	return &Client{
-		endpoint:    endpoint,
+		url:         url,
 		region:      region,
 		credentials: aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secret},
 		signer:      v4.NewSigner(),
@@ -131,9 +131,9 @@ func (c *Client) NewRequest(ctx context.Context, service *schema.Service, operat
 
 // request makes a signed HTTP request of an encoded one.
 func (c *Client) request(ctx context.Context, signingName string, encoded *codec.Request) (*http.Request, error) {
-	u, err := url.Parse(c.endpoint)
+	u, err := url.Parse(c.url)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("endpoint %q is not a URL with a host", c.endpoint)
+		return nil, fmt.Errorf("%q is not a URL with a host", c.url)
 	}
 	u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/") + encoded.Path
 	if u.Path, err = url.PathUnescape(u.RawPath); err != nil {

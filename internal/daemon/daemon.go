@@ -270,7 +270,7 @@ func (d *daemon) writeSmall(name string, value any) error {
 	return err
 }
 
-// handler mounts every service on one endpoint.
+// handler mounts every service on one URL.
 func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
@@ -297,7 +297,7 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Li
 		return fmt.Errorf("listen for the API: %w", err)
 	}
 	running := Running{
-		PID: os.Getpid(), Endpoint: "http://" + listener.Addr().String(),
+		PID: os.Getpid(), URL: "http://" + listener.Addr().String(),
 		Region: d.config.Regions[0], Version: d.config.Version,
 	}
 	if u, ok := d.kv.Usage(); ok {

@@ -44,10 +44,10 @@ type Credentials struct {
 
 // Running says where a daemon can be reached.
 type Running struct {
-	PID      int    `json:"pid"`
-	Endpoint string `json:"endpoint"`
-	Region   string `json:"region"`
-	Version  string `json:"version"`
+	PID     int    `json:"pid"`
+	URL     string `json:"endpoint"`
+	Region  string `json:"region"`
+	Version string `json:"version"`
 	// StoreQuota is how large the embedded store may grow, in bytes; zero when
 	// there is none.
 	StoreQuota int64 `json:"storeQuota,omitempty"`

@@ -34,9 +34,9 @@ func (d *daemon) newMetrics(p *plane) *metrics.Metrics {
 			return s
 		},
 		Kernel: func(ctx context.Context) (k metrics.Kernel, err error) {
-			uses, noUses := p.kernel.Uses(ctx)
-			shares, noShares := p.kernel.Shares(ctx)
-			lane, noLane := p.kernel.ExpressLane()
+			uses, noUses := p.dataplane.Uses(ctx)
+			shares, noShares := p.dataplane.Shares(ctx)
+			lane, noLane := p.dataplane.ExpressLane()
 			return metrics.Kernel{Routers: uses, Shares: shares, Lane: lane}, errors.Join(noUses, noShares, noLane)
 		},
 	})

@@ -28,7 +28,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 	for kind, n := range r.Repairs {
 		s.Counters["repaired "+kind.String()] = n
 	}
-	lane, err := p.kernel.ExpressLane()
+	lane, err := p.dataplane.ExpressLane()
 	if err != nil {
 		p.log.Warn("counters of the express lane cannot be read", "error", err)
 	}

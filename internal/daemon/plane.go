@@ -26,11 +26,11 @@ const deltaQueue = 256
 // plane joins the controller and the agent of this host. It is the stream
 // between them: the agent's source and its sink.
 type plane struct {
-	log      *slog.Logger
-	kernel   *dataplane.Host
-	agent    *agent.Agent
-	deltas   chan desired.Delta
-	onTheWay onTheWay
+	log       *slog.Logger
+	dataplane *dataplane.Host
+	agent     *agent.Agent
+	deltas    chan desired.Delta
+	onTheWay  onTheWay
 
 	mu         sync.Mutex
 	controller *control.Controller // set before the first delta is sent
@@ -50,18 +50,18 @@ const patience = 2 * time.Second
 
 // startPlane starts the agent. It reads the host, and then waits for what
 // control sends; when that takes long it goes by the copy on disk meanwhile. The caller
-// calls close, which closes the kernel too.
-func startPlane(ctx context.Context, c Config, kernel *dataplane.Host, instance string) (*plane, error) {
+// calls close, which closes the host too.
+func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance string) (*plane, error) {
 	boot, err := bootID()
 	if err != nil {
 		return nil, err
 	}
-	effects, err := reconcile.Compose(reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: kernel})
+	effects, err := reconcile.Compose(reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: host})
 	if err != nil {
 		return nil, err
 	}
 	p := &plane{
-		log: c.Log, kernel: kernel, ended: make(chan struct{}),
+		log: c.Log, dataplane: host, ended: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
 	p.agent = agent.New(agent.Config{
@@ -89,7 +89,7 @@ func (p *plane) watchStore(kv *etcdstore.Store) { p.store.Store(kv) }
 func (p *plane) close() error {
 	p.cancel()
 	<-p.ended
-	return p.kernel.Close()
+	return p.dataplane.Close()
 }
 
 // control keeps the agent in step with the tables until the context ends.

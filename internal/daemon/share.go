@@ -46,7 +46,7 @@ func (p *plane) watchShares(ctx context.Context, every time.Duration) {
 			return
 		case <-tick.C:
 		}
-		list, err := p.kernel.Shares(ctx)
+		list, err := p.dataplane.Shares(ctx)
 		if err != nil && ctx.Err() == nil {
 			p.log.Warn("shares cannot be looked at", "error", err)
 		}
@@ -70,7 +70,7 @@ func (p *plane) watchShares(ctx context.Context, every time.Duration) {
 func (p *plane) addShares(s *postern.DataplaneStatus) {
 	ctx, cancel := context.WithTimeout(context.Background(), sharesPatience)
 	defer cancel()
-	list, err := p.kernel.Shares(ctx)
+	list, err := p.dataplane.Shares(ctx)
 	if err != nil {
 		p.log.Warn("shares cannot be looked at", "error", err)
 	}

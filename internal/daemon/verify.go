@@ -115,7 +115,7 @@ const (
 func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Writer) error {
 	var v Verified
 	for i := range settling {
-		next, err := look(ctx, d.db, host, p.kernel, func(e desired.Entry) desired.Entry { return e })
+		next, err := look(ctx, d.db, host, p.dataplane, func(e desired.Entry) desired.Entry { return e })
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (d *demo) startPostern(ctx context.Context) error {
 		return fmt.Errorf("start Postern: %w", err)
 	}
 	a := d.postern.Access()
-	d.api = client.New(a.Endpoint, a.Region, a.AccessKeyID, a.SecretAccessKey)
+	d.api = client.New(a.URL, a.Region, a.AccessKeyID, a.SecretAccessKey)
 	d.screen.done("the AWS API answers after %s", short(time.Since(start)))
 	return nil
 }

@@ -50,7 +50,8 @@ type Instance struct {
 
 // Access is where a daemon answers and how its first account signs.
 type Access struct {
-	Endpoint, Region                      string
+	URL                                   string `json:"endpoint"`
+	Region                                string
 	Account, AccessKeyID, SecretAccessKey string
 }
 

@@ -59,7 +59,7 @@ func TestUpWaitsForItsOwnDaemon(t *testing.T) {
 		if err := i.Up(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		want := instance.Access{Endpoint: "http://127.0.0.1:" + port, Region: "here", Account: "111122223333", AccessKeyID: "AKIA", SecretAccessKey: "s"}
+		want := instance.Access{URL: "http://127.0.0.1:" + port, Region: "here", Account: "111122223333", AccessKeyID: "AKIA", SecretAccessKey: "s"}
 		if i.Access() != want {
 			t.Errorf("access is %+v, want %+v", i.Access(), want)
 		}

@@ -87,7 +87,7 @@ func (p *Postern) Connect() error {
 // call lets calls go to where the daemon is.
 func (p *Postern) call() {
 	a := p.Access()
-	p.client.Store(client.New(a.Endpoint, a.Region, a.AccessKeyID, a.SecretAccessKey))
+	p.client.Store(client.New(a.URL, a.Region, a.AccessKeyID, a.SecretAccessKey))
 }
 
 // SetFileLimit makes writes of the daemon beyond so many bytes of a file fail.

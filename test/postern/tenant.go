@@ -44,10 +44,10 @@ func (p *Postern) Tenant(account string) *Tenant {
 func (t *Tenant) Find() {
 	a := t.p.Access()
 	t.Environment = []string{
-		"AWS_ENDPOINT_URL=" + a.Endpoint, "AWS_DEFAULT_REGION=" + a.Region,
+		"AWS_ENDPOINT_URL=" + a.URL, "AWS_DEFAULT_REGION=" + a.Region,
 		"AWS_ACCESS_KEY_ID=" + t.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + t.secret,
 	}
-	t.api = client.New(a.Endpoint, a.Region, t.AccessKeyID, t.secret)
+	t.api = client.New(a.URL, a.Region, t.AccessKeyID, t.secret)
 }
 
 // Do calls an operation with the tenant's key.
