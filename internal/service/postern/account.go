@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -20,11 +21,11 @@ import (
 // CreateAccount makes an account with an administrator's access key, whose
 // secret is told this once. Only the management account may.
 func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (*shape.CreateAccountOutput, error) {
-	id := deref(in.AccountId)
+	id := service.Value(in.AccountId)
 	if id == "" {
 		id = fmt.Sprintf("%d%011d", 1+a.Intn(9), a.Intn(1e11)) // no leading zero, which spreadsheets lose
 	}
-	fresh, err := account.New(a.Env, id, deref(in.Name))
+	fresh, err := account.New(a.Env, id, service.Value(in.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func (a *API) ListAccounts(ctx context.Context, _ *shape.ListAccountsInput) (*sh
 }
 
 func summary(row *model.Account) shape.AccountSummary {
-	return shape.AccountSummary{AccountId: &row.ID, Name: optional(row.Name), Trusted: new(row.Trusted())}
+	return shape.AccountSummary{AccountId: &row.ID, Name: service.Optional(row.Name), Trusted: new(row.Trusted())}
 }
 
 // UpdateAccount trusts an account, or takes the trust back. A trusted account may

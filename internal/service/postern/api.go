@@ -33,20 +33,3 @@ const (
 	kindInterface  = "NetworkInterface"
 	kindHost       = "Host"
 )
-
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-// optional gives a pointer to v, or nil for the zero value.
-func optional[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
-	}
-	return &v
-}

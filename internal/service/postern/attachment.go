@@ -15,6 +15,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -44,11 +45,11 @@ func (a *API) AttachNetworkInterface(ctx context.Context, in *shape.AttachNetwor
 		if err != nil {
 			return err
 		}
-		row, err := newAttachment(tx, ni, ns, deref(in.DeviceName))
+		row, err := newAttachment(tx, ni, ns, service.Value(in.DeviceName))
 		if err != nil {
 			return err
 		}
-		row.ID, row.CreatedAt, row.DeleteOnTermination = id, now, deref(in.DeleteOnTermination)
+		row.ID, row.CreatedAt, row.DeleteOnTermination = id, now, service.Value(in.DeleteOnTermination)
 		state.Attachments.Put(tx, row)
 		// What the data plane said about an attachment before is not about this one.
 		state.Statuses.Delete(tx, row.Account, row.Region, row.Interface)
@@ -225,10 +226,10 @@ func getAttachment(tx *table.Txn, who access.View, id string) (*model.Attachment
 func attachmentShape(tx *table.Txn, row *model.Attachment) shape.Attachment {
 	out := shape.Attachment{
 		NetworkInterfaceId: &row.Interface, Host: &row.Host, DeviceName: &row.Device,
-		NetnsName: optional(row.NamespaceName), Pid: optional(int64(row.PID)), DeleteOnTermination: &row.DeleteOnTermination,
+		NetnsName: service.Optional(row.NamespaceName), Pid: service.Optional(int64(row.PID)), DeleteOnTermination: &row.DeleteOnTermination,
 	}
 	status, reason := attachmentStatus(tx, row)
-	out.Status, out.Reason = &status, optional(reason)
+	out.Status, out.Reason = &status, service.Optional(reason)
 	ni, ok := state.NetworkInterfaces.Get(tx, row.Account, row.Region, row.Interface)
 	if !ok {
 		return out

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -32,7 +33,7 @@ func (a *API) namespace(ctx context.Context, who access.View, in *shape.AttachNe
 		return desired.Namespace{}, err
 	}
 	ns, err := a.redeemOrFind(ctx, who, in)
-	if err == nil && ns.PID == 0 && deref(in.DeleteOnTermination) {
+	if err == nil && ns.PID == 0 && service.Value(in.DeleteOnTermination) {
 		err = fault.Validation("deleteOnTermination", "deleteOnTermination goes with a process only: a named namespace does not end by itself")
 	}
 	return ns, err
@@ -55,7 +56,7 @@ func checkNaming(in *shape.AttachNetworkInterfaceInput) error {
 }
 
 func (a *API) redeemOrFind(ctx context.Context, who access.View, in *shape.AttachNetworkInterfaceInput) (desired.Namespace, error) {
-	named := desired.Namespace{Name: deref(in.NetnsName), PID: int(deref(in.Pid)), Inode: uint64(deref(in.NetnsInode))}
+	named := desired.Namespace{Name: service.Value(in.NetnsName), PID: int(service.Value(in.Pid)), Inode: uint64(service.Value(in.NetnsInode))}
 	tx, err := a.DB.View(ctx)
 	if err == nil {
 		err = mayUse(tx, who, in)

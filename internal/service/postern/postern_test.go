@@ -17,6 +17,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/servicetest"
@@ -197,7 +198,7 @@ func TestAttachmentStatesAreTrue(t *testing.T) {
 	check := func(want, reason string) {
 		t.Helper()
 		got, err := f.api.GetAttachment(f.ctx, &shape.GetAttachmentInput{NetworkInterfaceId: new("eni-1")})
-		if err != nil || *got.Status != want || deref(got.Reason) != reason {
+		if err != nil || *got.Status != want || service.Value(got.Reason) != reason {
 			t.Errorf("got %+v, %v, want %s %s", got, err, want, reason)
 		}
 	}

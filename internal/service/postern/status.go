@@ -8,6 +8,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -95,7 +96,7 @@ func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput) {
 	}
 	for h := range state.Hosts.All(tx) {
 		out.Instance = &h.Instance
-		out.Hosts = append(out.Hosts, shape.Host{Name: &h.Name, Zones: zones, State: optional(status.State)})
+		out.Hosts = append(out.Hosts, shape.Host{Name: &h.Name, Zones: zones, State: service.Optional(status.State)})
 	}
 	out.DesiredEntries, out.ProgrammedEntries, out.FailedEntries = &status.Desired, &status.Programmed, &status.Failed
 	out.Counters = status.Counters
@@ -104,7 +105,7 @@ func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput) {
 	}
 	for _, s := range status.Shares {
 		out.Shares = append(out.Shares, shape.Share{
-			Vpc: &s.VPC, Of: &s.Of, Holder: optional(s.Holder), Used: &s.Used, Limit: &s.Limit, Refused: &s.Refused,
+			Vpc: &s.VPC, Of: &s.Of, Holder: service.Optional(s.Holder), Used: &s.Used, Limit: &s.Limit, Refused: &s.Refused,
 		})
 	}
 }
@@ -143,7 +144,7 @@ func each[T table.Row](tx *table.Txn, rows *table.Table[T], yield func(shape.Res
 func always(kind string, m *model.Meta) shape.Resource {
 	return shape.Resource{
 		Kind: &kind, Id: &m.ID, Account: &m.Account, Region: &m.Region,
-		Name: optional(m.Tags["Name"]), State: new(string(model.Ready)),
+		Name: service.Optional(m.Tags["Name"]), State: new(string(model.Ready)),
 	}
 }
 
@@ -154,7 +155,7 @@ func living(tx *table.Txn, kind string, m *model.Meta) shape.Resource {
 	life := model.LifecycleOf(m, status)
 	r.State = new(string(life))
 	if life.InError() {
-		r.Reason = optional(status.Reason)
+		r.Reason = service.Optional(status.Reason)
 	}
 	return r
 }

@@ -86,7 +86,7 @@ func status(tx *table.Txn, m *model.Meta) (state string, reason *string) {
 	row := statusRow(tx, m)
 	life := model.LifecycleOf(m, row)
 	if life.InError() {
-		reason = optional(row.Reason)
+		reason = service.Optional(row.Reason)
 	}
 	return lifecycleWords[life], reason
 }
@@ -153,7 +153,7 @@ func paginate[T table.Row](who access.View, operation string, parameters any, to
 		_, _, id := row.RowKey()
 		return id
 	})
-	return out, optional(next), asFault(err)
+	return out, service.Optional(next), asFault(err)
 }
 
 // lastUpdated is the time of the last change, which creation is one of.
@@ -162,22 +162,4 @@ func lastUpdated(m *model.Meta) *time.Time {
 		return new(m.CreatedAt)
 	}
 	return new(m.UpdatedAt)
-}
-
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-// optional gives a pointer to v, or nil for the zero value: VPC Lattice leaves
-// out what is not set.
-func optional[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
-	}
-	return &v
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -43,7 +44,7 @@ func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEn
 	if err != nil {
 		return nil, err
 	}
-	association, err := identify(tx, who, kindAssociation, deref(in.ResourceEndpointAssociationIdentifier))
+	association, err := identify(tx, who, kindAssociation, service.Value(in.ResourceEndpointAssociationIdentifier))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEn
 	fits := func(want *string, got string) bool { return want == nil || *want == got }
 	return func(yield func(*model.EndpointAssociation) bool) {
 		for row := range rows {
-			if fits(optional(association.ID), row.ID) && fits(in.VpcEndpointId, row.Endpoint.ID) &&
+			if fits(service.Optional(association.ID), row.ID) && fits(in.VpcEndpointId, row.Endpoint.ID) &&
 				fits(in.VpcEndpointOwner, row.Endpoint.Account) && !yield(row) {
 				return
 			}

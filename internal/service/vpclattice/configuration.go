@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -32,7 +33,7 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
 		AllowAssociationToShareableServiceNetwork: &r.AllowShareable, AmazonManaged: new(false),
-		CustomDomainName: optional(r.CustomDomain), CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
+		CustomDomainName: service.Optional(r.CustomDomain), CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
 	}, nil
 }
 
@@ -59,7 +60,7 @@ func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListReso
 		state, _ := status(tx, &r.Meta)
 		out.Items = append(out.Items, shape.ResourceConfigurationSummary{
 			Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
-			Type: &r.Type, Status: &state, AmazonManaged: new(false), CustomDomainName: optional(r.CustomDomain),
+			Type: &r.Type, Status: &state, AmazonManaged: new(false), CustomDomainName: service.Optional(r.CustomDomain),
 			CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
 		})
 	}

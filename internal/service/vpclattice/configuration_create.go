@@ -112,8 +112,8 @@ func (a *API) createConfiguration(tx *table.Txn, n *newConfiguration) (*model.Re
 	r := &model.ResourceConfiguration{
 		Meta: model.Meta{Account: who.Account, Region: who.Region, ID: n.id, CreatedAt: n.now, Tags: in.Tags},
 		Name: *in.Name, Type: *in.Type, Gateway: g.ID, Ports: n.ports, IP: n.ip,
-		Protocol:     cmp.Or(deref(in.Protocol), shape.ProtocolTypeTcp),
-		CustomDomain: deref(in.CustomDomainName),
+		Protocol:     cmp.Or(service.Value(in.Protocol), shape.ProtocolTypeTcp),
+		CustomDomain: service.Value(in.CustomDomainName),
 		// The documentation says that the default is false; the replies it
 		// shows for requests without a value say true.
 		AllowShareable: in.AllowAssociationToShareableServiceNetwork == nil || *in.AllowAssociationToShareableServiceNetwork,
@@ -166,6 +166,6 @@ func createdConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
 		AllowAssociationToShareableServiceNetwork: &r.AllowShareable,
-		CreatedAt: &r.CreatedAt, CustomDomainName: optional(r.CustomDomain),
+		CreatedAt: &r.CreatedAt, CustomDomainName: service.Optional(r.CustomDomain),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -29,7 +30,7 @@ func (a *API) GetResourceGateway(ctx context.Context, in *shape.GetResourceGatew
 	return &shape.GetResourceGatewayOutput{
 		Name: &g.Name, Id: &g.ID, Arn: new(g.ARN()), Status: &state,
 		VpcId: &g.VPC, SubnetIds: g.Subnets, SecurityGroupIds: g.Groups, ServiceManaged: new(false),
-		IpAddressType: new(string(g.Family)), Ipv4AddressesPerEni: optional(int32(g.AddressesPerInterface)),
+		IpAddressType: new(string(g.Family)), Ipv4AddressesPerEni: service.Optional(int32(g.AddressesPerInterface)),
 		ResourceConfigDnsResolution: &g.DNSResolution,
 		CreatedAt:                   &g.CreatedAt, LastUpdatedAt: lastUpdated(&g.Meta),
 	}, nil
@@ -53,7 +54,7 @@ func (a *API) ListResourceGateways(ctx context.Context, in *shape.ListResourceGa
 		out.Items = append(out.Items, shape.ResourceGatewaySummary{
 			Name: &g.Name, Id: &g.ID, Arn: new(g.ARN()), Status: &state,
 			VpcIdentifier: &g.VPC, SubnetIds: g.Subnets, SecurityGroupIds: g.Groups,
-			IpAddressType: new(string(g.Family)), Ipv4AddressesPerEni: optional(int32(g.AddressesPerInterface)),
+			IpAddressType: new(string(g.Family)), Ipv4AddressesPerEni: service.Optional(int32(g.AddressesPerInterface)),
 			ResourceConfigDnsResolution: &g.DNSResolution,
 			CreatedAt:                   &g.CreatedAt, LastUpdatedAt: lastUpdated(&g.Meta),
 		})

@@ -57,7 +57,7 @@ func (a *API) CreateResourceGateway(ctx context.Context, in *shape.CreateResourc
 func (a *API) newGateway(who access.View, in *shape.CreateResourceGatewayInput) (*newGateway, error) {
 	n := &newGateway{
 		in: in, who: who, id: a.NewID("rgw"), now: a.Now(),
-		family: model.IPFamily(cmp.Or(deref(in.IpAddressType), string(model.FamilyIPv4))),
+		family: model.IPFamily(cmp.Or(service.Value(in.IpAddressType), string(model.FamilyIPv4))),
 	}
 	switch {
 	case in.VpcIdentifier == nil:
@@ -68,7 +68,7 @@ func (a *API) newGateway(who access.View, in *shape.CreateResourceGatewayInput) 
 		return nil, fault.Validation("ipv4AddressesPerEni", "a gateway with ipAddressType IPV6 has no IPv4 addresses; leave ipv4AddressesPerEni out")
 	}
 	if n.family.Has4() {
-		n.addresses = int(cmp.Or(deref(in.Ipv4AddressesPerEni), defaultAddresses))
+		n.addresses = int(cmp.Or(service.Value(in.Ipv4AddressesPerEni), defaultAddresses))
 	}
 	for range in.SubnetIds {
 		n.interfaces = append(n.interfaces, a.NewID("eni"))
@@ -102,7 +102,7 @@ func (a *API) createGateway(tx *table.Txn, n *newGateway) (*model.ResourceGatewa
 		Meta: model.Meta{Account: who.Account, Region: who.Region, ID: n.id, CreatedAt: n.now, Tags: in.Tags},
 		Name: *in.Name, VPC: vpc.ID, Subnets: in.SubnetIds, Groups: groups, Family: n.family,
 		AddressesPerInterface: n.addresses, Interfaces: n.interfaces,
-		DNSResolution: cmp.Or(deref(in.ResourceConfigDnsResolution), shape.ResourceConfigDnsResolutionPublic),
+		DNSResolution: cmp.Or(service.Value(in.ResourceConfigDnsResolution), shape.ResourceConfigDnsResolutionPublic),
 	}
 	for i, subnet := range subnets {
 		if _, err := a.Alloc().CreateInterface(tx, alloc.Params{
@@ -148,7 +148,7 @@ func gatewaySubnets(tx *table.Txn, vpc *model.VPC, ids []string, family model.IP
 			return nil, fault.Validation("subnetIds", "subnets %s and %s are both in zone %s; a resource gateway has one subnet per zone", other, id, s.Zone)
 		}
 		zones[s.ZoneID] = id
-		if err := checkGatewayFamily(s, family, deref(resolution)); err != nil {
+		if err := checkGatewayFamily(s, family, service.Value(resolution)); err != nil {
 			return nil, err
 		}
 		subnets = append(subnets, s)
@@ -203,7 +203,7 @@ func createdGateway(tx *table.Txn, g *model.ResourceGateway) *shape.CreateResour
 	return &shape.CreateResourceGatewayOutput{
 		Name: &g.Name, Id: &g.ID, Arn: new(g.ARN()), Status: &state,
 		VpcIdentifier: &g.VPC, SubnetIds: g.Subnets, SecurityGroupIds: g.Groups,
-		IpAddressType: new(string(g.Family)), Ipv4AddressesPerEni: optional(int32(g.AddressesPerInterface)),
+		IpAddressType: new(string(g.Family)), Ipv4AddressesPerEni: service.Optional(int32(g.AddressesPerInterface)),
 		ResourceConfigDnsResolution: &g.DNSResolution,
 	}
 }

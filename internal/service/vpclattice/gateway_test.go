@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -301,8 +302,8 @@ func TestUpdatesAndDeletionsHaveStatesOfTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if *g.Status != gate || *r.Status != resource || deref(r.FailureReason) != reason {
-			t.Errorf("gateway is %s and configuration %s (%s), want %s and %s (%s)", *g.Status, *r.Status, deref(r.FailureReason), gate, resource, reason)
+		if *g.Status != gate || *r.Status != resource || service.Value(r.FailureReason) != reason {
+			t.Errorf("gateway is %s and configuration %s (%s), want %s and %s (%s)", *g.Status, *r.Status, service.Value(r.FailureReason), gate, resource, reason)
 		}
 	}
 	say(*id, 0, model.StatusReady, "")

@@ -122,7 +122,7 @@ func associationShape(tx *table.Txn, each endpointAssociation) shape.VpcEndpoint
 	word, reason := accessibility(tx, each)
 	out := shape.VpcEndpointAssociation{
 		Id: new(each.row.EndpointSideID), VpcEndpointId: new(each.endpoint.ID),
-		AssociatedResourceAccessibility: new(word), FailureReason: request.Optional(reason),
+		AssociatedResourceAccessibility: new(word), FailureReason: service.Optional(reason),
 		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), Tags: []shape.Tag{},
 		DnsEntry: &shape.DnsEntry{
 			DnsName: new(resourceName(each.endpoint, each.row.Configuration.ID)), HostedZoneId: new(hostedZone(each.endpoint.Region)),

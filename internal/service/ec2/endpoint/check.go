@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
@@ -41,7 +42,7 @@ func servedEndpoint(in *shape.CreateVpcEndpointInput) error {
 		return fault.EC2("MissingParameter", "The request must contain the parameter ResourceConfigurationArn for an endpoint of type Resource")
 	case in.ServiceName != nil, in.ServiceNetworkArn != nil, in.ServiceRegion != nil, in.PolicyDocument != nil, len(in.RouteTableIds) > 0:
 		return fault.EC2("InvalidParameterCombination", "ServiceName, ServiceNetworkArn, ServiceRegion, PolicyDocument and RouteTableIds do not go with an endpoint of type Resource")
-	case request.Value(in.PrivateDnsEnabled):
+	case service.Value(in.PrivateDnsEnabled):
 		return noPrivateDNS()
 	}
 	return nil
@@ -69,7 +70,7 @@ func (a Endpoints) parseConfiguration(who access.View, arn string) (model.Ref, e
 // checkConfiguration sees that the resource can be used by this caller, from
 // this VPC and these subnets, with this address type.
 func checkConfiguration(tx *table.Txn, n *newEndpoint, v *model.VPC, subnets []*model.Subnet) error {
-	arn := request.Value(n.in.ResourceConfigurationArn)
+	arn := service.Value(n.in.ResourceConfigurationArn)
 	r, ok := view.At(tx, n.who, state.ResourceConfigurations, n.configuration)
 	if !ok {
 		return fault.EC2("InvalidParameter", "Resource configuration %s does not exist, or is not shared with account %s", arn, n.who.Account)
@@ -97,7 +98,7 @@ func checkWay(tx *table.Txn, n *newEndpoint) error {
 	}
 	if steps, ends := state.Steps(tx, r); !ends {
 		return fault.EC2("InvalidParameter", "The resource of %s is an address of endpoint %s, from where the way leads back to where it has been, or on through more than %d resource configurations",
-			request.Value(n.in.ResourceConfigurationArn), steps[0].Association.Endpoint.ID, state.MaxSteps)
+			service.Value(n.in.ResourceConfigurationArn), steps[0].Association.Endpoint.ID, state.MaxSteps)
 	}
 	return nil
 }
@@ -190,13 +191,13 @@ func checkDNSOptions(o *shape.DnsOptionsSpecification, family model.IPFamily) er
 	if o == nil {
 		return nil
 	}
-	record, preference := request.Value(o.DnsRecordIpType), request.Value(o.PrivateDnsPreference)
+	record, preference := service.Value(o.DnsRecordIpType), service.Value(o.PrivateDnsPreference)
 	needs4 := record == shape.DnsRecordIpTypeIpv4 || record == shape.DnsRecordIpTypeDualstack
 	needs6 := record == shape.DnsRecordIpTypeIpv6 || record == shape.DnsRecordIpTypeDualstack
 	switch {
 	case needs4 && !family.Has4(), needs6 && !family.Has6():
 		return fault.EC2("InvalidParameter", "DnsRecordIpType %s does not go with the endpoint's IpAddressType", record)
-	case request.Value(o.PrivateDnsOnlyForInboundResolverEndpoint):
+	case service.Value(o.PrivateDnsOnlyForInboundResolverEndpoint):
 		return request.Unserved("inbound resolver endpoints")
 	case len(o.PrivateDnsSpecifiedDomains) > maxDNSDomains:
 		return fault.EC2("InvalidParameterValue", "%d PrivateDnsSpecifiedDomains, an endpoint can have %d", len(o.PrivateDnsSpecifiedDomains), maxDNSDomains)
@@ -210,6 +211,6 @@ func setDNSOptions(e *model.VPCEndpoint, o *shape.DnsOptionsSpecification) {
 	if o == nil {
 		return
 	}
-	e.DNSRecordType, e.DNSPreference = request.Value(o.DnsRecordIpType), request.Value(o.PrivateDnsPreference)
+	e.DNSRecordType, e.DNSPreference = service.Value(o.DnsRecordIpType), service.Value(o.PrivateDnsPreference)
 	e.DNSDomains = o.PrivateDnsSpecifiedDomains
 }

@@ -112,7 +112,7 @@ func dnsOptionsShape(e *model.VPCEndpoint) *shape.DnsOptions {
 		record = e.IPAddressType
 	}
 	return &shape.DnsOptions{
-		DnsRecordIpType: new(record), PrivateDnsPreference: request.Optional(e.DNSPreference),
+		DnsRecordIpType: new(record), PrivateDnsPreference: service.Optional(e.DNSPreference),
 		PrivateDnsSpecifiedDomains: e.DNSDomains,
 	}
 }

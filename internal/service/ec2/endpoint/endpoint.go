@@ -78,10 +78,10 @@ func (a Endpoints) newEndpoint(who access.View, in *shape.CreateVpcEndpointInput
 	n := &newEndpoint{
 		in: in, who: who, id: a.NewID("vpce"), now: a.Now(),
 		association: a.NewID("rea"), ownAssociation: a.NewID("vpce-rsc-asc"),
-		family: endpointFamilies[cmp.Or(request.Value(in.IpAddressType), shape.IpAddressTypeIpv4)],
+		family: endpointFamilies[cmp.Or(service.Value(in.IpAddressType), shape.IpAddressTypeIpv4)],
 	}
 	var err error
-	if n.configuration, err = a.parseConfiguration(who, request.Value(in.ResourceConfigurationArn)); err != nil {
+	if n.configuration, err = a.parseConfiguration(who, service.Value(in.ResourceConfigurationArn)); err != nil {
 		return nil, err
 	}
 	if err = checkDNSOptions(in.DnsOptions, n.family); err != nil {
@@ -103,7 +103,7 @@ func (n *newEndpoint) readSubnets() error {
 	n.subnets = slices.Clone(n.in.SubnetIds)
 	n.addresses, n.addresses6 = make(map[string]alloc.Want), make(map[string]alloc.Want)
 	for _, c := range n.in.SubnetConfigurations {
-		id := request.Value(c.SubnetId)
+		id := service.Value(c.SubnetId)
 		if id == "" {
 			return fault.EC2("MissingParameter", "Each SubnetConfiguration must contain a SubnetId")
 		}
@@ -127,7 +127,7 @@ func (n *newEndpoint) readSubnets() error {
 // createEndpoint checks the request against the state and adds the endpoint,
 // its interfaces and its association.
 func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
-	v, err := vpc.Get(tx, n.who, request.Value(n.in.VpcId))
+	v, err := vpc.Get(tx, n.who, service.Value(n.in.VpcId))
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 	e := &model.VPCEndpoint{
 		Meta: model.Meta{Account: v.Account, Region: v.Region, ID: n.id, CreatedAt: n.now, UpdatedAt: n.now, Tags: n.tags},
 		Type: shape.VpcEndpointTypeResource, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
-		IPAddressType: cmp.Or(request.Value(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
+		IPAddressType: cmp.Or(service.Value(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
 	}
 	setDNSOptions(e, n.in.DnsOptions)
 	state.VPCEndpoints.Put(tx, e)
@@ -210,7 +210,7 @@ func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEnd
 	}
 	who, now := access.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		e, err := Get(tx, who, request.Value(in.VpcEndpointId))
+		e, err := Get(tx, who, service.Value(in.VpcEndpointId))
 		if err != nil {
 			return err
 		}
@@ -227,9 +227,9 @@ func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEnd
 
 func modifiable(in *shape.ModifyVpcEndpointInput) error {
 	switch {
-	case request.Value(in.PrivateDnsEnabled):
+	case service.Value(in.PrivateDnsEnabled):
 		return noPrivateDNS()
-	case request.Value(in.ResetPolicy), in.PolicyDocument != nil, len(in.AddRouteTableIds) > 0, len(in.RemoveRouteTableIds) > 0,
+	case service.Value(in.ResetPolicy), in.PolicyDocument != nil, len(in.AddRouteTableIds) > 0, len(in.RemoveRouteTableIds) > 0,
 		len(in.AddSubnetIds) > 0, len(in.RemoveSubnetIds) > 0, in.IpAddressType != nil, in.DnsOptions != nil, len(in.SubnetConfigurations) > 0:
 		return fault.EC2("InvalidParameter", "Only the security groups of an endpoint of type Resource can be modified, with AddSecurityGroupIds and RemoveSecurityGroupIds")
 	}

@@ -154,7 +154,7 @@ func newPermission(r model.SecurityGroupRule) shape.IpPermission {
 }
 
 func addSource(p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGroupRule) {
-	description := request.Optional(r.Description)
+	description := service.Optional(r.Description)
 	switch {
 	case r.Group != "":
 		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Account), Description: description})
@@ -169,7 +169,7 @@ func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Security
 	out := shape.SecurityGroupRule{
 		SecurityGroupRuleId: new(r.ID), SecurityGroupRuleArn: new(model.ARN("ec2", g.Region, g.Account, "security-group-rule/"+r.ID)),
 		GroupId: new(g.ID), GroupOwnerId: new(g.Account), IsEgress: new(r.Egress), IpProtocol: new(r.Protocol),
-		FromPort: new(int32(r.From)), ToPort: new(int32(r.To)), Description: request.Optional(r.Description), Tags: request.TagList(r.Tags),
+		FromPort: new(int32(r.From)), ToPort: new(int32(r.To)), Description: service.Optional(r.Description), Tags: request.TagList(r.Tags),
 	}
 	switch {
 	case r.Group != "":
@@ -187,6 +187,6 @@ func revokedShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Revok
 	return shape.RevokedSecurityGroupRule{
 		SecurityGroupRuleId: s.SecurityGroupRuleId, GroupId: s.GroupId, IsEgress: s.IsEgress, IpProtocol: s.IpProtocol,
 		FromPort: s.FromPort, ToPort: s.ToPort, CidrIpv4: s.CidrIpv4, CidrIpv6: s.CidrIpv6,
-		ReferencedGroupId: request.Optional(r.Group), Description: s.Description,
+		ReferencedGroupId: service.Optional(r.Group), Description: s.Description,
 	}
 }

@@ -30,18 +30,18 @@ type Groups struct{ *service.Env }
 // lets everything out, and nothing in.
 func (a Groups) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
 	who := access.From(ctx)
-	name := strings.TrimSpace(request.Value(in.GroupName))
-	if err := checkGroupTexts(name, request.Value(in.Description)); err != nil {
+	name := strings.TrimSpace(service.Value(in.GroupName))
+	if err := checkGroupTexts(name, service.Value(in.Description)); err != nil {
 		return nil, err
 	}
 	tags, err := request.TagsFor(in.TagSpecifications, shape.ResourceTypeSecurityGroup)
 	if err != nil {
 		return nil, err
 	}
-	g := &model.SecurityGroup{Meta: request.Meta(a.Env, who, "sg", a.Now(), tags), Name: name, Description: request.Value(in.Description)}
+	g := &model.SecurityGroup{Meta: request.Meta(a.Env, who, "sg", a.Now(), tags), Name: name, Description: service.Value(in.Description)}
 	egress := vpc.AllEgress(a.Env, true)
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := chosenVPC(tx, who, request.Value(in.VpcId))
+		v, err := chosenVPC(tx, who, service.Value(in.VpcId))
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -26,9 +26,9 @@ type groupChoice struct{ id, name *string }
 // this name.
 func chosenGroup(tx *table.Txn, who access.View, choice groupChoice) (*model.SecurityGroup, error) {
 	switch {
-	case request.Value(choice.id) != "":
+	case service.Value(choice.id) != "":
 		return Get(tx, who, *choice.id)
-	case request.Value(choice.name) != "":
+	case service.Value(choice.name) != "":
 		return groupNamed(tx, who, *choice.name)
 	}
 	return nil, fault.EC2("MissingParameter", "The request must contain the parameter groupName or groupId")
@@ -72,7 +72,7 @@ func (a Groups) groupsByName(ctx context.Context, names []string) ([]string, err
 // have their ids. What is not named is left as it is.
 func (a Groups) withGroupIDs(ctx context.Context, permissions []shape.IpPermission) ([]shape.IpPermission, error) {
 	byName := func(pair shape.UserIdGroupPair) bool {
-		return request.Value(pair.GroupId) == "" && request.Value(pair.GroupName) != ""
+		return service.Value(pair.GroupId) == "" && service.Value(pair.GroupName) != ""
 	}
 	out := slices.Clone(permissions)
 	for i, p := range out {

@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
@@ -86,7 +87,7 @@ func noSourceGroup() error {
 func parseRules(who access.View, permissions []shape.IpPermission, egress bool) ([]model.SecurityGroupRule, error) {
 	var rules []model.SecurityGroupRule
 	for _, p := range permissions {
-		base, err := parseTraffic(request.Value(p.IpProtocol), p.FromPort, p.ToPort)
+		base, err := parseTraffic(service.Value(p.IpProtocol), p.FromPort, p.ToPort)
 		if err != nil {
 			return nil, err
 		}
@@ -111,20 +112,20 @@ func parseSources(who access.View, base model.SecurityGroupRule, p shape.IpPermi
 	}
 	var rules []model.SecurityGroupRule
 	add := func(r model.SecurityGroupRule, description *string, err error) error {
-		if r.Description = request.Value(description); err == nil {
+		if r.Description = service.Value(description); err == nil {
 			err = checkRuleDescription(r.Description)
 		}
 		rules = append(rules, r)
 		return err
 	}
 	for _, source := range p.IpRanges {
-		r, err := withCIDR(base, request.Value(source.CidrIp), 4)
+		r, err := withCIDR(base, service.Value(source.CidrIp), 4)
 		if err := add(r, source.Description, err); err != nil {
 			return nil, err
 		}
 	}
 	for _, source := range p.Ipv6Ranges {
-		r, err := withCIDR(base, request.Value(source.CidrIpv6), 6)
+		r, err := withCIDR(base, service.Value(source.CidrIpv6), 6)
 		if err := add(r, source.Description, err); err != nil {
 			return nil, err
 		}
@@ -158,7 +159,7 @@ func exampleBlock(family int) string {
 }
 
 func withGroup(who access.View, r model.SecurityGroupRule, pair shape.UserIdGroupPair) (model.SecurityGroupRule, error) {
-	if request.Value(pair.GroupId) == "" {
+	if service.Value(pair.GroupId) == "" {
 		return r, noSourceGroup()
 	}
 	r.Group = *pair.GroupId

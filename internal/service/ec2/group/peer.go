@@ -7,6 +7,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
@@ -43,7 +44,7 @@ func (a Groups) DescribeStaleSecurityGroups(ctx context.Context, in *shape.Descr
 	if err != nil {
 		return nil, err
 	}
-	if _, err := vpc.Get(tx, access.From(ctx), request.Value(in.VpcId)); err != nil {
+	if _, err := vpc.Get(tx, access.From(ctx), service.Value(in.VpcId)); err != nil {
 		return nil, err
 	}
 	return absence.Of[shape.DescribeStaleSecurityGroupsOutput](ctx, absence.Kind{Operation: "DescribeStaleSecurityGroups"}, request.Query{Token: in.NextToken, Max: in.MaxResults})

@@ -98,7 +98,7 @@ func (a Groups) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySe
 	who := access.From(ctx)
 	replacements := make(map[string]model.SecurityGroupRule)
 	for _, update := range in.SecurityGroupRules {
-		id := request.Value(update.SecurityGroupRuleId)
+		id := service.Value(update.SecurityGroupRuleId)
 		if _, twice := replacements[id]; twice {
 			return nil, fault.EC2("InvalidParameterValue", "The security group rule ID '%s' appears more than once", id)
 		}
@@ -215,9 +215,9 @@ func (a Groups) describeRules(ctx context.Context, choice groupChoice, permissio
 	var ids []string
 	texts := make(map[string]string)
 	for _, u := range updates {
-		ids = append(ids, request.Value(u.SecurityGroupRuleId))
-		texts[request.Value(u.SecurityGroupRuleId)] = request.Value(u.Description)
-		if err := checkRuleDescription(request.Value(u.Description)); err != nil {
+		ids = append(ids, service.Value(u.SecurityGroupRuleId))
+		texts[service.Value(u.SecurityGroupRuleId)] = service.Value(u.Description)
+		if err := checkRuleDescription(service.Value(u.Description)); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/state"
@@ -29,10 +30,10 @@ const maxAddresses = 50
 // address is marked as the primary one, it is the first.
 func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
-	primary := request.Value(in.PrivateIpAddress)
+	primary := service.Value(in.PrivateIpAddress)
 	for _, p := range in.PrivateIpAddresses {
-		text := request.Value(p.PrivateIpAddress)
-		if !request.Value(p.Primary) {
+		text := service.Value(p.PrivateIpAddress)
+		if !service.Value(p.Primary) {
 			texts = append(texts, text)
 			continue
 		}
@@ -49,7 +50,7 @@ func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	if want.Addresses, err = ParseAddresses(texts, netip.Addr.Is4, "IPv4"); err != nil {
 		return want, err
 	}
-	if count := int(request.Value(in.SecondaryPrivateIpAddressCount)); count > 0 {
+	if count := int(service.Value(in.SecondaryPrivateIpAddressCount)); count > 0 {
 		if len(want.Addresses) > 1 {
 			return want, fault.EC2("InvalidParameterCombination", "SecondaryPrivateIpAddressCount and secondary PrivateIpAddresses exclude each other")
 		}
@@ -62,21 +63,21 @@ func wanted4(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 func wanted6(in *shape.CreateNetworkInterfaceInput) (alloc.Want, error) {
 	var texts []string
 	for _, p := range in.Ipv6Addresses {
-		if request.Value(p.IsPrimaryIpv6) {
+		if service.Value(p.IsPrimaryIpv6) {
 			return alloc.Want{}, request.Unserved("primary IPv6 addresses")
 		}
-		texts = append(texts, request.Value(p.Ipv6Address))
+		texts = append(texts, service.Value(p.Ipv6Address))
 	}
 	return want(texts, in.Ipv6AddressCount, netip.Addr.Is6, "IPv6", "Ipv6AddressCount and Ipv6Addresses exclude each other")
 }
 
 // want reads named addresses or a number of them.
 func want(texts []string, count *int32, family func(netip.Addr) bool, name, both string) (alloc.Want, error) {
-	if len(texts) > 0 && request.Value(count) != 0 {
+	if len(texts) > 0 && service.Value(count) != 0 {
 		return alloc.Want{}, fault.EC2("InvalidParameterCombination", "%s", both)
 	}
 	addresses, err := ParseAddresses(texts, family, name)
-	w := alloc.Want{Addresses: addresses, Count: int(request.Value(count))}
+	w := alloc.Want{Addresses: addresses, Count: int(service.Value(count))}
 	if err != nil {
 		return w, err
 	}
@@ -118,12 +119,12 @@ func (a Interfaces) AssignPrivateIpAddresses(ctx context.Context, in *shape.Assi
 	if err != nil {
 		return nil, err
 	}
-	w.Move = request.Value(in.AllowReassignment)
+	w.Move = service.Value(in.AllowReassignment)
 	prefixes, err := prefixes4.wanted(in.Ipv4Prefixes, in.Ipv4PrefixCount, !w.None())
 	if err != nil {
 		return nil, err
 	}
-	added, err := a.assign(ctx, request.Value(in.NetworkInterfaceId), wanted{v4: w, prefixes4: prefixes})
+	added, err := a.assign(ctx, service.Value(in.NetworkInterfaceId), wanted{v4: w, prefixes4: prefixes})
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func (a Interfaces) AssignIpv6Addresses(ctx context.Context, in *shape.AssignIpv
 	if err != nil {
 		return nil, err
 	}
-	added, err := a.assign(ctx, request.Value(in.NetworkInterfaceId), wanted{v6: w, prefixes6: prefixes})
+	added, err := a.assign(ctx, service.Value(in.NetworkInterfaceId), wanted{v6: w, prefixes6: prefixes})
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +243,7 @@ func (a Interfaces) UnassignPrivateIpAddresses(ctx context.Context, in *shape.Un
 	if err != nil {
 		return nil, err
 	}
-	if err := a.unassign(ctx, request.Value(in.NetworkInterfaceId), addresses, prefixes); err != nil {
+	if err := a.unassign(ctx, service.Value(in.NetworkInterfaceId), addresses, prefixes); err != nil {
 		return nil, err
 	}
 	return &shape.UnassignPrivateIpAddressesOutput{}, nil
@@ -259,7 +260,7 @@ func (a Interfaces) UnassignIpv6Addresses(ctx context.Context, in *shape.Unassig
 	if err != nil {
 		return nil, err
 	}
-	if err := a.unassign(ctx, request.Value(in.NetworkInterfaceId), addresses, prefixes); err != nil {
+	if err := a.unassign(ctx, service.Value(in.NetworkInterfaceId), addresses, prefixes); err != nil {
 		return nil, err
 	}
 	return &shape.UnassignIpv6AddressesOutput{

@@ -48,20 +48,20 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 		"addresses.primary":            func(ni row) []string { return primaries(ni) },
 		"addresses.private-ip-address": func(ni row) []string { return texts(ni.Addresses) },
 		"attachment.attach-time": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
-			return request.One(request.Value(s.AttachTime).UTC().Format(time.RFC3339))
+			return request.One(service.Value(s.AttachTime).UTC().Format(time.RFC3339))
 		}),
-		"attachment.attachment-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(request.Value(s.AttachmentId)) }),
+		"attachment.attachment-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(service.Value(s.AttachmentId)) }),
 		"attachment.delete-on-termination": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
-			return request.YesNo(request.Value(s.DeleteOnTermination))
+			return request.YesNo(service.Value(s.DeleteOnTermination))
 		}),
 		"attachment.device-index": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
-			return request.One(strconv.Itoa(int(request.Value(s.DeviceIndex))))
+			return request.One(strconv.Itoa(int(service.Value(s.DeviceIndex))))
 		}),
-		"attachment.instance-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(request.Value(s.InstanceId)) }),
+		"attachment.instance-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(service.Value(s.InstanceId)) }),
 		"attachment.instance-owner-id": attachment(func(s *shape.NetworkInterfaceAttachment) []string {
-			return request.One(request.Value(s.InstanceOwnerId))
+			return request.One(service.Value(s.InstanceOwnerId))
 		}),
-		"attachment.status":           attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(request.Value(s.Status)) }),
+		"attachment.status":           attachment(func(s *shape.NetworkInterfaceAttachment) []string { return request.One(service.Value(s.Status)) }),
 		"availability-zone":           func(ni row) []string { return request.One(ni.Zone) },
 		"availability-zone-id":        func(ni row) []string { return request.One(ni.ZoneID) },
 		"description":                 func(ni row) []string { return []string{ni.Description} },
@@ -73,7 +73,7 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 		"network-interface-id":        func(ni row) []string { return request.One(ni.ID) },
 		"operator.managed":            func(row) []string { return request.YesNo(false) },
 		"owner-id":                    func(ni row) []string { return request.One(ni.Account) },
-		"private-dns-name":            func(ni row) []string { return request.One(request.Value(privateName(ni))) },
+		"private-dns-name":            func(ni row) []string { return request.One(service.Value(privateName(ni))) },
 		"private-ip-address":          func(ni row) []string { return texts(ni.Addresses) },
 		"requester-id":                func(ni row) []string { return request.One(requesterID(ni)) },
 		"requester-managed":           func(ni row) []string { return request.YesNo(ni.Owner != "") },
@@ -108,7 +108,7 @@ func primaries(ni *model.NetworkInterface) []string {
 func groupNames(tx *table.Txn, ni *model.NetworkInterface) []string {
 	var names []string
 	for _, g := range groupShapes(tx, ni) {
-		names = append(names, request.Value(g.GroupName))
+		names = append(names, service.Value(g.GroupName))
 	}
 	return names
 }

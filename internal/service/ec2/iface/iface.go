@@ -86,7 +86,7 @@ func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 	switch {
 	case in.InterfaceType != nil:
 		return request.Unserved("network interfaces of type " + *in.InterfaceType)
-	case request.Value(in.EnablePrimaryIpv6):
+	case service.Value(in.EnablePrimaryIpv6):
 		return request.Unserved("primary IPv6 addresses")
 	case in.ConnectionTrackingSpecification != nil:
 		return request.Unserved("connection tracking settings of network interfaces")
@@ -98,7 +98,7 @@ func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 
 // createInterface checks the request against the state and adds the interface.
 func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
-	s, err := subnet.Get(tx, n.who, request.Value(n.in.SubnetId))
+	s, err := subnet.Get(tx, n.who, service.Value(n.in.SubnetId))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.Netw
 	}
 	ni, err := a.Alloc().CreateInterface(tx, alloc.Params{
 		ID: n.id, CreatedAt: n.now, Subnet: s, Type: model.InterfaceWorkload,
-		Description: request.Value(n.in.Description), Groups: groups, Tags: n.tags,
+		Description: service.Value(n.in.Description), Groups: groups, Tags: n.tags,
 		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes4, Prefixes6: n.prefixes6,
 	})
 	return ni, Fault(err)
@@ -128,7 +128,7 @@ func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.Netw
 // DeleteNetworkInterface removes an interface that nothing uses. One with more addresses
 // than the store takes at once loses some of them before.
 func (a Interfaces) DeleteNetworkInterface(ctx context.Context, in *shape.DeleteNetworkInterfaceInput) (*shape.DeleteNetworkInterfaceOutput, error) {
-	who, id := access.From(ctx), request.Value(in.NetworkInterfaceId)
+	who, id := access.From(ctx), service.Value(in.NetworkInterfaceId)
 	unused := func(with func(*table.Txn, *model.NetworkInterface)) error {
 		_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 			ni, err := ownInterface(tx, who, id)

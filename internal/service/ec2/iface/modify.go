@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
@@ -25,7 +26,7 @@ func (a Interfaces) ModifyNetworkInterfaceAttribute(ctx context.Context, in *sha
 	}
 	who, now := access.From(ctx), a.Now()
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		ni, err := ownInterface(tx, who, request.Value(in.NetworkInterfaceId))
+		ni, err := ownInterface(tx, who, service.Value(in.NetworkInterfaceId))
 		if err != nil {
 			return err
 		}
@@ -60,11 +61,11 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 	switch {
 	case in.EnaSrdSpecification != nil:
 		return nil, request.Unserved("ENA Express settings")
-	case request.Value(in.EnablePrimaryIpv6):
+	case service.Value(in.EnablePrimaryIpv6):
 		return nil, request.Unserved("primary IPv6 addresses")
 	case in.ConnectionTrackingSpecification != nil:
 		return nil, request.Unserved("connection tracking settings of network interfaces")
-	case request.Value(in.AssociatePublicIpAddress):
+	case service.Value(in.AssociatePublicIpAddress):
 		return nil, request.Unserved("public addresses")
 	case len(in.AssociatedSubnetIds) > 0:
 		return nil, request.Unserved("associated subnets of network interfaces")
@@ -76,7 +77,7 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 		"sourceDestCheck": request.SetBool(in.SourceDestCheck, func(ni *model.NetworkInterface, on bool) { ni.SourceDestCheck = on }),
 	}
 	if in.Description != nil {
-		changes["description"] = func(ni *model.NetworkInterface) { ni.Description = request.Value(in.Description.Value) }
+		changes["description"] = func(ni *model.NetworkInterface) { ni.Description = service.Value(in.Description.Value) }
 	}
 	if in.Groups != nil {
 		changes["groupSet"] = func(ni *model.NetworkInterface) { ni.Groups = in.Groups }
@@ -89,8 +90,8 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 
 func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *shape.NetworkInterfaceAttachmentChanges) error {
 	row, ok := attachmentOf(tx, ni)
-	if !ok || row.ID != request.Value(in.AttachmentId) {
-		return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", request.Value(in.AttachmentId), ni.ID)
+	if !ok || row.ID != service.Value(in.AttachmentId) {
+		return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", service.Value(in.AttachmentId), ni.ID)
 	}
 	if in.DefaultEnaQueueCount != nil || in.EnaQueueCount != nil {
 		return request.Unserved("ENA queues")
@@ -109,12 +110,12 @@ func (a Interfaces) DescribeNetworkInterfaceAttribute(ctx context.Context, in *s
 	if err != nil {
 		return nil, err
 	}
-	ni, err := Get(tx, access.From(ctx), request.Value(in.NetworkInterfaceId))
+	ni, err := Get(tx, access.From(ctx), service.Value(in.NetworkInterfaceId))
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeNetworkInterfaceAttributeOutput{NetworkInterfaceId: new(ni.ID)}
-	switch request.Value(in.Attribute) {
+	switch service.Value(in.Attribute) {
 	case shape.NetworkInterfaceAttributeDescription:
 		out.Description = &shape.AttributeValue{Value: new(ni.Description)}
 	case shape.NetworkInterfaceAttributeGroupSet:

@@ -11,7 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -34,7 +34,7 @@ var (
 // addresses of the family, too
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkInterface.html).
 func (f prefixFamily) wanted(texts []string, count *int32, withAddresses bool) (alloc.WantPrefixes, error) {
-	w := alloc.WantPrefixes{Count: int(request.Value(count))}
+	w := alloc.WantPrefixes{Count: int(service.Value(count))}
 	var err error
 	if w.Prefixes, err = f.parse(texts); err != nil {
 		return w, err
@@ -76,14 +76,14 @@ func (f prefixFamily) parse(texts []string) ([]netip.Prefix, error) {
 func createdPrefixes(in *shape.CreateNetworkInterfaceInput) (v4, v6 alloc.WantPrefixes, err error) {
 	var texts4, texts6 []string
 	for _, p := range in.Ipv4Prefixes {
-		texts4 = append(texts4, request.Value(p.Ipv4Prefix))
+		texts4 = append(texts4, service.Value(p.Ipv4Prefix))
 	}
 	for _, p := range in.Ipv6Prefixes {
-		texts6 = append(texts6, request.Value(p.Ipv6Prefix))
+		texts6 = append(texts6, service.Value(p.Ipv6Prefix))
 	}
-	v4, err = prefixes4.wanted(texts4, in.Ipv4PrefixCount, len(in.PrivateIpAddresses) > 0 || request.Value(in.SecondaryPrivateIpAddressCount) > 0)
+	v4, err = prefixes4.wanted(texts4, in.Ipv4PrefixCount, len(in.PrivateIpAddresses) > 0 || service.Value(in.SecondaryPrivateIpAddressCount) > 0)
 	if err == nil {
-		v6, err = prefixes6.wanted(texts6, in.Ipv6PrefixCount, len(in.Ipv6Addresses) > 0 || request.Value(in.Ipv6AddressCount) > 0)
+		v6, err = prefixes6.wanted(texts6, in.Ipv6PrefixCount, len(in.Ipv6Addresses) > 0 || service.Value(in.Ipv6AddressCount) > 0)
 	}
 	return v4, v6, err
 }

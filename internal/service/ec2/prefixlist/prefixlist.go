@@ -116,7 +116,7 @@ var noPrefixList = request.Missing("InvalidPrefixListID.NotFound", "prefix list"
 // no versions to ask for.
 func (a PrefixLists) GetManagedPrefixListEntries(ctx context.Context, in *shape.GetManagedPrefixListEntriesInput) (*shape.GetManagedPrefixListEntriesOutput, error) {
 	who := access.From(ctx)
-	lists, err := chosenLists(who.Region, []string{request.Value(in.PrefixListId)}, noPrefixList)
+	lists, err := chosenLists(who.Region, []string{service.Value(in.PrefixListId)}, noPrefixList)
 	if err != nil {
 		return nil, err
 	}

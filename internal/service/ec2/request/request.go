@@ -28,24 +28,6 @@ import (
 // not asked to be smaller.
 const pageLimit = 1000
 
-// Value gives what p points to, or the zero value.
-func Value[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
-}
-
-// Optional gives a pointer to a copy of v, or nil when v is the zero value.
-func Optional[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
-	}
-	return &v
-}
-
 // One makes the values of a filter out of a single one, none of an empty one.
 func One(value string) []string {
 	if value == "" {
@@ -124,7 +106,7 @@ func Paginate[T any](who access.View, operation string, q Query, items iter.Seq[
 	}
 	page := service.NewPage(who, operation, []any{q.Filters, q.IDs}, q.Token, q.Max, pageLimit)
 	out, next, err := service.Paginate(page, Taken(items, holds), key)
-	return out, Optional(next), Fault(err)
+	return out, service.Optional(next), Fault(err)
 }
 
 // Taken gives the items that a condition takes.
@@ -142,7 +124,7 @@ func Taken[T any](items iter.Seq[T], holds func(T) bool) iter.Seq[T] {
 func FiltersOf(in []shape.Filter) []service.Filter {
 	out := make([]service.Filter, len(in))
 	for i, f := range in {
-		out[i] = service.Filter{Name: Value(f.Name), Values: f.Values}
+		out[i] = service.Filter{Name: service.Value(f.Name), Values: f.Values}
 	}
 	return out
 }
@@ -179,7 +161,7 @@ func Fault(err error) error {
 func TagsFor(specifications []shape.TagSpecification, resourceType string) (map[string]string, error) {
 	var list []service.Tag
 	for _, s := range specifications {
-		if got := Value(s.ResourceType); got != resourceType {
+		if got := service.Value(s.ResourceType); got != resourceType {
 			return nil, fault.EC2("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation, want '%s'", got, resourceType)
 		}
 		list = append(list, Tags(s.Tags)...)
@@ -192,7 +174,7 @@ func TagsFor(specifications []shape.TagSpecification, resourceType string) (map[
 func Tags(tags []shape.Tag) []service.Tag {
 	list := make([]service.Tag, len(tags))
 	for i, t := range tags {
-		list[i] = service.Tag{Key: Value(t.Key), Value: Value(t.Value)}
+		list[i] = service.Tag{Key: service.Value(t.Key), Value: service.Value(t.Value)}
 	}
 	return list
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
-	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -23,7 +23,7 @@ import (
 // (https://docs.aws.amazon.com/vpc/latest/userguide/work-with-default-vpc.html).
 func (a Subnets) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaultSubnetInput) (*shape.CreateDefaultSubnetOutput, error) {
 	who := access.From(ctx)
-	if request.Value(in.AvailabilityZone) == "" && request.Value(in.AvailabilityZoneId) == "" {
+	if service.Value(in.AvailabilityZone) == "" && service.Value(in.AvailabilityZoneId) == "" {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter availabilityZone or availabilityZoneId")
 	}
 	zone, err := a.chooseZone(who.Region, in.AvailabilityZone, in.AvailabilityZoneId)
@@ -31,7 +31,7 @@ func (a Subnets) CreateDefaultSubnet(ctx context.Context, in *shape.CreateDefaul
 		return nil, err
 	}
 	s := vpc.NewDefaultSubnet(a.Env, &model.VPC{Meta: model.Meta{Account: who.Account, Region: who.Region}}, zone, a.Now())
-	if request.Value(in.Ipv6Native) {
+	if service.Value(in.Ipv6Native) {
 		s.IPv6Native, s.AssignIPv6, s.MapPublicIP, s.HostnameType = true, true, false, shape.HostnameTypeResourceName
 		s.CIDR6.ID = a.NewID("subnet-cidr-assoc")
 	}

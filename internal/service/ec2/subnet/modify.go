@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
@@ -36,7 +37,7 @@ func (a Subnets) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubn
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.changeSubnet(ctx, request.Value(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
+	_, err = a.changeSubnet(ctx, service.Value(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
 		set(s)
 		return checkSubnet(s)
 	})
@@ -106,7 +107,7 @@ func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.Associa
 		return nil, err
 	}
 	added := model.CIDRAssociation{ID: a.NewID("subnet-cidr-assoc"), Prefix: block}
-	_, err = a.changeSubnet(ctx, request.Value(in.SubnetId), func(tx *table.Txn, s *model.Subnet) error {
+	_, err = a.changeSubnet(ctx, service.Value(in.SubnetId), func(tx *table.Txn, s *model.Subnet) error {
 		if s.CIDR6.Prefix.IsValid() {
 			return fault.EC2("CidrLimitExceeded", "The subnet '%s' has an IPv6 CIDR block already: %s", s.ID, s.CIDR6.Prefix)
 		}
@@ -128,7 +129,7 @@ func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.Associa
 // DisassociateSubnetCidrBlock takes the IPv6 block from a subnet that has IPv4
 // too and in which no interface has IPv6.
 func (a Subnets) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.DisassociateSubnetCidrBlockInput) (*shape.DisassociateSubnetCidrBlockOutput, error) {
-	who, id := access.From(ctx), request.Value(in.AssociationId)
+	who, id := access.From(ctx), service.Value(in.AssociationId)
 	var out *shape.DisassociateSubnetCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
@@ -17,7 +18,7 @@ func (a Subnets) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSub
 	if err != nil {
 		return nil, err
 	}
-	if _, err := Get(tx, access.From(ctx), request.Value(in.SubnetId)); err != nil {
+	if _, err := Get(tx, access.From(ctx), service.Value(in.SubnetId)); err != nil {
 		return nil, err
 	}
 	return absence.Of[shape.GetSubnetCidrReservationsOutput](ctx, absence.Kind{

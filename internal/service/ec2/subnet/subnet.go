@@ -79,8 +79,8 @@ func (a Subnets) newSubnet(who access.View, in *shape.CreateSubnetInput) (*model
 		return nil, err
 	}
 	s := &model.Subnet{
-		Meta: request.Meta(a.Env, who, "subnet", a.Now(), tags), VPC: request.Value(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
-		IPv6Native: request.Value(in.Ipv6Native), HostnameType: shape.HostnameTypeIpName,
+		Meta: request.Meta(a.Env, who, "subnet", a.Now(), tags), VPC: service.Value(in.VpcId), Zone: zone.Name, ZoneID: zone.ID,
+		IPv6Native: service.Value(in.Ipv6Native), HostnameType: shape.HostnameTypeIpName,
 	}
 	if s.IPv6Native { // a workload there has nothing but IPv6 to be named after
 		s.AssignIPv6, s.HostnameType = true, shape.HostnameTypeResourceName
@@ -112,7 +112,7 @@ func (a Subnets) chooseZone(region string, name, id *string) (service.Zone, erro
 	if len(zones) == 0 {
 		return service.Zone{}, fault.EC2("InvalidParameterValue", "region %s has no availability zones", region)
 	}
-	chosen, parameter := request.Value(name), "availabilityZone"
+	chosen, parameter := service.Value(name), "availabilityZone"
 	if id != nil {
 		if name != nil {
 			return service.Zone{}, fault.EC2("InvalidParameterCombination", "availabilityZone and availabilityZoneId exclude each other")
@@ -155,7 +155,7 @@ func placeInVPC(tx *table.Txn, v *model.VPC, p netip.Prefix, blocks []model.CIDR
 func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
 	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := Get(tx, who, request.Value(in.SubnetId))
+		s, err := Get(tx, who, service.Value(in.SubnetId))
 		if err != nil {
 			return err
 		}

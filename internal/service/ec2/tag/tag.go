@@ -169,8 +169,8 @@ func (a Tags) DeleteTags(ctx context.Context, in *shape.DeleteTagsInput) (*shape
 		}
 		left := maps.Clone(have)
 		for _, t := range in.Tags {
-			if value, ok := left[request.Value(t.Key)]; ok && (t.Value == nil || *t.Value == value) {
-				delete(left, request.Value(t.Key))
+			if value, ok := left[service.Value(t.Key)]; ok && (t.Value == nil || *t.Value == value) {
+				delete(left, service.Value(t.Key))
 			}
 		}
 		return left, nil

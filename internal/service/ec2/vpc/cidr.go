@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/view"
@@ -30,13 +31,13 @@ func (a VPCs) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcC
 	case (in.CidrBlock == nil) == (block6 == nil):
 		return nil, fault.EC2("InvalidParameterCombination", "The request must contain exactly one of the parameters cidrBlock, amazonProvidedIpv6CidrBlock and ipv6CidrBlock")
 	case block6 != nil:
-		return a.associateVPC6(ctx, request.Value(in.VpcId), block6)
+		return a.associateVPC6(ctx, service.Value(in.VpcId), block6)
 	}
 	block, err := block.VPC.Parse(*in.CidrBlock)
 	if err != nil {
 		return nil, err
 	}
-	return a.associateVPC4(ctx, request.Value(in.VpcId), block)
+	return a.associateVPC4(ctx, service.Value(in.VpcId), block)
 }
 
 func (a VPCs) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
@@ -112,7 +113,7 @@ func (a VPCs) changeVPC(ctx context.Context, id string, change func(*table.Txn, 
 // DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
 // or subnets lie in it.
 func (a VPCs) DisassociateVpcCidrBlock(ctx context.Context, in *shape.DisassociateVpcCidrBlockInput) (*shape.DisassociateVpcCidrBlockOutput, error) {
-	who, id := access.From(ctx), request.Value(in.AssociationId)
+	who, id := access.From(ctx), service.Value(in.AssociationId)
 	var out *shape.DisassociateVpcCidrBlockOutput
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {

@@ -105,12 +105,12 @@ func (a VPCs) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAtt
 	if err != nil {
 		return nil, err
 	}
-	v, err := Get(tx, access.From(ctx), request.Value(in.VpcId))
+	v, err := Get(tx, access.From(ctx), service.Value(in.VpcId))
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeVpcAttributeOutput{VpcId: in.VpcId}
-	switch attribute := request.Value(in.Attribute); attribute {
+	switch attribute := service.Value(in.Attribute); attribute {
 	case shape.VpcAttributeNameEnableDnsSupport:
 		out.EnableDnsSupport = &shape.AttributeBooleanValue{Value: new(v.DNSSupport)}
 	case shape.VpcAttributeNameEnableDnsHostnames:
@@ -134,13 +134,13 @@ func (a VPCs) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttribu
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := Get(tx, access.From(ctx), request.Value(in.VpcId))
+		v, err := Get(tx, access.From(ctx), service.Value(in.VpcId))
 		if err != nil {
 			return err
 		}
 		v = v.Clone()
 		set(v)
-		if request.Value(request.Bool(in.EnableDnsHostnames)) && !v.DNSSupport {
+		if service.Value(request.Bool(in.EnableDnsHostnames)) && !v.DNSSupport {
 			return fault.EC2("InvalidParameterValue", "Value (true) for parameter enableDnsHostnames is invalid: DNS support of the vpc '%s' is off; turn enableDnsSupport on first", v.ID)
 		}
 		v.UpdatedAt = a.Now()

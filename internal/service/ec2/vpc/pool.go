@@ -29,17 +29,17 @@ type block6Request struct {
 func (a VPCs) block6Request(provided *bool, given, pool *string) (*block6Request, error) {
 	r := &block6Request{env: a.Env, id: a.NewID("vpc-cidr-assoc"), pool: amazonPool}
 	switch {
-	case request.Value(provided) && given != nil:
+	case service.Value(provided) && given != nil:
 		return nil, fault.EC2("InvalidParameterCombination", "amazonProvidedIpv6CidrBlock and ipv6CidrBlock exclude each other")
-	case request.Value(provided) && !a.Alloc().HasPool6():
+	case service.Value(provided) && !a.Alloc().HasPool6():
 		return nil, request.Unserved("IPv6 blocks without a given range")
-	case request.Value(provided):
+	case service.Value(provided):
 		return r, nil
 	case given == nil && pool != nil:
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6CidrBlock when it contains ipv6Pool")
 	case given == nil:
 		return nil, nil
-	case request.Value(pool) == "":
+	case service.Value(pool) == "":
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipv6Pool when it contains ipv6CidrBlock")
 	}
 	if *pool == amazonPool {

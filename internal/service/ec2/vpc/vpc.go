@@ -39,7 +39,7 @@ func (a VPCs) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 	if err != nil {
 		return nil, err
 	}
-	tenancy := request.Value(in.InstanceTenancy)
+	tenancy := service.Value(in.InstanceTenancy)
 	if tenancy == shape.TenancyHost {
 		return nil, fault.EC2("InvalidParameterValue", "Value (host) for parameter instanceTenancy is invalid, want default or dedicated")
 	}
@@ -108,10 +108,10 @@ func (a VPCs) insertVPC(ctx context.Context, p *Parts, extra func(*table.Txn) er
 // ModifyVpcTenancy makes a VPC for dedicated instances one for all; it cannot be
 // changed in any other way.
 func (a VPCs) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyInput) (*shape.ModifyVpcTenancyOutput, error) {
-	if wanted := request.Value(in.InstanceTenancy); wanted != shape.TenancyDefault {
+	if wanted := service.Value(in.InstanceTenancy); wanted != shape.TenancyDefault {
 		return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter instanceTenancy is invalid, want default", wanted)
 	}
-	_, err := a.changeVPC(ctx, request.Value(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
+	_, err := a.changeVPC(ctx, service.Value(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
 		v.Tenancy = shape.TenancyDefault
 		return nil
 	})
