@@ -49,7 +49,7 @@ func ParseGone(text string) (g Gone, err error) {
 	}{
 		{"host=", func(text string) (err error) { g.Host, err = url.PathUnescape(text); return err }},
 		{"attachment=", func(text string) (err error) { g.Attachment, err = url.PathUnescape(text); return err }},
-		{"namespace=", func(text string) (err error) { g.Namespace, err = parseNamespace(text); return err }},
+		{"namespace=", func(text string) (err error) { g.Namespace, err = ParseNamespace(text); return err }},
 		{"revision=", func(text string) (err error) { g.Revision, err = strconv.ParseInt(text, 10, 64); return err }},
 	} {
 		value, ok := strings.CutPrefix(parts[2+i], field.name)

@@ -173,9 +173,13 @@ func (n Namespace) append(b []byte) []byte {
 	return b
 }
 
-// parseNamespace reads what append prints.
-func parseNamespace(text string) (n Namespace, err error) {
-	what, known, _ := strings.Cut(text, "@")
+// ParseNamespace reads what String prints. A name with an @ that is not escaped,
+// as earlier versions printed it, is read too when an inode comes behind it.
+func ParseNamespace(text string) (n Namespace, err error) {
+	what, known := text, ""
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		what, known = text[:at], text[at+1:]
+	}
 	inode, identity, _ := strings.Cut(known, "/")
 	var errs [3]error
 	if name, ok := strings.CutPrefix(what, "name:"); ok {
@@ -271,7 +275,7 @@ func (s *Spelling) namespace(n *Namespace) {
 		s.text = n.append(s.text)
 	} else if text, ok := s.take("namespace"); ok {
 		var err error
-		if *n, err = parseNamespace(text); err != nil {
+		if *n, err = ParseNamespace(text); err != nil {
 			s.Fail(err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
 func TestRouterSysctlsHold(t *testing.T) {
@@ -76,20 +78,36 @@ func TestNamesAndMarks(t *testing.T) {
 	}
 }
 
-func FuzzParseNamespace(f *testing.F) {
-	for _, text := range []string{"name:a@1", "pid:7@9", "pid:7", "name:a@b", "x", "name:", "pid:-1@"} {
-		f.Add(text)
+// What a mark says of a workload's namespace is read back, whatever it is called.
+func FuzzMarks(f *testing.F) {
+	for _, name := range []string{"web", "web 1", "a@b", "a@1", "50%", "name:", "a:b", ""} {
+		f.Add(name, 7, uint64(9), uint64(0xf0))
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		n, ok := parseNamespace(text)
-		if !ok {
-			return
+	r := &Router{instance: "a"}
+	f.Fuzz(func(t *testing.T, name string, pid int, inode, identity uint64) {
+		w := desired.Workload{ENI: "eni-1", Namespace: desired.Namespace{Name: name, Inode: inode, Identity: identity}}
+		if name == "" {
+			w.Namespace.PID = pid
 		}
-		again, ok := parseNamespace(n.String())
-		if !ok || again.String() != n.String() {
-			t.Errorf("%q: %v, then %v", text, n, again)
+		eni, _, ns, ok := r.readMark(r.workloadMark(w))
+		if !ok || eni != w.ENI || ns != w.Namespace {
+			t.Errorf("%q: %s, %+v, %t", r.workloadMark(w), eni, ns, ok)
 		}
 	})
+}
+
+// Versions before names were escaped.
+func TestMarksOfEarlierVersionsAreRead(t *testing.T) {
+	r := &Router{instance: "a"}
+	for said, want := range map[string]desired.Namespace{
+		"name:web 1@9/f0": {Name: "web 1", Inode: 9, Identity: 0xf0},
+		"name:a@b@9/f0":   {Name: "a@b", Inode: 9, Identity: 0xf0},
+		"pid:7@9":         {PID: 7, Inode: 9},
+	} {
+		if _, _, ns, ok := r.readMark(alias("a", isWorkload, "eni-1", "-", said)); !ok || ns != want {
+			t.Errorf("%s: %+v, %t", said, ns, ok)
+		}
+	}
 }
 
 func FuzzParseNetconf(f *testing.F) {

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -127,38 +125,8 @@ func (r *Router) readMark(text string) (eni string, gateway netip.Prefix, ns des
 		return "", gateway, ns, false
 	}
 	gateway, _ = netip.ParsePrefix(parts[1])
-	ns, ok = parseNamespace(parts[2])
-	return parts[0], gateway, ns, ok
-}
-
-// parseNamespace reads what desired.Namespace prints.
-func parseNamespace(text string) (n desired.Namespace, ok bool) {
-	if at := strings.LastIndexByte(text, '@'); at >= 0 {
-		if inode, identity, ok := parseNumbers(text[at+1:]); ok {
-			n.Inode, n.Identity, text = inode, identity, text[:at]
-		}
-	}
-	if name, ok := strings.CutPrefix(text, "name:"); ok {
-		n.Name = name
-		return n, true
-	}
-	pid, ok := strings.CutPrefix(text, "pid:")
-	if !ok {
-		return n, false
-	}
-	var err error
-	n.PID, err = strconv.Atoi(pid)
-	return n, err == nil
-}
-
-// parseNumbers reads the inode of a namespace and its identity, if it is there.
-func parseNumbers(text string) (inode, identity uint64, ok bool) {
-	first, second, both := strings.Cut(text, "/")
-	inode, err := strconv.ParseUint(first, 10, 64)
-	if both && err == nil {
-		identity, err = strconv.ParseUint(second, 16, 64)
-	}
-	return inode, identity, err == nil && (identity == 0 || inode != 0)
+	ns, err := desired.ParseNamespace(parts[2])
+	return parts[0], gateway, ns, err == nil
 }
 
 // Detach takes a workload's interface away. Its namespace is not needed.
