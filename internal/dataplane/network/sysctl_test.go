@@ -100,11 +100,14 @@ func FuzzMarks(f *testing.F) {
 func TestMarksOfEarlierVersionsAreRead(t *testing.T) {
 	r := &Router{instance: "a"}
 	for said, want := range map[string]desired.Namespace{
-		"name:web 1@9/f0": {Name: "web 1", Inode: 9, Identity: 0xf0},
-		"name:a@b@9/f0":   {Name: "a@b", Inode: 9, Identity: 0xf0},
-		"pid:7@9":         {PID: 7, Inode: 9},
+		"10.0.1.1:name:web 1@9/f0":  {Name: "web 1", Inode: 9, Identity: 0xf0},
+		"-:name:a@b@9/f0":           {Name: "a@b", Inode: 9, Identity: 0xf0},
+		"10.0.1.1:name:g%20h@9":     {Name: "g%20h", Inode: 9},
+		"10.0.1.1/24:name:c%d@9/f0": {Name: "c%d", Inode: 9, Identity: 0xf0},
+		"-:name:50%@9":              {Name: "50%", Inode: 9},
+		"10.0.1.1:pid:7@9":          {PID: 7, Inode: 9},
 	} {
-		if _, _, ns, ok := r.readMark(alias("a", isWorkload, "eni-1", "-", said)); !ok || ns != want {
+		if _, _, ns, ok := r.readMark(alias("a", isWorkload, "eni-1") + ":" + said); !ok || ns != want {
 			t.Errorf("%s: %+v, %t", said, ns, ok)
 		}
 	}

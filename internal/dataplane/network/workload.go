@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -126,6 +127,10 @@ func (r *Router) readMark(text string) (eni string, gateway netip.Prefix, ns des
 	}
 	gateway, _ = netip.ParsePrefix(parts[1])
 	ns, err := desired.ParseNamespace(parts[2])
+	if _, noLength := netip.ParseAddr(parts[1]); err != nil || noLength == nil {
+		// Versions that gave no length, and some after them, did not escape names.
+		ns, err = desired.ParseNamespace(strings.ReplaceAll(parts[2], "%", "%25"))
+	}
 	return parts[0], gateway, ns, err == nil
 }
 
