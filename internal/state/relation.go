@@ -25,6 +25,8 @@ const (
 	// Relies: the one that is named stays because of another row that this one
 	// names too, such as an endpoint's subnets because of its interfaces.
 	Relies
+	// Outlives: the row stays when the one that is named goes, and still names it.
+	Outlives
 )
 
 // Relation is that the rows of one table name rows of others. It is declared
@@ -66,9 +68,12 @@ var ordered = sync.OnceValue(func() []*Relation {
 func (r *Relation) Named(row table.Row) []model.Ref { return r.named(row) }
 
 // Dangling yields the rows of From with those that they name and that do not
-// exist. The view must be no Update's.
+// exist, but should. The view must be no Update's.
 func (r *Relation) Dangling(tx *table.Txn) iter.Seq2[table.Row, model.Ref] {
 	return func(yield func(table.Row, model.Ref) bool) {
+		if r.Rule == Outlives {
+			return
+		}
 		for row := range r.all(tx) {
 			for _, ref := range r.named(row) {
 				exists := slices.ContainsFunc(r.targets, func(t target) bool { return t.exists(tx, ref) })

@@ -142,7 +142,7 @@ var (
 	VPCEndpoints                = table.Define[*model.VPCEndpoint]("vpc-endpoint")
 	VPCEndpointsByVPC           = refer(VPCEndpoints, "vpc", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.VPC) }, to(VPCs))
 	VPCEndpointsByGroup         = refer(VPCEndpoints, "group", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) }, to(SecurityGroups))
-	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Relies, func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} }, to(ResourceConfigurations))
+	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Outlives, func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} }, to(ResourceConfigurations))
 
 	EndpointAssociations                = table.Define[*model.EndpointAssociation]("endpoint-association")
 	EndpointAssociationsByConfiguration = refer(EndpointAssociations, "configuration", Holds, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} }, to(ResourceConfigurations))

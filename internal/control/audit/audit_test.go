@@ -108,6 +108,11 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 			state.ResourceConfigurations.Put(tx, r)
 		}, "it has a target on host 1, which does not exist"},
 		"an association taken away": {func(tx *table.Txn) { state.EndpointAssociations.Delete(tx, account, region, "rea-1") }, ""},
+		"an association taken away, and the configuration": {func(tx *table.Txn) {
+			state.EndpointAssociations.Delete(tx, account, region, "rea-1")
+			state.TransitClaims.Delete(tx, "", "", "target/5")
+			state.ResourceConfigurations.Delete(tx, account, region, "rcfg-1")
+		}, ""},
 		"an address that an association has twice over": {func(tx *table.Txn) {
 			for _, id := range []string{"rea-2", "rea-3"} {
 				state.EndpointAssociations.Put(tx, owning(id, addr))
