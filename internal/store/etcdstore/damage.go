@@ -16,12 +16,19 @@ type DamageError struct {
 	Problem string
 	// folder is the data folder that the store is part of.
 	folder string
+	// seal is the file that says otherwise than the one that is damaged; empty when
+	// none does.
+	seal string
 }
 
 // Error says what is damaged and what can be done. A single file cannot be
 // replaced by an older one: log and database belong together.
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("the store cannot be used: %s %s. %s", e.File, e.Problem, restoring(e.folder))
+	older := ""
+	if e.seal != "" {
+		older = fmt.Sprintf("If an older Postern has used the folder since then, which makes no seal, remove %s. Otherwise: ", e.seal)
+	}
+	return fmt.Sprintf("the store cannot be used: %s %s. %s%s", e.File, e.Problem, older, restoring(e.folder))
 }
 
 // restoring says what helps when a store is lost.
@@ -50,4 +57,11 @@ func (p places) seal() string   { return filepath.Join(p.folder, "seal") }
 
 func (p places) damaged(file, format string, args ...any) *DamageError {
 	return &DamageError{File: file, Problem: fmt.Sprintf(format, args...), folder: p.data()}
+}
+
+// changed is damaged for a file that is not what the seal says.
+func (p places) changed(file, format string, args ...any) *DamageError {
+	e := p.damaged(file, format, args...)
+	e.seal = p.seal()
+	return e
 }

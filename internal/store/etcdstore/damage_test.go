@@ -212,7 +212,12 @@ func TestDamagedFolderIsRefusedInASentence(t *testing.T) {
 					t.Fatal(err)
 				}
 				what := fmt.Sprintf("%s %s, sealed %v", file, name, sealed)
-				judge(t, what, start(t, copied, true), holds, copied)
+				said := start(t, copied, true)
+				judge(t, what, said, holds, copied)
+				advised := strings.Contains(said, "remove "+filepath.Join(copied, "seal"))
+				if refused := !strings.HasPrefix(said, "holds"); refused && sealed != advised {
+					t.Errorf("%s: %s; the seal is to be named: %v, for whoever went back to an older version", what, said, sealed)
+				}
 			}
 		}
 	}

@@ -87,13 +87,13 @@ func (p places) checkSeal() (bool, error) {
 		size, sum, err := checksum(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return true, p.damaged(path, "is missing")
+			return true, p.changed(path, "is missing")
 		case err != nil:
 			return true, p.damaged(path, "cannot be read: %v", err)
 		case size != f.Size:
-			return true, p.damaged(path, "has %d bytes; it had %d when Postern was stopped", size, f.Size)
+			return true, p.changed(path, "has %d bytes; it had %d when Postern was stopped", size, f.Size)
 		case sum != f.Sum:
-			return true, p.damaged(path, "is not what it was when Postern was stopped")
+			return true, p.changed(path, "is not what it was when Postern was stopped")
 		}
 	}
 	logs, err := filepath.Glob(filepath.Join(p.log(), "*.wal"))
@@ -102,7 +102,7 @@ func (p places) checkSeal() (bool, error) {
 	}
 	for _, path := range logs {
 		if !slices.ContainsFunc(s.Files, func(f sealedFile) bool { return filepath.Join(p.member(), f.Path) == path }) {
-			return true, p.damaged(path, "was not there when Postern was stopped")
+			return true, p.changed(path, "was not there when Postern was stopped")
 		}
 	}
 	return true, nil
