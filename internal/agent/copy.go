@@ -163,9 +163,22 @@ type keeper struct {
 // leastMore is how much may be added to a copy before it is written anew.
 const leastMore = 64 << 10
 
-// due reports whether a copy is to be written: there is none, or more was added to it
-// than it began with.
-func (k *keeper) due() bool { return k.file == nil || k.more > max(leastMore, k.state) }
+// due reports whether a copy is to be written: there is none, somebody has removed or
+// replaced it, or more was added to it than it began with.
+func (k *keeper) due() bool { return !k.there() || k.more > max(leastMore, k.state) }
+
+// there reports whether what is written is what is found at the path.
+func (k *keeper) there() bool {
+	if k.file == nil {
+		return false
+	}
+	ours, err := k.file.Stat()
+	if err != nil {
+		return false
+	}
+	found, err := os.Lstat(k.path)
+	return err == nil && os.SameFile(ours, found)
+}
 
 // replace puts a whole state in the place of what there was. Readers see the old text
 // or the new one, also when the process is killed. Whatever an earlier attempt left

@@ -201,6 +201,12 @@ func TestACopyDoesNotGrowForEver(t *testing.T) {
 		t.Errorf("due %v after it was written, %v", k.due(), err)
 	}
 	wantCopy(t, k.path, 9999, member(1))
+	if err := os.Remove(k.path); err != nil || !k.due() {
+		t.Errorf("due %v after somebody has removed it, %v", k.due(), err)
+	}
+	if err := os.WriteFile(k.path, nil, 0o600); err != nil || !k.due() {
+		t.Errorf("due %v after somebody has put another file there, %v", k.due(), err)
+	}
 }
 
 // BenchmarkNote is what a change of one endpoint costs before it is carried out.
