@@ -35,10 +35,11 @@ func understudy(t *testing.T, up, others string) *instance.Instance {
 	return i
 }
 
-// serves is a daemon that has come up; its mark is one that nothing has.
-const serves = `echo '{"account":"111122223333","accessKeyId":"AKIA","secretAccessKey":"s"}' >$data/credentials.json
+// serves is a daemon that has come up; its mark is one that nothing has. Like
+// Postern, it is ready for the signal before it says that it serves.
+const serves = `trap 'exit 0' TERM
+echo '{"account":"111122223333","accessKeyId":"AKIA","secretAccessKey":"s"}' >$data/credentials.json
 echo '{"pid":'$$',"endpoint":"http://127.0.0.1:'$(cat $data/port)'","region":"here"}' >$data/running.json
-trap 'exit 0' TERM
 while :; do sleep 0.01; done`
 
 func put(t *testing.T, i *instance.Instance, name, text string) {
