@@ -31,22 +31,20 @@ func (p *proposal) became(from *snapshot, batch store.Batch) bool {
 
 // committed takes over the draft of a commit that the only writer has made, if the
 // follower has not yet: nothing can have come between its base and the commit.
-// It reports whether the tables have the draft.
-func (db *DB) committed(p *proposal, rev int64) bool {
-	if !p.draft.sole {
-		return false
-	}
+func (db *DB) committed(p *proposal, rev int64) {
 	db.ahead.Lock()
 	defer db.ahead.Unlock()
-	if db.current.Load().snapshot == p.draft.base {
+	if p.draft.sole && db.current.Load().snapshot == p.draft.base {
 		db.publish(p.adopt(rev))
 	}
-	return p.adopted
 }
 
-// adopt makes the draft the state at a revision. Nobody may change it any more.
+// adopt makes the draft the state at a revision. Nobody else may use it any more.
 func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 	d := p.draft
+	for _, w := range p.same {
+		d.overlay[w.pos].setRow(w.path, w.before)
+	}
 	changes := make([]Change, 0, len(p.changed))
 	for _, w := range p.changed {
 		change := Change{Rev: rev}
@@ -59,38 +57,21 @@ func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 		}
 		changes = append(changes, change)
 	}
-	snap := p.seal()
-	if !d.sole {
-		for _, id := range p.touched {
-			d.overlay[id.pos].setGuard(id.index, id.value, rev)
-		}
-		for _, id := range p.emptied {
-			d.overlay[id.pos].setGuard(id.index, id.value, 0)
-		}
-	}
-	snap.rev, snap.head, p.adopted = rev, rev, true
-	return snap, changes
-}
-
-// seal gives the state that the proposal makes. It has no revision before it is
-// adopted, and guards of ranges have not theirs, which an only writer does not need.
-func (p *proposal) seal() *snapshot {
-	if p.sealed != nil {
-		return p.sealed
-	}
-	d := p.draft
-	for _, w := range p.same {
-		d.overlay[w.pos].setRow(w.path, w.before)
-	}
 	for _, id := range p.touched {
-		d.overlay[id.pos].putRange(d.rangeOf(id))
+		item := d.rangeOf(id)
+		if !d.sole {
+			item.guard = rev
+		}
+		d.overlay[id.pos].putRange(item)
 	}
 	for _, id := range p.emptied {
-		d.overlay[id.pos].setGuard(id.index, id.value, 0)
+		item := d.rangeOf(id)
+		item.guard = 0
+		d.overlay[id.pos].putRange(item)
 	}
-	p.sealed = &snapshot{tables: make([]*content, len(d.overlay))}
-	for pos := range p.sealed.tables {
-		p.sealed.tables[pos] = d.content(pos)
+	snap := &snapshot{rev: rev, head: rev, tables: make([]*content, len(d.overlay))}
+	for pos := range snap.tables {
+		snap.tables[pos] = d.content(pos)
 	}
-	return p.sealed
+	return snap, changes
 }

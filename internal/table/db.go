@@ -104,7 +104,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 	db.current.Store(&version{snapshot: snap, at: newLogEntry(snap.rev)})
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.heads.init(db)
-	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords(), news: make(chan struct{}, 1)}
+	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords()}
 	db.done.Go(db.follow)
 	return db, nil
 }

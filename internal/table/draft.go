@@ -147,8 +147,6 @@ type proposal struct {
 	// touched are the ranges of rows that change; emptied are those of them whose
 	// guard is deleted, and the others' is put.
 	touched, emptied []rangeID
-	sealed           *snapshot // nil before seal
-	adopted          bool      // sealed is a state of the tables
 }
 
 // propose returns what must be asked of the store: the comparisons of all that

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -53,17 +52,13 @@ func (u *update) finish(rev int64, err error) {
 // function on what the ones before have written, and commits all together. So
 // updates of one process never defeat each other, and those that come together
 // share a commit. Nobody overtakes, but for those that another server defeated.
-//
-// Where nobody else writes, the commit before need not have come back: it will, and
-// what is built on it is committed after it. If it does not, those run again.
 type updates struct {
 	db      *DB
 	most    int // comparisons, and changes, of a group
 	mu      sync.Mutex
 	waiting []*update
 	leading bool
-	words   *words        // of whoever has the turn
-	news    chan struct{} // signalled when somebody has come
+	words   *words // of whoever has the turn
 }
 
 // join lets a call wait for its turn.
@@ -82,20 +77,7 @@ func (q *updates) join(fn func(*Txn) error) (*update, error) {
 		q.leading = true
 		q.db.done.Go(q.lead)
 	}
-	select {
-	case q.news <- struct{}{}:
-	default:
-	}
 	return u, nil
-}
-
-// take gives those who have come.
-func (q *updates) take() []*update {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	taken := q.waiting
-	q.waiting = nil
-	return taken
 }
 
 // close runs stop, after which no goroutine is started any more.
@@ -118,48 +100,10 @@ func (q *updates) lead() {
 			return
 		}
 		q.mu.Unlock()
-		g := q.group(q.db.current.Load().snapshot)
-		for line = g.run(line); g != nil; {
-			g, line = q.commitGroup(g, line)
-		}
-	}
-}
-
-// group begins a group on a state.
-func (q *updates) group(base *snapshot) *group {
-	draft := newDraft(base, q.db.sole.Load(), q.words)
-	return &group{db: q.db, most: q.most, draft: draft, reads: draft.newReads()}
-}
-
-// commitGroup commits a group. What comes while the commit is on its way runs already
-// where nobody else writes: on the state that the commit will make. That is the next
-// group, if there is one. All others who wait are in the line, in their order.
-func (q *updates) commitGroup(g *group, line []*update) (next *group, others []*update) {
-	p, again := g.propose()
-	if p == nil {
-		return nil, append(again, line...)
-	}
-	if !g.draft.sole {
-		return nil, append(line, g.commit(p, len(line) > 0)...)
-	}
-	landed := make(chan []*update, 1)
-	next = q.group(p.seal())
-	go func() { landed <- g.commit(p, false) }()
-	full := false
-	for {
-		if line = append(line, q.take()...); !full && len(line) > 0 {
-			line = next.run(line)
-			full = len(line) > 0
-		}
-		select {
-		case <-q.news:
-			continue
-		case again = <-landed:
-		}
-		if g.became && len(next.members) > 0 {
-			return next, line
-		}
-		return nil, slices.Concat(again, next.members, line)
+		draft := newDraft(q.db.current.Load().snapshot, q.db.sole.Load(), q.words)
+		g := &group{db: q.db, most: q.most, draft: draft, reads: draft.newReads()}
+		rest := g.run(line)
+		line = append(rest, g.commit(len(rest) > 0)...)
 	}
 }
 
@@ -172,7 +116,6 @@ type group struct {
 	draft   *draft
 	members []*update
 	reads   map[read]int64 // of all members
-	became  bool           // the draft is what the tables have
 }
 
 // run lets updates run until the group is full, and gives the others.
@@ -238,31 +181,25 @@ func (g *group) let(u *update) bool {
 	return true
 }
 
-// propose gives what to ask of the store for what the members have written; nil when
-// there is nothing to ask, with those that must run again.
-func (g *group) propose() (p *proposal, again []*update) {
+// commit commits what the members have written, and gives those that must run
+// again. Others says that somebody else waits.
+func (g *group) commit(others bool) (again []*update) {
 	if len(g.members) == 0 {
-		return nil, nil
+		return nil
 	}
 	p, err := g.draft.propose(g.db, g.reads)
 	if err != nil {
-		return nil, g.finish(0, err)
+		return g.finish(0, err)
 	}
-	switch changes := len(p.Put) + len(p.Delete); {
+	changes := len(p.Put) + len(p.Delete)
+	switch alone := len(g.members) == 1; {
 	case changes+len(p.Compare) == 0:
-		return nil, g.finish(g.draft.base.rev, nil)
-	case len(g.members) > 1 && max(changes, len(p.Compare)) > g.most:
-		return nil, g.part(len(g.members) / 2)
+		return g.finish(g.draft.base.rev, nil)
+	case !alone && max(changes, len(p.Compare)) > g.most:
+		return g.part(len(g.members) / 2)
 	}
-	return p, nil
-}
-
-// commit commits what was proposed, and gives those that must run again. Others
-// says that somebody else waits.
-func (g *group) commit(p *proposal, others bool) (again []*update) {
 	ctx, cancel := g.awaited()
 	defer cancel()
-	changes := len(p.Put) + len(p.Delete)
 	g.db.asked.Store(p)
 	rev, ok, err := g.db.store.Commit(ctx, p.Txn)
 	switch alone := len(g.members) == 1; {
@@ -277,7 +214,7 @@ func (g *group) commit(p *proposal, others bool) (again []*update) {
 	case !ok:
 		return g.defeated(ctx, others)
 	case changes > 0:
-		g.became = g.db.committed(p, rev)
+		g.db.committed(p, rev)
 		return g.finish(rev, g.db.wait(ctx, rev))
 	}
 	return g.finish(g.draft.base.rev, err)

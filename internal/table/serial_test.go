@@ -166,8 +166,6 @@ func TestGroupsAreAsSomeSerialOrder(t *testing.T) {
 					others = others[1:]
 					s.update(theirs, next, func() float64 { return float64(s.earlier) + 0.5 })
 				}
-				s.mu.Lock()
-				defer s.mu.Unlock()
 				s.earlier = s.runs
 				return nil
 			}

@@ -5,10 +5,7 @@ package table_test
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
@@ -111,58 +108,4 @@ func TestOnlyWriterLeavesNoGuards(t *testing.T) {
 		items.Put(tx, &item{ID: "d", Group: "h"})
 	})
 	equal(t, "runs", runs, 2)
-}
-
-// TestOnlyWriterRunsUpdatesWhileItCommits: what comes while a commit is on its way
-// runs on what that commit will make. When it fails after all, they run again
-// without it.
-func TestOnlyWriterRunsUpdatesWhileItCommits(t *testing.T) {
-	for _, c := range []struct {
-		name        string
-		fails       bool
-		runs, found int
-		rows        string
-	}{{"and it is carried out", false, 1, 1, "a b"}, {"and it fails", true, 2, 0, "b"}} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g := newGate(t)
-				db := open(t, g)
-				db.OnlyWriter()
-				if c.fails {
-					fail := func() error {
-						g.before.Store(nil)
-						return errors.New("no")
-					}
-					g.before.Store(&fail)
-				}
-				var group sync.WaitGroup
-				group.Go(func() {
-					_, err := db.Update(deadline(t), func(tx *table.Txn) error {
-						items.Put(tx, &item{ID: "a", Group: "g"})
-						return nil
-					})
-					if (err != nil) != c.fails {
-						t.Errorf("the first one: %v", err)
-					}
-				})
-				synctest.Wait()
-				runs, found := 0, 0
-				begun, first := time.Now(), time.Duration(0)
-				group.Go(func() {
-					update(t, db, func(tx *table.Txn) {
-						if runs++; runs == 1 {
-							first = time.Since(begun)
-						}
-						found = itemsByGroup.Count(tx, "g")
-						items.Put(tx, &item{ID: "b", Group: "h"})
-					})
-				})
-				group.Wait()
-				equal(t, "waited", first, time.Duration(0))
-				equal(t, "runs", runs, c.runs)
-				equal(t, "found at last", found, c.found)
-				equal(t, "rows", ids(items.All(db.Snapshot())), c.rows)
-			})
-		})
-	}
 }

@@ -76,14 +76,8 @@ func (d *draft) newReads() map[read]int64 {
 	return make(map[read]int64)
 }
 
-// Revision returns the revision of the store that a read-only transaction shows. It
-// panics in an Update, whose state need not have been committed yet.
-func (tx *Txn) Revision() int64 {
-	if tx.changes != nil {
-		panic("table: Revision inside an Update")
-	}
-	return tx.base.rev
-}
+// Revision returns the revision of the store that the transaction started from.
+func (tx *Txn) Revision() int64 { return tx.base.rev }
 
 // position returns the number of a table in this database.
 func (tx *Txn) position(def *definition) int {
