@@ -72,11 +72,13 @@ func (c *Controller) follow(tx *table.Txn, changes []table.Change) error {
 	defer c.mu.Unlock()
 	result, asked := c.plan.Change(tx, changes), askedIn(tx, changes)
 	delta := desired.Delta{Revision: tx.Revision(), Full: !c.started, Put: result.Put, Delete: result.Delete}
+	// Also when nothing follows from it: the tables of before need not be kept then.
+	c.settlement.fates = fatesIn(tx, c.plan.Problem)
 	if c.started && len(delta.Put)+len(delta.Delete)+len(result.Touched)+len(asked) == 0 {
 		return nil
 	}
 	c.judged(c.settlement.change(change{
-		revision: delta.Revision, fates: fatesIn(tx, c.plan.Problem), asked: asked, parents: parentsIn(tx),
+		revision: delta.Revision, asked: asked, parents: parentsIn(tx),
 		steps: map[string]step{c.cfg.Host.Name: {Result: result, full: delta.Full, holders: c.plan.Subjects}},
 	}))
 	if c.started && len(delta.Put)+len(delta.Delete)+len(result.Touched) == 0 {

@@ -5,7 +5,6 @@ package control
 import (
 	"slices"
 
-	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -13,77 +12,71 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// life is what a verdict must know of a subject's row.
-type life struct {
-	fate
-	remove func(*table.Txn)
-	// interfaces go with the row.
-	interfaces func(*table.Txn) []*model.NetworkInterface
-}
-
 // fatesIn tells what the rows of subjects ask for, and what the plan has against it.
 func fatesIn(tx *table.Txn, problem func(plan.Subject) string) func(plan.Subject) fate {
 	return func(s plan.Subject) fate {
-		life, ok := lifeOf(tx, s)
+		f, ok := fateIn(tx, s)
 		if !ok {
 			return fate{}
 		}
-		if life.deleting {
-			life.realms = realmsIn(tx, s)
+		if f.deleting {
+			f.realms = realmsIn(tx, s)
 		}
-		life.problem = problem(s)
-		return life.fate
+		f.problem = problem(s)
+		return f
 	}
 }
 
-// lifeOf finds the row of a subject; false says that there is none.
-func lifeOf(tx *table.Txn, s plan.Subject) (life, bool) {
+// fateIn says what a subject's row asks for, without what the plan knows; false says that
+// there is none.
+func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 	ref := s.Ref
-	owned := func(tx *table.Txn) []*model.NetworkInterface {
-		return slices.Collect(state.NetworkInterfacesByOwner.Rows(tx, ref))
-	}
 	switch s.Kind {
 	case plan.SubjectEndpoint:
 		if row, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{fateOf(&row.Meta), func(tx *table.Txn) { removeEndpoint(tx, ref) }, owned}, true
+			return fateOf(&row.Meta), true
 		}
 	case plan.SubjectGateway:
 		if row, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{fateOf(&row.Meta), func(tx *table.Txn) { removeGateway(tx, ref) }, owned}, true
+			return fateOf(&row.Meta), true
 		}
 	case plan.SubjectConfiguration:
 		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{fateOf(&row.Meta), func(tx *table.Txn) { removeConfiguration(tx, row) }, none}, true
+			return fateOf(&row.Meta), true
 		}
 	case plan.SubjectAssociation:
 		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{fateOf(&row.Meta), func(tx *table.Txn) { alloc.DeleteAssociation(tx, row) }, none}, true
+			return fateOf(&row.Meta), true
 		}
 	case plan.SubjectAddress:
 		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
-			return life{fate{generation: row.ReleasedAt.UnixNano(), deleting: true}, func(tx *table.Txn) { alloc.DropReleased(tx, ref) }, none}, true
+			return fate{generation: row.ReleasedAt.UnixNano(), deleting: true}, true
 		}
 	case plan.SubjectAttachment:
 		if row, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID); ok {
-			return life{fate{generation: row.Generation, id: row.ID, deleting: !row.DeletedAt.IsZero()}, func(tx *table.Txn) { removeAttachment(tx, row) }, attachedOnly(row)}, true
+			return fate{generation: row.Generation, id: row.ID, deleting: !row.DeletedAt.IsZero()}, true
 		}
 	}
-	return life{}, false
+	return fate{}, false
 }
 
 func fateOf(m *model.Meta) fate { return fate{generation: m.Generation, deleting: m.Deleting()} }
 
-func none(*table.Txn) []*model.NetworkInterface { return nil }
-
-// attachedOnly gives the interface that goes with its attachment, if it does.
-func attachedOnly(a *model.Attachment) func(*table.Txn) []*model.NetworkInterface {
-	return func(tx *table.Txn) []*model.NetworkInterface {
-		ni, ok := state.NetworkInterfaces.Get(tx, a.Account, a.Region, a.Interface)
+// interfacesOf gives the interfaces that go with a subject's row.
+func interfacesOf(tx *table.Txn, s plan.Subject) []*model.NetworkInterface {
+	switch s.Kind {
+	case plan.SubjectEndpoint, plan.SubjectGateway:
+		return slices.Collect(state.NetworkInterfacesByOwner.Rows(tx, s.Ref))
+	case plan.SubjectAttachment:
+		a, ok := state.Attachments.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID)
 		if !ok || !a.DeleteOnTermination {
 			return nil
 		}
-		return []*model.NetworkInterface{ni}
+		if ni, ok := state.NetworkInterfaces.Get(tx, a.Account, a.Region, a.Interface); ok {
+			return []*model.NetworkInterface{ni}
+		}
 	}
+	return nil
 }
 
 // realmsIn gives the routers in which a subject may have had something; nil when

@@ -3,7 +3,6 @@
 package control
 
 import (
-	"container/heap"
 	"slices"
 
 	"github.com/posternhq/postern/internal/control/plan"
@@ -19,6 +18,8 @@ type progress struct {
 	waiting queue
 	// parked are the places with a queue of their own.
 	parked map[*place]struct{}
+	// failed are the entries in error, with the reasons.
+	failed map[desired.Key]string
 	// bonds are entries that concern more subjects than those whose they are.
 	bonds   map[desired.Key]bond
 	holders func(desired.Key) []plan.Subject
@@ -33,7 +34,7 @@ type bond struct {
 
 func newProgress() *progress {
 	return &progress{
-		places: map[desired.Realm]*place{}, parked: map[*place]struct{}{}, bonds: map[desired.Key]bond{},
+		places: map[desired.Realm]*place{}, parked: map[*place]struct{}{}, failed: map[desired.Key]string{}, bonds: map[desired.Key]bond{},
 		holders: func(desired.Key) []plan.Subject { return nil },
 	}
 }
@@ -41,7 +42,7 @@ func newProgress() *progress {
 func (h *progress) place(realm desired.Realm) *place {
 	p := h.places[realm]
 	if p == nil {
-		p = &place{host: h, realm: realm, failed: map[desired.Key]string{}}
+		p = &place{host: h, realm: realm}
 		h.places[realm] = p
 	}
 	return p
@@ -68,22 +69,20 @@ func (h *progress) concerned(key desired.Key) []plan.Subject {
 func (h *progress) fail(a Acknowledgement, turn func(desired.Key)) {
 	well := func(key desired.Key) {
 		turn(key)
-		delete(h.place(key.Realm).failed, key)
+		delete(h.failed, key)
 		if h.bonds[key].revision <= h.reached(key.Realm) {
 			delete(h.bonds, key)
 		}
 	}
 	if a.Full {
-		for _, p := range h.places {
-			for key := range p.failed {
-				if _, still := a.Failed[key]; !still {
-					well(key)
-				}
+		for key := range h.failed {
+			if _, still := a.Failed[key]; !still {
+				well(key)
 			}
 		}
 	}
 	for key, reason := range a.Failed {
-		h.place(key.Realm).failed[key] = reason
+		h.failed[key] = reason
 		turn(key)
 	}
 	for _, key := range a.Recovered {
@@ -116,7 +115,7 @@ func (h *progress) advance(a Acknowledgement) (done []item) {
 
 // loosen ends the bond of an entry that is settled, unless it is in error.
 func (h *progress) loosen(key desired.Key) {
-	if _, fails := h.place(key.Realm).failed[key]; !fails && h.bonds[key].revision <= h.reached(key.Realm) {
+	if _, fails := h.failed[key]; !fails && h.bonds[key].revision <= h.reached(key.Realm) {
 		delete(h.bonds, key)
 	}
 }
@@ -130,34 +129,22 @@ type item struct {
 	key      desired.Key
 }
 
-// queue is a heap of items, the least revision first.
+// queue is items in the order of revisions. They come in that order, as a rule.
 type queue []item
 
-func (q *queue) push(it item) { heap.Push((*byRevision)(q), it) }
-func (q *queue) pop() item    { return heap.Pop((*byRevision)(q)).(item) }
+func (q *queue) push(it item) {
+	i := len(*q)
+	for i > 0 && (*q)[i-1].revision > it.revision {
+		i--
+	}
+	*q = slices.Insert(*q, i, it)
+}
 
-// byRevision implements heap.Interface.
-type byRevision queue
-
-// Len implements heap.Interface.
-func (q byRevision) Len() int { return len(q) }
-
-// Less implements heap.Interface.
-func (q byRevision) Less(i, j int) bool { return q[i].revision < q[j].revision }
-
-// Swap implements heap.Interface.
-func (q byRevision) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-
-// Push implements heap.Interface.
-func (q *byRevision) Push(x any) { *q = append(*q, x.(item)) }
-
-// Pop implements heap.Interface.
-func (q *byRevision) Pop() any {
-	old := *q
-	last := old[len(old)-1]
-	old[len(old)-1] = item{}
-	if *q = old[:len(old)-1]; len(*q) == 0 {
+func (q *queue) pop() item {
+	first := (*q)[0]
+	(*q)[0] = item{}
+	if *q = (*q)[1:]; len(*q) == 0 {
 		*q = nil // it may have been long, as at a start, and is short from now on
 	}
-	return last
+	return first
 }

@@ -52,8 +52,6 @@ type step struct {
 type change struct {
 	revision int64
 	steps    map[string]step // by host
-	// fates gives what the row of a subject asks for.
-	fates func(plan.Subject) fate
 	// asked are the subjects whose rows are new or of another generation than
 	// before, whether or not that means anything for a host; true says that hosts
 	// have not acknowledged that generation.
@@ -64,11 +62,15 @@ type change struct {
 }
 
 // settlement knows which subjects wait for which revision of which router on
-// which host, and which entries hosts could not settle. What waits lies in heaps
-// in the order of revisions, so an acknowledgement costs what it settles. It is a
-// plain state machine without input or output.
+// which host, and which entries hosts could not settle. What waits lies in queues
+// in the order of revisions, so an acknowledgement costs what it settles. What does
+// not wait is not kept. It is a plain state machine without input or output.
 type settlement struct {
+	// fates gives what the row of a subject asks for, as of the last change.
+	fates    func(plan.Subject) fate
+	revision int64 // of the last change
 	hosts    map[string]*progress
+	// subjects are those that wait, and those of which it is not known what they had.
 	subjects map[plan.Subject]*standing
 	// turned are the subjects about which there is something new to say.
 	turned map[plan.Subject]struct{}
@@ -79,8 +81,6 @@ type settlement struct {
 type place struct {
 	host  *progress
 	realm desired.Realm
-	// failed are the entries in error, with the reasons.
-	failed map[desired.Key]string
 	// parked is what waits for this router alone, since the host went ahead of it.
 	parked queue
 }
@@ -107,6 +107,7 @@ type spot struct {
 
 func newSettlement() *settlement {
 	return &settlement{
+		fates:    func(plan.Subject) fate { return fate{} },
 		hosts:    map[string]*progress{},
 		subjects: map[plan.Subject]*standing{},
 		turned:   map[plan.Subject]struct{}{},
@@ -125,7 +126,7 @@ func (s *settlement) host(name string) *progress {
 func (s *settlement) standing(subject plan.Subject) *standing {
 	st := s.subjects[subject]
 	if st == nil {
-		st = &standing{}
+		st = &standing{fate: s.fates(subject)}
 		s.subjects[subject] = st
 	}
 	return st
@@ -134,6 +135,7 @@ func (s *settlement) standing(subject plan.Subject) *standing {
 // change takes in a change of the tables and gives the verdicts about those that
 // wait for nothing.
 func (s *settlement) change(c change) []verdict {
+	s.revision = c.revision
 	concerned := slices.Collect(maps.Keys(c.asked))
 	for _, st := range c.steps {
 		concerned = append(concerned, st.Touched...)
@@ -141,7 +143,9 @@ func (s *settlement) change(c change) []verdict {
 	for _, subject := range concerned {
 		s.turned[subject] = struct{}{}
 		st := s.standing(subject)
-		st.fate, st.revision = c.fates(subject), c.revision
+		if st.fate, st.revision = s.fates(subject), c.revision; !st.deleting {
+			st.see()
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.steps)) {
 		s.take(name, c.steps[name], c)
@@ -272,61 +276,92 @@ func (st *standing) waits() bool {
 	return slices.ContainsFunc(st.spots, func(sp spot) bool { return sp.until != 0 })
 }
 
+// see ends what was not known of the past: the subject is another one now.
+func (st *standing) see() {
+	for i := range st.spots {
+		st.spots[i].blind = false
+	}
+}
+
+func (st *standing) blind() bool {
+	return slices.ContainsFunc(st.spots, func(sp spot) bool { return sp.blind })
+}
+
 // verdicts judges the subjects that turned, except those that wait: their turn
-// comes again.
+// comes again. Those that are judged are as the tables say, from here on.
 func (s *settlement) verdicts() (all []verdict) {
-	reasons := map[*place]map[plan.Subject]string{}
+	var wrong []complaints
 	for subject := range s.turned {
 		st := s.subjects[subject]
-		if st == nil || st.waits() {
+		switch {
+		case st == nil:
+			st = &standing{fate: s.fates(subject), revision: s.revision}
+		case st.waits():
 			continue
+		case !st.blind():
+			delete(s.subjects, subject)
 		}
-		v := verdict{subject: subject, generation: st.generation, id: st.id, deleting: st.deleting, revision: st.revision}
-		v.reason = st.problem
-		for _, sp := range st.spots {
-			if len(sp.at.failed) == 0 {
-				continue
-			}
-			if reasons[sp.at] == nil {
-				reasons[sp.at] = sp.at.reasons()
-			}
-			v.reason = least(v.reason, reasons[sp.at][subject])
-			if sp.blind {
-				v.reason = least(v.reason, reasons[sp.at][nobody])
-			}
+		if wrong == nil {
+			wrong = s.complaints()
 		}
-		all = append(all, v)
+		all = append(all, verdict{
+			subject: subject, generation: st.generation, id: st.id, deleting: st.deleting, revision: st.revision,
+			reason: least(st.problem, st.reason(subject, wrong)),
+		})
 	}
 	clear(s.turned)
 	slices.SortFunc(all, func(a, b verdict) int { return a.subject.Compare(b.subject) })
 	return all
 }
 
-// forget drops a subject whose row is gone, unless something came after the
-// verdict.
-func (s *settlement) forget(v verdict) {
-	if st := s.subjects[v.subject]; st != nil && st.revision == v.revision && !st.waits() {
-		delete(s.subjects, v.subject)
-	}
-}
-
 // nobody is the subject of entries that no subject asks for.
 var nobody plan.Subject
 
-// reasons gives the least reason for each subject that an entry in error concerns.
-func (p *place) reasons() map[plan.Subject]string {
-	all := map[plan.Subject]string{}
-	for key, reason := range p.failed {
-		text := key.String() + ": " + reason
-		concerned := p.host.concerned(key)
-		if len(concerned) == 0 {
-			concerned = []plan.Subject{nobody}
+// complaints are the least reasons of a host's entries in error: for each subject that
+// they concern, and for each router of those that concern nobody.
+type complaints struct {
+	host     *progress
+	subjects map[plan.Subject]string
+	nobodys  map[desired.Realm]string
+}
+
+// complaints gives those of each host.
+func (s *settlement) complaints() []complaints {
+	all := make([]complaints, 0, len(s.hosts))
+	for _, h := range s.hosts {
+		c := complaints{host: h}
+		for key, reason := range h.failed {
+			c.add(key, key.String()+": "+reason)
 		}
-		for _, s := range concerned {
-			all[s] = least(all[s], text)
-		}
+		all = append(all, c)
 	}
 	return all
+}
+
+func (c *complaints) add(key desired.Key, text string) {
+	if c.subjects == nil {
+		c.subjects, c.nobodys = map[plan.Subject]string{}, map[desired.Realm]string{}
+	}
+	concerned := c.host.concerned(key)
+	for _, s := range concerned {
+		c.subjects[s] = least(c.subjects[s], text)
+	}
+	if len(concerned) == 0 {
+		c.nobodys[key.Realm] = least(c.nobodys[key.Realm], text)
+	}
+}
+
+// reason is why hosts have not done what a subject asks for.
+func (st *standing) reason(subject plan.Subject, wrong []complaints) (text string) {
+	for _, c := range wrong {
+		text = least(text, c.subjects[subject])
+		for _, sp := range st.spots {
+			if sp.blind && sp.at.host == c.host {
+				text = least(text, c.nobodys[sp.at.realm])
+			}
+		}
+	}
+	return text
 }
 
 // least gives the first of two texts in the order of the alphabet; the empty one

@@ -96,9 +96,9 @@ func (f *fleet) tell(full bool, touched []plan.Subject) {
 		asked[s] = true
 		f.rows[s].since = f.revision
 	}
+	f.s.fates = func(s plan.Subject) fate { return f.rows[s].fate }
 	f.judge(f.s.change(change{
 		revision: f.revision, steps: steps, asked: asked,
-		fates:   func(s plan.Subject) fate { return f.rows[s].fate },
 		parents: func(plan.Subject) []plan.Subject { return nil },
 	}))
 }
@@ -288,6 +288,11 @@ func TestVerdictsAreTrueAndCome(t *testing.T) {
 		for name := range f.hosts {
 			if h := f.s.host(name); len(h.waiting)+len(h.parked)+len(h.bonds) > 0 {
 				t.Fatalf("%s: %d things wait, %d routers are behind and %d entries bound at the end", name, len(h.waiting), len(h.parked), len(h.bonds))
+			}
+		}
+		for s, st := range f.s.subjects {
+			if !st.blind() {
+				t.Fatalf("at the end %v is kept, which waits for nothing: %+v", s, st)
 			}
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/alloc"
+	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -15,14 +16,14 @@ import (
 // is being deleted. A subject whose row is gone needs nothing.
 func writeVerdict(tx *table.Txn, v verdict, now time.Time) {
 	ref := v.subject.Ref
-	life, ok := lifeOf(tx, v.subject)
+	row, ok := fateIn(tx, v.subject)
 	switch {
 	case !ok:
 		state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
-	case v.id != life.id: // about a row that is no more
-	case life.deleting && v.reason == "":
-		if v.lets(life) {
-			life.remove(tx)
+	case v.id != row.id: // about a row that is no more
+	case row.deleting && v.reason == "":
+		if v.lets(row) {
+			remove(tx, v.subject)
 			state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
 		}
 	default:
@@ -32,20 +33,22 @@ func writeVerdict(tx *table.Txn, v verdict, now time.Time) {
 
 // lets reports whether a verdict without a reason is one on the deletion that the
 // row asks for.
-func (v verdict) lets(l life) bool { return v.deleting && v.generation == l.generation && v.id == l.id }
+func (v verdict) lets(row fate) bool {
+	return v.deleting && v.generation == row.generation && v.id == row.id
+}
 
 // needed says whether carrying out a verdict would change anything.
 func needed(tx *table.Txn, v verdict) bool {
 	ref := v.subject.Ref
 	status, hasStatus := state.Statuses.Get(tx, ref.Account, ref.Region, ref.ID)
-	life, ok := lifeOf(tx, v.subject)
+	row, ok := fateIn(tx, v.subject)
 	switch {
 	case !ok:
 		return hasStatus
-	case v.id != life.id:
+	case v.id != row.id:
 		return false
-	case life.deleting && v.reason == "":
-		return v.lets(life)
+	case row.deleting && v.reason == "":
+		return v.lets(row)
 	}
 	return !hasStatus || !v.said(status)
 }
@@ -74,6 +77,31 @@ func writeStatus(tx *table.Txn, v verdict, now time.Time) {
 		State: v.state(), Reason: v.reason, Since: now, Generation: v.generation, Revision: v.revision,
 		Established: v.reason == "" || ok && (known.Established || known.State == model.StatusReady),
 	})
+}
+
+// remove removes a subject's row with all that goes with it.
+func remove(tx *table.Txn, s plan.Subject) {
+	ref := s.Ref
+	switch s.Kind {
+	case plan.SubjectEndpoint:
+		removeEndpoint(tx, ref)
+	case plan.SubjectGateway:
+		removeGateway(tx, ref)
+	case plan.SubjectConfiguration:
+		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			removeConfiguration(tx, row)
+		}
+	case plan.SubjectAssociation:
+		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			alloc.DeleteAssociation(tx, row)
+		}
+	case plan.SubjectAddress:
+		alloc.DropReleased(tx, ref)
+	case plan.SubjectAttachment:
+		if row, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			removeAttachment(tx, row)
+		}
+	}
 }
 
 func removeEndpoint(tx *table.Txn, ref model.Ref) {

@@ -27,13 +27,12 @@ const (
 // write carries verdicts out, removals first, and gives those that it could not.
 func (c *Controller) write(ctx context.Context, verdicts map[plan.Subject]verdict) (map[plan.Subject]verdict, error) {
 	tx := c.cfg.DB.Snapshot()
-	var statuses, removals, settled []verdict
+	var statuses, removals []verdict
 	for _, v := range verdicts {
-		life, ok := lifeOf(tx, v.subject)
+		row, ok := fateIn(tx, v.subject)
 		switch {
 		case !needed(tx, v):
-			settled = append(settled, v)
-		case !ok || !life.deleting:
+		case !ok || !row.deleting:
 			statuses = append(statuses, v)
 		default:
 			removals = append(removals, v)
@@ -51,7 +50,6 @@ func (c *Controller) write(ctx context.Context, verdicts map[plan.Subject]verdic
 			errs = append(errs, err)
 		}
 	}
-	c.forget(slices.Concat(settled, statuses, removals), left)
 	return left, errors.Join(errs...)
 }
 
@@ -108,11 +106,11 @@ func (c *Controller) alone(ctx context.Context, v verdict) error {
 // the hosts have let go of, or removes some interfaces when they have one address each.
 // It reports whether there was anything.
 func shed(tx *table.Txn, v verdict) bool {
-	life, ok := lifeOf(tx, v.subject)
-	if !ok || !life.deleting || !v.lets(life) {
+	row, ok := fateIn(tx, v.subject)
+	if !ok || !row.deleting || !v.lets(row) {
 		return false
 	}
-	interfaces, left := life.interfaces(tx), claimsPerCommit
+	interfaces, left := interfacesOf(tx, v.subject), claimsPerCommit
 	for _, ni := range interfaces {
 		if left > 0 {
 			left -= alloc.Shed(tx, ni, left)
@@ -139,21 +137,6 @@ func (c *Controller) warn(verdicts []verdict) {
 	for _, v := range verdicts {
 		if v.reason != "" {
 			c.cfg.Log.Warn("resource is not programmed", "kind", string(v.subject.Kind), "id", v.subject.Ref.ID, "reason", v.reason)
-		}
-	}
-}
-
-// forget drops what was kept of subjects whose rows are gone.
-func (c *Controller) forget(verdicts []verdict, left map[plan.Subject]verdict) {
-	tx := c.cfg.DB.Snapshot()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, v := range verdicts {
-		if _, is := lifeOf(tx, v.subject); is {
-			continue
-		}
-		if _, waits := left[v.subject]; !waits {
-			c.settlement.forget(v)
 		}
 	}
 }
