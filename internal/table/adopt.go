@@ -48,10 +48,10 @@ func (p *proposal) adopt(rev int64) (*snapshot, []Change) {
 	changes := make([]Change, 0, len(p.changed))
 	for _, w := range p.changed {
 		change := Change{Rev: rev}
-		if w.before != nil {
+		if w.before.entry != nil {
 			change.Key, change.Old = w.before.key(), w.before.row
 		}
-		if w.after != nil {
+		if w.after.entry != nil {
 			w.after.rev = rev
 			change.Key, change.New = w.after.key(), w.after.row
 		}

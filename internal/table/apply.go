@@ -195,7 +195,7 @@ func (b *builder) row(kv store.KeyValue, rest string) {
 	if !ok {
 		return
 	}
-	var e *entry
+	var e placed
 	if kv.ModRevision != 0 {
 		if e, err = b.db.definitions[pos].decode(path, kv.Value, kv.ModRevision, b.db.words); err != nil {
 			b.setAside(pos, path, kv.ModRevision, err)
@@ -205,7 +205,7 @@ func (b *builder) row(kv store.KeyValue, rest string) {
 	b.set(pos, path, e)
 }
 
-func (b *builder) set(pos int, path string, e *entry) {
+func (b *builder) set(pos int, path string, e placed) {
 	t := b.table(pos)
 	t.takeBack(path)
 	old := t.set(path, e)
@@ -213,7 +213,7 @@ func (b *builder) set(pos int, path string, e *entry) {
 	if old != nil {
 		change.Key, change.Old = old.key(), old.row
 	}
-	if e != nil {
+	if e.entry != nil {
 		change.Key, change.New = e.key(), e.row
 	}
 	if change.Old != nil || change.New != nil {
@@ -224,14 +224,14 @@ func (b *builder) set(pos int, path string, e *entry) {
 // setAside takes a row that cannot be read out of its table.
 func (b *builder) setAside(pos int, path string, rev int64, reason error) {
 	b.db.log.Error("row set aside: it stays in the store as it is, and all else goes on without it", "error", reason)
-	b.set(pos, path, nil)
+	b.set(pos, path, placed{})
 	b.table(pos).putAside(path, aside{rev, reason})
 }
 
 // listed is event for a listed key, whose row was decoded before; the entry is
 // nil when it has none.
-func (b *builder) listed(kv store.KeyValue, e *entry) {
-	if e == nil {
+func (b *builder) listed(kv store.KeyValue, e placed) {
+	if e.entry == nil {
 		b.event(kv)
 		return
 	}
@@ -242,13 +242,13 @@ func (b *builder) listed(kv store.KeyValue, e *entry) {
 // decodeAll gives the entry of each listed key that is a row of ours and can be
 // read, on as many processors as there are: this is half the work of a start. A
 // row that an earlier state has is not decoded again.
-func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) []*entry {
-	entries := make([]*entry, len(keys))
+func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) []placed {
+	entries := make([]placed, len(keys))
 	var g sync.WaitGroup
 	size := len(keys)/runtime.GOMAXPROCS(0) + 1
 	for at := 0; at < len(keys); at += size {
 		g.Go(func() {
-			w := newWords()
+			w := newWords(4 * size)
 			for i := at; i < min(at+size, len(keys)); i++ {
 				entries[i] = db.decodeListed(from, keys[i], w)
 			}
@@ -258,27 +258,27 @@ func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) []*entry {
 	return entries
 }
 
-func (db *DB) decodeListed(from *snapshot, kv store.KeyValue, w *words) *entry {
+func (db *DB) decodeListed(from *snapshot, kv store.KeyValue, w *words) placed {
 	rest, isRow := strings.CutPrefix(kv.Key, rowPrefix)
 	if !isRow {
-		return nil
+		return placed{}
 	}
 	kind, path, err := parseRowKey(rest)
 	if err != nil {
-		return nil
+		return placed{}
 	}
 	pos, ok := db.kinds[kind]
 	if !ok {
-		return nil
+		return placed{}
 	}
 	if from != nil {
 		if e := from.tables[pos].get(path); e != nil && e.rev == kv.ModRevision {
-			return e
+			return e.placed()
 		}
 	}
 	e, err := db.definitions[pos].decode(path, kv.Value, kv.ModRevision, w)
 	if err != nil {
-		return nil // event says so
+		return placed{} // event says so
 	}
 	return e
 }

@@ -19,12 +19,26 @@ const degree = 16
 // entry is one row in memory. It never changes. There are tens of thousands of
 // them, so it holds nothing that the row can tell.
 type entry struct {
-	def    *definition
-	path   string
-	row    Row
-	rest   *rest   // of the stored row; nil for nearly all
-	rev    int64   // revision of the row's last change
-	places []place // in the indexes but that of scopes, sorted and without repetition
+	def  *definition
+	path string
+	row  Row
+	rest *rest // of the stored row; nil for nearly all
+	rev  int64 // revision of the row's last change
+}
+
+// placed is an entry with what only those need to know who write it: its places in
+// the indexes but that of scopes, sorted and without repetition. An entry may be nil.
+type placed struct {
+	*entry
+	places []place
+}
+
+// placed finds the places of an entry.
+func (e *entry) placed() placed {
+	if e == nil {
+		return placed{}
+	}
+	return placed{e, e.def.places(e.row, nil)}
 }
 
 // place is where an index has a row.
@@ -43,8 +57,8 @@ func (e *entry) key() Key { return e.def.key(e.row) }
 func (e *entry) scope() string { return e.path[:strings.LastIndexByte(e.path, '/')] }
 
 // ranges yields the places of the row that have guards, with that in the scope.
-func (e *entry) ranges(yield func(place) bool) {
-	if e == nil || !yield(place{e.scope(), 0}) {
+func (e placed) ranges(yield func(place) bool) {
+	if e.entry == nil || !yield(place{e.scope(), 0}) {
 		return
 	}
 	for _, p := range e.places {
@@ -132,41 +146,40 @@ func (c *content) get(path string) *entry {
 	return item.entry
 }
 
-// set puts e at path, or removes what is there when e is nil, and returns what
-// was there before.
-func (c *content) set(path string, e *entry) *entry {
+// set puts an entry at path, or removes what is there when it is nil, and returns
+// what was there before.
+func (c *content) set(path string, e placed) *entry {
 	old := c.setRow(path, e)
-	if old != nil && e != nil && slices.Equal(old.places, e.places) {
-		return old
+	if old.entry != nil && e.entry != nil && slices.Equal(old.places, e.places) {
+		return old.entry
 	}
 	c.count(old, -1)
 	c.count(e, 1)
-	return old
+	return old.entry
 }
 
 // setRow is set without the counts of ranges.
-func (c *content) setRow(path string, e *entry) *entry {
-	var old rowItem
-	if e == nil {
-		old, _ = c.rows.Delete(rowItem{path: path})
+func (c *content) setRow(path string, e placed) placed {
+	var item rowItem
+	if e.entry == nil {
+		item, _ = c.rows.Delete(rowItem{path: path})
 	} else {
-		old, _ = c.rows.ReplaceOrInsert(rowItem{path, e})
+		item, _ = c.rows.ReplaceOrInsert(rowItem{path, e.entry})
 	}
-	if old.entry != nil && (e == nil || !slices.Equal(old.places, e.places)) {
+	old := item.placed()
+	if old.entry != nil && !slices.Equal(old.places, e.places) {
 		for _, p := range old.places {
 			c.indexes[p.index].Delete(indexItem{p.value, old.entry})
 		}
 	}
-	if e != nil {
-		for _, p := range e.places {
-			c.indexes[p.index].ReplaceOrInsert(indexItem{p.value, e})
-		}
+	for _, p := range e.places {
+		c.indexes[p.index].ReplaceOrInsert(indexItem{p.value, e.entry})
 	}
-	return old.entry
+	return old
 }
 
 // count adds a number to the count of each range that the row is in.
-func (c *content) count(e *entry, by int) {
+func (c *content) count(e placed, by int) {
 	for p := range e.ranges {
 		item := c.lookupRange(p.index, p.value)
 		item.count += by

@@ -5,6 +5,7 @@ package table
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,6 +26,8 @@ func copierOf(t reflect.Type, empty bool) copier {
 		return copyPlain
 	case reflect.TypeFor[netip.Prefix]():
 		return copyPrefix
+	case reflect.TypeFor[[]string]():
+		return copyTexts(empty)
 	}
 	for _, itself := range writesItself {
 		if reflect.PointerTo(t).Implements(itself) {
@@ -58,11 +61,30 @@ func copyString(to, from reflect.Value, w *words) bool {
 	return utf8.ValidString(text)
 }
 
-// copyTime copies a time of UTC without the reading of the monotonic clock.
+// copyTime copies a time without the reading of the monotonic clock, from any zone that
+// is at UTC: that of the host often is.
 func copyTime(to, from reflect.Value, _ *words) bool {
 	t := from.Addr().Interface().(*time.Time)
 	*to.Addr().Interface().(*time.Time) = t.Round(0).UTC()
-	return t.Location() == time.UTC
+	_, offset := t.Zone()
+	return offset == 0
+}
+
+// copyTexts copies a list of texts that others may have too.
+func copyTexts(empty bool) copier {
+	return func(to, from reflect.Value, w *words) bool {
+		texts := *from.Addr().Interface().(*[]string)
+		switch {
+		case texts == nil || len(texts) == 0 && empty:
+			return true
+		case len(texts) > 0:
+			texts = w.shareList(texts)
+		default:
+			texts = []string{}
+		}
+		*to.Addr().Interface().(*[]string) = texts
+		return !slices.ContainsFunc(texts, func(text string) bool { return !utf8.ValidString(text) })
+	}
 }
 
 // copyPrefix copies a prefix of which there is a text.

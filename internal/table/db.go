@@ -86,7 +86,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 		positions: make(map[*definition]int),
 		kinds:     make(map[string]int),
 		failed:    make(chan struct{}),
-		words:     newWords(),
+		words:     newWords(fewWords),
 	}
 	for pos, t := range tables {
 		def := t.definition()
@@ -104,7 +104,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 	db.current.Store(&version{snapshot: snap, at: newLogEntry(snap.rev)})
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.heads.init(db)
-	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords()}
+	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords(fewWords)}
 	db.done.Go(db.follow)
 	return db, nil
 }

@@ -29,7 +29,7 @@ type draft struct {
 // and that of the base.
 type pending struct {
 	data      []byte
-	base, now *entry
+	base, now placed
 }
 
 // delta is what the log does to a range: how often it has a row of it, and how many
@@ -40,7 +40,7 @@ type delta struct{ touched, rows int }
 type written struct {
 	pos           int
 	path          string
-	before, after *entry
+	before, after placed
 	data          []byte
 	known         bool // the row had been written before, as data
 }
@@ -64,8 +64,8 @@ func (d *draft) content(pos int) *content {
 	return d.base.tables[pos]
 }
 
-// write puts a row, or removes it when e is nil.
-func (d *draft) write(pos int, path string, e *entry, data []byte) {
+// write puts a row, or removes it when its entry is nil.
+func (d *draft) write(pos int, path string, e placed, data []byte) {
 	if d.overlay[pos] == nil {
 		d.overlay[pos] = d.base.tables[pos].clone()
 		d.written[pos] = make(map[string]pending)
@@ -107,7 +107,7 @@ func (d *draft) count(w written, by int) {
 	d.countRow(w.pos, w.after, by, by)
 }
 
-func (d *draft) countRow(pos int, e *entry, touched, rows int) {
+func (d *draft) countRow(pos int, e placed, touched, rows int) {
 	for p := range e.ranges {
 		id := rangeID{pos, p.index, p.value}
 		c := d.ranges[id]
@@ -185,14 +185,14 @@ func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
 
 // row adds the net change of a row, if there is one.
 func (p *proposal) row(def *definition, w written, touched map[rangeID]bool) error {
-	same, err := def.unchanged(w.before, w.data)
+	same, err := def.unchanged(w.before.entry, w.data)
 	switch {
 	case err != nil:
 		return err
 	case same:
 		p.same = append(p.same, w)
 		return nil
-	case w.after == nil:
+	case w.after.entry == nil:
 		p.Delete = append(p.Delete, rowKey(def.kind, w.path))
 	default:
 		p.Put = append(p.Put, store.KeyValue{Key: rowKey(def.kind, w.path), Value: w.data})
@@ -201,7 +201,7 @@ func (p *proposal) row(def *definition, w written, touched map[rangeID]bool) err
 	if p.draft.sole {
 		return nil
 	}
-	for _, e := range []*entry{w.before, w.after} {
+	for _, e := range []placed{w.before, w.after} {
 		for place := range e.ranges {
 			touched[rangeID{w.pos, place.index, place.value}] = true
 		}

@@ -37,6 +37,18 @@ func (k Key) path() string {
 	return rowPath(k.Account, k.Region, k.ID)
 }
 
+// is reports whether the path is that of the key.
+func (k Key) is(path string) bool {
+	for _, part := range []string{k.Account, k.Region} {
+		rest, ok := strings.CutPrefix(path, escape(part))
+		if !ok || rest == "" || rest[0] != '/' {
+			return false
+		}
+		path = rest[1:]
+	}
+	return path == escape(k.ID)
+}
+
 func rowPath(account, region, id string) string {
 	return escape(account) + "/" + escape(region) + "/" + escape(id)
 }

@@ -97,9 +97,9 @@ type definition struct {
 	unguarded []bool
 	opened    atomic.Bool // there is a database of it, so indexes are too late
 	decoder   func([]byte) (Row, error)
-	// copied gives a copy of a row as it would be read back; false says that it
-	// must be, to know.
-	copied func(Row, *words) (Row, bool)
+	// copied gives an entry with a copy of a row as it would be read back; false says
+	// that it must be, to know.
+	copied func(Row, *words) (*entry, bool)
 	shape  *shape
 	// conversions lead from each older version of stored rows to the next one.
 	conversions []Conversion
@@ -115,6 +115,9 @@ func Define[T Row](kind string) *Table[T] {
 	}
 	mustBeName(kind)
 	each := copierOf(rowType.Elem(), false)
+	both := reflect.StructOf([]reflect.StructField{ // in one piece of memory
+		{Name: "Entry", Type: reflect.TypeFor[entry]()}, {Name: "Row", Type: rowType.Elem()},
+	})
 	def := &definition{
 		kind:      kind,
 		names:     []string{scopeIndex},
@@ -125,13 +128,15 @@ func Define[T Row](kind string) *Table[T] {
 			err := json.Unmarshal(data, row)
 			return row, err
 		},
-		copied: func(row Row, w *words) (Row, bool) {
+		copied: func(row Row, w *words) (*entry, bool) {
 			if each == nil {
 				return nil, false
 			}
-			out := reflect.New(rowType.Elem())
-			known := each(out.Elem(), reflect.ValueOf(row).Elem(), w)
-			return out.Interface().(T), known
+			out := reflect.New(both).Elem()
+			known := each(out.Field(1), reflect.ValueOf(row).Elem(), w)
+			e := out.Field(0).Addr().Interface().(*entry)
+			e.row = out.Field(1).Addr().Interface().(T)
+			return e, known
 		},
 		shape: shapeOf(rowType),
 	}
@@ -230,15 +235,15 @@ func rowsOf[T Row](entries iter.Seq[*entry]) iter.Seq[T] {
 // encode returns the row as it is stored, with what an earlier form of it had that
 // is not known here, and the entry that reading it back gives, so that what a
 // transaction sees and what others will see cannot differ.
-func (d *definition) encode(path string, row Row, r *rest, w *words) ([]byte, *entry, error) {
+func (d *definition) encode(path string, row Row, r *rest, w *words) ([]byte, placed, error) {
 	data, err := d.write(row, r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("encode row %s: %w", d.key(row), err)
+		return nil, placed{}, fmt.Errorf("encode row %s: %w", d.key(row), err)
 	}
 	if r == nil {
-		w.teachID(path)
-		if again, ok := d.copied(row, w); ok {
-			e, err := d.entry(path, again, nil, 0, w)
+		path = w.begin(path)
+		if e, ok := d.copied(row, w); ok {
+			e, err := d.entry(path, e, nil, 0, w)
 			return data, e, err
 		}
 	}
@@ -246,43 +251,41 @@ func (d *definition) encode(path string, row Row, r *rest, w *words) ([]byte, *e
 	return data, e, err
 }
 
-// decode makes the entry of a row that was stored at path and revision rev.
-func (d *definition) decode(path string, data []byte, rev int64, w *words) (*entry, error) {
+// decode makes the entry of a row that was stored at path and revision rev. The path
+// may be a part of a longer text.
+func (d *definition) decode(path string, data []byte, rev int64, w *words) (placed, error) {
 	row, r, err := d.read(data)
 	if err != nil {
-		return nil, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
+		return placed{}, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
 	}
-	path = strings.Clone(path) // it may be a part of a longer text
-	w.teachID(path)
-	if shared, ok := d.copied(row, w); ok {
-		row = shared
+	path = w.begin(w.share(path))
+	e, ok := d.copied(row, w)
+	if !ok {
+		e = &entry{row: row}
 	}
-	return d.entry(path, row, r, rev, w)
+	return d.entry(path, e, r, rev, w)
 }
 
-// entry makes the entry of a row that says that it belongs at path.
-func (d *definition) entry(path string, row Row, r *rest, rev int64, w *words) (*entry, error) {
-	if key := d.key(row); key.path() != path {
-		return nil, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)
+// entry completes the entry of a row that says that it belongs at path.
+func (d *definition) entry(path string, e *entry, r *rest, rev int64, w *words) (placed, error) {
+	if key := d.key(e.row); !key.is(path) {
+		return placed{}, fmt.Errorf("decode row %s: the row says that its key is %s", rowKey(d.kind, path), key)
 	}
-	return &entry{def: d, path: path, row: row, rest: r, rev: rev, places: d.places(row, w)}, nil
+	e.def, e.path, e.rest, e.rev = d, path, r, rev
+	return placed{e, d.places(e.row, w)}, nil
 }
 
-// places gives the places of a row, in no more memory than they need.
+// places gives the places of a row.
 func (d *definition) places(row Row, w *words) []place {
-	var room [8]place
-	places := room[:0]
+	if len(d.names) == 1 {
+		return nil
+	}
+	places := make([]place, 0, 2*len(d.names))
 	for i := 1; i < len(d.names); i++ {
 		for _, value := range d.values[i](row) {
 			places = append(places, place{w.share(value), i})
 		}
 	}
-	if len(places) == 0 {
-		return nil
-	}
 	slices.SortFunc(places, place.compare)
-	places = slices.Compact(places)
-	out := make([]place, len(places))
-	copy(out, places)
-	return out
+	return slices.Compact(places)
 }

@@ -105,11 +105,11 @@ func (tx *Txn) get(def *definition, path string) *entry {
 	}
 	last, changed := tx.changes.written[pos][path]
 	if !changed {
-		last.base = tx.base.tables[pos].get(path)
+		last.base.entry = tx.base.tables[pos].get(path)
 		last.now = last.base
 	}
-	tx.readRow(pos, path, last.base)
-	return last.now
+	tx.readRow(pos, path, last.base.entry)
+	return last.now.entry
 }
 
 // readRow makes the commit depend on a row, of which the base has the given entry.
@@ -202,7 +202,7 @@ func (tx *Txn) delete(def *definition, path string) bool {
 	if tx.get(def, path) == nil {
 		return false
 	}
-	tx.write(def, path, nil, nil)
+	tx.write(def, path, placed{}, nil)
 	return true
 }
 
@@ -214,6 +214,6 @@ func (tx *Txn) mustWrite(def *definition, operation string) {
 
 // write notes a change of a row that was read before: what was there decides which
 // ranges are touched.
-func (tx *Txn) write(def *definition, path string, e *entry, data []byte) {
+func (tx *Txn) write(def *definition, path string, e placed, data []byte) {
 	tx.changes.write(tx.position(def), path, e, data)
 }

@@ -4,42 +4,70 @@ package table
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 )
 
 // words lets rows share the texts that many of them have, such as their account,
-// their VPC, or the value of an index. It remembers a few thousand of the last ones,
-// so that it keeps nothing alive for long. It belongs to one goroutine at a time.
+// their VPC, or the value of an index, and lists of such texts. It remembers some of
+// the last ones, so that it keeps nothing alive for long. It belongs to one goroutine
+// at a time. One that is nil shares nothing.
 type words struct {
 	seed  maphash.Seed
-	known [4096]string
+	known []string
+	lists [512][]string
+	path  string // of the row whose texts are being shared
 }
 
-func newWords() *words { return &words{seed: maphash.MakeSeed()} }
+// fewWords is how many are remembered where rows come one by one.
+const fewWords = 4096
+
+func newWords(size int) *words {
+	return &words{seed: maphash.MakeSeed(), known: make([]string, size)}
+}
+
+// begin says that texts of the row at the path come now, and gives the path, which is
+// no part of a longer text, as others have it. It is often a value of an index.
+func (w *words) begin(path string) string {
+	if slot := w.slot(path); *slot == path {
+		path = *slot
+	} else {
+		*slot = path
+	}
+	w.path = path
+	return path
+}
 
 // share gives an equal text that others may have too, and that is no part of a
-// longer one unless teach was told so.
+// longer one but the path.
 func (w *words) share(text string) string {
-	if text == "" {
-		return ""
+	if text == "" || w == nil {
+		return text
 	}
 	slot := w.slot(text)
 	if *slot != text {
-		*slot = strings.Clone(text)
+		if at := strings.Index(w.path, text); at >= 0 {
+			*slot = w.path[at : at+len(text)]
+		} else {
+			*slot = strings.Clone(text)
+		}
 	}
 	return *slot
 }
 
-// teach makes share give this text, in the memory where it is.
-func (w *words) teach(text string) {
-	if slot := w.slot(text); *slot != text {
-		*slot = text
-	}
-}
-
-// teachID teaches the id of a row that its path ends with, as most rows have it.
-func (w *words) teachID(path string) { w.teach(path[strings.LastIndexByte(path, '/')+1:]) }
-
 func (w *words) slot(text string) *string {
 	return &w.known[maphash.String(w.seed, text)%uint64(len(w.known))]
+}
+
+// shareList gives an equal list, which is not empty, that others may have too.
+func (w *words) shareList(texts []string) []string {
+	slot := &w.lists[maphash.String(w.seed, texts[0])%uint64(len(w.lists))]
+	if !slices.Equal(*slot, texts) {
+		list := make([]string, len(texts))
+		for i, text := range texts {
+			list[i] = w.share(text)
+		}
+		*slot = list
+	}
+	return *slot
 }
