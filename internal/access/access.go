@@ -55,11 +55,22 @@ func (v View) Owns(account string) bool { return v.Account != "" && account == v
 
 type contextKey struct{}
 
-// With returns a context that carries v. It is for the server, and for tests that
-// stand in for it.
-func With(ctx context.Context, v *View) context.Context {
-	return context.WithValue(ctx, contextKey{}, v)
+// carrier is a context with a view.
+type carrier struct {
+	context.Context
+	view View
 }
+
+func (c *carrier) Value(key any) any {
+	if key == (contextKey{}) {
+		return &c.view
+	}
+	return c.Context.Value(key)
+}
+
+// With returns a context that carries a copy of v. It is for the server, and for tests
+// that stand in for it.
+func With(ctx context.Context, v *View) context.Context { return &carrier{ctx, *v} }
 
 // From returns the view that With put into ctx, and the zero View, whose account
 // is empty and sees nothing, when there is none.

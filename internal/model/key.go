@@ -72,7 +72,7 @@ const Partition = "aws"
 // ARN prints an Amazon Resource Name:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 func ARN(service, region, account, resource string) string {
-	return strings.Join([]string{"arn", Partition, service, region, account, resource}, ":")
+	return "arn:" + Partition + ":" + service + ":" + region + ":" + account + ":" + resource
 }
 
 // ParsedARN is an ARN taken apart.

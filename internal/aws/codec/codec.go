@@ -30,8 +30,8 @@ type Response struct {
 	Status int
 	Header http.Header // Content-Type and members that travel in headers
 	Body   []byte
-	// Release, if there is one, says that the body is not needed any more: the next
-	// answer may be written in its place.
+	// Release, if there is one, says that nothing of the response is needed any more:
+	// the next one may be written in its place.
 	Release func()
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func watch(t *testing.T, svc *schema.Service, op *schema.Operation) *watched {
 	w.handler, err = server.New(server.Config{
 		Regions: []string{"us-east-1"}, Credentials: keys{}, Services: []server.Mounted{{Service: &served}},
 		Decide: func(_ context.Context, r *access.Request) (access.Decision, error) {
-			w.asked = append(w.asked, r.Asks)
+			w.asked = append(w.asked, slices.Clone(r.Asks))
 			return w.answer, w.err
 		},
 		Now: func() time.Time { return now }, NewRequestID: func() string { return "req-1" },
@@ -288,5 +289,44 @@ func TestServicesWithoutActionsAreNotMounted(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s is mounted, and the table of actions does not have all of it", svc.Name)
 		}
+	}
+}
+
+// TestAViewStaysWhatItWas keeps the context of a request beyond its end, as a goroutine
+// of a handler may: another request must not show through.
+func TestAViewStaysWhatItWas(t *testing.T) {
+	var kept []context.Context
+	svc := *ec2.Service
+	create := *ec2.Service.Operation("CreateVpc")
+	create.Call = func(ctx context.Context, _, _ any) (any, error) {
+		kept = append(kept, ctx)
+		return create.NewOutput(), nil
+	}
+	svc.Operations = []*schema.Operation{&create}
+	h, err := server.New(server.Config{
+		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{}, Services: []server.Mounted{{Service: &svc}},
+		Decide: func(_ context.Context, r *access.Request) (access.Decision, error) { return access.Decide(r, nil), nil },
+		Now:    func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		for _, region := range []string{"us-east-1", "eu-west-1"} {
+			c := ec2Call(createVpc)
+			c.region = region
+			h.ServeHTTP(httptest.NewRecorder(), c.request(t))
+		}
+	}
+	ids := map[string]bool{}
+	for i, ctx := range kept {
+		v := access.From(ctx)
+		if want := []string{"us-east-1", "eu-west-1"}[i%2]; v.Region != want || v.Account != account {
+			t.Errorf("request %d has the view of %s in %s now, want %s", i, v.Account, v.Region, want)
+		}
+		ids[v.RequestID] = true
+	}
+	if len(kept) != 40 || len(ids) != 40 {
+		t.Errorf("%d requests reached the handler with %d ids, want 40", len(kept), len(ids))
 	}
 }

@@ -44,7 +44,8 @@ type exchange struct {
 
 // ServeHTTP answers one request, and logs it in one line.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e := &exchange{handler: h, http: r, id: h.NewRequestID(), started: time.Now(), service: nobody}
+	e := h.exchange()
+	e.http, e.id, e.started = r, h.NewRequestID(), time.Now()
 	var answer *codec.Response
 	if answer, e.err = e.run(w); e.err != nil {
 		answer = e.refuse(e.err)
@@ -53,9 +54,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for name, values := range answer.Header {
 		header[name] = values
 	}
-	header.Set(codec.RequestIDHeader, e.id)
-	header.Set("X-Amz-Request-Id", e.id)
-	header.Set("Content-Length", strconv.Itoa(len(answer.Body)))
+	own := [...]string{e.id, e.id, strconv.Itoa(len(answer.Body))}
+	header[codec.RequestIDHeader], header["X-Amz-Request-Id"], header["Content-Length"] = own[0:1:1], own[1:2:2], own[2:]
 	w.WriteHeader(answer.Status)
 	// An error here means that the client is gone; there is nobody to tell.
 	_, _ = w.Write(answer.Body)
@@ -64,6 +64,23 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer.Release()
 	}
 	e.observe()
+	h.end(e)
+}
+
+func (h *handler) exchange() *exchange {
+	e, ok := h.exchanges.Get().(*exchange)
+	if !ok {
+		e = new(exchange)
+	}
+	e.handler, e.service = h, nobody
+	return e
+}
+
+// end keeps an exchange for the next request. Nobody has it any more: handlers know
+// of it by a context that has a copy of the view.
+func (h *handler) end(e *exchange) {
+	*e = exchange{}
+	h.exchanges.Put(e)
 }
 
 // Observation is what there is to count of a request that was answered.

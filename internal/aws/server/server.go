@@ -80,7 +80,8 @@ type Config struct {
 	Regions     []string
 	Credentials Credentials
 	// Decide says of every request whether it is allowed; an error means that
-	// nobody knows, and the request fails as internal. Many goroutines call it.
+	// nobody knows, and the request fails as internal. Many goroutines call it; it
+	// keeps nothing of the request.
 	Decide   func(context.Context, *access.Request) (access.Decision, error)
 	Services []Mounted
 	Log      *slog.Logger     // nil discards
@@ -95,10 +96,11 @@ type Config struct {
 // handler serves all mounted services.
 type handler struct {
 	Config
-	verifier sigv4.Verifier
-	services map[string]*mounted // by signing name
-	order    []*mounted          // as configured
-	buffers  sync.Pool           // of *bytes.Buffer, for bodies
+	verifier  sigv4.Verifier
+	services  map[string]*mounted // by signing name
+	order     []*mounted          // as configured
+	buffers   sync.Pool           // of *bytes.Buffer, for bodies
+	exchanges sync.Pool           // of *exchange
 }
 
 // mounted is a service made ready for requests.

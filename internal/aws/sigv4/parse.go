@@ -17,7 +17,6 @@ package sigv4
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -192,14 +191,15 @@ func (s *Signature) parseAuthorization(header string) (credential string, err er
 // parseCredential takes ACCESS-KEY/DATE/REGION/SERVICE/aws4_request apart.
 func (s *Signature) parseCredential(credential string) error {
 	key, scope, _ := strings.Cut(credential, "/")
-	parts := strings.Split(scope, "/")
-	if len(parts) != 4 || parts[3] != terminator || !isScopePart(key) || !isScopePart(parts[1]) ||
-		!isScopePart(parts[2]) || len(parts[0]) != len(dateFormat) {
+	date, rest, _ := strings.Cut(scope, "/")
+	region, rest, _ := strings.Cut(rest, "/")
+	service, last, _ := strings.Cut(rest, "/")
+	if last != terminator || !isScopePart(key) || !isScopePart(region) || !isScopePart(service) || len(date) != len(dateFormat) {
 		return malformed("Credential must have the form ACCESS-KEY-ID/YYYYMMDD/REGION/SERVICE/%s, got '%s'.",
 			terminator, clip(credential))
 	}
 	s.AccessKeyID, s.scope = key, scope
-	s.date, s.Region, s.Service = parts[0], parts[1], parts[2]
+	s.date, s.Region, s.Service = date, region, service
 	return nil
 }
 
@@ -243,7 +243,9 @@ func (s *Signature) parseTime(value string) error {
 		return malformed("Date must be in ISO-8601 'basic format'. Got '%s'.", clip(value))
 	}
 	s.Time = t.UTC()
-	s.timestamp = s.Time.Format(timeFormat)
+	if s.timestamp = value; len(value) != len(timeFormat) { // what was read may have had parts of a second
+		s.timestamp = s.Time.Format(timeFormat)
+	}
 	return nil
 }
 
@@ -259,7 +261,12 @@ func (s *Signature) checkHeadersSigned(r *http.Request) error {
 }
 
 func (s *Signature) signs(header string) bool {
-	return slices.Contains(strings.Split(s.signedHeaders, ";"), header)
+	for name := range strings.SplitSeq(s.signedHeaders, ";") {
+		if name == header {
+			return true
+		}
+	}
+	return false
 }
 
 // clip shortens what a client sent before it goes into a message.

@@ -159,6 +159,9 @@ func (c *checker) text(s string, m *schema.Member, path string) {
 
 // bounds checks n against the shape's limits; verb and unit make the sentence.
 func (c *checker) bounds(n int64, shape *schema.Shape, path string, rule Rule, verb, unit, value string) {
+	if (shape.Min == nil || n >= *shape.Min) && (shape.Max == nil || n <= *shape.Max) {
+		return
+	}
 	if unit != "" {
 		unit = " " + unit
 	}

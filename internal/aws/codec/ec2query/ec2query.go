@@ -17,12 +17,30 @@ import (
 type protocol struct {
 	service *schema.Service
 	dialect form.Dialect
-	writers *sync.Pool // of *xmlbody.Writer, for answers
+	answers *sync.Pool // of *answer
+}
+
+// answer is a response with its document, for one request after the other.
+type answer struct {
+	document xmlbody.Writer
+	response codec.Response
+	id       [1]string
+}
+
+func newAnswer(pool *sync.Pool) *answer {
+	a := &answer{document: xmlbody.Writer{Answer: true}}
+	a.response.Header = http.Header{"Content-Type": {xmlbody.ContentType}, codec.RequestIDHeader: a.id[:]}
+	a.response.Release = func() {
+		if a.document.Keep() {
+			pool.Put(a)
+		}
+	}
+	return a
 }
 
 // New returns the codec of a service that speaks the EC2 protocol.
 func New(svc *schema.Service) codec.Codec {
-	return protocol{service: svc, dialect: form.Dialect{FlatLists: true}, writers: new(sync.Pool)}
+	return protocol{service: svc, dialect: form.Dialect{FlatLists: true}, answers: new(sync.Pool)}
 }
 
 func (p protocol) DecodeRequest(op *schema.Operation, r *codec.Request) (any, error) {
@@ -34,10 +52,11 @@ func (p protocol) EncodeRequest(op *schema.Operation, in any) (*codec.Request, e
 }
 
 func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string) (*codec.Response, error) {
-	w, ok := p.writers.Get().(*xmlbody.Writer)
+	a, ok := p.answers.Get().(*answer)
 	if !ok {
-		w = &xmlbody.Writer{Answer: true}
+		a = newAnswer(p.answers)
 	}
+	w := &a.document
 	w.Prolog()
 	w.Start(op.OutputRoot, p.service.Namespace)
 	w.Text("requestId", requestID)
@@ -55,16 +74,9 @@ func (p protocol) EncodeResponse(op *schema.Operation, out any, requestID string
 		}
 	}
 	w.End(op.OutputRoot)
-	return &codec.Response{
-		Status: op.Status,
-		Header: http.Header{"Content-Type": {xmlbody.ContentType}, codec.RequestIDHeader: {requestID}},
-		Body:   w.Bytes(),
-		Release: func() {
-			if w.Keep() {
-				p.writers.Put(w)
-			}
-		},
-	}, nil
+	a.id[0] = requestID
+	a.response.Status, a.response.Body = op.Status, w.Bytes()
+	return &a.response, nil
 }
 
 func (p protocol) DecodeResponse(op *schema.Operation, r *codec.Response) (any, error) {

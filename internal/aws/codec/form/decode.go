@@ -87,24 +87,14 @@ func items(n *node, infix string) ([]*node, error) {
 	if len(n.children) > codec.MaxListLength {
 		return nil, &codec.Error{Problem: codec.TooMany, Parameter: n.path, Detail: "has too many elements"}
 	}
-	type item struct {
-		index int
-		node  *node
-	}
-	sorted := make([]item, 0, len(n.children))
 	for _, c := range n.children {
-		i, err := index(c)
-		if err != nil {
+		var err error
+		if c.index, err = index(c); err != nil {
 			return nil, err
 		}
-		sorted = append(sorted, item{i, c})
 	}
-	slices.SortFunc(sorted, func(a, b item) int { return a.index - b.index })
-	nodes := make([]*node, len(sorted))
-	for i := range sorted {
-		nodes[i] = sorted[i].node
-	}
-	return nodes, nil
+	slices.SortFunc(n.children, func(a, b *node) int { return a.index - b.index })
+	return n.children, nil
 }
 
 func (d Dialect) list(v reflect.Value, shape *schema.Shape, n *node, depth int) error {

@@ -9,6 +9,7 @@
 package form
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,33 +30,57 @@ type Dialect struct {
 // ContentType of requests.
 const ContentType = "application/x-www-form-urlencoded; charset=utf-8"
 
-// Values returns the parameters of a request: those of the body, and those of
-// the request line without the signature's. A parameter in both, or twice in
-// one, is an error.
-func Values(r *codec.Request) (url.Values, error) {
-	values, err := url.ParseQuery(string(r.Body))
-	if err != nil {
-		return nil, &codec.Error{Problem: codec.Malformed, Detail: "the body is not a form", Cause: err}
+// parameter is one of a request, as it was meant.
+type parameter struct{ name, value string }
+
+// parameters returns those of a request: those of the body, and those of the
+// request line without the signature's.
+func parameters(r *codec.Request) ([]parameter, error) {
+	body := string(r.Body)
+	list := make([]parameter, 0, strings.Count(body, "&")+1)
+	for body != "" {
+		var pair string
+		if pair, body, _ = strings.Cut(body, "&"); pair == "" {
+			continue
+		}
+		p, err := unescape(pair)
+		if err != nil {
+			return nil, &codec.Error{Problem: codec.Malformed, Detail: "the body is not a form", Cause: err}
+		}
+		list = append(list, p)
 	}
-	for key, list := range r.Query {
-		if !strings.HasPrefix(key, "X-Amz-") {
-			values[key] = append(values[key], list...)
+	for name, values := range r.Query {
+		if strings.HasPrefix(name, "X-Amz-") {
+			continue
+		}
+		for _, value := range values {
+			list = append(list, parameter{name, value})
 		}
 	}
-	for key, list := range values {
-		if len(list) != 1 {
-			return nil, &codec.Error{Problem: codec.Duplicate, Parameter: key, Detail: "is given more than once"}
-		}
+	return list, nil
+}
+
+// errSemicolon refuses what some servers take for an ampersand, as package url does.
+var errSemicolon = errors.New("invalid semicolon separator in query")
+
+func unescape(pair string) (p parameter, err error) {
+	if strings.Contains(pair, ";") {
+		return p, errSemicolon
 	}
-	return values, nil
+	name, value, _ := strings.Cut(pair, "=")
+	if p.name, err = url.QueryUnescape(name); err == nil {
+		p.value, err = url.QueryUnescape(value)
+	}
+	return p, err
 }
 
 // node is a part of the path of a key.
 type node struct {
-	path     string
+	path     string // the beginning of a key
+	name     string // the end of path
 	value    string
 	hasValue bool
-	name     string
+	index    int // of an element of a list or map, once it has been read
 	children []*node
 	byName   map[string]*node // of the children, when there are many
 }
@@ -75,25 +100,18 @@ func (n *node) find(name string) *node {
 	return nil
 }
 
-func (n *node) child(name string) *node {
-	if c := n.find(name); c != nil {
-		return c
-	}
-	c := &node{path: name, name: name}
-	if n.path != "" {
-		c.path = n.path + "." + name
-	}
+// add puts a child behind the others.
+func (n *node) add(c *node) {
 	n.children = append(n.children, c)
 	switch {
 	case n.byName != nil:
-		n.byName[name] = c
+		n.byName[c.name] = c
 	case len(n.children) > few:
 		n.byName = make(map[string]*node)
 		for _, c := range n.children {
 			n.byName[c.name] = c
 		}
 	}
-	return c
 }
 
 // sort puts the children in the order of their names, for errors that do not
@@ -105,21 +123,63 @@ func (n *node) sort() {
 	}
 }
 
-// parse arranges parameters by the parts of their names.
-func parse(values url.Values) (*node, error) {
-	root := &node{}
-	for key, list := range values {
-		if key == "Action" || key == "Version" {
-			continue
+// nodes makes them some at a time.
+type nodes struct{ room []node }
+
+// several is how many nodes are made at a time.
+const several = 4
+
+func (m *nodes) make() *node {
+	if len(m.room) == 0 {
+		m.room = make([]node, several)
+	}
+	n := &m.room[0]
+	m.room = m.room[1:]
+	return n
+}
+
+// at gives the node of a key, and makes it if need be.
+func (m *nodes) at(root *node, key string) *node {
+	n := root
+	for begin, more := 0, true; more; {
+		end := len(key)
+		var i int
+		if i = strings.IndexByte(key[begin:], '.'); i >= 0 {
+			end = begin + i
 		}
-		if strings.Count(key, ".") >= 2*codec.MaxDepth {
-			return nil, &codec.Error{Problem: codec.TooDeep, Parameter: key, Detail: "is nested too deep"}
+		more = i >= 0
+		c := n.find(key[begin:end])
+		if c == nil {
+			c = m.make()
+			c.path, c.name = key[:end], key[begin:end]
+			n.add(c)
 		}
-		at := root
-		for part := range strings.SplitSeq(key, ".") {
-			at = at.child(part)
+		n, begin = c, end+1
+	}
+	return n
+}
+
+// parse arranges parameters by the parts of their names. One that is given twice is
+// an error.
+func parse(list []parameter) (*node, error) {
+	root, made := &node{}, nodes{}
+	action, version := &node{}, &node{}
+	for _, p := range list {
+		var at *node
+		switch {
+		case p.name == "Action":
+			at = action
+		case p.name == "Version":
+			at = version
+		case strings.Count(p.name, ".") >= 2*codec.MaxDepth:
+			return nil, &codec.Error{Problem: codec.TooDeep, Parameter: p.name, Detail: "is nested too deep"}
+		default:
+			at = made.at(root, p.name)
 		}
-		at.value, at.hasValue = list[0], true
+		if at.hasValue {
+			return nil, &codec.Error{Problem: codec.Duplicate, Parameter: p.name, Detail: "is given more than once"}
+		}
+		at.value, at.hasValue = p.value, true
 	}
 	root.sort()
 	return root, nil
@@ -127,11 +187,11 @@ func parse(values url.Values) (*node, error) {
 
 // Decode fills the input of an operation from the parameters of a request.
 func (d Dialect) Decode(op *schema.Operation, r *codec.Request) (any, error) {
-	values, err := Values(r)
+	list, err := parameters(r)
 	if err != nil {
 		return nil, err
 	}
-	root, err := parse(values)
+	root, err := parse(list)
 	if err != nil {
 		return nil, err
 	}

@@ -24,24 +24,21 @@ const ContentType = "text/xml; charset=utf-8"
 type Writer struct {
 	// Answer says that the document is an answer, which has all its lists.
 	Answer bool
-	buf    bytes.Buffer
+	buf    []byte
 }
 
 // Start opens an element; namespace may be empty.
 func (w *Writer) Start(name, namespace string) {
-	w.buf.WriteByte('<')
-	w.buf.WriteString(name)
+	w.buf = append(append(w.buf, '<'), name...)
 	if namespace != "" {
 		w.attribute("xmlns", namespace)
 	}
-	w.buf.WriteByte('>')
+	w.buf = append(w.buf, '>')
 }
 
 // End closes an element.
 func (w *Writer) End(name string) {
-	w.buf.WriteString("</")
-	w.buf.WriteString(name)
-	w.buf.WriteByte('>')
+	w.buf = append(append(append(w.buf, "</"...), name...), '>')
 }
 
 // Text writes an element that holds text only. Characters that XML cannot
@@ -55,9 +52,7 @@ func (w *Writer) Text(name, text string) {
 // Prolog begins a document: it writes the XML declaration, and makes room for a
 // document of usual size.
 func (w *Writer) Prolog() {
-	w.buf.Reset()
-	w.buf.Grow(usual)
-	w.buf.WriteString(xml.Header)
+	w.buf = append(slices.Grow(w.buf[:0], usual), xml.Header...)
 }
 
 // usual is how long most documents are at most, in bytes.
@@ -67,30 +62,31 @@ const usual = 1536
 const kept = 64 << 10
 
 // Keep reports whether the room of the document is worth keeping for another one.
-func (w *Writer) Keep() bool { return w.buf.Cap() <= kept }
+func (w *Writer) Keep() bool { return cap(w.buf) <= kept }
 
 // Bytes returns the document; it stays valid until the next write.
-func (w *Writer) Bytes() []byte { return w.buf.Bytes() }
+func (w *Writer) Bytes() []byte { return w.buf }
 
 func (w *Writer) escape(text string) {
-	if strings.IndexFunc(text, needsEscape) < 0 {
-		w.buf.WriteString(text)
-		return
+	for i := range len(text) {
+		if needsEscape(text[i]) {
+			b := bytes.NewBuffer(w.buf)
+			_ = xml.EscapeText(b, []byte(text)) // a bytes.Buffer never refuses a write
+			w.buf = b.Bytes()
+			return
+		}
 	}
-	// A bytes.Buffer never refuses a write.
-	_ = xml.EscapeText(&w.buf, []byte(text))
+	w.buf = append(w.buf, text...)
 }
 
-func needsEscape(r rune) bool {
-	return r < ' ' || r > '~' || r == '<' || r == '>' || r == '&' || r == '\'' || r == '"'
+func needsEscape(c byte) bool {
+	return c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == '\'' || c == '"'
 }
 
 func (w *Writer) attribute(name, value string) {
-	w.buf.WriteByte(' ')
-	w.buf.WriteString(name)
-	w.buf.WriteString(`="`)
+	w.buf = append(append(append(w.buf, ' '), name...), `="`...)
 	w.escape(value)
-	w.buf.WriteByte('"')
+	w.buf = append(w.buf, '"')
 }
 
 // Members writes the body members of a structure as elements, in model order.
@@ -105,8 +101,7 @@ func (w *Writer) Structure(v reflect.Value, shape *schema.Shape, name, namespace
 }
 
 func (w *Writer) structure(v reflect.Value, shape *schema.Shape, name, namespace string, depth int) error {
-	w.buf.WriteByte('<')
-	w.buf.WriteString(name)
+	w.buf = append(append(w.buf, '<'), name...)
 	if namespace != "" {
 		w.attribute("xmlns", namespace)
 	}
@@ -123,7 +118,7 @@ func (w *Writer) structure(v reflect.Value, shape *schema.Shape, name, namespace
 			w.attribute(m.Wire, codec.ScalarText(field, m))
 		}
 	}
-	w.buf.WriteByte('>')
+	w.buf = append(w.buf, '>')
 	err := w.members(v, shape, depth)
 	w.End(name)
 	return err

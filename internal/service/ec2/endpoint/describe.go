@@ -76,15 +76,15 @@ func statusOf(tx *table.Txn, ref model.Ref) *model.Status {
 }
 
 // endpointShape is an endpoint as it is described: EC2 spells states and address
-// types in lower case here.
+// types in lower case here. It has the row's own values, which nobody changes.
 func endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
 	state, reason := endpointState(tx, e)
 	out := shape.VpcEndpoint{
-		VpcEndpointId: new(e.ID), VpcEndpointType: new(e.Type), VpcId: new(e.VPC), OwnerId: new(e.Account),
+		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, OwnerId: &e.Account,
 		State: new(strings.ToLower(state)), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
-		IpAddressType: new(e.IPAddressType), PrivateDnsEnabled: new(e.PrivateDNS), RequesterManaged: new(false),
+		IpAddressType: &e.IPAddressType, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: new(false),
 		DnsOptions: dnsOptionsShape(e), DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
-		CreationTimestamp: new(e.CreatedAt), Tags: request.TagList(e.Tags),
+		CreationTimestamp: &e.CreatedAt, Tags: request.TagList(e.Tags),
 		ResourceConfigurationArn: new(configurationARN(e.Configuration)),
 	}
 	if reason != "" {
@@ -107,24 +107,23 @@ func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *shape.VpcEndpoint {
 }
 
 func dnsOptionsShape(e *model.VPCEndpoint) *shape.DnsOptions {
-	record := e.DNSRecordType
-	if record == "" {
-		record = e.IPAddressType
+	record := &e.DNSRecordType
+	if *record == "" {
+		record = &e.IPAddressType
 	}
 	return &shape.DnsOptions{
-		DnsRecordIpType: new(record), PrivateDnsPreference: service.Optional(e.DNSPreference),
+		DnsRecordIpType: record, PrivateDnsPreference: service.Optional(e.DNSPreference),
 		PrivateDnsSpecifiedDomains: e.DNSDomains,
 	}
 }
 
 func endpointGroups(tx *table.Txn, e *model.VPCEndpoint) []shape.SecurityGroupIdentifier {
-	groups := []shape.SecurityGroupIdentifier{}
-	for _, id := range e.Groups {
-		g := shape.SecurityGroupIdentifier{GroupId: new(id)}
-		if row, ok := state.SecurityGroups.Get(tx, e.Account, e.Region, id); ok {
-			g.GroupName = new(row.Name)
+	groups := make([]shape.SecurityGroupIdentifier, len(e.Groups))
+	for i := range e.Groups {
+		groups[i].GroupId = &e.Groups[i]
+		if row, ok := state.SecurityGroups.Get(tx, e.Account, e.Region, e.Groups[i]); ok {
+			groups[i].GroupName = &row.Name
 		}
-		groups = append(groups, g)
 	}
 	return groups
 }

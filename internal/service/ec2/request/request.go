@@ -70,31 +70,41 @@ func Describe[T table.Row](ctx context.Context, db *table.DB, l Listing[T], q Qu
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	rows := view.All(tx, who, l.Table)
+	rows := func() iter.Seq[T] { return view.All(tx, who, l.Table) }
 	if len(q.IDs) > 0 {
-		if rows, err = l.ByID(tx, who, q.IDs); err != nil {
-			return nil, nil, nil, err
+		found, err := l.find(tx, who, q.IDs)
+		if err != nil || len(q.Filters) == 0 && q.Token == nil && q.Max == nil && len(found) <= pageLimit {
+			return found, tx, nil, err
 		}
+		rows = func() iter.Seq[T] { return slices.Values(found) }
 	}
 	var filters service.Filters[T]
 	if len(q.Filters) > 0 {
 		filters = l.Filters(tx)
 	}
-	page, next, err := Paginate(who, l.Operation, q, rows, filters, rowID)
+	page, next, err := Paginate(who, l.Operation, q, rows(), filters, rowID)
 	return page, tx, next, err
 }
 
 // ByID gives the rows with these ids, each once and in ascending order.
 func (l Listing[T]) ByID(tx *table.Txn, who access.View, ids []string) (iter.Seq[T], error) {
-	var found []T
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+	found, err := l.find(tx, who, ids)
+	return slices.Values(found), err
+}
+
+func (l Listing[T]) find(tx *table.Txn, who access.View, ids []string) ([]T, error) {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	found := make([]T, len(ids))
+	for i, id := range ids {
 		row, ok := view.Get(tx, who, l.Table, id)
 		if !ok {
 			return nil, l.Missing(id)
 		}
-		found = append(found, row)
+		found[i] = row
 	}
-	return slices.Values(found), nil
+	return found, nil
 }
 
 // Paginate gives one page of the items, which come in ascending order of their
@@ -182,6 +192,9 @@ func Tags(tags []shape.Tag) []service.Tag {
 // TagList is the tags of a resource as replies have them, sorted by key.
 func TagList(tags map[string]string) []shape.Tag {
 	list := make([]shape.Tag, 0, len(tags))
+	if len(tags) == 0 {
+		return list
+	}
 	for _, key := range slices.SortedFunc(maps.Keys(tags), cmp.Compare[string]) {
 		list = append(list, shape.Tag{Key: new(key), Value: new(tags[key])})
 	}
