@@ -82,7 +82,7 @@ func (t *Table) apply(ctx context.Context, put, del []desired.Entry, failed map[
 	failures, err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &b.Builder)
 	if err == nil && len(failures) == 0 {
 		for _, c := range changes {
-			t.picture.put(c.owner, c.now)
+			t.picture.put(c)
 		}
 		b.settle(t.picture)
 		return nil, nil

@@ -4,6 +4,7 @@ package nft_test
 
 import (
 	"net/netip"
+	"runtime"
 	"testing"
 
 	"github.com/posternhq/postern/internal/dataplane/nft"
@@ -38,6 +39,26 @@ func filled(b *testing.B) *nft.Table {
 		b.Fatal(failed)
 	}
 	return table
+}
+
+// BenchmarkKept tells what a table keeps in memory of each endpoint, with its address.
+func BenchmarkKept(b *testing.B) {
+	table, _ := newTable(b)
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		if failed := table.Apply(b.Context(), many(size), nil); failed != nil {
+			b.Fatal(failed)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if failed := table.Apply(b.Context(), nil, many(size)); failed != nil {
+			b.Fatal(failed)
+		}
+	}
+	b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/size, "B-kept")
+	b.ReportMetric((float64(after.HeapObjects)-float64(before.HeapObjects))/size, "objects-kept")
 }
 
 // BenchmarkApplyOne puts and deletes one endpoint among ten thousand.

@@ -43,6 +43,15 @@ func (c chain) texts() []string {
 	return texts
 }
 
+// bare is the chain without what its rules do.
+func (c chain) bare() chain {
+	bare := chain{c.name, make([]rule, len(c.rules))}
+	for i, r := range c.rules {
+		bare.rules[i].text = r.text
+	}
+	return bare
+}
+
 // isDynamic reports whether a chain of this name belongs to an entry.
 func isDynamic(name string) bool {
 	return strings.HasPrefix(name, inPrefix) || strings.HasPrefix(name, outPrefix) ||

@@ -52,7 +52,11 @@ type numbers interface {
 func memberSet(f family, group string) string { return setMember + f.suffix + "-" + group }
 
 // mark is a number as the kernel has it in a register.
-func mark(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
+func mark(n uint32) string {
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], n)
+	return string(b[:])
+}
 
 func markOf(value string) uint32 {
 	if len(value) < 4 {
@@ -61,7 +65,17 @@ func markOf(value string) uint32 {
 	return binary.NativeEndian.Uint32([]byte(value))
 }
 
-func raw(a netip.Addr) string { return string(a.AsSlice()) }
+func raw(a netip.Addr) string {
+	switch {
+	case a.Is4():
+		b := a.As4()
+		return string(b[:])
+	case a.Is6():
+		b := a.As16()
+		return string(b[:])
+	}
+	return ""
+}
 
 func number4(a netip.Addr) uint32 {
 	b := a.As4()

@@ -53,9 +53,9 @@ func (t *Table) Content(ctx context.Context, vpc string) (Content, error) {
 		return Content{}, err
 	}
 	p := t.picture
-	content := Content{Entries: make([]desired.Entry, 0, len(p.parts))}
-	for o, of := range p.parts {
-		content.Entries = append(content.Entries, decode(vpc, o, of, p.ids))
+	content := Content{Entries: make([]desired.Entry, 0, len(p.elements))}
+	for o := range p.owners {
+		content.Entries = append(content.Entries, decode(vpc, o, p.of(o), p.ids))
 	}
 	content.Source4, content.Source6 = p.sources()
 	content.Intact = p.intact(t.shares)
@@ -139,7 +139,7 @@ func (t *Table) know(ctx context.Context) error {
 
 // read dumps the table.
 func read(c *nfnl.Conn) (*picture, error) {
-	p := newPicture()
+	p, found := newPicture(), found{}
 	var chains, sets []string
 	if err := list(c, unix.NFT_MSG_GETCHAIN, unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME, &chains); err != nil {
 		return nil, err
@@ -163,11 +163,11 @@ func read(c *nfnl.Conn) (*picture, error) {
 		if _, _, isMember := memberGroup(set); isMember {
 			p.sets[set] = true
 		}
-		if err := p.readElements(c, set); err != nil {
+		if err := p.readElements(c, set, found); err != nil {
 			return nil, err
 		}
 	}
-	p.adopt()
+	p.adopt(found)
 	return p, nil
 }
 
@@ -202,7 +202,7 @@ func (p *picture) readRules(c *nfnl.Conn, chains []string) error {
 }
 
 // readElements files the elements of one set under their owners.
-func (p *picture) readElements(c *nfnl.Conn, set string) error {
+func (p *picture) readElements(c *nfnl.Conn, set string, found found) error {
 	var b nfnl.Builder
 	message(&b, unix.NFT_MSG_GETSETELEM, 0)
 	b.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
@@ -220,7 +220,7 @@ func (p *picture) readElements(c *nfnl.Conn, set string) error {
 	slices.SortFunc(elements, element.compare)
 	for _, e := range slices.Compact(elements) {
 		if o, ok := elementOwner(e); ok {
-			p.own(o).add(e)
+			found.of(o).add(e)
 		} else {
 			p.defaults[e] = true
 		}
@@ -241,16 +241,19 @@ func readElement(set string, item []byte) element {
 	return e
 }
 
-func (p *picture) own(o owner) *parts {
-	if p.parts[o] == nil {
-		p.parts[o] = &parts{}
+// found are the parts that were read, by their owners.
+type found map[owner]*parts
+
+func (f found) of(o owner) *parts {
+	if f[o] == nil {
+		f[o] = &parts{}
 	}
-	return p.parts[o]
+	return f[o]
 }
 
 // adopt files the chains under their owners, learns the numbers and counts the
 // uses of groups.
-func (p *picture) adopt() {
+func (p *picture) adopt(found found) {
 	for name, texts := range p.chains {
 		o, ok := chainOwner(name)
 		if !ok {
@@ -260,12 +263,13 @@ func (p *picture) adopt() {
 		for _, text := range texts {
 			c.rules = append(c.rules, rule{text: text})
 		}
-		of := p.own(o)
+		of := found.of(o)
 		of.chains = append(of.chains, c)
 	}
-	for o, of := range p.parts {
+	for o, of := range found {
 		of.sort()
 		p.refer(o, of, +1)
+		p.keep(o, of)
 		for _, e := range of.elements {
 			if e.target != "" {
 				p.ids.set(o, markOf(e.key))

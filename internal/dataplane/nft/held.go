@@ -66,7 +66,7 @@ func (t *Table) targets(ctx context.Context) (map[netip.Addr]bool, error) {
 		return nil, err
 	}
 	found := map[netip.Addr]bool{}
-	for o := range t.picture.parts {
+	for o := range t.picture.owners {
 		if a, err := netip.ParseAddr(o.id); err == nil && o.kind == desired.KindTarget {
 			found[a] = true
 		}

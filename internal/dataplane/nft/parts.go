@@ -81,3 +81,37 @@ func (p *parts) chainNamed(name string) (chain, bool) {
 	}
 	return chain{}, false
 }
+
+// pack gives an owner's id and elements as one text, which is a fraction of their
+// memory. Names of the kernel have less than 256 bytes, keys and values at most 64.
+func pack(id string, elements []element) string {
+	text := append(make([]byte, 0, 256), id...)
+	for _, e := range elements {
+		for _, part := range [...]string{e.set, e.key, e.value, e.target} {
+			text = append(append(text, byte(len(part))), part...)
+		}
+		jump := byte(0)
+		if e.jump {
+			jump = 1
+		}
+		text = append(text, jump)
+	}
+	return string(text)
+}
+
+// unpack reads the elements that pack made a text of. They are parts of it.
+func unpack(text string) (elements []element) {
+	if text != "" {
+		elements = make([]element, 0, 4) // as many as an endpoint with two ports has
+	}
+	for len(text) > 0 {
+		var parts [4]string
+		for i := range parts {
+			end := 1 + int(text[0])
+			parts[i], text = text[1:end], text[end:]
+		}
+		elements = append(elements, element{parts[0], parts[1], parts[2], parts[3], text[0] == 1})
+		text = text[1:]
+	}
+	return elements
+}

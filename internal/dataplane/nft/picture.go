@@ -82,12 +82,15 @@ var numberedKinds = map[desired.Kind]func(id string) bool{
 	desired.KindPool:    func(id string) bool { return strings.Contains(id, ":") }, // of an IPv6 gateway
 }
 
-// picture is what the kernel has in one table.
+// picture is what the kernel has in one table. There are as many owners as entries,
+// most of them with two or three elements and no chain: so an owner's id and its
+// elements are one piece of memory.
 type picture struct {
-	parts  map[owner]*parts
-	ids    *registry
-	groups map[string]int // how many rules and members refer to a group
-	sets   map[string]bool
+	elements map[owner]string  // of each owner, packed
+	own      map[owner][]chain // of those that have any
+	ids      *registry
+	groups   map[string]int // how many rules and members refer to a group
+	sets     map[string]bool
 	// onward are the targets that lead on through an endpoint, with its address.
 	onward map[netip.Addr]netip.Addr
 	// defaults are the elements that the skeleton itself declares and that were
@@ -98,29 +101,48 @@ type picture struct {
 
 func newPicture() *picture {
 	return &picture{
-		parts: map[owner]*parts{}, ids: newRegistry(), groups: map[string]int{},
+		elements: map[owner]string{}, own: map[owner][]chain{}, ids: newRegistry(), groups: map[string]int{},
 		sets: map[string]bool{}, onward: map[netip.Addr]netip.Addr{}, defaults: map[element]bool{}, chains: map[string][]string{},
 	}
 }
 
 // of returns the parts of o, which may be none.
 func (p *picture) of(o owner) *parts {
-	if found := p.parts[o]; found != nil {
-		return found
-	}
-	return &parts{}
+	return &parts{unpack(p.elements[o]), p.own[o]}
 }
 
-// put records that o now has these parts and no others.
-func (p *picture) put(o owner, now *parts) {
-	p.refer(o, p.of(o), -1)
-	p.refer(o, now, +1)
+// owners yields all that have parts.
+func (p *picture) owners(yield func(owner) bool) {
+	for o := range p.elements {
+		if !yield(o) {
+			return
+		}
+	}
+}
+
+// put records that o now has these parts and no others, in the place of its old ones.
+func (p *picture) put(c change) {
+	p.refer(c.owner, c.old, -1)
+	p.refer(c.owner, c.now, +1)
+	if c.now.empty() {
+		p.ids.drop(c.owner)
+	}
+	p.keep(c.owner, c.now)
+}
+
+// keep files parts under their owner. Of chains only the texts count from here on.
+func (p *picture) keep(o owner, now *parts) {
+	delete(p.elements, o)
+	delete(p.own, o)
 	if now.empty() {
-		delete(p.parts, o)
-		p.ids.drop(o)
 		return
 	}
-	p.parts[o] = now
+	text := pack(o.id, now.elements)
+	o.id = text[:len(o.id)]
+	p.elements[o] = text[len(o.id):]
+	for _, c := range now.chains {
+		p.own[o] = append(p.own[o], c.bare())
+	}
 }
 
 // refer counts what the parts of o refer to, or ceases to.
