@@ -38,6 +38,10 @@ type Meta struct {
 	Generation int64 `json:"generation,omitempty"`
 }
 
+// Common gives the part of a resource's row that all of them have, to be read and, in
+// a copy, to be changed.
+func (m *Meta) Common() *Meta { return m }
+
 // Ref names the resource.
 func (m Meta) Ref() Ref { return Ref{m.Account, m.Region, m.ID} }
 

@@ -117,7 +117,7 @@ var rooms = map[string][]string{
 	"group":      {"request", "absence", "block", "vpc"},
 	"iface":      {"request", "group", "subnet", "vpc"},
 	"endpoint":   {"request", "absence", "group", "iface", "subnet", "vpc"},
-	"tag":        {"request", "acl", "dhcp", "endpoint", "group", "iface", "route", "subnet", "vpc"},
+	"tag":        {"request"},
 }
 
 func TestRoomsOfEC2KnowThoseBelowThem(t *testing.T) {

@@ -9,6 +9,7 @@ package state
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -65,11 +66,11 @@ var (
 
 // Tables of networks.
 var (
-	VPCs = table.Define[*model.VPC]("vpc")
+	VPCs = tagged(EC2, table.Define[*model.VPC]("vpc"), "vpc", "vpc-")
 	// VPCsByFormer has those that lost a block of addresses, which is still shown.
 	VPCsByFormer = table.NewTimeline(VPCs, "former", func(v *model.VPC) time.Time { return model.FormerUntil(v.FormerCIDRs) })
 
-	Subnets      = table.Define[*model.Subnet]("subnet")
+	Subnets      = tagged(EC2, table.Define[*model.Subnet]("subnet"), "subnet", "subnet-")
 	SubnetsByVPC = refer(Subnets, "vpc", Holds, func(s *model.Subnet) []model.Ref { return siblings(s.Meta, s.VPC) }, to(VPCs))
 
 	// SubnetsByFormer is as VPCsByFormer.
@@ -87,15 +88,15 @@ var (
 		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Interface}}
 	})
 
-	RouteTables      = table.Define[*model.RouteTable]("route-table")
+	RouteTables      = tagged(EC2, table.Define[*model.RouteTable]("route-table"), "route-table", "rtb-")
 	RouteTablesByVPC = refer(RouteTables, "vpc", Holds, func(r *model.RouteTable) []model.Ref { return siblings(r.Meta, r.VPC) }, to(VPCs))
 
-	NetworkACLs      = table.Define[*model.NetworkACL]("network-acl")
+	NetworkACLs      = tagged(EC2, table.Define[*model.NetworkACL]("network-acl"), "network-acl", "acl-")
 	NetworkACLsByVPC = refer(NetworkACLs, "vpc", Holds, func(n *model.NetworkACL) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
 
-	DHCPOptions = table.Define[*model.DHCPOptions]("dhcp-options")
+	DHCPOptions = tagged(EC2, table.Define[*model.DHCPOptions]("dhcp-options"), "dhcp-options", "dopt-")
 
-	SecurityGroups      = table.Define[*model.SecurityGroup]("security-group")
+	SecurityGroups      = tagged(EC2, table.Define[*model.SecurityGroup]("security-group"), "security-group", "sg-")
 	SecurityGroupsByVPC = refer(SecurityGroups, "vpc", Holds, func(g *model.SecurityGroup) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
 	// SecurityGroupsByReferenced finds those whose rules refer to a group.
 	SecurityGroupsByReferenced = refer(SecurityGroups, "referenced", Holds, func(g *model.SecurityGroup) []model.Ref {
@@ -108,7 +109,18 @@ var (
 		return refs
 	}, to(SecurityGroups))
 
-	NetworkInterfaces         = table.Define[*model.NetworkInterface]("network-interface")
+	// SecurityGroupRules are parts of groups, with ids and tags of their own.
+	SecurityGroupRules = taggedParts(EC2, SecurityGroups, "security-group-rule", "sgr-", func(g *model.SecurityGroup) iter.Seq2[string, *map[string]string] {
+		return func(yield func(string, *map[string]string) bool) {
+			for i := range g.Rules {
+				if r := &g.Rules[i]; !yield(r.ID, &r.Tags) {
+					return
+				}
+			}
+		}
+	})
+
+	NetworkInterfaces         = tagged(EC2, table.Define[*model.NetworkInterface]("network-interface"), "network-interface", "eni-")
 	NetworkInterfacesByVPC    = refer(NetworkInterfaces, "vpc", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
 	NetworkInterfacesBySubnet = refer(NetworkInterfaces, "subnet", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Subnet) }, to(Subnets))
 	NetworkInterfacesByGroup  = refer(NetworkInterfaces, "group", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Groups...) }, to(SecurityGroups))
@@ -127,24 +139,24 @@ var (
 // Tables of resources and the ways to them. What refers to a configuration or an
 // endpoint may do so across accounts.
 var (
-	ResourceGateways         = table.Define[*model.ResourceGateway]("resource-gateway")
+	ResourceGateways         = tagged(Lattice, table.Define[*model.ResourceGateway]("resource-gateway"), "resourcegateway", "rgw-")
 	ResourceGatewaysByVPC    = refer(ResourceGateways, "vpc", Holds, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
 	ResourceGatewaysBySubnet = refer(ResourceGateways, "subnet", Holds, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Subnets...) }, to(Subnets))
 	ResourceGatewaysByGroup  = refer(ResourceGateways, "group", Holds, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Groups...) }, to(SecurityGroups))
 	// ResourceGatewaysByName takes the name as an id.
 	ResourceGatewaysByName = byRef(ResourceGateways, "name", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Name) })
 
-	ResourceConfigurations          = table.Define[*model.ResourceConfiguration]("resource-configuration")
+	ResourceConfigurations          = tagged(Lattice, table.Define[*model.ResourceConfiguration]("resource-configuration"), "resourceconfiguration", "rcfg-")
 	ResourceConfigurationsByGateway = refer(ResourceConfigurations, "gateway", Holds, func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Gateway) }, to(ResourceGateways))
 	// ResourceConfigurationsByName takes the name as an id.
 	ResourceConfigurationsByName = byRef(ResourceConfigurations, "name", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Name) })
 
-	VPCEndpoints                = table.Define[*model.VPCEndpoint]("vpc-endpoint")
+	VPCEndpoints                = tagged(EC2, table.Define[*model.VPCEndpoint]("vpc-endpoint"), "vpc-endpoint", "vpce-")
 	VPCEndpointsByVPC           = refer(VPCEndpoints, "vpc", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.VPC) }, to(VPCs))
 	VPCEndpointsByGroup         = refer(VPCEndpoints, "group", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) }, to(SecurityGroups))
 	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Outlives, func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} }, to(ResourceConfigurations))
 
-	EndpointAssociations                = table.Define[*model.EndpointAssociation]("endpoint-association")
+	EndpointAssociations                = tagged(Lattice, table.Define[*model.EndpointAssociation]("endpoint-association"), "resourceendpointassociation", "rea-")
 	EndpointAssociationsByConfiguration = refer(EndpointAssociations, "configuration", Holds, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} }, to(ResourceConfigurations))
 	EndpointAssociationsByEndpoint      = refer(EndpointAssociations, "endpoint", Follows, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} }, to(VPCEndpoints))
 	// EndpointAssociationsByAddress finds those that have an address as their own: one,

@@ -4,7 +4,6 @@ package ec2_test
 
 import (
 	"net/netip"
-	"reflect"
 	"slices"
 	"testing"
 
@@ -174,42 +173,6 @@ func TestPartsHoldNothing(t *testing.T) {
 				account, region, id := row.RowKey()
 				t.Errorf("%s %s/%s/%s still names %s", r.From, account, region, id, ref.ID)
 			}
-		}
-	}
-}
-
-// TestEveryResourceShowsItsTags writes a row of each kind that can have tags, and
-// wants EC2 or VPC Lattice to tell them.
-func TestEveryResourceShowsItsTags(t *testing.T) {
-	n := ec2test.NewNetwork(t)
-	for _, rows := range state.Tables() {
-		get, _ := reflect.TypeOf(rows).MethodByName("Get")
-		row := reflect.New(get.Type.Out(0).Elem())
-		meta := row.Elem().FieldByName("Meta")
-		if !meta.IsValid() {
-			continue
-		}
-		m := own("x-" + rows.Kind())
-		m.Tags = map[string]string{"kind": rows.Kind()}
-		meta.Set(reflect.ValueOf(m))
-		n.Put(t, func(tx *table.Txn) {
-			reflect.ValueOf(rows).MethodByName("Put").Call([]reflect.Value{reflect.ValueOf(tx), row})
-		})
-		told, err := n.API.DescribeTags(n.Ctx, &shape.DescribeTagsInput{Filters: ec2test.Filter("resource-id", m.ID)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(told.Tags) == 1 && *told.Tags[0].Value == rows.Kind() && *told.Tags[0].ResourceType == rows.Kind() {
-			continue
-		}
-		named, ok := row.Interface().(interface{ ARN() string })
-		if !ok {
-			t.Errorf("%s can have tags, and no service tells them", rows.Kind())
-			continue
-		}
-		listed, err := n.Lattice().ListTagsForResource(n.Ctx, &lattice.ListTagsForResourceInput{ResourceArn: new(named.ARN())})
-		if err != nil || listed.Tags["kind"] != rows.Kind() {
-			t.Errorf("%s can have tags, and no service tells them: %v", rows.Kind(), err)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -38,6 +39,28 @@ func At[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], ref m
 		return none, false
 	}
 	return rows.Get(tx, ref.Account, ref.Region, ref.ID)
+}
+
+// Tags gives the tags of the resource of a kind that a name stands for. Like the row, they
+// are not found when the view does not have it.
+func Tags(tx *table.Txn, who access.View, kind *state.Tagged, ref model.Ref) (map[string]string, bool) {
+	if !Sees(tx, who, ref) {
+		return nil, false
+	}
+	return kind.Tags(tx, ref)
+}
+
+// Retag changes the tags of such a resource, and reports whether it was found.
+func Retag(tx *table.Txn, who access.View, kind *state.Tagged, ref model.Ref, change state.Retag) (bool, error) {
+	if !Sees(tx, who, ref) {
+		return false, nil
+	}
+	return kind.Retag(tx, ref, change)
+}
+
+// AllTags yields the ids and tags of the caller's own resources of a kind in its region.
+func AllTags(tx *table.Txn, who access.View, kind *state.Tagged) iter.Seq2[string, map[string]string] {
+	return kind.Scope(tx, who.Account, who.Region)
 }
 
 // All yields the caller's own rows in its region, in the order of their ids.

@@ -42,11 +42,17 @@ const (
 	kindGroup         = "SecurityGroup"
 )
 
-// arnTypes are the resource types of ARNs, by kind.
-var arnTypes = map[string]string{
-	kindGateway:       "resourcegateway",
-	kindConfiguration: "resourceconfiguration",
-	kindAssociation:   "resourceendpointassociation",
+// arnType is the type that ARNs of a kind have.
+func arnType(kind string) string { return strings.ToLower(kind) }
+
+// kindOf gives the kind whose ARNs have a type.
+func kindOf(typeOfARN string) string {
+	for _, kind := range []string{kindGateway, kindConfiguration, kindAssociation} {
+		if arnType(kind) == typeOfARN {
+			return kind
+		}
+	}
+	return typeOfARN
 }
 
 // identify gives the name of a resource that a request names by id or by ARN. What
@@ -56,7 +62,7 @@ func identify(tx *table.Txn, who access.View, kind, identifier string) (model.Re
 		return who.Own(identifier), nil
 	}
 	arn, err := model.ParseARN(identifier)
-	if err != nil || arn.Service != "vpc-lattice" || arn.Type != arnTypes[kind] {
+	if err != nil || arn.Service != "vpc-lattice" || arn.Type != arnType(kind) {
 		return model.Ref{}, fault.Validation("identifier", "%s is not the ARN of a %s", identifier, kind)
 	}
 	ref := model.Ref{Account: arn.Account, Region: arn.Region, ID: arn.ID}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -25,7 +24,7 @@ type ACLs struct{ *service.Env }
 // ones of VPCs: no others can be made yet. They let everything pass.
 func (a ACLs) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkACL]{
-		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters, Missing: Missing,
+		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters,
 	}, request.Query{Filters: in.Filters, IDs: in.NetworkAclIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -38,11 +37,6 @@ func (a ACLs) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetwork
 		})
 	}
 	return out, nil
-}
-
-// Missing is the error for a network ACL that the caller does not have.
-func Missing(id string) error {
-	return fault.EC2("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
 }
 
 // The rule numbers of default ACLs
@@ -113,7 +107,6 @@ func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
 	}
 	none := func(row) []string { return nil } // entries for all protocols have neither types nor ports
 	return service.Filters[row]{
-		Tags: func(n row) map[string]string { return n.Tags },
 		Properties: map[string]func(row) []string{
 			"association.association-id": associations(func(a shape.NetworkAclAssociation) *string { return a.NetworkAclAssociationId }),
 			"association.network-acl-id": func(n row) []string { return request.One(n.ID) },

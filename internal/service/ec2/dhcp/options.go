@@ -6,7 +6,6 @@ package dhcp
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -21,7 +20,7 @@ type Options struct{ *service.Env }
 // DescribeDhcpOptions lists the caller's DHCP options.
 func (a Options) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcpOptionsInput) (*shape.DescribeDhcpOptionsOutput, error) {
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.DHCPOptions]{
-		Operation: "DescribeDhcpOptions", Table: state.DHCPOptions, Filters: optionsFilters, Missing: Missing,
+		Operation: "DescribeDhcpOptions", Table: state.DHCPOptions, Filters: optionsFilters,
 	}, request.Query{Filters: in.Filters, IDs: in.DhcpOptionsIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -31,11 +30,6 @@ func (a Options) DescribeDhcpOptions(ctx context.Context, in *shape.DescribeDhcp
 		out.DhcpOptions = append(out.DhcpOptions, optionsShape(o))
 	}
 	return out, nil
-}
-
-// Missing is the error for DHCP options that the caller does not have.
-func Missing(id string) error {
-	return fault.EC2("InvalidDhcpOptionID.NotFound", "The dhcpOption ID '%s' does not exist", id)
 }
 
 // option is one DHCP option by its name.
@@ -58,7 +52,6 @@ func options(o *model.DHCPOptions) []option {
 
 func optionsFilters(*table.Txn) service.Filters[*model.DHCPOptions] {
 	return service.Filters[*model.DHCPOptions]{
-		Tags: func(o *model.DHCPOptions) map[string]string { return o.Tags },
 		Properties: map[string]func(*model.DHCPOptions) []string{
 			"dhcp-options-id": func(o *model.DHCPOptions) []string { return request.One(o.ID) },
 			"key": func(o *model.DHCPOptions) []string {

@@ -40,7 +40,7 @@ func (a Endpoints) DescribeVpcEndpointAssociations(ctx context.Context, in *shap
 	}
 	endpoints := view.All(tx, who, state.VPCEndpoints)
 	if len(in.VpcEndpointIds) > 0 {
-		l := request.Listing[*model.VPCEndpoint]{Table: state.VPCEndpoints, Missing: Missing}
+		l := request.Listing[*model.VPCEndpoint]{Table: state.VPCEndpoints}
 		if endpoints, err = l.ByID(tx, who, in.VpcEndpointIds); err != nil {
 			return nil, err
 		}

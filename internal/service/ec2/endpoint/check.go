@@ -15,7 +15,6 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -127,7 +126,7 @@ func endpointSubnets(tx *table.Txn, who access.View, v *model.VPC, ids []string,
 	var subnets []*model.Subnet
 	zones := make(map[string]string)
 	for _, id := range ids {
-		s, err := subnet.Get(tx, who, id)
+		s, err := request.Get(tx, who, state.Subnets, id)
 		if err != nil {
 			return nil, err
 		}

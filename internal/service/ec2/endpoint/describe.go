@@ -18,7 +18,7 @@ import (
 // type Resource are told by DescribeVpcEndpointAssociations, not here.
 func (a Endpoints) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPCEndpoint]{
-		Operation: "DescribeVpcEndpoints", Table: state.VPCEndpoints, Filters: endpointFilters, Missing: Missing,
+		Operation: "DescribeVpcEndpoints", Table: state.VPCEndpoints, Filters: endpointFilters,
 	}, request.Query{Filters: in.Filters, IDs: in.VpcEndpointIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -33,7 +33,6 @@ func (a Endpoints) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeV
 func endpointFilters(tx *table.Txn) service.Filters[*model.VPCEndpoint] {
 	type row = *model.VPCEndpoint
 	return service.Filters[row]{
-		Tags: func(e row) map[string]string { return e.Tags },
 		Properties: map[string]func(row) []string{
 			"ip-address-type": func(e row) []string { return request.One(e.IPAddressType) },
 			"service-name":    func(row) []string { return nil },

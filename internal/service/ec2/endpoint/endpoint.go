@@ -18,7 +18,6 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -61,7 +60,9 @@ func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEnd
 	fingerprint.ClientToken = nil
 	once := a.Idempotent(who, "CreateVpcEndpoint", in.ClientToken, fingerprint)
 	out, err := service.Create(ctx, once,
-		func(tx *table.Txn, id string) (*model.VPCEndpoint, error) { return Get(tx, who, id) },
+		func(tx *table.Txn, id string) (*model.VPCEndpoint, error) {
+			return request.Get(tx, who, state.VPCEndpoints, id)
+		},
 		func(tx *table.Txn) (*model.VPCEndpoint, error) { return a.createEndpoint(tx, n) },
 		createdEndpoint)
 	if err != nil {
@@ -93,7 +94,7 @@ func (a Endpoints) newEndpoint(who access.View, in *shape.CreateVpcEndpointInput
 	for range n.subnets {
 		n.interfaces = append(n.interfaces, a.NewID("eni"))
 	}
-	n.tags, err = request.TagsFor(in.TagSpecifications, shape.ResourceTypeVpcEndpoint)
+	n.tags, err = request.TagsFor(in.TagSpecifications, state.VPCEndpoints.Kind())
 	return n, err
 }
 
@@ -127,7 +128,7 @@ func (n *newEndpoint) readSubnets() error {
 // createEndpoint checks the request against the state and adds the endpoint,
 // its interfaces and its association.
 func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
-	v, err := vpc.Get(tx, n.who, service.Value(n.in.VpcId))
+	v, err := request.Get(tx, n.who, state.VPCs, service.Value(n.in.VpcId))
 	if err != nil {
 		return nil, err
 	}
@@ -187,20 +188,6 @@ func (a Endpoints) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subne
 	return nil
 }
 
-// Get gives the caller's endpoint with this id.
-func Get(tx *table.Txn, who access.View, id string) (*model.VPCEndpoint, error) {
-	e, ok := view.Get(tx, who, state.VPCEndpoints, id)
-	if !ok {
-		return nil, Missing(id)
-	}
-	return e, nil
-}
-
-// Missing is the error for an endpoint that the caller does not have.
-func Missing(id string) error {
-	return fault.EC2("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
-}
-
 // ModifyVpcEndpoint changes the security groups of an endpoint and its
 // interfaces; nothing else of an endpoint of type Resource can be changed
 // (https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html).
@@ -210,7 +197,7 @@ func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEnd
 	}
 	who, now := access.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		e, err := Get(tx, who, service.Value(in.VpcEndpointId))
+		e, err := request.Get(tx, who, state.VPCEndpoints, service.Value(in.VpcEndpointId))
 		if err != nil {
 			return err
 		}
@@ -238,7 +225,7 @@ func modifiable(in *shape.ModifyVpcEndpointInput) error {
 
 // regroupEndpoint changes the groups of the caller's copy of an endpoint.
 func (a Endpoints) regroupEndpoint(tx *table.Txn, who access.View, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
-	v, err := vpc.Get(tx, who, e.VPC)
+	v, err := request.Get(tx, who, state.VPCs, e.VPC)
 	if err != nil {
 		return err
 	}

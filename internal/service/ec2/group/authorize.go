@@ -48,7 +48,7 @@ func (a Groups) authorize(ctx context.Context, choice groupChoice, permissions [
 	if len(permissions) == 0 {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipPermissions")
 	}
-	tags, err := request.TagsFor(specifications, shape.ResourceTypeSecurityGroupRule)
+	tags, err := request.TagsFor(specifications, state.SecurityGroupRules.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroup
 	}
 	other, ok := state.SecurityGroups.Get(tx, g.Account, g.Region, r.Group)
 	if !ok {
-		return Missing(r.Group)
+		return request.Unknown(state.SecurityGroups.Kind(), r.Group)
 	}
 	if other.VPC != g.VPC {
 		return fault.EC2("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: %s is in %s, %s in %s", g.ID, g.VPC, other.ID, other.VPC)

@@ -23,7 +23,7 @@ func (a Groups) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSe
 		return nil, err
 	}
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.SecurityGroup]{
-		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters, Missing: Missing,
+		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters,
 	}, request.Query{Filters: in.Filters, IDs: slices.Concat(in.GroupIds, named), Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -37,7 +37,6 @@ func (a Groups) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSe
 
 func groupFilters(tx *table.Txn) service.Filters[*model.SecurityGroup] {
 	f := service.Filters[*model.SecurityGroup]{
-		Tags: func(g *model.SecurityGroup) map[string]string { return g.Tags },
 		Properties: map[string]func(*model.SecurityGroup) []string{
 			"description": func(g *model.SecurityGroup) []string { return request.One(g.Description) },
 			"group-id":    func(g *model.SecurityGroup) []string { return request.One(g.ID) },

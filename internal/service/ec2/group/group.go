@@ -15,7 +15,6 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
-	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -34,7 +33,7 @@ func (a Groups) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurit
 	if err := checkGroupTexts(name, service.Value(in.Description)); err != nil {
 		return nil, err
 	}
-	tags, err := request.TagsFor(in.TagSpecifications, shape.ResourceTypeSecurityGroup)
+	tags, err := request.TagsFor(in.TagSpecifications, state.SecurityGroups.Kind())
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ func checkGroupTexts(name, description string) error {
 // chosenVPC gives the VPC with this id, or the default one when it is empty.
 func chosenVPC(tx *table.Txn, who access.View, id string) (*model.VPC, error) {
 	if id != "" {
-		return vpc.Get(tx, who, id)
+		return request.Get(tx, who, state.VPCs, id)
 	}
 	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		return v, nil
@@ -122,23 +121,6 @@ func (a Groups) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurit
 		return nil, err
 	}
 	return &shape.DeleteSecurityGroupOutput{Return: new(true), GroupId: &id}, nil
-}
-
-// Get gives the caller's security group with this id.
-func Get(tx *table.Txn, who access.View, id string) (*model.SecurityGroup, error) {
-	g, ok := view.Get(tx, who, state.SecurityGroups, id)
-	if !ok {
-		return nil, Missing(id)
-	}
-	return g, nil
-}
-
-// Missing is the error for a group that the caller does not have.
-func Missing(id string) error {
-	if !strings.HasPrefix(id, "sg-") {
-		return fault.EC2("InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id)
-	}
-	return fault.EC2("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
 }
 
 func groupARN(g *model.SecurityGroup) string {

@@ -11,6 +11,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -27,7 +28,7 @@ type groupChoice struct{ id, name *string }
 func chosenGroup(tx *table.Txn, who access.View, choice groupChoice) (*model.SecurityGroup, error) {
 	switch {
 	case service.Value(choice.id) != "":
-		return Get(tx, who, *choice.id)
+		return request.Get(tx, who, state.SecurityGroups, *choice.id)
 	case service.Value(choice.name) != "":
 		return groupNamed(tx, who, *choice.name)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/state"
 )
 
 // DescribeSecurityGroupVpcAssociations lists no groups that are associated with
@@ -30,7 +30,7 @@ func (a Groups) DescribeSecurityGroupReferences(ctx context.Context, in *shape.D
 		return nil, err
 	}
 	for _, id := range in.GroupId {
-		if _, err := Get(tx, access.From(ctx), id); err != nil {
+		if _, err := request.Get(tx, access.From(ctx), state.SecurityGroups, id); err != nil {
 			return nil, err
 		}
 	}
@@ -44,7 +44,7 @@ func (a Groups) DescribeStaleSecurityGroups(ctx context.Context, in *shape.Descr
 	if err != nil {
 		return nil, err
 	}
-	if _, err := vpc.Get(tx, access.From(ctx), service.Value(in.VpcId)); err != nil {
+	if _, err := request.Get(tx, access.From(ctx), state.VPCs, service.Value(in.VpcId)); err != nil {
 		return nil, err
 	}
 	return absence.Of[shape.DescribeStaleSecurityGroupsOutput](ctx, absence.Kind{Operation: "DescribeStaleSecurityGroups"}, request.Query{Token: in.NextToken, Max: in.MaxResults})

@@ -10,6 +10,8 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -100,7 +102,7 @@ func findRules(g *model.SecurityGroup, wanted []model.SecurityGroupRule, ids []s
 	for _, id := range ids {
 		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id && r.Egress == egress })
 		if i < 0 {
-			return nil, MissingRule(id)
+			return nil, request.Unknown(state.SecurityGroupRules.Type, id)
 		}
 		if !slices.Contains(places, i) {
 			places = append(places, i)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -78,18 +77,10 @@ func rulesByID(rules []GroupedRule, ids []string) ([]GroupedRule, error) {
 	}
 	for _, id := range ids {
 		if _, ok := byID[id]; !ok {
-			return nil, MissingRule(id)
+			return nil, request.Unknown(state.SecurityGroupRules.Type, id)
 		}
 	}
 	return slices.Collect(maps.Values(byID)), nil
-}
-
-// MissingRule is the error for a rule that no group of the caller has.
-func MissingRule(id string) error {
-	if !strings.HasPrefix(id, "sgr-") {
-		return fault.EC2("InvalidSecurityGroupRuleId.Malformed", "The security group rule ID '%s' is malformed (expecting \"sgr-...\")", id)
-	}
-	return fault.EC2("InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist", id)
 }
 
 // ModifySecurityGroupRules replaces rules of a group by others that keep the
@@ -121,7 +112,7 @@ func (a Groups) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements
 	for _, id := range slices.Sorted(maps.Keys(replacements)) {
 		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id })
 		if i < 0 {
-			return MissingRule(id)
+			return request.Unknown(state.SecurityGroupRules.Type, id)
 		}
 		r := replacements[id]
 		if was, now := sourceKind(g.Rules[i]), sourceKind(r); was != now {

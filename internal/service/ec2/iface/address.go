@@ -17,7 +17,6 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/subnet"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -181,7 +180,7 @@ func (a Interfaces) assign(ctx context.Context, id string, w wanted) (added assi
 		if err != nil {
 			return err
 		}
-		s, err := subnet.Get(tx, who, ni.Subnet)
+		s, err := request.Get(tx, who, state.Subnets, ni.Subnet)
 		if err != nil {
 			return err
 		}

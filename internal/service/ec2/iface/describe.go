@@ -22,7 +22,7 @@ import (
 // endpoints and resource gateways.
 func (a Interfaces) DescribeNetworkInterfaces(ctx context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkInterface]{
-		Operation: "DescribeNetworkInterfaces", Table: state.NetworkInterfaces, Filters: interfaceFilters, Missing: Missing,
+		Operation: "DescribeNetworkInterfaces", Table: state.NetworkInterfaces, Filters: interfaceFilters,
 	}, request.Query{Filters: in.Filters, IDs: in.NetworkInterfaceIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 	} {
 		properties[name] = func(row) []string { return nil }
 	}
-	return service.Filters[row]{Tags: func(ni row) map[string]string { return ni.Tags }, Properties: properties}
+	return service.Filters[row]{Properties: properties}
 }
 
 // primaries are the values that the addresses of an interface have for "is this

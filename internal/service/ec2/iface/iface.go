@@ -16,9 +16,6 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/subnet"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
-	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -49,7 +46,9 @@ func (a Interfaces) CreateNetworkInterface(ctx context.Context, in *shape.Create
 	fingerprint.ClientToken = nil
 	once := a.Idempotent(who, "CreateNetworkInterface", in.ClientToken, fingerprint)
 	out, err := service.Create(ctx, once,
-		func(tx *table.Txn, id string) (*model.NetworkInterface, error) { return Get(tx, who, id) },
+		func(tx *table.Txn, id string) (*model.NetworkInterface, error) {
+			return request.Get(tx, who, state.NetworkInterfaces, id)
+		},
 		func(tx *table.Txn) (*model.NetworkInterface, error) { return a.createInterface(tx, n) },
 		createdInterface)
 	if err != nil {
@@ -77,7 +76,7 @@ func (a Interfaces) newInterface(who access.View, in *shape.CreateNetworkInterfa
 	if err := n.checkTotal(); err != nil {
 		return nil, err
 	}
-	n.tags, err = request.TagsFor(in.TagSpecifications, shape.ResourceTypeNetworkInterface)
+	n.tags, err = request.TagsFor(in.TagSpecifications, state.NetworkInterfaces.Kind())
 	return n, err
 }
 
@@ -98,11 +97,11 @@ func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 
 // createInterface checks the request against the state and adds the interface.
 func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
-	s, err := subnet.Get(tx, n.who, service.Value(n.in.SubnetId))
+	s, err := request.Get(tx, n.who, state.Subnets, service.Value(n.in.SubnetId))
 	if err != nil {
 		return nil, err
 	}
-	v, err := vpc.Get(tx, n.who, s.VPC)
+	v, err := request.Get(tx, n.who, state.VPCs, s.VPC)
 	if err != nil {
 		return nil, err
 	}
@@ -165,28 +164,14 @@ func (a Interfaces) DeleteNetworkInterface(ctx context.Context, in *shape.Delete
 // too many for its deletion.
 const shedAtOnce = 48
 
-// Get gives the caller's interface with this id.
-func Get(tx *table.Txn, who access.View, id string) (*model.NetworkInterface, error) {
-	ni, ok := view.Get(tx, who, state.NetworkInterfaces, id)
-	if !ok {
-		return nil, Missing(id)
-	}
-	return ni, nil
-}
-
 // ownInterface is Get for changes: interfaces of endpoints and
 // gateways change with these only.
 func ownInterface(tx *table.Txn, who access.View, id string) (*model.NetworkInterface, error) {
-	ni, err := Get(tx, who, id)
+	ni, err := request.Get(tx, who, state.NetworkInterfaces, id)
 	if err == nil && ni.Owner != "" {
 		return nil, fault.EC2("OperationNotPermitted", "You are not allowed to manage network interface '%s': it belongs to %s", id, ni.Owner)
 	}
 	return ni, err
-}
-
-// Missing is the error for an interface that the caller does not have.
-func Missing(id string) error {
-	return fault.EC2("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
 }
 
 func attachmentOf(tx *table.Txn, ni *model.NetworkInterface) (*model.Attachment, bool) {

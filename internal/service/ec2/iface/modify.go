@@ -12,7 +12,6 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -34,7 +33,7 @@ func (a Interfaces) ModifyNetworkInterfaceAttribute(ctx context.Context, in *sha
 			return modifyAttachment(tx, ni, in.Attachment)
 		}
 		if in.Groups != nil {
-			v, err := vpc.Get(tx, who, ni.VPC)
+			v, err := request.Get(tx, who, state.VPCs, ni.VPC)
 			if err != nil {
 				return err
 			}
@@ -110,7 +109,7 @@ func (a Interfaces) DescribeNetworkInterfaceAttribute(ctx context.Context, in *s
 	if err != nil {
 		return nil, err
 	}
-	ni, err := Get(tx, access.From(ctx), service.Value(in.NetworkInterfaceId))
+	ni, err := request.Get(tx, access.From(ctx), state.NetworkInterfaces, service.Value(in.NetworkInterfaceId))
 	if err != nil {
 		return nil, err
 	}

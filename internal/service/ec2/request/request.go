@@ -21,6 +21,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -53,18 +54,17 @@ type Query struct {
 }
 
 // Listing says how one kind of resource is described.
-type Listing[T table.Row] struct {
+type Listing[T state.Resource[T]] struct {
 	Operation string
 	Table     *table.Table[T]
-	// Filters may look at other tables in the given view.
+	// Filters may look at other tables in the given view. They need none for tags,
+	// which all resources have.
 	Filters func(*table.Txn) service.Filters[T]
-	// Missing makes the error for an id that does not exist.
-	Missing func(id string) error
 }
 
 // Describe gives one page of the caller's rows that a query chooses, with the
 // view that they were read from.
-func Describe[T table.Row](ctx context.Context, db *table.DB, l Listing[T], q Query) ([]T, *table.Txn, *string, error) {
+func Describe[T state.Resource[T]](ctx context.Context, db *table.DB, l Listing[T], q Query) ([]T, *table.Txn, *string, error) {
 	who := access.From(ctx)
 	tx, err := db.View(ctx)
 	if err != nil {
@@ -81,6 +81,7 @@ func Describe[T table.Row](ctx context.Context, db *table.DB, l Listing[T], q Qu
 	var filters service.Filters[T]
 	if len(q.Filters) > 0 {
 		filters = l.Filters(tx)
+		filters.Tags = func(row T) map[string]string { return row.Common().Tags }
 	}
 	page, next, err := Paginate(who, l.Operation, q, rows(), filters, rowID)
 	return page, tx, next, err
@@ -98,9 +99,9 @@ func (l Listing[T]) find(tx *table.Txn, who access.View, ids []string) ([]T, err
 	ids = slices.Compact(ids)
 	found := make([]T, len(ids))
 	for i, id := range ids {
-		row, ok := view.Get(tx, who, l.Table, id)
-		if !ok {
-			return nil, l.Missing(id)
+		row, err := Get(tx, who, l.Table, id)
+		if err != nil {
+			return nil, err
 		}
 		found[i] = row
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"net/netip"
 
-	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -28,7 +27,7 @@ const localGateway = "local"
 // association of their own.
 func (a Tables) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.RouteTable]{
-		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: routeTableFilters, Missing: Missing,
+		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: routeTableFilters,
 	}, request.Query{Filters: in.Filters, IDs: in.RouteTableIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -38,11 +37,6 @@ func (a Tables) DescribeRouteTables(ctx context.Context, in *shape.DescribeRoute
 		out.RouteTables = append(out.RouteTables, routeTableShape(r, networks(tx, &r.Meta, r.VPC)))
 	}
 	return out, nil
-}
-
-// Missing is the error for a route table that the caller does not have.
-func Missing(id string) error {
-	return fault.EC2("InvalidRouteTableID.NotFound", "The routeTable ID '%s' does not exist", id)
 }
 
 // networks gives the blocks of a VPC that something with this meta belongs to.
@@ -68,7 +62,6 @@ func routeTableFilters(tx *table.Txn) service.Filters[*model.RouteTable] {
 		}
 	}
 	return service.Filters[row]{
-		Tags: func(r row) map[string]string { return r.Tags },
 		Properties: map[string]func(row) []string{
 			"association.gateway-id":                 none,
 			"association.main":                       func(r row) []string { return request.YesNo(r.Main) },

@@ -20,7 +20,7 @@ import (
 // DescribeSubnets lists the caller's subnets.
 func (a Subnets) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.Subnet]{
-		Operation: "DescribeSubnets", Table: state.Subnets, Filters: a.subnetFilters, Missing: Missing,
+		Operation: "DescribeSubnets", Table: state.Subnets, Filters: a.subnetFilters,
 	}, request.Query{Filters: in.Filters, IDs: in.SubnetIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -73,9 +73,7 @@ func (a Subnets) subnetFilters(tx *table.Txn) service.Filters[*model.Subnet] {
 			properties[name] = p.values
 		}
 	}
-	return service.Filters[*model.Subnet]{
-		Tags: func(s *model.Subnet) map[string]string { return s.Tags }, Properties: properties,
-	}
+	return service.Filters[*model.Subnet]{Properties: properties}
 }
 
 // claims4 counts the IPv4 addresses of a subnet that are taken. Without IPv6

@@ -12,7 +12,6 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -79,7 +78,7 @@ func (a Subnets) changeSubnet(ctx context.Context, id string, change func(*table
 	var changed *model.Subnet
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := Get(tx, access.From(ctx), id)
+		s, err := request.Get(tx, access.From(ctx), state.Subnets, id)
 		if err != nil {
 			return err
 		}
@@ -111,7 +110,7 @@ func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.Associa
 		if s.CIDR6.Prefix.IsValid() {
 			return fault.EC2("CidrLimitExceeded", "The subnet '%s' has an IPv6 CIDR block already: %s", s.ID, s.CIDR6.Prefix)
 		}
-		v, err := vpc.Get(tx, access.From(ctx), s.VPC)
+		v, err := request.Get(tx, access.From(ctx), state.VPCs, s.VPC)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/state"
 )
 
 // GetSubnetCidrReservations lists no reservations of blocks in a subnet.
@@ -18,7 +19,7 @@ func (a Subnets) GetSubnetCidrReservations(ctx context.Context, in *shape.GetSub
 	if err != nil {
 		return nil, err
 	}
-	if _, err := Get(tx, access.From(ctx), service.Value(in.SubnetId)); err != nil {
+	if _, err := request.Get(tx, access.From(ctx), state.Subnets, service.Value(in.SubnetId)); err != nil {
 		return nil, err
 	}
 	return absence.Of[shape.GetSubnetCidrReservationsOutput](ctx, absence.Kind{

@@ -16,7 +16,6 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
-	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -32,7 +31,7 @@ func (a Subnets) CreateSubnet(ctx context.Context, in *shape.CreateSubnetInput) 
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := vpc.Get(tx, who, s.VPC)
+		v, err := request.Get(tx, who, state.VPCs, s.VPC)
 		if err != nil {
 			return err
 		}
@@ -70,7 +69,7 @@ func (a Subnets) newSubnet(who access.View, in *shape.CreateSubnetInput) (*model
 	if in.OutpostArn != nil {
 		return nil, request.Unserved("Outposts")
 	}
-	tags, err := request.TagsFor(in.TagSpecifications, shape.ResourceTypeSubnet)
+	tags, err := request.TagsFor(in.TagSpecifications, state.Subnets.Kind())
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +154,7 @@ func placeInVPC(tx *table.Txn, v *model.VPC, p netip.Prefix, blocks []model.CIDR
 func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
 	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := Get(tx, who, service.Value(in.SubnetId))
+		s, err := request.Get(tx, who, state.Subnets, service.Value(in.SubnetId))
 		if err != nil {
 			return err
 		}
@@ -166,18 +165,4 @@ func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) 
 		return nil
 	})
 	return &shape.DeleteSubnetOutput{}, err
-}
-
-// Get gives the caller's subnet with this id.
-func Get(tx *table.Txn, who access.View, id string) (*model.Subnet, error) {
-	s, ok := view.Get(tx, who, state.Subnets, id)
-	if !ok {
-		return nil, Missing(id)
-	}
-	return s, nil
-}
-
-// Missing is the error for a subnet that the caller does not have.
-func Missing(id string) error {
-	return fault.EC2("InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id)
 }

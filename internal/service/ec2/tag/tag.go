@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tag is EC2's tags: it knows all kinds of resources that can have some.
+// Package tag is EC2's tags, of all kinds of resources whose tables say that they have
+// some.
 package tag
 
 import (
@@ -13,15 +14,8 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/ec2/acl"
-	"github.com/posternhq/postern/internal/service/ec2/dhcp"
-	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/route"
-	"github.com/posternhq/postern/internal/service/ec2/subnet"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -30,121 +24,40 @@ import (
 // Tags are the operations on tags.
 type Tags struct{ *service.Env }
 
-// change gives the new tags of a resource that has the given ones, which it
-// must not change.
-type change func(have map[string]string) (map[string]string, error)
-
-// taggable is a kind of resources that can have tags.
-type taggable struct {
-	// prefix is that of the resources' ids.
-	prefix       string
-	resourceType string
-	// retag changes the tags of the caller's resource.
-	retag func(*table.Txn, access.View, string, change) error
-	// each yields the ids and tags of all the caller's resources.
-	each func(*table.Txn, access.View, func(id string, tags map[string]string))
-}
-
-// taggables are all kinds of resources of EC2 that can have tags here.
-var taggables = []taggable{
-	kind("vpc-", shape.ResourceTypeVpc, state.VPCs, vpc.Missing, func(v *model.VPC) *model.Meta { return &v.Meta }),
-	kind("subnet-", shape.ResourceTypeSubnet, state.Subnets, subnet.Missing, func(s *model.Subnet) *model.Meta { return &s.Meta }),
-	kind("sg-", shape.ResourceTypeSecurityGroup, state.SecurityGroups, group.Missing, func(g *model.SecurityGroup) *model.Meta { return &g.Meta }),
-	kind("rtb-", shape.ResourceTypeRouteTable, state.RouteTables, route.Missing, func(r *model.RouteTable) *model.Meta { return &r.Meta }),
-	kind("acl-", shape.ResourceTypeNetworkAcl, state.NetworkACLs, acl.Missing, func(n *model.NetworkACL) *model.Meta { return &n.Meta }),
-	kind("dopt-", shape.ResourceTypeDhcpOptions, state.DHCPOptions, dhcp.Missing, func(o *model.DHCPOptions) *model.Meta { return &o.Meta }),
-	kind("eni-", shape.ResourceTypeNetworkInterface, state.NetworkInterfaces, request.Missing("InvalidNetworkInterfaceID.NotFound", "networkInterface"), func(n *model.NetworkInterface) *model.Meta { return &n.Meta }),
-	kind("vpce-", shape.ResourceTypeVpcEndpoint, state.VPCEndpoints, request.Missing("InvalidVpcEndpointId.NotFound", "VPC endpoint"), func(e *model.VPCEndpoint) *model.Meta { return &e.Meta }),
-	{prefix: "sgr-", resourceType: shape.ResourceTypeSecurityGroupRule, retag: retagRule, each: eachRule},
-}
-
-// cloner is a row that can be copied to be changed.
-type cloner[T any] interface {
-	table.Row
-	Clone() T
-}
-
-// kind makes the taggable of a table whose rows have a Meta.
-func kind[T cloner[T]](prefix, resourceType string, rows *table.Table[T], missing func(string) error, meta func(T) *model.Meta) taggable {
-	return taggable{
-		prefix: prefix, resourceType: resourceType,
-		retag: func(tx *table.Txn, who access.View, id string, with change) error {
-			row, ok := view.Get(tx, who, rows, id)
-			if !ok {
-				return missing(id)
-			}
-			tags, err := with(meta(row).Tags)
-			if err != nil {
-				return err
-			}
-			row = row.Clone()
-			meta(row).Tags = tags
-			rows.Put(tx, row)
-			return nil
-		},
-		each: func(tx *table.Txn, who access.View, yield func(string, map[string]string)) {
-			for row := range view.All(tx, who, rows) {
-				yield(meta(row).ID, meta(row).Tags)
-			}
-		},
-	}
-}
-
-func retagRule(tx *table.Txn, who access.View, id string, with change) error {
-	for g := range view.All(tx, who, state.SecurityGroups) {
-		i := slices.IndexFunc(g.Rules, func(r model.SecurityGroupRule) bool { return r.ID == id })
-		if i < 0 {
-			continue
-		}
-		tags, err := with(g.Rules[i].Tags)
-		if err != nil {
-			return err
-		}
-		g = g.Clone()
-		g.Rules[i].Tags = tags
-		state.SecurityGroups.Put(tx, g)
-		return nil
-	}
-	return group.MissingRule(id)
-}
-
-func eachRule(tx *table.Txn, who access.View, yield func(string, map[string]string)) {
-	for _, r := range group.Rules(tx, who) {
-		yield(r.Rule.ID, r.Rule.Tags)
-	}
-}
-
 // kindOf finds the kind of a resource by its id.
-func kindOf(id string) (taggable, error) {
-	for _, k := range taggables {
-		if strings.HasPrefix(id, k.prefix) {
+func kindOf(id string) (*state.Tagged, error) {
+	for _, k := range state.TaggedIn(state.EC2) {
+		if strings.HasPrefix(id, k.Prefix) {
 			return k, nil
 		}
 	}
-	return taggable{}, fault.EC2("InvalidID", "The ID '%s' is not valid: it is not of a kind of resource that can be tagged here", id)
+	return nil, fault.EC2("InvalidID", "The ID '%s' is not valid: it is not of a kind of resource that can be tagged here", id)
 }
 
 // retag changes the tags of all resources, or of none when one does not exist.
-func (a Tags) retag(ctx context.Context, ids []string, with change) error {
+func (a Tags) retag(ctx context.Context, ids []string, change state.Retag) error {
 	who := access.From(ctx)
 	for _, id := range ids {
 		if _, err := kindOf(id); err != nil {
 			return err
 		}
 	}
-	err := table.UpdateInParts(ctx, a.DB, ids, func(tx *table.Txn, ids []string) error {
+	return table.UpdateInParts(ctx, a.DB, ids, func(tx *table.Txn, ids []string) error {
 		for _, id := range ids {
 			k, err := kindOf(id)
 			if err != nil {
 				return err
 			}
-			if err := k.retag(tx, who, id, with); err != nil {
+			found, err := view.Retag(tx, who, k, who.Own(id), change)
+			if err != nil {
 				return request.Fault(err)
+			}
+			if !found {
+				return request.Unknown(k.Type, id)
 			}
 		}
 		return nil
 	})
-	return err
 }
 
 // CreateTags adds tags to resources, or gives tags that they have new values.
@@ -192,12 +105,12 @@ func (a Tags) DescribeTags(ctx context.Context, in *shape.DescribeTagsInput) (*s
 		return nil, err
 	}
 	var all []taggedResource
-	for _, k := range taggables {
-		k.each(tx, who, func(id string, tags map[string]string) {
+	for _, k := range state.TaggedIn(state.EC2) {
+		for id, tags := range view.AllTags(tx, who, k) {
 			for key, value := range tags {
-				all = append(all, taggedResource{k.resourceType, id, key, value})
+				all = append(all, taggedResource{k.Type, id, key, value})
 			}
-		})
+		}
 	}
 	slices.SortFunc(all, func(x, y taggedResource) int { return cmp.Compare(x.sortKey(), y.sortKey()) })
 	q := request.Query{Filters: in.Filters, Token: in.NextToken, Max: in.MaxResults}

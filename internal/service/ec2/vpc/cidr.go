@@ -95,7 +95,7 @@ func (a VPCs) changeVPC(ctx context.Context, id string, change func(*table.Txn, 
 	var changed *model.VPC
 	now := a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := Get(tx, access.From(ctx), id)
+		v, err := request.Get(tx, access.From(ctx), state.VPCs, id)
 		if err != nil {
 			return err
 		}

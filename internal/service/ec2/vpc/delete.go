@@ -11,6 +11,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -20,7 +21,7 @@ import (
 func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.DeleteVpcOutput, error) {
 	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := Get(tx, who, service.Value(in.VpcId))
+		v, err := request.Get(tx, who, state.VPCs, service.Value(in.VpcId))
 		if err != nil {
 			return err
 		}

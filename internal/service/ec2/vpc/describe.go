@@ -20,7 +20,7 @@ import (
 // DescribeVpcs lists the caller's VPCs.
 func (a VPCs) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPC]{
-		Operation: "DescribeVpcs", Table: state.VPCs, Filters: a.vpcFilters, Missing: Missing,
+		Operation: "DescribeVpcs", Table: state.VPCs, Filters: a.vpcFilters,
 	}, request.Query{Filters: in.Filters, IDs: in.VpcIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -38,7 +38,6 @@ func (a VPCs) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 	isDefault := func(v *model.VPC) []string { return request.YesNo(v.Default) }
 	primary := func(v *model.VPC) []string { return request.One(v.CIDRs[0].Prefix.String()) }
 	return service.Filters[*model.VPC]{
-		Tags: func(v *model.VPC) map[string]string { return v.Tags },
 		Properties: map[string]func(*model.VPC) []string{
 			"cidr":                                        primary,
 			"cidr-block":                                  primary,
@@ -105,7 +104,7 @@ func (a VPCs) DescribeVpcAttribute(ctx context.Context, in *shape.DescribeVpcAtt
 	if err != nil {
 		return nil, err
 	}
-	v, err := Get(tx, access.From(ctx), service.Value(in.VpcId))
+	v, err := request.Get(tx, access.From(ctx), state.VPCs, service.Value(in.VpcId))
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +133,7 @@ func (a VPCs) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttribu
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := Get(tx, access.From(ctx), service.Value(in.VpcId))
+		v, err := request.Get(tx, access.From(ctx), state.VPCs, service.Value(in.VpcId))
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -43,7 +42,7 @@ func (a VPCs) CreateVpc(ctx context.Context, in *shape.CreateVpcInput) (*shape.C
 	if tenancy == shape.TenancyHost {
 		return nil, fault.EC2("InvalidParameterValue", "Value (host) for parameter instanceTenancy is invalid, want default or dedicated")
 	}
-	tags, err := request.TagsFor(in.TagSpecifications, shape.ResourceTypeVpc)
+	tags, err := request.TagsFor(in.TagSpecifications, state.VPCs.Kind())
 	if err != nil {
 		return nil, err
 	}
@@ -119,18 +118,4 @@ func (a VPCs) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyIn
 		return nil, err
 	}
 	return &shape.ModifyVpcTenancyOutput{ReturnValue: new(true)}, nil
-}
-
-// Get gives the caller's VPC with this id.
-func Get(tx *table.Txn, who access.View, id string) (*model.VPC, error) {
-	v, ok := view.Get(tx, who, state.VPCs, id)
-	if !ok {
-		return nil, Missing(id)
-	}
-	return v, nil
-}
-
-// Missing is the error for a VPC that the caller does not have.
-func Missing(id string) error {
-	return fault.EC2("InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", id)
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package request
+
+import (
+	"strings"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service/view"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// refusal is an error for an id; the text has one place for it.
+type refusal struct{ code, text string }
+
+// unknown are the errors for ids that do not exist, by the type of the resource, which
+// is the kind of its table.
+var unknown = map[string]refusal{
+	shape.ResourceTypeVpc:               {"InvalidVpcID.NotFound", "The vpc ID '%s' does not exist"},
+	shape.ResourceTypeSubnet:            {"InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist"},
+	shape.ResourceTypeSecurityGroup:     {"InvalidGroup.NotFound", "The security group '%s' does not exist"},
+	shape.ResourceTypeSecurityGroupRule: {"InvalidSecurityGroupRuleId.NotFound", "The security group rule ID '%s' does not exist"},
+	shape.ResourceTypeRouteTable:        {"InvalidRouteTableID.NotFound", "The routeTable ID '%s' does not exist"},
+	shape.ResourceTypeNetworkAcl:        {"InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist"},
+	shape.ResourceTypeDhcpOptions:       {"InvalidDhcpOptionID.NotFound", "The dhcpOption ID '%s' does not exist"},
+	shape.ResourceTypeNetworkInterface:  {"InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist"},
+	shape.ResourceTypeVpcEndpoint:       {"InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist"},
+}
+
+// malformed are the errors for ids that do not begin as they should, of the types that
+// EC2 has some for.
+var malformed = map[string]struct {
+	prefix string
+	refusal
+}{
+	shape.ResourceTypeSecurityGroup:     {"sg-", refusal{"InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")"}},
+	shape.ResourceTypeSecurityGroupRule: {"sgr-", refusal{"InvalidSecurityGroupRuleId.Malformed", "The security group rule ID '%s' is malformed (expecting \"sgr-...\")"}},
+}
+
+// Unknown is the error for an id of a type of resources by which the caller has nothing.
+func Unknown(resourceType, id string) error {
+	if m, ok := malformed[resourceType]; ok && !strings.HasPrefix(id, m.prefix) {
+		return fault.EC2(m.code, m.text, id)
+	}
+	r, ok := unknown[resourceType]
+	if !ok {
+		r = refusal{"InvalidID", "The ID '%s' does not exist"}
+	}
+	return fault.EC2(r.code, r.text, id)
+}
+
+// Get gives the caller's row with this id.
+func Get[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], id string) (T, error) {
+	row, ok := view.Get(tx, who, rows, id)
+	if !ok {
+		return row, Unknown(rows.Kind(), id)
+	}
+	return row, nil
+}

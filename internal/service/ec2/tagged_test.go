@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ec2_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service/ec2/ec2test"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// TestEveryResourceShowsItsTags writes a row of each kind that can have tags. Its service
+// puts tags on it, tells them by the type that it says, takes them off, and says of
+// another id that it does not exist.
+func TestEveryResourceShowsItsTags(t *testing.T) {
+	n := ec2test.NewNetwork(t)
+	for _, rows := range state.Tables() {
+		row, meta := resource(rows)
+		if meta == nil {
+			continue
+		}
+		var kind *state.Tagged
+		for _, k := range append(state.TaggedIn(state.EC2), state.TaggedIn(state.Lattice)...) {
+			if k.Table == rows.Kind() && k != state.SecurityGroupRules {
+				kind = k
+			}
+		}
+		if kind == nil {
+			t.Errorf("%s can have tags, and its table does not say which service has them", rows.Kind())
+			continue
+		}
+		*meta = own(kind.Prefix + "1")
+		n.Put(t, func(tx *table.Txn) {
+			reflect.ValueOf(rows).MethodByName("Put").Call([]reflect.Value{reflect.ValueOf(tx), reflect.ValueOf(row)})
+		})
+		t.Run(rows.Kind(), func(t *testing.T) {
+			if kind.Service == state.EC2 {
+				taggedByEC2(t, n, kind, meta.ID)
+			} else {
+				taggedByLattice(t, n, kind, row.(interface{ ARN() string }).ARN())
+			}
+		})
+	}
+}
+
+// resource gives an empty row of a table, with its Meta when it has one.
+func resource(rows table.Any) (table.Row, *model.Meta) {
+	get, _ := reflect.TypeOf(rows).MethodByName("Get")
+	row := reflect.New(get.Type.Out(0).Elem()).Interface().(table.Row)
+	if r, ok := row.(interface{ Common() *model.Meta }); ok {
+		return row, r.Common()
+	}
+	return row, nil
+}
+
+func taggedByEC2(t *testing.T, n *ec2test.Network, kind *state.Tagged, id string) {
+	tag := []shape.Tag{{Key: new("kind"), Value: &kind.Type}}
+	create := func(id string) error {
+		return ec2test.Failure(n.API.CreateTags(n.Ctx, &shape.CreateTagsInput{Resources: []string{id}, Tags: tag}))
+	}
+	if err := create(id); err != nil {
+		t.Fatal(err)
+	}
+	told := func() []shape.TagDescription {
+		out, err := n.API.DescribeTags(n.Ctx, &shape.DescribeTagsInput{Filters: ec2test.Filter("resource-id", id)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Tags
+	}
+	want := []shape.TagDescription{{ResourceId: &id, ResourceType: &kind.Type, Key: new("kind"), Value: &kind.Type}}
+	if diff := cmp.Diff(want, told()); diff != "" {
+		t.Error(diff)
+	}
+	if err := ec2test.Failure(n.API.DeleteTags(n.Ctx, &shape.DeleteTagsInput{Resources: []string{id}})); err != nil || len(told()) != 0 {
+		t.Errorf("got %v, left are %v", err, told())
+	}
+	if f, ok := create(kind.Prefix + "none").(*fault.Error); !ok || f.Code == "InvalidID" || !strings.HasSuffix(f.Code, ".NotFound") {
+		t.Errorf("one that does not exist: got %v, want an error that EC2 has for the kind", f)
+	}
+}
+
+func taggedByLattice(t *testing.T, n *ec2test.Network, kind *state.Tagged, arn string) {
+	api, want := n.Lattice(), map[string]string{"kind": kind.Type}
+	if _, err := api.TagResource(n.Ctx, &lattice.TagResourceInput{ResourceArn: &arn, Tags: want}); err != nil {
+		t.Fatal(err)
+	}
+	list := func(arn string) (*lattice.ListTagsForResourceOutput, error) {
+		return api.ListTagsForResource(n.Ctx, &lattice.ListTagsForResourceInput{ResourceArn: &arn})
+	}
+	if got, err := list(arn); err != nil || !cmp.Equal(got.Tags, want) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := api.UntagResource(n.Ctx, &lattice.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{"kind"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := list(arn); err != nil || len(got.Tags) != 0 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := list(arn + "none"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		t.Errorf("one that does not exist: got %v", err)
+	}
+}
