@@ -80,7 +80,8 @@ type indexItem struct {
 }
 
 // rangeItem is what is known of one range: how many rows it has and the
-// revision of its guard in the store, zero when there is none.
+// revision of its guard in the store, zero when there is none. Ranges of less than
+// two rows that have no guard have no item: nearly all values have one row.
 type rangeItem struct {
 	index int
 	value string
@@ -181,25 +182,48 @@ func (c *content) setRow(path string, e placed) placed {
 // count adds a number to the count of each range that the row is in.
 func (c *content) count(e placed, by int) {
 	for p := range e.ranges {
-		item := c.lookupRange(p.index, p.value)
-		item.count += by
+		item := rangeItem{index: p.index, value: p.value}
+		if known, ok := c.ranges.Get(item); ok {
+			item = known
+			item.count += by
+		} else {
+			item.count = c.few(p.index, p.value)
+		}
 		c.putRange(item)
 	}
 }
 
-// lookupRange returns what is known of a range; zeroes for an unknown one.
-func (c *content) lookupRange(index int, value string) rangeItem {
-	if item, ok := c.ranges.Get(rangeItem{index: index, value: value}); ok {
-		return item
+// few counts the rows of a range, up to two.
+func (c *content) few(index int, value string) (n int) {
+	for range c.scan(index, value) {
+		if n++; n == 2 {
+			break
+		}
 	}
-	return rangeItem{index: index, value: value}
+	return n
+}
+
+// lookupRange returns what is known of a range.
+func (c *content) lookupRange(index int, value string) rangeItem {
+	item := rangeItem{index: index, value: value}
+	if known, ok := c.ranges.Get(item); ok {
+		return known
+	}
+	item.count = c.few(index, value)
+	return item
+}
+
+// guard returns the revision of a range's guard.
+func (c *content) guard(index int, value string) int64 {
+	item, _ := c.ranges.Get(rangeItem{index: index, value: value})
+	return item.guard
 }
 
 func (c *content) putRange(item rangeItem) {
-	if item.count == 0 && item.guard == 0 {
-		c.ranges.Delete(item)
-	} else {
+	if item.count > 1 || item.guard != 0 {
 		c.ranges.ReplaceOrInsert(item)
+	} else if c.ranges.Has(item) {
+		c.ranges.Delete(item)
 	}
 }
 

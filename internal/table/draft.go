@@ -245,7 +245,7 @@ func (p *proposal) unguard(db *DB) {
 			continue
 		}
 		p.touched = append(p.touched, id)
-		if p.draft.rangeOf(id).guard != 0 {
+		if p.draft.base.tables[id.pos].guard(id.index, id.value) != 0 {
 			def := db.definitions[id.pos]
 			p.emptied = append(p.emptied, id)
 			p.Delete = append(p.Delete, guardKey(def.kind, def.names[id.index], id.value))

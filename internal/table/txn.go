@@ -49,7 +49,7 @@ func (r read) compare(other read) int {
 // in gives the revision of what is named in a state.
 func (r read) in(s *snapshot) int64 {
 	if r.path == "" {
-		return s.tables[r.pos].lookupRange(r.index, r.value).guard
+		return s.tables[r.pos].guard(r.index, r.value)
 	}
 	return s.tables[r.pos].revision(r.path)
 }
