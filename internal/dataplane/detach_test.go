@@ -54,7 +54,7 @@ func (s *scenario) detach(gone string, client, server net.Conn) {
 		s.t.Fatal(err)
 	}
 	reset := make(chan error, 1)
-	left.SetReadDeadline(time.Now().Add(time.Second))
+	left.SetReadDeadline(time.Now().Add(testnet.Patience))
 	go func() {
 		_, err := left.Read(make([]byte, 1))
 		reset <- err

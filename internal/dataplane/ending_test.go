@@ -90,7 +90,7 @@ func (s *scenario) remove(vpc string, entries ...desired.Entry) {
 // expectReset wants a connection to end with a reset.
 func (s *scenario) expectReset(name string, conn net.Conn) {
 	s.t.Helper()
-	conn.SetReadDeadline(time.Now().Add(3 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(testnet.Patience))
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		s.t.Errorf("%s reads %v, want a reset", name, err)
 	}
@@ -335,7 +335,7 @@ func TestAnAddressMovesBetweenWorkloads(t *testing.T) {
 			s.t.Fatal(err)
 		}
 		defer l.Close()
-		ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(s.t.Context(), testnet.Patience)
 		defer cancel()
 		lives, err := neighbour.Dial(ctx, s.network, net.JoinHostPort(other.String(), "7000"))
 		if err != nil {

@@ -44,8 +44,8 @@ func (s *scenario) talk(client, server net.Conn) int {
 func (s *scenario) say(client, server net.Conn) {
 	s.t.Helper()
 	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
-		way[0].SetDeadline(time.Now().Add(3 * time.Second))
-		way[1].SetDeadline(time.Now().Add(3 * time.Second))
+		way[0].SetDeadline(time.Now().Add(testnet.Patience))
+		way[1].SetDeadline(time.Now().Add(testnet.Patience))
 		if _, err := way[0].Write([]byte("x")); err != nil {
 			s.t.Fatal(err)
 		}
@@ -243,7 +243,7 @@ func TestAChangeElsewhereAsksNobody(t *testing.T) {
 		}
 	}
 	before := s.lane()
-	server.SetReadDeadline(time.Now().Add(3 * time.Second))
+	server.SetReadDeadline(time.Now().Add(testnet.Patience))
 	if _, err := client.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}

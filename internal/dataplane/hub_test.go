@@ -19,6 +19,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // middle is a VPC between consumer and provider: what its gateway leads to is an
@@ -192,7 +193,7 @@ func TestTheMiddleOfAWayIsAsked(t *testing.T) {
 			{"both admit again", h.classes(5432, h.gateway, route), true},
 		} {
 			h.put(middle, c.classes)
-			patience := 10 * time.Second
+			patience := testnet.Patience
 			if !c.admitted {
 				patience = 300 * time.Millisecond
 			}
@@ -222,14 +223,14 @@ func TestTheMiddleOfAWayIsAsked(t *testing.T) {
 			if failed := h.host.Apply(t.Context(), middle, c.put, c.del); len(failed) > 0 {
 				t.Fatalf("%s: %v", c.name, failed)
 			}
-			if err := h.ask(10 * time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+			if err := h.ask(testnet.Patience); !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Errorf("%s: %v, want a refusal", c.name, err)
 			}
 		}
 		h.put(middle, []desired.Entry{h.entry(middle, desired.KindAllow),
 			desired.PortSet{VPC: middle, Name: "p-2", Ranges: []desired.PortRange{{From: 5000, To: 6100}}},
 			desired.Endpoint{VPC: middle, Addr: h.inner, Target: h.second, PortSet: "p-2"}})
-		if err := h.ask(10 * time.Second); err != nil {
+		if err := h.ask(testnet.Patience); err != nil {
 			t.Errorf("a range of ports: %v", err)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // alive checks that an open connection carries a byte each way.
@@ -18,7 +19,7 @@ func (s *scenario) alive(what string, a, b net.Conn) {
 	s.t.Helper()
 	for _, ends := range [][2]net.Conn{{a, b}, {b, a}} {
 		_, err := io.WriteString(ends[0], "z")
-		ends[1].SetReadDeadline(time.Now().Add(3 * time.Second))
+		ends[1].SetReadDeadline(time.Now().Add(testnet.Patience))
 		_, err2 := io.ReadFull(ends[1], make([]byte, 1))
 		if err = errors.Join(err, err2); err != nil {
 			s.t.Errorf("%s: a connection that was open: %v", what, err)

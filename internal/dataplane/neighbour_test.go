@@ -133,7 +133,7 @@ func strangersMeet(t testing.TB) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 2500*time.Millisecond) // a lost SYN costs one second
+		ctx, cancel := context.WithTimeout(context.Background(), testnet.Patience)
 		if _, err := a.Ask(ctx, "tcp", address); err != nil {
 			t.Errorf("strangers cannot reach each other at %s: %v", address, err)
 		}
@@ -288,7 +288,7 @@ func (s *scenario) echoes() {
 	if _, err := conn.Write([]byte{128, 0, 0, 0, 0, 0, 0, 0}); err != nil {
 		s.t.Fatal(err)
 	}
-	conn.SetReadDeadline(time.Now().Add(3 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(testnet.Patience))
 	for answer := make([]byte, 1500); answer[0] != 129; {
 		if _, err := conn.Read(answer); err != nil {
 			s.t.Fatalf("no answer to an echo request: %v", err)
@@ -329,7 +329,7 @@ func TestTheFormerFormOfAWorkloadIsAdopted(t *testing.T) {
 		if _, err := io.WriteString(conn, "y"); err != nil {
 			s.t.Error(err)
 		}
-		server.SetReadDeadline(time.Now().Add(3 * time.Second))
+		server.SetReadDeadline(time.Now().Add(testnet.Patience))
 		if _, err := io.ReadFull(server, make([]byte, 1)); err != nil {
 			s.t.Errorf("a connection that was open: %v", err)
 		}

@@ -128,18 +128,29 @@ func nodad(a string) string {
 // dial connects the neighbour with the holder at an address of the prefix, and
 // hears whom that one sees.
 func (d delegation) dial(port string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(d.t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), testnet.Patience)
 	defer cancel()
 	conn, err := d.neighbour.Dial(ctx, d.network, d.at(port))
 	if err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(20 * time.Second)) // of the whole test
+	conn.SetDeadline(time.Now().Add(testnet.Patience)) // of the whole test
 	if _, err := testnet.AskOn(conn); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return conn, nil
+}
+
+// silent wants nobody to answer the neighbour at an address of the prefix.
+func (d delegation) silent(what, port string) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Second)
+	defer cancel()
+	if conn, err := d.neighbour.Dial(ctx, d.network, d.at(port)); err == nil {
+		conn.Close()
+		d.t.Errorf("%s is reached", what)
+	}
 }
 
 // A workload is reached at each address of its prefix that it uses, by whom its
@@ -162,16 +173,13 @@ func isReachedInItsPrefix(t *testing.T, p prefixes) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if conn, err := d.dial("7001"); err == nil {
-		conn.Close()
-		t.Error("a port that its groups do not admit is open")
-	}
+	d.silent("a port that its groups do not admit", "7001")
 	l, err = d.neighbour.Serve(d.network, ":7002")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
 	defer cancel()
 	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(d.inside)}}
 	back, err := d.server.DialWith(ctx, from, d.network, netip.AddrPortFrom(prefix(d.neighbours).Addr(), 7002).String())
@@ -221,10 +229,7 @@ func isTakenAway(t *testing.T, p prefixes) {
 	if err := testnet.Echo(own, "still here"); err != nil {
 		t.Errorf("the connection of another address: %v", err)
 	}
-	if conn, err := d.dial("7000"); err == nil {
-		conn.Close()
-		t.Error("the former holder is reached")
-	}
+	d.silent("the former holder", "7000")
 	third := testnet.New(t)
 	next := d.workload(provider, third, d.holder.Gateway, prefix(d.another))
 	next.ENI, next.MAC, next.Prefixes = "eni-0eeeeeeeeeeeeeee5", "02:00:00:00:00:05", d.holder.Prefixes

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -208,7 +207,7 @@ func (s *scenario) serve() {
 // checkTraffic asks the server through the endpoint.
 func (s *scenario) checkTraffic() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), testnet.Patience)
 	defer cancel()
 	saw, err := s.client.Ask(ctx, s.network, s.endpoint)
 	if err != nil {

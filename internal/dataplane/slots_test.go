@@ -17,6 +17,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // spread gives the server so many addresses more, beside its own, all of which tell
@@ -71,13 +72,13 @@ func (s *scenario) leadTo(cut bool, to ...netip.Addr) {
 
 // reach opens a connection, and tells where it ended up.
 func (s *scenario) reach() (net.Conn, netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), testnet.Patience)
 	defer cancel()
 	conn, err := s.client.Dial(ctx, s.network, s.endpoint)
 	if err != nil {
 		return nil, netip.Addr{}, err
 	}
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(testnet.Patience))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
 		conn.Close()
@@ -208,7 +209,7 @@ func TestAddressesAreExchangedUnderLoad(t *testing.T) {
 // echoed checks that an open connection goes on.
 func (s *scenario) echoed(conn net.Conn) {
 	s.t.Helper()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(testnet.Patience))
 	if _, err := conn.Write([]byte("z")); err != nil {
 		s.t.Errorf("a connection that was open: %v", err)
 	} else if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
@@ -280,7 +281,7 @@ func TestATargetCutsWhatItLeadsToNoMore(t *testing.T) {
 // serverReset wants an end of the server's to have been told of a reset.
 func (s *scenario) serverReset() {
 	s.t.Helper()
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testnet.Patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		found := false
 		s.ends.Range(func(_, err any) bool {
 			failed, _ := err.(error)

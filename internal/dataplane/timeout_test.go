@@ -15,6 +15,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // lanes runs a test with the express lane and without it, in both families.
@@ -95,14 +96,14 @@ func TestHalfClosedConnectionsAreKeptLikeOpenOnes(t *testing.T) {
 		if _, err := server.Read(make([]byte, 1)); err != io.EOF {
 			s.t.Fatalf("the server reads %v", err)
 		}
-		s.keeps("closed by the client", idleSeconds-20, idleSeconds)
+		s.keeps("closed by the client", idleSeconds-60, idleSeconds)
 		if _, err := io.WriteString(server, "answer"); err != nil {
 			s.t.Fatal(err)
 		}
 		if _, err := io.ReadFull(client, make([]byte, 6)); err != nil {
 			s.t.Errorf("the client reads %v", err)
 		}
-		s.keeps("closed by the client, and answered", idleSeconds-20, idleSeconds)
+		s.keeps("closed by the client, and answered", idleSeconds-60, idleSeconds)
 	})
 }
 
@@ -150,12 +151,12 @@ func TestTheTailOfAClosedConnectionSurvivesALoss(t *testing.T) {
 		if err = errors.Join(err, client.Close()); err != nil {
 			s.t.Fatal(err)
 		}
-		s.keeps("closed by both, with data on its way", 50, 120)
+		s.keeps("closed by both, with data on its way", 30, 120)
 		s.mute(false)
-		server.SetReadDeadline(time.Now().Add(5 * time.Second))
+		server.SetReadDeadline(time.Now().Add(testnet.Patience))
 		if n, err := io.Copy(io.Discard, server); n != size || err != nil {
 			s.t.Errorf("the server reads %d bytes, %v; want %d", n, err, size)
 		}
-		s.keeps("closed by both, with all data there", 50, 120)
+		s.keeps("closed by both, with all data there", 30, 120)
 	})
 }

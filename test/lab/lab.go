@@ -159,18 +159,18 @@ func greet(conn net.Conn) {
 	}
 }
 
-// Ping reports whether an echo request is answered within half a second.
-func (n *Namespace) Ping(host string) bool {
+// Ping reports whether an echo request is answered within the time.
+func (n *Namespace) Ping(host string, patience time.Duration) bool {
 	network, request := "ip4:icmp", []byte{8, 0, 0xf7, 0xff, 0, 0, 0, 0} // RFC 792; the sum of a message of zeros
 	if strings.Contains(host, ":") {
 		network, request = "ip6:ipv6-icmp", []byte{128, 0, 0, 0, 0, 0, 0, 0} // RFC 4443; the kernel adds the sum
 	}
-	conn, err := n.Dial(network, host, nil, time.Second)
+	conn, err := n.Dial(network, host, nil, patience)
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Second / 2))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := conn.Write(request); err != nil {
 		return false
 	}

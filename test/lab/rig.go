@@ -13,10 +13,11 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/testnet"
 )
 
-// Prompt is the time before which a refusal must come.
-const Prompt = time.Second
+// Patience bounds the wait for what must come.
+const Patience = testnet.Patience
 
 // Rig is the lab with rules: clients in A reach port 5432 and the ranges of a
 // port set of the server in B through an endpoint, in both families.
@@ -136,11 +137,11 @@ func (r *Rig) Remove(table *nft.Table, entries ...desired.Entry) {
 
 // Greeting opens a connection and returns it and the source that the server saw.
 func Greeting(from *Namespace, address string, local net.Addr) (string, net.Conn, error) {
-	conn, err := from.Dial("tcp", address, local, Prompt)
+	conn, err := from.Dial("tcp", address, local, Patience)
 	if err != nil {
 		return "", nil, err
 	}
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(Patience))
 	text, err := bufio.NewReader(conn).ReadString('\n')
 	return strings.TrimSpace(text), conn, err
 }

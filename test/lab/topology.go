@@ -62,7 +62,9 @@ route add %[6]s dev lo scope link
 route add %[7]s dev nowhere`, device, to4, via4, to6, via6, own4, own6))
 }
 
-// Workload makes a namespace with the address 10.0.SUBNET.HOST behind router n.
+// Workload makes a namespace with the address 10.0.SUBNET.HOST behind router n. It
+// acknowledges what it receives at once, so that no packet comes later that a test
+// would count.
 func (n *Namespace) Workload(subnet, host int) *Namespace {
 	n.t.Helper()
 	w := NewNamespace(n.t)
@@ -83,8 +85,8 @@ neigh add %[3]s lladdr %[4]s nud permanent dev %[1]s`, device, ip4, ip6, far))
 	w.IP(fmt.Sprintf(`addr add %[1]s/32 dev eth0
 addr add %[2]s/128 dev eth0 nodad
 link set eth0 up
-route add default via 10.0.%[3]d.1 dev eth0 onlink
-route add ::/0 via fe80::1 dev eth0
+route add default via 10.0.%[3]d.1 dev eth0 onlink quickack 1
+route add ::/0 via fe80::1 dev eth0 quickack 1
 neigh add 10.0.%[3]d.1 lladdr %[4]s nud permanent dev eth0
 neigh add fe80::1 lladdr %[4]s nud permanent dev eth0`, ip4, ip6, subnet, near))
 	w.await(ip6)
@@ -95,7 +97,7 @@ neigh add fe80::1 lladdr %[4]s nud permanent dev eth0`, ip4, ip6, subnet, near))
 // in a work item of its own.
 func (n *Namespace) await(address string) {
 	n.t.Helper()
-	for deadline := time.Now().Add(5 * Prompt); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(Patience); ; time.Sleep(time.Millisecond) {
 		out, err := exec.Command("ip", "-n", n.Name, "-6", "route", "show", "table", "local").Output()
 		if err == nil && strings.Contains(string(out), "local "+address+" ") {
 			return

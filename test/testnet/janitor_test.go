@@ -49,7 +49,7 @@ func TestNothingIsLeftOfAKilledTest(t *testing.T) {
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testnet.Patience); ; time.Sleep(10 * time.Millisecond) {
 		if found, _ = filepath.Glob("/run/netns/" + name + "*"); len(found) == 0 {
 			return
 		}

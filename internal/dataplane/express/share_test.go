@@ -112,7 +112,7 @@ func TestManyClosedConnectionsMakeRoom(t *testing.T) {
 				}
 				for _, router := range r.routers() {
 					var left int
-					for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+					for deadline := time.Now().Add(lab.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 						if left = len(r.tracked(router)); left <= late+2 {
 							break
 						}

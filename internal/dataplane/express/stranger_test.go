@@ -52,7 +52,7 @@ func (r *rig) passedFrom(n *lab.Namespace) {
 		Flags: testnet.ACK, Hops: 64, Answer: 1,
 	}
 	testnet.Send(r.t, n.NS, last)
-	if _, ok := answers.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.To == last.From && s.Flags&testnet.RST != 0 }); !ok {
+	if _, ok := answers.Segment(lab.Patience, func(s testnet.Segment) bool { return s.To == last.From && s.Flags&testnet.RST != 0 }); !ok {
 		r.t.Fatal("a packet of no connection is not answered")
 	}
 }
@@ -111,7 +111,7 @@ func TestStrangersDoNotSpeakForOthers(t *testing.T) {
 			seen.Leaving = true
 			e.exchange(t)
 			from := e.local(t)
-			s, ok := seen.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.From == from && len(s.Data) > 0 })
+			s, ok := seen.Segment(lab.Patience, func(s testnet.Segment) bool { return s.From == from && len(s.Data) > 0 })
 			if !ok {
 				t.Fatal("no packet of the connection is seen")
 			}
@@ -120,7 +120,7 @@ func TestStrangersDoNotSpeakForOthers(t *testing.T) {
 				Sequence: s.Sequence + 1, Answer: s.Answer, Data: "forged",
 			})
 			r.passedFrom(r.Near)
-			e.server.SetReadDeadline(time.Now().Add(lab.Prompt / 5))
+			e.server.SetReadDeadline(time.Now().Add(time.Second / 5))
 			if n, err := e.server.Read(make([]byte, 10)); err == nil {
 				t.Errorf("the server reads %d bytes that the client has not sent", n)
 			}

@@ -310,7 +310,7 @@ func TestCutsWhileTheLaneIsOffHold(t *testing.T) {
 		// A client that does not care about the reset.
 		stubborn := testnet.Segment{From: e.local(t), To: netip.AddrPortFrom(r.endpoint, port), Flags: testnet.ACK | testnet.PSH, Hops: 64, Data: "on"}
 		testnet.Send(t, r.Client.NS, stubborn)
-		if _, ok := answers.Segment(lab.Prompt, func(s testnet.Segment) bool { return s.To == stubborn.From && s.Flags&testnet.RST != 0 }); !ok {
+		if _, ok := answers.Segment(lab.Patience, func(s testnet.Segment) bool { return s.To == stubborn.From && s.Flags&testnet.RST != 0 }); !ok {
 			t.Error("a packet of a connection that was cut is not answered with a reset")
 		}
 		if got := r.packets() - before; got > 0 {

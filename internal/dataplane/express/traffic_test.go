@@ -32,21 +32,6 @@ func (r *rig) connections() map[uint64]express.Connection {
 	return all
 }
 
-// sent is how many bytes of data an end has sent, those that it sent again too.
-func sent(t *testing.T, c *net.TCPConn) uint64 {
-	t.Helper()
-	raw, err := c.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var info *unix.TCPInfo
-	raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Bytes_sent
-}
-
 // stream sends so many bytes, and returns when they were read.
 func stream(t *testing.T, from, to net.Conn, bytes int) {
 	t.Helper()
@@ -90,7 +75,7 @@ func TestTrafficIsCounted(t *testing.T) {
 				from *net.TCPConn
 			}{{"sent", c.Sent, e.client}, {"answered", c.Answered, e.server}} {
 				// The handshake takes the slow path and carries nothing.
-				if want := sent(t, d.from) + d.got.Packets*header[r.name]; d.got.Bytes != want || d.got.Packets == 0 {
+				if want := info(t, d.from).Bytes_sent + d.got.Packets*header[r.name]; d.got.Bytes != want || d.got.Packets == 0 {
 					t.Errorf("%s: %+v, want %d bytes", d.name, d.got, want)
 				}
 			}

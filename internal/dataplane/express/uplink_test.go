@@ -92,7 +92,7 @@ func (o *outlet) coverDevice(name string) netlink.Link {
 // open opens a connection to the server outside.
 func (o *outlet) open() ends {
 	o.t.Helper()
-	client, err := o.workload.Dial("tcp", net.JoinHostPort(outlets[o.name].server, fmt.Sprint(port)), nil, 5*lab.Prompt)
+	client, err := o.workload.Dial("tcp", net.JoinHostPort(outlets[o.name].server, fmt.Sprint(port)), nil, lab.Patience)
 	if err != nil {
 		o.t.Fatalf("connect: %v", err)
 	}
@@ -100,7 +100,7 @@ func (o *outlet) open() ends {
 	case server := <-o.accepted:
 		o.t.Cleanup(func() { client.Close(); server.Close() })
 		return ends{client.(*net.TCPConn), server.(*net.TCPConn)}
-	case <-time.After(3 * lab.Prompt):
+	case <-time.After(lab.Patience):
 		o.t.Fatal("the server accepts nothing: the end of the handshake is lost")
 	}
 	return ends{}

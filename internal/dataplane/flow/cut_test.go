@@ -19,13 +19,13 @@ import (
 func open(t *testing.T, r *lab.Rig, address string) (client, server net.Conn) {
 	t.Helper()
 	accepted := r.Server.Accept(7000)
-	client, err := r.Client.Dial("tcp", address, nil, lab.Prompt)
+	client, err := r.Client.Dial("tcp", address, nil, lab.Patience)
 	if err != nil {
 		t.Fatalf("connect to %s: %v", address, err)
 	}
 	select {
 	case server = <-accepted:
-	case <-time.After(lab.Prompt):
+	case <-time.After(lab.Patience):
 		t.Fatal("the server accepts nothing")
 	}
 	t.Cleanup(func() { client.Close(); server.Close() })
@@ -58,7 +58,7 @@ func (e *end) pour() {
 // resets waits for the reset.
 func (e *end) resets(t *testing.T) {
 	t.Helper()
-	e.conn.SetDeadline(time.Now().Add(lab.Prompt))
+	e.conn.SetDeadline(time.Now().Add(lab.Patience))
 	buffer := make([]byte, 64<<10)
 	for {
 		_, err := e.conn.Read(buffer)
@@ -69,7 +69,7 @@ func (e *end) resets(t *testing.T) {
 			err = <-e.wrote
 		}
 		if !errors.Is(err, unix.ECONNRESET) {
-			t.Errorf("%s: %v, want a reset within %v", e.name, err, lab.Prompt)
+			t.Errorf("%s: %v, want a reset", e.name, err)
 		}
 		return
 	}
@@ -156,7 +156,7 @@ func TestCutLeavesOthersAlone(t *testing.T) {
 	if _, err := client.Write([]byte("x")); err != nil {
 		t.Error(err)
 	}
-	server.SetReadDeadline(time.Now().Add(lab.Prompt))
+	server.SetReadDeadline(time.Now().Add(lab.Patience))
 	if _, err := server.Read(make([]byte, 1)); err != nil {
 		t.Error(err)
 	}

@@ -17,7 +17,7 @@ func TestTheRouterAnswersNamesAndEchoesOnly(t *testing.T) {
 	r.silent(r.Client, "10.0.2.11:53")
 	r.Put(r.TableA, lab.Class("vpc-a", "c-work", lab.AnyRules, lab.AnyRules))
 	r.refused(r.Client, "10.0.1.1:80")
-	if !r.Client.Ping("10.0.1.1") {
+	if !r.Client.Ping("10.0.1.1", lab.Patience) {
 		t.Error("the router does not answer echo requests")
 	}
 }

@@ -87,7 +87,7 @@ func errorIn(packet []byte) (h heard, ok bool) {
 
 // hears waits for an error with the secret.
 func hears(tap *testnet.Tap) (h heard, ok bool) {
-	tap.Next(lab.Prompt, func(packet []byte) bool {
+	tap.Next(lab.Patience, func(packet []byte) bool {
 		h, ok = errorIn(packet)
 		return ok
 	})
@@ -100,7 +100,7 @@ func live(t *testing.T, r rig, m realm) (client, endpoint, gateway, server netip
 	t.Helper()
 	accepted := r.Server.Accept(7000)
 	r.OpenPort(7000)
-	conn, err := r.Client.Dial("tcp", net.JoinHostPort(m.endpoint, "7000"), nil, lab.Prompt)
+	conn, err := r.Client.Dial("tcp", net.JoinHostPort(m.endpoint, "7000"), nil, lab.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestErrorsBetweenWorkloadsOfOneNetwork(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			r := newRig(t)
 			accepted := r.Far.Accept(80)
-			conn, err := r.Client.Dial("tcp", net.JoinHostPort(m.far, "80"), nil, lab.Prompt)
+			conn, err := r.Client.Dial("tcp", net.JoinHostPort(m.far, "80"), nil, lab.Patience)
 			if err != nil {
 				t.Fatal(err)
 			}

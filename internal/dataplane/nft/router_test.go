@@ -40,7 +40,7 @@ func TestTheRouterBelievesNoErrors(t *testing.T) {
 			if got := segmentSize(seen); got < 8000 {
 				t.Errorf("the segments of a neighbour's connection have at most %d bytes", got)
 			}
-			if !r.Client.Ping("10.0.1.1") {
+			if !r.Client.Ping("10.0.1.1", lab.Patience) {
 				t.Error("the router does not answer echo requests")
 			}
 		})
@@ -50,7 +50,7 @@ func TestTheRouterBelievesNoErrors(t *testing.T) {
 // segmentSize is the one that the next SYN announces; it is the first option
 // (RFC 9293 §3.2).
 func segmentSize(tap *testnet.Tap) (size uint16) {
-	tap.Next(lab.Prompt, func(p []byte) bool {
+	tap.Next(lab.Patience, func(p []byte) bool {
 		header, protocol := 20, p[9]
 		if p[0]>>4 == 6 {
 			header, protocol = 40, p[6]

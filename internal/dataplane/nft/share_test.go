@@ -58,8 +58,8 @@ func use(t *testing.T, table *nft.Table) nft.Use {
 // worksAgain waits until a share is not used up any more.
 func (r rig) worksAgain(from *lab.Namespace, address string) {
 	r.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := from.Dial("tcp", address, nil, lab.Prompt)
+	for deadline := time.Now().Add(lab.Patience); ; time.Sleep(50 * time.Millisecond) {
+		conn, err := from.Dial("tcp", address, nil, lab.Patience)
 		if err == nil {
 			conn.Close()
 			return
@@ -120,7 +120,7 @@ func TestAClientsDatagramsCount(t *testing.T) {
 	a, _ := r.share(nft.Shares{Client: few})
 	var last net.Conn
 	for range few + 1 {
-		conn, err := r.Client.Dial("udp", "10.0.2.11:9", nil, lab.Prompt)
+		conn, err := r.Client.Dial("udp", "10.0.2.11:9", nil, lab.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +128,7 @@ func TestAClientsDatagramsCount(t *testing.T) {
 		conn.Write([]byte("x"))
 		last = conn
 	}
-	last.SetReadDeadline(time.Now().Add(lab.Prompt))
+	last.SetReadDeadline(time.Now().Add(lab.Patience))
 	_, err := last.Read(make([]byte, 1))
 	if !errors.Is(err, unix.EHOSTUNREACH) && !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("a datagram beyond the share: %v, want an error", err)
@@ -262,7 +262,7 @@ func TestOneClientFillsNothingButItsShare(t *testing.T) {
 		t.Errorf("%d first packets were lost in silence", inA.Lost+inB.Lost)
 	}
 	for _, from := range []*lab.Namespace{r.Near, r.Far} {
-		conn, err := from.Dial("tcp", endpoint4, nil, lab.Prompt)
+		conn, err := from.Dial("tcp", endpoint4, nil, lab.Patience)
 		if err != nil {
 			t.Fatalf("another client of the endpoint: %v", err)
 		}
