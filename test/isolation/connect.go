@@ -15,13 +15,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // patience is how long a connect may take before it counts as dropped; one
 // that should have been answered is tried once more with more of it.
 const (
 	patience     = 700 * time.Millisecond
-	morePatience = 5 * time.Second
+	morePatience = testnet.Patience
 )
 
 // attempt is one TCP connect and what came of it.

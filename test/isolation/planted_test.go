@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
@@ -127,7 +126,7 @@ func TestPlantedLeaksAreFound(t *testing.T) {
 			}
 			p.Stop()
 			p.Up() // the next start repairs what was planted
-			p.Await(10*time.Second, "repair", func() (bool, error) {
+			p.Await("repair", func() (bool, error) {
 				s := p.Status()
 				return *s.DesiredEntries > 0 && *s.DesiredEntries == *s.ProgrammedEntries, nil
 			})

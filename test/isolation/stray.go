@@ -17,8 +17,12 @@ import (
 	"github.com/posternhq/postern/test/testnet"
 )
 
-// settle is how long the receivers listen for what must not come.
-const settle = 300 * time.Millisecond
+const (
+	// settle is how long the receivers listen for what must not come.
+	settle = 300 * time.Millisecond
+	// again is how often what must come and does not is sent at most.
+	again = 50
+)
 
 // stray is one packet that is sent by hand, and who must see it.
 type stray struct {
@@ -58,7 +62,7 @@ func (w *World) Strays() (sent int, findings []string, err error) {
 	if err := s.send(strays, nil); err != nil {
 		return 0, nil, err
 	}
-	for range 3 { // a packet may be lost while neighbours are found
+	for range again { // a packet may be lost while neighbours are found
 		time.Sleep(settle)
 		missing := s.missing(strays)
 		if len(missing) == 0 {

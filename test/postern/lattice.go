@@ -9,15 +9,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/instance"
+	"github.com/posternhq/postern/test/testnet"
 )
-
-// ready bounds how long a resource may take to work.
-const ready = 20 * time.Second
 
 func ids(subnets []*Subnet) []string {
 	var all []string
@@ -51,7 +48,7 @@ func (v *VPC) Gateway(name string, subnets []*Subnet, groups []string, edit ...f
 	}
 	g := &Gateway{p: p, VPC: v, name: name}
 	g.ID = *Call[lattice.CreateResourceGatewayOutput](p, lattice.Service, "CreateResourceGateway", in).Id
-	p.Await(ready, "gateway "+g.ID, func() (bool, error) {
+	p.Await("gateway "+g.ID, func() (bool, error) {
 		var out lattice.GetResourceGatewayOutput
 		err := p.Do(lattice.Service, "GetResourceGateway", &lattice.GetResourceGatewayInput{ResourceGatewayIdentifier: &g.ID}, &out)
 		return err == nil && *out.Status == lattice.ResourceGatewayStatusActive, err
@@ -101,7 +98,7 @@ func (g *Gateway) Configuration(ip netip.Addr, ports ...string) *Configuration {
 // Await waits until the configuration is active.
 func (c *Configuration) Await() {
 	c.p.T.Helper()
-	c.p.Await(ready, "configuration "+c.ID, func() (bool, error) {
+	c.p.Await("configuration "+c.ID, func() (bool, error) {
 		var out lattice.GetResourceConfigurationOutput
 		err := c.p.Do(lattice.Service, "GetResourceConfiguration", &lattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: &c.ID}, &out)
 		return err == nil && *out.Status == lattice.ResourceConfigurationStatusActive, err
@@ -140,7 +137,7 @@ func (v *VPC) MakeEndpoint(c *Configuration, subnets []*Subnet, groups ...string
 	}
 	e := &Endpoint{p: p, ID: *made.VpcEndpoint.VpcEndpointId, Addresses: map[string][]netip.Addr{}}
 	var interfaces []string
-	err = instance.Poll(context.Background(), ready, "endpoint "+e.ID, func() (bool, error) {
+	err = instance.Poll(context.Background(), testnet.Patience, "endpoint "+e.ID, func() (bool, error) {
 		state, found, err := e.state()
 		interfaces = found
 		return state == "available", err

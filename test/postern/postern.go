@@ -18,7 +18,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -155,11 +154,11 @@ func (p *Postern) Verify() {
 	}
 }
 
-// Await asks until the answer is yes; the test ends when that takes too long or
-// an error comes.
-func (p *Postern) Await(timeout time.Duration, what string, done func() (bool, error)) {
+// Await asks until the answer is yes; the test ends when that does not come or an
+// error does.
+func (p *Postern) Await(what string, done func() (bool, error)) {
 	p.T.Helper()
-	if err := instance.Poll(context.Background(), timeout, what, done); err != nil {
+	if err := instance.Poll(context.Background(), testnet.Patience, what, done); err != nil {
 		p.T.Fatal(err)
 	}
 }

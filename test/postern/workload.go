@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -65,7 +64,7 @@ func (p *Postern) Attach(eni, namespace string) error {
 	if err := p.Do(postern.Service, "AttachNetworkInterface", in, nil); err != nil {
 		return err
 	}
-	return instance.Poll(context.Background(), 20*time.Second, "attachment of "+eni, func() (bool, error) {
+	return instance.Poll(context.Background(), testnet.Patience, "attachment of "+eni, func() (bool, error) {
 		var out postern.GetAttachmentOutput
 		err := p.Do(postern.Service, "GetAttachment", &postern.GetAttachmentInput{NetworkInterfaceId: &eni}, &out)
 		if err == nil && *out.Status == postern.AttachmentStatusFailed {

@@ -5,7 +5,6 @@ package system
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
@@ -68,7 +67,7 @@ func TestUnreadableRowsStopNobody(t *testing.T) {
 	s.Up()
 	expectAnswer(t, s.client, at(s.endpoint.Address()))
 	more := s.consumer.Endpoint(s.resource, []*postern.Subnet{s.clients}, s.openClient)
-	s.Await(20*time.Second, "an answer through a new endpoint", func() (bool, error) { return answers(s.client, at(more.Address())), nil })
+	s.Await("an answer through a new endpoint", func() (bool, error) { return answers(s.client, at(more.Address())), nil })
 	more.Delete()
 	shown := map[string]string{}
 	for _, r := range s.Status().Resources {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/test/cluster"
@@ -43,7 +42,7 @@ func TestRepairWhileTheStoreIsAway(t *testing.T) {
 	go func() { up <- s.Launch() }()
 	mended := func(what string) {
 		t.Helper()
-		s.Await(15*time.Second, "repair of "+what, func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
+		s.Await("repair of "+what, func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
 	}
 	mended("what was damaged before the start")
 	for _, damage := range []string{"nft delete element inet postern endpoint4 { " + endpoint + " }", "ip route del " + target} {
@@ -65,9 +64,9 @@ func TestRepairWhileTheStoreIsAway(t *testing.T) {
 	if err := <-up; err != nil {
 		t.Fatal(err)
 	}
-	s.Await(10*time.Second, "the whole state to take over", func() (bool, error) { return !strayed(), nil })
+	s.Await("the whole state to take over", func() (bool, error) { return !strayed(), nil })
 	postern.Call[ec2.DeleteVpcEndpointsOutput](s.Postern, ec2.Service, "DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{s.endpoint.ID}})
-	s.Await(10*time.Second, "the end of the endpoint", func() (bool, error) { return !answers(s.client, at(s.endpoint.Address())), nil })
+	s.Await("the end of the endpoint", func() (bool, error) { return !answers(s.client, at(s.endpoint.Address())), nil })
 }
 
 // A copy that is not whole is refused in a sentence, and nothing is done by it.
@@ -90,7 +89,7 @@ func TestASpoiledCopyRepairsNothing(t *testing.T) {
 	inNamespace(t, s.router(s.consumer), "ip route del "+target)
 	up := make(chan error, 1)
 	go func() { up <- s.Launch() }()
-	s.Await(15*time.Second, "what it says of the copy", func() (bool, error) { return strings.Contains(s.Log(), "its end is missing"), nil })
+	s.Await("what it says of the copy", func() (bool, error) { return strings.Contains(s.Log(), "its end is missing"), nil })
 	if answers(s.client, at(s.endpoint.Address())) {
 		t.Error("repaired by half a copy")
 	}
@@ -100,5 +99,5 @@ func TestASpoiledCopyRepairsNothing(t *testing.T) {
 	}
 	store.Start(t)
 	s.Up()
-	s.Await(10*time.Second, "repair by the store", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
+	s.Await("repair by the store", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
 }

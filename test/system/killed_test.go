@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/instance"
@@ -54,7 +53,7 @@ func TestNothingIsLeftOfAKilledTest(t *testing.T) {
 		t.Errorf("the victim has too little to leave:\n%s", before)
 	}
 	p.Kill()
-	if err := instance.Poll(t.Context(), 20*time.Second, "the end of everything", func() (bool, error) { return left() == "", nil }); err != nil {
+	if err := instance.Poll(t.Context(), testnet.Patience, "the end of everything", func() (bool, error) { return left() == "", nil }); err != nil {
 		t.Errorf("%v; left are\n%s", err, left())
 	}
 }

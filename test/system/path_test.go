@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -38,7 +37,7 @@ func TestIPv6EndToEnd(t *testing.T) {
 	expectRefusal(t, s.client, hostPort(e.Address6(), 5433))
 	expectRefusal(t, s.client, hostPort(e.Address(), 5432)) // nothing is behind it
 	e.Delete()
-	s.Await(time.Second, "the endpoint to go", func() (bool, error) { return !answers(s.client, at(e.Address6())), nil })
+	s.Await("the endpoint to go", func() (bool, error) { return !answers(s.client, at(e.Address6())), nil })
 	expectRefusal(t, s.client, at(e.Address6()))
 }
 
@@ -148,8 +147,9 @@ func TestGatewaysUseTheirAddresses(t *testing.T) {
 	e := s.consumer.Endpoint(gateway.Configuration(s.server.IP, "5432"), []*postern.Subnet{s.clients}, s.openClient)
 	seen := map[netip.Addr]bool{}
 	clients := []*postern.Workload{s.client}
-	for range 7 {
-		clients = append(clients, s.clients.Workload("", s.openClient))
+	own := s.consumer.Subnet(0, "10.0.7.0/24") // where nothing takes addresses
+	for i := range 7 {
+		clients = append(clients, own.Workload(fmt.Sprintf("10.0.7.%d", 10+i), s.openClient))
 	}
 	parts := map[byte]bool{} // what the low bits of the clients' addresses choose
 	for _, c := range clients {

@@ -75,7 +75,7 @@ func TestDamageIsRepaired(t *testing.T) {
 		before := repairs(s.Postern)
 		inNamespace(t, damage.namespace, damage.line)
 		started := time.Now()
-		err := instance.Poll(t.Context(), 5*time.Second, "repair", func() (bool, error) {
+		err := instance.Poll(t.Context(), testnet.Patience, "repair", func() (bool, error) {
 			if repairs(s.Postern) == before {
 				return false, nil
 			}
@@ -101,13 +101,13 @@ func TestAWorkloadMayTakeItsInterfaceDown(t *testing.T) {
 	inNamespace(t, s.client.Name, "ip link set eth0 down")
 	for i := range int64(2) { // what shows that the router was verified
 		inNamespace(t, s.router(s.consumer), "ip route del "+target)
-		s.Await(5*time.Second, "repair", func() (bool, error) { return repairs(s.Postern) > before+i, nil })
+		s.Await("repair", func() (bool, error) { return repairs(s.Postern) > before+i, nil })
 	}
 	if state := inNamespace(t, s.client.Name, "ip -o link show dev eth0"); strings.Contains(state, ",UP") || repairs(s.Postern) != before+2 {
 		t.Errorf("the interface did not stay down, or was taken for damaged: %s", state)
 	}
 	inNamespace(t, s.client.Name, "ip link set eth0 up")
-	s.Await(5*time.Second, "the network", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
+	s.Await("the network", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
 }
 
 // What others made stays as it is: in Postern's own namespaces, beside them,
@@ -140,7 +140,7 @@ func TestForeignThingsAreLeftAlone(t *testing.T) {
 	s.endpoint.Delete() // something to do
 	s.endpoint = s.consumer.Endpoint(s.resource, []*postern.Subnet{s.clients}, s.openClient)
 	inNamespace(t, router, "nft delete table inet postern")
-	s.Await(5*time.Second, "repair", func() (bool, error) {
+	s.Await("repair", func() (bool, error) {
 		return repairs(s.Postern) > 0 && answers(s.client, at(s.endpoint.Address())), nil
 	})
 	s.Kill()

@@ -135,7 +135,7 @@ func (m *rights) unassignOne() (string, loss) {
 		assign(m.Postern, to.eni, false, a)
 		return fmt.Sprintf("%s is unassigned from %s and given to %s%s", a, p.eni, to.eni, killed), ofAddress(p, a)
 	}
-	m.Await(20*time.Second, a.String()+" to be free", func() (bool, error) { return !m.claimed(p, a), nil })
+	m.Await(a.String()+" to be free", func() (bool, error) { return !m.claimed(p, a), nil })
 	assign(m.Postern, to.eni, false, a)
 	return fmt.Sprintf("%s is unassigned from %s and given back%s", a, p.eni, killed), ofAddress(p, a)
 }

@@ -190,8 +190,8 @@ func (m *rights) connect(l *link) {
 	m.t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: l.from.AsSlice()}}
 	var refusal error
-	err := instance.Poll(m.t.Context(), 10*time.Second, "a connection", func() (bool, error) {
-		ctx, cancel := context.WithTimeout(m.t.Context(), time.Second)
+	err := instance.Poll(m.t.Context(), testnet.Patience, "a connection", func() (bool, error) {
+		ctx, cancel := context.WithTimeout(m.t.Context(), testnet.Patience)
 		defer cancel()
 		l.here, refusal = l.opener.ns.DialWith(ctx, dialer, "tcp", l.openedTo.String())
 		return refusal == nil, nil
@@ -202,7 +202,7 @@ func (m *rights) connect(l *link) {
 	l.toldFrom = l.here.LocalAddr().(*net.TCPAddr).AddrPort()
 	select {
 	case l.there = <-l.answerer.accepted:
-	case <-time.After(5 * time.Second):
+	case <-time.After(testnet.Patience):
 		m.t.Fatalf("connection from %s to %s: %s does not accept it", l.toldFrom, l.openedTo, l.at)
 	}
 	m.t.Cleanup(func() { l.here.Close(); l.there.Close() })
@@ -215,8 +215,8 @@ func (m *rights) connect(l *link) {
 // talk sends a byte each way.
 func (l *link) talk() error {
 	for _, way := range [][2]net.Conn{{l.here, l.there}, {l.there, l.here}} {
-		way[0].SetDeadline(time.Now().Add(5 * time.Second))
-		way[1].SetDeadline(time.Now().Add(5 * time.Second))
+		way[0].SetDeadline(time.Now().Add(testnet.Patience))
+		way[1].SetDeadline(time.Now().Add(testnet.Patience))
 		if _, err := way[0].Write([]byte{'x'}); err != nil {
 			return err
 		}
@@ -280,7 +280,7 @@ func (m *rights) check(event string, lose loss) {
 
 func (m *rights) expectEnd(name string, conn net.Conn) {
 	m.t.Helper()
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(testnet.Patience))
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		m.t.Errorf("%s reads %v, want a reset", name, err)
 	}

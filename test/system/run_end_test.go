@@ -59,7 +59,7 @@ func (s *pair) program(subnet *postern.Subnet, command ...string) *exec.Cmd {
 // expectDeletable waits until what runs made in a subnet is gone, and deletes it.
 func (s *pair) expectDeletable(subnet *postern.Subnet) {
 	s.t.Helper()
-	s.Await(20*time.Second, "interfaces to go", func() (bool, error) { return len(s.Interfaces("subnet-id", subnet.ID)) == 0, nil })
+	s.Await("interfaces to go", func() (bool, error) { return len(s.Interfaces("subnet-id", subnet.ID)) == 0, nil })
 	postern.Call[ec2.DeleteSubnetOutput](s.Postern, ec2.Service, "DeleteSubnet", &ec2.DeleteSubnetInput{SubnetId: &subnet.ID})
 	s.expectNothingLeft()
 }
@@ -122,10 +122,10 @@ func TestAllEndsWithTheProgram(t *testing.T) {
 		t.Errorf("status %d, %s; processes left: %v", r.Status, r.Stderr, left)
 	}
 	running := s.Begin(s.run("sh", "-c", leave+"wait")...)
-	s.Await(10*time.Second, "its children", func() (bool, error) { return len(children(t, s)) >= 3, nil })
+	s.Await("its children", func() (bool, error) { return len(children(t, s)) >= 3, nil })
 	running.Signal(unix.SIGKILL)
 	running.Wait()
-	s.Await(10*time.Second, "its children to end", func() (bool, error) { return len(children(t, s)) == 0, nil })
+	s.Await("its children to end", func() (bool, error) { return len(children(t, s)) == 0, nil })
 	s.expectNothingLeft()
 }
 
@@ -136,7 +136,7 @@ func TestRunToldToEndWhileItStarts(t *testing.T) {
 	s.Signal(unix.SIGSTOP)
 	defer s.Signal(unix.SIGCONT)
 	r := s.Begin(s.run("true")...)
-	s.Await(10*time.Second, "the child", func() (bool, error) { return hasChild(t, r.PID), nil })
+	s.Await("the child", func() (bool, error) { return hasChild(t, r.PID), nil })
 	r.Signal(unix.SIGTERM)
 	if done := r.Wait(); done.Status != 128+15 {
 		t.Errorf("status %d, %q", done.Status, done.Stderr)
@@ -180,7 +180,7 @@ func TestRunAtATerminal(t *testing.T) {
 	go screen.read(terminal)
 	expect := func(text string) {
 		t.Helper()
-		s.Await(10*time.Second, fmt.Sprintf("%q on the screen", text), func() (bool, error) { return screen.took(text), nil })
+		s.Await(fmt.Sprintf("%q on the screen", text), func() (bool, error) { return screen.took(text), nil })
 	}
 	typed := func(text string) {
 		t.Helper()

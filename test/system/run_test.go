@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,7 +31,7 @@ func (s *pair) own() []ec2.NetworkInterface {
 
 func (s *pair) expectNothingLeft() {
 	s.t.Helper()
-	s.Await(5*time.Second, "what run made to go", func() (bool, error) {
+	s.Await("what run made to go", func() (bool, error) {
 		return len(s.own()) == 0 && !strings.Contains(s.Desired(), "pid:"), nil
 	})
 }
@@ -80,19 +79,20 @@ func TestRunPassesThrough(t *testing.T) {
 func TestRunGivesANetwork(t *testing.T) {
 	needPrograms(t, "ip")
 	s := newPair(t)
-	command := append([]string{"run", "--subnet", s.clients.ID, "--security-group", s.openClient, "--private-ip", "10.0.1.5", "--name", "by-hand", "--"},
+	subnet := s.consumer.Subnet(0, "10.0.7.0/24") // where nothing takes addresses
+	command := append([]string{"run", "--subnet", subnet.ID, "--security-group", s.openClient, "--private-ip", "10.0.7.5", "--name", "by-hand", "--"},
 		"sh", "-c", "ip -o -4 addr show eth0; ip route; cat /etc/resolv.conf; ls /sys/class/net; read line; echo got $line")
 	r := s.Begin(command...)
-	s.Await(5*time.Second, "the workload", func() (bool, error) { return len(s.own()) == 1, nil })
+	s.Await("the workload", func() (bool, error) { return len(s.own()) == 1, nil })
 	ni := s.own()[0]
-	if *ni.TagSet[0].Key != "Name" || *ni.TagSet[0].Value != "by-hand" || *ni.PrivateIpAddress != "10.0.1.5" {
+	if *ni.TagSet[0].Key != "Name" || *ni.TagSet[0].Value != "by-hand" || *ni.PrivateIpAddress != "10.0.7.5" {
 		t.Errorf("interface %s with tags %v", *ni.PrivateIpAddress, ni.TagSet)
 	}
 	if _, err := io.WriteString(r.Stdin, "a line\n"); err != nil {
 		t.Error(err)
 	}
 	done := r.Wait()
-	for _, want := range []string{"10.0.1.5/32", "default via 10.0.1.1", "eth0", "got a line"} {
+	for _, want := range []string{"10.0.7.5/32", "default via 10.0.7.1", "eth0", "got a line"} {
 		if !strings.Contains(done.Stdout, want) {
 			t.Errorf("no %q in what it prints:\n%s%s", want, done.Stdout, done.Stderr)
 		}
@@ -105,7 +105,7 @@ func (s *pair) sleeper() *postern.Running {
 	s.t.Helper()
 	ready := s.t.TempDir() + "/ready"
 	r := s.Begin(s.run("sh", "-c", fmt.Sprintf("trap 'echo told; exit 9' TERM HUP USR1; echo $$ > %s; while :; do sleep 0.02; done", ready))...)
-	s.Await(10*time.Second, "the workload", func() (bool, error) {
+	s.Await("the workload", func() (bool, error) {
 		text, err := os.ReadFile(ready)
 		return err == nil && len(text) > 0, nil
 	})
@@ -144,7 +144,7 @@ func TestRunKilled(t *testing.T) {
 			s.Up()
 		}
 		s.expectNothingLeft()
-		s.Await(5*time.Second, "the program to end", func() (bool, error) { return len(children(t, s)) == 0, nil })
+		s.Await("the program to end", func() (bool, error) { return len(children(t, s)) == 0, nil })
 	}
 }
 

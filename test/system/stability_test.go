@@ -107,7 +107,7 @@ func (l *load) transfer(from, to net.Conn) error {
 
 func (l *load) requests(conn net.Conn) error {
 	for !l.stop.Load() {
-		conn.SetDeadline(time.Now().Add(3 * time.Second))
+		conn.SetDeadline(time.Now().Add(testnet.Patience))
 		if err := testnet.Echo(conn, testnet.RandomName(200)); err != nil {
 			return fmt.Errorf("request: %w", err)
 		}
@@ -141,7 +141,7 @@ func (l *load) finish(t *testing.T) {
 func (l *load) expectNewConnections(t *testing.T) {
 	t.Helper()
 	before := l.asked.Load()
-	err := instance.Poll(t.Context(), 5*time.Second, "new connections", func() (bool, error) { return l.asked.Load() >= before+10, nil })
+	err := instance.Poll(t.Context(), testnet.Patience, "new connections", func() (bool, error) { return l.asked.Load() >= before+10, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func (c *changer) start(s *pair) {
 func (c *changer) finish(t *testing.T, s *pair) {
 	t.Helper()
 	before := c.made.Load()
-	s.Await(5*time.Second, "another endpoint", func() (bool, error) { return c.made.Load() > before, nil })
+	s.Await("another endpoint", func() (bool, error) { return c.made.Load() > before, nil })
 	c.stop.Store(true)
 	<-c.done
 	t.Logf("%d endpoints made", c.made.Load())
@@ -215,6 +215,7 @@ func TestStartAdoptsWhatIsThere(t *testing.T) {
 			s.Up()
 			// Verification compares everything, several times.
 			time.Sleep(time.Second)
+			awaitSettled(t, s.Postern)
 			status := s.Status()
 			for name, n := range status.Counters {
 				if strings.Contains(name, "repair") && n != 0 {

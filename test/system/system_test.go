@@ -8,6 +8,7 @@ package system
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -63,7 +64,7 @@ func hostPort(a netip.Addr, port int) string {
 
 // ask connects once and says what the server saw.
 func ask(from *postern.Workload, address string) (netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), testnet.Patience)
 	defer cancel()
 	saw, err := from.Ask(ctx, "tcp", address)
 	if err != nil {
@@ -91,14 +92,20 @@ func expectAnswer(t *testing.T, from *postern.Workload, address string) netip.Ad
 	return source
 }
 
-// expectRefusal connects and wants to be refused within a second.
+// expectRefusal connects and wants to be refused at once.
 func expectRefusal(t *testing.T, from *postern.Workload, address string) {
 	t.Helper()
-	started := time.Now()
-	_, err := ask(from, address)
-	if took := time.Since(started); !errors.Is(err, syscall.ECONNREFUSED) || took > time.Second {
-		t.Errorf("connect to %s: %v after %v, want a refusal within a second", address, err, took)
+	if err := testnet.AtOnce(func() error { return refusal(from, address) }); err != nil {
+		t.Errorf("connect to %s: %v", address, err)
 	}
+}
+
+// refusal connects once, and has an error unless that is refused.
+func refusal(from *postern.Workload, address string) error {
+	if _, err := ask(from, address); !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%v, want a refusal", err)
+	}
+	return nil
 }
 
 // expectSilence connects and wants no answer at all.
@@ -120,7 +127,7 @@ func expectSilence(t *testing.T, from *postern.Workload, address string) {
 // closed with the test.
 func dial(t *testing.T, from *postern.Workload, address string) net.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
 	defer cancel()
 	conn, err := from.Dial(ctx, "tcp", address)
 	if err != nil {

@@ -22,7 +22,7 @@ func (tf terraform) createVPC() string {
 		CidrBlock: new("10.0.0.0/16"), InstanceTenancy: new(ec2.TenancyDefault), AmazonProvidedIpv6CidrBlock: new(false), TagSpecifications: tags(ec2.ResourceTypeVpc),
 	})
 	id := *made.Vpc.VpcId
-	tf.Await(pace, "VPC "+id, func() (bool, error) {
+	tf.Await("VPC "+id, func() (bool, error) {
 		var out ec2.DescribeVpcsOutput
 		err := tf.Do(ec2.Service, "DescribeVpcs", &ec2.DescribeVpcsInput{VpcIds: []string{id}}, &out)
 		return err == nil && *out.Vpcs[0].State == ec2.VpcStateAvailable, err
@@ -56,7 +56,7 @@ func (tf terraform) updateVPC(id string) {
 	tf.t.Helper()
 	postern.Call[ec2.ModifyVpcAttributeOutput](tf.Postern, ec2.Service, "ModifyVpcAttribute",
 		&ec2.ModifyVpcAttributeInput{VpcId: &id, EnableDnsHostnames: &ec2.AttributeBooleanValue{Value: new(true)}})
-	tf.Await(pace, "the attribute", func() (bool, error) {
+	tf.Await("the attribute", func() (bool, error) {
 		var out ec2.DescribeVpcAttributeOutput
 		err := tf.Do(ec2.Service, "DescribeVpcAttribute", &ec2.DescribeVpcAttributeInput{VpcId: &id, Attribute: new(ec2.VpcAttributeNameEnableDnsHostnames)}, &out)
 		return err == nil && *out.EnableDnsHostnames.Value, err
@@ -75,7 +75,7 @@ func (tf terraform) deleteVPC(id string) {
 // as passing.
 func (tf terraform) delete(operation string, in any, passing ...string) {
 	tf.t.Helper()
-	tf.Await(pace, operation, func() (bool, error) {
+	tf.Await(operation, func() (bool, error) {
 		err := tf.Do(ec2.Service, operation, in, nil)
 		if slices.Contains(passing, postern.Code(err)) {
 			return false, nil
@@ -87,7 +87,7 @@ func (tf terraform) delete(operation string, in any, passing ...string) {
 // gone asks until the answer is that there is no such thing.
 func (tf terraform) gone(operation string, in any, code string) {
 	tf.t.Helper()
-	tf.Await(pace, operation+" to answer "+code, func() (bool, error) {
+	tf.Await(operation+" to answer "+code, func() (bool, error) {
 		err := tf.Do(ec2.Service, operation, in, nil)
 		if postern.Code(err) == code {
 			return true, nil
@@ -102,7 +102,7 @@ func (tf terraform) createSubnet(vpc string) string {
 		VpcId: &vpc, CidrBlock: new("10.0.1.0/24"), AvailabilityZone: &postern.Zones[0], TagSpecifications: tags(ec2.ResourceTypeSubnet),
 	})
 	id := *made.Subnet.SubnetId
-	tf.Await(pace, "subnet "+id, func() (bool, error) {
+	tf.Await("subnet "+id, func() (bool, error) {
 		var out ec2.DescribeSubnetsOutput
 		err := tf.Do(ec2.Service, "DescribeSubnets", &ec2.DescribeSubnetsInput{SubnetIds: []string{id}}, &out)
 		return err == nil && *out.Subnets[0].State == ec2.SubnetStateAvailable, err
@@ -200,7 +200,7 @@ func (tf terraform) createEndpoint(s *stack) {
 		ResourceConfigurationArn: &s.configuration, SubnetIds: []string{s.clients}, TagSpecifications: tags(ec2.ResourceTypeVpcEndpoint),
 	})
 	s.endpoint = *made.VpcEndpoint.VpcEndpointId
-	tf.Await(pace, "endpoint "+s.endpoint, func() (bool, error) {
+	tf.Await("endpoint "+s.endpoint, func() (bool, error) {
 		switch state := tf.endpointState(*s); state {
 		case "available":
 			return true, nil
@@ -250,7 +250,7 @@ func (tf terraform) updateEndpoint(s stack) {
 	}
 	postern.Call[ec2.ModifyVpcEndpointOutput](tf.Postern, ec2.Service, "ModifyVpcEndpoint",
 		&ec2.ModifyVpcEndpointInput{VpcEndpointId: &s.endpoint, AddSecurityGroupIds: []string{s.endpointGroup}, RemoveSecurityGroupIds: groups})
-	tf.Await(pace, "the endpoint", func() (bool, error) { return tf.endpointState(s) == "available", nil })
+	tf.Await("the endpoint", func() (bool, error) { return tf.endpointState(s) == "available", nil })
 	postern.Call[ec2.CreateTagsOutput](tf.Postern, ec2.Service, "CreateTags", &ec2.CreateTagsInput{Resources: []string{s.endpoint}, Tags: []ec2.Tag{{Key: new("Name"), Value: new("renamed")}}})
 }
 
@@ -260,7 +260,7 @@ func (tf terraform) deleteEndpoint(s stack) {
 	if len(out.Unsuccessful) > 0 {
 		tf.t.Errorf("delete endpoint: %s", *out.Unsuccessful[0].Error.Message)
 	}
-	tf.Await(pace, "the endpoint to go", func() (bool, error) {
+	tf.Await("the endpoint to go", func() (bool, error) {
 		var out ec2.DescribeVpcEndpointsOutput
 		err := tf.Do(ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{s.endpoint}}, &out)
 		if postern.Code(err) == "InvalidVpcEndpointId.NotFound" {

@@ -22,7 +22,7 @@ func (tf terraform) createGateway(s *stack) {
 func (tf terraform) twice(what, want string, read func() (string, error), pending ...string) {
 	tf.t.Helper()
 	seen := 0
-	tf.Await(pace, what, func() (bool, error) {
+	tf.Await(what, func() (bool, error) {
 		status, err := read()
 		if err != nil {
 			return false, err
@@ -69,7 +69,7 @@ func (tf terraform) readTags(arn string) map[string]string {
 func (tf terraform) deleteGateway(s stack) {
 	tf.t.Helper()
 	postern.Call[lattice.DeleteResourceGatewayOutput](tf.Postern, lattice.Service, "DeleteResourceGateway", &lattice.DeleteResourceGatewayInput{ResourceGatewayIdentifier: &s.gatewayID})
-	tf.Await(pace, "the gateway to go", func() (bool, error) {
+	tf.Await("the gateway to go", func() (bool, error) {
 		var out lattice.GetResourceGatewayOutput
 		err := tf.Do(lattice.Service, "GetResourceGateway", &lattice.GetResourceGatewayInput{ResourceGatewayIdentifier: &s.gatewayID}, &out)
 		return tf.leaving(err, out.Status, lattice.ResourceGatewayStatusDeleteInProgress)
@@ -122,7 +122,7 @@ func (tf terraform) readConfiguration(s stack) []any {
 func (tf terraform) deleteConfiguration(s stack) {
 	tf.t.Helper()
 	postern.Call[lattice.DeleteResourceConfigurationOutput](tf.Postern, lattice.Service, "DeleteResourceConfiguration", &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &s.configurationID})
-	tf.Await(pace, "the configuration to go", func() (bool, error) {
+	tf.Await("the configuration to go", func() (bool, error) {
 		var out lattice.GetResourceConfigurationOutput
 		err := tf.Do(lattice.Service, "GetResourceConfiguration", &lattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: &s.configurationID}, &out)
 		return tf.leaving(err, out.Status, lattice.ResourceConfigurationStatusDeleteInProgress)

@@ -52,7 +52,7 @@ func TestTerraformApplyUpdateDestroy(t *testing.T) {
 	tf.refresh(s)
 	tf.traffic(s)
 	tf.destroy(s)
-	tf.Await(5*time.Second, "the routers to go", func() (bool, error) { return len(tf.Routers()) == 0, nil })
+	tf.Await("the routers to go", func() (bool, error) { return len(tf.Routers()) == 0, nil })
 }
 
 func (tf terraform) apply() stack {

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/internal/store"
 )
@@ -58,7 +57,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	undo()
 	inRouter("ip route add 10.77.0.0/16 dev lo proto 78")
 	s.Up()
-	s.Await(10*time.Second, "the route to be pruned", func() (bool, error) { return s.Command("verify").Status == 0, nil })
+	s.Await("the route to be pruned", func() (bool, error) { return s.Command("verify").Status == 0, nil })
 }
 
 // breakRows takes a claim away, gives one to somebody who does not exist, and
