@@ -39,7 +39,7 @@ func TestModules(t *testing.T) {
 }
 
 // patience is how long a state may take to come true.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // resource is in no subnet, so that no gateway has it for itself.
 const resource = "10.0.200.10"

@@ -207,7 +207,7 @@ func (a answer) has(path string, want int) {
 // await runs a command until a value is what it should be.
 func (c *terminal) await(path, want, format string, values ...any) {
 	c.t.Helper()
-	err := instance.Poll(context.Background(), time.Minute, path+" "+want, func() (bool, error) {
+	err := instance.Poll(context.Background(), 2*time.Minute, path+" "+want, func() (bool, error) {
 		return c.ok(format, values...).at(path) == want, nil
 	})
 	if err != nil {
@@ -226,7 +226,7 @@ func (c *terminal) wait(format string, values ...any) {
 // awaitGone runs a command until it is refused with a code.
 func (c *terminal) awaitGone(code, format string, values ...any) {
 	c.t.Helper()
-	err := instance.Poll(context.Background(), time.Minute, code, func() (bool, error) { return c.run(format, values...).Status != 0, nil })
+	err := instance.Poll(context.Background(), 2*time.Minute, code, func() (bool, error) { return c.run(format, values...).Status != 0, nil })
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -191,7 +191,7 @@ func matches(t *testing.T, what string, got *string, pattern string) {
 }
 
 // patience is how long a state may take to come true.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // await asks until the answer is yes.
 func (c *client) await(what string, done func() (bool, error)) {

@@ -28,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long tests wait for what must happen.
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 // control is both ends of an agent: it says what is wanted and hears what
 // became of it.

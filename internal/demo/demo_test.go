@@ -193,12 +193,12 @@ func (o *transcript) String() string {
 
 func (o *transcript) wait(t *testing.T, mark string) {
 	t.Helper()
-	limit := time.After(time.Minute)
+	limit := time.After(testnet.Patience)
 	for !strings.Contains(o.String(), mark) {
 		select {
 		case <-o.seen:
 		case <-limit:
-			t.Fatalf("the demo did not come to %q within a minute; it said:\n%s", mark, o)
+			t.Fatalf("the demo did not come to %q; it said:\n%s", mark, o)
 		}
 	}
 }

@@ -91,8 +91,8 @@ func TestProbeAsksUntilAnswered(t *testing.T) {
 	if _, err := fmt.Sscanf(after(out.String(), tryingLine+"\n"), answeredLine, &at, &attempt); err != nil {
 		t.Fatalf("%v in %q", err, &out)
 	}
-	if attempt != 4 || at < before || at > monotonic() {
-		t.Errorf("answered at %d in attempt %d, want between %d and now in attempt 4", at, attempt, before)
+	if attempt < 4 || at < before || at > monotonic() {
+		t.Errorf("answered at %d in attempt %d, want between %d and now, in attempt 4 or later", at, attempt, before)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a process may take to end before it is killed.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // process is a program that was started in the background.
 type process struct {

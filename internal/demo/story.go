@@ -115,7 +115,7 @@ func (d *demo) startDatabase(ctx context.Context) error {
 	}
 	p.ending = os.Interrupt // "fast": PostgreSQL does not wait for its clients to leave
 	const ready = "database system is ready to accept connections"
-	if err := says(ctx, p.Process, ready, "PostgreSQL", 30*time.Second); err != nil {
+	if err := says(ctx, p.Process, ready, "PostgreSQL", settled); err != nil {
 		return err
 	}
 	d.screen.done("PostgreSQL runs at %s of the provider VPC", databaseAddress)
@@ -124,7 +124,7 @@ func (d *demo) startDatabase(ctx context.Context) error {
 
 func (d *demo) showNoWay(ctx context.Context) error {
 	for _, address := range []string{databaseAddress, endpointAddress} {
-		got, err := d.psql(ctx, address, databasePort, "select 1")
+		got, err := d.psql(ctx, connectTimeout, address, databasePort, "select 1")
 		if err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (d *demo) openEndpoint(ctx context.Context) error {
 
 func (d *demo) query(ctx context.Context) error {
 	const sql = "select inet_server_addr() as server, inet_client_addr() as client"
-	got, err := d.psql(ctx, endpointAddress, databasePort, sql)
+	got, err := d.psql(ctx, connectTimeout, endpointAddress, databasePort, sql)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (d *demo) query(ctx context.Context) error {
 }
 
 func (d *demo) showWrongPort(ctx context.Context) error {
-	got, err := d.psql(ctx, endpointAddress, wrongPort, "select 1")
+	got, err := d.psql(ctx, connectTimeout, endpointAddress, wrongPort, "select 1")
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (d *demo) showClosed(ctx context.Context) error {
 	if err := d.refuse(ctx, d.world.endpointGroup, d.world.clientGroup, anyPort); err != nil {
 		return err
 	}
-	got, err := d.psql(ctx, endpointAddress, databasePort, "select 1")
+	got, err := d.psql(ctx, silence, endpointAddress, databasePort, "select 1")
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (d *demo) showClosed(ctx context.Context) error {
 	if err := d.admit(ctx, d.world.endpointGroup, d.world.clientGroup, anyPort); err != nil {
 		return err
 	}
-	if got, err = d.psql(ctx, endpointAddress, databasePort, "select 1"); err != nil {
+	if got, err = d.psql(ctx, connectTimeout, endpointAddress, databasePort, "select 1"); err != nil {
 		return err
 	}
 	if got.status != 0 {
@@ -240,10 +240,13 @@ func (d *demo) showClosed(ctx context.Context) error {
 	return nil
 }
 
+// cut bounds the end of a session, which would wait for a minute by itself.
+const cut = 30 * time.Second
+
 // showCut keeps a session open that would wait for a minute.
 func (d *demo) showCut(ctx context.Context) error {
 	d.showPsql(endpointAddress, databasePort, "select pg_sleep(60)")
-	p, err := d.start("the session", d.psqlCommand(endpointAddress, databasePort, "select 'connected'", "select pg_sleep(60)"))
+	p, err := d.start("the session", d.psqlCommand(connectTimeout, endpointAddress, databasePort, "select 'connected'", "select pg_sleep(60)"))
 	if err != nil {
 		return err
 	}
@@ -258,8 +261,8 @@ func (d *demo) showCut(ctx context.Context) error {
 	case <-p.Ended():
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(10 * time.Second):
-		return fmt.Errorf("the session was not ended within 10 s of DeleteVpcEndpoints; psql said:\n%s", p.Output())
+	case <-time.After(cut):
+		return fmt.Errorf("the session was not ended within %s of DeleteVpcEndpoints; psql said:\n%s", cut, p.Output())
 	}
 	if status, _ := p.Status(); status == 0 {
 		return fmt.Errorf("the session ended well, though it should have been cut; psql said:\n%s", p.Output())

@@ -23,8 +23,8 @@ const (
 	wrongPort       = 5433
 )
 
-// settled bounds how long a resource may take to become active.
-const settled = 20 * time.Second
+// settled bounds how long a resource may take to become active, on a busy machine too.
+const settled = 2 * time.Minute
 
 // world is what the story makes, by identifier.
 type world struct {

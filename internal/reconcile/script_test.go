@@ -148,7 +148,7 @@ func (h *host) verify() error {
 }
 
 // patience is how long tests wait for what must happen.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // ledger adds reports up, as control does.
 type ledger struct {

@@ -109,7 +109,7 @@ func TestTakeoverOnACluster(t *testing.T) {
 // await waits until something is so, which others do.
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !is() {

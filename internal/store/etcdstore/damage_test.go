@@ -31,7 +31,7 @@ const (
 
 // readBound is how long a start may take that ends in one way or the other. It
 // is longer than the store's own patience.
-const readBound = 60 * time.Second
+const readBound = 3 * time.Minute
 
 func readOnce(dir string) {
 	ctx := context.Background()

@@ -44,7 +44,7 @@ func testLog(t *testing.T) *slog.Logger {
 
 func startEmbedded(t *testing.T, dir string) *etcdstore.Store {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := etcdstore.StartEmbedded(ctx, dir, etcdstore.Options{Log: testLog(t), UnsafeNoFsync: true})
 	if err != nil {
@@ -91,7 +91,7 @@ const ours = "/storetest-owns-this-cluster"
 
 func openExternal(t *testing.T, endpoints []string) store.Store {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := etcdstore.Open(ctx, etcdstore.Config{Endpoints: endpoints, Log: testLog(t)})
 	if err != nil {

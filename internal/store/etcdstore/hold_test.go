@@ -101,7 +101,7 @@ func TestAHolderTakesItsOwnOver(t *testing.T) {
 	again.PID = 7
 	begun := time.Now()
 	next := must(t, endpoint, again)
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(begun); took > 9*time.Second {
 		t.Errorf("taking over took %v", took)
 	}
 	if err := killed.write("a"); !errors.Is(err, etcdstore.ErrNotHeld) {
@@ -145,7 +145,7 @@ func TestALeaseThatHasEndedIsTakenAgainOrLost(t *testing.T) {
 		}
 	}
 	end()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for u.write("a") != nil {
 		if time.Now().After(deadline) {
 			t.Fatal("the lease is not taken again")
@@ -159,7 +159,7 @@ func TestALeaseThatHasEndedIsTakenAgainOrLost(t *testing.T) {
 		if err == nil {
 			select {
 			case <-u.hold.Lost():
-			case <-time.After(20 * time.Second):
+			case <-time.After(2 * time.Minute):
 				t.Fatal("the holder is not told that another one has the cluster")
 			}
 			if err := u.hold.Err(); !errors.Is(err, etcdstore.ErrHeld) || !strings.Contains(err.Error(), "host beta") {
