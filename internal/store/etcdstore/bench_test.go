@@ -62,6 +62,24 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
+// BenchmarkCommitOfGroup commits what fifteen creations of endpoints make together.
+func BenchmarkCommitOfGroup(b *testing.B) {
+	s := benchStore(b)
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		var txn store.Txn
+		for range 60 {
+			n++
+			key := fmt.Sprintf("/postern/v1/row/vpc-endpoint/111122223333/us-east-1/vpce-%017d", n%10_000)
+			txn.Put = append(txn.Put, store.KeyValue{Key: key, Value: make([]byte, 512)})
+		}
+		if _, _, err := s.Commit(b.Context(), txn); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func benchmarkUpdate(b *testing.B, db *table.DB, n int64) {
 	_, err := db.Update(b.Context(), func(tx *table.Txn) error {
 		id := fmt.Sprint(n % 1000)

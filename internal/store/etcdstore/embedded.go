@@ -13,6 +13,8 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
+	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"golang.org/x/sys/unix"
 
@@ -30,8 +32,9 @@ const (
 	// segmentBytes is the size of a file of the log, which is taken from the
 	// disk one file ahead. etcd's own 64 MB are for many more writes.
 	segmentBytes = 16 << 20
-	// history is how long changes are kept for watches that fall behind.
-	history = "10m"
+	// history is how long changes are kept for watches that fall behind; see past for
+	// when there are many.
+	history = "1m"
 	// snapshotEvery is how many transactions the log may have that the database
 	// has not got for sure. They are carried out again at a start, and until then
 	// they are in memory; etcd's own 10,000 made a start take half a second
@@ -39,8 +42,8 @@ const (
 	// updates, some ten kilobytes.
 	snapshotEvery = 250
 	// catchUp is how many transactions are kept in memory for members that lag
-	// behind, of which there are none.
-	catchUp = 100
+	// behind, of which there are none. Besides them are those since the last hundred.
+	catchUp = 5
 	// slow is how long a request may take before etcd warns of it. Listing a
 	// large page takes longer than the 100 ms that are etcd's own choice.
 	slow = time.Second
@@ -116,7 +119,10 @@ func StartEmbedded(ctx context.Context, dir string, options Options) (*Store, er
 	r := &room{places: s.places, log: options.Log, server: s}
 	r.written = reserveEvery
 	_ = r.admit(0) // which says what is to be said
-	return &Store{client: v3client.New(s.etcd.Server), embedded: s, room: r, halt: s.halt}, nil
+	return &Store{
+		client: v3client.New(s.etcd.Server), kv: adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(s.etcd.Server)),
+		embedded: s, room: r, halt: s.halt, past: &past{server: s.etcd.Server, halt: s.halt},
+	}, nil
 }
 
 // start starts the server and waits until it is ready.

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -32,12 +33,14 @@ const page = 10_000
 // Store implements store.Store over an etcd client.
 type Store struct {
 	client *clientv3.Client
+	kv     pb.KVClient // the same server, asked in its own words
 	// open is held for reading by each operation, and for writing from Close
 	// on: an operation that cannot get it finds the store closed.
 	open     sync.RWMutex
-	embedded *server // nil for an external cluster, as are room and halt
+	embedded *server // nil for an external cluster, as are room, halt and past
 	room     *room
 	halt     *halt
+	past     *past
 	once     sync.Once
 	fence    fenced        // of a cluster that this process holds
 	offices  store.Offices // within an embedded server's process
@@ -73,7 +76,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to etcd at %v: %w", config.Endpoints, err)
 	}
-	s := &Store{client: client}
+	s := &Store{client: client, kv: clientv3.RetryKVClient(client)}
 	if _, err := s.Revision(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to etcd at %v: %w", config.Endpoints, err), s.Close())
 	}
@@ -122,6 +125,7 @@ func (s *Store) Range(ctx context.Context, prefix string) ([]store.KeyValue, int
 		return nil, 0, err
 	}
 	defer s.end()
+	defer s.past.read()()
 	from, to := prefix, clientv3.GetPrefixRangeEnd(prefix)
 	if prefix == "" {
 		from, to = "\x00", "\x00" // everything
@@ -166,33 +170,21 @@ func (s *Store) Commit(ctx context.Context, txn store.Txn) (int64, bool, error) 
 		return 0, false, err
 	}
 	defer s.end()
-	size := int64(0)
-	compares := make([]clientv3.Cmp, 0, len(txn.Compare))
-	for _, c := range txn.Compare {
-		compares = append(compares, clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.ModRevision))
-	}
-	changes := make([]clientv3.Op, 0, len(txn.Put)+len(txn.Delete))
-	for _, kv := range txn.Put {
-		size += int64(len(kv.Key) + len(kv.Value))
-		changes = append(changes, clientv3.OpPut(kv.Key, string(kv.Value)))
-	}
-	for _, key := range txn.Delete {
-		size += int64(len(key))
-		changes = append(changes, clientv3.OpDelete(key))
-	}
-	response, err := s.commit(ctx, compares, changes, size)
+	request, size := requestOf(txn)
+	response, err := s.commit(ctx, txn, request, size)
 	if errors.Is(err, rpctypes.ErrNoSpace) { // of a server of its own, which nobody here can make smaller
-		if carriedOut, unknown := s.outcome(ctx, changes, lastChange(txn)); carriedOut != nil || unknown != nil {
+		if carriedOut, unknown := s.outcome(ctx, txn, lastChange(txn)); carriedOut != nil || unknown != nil {
 			response, err = carriedOut, unknown
 		}
 	}
 	if err != nil {
-		what := fmt.Sprintf("commit %d comparisons and %d changes", len(compares), len(changes))
+		what := fmt.Sprintf("commit %d comparisons and %d changes", len(txn.Compare), len(request.Success))
 		return 0, false, failure(what, err)
 	}
 	if err := s.fence.refused(response); err != nil {
 		return 0, false, fmt.Errorf("commit: %w", err)
 	}
+	s.forget(len(request.Success), response.Header.Revision)
 	return response.Header.Revision, response.Succeeded, nil
 }
 
@@ -204,41 +196,9 @@ const externalOps = 128
 // MaxOps implements store.Store.
 func (s *Store) MaxOps() int {
 	if s.embedded == nil {
-		return externalOps - len(s.fence.compares(nil))
+		return externalOps - s.fence.size()
 	}
 	return maxTxnOps
-}
-
-// commit asks etcd for a transaction. An embedded server is asked only when
-// there is room for it; when it has reached its quota, it is made smaller and
-// asked again.
-func (s *Store) commit(ctx context.Context, compares []clientv3.Cmp, changes []clientv3.Op, size int64) (*clientv3.TxnResponse, error) {
-	ask := func() (*clientv3.TxnResponse, error) {
-		return s.client.Txn(ctx).If(s.fence.compares(compares)...).Then(changes...).Else(s.fence.refusals()...).Commit()
-	}
-	if s.embedded == nil {
-		return ask()
-	}
-	if len(changes) > 0 {
-		if err := s.room.admit(size); err != nil {
-			return nil, err
-		}
-	}
-	return unlessHalted(s.halt, func() (*clientv3.TxnResponse, error) {
-		for {
-			seen, before := s.room.heals.Load(), s.embedded.etcd.Server.KV().Rev()
-			response, err := ask()
-			if !errors.Is(err, rpctypes.ErrNoSpace) {
-				return response, err
-			}
-			if response, err := s.outcome(ctx, changes, before); response != nil || err != nil {
-				return response, err
-			}
-			if err := s.room.heal(ctx, s.client, seen); err != nil {
-				return nil, err
-			}
-		}
-	})
 }
 
 // Watch implements store.Store. A server that has lost its leader ends the

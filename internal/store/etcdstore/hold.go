@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -88,24 +88,25 @@ type fence struct {
 // fenced is the part of a Store that knows the fence; nil where there is none.
 type fenced struct{ atomic.Pointer[fence] }
 
-// compares adds the fence to the conditions of a change.
-func (f *fenced) compares(list []clientv3.Cmp) []clientv3.Cmp {
-	if at := f.Load(); at != nil {
-		list = append(list, clientv3.Compare(clientv3.ModRevision(at.key), "=", at.revision))
+// size is how many conditions the fence is.
+func (f *fenced) size() int {
+	if f.Load() == nil {
+		return 0
 	}
-	return list
+	return 1
 }
 
-// refusals is what to ask when a condition does not hold: whether it was the fence.
-func (f *fenced) refusals() (ops []clientv3.Op) {
+// guard adds the fence to the conditions of a change, and asks, when a condition does
+// not hold, whether it was the fence.
+func (f *fenced) guard(request *pb.TxnRequest) {
 	if at := f.Load(); at != nil {
-		ops = append(ops, clientv3.OpGet(at.key))
+		request.Compare = append(request.Compare, compare(at.key, at.revision))
+		request.Failure = []*pb.RequestOp{read(at.key)}
 	}
-	return ops
 }
 
 // refused reports whether the fence was what did not hold.
-func (f *fenced) refused(response *clientv3.TxnResponse) error {
+func (f *fenced) refused(response *pb.TxnResponse) error {
 	at := f.Load()
 	if at == nil || response.Succeeded || len(response.Responses) == 0 {
 		return nil
@@ -201,7 +202,7 @@ func (h *Hold) take(ctx context.Context) error {
 }
 
 // beaten says who was faster.
-func (h *Hold) beaten(responses []*etcdserverpb.ResponseOp) error {
+func (h *Hold) beaten(responses []*pb.ResponseOp) error {
 	for _, r := range responses {
 		for _, kv := range r.GetResponseRange().Kvs {
 			var who Holder

@@ -7,9 +7,8 @@ import (
 	"context"
 	"errors"
 
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 
 	"github.com/posternhq/postern/internal/store"
@@ -21,21 +20,24 @@ import (
 // carrying out when it found that they lead beyond its quota
 // (https://github.com/etcd-io/etcd/blob/v3.6.0/server/etcdserver/apply/quota.go).
 // These have happened. The response is nil for those that have not.
-func (s *Store) outcome(ctx context.Context, changes []clientv3.Op, before int64) (*clientv3.TxnResponse, error) {
-	reads := make([]clientv3.Op, len(changes))
-	for i, c := range changes {
-		reads[i] = clientv3.OpGet(string(c.KeyBytes()))
+func (s *Store) outcome(ctx context.Context, txn store.Txn, before int64) (*pb.TxnResponse, error) {
+	request := &pb.TxnRequest{}
+	for _, kv := range txn.Put {
+		request.Success = append(request.Success, read(kv.Key))
 	}
-	found, err := s.client.Txn(ctx).Then(reads...).Commit()
+	for _, key := range txn.Delete {
+		request.Success = append(request.Success, read(key))
+	}
+	found, err := s.txn(ctx, request)
 	if err != nil {
 		return nil, err
 	}
 	var rev int64
-	for i, c := range changes {
-		keys := found.Responses[i].GetResponseRange().Kvs
+	for i, response := range found.Responses {
+		keys, deleted := response.GetResponseRange().Kvs, i >= len(txn.Put)
 		switch {
-		case c.IsDelete() && len(keys) == 0:
-		case c.IsDelete() || len(keys) == 0 || !bytes.Equal(keys[0].Value, c.ValueBytes()):
+		case deleted && len(keys) == 0:
+		case deleted || len(keys) == 0 || !bytes.Equal(keys[0].Value, txn.Put[i].Value):
 			return nil, nil
 		case rev != 0 && rev != keys[0].ModRevision:
 			return nil, nil
@@ -46,7 +48,7 @@ func (s *Store) outcome(ctx context.Context, changes []clientv3.Op, before int64
 	if rev <= before { // the keys had these values already
 		return nil, nil
 	}
-	return &clientv3.TxnResponse{Header: &etcdserverpb.ResponseHeader{Revision: rev}, Succeeded: true}, nil
+	return &pb.TxnResponse{Header: &pb.ResponseHeader{Revision: rev}, Succeeded: true}, nil
 }
 
 // lastChange is the last revision that a transaction has seen of what it compares.
