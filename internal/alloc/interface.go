@@ -142,3 +142,15 @@ func MAC(id string) string {
 	mac[0] = mac[0]&^0x03 | 0x02
 	return mac.String()
 }
+
+// Regroup gives the interfaces of an endpoint or a gateway the groups that it has from
+// its last change on.
+func Regroup(tx *table.Txn, owner *model.Meta, interfaces, groups []string) {
+	for _, id := range interfaces {
+		if ni, ok := state.NetworkInterfaces.Get(tx, owner.Account, owner.Region, id); ok {
+			ni = ni.Clone()
+			ni.Groups, ni.UpdatedAt = groups, owner.UpdatedAt
+			state.NetworkInterfaces.Put(tx, ni)
+		}
+	}
+}

@@ -195,16 +195,11 @@ func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEnd
 	if err := modifiable(in); err != nil {
 		return nil, err
 	}
-	who, now := access.From(ctx), a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		e, err := request.Get(tx, who, state.VPCEndpoints, service.Value(in.VpcEndpointId))
-		if err != nil {
-			return err
-		}
+	_, err := request.Change(ctx, a.Env, state.VPCEndpoints, service.Value(in.VpcEndpointId), func(tx *table.Txn, e *model.VPCEndpoint) error {
 		if e.Deleting() {
 			return fault.EC2("IncorrectState", "The Vpc Endpoint %s is being deleted", e.ID)
 		}
-		return a.regroupEndpoint(tx, who, e.Clone(), in, now)
+		return a.regroupEndpoint(tx, access.From(ctx), e, in)
 	})
 	if err != nil {
 		return nil, err
@@ -223,8 +218,9 @@ func modifiable(in *shape.ModifyVpcEndpointInput) error {
 	return nil
 }
 
-// regroupEndpoint changes the groups of the caller's copy of an endpoint.
-func (a Endpoints) regroupEndpoint(tx *table.Txn, who access.View, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput, now time.Time) error {
+// regroupEndpoint changes the groups of the caller's copy of an endpoint, and of its
+// interfaces.
+func (a Endpoints) regroupEndpoint(tx *table.Txn, who access.View, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput) error {
 	v, err := request.Get(tx, who, state.VPCs, e.VPC)
 	if err != nil {
 		return err
@@ -241,15 +237,8 @@ func (a Endpoints) regroupEndpoint(tx *table.Txn, who access.View, e *model.VPCE
 	if _, err := group.ForInterface(tx, a.Env, v, e.Groups); err != nil {
 		return err
 	}
-	e.Update(now)
-	state.VPCEndpoints.Put(tx, e)
-	for _, id := range e.Interfaces {
-		if ni, ok := state.NetworkInterfaces.Get(tx, e.Account, e.Region, id); ok {
-			ni = ni.Clone()
-			ni.Groups, ni.UpdatedAt = e.Groups, now
-			state.NetworkInterfaces.Put(tx, ni)
-		}
-	}
+	e.Update(e.UpdatedAt)
+	alloc.Regroup(tx, &e.Meta, e.Interfaces, e.Groups)
 	return nil
 }
 
@@ -262,7 +251,7 @@ func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEn
 		for _, id := range ids {
 			var e *model.VPCEndpoint
 			if e, found[id] = view.Get(tx, who, state.VPCEndpoints, id); found[id] && !e.Deleting() {
-				deleteEndpoint(tx, e.Clone(), now)
+				deleteEndpoint(tx, e, now)
 			}
 		}
 		return nil
@@ -285,15 +274,10 @@ func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEn
 	return out, nil
 }
 
-// deleteEndpoint marks the caller's copy of an endpoint, and its associations.
+// deleteEndpoint marks an endpoint and its associations.
 func deleteEndpoint(tx *table.Txn, e *model.VPCEndpoint, now time.Time) {
-	e.Delete(now)
-	state.VPCEndpoints.Put(tx, e)
+	service.MarkDeleted(tx, state.VPCEndpoints, e, now)
 	for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {
-		if !row.Deleting() {
-			row = row.Clone()
-			row.Delete(now)
-			state.EndpointAssociations.Put(tx, row)
-		}
+		service.MarkDeleted(tx, state.EndpointAssociations, row, now)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -59,7 +60,7 @@ func (a Groups) authorize(ctx context.Context, choice groupChoice, permissions [
 	for i := range added {
 		added[i].ID, added[i].Tags = a.NewID("sgr"), tags
 	}
-	g, err := a.changeGroup(ctx, choice, func(tx *table.Txn, g *model.SecurityGroup) error {
+	g, err := service.Change(ctx, a.Env, state.SecurityGroups, chosenGroup, choice, func(tx *table.Txn, g *model.SecurityGroup) error {
 		for _, r := range added {
 			if err := checkReference(tx, g, r); err != nil {
 				return err
@@ -122,25 +123,4 @@ func (a Groups) checkRuleQuota(g *model.SecurityGroup) error {
 		}
 	}
 	return nil
-}
-
-// changeGroup changes the caller's group and returns its new row. The change
-// gets a copy.
-func (a Groups) changeGroup(ctx context.Context, choice groupChoice, change func(*table.Txn, *model.SecurityGroup) error) (*model.SecurityGroup, error) {
-	var changed *model.SecurityGroup
-	now := a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		g, err := chosenGroup(tx, access.From(ctx), choice)
-		if err != nil {
-			return err
-		}
-		changed = g.Clone()
-		changed.UpdatedAt = now
-		if err := change(tx, changed); err != nil {
-			return err
-		}
-		state.SecurityGroups.Put(tx, changed)
-		return nil
-	})
-	return changed, err
 }

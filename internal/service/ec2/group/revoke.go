@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -53,7 +54,7 @@ func (a Groups) revoke(ctx context.Context, choice groupChoice, permissions []sh
 		return nil, err
 	}
 	var gone []model.SecurityGroupRule
-	g, err := a.changeGroup(ctx, choice, func(_ *table.Txn, g *model.SecurityGroup) error {
+	g, err := service.Change(ctx, a.Env, state.SecurityGroups, chosenGroup, choice, func(_ *table.Txn, g *model.SecurityGroup) error {
 		places, err := findRules(g, wanted, ids, egress)
 		if err != nil {
 			return err

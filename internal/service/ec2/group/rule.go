@@ -99,7 +99,7 @@ func (a Groups) ModifySecurityGroupRules(ctx context.Context, in *shape.ModifySe
 		}
 		replacements[id] = r
 	}
-	_, err := a.changeGroup(ctx, groupChoice{id: in.GroupId}, func(tx *table.Txn, g *model.SecurityGroup) error {
+	_, err := service.Change(ctx, a.Env, state.SecurityGroups, chosenGroup, groupChoice{id: in.GroupId}, func(tx *table.Txn, g *model.SecurityGroup) error {
 		return a.replaceRules(tx, g, replacements)
 	})
 	if err != nil {
@@ -223,7 +223,7 @@ func (a Groups) describeRules(ctx context.Context, choice groupChoice, permissio
 	if err != nil {
 		return err
 	}
-	_, err = a.changeGroup(ctx, choice, func(_ *table.Txn, g *model.SecurityGroup) error {
+	_, err = service.Change(ctx, a.Env, state.SecurityGroups, chosenGroup, choice, func(_ *table.Txn, g *model.SecurityGroup) error {
 		places, err := findRules(g, wanted, ids, egress)
 		if err != nil {
 			return err

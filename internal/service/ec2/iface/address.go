@@ -174,17 +174,11 @@ func (a Interfaces) assign(ctx context.Context, id string, w wanted) (added assi
 	if w.v4.None() && w.v6.None() && w.prefixes4.None() && w.prefixes6.None() {
 		return added, fault.EC2("MissingParameter", "The request must contain addresses or prefixes to assign or their number")
 	}
-	who, now := access.From(ctx), a.Now()
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		ni, err := ownInterface(tx, who, id)
+	_, err = service.Change(ctx, a.Env, state.NetworkInterfaces, ownInterface, id, func(tx *table.Txn, ni *model.NetworkInterface) error {
+		s, err := request.Get(tx, access.From(ctx), state.Subnets, ni.Subnet)
 		if err != nil {
 			return err
 		}
-		s, err := request.Get(tx, who, state.Subnets, ni.Subnet)
-		if err != nil {
-			return err
-		}
-		ni = ni.Clone()
 		has, v4, err := placed(tx, ni, w.v4)
 		if err != nil {
 			return err
@@ -199,8 +193,6 @@ func (a Interfaces) assign(ctx context.Context, id string, w wanted) (added assi
 		if max(len(ni.Addresses)+len(ni.Prefixes4), len(ni.Addresses6)+len(ni.Prefixes6)) > maxAddresses {
 			return tooManyAddresses()
 		}
-		ni.UpdatedAt = now
-		state.NetworkInterfaces.Put(tx, ni)
 		return nil
 	})
 	return added, err
@@ -271,25 +263,17 @@ func (a Interfaces) unassign(ctx context.Context, id string, addresses []netip.A
 	if len(addresses)+len(prefixes) == 0 {
 		return fault.EC2("MissingParameter", "The request must contain addresses or prefixes to unassign")
 	}
-	who, now := access.From(ctx), a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		ni, err := ownInterface(tx, who, id)
-		if err != nil {
-			return err
-		}
-		ni = ni.Clone()
+	_, err := service.Change(ctx, a.Env, state.NetworkInterfaces, ownInterface, id, func(tx *table.Txn, ni *model.NetworkInterface) error {
 		for _, addr := range addresses {
-			if err := drop(tx, ni, addr, now); err != nil {
+			if err := drop(tx, ni, addr, ni.UpdatedAt); err != nil {
 				return err
 			}
 		}
 		for _, p := range prefixes {
-			if err := dropPrefix(tx, ni, p, now); err != nil {
+			if err := dropPrefix(tx, ni, p, ni.UpdatedAt); err != nil {
 				return err
 			}
 		}
-		ni.UpdatedAt = now
-		state.NetworkInterfaces.Put(tx, ni)
 		return nil
 	})
 	return err

@@ -23,30 +23,23 @@ func (a Interfaces) ModifyNetworkInterfaceAttribute(ctx context.Context, in *sha
 	if err != nil {
 		return nil, err
 	}
-	who, now := access.From(ctx), a.Now()
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		ni, err := ownInterface(tx, who, service.Value(in.NetworkInterfaceId))
-		if err != nil {
-			return err
-		}
-		if in.Attachment != nil {
-			return modifyAttachment(tx, ni, in.Attachment)
-		}
-		if in.Groups != nil {
-			v, err := request.Get(tx, who, state.VPCs, ni.VPC)
+	id := service.Value(in.NetworkInterfaceId)
+	if in.Attachment != nil {
+		err = a.modifyAttachment(ctx, id, in.Attachment)
+	} else {
+		_, err = service.Change(ctx, a.Env, state.NetworkInterfaces, ownInterface, id, func(tx *table.Txn, ni *model.NetworkInterface) error {
+			change(ni)
+			if in.Groups == nil {
+				return nil
+			}
+			v, err := request.Get(tx, access.From(ctx), state.VPCs, ni.VPC)
 			if err != nil {
 				return err
 			}
-			if _, err := group.ForInterface(tx, a.Env, v, in.Groups); err != nil {
-				return err
-			}
-		}
-		ni = ni.Clone()
-		change(ni)
-		ni.UpdatedAt = now
-		state.NetworkInterfaces.Put(tx, ni)
-		return nil
-	})
+			_, err = group.ForInterface(tx, a.Env, v, ni.Groups)
+			return err
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -87,20 +80,28 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 	return request.TheOne(changes)
 }
 
-func modifyAttachment(tx *table.Txn, ni *model.NetworkInterface, in *shape.NetworkInterfaceAttachmentChanges) error {
-	row, ok := attachmentOf(tx, ni)
-	if !ok || row.ID != service.Value(in.AttachmentId) {
-		return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", service.Value(in.AttachmentId), ni.ID)
-	}
-	if in.DefaultEnaQueueCount != nil || in.EnaQueueCount != nil {
-		return request.Unserved("ENA queues")
-	}
-	if in.DeleteOnTermination != nil {
-		row = row.Clone()
-		row.DeleteOnTermination = *in.DeleteOnTermination
-		state.Attachments.Put(tx, row)
-	}
-	return nil
+func (a Interfaces) modifyAttachment(ctx context.Context, id string, in *shape.NetworkInterfaceAttachmentChanges) error {
+	who := access.From(ctx)
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		ni, err := ownInterface(tx, who, id)
+		if err != nil {
+			return err
+		}
+		row, ok := attachmentOf(tx, ni)
+		if !ok || row.ID != service.Value(in.AttachmentId) {
+			return fault.EC2("InvalidAttachmentID.NotFound", "The attachment '%s' of network interface %s does not exist", service.Value(in.AttachmentId), ni.ID)
+		}
+		if in.DefaultEnaQueueCount != nil || in.EnaQueueCount != nil {
+			return request.Unserved("ENA queues")
+		}
+		if in.DeleteOnTermination != nil {
+			row = row.Clone()
+			row.DeleteOnTermination = *in.DeleteOnTermination
+			state.Attachments.Put(tx, row)
+		}
+		return nil
+	})
+	return err
 }
 
 // DescribeNetworkInterfaceAttribute tells one attribute of an interface.

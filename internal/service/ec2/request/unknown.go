@@ -3,12 +3,15 @@
 package request
 
 import (
+	"context"
 	"strings"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -58,4 +61,10 @@ func Get[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], id s
 		return row, Unknown(rows.Kind(), id)
 	}
 	return row, nil
+}
+
+// Change changes the caller's row with this id, as service.Change does.
+func Change[T state.Resource[T]](ctx context.Context, env *service.Env, rows *table.Table[T], id string, change func(*table.Txn, T) error) (T, error) {
+	find := func(tx *table.Txn, who access.View, id string) (T, error) { return Get(tx, who, rows, id) }
+	return service.Change(ctx, env, rows, find, id, change)
 }

@@ -36,7 +36,7 @@ func (a Subnets) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubn
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.changeSubnet(ctx, service.Value(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
+	_, err = request.Change(ctx, a.Env, state.Subnets, service.Value(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
 		set(s)
 		return checkSubnet(s)
 	})
@@ -72,27 +72,6 @@ func checkSubnet(s *model.Subnet) error {
 	return nil
 }
 
-// changeSubnet changes the caller's subnet and returns its new row. The change
-// gets a copy.
-func (a Subnets) changeSubnet(ctx context.Context, id string, change func(*table.Txn, *model.Subnet) error) (*model.Subnet, error) {
-	var changed *model.Subnet
-	now := a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := request.Get(tx, access.From(ctx), state.Subnets, id)
-		if err != nil {
-			return err
-		}
-		changed = s.Clone()
-		changed.UpdatedAt = now
-		if err := change(tx, changed); err != nil {
-			return err
-		}
-		state.Subnets.Put(tx, changed)
-		return nil
-	})
-	return changed, err
-}
-
 // AssociateSubnetCidrBlock gives a subnet its IPv6 block.
 func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.AssociateSubnetCidrBlockInput) (*shape.AssociateSubnetCidrBlockOutput, error) {
 	if in.Ipv6IpamPoolId != nil || in.Ipv6NetmaskLength != nil {
@@ -106,7 +85,7 @@ func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.Associa
 		return nil, err
 	}
 	added := model.CIDRAssociation{ID: a.NewID("subnet-cidr-assoc"), Prefix: block}
-	_, err = a.changeSubnet(ctx, service.Value(in.SubnetId), func(tx *table.Txn, s *model.Subnet) error {
+	_, err = request.Change(ctx, a.Env, state.Subnets, service.Value(in.SubnetId), func(tx *table.Txn, s *model.Subnet) error {
 		if s.CIDR6.Prefix.IsValid() {
 			return fault.EC2("CidrLimitExceeded", "The subnet '%s' has an IPv6 CIDR block already: %s", s.ID, s.CIDR6.Prefix)
 		}
@@ -128,14 +107,8 @@ func (a Subnets) AssociateSubnetCidrBlock(ctx context.Context, in *shape.Associa
 // DisassociateSubnetCidrBlock takes the IPv6 block from a subnet that has IPv4
 // too and in which no interface has IPv6.
 func (a Subnets) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.DisassociateSubnetCidrBlockInput) (*shape.DisassociateSubnetCidrBlockOutput, error) {
-	who, id := access.From(ctx), service.Value(in.AssociationId)
 	var out *shape.DisassociateSubnetCidrBlockOutput
-	now := a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		s, err := subnetOfBlock(tx, who, id)
-		if err != nil {
-			return err
-		}
+	_, err := service.Change(ctx, a.Env, state.Subnets, subnetOfBlock, service.Value(in.AssociationId), func(tx *table.Txn, s *model.Subnet) error {
 		if s.IPv6Native {
 			return fault.EC2("OperationNotPermitted", "The IPv6 CIDR block of subnet %s cannot be disassociated: the subnet has no other", s.ID)
 		}
@@ -147,10 +120,7 @@ func (a Subnets) DisassociateSubnetCidrBlock(ctx context.Context, in *shape.Disa
 		out = &shape.DisassociateSubnetCidrBlockOutput{
 			SubnetId: new(s.ID), Ipv6CidrBlockAssociation: subnetBlock6Shape(s.CIDR6, shape.SubnetCidrBlockStateCodeDisassociating),
 		}
-		s = s.Clone()
-		s.Drop6(now)
-		s.UpdatedAt = now
-		state.Subnets.Put(tx, s)
+		s.Drop6(s.UpdatedAt)
 		return nil
 	})
 	if err != nil {

@@ -42,7 +42,7 @@ func (a VPCs) AssociateVpcCidrBlock(ctx context.Context, in *shape.AssociateVpcC
 
 func (a VPCs) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*shape.AssociateVpcCidrBlockOutput, error) {
 	added := model.CIDRAssociation{ID: a.NewID("vpc-cidr-assoc"), Prefix: p}
-	_, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
+	_, err := request.Change(ctx, a.Env, state.VPCs, id, func(tx *table.Txn, v *model.VPC) error {
 		if other, ok := block.Overlapping(v.CIDRs, p); ok {
 			return fault.EC2("CidrConflict", "The CIDR '%s' conflicts with '%s' of the VPC", p, other.Prefix)
 		}
@@ -63,7 +63,7 @@ func (a VPCs) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*sh
 func (a VPCs) associateVPC6(ctx context.Context, id string, block6 *block6Request) (*shape.AssociateVpcCidrBlockOutput, error) {
 	var added model.CIDRAssociation
 	ruleID := a.NewID("sgr")
-	v, err := a.changeVPC(ctx, id, func(tx *table.Txn, v *model.VPC) error {
+	v, err := request.Change(ctx, a.Env, state.VPCs, id, func(tx *table.Txn, v *model.VPC) error {
 		if len(v.CIDRs6) >= a.Quotas.IPv6BlocksPerVPC {
 			return tooManyBlocks(v, a.Quotas.IPv6BlocksPerVPC, "IPv6")
 		}
@@ -89,55 +89,27 @@ func tooManyBlocks(v *model.VPC, quota int, family string) error {
 	return fault.EC2("CidrLimitExceeded", "The maximum number of %s CIDR blocks (%d) of VPC %s has been reached.", family, quota, v.ID)
 }
 
-// changeVPC changes the caller's VPC and returns its new row. The change gets a
-// copy.
-func (a VPCs) changeVPC(ctx context.Context, id string, change func(*table.Txn, *model.VPC) error) (*model.VPC, error) {
-	var changed *model.VPC
-	now := a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := request.Get(tx, access.From(ctx), state.VPCs, id)
-		if err != nil {
-			return err
-		}
-		changed = v.Clone()
-		changed.UpdatedAt = now
-		if err := change(tx, changed); err != nil {
-			return err
-		}
-		state.VPCs.Put(tx, changed)
-		return nil
-	})
-	return changed, err
-}
-
 // DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
 // or subnets lie in it.
 func (a VPCs) DisassociateVpcCidrBlock(ctx context.Context, in *shape.DisassociateVpcCidrBlockInput) (*shape.DisassociateVpcCidrBlockOutput, error) {
-	who, id := access.From(ctx), service.Value(in.AssociationId)
+	id := service.Value(in.AssociationId)
+	has := func(b model.CIDRAssociation) bool { return b.ID == id }
 	var out *shape.DisassociateVpcCidrBlockOutput
-	now := a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, i, is6, err := findBlock(tx, who, id)
-		if err != nil {
-			return err
-		}
-		v = v.Clone()
-		v.UpdatedAt = now
+	_, err := service.Change(ctx, a.Env, state.VPCs, vpcOfBlock, id, func(tx *table.Txn, v *model.VPC) error {
 		out = &shape.DisassociateVpcCidrBlockOutput{VpcId: new(v.ID)}
 		var gone model.CIDRAssociation
-		if is6 {
+		if i := slices.IndexFunc(v.CIDRs6, has); i >= 0 {
 			gone = v.CIDRs6[i]
 			out.Ipv6CidrBlockAssociation = block6Shape(v, gone, shape.VpcCidrBlockStateCodeDisassociating)
 			a.freeBlock6(tx, v, gone)
 		} else {
-			gone = v.CIDRs[i]
+			gone = v.CIDRs[slices.IndexFunc(v.CIDRs, has)]
 			out.CidrBlockAssociation = blockShape(gone, shape.VpcCidrBlockStateCodeDisassociating)
 		}
 		if s := SubnetIn(tx, v, gone.Prefix); s != nil {
 			return fault.EC2("DependencyViolation", "The CIDR block '%s' cannot be disassociated: subnet %s lies in it", gone.Prefix, s.ID)
 		}
-		v.Drop(gone, now)
-		state.VPCs.Put(tx, v)
+		v.Drop(gone, v.UpdatedAt)
 		return nil
 	})
 	if err != nil {
@@ -146,21 +118,18 @@ func (a VPCs) DisassociateVpcCidrBlock(ctx context.Context, in *shape.Disassocia
 	return out, nil
 }
 
-// findBlock finds the VPC and the place of a block that may be taken from it.
-func findBlock(tx *table.Txn, who access.View, id string) (v *model.VPC, index int, is6 bool, err error) {
+// vpcOfBlock finds the VPC with a block that may be taken from it.
+func vpcOfBlock(tx *table.Txn, who access.View, id string) (*model.VPC, error) {
 	has := func(b model.CIDRAssociation) bool { return b.ID == id }
 	for v := range view.All(tx, who, state.VPCs) {
-		if i := slices.IndexFunc(v.CIDRs6, has); i >= 0 {
-			return v, i, true, nil
-		}
 		switch i := slices.IndexFunc(v.CIDRs, has); {
 		case i == 0:
-			return nil, 0, false, fault.EC2("OperationNotPermitted", "The vpc CIDR block with association ID %s may not be disassociated. It is the primary IPv4 CIDR block of the VPC", id)
-		case i > 0:
-			return v, i, false, nil
+			return nil, fault.EC2("OperationNotPermitted", "The vpc CIDR block with association ID %s may not be disassociated. It is the primary IPv4 CIDR block of the VPC", id)
+		case i > 0, slices.ContainsFunc(v.CIDRs6, has):
+			return v, nil
 		}
 	}
-	return nil, 0, false, fault.EC2("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", id)
+	return nil, fault.EC2("InvalidVpcCidrBlockAssociationID.NotFound", "The vpc CIDR block association ID '%s' does not exist", id)
 }
 
 // SubnetIn finds a subnet of the VPC in a block.

@@ -132,18 +132,11 @@ func (a VPCs) ModifyVpcAttribute(ctx context.Context, in *shape.ModifyVpcAttribu
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		v, err := request.Get(tx, access.From(ctx), state.VPCs, service.Value(in.VpcId))
-		if err != nil {
-			return err
-		}
-		v = v.Clone()
+	_, err = request.Change(ctx, a.Env, state.VPCs, service.Value(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
 		set(v)
 		if service.Value(request.Bool(in.EnableDnsHostnames)) && !v.DNSSupport {
 			return fault.EC2("InvalidParameterValue", "Value (true) for parameter enableDnsHostnames is invalid: DNS support of the vpc '%s' is off; turn enableDnsSupport on first", v.ID)
 		}
-		v.UpdatedAt = a.Now()
-		state.VPCs.Put(tx, v)
 		return nil
 	})
 	return &shape.ModifyVpcAttributeOutput{}, err

@@ -110,7 +110,7 @@ func (a VPCs) ModifyVpcTenancy(ctx context.Context, in *shape.ModifyVpcTenancyIn
 	if wanted := service.Value(in.InstanceTenancy); wanted != shape.TenancyDefault {
 		return nil, fault.EC2("InvalidParameterValue", "Value (%s) for parameter instanceTenancy is invalid, want default", wanted)
 	}
-	_, err := a.changeVPC(ctx, service.Value(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
+	_, err := request.Change(ctx, a.Env, state.VPCs, service.Value(in.VpcId), func(_ *table.Txn, v *model.VPC) error {
 		v.Tenancy = shape.TenancyDefault
 		return nil
 	})
