@@ -85,24 +85,67 @@ func (r *Relation) Dangling(tx *table.Txn) iter.Seq2[table.Row, model.Ref] {
 	}
 }
 
-// Held names a row that keeps another one of a table from being deleted, as errors
-// call it; empty when nothing does. What is a part of the row, or the row itself,
-// holds nothing.
-func Held[T table.Row](tx *table.Txn, t *table.Table[T], row T) string {
+// Holders are the rows that keep another one from being deleted by one relation: at
+// least one, in the order of their index.
+type Holders struct {
+	By   *Relation
+	rows iter.Seq[table.Row]
+}
+
+// Held gives the first relation by which something keeps a row of a table from being
+// deleted, nil when nothing does. What is a part of the row, or the row itself, holds
+// nothing. The result belongs to the transaction.
+func Held[T table.Row](tx *table.Txn, t *table.Table[T], row T) *Holders {
+	held := refOf(row)
 	own := parts(t.Kind(), row)
 	for _, r := range Relations() {
 		if r.Rule != Holds || !slices.Contains(r.To, t.Kind()) {
 			continue
 		}
-		for holder := range r.holders(tx, refOf(row)) {
-			itself := r.From == t.Kind() && refOf(holder) == refOf(row)
-			if !itself && !slices.Contains(own, refOf(holder)) {
-				return r.called(holder)
+		others := func(yield func(table.Row) bool) {
+			for holder := range r.holders(tx, held) {
+				ref := refOf(holder)
+				itself := r.From == t.Kind() && ref == held
+				if !itself && !slices.Contains(own, ref) && !yield(holder) {
+					return
+				}
 			}
 		}
+		for range others {
+			return &Holders{r, others}
+		}
+	}
+	return nil
+}
+
+// Count is how many rows they are, which it goes through.
+func (h *Holders) Count() (n int) {
+	for range h.rows {
+		n++
+	}
+	return n
+}
+
+// Noun is how errors call one of them, without its id.
+func (h *Holders) Noun() string { return nouns.Replace(h.By.From) }
+
+// String names the first of them, as errors call it.
+func (h *Holders) String() string {
+	for row := range h.rows {
+		if claim, ok := row.(*model.AddressClaim); ok {
+			return "address " + claim.Addr.String()
+		}
+		text := h.Noun() + " " + refOf(row).ID
+		if slices.Contains(h.By.To, h.By.From) { // security groups, in rules
+			return "a rule of " + text
+		}
+		return text
 	}
 	return ""
 }
+
+// nouns makes the kinds of tables words.
+var nouns = strings.NewReplacer("endpoint-association", "resource endpoint association", "vpc", "VPC", "acl", "ACL", "-", " ")
 
 // parts gives what goes with a row.
 func parts(kind string, row table.Row) (all []model.Ref) {
@@ -178,16 +221,4 @@ func anyRows[T table.Row](rows iter.Seq[T]) iter.Seq[table.Row] {
 			}
 		}
 	}
-}
-
-// called is how errors call a row that holds another one by the relation.
-func (r *Relation) called(row table.Row) string {
-	if claim, ok := row.(*model.AddressClaim); ok {
-		return "address " + claim.Addr.String()
-	}
-	text := strings.NewReplacer("-", " ", "vpc", "VPC", "acl", "ACL").Replace(r.From) + " " + refOf(row).ID
-	if slices.Contains(r.To, r.From) { // security groups, in rules
-		return "a rule of " + text
-	}
-	return text
 }

@@ -5,6 +5,7 @@ package ec2_test
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
@@ -78,53 +79,58 @@ var removals = map[string]removal{
 	},
 }
 
-// holders makes a row for each relation that holds what it names.
-var holders = map[string]func(*table.Txn){
-	"subnet vpc":         func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("x"), VPC: "vpc-1"}) },
-	"route-table vpc":    func(tx *table.Txn) { state.RouteTables.Put(tx, &model.RouteTable{Meta: own("x"), VPC: "vpc-1"}) },
-	"network-acl vpc":    func(tx *table.Txn) { state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: own("x"), VPC: "vpc-1"}) },
-	"security-group vpc": func(tx *table.Txn) { state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("x"), VPC: "vpc-1"}) },
-	"security-group referenced": func(tx *table.Txn) {
+// holders makes a row for each relation that holds what it names, and says what the
+// error calls it.
+var holders = map[string]struct {
+	text string
+	put  func(*table.Txn)
+}{
+	"subnet vpc":         {"subnet x", func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("x"), VPC: "vpc-1"}) }},
+	"route-table vpc":    {"route table x", func(tx *table.Txn) { state.RouteTables.Put(tx, &model.RouteTable{Meta: own("x"), VPC: "vpc-1"}) }},
+	"network-acl vpc":    {"network ACL x", func(tx *table.Txn) { state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: own("x"), VPC: "vpc-1"}) }},
+	"security-group vpc": {"security group x", func(tx *table.Txn) { state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("x"), VPC: "vpc-1"}) }},
+	"security-group referenced": {"a rule of security group x", func(tx *table.Txn) {
 		state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("x"), Rules: []model.SecurityGroupRule{{Group: "sg-1"}}})
-	},
-	"network-interface vpc": func(tx *table.Txn) {
+	}},
+	"network-interface vpc": {"network interface x", func(tx *table.Txn) {
 		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), VPC: "vpc-1"})
-	},
-	"network-interface subnet": func(tx *table.Txn) {
+	}},
+	"network-interface subnet": {"network interface x", func(tx *table.Txn) {
 		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), Subnet: "subnet-1"})
-	},
-	"network-interface group": func(tx *table.Txn) {
+	}},
+	"network-interface group": {"network interface x", func(tx *table.Txn) {
 		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), Groups: []string{"sg-1"}})
-	},
-	"resource-gateway vpc": func(tx *table.Txn) {
+	}},
+	"resource-gateway vpc": {"resource gateway x", func(tx *table.Txn) {
 		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), VPC: "vpc-1"})
-	},
-	"resource-gateway subnet": func(tx *table.Txn) {
+	}},
+	"resource-gateway subnet": {"resource gateway x", func(tx *table.Txn) {
 		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), Subnets: []string{"subnet-1"}})
-	},
-	"resource-gateway group": func(tx *table.Txn) {
+	}},
+	"resource-gateway group": {"resource gateway x", func(tx *table.Txn) {
 		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), Groups: []string{"sg-1"}})
-	},
-	"vpc-endpoint vpc": func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), VPC: "vpc-1"}) },
-	"vpc-endpoint group": func(tx *table.Txn) {
+	}},
+	"vpc-endpoint vpc": {"VPC endpoint x", func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), VPC: "vpc-1"}) }},
+	"vpc-endpoint group": {"VPC endpoint x", func(tx *table.Txn) {
 		state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), Groups: []string{"sg-1"}})
-	},
-	"address-claim subnet": func(tx *table.Txn) {
+	}},
+	"address-claim subnet": {"address 10.0.0.9", func(tx *table.Txn) {
 		state.AddressClaims.Put(tx, &model.AddressClaim{Account: servicetest.Account, Region: servicetest.Region, Subnet: "subnet-1", Addr: netip.MustParseAddr("10.0.0.9")})
-	},
-	"attachment interface": func(tx *table.Txn) {
+	}},
+	"attachment interface": {"it is attached", func(tx *table.Txn) {
 		state.Attachments.Put(tx, &model.Attachment{Account: servicetest.Account, Region: servicetest.Region, Interface: "eni-1"})
-	},
-	"resource-configuration gateway": func(tx *table.Txn) {
+	}},
+	"resource-configuration gateway": {"1 resource configuration(s)", func(tx *table.Txn) {
 		state.ResourceConfigurations.Put(tx, &model.ResourceConfiguration{Meta: own("x"), Gateway: "rgw-1"})
-	},
-	"endpoint-association configuration": func(tx *table.Txn) {
+	}},
+	"endpoint-association configuration": {"1 resource endpoint association(s)", func(tx *table.Txn) {
 		state.EndpointAssociations.Put(tx, &model.EndpointAssociation{Meta: own("x"), Configuration: own("rcfg-1").Ref()})
-	},
+	}},
 }
 
 // TestWhatIsHeldIsNotDeleted walks the relations of all tables: what holds
-// something keeps users from deleting it, and without the holder it can be deleted.
+// something keeps users from deleting it, which the error says, and without the holder it
+// can be deleted.
 func TestWhatIsHeldIsNotDeleted(t *testing.T) {
 	held := map[string]bool{}
 	for _, r := range state.Relations() {
@@ -144,8 +150,14 @@ func TestWhatIsHeldIsNotDeleted(t *testing.T) {
 			}
 			held[kind] = true
 			w := ec2test.NewNetwork(t)
-			w.Put(t, func(tx *table.Txn) { target.row(tx); hold(tx) })
-			w.Refused(t, r.From+" holds "+kind, target.code, func() error { return target.call(w) })
+			w.Put(t, func(tx *table.Txn) { target.row(tx); hold.put(tx) })
+			w.Refused(t, r.From+" holds "+kind, target.code, func() error {
+				err := target.call(w)
+				if err != nil && !strings.HasSuffix(err.Error(), hold.text) {
+					t.Errorf("%s holds %s: got %v, want it to end with %q", r.From, kind, err, hold.text)
+				}
+				return err
+			})
 		}
 	}
 	for kind, target := range removals {

@@ -81,27 +81,12 @@ func configurationOf(tx *table.Txn, row *model.EndpointAssociation) (*model.Reso
 // a resource configuration of the caller. The endpoint stays and leads nowhere.
 // Removing it again changes nothing.
 func (a *API) DeleteResourceEndpointAssociation(ctx context.Context, in *shape.DeleteResourceEndpointAssociationInput) (*shape.DeleteResourceEndpointAssociationOutput, error) {
-	who, now := access.From(ctx), a.Now()
-	var out *shape.DeleteResourceEndpointAssociationOutput
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		row, err := find(tx, state.EndpointAssociations, who, kindAssociation, *in.ResourceEndpointAssociationIdentifier)
-		if err != nil {
-			return err
-		}
-		if !row.Deleting() {
-			row = row.Clone()
-			row.Delete(now)
-			state.EndpointAssociations.Put(tx, row)
-		}
-		gone := summary(tx, row)
-		out = &shape.DeleteResourceEndpointAssociationOutput{
-			Id: gone.Id, Arn: gone.Arn, ResourceConfigurationId: gone.ResourceConfigurationId,
-			ResourceConfigurationArn: gone.ResourceConfigurationArn, VpcEndpointId: gone.VpcEndpointId,
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return remove(ctx, a, state.EndpointAssociations, kindAssociation, *in.ResourceEndpointAssociationIdentifier,
+		func(tx *table.Txn, row *model.EndpointAssociation) *shape.DeleteResourceEndpointAssociationOutput {
+			gone := summary(tx, row)
+			return &shape.DeleteResourceEndpointAssociationOutput{
+				Id: gone.Id, Arn: gone.Arn, ResourceConfigurationId: gone.ResourceConfigurationId,
+				ResourceConfigurationArn: gone.ResourceConfigurationArn, VpcEndpointId: gone.VpcEndpointId,
+			}
+		})
 }

@@ -5,7 +5,6 @@ package vpclattice
 import (
 	"context"
 	"iter"
-	"time"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -84,22 +83,15 @@ func chosenConfigurations(tx *table.Txn, who access.View, in *shape.ListResource
 // UpdateResourceConfiguration changes the address, the ports and the sharing
 // rule of a resource configuration, which hold for its endpoints from then on.
 func (a *API) UpdateResourceConfiguration(ctx context.Context, in *shape.UpdateResourceConfigurationInput) (*shape.UpdateResourceConfigurationOutput, error) {
-	who, now := access.From(ctx), a.Now()
 	var out *shape.UpdateResourceConfigurationOutput
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		old, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
-		if err != nil {
-			return err
+	_, err := change(ctx, a, state.ResourceConfigurations, kindConfiguration, *in.ResourceConfigurationIdentifier, func(tx *table.Txn, r *model.ResourceConfiguration) error {
+		if r.Deleting() {
+			return fault.Validation("resourceConfigurationIdentifier", "resource configuration %s is being deleted", r.ID)
 		}
-		if old.Deleting() {
-			return fault.Validation("resourceConfigurationIdentifier", "resource configuration %s is being deleted", old.ID)
-		}
-		r := old.Clone()
 		if err := a.amend(tx, r, in); err != nil {
 			return err
 		}
-		r.Update(now)
-		state.ResourceConfigurations.Put(tx, r)
+		r.Update(r.UpdatedAt)
 		out = updatedConfiguration(tx, r)
 		return nil
 	})
@@ -145,17 +137,11 @@ func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceCo
 	if err := checkAddress(tx, addr, g, vpc); err != nil {
 		return err
 	}
-	if n := associations(tx, r); n > 0 && addr.Is4() != r.IP.Is4() {
+	if n := state.EndpointAssociationsByConfiguration.Count(tx, r.Ref()); n > 0 && addr.Is4() != r.IP.Is4() {
 		return fault.Validation("resourceConfigurationDefinition", "%s cannot take the place of %s, an address of the other family, while %s has %d endpoint(s)", addr, r.IP, r.ID, n)
 	}
 	r.IP = addr
 	return checkWay(tx, r)
-}
-
-// associations counts the endpoint associations of a configuration, including
-// those that the data plane has not let go of yet.
-func associations(tx *table.Txn, r *model.ResourceConfiguration) int {
-	return state.EndpointAssociationsByConfiguration.Count(tx, r.Ref())
 }
 
 func updatedConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.UpdateResourceConfigurationOutput {
@@ -171,29 +157,8 @@ func updatedConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.
 // DeleteResourceConfiguration starts the deletion of a resource configuration
 // that no endpoint is associated with. Deleting it again changes nothing.
 func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteResourceConfigurationInput) (*shape.DeleteResourceConfigurationOutput, error) {
-	who, now := access.From(ctx), a.Now()
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		r, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
-		if err != nil {
-			return err
-		}
-		if n := associations(tx, r); n > 0 {
-			return fault.Conflict(kindConfiguration, r.ID, "%s %s has %d resource endpoint association(s)", kindConfiguration, r.ID, n)
-		}
-		markDeleted(tx, r, now)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &shape.DeleteResourceConfigurationOutput{}, nil
-}
-
-func markDeleted(tx *table.Txn, r *model.ResourceConfiguration, now time.Time) {
-	if r.Deleting() {
-		return
-	}
-	r = r.Clone()
-	r.Delete(now)
-	state.ResourceConfigurations.Put(tx, r)
+	return remove(ctx, a, state.ResourceConfigurations, kindConfiguration, *in.ResourceConfigurationIdentifier,
+		func(*table.Txn, *model.ResourceConfiguration) *shape.DeleteResourceConfigurationOutput {
+			return &shape.DeleteResourceConfigurationOutput{}
+		})
 }

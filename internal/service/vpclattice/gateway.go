@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
@@ -107,13 +108,7 @@ func (a *API) regroup(tx *table.Txn, old *model.ResourceGateway, ids []string, n
 	g.Groups = groups
 	g.Update(now)
 	state.ResourceGateways.Put(tx, g)
-	for _, id := range g.Interfaces {
-		if ni, ok := state.NetworkInterfaces.Get(tx, g.Account, g.Region, id); ok {
-			ni = ni.Clone()
-			ni.Groups, ni.UpdatedAt = groups, now
-			state.NetworkInterfaces.Put(tx, ni)
-		}
-	}
+	alloc.Regroup(tx, &g.Meta, g.Interfaces, groups)
 	return g, nil
 }
 
@@ -128,29 +123,11 @@ func updatedGateway(tx *table.Txn, g *model.ResourceGateway) *shape.UpdateResour
 // DeleteResourceGateway starts the deletion of a gateway that has no resource
 // configurations. Deleting it again changes nothing.
 func (a *API) DeleteResourceGateway(ctx context.Context, in *shape.DeleteResourceGatewayInput) (*shape.DeleteResourceGatewayOutput, error) {
-	who, now := access.From(ctx), a.Now()
-	var out *shape.DeleteResourceGatewayOutput
-	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		g, err := find(tx, state.ResourceGateways, who, kindGateway, *in.ResourceGatewayIdentifier)
-		if err != nil {
-			return err
-		}
-		if n := state.ResourceConfigurationsByGateway.Count(tx, g.Ref()); n > 0 {
-			return fault.Conflict(kindGateway, g.ID, "%s %s has %d resource configuration(s)", kindGateway, g.ID, n)
-		}
-		if !g.Deleting() {
-			g = g.Clone()
-			g.Delete(now)
-			state.ResourceGateways.Put(tx, g)
-		}
-		out = &shape.DeleteResourceGatewayOutput{
-			Id: &g.ID, Arn: new(g.ARN()), Name: &g.Name,
-			Status: new(shape.ResourceGatewayStatusDeleteInProgress),
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return remove(ctx, a, state.ResourceGateways, kindGateway, *in.ResourceGatewayIdentifier,
+		func(_ *table.Txn, g *model.ResourceGateway) *shape.DeleteResourceGatewayOutput {
+			return &shape.DeleteResourceGatewayOutput{
+				Id: &g.ID, Arn: new(g.ARN()), Name: &g.Name,
+				Status: new(shape.ResourceGatewayStatusDeleteInProgress),
+			}
+		})
 }

@@ -5,6 +5,7 @@ package vpclattice
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -191,8 +192,12 @@ func TestGatewayIsDeletedAfterItsConfigurations(t *testing.T) {
 	f := newFixture(t)
 	id := f.gateway(t, gatewayInput("gate", subnetA)).Id
 	f.configuration(t, configurationInput("db", *id, "10.0.1.10"))
+	f.configuration(t, configurationInput("web", *id, "10.0.1.11"))
 	f.refused(t, "gateway in use", "ConflictException", func() error {
 		_, err := f.api.DeleteResourceGateway(f.ctx, &shape.DeleteResourceGatewayInput{ResourceGatewayIdentifier: id})
+		if want := "ResourceGateway " + *id + " has 2 resource configuration(s)"; err != nil && !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
 		return err
 	})
 }

@@ -110,8 +110,8 @@ func (a Groups) DeleteSecurityGroup(ctx context.Context, in *shape.DeleteSecurit
 		if g.Name == vpc.DefaultGroup {
 			return fault.EC2("CannotDelete", "the specified group: \"%s\" name: \"%s\" cannot be deleted by a user", g.ID, g.Name)
 		}
-		if what := state.Held(tx, state.SecurityGroups, g); what != "" {
-			return fault.EC2("DependencyViolation", "resource %s has a dependent object: %s", g.ID, what)
+		if by := state.Held(tx, state.SecurityGroups, g); by != nil {
+			return fault.EC2("DependencyViolation", "resource %s has a dependent object: %s", g.ID, by)
 		}
 		state.SecurityGroups.Delete(tx, g.Account, g.Region, g.ID)
 		id = g.ID

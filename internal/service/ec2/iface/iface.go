@@ -134,7 +134,7 @@ func (a Interfaces) DeleteNetworkInterface(ctx context.Context, in *shape.Delete
 			if err != nil {
 				return err
 			}
-			if state.Held(tx, state.NetworkInterfaces, ni) != "" {
+			if state.Held(tx, state.NetworkInterfaces, ni) != nil {
 				return fault.EC2("InvalidNetworkInterface.InUse", "Network interface '%s' is currently in use: it is attached", ni.ID)
 			}
 			with(tx, ni)

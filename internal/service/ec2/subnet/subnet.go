@@ -158,8 +158,8 @@ func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) 
 		if err != nil {
 			return err
 		}
-		if what := state.Held(tx, state.Subnets, s); what != "" {
-			return fault.EC2("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted: %s", s.ID, what)
+		if by := state.Held(tx, state.Subnets, s); by != nil {
+			return fault.EC2("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted: %s", s.ID, by)
 		}
 		state.Subnets.Delete(tx, s.Account, s.Region, s.ID)
 		return nil

@@ -25,8 +25,8 @@ func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.D
 		if err != nil {
 			return err
 		}
-		if what := state.Held(tx, state.VPCs, v); what != "" {
-			return fault.EC2("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted: %s", v.ID, what)
+		if by := state.Held(tx, state.VPCs, v); by != nil {
+			return fault.EC2("DependencyViolation", "The vpc '%s' has dependencies and cannot be deleted: %s", v.ID, by)
 		}
 		state.RouteTables.Delete(tx, v.Account, v.Region, v.MainTable)
 		state.NetworkACLs.Delete(tx, v.Account, v.Region, v.DefaultACL)

@@ -12,11 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
-	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
-	"github.com/posternhq/postern/internal/table"
 )
 
 func TestVPCComesWithItsParts(t *testing.T) {
@@ -278,42 +276,7 @@ func TestDeleteVpcTakesOnlyItsPartsAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := *out.Vpc.VpcId
-	meta := func(id string) model.Meta {
-		return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
-	}
 	remove := func() error { return ec2test.Failure(w.API.DeleteVpc(w.Ctx, &shape.DeleteVpcInput{VpcId: &id})) }
-	for _, dependency := range []struct {
-		name     string
-		put, del func(*table.Txn)
-	}{
-		{"subnet",
-			func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: meta("subnet-1"), VPC: id}) },
-			func(tx *table.Txn) { state.Subnets.Delete(tx, servicetest.Account, servicetest.Region, "subnet-1") }},
-		{"interface",
-			func(tx *table.Txn) {
-				state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: meta("eni-1"), VPC: id})
-			},
-			func(tx *table.Txn) {
-				state.NetworkInterfaces.Delete(tx, servicetest.Account, servicetest.Region, "eni-1")
-			}},
-		{"endpoint",
-			func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: meta("vpce-1"), VPC: id}) },
-			func(tx *table.Txn) { state.VPCEndpoints.Delete(tx, servicetest.Account, servicetest.Region, "vpce-1") }},
-		{"gateway",
-			func(tx *table.Txn) {
-				state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-1"), VPC: id})
-			},
-			func(tx *table.Txn) {
-				state.ResourceGateways.Delete(tx, servicetest.Account, servicetest.Region, "rgw-1")
-			}},
-		{"group",
-			func(tx *table.Txn) { state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: meta("sg-1"), VPC: id}) },
-			func(tx *table.Txn) { state.SecurityGroups.Delete(tx, servicetest.Account, servicetest.Region, "sg-1") }},
-	} {
-		w.Put(t, dependency.put)
-		w.RefusedAll(t, []ec2test.Refusal{{Name: dependency.name, Code: "DependencyViolation", Call: remove}})
-		w.Put(t, dependency.del)
-	}
 	if err := remove(); err != nil {
 		t.Fatal(err)
 	}

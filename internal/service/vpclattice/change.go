@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vpclattice
+
+import (
+	"context"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// change changes a row that a request names by id or by ARN, as service.Change does.
+func change[T state.Resource[T]](ctx context.Context, a *API, rows *table.Table[T], kind, identifier string, change func(*table.Txn, T) error) (T, error) {
+	named := func(tx *table.Txn, who access.View, identifier string) (T, error) {
+		return find(tx, rows, who, kind, identifier)
+	}
+	return service.Change(ctx, a.Env, rows, named, identifier, change)
+}
+
+// remove starts the deletion of a row that nothing holds, and gives the reply about it.
+// To do so again changes nothing.
+func remove[T state.Resource[T], Out any](ctx context.Context, a *API, rows *table.Table[T], kind, identifier string, reply func(*table.Txn, T) *Out) (*Out, error) {
+	who, now := access.From(ctx), a.Now()
+	var out *Out
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		row, err := find(tx, rows, who, kind, identifier)
+		if err != nil {
+			return err
+		}
+		if by := state.Held(tx, rows, row); by != nil {
+			id := row.Common().ID
+			return fault.Conflict(kind, id, "%s %s has %d %s(s)", kind, id, by.Count(), by.Noun())
+		}
+		out = reply(tx, service.MarkDeleted(tx, rows, row, now))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
