@@ -18,11 +18,7 @@ import (
 // AuthorizeSecurityGroupIngress adds rules that let traffic in.
 func (a Groups) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.AuthorizeSecurityGroupIngressInput) (*shape.AuthorizeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
-	if err != nil {
-		return nil, err
-	}
-	added, err := a.authorize(ctx, groupChoice{in.GroupId, in.GroupName}, permissions, in.TagSpecifications, false)
+	added, err := a.authorize(ctx, groupChoice{in.GroupId, in.GroupName}, flat, in.IpPermissions, in.TagSpecifications, false)
 	if err != nil {
 		return nil, err
 	}
@@ -32,11 +28,7 @@ func (a Groups) AuthorizeSecurityGroupIngress(ctx context.Context, in *shape.Aut
 // AuthorizeSecurityGroupEgress adds rules that let traffic out.
 func (a Groups) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.AuthorizeSecurityGroupEgressInput) (*shape.AuthorizeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
-	if err != nil {
-		return nil, err
-	}
-	added, err := a.authorize(ctx, groupChoice{in.GroupId, nil}, permissions, in.TagSpecifications, true)
+	added, err := a.authorize(ctx, groupChoice{in.GroupId, nil}, flat, in.IpPermissions, in.TagSpecifications, true)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +36,11 @@ func (a Groups) AuthorizeSecurityGroupEgress(ctx context.Context, in *shape.Auth
 }
 
 // authorize adds the rules of permissions to a group, all or none of them.
-func (a Groups) authorize(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, specifications []shape.TagSpecification, egress bool) ([]shape.SecurityGroupRule, error) {
-	who := access.From(ctx)
+func (a Groups) authorize(ctx context.Context, choice groupChoice, flat flatRule, list []shape.IpPermission, specifications []shape.TagSpecification, egress bool) ([]shape.SecurityGroupRule, error) {
+	permissions, err := a.permissions(ctx, flat, list)
+	if err != nil {
+		return nil, err
+	}
 	if len(permissions) == 0 {
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter ipPermissions")
 	}
@@ -53,7 +48,7 @@ func (a Groups) authorize(ctx context.Context, choice groupChoice, permissions [
 	if err != nil {
 		return nil, err
 	}
-	added, err := parseRules(who, permissions, egress)
+	added, err := parseRules(access.From(ctx), permissions, egress)
 	if err != nil {
 		return nil, err
 	}

@@ -19,11 +19,7 @@ import (
 // RevokeSecurityGroupIngress removes rules that let traffic in.
 func (a Groups) RevokeSecurityGroupIngress(ctx context.Context, in *shape.RevokeSecurityGroupIngressInput) (*shape.RevokeSecurityGroupIngressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
-	if err != nil {
-		return nil, err
-	}
-	revoked, err := a.revoke(ctx, groupChoice{in.GroupId, in.GroupName}, permissions, in.SecurityGroupRuleIds, false)
+	revoked, err := a.revoke(ctx, groupChoice{in.GroupId, in.GroupName}, flat, in.IpPermissions, in.SecurityGroupRuleIds, false)
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +29,7 @@ func (a Groups) RevokeSecurityGroupIngress(ctx context.Context, in *shape.Revoke
 // RevokeSecurityGroupEgress removes rules that let traffic out.
 func (a Groups) RevokeSecurityGroupEgress(ctx context.Context, in *shape.RevokeSecurityGroupEgressInput) (*shape.RevokeSecurityGroupEgressOutput, error) {
 	flat := flatRule{in.IpProtocol, in.FromPort, in.ToPort, in.CidrIp, in.SourceSecurityGroupName, in.SourceSecurityGroupOwnerId}
-	permissions, err := a.permissions(ctx, flat, in.IpPermissions)
-	if err != nil {
-		return nil, err
-	}
-	revoked, err := a.revoke(ctx, groupChoice{in.GroupId, nil}, permissions, in.SecurityGroupRuleIds, true)
+	revoked, err := a.revoke(ctx, groupChoice{in.GroupId, nil}, flat, in.IpPermissions, in.SecurityGroupRuleIds, true)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +37,11 @@ func (a Groups) RevokeSecurityGroupEgress(ctx context.Context, in *shape.RevokeS
 }
 
 // revoke removes rules, named by permissions or by ids, all or none of them.
-func (a Groups) revoke(ctx context.Context, choice groupChoice, permissions []shape.IpPermission, ids []string, egress bool) ([]shape.RevokedSecurityGroupRule, error) {
+func (a Groups) revoke(ctx context.Context, choice groupChoice, flat flatRule, list []shape.IpPermission, ids []string, egress bool) ([]shape.RevokedSecurityGroupRule, error) {
+	permissions, err := a.permissions(ctx, flat, list)
+	if err != nil {
+		return nil, err
+	}
 	if err := eitherOr(permissions, ids); err != nil {
 		return nil, err
 	}
