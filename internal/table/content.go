@@ -7,14 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
-
-	"github.com/google/btree"
 )
-
-// degree of the trees. A change copies a few nodes of up to 2*degree-1 items in
-// each tree that it touches, so a small degree makes changes cheap.
-const degree = 16
 
 // entry is one row in memory. It never changes. There are tens of thousands of
 // them, so it holds nothing that the row can tell.
@@ -75,8 +68,8 @@ type rowItem struct {
 }
 
 type indexItem struct {
-	value  string
-	*entry // nil comes before all that have the value
+	value string
+	*entry
 }
 
 // rangeItem is what is known of one range: how many rows it has and the
@@ -89,61 +82,64 @@ type rangeItem struct {
 	guard int64
 }
 
+// Where what is sought comes in a tree.
+func atPath(path string) func(rowItem) int {
+	return func(item rowItem) int { return strings.Compare(path, item.path) }
+}
+
+func atPlace(value, path string) func(indexItem) int {
+	return func(item indexItem) int {
+		if order := strings.Compare(value, item.value); order != 0 {
+			return order
+		}
+		return strings.Compare(path, item.path)
+	}
+}
+
+func atRange(index int, value string) func(rangeItem) int {
+	return func(item rangeItem) int {
+		if order := cmp.Compare(index, item.index); order != 0 {
+			return order
+		}
+		return strings.Compare(value, item.value)
+	}
+}
+
 // content is one version of one table. All versions share most of their nodes.
 // A content that was published is only read, and cloned.
 type content struct {
-	cloning sync.Mutex // a tree can be read, but not cloned again, while it is cloned
-	rows    *btree.BTreeG[rowItem]
-	indexes []*btree.BTreeG[indexItem] // indexes[0] is unused: rows is in the order of scopes
-	ranges  *btree.BTreeG[rangeItem]
+	// edit is more than that of all nodes which others have too.
+	edit    int64
+	rows    tree[rowItem]
+	indexes []tree[indexItem] // indexes[0] is unused: rows is in the order of scopes
+	ranges  tree[rangeItem]
 	aside   map[string]aside // by path, nil for nearly all tables; never changed, only replaced
 }
 
 func newContent(def *definition) *content {
-	c := &content{
-		rows:    btree.NewG(degree, func(a, b rowItem) bool { return a.path < b.path }),
-		indexes: make([]*btree.BTreeG[indexItem], len(def.names)),
-		ranges:  btree.NewG(degree, lessRange),
-	}
-	for i := 1; i < len(c.indexes); i++ {
-		c.indexes[i] = btree.NewG(degree, lessIndexed)
-	}
-	return c
+	return &content{indexes: make([]tree[indexItem], len(def.names))}
 }
 
-func lessIndexed(a, b indexItem) bool {
-	if order := strings.Compare(a.value, b.value); order != 0 {
-		return order < 0
-	}
-	return b.entry != nil && (a.entry == nil || a.path < b.path)
-}
-
-func lessRange(a, b rangeItem) bool {
-	if order := cmp.Compare(a.index, b.index); order != 0 {
-		return order < 0
-	}
-	return a.value < b.value
-}
-
-// clone returns a version that can be changed without changing c.
+// clone returns a version that can be changed without changing c, which itself must not
+// be changed any more.
 func (c *content) clone() *content {
-	c.cloning.Lock()
-	defer c.cloning.Unlock()
-	out := &content{
-		rows:    c.rows.Clone(),
-		indexes: make([]*btree.BTreeG[indexItem], len(c.indexes)),
-		ranges:  c.ranges.Clone(),
-		aside:   c.aside,
-	}
-	for i := 1; i < len(c.indexes); i++ {
-		out.indexes[i] = c.indexes[i].Clone()
-	}
-	return out
+	out := *c
+	out.indexes = slices.Clone(c.indexes)
+	out.edit++
+	return &out
+}
+
+// kept returns what c is now, whatever is changed in it later. It must not be changed.
+func (c *content) kept() *content {
+	out := *c
+	out.indexes = slices.Clone(c.indexes)
+	c.edit++
+	return &out
 }
 
 // get returns the entry at path, or nil.
 func (c *content) get(path string) *entry {
-	item, _ := c.rows.Get(rowItem{path: path})
+	item, _ := c.rows.get(atPath(path))
 	return item.entry
 }
 
@@ -163,18 +159,18 @@ func (c *content) set(path string, e placed) *entry {
 func (c *content) setRow(path string, e placed) placed {
 	var item rowItem
 	if e.entry == nil {
-		item, _ = c.rows.Delete(rowItem{path: path})
+		item, _ = c.rows.remove(c.edit, atPath(path))
 	} else {
-		item, _ = c.rows.ReplaceOrInsert(rowItem{path, e.entry})
+		item, _ = c.rows.set(c.edit, rowItem{path, e.entry}, atPath(path))
 	}
 	old := item.placed()
 	if old.entry != nil && !slices.Equal(old.places, e.places) {
 		for _, p := range old.places {
-			c.indexes[p.index].Delete(indexItem{p.value, old.entry})
+			c.indexes[p.index].remove(c.edit, atPlace(p.value, path))
 		}
 	}
 	for _, p := range e.places {
-		c.indexes[p.index].ReplaceOrInsert(indexItem{p.value, e.entry})
+		c.indexes[p.index].set(c.edit, indexItem{p.value, e.entry}, atPlace(p.value, path))
 	}
 	return old
 }
@@ -182,12 +178,9 @@ func (c *content) setRow(path string, e placed) placed {
 // count adds a number to the count of each range that the row is in.
 func (c *content) count(e placed, by int) {
 	for p := range e.ranges {
-		item := rangeItem{index: p.index, value: p.value}
-		if known, ok := c.ranges.Get(item); ok {
-			item = known
-			item.count += by
-		} else {
-			item.count = c.few(p.index, p.value)
+		item, known := c.ranges.get(atRange(p.index, p.value))
+		if item.count += by; !known {
+			item = rangeItem{index: p.index, value: p.value, count: c.few(p.index, p.value)}
 		}
 		c.putRange(item)
 	}
@@ -205,25 +198,23 @@ func (c *content) few(index int, value string) (n int) {
 
 // lookupRange returns what is known of a range.
 func (c *content) lookupRange(index int, value string) rangeItem {
-	item := rangeItem{index: index, value: value}
-	if known, ok := c.ranges.Get(item); ok {
-		return known
+	if item, known := c.ranges.get(atRange(index, value)); known {
+		return item
 	}
-	item.count = c.few(index, value)
-	return item
+	return rangeItem{index: index, value: value, count: c.few(index, value)}
 }
 
 // guard returns the revision of a range's guard.
 func (c *content) guard(index int, value string) int64 {
-	item, _ := c.ranges.Get(rangeItem{index: index, value: value})
+	item, _ := c.ranges.get(atRange(index, value))
 	return item.guard
 }
 
 func (c *content) putRange(item rangeItem) {
 	if item.count > 1 || item.guard != 0 {
-		c.ranges.ReplaceOrInsert(item)
-	} else if c.ranges.Has(item) {
-		c.ranges.Delete(item)
+		c.ranges.set(c.edit, item, atRange(item.index, item.value))
+	} else {
+		c.ranges.remove(c.edit, atRange(item.index, item.value))
 	}
 }
 
@@ -240,7 +231,7 @@ func (c *content) scan(index int, value string) iter.Seq[*entry] {
 		return c.scanRows(value + "/")
 	}
 	return func(yield func(*entry) bool) {
-		c.indexes[index].AscendGreaterOrEqual(indexItem{value: value}, func(item indexItem) bool {
+		c.indexes[index].from(atPlace(value, ""), func(item indexItem) bool {
 			return item.value == value && yield(item.entry)
 		})
 	}
@@ -249,14 +240,14 @@ func (c *content) scan(index int, value string) iter.Seq[*entry] {
 // scanIndex yields all entries that an index has, in the order of their values.
 func (c *content) scanIndex(index int) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
-		c.indexes[index].Ascend(func(item indexItem) bool { return yield(item.entry) })
+		c.indexes[index].all(func(item indexItem) bool { return yield(item.entry) })
 	}
 }
 
 // scanRows yields the entries whose path starts with prefix, in order.
 func (c *content) scanRows(prefix string) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
-		c.rows.AscendGreaterOrEqual(rowItem{path: prefix}, func(item rowItem) bool {
+		c.rows.from(atPath(prefix), func(item rowItem) bool {
 			return strings.HasPrefix(item.path, prefix) && yield(item.entry)
 		})
 	}

@@ -92,7 +92,7 @@ func (tx *Txn) position(def *definition) int {
 // touched by later changes, and does not know the counts of ranges.
 func (tx *Txn) stable(pos int) *content {
 	if tx.changes != nil && tx.changes.overlay[pos] != nil {
-		return tx.changes.overlay[pos].clone()
+		return tx.changes.overlay[pos].kept()
 	}
 	return tx.base.tables[pos]
 }
