@@ -72,6 +72,18 @@ func Record(e Entry) string {
 	return e.String()
 }
 
+// SameRecord reports whether two entries of one key, which is of that kind, have the
+// same record. It compares the entries themselves where they are as their kind is
+// defined, and need not print what is the same.
+func SameRecord(a, b Entry, k Kind) bool {
+	if same := k.said().same; same != nil {
+		if equal, ok := same(a, b); ok {
+			return equal
+		}
+	}
+	return Record(a) == Record(b)
+}
+
 // State prints what String gives, for entries whose kinds are defined elsewhere.
 func State(e Entry) string {
 	text, _ := e.Key().Kind.said().print(e, false)

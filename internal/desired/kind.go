@@ -3,8 +3,10 @@
 package desired
 
 import (
+	"bytes"
 	"cmp"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -111,6 +113,7 @@ type description struct {
 
 	noted       bool // entries have notes
 	print       func(e Entry, full bool) (text string, ok bool)
+	same        func(a, b Entry) (same, ok bool) // with notes
 	read        func(*Spelling) Entry
 	ends, turns func(Entry) []Connections
 	examples    []Entry
@@ -130,6 +133,15 @@ func Define[E Entry](d Description[E]) Kind {
 		s.full = full
 		d.Spell(&v, &s)
 		return s.String(), true
+	}
+	comparable := reflect.TypeFor[E]().Comparable()
+	k.same = func(a, b Entry) (same, ok bool) {
+		x, isX := a.(E)
+		y, isY := b.(E)
+		if !isX || !isY {
+			return false, false
+		}
+		return comparable && a == b || d.same(x, y), true
 	}
 	k.read = func(s *Spelling) Entry {
 		var v E
@@ -154,6 +166,15 @@ func Define[E Entry](d Description[E]) Kind {
 		}
 	}
 	return Kind{k}
+}
+
+// same reports whether two entries of one key have the same fields and notes.
+func (d Description[E]) same(a, b E) bool {
+	s := Spelling{full: true, text: make([]byte, 0, 2*usual)}
+	d.Spell(&a, &s)
+	first := len(s.text)
+	d.Spell(&b, &s)
+	return bytes.Equal(s.text[:first], s.text[first:])
 }
 
 // missing names what a description lacks.

@@ -368,3 +368,27 @@ func FuzzParse(f *testing.F) {
 		Turns(e)
 	})
 }
+
+// dressed is an entry of which its kind knows nothing.
+type dressed struct{ Entry }
+
+// Whether two entries of one key are recorded in the same way is told as if both were
+// printed, and also of entries that are not of the kind's own type.
+func TestSameRecordIsWhatRecordsSay(t *testing.T) {
+	for _, k := range Kinds() {
+		rapid.Check(t, func(t *rapid.T) {
+			one := entries[k](draw{t})
+			words := strings.Split(Record(entries[k](draw{t})), " ")
+			copy(words, strings.Split(one.Key().String(), " "))
+			other, err := Parse(strings.Join(words, " "), k)
+			if err != nil {
+				t.Skip("no entry has this key and these fields")
+			}
+			for _, pair := range [][2]Entry{{one, other}, {one, one}, {other, dressed{one}}, {dressed{one}, one}} {
+				if same := SameRecord(pair[0], pair[1], k); same != (Record(pair[0]) == Record(pair[1])) {
+					t.Fatalf("%v for %q and %q", same, Record(pair[0]), Record(pair[1]))
+				}
+			}
+		})
+	}
+}

@@ -206,11 +206,8 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	for _, prefix := range ni.Prefixes6 {
 		add(prefix.Addr(), prefix.Bits())
 	}
-	switch ni.Type {
-	case model.InterfaceGateway:
+	if ni.Type == model.InterfaceGateway {
 		d.value = newExit(ni)
-	case model.InterfaceEndpoint:
-		d.value = entrance{ni.Sibling(ni.Owner), ni.Zone}
 	}
 	return d
 }
@@ -273,11 +270,12 @@ func (r *reading) classOf(ni *model.NetworkInterface) string {
 	groups := slices.Clone(ni.Groups)
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
-	r.value(idOf(unitClass, ni.Sibling(ni.VPC+"/"+strings.Join(groups, ","))))
-	return desired.ClassName(groups)
+	name, _ := valueOf[string](r, unitClass, ni.Sibling(ni.VPC+"/"+strings.Join(groups, ",")))
+	return name
 }
 
-// deriveClass collects the rules of a combination of groups.
+// deriveClass collects the rules of a combination of groups. Its value is the name of
+// the class.
 func (r *reading) deriveClass(ref model.Ref) derived {
 	vpc, list, _ := strings.Cut(ref.ID, "/")
 	var groups []string
@@ -299,7 +297,7 @@ func (r *reading) deriveClass(ref model.Ref) derived {
 		}
 	}
 	c.In, c.Out = sortedRules(c.In), sortedRules(c.Out)
-	return derived{entries: []desired.Entry{c}}
+	return derived{entries: []desired.Entry{c}, value: c.Name}
 }
 
 // deriveWorkload attaches an interface to its workload's namespace.

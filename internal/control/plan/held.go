@@ -14,48 +14,49 @@ import (
 type held struct {
 	key desired.Key
 	variant
-	others []variant // of different texts; as a rule there are none
+	number number
+	others *[]variant // of different texts; as a rule there are none
 }
 
 // variant is one value and the units that ask for it.
 type variant struct {
 	entry   desired.Entry
-	holders unitSet
+	holders set
 }
 
 // add makes a unit a holder of a value. Equal values are in memory once.
-func (h *held) add(e desired.Entry, u *unit) {
-	text := desired.Record(e)
+func (h *held) add(e desired.Entry, u number, sets *sets) {
 	if h.entry == nil {
 		h.entry = e
 	}
 	for v := range h.variants {
-		if desired.Record(v.entry) == text {
-			v.holders.add(u)
+		if desired.SameRecord(v.entry, e, h.key.Kind) {
+			v.holders = sets.with(v.holders, u)
 			return
 		}
 	}
-	v := variant{entry: e}
-	v.holders.add(u)
-	h.others = append(h.others, v)
+	if h.others == nil {
+		h.others = &[]variant{}
+	}
+	*h.others = append(*h.others, variant{e, set(u)})
 }
 
 // variants yields all values.
 func (h *held) variants(yield func(*variant) bool) {
-	if h.entry == nil || !yield(&h.variant) {
+	if h.entry == nil || !yield(&h.variant) || h.others == nil {
 		return
 	}
-	for i := range h.others {
-		if !yield(&h.others[i]) {
+	for i := range *h.others {
+		if !yield(&(*h.others)[i]) {
 			return
 		}
 	}
 }
 
 // of gives the value that a unit holds.
-func (h *held) of(u *unit) desired.Entry {
+func (h *held) of(u number, sets *sets) desired.Entry {
 	for v := range h.variants {
-		if len(h.others) == 0 || v.holders.has(u) {
+		if h.others == nil || sets.has(v.holders, u) {
 			return v.entry
 		}
 	}
@@ -63,31 +64,39 @@ func (h *held) of(u *unit) desired.Entry {
 }
 
 // remove makes a holder let go.
-func (h *held) remove(u *unit) {
+func (h *held) remove(u number, sets *sets) {
+	var left []variant
 	for v := range h.variants {
-		v.holders.remove(u)
+		if v.holders = sets.without(v.holders, u); v != &h.variant && !v.holders.empty() {
+			left = append(left, *v)
+		}
 	}
-	h.others = slices.DeleteFunc(h.others, func(v variant) bool { return v.holders.empty() })
-	if !h.holders.empty() {
-		return
+	if h.holders.empty() {
+		h.variant = variant{}
+		if len(left) > 0 {
+			h.variant, left = left[0], left[1:]
+		}
 	}
-	h.variant = variant{}
-	if len(h.others) > 0 {
-		h.variant, h.others = h.others[0], h.others[1:]
+	if h.others = nil; len(left) > 0 {
+		others := slices.Clip(left)
+		h.others = &others
 	}
 }
 
 // each calls yield with each unit that asks for the entry, whatever value.
-func (h *held) each(yield func(*unit)) {
+func (h *held) each(sets *sets, yield func(number)) {
 	for v := range h.variants {
-		v.holders.each(yield)
+		sets.each(v.holders, yield)
 	}
 }
 
 // effective is the value that counts, nil when nobody asks for any.
 func (h *held) effective() desired.Entry {
+	if h.others == nil {
+		return h.entry
+	}
 	least := h.entry
-	for _, v := range h.others {
+	for v := range h.variants {
 		if desired.Record(v.entry) < desired.Record(least) {
 			least = v.entry
 		}

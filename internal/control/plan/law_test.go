@@ -59,7 +59,7 @@ func checkEqual(t *rapid.T, want, got *Plan) {
 		t.Errorf("%d reads and %d entries are kept, want %d and %d", len(got.readers), len(got.held), len(want.readers), len(want.held))
 	}
 	for id, u := range want.units {
-		if g := got.units[id]; g == nil || !slices.Equal(g.reads, u.reads) || len(g.views) != len(u.views) {
+		if g := got.units[id]; g == nil || !slices.Equal(g.reads(), u.reads()) || g.views != u.views {
 			t.Errorf("unit %v is not what it is at once", id)
 		}
 	}
@@ -183,8 +183,9 @@ func (p *Plan) asked(id unitID) question {
 	if u == nil {
 		return q
 	}
-	for _, h := range u.entries {
-		q.entries[h.key] = h.of(u).String()
+	for _, n := range u.entries() {
+		h := p.entries.at(n)
+		q.entries[h.key] = h.of(u.number, &p.sets).String()
 	}
 	for _, s := range u.subjects {
 		q.subjects[s] = true

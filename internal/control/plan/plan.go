@@ -59,9 +59,13 @@ type Plan struct {
 	units map[unitID]*unit
 	held  map[desired.Key]*held
 	// readers are the units that have read something of the tables.
-	readers  map[table.Dependency]unitSet
-	affected []table.Dependency // to use again
-	made     uint64             // units
+	readers map[table.Dependency]set
+	// Lists to use again.
+	affected, reads []table.Dependency
+	// The units and the entries of above, and sets of units, by their numbers.
+	numbered numbered[*unit]
+	entries  numbered[*held]
+	sets     sets
 	// problems say why subjects cannot be what was asked for.
 	problems map[Subject][]problem
 	// derivations counts how often a unit was derived.
@@ -74,7 +78,7 @@ func New(host model.Host) *Plan {
 		host:     host,
 		units:    map[unitID]*unit{},
 		held:     map[desired.Key]*held{},
-		readers:  map[table.Dependency]unitSet{},
+		readers:  map[table.Dependency]set{},
 		problems: map[Subject][]problem{},
 	}
 }
@@ -141,8 +145,8 @@ func (p *Plan) Subjects(key desired.Key) []Subject {
 		return nil
 	}
 	subjects := map[Subject]struct{}{}
-	h.each(func(u *unit) {
-		for _, s := range u.subjects {
+	h.each(&p.sets, func(u number) {
+		for _, s := range p.numbered.at(u).subjects {
 			subjects[s.subject()] = struct{}{}
 		}
 	})

@@ -68,19 +68,56 @@ func (p place) ref() model.Ref {
 	return model.Ref{Account: s.account, Region: s.region, ID: p.id}
 }
 
-// unit is what a unit asked for last, what it read for it, and who reads it.
+// unit is what a unit asked for last, what it read for it, and who reads it. There are
+// as many units as rows, so it is one piece of memory, with notes that have no pointers.
 type unit struct {
 	id       unitID
+	number   number
+	readers  set  // units
 	marked   bool // to be derived anew
 	deriving bool
-	known    bool    // has been derived
-	number   uint64  // differs from that of every other unit
-	entries  []*held // in the order of keys
+	known    bool // has been derived
+	value    any  // for other units, nil when there is none; never changed
 	subjects []standing
-	value    any // for other units, nil when there is none; never changed
-	reads    []table.Dependency
-	views    []*unit // whose values were read
-	readers  unitSet
+	few      [2]standing // memory for subjects
+	notes
+}
+
+// notes are what a unit keeps of its derivation: the units whose values were read, the
+// entries that it asks for in the order of keys, both by their numbers, and what was
+// read of the tables.
+type notes struct {
+	list         []table.Dependency
+	views, asked uint32 // how many are units and entries
+}
+
+func newNotes(views, asked []number, reads []table.Dependency) notes {
+	n := notes{views: uint32(len(views)), asked: uint32(len(asked))}
+	if length := len(views) + len(asked) + len(reads); length > 0 {
+		n.list = make([]table.Dependency, 0, length)
+	}
+	for _, list := range [][]number{views, asked} {
+		for _, i := range list {
+			n.list = append(n.list, table.Dependency(i))
+		}
+	}
+	n.list = append(n.list, reads...)
+	return n
+}
+
+func (n *notes) viewed() []number          { return numbers(n.list[:n.views]) }
+func (n *notes) entries() []number         { return numbers(n.list[n.views : n.views+n.asked]) }
+func (n *notes) reads() []table.Dependency { return n.list[n.views+n.asked:] }
+func (n *notes) equal(o notes) bool {
+	return n.views == o.views && n.asked == o.asked && slices.Equal(n.list, o.list)
+}
+
+func numbers(list []table.Dependency) []number {
+	all := make([]number, len(list))
+	for i, n := range list {
+		all[i] = number(n)
+	}
+	return all
 }
 
 // needed reports whether anything would be missing without the unit.
@@ -88,7 +125,7 @@ func (u *unit) needed() bool {
 	if !u.readers.empty() {
 		return true
 	}
-	return !u.id.kind.onDemand() && len(u.entries)+len(u.subjects) > 0
+	return !u.id.kind.onDemand() && int(u.asked)+len(u.subjects) > 0
 }
 
 // derived is what a unit asks for.
@@ -161,65 +198,6 @@ func wishes(entries []desired.Entry) []wish {
 	}
 	slices.SortStableFunc(list, func(a, b wish) int { return a.key.Compare(b.key) })
 	return slices.CompactFunc(list, func(a, b wish) bool { return a.key == b.key })
-}
-
-// unitSet is a set of units. Most have one member, some have all.
-type unitSet struct {
-	one  *unit
-	more *crowd // nil when there are no more
-}
-
-// crowd is units in the order of their numbers.
-type crowd []*unit
-
-func (c *crowd) find(u *unit) (int, bool) {
-	if c == nil {
-		return 0, false
-	}
-	return slices.BinarySearchFunc(*c, u, func(a, b *unit) int { return cmp.Compare(a.number, b.number) })
-}
-
-func (s *unitSet) empty() bool { return s.one == nil && s.more == nil }
-
-func (s *unitSet) has(u *unit) bool {
-	_, among := s.more.find(u)
-	return s.one == u || among
-}
-
-func (s *unitSet) add(u *unit) {
-	switch i, among := s.more.find(u); {
-	case s.one == u || among:
-	case s.one == nil:
-		s.one = u
-	case s.more == nil:
-		s.more = &crowd{u}
-	default:
-		*s.more = slices.Insert(*s.more, i, u)
-	}
-}
-
-func (s *unitSet) remove(u *unit) {
-	i, among := s.more.find(u)
-	switch {
-	case s.one == u:
-		s.one = nil
-	case !among:
-	case len(*s.more) == 1:
-		s.more = nil
-	default:
-		*s.more = slices.Delete(*s.more, i, i+1)
-	}
-}
-
-func (s *unitSet) each(yield func(*unit)) {
-	if s.one != nil {
-		yield(s.one)
-	}
-	if s.more != nil {
-		for _, u := range *s.more {
-			yield(u)
-		}
-	}
 }
 
 // Compare orders subjects by kind and reference.

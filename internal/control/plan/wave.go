@@ -60,7 +60,7 @@ type reading struct {
 	tx    *table.Txn
 	plan  *Plan
 	wave  *wave
-	views []*unit
+	views []number
 }
 
 // value gives the value of a unit as it is now; nil says that there is none.
@@ -72,8 +72,8 @@ func (r *reading) value(id unitID) any {
 	case u.marked || !u.known:
 		r.plan.rederive(u, r.wave)
 	}
-	if !slices.Contains(r.views, u) {
-		r.views = append(r.views, u)
+	if !slices.Contains(r.views, u.number) {
+		r.views = append(r.views, u.number)
 	}
 	return u.value
 }
@@ -88,8 +88,8 @@ func valueOf[T any](r *reading, kind unitKind, ref model.Ref) (T, bool) {
 func (p *Plan) unit(id unitID) *unit {
 	u := p.units[id]
 	if u == nil {
-		p.made++
-		u = &unit{id: id, number: p.made}
+		u = &unit{id: id}
+		u.number = p.numbered.add(u)
 		p.units[id] = u
 	}
 	return u
@@ -105,26 +105,30 @@ func (p *Plan) spread(w *wave, c table.Change) {
 	}
 	p.affected = w.tx.Affected(p.affected[:0], c)
 	for _, read := range p.affected {
-		if readers, any := p.readers[read]; any {
-			readers.each(w.mark)
-		}
+		p.mark(w, p.readers[read])
 	}
+}
+
+func (p *Plan) mark(w *wave, units set) {
+	p.sets.each(units, func(u number) { w.mark(p.numbered.at(u)) })
 }
 
 // rederive derives a unit anew. Whoever has read its value is marked when it is
 // another one.
 func (p *Plan) rederive(u *unit, w *wave) {
 	u.marked, u.deriving, u.known = false, true, true
-	var reads []table.Dependency
+	reads := p.reads[:0]
 	r := reading{tx: w.tx.Recording(&reads), plan: p, wave: w}
+	p.reads = nil // others are derived meanwhile, as it may be
 	d := r.derive(u.id)
 	p.derivations++
-	p.hasRead(u, reads, r.views, w)
 	u.deriving = false
-	p.become(u, d, w)
+	slices.Sort(reads)
+	p.become(u, d, r.views, slices.Compact(reads), w)
+	p.reads = reads
 	if !reflect.DeepEqual(u.value, d.value) {
 		u.value = d.value
-		u.readers.each(w.mark)
+		p.mark(w, u.readers)
 	}
 	if !u.needed() {
 		w.idle = append(w.idle, u)
@@ -140,71 +144,75 @@ func (p *Plan) dropIdle(w *wave) {
 		if u.needed() || p.units[u.id] != u {
 			continue
 		}
-		p.become(u, derived{}, w)
-		p.hasRead(u, nil, nil, w)
+		p.become(u, derived{}, nil, nil, w)
 		delete(p.units, u.id)
+		p.numbered.remove(u.number)
+	}
+}
+
+// become makes a unit what it has derived, from what it has read.
+func (p *Plan) become(u *unit, d derived, views []number, reads []table.Dependency, w *wave) {
+	p.hasRead(u, reads, views, w)
+	asked := p.ask(u, d, w)
+	if now := newNotes(views, asked, reads); !u.notes.equal(now) {
+		u.notes = now
 	}
 }
 
 // hasRead notes what a unit has read this time.
-func (p *Plan) hasRead(u *unit, reads []table.Dependency, views []*unit, w *wave) {
-	slices.Sort(reads)
-	reads = slices.Compact(reads)
-	if !slices.Equal(u.reads, reads) {
-		for _, read := range u.reads {
+func (p *Plan) hasRead(u *unit, reads []table.Dependency, views []number, w *wave) {
+	if before := u.reads(); !slices.Equal(before, reads) {
+		for _, read := range before {
 			if _, again := slices.BinarySearch(reads, read); !again {
 				p.unread(read, u)
 			}
 		}
 		for _, read := range reads {
-			readers := p.readers[read]
-			readers.add(u)
-			p.readers[read] = readers
+			p.readers[read] = p.sets.with(p.readers[read], u.number)
 		}
-		u.reads = slices.Clone(reads)
 	}
-	if slices.Equal(u.views, views) {
-		return
-	}
-	for _, v := range u.views {
-		if slices.Contains(views, v) {
+	for _, n := range u.viewed() {
+		if slices.Contains(views, n) {
 			continue
 		}
-		if v.readers.remove(u); !v.needed() {
+		v := p.numbered.at(n)
+		if v.readers = p.sets.without(v.readers, u.number); !v.needed() {
 			w.idle = append(w.idle, v)
 		}
 	}
-	for _, v := range views {
-		v.readers.add(u)
+	for _, n := range views {
+		v := p.numbered.at(n)
+		v.readers = p.sets.with(v.readers, u.number)
 	}
-	u.views = slices.Clone(views)
 }
 
 func (p *Plan) unread(read table.Dependency, u *unit) {
-	readers := p.readers[read]
-	if readers.remove(u); readers.empty() {
+	if left := p.sets.without(p.readers[read], u.number); left.empty() {
 		delete(p.readers, read)
 	} else {
-		p.readers[read] = readers
+		p.readers[read] = left
 	}
 }
 
-// become makes a unit ask for what it has derived. Its subjects are touched when
-// that is not what it asked for before, and else those whose rows have news.
-func (p *Plan) become(u *unit, d derived, w *wave) {
-	formerEntries, former := u.entries, u.subjects
-	everybody := make([]Subject, 0, len(former)+len(d.subjects))
-	for _, s := range slices.Concat(former, d.subjects) {
-		everybody = append(everybody, s.subject())
+// ask makes a unit ask for what it has derived, and gives the entries' numbers. Its
+// subjects are touched when that is not what it asked for before, and else those whose
+// rows have news.
+func (p *Plan) ask(u *unit, d derived, w *wave) []number {
+	before, former := u.entries(), slices.Clone(u.subjects)
+	standings := slices.Concat(former, d.subjects)
+	everybody := make([]Subject, len(standings))
+	for i, s := range standings {
+		everybody[i] = s.subject()
 	}
-	u.subjects = d.subjects
-	changed := p.replace(u, wishes(d.entries), everybody, w)
+	u.subjects = append(u.few[:0], d.subjects...)
+	now, changed := p.replace(u, before, wishes(d.entries), everybody, w)
 	changed = p.explain(u, d.problem, everybody[:len(former)], everybody[len(former):]) || changed
-	for i, s := range slices.Concat(former, d.subjects) {
+	for i, s := range standings {
 		if changed || !slices.Contains(former, s) || !slices.Contains(d.subjects, s) {
-			w.touch(everybody[i], formerEntries, u.entries)
+			p.touch(w, everybody[i], before, now)
 		}
 	}
+	return now
 }
 
 // explain notes what a unit knows to be against its subjects, and reports whether
@@ -235,68 +243,61 @@ func (p *Plan) explain(u *unit, text string, former, now []Subject) (changed boo
 
 // touch notes that a subject has something to wait for, where its entries were
 // and are.
-func (w *wave) touch(s Subject, entries ...[]*held) {
+func (p *Plan) touch(w *wave, s Subject, entries ...[]number) {
 	realms := w.touched[s]
 	for _, list := range entries {
-		for _, h := range list {
-			if !slices.Contains(realms, h.key.Realm) {
-				realms = append(realms, h.key.Realm)
+		for _, n := range list {
+			if realm := p.entries.at(n).key.Realm; !slices.Contains(realms, realm) {
+				realms = append(realms, realm)
 			}
 		}
 	}
 	w.touched[s] = realms
 }
 
-// replace makes a unit ask for what next says, walking along both lists, and
-// reports whether that is anything else than before.
-func (p *Plan) replace(u *unit, next []wish, subjects []Subject, w *wave) (changed bool) {
-	old, now := u.entries, make([]*held, 0, len(next))
+// replace makes a unit ask for what next says instead of the old entries, walking along
+// both lists, and reports whether that is anything else than before.
+func (p *Plan) replace(u *unit, old []number, next []wish, subjects []Subject, w *wave) (now []number, changed bool) {
+	now = make([]number, 0, len(next))
 	for len(old)+len(next) > 0 {
-		switch order := firstOf(old, next); {
+		switch order := p.firstOf(old, next); {
 		case order < 0:
-			p.let(u, old[0], subjects, w)
+			p.let(u, p.entries.at(old[0]), subjects, w)
 			old, changed = old[1:], true
 		case order > 0:
-			now = append(now, p.ask(u, next[0], w))
+			h := p.note(next[0].key, w)
+			h.add(next[0].entry, u.number, &p.sets)
+			now = append(now, h.number)
 			next, changed = next[1:], true
 		default:
-			if desired.Record(old[0].of(u)) != desired.Record(next[0].entry) {
-				p.note(old[0].key, w).remove(u)
-				p.ask(u, next[0], w)
+			if h := p.entries.at(old[0]); !desired.SameRecord(h.of(u.number, &p.sets), next[0].entry, h.key.Kind) {
+				p.note(h.key, w)
+				h.remove(u.number, &p.sets)
+				h.add(next[0].entry, u.number, &p.sets)
 				changed = true
 			}
 			now = append(now, old[0])
 			old, next = old[1:], next[1:]
 		}
 	}
-	if changed {
-		u.entries = now
-	}
-	return changed
+	return now, changed
 }
 
 // firstOf compares the keys that two lists begin with; an empty list comes last.
-func firstOf(a []*held, b []wish) int {
+func (p *Plan) firstOf(a []number, b []wish) int {
 	switch {
 	case len(a) == 0:
 		return 1
 	case len(b) == 0:
 		return -1
 	}
-	return a[0].key.Compare(b[0].key)
-}
-
-// ask makes a unit one of those that ask for an entry.
-func (p *Plan) ask(u *unit, next wish, w *wave) *held {
-	h := p.note(next.key, w)
-	h.add(next.entry, u)
-	return h
+	return p.entries.at(a[0]).key.Compare(b[0].key)
 }
 
 // let makes a unit let go of an entry, for which its subjects wait: those that
 // it had, and those that it has because it lets go.
 func (p *Plan) let(u *unit, h *held, subjects []Subject, w *wave) {
-	p.note(h.key, w).remove(u)
+	p.note(h.key, w).remove(u.number, &p.sets)
 	if w.releasers[h.key] == nil {
 		w.releasers[h.key] = map[Subject]struct{}{}
 	}
@@ -311,6 +312,7 @@ func (p *Plan) note(key desired.Key, w *wave) *held {
 	h := p.held[key]
 	if h == nil {
 		h = &held{key: key}
+		h.number = p.entries.add(h)
 		p.held[key] = h
 	}
 	if _, noted := w.former[key]; !noted {
@@ -322,15 +324,17 @@ func (p *Plan) note(key desired.Key, w *wave) *held {
 func (p *Plan) result(w *wave) Result {
 	r := Result{Released: map[desired.Key][]Subject{}, Touched: sortedSubjects(w.touched), Realms: w.touched}
 	for key, old := range w.former {
-		now := p.held[key].effective()
+		h := p.held[key]
+		now := h.effective()
 		if now == nil {
 			delete(p.held, key)
+			p.entries.remove(h.number)
 		}
 		switch {
 		case now == nil && old != nil:
 			r.Delete = append(r.Delete, key)
 			r.Released[key] = sortedSubjects(w.releasers[key])
-		case now != nil && (old == nil || desired.Record(old) != desired.Record(now)):
+		case now != nil && (old == nil || !desired.SameRecord(old, now, key.Kind)):
 			r.Put = append(r.Put, now)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"unique"
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -21,7 +22,7 @@ func (r *reading) deriveEndpoint(ref model.Ref) derived {
 	}
 	d := derived{subjects: []standing{standingOf(SubjectEndpoint, &ep.Meta)}}
 	if !ep.Deleting() {
-		d.value = ep.Sibling(ep.VPC)
+		d.value = unique.Make(ep.Sibling(ep.VPC)) // many have the same
 	}
 	return d
 }
@@ -39,7 +40,7 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 	if a.Deleting() {
 		return d
 	}
-	vpc, ok := valueOf[model.Ref](r, unitEndpoint, a.Endpoint)
+	vpc, ok := valueOf[unique.Handle[model.Ref]](r, unitEndpoint, a.Endpoint)
 	if !ok {
 		return d
 	}
@@ -50,7 +51,7 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 	if d.problem = res.problem; d.problem != "" {
 		return d
 	}
-	consumer, ok := valueOf[network](r, unitVPC, vpc)
+	consumer, ok := valueOf[network](r, unitVPC, vpc.Value())
 	if !ok {
 		return d
 	}
@@ -88,9 +89,10 @@ type door struct {
 // those of the endpoint's interfaces that are nobody's own.
 func (r *reading) doors(a *model.EndpointAssociation) (doors []door) {
 	for _, own := range a.Addresses {
-		ni, ok := valueOf[entrance](r, unitInterface, a.Interface(own))
-		if ok && ni.endpoint == a.Endpoint {
-			doors = append(doors, door{own.Addr, ni.zone, own.Interface, a.Endpoint.ID})
+		ref := a.Interface(own)
+		ni, ok := state.NetworkInterfaces.Get(r.tx, ref.Account, ref.Region, ref.ID)
+		if ok && ni.Type == model.InterfaceEndpoint && ni.Sibling(ni.Owner) == a.Endpoint {
+			doors = append(doors, door{own.Addr, ni.Zone, own.Interface, a.Endpoint.ID})
 		}
 	}
 	if len(a.Addresses) > 0 {
@@ -104,12 +106,6 @@ func (r *reading) doors(a *model.EndpointAssociation) (doors []door) {
 		}
 	}
 	return doors
-}
-
-// entrance is an endpoint's interface as the place of doors.
-type entrance struct {
-	endpoint model.Ref
-	zone     string
 }
 
 // way asks for everything on the way from a door to a resource, through as many
