@@ -76,10 +76,10 @@ func checkResult(t *rapid.T, before, after *Plan, r Result) {
 	old, now := textsOf(before), textsOf(after)
 	want := maps.Clone(old)
 	for _, e := range r.Put {
-		if old[e.Key()] == e.String() {
+		if old[e.Key()] == desired.Record(e) {
 			t.Errorf("%v is put again", e)
 		}
-		want[e.Key()] = e.String()
+		want[e.Key()] = desired.Record(e)
 	}
 	for _, k := range r.Delete {
 		if _, there := want[k]; !there {
@@ -114,7 +114,7 @@ func checkResult(t *rapid.T, before, after *Plan, r Result) {
 func textsOf(p *Plan) map[desired.Key]string {
 	texts := map[desired.Key]string{}
 	for _, e := range p.Entries() {
-		texts[e.Key()] = e.String()
+		texts[e.Key()] = desired.Record(e)
 	}
 	return texts
 }
@@ -185,7 +185,7 @@ func (p *Plan) asked(id unitID) question {
 	}
 	for _, n := range u.entries() {
 		h := p.entries.at(n)
-		q.entries[h.key] = h.of(u.number, &p.sets).String()
+		q.entries[h.key] = desired.Record(h.of(u.number, &p.sets))
 	}
 	for _, s := range u.subjects {
 		q.subjects[s] = true
