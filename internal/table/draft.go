@@ -18,31 +18,22 @@ type draft struct {
 	base    *snapshot
 	sole    bool // nobody else writes to the store
 	words   *words
-	overlay []*content           // for each table the version with the changes; nil without any
-	written []map[string]pending // for each table by path
-	log     []written            // what was written, to be undone
-	rows    int                  // how many there are in written
-	ranges  map[rangeID]delta    // of rows in the log; the overlay has the base's counts
-}
-
-// pending is what was written of a row last: its text, nil for a deletion, its entry,
-// and that of the base.
-type pending struct {
-	data      []byte
-	base, now placed
+	overlay []*content        // for each table the version with the changes; nil without any
+	log     []written         // what was written, one after the other
+	ranges  map[rangeID]delta // of rows in the log; the overlay has the base's counts
 }
 
 // delta is what the log does to a range: how often it has a row of it, and how many
 // rows more the range has.
 type delta struct{ touched, rows int }
 
-// written is one change of a row, with what was there before it.
+// written is one change of a row, with what was there before it. Data is its text; nil
+// for a deletion.
 type written struct {
 	pos           int
 	path          string
 	before, after placed
 	data          []byte
-	known         bool // the row had been written before, as data
 }
 
 // rangeID names a range.
@@ -53,7 +44,7 @@ type rangeID struct {
 
 func newDraft(base *snapshot, sole bool, w *words) *draft {
 	n := len(base.tables)
-	return &draft{base: base, sole: sole, words: w, overlay: make([]*content, n), written: make([]map[string]pending, n), ranges: make(map[rangeID]delta)}
+	return &draft{base: base, sole: sole, words: w, overlay: make([]*content, n), ranges: make(map[rangeID]delta)}
 }
 
 // content returns a table with the changes.
@@ -68,15 +59,8 @@ func (d *draft) content(pos int) *content {
 func (d *draft) write(pos int, path string, e placed, data []byte) {
 	if d.overlay[pos] == nil {
 		d.overlay[pos] = d.base.tables[pos].clone()
-		d.written[pos] = make(map[string]pending)
 	}
-	was, known := d.written[pos][path]
-	w := written{pos: pos, path: path, before: d.overlay[pos].setRow(path, e), after: e, data: was.data, known: known}
-	if !known {
-		was.base = w.before
-		d.rows++
-	}
-	d.written[pos][path] = pending{data: data, base: was.base, now: e}
+	w := written{pos: pos, path: path, before: d.overlay[pos].setRow(path, e), after: e, data: data}
 	d.log = append(d.log, w)
 	d.count(w, 1)
 }
@@ -92,13 +76,24 @@ func (d *draft) undo(mark int) {
 		d.count(w, -1)
 		d.log = d.log[:last]
 		d.overlay[w.pos].setRow(w.path, w.before)
-		if w.known {
-			d.written[w.pos][w.path] = pending{data: w.data, base: d.written[w.pos][w.path].base, now: w.before}
+	}
+}
+
+// net gives what was written of each row altogether, in the order of their keys.
+func (d *draft) net() []written {
+	all := slices.Clone(d.log)
+	slices.SortStableFunc(all, func(a, b written) int {
+		return cmp.Or(cmp.Compare(a.pos, b.pos), cmp.Compare(a.path, b.path))
+	})
+	net := all[:0]
+	for _, w := range all {
+		if last := len(net) - 1; last >= 0 && net[last].pos == w.pos && net[last].path == w.path {
+			net[last].after, net[last].data = w.after, w.data
 		} else {
-			delete(d.written[w.pos], w.path)
-			d.rows--
+			net = append(net, w)
 		}
 	}
+	return net
 }
 
 // count adds what a change of a row does to ranges, or takes it away by -1.
@@ -132,9 +127,9 @@ func (d *draft) rangeOf(id rangeID) rangeItem {
 // only writer has none but old guards to delete, which the store may take or not.
 func (d *draft) size() int {
 	if d.sole {
-		return d.rows + 1
+		return len(d.log) + 1
 	}
-	return d.rows + len(d.ranges) + 1
+	return len(d.log) + len(d.ranges) + 1
 }
 
 // proposal is what a draft asks of the store.
@@ -156,13 +151,9 @@ type proposal struct {
 func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
 	p := &proposal{draft: d}
 	touched := make(map[rangeID]bool)
-	for pos, rows := range d.written {
-		for _, path := range slices.Sorted(maps.Keys(rows)) {
-			last := rows[path]
-			w := written{pos: pos, path: path, before: last.base, after: last.now, data: last.data}
-			if err := p.row(db.definitions[pos], w, touched); err != nil {
-				return nil, err
-			}
+	for _, w := range d.net() {
+		if err := p.row(db.definitions[w.pos], w, touched); err != nil {
+			return nil, err
 		}
 	}
 	if d.sole {

@@ -103,26 +103,18 @@ func (tx *Txn) get(def *definition, path string) *entry {
 	if tx.changes == nil {
 		return tx.base.tables[pos].get(path)
 	}
-	last, changed := tx.changes.written[pos][path]
-	if !changed {
-		last.base.entry = tx.base.tables[pos].get(path)
-		last.now = last.base
-	}
-	tx.readRow(pos, path, last.base.entry)
-	return last.now.entry
+	tx.readRow(pos, path)
+	return tx.changes.content(pos).get(path)
 }
 
-// readRow makes the commit depend on a row, of which the base has the given entry.
-// What another Update of the group has written is there only if its commit is.
-func (tx *Txn) readRow(pos int, path string, base *entry) {
+// readRow makes the commit depend on a row, as the base has it. What another Update of
+// the group has written is there only if its commit is.
+func (tx *Txn) readRow(pos int, path string) {
 	if tx.changes.reads == nil {
 		return
 	}
-	rev := tx.base.tables[pos].aside[path].rev // zero for nearly all
-	if base != nil {
-		rev = base.rev
-	}
-	tx.changes.reads[read{rangeID{pos: pos}, path}] = rev
+	r := read{rangeID{pos: pos}, path}
+	tx.changes.reads[r] = r.in(tx.base)
 }
 
 // readRange makes the commit depend on all rows of a range. One that has rows and no
@@ -138,7 +130,7 @@ func (tx *Txn) readRange(pos, index int, value string) {
 		return
 	}
 	for e := range tx.base.tables[pos].scan(index, value) {
-		tx.readRow(pos, e.path, e)
+		tx.readRow(pos, e.path)
 		break
 	}
 }
