@@ -325,7 +325,7 @@ func TestOneUserTakesNothingFromOthers(t *testing.T) {
 	if err := give(0, second); err != nil {
 		t.Errorf("root: %v", err)
 	}
-	for deadline := time.Now().Add(4 * patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testnet.Patience); ; time.Sleep(10 * time.Millisecond) {
 		err := give(nobody, first) // when those that say nothing have been sent away
 		if err == nil {
 			return

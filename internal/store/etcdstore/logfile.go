@@ -14,6 +14,7 @@ import (
 
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"golang.org/x/sys/unix"
 )
 
 // logFacts are what is read of etcd's log while it is checked.
@@ -98,9 +99,9 @@ func (f *logFacts) read(path string, first bool) error {
 // open. etcd does the same when it opens a log, but in ways that do not always
 // work. Of a torn record it keeps a copy, and opens the file again at once, which
 // it finds locked when a child process that is just being started still has the
-// descriptor that was closed. Zeros it replaces by as many blocks, for which
-// another goroutine of its own competes when the disk is full. So a torn record is
-// made zeros, and without room zeros are cut off too.
+// descriptor that was closed. Zeros it replaces by as many blocks. So a torn record
+// is made zeros, and without room zeros are cut off too, but for those that the
+// starts on a full disk write to.
 func trimLog(folder string, room bool) error {
 	files, err := filepath.Glob(filepath.Join(folder, "*.wal"))
 	if err != nil || len(files) == 0 {
@@ -126,11 +127,43 @@ func trimLog(folder string, room bool) error {
 	if whole && room {
 		return nil
 	}
-	err = file.Truncate(decoder.LastOffset())
+	end, size := decoder.LastOffset(), info.Size()
 	if room {
-		err = errors.Join(err, file.Truncate(info.Size()))
+		err = errors.Join(file.Truncate(end), file.Truncate(size))
+	} else {
+		size = min(size, end+spare)
+		_, err = file.WriteAt(make([]byte, size-end), end) // which takes no blocks: they are there
+		err = errors.Join(err, file.Truncate(size))
 	}
 	return errors.Join(err, file.Sync())
+}
+
+// spare is what stays of a log's file behind the last record where there is no room,
+// in bytes. A start writes a few hundred.
+const spare = 1 << 20
+
+// withholdNext keeps etcd from making the next file of a log in advance where there is
+// no room, and lets it where there is. At each start etcd would take for that file what
+// blocks there are, also when they are too few, and so those that it frees itself to
+// take them again for the log. A link that leads nowhere cannot be made a file. When
+// the file is needed at last, the server finds that it cannot write, and is started
+// anew.
+func withholdNext(folder string, room bool) error {
+	path := filepath.Join(folder, "0.tmp")
+	info, err := os.Lstat(path)
+	withheld := err == nil && info.Mode()&fs.ModeSymlink != 0
+	if room != withheld {
+		return nil
+	}
+	if room {
+		return os.Remove(path)
+	}
+	_ = os.Remove(path) // what a process left that was killed
+	err = os.Symlink(filepath.Join("nowhere", "at", "all"), path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return nil // there is no log yet, or really no room
+	}
+	return err
 }
 
 // record takes in a record whose checksum is right.

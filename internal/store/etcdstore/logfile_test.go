@@ -3,6 +3,7 @@
 package etcdstore
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// A log that was trimmed has every whole record, and opening it takes nothing of
-// the disk: etcd finds nothing behind them that it would have to replace.
+// A log that was trimmed has every whole record, and opening it leaves its file as
+// long as it is.
 func TestTrimmedLogHasAllRecords(t *testing.T) {
 	const entries = 20
 	folder := filepath.Join(t.TempDir(), "wal")
@@ -68,7 +69,11 @@ func TestTrimmedLogHasAllRecords(t *testing.T) {
 		t.Errorf("without room the file is %d bytes long, it was %d", size(), preallocated)
 	}
 	for i, room := range []bool{false, true} {
-		if err := os.Truncate(files[0], size()-30); err != nil { // into the record of the last entry
+		text, err := os.ReadFile(files[0])
+		if err == nil {
+			err = os.Truncate(files[0], int64(len(bytes.TrimRight(text, "\x00"))-30)) // into the record of the last entry
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		trim(entries-1-i, room)

@@ -246,3 +246,65 @@ func TestDiskWithoutRoomForFiles(t *testing.T) {
 		t.Errorf("%d errors are logged, want one for each time:\n%s", n, log.String())
 	}
 }
+
+// TestStartsOnAFullDiskGoOn starts a store again and again on a disk that has nothing
+// left: what each start writes has room, wherever the log ends. Then there is room
+// again.
+func TestStartsOnAFullDiskGoOn(t *testing.T) {
+	testnet.Require(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=200m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil { // a store that failed may have files open
+			t.Error(err)
+		}
+	})
+	var log journal
+	folder := filepath.Join(dir, "data", "etcd")
+	s := startWithQuota(t, folder, 0, &log)
+	if err := put(t, s, "/key"); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	for round := range 30 {
+		fillDisk(t, dir)
+		s := startWithQuota(t, folder, 0, &log)
+		if _, _, err := s.Get(t.Context(), "/key"); err != nil {
+			t.Errorf("start %d: reading: %v", round, err)
+		}
+		if err := put(t, s, "/key"); !errors.Is(err, store.ErrFull) {
+			t.Errorf("start %d: a change: %v", round, err)
+		}
+		fillDisk(t, dir)
+		closeStore(t, s)
+	}
+	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	s = startWithQuota(t, folder, 0, &log)
+	for i := range 400 { // more than one file of the log
+		if err := put(t, s, "/key"); err != nil {
+			t.Fatalf("change %d when there is room again: %v", i, err)
+		}
+	}
+}
+
+// fillDisk makes a file of all that a disk has left.
+func fillDisk(t *testing.T, dir string) {
+	t.Helper()
+	filler, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	for size := 1 << 20; size >= 1; size /= 16 {
+		for err = nil; err == nil; {
+			_, err = filler.Write(make([]byte, size))
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+}

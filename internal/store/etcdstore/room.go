@@ -161,7 +161,8 @@ func (p places) makeDo() error {
 	if err != nil {
 		return err
 	}
-	return trimLog(p.log(), free >= leastFree)
+	room := free >= leastFree
+	return errors.Join(trimLog(p.log(), room), withholdNext(p.log(), room))
 }
 
 // tryWrite makes a file of the size that changes need, and removes it.
