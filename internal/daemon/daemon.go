@@ -42,10 +42,6 @@ import (
 // firstAccount is made at first start; it is the management account.
 const firstAccount = "111122223333"
 
-// shutdownGrace is how long requests that are being answered may take when the
-// daemon is told to stop.
-const shutdownGrace = 5 * time.Second
-
 // Run runs a daemon until the context ends or it cannot go on. It calls ready
 // once the API answers and the kernel is being looked after. What is programmed
 // in the kernel stays when it returns.
@@ -311,21 +307,5 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Li
 	}
 	defer os.Remove(d.folder.path(runtimeFile))
 	ready(running)
-	return serveHTTP(ctx, server.HTTPServer(handler, d.config.Log), server.Strict(listener))
-}
-
-func serveHTTP(ctx context.Context, s *http.Server, listener net.Listener) error {
-	stopped := make(chan error, 1)
-	go func() { stopped <- s.Serve(listener) }()
-	select {
-	case err := <-stopped:
-		return fmt.Errorf("serve the API: %w", err)
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer cancel()
-	if err := s.Shutdown(grace); err != nil {
-		return errors.Join(fmt.Errorf("stop the API: %w", err), s.Close())
-	}
-	return nil
+	return serveHTTP(ctx, server.HTTPServer(handler, d.config.Log), server.Strict(&orderly{TCPListener: listener.(*net.TCPListener)}))
 }
