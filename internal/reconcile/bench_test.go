@@ -5,6 +5,7 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/posternhq/postern/internal/desired"
@@ -53,4 +54,34 @@ func BenchmarkOneChangeAmongMany(b *testing.B) {
 			desired.Class{VPC: "vpc-00", Name: "c-0", In: []desired.Rule{rule}},
 		}})
 	}
+}
+
+// BenchmarkKept tells what is kept of an entry that is done.
+func BenchmarkKept(b *testing.B) {
+	const size = 50_000
+	var all []desired.Entry
+	for i := range size {
+		all = append(all, desired.Class{VPC: fmt.Sprintf("vpc-%02d", i%50), Name: fmt.Sprintf("c-%d", i)})
+	}
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		l := newLedger()
+		r := reconcile.New(null{}, reconcile.Config{Report: l.add, VerifyInterval: 1 << 60})
+		ctx, cancel := context.WithCancel(b.Context())
+		go r.Run(ctx)
+		if err := r.Apply(desired.Delta{Full: true, Revision: 1, Put: all}); err != nil {
+			b.Fatal(err)
+		}
+		if err := l.wait(func(rep reconcile.Report) bool { return rep.Revision == 1 }); err != nil {
+			b.Fatal(err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(r)
+		cancel()
+	}
+	b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/size, "B-kept")
+	b.ReportMetric((float64(after.HeapObjects)-float64(before.HeapObjects))/size, "objects-kept")
 }

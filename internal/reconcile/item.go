@@ -9,7 +9,7 @@ import (
 )
 
 // State is how far an entry is.
-type State int
+type State uint8
 
 // The states of an entry.
 const (
@@ -28,21 +28,34 @@ func (s State) String() string {
 
 // item is an entry's place in the reconciler: what is wanted under a key and
 // how far it is. An item without a wanted entry is on its way out, and leaves
-// the tables when it is gone.
+// the tables when it is gone. As a rule nearly all items rest: so what matters only
+// to others is not in it.
 type item struct {
 	key      desired.Key
 	want     desired.Entry // nil when it is to be deleted
-	last     desired.Entry // what there was to be deleted, when want is nil
-	prune    bool          // found there and never wanted
 	revision int64         // of the delta that changed it last
-	version  int           // counts changes of want
-
+	since    int64         // when state became what it is, in nanoseconds
+	version  uint32        // counts changes of want
 	state    State
+	*unrest  // nil when it is Done
+}
+
+// unrest is what there is to know of an item that is not Done.
+type unrest struct {
+	last  desired.Entry // what there was to be deleted, when nothing is wanted
+	prune bool          // found there and never wanted
+
 	attempts int       // failures in a row
 	message  string    // why it failed last
-	since    time.Time // when state became what it is
 	tried    time.Time // when it failed last
 	due      time.Time // when to try next; zero is at once
+}
+
+// become changes the state.
+func (it *item) become(s State, now time.Time) {
+	if it.state != s {
+		it.state, it.since = s, now.UnixNano()
+	}
 }
 
 // is reports whether e is what is wanted. The texts are worked out each time:
@@ -57,27 +70,35 @@ func (it *item) entry() desired.Entry {
 	return it.last
 }
 
+// spot is a key within its realm.
+type spot struct {
+	kind desired.Kind
+	id   string
+}
+
+func spotOf(k desired.Key) spot { return spot{k.Kind, k.ID} }
+
 // table holds the items of a host. It is not safe for concurrent use.
 type table struct {
-	realms  map[desired.Realm]map[desired.Key]*item
+	realms  map[desired.Realm]map[spot]*item
 	dirty   map[*item]struct{} // all that are not Done
 	joining map[*item]struct{} // those that join two realms
 	wanted  int                // how many have a want
 }
 
 func newTable() table {
-	return table{realms: make(map[desired.Realm]map[desired.Key]*item), dirty: make(map[*item]struct{}), joining: make(map[*item]struct{})}
+	return table{realms: make(map[desired.Realm]map[spot]*item), dirty: make(map[*item]struct{}), joining: make(map[*item]struct{})}
 }
 
-func (t *table) get(k desired.Key) *item { return t.realms[k.Realm][k] }
+func (t *table) get(k desired.Key) *item { return t.realms[k.Realm][spotOf(k)] }
 
 // add makes an item that is pending and wants nothing yet.
 func (t *table) add(k desired.Key) *item {
-	it := &item{key: k, since: time.Now()}
+	it := &item{key: k, since: time.Now().UnixNano(), unrest: &unrest{}}
 	if t.realms[k.Realm] == nil {
-		t.realms[k.Realm] = make(map[desired.Key]*item)
+		t.realms[k.Realm] = make(map[spot]*item)
 	}
-	t.realms[k.Realm][k] = it
+	t.realms[k.Realm][spotOf(k)] = it
 	t.dirty[it] = struct{}{}
 	if _, joins := k.Far(); joins {
 		t.joining[it] = struct{}{}
@@ -90,7 +111,7 @@ func (t *table) remove(it *item) {
 	it.version++
 	delete(t.dirty, it)
 	delete(t.joining, it)
-	delete(t.realms[it.key.Realm], it.key)
+	delete(t.realms[it.key.Realm], spotOf(it.key))
 	if len(t.realms[it.key.Realm]) == 0 {
 		delete(t.realms, it.key.Realm)
 	}
@@ -98,10 +119,16 @@ func (t *table) remove(it *item) {
 
 // pend makes an item due at once, with a fresh start.
 func (t *table) pend(it *item) {
-	if it.state != Pending {
-		it.state, it.since = Pending, time.Now()
-	}
+	t.stir(it)
+	it.become(Pending, time.Now())
 	it.attempts, it.message, it.due = 0, "", time.Time{}
+}
+
+// stir ends an item's rest.
+func (t *table) stir(it *item) {
+	if it.unrest == nil {
+		it.unrest = &unrest{}
+	}
 	t.dirty[it] = struct{}{}
 }
 
@@ -112,19 +139,16 @@ func (t *table) done(it *item) {
 		t.remove(it)
 		return
 	}
-	if it.state != Done {
-		it.state, it.since = Done, time.Now()
-	}
-	it.attempts, it.message = 0, ""
+	it.become(Done, time.Now())
+	it.unrest = nil
 	delete(t.dirty, it)
 }
 
 // fail notes why an item could not be done and when to try again.
 func (t *table) fail(it *item, err error, delay func(int) time.Duration) {
 	now := time.Now()
-	if it.state != Error {
-		it.state, it.since = Error, now
-	}
+	t.stir(it)
+	it.become(Error, now)
 	it.attempts++
 	it.message = err.Error()
 	it.tried, it.due = now, now.Add(delay(it.attempts))

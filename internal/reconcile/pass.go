@@ -16,7 +16,7 @@ import (
 type job struct {
 	it      *item
 	entry   desired.Entry
-	version int
+	version uint32
 	step    int
 	gone    bool // it is to be taken away
 	again   bool // it failed before

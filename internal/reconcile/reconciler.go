@@ -101,8 +101,8 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 	}
 	if d.Full {
 		for _, items := range r.tbl.realms {
-			for k, it := range items {
-				if !named[k] {
+			for _, it := range items {
+				if !named[it.key] {
 					r.delete(it, d.Revision)
 				}
 			}
@@ -155,10 +155,11 @@ func (r *Reconciler) put(e desired.Entry, revision int64) {
 		r.tbl.wanted++
 	}
 	same := it.state == Done && it.is(e)
-	it.want, it.last, it.prune, it.revision = e, nil, false, revision
+	it.want, it.revision = e, revision
 	if !same {
 		it.version++
 		r.tbl.pend(it)
+		it.last, it.prune = nil, false
 	}
 }
 
@@ -168,9 +169,9 @@ func (r *Reconciler) delete(it *item, revision int64) {
 		return
 	}
 	r.tbl.wanted--
-	it.want, it.last, it.revision = nil, it.want, revision
 	it.version++
 	r.tbl.pend(it)
+	it.want, it.last, it.revision = nil, it.want, revision
 }
 
 func (r *Reconciler) wake() {
@@ -204,10 +205,11 @@ func (r *Reconciler) Statuses() iter.Seq[Status] {
 	all := make([]Status, 0, r.tbl.wanted+len(r.tbl.dirty))
 	for _, items := range r.tbl.realms {
 		for _, it := range items {
-			all = append(all, Status{
-				Key: it.key, Entry: it.want, State: it.state, Revision: it.revision,
-				Since: it.since, Message: it.message, Attempts: it.attempts,
-			})
+			s := Status{Key: it.key, Entry: it.want, State: it.state, Revision: it.revision, Since: time.Unix(0, it.since)}
+			if it.unrest != nil {
+				s.Message, s.Attempts = it.message, it.attempts
+			}
+			all = append(all, s)
 		}
 	}
 	return func(yield func(Status) bool) {

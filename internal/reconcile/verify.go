@@ -160,7 +160,8 @@ func (r *Reconciler) compare(rd reading) (found int, peers []desired.Realm) {
 	for _, e := range rd.there {
 		there[e.Key()] = e
 	}
-	for k, it := range r.tbl.realms[rd.realm] {
+	for _, it := range r.tbl.realms[rd.realm] {
+		k := it.key
 		e, ok := there[k]
 		delete(there, k)
 		switch {
