@@ -38,6 +38,7 @@ type exchange struct {
 	asks    [3]access.Ask // room for those of most requests
 	op      *schema.Operation
 	path    string // escaped, as the operation's template has it
+	message codec.Request
 	err     error  // of the last step, for the log
 	code    string // of the refusal, if it is one
 }

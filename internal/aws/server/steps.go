@@ -147,9 +147,8 @@ func (e *exchange) decode() (any, error) {
 			return nil, refusef(malformed, "The query string cannot be parsed.").because(err)
 		}
 	}
-	in, err := e.service.codec.DecodeRequest(e.op, &codec.Request{
-		Method: e.http.Method, Path: e.path, Query: query, Header: e.http.Header, Body: e.body,
-	})
+	e.message = codec.Request{Method: e.http.Method, Path: e.path, Query: query, Header: e.http.Header, Body: e.body}
+	in, err := e.service.codec.DecodeRequest(e.op, &e.message)
 	if err != nil {
 		return nil, refuseDecoding(err)
 	}

@@ -40,7 +40,7 @@ func newAnswer(pool *sync.Pool) *answer {
 
 // New returns the codec of a service that speaks the EC2 protocol.
 func New(svc *schema.Service) codec.Codec {
-	return protocol{service: svc, dialect: form.Dialect{FlatLists: true}, answers: new(sync.Pool)}
+	return protocol{service: svc, dialect: form.NewDialect(true), answers: new(sync.Pool)}
 }
 
 func (p protocol) DecodeRequest(op *schema.Operation, r *codec.Request) (any, error) {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/schema"
@@ -25,7 +26,11 @@ type Dialect struct {
 	// FlatLists is true where all lists are Name.N, as in the EC2 protocol;
 	// otherwise only flattened ones are, and others are Name.member.N.
 	FlatLists bool
+	trees     *sync.Pool // of *tree; nil keeps none
 }
+
+// NewDialect returns a dialect that uses the room of one form for the next.
+func NewDialect(flatLists bool) Dialect { return Dialect{FlatLists: flatLists, trees: new(sync.Pool)} }
 
 // ContentType of requests.
 const ContentType = "application/x-www-form-urlencoded; charset=utf-8"
@@ -33,11 +38,11 @@ const ContentType = "application/x-www-form-urlencoded; charset=utf-8"
 // parameter is one of a request, as it was meant.
 type parameter struct{ name, value string }
 
-// parameters returns those of a request: those of the body, and those of the
+// parameters appends those of a request to list: those of the body, and those of the
 // request line without the signature's.
-func parameters(r *codec.Request) ([]parameter, error) {
+func parameters(list []parameter, r *codec.Request) ([]parameter, error) {
 	body := string(r.Body)
-	list := make([]parameter, 0, strings.Count(body, "&")+1)
+	list = slices.Grow(list, strings.Count(body, "&")+1)
 	for body != "" {
 		var pair string
 		if pair, body, _ = strings.Cut(body, "&"); pair == "" {
@@ -123,24 +128,58 @@ func (n *node) sort() {
 	}
 }
 
-// nodes makes them some at a time.
-type nodes struct{ room []node }
+// tree is what a form is taken apart into, one form after the other.
+type tree struct {
+	list                  []parameter
+	root, action, version node
+	room                  [16]node // most forms have fewer
+	used                  int
+}
 
-// several is how many nodes are made at a time.
-const several = 4
-
-func (m *nodes) make() *node {
-	if len(m.room) == 0 {
-		m.room = make([]node, several)
+func (d Dialect) tree() *tree {
+	if d.trees != nil {
+		if t, ok := d.trees.Get().(*tree); ok {
+			return t
+		}
 	}
-	n := &m.room[0]
-	m.room = m.room[1:]
-	return n
+	return new(tree)
+}
+
+// release forgets the form, of which nothing is needed any more but texts.
+func (d Dialect) release(t *tree) {
+	const kept = 64
+	if d.trees == nil || len(t.list) > kept {
+		return // to the collector, with all that is in it
+	}
+	clear(t.list)
+	t.list = t.list[:0]
+	for _, n := range []*node{&t.root, &t.action, &t.version} {
+		n.clear()
+	}
+	for i := range t.used {
+		t.room[i].clear()
+	}
+	t.used = 0
+	d.trees.Put(t)
+}
+
+// clear empties a node but for the room of its children.
+func (n *node) clear() {
+	clear(n.children)
+	*n = node{children: n.children[:0]}
+}
+
+func (t *tree) make() *node {
+	if t.used == len(t.room) {
+		return new(node)
+	}
+	t.used++
+	return &t.room[t.used-1]
 }
 
 // at gives the node of a key, and makes it if need be.
-func (m *nodes) at(root *node, key string) *node {
-	n := root
+func (t *tree) at(key string) *node {
+	n := &t.root
 	for begin, more := 0, true; more; {
 		end := len(key)
 		var i int
@@ -150,7 +189,7 @@ func (m *nodes) at(root *node, key string) *node {
 		more = i >= 0
 		c := n.find(key[begin:end])
 		if c == nil {
-			c = m.make()
+			c = t.make()
 			c.path, c.name = key[:end], key[begin:end]
 			n.add(c)
 		}
@@ -161,37 +200,37 @@ func (m *nodes) at(root *node, key string) *node {
 
 // parse arranges parameters by the parts of their names. One that is given twice is
 // an error.
-func parse(list []parameter) (*node, error) {
-	root, made := &node{}, nodes{}
-	action, version := &node{}, &node{}
-	for _, p := range list {
+func (t *tree) parse() (*node, error) {
+	for _, p := range t.list {
 		var at *node
 		switch {
 		case p.name == "Action":
-			at = action
+			at = &t.action
 		case p.name == "Version":
-			at = version
+			at = &t.version
 		case strings.Count(p.name, ".") >= 2*codec.MaxDepth:
 			return nil, &codec.Error{Problem: codec.TooDeep, Parameter: p.name, Detail: "is nested too deep"}
 		default:
-			at = made.at(root, p.name)
+			at = t.at(p.name)
 		}
 		if at.hasValue {
 			return nil, &codec.Error{Problem: codec.Duplicate, Parameter: p.name, Detail: "is given more than once"}
 		}
 		at.value, at.hasValue = p.value, true
 	}
-	root.sort()
-	return root, nil
+	t.root.sort()
+	return &t.root, nil
 }
 
 // Decode fills the input of an operation from the parameters of a request.
 func (d Dialect) Decode(op *schema.Operation, r *codec.Request) (any, error) {
-	list, err := parameters(r)
-	if err != nil {
+	t := d.tree()
+	defer d.release(t)
+	var err error
+	if t.list, err = parameters(t.list, r); err != nil {
 		return nil, err
 	}
-	root, err := parse(list)
+	root, err := t.parse()
 	if err != nil {
 		return nil, err
 	}

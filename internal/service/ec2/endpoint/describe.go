@@ -68,6 +68,12 @@ func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
 	return shape.StatePending, ""
 }
 
+// lowered are the states as most replies spell them.
+var lowered = map[string]string{
+	shape.StateAvailable: strings.ToLower(shape.StateAvailable), shape.StateFailed: strings.ToLower(shape.StateFailed),
+	shape.StateDeleting: strings.ToLower(shape.StateDeleting), shape.StatePending: strings.ToLower(shape.StatePending),
+}
+
 // statusOf gives what the data plane acknowledged about a resource, or nil.
 func statusOf(tx *table.Txn, ref model.Ref) *model.Status {
 	status, _ := state.Statuses.Get(tx, ref.Account, ref.Region, ref.ID)
@@ -80,7 +86,7 @@ func endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
 	state, reason := endpointState(tx, e)
 	out := shape.VpcEndpoint{
 		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, OwnerId: &e.Account,
-		State: new(strings.ToLower(state)), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
+		State: new(lowered[state]), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
 		IpAddressType: &e.IPAddressType, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: new(false),
 		DnsOptions: dnsOptionsShape(e), DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
 		CreationTimestamp: &e.CreatedAt, Tags: request.TagList(e.Tags),
