@@ -95,7 +95,7 @@ func escape(s string) string {
 		return "-"
 	case s == "-":
 		return "%2D"
-	case strings.ContainsAny(s, "%/"):
+	case strings.IndexByte(s, '%') >= 0 || strings.IndexByte(s, '/') >= 0: // there are several for each look-up
 		return escaper.Replace(s)
 	}
 	return s

@@ -7,7 +7,9 @@
 package metrics
 
 import (
+	"cmp"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,12 +32,25 @@ type Metrics struct {
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	programmed prometheus.Histogram
+
+	mu    sync.RWMutex
+	known map[kind]counted
+}
+
+// kind is what requests are counted by.
+type kind struct{ service, operation, code string }
+
+// counted is what counts the requests of a kind.
+type counted struct {
+	requests  prometheus.Counter
+	durations prometheus.Observer
 }
 
 // New makes the metrics of a daemon of a version. What is gathered is asked of the
 // sources.
 func New(version string, from Sources) *Metrics {
 	m := &Metrics{
+		known:    map[kind]counted{},
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "requests_total",
@@ -61,19 +76,18 @@ func New(version string, from Sources) *Metrics {
 
 // Request counts a request that was answered.
 func (m *Metrics) Request(o server.Observation) {
-	service, operation := o.Service, o.Operation
-	if service == "" {
-		service = otherLabel
+	k := kind{cmp.Or(o.Service, otherLabel), cmp.Or(o.Operation, otherLabel), cmp.Or(o.Code, "ok")}
+	m.mu.RLock()
+	c, ok := m.known[k]
+	m.mu.RUnlock()
+	if !ok {
+		c = counted{m.requests.WithLabelValues(k.service, k.operation, k.code), m.durations.WithLabelValues(k.service, k.operation)}
+		m.mu.Lock()
+		m.known[k] = c
+		m.mu.Unlock()
 	}
-	if operation == "" {
-		operation = otherLabel
-	}
-	code := o.Code
-	if code == "" {
-		code = "ok"
-	}
-	m.requests.WithLabelValues(service, operation, code).Inc()
-	m.durations.WithLabelValues(service, operation).Observe(o.Took.Seconds())
+	c.requests.Inc()
+	c.durations.Observe(o.Took.Seconds())
 }
 
 // Programmed notes that a change has reached the kernel.
