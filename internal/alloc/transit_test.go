@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/store"
+	"github.com/posternhq/postern/internal/store/memstore"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -62,11 +63,12 @@ func TestTransitPlacesAreClaimedOnce(t *testing.T) {
 
 // A place whose claim cannot be read is somebody's: nobody else gets it.
 func TestUnreadableClaimKeepsItsPlace(t *testing.T) {
-	w := servicetest.New(t)
+	kv := memstore.New()
 	key := table.StoredRows + "transit-claim/-/-/source%2F0"
-	if _, _, err := w.Store.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: key, Value: []byte("damaged")}}}); err != nil {
+	if _, _, err := kv.Commit(t.Context(), store.Txn{Put: []store.KeyValue{{Key: key, Value: []byte("damaged")}}}); err != nil {
 		t.Fatal(err)
 	}
+	w := servicetest.NewOn(t, kv) // whose tables hear only of changes that say so
 	var got []int
 	_, err := w.DB.Update(t.Context(), func(tx *table.Txn) error {
 		got = nil
