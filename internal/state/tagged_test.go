@@ -53,9 +53,8 @@ func TestEveryTableSaysWhatHasTags(t *testing.T) {
 func label(t *testing.T, v reflect.Value, place string, places map[string]bool) {
 	switch v.Kind() {
 	case reflect.Map:
-		if tags, ok := v.Interface().(map[string]string); ok && strings.HasSuffix(place, "Tags") {
-			tags = map[string]string{"place": place}
-			v.Set(reflect.ValueOf(tags))
+		if _, ok := v.Interface().(map[string]string); ok && strings.HasSuffix(place, "Tags") {
+			v.Set(reflect.ValueOf(map[string]string{"place": place}))
 			places[place] = true
 		}
 	case reflect.Slice:
