@@ -5,14 +5,10 @@ package system
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/test/postern"
 )
-
-// pace bounds every wait; the provider waits minutes.
-const pace = 15 * time.Second
 
 func filter(name string, values ...string) ec2.Filter { return ec2.Filter{Name: &name, Values: values} }
 
