@@ -3,6 +3,7 @@
 package terraform
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/posternhq/postern/conformance/harness"
@@ -22,6 +24,9 @@ import (
 const roleVariable = "WORKLOAD"
 
 const port = 5432
+
+// patience bounds the wait for the server.
+const patience = time.Minute
 
 func play(role string) int {
 	act := serve
@@ -51,8 +56,12 @@ func serve() error {
 	}
 }
 
+// ask prints what the server says, which may not listen yet.
 func ask(address string) error {
-	server, err := net.DialTimeout("tcp", address, 10*time.Second)
+	server, err := net.DialTimeout("tcp", address, patience)
+	for begun := time.Now(); errors.Is(err, syscall.ECONNREFUSED) && time.Since(begun) < patience; time.Sleep(10 * time.Millisecond) {
+		server, err = net.DialTimeout("tcp", address, patience)
+	}
 	if err != nil {
 		return err
 	}
