@@ -47,7 +47,7 @@ type Retag func(have map[string]string) (map[string]string, error)
 // places yields what has tags in a row: its id, and where the tags are.
 type places[T any] func(T) iter.Seq2[string, *map[string]string]
 
-// taggable are all kinds that are declared. As declared, it does not change
+// taggable are all kinds that say so. Like declared, it does not change
 // after the package is initialized.
 var taggable []*Tagged
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -108,5 +109,22 @@ func taggedByLattice(t *testing.T, n *ec2test.Network, kind *state.Tagged, arn s
 	}
 	if _, err := list(arn + "none"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
 		t.Errorf("one that does not exist: got %v", err)
+	}
+}
+
+// TestTaggingAsksAboutWhatHasTags wants the table of actions to know each kind that can
+// have tags as the tables do, so that a request to tag one asks about it.
+func TestTaggingAsksAboutWhatHasTags(t *testing.T) {
+	for service, operation := range map[string]string{state.EC2: "CreateTags", state.Lattice: "TagResource"} {
+		asked := map[string]string{} // prefixes of ids by type
+		for _, k := range access.Services[service].Operations[operation].Needs[0].Targets[0].Kinds {
+			asked[k.Type] = k.Prefix
+		}
+		for _, k := range state.TaggedIn(service) {
+			prefix, ok := asked[k.Type]
+			if !ok || service == state.EC2 && prefix != k.Prefix {
+				t.Errorf("%s of %s has ids with %q; %s asks about it with %q (%v)", k.Type, service, k.Prefix, operation, prefix, ok)
+			}
+		}
 	}
 }
