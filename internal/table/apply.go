@@ -246,9 +246,9 @@ func (db *DB) decodeAll(from *snapshot, keys []store.KeyValue) []placed {
 	entries := make([]placed, len(keys))
 	var g sync.WaitGroup
 	size := len(keys)/runtime.GOMAXPROCS(0) + 1
+	w := newWords(4 * len(keys))
 	for at := 0; at < len(keys); at += size {
 		g.Go(func() {
-			w := newWords(4 * size)
 			for i := at; i < min(at+size, len(keys)); i++ {
 				entries[i] = db.decodeListed(from, keys[i], w)
 			}

@@ -79,14 +79,14 @@ func (d *draft) undo(mark int) {
 	}
 }
 
-// net gives what was written of each row altogether, in the order of their keys.
+// net gives what was written of each row altogether, in the order of their keys. It is
+// made of the log: nothing can be written or undone any more.
 func (d *draft) net() []written {
-	all := slices.Clone(d.log)
-	slices.SortStableFunc(all, func(a, b written) int {
+	slices.SortStableFunc(d.log, func(a, b written) int {
 		return cmp.Or(cmp.Compare(a.pos, b.pos), cmp.Compare(a.path, b.path))
 	})
-	net := all[:0]
-	for _, w := range all {
+	net := d.log[:0]
+	for _, w := range d.log {
 		if last := len(net) - 1; last >= 0 && net[last].pos == w.pos && net[last].path == w.path {
 			net[last].after, net[last].data = w.after, w.data
 		} else {
@@ -151,7 +151,9 @@ type proposal struct {
 func (d *draft) propose(db *DB, reads map[read]int64) (*proposal, error) {
 	p := &proposal{draft: d}
 	touched := make(map[rangeID]bool)
-	for _, w := range d.net() {
+	net := d.net()
+	p.Put, p.changed = make([]store.KeyValue, 0, len(net)+1), net[:0]
+	for _, w := range net {
 		if err := p.row(db.definitions[w.pos], w, touched); err != nil {
 			return nil, err
 		}

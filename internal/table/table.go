@@ -258,6 +258,8 @@ func (d *definition) decode(path string, data []byte, rev int64, w *words) (plac
 	if err != nil {
 		return placed{}, fmt.Errorf("decode row %s: %w", rowKey(d.kind, path), err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	path = w.begin(w.share(path))
 	e, ok := d.copied(row, w)
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // words lets rows share the texts that many of them have, such as their account,
@@ -13,6 +14,7 @@ import (
 // the last ones, so that it keeps nothing alive for long. It belongs to one goroutine
 // at a time. One that is nil shares nothing.
 type words struct {
+	mu    sync.Mutex // held by decode, which several goroutines may do
 	seed  maphash.Seed
 	known []string
 	lists [512][]string
