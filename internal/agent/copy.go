@@ -3,7 +3,6 @@
 package agent
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -182,7 +181,8 @@ func (k *keeper) there() bool {
 
 // replace puts a whole state in the place of what there was. Readers see the old text
 // or the new one, also when the process is killed. Whatever an earlier attempt left
-// at either name, when the disk was full for example, does not stand in the way.
+// at either name, when the disk was full for example, does not stand in the way. The
+// entries belong to it.
 func (k *keeper) replace(revision int64, entries []desired.Entry) error {
 	k.close()
 	k.more = 0
@@ -192,7 +192,7 @@ func (k *keeper) replace(revision int64, entries []desired.Entry) error {
 		k.file, err = os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	}
 	if err == nil {
-		err = k.begin(revision, desired.Records(entries))
+		err = k.begin(revision, entries)
 	}
 	if err == nil {
 		if err = os.Rename(fresh, k.path); errors.Is(err, fs.ErrExist) {
@@ -205,18 +205,41 @@ func (k *keeper) replace(revision int64, entries []desired.Entry) error {
 	return nil
 }
 
-func (k *keeper) begin(revision int64, text string) error {
+// piece is how much of a state is written at once: it need not all be in memory.
+const piece = 64 << 10
+
+// begin writes the first line and the first block. It sorts the entries.
+func (k *keeper) begin(revision int64, entries []desired.Entry) error {
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(k.file.Fd()), &stat); err != nil {
 		return fmt.Errorf("stat: %w", err)
 	}
 	k.sum = sha256.New()
-	err := k.write(revision, []byte(k.whose.header(stat.Ino)+text))
+	text := append(make([]byte, 0, piece+1<<10), k.whose.header(stat.Ino)...)
+	desired.Sort(entries)
+	for _, e := range entries {
+		if text = append(desired.AppendRecord(text, e), '\n'); len(text) < piece {
+			continue
+		}
+		if err := k.add(text); err != nil {
+			return err
+		}
+		text = text[:0]
+	}
+	err := k.write(revision, text)
 	k.state, k.more = k.more, 0
 	return err
 }
 
-// write writes a block.
+// add writes a part of a block.
+func (k *keeper) add(text []byte) error {
+	k.sum.Write(text)
+	n, err := k.file.Write(text)
+	k.more += n
+	return err
+}
+
+// write writes a block, or the rest of one, and what it ends with.
 func (k *keeper) write(revision int64, block []byte) error {
 	block = fmt.Appendf(block, "%s%d%s", blockEnd, revision, endSum)
 	k.sum.Write(block)
@@ -237,14 +260,14 @@ func (k *keeper) note(d desired.Delta) error {
 	case k.file == nil:
 		return nil
 	}
-	var block bytes.Buffer
+	var block []byte
 	for _, e := range d.Put {
-		block.WriteString(desired.Record(e) + "\n")
+		block = append(desired.AppendRecord(block, e), '\n')
 	}
 	for _, key := range d.Delete {
-		block.WriteString(deletion + key.String() + "\n")
+		block = append(append(append(block, deletion...), key.String()...), '\n')
 	}
-	if err := k.write(d.Revision, block.Bytes()); err != nil {
+	if err := k.write(d.Revision, block); err != nil {
 		return fmt.Errorf("write %s: %w", k.path, errors.Join(err, k.drop()))
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +70,47 @@ func TestACopyFollowsDeltas(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCopy(t, k.path, 4)
+}
+
+// crowd is as many entries as some hundred endpoints have, or some thousand.
+func crowd(n int) (entries []desired.Entry) {
+	for i := range n {
+		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		entries = append(entries, desired.Endpoint{
+			VPC: "vpc-0123456789abcdef0", Addr: addr, Target: netip.MustParseAddr("240.8.0.1"), Ports: []desired.PortRange{{From: 5432, To: 5432}},
+			Owner: "vpce-0123456789abcdef0",
+		})
+	}
+	return entries
+}
+
+// A state that is written in several pieces is whole, and what is added to it too.
+func TestALargeCopyIsWhole(t *testing.T) {
+	k, all := keep(t), crowd(4*piece/100)
+	if err := k.replace(1, slices.Clone(all)); err != nil {
+		t.Fatal(err)
+	}
+	if k.state < 3*piece {
+		t.Fatalf("the state is %d bytes, too few for several pieces", k.state)
+	}
+	wantCopy(t, k.path, 1, all...)
+	if err := k.note(desired.Delta{Revision: 2, Delete: []desired.Key{all[0].Key()}}); err != nil {
+		t.Fatal(err)
+	}
+	wantCopy(t, k.path, 2, all[1:]...)
+}
+
+// BenchmarkReplace writes the state of ten thousand endpoints.
+func BenchmarkReplace(b *testing.B) {
+	k := &keeper{path: filepath.Join(b.TempDir(), "desired.txt"), whose: alpha}
+	defer k.close()
+	all := crowd(20_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := k.replace(1, slices.Clone(all)); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // Whatever was changed in a copy, cut from it or put in its place is refused, and

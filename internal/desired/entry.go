@@ -65,11 +65,21 @@ func Equal(a, b Entry) bool {
 // sent, and what Parse reads.
 func Record(e Entry) string {
 	if k := e.Key().Kind.said(); k.noted {
-		if text, ok := k.print(e, true); ok {
-			return text
+		if text, ok := k.print(make([]byte, 0, usual), e, true); ok {
+			return string(text)
 		}
 	}
 	return e.String()
+}
+
+// AppendRecord appends what Record gives to b.
+func AppendRecord(b []byte, e Entry) []byte {
+	if k := e.Key().Kind.said(); k.print != nil {
+		if b, ok := k.print(b, e, true); ok {
+			return b
+		}
+	}
+	return append(b, e.String()...)
 }
 
 // SameRecord reports whether two entries of one key, which is of that kind, have the
@@ -86,8 +96,8 @@ func SameRecord(a, b Entry, k Kind) bool {
 
 // State prints what String gives, for entries whose kinds are defined elsewhere.
 func State(e Entry) string {
-	text, _ := e.Key().Kind.said().print(e, false)
-	return text
+	text, _ := e.Key().Kind.said().print(make([]byte, 0, usual), e, false)
+	return string(text)
 }
 
 // Sort orders entries in the order of making.

@@ -111,9 +111,9 @@ type description struct {
 	far   func(Key) Realm
 	early bool
 
-	noted       bool // entries have notes
-	print       func(e Entry, full bool) (text string, ok bool)
-	same        func(a, b Entry) (same, ok bool) // with notes
+	noted       bool                                                      // entries have notes
+	print       func(b []byte, e Entry, full bool) (text []byte, ok bool) // behind what is in b
+	same        func(a, b Entry) (same, ok bool)                          // with notes
 	read        func(*Spelling) Entry
 	ends, turns func(Entry) []Connections
 	examples    []Entry
@@ -124,15 +124,15 @@ type description struct {
 // for tests.
 func Define[E Entry](d Description[E]) Kind {
 	k := &description{name: d.Name, stage: d.Stage, sort: d.Sort, root: d.Root, far: d.Far, early: d.Early, missing: d.missing()}
-	k.print = func(e Entry, full bool) (string, bool) {
+	k.print = func(b []byte, e Entry, full bool) ([]byte, bool) {
 		v, ok := e.(E)
 		if !ok {
-			return "", false
+			return b, false
 		}
-		s := spell(make([]byte, 0, usual), e.Key())
+		s := spell(b, e.Key())
 		s.full = full
 		d.Spell(&v, &s)
-		return s.String(), true
+		return s.text, true
 	}
 	comparable := reflect.TypeFor[E]().Comparable()
 	k.same = func(a, b Entry) (same, ok bool) {

@@ -278,6 +278,9 @@ func TestRecordsAreReadAsTheEntry(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if behind := string(AppendRecord([]byte("a line\n"), e)); behind != "a line\n"+text {
+					t.Fatalf("%q is appended as %q", text, behind)
+				}
 				if !reflect.DeepEqual(e, again) {
 					t.Fatalf("%q is read as\n%#v\nit was\n%#v", text, again, e)
 				}
