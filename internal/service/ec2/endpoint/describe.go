@@ -84,9 +84,13 @@ func statusOf(tx *table.Txn, ref model.Ref) *model.Status {
 // types in lower case here. It has the row's own values, which nobody changes.
 func endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
 	state, reason := endpointState(tx, e)
+	return shapeIn(tx, e, lowered[state], reason)
+}
+
+func shapeIn(tx *table.Txn, e *model.VPCEndpoint, state, reason string) shape.VpcEndpoint {
 	out := shape.VpcEndpoint{
 		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, OwnerId: &e.Account,
-		State: new(lowered[state]), SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
+		State: &state, SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
 		IpAddressType: &e.IPAddressType, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: new(false),
 		DnsOptions: dnsOptionsShape(e), DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
 		CreationTimestamp: &e.CreatedAt, Tags: request.TagList(e.Tags),
@@ -103,9 +107,8 @@ func endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
 // state and address type are spelled in other letter cases than later, and the
 // interfaces are not told yet.
 func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *shape.VpcEndpoint {
-	out := endpointShape(tx, e)
-	state, _ := endpointState(tx, e)
-	out.State = new(state)
+	state, reason := endpointState(tx, e)
+	out := shapeIn(tx, e, state, reason)
 	out.IpAddressType = new(strings.ToUpper(e.IPAddressType))
 	out.NetworkInterfaceIds = []string{}
 	return &out
