@@ -152,13 +152,14 @@ func withholdNext(folder string, room bool) error {
 	path := filepath.Join(folder, "0.tmp")
 	info, err := os.Lstat(path)
 	withheld := err == nil && info.Mode()&fs.ModeSymlink != 0
-	if room != withheld {
+	made := err == nil && info.Mode().IsRegular() && info.Size() >= segmentBytes // by a process that was killed
+	if room != withheld || made {
 		return nil
 	}
 	if room {
 		return os.Remove(path)
 	}
-	_ = os.Remove(path) // what a process left that was killed
+	_ = os.Remove(path) // what was too large
 	err = os.Symlink(filepath.Join("nowhere", "at", "all"), path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return nil // there is no log yet, or really no room
