@@ -52,7 +52,8 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	return all
 }
 
-// awaitSettled waits until the kernel has all that is wanted.
+// awaitSettled waits until the kernel has all that is wanted, which is something: a
+// daemon that has just started knows of nothing yet.
 func awaitSettled(t *testing.T, p *postern.Postern) {
 	t.Helper()
 	p.Await("the kernel", func() (bool, error) {
@@ -62,7 +63,7 @@ func awaitSettled(t *testing.T, p *postern.Postern) {
 				return false, nil
 			}
 		}
-		return *s.FailedEntries == 0 && *s.ProgrammedEntries == *s.DesiredEntries, nil
+		return *s.FailedEntries == 0 && *s.DesiredEntries > 0 && *s.ProgrammedEntries == *s.DesiredEntries, nil
 	})
 }
 
