@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,18 +37,10 @@ type upCommand struct {
 	UnsafeNoFsync  bool           `hidden:"" help:"Do not wait for the disk. For tests."`
 }
 
-// garbage is how much a server lets lie around before it collects, in percent of what
-// it holds, unless GOGC says otherwise. It holds much and makes little for each
-// request: Go's own 100 costs a quarter more memory, and spares little.
-const garbage = 60
-
 func (c *upCommand) Run(in *Invocation) error {
 	config, err := c.config(in)
 	if err != nil {
 		return err
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
 	}
 	// A write beyond a limit on the size of files fails then, as on a full disk.
 	signal.Ignore(unix.SIGXFSZ)

@@ -57,7 +57,7 @@ func New(cfg Config) *Controller {
 // Run follows the tables until the context ends or they cannot be followed.
 func (c *Controller) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.cfg.DB.Follow(ctx, c.follow) })
+	g.Go(func() error { return c.follow(ctx) })
 	g.Go(func() error { return c.verdicts.run(ctx, c.write, c.tell("states of resources")) })
 	g.Go(func() error { return c.endings.run(ctx, c.end, c.tell("ends of workloads")) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -66,11 +66,20 @@ func (c *Controller) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow takes in what changed in the tables and sends on what it means.
-func (c *Controller) follow(tx *table.Txn, changes []table.Change) error {
+// follow follows the tables.
+func (c *Controller) follow(ctx context.Context) error {
+	return c.cfg.DB.Follow(ctx, func(tx *table.Txn, changes []table.Change) error { return c.change(ctx, tx, changes) })
+}
+
+// change takes in what changed in the tables and sends on what it means.
+func (c *Controller) change(ctx context.Context, tx *table.Txn, changes []table.Change) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	result, asked := c.plan.Change(tx, changes), askedIn(tx, changes)
+	result, err := c.plan.ChangeWithin(ctx, tx, changes)
+	if err != nil {
+		return fmt.Errorf("plan revision %d: %w", tx.Revision(), err)
+	}
+	asked := askedIn(tx, changes)
 	delta := desired.Delta{Revision: tx.Revision(), Full: !c.started, Put: result.Put, Delete: result.Delete}
 	// Also when nothing follows from it: the tables of before need not be kept then.
 	c.settlement.fates = fatesIn(tx, c.plan.Problem)

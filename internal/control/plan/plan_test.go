@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -194,4 +196,30 @@ func TestANewOwnerIsTold(t *testing.T) {
 	if got := desired.Records(r.Put); got != want || len(r.Delete) > 0 {
 		t.Errorf("put %q and delete %v, want %q", got, r.Delete, want)
 	}
+}
+
+// TestAPlanFromNothingIsGivenUp ends the context in the middle.
+func TestAPlanFromNothingIsGivenUp(t *testing.T) {
+	w := newWorld(t)
+	w.commit(t, wholeWorld(), false)
+	tx := w.db.Snapshot()
+	for _, after := range []int64{0, 3} {
+		ctx, p := endsAfter{Context: t.Context(), left: new(after)}, New(w.plan.host)
+		if _, err := p.ChangeWithin(ctx, tx, everything(tx)); !errors.Is(err, context.Canceled) || p.derivations > int(after)+len(wholeWorld()) {
+			t.Errorf("after %d units: %v, and %d derivations", after, err, p.derivations)
+		}
+	}
+}
+
+// endsAfter is a context that ends when it has been asked so often.
+type endsAfter struct {
+	context.Context
+	left *int64
+}
+
+func (c endsAfter) Err() error {
+	if *c.left--; *c.left < 0 {
+		return context.Canceled
+	}
+	return nil
 }
