@@ -145,13 +145,12 @@ func (a *Agent) Run(ctx context.Context) {
 			switch {
 			case a.cfg.StateFile == "":
 			case d.Full:
-				a.writeState()
+				write = a.writeState()
 			case write == nil && a.copy.due():
 				write = time.After(max(a.cfg.Debounce, writeShare*a.wrote))
 			}
 		case <-write:
-			write = nil
-			a.writeState()
+			write = a.writeState()
 		case w := <-a.ends:
 			a.ended(w)
 		case c := <-a.told:
@@ -204,17 +203,27 @@ func (a *Agent) take(ctx context.Context, wg *sync.WaitGroup, d desired.Delta) b
 // many.
 const writeShare = 50
 
-func (a *Agent) writeState() {
+// writeAgain says after how many times the debounce the state file is tried again that
+// could not be written, whether anything changes meanwhile or not.
+const writeAgain = 10
+
+// writeState writes the state file, and tells when to do it again if that failed.
+func (a *Agent) writeState() (again <-chan time.Time) {
 	begun := time.Now()
-	defer func() { a.wrote = time.Since(begun) }()
-	a.said(a.copy.replace(a.revision, a.rec.Wanted()))
+	err := a.copy.replace(a.revision, a.rec.Wanted())
+	a.wrote = time.Since(begun)
+	a.said(err)
+	if err != nil {
+		return time.After(max(writeAgain*a.cfg.Debounce, writeShare*a.wrote))
+	}
+	return nil
 }
 
 // said notes whether the state file could be written.
 func (a *Agent) said(err error) {
 	switch {
 	case err != nil && !a.unwritten:
-		a.log.Warn("desired state not written; it is tried again with each change", "error", err)
+		a.log.Warn("desired state not written; it is tried again every few seconds", "error", err)
 		a.unwritten = true
 	case err == nil && a.unwritten && a.copy.file != nil:
 		a.log.Info("desired state written again", "file", a.cfg.StateFile)

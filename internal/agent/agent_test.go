@@ -285,3 +285,24 @@ func TestStateFileThatCannotBeWrittenStopsNothing(t *testing.T) {
 		t.Errorf("kernel:\n%s\nwant:\n%s", got, a.Desired())
 	}
 }
+
+// TestStateFileIsTriedAgain has a place for the file when nothing changes any more.
+func TestStateFileIsTriedAgain(t *testing.T) {
+	kernel, c := fakedp.New(), newControl()
+	folder := filepath.Join(t.TempDir(), "later")
+	_, stop := start(t, agent.Config{
+		Effects: kernel, Source: c, Sink: c, StateFile: filepath.Join(folder, "desired"), Debounce: time.Millisecond,
+	})
+	defer stop()
+	c.send(t, desired.Delta{Full: true, Revision: 1, Put: []desired.Entry{desired.Router{VPC: "vpc-a"}}})
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+		if kept, err := agent.ReadCopy(filepath.Join(folder, "desired"), desired.Kinds()...); err == nil && kept.Revision == 1 {
+			return
+		} else if time.Since(begun) > time.Minute {
+			t.Fatalf("the state file: %v", err)
+		}
+	}
+}
