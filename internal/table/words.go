@@ -11,10 +11,10 @@ import (
 
 // words lets rows share the texts that many of them have, such as their account,
 // their VPC, or the value of an index, and lists of such texts. It remembers some of
-// the last ones, so that it keeps nothing alive for long. It belongs to one goroutine
-// at a time. One that is nil shares nothing.
+// the last ones, so that it keeps nothing alive for long. Goroutines that may use it at
+// the same time hold mu, as those that decode rows do. One that is nil shares nothing.
 type words struct {
-	mu    sync.Mutex // held by decode, which several goroutines may do
+	mu    sync.Mutex
 	seed  maphash.Seed
 	known []string
 	lists [512][]string
