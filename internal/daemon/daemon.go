@@ -55,6 +55,8 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	go profileOnSignal(ctx, Folder(c.Data), c.Log)
+	asUsual := collectOften()
+	defer asUsual()
 	mark, err := instance(ctx, c)
 	if err != nil {
 		return err
@@ -81,6 +83,7 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	if len(c.Etcd) == 0 {
 		db.OnlyWriter() // the lock of the folder keeps others out
 	}
+	p.adopted = asUsual
 	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, hold: hold, db: db, env: newEnv(c, db)}
 	return d.run(ctx, p, ready)
 }

@@ -31,6 +31,8 @@ type plane struct {
 	agent     *agent.Agent
 	deltas    chan desired.Delta
 	onTheWay  onTheWay
+	adopted   func()    // called once, by a goroutine of its own; set before control runs
+	once      sync.Once // for adopted
 
 	mu         sync.Mutex
 	controller *control.Controller // set before the first delta is sent
@@ -152,6 +154,9 @@ func (p *plane) Deltas() <-chan desired.Delta { return p.deltas }
 
 // Report implements agent.Sink.
 func (p *plane) Report(r reconcile.Report) {
+	if r.Revision > 0 { // what was wanted at the start is in the kernel
+		p.once.Do(func() { go p.adopted() })
+	}
 	p.onTheWay.settled(r.Revision)
 	p.mu.Lock()
 	c := p.controller // somebody has sent what this is about
