@@ -53,9 +53,7 @@ func (r Router) String() string {
 
 func (r *Router) spell(s *Spelling) {
 	s.Realm(&r.VPC)
-	if id, reading := s.ID(); reading && id != rootID {
-		s.Fail(fmt.Errorf("its id is %q, not %s", id, rootID))
-	}
+	s.self()
 	r.Networks, r.Gateways = sorted(r.Networks, netip.Prefix.Compare), sorted(r.Gateways, netip.Addr.Compare)
 	s.Prefixes("networks", &r.Networks)
 	s.Addrs("gateways", &r.Gateways)
