@@ -85,9 +85,17 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 | pool: ends [party 2001:db8:0:1::/80] turns []
 2 4 portset in router
 2 | portset: ends [] turns []
+2 4 resolver in zone
+2 | resolver: ends [] turns []
+2 4 zone in zone
+2 | zone: ends [] turns []
 2 5 member in router early
 2 | member: ends [] turns []
 2 | member: ends [] turns []
+2 5 record in zone
+2 | record: ends [] turns []
+2 | record: ends [] turns []
+2 | record: ends [] turns []
 2 6 address in router
 2 | address: ends [party 10.0.1.10/32] turns []
 2 | address: ends [party 2001:db8:0:1:2::/80] turns []
@@ -99,6 +107,8 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 | target: ends [dest fd50:5354:4f01::1] turns [dest fd50:5354:4f01::1 except 2001:db8::1,2001:db8::2]
 2 9 allow in router
 2 | allow: ends [source 240.0.0.0/26 dest 240.8.0.1] turns []
+2 9 view in zone
+2 | view: ends [] turns []
 3 10 endpoint in router
 3 | endpoint: ends [dest 10.0.1.100] turns []
 `
@@ -150,6 +160,15 @@ type draw struct{ *rapid.T }
 
 func (d draw) name() string {
 	return rapid.StringMatching(`[a-zA-Z0-9 %@=,/:>._\-ä\t]{1,12}`).Draw(d.T, "name")
+}
+
+// text is a name that may be empty.
+func (d draw) text() string { return rapid.SampledFrom([]string{"", d.name()}).Draw(d.T, "text") }
+
+func (d draw) flag(what string) bool { return rapid.Bool().Draw(d.T, what) }
+
+func (d draw) number(what string) uint32 {
+	return rapid.SampledFrom([]uint32{0, rapid.Uint32().Draw(d.T, what)}).Draw(d.T, what+", or none")
 }
 
 func (d draw) addr() netip.Addr {
@@ -258,6 +277,21 @@ var entries = map[Kind]func(d draw) Entry{
 	KindEndpoint: func(d draw) Entry {
 		return Endpoint{d.name(), d.addr(), d.addr(), d.ports(), rapid.SampledFrom([]string{"", d.name()}).Draw(d.T, "set"), d.name()}
 	},
+	KindResolver: func(d draw) Entry {
+		zones := listOf(d, 3, func() ZonePrefix { return ZonePrefix{d.prefix(), d.text()} })
+		return Resolver{d.name(), d.flag("off"), d.prefixes(), d.text(), d.addrs(3), zones}
+	},
+	KindView: func(d draw) Entry { return View{d.name(), d.name()} },
+	KindZone: func(d draw) Entry { return NameZone{d.name(), d.text(), d.number("negative")} },
+	KindRecord: func(d draw) Entry {
+		r := NameRecord{
+			Zone: d.name(), Name: strings.ReplaceAll(d.name(), "/", `\057`), Type: rapid.StringMatching(`[A-Z]{1,5}`).Draw(d.T, "type"), Set: d.text(),
+			TTL: d.number("ttl"), Alias: d.text(), Weight: d.number("weight"), Weighted: d.flag("weighted"),
+		}
+		r.Data = listOf(d, 3, func() string { return d.text() })
+		r.Near = listOf(d, 3, func() ZoneAddr { return ZoneAddr{d.addr(), d.text()} })
+		return r
+	},
 }
 
 // What an entry is recorded as is read as the entry: nothing is lost, whatever is in
@@ -334,6 +368,16 @@ func TestParseRefuses(t *testing.T) {
 		"portset vpc-1 p ranges=1-70000":               "not a range of ports",
 		"class vpc-1 c in=6/1@0.0.0.0/0":               "is not a rule",
 		"class vpc-1 c out=all@0.0.0.0/0":              "",
+		"resolver vpc-1 self":                          "realm of the sort router, want zone",
+		"resolver zone:vpc-1 x":                        `its id is "x", not self`,
+		"zone zone:Z1 self negative=4294967296":        "out of range",
+		"zone zone:Z1 self negative=0":                 "it would be printed as",
+		"record zone:Z1 a.":                            "it would be printed as",
+		"record zone:Z1 a./A/":                         "it would be printed as",
+		"record zone:Z1 a./A data=":                    "",
+		"record zone:Z1 a./A data=1%2":                 "invalid URL escape",
+		"record zone:Z1 a./A near=10.0.0.1":            "it would be printed as",
+		"record zone:Z1 a./A near=10.0.0.256@a":        "field has value >255",
 		"target vpc-1 240.8.0.1 dest=10.0.0.1 cut=no":  "cut is \"no\"",
 		"target vpc-1 240.8.0.1 cut=yes dest=10.0.0.1": "it would be printed as",
 		"endpoint vpc-1 10.0.0.1 target=240.8.0.1 portset=p ports=1":     "it would be printed as",

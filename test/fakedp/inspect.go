@@ -106,11 +106,10 @@ func ParseLine(text string) (Line, error) {
 	if len(words) < 3 {
 		return Line{}, fmt.Errorf("parse entry %q: not kind, realm and id", text)
 	}
-	kind, ok := desired.KindNamed(words[0])
-	if !ok {
-		return Line{}, fmt.Errorf("parse entry %q: unknown kind", text)
+	key, err := desired.ParseKey(strings.Join(words[:3], " "), desired.Kinds()...)
+	if err != nil {
+		return Line{}, fmt.Errorf("parse entry %q: %w", text, err)
 	}
-	key := desired.Key{Realm: desired.Realm(words[1]), Kind: kind, ID: words[2]}
 	return Line{key, strings.Join(words, " ")}, nil
 }
 

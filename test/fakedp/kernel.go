@@ -155,6 +155,9 @@ func (k *Kernel) remove(e desired.Entry) error {
 		}
 	}
 	delete(k.routers[key.Realm], key)
+	if key.Realm.Sort() != desired.Routers && len(k.routers[key.Realm]) == 0 {
+		delete(k.routers, key.Realm) // which is nothing but what is in it
+	}
 	return nil
 }
 
