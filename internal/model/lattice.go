@@ -85,18 +85,60 @@ func (t TransitTarget) Addr(is4 bool) netip.Addr {
 type ResourceConfiguration struct {
 	Meta
 	Name string `json:"name"`
-	// Type is SINGLE; the other types do not exist yet.
-	Type     string      `json:"type"`
+	// Type is one of TypeSingle, TypeGroup and TypeChild.
+	Type string `json:"type"`
+	// Gateway is for a child that of its group.
 	Gateway  string      `json:"gateway"`
 	Protocol string      `json:"protocol"`
 	Ports    []PortRange `json:"ports"`
-	// IP is the resource's address.
-	IP netip.Addr `json:"ip,omitzero"`
+	// IP is the resource's address. A group has no resource of its own, and one that has
+	// a name has DNS instead.
+	IP  netip.Addr  `json:"ip,omitzero"`
+	DNS DNSResource `json:"dns,omitzero"`
+	// Group is the group that a child is part of, of the same account.
+	Group string `json:"group,omitempty"`
 
-	AllowShareable bool            `json:"allowShareable"`
-	CustomDomain   string          `json:"customDomain,omitempty"`
-	Targets        []TransitTarget `json:"targets"`
+	AllowShareable bool `json:"allowShareable"`
+	// CustomDomain and GroupDomain are as the user wrote them, and names by NormalName.
+	CustomDomain string          `json:"customDomain,omitempty"`
+	GroupDomain  string          `json:"groupDomain,omitempty"`
+	Targets      []TransitTarget `json:"targets"`
 }
+
+// The types of resource configurations that there are. A group is what endpoints and
+// shares name for all of its children, each of which leads to a resource as a single
+// one does: https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
+const (
+	TypeSingle = "SINGLE"
+	TypeGroup  = "GROUP"
+	TypeChild  = "CHILD"
+)
+
+// DNSResource is a resource that is known by a name.
+type DNSResource struct {
+	// Name is as the user wrote it, and one by NormalName.
+	Name string `json:"name"`
+	// Family is FamilyIPv4 or FamilyIPv6: which of the name's addresses are meant.
+	Family IPFamily `json:"family"`
+}
+
+// IsGroup reports whether the configuration is a group, which leads nowhere itself.
+func (r *ResourceConfiguration) IsGroup() bool { return r.Type == TypeGroup }
+
+// HasName reports whether the resource is known by a name.
+func (r *ResourceConfiguration) HasName() bool { return r.DNS.Name != "" }
+
+// Is4 reports whether the resource is reached by IPv4.
+func (r *ResourceConfiguration) Is4() bool {
+	if r.HasName() {
+		return r.DNS.Family == FamilyIPv4
+	}
+	return r.IP.Is4()
+}
+
+// Later reports whether versions that knew resources with addresses alone would take
+// the row for something else.
+func (r *ResourceConfiguration) Later() bool { return r.Type != TypeSingle || r.HasName() }
 
 // Clone copies the row so that the copy can be changed.
 func (r *ResourceConfiguration) Clone() *ResourceConfiguration {
@@ -128,6 +170,9 @@ type VPCEndpoint struct {
 	DNSDomains    []string `json:"dnsDomains,omitempty"`
 	// Configuration is the resource configuration, perhaps of another account.
 	Configuration Ref `json:"configuration"`
+	// Parted are children of a group from which the endpoint was dissociated: it is
+	// not associated with them again. They may be gone.
+	Parted []string `json:"parted,omitempty"`
 }
 
 // Clone copies the row so that the copy can be changed.
@@ -138,6 +183,7 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 	c.Groups = slices.Clone(e.Groups)
 	c.Interfaces = slices.Clone(e.Interfaces)
 	c.DNSDomains = slices.Clone(e.DNSDomains)
+	c.Parted = slices.Clone(e.Parted)
 	return &c
 }
 
@@ -154,9 +200,17 @@ type EndpointAssociation struct {
 	// Addresses are the addresses of the endpoint's interfaces that are the
 	// association's own: they lead to its resource and to no other, and go with it.
 	// An association without any has those that are no other's, and the endpoint
-	// keeps them.
+	// keeps them; unless it is one of a group's child, which then leads from nowhere.
 	Addresses []InterfaceAddress `json:"addresses,omitempty"`
+	// Group is the group that the endpoint is for, when Configuration is a child of it.
+	Group string `json:"group,omitempty"`
+	// Lack is why there is a subnet of the endpoint where the association of a child has
+	// no address; empty when there is none.
+	Lack string `json:"lack,omitempty"`
 }
+
+// Owns reports whether the association leads from its own addresses alone.
+func (a *EndpointAssociation) Owns() bool { return a.Group != "" || len(a.Addresses) > 0 }
 
 // InterfaceAddress is one address of a network interface.
 type InterfaceAddress struct {

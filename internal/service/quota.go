@@ -31,6 +31,8 @@ type Quotas struct {
 	// GroupsPerGateway is the number of security groups of a resource gateway.
 	GroupsPerGateway        int
 	ConfigurationsPerRegion int
+	// ChildrenPerGroup is the number of children of a resource configuration of type GROUP.
+	ChildrenPerGroup int
 	// PortRangesPerConfiguration has no published default.
 	PortRangesPerConfiguration int
 }
@@ -44,6 +46,7 @@ type quota struct {
 
 func (q *Quotas) all() []quota {
 	return []quota{
+		{"children-per-group", &q.ChildrenPerGroup, 60},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
 		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},

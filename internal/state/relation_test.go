@@ -32,9 +32,9 @@ var plain = map[string]string{
 	"network-interface":      "MAC",
 	"attachment":             "NamespaceName Device",
 	"resource-gateway":       "Family DNSResolution",
-	"resource-configuration": "Protocol CustomDomain Targets.Zone",
+	"resource-configuration": "Protocol CustomDomain GroupDomain DNS Targets.Zone",
 	"vpc-endpoint":           "IPAddressType DNSRecordType DNSPreference DNSDomains",
-	"endpoint-association":   "EndpointSideID",
+	"endpoint-association":   "EndpointSideID Lack",
 	"transit-claim":          "Space",
 }
 

@@ -146,8 +146,22 @@ var (
 	// ResourceGatewaysByName takes the name as an id.
 	ResourceGatewaysByName = byRef(ResourceGateways, "name", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Name) })
 
-	ResourceConfigurations          = tagged(Lattice, table.Define[*model.ResourceConfiguration]("resource-configuration"), "resourceconfiguration", "rcfg-")
+	ResourceConfigurations          = tagged(Lattice, table.Define[*model.ResourceConfiguration]("resource-configuration").Apart((*model.ResourceConfiguration).Later), "resourceconfiguration", "rcfg-")
 	ResourceConfigurationsByGateway = refer(ResourceConfigurations, "gateway", Holds, func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Gateway) }, to(ResourceGateways))
+	// ResourceConfigurationsByGroup finds the children of a group.
+	ResourceConfigurationsByGroup = refer(ResourceConfigurations, "group", Holds, func(r *model.ResourceConfiguration) []model.Ref {
+		if r.Group == "" {
+			return nil
+		}
+		return siblings(r.Meta, r.Group)
+	}, to(ResourceConfigurations))
+	// ResourceGroups has the configurations that are groups, in the order of their creation.
+	ResourceGroups = table.NewTimeline(ResourceConfigurations, "groups", func(r *model.ResourceConfiguration) time.Time {
+		if !r.IsGroup() {
+			return time.Time{}
+		}
+		return r.CreatedAt
+	})
 	// ResourceConfigurationsByName takes the name as an id.
 	ResourceConfigurationsByName = byRef(ResourceConfigurations, "name", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Name) })
 
@@ -156,7 +170,7 @@ var (
 	VPCEndpointsByGroup         = refer(VPCEndpoints, "group", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) }, to(SecurityGroups))
 	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Outlives, func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} }, to(ResourceConfigurations))
 
-	EndpointAssociations                = tagged(Lattice, table.Define[*model.EndpointAssociation]("endpoint-association"), "resourceendpointassociation", "rea-")
+	EndpointAssociations                = tagged(Lattice, table.Define[*model.EndpointAssociation]("endpoint-association").Apart((*model.EndpointAssociation).Owns), "resourceendpointassociation", "rea-")
 	EndpointAssociationsByConfiguration = refer(EndpointAssociations, "configuration", Holds, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} }, to(ResourceConfigurations))
 	EndpointAssociationsByEndpoint      = refer(EndpointAssociations, "endpoint", Follows, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} }, to(VPCEndpoints))
 	// EndpointAssociationsByAddress finds those that have an address as their own: one,
@@ -207,6 +221,19 @@ var _ = []*Relation{
 		}
 		return all
 	}, to(NetworkInterfaces)),
+	// An association of a child is gone before the child, and that before its group.
+	name(EndpointAssociations, "group", Relies, func(a *model.EndpointAssociation) []model.Ref {
+		if a.Group == "" {
+			return nil
+		}
+		return siblings(a.Meta, a.Group)
+	}, to(ResourceConfigurations)),
+	name(VPCEndpoints, "parted", Outlives, func(e *model.VPCEndpoint) (all []model.Ref) {
+		for _, id := range e.Parted {
+			all = append(all, model.Ref{Account: e.Configuration.Account, Region: e.Configuration.Region, ID: id})
+		}
+		return all
+	}, to(ResourceConfigurations)),
 	name(TransitClaims, "owner", Follows, func(c *model.TransitClaim) []model.Ref { return []model.Ref{c.Owner} }, to(VPCs), to(ResourceConfigurations)),
 }
 

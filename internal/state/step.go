@@ -41,7 +41,7 @@ func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 	}
 	c := a.Configuration
 	next, ok := ResourceConfigurations.Get(tx, c.Account, c.Region, c.ID)
-	if !ok || next.Deleting() || next.IP.Is4() != addr.Is4() {
+	if !ok || next.Deleting() || next.Is4() != addr.Is4() {
 		return Step{}, false
 	}
 	return Step{a, ni, next}, true
@@ -83,7 +83,7 @@ func associationAt(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) (
 		return nil, false
 	}
 	for a := range EndpointAssociationsByEndpoint.Rows(tx, endpoint) {
-		if len(a.Addresses) == 0 && !a.Deleting() {
+		if !a.Owns() && !a.Deleting() {
 			return a, true
 		}
 	}

@@ -136,13 +136,28 @@ func (t *Table[T]) Converted(conversions ...Conversion) *Table[T] {
 	return t
 }
 
+// Apart says that programs of before would take some rows of the present version, those
+// of which is reports true, for something else. They are stored as of the next version,
+// which those programs set aside; to this one a row is the same with and without it.
+// Other rows stay as they were. It is for what was added to a kind of rows that few of
+// them have.
+func (t *Table[T]) Apart(is func(T) bool) *Table[T] {
+	d := t.def
+	d.conversions = append(d.conversions, func(map[string]any) error { return nil })
+	d.stamp = fmt.Sprintf(`{"%s":%d`, versionField, d.version())
+	d.apart = func(row Row) bool { return is(row.(T)) }
+	return t
+}
+
 func (d *definition) version() int { return 1 + len(d.conversions) }
 
 // present reports whether a stored row is of the present version. Rows are stamped
-// with it at their beginning, and those of version 1 are not.
+// with it at their beginning, and those of version 1 are not. Where a few rows are of a
+// version apart all are taken for present; the stamp is a field that is not known, then,
+// and makes the row be read with care.
 func (d *definition) present(text []byte) bool {
 	rest, stamped := bytes.CutPrefix(text, []byte(d.stamp))
-	return d.version() == 1 || stamped && len(rest) > 0 && (rest[0] == ',' || rest[0] == '}')
+	return d.version() == 1 || d.apart != nil || stamped && len(rest) > 0 && (rest[0] == ',' || rest[0] == '}')
 }
 
 // read makes the row of its stored form, and what it has that this version does
@@ -211,7 +226,7 @@ func (d *definition) write(row Row, r *rest) ([]byte, error) {
 			text, err = json.Marshal(fields)
 		}
 	}
-	if err != nil || d.version() == 1 {
+	if err != nil || d.version() == 1 || d.apart != nil && !d.apart(row) {
 		return text, err
 	}
 	if stamp := d.stamp + ","; len(text) > len("{}") {

@@ -279,3 +279,42 @@ func FuzzStrange(f *testing.F) {
 		}
 	})
 }
+
+// A few rows of a table are of a version that programs of before set aside. The others
+// are stored as those programs know them, and both are read.
+func TestRowsApartAreOfALaterVersion(t *testing.T) {
+	s := memstore.New()
+	defer s.Close()
+	apart := Define[*gadget]("gadget").Apart(func(g *gadget) bool { return g.Count > 1 })
+	db := openGadgets(t, s, apart)
+	for id, count := range map[string]int{"one": 1, "two": 2} {
+		if _, err := db.Update(t.Context(), func(tx *Txn) error { apart.Put(tx, &gadget{head: head{ID: id}, Count: count}); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if row, ok := apart.Get(db.Snapshot(), "", "", "two"); !ok || row.Count != 2 {
+		t.Errorf("who wrote it reads %v", row)
+	}
+	again := openGadgets(t, s, apart)
+	for id, count := range map[string]int{"one": 1, "two": 2} {
+		if row, ok := apart.Get(again.Snapshot(), "", "", id); !ok || row.Count != count {
+			t.Errorf("row %s is read as %v", id, row)
+		}
+	}
+	before := openGadgets(t, s, gadgets)
+	if _, ok := gadgets.Get(before.Snapshot(), "", "", "one"); !ok {
+		t.Error("a program of before does not have the row that it knows")
+	}
+	if row, ok := gadgets.Get(before.Snapshot(), "", "", "two"); ok {
+		t.Errorf("a program of before reads %v", row)
+	}
+	for row := range before.Snapshot().SetAside() {
+		if row.ID != "two" || !strings.Contains(row.Reason.Error(), "version 2") {
+			t.Errorf("set aside is %v: %v", row.Key, row.Reason)
+		}
+	}
+	putRaw(t, s, "gadget/-/-/three", `{"rowVersion":3,"id":"three"}`)
+	if _, ok := apart.Get(openGadgets(t, s, apart).Snapshot(), "", "", "three"); ok {
+		t.Error("a row of a still later version is read")
+	}
+}

@@ -95,7 +95,7 @@ func (r *reading) doors(a *model.EndpointAssociation) (doors []door) {
 			doors = append(doors, door{own.Addr, ni.Zone, own.Interface, a.Endpoint.ID})
 		}
 	}
-	if len(a.Addresses) > 0 {
+	if a.Owns() {
 		return doors
 	}
 	for ni := range state.NetworkInterfacesByOwner.Rows(r.tx, a.Endpoint) {
