@@ -37,6 +37,19 @@ func (a *AddressClaim) RowKey() (account, region, id string) {
 // RowKey gives the parts of the row's key: those of the interface.
 func (a *Attachment) RowKey() (account, region, id string) { return a.Account, a.Region, a.Interface }
 
+// RowKey gives the parts of the row's key: those of the zone, with what tells sets apart.
+func (r *RecordSet) RowKey() (account, region, id string) {
+	return r.Account, "", RecordSetID(r.Zone, r.Name, r.Type, r.Set)
+}
+
+// RowKey gives the parts of the row's key: those of the zone, with what names the VPC.
+func (a *VPCAssociationAuthorization) RowKey() (account, region, id string) {
+	return a.Account, "", VPCAssociationAuthorizationID(a.Zone, a.Region, a.VPC)
+}
+
+// RowKey gives the parts of the row's key.
+func (c *ZoneChange) RowKey() (account, region, id string) { return c.Account, "", c.ID }
+
 // RowKey gives the parts of the row's key.
 func (c *TransitClaim) RowKey() (account, region, id string) {
 	return "", "", TransitClaimID(c.Space, c.Index)

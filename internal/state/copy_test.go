@@ -41,6 +41,10 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.VPCEndpoints)
 	checkWritten(t, random, state.EndpointAssociations)
 	checkWritten(t, random, state.TransitClaims)
+	checkWritten(t, random, state.HostedZones)
+	checkWritten(t, random, state.RecordSets)
+	checkWritten(t, random, state.VPCAssociationAuthorizations)
+	checkWritten(t, random, state.ZoneChanges)
 }
 
 const drawnRows = 150

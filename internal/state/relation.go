@@ -25,6 +25,9 @@ const (
 	// Relies: the one that is named stays because of another row that this one
 	// names too, such as an endpoint's subnets because of its interfaces.
 	Relies
+	// Loses: the row stays when the one that is named goes, and whoever deletes that one
+	// takes its name out of the row.
+	Loses
 	// Outlives: the row stays when the one that is named goes, and still names it.
 	Outlives
 )

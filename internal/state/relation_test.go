@@ -36,6 +36,11 @@ var plain = map[string]string{
 	"vpc-endpoint":           "IPAddressType DNSRecordType DNSPreference DNSDomains",
 	"endpoint-association":   "EndpointSideID Lack",
 	"transit-claim":          "Space",
+
+	"hosted-zone":                   "CallerReference Comment",
+	"record-set":                    "Set Values Alias Routing", // what an alias leads to may be no hosted zone, or come and go
+	"vpc-association-authorization": "VPC",                      // of an account that is not known
+	"zone-change":                   "Comment",
 }
 
 // TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their

@@ -38,6 +38,7 @@ func Tables() []table.Any {
 		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, SecurityGroups,
 		RouteTables, NetworkACLs, DHCPOptions, AddressClaims, Attachments,
 		ResourceConfigurations, EndpointAssociations, TransitClaims,
+		HostedZones, RecordSets, VPCAssociationAuthorizations, ZoneChanges,
 	}
 }
 
@@ -188,6 +189,37 @@ var (
 	})
 )
 
+// Tables of names. They are in no region: references to what is in them have an empty
+// one.
+var (
+	HostedZones = tagged(Route53, table.Define[*model.HostedZone]("hosted-zone"), "hostedzone", "Z")
+	// HostedZonesByVPC finds those that a VPC sees, of whatever account.
+	HostedZonesByVPC = refer(HostedZones, "vpc", Loses, func(z *model.HostedZone) []model.Ref { return z.VPCs }, to(VPCs))
+	// HostedZonesByName takes the name as an id.
+	HostedZonesByName = byRef(HostedZones, "name", func(z *model.HostedZone) []model.Ref { return siblings(z.Meta, z.Name) })
+	// HostedZonesByReference takes the reference of the request that made them as an id.
+	HostedZonesByReference = byRef(HostedZones, "reference", func(z *model.HostedZone) []model.Ref { return siblings(z.Meta, z.CallerReference) })
+
+	RecordSets = table.Define[*model.RecordSet]("record-set")
+	// RecordSetsByZone has them in the order in which Route 53 lists them, see
+	// model.RecordSetID.
+	RecordSetsByZone = refer(RecordSets, "zone", Follows, func(r *model.RecordSet) []model.Ref { return []model.Ref{r.ZoneRef()} }, to(HostedZones))
+	// RecordSetsByName finds those of one name of a zone.
+	RecordSetsByName = table.NewIndex(RecordSets, "name", ZoneName.String, func(r *model.RecordSet) []ZoneName {
+		return []ZoneName{{r.ZoneRef(), r.Name}}
+	})
+
+	VPCAssociationAuthorizations       = table.Define[*model.VPCAssociationAuthorization]("vpc-association-authorization")
+	VPCAssociationAuthorizationsByZone = refer(VPCAssociationAuthorizations, "zone", Follows, func(a *model.VPCAssociationAuthorization) []model.Ref {
+		return []model.Ref{a.ZoneRef()}
+	}, to(HostedZones))
+
+	ZoneChanges       = table.Define[*model.ZoneChange]("zone-change")
+	ZoneChangesByZone = refer(ZoneChanges, "zone", Outlives, func(c *model.ZoneChange) []model.Ref { return []model.Ref{c.Zone} }, to(HostedZones))
+	// ZoneChangesByExpiry has the ones that expire first first, pending ones too.
+	ZoneChangesByExpiry = table.NewTimeline(ZoneChanges, "expiry", (*model.ZoneChange).Expires)
+)
+
 // What rows name and nothing looks for them by.
 var _ = []*Relation{
 	name(AccessKeys, "account", Follows, func(k *model.AccessKey) []model.Ref { return []model.Ref{{ID: k.Account}} }, to(Accounts)),
@@ -252,6 +284,15 @@ func ownAddresses(a *model.EndpointAssociation) (all []Address) {
 	}
 	return all
 }
+
+// ZoneName is a name of a zone, as an index finds it.
+type ZoneName struct {
+	Zone model.Ref
+	Name string
+}
+
+// String makes different names differ.
+func (n ZoneName) String() string { return n.Zone.String() + "/" + n.Name }
 
 func byRef[T table.Row](t *table.Table[T], name string, values func(T) []model.Ref) table.Index[T, model.Ref] {
 	return table.NewIndex(t, name, model.Ref.String, values)

@@ -14,6 +14,7 @@ import (
 const (
 	EC2     = "ec2"
 	Lattice = "vpc-lattice"
+	Route53 = "route53"
 )
 
 // Resource is a row of its owner's that has what all resources have. Clone copies it, so

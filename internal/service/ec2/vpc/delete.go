@@ -4,6 +4,7 @@ package vpc
 
 import (
 	"context"
+	"slices"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
@@ -17,7 +18,7 @@ import (
 )
 
 // DeleteVpc removes a VPC with what was made with it. Anything else in the VPC
-// must be gone before.
+// must be gone before; hosted zones that it sees are not in it, and lose it.
 func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.DeleteVpcOutput, error) {
 	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -33,6 +34,11 @@ func (a VPCs) DeleteVpc(ctx context.Context, in *shape.DeleteVpcInput) (*shape.D
 		state.SecurityGroups.Delete(tx, v.Account, v.Region, v.DefaultGroup)
 		for _, block := range v.CIDRs6 {
 			a.freeBlock6(tx, v, block)
+		}
+		for z := range state.HostedZonesByVPC.Rows(tx, v.Ref()) {
+			z = z.Clone()
+			z.VPCs = slices.DeleteFunc(z.VPCs, func(ref model.Ref) bool { return ref == v.Ref() })
+			state.HostedZones.Put(tx, z)
 		}
 		alloc.FreeTransit(tx, model.SpaceSource, v.TransitIndex)
 		state.VPCs.Delete(tx, v.Account, v.Region, v.ID)

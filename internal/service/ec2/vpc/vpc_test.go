@@ -12,9 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/ec2test"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
 )
 
 func TestVPCComesWithItsParts(t *testing.T) {
@@ -286,6 +288,24 @@ func TestDeleteVpcTakesOnlyItsPartsAlong(t *testing.T) {
 	w.RefusedAll(t, []ec2test.Refusal{{Name: "again", Code: "InvalidVpcID.NotFound", Call: remove}})
 	if _, err := w.API.DescribeVpcs(w.Ctx, &shape.DescribeVpcsInput{VpcIds: []string{*keep.VpcId}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDeletedVPCsLeaveHostedZones: a zone does not keep its VPC, and loses it alone.
+func TestDeletedVPCsLeaveHostedZones(t *testing.T) {
+	w := ec2test.NewWorld(t)
+	gone, stays := w.VPC(t, "10.0.0.0/16"), w.VPC(t, "10.0.0.0/16")
+	ref := func(v shape.Vpc) model.Ref {
+		return model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *v.VpcId}
+	}
+	zone := &model.HostedZone{Meta: model.Meta{Account: servicetest.OtherAccount, ID: "Z1"}, Name: "example.com.", VPCs: []model.Ref{ref(gone), ref(stays)}}
+	w.Put(t, func(tx *table.Txn) { state.HostedZones.Put(tx, zone) })
+	if _, err := w.API.DeleteVpc(w.Ctx, &shape.DeleteVpcInput{VpcId: gone.VpcId}); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := state.HostedZones.Get(w.DB.Snapshot(), zone.Account, "", zone.ID)
+	if !slices.Equal(left.VPCs, []model.Ref{ref(stays)}) {
+		t.Errorf("the zone has %v, want %v alone", left.VPCs, ref(stays))
 	}
 }
 
