@@ -11,9 +11,12 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// ofRouters are the kinds that live in routers; names have a process of their own.
+// ofRouters are the kinds that live in routers, but for what the agent turns into
+// another one; names have a process of their own.
 func ofRouters() []desired.Kind {
-	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool { return k.Sort() != desired.Routers })
+	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool {
+		return k.Sort() != desired.Routers || k == desired.KindFollow
+	})
 }
 
 // The data plane makes, reads back and takes away entries of every kind that there

@@ -102,6 +102,9 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 7 workload in router
 2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
 2 | workload: ends [] turns []
+2 8 follow in router
+2 | follow: ends [dest 240.8.0.1] turns []
+2 | follow: ends [dest fd50:5354:4f01::1] turns []
 2 8 target in router
 2 | target: ends [dest 240.8.0.1] turns []
 2 | target: ends [dest fd50:5354:4f01::1] turns [dest fd50:5354:4f01::1 except 2001:db8::1,2001:db8::2]
@@ -272,6 +275,12 @@ var entries = map[Kind]func(d draw) Entry{
 			t.Several = dests
 		}
 		return t
+	},
+	KindFollow: func(d draw) Entry {
+		return Follow{
+			VPC: d.name(), Addr: d.addr(), Name: d.text(), InVPC: d.flag("in VPC"), Floor: d.number("floor"), Ceiling: d.number("ceiling"),
+			Gateway: d.addr(), Port: d.number("port"), Cut: d.flag("cut"), Never: d.prefixes(),
+		}
 	},
 	KindAllow: func(d draw) Entry { return Allow{d.name(), d.prefix(), d.addr()} },
 	KindEndpoint: func(d draw) Entry {

@@ -69,7 +69,8 @@ type Target struct {
 	// Several is given instead of Dest when connections go to several addresses, at
 	// most as many as there are slots. They are dealt to the slots in turn, so one
 	// that is named twice gets twice as many connections as the others, and one that
-	// changes leaves the slots of the others alone.
+	// changes leaves the slots of the others alone. With neither, new connections are
+	// refused.
 	Several []netip.Addr
 	// Cut says that connections to addresses that the target leads to no more are
 	// cut, and not left to go on: what was there is not what was asked for any more.

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"log/slog"
 	"time"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // Config sets up a Reconciler. The zero value of each field means its default.
@@ -25,6 +27,9 @@ type Config struct {
 	Patience time.Duration
 	// Parallel is how many realms are worked on at the same time. Default 4.
 	Parallel int
+	// Found, if set, receives what is on the host before anything is done there, as far
+	// as it could be read, once. It is called as Report is.
+	Found func([]desired.Entry)
 	// Report, if set, receives what changed, after each pass that changed
 	// something. It is called from the goroutine of Run, one call at a time,
 	// and must return soon: the loop waits for it.

@@ -42,6 +42,7 @@ type Reconciler struct {
 	slow     map[desired.Realm]bool  // realms whose last call took long
 	skipped  map[desired.Realm]bool  // realms that a pass went on without
 	late     []reading               // of realms that were slow to be read
+	awaited  map[desired.Key]awaited // values that are still to come
 	repairs  map[desired.Kind]int64
 	verified time.Time // end of the last whole verification
 
@@ -65,6 +66,7 @@ func New(effects Effects, cfg Config) *Reconciler {
 		busy:    make(map[desired.Realm]*call),
 		slow:    make(map[desired.Realm]bool),
 		skipped: make(map[desired.Realm]bool),
+		awaited: make(map[desired.Key]awaited),
 		repairs: make(map[desired.Kind]int64),
 		unread:  make(map[desired.Realm]attempt),
 		told:    told{failed: make(map[desired.Key]string)},
@@ -79,7 +81,12 @@ func New(effects Effects, cfg Config) *Reconciler {
 //
 // An entry that the delta puts or deletes starts afresh: attempts that failed
 // before are forgotten and it is tried at once.
-func (r *Reconciler) Apply(d desired.Delta) error {
+func (r *Reconciler) Apply(d desired.Delta) error { return r.ApplyUntil(d, nil) }
+
+// ApplyUntil is Apply of a delta in which the values of some entries are not the last
+// word: their realm has not settled the delta until Update has given what they are and
+// that is done or in error. A delta that names them again ends that.
+func (r *Reconciler) ApplyUntil(d desired.Delta, updated []desired.Key) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -112,6 +119,7 @@ func (r *Reconciler) Apply(d desired.Delta) error {
 			r.behind[realm] = min(revision, d.Revision)
 		}
 	}
+	r.await(d, updated)
 	r.revision, r.full = d.Revision, true
 	r.wake()
 	return nil

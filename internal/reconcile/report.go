@@ -20,8 +20,8 @@ type Report struct {
 	// for is done or in error, but in the realms of Behind.
 	Revision int64
 	// Behind gives the realms that have not settled Revision, with the
-	// revisions that they have settled: realms that do not answer. It is whole
-	// in each report.
+	// revisions that they have settled: realms that do not answer, and those with
+	// entries whose values are still to come. It is whole in each report.
 	Behind map[desired.Realm]int64
 	// Failed gives the reason for each entry that is in error now and was not,
 	// or was for another reason. It includes entries that cannot be removed.
@@ -79,6 +79,7 @@ func (r *Reconciler) summary() Report {
 		Repairs:    maps.Clone(r.repairs),
 		LastVerify: r.verified,
 	}
+	r.holdBack(&report)
 	for it := range r.tbl.dirty {
 		if it.want != nil {
 			report.Done--

@@ -17,6 +17,7 @@ import (
 func (r *Reconciler) Run(ctx context.Context) {
 	defer r.calls.Wait()
 	readings, at := r.readHost(ctx)
+	r.tellFound(readings)
 	for ctx.Err() == nil {
 		var asked verifyRequest
 		timer := time.NewTimer(r.rest())
@@ -41,6 +42,18 @@ func (r *Reconciler) Run(ctx context.Context) {
 			r.step(ctx)
 		}
 	}
+}
+
+// tellFound tells what is on the host.
+func (r *Reconciler) tellFound(readings []reading) {
+	if r.cfg.Found == nil {
+		return
+	}
+	var all []desired.Entry
+	for _, rd := range readings {
+		all = append(all, rd.there...)
+	}
+	r.cfg.Found(all)
 }
 
 // step does whatever is due.

@@ -219,7 +219,7 @@ func needs(e desired.Entry) []desired.Key {
 		return []desired.Key{router(key.Realm), link(key.Realm, desired.Realm(Field(e, "peer")))}
 	case desired.KindAddress:
 		return here(desired.KindClass, "class")
-	case desired.KindTarget:
+	case desired.KindTarget, desired.KindFollow:
 		return here(desired.KindPool, "gateway")
 	case desired.KindEndpoint:
 		return here(desired.KindPortSet, "portset")

@@ -216,10 +216,10 @@ func encodeAddress(p *parts, a desired.Address, ids numbers) error {
 }
 
 func encodeTarget(p *parts, t desired.Target, ids numbers) error {
-	if t.Dest.IsValid() == (len(t.Several) > 0) || len(t.Several) > desired.Slots {
+	if t.Dest.IsValid() && len(t.Several) > 0 || len(t.Several) > desired.Slots {
 		return fmt.Errorf("either one address or at most %d must be where it leads to", desired.Slots)
 	}
-	if t.Onward && (len(t.Several) > 0 || t.Cut) {
+	if t.Onward && (!t.Dest.IsValid() || t.Cut) {
 		return errors.New("a target that leads on has one address, and cuts what it leads on no more in any case")
 	}
 	dests := t.Dests()
@@ -240,6 +240,9 @@ func encodeTarget(p *parts, t desired.Target, ids numbers) error {
 	if t.Onward {
 		p.add(element{set: setOnward + suffix, key: raw(t.Addr), value: raw(t.Dest)})
 		return nil
+	}
+	if len(dests) == 0 {
+		return nil // it refuses
 	}
 	if len(dests) == 1 {
 		p.add(element{set: setTarget + suffix, key: raw(t.Addr), value: raw(dests[0])})

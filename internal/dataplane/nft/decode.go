@@ -211,6 +211,7 @@ func decodeTarget(vpc string, o owner, p *parts, ids names) desired.Entry {
 		t.Dest, t.Onward = onward, true
 	}
 	var slots [desired.Slots]netip.Addr
+	filled := false
 	for _, e := range p.elements {
 		slot := uint32(desired.Slots)
 		switch {
@@ -221,9 +222,10 @@ func decodeTarget(vpc string, o owner, p *parts, ids names) desired.Entry {
 		}
 		if slot < desired.Slots {
 			slots[slot], _ = netip.AddrFromSlice([]byte(e.value))
+			filled = true
 		}
 	}
-	if !t.Dest.IsValid() {
+	if !t.Dest.IsValid() && filled {
 		t.Several = slots[:]
 		t.Several = t.Dests()
 	}

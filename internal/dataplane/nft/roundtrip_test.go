@@ -54,7 +54,7 @@ func (w world) target(gateway netip.Addr) desired.Target {
 		t.Dest, t.Onward = w.addr(3), !t.Cut && w.pick("onward", 2) == 0
 		return t
 	}
-	for range w.pick("addresses", desired.Slots) + 1 {
+	for range w.pick("addresses", desired.Slots+1) {
 		t.Several = append(t.Several, w.addr(3))
 	}
 	return t

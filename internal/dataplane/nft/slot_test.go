@@ -120,7 +120,6 @@ func TestTargetsThatLeadNowhereAreRefused(t *testing.T) {
 		dest    netip.Addr
 		several []netip.Addr
 	}{
-		{"no address", netip.Addr{}, nil},
 		{"both", addr("10.0.1.10"), []netip.Addr{addr("10.0.1.11")}},
 		{"too many", netip.Addr{}, make([]netip.Addr, desired.Slots+1)},
 		{"another family", netip.Addr{}, []netip.Addr{addr("10.0.1.10"), addr("2001:db8::1")}},
@@ -131,6 +130,21 @@ func TestTargetsThatLeadNowhereAreRefused(t *testing.T) {
 		if failed := r.TableB.Apply(t.Context(), []desired.Entry{target}, nil); failed[target.Key()] == nil {
 			t.Errorf("%s: %v was taken", c.name, target)
 		}
+	}
+	r.works(r.Client, "10.0.1.100:5432")
+}
+
+// A target that leads nowhere is one: it refuses connections at once.
+func TestATargetWithoutAddressesRefuses(t *testing.T) {
+	r := newRig(t)
+	target := lab.TargetEntry4
+	target.Dest = netip.Addr{}
+	if failed := r.TableB.Apply(t.Context(), []desired.Entry{target}, nil); failed != nil {
+		t.Fatal(failed)
+	}
+	r.refused(r.Client, "10.0.1.100:5432")
+	if failed := r.TableB.Apply(t.Context(), []desired.Entry{lab.TargetEntry4}, nil); failed != nil {
+		t.Fatal(failed)
 	}
 	r.works(r.Client, "10.0.1.100:5432")
 }
