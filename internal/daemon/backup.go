@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/posternhq/postern/internal/state"
@@ -110,7 +111,24 @@ func readBackup(file string) (Backup, *store.Snapshot, error) {
 	if err := json.Unmarshal(snap.About, &b.About); err != nil {
 		return Backup{}, nil, fmt.Errorf("%s is no backup of a data folder: %w", file, err)
 	}
+	if err := b.check(snap); err != nil {
+		return Backup{}, nil, fmt.Errorf("%s is no backup of a data folder: %w", file, err)
+	}
 	return b, snap, nil
+}
+
+// check says whether a data folder can be made of what a backup has, before
+// another one is given up for it.
+func (b Backup) check(snap *store.Snapshot) error {
+	if b.Instance != "" && !instancePattern.MatchString(b.Instance) {
+		return fmt.Errorf("it has the mark %q, which is none", b.Instance)
+	}
+	for _, kv := range snap.Keys {
+		if !strings.HasPrefix(kv.Key, table.StoredRows) {
+			return fmt.Errorf("it has the key %q, which is of no row", kv.Key)
+		}
+	}
+	return nil
 }
 
 // checkState says whether the tables can be read from a store, before anybody

@@ -12,6 +12,8 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -95,6 +97,9 @@ func (c Config) Validate() error {
 	}
 	if c.StoreQuota != 0 && c.StoreQuota < leastQuota {
 		errs = append(errs, fmt.Errorf("--store-quota: want at least %d MiB", leastQuota>>20))
+	}
+	if slices.Contains(c.Etcd, "") {
+		errs = append(errs, fmt.Errorf("--etcd %q: one of the URLs is empty", strings.Join(c.Etcd, ",")))
 	}
 	if c.HostName == "" {
 		errs = append(errs, errors.New("--host-name: this machine has no host name; give one"))

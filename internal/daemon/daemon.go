@@ -162,6 +162,24 @@ func openStore(ctx context.Context, c Config) (*etcdstore.Store, error) {
 	})
 }
 
+// clusterPatience is how long a command waits for an external cluster.
+const clusterPatience = 5 * time.Second
+
+// openSoon is openStore for a command. A daemon waits for its cluster; who gave a
+// command is told.
+func openSoon(ctx context.Context, c Config) (*etcdstore.Store, error) {
+	if len(c.Etcd) == 0 {
+		return openStore(ctx, c)
+	}
+	patient, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	kv, err := openStore(patient, c)
+	if err != nil && patient.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("no answer in %v: %w", clusterPatience, err)
+	}
+	return kv, err
+}
+
 func newEnv(c Config, db *table.DB) *service.Env {
 	env := &service.Env{
 		DB: db, Now: time.Now, Rand: rand.Reader, Zones: zonesOf(c.Regions), Regions: c.Regions,

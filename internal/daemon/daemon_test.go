@@ -30,6 +30,7 @@ func TestValidateNamesTheFlagThatIsWrong(t *testing.T) {
 		"nowhere":     func(c *Config) { c.Regions = []string{"nowhere"} },
 		"--ipv6-pool": func(c *Config) { c.IPv6Pool = netip.MustParsePrefix("10.0.0.0/8") },
 		"--host-name": func(c *Config) { c.HostName = "" },
+		"--etcd":      func(c *Config) { c.Etcd = []string{"http://127.0.0.1:2379", ""} },
 	} {
 		c := valid()
 		spoil(&c)

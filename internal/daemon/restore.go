@@ -84,7 +84,7 @@ func (f Folder) mayRestore(b Backup, replace bool) error {
 
 // fill writes a snapshot into a store and looks whether the tables can be read.
 func fill(ctx context.Context, c Config, snap *store.Snapshot) (err error) {
-	kv, err := openStore(ctx, c)
+	kv, err := openSoon(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -137,9 +137,6 @@ func (f Folder) take(b Backup) error {
 	}
 	if b.Instance == "" {
 		return nil // the next start takes it from the state
-	}
-	if !instancePattern.MatchString(b.Instance) {
-		return fmt.Errorf("the backup has the mark %q, which is none", b.Instance)
 	}
 	return f.writeInstance(b.Instance)
 }

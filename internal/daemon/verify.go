@@ -96,7 +96,7 @@ func withStopped(ctx context.Context, c Config, do func(*etcdstore.Store) error)
 		}
 		defer func() { err = errors.Join(err, lock.Close()) }()
 	}
-	kv, err := openStore(ctx, c)
+	kv, err := openSoon(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,10 @@ const restoreStep = 100
 // restoreBytes is about how many bytes one transaction of a restore writes.
 const restoreBytes = 512 << 10
 
+// longestLine is how long a line of a snapshot may be: far beyond the largest
+// value that etcd takes. What is no snapshot may have no line's end at all.
+const longestLine = 64 << 20
+
 // ErrNotEmpty refuses to restore a snapshot into a store that holds keys.
 var ErrNotEmpty = errors.New("store is not empty")
 
@@ -137,6 +141,9 @@ func ReadSnapshot(r io.Reader) (*Snapshot, error) {
 		if err := readLine(lines, sum, &key); err != nil {
 			return nil, spoilt(err, fmt.Sprintf("key %d of %d", i+1, header.Keys))
 		}
+		if i > 0 && key.Key <= snap.Keys[i-1].Key {
+			return nil, fmt.Errorf("is damaged at key %d of %d: %q is not in order", i+1, header.Keys, key.Key)
+		}
 		snap.Keys = append(snap.Keys, KeyValue{Key: key.Key, Value: key.Value})
 	}
 	want := hex.EncodeToString(sum.Sum(nil))
@@ -163,12 +170,18 @@ func spoilt(err error, place string) error {
 
 // readLine decodes one line and copies it to the checksum.
 func readLine(from *bufio.Reader, sum io.Writer, to any) error {
-	line, err := from.ReadBytes('\n')
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		return err
+	var line []byte
+	for ended := false; !ended; {
+		part, err := from.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF):
+			return io.ErrUnexpectedEOF
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		case len(line)+len(part) > longestLine:
+			return fmt.Errorf("a line is longer than %d MiB", longestLine>>20)
+		}
+		line, ended = append(line, part...), err == nil
 	}
 	if _, err := sum.Write(line); err != nil {
 		return err

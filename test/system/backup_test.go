@@ -3,6 +3,8 @@
 package system
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -171,6 +173,13 @@ func TestBackupIsRestoredOnEmptyKernel(t *testing.T) {
 	expectAnswer(t, s.client, at(s.endpoint.Address()))
 }
 
+// forged is a backup with something else in the place of old, once, and a checksum that is right.
+func forged(whole []byte, old, other string) []byte {
+	text := bytes.Replace(whole, []byte(old), []byte(other), 1)
+	text = text[:bytes.LastIndex(text, []byte(`{"sha256"`))]
+	return fmt.Appendf(text, `{"sha256":"%x"}`+"\n", sha256.Sum256(text))
+}
+
 // What cannot be restored is refused in a sentence, and changes nothing.
 func TestRestoreRefuses(t *testing.T) {
 	p := postern.Start(t)
@@ -198,6 +207,9 @@ func TestRestoreRefuses(t *testing.T) {
 		if r.Status != 1 || !strings.Contains(r.Stderr, says) || !strings.Contains(r.Stderr, p.Data) {
 			t.Errorf("restore %s %v: status %d, %q, want %q", filepath.Base(file), flags, r.Status, r.Stderr, says)
 		}
+		if _, err := os.Stat(filepath.Join(p.Data, "credentials.json")); err != nil {
+			t.Errorf("the folder after restore %s %v was refused: %v", filepath.Base(file), flags, err)
+		}
 	}
 	refuse(file, "is in use by process", "--replace")
 	p.Stop()
@@ -206,6 +218,8 @@ func TestRestoreRefuses(t *testing.T) {
 	refuse(spoilt("changed", changed), "is damaged", "--replace")
 	refuse(spoilt("other", []byte("no backup\n")), "is no backup of Postern", "--replace")
 	refuse(spoilt("empty", nil), "is no backup of Postern", "--replace")
+	refuse(spoilt("mark", forged(whole, `"instance":"`+p.Mark()+`"`, `"instance":"../x"`)), "which is none", "--replace")
+	refuse(spoilt("key", forged(whole, `"/postern/v1/row/access-key/`, `"/postern/a/`)), "of no row", "--replace")
 	refuse(filepath.Join(t.TempDir(), "absent"), "no such file", "--replace")
 	if r := p.Command("backup", t.TempDir()); r.Status != 1 || !strings.Contains(r.Stderr, "is no file") {
 		t.Errorf("backup into a folder: %+v", r)
@@ -289,4 +303,18 @@ func sameRows(files ...string) error {
 		}
 	}
 	return nil
+}
+
+// Commands do not wait for a cluster that is away, as a daemon does: they say so.
+func TestCommandsTellThatAClusterIsAway(t *testing.T) {
+	dir := t.TempDir()
+	where := []string{"--data", filepath.Join(dir, "data"), "--etcd", "unix://" + filepath.Join(dir, "nobody")}
+	for _, command := range [][]string{{"verify"}, {"backup", filepath.Join(dir, "backup")}} {
+		t.Run(command[0], func(t *testing.T) {
+			t.Parallel()
+			if r := postern.Begin(t, nil, append(command, where...)...).Wait(); r.Status != 1 || !strings.Contains(r.Stderr, "no answer in") {
+				t.Errorf("%v of a cluster that is away: %+v", command, r)
+			}
+		})
+	}
 }
