@@ -18,10 +18,13 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// Config sets up a Controller; all fields are required.
+// Config sets up a Controller; all fields are required but Suffix.
 type Config struct {
 	DB   *table.DB
 	Host model.Host
+	// Suffix is the domain of endpoints' names, in normal form. Without it the host is
+	// asked for nothing of names.
+	Suffix string
 	// Send hands a delta to the host. The first one is full. It must not wait
 	// for the host to carry it out.
 	Send func(desired.Delta) error
@@ -47,7 +50,7 @@ type Controller struct {
 func New(cfg Config) *Controller {
 	return &Controller{
 		cfg:        cfg,
-		plan:       plan.New(cfg.Host),
+		plan:       plan.New(cfg.Host, cfg.Suffix),
 		settlement: newSettlement(),
 		verdicts:   newOutbox[plan.Subject, verdict](),
 		endings:    newOutbox[desired.Gone, struct{}](),
@@ -82,7 +85,7 @@ func (c *Controller) change(ctx context.Context, tx *table.Txn, changes []table.
 	asked := askedIn(tx, changes)
 	delta := desired.Delta{Revision: tx.Revision(), Full: !c.started, Put: result.Put, Delete: result.Delete}
 	// Also when nothing follows from it: the tables of before need not be kept then.
-	c.settlement.fates = fatesIn(tx, c.plan.Problem)
+	c.settlement.fates = fatesIn(tx, c.plan.Problem, c.cfg.Suffix)
 	if c.started && len(delta.Put)+len(delta.Delete)+len(result.Touched)+len(asked) == 0 {
 		return nil
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // fatesIn tells what the rows of subjects ask for, and what the plan has against it.
-func fatesIn(tx *table.Txn, problem func(plan.Subject) string) func(plan.Subject) fate {
+// Names of endpoints are below suffix.
+func fatesIn(tx *table.Txn, problem func(plan.Subject) string, suffix string) func(plan.Subject) fate {
 	return func(s plan.Subject) fate {
 		f, ok := fateIn(tx, s)
 		if !ok {
@@ -23,6 +24,9 @@ func fatesIn(tx *table.Txn, problem func(plan.Subject) string) func(plan.Subject
 			f.realms = realmsIn(tx, s)
 		}
 		f.problem = problem(s)
+		if s.Kind == plan.SubjectNames {
+			f.domain = model.EndpointDomain(s.Ref.Region, suffix)
+		}
 		return f
 	}
 }
@@ -46,6 +50,11 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 		}
 	case plan.SubjectAssociation:
 		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return fateOf(&row.Meta), true
+		}
+	case plan.SubjectNames: // nothing goes with them, so they are gone when they are to go
+		of := model.NamedAssociation(ref)
+		if row, ok := state.EndpointAssociations.Get(tx, of.Account, of.Region, of.ID); ok && !row.Deleting() {
 			return fateOf(&row.Meta), true
 		}
 	case plan.SubjectAddress:

@@ -24,6 +24,8 @@ type verdict struct {
 	deleting bool
 	// revision is the last one that the subject waited for.
 	revision int64
+	// domain is that of the names that the verdict is about.
+	domain string
 }
 
 // fate is what a row asks for its subject.
@@ -37,6 +39,8 @@ type fate struct {
 	realms []desired.Realm
 	// problem is why the subject cannot be what the row asks for, whatever hosts do.
 	problem string
+	// domain is where the names are that the subject is.
+	domain string
 }
 
 // step is what a change of the tables means for one host.
@@ -305,7 +309,7 @@ func (s *settlement) verdicts() (all []verdict) {
 			wrong = s.complaints()
 		}
 		all = append(all, verdict{
-			subject: subject, generation: st.generation, id: st.id, deleting: st.deleting, revision: st.revision,
+			subject: subject, generation: st.generation, id: st.id, deleting: st.deleting, revision: st.revision, domain: st.domain,
 			reason: least(st.problem, st.reason(subject, wrong)),
 		})
 	}

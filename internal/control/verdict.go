@@ -56,7 +56,7 @@ func needed(tx *table.Txn, v verdict) bool {
 // said reports whether a status says what the verdict does, or more: one about a
 // later generation.
 func (v verdict) said(s *model.Status) bool {
-	return s.Generation > v.generation || s.State == v.state() && s.Reason == v.reason && s.Generation == v.generation
+	return s.Generation > v.generation || s.State == v.state() && s.Reason == v.reason && s.Generation == v.generation && s.Domain == v.domain
 }
 
 func (v verdict) state() model.StatusState {
@@ -75,7 +75,7 @@ func writeStatus(tx *table.Txn, v verdict, now time.Time) {
 	state.Statuses.Put(tx, &model.Status{
 		Account: ref.Account, Region: ref.Region, ID: ref.ID,
 		State: v.state(), Reason: v.reason, Since: now, Generation: v.generation, Revision: v.revision,
-		Established: v.reason == "" || ok && (known.Established || known.State == model.StatusReady),
+		Domain: v.domain, Established: v.reason == "" || ok && (known.Established || known.State == model.StatusReady),
 	})
 }
 

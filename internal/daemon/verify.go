@@ -169,7 +169,7 @@ func look(ctx context.Context, db *table.DB, host model.Host, kernel *dataplane.
 	var wanted, there []desired.Entry
 	err = db.Follow(ctx, func(tx *table.Txn, rows []table.Change) error {
 		v.Rows, v.Findings = len(rows), audit.Rows(tx)
-		wanted = audit.Desired(tx, rows, host)
+		wanted = audit.Desired(tx, rows, host, "")
 		return errLooked
 	})
 	if !errors.Is(err, errLooked) {

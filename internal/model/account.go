@@ -134,4 +134,6 @@ type Status struct {
 	Revision int64 `json:"revision,omitempty"`
 	// Established says that the resource is ready or was it before.
 	Established bool `json:"established,omitempty"`
+	// Domain is the one that names of endpoints are in, of which this is.
+	Domain string `json:"domain,omitempty"`
 }

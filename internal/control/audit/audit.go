@@ -231,11 +231,19 @@ func (a *auditor) statuses() {
 	for s := range state.Statuses.All(a.tx) {
 		if !exists(a, s, state.VPCs) && !exists(a, s, state.Subnets) && !exists(a, s, state.SecurityGroups) &&
 			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
-			!exists(a, s, state.AddressClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
+			!a.named(s) && !exists(a, s, state.AddressClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
 			!exists(a, s, state.ZoneChanges) {
 			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
 		}
 	}
+}
+
+// named reports whether a state is one of the names of an association.
+func (a *auditor) named(s *model.Status) bool {
+	ref := model.Ref{Account: s.Account, Region: s.Region, ID: s.ID}
+	of := model.NamedAssociation(ref)
+	_, ok := state.EndpointAssociations.Get(a.tx, of.Account, of.Region, of.ID)
+	return ok && of != ref
 }
 
 func exists[T table.Row](a *auditor, s *model.Status, t *table.Table[T]) bool {
@@ -244,9 +252,9 @@ func exists[T table.Row](a *auditor, s *model.Status, t *table.Table[T]) bool {
 }
 
 // Desired derives from nothing what a host should look like. The changes are all
-// rows of the state.
-func Desired(tx *table.Txn, rows []table.Change, host model.Host) []desired.Entry {
-	return plan.New(host).Change(tx, rows).Put
+// rows of the state; suffix is as in plan.New.
+func Desired(tx *table.Txn, rows []table.Change, host model.Host, suffix string) []desired.Entry {
+	return plan.New(host, suffix).Change(tx, rows).Put
 }
 
 // Kernel compares what is wanted of a host with what is there.

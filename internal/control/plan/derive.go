@@ -35,7 +35,7 @@ func unitsOf(row table.Row) []unitID {
 	case *model.VPCEndpoint:
 		return []unitID{idOf(unitEndpoint, row.Ref())}
 	case *model.EndpointAssociation:
-		return []unitID{idOf(unitAssociation, row.Ref())}
+		return []unitID{idOf(unitAssociation, row.Ref()), idOf(unitNames, row.Ref())}
 	}
 	return nil
 }
@@ -46,6 +46,8 @@ func unitsOf(row table.Row) []unitID {
 func (r *reading) derive(id unitID) derived {
 	ref := id.place.ref()
 	switch id.kind {
+	case unitResolver:
+		return r.deriveResolver(ref)
 	case unitVPC:
 		return r.deriveVPC(ref)
 	case unitSubnet:
@@ -68,6 +70,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveEndpoint(ref)
 	case unitAssociation:
 		return r.deriveAssociation(ref)
+	case unitNames:
+		return r.deriveNames(ref)
 	}
 	panic(fmt.Sprintf("plan: unknown kind of unit %d", id.kind))
 }
@@ -87,11 +91,14 @@ func (n network) source(is4 bool) netip.Prefix {
 }
 
 // deriveVPC asks for the VPC's router: somebody lives there, or this unit would
-// not be.
+// not be. It makes the VPC have a resolver.
 func (r *reading) deriveVPC(ref model.Ref) derived {
 	vpc, ok := state.VPCs.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
 		return derived{}
+	}
+	if r.named() {
+		r.value(idOf(unitResolver, ref))
 	}
 	n := network{
 		id:      vpc.ID,

@@ -20,11 +20,11 @@ import (
 // is who waits for what. The tables are any: also such that no service makes.
 func TestStepByStepEqualsAllAtOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
+		w := newNamedWorld(t)
 		if rapid.Bool().Draw(t, "begin with a world that works") {
 			w.put(t, wholeWorld()...)
 		}
-		before := New(w.plan.host)
+		before := New(w.plan.host, w.plan.suffix)
 		before.Change(w.last, everything(w.last))
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			var put, remove []table.Row
@@ -37,7 +37,7 @@ func TestStepByStepEqualsAllAtOnce(t *testing.T) {
 			}
 			w.commit(t, put, false)
 			result := w.remove(t, remove...)
-			after := New(w.plan.host)
+			after := New(w.plan.host, w.plan.suffix)
 			after.Change(w.last, everything(w.last))
 			checkEqual(t, after, w.plan)
 			checkResult(t, before, after, result)

@@ -52,13 +52,16 @@ const (
 	SubjectConfiguration SubjectKind = "resource-configuration"
 	SubjectEndpoint      SubjectKind = "vpc-endpoint"
 	SubjectAssociation   SubjectKind = "endpoint-association"
+	SubjectNames         SubjectKind = "endpoint-names"
 )
 
 // Plan is the desired state of one host. It is not safe for concurrent use.
 type Plan struct {
-	host  model.Host
-	units map[unitID]*unit
-	held  map[desired.Key]*held
+	host model.Host
+	// suffix is the domain of endpoints' names, empty when the host has no resolver.
+	suffix string
+	units  map[unitID]*unit
+	held   map[desired.Key]*held
 	// readers are the units that have read something of the tables.
 	readers map[table.Dependency]set
 	// Lists to use again.
@@ -73,10 +76,12 @@ type Plan struct {
 	derivations int
 }
 
-// New makes an empty plan for a host.
-func New(host model.Host) *Plan {
+// New makes an empty plan for a host. The names of endpoints are below suffix, a name in
+// normal form; with an empty one the host is asked for nothing of names.
+func New(host model.Host, suffix string) *Plan {
 	return &Plan{
 		host:     host,
+		suffix:   suffix,
 		units:    map[unitID]*unit{},
 		held:     map[desired.Key]*held{},
 		readers:  map[table.Dependency]set{},

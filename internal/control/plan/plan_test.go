@@ -23,6 +23,7 @@ import (
 const (
 	account = "111122223333"
 	region  = "us-east-1"
+	suffix  = "postern.internal."
 )
 
 func meta(id string) model.Meta { return model.Meta{Account: account, Region: region, ID: id} }
@@ -51,7 +52,17 @@ func newWorld(t interface {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return &world{db: db, plan: New(model.Host{Name: "h"}), last: db.Snapshot()}
+	return &world{db: db, plan: New(model.Host{Name: "h"}, ""), last: db.Snapshot()}
+}
+
+// newNamedWorld is a newWorld whose host has a resolver.
+func newNamedWorld(t interface {
+	Fatal(...any)
+	Cleanup(func())
+}) *world {
+	w := newWorld(t)
+	w.plan = New(w.plan.host, suffix)
+	return w
 }
 
 // connection is the rows of one endpoint that leads from vpc-a to vpc-b, both
@@ -204,7 +215,7 @@ func TestAPlanFromNothingIsGivenUp(t *testing.T) {
 	w.commit(t, wholeWorld(), false)
 	tx := w.db.Snapshot()
 	for _, after := range []int64{0, 3} {
-		ctx, p := endsAfter{Context: t.Context(), left: new(after)}, New(w.plan.host)
+		ctx, p := endsAfter{Context: t.Context(), left: new(after)}, New(w.plan.host, "")
 		if _, err := p.ChangeWithin(ctx, tx, everything(tx)); !errors.Is(err, context.Canceled) || p.derivations > int(after)+len(wholeWorld()) {
 			t.Errorf("after %d units: %v, and %d derivations", after, err, p.derivations)
 		}

@@ -20,7 +20,8 @@ type unitKind uint8
 // The kinds of units, in the order in which changes go through them: a unit reads
 // values of earlier kinds, as a rule, and of its own.
 const (
-	unitVPC        unitKind = iota // of a VPC, when anything lives there: its router
+	unitResolver   unitKind = iota // of a VPC, when it has a router: what is asked there
+	unitVPC                        // of a VPC, when anything lives there: its router
 	unitSubnet                     // of a subnet: what its interfaces have of it
 	unitSubnets                    // of a VPC: which blocks and subnets it has
 	unitReferenced                 // of a security group: whether any rule names it
@@ -31,6 +32,7 @@ const (
 	unitWorkload    // of an attachment
 	unitEndpoint    // of a VPC endpoint: where its interfaces are
 	unitAssociation // of an endpoint and a configuration: the way between them
+	unitNames       // of an association: its names
 	unitKinds       // how many there are
 )
 
@@ -162,7 +164,7 @@ type subjectKind uint8
 
 var (
 	subjectKinds = [...]SubjectKind{
-		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation,
+		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation, SubjectNames,
 	}
 	compactKinds = func() map[SubjectKind]subjectKind {
 		m := map[SubjectKind]subjectKind{}

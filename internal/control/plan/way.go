@@ -28,7 +28,8 @@ func (r *reading) deriveEndpoint(ref model.Ref) derived {
 }
 
 // deriveAssociation leads the association's addresses to the transit targets of its
-// resource, and admits the consumer's VPC there. Its endpoint waits for the same.
+// resource, and admits the consumer's VPC there. Its endpoint waits for the same. Its
+// value is where the ways begin.
 func (r *reading) deriveAssociation(ref model.Ref) derived {
 	a, ok := state.EndpointAssociations.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
@@ -55,12 +56,19 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 	if !ok {
 		return d
 	}
-	for _, from := range r.doors(a) {
-		if elsewhere := r.elsewhere(from, res); elsewhere != "" {
+	from := entrances{vpc: vpc.Value()}
+	for _, door := range r.doors(a) {
+		if elsewhere := r.elsewhere(door, res); elsewhere != "" {
 			d.problem = elsewhere
 			continue
 		}
-		d.entries = append(d.entries, from.way(consumer, res)...)
+		if way := door.way(consumer, res); way != nil {
+			d.entries = append(d.entries, way...)
+			from.doors = append(from.doors, desired.ZoneAddr{Addr: door.addr, Zone: door.zone})
+		}
+	}
+	if from.doors != nil {
+		d.value = from
 	}
 	return d
 }

@@ -92,8 +92,8 @@ func TestARemovedAssociationTakesItsAddressesAlong(t *testing.T) {
 	if first := (Subject{SubjectAssociation, ref("rea-1")}); contains(r.Touched, first) {
 		t.Errorf("%v has something to wait for", first)
 	}
-	if n := w.plan.derivations - before; n != 3 { // itself, its interface, and who has what is nobody's own
-		t.Errorf("%d units are derived, want 3", n)
+	if n := w.plan.derivations - before; n != 4 { // itself, its names, its interface, and who has what is nobody's own
+		t.Errorf("%d units are derived, want 4", n)
 	}
 	if _, err := w.db.Update(t.Context(), func(tx *table.Txn) error { alloc.DeleteAssociation(tx, gone); return nil }); err != nil {
 		t.Fatal(err)
@@ -261,7 +261,7 @@ func TestATargetOnAnotherHostIsNotTranslatedHere(t *testing.T) {
 		t.Errorf("the configuration that is translated there has the problem %q", problem)
 	}
 
-	there := New(model.Host{Name: "there", Index: 1})
+	there := New(model.Host{Name: "there", Index: 1}, "")
 	there.Change(w.last, everything(w.last))
 	got := desired.Text(there.Entries())
 	for want, is := range map[string]bool{

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+)
+
+// endpointTTL is for how long the addresses of an endpoint may be kept, in seconds, as
+// AWS has it, and endpointNegative for how long that a name is not there: somebody who
+// asks a moment too early is to find it soon.
+const (
+	endpointTTL      = 60
+	endpointNegative = 5
+)
+
+// named reports whether the host is asked for names at all.
+func (r *reading) named() bool { return r.plan.suffix != "" }
+
+// deriveResolver asks for what the resolver of a VPC knows of the VPC, and for the zone
+// of its endpoints' names. Which servers a DHCP option set names is nothing to it: they
+// are for workloads, which ask them instead.
+func (r *reading) deriveResolver(ref model.Ref) derived {
+	vpc, ok := state.VPCs.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	e := desired.Resolver{VPC: vpc.ID, Off: !vpc.DNSSupport, Networks: vpc.Networks()}
+	slices.SortFunc(e.Networks, netip.Prefix.Compare)
+	if vpc.DNSSupport && vpc.DNSHostnames {
+		e.Internal = internalDomain(vpc.Region)
+	}
+	for s := range state.SubnetsByVPC.Rows(r.tx, ref) {
+		for _, block := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
+			if block.IsValid() {
+				e.Zones = append(e.Zones, desired.ZonePrefix{Prefix: block, Zone: s.Zone})
+			}
+		}
+	}
+	slices.SortFunc(e.Zones, func(a, b desired.ZonePrefix) int {
+		return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.Zone, b.Zone))
+	})
+	return derived{entries: append(r.endpointZone(vpc.ID, vpc.Region), e)}
+}
+
+// internalDomain is where the names of addresses are:
+// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html
+func internalDomain(region string) string {
+	if region == "us-east-1" {
+		return "ec2.internal."
+	}
+	return region + ".compute.internal."
+}
+
+// endpointZone is the zone of the names of a VPC's endpoints, which it alone sees.
+func (r *reading) endpointZone(vpc, region string) []desired.Entry {
+	z := desired.NameZone{ID: endpointZoneOf(vpc), Name: model.EndpointDomain(region, r.plan.suffix), Negative: endpointNegative}
+	return []desired.Entry{z, desired.View{VPC: vpc, Zone: z.ID}}
+}
+
+func endpointZoneOf(vpc string) string { return vpc + "/endpoints" }
+
+// deriveNames gives the names of an association the addresses from which there is a
+// way.
+func (r *reading) deriveNames(ref model.Ref) derived {
+	a, ok := state.EndpointAssociations.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok || !r.named() {
+		return derived{}
+	}
+	d := derived{subjects: []standing{newStanding(SubjectNames, a.NamesRef(), stamp(a.CreatedAt, a.UpdatedAt), a.Deleting())}}
+	if a.Deleting() {
+		return d
+	}
+	w, ok := valueOf[entrances](r, unitAssociation, ref)
+	if !ok {
+		return d
+	}
+	families := ""
+	if ep, ok := state.VPCEndpoints.Get(r.tx, a.Endpoint.Account, a.Endpoint.Region, a.Endpoint.ID); ok {
+		families = ep.DNSRecordType
+	}
+	domain := model.EndpointDomain(w.vpc.Region, r.plan.suffix)
+	named := namedAddresses{endpointZoneOf(w.vpc.ID), families, map[desired.Key]*desired.NameRecord{}}
+	for _, door := range w.doors {
+		named.add(a.NameIn(domain), door)
+		named.add(a.ZonalNameIn(domain, door.Zone), door)
+	}
+	d.entries = append(r.endpointZone(w.vpc.ID, w.vpc.Region), named.records()...)
+	return d
+}
+
+// entrances are the addresses of a VPC from which there is a way to a resource.
+type entrances struct {
+	vpc   model.Ref
+	doors []desired.ZoneAddr
+}
+
+// namedAddresses are addresses by the records that have them.
+type namedAddresses struct {
+	zone     string
+	families string // of records, in the words of DnsRecordIpType
+	all      map[desired.Key]*desired.NameRecord
+}
+
+// add gives a name one more address, if it is to have those of that family.
+func (n namedAddresses) add(name string, addr desired.ZoneAddr) {
+	record := desired.NameRecord{Zone: n.zone, Name: name, Type: "AAAA", TTL: endpointTTL}
+	other := "ipv4"
+	if addr.Addr.Is4() {
+		record.Type, other = "A", "ipv6"
+	}
+	if n.families == other {
+		return
+	}
+	if known := n.all[record.Key()]; known == nil {
+		n.all[record.Key()] = &record
+	}
+	known := n.all[record.Key()]
+	known.Near = append(known.Near, addr)
+}
+
+func (n namedAddresses) records() (records []desired.Entry) {
+	for _, r := range n.all {
+		slices.SortFunc(r.Near, func(a, b desired.ZoneAddr) int { return a.Addr.Compare(b.Addr) })
+		records = append(records, *r)
+	}
+	return records
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"strings"
+)
+
+// endpointLabel is the label that all published names of endpoints have:
+// https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html
+const endpointLabel = "4232ccc"
+
+// EndpointDomain is the domain of the names of a region's endpoints, in normal form
+// like the suffix, which takes the place of AWS's on.aws.
+func EndpointDomain(region, suffix string) string { return "vpc-lattice-rsc." + region + "." + suffix }
+
+// EndpointZoneID is the identifier of the hosted zone that is shown with names in a
+// domain of endpoints. It is nobody's zone, and the same each time.
+func EndpointZoneID(domain string) string {
+	sum := sha256.Sum256([]byte(strings.TrimSuffix(domain, RootName)))
+	return "Z" + base32.StdEncoding.EncodeToString(sum[:])[:20]
+}
+
+// NameIn is the name in a domain of endpoints under which the endpoint of the
+// association leads to its resource.
+func (a *EndpointAssociation) NameIn(domain string) string {
+	return a.nameIn(a.Endpoint.ID, domain)
+}
+
+// ZonalNameIn is the name of those of its addresses that are in an availability zone.
+func (a *EndpointAssociation) ZonalNameIn(domain, zone string) string {
+	return a.nameIn(a.Endpoint.ID+"-"+zone, domain)
+}
+
+func (a *EndpointAssociation) nameIn(first, domain string) string {
+	return first + "." + a.Configuration.ID + "." + endpointLabel + "." + domain
+}
+
+// NamesRef is what the Status of the association's names is filed under: they may fail
+// or lag behind while its packets get through.
+func (a *EndpointAssociation) NamesRef() Ref { return a.Sibling(a.ID + namesOf) }
+
+const namesOf = "/names"
+
+// NamedAssociation gives the reference of the association whose NamesRef that is.
+func NamedAssociation(names Ref) Ref {
+	names.ID = strings.TrimSuffix(names.ID, namesOf)
+	return names
+}
