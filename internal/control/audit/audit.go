@@ -232,7 +232,7 @@ func (a *auditor) statuses() {
 		if !exists(a, s, state.VPCs) && !exists(a, s, state.Subnets) && !exists(a, s, state.SecurityGroups) &&
 			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
 			!a.named(s) && !exists(a, s, state.AddressClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
-			!exists(a, s, state.ZoneChanges) {
+			!exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
 			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
 		}
 	}
