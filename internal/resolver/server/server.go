@@ -5,39 +5,25 @@
 package server
 
 import (
-	"net/netip"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
-	"github.com/posternhq/postern/internal/resolver/wire"
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/resolver/zone"
 )
-
-// Onward is a question that no zone of a VPC answers.
-type Onward struct {
-	VPC string
-	// Client is who asked; invalid when nobody's packet did.
-	Client netip.Addr
-	// Servers are the VPC's own servers, to be asked in place of the host's; none in
-	// most VPCs.
-	Servers []netip.Addr
-	// Name is in wire form and small letters. It belongs to the callee.
-	Name []byte
-	Type uint16
-	// Unchecked and Signed are the bits CD and DO of the question.
-	Unchecked, Signed bool
-}
-
-// Upstream answers what no zone has.
-type Upstream interface {
-	// Ask answers a question. It must not block: what is not known yet is said later, by
-	// another goroutine. It calls done exactly once, also when nobody answers, with
-	// the code wire.ServerFailure. The records that it gives stay as they are; their
-	// TTL is what is left of it.
-	Ask(question Onward, done func(wire.Reply))
-}
 
 // Socket is a socket that questions come from.
 type Socket struct {
 	// FD is bound to the address that is served: a datagram socket, or with Stream a
-	// listening one. It is the server's from Add on, which closes it.
+	// listening one. It is no file of Go's network poller, which would wake up for each
+	// packet too. It is the server's from Add on, which closes it. As long as it is
+	// open, the network namespace that it was made in stays.
 	FD     int
 	Stream bool
 	// VPC is whose names are answered.
@@ -45,4 +31,202 @@ type Socket struct {
 	// Authoritative sockets answer for the VPC's zones only, and as their owner; they
 	// ask nobody.
 	Authoritative bool
+}
+
+// Options say how a Server works.
+type Options struct {
+	Upstream Upstream
+	// Limits that are zero are the usual ones.
+	Limits Limits
+	// Workers is how many threads read packets; zero is as many as run at a time, up to
+	// four.
+	Workers int
+}
+
+// Limits keep one client, and one VPC, from taking what others need.
+type Limits struct {
+	// Questions is how many of a VPC may wait for the upstream at one time, and
+	// ClientQuestions how many of one client. More are answered SERVFAIL.
+	Questions, ClientQuestions int
+	// Streams and ClientStreams are the same for connections over TCP. More are closed.
+	Streams, ClientStreams int
+}
+
+func (l Limits) orUsual() Limits {
+	return Limits{cmp.Or(l.Questions, 1024), cmp.Or(l.ClientQuestions, 256), cmp.Or(l.Streams, 256), cmp.Or(l.ClientStreams, 32)}
+}
+
+// Server answers questions. Its methods may be called by several goroutines.
+type Server struct {
+	upstream Upstream
+	limits   Limits
+	world    atomic.Pointer[zone.World]
+	workers  []*worker
+	running  sync.WaitGroup // workers
+
+	mu       sync.Mutex
+	sockets  map[int]*socket
+	vpcs     map[string]*share
+	streams  map[*stream]struct{}
+	draining bool
+	closed   bool
+	next     int           // the worker of the next socket
+	open     int           // questions that wait, and streams
+	idle     chan struct{} // closed when there are none and the server drains
+}
+
+// socket is a Socket that is served. It is closed when nobody needs it any more: its
+// worker, or who has an answer to send.
+type socket struct {
+	Socket
+	worker *worker
+	share  *share
+
+	mu   sync.Mutex // held while its packets are read and answered
+	gone bool       // no longer read
+	used int        // by the server, and by questions that wait
+}
+
+// New starts a server without sockets, which answers from an empty World.
+func New(o Options) (*Server, error) {
+	s := &Server{
+		upstream: o.Upstream, limits: o.Limits.orUsual(), sockets: map[int]*socket{}, vpcs: map[string]*share{}, streams: map[*stream]struct{}{}, idle: make(chan struct{}),
+	}
+	s.world.Store(&zone.World{})
+	for range cmp.Or(o.Workers, min(runtime.GOMAXPROCS(0), 4)) {
+		w, err := newWorker(s)
+		if err != nil {
+			s.Close()
+			return nil, fmt.Errorf("start resolver: %w", err)
+		}
+		s.workers = append(s.workers, w)
+		s.running.Go(w.run)
+	}
+	return s, nil
+}
+
+// Swap puts another World in place of the one that is answered from. Questions that
+// wait for the upstream are not asked again.
+func (s *Server) Swap(w *zone.World) { s.world.Store(w) }
+
+var errClosed = errors.New("the server is closed, or gives its sockets away")
+
+// Add serves a socket from now on.
+func (s *Server) Add(given Socket) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining || s.closed {
+		return fmt.Errorf("serve socket of %s: %w", given.VPC, errClosed)
+	}
+	if err := unix.SetNonblock(given.FD, true); err != nil {
+		return fmt.Errorf("serve socket of %s: %w", given.VPC, err)
+	}
+	sock := &socket{Socket: given, worker: s.workers[s.next%len(s.workers)], used: 1, share: s.shareOf(given.VPC)}
+	s.next++
+	s.sockets[given.FD] = sock
+	if err := sock.worker.watch(given.FD); err != nil {
+		delete(s.sockets, given.FD)
+		s.leave(sock.share)
+		return fmt.Errorf("serve socket of %s: %w", given.VPC, err)
+	}
+	return nil
+}
+
+// Remove stops serving a socket. It returns when no more is read; the socket is closed
+// when all that was read is answered, and so are connections that came from it.
+func (s *Server) Remove(fd int) {
+	s.mu.Lock()
+	sock := s.sockets[fd]
+	delete(s.sockets, fd)
+	s.mu.Unlock()
+	if sock == nil {
+		return
+	}
+	sock.stop()
+	sock.release()
+	s.mu.Lock()
+	for t := range s.streams {
+		if t.socket == sock {
+			t.hurry()
+		}
+	}
+	s.leave(sock.share)
+	s.mu.Unlock()
+}
+
+// stop has no more read from a socket, once what is being read is answered.
+func (k *socket) stop() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.gone {
+		k.gone = true
+		k.worker.unwatch(k.FD)
+	}
+}
+
+// release gives up a use of the socket.
+func (k *socket) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.used--; k.used == 0 {
+		_ = unix.Close(k.FD) // nothing is written that could be lost
+	}
+}
+
+// Drain stops reading all sockets, which stay open for whoever else has them: packets
+// that were not read are theirs. It returns when all that was read is answered, or with
+// the context's error. Nothing is read after it.
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	first := !s.draining
+	s.draining = true
+	sockets := make([]*socket, 0, len(s.sockets))
+	for _, k := range s.sockets {
+		sockets = append(sockets, k)
+	}
+	s.mu.Unlock()
+	for _, k := range sockets {
+		k.stop()
+	}
+	s.mu.Lock()
+	for t := range s.streams {
+		t.hurry()
+	}
+	if first && s.open == 0 {
+		close(s.idle)
+	}
+	s.mu.Unlock()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("answer what was asked: %w", ctx.Err())
+	}
+}
+
+// Close ends the server at once, and closes its sockets and connections.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	sockets, streams := s.sockets, s.streams
+	s.sockets, s.streams = map[int]*socket{}, map[*stream]struct{}{}
+	s.mu.Unlock()
+	for _, k := range sockets {
+		k.stop()
+		k.release()
+	}
+	for t := range streams {
+		t.conn.Close()
+	}
+	for _, w := range s.workers {
+		w.end()
+	}
+	s.running.Wait()
+	for _, w := range s.workers {
+		w.close()
+	}
 }

@@ -9,9 +9,9 @@ import "encoding/binary"
 // takes begin so.
 const AtQuestion = 0xc000 | headerSize
 
-// fixed is how much of such a record comes before its data: owner, type, class,
-// TTL and length.
-const fixed = 12
+// DataAt is how much of such a record comes before its data: owner, type, class, TTL
+// and length.
+const DataAt = 12
 
 // AppendRecord appends a record in the form that Append takes.
 func AppendRecord(b []byte, kind uint16, ttl uint32, data []byte) []byte {
@@ -24,7 +24,7 @@ func AppendRecord(b []byte, kind uint16, ttl uint32, data []byte) []byte {
 }
 
 // RecordLen is how long the first of some records in the form of Append is.
-func RecordLen(records []byte) int { return fixed + int(binary.BigEndian.Uint16(records[10:])) }
+func RecordLen(records []byte) int { return DataAt + int(binary.BigEndian.Uint16(records[10:])) }
 
 // Answer is an answer that is put together, section after section. The zero Answer is
 // ready for Begin, and may be reused.
@@ -62,7 +62,7 @@ func (a *Answer) Begin(buffer []byte, q *Question, stream bool) {
 // Owner moves the owner of the next records to the name that is the data of the record
 // which was appended last, a CNAME.
 func (a *Answer) Owner(last []byte) {
-	if at := len(a.msg) - a.start - len(last) + fixed; at < 0x4000 {
+	if at := len(a.msg) - a.start - len(last) + DataAt; at < 0x4000 {
 		a.owner = 0xc000 | uint16(at)
 	}
 }
@@ -100,6 +100,9 @@ func (a *Answer) room(n int) bool {
 	return !a.cut
 }
 
+// Empty reports whether there are no answers.
+func (a *Answer) Empty() bool { return a.answers == 0 && !a.cut }
+
 // Rewind takes away all records.
 func (a *Answer) Rewind() {
 	a.msg = a.msg[:a.start+headerSize+len(a.q.asked)]
@@ -108,9 +111,12 @@ func (a *Answer) Rewind() {
 
 // End finishes the answer with a code, and gives the buffer with it.
 func (a *Answer) End(code int) []byte {
-	flags := bitQR | bitRA | a.q.opcode | uint16(code&0xf)
+	flags := uint16(bitQR|bitRA) | a.q.opcode | uint16(code&0xf)
 	if a.Authoritative {
-		flags ^= bitRA | bitAA
+		flags &^= bitRA
+	}
+	if a.Authoritative && (code == NoError || code == NameError) {
+		flags |= bitAA
 	}
 	if a.q.Recurse {
 		flags |= bitRD

@@ -36,7 +36,7 @@ func AppendName(b []byte, text string) ([]byte, error) {
 		}
 		if c == '\\' {
 			var n int
-			if c, n = unescape(text[i:]); n == 0 {
+			if c, n = Unescape(text[i:]); n == 0 {
 				return b[:start], fmt.Errorf("name %q: it ends in a backslash", text)
 			}
 			i += n - 1
@@ -71,8 +71,8 @@ func closeLabel(b []byte, label int) error {
 	return nil
 }
 
-// unescape reads what a backslash begins: the byte, and how much of the text it is.
-func unescape(text string) (c byte, n int) {
+// Unescape reads what a backslash begins: the byte, and how much of the text it is.
+func Unescape(text string) (c byte, n int) {
 	if len(text) >= 4 && octal(text[1]) && text[1] <= '3' && octal(text[2]) && octal(text[3]) {
 		return (text[1]-'0')<<6 | (text[2]-'0')<<3 | (text[3] - '0'), 4
 	}

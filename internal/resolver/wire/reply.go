@@ -58,7 +58,7 @@ func RecordOf(rr dns.RR) (Record, error) {
 		return Record{}, fmt.Errorf("record of type %s: %w", dns.TypeToString[rr.Header().Rrtype], err)
 	}
 	owner := skipName(b[:n])
-	if owner == 0 || n < owner+fixed-2 {
+	if owner == 0 || n < owner+DataAt-2 {
 		return Record{}, fmt.Errorf("record of type %s has no header", dns.TypeToString[rr.Header().Rrtype])
 	}
 	name := make([]byte, owner)
@@ -67,6 +67,6 @@ func RecordOf(rr dns.RR) (Record, error) {
 	}
 	return Record{
 		Name: name, Type: binary.BigEndian.Uint16(b[owner:]), TTL: binary.BigEndian.Uint32(b[owner+4:]),
-		Data: b[owner+fixed-2 : n : n],
+		Data: b[owner+DataAt-2 : n : n],
 	}, nil
 }

@@ -39,4 +39,9 @@ type Ask struct {
 	Onward []byte
 	// Servers are the VPC's own servers; none in most.
 	Servers []netip.Addr
+
+	space [spaceSize]byte // for what is made up on the way
 }
+
+// spaceSize is room for the data of a record, and for the record behind it.
+const spaceSize = 2048

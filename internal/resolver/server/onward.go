@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/internal/resolver/wire"
+	"github.com/posternhq/postern/internal/resolver/zone"
+)
+
+// Onward is a question that no zone of a VPC answers.
+type Onward struct {
+	VPC string
+	// Client is who asked; invalid when nobody's packet did.
+	Client netip.Addr
+	// Servers are the VPC's own servers, to be asked in place of the host's; none in
+	// most VPCs.
+	Servers []netip.Addr
+	// Name is in wire form and small letters. It belongs to the callee.
+	Name []byte
+	Type uint16
+	// Unchecked and Signed are the bits CD and DO of the question.
+	Unchecked, Signed bool
+}
+
+// Upstream answers what no zone has.
+type Upstream interface {
+	// Ask answers a question. It must not block: what is not known yet is said later, by
+	// another goroutine. It calls done exactly once, also when nobody answers, with
+	// the code wire.ServerFailure. The records that it gives stay as they are; their
+	// TTL is what is left of it.
+	Ask(question Onward, done func(wire.Reply))
+}
+
+// question is a packet that is being answered away from the thread that read it.
+type question struct {
+	server *Server
+	ask    zone.Ask
+	stream bool
+	reply  func(message []byte)
+}
+
+// handle answers a packet, of which it keeps a copy. It calls reply at most once, now
+// or later, and with nothing if the packet deserves no answer.
+func (s *Server) handle(packet []byte, from Socket, client netip.Addr, reply func([]byte)) {
+	q := &question{server: s, stream: from.Stream, reply: reply}
+	q.ask.VPC, q.ask.Client = from.VPC, client
+	q.ask.Answer.Authoritative = from.Authoritative
+	fate := q.ask.Question.Read(slices.Clone(packet))
+	if fate == wire.Dropped {
+		reply(nil)
+		return
+	}
+	q.ask.Answer.Begin(nil, &q.ask.Question, q.stream)
+	switch {
+	case fate == wire.Faulty:
+		reply(q.ask.Answer.End(q.ask.Question.Code))
+	case s.world.Load().Answer(&q.ask) == zone.Answered:
+		reply(q.ask.Answer.End(q.ask.Code))
+	default:
+		s.upstream.Ask(q.onward(), q.done)
+	}
+}
+
+func (q *question) onward() Onward {
+	a := &q.ask
+	return Onward{
+		VPC: a.VPC, Client: a.Client, Servers: a.Servers, Name: slices.Clone(a.Onward), Type: a.Question.Type,
+		Unchecked: a.Question.Unchecked, Signed: a.Question.Signed,
+	}
+}
+
+// done finishes the answer with what the upstream said.
+func (q *question) done(r wire.Reply) { q.reply(Finish(&q.ask, r)) }
+
+// Finish ends the answer to a question that a World had asked upstream with what came
+// of that.
+func Finish(a *zone.Ask, r wire.Reply) []byte {
+	owner, space := a.Onward, make([]byte, 0, 512)
+	for _, rec := range r.Answer {
+		space = wire.AppendRecord(space[:0], rec.Type, rec.TTL, rec.Data)
+		if !bytes.Equal(rec.Name, owner) {
+			if !a.Answer.AppendOf(rec.Name, space, false) {
+				break
+			}
+			continue
+		}
+		if !a.Answer.Append(space) {
+			break
+		}
+		if rec.Type == wire.TypeCNAME && a.Question.Type != wire.TypeCNAME {
+			a.Answer.Owner(space)
+			owner = bytes.ToLower(rec.Data) // a length is no letter
+		}
+	}
+	for _, rec := range r.Authority {
+		if rec.Type == wire.TypeSOA {
+			a.Answer.AppendOf(rec.Name, wire.AppendRecord(space[:0], rec.Type, rec.TTL, rec.Data), true)
+		}
+	}
+	if r.Code != wire.NoError && r.Code != wire.NameError && r.Code != wire.Refused {
+		return a.Answer.End(wire.ServerFailure)
+	}
+	return a.Answer.End(r.Code)
+}
+
+// Resolve asks for a name as a client in a VPC does that is in no availability zone. With no VPC
+// only the upstream is asked. The name is in Route 53's form; the answer has the
+// chain of CNAME records that led to it.
+func (s *Server) Resolve(ctx context.Context, vpc, name string, kind uint16) (wire.Reply, error) {
+	wired, err := wire.AppendName(nil, name)
+	if err != nil {
+		return wire.Reply{}, fmt.Errorf("resolve: %w", err)
+	}
+	came := make(chan wire.Reply, 1)
+	if vpc == "" {
+		s.upstream.Ask(Onward{Name: wired, Type: kind}, func(r wire.Reply) { came <- r })
+	} else {
+		packet := wire.AppendQuestion(nil, 0, wired, kind)
+		s.handle(packet, Socket{VPC: vpc, Stream: true}, netip.Addr{}, func(message []byte) {
+			r, err := wire.Unpack(message)
+			if err != nil {
+				r = wire.Reply{Code: wire.ServerFailure}
+			}
+			came <- r
+		})
+	}
+	select {
+	case r := <-came:
+		return r, nil
+	case <-ctx.Done():
+		return wire.Reply{}, fmt.Errorf("resolve %q in %q: %w", name, vpc, ctx.Err())
+	}
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/resolver/wire"
+	"github.com/posternhq/postern/internal/resolver/zone"
+)
+
+const (
+	// batch is how many packets are read, and sent, by one call.
+	batch = 32
+	// turns is how many batches are read of one socket before the others have theirs.
+	turns = 4
+	// questionSize is how long a packet may be that is read; what is longer is no
+	// question of anybody's.
+	questionSize = 2048
+	answerSize   = 4096
+	// patience is for how long a full send buffer is waited for, in milliseconds.
+	patience = 20
+)
+
+// worker is a thread that reads the packets of some sockets and answers them. It has
+// an epoll of its own, and room for one batch.
+type worker struct {
+	server *Server
+	epoll  int
+	wake   int // an eventfd that ends it
+	ask    zone.Ask
+
+	in       [batch]message
+	out      [batch]message
+	vectors  [2][batch]unix.Iovec
+	names    [batch]unix.RawSockaddrInet6
+	packets  [batch * questionSize]byte
+	answers  [batch * answerSize]byte
+	onwards  []int // packets of the batch that the upstream is asked for
+	ready    [64]unix.EpollEvent
+	accepted unix.RawSockaddrInet6
+}
+
+// message is the kernel's struct mmsghdr: see recvmmsg(2).
+type message struct {
+	header unix.Msghdr
+	n      uint32
+	_      [4]byte
+}
+
+func newWorker(s *Server) (*worker, error) {
+	w := &worker{server: s, wake: -1}
+	var err error
+	if w.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	if w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
+		err = w.watch(w.wake)
+	}
+	if err != nil {
+		w.close()
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	for i := range batch {
+		w.vectors[0][i].Base = &w.packets[i*questionSize]
+		w.vectors[1][i].Base = &w.answers[i*answerSize]
+		for side, m := range []*message{&w.in[i], &w.out[i]} {
+			m.header.Name = (*byte)(unsafe.Pointer(&w.names[i]))
+			m.header.Iov, m.header.Iovlen = &w.vectors[side][i], 1
+		}
+		w.vectors[0][i].Len = questionSize
+	}
+	return w, nil
+}
+
+func (w *worker) watch(fd int) error {
+	return unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+// unwatch ends what watch began. That fails only if there is nothing to end.
+func (w *worker) unwatch(fd int) { _ = unix.EpollCtl(w.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
+
+// end has run return.
+func (w *worker) end() {
+	_, _ = unix.Write(w.wake, binary.NativeEndian.AppendUint64(nil, 1)) // it fails only if it is written already
+}
+
+func (w *worker) close() {
+	_ = unix.Close(w.epoll)
+	if w.wake >= 0 {
+		_ = unix.Close(w.wake)
+	}
+}
+
+// run serves sockets until end.
+func (w *worker) run() {
+	for {
+		n, err := unix.EpollWait(w.epoll, w.ready[:], -1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return // only if the descriptor is none
+		}
+		for _, e := range w.ready[:max(n, 0)] {
+			if int(e.Fd) == w.wake {
+				return
+			}
+			w.server.mu.Lock()
+			k := w.server.sockets[int(e.Fd)]
+			w.server.mu.Unlock()
+			if k != nil {
+				w.serve(k)
+			}
+		}
+	}
+}
+
+// serve reads what a socket has, up to some batches: the others have their turn then.
+func (w *worker) serve(k *socket) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for range turns {
+		if k.gone {
+			return
+		}
+		if k.Stream {
+			w.accept(k)
+			return
+		}
+		n, err := w.receive(k.FD)
+		if err != nil || n == 0 {
+			if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+				_, _ = unix.GetsockoptInt(k.FD, unix.SOL_SOCKET, unix.SO_ERROR) // so that it is over
+			}
+			return
+		}
+		w.answer(k, n)
+		if n < batch {
+			return
+		}
+	}
+}
+
+// receive reads a batch.
+func (w *worker) receive(fd int) (int, error) {
+	for i := range w.in {
+		w.in[i].header.Namelen = unix.SizeofSockaddrInet6
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&w.in)), batch, unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// answer answers a batch. What the upstream is asked for comes after the rest is sent.
+func (w *worker) answer(k *socket, n int) {
+	world, answered := w.server.world.Load(), 0
+	w.onwards = w.onwards[:0]
+	w.ask.VPC, w.ask.Answer.Authoritative = k.VPC, k.Authoritative
+	for i := range n {
+		packet := w.packets[i*questionSize:][:w.in[i].n]
+		fate := w.ask.Question.Read(packet)
+		if fate == wire.Dropped {
+			continue
+		}
+		room := w.answers[answered*answerSize:][:0:answerSize]
+		w.ask.Answer.Begin(room, &w.ask.Question, false)
+		if fate == wire.Faulty {
+			w.ask.Code = w.ask.Question.Code
+		} else {
+			w.ask.Client = address(&w.names[i])
+			if world.Answer(&w.ask) == zone.Upstream {
+				w.onwards = append(w.onwards, i)
+				continue
+			}
+		}
+		w.vectors[1][answered].Len = uint64(len(w.ask.Answer.End(w.ask.Code)))
+		w.out[answered].header.Name, w.out[answered].header.Namelen = w.in[i].header.Name, w.in[i].header.Namelen
+		answered++
+	}
+	w.send(k.FD, w.out[:answered])
+	for _, i := range w.onwards {
+		w.server.onward(k, w.packets[i*questionSize:][:w.in[i].n], w.names[i], w.in[i].header.Namelen)
+	}
+}
+
+// send sends answers. One that cannot be sent is lost, as any packet may be.
+func (w *worker) send(fd int, messages []message) {
+	for len(messages) > 0 {
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN && writable(fd):
+		case errno != 0:
+			messages = messages[1:]
+		default:
+			messages = messages[n:]
+		}
+	}
+}
+
+// writable waits for room in the send buffer of a socket.
+func writable(fd int) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, patience)
+	return err == nil && n > 0
+}
+
+// address is the address in a socket's address.
+func address(name *unix.RawSockaddrInet6) netip.Addr {
+	if name.Family == unix.AF_INET {
+		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr)
+	}
+	return netip.AddrFrom16(name.Addr).Unmap()
+}
+
+// onward asks the upstream for what was read, and sends the answer when it is there.
+// The lock of the socket is held.
+func (s *Server) onward(k *socket, packet []byte, name unix.RawSockaddrInet6, length uint32) {
+	client := address(&name)
+	if !s.take(k.share, client, use{questions: 1}) {
+		if m := refusal(packet, wire.ServerFailure); m != nil {
+			k.send(m, &name, length)
+		}
+		return
+	}
+	k.used++
+	packet = slices.Clone(packet)
+	go s.handle(packet, k.Socket, client, func(m []byte) {
+		if m != nil {
+			k.send(m, &name, length)
+		}
+		k.release()
+		s.give(k.share, client, use{questions: 1})
+	})
+}
+
+// refusal is an answer with nothing but a code.
+func refusal(packet []byte, code int) []byte {
+	var q wire.Question
+	var a wire.Answer
+	if q.Read(packet) == wire.Dropped {
+		return nil
+	}
+	a.Begin(nil, &q, false)
+	return a.End(code)
+}
+
+// send sends one answer.
+func (k *socket) send(m []byte, name *unix.RawSockaddrInet6, length uint32) {
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(k.FD), uintptr(unsafe.Pointer(unsafe.SliceData(m))), uintptr(len(m)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(name)), uintptr(length))
+		if errno != unix.EINTR && !(errno == unix.EAGAIN && writable(k.FD)) {
+			return
+		}
+	}
+}
+
+// accept takes the connections that wait at a listening socket.
+func (w *worker) accept(k *socket) {
+	for range batch {
+		fd, from, err := unix.Accept4(k.FD, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+		if err == unix.EMFILE || err == unix.ENFILE {
+			_, _ = unix.Poll(nil, 1) // it stays ready: let others run who give some back
+		}
+		if err != nil {
+			return
+		}
+		w.server.connect(k, os.NewFile(uintptr(fd), "tcp"), from)
+	}
+}
