@@ -57,8 +57,7 @@ type RecordSet struct {
 	Set string `json:"set,omitempty"`
 	// TTL is in seconds; an alias has none.
 	TTL int64 `json:"ttl,omitempty"`
-	// Values are as users wrote them: the data of the records, as in a master file. Names
-	// in them need not be in normal form.
+	// Values are as users wrote them; RecordData gives their normal form.
 	Values []string `json:"values,omitempty"`
 	// Alias is set in place of values.
 	Alias   AliasTarget `json:"alias,omitzero"`
