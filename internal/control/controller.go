@@ -90,7 +90,7 @@ func (c *Controller) change(ctx context.Context, tx *table.Txn, changes []table.
 		return nil
 	}
 	c.judged(c.settlement.change(change{
-		revision: delta.Revision, asked: asked, parents: parentsIn(tx),
+		revision: delta.Revision, asked: asked, parents: parentsIn(tx, asked),
 		steps: map[string]step{c.cfg.Host.Name: {Result: result, full: delta.Full, holders: c.plan.Subjects}},
 	}))
 	if c.started && len(delta.Put)+len(delta.Delete)+len(result.Touched) == 0 {

@@ -57,6 +57,13 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 		if row, ok := state.EndpointAssociations.Get(tx, of.Account, of.Region, of.ID); ok && !row.Deleting() {
 			return fateOf(&row.Meta), true
 		}
+	case plan.SubjectZone: // the row of one that is deleted is gone at once
+		if row, ok := state.HostedZones.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return fate{generation: row.Generation}, true
+		}
+	case plan.SubjectZoneChange:
+		_, ok := state.ZoneChanges.Get(tx, ref.Account, ref.Region, ref.ID)
+		return fate{}, ok
 	case plan.SubjectAddress:
 		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
 			return fate{generation: row.ReleasedAt.UnixNano(), deleting: true}, true
@@ -156,10 +163,19 @@ func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []desire
 
 // parentsIn gives the subjects whose updates take effect through the entries of a
 // subject: the configuration of an association, and its gateway. Those of an endpoint
-// are its associations' too.
-func parentsIn(tx *table.Txn) func(plan.Subject) []plan.Subject {
+// are its associations' too. What is changed of a zone is in the zone's entries and
+// those of its records; asked are those that a change of the tables is about.
+func parentsIn(tx *table.Txn, asked map[plan.Subject]bool) func(plan.Subject) []plan.Subject {
+	ofZones := map[model.Ref][]plan.Subject{}
+	for s := range asked {
+		if row, ok := state.ZoneChanges.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID); ok && s.Kind == plan.SubjectZoneChange {
+			ofZones[row.Zone] = append(ofZones[row.Zone], s)
+		}
+	}
 	return func(s plan.Subject) []plan.Subject {
 		switch ref := s.Ref; s.Kind {
+		case plan.SubjectZone:
+			return ofZones[ref]
 		case plan.SubjectAssociation:
 			if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 				return configurationAndGateway(tx, row.Configuration)
@@ -190,7 +206,7 @@ func askedIn(tx *table.Txn, changes []table.Change) map[plan.Subject]bool {
 			continue
 		}
 		status, said := state.Statuses.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID)
-		asked[s] = !said || status.Generation < now
+		asked[s] = !said || status.Generation < now || s.Kind == plan.SubjectZoneChange && status.State != model.StatusReady
 	}
 	return asked
 }
@@ -206,6 +222,10 @@ func subjectOf(row table.Row) (s plan.Subject, generation int64, ok bool) {
 		return plan.Subject{Kind: plan.SubjectConfiguration, Ref: row.Ref()}, row.Generation, true
 	case *model.EndpointAssociation:
 		return plan.Subject{Kind: plan.SubjectAssociation, Ref: row.Ref()}, row.Generation, true
+	case *model.HostedZone:
+		return plan.Subject{Kind: plan.SubjectZone, Ref: row.Ref()}, row.Generation, true
+	case *model.ZoneChange:
+		return plan.Subject{Kind: plan.SubjectZoneChange, Ref: row.Ref()}, 0, true
 	case *model.Attachment:
 		return plan.Subject{Kind: plan.SubjectAttachment, Ref: row.Meta().Ref()}, row.Generation, true
 	case *model.AddressClaim:

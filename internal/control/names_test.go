@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
@@ -81,6 +83,85 @@ func TestAnotherSuffixRenamesEverything(t *testing.T) {
 		synctest.Wait()
 		if !f.namesOut(other) || f.namesOut(domain) {
 			t.Errorf("the names are out in the new domain: %v, in the former one: %v", f.namesOut(other), f.namesOut(domain))
+		}
+	})
+}
+
+// zoneKey is what the only record of zoneRows is called.
+var zoneKey = desired.NameRecord{Zone: "Z1", Name: "www.example.com.", Type: "A"}.Key()
+
+// zoneRows are a zone that vpc-b of gatewayRows sees, with a record and the change that
+// made both.
+func zoneRows(tx *table.Txn) {
+	gatewayRows(tx)
+	vpc, _ := state.VPCs.Get(tx, account, region, "vpc-b")
+	vpc = vpc.Clone()
+	vpc.DNSSupport, vpc.DNSHostnames = true, true
+	state.VPCs.Put(tx, vpc)
+	state.HostedZones.Put(tx, &model.HostedZone{Meta: model.Meta{Account: account, ID: "Z1"}, Name: "example.com.", VPCs: []model.Ref{ref("vpc-b")}})
+	putRecord(tx, "10.0.0.1")
+	changeOf(tx, "C1")
+}
+
+func putRecord(tx *table.Txn, value string) {
+	state.RecordSets.Put(tx, &model.RecordSet{Account: account, Zone: "Z1", Name: "www.example.com.", Type: "A", Values: []string{value}})
+}
+
+// changeOf notes a change of Z1 by another account.
+func changeOf(tx *table.Txn, id string) {
+	state.ZoneChanges.Put(tx, &model.ZoneChange{Account: "444455556666", ID: id, Zone: model.Ref{Account: account, ID: "Z1"}})
+}
+
+// said is what is known of changes.
+func (f *fixture) said(ids ...string) (all []string) {
+	for _, id := range ids {
+		text := "pending"
+		if s, ok := state.Statuses.Get(f.db.Snapshot(), "444455556666", "", id); ok {
+			text = string(s.State) + s.Reason
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+func (f *fixture) wantSaid(when string, want []string, ids ...string) {
+	f.t.Helper()
+	if diff := cmp.Diff(want, f.said(ids...)); diff != "" {
+		f.t.Errorf("%s: %s", when, diff)
+	}
+}
+
+// A change of a zone is ready when what it has changed is settled, whoever asked for it,
+// and not before a resolver that could not have it has it.
+func TestAChangeOfAZoneIsReadyWhenItIsSettled(t *testing.T) {
+	run(t, func(f *fixture) {
+		f.update(zoneRows)
+		f.wantSaid("before a host has it", []string{"pending"}, "C1")
+		f.settle(nil)
+		f.wantSaid("settled", []string{"ready"}, "C1")
+
+		f.update(func(tx *table.Txn) { putRecord(tx, "10.0.0.2"); changeOf(tx, "C2") })
+		f.wantSaid("after another change", []string{"ready", "pending"}, "C1", "C2")
+		f.settle(map[desired.Key]string{zoneKey: "busy"})
+		f.wantSaid("in error", []string{"ready", "failed" + zoneKey.String() + ": busy"}, "C1", "C2")
+		f.settle(nil, zoneKey)
+		f.wantSaid("recovered", []string{"ready", "ready"}, "C1", "C2")
+
+		f.update(func(tx *table.Txn) {
+			state.RecordSets.Delete(tx, account, "", model.RecordSetID("Z1", "www.example.com.", "A", ""))
+			changeOf(tx, "C3")
+		})
+		f.update(func(tx *table.Txn) { changeOf(tx, "C4") }) // of nothing
+		f.wantSaid("while a record is on its way out", []string{"pending", "ready"}, "C3", "C4")
+		f.settle(nil)
+		f.wantSaid("when it is gone", []string{"ready"}, "C3")
+
+		f.update(func(tx *table.Txn) { state.HostedZones.Delete(tx, account, "", "Z1"); changeOf(tx, "C5") })
+		f.wantSaid("while a zone is on its way out", []string{"pending"}, "C5")
+		f.settle(nil)
+		f.wantSaid("when it is gone", []string{"ready"}, "C5")
+		if _, left := state.Statuses.Get(f.db.Snapshot(), account, "", "Z1"); left {
+			t.Error("a zone that is gone has a state")
 		}
 	})
 }

@@ -36,6 +36,11 @@ func unitsOf(row table.Row) []unitID {
 		return []unitID{idOf(unitEndpoint, row.Ref())}
 	case *model.EndpointAssociation:
 		return []unitID{idOf(unitAssociation, row.Ref()), idOf(unitNames, row.Ref())}
+	case *model.HostedZone:
+		return []unitID{idOf(unitZone, row.Ref())}
+	case *model.RecordSet:
+		account, region, id := row.RowKey()
+		return []unitID{idOf(unitRecord, model.Ref{Account: account, Region: region, ID: id})}
 	}
 	return nil
 }
@@ -72,6 +77,12 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveAssociation(ref)
 	case unitNames:
 		return r.deriveNames(ref)
+	case unitSight:
+		return r.deriveSight(ref)
+	case unitZone:
+		return r.deriveZone(ref)
+	case unitRecord:
+		return r.deriveRecord(ref)
 	}
 	panic(fmt.Sprintf("plan: unknown kind of unit %d", id.kind))
 }

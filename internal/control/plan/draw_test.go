@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 15
+const kindsOfRows = 18
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -45,6 +45,7 @@ func (d drawer) row(kind int) table.Row {
 	switch kind {
 	case 0:
 		return &model.VPC{
+			DNSSupport: d.odd("no names") == 0, DNSHostnames: d.odd("no names of hosts") == 0,
 			Meta: d.meta("vpc"), TransitIndex: d.n + d.odd("place"),
 			CIDRs: d.blocks("10.0.0.0/16", "10.1.0.0/16"), CIDRs6: d.blocks("2001:db8::/56"),
 		}
@@ -91,8 +92,40 @@ func (d drawer) row(kind int) table.Row {
 		return &model.Attachment{Account: account, Region: region, Interface: d.one("eni", here), Host: "h", Device: "eth1"}
 	case 13:
 		return &model.EndpointAssociation{Meta: d.meta("rea"), Endpoint: d.other("vpce"), Configuration: d.other("rcfg")}
+	case 14:
+		return d.sibling()
+	case 15:
+		return d.zone()
+	case 16:
+		return d.record("A")
 	}
-	return d.sibling()
+	return d.record("TXT")
+}
+
+// zone draws a hosted zone, which up to three VPCs see.
+func (d drawer) zone() *model.HostedZone {
+	z := &model.HostedZone{Meta: d.meta("Z"), Name: d.name("name", "example.com.", "db.example.com.")}
+	z.Region = ""
+	for i := range 1 + d.number("VPCs", 3) {
+		z.VPCs = append(z.VPCs, d.other("vpc"))
+		z.VPCs[i].ID = d.one("vpc", i)
+	}
+	return z
+}
+
+// record draws a record set of a zone, alone or one of several.
+func (d drawer) record(kind string) *model.RecordSet {
+	r := &model.RecordSet{Account: d.account(), Zone: d.one("Z", 0), Name: d.name("record", "www.example.com.", "db.example.com."), Type: kind, TTL: int64(d.odd("ttl"))}
+	r.Routing = []model.Routing{model.RoutingSimple, model.RoutingFailover, model.RoutingWeighted}[d.number("routing", 3)]
+	if r.Routing != model.RoutingSimple {
+		r.Set, r.Secondary = d.name("set", "a", "b"), r.Routing == model.RoutingFailover && d.yes("secondary")
+	}
+	if d.odd("alias") == 1 {
+		r.Alias = model.AliasTarget{Zone: "Z-1", Name: "x.example.com."}
+	} else {
+		r.Values = []string{d.name("value", "10.0.1.10", "10.0.1.11")}
+	}
+	return r
 }
 
 // sibling draws a further association of an endpoint, with addresses of its own: as

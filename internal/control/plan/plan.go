@@ -44,7 +44,10 @@ type Subject struct {
 type SubjectKind string
 
 // The kinds of subjects. The reference of an attachment is its interface's, that
-// of an address its claim's; an address is a subject while it is released.
+// of an address its claim's; an address is a subject while it is released. The names
+// of an association are a subject of their own, see model.EndpointAssociation.NamesRef.
+// A zone's records are the zone's; a change of a zone waits for what is the zone's, and
+// no unit asks for anything on its behalf.
 const (
 	SubjectAddress       SubjectKind = "address"
 	SubjectAttachment    SubjectKind = "attachment"
@@ -53,6 +56,8 @@ const (
 	SubjectEndpoint      SubjectKind = "vpc-endpoint"
 	SubjectAssociation   SubjectKind = "endpoint-association"
 	SubjectNames         SubjectKind = "endpoint-names"
+	SubjectZone          SubjectKind = "hosted-zone"
+	SubjectZoneChange    SubjectKind = "zone-change"
 )
 
 // Plan is the desired state of one host. It is not safe for concurrent use.

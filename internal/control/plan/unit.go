@@ -24,6 +24,7 @@ const (
 	unitVPC                        // of a VPC, when anything lives there: its router
 	unitSubnet                     // of a subnet: what its interfaces have of it
 	unitSubnets                    // of a VPC: which blocks and subnets it has
+	unitSight                      // of a VPC: whether it sees hosted zones
 	unitReferenced                 // of a security group: whether any rule names it
 	unitClass                      // of a combination of groups: their rules together
 	unitInterface                  // of a network interface: its addresses
@@ -33,6 +34,8 @@ const (
 	unitEndpoint    // of a VPC endpoint: where its interfaces are
 	unitAssociation // of an endpoint and a configuration: the way between them
 	unitNames       // of an association: its names
+	unitZone        // of a hosted zone: who sees it
+	unitRecord      // of a record set
 	unitKinds       // how many there are
 )
 
@@ -165,6 +168,7 @@ type subjectKind uint8
 var (
 	subjectKinds = [...]SubjectKind{
 		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation, SubjectNames,
+		SubjectZone, SubjectZoneChange,
 	}
 	compactKinds = func() map[SubjectKind]subjectKind {
 		m := map[SubjectKind]subjectKind{}
