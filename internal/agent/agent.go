@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/reconcile"
 )
@@ -55,7 +56,10 @@ type Config struct {
 	// Lives reports whether the namespace that a workload names is there and is
 	// the one that is meant. Without it the inode alone decides.
 	Lives func(desired.Namespace) (bool, error)
-	// Reconcile sets up the reconciler. Its Report is the agent's own, and its
+	// Follow sets up how names are followed. Without a Lookup none resolves. Its Logger
+	// is Logger.
+	Follow follow.Config
+	// Reconcile sets up the reconciler. Its Report and Found are the agent's own, and its
 	// Logger is Logger.
 	Reconcile reconcile.Config
 	// StateFile, if not empty, is the path of a copy of the desired state, as text:
@@ -81,6 +85,10 @@ type Agent struct {
 	ends chan watch // processes that ended
 	told chan Copy  // for Run to go by
 
+	names *follow.Follower
+	found chan struct{} // closed when had is there
+	had   kernelTargets // belongs to the goroutine of Run from then on
+
 	// The rest belongs to the goroutine of Run.
 	watches   map[desired.Key]watch
 	copy      keeper
@@ -101,16 +109,17 @@ func New(cfg Config) *Agent {
 		cfg.Kinds = desired.Kinds()
 	}
 	cfg.Reconcile.Logger = cfg.Logger
-	cfg.Reconcile.Report = cfg.Sink.Report
-	return &Agent{
+	a := &Agent{
 		cfg:     cfg,
 		log:     cfg.Logger,
-		rec:     reconcile.New(cfg.Effects, cfg.Reconcile),
 		ends:    make(chan watch),
 		told:    make(chan Copy),
+		found:   make(chan struct{}),
 		copy:    keeper{path: cfg.StateFile, whose: cfg.Whose},
 		watches: make(map[desired.Key]watch),
 	}
+	a.setUpNames()
+	return a
 }
 
 // Run works until ctx is done, and returns when everything it started has
@@ -121,6 +130,7 @@ func (a *Agent) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wg.Go(func() { a.rec.Run(ctx) })
+	wg.Go(func() { a.names.Run(ctx) })
 
 	var write <-chan time.Time // when the state file is to be written
 	deltas := a.cfg.Source.Deltas()
@@ -153,15 +163,31 @@ func (a *Agent) Run(ctx context.Context) {
 			write = a.writeState()
 		case w := <-a.ends:
 			a.ended(w)
+		case <-a.names.Changed():
+			a.rec.Update(a.names.Pull())
 		case c := <-a.told:
-			if err := a.rec.Recall(c.Revision, c.Entries); err != nil {
-				a.log.Info("the copy on disk is not needed", "reason", err)
-				continue
-			}
-			a.revision = c.Revision
-			a.rewatch(ctx, &wg, desired.Delta{Full: true, Put: c.Entries})
+			a.goBy(ctx, &wg, c)
 		}
 	}
+}
+
+// goBy has the host as a copy says.
+func (a *Agent) goBy(ctx context.Context, wg *sync.WaitGroup, c Copy) {
+	d := desired.Delta{Full: true, Revision: c.Revision, Put: c.Entries}
+	if !a.knowsFound(ctx, d) {
+		return
+	}
+	err := reconcile.ErrToldAlready
+	if !a.current {
+		plain, _ := a.names.Take(d, a.before)
+		err = a.rec.Recall(plain.Revision, plain.Put)
+	}
+	if err != nil {
+		a.log.Info("the copy on disk is not needed", "reason", err)
+		return
+	}
+	a.revision = c.Revision
+	a.rewatch(ctx, wg, d)
 }
 
 // Recall has a running agent go by the copy on disk until its source says something:
@@ -190,11 +216,15 @@ func (a *Agent) take(ctx context.Context, wg *sync.WaitGroup, d desired.Delta) b
 	if a.cfg.StateFile != "" {
 		a.said(a.copy.note(d))
 	}
-	if err := a.rec.Apply(d); err != nil {
+	if !a.knowsFound(ctx, d) {
+		return false
+	}
+	plain, later := a.names.Take(d, a.before)
+	if err := a.rec.ApplyUntil(plain, later); err != nil {
 		a.log.Error("delta refused", "error", errors.Join(err, a.copy.drop()))
 		return false
 	}
-	a.revision, a.current = d.Revision, true
+	a.revision, a.current, a.had = d.Revision, true, nil
 	a.rewatch(ctx, wg, d)
 	return true
 }
@@ -210,7 +240,7 @@ const writeAgain = 10
 // writeState writes the state file, and tells when to do it again if that failed.
 func (a *Agent) writeState() (again <-chan time.Time) {
 	begun := time.Now()
-	err := a.copy.replace(a.revision, a.rec.Wanted())
+	err := a.copy.replace(a.revision, a.wanted())
 	a.wrote = time.Since(begun)
 	a.said(err)
 	if err != nil {
@@ -232,10 +262,10 @@ func (a *Agent) said(err error) {
 }
 
 // Report gives the whole state of affairs of the host.
-func (a *Agent) Report() reconcile.Report { return a.rec.Report() }
+func (a *Agent) Report() reconcile.Report { return a.asAsked(a.rec.Report()) }
 
 // Desired prints the host's desired state as desired.Records does.
-func (a *Agent) Desired() string { return desired.Records(a.rec.Wanted()) }
+func (a *Agent) Desired() string { return desired.Records(a.wanted()) }
 
 // Reconciler is what carries the state out: it knows how each entry is doing
 // and can be asked to verify the host at once.

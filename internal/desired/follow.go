@@ -5,6 +5,8 @@ package desired
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/posternhq/postern/internal/model"
 )
 
 // Follow has a transit target lead to what a name resolves to, now and later. What
@@ -79,15 +81,34 @@ func (f Follow) Target(addrs []netip.Addr) Target {
 	return t
 }
 
+// Refuses says why nothing may be sent to an address, whoever says that the name is
+// there; the empty text is that it may. An answer is somebody else's word: it must not
+// lead into the host, to what every VPC has by itself, or round in circles.
+func (f Follow) Refuses(a netip.Addr) string {
+	contains := func(p netip.Prefix) bool { return p.Contains(a) }
+	switch {
+	case a.Is4() != f.Addr.Is4() || a.Is4In6() || a.Zone() != "":
+		return "it is of another family"
+	case a == f.Gateway:
+		return "it is the resource gateway's"
+	case model.Transit4.Contains(a) || model.Transit6.Contains(a):
+		return "it is of the way between VPCs"
+	case slices.ContainsFunc(f.Never, contains):
+		return "it is not to be sent to"
+	case a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || slices.ContainsFunc(nowhere, contains):
+		return "it is nobody's in particular"
+	}
+	return ""
+}
+
+// nowhere are blocks of addresses that a host has for itself (RFC 6890, RFC 1112), and
+// that each VPC has for its services.
+var nowhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("255.255.255.255/32"), netip.MustParsePrefix("fd00:ec2::/32")}
+
 // Carries reports whether an entry that a router has is what a Follow may have been
 // turned into, whatever the name's addresses are.
 func (f Follow) Carries(e Entry) bool {
 	t, ok := e.(Target)
-	if !ok || t.Onward {
-		return false
-	}
-	never := func(a netip.Addr) bool {
-		return a.Is4() != f.Addr.Is4() || slices.ContainsFunc(f.Never, func(p netip.Prefix) bool { return p.Contains(a) })
-	}
-	return Equal(t, f.Target(t.Dests())) && !slices.ContainsFunc(t.Dests(), never)
+	never := func(a netip.Addr) bool { return f.Refuses(a) != "" }
+	return ok && Equal(t, f.Target(t.Dests())) && !slices.ContainsFunc(t.Dests(), never)
 }

@@ -31,6 +31,16 @@ func (r *Reconciler) Update(entries []desired.Entry) {
 	r.wake()
 }
 
+// Value is what is wanted under a key now; nil when nothing is.
+func (r *Reconciler) Value(key desired.Key) desired.Entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if it := r.tbl.get(key); it != nil {
+		return it.want
+	}
+	return nil
+}
+
 // await notes which values of a delta are still to come. The caller holds the lock.
 func (r *Reconciler) await(d desired.Delta, updated []desired.Key) {
 	if d.Full {

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package follow
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// Config sets up a Follower. Lookup must be set.
+type Config struct {
+	Lookup Lookup
+	// Prober probes addresses; nil is nobody.
+	Prober Prober
+	// Patience is how long one look-up may take. Default 3 s.
+	Patience time.Duration
+	// Parallel is how many look-ups of one view, a VPC or the public one, may be under
+	// way. A view whose servers do not answer holds up no other. Default 32.
+	Parallel int
+	// Every is how often an address is probed, and how long a probe and the change that
+	// follows from it may take together. Default 900 ms.
+	Every time.Duration
+	// Probes is how many may be under way. Default 512.
+	Probes int
+	// Share draws numbers from 0 to 1. Default rand.Float64.
+	Share func() float64
+	// Logger receives what a person cares about. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Follower follows names. Its methods may be called from any goroutine.
+type Follower struct {
+	cfg     Config
+	wake    chan struct{} // holds at most one: something is due earlier than it was
+	changed chan struct{} // holds at most one: there is something to Pull
+
+	mu    sync.Mutex
+	names map[desired.Key]*name
+	// turned are the keys of targets that are, or were last, those of names.
+	turned map[desired.Key]bool
+	news   map[desired.Key]bool // names whose targets have changed, or were found
+	due    queue
+	views  map[string]*view
+
+	// probing belongs to the goroutine that begins probes.
+	probing chan struct{} // has one for each probe under way
+}
+
+// view is who is asked, and what waits for that.
+type view struct {
+	asking  int
+	waiting []*name
+}
+
+// New makes a Follower that follows nothing yet.
+func New(cfg Config) *Follower {
+	cfg.Patience = cmp.Or(cfg.Patience, 3*time.Second)
+	cfg.Parallel = cmp.Or(cfg.Parallel, 32)
+	cfg.Every = cmp.Or(cfg.Every, 900*time.Millisecond)
+	cfg.Probes = cmp.Or(cfg.Probes, 512)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	if cfg.Share == nil {
+		cfg.Share = rand.Float64
+	}
+	return &Follower{
+		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
+		names: map[desired.Key]*name{}, turned: map[desired.Key]bool{}, news: map[desired.Key]bool{}, views: map[string]*view{},
+	}
+}
+
+// Changed has something when there is something to Pull.
+func (f *Follower) Changed() <-chan struct{} { return f.changed }
+
+// Pull gives the targets that have changed since the call before, and those of names
+// of which a first look-up has ended.
+func (f *Follower) Pull() (targets []desired.Entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key := range f.news {
+		if n := f.names[key]; n != nil {
+			targets = append(targets, n.target())
+		}
+	}
+	clear(f.news)
+	return targets
+}
+
+// Run asks and probes until ctx is done. It must be called once.
+func (f *Follower) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.probe(ctx, &wg) })
+	for {
+		timer := time.NewTimer(f.ask(ctx, &wg))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-f.wake:
+		}
+		timer.Stop()
+	}
+}
+
+// idle is how long nothing is due when nothing is followed.
+const idle = time.Hour
+
+// ask begins the look-ups that are due and gives the time until others are.
+func (f *Follower) ask(ctx context.Context, wg *sync.WaitGroup) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for len(f.due) > 0 && !f.due[0].next.After(now) {
+		n := heap.Pop(&f.due).(*name)
+		v := f.view(n)
+		if v.asking < f.cfg.Parallel {
+			f.begin(ctx, wg, n, v)
+		} else {
+			v.waiting = append(v.waiting, n)
+		}
+	}
+	for who, v := range f.views {
+		for len(v.waiting) > 0 && v.asking < f.cfg.Parallel {
+			n := v.waiting[0]
+			v.waiting = v.waiting[1:]
+			if f.names[n.key] == n {
+				f.begin(ctx, wg, n, v)
+			}
+		}
+		if v.asking == 0 {
+			delete(f.views, who)
+		}
+	}
+	if len(f.due) == 0 {
+		return idle
+	}
+	return f.due[0].next.Sub(now)
+}
+
+func (f *Follower) view(n *name) *view {
+	who := n.question().VPC
+	v := f.views[who]
+	if v == nil {
+		v = &view{}
+		f.views[who] = v
+	}
+	return v
+}
+
+// begin begins a look-up. The caller holds the lock.
+func (f *Follower) begin(ctx context.Context, wg *sync.WaitGroup, n *name, v *view) {
+	v.asking++
+	n.begins(time.Now())
+	q := n.question()
+	wg.Go(func() {
+		limited, cancel := context.WithTimeout(ctx, f.cfg.Patience)
+		defer cancel()
+		a, err := f.cfg.Lookup.Lookup(limited, q)
+		f.end(ctx, n, v, a, err)
+	})
+}
+
+// end takes in how a look-up ended, and lets the next one begin.
+func (f *Follower) end(ctx context.Context, n *name, v *view, a Answer, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.asking--
+	defer kick(f.wake)
+	if f.names[n.key] != n || ctx.Err() != nil {
+		return
+	}
+	before, found, well := slices.Clone(n.order), n.found, n.trouble == ""
+	n.ends(time.Now(), a, err, f.cfg.Share())
+	f.due.put(n)
+	f.tell(n, well)
+	if !found || !slices.Equal(before, n.order) {
+		f.note(n)
+	}
+}
+
+// tell logs what became of a name.
+func (f *Follower) tell(n *name, well bool) {
+	log := f.cfg.Logger.With("name", n.entry.Name, "vpc", n.entry.VPC, "target", n.entry.Addr)
+	switch is := n.trouble == ""; {
+	case well && !is:
+		log.Warn("name does not resolve; connections go where they went", "error", n.trouble, "addresses", len(n.order))
+	case !well && is:
+		log.Info("name resolves again", "addresses", len(n.order))
+	}
+}
+
+// note notes that the target of a name is to be told. The caller holds the lock.
+func (f *Follower) note(n *name) {
+	f.news[n.key] = true
+	kick(f.changed)
+}
+
+func kick(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// probe probes what is in use until ctx is done.
+func (f *Follower) probe(ctx context.Context, wg *sync.WaitGroup) {
+	if f.cfg.Prober == nil {
+		return
+	}
+	for ctx.Err() == nil {
+		timer := time.NewTimer(f.cfg.Every)
+		for _, p := range f.watched() {
+			select {
+			case f.probing <- struct{}{}:
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			}
+			wg.Go(func() {
+				defer func() { <-f.probing }()
+				f.probeOne(ctx, p)
+			})
+		}
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// patient is a probed address of a name.
+type patient struct {
+	name *name
+	from netip.Addr
+	to   netip.AddrPort
+}
+
+// watched lists what is to be probed now.
+func (f *Follower) watched() (all []patient) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, n := range f.names {
+		for _, a := range n.watched() {
+			all = append(all, patient{n, n.entry.Gateway, netip.AddrPortFrom(a, uint16(n.entry.Port))})
+		}
+	}
+	return all
+}
+
+func (f *Follower) probeOne(ctx context.Context, p patient) {
+	limited, cancel := context.WithTimeout(ctx, f.cfg.Every)
+	defer cancel()
+	err := f.cfg.Prober.Probe(limited, p.name.entry.VPC, p.from, p.to)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := p.name
+	if ctx.Err() != nil || f.names[n.key] != n || !slices.Contains(n.watched(), p.to.Addr()) {
+		return
+	}
+	before, _ := n.down[p.to.Addr()]
+	if n.probed(time.Now(), p.to.Addr(), err) {
+		f.cfg.Logger.Info("address of a name", "name", n.entry.Name, "vpc", n.entry.VPC, "address", p.to, "in use", err == nil, "was", before, "error", err)
+		f.note(n)
+	}
+	if n.place >= 0 {
+		f.due.put(n)
+		kick(f.wake)
+	}
+}
