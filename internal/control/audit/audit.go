@@ -257,7 +257,8 @@ func Desired(tx *table.Txn, rows []table.Change, host model.Host, suffix string)
 	return plan.New(host, suffix).Change(tx, rows).Put
 }
 
-// Kernel compares what is wanted of a host with what is there.
+// Kernel compares what is wanted of a host with what is there. In the place of a name
+// that is followed there must be a target, whatever addresses that has.
 func Kernel(wanted, there []desired.Entry) []Finding {
 	has := make(map[desired.Key]desired.Entry, len(there))
 	for _, e := range there {
@@ -265,9 +266,15 @@ func Kernel(wanted, there []desired.Entry) []Finding {
 	}
 	var found []Finding
 	for _, want := range wanted {
-		e, ok := has[want.Key()]
-		delete(has, want.Key())
+		key := want.Key()
+		name, follows := want.(desired.Follow)
+		if follows {
+			key.Kind = desired.KindTarget
+		}
+		e, ok := has[key]
+		delete(has, key)
 		switch {
+		case ok && follows && name.Carries(e):
 		case !ok:
 			found = append(found, Finding{want.Key().String(), "it is wanted, and the kernel does not have it"})
 		case e.String() != want.String():

@@ -167,3 +167,28 @@ func TestKernelIsComparedBothWays(t *testing.T) {
 		}
 	}
 }
+
+// A target is in the place of a name, as the name wants it but for its addresses.
+func TestATargetIsInThePlaceOfAName(t *testing.T) {
+	name := desired.Follow{VPC: "vpc-1", Addr: netip.MustParseAddr("240.8.0.1"), Name: "db.example.com.", Gateway: netip.MustParseAddr("10.0.1.50")}
+	of := func(addrs ...string) (target desired.Target) {
+		for _, a := range addrs {
+			target.Several = append(target.Several, netip.MustParseAddr(a))
+		}
+		return name.Target(target.Several)
+	}
+	cut, elsewhere := of("10.0.1.10"), of("10.0.1.10")
+	cut.Cut, elsewhere.Gateway = true, netip.MustParseAddr("10.0.1.60")
+	for _, c := range []struct {
+		there desired.Target
+		right bool
+	}{{of(), true}, {of("10.0.1.10"), true}, {of("10.0.1.10", "10.0.1.11"), true}, {of("127.0.0.1"), false}, {cut, false}, {elsewhere, false}} {
+		found := Kernel([]desired.Entry{name}, []desired.Entry{c.there})
+		if (len(found) == 0) != c.right {
+			t.Errorf("%s for %s: %v", c.there, name, found)
+		}
+	}
+	if found := Kernel([]desired.Entry{name}, nil); len(found) != 1 {
+		t.Errorf("a name without a target: %v", found)
+	}
+}
