@@ -26,7 +26,7 @@ type upCommand struct {
 	StoreQuota     int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
 	HostName       string         `help:"Name of this host; by default the one that the data folder was used under, at first the machine's own." placeholder:"NAME"`
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
-	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, or a gateway address's ports." placeholder:"NAME=N;…"`
+	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
 	DefaultVPC     bool           `name:"default-vpc" help:"Give each account a default VPC in each region." default:"true" negatable:""`
 	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`

@@ -41,7 +41,7 @@ func (h *Host) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, 
 	if err != nil {
 		return nil, err
 	}
-	entries := append([]desired.Entry{routerEntry(vpc, net, filter)}, filter.Entries...)
+	entries := append([]desired.Entry{routerEntry(vpc, net, filter)}, withNameserver(vpc, filter.Entries, net.Nameservers)...)
 	entries = appendAll(entries, net.Links)
 	entries = appendAll(entries, net.Routes)
 	entries = appendAll(entries, net.Workloads)
@@ -66,6 +66,20 @@ func routerEntry(vpc string, net network.Content, filter nft.Content) desired.En
 		return nft.Damaged{Entry: r}
 	}
 	return r
+}
+
+// withNameserver compares where the resolver is according to the filter with the
+// addresses that the router has for it.
+func withNameserver(vpc string, entries []desired.Entry, addrs []netip.Addr) []desired.Entry {
+	have := desired.Nameserver{VPC: vpc, Addrs: addrs}
+	i := slices.IndexFunc(entries, func(e desired.Entry) bool { return e.Key().Kind == desired.KindNameserver })
+	switch {
+	case i < 0 && len(addrs) > 0:
+		return append(entries, nft.Damaged{Entry: have})
+	case i >= 0 && entries[i].String() != have.String():
+		entries[i] = nft.Damaged{Entry: entries[i]}
+	}
+	return entries
 }
 
 func appendAll[E desired.Entry](to []desired.Entry, list []E) []desired.Entry {

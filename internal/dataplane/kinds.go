@@ -51,16 +51,23 @@ var handlers = withTable(map[desired.Kind]handler{
 			return c.router.Unsend(prefix)
 		},
 	},
+	desired.KindNameserver: {
+		raise: raising(func(_ context.Context, c *change, n desired.Nameserver) error { return c.router.Serve(n.Addrs) }),
+		lower: func(c *change, _ desired.Entry) error { return c.router.Serve(nil) },
+	},
 	desired.KindWorkload: {
 		vacate: func(c *change, e desired.Entry) error { return c.router.Detach(e.Key().ID) },
 		settle: typed(func(c *change, w desired.Workload) error { return c.router.Attach(w) }),
 	},
 })
 
-// withTable adds the kinds of package nft.
+// withTable adds the kinds of package nft. A kind that is there already lives in the
+// table too.
 func withTable(all map[desired.Kind]handler) map[desired.Kind]handler {
 	for _, k := range nft.Kinds() {
-		all[k] = handler{inTable: true}
+		h := all[k]
+		h.inTable = true
+		all[k] = h
 	}
 	return all
 }
@@ -116,9 +123,12 @@ func (c *change) known(realm desired.Realm, verb string, entries []desired.Entry
 }
 
 // ofNetwork says whether an entry changes interfaces or routes.
-func ofNetwork(e desired.Entry) bool { return !handlers[e.Key().Kind].inTable }
+func ofNetwork(e desired.Entry) bool {
+	h := handlers[e.Key().Kind]
+	return !h.inTable || h.raise != nil
+}
 
 // inTable gives those entries that live in the table.
 func inTable(entries []desired.Entry) []desired.Entry {
-	return slices.DeleteFunc(slices.Clone(entries), ofNetwork)
+	return slices.DeleteFunc(slices.Clone(entries), func(e desired.Entry) bool { return !handlers[e.Key().Kind].inTable })
 }

@@ -78,6 +78,7 @@ func scenario4(t testing.TB) *scenario {
 			desired.Address{VPC: consumer, Addr: addr("10.0.1.10"), Class: "c-open"},
 			desired.Address{VPC: consumer, Addr: addr("10.0.1.100"), Class: "c-open"},
 			desired.Member{VPC: consumer, Group: "sg-1", Addr: addr("10.0.1.10")},
+			desired.NewNameserver(consumer, prefix("10.0.0.0/16")),
 			desired.PortSet{VPC: consumer, Name: "p-1", Ranges: []desired.PortRange{{From: 6000, To: 6100}}},
 			desired.Endpoint{VPC: consumer, Addr: addr("10.0.1.100"), Target: addr("240.8.0.1"), Ports: []desired.PortRange{{From: 5432, To: 5432}}, PortSet: "p-1"},
 		),

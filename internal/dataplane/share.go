@@ -21,7 +21,7 @@ type Share struct {
 	// VPC is whose router it is.
 	VPC string
 	// Of says what the share is of: "connections" for all that the router
-	// tracks, "client", "association", "fabric" or "ports" as in nft.Shares,
+	// tracks, "client", "association", "fabric", "ports" or "queries" as in nft.Shares,
 	// "express lane" for connections that it carries.
 	Of string
 	// Holder names who has most of it, if somebody was looked for.
@@ -29,7 +29,7 @@ type Share struct {
 	// Used is how much of Limit is in use, as far as it was looked for.
 	Used, Limit int64
 	// Refused counts what was beyond the limit since the router was made:
-	// connections, or packets that took the slow path.
+	// connections, packets to the VPC's resolver, or packets that took the slow path.
 	Refused int64
 }
 
@@ -95,6 +95,7 @@ func (h *Host) sharesOf(ctx context.Context, vpc string) ([]Share, error) {
 		row("association", held.Association, h.shares.Association, use.Refused.Association),
 		row("fabric", held.Fabric, h.shares.Fabric, use.Refused.Fabric),
 		row("ports", held.Ports, h.shares.Ports, use.Refused.Ports),
+		row("queries", nft.Holder{}, h.shares.Queries, use.Refused.Queries),
 	}
 	lane, err := h.laneUse(r)
 	all = append(all, row("express lane", nft.Holder{Connections: lane.Connections}, express.Share, lane.NoRoom))

@@ -99,6 +99,8 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 6 address in router
 2 | address: ends [party 10.0.1.10/32] turns []
 2 | address: ends [party 2001:db8:0:1:2::/80] turns []
+2 6 nameserver in router
+2 | nameserver: ends [] turns []
 2 7 workload in router
 2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
 2 | workload: ends [] turns []
@@ -256,6 +258,7 @@ var entries = map[Kind]func(d draw) Entry{
 		a, bits := d.scope()
 		return Address{d.name(), a, bits, d.name()}
 	},
+	KindNameserver: func(d draw) Entry { return Nameserver{d.name(), sorted(d.addrs(3), netip.Addr.Compare)} },
 	KindWorkload: func(d draw) Entry {
 		w := Workload{d.name(), d.name(), d.name(), primaryFirst(d.prefixes()), sorted(d.prefixes(), netip.Prefix.Compare), d.addr(), d.namespace(), d.name(), d.name()}
 		if rapid.Bool().Draw(d.T, "without") {

@@ -23,6 +23,8 @@ type Content struct {
 	Sinks []netip.Prefix
 	// Gateways are the router's own addresses, sorted.
 	Gateways []netip.Addr
+	// Nameservers are the addresses of the VPC's resolver, sorted.
+	Nameservers []netip.Addr
 	// Running says that the router has its name, forwards, checks where packets come from,
 	// answers ARP for its workloads, and is responsible for what is not routed
 	// elsewhere.
@@ -62,6 +64,9 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 	c.Sinks = v.routes.sinks(v.lo.Attrs().Index, v.nowhere)
 	whole := v.takeRealms(&c)
 	if c.Gateways, err = r.gateways(v.lo); err != nil {
+		return c, err
+	}
+	if c.Nameservers, err = r.nameservers(v.lo); err != nil {
 		return c, err
 	}
 	for _, l := range v.links {

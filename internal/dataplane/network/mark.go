@@ -23,6 +23,8 @@ const (
 	// gatewayLabel marks the router's own addresses on its loopback device. A
 	// label must begin with the device's name and has at most 15 characters.
 	gatewayLabel = "lo:" + project
+	// nameserverLabel marks those of the VPC's resolver there.
+	nameserverLabel = gatewayLabel + "-dns"
 	// maxAlias is IFALIASZ of the kernel without its terminating zero.
 	maxAlias = 255
 )

@@ -33,6 +33,8 @@ const (
 	setPools    = "pools"
 	setPoolMark = "poolmark4"
 	setMember   = "member"
+	setNames    = "names"
+	setQueries  = "queries"
 )
 
 const (
@@ -112,6 +114,8 @@ var codecs = map[desired.Kind]codec{
 	desired.KindTarget:   codecOf(encodeTarget, decodeTarget),
 	desired.KindAllow:    codecOf(encodeAllow, decodeAllows),
 	desired.KindEndpoint: codecOf(encodeEndpoint, decodeEndpoint),
+
+	desired.KindNameserver: codecOf(encodeNameserver, decodeNameserver),
 }
 
 // Kinds lists the kinds whose entries live in the table, in the order of making.
@@ -275,6 +279,19 @@ func sourceBits(a netip.Addr) int {
 		return source4Bits
 	}
 	return source6Bits
+}
+
+func encodeNameserver(p *parts, n desired.Nameserver, _ numbers) error {
+	if len(n.Addrs) == 0 {
+		return errors.New("a resolver needs addresses")
+	}
+	for _, a := range n.Addrs {
+		if err := valid(a); err != nil {
+			return err
+		}
+		p.add(element{set: setNames + familyOf(a).suffix, key: raw(a)})
+	}
+	return nil
 }
 
 func encodeEndpoint(p *parts, e desired.Endpoint, ids numbers) error {

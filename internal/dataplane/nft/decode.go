@@ -51,6 +51,8 @@ func elementOwner(e element) (owner, bool) {
 		return owner{desired.KindEndpoint, a.String()}, true
 	case setTarget, setOnward, setGateway, setSlot, setCut:
 		return owner{desired.KindTarget, a.String()}, true
+	case setNames:
+		return ownerOf(desired.Nameserver{}.Key()), true
 	case setAllow:
 		allow, ok := decodeAllow(e)
 		return ownerOf(allow.Key()), ok
@@ -247,6 +249,16 @@ func decodeAllow(e element) (desired.Allow, bool) {
 	}
 	target, ok := netip.AddrFromSlice([]byte(e.key[len(e.key)/2:]))
 	return desired.Allow{Source: netip.PrefixFrom(source, sourceBits(source)), Target: target}, ok
+}
+
+func decodeNameserver(vpc string, _ owner, p *parts, _ names) desired.Entry {
+	n := desired.Nameserver{VPC: vpc}
+	for _, e := range p.elements {
+		if a, ok := netip.AddrFromSlice([]byte(e.key)); ok {
+			n.Addrs = append(n.Addrs, a)
+		}
+	}
+	return n
 }
 
 func decodeEndpoint(vpc string, o owner, p *parts, ids names) desired.Entry {

@@ -9,8 +9,8 @@ import (
 )
 
 // Shares bounds what one party may have of a router's connection tracking, in
-// connections at a time. New ones beyond it are refused with a reset. Zero
-// means that of DefaultShares.
+// connections at a time, and of the VPC's resolver. New connections beyond it are
+// refused with a reset. Zero means that of DefaultShares.
 type Shares struct {
 	// Client is for all that one workload's interface opens, whatever addresses
 	// it has and wherever to.
@@ -24,6 +24,9 @@ type Shares struct {
 	// resource. TCP gives it 64,512 ports from 1024 up, and with few of them
 	// left the kernel, which tries some at random, finds none.
 	Ports int
+	// Queries is for what one workload's interface sends to the VPC's resolver, in
+	// packets a second. What is beyond is dropped.
+	Queries int
 }
 
 const (
@@ -32,7 +35,14 @@ const (
 	// translatedPorts leaves some of a gateway address's ports free. It is the
 	// figure of AWS for a NAT gateway's connections to one destination.
 	translatedPorts = 55000
+	// usualQueries is AWS's quota for an interface
+	// (docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html).
+	usualQueries = 1024
 )
+
+// burst is how many packets an interface may send to the resolver at once, after it
+// was silent: those of a quarter of a second.
+func burst(queries int) int { return max(1, queries/4) }
 
 // DefaultShares divides the room of a router's connection tracking, which is
 // the kernel's nf_conntrack_max: a fifth for a client, two for an association and
@@ -45,7 +55,7 @@ func DefaultShares(room int) Shares {
 	}
 	return Shares{
 		Client:      max(1, min(room/5, 3*translatedPorts/4)),
-		Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Ports: translatedPorts,
+		Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Ports: translatedPorts, Queries: usualQueries,
 	}
 }
 
@@ -53,7 +63,7 @@ func DefaultShares(room int) Shares {
 func (s Shares) Or(other Shares) Shares {
 	return Shares{
 		Client: cmp.Or(s.Client, other.Client), Association: cmp.Or(s.Association, other.Association),
-		Fabric: cmp.Or(s.Fabric, other.Fabric), Ports: cmp.Or(s.Ports, other.Ports),
+		Fabric: cmp.Or(s.Fabric, other.Fabric), Ports: cmp.Or(s.Ports, other.Ports), Queries: cmp.Or(s.Queries, other.Queries),
 	}
 }
 
@@ -62,9 +72,9 @@ func (s Shares) Validate() error {
 	for _, of := range []struct {
 		name string
 		n    int
-	}{{"client", s.Client}, {"association", s.Association}, {"fabric", s.Fabric}, {"ports", s.Ports}} {
+	}{{"client", s.Client}, {"association", s.Association}, {"fabric", s.Fabric}, {"ports", s.Ports}, {"queries", s.Queries}} {
 		if of.n < 0 || of.n > 1<<30 {
-			return fmt.Errorf("share of %s: %d is not a number of connections", of.name, of.n)
+			return fmt.Errorf("share of %s: %d is not a number of connections, or of packets a second", of.name, of.n)
 		}
 	}
 	return nil
@@ -97,7 +107,7 @@ func isCounting(set string) bool {
 		set = strings.TrimPrefix(set, prefix)
 	}
 	switch set {
-	case "clients", "ways4", "ways6", "fabric", "ports4", "ports6":
+	case setQueries, "clients", "ways4", "ways6", "fabric", "ports4", "ports6":
 		return true
 	}
 	return false

@@ -42,6 +42,7 @@ type values struct {
 	Marker, Nudge                      string
 	Source4, Base4, Source6, Base6     string
 	Client, Association, Fabric, Ports census
+	Queries, Burst                     int
 }
 
 // newSkeleton renders the rules of a router whose connections leave from the
@@ -57,6 +58,7 @@ func newSkeleton(source4, source6 netip.Prefix, shares Shares) (*skeleton, error
 		Marker: markerPrefix, Nudge: fmt.Sprintf("%#x", NudgeMark),
 		Client: newCensus(shares.Client), Association: newCensus(shares.Association),
 		Fabric: newCensus(shares.Fabric), Ports: newCensus(shares.Ports),
+		Queries: shares.Queries, Burst: burst(shares.Queries),
 	}
 	if source4.IsValid() {
 		v.Source4, v.Base4 = source4.String(), source4.Addr().String()
@@ -112,5 +114,7 @@ func (s *skeleton) transaction(present []string) string {
 			fmt.Fprintf(&b, "delete chain inet %s %s\n", tableName, chain)
 		}
 	}
+	// What packets have left there goes by the pace that there was before.
+	fmt.Fprintf(&b, "flush set inet %s %s\n", tableName, setQueries)
 	return b.String()
 }

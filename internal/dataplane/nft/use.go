@@ -24,10 +24,11 @@ type Use struct {
 	Refused Refused
 }
 
-// Refused counts connections by the share that they were beyond; see Shares.
-type Refused struct{ Client, Association, Fabric, Ports uint64 }
+// Refused counts connections by the share that they were beyond, and packets to the
+// resolver; see Shares.
+type Refused struct{ Client, Association, Fabric, Ports, Queries uint64 }
 
-// Sum adds them up.
+// Sum adds up the connections.
 func (r Refused) Sum() uint64 { return r.Client + r.Association + r.Fabric + r.Ports }
 
 // Messages and attributes of linux/netfilter/nfnetlink_conntrack.h.
@@ -103,6 +104,8 @@ func (u *Use) readRefused(c *nfnl.Conn) error {
 			u.Refused.Fabric = n
 		case "ports":
 			u.Refused.Ports = n
+		case setQueries:
+			u.Refused.Queries = n
 		}
 	})
 }
