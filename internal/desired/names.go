@@ -16,8 +16,9 @@ type Resolver struct {
 	VPC string
 	// Off says that the VPC has DNS support switched off: every question is refused.
 	Off bool
-	// Networks are the CIDR blocks of the VPC: names of addresses in them exist, and
-	// reverse zones of theirs are answered here.
+	// Networks are the CIDR blocks of the VPC, the primary one first, whose third address
+	// is the resolver's: names of addresses in them exist, and reverse zones of theirs
+	// are answered here.
 	Networks []netip.Prefix
 	// Internal is the domain of the names of addresses, such as ec2.internal. It is
 	// empty when the VPC has none.

@@ -23,7 +23,7 @@ var layers = map[string][]string{
 	"internal/dataplane":      {"internal/dataplane", "internal/desired", "internal/model"},
 	"internal/kernel":         {"internal/kernel", "internal/dataplane"},
 	"internal/reconcile":      {"internal/reconcile", "internal/desired"},
-	"internal/resolver":       {"internal/resolver", "internal/desired", "internal/model"},
+	"internal/resolver":       {"internal/resolver", "internal/desired", "internal/model", "internal/dataplane/network"},
 	"internal/agent":          {"internal/agent", "internal/reconcile", "internal/desired"},
 	"internal/control":        {"internal/control", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired"},
 	"internal/control/makers": {"internal/alloc", "internal/state", "internal/table", "internal/store", "internal/model"},

@@ -32,7 +32,6 @@ func (r *reading) deriveResolver(ref model.Ref) derived {
 		return derived{}
 	}
 	e := desired.Resolver{VPC: vpc.ID, Off: !vpc.DNSSupport, Networks: vpc.Networks()}
-	slices.SortFunc(e.Networks, netip.Prefix.Compare)
 	if vpc.DNSSupport && vpc.DNSHostnames {
 		e.Internal = internalDomain(vpc.Region)
 	}

@@ -75,9 +75,11 @@ type Answer struct {
 // Status tells how a resolver's process is.
 type Status struct {
 	// Version is that of the program, PID the process, Since when it was started.
-	Version string    `json:"version"`
-	PID     int       `json:"pid"`
-	Since   time.Time `json:"since"`
+	Version string `json:"version"`
+	// Identity tells programs and their flags apart.
+	Identity string    `json:"identity"`
+	PID      int       `json:"pid"`
+	Since    time.Time `json:"since"`
 	// Upstream are the servers that are asked for what no zone has; none means that such
 	// questions are refused.
 	Upstream []Upstream `json:"upstream"`

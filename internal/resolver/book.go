@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resolver
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/resolver/control"
+	"github.com/posternhq/postern/internal/resolver/journal"
+	"github.com/posternhq/postern/internal/resolver/zone"
+)
+
+// book is what is served, in memory and on disk. What it says to have been done is on
+// disk by then, unless no disk takes it.
+type book struct {
+	log     *slog.Logger
+	journal *journal.Journal
+	world   atomic.Pointer[zone.World]
+	// changed is called with each new world, while changes wait.
+	changed func(*zone.World)
+
+	mu      sync.Mutex // held by whoever changes
+	gone    bool       // another process has it
+	problem error      // why it is not on disk
+	tried   time.Time  // when it could not be written last
+}
+
+// againAfter is when it is tried again to write what could not be written.
+const againAfter = 5 * time.Second
+
+// errGone says that another process is the one to tell.
+var errGone = errors.New("another process takes the place of this one; tell it")
+
+// absent stands for an entry of which only the key counts.
+type absent struct{ key desired.Key }
+
+// Key implements desired.Entry.
+func (a absent) Key() desired.Key { return a.key }
+
+// String implements desired.Entry.
+func (a absent) String() string { return a.key.String() }
+
+func absentOf(keys []desired.Key) (list []desired.Entry) {
+	for _, k := range keys {
+		list = append(list, absent{k})
+	}
+	return list
+}
+
+// openBook reads what is on disk. What cannot be read of it is left out: the agent puts
+// what is missing.
+func openBook(path, instance string, log *slog.Logger) *book {
+	b := &book{log: log, journal: journal.At(path, instance), changed: func(*zone.World) {}}
+	world := new(zone.World)
+	var put []desired.Entry
+	kinds := control.Kinds()
+	flush := func() {
+		world, _ = world.With(put, nil) // what was wrong is so again when the agent says it
+		put = nil
+	}
+	err := b.journal.Replay(func(text string) error {
+		e, err := desired.Parse(text, kinds...)
+		if err == nil {
+			put = append(put, e)
+		}
+		return err
+	}, func(text string) error {
+		k, err := desired.ParseKey(text, kinds...)
+		if err == nil {
+			flush()
+			world, _ = world.With(nil, []desired.Entry{absent{k}})
+		}
+		return err
+	})
+	flush()
+	if err != nil {
+		log.Warn("not all names are known yet; the agent tells the rest", "error", err)
+	}
+	b.world.Store(world)
+	return b
+}
+
+// begin makes the copy on disk one that can be added to.
+func (b *book) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rewrite()
+}
+
+// rewrite writes the whole copy. The lock is held.
+func (b *book) rewrite() {
+	world := b.world.Load()
+	err := b.journal.Replace(func(yield func(string) bool) {
+		for _, realm := range world.Realms() {
+			for _, e := range world.Dump(realm) {
+				if !yield(desired.Record(e)) {
+					return
+				}
+			}
+		}
+	})
+	b.said(err)
+}
+
+// said notes whether the copy could be written.
+func (b *book) said(err error) {
+	switch {
+	case err != nil && b.problem == nil:
+		b.log.Warn("names are not on disk; it is tried again every few seconds", "error", err)
+	case err == nil && b.problem != nil:
+		b.log.Info("names are on disk again")
+	}
+	if b.problem = err; err != nil {
+		b.tried = time.Now()
+	}
+}
+
+// apply changes what is served: on disk, and then for everybody.
+func (b *book) apply(realm desired.Realm, put []desired.Entry, del []desired.Key) map[desired.Key]error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	failed := map[desired.Key]error{}
+	mine := func(k desired.Key) bool {
+		switch {
+		case b.gone:
+			failed[k] = errGone
+		case k.Realm != realm:
+			failed[k] = fmt.Errorf("%s does not live in %s", k, realm)
+		}
+		return failed[k] == nil
+	}
+	var entries, absents []desired.Entry
+	for _, e := range put {
+		if mine(e.Key()) {
+			entries = append(entries, e)
+		}
+	}
+	for _, k := range del {
+		if mine(k) {
+			absents = append(absents, absent{k})
+		}
+	}
+	if len(entries)+len(absents) == 0 {
+		return failed
+	}
+	next, wrong := b.world.Load().With(entries, absents)
+	for k, err := range wrong {
+		failed[k] = err
+	}
+	b.note(entries, absents, failed)
+	b.world.Store(next)
+	b.changed(next)
+	b.tidy()
+	return failed
+}
+
+// note adds a change to the copy. The lock is held.
+func (b *book) note(put, del []desired.Entry, failed map[desired.Key]error) {
+	var records, keys []string
+	for _, e := range put {
+		if failed[e.Key()] == nil {
+			records = append(records, desired.Record(e))
+		}
+	}
+	for _, e := range del {
+		if failed[e.Key()] == nil {
+			keys = append(keys, e.Key().String())
+		}
+	}
+	if err := b.journal.Note(records, keys); err != nil {
+		b.said(err)
+	}
+}
+
+// tidy writes the copy anew when it has grown, was lost, or could not be written a while
+// ago. The lock is held.
+func (b *book) tidy() {
+	if b.journal.Due() && (b.problem == nil || time.Since(b.tried) >= againAfter) {
+		b.rewrite()
+	}
+}
+
+// look does what is due without a change.
+func (b *book) look() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.gone {
+		b.tidy()
+	}
+}
+
+// giveUp runs a function while nothing is changed. When that goes well, nothing is
+// changed here any more.
+func (b *book) giveUp(fn func() error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gone {
+		return errGone
+	}
+	err := fn()
+	if err == nil {
+		b.gone = true
+		b.journal.Close()
+	}
+	return err
+}
+
+// onDisk is why the copy is not; empty when it is.
+func (b *book) onDisk() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.problem != nil {
+		return b.problem.Error()
+	}
+	return ""
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package resolver_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netlink"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/resolver"
+	"github.com/posternhq/postern/internal/resolver/control"
+	"github.com/posternhq/postern/test/child"
+	"github.com/posternhq/postern/test/testnet"
+)
+
+// asProcess names the variable by which this test binary is the process under test.
+const asProcess = "POSTERN_TEST_RESOLVER"
+
+func TestMain(m *testing.M) {
+	text := os.Getenv(asProcess)
+	if text == "" {
+		os.Exit(m.Run())
+	}
+	var c resolver.Config
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		panic(err)
+	}
+	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := resolver.Run(ctx, c); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// rig is a data folder with a resolver, and a VPC's router.
+type rig struct {
+	t      *testing.T
+	config resolver.Config
+	client *control.Client
+	router *testnet.NS
+}
+
+const vpc = "vpc-1"
+
+func newRig(t *testing.T) *rig {
+	testnet.Require(t)
+	r := &rig{t: t, config: resolver.Config{Folder: t.TempDir(), Instance: "t" + testnet.RandomName(6), NoUpstream: true, Version: "1"}}
+	r.client = control.NewClient(r.config.Folder)
+	t.Cleanup(r.client.Close)
+	r.router = r.makeRouter()
+	t.Cleanup(func() { r.router.Close() })
+	return r
+}
+
+func (r *rig) makeRouter() *testnet.NS {
+	r.t.Helper()
+	ns, err := testnet.Make(network.NamespaceName(r.config.Instance, vpc))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return ns
+}
+
+// address gives the router the addresses of its resolver.
+func (r *rig) address() {
+	r.t.Helper()
+	err := r.router.Run(func() error {
+		lo, err := netlink.LinkByName("lo")
+		for _, a := range resolver.Addrs(entry().Networks) {
+			if err == nil {
+				err = netlink.AddrAdd(lo, &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}, Flags: syscall.IFA_F_NODAD})
+			}
+		}
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// start starts a process, and waits until it is the one that serves.
+func (r *rig) start() *child.Process {
+	r.t.Helper()
+	text, err := json.Marshal(r.config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = child.Environment(asProcess + "=" + string(text))
+	p, err := child.Start(cmd)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		p.Kill()
+		if r.t.Failed() {
+			r.t.Log(p.Output())
+		}
+	})
+	r.eventually(func() error {
+		s, err := r.client.Status(r.t.Context())
+		if err == nil && s.PID != p.PID {
+			err = fmt.Errorf("process %d serves, not %d: %s", s.PID, p.PID, p.Output())
+		}
+		return err
+	})
+	return p
+}
+
+func (r *rig) eventually(check func() error) {
+	r.t.Helper()
+	deadline := time.Now().Add(testnet.Patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func entry() desired.Resolver {
+	return desired.Resolver{VPC: vpc, Networks: []netip.Prefix{netip.MustParsePrefix("fd00:1::/56"), netip.MustParsePrefix("10.7.0.0/16")}}
+}
+
+func (r *rig) put(realm desired.Realm, entries ...desired.Entry) {
+	r.t.Helper()
+	for k, err := range r.client.Apply(r.t.Context(), realm, entries, nil) {
+		r.t.Fatalf("%s: %v", k, err)
+	}
+}
+
+// serveZone has the VPC see a zone with one name.
+func (r *rig) serveZone() {
+	r.t.Helper()
+	r.put(desired.Zone("Z1"), desired.NameZone{ID: "Z1", Name: "example.com.", Negative: 5}, record("10.0.0.1"))
+	r.put(desired.Zone(vpc), entry(), desired.View{VPC: vpc, Zone: "Z1"})
+}
+
+func record(value string) desired.NameRecord {
+	return desired.NameRecord{Zone: "Z1", Name: "db.example.com.", Type: "A", TTL: 60, Data: []string{value}}
+}
+
+// ask asks in the router, as a client does that does not repeat itself, and gives the
+// code and the values of an answer.
+func (r *rig) ask(proto, server, name string) (string, error) {
+	conn, err := r.router.Dial(r.t.Context(), proto, net.JoinHostPort(server, "53"))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return "", err
+	}
+	m := new(dns.Msg).SetQuestion(name, dns.TypeA)
+	c := dns.Conn{Conn: conn}
+	if err := c.WriteMsg(m); err != nil {
+		return "", err
+	}
+	a, err := c.ReadMsg()
+	if err != nil {
+		return "", err
+	}
+	if a.Id != m.Id {
+		return "", errors.New("an answer to another question")
+	}
+	parts := []string{dns.RcodeToString[a.Rcode]}
+	for _, rr := range a.Answer {
+		fields := strings.Fields(rr.String())
+		parts = append(parts, fields[len(fields)-1])
+	}
+	return strings.Join(parts, " "), nil
+}
+
+func (r *rig) want(proto, server, name, want string) {
+	r.t.Helper()
+	if got, err := r.ask(proto, server, name); got != want {
+		r.t.Errorf("%s of %s over %s: %q, %v; want %q", name, server, proto, got, err, want)
+	}
+}
+
+var servers = []string{"169.254.169.253", "fd00:ec2::253", "10.7.0.2"}
+
+// TestAnswersAtAllAddresses serves a VPC whose addresses come after the sockets.
+func TestAnswersAtAllAddresses(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.serveZone()
+	r.address()
+	for _, server := range servers {
+		for _, proto := range []string{"udp", "tcp"} {
+			r.want(proto, server, "db.example.com.", "NOERROR 10.0.0.1")
+			r.want(proto, server, "no.example.com.", "NXDOMAIN")
+			r.want(proto, server, "elsewhere.test.", "REFUSED")
+		}
+	}
+	r.put(desired.Zone("Z1"), record("10.0.0.2"))
+	r.want("udp", servers[0], "db.example.com.", "NOERROR 10.0.0.2")
+	a, err := r.client.Lookup(t.Context(), control.Question{Name: "db.example.com.", VPC: vpc})
+	if err != nil || fmt.Sprint(a.Addrs) != "[10.0.0.2]" || a.TTL != time.Minute {
+		t.Errorf("look-up: %+v, %v", a, err)
+	}
+	off := entry()
+	off.Off = true
+	r.put(desired.Zone(vpc), off)
+	r.want("udp", servers[0], "db.example.com.", "REFUSED")
+}
+
+// TestServesFromDiskAfterAKill kills the process, without an agent to tell the next one
+// anything, and with a torn end of what is on disk.
+func TestServesFromDiskAfterAKill(t *testing.T) {
+	r := newRig(t)
+	r.address()
+	p := r.start()
+	r.serveZone()
+	r.put(desired.Zone("Z1"), record("10.0.0.2"))
+	p.Kill()
+	<-p.Ended()
+	if _, err := r.client.Status(t.Context()); !errors.Is(err, control.ErrNobody) {
+		t.Errorf("after a kill: %v", err)
+	}
+	file, err := os.OpenFile(filepath.Join(r.config.Folder, resolver.JournalName), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = file.WriteString("record zone:Z1 db.example.com./A ttl=60 data=6.6")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.want("udp", servers[2], "db.example.com.", "NOERROR 10.0.0.2")
+	there, err := r.client.Dump(t.Context(), desired.Zone(vpc))
+	if err != nil || len(there) != 2 {
+		t.Errorf("the VPC has %v, %v", there, err)
+	}
+}
+
+// TestFollowsTheRouter has the router replaced by another one, and taken away.
+func TestFollowsTheRouter(t *testing.T) {
+	r := newRig(t)
+	r.address()
+	r.start()
+	r.serveZone()
+	if err := r.router.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.router = r.makeRouter()
+	r.address()
+	r.eventually(func() error {
+		if got, err := r.ask("udp", servers[0], "db.example.com."); got != "NOERROR 10.0.0.1" {
+			return fmt.Errorf("in the new router: %q, %v", got, err)
+		}
+		return nil
+	})
+	for k, err := range r.client.Apply(t.Context(), desired.Zone(vpc), nil, []desired.Entry{entry()}) {
+		t.Errorf("%s: %v", k, err)
+	}
+	if got, err := r.ask("udp", servers[0], "db.example.com."); err == nil {
+		t.Errorf("a VPC without a resolver is answered %q", got)
+	}
+	r.router.Close()
+	failed := r.client.Apply(t.Context(), desired.Zone(vpc), []desired.Entry{entry()}, nil)
+	if err := failed[entry().Key()]; err == nil || !strings.Contains(err.Error(), "no router") {
+		t.Errorf("a VPC without a router: %v", err)
+	}
+	if there, err := r.client.Dump(t.Context(), desired.Zone(vpc)); err != nil || slices.ContainsFunc(there, func(e desired.Entry) bool { return e.Key() == entry().Key() }) {
+		t.Errorf("a VPC that is not served is there: %v, %v", there, err)
+	}
+	r.router = r.makeRouter()
+	r.address()
+	r.eventually(func() error {
+		if got, err := r.ask("udp", servers[0], "db.example.com."); got != "NOERROR 10.0.0.1" {
+			return fmt.Errorf("in the router that came: %q, %v", got, err)
+		}
+		return nil
+	})
+}
+
+// TestTakeOverLosesNoQuestion has clients ask all the time, each question once, while one
+// process after the other takes over and names change.
+func TestTakeOverLosesNoQuestion(t *testing.T) {
+	r := newRig(t)
+	r.address()
+	old := r.start()
+	r.serveZone()
+	var asked atomic.Int64
+	var clients sync.WaitGroup
+	done := make(chan struct{})
+	for _, server := range servers {
+		clients.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if got, err := r.ask("udp", server, "db.example.com."); !strings.HasPrefix(got, "NOERROR 10.0.0.") {
+					t.Errorf("question %d: %q, %v", asked.Load(), got, err)
+					return
+				}
+				asked.Add(1)
+			}
+		})
+	}
+	for i := range 4 {
+		before := asked.Load()
+		r.config.Version = fmt.Sprint(i + 2)
+		next := r.start()
+		if status, err := old.Wait(testnet.Patience); err != nil || status != 0 {
+			t.Errorf("the process before ends with %d, %v: %s", status, err, old.Output())
+		}
+		r.put(desired.Zone("Z1"), record(fmt.Sprintf("10.0.0.%d", i+10)))
+		r.want("tcp", servers[0], "db.example.com.", fmt.Sprintf("NOERROR 10.0.0.%d", i+10))
+		r.eventually(func() error {
+			if asked.Load() < before+100 {
+				return errors.New("nobody asks")
+			}
+			return nil
+		})
+		old = next
+	}
+	close(done)
+	clients.Wait()
+	t.Logf("%d questions, each answered", asked.Load())
+}
