@@ -101,3 +101,20 @@ func TestASpoiledCopyRepairsNothing(t *testing.T) {
 	s.Up()
 	s.Await("repair by the store", func() (bool, error) { return answers(s.client, at(s.endpoint.Address())), nil })
 }
+
+// When the cluster goes away from a running Postern, clients and commands are told
+// to try again later, and not that Postern has a fault.
+func TestRequestsWhileTheStoreIsAway(t *testing.T) {
+	store := cluster.New(t, 0)
+	store.Start(t)
+	p := postern.Start(t, "--etcd", store.URL)
+	store.Stop()
+	if _, err := createVPC(p); err == nil || !strings.Contains(err.Error(), "ServiceUnavailable") {
+		t.Errorf("a change without a store: %v", err)
+	}
+	if r := p.Command("status"); r.Status != 1 || !strings.Contains(r.Stderr, "did not answer in time") {
+		t.Errorf("status without a store: %+v", r)
+	}
+	store.Start(t)
+	p.Await("the store", func() (bool, error) { _, err := createVPC(p); return err == nil, nil })
+}

@@ -276,14 +276,14 @@ func failure(operation string, err error) error {
 		err = fmt.Errorf("%w: %w", store.ErrTooLarge, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		err = &store.FullError{Cause: "the etcd cluster has reached its quota: compact and defragment it or raise the quota, and disarm its alarm; until then nothing is changed, reading goes on", Advice: adviceQuota}
-	case isUnavailable(err):
+	case isUnavailable(err), status.Code(err) == codes.Unavailable:
 		err = &unavailableError{err}
 	case status.Code(err) == codes.ResourceExhausted:
 		err = fmt.Errorf("%w: %w", store.ErrTooLarge, err)
 	case status.Code(err) == codes.Canceled:
 		err = fmt.Errorf("%w: %w", context.Canceled, err)
-	case status.Code(err) == codes.DeadlineExceeded:
-		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	case status.Code(err) == codes.DeadlineExceeded, errors.Is(err, context.DeadlineExceeded):
+		err = &unavailableError{fmt.Errorf("%w: %w", context.DeadlineExceeded, err)}
 	}
 	return fmt.Errorf("%s: %w", operation, err)
 }

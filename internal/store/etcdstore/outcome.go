@@ -60,7 +60,8 @@ func lastChange(txn store.Txn) (rev int64) {
 }
 
 // unavailableError is an answer of etcd that says nothing of the outcome: it has
-// no leader, or its disk or its peers did not answer in time.
+// no leader, or its disk or its peers did not answer in time; or it is that there was
+// no answer, because no server is reached or none answered in time.
 type unavailableError struct{ error }
 
 // Unwrap gives etcd's error.

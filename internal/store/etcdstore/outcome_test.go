@@ -3,11 +3,14 @@
 package etcdstore
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/posternhq/postern/internal/store"
 )
@@ -15,7 +18,8 @@ import (
 // What etcd could not do in time is no fault of the request: clients are told to
 // repeat it, and that it may have been carried out.
 func TestLateAnswersAreTemporary(t *testing.T) {
-	for _, late := range []error{rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail, rpctypes.ErrNoLeader, rpctypes.ErrLeaderChanged} {
+	away := status.Error(codes.Unavailable, "connection error: desc = \"error reading server preface\"")
+	for _, late := range []error{away, status.Error(codes.DeadlineExceeded, "latest balancer error"), context.DeadlineExceeded, rpctypes.ErrTimeout, rpctypes.ErrTimeoutDueToLeaderFail, rpctypes.ErrNoLeader, rpctypes.ErrLeaderChanged} {
 		err := failure("commit", late)
 		var temporary interface{ Unavailable() string }
 		if !errors.As(err, &temporary) || !strings.Contains(temporary.Unavailable(), "not known") || !errors.Is(err, late) {
