@@ -51,6 +51,11 @@ func (d *daemon) hostRow(tx *table.Txn) (host model.Host, former []string, err e
 			return host, nil, &otherHostError{h.Name}
 		}
 	}
+	for row := range tx.SetAside() { // of a later version, as a rule
+		if row.Kind == state.Hosts.Kind() && row.ID != host.Name && len(d.config.Etcd) > 0 && !ok {
+			return host, nil, &otherHostError{row.ID}
+		}
+	}
 	if host.Instance != d.instance {
 		if err := d.checkInstance(host.Instance); err != nil {
 			return host, nil, err

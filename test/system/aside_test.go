@@ -3,11 +3,16 @@
 package system
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
+	"github.com/posternhq/postern/test/cluster"
 	"github.com/posternhq/postern/test/postern"
 )
 
@@ -90,6 +95,60 @@ func TestUnreadableRowsStopNobody(t *testing.T) {
 	if said := s.Command("status", "--errors").Stdout; strings.Contains(said, "set aside") {
 		t.Errorf("postern status --errors after the rows were mended:\n%s", said)
 	}
+}
+
+// The first account goes on when its own row cannot be read: its key is good, and it
+// sees what is wrong.
+func TestTheFirstAccountMayBeUnreadable(t *testing.T) {
+	p := postern.Start(t)
+	p.Stop()
+	spoilt := spoilRows(t, p.Data, func(key, _ string) bool { return !strings.Contains(key, "/account/") })
+	if len(spoilt) != 1 {
+		t.Fatalf("%d rows are spoilt", len(spoilt))
+	}
+	p.Up()
+	if _, err := createVPC(p); err != nil {
+		t.Error(err)
+	}
+	if said := p.Command("status", "--errors").Stdout; !strings.Contains(said, spoilt["account"].Key) {
+		t.Errorf("postern status --errors:\n%s", said)
+	}
+	p.Stop()
+	mendRows(t, p.Data, spoilt)
+	p.Up()
+	if said := p.Command("status", "--errors").Stdout; strings.Contains(said, "set aside") {
+		t.Errorf("postern status --errors after the row was mended:\n%s", said)
+	}
+}
+
+// A host that this version cannot read has state in the cluster like any other.
+func TestAHostThatIsUnreadableHoldsItsCluster(t *testing.T) {
+	endpoint := cluster.Start(t, 0)
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer etcd.Close()
+	p := postern.Start(t, "--etcd", endpoint, "--host-name", "alpha")
+	p.Stop()
+	const key = "/postern/v1/row/host/-/-/alpha"
+	row, err := etcd.Get(t.Context(), key)
+	if err == nil {
+		_, err = etcd.Put(t.Context(), key, "damage")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := postern.Begin(t, nil, "up", "--data", filepath.Join(t.TempDir(), "beta"), "--listen", "127.0.0.1:0", "--etcd", endpoint, "--host-name", "beta").Wait()
+	if other.Status != 1 || !strings.Contains(other.Stderr, "belongs to host alpha") {
+		t.Errorf("another host beside one that cannot be read: %+v", other)
+	}
+	p.Up()
+	p.Stop()
+	if _, err := etcd.Put(t.Context(), key, string(row.Kvs[0].Value)); err != nil {
+		t.Fatal(err)
+	}
+	p.Up()
 }
 
 // mendRows checks that spoilt rows are in the store as they were left, and makes

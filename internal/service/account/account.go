@@ -38,7 +38,7 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 	fresh.Account.Management = true
 	var key *model.AccessKey
 	_, err = env.DB.Update(ctx, func(tx *table.Txn) error {
-		if _, ok := state.Accounts.Get(tx, "", "", account); !ok {
+		if _, ok := state.Accounts.Get(tx, "", "", account); !ok && !setAside(tx, account) {
 			key = fresh.Key
 			return fresh.insert(tx) // its VPCs come with those that others lack
 		}
@@ -60,6 +60,17 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 		return "", "", fmt.Errorf("bootstrap account %s: %w", account, err)
 	}
 	return key.ID, key.Secret, nil
+}
+
+// setAside says whether the account has a row that cannot be read. It is there all
+// the same, and so are its keys.
+func setAside(tx *table.Txn, account string) bool {
+	for row := range tx.SetAside() {
+		if row.Kind == state.Accounts.Kind() && row.ID == account {
+			return true
+		}
+	}
+	return false
 }
 
 // administratorKey gives the first key that is good to use, or nil.
@@ -186,6 +197,23 @@ func Lookup(ctx context.Context, db *table.DB, accessKeyID string) (Principal, b
 	account, ok := state.Accounts.Get(tx, "", "", key.Account)
 	return Principal{
 		Secret: key.Secret, Account: key.Account, ARN: key.ARN, UserID: key.UserID,
-		Management: ok && account.Management, Disabled: key.Disabled,
+		Management: ok && account.Management || !ok && mustManage(tx, key.Account), Disabled: key.Disabled,
 	}, true, nil
+}
+
+// mustManage says whether an account without a row that can be read is the
+// management account, because it is the only such one and no other manages.
+func mustManage(tx *table.Txn, account string) bool {
+	for other := range state.Accounts.All(tx) {
+		if other.Management {
+			return false
+		}
+	}
+	aside := 0
+	for row := range tx.SetAside() {
+		if row.Kind == state.Accounts.Kind() {
+			aside++
+		}
+	}
+	return aside == 1 && setAside(tx, account)
 }
