@@ -28,6 +28,7 @@ type upCommand struct {
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
 	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
+	DNSSuffix      string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`
 	DefaultVPC     bool           `name:"default-vpc" help:"Give each account a default VPC in each region." default:"true" negatable:""`
 	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
 	IdleTimeout    time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
@@ -74,7 +75,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, DNSSuffix: c.DNSSuffix, NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

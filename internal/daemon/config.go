@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/posternhq/postern/internal/model"
 )
 
 // Config is everything that can be chosen for a daemon. It comes from the
@@ -41,6 +43,8 @@ type Config struct {
 	Shares map[string]int
 	// IPv6Pool is where blocks for AmazonProvidedIpv6CidrBlock come from.
 	IPv6Pool netip.Prefix
+	// DNSSuffix is the domain of the names of endpoints.
+	DNSSuffix string
 	// NoDefaultVPC leaves accounts without default VPCs.
 	NoDefaultVPC bool
 	// VerifyInterval is how often the kernel is compared with the desired state.
@@ -89,6 +93,9 @@ func (c Config) Validate() error {
 	if !c.IPv6Pool.IsValid() || !c.IPv6Pool.Addr().Is6() || c.IPv6Pool.Bits() > 56 {
 		errs = append(errs, fmt.Errorf("--ipv6-pool %v: want an IPv6 prefix of at most 56 bits", c.IPv6Pool))
 	}
+	if _, err := suffix(c.DNSSuffix); err != nil {
+		errs = append(errs, fmt.Errorf("--dns-suffix %q: %w", c.DNSSuffix, err))
+	}
 	if _, err := sharesOf(c.Shares); err != nil {
 		errs = append(errs, err)
 	}
@@ -105,4 +112,25 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("--host-name: this machine has no host name; give one"))
 	}
 	return errors.Join(errs...)
+}
+
+// longestSuffix leaves room for the names of endpoints before it, which are of some
+// hundred characters, and for names of users before these.
+const longestSuffix = 100
+
+// suffixPattern is of names as hosts have them (RFC 1123, 2.1).
+var suffixPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+$`)
+
+// suffix is a domain in normal form.
+func suffix(name string) (string, error) {
+	normal, err := model.NormalName(name)
+	switch {
+	case err != nil:
+		return "", err
+	case len(normal) > longestSuffix:
+		return "", fmt.Errorf("it has more than %d characters", longestSuffix)
+	case !suffixPattern.MatchString(normal):
+		return "", errors.New("want a domain of letters, digits and hyphens, such as postern.internal")
+	}
+	return normal, nil
 }

@@ -181,9 +181,10 @@ func openSoon(ctx context.Context, c Config) (*etcdstore.Store, error) {
 }
 
 func newEnv(c Config, db *table.DB) *service.Env {
+	domain, _ := suffix(c.DNSSuffix) // which Validate has seen
 	env := &service.Env{
 		DB: db, Now: time.Now, Rand: rand.Reader, Zones: zonesOf(c.Regions), Regions: c.Regions,
-		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
+		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
 	}
 	return env
 }

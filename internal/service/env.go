@@ -46,6 +46,8 @@ type Env struct {
 	// IPv6Pool is where "Amazon-provided" IPv6 blocks come from. It is a prefix
 	// of at most 56 bits.
 	IPv6Pool netip.Prefix
+	// Suffix is the domain of the names of endpoints, in normal form.
+	Suffix string
 	// Host is the place in the transit realm of the host that new resource gateways
 	// forward on, see model.Host.
 	Host int

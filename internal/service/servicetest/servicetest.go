@@ -54,14 +54,14 @@ func NewOn(t testing.TB, s store.Store) *World {
 	}
 	t.Cleanup(db.Close)
 	return &World{Store: s, Env: &service.Env{
-		DB:       db,
-		Now:      func() time.Time { return Now },
-		Rand:     &lockedRand{source: rand.NewChaCha8([32]byte{1})},
-		Zones:    zones,
-		Regions:  []string{Region, OtherRegion},
-		Quotas:   service.DefaultQuotas(),
-		IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
-		Log:      slog.New(slog.DiscardHandler),
+		DB:      db,
+		Now:     func() time.Time { return Now },
+		Rand:    &lockedRand{source: rand.NewChaCha8([32]byte{1})},
+		Zones:   zones,
+		Regions: []string{Region, OtherRegion},
+		Quotas:  service.DefaultQuotas(),
+		Suffix:  "postern.internal.", IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
+		Log: slog.New(slog.DiscardHandler),
 	}}
 }
 

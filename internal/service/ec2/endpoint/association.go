@@ -4,8 +4,6 @@ package endpoint
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"iter"
 	"strings"
 
@@ -52,7 +50,7 @@ func (a Endpoints) DescribeVpcEndpointAssociations(ctx context.Context, in *shap
 	}
 	out := &shape.DescribeVpcEndpointAssociationsOutput{NextToken: next, VpcEndpointAssociations: []shape.VpcEndpointAssociation{}}
 	for _, each := range page {
-		out.VpcEndpointAssociations = append(out.VpcEndpointAssociations, associationShape(tx, each))
+		out.VpcEndpointAssociations = append(out.VpcEndpointAssociations, a.associationShape(tx, each))
 	}
 	return out, nil
 }
@@ -118,15 +116,13 @@ func accessibility(tx *table.Txn, each endpointAssociation) (word, reason string
 	return pending, ""
 }
 
-func associationShape(tx *table.Txn, each endpointAssociation) shape.VpcEndpointAssociation {
+func (a Endpoints) associationShape(tx *table.Txn, each endpointAssociation) shape.VpcEndpointAssociation {
 	word, reason := accessibility(tx, each)
 	out := shape.VpcEndpointAssociation{
 		Id: new(each.row.EndpointSideID), VpcEndpointId: new(each.endpoint.ID),
 		AssociatedResourceAccessibility: new(word), FailureReason: service.Optional(reason),
 		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), Tags: []shape.Tag{},
-		DnsEntry: &shape.DnsEntry{
-			DnsName: new(resourceName(each.endpoint, each.row.Configuration.ID)), HostedZoneId: new(hostedZone(each.endpoint.Region)),
-		},
+		DnsEntry: a.nameOf(tx, each.row),
 	}
 	if reason != "" {
 		out.FailureCode = new("InternalError")
@@ -134,18 +130,15 @@ func associationShape(tx *table.Txn, each endpointAssociation) shape.VpcEndpoint
 	return out
 }
 
-// nameLabel is the label that all published names of this form have.
-const nameLabel = "4232ccc"
-
-// resourceName is the name under which an endpoint leads to a resource:
+// nameOf gives the name under which an endpoint leads to a resource, when every resolver
+// that is asked for it has it: whoever is told a name is to find it.
 // https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html
-func resourceName(e *model.VPCEndpoint, configuration string) string {
-	return strings.Join([]string{e.ID, configuration, nameLabel, "vpc-lattice-rsc", e.Region, "on.aws"}, ".")
-}
-
-// hostedZone makes the identifier of the zone that the names of a region are in,
-// the same each time.
-func hostedZone(region string) string {
-	sum := sha256.Sum256([]byte("vpc-lattice-rsc." + region + ".on.aws"))
-	return "Z" + base32.StdEncoding.EncodeToString(sum[:])[:20]
+func (a Endpoints) nameOf(tx *table.Txn, row *model.EndpointAssociation) *shape.DnsEntry {
+	domain := model.EndpointDomain(row.Endpoint.Region, a.Suffix)
+	if _, out := state.NamesOut(tx, row, domain); !out {
+		return nil
+	}
+	return &shape.DnsEntry{
+		DnsName: new(strings.TrimSuffix(row.NameIn(domain), model.RootName)), HostedZoneId: new(model.EndpointZoneID(domain)),
+	}
 }

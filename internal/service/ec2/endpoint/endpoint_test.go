@@ -218,6 +218,37 @@ func TestEndpointsOfBothFamilies(t *testing.T) {
 	}
 }
 
+// wantName wants the name of an endpoint to be told when every resolver has it, in the
+// domain of now, and not before.
+func wantName(t *testing.T, n *ec2test.Network, id, rcfg string) {
+	t.Helper()
+	const domain = "vpc-lattice-rsc.us-east-1.postern.internal"
+	entry := func() *shape.DnsEntry {
+		out, err := n.API.DescribeVpcEndpointAssociations(n.Ctx, &shape.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{id}})
+		if err != nil || len(out.VpcEndpointAssociations) != 1 {
+			t.Fatalf("got %+v, %v", out, err)
+		}
+		return out.VpcEndpointAssociations[0].DnsEntry
+	}
+	if got := entry(); got != nil {
+		t.Errorf("name %s before it resolves", *got.DnsName)
+	}
+	for a := range state.EndpointAssociationsByEndpoint.Rows(n.DB.Snapshot(), model.Ref{Account: "111122223333", Region: "us-east-1", ID: id}) {
+		names := &model.Status{Account: a.Account, Region: a.Region, ID: a.NamesRef().ID, State: model.StatusReady, Domain: "vpc-lattice-rsc.us-east-1.former.example."}
+		n.Put(t, func(tx *table.Txn) { state.Statuses.Put(tx, names) })
+		if got := entry(); got != nil {
+			t.Errorf("name %s while the resolvers have a former one", *got.DnsName)
+		}
+		now := *names
+		now.Domain = domain + "."
+		n.Put(t, func(tx *table.Txn) { state.Statuses.Put(tx, &now) })
+	}
+	got := entry()
+	if want := id + "." + rcfg + ".4232ccc." + domain; got == nil || *got.DnsName != want || *got.HostedZoneId != model.EndpointZoneID(domain) {
+		t.Errorf("name %+v, want %s", got, want)
+	}
+}
+
 func TestAssociationsTellNames(t *testing.T) {
 	n := ec2test.NewNetwork(t)
 	p := n.AddProvider(t, "db", "IPV4", "10.0.1.10")
@@ -234,9 +265,7 @@ func TestAssociationsTellNames(t *testing.T) {
 	}
 	got := out.VpcEndpointAssociations[0]
 	_, rcfg, _ := strings.Cut(p.Configuration, "/")
-	if want := *id + "." + rcfg + ".4232ccc.vpc-lattice-rsc.us-east-1.on.aws"; *got.DnsEntry.DnsName != want {
-		t.Errorf("name %s, want %s", *got.DnsEntry.DnsName, want)
-	}
+	wantName(t, n, *id, rcfg)
 	if *got.AssociatedResourceArn != p.Configuration || *got.AssociatedResourceAccessibility != "Accessible" || !strings.HasPrefix(*got.Id, "vpce-rsc-asc-") {
 		t.Errorf("got %+v", got)
 	}
