@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/agent"
+	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/control"
 	"github.com/posternhq/postern/internal/control/makers"
 	"github.com/posternhq/postern/internal/dataplane"
@@ -68,6 +69,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	}
 	p.agent = agent.New(agent.Config{
 		Effects: effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
+		Follow:    follow.Config{Prober: host},
 		Whose:     agent.Whose{Host: c.HostName, Instance: instance, Boot: boot},
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})

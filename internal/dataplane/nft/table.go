@@ -110,6 +110,24 @@ func (t *Table) Loaded(ctx context.Context, r desired.Router) (bool, error) {
 	return content.Intact && content.Source4 == r.Source4 && content.Source6 == r.Source6, err
 }
 
+// Gateway gives the number by which the rules know a gateway: what the router itself
+// sends with it as its mark leaves from the gateway's addresses.
+func (t *Table) Gateway(ctx context.Context, gateway netip.Addr) (uint32, error) {
+	if gateway.Is4() {
+		return number4(gateway), nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.know(ctx); err != nil {
+		return 0, err
+	}
+	n, ok := t.picture.ids.number(owner{desired.KindPool, gateway.String()})
+	if !ok {
+		return 0, fmt.Errorf("pool %s is not there", gateway)
+	}
+	return n, nil
+}
+
 // Onward gives the targets that lead on through an endpoint, with the endpoint's
 // address.
 func (t *Table) Onward(ctx context.Context) (map[netip.Addr]netip.Addr, error) {

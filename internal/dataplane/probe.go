@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+)
+
+// Probe opens a TCP connection from a gateway of a VPC's router, as connections to a
+// resource are opened, and ends it by a reset. The security groups of the gateway and of
+// whoever has the address are asked as theirs are. It waits for an answer until the
+// context is done.
+func (h *Host) Probe(ctx context.Context, vpc string, gateway netip.Addr, to netip.AddrPort) error {
+	r, err := h.routers.Open(vpc)
+	if err != nil {
+		return fmt.Errorf("probe %s from %s: %w", to, gateway, err)
+	}
+	defer r.Release()
+	mark, err := h.gatewayMark(ctx, r, gateway)
+	if err == nil {
+		err = probe(ctx, r, mark, to)
+	}
+	if err != nil {
+		return fmt.Errorf("probe %s from %s: %w", to, gateway, err)
+	}
+	return nil
+}
+
+// gatewayMark is the number that a router knows a gateway by.
+func (h *Host) gatewayMark(ctx context.Context, r *network.Router, gateway netip.Addr) (uint32, error) {
+	defer h.lock(r.VPC)()
+	table, err := h.table(r)
+	if err != nil {
+		return 0, err
+	}
+	return table.Gateway(ctx, gateway)
+}
+
+func probe(ctx context.Context, r *network.Router, mark uint32, to netip.AddrPort) error {
+	family, address := sockaddr(to)
+	fd := -1
+	err := r.Inside(func() (err error) {
+		fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("open socket: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "probe")
+	defer file.Close()
+	// A connection that is reset leaves nothing behind that would have to be remembered.
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)),
+		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
+	)
+	if err != nil {
+		return fmt.Errorf("set up socket: %w", err)
+	}
+	if err := unix.Connect(fd, address); !errors.Is(err, unix.EINPROGRESS) {
+		return err
+	}
+	return connected(ctx, file)
+}
+
+// connected waits until a connection is there, or is not to be.
+func connected(ctx context.Context, file *os.File) error {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { file.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var failed int
+	err = conn.Write(func(fd uintptr) bool {
+		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		if n, err := unix.Poll(polled, 0); err != nil || n == 0 {
+			return false
+		}
+		failed, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		return true
+	})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.New("no answer")
+	case err != nil:
+		return err
+	case failed != 0:
+		return unix.Errno(failed)
+	}
+	return nil
+}
+
+func sockaddr(to netip.AddrPort) (family int, address unix.Sockaddr) {
+	if a := to.Addr(); a.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: a.As4()}
+	}
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
+}
