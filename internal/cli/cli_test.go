@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 )
 
@@ -105,5 +107,37 @@ func TestErrorsAreOfCreationsUpdatesAndDeletions(t *testing.T) {
 	}
 	if want := "failed update-failed deletion-failed"; strings.Join(got, " ") != want {
 		t.Errorf("in error are %q, want %s", got, want)
+	}
+}
+
+// Names are shown with their states; VPCs that resolve nothing of their own are not, and
+// with --errors only what does not resolve.
+func TestStatusShowsNames(t *testing.T) {
+	all := []postern.Resolver{
+		{Vpc: new("vpc-plain"), State: new("on")},
+		{
+			Vpc: new("vpc-1"), State: new("on"), Hint: new("it does not see"), Zones: []postern.ResolverZone{{Name: new("db.example.com")}, {Name: new("example.net")}},
+			Names: []postern.EndpointName{{Name: new("vpce-1.x"), Endpoint: new("vpce-1"), State: new("ready")}, {Name: new("vpce-2.x"), Endpoint: new("vpce-2"), State: new("failed"), Reason: new("busy")}},
+		},
+	}
+	var out bytes.Buffer
+	if err := printStatus(&out, &postern.GetStatusOutput{Resolvers: all}); err != nil {
+		t.Fatal(err)
+	}
+	want := `postern 
+
+RESOLVER OF  STATE  HOSTED ZONES                NAMES  HINT
+vpc-1        on     db.example.com example.net  2      it does not see
+
+NAME      ENDPOINT  VPC    STATE   REASON
+vpce-1.x  vpce-1    vpc-1  ready   
+vpce-2.x  vpce-2    vpc-1  failed  busy
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+	left := wrong(all)
+	if len(left) != 1 || len(left[0].Names) != 1 || *left[0].Names[0].Name != "vpce-2.x" {
+		t.Errorf("in error are %+v", left)
 	}
 }

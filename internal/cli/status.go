@@ -33,7 +33,7 @@ func (c *statusCommand) Run(in *Invocation) error {
 		return err
 	}
 	if c.Errors {
-		out.Resources = inError(out.Resources)
+		out.Resources, out.Resolvers = inError(out.Resources), wrong(out.Resolvers)
 	}
 	if c.Output == "json" {
 		return printJSON(in.Stdout, out)
@@ -50,6 +50,14 @@ func printJSON(w io.Writer, value any) error {
 // inError leaves those whose creation, update or deletion failed.
 func inError(resources []postern.Resource) []postern.Resource {
 	return slices.DeleteFunc(resources, func(r postern.Resource) bool { return !strings.HasSuffix(text(r.State), "failed") })
+}
+
+// wrong leaves the resolvers with hints, and of names those that do not resolve.
+func wrong(all []postern.Resolver) []postern.Resolver {
+	for i := range all {
+		all[i].Names = slices.DeleteFunc(all[i].Names, func(n postern.EndpointName) bool { return text(n.State) != "failed" })
+	}
+	return slices.DeleteFunc(all, func(r postern.Resolver) bool { return r.Hint == nil && len(r.Names) == 0 })
 }
 
 func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
@@ -74,6 +82,7 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 	for _, r := range s.Shares {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\t%s\n", text(r.Of), text(r.Vpc), used(r), number(r.Limit), number(r.Refused), text(r.Holder))
 	}
+	printResolvers(out, s.Resolvers)
 	if len(s.Resources) > 0 {
 		fmt.Fprintln(out, "\nKIND\tID\tNAME\tSTATE\tREASON")
 	}
@@ -81,6 +90,42 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", text(r.Kind), text(r.Id), text(r.Name), text(r.State), text(r.Reason))
 	}
 	return out.Flush()
+}
+
+// printResolvers prints what VPCs resolve: those with something to say of them, and the
+// names of their endpoints.
+func printResolvers(out io.Writer, all []postern.Resolver) {
+	head := func(text string, shown bool) bool {
+		if !shown {
+			fmt.Fprintln(out, text)
+		}
+		return true
+	}
+	resolvers, names := false, false
+	for _, r := range all {
+		if len(r.Zones) == 0 && len(r.Names) == 0 && text(r.Hint) == "" {
+			continue
+		}
+		resolvers = head("\nRESOLVER OF\tSTATE\tHOSTED ZONES\tNAMES\tHINT", resolvers)
+		zones := make([]string, len(r.Zones))
+		for i, z := range r.Zones {
+			zones[i] = text(z.Name)
+		}
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s\n", text(r.Vpc), text(r.State), orNone(strings.Join(zones, " ")), len(r.Names), text(r.Hint))
+	}
+	for _, r := range all {
+		for _, n := range r.Names {
+			names = head("\nNAME\tENDPOINT\tVPC\tSTATE\tREASON", names)
+			fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", text(n.Name), text(n.Endpoint), text(r.Vpc), text(n.State), text(n.Reason))
+		}
+	}
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
 }
 
 // used says how full a share is, with a mark when that is worth a warning.

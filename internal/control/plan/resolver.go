@@ -24,7 +24,7 @@ const (
 func (r *reading) named() bool { return r.plan.suffix != "" }
 
 // deriveResolver asks for what the resolver of a VPC knows of the VPC, and for the zone
-// of its endpoints' names. Which servers a DHCP option set names is nothing to it: they
+// of its endpoints' names, and where the router has it. Which servers a DHCP option set names is nothing to it: they
 // are for workloads, which ask them instead.
 func (r *reading) deriveResolver(ref model.Ref) derived {
 	vpc, ok := state.VPCs.Get(r.tx, ref.Account, ref.Region, ref.ID)
@@ -45,7 +45,11 @@ func (r *reading) deriveResolver(ref model.Ref) derived {
 	slices.SortFunc(e.Zones, func(a, b desired.ZonePrefix) int {
 		return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.Zone, b.Zone))
 	})
-	return derived{entries: append(r.endpointZone(vpc.ID, vpc.Region), e)}
+	var primary netip.Prefix
+	if len(vpc.CIDRs) > 0 {
+		primary = vpc.CIDRs[0].Prefix
+	}
+	return derived{entries: append(r.endpointZone(vpc.ID, vpc.Region), e, desired.NewNameserver(vpc.ID, primary))}
 }
 
 // internalDomain is where the names of addresses are:

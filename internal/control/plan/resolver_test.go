@@ -46,6 +46,10 @@ view zone:vpc-b vpc-b/endpoints
 	if diff := cmp.Diff(want, namesIn(w.plan.Entries())); diff != "" {
 		t.Error(diff)
 	}
+	at := w.plan.held[desired.Nameserver{VPC: "vpc-a"}.Key()]
+	if want := "nameserver vpc-a self addrs=10.0.0.2,169.254.169.253,fd00:ec2::253"; at == nil || at.effective().String() != want {
+		t.Errorf("the router of vpc-a does not have %s", want)
+	}
 	subject := Subject{SubjectNames, ref("rea-1/names")}
 	for _, e := range w.plan.Entries() {
 		is := strings.HasPrefix(e.String(), "record") || e.String() == "view zone:vpc-a vpc-a/endpoints" || strings.HasPrefix(e.String(), "zone zone:vpc-a/")

@@ -76,6 +76,11 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 			out.Resources = append(out.Resources, r)
 		}
 	}
+	for r := range a.resolvers(tx) {
+		if who.Management || who.Owns(*r.Account) {
+			out.Resolvers = append(out.Resolvers, r)
+		}
+	}
 	if who.Management {
 		out.Resources = append(out.Resources, setAside(tx)...)
 		a.describeHosts(tx, out)

@@ -114,6 +114,7 @@ type GetStatusOutput struct {
 	FailedEntries     *int64
 	Counters          map[string]int64
 	Shares            []Share
+	Resolvers         []Resolver
 }
 
 // ListAccountsInput is the input of ListAccounts.
@@ -171,6 +172,14 @@ type Attachment struct {
 	DnsServers          []string
 }
 
+// EndpointName is a structure of the model.
+type EndpointName struct {
+	Name     *string
+	Endpoint *string
+	State    *string
+	Reason   *string
+}
+
 // Host is a structure of the model.
 type Host struct {
 	Name  *string // required
@@ -185,6 +194,24 @@ type NewNetworkInterface struct {
 	PrivateIpAddress *string
 	Description      *string
 	Tags             map[string]string
+}
+
+// Resolver is a structure of the model.
+type Resolver struct {
+	Account *string
+	Region  *string
+	Vpc     *string
+	State   *string
+	Hint    *string
+	Zones   []ResolverZone
+	Names   []EndpointName
+}
+
+// ResolverZone is a structure of the model.
+type ResolverZone struct {
+	Id   *string
+	Name *string
+	Seen *bool
 }
 
 // Resource is a structure of the model.
