@@ -168,7 +168,10 @@ func wayRealms(tx *table.Txn, consumer string, configuration model.Ref) []desire
 func parentsIn(tx *table.Txn, asked map[plan.Subject]bool) func(plan.Subject) []plan.Subject {
 	ofZones := map[model.Ref][]plan.Subject{}
 	for s := range asked {
-		if row, ok := state.ZoneChanges.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID); ok && s.Kind == plan.SubjectZoneChange {
+		if s.Kind != plan.SubjectZoneChange {
+			continue
+		}
+		if row, ok := state.ZoneChanges.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID); ok {
 			ofZones[row.Zone] = append(ofZones[row.Zone], s)
 		}
 	}

@@ -82,6 +82,7 @@ func (r *reading) deriveNames(ref model.Ref) derived {
 	}
 	w, ok := valueOf[entrances](r, unitAssociation, ref)
 	if !ok {
+		d.problem = "nothing has the names: no address of the endpoint leads to its resource"
 		return d
 	}
 	families := ""
@@ -95,6 +96,9 @@ func (r *reading) deriveNames(ref model.Ref) derived {
 		named.add(a.ZonalNameIn(domain, door.Zone), door)
 	}
 	d.entries = append(r.endpointZone(w.vpc.ID, w.vpc.Region), named.records()...)
+	if len(named.all) == 0 {
+		d.problem = "nothing has the names: the endpoint has no addresses of the kind of records that it is to have, " + families
+	}
 	return d
 }
 

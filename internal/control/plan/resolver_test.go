@@ -58,7 +58,13 @@ view zone:vpc-b vpc-b/endpoints
 		}
 	}
 	// The way's end is the names' end.
+	if problem := w.plan.Problem(subject); problem != "" {
+		t.Errorf("against the names is %s", problem)
+	}
 	w.remove(t, &model.ResourceGateway{Meta: meta("rgw-1")})
+	if problem := w.plan.Problem(subject); !strings.Contains(problem, "no address of the endpoint leads") {
+		t.Errorf("against names that lead nowhere is %q", problem)
+	}
 	if text := namesIn(w.plan.Entries()); strings.Contains(text, "record") {
 		t.Errorf("a name leads nowhere:\n%s", text)
 	}

@@ -45,7 +45,9 @@ func (k unitKind) onDemand() bool { return k <= unitClass }
 
 // explains tells of units that can say why their subjects cannot be what was asked
 // for.
-func (k unitKind) explains() bool { return k == unitConfiguration || k == unitAssociation }
+func (k unitKind) explains() bool {
+	return k == unitConfiguration || k == unitAssociation || k == unitNames
+}
 
 // unitID names a unit: the row it is about. The id of a class unit is the
 // VPC with the groups.
