@@ -5,8 +5,10 @@ package cli
 import (
 	"bytes"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,6 +95,35 @@ func TestStatusLeavesOutWhatAnAccountMayNotSee(t *testing.T) {
 	}
 	if !strings.HasPrefix(out.String(), "postern 1, instance abcde\nentries: 3 wanted, 0 programmed, 0 in error\n") {
 		t.Errorf("the management account is shown\n%s", out.String())
+	}
+}
+
+// A name is shown with where it leads, how old that is, when it is looked up next, and
+// what is wrong.
+func TestStatusShowsWhereResourcesLead(t *testing.T) {
+	ago := func(d time.Duration) *string { return new(time.Now().Add(-d).Format(time.RFC3339Nano)) }
+	seen := &postern.GetStatusOutput{Version: new("1"), Names: []postern.FollowedName{
+		{
+			Name: new("db.example.com."), Vpc: new("vpc-1"), AnsweredAt: ago(12 * time.Second), NextAt: ago(-30 * time.Second), LeftOut: new(int64(3)),
+			Addresses: []postern.FollowedAddress{{Address: new("10.0.1.10"), Used: new(true)}, {Address: new("10.0.1.11"), Used: new(false), Down: new("refused")}},
+		},
+		{Name: new("gone.example.com."), Vpc: new("vpc-1"), Problem: new("no such name"), NextAt: ago(time.Second)},
+	}}
+	var out bytes.Buffer
+	if err := printStatus(&out, seen); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var got []string
+	for _, line := range lines[len(lines)-2:] {
+		got = append(got, strings.Join(strings.Fields(line), " "))
+	}
+	want := []string{
+		"db.example.com. vpc-1 10.0.1.10, 10.0.1.11 (down), and 3 more 12s ago in 30s",
+		"gone.example.com. vpc-1 none: connections are refused not since the start now no such name",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("names are shown as\n%s", strings.Join(lines, "\n"))
 	}
 }
 

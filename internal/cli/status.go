@@ -83,6 +83,7 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\t%s\n", text(r.Of), text(r.Vpc), used(r), number(r.Limit), number(r.Refused), text(r.Holder))
 	}
 	printResolvers(out, s.Resolvers)
+	printFollowed(out, s.Names)
 	if len(s.Resources) > 0 {
 		fmt.Fprintln(out, "\nKIND\tID\tNAME\tSTATE\tREASON")
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/daemon/metrics"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -31,6 +32,7 @@ func (d *daemon) newMetrics(p *plane) *metrics.Metrics {
 			if u, ok := d.kv.Usage(); ok {
 				s.Store = &u
 			}
+			countNames(&s, p.agent.Names())
 			return s
 		},
 		Kernel: func(ctx context.Context) (k metrics.Kernel, err error) {
@@ -40,6 +42,24 @@ func (d *daemon) newMetrics(p *plane) *metrics.Metrics {
 			return metrics.Kernel{Routers: uses, Shares: shares, Lane: lane}, errors.Join(noUses, noShares, noLane)
 		},
 	})
+}
+
+// countNames counts names that are followed.
+func countNames(s *metrics.State, names []follow.Observation) {
+	s.Names = len(names)
+	for _, n := range names {
+		if n.Trouble != "" {
+			s.NamesFailing++
+		}
+		if len(n.Addrs) == 0 {
+			s.NamesNowhere++
+		}
+		for _, a := range n.Addrs {
+			if a.Down != "" {
+				s.NamesDown++
+			}
+		}
+	}
 }
 
 // listenForMetrics opens the listener of the metrics; nil when none is wanted.

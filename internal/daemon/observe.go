@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/service/postern"
 )
 
@@ -40,7 +41,22 @@ func (p *plane) Status() postern.DataplaneStatus {
 	p.addShares(&s)
 	p.addStore(&s)
 	p.addMakers(&s)
+	for _, n := range p.agent.Names() {
+		s.Names = append(s.Names, followed(n))
+	}
 	return s
+}
+
+// followed tells of a name.
+func followed(n follow.Observation) postern.FollowedName {
+	out := postern.FollowedName{
+		Name: n.Name, VPC: n.VPC, Target: n.Target.String(), InVPC: n.InVPC, LeftOut: int64(n.Beyond), Refused: n.Refused,
+		Answered: n.Answered, Asked: n.Asked, Next: n.Next, Problem: n.Trouble, Failures: int64(n.Failures),
+	}
+	for _, a := range n.Addrs {
+		out.Addresses = append(out.Addresses, postern.FollowedAddress{Address: a.Addr.String(), Used: a.Used, Down: a.Down})
+	}
+	return out
 }
 
 // addMakers adds the makers of rows that cannot do their work.

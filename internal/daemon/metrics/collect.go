@@ -33,7 +33,11 @@ type State struct {
 	SetAside int
 	// StuckMakers is how many makers of rows cannot do their work.
 	StuckMakers int
-	Report      reconcile.Report
+	// Names are how many names are followed; NamesFailing are those whose last look-up
+	// failed, NamesNowhere those that have no address, and NamesDown how many addresses
+	// are left out because they do not answer.
+	Names, NamesFailing, NamesNowhere, NamesDown int
+	Report                                       reconcile.Report
 	// Store is nil for an external store.
 	Store *etcdstore.Usage
 }
@@ -69,7 +73,7 @@ type collector struct {
 
 func newCollector(from Sources) *collector {
 	return &collector{from: from, metrics: []*prometheus.Desc{
-		storeRevision, settledRevision, setAside, stuckMakers, entries, repairs, storeBytes, storeInUse, storeQuota, storeFree,
+		storeRevision, settledRevision, setAside, stuckMakers, names, namesDown, entries, repairs, storeBytes, storeInUse, storeQuota, storeFree,
 		sampleAge, routers, connections, tracked, lost, laneConnections, laneRouterPackets, laneRouterBytes, shareUsed, shareLimit, shareRefused, lanePackets, laneBytes, laneLearned, laneNoRoom,
 	}}
 }
@@ -83,6 +87,8 @@ var (
 	settledRevision   = describe("settled_revision", "Revision of the last change for this host of which all is done in the kernel, or in error there.")
 	setAside          = describe("rows_set_aside", "Rows of the store that cannot be read.")
 	stuckMakers       = describe("makers_failing", "Controllers that make and remove rows by themselves, and fail at it.")
+	names             = describe("names_followed", "Names that connections to resources go by: all, of these those whose last look-up failed, and those without an address.", "state")
+	namesDown         = describe("names_addresses_down", "Addresses of names that nothing is sent to because they do not answer.")
 	entries           = describe("entries", "Entries of the desired state: wanted, of these programmed, and failed ones.", "state")
 	repairs           = describe("repairs_total", "Entries that were found missing, changed or unknown in the kernel after they had been done.", "kind")
 	storeBytes        = describe("store_size_bytes", "Size of the embedded store's database.")
@@ -126,6 +132,10 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	gauge(settledRevision, float64(s.Report.Revision))
 	gauge(setAside, float64(s.SetAside))
 	gauge(stuckMakers, float64(s.StuckMakers))
+	gauge(names, float64(s.Names), "all")
+	gauge(names, float64(s.NamesFailing), "failing")
+	gauge(names, float64(s.NamesNowhere), "nowhere")
+	gauge(namesDown, float64(s.NamesDown))
 	gauge(entries, float64(s.Report.Wanted), "wanted")
 	gauge(entries, float64(s.Report.Done), "programmed")
 	gauge(entries, float64(s.Report.Counts.Failed), "failed")

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -38,8 +39,15 @@ func (observer) Desired() string { return "router vpc-1 self\n" }
 func (observer) Status() DataplaneStatus {
 	return DataplaneStatus{State: "ready", Desired: 3, Programmed: 2, Failed: 1, Counters: map[string]int64{"passes": 7},
 		Shares: []Share{{VPC: "vpc-1", Of: "client", Holder: "10.0.1.10", Used: 90, Limit: 100, Refused: 2}},
-		Makers: []StuckMaker{{Name: "expiry", Reason: "failed 3 times"}}}
+		Makers: []StuckMaker{{Name: "expiry", Reason: "failed 3 times"}},
+		Names: []FollowedName{
+			{Name: "db.example.com.", VPC: "vpc-1", Target: "240.8.0.1", Addresses: []FollowedAddress{{Address: "10.0.1.10", Used: true}}, Answered: asked, Asked: asked},
+			{Name: "www.example.com.", VPC: "vpc-other", Target: "240.8.0.2", Problem: "no answer", Failures: 3},
+		}}
 }
+
+// asked is when a name was looked up.
+var asked = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // spaces are the namespaces of a host: handles that are good once for one key,
 // and any name or process but process 1.
@@ -286,26 +294,37 @@ func TestStatusShowsWhatTheCallerMaySee(t *testing.T) {
 		m := model.Meta{Account: servicetest.OtherAccount, Region: servicetest.Region, ID: "rgw-1"}
 		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: m, Name: "gate"})
 		state.Statuses.Put(tx, &model.Status{Account: m.Account, Region: m.Region, ID: m.ID, State: model.StatusFailed, Reason: "no room"})
+		m.ID = "vpc-other"
+		state.VPCs.Put(tx, &model.VPC{Meta: m})
 	})
+	net := shape.Resource{Kind: new("vpc"), Id: new("vpc-other"), Account: new(servicetest.OtherAccount), Region: new(servicetest.Region), State: new("ready")}
+	www := shape.FollowedName{
+		Name: new("www.example.com."), Vpc: new("vpc-other"), Target: new("240.8.0.2"), InVpc: new(false), LeftOut: new(int64(0)),
+		Problem: new("no answer"), Failures: new(int64(3)),
+	}
 	gate := shape.Resource{
 		Kind: new("resource-gateway"), Id: new("rgw-1"), Account: new(servicetest.OtherAccount), Region: new(servicetest.Region),
 		Name: new("gate"), State: new("failed"), Reason: new("no room"),
 	}
 	got, err := f.api.GetStatus(f.other, &shape.GetStatusInput{})
-	if diff := cmp.Diff(&shape.GetStatusOutput{Version: new("v1"), Resources: []shape.Resource{gate}}, got); err != nil || diff != "" {
+	got.Resolvers = nil // the VPC's
+	if diff := cmp.Diff(&shape.GetStatusOutput{Version: new("v1"), Resources: []shape.Resource{net, gate}, Names: []shape.FollowedName{www}}, got); err != nil || diff != "" {
 		t.Errorf("status of the other account: %v (-want +got):\n%s", err, diff)
 	}
 	got, err = f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
-	if err != nil || len(got.Resources) != 4 || *got.Instance != "p7k2" || *got.Hosts[0].State != "ready" || *got.FailedEntries != 1 || got.Counters["passes"] != 7 {
+	if err != nil || len(got.Resources) != 5 || *got.Instance != "p7k2" || *got.Hosts[0].State != "ready" || *got.FailedEntries != 1 || got.Counters["passes"] != 7 {
 		t.Errorf("status of the first account: %+v, %v", got, err)
 	}
 	stuck := shape.Resource{Kind: new("maker"), Id: new("expiry"), State: new("failed"), Reason: new("failed 3 times")}
-	if diff := cmp.Diff(stuck, got.Resources[3]); diff != "" {
+	if diff := cmp.Diff(stuck, got.Resources[4]); diff != "" {
 		t.Errorf("a maker that fails (-want +got):\n%s", diff)
 	}
 	share := shape.Share{Vpc: new("vpc-1"), Of: new("client"), Holder: new("10.0.1.10"), Used: new(int64(90)), Limit: new(int64(100)), Refused: new(int64(2))}
 	if diff := cmp.Diff([]shape.Share{share}, got.Shares); diff != "" {
 		t.Errorf("shares (-want +got):\n%s", diff)
+	}
+	if len(got.Names) != 2 || *got.Names[0].AnsweredAt != "2026-01-02T03:04:05Z" || *got.Names[0].Addresses[0].Address != "10.0.1.10" || got.Names[0].NextAt != nil {
+		t.Errorf("names are %+v", got.Names)
 	}
 	if text, err := f.api.GetDesired(f.ctx, &shape.GetDesiredInput{}); err != nil || *text.Text != "router vpc-1 self\n" {
 		t.Errorf("desired state: %+v, %v", text, err)

@@ -4,6 +4,7 @@ package postern
 
 import (
 	"context"
+	"time"
 
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
@@ -35,6 +36,33 @@ type DataplaneStatus struct {
 	Shares []Share
 	// Makers are those of the controllers that make rows which cannot do their work.
 	Makers []StuckMaker
+	// Names are the names that the host follows.
+	Names []FollowedName
+}
+
+// FollowedName is how it stands with a name that connections to a resource go by.
+type FollowedName struct {
+	// Name is followed for the transit target of a gateway in VPC; InVPC says that the
+	// VPC's resolver is asked, and not the host's upstream.
+	Name, VPC, Target string
+	InVPC             bool
+	Addresses         []FollowedAddress
+	// LeftOut is how many addresses are not kept because there are too many, and Refused
+	// why others are not gone by.
+	LeftOut int64
+	Refused string
+	// Answered is when the last good answer came; zero is before the host was started.
+	// Asked and Next are when the name was looked up last and will be.
+	Answered, Asked, Next time.Time
+	// Problem is why the last look-up failed, and Failures how many have in a row.
+	Problem  string
+	Failures int64
+}
+
+// FollowedAddress is an address of a name. Down is why nothing is sent to it.
+type FollowedAddress struct {
+	Address, Down string
+	Used          bool
 }
 
 // StuckMaker is a controller that fails again and again.
@@ -81,18 +109,52 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 			out.Resolvers = append(out.Resolvers, r)
 		}
 	}
-	if who.Management {
-		out.Resources = append(out.Resources, setAside(tx)...)
-		a.describeHosts(tx, out)
-	}
-	return out, nil
-}
-
-func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput) {
 	var status DataplaneStatus
 	if a.Observer != nil {
 		status = a.Observer.Status()
 	}
+	for _, n := range status.Names {
+		if who.Management || ownsVPC(tx, who, n.VPC) {
+			out.Names = append(out.Names, n.shape())
+		}
+	}
+	if who.Management {
+		out.Resources = append(out.Resources, setAside(tx)...)
+		a.describeHosts(tx, out, status)
+	}
+	return out, nil
+}
+
+func ownsVPC(tx *table.Txn, who access.View, vpc string) bool {
+	for v := range state.VPCs.All(tx) {
+		if v.ID == vpc {
+			return who.Owns(v.Account)
+		}
+	}
+	return false
+}
+
+func (n *FollowedName) shape() shape.FollowedName {
+	out := shape.FollowedName{
+		Name: &n.Name, Vpc: &n.VPC, Target: &n.Target, InVpc: &n.InVPC, LeftOut: &n.LeftOut, Failures: &n.Failures,
+		Problem: service.Optional(n.Problem), Refused: service.Optional(n.Refused),
+		AnsweredAt: moment(n.Answered), AskedAt: moment(n.Asked), NextAt: moment(n.Next),
+	}
+	for _, a := range n.Addresses {
+		out.Addresses = append(out.Addresses, shape.FollowedAddress{Address: &a.Address, Used: &a.Used, Down: service.Optional(a.Down)})
+	}
+	return out
+}
+
+// moment spells a time; none is nil.
+func moment(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.UTC().Format(time.RFC3339Nano))
+}
+
+func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput, status DataplaneStatus) {
 	var zones []string
 	for _, region := range a.Regions {
 		for _, z := range a.Zones(region) {

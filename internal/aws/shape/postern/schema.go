@@ -21,27 +21,27 @@ func newService() *schema.Service {
 			{
 				Name: "AttachNetworkInterface", Method: "POST", Path: "/attachments", Status: 201,
 				Input: &schema.Shape{Name: "AttachNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[21], Wire: "networkInterfaceId"},
-					{Name: "newNetworkInterface", Index: 1, Shape: &t[22], Wire: "newNetworkInterface"},
-					{Name: "netnsHandle", Index: 2, Shape: &t[18], Wire: "netnsHandle", Sensitive: true},
-					{Name: "netnsName", Index: 3, Shape: &t[20], Wire: "netnsName"},
-					{Name: "pid", Index: 4, Shape: &t[23], Wire: "pid"},
-					{Name: "netnsInode", Index: 5, Shape: &t[19], Wire: "netnsInode"},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId"},
+					{Name: "newNetworkInterface", Index: 1, Shape: &t[26], Wire: "newNetworkInterface"},
+					{Name: "netnsHandle", Index: 2, Shape: &t[22], Wire: "netnsHandle", Sensitive: true},
+					{Name: "netnsName", Index: 3, Shape: &t[24], Wire: "netnsName"},
+					{Name: "pid", Index: 4, Shape: &t[27], Wire: "pid"},
+					{Name: "netnsInode", Index: 5, Shape: &t[23], Wire: "netnsInode"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
 					{Name: "deleteOnTermination", Index: 7, Shape: &t[10], Wire: "deleteOnTermination"},
 				}},
 				Output: &schema.Shape{Name: "AttachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[21], Wire: "networkInterfaceId", Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[33], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[33], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[20], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[23], Wire: "pid"},
+					{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[33], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[34], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
 				}},
@@ -62,7 +62,7 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "CreateAccountOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
 					{Name: "accessKeyId", Index: 1, Shape: &t[0], Wire: "accessKeyId", Required: true},
-					{Name: "secretAccessKey", Index: 2, Shape: &t[30], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "secretAccessKey", Index: 2, Shape: &t[34], Wire: "secretAccessKey", Required: true, Sensitive: true},
 				}},
 				OutputRoot: "CreateAccountResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "InternalServerException"},
@@ -75,20 +75,20 @@ func newService() *schema.Service {
 			{
 				Name: "DetachNetworkInterface", Method: "DELETE", Path: "/attachments/{networkInterfaceId}", Status: 200,
 				Input: &schema.Shape{Name: "DetachNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[21], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "DetachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[21], Wire: "networkInterfaceId", Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[33], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[33], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[20], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[23], Wire: "pid"},
+					{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[33], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[34], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
 				}},
@@ -103,20 +103,20 @@ func newService() *schema.Service {
 			{
 				Name: "GetAttachment", Method: "GET", Path: "/attachments/{networkInterfaceId}", Status: 200,
 				Input: &schema.Shape{Name: "GetAttachmentInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[21], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "GetAttachmentOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[21], Wire: "networkInterfaceId", Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[33], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[33], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[20], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[23], Wire: "pid"},
+					{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[33], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[34], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
 				}},
@@ -132,7 +132,7 @@ func newService() *schema.Service {
 				Name: "GetDesired", Method: "GET", Path: "/desired", Status: 200,
 				Input: &schema.Shape{Name: "GetDesiredInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetDesiredOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "text", Index: 0, Shape: &t[33], Wire: "text", Required: true},
+					{Name: "text", Index: 0, Shape: &t[37], Wire: "text", Required: true},
 				}},
 				OutputRoot: "GetDesiredResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -146,16 +146,17 @@ func newService() *schema.Service {
 				Name: "GetStatus", Method: "GET", Path: "/status", Status: 200,
 				Input: &schema.Shape{Name: "GetStatusInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetStatusOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "version", Index: 0, Shape: &t[33], Wire: "version"},
-					{Name: "instance", Index: 1, Shape: &t[33], Wire: "instance"},
-					{Name: "hosts", Index: 2, Shape: &t[16], Wire: "hosts"},
-					{Name: "resources", Index: 3, Shape: &t[29], Wire: "resources"},
-					{Name: "desiredEntries", Index: 4, Shape: &t[17], Wire: "desiredEntries"},
-					{Name: "programmedEntries", Index: 5, Shape: &t[17], Wire: "programmedEntries"},
-					{Name: "failedEntries", Index: 6, Shape: &t[17], Wire: "failedEntries"},
+					{Name: "version", Index: 0, Shape: &t[37], Wire: "version"},
+					{Name: "instance", Index: 1, Shape: &t[37], Wire: "instance"},
+					{Name: "hosts", Index: 2, Shape: &t[20], Wire: "hosts"},
+					{Name: "resources", Index: 3, Shape: &t[33], Wire: "resources"},
+					{Name: "desiredEntries", Index: 4, Shape: &t[21], Wire: "desiredEntries"},
+					{Name: "programmedEntries", Index: 5, Shape: &t[21], Wire: "programmedEntries"},
+					{Name: "failedEntries", Index: 6, Shape: &t[21], Wire: "failedEntries"},
 					{Name: "counters", Index: 7, Shape: &t[11], Wire: "counters"},
-					{Name: "shares", Index: 8, Shape: &t[32], Wire: "shares"},
-					{Name: "resolvers", Index: 9, Shape: &t[25], Wire: "resolvers"},
+					{Name: "shares", Index: 8, Shape: &t[36], Wire: "shares"},
+					{Name: "resolvers", Index: 9, Shape: &t[29], Wire: "resolvers"},
+					{Name: "names", Index: 10, Shape: &t[18], Wire: "names"},
 				}},
 				OutputRoot: "GetStatusResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -218,7 +219,7 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 36)
+	t := make([]schema.Shape, 40)
 	t[0] = schema.Shape{Name: "AccessKeyId", Kind: schema.String}
 	t[1] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
 	t[2] = schema.Shape{Name: "AccountList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "member"}}
@@ -231,90 +232,111 @@ func newShapes() []schema.Shape {
 	t[5] = schema.Shape{Name: "Address", Kind: schema.String}
 	t[6] = schema.Shape{Name: "AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[5], Wire: "member"}}
 	t[7] = schema.Shape{Name: "Attachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "networkInterfaceId", Index: 0, Shape: &t[21], Wire: "networkInterfaceId", Required: true},
+		{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 		{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-		{Name: "reason", Index: 2, Shape: &t[33], Wire: "reason"},
-		{Name: "host", Index: 3, Shape: &t[33], Wire: "host"},
-		{Name: "netnsName", Index: 4, Shape: &t[20], Wire: "netnsName"},
-		{Name: "pid", Index: 5, Shape: &t[23], Wire: "pid"},
+		{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
+		{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+		{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
+		{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
 		{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-		{Name: "macAddress", Index: 7, Shape: &t[33], Wire: "macAddress"},
+		{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
 		{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 		{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-		{Name: "prefixes", Index: 10, Shape: &t[34], Wire: "prefixes"},
+		{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 		{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 		{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
 	}}
 	t[8] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member"}}
 	t[9] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}
 	t[10] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[33], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[17], Wire: "value"}}
+	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[37], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[21], Wire: "value"}}
 	t[12] = schema.Shape{Name: "DeviceName", Kind: schema.String, Min: ptr(1), Max: ptr(15), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\s:%]+")}
 	t[13] = schema.Shape{Name: "EndpointName", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[33], Wire: "name"},
-		{Name: "endpoint", Index: 1, Shape: &t[33], Wire: "endpoint"},
-		{Name: "state", Index: 2, Shape: &t[33], Wire: "state"},
-		{Name: "reason", Index: 3, Shape: &t[33], Wire: "reason"},
+		{Name: "name", Index: 0, Shape: &t[37], Wire: "name"},
+		{Name: "endpoint", Index: 1, Shape: &t[37], Wire: "endpoint"},
+		{Name: "state", Index: 2, Shape: &t[37], Wire: "state"},
+		{Name: "reason", Index: 3, Shape: &t[37], Wire: "reason"},
 	}}
 	t[14] = schema.Shape{Name: "EndpointNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "member"}}
-	t[15] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[33], Wire: "name", Required: true},
-		{Name: "zones", Index: 1, Shape: &t[34], Wire: "zones"},
-		{Name: "state", Index: 2, Shape: &t[33], Wire: "state"},
+	t[15] = schema.Shape{Name: "FollowedAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "address", Index: 0, Shape: &t[37], Wire: "address"},
+		{Name: "used", Index: 1, Shape: &t[10], Wire: "used"},
+		{Name: "down", Index: 2, Shape: &t[37], Wire: "down"},
 	}}
-	t[16] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "member"}}
-	t[17] = schema.Shape{Name: "Long", Kind: schema.Long}
-	t[18] = schema.Shape{Name: "NetnsHandle", Kind: schema.String, Min: ptr(1), Max: ptr(4096), Pattern: schema.NewPattern("[A-Za-z0-9_-]+"), Sensitive: true}
-	t[19] = schema.Shape{Name: "NetnsInode", Kind: schema.Long, Min: ptr(1)}
-	t[20] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
-	t[21] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
-	t[22] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "subnetId", Index: 0, Shape: &t[33], Wire: "subnetId", Required: true},
-		{Name: "securityGroupIds", Index: 1, Shape: &t[34], Wire: "securityGroupIds"},
-		{Name: "privateIpAddress", Index: 2, Shape: &t[33], Wire: "privateIpAddress"},
-		{Name: "description", Index: 3, Shape: &t[33], Wire: "description"},
-		{Name: "tags", Index: 4, Shape: &t[35], Wire: "tags"},
+	t[16] = schema.Shape{Name: "FollowedAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "member"}}
+	t[17] = schema.Shape{Name: "FollowedName", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "name", Index: 0, Shape: &t[37], Wire: "name"},
+		{Name: "vpc", Index: 1, Shape: &t[37], Wire: "vpc"},
+		{Name: "target", Index: 2, Shape: &t[37], Wire: "target"},
+		{Name: "inVpc", Index: 3, Shape: &t[10], Wire: "inVpc"},
+		{Name: "addresses", Index: 4, Shape: &t[16], Wire: "addresses"},
+		{Name: "leftOut", Index: 5, Shape: &t[21], Wire: "leftOut"},
+		{Name: "answeredAt", Index: 6, Shape: &t[37], Wire: "answeredAt"},
+		{Name: "askedAt", Index: 7, Shape: &t[37], Wire: "askedAt"},
+		{Name: "nextAt", Index: 8, Shape: &t[37], Wire: "nextAt"},
+		{Name: "problem", Index: 9, Shape: &t[37], Wire: "problem"},
+		{Name: "failures", Index: 10, Shape: &t[21], Wire: "failures"},
+		{Name: "refused", Index: 11, Shape: &t[37], Wire: "refused"},
 	}}
-	t[23] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
-	t[24] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "account", Index: 0, Shape: &t[33], Wire: "account"},
-		{Name: "region", Index: 1, Shape: &t[33], Wire: "region"},
-		{Name: "vpc", Index: 2, Shape: &t[33], Wire: "vpc"},
-		{Name: "state", Index: 3, Shape: &t[33], Wire: "state"},
-		{Name: "hint", Index: 4, Shape: &t[33], Wire: "hint"},
-		{Name: "zones", Index: 5, Shape: &t[27], Wire: "zones"},
+	t[18] = schema.Shape{Name: "FollowedNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "member"}}
+	t[19] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "name", Index: 0, Shape: &t[37], Wire: "name", Required: true},
+		{Name: "zones", Index: 1, Shape: &t[38], Wire: "zones"},
+		{Name: "state", Index: 2, Shape: &t[37], Wire: "state"},
+	}}
+	t[20] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[19], Wire: "member"}}
+	t[21] = schema.Shape{Name: "Long", Kind: schema.Long}
+	t[22] = schema.Shape{Name: "NetnsHandle", Kind: schema.String, Min: ptr(1), Max: ptr(4096), Pattern: schema.NewPattern("[A-Za-z0-9_-]+"), Sensitive: true}
+	t[23] = schema.Shape{Name: "NetnsInode", Kind: schema.Long, Min: ptr(1)}
+	t[24] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
+	t[25] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
+	t[26] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "subnetId", Index: 0, Shape: &t[37], Wire: "subnetId", Required: true},
+		{Name: "securityGroupIds", Index: 1, Shape: &t[38], Wire: "securityGroupIds"},
+		{Name: "privateIpAddress", Index: 2, Shape: &t[37], Wire: "privateIpAddress"},
+		{Name: "description", Index: 3, Shape: &t[37], Wire: "description"},
+		{Name: "tags", Index: 4, Shape: &t[39], Wire: "tags"},
+	}}
+	t[27] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
+	t[28] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "account", Index: 0, Shape: &t[37], Wire: "account"},
+		{Name: "region", Index: 1, Shape: &t[37], Wire: "region"},
+		{Name: "vpc", Index: 2, Shape: &t[37], Wire: "vpc"},
+		{Name: "state", Index: 3, Shape: &t[37], Wire: "state"},
+		{Name: "hint", Index: 4, Shape: &t[37], Wire: "hint"},
+		{Name: "zones", Index: 5, Shape: &t[31], Wire: "zones"},
 		{Name: "names", Index: 6, Shape: &t[14], Wire: "names"},
 	}}
-	t[25] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "member"}}
-	t[26] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[33], Wire: "id"},
-		{Name: "name", Index: 1, Shape: &t[33], Wire: "name"},
+	t[29] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[28], Wire: "member"}}
+	t[30] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[37], Wire: "id"},
+		{Name: "name", Index: 1, Shape: &t[37], Wire: "name"},
 		{Name: "seen", Index: 2, Shape: &t[10], Wire: "seen"},
 	}}
-	t[27] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[26], Wire: "member"}}
-	t[28] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "kind", Index: 0, Shape: &t[33], Wire: "kind", Required: true},
-		{Name: "id", Index: 1, Shape: &t[33], Wire: "id", Required: true},
-		{Name: "account", Index: 2, Shape: &t[33], Wire: "account"},
-		{Name: "region", Index: 3, Shape: &t[33], Wire: "region"},
-		{Name: "name", Index: 4, Shape: &t[33], Wire: "name"},
-		{Name: "state", Index: 5, Shape: &t[33], Wire: "state"},
-		{Name: "reason", Index: 6, Shape: &t[33], Wire: "reason"},
+	t[31] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[30], Wire: "member"}}
+	t[32] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "kind", Index: 0, Shape: &t[37], Wire: "kind", Required: true},
+		{Name: "id", Index: 1, Shape: &t[37], Wire: "id", Required: true},
+		{Name: "account", Index: 2, Shape: &t[37], Wire: "account"},
+		{Name: "region", Index: 3, Shape: &t[37], Wire: "region"},
+		{Name: "name", Index: 4, Shape: &t[37], Wire: "name"},
+		{Name: "state", Index: 5, Shape: &t[37], Wire: "state"},
+		{Name: "reason", Index: 6, Shape: &t[37], Wire: "reason"},
 	}}
-	t[29] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[28], Wire: "member"}}
-	t[30] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
-	t[31] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "vpc", Index: 0, Shape: &t[33], Wire: "vpc"},
-		{Name: "of", Index: 1, Shape: &t[33], Wire: "of"},
-		{Name: "holder", Index: 2, Shape: &t[33], Wire: "holder"},
-		{Name: "used", Index: 3, Shape: &t[17], Wire: "used"},
-		{Name: "limit", Index: 4, Shape: &t[17], Wire: "limit"},
-		{Name: "refused", Index: 5, Shape: &t[17], Wire: "refused"},
+	t[33] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "member"}}
+	t[34] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
+	t[35] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "vpc", Index: 0, Shape: &t[37], Wire: "vpc"},
+		{Name: "of", Index: 1, Shape: &t[37], Wire: "of"},
+		{Name: "holder", Index: 2, Shape: &t[37], Wire: "holder"},
+		{Name: "used", Index: 3, Shape: &t[21], Wire: "used"},
+		{Name: "limit", Index: 4, Shape: &t[21], Wire: "limit"},
+		{Name: "refused", Index: 5, Shape: &t[21], Wire: "refused"},
 	}}
-	t[32] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[31], Wire: "member"}}
-	t[33] = schema.Shape{Name: "String", Kind: schema.String}
-	t[34] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[33], Wire: "member"}}
-	t[35] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[33], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[33], Wire: "value"}}
+	t[36] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[35], Wire: "member"}}
+	t[37] = schema.Shape{Name: "String", Kind: schema.String}
+	t[38] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[37], Wire: "member"}}
+	t[39] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[37], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[37], Wire: "value"}}
 	return t
 }
 

@@ -115,6 +115,7 @@ type GetStatusOutput struct {
 	Counters          map[string]int64
 	Shares            []Share
 	Resolvers         []Resolver
+	Names             []FollowedName
 }
 
 // ListAccountsInput is the input of ListAccounts.
@@ -178,6 +179,29 @@ type EndpointName struct {
 	Endpoint *string
 	State    *string
 	Reason   *string
+}
+
+// FollowedAddress is a structure of the model.
+type FollowedAddress struct {
+	Address *string
+	Used    *bool
+	Down    *string
+}
+
+// FollowedName is a structure of the model.
+type FollowedName struct {
+	Name       *string
+	Vpc        *string
+	Target     *string
+	InVpc      *bool
+	Addresses  []FollowedAddress
+	LeftOut    *int64
+	AnsweredAt *string
+	AskedAt    *string
+	NextAt     *string
+	Problem    *string
+	Failures   *int64
+	Refused    *string
 }
 
 // Host is a structure of the model.

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/posternhq/postern/internal/aws/shape/postern"
+)
+
+// printFollowed prints where the names lead that connections to resources go by.
+func printFollowed(out io.Writer, names []postern.FollowedName) {
+	if len(names) > 0 {
+		fmt.Fprintln(out, "\nRESOURCE\tVPC\tADDRESSES\tANSWERED\tNEXT LOOK-UP\tPROBLEM")
+	}
+	for _, n := range names {
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", text(n.Name), text(n.Vpc), addressesOf(n), since(n.AnsweredAt), until(n.NextAt), text(or(n.Problem, n.Refused)))
+	}
+}
+
+// addressesOf lists the addresses of a name; those that nothing is sent to are marked.
+func addressesOf(n postern.FollowedName) string {
+	list := make([]string, 0, len(n.Addresses))
+	for _, a := range n.Addresses {
+		word := text(a.Address)
+		switch {
+		case a.Down != nil && (a.Used == nil || !*a.Used):
+			word += " (down)"
+		case a.Used == nil || !*a.Used:
+			word += " (spare)"
+		}
+		list = append(list, word)
+	}
+	if more := number(n.LeftOut); more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	if len(list) == 0 {
+		return "none: connections are refused"
+	}
+	return strings.Join(list, ", ")
+}
+
+// since says how long ago a moment was, and until how far off it is.
+func since(moment *string) string {
+	at, err := time.Parse(time.RFC3339Nano, text(moment))
+	if err != nil {
+		return "not since the start"
+	}
+	return time.Since(at).Round(time.Second).String() + " ago"
+}
+
+func until(moment *string) string {
+	at, err := time.Parse(time.RFC3339Nano, text(moment))
+	if err != nil || !at.After(time.Now()) {
+		return "now"
+	}
+	return "in " + time.Until(at).Round(time.Second).String()
+}
+
+func or(a, b *string) *string {
+	if a == nil {
+		return b
+	}
+	return a
+}
