@@ -45,6 +45,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.addressClaims()
 	a.ways()
 	a.transitClaims()
+	a.zones()
 	a.statuses()
 	return a.found
 }

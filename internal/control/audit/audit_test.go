@@ -45,6 +45,19 @@ func world(tx *table.Txn) {
 	state.EndpointAssociations.Put(tx, &model.EndpointAssociation{Meta: meta("rea-1"), Endpoint: ref("vpce-1"), Configuration: ref("rcfg-1")})
 	state.Attachments.Put(tx, &model.Attachment{Account: account, Region: region, Interface: "eni-1", Host: "host"})
 	state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "vpce-1"})
+	state.HostedZones.Put(tx, &model.HostedZone{Meta: model.Meta{Account: account, ID: "Z1"}, Name: "example.com.", VPCs: []model.Ref{ref("vpc-1")}})
+	putSet(tx, "example.com.", "NS", "", "ns-0.awsdns-00.com.")
+	putSet(tx, "example.com.", "SOA", "", "ns-0.awsdns-00.com. a.example.com. 1 7200 900 1209600 86400")
+	putSet(tx, "www.example.com.", "A", "", "10.0.0.1")
+}
+
+// putSet puts a record set of the zone.
+func putSet(tx *table.Txn, name, kind, set string, values ...string) {
+	state.RecordSets.Put(tx, &model.RecordSet{Account: account, Zone: "Z1", Name: name, Type: kind, Set: set, Values: values})
+}
+
+func dropSet(tx *table.Txn, name, kind string) {
+	state.RecordSets.Delete(tx, account, "", model.RecordSetID("Z1", name, kind, ""))
 }
 
 // owning is an association with an address of its own.
@@ -107,6 +120,24 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 			r.Targets[0].Host = 1
 			state.ResourceConfigurations.Put(tx, r)
 		}, "it has a target on host 1, which does not exist"},
+		"no zone":                  {func(tx *table.Txn) { state.HostedZones.Delete(tx, account, "", "Z1") }, "it refers to hosted-zone Z1"},
+		"a zone without an SOA":    {func(tx *table.Txn) { dropSet(tx, "example.com.", "SOA") }, "it has no SOA record of its own"},
+		"a record of another zone": {func(tx *table.Txn) { putSet(tx, "www.example.net.", "A", "", "10.0.0.1") }, "is not in its zone, example.com."},
+		"a record of nothing":      {func(tx *table.Txn) { putSet(tx, "www.example.com.", "A", "") }, "it has values and an alias, or neither"},
+		"a set that is not alone":  {func(tx *table.Txn) { putSet(tx, "www.example.com.", "A", "two", "10.0.0.1") }, "there are others of its name and type"},
+		"an alias of one more type": {func(tx *table.Txn) {
+			putSet(tx, "www.example.com.", "CNAME", "", "x.example.com")
+		}, "its name has records of type A too"},
+		"two zones of one name": {func(tx *table.Txn) {
+			state.HostedZones.Put(tx, &model.HostedZone{Meta: model.Meta{Account: account, ID: "Z2"}, Name: "example.com.", VPCs: []model.Ref{ref("vpc-1")}})
+		}, "vpc-1 sees Z1 too, which has the same name"},
+		"the state of names": {func(tx *table.Txn) {
+			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "rea-1/names"})
+			state.Statuses.Put(tx, &model.Status{Account: account, ID: "Z1"})
+		}, ""},
+		"the state of names of nothing": {func(tx *table.Txn) {
+			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "rea-9/names"})
+		}, "the state of something that does not exist"},
 		"an association taken away": {func(tx *table.Txn) { state.EndpointAssociations.Delete(tx, account, region, "rea-1") }, ""},
 		"an association taken away, and the configuration": {func(tx *table.Txn) {
 			state.EndpointAssociations.Delete(tx, account, region, "rea-1")
