@@ -29,6 +29,7 @@ type upCommand struct {
 	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
 	DNSSuffix      string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`
+	Upstream       []string       `help:"Servers for names that no zone has, or none; by default the machine's." env:"POSTERN_UPSTREAM" placeholder:"HOST:PORT,…"`
 	DefaultVPC     bool           `name:"default-vpc" help:"Give each account a default VPC in each region." default:"true" negatable:""`
 	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
 	IdleTimeout    time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
@@ -75,7 +76,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, DNSSuffix: c.DNSSuffix, NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, DNSSuffix: c.DNSSuffix, Upstream: c.Upstream, Program: program(), NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()
@@ -109,4 +110,19 @@ func (c *cleanCommand) Run(in *Invocation) error {
 		_, err = fmt.Fprintln(in.Stdout, "nothing to remove")
 	}
 	return err
+}
+
+// program is the path of this program, which other processes of Postern are started
+// from: its own file, also when another version has taken the file's place.
+func program() string {
+	const self = "/proc/self/exe"
+	path, err := os.Executable()
+	if err != nil {
+		return self
+	}
+	found, err := os.Stat(path)
+	if own, ownErr := os.Stat(self); err != nil || ownErr != nil || !os.SameFile(found, own) {
+		return self
+	}
+	return path
 }

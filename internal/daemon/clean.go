@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/dataplane/names"
 	"github.com/posternhq/postern/internal/store/etcdstore"
 )
 
@@ -36,8 +37,28 @@ func Clean(ctx context.Context, folder Folder, all bool) ([]string, error) {
 	case !all:
 		return nil, err
 	}
+	stopped, err := stopNames(ctx, folder, all)
+	if err != nil {
+		return stopped, err
+	}
 	if all {
 		instance = ""
 	}
-	return dataplane.Clean(ctx, instance)
+	removed, err := dataplane.Clean(ctx, instance)
+	return append(stopped, removed...), err
+}
+
+// stopNames ends the process that resolves the names of a folder, or all there are: what
+// it has open keeps routers alive.
+func stopNames(ctx context.Context, folder Folder, all bool) (stopped []string, err error) {
+	folders := []string{string(folder)}
+	if all {
+		folders, err = names.StopAll(ctx)
+	} else if ended, stopErr := names.Stop(ctx, string(folder)); !ended {
+		folders, err = nil, stopErr
+	}
+	for _, f := range folders {
+		stopped = append(stopped, "resolver of "+f)
+	}
+	return stopped, err
 }

@@ -45,6 +45,11 @@ type Config struct {
 	IPv6Pool netip.Prefix
 	// DNSSuffix is the domain of the names of endpoints.
 	DNSSuffix string
+	// Upstream are the servers for names that no zone has, see ParseUpstream.
+	Upstream []string
+	// Program is what is started to resolve names: this program's own file. Without it
+	// there is no such process.
+	Program string
 	// NoDefaultVPC leaves accounts without default VPCs.
 	NoDefaultVPC bool
 	// VerifyInterval is how often the kernel is compared with the desired state.
@@ -95,6 +100,9 @@ func (c Config) Validate() error {
 	}
 	if _, err := suffix(c.DNSSuffix); err != nil {
 		errs = append(errs, fmt.Errorf("--dns-suffix %q: %w", c.DNSSuffix, err))
+	}
+	if _, _, err := ParseUpstream(c.Upstream); err != nil {
+		errs = append(errs, err)
 	}
 	if _, err := sharesOf(c.Shares); err != nil {
 		errs = append(errs, err)

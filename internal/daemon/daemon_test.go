@@ -24,18 +24,21 @@ func TestValidateNamesTheFlagThatIsWrong(t *testing.T) {
 		t.Fatalf("a good configuration: %v", err)
 	}
 	for flag, spoil := range map[string]func(*Config){
-		"--data":                func(c *Config) { c.Data = "" },
-		"--listen":              func(c *Config) { c.Listen = "8700" },
-		"--region":              func(c *Config) { c.Regions = []string{"us-east-1", "us-east-1"} },
-		"nowhere":               func(c *Config) { c.Regions = []string{"nowhere"} },
-		"--ipv6-pool":           func(c *Config) { c.IPv6Pool = netip.MustParsePrefix("10.0.0.0/8") },
-		"--dns-suffix \"\"":     func(c *Config) { c.DNSSuffix = "" },
-		"--dns-suffix \".\"":    func(c *Config) { c.DNSSuffix = "." },
-		"--dns-suffix \"a..b\"": func(c *Config) { c.DNSSuffix = "a..b" },
-		"--dns-suffix \"*.b\"":  func(c *Config) { c.DNSSuffix = "*.b" },
-		"--dns-suffix \"x.":     func(c *Config) { c.DNSSuffix = "x." + strings.Repeat("a.", 50) },
-		"--host-name":           func(c *Config) { c.HostName = "" },
-		"--etcd":                func(c *Config) { c.Etcd = []string{"http://127.0.0.1:2379", ""} },
+		"--data":                 func(c *Config) { c.Data = "" },
+		"--listen":               func(c *Config) { c.Listen = "8700" },
+		"--region":               func(c *Config) { c.Regions = []string{"us-east-1", "us-east-1"} },
+		"nowhere":                func(c *Config) { c.Regions = []string{"nowhere"} },
+		"--ipv6-pool":            func(c *Config) { c.IPv6Pool = netip.MustParsePrefix("10.0.0.0/8") },
+		"--dns-suffix \"\"":      func(c *Config) { c.DNSSuffix = "" },
+		"--dns-suffix \".\"":     func(c *Config) { c.DNSSuffix = "." },
+		"--dns-suffix \"a..b\"":  func(c *Config) { c.DNSSuffix = "a..b" },
+		"--dns-suffix \"*.b\"":   func(c *Config) { c.DNSSuffix = "*.b" },
+		"--dns-suffix \"x.":      func(c *Config) { c.DNSSuffix = "x." + strings.Repeat("a.", 50) },
+		"--upstream \"a\"":       func(c *Config) { c.Upstream = []string{"10.0.0.1", "a"} },
+		"--upstream \"none\"":    func(c *Config) { c.Upstream = []string{"10.0.0.1", "none"} },
+		"--upstream \"[::]:53\"": func(c *Config) { c.Upstream = []string{"[::]:53"} },
+		"--host-name":            func(c *Config) { c.HostName = "" },
+		"--etcd":                 func(c *Config) { c.Etcd = []string{"http://127.0.0.1:2379", ""} },
 	} {
 		c := valid()
 		spoil(&c)

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/control"
 	"github.com/posternhq/postern/internal/control/makers"
 	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/dataplane/names"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/reconcile"
@@ -29,6 +31,8 @@ const deltaQueue = 256
 type plane struct {
 	log       *slog.Logger
 	dataplane *dataplane.Host
+	names     *names.Names
+	effects   reconcile.Effects // both of them
 	agent     *agent.Agent
 	deltas    chan desired.Delta
 	onTheWay  onTheWay
@@ -59,31 +63,48 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	if err != nil {
 		return nil, err
 	}
-	effects, err := reconcile.Compose(reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: host})
-	if err != nil {
-		return nil, err
-	}
 	p := &plane{
 		log: c.Log, dataplane: host, ended: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
+	ctx, p.cancel = context.WithCancel(ctx)
+	p.stop = ctx.Done()
+	p.names = newNames(c, instance, func() { p.reread(ctx) })
+	if p.effects, err = compose(host, p.names); err != nil {
+		return nil, err
+	}
 	p.agent = agent.New(agent.Config{
-		Effects: effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
-		Follow:    follow.Config{Prober: host},
+		Effects: p.effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
+		Follow:    follow.Config{Lookup: lookup{p.names}, Prober: host},
 		Whose:     agent.Whose{Host: c.HostName, Instance: instance, Boot: boot},
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})
-	ctx, p.cancel = context.WithCancel(ctx)
-	p.stop = ctx.Done()
 	go func() {
 		defer close(p.ended)
+		defer p.names.Close()
 		var watch sync.WaitGroup
 		watch.Go(func() { p.watchShares(ctx, c.VerifyInterval) })
 		watch.Go(func() { p.recall(ctx) })
+		watch.Go(func() { p.names.Run(ctx) })
 		p.agent.Run(ctx)
 		watch.Wait()
 	}()
 	return p, nil
+}
+
+// compose makes one of what carries out entries on a host.
+func compose(host *dataplane.Host, n *names.Names) (reconcile.Effects, error) {
+	return reconcile.Compose(
+		reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: host},
+		reconcile.Part{Name: "names", Kinds: names.Kinds(), Effects: n},
+	)
+}
+
+// reread has the host compared with what is wanted, without waiting for the time.
+func (p *plane) reread(ctx context.Context) {
+	if _, err := p.agent.Reconciler().Verify(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, reconcile.ErrNoState) {
+		p.log.Warn("the host is not compared with what is wanted", "error", err)
+	}
 }
 
 // watchStore lets the status tell of the store too.
@@ -104,7 +125,7 @@ func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 		}
 		return p.send(delta)
 	}
-	c := control.New(control.Config{DB: d.db, Host: host, Send: send, Log: p.log, Now: d.env.Now})
+	c := control.New(control.Config{DB: d.db, Host: host, Suffix: d.env.Suffix, Send: send, Log: p.log, Now: d.env.Now})
 	p.mu.Lock()
 	p.controller = c
 	close(p.told)

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/posternhq/postern/internal/control/audit"
@@ -68,7 +70,8 @@ func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, kernel.Close()) }()
-		v, err = look(ctx, db, *row, kernel, func(e desired.Entry) desired.Entry {
+		// What names there are below which domain depends on flags of the daemon.
+		v, err = look(ctx, db, *row, kernel, "", func(e desired.Entry) desired.Entry {
 			if d, ok := e.(nft.Damaged); ok && e.Key().Kind == desired.KindRouter {
 				return d.Entry // whether rules and settings are as wanted depends on flags of the daemon
 			}
@@ -115,7 +118,7 @@ const (
 func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Writer) error {
 	var v Verified
 	for i := range settling {
-		next, err := look(ctx, d.db, host, p.dataplane, func(e desired.Entry) desired.Entry { return e })
+		next, err := look(ctx, d.db, host, p.effects, d.env.Suffix, func(e desired.Entry) desired.Entry { return e })
 		if err != nil {
 			return err
 		}
@@ -160,27 +163,39 @@ func both(a, b []audit.Finding) (out []audit.Finding) {
 // errLooked ends the following of tables after the first call.
 var errLooked = errors.New("looked")
 
-// look verifies one state of the tables, and the kernel against it. Entries are
-// compared as seen through a function.
-func look(ctx context.Context, db *table.DB, host model.Host, kernel *dataplane.Host, seen func(desired.Entry) desired.Entry) (v Verified, err error) {
+// anySuffix is for who asks for nothing that depends on it.
+const anySuffix = "postern.internal."
+
+// reader reads back what is on a host; see reconcile.Effects.
+type reader interface {
+	Realms(ctx context.Context) ([]desired.Realm, error)
+	Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, error)
+}
+
+// look verifies one state of the tables, and what is on the host against it. Entries are
+// compared as seen through a function. Without a suffix, names are not compared.
+func look(ctx context.Context, db *table.DB, host model.Host, on reader, suffix string, seen func(desired.Entry) desired.Entry) (v Verified, err error) {
 	if _, err := db.View(ctx); err != nil {
 		return v, err
 	}
 	var wanted, there []desired.Entry
 	err = db.Follow(ctx, func(tx *table.Txn, rows []table.Change) error {
 		v.Rows, v.Findings = len(rows), audit.Rows(tx)
-		wanted = audit.Desired(tx, rows, host, "")
+		wanted = audit.Desired(tx, rows, host, cmp.Or(suffix, anySuffix))
 		return errLooked
 	})
 	if !errors.Is(err, errLooked) {
 		return v, err
 	}
-	realms, err := kernel.Realms(ctx)
+	if suffix == "" {
+		wanted = slices.DeleteFunc(wanted, func(e desired.Entry) bool { return e.Key().Realm.Sort() == desired.Zones })
+	}
+	realms, err := on.Realms(ctx)
 	if err != nil {
 		return v, err
 	}
 	for _, realm := range realms {
-		entries, err := kernel.Dump(ctx, realm)
+		entries, err := on.Dump(ctx, realm)
 		if err != nil {
 			v.Findings = append(v.Findings, audit.Finding{Object: string(realm.Sort()) + " " + realm.Name(), Problem: "it cannot be read: " + err.Error()})
 		}

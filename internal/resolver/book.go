@@ -3,7 +3,6 @@
 package resolver
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -33,9 +32,6 @@ type book struct {
 
 // againAfter is when it is tried again to write what could not be written.
 const againAfter = 5 * time.Second
-
-// errGone says that another process is the one to tell.
-var errGone = errors.New("another process takes the place of this one; tell it")
 
 // absent stands for an entry of which only the key counts.
 type absent struct{ key desired.Key }
@@ -129,7 +125,7 @@ func (b *book) apply(realm desired.Realm, put []desired.Entry, del []desired.Key
 	mine := func(k desired.Key) bool {
 		switch {
 		case b.gone:
-			failed[k] = errGone
+			failed[k] = control.ErrGone
 		case k.Realm != realm:
 			failed[k] = fmt.Errorf("%s does not live in %s", k, realm)
 		}
@@ -201,7 +197,7 @@ func (b *book) giveUp(fn func() error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.gone {
-		return errGone
+		return control.ErrGone
 	}
 	err := fn()
 	if err == nil {

@@ -115,12 +115,13 @@ func prepare(cmd *exec.Cmd) *Process {
 
 // Environment is that of this process with more variables, and without those
 // that lead AWS clients or Postern's commands elsewhere: a child sees of these
-// only what is added here. Of variables that are there twice the last counts.
+// only what is added here, and a Postern asks no server for names unless it is told one.
+// Of variables that are there twice the last counts.
 func Environment(more ...string) []string {
 	kept := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "POSTERN_")
 	})
-	return append(kept, more...)
+	return append(append(kept, "POSTERN_UPSTREAM=none"), more...)
 }
 
 // Ended is closed when the child has ended.

@@ -24,6 +24,9 @@ import (
 // ErrNobody says that no process serves the socket.
 var ErrNobody = errors.New("no resolver runs")
 
+// ErrGone says that another process takes the place of the one that was told.
+var ErrGone = errors.New("another process takes the place of this one; tell it")
+
 // Client asks the process of a data folder. Its methods may be called from many
 // goroutines; each of them ends with its context.
 type Client struct {
@@ -173,7 +176,9 @@ func (p *part) send(ctx context.Context) {
 	}
 	for text, reason := range failed {
 		if k, ok := p.keys[text]; ok {
-			p.failed[k] = errors.New(reason)
+			if p.failed[k] = errors.New(reason); reason == ErrGone.Error() {
+				p.failed[k] = ErrGone
+			}
 		}
 	}
 	p.keys, p.body = nil, nil

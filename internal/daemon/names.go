@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/posternhq/postern/internal/agent/follow"
+	"github.com/posternhq/postern/internal/dataplane/names"
+	"github.com/posternhq/postern/internal/resolver/control"
+)
+
+// noUpstream, in the place of servers, says that no server is asked.
+const noUpstream = "none"
+
+// dnsPort is that of servers without one.
+const dnsPort = 53
+
+// ParseUpstream reads the servers that are asked for what no zone has: addresses, with a
+// port or without. Nothing means those of the machine; none is that nobody is asked.
+func ParseUpstream(list []string) (servers []netip.AddrPort, none bool, err error) {
+	if len(list) == 1 && list[0] == noUpstream {
+		return nil, true, nil
+	}
+	for _, text := range list {
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
+			var addr netip.Addr
+			if addr, err = netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+				at = netip.AddrPortFrom(addr, dnsPort)
+			}
+		}
+		if err != nil || at.Port() == 0 || at.Addr().IsMulticast() || at.Addr().IsUnspecified() {
+			return nil, false, fmt.Errorf("--upstream %q: want the address of a server, with a port or without, or %s", text, noUpstream)
+		}
+		servers = append(servers, at)
+	}
+	return servers, false, nil
+}
+
+// newNames prepares the process that resolves names for a host.
+func newNames(c Config, instance string, renewed func()) *names.Names {
+	var flags []string
+	if len(c.Upstream) > 0 {
+		flags = []string{"--upstream", strings.Join(c.Upstream, ",")}
+	}
+	return names.New(names.Config{
+		Folder: c.Data, Instance: instance, Program: c.Program, Command: []string{names.Verb}, Flags: flags, Version: c.Version,
+		Renewed: renewed, Log: c.Log,
+	})
+}
+
+// lookup has names resolved for the agent.
+type lookup struct{ names *names.Names }
+
+// Lookup implements follow.Lookup.
+func (l lookup) Lookup(ctx context.Context, q follow.Question) (follow.Answer, error) {
+	a, err := l.names.Lookup(ctx, control.Question{Name: q.Name, IPv6: q.IPv6, VPC: q.VPC})
+	if err == nil && len(a.Addrs) == 0 {
+		err = follow.ErrNone
+	}
+	return follow.Answer{Addrs: a.Addrs, TTL: a.TTL}, err
+}
+
+// namesOf tells how the process that resolves names is; nil says that there is none.
+func (p *plane) namesOf(ctx context.Context) (*control.Status, error) {
+	s, err := p.names.Status(ctx)
+	if errors.Is(err, control.ErrNobody) {
+		return nil, nil
+	}
+	return &s, err
+}

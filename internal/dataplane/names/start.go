@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package names
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/resolver/control"
+)
+
+// LogName is the name of the file in the data folder in which the process says what a
+// person cares about. A start empties one that has become large.
+const (
+	LogName = "resolver.log"
+	maxLog  = 1 << 20
+)
+
+// startTime is how long a process may take until it serves.
+const startTime = 20 * time.Second
+
+// ensure sees to it that the right process serves, and gives what tells its end. It
+// waits until one is needed.
+func (n *Names) ensure(ctx context.Context) (ended <-chan struct{}, err error) {
+	status, err := n.client.Status(ctx)
+	if errors.Is(err, control.ErrNobody) && !n.kept() {
+		select {
+		case <-n.needed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if err != nil || status.Identity != n.identity() {
+		if status, err = n.replace(ctx, status); err != nil {
+			return nil, err
+		}
+	} else {
+		n.cfg.Log.Info("names are resolved by the process that runs", "pid", status.PID)
+	}
+	if ended, err = n.client.Watch(ctx); err != nil {
+		return nil, err
+	}
+	n.say(status.PID, nil)
+	return ended, nil
+}
+
+// replace starts a process that takes the place of what there is, and waits until it
+// serves.
+func (n *Names) replace(ctx context.Context, old control.Status) (status control.Status, err error) {
+	if n.cfg.Program == "" {
+		return status, errors.New("there is no program to start")
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	gone, err := n.start(ctx)
+	if err != nil {
+		return status, fmt.Errorf("start the process that resolves names: %w", err)
+	}
+	for {
+		status, err = n.client.Status(ctx)
+		if err == nil && status.PID != old.PID && status.Identity == n.identity() {
+			n.cfg.Log.Info("names are resolved by a new process", "pid", status.PID, "before", old.PID)
+			return status, nil
+		}
+		select {
+		case how := <-gone:
+			return status, fmt.Errorf("the process that resolves names ended: %w: %s", how, n.lastWords())
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return status, fmt.Errorf("the process that resolves names does not answer: %w", errors.Join(err, ctx.Err()))
+		}
+	}
+}
+
+// identity tells a program and its flags from others: versions of the same number are
+// other programs when they were built at another time.
+func (n *Names) identity() string {
+	built := ""
+	if info, err := os.Stat(n.cfg.Program); err == nil {
+		built = fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano())
+	}
+	return strings.Join(append([]string{n.cfg.Version, built, n.cfg.Instance}, n.cfg.Flags...), " ")
+}
+
+func (n *Names) arguments() []string {
+	list := append([]string{}, n.cfg.Command...)
+	list = append(list, "--data", n.cfg.Folder, "--instance", n.cfg.Instance, "--identity", n.identity())
+	return append(list, n.cfg.Flags...)
+}
+
+// start starts a process that does not end with this one. The channel gets how it ended
+// when it does so while it is a child of this process.
+func (n *Names) start(ctx context.Context) (<-chan error, error) {
+	if unit, ok := serviceUnit(); ok {
+		return n.startUnit(ctx, unit)
+	}
+	log, err := openLog(filepath.Join(n.cfg.Folder, LogName))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(n.cfg.Program, n.arguments()...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		if err == nil {
+			err = errors.New("by itself")
+		}
+		ended <- err
+	}()
+	return ended, nil
+}
+
+func openLog(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		if err := os.Truncate(path, 0); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+}
+
+// serviceUnit gives the name of the unit of systemd that this process is in, if it is a
+// service: what is in its group of processes ends with it, so others must not be there.
+func serviceUnit() (string, bool) {
+	if os.Getenv("INVOCATION_ID") == "" {
+		return "", false
+	}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return "", false
+	}
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.Lines(string(text)) {
+		if unit := filepath.Base(strings.TrimSpace(line)); strings.HasSuffix(unit, ".service") {
+			return unit, true
+		}
+	}
+	return "", false
+}
+
+// startUnit has systemd start the process as a unit of its own (systemd-run(1)), which
+// goes when it has ended.
+func (n *Names) startUnit(ctx context.Context, of string) (<-chan error, error) {
+	name := fmt.Sprintf("postern-resolver-%s-%d", n.cfg.Instance, time.Now().UnixNano()) // the old one is there until it has ended
+	args := []string{
+		"--quiet", "--collect", "--unit", name, "--description", "Postern's resolver, started by " + of,
+		"--property", "LimitNOFILE=524288", "--property", "StandardOutput=append:" + filepath.Join(n.cfg.Folder, LogName),
+		"--property", "StandardError=inherit", "--", n.cfg.Program,
+	}
+	if out, err := exec.CommandContext(ctx, "systemd-run", append(args, n.arguments()...)...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("systemd-run: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return make(chan error), nil
+}
+
+// lastWords is the last line of the log.
+func (n *Names) lastWords() string {
+	text, err := os.ReadFile(filepath.Join(n.cfg.Folder, LogName))
+	if err != nil {
+		return "it left no word"
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
+
+// errHangs says that a process was asked to end and did not.
+var errHangs = errors.New("it does not end when it is told to")
+
+// stopTime is how long a process may take to end when it is told to.
+const stopTime = 10 * time.Second
+
+// kill ends the process of a number, if it is what its command line should be.
+func kill(pid int, folder string) error {
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil // it has ended
+	}
+	defer unix.Close(pidfd)
+	if !resolves(pid, folder) {
+		return errHangs
+	}
+	return unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+}
