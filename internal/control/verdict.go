@@ -22,7 +22,7 @@ func writeVerdict(tx *table.Txn, v verdict, now time.Time) {
 		state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
 	case v.id != row.id: // about a row that is no more
 	case row.deleting && v.reason == "":
-		if v.lets(row) {
+		if v.lets(row) && !associated(tx, v.subject) {
 			remove(tx, v.subject)
 			state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
 		}
@@ -37,6 +37,12 @@ func (v verdict) lets(row fate) bool {
 	return v.deleting && v.generation == row.generation && v.id == row.id
 }
 
+// associated reports whether a resource configuration has associations, which go before
+// it: with the last one it is judged again.
+func associated(tx *table.Txn, s plan.Subject) bool {
+	return s.Kind == plan.SubjectConfiguration && state.EndpointAssociationsByConfiguration.Count(tx, s.Ref) > 0
+}
+
 // needed says whether carrying out a verdict would change anything.
 func needed(tx *table.Txn, v verdict) bool {
 	ref := v.subject.Ref
@@ -48,7 +54,7 @@ func needed(tx *table.Txn, v verdict) bool {
 	case v.id != row.id:
 		return false
 	case row.deleting && v.reason == "":
-		return v.lets(row)
+		return v.lets(row) && !associated(tx, v.subject)
 	}
 	return !hasStatus || !v.said(status)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/control/plan"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -102,13 +103,17 @@ func (c *Controller) alone(ctx context.Context, v verdict) error {
 	return errors.Join(err, sayErr)
 }
 
-// shed gives back some addresses of the interfaces that go with a subject, whose entries
-// the hosts have let go of, or removes some interfaces when they have one address each.
+// shed removes some associations that go with a subject, whose entries the hosts have let
+// go of, gives back some addresses of its interfaces, or removes some interfaces when they
+// have one address each.
 // It reports whether there was anything.
 func shed(tx *table.Txn, v verdict) bool {
 	row, ok := fateIn(tx, v.subject)
 	if !ok || !row.deleting || !v.lets(row) {
 		return false
+	}
+	if shedAssociations(tx, v.subject) {
+		return true
 	}
 	interfaces, left := interfacesOf(tx, v.subject), claimsPerCommit
 	for _, ni := range interfaces {
@@ -123,6 +128,22 @@ func shed(tx *table.Txn, v verdict) bool {
 		alloc.DeleteInterface(tx, ni)
 	}
 	return len(interfaces) > 0
+}
+
+// shedAssociations removes some associations of an endpoint that has several.
+func shedAssociations(tx *table.Txn, s plan.Subject) bool {
+	if s.Kind != plan.SubjectEndpoint {
+		return false
+	}
+	removed := 0
+	for a := range state.EndpointAssociationsByEndpoint.Rows(tx, s.Ref) {
+		if removed < alloc.PerCommit(len(a.Addresses)) && a.Owns() {
+			alloc.DeleteAssociation(tx, a)
+			state.Statuses.Delete(tx, a.Account, a.Region, a.ID)
+			removed++
+		}
+	}
+	return removed > 0
 }
 
 func (c *Controller) writeAll(tx *table.Txn, verdicts []verdict) error {

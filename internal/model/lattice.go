@@ -187,6 +187,14 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 	return &c
 }
 
+// Has reports whether the endpoint has addresses of a family.
+func (e *VPCEndpoint) Has(is4 bool) bool {
+	if is4 {
+		return e.IPAddressType != "ipv6"
+	}
+	return e.IPAddressType == "ipv6" || e.IPAddressType == "dualstack"
+}
+
 // EndpointAssociation joins an endpoint and a resource configuration. It
 // belongs to the configuration's account, is made with the endpoint, and may be
 // removed by either side; then none of the endpoint's addresses leads there.

@@ -139,7 +139,7 @@ func (h *Holders) String() string {
 			return "address " + claim.Addr.String()
 		}
 		text := h.Noun() + " " + refOf(row).ID
-		if slices.Contains(h.By.To, h.By.From) { // security groups, in rules
+		if h.By.From == SecurityGroups.Kind() && h.By.Name == "referenced" {
 			return "a rule of " + text
 		}
 		return text

@@ -95,6 +95,42 @@ func (g *Gateway) Configuration(ip netip.Addr, ports ...string) *Configuration {
 	return c
 }
 
+// Group makes a resource configuration of type GROUP and waits until it is active.
+func (g *Gateway) Group(name string) *Configuration {
+	return g.p.configuration(g, &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &g.ID,
+	})
+}
+
+// Child makes a child of the group for an address and waits until it is active.
+func (c *Configuration) Child(name string, ip netip.Addr, ports ...string) *Configuration {
+	return c.p.configuration(c.Gateway, &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &c.ID, PortRanges: ports,
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new(ip.String())}},
+	})
+}
+
+func (p *Postern) configuration(g *Gateway, in *lattice.CreateResourceConfigurationInput) *Configuration {
+	p.T.Helper()
+	made := Call[lattice.CreateResourceConfigurationOutput](p, lattice.Service, "CreateResourceConfiguration", in)
+	c := &Configuration{p: p, Gateway: g, ID: *made.Id, ARN: *made.Arn}
+	c.Await()
+	return c
+}
+
+// Delete starts the deletion of the configuration and returns when it is gone.
+func (c *Configuration) Delete() {
+	c.p.T.Helper()
+	Call[lattice.DeleteResourceConfigurationOutput](c.p, lattice.Service, "DeleteResourceConfiguration", &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &c.ID})
+	c.p.Await("configuration "+c.ID+" to be gone", func() (bool, error) {
+		err := c.p.Do(lattice.Service, "GetResourceConfiguration", &lattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: &c.ID}, nil)
+		if Code(err) == "ResourceNotFoundException" {
+			return true, nil
+		}
+		return false, err
+	})
+}
+
 // Await waits until the configuration is active.
 func (c *Configuration) Await() {
 	c.p.T.Helper()

@@ -47,6 +47,7 @@ func drawRows(t *rapid.T) func(*table.Txn) {
 		drops(func(b model.CIDRAssociation, when time.Time) { s.CIDR6 = b; s.Drop6(when) })
 		writes = append(writes, func(tx *table.Txn) { state.VPCs.Put(tx, v); state.Subnets.Put(tx, s) })
 	}
+	writes = append(writes, drawGroups(t))
 	return func(tx *table.Txn) {
 		for _, write := range writes {
 			write(tx)
@@ -58,7 +59,7 @@ func drawRows(t *rapid.T) func(*table.Txn) {
 // any pieces and more than once, with the same end; and then there is nothing more to
 // do until the time that it has named.
 func TestLawOfMakers(t *testing.T) {
-	for _, m := range All() {
+	for _, m := range All(first()) {
 		t.Run(m.Name(), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				write := drawRows(rt)

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -80,8 +81,8 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// All gives every maker there is.
-func All() []Maker { return []Maker{Tokens{}, FormerBlocks{}} }
+// All gives every maker there is. The allocator hands out what rows that they make need.
+func All(a *alloc.Allocator) []Maker { return []Maker{Tokens{}, FormerBlocks{}, Members{a}} }
 
 // still gives a change of a row that the maker has seen, for as long as there is one
 // with its key. The function gets it as it is when the change is made.

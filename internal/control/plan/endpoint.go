@@ -74,7 +74,7 @@ func (r *reading) deriveConfiguration(ref model.Ref) derived {
 		return derived{}
 	}
 	d := derived{subjects: []standing{standingOf(SubjectConfiguration, &rc.Meta)}}
-	if rc.Deleting() {
+	if rc.Deleting() || rc.IsGroup() {
 		return d
 	}
 	res, vpc, led := r.resource(rc)
@@ -96,7 +96,7 @@ func (r *reading) deriveConfiguration(ref model.Ref) derived {
 // resource says what a configuration leads to, and in which VPC; false when its
 // gateway or that VPC is gone, or it has no targets.
 func (r *reading) resource(rc *model.ResourceConfiguration) (*resource, model.Ref, bool) {
-	res := &resource{is4: rc.IP.Is4()}
+	res := &resource{is4: rc.Is4()}
 	for _, t := range rc.Targets {
 		entry, ok := r.targetEntry(rc, t)
 		res.targets = append(res.targets, target{t.Zone, t.Host, t.Interface, entry, ok})

@@ -39,6 +39,7 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 		standingOf(SubjectAssociation, &a.Meta), newStanding(SubjectEndpoint, a.Endpoint, 0, false),
 	}}
 	if a.Deleting() {
+		d.subjects = append(d.subjects, r.endingWith(a)...)
 		return d
 	}
 	vpc, ok := valueOf[unique.Handle[model.Ref]](r, unitEndpoint, a.Endpoint)
@@ -47,6 +48,7 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 	}
 	res, ok := valueOf[*resource](r, unitConfiguration, a.Configuration)
 	if !ok {
+		d.subjects = append(d.subjects, r.endingWith(a)...)
 		return d
 	}
 	if d.problem = res.problem; d.problem != "" {
@@ -56,6 +58,7 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 	if !ok {
 		return d
 	}
+	d.problem = a.Lack
 	from := entrances{vpc: vpc.Value()}
 	for _, door := range r.doors(a) {
 		if elsewhere := r.elsewhere(door, res); elsewhere != "" {
@@ -71,6 +74,19 @@ func (r *reading) deriveAssociation(ref model.Ref) derived {
 		d.value = from
 	}
 	return d
+}
+
+// endingWith gives the child of a group that is being deleted and had an association: it
+// goes after that, so it waits for the same.
+func (r *reading) endingWith(a *model.EndpointAssociation) []standing {
+	ref := a.Configuration
+	if a.Group == "" {
+		return nil
+	}
+	if rc, ok := state.ResourceConfigurations.Get(r.tx, ref.Account, ref.Region, ref.ID); !ok || !rc.Deleting() {
+		return nil
+	}
+	return []standing{newStanding(SubjectConfiguration, ref, 0, false)}
 }
 
 // elsewhere says that a door leads to a target on another host, if it does. Hosts have

@@ -123,6 +123,9 @@ var holders = map[string]struct {
 	"resource-configuration gateway": {"1 resource configuration(s)", func(tx *table.Txn) {
 		state.ResourceConfigurations.Put(tx, &model.ResourceConfiguration{Meta: own("x"), Gateway: "rgw-1"})
 	}},
+	"resource-configuration group": {"1 resource configuration(s)", func(tx *table.Txn) {
+		state.ResourceConfigurations.Put(tx, &model.ResourceConfiguration{Meta: own("x"), Group: "rcfg-1"})
+	}},
 	"endpoint-association configuration": {"1 resource endpoint association(s)", func(tx *table.Txn) {
 		state.EndpointAssociations.Put(tx, &model.EndpointAssociation{Meta: own("x"), Configuration: own("rcfg-1").Ref()})
 	}},

@@ -5,8 +5,11 @@ package vpclattice
 import (
 	"context"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/alloc"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -15,8 +18,9 @@ import (
 )
 
 // ListResourceEndpointAssociations lists the endpoints, of whatever account,
-// that lead to one resource configuration of the caller. For an id that does
-// not exist the list is empty: the operation has no error for it.
+// that lead to one resource configuration of the caller; for a group, what leads to its
+// children. For an id that does not exist the list is empty: the operation has no error
+// for it.
 func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.ListResourceEndpointAssociationsInput) (*shape.ListResourceEndpointAssociationsOutput, error) {
 	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
@@ -48,7 +52,7 @@ func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEn
 	if err != nil {
 		return nil, err
 	}
-	rows := state.EndpointAssociationsByConfiguration.Rows(tx, configuration)
+	rows := associationsFor(tx, configuration)
 	fits := func(want *string, got string) bool { return want == nil || *want == got }
 	return func(yield func(*model.EndpointAssociation) bool) {
 		for row := range rows {
@@ -58,6 +62,17 @@ func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEn
 			}
 		}
 	}, nil
+}
+
+// associationsFor yields the associations of a configuration, or of a group's children, in
+// the order of their ids.
+func associationsFor(tx *table.Txn, configuration model.Ref) iter.Seq[*model.EndpointAssociation] {
+	rows := slices.Collect(state.EndpointAssociationsByConfiguration.Rows(tx, configuration))
+	for child := range state.ResourceConfigurationsByGroup.Rows(tx, configuration) {
+		rows = slices.AppendSeq(rows, state.EndpointAssociationsByConfiguration.Rows(tx, child.Ref()))
+	}
+	slices.SortFunc(rows, func(a, b *model.EndpointAssociation) int { return strings.Compare(a.ID, b.ID) })
+	return slices.Values(rows)
 }
 
 func summary(tx *table.Txn, row *model.EndpointAssociation) shape.ResourceEndpointAssociationSummary {
@@ -78,10 +93,11 @@ func configurationOf(tx *table.Txn, row *model.EndpointAssociation) (*model.Reso
 }
 
 // DeleteResourceEndpointAssociation starts the removal of an endpoint's way to
-// a resource configuration of the caller. The endpoint stays and leads nowhere.
+// a resource configuration of the caller. The endpoint stays and does not lead there
+// again: nowhere, or to the other children of its group.
 // Removing it again changes nothing.
 func (a *API) DeleteResourceEndpointAssociation(ctx context.Context, in *shape.DeleteResourceEndpointAssociationInput) (*shape.DeleteResourceEndpointAssociationOutput, error) {
-	return remove(ctx, a, state.EndpointAssociations, kindAssociation, *in.ResourceEndpointAssociationIdentifier,
+	return remove(ctx, a, state.EndpointAssociations, kindAssociation, *in.ResourceEndpointAssociationIdentifier, alloc.Part,
 		func(tx *table.Txn, row *model.EndpointAssociation) *shape.DeleteResourceEndpointAssociationOutput {
 			gone := summary(tx, row)
 			return &shape.DeleteResourceEndpointAssociationOutput{

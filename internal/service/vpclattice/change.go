@@ -21,8 +21,8 @@ func change[T state.Resource[T]](ctx context.Context, a *API, rows *table.Table[
 }
 
 // remove starts the deletion of a row that nothing holds, and gives the reply about it.
-// To do so again changes nothing.
-func remove[T state.Resource[T], Out any](ctx context.Context, a *API, rows *table.Table[T], kind, identifier string, reply func(*table.Txn, T) *Out) (*Out, error) {
+// To do so again changes nothing. Also, unless nil, is what else is done the first time.
+func remove[T state.Resource[T], Out any](ctx context.Context, a *API, rows *table.Table[T], kind, identifier string, also func(*table.Txn, T), reply func(*table.Txn, T) *Out) (*Out, error) {
 	who, now := access.From(ctx), a.Now()
 	var out *Out
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -33,6 +33,9 @@ func remove[T state.Resource[T], Out any](ctx context.Context, a *API, rows *tab
 		if by := state.Held(tx, rows, row); by != nil {
 			id := row.Common().ID
 			return fault.Conflict(kind, id, "%s %s has %d %s(s)", kind, id, by.Count(), by.Noun())
+		}
+		if also != nil && !row.Common().Deleting() {
+			also(tx, row)
 		}
 		out = reply(tx, service.MarkDeleted(tx, rows, row, now))
 		return nil

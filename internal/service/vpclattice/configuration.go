@@ -28,17 +28,18 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 	}
 	state, reason := status(tx, &r.Meta)
 	return &shape.GetResourceConfigurationOutput{
-		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
+		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
 		AllowAssociationToShareableServiceNetwork: &r.AllowShareable, AmazonManaged: new(false),
-		CustomDomainName: service.Optional(r.CustomDomain), CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
+		CustomDomainName: service.Optional(r.CustomDomain), GroupDomain: service.Optional(r.GroupDomain),
+		CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
 	}, nil
 }
 
 // ListResourceConfigurations lists the caller's resource configurations, or
-// those of one gateway. There are no groups and no domain verifications yet, so
-// asking for those of one gives an empty list.
+// those of one gateway, or the children of one group. There are no domain verifications
+// yet, so asking for those of one gives an empty list.
 func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListResourceConfigurationsInput) (*shape.ListResourceConfigurationsOutput, error) {
 	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
@@ -58,23 +59,38 @@ func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListReso
 	for _, r := range page {
 		state, _ := status(tx, &r.Meta)
 		out.Items = append(out.Items, shape.ResourceConfigurationSummary{
-			Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
-			Type: &r.Type, Status: &state, AmazonManaged: new(false), CustomDomainName: service.Optional(r.CustomDomain),
+			Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
+			Type: &r.Type, Status: &state, AmazonManaged: new(false),
+			CustomDomainName: service.Optional(r.CustomDomain), GroupDomain: service.Optional(r.GroupDomain),
 			CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
 		})
 	}
 	return out, nil
 }
 
+// chosenConfigurations gives those which all that the request names have.
 func chosenConfigurations(tx *table.Txn, who access.View, in *shape.ListResourceConfigurationsInput) (iter.Seq[*model.ResourceConfiguration], error) {
+	gateway, err := identify(tx, who, kindGateway, service.Value(in.ResourceGatewayIdentifier))
+	if err != nil {
+		return nil, err
+	}
+	group, err := identify(tx, who, kindConfiguration, service.Value(in.ResourceConfigurationGroupIdentifier))
+	if err != nil {
+		return nil, err
+	}
 	switch {
-	case in.ResourceConfigurationGroupIdentifier != nil, in.DomainVerificationIdentifier != nil:
+	case in.DomainVerificationIdentifier != nil:
 		return func(func(*model.ResourceConfiguration) bool) {}, nil
+	case in.ResourceConfigurationGroupIdentifier != nil:
+		rows := state.ResourceConfigurationsByGroup.Rows(tx, group)
+		return func(yield func(*model.ResourceConfiguration) bool) {
+			for r := range rows {
+				if (in.ResourceGatewayIdentifier == nil || r.Sibling(r.Gateway) == gateway) && !yield(r) {
+					return
+				}
+			}
+		}, nil
 	case in.ResourceGatewayIdentifier != nil:
-		gateway, err := identify(tx, who, kindGateway, *in.ResourceGatewayIdentifier)
-		if err != nil {
-			return nil, err
-		}
 		return state.ResourceConfigurationsByGateway.Rows(tx, gateway), nil
 	}
 	return view.All(tx, who, state.ResourceConfigurations), nil
@@ -103,6 +119,12 @@ func (a *API) UpdateResourceConfiguration(ctx context.Context, in *shape.UpdateR
 
 // amend puts what the request says into the row.
 func (a *API) amend(tx *table.Txn, r *model.ResourceConfiguration, in *shape.UpdateResourceConfigurationInput) error {
+	switch shareable := in.AllowAssociationToShareableServiceNetwork; {
+	case in.ResourceConfigurationDefinition != nil && r.IsGroup():
+		return unexpected(memberDefinition, r.Type)
+	case shareable != nil && *shareable != r.AllowShareable && r.Type == model.TypeChild:
+		return unexpected(memberShareable, r.Type) // clients send what they were told
+	}
 	if in.ResourceConfigurationDefinition != nil {
 		if err := redefine(tx, r, in.ResourceConfigurationDefinition); err != nil {
 			return err
@@ -137,7 +159,7 @@ func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceCo
 	if err := checkAddress(tx, addr, g, vpc); err != nil {
 		return err
 	}
-	if n := state.EndpointAssociationsByConfiguration.Count(tx, r.Ref()); n > 0 && addr.Is4() != r.IP.Is4() {
+	if n := state.EndpointAssociationsByConfiguration.Count(tx, r.Ref()); n > 0 && addr.Is4() != r.Is4() {
 		return fault.Validation("resourceConfigurationDefinition", "%s cannot take the place of %s, an address of the other family, while %s has %d endpoint(s)", addr, r.IP, r.ID, n)
 	}
 	r.IP = addr
@@ -147,18 +169,9 @@ func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceCo
 func updatedConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.UpdateResourceConfigurationOutput {
 	state, _ := status(tx, &r.Meta)
 	return &shape.UpdateResourceConfigurationOutput{
-		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
+		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, ResourceConfigurationDefinition: definition(r),
 		AllowAssociationToShareableServiceNetwork: &r.AllowShareable,
 	}
-}
-
-// DeleteResourceConfiguration starts the deletion of a resource configuration
-// that no endpoint is associated with. Deleting it again changes nothing.
-func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteResourceConfigurationInput) (*shape.DeleteResourceConfigurationOutput, error) {
-	return remove(ctx, a, state.ResourceConfigurations, kindConfiguration, *in.ResourceConfigurationIdentifier,
-		func(*table.Txn, *model.ResourceConfiguration) *shape.DeleteResourceConfigurationOutput {
-			return &shape.DeleteResourceConfigurationOutput{}
-		})
 }

@@ -29,8 +29,9 @@ type newConfiguration struct {
 	ports []model.PortRange
 }
 
-// CreateResourceConfiguration makes a resource configuration of type SINGLE for
-// an IP address, with a transit target for each interface of its gateway.
+// CreateResourceConfiguration makes a resource configuration: a group, which leads nowhere
+// itself, or one of type SINGLE or CHILD for an IP address, with a transit target for each
+// interface of its gateway.
 func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateResourceConfigurationInput) (*shape.CreateResourceConfigurationOutput, error) {
 	who := access.From(ctx)
 	fingerprint := *in
@@ -51,81 +52,93 @@ func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateR
 
 // newConfiguration checks what can be checked without looking at anything else.
 func (a *API) newConfiguration(who access.View, in *shape.CreateResourceConfigurationInput) (*newConfiguration, error) {
-	if err := checkSingle(in); err != nil {
+	if err := checkForm(in); err != nil {
 		return nil, err
 	}
 	n := &newConfiguration{in: in, who: who, id: a.NewID("rcfg"), now: a.Now()}
 	var err error
-	if n.ip, err = definedAddress(in.ResourceConfigurationDefinition); err != nil {
-		return nil, err
+	if in.ResourceConfigurationDefinition != nil {
+		if n.ip, err = definedAddress(in.ResourceConfigurationDefinition); err != nil {
+			return nil, err
+		}
 	}
-	if n.ports, err = parsePorts(in.PortRanges, a.Quotas.PortRangesPerConfiguration); err != nil {
-		return nil, err
+	if in.PortRanges != nil || *in.Type != model.TypeGroup { // a group's are shown, and those of its children hold
+		if n.ports, err = parsePorts(in.PortRanges, a.Quotas.PortRangesPerConfiguration); err != nil {
+			return nil, err
+		}
 	}
 	return n, asFault(service.CheckTagMap(in.Tags))
 }
 
-// checkSingle sees that the request is one for type SINGLE, and has the members
-// that this type has.
-func checkSingle(in *shape.CreateResourceConfigurationInput) error {
-	unexpected := func(field string) error {
-		return fault.Validation(field, "Unexpected attribute %s for type SINGLE", field)
-	}
-	switch {
-	case *in.Type != shape.ResourceConfigurationTypeSingle:
-		return fault.Validation("type", "resource configurations of type %s are not served yet; use SINGLE", *in.Type)
-	case in.ResourceGatewayIdentifier == nil:
-		return fault.Validation("resourceGatewayIdentifier", "resourceGatewayIdentifier is required for type SINGLE")
-	case in.ResourceConfigurationGroupIdentifier != nil:
-		return unexpected("resourceConfigurationGroupIdentifier")
-	case in.GroupDomain != nil:
-		return unexpected("groupDomain")
-	case in.DomainVerificationIdentifier != nil:
-		return fault.Validation("domainVerificationIdentifier", "domain verification is not served yet; leave domainVerificationIdentifier out")
-	case in.CustomDomainName != nil:
-		return checkDomain("customDomainName", *in.CustomDomainName)
-	}
-	return nil
-}
-
 // createConfiguration checks the request against the state and adds the
-// configuration and its transit targets.
+// configuration and its transit targets. A child is what its group is, and is associated
+// with the group's endpoints.
 func (a *API) createConfiguration(tx *table.Txn, n *newConfiguration) (*model.ResourceConfiguration, error) {
-	in, who := n.in, n.who
-	g, err := find(tx, state.ResourceGateways, who, kindGateway, *in.ResourceGatewayIdentifier)
+	r, err := a.newRow(tx, n)
+	if err != nil {
+		return nil, err
+	}
+	g, err := find(tx, state.ResourceGateways, n.who, kindGateway, r.Gateway)
 	if err != nil {
 		return nil, err
 	}
 	if g.Deleting() {
 		return nil, fault.Conflict(kindGateway, g.ID, "resource gateway %s is being deleted", g.ID)
 	}
+	r.Gateway = g.ID
 	if err := a.checkConfigurationRoom(tx, n); err != nil {
 		return nil, err
 	}
-	vpc, ok := state.VPCs.Get(tx, g.Account, g.Region, g.VPC)
-	if !ok {
-		return nil, fault.NotFound(kindVPC, g.VPC)
+	if !r.IsGroup() {
+		if err := a.lead(tx, r, g); err != nil {
+			return nil, err
+		}
 	}
-	if err := checkAddress(tx, n.ip, g, vpc); err != nil {
-		return nil, err
+	state.ResourceConfigurations.Put(tx, r)
+	if r.Group != "" {
+		return r, a.joinEndpoints(tx, r)
 	}
+	return r, nil
+}
+
+// newRow gives the row of a new configuration, without targets and with its gateway as it
+// is named.
+func (a *API) newRow(tx *table.Txn, n *newConfiguration) (*model.ResourceConfiguration, error) {
+	in := n.in
 	r := &model.ResourceConfiguration{
-		Meta: model.Meta{Account: who.Account, Region: who.Region, ID: n.id, CreatedAt: n.now, Tags: in.Tags},
-		Name: *in.Name, Type: *in.Type, Gateway: g.ID, Ports: n.ports, IP: n.ip,
+		Meta: model.Meta{Account: n.who.Account, Region: n.who.Region, ID: n.id, CreatedAt: n.now, Tags: in.Tags},
+		Name: *in.Name, Type: *in.Type, Gateway: service.Value(in.ResourceGatewayIdentifier), Ports: n.ports, IP: n.ip,
 		Protocol:     cmp.Or(service.Value(in.Protocol), shape.ProtocolTypeTcp),
-		CustomDomain: service.Value(in.CustomDomainName),
+		CustomDomain: service.Value(in.CustomDomainName), GroupDomain: service.Value(in.GroupDomain),
 		// The documentation says that the default is false; the replies it
 		// shows for requests without a value say true.
 		AllowShareable: in.AllowAssociationToShareableServiceNetwork == nil || *in.AllowAssociationToShareableServiceNetwork,
 	}
-	if err := checkWay(tx, r); err != nil {
-		return nil, err
+	if r.Type == model.TypeChild {
+		group, err := a.groupFor(tx, n)
+		if err != nil {
+			return nil, err
+		}
+		r.Group, r.Gateway, r.Protocol, r.AllowShareable = group.ID, group.Gateway, group.Protocol, group.AllowShareable
 	}
-	if r.Targets, err = a.claimTargets(tx, r, g); err != nil {
-		return nil, err
-	}
-	state.ResourceConfigurations.Put(tx, r)
 	return r, nil
+}
+
+// lead sees that a resource can be reached through its gateway, and takes what leads there.
+func (a *API) lead(tx *table.Txn, r *model.ResourceConfiguration, g *model.ResourceGateway) error {
+	vpc, ok := state.VPCs.Get(tx, g.Account, g.Region, g.VPC)
+	if !ok {
+		return fault.NotFound(kindVPC, g.VPC)
+	}
+	if err := checkAddress(tx, r.IP, g, vpc); err != nil {
+		return err
+	}
+	if err := checkWay(tx, r); err != nil {
+		return err
+	}
+	var err error
+	r.Targets, err = a.claimTargets(tx, r, g)
+	return err
 }
 
 // claimTargets takes a place of the transit realm for each interface of the
@@ -162,10 +175,10 @@ func (a *API) checkConfigurationRoom(tx *table.Txn, n *newConfiguration) error {
 func createdConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.CreateResourceConfigurationOutput {
 	state, reason := status(tx, &r.Meta)
 	return &shape.CreateResourceConfigurationOutput{
-		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway,
+		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
 		AllowAssociationToShareableServiceNetwork: &r.AllowShareable,
-		CreatedAt: &r.CreatedAt, CustomDomainName: service.Optional(r.CustomDomain),
+		CreatedAt: &r.CreatedAt, CustomDomainName: service.Optional(r.CustomDomain), GroupDomain: service.Optional(r.GroupDomain),
 	}
 }

@@ -70,7 +70,7 @@ func TestBadConfigurationRequestsAreRefused(t *testing.T) {
 		code   string
 		change change
 	}{
-		"type GROUP":         {"ValidationException", func(in *shape.CreateResourceConfigurationInput) { in.Type = new("GROUP") }},
+		"type CIDR":          {"ValidationException", func(in *shape.CreateResourceConfigurationInput) { in.Type = new("CIDR") }},
 		"type ARN":           {"ValidationException", func(in *shape.CreateResourceConfigurationInput) { in.Type = new("ARN") }},
 		"no gateway":         {"ValidationException", func(in *shape.CreateResourceConfigurationInput) { in.ResourceGatewayIdentifier = nil }},
 		"unknown gateway":    {"ResourceNotFoundException", func(in *shape.CreateResourceConfigurationInput) { in.ResourceGatewayIdentifier = new("rgw-1") }},

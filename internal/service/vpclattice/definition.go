@@ -156,6 +156,10 @@ func checkDomain(field, name string) error {
 	return nil
 }
 
+// definition tells what a configuration leads to; nil for a group.
 func definition(r *model.ResourceConfiguration) *shape.ResourceConfigurationDefinition {
+	if r.IsGroup() {
+		return nil
+	}
 	return &shape.ResourceConfigurationDefinition{IpResource: &shape.IpResource{IpAddress: new(r.IP.String())}}
 }

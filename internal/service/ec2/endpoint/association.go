@@ -74,11 +74,16 @@ func associationFilters(tx *table.Txn) service.Filters[endpointAssociation] {
 			a, _ := accessibility(tx, r)
 			return accessibilityWords[a]
 		},
-		"associated-resource-id":           func(r row) []string { return request.One(r.row.Configuration.ID) },
-		"association-id":                   func(r row) []string { return request.One(r.row.EndpointSideID) },
-		"resource-configuration-group-arn": func(row) []string { return nil },
-		"service-network-arn":              func(row) []string { return nil },
-		"vpc-endpoint-id":                  func(r row) []string { return request.One(r.endpoint.ID) },
+		"associated-resource-id": func(r row) []string { return request.One(r.row.Configuration.ID) },
+		"association-id":         func(r row) []string { return request.One(r.row.EndpointSideID) },
+		"resource-configuration-group-arn": func(r row) []string {
+			if arn := groupARN(r.row); arn != nil {
+				return request.One(*arn)
+			}
+			return nil
+		},
+		"service-network-arn": func(row) []string { return nil },
+		"vpc-endpoint-id":     func(r row) []string { return request.One(r.endpoint.ID) },
 	}}
 }
 
@@ -121,13 +126,21 @@ func (a Endpoints) associationShape(tx *table.Txn, each endpointAssociation) sha
 	out := shape.VpcEndpointAssociation{
 		Id: new(each.row.EndpointSideID), VpcEndpointId: new(each.endpoint.ID),
 		AssociatedResourceAccessibility: new(word), FailureReason: service.Optional(reason),
-		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), Tags: []shape.Tag{},
+		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), ResourceConfigurationGroupArn: groupARN(each.row), Tags: []shape.Tag{},
 		DnsEntry: a.nameOf(tx, each.row),
 	}
 	if reason != "" {
 		out.FailureCode = new("InternalError")
 	}
 	return out
+}
+
+// groupARN names the group that an association is one of a child of, nil when it is none.
+func groupARN(row *model.EndpointAssociation) *string {
+	if row.Group == "" {
+		return nil
+	}
+	return new(configurationARN(row.Sibling(row.Group)))
 }
 
 // nameOf gives the name under which an endpoint leads to a resource, when every resolver

@@ -80,9 +80,16 @@ func checkConfiguration(tx *table.Txn, n *newEndpoint, v *model.VPC, subnets []*
 		return fault.EC2("InvalidParameter", "Resource configuration %s is being deleted", arn)
 	case model.Ref{Account: g.Account, Region: g.Region, ID: g.VPC} == v.Ref():
 		return fault.EC2("InvalidParameter", "The resource gateway of %s is in the endpoint's own VPC %s; it must be in another one", arn, v.ID)
-	case r.IP.Is4() && !n.family.Has4():
+	case r.Type == model.TypeChild:
+		return fault.EC2("InvalidParameter", "Resource configuration %s is of type CHILD, which has endpoints by its group only; ResourceConfigurationArn must be that of the group %s", arn, r.Group)
+	case r.IsGroup():
+		if err := checkMembers(tx, n, r); err != nil {
+			return err
+		}
+		return checkZones(tx, g, subnets)
+	case r.Is4() && !n.family.Has4():
 		return fault.EC2("InvalidParameter", "The resource of %s has an IPv4 address; IpAddressType must be ipv4 or dualstack (translation between address families is not served yet)", arn)
-	case r.IP.Is6() && !n.family.Has6():
+	case !r.Is4() && !n.family.Has6():
 		return fault.EC2("InvalidParameter", "The resource of %s has an IPv6 address; IpAddressType must be ipv6 or dualstack (translation between address families is not served yet)", arn)
 	}
 	return checkZones(tx, g, subnets)

@@ -59,6 +59,9 @@ func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
 	case model.Ready:
 		return shape.StateAvailable, ""
 	case model.Failed, model.UpdateFailed:
+		if leadsSomewhere(tx, e) {
+			return shape.StatePartial, status.Reason
+		}
 		return shape.StateFailed, status.Reason
 	case model.Deleting:
 		return shape.StateDeleting, ""
@@ -68,9 +71,19 @@ func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
 	return shape.StatePending, ""
 }
 
+// leadsSomewhere reports whether one of several ways of an endpoint is there.
+func leadsSomewhere(tx *table.Txn, e *model.VPCEndpoint) bool {
+	for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {
+		if row.Owns() && model.LifecycleOf(&row.Meta, statusOf(tx, row.Ref())) == model.Ready {
+			return true
+		}
+	}
+	return false
+}
+
 // lowered are the states as most replies spell them.
 var lowered = map[string]string{
-	shape.StateAvailable: strings.ToLower(shape.StateAvailable), shape.StateFailed: strings.ToLower(shape.StateFailed),
+	shape.StateAvailable: strings.ToLower(shape.StateAvailable), shape.StatePartial: strings.ToLower(shape.StatePartial), shape.StateFailed: strings.ToLower(shape.StateFailed),
 	shape.StateDeleting: strings.ToLower(shape.StateDeleting), shape.StatePending: strings.ToLower(shape.StatePending),
 }
 

@@ -49,7 +49,7 @@ type newEndpoint struct {
 
 // CreateVpcEndpoint makes an endpoint of type Resource, the only one served
 // yet: an interface in each of its subnets, whose addresses lead to one resource
-// configuration.
+// configuration, or to the children of a group by an address for each.
 func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpointInput) (*shape.CreateVpcEndpointOutput, error) {
 	who := access.From(ctx)
 	n, err := a.newEndpoint(who, in)
@@ -68,6 +68,7 @@ func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEnd
 	if err != nil {
 		return nil, request.Fault(err)
 	}
+	a.joinRest(ctx, who.Own(*out.VpcEndpointId))
 	return &shape.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
 }
 
@@ -156,6 +157,9 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 	}
 	setDNSOptions(e, n.in.DnsOptions)
 	state.VPCEndpoints.Put(tx, e)
+	if r, ok := state.ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID); ok && r.IsGroup() {
+		return e, a.joinGroup(tx, n, e, subnets)
+	}
 	state.EndpointAssociations.Put(tx, &model.EndpointAssociation{
 		Meta: model.Meta{
 			Account: n.configuration.Account, Region: n.configuration.Region, ID: n.association, CreatedAt: n.now, UpdatedAt: n.now,
@@ -274,10 +278,15 @@ func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEn
 	return out, nil
 }
 
-// deleteEndpoint marks an endpoint and its associations.
+// deleteEndpoint marks an endpoint and its associations, as many as a transaction takes:
+// with the endpoint none of them leads anywhere, and a maker of rows marks the others.
 func deleteEndpoint(tx *table.Txn, e *model.VPCEndpoint, now time.Time) {
 	service.MarkDeleted(tx, state.VPCEndpoints, e, now)
+	marked := 0
 	for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {
+		if marked++; marked > alloc.PerCommit(len(e.Interfaces)) {
+			return
+		}
 		service.MarkDeleted(tx, state.EndpointAssociations, row, now)
 	}
 }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vpclattice
+
+import (
+	"context"
+	"time"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/alloc"
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// groupFor finds the group of a new child and sees that there is room in it.
+func (a *API) groupFor(tx *table.Txn, n *newConfiguration) (*model.ResourceConfiguration, error) {
+	identifier := *n.in.ResourceConfigurationGroupIdentifier
+	group, err := find(tx, state.ResourceConfigurations, n.who, kindConfiguration, identifier)
+	switch {
+	case err != nil:
+		return nil, err
+	case n.who.Own(group.ID) != group.Ref():
+		return nil, fault.NotFound(kindConfiguration, identifier)
+	case !group.IsGroup():
+		return nil, fault.Validation(memberGroup, "%s is of type %s; a child is part of a resource configuration of type GROUP", group.ID, group.Type)
+	case group.Deleting():
+		return nil, fault.Conflict(kindConfiguration, group.ID, "resource configuration %s is being deleted", group.ID)
+	}
+	if most := a.Quotas.ChildrenPerGroup; state.ResourceConfigurationsByGroup.Count(tx, group.Ref()) >= most {
+		return nil, fault.QuotaExceeded(kindConfiguration, group.ID, "children-per-group", "group %s has %d children, the most it can have", group.ID, most)
+	}
+	return group, checkBelow(service.Value(n.in.CustomDomainName), group)
+}
+
+// joinEndpoints associates endpoints of a group with its new child, as many as a transaction
+// takes. The others a maker of rows does.
+func (a *API) joinEndpoints(tx *table.Txn, child *model.ResourceConfiguration) error {
+	joined := 0
+	for e := range state.VPCEndpointsByConfiguration.Rows(tx, child.Sibling(child.Group)) {
+		if joined++; joined > alloc.EndpointsPerCommit(len(e.Interfaces)) {
+			return nil
+		}
+		if e.Deleting() {
+			continue
+		}
+		if err := a.Alloc().Join(tx, e, child, child.CreatedAt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteResourceConfiguration starts the deletion of a resource configuration that no
+// endpoint is associated with, or of a group that has no children and no endpoints. A child
+// leaves the endpoints of its group with its associations. Deleting it again changes
+// nothing.
+func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteResourceConfigurationInput) (*shape.DeleteResourceConfigurationOutput, error) {
+	who, now := access.From(ctx), a.Now()
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		r, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
+		if err != nil {
+			return err
+		}
+		if r.Type == model.TypeChild {
+			removeChild(tx, r, now)
+			return nil
+		}
+		if by := state.Held(tx, state.ResourceConfigurations, r); by != nil {
+			return fault.Conflict(kindConfiguration, r.ID, "%s %s has %d %s(s)", kindConfiguration, r.ID, by.Count(), by.Noun())
+		}
+		if n := state.VPCEndpointsByConfiguration.Count(tx, r.Ref()); n > 0 && r.IsGroup() {
+			return fault.Conflict(kindConfiguration, r.ID, "%s %s has %d VPC endpoint(s)", kindConfiguration, r.ID, n)
+		}
+		service.MarkDeleted(tx, state.ResourceConfigurations, r, now)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.DeleteResourceConfigurationOutput{}, nil
+}
+
+// removeChild starts the deletion of a child and of its associations, as many as a
+// transaction takes. The others a maker of rows does.
+func removeChild(tx *table.Txn, child *model.ResourceConfiguration, now time.Time) {
+	service.MarkDeleted(tx, state.ResourceConfigurations, child, now)
+	marked := 0
+	for row := range state.EndpointAssociationsByConfiguration.Rows(tx, child.Ref()) {
+		if marked++; marked > alloc.PerCommit(len(row.Addresses)) {
+			return
+		}
+		service.MarkDeleted(tx, state.EndpointAssociations, row, now)
+	}
+}
