@@ -82,9 +82,10 @@ type socket struct {
 	worker *worker
 	share  *share
 
-	mu   sync.Mutex // held while its packets are read and answered
-	gone bool       // no longer read
-	used int        // by the server, and by questions that wait
+	mu     sync.Mutex // held while its packets are read and answered
+	gone   bool       // no longer read
+	single bool       // the kernel takes no joined answers for it
+	used   int        // by the server, and by questions that wait
 }
 
 // New starts a server without sockets, which answers from an empty World.
@@ -178,8 +179,8 @@ func (k *socket) release() {
 // the context's error. Nothing is read after it.
 func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
-	first := !s.draining
 	s.draining = true
+	s.open++ // so that nothing looks idle before all sockets are stopped
 	sockets := make([]*socket, 0, len(s.sockets))
 	for _, k := range s.sockets {
 		sockets = append(sockets, k)
@@ -192,9 +193,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	for t := range s.streams {
 		t.hurry()
 	}
-	if first && s.open == 0 {
-		close(s.idle)
-	}
+	s.less()
 	s.mu.Unlock()
 	select {
 	case <-s.idle:

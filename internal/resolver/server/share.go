@@ -51,6 +51,11 @@ func (s *Server) give(h *share, client netip.Addr, less use) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h.add(client, use{-less.questions, -less.streams})
+	s.less()
+}
+
+// less counts one less of what is open. The server's lock is held.
+func (s *Server) less() {
 	if s.open--; s.open == 0 && s.draining {
 		select {
 		case <-s.idle:

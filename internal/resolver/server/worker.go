@@ -17,18 +17,8 @@ import (
 	"github.com/posternhq/postern/internal/resolver/zone"
 )
 
-const (
-	// batch is how many packets are read, and sent, by one call.
-	batch = 32
-	// turns is how many batches are read of one socket before the others have theirs.
-	turns = 4
-	// questionSize is how long a packet may be that is read; what is longer is no
-	// question of anybody's.
-	questionSize = 2048
-	answerSize   = 4096
-	// patience is for how long a full send buffer is waited for, in milliseconds.
-	patience = 20
-)
+// turns is how many batches are read of one socket before the others have theirs.
+const turns = 4
 
 // worker is a thread that reads the packets of some sockets and answers them. It has
 // an epoll of its own, and room for one batch.
@@ -38,22 +28,9 @@ type worker struct {
 	wake   int // an eventfd that ends it
 	ask    zone.Ask
 
-	in       [batch]message
-	out      [batch]message
-	vectors  [2][batch]unix.Iovec
-	names    [batch]unix.RawSockaddrInet6
-	packets  [batch * questionSize]byte
-	answers  [batch * answerSize]byte
-	onwards  []int // packets of the batch that the upstream is asked for
-	ready    [64]unix.EpollEvent
-	accepted unix.RawSockaddrInet6
-}
-
-// message is the kernel's struct mmsghdr: see recvmmsg(2).
-type message struct {
-	header unix.Msghdr
-	n      uint32
-	_      [4]byte
+	packets packets
+	onwards []int // questions of the batch that the upstream is asked
+	ready   [64]unix.EpollEvent
 }
 
 func newWorker(s *Server) (*worker, error) {
@@ -69,15 +46,7 @@ func newWorker(s *Server) (*worker, error) {
 		w.close()
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	for i := range batch {
-		w.vectors[0][i].Base = &w.packets[i*questionSize]
-		w.vectors[1][i].Base = &w.answers[i*answerSize]
-		for side, m := range []*message{&w.in[i], &w.out[i]} {
-			m.header.Name = (*byte)(unsafe.Pointer(&w.names[i]))
-			m.header.Iov, m.header.Iovlen = &w.vectors[side][i], 1
-		}
-		w.vectors[0][i].Len = questionSize
-	}
+	w.packets.init()
 	return w, nil
 }
 
@@ -133,7 +102,7 @@ func (w *worker) serve(k *socket) {
 			w.accept(k)
 			return
 		}
-		n, err := w.receive(k.FD)
+		n, err := w.packets.receive(k.FD)
 		if err != nil || n == 0 {
 			if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 				_, _ = unix.GetsockoptInt(k.FD, unix.SOL_SOCKET, unix.SO_ERROR) // so that it is over
@@ -147,69 +116,32 @@ func (w *worker) serve(k *socket) {
 	}
 }
 
-// receive reads a batch.
-func (w *worker) receive(fd int) (int, error) {
-	for i := range w.in {
-		w.in[i].header.Namelen = unix.SizeofSockaddrInet6
-	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&w.in)), batch, unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
-
 // answer answers a batch. What the upstream is asked for comes after the rest is sent.
 func (w *worker) answer(k *socket, n int) {
-	world, answered := w.server.world.Load(), 0
+	world, p := w.server.world.Load(), &w.packets
 	w.onwards = w.onwards[:0]
 	w.ask.VPC, w.ask.Answer.Authoritative = k.VPC, k.Authoritative
 	for i := range n {
-		packet := w.packets[i*questionSize:][:w.in[i].n]
-		fate := w.ask.Question.Read(packet)
+		fate := w.ask.Question.Read(p.question(i))
 		if fate == wire.Dropped {
 			continue
 		}
-		room := w.answers[answered*answerSize:][:0:answerSize]
-		w.ask.Answer.Begin(room, &w.ask.Question, false)
+		w.ask.Answer.Begin(p.room(), &w.ask.Question, false)
 		if fate == wire.Faulty {
 			w.ask.Code = w.ask.Question.Code
 		} else {
-			w.ask.Client = address(&w.names[i])
+			w.ask.Client = address(&p.names[i])
 			if world.Answer(&w.ask) == zone.Upstream {
 				w.onwards = append(w.onwards, i)
 				continue
 			}
 		}
-		w.vectors[1][answered].Len = uint64(len(w.ask.Answer.End(w.ask.Code)))
-		w.out[answered].header.Name, w.out[answered].header.Namelen = w.in[i].header.Name, w.in[i].header.Namelen
-		answered++
+		p.add(i, len(w.ask.Answer.End(w.ask.Code)))
 	}
-	w.send(k.FD, w.out[:answered])
+	k.single = !p.send(k.FD, !k.single) || k.single
 	for _, i := range w.onwards {
-		w.server.onward(k, w.packets[i*questionSize:][:w.in[i].n], w.names[i], w.in[i].header.Namelen)
+		w.server.onward(k, p.question(i), p.names[i], p.in[i].header.Namelen)
 	}
-}
-
-// send sends answers. One that cannot be sent is lost, as any packet may be.
-func (w *worker) send(fd int, messages []message) {
-	for len(messages) > 0 {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
-		switch {
-		case errno == unix.EINTR:
-		case errno == unix.EAGAIN && writable(fd):
-		case errno != 0:
-			messages = messages[1:]
-		default:
-			messages = messages[n:]
-		}
-	}
-}
-
-// writable waits for room in the send buffer of a socket.
-func writable(fd int) bool {
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, patience)
-	return err == nil && n > 0
 }
 
 // address is the address in a socket's address.
@@ -254,12 +186,7 @@ func refusal(packet []byte, code int) []byte {
 
 // send sends one answer.
 func (k *socket) send(m []byte, name *unix.RawSockaddrInet6, length uint32) {
-	for {
-		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(k.FD), uintptr(unsafe.Pointer(unsafe.SliceData(m))), uintptr(len(m)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(name)), uintptr(length))
-		if errno != unix.EINTR && !(errno == unix.EAGAIN && writable(k.FD)) {
-			return
-		}
-	}
+	sendOne(k.FD, m, unsafe.Pointer(name), length)
 }
 
 // accept takes the connections that wait at a listening socket.
