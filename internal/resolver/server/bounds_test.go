@@ -115,7 +115,7 @@ func TestAnswersReadTogetherArriveApart(t *testing.T) {
 	s.Swap(w)
 	fd, at := bind(t, unix.SOCK_DGRAM, 0)
 	clients := []net.Conn{dial(t, "udp", "127.0.0.1", at.String()), dial(t, "udp", "127.0.0.2", at.String()), dial(t, "udp", "127.0.0.1", at.String())}
-	const rounds = 5
+	const rounds = 3 // what fits into the sockets' buffers
 	for id := range rounds * len(names) {
 		for _, c := range clients {
 			send(t, c, uint16(id), names[id%len(names)])
@@ -371,9 +371,12 @@ func TestGarbageIsSurvived(t *testing.T) {
 		if _, err := c.Write(b); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if m := ask(t, "udp", address, "www.db.example.com.", dns.TypeA); len(m.Answer) != 1 {
-		t.Errorf("after much garbage: %s", m)
+		if i%50 != 0 { // no more than the socket's buffer takes
+			continue
+		}
+		if m := ask(t, "udp", address, "www.db.example.com.", dns.TypeA); len(m.Answer) != 1 {
+			t.Errorf("after %d packets of garbage: %s", i, m)
+		}
 	}
 	for _, b := range []string{"\x00\x00", "\x00\x05abcde", "\xff\xff", "\x00\x0c\x12\x34\x81\x80\x00\x01\x00\x00\x00\x00\x00\x00"} {
 		c := dial(t, "tcp", "127.0.0.1", address)

@@ -194,13 +194,13 @@ func TestWorldsAnswerAsTheOracle(t *testing.T) {
 				delete(model, e.Key())
 			}
 			w = next
-			compare(t, w, model, questions)
+			check(t, w, model, questions)
 		}
 	})
 }
 
-// compare compares a world with its model.
-func compare(t *rapid.T, w *zone.World, model oracle, questions []string) {
+// check compares a world with its model.
+func check(t *rapid.T, w *zone.World, model oracle, questions []string) {
 	for _, q := range questions {
 		if got, want := plain(t, w, q), model.answer(q, "A"); got != want {
 			t.Fatalf("%s A of\n%s\n got %s\nwant %s", q, desired.Text(slices.Collect(maps.Values(model))), got, want)
