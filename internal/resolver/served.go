@@ -105,7 +105,7 @@ func (p *process) resolve(ctx context.Context, q control.Question, kind uint16) 
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	reply, err := p.onward.Forwarder.Ask(ctx, upstream.Question{Name: name, Type: kind})
+	reply, err := p.onward.Forwarder.Ask(ctx, upstream.Question{Name: name, Type: kind, Fresh: true})
 	if err != nil {
 		err = fmt.Errorf("look up %s: %w", q.Name, err)
 	}

@@ -146,6 +146,9 @@ func (n *name) wait(ttl time.Duration, spread float64) time.Duration {
 	if n.counting = !n.counting && ttl < least && before >= least; n.counting {
 		return max(soonest, ttl)
 	}
+	if ttl < before {
+		spread = 1 // earlier there is nothing new there
+	}
 	return time.Duration(float64(min(max(least, ttl), longest)) * spread)
 }
 

@@ -26,6 +26,8 @@ type Onward struct {
 	Type uint16
 	// Unchecked and Signed are the bits CD and DO of the question.
 	Unchecked, Signed bool
+	// Fresh says that what is remembered of earlier answers does not count.
+	Fresh bool
 }
 
 // Upstream answers what no zone has.
@@ -42,13 +44,18 @@ type question struct {
 	server *Server
 	ask    zone.Ask
 	stream bool
+	fresh  bool
 	reply  func(message []byte)
 }
 
 // handle answers a packet, of which it keeps a copy. It calls reply at most once, now
 // or later, and with nothing if the packet deserves no answer.
 func (s *Server) handle(packet []byte, from Socket, client netip.Addr, reply func([]byte)) {
-	q := &question{server: s, stream: from.Stream, reply: reply}
+	s.answer(&question{server: s, stream: from.Stream, reply: reply}, packet, from, client)
+}
+
+func (s *Server) answer(q *question, packet []byte, from Socket, client netip.Addr) {
+	reply := q.reply
 	q.ask.VPC, q.ask.Client = from.VPC, client
 	q.ask.Answer.Authoritative = from.Authoritative
 	fate := q.ask.Question.Read(slices.Clone(packet))
@@ -71,7 +78,7 @@ func (q *question) onward() Onward {
 	a := &q.ask
 	return Onward{
 		VPC: a.VPC, Client: a.Client, Servers: a.Servers, Name: slices.Clone(a.Onward), Type: a.Question.Type,
-		Unchecked: a.Question.Unchecked, Signed: a.Question.Signed,
+		Unchecked: a.Question.Unchecked, Signed: a.Question.Signed, Fresh: q.fresh,
 	}
 }
 
@@ -110,7 +117,8 @@ func Finish(a *zone.Ask, r wire.Reply) []byte {
 }
 
 // Resolve asks for a name as a client in a VPC does that is in no availability zone. With no VPC
-// only the upstream is asked. The name is in Route 53's form; the answer has the
+// only the upstream is asked. It is asked anew: who goes by an answer for all its time
+// must not get what is left of another one's. The name is in Route 53's form; the answer has the
 // chain of CNAME records that led to it.
 func (s *Server) Resolve(ctx context.Context, vpc, name string, kind uint16) (wire.Reply, error) {
 	wired, err := wire.AppendName(nil, name)
@@ -119,16 +127,16 @@ func (s *Server) Resolve(ctx context.Context, vpc, name string, kind uint16) (wi
 	}
 	came := make(chan wire.Reply, 1)
 	if vpc == "" {
-		s.upstream.Ask(Onward{Name: wired, Type: kind}, func(r wire.Reply) { came <- r })
+		s.upstream.Ask(Onward{Name: wired, Type: kind, Fresh: true}, func(r wire.Reply) { came <- r })
 	} else {
 		packet := wire.AppendQuestion(nil, 0, wired, kind)
-		s.handle(packet, Socket{VPC: vpc, Stream: true}, netip.Addr{}, func(message []byte) {
+		s.answer(&question{server: s, stream: true, fresh: true, reply: func(message []byte) {
 			r, err := wire.Unpack(message)
 			if err != nil {
 				r = wire.Reply{Code: wire.ServerFailure}
 			}
 			came <- r
-		})
+		}}, packet, Socket{VPC: vpc, Stream: true}, netip.Addr{})
 	}
 	select {
 	case r := <-came:

@@ -114,6 +114,9 @@ type Question struct {
 	// Name is in wire form and small letters.
 	Name []byte
 	Type uint16
+	// Fresh says that the servers are to be asked whatever is remembered: who goes by an
+	// answer for all its time must not get what is left of another one's.
+	Fresh bool
 }
 
 // Ask asks and waits. The error says why there is no answer: ErrNone, ErrBusy, or what
@@ -152,9 +155,11 @@ func (f *Forwarder) begin(q Question, done func(wire.Reply, error)) (reply wire.
 	f.count.Asked++
 	c := f.client(q.VPC)
 	k := key{string(q.Name), q.Type}
-	if reply, err, known = c.cache.get(k, f.cfg.Now()); known {
-		f.count.Cached++
-		return reply, err, true
+	if !q.Fresh {
+		if reply, err, known = c.cache.get(k, f.cfg.Now()); known {
+			f.count.Cached++
+			return reply, err, true
+		}
 	}
 	if len(servers) == 0 || c.waiting >= f.cfg.Waiting {
 		f.count.Refused++

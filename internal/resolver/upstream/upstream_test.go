@@ -307,3 +307,25 @@ func TestNoServerIsSaid(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who goes by an answer for all its time is not told what is left of an earlier one, and
+// what is heard then is what others hear too.
+func TestAFreshQuestionIsAskedAnew(t *testing.T) {
+	var asked atomic.Int64
+	f := forwarder(upstream.Config{}, server(t, func(q *dns.Msg, _ bool) *dns.Msg {
+		return reply(q, fmt.Sprintf("a.test. 60 A 10.0.0.%d", asked.Add(1)))
+	}))
+	is := func(fresh bool, want byte) {
+		t.Helper()
+		q := question("vpc-1", "a.test.", dns.TypeA)
+		q.Fresh = fresh
+		r, err := f.Ask(t.Context(), q)
+		if err != nil || len(r.Answer) != 1 || r.Answer[0].Data[3] != want {
+			t.Errorf("answer %+v, %v, want the one of question %d", r, err, want)
+		}
+	}
+	is(false, 1)
+	is(false, 1)
+	is(true, 2)
+	is(false, 2)
+}
