@@ -14,6 +14,9 @@ var Services = map[string]*Service{
 		"AssignPrivateIpAddresses": {Needs: []Need{
 			{Action: "ec2:AssignPrivateIpAddresses", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{2}}}},
 		}},
+		"AssociateDhcpOptions": {Needs: []Need{
+			{Action: "ec2:AssociateDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{1}}}},
+		}},
 		"AssociateSubnetCidrBlock": {Needs: []Need{
 			{Action: "ec2:AssociateSubnetCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{2}}}},
 		}},
@@ -33,6 +36,10 @@ var Services = map[string]*Service{
 		}},
 		"CreateDefaultVpc": {Needs: []Need{
 			{Action: "ec2:CreateDefaultVpc"},
+		}},
+		"CreateDhcpOptions": {Needs: []Need{
+			{Action: "ec2:CreateDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}}}},
+			{Action: "ec2:CreateTags", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[0]}}}},
 		}},
 		"CreateNetworkInterface": {Needs: []Need{
 			{Action: "ec2:CreateNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[2]}}, {Kinds: []*Kind{&kinds[7]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[5]}, Path: []int{13}}}},
@@ -56,6 +63,9 @@ var Services = map[string]*Service{
 		"CreateVpcEndpoint": {Needs: []Need{
 			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[9]}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[7]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[7]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[5]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[4]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{15}, Mentioned: true}, {Kinds: []*Kind{&kinds[16]}, Path: []int{14}, Mentioned: true}}},
 			{Action: "ec2:CreateTags", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[9]}}}},
+		}},
+		"DeleteDhcpOptions": {Needs: []Need{
+			{Action: "ec2:DeleteDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}, Path: []int{0}}}},
 		}},
 		"DeleteNetworkInterface": {Needs: []Need{
 			{Action: "ec2:DeleteNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{1}}}},

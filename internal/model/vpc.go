@@ -65,17 +65,18 @@ type VPC struct {
 	CIDRs6 []CIDRAssociation `json:"cidrs6,omitempty"`
 	// FormerCIDRs are the blocks of both families that were taken away lately,
 	// in the order in which they were.
-	FormerCIDRs  []FormerBlock `json:"formerCidrs,omitempty"`
-	DHCPOptions  string        `json:"dhcpOptions"`
-	Default      bool          `json:"default,omitempty"`
-	Tenancy      string        `json:"tenancy"`
-	DNSSupport   bool          `json:"dnsSupport"`
-	DNSHostnames bool          `json:"dnsHostnames"`
-	UsageMetrics bool          `json:"usageMetrics,omitempty"`
-	MainTable    string        `json:"mainTable"`
-	DefaultACL   string        `json:"defaultAcl"`
-	DefaultGroup string        `json:"defaultGroup"`
-	TransitIndex int           `json:"transitIndex"`
+	FormerCIDRs []FormerBlock `json:"formerCidrs,omitempty"`
+	// DHCPOptions is empty when the VPC has none.
+	DHCPOptions  string `json:"dhcpOptions"`
+	Default      bool   `json:"default,omitempty"`
+	Tenancy      string `json:"tenancy"`
+	DNSSupport   bool   `json:"dnsSupport"`
+	DNSHostnames bool   `json:"dnsHostnames"`
+	UsageMetrics bool   `json:"usageMetrics,omitempty"`
+	MainTable    string `json:"mainTable"`
+	DefaultACL   string `json:"defaultAcl"`
+	DefaultGroup string `json:"defaultGroup"`
+	TransitIndex int    `json:"transitIndex"`
 }
 
 // Clone copies the row so that the copy can be changed.
@@ -202,12 +203,27 @@ type NetworkACL struct {
 	Default bool   `json:"default,omitempty"`
 }
 
-// DHCPOptions tell workloads their resolvers and domain.
+// DHCPOptions tell workloads their resolvers and domain, and other things that Postern
+// only keeps.
 type DHCPOptions struct {
 	Meta
-	DomainName        string   `json:"domainName,omitempty"`
+	DomainName string `json:"domainName,omitempty"`
+	// DomainNameServers are addresses, or AmazonDNS for the VPC's own resolver.
 	DomainNameServers []string `json:"domainNameServers,omitempty"`
+	// Custom says that a user made them: they are not those that a new VPC has.
+	Custom             bool     `json:"custom,omitempty"`
+	NTPServers         []string `json:"ntpServers,omitempty"`
+	NetBIOSNameServers []string `json:"netbiosNameServers,omitempty"`
+	NetBIOSNodeType    string   `json:"netbiosNodeType,omitempty"`
+	IPv6Lease          string   `json:"ipv6Lease,omitempty"`
 }
+
+// AmazonDNS stands for the VPC's own resolver among domain name servers.
+const AmazonDNS = "AmazonProvidedDNS"
+
+// NoDHCPOptions stands in place of an id where a VPC has no DHCP options, or is to have
+// none.
+const NoDHCPOptions = "default"
 
 // Clone copies the row so that the copy can be changed.
 func (r *RouteTable) Clone() *RouteTable { c := *r; c.Meta = r.Meta.clone(); return &c }
@@ -220,5 +236,7 @@ func (d *DHCPOptions) Clone() *DHCPOptions {
 	c := *d
 	c.Meta = d.Meta.clone()
 	c.DomainNameServers = slices.Clone(d.DomainNameServers)
+	c.NTPServers = slices.Clone(d.NTPServers)
+	c.NetBIOSNameServers = slices.Clone(d.NetBIOSNameServers)
 	return &c
 }

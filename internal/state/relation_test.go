@@ -27,7 +27,7 @@ var plain = map[string]string{
 	"vpc":                    "CIDRs CIDRs6 FormerCIDRs Tenancy",
 	"subnet":                 "CIDR6 FormerCIDRs HostnameType",
 	"route-table":            "MainAssociation",
-	"dhcp-options":           "DomainName DomainNameServers",
+	"dhcp-options":           "DomainName DomainNameServers IPv6Lease NTPServers NetBIOSNameServers NetBIOSNodeType",
 	"security-group":         "Rules.ID Rules.Protocol Rules.Description Rules.Tags",
 	"network-interface":      "MAC",
 	"attachment":             "NamespaceName Device",

@@ -96,6 +96,13 @@ var (
 	NetworkACLsByVPC = refer(NetworkACLs, "vpc", Holds, func(n *model.NetworkACL) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
 
 	DHCPOptions = tagged(EC2, table.Define[*model.DHCPOptions]("dhcp-options"), "dhcp-options", "dopt-")
+	// VPCsByDHCPOptions finds those that have a set of options.
+	VPCsByDHCPOptions = refer(VPCs, "dhcp-options", Holds, func(v *model.VPC) []model.Ref {
+		if v.DHCPOptions == "" {
+			return nil
+		}
+		return siblings(v.Meta, v.DHCPOptions)
+	}, to(DHCPOptions))
 
 	SecurityGroups      = tagged(EC2, table.Define[*model.SecurityGroup]("security-group"), "security-group", "sg-")
 	SecurityGroupsByVPC = refer(SecurityGroups, "vpc", Holds, func(g *model.SecurityGroup) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
@@ -223,9 +230,8 @@ var (
 // What rows name and nothing looks for them by.
 var _ = []*Relation{
 	name(AccessKeys, "account", Follows, func(k *model.AccessKey) []model.Ref { return []model.Ref{{ID: k.Account}} }, to(Accounts)),
-	// Accounts, DHCP options and hosts are never deleted.
+	// Accounts and hosts are never deleted.
 	name(VPCs, "account", Relies, func(v *model.VPC) []model.Ref { return []model.Ref{{ID: v.Account}} }, to(Accounts)),
-	name(VPCs, "dhcp-options", Relies, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.DHCPOptions) }, to(DHCPOptions)),
 	name(Attachments, "host", Relies, func(a *model.Attachment) []model.Ref { return []model.Ref{{ID: a.Host}} }, to(Hosts)),
 
 	name(VPCs, "main-table", Has, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.MainTable) }, to(RouteTables)),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/model"
 )
 
 // idKind is one kind of ids: what they begin with, and the error for an id that
@@ -20,6 +21,7 @@ var (
 	ruleIDs  = &idKind{"sgr-", "InvalidSecurityGroupRuleId.Malformed"}
 	listIDs  = &idKind{"pl-", "InvalidPrefixListId.Malformed"}
 	vpcIDs   = &idKind{"vpc-", "InvalidVpcId.Malformed"}
+	dhcpIDs  = &idKind{"dopt-", "InvalidDhcpOptionsId.Malformed"}
 	peerIDs  = &idKind{"pcx-", "InvalidVpcPeeringConnectionId.Malformed"}
 )
 
@@ -36,7 +38,8 @@ var idShapes = map[string]*idKind{
 	"VpcFlowLogId":                 {"fl-", "InvalidFlowLogId.Malformed"},
 	"VpnConnectionId":              {"vpn-", "InvalidVpnConnectionID.Malformed"},
 	"VpnGatewayId":                 {"vgw-", "InvalidVpnGatewayID.Malformed"},
-	"DhcpOptionsId":                {"dopt-", "InvalidDhcpOptionsId.Malformed"},
+	"DefaultingDhcpOptionsId":      defaultingIDs,
+	"DhcpOptionsId":                dhcpIDs,
 	"InternetGatewayId":            {"igw-", "InvalidInternetGatewayId.Malformed"},
 	"NetworkAclId":                 {"acl-", "InvalidNetworkAclId.Malformed"},
 	"NetworkInterfaceAttachmentId": {"eni-attach-", "InvalidNetworkInterfaceAttachmentId.Malformed"},
@@ -63,6 +66,9 @@ var idMembers = map[string]*idKind{
 	"VpcId":                  vpcIDs,
 	"VpcPeeringConnectionId": peerIDs,
 }
+
+// defaultingIDs are those of DHCP options, or the word for none.
+var defaultingIDs = &idKind{dhcpIDs.prefix, dhcpIDs.code}
 
 // taggableID stands for the ids of all kinds of resources that have tags.
 var taggableID = &idKind{"", "InvalidID"}
@@ -92,7 +98,7 @@ func (k *idKind) check(id string) error {
 		}
 		return fault.EC2(k.code, "The ID '%s' is not valid", id)
 	}
-	if ok && isHex(rest) {
+	if ok && isHex(rest) || k == defaultingIDs && id == model.NoDHCPOptions {
 		return nil
 	}
 	return fault.EC2(k.code, `Invalid id: "%s" (expecting "%s..." with %d or %d hexadecimal digits)`, id, k.prefix, shortID, longID)

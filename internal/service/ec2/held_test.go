@@ -61,6 +61,13 @@ var removals = map[string]removal{
 		},
 		"InvalidNetworkInterface.InUse",
 	},
+	"dhcp-options": {
+		func(tx *table.Txn) { state.DHCPOptions.Put(tx, &model.DHCPOptions{Meta: own("dopt-1")}) },
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteDhcpOptions(w.Ctx, &shape.DeleteDhcpOptionsInput{DhcpOptionsId: new("dopt-1")}))
+		},
+		"DependencyViolation",
+	},
 	"resource-gateway": {
 		func(tx *table.Txn) { state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("rgw-1")}) },
 		func(w *ec2test.Network) error {
@@ -85,6 +92,7 @@ var holders = map[string]struct {
 	text string
 	put  func(*table.Txn)
 }{
+	"vpc dhcp-options":   {"VPC x", func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: own("x"), DHCPOptions: "dopt-1"}) }},
 	"subnet vpc":         {"subnet x", func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("x"), VPC: "vpc-1"}) }},
 	"route-table vpc":    {"route table x", func(tx *table.Txn) { state.RouteTables.Put(tx, &model.RouteTable{Meta: own("x"), VPC: "vpc-1"}) }},
 	"network-acl vpc":    {"network ACL x", func(tx *table.Txn) { state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: own("x"), VPC: "vpc-1"}) }},

@@ -39,6 +39,17 @@ type AssignPrivateIpAddressesOutput struct {
 	AssignedIpv4Prefixes       []Ipv4PrefixSpecification
 }
 
+// AssociateDhcpOptionsInput is the input of AssociateDhcpOptions.
+type AssociateDhcpOptionsInput struct {
+	DhcpOptionsId *string // required
+	VpcId         *string // required
+	DryRun        *bool
+}
+
+// AssociateDhcpOptionsOutput is the output of AssociateDhcpOptions.
+type AssociateDhcpOptionsOutput struct {
+}
+
 // AssociateSubnetCidrBlockInput is the input of AssociateSubnetCidrBlock.
 type AssociateSubnetCidrBlockInput struct {
 	Ipv6IpamPoolId    *string
@@ -136,6 +147,18 @@ type CreateDefaultVpcInput struct {
 // CreateDefaultVpcOutput is the output of CreateDefaultVpc.
 type CreateDefaultVpcOutput struct {
 	Vpc *Vpc
+}
+
+// CreateDhcpOptionsInput is the input of CreateDhcpOptions.
+type CreateDhcpOptionsInput struct {
+	DhcpConfigurations []NewDhcpConfiguration // required
+	TagSpecifications  []TagSpecification
+	DryRun             *bool
+}
+
+// CreateDhcpOptionsOutput is the output of CreateDhcpOptions.
+type CreateDhcpOptionsOutput struct {
+	DhcpOptions *DhcpOptions
 }
 
 // CreateNetworkInterfaceInput is the input of CreateNetworkInterface.
@@ -263,6 +286,16 @@ type CreateVpcEndpointInput struct {
 type CreateVpcEndpointOutput struct {
 	VpcEndpoint *VpcEndpoint
 	ClientToken *string
+}
+
+// DeleteDhcpOptionsInput is the input of DeleteDhcpOptions.
+type DeleteDhcpOptionsInput struct {
+	DhcpOptionsId *string // required
+	DryRun        *bool
+}
+
+// DeleteDhcpOptionsOutput is the output of DeleteDhcpOptions.
+type DeleteDhcpOptionsOutput struct {
 }
 
 // DeleteNetworkInterfaceInput is the input of DeleteNetworkInterface.
@@ -1915,6 +1948,12 @@ type NetworkInterfacePrivateIpAddress struct {
 	Primary          *bool
 	PrivateDnsName   *string
 	PrivateIpAddress *string
+}
+
+// NewDhcpConfiguration is a structure of the model.
+type NewDhcpConfiguration struct {
+	Key    *string
+	Values []string
 }
 
 // OperatorRequest is a structure of the model.

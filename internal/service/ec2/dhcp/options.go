@@ -38,16 +38,28 @@ type option struct {
 	values []string
 }
 
-// options gives the DHCP options that are set.
+// options gives the DHCP options that are set, in the order of their names.
 func options(o *model.DHCPOptions) []option {
 	var set []option
 	if o.DomainName != "" {
-		set = append(set, option{"domain-name", []string{o.DomainName}})
+		set = append(set, option{keyDomain, []string{o.DomainName}})
 	}
-	if len(o.DomainNameServers) > 0 {
-		set = append(set, option{"domain-name-servers", o.DomainNameServers})
+	for _, each := range []option{
+		{keyServers, o.DomainNameServers}, {keyLease, one(o.IPv6Lease)}, {keyNetBIOS, o.NetBIOSNameServers},
+		{keyNodeType, one(o.NetBIOSNodeType)}, {keyTime, o.NTPServers},
+	} {
+		if len(each.values) > 0 {
+			set = append(set, each)
+		}
 	}
 	return set
+}
+
+func one(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
 }
 
 func optionsFilters(*table.Txn) service.Filters[*model.DHCPOptions] {

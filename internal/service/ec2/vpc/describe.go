@@ -45,7 +45,7 @@ func (a VPCs) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 			"cidr-block-association.association-id":       func(v *model.VPC) []string { return block.Each(block.OfVPC4(v, now), block.ID) },
 			"cidr-block-association.cidr-block":           func(v *model.VPC) []string { return block.Each(block.OfVPC4(v, now), block.Text) },
 			"cidr-block-association.state":                func(v *model.VPC) []string { return block.Each(block.OfVPC4(v, now), block.State) },
-			"dhcp-options-id":                             func(v *model.VPC) []string { return request.One(v.DHCPOptions) },
+			"dhcp-options-id":                             func(v *model.VPC) []string { return request.One(optionsOf(v)) },
 			"ipv6-cidr-block-association.association-id":  func(v *model.VPC) []string { return block.Each(block.OfVPC6(v, now), block.ID) },
 			"ipv6-cidr-block-association.ipv6-cidr-block": func(v *model.VPC) []string { return block.Each(block.OfVPC6(v, now), block.Text) },
 			"ipv6-cidr-block-association.ipv6-pool":       func(v *model.VPC) []string { return block.Each(block.OfVPC6(v, now), block.Pool) },
@@ -62,7 +62,7 @@ func (a VPCs) vpcFilters(*table.Txn) service.Filters[*model.VPC] {
 func vpcShape(v *model.VPC, now time.Time) *shape.Vpc {
 	out := &shape.Vpc{
 		VpcId: new(v.ID), OwnerId: new(v.Account), State: new(shape.VpcStateAvailable),
-		CidrBlock: new(v.CIDRs[0].Prefix.String()), DhcpOptionsId: new(v.DHCPOptions),
+		CidrBlock: new(v.CIDRs[0].Prefix.String()), DhcpOptionsId: new(optionsOf(v)),
 		InstanceTenancy: new(v.Tenancy), IsDefault: new(v.Default), Tags: request.TagList(v.Tags),
 		BlockPublicAccessStates: NoPublicAccessBlock(),
 	}

@@ -3,6 +3,7 @@
 package vpc
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -55,7 +56,7 @@ func New(env *service.Env, account, region string, block netip.Prefix, with6 boo
 		table:   &model.RouteTable{Meta: meta("rtb"), Main: true, MainAssociation: env.NewID("rtbassoc")},
 		acl:     &model.NetworkACL{Meta: meta("acl"), Default: true},
 		group:   &model.SecurityGroup{Meta: meta("sg"), Name: DefaultGroup, Description: "default VPC security group"},
-		options: &model.DHCPOptions{Meta: meta("dopt"), DomainName: DefaultDomain(region), DomainNameServers: []string{"AmazonProvidedDNS"}},
+		options: &model.DHCPOptions{Meta: meta("dopt"), DomainName: DefaultDomain(region), DomainNameServers: []string{model.AmazonDNS}},
 	}
 	p.table.VPC, p.acl.VPC, p.group.VPC = p.VPC.ID, p.VPC.ID, p.VPC.ID
 	p.VPC.MainTable, p.VPC.DefaultACL, p.VPC.DefaultGroup = p.table.ID, p.acl.ID, p.group.ID
@@ -78,7 +79,7 @@ func (p *Parts) Insert(tx *table.Txn, env *service.Env) error {
 	}
 	v.TransitIndex = index
 	v.DHCPOptions = p.options.ID
-	if have := firstOptions(tx, v.Account, v.Region); have != nil {
+	if have := defaultOptions(tx, v.Account, v.Region); have != nil {
 		v.DHCPOptions = have.ID
 	} else {
 		state.DHCPOptions.Put(tx, p.options)
@@ -93,14 +94,19 @@ func (p *Parts) Insert(tx *table.Txn, env *service.Env) error {
 	return nil
 }
 
-// firstOptions gives the DHCP options of a region, which all VPCs of the
-// account share there; nil before the first VPC.
-func firstOptions(tx *table.Txn, account, region string) *model.DHCPOptions {
+// defaultOptions gives the DHCP options of a region that all new VPCs of the account
+// have there; nil before the first VPC, or when they were deleted.
+func defaultOptions(tx *table.Txn, account, region string) *model.DHCPOptions {
 	for o := range state.DHCPOptions.Scope(tx, account, region) {
-		return o
+		if !o.Custom {
+			return o
+		}
 	}
 	return nil
 }
+
+// optionsOf gives the id of a VPC's DHCP options as it is shown.
+func optionsOf(v *model.VPC) string { return cmp.Or(v.DHCPOptions, model.NoDHCPOptions) }
 
 // DefaultDomain is the domain of workloads in a region:
 // https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSetConcepts.html
