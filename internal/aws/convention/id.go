@@ -7,7 +7,6 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
-	"github.com/posternhq/postern/internal/model"
 )
 
 // idKind is one kind of ids: what they begin with, and the error for an id that
@@ -67,8 +66,10 @@ var idMembers = map[string]*idKind{
 	"VpcPeeringConnectionId": peerIDs,
 }
 
-// defaultingIDs are those of DHCP options, or the word for none.
+// defaultingIDs are those of DHCP options, or noOptions for none.
 var defaultingIDs = &idKind{dhcpIDs.prefix, dhcpIDs.code}
+
+const noOptions = "default"
 
 // taggableID stands for the ids of all kinds of resources that have tags.
 var taggableID = &idKind{"", "InvalidID"}
@@ -98,7 +99,7 @@ func (k *idKind) check(id string) error {
 		}
 		return fault.EC2(k.code, "The ID '%s' is not valid", id)
 	}
-	if ok && isHex(rest) || k == defaultingIDs && id == model.NoDHCPOptions {
+	if ok && isHex(rest) || k == defaultingIDs && id == noOptions {
 		return nil
 	}
 	return fault.EC2(k.code, `Invalid id: "%s" (expecting "%s..." with %d or %d hexadecimal digits)`, id, k.prefix, shortID, longID)
