@@ -42,6 +42,8 @@ func TestIsolation(t *testing.T) {
 			w := Make(postern.Start(t), seed)
 			tried, findings, err := w.Connects()
 			report(t, "connects", tried, findings, err)
+			asked, findings, err := w.Resolves()
+			report(t, "names", asked, findings, err)
 			sent, findings, err := w.Strays()
 			report(t, "strays", sent, findings, err)
 		})

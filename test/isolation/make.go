@@ -262,6 +262,7 @@ func (m *maker) lead(v *VPC, r *Resource, subnets []*postern.Subnet, groups []*G
 	for zone, addresses := range e.Addresses {
 		v.add(&Interface{Name: e.ID, Zone: zone, Addresses: addresses, Groups: groups, Endpoint: r})
 	}
+	m.named(v, e, r)
 }
 
 var transit = regexp.MustCompile(`\b(2[45]\d\.\d+\.\d+\.\d+|fd70:6f73:74[0-9a-f:]+)`)

@@ -24,6 +24,7 @@ var (
 type World struct {
 	VPCs      []*VPC
 	Workloads []*Interface // those that are attached
+	Names     []*Name
 	// Tried are the addresses that every workload tries.
 	Tried []netip.Addr
 
