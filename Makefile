@@ -37,7 +37,7 @@ clients: build ## Terraform's AWS provider and Ansible's amazon.aws against the 
 
 # What many goroutines share, without what only waits for disks and the kernel.
 RACE := ./internal/alloc ./internal/table/... ./internal/store ./internal/store/memstore ./internal/control/... ./internal/reconcile/... ./internal/agent/... \
-  ./internal/daemon/... ./internal/service ./internal/service/vpclattice ./internal/aws/server
+  ./internal/daemon/... ./internal/resolver/... ./internal/service ./internal/service/vpclattice ./internal/aws/server
 
 test-race: ## where goroutines meet, with the race detector (no root; some two minutes)
 	go test -race -count=1 -timeout 10m $(RACE)

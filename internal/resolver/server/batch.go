@@ -156,7 +156,7 @@ func (p *packets) sendAll(fd int, messages []message) (joins bool) {
 		case errno == unix.EINTR, errno == unix.EAGAIN && writable(fd):
 		case errno != 0:
 			if m := &messages[0].header; m.Iovlen > 1 {
-				joins = false
+				joins = joins && errno != unix.EINVAL && errno != unix.EIO && errno != unix.EOPNOTSUPP
 				sendEach(fd, m)
 			}
 			messages = messages[1:]

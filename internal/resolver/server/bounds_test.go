@@ -93,7 +93,8 @@ func (h *held) letGo() {
 }
 
 // Answers to questions that were read together come one by one, and each to who asked,
-// of whatever length they are.
+// of whatever length they are; also where the kernel takes only one at a time, as it
+// does without checksums.
 func TestAnswersReadTogetherArriveApart(t *testing.T) {
 	var more []desired.Entry
 	names := []string{"www.db.example.com.", "none.db.example.com."}
@@ -106,35 +107,81 @@ func TestAnswersReadTogetherArriveApart(t *testing.T) {
 		names = append(names, name)
 		more = append(more, desired.NameRecord{Zone: "Z1", Name: name, Type: "A", TTL: 5, Data: data})
 	}
-	s, err := server.New(server.Options{Upstream: upstream(refuse)})
+	w := world(t, more...)
+	for _, plain := range []bool{false, true} {
+		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
+			s, err := server.New(server.Options{Upstream: upstream(refuse)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			s.Swap(w)
+			fd, at := bind(t, unix.SOCK_DGRAM, 0)
+			if plain {
+				if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			clients := []net.Conn{dial(t, "udp", "127.0.0.1", at.String()), dial(t, "udp", "127.0.0.2", at.String()), dial(t, "udp", "127.0.0.1", at.String())}
+			const rounds = 3 // what fits into the sockets' buffers
+			for id := range rounds * len(names) {
+				for _, c := range clients {
+					send(t, c, uint16(id), names[id%len(names)])
+				}
+			}
+			if err := s.Add(server.Socket{FD: fd, VPC: "vpc-1"}); err != nil {
+				t.Fatal(err)
+			}
+			for n, c := range clients {
+				seen := map[uint16]bool{}
+				for range rounds * len(names) {
+					m := take(t, c)
+					name := names[int(m.Id)%len(names)]
+					if seen[m.Id] || m.Question[0].Name != name || m.Rcode == dns.RcodeSuccess != (len(m.Answer) > 0) || m.Rcode == dns.RcodeNameError != (name == names[1]) {
+						t.Errorf("client %d was answered for the %d: %s", n, m.Id, m)
+					}
+					seen[m.Id] = true
+				}
+			}
+		})
+	}
+}
+
+// A VPC whose clients ask as fast as they can does not keep another one waiting.
+func TestAFloodInOneVPCIsNotAnothers(t *testing.T) {
+	s, err := server.New(server.Options{Upstream: upstream(refuse), Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	w := world(t, more...)
-	s.Swap(w)
-	fd, at := bind(t, unix.SOCK_DGRAM, 0)
-	clients := []net.Conn{dial(t, "udp", "127.0.0.1", at.String()), dial(t, "udp", "127.0.0.2", at.String()), dial(t, "udp", "127.0.0.1", at.String())}
-	const rounds = 3 // what fits into the sockets' buffers
-	for id := range rounds * len(names) {
-		for _, c := range clients {
-			send(t, c, uint16(id), names[id%len(names)])
+	s.Swap(world(t, desired.Resolver{VPC: "vpc-2"}, desired.View{VPC: "vpc-2", Zone: "Z1"}))
+	loud, loudAt := bind(t, unix.SOCK_DGRAM, 0)
+	quiet, quietAt := bind(t, unix.SOCK_DGRAM, 0)
+	for _, k := range []server.Socket{{FD: loud, VPC: "vpc-1"}, {FD: quiet, VPC: "vpc-2"}} {
+		if err := s.Add(k); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := s.Add(server.Socket{FD: fd, VPC: "vpc-1"}); err != nil {
-		t.Fatal(err)
-	}
-	for n, c := range clients {
-		seen := map[uint16]bool{}
-		for range rounds * len(names) {
-			m := take(t, c)
-			name := names[int(m.Id)%len(names)]
-			if seen[m.Id] || m.Question[0].Name != name || m.Rcode == dns.RcodeSuccess != (len(m.Answer) > 0) || m.Rcode == dns.RcodeNameError != (name == names[1]) {
-				t.Errorf("client %d was answered for the %d: %s", n, m.Id, m)
+	var flood sync.WaitGroup
+	stop := make(chan struct{})
+	c := dial(t, "udp", "127.0.0.1", loudAt.String())
+	flood.Go(func() {
+		for id := 0; ; id++ {
+			select {
+			case <-stop:
+				return
+			default:
+				send(t, c, uint16(id), "www.db.example.com.")
 			}
-			seen[m.Id] = true
+		}
+	})
+	for range 200 {
+		if m := ask(t, "udp", quietAt.String(), "www.db.example.com.", dns.TypeA); len(m.Answer) != 1 {
+			t.Errorf("beside a flood: %s", m)
 		}
 	}
+	close(stop)
+	flood.Wait()
 }
 
 func TestOneClientCannotTakeAllOfTheUpstream(t *testing.T) {

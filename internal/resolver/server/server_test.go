@@ -116,9 +116,9 @@ func ask(t testing.TB, network, address, name string, kind uint16) *dns.Msg {
 }
 
 func TestAnswersOverUDPAndTCP(t *testing.T) {
-	var asked server.Onward
+	came := make(chan server.Onward, 10)
 	up := upstream(func(q server.Onward) wire.Reply {
-		asked = q
+		came <- q
 		return wire.Reply{Answer: []wire.Record{{Name: q.Name, Type: wire.TypeA, TTL: 7, Data: []byte{192, 0, 2, 1}}}}
 	})
 	s, address := start(t, server.Options{Upstream: up}, world(t))
@@ -131,7 +131,7 @@ func TestAnswersOverUDPAndTCP(t *testing.T) {
 		if len(out.Answer) != 2 || out.Answer[1].String() != "www.example.net.\t7\tIN\tA\t192.0.2.1" {
 			t.Errorf("over %s: %s", network, out)
 		}
-		if asked.VPC != "vpc-1" || wire.NameText(asked.Name) != "www.example.net." || asked.Client != netip.MustParseAddr("127.0.0.1") {
+		if asked := <-came; asked.VPC != "vpc-1" || wire.NameText(asked.Name) != "www.example.net." || asked.Client != netip.MustParseAddr("127.0.0.1") {
 			t.Errorf("over %s the upstream was asked %+v", network, asked)
 		}
 	}
