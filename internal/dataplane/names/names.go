@@ -51,14 +51,14 @@ type Names struct {
 	needed chan struct{} // has one when somebody needs a process
 
 	mu      sync.Mutex
-	serving chan struct{} // closed while a process serves
-	problem error         // why none does
-	pid     int           // of the process that serves
+	changed chan struct{} // closed, and replaced, when what follows changes
+	pid     int           // of the process that serves; zero when none does
+	problem error         // why none could be started
 }
 
 // New prepares; nothing is started yet. The caller calls Run, and Close after it.
 func New(c Config) *Names {
-	return &Names{cfg: c, client: control.NewClient(c.Folder), needed: make(chan struct{}, 1), serving: make(chan struct{})}
+	return &Names{cfg: c, client: control.NewClient(c.Folder), needed: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 
 // Close closes what is open here. The process goes on.
@@ -85,7 +85,8 @@ func (n *Names) Run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			}
-			n.say(0, errors.New("the process that resolves names has ended"))
+			n.cfg.Log.Warn("the process that resolves names has ended")
+			n.say(0, nil)
 		}
 		if failures++; time.Since(begun) > wellAfter {
 			failures = 0
@@ -108,21 +109,13 @@ func pause(failures int) time.Duration {
 	return min(50*time.Millisecond<<min(failures, 8), 5*time.Second)
 }
 
-// say tells those who wait whether a process serves.
+// say tells those who wait which process serves, or why none does.
 func (n *Names) say(pid int, problem error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	open := true
-	select {
-	case <-n.serving:
-		open = false
-	default:
-	}
-	if n.pid, n.problem = pid, problem; problem == nil && open {
-		close(n.serving)
-	} else if problem != nil && !open {
-		n.serving = make(chan struct{})
-	}
+	n.pid, n.problem = pid, problem
+	close(n.changed)
+	n.changed = make(chan struct{})
 }
 
 // need says that a process is needed.
@@ -133,23 +126,27 @@ func (n *Names) need() {
 	}
 }
 
-// await waits until a process serves.
+// await waits until a process serves. When none can be started it says so at once.
 func (n *Names) await(ctx context.Context) error {
-	n.need()
-	n.mu.Lock()
-	serving, problem := n.serving, n.problem
-	n.mu.Unlock()
-	timer := time.NewTimer(startTime)
-	defer timer.Stop()
-	select {
-	case <-serving:
-		return nil
-	case <-ctx.Done():
-		problem = errors.Join(problem, ctx.Err())
-	case <-timer.C:
-		problem = errors.Join(problem, control.ErrNobody)
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for {
+		n.need()
+		n.mu.Lock()
+		changed, pid, problem := n.changed, n.pid, n.problem
+		n.mu.Unlock()
+		switch {
+		case pid != 0:
+			return nil
+		case problem != nil:
+			return problem
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the process that resolves names: %w", ctx.Err())
+		}
 	}
-	return fmt.Errorf("wait for the process that resolves names: %w", problem)
 }
 
 // Realms implements reconcile.Effects. A process that does not answer has none: what is
