@@ -224,7 +224,8 @@ func (a *Agent) take(ctx context.Context, wg *sync.WaitGroup, d desired.Delta) b
 		a.log.Error("delta refused", "error", errors.Join(err, a.copy.drop()))
 		return false
 	}
-	a.revision, a.current, a.had = d.Revision, true, nil
+	a.revision, a.current = d.Revision, true
+	a.forgetFound()
 	a.rewatch(ctx, wg, d)
 	return true
 }

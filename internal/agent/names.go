@@ -76,6 +76,15 @@ func (a *Agent) before(key desired.Key) (addrs []netip.Addr, former bool) {
 	}
 }
 
+// forgetFound forgets what the kernel had, which is of no use after the first state.
+func (a *Agent) forgetFound() {
+	select {
+	case <-a.found:
+		a.had = nil
+	default:
+	}
+}
+
 // wanted is what the host was told.
 func (a *Agent) wanted() []desired.Entry { return a.names.Original(a.rec.Wanted()) }
 
