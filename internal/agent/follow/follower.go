@@ -50,6 +50,8 @@ type Follower struct {
 	news   map[desired.Key]bool // names whose targets have changed, or were found
 	due    queue
 	views  map[string]*view
+	// doors are the addresses of endpoints in each realm.
+	doors map[desired.Realm]map[netip.Addr]bool
 
 	// probing belongs to the goroutine that begins probes.
 	probing chan struct{} // has one for each probe under way
@@ -74,6 +76,7 @@ func New(cfg Config) *Follower {
 	return &Follower{
 		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
 		names: map[desired.Key]*name{}, turned: map[desired.Key]bool{}, news: map[desired.Key]bool{}, views: map[string]*view{},
+		doors: map[desired.Realm]map[netip.Addr]bool{},
 	}
 }
 
@@ -180,6 +183,7 @@ func (f *Follower) end(ctx context.Context, n *name, v *view, a Answer, err erro
 		return
 	}
 	before, found, well := slices.Clone(n.order), n.found, n.trouble == ""
+	n.doors = f.doors[n.key.Realm]
 	n.ends(time.Now(), a, err, f.cfg.Share())
 	f.due.put(n)
 	f.tell(n, well)

@@ -57,6 +57,9 @@ type name struct {
 	since    time.Time
 	trouble  string // of the last look-up; empty when it went well
 
+	// doors are the addresses of endpoints in the VPC: nothing goes on from there.
+	doors map[netip.Addr]bool
+
 	// The rest belongs to the Follower.
 	asking bool
 	place  int // in the queue of those that are due; -1 is none
@@ -121,7 +124,11 @@ func (n *name) ends(now time.Time, a Answer, err error, share float64) {
 func (n *name) take(a Answer) (taken []netip.Addr, err error) {
 	n.refused = ""
 	for _, addr := range a.Addrs {
-		if why := n.entry.Refuses(addr); why != "" {
+		why := n.entry.Refuses(addr)
+		if n.doors[addr] {
+			why = "it is an endpoint of the VPC, from where a name leads no further"
+		}
+		if why != "" {
 			n.refused = fmt.Sprintf("%s is not gone by: %s", addr, why)
 			continue
 		}

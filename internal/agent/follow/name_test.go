@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -195,6 +196,24 @@ func TestAddressesThatNothingIsSentTo(t *testing.T) {
 			t.Errorf("%s beside another one: observed is %+v", bad, o)
 		}
 	}
+}
+
+// A name leads no further than to an endpoint of its VPC.
+func TestANameThatIsAnEndpoint(t *testing.T) {
+	follow(t, func(r rig) {
+		e := named("db.example.com.", 1)
+		r.up.set(e.Name, 5*time.Second, 1)
+		door := desired.Endpoint{VPC: e.VPC, Addr: addr(1), Target: addr(2)}
+		r.take(desired.Delta{Full: true, Put: []desired.Entry{door, e}})
+		time.Sleep(time.Second)
+		r.leadsTo(e)
+		if o := r.Observations()[0]; !strings.Contains(o.Trouble, "endpoint") {
+			t.Errorf("observed is %+v", o)
+		}
+		r.take(desired.Delta{Delete: []desired.Key{door.Key()}})
+		time.Sleep(time.Minute)
+		r.leadsTo(e, 1)
+	})
 }
 
 // An address that does not answer leaves as long as others do.

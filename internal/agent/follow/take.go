@@ -31,6 +31,7 @@ type Before func(target desired.Key) (addrs []netip.Addr, former bool)
 func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, later []desired.Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.learn(d)
 	isName := func(e desired.Entry) bool { _, is := e.(desired.Follow); return is }
 	if !slices.ContainsFunc(d.Put, isName) && len(f.names) == 0 {
 		return d, nil
@@ -80,6 +81,30 @@ func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, late
 	}
 	kick(f.wake)
 	return out, later
+}
+
+// learn notes which addresses are endpoints'. The caller holds the lock.
+func (f *Follower) learn(d desired.Delta) {
+	if d.Full {
+		clear(f.doors)
+	}
+	for _, e := range d.Put {
+		if door, is := e.(desired.Endpoint); is {
+			realm := desired.Realm(door.VPC)
+			if f.doors[realm] == nil {
+				f.doors[realm] = map[netip.Addr]bool{}
+			}
+			f.doors[realm][door.Addr] = true
+		}
+	}
+	for _, key := range d.Delete {
+		if key.Kind != desired.KindEndpoint {
+			continue
+		}
+		if a, err := netip.ParseAddr(key.ID); err == nil {
+			delete(f.doors[key.Realm], a)
+		}
+	}
 }
 
 // follow begins to follow a name, or goes on if it is asked for as it was. The caller
