@@ -48,6 +48,27 @@ func drawRows(t *rapid.T) func(*table.Txn) {
 		writes = append(writes, func(tx *table.Txn) { state.VPCs.Put(tx, v); state.Subnets.Put(tx, s) })
 	}
 	writes = append(writes, drawGroups(t))
+	writes = append(writes, drawZoneChanges(t, at))
+	return func(tx *table.Txn) {
+		for _, write := range writes {
+			write(tx)
+		}
+	}
+}
+
+// drawZoneChanges gives changes of all ages, which are in sync, or not.
+func drawZoneChanges(t *rapid.T, at *rapid.Generator[time.Time]) func(*table.Txn) {
+	var writes []func(*table.Txn)
+	for i := range rapid.IntRange(0, 20).Draw(t, "zone changes") {
+		c := &model.ZoneChange{Account: account, ID: fmt.Sprint("C", i), SubmittedAt: at.Draw(t, "zone change")}
+		said := rapid.SampledFrom([]model.StatusState{"", model.StatusReady, model.StatusFailed}).Draw(t, "state")
+		writes = append(writes, func(tx *table.Txn) {
+			state.ZoneChanges.Put(tx, c)
+			if said != "" {
+				state.Statuses.Put(tx, &model.Status{Account: account, ID: c.ID, State: said})
+			}
+		})
+	}
 	return func(tx *table.Txn) {
 		for _, write := range writes {
 			write(tx)
