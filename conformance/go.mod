@@ -11,6 +11,8 @@ require (
 	github.com/aws/smithy-go v1.28.8
 )
 
+require github.com/aws/aws-sdk-go-v2/service/route53 v1.70.8
+
 require (
 	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.10 // indirect
 	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.8.10 // indirect

@@ -82,12 +82,18 @@ func calledAll() error {
 	return err
 }
 
-// kebab is the command of an operation: create-vpc for CreateVpc.
+// kebab is the command of an operation: create-vpc for CreateVpc, and for CreateVPC.
 func kebab(operation string) string {
 	var b strings.Builder
 	for i, r := range operation {
-		if unicode.IsUpper(r) && i > 0 {
-			b.WriteByte('-')
+		if i > 0 && unicode.IsUpper(r) {
+			before, after := rune(operation[i-1]), rune('A')
+			if i+1 < len(operation) {
+				after = rune(operation[i+1])
+			}
+			if unicode.IsLower(before) || unicode.IsLower(after) {
+				b.WriteByte('-')
+			}
 		}
 		b.WriteRune(unicode.ToLower(r))
 	}
@@ -150,6 +156,17 @@ func (c *terminal) refused(code, format string, values ...any) {
 	if r.Status != 254 && r.Status != 255 || !strings.Contains(r.Stderr, want) {
 		c.t.Errorf("aws %s: status %d, %s%s; want %s", fmt.Sprintf(format, values...), r.Status, r.Stdout, r.Stderr, want)
 	}
+}
+
+// alwaysRefused is refused, of an operation that nothing here can ever be asked for: that
+// counts as called.
+func (c *terminal) alwaysRefused(code, format string, values ...any) {
+	c.t.Helper()
+	c.refused(code, format, values...)
+	words := strings.Fields(fmt.Sprintf(format, values...))
+	calls.Lock()
+	defer calls.Unlock()
+	calls.made[words[0]+" "+words[1]] = true
 }
 
 // answer is JSON.

@@ -29,6 +29,19 @@ var lists = map[string]map[string]string{
 	},
 }
 
+// pagesOfRoute53 are the paginators of the AWS CLI's own description of Route 53, whose
+// lists say in words of their own where they go on.
+var pagesOfRoute53 = map[string]any{
+	"ListHostedZones": map[string]any{
+		"more_results": "IsTruncated", "limit_key": "MaxItems", "result_key": "HostedZones", "input_token": "Marker", "output_token": "NextMarker",
+	},
+	"ListResourceRecordSets": map[string]any{
+		"more_results": "IsTruncated", "limit_key": "MaxItems", "result_key": "ResourceRecordSets",
+		"input_token":  []string{"StartRecordName", "StartRecordType", "StartRecordIdentifier"},
+		"output_token": []string{"NextRecordName", "NextRecordType", "NextRecordIdentifier"},
+	},
+}
+
 // tokens are the names of token and page size in requests and answers.
 var tokens = map[string][2]string{
 	"ec2": {"NextToken", "MaxResults"}, "vpc-lattice": {"nextToken", "maxResults"},
@@ -52,7 +65,7 @@ func waitForState(operation, argument string) map[string]any {
 // teach lays the models out in dir as AWS_DATA_PATH wants them, so that an AWS
 // CLI of any age knows the served operations, and these only.
 func teach(dir string) error {
-	for _, service := range []string{"ec2", "vpc-lattice", "sts", "postern"} {
+	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "postern"} {
 		text, err := os.ReadFile(filepath.Join(models, service+".json"))
 		if err != nil {
 			return err
@@ -84,6 +97,9 @@ func paginators(service string, operations []string) map[string]any {
 				"input_token": tokens[service][0], "output_token": tokens[service][0], "limit_key": tokens[service][1], "result_key": items,
 			}
 		}
+	}
+	if service == "route53" {
+		all = pagesOfRoute53
 	}
 	return map[string]any{"pagination": all}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 )
@@ -26,6 +27,7 @@ var unasked = map[string][]string{
 		"vpc-lattice:ListResourceEndpointAssociations.vpcEndpointId",
 		"vpc-lattice:ListServiceNetworkVpcAssociations.vpcIdentifier",
 		"vpc-lattice:ListTargetGroups.vpcIdentifier",
+		"route53:ListHostedZonesByVPC.VPCId",
 	},
 	"parts of the group that is named": {
 		"ec2:RevokeSecurityGroupEgress.SecurityGroupRuleIds",
@@ -57,9 +59,27 @@ var unasked = map[string][]string{
 		"ec2:AssociateVpcCidrBlock.Ipv6IpamPoolId",
 		"ec2:AssociateSubnetCidrBlock.Ipv6IpamPoolId",
 		"ec2:ModifyNetworkInterfaceAttribute.AssociatedSubnetIds",
+		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.HealthCheckId",
+		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.TrafficPolicyInstanceId",
+		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.CidrRoutingConfig.CollectionId",
 	},
 	"a part of the interface that is named": {
 		"ec2:ModifyNetworkInterfaceAttribute.Attachment.AttachmentId",
+	},
+	"what a record set is": {
+		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.SetIdentifier",
+		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.AliasTarget.HostedZoneId",
+	},
+	"where a list begins": {
+		"route53:ListHostedZonesByName.HostedZoneId",
+		"route53:ListResourceRecordSets.StartRecordIdentifier",
+	},
+	"condition key VPCs": {
+		"route53:AssociateVPCWithHostedZone.VPC.VPCId",
+		"route53:CreateHostedZone.VPC.VPCId",
+		"route53:CreateVPCAssociationAuthorization.VPC.VPCId",
+		"route53:DeleteVPCAssociationAuthorization.VPC.VPCId",
+		"route53:DisassociateVPCFromHostedZone.VPC.VPCId",
 	},
 	"what a rule says": {
 		"ec2:AuthorizeSecurityGroupEgress.SourceSecurityGroupOwnerId",
@@ -80,7 +100,7 @@ func TestEveryMemberThatNamesAResourceIsAskedAbout(t *testing.T) {
 			left[name] = true
 		}
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, sts.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			if strings.HasPrefix(op.Name, "Describe") {
 				continue // what a list is of is found in the view

@@ -324,6 +324,80 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:UpdateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{0}}}},
 		}},
 	}},
+	"route53": {Hides: true, Operations: map[string]*Operation{
+		"AssociateVPCWithHostedZone": {Needs: []Need{
+			{Action: "route53:AssociateVPCWithHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"ChangeResourceRecordSets": {Needs: []Need{
+			{Action: "route53:ChangeResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"ChangeTagsForResource": {Needs: []Need{
+			{Action: "route53:ChangeTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{1}}}},
+		}},
+		"CreateHostedZone": {Needs: []Need{
+			{Action: "route53:CreateHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{4}, Mentioned: true}}},
+		}},
+		"CreateReusableDelegationSet": {Needs: []Need{
+			{Action: "route53:CreateReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{1}, Mentioned: true}}},
+		}},
+		"CreateVPCAssociationAuthorization": {Needs: []Need{
+			{Action: "route53:CreateVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"DeleteHostedZone": {Needs: []Need{
+			{Action: "route53:DeleteHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"DeleteReusableDelegationSet": {Needs: []Need{
+			{Action: "route53:DeleteReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{0}}}},
+		}},
+		"DeleteVPCAssociationAuthorization": {Needs: []Need{
+			{Action: "route53:DeleteVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"DisassociateVPCFromHostedZone": {Needs: []Need{
+			{Action: "route53:DisassociateVPCFromHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"GetChange": {Needs: []Need{
+			{Action: "route53:GetChange", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}}}},
+		}},
+		"GetDNSSEC": {Needs: []Need{
+			{Action: "route53:GetDNSSEC", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"GetHostedZone": {Needs: []Need{
+			{Action: "route53:GetHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"GetHostedZoneCount": {Needs: []Need{
+			{Action: "route53:GetHostedZoneCount"},
+		}},
+		"GetReusableDelegationSet": {Needs: []Need{
+			{Action: "route53:GetReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{0}}}},
+		}},
+		"ListHostedZones": {Needs: []Need{
+			{Action: "route53:ListHostedZones", Targets: []Target{{Kinds: []*Kind{&kinds[22]}, Path: []int{2}, Mentioned: true}}},
+		}},
+		"ListHostedZonesByName": {Needs: []Need{
+			{Action: "route53:ListHostedZonesByName"},
+		}},
+		"ListHostedZonesByVPC": {Needs: []Need{
+			{Action: "route53:ListHostedZonesByVPC"},
+		}},
+		"ListResourceRecordSets": {Needs: []Need{
+			{Action: "route53:ListResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"ListReusableDelegationSets": {Needs: []Need{
+			{Action: "route53:ListReusableDelegationSets"},
+		}},
+		"ListTagsForResource": {Needs: []Need{
+			{Action: "route53:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{1}}}},
+		}},
+		"ListTagsForResources": {Needs: []Need{
+			{Action: "route53:ListTagsForResources", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{1}}}},
+		}},
+		"ListVPCAssociationAuthorizations": {Needs: []Need{
+			{Action: "route53:ListVPCAssociationAuthorizations", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+		"UpdateHostedZoneComment": {Needs: []Need{
+			{Action: "route53:UpdateHostedZoneComment", Targets: []Target{{Kinds: []*Kind{&kinds[23]}, Path: []int{0}}}},
+		}},
+	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
 		"GetCallerIdentity": {Needs: []Need{
 			{Action: "sts:GetCallerIdentity"},
@@ -336,7 +410,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[2]}}}},
 		}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[24]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{0}}}},
@@ -357,7 +431,7 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[21]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[24]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -385,5 +459,8 @@ var kinds = [...]Kind{
 	{Service: "vpc-lattice", Type: "servicenetworkserviceassociation", Prefix: "", NoRegion: false},
 	{Service: "vpc-lattice", Type: "servicenetworkvpcassociation", Prefix: "", NoRegion: false},
 	{Service: "vpc-lattice", Type: "targetgroup", Prefix: "", NoRegion: false},
+	{Service: "route53", Type: "change", Prefix: "", NoRegion: true},
+	{Service: "route53", Type: "delegationset", Prefix: "", NoRegion: true},
+	{Service: "route53", Type: "hostedzone", Prefix: "Z", NoRegion: true},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true},
 }

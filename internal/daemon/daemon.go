@@ -29,12 +29,14 @@ import (
 	"github.com/posternhq/postern/internal/aws/server"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
+	route53shape "github.com/posternhq/postern/internal/aws/shape/route53"
 	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
 	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/postern"
+	"github.com/posternhq/postern/internal/service/route53"
 	"github.com/posternhq/postern/internal/service/sts"
 	"github.com/posternhq/postern/internal/service/vpclattice"
 )
@@ -297,6 +299,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 		Services: []server.Mounted{
 			{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
+			{Service: route53shape.Service, API: &route53.API{Env: d.env}},
 			{Service: stsshape.Service, API: sts.API{}},
 			{Service: posternshape.Service, API: &postern.API{
 				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,

@@ -35,6 +35,12 @@ type Quotas struct {
 	ChildrenPerGroup int
 	// PortRangesPerConfiguration has no published default.
 	PortRangesPerConfiguration int
+	// Those of Route 53 are of
+	// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html.
+	ZonesPerAccount       int
+	RecordSetsPerZone     int
+	VPCsPerZone           int
+	AuthorizationsPerZone int
 }
 
 // quota ties a name to the place of its value.
@@ -47,6 +53,7 @@ type quota struct {
 func (q *Quotas) all() []quota {
 	return []quota{
 		{"children-per-group", &q.ChildrenPerGroup, 60},
+		{"authorizations-per-zone", &q.AuthorizationsPerZone, 1000},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
 		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},
@@ -57,9 +64,12 @@ func (q *Quotas) all() []quota {
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
+		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
 		{"rules-per-group", &q.RulesPerGroup, 60},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
 		{"vpcs-per-region", &q.VPCsPerRegion, 1000},
+		{"vpcs-per-zone", &q.VPCsPerZone, 300},
+		{"zones-per-account", &q.ZonesPerAccount, 500},
 	}
 }
 

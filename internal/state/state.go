@@ -204,6 +204,8 @@ var (
 	HostedZonesByVPC = refer(HostedZones, "vpc", Loses, func(z *model.HostedZone) []model.Ref { return z.VPCs }, to(VPCs))
 	// HostedZonesByName takes the name as an id.
 	HostedZonesByName = byRef(HostedZones, "name", func(z *model.HostedZone) []model.Ref { return siblings(z.Meta, z.Name) })
+	// HostedZonesByID finds one without knowing its account.
+	HostedZonesByID = byText(HostedZones, "id", func(z *model.HostedZone) []string { return []string{z.ID} })
 	// HostedZonesByReference takes the reference of the request that made them as an id.
 	HostedZonesByReference = byRef(HostedZones, "reference", func(z *model.HostedZone) []model.Ref { return siblings(z.Meta, z.CallerReference) })
 

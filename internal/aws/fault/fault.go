@@ -64,6 +64,10 @@ type Error struct {
 	Fields map[string]string
 	// FieldList is the fieldList of a ValidationException.
 	FieldList []Field
+	// Messages are the list of that name which Route 53's InvalidChangeBatch has: each
+	// thing that is wrong, as Message has them all. Some clients read the one, some the
+	// other.
+	Messages []string
 	// RetryAfter becomes the header Retry-After, in whole seconds, when set.
 	RetryAfter time.Duration
 	// Cause is for logs and errors.Is. The client never sees it.
@@ -119,6 +123,23 @@ func New(code string, status int, format string, args ...any) *Error {
 // error codes in the EC2 API reference has it for nearly all of them.
 func EC2(code, format string, args ...any) *Error {
 	return New(code, http.StatusBadRequest, format, args...)
+}
+
+// Route53 returns a client error of Route 53. Its status is 400 but for the codes whose
+// shape in the model says otherwise.
+func Route53(code, format string, args ...any) *Error {
+	status := http.StatusBadRequest
+	switch code {
+	case "NotAuthorizedException":
+		status = http.StatusUnauthorized
+	case "AccessDenied":
+		status = http.StatusForbidden
+	case "NoSuchChange", "NoSuchHealthCheck", "NoSuchHostedZone", "VPCAssociationAuthorizationNotFound", "VPCAssociationNotFound":
+		status = http.StatusNotFound
+	case "HostedZoneAlreadyExists":
+		status = http.StatusConflict
+	}
+	return New(code, status, format, args...)
 }
 
 // Validation returns the ValidationException of VPC Lattice for one field: 400,

@@ -64,6 +64,8 @@ func TestRender(t *testing.T) {
 	simple := fault.EC2("InvalidParameterValue", "a < b & \"c\"")
 	throttled := fault.New("ThrottlingException", 429, "slow")
 	throttled.RetryAfter = 1500 * time.Millisecond
+	several := fault.Route53("InvalidChangeBatch", "[a, b <]")
+	several.Messages = []string{"a", "b <"}
 	for _, test := range []struct {
 		protocol, namespace string
 		err                 *fault.Error
@@ -80,6 +82,9 @@ func TestRender(t *testing.T) {
 		{"rest-xml", "", fault.NotFound("T", "i"), 404, "Content-Type", "text/xml",
 			`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ErrorResponse><Error><Type>Sender</Type><Code>ResourceNotFoundException</Code>` +
 				`<Message>T i not found</Message><resourceId>i</resourceId><resourceType>T</resourceType></Error><RequestId>req-1</RequestId></ErrorResponse>`},
+		{"rest-xml", "", several, 400, "Content-Type", "text/xml",
+			`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidChangeBatch</Code>` +
+				`<Message>[a, b &lt;]</Message><messages><Message>a</Message><Message>b &lt;</Message></messages></Error><RequestId>req-1</RequestId></ErrorResponse>`},
 		{"rest-json", "", fault.Validation("name", "is short"), 400, "X-Amzn-ErrorType", "ValidationException",
 			`{"fieldList":[{"name":"name","message":"is short"}],"message":"is short","reason":"fieldValidationFailed"}`},
 		{"rest-json", "", fault.QuotaExceeded("T", "i", "L-1", "full"), 402, "X-Amzn-ErrorType", "ServiceQuotaExceededException",

@@ -138,6 +138,7 @@ func renderXML(namespace string, e *Error, requestID string, fields bool) []byte
 		for _, name := range sortedNames(e.Fields) {
 			element(&b, name, e.Fields[name])
 		}
+		elements(&b, "messages", "Message", e.Messages)
 	}
 	b.WriteString("</Error>")
 	element(&b, "RequestId", requestID)
@@ -148,6 +149,18 @@ func renderXML(namespace string, e *Error, requestID string, fields bool) []byte
 func element(b *bytes.Buffer, name, text string) {
 	b.WriteString("<" + name + ">")
 	escape(b, text)
+	b.WriteString("</" + name + ">")
+}
+
+// elements writes a list, unless it is empty.
+func elements(b *bytes.Buffer, name, each string, texts []string) {
+	if len(texts) == 0 {
+		return
+	}
+	b.WriteString("<" + name + ">")
+	for _, text := range texts {
+		element(b, each, text)
+	}
 	b.WriteString("</" + name + ">")
 }
 

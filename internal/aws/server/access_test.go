@@ -21,6 +21,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/aws/validate"
@@ -28,7 +29,7 @@ import (
 
 // denials are how the services say that something is not allowed.
 var denials = map[string]string{
-	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "sts": "AccessDenied", "postern": "AccessDeniedException",
+	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "route53": "AccessDenied", "sts": "AccessDenied", "postern": "AccessDeniedException",
 }
 
 // watched serves one operation, whose calls are counted in place of a handler.
@@ -101,7 +102,7 @@ func callOf(t *testing.T, svc *schema.Service, op *schema.Operation, in any) cal
 // denied reaches no handler, nor does one that nobody can decide about, and a dry
 // run gives the decision.
 func TestEveryOperationIsAuthorized(t *testing.T) {
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, sts.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			t.Run(svc.Name+"/"+op.Name, func(t *testing.T) {
 				w, in := watch(t, svc, op), smallest(t, op)
@@ -166,15 +167,15 @@ func smallest(t *testing.T, op *schema.Operation) any {
 
 func fits(op *schema.Operation, in any, m *schema.Member) bool {
 	for _, p := range validate.Input(op, in) {
-		if strings.EqualFold(p.Field, m.Name) || strings.EqualFold(p.Field, m.QueryName) {
+		if strings.EqualFold(p.Field, m.Name) || strings.EqualFold(p.Field, m.QueryName) || p.Field == m.Wire {
 			return false
 		}
 	}
 	return true
 }
 
-// fill sets a value, with one element where it is a list, and all strings where
-// that is a structure.
+// fill sets a value, with one element where it is a list, and all strings and what is
+// required where that is a structure.
 func fill(v reflect.Value, shape *schema.Shape, sample string) {
 	switch shape.Kind {
 	case schema.String:
@@ -195,7 +196,7 @@ func fill(v reflect.Value, shape *schema.Shape, sample string) {
 			v = v.Elem()
 		}
 		for i := range shape.Members {
-			if m := &shape.Members[i]; m.Shape.Kind == schema.String {
+			if m := &shape.Members[i]; m.Required || m.Shape.Kind == schema.String {
 				fill(codec.Field(v, m), m.Shape, sample)
 			}
 		}

@@ -4,6 +4,7 @@ package ec2_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,9 +13,12 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	dns "github.com/posternhq/postern/internal/aws/shape/route53"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/ec2/ec2test"
+	"github.com/posternhq/postern/internal/service/route53"
+	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -30,7 +34,7 @@ func TestEveryResourceShowsItsTags(t *testing.T) {
 			continue
 		}
 		var kind *state.Tagged
-		for _, k := range append(state.TaggedIn(state.EC2), state.TaggedIn(state.Lattice)...) {
+		for _, k := range slices.Concat(state.TaggedIn(state.EC2), state.TaggedIn(state.Lattice), state.TaggedIn(state.Route53)) {
 			if k.Table == rows.Kind() && k != state.SecurityGroupRules {
 				kind = k
 			}
@@ -40,13 +44,19 @@ func TestEveryResourceShowsItsTags(t *testing.T) {
 			continue
 		}
 		*meta = own(kind.Prefix + "1")
+		if kind.Service == state.Route53 { // it is global
+			meta.Region = ""
+		}
 		n.Put(t, func(tx *table.Txn) {
 			reflect.ValueOf(rows).MethodByName("Put").Call([]reflect.Value{reflect.ValueOf(tx), reflect.ValueOf(row)})
 		})
 		t.Run(rows.Kind(), func(t *testing.T) {
-			if kind.Service == state.EC2 {
+			switch kind.Service {
+			case state.EC2:
 				taggedByEC2(t, n, kind, meta.ID)
-			} else {
+			case state.Route53:
+				taggedByRoute53(t, n, kind, meta.ID)
+			default:
 				taggedByLattice(t, n, kind, row.(interface{ ARN() string }).ARN())
 			}
 		})
@@ -108,6 +118,29 @@ func taggedByLattice(t *testing.T, n *ec2test.Network, kind *state.Tagged, arn s
 		t.Errorf("got %v, %v", got, err)
 	}
 	if _, err := list(arn + "none"); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+		t.Errorf("one that does not exist: got %v", err)
+	}
+}
+
+func taggedByRoute53(t *testing.T, n *ec2test.Network, kind *state.Tagged, id string) {
+	api, ctx := &route53.API{Env: n.Env}, servicetest.As(t, servicetest.Account, "")
+	tag := []dns.Tag{{Key: new("kind"), Value: &kind.Type}}
+	if _, err := api.ChangeTagsForResource(ctx, &dns.ChangeTagsForResourceInput{ResourceType: &kind.Type, ResourceId: &id, AddTags: tag}); err != nil {
+		t.Fatal(err)
+	}
+	list := func(id string) (*dns.ListTagsForResourceOutput, error) {
+		return api.ListTagsForResource(ctx, &dns.ListTagsForResourceInput{ResourceType: &kind.Type, ResourceId: &id})
+	}
+	if got, err := list(id); err != nil || !cmp.Equal(got.ResourceTagSet.Tags, tag) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := api.ChangeTagsForResource(ctx, &dns.ChangeTagsForResourceInput{ResourceType: &kind.Type, ResourceId: &id, RemoveTagKeys: []string{"kind"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := list(id); err != nil || len(got.ResourceTagSet.Tags) != 0 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := list(id + "none"); !fault.Is(err, "NoSuchHostedZone") {
 		t.Errorf("one that does not exist: got %v", err)
 	}
 }
