@@ -21,7 +21,8 @@ const (
 	// soonest is the least time between two look-ups of a name.
 	soonest = time.Second
 	// firstRetry and lastRetry bound the time until a failed look-up is tried again,
-	// which doubles; lastNone is in the place of lastRetry for a name that is not there.
+	// which doubles. A name that has no address begins with soonest: nothing works
+	// meanwhile, and what it waits for may be made just now.
 	firstRetry, lastRetry, lastNone = 5 * time.Second, time.Minute, 30 * time.Second
 	// A name that had addresses has none when so many look-ups in a row have said so,
 	// over so long: upstreams say it of names that are there while they fail over.
@@ -168,18 +169,21 @@ func (n *name) none(now time.Time, err error, spread float64) {
 	if n.nones >= nonesToBelieve && now.Sub(n.since) >= timeToBelieve {
 		n.set = nil
 	}
-	n.next = now.Add(retry(n.nones, lastNone, spread))
+	n.next = now.Add(n.retry(n.nones, lastNone, spread))
 }
 
 // fail takes in that it is not known what the name has.
 func (n *name) fail(now time.Time, err error, spread float64) {
 	n.failures++
 	n.nones, n.trouble = 0, err.Error()
-	n.next = now.Add(retry(n.failures, lastRetry, spread))
+	n.next = now.Add(n.retry(n.failures, lastRetry, spread))
 }
 
-func retry(count int, last time.Duration, spread float64) time.Duration {
+func (n *name) retry(count int, last time.Duration, spread float64) time.Duration {
 	d := firstRetry
+	if len(n.set) == 0 || n.former {
+		d, last = soonest, lastNone
+	}
 	for i := 1; i < count && d < last; i++ {
 		d *= 2
 	}

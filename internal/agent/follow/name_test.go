@@ -125,6 +125,20 @@ func TestAFailedLookUpChangesNothing(t *testing.T) {
 	}
 }
 
+// A name that has no address is asked for soon: nothing works meanwhile.
+func TestANameWithoutAnAddressIsAskedForSoon(t *testing.T) {
+	for _, err := range []error{errDown, ErrNone} {
+		c := begin(t)
+		var waits []time.Duration
+		for range 8 {
+			waits = append(waits, c.hear(0, err))
+		}
+		if want := fmt.Sprint([]time.Duration{0, 1e9, 2e9, 4e9, 8e9, 16e9, 30e9, 30e9}); fmt.Sprint(waits) != want {
+			t.Errorf("%v: waits are %v, want %s", err, waits, want)
+		}
+	}
+}
+
 // That a name is not there is believed when it was said three times over half a minute.
 func TestThatANameIsGoneIsBelievedLate(t *testing.T) {
 	c := begin(t)

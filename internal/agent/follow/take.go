@@ -67,16 +67,19 @@ func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, late
 		}
 		out.Delete = append(out.Delete, key)
 	}
-	for key := range f.names {
-		if d.Full && !put[key] || put[targetKey(key)] {
-			f.forget(key)
-		}
-	}
 	for key := range put {
 		if key.Kind == desired.KindFollow {
 			f.turned[targetKey(key)] = true
 		} else {
 			delete(f.turned, key)
+			f.forget(followKey(key))
+		}
+	}
+	if d.Full {
+		for key := range f.names {
+			if !put[key] {
+				f.forget(key)
+			}
 		}
 	}
 	kick(f.wake)
