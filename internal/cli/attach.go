@@ -28,9 +28,14 @@ type attachCommand struct {
 	Netns     string `help:"Name of the namespace, as ip netns shows it." placeholder:"NAME" xor:"namespace" required:""`
 	PID       int    `name:"pid" help:"A process in the namespace." placeholder:"PID" xor:"namespace" required:""`
 	Device    string `help:"Name of the device in the namespace." default:"eth0"`
+
+	ResolvConf bool `name:"resolv-conf" help:"Write /etc/netns/NAME/resolv.conf, which ip netns exec shows to programs. With --netns."`
 }
 
 func (c *attachCommand) Run(in *Invocation) error {
+	if c.ResolvConf && c.Netns == "" {
+		return errors.New("attach: --resolv-conf is for a namespace with a name, --netns")
+	}
 	t, err := c.find(in)
 	if err != nil {
 		return err
@@ -49,8 +54,16 @@ func (c *attachCommand) Run(in *Invocation) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(in.Stdout, "%s is %s with %s\n", c.Interface, *attached.DeviceName, strings.Join(slices.Concat(attached.Addresses, attached.Prefixes), " "))
-	return err
+	names := namesOf(attached)
+	if c.ResolvConf && !names.empty() {
+		err = names.writeFor(netnsFolder, c.Netns)
+	}
+	text := fmt.Sprintf("%s is %s with %s\n", c.Interface, *attached.DeviceName, strings.Join(slices.Concat(attached.Addresses, attached.Prefixes), " "))
+	if !names.empty() {
+		text += "resolv.conf: " + strings.Join(names.lines(), "; ") + "\n"
+	}
+	_, said := fmt.Fprint(in.Stdout, text)
+	return errors.Join(err, said)
 }
 
 // handOver opens a namespace and hands it to the Postern of the data folder. The

@@ -25,11 +25,12 @@ import (
 
 type runCommand struct {
 	location
-	Subnet        string   `help:"Subnet to run in." required:"" placeholder:"ID"`
-	SecurityGroup []string `help:"Security groups; the VPC's default group when none is given." placeholder:"ID"`
-	PrivateIP     string   `name:"private-ip" help:"Address in the subnet; chosen when not given." placeholder:"IP"`
-	Name          string   `help:"Name tag of the network interface." placeholder:"NAME"`
-	Command       []string `arg:"" passthrough:"" help:"The program and its arguments, after --."`
+	Subnet        string        `help:"Subnet to run in." required:"" placeholder:"ID"`
+	SecurityGroup []string      `help:"Security groups; the VPC's default group when none is given." placeholder:"ID"`
+	PrivateIP     string        `name:"private-ip" help:"Address in the subnet; chosen when not given." placeholder:"IP"`
+	Name          string        `help:"Name tag of the network interface." placeholder:"NAME"`
+	Lease         time.Duration `help:"How often the program's resolv.conf is compared with the DHCP options of the VPC." default:"1m" hidden:""`
+	Command       []string      `arg:"" passthrough:"" help:"The program and its arguments, after --."`
 }
 
 // Run gives the program a network namespace with an interface of the subnet,
@@ -42,6 +43,9 @@ func (c *runCommand) Run(in *Invocation) error {
 	}
 	if len(command) == 0 {
 		return errors.New("run: no program given; put it after --")
+	}
+	if c.Lease <= 0 {
+		return errors.New("run: --lease must be more than nothing")
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("run: making a network namespace needs root; use sudo")
@@ -60,6 +64,10 @@ func (c *runCommand) Run(in *Invocation) error {
 	eni, err := c.connect(ctx, t, api, child)
 	if err != nil {
 		child.giveUp()
+	} else {
+		renewing, stop := context.WithCancel(ctx)
+		defer stop()
+		go c.renew(renewing, api, child, eni)
 	}
 	status := child.wait()
 	if eni != "" {
@@ -99,7 +107,7 @@ func (c *runCommand) connect(ctx context.Context, t target, api *client.Client, 
 	if err != nil {
 		return "", err
 	}
-	return *attached.NetworkInterfaceId, child.begin(workloadStart{Nameservers: attached.DnsServers})
+	return *attached.NetworkInterfaceId, child.begin(namesOf(attached))
 }
 
 // releaseTimeout bounds how long the end of a program is followed by waiting for
@@ -124,6 +132,7 @@ type workload struct {
 
 	mu    sync.Mutex
 	begun bool
+	names resolvConf
 	tell  *os.File // the child's orders
 }
 
@@ -155,14 +164,50 @@ func startWorkload(in *Invocation, command []string) (*workload, error) {
 func (w *workload) pid() int { return w.cmd.Process.Pid }
 
 // begin lets the child run the program.
-func (w *workload) begin(start workloadStart) error {
+func (w *workload) begin(start resolvConf) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.begun = true
+	w.begun, w.names = true, start
 	if err := json.NewEncoder(w.tell).Encode(start); err != nil {
 		return fmt.Errorf("begin the workload: %w", err)
 	}
 	return nil
+}
+
+// rename tells the child of another resolv.conf, if it is another one.
+func (w *workload) rename(names resolvConf) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if names.equal(w.names) {
+		return
+	}
+	w.names = names
+	line, err := json.Marshal(names)
+	if err == nil {
+		// The child may have ended: then there is nobody to tell.
+		_, _ = w.tell.Write(append(append([]byte{0}, line...), '\n'))
+	}
+}
+
+// namesOf is what an attachment tells a workload of names.
+func namesOf(a *postern.GetAttachmentOutput) resolvConf { return resolvConf{a.DnsServers, a.DnsSearch} }
+
+// renew keeps the child's resolv.conf to the DHCP options of the VPC, as a lease does
+// that is renewed, until the context ends. While Postern is away nothing changes.
+func (c *runCommand) renew(ctx context.Context, api *client.Client, child *workload, eni string) {
+	tick := time.NewTicker(c.Lease)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var found postern.GetAttachmentOutput
+		if err := api.Do(ctx, postern.Service, "GetAttachment", &postern.GetAttachmentInput{NetworkInterfaceId: &eni}, &found); err == nil {
+			child.rename(namesOf(&found))
+		}
+	}
 }
 
 // giveUp ends the child: it reads the end of the pipe.

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,15 +19,9 @@ import (
 )
 
 // workloadFD is the descriptor on which a workload is told what to do: a line of
-// JSON to begin, and then a byte for each signal that is for the program.
+// JSON to begin, which is its resolv.conf, and then a byte for each signal that is
+// for the program. A byte of zero is no signal: another such line follows it.
 const workloadFD = 3
-
-// workloadStart is what a workload is told once its network is there.
-type workloadStart struct {
-	// Nameservers and Search make its resolv.conf; without nameservers the
-	// machine's own is left in place, because there is nothing better to say.
-	Nameservers []string `json:"nameservers"`
-}
 
 // workloadCommand is the other half of runCommand: it is the first process inside
 // the new namespaces. It waits until its network is there, runs the program, passes
@@ -54,15 +47,12 @@ func (c *workloadCommand) Run(in *Invocation) error {
 	shield()
 	unix.CloseOnExec(workloadFD)
 	orders := bufio.NewReader(os.NewFile(workloadFD, "orders"))
-	var start workloadStart
-	line, err := orders.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &start)
-	}
+	start, err := readResolvConf(orders)
 	if err != nil {
 		return &exitError{statusNotBegun} // the parent gave up and has said why
 	}
-	if err := prepare(start); err != nil {
+	var names resolvFile
+	if err := prepare(&names, start); err != nil {
 		fmt.Fprintln(in.Stderr, "postern: prepare the workload:", err)
 		return &exitError{statusNotBegun}
 	}
@@ -74,7 +64,7 @@ func (c *workloadCommand) Run(in *Invocation) error {
 		}
 		return &exitError{statusNotRunnable}
 	}
-	go obey(orders, program)
+	go obey(orders, program, &names)
 	return &exitError{bury(program)}
 }
 
@@ -90,15 +80,31 @@ func shield() {
 	}
 }
 
-// obey passes signals on to the program as the parent orders. The end of the
-// orders is the end of the parent: then all ends.
-func obey(orders io.ByteReader, program int) {
+func readResolvConf(orders *bufio.Reader) (c resolvConf, err error) {
+	line, err := orders.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &c)
+	}
+	return c, err
+}
+
+// obey does as the parent orders: it passes signals on to the program, and changes
+// its resolv.conf. The end of the orders is the end of the parent: then all ends.
+func obey(orders *bufio.Reader, program int, names *resolvFile) {
 	for {
 		s, err := orders.ReadByte()
-		if err != nil {
-			os.Exit(128 + int(unix.SIGKILL))
+		var changed resolvConf
+		if err == nil && s == 0 {
+			changed, err = readResolvConf(orders)
 		}
-		_ = unix.Kill(program, syscall.Signal(s)) // it may have ended just now
+		switch {
+		case err != nil:
+			os.Exit(128 + int(unix.SIGKILL))
+		case s == 0:
+			_ = names.set(changed) // a file that cannot be written stays what it is
+		default:
+			_ = unix.Kill(program, syscall.Signal(s)) // it may have ended just now
+		}
 	}
 }
 
@@ -156,7 +162,7 @@ func spawn(path string, command []string) (int, error) {
 // prepare finishes the namespaces: loopback, a /sys that shows this network, a
 // /proc that shows these processes, and the VPC's resolv.conf. Mounts stay in the
 // workload's own mount namespace.
-func prepare(start workloadStart) error {
+func prepare(names *resolvFile, start resolvConf) error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("find loopback: %w", err)
@@ -173,37 +179,5 @@ func prepare(start workloadStart) error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount proc: %w", err)
 	}
-	if len(start.Nameservers) == 0 {
-		return nil
-	}
-	return replaceResolver(start)
-}
-
-// replaceResolver binds a file over /etc/resolv.conf, following links, for this
-// mount namespace only.
-func replaceResolver(start workloadStart) error {
-	file, err := os.CreateTemp("", "postern-resolv-")
-	if err != nil {
-		return fmt.Errorf("make resolv.conf: %w", err)
-	}
-	defer os.Remove(file.Name()) // the mount keeps it
-	for _, s := range start.Nameservers {
-		if _, err := fmt.Fprintln(file, "nameserver", s); err != nil {
-			return fmt.Errorf("write resolv.conf: %w", err)
-		}
-	}
-	if err := errors.Join(file.Chmod(0o644), file.Close()); err != nil {
-		return fmt.Errorf("write resolv.conf: %w", err)
-	}
-	over, err := filepath.EvalSymlinks("/etc/resolv.conf")
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // this machine has none, and making one would change it
-	}
-	if err != nil {
-		return fmt.Errorf("find resolv.conf: %w", err)
-	}
-	if err := unix.Mount(file.Name(), over, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("mount resolv.conf: %w", err)
-	}
-	return nil
+	return names.set(start)
 }

@@ -241,7 +241,8 @@ func attachmentShape(tx *table.Txn, row *model.Attachment) shape.Attachment {
 	for _, p := range slices.Concat(ni.Prefixes4, ni.Prefixes6) {
 		out.Prefixes = append(out.Prefixes, p.String())
 	}
-	out.Gateways, out.DnsServers = gateways(tx, ni), resolvers(tx, ni)
+	out.Gateways = gateways(tx, ni)
+	out.DnsServers, out.DnsSearch = optionsFor(tx, ni)
 	return out
 }
 
@@ -272,21 +273,4 @@ func gateways(tx *table.Txn, ni *model.NetworkInterface) []string {
 		out = append(out, routerLinkLocal)
 	}
 	return out
-}
-
-// resolver6 is where workloads without IPv4 ask for names.
-const resolver6 = "fd00:ec2::253"
-
-// resolvers gives the VPC's resolver when the VPC has DNS support: the VPC's base
-// address plus two, or for IPv6 one fixed address
-// (https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html).
-func resolvers(tx *table.Txn, ni *model.NetworkInterface) []string {
-	v, ok := state.VPCs.Get(tx, ni.Account, ni.Region, ni.VPC)
-	if !ok || !v.DNSSupport || len(v.CIDRs) == 0 {
-		return nil
-	}
-	if len(ni.Addresses) == 0 {
-		return []string{resolver6}
-	}
-	return []string{v.CIDRs[0].Prefix.Masked().Addr().Next().Next().String()}
 }

@@ -5,6 +5,7 @@ package postern
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -91,7 +92,8 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f.put(t, func(tx *table.Txn) {
 		state.Hosts.Put(tx, &model.Host{Name: "here", Instance: "p7k2"})
-		state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), DNSSupport: true, CIDRs: []model.CIDRAssociation{{Prefix: netip.MustParsePrefix("10.0.0.0/16")}}})
+		state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), DNSSupport: true, DHCPOptions: "dopt-1", CIDRs: []model.CIDRAssociation{{Prefix: netip.MustParsePrefix("10.0.0.0/16")}}})
+		state.DHCPOptions.Put(tx, &model.DHCPOptions{Meta: meta("dopt-1"), DomainName: "ec2.internal lab", DomainNameServers: []string{"AmazonProvidedDNS"}})
 		state.Subnets.Put(tx, &model.Subnet{Meta: meta("subnet-1"), VPC: "vpc-1", CIDR: netip.MustParsePrefix("10.0.1.0/24")})
 		for id, kind := range map[string]model.InterfaceType{"eni-1": model.InterfaceWorkload, "eni-2": model.InterfaceWorkload, "eni-gate": model.InterfaceGateway} {
 			state.NetworkInterfaces.Put(tx, &model.NetworkInterface{
@@ -146,7 +148,7 @@ func TestAttachmentTellsTheWorkloadItsNetwork(t *testing.T) {
 		NetworkInterfaceId: new("eni-1"), Status: new("attaching"), Host: new("here"), NetnsName: new("ns"), DeviceName: new("eth0"),
 		MacAddress: new("02:00:00:00:00:01"), DeleteOnTermination: new(false), Addresses: []string{"10.0.1.10", "2001:db8::10"},
 		Prefixes: []string{"10.0.1.16/28", "2001:db8:0:0:2::/80"},
-		Gateways: []string{"10.0.1.1", "fe80::1"}, DnsServers: []string{"10.0.0.2"},
+		Gateways: []string{"10.0.1.1", "fe80::1"}, DnsServers: []string{"10.0.0.2"}, DnsSearch: []string{"ec2.internal", "lab"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("attachment (-want +got):\n%s", diff)
@@ -158,6 +160,47 @@ func TestAttachmentTellsTheWorkloadItsNetwork(t *testing.T) {
 	second, err := f.attach(f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-2"), NetnsName: new("ns")})
 	if err != nil || *second.DeviceName != "eth1" {
 		t.Errorf("second interface of the namespace: %+v, %v", second, err)
+	}
+}
+
+// What a workload is told of names follows the DHCP options of its VPC.
+func TestAttachmentTellsTheVPCsOptions(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.attach(f.ctx, shape.AttachNetworkInterfaceInput{NetworkInterfaceId: new("eni-1"), NetnsName: new("ns")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		options *model.DHCPOptions
+		only6   bool
+		want    string
+	}{
+		{&model.DHCPOptions{DomainName: "corp.example.com", DomainNameServers: []string{"10.9.0.53", model.AmazonDNS, "2001:db8::53"}}, false, "[10.9.0.53 10.0.0.2 2001:db8::53] [corp.example.com]"},
+		{&model.DHCPOptions{DomainNameServers: []string{model.AmazonDNS}}, true, "[fd00:ec2::253] []"},
+		{&model.DHCPOptions{DomainName: "corp.example.com"}, false, "[] [corp.example.com]"},
+		{nil, false, "[] []"},
+	} {
+		f.put(t, func(tx *table.Txn) {
+			v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, "vpc-1")
+			v = v.Clone()
+			v.DHCPOptions = ""
+			if c.options != nil {
+				v.DHCPOptions = "dopt-2"
+				c.options.Meta = model.Meta{Account: v.Account, Region: v.Region, ID: "dopt-2"}
+				state.DHCPOptions.Put(tx, c.options)
+			}
+			state.VPCs.Put(tx, v)
+			ni, _ := state.NetworkInterfaces.Get(tx, servicetest.Account, servicetest.Region, "eni-1")
+			if ni = ni.Clone(); c.only6 {
+				ni.Addresses, ni.Prefixes4 = nil, nil
+			} else {
+				ni.Addresses = []netip.Addr{netip.MustParseAddr("10.0.1.10")}
+			}
+			state.NetworkInterfaces.Put(tx, ni)
+		})
+		got, err := f.api.GetAttachment(f.ctx, &shape.GetAttachmentInput{NetworkInterfaceId: new("eni-1")})
+		if err != nil || fmt.Sprint(got.DnsServers, got.DnsSearch) != c.want {
+			t.Errorf("with %+v: %v %v, %v; want %s", c.options, got.DnsServers, got.DnsSearch, err, c.want)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func newService() *schema.Service {
 					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "AttachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -91,6 +92,7 @@ func newService() *schema.Service {
 					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "DetachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -119,6 +121,7 @@ func newService() *schema.Service {
 					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "GetAttachmentResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
@@ -245,6 +248,7 @@ func newShapes() []schema.Shape {
 		{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
 		{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 		{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
+		{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
 	}}
 	t[8] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member"}}
 	t[9] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}

@@ -31,6 +31,7 @@ type AttachNetworkInterfaceOutput struct {
 	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
+	DnsSearch           []string
 }
 
 // CreateAccountInput is the input of CreateAccount.
@@ -66,6 +67,7 @@ type DetachNetworkInterfaceOutput struct {
 	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
+	DnsSearch           []string
 }
 
 // GetAttachmentInput is the input of GetAttachment.
@@ -88,6 +90,7 @@ type GetAttachmentOutput struct {
 	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
+	DnsSearch           []string
 }
 
 // GetDesiredInput is the input of GetDesired.
@@ -171,6 +174,7 @@ type Attachment struct {
 	Prefixes            []string
 	Gateways            []string
 	DnsServers          []string
+	DnsSearch           []string
 }
 
 // EndpointName is a structure of the model.
