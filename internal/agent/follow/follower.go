@@ -29,7 +29,8 @@ type Config struct {
 	// Every is how often an address is probed, and how long a probe and the change that
 	// follows from it may take together. Default 900 ms.
 	Every time.Duration
-	// Probes is how many may be under way. Default 512.
+	// Probes is how many addresses are probed each time. When there are more, those of
+	// names that have waited longest have their turn. Default 512.
 	Probes int
 	// Share draws numbers from 0 to 1. Default rand.Float64.
 	Share func() float64
@@ -52,6 +53,7 @@ type Follower struct {
 	views  map[string]*view
 	// doors are the addresses of endpoints in each realm.
 	doors map[desired.Realm]map[netip.Addr]bool
+	turn  uint64 // of probing
 
 	// probing belongs to the goroutine that begins probes.
 	probing chan struct{} // has one for each probe under way
@@ -254,8 +256,21 @@ type patient struct {
 func (f *Follower) watched() (all []patient) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var names []*name
 	for _, n := range f.names {
-		for _, a := range n.watched() {
+		if len(n.watched()) > 0 {
+			names = append(names, n)
+		}
+	}
+	slices.SortFunc(names, func(a, b *name) int { return cmp.Compare(a.turn, b.turn) })
+	f.turn++
+	for _, n := range names {
+		list := n.watched()
+		if len(all) > 0 && len(all)+len(list) > f.cfg.Probes {
+			break
+		}
+		n.turn = f.turn
+		for _, a := range list {
 			all = append(all, patient{n, n.entry.Gateway, netip.AddrPortFrom(a, uint16(n.entry.Port))})
 		}
 	}

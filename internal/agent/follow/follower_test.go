@@ -256,6 +256,40 @@ func TestAddressesAreProbed(t *testing.T) {
 	})
 }
 
+// However many addresses there are, so many are probed at a time, and each has its turn.
+func TestProbesAreBounded(t *testing.T) {
+	follow(t, func(r rig) {
+		const names, each = 1000, 4
+		d := desired.Delta{Full: true}
+		for i := range names {
+			e := named(fmt.Sprintf("n%d.example.com.", i), i)
+			r.up.set(e.Name, time.Hour, i, i+1, i+2, i+3)
+			d.Put = append(d.Put, e)
+		}
+		r.take(d)
+		time.Sleep(time.Second)
+		before := 0
+		r.up.change(func() { before = r.up.probes; r.up.down[addr(500)] = true })
+		time.Sleep(9 * time.Second)
+		r.up.change(func() {
+			if got := r.up.probes - before; got > 10*512 || got < names*each {
+				t.Errorf("%d probes in nine seconds, want each of %d addresses once and at most 512 every 0.9 s", got, names*each)
+			}
+		})
+		down := 0
+		for _, o := range r.Observations() {
+			for _, a := range o.Addrs {
+				if a.Down != "" {
+					down++
+				}
+			}
+		}
+		if down != each {
+			t.Errorf("%d names have found out about the address that is down, want %d", down, each)
+		}
+	})
+}
+
 // After a restart what the kernel has is gone by, even if nobody answers for an hour.
 func TestARestartKeepsWhatTheKernelHas(t *testing.T) {
 	follow(t, func(r rig) {

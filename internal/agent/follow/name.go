@@ -63,7 +63,8 @@ type name struct {
 
 	// The rest belongs to the Follower.
 	asking bool
-	place  int // in the queue of those that are due; -1 is none
+	place  int    // in the queue of those that are due; -1 is none
+	turn   uint64 // in which it was probed last
 }
 
 // newName begins to follow. It goes by what the target led to before until more is
