@@ -5,6 +5,7 @@ package resolver
 import (
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,10 @@ type book struct {
 // againAfter is when it is tried again to write what could not be written.
 const againAfter = 5 * time.Second
 
+// readAtOnce is how many entries of the copy on disk are held beside the world that
+// they are put into.
+const readAtOnce = 1000
+
 // absent stands for an entry of which only the key counts.
 type absent struct{ key desired.Key }
 
@@ -58,12 +63,14 @@ func openBook(path, instance string, log *slog.Logger) *book {
 	kinds := control.Kinds()
 	flush := func() {
 		world, _ = world.With(put, nil) // what was wrong is so again when the agent says it
-		put = nil
+		put = put[:0]
 	}
 	err := b.journal.Replay(func(text string) error {
 		e, err := desired.Parse(text, kinds...)
 		if err == nil {
-			put = append(put, e)
+			if put = append(put, e); len(put) == readAtOnce {
+				flush()
+			}
 		}
 		return err
 	}, func(text string) error {
@@ -79,6 +86,7 @@ func openBook(path, instance string, log *slog.Logger) *book {
 		log.Warn("not all names are known yet; the agent tells the rest", "error", err)
 	}
 	b.world.Store(world)
+	debug.FreeOSMemory() // what reading took, once, before anybody is answered
 	return b
 }
 

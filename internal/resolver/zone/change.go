@@ -179,7 +179,7 @@ func (c *change) putRecord(e desired.NameRecord) error {
 	if err != nil {
 		return err
 	}
-	s, err := compile(e)
+	s, err := compile(e, name)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (c *change) putRecord(e desired.NameRecord) error {
 	n := c.node(r, string(name))
 	i, had := n.place(s.kind, s.id)
 	switch {
-	case had && n.sets[i].text == s.text:
+	case had && n.sets[i].same(s):
 		return nil
 	case had:
 		n.sets = slices.Clone(n.sets)

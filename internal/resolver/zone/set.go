@@ -3,11 +3,15 @@
 package zone
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
 	"sync/atomic"
+
+	"github.com/miekg/dns"
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/resolver/wire"
@@ -15,7 +19,7 @@ import (
 
 // set is a set of records as it is answered.
 type set struct {
-	text string // the entry's record
+	text string // the entry's record; empty when it can be told from the rest
 	id   string // tells it from others of its name and type
 	kind uint16
 	// size is that of each of the records, or zero if they are not of one size.
@@ -43,8 +47,8 @@ type nearSet struct {
 	set  *set
 }
 
-// compile reads what a record has.
-func compile(r desired.NameRecord) (*set, error) {
+// compile reads what a record has, whose name is given in wire form.
+func compile(r desired.NameRecord, name []byte) (*set, error) {
 	kind, err := typeOf(r.Type)
 	if err != nil {
 		return nil, err
@@ -75,8 +79,36 @@ func compile(r desired.NameRecord) (*set, error) {
 		}
 		s.rules.weighted, s.rules.weight = true, r.Weight
 	}
+	if text := desired.Record(s.plain(r.Zone, wire.NameText(name))); text == s.text {
+		s.text = "" // as of most records: it would be a third of what they take
+	}
 	return s, nil
 }
+
+// plain is the entry of a set that has addresses and nothing else.
+func (s *set) plain(zone, name string) desired.NameRecord {
+	r := desired.NameRecord{Zone: zone, Name: name, Type: dns.TypeToString[s.kind]}
+	if s.rules != nil || s.id != "" || s.kind != wire.TypeA && s.kind != wire.TypeAAAA {
+		return r
+	}
+	for at := s.records; len(at) > 0; at = at[wire.RecordLen(at):] {
+		r.TTL = binary.BigEndian.Uint32(at[6:])
+		addr, _ := netip.AddrFromSlice(at[wire.DataAt:wire.RecordLen(at)])
+		r.Data = append(r.Data, addr.String())
+	}
+	return r
+}
+
+// entry is what the set was made of.
+func (s *set) entry(zone string, name []byte) (desired.Entry, error) {
+	if s.text == "" {
+		return s.plain(zone, wire.NameText(name)), nil
+	}
+	return desired.Parse(s.text, desired.KindRecord)
+}
+
+// same reports whether two sets were made of the same, but for zone and name.
+func (s *set) same(o *set) bool { return s.text == o.text && bytes.Equal(s.records, o.records) }
 
 func (s *set) addValues(mnemonic string, ttl uint32, values []string) error {
 	if len(values) > maxValues {

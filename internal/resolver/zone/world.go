@@ -111,7 +111,7 @@ func (w *World) Dump(name desired.Realm) (list []desired.Entry) {
 	}
 	for n := range r.names.all() {
 		for _, s := range n.sets {
-			if e, err := desired.Parse(s.text, desired.KindRecord); err == nil { // it was printed
+			if e, err := s.entry(r.name, []byte(n.name)); err == nil { // it was printed
 				list = append(list, e)
 			}
 		}
