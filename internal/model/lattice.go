@@ -49,6 +49,10 @@ func (g *ResourceGateway) Clone() *ResourceGateway {
 	return &c
 }
 
+// ResolvesInVPC reports whether the names of its resources are those that its VPC knows:
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-gateway.html
+func (g *ResourceGateway) ResolvesInVPC() bool { return g.DNSResolution == "IN_VPC" }
+
 // ARN names the gateway.
 func (g *ResourceGateway) ARN() string {
 	return ARN("vpc-lattice", g.Region, g.Account, "resourcegateway/"+g.ID)
@@ -134,6 +138,22 @@ func (r *ResourceConfiguration) Is4() bool {
 		return r.DNS.Family == FamilyIPv4
 	}
 	return r.IP.Is4()
+}
+
+// TagProbe is the tag of a resource configuration that says, with the value ProbeOff, that
+// nobody asks whether the addresses of the resource's name answer.
+const (
+	TagProbe = "postern:probe"
+	ProbeOff = "off"
+)
+
+// ProbedPort gives the port at which the addresses of the resource's name are asked
+// whether they answer: the first one; zero when nobody asks, or all ports are offered.
+func (r *ResourceConfiguration) ProbedPort() uint16 {
+	if len(r.Ports) == 0 || r.Ports[0] == (PortRange{1, 65535}) || r.Tags[TagProbe] == ProbeOff {
+		return 0
+	}
+	return r.Ports[0].From
 }
 
 // Later reports whether versions that knew resources with addresses alone would take

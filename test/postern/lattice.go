@@ -110,6 +110,26 @@ func (c *Configuration) Child(name string, ip netip.Addr, ports ...string) *Conf
 	})
 }
 
+// NamedChild is Child for a name.
+func (c *Configuration) NamedChild(name, domain string, ports ...string) *Configuration {
+	return c.p.configuration(c.Gateway, &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &c.ID, PortRanges: ports,
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{DnsResource: &lattice.DnsResource{
+			DomainName: &domain, IpAddressType: new(lattice.ResourceConfigurationIpAddressTypeIpv4),
+		}},
+	})
+}
+
+// Named makes a resource configuration for a name and waits until it is active.
+func (g *Gateway) Named(name, domain string, ports ...string) *Configuration {
+	return g.p.configuration(g, &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &g.ID, PortRanges: ports,
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{DnsResource: &lattice.DnsResource{
+			DomainName: &domain, IpAddressType: new(lattice.ResourceConfigurationIpAddressTypeIpv4),
+		}},
+	})
+}
+
 func (p *Postern) configuration(g *Gateway, in *lattice.CreateResourceConfigurationInput) *Configuration {
 	p.T.Helper()
 	made := Call[lattice.CreateResourceConfigurationOutput](p, lattice.Service, "CreateResourceConfiguration", in)

@@ -56,6 +56,12 @@ func newGrouped(t *testing.T, children []string, flags ...string) (*grouped, map
 // child adds a server to the group.
 func (g *grouped) child(name string) *postern.Configuration {
 	g.t.Helper()
+	return g.group.Child(name, g.serve(name).IP, "80")
+}
+
+// serve makes a server in the provider's VPC that tells its name on port 80.
+func (g *grouped) serve(name string) *postern.Workload {
+	g.t.Helper()
 	server := g.servers.Workload("", g.open)
 	l, err := server.Listen("tcp", ":80")
 	if err != nil {
@@ -75,7 +81,7 @@ func (g *grouped) child(name string) *postern.Configuration {
 			}()
 		}
 	}()
-	return g.group.Child(name, server.IP, "80")
+	return server
 }
 
 // dial connects and reads who answers.

@@ -59,10 +59,12 @@ type resource struct {
 // gateway's interface may be gone or have no addresses of the resource's family, or
 // it is another host's, which translates it.
 type target struct {
-	zone  string
-	host  int
-	ni    string
-	entry desired.Target
+	zone string
+	host int
+	ni   string
+	addr netip.Addr
+	// entry is a Target, or a Follow when the resource has a name.
+	entry desired.Entry
 	ok    bool
 }
 
@@ -99,7 +101,7 @@ func (r *reading) resource(rc *model.ResourceConfiguration) (*resource, model.Re
 	res := &resource{is4: rc.Is4()}
 	for _, t := range rc.Targets {
 		entry, ok := r.targetEntry(rc, t)
-		res.targets = append(res.targets, target{t.Zone, t.Host, t.Interface, entry, ok})
+		res.targets = append(res.targets, target{t.Zone, t.Host, t.Interface, t.Addr(res.is4), entry, ok})
 	}
 	res.setPorts(rc.Ports)
 	vpc, ok := valueOf[model.Ref](r, unitGateway, rc.Sibling(rc.Gateway))
@@ -145,18 +147,45 @@ func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *reso
 	}
 	res.onward = from.way(res.provider, next)
 	for i := range res.targets {
-		res.targets[i].entry.Onward = true
+		if entry, ok := res.targets[i].entry.(desired.Target); ok {
+			entry.Onward = true
+			res.targets[i].entry = entry
+		}
 	}
 }
 
 // targetEntry translates one transit target, on the host where it is.
-func (r *reading) targetEntry(rc *model.ResourceConfiguration, t model.TransitTarget) (desired.Target, bool) {
+func (r *reading) targetEntry(rc *model.ResourceConfiguration, t model.TransitTarget) (desired.Entry, bool) {
 	x, ok := valueOf[exit](r, unitInterface, rc.Sibling(t.Interface))
 	if !ok || t.Host != r.plan.host.Index {
-		return desired.Target{}, false
+		return nil, false
 	}
-	gateway, ok := x.pool(rc.IP.Is4())
-	return desired.Target{VPC: x.vpc, Addr: t.Addr(rc.IP.Is4()), Dest: rc.IP, Gateway: gateway}, ok
+	gateway, ok := x.pool(rc.Is4())
+	switch {
+	case !ok:
+		return nil, false
+	case rc.HasName():
+		return r.follow(rc, desired.Follow{VPC: x.vpc, Addr: t.Addr(rc.Is4()), Gateway: gateway})
+	}
+	return desired.Target{VPC: x.vpc, Addr: t.Addr(rc.Is4()), Dest: rc.IP, Gateway: gateway}, true
+}
+
+// follow has a target follow the name of a resource, which is looked up as the gateway
+// says.
+func (r *reading) follow(rc *model.ResourceConfiguration, f desired.Follow) (desired.Entry, bool) {
+	gateway, ok := state.ResourceGateways.Get(r.tx, rc.Account, rc.Region, rc.Gateway)
+	if !ok {
+		return nil, false
+	}
+	name, err := model.NormalName(rc.DNS.Name)
+	if err != nil {
+		return nil, false // requests with such a name are refused
+	}
+	f.Name, f.InVPC = name, gateway.ResolvesInVPC()
+	if port := rc.ProbedPort(); port != 0 {
+		f.Port = uint32(port)
+	}
+	return f, true
 }
 
 // setPorts keeps a few single ports as they are and names a shared set for

@@ -140,7 +140,7 @@ func (from door) way(consumer network, res *resource) []desired.Entry {
 	if from.addr.Is4() != res.is4 || !far.ok {
 		return nil
 	}
-	target, source := far.entry.Addr, consumer.source(res.is4)
+	target, source := far.addr, consumer.source(res.is4)
 	entries := []desired.Entry{
 		far.entry,
 		desired.NewLink(consumer.id, res.provider.id),

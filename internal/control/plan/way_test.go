@@ -273,3 +273,31 @@ func TestATargetOnAnotherHostIsNotTranslatedHere(t *testing.T) {
 		}
 	}
 }
+
+// The name of a resource is followed where an address is translated, as the gateway says,
+// and its first port is asked unless a tag says otherwise.
+func TestANameIsFollowed(t *testing.T) {
+	w := newWorld(t)
+	rows := connection()
+	rc := find[*model.ResourceConfiguration](t, rows)
+	rc.IP, rc.DNS = netip.Addr{}, model.DNSResource{Name: "DB.example.com", Family: model.FamilyIPv4}
+	w.put(t, rows...)
+	for want, change := range map[string]func(*model.ResourceConfiguration, *model.ResourceGateway){
+		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50 port=5432\n": func(*model.ResourceConfiguration, *model.ResourceGateway) {},
+		"follow vpc-b 240.8.0.5 name=db.example.com. in-vpc=yes gateway=10.0.1.50 port=5432\n": func(_ *model.ResourceConfiguration, g *model.ResourceGateway) {
+			g.DNSResolution = "IN_VPC"
+		},
+		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50\n": func(rc *model.ResourceConfiguration, _ *model.ResourceGateway) {
+			rc.Tags = map[string]string{model.TagProbe: model.ProbeOff}
+		},
+	} {
+		g := find[*model.ResourceGateway](t, rows).Clone()
+		c := rc.Clone()
+		change(c, g)
+		w.put(t, c, g)
+		got := desired.Text(w.plan.Entries())
+		if !strings.Contains(got, want) || strings.Contains(got, "target vpc-b") || !strings.Contains(got, "endpoint vpc-a 10.0.1.100 target=240.8.0.5") {
+			t.Errorf("planned is, without %s\n%s", want, got)
+		}
+	}
+}

@@ -144,7 +144,7 @@ func (a *API) amend(tx *table.Txn, r *model.ResourceConfiguration, in *shape.Upd
 }
 
 func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceConfigurationDefinition) error {
-	addr, err := definedAddress(d)
+	addr, named, err := defined(d)
 	if err != nil {
 		return err
 	}
@@ -156,14 +156,12 @@ func redefine(tx *table.Txn, r *model.ResourceConfiguration, d *shape.ResourceCo
 	if !ok {
 		return fault.NotFound(kindVPC, g.VPC)
 	}
-	if err := checkAddress(tx, addr, g, vpc); err != nil {
-		return err
+	was4 := r.Is4()
+	r.IP, r.DNS = addr, named
+	if n := state.EndpointAssociationsByConfiguration.Count(tx, r.Ref()); n > 0 && r.Is4() != was4 {
+		return fault.Validation(memberDefinition, "the resource cannot change to the other address family while %s has %d endpoint(s)", r.ID, n)
 	}
-	if n := state.EndpointAssociationsByConfiguration.Count(tx, r.Ref()); n > 0 && addr.Is4() != r.Is4() {
-		return fault.Validation("resourceConfigurationDefinition", "%s cannot take the place of %s, an address of the other family, while %s has %d endpoint(s)", addr, r.IP, r.ID, n)
-	}
-	r.IP = addr
-	return checkWay(tx, r)
+	return checkResource(tx, r, g, vpc)
 }
 
 func updatedConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.UpdateResourceConfigurationOutput {

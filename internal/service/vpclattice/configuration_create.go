@@ -26,11 +26,12 @@ type newConfiguration struct {
 	id    string
 	now   time.Time
 	ip    netip.Addr
+	dns   model.DNSResource
 	ports []model.PortRange
 }
 
 // CreateResourceConfiguration makes a resource configuration: a group, which leads nowhere
-// itself, or one of type SINGLE or CHILD for an IP address, with a transit target for each
+// itself, or one of type SINGLE or CHILD for an IP address or a name, with a transit target for each
 // interface of its gateway.
 func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateResourceConfigurationInput) (*shape.CreateResourceConfigurationOutput, error) {
 	who := access.From(ctx)
@@ -58,7 +59,7 @@ func (a *API) newConfiguration(who access.View, in *shape.CreateResourceConfigur
 	n := &newConfiguration{in: in, who: who, id: a.NewID("rcfg"), now: a.Now()}
 	var err error
 	if in.ResourceConfigurationDefinition != nil {
-		if n.ip, err = definedAddress(in.ResourceConfigurationDefinition); err != nil {
+		if n.ip, n.dns, err = defined(in.ResourceConfigurationDefinition); err != nil {
 			return nil, err
 		}
 	}
@@ -107,7 +108,7 @@ func (a *API) newRow(tx *table.Txn, n *newConfiguration) (*model.ResourceConfigu
 	in := n.in
 	r := &model.ResourceConfiguration{
 		Meta: model.Meta{Account: n.who.Account, Region: n.who.Region, ID: n.id, CreatedAt: n.now, Tags: in.Tags},
-		Name: *in.Name, Type: *in.Type, Gateway: service.Value(in.ResourceGatewayIdentifier), Ports: n.ports, IP: n.ip,
+		Name: *in.Name, Type: *in.Type, Gateway: service.Value(in.ResourceGatewayIdentifier), Ports: n.ports, IP: n.ip, DNS: n.dns,
 		Protocol:     cmp.Or(service.Value(in.Protocol), shape.ProtocolTypeTcp),
 		CustomDomain: service.Value(in.CustomDomainName), GroupDomain: service.Value(in.GroupDomain),
 		// The documentation says that the default is false; the replies it
@@ -130,10 +131,7 @@ func (a *API) lead(tx *table.Txn, r *model.ResourceConfiguration, g *model.Resou
 	if !ok {
 		return fault.NotFound(kindVPC, g.VPC)
 	}
-	if err := checkAddress(tx, r.IP, g, vpc); err != nil {
-		return err
-	}
-	if err := checkWay(tx, r); err != nil {
+	if err := checkResource(tx, r, g, vpc); err != nil {
 		return err
 	}
 	var err error

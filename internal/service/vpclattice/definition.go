@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -26,26 +27,64 @@ var resource4 = []netip.Prefix{
 	netip.MustParsePrefix("192.168.0.0/16"),
 }
 
-// definedAddress reads the address of a definition. Definitions of other kinds
-// than ipResource are refused: they are not served yet.
-func definedAddress(d *shape.ResourceConfigurationDefinition) (netip.Addr, error) {
-	const field = "resourceConfigurationDefinition"
+// defined reads a definition: the address of the resource, or its name.
+func defined(d *shape.ResourceConfigurationDefinition) (netip.Addr, model.DNSResource, error) {
 	switch {
-	case d == nil:
-		return netip.Addr{}, fault.Validation(field, "resourceConfigurationDefinition is required for type SINGLE")
-	case d.DnsResource != nil:
-		return netip.Addr{}, fault.Validation(field+".dnsResource", "dnsResource is not served yet; use ipResource")
 	case d.ArnResource != nil:
-		return netip.Addr{}, fault.Validation(field+".arnResource", "arnResource is not served yet; use ipResource")
-	case d.IpResource == nil || d.IpResource.IpAddress == nil:
-		return netip.Addr{}, fault.Validation(field+".ipResource.ipAddress", "ipResource.ipAddress is required")
+		return netip.Addr{}, model.DNSResource{}, fault.Validation(memberDefinition+".arnResource", "arnResource is not served yet; use ipResource or dnsResource")
+	case d.DnsResource != nil && d.IpResource != nil:
+		return netip.Addr{}, model.DNSResource{}, fault.Validation(memberDefinition, "resourceConfigurationDefinition has ipResource and dnsResource; it must have one of them")
+	case d.DnsResource != nil:
+		named, err := definedName(d.DnsResource)
+		return netip.Addr{}, named, err
+	}
+	addr, err := definedAddress(d)
+	return addr, model.DNSResource{}, err
+}
+
+// definedName reads a name and which of its addresses are meant: IPv4 when it is not said.
+func definedName(d *shape.DnsResource) (model.DNSResource, error) {
+	const field = memberDefinition + ".dnsResource"
+	name := service.Value(d.DomainName)
+	_, isAddress := netip.ParseAddr(name)
+	switch family := model.IPFamily(cmp.Or(service.Value(d.IpAddressType), string(model.FamilyIPv4))); {
+	case name == "":
+		return model.DNSResource{}, fault.Validation(field+".domainName", "dnsResource.domainName is required")
+	case isAddress == nil:
+		return model.DNSResource{}, fault.Validation(field+".domainName", "%s is an address; use ipResource", name)
+	case family == model.FamilyDualstack:
+		return model.DNSResource{}, fault.Validation(field+".ipAddressType", "Dualstack is currently not supported; use IPV4 or IPV6")
+	default:
+		return model.DNSResource{Name: name, Family: family}, checkDomain(field+".domainName", name)
+	}
+}
+
+// definedAddress reads an address.
+func definedAddress(d *shape.ResourceConfigurationDefinition) (netip.Addr, error) {
+	const field = memberDefinition + ".ipResource.ipAddress"
+	if d.IpResource == nil || d.IpResource.IpAddress == nil {
+		return netip.Addr{}, fault.Validation(field, "ipResource.ipAddress is required")
 	}
 	text := *d.IpResource.IpAddress
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Is4In6() || addr.Zone() != "" {
-		return netip.Addr{}, fault.Validation(field+".ipResource.ipAddress", "%q is not an IP address", text)
+		return netip.Addr{}, fault.Validation(field, "%q is not an IP address", text)
 	}
 	return addr, nil
+}
+
+// checkResource holds what a configuration leads to against its gateway and VPC.
+func checkResource(tx *table.Txn, r *model.ResourceConfiguration, g *model.ResourceGateway, vpc *model.VPC) error {
+	switch {
+	case !r.HasName():
+		if err := checkAddress(tx, r.IP, g, vpc); err != nil {
+			return err
+		}
+		return checkWay(tx, r)
+	case r.Is4() && !g.Family.Has4(), !r.Is4() && !g.Family.Has6():
+		return fault.Validation(memberDefinition+".dnsResource.ipAddressType", "%s addresses of %s cannot be reached through %s, whose ipAddressType is %s", r.DNS.Family, r.DNS.Name, g.ID, g.Family)
+	}
+	return nil
 }
 
 // checkWay sees that a resource which is an endpoint of its gateway's VPC leads
@@ -160,6 +199,9 @@ func checkDomain(field, name string) error {
 func definition(r *model.ResourceConfiguration) *shape.ResourceConfigurationDefinition {
 	if r.IsGroup() {
 		return nil
+	}
+	if r.HasName() {
+		return &shape.ResourceConfigurationDefinition{DnsResource: &shape.DnsResource{DomainName: &r.DNS.Name, IpAddressType: new(string(r.DNS.Family))}}
 	}
 	return &shape.ResourceConfigurationDefinition{IpResource: &shape.IpResource{IpAddress: new(r.IP.String())}}
 }
