@@ -79,6 +79,7 @@ var omittedLists = map[string]bool{
 	"ec2/VpcEndpoint.Ipv4Prefixes":                              true,
 	"ec2/VpcEndpoint.Ipv6Prefixes":                              true,
 	"ec2/VpcEndpoint.PayerResponsibilities":                     true,
+	"route53/ResourceRecordSet.ResourceRecords":                 true, // of an alias
 }
 
 func resolve(entry servedService, m *model) (*service, error) {

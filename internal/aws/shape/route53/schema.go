@@ -677,7 +677,7 @@ func newShapes() []schema.Shape {
 		{Name: "Failover", Index: 6, Shape: &t[61], Wire: "Failover"},
 		{Name: "MultiValueAnswer", Index: 7, Shape: &t[63], Wire: "MultiValueAnswer"},
 		{Name: "TTL", Index: 8, Shape: &t[79], Wire: "TTL"},
-		{Name: "ResourceRecords", Index: 9, Shape: &t[67], Wire: "ResourceRecords"},
+		{Name: "ResourceRecords", Index: 9, Shape: &t[67], Wire: "ResourceRecords", OmitNil: true},
 		{Name: "AliasTarget", Index: 10, Shape: &t[4], Wire: "AliasTarget"},
 		{Name: "HealthCheckId", Index: 11, Shape: &t[29], Wire: "HealthCheckId"},
 		{Name: "TrafficPolicyInstanceId", Index: 12, Shape: &t[89], Wire: "TrafficPolicyInstanceId"},
