@@ -31,6 +31,7 @@ func Make(p *postern.Postern, seed uint64) *World {
 	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}}
 	for i := range 3 {
 		m.vpc(i)
+		m.zone(m.w.VPCs[i], i)
 	}
 	var resources []*Resource
 	for i, v := range m.w.VPCs {

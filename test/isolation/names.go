@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -25,6 +27,8 @@ type Name struct {
 	VPC  *VPC
 	// Addresses are those that it leads to: of the family of the resource.
 	Addresses []netip.Addr
+	// Shared says that every VPC has a name of that text, each its own.
+	Shared bool
 }
 
 // named waits until the name of an endpoint is told, and notes it.
@@ -65,6 +69,9 @@ func (w *World) Resolves() (tried int, findings []string, err error) {
 	var all []*question
 	for _, from := range w.Workloads {
 		for i, name := range w.Names {
+			if name.Shared && name.VPC != from.VPC {
+				continue // it gets its own
+			}
 			all = append(all, &question{from: from, name: name, at: resolvers[(len(all)+i)%len(resolvers)]})
 		}
 	}
@@ -106,7 +113,10 @@ func (q *question) difference() string {
 		}
 		return what + ", want no such name"
 	}
-	near := slices.DeleteFunc(slices.Clone(q.name.Addresses), func(a netip.Addr) bool { return q.name.VPC.At[a].Zone != q.from.Zone })
+	near := slices.DeleteFunc(slices.Clone(q.name.Addresses), func(a netip.Addr) bool {
+		at := q.name.VPC.At[a]
+		return at == nil || at.Zone != q.from.Zone
+	})
 	want := near
 	if len(near) == 0 {
 		want = q.name.Addresses
@@ -117,4 +127,29 @@ func (q *question) difference() string {
 		return what + fmt.Sprintf(", want %v", want)
 	}
 	return ""
+}
+
+// zone gives a VPC a hosted zone of its own, of the name that all others have too, with
+// one record by which they differ.
+func (m *maker) zone(v *VPC, index int) {
+	m.p.T.Helper()
+	postern.Call[ec2.ModifyVpcAttributeOutput](m.p, ec2.Service, "ModifyVpcAttribute",
+		&ec2.ModifyVpcAttributeInput{VpcId: &v.ID, EnableDnsHostnames: &ec2.AttributeBooleanValue{Value: new(true)}})
+	made := postern.Call[route53.CreateHostedZoneOutput](m.p, route53.Service, "CreateHostedZone", &route53.CreateHostedZoneInput{
+		Name: new("corp.example"), CallerReference: &v.ID, VPC: &route53.VPC{VPCId: &v.ID, VPCRegion: new("us-east-1")},
+	})
+	own := &Name{Text: "who.corp.example", VPC: v, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, byte(index)})}, Shared: true}
+	id := strings.TrimPrefix(*made.HostedZone.Id, "/hostedzone/")
+	change := postern.Call[route53.ChangeResourceRecordSetsOutput](m.p, route53.Service, "ChangeResourceRecordSets", &route53.ChangeResourceRecordSetsInput{
+		HostedZoneId: &id, ChangeBatch: &route53.ChangeBatch{Changes: []route53.Change{{Action: new("CREATE"), ResourceRecordSet: &route53.ResourceRecordSet{
+			Name: &own.Text, Type: new("A"), TTL: new(int64(60)), ResourceRecords: []route53.ResourceRecord{{Value: new(own.Addresses[0].String())}},
+		}}}},
+	})
+	id = strings.TrimPrefix(*change.ChangeInfo.Id, "/change/")
+	m.p.Await("change "+id, func() (bool, error) {
+		var out route53.GetChangeOutput
+		err := m.p.Do(route53.Service, "GetChange", &route53.GetChangeInput{Id: &id}, &out)
+		return err == nil && *out.ChangeInfo.Status == route53.ChangeStatusInsync, err
+	})
+	m.w.Names = append(m.w.Names, own)
 }
