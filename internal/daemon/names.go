@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/dataplane/names"
 	"github.com/posternhq/postern/internal/resolver/control"
+	"github.com/posternhq/postern/internal/service/postern"
 )
 
 // noUpstream, in the place of servers, says that no server is asked.
@@ -66,11 +68,33 @@ func (l lookup) Lookup(ctx context.Context, q follow.Question) (follow.Answer, e
 	return follow.Answer{Addrs: a.Addrs, TTL: a.TTL}, err
 }
 
-// namesOf tells how the process that resolves names is; nil says that there is none.
-func (p *plane) namesOf(ctx context.Context) (*control.Status, error) {
-	s, err := p.names.Status(ctx)
-	if errors.Is(err, control.ErrNobody) {
-		return nil, nil
+// namesTime bounds how long the process that resolves names is asked how it is.
+const namesTime = time.Second
+
+// addNames adds how the process that resolves names is, when there is one.
+func (p *plane) addNames(s *postern.DataplaneStatus) {
+	ctx, cancel := context.WithTimeout(context.Background(), namesTime)
+	defer cancel()
+	n, err := p.names.Status(ctx)
+	switch {
+	case errors.Is(err, control.ErrNobody):
+		return
+	case err != nil:
+		s.State += "; the process that resolves names does not answer"
+		return
 	}
-	return &s, err
+	for name, count := range n.Counters {
+		s.Counters["resolver: "+name] = count
+	}
+	s.Counters["resolver: process"] = int64(n.PID)
+	s.Counters["resolver: vpcs"] = int64(n.Resolvers)
+	s.Counters["resolver: upstream servers"] = int64(len(n.Upstream)) // without any, what no zone has is refused
+	for _, u := range n.Upstream {
+		if u.Problem != "" {
+			s.State += fmt.Sprintf("; upstream server %s: %s", u.Addr, u.Problem)
+		}
+	}
+	if n.Copy != "" {
+		s.State += "; names are not on disk: " + n.Copy
+	}
 }

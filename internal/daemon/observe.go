@@ -41,6 +41,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 	p.addShares(&s)
 	p.addStore(&s)
 	p.addMakers(&s)
+	p.addNames(&s)
 	for _, n := range p.agent.Names() {
 		s.Names = append(s.Names, followed(n))
 	}

@@ -216,7 +216,7 @@ func (p *process) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.cfg.Log.Info("names are served", "version", p.cfg.Version, "pid", os.Getpid(), "vpcs", len(p.sites.sockets())/2)
+	p.cfg.Log.Info("names are served", "version", p.cfg.Version, "pid", os.Getpid(), "vpcs", p.sites.count())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		err := desk.Serve()

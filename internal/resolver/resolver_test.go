@@ -347,3 +347,87 @@ func TestTakeOverLosesNoQuestion(t *testing.T) {
 	clients.Wait()
 	t.Logf("%d questions, each answered", asked.Load())
 }
+
+// TestOwnServersAreAskedFromTheRouter has a VPC whose DHCP options name a server of its
+// own, which is where only the router reaches it, and one that names the resolver itself.
+func TestOwnServersAreAskedFromTheRouter(t *testing.T) {
+	r := newRig(t)
+	r.address()
+	serve(t, r.router, "127.0.0.9:53", "10.9.9.9")
+	host := serve(t, nil, "127.0.0.1:0", "10.8.8.8")
+	r.config.NoUpstream, r.config.Upstream = false, []netip.AddrPort{netip.MustParseAddrPort(host)}
+	r.start()
+	r.serveZone()
+	r.want("udp", servers[0], "a.elsewhere.test.", "NOERROR 10.8.8.8")
+	with := func(list ...string) {
+		e := entry()
+		for _, text := range list {
+			e.Servers = append(e.Servers, netip.MustParseAddr(text))
+		}
+		r.put(desired.Zone(vpc), e)
+	}
+	with("127.0.0.9")
+	r.want("udp", servers[0], "a.elsewhere.test.", "NOERROR 10.9.9.9")
+	r.want("tcp", servers[1], "a.elsewhere.test.", "NOERROR 10.9.9.9")
+	r.want("udp", servers[0], "db.example.com.", "NOERROR 10.0.0.1")
+	a, err := r.client.Lookup(t.Context(), control.Question{Name: "a.elsewhere.test.", VPC: vpc})
+	if err != nil || fmt.Sprint(a.Addrs) != "[10.9.9.9]" {
+		t.Errorf("look-up in the VPC: %+v, %v", a, err)
+	}
+	if a, err = r.client.Lookup(t.Context(), control.Question{Name: "a.elsewhere.test."}); err != nil || fmt.Sprint(a.Addrs) != "[10.8.8.8]" {
+		t.Errorf("public look-up: %+v, %v", a, err)
+	}
+	for _, itself := range servers {
+		with("127.0.0.9", itself)
+		r.want("udp", servers[0], "b"+strings.NewReplacer(".", "", ":", "").Replace(itself)+".elsewhere.test.", "NOERROR 10.8.8.8")
+	}
+}
+
+// serve answers each question for an address with this one, in a namespace or in that of
+// the test, and gives where.
+func serve(t *testing.T, ns *testnet.NS, address, answer string) string {
+	t.Helper()
+	listen := net.ListenPacket
+	if ns != nil {
+		listen = ns.ListenPacket
+	}
+	conn, err := listen("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		if rr, err := dns.NewRR(q.Question[0].Name + " 60 A " + answer); err == nil {
+			m.Answer = append(m.Answer, rr)
+		}
+		_ = w.WriteMsg(m)
+	})}
+	go func() { _ = server.ActivateAndServe() }()
+	return conn.LocalAddr().String()
+}
+
+// TestTakeOverThatFailsChangesNothing asks for the sockets and goes away, at each step.
+func TestTakeOverThatFailsChangesNothing(t *testing.T) {
+	r := newRig(t)
+	r.address()
+	p := r.start()
+	r.serveZone()
+	for said := range 3 {
+		conn, err := r.client.TakeOver(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range said { // confirms so many lots, of which there is one and an empty one
+			if _, err := conn.Write([]byte("t")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		conn.Close()
+		r.put(desired.Zone("Z1"), record(fmt.Sprintf("10.0.1.%d", said+1)))
+		r.want("udp", servers[1], "db.example.com.", fmt.Sprintf("NOERROR 10.0.1.%d", said+1))
+	}
+	if status, err := r.client.Status(t.Context()); err != nil || status.PID != p.PID {
+		t.Errorf("%+v, %v", status, err)
+	}
+}

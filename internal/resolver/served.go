@@ -126,25 +126,12 @@ func textOf(data []byte) string {
 func (p *process) Status(context.Context) (control.Status, error) {
 	s := control.Status{
 		Version: p.cfg.Version, Identity: p.cfg.Identity, PID: os.Getpid(), Since: p.since,
-		Closed: p.sites.problems(), Copy: p.book.onDisk(), Counters: map[string]int64{},
+		Resolvers: p.sites.count(), Closed: p.sites.problems(), Copy: p.book.onDisk(), Counters: map[string]int64{},
 	}
 	for _, a := range p.onward.servers() {
 		u := control.Upstream{Addr: a.String()}
 		u.Asked, u.Failed, u.Problem = p.onward.State(a)
 		s.Upstream = append(s.Upstream, u)
-	}
-	world := p.book.world.Load()
-	for _, realm := range world.Realms() {
-		for _, e := range world.Dump(realm) {
-			switch e.Key().Kind {
-			case desired.KindResolver:
-				s.Resolvers++
-			case desired.KindZone:
-				s.Zones++
-			case desired.KindRecord:
-				s.Records++
-			}
-		}
 	}
 	c := p.onward.Counters()
 	s.Counters["upstream: asked"] = c.Asked

@@ -195,6 +195,13 @@ func (s *sites) addrs(vpc string) []netip.Addr {
 	return s.wanted[vpc].addrs
 }
 
+// count is how many VPCs are to be served.
+func (s *sites) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.wanted)
+}
+
 // served reports whether a VPC's sockets are open.
 func (s *sites) served(vpc string) bool {
 	s.mu.Lock()

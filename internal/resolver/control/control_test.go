@@ -79,7 +79,7 @@ func (s *shelf) Lookup(_ context.Context, q control.Question) (control.Answer, e
 }
 
 func (s *shelf) Status(context.Context) (control.Status, error) {
-	return control.Status{Version: "1", Records: len(s.has)}, nil
+	return control.Status{Version: "1", Resolvers: len(s.has)}, nil
 }
 
 func (s *shelf) HandOver(conn *net.UnixConn) error {

@@ -83,10 +83,8 @@ type Status struct {
 	// Upstream are the servers that are asked for what no zone has; none means that such
 	// questions are refused.
 	Upstream []Upstream `json:"upstream"`
-	// Resolvers, Zones and Records are how many there are.
+	// Resolvers is how many VPCs are to be served.
 	Resolvers int `json:"resolvers"`
-	Zones     int `json:"zones"`
-	Records   int `json:"records"`
 	// Closed are VPCs whose sockets are not open, with the reason.
 	Closed map[string]string `json:"closed,omitempty"`
 	// Copy is why what is served is not on disk; empty when it is.

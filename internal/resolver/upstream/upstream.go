@@ -291,6 +291,9 @@ func failure(errs map[netip.AddrPort]error, servers []netip.AddrPort) error {
 // errTime says that a server did not answer in time.
 var errTime = errors.New("it does not answer")
 
+// errFailed says that a server has no answer for a name. It can have one for others.
+var errFailed = errors.New("it answers SERVFAIL")
+
 // try asks one server, over UDP and then over TCP when the answer was cut.
 func (f *Forwarder) try(ctx context.Context, from string, to netip.AddrPort, k key) (wire.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Try)
@@ -304,6 +307,8 @@ func (f *Forwarder) try(ctx context.Context, from string, to netip.AddrPort, k k
 			return wire.Reply{}, err
 		case m.Truncated && network == "udp":
 			continue
+		case m.Rcode == dns.RcodeServerFailure:
+			return wire.Reply{}, errFailed
 		case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
 			return wire.Reply{}, fmt.Errorf("it answers %s", dns.RcodeToString[m.Rcode])
 		}
@@ -342,11 +347,13 @@ func (f *Forwarder) learn(p peer, err error) {
 		f.health[p] = h
 	}
 	h.asked++
-	if err == nil {
+	if err != nil {
+		h.failed++
+	}
+	if err == nil || errors.Is(err, errFailed) {
 		h.row, h.until, h.problem = 0, time.Time{}, ""
 		return
 	}
-	h.failed++
 	h.row++
 	h.problem = err.Error()
 	h.until = f.cfg.Now().Add(min(time.Second<<min(h.row-1, 5), 30*time.Second))
