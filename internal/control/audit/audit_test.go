@@ -156,23 +156,29 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			db, err := state.Open(t.Context(), memstore.New(), slog.New(slog.DiscardHandler))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
-			if _, err := db.Update(t.Context(), func(tx *table.Txn) error { world(tx); test.change(tx); return nil }); err != nil {
-				t.Fatal(err)
-			}
-			var lines []string
-			for _, f := range Rows(db.Snapshot()) {
-				lines = append(lines, f.String())
-			}
-			if said := strings.Join(lines, "\n"); test.says == "" && said != "" || !strings.Contains(said, test.says) {
+			if said := findings(t, test.change); test.says == "" && said != "" || !strings.Contains(said, test.says) {
 				t.Errorf("findings:\n%s\nwant %q", said, test.says)
 			}
 		})
 	}
+}
+
+// findings gives what is found in a world after a change.
+func findings(t *testing.T, change func(*table.Txn)) string {
+	t.Helper()
+	db, err := state.Open(t.Context(), memstore.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Update(t.Context(), func(tx *table.Txn) error { world(tx); change(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, f := range Rows(db.Snapshot()) {
+		lines = append(lines, f.String())
+	}
+	return strings.Join(lines, "\n")
 }
 
 // What the kernel has too much, too little or otherwise is named.
