@@ -266,10 +266,10 @@ func (p *process) HandOver(conn *net.UnixConn) error {
 		return err
 	}
 	close(p.gone)
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
-	defer cancel()
-	drained := p.server.Drain(ctx) // reads nothing from here on
-	err = errors.Join(p.lock.release(), drained)
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.server.Drain(now) // reads nothing from here on; serve waits for what was read to be answered
+	err = p.lock.release()
 	_, said := conn.Write([]byte{released})
 	p.stop()
 	return errors.Join(err, said)

@@ -431,3 +431,43 @@ func TestTakeOverThatFailsChangesNothing(t *testing.T) {
 		t.Errorf("%+v, %v", status, err)
 	}
 }
+
+// TestTakeOverWaitsForNobody takes over while a question waits for an upstream server
+// that takes its time: names can be changed at once, and the question is answered by the
+// process that has read it.
+func TestTakeOverWaitsForNobody(t *testing.T) {
+	r := newRig(t)
+	r.address()
+	came, hold := make(chan struct{}, 16), make(chan struct{})
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		_ = (&dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			came <- struct{}{}
+			<-hold
+			_ = w.WriteMsg(new(dns.Msg).SetReply(q))
+		})}).ActivateAndServe()
+	}()
+	r.config.NoUpstream, r.config.Upstream = false, []netip.AddrPort{netip.MustParseAddrPort(conn.LocalAddr().String())}
+	old := r.start()
+	r.serveZone()
+	answered := make(chan string, 1)
+	go func() {
+		got, err := r.ask("udp", servers[0], "slow.test.")
+		answered <- fmt.Sprint(got, err)
+	}()
+	<-came
+	r.start()
+	r.put(desired.Zone("Z1"), record("10.0.0.99"))
+	r.want("udp", servers[0], "db.example.com.", "NOERROR 10.0.0.99")
+	close(hold)
+	if got := <-answered; got != "NOERROR<nil>" && got != "SERVFAIL<nil>" { // that is when the machine is slow
+		t.Errorf("the question that waited is answered %s", got)
+	}
+	if status, err := old.Wait(testnet.Patience); err != nil || status != 0 {
+		t.Errorf("the process before ends with %d, %v: %s", status, err, old.Output())
+	}
+}
