@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/resolver/control"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -109,6 +111,14 @@ func TestPlantedLeaksAreFound(t *testing.T) {
 			inRouter(t, p, consumer, "nft flush chain inet postern sources")
 			inRouter(t, p, consumer, "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done")
 		}, "SYN from 10.0.1.11 by client to " + endpoint},
+		{"a name in another VPC", func() {
+			r := desired.NameRecord{Zone: stranger.ID + "/endpoints", Name: w.Names[0].Text + ".", Type: "A", Data: []string{endpoint}}
+			resolver := control.NewClient(p.Data)
+			defer resolver.Close()
+			if failed := resolver.Apply(t.Context(), r.Key().Realm, []desired.Entry{r}, nil); len(failed) > 0 {
+				t.Fatal(failed)
+			}
+		}, "stranger asks "},
 	} {
 		t.Run(leak.name, func(t *testing.T) {
 			leak.plant()
@@ -120,7 +130,11 @@ func TestPlantedLeaksAreFound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all := append(connects, strays...)
+			_, names, err := w.Resolves()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := slices.Concat(connects, strays, names)
 			if !slices.ContainsFunc(all, func(f string) bool { return strings.HasPrefix(f, leak.finding) }) {
 				t.Errorf("no finding %q among %q", leak.finding, all)
 			}
@@ -134,6 +148,8 @@ func TestPlantedLeaksAreFound(t *testing.T) {
 			report(t, "connects after the repair", tried, findings, err)
 			sent, findings, err := w.Strays()
 			report(t, "strays after the repair", sent, findings, err)
+			asked, findings, err := w.Resolves()
+			report(t, "names after the repair", asked, findings, err)
 		})
 	}
 }
