@@ -29,6 +29,7 @@ func inventory(t *testing.T, key harness.Key, region string) string {
 		harness.Must(c.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{}))(t).SecurityGroups,
 		harness.Must(c.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{}))(t).NetworkInterfaces,
 		harness.Must(c.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{}))(t).VpcEndpoints,
+		harness.Must(c.DescribeDhcpOptions(ctx, &ec2.DescribeDhcpOptionsInput{}))(t).DhcpOptions,
 		harness.Must(c.DescribeTags(ctx, &ec2.DescribeTagsInput{}))(t).Tags,
 		harness.Must(l.ListResourceGateways(ctx, &vpclattice.ListResourceGatewaysInput{}))(t).Items,
 		harness.Must(l.ListResourceConfigurations(ctx, &vpclattice.ListResourceConfigurationsInput{}))(t).Items,

@@ -90,7 +90,7 @@ func (r resource) importID() string {
 		return value("network_interface_id") + "_" + value("security_group_id")
 	case "aws_vpc_endpoint_security_group_association":
 		return value("vpc_endpoint_id") + "/" + value("security_group_id")
-	case "aws_default_route_table":
+	case "aws_default_route_table", "aws_vpc_dhcp_options_association":
 		return value("vpc_id")
 	}
 	return value("id")

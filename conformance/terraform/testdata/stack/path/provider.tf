@@ -167,3 +167,17 @@ resource "aws_ec2_tag" "options" {
   key         = "Name"
   value       = var.changed ? "open" : "all open"
 }
+
+resource "aws_vpc_dhcp_options" "provider" {
+  domain_name          = var.changed ? "corp.example.com" : "example.com"
+  domain_name_servers  = ["10.0.1.53", "AmazonProvidedDNS"]
+  ntp_servers          = ["10.0.1.123"]
+  netbios_name_servers = ["10.0.1.137"]
+  netbios_node_type    = 2
+  tags                 = { Name = "provider" }
+}
+
+resource "aws_vpc_dhcp_options_association" "provider" {
+  vpc_id          = aws_vpc.provider.id
+  dhcp_options_id = aws_vpc_dhcp_options.provider.id
+}
