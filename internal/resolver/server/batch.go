@@ -18,8 +18,9 @@ const (
 	// joined is how long answers may be that leave together: less than what an interface
 	// may be given at least (RFC 8200 §5), with the headers.
 	joined = 1200
-	// patience is for how long a full send buffer is waited for, in milliseconds.
-	patience = 20
+	// patience is for how long a full send buffer is waited for, in milliseconds: once
+	// for a batch, since the sockets of others wait too.
+	patience = 5
 )
 
 // message is the kernel's struct mmsghdr: see recvmmsg(2).
@@ -150,10 +151,14 @@ func (p *packets) take(i int) uint64 {
 // for joined ones, which are sent one by one then.
 func (p *packets) sendAll(fd int, messages []message) (joins bool) {
 	joins = true
-	for len(messages) > 0 {
+	for waited := false; len(messages) > 0; {
 		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&messages[0])), uintptr(len(messages)), unix.MSG_DONTWAIT, 0, 0)
 		switch {
-		case errno == unix.EINTR, errno == unix.EAGAIN && writable(fd):
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN && waited, errno == unix.EAGAIN && !writable(fd):
+			return joins
+		case errno == unix.EAGAIN:
+			waited = true
 		case errno != 0:
 			if m := &messages[0].header; m.Iovlen > 1 {
 				joins = joins && errno != unix.EINVAL && errno != unix.EIO && errno != unix.EOPNOTSUPP
@@ -176,9 +181,9 @@ func sendEach(fd int, m *unix.Msghdr) {
 
 // sendOne sends one answer.
 func sendOne(fd int, answer []byte, name unsafe.Pointer, length uint32) {
-	for {
+	for waited := false; ; waited = true {
 		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(answer))), uintptr(len(answer)), unix.MSG_DONTWAIT, uintptr(name), uintptr(length))
-		if errno != unix.EINTR && !(errno == unix.EAGAIN && writable(fd)) {
+		if errno != unix.EINTR && (errno != unix.EAGAIN || waited || !writable(fd)) {
 			return
 		}
 	}
