@@ -199,7 +199,7 @@ func (f *Follower) tell(n *name, well bool) {
 	log := f.cfg.Logger.With("name", n.entry.Name, "vpc", n.entry.VPC, "target", n.entry.Addr)
 	switch is := n.trouble == ""; {
 	case well && !is:
-		log.Warn("name does not resolve; connections go where they went", "error", n.trouble, "addresses", len(n.order))
+		log.Warn("name does not resolve; what is known of it stays in use", "error", n.trouble, "addresses", len(n.order))
 	case !well && is:
 		log.Info("name resolves again", "addresses", len(n.order))
 	}
