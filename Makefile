@@ -10,7 +10,7 @@ GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X github.com/posternhq/postern/inter
 export PATH := $(PATH):/usr/local/go/bin
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build demo test clients test-race bench check fix generate express express-check form fuzz clean
+.PHONY: help build demo demo-overlap test clients test-race bench check fix generate express express-check form fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -23,6 +23,11 @@ demo: build ## the main job, step by step, with PostgreSQL and psql (needs root)
 	@tool/needs demo
 	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
 	bin/postern-demo --postern bin/postern
+
+demo-overlap: build ## several services behind one endpoint, and their names (needs root)
+	@tool/needs demo
+	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
+	bin/postern-demo --postern bin/postern --story overlap
 
 test: build ## every test (needs root)
 	@tool/needs test

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command postern-demo shows the main job of Postern step by step, with
-// PostgreSQL and psql: `sudo make demo`. It exits with 0 when every step held
+// PostgreSQL and psql: `sudo make demo`; `sudo make demo-overlap` has several services
+// and their names. It exits with 0 when every step held
 // and nothing is left behind, with 1 when not, and with 130 when it was stopped.
 package main
 
@@ -13,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -24,6 +27,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	postern := flag.String("postern", "bin/postern", "the postern `program`")
+	story := flag.String("story", demo.Stories[0], "the `story` to tell: "+strings.Join(demo.Stories, " or "))
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return demo.Helper(os.Stdout, flag.Args())
@@ -33,6 +37,10 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	config, err := configure(*postern)
+	config.Story = *story
+	if err == nil && !slices.Contains(demo.Stories, *story) {
+		err = fmt.Errorf("--story is %s or %s, not %q", demo.Stories[0], demo.Stories[1], *story)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "postern-demo:", err)
 		return 1

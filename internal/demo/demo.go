@@ -2,7 +2,8 @@
 
 // Package demo shows the main job of Postern on one machine, step by step: a
 // PostgreSQL server and a client in two networks that have the same addresses,
-// and the one private way between them, made by the AWS API.
+// and the one private way between them, made by the AWS API. A second story has
+// several services behind one endpoint, reached by names.
 //
 // Everything happens in a temporary data folder and in network namespaces of
 // that folder's Postern. Whatever way the demo ends, it takes both away.
@@ -31,7 +32,12 @@ type Config struct {
 	Out io.Writer
 	// Color allows colours on Out.
 	Color bool
+	// Story is what to tell: one of Stories.
+	Story string
 }
+
+// Stories lists what can be told.
+var Stories = []string{"database", "overlap"}
 
 // demo is one run.
 type demo struct {
@@ -43,6 +49,7 @@ type demo struct {
 	postern *instance.Instance
 	api     *client.Client
 	world   world
+	merger  merger
 	// running are the other programs that were started and go on, oldest first.
 	running []*process
 }
@@ -55,7 +62,7 @@ func Run(ctx context.Context, c Config) error {
 	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}}
 	err := d.prepare()
 	if err == nil {
-		err = d.tell(ctx)
+		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap()}[c.Story])
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,7 +46,7 @@ type show struct {
 	out  *transcript
 }
 
-func startShow(t *testing.T) *show {
+func startShow(t *testing.T, story string) *show {
 	t.Helper()
 	testnet.Require(t)
 	if _, err := findTools(); err != nil {
@@ -64,7 +65,7 @@ func startShow(t *testing.T) *show {
 	}
 	t.Cleanup(func() { os.RemoveAll(temp) })
 	s := &show{temp: temp, out: &transcript{seen: make(chan struct{}, 1)}}
-	cmd := exec.Command(filepath.Join(bin, "postern-demo"), "--postern", filepath.Join(bin, "postern"))
+	cmd := exec.Command(filepath.Join(bin, "postern-demo"), "--postern", filepath.Join(bin, "postern"), "--story", story)
 	cmd.Env = child.Environment("TMPDIR=" + s.temp)
 	cmd.Stdout, cmd.Stderr = s.out, s.out
 	if s.Process, err = child.Start(cmd); err != nil {
@@ -119,16 +120,20 @@ func (s *show) checkNothingLeft(t *testing.T, instance string) {
 }
 
 func TestDemoHoldsAndLeavesNothing(t *testing.T) {
-	s := startShow(t)
-	s.out.wait(t, "2  ")
-	instance := s.instance()
-	if instance == "" {
-		t.Error("the demo has no data folder where the test looks for it")
+	for _, story := range Stories {
+		t.Run(story, func(t *testing.T) {
+			s := startShow(t, story)
+			s.out.wait(t, "\n2  ")
+			instance := s.instance()
+			if instance == "" {
+				t.Error("the demo has no data folder where the test looks for it")
+			}
+			if status := s.end(t); status != 0 {
+				t.Errorf("exit status %d, want 0", status)
+			}
+			s.checkNothingLeft(t, instance)
+		})
 	}
-	if status := s.end(t); status != 0 {
-		t.Errorf("exit status %d, want 0", status)
-	}
-	s.checkNothingLeft(t, instance)
 }
 
 // TestStoppedDemoLeavesNothing stops the demo when it prints a mark, which is
@@ -137,21 +142,24 @@ func TestStoppedDemoLeavesNothing(t *testing.T) {
 	tests := []struct {
 		mark   string
 		signal os.Signal
+		story  string
 	}{
-		{"1  Start", unix.SIGINT},
-		{"create-subnet", unix.SIGTERM},
-		{"4  A PostgreSQL", unix.SIGINT},
-		{"-- postgres -D", unix.SIGINT},
-		{"-- psql", unix.SIGTERM},
-		{"create-resource-gateway", unix.SIGHUP},
-		{"create-vpc-endpoint", unix.SIGINT},
-		{"revoke-security-group", unix.SIGINT},
-		{"delete-vpc-endpoints", unix.SIGINT},
-		{"Take everything away", unix.SIGINT},
+		{mark: "1  Start", signal: unix.SIGINT},
+		{mark: "create-subnet", signal: unix.SIGTERM},
+		{mark: "4  A PostgreSQL", signal: unix.SIGINT},
+		{mark: "-- postgres -D", signal: unix.SIGINT},
+		{mark: "-- psql", signal: unix.SIGTERM},
+		{mark: "create-resource-gateway", signal: unix.SIGHUP},
+		{mark: "create-vpc-endpoint", signal: unix.SIGINT},
+		{mark: "revoke-security-group", signal: unix.SIGINT},
+		{mark: "delete-vpc-endpoints", signal: unix.SIGINT},
+		{mark: "Take everything away", signal: unix.SIGINT},
+		{"create-vpc-endpoint", unix.SIGTERM, "overlap"},
+		{"a client that opens", unix.SIGINT, "overlap"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Fields(tt.mark)[0]+" "+tt.signal.String(), func(t *testing.T) {
-			s := startShow(t)
+			s := startShow(t, cmp.Or(tt.story, Stories[0]))
 			s.out.wait(t, tt.mark)
 			instance := s.instance()
 			for range 2 { // people press Ctrl-C twice

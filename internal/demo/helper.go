@@ -29,7 +29,7 @@ const (
 // Helper is what the demo's own program does inside the consumer's network.
 // "probe ADDRESS" asks a database again and again until it answers and says
 // when that was; "time PROGRAM ARGUMENTS…" runs a program and says how long it
-// took. The result is an exit status.
+// took; what it does with pages is in web. The result is an exit status.
 func Helper(out io.Writer, args []string) int {
 	switch {
 	case len(args) == 2 && args[0] == "probe":
@@ -41,8 +41,16 @@ func Helper(out io.Writer, args []string) int {
 	case len(args) >= 2 && args[0] == "time":
 		return timed(out, args[1:])
 	}
-	fmt.Fprintln(out, "unknown helper")
-	return 2
+	known, err := web(out, args)
+	switch {
+	case !known:
+		fmt.Fprintln(out, "unknown helper")
+		return 2
+	case err != nil:
+		fmt.Fprintf(out, "%s: %v\n", args[0], err)
+		return 1
+	}
+	return 0
 }
 
 // The lines by which helpers tell what they found. Times are of

@@ -22,15 +22,34 @@ const picture = `
                                       │
       no route, no peering, no proxy: the kernel forwards every packet`
 
-// tell is the story. It ends with the first step that does not hold.
-func (d *demo) tell(ctx context.Context) error {
-	d.screen.title("Postern: one private way between two networks that have the same addresses")
+// story is what is told, step by step.
+type story struct {
+	title, picture string
+	steps          []step
+}
+
+type step struct {
+	title string
+	do    func(context.Context) error
+}
+
+// tell tells a story. It ends with the first step that does not hold.
+func (d *demo) tell(ctx context.Context, s story) error {
+	d.screen.title("Postern: " + s.title)
 	d.screen.line("")
-	d.screen.say(picture)
-	for _, step := range []struct {
-		title string
-		do    func(context.Context) error
-	}{
+	d.screen.say(s.picture)
+	for _, step := range s.steps {
+		d.screen.step(step.title)
+		if err := step.do(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// database is the story of one database, by its address.
+func (d *demo) database() story {
+	return story{"one private way between two networks that have the same addresses", picture, []step{
 		{"Start Postern in a temporary folder", d.startPostern},
 		{"Two VPCs with the same addresses", d.makeNetworks},
 		{"Security groups: who may talk to whom", d.makeGroups},
@@ -42,13 +61,7 @@ func (d *demo) tell(ctx context.Context) error {
 		{"Another port is refused at once", d.showWrongPort},
 		{"With the endpoint's security group closed, nothing answers", d.showClosed},
 		{"Deleting the endpoint ends a live session at once", d.showCut},
-	} {
-		d.screen.step(step.title)
-		if err := step.do(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	}}
 }
 
 func (d *demo) startPostern(ctx context.Context) error {

@@ -118,9 +118,13 @@ func (d *demo) makeGateway(ctx context.Context) error {
 		return err
 	}
 	d.world.gateway = *out.Id
+	return d.gatewayActive(ctx)
+}
+
+func (d *demo) gatewayActive(ctx context.Context) error {
 	return waitFor(ctx, d.postern.Process(), d.world.gateway, settled, func() (bool, error) {
 		got, err := quietly[vpclattice.GetResourceGatewayOutput](ctx, d, vpclattice.Service, "GetResourceGateway",
-			&vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: out.Id})
+			&vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: &d.world.gateway})
 		if err != nil {
 			return false, err
 		}
@@ -141,13 +145,17 @@ func (d *demo) makeConfiguration(ctx context.Context) error {
 		return err
 	}
 	d.world.configuration, d.world.configurationARN = *out.Id, *out.Arn
-	return waitFor(ctx, d.postern.Process(), *out.Id, settled, func() (bool, error) {
+	return d.configurationActive(ctx, *out.Id)
+}
+
+func (d *demo) configurationActive(ctx context.Context, id string) error {
+	return waitFor(ctx, d.postern.Process(), id, settled, func() (bool, error) {
 		got, err := quietly[vpclattice.GetResourceConfigurationOutput](ctx, d, vpclattice.Service, "GetResourceConfiguration",
-			&vpclattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: out.Id})
+			&vpclattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: &id})
 		if err != nil {
 			return false, err
 		}
-		return active(*out.Id, *got.Status, vpclattice.ResourceConfigurationStatusActive, vpclattice.ResourceConfigurationStatusCreateInProgress)
+		return active(id, *got.Status, vpclattice.ResourceConfigurationStatusActive, vpclattice.ResourceConfigurationStatusCreateInProgress)
 	})
 }
 
