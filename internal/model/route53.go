@@ -85,6 +85,20 @@ func (a AliasTarget) IsZero() bool { return a == AliasTarget{} }
 // ZoneRef names the zone that the set is in.
 func (r *RecordSet) ZoneRef() Ref { return Ref{Account: r.Account, ID: r.Zone} }
 
+// Data gives the normal forms of the values, in their order. What is none of its type, as
+// this version sees it, stays as it is.
+func (r *RecordSet) Data() []string {
+	var all []string
+	for _, value := range r.Values {
+		form, err := RecordData(r.Type, value)
+		if err != nil {
+			form = value
+		}
+		all = append(all, form)
+	}
+	return all
+}
+
 // Clone copies the row so that the copy can be changed.
 func (r *RecordSet) Clone() *RecordSet {
 	c := *r

@@ -82,7 +82,9 @@ type Config struct {
 }
 
 // All gives every maker there is. The allocator hands out what rows that they make need.
-func All(a *alloc.Allocator) []Maker { return []Maker{Tokens{}, FormerBlocks{}, ZoneChanges{}, Members{a}} }
+func All(a *alloc.Allocator) []Maker {
+	return []Maker{Tokens{}, FormerBlocks{}, ZoneChanges{}, Members{a}}
+}
 
 // still gives a change of a row that the maker has seen, for as long as there is one
 // with its key. The function gets it as it is when the change is made.

@@ -52,7 +52,7 @@ func (r *reading) deriveRecord(ref model.Ref) derived {
 		return d
 	}
 	d.entries = []desired.Entry{desired.NameRecord{
-		Zone: set.Zone, Name: set.Name, Type: set.Type, Set: set.Set, TTL: uint32(set.TTL), Data: set.Values, Alias: set.Alias.Name,
+		Zone: set.Zone, Name: set.Name, Type: set.Type, Set: set.Set, TTL: uint32(set.TTL), Data: set.Data(), Alias: set.Alias.Name,
 		Weight: uint32(set.Weight), Weighted: set.Routing == model.RoutingWeighted,
 	}}
 	return d

@@ -32,9 +32,9 @@ func zoneRows() []table.Row {
 		}
 	}
 	return append(rows,
-		&model.RecordSet{Account: account, Zone: "Z1", Name: "db.example.com.", Type: "SOA", TTL: 900, Values: []string{"ns. mail. 1 7200 900 1209600 86400"}},
+		&model.RecordSet{Account: account, Zone: "Z1", Name: "db.example.com.", Type: "SOA", TTL: 900, Values: []string{"NS.  mail 1 7200 900 1209600 86400"}},
 		&model.RecordSet{Account: account, Zone: "Z1", Name: `\052.db.example.com.`, Type: "A", Alias: model.AliasTarget{Zone: "Z2", Name: "vpce-1.example.net."}},
-		&model.RecordSet{Account: account, Zone: "Z1", Name: "www.db.example.com.", Type: "TXT", Set: "blue", TTL: 60, Values: []string{`"a b"`}, Routing: model.RoutingWeighted, Weight: 3},
+		&model.RecordSet{Account: account, Zone: "Z1", Name: "www.db.example.com.", Type: "TXT", Set: "blue", TTL: 60, Values: []string{`"a""\142" `}, Routing: model.RoutingWeighted, Weight: 3},
 	)
 }
 
@@ -56,7 +56,7 @@ func TestAZoneIsSeenByItsVPCs(t *testing.T) {
 	const zone = `zone zone:Z1 self name=db.example.com.
 record zone:Z1 \052.db.example.com./A alias=vpce-1.example.net.
 record zone:Z1 db.example.com./SOA ttl=900 data=ns.%20mail.%201%207200%20900%201209600%2086400
-record zone:Z1 www.db.example.com./TXT/blue ttl=60 data="a%20b" weight=3 weighted=yes
+record zone:Z1 www.db.example.com./TXT/blue ttl=60 data="a"%20"b" weight=3 weighted=yes
 `
 	want := zone + "view zone:vpc-1 Z1\nview zone:vpc-2 Z1\n"
 	if diff := cmp.Diff(want, zonesOf(namesIn(w.plan.Entries()))); diff != "" {

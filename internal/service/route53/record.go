@@ -190,14 +190,4 @@ func same(a, b *model.RecordSet) bool {
 }
 
 // forms gives the normal forms of a set's values, sorted.
-func forms(r *model.RecordSet) (all []string) {
-	for _, value := range r.Values {
-		form, err := model.RecordData(r.Type, value)
-		if err != nil {
-			form = value // it was stored when that could be
-		}
-		all = append(all, form)
-	}
-	slices.Sort(all)
-	return all
-}
+func forms(r *model.RecordSet) []string { return slices.Sorted(slices.Values(r.Data())) }
