@@ -39,11 +39,12 @@ func bareID(prefix, text string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(text, prefix), strings.TrimPrefix(prefix, "/"))
 }
 
-// newID makes the id of a zone or a change: a letter and 20 more letters and digits.
+// newID makes the id of a zone or a change: a letter and 19 more letters and digits. With
+// what it is shown with, that of a zone has 32 characters, the most that requests can have.
 func (a *API) newID(letter string) string {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	id := []byte(letter)
-	for range 20 {
+	for range 19 {
 		id = append(id, digits[a.Intn(len(digits))])
 	}
 	return string(id)

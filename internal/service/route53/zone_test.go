@@ -44,6 +44,9 @@ func TestZonesComeWithTheirRecordsAndGo(t *testing.T) {
 	if err != nil || changed.HostedZone.Config.Comment != nil {
 		t.Errorf("without a comment it is %+v, %v", changed, err)
 	}
+	if len(*z.Id) > 32 {
+		t.Errorf("no request can have the id %s as it is shown", *z.Id)
+	}
 	id := strings.TrimPrefix(*z.Id, "/hostedzone/")
 	f.mustChange(t, id, "CREATE NS|sub.example.com|60|ns.example.com")
 	remove := func() error { return failure(f.api.DeleteHostedZone(f.ctx, &shape.DeleteHostedZoneInput{Id: z.Id})) }
