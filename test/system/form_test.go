@@ -239,6 +239,7 @@ func (f *form) fill(s *pair) {
 	if r := p.Command("account", "create", "444455556666", "--name", "another"); r.Status != 0 {
 		s.t.Fatal(r.Stderr)
 	}
+	f.fillNames(s)
 }
 
 // pack puts the files of a folder that matter into an archive.
