@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
 
 	"github.com/posternhq/postern/conformance/harness"
@@ -21,7 +22,7 @@ func inventory(t *testing.T, key harness.Key, region string) string {
 		Region: region, BaseEndpoint: aws.String(server.URL),
 		Credentials: credentials.NewStaticCredentialsProvider(key.ID, key.Secret, ""),
 	}
-	c, l, ctx := ec2.NewFromConfig(config), vpclattice.NewFromConfig(config), t.Context()
+	c, l, names, ctx := ec2.NewFromConfig(config), vpclattice.NewFromConfig(config), route53.NewFromConfig(config), t.Context()
 	text, err := json.MarshalIndent([]any{
 		harness.Must(c.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{}))(t).Vpcs,
 		harness.Must(c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{}))(t).Subnets,
@@ -33,6 +34,7 @@ func inventory(t *testing.T, key harness.Key, region string) string {
 		harness.Must(c.DescribeTags(ctx, &ec2.DescribeTagsInput{}))(t).Tags,
 		harness.Must(l.ListResourceGateways(ctx, &vpclattice.ListResourceGatewaysInput{}))(t).Items,
 		harness.Must(l.ListResourceConfigurations(ctx, &vpclattice.ListResourceConfigurationsInput{}))(t).Items,
+		harness.Must(names.ListHostedZones(ctx, &route53.ListHostedZonesInput{}))(t).HostedZones,
 	}, "", " ")
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 // TestStack makes consumers and providers in two accounts and regions, from one
 // configuration, and does with them what Terraform's users do.
 func TestStack(t *testing.T) {
+	t.Parallel()
 	here, there := server.NewAccount(t), server.NewAccount(t)
 	before := inventory(t, here, harness.Region) + inventory(t, there, harness.OtherRegion)
 	variables := []string{
