@@ -232,6 +232,9 @@ func (f *form) fill(s *pair) {
 	tagged := []string{s.consumer.ID, s.clients.ID, s.client.ENI, s.endpoint.ID, narrow}
 	postern.Call[ec2.CreateTagsOutput](p, ec2.Service, "CreateTags", &ec2.CreateTagsInput{Resources: tagged, Tags: []ec2.Tag{{Key: new("Name"), Value: new("thing")}}})
 	s.gateway.Configuration(s.server.IP, "80", "8000-8100")
+	group := s.gateway.Group("group")
+	group.Child("child", s.server.IP, "80")
+	s.consumer.Endpoint(group, []*postern.Subnet{s.clients}, narrow)
 	postern.Call[ec2.CreateVpcEndpointOutput](p, ec2.Service, "CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{
 		VpcId: &s.consumer.ID, VpcEndpointType: new(ec2.VpcEndpointTypeResource), ResourceConfigurationArn: &s.resource.ARN,
 		SubnetIds: []string{s.clients.ID}, SecurityGroupIds: []string{narrow}, ClientToken: new("token"),
