@@ -239,6 +239,12 @@ func (f *form) fill(s *pair) {
 		VpcId: &s.consumer.ID, VpcEndpointType: new(ec2.VpcEndpointTypeResource), ResourceConfigurationArn: &s.resource.ARN,
 		SubnetIds: []string{s.clients.ID}, SecurityGroupIds: []string{narrow}, ClientToken: new("token"),
 	})
+	options := postern.Call[ec2.CreateDhcpOptionsOutput](p, ec2.Service, "CreateDhcpOptions", &ec2.CreateDhcpOptionsInput{DhcpConfigurations: []ec2.NewDhcpConfiguration{
+		{Key: new("domain-name-servers"), Values: []string{"10.0.1.53", "AmazonProvidedDNS"}}, {Key: new("ntp-servers"), Values: []string{"10.0.1.123"}},
+	}})
+	postern.Call[ec2.AssociateDhcpOptionsOutput](p, ec2.Service, "AssociateDhcpOptions", &ec2.AssociateDhcpOptionsInput{
+		VpcId: &s.consumer.ID, DhcpOptionsId: options.DhcpOptions.DhcpOptionsId,
+	})
 	if r := p.Command("account", "create", "444455556666", "--name", "another"); r.Status != 0 {
 		s.t.Fatal(r.Stderr)
 	}

@@ -53,19 +53,23 @@ func (r rig) echo(address string) {
 	}()
 }
 
-// asks sends a datagram and waits for it to come back, from where it went.
+// asks sends a datagram and waits for it to come back, from where it went. Datagrams
+// may be lost on a busy machine: like a client of names it sends another one then.
 func (r rig) asks(from *lab.Namespace, address string, patience time.Duration) error {
 	conn, err := from.Dial("udp", address, nil, lab.Patience)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
-	if _, err := conn.Write([]byte("?")); err != nil {
-		return err
+	for end := time.Now().Add(patience); ; {
+		if _, err = conn.Write([]byte("?")); err == nil {
+			conn.SetReadDeadline(time.Now().Add(min(time.Second, patience)))
+			_, err = conn.Read(make([]byte, 1))
+		}
+		if err == nil || time.Now().After(end) {
+			return err
+		}
 	}
-	_, err = conn.Read(make([]byte, 1))
-	return err
 }
 
 // Whatever security groups say, a workload reaches port 53 of the resolver's addresses
@@ -181,7 +185,7 @@ func TestOneClientsFloodLeavesOthersTheirAnswers(t *testing.T) {
 	}
 	took, refused := time.Since(begin), int(use(t, a).Refused.Queries)
 	most := pace/4 + int(took.Seconds()*pace) + 1
-	if answers == 0 || answers > most || refused != flood-answers {
+	if answers == 0 || answers > most || refused < flood-most || refused > flood-answers {
 		t.Errorf("of %d packets in %v %d were answered and %d refused, want at most %d answers", flood, took, answers, refused, most)
 	}
 	if got := use(t, a).Refused.Sum(); got > 0 {
