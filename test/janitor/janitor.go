@@ -18,10 +18,10 @@ import (
 
 // script is told what to take away by lines "+WHAT" and "-WHAT": a pattern of
 // names under /run/netns; when it begins with a slash, a data folder, which
-// stands for the namespaces of its Postern and the process that resolves names; or "group" and a process group. When
-// its input ends, because the process has ended in whatever way, it takes away
-// what is left of them. A mark that is none, of a folder that was damaged,
-// removes nothing: it could be a pattern.
+// stands for the namespaces of its Postern, and for processes that are told the
+// folder's name; or "group" and a process group. When its input ends, because the
+// process has ended in whatever way, it takes away what is left of them. A mark that is
+// none, of a folder that was damaged, removes nothing: it could be a pattern.
 const script = `
 set -f
 IFS='
@@ -44,10 +44,10 @@ for w in $left; do
 	/*)
 		mark=$(cat "$w/instance" 2>/dev/null)
 		case $mark in '' | *[!a-z0-9]*) continue ;; esac
-		pid=$(cat "$w/resolver.lock" 2>/dev/null)
-		case $pid in '' | *[!0-9]*) ;; *)
-			tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$w" && kill -9 "$pid" ;;
-		esac
+		for p in $(set +f; grep -lszxF -e "$w" /proc/[0-9]*/cmdline); do
+			p=${p#/proc/}
+			kill -9 "${p%/cmdline}" 2>/dev/null
+		done
 		w=postern-$mark-* ;;
 	esac
 	set +f
