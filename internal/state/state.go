@@ -178,6 +178,14 @@ var (
 	VPCEndpointsByGroup         = refer(VPCEndpoints, "group", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) }, to(SecurityGroups))
 	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Outlives, func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} }, to(ResourceConfigurations))
 
+	// VPCEndpointsByPrivate finds those of a VPC that have private DNS.
+	VPCEndpointsByPrivate = byRef(VPCEndpoints, "private", func(e *model.VPCEndpoint) []model.Ref {
+		if !e.PrivateDNS || e.Deleting() {
+			return nil
+		}
+		return siblings(e.Meta, e.VPC)
+	})
+
 	EndpointAssociations                = tagged(Lattice, table.Define[*model.EndpointAssociation]("endpoint-association").Apart((*model.EndpointAssociation).Owns), "resourceendpointassociation", "rea-")
 	EndpointAssociationsByConfiguration = refer(EndpointAssociations, "configuration", Holds, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} }, to(ResourceConfigurations))
 	EndpointAssociationsByEndpoint      = refer(EndpointAssociations, "endpoint", Follows, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} }, to(VPCEndpoints))

@@ -87,7 +87,10 @@ func (d drawer) row(kind int) table.Row {
 		c.ReleasedAt = d.time("released")
 		return c
 	case 11:
-		return &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", there), Configuration: d.other("rcfg")}
+		e := &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", there), Configuration: d.other("rcfg"), PrivateDNS: d.odd("no private DNS") == 0}
+		e.DNSPreference = model.DNSPreferences[d.number("preference", 4)]
+		e.DNSDomains = []string{d.name("specified", "db.example.com", "*.example.com")}
+		return e
 	case 12:
 		return &model.Attachment{Account: account, Region: region, Interface: d.one("eni", here), Host: "h", Device: "eth1"}
 	case 13:
@@ -150,6 +153,22 @@ func (d drawer) sibling() *model.EndpointAssociation {
 
 // spare gives the address that an endpoint's interface has for a further association.
 func (d drawer) spare() netip.Addr { return addr(fmt.Sprintf("10.0.1.3%d", d.n)) }
+
+func (d drawer) domain() string { return d.name("domain", "example.com", "db.example.com") }
+
+// domains gives a configuration custom domains, and now and then a place in a group.
+func (d drawer) domains(rc *model.ResourceConfiguration) {
+	rc.CustomDomain = d.domain()
+	switch d.number("type", 4) {
+	case 2:
+		rc.Type, rc.GroupDomain = model.TypeGroup, d.domain()
+	case 3:
+		rc.Type, rc.Group = model.TypeChild, d.one("rcfg", 1)
+	}
+	if d.odd("name") == 1 {
+		rc.DNS = model.DNSResource{Name: "db.example.com", Family: model.FamilyIPv4}
+	}
+}
 
 func (d drawer) number(what string, n int) int {
 	if d.T == nil {
@@ -303,6 +322,7 @@ func (d drawer) configuration() *model.ResourceConfiguration {
 	for i := range 1 + d.number("ports", 20) {
 		rc.Ports = append(rc.Ports, model.PortRange{From: uint16(i + 1), To: uint16(i + 1 + d.odd("wide"))})
 	}
+	d.domains(rc)
 	rc.Targets = []model.TransitTarget{{Interface: d.one("eni", 6), Zone: d.one("zone", 0), Host: d.odd("host"), Index: d.n}}
 	if d.yes("second target") {
 		rc.Targets = append(rc.Targets, model.TransitTarget{Interface: d.one("eni", 6), Zone: d.one("zone", 1), Host: d.odd("host"), Index: d.n + 3})

@@ -69,8 +69,8 @@ func (r *reading) endpointZone(vpc, region string) []desired.Entry {
 
 func endpointZoneOf(vpc string) string { return vpc + "/endpoints" }
 
-// deriveNames gives the names of an association the addresses from which there is a
-// way.
+// deriveNames gives the names of an association, the private one too, the addresses from
+// which there is a way.
 func (r *reading) deriveNames(ref model.Ref) derived {
 	a, ok := state.EndpointAssociations.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok || !r.named() {
@@ -80,24 +80,25 @@ func (r *reading) deriveNames(ref model.Ref) derived {
 	if a.Deleting() {
 		return d
 	}
-	w, ok := valueOf[entrances](r, unitAssociation, ref)
+	w, led := valueOf[entrances](r, unitAssociation, ref)
+	ep, ok := state.VPCEndpoints.Get(r.tx, a.Endpoint.Account, a.Endpoint.Region, a.Endpoint.ID)
 	if !ok {
+		return d
+	}
+	d.entries = r.privateName(a, ep, w.doors)
+	if !led {
 		d.problem = "nothing has the names: no address of the endpoint leads to its resource"
 		return d
 	}
-	families := ""
-	if ep, ok := state.VPCEndpoints.Get(r.tx, a.Endpoint.Account, a.Endpoint.Region, a.Endpoint.ID); ok {
-		families = ep.DNSRecordType
-	}
 	domain := model.EndpointDomain(w.vpc.Region, r.plan.suffix)
-	named := namedAddresses{endpointZoneOf(w.vpc.ID), families, map[desired.Key]*desired.NameRecord{}}
+	named := newNamedAddresses(endpointZoneOf(w.vpc.ID), ep.DNSRecordType)
 	for _, door := range w.doors {
 		named.add(a.NameIn(domain), door)
 		named.add(a.ZonalNameIn(domain, door.Zone), door)
 	}
-	d.entries = append(r.endpointZone(w.vpc.ID, w.vpc.Region), named.records()...)
+	d.entries = append(append(d.entries, r.endpointZone(w.vpc.ID, w.vpc.Region)...), named.records()...)
 	if len(named.all) == 0 {
-		d.problem = "nothing has the names: the endpoint has no addresses of the kind of records that it is to have, " + families
+		d.problem = "nothing has the names: the endpoint has no addresses of the kind of records that it is to have, " + ep.DNSRecordType
 	}
 	return d
 }
@@ -113,6 +114,10 @@ type namedAddresses struct {
 	zone     string
 	families string // of records, in the words of DnsRecordIpType
 	all      map[desired.Key]*desired.NameRecord
+}
+
+func newNamedAddresses(zone, families string) namedAddresses {
+	return namedAddresses{zone, families, map[desired.Key]*desired.NameRecord{}}
 }
 
 // add gives a name one more address, if it is to have those of that family.

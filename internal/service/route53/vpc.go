@@ -47,13 +47,18 @@ func invalidVPC(vpc *shape.VPC) error {
 	return fault.Route53("InvalidVPCId", "The VPC ID is invalid. Your account has no VPC %s in region %s.", *vpc.VPCId, *vpc.VPCRegion)
 }
 
-// checkConflict wants a VPC to see no other zone of the same name, nor this one already.
+// checkConflict wants a VPC to see no other zone of the same name, nor this one already. What
+// an endpoint's private DNS has there is such a zone.
 func checkConflict(tx *table.Txn, zone *model.HostedZone, vpc model.Ref) error {
 	for other := range state.HostedZonesByVPC.Rows(tx, vpc) {
 		if other.Name == zone.Name {
 			return fault.Route53("ConflictingDomainExists",
 				"The VPC %s in region %s has already been associated with the hosted zone %s with the same domain name.", vpc.ID, vpc.Region, other.ID)
 		}
+	}
+	if e, taken := state.PrivateZoneIn(tx, vpc, zone.Name, ""); taken {
+		return fault.Route53("ConflictingDomainExists",
+			"The VPC %s in region %s has already been associated with the hosted zone of the private DNS of VPC endpoint %s with the same domain name.", vpc.ID, vpc.Region, e.ID)
 	}
 	return nil
 }

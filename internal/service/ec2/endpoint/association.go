@@ -127,7 +127,7 @@ func (a Endpoints) associationShape(tx *table.Txn, each endpointAssociation) sha
 		Id: new(each.row.EndpointSideID), VpcEndpointId: new(each.endpoint.ID),
 		AssociatedResourceAccessibility: new(word), FailureReason: service.Optional(reason),
 		AssociatedResourceArn: new(configurationARN(each.row.Configuration)), ResourceConfigurationGroupArn: groupARN(each.row), Tags: []shape.Tag{},
-		DnsEntry: a.nameOf(tx, each.row),
+		DnsEntry: a.nameOf(tx, each.row), PrivateDnsEntry: a.privateNameOf(tx, each),
 	}
 	if reason != "" {
 		out.FailureCode = new("InternalError")

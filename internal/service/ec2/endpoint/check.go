@@ -41,14 +41,8 @@ func servedEndpoint(in *shape.CreateVpcEndpointInput) error {
 		return fault.EC2("MissingParameter", "The request must contain the parameter ResourceConfigurationArn for an endpoint of type Resource")
 	case in.ServiceName != nil, in.ServiceNetworkArn != nil, in.ServiceRegion != nil, in.PolicyDocument != nil, len(in.RouteTableIds) > 0:
 		return fault.EC2("InvalidParameterCombination", "ServiceName, ServiceNetworkArn, ServiceRegion, PolicyDocument and RouteTableIds do not go with an endpoint of type Resource")
-	case service.Value(in.PrivateDnsEnabled):
-		return noPrivateDNS()
 	}
 	return nil
-}
-
-func noPrivateDNS() error {
-	return fault.EC2("InvalidParameter", "Private DNS names are not served yet; PrivateDnsEnabled must be false")
 }
 
 // parseConfiguration reads the ARN of a resource configuration, which must be in
@@ -181,42 +175,4 @@ func endpointAddress(text *string, possible bool, family func(netip.Addr) bool) 
 		err = fault.EC2("InvalidParameter", "Address %s does not go with the endpoint's IpAddressType", *text)
 	}
 	return alloc.Want{Addresses: addresses}, err
-}
-
-// The values of PrivateDnsPreference, which the API has no enumeration for.
-var dnsPreferences = []string{
-	"VERIFIED_DOMAINS_ONLY", "ALL_DOMAINS", "VERIFIED_DOMAINS_AND_SPECIFIED_DOMAINS", "SPECIFIED_DOMAINS_ONLY",
-}
-
-// maxDNSDomains is how many domains PrivateDnsSpecifiedDomains can name.
-const maxDNSDomains = 10
-
-// checkDNSOptions checks options that have no effect before names are served,
-// but are kept and shown.
-func checkDNSOptions(o *shape.DnsOptionsSpecification, family model.IPFamily) error {
-	if o == nil {
-		return nil
-	}
-	record, preference := service.Value(o.DnsRecordIpType), service.Value(o.PrivateDnsPreference)
-	needs4 := record == shape.DnsRecordIpTypeIpv4 || record == shape.DnsRecordIpTypeDualstack
-	needs6 := record == shape.DnsRecordIpTypeIpv6 || record == shape.DnsRecordIpTypeDualstack
-	switch {
-	case needs4 && !family.Has4(), needs6 && !family.Has6():
-		return fault.EC2("InvalidParameter", "DnsRecordIpType %s does not go with the endpoint's IpAddressType", record)
-	case service.Value(o.PrivateDnsOnlyForInboundResolverEndpoint):
-		return request.Unserved("inbound resolver endpoints")
-	case len(o.PrivateDnsSpecifiedDomains) > maxDNSDomains:
-		return fault.EC2("InvalidParameterValue", "%d PrivateDnsSpecifiedDomains, an endpoint can have %d", len(o.PrivateDnsSpecifiedDomains), maxDNSDomains)
-	case preference != "" && !slices.Contains(dnsPreferences, preference):
-		return fault.EC2("InvalidParameterValue", "PrivateDnsPreference '%s' is not one of %s", preference, strings.Join(dnsPreferences, ", "))
-	}
-	return nil
-}
-
-func setDNSOptions(e *model.VPCEndpoint, o *shape.DnsOptionsSpecification) {
-	if o == nil {
-		return
-	}
-	e.DNSRecordType, e.DNSPreference = service.Value(o.DnsRecordIpType), service.Value(o.PrivateDnsPreference)
-	e.DNSDomains = o.PrivateDnsSpecifiedDomains
 }

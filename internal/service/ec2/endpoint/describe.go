@@ -132,8 +132,12 @@ func dnsOptionsShape(e *model.VPCEndpoint) *shape.DnsOptions {
 	if *record == "" {
 		record = &e.IPAddressType
 	}
+	preference := e.DNSPreference
+	if preference == "" && e.PrivateDNS {
+		preference = model.PreferVerified
+	}
 	return &shape.DnsOptions{
-		DnsRecordIpType: record, PrivateDnsPreference: service.Optional(e.DNSPreference),
+		DnsRecordIpType: record, PrivateDnsPreference: service.Optional(preference),
 		PrivateDnsSpecifiedDomains: e.DNSDomains,
 	}
 }

@@ -155,7 +155,10 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 		Type: shape.VpcEndpointTypeResource, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
 		IPAddressType: cmp.Or(service.Value(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
 	}
-	setDNSOptions(e, n.in.DnsOptions)
+	setDNSOptions(e, n.in)
+	if err := checkPrivateDNS(tx, v, e); err != nil {
+		return nil, err
+	}
 	state.VPCEndpoints.Put(tx, e)
 	if r, ok := state.ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID); ok && r.IsGroup() {
 		return e, a.joinGroup(tx, n, e, subnets)
@@ -192,8 +195,8 @@ func (a Endpoints) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subne
 	return nil
 }
 
-// ModifyVpcEndpoint changes the security groups of an endpoint and its
-// interfaces; nothing else of an endpoint of type Resource can be changed
+// ModifyVpcEndpoint changes the security groups of an endpoint and its interfaces, and
+// whether it has private DNS; nothing else of an endpoint of type Resource can be changed
 // (https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html).
 func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpointInput) (*shape.ModifyVpcEndpointOutput, error) {
 	if err := modifiable(in); err != nil {
@@ -203,7 +206,7 @@ func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEnd
 		if e.Deleting() {
 			return fault.EC2("IncorrectState", "The Vpc Endpoint %s is being deleted", e.ID)
 		}
-		return a.regroupEndpoint(tx, access.From(ctx), e, in)
+		return a.modifyEndpoint(tx, access.From(ctx), e, in)
 	})
 	if err != nil {
 		return nil, err
@@ -213,21 +216,25 @@ func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEnd
 
 func modifiable(in *shape.ModifyVpcEndpointInput) error {
 	switch {
-	case service.Value(in.PrivateDnsEnabled):
-		return noPrivateDNS()
 	case service.Value(in.ResetPolicy), in.PolicyDocument != nil, len(in.AddRouteTableIds) > 0, len(in.RemoveRouteTableIds) > 0,
 		len(in.AddSubnetIds) > 0, len(in.RemoveSubnetIds) > 0, in.IpAddressType != nil, in.DnsOptions != nil, len(in.SubnetConfigurations) > 0:
-		return fault.EC2("InvalidParameter", "Only the security groups of an endpoint of type Resource can be modified, with AddSecurityGroupIds and RemoveSecurityGroupIds")
+		return fault.EC2("InvalidParameter", "Only the security groups and the private DNS of an endpoint of type Resource can be modified, with AddSecurityGroupIds, RemoveSecurityGroupIds and PrivateDnsEnabled")
 	}
 	return nil
 }
 
-// regroupEndpoint changes the groups of the caller's copy of an endpoint, and of its
-// interfaces.
-func (a Endpoints) regroupEndpoint(tx *table.Txn, who access.View, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput) error {
+// modifyEndpoint changes the private DNS and the groups of the caller's copy of an endpoint,
+// and the groups of its interfaces.
+func (a Endpoints) modifyEndpoint(tx *table.Txn, who access.View, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput) error {
 	v, err := request.Get(tx, who, state.VPCs, e.VPC)
 	if err != nil {
 		return err
+	}
+	if err := switchPrivateDNS(tx, v, e, in.PrivateDnsEnabled); err != nil {
+		return err
+	}
+	if len(in.AddSecurityGroupIds)+len(in.RemoveSecurityGroupIds) == 0 {
+		return nil
 	}
 	for _, id := range in.AddSecurityGroupIds {
 		if !slices.Contains(e.Groups, id) {

@@ -118,7 +118,6 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 		"type Interface":      {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = new("Interface") }},
 		"no configuration":    {"MissingParameter", func(in *shape.CreateVpcEndpointInput) { in.ResourceConfigurationArn = nil }},
 		"service name":        {"InvalidParameterCombination", func(in *shape.CreateVpcEndpointInput) { in.ServiceName = new("x") }},
-		"private DNS":         {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.PrivateDnsEnabled = new(true) }},
 		"not an ARN":          {"InvalidParameter", arn("rcfg-1")},
 		"ARN of a gateway":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/" + p.Gateway)},
 		"unknown resource":    {"InvalidParameter", arn("arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1")},
@@ -309,7 +308,6 @@ func TestModifyEndpointChangesGroupsEverywhere(t *testing.T) {
 	n.Refused(t, "last group", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{RemoveSecurityGroupIds: []string{group}}) })
 	n.Refused(t, "unknown group", "InvalidGroup.NotFound", func() error { return modify(shape.ModifyVpcEndpointInput{AddSecurityGroupIds: []string{"sg-1"}}) })
 	n.Refused(t, "subnets", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{AddSubnetIds: []string{"subnet-1"}}) })
-	n.Refused(t, "private DNS", "InvalidParameter", func() error { return modify(shape.ModifyVpcEndpointInput{PrivateDnsEnabled: new(true)}) })
 }
 
 func TestRepeatedCreateGivesTheSameEndpoint(t *testing.T) {

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"slices"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// PrivateName is the private name by which an endpoint leads to a resource, in normal
+// form.
+type PrivateName struct {
+	// Zone is the domain that the endpoint's VPC asks the endpoint's own zone about.
+	Zone string
+	// Name is empty when the resource has no name in the domain.
+	Name string
+}
+
+// PrivateNameOf gives the private name that an endpoint has for a resource; false when it has
+// none. A resource by itself has its custom domain. A child is below the domain of its group,
+// which is one zone for all, or, where the consumer wants this name and not the whole
+// domain, in a zone of its own. Children of a group without a domain have none:
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
+func PrivateNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfiguration) (PrivateName, bool) {
+	if !e.PrivateDNS || rc.IsGroup() {
+		return PrivateName{}, false
+	}
+	own := normal(rc.CustomDomain)
+	domain := own
+	if rc.Group != "" {
+		group, ok := ResourceConfigurations.Get(tx, rc.Account, rc.Region, rc.Group)
+		if !ok {
+			return PrivateName{}, false
+		}
+		if domain = normal(group.GroupDomain); domain == "" {
+			return PrivateName{}, false
+		}
+		if !model.NameWithin(own, domain) {
+			own = ""
+		}
+	}
+	for _, zone := range []string{domain, own} {
+		if zone != "" && e.Admits(zone) && !loops(tx, e, rc, zone) {
+			return PrivateName{zone, own}, true
+		}
+	}
+	return PrivateName{}, false
+}
+
+// PrivateZones gives the domains that an endpoint has zones of its own for, in order.
+func PrivateZones(tx *table.Txn, e *model.VPCEndpoint) (zones []string) {
+	rc, ok := ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
+	if !ok || !e.PrivateDNS {
+		return nil
+	}
+	if !rc.IsGroup() {
+		if name, ok := PrivateNameOf(tx, e, rc); ok {
+			zones = append(zones, name.Zone)
+		}
+		return zones
+	}
+	if domain := normal(rc.GroupDomain); domain != "" && e.Admits(domain) {
+		zones = append(zones, domain)
+	}
+	for child := range ResourceConfigurationsByGroup.Rows(tx, rc.Ref()) {
+		if name, ok := PrivateNameOf(tx, e, child); ok && !child.Deleting() {
+			zones = append(zones, name.Zone)
+		}
+	}
+	slices.Sort(zones)
+	return slices.Compact(zones)
+}
+
+// PrivateZoneIn gives the endpoint of a VPC that has a zone of its own for a domain. Of
+// several the oldest has it; except is not one of them, if it is an endpoint at all.
+func PrivateZoneIn(tx *table.Txn, vpc model.Ref, domain, except string) (first *model.VPCEndpoint, ok bool) {
+	for e := range VPCEndpointsByPrivate.Rows(tx, vpc) {
+		if e.ID == except || first != nil && !older(e, first) || !slices.Contains(PrivateZones(tx, e), domain) {
+			continue
+		}
+		first = e
+	}
+	return first, first != nil
+}
+
+// HostedZoneIn gives the hosted zone of a domain that a VPC is associated with.
+func HostedZoneIn(tx *table.Txn, vpc model.Ref, domain string) (*model.HostedZone, bool) {
+	for z := range HostedZonesByVPC.Rows(tx, vpc) {
+		if z.Name == domain && !z.Deleting() {
+			return z, true
+		}
+	}
+	return nil, false
+}
+
+// HasPrivateZone reports whether an endpoint has a domain in its VPC, where no hosted zone
+// and no older endpoint has it. Requests that would make two of them are refused, but
+// children are added later.
+func HasPrivateZone(tx *table.Txn, e *model.VPCEndpoint, domain string) bool {
+	vpc := e.Sibling(e.VPC)
+	if _, taken := HostedZoneIn(tx, vpc, domain); taken {
+		return false
+	}
+	other, taken := PrivateZoneIn(tx, vpc, domain, e.ID)
+	return !taken || older(e, other)
+}
+
+func older(a, b *model.VPCEndpoint) bool {
+	if !a.CreatedAt.Equal(b.CreatedAt) {
+		return a.CreatedAt.Before(b.CreatedAt)
+	}
+	return a.Ref().String() < b.Ref().String()
+}
+
+// loops reports whether who asks for a resource's own name in its gateway's VPC would be
+// led to the endpoint there, and from that to the name again:
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
+func loops(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfiguration, domain string) bool {
+	if !rc.HasName() {
+		return false
+	}
+	gw, ok := ResourceGateways.Get(tx, rc.Account, rc.Region, rc.Gateway)
+	return ok && gw.DNSResolution == "IN_VPC" && gw.Sibling(gw.VPC) == e.Sibling(e.VPC) && model.NameWithin(normal(rc.DNS.Name), domain)
+}
+
+// normal gives the normal form of a name, empty when it has none.
+func normal(text string) string {
+	name, err := model.NormalName(text)
+	if err != nil {
+		return ""
+	}
+	return name
+}
