@@ -81,10 +81,16 @@ func (t *walk) step() (v Verdict, done bool) {
 	if sets := n.of(wire.TypeCNAME); len(sets) > 0 {
 		return t.answer(zone, sets)
 	}
+	return t.nothing(zone), true
+}
+
+// nothing says that the name has nothing of the type. Of what an alias leads to that is
+// for the alias's own zone to say.
+func (t *walk) nothing(zone *realm) Verdict {
 	if t.alias != nil {
 		zone = t.alias
 	}
-	return t.negative(zone, false), true
+	return t.negative(zone, false)
 }
 
 // answer answers with sets of one type: that which was asked for, or CNAME.
@@ -117,7 +123,7 @@ func (t *walk) answer(zone *realm, sets []*set) (v Verdict, done bool) {
 		answered += int(s.count)
 	}
 	if answered == 0 {
-		return t.negative(zone, false), true
+		return t.nothing(zone), true
 	}
 	return t.ask.end(wire.NoError), true
 }
