@@ -47,7 +47,7 @@ RACE := ./internal/alloc ./internal/table/... ./internal/store ./internal/store/
 test-race: ## where goroutines meet, with the race detector (no root; some two minutes)
 	go test -race -count=1 -timeout 10m $(RACE)
 
-bench: build ## measure against plain routing and proxies (needs root)
+bench: build ## measure against plain routing, proxies and name servers (needs root)
 	@tool/needs bench
 	go run ./bench
 

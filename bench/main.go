@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench measures Postern against plain routing and proxies on this
-// machine. README.md says how to read what it prints.
+// Command bench measures Postern against plain routing, proxies and name
+// servers on this machine. README.md says how to read what it prints.
 package main
 
 import (
@@ -24,6 +24,7 @@ import (
 	"github.com/posternhq/postern/bench/control"
 	"github.com/posternhq/postern/bench/dataplane"
 	"github.com/posternhq/postern/bench/load"
+	"github.com/posternhq/postern/bench/names"
 	"github.com/posternhq/postern/bench/report"
 )
 
@@ -36,6 +37,7 @@ type part struct {
 var parts = []part{
 	{"dataplane", dataplane.Run},
 	{"control", control.Run},
+	{"names", names.Run},
 }
 
 func main() {

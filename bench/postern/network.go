@@ -47,6 +47,13 @@ func (p *Postern) VPC(ctx context.Context, block, subnet string) (*VPC, error) {
 	return v, v.Admit(ctx, v.Group, ec2.IpPermission{IpProtocol: new("-1"), IpRanges: []ec2.IpRange{{CidrIp: new("0.0.0.0/0")}}})
 }
 
+// NameHosts lets the VPC see hosted zones, for which it must have names of hosts.
+func (v *VPC) NameHosts(ctx context.Context) error {
+	return v.p.Client.Do(ctx, ec2.Service, "ModifyVpcAttribute", &ec2.ModifyVpcAttributeInput{
+		VpcId: &v.ID, EnableDnsHostnames: &ec2.AttributeBooleanValue{Value: new(true)},
+	}, nil)
+}
+
 // MakeGroup makes a security group that admits nothing.
 func (v *VPC) MakeGroup(ctx context.Context, name string) (id string, err error) {
 	out, err := Call[ec2.CreateSecurityGroupOutput](ctx, v.p, ec2.Service, "CreateSecurityGroup", &ec2.CreateSecurityGroupInput{
@@ -101,9 +108,19 @@ func (v *VPC) Attach(ctx context.Context, ns *testnet.NS, address string) error 
 
 // Gateway makes a resource gateway in the VPC and waits until it is active.
 func (v *VPC) Gateway(ctx context.Context, name string) (id string, err error) {
+	return v.gateway(ctx, name, lattice.ResourceConfigDnsResolutionPublic)
+}
+
+// GatewayInside is Gateway with names of resources looked up in the VPC.
+func (v *VPC) GatewayInside(ctx context.Context, name string) (id string, err error) {
+	return v.gateway(ctx, name, lattice.ResourceConfigDnsResolutionInVpc)
+}
+
+func (v *VPC) gateway(ctx context.Context, name, resolution string) (id string, err error) {
 	gateway, err := Call[lattice.CreateResourceGatewayOutput](ctx, v.p, lattice.Service, "CreateResourceGateway",
 		&lattice.CreateResourceGatewayInput{
 			Name: &name, VpcIdentifier: &v.ID, SubnetIds: []string{v.Subnet}, SecurityGroupIds: []string{v.Group},
+			ResourceConfigDnsResolution: &resolution,
 		})
 	if err != nil {
 		return "", err
@@ -118,10 +135,21 @@ func (v *VPC) Gateway(ctx context.Context, name string) (id string, err error) {
 // Resource makes a resource configuration of a gateway for an address and ports,
 // and returns its ARN when it is active.
 func (p *Postern) Resource(ctx context.Context, gateway, name, address string, ports ...string) (arn string, err error) {
+	return p.resource(ctx, gateway, name, &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &address}}, ports)
+}
+
+// NamedResource is Resource for whatever IPv4 address a domain name has.
+func (p *Postern) NamedResource(ctx context.Context, gateway, name, domain string, ports ...string) (arn string, err error) {
+	return p.resource(ctx, gateway, name, &lattice.ResourceConfigurationDefinition{DnsResource: &lattice.DnsResource{
+		DomainName: &domain, IpAddressType: new(lattice.ResourceConfigurationIpAddressTypeIpv4),
+	}}, ports)
+}
+
+func (p *Postern) resource(ctx context.Context, gateway, name string, what *lattice.ResourceConfigurationDefinition, ports []string) (arn string, err error) {
 	made, err := Call[lattice.CreateResourceConfigurationOutput](ctx, p, lattice.Service, "CreateResourceConfiguration",
 		&lattice.CreateResourceConfigurationInput{
 			Name: &name, Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &gateway, PortRanges: ports,
-			ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &address}},
+			ResourceConfigurationDefinition: what,
 		})
 	if err != nil {
 		return "", err
