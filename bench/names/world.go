@@ -27,7 +27,7 @@ const (
 	region    = "us-east-1"
 
 	zoneCount = 100
-	batchSize = 1000 // changes, the most that Route 53 takes at once
+	batchSize = 1000 // records, the most that Route 53 takes at once
 	atOnce    = 4    // calls
 )
 
@@ -130,9 +130,18 @@ func (w *world) makeZones(ctx context.Context) error {
 	})
 }
 
-// upsert is the change that gives a name an address.
+// upsert is the change that gives a name an address, and create that of a name that
+// is not there yet, which counts half as much in a batch.
 func upsert(name string, addr netip.Addr, ttl int64) route53.Change {
-	return route53.Change{Action: new(route53.ChangeActionUpsert), ResourceRecordSet: &route53.ResourceRecordSet{
+	return changeTo(route53.ChangeActionUpsert, name, addr, ttl)
+}
+
+func create(name string, addr netip.Addr, ttl int64) route53.Change {
+	return changeTo(route53.ChangeActionCreate, name, addr, ttl)
+}
+
+func changeTo(action, name string, addr netip.Addr, ttl int64) route53.Change {
+	return route53.Change{Action: &action, ResourceRecordSet: &route53.ResourceRecordSet{
 		Name: &name, Type: new(route53.RRTypeA), TTL: &ttl, ResourceRecords: []route53.ResourceRecord{{Value: new(addr.String())}},
 	}}
 }
@@ -151,7 +160,7 @@ func (w *world) fill(ctx context.Context, n int) error {
 		var changes []route53.Change
 		for i := z; i < n; i += zoneCount {
 			if i >= w.records {
-				changes = append(changes, upsert(hostName(i), hostAddress(i), 60))
+				changes = append(changes, create(hostName(i), hostAddress(i), 60))
 			}
 		}
 		for batch := range slices.Chunk(changes, batchSize) {
