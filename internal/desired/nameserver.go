@@ -2,7 +2,10 @@
 
 package desired
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Nameserver are the addresses at which the router of a VPC has the VPC's resolver:
 // workloads of the VPC, and nobody else, reach port 53 of them, over UDP and TCP.
@@ -32,14 +35,13 @@ var (
 // NameserverBlock is the block that a resolver's addresses of IPv6 are of.
 var NameserverBlock = netip.MustParsePrefix("fd00:ec2::/32")
 
-// NewNameserver gives the addresses of the resolver of a VPC with a primary IPv4
-// block: the third one of the block, and those of every VPC.
-func NewNameserver(vpc string, primary netip.Prefix) Nameserver {
-	n := Nameserver{VPC: vpc}
-	if primary.IsValid() {
-		n.Addrs = append(n.Addrs, primary.Masked().Addr().Next().Next())
+// NewNameserver gives the addresses of the resolver of a VPC with these blocks: the third
+// one of the primary IPv4 block, which comes first of its family, and those of every VPC.
+func NewNameserver(vpc string, blocks ...netip.Prefix) Nameserver {
+	n := Nameserver{VPC: vpc, Addrs: []netip.Addr{nameserver4, nameserver6}}
+	if i := slices.IndexFunc(blocks, func(b netip.Prefix) bool { return b.Addr().Is4() }); i >= 0 {
+		n.Addrs = append(n.Addrs, blocks[i].Masked().Addr().Next().Next())
 	}
-	n.Addrs = append(n.Addrs, nameserver4, nameserver6)
 	return n
 }
 

@@ -88,7 +88,7 @@ func (r *rig) address() {
 	r.t.Helper()
 	err := r.router.Run(func() error {
 		lo, err := netlink.LinkByName("lo")
-		for _, a := range resolver.Addrs(entry().Networks) {
+		for _, a := range desired.NewNameserver("", entry().Networks...).Addrs {
 			if err == nil {
 				err = netlink.AddrAdd(lo, &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}, Flags: syscall.IFA_F_NODAD})
 			}

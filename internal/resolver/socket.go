@@ -19,25 +19,6 @@ import (
 // port is that of the domain name system.
 const port = 53
 
-// The addresses that each VPC's resolver has besides the one in its own block, as on AWS.
-var (
-	local4 = netip.MustParseAddr("169.254.169.253")
-	local6 = netip.MustParseAddr("fd00:ec2::253")
-)
-
-// Addrs are the addresses that the resolver of a VPC with these blocks has in the VPC's
-// router: two that are everywhere the same, and the third address of the first block of
-// IPv4.
-func Addrs(networks []netip.Prefix) []netip.Addr {
-	list := []netip.Addr{local4, local6}
-	for _, n := range networks {
-		if n.Addr().Is4() {
-			return append(list, n.Masked().Addr().Next().Next())
-		}
-	}
-	return list
-}
-
 // socket is an open one. It keeps the namespace alive in which it was opened.
 type socket struct {
 	VPC    string     `json:"vpc"`
@@ -159,6 +140,8 @@ func bind(a netip.Addr, stream bool) (fd int, err error) {
 }
 
 // wantedSite says where a VPC is to be served.
-func wantedSite(r desired.Resolver) site { return site{vpc: r.VPC, addrs: Addrs(r.Networks)} }
+func wantedSite(r desired.Resolver) site {
+	return site{vpc: r.VPC, addrs: desired.NewNameserver(r.VPC, r.Networks...).Addrs}
+}
 
 func (s site) same(o site) bool { return slices.Equal(s.addrs, o.addrs) }

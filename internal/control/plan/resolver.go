@@ -45,11 +45,7 @@ func (r *reading) deriveResolver(ref model.Ref) derived {
 	slices.SortFunc(e.Zones, func(a, b desired.ZonePrefix) int {
 		return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.Zone, b.Zone))
 	})
-	var primary netip.Prefix
-	if len(vpc.CIDRs) > 0 {
-		primary = vpc.CIDRs[0].Prefix
-	}
-	return derived{entries: append(r.endpointZone(vpc.ID, vpc.Region), e, desired.NewNameserver(vpc.ID, primary))}
+	return derived{entries: append(r.endpointZone(vpc.ID, vpc.Region), e, desired.NewNameserver(vpc.ID, e.Networks...))}
 }
 
 // internalDomain is where the names of addresses are:
