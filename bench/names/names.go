@@ -87,7 +87,7 @@ func count(n int) string {
 func (b *bench) notes() []string {
 	return []string{
 		fmt.Sprintf("Questions: dnsperf with one thread, %d client sockets and at most %d questions under way, %s each. It asks from a namespace with one veth to that in which the server is, of Postern a workload's and its router's; all have the same names, of type A, in %d zones, and are asked for them by chance. unbound has one thread.", sockets, outstanding, b.asking, zoneCount),
-		"The CPU time is the server process's own, the kernel's for it included. Half of the maximum is that of the same candidate in the same round. Postern's share of questions for an interface is lifted.",
+		"The CPU time is the server process's own, the kernel's for it included; each is asked for a while before it is measured. Half of the maximum is that of the same candidate in the same round. Postern's share of questions for an interface is lifted.",
 		fmt.Sprintf("CreateVpcEndpoint → first byte by name: %d endpoints a round, one after the other: the request, the name from DescribeVpcEndpointAssociations, its address from the VPC's resolver, and the first byte of a connection to it.", b.endpoints),
 		fmt.Sprintf("A name that moves: %d IN_VPC resources, of which the name changes %d times, each time as soon as the last change has come through, which is right after a look-up. From before ChangeResourceRecordSets is sent to the server's first byte at the other address.", b.moving, b.move),
 		fmt.Sprintf("ChangeResourceRecordSets → new answer: %d changes a round of one record each; from before the request is sent, at a client that asks again and again. Each of the VPCs sees one of the %d zones, and that of the client all.", b.changes, zoneCount),

@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -63,9 +65,13 @@ func (c candidate) ask(ctx context.Context, file string, d time.Duration, pace f
 	if pace > 0 {
 		args = append(args, "-v", "-Q", strconv.Itoa(max(1, int(pace))))
 	}
-	var out bytes.Buffer
+	out, err := os.CreateTemp(filepath.Dir(file), "said-") // a pipe would have this process take part
+	if err != nil {
+		return load{}, err
+	}
+	defer out.Close()
 	cmd := exec.Command("dnsperf", args...)
-	cmd.Stdout = &out
+	cmd.Stdout = out
 	before, err := cpuOf(c.pid)
 	if err != nil {
 		return load{}, err
@@ -83,7 +89,10 @@ func (c candidate) ask(ctx context.Context, file string, d time.Duration, pace f
 	if err != nil {
 		return load{}, err
 	}
-	r, err := readPerf(&out)
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return load{}, err
+	}
+	r, err := readPerf(out)
 	if err != nil {
 		return load{}, fmt.Errorf("dnsperf of %s: %w", c.name, err)
 	}
@@ -140,6 +149,26 @@ func noError(words [][]byte) (int, error) {
 		return 0, nil
 	}
 	return strconv.Atoi(string(words[at+1]))
+}
+
+// calm waits until a process does next to nothing any more after what it was told
+// last, and not longer than a while.
+func calm(ctx context.Context, pid int, atMost time.Duration) error {
+	const look, idle = 250 * time.Millisecond, 10 * time.Millisecond
+	before, err := cpuOf(pid)
+	for end := time.Now().Add(atMost); err == nil && time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(look):
+		}
+		var after time.Duration
+		if after, err = cpuOf(pid); err == nil && after-before < idle {
+			return nil
+		}
+		before = after
+	}
+	return err
 }
 
 // cpuOf is the CPU time that a process has used, by its clock, whose number is

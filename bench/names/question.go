@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // What is wanted of the resolver: that much more than the best peer answers for
@@ -16,6 +17,10 @@ const (
 	wantedRatio = 1.7
 	wantedP99   = 2
 )
+
+// calming bounds how long a Postern may go on with what it was told before it is
+// measured.
+const calming = 5 * time.Second
 
 // measureQuestions measures the resolver and its peers with more and more
 // records.
@@ -63,7 +68,17 @@ func (b *bench) compare(ctx context.Context, w *world, l *lab, n int) (err error
 	if err != nil {
 		return err
 	}
+	for _, busy := range []int{w.PID(), pid} {
+		if err := calm(ctx, busy, calming); err != nil {
+			return err
+		}
+	}
 	candidates := append([]candidate{{own, w.client, resolving, pid}}, p.all...)
+	for _, c := range candidates {
+		if _, err := c.ask(ctx, file, b.asking/2, 0); err != nil {
+			return fmt.Errorf("warm up: %w", err)
+		}
+	}
 	for round := range b.rounds {
 		for i := range candidates {
 			if err := b.measureOne(ctx, candidates[(round+i)%len(candidates)], file, n); err != nil {
