@@ -63,12 +63,15 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	b.ways = section.Table("From a request to a connection by name", "", own)
 	b.crowded = section.Table("Many names and VPCs", "", own)
 	for _, step := range []struct {
-		what string
-		do   func(context.Context) error
-	}{{"questions", b.measureQuestions}, {"connections by name", b.measureWays}, {"many VPCs", b.measureCrowd}} {
-		s.Log.Info("names", "of", step.what)
+		table *report.Table
+		do    func(context.Context) error
+	}{{b.questions, b.measureQuestions}, {b.ways, b.measureWays}, {b.crowded, b.measureCrowd}} {
+		if !s.Wants(step.table.Title, "") {
+			continue
+		}
+		s.Log.Info("names", "table", step.table.Title)
 		if err := step.do(ctx); err != nil {
-			return section, fmt.Errorf("measure %s: %w", step.what, err)
+			return section, fmt.Errorf("measure %q: %w", step.table.Title, err)
 		}
 	}
 	section.Notes = b.notes()
