@@ -92,6 +92,10 @@ func unpack(packet []byte) (*dns.Msg, error) {
 	return m, nil
 }
 
+// longestTTL is the greatest time that a record can have; what is beyond is taken for zero
+// (RFC 2181 §8).
+const longestTTL = 1<<31 - 1
+
 // longest is how many names a chain of CNAMEs may have.
 const longest = 16
 
@@ -106,6 +110,9 @@ func sift(m *dns.Msg, k key) (wire.Reply, error) {
 		r, err := wire.RecordOf(rr)
 		if err != nil {
 			return wire.Reply{}, fmt.Errorf("it answers what cannot be read: %w", err)
+		}
+		if r.TTL > longestTTL {
+			r.TTL = 0
 		}
 		all = append(all, r)
 	}

@@ -41,8 +41,8 @@ type Config struct {
 	// Dial opens a socket to a server in the namespace of a VPC's router, or in the
 	// host's for an empty name.
 	Dial func(ctx context.Context, vpc, network string, to netip.AddrPort) (net.Conn, error)
-	// Try is how long one server is waited for, Patience how long a question may take in
-	// all. Defaults 1 s and 4.5 s: clients ask again after 5 s (resolv.conf(5)).
+	// Try is after what time another server is asked as well, Patience how long a question
+	// may take in all. Defaults 1 s and 4.5 s: clients ask again after 5 s (resolv.conf(5)).
 	Try, Patience time.Duration
 	// Flights bounds the questions of a VPC that are under way, Waiting those that are
 	// not answered yet. Defaults 64 and 1,024.
@@ -255,18 +255,33 @@ func (f *Forwarder) shrink(c *client) {
 	}
 }
 
+// said is what came of asking a server once.
+type said struct {
+	turn  int
+	to    netip.AddrPort
+	reply wire.Reply
+	err   error
+}
+
 // tour asks one server after the other, those that answered last first, and all once
-// more when time is left.
+// more when time is left. One that is slow is still listened to while the next one is
+// asked: else a server that takes longer than a try would never be heard.
 func (f *Forwarder) tour(ctx context.Context, from string, k key, servers []netip.AddrPort) (wire.Reply, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	errs := map[netip.AddrPort]error{}
-	for range 3 {
+	came := make(chan said, rounds*len(servers))
+	turn := 0
+	for range rounds {
 		for _, to := range f.order(from, servers) {
-			reply, err := f.try(ctx, from, to, k)
-			f.learn(peer{from, to}, err)
-			if err == nil {
+			turn++
+			go func(turn int) {
+				reply, err := f.try(ctx, from, to, k)
+				came <- said{turn, to, reply, err}
+			}(turn)
+			if reply, ok := f.listen(ctx, from, said{turn: turn, to: to}, came, errs); ok {
 				return reply, nil
 			}
-			errs[to] = err
 			if ctx.Err() != nil {
 				return wire.Reply{}, failure(errs, servers)
 			}
@@ -276,6 +291,36 @@ func (f *Forwarder) tour(ctx context.Context, from string, k key, servers []neti
 		}
 	}
 	return wire.Reply{}, failure(errs, servers)
+}
+
+// rounds is how often each server is asked at most.
+const rounds = 3
+
+// listen waits for an answer, of whichever server, until the one that was asked last has
+// failed or had its time. What failed is noted.
+func (f *Forwarder) listen(ctx context.Context, from string, last said, came <-chan said, errs map[netip.AddrPort]error) (wire.Reply, bool) {
+	try := time.NewTimer(f.cfg.Try)
+	defer try.Stop()
+	for {
+		var s said
+		select {
+		case s = <-came:
+		case <-try.C:
+			s = last
+			s.err = errTime
+		case <-ctx.Done():
+			s = last
+			s.err = errTime
+		}
+		f.learn(peer{from, s.to}, s.err)
+		if s.err == nil {
+			return s.reply, true
+		}
+		errs[s.to] = s.err
+		if s.turn == last.turn {
+			return wire.Reply{}, false
+		}
+	}
 }
 
 func failure(errs map[netip.AddrPort]error, servers []netip.AddrPort) error {
@@ -296,8 +341,6 @@ var errFailed = errors.New("it answers SERVFAIL")
 
 // try asks one server, over UDP and then over TCP when the answer was cut.
 func (f *Forwarder) try(ctx context.Context, from string, to netip.AddrPort, k key) (wire.Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.Try)
-	defer cancel()
 	for _, network := range []string{"udp", "tcp"} {
 		m, err := f.exchange(ctx, from, network, to, k)
 		switch {

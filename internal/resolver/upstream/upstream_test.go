@@ -137,6 +137,9 @@ func TestWhatIsBelieved(t *testing.T) {
 			m.Id++
 			return m
 		}, "does not answer"},
+		{"a time beyond all bounds", func(q *dns.Msg, _ bool) *dns.Msg {
+			return reply(q, "a.test. 4294967295 A 10.0.0.1", "a.test. 2147483648 A 10.0.0.2", "a.test. 2147483647 A 10.0.0.3")
+		}, "NOERROR a.test./A/0 a.test./A/0 a.test./A/2147483647"},
 		{"another class", func(q *dns.Msg, _ bool) *dns.Msg { return reply(q, "a.test. 60 CH A 10.0.0.1") }, "NOERROR"},
 		{"no answer", func(*dns.Msg, bool) *dns.Msg { return nil }, "does not answer"},
 		{"a refusal", func(q *dns.Msg, _ bool) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeRefused) }, "it answers REFUSED"},
@@ -179,6 +182,36 @@ func TestOtherServersAreAsked(t *testing.T) {
 	}
 	if asked.Load() != 2 {
 		t.Errorf("the other one was asked %d times", asked.Load())
+	}
+}
+
+// TestASlowServerIsHeard has servers that take longer than a try, each time they are asked.
+func TestASlowServerIsHeard(t *testing.T) {
+	slow := func(q *dns.Msg, _ bool) *dns.Msg {
+		<-time.After(700 * time.Millisecond)
+		return reply(q, "a.test. 60 A 10.0.0.1")
+	}
+	silent := func(*dns.Msg, bool) *dns.Msg { return nil }
+	for name, servers := range map[string][]netip.AddrPort{
+		"alone":               {server(t, slow)},
+		"before a silent one": {server(t, slow), server(t, silent)},
+		"behind a silent one": {server(t, silent), server(t, slow)},
+		"over TCP": {server(t, func(q *dns.Msg, tcp bool) *dns.Msg {
+			if tcp {
+				return slow(q, tcp)
+			}
+			m := reply(q)
+			m.Truncated = true
+			return m
+		})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := forwarder(upstream.Config{Try: 300 * time.Millisecond, Patience: time.Minute}, servers...)
+			if got := text(f.Ask(t.Context(), question("vpc-1", "a.test.", dns.TypeA))); got != "NOERROR a.test./A/60" {
+				t.Error(got)
+			}
+		})
 	}
 }
 
