@@ -77,7 +77,7 @@ func (o *onward) serversOf(vpc string, list []netip.Addr) (servers []netip.AddrP
 
 // Ask implements server.Upstream.
 func (o *onward) Ask(q server.Onward, done func(wire.Reply)) {
-	o.Start(upstream.Question{VPC: q.VPC, Servers: o.serversOf(q.VPC, q.Servers), Name: q.Name, Type: q.Type, Fresh: q.Fresh}, func(reply wire.Reply, err error) {
+	o.Start(upstream.Question{VPC: q.VPC, Client: q.Client, Servers: o.serversOf(q.VPC, q.Servers), Name: q.Name, Type: q.Type, Fresh: q.Fresh}, func(reply wire.Reply, err error) {
 		switch {
 		case errors.Is(err, upstream.ErrNone):
 			reply = wire.Reply{Code: wire.Refused}

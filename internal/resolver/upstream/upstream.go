@@ -76,7 +76,7 @@ type client struct {
 	vpc     string
 	cache   cache
 	flights map[key]*flight
-	slots   chan struct{}
+	turns   turns
 	waiting int
 }
 
@@ -86,7 +86,10 @@ type key struct {
 }
 
 // flight is a question under way, with all who wait for it.
-type flight struct{ waiting []func(wire.Reply, error) }
+type flight struct {
+	turn    *turn
+	waiting []func(wire.Reply, error)
+}
 
 // New makes a Forwarder.
 func New(cfg Config) *Forwarder {
@@ -108,6 +111,8 @@ func New(cfg Config) *Forwarder {
 // Question is what is asked on behalf of a VPC.
 type Question struct {
 	VPC string
+	// Client is who asks in the VPC. Each has its part of the questions under way.
+	Client netip.Addr
 	// Servers are the VPC's own, which are asked from its router; without any those of
 	// the host are asked.
 	Servers []netip.AddrPort
@@ -171,9 +176,11 @@ func (f *Forwarder) begin(q Question, done func(wire.Reply, error)) (reply wire.
 	c.waiting++
 	fl := c.flights[k]
 	if fl == nil {
-		fl = &flight{}
+		fl = &flight{turn: c.turns.enter(q.Client)}
 		c.flights[k] = fl
 		go f.fly(c, k, fl, from, servers)
+	} else {
+		c.turns.join(fl.turn, q.Client)
 	}
 	fl.waiting = append(fl.waiting, done)
 	return reply, nil, false
@@ -183,7 +190,7 @@ func (f *Forwarder) begin(q Question, done func(wire.Reply, error)) (reply wire.
 func (f *Forwarder) client(vpc string) *client {
 	c := f.vpcs[vpc]
 	if c == nil {
-		c = &client{vpc: vpc, flights: map[key]*flight{}, slots: make(chan struct{}, f.cfg.Flights)}
+		c = &client{vpc: vpc, flights: map[key]*flight{}, turns: turns{places: f.cfg.Flights, taken: map[netip.Addr]int{}}}
 		f.vpcs[vpc] = c
 	}
 	return c
@@ -213,9 +220,8 @@ func (f *Forwarder) fly(c *client, k key, fl *flight, from string, servers []net
 	var reply wire.Reply
 	var err error
 	select {
-	case c.slots <- struct{}{}:
+	case <-fl.turn.come:
 		reply, err = f.tour(ctx, from, k, servers)
-		<-c.slots
 	case <-ctx.Done():
 		err = ErrBusy
 	}
@@ -229,6 +235,7 @@ func (f *Forwarder) land(c *client, k key, fl *flight, reply wire.Reply, err err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(c.flights, k)
+	c.turns.leave(fl.turn)
 	c.waiting -= len(fl.waiting)
 	if err != nil {
 		f.count.Failed++

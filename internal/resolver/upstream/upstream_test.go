@@ -308,6 +308,33 @@ func TestNoVPCTakesAnothersPlace(t *testing.T) {
 	}
 }
 
+// TestNoClientTakesAnothersTurn has a client ask, as often as it may, for names that nobody answers.
+func TestNoClientTakesAnothersTurn(t *testing.T) {
+	s := server(t, func(q *dns.Msg, _ bool) *dns.Msg {
+		if strings.HasPrefix(q.Question[0].Name, "void") {
+			return nil
+		}
+		return reply(q, q.Question[0].Name+" 60 A 10.0.0.1")
+	})
+	f := forwarder(upstream.Config{Flights: 4, Try: time.Minute, Patience: 10 * time.Second}, s)
+	greedy := func(name string) {
+		q := question("vpc-1", name, dns.TypeA)
+		q.Client = netip.MustParseAddr("10.0.0.9")
+		f.Start(q, func(wire.Reply, error) {})
+	}
+	for i := range 100 {
+		greedy(fmt.Sprintf("void%d.test.", i))
+	}
+	greedy("b.test.") // what another one wants as well
+	for _, name := range []string{"a.test.", "b.test."} {
+		q := question("vpc-1", name, dns.TypeA)
+		q.Client = netip.MustParseAddr("10.0.0.10")
+		if got := text(f.Ask(t.Context(), q)); got != "NOERROR "+name+"/A/60" {
+			t.Errorf("another client: %s", got)
+		}
+	}
+}
+
 // TestOneFlightForAll has many ask the same at a time.
 func TestOneFlightForAll(t *testing.T) {
 	var asked atomic.Int64
