@@ -39,7 +39,7 @@ func (b *bench) measureCrowd(ctx context.Context) (err error) {
 	if err := w.makeZones(ctx); err != nil {
 		return err
 	}
-	vpcs, err := w.makeCrowd(ctx, b.crowd, b.crowding)
+	vpcs, err := w.makeCrowd(ctx, b.crowd, b.crowdTime())
 	if err != nil {
 		return err
 	}

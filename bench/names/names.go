@@ -51,13 +51,14 @@ func scaleOf(s report.Settings) scale {
 type bench struct {
 	report.Settings
 	scale
+	began time.Time
 
 	questions, ways, crowded *report.Table
 }
 
 // Run measures everything. It needs root, and leaves nothing behind.
 func Run(ctx context.Context, s report.Settings) (section report.Section, err error) {
-	b := &bench{Settings: s, scale: scaleOf(s)}
+	b := &bench{Settings: s, scale: scaleOf(s), began: time.Now()}
 	section.Name = "Names"
 	b.questions = section.Table("Questions for names that a resolver has, over UDP", unbound, own, unbound, dnsmasq)
 	b.ways = section.Table("From a request to a connection by name", "", own)
@@ -76,6 +77,18 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	}
 	section.Notes = b.notes()
 	return section, nil
+}
+
+// The crowd is made last, and takes the longest: it is no larger than fits into
+// the time of the whole part.
+const (
+	crowdEnds  = 125 * time.Second // after the beginning
+	leastCrowd = 10 * time.Second
+)
+
+// crowdTime is for how long VPCs are made from now on.
+func (b *bench) crowdTime() time.Duration {
+	return min(b.crowding, max(leastCrowd, time.Until(b.began.Add(crowdEnds))))
 }
 
 // count shows a number with its thousands apart.

@@ -137,6 +137,19 @@ func expectAddress(t *testing.T, l *lab, server, name string, want netip.Addr) {
 	}
 }
 
+func TestCrowdsFitIntoTheTimeOfThePart(t *testing.T) {
+	for _, c := range []struct{ gone, least, most time.Duration }{
+		{0, time.Minute, time.Minute},
+		{100 * time.Second, leastCrowd, 25 * time.Second},
+		{time.Hour, leastCrowd, leastCrowd},
+	} {
+		b := &bench{scale: scale{crowding: time.Minute}, began: time.Now().Add(-c.gone)}
+		if got := b.crowdTime(); got < c.least || got > c.most {
+			t.Errorf("after %s VPCs are made for %s, want from %s to %s", c.gone, got, c.least, c.most)
+		}
+	}
+}
+
 func TestThousandsAreApart(t *testing.T) {
 	for n, want := range map[int]string{7: "7", 999: "999", 1000: "1,000", 100_000: "100,000", 1_000_000: "1,000,000"} {
 		if got := count(n); got != want {
