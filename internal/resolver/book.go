@@ -28,7 +28,7 @@ type book struct {
 	mu      sync.Mutex // held by whoever changes
 	gone    bool       // another process has it
 	problem error      // why it is not on disk
-	tried   time.Time  // when it could not be written last
+	tried   time.Time  // when it could not be written last; zero when it could
 }
 
 // againAfter is when it is tried again to write what could not be written.
@@ -114,15 +114,20 @@ func (b *book) rewrite() {
 
 // said notes whether the copy could be written.
 func (b *book) said(err error) {
+	b.tried = time.Time{}
+	if err != nil {
+		b.tried = time.Now()
+	}
+	if b.journal.Current() { // what there was goes on being added to
+		err = nil
+	}
 	switch {
 	case err != nil && b.problem == nil:
 		b.log.Warn("names are not on disk; it is tried again every few seconds", "error", err)
 	case err == nil && b.problem != nil:
 		b.log.Info("names are on disk again")
 	}
-	if b.problem = err; err != nil {
-		b.tried = time.Now()
-	}
+	b.problem = err
 }
 
 // apply changes what is served: on disk, and then for everybody.
@@ -185,7 +190,7 @@ func (b *book) note(put, del []desired.Entry, failed map[desired.Key]error) {
 // tidy writes the copy anew when it has grown, was lost, or could not be written a while
 // ago. The lock is held.
 func (b *book) tidy() {
-	if b.journal.Due() && (b.problem == nil || time.Since(b.tried) >= againAfter) {
+	if b.journal.Due() && time.Since(b.tried) >= againAfter {
 		b.rewrite()
 	}
 }

@@ -61,15 +61,16 @@ func (j *Journal) header() string { return fmt.Sprintf("%sinstance=%q\n", form, 
 // Replay reads what is at the path, block by block: put is called with records and del
 // with keys, in the order in which they were written. What is behind the last whole
 // block, or damaged, is left out, and the error says so; what was read before it counts.
-// A path without a file has nothing. Replace begins a journal that can be added to.
+// A path without a file has nothing. One that was read to its end can be added to;
+// Replace begins another one.
 func (j *Journal) Replay(put, del func(text string) error) (err error) {
-	file, err := os.Open(j.path)
+	file, err := os.OpenFile(j.path, os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		defer file.Close()
 		err = j.replay(file, put, del)
+		j.keep(file, err)
 	}
 	if err != nil {
 		return fmt.Errorf("read the names in %s: %w", j.path, err)
@@ -86,6 +87,7 @@ func (j *Journal) replay(file io.Reader, put, del func(text string) error) error
 		return errors.New("it does not begin as those of this instance and form do")
 	}
 	sum := sha256.New()
+	j.sum, j.state, j.more = sum, 0, 0
 	io.WriteString(sum, j.header())
 	var block []string
 	for {
@@ -114,11 +116,24 @@ func (j *Journal) replay(file io.Reader, put, del func(text string) error) error
 			return errTorn
 		}
 		io.WriteString(sum, check+"\n")
+		for _, l := range append(block, line) {
+			j.state += len(l)
+		}
 		if err := play(block, put, del); err != nil {
 			return err
 		}
 		block = block[:0]
 	}
+}
+
+// keep holds a file that was read for what is added to it, unless reading it failed.
+func (j *Journal) keep(file *os.File, err error) {
+	j.Close()
+	if err != nil {
+		file.Close()
+		return
+	}
+	j.file = file
 }
 
 func play(block []string, put, del func(text string) error) error {
@@ -154,9 +169,11 @@ func (j *Journal) there() bool {
 }
 
 // Replace puts a whole state, the records that all yields, in the place of what there
-// was. Readers see the old text or the new one, also when the process is killed.
+// was. Readers see the old text or the new one, also when the process is killed. When it
+// cannot be written, what there was stays and can be added to, if it is current.
 func (j *Journal) Replace(all func(yield func(record string) bool)) error {
-	j.Close()
+	former, current := *j, j.there()
+	j.file = nil
 	fresh := j.path + ".new"
 	err := os.RemoveAll(fresh)
 	if err == nil {
@@ -170,10 +187,19 @@ func (j *Journal) Replace(all func(yield func(record string) bool)) error {
 			err = errors.Join(os.RemoveAll(j.path), os.Rename(fresh, j.path))
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", j.path, errors.Join(err, os.RemoveAll(fresh), j.Drop()))
+	switch {
+	case err == nil:
+		former.Close()
+		return nil
+	case current:
+		j.Close()
+		*j = former
+		err = errors.Join(err, os.RemoveAll(fresh))
+	default:
+		former.Close()
+		err = errors.Join(err, os.RemoveAll(fresh), j.Drop())
 	}
-	return nil
+	return fmt.Errorf("write %s: %w", j.path, err)
 }
 
 func (j *Journal) begin(all func(yield func(string) bool)) (err error) {

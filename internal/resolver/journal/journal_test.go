@@ -134,3 +134,47 @@ func TestGrowthAndLossMakeItDue(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// TestWhatIsThereStaysWhenNoneCanBeWritten has no room for another journal: the one that was
+// read, or written, goes on being added to, unless it was spoiled.
+func TestWhatIsThereStaysWhenNoneCanBeWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "names.txt")
+	first := journal.At(path, "abc")
+	if err := errors.Join(first.Replace(slices.Values([]string{"a", "b"})), first.Note([]string{"c"}, nil)); err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	fail := func(j *journal.Journal) {
+		t.Helper()
+		if err := j.Replace(func(func(string) bool) { os.Remove(path + ".new") }); err == nil {
+			t.Fatal("a journal that was removed while it was written is there")
+		}
+	}
+	is := func(want string) {
+		t.Helper()
+		if got, err := replayed(path, "abc"); got != want || err != nil {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	nothing := func(string) error { return nil }
+	j := journal.At(path, "abc")
+	if err := j.Replay(nothing, nothing); err != nil {
+		t.Fatal(err)
+	}
+	fail(j)
+	is("a b c")
+	if err := j.Note([]string{"d"}, []string{"a"}); err != nil || !j.Current() {
+		t.Errorf("it is not added to: %v", err)
+	}
+	is("b c d")
+	fail(j)
+	is("b c d")
+	if err := os.Truncate(path, 40); err != nil {
+		t.Fatal(err)
+	}
+	fail(j)
+	if j.Current() {
+		t.Error("a spoiled one is taken for current")
+	}
+	is("")
+}
