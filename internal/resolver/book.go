@@ -47,13 +47,6 @@ func (a absent) Key() desired.Key { return a.key }
 // String implements desired.Entry.
 func (a absent) String() string { return a.key.String() }
 
-func absentOf(keys []desired.Key) (list []desired.Entry) {
-	for _, k := range keys {
-		list = append(list, absent{k})
-	}
-	return list
-}
-
 // openBook reads what is on disk. What cannot be read of it is left out: the agent puts
 // what is missing.
 func openBook(path, instance string, log *slog.Logger) *book {
