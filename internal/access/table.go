@@ -257,6 +257,9 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[14]}}}},
 			{Action: "vpc-lattice:TagResource", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[14]}}}},
 		}},
+		"DeleteDomainVerification": {Needs: []Need{
+			{Action: "vpc-lattice:DeleteDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}}}},
+		}},
 		"DeleteResourceConfiguration": {Needs: []Need{
 			{Action: "vpc-lattice:DeleteResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
 		}},
@@ -265,6 +268,9 @@ var Services = map[string]*Service{
 		}},
 		"DeleteResourceGateway": {Needs: []Need{
 			{Action: "vpc-lattice:DeleteResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{0}}}},
+		}},
+		"GetDomainVerification": {Needs: []Need{
+			{Action: "vpc-lattice:GetDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}}}},
 		}},
 		"GetResourceConfiguration": {Needs: []Need{
 			{Action: "vpc-lattice:GetResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
@@ -310,6 +316,10 @@ var Services = map[string]*Service{
 		}},
 		"ListTargetGroups": {Needs: []Need{
 			{Action: "vpc-lattice:ListTargetGroups"},
+		}},
+		"StartDomainVerification": {Needs: []Need{
+			{Action: "vpc-lattice:StartDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[11]}}}},
+			{Action: "vpc-lattice:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[11]}}}},
 		}},
 		"TagResource": {Needs: []Need{
 			{Action: "vpc-lattice:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[10], &kinds[11], &kinds[12], &kinds[13], &kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20]}, Path: []int{0}}}},

@@ -68,6 +68,12 @@ func (l lookup) Lookup(ctx context.Context, q follow.Question) (follow.Answer, e
 	return follow.Answer{Addrs: a.Addrs, TTL: a.TTL}, err
 }
 
+// texts is makers.Texts, by the upstream servers.
+func (l lookup) texts(ctx context.Context, name string) ([]string, error) {
+	a, err := l.names.Lookup(ctx, control.Question{Name: name, Text: true})
+	return a.Texts, err
+}
+
 // namesTime bounds how long the process that resolves names is asked how it is.
 const namesTime = time.Second
 

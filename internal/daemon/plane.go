@@ -156,7 +156,7 @@ func (p *plane) recall(ctx context.Context) {
 // context ends.
 func (p *plane) make(ctx context.Context, d *daemon) error {
 	r := makers.New(makers.Config{
-		DB: d.db, Campaign: d.kv.Campaign, Makers: makers.All(d.env.Alloc()), Host: d.config.HostName, Now: d.env.Now, Log: p.log,
+		DB: d.db, Campaign: d.kv.Campaign, Makers: makers.All(d.env.Alloc(), lookup{p.names}.texts), Host: d.config.HostName, Now: d.env.Now, Log: p.log,
 	})
 	p.makers.Store(r)
 	return r.Run(ctx)

@@ -104,8 +104,11 @@ type ResourceConfiguration struct {
 
 	AllowShareable bool `json:"allowShareable"`
 	// CustomDomain and GroupDomain are as the user wrote them, and names by NormalName.
-	CustomDomain string          `json:"customDomain,omitempty"`
-	GroupDomain  string          `json:"groupDomain,omitempty"`
+	CustomDomain string `json:"customDomain,omitempty"`
+	GroupDomain  string `json:"groupDomain,omitempty"`
+	// Verification is the account's domain verification that speaks for these domains; for
+	// a child that of its group.
+	Verification string          `json:"verification,omitempty"`
 	Targets      []TransitTarget `json:"targets"`
 }
 

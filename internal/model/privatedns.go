@@ -23,16 +23,21 @@ func PrefersSpecified(preference string) bool {
 	return preference == PreferVerifiedSpecified || preference == PreferSpecified
 }
 
-// Admits reports whether the endpoint's private DNS has a domain of its resource, which is
-// in normal form. Nobody can verify domains yet, so none goes through for being verified.
-func (e *VPCEndpoint) Admits(domain string) bool {
-	switch {
-	case !e.PrivateDNS:
+// Admits reports whether the endpoint's private DNS has a domain of its resource, which
+// is in normal form and may be one that its provider has verified.
+func (e *VPCEndpoint) Admits(domain string, verified bool) bool {
+	if !e.PrivateDNS {
 		return false
-	case e.DNSPreference == PreferAll:
-		return true
 	}
-	return PrefersSpecified(e.DNSPreference) && e.specifies(domain)
+	switch e.DNSPreference {
+	case PreferAll:
+		return true
+	case PreferSpecified:
+		return e.specifies(domain)
+	case PreferVerifiedSpecified:
+		return verified || e.specifies(domain)
+	}
+	return verified
 }
 
 // specifies reports whether one of the specified domains is the domain, or a wildcard

@@ -33,6 +33,8 @@ type Quotas struct {
 	ConfigurationsPerRegion int
 	// ChildrenPerGroup is the number of children of a resource configuration of type GROUP.
 	ChildrenPerGroup int
+	// VerificationsPerRegion is the number of domain verifications of an account.
+	VerificationsPerRegion int
 	// PortRangesPerConfiguration has no published default.
 	PortRangesPerConfiguration int
 	// Those of Route 53 are of
@@ -67,6 +69,7 @@ func (q *Quotas) all() []quota {
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
 		{"rules-per-group", &q.RulesPerGroup, 60},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
+		{"verifications-per-region", &q.VerificationsPerRegion, 5},
 		{"vpcs-per-region", &q.VPCsPerRegion, 1000},
 		{"vpcs-per-zone", &q.VPCsPerZone, 300},
 		{"zones-per-account", &q.ZonesPerAccount, 500},

@@ -41,6 +41,7 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.VPCEndpoints)
 	checkWritten(t, random, state.EndpointAssociations)
 	checkWritten(t, random, state.TransitClaims)
+	checkWritten(t, random, state.DomainVerifications)
 	checkWritten(t, random, state.HostedZones)
 	checkWritten(t, random, state.RecordSets)
 	checkWritten(t, random, state.VPCAssociationAuthorizations)

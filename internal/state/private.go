@@ -27,14 +27,13 @@ func PrivateNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfig
 	if !e.PrivateDNS || rc.IsGroup() {
 		return PrivateName{}, false
 	}
-	own := normal(rc.CustomDomain)
-	domain := own
+	own, above, domain := normal(rc.CustomDomain), rc, normal(rc.CustomDomain)
 	if rc.Group != "" {
 		group, ok := ResourceConfigurations.Get(tx, rc.Account, rc.Region, rc.Group)
 		if !ok {
 			return PrivateName{}, false
 		}
-		if domain = normal(group.GroupDomain); domain == "" {
+		if above, domain = group, normal(group.GroupDomain); domain == "" {
 			return PrivateName{}, false
 		}
 		if !model.NameWithin(own, domain) {
@@ -42,7 +41,7 @@ func PrivateNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfig
 		}
 	}
 	for _, zone := range []string{domain, own} {
-		if zone != "" && e.Admits(zone) && !loops(tx, e, rc, zone) {
+		if zone != "" && e.Admits(zone, verified(tx, e, above, zone)) && !loops(tx, e, rc, zone) {
 			return PrivateName{zone, own}, true
 		}
 	}
@@ -61,7 +60,7 @@ func PrivateZones(tx *table.Txn, e *model.VPCEndpoint) (zones []string) {
 		}
 		return zones
 	}
-	if domain := normal(rc.GroupDomain); domain != "" && e.Admits(domain) {
+	if domain := normal(rc.GroupDomain); domain != "" && e.Admits(domain, verified(tx, e, rc, domain)) {
 		zones = append(zones, domain)
 	}
 	for child := range ResourceConfigurationsByGroup.Rows(tx, rc.Ref()) {
@@ -97,7 +96,7 @@ func HostedZoneIn(tx *table.Txn, vpc model.Ref, domain string) (*model.HostedZon
 
 // HasPrivateZone reports whether an endpoint has a domain in its VPC, where no hosted zone
 // and no older endpoint has it. Requests that would make two of them are refused, but
-// children are added later.
+// domains are verified and children are added later.
 func HasPrivateZone(tx *table.Txn, e *model.VPCEndpoint, domain string) bool {
 	vpc := e.Sibling(e.VPC)
 	if _, taken := HostedZoneIn(tx, vpc, domain); taken {
@@ -123,6 +122,13 @@ func loops(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfiguration,
 	}
 	gw, ok := ResourceGateways.Get(tx, rc.Account, rc.Region, rc.Gateway)
 	return ok && gw.DNSResolution == "IN_VPC" && gw.Sibling(gw.VPC) == e.Sibling(e.VPC) && model.NameWithin(normal(rc.DNS.Name), domain)
+}
+
+// verified reports whether the provider of a resource has shown, to an endpoint, that a
+// domain is its own.
+func verified(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfiguration, domain string) bool {
+	v, ok := DomainVerifications.Get(tx, rc.Account, rc.Region, rc.Verification)
+	return ok && v.HoldsFor(e.CreatedAt) && model.NameWithin(domain, normal(v.Domain))
 }
 
 // normal gives the normal form of a name, empty when it has none.

@@ -41,6 +41,7 @@ var plain = map[string]string{
 	"record-set":                    "Set Values Alias Routing", // what an alias leads to may be no hosted zone, or come and go
 	"vpc-association-authorization": "VPC",                      // of an account that is not known
 	"zone-change":                   "Comment",
+	"domain-verification":           "Domain Label Value State Problem",
 }
 
 // TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their

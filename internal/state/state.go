@@ -37,7 +37,7 @@ func Tables() []table.Any {
 		Accounts, AccessKeys, Hosts, ClientTokens, Elections, Statuses,
 		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, SecurityGroups,
 		RouteTables, NetworkACLs, DHCPOptions, AddressClaims, Attachments,
-		ResourceConfigurations, EndpointAssociations, TransitClaims,
+		ResourceConfigurations, EndpointAssociations, TransitClaims, DomainVerifications,
 		HostedZones, RecordSets, VPCAssociationAuthorizations, ZoneChanges,
 	}
 }
@@ -185,6 +185,17 @@ var (
 		}
 		return siblings(e.Meta, e.VPC)
 	})
+
+	DomainVerifications = tagged(Lattice, table.Define[*model.DomainVerification]("domain-verification"), "domainverification", "dv-")
+	// DomainVerificationsByNext has those first whose record is looked for next.
+	DomainVerificationsByNext = table.NewTimeline(DomainVerifications, "next", func(v *model.DomainVerification) time.Time { return v.NextAt })
+	// ResourceConfigurationsByVerification finds those that a verification speaks for.
+	ResourceConfigurationsByVerification = refer(ResourceConfigurations, "verification", Outlives, func(r *model.ResourceConfiguration) []model.Ref {
+		if r.Verification == "" {
+			return nil
+		}
+		return siblings(r.Meta, r.Verification)
+	}, to(DomainVerifications))
 
 	EndpointAssociations                = tagged(Lattice, table.Define[*model.EndpointAssociation]("endpoint-association").Apart((*model.EndpointAssociation).Owns), "resourceendpointassociation", "rea-")
 	EndpointAssociationsByConfiguration = refer(EndpointAssociations, "configuration", Holds, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} }, to(ResourceConfigurations))

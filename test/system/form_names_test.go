@@ -4,11 +4,12 @@ package system
 
 import (
 	"github.com/posternhq/postern/internal/aws/shape/route53"
+	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/postern"
 )
 
 // fillNames makes a hosted zone with tags, two VPCs and an authorization, and record sets
-// of each sort.
+// of each sort, and a verification that a resource configuration names.
 func (f *form) fillNames(s *pair) {
 	p := s.Postern
 	vpc := func(id string) *route53.VPC { return &route53.VPC{VPCId: &id, VPCRegion: new("us-east-1")} }
@@ -23,6 +24,14 @@ func (f *form) fillNames(s *pair) {
 	})
 	postern.Call[route53.ChangeTagsForResourceOutput](p, route53.Service, "ChangeTagsForResource", &route53.ChangeTagsForResourceInput{
 		ResourceType: new(route53.TagResourceTypeHostedzone), ResourceId: zone, AddTags: []route53.Tag{{Key: new("Name"), Value: new("thing")}},
+	})
+	domain := postern.Call[lattice.StartDomainVerificationOutput](p, lattice.Service, "StartDomainVerification", &lattice.StartDomainVerificationInput{
+		DomainName: new("Example.org."), Tags: map[string]string{"Name": "thing"},
+	})
+	postern.Call[lattice.CreateResourceConfigurationOutput](p, lattice.Service, "CreateResourceConfiguration", &lattice.CreateResourceConfigurationInput{
+		Name: new("verified"), Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &s.gateway.ID,
+		CustomDomainName: new("db.example.org"), DomainVerificationIdentifier: domain.Id, PortRanges: []string{"80"},
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new(s.server.IP.String())}},
 	})
 	var batch route53.ChangeBatch
 	for _, r := range []route53.ResourceRecordSet{

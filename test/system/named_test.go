@@ -16,10 +16,11 @@ import (
 	"github.com/posternhq/postern/test/testnet"
 )
 
-// nameServer answers questions for addresses of the names that it is told.
+// nameServer answers questions for addresses and texts of the names that it is told.
 type nameServer struct {
 	mu    sync.Mutex
 	addrs map[string][]netip.Addr
+	texts map[string]string
 }
 
 // namedTTL is how many seconds its answers are good for.
@@ -28,7 +29,7 @@ const namedTTL = 5
 // newNameServer starts one, and gives what --upstream takes.
 func newNameServer(t *testing.T) (*nameServer, string) {
 	t.Helper()
-	s := &nameServer{addrs: map[string][]netip.Addr{}}
+	s := &nameServer{addrs: map[string][]netip.Addr{}, texts: map[string]string{}}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,14 +47,25 @@ func (s *nameServer) set(name string, addrs ...netip.Addr) {
 	s.addrs[dns.Fqdn(name)] = addrs
 }
 
+// setText gives a name a text; without one it has none.
+func (s *nameServer) setText(name, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts[dns.CanonicalName(name)] = text
+}
+
 // ServeDNS implements dns.Handler.
 func (s *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := new(dns.Msg).SetReply(q)
 	addrs := s.addrs[dns.CanonicalName(q.Question[0].Name)]
-	if len(addrs) == 0 {
+	text := s.texts[dns.CanonicalName(q.Question[0].Name)]
+	if len(addrs) == 0 && text == "" {
 		m.Rcode = dns.RcodeNameError
+	}
+	if text != "" && q.Question[0].Qtype == dns.TypeTXT {
+		m.Answer = append(m.Answer, &dns.TXT{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: namedTTL}, Txt: []string{text}})
 	}
 	for _, a := range addrs {
 		if q.Question[0].Qtype == dns.TypeA {

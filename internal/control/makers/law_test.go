@@ -48,7 +48,7 @@ func drawRows(t *rapid.T) func(*table.Txn) {
 		writes = append(writes, func(tx *table.Txn) { state.VPCs.Put(tx, v); state.Subnets.Put(tx, s) })
 	}
 	writes = append(writes, drawGroups(t))
-	writes = append(writes, drawZoneChanges(t, at))
+	writes = append(writes, drawZoneChanges(t, at), drawVerifications(t, at))
 	return func(tx *table.Txn) {
 		for _, write := range writes {
 			write(tx)
@@ -80,7 +80,7 @@ func drawZoneChanges(t *rapid.T, at *rapid.Generator[time.Time]) func(*table.Txn
 // any pieces and more than once, with the same end; and then there is nothing more to
 // do until the time that it has named.
 func TestLawOfMakers(t *testing.T) {
-	for _, m := range All(first()) {
+	for _, m := range All(first(), wavering) {
 		t.Run(m.Name(), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				write := drawRows(rt)
@@ -129,17 +129,19 @@ func ask(t *rapid.T, m Maker, write func(*table.Txn), order []int, now time.Time
 	}
 	update(func(tx *table.Txn) error { write(tx); return nil })
 	answer := m.Ask(db.Snapshot(), now)
+	changes := append(answer.Changes, see(context.Background(), answer.Looks)...)
 	if order != nil {
 		for _, i := range order {
-			update(answer.Changes[i%len(answer.Changes)].Make)
+			update(changes[i%len(changes)].Make)
 		}
-		for _, c := range answer.Changes {
+		for _, c := range changes {
 			update(c.Make)
 		}
 		answer = m.Ask(db.Snapshot(), now)
+		changes = append(answer.Changes, see(context.Background(), answer.Looks)...)
 	}
 	s := seen{Again: answer.Again, Rows: rows(t, kv)}
-	for _, c := range answer.Changes {
+	for _, c := range changes {
 		s.About = append(s.About, c.About)
 	}
 	return s

@@ -36,6 +36,8 @@ type Maker interface {
 // Answer is what a maker has to say.
 type Answer struct {
 	Changes []Change
+	// Looks are changes that depend on what is outside of the tables.
+	Looks []Look
 	// Again is when the maker wants to be asked, though nothing that it has read has
 	// changed. The zero time is never.
 	Again time.Time
@@ -51,7 +53,7 @@ func (a *Answer) due(at, now time.Time) bool {
 		}
 		return false
 	}
-	return len(a.Changes) < atOnce
+	return len(a.Changes)+len(a.Looks) < atOnce
 }
 
 // atOnce bounds how many changes makers answer: what is left comes when these are made.
@@ -69,6 +71,17 @@ type Change struct {
 	Make func(tx *table.Txn) error
 }
 
+// Look is a change that depends on what is outside of the tables, such as what a name
+// server says.
+type Look struct {
+	// About is as that of a Change.
+	About string
+	// See looks, and gives what makes the change then. The runner calls it, in no
+	// transaction and beside others; it ends with its context, and what it does not come
+	// to see in time is a thing to tell too. It changes nothing.
+	See func(ctx context.Context) func(tx *table.Txn) error
+}
+
 // Config sets up a Runner; all fields are required.
 type Config struct {
 	DB *table.DB
@@ -81,9 +94,10 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// All gives every maker there is. The allocator hands out what rows that they make need.
-func All(a *alloc.Allocator) []Maker {
-	return []Maker{Tokens{}, FormerBlocks{}, ZoneChanges{}, Members{a}}
+// All gives every maker there is. The allocator hands out what rows that they make need,
+// and texts looks up what names have in public.
+func All(a *alloc.Allocator, texts Texts) []Maker {
+	return []Maker{Tokens{}, FormerBlocks{}, ZoneChanges{}, Members{a}, Verifications{texts}}
 }
 
 // still gives a change of a row that the maker has seen, for as long as there is one

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -30,7 +32,7 @@ func (r *Runner) run(ctx context.Context, term int64, m Maker) error {
 	for pause := firstPause; ; {
 		var reads []table.Dependency
 		answer := m.Ask(tail.Txn().Recording(&reads), r.cfg.Now())
-		err := r.write(ctx, term, answer.Changes)
+		err := r.write(ctx, term, append(answer.Changes, see(ctx, answer.Looks)...))
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -51,6 +53,29 @@ func (r *Runner) run(ctx context.Context, term int64, m Maker) error {
 			return err
 		}
 	}
+}
+
+// Bounds of looking at what is outside of the tables.
+const (
+	seeing     = 15 * time.Second // for each
+	seenAtOnce = 16
+)
+
+// see looks at what is outside of the tables, and gives the changes that follow.
+func see(ctx context.Context, looks []Look) []Change {
+	changes := make([]Change, len(looks))
+	var g errgroup.Group
+	g.SetLimit(seenAtOnce)
+	for i, l := range looks {
+		g.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, seeing)
+			defer cancel()
+			changes[i] = Change{l.About, l.See(ctx)}
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them fails
+	return changes
 }
 
 // wait returns when something that was read has changed, or the time has come, with

@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 18
+const kindsOfRows = 19
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -101,6 +101,10 @@ func (d drawer) row(kind int) table.Row {
 		return d.zone()
 	case 16:
 		return d.record("A")
+	case 17:
+		v := &model.DomainVerification{Meta: d.meta("dv"), Domain: d.name("domain", "Example.com", "db.example.com", "other.test")}
+		v.State, v.LapsedAt = []string{model.DomainVerified, model.DomainPending}[d.odd("pending")], d.time("lapsed")
+		return v
 	}
 	return d.record("TXT")
 }
@@ -323,6 +327,7 @@ func (d drawer) configuration() *model.ResourceConfiguration {
 		rc.Ports = append(rc.Ports, model.PortRange{From: uint16(i + 1), To: uint16(i + 1 + d.odd("wide"))})
 	}
 	d.domains(rc)
+	rc.Verification = d.one("dv", 0)
 	rc.Targets = []model.TransitTarget{{Interface: d.one("eni", 6), Zone: d.one("zone", 0), Host: d.odd("host"), Index: d.n}}
 	if d.yes("second target") {
 		rc.Targets = append(rc.Targets, model.TransitTarget{Interface: d.one("eni", 6), Zone: d.one("zone", 1), Host: d.odd("host"), Index: d.n + 3})

@@ -82,9 +82,12 @@ func TestAnEndpointHasAPrivateName(t *testing.T) {
 
 // zonesWith gives the private zones of an endpoint with a preference for a resource or the
 // children of a group.
-func zonesWith(t *testing.T, ep *model.VPCEndpoint, configurations []*model.ResourceConfiguration) string {
+func zonesWith(t *testing.T, ep *model.VPCEndpoint, configurations []*model.ResourceConfiguration, verified string) string {
 	t.Helper()
 	w := newNamedWorld(t)
+	if verified != "" {
+		w.put(t, &model.DomainVerification{Meta: meta("dv-1"), Domain: verified, State: model.DomainVerified})
+	}
 	rows := privateRows()
 	for i, row := range rows {
 		if _, is := row.(*model.VPCEndpoint); is {
@@ -115,43 +118,51 @@ func zonesWith(t *testing.T, ep *model.VPCEndpoint, configurations []*model.Reso
 	return strings.ReplaceAll(strings.Join(zones, " ")+" ", ". ", " ")
 }
 
-// What the consumer prefers says which domains there are.
+// What the consumer prefers and what the provider has verified say which domains there are.
 func TestPreferencesLetDomainsThrough(t *testing.T) {
-	single := []*model.ResourceConfiguration{{Meta: meta("rcfg-1"), Type: model.TypeSingle, CustomDomain: "db.example.com"}}
+	single := []*model.ResourceConfiguration{{Meta: meta("rcfg-1"), Type: model.TypeSingle, CustomDomain: "db.example.com", Verification: "dv-1"}}
 	child := func(id, domain string) *model.ResourceConfiguration {
 		return &model.ResourceConfiguration{Meta: meta(id), Type: model.TypeChild, Group: "rcfg-1", CustomDomain: domain}
 	}
 	children := []*model.ResourceConfiguration{child("c1", "db.example.com"), child("c2", "cache.example.com"), child("c3", "web.example.com"), child("c4", "")}
 	group := func(domain string) []*model.ResourceConfiguration {
-		g := &model.ResourceConfiguration{Meta: meta("rcfg-1"), Type: model.TypeGroup, GroupDomain: domain}
+		g := &model.ResourceConfiguration{Meta: meta("rcfg-1"), Type: model.TypeGroup, GroupDomain: domain, Verification: "dv-1"}
 		return append([]*model.ResourceConfiguration{g}, children...)
 	}
 	for _, c := range []struct {
-		configurations              []*model.ResourceConfiguration
-		preference, specified, want string
+		configurations       []*model.ResourceConfiguration
+		preference, verified string
+		specified            string
+		want                 string
 	}{
-		{single, "", "", ""},
-		{single, model.PreferAll, "", "db.example.com"},
-		{single, model.PreferSpecified, "cache.example.com", ""},
-		{single, model.PreferSpecified, "cache.example.com DB.example.com.", "db.example.com"},
-		{single, model.PreferSpecified, "*.example.com", "db.example.com"},
-		{single, model.PreferSpecified, "*.db.example.com", ""},
-		{single, model.PreferSpecified, "example.com", ""},
-		{single, model.PreferVerifiedSpecified, "db.example.com", "db.example.com"},
-		{single, model.PreferVerifiedSpecified, "cache.example.com", ""},
-		{group("example.com"), model.PreferAll, "", "example.com"},
-		{group("example.com"), "", "", ""},
-		{group("example.com"), model.PreferSpecified, "db.example.com cache.example.com", "cache.example.com db.example.com"},
-		{group("example.com"), model.PreferSpecified, "*.example.com", "cache.example.com db.example.com web.example.com"},
-		{group("example.com"), model.PreferSpecified, "example.com", "example.com"},
-		{group(""), model.PreferAll, "", ""},
-		{group(""), model.PreferSpecified, "db.example.com", ""},
+		{single, "", "", "", ""},
+		{single, "", "db.example.com", "", "db.example.com"},
+		{single, model.PreferVerified, "EXAMPLE.com", "", "db.example.com"},
+		{single, model.PreferVerified, "a.db.example.com", "", ""},
+		{single, model.PreferVerified, "ample.com", "", ""},
+		{single, model.PreferAll, "", "", "db.example.com"},
+		{single, model.PreferSpecified, "example.com", "cache.example.com", ""},
+		{single, model.PreferSpecified, "", "cache.example.com DB.example.com.", "db.example.com"},
+		{single, model.PreferSpecified, "", "*.example.com", "db.example.com"},
+		{single, model.PreferSpecified, "", "*.db.example.com", ""},
+		{single, model.PreferSpecified, "", "example.com", ""},
+		{single, model.PreferVerifiedSpecified, "", "db.example.com", "db.example.com"},
+		{single, model.PreferVerifiedSpecified, "example.com", "cache.example.com", "db.example.com"},
+		{single, model.PreferVerifiedSpecified, "", "cache.example.com", ""},
+		{group("example.com"), model.PreferAll, "", "", "example.com"},
+		{group("example.com"), "", "example.com", "", "example.com"},
+		{group("example.com"), "", "", "", ""},
+		{group("example.com"), model.PreferSpecified, "", "db.example.com cache.example.com", "cache.example.com db.example.com"},
+		{group("example.com"), model.PreferSpecified, "", "*.example.com", "cache.example.com db.example.com web.example.com"},
+		{group("example.com"), model.PreferSpecified, "", "example.com", "example.com"},
+		{group(""), model.PreferAll, "", "", ""},
+		{group(""), model.PreferSpecified, "", "db.example.com", ""},
 	} {
 		ep := find[*model.VPCEndpoint](t, privateRows())
 		ep.DNSPreference, ep.DNSDomains = c.preference, strings.Fields(c.specified)
-		if got := zonesWith(t, ep, c.configurations); strings.TrimSpace(got) != c.want {
-			t.Errorf("%s, %q specified, of %s %q: zones %q, want %q",
-				c.preference, c.specified, c.configurations[0].Type, c.configurations[0].GroupDomain, got, c.want)
+		if got := zonesWith(t, ep, c.configurations, c.verified); strings.TrimSpace(got) != c.want {
+			t.Errorf("%s, %q specified, %q verified, of %s %q: zones %q, want %q",
+				c.preference, c.specified, c.verified, c.configurations[0].Type, c.configurations[0].GroupDomain, got, c.want)
 		}
 	}
 }
@@ -219,5 +230,31 @@ view zone:vpc-a vpce-1/example.com.
 `
 	if diff := cmp.Diff(want, w.privateIn()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An endpoint keeps the domain whose record is gone, and one that is made later has not got it.
+func TestEndpointsKeepDomainsThatWereVerified(t *testing.T) {
+	gone := time.Unix(1_800_000_000, 0)
+	for made, want := range map[time.Time]int{gone.Add(-time.Hour): 1, gone.Add(time.Hour): 0} {
+		w := newNamedWorld(t)
+		w.put(t, privateRows()...)
+		ep := find[*model.VPCEndpoint](t, privateRows())
+		ep.CreatedAt, ep.PrivateDNS, ep.DNSPreference, ep.DNSDomains = made, true, model.PreferVerified, nil
+		rc := &model.ResourceConfiguration{Meta: meta("rcfg-1"), Type: model.TypeSingle, CustomDomain: "db.example.com", Verification: "dv-1"}
+		v := &model.DomainVerification{Meta: meta("dv-1"), Domain: "example.com", State: model.DomainPending}
+		w.put(t, ep, rc, v, &model.EndpointAssociation{Meta: meta("rea-1"), Endpoint: ep.Ref(), Configuration: rc.Ref()})
+		for _, step := range []struct {
+			state  string
+			lapsed time.Time
+			want   int
+		}{{model.DomainPending, time.Time{}, 0}, {model.DomainVerified, time.Time{}, 1}, {model.DomainPending, gone, want}, {model.DomainTimedOut, gone, want}, {model.DomainVerified, gone, 1}} {
+			v = v.Clone()
+			v.State, v.LapsedAt = step.state, step.lapsed
+			w.put(t, v)
+			if got := strings.Count(w.privateIn(), "view"); got != step.want {
+				t.Errorf("made at %v, %s, gone at %v: %d zones, want %d", made, step.state, step.lapsed, got, step.want)
+			}
+		}
 	}
 }

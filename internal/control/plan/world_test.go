@@ -68,6 +68,8 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.VPCEndpoints, row, remove)
 	case *model.EndpointAssociation:
 		write(tx, state.EndpointAssociations, row, remove)
+	case *model.DomainVerification:
+		write(tx, state.DomainVerifications, row, remove)
 	case *model.HostedZone:
 		write(tx, state.HostedZones, row, remove)
 	case *model.RecordSet:
@@ -114,7 +116,7 @@ func everything(tx *table.Txn) []table.Change {
 	return slices.Concat(
 		all(tx, state.VPCs), all(tx, state.Subnets), all(tx, state.SecurityGroups),
 		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.AddressClaims), all(tx, state.ResourceGateways),
-		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations),
+		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations), all(tx, state.DomainVerifications),
 		all(tx, state.HostedZones), all(tx, state.RecordSets))
 }
 

@@ -65,8 +65,3 @@ func (a *API) ListServiceNetworkVpcEndpointAssociations(ctx context.Context, in 
 func (a *API) ListAccessLogSubscriptions(ctx context.Context, in *shape.ListAccessLogSubscriptionsInput) (*shape.ListAccessLogSubscriptionsOutput, error) {
 	return nothing[shape.ListAccessLogSubscriptionsOutput](ctx, "ListAccessLogSubscriptions", in.NextToken, in.MaxResults)
 }
-
-// ListDomainVerifications lists no verified domains.
-func (a *API) ListDomainVerifications(ctx context.Context, in *shape.ListDomainVerificationsInput) (*shape.ListDomainVerificationsOutput, error) {
-	return nothing[shape.ListDomainVerificationsOutput](ctx, "ListDomainVerifications", in.NextToken, in.MaxResults)
-}

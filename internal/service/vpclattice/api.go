@@ -37,6 +37,7 @@ const (
 	kindGateway       = "ResourceGateway"
 	kindConfiguration = "ResourceConfiguration"
 	kindAssociation   = "ResourceEndpointAssociation"
+	kindVerification  = "DomainVerification"
 	kindVPC           = "VPC"
 	kindSubnet        = "Subnet"
 	kindGroup         = "SecurityGroup"
@@ -47,7 +48,7 @@ func arnType(kind string) string { return strings.ToLower(kind) }
 
 // kindOf gives the kind whose ARNs have a type.
 func kindOf(typeOfARN string) string {
-	for _, kind := range []string{kindGateway, kindConfiguration, kindAssociation} {
+	for _, kind := range []string{kindGateway, kindConfiguration, kindAssociation, kindVerification} {
 		if arnType(kind) == typeOfARN {
 			return kind
 		}

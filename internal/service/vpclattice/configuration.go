@@ -26,8 +26,10 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 	if err != nil {
 		return nil, err
 	}
+	verification, domainARN, verified := verificationOf(tx, r)
 	state, reason := status(tx, &r.Meta)
 	return &shape.GetResourceConfigurationOutput{
+		DomainVerificationId: verification, DomainVerificationArn: domainARN, DomainVerificationStatus: verified,
 		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
@@ -38,8 +40,8 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 }
 
 // ListResourceConfigurations lists the caller's resource configurations, or
-// those of one gateway, or the children of one group. There are no domain verifications
-// yet, so asking for those of one gives an empty list.
+// those of one gateway, the children of one group, or those that one domain verification
+// speaks for.
 func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListResourceConfigurationsInput) (*shape.ListResourceConfigurationsOutput, error) {
 	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
@@ -61,7 +63,7 @@ func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListReso
 		out.Items = append(out.Items, shape.ResourceConfigurationSummary{
 			Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
 			Type: &r.Type, Status: &state, AmazonManaged: new(false),
-			CustomDomainName: service.Optional(r.CustomDomain), GroupDomain: service.Optional(r.GroupDomain),
+			CustomDomainName: service.Optional(r.CustomDomain), GroupDomain: service.Optional(r.GroupDomain), DomainVerificationId: service.Optional(r.Verification),
 			CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
 		})
 	}
@@ -78,22 +80,28 @@ func chosenConfigurations(tx *table.Txn, who access.View, in *shape.ListResource
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case in.DomainVerificationIdentifier != nil:
-		return func(func(*model.ResourceConfiguration) bool) {}, nil
-	case in.ResourceConfigurationGroupIdentifier != nil:
-		rows := state.ResourceConfigurationsByGroup.Rows(tx, group)
-		return func(yield func(*model.ResourceConfiguration) bool) {
-			for r := range rows {
-				if (in.ResourceGatewayIdentifier == nil || r.Sibling(r.Gateway) == gateway) && !yield(r) {
-					return
-				}
-			}
-		}, nil
-	case in.ResourceGatewayIdentifier != nil:
-		return state.ResourceConfigurationsByGateway.Rows(tx, gateway), nil
+	verification, err := identify(tx, who, kindVerification, service.Value(in.DomainVerificationIdentifier))
+	if err != nil {
+		return nil, err
 	}
-	return view.All(tx, who, state.ResourceConfigurations), nil
+	rows := view.All(tx, who, state.ResourceConfigurations)
+	switch {
+	case in.ResourceConfigurationGroupIdentifier != nil:
+		rows = state.ResourceConfigurationsByGroup.Rows(tx, group)
+	case in.DomainVerificationIdentifier != nil:
+		rows = state.ResourceConfigurationsByVerification.Rows(tx, verification)
+	case in.ResourceGatewayIdentifier != nil:
+		rows = state.ResourceConfigurationsByGateway.Rows(tx, gateway)
+	}
+	return func(yield func(*model.ResourceConfiguration) bool) {
+		for r := range rows {
+			chosen := (in.ResourceGatewayIdentifier == nil || r.Sibling(r.Gateway) == gateway) &&
+				(in.DomainVerificationIdentifier == nil || r.Sibling(r.Verification) == verification)
+			if chosen && !yield(r) {
+				return
+			}
+		}
+	}, nil
 }
 
 // UpdateResourceConfiguration changes the address, the ports and the sharing

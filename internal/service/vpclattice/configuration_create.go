@@ -121,6 +121,14 @@ func (a *API) newRow(tx *table.Txn, n *newConfiguration) (*model.ResourceConfigu
 			return nil, err
 		}
 		r.Group, r.Gateway, r.Protocol, r.AllowShareable = group.ID, group.Gateway, group.Protocol, group.AllowShareable
+		r.Verification = group.Verification
+	}
+	if in.DomainVerificationIdentifier != nil {
+		v, err := verificationFor(tx, n)
+		if err != nil {
+			return nil, err
+		}
+		r.Verification = v.ID
 	}
 	return r, nil
 }
@@ -171,8 +179,10 @@ func (a *API) checkConfigurationRoom(tx *table.Txn, n *newConfiguration) error {
 }
 
 func createdConfiguration(tx *table.Txn, r *model.ResourceConfiguration) *shape.CreateResourceConfigurationOutput {
+	verification, domainARN, _ := verificationOf(tx, r)
 	state, reason := status(tx, &r.Meta)
 	return &shape.CreateResourceConfigurationOutput{
+		DomainVerificationId: verification, DomainVerificationArn: domainARN,
 		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),

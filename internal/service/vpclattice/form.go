@@ -86,9 +86,6 @@ func checkForm(in *shape.CreateResourceConfigurationInput) error {
 			return fault.Validation(name, "%s is required for type %s", name, *in.Type)
 		}
 	}
-	if in.DomainVerificationIdentifier != nil {
-		return fault.Validation(memberVerification, "domain verification is not served yet; leave domainVerificationIdentifier out")
-	}
 	for name, domain := range map[string]*string{memberCustom: in.CustomDomainName, memberGroupDomain: in.GroupDomain} {
 		if domain != nil {
 			if err := checkDomain(name, *domain); err != nil {

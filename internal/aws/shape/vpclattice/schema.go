@@ -96,6 +96,20 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteDomainVerification", Method: "DELETE", Path: "/domainverifications/{domainVerificationIdentifier}", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDomainVerificationInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "domainVerificationIdentifier", Index: 0, Shape: &t[17], Wire: "domainVerificationIdentifier", Location: schema.URI, Required: true},
+				}},
+				Output:     &schema.Shape{Name: "DeleteDomainVerificationOutput", Kind: schema.Structure},
+				OutputRoot: "DeleteDomainVerificationResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(DeleteDomainVerificationInput) },
+				NewOutput:  func() any { return new(DeleteDomainVerificationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDomainVerification(ctx, in.(*DeleteDomainVerificationInput))
+				},
+			},
+			{
 				Name: "DeleteResourceConfiguration", Method: "DELETE", Path: "/resourceconfigurations/{resourceConfigurationIdentifier}", Status: 204,
 				Input: &schema.Shape{Name: "DeleteResourceConfigurationInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "resourceConfigurationIdentifier", Index: 0, Shape: &t[40], Wire: "resourceConfigurationIdentifier", Location: schema.URI, Required: true},
@@ -146,6 +160,29 @@ func newService() *schema.Service {
 				NewOutput:  func() any { return new(DeleteResourceGatewayOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).DeleteResourceGateway(ctx, in.(*DeleteResourceGatewayInput))
+				},
+			},
+			{
+				Name: "GetDomainVerification", Method: "GET", Path: "/domainverifications/{domainVerificationIdentifier}", Status: 200,
+				Input: &schema.Shape{Name: "GetDomainVerificationInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "domainVerificationIdentifier", Index: 0, Shape: &t[17], Wire: "domainVerificationIdentifier", Location: schema.URI, Required: true},
+				}},
+				Output: &schema.Shape{Name: "GetDomainVerificationOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "id", Index: 0, Shape: &t[16], Wire: "id", Required: true},
+					{Name: "arn", Index: 1, Shape: &t[15], Wire: "arn", Required: true},
+					{Name: "domainName", Index: 2, Shape: &t[14], Wire: "domainName", Required: true},
+					{Name: "status", Index: 3, Shape: &t[118], Wire: "status", Required: true},
+					{Name: "txtMethodConfig", Index: 4, Shape: &t[116], Wire: "txtMethodConfig"},
+					{Name: "createdAt", Index: 5, Shape: &t[115], Wire: "createdAt", TimestampFormat: schema.ISO8601, Required: true},
+					{Name: "lastVerifiedTime", Index: 6, Shape: &t[115], Wire: "lastVerifiedTime", TimestampFormat: schema.ISO8601},
+					{Name: "tags", Index: 7, Shape: &t[105], Wire: "tags"},
+				}},
+				OutputRoot: "GetDomainVerificationResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "InternalServerException"},
+				NewInput:   func() any { return new(GetDomainVerificationInput) },
+				NewOutput:  func() any { return new(GetDomainVerificationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).GetDomainVerification(ctx, in.(*GetDomainVerificationInput))
 				},
 			},
 			{
@@ -463,6 +500,28 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "StartDomainVerification", Method: "POST", Path: "/domainverifications", Status: 201,
+				Input: &schema.Shape{Name: "StartDomainVerificationInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "clientToken", Index: 0, Shape: &t[9], Wire: "clientToken", IdempotencyToken: true},
+					{Name: "domainName", Index: 1, Shape: &t[14], Wire: "domainName", Required: true},
+					{Name: "tags", Index: 2, Shape: &t[105], Wire: "tags"},
+				}},
+				Output: &schema.Shape{Name: "StartDomainVerificationOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "id", Index: 0, Shape: &t[16], Wire: "id", Required: true},
+					{Name: "arn", Index: 1, Shape: &t[15], Wire: "arn", Required: true},
+					{Name: "domainName", Index: 2, Shape: &t[14], Wire: "domainName", Required: true},
+					{Name: "status", Index: 3, Shape: &t[118], Wire: "status", Required: true},
+					{Name: "txtMethodConfig", Index: 4, Shape: &t[116], Wire: "txtMethodConfig"},
+				}},
+				OutputRoot: "StartDomainVerificationResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "ThrottlingException", "ServiceQuotaExceededException", "InternalServerException"},
+				NewInput:   func() any { return new(StartDomainVerificationInput) },
+				NewOutput:  func() any { return new(StartDomainVerificationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).StartDomainVerification(ctx, in.(*StartDomainVerificationInput))
+				},
+			},
+			{
 				Name: "TagResource", Method: "POST", Path: "/tags/{resourceArn}", Status: 200,
 				Input: &schema.Shape{Name: "TagResourceInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "resourceArn", Index: 0, Shape: &t[6], Wire: "resourceArn", Location: schema.URI, Required: true},
@@ -559,7 +618,6 @@ func newService() *schema.Service {
 			"CreateTargetGroup",
 			"DeleteAccessLogSubscription",
 			"DeleteAuthPolicy",
-			"DeleteDomainVerification",
 			"DeleteListener",
 			"DeleteResourcePolicy",
 			"DeleteRule",
@@ -572,7 +630,6 @@ func newService() *schema.Service {
 			"DeregisterTargets",
 			"GetAccessLogSubscription",
 			"GetAuthPolicy",
-			"GetDomainVerification",
 			"GetListener",
 			"GetResourcePolicy",
 			"GetRule",
@@ -588,7 +645,6 @@ func newService() *schema.Service {
 			"PutAuthPolicy",
 			"PutResourcePolicy",
 			"RegisterTargets",
-			"StartDomainVerification",
 			"UpdateAccessLogSubscription",
 			"UpdateListener",
 			"UpdateRule",

@@ -71,6 +71,15 @@ type CreateResourceGatewayOutput struct {
 	ResourceConfigDnsResolution *string // one of ResourceConfigDnsResolution
 }
 
+// DeleteDomainVerificationInput is the input of DeleteDomainVerification.
+type DeleteDomainVerificationInput struct {
+	DomainVerificationIdentifier *string // required
+}
+
+// DeleteDomainVerificationOutput is the output of DeleteDomainVerification.
+type DeleteDomainVerificationOutput struct {
+}
+
 // DeleteResourceConfigurationInput is the input of DeleteResourceConfiguration.
 type DeleteResourceConfigurationInput struct {
 	ResourceConfigurationIdentifier *string // required
@@ -105,6 +114,23 @@ type DeleteResourceGatewayOutput struct {
 	Arn    *string
 	Name   *string
 	Status *string // one of ResourceGatewayStatus
+}
+
+// GetDomainVerificationInput is the input of GetDomainVerification.
+type GetDomainVerificationInput struct {
+	DomainVerificationIdentifier *string // required
+}
+
+// GetDomainVerificationOutput is the output of GetDomainVerification.
+type GetDomainVerificationOutput struct {
+	Id               *string // required
+	Arn              *string // required
+	DomainName       *string // required
+	Status           *string // required; one of VerificationStatus
+	TxtMethodConfig  *TxtMethodConfig
+	CreatedAt        *time.Time // required
+	LastVerifiedTime *time.Time
+	Tags             map[string]string
 }
 
 // GetResourceConfigurationInput is the input of GetResourceConfiguration.
@@ -329,6 +355,22 @@ type ListTargetGroupsInput struct {
 type ListTargetGroupsOutput struct {
 	Items     []TargetGroupSummary
 	NextToken *string
+}
+
+// StartDomainVerificationInput is the input of StartDomainVerification.
+type StartDomainVerificationInput struct {
+	ClientToken *string
+	DomainName  *string // required
+	Tags        map[string]string
+}
+
+// StartDomainVerificationOutput is the output of StartDomainVerification.
+type StartDomainVerificationOutput struct {
+	Id              *string // required
+	Arn             *string // required
+	DomainName      *string // required
+	Status          *string // required; one of VerificationStatus
+	TxtMethodConfig *TxtMethodConfig
 }
 
 // TagResourceInput is the input of TagResource.

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package makers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+func verification(i int) *model.DomainVerification {
+	return &model.DomainVerification{Meta: row(fmt.Sprint("dv-", i)), Domain: fmt.Sprintf("Example%d.com", i), Label: "_one", Value: "vpc-lattice:one"}
+}
+
+// wavering says different things of different names, and always the same of each.
+func wavering(_ context.Context, name string) ([]string, error) {
+	switch name {
+	case "_one.example0.com.":
+		return []string{"v=spf1 -all", "vpc-lattice:one"}, nil
+	case "_one.example1.com.":
+		return nil, errors.New("nobody answers")
+	}
+	return nil, nil
+}
+
+// drawVerifications gives some in all states, to be looked at at any time or never.
+func drawVerifications(t *rapid.T, at *rapid.Generator[time.Time]) func(*table.Txn) {
+	var all []*model.DomainVerification
+	for i := range rapid.IntRange(0, 5).Draw(t, "verifications") {
+		v := verification(i)
+		v.State = rapid.SampledFrom([]string{model.DomainPending, model.DomainVerified, model.DomainTimedOut}).Draw(t, "state")
+		v.Since = at.Draw(t, "since")
+		if v.State != model.DomainTimedOut {
+			v.NextAt = v.Since.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "hours")) * time.Hour)
+		}
+		all = append(all, v)
+	}
+	return func(tx *table.Txn) {
+		for _, v := range all {
+			state.DomainVerifications.Put(tx, v)
+		}
+	}
+}
+
+// public is what names have in public, and how often it was asked.
+type public struct {
+	texts []string
+	err   error
+	asked int
+	name  string
+}
+
+// look is Texts; it takes as long as a slow name server.
+func (p *public) look(ctx context.Context, name string) ([]string, error) {
+	p.asked, p.name = p.asked+1, name
+	select {
+	case <-time.After(time.Second):
+		return p.texts, p.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A domain is looked at again and again, ever more seldom, until its record is there, and
+// then daily. A server that does not answer takes nothing away; a record that is gone does,
+// but for endpoints that were there. After three days nobody looks any more.
+func TestDomainsAreVerifiedInTime(t *testing.T) {
+	run(t, nil, func(w *world) {
+		p := &public{texts: []string{"vpc-lattice:another"}}
+		begun := time.Now()
+		w.update(func(tx *table.Txn) {
+			v := verification(1)
+			v.Await(begun)
+			state.DomainVerifications.Put(tx, v)
+		})
+		_, stop := w.start(w.db, nil, Verifications{p.look})
+		defer stop()
+		now := func() *model.DomainVerification {
+			v, _ := state.DomainVerifications.Get(w.db.Snapshot(), account, region, "dv-1")
+			return v
+		}
+		expect := func(when, want string, least, most int) {
+			w.Helper()
+			if v := now(); v.State != want || p.asked < least || p.asked > most {
+				w.Errorf("%s it is %s, and was looked for %d times; want %s after %d to %d times", when, v.State, p.asked, want, least, most)
+			}
+		}
+		w.elapse(9 * time.Second)
+		expect("before the first look", model.DomainPending, 0, 0)
+		w.elapse(2 * time.Second)
+		expect("after the first look", model.DomainPending, 1, 1)
+		if p.name != "_one.example1.com." || now().Problem == "" {
+			w.Errorf("%s was looked for, and the problem is %q", p.name, now().Problem)
+		}
+		w.elapse(10 * time.Hour)
+		expect("after hours", model.DomainPending, 16, 24)
+		p.texts = append(p.texts, "vpc-lattice:one")
+		w.elapse(time.Hour + time.Minute)
+		expect("within an hour of the record", model.DomainVerified, 17, 25)
+
+		before := time.Now()
+		asked := p.asked
+		p.texts, p.err = nil, errors.New("nobody answers")
+		w.elapse(25 * time.Hour)
+		expect("without an answer", model.DomainVerified, asked+1, asked+3)
+		p.err = nil
+		w.elapse(2 * time.Hour)
+		expect("without the record", model.DomainPending, asked+2, 200)
+		if v := now(); !v.HoldsFor(before) || v.HoldsFor(time.Now()) {
+			w.Errorf("it lapsed at %v; for endpoints of before it holds %v, for new ones %v", v.LapsedAt, v.HoldsFor(before), v.HoldsFor(time.Now()))
+		}
+		p.texts = []string{"vpc-lattice:one"}
+		w.elapse(2 * time.Hour)
+		expect("with the record again", model.DomainVerified, asked+3, 200)
+		asked = p.asked
+		w.elapse(10 * 24 * time.Hour)
+		expect("in ten days", model.DomainVerified, asked+9, asked+10)
+
+		p.texts = nil
+		w.elapse(24 * time.Hour)
+		lapsed := now().LapsedAt
+		w.elapse(time.Until(lapsed.Add(model.DomainPatience - time.Minute)))
+		expect("shortly before the end of patience", model.DomainPending, asked, 1000)
+		w.elapse(2 * time.Minute)
+		expect("after it", model.DomainTimedOut, asked, 1000)
+		asked = p.asked
+		p.texts = []string{"vpc-lattice:one"}
+		w.elapse(100 * 24 * time.Hour)
+		expect("long after it", model.DomainTimedOut, asked, asked)
+	})
+}
