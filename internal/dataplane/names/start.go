@@ -62,6 +62,9 @@ func (n *Names) replace(ctx context.Context, old control.Status) (status control
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
+	if err := displace(ctx, n.cfg.Folder, n.cfg.Instance); err != nil {
+		return status, fmt.Errorf("end the process that resolves names for another data folder: %w", err)
+	}
 	gone, err := n.start(ctx)
 	if err != nil {
 		return status, fmt.Errorf("start the process that resolves names: %w", err)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -61,6 +60,17 @@ func killHolder(folder string) error {
 // StopAll ends the processes of all data folders of this machine, also of those that are
 // gone, and gives the folders.
 func StopAll(ctx context.Context) (folders []string, err error) {
+	return stopWhere(ctx, func(duty) bool { return true })
+}
+
+// displace ends processes that are in the routers of an instance for other data folders:
+// one that was restored from a backup has the routers of the one that it is a backup of.
+func displace(ctx context.Context, folder, instance string) error {
+	_, err := stopWhere(ctx, func(d duty) bool { return d.instance == instance && d.folder != folder })
+	return err
+}
+
+func stopWhere(ctx context.Context, chosen func(duty) bool) (folders []string, err error) {
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
@@ -68,40 +78,50 @@ func StopAll(ctx context.Context) (folders []string, err error) {
 	var errs []error
 	for _, p := range processes {
 		pid, err := strconv.Atoi(filepath.Base(p))
-		folder, ok := folderOf(pid)
-		if err != nil || !ok {
+		d, ok := dutyOf(pid)
+		if err != nil || !ok || !chosen(d) {
 			continue
 		}
-		stopped, err := Stop(ctx, folder)
+		stopped, err := Stop(ctx, d.folder)
 		if err == nil && !stopped {
-			err = kill(pid, folder)
+			err = kill(pid, d.folder)
 		}
-		errs, folders = append(errs, err), append(folders, folder)
+		errs, folders = append(errs, err), append(folders, d.folder)
 	}
 	return folders, errors.Join(errs...)
 }
 
 // resolves reports whether a process resolves the names of a folder.
 func resolves(pid int, folder string) bool {
-	found, ok := folderOf(pid)
-	return ok && found == folder
+	d, ok := dutyOf(pid)
+	return ok && d.folder == folder
 }
 
-// folderOf gives the data folder of a process, if it is one that resolves names.
-func folderOf(pid int) (string, bool) {
+// duty is what a process that resolves names was started for.
+type duty struct{ folder, instance string }
+
+// dutyOf reads the command line of a process, if it is one that resolves names.
+func dutyOf(pid int) (d duty, ok bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
-		return "", false
+		return duty{}, false
 	}
 	var args []string
 	for arg := range bytes.SplitSeq(text, []byte{0}) {
 		args = append(args, string(arg))
 	}
-	data := slices.Index(args, "--data")
-	if len(args) < 2 || args[1] != Verb || data < 0 || data+1 >= len(args) || !slices.Contains(args, "--instance") {
-		return "", false
+	if len(args) < 2 || args[1] != Verb {
+		return duty{}, false
 	}
-	return args[data+1], true
+	for i, arg := range args[:len(args)-1] {
+		switch arg {
+		case "--data":
+			d.folder = args[i+1]
+		case "--instance":
+			d.instance = args[i+1]
+		}
+	}
+	return d, d.folder != "" && d.instance != ""
 }
 
 // Verb is the command of the program that resolves names.
