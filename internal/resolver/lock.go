@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,12 @@ import (
 const LockName = "resolver.lock"
 
 // lock is the right to serve a data folder. It ends with the process.
-type lock struct{ file *os.File }
+type lock struct {
+	file *os.File
+
+	mu     sync.Mutex
+	closed bool
+}
 
 // openLock opens the file; nothing is locked yet.
 func openLock(folder string) (*lock, error) {
@@ -27,7 +33,7 @@ func openLock(folder string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the names of a data folder: %w", err)
 	}
-	return &lock{file}, nil
+	return &lock{file: file}, nil
 }
 
 // try locks, and reports whether nobody else has it.
@@ -64,5 +70,21 @@ func (l *lock) wait(ctx context.Context) error {
 	}
 }
 
-// release lets another process lock.
-func (l *lock) release() error { return unix.Flock(int(l.file.Fd()), unix.LOCK_UN) }
+// release lets another process lock. The end of the process, which may come meanwhile,
+// does so too.
+func (l *lock) release() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	return unix.Flock(int(l.file.Fd()), unix.LOCK_UN)
+}
+
+// close closes the file, and with it gives up the right.
+func (l *lock) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.file.Close()
+}

@@ -88,7 +88,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	defer l.file.Close()
+	defer l.close()
 	p := &process{cfg: c, since: time.Now(), lock: l, gone: make(chan struct{})}
 	p.onward = newOnward(c.Instance, c.Upstream, c.NoUpstream, c.ResolvConf)
 	if p.server, err = server.New(server.Options{Upstream: p.onward}); err != nil {

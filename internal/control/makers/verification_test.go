@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,18 +53,36 @@ func drawVerifications(t *rapid.T, at *rapid.Generator[time.Time]) func(*table.T
 
 // public is what names have in public, and how often it was asked.
 type public struct {
+	mu    sync.Mutex
 	texts []string
 	err   error
-	asked int
+	count int
 	name  string
+}
+
+// say changes what is answered from now on.
+func (p *public) say(err error, texts ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.texts, p.err = texts, err
+}
+
+// asked tells how often names were looked for, and which was last.
+func (p *public) asked() (count int, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count, p.name
 }
 
 // look is Texts; it takes as long as a slow name server.
 func (p *public) look(ctx context.Context, name string) ([]string, error) {
-	p.asked, p.name = p.asked+1, name
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count, p.name = p.count+1, name
+	texts, err := p.texts, p.err
 	select {
 	case <-time.After(time.Second):
-		return p.texts, p.err
+		return texts, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -87,52 +106,56 @@ func TestDomainsAreVerifiedInTime(t *testing.T) {
 			v, _ := state.DomainVerifications.Get(w.db.Snapshot(), account, region, "dv-1")
 			return v
 		}
+		count := func() int {
+			n, _ := p.asked()
+			return n
+		}
 		expect := func(when, want string, least, most int) {
 			w.Helper()
-			if v := now(); v.State != want || p.asked < least || p.asked > most {
-				w.Errorf("%s it is %s, and was looked for %d times; want %s after %d to %d times", when, v.State, p.asked, want, least, most)
+			if v, asked := now(), count(); v.State != want || asked < least || asked > most {
+				w.Errorf("%s it is %s, and was looked for %d times; want %s after %d to %d times", when, v.State, asked, want, least, most)
 			}
 		}
 		w.elapse(9 * time.Second)
 		expect("before the first look", model.DomainPending, 0, 0)
 		w.elapse(2 * time.Second)
 		expect("after the first look", model.DomainPending, 1, 1)
-		if p.name != "_one.example1.com." || now().Problem == "" {
-			w.Errorf("%s was looked for, and the problem is %q", p.name, now().Problem)
+		if _, name := p.asked(); name != "_one.example1.com." || now().Problem == "" {
+			w.Errorf("%s was looked for, and the problem is %q", name, now().Problem)
 		}
 		w.elapse(10 * time.Hour)
 		expect("after hours", model.DomainPending, 16, 24)
-		p.texts = append(p.texts, "vpc-lattice:one")
+		p.say(nil, "vpc-lattice:another", "vpc-lattice:one")
 		w.elapse(time.Hour + time.Minute)
 		expect("within an hour of the record", model.DomainVerified, 17, 25)
 
 		before := time.Now()
-		asked := p.asked
-		p.texts, p.err = nil, errors.New("nobody answers")
+		asked := count()
+		p.say(errors.New("nobody answers"))
 		w.elapse(25 * time.Hour)
 		expect("without an answer", model.DomainVerified, asked+1, asked+3)
-		p.err = nil
+		p.say(nil)
 		w.elapse(2 * time.Hour)
 		expect("without the record", model.DomainPending, asked+2, 200)
 		if v := now(); !v.HoldsFor(before) || v.HoldsFor(time.Now()) {
 			w.Errorf("it lapsed at %v; for endpoints of before it holds %v, for new ones %v", v.LapsedAt, v.HoldsFor(before), v.HoldsFor(time.Now()))
 		}
-		p.texts = []string{"vpc-lattice:one"}
+		p.say(nil, "vpc-lattice:one")
 		w.elapse(2 * time.Hour)
 		expect("with the record again", model.DomainVerified, asked+3, 200)
-		asked = p.asked
+		asked = count()
 		w.elapse(10 * 24 * time.Hour)
 		expect("in ten days", model.DomainVerified, asked+9, asked+10)
 
-		p.texts = nil
+		p.say(nil)
 		w.elapse(24 * time.Hour)
 		lapsed := now().LapsedAt
 		w.elapse(time.Until(lapsed.Add(model.DomainPatience - time.Minute)))
 		expect("shortly before the end of patience", model.DomainPending, asked, 1000)
 		w.elapse(2 * time.Minute)
 		expect("after it", model.DomainTimedOut, asked, 1000)
-		asked = p.asked
-		p.texts = []string{"vpc-lattice:one"}
+		asked = count()
+		p.say(nil, "vpc-lattice:one")
 		w.elapse(100 * 24 * time.Hour)
 		expect("long after it", model.DomainTimedOut, asked, asked)
 	})
