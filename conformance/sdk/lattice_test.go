@@ -136,11 +136,11 @@ func endpointAssociations(c *client, p pair, id string) string {
 			return false, err
 		}
 		own = out.VpcEndpointAssociations[0]
-		return *own.AssociatedResourceAccessibility == "Accessible", nil
+		return *own.AssociatedResourceAccessibility == "Accessible" && own.DnsEntry != nil, nil
 	})
 	matches(c.t, "association", own.Id, "vpce-rsc-asc-[0-9a-f]{17}")
 	equal(c.t, "resource", own.AssociatedResourceArn, p.arn)
-	matches(c.t, "name", own.DnsEntry.DnsName, id+`\.`+p.configuration+`\.[0-9a-f]+\.vpc-lattice-rsc\.us-east-1\.on\.aws`)
+	matches(c.t, "name", own.DnsEntry.DnsName, id+`\.`+p.configuration+`\.[0-9a-f]+\.vpc-lattice-rsc\.us-east-1\.postern\.internal`)
 	matches(c.t, "zone of the name", own.DnsEntry.HostedZoneId, "Z[A-Z0-9]+")
 	found := must(c.ec2.DescribeVpcEndpointAssociations(c.ctx, &ec2.DescribeVpcEndpointAssociationsInput{
 		Filters: []ec2types.Filter{{Name: new("vpc-endpoint-id"), Values: []string{"vpce-0*", "vpce-1*"}}},

@@ -122,9 +122,9 @@ func TestConfigurationRefusals(t *testing.T) {
 			return failure(c.lattice.CreateResourceConfiguration(c.ctx, newConfiguration("good", p.gateway, definition, ports...)))
 		}
 	}
-	ofType := func(kind lattice.ResourceConfigurationType) func() error {
+	ofType := func(kind lattice.ResourceConfigurationType, definition lattice.ResourceConfigurationDefinition) func() error {
 		return func() error {
-			in := newConfiguration("good", p.gateway, nil)
+			in := newConfiguration("good", p.gateway, definition)
 			in.Type = kind
 			return failure(c.lattice.CreateResourceConfiguration(c.ctx, in))
 		}
@@ -135,16 +135,16 @@ func TestConfigurationRefusals(t *testing.T) {
 		{"no address", "ValidationException", create(address("database"))},
 		{"IPv6 address behind an IPv4 gateway", "ValidationException", create(address("fd00::1"))},
 		{"no definition", "ValidationException", create(nil)},
-		{"domain name", "ValidationException", create(&lattice.ResourceConfigurationDefinitionMemberDnsResource{Value: lattice.DnsResource{DomainName: new("db.example.com"), IpAddressType: "IPV4"}})},
+		{"domain name of both families", "ValidationException", create(&lattice.ResourceConfigurationDefinitionMemberDnsResource{Value: lattice.DnsResource{DomainName: new("db.example.com"), IpAddressType: "DUALSTACK"}})},
 		{"ports reversed", "ValidationException", create(private, "90-80")},
 		{"port out of range", "ValidationException", create(private, "70000")},
 		{"port zero", "ValidationException", create(private, "0")},
 		{"no port", "ValidationException", create(private, "http")},
 		{"ports that overlap", "ValidationException", create(private, "80-90", "85")},
-		{"type GROUP", "ValidationException", ofType("GROUP")},
-		{"type CHILD", "ValidationException", ofType("CHILD")},
-		{"type ARN", "ValidationException", ofType("ARN")},
-		{"unknown type", "ValidationException", ofType("DOUBLE")},
+		{"type GROUP with a resource", "ValidationException", ofType("GROUP", private)},
+		{"type CHILD without a group", "ValidationException", ofType("CHILD", private)},
+		{"type ARN", "ValidationException", ofType("ARN", nil)},
+		{"unknown type", "ValidationException", ofType("DOUBLE", nil)},
 		{"name taken", "ConflictException", func() error {
 			return failure(c.lattice.CreateResourceConfiguration(c.ctx, newConfiguration("pair", p.gateway, private)))
 		}},
