@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/posternhq/postern/bench/load"
+	"github.com/posternhq/postern/bench/scope"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -37,38 +38,16 @@ const (
 	posternBase
 )
 
-// scope closes what was made, the last first.
-type scope struct{ closers []func() error }
-
-func (s *scope) add(f func() error) { s.closers = append(s.closers, f) }
-
-// Close closes everything, whatever fails.
-func (s *scope) Close() error {
-	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		errs = append(errs, s.closers[i]())
-	}
-	s.closers = nil
-	return errors.Join(errs...)
-}
-
-// namespace makes a namespace that goes with the scope.
-func (s *scope) namespace() (*testnet.NS, error) {
-	ns, err := testnet.Make("pbench-" + testnet.RandomName(10))
-	if err != nil {
-		return nil, err
-	}
-	s.add(ns.Close)
-	return ns, nil
-}
+// belongings are what one thing has, and go with it.
+type belongings struct{ scope.Scope }
 
 // agent starts an agent that goes with the scope.
-func (s *scope) agent(ctx context.Context, ns *testnet.NS, threads int) (*load.Agent, error) {
+func (s *belongings) agent(ctx context.Context, ns *testnet.NS, threads int) (*load.Agent, error) {
 	a, err := load.Start(ctx, ns, threads)
 	if err != nil {
 		return nil, err
 	}
-	s.add(a.Close)
+	s.Add(a.Close)
 	return a, nil
 }
 
@@ -77,7 +56,7 @@ func (s *scope) agent(ctx context.Context, ns *testnet.NS, threads int) (*load.A
 //	client 0…7 ── A ── B ── server       routed; proxies run in A
 //	client 0…7 ───────────── server      direct
 type lab struct {
-	scope
+	belongings
 	clients []*load.Agent
 	a, b    *testnet.NS
 }
@@ -106,7 +85,7 @@ func newLab(ctx context.Context) (*lab, error) {
 	l := &lab{}
 	var s *testnet.NS
 	for _, ns := range []**testnet.NS{&l.a, &l.b, &s} {
-		made, err := l.namespace()
+		made, err := l.Namespace()
 		if err != nil {
 			return l, err
 		}
@@ -150,7 +129,7 @@ func (l *lab) routers(s *testnet.NS) error {
 }
 
 func (l *lab) client(ctx context.Context, i int, s *testnet.NS) error {
-	ns, err := l.namespace()
+	ns, err := l.Namespace()
 	if err != nil {
 		return err
 	}

@@ -97,7 +97,7 @@ func (l *lab) run(ctx context.Context, port uint16, cmd *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
-	l.add(func() error {
+	l.Add(func() error {
 		_, err := p.Stop(patience)
 		return err
 	})
@@ -119,7 +119,7 @@ func (l *lab) folder() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	l.add(func() error { return os.RemoveAll(folder) })
+	l.Add(func() error { return os.RemoveAll(folder) })
 	return folder, nil
 }
 

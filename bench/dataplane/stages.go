@@ -21,13 +21,13 @@ func (b *bench) scale(ctx context.Context) (err error) {
 	}
 	small := candidate{name: "1 endpoint", clients: b.world.clients[:1], targets: b.world.candidate("").targets[:1]}
 	candidates := []candidate{small}
-	var worlds scope
+	var worlds belongings
 	defer func() { err = errors.Join(err, worlds.Close()) }()
 	grow := func(name string, fill func(*world) error) error {
 		b.Log.Info("program", "world", name)
 		begin := time.Now()
 		w, err := newWorld(ctx, b.PosternBin, 1)
-		worlds.add(w.Close)
+		worlds.Add(w.Close)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ const (
 
 // world is a Postern with workloads on two sides of an endpoint.
 type world struct {
-	scope
+	belongings
 	postern  *postern.Postern
 	consumer *postern.VPC
 	resource string // ARN of the resource configuration
@@ -53,7 +53,7 @@ func newWorld(ctx context.Context, binary string, clients int, flags ...string) 
 		return w, err
 	}
 	w.postern = p
-	w.add(p.Close)
+	w.Add(p.Close)
 	if err := p.Up(ctx); err != nil {
 		return w, err
 	}
@@ -103,7 +103,7 @@ func (w *world) provider(ctx context.Context) error {
 }
 
 func (w *world) workload(ctx context.Context, vpc *postern.VPC, address string) (*load.Agent, error) {
-	ns, err := w.namespace()
+	ns, err := w.Namespace()
 	if err != nil {
 		return nil, err
 	}

@@ -35,17 +35,17 @@ const frames = 9001
 // lab is the topology of the peers: a client with one link to the namespace in
 // which they are, as a workload has one to its VPC's router.
 type lab struct {
-	scope
+	belongings
 	client, router *testnet.NS
 }
 
 // newLab builds the lab. The caller calls Close, also when this fails.
 func newLab() (l *lab, err error) {
 	l = &lab{}
-	if l.client, err = l.namespace(); err != nil {
+	if l.client, err = l.Namespace(); err != nil {
 		return l, err
 	}
-	if l.router, err = l.namespace(); err != nil {
+	if l.router, err = l.Namespace(); err != nil {
 		return l, err
 	}
 	err = l.client.Run(func() error {
@@ -80,7 +80,7 @@ func raise(ns *testnet.NS, device string, addresses ...string) error {
 
 // peers are name servers with the same records.
 type peers struct {
-	scope
+	belongings
 	all []candidate
 }
 
@@ -109,7 +109,7 @@ func (l *lab) serve(ctx context.Context, n int) (p *peers, err error) {
 		if err != nil {
 			return p, err
 		}
-		p.add(func() error {
+		p.Add(func() error {
 			_, err := server.Stop(ending)
 			return err
 		})

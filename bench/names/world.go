@@ -45,7 +45,7 @@ func zoneName(z int) string { return fmt.Sprintf("zone%d.example.com", z) }
 
 // world is a Postern with a client in a VPC.
 type world struct {
-	scope
+	belongings
 	*postern.Postern
 	vpc     *postern.VPC
 	client  *testnet.NS
@@ -62,7 +62,7 @@ func newWorld(ctx context.Context, binary string) (w *world, err error) {
 		return w, err
 	}
 	w.Postern = p
-	w.add(p.Close)
+	w.Add(p.Close)
 	if err := p.Up(ctx); err != nil {
 		return w, err
 	}
@@ -74,7 +74,7 @@ func newWorld(ctx context.Context, binary string) (w *world, err error) {
 }
 
 // Close takes everything away that belongs to the world.
-func (w *world) Close() error { return w.scope.Close() }
+func (w *world) Close() error { return w.belongings.Close() }
 
 // network makes a VPC that sees the zones that are associated with it.
 func (w *world) network(ctx context.Context, block, subnet string) (*postern.VPC, error) {
@@ -87,7 +87,7 @@ func (w *world) network(ctx context.Context, block, subnet string) (*postern.VPC
 
 // attach makes a workload in a namespace of its own.
 func (w *world) attach(ctx context.Context, v *postern.VPC, address string) (*testnet.NS, error) {
-	ns, err := w.namespace()
+	ns, err := w.Namespace()
 	if err != nil {
 		return nil, err
 	}

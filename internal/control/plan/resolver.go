@@ -23,9 +23,9 @@ const (
 // named reports whether the host is asked for names at all.
 func (r *reading) named() bool { return r.plan.suffix != "" }
 
-// deriveResolver asks for what the resolver of a VPC knows of the VPC, and for the zone
-// of its endpoints' names, and where the router has it. Which servers a DHCP option set names is nothing to it: they
-// are for workloads, which ask them instead.
+// deriveResolver asks for what the resolver of a VPC knows of the VPC, for the zone of
+// its endpoints' names, and for the addresses at which the router has it. Which servers a
+// DHCP option set names is nothing to it: they are for workloads, which ask them instead.
 func (r *reading) deriveResolver(ref model.Ref) derived {
 	vpc, ok := state.VPCs.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
