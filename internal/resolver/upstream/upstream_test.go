@@ -24,14 +24,7 @@ import (
 // answer.
 func server(t *testing.T, answer func(q *dns.Msg, tcp bool) *dns.Msg) netip.AddrPort {
 	t.Helper()
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	udp, tcp := samePort(t)
 	handle := func(w dns.ResponseWriter, q *dns.Msg) {
 		_, isTCP := w.RemoteAddr().(*net.TCPAddr)
 		if a := answer(q, isTCP); a != nil {
@@ -43,6 +36,27 @@ func server(t *testing.T, answer func(q *dns.Msg, tcp bool) *dns.Msg) netip.Addr
 	}
 	t.Cleanup(func() { udp.Close(); tcp.Close() })
 	return netip.MustParseAddrPort(udp.LocalAddr().String())
+}
+
+// samePort is a port of loopback for both protocols: one that the kernel picks for UDP
+// can be in use for TCP, and then the next one is tried.
+func samePort(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var last error
+	for range 100 {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tcp, err := net.Listen("tcp", udp.LocalAddr().String())
+		if err == nil {
+			return udp, tcp
+		}
+		last = err
+		udp.Close()
+	}
+	t.Fatal(last)
+	return nil, nil
 }
 
 func reply(q *dns.Msg, records ...string) *dns.Msg {
