@@ -4,6 +4,7 @@ package vpclattice
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -85,6 +86,10 @@ func TestBadConfigurationRequestsAreRefused(t *testing.T) {
 		}},
 		"group domain":         {"ValidationException", func(in *shape.CreateResourceConfigurationInput) { in.GroupDomain = new("example.com") }},
 		"bad custom domain":    {"ValidationException", func(in *shape.CreateResourceConfigurationInput) { in.CustomDomainName = new("no domain") }},
+		"address for a domain": {"ValidationException", func(in *shape.CreateResourceConfigurationInput) { in.CustomDomainName = new("10.0.1.10") }},
+		"domain too long": {"ValidationException", func(in *shape.CreateResourceConfigurationInput) {
+			in.CustomDomainName = new(strings.Repeat("a.", 126) + "bb.")
+		}},
 		"not an address":       {"ValidationException", ip(gate, "10.0.1")},
 		"IPv4-mapped address":  {"ValidationException", ip(dualID, "::ffff:10.0.1.1")},
 		"address with zone":    {"ValidationException", ip(dualID, "fe80::1%eth0")},

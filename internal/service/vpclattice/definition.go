@@ -182,10 +182,12 @@ func formatRange(r model.PortRange) string {
 }
 
 // checkDomain checks the form of a custom domain name: RFC 1035 §2.3 labels, at
-// least two of them, in any case.
+// least two of them, in any case. One that is an address is a mistake.
 func checkDomain(field, name string) error {
 	labels := strings.Split(strings.TrimSuffix(name, "."), ".")
-	ok := len(name) <= 255 && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool {
+	_, tooLong := model.NormalName(name)
+	_, isNone := netip.ParseAddr(strings.TrimSuffix(name, "."))
+	ok := tooLong == nil && isNone != nil && len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool {
 		return l == "" || len(l) > 63 || l[0] == '-' || l[len(l)-1] == '-' ||
 			strings.Trim(strings.ToLower(l), "abcdefghijklmnopqrstuvwxyz0123456789-_") != ""
 	})

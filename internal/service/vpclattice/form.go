@@ -107,9 +107,11 @@ func checkBelow(domain string, group *model.ResourceConfiguration) error {
 	if domain == "" || group.GroupDomain == "" {
 		return nil
 	}
-	plain := func(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 	if !strings.HasSuffix(plain(domain), "."+plain(group.GroupDomain)) {
 		return fault.Validation(memberCustom, "%s is not a subdomain of %s, the group domain of %s", domain, group.GroupDomain, group.ID)
 	}
 	return nil
 }
+
+// plain gives one form to names that are the same.
+func plain(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

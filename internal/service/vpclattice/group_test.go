@@ -136,6 +136,18 @@ func TestAChildIsPartOfItsGroup(t *testing.T) {
 		_, err := f.api.CreateResourceConfiguration(servicetest.As(t, "444455556666", servicetest.Region), other("10.0.1.12", *group.Arn, ""))
 		return err
 	})
+	again := other("10.0.1.12", *group.Id, "DB.Example.COM")
+	f.refused(t, "the name of another child", "ConflictException", func() error {
+		_, err := f.api.CreateResourceConfiguration(f.ctx, again)
+		if err != nil && !strings.Contains(err.Error(), *made.Id) {
+			t.Errorf("%v does not say which has the name: %s", err, *made.Id)
+		}
+		return err
+	})
+	if _, err := f.api.DeleteResourceConfiguration(f.ctx, &shape.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: made.Id}); err != nil {
+		t.Fatal(err)
+	}
+	f.configuration(t, again)
 	f.Quotas.ChildrenPerGroup = 1
 	f.refused(t, "too many", "ServiceQuotaExceededException", func() error {
 		_, err := f.api.CreateResourceConfiguration(f.ctx, other("10.0.1.12", *group.Id, ""))

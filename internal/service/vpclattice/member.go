@@ -33,7 +33,26 @@ func (a *API) groupFor(tx *table.Txn, n *newConfiguration) (*model.ResourceConfi
 	if most := a.Quotas.ChildrenPerGroup; state.ResourceConfigurationsByGroup.Count(tx, group.Ref()) >= most {
 		return nil, fault.QuotaExceeded(kindConfiguration, group.ID, "children-per-group", "group %s has %d children, the most it can have", group.ID, most)
 	}
-	return group, checkBelow(service.Value(n.in.CustomDomainName), group)
+	domain := service.Value(n.in.CustomDomainName)
+	if err := checkBelow(domain, group); err != nil {
+		return nil, err
+	}
+	return group, checkSole(tx, domain, group)
+}
+
+// checkSole sees that no other child of a group has the custom domain of a new one: both
+// would be one name in the zone that each endpoint has for the domain of the group. Without
+// such a domain the names of children go nowhere, and any will do.
+func checkSole(tx *table.Txn, domain string, group *model.ResourceConfiguration) error {
+	if domain == "" || group.GroupDomain == "" {
+		return nil
+	}
+	for child := range state.ResourceConfigurationsByGroup.Rows(tx, group.Ref()) {
+		if !child.Deleting() && plain(child.CustomDomain) == plain(domain) {
+			return fault.Conflict(kindConfiguration, child.ID, "customDomainName %s is that of %s in group %s already; a name leads to one child", domain, child.ID, group.ID)
+		}
+	}
+	return nil
 }
 
 // joinEndpoints associates endpoints of a group with its new child, as many as a transaction

@@ -31,6 +31,9 @@ func (a *API) StartDomainVerification(ctx context.Context, in *shape.StartDomain
 		return nil, asFault(err)
 	}
 	v := a.newVerification(who, in)
+	if _, err := model.NormalName(v.Label + "." + v.Domain); err != nil {
+		return nil, fault.Validation("domainName", "%s is too long: with the label %s of its record in front it is no domain name", v.Domain, v.Label)
+	}
 	out, err := service.Create(ctx, request,
 		func(tx *table.Txn, id string) (*model.DomainVerification, error) {
 			return replayed(tx, state.DomainVerifications, who, kindVerification, id)

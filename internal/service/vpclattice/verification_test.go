@@ -4,6 +4,7 @@ package vpclattice
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestDomainVerifications(t *testing.T) {
 	start := func(domain, token string) (*shape.StartDomainVerificationOutput, error) {
 		return f.api.StartDomainVerification(f.ctx, &shape.StartDomainVerificationInput{DomainName: &domain, ClientToken: &token})
 	}
-	for _, domain := range []string{"com", "a..example.com", "*.example.com", "10.0.1.1 ", "-a.example.com"} {
+	for _, domain := range []string{"com", "a..example.com", "*.example.com", "10.0.1.1 ", "10.0.1.1", "-a.example.com", strings.Repeat("a.", 117) + "com"} {
 		f.refused(t, domain, "ValidationException", func() error { _, err := start(domain, "bad"); return err })
 	}
 	one, err := start("Example.com", "token")

@@ -22,8 +22,9 @@ import (
 // private is a network with a resource that has a custom domain.
 type private struct {
 	*ec2test.Network
-	custom string // the ARN of the configuration
-	subnet string
+	custom  string // the ARN of the configuration
+	gateway string
+	subnet  string
 }
 
 func newPrivate(t *testing.T) *private {
@@ -37,7 +38,7 @@ func newPrivate(t *testing.T) *private {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &private{Network: n, custom: *out.Arn}
+	w := &private{Network: n, custom: *out.Arn, gateway: p.Gateway}
 	w.names(t, n.Net)
 	w.subnet = n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", -1)
 	return w
@@ -70,6 +71,22 @@ func (w *private) entry(t *testing.T, endpoint string) *shape.DnsEntry {
 	return out.VpcEndpointAssociations[0].PrivateDnsEntry
 }
 
+// publish lets every resolver have the names of an endpoint.
+func (w *private) publish(t *testing.T, endpoint string) {
+	t.Helper()
+	w.Put(t, func(tx *table.Txn) {
+		for row := range state.EndpointAssociationsByEndpoint.Rows(tx, own(endpoint)) {
+			names := row.NamesRef()
+			state.Statuses.Put(tx, &model.Status{Account: names.Account, Region: names.Region, ID: names.ID, State: model.StatusReady, Domain: model.EndpointDomain(servicetest.Region, w.Suffix)})
+		}
+	})
+}
+
+// own is a resource of the account.
+func own(id string) model.Ref {
+	return model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+}
+
 // What was asked for is kept and shown; the private name is shown when it resolves.
 func TestPrivateDNSIsShown(t *testing.T) {
 	w := newPrivate(t)
@@ -84,12 +101,7 @@ func TestPrivateDNSIsShown(t *testing.T) {
 	if entry := w.entry(t, *e.VpcEndpointId); entry != nil {
 		t.Errorf("before any resolver has it the private name is %v", *entry.DnsName)
 	}
-	w.Put(t, func(tx *table.Txn) {
-		for row := range state.EndpointAssociationsByEndpoint.Rows(tx, model.Ref{Account: servicetest.Account, Region: servicetest.Region, ID: *e.VpcEndpointId}) {
-			names := row.NamesRef()
-			state.Statuses.Put(tx, &model.Status{Account: names.Account, Region: names.Region, ID: names.ID, State: model.StatusReady, Domain: model.EndpointDomain(servicetest.Region, w.Suffix)})
-		}
-	})
+	w.publish(t, *e.VpcEndpointId)
 	entry := w.entry(t, *e.VpcEndpointId)
 	if entry == nil || *entry.DnsName != "db.example.com" || !strings.HasPrefix(*entry.HostedZoneId, "Z") {
 		t.Errorf("the private name is %+v", entry)
@@ -176,4 +188,70 @@ func TestPrivateDNSConflictsAreNamed(t *testing.T) {
 	third := w.AddEndpoint(t, off)
 	modify := &shape.ModifyVpcEndpointInput{VpcEndpointId: third.VpcEndpointId, PrivateDnsEnabled: new(true)}
 	wantFault(t, ec2test.Failure(w.API.ModifyVpcEndpoint(w.Ctx, modify)), "InvalidParameter", text+"hosted zone Z1")
+}
+
+// A domain that a child or a verification adds to an endpoint later is not refused: who makes
+// these may know nothing of the endpoint's VPC. There the hosted zone keeps it, the endpoint
+// shows no private name, and private DNS cannot be switched on again until the zone is gone.
+func TestPrivateDNSConflictsThatComeLater(t *testing.T) {
+	for name, late := range map[string]func(w *private) (endpoint string){
+		"a verification": func(w *private) string {
+			e := w.AddEndpoint(t, w.input(model.PreferVerified))
+			w.Put(t, func(tx *table.Txn) {
+				id := w.custom[strings.LastIndex(w.custom, "/")+1:]
+				row, _ := state.ResourceConfigurations.Get(tx, servicetest.Account, servicetest.Region, id)
+				row = row.Clone()
+				row.Verification = "dv-1"
+				state.ResourceConfigurations.Put(tx, row)
+				state.DomainVerifications.Put(tx, &model.DomainVerification{
+					Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "dv-1"}, Domain: "example.com", State: model.DomainVerified,
+				})
+			})
+			return *e.VpcEndpointId
+		},
+		"a child": func(w *private) string {
+			make := func(in *lattice.CreateResourceConfigurationInput) *lattice.CreateResourceConfigurationOutput {
+				out, err := w.Lattice().CreateResourceConfiguration(w.Ctx, in)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return out
+			}
+			group := make(&lattice.CreateResourceConfigurationInput{
+				Name: new("group"), Type: new("GROUP"), ResourceGatewayIdentifier: &w.gateway, GroupDomain: new("example.com"),
+			})
+			in := w.input(model.PreferSpecified, "db.example.com")
+			in.ResourceConfigurationArn = group.Arn
+			e := w.AddEndpoint(t, in)
+			make(&lattice.CreateResourceConfigurationInput{
+				Name: new("child"), Type: new("CHILD"), ResourceConfigurationGroupIdentifier: group.Id, CustomDomainName: new("db.example.com"),
+				ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.1.12")}},
+			})
+			return *e.VpcEndpointId
+		},
+	} {
+		w := newPrivate(t)
+		zone := &model.HostedZone{Meta: model.Meta{Account: servicetest.OtherAccount, ID: "Z1"}, Name: "db.example.com.", VPCs: []model.Ref{own(*w.Net.VpcId)}}
+		w.Put(t, func(tx *table.Txn) { state.HostedZones.Put(tx, zone) })
+		id := late(w)
+		w.publish(t, id)
+		if entry := w.entry(t, id); entry != nil {
+			t.Errorf("%s: beside a hosted zone the private name is %s", name, *entry.DnsName)
+		}
+		turn := func(on bool) error {
+			return ec2test.Failure(w.API.ModifyVpcEndpoint(w.Ctx, &shape.ModifyVpcEndpointInput{VpcEndpointId: &id, PrivateDnsEnabled: &on}))
+		}
+		if err := turn(false); err != nil {
+			t.Fatal(err)
+		}
+		wantFault(t, turn(true), "InvalidParameter",
+			"private-dns-enabled cannot be set because there is already a conflicting DNS domain for db.example.com in the VPC "+*w.Net.VpcId+": that of hosted zone Z1")
+		w.Put(t, func(tx *table.Txn) { state.HostedZones.Delete(tx, servicetest.OtherAccount, "", "Z1") })
+		if err := turn(true); err != nil {
+			t.Errorf("%s: after the hosted zone: %v", name, err)
+		}
+		if entry := w.entry(t, id); entry == nil || *entry.DnsName != "db.example.com" {
+			t.Errorf("%s: after the hosted zone the private name is %v", name, entry)
+		}
+	}
 }
