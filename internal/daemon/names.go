@@ -82,8 +82,15 @@ func (p *plane) addNames(s *postern.DataplaneStatus) {
 	ctx, cancel := context.WithTimeout(context.Background(), namesTime)
 	defer cancel()
 	n, err := p.names.Status(ctx)
+	own := p.names.State()
+	if own.Hung > 0 {
+		s.Counters["resolver: did not answer and was replaced"] = own.Hung
+	}
 	switch {
 	case errors.Is(err, control.ErrNobody):
+		if own.Problem != nil {
+			s.State += "; names are not resolved: " + own.Problem.Error()
+		}
 		return
 	case err != nil:
 		s.State += "; the process that resolves names does not answer"

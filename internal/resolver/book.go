@@ -25,10 +25,13 @@ type book struct {
 	// changed is called with each new world, while changes wait.
 	changed func(*zone.World)
 
-	mu      sync.Mutex // held by whoever changes
-	gone    bool       // another process has it
+	mu    sync.Mutex // held by whoever changes
+	gone  bool       // another process has it
+	tried time.Time  // when it could not be written last; zero when it could
+
+	disk    sync.Mutex // held for what follows, and never while anything is written
 	problem error      // why it is not on disk
-	tried   time.Time  // when it could not be written last; zero when it could
+	writing time.Time  // since when something is written; zero when nothing is
 }
 
 // againAfter is when it is tried again to write what could not be written.
@@ -93,6 +96,7 @@ func (b *book) begin() {
 // rewrite writes the whole copy. The lock is held.
 func (b *book) rewrite() {
 	world := b.world.Load()
+	defer b.write()()
 	err := b.journal.Replace(func(yield func(string) bool) {
 		for _, realm := range world.Realms() {
 			for _, e := range world.Dump(realm) {
@@ -105,6 +109,17 @@ func (b *book) rewrite() {
 	b.said(err)
 }
 
+// write notes that something is written, until what it gives is called.
+func (b *book) write() (done func()) {
+	set := func(t time.Time) {
+		b.disk.Lock()
+		defer b.disk.Unlock()
+		b.writing = t
+	}
+	set(time.Now())
+	return func() { set(time.Time{}) }
+}
+
 // said notes whether the copy could be written.
 func (b *book) said(err error) {
 	b.tried = time.Time{}
@@ -114,6 +129,8 @@ func (b *book) said(err error) {
 	if b.journal.Current() { // what there was goes on being added to
 		err = nil
 	}
+	b.disk.Lock()
+	defer b.disk.Unlock()
 	switch {
 	case err != nil && b.problem == nil:
 		b.log.Warn("names are not on disk; it is tried again every few seconds", "error", err)
@@ -175,6 +192,7 @@ func (b *book) note(put, del []desired.Entry, failed map[desired.Key]error) {
 			keys = append(keys, e.Key().String())
 		}
 	}
+	defer b.write()()
 	if err := b.journal.Note(records, keys); err != nil {
 		b.said(err)
 	}
@@ -213,12 +231,19 @@ func (b *book) giveUp(fn func() error) error {
 	return err
 }
 
-// onDisk is why the copy is not; empty when it is.
+// onDisk is why the copy is not; empty when it is. It waits for no disk: a process whose
+// disk stands still answers all the same, and says so.
 func (b *book) onDisk() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.problem != nil {
+	b.disk.Lock()
+	defer b.disk.Unlock()
+	switch {
+	case b.problem != nil:
 		return b.problem.Error()
+	case !b.writing.IsZero() && time.Since(b.writing) > slowDisk:
+		return fmt.Sprintf("the disk has not taken a change for %v", time.Since(b.writing).Round(time.Second))
 	}
 	return ""
 }
+
+// slowDisk is how long a write may take that nothing is said of.
+const slowDisk = 5 * time.Second

@@ -122,7 +122,9 @@ func textOf(data []byte) string {
 	return string(text)
 }
 
-// Status implements control.Served.
+// Status implements control.Served. It takes each lock that answers wait for: one that is
+// never given back is a process that does not answer, and is replaced. The lock of the
+// copy on disk is not one of them.
 func (p *process) Status(context.Context) (control.Status, error) {
 	s := control.Status{
 		Version: p.cfg.Version, Identity: p.cfg.Identity, PID: os.Getpid(), Since: p.since,
@@ -138,5 +140,6 @@ func (p *process) Status(context.Context) (control.Status, error) {
 	s.Counters["upstream: answered from memory"] = c.Cached
 	s.Counters["upstream: without an answer"] = c.Failed
 	s.Counters["upstream: refused"] = c.Refused
+	s.Counters["sockets"] = int64(p.server.Sockets())
 	return s, nil
 }

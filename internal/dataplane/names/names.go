@@ -7,6 +7,7 @@
 package names
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,10 @@ type Config struct {
 	// Renewed, if not nil, is called when a process came in the place of one that had
 	// ended: it may lack what was put last.
 	Renewed func()
-	Log     *slog.Logger
+	// Every is how often the process is asked how it is, and how long it may take to say
+	// so. One that does not say so three times in a row is replaced. Default two seconds.
+	Every time.Duration
+	Log   *slog.Logger
 }
 
 // Names are the names of a host: the effects of the kinds of package control. Its methods
@@ -54,10 +58,12 @@ type Names struct {
 	changed chan struct{} // closed, and replaced, when what follows changes
 	pid     int           // of the process that serves; zero when none does
 	problem error         // why none could be started
+	hung    int64         // how many were killed because they did not answer
 }
 
 // New prepares; nothing is started yet. The caller calls Run, and Close after it.
 func New(c Config) *Names {
+	c.Every = cmp.Or(c.Every, 2*time.Second)
 	return &Names{cfg: c, client: control.NewClient(c.Folder), needed: make(chan struct{}, 1), changed: make(chan struct{})}
 }
 
@@ -68,34 +74,38 @@ func (n *Names) Close() { n.client.Close() }
 // ends. It must be called once.
 func (n *Names) Run(ctx context.Context) {
 	for failures, lives := 0, 0; ctx.Err() == nil; {
+		p, err := n.ensure(ctx)
 		begun := time.Now()
-		ended, err := n.ensure(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			n.cfg.Log.Warn("no process resolves names", "error", err)
-			n.say(0, err)
-		default:
+		if err == nil {
 			if lives++; lives > 1 && n.cfg.Renewed != nil {
 				go n.cfg.Renewed()
 			}
-			select {
-			case <-ended:
-			case <-ctx.Done():
-				return
+			err = n.attend(ctx, p)
+			p.release()
+			if time.Since(begun) > wellAfter && !errors.Is(err, errHung) {
+				failures = 0
 			}
-			n.cfg.Log.Warn("the process that resolves names has ended")
-			n.say(0, nil)
 		}
-		if failures++; time.Since(begun) > wellAfter {
-			failures = 0
+		if ctx.Err() != nil {
+			return
 		}
+		n.cfg.Log.Warn("no process resolves names", "error", err)
+		n.say(0, problemOf(err))
+		failures++
 		select {
 		case <-time.After(pause(failures)):
 		case <-ctx.Done():
 		}
 	}
+}
+
+// problemOf gives why there is no process, as long as that is not mended by starting
+// another one.
+func problemOf(err error) error {
+	if errors.Is(err, errHung) || errors.Is(err, errEnded) {
+		return nil
+	}
+	return err
 }
 
 // wellAfter is how long a process lives that is thought to be well.
@@ -128,7 +138,7 @@ func (n *Names) need() {
 
 // await waits until a process serves. When none can be started it says so at once.
 func (n *Names) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, n.startTime())
 	defer cancel()
 	for {
 		n.need()
@@ -152,7 +162,7 @@ func (n *Names) await(ctx context.Context) error {
 // Realms implements reconcile.Effects. A process that does not answer has none: what is
 // wanted of it is put again.
 func (n *Names) Realms(ctx context.Context) ([]desired.Realm, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, n.startTime())
 	defer cancel()
 	realms, err := n.client.Realms(ctx)
 	if err != nil && !errors.Is(err, control.ErrNobody) {

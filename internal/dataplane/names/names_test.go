@@ -36,13 +36,21 @@ func TestMain(m *testing.M) {
 	flags.StringVar(&c.Folder, "data", "", "")
 	flags.StringVar(&c.Instance, "instance", "", "")
 	flags.StringVar(&c.Identity, "identity", "", "")
-	broken := flags.Bool("broken", false, "")
+	broken, stopped, frozen := flags.Bool("broken", false, ""), flags.Bool("stopped", false, ""), flags.Bool("frozen", false, "")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		panic(err)
 	}
 	if *broken {
 		fmt.Fprintln(os.Stderr, "it is broken")
 		os.Exit(1)
+	}
+	if *frozen { // while the other process hands over
+		if _, err := control.NewClient(c.Folder).TakeOver(context.Background()); err != nil {
+			panic(err)
+		}
+	}
+	if *stopped || *frozen {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -59,6 +67,7 @@ type rig struct {
 	t      *testing.T
 	config names.Config
 	client *control.Client
+	router *testnet.NS
 }
 
 func newRig(t *testing.T) *rig {
@@ -78,6 +87,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { router.Close() })
+	r.router = router
 	if err := os.WriteFile(filepath.Join(r.config.Folder, "instance"), []byte(r.config.Instance+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -26,13 +26,13 @@ const (
 	maxLog  = 1 << 20
 )
 
-// startTime is how long a process may take until it serves.
-const startTime = 20 * time.Second
+// startTime is how long a process may take until it serves: usually twenty seconds.
+func (n *Names) startTime() time.Duration { return 10 * n.cfg.Every }
 
-// ensure sees to it that the right process serves, and gives what tells its end. It
-// waits until one is needed.
-func (n *Names) ensure(ctx context.Context) (ended <-chan struct{}, err error) {
-	status, err := n.client.Status(ctx)
+// ensure sees to it that the right process serves, and gives it. It waits until one is
+// needed.
+func (n *Names) ensure(ctx context.Context) (*served, error) {
+	status, err := n.present(ctx)
 	if errors.Is(err, control.ErrNobody) && !n.kept() {
 		select {
 		case <-n.needed:
@@ -47,33 +47,71 @@ func (n *Names) ensure(ctx context.Context) (ended <-chan struct{}, err error) {
 	} else {
 		n.cfg.Log.Info("names are resolved by the process that runs", "pid", status.PID)
 	}
-	if ended, err = n.client.Watch(ctx); err != nil {
+	p, err := n.hold(ctx, status.PID)
+	if err != nil {
 		return nil, err
 	}
 	n.say(status.PID, nil)
-	return ended, nil
+	return p, nil
+}
+
+// present asks the process that was there before this one. When it hangs it is killed.
+func (n *Names) present(ctx context.Context) (status control.Status, err error) {
+	for range misses {
+		if status, err = n.ask(ctx); !errors.Is(err, errSilent) {
+			return status, err
+		}
+	}
+	return status, errors.Join(err, n.endHolder())
+}
+
+// endHolder kills the process that has the lock of the folder, because it hangs.
+func (n *Names) endHolder() error {
+	n.mu.Lock()
+	n.hung++
+	n.mu.Unlock()
+	n.cfg.Log.Warn("the process that resolves names does not answer, and is killed")
+	return killHolder(n.cfg.Folder)
 }
 
 // replace starts a process that takes the place of what there is, and waits until it
-// serves.
+// serves. One that does not is ended; the process before it goes on.
 func (n *Names) replace(ctx context.Context, old control.Status) (status control.Status, err error) {
 	if n.cfg.Program == "" {
 		return status, errors.New("there is no program to start")
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	starting, cancel := context.WithTimeout(ctx, n.startTime())
 	defer cancel()
-	if err := displace(ctx, n.cfg.Folder, n.cfg.Instance); err != nil {
+	if err := displace(starting, n.cfg.Folder, n.cfg.Instance); err != nil {
 		return status, fmt.Errorf("end the process that resolves names for another data folder: %w", err)
 	}
-	gone, err := n.start(ctx)
+	gone, err := n.start(starting)
 	if err != nil {
 		return status, fmt.Errorf("start the process that resolves names: %w", err)
 	}
-	for {
-		status, err = n.client.Status(ctx)
-		if err == nil && status.PID != old.PID && status.Identity == n.identity() {
+	if status, err = n.started(starting, old, gone); err != nil {
+		n.sweep(old.PID)
+	}
+	return status, err
+}
+
+// started waits until a process serves that was started.
+func (n *Names) started(ctx context.Context, old control.Status, gone <-chan error) (status control.Status, err error) {
+	for missed := 0; ; {
+		status, err = n.ask(ctx)
+		switch {
+		case err == nil && status.PID != old.PID && status.Identity == n.identity():
 			n.cfg.Log.Info("names are resolved by a new process", "pid", status.PID, "before", old.PID)
 			return status, nil
+		case !errors.Is(err, errSilent):
+			missed = 0
+		default:
+			if missed++; missed == misses { // it hung while it gave its sockets away
+				missed = 0
+				if err := n.endHolder(); err != nil {
+					return status, err
+				}
+			}
 		}
 		select {
 		case how := <-gone:
@@ -191,8 +229,9 @@ var errHangs = errors.New("it does not end when it is told to")
 // stopTime is how long a process may take to end when it is told to.
 const stopTime = 10 * time.Second
 
-// kill ends the process of a number, if it is what its command line should be.
-func kill(pid int, folder string) error {
+// kill ends the process of a number, if it is what its command line should be and does
+// not end by itself in some time, and waits for its end.
+func kill(pid int, folder string, patience time.Duration) error {
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil // it has ended
@@ -201,5 +240,8 @@ func kill(pid int, folder string) error {
 	if !resolves(pid, folder) {
 		return errHangs
 	}
-	return unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+	if ended, err := endsWithin(pidfd, patience); ended || err != nil {
+		return err
+	}
+	return killAndWait(pidfd)
 }

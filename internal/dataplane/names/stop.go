@@ -7,10 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/posternhq/postern/internal/resolver"
 	"github.com/posternhq/postern/internal/resolver/control"
@@ -36,6 +38,13 @@ func Stop(ctx context.Context, folder string) (stopped bool, err error) {
 			return false, fmt.Errorf("stop the process that resolves names: %w", err)
 		}
 	}
+	for _, pid := range Processes(folder) { // starts that hang half-way, and who answers last questions
+		if left := kill(pid, folder, parting); left == nil {
+			stopped = true
+		} else if !errors.Is(left, errHangs) {
+			err = errors.Join(err, left)
+		}
+	}
 	for _, name := range []string{resolver.JournalName, control.SocketName, LogName, resolver.LockName} {
 		if gone := os.Remove(filepath.Join(folder, name)); gone != nil && !errors.Is(gone, os.ErrNotExist) {
 			err = errors.Join(err, gone)
@@ -43,6 +52,9 @@ func Stop(ctx context.Context, folder string) (stopped bool, err error) {
 	}
 	return stopped, err
 }
+
+// parting is how long a process may take to answer what it has read.
+const parting = 8 * time.Second
 
 // killHolder ends the process whose number is in the lock of a folder.
 func killHolder(folder string) error {
@@ -54,7 +66,7 @@ func killHolder(folder string) error {
 	if err != nil {
 		return errHangs
 	}
-	return kill(pid, folder)
+	return kill(pid, folder, 0)
 }
 
 // StopAll ends the processes of all data folders of this machine, also of those that are
@@ -71,24 +83,48 @@ func displace(ctx context.Context, folder, instance string) error {
 }
 
 func stopWhere(ctx context.Context, chosen func(duty) bool) (folders []string, err error) {
-	processes, err := filepath.Glob("/proc/[0-9]*")
-	if err != nil {
-		return nil, err
-	}
 	var errs []error
-	for _, p := range processes {
-		pid, err := strconv.Atoi(filepath.Base(p))
-		d, ok := dutyOf(pid)
-		if err != nil || !ok || !chosen(d) {
+	for pid, d := range duties() {
+		if !chosen(d) {
 			continue
 		}
 		stopped, err := Stop(ctx, d.folder)
 		if err == nil && !stopped {
-			err = kill(pid, d.folder)
+			err = kill(pid, d.folder, 0)
 		}
 		errs, folders = append(errs, err), append(folders, d.folder)
 	}
 	return folders, errors.Join(errs...)
+}
+
+// duties are the processes of this machine that resolve names, by their numbers.
+func duties() iter.Seq2[int, duty] {
+	return func(yield func(int, duty) bool) {
+		processes, err := filepath.Glob("/proc/[0-9]*")
+		if err != nil {
+			return // only if the pattern were wrong
+		}
+		for _, p := range processes {
+			pid, err := strconv.Atoi(filepath.Base(p))
+			if err != nil {
+				continue
+			}
+			if d, ok := dutyOf(pid); ok && !yield(pid, d) {
+				return
+			}
+		}
+	}
+}
+
+// Processes are the numbers of those that resolve the names of a folder, or were started
+// to: one, but while another one takes its place.
+func Processes(folder string) (pids []int) {
+	for pid, d := range duties() {
+		if d.folder == folder {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // resolves reports whether a process resolves the names of a folder.

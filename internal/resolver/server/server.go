@@ -110,6 +110,13 @@ func New(o Options) (*Server, error) {
 // wait for the upstream are not asked again.
 func (s *Server) Swap(w *zone.World) { s.world.Store(w) }
 
+// Sockets is how many are served.
+func (s *Server) Sockets() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sockets)
+}
+
 var errClosed = errors.New("the server is closed, or gives its sockets away")
 
 // Add serves a socket from now on.
