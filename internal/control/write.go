@@ -15,10 +15,10 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// Bounds of one commit: an external etcd takes 128 operations by default, and a
-// status is at most three. How many a removal needs is not known before.
+// Bounds of one commit: a status is at most three operations. How many a removal needs is
+// not known before; an external etcd takes 128 by default.
 const (
-	statusesPerCommit = 32
+	statusOperations  = 3
 	removalsPerCommit = 64
 	claimsPerCommit   = 24
 	// interfacesPerCommit have some ten keys each.
@@ -44,7 +44,7 @@ func (c *Controller) write(ctx context.Context, verdicts map[plan.Subject]verdic
 	for _, work := range []struct {
 		verdicts []verdict
 		size     int
-	}{{removals, removalsPerCommit}, {statuses, statusesPerCommit}} {
+	}{{removals, removalsPerCommit}, {statuses, max(1, c.cfg.DB.Room()/statusOperations)}} {
 		for chunk := range slices.Chunk(work.verdicts, work.size) {
 			failed, err := c.commit(ctx, chunk)
 			maps.Copy(left, failed)

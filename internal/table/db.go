@@ -104,7 +104,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 	db.current.Store(&version{snapshot: snap, at: newLogEntry(snap.rev)})
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.heads.init(db)
-	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords(fewWords)}
+	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords(fewWords), gathered: make(chan struct{}, 1)}
 	db.done.Go(db.follow)
 	return db, nil
 }
@@ -205,6 +205,9 @@ func (db *DB) Update(ctx context.Context, fn func(*Txn) error) (int64, error) {
 		return u.rev, nil
 	}
 }
+
+// Room is how many changes the store takes for sure in one Update.
+func (db *DB) Room() int { return db.updates.most - 1 } // and the head
 
 // groupOps bounds how many comparisons, and how many changes, the commit of a
 // group has, so that one that comes meanwhile does not wait long.

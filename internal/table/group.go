@@ -59,6 +59,9 @@ type updates struct {
 	waiting []*update
 	leading bool
 	words   *words // of whoever has the turn
+	// gathered is signalled when as many wait as gather waits for, which is enough.
+	gathered chan struct{}
+	enough   int
 }
 
 // join lets a call wait for its turn.
@@ -73,9 +76,15 @@ func (q *updates) join(fn func(*Txn) error) (*update, error) {
 		left: make(chan struct{}), done: make(chan struct{}),
 	}
 	q.waiting = append(q.waiting, u)
-	if !q.leading {
+	switch {
+	case !q.leading:
 		q.leading = true
 		q.db.done.Go(q.lead)
+	case len(q.waiting) == q.enough:
+		select {
+		case q.gathered <- struct{}{}:
+		default:
+		}
 	}
 	return u, nil
 }
@@ -103,7 +112,10 @@ func (q *updates) lead() {
 		draft := newDraft(q.db.current.Load().snapshot, q.db.sole.Load(), q.words)
 		g := &group{db: q.db, most: q.most, draft: draft, reads: draft.newReads()}
 		rest := g.run(line)
-		line = append(rest, g.commit(len(rest) > 0)...)
+		begun := time.Now()
+		if line = append(rest, g.commit(len(rest) > 0)...); len(line) == 0 {
+			q.gather(len(g.members), time.Since(begun))
+		}
 	}
 }
 
