@@ -22,16 +22,19 @@ import (
 	"unicode"
 
 	"github.com/posternhq/postern/conformance/harness"
+	"github.com/posternhq/postern/conformance/nursery"
 	"github.com/posternhq/postern/conformance/served"
 	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/instance"
 )
 
 // server is the Postern of all tests of this package, aws the path of the AWS
-// CLI, and taught the folder of the models that it is given.
+// CLI, taught the folder of the models that it is given, and forks the nursery of
+// an AWS CLI with them, or nil.
 var (
 	server      *harness.Server
 	aws, taught string
+	forks       *nursery.Nursery
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -48,10 +51,16 @@ func run(m *testing.M) int {
 	if err := teach(taught); err != nil {
 		panic(err)
 	}
+	models := "AWS_DATA_PATH=" + taught
 	if version := child.Exec(os.Environ(), aws, "--version"); version.Status != 0 {
 		return harness.Unable(fmt.Sprintf("these tests need the AWS CLI, and %s does not run: %s", aws, version.Stderr))
 	} else {
 		fmt.Printf("%s: %s", aws, version.Stdout+version.Stderr)
+	}
+	if forks, err = nursery.AWS(child.Environment(models), aws); err != nil {
+		fmt.Printf("each command is started by itself, which takes longer: %v\n", err)
+	} else {
+		defer forks.Close()
 	}
 	return harness.Main(m, func(s *harness.Server) { server = s }, calledAll)
 }
@@ -104,19 +113,36 @@ func kebab(operation string) string {
 type terminal struct {
 	t           *testing.T
 	environment []string
+	exec        func(environment []string, args ...string) child.Result
 }
 
 // newAccount gives a terminal of an account of its own.
 func newAccount(t *testing.T) *terminal {
 	t.Helper()
-	return newTerminal(t, server.NewAccount(t), "AWS_DATA_PATH="+taught)
+	return newTerminal(t, server.NewAccount(t))
 }
 
-func newTerminal(t *testing.T, key harness.Key, more ...string) *terminal {
-	return &terminal{t, server.Environment(append([]string{
-		"AWS_ACCESS_KEY_ID=" + key.ID, "AWS_SECRET_ACCESS_KEY=" + key.Secret, "AWS_DEFAULT_REGION=" + harness.Region,
+// newTerminal gives a terminal whose AWS CLI is taught the served operations.
+func newTerminal(t *testing.T, key harness.Key) *terminal {
+	c := newUntaught(t, key)
+	c.environment = append(c.environment, "AWS_DATA_PATH="+taught)
+	if forks != nil {
+		c.exec = forks.Exec
+	}
+	return c
+}
+
+// newUntaught gives a terminal whose AWS CLI is as it is installed.
+func newUntaught(t *testing.T, key harness.Key) *terminal {
+	return &terminal{t, server.Environment(
+		"AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_DEFAULT_REGION="+harness.Region,
 		"AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
-	}, more...)...)}
+	), alone}
+}
+
+// alone starts a process of the AWS CLI.
+func alone(environment []string, args ...string) child.Result {
+	return child.Exec(environment, aws, args...)
 }
 
 // run runs aws with arguments that are separated by spaces, of which none holds
@@ -124,7 +150,7 @@ func newTerminal(t *testing.T, key harness.Key, more ...string) *terminal {
 func (c *terminal) run(format string, values ...any) child.Result {
 	c.t.Helper()
 	args := append([]string{"--endpoint-url", server.URL, "--output", "json"}, strings.Fields(fmt.Sprintf(format, values...))...)
-	return child.Exec(c.environment, aws, args...)
+	return c.exec(c.environment, args...)
 }
 
 // ok runs a command that has to go well, and gives its answer.

@@ -12,7 +12,7 @@ import (
 
 func TestIdentityAndRegions(t *testing.T) {
 	t.Parallel()
-	c := newTerminal(t, server.Admin, "AWS_DATA_PATH="+taught)
+	c := newTerminal(t, server.Admin)
 	who := c.ok("sts get-caller-identity")
 	who.is("Account", harness.FirstAccount)
 	c.ok("ec2 describe-regions").has("Regions", 2)

@@ -78,7 +78,7 @@ func TestRefusals(t *testing.T) {
 	c.refused("InsufficientFreeAddressesInSubnet", "ec2 create-network-interface --subnet-id %s --secondary-private-ip-address-count 12", small)
 	c.ok("ec2 describe-subnets --filters Name=vpc-id,Values=%s", v).has("Subnets", 2)
 	c.ok("ec2 describe-network-interfaces").has("NetworkInterfaces", 0)
-	wrong := newTerminal(t, harness.Key{ID: server.Admin.ID, Secret: "wrong"}, "AWS_DATA_PATH="+taught)
+	wrong := newTerminal(t, harness.Key{ID: server.Admin.ID, Secret: "wrong"})
 	wrong.refused("SignatureDoesNotMatch", "ec2 describe-vpcs")
 	wrong.refused("InvalidSignatureException", "vpc-lattice list-resource-gateways")
 }
@@ -88,7 +88,7 @@ func TestRefusals(t *testing.T) {
 func TestOwnModels(t *testing.T) {
 	t.Parallel()
 	key := server.NewAccount(t)
-	c := newTerminal(t, key)
+	c := newUntaught(t, key)
 	c.ok("sts get-caller-identity").is("Account", key.Account)
 	v := c.ok("ec2 create-vpc --cidr-block 10.0.0.0/16").at("Vpc.VpcId")
 	c.wait("vpc-available --vpc-ids %s", v)

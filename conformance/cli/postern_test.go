@@ -16,7 +16,7 @@ import (
 // any other.
 func TestExtension(t *testing.T) {
 	t.Parallel()
-	admin := newTerminal(t, server.Admin, "AWS_DATA_PATH="+taught)
+	admin := newTerminal(t, server.Admin)
 	made := admin.ok("postern create-account --account-id 222233334444 --name second")
 	made.is("accountId", "222233334444")
 	admin.refused("ConflictException", "postern create-account --account-id 222233334444")
@@ -24,7 +24,7 @@ func TestExtension(t *testing.T) {
 		t.Errorf("the new account is not among %s", accounts)
 	}
 	second := harness.Key{Account: "222233334444", ID: made.at("accessKeyId"), Secret: made.at("secretAccessKey")}
-	c := newTerminal(t, second, "AWS_DATA_PATH="+taught)
+	c := newTerminal(t, second)
 	c.refused("AccessDeniedException", "postern create-account")
 	admin.ok("postern get-status")
 	admin.ok("postern get-desired")
