@@ -66,6 +66,7 @@ func TestRecordSets(t *testing.T) {
 	}
 	made := c.ok("route53 change-resource-record-sets --hosted-zone-id %s %s", zone, change("CREATE", set("*.Example.com", "10.0.0.1")))
 	c.await("ChangeInfo.Status", "INSYNC", "route53 get-change --id %s", made.at("ChangeInfo.Id"))
+	c.ok("route53 wait resource-record-sets-changed --id %s", made.at("ChangeInfo.Id"))
 	c.ok("route53 change-resource-record-sets --hosted-zone-id %s %s", zone, change("UPSERT", set("www.example.com", "10.0.0.2")))
 	all := c.ok("route53 list-resource-record-sets --hosted-zone-id %s --page-size 1", zone)
 	all.has("ResourceRecordSets", 4)

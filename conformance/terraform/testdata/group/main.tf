@@ -22,8 +22,9 @@ locals {
 resource "aws_vpc" "this" {
   for_each = toset(["provider", "consumer"])
 
-  cidr_block = "10.0.0.0/16"
-  tags       = { Name = each.key }
+  cidr_block           = "10.0.0.0/16"
+  enable_dns_hostnames = true
+  tags                 = { Name = each.key }
 }
 
 resource "aws_subnet" "this" {
@@ -68,6 +69,7 @@ resource "aws_vpc_endpoint" "this" {
   vpc_id                     = aws_vpc.this["consumer"].id
   subnet_ids                 = [aws_subnet.this["consumer"].id]
   resource_configuration_arn = aws_vpclattice_resource_configuration.group.arn
+  private_dns_enabled        = true
 }
 
 data "aws_vpc_endpoint_associations" "this" {

@@ -1,4 +1,4 @@
-# Private hosted zones, their VPCs and their records, of two accounts.
+# Private hosted zones, their VPCs and their records, of two accounts, and DHCP options.
 
 terraform {
   required_providers {
@@ -39,10 +39,23 @@ resource "aws_vpc" "other" {
   enable_dns_hostnames = true
 }
 
+resource "aws_vpc_dhcp_options" "this" {
+  domain_name         = "corp.example.com"
+  domain_name_servers = ["10.0.9.53", "AmazonProvidedDNS"]
+  ntp_servers         = ["10.0.9.123"]
+  netbios_node_type   = "2"
+  tags                = { Name = var.changed ? "theirs" : "options" }
+}
+
+resource "aws_vpc_dhcp_options_association" "this" {
+  vpc_id          = aws_vpc.main.id
+  dhcp_options_id = aws_vpc_dhcp_options.this.id
+}
+
 resource "aws_route53_zone" "private" {
   name          = "db.example.com"
   comment       = var.changed ? "ours" : "mine"
-  force_destroy = true
+  force_destroy = var.changed
   tags          = { Name = "names" }
 
   vpc { vpc_id = aws_vpc.main.id }
