@@ -263,7 +263,7 @@ func TestLargerIPv6BlocksAreUsedWhole(t *testing.T) {
 			if !block.Contains(addr) || room.Contains(addr) || !Assignable(block, addr) {
 				t.Errorf("/%d: address %s", bits, addr)
 			}
-			if p := ni.Prefix6; p.Bits() != 80 || p != p.Masked() || !room.Contains(p.Addr()) || !block.Contains(Last(p)) {
+			if p := ni.Prefix6; p.Bits() != 80 || p != p.Masked() || !room.Contains(p.Addr()) || !block.Contains(model.Last(p)) {
 				t.Errorf("/%d: prefix %s, want one in %s", bits, p, room)
 			}
 		}
@@ -271,7 +271,7 @@ func TestLargerIPv6BlocksAreUsedWhole(t *testing.T) {
 			t.Errorf("/%d: addresses are in %d networks of /64 only", bits, len(networks))
 		}
 		first := block.Addr()
-		for _, reserved := range []netip.Addr{first, first.Next(), first.Next().Next(), first.Next().Next().Next(), Last(block), Last(prefixRoom(block))} {
+		for _, reserved := range []netip.Addr{first, first.Next(), first.Next().Next(), first.Next().Next().Next(), model.Last(block), model.Last(prefixRoom(block))} {
 			if Assignable(block, reserved) {
 				t.Errorf("/%d: %s can be assigned", bits, reserved)
 			}

@@ -110,7 +110,7 @@ func claimPrefixNamed6(tx *table.Txn, ni *model.NetworkInterface, block, p netip
 	switch {
 	case !block.Contains(p.Addr()):
 		return refuse(p.Addr(), OutOfRange)
-	case p.Contains(block.Masked().Addr()), p.Contains(Last(block)):
+	case p.Contains(block.Masked().Addr()), p.Contains(model.Last(block)):
 		return refuse(p.Addr(), Reserved)
 	}
 	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.Sibling(ni.Subnet)) {

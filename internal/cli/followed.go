@@ -31,6 +31,8 @@ func addressesOf(n postern.FollowedName) string {
 			word += " (down)"
 		case a.Used == nil || !*a.Used:
 			word += " (spare)"
+		case n.Through != nil:
+			word += " (endpoint " + *n.Through + ")"
 		}
 		list = append(list, word)
 	}

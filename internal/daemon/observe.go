@@ -51,7 +51,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 // followed tells of a name.
 func followed(n follow.Observation) postern.FollowedName {
 	out := postern.FollowedName{
-		Name: n.Name, VPC: n.VPC, Target: n.Target.String(), InVPC: n.InVPC, LeftOut: int64(n.Beyond), Refused: n.Refused,
+		Name: n.Name, VPC: n.VPC, Target: n.Target.String(), InVPC: n.InVPC, LeftOut: int64(n.Beyond), Refused: n.Refused, Through: n.Through,
 		Answered: n.Answered, Asked: n.Asked, Next: n.Next, Problem: n.Trouble, Failures: int64(n.Failures),
 	}
 	for _, a := range n.Addrs {

@@ -134,13 +134,21 @@ func (s *scenario) byName(z *zone, name string) (*agent.Agent, told, desired.Fol
 	s.t.Helper()
 	target := s.entry(provider, desired.KindTarget).(desired.Target)
 	f := desired.Follow{VPC: provider, Addr: target.Addr, Name: name, Floor: 1, Gateway: target.Gateway, Port: 5432}
+	a, ends := s.agent(z, f, vpcs())
+	return a, ends, f
+}
+
+// agent hands the scenario to an agent to which a target is a name.
+func (s *scenario) agent(z *zone, f desired.Follow, vpcs []string) (*agent.Agent, told) {
+	s.t.Helper()
+	target := f.Target(nil).Key()
 	all := []desired.Entry{f}
-	for _, vpc := range vpcs() {
+	for _, vpc := range vpcs {
 		entries, err := s.host.Dump(s.t.Context(), desired.Realm(vpc))
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		all = append(all, slices.DeleteFunc(entries, func(e desired.Entry) bool { return e.Key() == target.Key() })...)
+		all = append(all, slices.DeleteFunc(entries, func(e desired.Entry) bool { return e.Key() == target })...)
 	}
 	ends := told{make(chan desired.Delta), make(chan reconcile.Report, 100)}
 	a := agent.New(agent.Config{
@@ -151,7 +159,7 @@ func (s *scenario) byName(z *zone, name string) (*agent.Agent, told, desired.Fol
 	wg.Go(func() { a.Run(ctx) })
 	s.t.Cleanup(func() { cancel(); wg.Wait() })
 	ends.deltas <- desired.Delta{Full: true, Revision: 1, Put: all}
-	return a, ends, f
+	return a, ends
 }
 
 // reaches waits until connections end up at each of these addresses and nowhere else.

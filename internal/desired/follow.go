@@ -81,6 +81,12 @@ func (f Follow) Target(addrs []netip.Addr) Target {
 	return t
 }
 
+// Onward is what the host puts in the router for a name that has the address of an
+// endpoint of the VPC, and leads on to where that does.
+func (f Follow) Onward(door netip.Addr) Target {
+	return Target{VPC: f.VPC, Addr: f.Addr, Dest: door, Gateway: f.Gateway, Onward: true}
+}
+
 // Refuses says why nothing may be sent to an address, whoever says that the name is
 // there; the empty text is that it may. An answer is somebody else's word: it must not
 // lead into the host, to what every VPC has by itself, or round in circles.
@@ -110,5 +116,8 @@ var nowhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/8"), netip.MustParse
 func (f Follow) Carries(e Entry) bool {
 	t, ok := e.(Target)
 	never := func(a netip.Addr) bool { return f.Refuses(a) != "" }
+	if ok && t.Onward {
+		return Equal(t, f.Onward(t.Dest)) && !never(t.Dest)
+	}
 	return ok && Equal(t, f.Target(t.Dests())) && !slices.ContainsFunc(t.Dests(), never)
 }

@@ -51,9 +51,10 @@ type Follower struct {
 	news   map[desired.Key]bool // names whose targets have changed, or were found
 	due    queue
 	views  map[string]*view
-	// doors are the addresses of endpoints in each realm.
-	doors map[desired.Realm]map[netip.Addr]bool
-	turn  uint64 // of probing
+	land   *land
+	// leading are the names that lead to endpoints.
+	leading map[*name]bool
+	turn    uint64 // of probing
 
 	// probing belongs to the goroutine that begins probes.
 	probing chan struct{} // has one for each probe under way
@@ -78,7 +79,7 @@ func New(cfg Config) *Follower {
 	return &Follower{
 		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
 		names: map[desired.Key]*name{}, turned: map[desired.Key]bool{}, news: map[desired.Key]bool{}, views: map[string]*view{},
-		doors: map[desired.Realm]map[netip.Addr]bool{},
+		land: newLand(), leading: map[*name]bool{},
 	}
 }
 
@@ -184,13 +185,18 @@ func (f *Follower) end(ctx context.Context, n *name, v *view, a Answer, err erro
 	if f.names[n.key] != n || ctx.Err() != nil {
 		return
 	}
-	before, found, well := slices.Clone(n.order), n.found, n.trouble == ""
-	n.doors = f.doors[n.key.Realm]
+	before, door, found, well := n.target(), n.door, n.found, n.trouble == ""
 	n.ends(time.Now(), a, err, f.cfg.Share())
 	f.due.put(n)
+	f.leads(n)
 	f.tell(n, well)
-	if !found || !slices.Equal(before, n.order) {
+	if !found || !desired.Equal(before, n.target()) {
 		f.note(n)
+	}
+	if door != n.door {
+		for _, other := range f.reweigh(nil, true) { // they may have gone in circles with it, or do now
+			f.note(other)
+		}
 	}
 }
 

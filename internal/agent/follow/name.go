@@ -5,7 +5,6 @@ package follow
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -21,8 +20,9 @@ const (
 	// soonest is the least time between two look-ups of a name.
 	soonest = time.Second
 	// firstRetry and lastRetry bound the time until a failed look-up is tried again,
-	// which doubles. A name that has no address begins with soonest: nothing works
-	// meanwhile, and what it waits for may be made just now.
+	// which doubles, and is no longer than the last good answer's time. A name that has
+	// no address begins with soonest: nothing works meanwhile, and what it waits for may
+	// be made just now.
 	firstRetry, lastRetry, lastNone = 5 * time.Second, time.Minute, 30 * time.Second
 	// A name that had addresses has none when so many look-ups in a row have said so,
 	// over so long: upstreams say it of names that are there while they fail over.
@@ -34,11 +34,24 @@ type name struct {
 	entry desired.Follow
 	key   desired.Key
 
+	// land is what is known of where the name may lead; nil is nothing.
+	land *land
+
+	// said are the addresses of the last answer, sorted, whether they can be used or not;
+	// unheard is how many more there were.
+	said    []netip.Addr
+	unheard int
 	// set are the addresses of the last good answer, sorted; beyond is how many more
 	// there were, and refused why some of them were not taken.
 	set     []netip.Addr
 	beyond  int
 	refused string
+	// door is the address of an endpoint that the last answer leads to, if it does, and
+	// onward says that the name is gone by through it.
+	door   netip.Addr
+	onward bool
+	// useless says that the trouble is that no address of the answer can be used.
+	useless bool
 	// order is how the addresses in use are dealt to the slots.
 	order []netip.Addr
 	// down says of addresses that do not answer why, as probes found.
@@ -58,9 +71,6 @@ type name struct {
 	since    time.Time
 	trouble  string // of the last look-up; empty when it went well
 
-	// doors are the addresses of endpoints in the VPC: nothing goes on from there.
-	doors map[netip.Addr]bool
-
 	// The rest belongs to the Follower.
 	asking bool
 	place  int    // in the queue of those that are due; -1 is none
@@ -69,14 +79,17 @@ type name struct {
 
 // newName begins to follow. It goes by what the target led to before until more is
 // known; former says that this was something else.
-func newName(f desired.Follow, before []netip.Addr, former bool, now time.Time) *name {
-	n := &name{entry: f, key: f.Key(), down: map[netip.Addr]string{}, former: former, next: now, place: -1}
+func newName(f desired.Follow, before []netip.Addr, former bool, now time.Time, l *land) *name {
+	n := &name{entry: f, key: f.Key(), land: l, down: map[netip.Addr]string{}, former: former, next: now, place: -1}
 	for _, a := range before {
-		if f.Refuses(a) == "" && !slices.Contains(n.order, a) {
+		if !slices.Contains(n.order, a) {
 			n.order = append(n.order, a)
 		}
 	}
-	n.set = slices.SortedFunc(slices.Values(n.order), netip.Addr.Compare)
+	n.hears(n.order)
+	n.weigh()
+	n.refused = "" // nobody has said so
+	n.deal()
 	n.found = len(n.set) > 0 && !former
 	return n
 }
@@ -100,56 +113,46 @@ func (n *name) ends(now time.Time, a Answer, err error, share float64) {
 	if err == nil && len(a.Addrs) == 0 {
 		err = ErrNone
 	}
-	var taken []netip.Addr
+	n.useless = false
 	if err == nil {
-		taken, err = n.take(a)
+		n.hears(a.Addrs)
+		err = n.weigh()
+		n.useless = err != nil
 	}
 	spread := 1 - share/10
 	switch {
 	case err == nil:
-		n.set, n.former = taken, false
+		n.former = false
 		n.answered, n.failures, n.nones, n.trouble = now, 0, 0, ""
 		n.next = now.Add(n.wait(a.TTL, spread))
 	case errors.Is(err, ErrNone):
 		n.none(now, err, spread)
 	default:
-		n.fail(now, err, spread)
+		n.fail(now, err, 1-share/2) // so that not all ask at once when somebody answers again
 	}
 	if n.former {
-		n.set, n.former = nil, false // what was there before is not this name's
+		n.empty() // what was there before is not this name's
+		n.former = false
 	}
 	n.found = true
 	n.deal()
 }
 
-// take gives the addresses of an answer that may be used.
-func (n *name) take(a Answer) (taken []netip.Addr, err error) {
-	n.refused = ""
-	for _, addr := range a.Addrs {
-		why := n.entry.Refuses(addr)
-		if n.doors[addr] {
-			why = "it is an endpoint of the VPC, from where a name leads no further"
-		}
-		if why != "" {
-			n.refused = fmt.Sprintf("%s is not gone by: %s", addr, why)
-			continue
-		}
-		taken = append(taken, addr)
-	}
-	if len(taken) == 0 {
-		return nil, errors.New("no address of the answer can be used: " + n.refused)
-	}
-	slices.SortFunc(taken, netip.Addr.Compare)
-	taken = slices.Compact(taken)
-	n.beyond = max(0, len(taken)-most)
-	return taken[:len(taken)-n.beyond], nil
+// empty forgets all addresses.
+func (n *name) empty() {
+	n.said, n.set, n.unheard, n.beyond, n.door, n.onward = nil, nil, 0, 0, netip.Addr{}, false
+}
+
+// bounds are those of the time that an answer is gone by.
+func (n *name) bounds() (least, longest time.Duration) {
+	least = max(soonest, cmp.Or(time.Duration(n.entry.Floor)*time.Second, floor))
+	return least, max(least, cmp.Or(time.Duration(n.entry.Ceiling)*time.Second, ceiling))
 }
 
 // wait is how long an answer is gone by. One with less than the floor, of a name whose
 // answers had more, comes from a cache that is about to ask anew: so is this.
 func (n *name) wait(ttl time.Duration, spread float64) time.Duration {
-	least := max(soonest, cmp.Or(time.Duration(n.entry.Floor)*time.Second, floor))
-	longest := max(least, cmp.Or(time.Duration(n.entry.Ceiling)*time.Second, ceiling))
+	least, longest := n.bounds()
 	before := n.ttl
 	n.ttl = ttl
 	if n.counting = !n.counting && ttl < least && before >= least; n.counting {
@@ -168,7 +171,7 @@ func (n *name) none(now time.Time, err error, spread float64) {
 	}
 	n.failures, n.trouble = 0, err.Error()
 	if n.nones >= nonesToBelieve && now.Sub(n.since) >= timeToBelieve {
-		n.set = nil
+		n.empty()
 	}
 	n.next = now.Add(n.retry(n.nones, lastNone, spread))
 }
@@ -177,18 +180,20 @@ func (n *name) none(now time.Time, err error, spread float64) {
 func (n *name) fail(now time.Time, err error, spread float64) {
 	n.failures++
 	n.nones, n.trouble = 0, err.Error()
-	n.next = now.Add(n.retry(n.failures, lastRetry, spread))
+	least, longest := n.bounds()
+	last := min(max(least, n.ttl), longest, lastRetry) // it is not to be older than an answer for longer than need be
+	n.next = now.Add(n.retry(n.failures, last, spread))
 }
 
 func (n *name) retry(count int, last time.Duration, spread float64) time.Duration {
 	d := firstRetry
 	if len(n.set) == 0 || n.former {
-		d, last = soonest, lastNone
+		d, last = soonest, min(last, lastNone)
 	}
 	for i := 1; i < count && d < last; i++ {
 		d *= 2
 	}
-	return time.Duration(float64(min(d, last)) * spread)
+	return max(soonest, time.Duration(float64(min(d, last))*spread))
 }
 
 // probed takes in whether an address answers, and reports whether that changed what
@@ -274,4 +279,9 @@ func dealt(order, use []netip.Addr) []netip.Addr {
 }
 
 // target is what the router is to have.
-func (n *name) target() desired.Target { return n.entry.Target(n.order) }
+func (n *name) target() desired.Target {
+	if n.onward && len(n.order) == 1 {
+		return n.entry.Onward(n.order[0])
+	}
+	return n.entry.Target(n.order)
+}

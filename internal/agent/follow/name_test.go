@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +45,7 @@ type course struct {
 
 func begin(t *testing.T, before ...int) *course {
 	now := time.Unix(1000, 0)
-	return &course{t, newName(entry, addrs(before...), false, now), now}
+	return &course{t, newName(entry, addrs(before...), false, now, nil), now}
 }
 
 // hear looks the name up when that is due, and gives how long that was.
@@ -125,16 +124,42 @@ func TestAFailedLookUpChangesNothing(t *testing.T) {
 	}
 }
 
+// A name is asked for again as often as its time says, whether somebody answers or not, so
+// that it heals as soon as it would have moved; and names that failed together are spread.
+func TestAFailedLookUpIsRepeatedWithinTheNamesTime(t *testing.T) {
+	for ttl, longest := range map[time.Duration]time.Duration{
+		0: 5 * time.Second, time.Second: 5 * time.Second, 12 * time.Second: 12 * time.Second, time.Hour: time.Minute,
+	} {
+		c := begin(t)
+		c.hear(ttl, nil, 1)
+		c.hear(ttl, nil, 1)
+		for range 8 {
+			c.hear(0, errDown)
+		}
+		if waited := c.hear(0, errDown); waited != longest {
+			t.Errorf("with %s a failed look-up is repeated after %s, want %s", ttl, waited, longest)
+		}
+		c.now = c.next
+		c.begins(c.now)
+		c.ends(c.now, Answer{}, errDown, 1)
+		if soonest := c.next.Sub(c.now); soonest != longest/2 {
+			t.Errorf("with %s the first of those that failed together is repeated after %s, want %s", ttl, soonest, longest/2)
+		}
+	}
+}
+
 // A name that has no address is asked for soon: nothing works meanwhile.
 func TestANameWithoutAnAddressIsAskedForSoon(t *testing.T) {
-	for _, err := range []error{errDown, ErrNone} {
+	for err, want := range map[error][]time.Duration{
+		errDown: {0, 1e9, 2e9, 4e9, 5e9, 5e9, 5e9, 5e9}, ErrNone: {0, 1e9, 2e9, 4e9, 8e9, 16e9, 30e9, 30e9},
+	} {
 		c := begin(t)
 		var waits []time.Duration
 		for range 8 {
 			waits = append(waits, c.hear(0, err))
 		}
-		if want := fmt.Sprint([]time.Duration{0, 1e9, 2e9, 4e9, 8e9, 16e9, 30e9, 30e9}); fmt.Sprint(waits) != want {
-			t.Errorf("%v: waits are %v, want %s", err, waits, want)
+		if !slices.Equal(waits, want) {
+			t.Errorf("%v: waits are %v, want %v", err, waits, want)
 		}
 	}
 }
@@ -179,7 +204,7 @@ func TestWhatWasThereBefore(t *testing.T) {
 	c.hear(0, errDown)
 	c.leadsTo(1, 2)
 
-	c.name = newName(entry, addrs(1), true, c.now)
+	c.name = newName(entry, addrs(1), true, c.now, nil)
 	c.leadsTo(1)
 	if c.found {
 		t.Error("what was another name's is an answer")
@@ -210,24 +235,6 @@ func TestAddressesThatNothingIsSentTo(t *testing.T) {
 			t.Errorf("%s beside another one: observed is %+v", bad, o)
 		}
 	}
-}
-
-// A name leads no further than to an endpoint of its VPC.
-func TestANameThatIsAnEndpoint(t *testing.T) {
-	follow(t, func(r rig) {
-		e := named("db.example.com.", 1)
-		r.up.set(e.Name, 5*time.Second, 1)
-		door := desired.Endpoint{VPC: e.VPC, Addr: addr(1), Target: addr(2)}
-		r.take(desired.Delta{Full: true, Put: []desired.Entry{door, e}})
-		time.Sleep(time.Second)
-		r.leadsTo(e)
-		if o := r.Observations()[0]; !strings.Contains(o.Trouble, "endpoint") {
-			t.Errorf("observed is %+v", o)
-		}
-		r.take(desired.Delta{Delete: []desired.Key{door.Key()}})
-		time.Sleep(time.Minute)
-		r.leadsTo(e, 1)
-	})
 }
 
 // An address that does not answer leaves as long as others do.
@@ -270,7 +277,7 @@ func TestAddressesThatDoNotAnswerAreLeftOut(t *testing.T) {
 // nothing; and the next look-up is neither at once nor later than the ceiling.
 func TestNamesLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := &course{t, newName(entry, nil, false, time.Unix(0, 0)), time.Unix(0, 0)}
+		c := &course{t, newName(entry, nil, false, time.Unix(0, 0), nil), time.Unix(0, 0)}
 		numbers := rapid.SliceOfN(rapid.IntRange(0, 90), 0, 80)
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			before := slices.Clone(c.order)

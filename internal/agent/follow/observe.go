@@ -30,6 +30,8 @@ type Observation struct {
 	Failures int
 	// Refused is why addresses of the last answer are not gone by.
 	Refused string
+	// Through is the endpoint of the VPC that connections go on through, if they do.
+	Through string
 }
 
 // ObservedAddr is an address of a name.
@@ -64,6 +66,9 @@ func (n *name) observe() Observation {
 	o := Observation{
 		Name: n.entry.Name, VPC: n.entry.VPC, Target: n.entry.Addr, InVPC: n.entry.InVPC, Beyond: n.beyond,
 		Answered: n.answered, Asked: n.asked, Next: n.next, Trouble: n.trouble, Failures: max(n.failures, n.nones), Refused: n.refused,
+	}
+	if d, is := n.where().door(n.door); is && n.onward {
+		o.Through = d.owner
 	}
 	for _, a := range n.set {
 		o.Addrs = append(o.Addrs, ObservedAddr{a, slices.Contains(n.order, a), n.down[a]})

@@ -31,13 +31,14 @@ type Before func(target desired.Key) (addrs []netip.Addr, former bool)
 func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, later []desired.Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.learn(d)
+	realms, ways := f.land.learn(d)
 	isName := func(e desired.Entry) bool { _, is := e.(desired.Follow); return is }
 	if !slices.ContainsFunc(d.Put, isName) && len(f.names) == 0 {
 		return d, nil
 	}
 	out = desired.Delta{Revision: d.Revision, Full: d.Full, Put: make([]desired.Entry, 0, len(d.Put))}
 	put := map[desired.Key]bool{} // names, and targets that are none of names
+	var came []*name
 	for _, e := range d.Put {
 		entry, is := e.(desired.Follow)
 		if !is {
@@ -49,7 +50,8 @@ func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, late
 		}
 		n := f.follow(entry, before)
 		put[n.key] = true
-		out.Put = append(out.Put, n.target())
+		came = append(came, n)
+		out.Put = append(out.Put, nil)
 		if !n.found {
 			later = append(later, targetKey(n.key))
 		}
@@ -82,31 +84,57 @@ func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, late
 			}
 		}
 	}
+	for _, n := range f.reweigh(realms, ways || len(came) > 0) {
+		if !slices.Contains(came, n) {
+			out.Put = append(out.Put, n.target())
+		}
+	}
+	for i := range out.Put {
+		if out.Put[i] == nil {
+			out.Put[i], came = came[0].target(), came[1:]
+		}
+	}
 	kick(f.wake)
 	return out, later
 }
 
-// learn notes which addresses are endpoints'. The caller holds the lock.
-func (f *Follower) learn(d desired.Delta) {
-	if d.Full {
-		clear(f.doors)
-	}
-	for _, e := range d.Put {
-		if door, is := e.(desired.Endpoint); is {
-			realm := desired.Realm(door.VPC)
-			if f.doors[realm] == nil {
-				f.doors[realm] = map[netip.Addr]bool{}
+// reweigh has the names of some realms go by what is known now, and those that lead to
+// endpoints, when ways may lead elsewhere. It gives those whose targets have changed. The
+// caller holds the lock.
+func (f *Follower) reweigh(realms map[desired.Realm]bool, ways bool) (changed []*name) {
+	names := map[*name]bool{}
+	for realm := range realms {
+		if p := f.land.places[realm]; p != nil {
+			for _, n := range p.names {
+				names[n] = true
 			}
-			f.doors[realm][door.Addr] = true
 		}
 	}
-	for _, key := range d.Delete {
-		if key.Kind != desired.KindEndpoint {
-			continue
+	if ways {
+		for n := range f.leading {
+			names[n] = true
 		}
-		if a, err := netip.ParseAddr(key.ID); err == nil {
-			delete(f.doors[key.Realm], a)
+	}
+	for n := range names { // first where each leads, since others look at it
+		n.aim()
+		f.leads(n)
+	}
+	for n := range names {
+		before := n.target()
+		n.reweighs()
+		if !desired.Equal(before, n.target()) {
+			changed = append(changed, n)
 		}
+	}
+	return changed
+}
+
+// leads keeps the list of names that lead to endpoints. The caller holds the lock.
+func (f *Follower) leads(n *name) {
+	if n.door.IsValid() && f.names[n.key] == n {
+		f.leading[n] = true
+	} else {
+		delete(f.leading, n)
 	}
 }
 
@@ -118,15 +146,17 @@ func (f *Follower) follow(entry desired.Follow, before Before) *name {
 	switch {
 	case n == nil:
 		addrs, former := before(targetKey(key))
-		n = newName(entry, addrs, former, now)
+		n = newName(entry, addrs, former, now, f.land)
 	case n.entry.Name == entry.Name && n.entry.InVPC == entry.InVPC:
 		n.change(entry)
+		f.leads(n)
 		return n
 	default:
 		f.forget(key)
-		n = newName(entry, n.order, true, now)
+		n = newName(entry, n.order, true, now, f.land)
 	}
-	f.names[key] = n
+	f.names[key], f.land.names[entry.Addr], f.land.place(key.Realm).names[key] = n, n, n
+	f.leads(n)
 	f.due.put(n)
 	return n
 }
@@ -134,8 +164,7 @@ func (f *Follower) follow(entry desired.Follow, before Before) *name {
 // change has a name followed for an entry that asks for it in another way.
 func (n *name) change(entry desired.Follow) {
 	n.entry = entry
-	n.set = slices.DeleteFunc(slices.Clone(n.set), func(a netip.Addr) bool { return entry.Refuses(a) != "" })
-	n.deal()
+	n.reweighs()
 }
 
 // forget ceases to follow a name. The caller holds the lock.
@@ -144,6 +173,11 @@ func (f *Follower) forget(key desired.Key) {
 		f.due.drop(n)
 		delete(f.names, key)
 		delete(f.news, key)
+		delete(f.leading, n)
+		delete(f.land.place(key.Realm).names, key)
+		if f.land.names[n.entry.Addr] == n {
+			delete(f.land.names, n.entry.Addr)
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
@@ -173,7 +172,7 @@ func (r *reading) deriveSubnets(ref model.Ref) derived {
 // false when it is in no subnet, and empty when nothing does.
 func (l land) at(addr netip.Addr) (subnet model.Ref, found bool, reserved string) {
 	for _, b := range l.blocks {
-		if what := alloc.ReservedFor(b, addr); what != "" {
+		if what := model.ReservedFor(b, addr); what != "" {
 			reserved = fmt.Sprintf("%s of %s, a block of %s", what, b, l.vpc)
 		}
 	}
@@ -181,7 +180,7 @@ func (l land) at(addr netip.Addr) (subnet model.Ref, found bool, reserved string
 		if !b.cidr.Contains(addr) {
 			continue
 		}
-		if what := alloc.ReservedFor(b.cidr, addr); what != "" {
+		if what := model.ReservedFor(b.cidr, addr); what != "" {
 			reserved = fmt.Sprintf("%s of subnet %s, %s", what, b.subnet.ID, b.cidr)
 		}
 		return b.subnet, true, reserved

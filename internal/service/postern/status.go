@@ -51,6 +51,8 @@ type FollowedName struct {
 	// why others are not gone by.
 	LeftOut int64
 	Refused string
+	// Through is the endpoint of the VPC that connections go on through, if they do.
+	Through string
 	// Answered is when the last good answer came; zero is before the host was started.
 	// Asked and Next are when the name was looked up last and will be.
 	Answered, Asked, Next time.Time
@@ -137,7 +139,7 @@ func ownsVPC(tx *table.Txn, who access.View, vpc string) bool {
 func (n *FollowedName) shape() shape.FollowedName {
 	out := shape.FollowedName{
 		Name: &n.Name, Vpc: &n.VPC, Target: &n.Target, InVpc: &n.InVPC, LeftOut: &n.LeftOut, Failures: &n.Failures,
-		Problem: service.Optional(n.Problem), Refused: service.Optional(n.Refused),
+		Problem: service.Optional(n.Problem), Refused: service.Optional(n.Refused), Through: service.Optional(n.Through),
 		AnsweredAt: moment(n.Answered), AskedAt: moment(n.Asked), NextAt: moment(n.Next),
 	}
 	for _, a := range n.Addresses {

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -19,7 +18,7 @@ import (
 func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
 	for s := range state.SubnetsByVPC.Rows(tx, vpc.Ref()) {
 		for _, block := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
-			if what := alloc.ReservedFor(block, addr); what != "" {
+			if what := model.ReservedFor(block, addr); what != "" {
 				return fmt.Sprintf("it is %s of subnet %s, %s", what, s.ID, block)
 			}
 		}
@@ -27,7 +26,7 @@ func neverAnswers(tx *table.Txn, vpc *model.VPC, addr netip.Addr) string {
 	// What is reserved in a block of the VPC is so in every subnet that lies
 	// there, also in one that is made later.
 	for _, block := range vpc.Networks() {
-		if what := alloc.ReservedFor(block, addr); what != "" {
+		if what := model.ReservedFor(block, addr); what != "" {
 			return fmt.Sprintf("it is %s of %s, a block of %s", what, block, vpc.ID)
 		}
 	}

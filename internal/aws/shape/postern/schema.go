@@ -281,6 +281,7 @@ func newShapes() []schema.Shape {
 		{Name: "problem", Index: 9, Shape: &t[37], Wire: "problem"},
 		{Name: "failures", Index: 10, Shape: &t[21], Wire: "failures"},
 		{Name: "refused", Index: 11, Shape: &t[37], Wire: "refused"},
+		{Name: "through", Index: 12, Shape: &t[37], Wire: "through"},
 	}}
 	t[18] = schema.Shape{Name: "FollowedNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "member"}}
 	t[19] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{

@@ -206,6 +206,7 @@ type FollowedName struct {
 	Problem    *string
 	Failures   *int64
 	Refused    *string
+	Through    *string
 }
 
 // Host is a structure of the model.

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"github.com/posternhq/postern/internal/access"
-	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
@@ -90,10 +89,10 @@ func freeBlock(tx *table.Txn, v *model.VPC, blocks []model.CIDRAssociation, bits
 			if s == nil {
 				return block, true
 			}
-			last := alloc.Last(block)
+			last := model.Last(block)
 			for _, taken := range []netip.Prefix{s.CIDR, s.CIDR6.Prefix} {
-				if taken.IsValid() && taken.Overlaps(block) && last.Less(alloc.Last(taken)) {
-					last = alloc.Last(taken)
+				if taken.IsValid() && taken.Overlaps(block) && last.Less(model.Last(taken)) {
+					last = model.Last(taken)
 				}
 			}
 			next = last.Next()
