@@ -3,6 +3,7 @@
 package desired
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -103,6 +104,16 @@ func (f Follow) Refuses(a netip.Addr) string {
 		return "it is not to be sent to"
 	case a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || slices.ContainsFunc(nowhere, contains):
 		return "it is nobody's in particular"
+	}
+	return ""
+}
+
+// Reserved says what some blocks of a VPC reserve an address for; empty when none does.
+func Reserved(a netip.Addr, blocks []netip.Prefix) string {
+	for _, b := range blocks {
+		if what := model.ReservedFor(b, a); what != "" {
+			return fmt.Sprintf("%s of %s", what, b)
+		}
 	}
 	return ""
 }

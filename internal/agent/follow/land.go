@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/posternhq/postern/internal/desired"
-	"github.com/posternhq/postern/internal/model"
 )
 
 // mostSteps is how many resource configurations a way may go through, as by addresses.
@@ -166,12 +165,8 @@ func (p *place) has(a netip.Addr) string {
 	case slices.Contains(p.servers, a):
 		return "it is the VPC's resolver's"
 	}
-	for _, blocks := range [][]netip.Prefix{p.subnets, p.router.Networks} {
-		for _, b := range blocks {
-			if what := model.ReservedFor(b, a); what != "" {
-				return fmt.Sprintf("it is %s of %s", what, b)
-			}
-		}
+	if what := desired.Reserved(a, slices.Concat(p.subnets, p.router.Networks)); what != "" {
+		return "it is " + what
 	}
 	for _, pool := range p.pools {
 		if slices.ContainsFunc(pool.Addresses, func(b netip.Prefix) bool { return b.Contains(a) }) {
