@@ -56,6 +56,9 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	if err := canListen(ctx, c); err != nil {
+		return err
+	}
 	go profileOnSignal(ctx, Folder(c.Data), c.Log)
 	asUsual := collectOften()
 	defer asUsual()
@@ -248,7 +251,12 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g.Go(func() error { return p.make(ctx, d) })
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return desk.serve(ctx) })
-	g.Go(func() error { return d.serve(ctx, handler, scrapes, ready) })
+	g.Go(func() error {
+		return d.serve(ctx, handler, scrapes, func(r Running) {
+			p.serves()
+			ready(r)
+		})
+	})
 	g.Go(func() error { return serveMetrics(ctx, counted, scrapes) })
 	g.Go(func() error { return d.outliveStore(ctx) })
 	g.Go(func() error { return d.keepHold(ctx) })
@@ -309,6 +317,24 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 		Now:     time.Now,
 		Observe: counted.Request,
 	})
+}
+
+// canListen says early that somebody else has an address that is to be listened on:
+// nothing has been touched yet, and no process started that would stay.
+func canListen(ctx context.Context, c Config) error {
+	for what, address := range map[string]string{"the API": c.Listen, "metrics": c.MetricsListen} {
+		if address == "" {
+			continue
+		}
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err != nil {
+			return fmt.Errorf("listen for %s: %w", what, err)
+		}
+		if err := listener.Close(); err != nil {
+			return fmt.Errorf("listen for %s: %w", what, err)
+		}
+	}
+	return nil
 }
 
 // serve answers requests until the context ends.

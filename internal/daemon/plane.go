@@ -39,6 +39,9 @@ type plane struct {
 	adopted   func()    // called once, by a goroutine of its own; set before control runs
 	once      sync.Once // for adopted
 
+	serving sync.Once
+	served  chan struct{} // closed when processes may be started that outlive this one
+
 	mu         sync.Mutex
 	controller *control.Controller // set before the first delta is sent
 	told       chan struct{}       // closed when controller is set
@@ -64,7 +67,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		return nil, err
 	}
 	p := &plane{
-		log: c.Log, dataplane: host, ended: make(chan struct{}),
+		log: c.Log, dataplane: host, ended: make(chan struct{}), served: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -84,8 +87,8 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		defer p.names.Close()
 		var watch sync.WaitGroup
 		watch.Go(func() { p.watchShares(ctx, c.VerifyInterval) })
-		watch.Go(func() { p.recall(ctx) })
-		watch.Go(func() { p.names.Run(ctx) })
+		watch.Go(func() { p.recall(ctx, len(c.Etcd) > 0) })
+		watch.Go(func() { p.runNames(ctx) })
 		p.agent.Run(ctx)
 		watch.Wait()
 	}()
@@ -133,14 +136,33 @@ func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 	return c.Run(ctx)
 }
 
-// recall has the agent go by the copy on disk while there is nobody to tell it more.
-func (p *plane) recall(ctx context.Context) {
+// serves says that the daemon stays: it has its store and its addresses, or waits for
+// the store.
+func (p *plane) serves() { p.serving.Do(func() { close(p.served) }) }
+
+// runNames looks after the process that resolves names, once the daemon stays. One that
+// ended at once would leave a process behind that nobody looks after.
+func (p *plane) runNames(ctx context.Context) {
+	select {
+	case <-p.served:
+		p.names.Run(ctx)
+	case <-ctx.Done():
+	}
+}
+
+// recall has the agent go by the copy on disk while there is nobody to tell it more. An
+// external store is waited for, as long as it takes; with another one the daemon may
+// still end.
+func (p *plane) recall(ctx context.Context, external bool) {
 	select {
 	case <-p.told:
 		return
 	case <-ctx.Done():
 		return
 	case <-time.After(patience):
+	}
+	if external {
+		p.serves()
 	}
 	revision, err := p.agent.Recall(ctx)
 	switch {

@@ -177,8 +177,6 @@ func TestDataFolderIsPrivate(t *testing.T) {
 // What cannot work is said in a sentence.
 func TestUpRefusals(t *testing.T) {
 	p := postern.Start(t)
-	late := t.TempDir() // of the one that finds its address in use after it has started the resolver
-	t.Cleanup(func() { postern.Begin(t, nil, "clean", "--data", late).Wait() })
 	up := func(args ...string) []string { return append([]string{"up", "--listen", "127.0.0.1:0"}, args...) }
 	for name, c := range map[string]struct {
 		args   []string
@@ -191,7 +189,7 @@ func TestUpRefusals(t *testing.T) {
 		"region twice":     {up("--data", t.TempDir(), "--region", "us-east-1,us-east-1"), 1, "twice"},
 		"quota":            {up("--data", t.TempDir(), "--quota", "no-such=1"), 1, "no-such"},
 		"address":          {[]string{"up", "--data", t.TempDir(), "--listen", "nowhere"}, 1, "nowhere"},
-		"address in use":   {[]string{"up", "--data", late, "--listen", endpointOf(t, p)}, 1, "in use"},
+		"address in use":   {[]string{"up", "--data", t.TempDir(), "--listen", endpointOf(t, p)}, 1, "in use"},
 		"log level":        {up("--data", t.TempDir(), "--log-level", "loud"), 2, "loud"},
 		"pool":             {up("--data", t.TempDir(), "--ipv6-pool", "10.0.0.0/8"), 1, "--ipv6-pool"},
 		"unknown command":  {[]string{"upp"}, 2, "upp"},
