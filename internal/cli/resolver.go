@@ -19,6 +19,8 @@ type resolverCommand struct {
 	Instance string   `required:"" help:"Mark of the routers to serve." placeholder:"MARK"`
 	Identity string   `help:"What tells this process from one with another program or other flags."`
 	Upstream []string `help:"Servers for names that no zone has, or none; by default the machine's." placeholder:"HOST:PORT,…"`
+	Listen   []string `help:"Addresses at which everybody is told the names of endpoints." placeholder:"HOST:PORT,…"`
+	Suffix   string   `help:"Domain of the names of endpoints." placeholder:"NAME"`
 }
 
 // Run serves until it is told to end, or another process takes its place. A terminal that
@@ -28,11 +30,15 @@ func (c *resolverCommand) Run(in *Invocation) error {
 	if err != nil {
 		return err
 	}
+	listen, err := daemon.ParseDNSListen(c.Listen)
+	if err != nil {
+		return err
+	}
 	signal.Ignore(unix.SIGHUP, unix.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(in.Context, os.Interrupt, unix.SIGTERM)
 	defer stop()
 	return resolver.Run(ctx, resolver.Config{
-		Folder: c.Data, Instance: c.Instance, Upstream: servers, NoUpstream: none, Identity: c.Identity, Version: Version,
+		Folder: c.Data, Instance: c.Instance, Upstream: servers, NoUpstream: none, Listen: listen, Domain: c.Suffix, Identity: c.Identity, Version: Version,
 		Log: slog.New(slog.NewTextHandler(in.Stderr, nil)),
 	})
 }

@@ -47,6 +47,9 @@ type Config struct {
 	DNSSuffix string
 	// Upstream are the servers for names that no zone has, see ParseUpstream.
 	Upstream []string
+	// DNSListen are addresses at which everybody is told the names of endpoints, see
+	// ParseDNSListen.
+	DNSListen []string
 	// Program is what is started to resolve names: this program's own file. Without it
 	// there is no such process.
 	Program string
@@ -102,6 +105,9 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("--dns-suffix %q: %w", c.DNSSuffix, err))
 	}
 	if _, _, err := ParseUpstream(c.Upstream); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := ParseDNSListen(c.DNSListen); err != nil {
 		errs = append(errs, err)
 	}
 	if _, err := sharesOf(c.Shares); err != nil {

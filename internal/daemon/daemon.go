@@ -334,7 +334,7 @@ func canListen(ctx context.Context, c Config) error {
 			return fmt.Errorf("listen for %s: %w", what, err)
 		}
 	}
-	return nil
+	return tryDNSListen(ctx, c)
 }
 
 // serve answers requests until the context ends.

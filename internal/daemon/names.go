@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/dataplane/names"
+	"github.com/posternhq/postern/internal/resolver"
 	"github.com/posternhq/postern/internal/resolver/control"
 	"github.com/posternhq/postern/internal/service/postern"
 )
@@ -44,13 +47,71 @@ func ParseUpstream(list []string) (servers []netip.AddrPort, none bool, err erro
 	return servers, false, nil
 }
 
+// ParseDNSListen reads the addresses at which everybody is told the names of endpoints:
+// each is one of this machine, with a port or without. All addresses at once cannot be
+// had: an answer has to leave from the one that was asked.
+func ParseDNSListen(list []string) (addrs []netip.AddrPort, err error) {
+	for _, text := range list {
+		at, err := netip.ParseAddrPort(text)
+		if err != nil {
+			var addr netip.Addr
+			if addr, err = netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+				at = netip.AddrPortFrom(addr, dnsPort)
+			}
+		}
+		at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+		switch {
+		case err != nil || at.Port() == 0 || at.Addr().IsMulticast() || at.Addr().Zone() != "":
+			return nil, fmt.Errorf("--dns-listen %q: want an address of this machine, with a port or without", text)
+		case at.Addr().IsUnspecified():
+			return nil, fmt.Errorf("--dns-listen %q: want the addresses one by one: answers have to leave from the one that was asked", text)
+		case slices.Contains(addrs, at):
+			return nil, fmt.Errorf("--dns-listen %q: named twice", text)
+		}
+		addrs = append(addrs, at)
+	}
+	return addrs, nil
+}
+
+// tryDNSListen says at which addresses names cannot be served: those that other programs
+// have, or that are not there. What a resolver of the folder serves already it goes on
+// serving.
+func tryDNSListen(ctx context.Context, c Config) error {
+	addrs, err := ParseDNSListen(c.DNSListen)
+	if err != nil || len(addrs) == 0 {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, namesTime)
+	defer cancel()
+	client := control.NewClient(c.Data)
+	defer client.Close()
+	now, err := client.Status(ctx)
+	if err != nil && !errors.Is(err, control.ErrNobody) {
+		return nil // it has them or not: who takes its place will tell
+	}
+	var errs []error
+	for _, at := range addrs {
+		if problem, ok := now.Listens[at.String()]; ok && problem == "" {
+			continue
+		}
+		if err := resolver.TryOutside(at); err != nil {
+			errs = append(errs, fmt.Errorf("--dns-listen %s: %w", at, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // newNames prepares the process that resolves names for a host.
 func newNames(c Config, instance string, renewed func()) *names.Names {
 	var flags []string
 	if len(c.Upstream) > 0 {
 		flags = []string{"--upstream", strings.Join(c.Upstream, ",")}
 	}
+	if len(c.DNSListen) > 0 {
+		flags = append(flags, "--listen", strings.Join(c.DNSListen, ","), "--suffix", c.DNSSuffix)
+	}
 	return names.New(names.Config{
+		Always: len(c.DNSListen) > 0,
 		Folder: c.Data, Instance: instance, Program: c.Program, Command: []string{names.Verb}, Flags: flags, Version: c.Version,
 		Renewed: renewed, Log: c.Log,
 	})
@@ -105,6 +166,11 @@ func (p *plane) addNames(s *postern.DataplaneStatus) {
 	for _, u := range n.Upstream {
 		if u.Problem != "" {
 			s.State += fmt.Sprintf("; upstream server %s: %s", u.Addr, u.Problem)
+		}
+	}
+	for _, at := range slices.Sorted(maps.Keys(n.Listens)) {
+		if problem := n.Listens[at]; problem != "" {
+			s.State += "; names of endpoints are not served to others: " + problem
 		}
 	}
 	if n.Copy != "" {

@@ -294,7 +294,7 @@ var entries = map[Kind]func(d draw) Entry{
 		return Resolver{d.name(), d.flag("off"), d.prefixes(), d.text(), d.addrs(3), zones}
 	},
 	KindView: func(d draw) Entry { return View{d.name(), d.name()} },
-	KindZone: func(d draw) Entry { return NameZone{d.name(), d.text(), d.number("negative")} },
+	KindZone: func(d draw) Entry { return NameZone{d.name(), d.text(), d.number("negative"), d.flag("public")} },
 	KindRecord: func(d draw) Entry {
 		r := NameRecord{
 			Zone: d.name(), Name: strings.ReplaceAll(d.name(), "/", `\057`), Type: rapid.StringMatching(`[A-Z]{1,5}`).Draw(d.T, "type"), Set: d.text(),

@@ -110,12 +110,15 @@ type NameZone struct {
 	// Negative is for how long it may be kept that a name is not there, in seconds. It
 	// is that of zones without a SOA record of their own.
 	Negative uint32
+	// Public says that whoever asks the host's authoritative server is told the names
+	// too, not only VPCs that see the zone.
+	Public bool
 }
 
 // KindZone is the kind of NameZone.
 var KindZone = ours(Description[NameZone]{
 	Name: "zone", Stage: StageMeans, Sort: Zones, Spell: (*NameZone).spell, Ends: EndsNothing[NameZone], Turns: TurnsNothing[NameZone],
-	Examples: []NameZone{{ID: "Z1", Name: "db.example.com.", Negative: 5}},
+	Examples: []NameZone{{ID: "Z1", Name: "db.example.com.", Negative: 5, Public: true}},
 })
 
 // Key implements Entry.
@@ -133,6 +136,7 @@ func (z *NameZone) spell(s *Spelling) {
 	s.self()
 	s.Name("name", &z.Name)
 	s.number("negative", &z.Negative)
+	s.Flag("public", &z.Public)
 }
 
 // NameRecord is a set of records of one name and type in a zone, or one of several with

@@ -41,6 +41,10 @@ type Config struct {
 	// ResolvConf has them, and NoUpstream means none at all.
 	Upstream   []netip.AddrPort
 	NoUpstream bool
+	// Listen are addresses of the host at which everybody is told the names of endpoints,
+	// which are below Domain.
+	Listen []netip.AddrPort
+	Domain string
 	// ResolvConf is a path. Default /etc/resolv.conf.
 	ResolvConf string
 	// Identity is what tells one program and set of flags from another one: the agent
@@ -68,6 +72,7 @@ type process struct {
 	lock   *lock
 	book   *book
 	sites  *sites
+	out    *outside
 	onward *onward
 	server *server.Server
 	stop   context.CancelFunc
@@ -97,6 +102,9 @@ func Run(ctx context.Context, c Config) error {
 	defer p.server.Close()
 	p.sites = newSites(c.Instance, p.server, c.Log)
 	p.onward.own = p.sites.addrs
+	if p.out, err = newOutside(c.Listen, c.Domain, p.server, c.Log); err != nil {
+		return err
+	}
 	ctx, p.stop = context.WithCancel(ctx)
 	defer p.stop()
 	if err := p.begin(ctx); err != nil {
@@ -131,7 +139,7 @@ func (p *process) begin(ctx context.Context) error {
 		}
 		if got {
 			p.load()
-			p.sites.look()
+			p.look()
 			return nil
 		}
 		err = p.takeOver(ctx, client)
@@ -188,7 +196,7 @@ func (p *process) takeOver(ctx context.Context, client *control.Client) error {
 		return err
 	}
 	p.load() // nothing is changed since it began to hand over
-	p.sites.adopt(list)
+	p.sites.adopt(p.out.adopt(list))
 	if err := conn.SetDeadline(time.Now().Add(handTime)); err != nil {
 		return err
 	}
@@ -206,12 +214,20 @@ func (p *process) back(list []socket, err error) error {
 	for _, k := range list {
 		p.sites.drop(k.VPC)
 	}
+	p.out.close()
 	return err
+}
+
+// look opens what should be open and is not, and closes what should not be.
+func (p *process) look() {
+	p.sites.look()
+	p.out.look()
 }
 
 // serve listens to the agent and looks at the routers until the end.
 func (p *process) serve(ctx context.Context) error {
 	p.book.begin()
+	p.out.look() // before anybody is told how it is
 	desk, err := control.Listen(p.cfg.Folder, p)
 	if err != nil {
 		return err
@@ -244,7 +260,7 @@ func (p *process) watch(ctx context.Context) {
 		case <-p.gone:
 			return
 		case <-tick.C:
-			p.sites.look()
+			p.look()
 			p.book.look()
 		}
 	}
@@ -253,7 +269,7 @@ func (p *process) watch(ctx context.Context) {
 // HandOver implements control.Served.
 func (p *process) HandOver(conn *net.UnixConn) error {
 	err := p.book.giveUp(func() error {
-		if err := sendSockets(conn, p.sites.sockets()); err != nil {
+		if err := sendSockets(conn, append(p.sites.sockets(), p.out.sockets()...)); err != nil {
 			return err
 		}
 		if err := conn.SetDeadline(time.Now().Add(handTime)); err != nil {

@@ -128,7 +128,7 @@ func textOf(data []byte) string {
 func (p *process) Status(context.Context) (control.Status, error) {
 	s := control.Status{
 		Version: p.cfg.Version, Identity: p.cfg.Identity, PID: os.Getpid(), Since: p.since,
-		Resolvers: p.sites.count(), Closed: p.sites.problems(), Copy: p.book.onDisk(), Counters: map[string]int64{},
+		Resolvers: p.sites.count(), Closed: p.sites.problems(), Listens: p.out.state(), Copy: p.book.onDisk(), Counters: map[string]int64{},
 	}
 	for _, a := range p.onward.servers() {
 		u := control.Upstream{Addr: a.String()}
@@ -141,5 +141,9 @@ func (p *process) Status(context.Context) (control.Status, error) {
 	s.Counters["upstream: without an answer"] = c.Failed
 	s.Counters["upstream: refused"] = c.Refused
 	s.Counters["sockets"] = int64(p.server.Sockets())
+	if len(s.Listens) > 0 {
+		o := p.server.Outsiders()
+		s.Counters["outsiders: answered"], s.Counters["outsiders: beyond their pace"] = o.Answered, o.Refused
+	}
 	return s, nil
 }

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/resolver/server"
 )
@@ -100,18 +98,10 @@ func (s *sites) tend(w site) error {
 // its own, to hand them on.
 func (s *sites) give(o *site) error {
 	for i := range o.sockets {
-		k := &o.sockets[i]
-		fd, err := unix.FcntlInt(uintptr(k.fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err == nil {
-			if err = s.front.Add(server.Socket{FD: fd, Stream: k.Stream, VPC: k.VPC}); err != nil {
-				unix.Close(fd)
-			}
-		}
-		if err != nil {
+		if err := hand(s.front, &o.sockets[i], nil); err != nil {
 			s.shut(o)
 			return err
 		}
-		k.front = fd
 	}
 	return nil
 }

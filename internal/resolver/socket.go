@@ -25,8 +25,10 @@ type socket struct {
 	Addr   netip.Addr `json:"addr"`
 	Stream bool       `json:"stream,omitempty"`
 	Inode  uint64     `json:"inode"` // of the namespace
-	fd     int
-	front  int // the descriptor that the front reads; zero when it has none
+	// Port is set when the socket is the host's own, see outside; otherwise it is 53.
+	Port  uint16 `json:"port,omitempty"`
+	fd    int
+	front int // the descriptor that the front reads; zero when it has none
 }
 
 // site is where a VPC is served.
@@ -74,7 +76,7 @@ func openSockets(instance, vpc string, addrs []netip.Addr) (list []socket, inode
 	err = network.Inside(ns, func() error {
 		for _, a := range addrs {
 			for _, stream := range []bool{false, true} {
-				fd, err := bind(a, stream)
+				fd, err := bind(netip.AddrPortFrom(a, port), stream, true)
 				if err != nil {
 					return fmt.Errorf("open a socket on %s: %w", a, err)
 				}
@@ -100,9 +102,10 @@ func closeAll(list []socket) {
 // hundred questions.
 const received = 512 << 10
 
-// bind opens a socket of the calling thread's namespace. The address need not be there
-// yet.
-func bind(a netip.Addr, stream bool) (fd int, err error) {
+// bind opens a socket of the calling thread's namespace. With early, the address need not
+// be there yet.
+func bind(at netip.AddrPort, stream, early bool) (fd int, err error) {
+	a, port := at.Addr(), int(at.Port())
 	family, level, option := unix.AF_INET, unix.SOL_IP, unix.IP_FREEBIND
 	var to unix.Sockaddr = &unix.SockaddrInet4{Port: port, Addr: [4]byte(a.AsSlice()[:4])}
 	if a.Is6() {
@@ -116,7 +119,9 @@ func bind(a netip.Addr, stream bool) (fd int, err error) {
 	if fd, err = unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return 0, err
 	}
-	err = unix.SetsockoptInt(fd, level, option, 1)
+	if early {
+		err = unix.SetsockoptInt(fd, level, option, 1)
+	}
 	if err == nil && a.Is6() {
 		err = unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1)
 	}

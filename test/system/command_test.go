@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -177,6 +178,11 @@ func TestDataFolderIsPrivate(t *testing.T) {
 // What cannot work is said in a sentence.
 func TestUpRefusals(t *testing.T) {
 	p := postern.Start(t)
+	held, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { held.Close() })
 	up := func(args ...string) []string { return append([]string{"up", "--listen", "127.0.0.1:0"}, args...) }
 	for name, c := range map[string]struct {
 		args   []string
@@ -190,6 +196,9 @@ func TestUpRefusals(t *testing.T) {
 		"quota":            {up("--data", t.TempDir(), "--quota", "no-such=1"), 1, "no-such"},
 		"address":          {[]string{"up", "--data", t.TempDir(), "--listen", "nowhere"}, 1, "nowhere"},
 		"address in use":   {[]string{"up", "--data", t.TempDir(), "--listen", endpointOf(t, p)}, 1, "in use"},
+		"names' address":   {up("--data", t.TempDir(), "--dns-listen", "0.0.0.0:53"), 1, "--dns-listen \"0.0.0.0:53\": want the addresses one by one"},
+		"names in use":     {up("--data", t.TempDir(), "--dns-listen", held.LocalAddr().String()), 1, held.LocalAddr().String() + ": address already in use"},
+		"names elsewhere":  {up("--data", t.TempDir(), "--dns-listen", "192.0.2.1"), 1, "192.0.2.1:53: cannot assign requested address"},
 		"log level":        {up("--data", t.TempDir(), "--log-level", "loud"), 2, "loud"},
 		"pool":             {up("--data", t.TempDir(), "--ipv6-pool", "10.0.0.0/8"), 1, "--ipv6-pool"},
 		"unknown command":  {[]string{"upp"}, 2, "upp"},

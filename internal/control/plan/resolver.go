@@ -57,9 +57,10 @@ func internalDomain(region string) string {
 	return region + ".compute.internal."
 }
 
-// endpointZone is the zone of the names of a VPC's endpoints, which it alone sees.
+// endpointZone is the zone of the names of a VPC's endpoints, which it alone sees of all
+// VPCs. Who asks the host's authoritative server is told of those of all of them.
 func (r *reading) endpointZone(vpc, region string) []desired.Entry {
-	z := desired.NameZone{ID: endpointZoneOf(vpc), Name: model.EndpointDomain(region, r.plan.suffix), Negative: endpointNegative}
+	z := desired.NameZone{ID: endpointZoneOf(vpc), Name: model.EndpointDomain(region, r.plan.suffix), Negative: endpointNegative, Public: true}
 	return []desired.Entry{z, desired.View{VPC: vpc, Zone: z.ID}}
 }
 

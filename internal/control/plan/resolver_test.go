@@ -36,8 +36,8 @@ func TestAnEndpointHasNames(t *testing.T) {
 	w.put(t, rows...)
 	want := `resolver zone:vpc-a self networks=10.0.0.0/16 internal=ec2.internal. zones=10.0.1.0/24@us-east-1a
 resolver zone:vpc-b self networks=10.0.0.0/16 zones=10.0.1.0/24@us-east-1a
-zone zone:vpc-a/endpoints self name=vpc-lattice-rsc.us-east-1.postern.internal. negative=5
-zone zone:vpc-b/endpoints self name=vpc-lattice-rsc.us-east-1.postern.internal. negative=5
+zone zone:vpc-a/endpoints self name=vpc-lattice-rsc.us-east-1.postern.internal. negative=5 public=yes
+zone zone:vpc-b/endpoints self name=vpc-lattice-rsc.us-east-1.postern.internal. negative=5 public=yes
 record zone:vpc-a/endpoints vpce-1-us-east-1a.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal./A ttl=60 near=10.0.1.100@us-east-1a
 record zone:vpc-a/endpoints vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal./A ttl=60 near=10.0.1.100@us-east-1a
 view zone:vpc-a vpc-a/endpoints

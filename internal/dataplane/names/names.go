@@ -38,6 +38,8 @@ type Config struct {
 	// program. A process that has others is replaced.
 	Flags   []string
 	Version string
+	// Always says that there is to be a process also when there are no names.
+	Always bool
 	// Renewed, if not nil, is called when a process came in the place of one that had
 	// ended: it may lack what was put last.
 	Renewed func()

@@ -33,7 +33,7 @@ func (n *Names) startTime() time.Duration { return 10 * n.cfg.Every }
 // needed.
 func (n *Names) ensure(ctx context.Context) (*served, error) {
 	status, err := n.present(ctx)
-	if errors.Is(err, control.ErrNobody) && !n.kept() {
+	if errors.Is(err, control.ErrNobody) && !n.cfg.Always && !n.kept() {
 		select {
 		case <-n.needed:
 		case <-ctx.Done():

@@ -87,6 +87,9 @@ type Status struct {
 	Resolvers int `json:"resolvers"`
 	// Closed are VPCs whose sockets are not open, with the reason.
 	Closed map[string]string `json:"closed,omitempty"`
+	// Listens are the addresses at which the names of endpoints are served to everybody,
+	// with why one is not.
+	Listens map[string]string `json:"listens,omitempty"`
 	// Copy is why what is served is not on disk; empty when it is.
 	Copy string `json:"copy,omitempty"`
 	// Counters count since the process was started.

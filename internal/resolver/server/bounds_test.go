@@ -375,25 +375,6 @@ func TestRemovedSocketsAreClosed(t *testing.T) {
 	}
 }
 
-func TestAuthoritativeSocketsAskNobody(t *testing.T) {
-	s, err := server.New(server.Options{Upstream: upstream(refuse)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	s.Swap(world(t))
-	fd, at := bind(t, unix.SOCK_DGRAM, 0)
-	if err := s.Add(server.Socket{FD: fd, VPC: "vpc-1", Authoritative: true}); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string][3]bool{"www.db.example.com.": {true, false, false}, "out.db.example.com.": {true, false, false}, "www.example.net.": {false, false, true}} {
-		m := ask(t, "udp", at.String(), name, dns.TypeA)
-		if got := [3]bool{m.Authoritative, m.RecursionAvailable, m.Rcode == dns.RcodeRefused}; got != want {
-			t.Errorf("%s: %s", name, m)
-		}
-	}
-}
-
 func TestWorldsAreSwappedAtOnce(t *testing.T) {
 	w := world(t)
 	s, address := start(t, server.Options{}, w)

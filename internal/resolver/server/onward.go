@@ -56,8 +56,12 @@ func (s *Server) handle(packet []byte, from Socket, client netip.Addr, reply fun
 
 func (s *Server) answer(q *question, packet []byte, from Socket, client netip.Addr) {
 	reply := q.reply
+	if from.Authority != nil && s.pace.take(client, true) != answered {
+		reply(nil)
+		return
+	}
 	q.ask.VPC, q.ask.Client = from.VPC, client
-	q.ask.Answer.Authoritative = from.Authoritative
+	q.ask.Answer.Authoritative = from.Authority != nil
 	fate := q.ask.Question.Read(slices.Clone(packet))
 	if fate == wire.Dropped {
 		reply(nil)
@@ -67,6 +71,9 @@ func (s *Server) answer(q *question, packet []byte, from Socket, client netip.Ad
 	switch {
 	case fate == wire.Faulty:
 		reply(q.ask.Answer.End(q.ask.Question.Code))
+	case from.Authority != nil:
+		s.world.Load().Published(&q.ask, from.Authority)
+		reply(q.ask.Answer.End(q.ask.Code))
 	case s.world.Load().Answer(&q.ask) == zone.Answered:
 		reply(q.ask.Answer.End(q.ask.Code))
 	default:

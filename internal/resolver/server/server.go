@@ -28,9 +28,10 @@ type Socket struct {
 	Stream bool
 	// VPC is whose names are answered.
 	VPC string
-	// Authoritative sockets answer for the VPC's zones only, and as their owner; they
-	// ask nobody.
-	Authoritative bool
+	// Authority, in the place of a VPC, is what is answered for to whoever asks, and
+	// alone: nobody else is asked. How much is answered is bounded for each client and
+	// its neighbours, see Pace.
+	Authority *zone.Authority
 }
 
 // Options say how a Server works.
@@ -38,6 +39,8 @@ type Options struct {
 	Upstream Upstream
 	// Limits that are zero are the usual ones.
 	Limits Limits
+	// Pace bounds what is answered to outsiders; the zero one is the usual.
+	Pace Pace
 	// Workers is how many threads read packets; zero is as many as run at a time, up to
 	// four.
 	Workers int
@@ -60,6 +63,7 @@ func (l Limits) orUsual() Limits {
 type Server struct {
 	upstream Upstream
 	limits   Limits
+	pace     *pace
 	world    atomic.Pointer[zone.World]
 	workers  []*worker
 	running  sync.WaitGroup // workers
@@ -91,7 +95,7 @@ type socket struct {
 // New starts a server without sockets, which answers from an empty World.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		upstream: o.Upstream, limits: o.Limits.orUsual(), sockets: map[int]*socket{}, vpcs: map[string]*share{}, streams: map[*stream]struct{}{}, idle: make(chan struct{}),
+		upstream: o.Upstream, limits: o.Limits.orUsual(), pace: newPace(o.Pace), sockets: map[int]*socket{}, vpcs: map[string]*share{}, streams: map[*stream]struct{}{}, idle: make(chan struct{}),
 	}
 	s.world.Store(&zone.World{})
 	for range cmp.Or(o.Workers, min(runtime.GOMAXPROCS(0), 4)) {

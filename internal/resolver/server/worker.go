@@ -120,7 +120,11 @@ func (w *worker) serve(k *socket) {
 func (w *worker) answer(k *socket, n int) {
 	world, p := w.server.world.Load(), &w.packets
 	w.onwards = w.onwards[:0]
-	w.ask.VPC, w.ask.Answer.Authoritative = k.VPC, k.Authoritative
+	w.ask.VPC, w.ask.Answer.Authoritative = k.VPC, k.Authority != nil
+	if k.Authority != nil {
+		w.answerOutsiders(k, n)
+		return
+	}
 	for i := range n {
 		fate := w.ask.Question.Read(p.question(i))
 		if fate == wire.Dropped {

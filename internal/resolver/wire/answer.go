@@ -103,6 +103,9 @@ func (a *Answer) room(n int) bool {
 // Empty reports whether there are no answers.
 func (a *Answer) Empty() bool { return a.answers == 0 && !a.cut }
 
+// Cut marks the answer as truncated: who asked is to ask over TCP.
+func (a *Answer) Cut() { a.cut = true }
+
 // Rewind takes away all records.
 func (a *Answer) Rewind() {
 	a.msg = a.msg[:a.start+headerSize+len(a.q.asked)]

@@ -174,7 +174,7 @@ func choose(sets []*set) (s *set, all []*set) {
 // onward hands on a question for a name that no zone has.
 func (t *walk) onward() Verdict {
 	a := t.ask
-	if !a.Question.Recurse || a.Answer.Authoritative {
+	if !a.Question.Recurse {
 		if a.Answer.Empty() {
 			return a.end(wire.Refused)
 		}

@@ -20,7 +20,7 @@ import (
 // wrong with entries is returned by their keys; all the others are done. It costs as
 // much as is changed, however much there is.
 func (w *World) With(put, del []desired.Entry) (*World, map[desired.Key]error) {
-	c := change{by: &edit{}, realms: w.realms, own: map[string]*realm{}, turned: map[string]bool{}, failed: map[desired.Key]error{}}
+	c := change{by: &edit{}, realms: w.realms, public: w.public, own: map[string]*realm{}, turned: map[string]bool{}, failed: map[desired.Key]error{}}
 	for _, e := range put {
 		if err := c.put(e); err != nil {
 			c.failed[e.Key()] = fmt.Errorf("put %s: %w", e.Key(), err)
@@ -42,7 +42,7 @@ func (w *World) With(put, del []desired.Entry) (*World, map[desired.Key]error) {
 	if len(c.failed) == 0 {
 		c.failed = nil
 	}
-	return &World{realms: c.realms}, c.failed
+	return &World{realms: c.realms, public: c.public}, c.failed
 }
 
 func (r *realm) empty() bool {
@@ -53,6 +53,7 @@ func (r *realm) empty() bool {
 type change struct {
 	by     *edit
 	realms trie[*realm]
+	public trie[*shared]
 	own    map[string]*realm // those that are ours to change
 	turned map[string]bool   // VPCs whose zones are others now
 	failed map[desired.Key]error
@@ -143,6 +144,10 @@ func (c *change) find(vpc string) {
 func (c *change) putZone(id string, z *apex) {
 	r := c.realm(id)
 	renamed := (r.zone == nil) != (z == nil) || z != nil && r.zone.name != z.name
+	if renamed || r.public() != z.public() {
+		c.publish(r, r.zone, -1)
+		c.publish(r, z, 1)
+	}
 	r.zone = z
 	if !renamed {
 		return
@@ -194,6 +199,9 @@ func (c *change) putRecord(e desired.NameRecord) error {
 		n.sets[i] = s
 	default:
 		n.sets = slices.Insert(slices.Clone(n.sets), i, s)
+		if len(n.sets) == 1 && r.public() {
+			c.hold(n.name, r.name, true)
+		}
 	}
 	return nil
 }
@@ -213,6 +221,9 @@ func (c *change) node(r *realm, name string) *node {
 		*n = *had
 	} else if name != "\x00" {
 		c.node(r, parent(name)).below++
+	}
+	if r.public() && r.names.text(name) == nil {
+		c.count(name, 1)
 	}
 	r.names = r.names.put(c.by, n)
 	return n
@@ -241,9 +252,15 @@ func (c *change) removeRecord(r *realm, id string) error {
 	n.sets = slices.Delete(slices.Clone(n.sets), i, i+1)
 	if len(n.sets) == 0 {
 		n.sets = nil
+		if r.public() {
+			c.hold(n.name, r.name, false)
+		}
 	}
 	for len(n.sets) == 0 && n.below == 0 {
 		r.names = r.names.remove(c.by, n.name)
+		if r.public() {
+			c.count(n.name, -1)
+		}
 		if n.name == "\x00" {
 			break
 		}

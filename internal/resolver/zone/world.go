@@ -10,6 +10,7 @@ import (
 // With gives another one. The zero World is empty. It may be used by many goroutines.
 type World struct {
 	realms trie[*realm]
+	public trie[*shared] // names of public zones
 }
 
 // realm is what has one name: a VPC, or a zone, which has records and is seen by VPCs.
