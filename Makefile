@@ -8,7 +8,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 GOFLAGS_BUILD := -trimpath -ldflags "-s -w -X github.com/posternhq/postern/internal/cli.Version=$(VERSION)"
 # sudo drops /usr/local/go/bin from PATH on most systems.
 export PATH := $(PATH):/usr/local/go/bin
-export GOFLAGS := -buildvcs=false
+# -trimpath as in the binary: what is compiled for one is there for the other.
+export GOFLAGS := -trimpath -buildvcs=false
 
 .PHONY: help build demo demo-overlap test clients test-race bench check fix generate express express-check form fuzz clean
 
@@ -31,10 +32,7 @@ demo-overlap: build ## several services behind one endpoint, and their names (ne
 
 test: build ## every test (needs root)
 	@tool/needs test
-	go test -count=1 -timeout 20m ./...
-	@rm -f bin/not-tested
-	cd conformance && POSTERN_BIN=$(CURDIR)/bin/postern POSTERN_NOT_TESTED=$(CURDIR)/bin/not-tested go test -count=1 -timeout 15m ./...
-	@[ ! -e bin/not-tested ] || cat bin/not-tested
+	@tool/test
 
 clients: build ## Terraform's AWS provider and Ansible's amazon.aws against the binary (needs root)
 	@tool/needs clients

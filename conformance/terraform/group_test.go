@@ -12,6 +12,7 @@ import (
 // TestGroup makes a group with children and an endpoint for it, exchanges a child under the
 // endpoint and changes another one, and takes all of it down.
 func TestGroup(t *testing.T) {
+	t.Parallel()
 	key := server.NewAccount(t)
 	before := inventory(t, key, harness.Region)
 	w := newWorkspace(t, "group", key)
@@ -21,7 +22,7 @@ func TestGroup(t *testing.T) {
 	w.apply("-var=changed=true")
 	w.unchanged("after a change", "-var=changed=true")
 	w.members()
-	w.ok("destroy", "-no-color", "-auto-approve")
+	w.destroy()
 	if after := inventory(t, key, harness.Region); after != before {
 		t.Errorf("destroy left something:\n%s\nbefore there was:\n%s", after, before)
 	}

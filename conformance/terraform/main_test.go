@@ -69,6 +69,8 @@ type workspace struct {
 	t           *testing.T
 	folder      string
 	environment []string
+	// outputs are the values of the configuration's output, nil when they are to be read.
+	outputs map[string]struct{ Value json.RawMessage }
 }
 
 // newWorkspace copies a configuration of testdata to a folder of its own. The
@@ -114,10 +116,21 @@ func (w *workspace) ok(args ...string) string {
 	return r.Stdout
 }
 
-// apply makes the configuration true.
-func (w *workspace) apply(more ...string) {
+// parallel lets as much be changed at once as a configuration has here: the
+// provider waits half a minute and longer for each record of a hosted zone.
+const parallel = "-parallelism=40"
+
+// apply makes the configuration true, and gives what Terraform says of it.
+func (w *workspace) apply(more ...string) string {
 	w.t.Helper()
-	w.ok(append([]string{"apply", "-no-color", "-auto-approve"}, more...)...)
+	w.outputs = nil
+	return w.ok(append([]string{"apply", "-no-color", "-auto-approve", parallel}, more...)...)
+}
+
+// destroy takes everything away.
+func (w *workspace) destroy(more ...string) {
+	w.t.Helper()
+	w.ok(append([]string{"destroy", "-no-color", "-auto-approve", parallel}, more...)...)
 }
 
 // unchanged checks that a plan has nothing to do.
@@ -173,7 +186,12 @@ func (w *workspace) resources() (managed []resource) {
 // output gives a value of the configuration's output.
 func (w *workspace) output(name string, into any) {
 	w.t.Helper()
-	if err := json.Unmarshal([]byte(w.ok("output", "-json", name)), into); err != nil {
-		w.t.Fatalf("terraform output %s: %v", name, err)
+	if w.outputs == nil {
+		if err := json.Unmarshal([]byte(w.ok("output", "-json")), &w.outputs); err != nil {
+			w.t.Fatalf("terraform output: %v", err)
+		}
+	}
+	if err := json.Unmarshal(w.outputs[name].Value, into); err != nil {
+		w.t.Fatalf("output %s: %v", name, err)
 	}
 }

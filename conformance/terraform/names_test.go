@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 	second.imports(first.resources()) // in place of a plan without changes
 	second.apply("-var=changed=true")
 	second.unchanged("after a change", "-var=changed=true")
-	second.ok("destroy", "-no-color", "-auto-approve", "-var=changed=true")
+	second.destroy("-var=changed=true")
 	if after := inventory(t, here, harness.Region) + inventory(t, there, harness.Region); after != before {
 		t.Errorf("destroy left something:\n%s\nbefore there was:\n%s", after, before)
 	}

@@ -36,7 +36,7 @@ func TestStack(t *testing.T) {
 	second.apply("-var=changed=true")
 	second.unchanged("after a change", "-var=changed=true")
 	second.connects(here, harness.Region, "endpoint")
-	second.ok("destroy", "-no-color", "-auto-approve")
+	second.destroy()
 	if after := inventory(t, here, harness.Region) + inventory(t, there, harness.OtherRegion); after != before {
 		t.Errorf("destroy left something:\n%s\nbefore there was:\n%s", after, before)
 	}
@@ -53,7 +53,7 @@ func (w *workspace) imports(made []resource) {
 	if err := os.WriteFile(filepath.Join(w.folder, "import.tf"), []byte(blocks.String()), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	out := w.ok("apply", "-no-color", "-auto-approve")
+	out := w.apply()
 	if want := fmt.Sprintf("Plan: %d to import, 0 to add, 0 to change, 0 to destroy.", len(made)); !strings.Contains(out, want) {
 		w.t.Errorf("import is not %q:\n%s", want, out)
 	}
