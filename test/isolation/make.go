@@ -31,7 +31,7 @@ func Make(p *postern.Postern, seed uint64) *World {
 	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}}
 	for i := range 3 {
 		m.vpc(i)
-		m.zone(m.w.VPCs[i], i)
+		m.zones(m.w.VPCs[i], i)
 	}
 	var resources []*Resource
 	for i, v := range m.w.VPCs {
@@ -48,6 +48,7 @@ func Make(p *postern.Postern, seed uint64) *World {
 		}
 	}
 	m.tried()
+	m.group(m.w.VPCs[0], m.w.VPCs[1])
 	return m.w
 }
 
@@ -213,7 +214,9 @@ func (m *maker) gateway(v *VPC, name string) []*Resource {
 }
 
 func newResource(gateway *postern.Gateway, g *Interface, ip netip.Addr, ports ...string) *Resource {
-	r := &Resource{Gateway: g, Sources: gateway.Sources(), IP: ip, made: gateway.Configuration(ip, ports...)}
+	r := &Resource{Gateway: g, Sources: gateway.Sources(), IP: ip}
+	r.Domain = gateway.ID + ".private.example"
+	r.made = gateway.Custom(r.Domain, ip, ports...)
 	for _, text := range ports {
 		r.Ports = append(r.Ports, parsePorts(text))
 	}
@@ -257,13 +260,18 @@ func (m *maker) endpoint(v *VPC, r *Resource) {
 	m.lead(v, r, subnets, some(m, v.Groups))
 }
 
-// lead makes an endpoint.
+// lead makes an endpoint, with private DNS unless the VPC has another one for the domain.
 func (m *maker) lead(v *VPC, r *Resource, subnets []*postern.Subnet, groups []*Group) {
-	e := v.Endpoint(r.made, subnets, groupIDs(groups)...)
+	private := m.w.name(v, r.Domain) == nil
+	make := v.Endpoint
+	if private {
+		make = v.PrivateEndpoint
+	}
+	e := make(r.made, subnets, groupIDs(groups)...)
 	for zone, addresses := range e.Addresses {
 		v.add(&Interface{Name: e.ID, Zone: zone, Addresses: addresses, Groups: groups, Endpoint: r})
 	}
-	m.named(v, e, r)
+	m.named(v, e, r, private)
 }
 
 var transit = regexp.MustCompile(`\b(2[45]\d\.\d+\.\d+\.\d+|fd70:6f73:74[0-9a-f:]+)`)

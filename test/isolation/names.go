@@ -21,42 +21,83 @@ import (
 // resolvers are the addresses of every VPC's resolver here: the VPCs have one block.
 var resolvers = []string{"10.0.0.2", "169.254.169.253", "fd00:ec2::253"}
 
-// Name is that of an endpoint, which its VPC alone has.
+// Name is what a VPC calls something, and other VPCs something else or nothing.
 type Name struct {
 	Text string
 	VPC  *VPC
-	// Addresses are those that it leads to: of the family of the resource.
-	Addresses []netip.Addr
-	// Shared says that every VPC has a name of that text, each its own.
-	Shared bool
+	// Addresses are those that it leads to, by zone: of the family of the resource. Records
+	// of hosted zones are in no zone.
+	Addresses map[string][]netip.Addr
 }
 
-// named waits until the name of an endpoint is told, and notes it.
-func (m *maker) named(v *VPC, e *postern.Endpoint, r *Resource) {
-	n := &Name{VPC: v}
-	m.p.Await("the name of "+e.ID, func() (bool, error) {
-		var out ec2.DescribeVpcEndpointAssociationsOutput
-		err := m.p.Do(ec2.Service, "DescribeVpcEndpointAssociations", &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{e.ID}}, &out)
-		if err != nil || len(out.VpcEndpointAssociations) != 1 || out.VpcEndpointAssociations[0].DnsEntry == nil {
-			return false, err
+// known is a domain that each resolver answers for, also where nothing in it has a name.
+const known = ".postern.internal"
+
+// name gives what a VPC has under a name; nil when that is nothing.
+func (w *World) name(v *VPC, text string) *Name {
+	for _, n := range w.Names {
+		if n.VPC == v && n.Text == text {
+			return n
 		}
-		n.Text = *out.VpcEndpointAssociations[0].DnsEntry.DnsName
-		return true, nil
-	})
-	for _, addresses := range e.Addresses {
-		for _, a := range addresses {
+	}
+	return nil
+}
+
+// named waits until the names of an endpoint are told, and notes them.
+func (m *maker) named(v *VPC, e *postern.Endpoint, r *Resource, private bool) {
+	addresses := map[string][]netip.Addr{}
+	for zone, all := range e.Addresses {
+		for _, a := range all {
 			if a.Is4() == r.IP.Is4() {
-				n.Addresses = append(n.Addresses, a)
+				addresses[zone] = append(addresses[zone], a)
 			}
 		}
 	}
-	m.w.Names = append(m.w.Names, n)
+	m.told(v, e, addresses, private)
+}
+
+func (m *maker) told(v *VPC, e *postern.Endpoint, addresses map[string][]netip.Addr, private bool) {
+	m.p.Await("the names of "+e.ID, func() (bool, error) {
+		var out ec2.DescribeVpcEndpointAssociationsOutput
+		err := m.p.Do(ec2.Service, "DescribeVpcEndpointAssociations", &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{e.ID}}, &out)
+		if err != nil || len(out.VpcEndpointAssociations) != 1 {
+			return false, err
+		}
+		own, custom := out.VpcEndpointAssociations[0].DnsEntry, out.VpcEndpointAssociations[0].PrivateDnsEntry
+		if own == nil || private && custom == nil {
+			return false, nil
+		}
+		m.w.Names = append(m.w.Names, &Name{*own.DnsName, v, addresses})
+		if private {
+			m.w.Names = append(m.w.Names, &Name{*custom.DnsName, v, addresses})
+		}
+		return true, nil
+	})
+}
+
+// group offers a workload of one VPC as the only child of a group, to another VPC. Its
+// endpoint is made for its names: what is reached is of the other resources.
+func (m *maker) group(provider, consumer *VPC) {
+	m.p.T.Helper()
+	zones := map[string]*postern.Subnet{}
+	for _, s := range provider.Subnets {
+		zones[s.Zone] = s
+	}
+	common := slices.IndexFunc(consumer.Subnets, func(s *postern.Subnet) bool { return zones[s.Zone] != nil })
+	at := consumer.Subnets[common]
+	gateway := provider.Gateway("grouped", []*postern.Subnet{zones[at.Zone]}, nil)
+	group := gateway.Group("grouped", "group.example")
+	group.CustomChild("child", "child.group.example", netip.MustParseAddr("10.0.1.10"), "5432")
+	e := consumer.PrivateEndpoint(group, []*postern.Subnet{at}, groupIDs(consumer.Groups[:1])...)
+	all := slices.DeleteFunc(e.Addresses[at.Zone], netip.Addr.Is6)
+	m.told(consumer, e, map[string][]netip.Addr{at.Zone: all[1:]}, true) // the first one is the endpoint's own
 }
 
 // question is one look-up and what came of it.
 type question struct {
 	from *Interface
-	name *Name
+	text string
+	name *Name  // that its VPC has; nil when it has none
 	at   string // of which resolver
 
 	found []netip.Addr
@@ -67,12 +108,14 @@ type question struct {
 // addresses, and nobody else gets anything. It returns what differs.
 func (w *World) Resolves() (tried int, findings []string, err error) {
 	var all []*question
-	for _, from := range w.Workloads {
-		for i, name := range w.Names {
-			if name.Shared && name.VPC != from.VPC {
-				continue // it gets its own
-			}
-			all = append(all, &question{from: from, name: name, at: resolvers[(len(all)+i)%len(resolvers)]})
+	asked := map[string]bool{}
+	for i, name := range w.Names {
+		if asked[name.Text] {
+			continue
+		}
+		asked[name.Text] = true
+		for _, from := range w.Workloads {
+			all = append(all, &question{from: from, text: name.Text, name: w.name(from.VPC, name.Text), at: resolvers[(len(all)+i)%len(resolvers)]})
 		}
 	}
 	for each := range slices.Chunk(all, 100) { // a resolver answers so many of an interface in a second
@@ -96,30 +139,29 @@ func (q *question) ask() {
 	r := net.Resolver{PreferGo: true, StrictErrors: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return q.from.Workload.Dial(ctx, network, net.JoinHostPort(q.at, "53"))
 	}}
-	q.found, q.err = r.LookupNetIP(ctx, "ip", q.name.Text+".")
+	q.found, q.err = r.LookupNetIP(ctx, "ip", q.text+".")
 	for i, a := range q.found {
 		q.found[i] = a.Unmap()
 	}
 }
 
 // difference says how the outcome differs from what is right; empty when it does not.
-// Of addresses in the zone of who asks, and there are some, no others come.
+// Of addresses in the zone of who asks, and there are some, no others come. Names of
+// domains that nobody knows are refused: there is no upstream.
 func (q *question) difference() string {
-	what := fmt.Sprintf("%s asks %s for %s: %v, %v", q.from.Name, q.at, q.name.Text, q.found, q.err)
-	var refusal *net.DNSError
-	if q.from.VPC != q.name.VPC {
-		if errors.As(q.err, &refusal) && refusal.IsNotFound {
+	what := fmt.Sprintf("%s asks %s for %s: %v, %v", q.from.Name, q.at, q.text, q.found, q.err)
+	if q.name == nil {
+		var refusal *net.DNSError
+		if len(q.found) == 0 && errors.As(q.err, &refusal) && !refusal.IsTimeout && refusal.IsNotFound == q.isKnown() {
 			return ""
 		}
 		return what + ", want no such name"
 	}
-	near := slices.DeleteFunc(slices.Clone(q.name.Addresses), func(a netip.Addr) bool {
-		at := q.name.VPC.At[a]
-		return at == nil || at.Zone != q.from.Zone
-	})
-	want := near
-	if len(near) == 0 {
-		want = q.name.Addresses
+	want := slices.Clone(q.name.Addresses[q.from.Zone])
+	if len(want) == 0 {
+		for _, addresses := range q.name.Addresses {
+			want = append(want, addresses...)
+		}
 	}
 	slices.SortFunc(want, netip.Addr.Compare)
 	slices.SortFunc(q.found, netip.Addr.Compare)
@@ -129,20 +171,32 @@ func (q *question) difference() string {
 	return ""
 }
 
-// zone gives a VPC a hosted zone of its own, of the name that all others have too, with
-// one record by which they differ.
-func (m *maker) zone(v *VPC, index int) {
+// isKnown reports whether the resolver that is asked has a zone that the name is in: then
+// it says that there is no such name.
+func (q *question) isKnown() bool { return strings.HasSuffix(q.text, known) }
+
+// zones gives a VPC a hosted zone of the name that all others have too, with one record by
+// which they differ, and another one of a name that no other has.
+func (m *maker) zones(v *VPC, index int) {
 	m.p.T.Helper()
 	postern.Call[ec2.ModifyVpcAttributeOutput](m.p, ec2.Service, "ModifyVpcAttribute",
 		&ec2.ModifyVpcAttributeInput{VpcId: &v.ID, EnableDnsHostnames: &ec2.AttributeBooleanValue{Value: new(true)}})
+	address := netip.AddrFrom4([4]byte{198, 51, 100, byte(index)})
+	m.zone(v, "corp.example", "who.corp.example", address)
+	own := fmt.Sprintf("vpc%d.example", index)
+	m.zone(v, own, "who."+own, address)
+}
+
+// zone makes a hosted zone with one record.
+func (m *maker) zone(v *VPC, domain, name string, address netip.Addr) {
+	m.p.T.Helper()
 	made := postern.Call[route53.CreateHostedZoneOutput](m.p, route53.Service, "CreateHostedZone", &route53.CreateHostedZoneInput{
-		Name: new("corp.example"), CallerReference: &v.ID, VPC: &route53.VPC{VPCId: &v.ID, VPCRegion: new("us-east-1")},
+		Name: &domain, CallerReference: new(v.ID + domain), VPC: &route53.VPC{VPCId: &v.ID, VPCRegion: new("us-east-1")},
 	})
-	own := &Name{Text: "who.corp.example", VPC: v, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, 51, 100, byte(index)})}, Shared: true}
 	id := strings.TrimPrefix(*made.HostedZone.Id, "/hostedzone/")
 	change := postern.Call[route53.ChangeResourceRecordSetsOutput](m.p, route53.Service, "ChangeResourceRecordSets", &route53.ChangeResourceRecordSetsInput{
 		HostedZoneId: &id, ChangeBatch: &route53.ChangeBatch{Changes: []route53.Change{{Action: new("CREATE"), ResourceRecordSet: &route53.ResourceRecordSet{
-			Name: &own.Text, Type: new("A"), TTL: new(int64(60)), ResourceRecords: []route53.ResourceRecord{{Value: new(own.Addresses[0].String())}},
+			Name: &name, Type: new("A"), TTL: new(int64(60)), ResourceRecords: []route53.ResourceRecord{{Value: new(address.String())}},
 		}}}},
 	})
 	id = strings.TrimPrefix(*change.ChangeInfo.Id, "/change/")
@@ -151,5 +205,5 @@ func (m *maker) zone(v *VPC, index int) {
 		err := m.p.Do(route53.Service, "GetChange", &route53.GetChangeInput{Id: &id}, &out)
 		return err == nil && *out.ChangeInfo.Status == route53.ChangeStatusInsync, err
 	})
-	m.w.Names = append(m.w.Names, own)
+	m.w.Names = append(m.w.Names, &Name{name, v, map[string][]netip.Addr{"": {address}}})
 }

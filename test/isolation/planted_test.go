@@ -25,6 +25,7 @@ func small(p *postern.Postern) *World {
 	vpc := func() (*VPC, []*Group) {
 		v := &VPC{VPC: p.VPC("10.0.0.0/16"), At: map[netip.Addr]*Interface{}}
 		v.Subnets = []*postern.Subnet{v.Subnet(0, "10.0.1.0/24")}
+		m.zones(v, len(m.w.VPCs))
 		m.w.VPCs = append(m.w.VPCs, v)
 		open := &Group{ID: v.Group("open", nil, nil)}
 		for _, all := range []string{"0.0.0.0/0", "::/0"} {
@@ -71,6 +72,16 @@ func inRouter(t *testing.T, p *postern.Postern, v *VPC, line string) string {
 	return string(out)
 }
 
+// tell gives the resolver an entry that nobody asked for.
+func tell(t *testing.T, p *postern.Postern, e desired.Entry) {
+	t.Helper()
+	resolver := control.NewClient(p.Data)
+	defer resolver.Close()
+	if failed := resolver.Apply(t.Context(), e.Key().Realm, []desired.Entry{e}, nil); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+}
+
 // A checker that finds nothing proves nothing unless it finds what is there:
 // each leak is planted in the kernel by hand, behind Postern's back.
 func TestPlantedLeaksAreFound(t *testing.T) {
@@ -112,12 +123,11 @@ func TestPlantedLeaksAreFound(t *testing.T) {
 			inRouter(t, p, consumer, "for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done")
 		}, "SYN from 10.0.1.11 by client to " + endpoint},
 		{"a name in another VPC", func() {
-			r := desired.NameRecord{Zone: stranger.ID + "/endpoints", Name: w.Names[0].Text + ".", Type: "A", Data: []string{endpoint}}
-			resolver := control.NewClient(p.Data)
-			defer resolver.Close()
-			if failed := resolver.Apply(t.Context(), r.Key().Realm, []desired.Entry{r}, nil); len(failed) > 0 {
-				t.Fatal(failed)
-			}
+			own := w.Names[slices.IndexFunc(w.Names, func(n *Name) bool { return n.VPC == consumer && strings.HasSuffix(n.Text, known) })]
+			tell(t, p, desired.NameRecord{Zone: stranger.ID + "/endpoints", Name: own.Text + ".", Type: "A", Data: []string{endpoint}})
+		}, "stranger asks "},
+		{"a hosted zone in another VPC", func() {
+			tell(t, p, desired.View{VPC: stranger.ID, Zone: expression(t, p, `^zone zone:(\S+) self name=vpc0\.example\.`)})
 		}, "stranger asks "},
 	} {
 		t.Run(leak.name, func(t *testing.T) {

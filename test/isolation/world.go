@@ -83,7 +83,9 @@ type Resource struct {
 	Gateway *Interface
 	// Sources are the gateway's addresses by zone.
 	Sources map[string][]netip.Prefix
-	made    *postern.Configuration
+	// Domain is its custom domain, which some other resources have too.
+	Domain string
+	made   *postern.Configuration
 }
 
 // source is what the other side sees of a workload that sends to an address.

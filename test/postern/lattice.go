@@ -82,32 +82,52 @@ type Configuration struct {
 // Configuration makes a resource configuration for an address and waits until
 // it is active.
 func (g *Gateway) Configuration(ip netip.Addr, ports ...string) *Configuration {
-	p := g.p
-	p.T.Helper()
+	g.p.T.Helper()
+	return g.Custom("", ip, ports...)
+}
+
+// Custom is Configuration with a custom domain.
+func (g *Gateway) Custom(domain string, ip netip.Addr, ports ...string) *Configuration {
+	g.p.T.Helper()
 	g.made++
-	made := Call[lattice.CreateResourceConfigurationOutput](p, lattice.Service, "CreateResourceConfiguration", &lattice.CreateResourceConfigurationInput{
+	in := &lattice.CreateResourceConfigurationInput{
 		Name: new(fmt.Sprintf("%s-%d", g.name, g.made)), Type: new(lattice.ResourceConfigurationTypeSingle),
 		ResourceGatewayIdentifier: &g.ID, PortRanges: ports,
 		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new(ip.String())}},
-	})
-	c := &Configuration{p: p, Gateway: g, ID: *made.Id, ARN: *made.Arn}
-	c.Await()
-	return c
+	}
+	if domain != "" {
+		in.CustomDomainName = &domain
+	}
+	return g.p.configuration(g, in)
 }
 
-// Group makes a resource configuration of type GROUP and waits until it is active.
-func (g *Gateway) Group(name string) *Configuration {
-	return g.p.configuration(g, &lattice.CreateResourceConfigurationInput{
+// Group makes a resource configuration of type GROUP, with a domain if it has one, and waits
+// until it is active.
+func (g *Gateway) Group(name string, domain ...string) *Configuration {
+	in := &lattice.CreateResourceConfigurationInput{
 		Name: &name, Type: new(lattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &g.ID,
-	})
+	}
+	if len(domain) > 0 {
+		in.GroupDomain = &domain[0]
+	}
+	return g.p.configuration(g, in)
 }
 
 // Child makes a child of the group for an address and waits until it is active.
 func (c *Configuration) Child(name string, ip netip.Addr, ports ...string) *Configuration {
-	return c.p.configuration(c.Gateway, &lattice.CreateResourceConfigurationInput{
+	return c.CustomChild(name, "", ip, ports...)
+}
+
+// CustomChild is Child with a custom domain.
+func (c *Configuration) CustomChild(name, domain string, ip netip.Addr, ports ...string) *Configuration {
+	in := &lattice.CreateResourceConfigurationInput{
 		Name: &name, Type: new(lattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &c.ID, PortRanges: ports,
 		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new(ip.String())}},
-	})
+	}
+	if domain != "" {
+		in.CustomDomainName = &domain
+	}
+	return c.p.configuration(c.Gateway, in)
 }
 
 // NamedChild is Child for a name.
@@ -180,14 +200,34 @@ func (v *VPC) Endpoint(c *Configuration, subnets []*Subnet, groups ...string) *E
 	return e
 }
 
+// PrivateEndpoint is Endpoint with private DNS for all domains.
+func (v *VPC) PrivateEndpoint(c *Configuration, subnets []*Subnet, groups ...string) *Endpoint {
+	v.p.T.Helper()
+	in := v.endpointInput(c, subnets, groups)
+	in.PrivateDnsEnabled, in.DnsOptions = new(true), &ec2.DnsOptionsSpecification{PrivateDnsPreference: new("ALL_DOMAINS")}
+	e, err := v.makeEndpoint(in)
+	if err != nil {
+		v.p.T.Fatal(err)
+	}
+	return e
+}
+
 // MakeEndpoint is Endpoint for any goroutine.
 func (v *VPC) MakeEndpoint(c *Configuration, subnets []*Subnet, groups ...string) (*Endpoint, error) {
-	p := v.p
-	var made ec2.CreateVpcEndpointOutput
-	err := p.Do(ec2.Service, "CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{
+	return v.makeEndpoint(v.endpointInput(c, subnets, groups))
+}
+
+func (v *VPC) endpointInput(c *Configuration, subnets []*Subnet, groups []string) *ec2.CreateVpcEndpointInput {
+	return &ec2.CreateVpcEndpointInput{
 		VpcId: &v.ID, VpcEndpointType: new(ec2.VpcEndpointTypeResource), ResourceConfigurationArn: &c.ARN,
 		SubnetIds: ids(subnets), SecurityGroupIds: groups, IpAddressType: new(ec2.IpAddressTypeDualstack),
-	}, &made)
+	}
+}
+
+func (v *VPC) makeEndpoint(in *ec2.CreateVpcEndpointInput) (*Endpoint, error) {
+	p := v.p
+	var made ec2.CreateVpcEndpointOutput
+	err := p.Do(ec2.Service, "CreateVpcEndpoint", in, &made)
 	if err != nil {
 		return nil, err
 	}
