@@ -34,6 +34,9 @@ func (c *resolverCommand) Run(in *Invocation) error {
 	if err != nil {
 		return err
 	}
+	if err := resolver.Confine(c.Data); err != nil {
+		return err
+	}
 	signal.Ignore(unix.SIGHUP, unix.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(in.Context, os.Interrupt, unix.SIGTERM)
 	defer stop()

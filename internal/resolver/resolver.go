@@ -26,6 +26,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/resolver/control"
+	"github.com/posternhq/postern/internal/resolver/privilege"
 	"github.com/posternhq/postern/internal/resolver/server"
 	"github.com/posternhq/postern/internal/resolver/zone"
 )
@@ -111,6 +112,13 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	return p.serve(ctx)
+}
+
+// Confine leaves this process what Run needs and no more; see privilege.Drop. It is
+// called before anything else is begun.
+func Confine(folder string) error {
+	raiseFiles() // which needs a privilege, and is inherited
+	return privilege.Drop(folder)
 }
 
 // raiseFiles allows as many descriptors as the machine lets: six for each VPC, twice.

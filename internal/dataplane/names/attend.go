@@ -36,11 +36,9 @@ func (n *Names) hold(ctx context.Context, pid int) (*served, error) {
 func (n *Names) grasp(ctx context.Context, p *served) (err error) {
 	ctx, p.letGo = context.WithCancel(ctx)
 	patience := time.AfterFunc(misses*n.cfg.Every, p.letGo)
-	if p.ended, err = n.client.Watch(ctx); err != nil {
-		return err
-	}
-	if !patience.Stop() {
-		return errSilent
+	p.ended, err = n.client.Watch(ctx)
+	if stopped := patience.Stop(); err != nil || !stopped {
+		return errors.Join(errLost, err)
 	}
 	if p.pidfd, err = unix.PidfdOpen(p.pid, 0); err != nil {
 		return fmt.Errorf("hold on to process %d: %w", p.pid, err)
@@ -50,7 +48,7 @@ func (n *Names) grasp(ctx context.Context, p *served) (err error) {
 	}
 	select {
 	case <-p.ended:
-		return errEnded
+		return errLost
 	default:
 		return nil
 	}
@@ -116,6 +114,9 @@ func (n *Names) end(p *served) error {
 	}
 	return errHung
 }
+
+// errLost says that a process which served cannot be watched: it has ended since, or hangs.
+var errLost = errors.New("it was lost at once")
 
 // errEnded says that a process has ended, as far as is known by itself.
 var errEnded = errors.New("it has ended")

@@ -97,7 +97,7 @@ func (r *rig) eventually(what string, ok func() bool) {
 }
 
 // quick makes hangs come out soon.
-const quick = 300 * time.Millisecond
+const quick = 500 * time.Millisecond
 
 // TestAHangingProcessIsReplaced stops it under a Postern that runs, and while none does.
 func TestAHangingProcessIsReplaced(t *testing.T) {
@@ -166,6 +166,7 @@ func TestATakeOverThatHangsChangesNothing(t *testing.T) {
 func TestAStartThatFailsIsNotRepeatedAtOnce(t *testing.T) {
 	for _, how := range []string{"--broken", "--stopped"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t)
 			r.config.Every = quick
 			r.config.Flags = []string{how}
@@ -174,7 +175,7 @@ func TestAStartThatFailsIsNotRepeatedAtOnce(t *testing.T) {
 			}
 			_, stop := r.run()
 			seen, most := map[int]bool{}, 0
-			for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 				now := r.processes()
 				for _, pid := range now {
 					seen[pid] = true

@@ -104,7 +104,7 @@ func (n *Names) Run(ctx context.Context) {
 // problemOf gives why there is no process, as long as that is not mended by starting
 // another one.
 func problemOf(err error) error {
-	if errors.Is(err, errHung) || errors.Is(err, errEnded) {
+	if errors.Is(err, errHung) || errors.Is(err, errEnded) || errors.Is(err, errLost) {
 		return nil
 	}
 	return err

@@ -37,11 +37,19 @@ func TestMain(m *testing.M) {
 	flags.StringVar(&c.Instance, "instance", "", "")
 	flags.StringVar(&c.Identity, "identity", "", "")
 	broken, stopped, frozen := flags.Bool("broken", false, ""), flags.Bool("stopped", false, ""), flags.Bool("frozen", false, "")
+	trespasses := flags.String("trespasses", "", "")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		panic(err)
 	}
 	if *broken {
 		fmt.Fprintln(os.Stderr, "it is broken")
+		os.Exit(1)
+	}
+	if err := resolver.Confine(c.Folder); err != nil {
+		panic(err)
+	}
+	if *trespasses != "" {
+		fmt.Fprintln(os.Stderr, os.WriteFile(*trespasses, nil, 0o600), syscall.Kill(os.Getppid(), 0))
 		os.Exit(1)
 	}
 	if *frozen { // while the other process hands over
