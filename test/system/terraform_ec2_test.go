@@ -207,6 +207,11 @@ func (tf terraform) createEndpoint(s *stack) {
 			return false, nil
 		}
 	})
+	tf.Await("the name of "+s.endpoint, func() (bool, error) {
+		var out ec2.DescribeVpcEndpointAssociationsOutput
+		err := tf.Do(ec2.Service, "DescribeVpcEndpointAssociations", &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{s.endpoint}}, &out)
+		return err == nil && len(out.VpcEndpointAssociations) == 1 && out.VpcEndpointAssociations[0].DnsEntry != nil, err
+	})
 }
 
 func (tf terraform) endpointState(s stack) string {
