@@ -175,7 +175,7 @@ func TestAnOldVerdictDoesNotDeleteWhatTheHostStillHas(t *testing.T) {
 	run(t, func(f *fixture) {
 		f.update(gatewayRows)
 		f.update(deleteGateway)
-		f.update(func(tx *table.Txn) { writeVerdict(tx, v, time.Now()) })
+		f.update(func(tx *table.Txn) { w := newWriting(tx, time.Now()); w.verdict(v); w.end() })
 		if _, ok := state.ResourceGateways.Get(f.db.Snapshot(), account, region, "rgw-1"); !ok {
 			t.Error("a verdict from before the deletion removed the row")
 		}

@@ -209,7 +209,7 @@ func askedIn(tx *table.Txn, changes []table.Change) map[plan.Subject]bool {
 			continue
 		}
 		status, said := state.Statuses.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID)
-		asked[s] = !said || status.Generation < now || s.Kind == plan.SubjectZoneChange && status.State != model.StatusReady
+		asked[s] = !said || status.State == model.StatusUnsaid || status.Generation < now || s.Kind == plan.SubjectZoneChange && status.State != model.StatusReady
 	}
 	return asked
 }

@@ -26,6 +26,15 @@ func (f *fixture) namesOut(domain string) bool {
 	return out
 }
 
+// namesStatus is what is known of the names of the association of wayRows.
+func (f *fixture) namesStatus() string {
+	row, ok := state.Statuses.Get(f.db.Snapshot(), account, region, "rea-1")
+	if !ok || row.Names.State == model.StatusUnsaid {
+		return "none"
+	}
+	return string(row.Names.State) + row.Names.Reason
+}
+
 // The names of an endpoint are out when they are settled: neither before, nor when a
 // resolver cannot have them, which is nothing to the endpoint. They go with it.
 func TestNamesAreOutWhenTheyAreSettled(t *testing.T) {
@@ -40,12 +49,12 @@ func TestNamesAreOutWhenTheyAreSettled(t *testing.T) {
 		f.settle(map[desired.Key]string{record: "no resolver"})
 		f.expect("without a resolver", "vpce-1", model.Ready)
 		f.expect("without a resolver", "rea-1", model.Ready)
-		if want := "failed" + record.String() + ": no resolver"; f.status("rea-1/names") != want || f.namesOut(domain) {
-			t.Errorf("the names are %s, out %v; want %s", f.status("rea-1/names"), f.namesOut(domain), want)
+		if want := "failed" + record.String() + ": no resolver"; f.namesStatus() != want || f.namesOut(domain) {
+			t.Errorf("the names are %s, out %v; want %s", f.namesStatus(), f.namesOut(domain), want)
 		}
 		f.settle(nil, record)
 		if !f.namesOut(domain) || f.namesOut("other.") {
-			t.Errorf("the names are %s, out %v, in another domain %v", f.status("rea-1/names"), f.namesOut(domain), f.namesOut("other."))
+			t.Errorf("the names are %s, out %v, in another domain %v", f.namesStatus(), f.namesOut(domain), f.namesOut("other."))
 		}
 		f.update(func(tx *table.Txn) {
 			row, _ := state.EndpointAssociations.Get(tx, account, region, "rea-1")
@@ -57,8 +66,33 @@ func TestNamesAreOutWhenTheyAreSettled(t *testing.T) {
 			t.Error("the names of an association that is being deleted are out")
 		}
 		f.settle(nil)
-		if f.status("rea-1/names") != "none" || f.life("rea-1") != "gone" {
-			t.Errorf("the names are %s, the association %s", f.status("rea-1/names"), f.life("rea-1"))
+		if f.namesStatus() != "none" || f.life("rea-1") != "gone" {
+			t.Errorf("the names are %s, the association %s", f.namesStatus(), f.life("rea-1"))
+		}
+	})
+}
+
+// A resolver may be done before a router: the names are out then, and their association
+// waits as if nothing had been said.
+func TestNamesMayBeOutBeforePacketsGetThrough(t *testing.T) {
+	run(t, func(f *fixture) {
+		f.update(wayRows)
+		last := f.deltas[len(f.deltas)-1]
+		f.c.Acknowledge(Acknowledgement{Revision: last.Revision, Behind: map[desired.Realm]int64{"vpc-a": 0}})
+		synctest.Wait()
+		f.expect("while the router is behind", "rea-1", model.Pending)
+		if !f.namesOut(domain) {
+			t.Errorf("the names are %s while the router is behind", f.namesStatus())
+		}
+		f.settle(map[desired.Key]string{endpointKey: "no router"})
+		f.expect("without a router", "rea-1", model.Failed)
+		if !f.namesOut(domain) {
+			t.Errorf("the names are %s without a router", f.namesStatus())
+		}
+		f.settle(nil, endpointKey)
+		f.expect("with the router", "rea-1", model.Ready)
+		if !f.namesOut(domain) {
+			t.Errorf("the names are %s with the router", f.namesStatus())
 		}
 	})
 }

@@ -12,23 +12,81 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// writeVerdict writes a verdict into the tables: a status, or the removal of what
-// is being deleted. A subject whose row is gone needs nothing.
-func writeVerdict(tx *table.Txn, v verdict, now time.Time) {
+// writing is verdicts on their way into the tables. What several of them say in one
+// status, as those on an association and on its names do, is written once.
+type writing struct {
+	tx       *table.Txn
+	now      time.Time
+	statuses map[model.Ref]*model.Status // to be put
+}
+
+func newWriting(tx *table.Txn, now time.Time) *writing {
+	return &writing{tx: tx, now: now, statuses: map[model.Ref]*model.Status{}}
+}
+
+// verdict takes in a verdict: a status, or the removal of what is being deleted. A subject
+// whose row is gone needs nothing.
+func (w *writing) verdict(v verdict) {
 	ref := v.subject.Ref
-	row, ok := fateIn(tx, v.subject)
+	row, ok := fateIn(w.tx, v.subject)
 	switch {
+	case !ok && v.subject.Kind == plan.SubjectNames: // the status is the association's
 	case !ok:
-		state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
+		state.Statuses.Delete(w.tx, ref.Account, ref.Region, ref.ID)
 	case v.id != row.id: // about a row that is no more
 	case row.deleting && v.reason == "":
-		if v.lets(row) && !associated(tx, v.subject) {
-			remove(tx, v.subject)
-			state.Statuses.Delete(tx, ref.Account, ref.Region, ref.ID)
+		if v.lets(row) && !associated(w.tx, v.subject) {
+			w.end() // what goes may have something to be put
+			remove(w.tx, v.subject)
+			state.Statuses.Delete(w.tx, ref.Account, ref.Region, ref.ID)
 		}
 	default:
-		writeStatus(tx, v, now)
+		w.say(v)
 	}
+}
+
+// end puts the statuses.
+func (w *writing) end() {
+	for _, s := range w.statuses {
+		state.Statuses.Put(w.tx, s)
+	}
+	clear(w.statuses)
+}
+
+// say notes what a verdict says, if the status does not say it.
+func (w *writing) say(v verdict) {
+	ref := statusRef(v.subject)
+	s := w.statuses[ref]
+	if s == nil {
+		known, ok := state.Statuses.Get(w.tx, ref.Account, ref.Region, ref.ID)
+		switch {
+		case ok && v.said(known):
+			return
+		case ok:
+			next := *known
+			s = &next
+		default:
+			s = &model.Status{Account: ref.Account, Region: ref.Region, ID: ref.ID}
+		}
+		w.statuses[ref] = s
+	}
+	switch {
+	case v.said(s):
+	case v.subject.Kind == plan.SubjectNames:
+		s.Names = model.NamesStatus{State: v.state(), Reason: v.reason, Domain: v.domain, Generation: v.generation}
+	default:
+		s.Established = v.reason == "" || s.Established || s.State == model.StatusReady
+		s.State, s.Reason, s.Since, s.Generation, s.Revision = v.state(), v.reason, w.now, v.generation, v.revision
+	}
+}
+
+// statusRef is what the status of a subject is filed under: that of an association's
+// names is a part of the association's.
+func statusRef(s plan.Subject) model.Ref {
+	if s.Kind == plan.SubjectNames {
+		return model.NamedAssociation(s.Ref)
+	}
+	return s.Ref
 }
 
 // lets reports whether a verdict without a reason is one on the deletion that the
@@ -45,12 +103,12 @@ func associated(tx *table.Txn, s plan.Subject) bool {
 
 // needed says whether carrying out a verdict would change anything.
 func needed(tx *table.Txn, v verdict) bool {
-	ref := v.subject.Ref
+	ref := statusRef(v.subject)
 	status, hasStatus := state.Statuses.Get(tx, ref.Account, ref.Region, ref.ID)
 	row, ok := fateIn(tx, v.subject)
 	switch {
 	case !ok:
-		return hasStatus
+		return hasStatus && v.subject.Kind != plan.SubjectNames
 	case v.id != row.id:
 		return false
 	case row.deleting && v.reason == "":
@@ -62,7 +120,11 @@ func needed(tx *table.Txn, v verdict) bool {
 // said reports whether a status says what the verdict does, or more: one about a
 // later generation.
 func (v verdict) said(s *model.Status) bool {
-	return s.Generation > v.generation || s.State == v.state() && s.Reason == v.reason && s.Generation == v.generation && s.Domain == v.domain
+	if v.subject.Kind != plan.SubjectNames {
+		return s.Generation > v.generation || s.State == v.state() && s.Reason == v.reason && s.Generation == v.generation
+	}
+	n := s.Names
+	return n.Generation > v.generation || n.State == v.state() && n.Reason == v.reason && n.Generation == v.generation && n.Domain == v.domain
 }
 
 func (v verdict) state() model.StatusState {
@@ -70,19 +132,6 @@ func (v verdict) state() model.StatusState {
 		return model.StatusReady
 	}
 	return model.StatusFailed
-}
-
-func writeStatus(tx *table.Txn, v verdict, now time.Time) {
-	ref := v.subject.Ref
-	known, ok := state.Statuses.Get(tx, ref.Account, ref.Region, ref.ID)
-	if ok && v.said(known) {
-		return
-	}
-	state.Statuses.Put(tx, &model.Status{
-		Account: ref.Account, Region: ref.Region, ID: ref.ID,
-		State: v.state(), Reason: v.reason, Since: now, Generation: v.generation, Revision: v.revision,
-		Domain: v.domain, Established: v.reason == "" || ok && (known.Established || known.State == model.StatusReady),
-	})
 }
 
 // remove removes a subject's row with all that goes with it.

@@ -147,9 +147,11 @@ func shedAssociations(tx *table.Txn, s plan.Subject) bool {
 }
 
 func (c *Controller) writeAll(tx *table.Txn, verdicts []verdict) error {
+	w := newWriting(tx, c.cfg.Now())
 	for _, v := range verdicts {
-		writeVerdict(tx, v, c.cfg.Now())
+		w.verdict(v)
 	}
+	w.end()
 	return nil
 }
 

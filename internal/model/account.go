@@ -110,6 +110,8 @@ type StatusState string
 
 // The states of a Status.
 const (
+	// StatusUnsaid means that nothing was acknowledged but what else the row says.
+	StatusUnsaid StatusState = ""
 	// StatusReady means that everything the resource needs is programmed.
 	StatusReady StatusState = "ready"
 	// StatusFailed means that something of it could not be programmed; the
@@ -118,7 +120,7 @@ const (
 )
 
 // Status is what the data plane acknowledged about one resource. A resource
-// without a status row has not been acknowledged yet.
+// without a status row, or with one of StatusUnsaid, has not been acknowledged yet.
 type Status struct {
 	Account string      `json:"account"`
 	Region  string      `json:"region"`
@@ -134,6 +136,17 @@ type Status struct {
 	Revision int64 `json:"revision,omitempty"`
 	// Established says that the resource is ready or was it before.
 	Established bool `json:"established,omitempty"`
-	// Domain is the one that names of endpoints are in, of which this is.
+	// Names is what was acknowledged about the names of an association, which may fail or
+	// lag behind while its packets get through.
+	Names NamesStatus `json:"names,omitzero"`
+}
+
+// NamesStatus is what resolvers acknowledged about the names of an association.
+type NamesStatus struct {
+	State  StatusState `json:"state,omitempty"`
+	Reason string      `json:"reason,omitempty"`
+	// Domain is the one that the names are in.
 	Domain string `json:"domain,omitempty"`
+	// Generation is that of the association which this is about.
+	Generation int64 `json:"generation,omitempty"`
 }

@@ -38,8 +38,8 @@ func (a *EndpointAssociation) nameIn(first, domain string) string {
 	return first + "." + a.Configuration.ID + "." + endpointLabel + "." + domain
 }
 
-// NamesRef is what the Status of the association's names is filed under: they may fail
-// or lag behind while its packets get through.
+// NamesRef is how the association's names are called as something that is acknowledged by
+// itself: they may fail or lag behind while its packets get through.
 func (a *EndpointAssociation) NamesRef() Ref { return a.Sibling(a.ID + namesOf) }
 
 const namesOf = "/names"

@@ -28,6 +28,9 @@ const (
 // data plane acknowledged; status is nil when it has said nothing. What it said
 // of an earlier generation of the resource is not believed of this one.
 func LifecycleOf(m *Meta, status *Status) Lifecycle {
+	if status != nil && status.State == StatusUnsaid {
+		status = nil
+	}
 	current := status != nil && status.Generation >= m.Generation
 	failed := current && status.State == StatusFailed
 	switch {

@@ -8,13 +8,12 @@ import (
 )
 
 // NamesOut reports whether the names of an association in a domain of endpoints are out:
-// every resolver that concerns it answers them. The status is what is known of them, or
-// nil; it may speak of another domain, which had been the one before.
-func NamesOut(tx *table.Txn, a *model.EndpointAssociation, domain string) (status *model.Status, out bool) {
-	ref := a.NamesRef()
-	status, ok := Statuses.Get(tx, ref.Account, ref.Region, ref.ID)
+// every resolver that concerns it answers them. What is known of them may speak of another
+// domain, which had been the one before.
+func NamesOut(tx *table.Txn, a *model.EndpointAssociation, domain string) (names model.NamesStatus, out bool) {
+	row, ok := Statuses.Get(tx, a.Account, a.Region, a.ID)
 	if !ok {
-		return nil, false
+		return names, false
 	}
-	return status, status.State == model.StatusReady && status.Domain == domain && !a.Deleting()
+	return row.Names, row.Names.State == model.StatusReady && row.Names.Domain == domain && !a.Deleting()
 }

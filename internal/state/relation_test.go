@@ -23,7 +23,7 @@ var plain = map[string]string{
 	"host":                   "Instance",
 	"client-token":           "Operation Token Fingerprint Result",
 	"election":               "Office Host", // a host that had the office may be gone
-	"status":                 "State Reason Domain",
+	"status":                 "State Reason Names.State Names.Reason Names.Domain",
 	"vpc":                    "CIDRs CIDRs6 FormerCIDRs Tenancy",
 	"subnet":                 "CIDR6 FormerCIDRs HostnameType",
 	"route-table":            "MainAssociation",

@@ -232,19 +232,11 @@ func (a *auditor) statuses() {
 	for s := range state.Statuses.All(a.tx) {
 		if !exists(a, s, state.VPCs) && !exists(a, s, state.Subnets) && !exists(a, s, state.SecurityGroups) &&
 			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
-			!a.named(s) && !exists(a, s, state.AddressClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
+			!exists(a, s, state.AddressClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
 			!exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
 			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
 		}
 	}
-}
-
-// named reports whether a state is one of the names of an association.
-func (a *auditor) named(s *model.Status) bool {
-	ref := model.Ref{Account: s.Account, Region: s.Region, ID: s.ID}
-	of := model.NamedAssociation(ref)
-	_, ok := state.EndpointAssociations.Get(a.tx, of.Account, of.Region, of.ID)
-	return ok && of != ref
 }
 
 func exists[T table.Row](a *auditor, s *model.Status, t *table.Table[T]) bool {

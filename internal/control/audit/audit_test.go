@@ -132,11 +132,11 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 			state.HostedZones.Put(tx, &model.HostedZone{Meta: model.Meta{Account: account, ID: "Z2"}, Name: "example.com.", VPCs: []model.Ref{ref("vpc-1")}})
 		}, "vpc-1 sees Z1 too, which has the same name"},
 		"the state of names": {func(tx *table.Txn) {
-			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "rea-1/names"})
+			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "rea-1", Names: model.NamesStatus{State: model.StatusReady}})
 			state.Statuses.Put(tx, &model.Status{Account: account, ID: "Z1"})
 		}, ""},
-		"the state of names of nothing": {func(tx *table.Txn) {
-			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "rea-9/names"})
+		"the state of an association that is not there": {func(tx *table.Txn) {
+			state.Statuses.Put(tx, &model.Status{Account: account, Region: region, ID: "rea-9"})
 		}, "the state of something that does not exist"},
 		"an association taken away": {func(tx *table.Txn) { state.EndpointAssociations.Delete(tx, account, region, "rea-1") }, ""},
 		"an association taken away, and the configuration": {func(tx *table.Txn) {

@@ -81,7 +81,7 @@ func (a *API) endpointName(tx *table.Txn, row *model.EndpointAssociation) shape.
 		n.State = new(string(model.Deleting))
 	case out:
 		n.State = new(string(model.Ready))
-	case status != nil && status.State == model.StatusFailed && status.Domain == domain:
+	case status.State == model.StatusFailed && status.Domain == domain:
 		n.State, n.Reason = new(string(model.Failed)), service.Optional(status.Reason)
 	}
 	return n

@@ -30,14 +30,13 @@ func TestStatusTellsWhatVPCsResolve(t *testing.T) {
 			Meta: model.Meta{Account: servicetest.OtherAccount, ID: "Z1"}, Name: "db.example.com.", VPCs: []model.Ref{ref("vpc-1")},
 		})
 		state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: meta("vpce-1"), VPC: "vpc-1"})
-		for id, names := range map[string]*model.Status{
+		for id, names := range map[string]model.NamesStatus{
 			"rea-1": {State: model.StatusReady, Domain: domain}, "rea-2": {State: model.StatusReady, Domain: "former."},
 			"rea-3": {State: model.StatusFailed, Reason: "no resolver", Domain: domain},
 		} {
 			row := &model.EndpointAssociation{Meta: meta(id), Endpoint: ref("vpce-1"), Configuration: ref("rcfg" + id[3:])}
 			state.EndpointAssociations.Put(tx, row)
-			names.Account, names.Region, names.ID = row.Account, row.Region, row.NamesRef().ID
-			state.Statuses.Put(tx, names)
+			state.Statuses.Put(tx, &model.Status{Account: row.Account, Region: row.Region, ID: row.ID, State: model.StatusReady, Names: names})
 		}
 	})
 	name := func(rcfg, state string) shape.EndpointName {

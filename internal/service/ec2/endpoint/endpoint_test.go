@@ -233,14 +233,17 @@ func wantName(t *testing.T, n *ec2test.Network, id, rcfg string) {
 		t.Errorf("name %s before it resolves", *got.DnsName)
 	}
 	for a := range state.EndpointAssociationsByEndpoint.Rows(n.DB.Snapshot(), model.Ref{Account: "111122223333", Region: "us-east-1", ID: id}) {
-		names := &model.Status{Account: a.Account, Region: a.Region, ID: a.NamesRef().ID, State: model.StatusReady, Domain: "vpc-lattice-rsc.us-east-1.former.example."}
-		n.Put(t, func(tx *table.Txn) { state.Statuses.Put(tx, names) })
+		named := func(domain string) {
+			names := model.NamesStatus{State: model.StatusReady, Domain: domain}
+			n.Put(t, func(tx *table.Txn) {
+				state.Statuses.Put(tx, &model.Status{Account: a.Account, Region: a.Region, ID: a.ID, State: model.StatusReady, Names: names})
+			})
+		}
+		named("vpc-lattice-rsc.us-east-1.former.example.")
 		if got := entry(); got != nil {
 			t.Errorf("name %s while the resolvers have a former one", *got.DnsName)
 		}
-		now := *names
-		now.Domain = domain + "."
-		n.Put(t, func(tx *table.Txn) { state.Statuses.Put(tx, &now) })
+		named(domain + ".")
 	}
 	got := entry()
 	if want := id + "." + rcfg + ".4232ccc." + domain; got == nil || *got.DnsName != want || *got.HostedZoneId != model.EndpointZoneID(domain) {

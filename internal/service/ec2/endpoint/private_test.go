@@ -76,8 +76,8 @@ func (w *private) publish(t *testing.T, endpoint string) {
 	t.Helper()
 	w.Put(t, func(tx *table.Txn) {
 		for row := range state.EndpointAssociationsByEndpoint.Rows(tx, own(endpoint)) {
-			names := row.NamesRef()
-			state.Statuses.Put(tx, &model.Status{Account: names.Account, Region: names.Region, ID: names.ID, State: model.StatusReady, Domain: model.EndpointDomain(servicetest.Region, w.Suffix)})
+			names := model.NamesStatus{State: model.StatusReady, Domain: model.EndpointDomain(servicetest.Region, w.Suffix)}
+			state.Statuses.Put(tx, &model.Status{Account: row.Account, Region: row.Region, ID: row.ID, State: model.StatusReady, Names: names})
 		}
 	})
 }
