@@ -152,7 +152,7 @@ func (s *scenario) agent(z *zone, f desired.Follow, vpcs []string) (*agent.Agent
 	}
 	ends := told{make(chan desired.Delta), make(chan reconcile.Report, 100)}
 	a := agent.New(agent.Config{
-		Effects: s.host, Source: ends, Sink: ends, Logger: slog.New(slog.DiscardHandler), Follow: follow.Config{Lookup: z, Prober: s.host},
+		Effects: s.host, Source: ends, Sink: ends, Logger: slog.New(slog.DiscardHandler), Follow: follow.Config{Lookup: z, Prober: s.host, Watcher: s.host},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -30,6 +30,10 @@ type Follow struct {
 	// Port is asked whether it is open while the name has several addresses: one that
 	// refuses or says nothing is left out. Zero means that nobody asks.
 	Port uint32
+	// Watched is asked as well whether it is open, when a connection to one of several
+	// addresses was not answered or was refused, and from then on until it is. Zero means
+	// that nobody looks at connections.
+	Watched uint32
 	// Cut says that connections to addresses that the name has no more are cut.
 	Cut bool
 	// Never are prefixes that nothing is sent to, whoever says that the name is there.
@@ -43,7 +47,7 @@ var KindFollow = ours(Description[Follow]{
 	Examples: []Follow{
 		{
 			VPC: "vpc-2", Addr: netip.MustParseAddr("240.8.0.1"), Name: "db.example.com.", InVPC: true, Floor: 5, Ceiling: 60,
-			Gateway: netip.MustParseAddr("10.0.1.50"), Port: 5432, Cut: true, Never: []netip.Prefix{netip.MustParsePrefix("10.0.1.50/32")},
+			Gateway: netip.MustParseAddr("10.0.1.50"), Port: 5432, Watched: 5432, Cut: true, Never: []netip.Prefix{netip.MustParsePrefix("10.0.1.50/32")},
 		},
 		{VPC: "vpc-2", Addr: netip.MustParseAddr("fd50:5354:4f01::1"), Name: "www.example.com.", Gateway: netip.MustParseAddr("2001:db8::50")},
 	},
@@ -68,6 +72,7 @@ func (f *Follow) spell(s *Spelling) {
 	s.number("ceiling", &f.Ceiling)
 	s.Addr("gateway", &f.Gateway)
 	s.number("port", &f.Port)
+	s.number("watched", &f.Watched)
 	s.Flag("cut", &f.Cut)
 	s.Prefixes("never", &f.Never)
 }

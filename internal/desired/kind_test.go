@@ -282,7 +282,7 @@ var entries = map[Kind]func(d draw) Entry{
 	KindFollow: func(d draw) Entry {
 		return Follow{
 			VPC: d.name(), Addr: d.addr(), Name: d.text(), InVPC: d.flag("in VPC"), Floor: d.number("floor"), Ceiling: d.number("ceiling"),
-			Gateway: d.addr(), Port: d.number("port"), Cut: d.flag("cut"), Never: d.prefixes(),
+			Gateway: d.addr(), Port: d.number("port"), Watched: d.number("watched"), Cut: d.flag("cut"), Never: d.prefixes(),
 		}
 	},
 	KindAllow: func(d draw) Entry { return Allow{d.name(), d.prefix(), d.addr()} },

@@ -159,6 +159,23 @@ func (r *ResourceConfiguration) ProbedPort() uint16 {
 	return r.Ports[0].From
 }
 
+// TagWatch is the tag of a resource configuration that says, with the value WatchOff, that
+// nobody looks whether connections to the addresses of the resource's name are answered.
+const (
+	TagWatch = "postern:watch"
+	WatchOff = "off"
+)
+
+// WatchedPort gives the port at which an address of the resource's name is asked whether
+// it answers when connections to it did not: the first one; zero when nobody looks, or all
+// ports are offered.
+func (r *ResourceConfiguration) WatchedPort() uint16 {
+	if len(r.Ports) == 0 || r.Ports[0] == (PortRange{1, 65535}) || r.Tags[TagWatch] == WatchOff {
+		return 0
+	}
+	return r.Ports[0].From
+}
+
 // Later reports whether versions that knew resources with addresses alone would take
 // the row for something else.
 func (r *ResourceConfiguration) Later() bool { return r.Type != TypeSingle || r.HasName() }

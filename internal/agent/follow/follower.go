@@ -8,8 +8,6 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +19,9 @@ type Config struct {
 	Lookup Lookup
 	// Prober probes addresses; nil is nobody.
 	Prober Prober
+	// Watcher tells of addresses at which connections of others fail. Those are probed at
+	// once, and only that counts. Nil is nobody.
+	Watcher Watcher
 	// Patience is how long one look-up may take. Default 3 s.
 	Patience time.Duration
 	// Parallel is how many look-ups of one view, a VPC or the public one, may be under
@@ -43,6 +44,7 @@ type Follower struct {
 	cfg     Config
 	wake    chan struct{} // holds at most one: something is due earlier than it was
 	changed chan struct{} // holds at most one: there is something to Pull
+	moved   chan struct{} // holds at most one: other connections may have to be looked at
 
 	mu    sync.Mutex
 	names map[desired.Key]*name
@@ -77,7 +79,7 @@ func New(cfg Config) *Follower {
 		cfg.Share = rand.Float64
 	}
 	return &Follower{
-		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
+		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
 		names: map[desired.Key]*name{}, turned: map[desired.Key]bool{}, news: map[desired.Key]bool{}, views: map[string]*view{},
 		land: newLand(), leading: map[*name]bool{},
 	}
@@ -105,6 +107,7 @@ func (f *Follower) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { f.probe(ctx, &wg) })
+	wg.Go(func() { f.watch(ctx, &wg) })
 	for {
 		timer := time.NewTimer(f.ask(ctx, &wg))
 		select {
@@ -215,91 +218,12 @@ func (f *Follower) tell(n *name, well bool) {
 func (f *Follower) note(n *name) {
 	f.news[n.key] = true
 	kick(f.changed)
+	kick(f.moved)
 }
 
 func kick(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
-	}
-}
-
-// probe probes what is in use until ctx is done.
-func (f *Follower) probe(ctx context.Context, wg *sync.WaitGroup) {
-	if f.cfg.Prober == nil {
-		return
-	}
-	for ctx.Err() == nil {
-		timer := time.NewTimer(f.cfg.Every)
-		for _, p := range f.watched() {
-			select {
-			case f.probing <- struct{}{}:
-			case <-ctx.Done():
-				timer.Stop()
-				return
-			}
-			wg.Go(func() {
-				defer func() { <-f.probing }()
-				f.probeOne(ctx, p)
-			})
-		}
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
-	}
-}
-
-// patient is a probed address of a name.
-type patient struct {
-	name *name
-	from netip.Addr
-	to   netip.AddrPort
-}
-
-// watched lists what is to be probed now.
-func (f *Follower) watched() (all []patient) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var names []*name
-	for _, n := range f.names {
-		if len(n.watched()) > 0 {
-			names = append(names, n)
-		}
-	}
-	slices.SortFunc(names, func(a, b *name) int { return cmp.Compare(a.turn, b.turn) })
-	f.turn++
-	for _, n := range names {
-		list := n.watched()
-		if len(all) > 0 && len(all)+len(list) > f.cfg.Probes {
-			break
-		}
-		n.turn = f.turn
-		for _, a := range list {
-			all = append(all, patient{n, n.entry.Gateway, netip.AddrPortFrom(a, uint16(n.entry.Port))})
-		}
-	}
-	return all
-}
-
-func (f *Follower) probeOne(ctx context.Context, p patient) {
-	limited, cancel := context.WithTimeout(ctx, f.cfg.Every)
-	defer cancel()
-	err := f.cfg.Prober.Probe(limited, p.name.entry.VPC, p.from, p.to)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := p.name
-	if ctx.Err() != nil || f.names[n.key] != n || !slices.Contains(n.watched(), p.to.Addr()) {
-		return
-	}
-	before, _ := n.down[p.to.Addr()]
-	if n.probed(time.Now(), p.to.Addr(), err) {
-		f.cfg.Logger.Info("address of a name", "name", n.entry.Name, "vpc", n.entry.VPC, "address", p.to, "in use", err == nil, "was", before, "error", err)
-		f.note(n)
-	}
-	if n.place >= 0 {
-		f.due.put(n)
-		kick(f.wake)
 	}
 }

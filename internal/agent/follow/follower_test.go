@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,8 +27,9 @@ type upstream struct {
 	answers map[Question]Answer
 	silent  map[string]bool // VPCs whose look-ups are not answered
 	takes   time.Duration
-	down    map[netip.Addr]bool // addresses that refuse
-	hang    map[netip.Addr]bool // addresses that say nothing
+	down    map[netip.Addr]bool         // addresses that refuse
+	hang    map[netip.Addr]bool         // addresses that say nothing
+	watches map[string]func(netip.Addr) // by VPC: who is told of connections that fail
 	asked   int
 	probes  int
 	now     int // look-ups under way
@@ -35,7 +37,7 @@ type upstream struct {
 }
 
 func newUpstream() *upstream {
-	return &upstream{answers: map[Question]Answer{}, silent: map[string]bool{}, takes: time.Millisecond, down: map[netip.Addr]bool{}, hang: map[netip.Addr]bool{}}
+	return &upstream{answers: map[Question]Answer{}, silent: map[string]bool{}, takes: time.Millisecond, down: map[netip.Addr]bool{}, hang: map[netip.Addr]bool{}, watches: map[string]func(netip.Addr){}}
 }
 
 func (u *upstream) set(name string, ttl time.Duration, numbers ...int) {
@@ -86,6 +88,30 @@ func (u *upstream) Probe(ctx context.Context, _ string, _ netip.Addr, to netip.A
 	return nil
 }
 
+// Watch implements Watcher.
+func (u *upstream) Watch(ctx context.Context, vpc string, addrs []netip.Addr, failed func(netip.Addr)) error {
+	u.change(func() {
+		u.watches[vpc] = func(a netip.Addr) {
+			if slices.Contains(addrs, a) {
+				failed(a)
+			}
+		}
+	})
+	<-ctx.Done()
+	u.change(func() { delete(u.watches, vpc) })
+	return nil
+}
+
+// fails tells that a connection to an address has failed.
+func (u *upstream) fails(vpc string, n int) {
+	u.mu.Lock()
+	told := u.watches[vpc]
+	u.mu.Unlock()
+	if told != nil {
+		told(addr(n))
+	}
+}
+
 // rig is a Follower that runs, and the targets that a host would have.
 type rig struct {
 	*testing.T
@@ -98,7 +124,7 @@ type rig struct {
 func follow(t *testing.T, do func(rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUpstream()
-		r := rig{t, New(Config{Lookup: u, Prober: u, Logger: slog.New(slog.DiscardHandler)}), u, map[desired.Key]desired.Entry{}}
+		r := rig{t, New(Config{Lookup: u, Prober: u, Watcher: u, Logger: slog.New(slog.DiscardHandler)}), u, map[desired.Key]desired.Entry{}}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { r.Follower.Run(ctx) })

@@ -45,3 +45,10 @@ type Prober interface {
 	// heeds its context and may be called from many goroutines.
 	Probe(ctx context.Context, vpc string, gateway netip.Addr, to netip.AddrPort) error
 }
+
+// Watcher tells of addresses at which connections of others fail.
+type Watcher interface {
+	// Watch calls failed with each of some addresses to which a VPC's router has opened a
+	// connection that was not answered, or was refused, until ctx is done or it cannot.
+	Watch(ctx context.Context, vpc string, addrs []netip.Addr, failed func(netip.Addr)) error
+}

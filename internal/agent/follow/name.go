@@ -56,6 +56,8 @@ type name struct {
 	order []netip.Addr
 	// down says of addresses that do not answer why, as probes found.
 	down map[netip.Addr]string
+	// suspected are addresses that were asked because connections to them failed, and when.
+	suspected map[netip.Addr]time.Time
 
 	// found says that a look-up has ended, one way or the other. Until then addresses
 	// may be those of what the target led to before: former says so.
@@ -221,14 +223,31 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// watched are the addresses to be probed: those in use and those that are not because
-// they did not answer, when there are several.
+// port is where addresses are asked whether they answer; zero when they are not.
+func (n *name) port() uint16 { return uint16(cmp.Or(n.entry.Port, n.entry.Watched)) }
+
+// suspect notes that connections to an address have failed, and reports whether it is to
+// be asked: it may still be in use, and was not asked for just that a moment ago.
+func (n *name) suspect(now time.Time, a netip.Addr, again time.Duration) bool {
+	_, isDown := n.down[a]
+	if n.entry.Watched == 0 || isDown || len(n.set) < 2 || !slices.Contains(n.order, a) || now.Before(n.suspected[a].Add(again)) {
+		return false
+	}
+	if n.suspected == nil {
+		n.suspected = map[netip.Addr]time.Time{}
+	}
+	n.suspected[a] = now
+	return true
+}
+
+// watched are the addresses to be probed: those in use, unless only connections tell of
+// them, and those that are not because they did not answer, when there are several.
 func (n *name) watched() (list []netip.Addr) {
-	if n.entry.Port == 0 || len(n.set) < 2 {
+	if n.port() == 0 || len(n.set) < 2 {
 		return nil
 	}
 	for _, a := range n.set {
-		if _, isDown := n.down[a]; isDown || slices.Contains(n.order, a) {
+		if _, isDown := n.down[a]; isDown || n.entry.Port != 0 && slices.Contains(n.order, a) {
 			list = append(list, a)
 		}
 	}
@@ -239,8 +258,13 @@ func (n *name) watched() (list []netip.Addr) {
 // the slots of those that changed change.
 func (n *name) deal() {
 	for a := range n.down {
-		if !slices.Contains(n.set, a) || len(n.set) < 2 || n.entry.Port == 0 {
+		if !slices.Contains(n.set, a) || len(n.set) < 2 || n.port() == 0 {
 			delete(n.down, a)
+		}
+	}
+	for a := range n.suspected {
+		if !slices.Contains(n.set, a) {
+			delete(n.suspected, a)
 		}
 	}
 	var use []netip.Addr

@@ -95,6 +95,7 @@ func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, late
 		}
 	}
 	kick(f.wake)
+	kick(f.moved)
 	return out, later
 }
 

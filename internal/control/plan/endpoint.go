@@ -182,9 +182,7 @@ func (r *reading) follow(rc *model.ResourceConfiguration, f desired.Follow) (des
 		return nil, false // requests with such a name are refused
 	}
 	f.Name, f.InVPC = name, gateway.ResolvesInVPC()
-	if port := rc.ProbedPort(); port != 0 {
-		f.Port = uint32(port)
-	}
+	f.Port, f.Watched = uint32(rc.ProbedPort()), uint32(rc.WatchedPort())
 	return f, true
 }
 

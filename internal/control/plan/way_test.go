@@ -283,12 +283,18 @@ func TestANameIsFollowed(t *testing.T) {
 	rc.IP, rc.DNS = netip.Addr{}, model.DNSResource{Name: "DB.example.com", Family: model.FamilyIPv4}
 	w.put(t, rows...)
 	for want, change := range map[string]func(*model.ResourceConfiguration, *model.ResourceGateway){
-		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50 port=5432\n": func(*model.ResourceConfiguration, *model.ResourceGateway) {},
-		"follow vpc-b 240.8.0.5 name=db.example.com. in-vpc=yes gateway=10.0.1.50 port=5432\n": func(_ *model.ResourceConfiguration, g *model.ResourceGateway) {
+		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50 port=5432 watched=5432\n": func(*model.ResourceConfiguration, *model.ResourceGateway) {},
+		"follow vpc-b 240.8.0.5 name=db.example.com. in-vpc=yes gateway=10.0.1.50 port=5432 watched=5432\n": func(_ *model.ResourceConfiguration, g *model.ResourceGateway) {
 			g.DNSResolution = "IN_VPC"
 		},
-		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50\n": func(rc *model.ResourceConfiguration, _ *model.ResourceGateway) {
+		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50 watched=5432\n": func(rc *model.ResourceConfiguration, _ *model.ResourceGateway) {
 			rc.Tags = map[string]string{model.TagProbe: model.ProbeOff}
+		},
+		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50 port=5432\n": func(rc *model.ResourceConfiguration, _ *model.ResourceGateway) {
+			rc.Tags = map[string]string{model.TagWatch: model.WatchOff}
+		},
+		"follow vpc-b 240.8.0.5 name=db.example.com. gateway=10.0.1.50\n": func(rc *model.ResourceConfiguration, _ *model.ResourceGateway) {
+			rc.Tags = map[string]string{model.TagProbe: model.ProbeOff, model.TagWatch: model.WatchOff}
 		},
 	} {
 		g := find[*model.ResourceGateway](t, rows).Clone()
