@@ -190,6 +190,11 @@ func parentsIn(tx *table.Txn, asked map[plan.Subject]bool) func(plan.Subject) []
 	}
 }
 
+// isParent says of which kinds parents are.
+func isParent(kind plan.SubjectKind) bool {
+	return kind == plan.SubjectConfiguration || kind == plan.SubjectGateway || kind == plan.SubjectZoneChange
+}
+
 func configurationAndGateway(tx *table.Txn, configuration model.Ref) []plan.Subject {
 	subjects := []plan.Subject{{Kind: plan.SubjectConfiguration, Ref: configuration}}
 	if rc, ok := state.ResourceConfigurations.Get(tx, configuration.Account, configuration.Region, configuration.ID); ok {

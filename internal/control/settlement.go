@@ -169,12 +169,28 @@ func (s *settlement) take(name string, st step, c change) {
 			s.recall(subject, h, c.revision)
 		}
 	}
+	parental := c.asksParents()
 	for _, e := range st.Put {
-		s.bind(h, e.Key(), c.revision, parentsAsked(st.holders(e.Key()), c))
+		key, parents := e.Key(), []plan.Subject(nil)
+		if parental { // whose an entry is takes as long as all else here
+			parents = parentsAsked(st.holders(key), c)
+		}
+		s.bind(h, key, c.revision, parents)
 	}
 	for key, subjects := range st.Released {
 		s.bind(h, key, c.revision, append(parentsAsked(subjects, c), subjects...))
 	}
+}
+
+// asksParents reports whether anything was asked of subjects that others can have for
+// parents.
+func (c change) asksParents() bool {
+	for subject := range c.asked {
+		if isParent(subject.Kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // recall makes a subject that is being deleted wait for the routers that it may
@@ -196,7 +212,7 @@ func (s *settlement) recall(subject plan.Subject, h *progress, revision int64) {
 // parentsAsked gives those parents of subjects that were asked for something by
 // the change itself: what it means is in the entries of their children.
 func parentsAsked(subjects []plan.Subject, c change) (all []plan.Subject) {
-	if len(c.asked) == 0 {
+	if !c.asksParents() {
 		return nil
 	}
 	for _, subject := range subjects {

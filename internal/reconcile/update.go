@@ -46,8 +46,10 @@ func (r *Reconciler) await(d desired.Delta, updated []desired.Key) {
 	if d.Full {
 		clear(r.awaited)
 	}
-	for _, e := range d.Put {
-		delete(r.awaited, e.Key())
+	if len(r.awaited) > 0 {
+		for _, e := range d.Put {
+			delete(r.awaited, e.Key())
+		}
 	}
 	for _, k := range d.Delete {
 		delete(r.awaited, k)

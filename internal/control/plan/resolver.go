@@ -89,8 +89,9 @@ func (r *reading) deriveNames(ref model.Ref) derived {
 	}
 	domain := model.EndpointDomain(w.vpc.Region, r.plan.suffix)
 	named := newNamedAddresses(endpointZoneOf(w.vpc.ID), ep.DNSRecordType)
+	name := a.NameIn(domain)
 	for _, door := range w.doors {
-		named.add(a.NameIn(domain), door)
+		named.add(name, door)
 		named.add(a.ZonalNameIn(domain, door.Zone), door)
 	}
 	d.entries = append(append(d.entries, r.endpointZone(w.vpc.ID, w.vpc.Region)...), named.records()...)
@@ -110,34 +111,34 @@ type entrances struct {
 type namedAddresses struct {
 	zone     string
 	families string // of records, in the words of DnsRecordIpType
-	all      map[desired.Key]*desired.NameRecord
+	all      []desired.NameRecord
 }
 
 func newNamedAddresses(zone, families string) namedAddresses {
-	return namedAddresses{zone, families, map[desired.Key]*desired.NameRecord{}}
+	return namedAddresses{zone: zone, families: families}
 }
 
 // add gives a name one more address, if it is to have those of that family.
-func (n namedAddresses) add(name string, addr desired.ZoneAddr) {
-	record := desired.NameRecord{Zone: n.zone, Name: name, Type: "AAAA", TTL: endpointTTL}
-	other := "ipv4"
+func (n *namedAddresses) add(name string, addr desired.ZoneAddr) {
+	kind, other := "AAAA", "ipv4"
 	if addr.Addr.Is4() {
-		record.Type, other = "A", "ipv6"
+		kind, other = "A", "ipv6"
 	}
 	if n.families == other {
 		return
 	}
-	if known := n.all[record.Key()]; known == nil {
-		n.all[record.Key()] = &record
+	i := slices.IndexFunc(n.all, func(r desired.NameRecord) bool { return r.Name == name && r.Type == kind })
+	if i < 0 {
+		i = len(n.all)
+		n.all = append(n.all, desired.NameRecord{Zone: n.zone, Name: name, Type: kind, TTL: endpointTTL})
 	}
-	known := n.all[record.Key()]
-	known.Near = append(known.Near, addr)
+	n.all[i].Near = append(n.all[i].Near, addr)
 }
 
-func (n namedAddresses) records() (records []desired.Entry) {
+func (n *namedAddresses) records() (records []desired.Entry) {
 	for _, r := range n.all {
 		slices.SortFunc(r.Near, func(a, b desired.ZoneAddr) int { return a.Addr.Compare(b.Addr) })
-		records = append(records, *r)
+		records = append(records, r)
 	}
 	return records
 }

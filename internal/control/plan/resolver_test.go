@@ -82,7 +82,7 @@ func TestNamesHaveWhatTheyAreToHave(t *testing.T) {
 		"": "A 10.0.1.100@a,10.0.2.100@b AAAA 2001:db8::1@a", "dualstack": "A 10.0.1.100@a,10.0.2.100@b AAAA 2001:db8::1@a",
 		"service-defined": "A 10.0.1.100@a,10.0.2.100@b AAAA 2001:db8::1@a", "ipv4": "A 10.0.1.100@a,10.0.2.100@b", "ipv6": "AAAA 2001:db8::1@a",
 	} {
-		named := namedAddresses{"Z1", families, map[desired.Key]*desired.NameRecord{}}
+		named := newNamedAddresses("Z1", families)
 		for _, door := range []desired.ZoneAddr{{Addr: addr("10.0.2.100"), Zone: "b"}, {Addr: addr("2001:db8::1"), Zone: "a"}, {Addr: addr("10.0.1.100"), Zone: "a"}} {
 			named.add("x.", door)
 		}

@@ -144,7 +144,7 @@ func (c *Client) Apply(ctx context.Context, realm desired.Realm, put, del []desi
 type part struct {
 	client *Client
 	realm  desired.Realm
-	keys   map[string]desired.Key
+	keys   []desired.Key
 	body   []byte
 	failed map[desired.Key]error
 }
@@ -157,10 +157,7 @@ func (p *part) add(ctx context.Context, k desired.Key, line string) {
 	if len(p.body)+len(line) > partBody {
 		p.send(ctx)
 	}
-	if p.keys == nil {
-		p.keys = map[string]desired.Key{}
-	}
-	p.keys[k.String()] = k
+	p.keys = append(p.keys, k)
 	p.body = append(append(p.body, line...), '\n')
 }
 
@@ -174,14 +171,23 @@ func (p *part) send(ctx context.Context) {
 			p.failed[k] = err
 		}
 	}
-	for text, reason := range failed {
-		if k, ok := p.keys[text]; ok {
-			if p.failed[k] = errors.New(reason); reason == ErrGone.Error() {
-				p.failed[k] = ErrGone
-			}
-		}
+	if len(failed) > 0 {
+		p.fail(failed)
 	}
 	p.keys, p.body = nil, nil
+}
+
+// fail notes what the answer says to have failed, by the texts of keys.
+func (p *part) fail(failed map[string]string) {
+	for _, k := range p.keys {
+		switch reason, ok := failed[k.String()]; {
+		case !ok:
+		case reason == ErrGone.Error():
+			p.failed[k] = ErrGone
+		default:
+			p.failed[k] = errors.New(reason)
+		}
+	}
 }
 
 // Lookup resolves a name.
