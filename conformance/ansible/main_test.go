@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/conformance/harness"
+	"github.com/posternhq/postern/conformance/nursery"
 	"github.com/posternhq/postern/test/child"
 )
 
@@ -24,13 +25,24 @@ import (
 const interpreter = "/usr/bin/python3"
 
 // server is the Postern of all tests of this package, playbook the path of
-// ansible-playbook.
+// ansible-playbook, and python that of the interpreter of modules, with what its
+// environment has to have.
 var (
-	server   *harness.Server
-	playbook string
+	server           *harness.Server
+	playbook, python string
+	relayed          []string
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// socketVariable makes this program an interpreter of modules, which a nursery
+// runs that has imported boto3 already.
+const socketVariable = "POSTERN_NURSERY"
+
+func TestMain(m *testing.M) {
+	if socket := os.Getenv(socketVariable); socket != "" {
+		os.Exit(nursery.Relay(socket))
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	var err error
@@ -46,6 +58,16 @@ func run(m *testing.M) int {
 		return harness.Absent("these tests need Ansible's collection amazon.aws; the package ansible has it")
 	}
 	fmt.Printf("%s: %s%s", playbook, boto.Stdout, collection.Stdout)
+	python = interpreter
+	if forks, err := nursery.Scripts(child.Environment(), interpreter); err != nil {
+		fmt.Printf("each module is started by itself, which takes longer: %v\n", err)
+	} else {
+		defer forks.Close()
+		if python, err = os.Executable(); err != nil {
+			panic(err)
+		}
+		relayed = []string{socketVariable + "=" + forks.Socket}
+	}
 	return harness.Main(m, func(s *harness.Server) { server = s }, nil)
 }
 
@@ -53,11 +75,11 @@ func run(m *testing.M) int {
 // name=value.
 func play(t *testing.T, name string, key harness.Key, variables ...string) {
 	t.Helper()
-	environment := server.Environment(
-		"AWS_URL="+server.URL, "AWS_ACCESS_KEY_ID="+key.ID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "AWS_REGION="+harness.Region,
-		"ANSIBLE_PYTHON_INTERPRETER="+interpreter, "ANSIBLE_LOCALHOST_WARNING=false", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1",
-		"ANSIBLE_HOME="+t.TempDir(), "ANSIBLE_LOCAL_TEMP="+t.TempDir(), "ANSIBLE_REMOTE_TMP="+t.TempDir(),
-	)
+	environment := server.Environment(append([]string{
+		"AWS_URL=" + server.URL, "AWS_ACCESS_KEY_ID=" + key.ID, "AWS_SECRET_ACCESS_KEY=" + key.Secret, "AWS_REGION=" + harness.Region,
+		"ANSIBLE_PYTHON_INTERPRETER=" + python, "ANSIBLE_LOCALHOST_WARNING=false", "ANSIBLE_NOCOLOR=1", "ANSIBLE_PIPELINING=1",
+		"ANSIBLE_HOME=" + t.TempDir(), "ANSIBLE_LOCAL_TEMP=" + t.TempDir(), "ANSIBLE_REMOTE_TMP=" + t.TempDir(),
+	}, relayed...)...)
 	args := []string{"--inventory", "localhost,", "--connection", "local"}
 	for _, variable := range variables {
 		args = append(args, "--extra-vars", variable)

@@ -19,7 +19,9 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/test/child"
+	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Whenever a run is killed, also when it has hardly begun, no interface is left
@@ -180,7 +182,10 @@ func TestRunAtATerminal(t *testing.T) {
 	go screen.read(terminal)
 	expect := func(text string) {
 		t.Helper()
-		s.Await(fmt.Sprintf("%q on the screen", text), func() (bool, error) { return screen.took(text), nil })
+		err := instance.Poll(t.Context(), testnet.Patience, text, func() (bool, error) { return screen.took(text), nil })
+		if err != nil {
+			t.Fatalf("%v; the screen has %q", err, screen.text())
+		}
 	}
 	typed := func(text string) {
 		t.Helper()
@@ -189,7 +194,7 @@ func TestRunAtATerminal(t *testing.T) {
 		}
 	}
 	expect("> ")
-	if screen.had("job control") {
+	if strings.Contains(screen.text(), "job control") {
 		t.Error("the shell has no job control")
 	}
 	typed("trap 'echo outer' INT; sh -c 'trap \"echo caught; exit 5\" INT; echo be${x}gun; while :; do sleep 0.05; done'; echo status=$?\n")
@@ -265,8 +270,8 @@ func (w *watched) took(text string) bool {
 	return found
 }
 
-func (w *watched) had(text string) bool {
+func (w *watched) text() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return strings.Contains(w.all, text)
+	return w.all
 }
