@@ -73,7 +73,7 @@ func (d *demo) makeInVPCGateway(ctx context.Context) error {
 func (d *demo) makeConfigurationGroup(ctx context.Context) error {
 	out, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration",
 		&vpclattice.CreateResourceConfigurationInput{
-			Name: new("merger"), Type: new(vpclattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &d.world.gateway,
+			Name: new("merger"), Type: new(vpclattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &d.world.gateway, GroupDomain: new(providerZone),
 		})
 	if err != nil {
 		return err
@@ -92,13 +92,16 @@ func byName(name string) *vpclattice.ResourceConfigurationDefinition {
 	}}
 }
 
-// makeChild puts a resource into the group.
-func (d *demo) makeChild(ctx context.Context, name string, port int, where *vpclattice.ResourceConfigurationDefinition) error {
-	out, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration",
-		&vpclattice.CreateResourceConfigurationInput{
-			Name: &name, Type: new(vpclattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &d.merger.group,
-			PortRanges: []string{fmt.Sprint(port)}, ResourceConfigurationDefinition: where,
-		})
+// makeChild puts a resource into the group, with a custom domain if it has one.
+func (d *demo) makeChild(ctx context.Context, name, custom string, port int, where *vpclattice.ResourceConfigurationDefinition) error {
+	in := &vpclattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(vpclattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &d.merger.group,
+		PortRanges: []string{fmt.Sprint(port)}, ResourceConfigurationDefinition: where,
+	}
+	if custom != "" {
+		in.CustomDomainName = &custom
+	}
+	out, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration", in)
 	if err != nil {
 		return err
 	}
@@ -109,7 +112,8 @@ func (d *demo) makeChild(ctx context.Context, name string, port int, where *vpcl
 func (d *demo) makeGroupEndpoint(ctx context.Context) error {
 	out, err := call[ec2.CreateVpcEndpointOutput](ctx, d, ec2.Service, "CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{
 		VpcEndpointType: new(ec2.VpcEndpointTypeResource), VpcId: &d.world.consumer.vpc, SubnetIds: []string{d.world.consumer.subnet},
-		SecurityGroupIds: []string{d.world.endpointGroup}, ResourceConfigurationArn: &d.merger.groupARN,
+		SecurityGroupIds: []string{d.world.endpointGroup}, ResourceConfigurationArn: &d.merger.groupARN, PrivateDnsEnabled: new(true),
+		DnsOptions: &ec2.DnsOptionsSpecification{PrivateDnsPreference: new("SPECIFIED_DOMAINS_ONLY"), PrivateDnsSpecifiedDomains: []string{databaseName}},
 	})
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -29,6 +30,8 @@ const (
 
 	providerZone = "corp.example"
 	consumerZone = "merged.example"
+	// databaseName is what the provider calls its database, and its certificate.
+	databaseName = "db." + providerZone
 	// recordTTL is for how long the provider's names may be believed, in seconds.
 	recordTTL = 5
 )
@@ -40,6 +43,7 @@ type merger struct {
 	children                   map[string]string // identifiers by names
 	names                      map[string]string // of the endpoint, by children's identifiers
 	keeping                    *process
+	authority                  string // the file of whom clients believe about the database
 }
 
 // overlap is the story of several services behind one endpoint, and of their names.
@@ -54,7 +58,8 @@ func (d *demo) overlap() story {
 		{"The consumer makes one endpoint, and has a name for each", d.openGroup},
 		{"Friendly names in the consumer's own zone", d.makeConsumerZone},
 		{"Each is reached by its friendly name", d.reachAll},
-		{"The provider's own names mean nothing to the consumer", d.showForeignName},
+		{"By the provider's own name of the database TLS is verified", d.verifyDatabase},
+		{"The provider's other names mean nothing to the consumer", d.showForeignName},
 		{"A fourth service joins the group while a client keeps asking", d.addChild},
 		{"The shop moves to another address, and new connections follow", d.moveShop},
 	}}
@@ -81,15 +86,23 @@ func (d *demo) makeMergerGroups(ctx context.Context) error {
 }
 
 func (d *demo) startServices(ctx context.Context) error {
-	if err := d.startDatabase(ctx); err != nil {
+	dir, err := d.initDatabase(ctx)
+	if err != nil {
 		return err
 	}
+	if err := d.certify(dir, databaseName); err != nil {
+		return err
+	}
+	if err := d.runDatabase(ctx, dir); err != nil {
+		return err
+	}
+	d.merger.authority = filepath.Join(dir, certificateFile)
 	for _, page := range [][2]string{{shopAddress, "the shop"}, {wikiAddress, "the wiki"}, {newShopAddress, "the new shop"}, {blogAddress, "the blog"}} {
 		if err := d.startWeb(ctx, page[0], page[1]); err != nil {
 			return err
 		}
 	}
-	d.screen.done("PostgreSQL and four web servers run in the provider VPC")
+	d.screen.done("PostgreSQL, with a certificate for %s, and four web servers run in the provider VPC", databaseName)
 	return nil
 }
 
@@ -133,15 +146,15 @@ func (d *demo) offerGroup(ctx context.Context) error {
 		return err
 	}
 	d.merger.children = map[string]string{}
-	if err := d.makeChild(ctx, "database", databasePort, byAddress(databaseAddress)); err != nil {
+	if err := d.makeChild(ctx, "database", databaseName, databasePort, byAddress(databaseAddress)); err != nil {
 		return err
 	}
 	for _, name := range []string{"shop", "wiki"} {
-		if err := d.makeChild(ctx, name, 80, byName(name+"."+providerZone)); err != nil {
+		if err := d.makeChild(ctx, name, "", 80, byName(name+"."+providerZone)); err != nil {
 			return err
 		}
 	}
-	d.screen.done("%s has three children, two of them on port 80", d.merger.group)
+	d.screen.done("%s has three children, two of them on port 80; the database keeps its name", d.merger.group)
 	return nil
 }
 
@@ -214,6 +227,29 @@ func (d *demo) reach(ctx context.Context, name, words string) error {
 	return nil
 }
 
+// verifyDatabase asks by the name in the database's certificate, which the endpoint has in the
+// consumer's VPC, and by the friendly one, which nobody has signed.
+func (d *demo) verifyDatabase(ctx context.Context) error {
+	const query = "select ssl, version from pg_stat_ssl where pid = pg_backend_pid()"
+	got, err := d.verifiedPsql(ctx, d.merger.authority, databaseName, query)
+	if err != nil {
+		return err
+	}
+	encrypted, _, _ := strings.Cut(row(got.output), "|")
+	if got.status != 0 || strings.TrimSpace(encrypted) != "t" {
+		return fmt.Errorf("psql ended with status %d and is not known to be encrypted:\n%s", got.status, got.output)
+	}
+	d.screen.say(strings.TrimSpace(row(got.output)))
+	if got, err = d.verifiedPsql(ctx, d.merger.authority, "db."+consumerZone, query); err != nil {
+		return err
+	}
+	if got.status == 0 || !strings.Contains(got.output, "does not match host name") {
+		return fmt.Errorf("psql ended with status %d and did not miss the name in the certificate:\n%s", got.status, got.output)
+	}
+	d.screen.done("the certificate is for %s; db.%s leads there too and is not in it", databaseName, consumerZone)
+	return nil
+}
+
 func (d *demo) showForeignName(ctx context.Context) error {
 	url := "http://shop." + providerZone + "/"
 	page, status, err := d.inConsumer(ctx, "curl "+url, d.config.Self, "get", url)
@@ -241,7 +277,7 @@ func (d *demo) addChild(ctx context.Context) error {
 	if err := says(ctx, p.Process, askingLine, "the client that keeps asking", settled); err != nil {
 		return err
 	}
-	if err := d.makeChild(ctx, "blog", 80, byAddress(blogAddress)); err != nil {
+	if err := d.makeChild(ctx, "blog", "", 80, byAddress(blogAddress)); err != nil {
 		return err
 	}
 	if err := d.findNames(ctx, len(d.merger.children)); err != nil {

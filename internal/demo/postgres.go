@@ -92,8 +92,12 @@ func (d *demo) initDatabase(ctx context.Context) (dir string, err error) {
 // databaseCommand is the program that runs as the workload, with root's rights
 // taken away.
 func (d *demo) databaseCommand(dir string) []string {
-	return []string{
+	command := []string{
 		d.tools.setpriv, "--reuid", fmt.Sprint(d.tools.uid), "--regid", fmt.Sprint(d.tools.gid), "--clear-groups", "--pdeathsig", "KILL",
 		d.tools.postgres, "-D", dir, "-c", "listen_addresses=*", "-c", "unix_socket_directories=", "-c", "fsync=off",
 	}
+	if _, err := os.Stat(filepath.Join(dir, certificateFile)); err == nil {
+		command = append(command, "-c", "ssl=on")
+	}
+	return command
 }

@@ -47,15 +47,30 @@ func psqlArguments(address string, port int) []string {
 	return []string{"-X", "-h", address, "-p", fmt.Sprint(port), "-U", "postgres"}
 }
 
-func (d *demo) showPsql(address string, port int, sql string) {
-	d.screen.command(fmt.Sprintf("postern run --subnet %s --security-group %s --private-ip %s -- psql %s -c %s",
+// showPsql shows psql as a workload, with settings in its environment.
+func (d *demo) showPsql(address string, port int, sql string, settings ...string) {
+	d.screen.command(strings.Join(append(settings, ""), " ") + fmt.Sprintf("postern run --subnet %s --security-group %s --private-ip %s -- psql %s -c %s",
 		d.world.consumer.subnet, d.world.clientGroup, clientAddress, strings.Join(psqlArguments(address, port), " "), quote(sql)))
 }
 
 // psql shows a query and asks it.
 func (d *demo) psql(ctx context.Context, patience int, address string, port int, sql string) (asked, error) {
 	d.showPsql(address, port, sql)
-	output, status, err := run(ctx, d.psqlCommand(patience, address, port, sql))
+	return askedOf(run(ctx, d.psqlCommand(patience, address, port, sql)))
+}
+
+// verifiedPsql is psql that goes on only when the server has a certificate of an authority
+// for the name that it is asked by.
+func (d *demo) verifiedPsql(ctx context.Context, authority, name, sql string) (asked, error) {
+	settings := []string{"PGSSLMODE=verify-full", "PGSSLROOTCERT=" + authority}
+	d.showPsql(name, databasePort, sql, settings...)
+	cmd := d.psqlCommand(connectTimeout, name, databasePort, sql)
+	cmd.Env = append(cmd.Env, settings...)
+	return askedOf(run(ctx, cmd))
+}
+
+// askedOf reads what a run of psql has printed.
+func askedOf(output string, status int, err error) (asked, error) {
 	if err != nil {
 		return asked{}, err
 	}

@@ -118,6 +118,11 @@ func (d *demo) startDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return d.runDatabase(ctx, dir)
+}
+
+// runDatabase starts the server of a cluster.
+func (d *demo) runDatabase(ctx context.Context, dir string) error {
 	d.screen.command(fmt.Sprintf("postern run --subnet %s --security-group %s --private-ip %s -- postgres -D %s",
 		d.world.provider.subnet, d.world.databaseGroup, databaseAddress, dir))
 	cmd := d.workload(d.world.provider.subnet, d.world.databaseGroup, databaseAddress, d.databaseCommand(dir)...)
