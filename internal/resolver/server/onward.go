@@ -45,6 +45,7 @@ type question struct {
 	ask    zone.Ask
 	stream bool
 	fresh  bool
+	back   int // how often the upstream has led it back
 	reply  func(message []byte)
 }
 
@@ -89,38 +90,91 @@ func (q *question) onward() Onward {
 	}
 }
 
-// done finishes the answer with what the upstream said.
-func (q *question) done(r wire.Reply) { q.reply(Finish(&q.ask, r)) }
+// mostBack is how often a question may be led back from the upstream.
+const mostBack = 8
+
+// done finishes the answer with what the upstream said. When that leads to a name that
+// the VPC has, what the VPC says of it counts and not what others do, as it would have if
+// it had been asked for.
+func (q *question) done(r wire.Reply) {
+	world, a := q.server.world.Load(), &q.ask
+	kept, name := cutBack(world, a, r)
+	if name == nil {
+		q.reply(Finish(a, r))
+		return
+	}
+	q.back++
+	verdict := zone.Answered
+	switch {
+	case !appendTo(a, kept):
+		a.Code = wire.NoError // there is no room for more
+	case q.back > mostBack:
+		a.Endless()
+	default:
+		verdict = world.Resume(a, name)
+	}
+	if verdict == zone.Answered {
+		q.reply(a.Answer.End(a.Code))
+		return
+	}
+	q.server.upstream.Ask(q.onward(), q.done)
+}
+
+// cutBack gives how far an answer leads until it comes to a name that the VPC has, and
+// that name; nil when it does not.
+func cutBack(w *zone.World, a *zone.Ask, r wire.Reply) (kept []wire.Record, name []byte) {
+	if a.Question.Type == wire.TypeCNAME {
+		return nil, nil
+	}
+	owner := a.Onward
+	for i, rec := range r.Answer {
+		if rec.Type != wire.TypeCNAME || !bytes.Equal(rec.Name, owner) {
+			continue
+		}
+		owner = bytes.ToLower(rec.Data) // a length is no letter
+		if w.Has(a.VPC, owner) {
+			return r.Answer[:i+1], owner
+		}
+	}
+	return nil, nil
+}
 
 // Finish ends the answer to a question that a World had asked upstream with what came
 // of that.
 func Finish(a *zone.Ask, r wire.Reply) []byte {
-	owner, space := a.Onward, make([]byte, 0, 512)
-	for _, rec := range r.Answer {
-		space = wire.AppendRecord(space[:0], rec.Type, rec.TTL, rec.Data)
-		if !bytes.Equal(rec.Name, owner) {
-			if !a.Answer.AppendOf(rec.Name, space, false) {
-				break
-			}
-			continue
-		}
-		if !a.Answer.Append(space) {
-			break
-		}
-		if rec.Type == wire.TypeCNAME && a.Question.Type != wire.TypeCNAME {
-			a.Answer.Owner(space)
-			owner = bytes.ToLower(rec.Data) // a length is no letter
-		}
-	}
+	appendTo(a, r.Answer)
 	for _, rec := range r.Authority {
 		if rec.Type == wire.TypeSOA {
-			a.Answer.AppendOf(rec.Name, wire.AppendRecord(space[:0], rec.Type, rec.TTL, rec.Data), true)
+			a.Answer.AppendOf(rec.Name, wire.AppendRecord(nil, rec.Type, rec.TTL, rec.Data), true)
 		}
 	}
 	if r.Code != wire.NoError && r.Code != wire.NameError && r.Code != wire.Refused {
 		return a.Answer.End(wire.ServerFailure)
 	}
 	return a.Answer.End(r.Code)
+}
+
+// appendTo appends the upstream's records to an answer, and reports whether there was
+// room for all.
+func appendTo(a *zone.Ask, records []wire.Record) bool {
+	owner, space := a.Onward, make([]byte, 0, 512)
+	for _, rec := range records {
+		space = wire.AppendRecord(space[:0], rec.Type, rec.TTL, rec.Data)
+		if !bytes.Equal(rec.Name, owner) {
+			if !a.Answer.AppendOf(rec.Name, space, false) {
+				return false
+			}
+			continue
+		}
+		if !a.Answer.Append(space) {
+			return false
+		}
+		if rec.Type == wire.TypeCNAME && a.Question.Type != wire.TypeCNAME {
+			a.Answer.Owner(space)
+			owner = bytes.ToLower(rec.Data)
+		}
+	}
+	return true
 }
 
 // Resolve asks for a name as a client in a VPC does that is in no availability zone. With no VPC

@@ -30,14 +30,46 @@ func (w *World) Answer(a *Ask) Verdict {
 	if vpc == nil || vpc.placed == nil || vpc.placed.Off {
 		return a.end(wire.Refused)
 	}
-	t := walk{w, vpc, a, a.Question.Name, a.Question.Type, nil}
+	return w.from(a, vpc, a.Question.Name)
+}
+
+// from answers a question at a name that it has led to.
+func (w *World) from(a *Ask, vpc *realm, name []byte) Verdict {
+	t := walk{w, vpc, a, name, a.Question.Type, nil}
 	for range maxChain + 1 {
 		if verdict, done := t.step(); done {
 			return verdict
 		}
 	}
+	return a.Endless()
+}
+
+// Endless answers that the question leads to no end.
+func (a *Ask) Endless() Verdict {
 	a.Answer.Rewind()
 	return a.end(wire.ServerFailure)
+}
+
+// Has reports whether a VPC answers for a name by itself, by a zone or without one. The
+// name is in wire form and small letters.
+func (w *World) Has(vpc string, name []byte) bool {
+	r := w.realms.text(vpc)
+	if r == nil || r.placed == nil {
+		return false
+	}
+	t := walk{world: w, vpc: r, name: name}
+	z, _, built := t.zone()
+	return z != nil || built != builtNone
+}
+
+// Resume answers what the upstream has led back to a name that the VPC has, behind what
+// there is in a.Answer.
+func (w *World) Resume(a *Ask, name []byte) Verdict {
+	vpc := w.realms.text(a.VPC)
+	if vpc == nil || vpc.placed == nil {
+		return a.Endless()
+	}
+	return w.from(a, vpc, name)
 }
 
 func (a *Ask) end(code int) Verdict {
