@@ -2,7 +2,11 @@
 
 package server
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/posternhq/postern/internal/resolver/upstream"
+)
 
 // share counts what a VPC takes of the server, and each of its clients.
 type share struct {
@@ -10,6 +14,7 @@ type share struct {
 	sockets int
 	total   use
 	clients map[netip.Addr]use
+	groups  map[netip.Prefix]use
 }
 
 type use struct{ questions, streams int }
@@ -18,7 +23,7 @@ type use struct{ questions, streams int }
 func (s *Server) shareOf(vpc string) *share {
 	h := s.vpcs[vpc]
 	if h == nil {
-		h = &share{vpc: vpc, clients: map[netip.Addr]use{}}
+		h = &share{vpc: vpc, clients: map[netip.Addr]use{}, groups: map[netip.Prefix]use{}}
 		s.vpcs[vpc] = h
 	}
 	h.sockets++
@@ -36,9 +41,9 @@ func (s *Server) leave(h *share) {
 func (s *Server) take(h *share, client netip.Addr, more use) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := h.clients[client]
-	if s.closed || h.total.questions+more.questions > s.limits.Questions || h.total.streams+more.streams > s.limits.Streams ||
-		c.questions+more.questions > s.limits.ClientQuestions || c.streams+more.streams > s.limits.ClientStreams {
+	l := s.limits
+	if s.closed || h.total.beyond(more, l.Questions, l.Streams) || h.clients[client].beyond(more, l.ClientQuestions, l.ClientStreams) ||
+		h.groups[upstream.Group(client)].beyond(more, groupOf(l.Questions), groupOf(l.Streams)) {
 		return false
 	}
 	h.add(client, more)
@@ -65,13 +70,26 @@ func (s *Server) less() {
 	}
 }
 
+// groupOf is how much of what a VPC has the addresses of one group have together.
+func groupOf(all int) int { return max(all/2, 1) }
+
+// beyond reports whether something more is too much.
+func (u use) beyond(more use, questions, streams int) bool {
+	return u.questions+more.questions > questions || u.streams+more.streams > streams
+}
+
+func (u use) plus(more use) use { return use{u.questions + more.questions, u.streams + more.streams} }
+
 func (h *share) add(client netip.Addr, u use) {
-	c := h.clients[client]
-	c.questions, c.streams = c.questions+u.questions, c.streams+u.streams
-	h.total.questions, h.total.streams = h.total.questions+u.questions, h.total.streams+u.streams
-	if c == (use{}) {
-		delete(h.clients, client)
+	h.total = h.total.plus(u)
+	addTo(h.clients, client, u)
+	addTo(h.groups, upstream.Group(client), u)
+}
+
+func addTo[K comparable](m map[K]use, k K, u use) {
+	if u = m[k].plus(u); u == (use{}) {
+		delete(m, k)
 	} else {
-		h.clients[client] = c
+		m[k] = u
 	}
 }

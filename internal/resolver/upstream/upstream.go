@@ -190,7 +190,7 @@ func (f *Forwarder) begin(q Question, done func(wire.Reply, error)) (reply wire.
 func (f *Forwarder) client(vpc string) *client {
 	c := f.vpcs[vpc]
 	if c == nil {
-		c = &client{vpc: vpc, flights: map[key]*flight{}, turns: turns{places: f.cfg.Flights, taken: map[netip.Addr]int{}}}
+		c = &client{vpc: vpc, flights: map[key]*flight{}, turns: turns{places: f.cfg.Flights, taken: map[netip.Addr]int{}, blocks: map[netip.Prefix]int{}}}
 		f.vpcs[vpc] = c
 	}
 	return c
