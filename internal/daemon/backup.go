@@ -50,6 +50,9 @@ func MakeBackup(ctx context.Context, c Config, file string) (Backup, error) {
 	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
 		return fail(fmt.Errorf("%s is there and is no file", file))
 	}
+	if err := Folder(c.Data).outside(file); err != nil {
+		return fail(err)
+	}
 	temporary, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // mode 0600
 	if err != nil {
 		return fail(err)
@@ -77,6 +80,33 @@ func MakeBackup(ctx context.Context, c Config, file string) (Backup, error) {
 		return fail(err)
 	}
 	return made, nil
+}
+
+// outside refuses a file that is in the folder: it would take the place of one that the
+// folder needs, or go with it.
+func (f Folder) outside(file string) error {
+	own, err := os.Stat(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // and so there is nothing to back up, which is said later
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && os.SameFile(info, own) {
+			return fmt.Errorf("%s would be in the data folder itself; name a file elsewhere", file)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // backUpStopped writes the state of a folder whose daemon does not run.

@@ -113,8 +113,10 @@ func (c Config) Validate() error {
 	if _, err := sharesOf(c.Shares); err != nil {
 		errs = append(errs, err)
 	}
-	if c.VerifyInterval < 0 || c.Idle < 0 {
-		errs = append(errs, errors.New("--verify-interval and --idle-timeout: want positive durations"))
+	for flag, d := range map[string]time.Duration{"--verify-interval": c.VerifyInterval, "--idle-timeout": c.Idle} {
+		if d <= 0 {
+			errs = append(errs, fmt.Errorf("%s %v: want a positive duration; it cannot be turned off", flag, d))
+		}
 	}
 	if c.StoreQuota != 0 && c.StoreQuota < leastQuota {
 		errs = append(errs, fmt.Errorf("--store-quota: want at least %d MiB", leastQuota>>20))

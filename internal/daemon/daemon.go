@@ -59,6 +59,9 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	if err := canListen(ctx, c); err != nil {
 		return err
 	}
+	if err := Folder(c.Data).sayCutShort(c.Log); err != nil {
+		return err
+	}
 	go profileOnSignal(ctx, Folder(c.Data), c.Log)
 	asUsual := collectOften()
 	defer asUsual()

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func valid() Config {
 	return Config{
 		Data: "/tmp/x", Listen: "127.0.0.1:0", Regions: []string{"us-east-1"}, HostName: "h",
 		DNSSuffix: "postern.internal", IPv6Pool: netip.MustParsePrefix("fd50:5354:4e00::/40"),
+		VerifyInterval: time.Second, Idle: time.Minute,
 	}
 }
 
@@ -44,6 +46,9 @@ func TestValidateNamesTheFlagThatIsWrong(t *testing.T) {
 		"--dns-listen \"224.0.0.1\"":        func(c *Config) { c.DNSListen = []string{"224.0.0.1"} },
 		"--dns-listen \"fe80::1%eth0\"":     func(c *Config) { c.DNSListen = []string{"fe80::1%eth0"} },
 		"--dns-listen \"127.0.0.1\": named": func(c *Config) { c.DNSListen = []string{"127.0.0.1:53", "127.0.0.1"} },
+		"--verify-interval 0s":              func(c *Config) { c.VerifyInterval = 0 },
+		"--verify-interval -1s":             func(c *Config) { c.VerifyInterval = -time.Second },
+		"--idle-timeout 0s":                 func(c *Config) { c.Idle = 0 },
 		"--host-name":                       func(c *Config) { c.HostName = "" },
 		"--etcd":                            func(c *Config) { c.Etcd = []string{"http://127.0.0.1:2379", ""} },
 	} {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,6 +121,22 @@ func (f Folder) rebuild(ctx context.Context, c Config, snap *store.Snapshot) err
 		return err
 	}
 	return errors.Join(etcdstore.SyncFolder(string(f)), os.RemoveAll(replaced))
+}
+
+// sayCutShort looks for what a restore left that was killed. A store that was not finished
+// goes; that it was asked for is said, and also how to end what had begun.
+func (f Folder) sayCutShort(log *slog.Logger) error {
+	if _, err := os.Stat(f.path(replacedFolder)); err == nil {
+		if !f.holdsStore() {
+			return fmt.Errorf("a restore of %s was cut short when it had put the state away: run it again, or have the former state back: mv %s %s", f, f.path(replacedFolder), f.path(etcdFolder))
+		}
+		log.Warn("a restore was cut short when it had put its state in place; run it again to have it whole", "former state", f.path(replacedFolder))
+	}
+	if _, err := os.Stat(f.path(restoringFolder)); err != nil {
+		return nil
+	}
+	log.Warn("a restore was cut short before it changed anything; what it had made is removed", "folder", f.path(restoringFolder))
+	return os.RemoveAll(f.path(restoringFolder))
 }
 
 // take gives the folder the small files that belong to a backup. What the first

@@ -221,6 +221,15 @@ func TestRestoreRefuses(t *testing.T) {
 	refuse(spoilt("mark", forged(whole, `"instance":"`+p.Mark()+`"`, `"instance":"../x"`)), "which is none", "--replace")
 	refuse(spoilt("key", forged(whole, `"/postern/v1/row/access-key/`, `"/postern/a/`)), "of no row", "--replace")
 	refuse(filepath.Join(t.TempDir(), "absent"), "no such file", "--replace")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(p.Data, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []string{filepath.Join(p.Data, "instance"), filepath.Join(p.Data, "etcd", "new"), filepath.Join(link, "credentials.json")} {
+		if r := p.Command("backup", own); r.Status != 1 || !strings.Contains(r.Stderr, "in the data folder itself") {
+			t.Errorf("backup over %s: %+v", own, r)
+		}
+	}
 	if r := p.Command("backup", t.TempDir()); r.Status != 1 || !strings.Contains(r.Stderr, "is no file") {
 		t.Errorf("backup into a folder: %+v", r)
 	}
@@ -243,6 +252,37 @@ func TestRestoreRefuses(t *testing.T) {
 
 // With an external cluster a backup is of the rows that are there, whether Postern
 // runs or not, and is restored into a cluster that has none.
+// What a restore leaves that is killed goes at the next start, and where the state is out
+// of its place, that is said.
+func TestARestoreThatWasKilledIsExplained(t *testing.T) {
+	p := postern.Start(t)
+	p.Stop()
+	unfinished := filepath.Join(p.Data, ".restoring")
+	if err := os.MkdirAll(filepath.Join(unfinished, "etcd"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.Up()
+	if _, err := os.Stat(unfinished); err == nil {
+		t.Error("what a restore had begun is still there")
+	}
+	if !strings.Contains(p.Log(), "was cut short before it changed anything") {
+		t.Errorf("the log says nothing of it: %s", p.Log())
+	}
+	p.Stop()
+	etcd, former := filepath.Join(p.Data, "etcd"), filepath.Join(p.Data, ".replaced")
+	if err := os.Rename(etcd, former); err != nil {
+		t.Fatal(err)
+	}
+	r := postern.Begin(t, nil, "up", "--data", p.Data, "--listen", "127.0.0.1:0").Wait()
+	if want := "mv " + former + " " + etcd; r.Status != 1 || !strings.Contains(r.Stderr, want) {
+		t.Errorf("status %d, %q; want %q", r.Status, r.Stderr, want)
+	}
+	if err := os.Rename(former, etcd); err != nil {
+		t.Fatal(err)
+	}
+	p.Up()
+}
+
 func TestBackupOfAnExternalCluster(t *testing.T) {
 	first, second := cluster.Start(t, 0), cluster.Start(t, 0)
 	p := postern.Start(t, "--etcd", first, "--host-name", "alpha")

@@ -8,6 +8,7 @@ package convention
 import (
 	"reflect"
 	"strings"
+	"unicode"
 
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/fault"
@@ -28,7 +29,27 @@ func EC2(op *schema.Operation, in any) error {
 	if err := checkOnePage(op, v); err != nil {
 		return err
 	}
+	if err := checkToken(op, v); err != nil {
+		return err
+	}
 	return checkTagSpecifications(op, v)
+}
+
+// maxToken is how many characters a token of idempotency may have, all of ASCII (Ensuring
+// idempotency in Amazon EC2 API requests, in the EC2 Developer Guide).
+const maxToken = 64
+
+func checkToken(op *schema.Operation, v reflect.Value) error {
+	token, ok := member[*string](op, v, "ClientToken")
+	if !ok {
+		return nil
+	}
+	value := text(token)
+	ascii := !strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII })
+	if len(value) > maxToken || !ascii {
+		return fault.EC2("InvalidParameterValue", "ClientToken: want at most %d characters of ASCII", maxToken)
+	}
+	return nil
 }
 
 // checkIDs walks all parameters and looks at those that are ids. The name is

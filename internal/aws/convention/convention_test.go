@@ -193,6 +193,10 @@ func TestWhatARequestMayNotHave(t *testing.T) {
 		{"page of subnets", "DescribeSubnets", &shape.DescribeSubnetsInput{SubnetIds: []string{"subnet-12345678"}, MaxResults: new(int32(5))}, ""},
 		{"two specifications", "CreateVpc", &shape.CreateVpcInput{TagSpecifications: tags("vpc", "vpc")}, "InvalidParameterValue"},
 		{"of two types", "CreateVpc", &shape.CreateVpcInput{TagSpecifications: tags("vpc", "subnet")}, ""},
+		{"longest token", "CreateVpcEndpoint", &shape.CreateVpcEndpointInput{ClientToken: new(strings.Repeat("t", 64))}, ""},
+		{"longer token", "CreateVpcEndpoint", &shape.CreateVpcEndpointInput{ClientToken: new(strings.Repeat("t", 65))}, "InvalidParameterValue"},
+		{"another's longer token", "CreateNetworkInterface", &shape.CreateNetworkInterfaceInput{ClientToken: new(strings.Repeat("t", 65))}, "InvalidParameterValue"},
+		{"token that is not ASCII", "CreateNetworkInterface", &shape.CreateNetworkInterfaceInput{ClientToken: new("é")}, "InvalidParameterValue"},
 	} {
 		err := convention.EC2(shape.Service.Operation(test.operation), test.in)
 		if test.code == "" && err != nil || test.code != "" && !fault.Is(err, test.code) {
