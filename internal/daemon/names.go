@@ -113,7 +113,7 @@ func newNames(c Config, instance string, renewed func()) *names.Names {
 	return names.New(names.Config{
 		Always: len(c.DNSListen) > 0,
 		Folder: c.Data, Instance: instance, Program: c.Program, Command: []string{names.Verb}, Flags: flags, Version: c.Version,
-		Renewed: renewed, Log: c.Log,
+		Renewed: renewed, Log: c.Log, Unit: names.ServiceUnit(),
 	})
 }
 

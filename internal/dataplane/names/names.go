@@ -43,6 +43,10 @@ type Config struct {
 	// Renewed, if not nil, is called when a process came in the place of one that had
 	// ended: it may lack what was put last.
 	Renewed func()
+	// Unit is the service of systemd that this process is in, as ServiceUnit gives it.
+	// What is in the group of its processes ends with it, so others get a unit of
+	// their own.
+	Unit string
 	// Every is how often the process is asked how it is, and how long it may take to say
 	// so. One that does not say so three times in a row is replaced. Default two seconds.
 	Every time.Duration

@@ -142,8 +142,12 @@ func (n *Names) arguments() []string {
 // start starts a process that does not end with this one. The channel gets how it ended
 // when it does so while it is a child of this process.
 func (n *Names) start(ctx context.Context) (<-chan error, error) {
-	if unit, ok := serviceUnit(); ok {
-		return n.startUnit(ctx, unit)
+	if n.cfg.Unit != "" {
+		ended, err := n.startUnit(ctx)
+		if err == nil || ctx.Err() != nil {
+			return ended, err
+		}
+		n.cfg.Log.Warn("the process that resolves names cannot have a unit of its own: it ends with this service", "service", n.cfg.Unit, "error", err)
 	}
 	log, err := openLog(filepath.Join(n.cfg.Folder, LogName))
 	if err != nil {
@@ -177,37 +181,45 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
-// serviceUnit gives the name of the unit of systemd that this process is in, if it is a
-// service: what is in its group of processes ends with it, so others must not be there.
-func serviceUnit() (string, bool) {
+// ServiceUnit gives the name of the unit of systemd that this process is in, if it is a
+// service, and nothing otherwise.
+func ServiceUnit() string {
 	if os.Getenv("INVOCATION_ID") == "" {
-		return "", false
+		return ""
 	}
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return "", false
+		return ""
 	}
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
-		return "", false
+		return ""
 	}
 	for line := range strings.Lines(string(text)) {
 		if unit := filepath.Base(strings.TrimSpace(line)); strings.HasSuffix(unit, ".service") {
-			return unit, true
+			return unit
 		}
 	}
-	return "", false
+	return ""
 }
 
 // startUnit has systemd start the process as a unit of its own (systemd-run(1)), which
-// goes when it has ended.
-func (n *Names) startUnit(ctx context.Context, of string) (<-chan error, error) {
+// goes when it has ended. It fails when the program cannot be run.
+func (n *Names) startUnit(ctx context.Context) (<-chan error, error) {
+	path := filepath.Join(n.cfg.Folder, LogName)
+	log, err := openLog(path)
+	if err != nil {
+		return nil, err
+	}
+	log.Close()
 	name := fmt.Sprintf("postern-resolver-%s-%d", n.cfg.Instance, time.Now().UnixNano()) // the old one is there until it has ended
 	args := []string{
-		"--quiet", "--collect", "--unit", name, "--description", "Postern's resolver, started by " + of,
-		"--property", "LimitNOFILE=524288", "--property", "StandardOutput=append:" + filepath.Join(n.cfg.Folder, LogName),
-		"--property", "StandardError=inherit", "--", n.cfg.Program,
+		"--quiet", "--collect", "--service-type", "exec", "--unit", name, "--description", "Postern's resolver, started by " + n.cfg.Unit,
+		"--property", "LimitNOFILE=524288", "--property", "StandardOutput=append:" + path, "--property", "StandardError=inherit", "--",
 	}
-	if out, err := exec.CommandContext(ctx, "systemd-run", append(args, n.arguments()...)...).CombinedOutput(); err != nil {
+	for _, arg := range append([]string{n.cfg.Program}, n.arguments()...) {
+		args = append(args, strings.ReplaceAll(arg, "$", "$$")) // or the manager looks for variables (systemd.service(5))
+	}
+	if out, err := exec.CommandContext(ctx, "systemd-run", args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("systemd-run: %w: %s", err, bytes.TrimSpace(out))
 	}
 	return make(chan error), nil
