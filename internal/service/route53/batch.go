@@ -214,6 +214,8 @@ func (b *batch) share(r, other *model.RecordSet) {
 	switch {
 	case r.Routing == model.RoutingSimple:
 		b.wrong("RRSet with DNS name %s, type %s cannot be created as other RRSets exist with the same name and type.", r.Name, r.Type)
+	case r.Routing == model.RoutingMultivalue && other.Routing != model.RoutingMultivalue:
+		b.wrong("RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created because a non multivalue answer rrset exists with the same name and type.", r.Name, r.Type, r.Set)
 	case r.Routing != other.Routing:
 		b.wrong("RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as a non-%s set exists with the same name and type.", r.Name, r.Type, r.Set, r.Routing)
 	}
