@@ -148,27 +148,37 @@ func TestStatusShowsNames(t *testing.T) {
 		{Vpc: new("vpc-plain"), State: new("on")},
 		{
 			Vpc: new("vpc-1"), State: new("on"), Hint: new("it does not see"), Zones: []postern.ResolverZone{{Name: new("db.example.com")}, {Name: new("example.net")}},
-			Names: []postern.EndpointName{{Name: new("vpce-1.x"), Endpoint: new("vpce-1"), State: new("ready")}, {Name: new("vpce-2.x"), Endpoint: new("vpce-2"), State: new("failed"), Reason: new("busy")}},
+			DhcpOptions: new("dopt-1"), DnsServers: []string{"10.0.0.53", "AmazonProvidedDNS"}, DnsSearch: []string{"example.net"},
+			PrivateDomains: []postern.PrivateDomain{{Domain: new("db.example.com"), Endpoint: new("vpce-1"), State: new("used")}, {Domain: new("x.test"), Endpoint: new("vpce-2"), State: new("left-out"), Reason: new("taken")}},
+			Names:          []postern.EndpointName{{Name: new("vpce-1.x"), Endpoint: new("vpce-1"), State: new("ready")}, {Name: new("vpce-2.x"), Endpoint: new("vpce-2"), State: new("failed"), Reason: new("busy")}},
 		},
 	}
 	var out bytes.Buffer
-	if err := printStatus(&out, &postern.GetStatusOutput{Resolvers: all}); err != nil {
+	verifications := []postern.Verification{{Id: new("dv-1"), Domain: new("x.test"), State: new("VERIFICATION_TIMED_OUT"), Record: new("_a.x.test"), Value: new("v"), Problem: new("nothing")}}
+	if err := printStatus(&out, &postern.GetStatusOutput{Resolvers: all, Verifications: verifications}); err != nil {
 		t.Fatal(err)
 	}
 	want := `postern 
 
-RESOLVER OF  STATE  HOSTED ZONES                NAMES  HINT
-vpc-1        on     db.example.com example.net  2      it does not see
+RESOLVER OF  STATE  HOSTED ZONES                NAMES  DHCP OPTIONS                                             HINT
+vpc-1        on     db.example.com example.net  2      dopt-1: 10.0.0.53 AmazonProvidedDNS, search example.net  it does not see
 
 NAME      ENDPOINT  VPC    STATE   REASON
 vpce-1.x  vpce-1    vpc-1  ready   
 vpce-2.x  vpce-2    vpc-1  failed  busy
+
+PRIVATE DOMAIN  ENDPOINT  VPC    STATE     REASON
+db.example.com  vpce-1    vpc-1  used      
+x.test          vpce-2    vpc-1  left-out  taken
+
+VERIFICATION  DOMAIN  STATE                   RECORD             LOOKED   NEXT LOOK  PROBLEM
+dv-1          x.test  VERIFICATION_TIMED_OUT  _a.x.test TXT "v"  not yet  never      nothing
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}
 	left := wrong(all)
-	if len(left) != 1 || len(left[0].Names) != 1 || *left[0].Names[0].Name != "vpce-2.x" {
+	if len(left) != 1 || len(left[0].Names) != 1 || len(left[0].PrivateDomains) != 1 || *left[0].Names[0].Name != "vpce-2.x" {
 		t.Errorf("in error are %+v", left)
 	}
 }

@@ -34,6 +34,7 @@ func (c *statusCommand) Run(in *Invocation) error {
 	}
 	if c.Errors {
 		out.Resources, out.Resolvers = inError(out.Resources), wrong(out.Resolvers)
+		out.Verifications = slices.DeleteFunc(out.Verifications, func(v postern.Verification) bool { return v.Problem == nil })
 	}
 	if c.Output == "json" {
 		return printJSON(in.Stdout, out)
@@ -52,12 +53,16 @@ func inError(resources []postern.Resource) []postern.Resource {
 	return slices.DeleteFunc(resources, func(r postern.Resource) bool { return !strings.HasSuffix(text(r.State), "failed") })
 }
 
-// wrong leaves the resolvers with hints, and of names those that do not resolve.
+// wrong leaves the resolvers with hints, and of names and private domains those that do
+// not resolve.
 func wrong(all []postern.Resolver) []postern.Resolver {
 	for i := range all {
 		all[i].Names = slices.DeleteFunc(all[i].Names, func(n postern.EndpointName) bool { return text(n.State) != "failed" })
+		all[i].PrivateDomains = slices.DeleteFunc(all[i].PrivateDomains, func(d postern.PrivateDomain) bool { return d.Reason == nil })
 	}
-	return slices.DeleteFunc(all, func(r postern.Resolver) bool { return r.Hint == nil && len(r.Names) == 0 })
+	return slices.DeleteFunc(all, func(r postern.Resolver) bool {
+		return r.Hint == nil && len(r.Names) == 0 && len(r.PrivateDomains) == 0
+	})
 }
 
 func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
@@ -83,6 +88,8 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%d\t%s\n", text(r.Of), text(r.Vpc), used(r), number(r.Limit), number(r.Refused), text(r.Holder))
 	}
 	printResolvers(out, s.Resolvers)
+	printPrivate(out, s.Resolvers)
+	printVerifications(out, s.Verifications)
 	printFollowed(out, s.Names)
 	if len(s.Resources) > 0 {
 		fmt.Fprintln(out, "\nKIND\tID\tNAME\tSTATE\tREASON")
@@ -104,15 +111,15 @@ func printResolvers(out io.Writer, all []postern.Resolver) {
 	}
 	resolvers, names := false, false
 	for _, r := range all {
-		if len(r.Zones) == 0 && len(r.Names) == 0 && text(r.Hint) == "" {
+		if len(r.Zones) == 0 && len(r.Names) == 0 && text(r.Hint) == "" && ownResolver(r) {
 			continue
 		}
-		resolvers = head("\nRESOLVER OF\tSTATE\tHOSTED ZONES\tNAMES\tHINT", resolvers)
+		resolvers = head("\nRESOLVER OF\tSTATE\tHOSTED ZONES\tNAMES\tDHCP OPTIONS\tHINT", resolvers)
 		zones := make([]string, len(r.Zones))
 		for i, z := range r.Zones {
 			zones[i] = text(z.Name)
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s\n", text(r.Vpc), text(r.State), orNone(strings.Join(zones, " ")), len(r.Names), text(r.Hint))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%s\t%s\n", text(r.Vpc), text(r.State), orNone(strings.Join(zones, " ")), len(r.Names), optionsOf(r), text(r.Hint))
 	}
 	for _, r := range all {
 		for _, n := range r.Names {

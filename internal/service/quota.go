@@ -37,6 +37,8 @@ type Quotas struct {
 	VerificationsPerRegion int
 	// PortRangesPerConfiguration has no published default.
 	PortRangesPerConfiguration int
+	// DHCPOptionsPerRegion is the number of DHCP option sets.
+	DHCPOptionsPerRegion int
 	// Those of Route 53 are of
 	// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html.
 	ZonesPerAccount       int
@@ -57,6 +59,7 @@ func (q *Quotas) all() []quota {
 		{"children-per-group", &q.ChildrenPerGroup, 60},
 		{"authorizations-per-zone", &q.AuthorizationsPerZone, 1000},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
+		{"dhcp-options-per-region", &q.DHCPOptionsPerRegion, 1000},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
 		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},
 		{"groups-per-gateway", &q.GroupsPerGateway, 5},

@@ -72,6 +72,94 @@ func PrivateZones(tx *table.Txn, e *model.VPCEndpoint) (zones []string) {
 	return slices.Compact(zones)
 }
 
+// PrivateDomain is a domain of a resource that an endpoint with private DNS leads to.
+type PrivateDomain struct {
+	Endpoint *model.VPCEndpoint
+	// Domain is in normal form; empty when the resource has none that could be used.
+	Domain string
+	// LeftOut is why the endpoint has no zone for it in its VPC; empty when it has one.
+	LeftOut string
+}
+
+// PrivateDomains gives the domains of the resources that the endpoints of a VPC with
+// private DNS lead to. Of endpoints that want one domain the oldest has it, see
+// HasPrivateZone; the order is that of their age.
+func PrivateDomains(tx *table.Txn, vpc model.Ref) (list []PrivateDomain) {
+	endpoints := slices.SortedFunc(VPCEndpointsByPrivate.Rows(tx, vpc), func(a, b *model.VPCEndpoint) int {
+		if older(a, b) {
+			return -1
+		}
+		return 1
+	})
+	if len(endpoints) == 0 {
+		return nil
+	}
+	taken := map[string]string{}
+	for z := range HostedZonesByVPC.Rows(tx, vpc) {
+		if !z.Deleting() {
+			taken[z.Name] = "hosted zone " + z.ID
+		}
+	}
+	for _, e := range endpoints {
+		used := PrivateZones(tx, e)
+		for _, domain := range used {
+			d := PrivateDomain{Endpoint: e, Domain: domain}
+			if by := taken[domain]; by != "" {
+				d.LeftOut = by + " has the domain in this VPC"
+			} else {
+				taken[domain] = "endpoint " + e.ID
+			}
+			list = append(list, d)
+		}
+		list = append(list, domainsLeftOut(tx, e, used)...)
+	}
+	return list
+}
+
+// domainsLeftOut gives what an endpoint does not want as a zone, or cannot have.
+func domainsLeftOut(tx *table.Txn, e *model.VPCEndpoint, used []string) (list []PrivateDomain) {
+	rc, ok := ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
+	if !ok {
+		return nil
+	}
+	add := func(of *model.ResourceConfiguration, domain string) {
+		if domain == "" || slices.Contains(used, domain) {
+			return
+		}
+		used = append(used, domain)
+		list = append(list, PrivateDomain{Endpoint: e, Domain: domain, LeftOut: leftOut(tx, e, of, rc, domain)})
+	}
+	domain := normal(rc.CustomDomain)
+	if rc.IsGroup() {
+		domain = normal(rc.GroupDomain)
+	}
+	if domain == "" {
+		return []PrivateDomain{{Endpoint: e, LeftOut: "its resource has no domain of its own"}}
+	}
+	whole := slices.Contains(used, domain)
+	add(rc, domain)
+	for child := range ResourceConfigurationsByGroup.Rows(tx, rc.Ref()) {
+		if own := normal(child.CustomDomain); !whole && rc.IsGroup() && !child.Deleting() && model.NameWithin(own, domain) {
+			add(child, own)
+		}
+	}
+	return list
+}
+
+// leftOut says why an endpoint has no zone for a domain of a resource, which is that of
+// another one, its group, or its own.
+func leftOut(tx *table.Txn, e *model.VPCEndpoint, rc, above *model.ResourceConfiguration, domain string) string {
+	switch {
+	case e.Admits(domain, verified(tx, e, above, domain)) && loops(tx, e, rc, domain):
+		return "the resource's own name is in the domain, and is looked up in this VPC"
+	case e.DNSPreference == model.PreferSpecified:
+		return "PrivateDnsSpecifiedDomains does not have it"
+	case e.DNSPreference == model.PreferVerifiedSpecified:
+		return "its provider has not verified it, and PrivateDnsSpecifiedDomains does not have it"
+	}
+	return "its provider has not verified it"
+}
+
 // PrivateZoneIn gives the endpoint of a VPC that has a zone of its own for a domain. Of
 // several the oldest has it; except is not one of them, if it is an endpoint at all.
 func PrivateZoneIn(tx *table.Txn, vpc model.Ref, domain, except string) (first *model.VPCEndpoint, ok bool) {

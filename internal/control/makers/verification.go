@@ -48,8 +48,10 @@ func (m Verifications) look(ctx context.Context, seen *model.DomainVerification,
 	switch {
 	case err != nil:
 		problem = err.Error()
+	case len(texts) == 0:
+		problem, missing = fmt.Sprintf("%s has no TXT record; it must have %q", seen.RecordName(), seen.Value), true
 	case !slices.Contains(texts, seen.Value):
-		problem, missing = fmt.Sprintf("%s has no TXT record %q", seen.RecordName(), seen.Value), true
+		problem, missing = fmt.Sprintf("of the TXT records of %s none is %q; the first one is %.100q", seen.RecordName(), seen.Value, texts[0]), true
 	}
 	return still(state.DomainVerifications, seen, func(tx *table.Txn, v *model.DomainVerification) {
 		if !v.NextAt.Equal(seen.NextAt) {

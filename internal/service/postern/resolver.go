@@ -48,11 +48,60 @@ func (a *API) resolver(tx *table.Txn, vpc *model.VPC) shape.Resolver {
 			r.Names = append(r.Names, a.endpointName(tx, row))
 		}
 	}
+	for _, d := range state.PrivateDomains(tx, vpc.Ref()) {
+		r.PrivateDomains = append(r.PrivateDomains, privateDomain(vpc, d))
+	}
+	addOptions(tx, &r, vpc)
 	return r
 }
 
+// privateDomain tells whether a VPC asks an endpoint's own zone about a domain.
+func privateDomain(vpc *model.VPC, d state.PrivateDomain) shape.PrivateDomain {
+	out := shape.PrivateDomain{Domain: service.Optional(shown(d.Domain)), Endpoint: &d.Endpoint.ID, State: new(domainUsed)}
+	if d.LeftOut == "" && !(vpc.DNSSupport && vpc.DNSHostnames) {
+		d.LeftOut = attributesOff(vpc) + " of the VPC must be true"
+	}
+	if d.LeftOut != "" {
+		out.State, out.Reason = new(domainLeftOut), &d.LeftOut
+	}
+	return out
+}
+
+// addOptions tells what workloads of a VPC are told of name servers.
+func addOptions(tx *table.Txn, r *shape.Resolver, vpc *model.VPC) {
+	r.DhcpOptions = new(model.NoDHCPOptions)
+	if o, ok := state.DHCPOptions.Get(tx, vpc.Account, vpc.Region, vpc.DHCPOptions); ok {
+		r.DhcpOptions, r.DnsServers, r.DnsSearch = &o.ID, o.DomainNameServers, strings.Fields(o.DomainName)
+	}
+}
+
+// verifications yields how it stands with the domains that accounts say are theirs.
+func verifications(tx *table.Txn) func(yield func(shape.Verification) bool) {
+	return func(yield func(shape.Verification) bool) {
+		for v := range state.DomainVerifications.All(tx) {
+			if !yield(shape.Verification{
+				Id: &v.ID, Account: &v.Account, Region: &v.Region, Domain: &v.Domain, State: &v.State, Record: new(v.RecordName()), Value: &v.Value,
+				Problem: service.Optional(v.Problem), LookedAt: moment(v.LookedAt), NextAt: moment(v.NextAt),
+			}) {
+				return
+			}
+		}
+	}
+}
+
+// Whether a VPC sees a private domain of an endpoint.
+const (
+	domainUsed    = "used"
+	domainLeftOut = "left-out"
+)
+
 // zonesHint says why a VPC does not see its hosted zones: this is what users miss first.
 func zonesHint(vpc *model.VPC, zones int) string {
+	return fmt.Sprintf("it does not see its hosted zones (%d): %s of the VPC must be true", zones, attributesOff(vpc))
+}
+
+// attributesOff names the attributes of a VPC that are off and that zones need.
+func attributesOff(vpc *model.VPC) string {
 	var off []string
 	if !vpc.DNSSupport {
 		off = append(off, "enableDnsSupport")
@@ -60,7 +109,7 @@ func zonesHint(vpc *model.VPC, zones int) string {
 	if !vpc.DNSHostnames {
 		off = append(off, "enableDnsHostnames")
 	}
-	return fmt.Sprintf("it does not see its hosted zones (%d): %s of the VPC must be true", zones, strings.Join(off, " and "))
+	return strings.Join(off, " and ")
 }
 
 // shown is a name as people write it.

@@ -111,6 +111,11 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 			out.Resolvers = append(out.Resolvers, r)
 		}
 	}
+	for v := range verifications(tx) {
+		if who.Management || who.Owns(*v.Account) {
+			out.Verifications = append(out.Verifications, v)
+		}
+	}
 	var status DataplaneStatus
 	if a.Observer != nil {
 		status = a.Observer.Status()

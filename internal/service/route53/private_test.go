@@ -3,6 +3,7 @@
 package route53
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +37,15 @@ func TestAZoneIsRefusedForAnEndpointsPrivateName(t *testing.T) {
 	f.refused(t, "ConflictingDomainExists", func() error {
 		return failure(f.api.CreateHostedZone(f.ctx, &shape.CreateHostedZoneInput{Name: new("db.example.com"), CallerReference: new("again"), VPC: vpc(vpcA)}))
 	})
+	mine := " " + servicetest.Account
+	seen := f.seen(t, f.ctx, vpcA)
+	slices.Sort(seen)
+	if want := []string{"a.db.example.com." + mine, "db.example.com. vpc-lattice.amazonaws.com", "example.com." + mine}; !slices.Equal(seen, want) {
+		t.Errorf("the endpoint's VPC sees %v, want %v", seen, want)
+	}
+	if seen := f.seen(t, f.ctx, vpcB); !slices.Equal(seen, []string{"db.example.com." + mine}) {
+		t.Errorf("another VPC sees %v", seen)
+	}
 	f.put(t, func(tx *table.Txn) {
 		gone := e.Clone()
 		gone.DeletedAt = time.Unix(9, 0)
@@ -43,5 +53,8 @@ func TestAZoneIsRefusedForAnEndpointsPrivateName(t *testing.T) {
 	})
 	if err := f.associate(f.ctx, zone, vpcA); err != nil {
 		t.Errorf("after the endpoint: %v", err)
+	}
+	if seen := f.seen(t, f.ctx, vpcA); slices.Contains(seen, "db.example.com. vpc-lattice.amazonaws.com") {
+		t.Errorf("after the endpoint its VPC sees %v", seen)
 	}
 }

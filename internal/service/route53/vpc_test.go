@@ -46,7 +46,11 @@ func (f *fixture) seen(t *testing.T, ctx context.Context, vpcID string) (zones [
 			t.Fatal(err)
 		}
 		for _, z := range out.HostedZoneSummaries {
-			zones = append(zones, *z.Name+" "+*z.Owner.OwningAccount)
+			owner := z.Owner.OwningAccount
+			if owner == nil {
+				owner = z.Owner.OwningService
+			}
+			zones = append(zones, *z.Name+" "+*owner)
 		}
 		if in.NextToken = out.NextToken; in.NextToken == nil {
 			return zones

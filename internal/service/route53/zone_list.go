@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
 )
 
 // zonesPerPage is how many zones the lists give at once.
@@ -94,8 +95,31 @@ func (a *API) ListHostedZonesByName(ctx context.Context, in *shape.ListHostedZon
 	return out, nil
 }
 
+// latticeService is whose zones are those of endpoints' private domains: the principal of
+// the service that makes them on AWS.
+const latticeService = "vpc-lattice.amazonaws.com"
+
+// seenZones gives the zones that a VPC is associated with in the order of their ids: hosted
+// zones, and those that VPC Lattice has for the private domains of endpoints. These can be
+// seen here alone.
+func seenZones(tx *table.Txn, vpc model.Ref) []shape.HostedZoneSummary {
+	var all []shape.HostedZoneSummary
+	for z := range state.HostedZonesByVPC.Rows(tx, vpc) {
+		all = append(all, shape.HostedZoneSummary{HostedZoneId: new(z.ID), Name: new(z.Name), Owner: &shape.HostedZoneOwner{OwningAccount: new(z.Account)}})
+	}
+	for _, d := range state.PrivateDomains(tx, vpc) {
+		if d.LeftOut == "" {
+			all = append(all, shape.HostedZoneSummary{
+				HostedZoneId: new(model.EndpointZoneID(d.Endpoint.PrivateZone(d.Domain))), Name: new(d.Domain), Owner: &shape.HostedZoneOwner{OwningService: new(latticeService)},
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b shape.HostedZoneSummary) int { return cmp.Compare(*a.HostedZoneId, *b.HostedZoneId) })
+	return all
+}
+
 // ListHostedZonesByVPC lists the zones that a VPC of the caller's sees, other accounts'
-// too.
+// and services' too.
 func (a *API) ListHostedZonesByVPC(ctx context.Context, in *shape.ListHostedZonesByVPCInput) (*shape.ListHostedZonesByVPCOutput, error) {
 	size, err := pageSize("MaxItems", in.MaxItems, zonesPerPage)
 	if err != nil {
@@ -111,15 +135,13 @@ func (a *API) ListHostedZonesByVPC(ctx context.Context, in *shape.ListHostedZone
 		return nil, fault.Route53("AccessDenied", "The VPC %s in region %s is not owned by you.", *in.VPCId, *in.VPCRegion)
 	}
 	page := service.NewPage(who, "ListHostedZonesByVPC", []string{*in.VPCRegion, *in.VPCId}, in.NextToken, new(int32(size)), zonesPerPage)
-	zones, next, err := service.Paginate(page, state.HostedZonesByVPC.Rows(tx, vpc.Ref()), func(z *model.HostedZone) string { return z.Account + "/" + z.ID })
+	zones, next, err := service.Paginate(page, slices.Values(seenZones(tx, vpc.Ref())), func(z shape.HostedZoneSummary) string { return *z.HostedZoneId })
 	if err != nil {
 		return nil, asFault(err)
 	}
-	out := &shape.ListHostedZonesByVPCOutput{HostedZoneSummaries: []shape.HostedZoneSummary{}, MaxItems: new(strconv.Itoa(size)), NextToken: service.Optional(next)}
-	for _, zone := range zones {
-		out.HostedZoneSummaries = append(out.HostedZoneSummaries, shape.HostedZoneSummary{
-			HostedZoneId: new(zone.ID), Name: new(zone.Name), Owner: &shape.HostedZoneOwner{OwningAccount: new(zone.Account)},
-		})
+	out := &shape.ListHostedZonesByVPCOutput{HostedZoneSummaries: zones, MaxItems: new(strconv.Itoa(size)), NextToken: service.Optional(next)}
+	if zones == nil {
+		out.HostedZoneSummaries = []shape.HostedZoneSummary{}
 	}
 	return out, nil
 }

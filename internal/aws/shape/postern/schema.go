@@ -25,7 +25,7 @@ func newService() *schema.Service {
 					{Name: "newNetworkInterface", Index: 1, Shape: &t[26], Wire: "newNetworkInterface"},
 					{Name: "netnsHandle", Index: 2, Shape: &t[22], Wire: "netnsHandle", Sensitive: true},
 					{Name: "netnsName", Index: 3, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 4, Shape: &t[27], Wire: "pid"},
+					{Name: "pid", Index: 4, Shape: &t[29], Wire: "pid"},
 					{Name: "netnsInode", Index: 5, Shape: &t[23], Wire: "netnsInode"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
 					{Name: "deleteOnTermination", Index: 7, Shape: &t[10], Wire: "deleteOnTermination"},
@@ -33,18 +33,18 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "AttachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
+					{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "AttachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -63,7 +63,7 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "CreateAccountOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
 					{Name: "accessKeyId", Index: 1, Shape: &t[0], Wire: "accessKeyId", Required: true},
-					{Name: "secretAccessKey", Index: 2, Shape: &t[34], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "secretAccessKey", Index: 2, Shape: &t[36], Wire: "secretAccessKey", Required: true, Sensitive: true},
 				}},
 				OutputRoot: "CreateAccountResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "InternalServerException"},
@@ -81,18 +81,18 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "DetachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
+					{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "DetachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -110,18 +110,18 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "GetAttachmentOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
+					{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "GetAttachmentResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
@@ -135,7 +135,7 @@ func newService() *schema.Service {
 				Name: "GetDesired", Method: "GET", Path: "/desired", Status: 200,
 				Input: &schema.Shape{Name: "GetDesiredInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetDesiredOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "text", Index: 0, Shape: &t[37], Wire: "text", Required: true},
+					{Name: "text", Index: 0, Shape: &t[39], Wire: "text", Required: true},
 				}},
 				OutputRoot: "GetDesiredResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -149,17 +149,18 @@ func newService() *schema.Service {
 				Name: "GetStatus", Method: "GET", Path: "/status", Status: 200,
 				Input: &schema.Shape{Name: "GetStatusInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetStatusOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "version", Index: 0, Shape: &t[37], Wire: "version"},
-					{Name: "instance", Index: 1, Shape: &t[37], Wire: "instance"},
+					{Name: "version", Index: 0, Shape: &t[39], Wire: "version"},
+					{Name: "instance", Index: 1, Shape: &t[39], Wire: "instance"},
 					{Name: "hosts", Index: 2, Shape: &t[20], Wire: "hosts"},
-					{Name: "resources", Index: 3, Shape: &t[33], Wire: "resources"},
+					{Name: "resources", Index: 3, Shape: &t[35], Wire: "resources"},
 					{Name: "desiredEntries", Index: 4, Shape: &t[21], Wire: "desiredEntries"},
 					{Name: "programmedEntries", Index: 5, Shape: &t[21], Wire: "programmedEntries"},
 					{Name: "failedEntries", Index: 6, Shape: &t[21], Wire: "failedEntries"},
 					{Name: "counters", Index: 7, Shape: &t[11], Wire: "counters"},
-					{Name: "shares", Index: 8, Shape: &t[36], Wire: "shares"},
-					{Name: "resolvers", Index: 9, Shape: &t[29], Wire: "resolvers"},
+					{Name: "shares", Index: 8, Shape: &t[38], Wire: "shares"},
+					{Name: "resolvers", Index: 9, Shape: &t[31], Wire: "resolvers"},
 					{Name: "names", Index: 10, Shape: &t[18], Wire: "names"},
+					{Name: "verifications", Index: 11, Shape: &t[43], Wire: "verifications"},
 				}},
 				OutputRoot: "GetStatusResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -222,7 +223,7 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 40)
+	t := make([]schema.Shape, 44)
 	t[0] = schema.Shape{Name: "AccessKeyId", Kind: schema.String}
 	t[1] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
 	t[2] = schema.Shape{Name: "AccountList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "member"}}
@@ -237,57 +238,57 @@ func newShapes() []schema.Shape {
 	t[7] = schema.Shape{Name: "Attachment", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
 		{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-		{Name: "reason", Index: 2, Shape: &t[37], Wire: "reason"},
-		{Name: "host", Index: 3, Shape: &t[37], Wire: "host"},
+		{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
+		{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
 		{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-		{Name: "pid", Index: 5, Shape: &t[27], Wire: "pid"},
+		{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
 		{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-		{Name: "macAddress", Index: 7, Shape: &t[37], Wire: "macAddress"},
+		{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
 		{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
 		{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-		{Name: "prefixes", Index: 10, Shape: &t[38], Wire: "prefixes"},
+		{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
 		{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
 		{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-		{Name: "dnsSearch", Index: 13, Shape: &t[38], Wire: "dnsSearch"},
+		{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
 	}}
 	t[8] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member"}}
 	t[9] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}
 	t[10] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[37], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[21], Wire: "value"}}
+	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[39], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[21], Wire: "value"}}
 	t[12] = schema.Shape{Name: "DeviceName", Kind: schema.String, Min: ptr(1), Max: ptr(15), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\s:%]+")}
 	t[13] = schema.Shape{Name: "EndpointName", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[37], Wire: "name"},
-		{Name: "endpoint", Index: 1, Shape: &t[37], Wire: "endpoint"},
-		{Name: "state", Index: 2, Shape: &t[37], Wire: "state"},
-		{Name: "reason", Index: 3, Shape: &t[37], Wire: "reason"},
+		{Name: "name", Index: 0, Shape: &t[39], Wire: "name"},
+		{Name: "endpoint", Index: 1, Shape: &t[39], Wire: "endpoint"},
+		{Name: "state", Index: 2, Shape: &t[39], Wire: "state"},
+		{Name: "reason", Index: 3, Shape: &t[39], Wire: "reason"},
 	}}
 	t[14] = schema.Shape{Name: "EndpointNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "member"}}
 	t[15] = schema.Shape{Name: "FollowedAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "address", Index: 0, Shape: &t[37], Wire: "address"},
+		{Name: "address", Index: 0, Shape: &t[39], Wire: "address"},
 		{Name: "used", Index: 1, Shape: &t[10], Wire: "used"},
-		{Name: "down", Index: 2, Shape: &t[37], Wire: "down"},
+		{Name: "down", Index: 2, Shape: &t[39], Wire: "down"},
 	}}
 	t[16] = schema.Shape{Name: "FollowedAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "member"}}
 	t[17] = schema.Shape{Name: "FollowedName", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[37], Wire: "name"},
-		{Name: "vpc", Index: 1, Shape: &t[37], Wire: "vpc"},
-		{Name: "target", Index: 2, Shape: &t[37], Wire: "target"},
+		{Name: "name", Index: 0, Shape: &t[39], Wire: "name"},
+		{Name: "vpc", Index: 1, Shape: &t[39], Wire: "vpc"},
+		{Name: "target", Index: 2, Shape: &t[39], Wire: "target"},
 		{Name: "inVpc", Index: 3, Shape: &t[10], Wire: "inVpc"},
 		{Name: "addresses", Index: 4, Shape: &t[16], Wire: "addresses"},
 		{Name: "leftOut", Index: 5, Shape: &t[21], Wire: "leftOut"},
-		{Name: "answeredAt", Index: 6, Shape: &t[37], Wire: "answeredAt"},
-		{Name: "askedAt", Index: 7, Shape: &t[37], Wire: "askedAt"},
-		{Name: "nextAt", Index: 8, Shape: &t[37], Wire: "nextAt"},
-		{Name: "problem", Index: 9, Shape: &t[37], Wire: "problem"},
+		{Name: "answeredAt", Index: 6, Shape: &t[39], Wire: "answeredAt"},
+		{Name: "askedAt", Index: 7, Shape: &t[39], Wire: "askedAt"},
+		{Name: "nextAt", Index: 8, Shape: &t[39], Wire: "nextAt"},
+		{Name: "problem", Index: 9, Shape: &t[39], Wire: "problem"},
 		{Name: "failures", Index: 10, Shape: &t[21], Wire: "failures"},
-		{Name: "refused", Index: 11, Shape: &t[37], Wire: "refused"},
-		{Name: "through", Index: 12, Shape: &t[37], Wire: "through"},
+		{Name: "refused", Index: 11, Shape: &t[39], Wire: "refused"},
+		{Name: "through", Index: 12, Shape: &t[39], Wire: "through"},
 	}}
 	t[18] = schema.Shape{Name: "FollowedNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "member"}}
 	t[19] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[37], Wire: "name", Required: true},
-		{Name: "zones", Index: 1, Shape: &t[38], Wire: "zones"},
-		{Name: "state", Index: 2, Shape: &t[37], Wire: "state"},
+		{Name: "name", Index: 0, Shape: &t[39], Wire: "name", Required: true},
+		{Name: "zones", Index: 1, Shape: &t[40], Wire: "zones"},
+		{Name: "state", Index: 2, Shape: &t[39], Wire: "state"},
 	}}
 	t[20] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[19], Wire: "member"}}
 	t[21] = schema.Shape{Name: "Long", Kind: schema.Long}
@@ -296,52 +297,76 @@ func newShapes() []schema.Shape {
 	t[24] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
 	t[25] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
 	t[26] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "subnetId", Index: 0, Shape: &t[37], Wire: "subnetId", Required: true},
-		{Name: "securityGroupIds", Index: 1, Shape: &t[38], Wire: "securityGroupIds"},
-		{Name: "privateIpAddress", Index: 2, Shape: &t[37], Wire: "privateIpAddress"},
-		{Name: "description", Index: 3, Shape: &t[37], Wire: "description"},
-		{Name: "tags", Index: 4, Shape: &t[39], Wire: "tags"},
+		{Name: "subnetId", Index: 0, Shape: &t[39], Wire: "subnetId", Required: true},
+		{Name: "securityGroupIds", Index: 1, Shape: &t[40], Wire: "securityGroupIds"},
+		{Name: "privateIpAddress", Index: 2, Shape: &t[39], Wire: "privateIpAddress"},
+		{Name: "description", Index: 3, Shape: &t[39], Wire: "description"},
+		{Name: "tags", Index: 4, Shape: &t[41], Wire: "tags"},
 	}}
-	t[27] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
-	t[28] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "account", Index: 0, Shape: &t[37], Wire: "account"},
-		{Name: "region", Index: 1, Shape: &t[37], Wire: "region"},
-		{Name: "vpc", Index: 2, Shape: &t[37], Wire: "vpc"},
-		{Name: "state", Index: 3, Shape: &t[37], Wire: "state"},
-		{Name: "hint", Index: 4, Shape: &t[37], Wire: "hint"},
-		{Name: "zones", Index: 5, Shape: &t[31], Wire: "zones"},
+	t[27] = schema.Shape{Name: "PrivateDomain", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "domain", Index: 0, Shape: &t[39], Wire: "domain"},
+		{Name: "endpoint", Index: 1, Shape: &t[39], Wire: "endpoint"},
+		{Name: "state", Index: 2, Shape: &t[39], Wire: "state"},
+		{Name: "reason", Index: 3, Shape: &t[39], Wire: "reason"},
+	}}
+	t[28] = schema.Shape{Name: "PrivateDomainList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[27], Wire: "member"}}
+	t[29] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
+	t[30] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "account", Index: 0, Shape: &t[39], Wire: "account"},
+		{Name: "region", Index: 1, Shape: &t[39], Wire: "region"},
+		{Name: "vpc", Index: 2, Shape: &t[39], Wire: "vpc"},
+		{Name: "state", Index: 3, Shape: &t[39], Wire: "state"},
+		{Name: "hint", Index: 4, Shape: &t[39], Wire: "hint"},
+		{Name: "zones", Index: 5, Shape: &t[33], Wire: "zones"},
 		{Name: "names", Index: 6, Shape: &t[14], Wire: "names"},
+		{Name: "privateDomains", Index: 7, Shape: &t[28], Wire: "privateDomains"},
+		{Name: "dhcpOptions", Index: 8, Shape: &t[39], Wire: "dhcpOptions"},
+		{Name: "dnsServers", Index: 9, Shape: &t[40], Wire: "dnsServers"},
+		{Name: "dnsSearch", Index: 10, Shape: &t[40], Wire: "dnsSearch"},
 	}}
-	t[29] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[28], Wire: "member"}}
-	t[30] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[37], Wire: "id"},
-		{Name: "name", Index: 1, Shape: &t[37], Wire: "name"},
+	t[31] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[30], Wire: "member"}}
+	t[32] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
+		{Name: "name", Index: 1, Shape: &t[39], Wire: "name"},
 		{Name: "seen", Index: 2, Shape: &t[10], Wire: "seen"},
 	}}
-	t[31] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[30], Wire: "member"}}
-	t[32] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "kind", Index: 0, Shape: &t[37], Wire: "kind", Required: true},
-		{Name: "id", Index: 1, Shape: &t[37], Wire: "id", Required: true},
-		{Name: "account", Index: 2, Shape: &t[37], Wire: "account"},
-		{Name: "region", Index: 3, Shape: &t[37], Wire: "region"},
-		{Name: "name", Index: 4, Shape: &t[37], Wire: "name"},
-		{Name: "state", Index: 5, Shape: &t[37], Wire: "state"},
-		{Name: "reason", Index: 6, Shape: &t[37], Wire: "reason"},
+	t[33] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "member"}}
+	t[34] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "kind", Index: 0, Shape: &t[39], Wire: "kind", Required: true},
+		{Name: "id", Index: 1, Shape: &t[39], Wire: "id", Required: true},
+		{Name: "account", Index: 2, Shape: &t[39], Wire: "account"},
+		{Name: "region", Index: 3, Shape: &t[39], Wire: "region"},
+		{Name: "name", Index: 4, Shape: &t[39], Wire: "name"},
+		{Name: "state", Index: 5, Shape: &t[39], Wire: "state"},
+		{Name: "reason", Index: 6, Shape: &t[39], Wire: "reason"},
 	}}
-	t[33] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "member"}}
-	t[34] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
-	t[35] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "vpc", Index: 0, Shape: &t[37], Wire: "vpc"},
-		{Name: "of", Index: 1, Shape: &t[37], Wire: "of"},
-		{Name: "holder", Index: 2, Shape: &t[37], Wire: "holder"},
+	t[35] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[34], Wire: "member"}}
+	t[36] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
+	t[37] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "vpc", Index: 0, Shape: &t[39], Wire: "vpc"},
+		{Name: "of", Index: 1, Shape: &t[39], Wire: "of"},
+		{Name: "holder", Index: 2, Shape: &t[39], Wire: "holder"},
 		{Name: "used", Index: 3, Shape: &t[21], Wire: "used"},
 		{Name: "limit", Index: 4, Shape: &t[21], Wire: "limit"},
 		{Name: "refused", Index: 5, Shape: &t[21], Wire: "refused"},
 	}}
-	t[36] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[35], Wire: "member"}}
-	t[37] = schema.Shape{Name: "String", Kind: schema.String}
-	t[38] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[37], Wire: "member"}}
-	t[39] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[37], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[37], Wire: "value"}}
+	t[38] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[37], Wire: "member"}}
+	t[39] = schema.Shape{Name: "String", Kind: schema.String}
+	t[40] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[39], Wire: "member"}}
+	t[41] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[39], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[39], Wire: "value"}}
+	t[42] = schema.Shape{Name: "Verification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
+		{Name: "account", Index: 1, Shape: &t[39], Wire: "account"},
+		{Name: "region", Index: 2, Shape: &t[39], Wire: "region"},
+		{Name: "domain", Index: 3, Shape: &t[39], Wire: "domain"},
+		{Name: "state", Index: 4, Shape: &t[39], Wire: "state"},
+		{Name: "record", Index: 5, Shape: &t[39], Wire: "record"},
+		{Name: "value", Index: 6, Shape: &t[39], Wire: "value"},
+		{Name: "problem", Index: 7, Shape: &t[39], Wire: "problem"},
+		{Name: "lookedAt", Index: 8, Shape: &t[39], Wire: "lookedAt"},
+		{Name: "nextAt", Index: 9, Shape: &t[39], Wire: "nextAt"},
+	}}
+	t[43] = schema.Shape{Name: "VerificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[42], Wire: "member"}}
 	return t
 }
 

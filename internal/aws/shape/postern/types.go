@@ -119,6 +119,7 @@ type GetStatusOutput struct {
 	Shares            []Share
 	Resolvers         []Resolver
 	Names             []FollowedName
+	Verifications     []Verification
 }
 
 // ListAccountsInput is the input of ListAccounts.
@@ -225,15 +226,27 @@ type NewNetworkInterface struct {
 	Tags             map[string]string
 }
 
+// PrivateDomain is a structure of the model.
+type PrivateDomain struct {
+	Domain   *string
+	Endpoint *string
+	State    *string
+	Reason   *string
+}
+
 // Resolver is a structure of the model.
 type Resolver struct {
-	Account *string
-	Region  *string
-	Vpc     *string
-	State   *string
-	Hint    *string
-	Zones   []ResolverZone
-	Names   []EndpointName
+	Account        *string
+	Region         *string
+	Vpc            *string
+	State          *string
+	Hint           *string
+	Zones          []ResolverZone
+	Names          []EndpointName
+	PrivateDomains []PrivateDomain
+	DhcpOptions    *string
+	DnsServers     []string
+	DnsSearch      []string
 }
 
 // ResolverZone is a structure of the model.
@@ -262,4 +275,18 @@ type Share struct {
 	Used    *int64
 	Limit   *int64
 	Refused *int64
+}
+
+// Verification is a structure of the model.
+type Verification struct {
+	Id       *string
+	Account  *string
+	Region   *string
+	Domain   *string
+	State    *string
+	Record   *string
+	Value    *string
+	Problem  *string
+	LookedAt *string
+	NextAt   *string
 }

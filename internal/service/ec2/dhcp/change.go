@@ -47,6 +47,9 @@ func (a Options) CreateDhcpOptions(ctx context.Context, in *shape.CreateDhcpOpti
 		return nil, err
 	}
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
+		if most := a.Quotas.DHCPOptionsPerRegion; state.DHCPOptions.CountScope(tx, o.Account, o.Region) >= most {
+			return fault.EC2("DhcpOptionsLimitExceeded", "The maximum number of DHCP option sets (%d) has been reached.", most)
+		}
 		state.DHCPOptions.Put(tx, o)
 		return nil
 	})

@@ -169,3 +169,27 @@ func TestWhatIsNoOption(t *testing.T) {
 		t.Errorf("there are %v, %v", all, err)
 	}
 }
+
+// A set of options more than the quota, which all of a region count for, is refused, and
+// one fewer makes room.
+func TestOptionSetsHaveAQuota(t *testing.T) {
+	w := ec2test.NewWorld(t)
+	there, err := w.API.DescribeDhcpOptions(w.Ctx, &shape.DescribeDhcpOptionsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Quotas.DHCPOptionsPerRegion = len(there.DhcpOptions) + 1
+	in := &shape.CreateDhcpOptionsInput{DhcpConfigurations: []shape.NewDhcpConfiguration{option("domain-name", "corp.example.com")}}
+	create := func() error { _, err := w.API.CreateDhcpOptions(w.Ctx, in); return err }
+	made, err := w.API.CreateDhcpOptions(w.Ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.RefusedAll(t, []ec2test.Refusal{{Name: "one too many", Code: "DhcpOptionsLimitExceeded", Call: create}})
+	if _, err := w.API.DeleteDhcpOptions(w.Ctx, &shape.DeleteDhcpOptionsInput{DhcpOptionsId: made.DhcpOptions.DhcpOptionsId}); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(); err != nil {
+		t.Errorf("when there is room: %v", err)
+	}
+}

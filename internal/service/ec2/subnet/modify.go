@@ -36,6 +36,9 @@ func (a Subnets) ModifySubnetAttribute(ctx context.Context, in *shape.ModifySubn
 	if err != nil {
 		return nil, err
 	}
+	if in.EnableDns64 != nil && service.Value(in.EnableDns64.Value) {
+		return nil, request.Unserved("DNS64") // there is nothing that would translate
+	}
 	_, err = request.Change(ctx, a.Env, state.Subnets, service.Value(in.SubnetId), func(_ *table.Txn, s *model.Subnet) error {
 		set(s)
 		return checkSubnet(s)

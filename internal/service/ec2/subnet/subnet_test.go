@@ -187,6 +187,7 @@ func TestSubnetAttributesAndIPv6(t *testing.T) {
 		{Name: "IPv6 without a block", Code: "InvalidParameterValue", Call: modify(shape.ModifySubnetAttributeInput{AssignIpv6AddressOnCreation: on})},
 		{Name: "none", Code: "MissingParameter", Call: modify(shape.ModifySubnetAttributeInput{})},
 		{Name: "two", Code: "InvalidParameterCombination", Call: modify(shape.ModifySubnetAttributeInput{MapPublicIpOnLaunch: on, EnableDns64: on})},
+		{Name: "DNS64", Code: "UnsupportedOperation", Call: modify(shape.ModifySubnetAttributeInput{EnableDns64: on})},
 		{Name: "customer-owned", Code: "UnsupportedOperation", Call: modify(shape.ModifySubnetAttributeInput{MapCustomerOwnedIpOnLaunch: on})},
 		{Name: "block outside", Code: "InvalidSubnet.Range", Call: func() error { return associate("2001:db8:2::/64") }},
 	})
