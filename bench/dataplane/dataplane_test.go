@@ -75,11 +75,12 @@ func TestASlowDataPlaneShows(t *testing.T) {
 	way := func(name string, port uint16) candidate {
 		return candidate{name, l.clients[:1], []netip.AddrPort{netip.AddrPortFrom(server, port)}}
 	}
-	// What else runs on the machine may hit one way and not the next: then the
-	// rounds are repeated, longer and with more of them.
+	// What else runs on the machine may hit one way and not the next, or leave none
+	// the time for a request: then the rounds are repeated, longer and with more of
+	// them.
 	var wrong []string
-	for rounds := 5; rounds <= 20; rounds *= 2 {
-		r := runner{rounds: rounds, each: time.Duration(rounds) * 20 * time.Millisecond, log: slog.New(slog.DiscardHandler), failed: map[string]int64{}}
+	for rounds, each := 5, 100*time.Millisecond; rounds <= 15; rounds, each = rounds+5, 4*each {
+		r := runner{rounds: rounds, each: each, log: slog.New(slog.DiscardHandler), failed: map[string]int64{}}
 		table := new(report.Section).Table("slowness", routing)
 		trials := []trial{requests(atOnce), connections(1)}
 		err := r.run(t.Context(), table, []candidate{way(routing, routingBase), way("slow", haproxyBase), way("same", copyBase)}, trials...)
