@@ -23,8 +23,9 @@ type Resolver struct {
 	// Internal is the domain of the names of addresses, such as ec2.internal. It is
 	// empty when the VPC has none.
 	Internal string
-	// Servers are asked for what the VPC's zones do not have, in place of the host's own;
-	// none in most VPCs.
+	// Servers are whom workloads of the VPC ask, when that is not the resolver alone: so
+	// are names looked up that its gateways follow. The resolver answers workloads without
+	// them; it may be one of them, by an address of its own. None in most VPCs.
 	Servers []netip.Addr
 	// Zones are the availability zones that clients are in, by the blocks of subnets.
 	Zones []ZonePrefix

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +23,6 @@ import (
 type onward struct {
 	*upstream.Forwarder
 	servers  func() []netip.AddrPort
-	own      func(vpc string) []netip.Addr // where the resolver of a VPC is
 	instance string
 }
 
@@ -59,25 +57,13 @@ func (o *onward) dial(ctx context.Context, vpc, proto string, to netip.AddrPort)
 	return conn, network.Inside(ns, dial)
 }
 
-// serversOf gives the VPC's own servers as they are to be asked: none, which means the
-// host's, when the VPC's own resolver is one of them, or it would ask itself.
-func (o *onward) serversOf(vpc string, list []netip.Addr) (servers []netip.AddrPort) {
-	if len(list) == 0 {
-		return nil
-	}
-	own := o.own(vpc)
-	for _, a := range list {
-		if slices.Contains(own, a) {
-			return nil
-		}
-		servers = append(servers, netip.AddrPortFrom(a, port))
-	}
-	return servers
-}
-
 // Ask implements server.Upstream.
 func (o *onward) Ask(q server.Onward, done func(wire.Reply)) {
-	o.Start(upstream.Question{VPC: q.VPC, Client: q.Client, Servers: o.serversOf(q.VPC, q.Servers), Name: q.Name, Type: q.Type, Fresh: q.Fresh}, func(reply wire.Reply, err error) {
+	var servers []netip.AddrPort
+	for _, a := range q.Servers {
+		servers = append(servers, netip.AddrPortFrom(a, port))
+	}
+	o.Start(upstream.Question{VPC: q.VPC, Client: q.Client, Servers: servers, Name: q.Name, Type: q.Type, Fresh: q.Fresh}, func(reply wire.Reply, err error) {
 		switch {
 		case errors.Is(err, upstream.ErrNone):
 			reply = wire.Reply{Code: wire.Refused}

@@ -102,7 +102,6 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer p.server.Close()
 	p.sites = newSites(c.Instance, p.server, c.Log)
-	p.onward.own = p.sites.addrs
 	if p.out, err = newOutside(c.Listen, c.Domain, p.server, c.Log); err != nil {
 		return err
 	}

@@ -351,9 +351,10 @@ func TestTakeOverLosesNoQuestion(t *testing.T) {
 	t.Logf("%d questions, each answered", asked.Load())
 }
 
-// TestOwnServersAreAskedFromTheRouter has a VPC whose DHCP options name a server of its
-// own, which is where only the router reaches it, and one that names the resolver itself.
-func TestOwnServersAreAskedFromTheRouter(t *testing.T) {
+// TestLookUpsAskTheServersOfTheVPC has a VPC whose DHCP options name a server of its own,
+// which is where only the router reaches it, and the resolver itself. Look-ups ask it as
+// workloads would; the resolver does not, or they would ask each other.
+func TestLookUpsAskTheServersOfTheVPC(t *testing.T) {
 	r := newRig(t)
 	r.address()
 	serve(t, r.router, "127.0.0.9:53", "10.9.9.9")
@@ -361,28 +362,37 @@ func TestOwnServersAreAskedFromTheRouter(t *testing.T) {
 	r.config.NoUpstream, r.config.Upstream = false, []netip.AddrPort{netip.MustParseAddrPort(host)}
 	r.start()
 	r.serveZone()
-	r.want("udp", servers[0], "a.elsewhere.test.", "NOERROR 10.8.8.8")
-	with := func(list ...string) {
+	look := func(name, vpc, want string) {
+		t.Helper()
+		a, err := r.client.Lookup(t.Context(), control.Question{Name: name, VPC: vpc})
+		if err != nil || fmt.Sprint(a.Addrs) != "["+want+"]" {
+			t.Errorf("look-up of %s in %q: %+v, %v, want %s", name, vpc, a, err, want)
+		}
+	}
+	look("a.elsewhere.test.", vpc, "10.8.8.8")
+	look("db.example.com.", vpc, "10.0.0.1")
+	const mine, dead = "127.0.0.9", "127.0.0.8"
+	for _, c := range []struct {
+		servers       []string
+		public, zoned string // what a look-up hears
+	}{
+		{[]string{mine}, "10.9.9.9", "10.9.9.9"},
+		{[]string{dead, mine}, "10.9.9.9", "10.9.9.9"},
+		{[]string{mine, servers[0]}, "10.9.9.9", "10.9.9.9"},
+		{[]string{dead, servers[1]}, "10.8.8.8", "10.0.0.1"},
+		{[]string{servers[1], mine}, "10.8.8.8", "10.0.0.1"},
+		{nil, "10.8.8.8", "10.0.0.1"},
+	} {
 		e := entry()
-		for _, text := range list {
+		for _, text := range c.servers {
 			e.Servers = append(e.Servers, netip.MustParseAddr(text))
 		}
 		r.put(desired.Zone(vpc), e)
-	}
-	with("127.0.0.9")
-	r.want("udp", servers[0], "a.elsewhere.test.", "NOERROR 10.9.9.9")
-	r.want("tcp", servers[1], "a.elsewhere.test.", "NOERROR 10.9.9.9")
-	r.want("udp", servers[0], "db.example.com.", "NOERROR 10.0.0.1")
-	a, err := r.client.Lookup(t.Context(), control.Question{Name: "a.elsewhere.test.", VPC: vpc})
-	if err != nil || fmt.Sprint(a.Addrs) != "[10.9.9.9]" {
-		t.Errorf("look-up in the VPC: %+v, %v", a, err)
-	}
-	if a, err = r.client.Lookup(t.Context(), control.Question{Name: "a.elsewhere.test."}); err != nil || fmt.Sprint(a.Addrs) != "[10.8.8.8]" {
-		t.Errorf("public look-up: %+v, %v", a, err)
-	}
-	for _, itself := range servers {
-		with("127.0.0.9", itself)
-		r.want("udp", servers[0], "b"+strings.NewReplacer(".", "", ":", "").Replace(itself)+".elsewhere.test.", "NOERROR 10.8.8.8")
+		look("a.elsewhere.test.", vpc, c.public)
+		look("db.example.com.", vpc, c.zoned)
+		look("a.elsewhere.test.", "", "10.8.8.8")
+		r.want("udp", servers[0], "a.elsewhere.test.", "NOERROR 10.8.8.8")
+		r.want("tcp", servers[0], "db.example.com.", "NOERROR 10.0.0.1")
 	}
 }
 

@@ -24,8 +24,8 @@ const (
 func (r *reading) named() bool { return r.plan.suffix != "" }
 
 // deriveResolver asks for what the resolver of a VPC knows of the VPC, for the zone of
-// its endpoints' names, and for the addresses at which the router has it. Which servers a
-// DHCP option set names is nothing to it: they are for workloads, which ask them instead.
+// its endpoints' names, and for the addresses at which the router has it. The servers of a
+// DHCP option set are told for look-ups: workloads ask them themselves.
 func (r *reading) deriveResolver(ref model.Ref) derived {
 	vpc, ok := state.VPCs.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
@@ -42,10 +42,35 @@ func (r *reading) deriveResolver(ref model.Ref) derived {
 			}
 		}
 	}
+	e.Servers = r.servers(vpc)
 	slices.SortFunc(e.Zones, func(a, b desired.ZonePrefix) int {
 		return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.Zone, b.Zone))
 	})
 	return derived{entries: append(r.endpointZone(vpc.ID, vpc.Region), e, desired.NewNameserver(vpc.ID, e.Networks...))}
+}
+
+// servers are those of the VPC's DHCP options, with an address of its resolver in the place
+// of the word for it; none when that is the first.
+func (r *reading) servers(vpc *model.VPC) (list []netip.Addr) {
+	o, ok := state.DHCPOptions.Get(r.tx, vpc.Account, vpc.Region, vpc.DHCPOptions)
+	if !ok {
+		return nil
+	}
+	own := desired.NewNameserver(vpc.ID, vpc.Networks()...).Addrs
+	for _, text := range o.DomainNameServers {
+		a := own[0]
+		if text != model.AmazonDNS {
+			var err error
+			if a, err = netip.ParseAddr(text); err != nil {
+				continue // requests with such a text are refused
+			}
+		}
+		if slices.Contains(own, a) && len(list) == 0 {
+			return nil
+		}
+		list = append(list, a)
+	}
+	return list
 }
 
 // internalDomain is where the names of addresses are:

@@ -127,3 +127,22 @@ func TestAResolverIsAsItsVPC(t *testing.T) {
 		w.remove(t, &model.NetworkInterface{Meta: model.Meta{Account: account, Region: c.region, ID: "eni-c"}}, &model.VPC{Meta: m})
 	}
 }
+
+// The servers of a VPC's DHCP options are told, unless its own resolver comes first.
+func TestAResolverKnowsTheServersOfItsVPC(t *testing.T) {
+	for list, want := range map[string]string{
+		"": "", model.AmazonDNS: "", "10.0.1.53": "10.0.1.53", "10.0.1.53 10.9.0.53": "10.0.1.53,10.9.0.53",
+		"10.0.1.53 " + model.AmazonDNS: "10.0.1.53,169.254.169.253", model.AmazonDNS + " 10.0.1.53": "", "10.0.0.2 10.0.1.53": "", "169.254.169.253": "",
+	} {
+		w := newNamedWorld(t)
+		rows := connection()
+		w.put(t, rows...)
+		vpc := find[*model.VPC](t, rows).Clone()
+		vpc.DHCPOptions = "dopt-1"
+		w.put(t, vpc, &model.DHCPOptions{Meta: model.Meta{Account: vpc.Account, Region: vpc.Region, ID: "dopt-1"}, DomainNameServers: strings.Fields(list)})
+		text := w.plan.held[desired.Resolver{VPC: vpc.ID}.Key()].effective().String()
+		if _, got, _ := strings.Cut(text, "servers="); strings.SplitN(got+" ", " ", 2)[0] != want {
+			t.Errorf("%q: %s, want %q", list, text, want)
+		}
+	}
+}

@@ -50,6 +50,8 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 	switch row := row.(type) {
 	case *model.VPC:
 		write(tx, state.VPCs, row, remove)
+	case *model.DHCPOptions:
+		write(tx, state.DHCPOptions, row, remove)
 	case *model.Subnet:
 		write(tx, state.Subnets, row, remove)
 	case *model.SecurityGroup:
@@ -117,7 +119,7 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.VPCs), all(tx, state.Subnets), all(tx, state.SecurityGroups),
 		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.AddressClaims), all(tx, state.ResourceGateways),
 		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations), all(tx, state.DomainVerifications),
-		all(tx, state.HostedZones), all(tx, state.RecordSets))
+		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions))
 }
 
 func all[T table.Row](tx *table.Txn, t *table.Table[T]) []table.Change {

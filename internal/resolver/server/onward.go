@@ -18,8 +18,8 @@ type Onward struct {
 	VPC string
 	// Client is who asked; invalid when nobody's packet did.
 	Client netip.Addr
-	// Servers are the VPC's own servers, to be asked in place of the host's; none in
-	// most VPCs.
+	// Servers are the VPC's own servers, to be asked in place of the host's, from the VPC's
+	// router; none in most look-ups.
 	Servers []netip.Addr
 	// Name is in wire form and small letters. It belongs to the callee.
 	Name []byte
@@ -85,7 +85,7 @@ func (s *Server) answer(q *question, packet []byte, from Socket, client netip.Ad
 func (q *question) onward() Onward {
 	a := &q.ask
 	return Onward{
-		VPC: a.VPC, Client: a.Client, Servers: a.Servers, Name: slices.Clone(a.Onward), Type: a.Question.Type,
+		VPC: a.VPC, Client: a.Client, Name: slices.Clone(a.Onward), Type: a.Question.Type,
 		Unchecked: a.Question.Unchecked, Signed: a.Question.Signed, Fresh: q.fresh,
 	}
 }
@@ -177,8 +177,9 @@ func appendTo(a *zone.Ask, records []wire.Record) bool {
 	return true
 }
 
-// Resolve asks for a name as a client in a VPC does that is in no availability zone. With no VPC
-// only the upstream is asked. It is asked anew: who goes by an answer for all its time
+// Resolve asks for a name as a client in a VPC does that is in no availability zone: the
+// servers of its DHCP options, or else, or when these fail and it is one of them, the VPC's
+// own resolver. With no VPC only the upstream is asked. It is asked anew: who goes by an answer for all its time
 // must not get what is left of another one's. The name is in Route 53's form; the answer has the
 // chain of CNAME records that led to it.
 func (s *Server) Resolve(ctx context.Context, vpc, name string, kind uint16) (wire.Reply, error) {
@@ -187,9 +188,7 @@ func (s *Server) Resolve(ctx context.Context, vpc, name string, kind uint16) (wi
 		return wire.Reply{}, fmt.Errorf("resolve: %w", err)
 	}
 	came := make(chan wire.Reply, 1)
-	if vpc == "" {
-		s.upstream.Ask(Onward{Name: wired, Type: kind, Fresh: true}, func(r wire.Reply) { came <- r })
-	} else {
+	inside := func() {
 		packet := wire.AppendQuestion(nil, 0, wired, kind)
 		s.answer(&question{server: s, stream: true, fresh: true, reply: func(message []byte) {
 			r, err := wire.Unpack(message)
@@ -198,6 +197,18 @@ func (s *Server) Resolve(ctx context.Context, vpc, name string, kind uint16) (wi
 			}
 			came <- r
 		}}, packet, Socket{VPC: vpc, Stream: true}, netip.Addr{})
+	}
+	servers, itself := s.world.Load().Servers(vpc)
+	if vpc != "" && len(servers) == 0 {
+		inside()
+	} else {
+		s.upstream.Ask(Onward{VPC: vpc, Servers: servers, Name: bytes.ToLower(wired), Type: kind, Fresh: true}, func(r wire.Reply) {
+			if vpc != "" && itself && r.Code != wire.NoError && r.Code != wire.NameError {
+				inside()
+				return
+			}
+			came <- r
+		})
 	}
 	select {
 	case r := <-came:

@@ -158,7 +158,7 @@ func (f *Forwarder) begin(q Question, done func(wire.Reply, error)) (reply wire.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.count.Asked++
-	c := f.client(q.VPC)
+	c := f.client(memory(q))
 	k := key{string(q.Name), q.Type}
 	if !q.Fresh {
 		if reply, err, known = c.cache.get(k, f.cfg.Now()); known {
@@ -200,10 +200,23 @@ func (f *Forwarder) client(vpc string) *client {
 func (f *Forwarder) Forget(vpc string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c := f.vpcs[vpc]; c != nil {
-		f.size -= c.cache.size
-		delete(f.vpcs, vpc)
+	for _, of := range []string{vpc, vpc + ofServers} {
+		if c := f.vpcs[of]; c != nil {
+			f.size -= c.cache.size
+			delete(f.vpcs, of)
+		}
 	}
+}
+
+// ofServers is behind the name of a VPC for what its own servers say, which is not for
+// those who ask the host's.
+const ofServers = " servers"
+
+func memory(q Question) string {
+	if len(q.Servers) > 0 {
+		return q.VPC + ofServers
+	}
+	return q.VPC
 }
 
 // Counters tells what was counted.

@@ -5,7 +5,10 @@ package zone
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 
+	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/resolver/wire"
 )
 
@@ -60,6 +63,22 @@ func (w *World) Has(vpc string, name []byte) bool {
 	t := walk{world: w, vpc: r, name: name}
 	z, _, built := t.zone()
 	return z != nil || built != builtNone
+}
+
+// Servers gives the servers of a VPC that a workload there would ask before the VPC's own
+// resolver, and whether it would ask that after them; with none it asks that alone.
+func (w *World) Servers(vpc string) (list []netip.Addr, itself bool) {
+	r := w.realms.text(vpc)
+	if r == nil || r.placed == nil {
+		return nil, true
+	}
+	own := desired.NewNameserver(vpc, r.placed.Networks...).Addrs
+	for i, a := range r.placed.Servers {
+		if slices.Contains(own, a) {
+			return r.placed.Servers[:i], true
+		}
+	}
+	return r.placed.Servers, len(r.placed.Servers) == 0
 }
 
 // Resume answers what the upstream has led back to a name that the VPC has, behind what
@@ -212,7 +231,7 @@ func (t *walk) onward() Verdict {
 		}
 		return a.end(wire.NoError)
 	}
-	a.Onward, a.Servers = t.name, t.vpc.placed.Servers
+	a.Onward = t.name
 	return Upstream
 }
 

@@ -16,7 +16,7 @@ const (
 	// Answered is for questions whose answer is finished: End gives it, with Code.
 	Answered Verdict = iota
 	// Upstream is for what no zone of the VPC has. Ask.Onward and Ask.Kind say what is
-	// to be asked, of Ask.Servers if there are any. The answer has the chain of CNAME
+	// to be asked. The answer has the chain of CNAME
 	// records that led there, and takes what comes back.
 	Upstream
 )
@@ -37,8 +37,6 @@ type Ask struct {
 	// Onward is the name that is to be asked for upstream, in wire form. It lies in the
 	// question or in the World.
 	Onward []byte
-	// Servers are the VPC's own servers; none in most.
-	Servers []netip.Addr
 
 	space [spaceSize]byte // for what is made up on the way
 }
