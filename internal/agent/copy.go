@@ -162,8 +162,8 @@ type keeper struct {
 // leastMore is how much may be added to a copy before it is written anew.
 const leastMore = 64 << 10
 
-// due reports whether a copy is to be written: there is none, somebody has removed or
-// replaced it, or more was added to it than it began with.
+// due reports whether a copy is to be written: there is none, somebody has removed,
+// replaced or cut it, or more was added to it than it began with.
 func (k *keeper) due() bool { return !k.there() || k.more > max(leastMore, k.state) }
 
 // there reports whether what is written is what is found at the path.
@@ -172,7 +172,7 @@ func (k *keeper) there() bool {
 		return false
 	}
 	ours, err := k.file.Stat()
-	if err != nil {
+	if err != nil || ours.Size() != int64(k.state+k.more) {
 		return false
 	}
 	found, err := os.Lstat(k.path)

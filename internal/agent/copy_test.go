@@ -243,6 +243,9 @@ func TestACopyDoesNotGrowForEver(t *testing.T) {
 		t.Errorf("due %v after it was written, %v", k.due(), err)
 	}
 	wantCopy(t, k.path, 9999, member(1))
+	if err := os.Truncate(k.path, 100); err != nil || !k.due() {
+		t.Errorf("due %v after somebody has cut it, %v", k.due(), err)
+	}
 	if err := os.Remove(k.path); err != nil || !k.due() {
 		t.Errorf("due %v after somebody has removed it, %v", k.due(), err)
 	}

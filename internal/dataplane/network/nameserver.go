@@ -68,16 +68,7 @@ func (r *Router) nameservers(lo netlink.Link) (have []netip.Addr, err error) {
 	if lo.Attrs().Flags&net.FlagUp == 0 {
 		return nil, nil
 	}
-	list, err := fetch(func() ([]netlink.Addr, error) { return r.handle.AddrList(lo, netlink.FAMILY_ALL) })
-	if err != nil {
-		return nil, fmt.Errorf("list addresses of lo: %w", err)
-	}
-	for _, a := range list {
-		addr := toAddr(a.IP)
-		if toPrefix(a.IPNet).IsSingleIP() && (a.Label == nameserverLabel || desired.NameserverBlock.Contains(addr)) {
-			have = append(have, addr)
-		}
-	}
-	slices.SortFunc(have, netip.Addr.Compare)
-	return have, nil
+	return r.addresses(lo, netlink.FAMILY_ALL, func(a netlink.Addr) bool {
+		return toPrefix(a.IPNet).IsSingleIP() && (a.Label == nameserverLabel || desired.NameserverBlock.Contains(toAddr(a.IP)))
+	})
 }

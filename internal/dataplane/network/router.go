@@ -102,13 +102,17 @@ func gatewayAddr(a netip.Addr) *netlink.Addr {
 }
 
 func (r *Router) gateways(lo netlink.Link) ([]netip.Addr, error) {
-	list, err := fetch(func() ([]netlink.Addr, error) { return r.handle.AddrList(lo, netlink.FAMILY_V4) })
+	return r.addresses(lo, netlink.FAMILY_V4, func(a netlink.Addr) bool { return a.Label == gatewayLabel })
+}
+
+// addresses lists those of a device that are of some kind, in order.
+func (r *Router) addresses(on netlink.Link, family int, mine func(netlink.Addr) bool) (have []netip.Addr, err error) {
+	list, err := fetch(func() ([]netlink.Addr, error) { return r.handle.AddrList(on, family) })
 	if err != nil {
-		return nil, fmt.Errorf("list addresses of lo: %w", err)
+		return nil, fmt.Errorf("list addresses of %s: %w", on.Attrs().Name, err)
 	}
-	var have []netip.Addr
 	for _, a := range list {
-		if a.Label == gatewayLabel {
+		if mine(a) {
 			have = append(have, toAddr(a.IP))
 		}
 	}
