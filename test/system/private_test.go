@@ -4,10 +4,12 @@ package system
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/route53"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/postern"
 )
@@ -43,6 +45,14 @@ func TestAResourceIsReachedByItsPrivateName(t *testing.T) {
 	}
 	if found, err := resolve(s.server, "db.example.com"); err == nil {
 		t.Errorf("in another VPC the name is %v", found)
+	}
+	zones := postern.Call[route53.ListHostedZonesByVPCOutput](s.Postern, route53.Service, "ListHostedZonesByVPC",
+		&route53.ListHostedZonesByVPCInput{VPCId: &s.consumer.ID, VPCRegion: new("us-east-1")}).HostedZoneSummaries
+	if len(zones) != 1 || *zones[0].Name != "db.example.com." || zones[0].Owner.OwningService == nil || *zones[0].Owner.OwningService != "vpc-lattice.amazonaws.com" {
+		t.Errorf("the VPC sees the zones %+v", zones)
+	}
+	if said := s.Command("status").Stdout; !regexp.MustCompile(`(?m)^db\.example\.com +` + endpoint + ` +` + s.consumer.ID + ` +used`).MatchString(said) {
+		t.Errorf("the status does not have the private domain:\n%s", said)
 	}
 	postern.Call[ec2.ModifyVpcEndpointOutput](s.Postern, ec2.Service, "ModifyVpcEndpoint",
 		&ec2.ModifyVpcEndpointInput{VpcEndpointId: &endpoint, PrivateDnsEnabled: new(false)})
