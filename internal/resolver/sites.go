@@ -5,7 +5,6 @@ package resolver
 import (
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 
@@ -176,13 +175,6 @@ func (s *sites) problems() map[string]string {
 		}
 	}
 	return list
-}
-
-// addrs tells where a VPC is to be served.
-func (s *sites) addrs(vpc string) []netip.Addr {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.wanted[vpc].addrs
 }
 
 // count is how many VPCs are to be served.
