@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/agent/follow"
+	"github.com/posternhq/postern/internal/dataplane/express"
 	"github.com/posternhq/postern/internal/dataplane/names"
 	"github.com/posternhq/postern/internal/resolver"
 	"github.com/posternhq/postern/internal/resolver/control"
@@ -102,7 +103,7 @@ func tryDNSListen(ctx context.Context, c Config) error {
 }
 
 // newNames prepares the process that resolves names for a host.
-func newNames(c Config, instance string, renewed func()) *names.Names {
+func newNames(c Config, instance string, renewed func(), shelf func() (*express.Shelf, error)) *names.Names {
 	var flags []string
 	if len(c.Upstream) > 0 {
 		flags = []string{"--upstream", strings.Join(c.Upstream, ",")}
@@ -114,6 +115,10 @@ func newNames(c Config, instance string, renewed func()) *names.Names {
 		Always: len(c.DNSListen) > 0,
 		Folder: c.Data, Instance: instance, Program: c.Program, Command: []string{names.Verb}, Flags: flags, Version: c.Version,
 		Renewed: renewed, Log: c.Log, Unit: names.ServiceUnit(),
+		Shelf: func() (*control.Shelf, error) {
+			s, err := shelf()
+			return (*control.Shelf)(s), err
+		},
 	})
 }
 

@@ -37,6 +37,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 		s.Counters["express lane: packets"] = int64(lane.Packets)
 		s.Counters["express lane: connections learned"] = int64(lane.Learned)
 		s.Counters["express lane: packets beyond a router's share"] = int64(lane.NoRoom)
+		s.Counters["express lane: questions answered"] = int64(lane.Names.Answered)
 	}
 	p.addShares(&s)
 	p.addStore(&s)

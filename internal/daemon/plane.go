@@ -72,7 +72,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.stop = ctx.Done()
-	p.names = newNames(c, instance, func() { p.reread(ctx) })
+	p.names = newNames(c, instance, func() { p.reread(ctx) }, host.Shelf)
 	if p.effects, err = compose(host, p.names); err != nil {
 		return nil, err
 	}

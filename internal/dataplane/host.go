@@ -131,8 +131,25 @@ func (h *Host) openLane(c Config) network.Lane {
 		h.log.Warn("no express lane: all packets go through nftables", "error", errors.Join(err, express.Disable(c.Instance)))
 		return nil
 	}
+	if err := lane.Questions(h.shares.Queries, nft.Burst(h.shares.Queries)); err != nil {
+		h.log.Warn("no express lane: all packets go through nftables", "error", errors.Join(err, lane.Close(), express.Disable(c.Instance)))
+		return nil
+	}
 	h.lane = lane
 	return lane
+}
+
+// Shelf gives what the process that resolves names may have the express lane answer by
+// itself, and makes void what was put there before; nil when there is no lane.
+func (h *Host) Shelf() (*express.Shelf, error) {
+	if h.lane == nil {
+		return nil, nil
+	}
+	s, err := h.lane.Hand()
+	if err != nil {
+		return nil, err
+	}
+	return &s, nil
 }
 
 // ExpressLane tells what the express lane has done; nil means that there is

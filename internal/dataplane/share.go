@@ -95,10 +95,9 @@ func (h *Host) sharesOf(ctx context.Context, vpc string) ([]Share, error) {
 		row("association", held.Association, h.shares.Association, use.Refused.Association),
 		row("fabric", held.Fabric, h.shares.Fabric, use.Refused.Fabric),
 		row("ports", held.Ports, h.shares.Ports, use.Refused.Ports),
-		row("queries", nft.Holder{}, h.shares.Queries, use.Refused.Queries),
 	}
 	lane, err := h.laneUse(r)
-	all = append(all, row("express lane", nft.Holder{Connections: lane.Connections}, express.Share, lane.NoRoom))
+	all = append(all, row("queries", nft.Holder{}, h.shares.Queries, use.Refused.Queries+lane.Names.Refused), row("express lane", nft.Holder{Connections: lane.Connections}, express.Share, lane.NoRoom))
 	var list []Share
 	for _, s := range all {
 		if s.Full() || s.Refused > 0 {

@@ -100,7 +100,7 @@ func (o *outside) look() {
 // give has the front answer what comes to the sockets of a place.
 func (o *outside) give(p *place) error {
 	for i := range p.sockets {
-		if err := hand(o.front, &p.sockets[i], o.authority); err != nil {
+		if err := hand(o.front, &p.sockets[i], server.Socket{Authority: o.authority}); err != nil {
 			o.shut(p)
 			return err
 		}
@@ -129,12 +129,13 @@ func (o *outside) close() {
 }
 
 // hand gives a descriptor of a socket to the front. Another one is kept, to hand it on.
-func hand(to front, k *socket, authority *zone.Authority) error {
+func hand(to front, k *socket, as server.Socket) error {
 	fd, err := unix.FcntlInt(uintptr(k.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	if err := to.Add(server.Socket{FD: fd, Stream: k.Stream, VPC: k.VPC, Authority: authority}); err != nil {
+	as.FD, as.Stream, as.VPC = fd, k.Stream, k.VPC
+	if err := to.Add(as); err != nil {
 		unix.Close(fd)
 		return err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/posternhq/postern/internal/resolver/control"
 	"github.com/posternhq/postern/internal/resolver/privilege"
 	"github.com/posternhq/postern/internal/resolver/server"
+	"github.com/posternhq/postern/internal/resolver/shelf"
 	"github.com/posternhq/postern/internal/resolver/zone"
 )
 
@@ -76,6 +77,7 @@ type process struct {
 	out    *outside
 	onward *onward
 	server *server.Server
+	shelf  *shelf.Shelf
 	stop   context.CancelFunc
 	gone   chan struct{} // closed when another process has the sockets
 }
@@ -95,13 +97,14 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer l.close()
-	p := &process{cfg: c, since: time.Now(), lock: l, gone: make(chan struct{})}
+	p := &process{cfg: c, since: time.Now(), lock: l, gone: make(chan struct{}), shelf: shelf.New()}
 	p.onward = newOnward(c.Instance, c.Upstream, c.NoUpstream, c.ResolvConf)
-	if p.server, err = server.New(server.Options{Upstream: p.onward}); err != nil {
+	if p.server, err = server.New(server.Options{Upstream: p.onward, Shelf: p.shelf}); err != nil {
 		return fmt.Errorf("start resolver: %w", err)
 	}
 	defer p.server.Close()
 	p.sites = newSites(c.Instance, p.server, c.Log)
+	p.sites.shelf = p.shelf
 	if p.out, err = newOutside(c.Listen, c.Domain, p.server, c.Log); err != nil {
 		return err
 	}
@@ -289,6 +292,7 @@ func (p *process) HandOver(conn *net.UnixConn) error {
 		return err
 	}
 	close(p.gone)
+	p.shelf.GiveUp()
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.server.Drain(now) // reads nothing from here on; serve waits for what was read to be answered

@@ -13,6 +13,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/resolver/control"
+	"github.com/posternhq/postern/internal/resolver/shelf"
 	"github.com/posternhq/postern/internal/resolver/upstream"
 	"github.com/posternhq/postern/internal/resolver/wire"
 )
@@ -122,6 +123,15 @@ func textOf(data []byte) string {
 	return string(text)
 }
 
+// UseShelf implements control.Served.
+func (p *process) UseShelf(_ context.Context, s control.Shelf) error {
+	if err := p.shelf.Use(shelf.Given(s)); err != nil {
+		p.cfg.Log.Warn("the kernel answers nothing by itself", "error", err)
+		return err
+	}
+	return nil
+}
+
 // Status implements control.Served. It takes each lock that answers wait for: one that is
 // never given back is a process that does not answer, and is replaced. The lock of the
 // copy on disk is not one of them.
@@ -144,6 +154,9 @@ func (p *process) Status(context.Context) (control.Status, error) {
 	if len(s.Listens) > 0 {
 		o := p.server.Outsiders()
 		s.Counters["outsiders: answered"], s.Counters["outsiders: beyond their pace"] = o.Answered, o.Refused
+	}
+	if p.shelf.Has() {
+		s.Counters["answers put where the kernel gives them"] = p.shelf.Kept()
 	}
 	return s, nil
 }

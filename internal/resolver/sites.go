@@ -10,6 +10,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/resolver/server"
+	"github.com/posternhq/postern/internal/resolver/shelf"
 )
 
 // front answers what comes to sockets.
@@ -26,6 +27,7 @@ type sites struct {
 	instance string
 	front    front
 	log      *slog.Logger
+	shelf    *shelf.Shelf // nil when there is none
 
 	mu     sync.Mutex
 	wanted map[string]site
@@ -97,16 +99,37 @@ func (s *sites) tend(w site) error {
 // its own, to hand them on.
 func (s *sites) give(o *site) error {
 	for i := range o.sockets {
-		if err := hand(s.front, &o.sockets[i], nil); err != nil {
+		k := &o.sockets[i]
+		if o.router == 0 && s.shelf != nil {
+			o.router = cookieOf(k.fd)
+		}
+		if err := hand(s.front, k, server.Socket{Router: o.router}); err != nil {
 			s.shut(o)
 			return err
 		}
 	}
+	if o.router != 0 {
+		s.shelf.Open(o.router, ownOf(o.addrs))
+	}
 	return nil
+}
+
+// ownOf is the address of IPv4 that only this VPC's resolver has.
+func ownOf(addrs []netip.Addr) netip.Addr {
+	for _, a := range addrs {
+		if a.Is4() && !a.IsLinkLocalUnicast() {
+			return a
+		}
+	}
+	return netip.Addr{}
 }
 
 // shut closes the sockets of a site, here and at the front.
 func (s *sites) shut(o *site) {
+	if o.router != 0 {
+		s.shelf.Shut(o.router)
+		o.router = 0
+	}
 	for _, k := range o.sockets {
 		if k.front > 0 {
 			s.front.Remove(k.front)

@@ -36,6 +36,7 @@ type site struct {
 	vpc     string
 	addrs   []netip.Addr
 	inode   uint64 // of the namespace that the sockets are in
+	router  uint64 // its cookie; zero if the kernel does not tell
 	sockets []socket
 	problem error // why they are not open, or not all of them
 }
@@ -142,6 +143,16 @@ func bind(at netip.AddrPort, stream, early bool) (fd int, err error) {
 		return 0, err
 	}
 	return fd, nil
+}
+
+// cookieOf is the number by which the kernel knows the namespace of a socket
+// (SO_NETNS_COOKIE in socket(7)); zero if it does not tell.
+func cookieOf(fd int) uint64 {
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0
+	}
+	return cookie
 }
 
 // wantedSite says where a VPC is to be served.

@@ -74,7 +74,7 @@ type collector struct {
 func newCollector(from Sources) *collector {
 	return &collector{from: from, metrics: []*prometheus.Desc{
 		storeRevision, settledRevision, setAside, stuckMakers, names, namesDown, entries, repairs, storeBytes, storeInUse, storeQuota, storeFree,
-		sampleAge, routers, connections, tracked, lost, laneConnections, laneRouterPackets, laneRouterBytes, shareUsed, shareLimit, shareRefused, lanePackets, laneBytes, laneLearned, laneNoRoom,
+		sampleAge, routers, connections, tracked, lost, laneConnections, laneRouterPackets, laneRouterBytes, shareUsed, shareLimit, shareRefused, lanePackets, laneBytes, laneLearned, laneNoRoom, laneAnswers, laneBeyond,
 	}}
 }
 
@@ -109,6 +109,8 @@ var (
 	lanePackets       = describe("express_packets_total", "Packets that took the express lane through a router.")
 	laneBytes         = describe("express_bytes_total", "Bytes, from the IP header on, that took the express lane through a router.")
 	laneLearned       = describe("express_connections_learned_total", "How often the express lane has remembered a connection in a router.")
+	laneAnswers       = describe("express_answers_total", "Questions to VPCs' resolvers that the express lane has answered by itself.")
+	laneBeyond        = describe("express_questions_refused_total", "Packets to VPCs' resolvers that the express lane has dropped because they were beyond the share of their interface.")
 	laneNoRoom        = describe("express_packets_refused_total", "Packets that took the slow path because their router's share of the express lane was used up.")
 )
 
@@ -172,6 +174,8 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		counter(laneBytes, float64(k.Lane.Bytes))
 		counter(laneLearned, float64(k.Lane.Learned))
 		counter(laneNoRoom, float64(k.Lane.NoRoom))
+		counter(laneAnswers, float64(k.Lane.Names.Answered))
+		counter(laneBeyond, float64(k.Lane.Names.Refused))
 	}
 }
 

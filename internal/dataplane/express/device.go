@@ -5,6 +5,7 @@ package express
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -42,7 +43,8 @@ func (l *Lane) Cover(h *netlink.Handle, cookie uint64, link netlink.Link) error 
 	if err != nil {
 		return err
 	}
-	if err := l.list(cookie, uint32(device), address); err != nil {
+	workload := strings.HasPrefix(link.Attrs().Name, "w") // as the rules of the router tell
+	if err := l.list(cookie, uint32(device), address, workload); err != nil {
 		return fmt.Errorf("list %s for the express lane: %w", link.Attrs().Name, err)
 	}
 	return nil

@@ -18,6 +18,9 @@
 // take the slow path again.
 //
 // Every router does this for itself and knows nothing of the next one.
+//
+// Questions to the VPC's resolver are answered here too, if it has answered them before:
+// answers.h.
 
 #include "kernel.h"
 
@@ -71,7 +74,9 @@ struct device {
 struct listed {
 	__u32 slot; // of its router
 	__u8 mac[6]; // that a device which got its number later does not have
-	__u16 reserved; // zero
+	__u16 workload; // it leads to one, and not to another router
+	__u32 reserved; // zero
+	__u64 taken; // until when its share of questions is taken, in nanoseconds
 };
 
 struct {
@@ -158,6 +163,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct use);
 } uses SEC(".maps");
+
+// Room for what does not fit on the stack. A program is not interrupted by another one
+// of its kind on the same processor.
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct way);
+} spare SEC(".maps");
 
 // Marks a connection in connection tracking that has been closed here, where
 // it did not see it.
@@ -483,37 +497,40 @@ static __always_inline struct way *leave(const struct flow *f, struct way *to)
 static __always_inline struct way *learn(struct __sk_buff *skb, const struct packet *p, const struct control *c,
 					 struct way *known)
 {
-	struct way to = {}, back = {};
+	struct way to = {};
 	struct flow returning;
 	struct nf_conn *ct;
+	__u32 zero = 0;
+	struct way *back = bpf_map_lookup_elem(&spare, &zero);
 	struct device key = {.router = p->flow.router, .device = p->flow.device};
 	const struct listed *from = bpf_map_lookup_elem(&devices, &key);
 	__u8 direction = 0;
 
-	if (!from)
+	if (!from || !back)
 		return 0;
+	__builtin_memset(back, 0, sizeof(*back));
 	__u32 slot = from->slot;
 	const struct router *r = bpf_map_lookup_elem(&routers, &slot);
 	struct use *u = used(slot);
 	if (!r || !u || !room(u, c, known))
 		return 0;
 	// Before anything is asked: what changes meanwhile is asked for again.
-	to.generation = back.generation = r->generation;
-	to.checked = back.checked = bpf_ktime_get_coarse_ns();
-	to.slot = back.slot = slot;
-	to.family = back.family = p->family;
+	to.generation = back->generation = r->generation;
+	to.checked = back->checked = bpf_ktime_get_coarse_ns();
+	to.slot = back->slot = slot;
+	to.family = back->family = p->family;
 	ct = tracked(skb, p, &direction);
 	if (!ct)
 		return 0;
 	to.reply = direction;
-	back.reply = !direction;
-	int failed = !carried(ct) || ways(skb, p, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, &back);
-	bool slow = !failed && !(carries(p->flow.router, &to) && leads(from, &back));
+	back->reply = !direction;
+	int failed = !carried(ct) || ways(skb, p, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, back);
+	bool slow = !failed && !(carries(p->flow.router, &to) && leads(from, back));
 	if (slow) {
 		// Connection tracking sees its packets.
 	} else if (ct->mark & CLOSED) {
 		// Something was lost and comes again. It is to arrive.
-		to.closed = back.closed = 1;
+		to.closed = back->closed = 1;
 		bpf_ct_change_timeout(ct, c->closed);
 	} else if (!failed)
 		keep(ct, c);
@@ -525,7 +542,7 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 	if (slow)
 		return leave(&p->flow, &to);
 	opposite(&p->flow, &to, &returning);
-	return remember(&p->flow, &to, &returning, &back, known);
+	return remember(&p->flow, &to, &returning, back, known);
 }
 
 // reopen lets a connection be admitted anew whose ports are used again: what
@@ -647,8 +664,8 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 	return 0;
 }
 
-SEC("tc")
-int postern_express(struct __sk_buff *skb)
+// carry carries a packet of a connection, if it may.
+static __noinline int carry(struct __sk_buff *skb)
 {
 	const struct control *c;
 	struct packet p = {};
@@ -656,7 +673,7 @@ int postern_express(struct __sk_buff *skb)
 	__u32 zero = 0;
 
 	c = bpf_map_lookup_elem(&control, &zero);
-	if (!c || !c->enabled || skb->pkt_type != PACKET_HOST || skb->vlan_present || parse(skb, &p))
+	if (!c || parse(skb, &p))
 		return TC_ACT_UNSPEC;
 	p.flow.device = skb->ifindex;
 	p.flow.router = ((struct sk_buff *)bpf_cast_to_kern_ctx(skb))->dev->nd_net.net->net_cookie;
@@ -705,4 +722,27 @@ int postern_express(struct __sk_buff *skb)
 		forget(&p.flow, w);
 	}
 	return bpf_redirect_peer(device, 0);
+}
+
+#include "answers.h"
+
+SEC("tc")
+int postern_express(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	const struct control *c = bpf_map_lookup_elem(&control, &zero);
+
+	if (!c || !c->enabled || skb->pkt_type != PACKET_HOST || skb->vlan_present)
+		return TC_ACT_UNSPEC;
+	switch (sort(skb)) {
+	case TCP:
+		return carry(skb);
+	case QUESTION:
+		return names(skb);
+	case QUESTION | TCP:
+		if (names(skb) == TC_ACT_SHOT)
+			return TC_ACT_SHOT;
+		return carry(skb);
+	}
+	return TC_ACT_UNSPEC;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 
 typedef struct {
 	struct net *net;
@@ -28,6 +29,7 @@ struct net_device {
 
 struct sk_buff {
 	struct net_device *dev;
+	__u8 ip_summed : 2;
 };
 
 union nf_inet_addr {
@@ -107,8 +109,12 @@ void *bpf_cast_to_kern_ctx(void *ctx) __ksym;
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 #define TC_ACT_UNSPEC (-1)
 #define TC_ACT_SHOT 2
+
+// Of linux/skbuff.h.
+#define CHECKSUM_PARTIAL 3
 
 #define FIN 0x01
 #define SYN 0x02
@@ -143,3 +149,17 @@ struct tcp {
 	__u16 checksum;
 	__be16 urgent;
 };
+
+struct udp {
+	__be16 sport, dport, length;
+	__u16 checksum;
+};
+
+// The header of a message of the domain name system: RFC 1035 §4.1.1.
+struct dns {
+	__be16 id, flags, questions, answers, authority, more;
+};
+
+#define RD 0x0100
+#define AD 0x0020
+#define CD 0x0010

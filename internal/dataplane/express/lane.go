@@ -61,7 +61,7 @@ type control struct {
 }
 
 // others are the maps of express.c besides control and counters.
-var others = []string{"routers", "devices", "uses", "totals", "flows"}
+var others = []string{"routers", "devices", "uses", "totals", "flows", "asking", "sites", "sources", "answers", "said"}
 
 // bounds are what one router may have of what all share: connections that are
 // remembered and in use, and closed ones that keep their ports for all of closing.
@@ -101,6 +101,8 @@ type Counters struct {
 	// NoRoom counts packets that took the slow path because their router's
 	// share was used up.
 	NoRoom uint64
+	// Names is what it did for resolvers.
+	Names Names
 	// Routers and Devices are how many the lane knows now.
 	Routers, Devices int
 }
@@ -116,6 +118,8 @@ type Use struct {
 	Connections int
 	// NoRoom counts its packets that took the slow path because it had its share.
 	NoRoom uint64
+	// Names is what the lane did for the VPC's resolver.
+	Names Names
 }
 
 // Open takes over the program that an earlier process of the instance has left
@@ -366,6 +370,11 @@ func (l *Lane) Counters() (c Counters, err error) {
 		}
 		c.Packets += t.Packets
 		c.Bytes += t.Bytes
+		n, err := l.names(slot)
+		if err != nil {
+			return c, err
+		}
+		c.Names.add(n)
 	}
 	return c, nil
 }

@@ -44,9 +44,11 @@ type deviceKey struct {
 
 // listed is struct listed of express.c.
 type listed struct {
-	Slot uint32
-	MAC  mac
-	_    uint16
+	Slot     uint32
+	MAC      mac
+	Workload uint16
+	_        uint32
+	Taken    uint64
 }
 
 // use is struct use of express.c.
@@ -93,7 +95,7 @@ func (l *Lane) readRouters() error {
 
 // list tells the program of a device that packets can be handed on to. Beyond
 // what there is room for it is not told: their packets take the slow path.
-func (l *Lane) list(cookie uint64, device uint32, address mac) error {
+func (l *Lane) list(cookie uint64, device uint32, address mac, workload bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.routers[cookie]
@@ -109,7 +111,11 @@ func (l *Lane) list(cookie uint64, device uint32, address mac) error {
 	}
 	r.seen = true
 	put := func() error {
-		return l.maps["devices"].Put(deviceKey{Router: cookie, Device: device}, listed{Slot: r.slot, MAC: address})
+		value := listed{Slot: r.slot, MAC: address}
+		if workload {
+			value.Workload = 1
+		}
+		return l.maps["devices"].Put(deviceKey{Router: cookie, Device: device}, value)
 	}
 	err := put()
 	if errors.Is(err, unix.E2BIG) {
@@ -163,12 +169,24 @@ func (l *Lane) assign(slot uint32, cookie uint64) error {
 	each := make([]Traffic, ebpf.MustPossibleCPU())
 	each[0] = Traffic{all.Packets + t.Packets, all.Bytes + t.Bytes}
 	zero := make([]Traffic, len(each))
+	names, err := l.names(slot)
+	if err != nil {
+		return err
+	}
+	named, err := l.names(nobody)
+	if err != nil {
+		return err
+	}
+	named.add(names)
+	eachNames, noNames := make([]said, len(each)), make([]said, len(each))
+	eachNames[0] = said(named)
 	var s state
 	if err := l.maps["routers"].Lookup(slot, &s); err != nil {
 		return err
 	}
 	return errors.Join(
 		l.maps["totals"].Put(uint32(nobody), each), l.maps["totals"].Put(slot, zero), l.maps["uses"].Put(slot, use{}),
+		l.maps["said"].Put(uint32(nobody), eachNames), l.maps["said"].Put(slot, noNames),
 		l.maps["routers"].Put(slot, state{Cookie: cookie, Generation: s.Generation + 1}),
 	)
 }
@@ -292,10 +310,11 @@ func (l *Lane) Use(cookie uint64) (Use, error) {
 	var u use
 	err := l.maps["uses"].Lookup(r.slot, &u)
 	t, totalErr := l.total(r.slot)
-	if err := errors.Join(err, totalErr); err != nil {
+	n, namesErr := l.names(r.slot)
+	if err := errors.Join(err, totalErr, namesErr); err != nil {
 		return Use{}, fmt.Errorf("read a router's use of the express lane: %w", err)
 	}
-	return Use{Traffic: t, Connections: max(0, int(u.Learned)), NoRoom: uint64(u.NoRoom)}, nil
+	return Use{Traffic: t, Names: n, Connections: max(0, int(u.Learned)), NoRoom: uint64(u.NoRoom)}, nil
 }
 
 // total adds up what each processor has carried of a slot.

@@ -50,6 +50,9 @@ type Config struct {
 	// Every is how often the process is asked how it is, and how long it may take to say
 	// so. One that does not say so three times in a row is replaced. Default two seconds.
 	Every time.Duration
+	// Shelf, if not nil, gives what a process may have the kernel answer by itself, and
+	// makes void what it was given before; nil says that there is nothing.
+	Shelf func() (*control.Shelf, error)
 	Log   *slog.Logger
 }
 

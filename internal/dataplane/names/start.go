@@ -40,6 +40,7 @@ func (n *Names) ensure(ctx context.Context) (*served, error) {
 			return nil, ctx.Err()
 		}
 	}
+	shelf := n.shelf() // void before a process is there that can change anything
 	if err != nil || status.Identity != n.identity() {
 		if status, err = n.replace(ctx, status); err != nil {
 			return nil, err
@@ -50,6 +51,9 @@ func (n *Names) ensure(ctx context.Context) (*served, error) {
 	p, err := n.hold(ctx, status.PID)
 	if err != nil {
 		return nil, err
+	}
+	if shelf != nil {
+		n.hand(ctx, *shelf)
 	}
 	n.say(status.PID, nil)
 	return p, nil
@@ -72,6 +76,28 @@ func (n *Names) endHolder() error {
 	n.mu.Unlock()
 	n.cfg.Log.Warn("the process that resolves names does not answer, and is killed")
 	return killHolder(n.cfg.Folder)
+}
+
+// shelf is what the next process may have the kernel answer by itself. What the one
+// before has there is void.
+func (n *Names) shelf() *control.Shelf {
+	if n.cfg.Shelf == nil {
+		return nil
+	}
+	s, err := n.cfg.Shelf()
+	if err != nil {
+		n.cfg.Log.Warn("the kernel answers no names by itself", "error", err)
+	}
+	return s
+}
+
+// hand gives the shelf to the process that serves. Without it all goes to the process.
+func (n *Names) hand(ctx context.Context, s control.Shelf) {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Every)
+	defer cancel()
+	if err := n.client.UseShelf(ctx, s); err != nil {
+		n.cfg.Log.Warn("the kernel answers no names by itself", "error", err)
+	}
 }
 
 // replace starts a process that takes the place of what there is, and waits until it

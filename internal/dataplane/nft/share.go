@@ -40,9 +40,9 @@ const (
 	usualQueries = 1024
 )
 
-// burst is how many packets an interface may send to the resolver at once, after it
+// Burst is how many packets an interface may send to the resolver at once, after it
 // was silent: those of a quarter of a second.
-func burst(queries int) int { return max(1, queries/4) }
+func Burst(queries int) int { return max(1, queries/4) }
 
 // DefaultShares divides the room of a router's connection tracking, which is
 // the kernel's nf_conntrack_max: a fifth for a client, two for an association and

@@ -58,7 +58,7 @@ func newSkeleton(source4, source6 netip.Prefix, shares Shares) (*skeleton, error
 		Marker: markerPrefix, Nudge: fmt.Sprintf("%#x", NudgeMark),
 		Client: newCensus(shares.Client), Association: newCensus(shares.Association),
 		Fabric: newCensus(shares.Fabric), Ports: newCensus(shares.Ports),
-		Queries: shares.Queries, Burst: burst(shares.Queries),
+		Queries: shares.Queries, Burst: Burst(shares.Queries),
 	}
 	if source4.IsValid() {
 		v.Source4, v.Base4 = source4.String(), source4.Addr().String()

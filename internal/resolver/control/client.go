@@ -207,6 +207,16 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, c.get(ctx, http.MethodGet, "status", nil, nil, &s)
 }
 
+// UseShelf gives the process what it may have the kernel answer by itself.
+func (c *Client) UseShelf(ctx context.Context, s Shelf) error {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	var nothing any
+	return c.get(ctx, http.MethodPost, "shelf", nil, body, &nothing)
+}
+
 // Stop asks the process to end, and waits until it has closed its socket.
 func (c *Client) Stop(ctx context.Context) error {
 	ended, err := c.Watch(ctx)

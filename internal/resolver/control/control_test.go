@@ -31,6 +31,8 @@ type shelf struct {
 	stop chan struct{}
 }
 
+func (s *shelf) UseShelf(context.Context, control.Shelf) error { return nil }
+
 func (s *shelf) Realms(context.Context) (realms []desired.Realm, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

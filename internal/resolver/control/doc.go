@@ -41,6 +41,9 @@ type Served interface {
 	Lookup(ctx context.Context, q Question) (Answer, error)
 	// Status tells how the process is.
 	Status(ctx context.Context) (Status, error)
+	// UseShelf gives the process what it may have the kernel answer by itself. Answers
+	// that it has put elsewhere before do not count.
+	UseShelf(ctx context.Context, s Shelf) error
 	// HandOver gives the sockets to a newer process, over a connection that it owns.
 	HandOver(conn *net.UnixConn) error
 	// Stop ends the process soon.
@@ -104,6 +107,15 @@ type Upstream struct {
 	Failed int64 `json:"failed"`
 	// Problem is why the last question failed; empty when it was answered.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Shelf is where the kernel finds answers to give by itself: maps of the express lane, by
+// their numbers in the kernel, and the term of the process that they are given to.
+type Shelf struct {
+	Sites   uint32 `json:"sites"`
+	Sources uint32 `json:"sources"`
+	Answers uint32 `json:"answers"`
+	Term    uint32 `json:"term"`
 }
 
 // SocketName is the name of the socket in the data folder.

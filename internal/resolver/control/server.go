@@ -124,6 +124,7 @@ func (s *Server) mux() *http.ServeMux {
 	mux.HandleFunc("POST /apply", s.apply)
 	mux.HandleFunc("GET /lookup", s.lookup)
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("POST /shelf", s.useShelf)
 	mux.HandleFunc("GET /watch", s.watch)
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) { s.served.Stop() })
 	mux.HandleFunc("POST /takeover", s.handOver)
@@ -206,6 +207,15 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) {
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	status, err := s.served.Status(r.Context())
 	say(w, status, err)
+}
+
+func (s *Server) useShelf(w http.ResponseWriter, r *http.Request) {
+	var shelf Shelf
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLine)).Decode(&shelf); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	say(w, nil, s.served.UseShelf(r.Context(), shelf))
 }
 
 // watch keeps the connection open until one of both ends.

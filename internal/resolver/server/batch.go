@@ -84,6 +84,9 @@ func (p *packets) question(i int) []byte { return p.questions[i*questionSize:][:
 // room is where the next answer goes.
 func (p *packets) room() []byte { return p.answers[p.count*answerSize:][:0:answerSize] }
 
+// answer is what was added as the i-th of a batch.
+func (p *packets) answer(i int) []byte { return p.answers[i*answerSize:][:p.lengths[i]] }
+
 // add adds what was put in room as an answer to a question.
 func (p *packets) add(question, length int) {
 	p.to[p.count], p.lengths[p.count] = uint8(question), uint16(length)

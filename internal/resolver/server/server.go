@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/internal/resolver/shelf"
 	"github.com/posternhq/postern/internal/resolver/zone"
 )
 
@@ -28,6 +29,9 @@ type Socket struct {
 	Stream bool
 	// VPC is whose names are answered.
 	VPC string
+	// Router is the cookie of that namespace. Answers are put on the shelf of a router; zero
+	// says that this one has none.
+	Router uint64
 	// Authority, in the place of a VPC, is what is answered for to whoever asks, and
 	// alone: nobody else is asked. How much is answered is bounded for each client and
 	// its neighbours, see Pace.
@@ -39,6 +43,8 @@ type Options struct {
 	Upstream Upstream
 	// Limits that are zero are the usual ones.
 	Limits Limits
+	// Shelf is where answers are put that are the same whoever asks; nil is nowhere.
+	Shelf *shelf.Shelf
 	// Pace bounds what is answered to outsiders; the zero one is the usual.
 	Pace Pace
 	// Workers is how many threads read packets; zero is as many as run at a time, up to
@@ -63,6 +69,7 @@ func (l Limits) orUsual() Limits {
 type Server struct {
 	upstream Upstream
 	limits   Limits
+	shelf    *shelf.Shelf
 	pace     *pace
 	world    atomic.Pointer[zone.World]
 	workers  []*worker
@@ -95,7 +102,7 @@ type socket struct {
 // New starts a server without sockets, which answers from an empty World.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		upstream: o.Upstream, limits: o.Limits.orUsual(), pace: newPace(o.Pace), sockets: map[int]*socket{}, vpcs: map[string]*share{}, streams: map[*stream]struct{}{}, idle: make(chan struct{}),
+		upstream: o.Upstream, limits: o.Limits.orUsual(), pace: newPace(o.Pace), shelf: o.Shelf, sockets: map[int]*socket{}, vpcs: map[string]*share{}, streams: map[*stream]struct{}{}, idle: make(chan struct{}),
 	}
 	s.world.Store(&zone.World{})
 	for range cmp.Or(o.Workers, min(runtime.GOMAXPROCS(0), 4)) {
@@ -110,9 +117,15 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Swap puts another World in place of the one that is answered from. Questions that
-// wait for the upstream are not asked again.
-func (s *Server) Swap(w *zone.World) { s.world.Store(w) }
+// Swap puts another World in place of the one that is answered from, of which it is made.
+// Questions that wait for the upstream are not asked again. Nothing is answered from the
+// one before after it, from the shelf neither.
+func (s *Server) Swap(w *zone.World) {
+	s.world.Store(w)
+	if s.shelf != nil {
+		s.shelf.Changed(w.Changed())
+	}
+}
 
 // Sockets is how many are served.
 func (s *Server) Sockets() int {

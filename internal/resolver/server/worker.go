@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/internal/resolver/shelf"
 	"github.com/posternhq/postern/internal/resolver/wire"
 	"github.com/posternhq/postern/internal/resolver/zone"
 )
@@ -30,6 +31,8 @@ type worker struct {
 
 	packets packets
 	onwards []int // questions of the batch that the upstream is asked
+	keeps   []keep
+	note    shelf.Note
 	ready   [64]unix.EpollEvent
 }
 
@@ -118,8 +121,9 @@ func (w *worker) serve(k *socket) {
 
 // answer answers a batch. What the upstream is asked for comes after the rest is sent.
 func (w *worker) answer(k *socket, n int) {
+	version := w.version(k)
 	world, p := w.server.world.Load(), &w.packets
-	w.onwards = w.onwards[:0]
+	w.onwards, w.keeps = w.onwards[:0], w.keeps[:0]
 	w.ask.VPC, w.ask.Answer.Authoritative = k.VPC, k.Authority != nil
 	if k.Authority != nil {
 		w.answerOutsiders(k, n)
@@ -141,11 +145,45 @@ func (w *worker) answer(k *socket, n int) {
 			}
 		}
 		p.add(i, len(w.ask.Answer.End(w.ask.Code)))
+		if version != 0 && fate == wire.Asked && w.ask.Source != "" {
+			w.keeps = append(w.keeps, keep{i, p.count - 1, w.ask.Source, w.ask.Turning})
+		}
 	}
 	k.single = !p.send(k.FD, !k.single) || k.single
+	for _, a := range w.keeps {
+		w.keep(k, version, a)
+	}
 	for _, i := range w.onwards {
 		w.server.onward(k, p.question(i), p.names[i], p.in[i].header.Namelen)
 	}
+}
+
+// keep is an answer of a batch that is put on the shelf.
+type keep struct {
+	question, answer int
+	source           string
+	turning          int
+}
+
+// version is that of the shelf before a World is taken; zero if there is no shelf for what
+// comes from a socket.
+func (w *worker) version(k *socket) uint64 {
+	if w.server.shelf == nil || k.Router == 0 || !w.server.shelf.Has() {
+		return 0
+	}
+	return w.server.shelf.Version()
+}
+
+// keep puts an answer on the shelf, once it has left: the next one who asks does not come
+// here.
+func (w *worker) keep(k *socket, version uint64, a keep) {
+	q, p := &w.ask.Question, &w.packets
+	if q.Read(p.question(a.question)) != wire.Asked {
+		return
+	}
+	w.server.shelf.Keep(version, &w.note,
+		shelf.Asked{Router: k.Router, Name: q.Name, Type: q.Type, Extended: q.Extended, Signed: q.Signed},
+		shelf.Told{Message: p.answer(a.answer), Question: len(q.Name) + 4, Sources: [2]string{k.VPC, a.source}, Turning: a.turning})
 }
 
 // address is the address in a socket's address.

@@ -29,6 +29,7 @@ var rfc8482 = wire.AppendRecord(nil, wire.TypeHINFO, 3789, []byte("\x07RFC8482\x
 // The zone with the longest name that the question's is in, or is, answers alone. If
 // it has a CNAME record, the zone of what that leads to goes on.
 func (w *World) Answer(a *Ask) Verdict {
+	a.Source, a.Turning = "", 0
 	vpc := w.realms.text(a.VPC)
 	if vpc == nil || vpc.placed == nil || vpc.placed.Off {
 		return a.end(wire.Refused)
@@ -38,9 +39,12 @@ func (w *World) Answer(a *Ask) Verdict {
 
 // from answers a question at a name that it has led to.
 func (w *World) from(a *Ask, vpc *realm, name []byte) Verdict {
-	t := walk{w, vpc, a, name, a.Question.Type, nil}
+	t := walk{world: w, vpc: vpc, ask: a, name: name, kind: a.Question.Type}
 	for range maxChain + 1 {
 		if verdict, done := t.step(); done {
+			if verdict == Answered && !t.varies {
+				a.Source = t.source
+			}
 			return verdict
 		}
 	}
@@ -105,11 +109,29 @@ type walk struct {
 	kind  uint16
 	// alias is the zone of the alias that led here; nil when a CNAME did, or nothing.
 	alias *realm
+	// source is the realm that was asked, varies says that there was another one, or that
+	// the answer could be another one.
+	source string
+	varies bool
+}
+
+// asked notes whose the answer is.
+func (t *walk) asked(zone *realm, built builtIn) {
+	source := ""
+	switch {
+	case zone != nil:
+		source = zone.name
+	case built != builtNone:
+		source = t.vpc.name
+	}
+	t.varies = t.varies || source == "" || t.source != "" && t.source != source
+	t.source = source
 }
 
 // step answers for the name it is at, and reports whether this was the end.
 func (t *walk) step() (v Verdict, done bool) {
 	zone, at, built := t.zone()
+	t.asked(zone, built)
 	switch {
 	case zone == nil && built != builtNone:
 		return t.builtIn(built, at)
@@ -147,6 +169,7 @@ func (t *walk) nothing(zone *realm) Verdict {
 // answer answers with sets of one type: that which was asked for, or CNAME.
 func (t *walk) answer(zone *realm, sets []*set) (v Verdict, done bool) {
 	s, all := choose(sets)
+	t.varies = t.varies || len(sets) > 1
 	switch {
 	case s.alias() != nil:
 		if t.alias == nil {
@@ -169,6 +192,7 @@ func (t *walk) answer(zone *realm, sets []*set) (v Verdict, done bool) {
 	}
 	for i := range min(len(all), maxSets) {
 		s := all[(i+int(turn))%len(all)]
+		t.turns(s)
 		s = s.of(t.ask.zone(t.vpc, s))
 		s.appendTo(&t.ask.Answer)
 		answered += int(s.count)
@@ -177,6 +201,15 @@ func (t *walk) answer(zone *realm, sets []*set) (v Verdict, done bool) {
 		return t.nothing(zone), true
 	}
 	return t.ask.end(wire.NoError), true
+}
+
+// turns notes whether the records of a set come in turn, and whether they do so from the
+// beginning of an answer and are of one size.
+func (t *walk) turns(s *set) {
+	if s.count > 1 {
+		t.ask.Turning = int(s.count)
+		t.varies = t.varies || !t.ask.Answer.Empty() || s.size == 0 || s.rules != nil && s.rules.near != nil
+	}
 }
 
 // zone is the availability zone of who asks, if it matters to a set.

@@ -37,6 +37,13 @@ type Ask struct {
 	// Onward is the name that is to be asked for upstream, in wire form. It lies in the
 	// question or in the World.
 	Onward []byte
+	// Source is the realm that alone, with the VPC's, an answer is made of which is the
+	// same whoever asks and whenever, until one of both changes. It is empty for all
+	// other answers.
+	Source string
+	// Turning is how many of its records, at its beginning, come in turn: each answer
+	// begins with another one. Fewer than two stay where they are.
+	Turning int
 
 	space [spaceSize]byte // for what is made up on the way
 }

@@ -34,7 +34,9 @@ func (w *World) With(put, del []desired.Entry) (*World, map[desired.Key]error) {
 	for vpc := range c.turned {
 		c.find(vpc)
 	}
+	changed := make([]string, 0, len(c.own))
 	for name, r := range c.own {
+		changed = append(changed, name)
 		if r.empty() {
 			c.realms = c.realms.remove(c.by, name)
 		}
@@ -42,7 +44,7 @@ func (w *World) With(put, del []desired.Entry) (*World, map[desired.Key]error) {
 	if len(c.failed) == 0 {
 		c.failed = nil
 	}
-	return &World{realms: c.realms, public: c.public}, c.failed
+	return &World{realms: c.realms, public: c.public, changed: changed}, c.failed
 }
 
 func (r *realm) empty() bool {

@@ -11,7 +11,12 @@ import (
 type World struct {
 	realms trie[*realm]
 	public trie[*shared] // names of public zones
+	// changed are the realms that the change has touched which made it.
+	changed []string
 }
+
+// Changed lists all realms in which it may differ from the World that With was called on.
+func (w *World) Changed() []string { return w.changed }
 
 // realm is what has one name: a VPC, or a zone, which has records and is seen by VPCs.
 type realm struct {
