@@ -157,13 +157,13 @@ func TestTheProxiesForward(t *testing.T) {
 }
 
 func TestProcessorTimeRises(t *testing.T) {
-	before, err := cpuSeconds()
+	before, err := report.CPUSeconds()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); {
 	}
-	after, err := cpuSeconds()
+	after, err := report.CPUSeconds()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -154,7 +151,7 @@ func (r *runner) once(ctx context.Context, t trial, c candidate, d time.Duration
 	if err := ctx.Err(); err != nil {
 		return load.Result{}, 0, err
 	}
-	before, err := cpuSeconds()
+	before, err := report.CPUSeconds()
 	if err != nil {
 		return load.Result{}, 0, err
 	}
@@ -162,7 +159,7 @@ func (r *runner) once(ctx context.Context, t trial, c candidate, d time.Duration
 	if err != nil {
 		return load.Result{}, 0, fmt.Errorf("measure %s of %s: %w", t.name, c.name, err)
 	}
-	after, err := cpuSeconds()
+	after, err := report.CPUSeconds()
 	if result.Failed > 0 {
 		r.failed[c.name] += result.Failed
 		r.log.Warn("connections failed", "candidate", c.name, "trial", t.name, "failed", result.Failed, "good", result.Count)
@@ -178,32 +175,6 @@ func (r *runner) notes(candidates []candidate) (notes []string) {
 		}
 	}
 	return notes
-}
-
-// cpuSeconds is how long the machine's processors have worked since it started
-// (proc_stat(5)); its unit is a hundredth of a second.
-func cpuSeconds() (float64, error) {
-	text, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return 0, err
-	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	fields := strings.Fields(line)
-	if len(fields) < 8 || fields[0] != "cpu" {
-		return 0, fmt.Errorf("read /proc/stat: first line is %q", line)
-	}
-	var ticks uint64
-	for i, f := range fields[1:8] {
-		if i == 3 || i == 4 {
-			continue // idle, and idle while a disk works
-		}
-		n, err := strconv.ParseUint(f, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read /proc/stat: %w", err)
-		}
-		ticks += n
-	}
-	return float64(ticks) / 100, nil
 }
 
 func count(n int, what string) string {

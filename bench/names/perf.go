@@ -40,9 +40,11 @@ type candidate struct {
 
 // load is what a name server was seen to do.
 type load struct {
-	rate   float64 // answers a second
-	perCPU float64 // answers for each second of its CPU time
-	p99    float64 // ms; of a paced load only
+	rate float64 // answers a second
+	// perCPU are answers for each second that all processors of the machine worked, and
+	// perBoth for each of the CPU time of name server and dnsperf.
+	perCPU, perBoth float64
+	p99             float64 // ms; of a paced load only
 }
 
 // questionsFor writes what is asked of servers with n records: each line is one
@@ -72,7 +74,7 @@ func (c candidate) ask(ctx context.Context, file string, d time.Duration, pace f
 	defer out.Close()
 	cmd := exec.Command("dnsperf", args...)
 	cmd.Stdout = out
-	before, err := cpuOf(c.pid)
+	before, err := c.spent()
 	if err != nil {
 		return load{}, err
 	}
@@ -85,7 +87,7 @@ func (c candidate) ask(ctx context.Context, file string, d time.Duration, pace f
 	if status, err := p.Wait(d + soon); err != nil || status != 0 {
 		return load{}, errors.Join(fmt.Errorf("dnsperf ended with %d: %s", status, p.Output()), err, ctx.Err())
 	}
-	after, err := cpuOf(c.pid)
+	after, err := c.spent()
 	if err != nil {
 		return load{}, err
 	}
@@ -99,9 +101,28 @@ func (c candidate) ask(ctx context.Context, file string, d time.Duration, pace f
 	if r.sent-r.good > r.sent/100 {
 		return load{}, fmt.Errorf("%s answered %d of %d questions with a record", c.name, r.good, r.sent)
 	}
-	l := load{rate: float64(r.good) / r.seconds, perCPU: float64(r.good) / (after - before).Seconds()}
+	l := load{rate: float64(r.good) / r.seconds, perCPU: float64(r.good) / (after.machine - before.machine), perBoth: float64(r.good) / (after.both - before.both)}
 	_, l.p99 = report.Milliseconds(r.took)
 	return l, nil
+}
+
+// spent is the CPU time, in seconds, that was used so far.
+type spent struct{ machine, both float64 }
+
+// spent tells what the machine has used, and the name server with all that this process
+// has started and that has ended: dnsperf, between two measurements.
+func (c candidate) spent() (s spent, err error) {
+	var ended unix.Rusage
+	server, err := cpuOf(c.pid)
+	if err == nil {
+		err = unix.Getrusage(unix.RUSAGE_CHILDREN, &ended)
+	}
+	if err != nil {
+		return s, err
+	}
+	s.both = server.Seconds() + float64(ended.Utime.Nano()+ended.Stime.Nano())/1e9
+	s.machine, err = report.CPUSeconds()
+	return s, err
 }
 
 // perf is what dnsperf said.
