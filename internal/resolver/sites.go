@@ -5,6 +5,7 @@ package resolver
 import (
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 
