@@ -15,6 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/resolver/control"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -151,4 +152,45 @@ func TestTheHostAnswersOutsiders(t *testing.T) {
 	<-next.Ended()
 	r.start()
 	r.wantOutside(four, "e.rsc.suffix.test.", "NOERROR 10.7.0.9")
+}
+
+// TestPublicLookUpsKnowEndpoints looks names of endpoints up as the world would, which an
+// upstream server that was not told of them cannot: with one that leads to them, and with
+// none. What it says of such names itself is nothing to go by.
+func TestPublicLookUpsKnowEndpoints(t *testing.T) {
+	r := newRig(t)
+	r.address()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	upstream := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m, text := new(dns.Msg).SetReply(q), " 60 A 10.8.8.8"
+		if q.Question[0].Name == "www.example.com." {
+			text = " 30 CNAME E.rsc.suffix.test."
+		}
+		rr, _ := dns.NewRR(q.Question[0].Name + text)
+		m.Answer = append(m.Answer, rr)
+		_ = w.WriteMsg(m)
+	})}
+	go func() { _ = upstream.ActivateAndServe() }()
+	r.config.NoUpstream, r.config.Upstream = false, []netip.AddrPort{netip.MustParseAddrPort(conn.LocalAddr().String())}
+	r.start()
+	r.put(desired.Zone("vpc-1/endpoints"), desired.NameZone{ID: "vpc-1/endpoints", Name: "rsc.suffix.test.", Negative: 5, Public: true},
+		desired.NameRecord{Zone: "vpc-1/endpoints", Name: "e.rsc.suffix.test.", Type: "A", TTL: 60, Data: []string{"10.7.0.9"}})
+	want := func(name, want string, ttl time.Duration) {
+		t.Helper()
+		a, err := r.client.Lookup(t.Context(), control.Question{Name: name})
+		if err != nil || fmt.Sprint(a.Addrs, a.Missing) != want || a.TTL != ttl {
+			t.Errorf("%s: %+v, %v; want %s for %s", name, a, err, want, ttl)
+		}
+	}
+	want("e.rsc.suffix.test.", "[10.7.0.9] false", time.Minute)
+	want("www.example.com.", "[10.7.0.9] false", 30*time.Second)
+	want("gone.rsc.suffix.test.", "[] true", 0)
+	want("b.example.com.", "[10.8.8.8] false", time.Minute)
+	r.config.NoUpstream, r.config.Upstream, r.config.Version = true, nil, "2"
+	r.start()
+	want("e.rsc.suffix.test.", "[10.7.0.9] false", time.Minute)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -16,6 +17,7 @@ import (
 	"github.com/posternhq/postern/internal/resolver/shelf"
 	"github.com/posternhq/postern/internal/resolver/upstream"
 	"github.com/posternhq/postern/internal/resolver/wire"
+	"github.com/posternhq/postern/internal/resolver/zone"
 )
 
 // Realms implements control.Served.
@@ -106,11 +108,44 @@ func (p *process) resolve(ctx context.Context, q control.Question, kind uint16) 
 	if err != nil {
 		return wire.Reply{}, err
 	}
+	if reply, ok := p.published(name, kind); ok {
+		return reply, nil
+	}
 	reply, err := p.onward.Forwarder.Ask(ctx, upstream.Question{Name: name, Type: kind, Fresh: true})
 	if err != nil {
-		err = fmt.Errorf("look up %s: %w", q.Name, err)
+		return reply, fmt.Errorf("look up %s: %w", q.Name, err)
 	}
-	return reply, err
+	return p.leadBack(reply, kind), nil
+}
+
+// published answers what is asked in public for a name of endpoints, as the world would if
+// it could ask for them: the upstream knows them only where it was told to.
+func (p *process) published(name []byte, kind uint16) (reply wire.Reply, ok bool) {
+	var a zone.Ask
+	if a.Question.Read(wire.AppendQuestion(nil, 0, name, kind)) != wire.Asked {
+		return reply, false
+	}
+	a.Answer.Begin(nil, &a.Question, true)
+	if !p.book.world.Load().Public(&a) {
+		return reply, false
+	}
+	reply, err := wire.Unpack(a.Answer.End(a.Code))
+	return reply, err == nil
+}
+
+// leadBack has what an upstream server leads to the names of endpoints said by them. The
+// aliases on the way stay, for their times.
+func (p *process) leadBack(reply wire.Reply, kind uint16) wire.Reply {
+	for i, r := range reply.Answer {
+		if r.Type != dns.TypeCNAME {
+			continue
+		}
+		if own, ok := p.published(r.Data, kind); ok {
+			own.Answer = append(slices.Clone(reply.Answer[:i+1]), own.Answer...)
+			return own
+		}
+	}
+	return reply
 }
 
 // textOf joins the strings of a TXT record's data, as those do who look for one text.

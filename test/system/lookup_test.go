@@ -30,12 +30,18 @@ func TestAnEndpointsNameIsAHub(t *testing.T) {
 	onward := hub.Gateway("hub", subnets, []string{open}, inVPC).Named("hub", name, "5432")
 	own := s.consumer.Group("hub", nil, nil)
 	s.Authorize(own, postern.Open, nil)
+	public := hub.Gateway("public", subnets, []string{open}).Named("public", name, "5432")
+	too := s.consumer.Endpoint(public, []*postern.Subnet{s.client.Subnet}, own)
 	far := s.consumer.Endpoint(onward, []*postern.Subnet{s.client.Subnet}, own)
 	s.Await("status to say through which endpoint", func() (bool, error) {
 		n := followed(s.Postern, name+".")
 		return n.Through != nil && *n.Through == door.ID, nil
 	})
 	expectAnswer(t, s.client, hostPort(far.Address(), 5432))
+	s.Await("the name in public", func() (bool, error) {
+		_, err := ask(s.client, hostPort(too.Address(), 5432))
+		return err == nil, nil
+	})
 	if text := s.Command("status").Stdout; !strings.Contains(text, door.Address().String()+" (endpoint "+door.ID+")") {
 		t.Errorf("the status does not say where the name leads:\n%s", text)
 	}

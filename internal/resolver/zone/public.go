@@ -17,6 +17,7 @@ import (
 type shared struct {
 	name  string   // in wire form
 	there int      // how many zones have it, or are called so, or have or are a name below it
+	heads int      // how many zones are called so
 	zones []string // the realms of those that have records of it, in order
 }
 
@@ -41,6 +42,7 @@ func (c *change) publish(r *realm, z *apex, more int) {
 			c.hold(n.name, r.name, true)
 		}
 	}
+	c.head(z.name, more)
 	for name := z.name; ; name = parent(name) {
 		c.count(name, more)
 		if name == "\x00" {
@@ -56,6 +58,13 @@ func (c *change) count(name string, more int) {
 		c.public = c.public.remove(c.by, name)
 		return
 	}
+	c.public = c.public.put(c.by, s)
+}
+
+// head says how many zones more are called so. The name is counted besides.
+func (c *change) head(name string, more int) {
+	s := c.shared(name)
+	s.heads += more
 	c.public = c.public.put(c.by, s)
 }
 
@@ -160,6 +169,25 @@ func (w *World) Published(a *Ask, of *Authority) {
 		a.Code = wire.NoError
 		if !there {
 			a.Code = wire.NameError
+		}
+	}
+}
+
+// Public answers a question into a.Answer, which the caller has begun, with what public
+// zones have, and reports whether the name lies in one of them: nobody else is to be
+// asked for it then. Without a record, a.Code says whether the name is there.
+func (w *World) Public(a *Ask) bool {
+	s := w.public.get(a.Question.Name)
+	if a.Code = wire.NoError; s == nil {
+		a.Code = wire.NameError
+	}
+	w.shared(a, s)
+	for name := a.Question.Name; ; name = wire.Parent(name) {
+		if s := w.public.get(name); s != nil && s.heads > 0 {
+			return true
+		}
+		if name[0] == 0 {
+			return false
 		}
 	}
 }

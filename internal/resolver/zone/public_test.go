@@ -38,6 +38,27 @@ func published(t rapid.TB, w *zone.World, of *zone.Authority, name string, kind 
 	return m
 }
 
+// publicly asks a world in public, and says in a line what it has, or that it has nothing to
+// do with the name.
+func publicly(t rapid.TB, w *zone.World, name string, kind uint16) string {
+	t.Helper()
+	wired, err := wire.AppendName(nil, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a zone.Ask
+	a.Question.Read(wire.AppendQuestion(nil, 1, wired, kind))
+	a.Answer.Begin(nil, &a.Question, true)
+	if !w.Public(&a) {
+		return "somebody else's"
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(a.Answer.End(a.Code)); err != nil {
+		t.Fatal(err)
+	}
+	return short(m)
+}
+
 // short is an answer in a line.
 func short(m *dns.Msg) string {
 	var values []string
@@ -121,6 +142,15 @@ func TestADomainIsPublishedAsAWhole(t *testing.T) {
 			t.Errorf("%s %s: %s, want %s", c.name, dns.TypeToString[c.kind], got, c.want)
 		}
 	}
+	for name, want := range map[string]string{
+		"e1.r1.4232ccc.rsc.east.suffix.test.": "NOERROR 10.0.0.1,10.0.1.1", "r1.4232ccc.rsc.east.suffix.test.": "NOERROR", "rsc.east.suffix.test.": "NOERROR",
+		"e9.r1.4232ccc.rsc.east.suffix.test.": "NXDOMAIN", "secret.rsc.east.suffix.test.": "NXDOMAIN",
+		"east.suffix.test.": "somebody else's", "private.suffix.test.": "somebody else's", ".": "somebody else's",
+	} {
+		if got := publicly(t, w, name, dns.TypeA); got != want {
+			t.Errorf("%s in public: %s, want %s", name, got, want)
+		}
+	}
 	turns := map[string]bool{}
 	for range 8 {
 		turns[published(t, w, of, "e1.r1.4232ccc.rsc.east.suffix.test.", dns.TypeA).Answer[0].String()] = true
@@ -169,6 +199,9 @@ func TestWhatIsPublishedFollowsFromWhatIsThere(t *testing.T) {
 				for _, kind := range []uint16{dns.TypeA, dns.TypeTXT} {
 					if got, want := short(published(t, w, of, name, kind)), short(published(t, once, of, name, kind)); got != want {
 						t.Fatalf("%s: %s, want %s", name, got, want)
+					}
+					if got, want := publicly(t, w, name, kind), publicly(t, once, name, kind); got != want {
+						t.Fatalf("%s in public: %s, want %s", name, got, want)
 					}
 				}
 			}
