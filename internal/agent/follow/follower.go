@@ -22,7 +22,8 @@ type Config struct {
 	// Watcher tells of addresses at which connections of others fail. Those are probed at
 	// once, and only that counts. Nil is nobody.
 	Watcher Watcher
-	// Patience is how long one look-up may take. Default 3 s.
+	// Patience is how long one look-up may take. Default 5 s: longer than the resolver waits
+	// for its servers, so that it says which of them does not answer.
 	Patience time.Duration
 	// Parallel is how many look-ups of one view, a VPC or the public one, may be under
 	// way. A view whose servers do not answer holds up no other. Default 32.
@@ -70,7 +71,7 @@ type view struct {
 
 // New makes a Follower that follows nothing yet.
 func New(cfg Config) *Follower {
-	cfg.Patience = cmp.Or(cfg.Patience, 3*time.Second)
+	cfg.Patience = cmp.Or(cfg.Patience, 5*time.Second)
 	cfg.Parallel = cmp.Or(cfg.Parallel, 32)
 	cfg.Every = cmp.Or(cfg.Every, 900*time.Millisecond)
 	cfg.Probes = cmp.Or(cfg.Probes, 512)
