@@ -137,3 +137,9 @@ func (a *Agent) Release() error {
 	_, err := a.call(command{Do: doRelease})
 	return err
 }
+
+// Inquire asks a name server, for a time and on so many sockets, for the IPv4 addresses
+// of the names that a file has, one a line. Without a time it asks for each once.
+func (a *Agent) Inquire(server netip.AddrPort, file string, sockets int, d time.Duration) (Result, error) {
+	return a.call(command{Do: doInquire, Target: server, File: file, Connections: sockets, For: d})
+}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package load makes the load of benchmarks: servers, clients, and a plain
-// proxy. They run in processes of their own, one in each namespace, because a
+// Package load makes the load of benchmarks: servers, clients, a plain proxy, and
+// who asks name servers. They run in processes of their own, one in each namespace, because a
 // client that shares a scheduler with its server measures the scheduler.
 //
 // Such a process, an agent, is the benchmark's own binary started again. It
 // reads one command after another as JSON from standard input, writes one
-// answer to each, and ends with its input. Agents use one thread for requests
-// and connections, directly on epoll(7): what they cost themselves is the part
+// answer to each, and ends with its input. Agents use one thread for requests,
+// connections and questions, directly on epoll(7): what they cost themselves is the part
 // of every figure that no candidate can change.
 package load
 
@@ -42,10 +42,10 @@ const messageSize = 128
 type Result struct {
 	Seconds float64 // how long it took
 	Bytes   int64   // that were received at the other end
-	Count   int64   // requests, or connections, that came to a good end
-	Failed  int64   // connections that did not
-	// P50 and P99 are of the time from the start of a request, or of a
-	// connection, to its end, in milliseconds.
+	Count   int64   // requests, connections, or questions, that came to a good end
+	Failed  int64   // connections, or questions, that did not
+	// P50 and P99 are of the time from the start of a request, a connection, or a
+	// question, to its end, in milliseconds.
 	P50, P99 float64
 	// Each has the Count of each full second.
 	Each []int64
@@ -63,6 +63,7 @@ const (
 	doConnect  kind = "connect"  // a connection for each request, Connections at a time
 	doHold     kind = "hold"     // open Connections connections and keep them idle
 	doRelease  kind = "release"  // close those that are held
+	doInquire  kind = "inquire"  // ask for the names in File on Connections sockets
 )
 
 // command is one line of an agent's input. Addresses are those of the first
@@ -73,6 +74,7 @@ type command struct {
 	Backend     netip.AddrPort `json:"backend"`
 	Connections int            `json:"connections"`
 	For         time.Duration  `json:"for"`
+	File        string         `json:"file,omitempty"`
 }
 
 // answer is one line of an agent's output.
@@ -133,6 +135,8 @@ func (a *agent) do(c command) (Result, error) {
 		return Result{}, a.hold(at(c.Target, echoPort), c.Connections)
 	case doRelease:
 		return Result{}, a.release()
+	case doInquire:
+		return inquire(c.Target, c.File, c.Connections, c.For)
 	}
 	return Result{}, errors.New("unknown command")
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -37,6 +38,7 @@ const frames = 9001
 type lab struct {
 	belongings
 	client, router *testnet.NS
+	agent          *load.Agent // at the client
 }
 
 // newLab builds the lab. The caller calls Close, also when this fails.
@@ -116,7 +118,7 @@ func (l *lab) serve(ctx context.Context, n int) (p *peers, err error) {
 		if err := answered(ctx, l.client, each.server, n); err != nil {
 			return p, fmt.Errorf("%s: %w\n%s", each.name, err, server.Output())
 		}
-		p.all = append(p.all, candidate{each.name, l.client, each.server, server.PID})
+		p.all = append(p.all, candidate{each.name, l.client, l.agent, each.server})
 	}
 	return p, nil
 }

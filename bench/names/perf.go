@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,49 +20,73 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/report"
 	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/testnet"
 )
 
-// How dnsperf asks.
+// How many questions are under way, on how many sockets.
 const (
 	sockets     = 10
 	outstanding = 100
 )
 
-// candidate is a name server with a client that asks it.
+// candidate is a name server with a client that asks it, and an agent there.
 type candidate struct {
 	name   string
 	client *testnet.NS
+	agent  *load.Agent
 	server string
-	pid    int
 }
 
-// load is what a name server was seen to do.
-type load struct {
-	rate float64 // answers a second
-	// perCPU are answers for each second that all processors of the machine worked, and
-	// perBoth for each of the CPU time of name server and dnsperf.
-	perCPU, perBoth float64
-	p99             float64 // ms; of a paced load only
-}
+// files are what is asked: all names in turn, and some by chance, as agents and as
+// dnsperf read them.
+type files struct{ all, chance, perf string }
 
-// questionsFor writes what is asked of servers with n records: each line is one
-// question, and which are asked is left to chance, the same in every run.
-func questionsFor(n int) []byte {
-	var text bytes.Buffer
+// questionsFor writes what is asked of servers with n records. Which are asked is left
+// to chance, the same in every run.
+func questionsFor(folder string, n int) (f files, err error) {
+	f = files{filepath.Join(folder, "all"), filepath.Join(folder, "chance"), filepath.Join(folder, "perf")}
+	var all, some, perf bytes.Buffer
+	for i := range n {
+		fmt.Fprintln(&all, hostName(i))
+	}
 	chance := rand.New(rand.NewPCG(7, uint64(n)))
 	for range max(n, 20_000) {
-		fmt.Fprintf(&text, "%s A\n", hostName(chance.IntN(n)))
+		name := hostName(chance.IntN(n))
+		fmt.Fprintln(&some, name)
+		fmt.Fprintln(&perf, name, "A")
 	}
-	return text.Bytes()
+	for name, text := range map[string]*bytes.Buffer{f.all: &all, f.chance: &some, f.perf: &perf} {
+		err = errors.Join(err, os.WriteFile(name, text.Bytes(), 0o600))
+	}
+	return f, err
 }
 
-// ask lets dnsperf ask for a while, as fast as it can, or so often a second. More
+// ask has the agent ask for a while, and gives the answers for each second that all
+// processors of the machine worked: what it costs to ask is in it, alike for all.
+func (c candidate) ask(file string, d time.Duration) (rate, perCPU float64, err error) {
+	before, err := report.CPUSeconds()
+	if err != nil {
+		return 0, 0, err
+	}
+	r, err := c.agent.Inquire(netip.AddrPortFrom(netip.MustParseAddr(c.server), 53), file, sockets, d)
+	if err != nil {
+		return 0, 0, err
+	}
+	after, err := report.CPUSeconds()
+	if err == nil && r.Failed > r.Count/100 {
+		err = fmt.Errorf("%s answered %d questions with a record, and %d not", c.name, r.Count, r.Failed)
+	}
+	return float64(r.Count) / r.Seconds, float64(r.Count) / (after - before), err
+}
+
+// perf lets dnsperf ask for a while, as fast as it can, or so often a second, and gives
+// the answers a second and, if so often, the 99th percentile in milliseconds. More
 // than one question in a hundred without an answer, or with another one than a
 // record, is an error: what is measured must be answers.
-func (c candidate) ask(ctx context.Context, file string, d time.Duration, pace float64) (load, error) {
+func (c candidate) perf(ctx context.Context, file string, d time.Duration, pace float64) (rate, p99 float64, err error) {
 	args := []string{"-s", c.server, "-d", file, "-l", strconv.FormatFloat(d.Seconds(), 'f', 3, 64),
 		"-c", strconv.Itoa(sockets), "-q", strconv.Itoa(outstanding), "-T", "1"}
 	if pace > 0 {
@@ -69,60 +94,32 @@ func (c candidate) ask(ctx context.Context, file string, d time.Duration, pace f
 	}
 	out, err := os.CreateTemp(filepath.Dir(file), "said-") // a pipe would have this process take part
 	if err != nil {
-		return load{}, err
+		return 0, 0, err
 	}
 	defer out.Close()
 	cmd := exec.Command("dnsperf", args...)
 	cmd.Stdout = out
-	before, err := c.spent()
-	if err != nil {
-		return load{}, err
-	}
 	p, err := child.StartWithin(c.client.Run, cmd)
 	if err != nil {
-		return load{}, err
+		return 0, 0, err
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
 	defer stop()
 	if status, err := p.Wait(d + soon); err != nil || status != 0 {
-		return load{}, errors.Join(fmt.Errorf("dnsperf ended with %d: %s", status, p.Output()), err, ctx.Err())
-	}
-	after, err := c.spent()
-	if err != nil {
-		return load{}, err
+		return 0, 0, errors.Join(fmt.Errorf("dnsperf ended with %d: %s", status, p.Output()), err, ctx.Err())
 	}
 	if _, err := out.Seek(0, io.SeekStart); err != nil {
-		return load{}, err
+		return 0, 0, err
 	}
 	r, err := readPerf(out)
 	if err != nil {
-		return load{}, fmt.Errorf("dnsperf of %s: %w", c.name, err)
+		return 0, 0, fmt.Errorf("dnsperf of %s: %w", c.name, err)
 	}
 	if r.sent-r.good > r.sent/100 {
-		return load{}, fmt.Errorf("%s answered %d of %d questions with a record", c.name, r.good, r.sent)
+		return 0, 0, fmt.Errorf("%s answered %d of %d questions with a record", c.name, r.good, r.sent)
 	}
-	l := load{rate: float64(r.good) / r.seconds, perCPU: float64(r.good) / (after.machine - before.machine), perBoth: float64(r.good) / (after.both - before.both)}
-	_, l.p99 = report.Milliseconds(r.took)
-	return l, nil
-}
-
-// spent is the CPU time, in seconds, that was used so far.
-type spent struct{ machine, both float64 }
-
-// spent tells what the machine has used, and the name server with all that this process
-// has started and that has ended: dnsperf, between two measurements.
-func (c candidate) spent() (s spent, err error) {
-	var ended unix.Rusage
-	server, err := cpuOf(c.pid)
-	if err == nil {
-		err = unix.Getrusage(unix.RUSAGE_CHILDREN, &ended)
-	}
-	if err != nil {
-		return s, err
-	}
-	s.both = server.Seconds() + float64(ended.Utime.Nano()+ended.Stime.Nano())/1e9
-	s.machine, err = report.CPUSeconds()
-	return s, err
+	_, p99 = report.Milliseconds(r.took)
+	return float64(r.good) / r.seconds, p99, nil
 }
 
 // perf is what dnsperf said.

@@ -3,9 +3,11 @@
 package names
 
 import (
+	"context"
 	"net"
 	"os"
 
+	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/scope"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -21,6 +23,16 @@ func (s *belongings) folder() (string, error) {
 	}
 	s.Add(func() error { return os.RemoveAll(folder) })
 	return folder, nil
+}
+
+// asking starts an agent in a namespace, which asks name servers.
+func (s *belongings) asking(ctx context.Context, ns *testnet.NS) (*load.Agent, error) {
+	a, err := load.Start(ctx, ns, 1)
+	if err != nil {
+		return nil, err
+	}
+	s.Add(a.Close)
+	return a, nil
 }
 
 // greet answers every connection to an address in a namespace with a word, and

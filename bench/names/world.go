@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/postern"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/resolver"
@@ -49,7 +50,8 @@ type world struct {
 	*postern.Postern
 	vpc     *postern.VPC
 	client  *testnet.NS
-	zones   []string // IDs; the VPC sees them all
+	agent   *load.Agent // at the client, if there is one
+	zones   []string    // IDs; the VPC sees them all
 	records int
 }
 
