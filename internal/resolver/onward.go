@@ -68,7 +68,7 @@ func (o *onward) Ask(q server.Onward, done func(wire.Reply)) {
 		case errors.Is(err, upstream.ErrNone):
 			reply = wire.Reply{Code: wire.Refused}
 		case err != nil:
-			reply = wire.Reply{Code: wire.ServerFailure}
+			reply = wire.Reply{Code: wire.ServerFailure, Problem: err}
 		}
 		done(reply)
 	})

@@ -394,6 +394,12 @@ func TestLookUpsAskTheServersOfTheVPC(t *testing.T) {
 		r.want("udp", servers[0], "a.elsewhere.test.", "NOERROR 10.8.8.8")
 		r.want("tcp", servers[0], "db.example.com.", "NOERROR 10.0.0.1")
 	}
+	e := entry()
+	e.Servers = []netip.Addr{netip.MustParseAddr(dead)}
+	r.put(desired.Zone(vpc), e)
+	if a, err := r.client.Lookup(t.Context(), control.Question{Name: "a.elsewhere.test.", VPC: vpc}); err == nil || !strings.Contains(err.Error(), dead+":53") {
+		t.Errorf("a server that is not there: %+v, %v, want it to be named", a, err)
+	}
 }
 
 // serve answers each question for an address with this one, in a namespace or in that of

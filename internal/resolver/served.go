@@ -69,10 +69,12 @@ func (p *process) Lookup(ctx context.Context, q control.Question) (a control.Ans
 	if err != nil {
 		return a, err
 	}
-	switch reply.Code {
-	case wire.NoError:
-	case wire.NameError:
+	switch {
+	case reply.Code == wire.NoError:
+	case reply.Code == wire.NameError:
 		a.Missing = true
+	case reply.Problem != nil:
+		return a, fmt.Errorf("look up %s: %w", q.Name, reply.Problem)
 	default:
 		return a, fmt.Errorf("look up %s: the resolver answers %s", q.Name, dns.RcodeToString[reply.Code])
 	}

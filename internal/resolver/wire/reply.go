@@ -26,6 +26,8 @@ type Reply struct {
 	Authority []Record
 	// Cut says that the answer was truncated.
 	Cut bool
+	// Problem is why there is no answer, where that is known: nobody puts it on the wire.
+	Problem error
 }
 
 // Unpack reads an answer, which can be anybody's.
