@@ -60,7 +60,7 @@ func PrivateZones(tx *table.Txn, e *model.VPCEndpoint) (zones []string) {
 		}
 		return zones
 	}
-	if domain := normal(rc.GroupDomain); domain != "" && e.Admits(domain, verified(tx, e, rc, domain)) {
+	if domain, ok := GroupZone(tx, e, rc); ok {
 		zones = append(zones, domain)
 	}
 	for child := range ResourceConfigurationsByGroup.Rows(tx, rc.Ref()) {
@@ -70,6 +70,12 @@ func PrivateZones(tx *table.Txn, e *model.VPCEndpoint) (zones []string) {
 	}
 	slices.Sort(zones)
 	return slices.Compact(zones)
+}
+
+// GroupZone gives the domain of a group that an endpoint to it has a zone for as a whole.
+func GroupZone(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfiguration) (domain string, ok bool) {
+	domain = normal(rc.GroupDomain)
+	return domain, e.PrivateDNS && rc.IsGroup() && domain != "" && e.Admits(domain, verified(tx, e, rc, domain))
 }
 
 // PrivateDomain is a domain of a resource that an endpoint with private DNS leads to.

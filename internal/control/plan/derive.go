@@ -32,6 +32,9 @@ func unitsOf(row table.Row) []unitID {
 	case *model.ResourceConfiguration:
 		return []unitID{idOf(unitConfiguration, row.Ref())}
 	case *model.VPCEndpoint:
+		if row.PrivateDNS {
+			return []unitID{idOf(unitEndpoint, row.Ref()), idOf(unitDomain, row.Ref())}
+		}
 		return []unitID{idOf(unitEndpoint, row.Ref())}
 	case *model.EndpointAssociation:
 		return []unitID{idOf(unitAssociation, row.Ref()), idOf(unitNames, row.Ref())}
@@ -76,6 +79,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveAssociation(ref)
 	case unitNames:
 		return r.deriveNames(ref)
+	case unitDomain:
+		return r.deriveDomain(ref)
 	case unitSight:
 		return r.deriveSight(ref)
 	case unitZone:

@@ -22,20 +22,48 @@ func (r *reading) privateName(a *model.EndpointAssociation, ep *model.VPCEndpoin
 		return nil
 	}
 	name, ok := state.PrivateNameOf(r.tx, ep, rc)
-	if !ok || !state.HasPrivateZone(r.tx, ep, name.Zone) {
+	if !ok {
 		return nil
 	}
-	if sees, _ := valueOf[bool](r, unitSight, ep.Sibling(ep.VPC)); !sees {
-		return nil
-	}
-	zone := desired.NameZone{ID: ep.PrivateZone(name.Zone), Name: name.Zone, Negative: endpointNegative}
-	entries := []desired.Entry{zone, desired.View{VPC: ep.VPC, Zone: zone.ID}}
-	if name.Name == "" {
+	zone, entries := r.privateZone(ep, name.Zone)
+	if entries == nil || name.Name == "" {
 		return entries
 	}
-	named := newNamedAddresses(zone.ID, ep.DNSRecordType)
+	named := newNamedAddresses(zone, ep.DNSRecordType)
 	for _, door := range doors {
 		named.add(name.Name, door)
 	}
 	return append(entries, named.records()...)
+}
+
+// privateZone gives a zone of an endpoint for a domain, if it has the domain in its VPC, and
+// what the VPC needs to see it.
+func (r *reading) privateZone(ep *model.VPCEndpoint, domain string) (id string, entries []desired.Entry) {
+	if !state.HasPrivateZone(r.tx, ep, domain) {
+		return "", nil
+	}
+	if sees, _ := valueOf[bool](r, unitSight, ep.Sibling(ep.VPC)); !sees {
+		return "", nil
+	}
+	zone := desired.NameZone{ID: ep.PrivateZone(domain), Name: domain, Negative: endpointNegative}
+	return zone.ID, []desired.Entry{zone, desired.View{VPC: ep.VPC, Zone: zone.ID}}
+}
+
+// deriveDomain gives an endpoint to a group the zone of the group's domain, whether any
+// child has a name in it or not: the domain leads nowhere else before there are children,
+// and after the last one. Nothing waits for it. Its value says that there may be one.
+func (r *reading) deriveDomain(ref model.Ref) derived {
+	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok || !ep.PrivateDNS || ep.Deleting() || !r.named() {
+		return derived{}
+	}
+	d := derived{value: true}
+	rc, ok := state.ResourceConfigurations.Get(r.tx, ep.Configuration.Account, ep.Configuration.Region, ep.Configuration.ID)
+	if !ok {
+		return d
+	}
+	if domain, ok := state.GroupZone(r.tx, ep, rc); ok {
+		_, d.entries = r.privateZone(ep, domain)
+	}
+	return d
 }

@@ -231,6 +231,19 @@ view zone:vpc-a vpce-1/example.com.
 	if diff := cmp.Diff(want, w.privateIn()); diff != "" {
 		t.Error(diff)
 	}
+	w.remove(t, &model.EndpointAssociation{Meta: meta("rea-1")}, &model.EndpointAssociation{Meta: meta("rea-2")}, second)
+	const empty = `zone zone:vpce-1/example.com. self name=example.com. negative=5
+view zone:vpc-a vpce-1/example.com.
+`
+	if diff := cmp.Diff(empty, w.privateIn()); diff != "" {
+		t.Errorf("the domain of a group that has no children leads elsewhere: %s", diff)
+	}
+	ep := find[*model.VPCEndpoint](t, rows).Clone()
+	ep.PrivateDNS = false
+	w.put(t, ep)
+	if got := w.privateIn(); got != "" {
+		t.Errorf("without private DNS there is\n%s", got)
+	}
 }
 
 // An endpoint keeps the domain whose record is gone, and one that is made later has not got it.

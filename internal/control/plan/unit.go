@@ -34,6 +34,7 @@ const (
 	unitEndpoint    // of a VPC endpoint: where its interfaces are
 	unitAssociation // of an endpoint and a configuration: the way between them
 	unitNames       // of an association: its names
+	unitDomain      // of a VPC endpoint with private DNS: the zone of its group
 	unitZone        // of a hosted zone: who sees it
 	unitRecord      // of a record set
 	unitKinds       // how many there are
@@ -132,7 +133,7 @@ func (u *unit) needed() bool {
 	if !u.readers.empty() {
 		return true
 	}
-	return !u.id.kind.onDemand() && int(u.asked)+len(u.subjects) > 0
+	return !u.id.kind.onDemand() && (int(u.asked)+len(u.subjects) > 0 || u.value != nil)
 }
 
 // derived is what a unit asks for.

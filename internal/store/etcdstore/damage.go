@@ -3,8 +3,13 @@
 package etcdstore
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // DamageError says that the files of an embedded server are not what it left,
@@ -35,6 +40,15 @@ func (e *DamageError) Error() string {
 func restoring(folder string) string {
 	return fmt.Sprintf("Restore all of %[1]s from a backup (postern restore FILE --data %[1]s --replace) or from a copy that was made while Postern was stopped; "+
 		"or give up what it holds and begin anew: postern clean --data %[1]s, then rm -r %[1]s", folder)
+}
+
+// refused reports whether an error of etcd is one of a system that does not let it do
+// something, which says nothing about its files. Some of etcd's errors keep only the
+// text of what they are because of.
+func refused(err error) bool {
+	return slices.ContainsFunc([]unix.Errno{
+		unix.EFBIG, unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EACCES, unix.EPERM, unix.EROFS, unix.EDQUOT, unix.ENOSPC,
+	}, func(why unix.Errno) bool { return errors.Is(err, why) || strings.HasSuffix(err.Error(), why.Error()) })
 }
 
 // places are the files of an embedded server in its folder.

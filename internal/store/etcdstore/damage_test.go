@@ -65,9 +65,15 @@ func readOnce(dir string) {
 // start opens a folder in a process of its own and returns what that said.
 func start(t *testing.T, dir string, kept bool) string {
 	t.Helper()
+	return startAs(t, dir, kept, os.Args[0])
+}
+
+// startAs is start by a command of its own.
+func startAs(t *testing.T, dir string, kept bool, command ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), readBound)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), readVariable+"="+dir)
 	if kept {
 		cmd.Env = append(cmd.Env, keptVariable+"=1")
@@ -220,6 +226,19 @@ func TestDamagedFolderIsRefusedInASentence(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestALimitIsNotTakenForDamage starts where no file may become as long as etcd makes
+// them, and then where it may.
+func TestALimitIsNotTakenForDamage(t *testing.T) {
+	dir, holds := folderWithData(t)
+	said := startAs(t, dir, true, "/bin/sh", "-c", `ulimit -f 100; exec "$0"`, os.Args[0])
+	if !strings.HasPrefix(said, "refused:") || !strings.Contains(said, "file too large") || !strings.Contains(said, "nothing is lost") || strings.Contains(said, "rm -r") {
+		t.Errorf("the start said %q", said)
+	}
+	if said := start(t, dir, true); said != holds {
+		t.Errorf("without the limit the start said %q, want %q", said, holds)
 	}
 }
 

@@ -196,6 +196,9 @@ func (s *server) explain(ctx context.Context, err error) error {
 	case noDisk == nil && free < leastFree:
 		return fmt.Errorf("the store in %s cannot be started: %w. There is no room on the disk of data folder %s: %s are free, and %s are needed. "+
 			"Make room there and start again; nothing is lost", s.folder, err, s.data(), bytesText(free), bytesText(leastFree))
+	case refused(err):
+		return fmt.Errorf("the store in %s cannot be started: %w. The system refuses that: look at limits (ulimit -a), the rights of the files and how %s is mounted, and start again; nothing is lost",
+			s.folder, err, s.data())
 	}
 	return fmt.Errorf("the store in %s cannot be started: %w. %s", s.folder, err, restoring(s.data()))
 }
