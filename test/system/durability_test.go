@@ -81,7 +81,7 @@ func (a *acknowledged) grow(s *pair, round int) {
 func configuration(s *pair, name string) *lattice.CreateResourceConfigurationInput {
 	return &lattice.CreateResourceConfigurationInput{
 		Name: &name, Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &s.gateway.ID, PortRanges: []string{"5432"},
-		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.1.10")}},
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.200.10")}},
 	}
 }
 

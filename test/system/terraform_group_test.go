@@ -34,7 +34,7 @@ func TestTerraformGroup(t *testing.T) {
 	child := create(&lattice.CreateResourceConfigurationInput{
 		ClientToken: new("terraform-child"), Name: new("child"), Type: new(lattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &group.configurationID,
 		PortRanges:                      []string{"443"},
-		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.1.10")}},
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.200.10")}},
 	})
 	read := func() *lattice.GetResourceConfigurationOutput {
 		return postern.Call[lattice.GetResourceConfigurationOutput](tf.Postern, lattice.Service, "GetResourceConfiguration",
@@ -68,7 +68,7 @@ func (tf terraform) verification(s *stack) {
 	made := postern.Call[lattice.CreateResourceConfigurationOutput](tf.Postern, lattice.Service, "CreateResourceConfiguration", &lattice.CreateResourceConfigurationInput{
 		ClientToken: new("terraform-custom"), Name: new("custom"), Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &s.gatewayID,
 		PortRanges: []string{"5432"}, CustomDomainName: new("Db.customer.example"), DomainVerificationIdentifier: started.Id,
-		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.1.10")}},
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: new("10.0.200.10")}},
 	})
 	s.configuration, s.configurationID = *made.Arn, *made.Id
 	tf.waitConfiguration(*s)

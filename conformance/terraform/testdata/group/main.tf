@@ -16,7 +16,7 @@ variable "changed" {
 }
 
 locals {
-  children = var.changed ? { web = "10.0.1.20", search = "10.0.1.30" } : { database = "10.0.1.10", web = "10.0.1.21" }
+  children = var.changed ? { web = "10.0.200.20", search = "10.0.200.30" } : { database = "10.0.200.10", web = "10.0.200.21" }
 }
 
 resource "aws_vpc" "this" {
