@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// underWay is how many questions a socket has under way, if it does not do with
-	// fewer: as many as one call sends and receives.
-	underWay = 10
+	// UnderWay is how many questions a socket has under way at most: as many as one call
+	// sends and receives.
+	UnderWay = 10
 	// packetSize is what there is room for: EDNS is not asked for.
 	packetSize = 512
 	// lost is after what time a question that was not answered is taken for lost.
@@ -45,11 +45,11 @@ type inquirer struct {
 // inquiries are the questions of one socket. A question's ID is its place.
 type inquiries struct {
 	fd      int
-	begins  [underWay]time.Time // zero where none is under way
-	packets [underWay][packetSize]byte
-	answers [underWay][packetSize]byte
-	out, in [underWay]message
-	vectors [2 * underWay]unix.Iovec
+	begins  [UnderWay]time.Time // zero where none is under way
+	packets [UnderWay][packetSize]byte
+	answers [UnderWay][packetSize]byte
+	out, in [UnderWay]message
+	vectors [2 * UnderWay]unix.Iovec
 }
 
 // message is the kernel's struct mmsghdr: see recvmmsg(2).
@@ -115,8 +115,8 @@ func (q *inquirer) open(target netip.AddrPort) error {
 	}
 	s := &inquiries{fd: fd}
 	q.sockets = append(q.sockets, s)
-	for i := range underWay {
-		out, in := &s.vectors[i], &s.vectors[underWay+i]
+	for i := range UnderWay {
+		out, in := &s.vectors[i], &s.vectors[UnderWay+i]
 		in.Base, in.Len = &s.answers[i][0], packetSize
 		s.out[i].header.Iov, s.out[i].header.Iovlen = out, 1
 		s.in[i].header.Iov, s.in[i].header.Iovlen = in, 1
@@ -211,7 +211,7 @@ func (q *inquirer) send(s *inquiries) error {
 
 // receive takes the answers that are there.
 func (q *inquirer) receive(s *inquiries) (int, error) {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in)), underWay, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in)), UnderWay, unix.MSG_DONTWAIT, 0, 0)
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 		return 0, nil
@@ -232,7 +232,7 @@ func (q *inquirer) take(s *inquiries, answer []byte, now time.Time) {
 		return
 	}
 	id := binary.BigEndian.Uint16(answer)
-	if id >= underWay || s.begins[id].IsZero() {
+	if id >= UnderWay || s.begins[id].IsZero() {
 		return // of a question that was given up
 	}
 	if answer[3]&code == dns.RcodeSuccess && binary.BigEndian.Uint16(answer[6:]) > 0 {

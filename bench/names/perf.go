@@ -29,7 +29,7 @@ import (
 // How many questions are under way, on how many sockets.
 const (
 	sockets     = 10
-	outstanding = 100
+	outstanding = sockets * load.UnderWay
 )
 
 // candidate is a name server with a client that asks it, and an agent there.

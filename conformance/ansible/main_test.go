@@ -16,8 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/posternhq/postern/conformance/forkserver"
 	"github.com/posternhq/postern/conformance/harness"
-	"github.com/posternhq/postern/conformance/nursery"
 	"github.com/posternhq/postern/test/child"
 )
 
@@ -33,13 +33,13 @@ var (
 	relayed          []string
 )
 
-// socketVariable makes this program an interpreter of modules, which a nursery
+// socketVariable makes this program an interpreter of modules, which a fork server
 // runs that has imported boto3 already.
-const socketVariable = "POSTERN_NURSERY"
+const socketVariable = "POSTERN_FORKSERVER"
 
 func TestMain(m *testing.M) {
 	if socket := os.Getenv(socketVariable); socket != "" {
-		os.Exit(nursery.Relay(socket))
+		os.Exit(forkserver.Relay(socket))
 	}
 	os.Exit(run(m))
 }
@@ -59,7 +59,7 @@ func run(m *testing.M) int {
 	}
 	fmt.Printf("%s: %s%s", playbook, boto.Stdout, collection.Stdout)
 	python = interpreter
-	if forks, err := nursery.Scripts(child.Environment(), interpreter); err != nil {
+	if forks, err := forkserver.Scripts(child.Environment(), interpreter); err != nil {
 		fmt.Printf("each module is started by itself, which takes longer: %v\n", err)
 	} else {
 		defer forks.Close()

@@ -21,20 +21,20 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/posternhq/postern/conformance/forkserver"
 	"github.com/posternhq/postern/conformance/harness"
-	"github.com/posternhq/postern/conformance/nursery"
 	"github.com/posternhq/postern/conformance/served"
 	"github.com/posternhq/postern/test/child"
 	"github.com/posternhq/postern/test/instance"
 )
 
 // server is the Postern of all tests of this package, aws the path of the AWS
-// CLI, taught the folder of the models that it is given, and forks the nursery of
+// CLI, taught the folder of the models that it is given, and forks the fork server of
 // an AWS CLI with them, or nil.
 var (
 	server      *harness.Server
 	aws, taught string
-	forks       *nursery.Nursery
+	forks       *forkserver.Server
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -57,7 +57,7 @@ func run(m *testing.M) int {
 	} else {
 		fmt.Printf("%s: %s", aws, version.Stdout+version.Stderr)
 	}
-	if forks, err = nursery.AWS(child.Environment(models), aws); err != nil {
+	if forks, err = forkserver.AWS(child.Environment(models), aws); err != nil {
 		fmt.Printf("each command is started by itself, which takes longer: %v\n", err)
 	} else {
 		defer forks.Close()

@@ -33,13 +33,7 @@ func ParseUpstream(list []string) (servers []netip.AddrPort, none bool, err erro
 		return nil, true, nil
 	}
 	for _, text := range list {
-		at, err := netip.ParseAddrPort(text)
-		if err != nil {
-			var addr netip.Addr
-			if addr, err = netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-				at = netip.AddrPortFrom(addr, dnsPort)
-			}
-		}
+		at, err := parseServer(text)
 		if err != nil || at.Port() == 0 || at.Addr().IsMulticast() || at.Addr().IsUnspecified() {
 			return nil, false, fmt.Errorf("--upstream %q: want the address of a server, with a port or without, or %s", text, noUpstream)
 		}
@@ -48,18 +42,24 @@ func ParseUpstream(list []string) (servers []netip.AddrPort, none bool, err erro
 	return servers, false, nil
 }
 
+// parseServer reads the address of a server, with a port or without.
+func parseServer(text string) (netip.AddrPort, error) {
+	if at, err := netip.ParseAddrPort(text); err == nil {
+		return at, nil
+	}
+	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(addr, dnsPort), nil
+}
+
 // ParseDNSListen reads the addresses at which everybody is told the names of endpoints:
 // each is one of this machine, with a port or without. All addresses at once cannot be
 // had: an answer has to leave from the one that was asked.
 func ParseDNSListen(list []string) (addrs []netip.AddrPort, err error) {
 	for _, text := range list {
-		at, err := netip.ParseAddrPort(text)
-		if err != nil {
-			var addr netip.Addr
-			if addr, err = netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-				at = netip.AddrPortFrom(addr, dnsPort)
-			}
-		}
+		at, err := parseServer(text)
 		at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 		switch {
 		case err != nil || at.Port() == 0 || at.Addr().IsMulticast() || at.Addr().Zone() != "":

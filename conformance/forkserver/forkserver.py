@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-# A nursery is a Python process that has imported what a program needs, and
+# A fork server is a Python process that has imported what a program needs, and
 # forks for each run of it: the child is in the state of a process that has
-# just imported, and does from there on what the program does. Package nursery
+# just imported, and does from there on what the program does. Package forkserver
 # writes this to a folder as sitecustomize.py, which Python imports at its start
 # (https://docs.python.org/3/library/site.html).
 import atexit
@@ -101,7 +101,7 @@ def finish(ready, key):
 
 
 def aws(path):
-    """Makes this process, which is about to run the AWS CLI, a nursery of it."""
+    """Makes this process, which is about to run the AWS CLI, a fork server of it."""
     try:
         import awscli.clidriver as driver
     except ImportError:
@@ -118,5 +118,5 @@ def script():
     exec(compile(sys.stdin.buffer.read(), "<stdin>", "exec"), main.__dict__)
 
 
-if hasattr(os, "pidfd_open") and "POSTERN_NURSERY_AWS" in os.environ:
-    aws(os.environ["POSTERN_NURSERY_AWS"])
+if hasattr(os, "pidfd_open") and "POSTERN_FORKSERVER_AWS" in os.environ:
+    aws(os.environ["POSTERN_FORKSERVER_AWS"])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package nursery runs programs that are written in Python, without the time
+// Package forkserver runs programs that are written in Python, without the time
 // that each run needs to import what it is made of: one process of the program
 // imports, and forks for each run. What then runs is the unchanged program, in a
 // process of its own with its own arguments, environment and files, so that
@@ -8,7 +8,7 @@
 //
 // What imports is started as the program is, through whatever leads to it, and
 // taken over by the folder that PYTHONPATH names.
-package nursery
+package forkserver
 
 import (
 	"bufio"
@@ -29,11 +29,11 @@ import (
 	"github.com/posternhq/postern/test/child"
 )
 
-//go:embed nursery.py
+//go:embed forkserver.py
 var program []byte
 
-// Nursery is the process that forks.
-type Nursery struct {
+// Server is the process that forks.
+type Server struct {
 	// Socket is where it is asked, see Relay.
 	Socket string
 
@@ -42,24 +42,24 @@ type Nursery struct {
 	process *child.Process
 }
 
-// ErrNone says that a program does not become a nursery: it is not written in
+// ErrNone says that a program does not become a fork server: it is not written in
 // Python, or in another one than is known here, or the Python is older than 3.9.
 var ErrNone = errors.New("the program cannot be forked")
 
-// AWS starts a nursery of the AWS CLI of a path. Environment is that of its
+// AWS starts a fork server of the AWS CLI of a path. Environment is that of its
 // imports; of each run it has to be the same in what they look at, which is
 // AWS_DATA_PATH.
-func AWS(environment []string, path string) (*Nursery, error) {
+func AWS(environment []string, path string) (*Server, error) {
 	return start(func(folder, socket string) *exec.Cmd {
 		cmd := exec.Command(path)
-		cmd.Env = append(environment, "PYTHONPATH="+folder, "POSTERN_NURSERY_AWS="+socket)
+		cmd.Env = append(environment, "PYTHONPATH="+folder, "POSTERN_FORKSERVER_AWS="+socket)
 		return cmd
 	})
 }
 
-// Scripts starts a nursery of an interpreter, whose runs take a script from
+// Scripts starts a fork server of an interpreter, whose runs take a script from
 // standard input.
-func Scripts(environment []string, interpreter string) (*Nursery, error) {
+func Scripts(environment []string, interpreter string) (*Server, error) {
 	return start(func(folder, socket string) *exec.Cmd {
 		cmd := exec.Command(interpreter, "-c", "import sitecustomize as n, sys; p = sys.argv.pop(); n.nurse(p, n.script)", socket)
 		cmd.Env = append(environment, "PYTHONPATH="+folder)
@@ -69,12 +69,12 @@ func Scripts(environment []string, interpreter string) (*Nursery, error) {
 
 // start starts the command that make gives for the folder of the program and the
 // path of the socket.
-func start(make func(folder, socket string) *exec.Cmd) (*Nursery, error) {
-	folder, err := os.MkdirTemp("", "postern-nursery-")
+func start(make func(folder, socket string) *exec.Cmd) (*Server, error) {
+	folder, err := os.MkdirTemp("", "postern-forkserver-")
 	if err != nil {
 		return nil, err
 	}
-	n := &Nursery{Socket: filepath.Join(folder, "socket"), folder: folder}
+	n := &Server{Socket: filepath.Join(folder, "socket"), folder: folder}
 	if err := os.WriteFile(filepath.Join(folder, "sitecustomize.py"), program, 0o600); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -85,7 +85,7 @@ func start(make func(folder, socket string) *exec.Cmd) (*Nursery, error) {
 }
 
 // begin starts the process, and waits until it says that it is ready or ends.
-func (n *Nursery) begin(cmd *exec.Cmd) error {
+func (n *Server) begin(cmd *exec.Cmd) error {
 	in, open, err := os.Pipe()
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (n *Nursery) begin(cmd *exec.Cmd) error {
 }
 
 // Close ends the process and removes its files.
-func (n *Nursery) Close() error {
+func (n *Server) Close() error {
 	var err error
 	if n.open != nil {
 		err = n.open.Close()
@@ -120,7 +120,7 @@ func (n *Nursery) Close() error {
 }
 
 // Exec runs the program as child.Exec does.
-func (n *Nursery) Exec(environment []string, args ...string) child.Result {
+func (n *Server) Exec(environment []string, args ...string) child.Result {
 	var r child.Result
 	err := n.exec(&r, environment, args)
 	if err != nil {
@@ -129,7 +129,7 @@ func (n *Nursery) Exec(environment []string, args ...string) child.Result {
 	return r
 }
 
-func (n *Nursery) exec(r *child.Result, environment, args []string) error {
+func (n *Server) exec(r *child.Result, environment, args []string) error {
 	in, err := os.Open(os.DevNull)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func (c *collector) end() error {
 	return errors.Join(err, c.err)
 }
 
-// Relay makes this process stand for a run at the nursery of a socket: with its
+// Relay makes this process stand for a run at the fork server of a socket: with its
 // arguments, environment, folder and standard files. The result is for os.Exit.
 func Relay(socket string) int {
 	status, err := ask(socket, os.Environ(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -185,7 +185,7 @@ func Relay(socket string) int {
 	return status
 }
 
-// request is what a nursery is asked.
+// request is what a fork server is asked.
 type request struct {
 	Arguments   []string          `json:"arguments"`
 	Environment map[string]string `json:"environment"`
