@@ -206,7 +206,9 @@ func TestRunAtATerminal(t *testing.T) {
 	expect("running")
 	typed("\x1a")
 	expect("Stopped")
-	typed("kill %1; wait; echo go${x}ne\n")
+	// fg waits for a job that was stopped; wait does not, and a shell with a stopped job
+	// does not exit when it is told to for the first time.
+	typed("kill %1; fg; echo go${x}ne\n")
 	expect("gone")
 	typed("exit 7\n")
 	if status, err := shell.Wait(time.Minute); err != nil || status != 7 {
