@@ -18,6 +18,8 @@ const (
 	// InterfaceGateway marks a resource gateway's interface. EC2 shows it as
 	// "interface": no value of its own is published for it.
 	InterfaceGateway InterfaceType = "resource_gateway"
+	// InterfaceNAT marks a NAT gateway's.
+	InterfaceNAT InterfaceType = "nat_gateway"
 )
 
 // PrefixBits4 and PrefixBits6 are the lengths of the prefixes that an interface
@@ -59,8 +61,11 @@ type NetworkInterface struct {
 	Prefixes6 []netip.Prefix `json:"prefixes6,omitempty"`
 	// Prefix6 is the IPv6 prefix of a resource gateway's interface.
 	Prefix6 netip.Prefix `json:"prefix6,omitzero"`
-	// Owner is the endpoint or resource gateway that the interface belongs to;
-	// empty for a workload's.
+	// Public is the public address that the primary one has for as long as the interface
+	// is attached; elastic addresses are rows of their own.
+	Public netip.Addr `json:"public,omitzero"`
+	// Owner is the endpoint, resource gateway or NAT gateway that the interface belongs
+	// to; empty for a workload's.
 	Owner           string `json:"owner,omitempty"`
 	SourceDestCheck bool   `json:"sourceDestCheck"`
 }

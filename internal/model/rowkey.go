@@ -55,6 +55,19 @@ func (c *TransitClaim) RowKey() (account, region, id string) {
 	return "", "", TransitClaimID(c.Space, c.Index)
 }
 
+// RowKey gives the parts of the row's key.
+func (a *RouteTableAssociation) RowKey() (account, region, id string) {
+	return a.Account, a.Region, a.ID
+}
+
+// RowKey gives the parts of the row's key.
+func (a *NetworkACLAssociation) RowKey() (account, region, id string) {
+	return a.Account, a.Region, a.ID
+}
+
+// RowKey gives the parts of the row's key: the pool is everybody's.
+func (p *PublicClaim) RowKey() (account, region, id string) { return "", "", p.Addr.String() }
+
 // The spaces of transit claims.
 const (
 	SpaceSource = "source"

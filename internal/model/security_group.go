@@ -17,7 +17,8 @@ type SecurityGroup struct {
 	Rules       []SecurityGroupRule `json:"rules,omitempty"`
 }
 
-// SecurityGroupRule admits traffic. Exactly one of CIDR and Group is set.
+// SecurityGroupRule admits traffic. Exactly one of CIDR, Group and
+// PrefixList is set.
 type SecurityGroupRule struct {
 	ID     string `json:"id"`
 	Egress bool   `json:"egress,omitempty"`
@@ -28,7 +29,9 @@ type SecurityGroupRule struct {
 	To   int          `json:"to"`
 	CIDR netip.Prefix `json:"cidr,omitzero"`
 	// Group is the id of a group of the same VPC.
-	Group       string            `json:"group,omitempty"`
+	Group string `json:"group,omitempty"`
+	// PrefixList is the id of a list of blocks.
+	PrefixList  string            `json:"prefixList,omitempty"`
 	Description string            `json:"description,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 }
@@ -37,7 +40,7 @@ type SecurityGroupRule struct {
 // whatever their ids, descriptions and tags.
 func (r SecurityGroupRule) Same(o SecurityGroupRule) bool {
 	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From &&
-		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group
+		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group && r.PrefixList == o.PrefixList
 }
 
 // Clone copies the row so that the copy can be changed.

@@ -186,23 +186,6 @@ func AddressClaimID(subnet string, addr netip.Addr) string {
 	return subnet + "/" + addr.String()
 }
 
-// RouteTable says where a VPC's router sends packets.
-type RouteTable struct {
-	Meta
-	VPC  string `json:"vpc"`
-	Main bool   `json:"main,omitempty"`
-	// MainAssociation is the id of the main association.
-	MainAssociation string `json:"mainAssociation,omitempty"`
-}
-
-// NetworkACL is a VPC's stateless packet filter. Only the default one exists,
-// which allows everything.
-type NetworkACL struct {
-	Meta
-	VPC     string `json:"vpc"`
-	Default bool   `json:"default,omitempty"`
-}
-
 // DHCPOptions tell workloads their resolvers and domain, and other things that Postern
 // only keeps.
 type DHCPOptions struct {
@@ -224,12 +207,6 @@ const AmazonDNS = "AmazonProvidedDNS"
 // NoDHCPOptions stands in place of an id where a VPC has no DHCP options, or is to have
 // none.
 const NoDHCPOptions = "default"
-
-// Clone copies the row so that the copy can be changed.
-func (r *RouteTable) Clone() *RouteTable { c := *r; c.Meta = r.Meta.clone(); return &c }
-
-// Clone copies the row so that the copy can be changed.
-func (n *NetworkACL) Clone() *NetworkACL { c := *n; c.Meta = n.Meta.clone(); return &c }
 
 // Clone copies the row so that the copy can be changed.
 func (d *DHCPOptions) Clone() *DHCPOptions {

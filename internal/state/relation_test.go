@@ -37,6 +37,10 @@ var plain = map[string]string{
 	"endpoint-association":   "EndpointSideID Lack",
 	"transit-claim":          "Space",
 
+	"nat-gateway":     "FailureCode FailureMessage",
+	"elastic-address": "Association",
+	"prefix-list":     "Entries.Description Earlier.Entries.Description",
+
 	"hosted-zone":                   "CallerReference Comment",
 	"record-set":                    "Set Values Alias Routing", // what an alias leads to may be no hosted zone, or come and go
 	"vpc-association-authorization": "VPC",                      // of an account that is not known

@@ -36,7 +36,8 @@ func Tables() []table.Any {
 	return []table.Any{
 		Accounts, AccessKeys, Hosts, ClientTokens, Elections, Statuses,
 		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, SecurityGroups,
-		RouteTables, NetworkACLs, DHCPOptions, AddressClaims, Attachments,
+		NATGateways, InternetGateways, EgressOnlyGateways, ElasticAddresses, PrefixLists,
+		RouteTables, RouteTableAssociations, NetworkACLs, NetworkACLAssociations, DHCPOptions, AddressClaims, PublicClaims, Attachments,
 		ResourceConfigurations, EndpointAssociations, TransitClaims, DomainVerifications,
 		HostedZones, RecordSets, VPCAssociationAuthorizations, ZoneChanges,
 	}
@@ -92,6 +93,73 @@ var (
 	RouteTables      = tagged(EC2, table.Define[*model.RouteTable]("route-table"), "route-table", "rtb-")
 	RouteTablesByVPC = refer(RouteTables, "vpc", Holds, func(r *model.RouteTable) []model.Ref { return siblings(r.Meta, r.VPC) }, to(VPCs))
 
+	// RouteTablesByTarget finds those with a route to something.
+	RouteTablesByTarget = refer(RouteTables, "target", Outlives, func(r *model.RouteTable) (all []model.Ref) {
+		for _, route := range r.Routes {
+			all = append(all, r.Sibling(route.Target))
+		}
+		return all
+	}, to(InternetGateways), to(NATGateways), to(EgressOnlyGateways), to(NetworkInterfaces))
+	// RouteTablesByPrefixList finds those with a route to a list.
+	RouteTablesByPrefixList = refer(RouteTables, "prefix-list", Holds, func(r *model.RouteTable) (all []model.Ref) {
+		for _, route := range r.Routes {
+			if route.PrefixList != "" {
+				all = append(all, r.Sibling(route.PrefixList))
+			}
+		}
+		return all
+	}, to(PrefixLists))
+
+	RouteTableAssociations        = table.Define[*model.RouteTableAssociation]("route-table-association")
+	RouteTableAssociationsByTable = refer(RouteTableAssociations, "table", Holds, func(a *model.RouteTableAssociation) []model.Ref { return []model.Ref{a.Sibling(a.Table)} }, to(RouteTables))
+	// RouteTableAssociationsBySubnet finds the one of a subnet, if it has one.
+	RouteTableAssociationsBySubnet = refer(RouteTableAssociations, "subnet", Follows, func(a *model.RouteTableAssociation) []model.Ref {
+		return optional(model.Meta{Account: a.Account, Region: a.Region}, a.Subnet)
+	}, to(Subnets))
+	// RouteTableAssociationsByGateway finds the one of an internet gateway, if it has one.
+	RouteTableAssociationsByGateway = refer(RouteTableAssociations, "gateway", Holds, func(a *model.RouteTableAssociation) []model.Ref {
+		return optional(model.Meta{Account: a.Account, Region: a.Region}, a.Gateway)
+	}, to(InternetGateways))
+
+	PrefixLists = tagged(EC2, table.Define[*model.PrefixList]("prefix-list"), "prefix-list", "pl-")
+	// SecurityGroupsByPrefixList finds those with a rule about a list.
+	SecurityGroupsByPrefixList = refer(SecurityGroups, "prefix-list", Holds, func(g *model.SecurityGroup) (all []model.Ref) {
+		for _, r := range g.Rules {
+			if r.PrefixList != "" {
+				all = append(all, g.Sibling(r.PrefixList))
+			}
+		}
+		return all
+	}, to(PrefixLists))
+
+	NetworkACLAssociations      = table.Define[*model.NetworkACLAssociation]("network-acl-association")
+	NetworkACLAssociationsByACL = refer(NetworkACLAssociations, "acl", Holds, func(a *model.NetworkACLAssociation) []model.Ref { return []model.Ref{a.Sibling(a.ACL)} }, to(NetworkACLs))
+	// NetworkACLAssociationsBySubnet finds the one of a subnet, if it has one.
+	NetworkACLAssociationsBySubnet = refer(NetworkACLAssociations, "subnet", Follows, func(a *model.NetworkACLAssociation) []model.Ref { return []model.Ref{a.Sibling(a.Subnet)} }, to(Subnets))
+
+	InternetGateways      = tagged(EC2, table.Define[*model.InternetGateway]("internet-gateway"), "internet-gateway", "igw-")
+	InternetGatewaysByVPC = refer(InternetGateways, "vpc", Holds, func(g *model.InternetGateway) []model.Ref { return optional(g.Meta, g.VPC) }, to(VPCs))
+
+	EgressOnlyGateways      = tagged(EC2, table.Define[*model.EgressOnlyGateway]("egress-only-internet-gateway"), "egress-only-internet-gateway", "eigw-")
+	EgressOnlyGatewaysByVPC = refer(EgressOnlyGateways, "vpc", Holds, func(g *model.EgressOnlyGateway) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
+
+	ElasticAddresses = tagged(EC2, table.Define[*model.ElasticAddress]("elastic-address"), "elastic-ip", "eipalloc-")
+	// ElasticAddressesByInterface finds those that an interface has.
+	ElasticAddressesByInterface = refer(ElasticAddresses, "interface", Loses, func(e *model.ElasticAddress) []model.Ref { return optional(e.Meta, e.Interface) }, to(NetworkInterfaces))
+
+	PublicClaims = table.Define[*model.PublicClaim]("public-claim")
+	// PublicClaimsByOwner finds those that an elastic address or an interface has, or has
+	// released.
+	PublicClaimsByOwner = byRef(PublicClaims, "owner", func(c *model.PublicClaim) []model.Ref { return []model.Ref{c.Owner} })
+
+	// NATGateways are shown for a while when all else is gone. Before that their interfaces
+	// hold what they are in.
+	NATGateways         = tagged(EC2, table.Define[*model.NATGateway]("nat-gateway"), "natgateway", "nat-")
+	NATGatewaysByVPC    = refer(NATGateways, "vpc", Outlives, func(n *model.NATGateway) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
+	NATGatewaysBySubnet = refer(NATGateways, "subnet", Outlives, func(n *model.NATGateway) []model.Ref { return siblings(n.Meta, n.Subnet) }, to(Subnets))
+	// NATGatewaysByGone has those first that are not shown any more first.
+	NATGatewaysByGone = table.NewTimeline(NATGateways, "gone", (*model.NATGateway).ShownUntil)
+
 	NetworkACLs      = tagged(EC2, table.Define[*model.NetworkACL]("network-acl"), "network-acl", "acl-")
 	NetworkACLsByVPC = refer(NetworkACLs, "vpc", Holds, func(n *model.NetworkACL) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
 
@@ -137,7 +205,7 @@ var (
 			return nil
 		}
 		return siblings(n.Meta, n.Owner)
-	}, to(VPCEndpoints), to(ResourceGateways))
+	}, to(VPCEndpoints), to(ResourceGateways), to(NATGateways))
 
 	Attachments = table.Define[*model.Attachment]("attachment")
 	// AttachmentsByHost finds those of the host with a name.
@@ -263,6 +331,14 @@ var _ = []*Relation{
 	}, to(NetworkInterfaces)),
 	keyed(Attachments, "interface", Holds, to(NetworkInterfaces)),
 
+	name(NATGateways, "interface", Outlives, func(n *model.NATGateway) []model.Ref { return optional(n.Meta, n.Interface) }, to(NetworkInterfaces)),
+	name(NATGateways, "allocation", Outlives, func(n *model.NATGateway) (all []model.Ref) {
+		for _, a := range n.Addresses {
+			all = append(all, optional(n.Meta, a.Allocation)...)
+		}
+		return all
+	}, to(ElasticAddresses)),
+	name(PublicClaims, "claimant", Outlives, func(c *model.PublicClaim) []model.Ref { return []model.Ref{c.Owner} }, to(ElasticAddresses), to(NetworkInterfaces)),
 	name(ResourceGateways, "interface", Has, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Interfaces...) }, to(NetworkInterfaces)),
 	name(VPCEndpoints, "interface", Has, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Interfaces...) }, to(NetworkInterfaces)),
 	// An endpoint's subnets stay because of its interfaces, and the interfaces of
@@ -336,4 +412,13 @@ func siblings(m model.Meta, ids ...string) []model.Ref {
 		refs[i] = m.Sibling(id)
 	}
 	return refs
+}
+
+// optional is a reference to a resource of the same account and region, if an id names
+// one.
+func optional(m model.Meta, id string) []model.Ref {
+	if id == "" {
+		return nil
+	}
+	return siblings(m, id)
 }
