@@ -72,7 +72,9 @@ func TestAnIncompleteDescriptionIsFound(t *testing.T) {
 // What is said of each kind, and what its examples end when they go or are changed.
 // docs/connections.md and the order of work (package reconcile) follow from it.
 func TestWhatIsSaidOfKinds(t *testing.T) {
-	const want = `0 1 router in router root
+	const want = `0 1 nat in nat root
+0 | nat: ends [] turns []
+0 1 router in router root
 0 | router: ends [] turns []
 1 2 link in router to vpc-2
 1 | link: ends [] turns []
@@ -103,6 +105,7 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 | nameserver: ends [] turns []
 2 7 workload in router
 2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
+2 | workload: ends [] turns []
 2 | workload: ends [] turns []
 2 8 follow in router
 2 | follow: ends [dest 240.8.0.1] turns []
@@ -234,8 +237,11 @@ func (d draw) rules() []Rule {
 
 func (d draw) namespace() Namespace {
 	n := Namespace{PID: int(rapid.Int32().Draw(d.T, "pid")), Inode: rapid.Uint64().Draw(d.T, "inode"), Identity: rapid.Uint64().Draw(d.T, "identity")}
-	if rapid.Bool().Draw(d.T, "named") {
+	switch rapid.IntRange(0, 2).Draw(d.T, "named") {
+	case 1:
 		n.Name, n.PID = d.name(), 0
+	case 2:
+		n = Namespace{Realm: Realm(d.name())}
 	}
 	return n
 }
@@ -244,6 +250,13 @@ func (d draw) namespace() Namespace {
 var entries = map[Kind]func(d draw) Entry{
 	KindRouter: func(d draw) Entry {
 		return Router{d.name(), sorted(d.prefixes(), netip.Prefix.Compare), sorted(d.addrs(3), netip.Addr.Compare), d.prefix(), d.prefix()}
+	},
+	KindNAT: func(d draw) Entry {
+		n := NAT{d.name(), d.text(), d.addrs(3), sorted(d.addrs(2), netip.Addr.Compare)}
+		if len(n.Addresses) > 1 {
+			slices.SortFunc(n.Addresses[1:], netip.Addr.Compare)
+		}
+		return n
 	},
 	KindLink:    func(d draw) Entry { return Link{d.name(), d.name()} },
 	KindRoute:   func(d draw) Entry { return Route{d.name(), d.prefix(), d.name()} },

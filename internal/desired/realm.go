@@ -6,16 +6,22 @@ import "strings"
 
 // Realm is where entries live on a host, and the unit that can be slow or out of
 // reach by itself: the router of a VPC, whose realm is the VPC's identifier, the
-// host itself, or a zone of names.
+// host itself, a zone of names, or another namespace of ours.
 type Realm string
 
 // Host is the realm of what a host has once, whatever VPCs are on it.
 const Host Realm = "host"
 
-const zonePrefix = "zone:"
+const (
+	zonePrefix = "zone:"
+	natPrefix  = "nat:"
+)
 
 // Zone is the realm of a zone of names.
 func Zone(name string) Realm { return Realm(zonePrefix + name) }
+
+// NATRealm is the realm of a NAT gateway.
+func NATRealm(id string) Realm { return Realm(natPrefix + id) }
 
 // RealmSort says what a realm is.
 type RealmSort string
@@ -25,18 +31,36 @@ const (
 	Routers RealmSort = "router"
 	Hosts   RealmSort = "host"
 	Zones   RealmSort = "zone"
+	NATs    RealmSort = "nat"
 )
+
+// prefixes are what the texts of realms begin with, by their sorts; all others are
+// those of routers.
+var prefixes = []struct {
+	sort   RealmSort
+	prefix string
+}{{Zones, zonePrefix}, {NATs, natPrefix}}
 
 // Sort says what the realm is.
 func (r Realm) Sort() RealmSort {
-	switch {
-	case r == Host:
+	if r == Host {
 		return Hosts
-	case strings.HasPrefix(string(r), zonePrefix):
-		return Zones
+	}
+	for _, p := range prefixes {
+		if strings.HasPrefix(string(r), p.prefix) {
+			return p.sort
+		}
 	}
 	return Routers
 }
 
-// Name is the name of a zone, and the realm's own text for all others.
-func (r Realm) Name() string { return strings.TrimPrefix(string(r), zonePrefix) }
+// Name is the name of what the realm is of: a VPC's identifier, or what comes behind
+// the word for its sort.
+func (r Realm) Name() string {
+	for _, p := range prefixes {
+		if name, ok := strings.CutPrefix(string(r), p.prefix); ok {
+			return name
+		}
+	}
+	return string(r)
+}

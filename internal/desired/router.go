@@ -64,10 +64,13 @@ func (r *Router) spell(s *Spelling) {
 // RootOf is the entry that a realm exists by, without a value, for who takes it away;
 // false says that the realm is there by itself.
 func RootOf(r Realm) (Entry, bool) {
-	if r.Sort() != Routers {
-		return nil, false
+	switch r.Sort() {
+	case Routers:
+		return Router{VPC: string(r)}, true
+	case NATs:
+		return NAT{ID: r.Name()}, true
 	}
-	return Router{VPC: string(r)}, true
+	return nil, false
 }
 
 // Link joins the routers of two VPCs on one host. There is one per pair,
@@ -145,19 +148,25 @@ func (r *Route) spell(s *Spelling) {
 // is not mistaken for it; zero means not known. The kernel gives inode numbers
 // again, so Identity is a number that no other namespace has or will have; zero
 // means not known.
+//
+// The namespace of one of our own realms, such as that of a NAT gateway, is named by
+// Realm alone. It is whatever that realm has at the time.
 type Namespace struct {
 	Name     string
 	PID      int
 	Inode    uint64
 	Identity uint64
+	Realm    Realm
 }
 
 // String prints the namespace as name:N or pid:N, with its inode and identity
-// when known.
+// when known, or as realm:R.
 func (n Namespace) String() string { return string(n.append(nil)) }
 
 func (n Namespace) append(b []byte) []byte {
-	if n.Name != "" {
+	if n.Realm != "" {
+		b = appendName(append(b, "realm:"...), string(n.Realm), "@")
+	} else if n.Name != "" {
 		b = appendName(append(b, "name:"...), n.Name, "@")
 	} else {
 		b = strconv.AppendInt(append(b, "pid:"...), int64(n.PID), 10)
@@ -184,6 +193,9 @@ func ParseNamespace(text string) (n Namespace, err error) {
 		n.Name, errs[0] = url.PathUnescape(name)
 	} else if pid, ok := strings.CutPrefix(what, "pid:"); ok {
 		n.PID, errs[0] = strconv.Atoi(pid)
+	} else if realm, ok := strings.CutPrefix(what, "realm:"); ok {
+		realm, errs[0] = url.PathUnescape(realm)
+		n.Realm = Realm(realm)
 	} else {
 		errs[0] = errors.New("neither a name nor a process")
 	}
@@ -240,6 +252,7 @@ var KindWorkload = ours(Description[Workload]{
 			Attachment: "eni-attach-1",
 		},
 		{VPC: "vpc-1", ENI: "eni-2", MAC: "02:00:00:00:00:02", Namespace: Namespace{Name: "web 1"}, Device: "eth0"},
+		{VPC: "vpc-1", ENI: "eni-3", MAC: "02:00:00:00:00:03", Namespace: Namespace{Realm: NATRealm("nat-1")}, Device: "eth0"},
 	},
 })
 
