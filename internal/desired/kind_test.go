@@ -80,6 +80,8 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 1 | link: ends [] turns []
 2 3 route in router
 2 | route: ends [party 240.8.0.1/32] turns []
+2 4 acl in router
+2 | acl: ends [] turns []
 2 4 class in router
 2 | class: ends [] turns []
 2 4 pool in router
@@ -91,6 +93,8 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 | resolver: ends [] turns []
 2 4 zone in zone
 2 | zone: ends [] turns []
+2 5 filtered in router
+2 | filtered: ends [] turns []
 2 5 member in router early
 2 | member: ends [] turns []
 2 | member: ends [] turns []
@@ -235,6 +239,15 @@ func (d draw) rules() []Rule {
 	})
 }
 
+func (d draw) aclRules() (list []ACLRule) {
+	for _, r := range d.rules() {
+		if r.Group == "" {
+			list = append(list, ACLRule{d.flag("allow"), r})
+		}
+	}
+	return list
+}
+
 func (d draw) namespace() Namespace {
 	n := Namespace{PID: int(rapid.Int32().Draw(d.T, "pid")), Inode: rapid.Uint64().Draw(d.T, "inode"), Identity: rapid.Uint64().Draw(d.T, "identity")}
 	switch rapid.IntRange(0, 2).Draw(d.T, "named") {
@@ -258,9 +271,14 @@ var entries = map[Kind]func(d draw) Entry{
 		}
 		return n
 	},
-	KindLink:    func(d draw) Entry { return Link{d.name(), d.name()} },
-	KindRoute:   func(d draw) Entry { return Route{d.name(), d.prefix(), d.name()} },
-	KindClass:   func(d draw) Entry { return Class{d.name(), d.name(), d.rules(), d.rules()} },
+	KindLink:  func(d draw) Entry { return Link{d.name(), d.name()} },
+	KindRoute: func(d draw) Entry { return Route{d.name(), d.prefix(), d.name()} },
+	KindClass: func(d draw) Entry { return Class{d.name(), d.name(), d.rules(), d.rules()} },
+	KindACL:   func(d draw) Entry { return ACL{d.name(), d.name(), d.aclRules(), d.aclRules()} },
+	KindFiltered: func(d draw) Entry {
+		enis := listOf(d, 3, func() string { return d.name() })
+		return Filtered{d.name(), d.name(), sorted(d.prefixes(), netip.Prefix.Compare), sorted(enis, strings.Compare), d.text()}
+	},
 	KindPortSet: func(d draw) Entry { return PortSet{d.name(), d.name(), d.ports()} },
 	KindPool:    func(d draw) Entry { return Pool{d.name(), d.addr(), d.prefixes()} },
 	KindMember: func(d draw) Entry {
