@@ -109,6 +109,7 @@ func (s *skeleton) transaction(present []string) string {
 		fmt.Fprintf(&b, "flush chain inet %s %s\n", tableName, chain)
 	}
 	b.WriteString(s.text)
+	s.shrink(&b)
 	for _, chain := range present {
 		if _, stays := s.rules[chain]; !stays {
 			fmt.Fprintf(&b, "delete chain inet %s %s\n", tableName, chain)
@@ -117,4 +118,29 @@ func (s *skeleton) transaction(present []string) string {
 	// What packets have left there goes by the pace that there was before.
 	fmt.Fprintf(&b, "flush set inet %s %s\n", tableName, setQueries)
 	return b.String()
+}
+
+var dynamicSet = regexp.MustCompile(`(?m)^\tset (\w+) \{ typeof ([^;]+); flags dynamic`)
+
+// shrink writes what makes the kernel give back the room of the sets that packets add to.
+// One that has a size is made with room for all of it, some MiB, and the kernel looks
+// at all that room once a second; the first element that goes makes it fit what is there
+// (nft_rhash_gc and rhashtable's automatic_shrinking, Linux 6.18). So one comes and goes.
+func (s *skeleton) shrink(b *strings.Builder) {
+	for _, operation := range []string{"add", "delete"} {
+		for _, set := range dynamicSet.FindAllStringSubmatch(s.text, -1) {
+			parts := strings.Split(set[2], " . ")
+			for i, part := range parts {
+				switch {
+				case strings.HasPrefix(part, "ip6 "):
+					parts[i] = "::"
+				case strings.HasPrefix(part, "ip "):
+					parts[i] = "0.0.0.0"
+				default:
+					parts[i] = "0"
+				}
+			}
+			fmt.Fprintf(b, "%s element inet %s %s { %s }\n", operation, tableName, set[1], strings.Join(parts, " . "))
+		}
+	}
 }
