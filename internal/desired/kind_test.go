@@ -80,6 +80,9 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 1 | link: ends [] turns []
 2 3 route in router
 2 | route: ends [party 240.8.0.1/32] turns []
+2 3 table in router
+2 | table: ends [] turns []
+2 | table: ends [] turns []
 2 4 acl in router
 2 | acl: ends [] turns []
 2 4 class in router
@@ -107,6 +110,13 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 | address: ends [party 2001:db8:0:1:2::/80] turns []
 2 6 nameserver in router
 2 | nameserver: ends [] turns []
+2 6 steer in router
+2 | steer: ends [] turns []
+2 | steer: ends [] turns []
+2 | steer: ends [] turns []
+2 | steer: ends [] turns []
+2 6 through in router
+2 | through: ends [] turns []
 2 7 workload in router
 2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
 2 | workload: ends [] turns []
@@ -291,7 +301,7 @@ var entries = map[Kind]func(d draw) Entry{
 	},
 	KindNameserver: func(d draw) Entry { return Nameserver{d.name(), sorted(d.addrs(3), netip.Addr.Compare)} },
 	KindWorkload: func(d draw) Entry {
-		w := Workload{d.name(), d.name(), d.name(), primaryFirst(d.prefixes()), sorted(d.prefixes(), netip.Prefix.Compare), d.addr(), d.namespace(), d.name(), d.name()}
+		w := Workload{d.name(), d.name(), d.name(), primaryFirst(d.prefixes()), sorted(d.prefixes(), netip.Prefix.Compare), d.addr(), d.namespace(), d.name(), d.flag("unchecked"), d.name()}
 		if rapid.Bool().Draw(d.T, "without") {
 			w.Gateway = netip.Addr{}
 		}
@@ -300,6 +310,13 @@ var entries = map[Kind]func(d draw) Entry{
 		}
 		return w
 	},
+	KindTable: func(d draw) Entry {
+		t := Table{VPC: d.name(), Number: rapid.IntRange(1, MaxTable).Draw(d.T, "number")}
+		t.Routes = sorted(listOf(d, 4, func() TableRoute { return TableRoute{d.prefix(), d.name()} }), func(a, b TableRoute) int { return a.Prefix.Compare(b.Prefix) })
+		return t
+	},
+	KindSteer:   func(d draw) Entry { return Steer{d.name(), d.name(), d.number("table")} },
+	KindThrough: func(d draw) Entry { return Through{d.name(), d.name(), d.name()} },
 	KindTarget: func(d draw) Entry {
 		flag := rapid.Bool()
 		t := Target{VPC: d.name(), Addr: d.addr(), Several: d.addrs(Slots), Cut: flag.Draw(d.T, "cut"), Gateway: d.addr(), Onward: flag.Draw(d.T, "onward")}

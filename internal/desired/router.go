@@ -234,6 +234,9 @@ type Workload struct {
 	Namespace Namespace
 	// Device is the interface's name in the workload's namespace.
 	Device string
+	// Unchecked lets packets come from the interface whose source is none of its
+	// addresses: of those that it forwards for others.
+	Unchecked bool
 	// Attachment is the identifier of the attachment that the entry is of, for who
 	// speaks of it; it is no part of the state.
 	Attachment string
@@ -249,7 +252,7 @@ var KindWorkload = ours(Description[Workload]{
 			Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.1.10/24"), netip.MustParsePrefix("10.0.1.9/24"), netip.MustParsePrefix("2001:db8::1/128")},
 			Prefixes:  []netip.Prefix{netip.MustParsePrefix("10.0.1.32/28")},
 			Gateway:   netip.MustParseAddr("10.0.1.1"), Namespace: Namespace{PID: 7, Inode: 4026531840, Identity: 0xf0}, Device: "eth0",
-			Attachment: "eni-attach-1",
+			Unchecked: true, Attachment: "eni-attach-1",
 		},
 		{VPC: "vpc-1", ENI: "eni-2", MAC: "02:00:00:00:00:02", Namespace: Namespace{Name: "web 1"}, Device: "eth0"},
 		{VPC: "vpc-1", ENI: "eni-3", MAC: "02:00:00:00:00:03", Namespace: Namespace{Realm: NATRealm("nat-1")}, Device: "eth0"},
@@ -276,6 +279,7 @@ func (w *Workload) spell(s *Spelling) {
 	s.Name("device", &w.Device)
 	s.namespace(&w.Namespace)
 	s.Prefixes("prefixes", &w.Prefixes)
+	s.Flag("unchecked", &w.Unchecked)
 	s.Notes()
 	s.Name("attachment", &w.Attachment)
 }
