@@ -59,3 +59,24 @@ func (a *RouteTableAssociation) Clone() *RouteTableAssociation { c := *a; return
 
 // Sibling names a resource of the same account and region.
 func (a *RouteTableAssociation) Sibling(id string) Ref { return Ref{a.Account, a.Region, id} }
+
+// unroutable is where no route of a table leads: what a router or its host uses itself
+// (https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html has the
+// link-local addresses and fd00:ec2::/32).
+var unroutable = []netip.Prefix{
+	Transit4, Transit6,
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("224.0.0.0/4"),
+	netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("::ffff:0:0/96"), netip.MustParsePrefix("fe80::/10"),
+	netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("ff00::/8"),
+}
+
+// Unroutable gives the range in which all of a destination lies that no route may have;
+// false when there is none.
+func Unroutable(dest netip.Prefix) (netip.Prefix, bool) {
+	for _, p := range unroutable {
+		if p.Bits() <= dest.Bits() && p.Contains(dest.Addr()) {
+			return p, true
+		}
+	}
+	return netip.Prefix{}, false
+}

@@ -39,6 +39,12 @@ type Quotas struct {
 	PortRangesPerConfiguration int
 	// DHCPOptionsPerRegion is the number of DHCP option sets.
 	DHCPOptionsPerRegion int
+	RouteTablesPerVPC    int
+	// RoutesPerTable holds for each address family; a prefix list counts for as many as
+	// it may have.
+	RoutesPerTable       int
+	PrefixListsPerRegion int
+	EntriesPerPrefixList int
 	// Those of Route 53 are of
 	// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html.
 	ZonesPerAccount       int
@@ -61,6 +67,7 @@ func (q *Quotas) all() []quota {
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
 		{"dhcp-options-per-region", &q.DHCPOptionsPerRegion, 1000},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
+		{"entries-per-prefix-list", &q.EntriesPerPrefixList, 1000},
 		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},
 		{"groups-per-gateway", &q.GroupsPerGateway, 5},
 		{"groups-per-interface", &q.GroupsPerInterface, 5},
@@ -69,7 +76,10 @@ func (q *Quotas) all() []quota {
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
+		{"prefix-lists-per-region", &q.PrefixListsPerRegion, 100},
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
+		{"route-tables-per-vpc", &q.RouteTablesPerVPC, 200},
+		{"routes-per-table", &q.RoutesPerTable, 50},
 		{"rules-per-group", &q.RulesPerGroup, 60},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
 		{"verifications-per-region", &q.VerificationsPerRegion, 5},

@@ -31,6 +31,8 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.Subnets)
 	checkWritten(t, random, state.AddressClaims)
 	checkWritten(t, random, state.RouteTables)
+	checkWritten(t, random, state.RouteTableAssociations)
+	checkWritten(t, random, state.PrefixLists)
 	checkWritten(t, random, state.NetworkACLs)
 	checkWritten(t, random, state.DHCPOptions)
 	checkWritten(t, random, state.SecurityGroups)

@@ -39,7 +39,7 @@ var plain = map[string]string{
 
 	"nat-gateway":     "FailureCode FailureMessage",
 	"elastic-address": "Association",
-	"prefix-list":     "Entries.Description Earlier.Entries.Description",
+	"prefix-list":     "Last Entries.Description Earlier.Entries.Description",
 
 	"hosted-zone":                   "CallerReference Comment",
 	"record-set":                    "Set Values Alias Routing", // what an alias leads to may be no hosted zone, or come and go

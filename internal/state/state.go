@@ -103,9 +103,7 @@ var (
 	// RouteTablesByPrefixList finds those with a route to a list.
 	RouteTablesByPrefixList = refer(RouteTables, "prefix-list", Holds, func(r *model.RouteTable) (all []model.Ref) {
 		for _, route := range r.Routes {
-			if route.PrefixList != "" {
-				all = append(all, r.Sibling(route.PrefixList))
-			}
+			all = append(all, ownList(r.Meta, route.PrefixList)...)
 		}
 		return all
 	}, to(PrefixLists))
@@ -125,9 +123,7 @@ var (
 	// SecurityGroupsByPrefixList finds those with a rule about a list.
 	SecurityGroupsByPrefixList = refer(SecurityGroups, "prefix-list", Holds, func(g *model.SecurityGroup) (all []model.Ref) {
 		for _, r := range g.Rules {
-			if r.PrefixList != "" {
-				all = append(all, g.Sibling(r.PrefixList))
-			}
+			all = append(all, ownList(g.Meta, r.PrefixList)...)
 		}
 		return all
 	}, to(PrefixLists))

@@ -22,6 +22,7 @@ var idPrefixes = map[string]string{
 	"CustomerGatewayId": "cgw-", "DhcpOptionsId": "dopt-", "EgressOnlyInternetGatewayId": "eigw-",
 	"FlowLogId": "fl-", "Group": "sg-", "GroupId": "sg-", "InstanceId": "i-", "InternetGatewayId": "igw-", "NatGatewayId": "nat-",
 	"NetworkAclId": "acl-", "NetworkInterfaceId": "eni-", "PrefixListId": "pl-",
+	"DestinationPrefixListId": "pl-", "LocalGatewayId": "lgw-",
 	"ReferencedGroupId": "sg-", "Resource": "vpc-", "RouteTableId": "rtb-", "SecurityGroupId": "sg-", "SecurityGroupRuleId": "sgr-",
 	"ServiceId": "vpce-svc-", "SubnetId": "subnet-", "TransitGatewayAttachmentId": "tgw-attach-", "TransitGatewayId": "tgw-",
 	"VpcEndpointId": "vpce-", "VpcId": "vpc-", "VpcPeeringConnectionId": "pcx-", "VpnConnectionId": "vpn-", "VpnGatewayId": "vgw-",
@@ -32,6 +33,14 @@ var idPrefixes = map[string]string{
 var noIDs = map[string]string{
 	"AvailabilityZoneId": "a zone", "ZoneId": "a zone", "UserId": "an account", "SourceSecurityGroupOwnerId": "an account",
 	"Ipv4IpamPoolId": "refused altogether", "Ipv6IpamPoolId": "refused altogether", "AllocationId": "EC2 has no Malformed error for these",
+	"AssociateRouteTable.GatewayId": "a gateway of any kind", "CreateRoute.GatewayId": "a gateway of any kind", "ReplaceRoute.GatewayId": "a gateway of any kind",
+}
+
+// idsOf are what ids begin with in parameters that have the name of others.
+var idsOf = map[string]string{
+	"DisassociateVpcCidrBlock.AssociationId": "vpc-cidr-assoc-", "DisassociateSubnetCidrBlock.AssociationId": "subnet-cidr-assoc-",
+	"DisassociateRouteTable.AssociationId": "rtbassoc-", "ReplaceRouteTableAssociation.AssociationId": "rtbassoc-",
+	"EnableVgwRoutePropagation.GatewayId": "vgw-", "DisableVgwRoutePropagation.GatewayId": "vgw-",
 }
 
 // idParameters gives a function for each parameter of an operation that holds
@@ -92,11 +101,11 @@ func TestEveryIDHasItsMalformedError(t *testing.T) {
 		for path, with := range idParameters(op) {
 			name := parameterName(path)
 			prefix, known := idPrefixes[name]
-			if noIDs[name] != "" {
+			if noIDs[name] != "" || noIDs[path] != "" {
 				continue
 			}
-			if op.Name == "DisassociateVpcCidrBlock" || op.Name == "DisassociateSubnetCidrBlock" {
-				prefix, known = map[byte]string{'V': "vpc-cidr-assoc-", 'S': "subnet-cidr-assoc-"}[op.Name[12]], true
+			if other, ok := idsOf[path]; ok {
+				prefix, known = other, true
 			}
 			if !known {
 				t.Errorf("%s: neither an id nor known to be none", path)

@@ -44,6 +44,8 @@ var idShapes = map[string]*idKind{
 	"NetworkInterfaceAttachmentId": {"eni-attach-", "InvalidNetworkInterfaceAttachmentId.Malformed"},
 	"NetworkInterfaceId":           {"eni-", "InvalidNetworkInterfaceId.Malformed"},
 	"PrefixListResourceId":         listIDs,
+	"LocalGatewayId":               {"lgw-", "InvalidLocalGatewayId.Malformed"},
+	"RouteTableAssociationId":      {"rtbassoc-", "InvalidRouteTableAssociationId.Malformed"},
 	"RouteTableId":                 {"rtb-", "InvalidRouteTableId.Malformed"},
 	"SecurityGroupId":              groupIDs,
 	"SecurityGroupRuleId":          ruleIDs,

@@ -312,9 +312,9 @@ func (r *reading) deriveClass(ref model.Ref) derived {
 		}
 		for _, rule := range group.Rules {
 			if rule.Egress {
-				c.Out = append(c.Out, filterRule(rule))
+				c.Out = append(c.Out, r.filterRules(group, rule)...)
 			} else {
-				c.In = append(c.In, filterRule(rule))
+				c.In = append(c.In, r.filterRules(group, rule)...)
 			}
 		}
 	}

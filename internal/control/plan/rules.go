@@ -10,12 +10,28 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
 )
 
 // protocolNumbers are the protocols that a security group's rule may name:
 // https://www.iana.org/assignments/protocol-numbers
 var protocolNumbers = map[string]int{
 	"-1": desired.AllProtocols, "icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58,
+}
+
+// filterRules says a rule of a group in numbers, one about a prefix list once for each of
+// its blocks.
+func (r *reading) filterRules(g *model.SecurityGroup, rule model.SecurityGroupRule) []desired.Rule {
+	if rule.PrefixList == "" {
+		return []desired.Rule{filterRule(rule)}
+	}
+	list, _ := state.ListOf(r.tx, g.Sibling(rule.PrefixList))
+	var rules []desired.Rule
+	for _, block := range list.Blocks {
+		rule.CIDR = block
+		rules = append(rules, filterRule(rule))
+	}
+	return rules
 }
 
 // filterRule says a security group's rule in numbers.

@@ -68,6 +68,22 @@ var removals = map[string]removal{
 		},
 		"DependencyViolation",
 	},
+	"route-table": {
+		func(tx *table.Txn) {
+			state.RouteTables.Put(tx, &model.RouteTable{Meta: own("rtb-1"), VPC: "vpc-none"})
+		},
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteRouteTable(w.Ctx, &shape.DeleteRouteTableInput{RouteTableId: new("rtb-1")}))
+		},
+		"DependencyViolation",
+	},
+	"prefix-list": {
+		func(tx *table.Txn) { state.PrefixLists.Put(tx, &model.PrefixList{Meta: own("pl-1")}) },
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteManagedPrefixList(w.Ctx, &shape.DeleteManagedPrefixListInput{PrefixListId: new("pl-1")}))
+		},
+		"DependencyViolation",
+	},
 	"resource-gateway": {
 		func(tx *table.Txn) { state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("rgw-1")}) },
 		func(w *ec2test.Network) error {
@@ -92,8 +108,17 @@ var holders = map[string]struct {
 	text string
 	put  func(*table.Txn)
 }{
-	"vpc dhcp-options":   {"VPC x", func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: own("x"), DHCPOptions: "dopt-1"}) }},
-	"subnet vpc":         {"subnet x", func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("x"), VPC: "vpc-1"}) }},
+	"vpc dhcp-options": {"VPC x", func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: own("x"), DHCPOptions: "dopt-1"}) }},
+	"subnet vpc":       {"subnet x", func(tx *table.Txn) { state.Subnets.Put(tx, &model.Subnet{Meta: own("x"), VPC: "vpc-1"}) }},
+	"route-table prefix-list": {"route table x", func(tx *table.Txn) {
+		state.RouteTables.Put(tx, &model.RouteTable{Meta: own("x"), Routes: []model.Route{{PrefixList: "pl-1"}}})
+	}},
+	"route-table-association table": {"route table association x", func(tx *table.Txn) {
+		state.RouteTableAssociations.Put(tx, &model.RouteTableAssociation{Account: servicetest.Account, Region: servicetest.Region, ID: "x", Table: "rtb-1"})
+	}},
+	"security-group prefix-list": {"security group x", func(tx *table.Txn) {
+		state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("x"), Rules: []model.SecurityGroupRule{{PrefixList: "pl-1"}}})
+	}},
 	"route-table vpc":    {"route table x", func(tx *table.Txn) { state.RouteTables.Put(tx, &model.RouteTable{Meta: own("x"), VPC: "vpc-1"}) }},
 	"network-acl vpc":    {"network ACL x", func(tx *table.Txn) { state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: own("x"), VPC: "vpc-1"}) }},
 	"security-group vpc": {"security group x", func(tx *table.Txn) { state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: own("x"), VPC: "vpc-1"}) }},

@@ -50,6 +50,21 @@ type AssociateDhcpOptionsInput struct {
 type AssociateDhcpOptionsOutput struct {
 }
 
+// AssociateRouteTableInput is the input of AssociateRouteTable.
+type AssociateRouteTableInput struct {
+	GatewayId      *string
+	PublicIpv4Pool *string
+	DryRun         *bool
+	SubnetId       *string
+	RouteTableId   *string // required
+}
+
+// AssociateRouteTableOutput is the output of AssociateRouteTable.
+type AssociateRouteTableOutput struct {
+	AssociationId    *string
+	AssociationState *RouteTableAssociationState
+}
+
 // AssociateSubnetCidrBlockInput is the input of AssociateSubnetCidrBlock.
 type AssociateSubnetCidrBlockInput struct {
 	Ipv6IpamPoolId    *string
@@ -161,6 +176,22 @@ type CreateDhcpOptionsOutput struct {
 	DhcpOptions *DhcpOptions
 }
 
+// CreateManagedPrefixListInput is the input of CreateManagedPrefixList.
+type CreateManagedPrefixListInput struct {
+	DryRun            *bool
+	PrefixListName    *string // required
+	Entries           []AddPrefixListEntry
+	MaxEntries        *int32 // required
+	TagSpecifications []TagSpecification
+	AddressFamily     *string // required
+	ClientToken       *string
+}
+
+// CreateManagedPrefixListOutput is the output of CreateManagedPrefixList.
+type CreateManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
 // CreateNetworkInterfaceInput is the input of CreateNetworkInterface.
 type CreateNetworkInterfaceInput struct {
 	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest
@@ -188,6 +219,46 @@ type CreateNetworkInterfaceInput struct {
 type CreateNetworkInterfaceOutput struct {
 	NetworkInterface *NetworkInterface
 	ClientToken      *string
+}
+
+// CreateRouteInput is the input of CreateRoute.
+type CreateRouteInput struct {
+	DestinationPrefixListId     *string
+	VpcEndpointId               *string
+	TransitGatewayId            *string
+	LocalGatewayId              *string
+	CarrierGatewayId            *string
+	CoreNetworkArn              *string
+	OdbNetworkArn               *string
+	DryRun                      *bool
+	RouteTableId                *string // required
+	DestinationCidrBlock        *string
+	GatewayId                   *string
+	DestinationIpv6CidrBlock    *string
+	EgressOnlyInternetGatewayId *string
+	InstanceId                  *string
+	NetworkInterfaceId          *string
+	VpcPeeringConnectionId      *string
+	NatGatewayId                *string
+}
+
+// CreateRouteOutput is the output of CreateRoute.
+type CreateRouteOutput struct {
+	Return *bool
+}
+
+// CreateRouteTableInput is the input of CreateRouteTable.
+type CreateRouteTableInput struct {
+	TagSpecifications []TagSpecification
+	ClientToken       *string
+	DryRun            *bool
+	VpcId             *string // required
+}
+
+// CreateRouteTableOutput is the output of CreateRouteTable.
+type CreateRouteTableOutput struct {
+	RouteTable  *RouteTable
+	ClientToken *string
 }
 
 // CreateSecurityGroupInput is the input of CreateSecurityGroup.
@@ -298,6 +369,17 @@ type DeleteDhcpOptionsInput struct {
 type DeleteDhcpOptionsOutput struct {
 }
 
+// DeleteManagedPrefixListInput is the input of DeleteManagedPrefixList.
+type DeleteManagedPrefixListInput struct {
+	DryRun       *bool
+	PrefixListId *string // required
+}
+
+// DeleteManagedPrefixListOutput is the output of DeleteManagedPrefixList.
+type DeleteManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
+}
+
 // DeleteNetworkInterfaceInput is the input of DeleteNetworkInterface.
 type DeleteNetworkInterfaceInput struct {
 	DryRun             *bool
@@ -306,6 +388,29 @@ type DeleteNetworkInterfaceInput struct {
 
 // DeleteNetworkInterfaceOutput is the output of DeleteNetworkInterface.
 type DeleteNetworkInterfaceOutput struct {
+}
+
+// DeleteRouteInput is the input of DeleteRoute.
+type DeleteRouteInput struct {
+	DestinationPrefixListId  *string
+	DryRun                   *bool
+	RouteTableId             *string // required
+	DestinationCidrBlock     *string
+	DestinationIpv6CidrBlock *string
+}
+
+// DeleteRouteOutput is the output of DeleteRoute.
+type DeleteRouteOutput struct {
+}
+
+// DeleteRouteTableInput is the input of DeleteRouteTable.
+type DeleteRouteTableInput struct {
+	DryRun       *bool
+	RouteTableId *string // required
+}
+
+// DeleteRouteTableOutput is the output of DeleteRouteTable.
+type DeleteRouteTableOutput struct {
 }
 
 // DeleteSecurityGroupInput is the input of DeleteSecurityGroup.
@@ -914,6 +1019,27 @@ type DescribeVpnGatewaysOutput struct {
 	VpnGateways []VpnGateway
 }
 
+// DisableVgwRoutePropagationInput is the input of DisableVgwRoutePropagation.
+type DisableVgwRoutePropagationInput struct {
+	GatewayId    *string // required
+	RouteTableId *string // required
+	DryRun       *bool
+}
+
+// DisableVgwRoutePropagationOutput is the output of DisableVgwRoutePropagation.
+type DisableVgwRoutePropagationOutput struct {
+}
+
+// DisassociateRouteTableInput is the input of DisassociateRouteTable.
+type DisassociateRouteTableInput struct {
+	DryRun        *bool
+	AssociationId *string // required
+}
+
+// DisassociateRouteTableOutput is the output of DisassociateRouteTable.
+type DisassociateRouteTableOutput struct {
+}
+
 // DisassociateSubnetCidrBlockInput is the input of DisassociateSubnetCidrBlock.
 type DisassociateSubnetCidrBlockInput struct {
 	AssociationId *string // required
@@ -935,6 +1061,31 @@ type DisassociateVpcCidrBlockOutput struct {
 	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation
 	CidrBlockAssociation     *VpcCidrBlockAssociation
 	VpcId                    *string
+}
+
+// EnableVgwRoutePropagationInput is the input of EnableVgwRoutePropagation.
+type EnableVgwRoutePropagationInput struct {
+	GatewayId    *string // required
+	RouteTableId *string // required
+	DryRun       *bool
+}
+
+// EnableVgwRoutePropagationOutput is the output of EnableVgwRoutePropagation.
+type EnableVgwRoutePropagationOutput struct {
+}
+
+// GetManagedPrefixListAssociationsInput is the input of GetManagedPrefixListAssociations.
+type GetManagedPrefixListAssociationsInput struct {
+	DryRun       *bool
+	PrefixListId *string // required
+	MaxResults   *int32
+	NextToken    *string
+}
+
+// GetManagedPrefixListAssociationsOutput is the output of GetManagedPrefixListAssociations.
+type GetManagedPrefixListAssociationsOutput struct {
+	PrefixListAssociations []PrefixListAssociation
+	NextToken              *string
 }
 
 // GetManagedPrefixListEntriesInput is the input of GetManagedPrefixListEntries.
@@ -966,6 +1117,23 @@ type GetSubnetCidrReservationsOutput struct {
 	SubnetIpv4CidrReservations []SubnetCidrReservation
 	SubnetIpv6CidrReservations []SubnetCidrReservation
 	NextToken                  *string
+}
+
+// ModifyManagedPrefixListInput is the input of ModifyManagedPrefixList.
+type ModifyManagedPrefixListInput struct {
+	DryRun                            *bool
+	PrefixListId                      *string // required
+	CurrentVersion                    *int64
+	PrefixListName                    *string
+	AddEntries                        []AddPrefixListEntry
+	RemoveEntries                     []RemovePrefixListEntry
+	MaxEntries                        *int32
+	IpamPrefixListResolverSyncEnabled *bool
+}
+
+// ModifyManagedPrefixListOutput is the output of ModifyManagedPrefixList.
+type ModifyManagedPrefixListOutput struct {
+	PrefixList *ManagedPrefixList
 }
 
 // ModifyNetworkInterfaceAttributeInput is the input of ModifyNetworkInterfaceAttribute.
@@ -1063,6 +1231,69 @@ type ModifyVpcTenancyInput struct {
 // ModifyVpcTenancyOutput is the output of ModifyVpcTenancy.
 type ModifyVpcTenancyOutput struct {
 	ReturnValue *bool
+}
+
+// ReplaceRouteInput is the input of ReplaceRoute.
+type ReplaceRouteInput struct {
+	DestinationPrefixListId     *string
+	VpcEndpointId               *string
+	LocalTarget                 *bool
+	TransitGatewayId            *string
+	LocalGatewayId              *string
+	CarrierGatewayId            *string
+	CoreNetworkArn              *string
+	OdbNetworkArn               *string
+	DryRun                      *bool
+	RouteTableId                *string // required
+	DestinationCidrBlock        *string
+	GatewayId                   *string
+	DestinationIpv6CidrBlock    *string
+	EgressOnlyInternetGatewayId *string
+	InstanceId                  *string
+	NetworkInterfaceId          *string
+	VpcPeeringConnectionId      *string
+	NatGatewayId                *string
+}
+
+// ReplaceRouteOutput is the output of ReplaceRoute.
+type ReplaceRouteOutput struct {
+}
+
+// ReplaceRouteTableAssociationInput is the input of ReplaceRouteTableAssociation.
+type ReplaceRouteTableAssociationInput struct {
+	DryRun        *bool
+	AssociationId *string // required
+	RouteTableId  *string // required
+}
+
+// ReplaceRouteTableAssociationOutput is the output of ReplaceRouteTableAssociation.
+type ReplaceRouteTableAssociationOutput struct {
+	NewAssociationId *string
+	AssociationState *RouteTableAssociationState
+}
+
+// ResetNetworkInterfaceAttributeInput is the input of ResetNetworkInterfaceAttribute.
+type ResetNetworkInterfaceAttributeInput struct {
+	DryRun             *bool
+	NetworkInterfaceId *string // required
+	SourceDestCheck    *string
+}
+
+// ResetNetworkInterfaceAttributeOutput is the output of ResetNetworkInterfaceAttribute.
+type ResetNetworkInterfaceAttributeOutput struct {
+}
+
+// RestoreManagedPrefixListVersionInput is the input of RestoreManagedPrefixListVersion.
+type RestoreManagedPrefixListVersionInput struct {
+	DryRun          *bool
+	PrefixListId    *string // required
+	PreviousVersion *int64  // required
+	CurrentVersion  *int64  // required
+}
+
+// RestoreManagedPrefixListVersionOutput is the output of RestoreManagedPrefixListVersion.
+type RestoreManagedPrefixListVersionOutput struct {
+	PrefixList *ManagedPrefixList
 }
 
 // RevokeSecurityGroupEgressInput is the input of RevokeSecurityGroupEgress.
@@ -1170,6 +1401,12 @@ type AccountAttribute struct {
 // AccountAttributeValue is a structure of the model.
 type AccountAttributeValue struct {
 	AttributeValue *string
+}
+
+// AddPrefixListEntry is a structure of the model.
+type AddPrefixListEntry struct {
+	Cidr        *string // required
+	Description *string
 }
 
 // Address is a structure of the model.
@@ -2031,6 +2268,12 @@ type PrefixList struct {
 	PrefixListName *string
 }
 
+// PrefixListAssociation is a structure of the model.
+type PrefixListAssociation struct {
+	ResourceId    *string
+	ResourceOwner *string
+}
+
 // PrefixListEntry is a structure of the model.
 type PrefixListEntry struct {
 	Cidr        *string
@@ -2124,6 +2367,11 @@ type Region struct {
 // RegionGeography is a structure of the model.
 type RegionGeography struct {
 	Name *string
+}
+
+// RemovePrefixListEntry is a structure of the model.
+type RemovePrefixListEntry struct {
+	Cidr *string // required
 }
 
 // Reservation is a structure of the model.

@@ -65,7 +65,7 @@ func (a Groups) authorize(ctx context.Context, choice groupChoice, flat flatRule
 			}
 			g.Rules = append(g.Rules, r)
 		}
-		return a.checkRuleQuota(g)
+		return request.CheckRules(tx, a.Env, g)
 	})
 	if err != nil {
 		return nil, err
@@ -82,8 +82,14 @@ func duplicateRule(r model.SecurityGroupRule) error {
 }
 
 // checkReference refuses rules that refer to a group that is not in the VPC of
-// their own.
+// their own, or to a prefix list that is not there.
 func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroupRule) error {
+	if r.PrefixList != "" {
+		if _, ok := state.ListOf(tx, g.Sibling(r.PrefixList)); !ok {
+			return request.Unknown(state.PrefixLists.Kind(), r.PrefixList)
+		}
+		return nil
+	}
 	if r.Group == "" || r.Group == g.ID {
 		return nil
 	}
@@ -93,29 +99,6 @@ func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroup
 	}
 	if other.VPC != g.VPC {
 		return fault.EC2("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: %s is in %s, %s in %s", g.ID, g.VPC, other.ID, other.VPC)
-	}
-	return nil
-}
-
-// checkRuleQuota counts the rules of a group for each direction and address
-// family, a reference to a group in both families, as AWS does.
-func (a Groups) checkRuleQuota(g *model.SecurityGroup) error {
-	type kind struct {
-		egress, six bool
-	}
-	n := make(map[kind]int)
-	for _, r := range g.Rules {
-		if r.Group != "" || r.CIDR.Addr().Is4() {
-			n[kind{r.Egress, false}]++
-		}
-		if r.Group != "" || r.CIDR.Addr().Is6() {
-			n[kind{r.Egress, true}]++
-		}
-	}
-	for _, count := range n {
-		if count > a.Quotas.RulesPerGroup {
-			return fault.EC2("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules (%d) per security group has been reached.", a.Quotas.RulesPerGroup)
-		}
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func ruleProperties(tx *table.Txn) map[string]func(*model.SecurityGroup, model.S
 			}
 			return ""
 		},
-		"prefix-list-id": func(group, rule) string { return "" },
+		"prefix-list-id": func(_ group, r rule) string { return r.PrefixList },
 		"user-id": func(g group, r rule) string {
 			if r.Group == "" {
 				return ""
@@ -157,6 +157,8 @@ func addSource(p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGr
 	switch {
 	case r.Group != "":
 		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Account), Description: description})
+	case r.PrefixList != "":
+		p.PrefixListIds = append(p.PrefixListIds, shape.PrefixListId{PrefixListId: new(r.PrefixList), Description: description})
 	case r.CIDR.Addr().Is4():
 		p.IpRanges = append(p.IpRanges, shape.IpRange{CidrIp: new(r.CIDR.String()), Description: description})
 	default:
@@ -173,6 +175,8 @@ func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Security
 	switch {
 	case r.Group != "":
 		out.ReferencedGroupInfo = &shape.ReferencedSecurityGroup{GroupId: new(r.Group), UserId: new(g.Account), VpcId: new(g.VPC)}
+	case r.PrefixList != "":
+		out.PrefixListId = new(r.PrefixList)
 	case r.CIDR.Addr().Is4():
 		out.CidrIpv4 = new(r.CIDR.String())
 	default:
@@ -186,6 +190,6 @@ func revokedShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Revok
 	return shape.RevokedSecurityGroupRule{
 		SecurityGroupRuleId: s.SecurityGroupRuleId, GroupId: s.GroupId, IsEgress: s.IsEgress, IpProtocol: s.IpProtocol,
 		FromPort: s.FromPort, ToPort: s.ToPort, CidrIpv4: s.CidrIpv4, CidrIpv6: s.CidrIpv6,
-		ReferencedGroupId: service.Optional(r.Group), Description: s.Description,
+		ReferencedGroupId: service.Optional(r.Group), PrefixListId: s.PrefixListId, Description: s.Description,
 	}
 }

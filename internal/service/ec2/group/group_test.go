@@ -185,7 +185,7 @@ func TestRulesAreRefused(t *testing.T) {
 		{Name: "ICMP code without type", Code: "InvalidParameterValue", Call: add(raw("icmp", new(int32(-1)), new(int32(0))))},
 		{Name: "CIDR", Code: "InvalidParameterValue", Call: add(ec2test.Permission(1, 1, "10.0.0.0/33"))},
 		{Name: "IPv6 as IPv4", Code: "InvalidParameterValue", Call: add(shape.IpPermission{IpProtocol: new("-1"), IpRanges: []shape.IpRange{{CidrIp: new("::/0")}}})},
-		{Name: "prefix list", Code: "UnsupportedOperation", Call: add(listed)},
+		{Name: "prefix list", Code: "InvalidPrefixListID.NotFound", Call: add(listed)},
 		{Name: "description", Code: "InvalidParameterValue", Call: add(described)},
 		{Name: "source group by name without a default VPC", Code: "InvalidGroup.NotFound", Call: add(pair(shape.UserIdGroupPair{GroupName: new("web")}))},
 		{Name: "unknown source group", Code: "InvalidGroup.NotFound", Call: add(pair(shape.UserIdGroupPair{GroupId: new("sg-1")}))},

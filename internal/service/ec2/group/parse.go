@@ -3,6 +3,7 @@
 package group
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -15,7 +16,6 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
-	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
 // flatRule is the older form of a permission: one range and one source, given
@@ -107,9 +107,6 @@ func parseRules(who access.View, permissions []shape.IpPermission, egress bool) 
 }
 
 func parseSources(who access.View, base model.SecurityGroupRule, p shape.IpPermission) ([]model.SecurityGroupRule, error) {
-	if len(p.PrefixListIds) > 0 {
-		return nil, request.Unserved("prefix lists in security group rules")
-	}
 	var rules []model.SecurityGroupRule
 	add := func(r model.SecurityGroupRule, description *string, err error) error {
 		if r.Description = service.Value(description); err == nil {
@@ -136,10 +133,23 @@ func parseSources(who access.View, base model.SecurityGroupRule, p shape.IpPermi
 			return nil, err
 		}
 	}
+	for _, source := range p.PrefixListIds {
+		r, err := withList(base, source)
+		if err := add(r, source.Description, err); err != nil {
+			return nil, err
+		}
+	}
 	if len(rules) == 0 {
 		return nil, noSource()
 	}
 	return rules, nil
+}
+
+func withList(r model.SecurityGroupRule, source shape.PrefixListId) (model.SecurityGroupRule, error) {
+	if r.PrefixList = service.Value(source.PrefixListId); r.PrefixList == "" {
+		return r, fault.EC2("MissingParameter", "Prefix list ID missing.")
+	}
+	return r, nil
 }
 
 func withCIDR(r model.SecurityGroupRule, text string, family int) (model.SecurityGroupRule, error) {
@@ -225,7 +235,7 @@ func parseTraffic(protocol string, from, to *int32) (model.SecurityGroupRule, er
 
 // ruleText is a rule for messages, in the form that AWS has.
 func ruleText(r model.SecurityGroupRule) string {
-	peer := r.Group
+	peer := cmp.Or(r.Group, r.PrefixList)
 	if peer == "" {
 		peer = r.CIDR.String()
 	}

@@ -129,7 +129,7 @@ func (a Groups) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements
 			return duplicateRule(r)
 		}
 	}
-	return a.checkRuleQuota(g)
+	return request.CheckRules(tx, a.Env, g)
 }
 
 // sourceKind is how requests call the kind of source that a rule has, which
@@ -138,6 +138,8 @@ func sourceKind(r model.SecurityGroupRule) string {
 	switch {
 	case r.Group != "":
 		return "ReferencedGroupId"
+	case r.PrefixList != "":
+		return "PrefixListId"
 	case r.CIDR.Addr().Is4():
 		return "CidrIpv4"
 	}
@@ -165,7 +167,7 @@ func parseRequestedRule(who access.View, in *shape.SecurityGroupRuleRequest) (mo
 		sources++
 	}
 	if in.PrefixListId != nil {
-		p.PrefixListIds = []shape.PrefixListId{{PrefixListId: in.PrefixListId}}
+		p.PrefixListIds = []shape.PrefixListId{{PrefixListId: in.PrefixListId, Description: in.Description}}
 		sources++
 	}
 	switch {

@@ -80,6 +80,22 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 	return request.TheOne(changes)
 }
 
+// ResetNetworkInterfaceAttribute has the router check addresses again at a workload's
+// interface.
+func (a Interfaces) ResetNetworkInterfaceAttribute(ctx context.Context, in *shape.ResetNetworkInterfaceAttributeInput) (*shape.ResetNetworkInterfaceAttributeOutput, error) {
+	if in.SourceDestCheck == nil {
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter sourceDestCheck")
+	}
+	_, err := service.Change(ctx, a.Env, state.NetworkInterfaces, ownInterface, service.Value(in.NetworkInterfaceId), func(_ *table.Txn, ni *model.NetworkInterface) error {
+		ni.SourceDestCheck = true
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ResetNetworkInterfaceAttributeOutput{}, nil
+}
+
 func (a Interfaces) modifyAttachment(ctx context.Context, id string, in *shape.NetworkInterfaceAttachmentChanges) error {
 	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {

@@ -29,6 +29,7 @@ var unknown = map[string]refusal{
 	shape.ResourceTypeNetworkAcl:        {"InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist"},
 	shape.ResourceTypeDhcpOptions:       {"InvalidDhcpOptionID.NotFound", "The dhcpOption ID '%s' does not exist"},
 	shape.ResourceTypeNetworkInterface:  {"InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist"},
+	shape.ResourceTypePrefixList:        {"InvalidPrefixListID.NotFound", "The prefix list ID '%s' does not exist"},
 	shape.ResourceTypeVpcEndpoint:       {"InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist"},
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package route is EC2's route tables.
+// Package route is EC2's route tables: their routes, and who uses them.
 package route
 
 import (
 	"context"
-	"net/netip"
 
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -18,95 +19,144 @@ import (
 // Tables are the operations on route tables.
 type Tables struct{ *service.Env }
 
-// localGateway is the target of the routes that every table has: those to the
-// VPC's own blocks.
-const localGateway = "local"
+// CreateRouteTable makes a route table that nothing uses yet.
+func (a Tables) CreateRouteTable(ctx context.Context, in *shape.CreateRouteTableInput) (*shape.CreateRouteTableOutput, error) {
+	who := access.From(ctx)
+	tags, err := request.TagsFor(in.TagSpecifications, state.RouteTables.Kind())
+	if err != nil {
+		return nil, err
+	}
+	fingerprint := *in
+	fingerprint.ClientToken = nil
+	once := a.Idempotent(who, "CreateRouteTable", in.ClientToken, fingerprint)
+	r := &model.RouteTable{Meta: request.Meta(a.Env, who, "rtb", a.Now(), tags), VPC: service.Value(in.VpcId)}
+	out, err := service.Create(ctx, once,
+		func(tx *table.Txn, id string) (*model.RouteTable, error) {
+			return request.Get(tx, who, state.RouteTables, id)
+		},
+		func(tx *table.Txn) (*model.RouteTable, error) {
+			v, err := request.Get(tx, who, state.VPCs, r.VPC)
+			if err != nil {
+				return nil, err
+			}
+			if most := a.Quotas.RouteTablesPerVPC; state.RouteTablesByVPC.Count(tx, v.Ref()) >= most {
+				return nil, fault.EC2("RouteTableLimitExceeded", "The maximum number of route tables (%d) of VPC %s has been reached.", most, v.ID)
+			}
+			state.RouteTables.Put(tx, r)
+			return r, nil
+		},
+		func(tx *table.Txn, made *model.RouteTable) *shape.RouteTable {
+			s := tableShape(tx, made)
+			return &s
+		})
+	if err != nil {
+		return nil, request.Fault(err)
+	}
+	return &shape.CreateRouteTableOutput{RouteTable: out, ClientToken: in.ClientToken}, nil
+}
 
-// DescribeRouteTables lists the caller's route tables, which are the main ones
-// of VPCs: no others can be made yet. All subnets use them without an
-// association of their own.
+// DeleteRouteTable removes a table that nothing uses, with its routes.
+func (a Tables) DeleteRouteTable(ctx context.Context, in *shape.DeleteRouteTableInput) (*shape.DeleteRouteTableOutput, error) {
+	who := access.From(ctx)
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		r, err := request.Get(tx, who, state.RouteTables, service.Value(in.RouteTableId))
+		if err != nil {
+			return err
+		}
+		if r.Main {
+			return fault.EC2("DependencyViolation", "The routeTable '%s' has dependencies and cannot be deleted. It is the main route table of %s", r.ID, r.VPC)
+		}
+		if by := state.Held(tx, state.RouteTables, r); by != nil {
+			return fault.EC2("DependencyViolation", "The routeTable '%s' has dependencies and cannot be deleted. It is used by %s", r.ID, by)
+		}
+		state.RouteTables.Delete(tx, r.Account, r.Region, r.ID)
+		return nil
+	})
+	return &shape.DeleteRouteTableOutput{}, err
+}
+
+// DescribeRouteTables lists the caller's route tables. Subnets without an association of
+// their own use the main one of their VPC.
 func (a Tables) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.RouteTable]{
-		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: routeTableFilters,
+		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: filters,
 	}, request.Query{Filters: in.Filters, IDs: in.RouteTableIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeRouteTablesOutput{NextToken: next, RouteTables: []shape.RouteTable{}}
 	for _, r := range rows {
-		out.RouteTables = append(out.RouteTables, routeTableShape(r, networks(tx, &r.Meta, r.VPC)))
+		out.RouteTables = append(out.RouteTables, tableShape(tx, r))
 	}
 	return out, nil
 }
 
-// networks gives the blocks of a VPC that something with this meta belongs to.
-func networks(tx *table.Txn, m *model.Meta, vpc string) []netip.Prefix {
-	if v, ok := state.VPCs.Get(tx, m.Account, m.Region, vpc); ok {
-		return v.Networks()
-	}
-	return nil
-}
-
-func routeTableFilters(tx *table.Txn) service.Filters[*model.RouteTable] {
+func filters(tx *table.Txn) service.Filters[*model.RouteTable] {
 	type row = *model.RouteTable
-	none := func(row) []string { return nil }
-	routes := func(four bool) func(row) []string {
-		return func(r row) []string {
-			var blocks []string
-			for _, p := range networks(tx, &r.Meta, r.VPC) {
-				if p.Addr().Is4() == four {
-					blocks = append(blocks, p.String())
-				}
+	routes := func(value func(shape.Route) *string) func(row) []string {
+		return func(r row) (values []string) {
+			for _, route := range routeShapes(tx, r) {
+				values = append(values, request.One(service.Value(value(route)))...)
 			}
-			return blocks
+			return values
+		}
+	}
+	associations := func(value func(shape.RouteTableAssociation) *string) func(row) []string {
+		return func(r row) (values []string) {
+			for _, a := range associationShapes(tx, r) {
+				values = append(values, request.One(service.Value(value(a)))...)
+			}
+			return values
 		}
 	}
 	return service.Filters[row]{
 		Properties: map[string]func(row) []string{
-			"association.gateway-id":                 none,
-			"association.main":                       func(r row) []string { return request.YesNo(r.Main) },
-			"association.route-table-association-id": func(r row) []string { return request.One(r.MainAssociation) },
-			"association.route-table-id":             func(r row) []string { return request.One(r.ID) },
-			"association.subnet-id":                  none,
+			"association.gateway-id": associations(func(a shape.RouteTableAssociation) *string { return a.GatewayId }),
+			"association.main": func(r row) (values []string) {
+				for _, a := range associationShapes(tx, r) {
+					values = append(values, request.YesNo(*a.Main)...)
+				}
+				return values
+			},
+			"association.route-table-association-id": associations(func(a shape.RouteTableAssociation) *string { return a.RouteTableAssociationId }),
+			"association.route-table-id":             associations(func(a shape.RouteTableAssociation) *string { return a.RouteTableId }),
+			"association.subnet-id":                  associations(func(a shape.RouteTableAssociation) *string { return a.SubnetId }),
 			"owner-id":                               func(r row) []string { return request.One(r.Account) },
 			"route-table-id":                         func(r row) []string { return request.One(r.ID) },
-			"route.destination-cidr-block":           routes(true),
-			"route.destination-ipv6-cidr-block":      routes(false),
-			"route.destination-prefix-list-id":       none,
-			"route.egress-only-internet-gateway-id":  none,
-			"route.gateway-id":                       func(row) []string { return request.One(localGateway) },
-			"route.instance-id":                      none,
-			"route.nat-gateway-id":                   none,
-			"route.origin":                           func(row) []string { return request.One(shape.RouteOriginCreateRouteTable) },
-			"route.state":                            func(row) []string { return request.One(shape.RouteStateActive) },
-			"route.transit-gateway-id":               none,
-			"route.vpc-peering-connection-id":        none,
+			"route.destination-cidr-block":           routes(func(r shape.Route) *string { return r.DestinationCidrBlock }),
+			"route.destination-ipv6-cidr-block":      routes(func(r shape.Route) *string { return r.DestinationIpv6CidrBlock }),
+			"route.destination-prefix-list-id":       routes(func(r shape.Route) *string { return r.DestinationPrefixListId }),
+			"route.egress-only-internet-gateway-id":  routes(func(r shape.Route) *string { return r.EgressOnlyInternetGatewayId }),
+			"route.gateway-id":                       routes(func(r shape.Route) *string { return r.GatewayId }),
+			"route.instance-id":                      routes(func(r shape.Route) *string { return r.InstanceId }),
+			"route.nat-gateway-id":                   routes(func(r shape.Route) *string { return r.NatGatewayId }),
+			"route.origin":                           routes(func(r shape.Route) *string { return r.Origin }),
+			"route.state":                            routes(func(r shape.Route) *string { return r.State }),
+			"route.transit-gateway-id":               routes(func(r shape.Route) *string { return r.TransitGatewayId }),
+			"route.vpc-peering-connection-id":        routes(func(r shape.Route) *string { return r.VpcPeeringConnectionId }),
 			"vpc-id":                                 func(r row) []string { return request.One(r.VPC) },
 		},
 	}
 }
 
-func routeTableShape(r *model.RouteTable, blocks []netip.Prefix) shape.RouteTable {
-	out := shape.RouteTable{
-		RouteTableId: new(r.ID), VpcId: new(r.VPC), OwnerId: new(r.Account), Tags: request.TagList(r.Tags),
-		PropagatingVgws: []shape.PropagatingVgw{}, Associations: []shape.RouteTableAssociation{},
+// EnableVgwRoutePropagation fails: there are no virtual private gateways to learn routes
+// from.
+func (a Tables) EnableVgwRoutePropagation(ctx context.Context, in *shape.EnableVgwRoutePropagationInput) (*shape.EnableVgwRoutePropagationOutput, error) {
+	return nil, a.noPropagation(ctx, in.RouteTableId, in.GatewayId)
+}
+
+// DisableVgwRoutePropagation fails as EnableVgwRoutePropagation does.
+func (a Tables) DisableVgwRoutePropagation(ctx context.Context, in *shape.DisableVgwRoutePropagationInput) (*shape.DisableVgwRoutePropagationOutput, error) {
+	return nil, a.noPropagation(ctx, in.RouteTableId, in.GatewayId)
+}
+
+func (a Tables) noPropagation(ctx context.Context, id, gateway *string) error {
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return err
 	}
-	if r.Main {
-		out.Associations = append(out.Associations, shape.RouteTableAssociation{
-			Main: new(true), RouteTableAssociationId: new(r.MainAssociation), RouteTableId: new(r.ID),
-			AssociationState: &shape.RouteTableAssociationState{State: new(shape.RouteTableAssociationStateCodeAssociated)},
-		})
+	if _, err := request.Get(tx, access.From(ctx), state.RouteTables, service.Value(id)); err != nil {
+		return err
 	}
-	for _, p := range blocks {
-		route := shape.Route{
-			GatewayId: new(localGateway), Origin: new(shape.RouteOriginCreateRouteTable), State: new(shape.RouteStateActive),
-		}
-		if p.Addr().Is4() {
-			route.DestinationCidrBlock = new(p.String())
-		} else {
-			route.DestinationIpv6CidrBlock = new(p.String())
-		}
-		out.Routes = append(out.Routes, route)
-	}
-	return out
+	return fault.EC2("InvalidGatewayID.NotFound", "The gateway ID '%s' does not exist", service.Value(gateway))
 }

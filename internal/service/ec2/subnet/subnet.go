@@ -150,7 +150,7 @@ func placeInVPC(tx *table.Txn, v *model.VPC, p netip.Prefix, blocks []model.CIDR
 	return nil
 }
 
-// DeleteSubnet removes a subnet that nothing uses.
+// DeleteSubnet removes a subnet that nothing uses, with its association with a route table.
 func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) (*shape.DeleteSubnetOutput, error) {
 	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -160,6 +160,9 @@ func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) 
 		}
 		if by := state.Held(tx, state.Subnets, s); by != nil {
 			return fault.EC2("DependencyViolation", "The subnet '%s' has dependencies and cannot be deleted: %s", s.ID, by)
+		}
+		for row := range state.RouteTableAssociationsBySubnet.Rows(tx, s.Ref()) {
+			state.RouteTableAssociations.Delete(tx, row.Account, row.Region, row.ID)
 		}
 		state.Subnets.Delete(tx, s.Account, s.Region, s.ID)
 		return nil

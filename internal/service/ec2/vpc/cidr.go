@@ -50,7 +50,7 @@ func (a VPCs) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*sh
 			return tooManyBlocks(v, a.Quotas.IPv4BlocksPerVPC, "IPv4")
 		}
 		v.CIDRs = append(v.CIDRs, added)
-		return nil
+		return freeOfRoutes(tx, v, p)
 	})
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (a VPCs) associateVPC6(ctx context.Context, id string, block6 *block6Reques
 			openDefaultGroup6(tx, v, ruleID)
 		}
 		v.CIDRs6 = append(v.CIDRs6, added)
-		return nil
+		return freeOfRoutes(tx, v, added.Prefix)
 	})
 	if err != nil {
 		return nil, err
@@ -87,6 +87,34 @@ func (a VPCs) associateVPC6(ctx context.Context, id string, block6 *block6Reques
 
 func tooManyBlocks(v *model.VPC, quota int, family string) error {
 	return fault.EC2("CidrLimitExceeded", "The maximum number of %s CIDR blocks (%d) of VPC %s has been reached.", family, quota, v.ID)
+}
+
+// freeOfRoutes sees that a new block of a VPC has no destination of a route in it, which
+// the local route would take over
+// (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html).
+func freeOfRoutes(tx *table.Txn, v *model.VPC, added netip.Prefix) error {
+	for r := range state.RouteTablesByVPC.Rows(tx, v.Ref()) {
+		for _, route := range r.Routes {
+			if route.Dest.IsValid() && added.Bits() <= route.Dest.Bits() && added.Contains(route.Dest.Addr()) {
+				return fault.EC2("InvalidVpc.Range", "The CIDR '%s' is invalid: it is the same as or larger than the destination %s of a route in route table %s", added, route.Dest, r.ID)
+			}
+		}
+	}
+	return nil
+}
+
+// dropLocal takes the local route to a block that is gone out of all tables, where it leads
+// elsewhere.
+func dropLocal(tx *table.Txn, v *model.VPC, gone netip.Prefix) {
+	for r := range state.RouteTablesByVPC.Rows(tx, v.Ref()) {
+		i := slices.IndexFunc(r.Routes, func(route model.Route) bool { return route.Dest == gone })
+		if i < 0 {
+			continue
+		}
+		r = r.Clone()
+		r.Routes = slices.Delete(r.Routes, i, i+1)
+		state.RouteTables.Put(tx, r)
+	}
 }
 
 // DisassociateVpcCidrBlock takes a block from a VPC, unless it is the first one
@@ -110,6 +138,7 @@ func (a VPCs) DisassociateVpcCidrBlock(ctx context.Context, in *shape.Disassocia
 			return fault.EC2("DependencyViolation", "The CIDR block '%s' cannot be disassociated: subnet %s lies in it", gone.Prefix, s.ID)
 		}
 		v.Drop(gone, v.UpdatedAt)
+		dropLocal(tx, v, gone.Prefix)
 		return nil
 	})
 	if err != nil {
