@@ -18,13 +18,15 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// Config sets up a Controller; all fields are required but Suffix.
+// Config sets up a Controller; all fields are required but Suffix and Outside.
 type Config struct {
 	DB   *table.DB
 	Host model.Host
 	// Suffix is the domain of endpoints' names, in normal form. Without it the host is
 	// asked for nothing of names.
 	Suffix string
+	// Outside is what the operator says of the way to the outside.
+	Outside model.Outside
 	// Send hands a delta to the host. The first one is full. It must not wait
 	// for the host to carry it out.
 	Send func(desired.Delta) error
@@ -50,7 +52,7 @@ type Controller struct {
 func New(cfg Config) *Controller {
 	return &Controller{
 		cfg:        cfg,
-		plan:       plan.New(cfg.Host, cfg.Suffix),
+		plan:       plan.New(cfg.Host, cfg.Suffix, cfg.Outside),
 		settlement: newSettlement(),
 		verdicts:   newOutbox[plan.Subject, verdict](),
 		endings:    newOutbox[desired.Gone, struct{}](),

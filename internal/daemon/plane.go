@@ -128,7 +128,7 @@ func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 		}
 		return p.send(delta)
 	}
-	c := control.New(control.Config{DB: d.db, Host: host, Suffix: d.env.Suffix, Send: send, Log: p.log, Now: d.env.Now})
+	c := control.New(control.Config{DB: d.db, Host: host, Suffix: d.env.Suffix, Outside: d.env.Outside, Send: send, Log: p.log, Now: d.env.Now})
 	p.mu.Lock()
 	p.controller = c
 	close(p.told)

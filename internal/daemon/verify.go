@@ -71,7 +71,7 @@ func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
 		}
 		defer func() { err = errors.Join(err, kernel.Close()) }()
 		// What names there are below which domain depends on flags of the daemon.
-		v, err = look(ctx, db, *row, kernel, "", func(e desired.Entry) desired.Entry {
+		v, err = look(ctx, db, *row, kernel, "", model.Outside{}, func(e desired.Entry) desired.Entry {
 			if d, ok := e.(nft.Damaged); ok && e.Key().Kind == desired.KindRouter {
 				return d.Entry // whether rules and settings are as wanted depends on flags of the daemon
 			}
@@ -118,7 +118,7 @@ const (
 func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Writer) error {
 	var v Verified
 	for i := range settling {
-		next, err := look(ctx, d.db, host, p.effects, d.env.Suffix, func(e desired.Entry) desired.Entry { return e })
+		next, err := look(ctx, d.db, host, p.effects, d.env.Suffix, d.env.Outside, func(e desired.Entry) desired.Entry { return e })
 		if err != nil {
 			return err
 		}
@@ -174,14 +174,14 @@ type reader interface {
 
 // look verifies one state of the tables, and what is on the host against it. Entries are
 // compared as seen through a function. Without a suffix, names are not compared.
-func look(ctx context.Context, db *table.DB, host model.Host, on reader, suffix string, seen func(desired.Entry) desired.Entry) (v Verified, err error) {
+func look(ctx context.Context, db *table.DB, host model.Host, on reader, suffix string, outside model.Outside, seen func(desired.Entry) desired.Entry) (v Verified, err error) {
 	if _, err := db.View(ctx); err != nil {
 		return v, err
 	}
 	var wanted, there []desired.Entry
 	err = db.Follow(ctx, func(tx *table.Txn, rows []table.Change) error {
 		v.Rows, v.Findings = len(rows), audit.Rows(tx)
-		wanted = audit.Desired(tx, rows, host, cmp.Or(suffix, anySuffix))
+		wanted = audit.Desired(tx, rows, host, cmp.Or(suffix, anySuffix), outside)
 		return errLooked
 	})
 	if !errors.Is(err, errLooked) {

@@ -72,12 +72,20 @@ func TestAnIncompleteDescriptionIsFound(t *testing.T) {
 // What is said of each kind, and what its examples end when they go or are changed.
 // docs/connections.md and the order of work (package reconcile) follow from it.
 func TestWhatIsSaidOfKinds(t *testing.T) {
-	const want = `0 1 nat in nat root
+	const want = `0 1 edge in edge root
+0 | edge: ends [] turns []
+0 | edge: ends [] turns []
+0 1 nat in nat root
 0 | nat: ends [] turns []
 0 1 router in router root
 0 | router: ends [] turns []
+1 2 exit in edge to vpc-1
+1 | exit: ends [] turns []
 1 2 link in router to vpc-2
 1 | link: ends [] turns []
+2 3 issued in edge
+2 | issued: ends [] turns []
+2 | issued: ends [] turns []
 2 3 route in router
 2 | route: ends [party 240.8.0.1/32] turns []
 2 3 table in router
@@ -129,6 +137,10 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 2 | target: ends [dest fd50:5354:4f01::1] turns [dest fd50:5354:4f01::1 except 2001:db8::1,2001:db8::2]
 2 9 allow in router
 2 | allow: ends [source 240.0.0.0/26 dest 240.8.0.1] turns []
+2 9 opened in router
+2 | opened: ends [] turns []
+2 9 public in router
+2 | public: ends [party 203.0.113.17/32] turns [party 203.0.113.17/32]
 2 9 view in zone
 2 | view: ends [] turns []
 3 10 endpoint in router
@@ -274,6 +286,14 @@ var entries = map[Kind]func(d draw) Entry{
 	KindRouter: func(d draw) Entry {
 		return Router{d.name(), sorted(d.prefixes(), netip.Prefix.Compare), sorted(d.addrs(3), netip.Addr.Compare), d.prefix(), d.prefix()}
 	},
+	KindEdge: func(d draw) Entry {
+		prefixes := func() []netip.Prefix { return sorted(d.prefixes(), netip.Prefix.Compare) }
+		return Edge{d.name(), d.text(), prefixes(), sorted(d.addrs(2), netip.Addr.Compare), prefixes(), prefixes(), prefixes()}
+	},
+	KindExit:   func(d draw) Entry { return Exit{d.name(), d.name()} },
+	KindIssued: func(d draw) Entry { return Issued{d.name(), d.prefix(), d.name()} },
+	KindPublic: func(d draw) Entry { return Public{d.name(), d.addr(), d.addr()} },
+	KindOpened: func(d draw) Entry { return Opened{d.name(), d.prefix()} },
 	KindNAT: func(d draw) Entry {
 		n := NAT{d.name(), d.text(), d.addrs(3), sorted(d.addrs(2), netip.Addr.Compare)}
 		if len(n.Addresses) > 1 {

@@ -15,6 +15,7 @@ const Host Realm = "host"
 const (
 	zonePrefix = "zone:"
 	natPrefix  = "nat:"
+	edgePrefix = "edge:"
 )
 
 // Zone is the realm of a zone of names.
@@ -22,6 +23,9 @@ func Zone(name string) Realm { return Realm(zonePrefix + name) }
 
 // NATRealm is the realm of a NAT gateway.
 func NATRealm(id string) Realm { return Realm(natPrefix + id) }
+
+// EdgeRealm is the realm of the edge of an uplink.
+func EdgeRealm(uplink string) Realm { return Realm(edgePrefix + uplink) }
 
 // RealmSort says what a realm is.
 type RealmSort string
@@ -32,6 +36,7 @@ const (
 	Hosts   RealmSort = "host"
 	Zones   RealmSort = "zone"
 	NATs    RealmSort = "nat"
+	Edges   RealmSort = "edge"
 )
 
 // prefixes are what the texts of realms begin with, by their sorts; all others are
@@ -39,7 +44,7 @@ const (
 var prefixes = []struct {
 	sort   RealmSort
 	prefix string
-}{{Zones, zonePrefix}, {NATs, natPrefix}}
+}{{Zones, zonePrefix}, {NATs, natPrefix}, {Edges, edgePrefix}}
 
 // Sort says what the realm is.
 func (r Realm) Sort() RealmSort {

@@ -69,6 +69,8 @@ func RootOf(r Realm) (Entry, bool) {
 		return Router{VPC: string(r)}, true
 	case NATs:
 		return NAT{ID: r.Name()}, true
+	case Edges:
+		return Edge{Name: r.Name()}, true
 	}
 	return nil, false
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/alloc"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -48,6 +49,9 @@ type Env struct {
 	IPv6Pool netip.Prefix
 	// Suffix is the domain of the names of endpoints, in normal form.
 	Suffix string
+	// Outside is what the operator says of the way to the outside: the pool of public
+	// addresses, and the uplink.
+	Outside model.Outside
 	// Host is the place in the transit realm of the host that new resource gateways
 	// forward on, see model.Host.
 	Host int

@@ -245,9 +245,9 @@ func exists[T table.Row](a *auditor, s *model.Status, t *table.Table[T]) bool {
 }
 
 // Desired derives from nothing what a host should look like. The changes are all
-// rows of the state; suffix is as in plan.New.
-func Desired(tx *table.Txn, rows []table.Change, host model.Host, suffix string) []desired.Entry {
-	return plan.New(host, suffix).Change(tx, rows).Put
+// rows of the state; suffix and outside are as in plan.New.
+func Desired(tx *table.Txn, rows []table.Change, host model.Host, suffix string, outside model.Outside) []desired.Entry {
+	return plan.New(host, suffix, outside).Change(tx, rows).Put
 }
 
 // Kernel compares what is wanted of a host with what is there. In the place of a name

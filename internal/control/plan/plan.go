@@ -65,8 +65,10 @@ type Plan struct {
 	host model.Host
 	// suffix is the domain of endpoints' names, empty when the host has no resolver.
 	suffix string
-	units  map[unitID]*unit
-	held   map[desired.Key]*held
+	// outside is what the operator says of the way to the outside.
+	outside model.Outside
+	units   map[unitID]*unit
+	held    map[desired.Key]*held
 	// readers are the units that have read something of the tables.
 	readers map[table.Dependency]set
 	// Lists to use again.
@@ -82,11 +84,13 @@ type Plan struct {
 }
 
 // New makes an empty plan for a host. The names of endpoints are below suffix, a name in
-// normal form; with an empty one the host is asked for nothing of names.
-func New(host model.Host, suffix string) *Plan {
+// normal form; with an empty one the host is asked for nothing of names. What leads to
+// the outside is as outside says.
+func New(host model.Host, suffix string, outside model.Outside) *Plan {
 	return &Plan{
 		host:     host,
 		suffix:   suffix,
+		outside:  outside,
 		units:    map[unitID]*unit{},
 		held:     map[desired.Key]*held{},
 		readers:  map[table.Dependency]set{},

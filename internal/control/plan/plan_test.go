@@ -52,7 +52,7 @@ func newWorld(t interface {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return &world{db: db, plan: New(model.Host{Name: "h"}, ""), last: db.Snapshot()}
+	return &world{db: db, plan: New(model.Host{Name: "h"}, "", model.Outside{}), last: db.Snapshot()}
 }
 
 // newNamedWorld is a newWorld whose host has a resolver.
@@ -61,7 +61,7 @@ func newNamedWorld(t interface {
 	Cleanup(func())
 }) *world {
 	w := newWorld(t)
-	w.plan = New(w.plan.host, suffix)
+	w.plan = New(w.plan.host, suffix, w.plan.outside)
 	return w
 }
 
@@ -215,7 +215,7 @@ func TestAPlanFromNothingIsGivenUp(t *testing.T) {
 	w.commit(t, wholeWorld(), false)
 	tx := w.db.Snapshot()
 	for _, after := range []int64{0, 3} {
-		ctx, p := endsAfter{Context: t.Context(), left: new(after)}, New(w.plan.host, "")
+		ctx, p := endsAfter{Context: t.Context(), left: new(after)}, New(w.plan.host, "", model.Outside{})
 		if _, err := p.ChangeWithin(ctx, tx, everything(tx)); !errors.Is(err, context.Canceled) || p.derivations > int(after)+len(wholeWorld()) {
 			t.Errorf("after %d units: %v, and %d derivations", after, err, p.derivations)
 		}
