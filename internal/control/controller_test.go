@@ -229,7 +229,7 @@ func TestTheEndOfAWorkloadWaitsForTheTables(t *testing.T) {
 func TestAnAddressGivenUpIsFreeWhenTheHostHasLetGo(t *testing.T) {
 	run(t, func(f *fixture) {
 		up, left := netip.MustParseAddr("10.0.1.10"), netip.MustParseAddr("10.0.1.20")
-		ni := &model.NetworkInterface{Meta: meta("eni-w"), VPC: "vpc-b", Subnet: "subnet-b", Type: model.InterfaceWorkload, Addresses: []netip.Addr{up, left}}
+		ni := &model.NetworkInterface{Meta: meta("eni-w"), VPC: "vpc-b", Subnet: "subnet-b", Type: model.InterfaceWorkload, SourceDestCheck: true, Addresses: []netip.Addr{up, left}}
 		claim := &model.AddressClaim{Account: account, Region: region, Subnet: "subnet-b", Addr: left, Interface: "eni-w"}
 		f.update(func(tx *table.Txn) {
 			gatewayRows(tx)

@@ -38,6 +38,10 @@ func unitsOf(row table.Row) []unitID {
 		return []unitID{idOf(unitEndpoint, row.Ref())}
 	case *model.EndpointAssociation:
 		return []unitID{idOf(unitAssociation, row.Ref()), idOf(unitNames, row.Ref())}
+	case *model.RouteTableAssociation:
+		if row.Gateway != "" {
+			return []unitID{idOf(unitEdge, model.Ref{Account: row.Account, Region: row.Region, ID: row.ID})}
+		}
 	case *model.HostedZone:
 		return []unitID{idOf(unitZone, row.Ref())}
 	case *model.RecordSet:
@@ -61,6 +65,14 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveSubnet(ref)
 	case unitSubnets:
 		return r.deriveSubnets(ref)
+	case unitTable:
+		return r.deriveTable(ref)
+	case unitMain:
+		return r.deriveMain(ref)
+	case unitCourse:
+		return r.deriveCourse(ref)
+	case unitEdge:
+		return r.deriveEdge(ref)
 	case unitReferenced:
 		return derived{value: state.SecurityGroupsByReferenced.Count(r.tx, ref) > 0}
 	case unitClass:
@@ -133,6 +145,7 @@ func (r *reading) deriveVPC(ref model.Ref) derived {
 
 // segment is what an interface has of its subnet.
 type segment struct {
+	vpc    string
 	router netip.Addr
 	bits   int
 }
@@ -142,7 +155,7 @@ func (r *reading) deriveSubnet(ref model.Ref) derived {
 	if !ok {
 		return derived{}
 	}
-	return derived{value: segment{s.Router(), s.CIDR.Bits()}}
+	return derived{value: segment{s.VPC, s.Router(), s.CIDR.Bits()}}
 }
 
 // land is the blocks of a VPC, and those of its subnets.
@@ -336,7 +349,7 @@ func (r *reading) deriveWorkload(ref model.Ref) derived {
 	}
 	w := desired.Workload{
 		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device, Attachment: a.ID,
-		Namespace: Namespace(a), Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6),
+		Namespace: Namespace(a), Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6), Unchecked: !ni.SourceDestCheck,
 	}
 	if s, ok := valueOf[segment](r, unitSubnet, ni.Sibling(ni.Subnet)); ok {
 		w.Gateway = s.router
@@ -347,7 +360,11 @@ func (r *reading) deriveWorkload(ref model.Ref) derived {
 	for _, addr := range ni.Addresses6 {
 		w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, addr.BitLen()))
 	}
-	d.entries = []desired.Entry{w}
+	d.entries = append(d.entries, w)
+	d.entries = append(d.entries, r.steer(ni.VPC, ni.ID, ni.Sibling(ni.Subnet))...)
+	if w.Unchecked {
+		d.entries = append(d.entries, desired.Through{VPC: ni.VPC, ENI: ni.ID, Class: r.classOf(ni)})
+	}
 	return d
 }
 
@@ -368,25 +385,27 @@ func (r *reading) deriveGateway(ref model.Ref) derived {
 		return d
 	}
 	for ni := range state.NetworkInterfacesByOwner.Rows(r.tx, ref) {
-		d.entries = append(d.entries, pools(ni)...)
+		for _, pool := range pools(ni) {
+			d.entries = append(d.entries, pool)
+			d.entries = append(d.entries, r.steer(pool.VPC, pool.Gateway.String(), ni.Sibling(ni.Subnet))...)
+		}
 	}
 	return d
 }
 
 // pools gives the source addresses of a gateway's interface, by family.
-func pools(ni *model.NetworkInterface) []desired.Entry {
-	var entries []desired.Entry
+func pools(ni *model.NetworkInterface) (all []desired.Pool) {
 	if len(ni.Addresses) > 0 {
 		pool := desired.Pool{VPC: ni.VPC, Gateway: ni.Addresses[0]}
 		for _, a := range ni.Addresses {
 			pool.Addresses = append(pool.Addresses, netip.PrefixFrom(a, a.BitLen()))
 		}
-		entries = append(entries, pool)
+		all = append(all, pool)
 	}
 	if p := pool6(ni); p.IsValid() {
-		entries = append(entries, desired.Pool{VPC: ni.VPC, Gateway: p.Addr(), Addresses: []netip.Prefix{p}})
+		all = append(all, desired.Pool{VPC: ni.VPC, Gateway: p.Addr(), Addresses: []netip.Prefix{p}})
 	}
-	return entries
+	return all
 }
 
 // pool6 is the part of a gateway interface's IPv6 prefix that connections

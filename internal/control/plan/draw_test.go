@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 19
+const kindsOfRows = 25
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -46,7 +46,7 @@ func (d drawer) row(kind int) table.Row {
 	case 0:
 		return &model.VPC{
 			DNSSupport: d.odd("no names") == 0, DNSHostnames: d.odd("no names of hosts") == 0,
-			Meta: d.meta("vpc"), TransitIndex: d.n + d.odd("place"),
+			Meta: d.meta("vpc"), TransitIndex: d.n + d.odd("place"), MainTable: d.one("rtb", 0),
 			CIDRs: d.blocks("10.0.0.0/16", "10.1.0.0/16"), CIDRs6: d.blocks("2001:db8::/56"),
 		}
 	case 1:
@@ -106,7 +106,52 @@ func (d drawer) row(kind int) table.Row {
 		v.State, v.LapsedAt = []string{model.DomainVerified, model.DomainPending}[d.odd("pending")], d.time("lapsed")
 		return v
 	}
+	if kind > 18 {
+		return d.leading(kind - 19)
+	}
 	return d.record("TXT")
+}
+
+// leading draws what has to do with routes.
+func (d drawer) leading(kind int) table.Row {
+	vpc := []string{d.one("vpc", 0), ""}[d.odd("of none")]
+	switch kind {
+	case 0:
+		r := &model.RouteTable{Meta: d.meta("rtb"), VPC: d.one("vpc", 0), Number: 1 + d.n - d.odd("number")}
+		for range 1 + d.number("routes", 4) {
+			r.Routes = append(r.Routes, d.route())
+		}
+		return r
+	case 1:
+		a := &model.RouteTableAssociation{Account: d.account(), Region: region, ID: fmt.Sprintf("rtbassoc-%d", d.n), Table: d.one("rtb", 0)}
+		if d.odd("edge") == 1 {
+			a.Gateway = d.one("igw", 0)
+		} else {
+			a.Subnet = d.one("subnet", 0)
+		}
+		return a
+	case 2:
+		p := &model.PrefixList{Meta: d.meta("pl"), MaxEntries: 4}
+		for range d.number("entries", 3) {
+			p.Entries = append(p.Entries, model.PrefixEntry{CIDR: prefix(d.name("entry", "192.0.2.0/24", "10.0.1.0/24", "0.0.0.0/0", "2001:db8::/48"))})
+		}
+		return p
+	case 3:
+		return &model.InternetGateway{Meta: d.meta("igw"), VPC: vpc}
+	case 4:
+		return &model.EgressOnlyGateway{Meta: d.meta("eigw"), VPC: d.one("vpc", 0)}
+	}
+	return &model.NATGateway{Meta: d.meta("nat"), VPC: d.one("vpc", 0), Subnet: d.one("subnet", 0), Interface: d.one("eni", 0), GoneAt: d.time("gone")}
+}
+
+func (d drawer) route() model.Route {
+	r := model.Route{Target: d.name("target", d.one("igw", 0), d.one("eni", 0), d.one("nat", 0), d.one("eigw", 0))}
+	if d.odd("list") == 1 {
+		r.PrefixList = d.one("pl", 0)
+	} else {
+		r.Dest = prefix(d.name("destination", "0.0.0.0/0", "10.0.0.0/16", "10.0.1.0/24", "192.0.2.0/24", "::/0"))
+	}
+	return r
 }
 
 // zone draws a hosted zone, which up to three VPCs see.
@@ -254,9 +299,12 @@ func (d drawer) rule() model.SecurityGroupRule {
 	if r.Protocol == "tcp" {
 		r.From, r.To = 1, 1+d.number("port", 3)
 	}
-	if d.yes("names a group") {
+	switch {
+	case d.yes("names a group"):
 		r.Group = d.one("sg", 0)
-	} else {
+	case d.odd("names a list") == 1:
+		r.PrefixList = d.one("pl", 0)
+	default:
 		r.CIDR = prefix(d.name("peer", "0.0.0.0/0", "10.0.0.0/16", "::/0"))
 	}
 	return r
@@ -282,7 +330,7 @@ func (d drawer) networkInterface(number, vpc int) *model.NetworkInterface {
 
 func (d drawer) workload() *model.NetworkInterface {
 	ni := d.networkInterface(d.n, 0)
-	ni.Type = model.InterfaceWorkload
+	ni.Type, ni.SourceDestCheck = model.InterfaceWorkload, d.odd("unchecked") == 0
 	if d.yes("has a prefix") {
 		ni.Prefixes4 = []netip.Prefix{prefix("10.0.1.32/28")}
 		ni.Prefixes6 = []netip.Prefix{prefix("2001:db8:0:0:2::/80")}

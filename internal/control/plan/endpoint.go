@@ -21,11 +21,12 @@ const maxExactPorts = 16
 // pool that connections leave from, by family.
 type exit struct {
 	vpc          string
+	subnet       model.Ref
 	pool4, pool6 netip.Addr
 }
 
 func newExit(ni *model.NetworkInterface) exit {
-	e := exit{vpc: ni.VPC, pool6: pool6(ni).Addr()}
+	e := exit{vpc: ni.VPC, subnet: ni.Sibling(ni.Subnet), pool6: pool6(ni).Addr()}
 	if len(ni.Addresses) > 0 {
 		e.pool4 = ni.Addresses[0]
 	}
@@ -90,6 +91,7 @@ func (r *reading) deriveConfiguration(ref model.Ref) derived {
 	for _, t := range res.targets {
 		if t.ok {
 			d.entries = append(d.entries, t.entry)
+			d.entries = append(d.entries, r.steerTarget(rc, t)...)
 		}
 	}
 	return d
@@ -168,6 +170,16 @@ func (r *reading) targetEntry(rc *model.ResourceConfiguration, t model.TransitTa
 		return r.follow(rc, desired.Follow{VPC: x.vpc, Addr: t.Addr(rc.Is4()), Gateway: gateway})
 	}
 	return desired.Target{VPC: x.vpc, Addr: t.Addr(rc.Is4()), Dest: rc.IP, Gateway: gateway}, true
+}
+
+// steerTarget has what comes to a target take the course of the subnet that its gateway's
+// interface is in.
+func (r *reading) steerTarget(rc *model.ResourceConfiguration, t target) []desired.Entry {
+	x, ok := valueOf[exit](r, unitInterface, rc.Sibling(t.ni))
+	if !ok {
+		return nil
+	}
+	return r.steer(x.vpc, t.addr.String(), x.subnet)
 }
 
 // follow has a target follow the name of a resource, which is looked up as the gateway

@@ -80,7 +80,7 @@ func connection() []table.Row {
 		&model.SecurityGroup{Meta: meta("sg-b"), VPC: "vpc-b", Rules: []model.SecurityGroupRule{
 			{Egress: true, Protocol: "tcp", From: 5432, To: 5432, CIDR: prefix("10.0.0.0/16")},
 		}},
-		&model.NetworkInterface{Meta: meta("eni-w"), VPC: "vpc-a", Subnet: "subnet-a", Zone: "us-east-1a", Type: model.InterfaceWorkload, MAC: "02:00:00:00:00:01", Groups: []string{"sg-a"}, Addresses: []netip.Addr{addr("10.0.1.10")}},
+		&model.NetworkInterface{Meta: meta("eni-w"), VPC: "vpc-a", Subnet: "subnet-a", Zone: "us-east-1a", Type: model.InterfaceWorkload, SourceDestCheck: true, MAC: "02:00:00:00:00:01", Groups: []string{"sg-a"}, Addresses: []netip.Addr{addr("10.0.1.10")}},
 		&model.Attachment{Account: account, Region: region, Interface: "eni-w", Host: "h", PID: 42, Device: "eth0"},
 		&model.NetworkInterface{Meta: meta("eni-g"), VPC: "vpc-b", Subnet: "subnet-b", Zone: "us-east-1a", Type: model.InterfaceGateway, Owner: "rgw-1", Groups: []string{"sg-b"}, Addresses: []netip.Addr{addr("10.0.1.50"), addr("10.0.1.51")}},
 		&model.ResourceGateway{Meta: meta("rgw-1"), VPC: "vpc-b", Subnets: []string{"subnet-b"}, Interfaces: []string{"eni-g"}},

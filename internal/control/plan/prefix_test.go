@@ -19,7 +19,7 @@ func TestAPrefixBelongsToItsInterface(t *testing.T) {
 	w.put(t, connection()...)
 	before := desired.Text(w.plan.Entries())
 	bare := &model.NetworkInterface{
-		Meta: meta("eni-w"), VPC: "vpc-a", Subnet: "subnet-a", Zone: "us-east-1a", Type: model.InterfaceWorkload, MAC: "02:00:00:00:00:01",
+		Meta: meta("eni-w"), VPC: "vpc-a", Subnet: "subnet-a", Zone: "us-east-1a", Type: model.InterfaceWorkload, SourceDestCheck: true, MAC: "02:00:00:00:00:01",
 		Groups: []string{"sg-a"}, Addresses: []netip.Addr{addr("10.0.1.10")},
 	}
 	for _, c := range []struct {

@@ -115,7 +115,7 @@ func TestAResolverIsAsItsVPC(t *testing.T) {
 	} {
 		m := model.Meta{Account: account, Region: c.region, ID: "vpc-c"}
 		w.put(t, &model.VPC{Meta: m, DNSSupport: c.support, DNSHostnames: c.hostnames}, &model.NetworkInterface{
-			Meta: model.Meta{Account: account, Region: c.region, ID: "eni-c"}, VPC: "vpc-c", Type: model.InterfaceWorkload,
+			Meta: model.Meta{Account: account, Region: c.region, ID: "eni-c"}, VPC: "vpc-c", Type: model.InterfaceWorkload, SourceDestCheck: true,
 		})
 		h := w.plan.held[desired.Resolver{VPC: "vpc-c"}.Key()]
 		if h == nil {

@@ -25,12 +25,16 @@ const (
 	unitSubnet                     // of a subnet: what its interfaces have of it
 	unitSubnets                    // of a VPC: which blocks and subnets it has
 	unitSight                      // of a VPC: whether it sees hosted zones
+	unitTable                      // of a route table that somebody uses: its routes
+	unitMain                       // of a VPC: its main route table
+	unitCourse                     // of a subnet: which table it uses
 	unitReferenced                 // of a security group: whether any rule names it
 	unitClass                      // of a combination of groups: their rules together
 	unitInterface                  // of a network interface: its addresses
 	unitGateway                    // of a resource gateway: its pools
 	unitConfiguration
 	unitWorkload    // of an attachment
+	unitEdge        // of an association of a route table with an internet gateway
 	unitEndpoint    // of a VPC endpoint: where its interfaces are
 	unitAssociation // of an endpoint and a configuration: the way between them
 	unitNames       // of an association: its names

@@ -72,6 +72,18 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.EndpointAssociations, row, remove)
 	case *model.DomainVerification:
 		write(tx, state.DomainVerifications, row, remove)
+	case *model.RouteTable:
+		write(tx, state.RouteTables, row, remove)
+	case *model.RouteTableAssociation:
+		write(tx, state.RouteTableAssociations, row, remove)
+	case *model.PrefixList:
+		write(tx, state.PrefixLists, row, remove)
+	case *model.InternetGateway:
+		write(tx, state.InternetGateways, row, remove)
+	case *model.EgressOnlyGateway:
+		write(tx, state.EgressOnlyGateways, row, remove)
+	case *model.NATGateway:
+		write(tx, state.NATGateways, row, remove)
 	case *model.HostedZone:
 		write(tx, state.HostedZones, row, remove)
 	case *model.RecordSet:
@@ -119,6 +131,8 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.VPCs), all(tx, state.Subnets), all(tx, state.SecurityGroups),
 		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.AddressClaims), all(tx, state.ResourceGateways),
 		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations), all(tx, state.DomainVerifications),
+		all(tx, state.RouteTables), all(tx, state.RouteTableAssociations), all(tx, state.PrefixLists), all(tx, state.InternetGateways),
+		all(tx, state.EgressOnlyGateways), all(tx, state.NATGateways),
 		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions))
 }
 
