@@ -39,6 +39,8 @@ func (h *Host) Apply(ctx context.Context, realm desired.Realm, put, del []desire
 	slices.Reverse(c.del)
 	if realm.Sort() == desired.Routers {
 		c.run(ctx, vpc)
+	} else if other, ok := elsewhere[realm.Sort()]; ok {
+		other.run(&c, ctx, realm)
 	}
 	if len(c.failed) == 0 {
 		return nil

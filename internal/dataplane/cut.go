@@ -57,7 +57,11 @@ func (c *crossed) Peer(a netip.Addr) (flow.Router, error) {
 }
 
 // cutIn is called for each router in which connections were cut.
-func (h *Host) cutIn(r flow.Router) error { return h.recheck(r.(*crossed).router) }
+func (h *Host) cutIn(r flow.Router) error {
+	return h.recheck(r.(interface{ in() *network.Router }).in())
+}
+
+func (c *crossed) in() *network.Router { return c.router }
 
 // settle cuts what an earlier process, or a cut that failed, has left, the first
 // time that a router is used and after each failure. Only then can an address

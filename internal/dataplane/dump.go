@@ -20,6 +20,9 @@ import (
 func (h *Host) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, error) {
 	vpc := string(realm)
 	defer h.lock(vpc)()
+	if other, ok := elsewhere[realm.Sort()]; ok {
+		return other.dump(h, ctx, realm)
+	}
 	r, err := h.routers.Open(vpc)
 	if errors.Is(err, ErrNoRouter) {
 		h.forget(vpc)

@@ -31,8 +31,11 @@ var ErrNamespaceGone = network.ErrNamespaceGone
 var ErrNoRouter = network.ErrNoRouter
 
 // Lives reports whether the namespace that a workload names is there and is the
-// one that is meant.
+// one that is meant. One of our own realms, which comes again, always is.
 func Lives(n desired.Namespace) (bool, error) {
+	if n.Realm != "" {
+		return true, nil
+	}
 	ns, err := network.Find(n)
 	if errors.Is(err, ErrNamespaceGone) {
 		return false, nil
@@ -54,6 +57,9 @@ type Config struct {
 	// Shares bound what one party may have of a router's connection tracking;
 	// what is zero there comes from nft.DefaultShares, for this kernel's room.
 	Shares nft.Shares
+	// NATPorts is how many ports an address of a NAT gateway has; zero means as many as
+	// on AWS.
+	NATPorts int
 	// SlowPathOnly leaves the express lane out.
 	SlowPathOnly bool
 	// LookOnly is for who only reads while nobody else works on the host: the
@@ -71,6 +77,7 @@ type Host struct {
 	log     *slog.Logger
 	routers *network.Routers
 	shares  nft.Shares
+	ports   int
 	lane    *express.Lane // nil when there is none
 
 	mu     sync.Mutex
@@ -98,7 +105,7 @@ func New(c Config) (*Host, error) {
 		c.Idle = network.DefaultIdle
 	}
 	h := &Host{
-		log: c.Log, shares: c.Shares.Or(nft.DefaultShares(trackingRoom())),
+		log: c.Log, ports: c.NATPorts, shares: c.Shares.Or(nft.DefaultShares(trackingRoom())),
 		locks: map[string]*sync.Mutex{}, tables: map[string]openTable{}, settled: map[string]uint64{},
 	}
 	if c.LookOnly {
@@ -175,14 +182,9 @@ func (h *Host) Close() error {
 	return h.lane.Close()
 }
 
-// Realms lists the routers of this instance, sorted.
+// Realms lists the routers of this instance and its other namespaces, sorted.
 func (h *Host) Realms(ctx context.Context) ([]desired.Realm, error) {
-	vpcs, err := h.routers.Names()
-	realms := make([]desired.Realm, len(vpcs))
-	for i, vpc := range vpcs {
-		realms[i] = desired.Realm(vpc)
-	}
-	return realms, err
+	return h.routers.Realms()
 }
 
 // Clean removes every trace of an instance, or of all instances when it is

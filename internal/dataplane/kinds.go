@@ -29,6 +29,17 @@ type handler struct {
 	settle func(c *change, e desired.Entry) error
 	// lower takes one away when connections are cut.
 	lower func(c *change, e desired.Entry) error
+	// elsewhere says that its realms are no routers; see elsewhere.
+	elsewhere bool
+}
+
+// elsewhere carries out and reads back the entries of realms that are no routers, by
+// their sorts.
+var elsewhere = map[desired.RealmSort]struct {
+	run  func(c *change, ctx context.Context, realm desired.Realm)
+	dump func(h *Host, ctx context.Context, realm desired.Realm) ([]desired.Entry, error)
+}{
+	desired.NATs: {(*change).runNAT, (*Host).dumpNAT},
 }
 
 // handlers are those of all kinds that the data plane carries out.
@@ -55,6 +66,7 @@ var handlers = withTable(map[desired.Kind]handler{
 		raise: raising(func(_ context.Context, c *change, n desired.Nameserver) error { return c.router.Serve(n.Addrs) }),
 		lower: func(c *change, _ desired.Entry) error { return c.router.Serve(nil) },
 	},
+	desired.KindNAT: {elsewhere: true},
 	desired.KindWorkload: {
 		vacate: func(c *change, e desired.Entry) error { return c.router.Detach(e.Key().ID) },
 		settle: typed(func(c *change, w desired.Workload) error { return c.router.Attach(w) }),
@@ -76,7 +88,7 @@ func withTable(all map[desired.Kind]handler) map[desired.Kind]handler {
 func Kinds() []desired.Kind {
 	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool {
 		h := handlers[k]
-		return !h.inTable && (h.raise == nil && h.settle == nil || h.vacate == nil && h.lower == nil)
+		return !h.elsewhere && !h.inTable && (h.raise == nil && h.settle == nil || h.vacate == nil && h.lower == nil)
 	})
 }
 

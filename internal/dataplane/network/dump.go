@@ -191,8 +191,8 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 	if covered, err := v.covered(l); err != nil || !covered {
 		return w, false, err
 	}
-	in, err := openInner(ns)
-	if errors.Is(err, ErrNamespaceGone) {
+	in, err := v.openInner(ns)
+	if errors.Is(err, ErrNamespaceGone) || errors.Is(err, errAway) {
 		return w, false, nil
 	}
 	if err != nil {
@@ -200,7 +200,10 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 	}
 	defer in.close()
 	p, err := v.pairOf(eni, in)
-	if err != nil || p.far == nil {
+	if err != nil || p.far == nil || ns.Realm != "" && p.far.Attrs().Flags&net.FlagUp == 0 {
+		return w, false, err
+	}
+	if covered, err := p.coveredOther(); err != nil || !covered {
 		return w, false, err
 	}
 	far := p.far.Attrs()

@@ -132,7 +132,7 @@ func CheckPlace(ns *os.File) error {
 		return err
 	}
 	defer h.Close()
-	return checkPlace(inner{ns, h})
+	return checkPlace(inner{ns: ns, handle: h})
 }
 
 func checkPlace(in inner) error {

@@ -3,6 +3,7 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -54,19 +55,19 @@ func (p pair) complete(w desired.Workload) error {
 // to say.
 func (p pair) bringUp(w desired.Workload) (up bool, err error) {
 	near, far := p.near.Attrs(), p.far.Attrs()
-	if err := p.router.Inside(func() error { return setSysctls(workloadSysctls(near.Name)) }); err != nil {
+	if err := p.router.Inside(func() error { return setSysctls(workloadSysctls(near.Name, w)) }); err != nil {
 		return false, err
 	}
 	if err := Inside(p.in.ns, func() error { return setSysctls(deviceSysctls(far.Name, wants6(w))) }); err != nil {
 		return false, err
 	}
-	up = near.Flags&net.FlagUp == 0 || far.Flags&net.FlagUp != 0
+	up = near.Flags&net.FlagUp == 0 || far.Flags&net.FlagUp != 0 || w.Namespace.Realm != ""
 	if up {
 		if err := raise(p.sides()...); err != nil {
 			return false, err
 		}
 	}
-	if err := p.router.cover(p.near); err != nil {
+	if err := errors.Join(p.router.cover(p.near), p.coverOther()); err != nil {
 		return false, err
 	}
 	if !hasIPv6() {

@@ -51,6 +51,7 @@ func (r *Router) remove(link netlink.Link) error {
 		if parts, ok := parseAlias(link.Attrs().Alias, r.instance, isLink, 1); ok {
 			err = errors.Join(err, r.uncoverFar(parts[0]))
 		}
+		err = errors.Join(err, r.uncoverOther(link))
 		if err != nil {
 			return err
 		}

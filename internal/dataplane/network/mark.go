@@ -31,7 +31,7 @@ const (
 
 var (
 	instancePattern  = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
-	namespacePattern = regexp.MustCompile(`^` + project + `-([a-z0-9]{1,8})-(vpc-[0-9a-z]+)$`)
+	namespacePattern = regexp.MustCompile(`^` + project + `-([a-z0-9]{1,8})-((?:vpc|nat)-[0-9a-z]+)$`)
 	hexPattern       = regexp.MustCompile(`^(?:vpc|eni)-([0-9a-f]{14,})$`)
 )
 
@@ -44,13 +44,14 @@ func CheckInstance(name string) error {
 	return nil
 }
 
-// NamespaceName is the name under /run/netns of the router of a VPC.
+// NamespaceName is the name under /run/netns of the router of a VPC, or of what NameOf
+// gives a name to.
 func NamespaceName(instance, vpc string) string {
 	return project + "-" + instance + "-" + vpc
 }
 
-// parseNamespaceName takes a router's namespace name apart; ok is false for
-// the names of others.
+// parseNamespaceName takes the name of a namespace of ours apart; ok is false for the
+// names of others.
 func parseNamespaceName(name string) (instance, vpc string, ok bool) {
 	m := namespacePattern.FindStringSubmatch(name)
 	if m == nil {

@@ -36,7 +36,7 @@ func (r *Router) Configure(want desired.Router) error {
 
 // Start sets the router's sysctls, forwarding last. The filter must be there.
 func (r *Router) Start() error {
-	if err := r.Inside(func() error { return setSysctls(routerSysctls(r.idle)) }); err != nil {
+	if err := r.Inside(func() error { return setSysctls(append(r.others(), routerSysctls(r.idle)...)) }); err != nil {
 		return fmt.Errorf("start router %s: %w", r.VPC, err)
 	}
 	return nil

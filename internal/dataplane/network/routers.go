@@ -15,6 +15,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // ErrNoRouter says that a VPC has no router on this host.
@@ -53,9 +55,10 @@ func NewRouters(instance string, idle time.Duration, lane Lane) (*Routers, error
 	return &Routers{instance: instance, idle: idle, lane: lane, open: map[string]*Router{}}, nil
 }
 
-// Router is an open router of a VPC. Whoever got it calls Release.
+// Router is an open router of a VPC, or another namespace of ours. Whoever got it calls
+// Release.
 type Router struct {
-	// VPC is the identifier of the VPC.
+	// VPC is the identifier of the VPC, or the name that NameOf gives.
 	VPC string
 
 	instance string
@@ -76,9 +79,11 @@ func (rs *Routers) Names() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	vpcs := make([]string, len(all))
-	for i, m := range all {
-		vpcs[i] = m.vpc
+	var vpcs []string
+	for _, m := range all {
+		if realmOf(m.vpc).Sort() == desired.Routers {
+			vpcs = append(vpcs, m.vpc)
+		}
 	}
 	return vpcs, nil
 }
@@ -198,7 +203,7 @@ func (rs *Routers) Make(vpc string) (*Router, error) {
 	}
 	name := NamespaceName(rs.instance, vpc)
 	if _, _, ok := parseNamespaceName(name); !ok {
-		return nil, fmt.Errorf("make router %s: not an identifier of a vpc", vpc)
+		return nil, fmt.Errorf("make router %s: not an identifier of a vpc or nat gateway", vpc)
 	}
 	ns, err := MakeNamespace(name, func() error { return markCurrent(rs.instance, vpc) })
 	if err != nil {
@@ -325,7 +330,8 @@ func (r *Router) abandon() error {
 func (r *Router) owns(l netlink.Link) bool {
 	_, fabric := parseAlias(l.Attrs().Alias, r.instance, isLink, 1)
 	_, workload := parseAlias(l.Attrs().Alias, r.instance, isWorkload, 3)
-	return fabric || workload
+	_, device := parseAlias(l.Attrs().Alias, r.instance, isDevice, 1) // of a namespace of ours
+	return fabric || workload || device
 }
 
 type mark struct{ name, instance, vpc string }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // sysctl is one kernel parameter of a namespace and the value a router needs.
@@ -83,17 +85,42 @@ func idleSysctls(idle time.Duration) []sysctl {
 	}
 }
 
+// others are what a router that is none, but the namespace of another realm, sets
+// besides.
+func (r *Router) others() []sysctl {
+	if r.Realm().Sort() != desired.NATs {
+		return nil
+	}
+	return []sysctl{
+		// A NAT gateway forgets whatever is idle after the same time
+		// (docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html).
+		{"net/netfilter/nf_conntrack_udp_timeout", seconds(r.idle)},
+		{"net/netfilter/nf_conntrack_udp_timeout_stream", seconds(r.idle)},
+	}
+}
+
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
 // workloadSysctls are those of the router's end of a workload's veth pair. A
 // new namespace has no neigh/default to set the delay in beforehand.
-func workloadSysctls(device string) []sysctl {
-	return []sysctl{
+func workloadSysctls(device string, w desired.Workload) []sysctl {
+	return append(ofOurs(device, w.Namespace.Realm), []sysctl{
 		// Proxied ARP answers go out at once, not after up to 0.8 s.
 		{"net/ipv4/neigh/" + device + "/proxy_delay", "0"},
 		{"net/ipv4/conf/" + device + "/proxy_arp", "1"},
 		{"net/ipv4/conf/" + device + "/rp_filter", "1"},
+	}...)
+}
+
+// ofOurs are those of the router's end of a veth pair to one of our own realms. An
+// error that the router itself has sent there, to the address that a connection was
+// given, comes back from there for the end that it is for, with the router's address as
+// its source.
+func ofOurs(device string, realm desired.Realm) []sysctl {
+	if realm == "" {
+		return nil
 	}
+	return []sysctl{{"net/ipv4/conf/" + device + "/accept_local", "1"}}
 }
 
 // deviceSysctls are those of a workload's own end.
@@ -131,7 +158,7 @@ func setSysctls(list []sysctl) error {
 // idles gives a router that runs this process's idle timeout, in case an earlier
 // process had another one.
 func (r *Router) idles() error {
-	want := idleSysctls(r.idle)
+	want := append(idleSysctls(r.idle), r.others()...)
 	return r.Inside(func() error {
 		if forwards, err := read("net/ipv4/ip_forward"); err != nil || forwards != "1" {
 			return err

@@ -35,9 +35,14 @@ var hasIPv6 = sync.OnceValue(func() bool {
 type inner struct {
 	ns     *os.File
 	handle *netlink.Handle
+	ours   *Router // when it is one of our own realms'
 }
 
 func (in inner) close() {
+	if in.ours != nil {
+		in.ours.Release()
+		return
+	}
 	if in.handle != nil {
 		in.handle.Close()
 	}
@@ -45,8 +50,12 @@ func (in inner) close() {
 }
 
 // openInner opens the namespace that a workload was attached with.
-// ErrNamespaceGone says that it is not there any more.
-func openInner(n desired.Namespace) (in inner, err error) {
+// ErrNamespaceGone says that it is not there any more. One of our own realms is not
+// gone: it comes again.
+func (r *Router) openInner(n desired.Namespace) (in inner, err error) {
+	if n.Realm != "" {
+		return r.openOurs(n.Realm)
+	}
 	if in.ns, err = Find(n); err != nil {
 		return in, err
 	}
@@ -65,7 +74,7 @@ func (r *Router) Attach(w desired.Workload) error {
 }
 
 func (r *Router) attach(w desired.Workload) error {
-	in, err := openInner(w.Namespace)
+	in, err := r.openInner(w.Namespace)
 	if err != nil {
 		return err
 	}
@@ -99,6 +108,9 @@ func (r *Router) attach(w desired.Workload) error {
 func (r *Router) checkPlace(w desired.Workload, in inner) error {
 	if len(r.workloadMark(w)) > maxAlias {
 		return fmt.Errorf("namespace name %q is too long", w.Namespace.Name)
+	}
+	if in.ours != nil {
+		return nil
 	}
 	if err := checkPlace(in); err != nil {
 		return fmt.Errorf("namespace %s: %w", w.Namespace, err)

@@ -104,6 +104,12 @@ func countRules(text string) map[string]int {
 // transaction is the text that puts the skeleton in place of one whose chains
 // are given, keeping all elements and the chains that elements point to.
 func (s *skeleton) transaction(present []string) string {
+	// What packets have left there goes by the pace that there was before.
+	return s.over(present) + fmt.Sprintf("flush set inet %s %s\n", tableName, setQueries)
+}
+
+// over is the text that puts the rules in place of those whose chains are given.
+func (s *skeleton) over(present []string) string {
 	var b strings.Builder
 	for _, chain := range present {
 		fmt.Fprintf(&b, "flush chain inet %s %s\n", tableName, chain)
@@ -115,8 +121,6 @@ func (s *skeleton) transaction(present []string) string {
 			fmt.Fprintf(&b, "delete chain inet %s %s\n", tableName, chain)
 		}
 	}
-	// What packets have left there goes by the pace that there was before.
-	fmt.Fprintf(&b, "flush set inet %s %s\n", tableName, setQueries)
 	return b.String()
 }
 

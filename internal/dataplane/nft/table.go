@@ -94,14 +94,21 @@ func (t *Table) Load(ctx context.Context, r desired.Router) error {
 		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
 	}
 	present := t.picture.skeletonChains()
-	t.picture = nil
-	if err = t.run(ctx, s.transaction(present)); err != nil && len(present) > 0 && ctx.Err() == nil {
-		err = t.run(ctx, fmt.Sprintf("delete table inet %s\n%s", tableName, s.text))
-	}
-	if err != nil {
+	if err = t.load(ctx, s, present, s.transaction(present)); err != nil {
 		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
 	}
 	return nil
+}
+
+// load puts rules in the place of those whose chains are present, or of the whole table
+// when that cannot be done.
+func (t *Table) load(ctx context.Context, s *skeleton, present []string, transaction string) error {
+	t.picture = nil
+	err := t.run(ctx, transaction)
+	if err != nil && len(present) > 0 && ctx.Err() == nil {
+		err = t.run(ctx, fmt.Sprintf("delete table inet %s\n%s", tableName, s.text))
+	}
+	return err
 }
 
 // Loaded reports whether the skeleton for r is there and whole.

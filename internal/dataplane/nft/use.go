@@ -83,29 +83,29 @@ func (u *Use) readTracking(c *nfnl.Conn) error {
 }
 
 func (u *Use) readRefused(c *nfnl.Conn) error {
+	r := &u.Refused
+	return readCounters(c, map[string]*uint64{
+		"client": &r.Client, "association": &r.Association, "fabric": &r.Fabric, "ports": &r.Ports, setQueries: &r.Queries,
+	})
+}
+
+// readCounters reads the packets that named counters of our table have counted.
+func readCounters(c *nfnl.Conn, into map[string]*uint64) error {
 	var b nfnl.Builder
 	message(&b, unix.NFT_MSG_GETOBJ, 0)
 	b.String(unix.NFTA_OBJ_TABLE, tableName)
-	return c.Dump(&b, func() { u.Refused = Refused{} }, func(family uint8, attributes []byte) {
+	restart := func() {
+		for _, n := range into {
+			*n = 0
+		}
+	}
+	return c.Dump(&b, restart, func(family uint8, attributes []byte) {
 		if family != unix.NFPROTO_INET || nfnl.Text(attributes, unix.NFTA_OBJ_TABLE) != tableName {
 			return
 		}
 		packets := nfnl.Attribute(nfnl.Attribute(attributes, unix.NFTA_OBJ_DATA), unix.NFTA_COUNTER_PACKETS)
-		if len(packets) != 8 {
-			return
-		}
-		n := binary.BigEndian.Uint64(packets)
-		switch nfnl.Text(attributes, unix.NFTA_OBJ_NAME) {
-		case "client":
-			u.Refused.Client = n
-		case "association":
-			u.Refused.Association = n
-		case "fabric":
-			u.Refused.Fabric = n
-		case "ports":
-			u.Refused.Ports = n
-		case setQueries:
-			u.Refused.Queries = n
+		if n := into[nfnl.Text(attributes, unix.NFTA_OBJ_NAME)]; n != nil && len(packets) == 8 {
+			*n = binary.BigEndian.Uint64(packets)
 		}
 	})
 }
