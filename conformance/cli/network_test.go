@@ -62,6 +62,7 @@ func TestNetworks(t *testing.T) {
 	inVPC := "--filters Name=vpc-id,Values=" + v
 	c.ok("ec2 describe-route-tables %s", inVPC).is("RouteTables.0.Associations.0.Main", "true")
 	c.ok("ec2 describe-network-acls %s", inVPC).is("NetworkAcls.0.IsDefault", "true")
+	networkACLs(c, v)
 	c.ok("ec2 describe-dhcp-options").has("DhcpOptions", 1)
 	options := c.ok("ec2 create-dhcp-options --dhcp-configurations Key=domain-name-servers,Values=10.0.0.53,AmazonProvidedDNS Key=domain-name,Values=corp.example.com").at("DhcpOptions.DhcpOptionsId")
 	c.ok("ec2 associate-dhcp-options --dhcp-options-id %s --vpc-id %s", options, v)
@@ -140,4 +141,27 @@ func TestPages(t *testing.T) {
 	second.has("Vpcs", 1)
 	c.ok("ec2 describe-vpcs --page-size 5").has("Vpcs", 3)
 	c.ok("ec2 describe-vpcs --no-paginate --max-results 5").has("Vpcs", 3)
+}
+
+// networkACLs makes an ACL, changes its rules, and has a subnet use it for a while.
+func networkACLs(c *terminal, v string) {
+	subnet := c.ok("ec2 create-subnet --vpc-id %s --cidr-block 10.0.200.0/24", v).at("Subnet.SubnetId")
+	acl := c.ok("ec2 create-network-acl --vpc-id %s --tag-specifications ResourceType=network-acl,Tags=[{Key=Name,Value=inner}]", v).at("NetworkAcl.NetworkAclId")
+	c.ok("ec2 create-network-acl-entry --network-acl-id %s --ingress --rule-number 100 --protocol tcp --port-range From=80,To=443 --cidr-block 0.0.0.0/0 --rule-action allow", acl)
+	c.ok("ec2 create-network-acl-entry --network-acl-id %s --egress --rule-number 100 --protocol icmp --icmp-type-code Type=8,Code=-1 --ipv6-cidr-block ::/0 --rule-action deny", acl)
+	c.refused("NetworkAclEntryAlreadyExists", "ec2 create-network-acl-entry --network-acl-id %s --ingress --rule-number 100 --protocol all --cidr-block 0.0.0.0/0 --rule-action allow", acl)
+	got := c.ok("ec2 describe-network-acls --filters Name=tag:Name,Values=inner Name=entry.protocol,Values=6")
+	got.is("NetworkAcls.0.NetworkAclId", acl)
+	got.is("NetworkAcls.0.Entries.0.IcmpTypeCode.Type", "8")
+	c.ok("ec2 replace-network-acl-entry --network-acl-id %s --ingress --rule-number 100 --protocol udp --port-range From=53,To=53 --cidr-block 10.0.0.0/8 --rule-action allow", acl)
+	c.ok("ec2 delete-network-acl-entry --network-acl-id %s --egress --rule-number 100", acl)
+	bySubnet := "ec2 describe-network-acls --filters Name=association.subnet-id,Values=" + subnet
+	first := c.ok("%s", bySubnet)
+	association := first.at("NetworkAcls.0.Associations.0.NetworkAclAssociationId")
+	association = c.ok("ec2 replace-network-acl-association --association-id %s --network-acl-id %s", association, acl).at("NewAssociationId")
+	c.ok("%s", bySubnet).is("NetworkAcls.0.NetworkAclId", acl)
+	c.refused("DependencyViolation", "ec2 delete-network-acl --network-acl-id %s", acl)
+	c.ok("ec2 replace-network-acl-association --association-id %s --network-acl-id %s", association, first.at("NetworkAcls.0.NetworkAclId"))
+	c.ok("ec2 delete-network-acl --network-acl-id %s", acl)
+	c.ok("ec2 delete-subnet --subnet-id %s", subnet)
 }

@@ -48,6 +48,13 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[4]}}}},
 			{Action: "ec2:CreateTags", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[4]}}}},
 		}},
+		"CreateNetworkAcl": {Needs: []Need{
+			{Action: "ec2:CreateNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[2]}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}}}},
+			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[2]}}}},
+		}},
+		"CreateNetworkAclEntry": {Needs: []Need{
+			{Action: "ec2:CreateNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{1}}}},
+		}},
 		"CreateNetworkInterface": {Needs: []Need{
 			{Action: "ec2:CreateNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[3]}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[6]}, Path: []int{13}}}},
 			{Action: "ec2:CreateTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[3]}}}},
@@ -83,6 +90,12 @@ var Services = map[string]*Service{
 		}},
 		"DeleteManagedPrefixList": {Needs: []Need{
 			{Action: "ec2:DeleteManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{1}}}},
+		}},
+		"DeleteNetworkAcl": {Needs: []Need{
+			{Action: "ec2:DeleteNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{1}}}},
+		}},
+		"DeleteNetworkAclEntry": {Needs: []Need{
+			{Action: "ec2:DeleteNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{1}}}},
 		}},
 		"DeleteNetworkInterface": {Needs: []Need{
 			{Action: "ec2:DeleteNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[3]}, Path: []int{1}}}},
@@ -266,6 +279,12 @@ var Services = map[string]*Service{
 		}},
 		"ModifyVpcTenancy": {Needs: []Need{
 			{Action: "ec2:ModifyVpcTenancy", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{0}}}},
+		}},
+		"ReplaceNetworkAclAssociation": {Needs: []Need{
+			{Action: "ec2:ReplaceNetworkAclAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{1}, ByOther: true}}},
+		}},
+		"ReplaceNetworkAclEntry": {Needs: []Need{
+			{Action: "ec2:ReplaceNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{1}}}},
 		}},
 		"ReplaceRoute": {Needs: []Need{
 			{Action: "ec2:ReplaceRoute", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{9}}}},

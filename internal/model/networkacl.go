@@ -3,6 +3,7 @@
 package model
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -26,6 +27,49 @@ func (n *NetworkACL) Clone() *NetworkACL {
 	c.Meta = n.Meta.clone()
 	c.Entries = slices.Clone(n.Entries)
 	return &c
+}
+
+// The numbers that rules can have
+// (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html).
+const (
+	MinACLNumber, MaxACLNumber = 1, 32766
+)
+
+// AllProtocols is the protocol of an entry that matches any.
+const AllProtocols = -1
+
+// The blocks that are all addresses of a family.
+var (
+	Everywhere4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	Everywhere6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+)
+
+// EntriesIn gives the entries of the ACL of a VPC, outgoing ones first, in the order of
+// their numbers.
+func (n *NetworkACL) EntriesIn(v *VPC) []ACLEntry {
+	entries := slices.Clone(n.Entries)
+	if n.Default && !n.Changed {
+		entries = nil
+		for _, egress := range []bool{true, false} {
+			entries = append(entries, everything(100, egress, Everywhere4))
+			if len(v.CIDRs6) > 0 {
+				entries = append(entries, everything(101, egress, Everywhere6))
+			}
+		}
+	}
+	slices.SortFunc(entries, func(a, b ACLEntry) int {
+		if a.Egress != b.Egress {
+			return map[bool]int{true: -1, false: 1}[a.Egress]
+		}
+		return cmp.Compare(a.Number, b.Number)
+	})
+	return entries
+}
+
+// everything is an entry of an unchanged default ACL
+// (https://docs.aws.amazon.com/vpc/latest/userguide/default-network-acl.html).
+func everything(number int, egress bool, block netip.Prefix) ACLEntry {
+	return ACLEntry{Number: number, Egress: egress, Allow: true, Protocol: AllProtocols, CIDR: block, From: -1, To: -1}
 }
 
 // ACLEntry is a rule of a network ACL. The entries of a direction are asked in the order

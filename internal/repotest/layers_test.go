@@ -109,7 +109,7 @@ var rooms = map[string][]string{
 	"request":    {},
 	"block":      {},
 	"absence":    {"request"},
-	"acl":        {"request", "vpc"},
+	"acl":        {"request"},
 	"dhcp":       {"request"},
 	"prefixlist": {"request", "block"},
 	"route":      {"request", "block"},

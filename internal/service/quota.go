@@ -37,6 +37,10 @@ type Quotas struct {
 	VerificationsPerRegion int
 	// PortRangesPerConfiguration has no published default.
 	PortRangesPerConfiguration int
+	// ACLsPerVPC counts the default one too. RulesPerACL holds for each direction, and
+	// not for the last rules that nobody makes; AWS raises it to 40 at most.
+	ACLsPerVPC  int
+	RulesPerACL int
 	// DHCPOptionsPerRegion is the number of DHCP option sets.
 	DHCPOptionsPerRegion int
 	RouteTablesPerVPC    int
@@ -62,6 +66,7 @@ type quota struct {
 
 func (q *Quotas) all() []quota {
 	return []quota{
+		{"acls-per-vpc", &q.ACLsPerVPC, 200},
 		{"children-per-group", &q.ChildrenPerGroup, 60},
 		{"authorizations-per-zone", &q.AuthorizationsPerZone, 1000},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
@@ -80,6 +85,7 @@ func (q *Quotas) all() []quota {
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
 		{"route-tables-per-vpc", &q.RouteTablesPerVPC, 200},
 		{"routes-per-table", &q.RoutesPerTable, 50},
+		{"rules-per-acl", &q.RulesPerACL, 20},
 		{"rules-per-group", &q.RulesPerGroup, 60},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
 		{"verifications-per-region", &q.VerificationsPerRegion, 5},

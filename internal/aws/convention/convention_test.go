@@ -40,6 +40,7 @@ var noIDs = map[string]string{
 var idsOf = map[string]string{
 	"DisassociateVpcCidrBlock.AssociationId": "vpc-cidr-assoc-", "DisassociateSubnetCidrBlock.AssociationId": "subnet-cidr-assoc-",
 	"DisassociateRouteTable.AssociationId": "rtbassoc-", "ReplaceRouteTableAssociation.AssociationId": "rtbassoc-",
+	"ReplaceNetworkAclAssociation.AssociationId": "aclassoc-",
 	"EnableVgwRoutePropagation.GatewayId": "vgw-", "DisableVgwRoutePropagation.GatewayId": "vgw-",
 }
 

@@ -40,6 +40,7 @@ var idShapes = map[string]*idKind{
 	"DefaultingDhcpOptionsId":      defaultingIDs,
 	"DhcpOptionsId":                dhcpIDs,
 	"InternetGatewayId":            {"igw-", "InvalidInternetGatewayId.Malformed"},
+	"NetworkAclAssociationId":      {"aclassoc-", "InvalidAssociationId.Malformed"},
 	"NetworkAclId":                 {"acl-", "InvalidNetworkAclId.Malformed"},
 	"NetworkInterfaceAttachmentId": {"eni-attach-", "InvalidNetworkInterfaceAttachmentId.Malformed"},
 	"NetworkInterfaceId":           {"eni-", "InvalidNetworkInterfaceId.Malformed"},

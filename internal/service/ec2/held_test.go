@@ -84,6 +84,13 @@ var removals = map[string]removal{
 		},
 		"DependencyViolation",
 	},
+	"network-acl": {
+		func(tx *table.Txn) { state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: own("acl-1"), VPC: "vpc-none"}) },
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteNetworkAcl(w.Ctx, &shape.DeleteNetworkAclInput{NetworkAclId: new("acl-1")}))
+		},
+		"DependencyViolation",
+	},
 	"resource-gateway": {
 		func(tx *table.Txn) { state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("rgw-1")}) },
 		func(w *ec2test.Network) error {
@@ -146,6 +153,9 @@ var holders = map[string]struct {
 	"vpc-endpoint vpc": {"VPC endpoint x", func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), VPC: "vpc-1"}) }},
 	"vpc-endpoint group": {"VPC endpoint x", func(tx *table.Txn) {
 		state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), Groups: []string{"sg-1"}})
+	}},
+	"network-acl-association acl": {"network ACL association x", func(tx *table.Txn) {
+		state.NetworkACLAssociations.Put(tx, &model.NetworkACLAssociation{Account: servicetest.Account, Region: servicetest.Region, ID: "x", ACL: "acl-1", Subnet: "subnet-none"})
 	}},
 	"address-claim subnet": {"address 10.0.0.9", func(tx *table.Txn) {
 		state.AddressClaims.Put(tx, &model.AddressClaim{Account: servicetest.Account, Region: servicetest.Region, Subnet: "subnet-1", Addr: netip.MustParseAddr("10.0.0.9")})

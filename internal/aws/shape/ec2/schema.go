@@ -24,14 +24,14 @@ func newService() *schema.Service {
 				Input: &schema.Shape{Name: "AssignIpv6AddressesInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Ipv6PrefixCount", Index: 0, Shape: &t[183], Wire: "Ipv6PrefixCount", QueryName: "Ipv6PrefixCount"},
 					{Name: "Ipv6Prefixes", Index: 1, Shape: &t[193], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
-					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
 					{Name: "Ipv6Addresses", Index: 3, Shape: &t[205], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
 					{Name: "Ipv6AddressCount", Index: 4, Shape: &t[183], Wire: "ipv6AddressCount", QueryName: "Ipv6AddressCount"},
 				}},
 				Output: &schema.Shape{Name: "AssignIpv6AddressesOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "AssignedIpv6Addresses", Index: 0, Shape: &t[205], Wire: "assignedIpv6Addresses", QueryName: "AssignedIpv6Addresses"},
 					{Name: "AssignedIpv6Prefixes", Index: 1, Shape: &t[193], Wire: "assignedIpv6PrefixSet", QueryName: "AssignedIpv6PrefixSet", OmitNil: true},
-					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 				}},
 				OutputRoot: "AssignIpv6AddressesResponse",
 				NewInput:   func() any { return new(AssignIpv6AddressesInput) },
@@ -45,13 +45,13 @@ func newService() *schema.Service {
 				Input: &schema.Shape{Name: "AssignPrivateIpAddressesInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[193], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
 					{Name: "Ipv4PrefixCount", Index: 1, Shape: &t[183], Wire: "Ipv4PrefixCount", QueryName: "Ipv4PrefixCount"},
-					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "PrivateIpAddresses", Index: 3, Shape: &t[318], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "NetworkInterfaceId", Index: 2, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "PrivateIpAddresses", Index: 3, Shape: &t[319], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 					{Name: "SecondaryPrivateIpAddressCount", Index: 4, Shape: &t[183], Wire: "secondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
 					{Name: "AllowReassignment", Index: 5, Shape: &t[41], Wire: "allowReassignment", QueryName: "AllowReassignment"},
 				}},
 				Output: &schema.Shape{Name: "AssignPrivateIpAddressesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 					{Name: "AssignedPrivateIpAddresses", Index: 1, Shape: &t[16], Wire: "assignedPrivateIpAddressesSet", QueryName: "AssignedPrivateIpAddressesSet"},
 					{Name: "AssignedIpv4Prefixes", Index: 2, Shape: &t[203], Wire: "assignedIpv4PrefixSet", QueryName: "AssignedIpv4PrefixSet", OmitNil: true},
 				}},
@@ -66,7 +66,7 @@ func newService() *schema.Service {
 				Name: "AssociateDhcpOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateDhcpOptionsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DhcpOptionsId", Index: 0, Shape: &t[71], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId", Required: true},
-					{Name: "VpcId", Index: 1, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "VpcId", Index: 1, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId", Required: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "AssociateDhcpOptionsOutput", Kind: schema.Structure},
@@ -82,15 +82,15 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GatewayId", Index: 0, Shape: &t[344], Wire: "GatewayId", QueryName: "GatewayId"},
+					{Name: "GatewayId", Index: 0, Shape: &t[345], Wire: "GatewayId", QueryName: "GatewayId"},
 					{Name: "PublicIpv4Pool", Index: 1, Shape: &t[199], Wire: "PublicIpv4Pool", QueryName: "PublicIpv4Pool"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "SubnetId", Index: 3, Shape: &t[412], Wire: "subnetId", QueryName: "SubnetId"},
-					{Name: "RouteTableId", Index: 4, Shape: &t[354], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "SubnetId", Index: 3, Shape: &t[413], Wire: "subnetId", QueryName: "SubnetId"},
+					{Name: "RouteTableId", Index: 4, Shape: &t[355], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "AssociateRouteTableOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[401], Wire: "associationId", QueryName: "AssociationId"},
-					{Name: "AssociationState", Index: 1, Shape: &t[352], Wire: "associationState", QueryName: "AssociationState"},
+					{Name: "AssociationId", Index: 0, Shape: &t[402], Wire: "associationId", QueryName: "AssociationId"},
+					{Name: "AssociationState", Index: 1, Shape: &t[353], Wire: "associationState", QueryName: "AssociationState"},
 				}},
 				OutputRoot: "AssociateRouteTableResponse",
 				DryRun:     true,
@@ -105,12 +105,12 @@ func newService() *schema.Service {
 				Input: &schema.Shape{Name: "AssociateSubnetCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Ipv6IpamPoolId", Index: 0, Shape: &t[198], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
 					{Name: "Ipv6NetmaskLength", Index: 1, Shape: &t[243], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
-					{Name: "SubnetId", Index: 2, Shape: &t[412], Wire: "subnetId", QueryName: "SubnetId", Required: true},
-					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[401], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "SubnetId", Index: 2, Shape: &t[413], Wire: "subnetId", QueryName: "SubnetId", Required: true},
+					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[402], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
 				}},
 				Output: &schema.Shape{Name: "AssociateSubnetCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[417], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "SubnetId", Index: 1, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[418], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "SubnetId", Index: 1, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
 				}},
 				OutputRoot: "AssociateSubnetCidrBlockResponse",
 				NewInput:   func() any { return new(AssociateSubnetCidrBlockInput) },
@@ -122,21 +122,21 @@ func newService() *schema.Service {
 			{
 				Name: "AssociateVpcCidrBlock", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AssociateVpcCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrBlock", Index: 0, Shape: &t[401], Wire: "CidrBlock", QueryName: "CidrBlock"},
-					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 1, Shape: &t[401], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
+					{Name: "CidrBlock", Index: 0, Shape: &t[402], Wire: "CidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 1, Shape: &t[402], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
 					{Name: "Ipv6Pool", Index: 2, Shape: &t[208], Wire: "Ipv6Pool", QueryName: "Ipv6Pool"},
-					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[401], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[402], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
 					{Name: "Ipv4IpamPoolId", Index: 4, Shape: &t[198], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
 					{Name: "Ipv4NetmaskLength", Index: 5, Shape: &t[243], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
 					{Name: "Ipv6IpamPoolId", Index: 6, Shape: &t[198], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
 					{Name: "Ipv6NetmaskLength", Index: 7, Shape: &t[243], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
-					{Name: "VpcId", Index: 8, Shape: &t[503], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "VpcId", Index: 8, Shape: &t[504], Wire: "vpcId", QueryName: "VpcId", Required: true},
 					{Name: "AmazonProvidedIpv6CidrBlock", Index: 9, Shape: &t[41], Wire: "amazonProvidedIpv6CidrBlock", QueryName: "AmazonProvidedIpv6CidrBlock"},
 				}},
 				Output: &schema.Shape{Name: "AssociateVpcCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[505], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[475], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
-					{Name: "VpcId", Index: 2, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[506], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[476], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
+					{Name: "VpcId", Index: 2, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
 				}},
 				OutputRoot: "AssociateVpcCidrBlockResponse",
 				NewInput:   func() any { return new(AssociateVpcCidrBlockInput) },
@@ -148,20 +148,20 @@ func newService() *schema.Service {
 			{
 				Name: "AuthorizeSecurityGroupEgress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AuthorizeSecurityGroupEgressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
 					{Name: "DryRun", Index: 1, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 2, Shape: &t[364], Wire: "groupId", QueryName: "GroupId", Required: true},
-					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[401], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[401], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[401], Wire: "ipProtocol", QueryName: "IpProtocol"},
+					{Name: "GroupId", Index: 2, Shape: &t[365], Wire: "groupId", QueryName: "GroupId", Required: true},
+					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[402], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[402], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[402], Wire: "ipProtocol", QueryName: "IpProtocol"},
 					{Name: "FromPort", Index: 6, Shape: &t[183], Wire: "fromPort", QueryName: "FromPort"},
 					{Name: "ToPort", Index: 7, Shape: &t[183], Wire: "toPort", QueryName: "ToPort"},
-					{Name: "CidrIp", Index: 8, Shape: &t[401], Wire: "cidrIp", QueryName: "CidrIp"},
+					{Name: "CidrIp", Index: 8, Shape: &t[402], Wire: "cidrIp", QueryName: "CidrIp"},
 					{Name: "IpPermissions", Index: 9, Shape: &t[192], Wire: "ipPermissions", QueryName: "IpPermissions"},
 				}},
 				Output: &schema.Shape{Name: "AuthorizeSecurityGroupEgressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
-					{Name: "SecurityGroupRules", Index: 1, Shape: &t[377], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
+					{Name: "SecurityGroupRules", Index: 1, Shape: &t[378], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
 				}},
 				OutputRoot: "AuthorizeSecurityGroupEgressResponse",
 				DryRun:     true,
@@ -174,21 +174,21 @@ func newService() *schema.Service {
 			{
 				Name: "AuthorizeSecurityGroupIngress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AuthorizeSecurityGroupIngressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrIp", Index: 0, Shape: &t[401], Wire: "CidrIp", QueryName: "CidrIp"},
+					{Name: "CidrIp", Index: 0, Shape: &t[402], Wire: "CidrIp", QueryName: "CidrIp"},
 					{Name: "FromPort", Index: 1, Shape: &t[183], Wire: "FromPort", QueryName: "FromPort"},
-					{Name: "GroupId", Index: 2, Shape: &t[364], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 3, Shape: &t[368], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "GroupId", Index: 2, Shape: &t[365], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 3, Shape: &t[369], Wire: "GroupName", QueryName: "GroupName"},
 					{Name: "IpPermissions", Index: 4, Shape: &t[192], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[401], Wire: "IpProtocol", QueryName: "IpProtocol"},
-					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[401], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[401], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[402], Wire: "IpProtocol", QueryName: "IpProtocol"},
+					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[402], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[402], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
 					{Name: "ToPort", Index: 8, Shape: &t[183], Wire: "ToPort", QueryName: "ToPort"},
-					{Name: "TagSpecifications", Index: 9, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "TagSpecifications", Index: 9, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
 					{Name: "DryRun", Index: 10, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "AuthorizeSecurityGroupIngressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
-					{Name: "SecurityGroupRules", Index: 1, Shape: &t[377], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
+					{Name: "SecurityGroupRules", Index: 1, Shape: &t[378], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
 				}},
 				OutputRoot: "AuthorizeSecurityGroupIngressResponse",
 				DryRun:     true,
@@ -207,7 +207,7 @@ func newService() *schema.Service {
 					{Name: "AvailabilityZoneId", Index: 3, Shape: &t[30], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
 				}},
 				Output: &schema.Shape{Name: "CreateDefaultSubnetOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Subnet", Index: 0, Shape: &t[402], Wire: "subnet", QueryName: "Subnet"},
+					{Name: "Subnet", Index: 0, Shape: &t[403], Wire: "subnet", QueryName: "Subnet"},
 				}},
 				OutputRoot: "CreateDefaultSubnetResponse",
 				DryRun:     true,
@@ -223,7 +223,7 @@ func newService() *schema.Service {
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateDefaultVpcOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Vpc", Index: 0, Shape: &t[470], Wire: "vpc", QueryName: "Vpc"},
+					{Name: "Vpc", Index: 0, Shape: &t[471], Wire: "vpc", QueryName: "Vpc"},
 				}},
 				OutputRoot: "CreateDefaultVpcResponse",
 				DryRun:     true,
@@ -236,8 +236,8 @@ func newService() *schema.Service {
 			{
 				Name: "CreateDhcpOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDhcpOptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DhcpConfigurations", Index: 0, Shape: &t[269], Wire: "dhcpConfiguration", QueryName: "DhcpConfiguration", Required: true},
-					{Name: "TagSpecifications", Index: 1, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "DhcpConfigurations", Index: 0, Shape: &t[270], Wire: "dhcpConfiguration", QueryName: "DhcpConfiguration", Required: true},
+					{Name: "TagSpecifications", Index: 1, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateDhcpOptionsOutput", Kind: schema.Structure, Members: []schema.Member{
@@ -255,12 +255,12 @@ func newService() *schema.Service {
 				Name: "CreateManagedPrefixList", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateManagedPrefixListInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListName", Index: 1, Shape: &t[401], Wire: "PrefixListName", QueryName: "PrefixListName", Required: true},
+					{Name: "PrefixListName", Index: 1, Shape: &t[402], Wire: "PrefixListName", QueryName: "PrefixListName", Required: true},
 					{Name: "Entries", Index: 2, Shape: &t[6], Wire: "Entry", QueryName: "Entry"},
 					{Name: "MaxEntries", Index: 3, Shape: &t[183], Wire: "MaxEntries", QueryName: "MaxEntries", Required: true},
-					{Name: "TagSpecifications", Index: 4, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "AddressFamily", Index: 5, Shape: &t[401], Wire: "AddressFamily", QueryName: "AddressFamily", Required: true},
-					{Name: "ClientToken", Index: 6, Shape: &t[401], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "TagSpecifications", Index: 4, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "AddressFamily", Index: 5, Shape: &t[402], Wire: "AddressFamily", QueryName: "AddressFamily", Required: true},
+					{Name: "ClientToken", Index: 6, Shape: &t[402], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
 				}},
 				Output: &schema.Shape{Name: "CreateManagedPrefixListOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "PrefixList", Index: 0, Shape: &t[222], Wire: "prefixList", QueryName: "PrefixList"},
@@ -274,31 +274,75 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CreateNetworkAcl", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateNetworkAclInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "TagSpecifications", Index: 0, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ClientToken", Index: 1, Shape: &t[402], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "VpcId", Index: 3, Shape: &t[504], Wire: "vpcId", QueryName: "VpcId", Required: true},
+				}},
+				Output: &schema.Shape{Name: "CreateNetworkAclOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "NetworkAcl", Index: 0, Shape: &t[244], Wire: "networkAcl", QueryName: "NetworkAcl"},
+					{Name: "ClientToken", Index: 1, Shape: &t[402], Wire: "clientToken", QueryName: "ClientToken"},
+				}},
+				OutputRoot: "CreateNetworkAclResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(CreateNetworkAclInput) },
+				NewOutput:  func() any { return new(CreateNetworkAclOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateNetworkAcl(ctx, in.(*CreateNetworkAclInput))
+				},
+			},
+			{
+				Name: "CreateNetworkAclEntry", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateNetworkAclEntryInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[250], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "RuleNumber", Index: 2, Shape: &t[183], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
+					{Name: "Protocol", Index: 3, Shape: &t[402], Wire: "protocol", QueryName: "Protocol", Required: true},
+					{Name: "RuleAction", Index: 4, Shape: &t[358], Wire: "ruleAction", QueryName: "RuleAction", Required: true},
+					{Name: "Egress", Index: 5, Shape: &t[41], Wire: "egress", QueryName: "Egress", Required: true},
+					{Name: "CidrBlock", Index: 6, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 7, Shape: &t[402], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "IcmpTypeCode", Index: 8, Shape: &t[142], Wire: "Icmp", QueryName: "Icmp"},
+					{Name: "PortRange", Index: 9, Shape: &t[296], Wire: "portRange", QueryName: "PortRange"},
+				}},
+				Output:     &schema.Shape{Name: "CreateNetworkAclEntryOutput", Kind: schema.Structure},
+				OutputRoot: "CreateNetworkAclEntryResponse",
+				DryRun:     true,
+				NoOutput:   true,
+				NewInput:   func() any { return new(CreateNetworkAclEntryInput) },
+				NewOutput:  func() any { return new(CreateNetworkAclEntryOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateNetworkAclEntry(ctx, in.(*CreateNetworkAclEntryInput))
+				},
+			},
+			{
 				Name: "CreateNetworkInterface", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[200], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
 					{Name: "Ipv4PrefixCount", Index: 1, Shape: &t[183], Wire: "Ipv4PrefixCount", QueryName: "Ipv4PrefixCount"},
 					{Name: "Ipv6Prefixes", Index: 2, Shape: &t[209], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
 					{Name: "Ipv6PrefixCount", Index: 3, Shape: &t[183], Wire: "Ipv6PrefixCount", QueryName: "Ipv6PrefixCount"},
-					{Name: "InterfaceType", Index: 4, Shape: &t[258], Wire: "InterfaceType", QueryName: "InterfaceType"},
-					{Name: "TagSpecifications", Index: 5, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "ClientToken", Index: 6, Shape: &t[401], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "InterfaceType", Index: 4, Shape: &t[259], Wire: "InterfaceType", QueryName: "InterfaceType"},
+					{Name: "TagSpecifications", Index: 5, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ClientToken", Index: 6, Shape: &t[402], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
 					{Name: "EnablePrimaryIpv6", Index: 7, Shape: &t[41], Wire: "EnablePrimaryIpv6", QueryName: "EnablePrimaryIpv6"},
 					{Name: "ConnectionTrackingSpecification", Index: 8, Shape: &t[58], Wire: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
-					{Name: "Operator", Index: 9, Shape: &t[272], Wire: "Operator", QueryName: "Operator"},
-					{Name: "SubnetId", Index: 10, Shape: &t[412], Wire: "subnetId", QueryName: "SubnetId", Required: true},
-					{Name: "Description", Index: 11, Shape: &t[401], Wire: "description", QueryName: "Description"},
-					{Name: "PrivateIpAddress", Index: 12, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-					{Name: "Groups", Index: 13, Shape: &t[365], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
-					{Name: "PrivateIpAddresses", Index: 14, Shape: &t[317], Wire: "privateIpAddresses", QueryName: "PrivateIpAddresses"},
+					{Name: "Operator", Index: 9, Shape: &t[273], Wire: "Operator", QueryName: "Operator"},
+					{Name: "SubnetId", Index: 10, Shape: &t[413], Wire: "subnetId", QueryName: "SubnetId", Required: true},
+					{Name: "Description", Index: 11, Shape: &t[402], Wire: "description", QueryName: "Description"},
+					{Name: "PrivateIpAddress", Index: 12, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "Groups", Index: 13, Shape: &t[366], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
+					{Name: "PrivateIpAddresses", Index: 14, Shape: &t[318], Wire: "privateIpAddresses", QueryName: "PrivateIpAddresses"},
 					{Name: "SecondaryPrivateIpAddressCount", Index: 15, Shape: &t[183], Wire: "secondaryPrivateIpAddressCount", QueryName: "SecondaryPrivateIpAddressCount"},
 					{Name: "Ipv6Addresses", Index: 16, Shape: &t[156], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
 					{Name: "Ipv6AddressCount", Index: 17, Shape: &t[183], Wire: "ipv6AddressCount", QueryName: "Ipv6AddressCount"},
 					{Name: "DryRun", Index: 18, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterface", Index: 0, Shape: &t[252], Wire: "networkInterface", QueryName: "NetworkInterface"},
-					{Name: "ClientToken", Index: 1, Shape: &t[401], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "NetworkInterface", Index: 0, Shape: &t[253], Wire: "networkInterface", QueryName: "NetworkInterface"},
+					{Name: "ClientToken", Index: 1, Shape: &t[402], Wire: "clientToken", QueryName: "ClientToken"},
 				}},
 				OutputRoot: "CreateNetworkInterfaceResponse",
 				DryRun:     true,
@@ -311,22 +355,22 @@ func newService() *schema.Service {
 			{
 				Name: "CreateRoute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateRouteInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[306], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
-					{Name: "VpcEndpointId", Index: 1, Shape: &t[493], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
-					{Name: "TransitGatewayId", Index: 2, Shape: &t[448], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
+					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[307], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
+					{Name: "VpcEndpointId", Index: 1, Shape: &t[494], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "TransitGatewayId", Index: 2, Shape: &t[449], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
 					{Name: "LocalGatewayId", Index: 3, Shape: &t[219], Wire: "LocalGatewayId", QueryName: "LocalGatewayId"},
 					{Name: "CarrierGatewayId", Index: 4, Shape: &t[48], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
 					{Name: "CoreNetworkArn", Index: 5, Shape: &t[61], Wire: "CoreNetworkArn", QueryName: "CoreNetworkArn"},
-					{Name: "OdbNetworkArn", Index: 6, Shape: &t[271], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
+					{Name: "OdbNetworkArn", Index: 6, Shape: &t[272], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
 					{Name: "DryRun", Index: 7, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 8, Shape: &t[354], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DestinationCidrBlock", Index: 9, Shape: &t[401], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-					{Name: "GatewayId", Index: 10, Shape: &t[344], Wire: "gatewayId", QueryName: "GatewayId"},
-					{Name: "DestinationIpv6CidrBlock", Index: 11, Shape: &t[401], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+					{Name: "RouteTableId", Index: 8, Shape: &t[355], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DestinationCidrBlock", Index: 9, Shape: &t[402], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+					{Name: "GatewayId", Index: 10, Shape: &t[345], Wire: "gatewayId", QueryName: "GatewayId"},
+					{Name: "DestinationIpv6CidrBlock", Index: 11, Shape: &t[402], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
 					{Name: "EgressOnlyInternetGatewayId", Index: 12, Shape: &t[107], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
 					{Name: "InstanceId", Index: 13, Shape: &t[151], Wire: "instanceId", QueryName: "InstanceId"},
-					{Name: "NetworkInterfaceId", Index: 14, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "VpcPeeringConnectionId", Index: 15, Shape: &t[509], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+					{Name: "NetworkInterfaceId", Index: 14, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "VpcPeeringConnectionId", Index: 15, Shape: &t[510], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
 					{Name: "NatGatewayId", Index: 16, Shape: &t[238], Wire: "natGatewayId", QueryName: "NatGatewayId"},
 				}},
 				Output: &schema.Shape{Name: "CreateRouteOutput", Kind: schema.Structure, Members: []schema.Member{
@@ -343,14 +387,14 @@ func newService() *schema.Service {
 			{
 				Name: "CreateRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "ClientToken", Index: 1, Shape: &t[401], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "ClientToken", Index: 1, Shape: &t[402], Wire: "ClientToken", QueryName: "ClientToken", IdempotencyToken: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcId", Index: 3, Shape: &t[503], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "VpcId", Index: 3, Shape: &t[504], Wire: "vpcId", QueryName: "VpcId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "CreateRouteTableOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "RouteTable", Index: 0, Shape: &t[348], Wire: "routeTable", QueryName: "RouteTable"},
-					{Name: "ClientToken", Index: 1, Shape: &t[401], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "RouteTable", Index: 0, Shape: &t[349], Wire: "routeTable", QueryName: "RouteTable"},
+					{Name: "ClientToken", Index: 1, Shape: &t[402], Wire: "clientToken", QueryName: "ClientToken"},
 				}},
 				OutputRoot: "CreateRouteTableResponse",
 				DryRun:     true,
@@ -363,16 +407,16 @@ func newService() *schema.Service {
 			{
 				Name: "CreateSecurityGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateSecurityGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Description", Index: 0, Shape: &t[401], Wire: "GroupDescription", QueryName: "GroupDescription", Required: true},
-					{Name: "GroupName", Index: 1, Shape: &t[401], Wire: "GroupName", QueryName: "GroupName", Required: true},
-					{Name: "VpcId", Index: 2, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId"},
-					{Name: "TagSpecifications", Index: 3, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "Description", Index: 0, Shape: &t[402], Wire: "GroupDescription", QueryName: "GroupDescription", Required: true},
+					{Name: "GroupName", Index: 1, Shape: &t[402], Wire: "GroupName", QueryName: "GroupName", Required: true},
+					{Name: "VpcId", Index: 2, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId"},
+					{Name: "TagSpecifications", Index: 3, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateSecurityGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GroupId", Index: 0, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
-					{Name: "Tags", Index: 1, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-					{Name: "SecurityGroupArn", Index: 2, Shape: &t[401], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
+					{Name: "GroupId", Index: 0, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
+					{Name: "Tags", Index: 1, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+					{Name: "SecurityGroupArn", Index: 2, Shape: &t[402], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
 				}},
 				OutputRoot: "CreateSecurityGroupResponse",
 				DryRun:     true,
@@ -385,13 +429,13 @@ func newService() *schema.Service {
 			{
 				Name: "CreateSubnet", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateSubnetInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagSpecifications", Index: 0, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "AvailabilityZone", Index: 1, Shape: &t[401], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
-					{Name: "AvailabilityZoneId", Index: 2, Shape: &t[401], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
-					{Name: "CidrBlock", Index: 3, Shape: &t[401], Wire: "CidrBlock", QueryName: "CidrBlock"},
-					{Name: "Ipv6CidrBlock", Index: 4, Shape: &t[401], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-					{Name: "OutpostArn", Index: 5, Shape: &t[401], Wire: "OutpostArn", QueryName: "OutpostArn"},
-					{Name: "VpcId", Index: 6, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "TagSpecifications", Index: 0, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "AvailabilityZone", Index: 1, Shape: &t[402], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "AvailabilityZoneId", Index: 2, Shape: &t[402], Wire: "AvailabilityZoneId", QueryName: "AvailabilityZoneId"},
+					{Name: "CidrBlock", Index: 3, Shape: &t[402], Wire: "CidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 4, Shape: &t[402], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "OutpostArn", Index: 5, Shape: &t[402], Wire: "OutpostArn", QueryName: "OutpostArn"},
+					{Name: "VpcId", Index: 6, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId", Required: true},
 					{Name: "Ipv6Native", Index: 7, Shape: &t[41], Wire: "Ipv6Native", QueryName: "Ipv6Native"},
 					{Name: "Ipv4IpamPoolId", Index: 8, Shape: &t[198], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
 					{Name: "Ipv4NetmaskLength", Index: 9, Shape: &t[243], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
@@ -400,7 +444,7 @@ func newService() *schema.Service {
 					{Name: "DryRun", Index: 12, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "CreateSubnetOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Subnet", Index: 0, Shape: &t[402], Wire: "subnet", QueryName: "Subnet"},
+					{Name: "Subnet", Index: 0, Shape: &t[403], Wire: "subnet", QueryName: "Subnet"},
 				}},
 				OutputRoot: "CreateSubnetResponse",
 				DryRun:     true,
@@ -414,8 +458,8 @@ func newService() *schema.Service {
 				Name: "CreateTags", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateTagsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Resources", Index: 1, Shape: &t[339], Wire: "ResourceId", QueryName: "ResourceId", Required: true},
-					{Name: "Tags", Index: 2, Shape: &t[431], Wire: "Tag", QueryName: "Tag", Required: true},
+					{Name: "Resources", Index: 1, Shape: &t[340], Wire: "ResourceId", QueryName: "ResourceId", Required: true},
+					{Name: "Tags", Index: 2, Shape: &t[432], Wire: "Tag", QueryName: "Tag", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "CreateTagsOutput", Kind: schema.Structure},
 				OutputRoot: "CreateTagsResponse",
@@ -430,22 +474,22 @@ func newService() *schema.Service {
 			{
 				Name: "CreateVpc", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateVpcInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrBlock", Index: 0, Shape: &t[401], Wire: "CidrBlock", QueryName: "CidrBlock"},
+					{Name: "CidrBlock", Index: 0, Shape: &t[402], Wire: "CidrBlock", QueryName: "CidrBlock"},
 					{Name: "Ipv6Pool", Index: 1, Shape: &t[208], Wire: "Ipv6Pool", QueryName: "Ipv6Pool"},
-					{Name: "Ipv6CidrBlock", Index: 2, Shape: &t[401], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 2, Shape: &t[402], Wire: "Ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
 					{Name: "Ipv4IpamPoolId", Index: 3, Shape: &t[198], Wire: "Ipv4IpamPoolId", QueryName: "Ipv4IpamPoolId"},
 					{Name: "Ipv4NetmaskLength", Index: 4, Shape: &t[243], Wire: "Ipv4NetmaskLength", QueryName: "Ipv4NetmaskLength"},
 					{Name: "Ipv6IpamPoolId", Index: 5, Shape: &t[198], Wire: "Ipv6IpamPoolId", QueryName: "Ipv6IpamPoolId"},
 					{Name: "Ipv6NetmaskLength", Index: 6, Shape: &t[243], Wire: "Ipv6NetmaskLength", QueryName: "Ipv6NetmaskLength"},
-					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 7, Shape: &t[401], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
-					{Name: "VpcEncryptionControl", Index: 8, Shape: &t[480], Wire: "VpcEncryptionControl", QueryName: "VpcEncryptionControl"},
-					{Name: "TagSpecifications", Index: 9, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "Ipv6CidrBlockNetworkBorderGroup", Index: 7, Shape: &t[402], Wire: "Ipv6CidrBlockNetworkBorderGroup", QueryName: "Ipv6CidrBlockNetworkBorderGroup"},
+					{Name: "VpcEncryptionControl", Index: 8, Shape: &t[481], Wire: "VpcEncryptionControl", QueryName: "VpcEncryptionControl"},
+					{Name: "TagSpecifications", Index: 9, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
 					{Name: "DryRun", Index: 10, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "InstanceTenancy", Index: 11, Shape: &t[437], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
+					{Name: "InstanceTenancy", Index: 11, Shape: &t[438], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
 					{Name: "AmazonProvidedIpv6CidrBlock", Index: 12, Shape: &t[41], Wire: "amazonProvidedIpv6CidrBlock", QueryName: "AmazonProvidedIpv6CidrBlock"},
 				}},
 				Output: &schema.Shape{Name: "CreateVpcOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Vpc", Index: 0, Shape: &t[470], Wire: "vpc", QueryName: "Vpc"},
+					{Name: "Vpc", Index: 0, Shape: &t[471], Wire: "vpc", QueryName: "Vpc"},
 				}},
 				OutputRoot: "CreateVpcResponse",
 				DryRun:     true,
@@ -459,26 +503,26 @@ func newService() *schema.Service {
 				Name: "CreateVpcEndpoint", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateVpcEndpointInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointType", Index: 1, Shape: &t[501], Wire: "VpcEndpointType", QueryName: "VpcEndpointType"},
-					{Name: "VpcId", Index: 2, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "ServiceName", Index: 3, Shape: &t[401], Wire: "ServiceName", QueryName: "ServiceName"},
-					{Name: "PolicyDocument", Index: 4, Shape: &t[401], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
-					{Name: "RouteTableIds", Index: 5, Shape: &t[495], Wire: "RouteTableId", QueryName: "RouteTableId"},
-					{Name: "SubnetIds", Index: 6, Shape: &t[500], Wire: "SubnetId", QueryName: "SubnetId"},
-					{Name: "SecurityGroupIds", Index: 7, Shape: &t[496], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
+					{Name: "VpcEndpointType", Index: 1, Shape: &t[502], Wire: "VpcEndpointType", QueryName: "VpcEndpointType"},
+					{Name: "VpcId", Index: 2, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "ServiceName", Index: 3, Shape: &t[402], Wire: "ServiceName", QueryName: "ServiceName"},
+					{Name: "PolicyDocument", Index: 4, Shape: &t[402], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
+					{Name: "RouteTableIds", Index: 5, Shape: &t[496], Wire: "RouteTableId", QueryName: "RouteTableId"},
+					{Name: "SubnetIds", Index: 6, Shape: &t[501], Wire: "SubnetId", QueryName: "SubnetId"},
+					{Name: "SecurityGroupIds", Index: 7, Shape: &t[497], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
 					{Name: "IpAddressType", Index: 8, Shape: &t[190], Wire: "IpAddressType", QueryName: "IpAddressType"},
 					{Name: "DnsOptions", Index: 9, Shape: &t[101], Wire: "DnsOptions", QueryName: "DnsOptions"},
-					{Name: "ClientToken", Index: 10, Shape: &t[401], Wire: "ClientToken", QueryName: "ClientToken"},
+					{Name: "ClientToken", Index: 10, Shape: &t[402], Wire: "ClientToken", QueryName: "ClientToken"},
 					{Name: "PrivateDnsEnabled", Index: 11, Shape: &t[41], Wire: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
-					{Name: "TagSpecifications", Index: 12, Shape: &t[433], Wire: "TagSpecification", QueryName: "TagSpecification"},
-					{Name: "SubnetConfigurations", Index: 13, Shape: &t[411], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
-					{Name: "ServiceNetworkArn", Index: 14, Shape: &t[390], Wire: "ServiceNetworkArn", QueryName: "ServiceNetworkArn"},
-					{Name: "ResourceConfigurationArn", Index: 15, Shape: &t[338], Wire: "ResourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
-					{Name: "ServiceRegion", Index: 16, Shape: &t[401], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
+					{Name: "TagSpecifications", Index: 12, Shape: &t[434], Wire: "TagSpecification", QueryName: "TagSpecification"},
+					{Name: "SubnetConfigurations", Index: 13, Shape: &t[412], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
+					{Name: "ServiceNetworkArn", Index: 14, Shape: &t[391], Wire: "ServiceNetworkArn", QueryName: "ServiceNetworkArn"},
+					{Name: "ResourceConfigurationArn", Index: 15, Shape: &t[339], Wire: "ResourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
+					{Name: "ServiceRegion", Index: 16, Shape: &t[402], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
 				}},
 				Output: &schema.Shape{Name: "CreateVpcEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpoint", Index: 0, Shape: &t[488], Wire: "vpcEndpoint", QueryName: "VpcEndpoint"},
-					{Name: "ClientToken", Index: 1, Shape: &t[401], Wire: "clientToken", QueryName: "ClientToken"},
+					{Name: "VpcEndpoint", Index: 0, Shape: &t[489], Wire: "vpcEndpoint", QueryName: "VpcEndpoint"},
+					{Name: "ClientToken", Index: 1, Shape: &t[402], Wire: "clientToken", QueryName: "ClientToken"},
 				}},
 				OutputRoot: "CreateVpcEndpointResponse",
 				DryRun:     true,
@@ -508,7 +552,7 @@ func newService() *schema.Service {
 				Name: "DeleteManagedPrefixList", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteManagedPrefixListInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[306], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "PrefixListId", Index: 1, Shape: &t[307], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteManagedPrefixListOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "PrefixList", Index: 0, Shape: &t[222], Wire: "prefixList", QueryName: "PrefixList"},
@@ -522,10 +566,44 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteNetworkAcl", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteNetworkAclInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[250], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+				}},
+				Output:     &schema.Shape{Name: "DeleteNetworkAclOutput", Kind: schema.Structure},
+				OutputRoot: "DeleteNetworkAclResponse",
+				DryRun:     true,
+				NoOutput:   true,
+				NewInput:   func() any { return new(DeleteNetworkAclInput) },
+				NewOutput:  func() any { return new(DeleteNetworkAclOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteNetworkAcl(ctx, in.(*DeleteNetworkAclInput))
+				},
+			},
+			{
+				Name: "DeleteNetworkAclEntry", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteNetworkAclEntryInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[250], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "RuleNumber", Index: 2, Shape: &t[183], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
+					{Name: "Egress", Index: 3, Shape: &t[41], Wire: "egress", QueryName: "Egress", Required: true},
+				}},
+				Output:     &schema.Shape{Name: "DeleteNetworkAclEntryOutput", Kind: schema.Structure},
+				OutputRoot: "DeleteNetworkAclEntryResponse",
+				DryRun:     true,
+				NoOutput:   true,
+				NewInput:   func() any { return new(DeleteNetworkAclEntryInput) },
+				NewOutput:  func() any { return new(DeleteNetworkAclEntryOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteNetworkAclEntry(ctx, in.(*DeleteNetworkAclEntryInput))
+				},
+			},
+			{
 				Name: "DeleteNetworkInterface", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteNetworkInterfaceOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteNetworkInterfaceResponse",
@@ -540,11 +618,11 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteRoute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteRouteInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[306], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
+					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[307], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
 					{Name: "DryRun", Index: 1, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 2, Shape: &t[354], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DestinationCidrBlock", Index: 3, Shape: &t[401], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-					{Name: "DestinationIpv6CidrBlock", Index: 4, Shape: &t[401], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+					{Name: "RouteTableId", Index: 2, Shape: &t[355], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DestinationCidrBlock", Index: 3, Shape: &t[402], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+					{Name: "DestinationIpv6CidrBlock", Index: 4, Shape: &t[402], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteRouteOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteRouteResponse",
@@ -560,7 +638,7 @@ func newService() *schema.Service {
 				Name: "DeleteRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 1, Shape: &t[354], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "RouteTableId", Index: 1, Shape: &t[355], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteRouteTableOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteRouteTableResponse",
@@ -575,13 +653,13 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteSecurityGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteSecurityGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GroupId", Index: 0, Shape: &t[364], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 1, Shape: &t[368], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "GroupId", Index: 0, Shape: &t[365], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 1, Shape: &t[369], Wire: "GroupName", QueryName: "GroupName"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DeleteSecurityGroupOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
-					{Name: "GroupId", Index: 1, Shape: &t[364], Wire: "groupId", QueryName: "GroupId"},
+					{Name: "GroupId", Index: 1, Shape: &t[365], Wire: "groupId", QueryName: "GroupId"},
 				}},
 				OutputRoot: "DeleteSecurityGroupResponse",
 				DryRun:     true,
@@ -594,7 +672,7 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteSubnet", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteSubnetInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SubnetId", Index: 0, Shape: &t[412], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
+					{Name: "SubnetId", Index: 0, Shape: &t[413], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
 					{Name: "DryRun", Index: 1, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteSubnetOutput", Kind: schema.Structure},
@@ -611,8 +689,8 @@ func newService() *schema.Service {
 				Name: "DeleteTags", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteTagsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "Resources", Index: 1, Shape: &t[339], Wire: "resourceId", QueryName: "ResourceId", Required: true},
-					{Name: "Tags", Index: 2, Shape: &t[431], Wire: "tag", QueryName: "Tag"},
+					{Name: "Resources", Index: 1, Shape: &t[340], Wire: "resourceId", QueryName: "ResourceId", Required: true},
+					{Name: "Tags", Index: 2, Shape: &t[432], Wire: "tag", QueryName: "Tag"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteTagsOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteTagsResponse",
@@ -627,7 +705,7 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteVpc", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteVpcInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcId", Index: 0, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "VpcId", Index: 0, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId", Required: true},
 					{Name: "DryRun", Index: 1, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DeleteVpcOutput", Kind: schema.Structure},
@@ -644,10 +722,10 @@ func newService() *schema.Service {
 				Name: "DeleteVpcEndpoints", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteVpcEndpointsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointIds", Index: 1, Shape: &t[494], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+					{Name: "VpcEndpointIds", Index: 1, Shape: &t[495], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteVpcEndpointsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Unsuccessful", Index: 0, Shape: &t[462], Wire: "unsuccessful", QueryName: "Unsuccessful"},
+					{Name: "Unsuccessful", Index: 0, Shape: &t[463], Wire: "unsuccessful", QueryName: "Unsuccessful"},
 				}},
 				OutputRoot: "DeleteVpcEndpointsResponse",
 				DryRun:     true,
@@ -677,7 +755,7 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeAddresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeAddressesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PublicIps", Index: 0, Shape: &t[326], Wire: "PublicIp", QueryName: "PublicIp"},
+					{Name: "PublicIps", Index: 0, Shape: &t[327], Wire: "PublicIp", QueryName: "PublicIp"},
 					{Name: "DryRun", Index: 1, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 2, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "AllocationIds", Index: 3, Shape: &t[11], Wire: "AllocationId", QueryName: "AllocationId"},
@@ -696,8 +774,8 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeAvailabilityZones", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeAvailabilityZonesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ZoneNames", Index: 0, Shape: &t[535], Wire: "ZoneName", QueryName: "ZoneName"},
-					{Name: "ZoneIds", Index: 1, Shape: &t[534], Wire: "ZoneId", QueryName: "ZoneId"},
+					{Name: "ZoneNames", Index: 0, Shape: &t[536], Wire: "ZoneName", QueryName: "ZoneName"},
+					{Name: "ZoneIds", Index: 1, Shape: &t[535], Wire: "ZoneId", QueryName: "ZoneId"},
 					{Name: "AllAvailabilityZones", Index: 2, Shape: &t[41], Wire: "AllAvailabilityZones", QueryName: "AllAvailabilityZones"},
 					{Name: "DryRun", Index: 3, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 4, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
@@ -719,12 +797,12 @@ func newService() *schema.Service {
 					{Name: "CarrierGatewayIds", Index: 0, Shape: &t[49], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 2, Shape: &t[50], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeCarrierGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "CarrierGateways", Index: 0, Shape: &t[51], Wire: "carrierGatewaySet", QueryName: "CarrierGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeCarrierGatewaysResponse",
 				DryRun:     true,
@@ -756,13 +834,13 @@ func newService() *schema.Service {
 				Name: "DescribeDhcpOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDhcpOptionsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DhcpOptionsIds", Index: 0, Shape: &t[95], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 2, Shape: &t[72], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 3, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 4, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDhcpOptionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 					{Name: "DhcpOptions", Index: 1, Shape: &t[96], Wire: "dhcpOptionsSet", QueryName: "DhcpOptionsSet"},
 				}},
 				OutputRoot: "DescribeDhcpOptionsResponse",
@@ -779,12 +857,12 @@ func newService() *schema.Service {
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 					{Name: "EgressOnlyInternetGatewayIds", Index: 1, Shape: &t[108], Wire: "EgressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
 					{Name: "MaxResults", Index: 2, Shape: &t[73], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "Filters", Index: 4, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeEgressOnlyInternetGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "EgressOnlyInternetGateways", Index: 0, Shape: &t[109], Wire: "egressOnlyInternetGatewaySet", QueryName: "EgressOnlyInternetGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeEgressOnlyInternetGatewaysResponse",
 				DryRun:     true,
@@ -801,11 +879,11 @@ func newService() *schema.Service {
 					{Name: "Filter", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "FlowLogIds", Index: 2, Shape: &t[123], Wire: "FlowLogId", QueryName: "FlowLogId"},
 					{Name: "MaxResults", Index: 3, Shape: &t[183], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 4, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeFlowLogsOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "FlowLogs", Index: 0, Shape: &t[124], Wire: "flowLogSet", QueryName: "FlowLogSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeFlowLogsResponse",
 				DryRun:     true,
@@ -822,12 +900,12 @@ func newService() *schema.Service {
 					{Name: "IncludeManagedResources", Index: 1, Shape: &t[41], Wire: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 3, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "NextToken", Index: 4, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 4, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 5, Shape: &t[183], Wire: "maxResults", QueryName: "MaxResults"},
 				}},
 				Output: &schema.Shape{Name: "DescribeInstancesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Reservations", Index: 1, Shape: &t[336], Wire: "reservationSet", QueryName: "ReservationSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Reservations", Index: 1, Shape: &t[337], Wire: "reservationSet", QueryName: "ReservationSet"},
 				}},
 				OutputRoot: "DescribeInstancesResponse",
 				DryRun:     true,
@@ -840,7 +918,7 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeInternetGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeInternetGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 1, Shape: &t[74], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "InternetGatewayIds", Index: 3, Shape: &t[188], Wire: "internetGatewayId", QueryName: "InternetGatewayId"},
@@ -848,7 +926,7 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "DescribeInternetGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "InternetGateways", Index: 0, Shape: &t[189], Wire: "internetGatewaySet", QueryName: "InternetGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeInternetGatewaysResponse",
 				DryRun:     true,
@@ -863,12 +941,12 @@ func newService() *schema.Service {
 				Input: &schema.Shape{Name: "DescribeManagedPrefixListsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[305], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[270], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "PrefixListIds", Index: 4, Shape: &t[466], Wire: "PrefixListId", QueryName: "PrefixListId"},
+					{Name: "MaxResults", Index: 2, Shape: &t[306], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[271], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "PrefixListIds", Index: 4, Shape: &t[467], Wire: "PrefixListId", QueryName: "PrefixListId"},
 				}},
 				Output: &schema.Shape{Name: "DescribeManagedPrefixListsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[270], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 0, Shape: &t[271], Wire: "nextToken", QueryName: "NextToken"},
 					{Name: "PrefixLists", Index: 1, Shape: &t[223], Wire: "prefixListSet", QueryName: "PrefixListSet"},
 				}},
 				OutputRoot: "DescribeManagedPrefixListsResponse",
@@ -886,11 +964,11 @@ func newService() *schema.Service {
 					{Name: "Filter", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 2, Shape: &t[75], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "NatGatewayIds", Index: 3, Shape: &t[239], Wire: "NatGatewayId", QueryName: "NatGatewayId"},
-					{Name: "NextToken", Index: 4, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 4, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNatGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "NatGateways", Index: 0, Shape: &t[240], Wire: "natGatewaySet", QueryName: "NatGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeNatGatewaysResponse",
 				DryRun:     true,
@@ -903,15 +981,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeNetworkAcls", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeNetworkAclsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 1, Shape: &t[76], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkAclIds", Index: 3, Shape: &t[250], Wire: "NetworkAclId", QueryName: "NetworkAclId"},
+					{Name: "NetworkAclIds", Index: 3, Shape: &t[251], Wire: "NetworkAclId", QueryName: "NetworkAclId"},
 					{Name: "Filters", Index: 4, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNetworkAclsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkAcls", Index: 0, Shape: &t[251], Wire: "networkAclSet", QueryName: "NetworkAclSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NetworkAcls", Index: 0, Shape: &t[252], Wire: "networkAclSet", QueryName: "NetworkAclSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeNetworkAclsResponse",
 				DryRun:     true,
@@ -925,14 +1003,14 @@ func newService() *schema.Service {
 				Name: "DescribeNetworkInterfaceAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeNetworkInterfaceAttributeInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "Attribute", Index: 2, Shape: &t[257], Wire: "attribute", QueryName: "Attribute"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "Attribute", Index: 2, Shape: &t[258], Wire: "attribute", QueryName: "Attribute"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNetworkInterfaceAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Attachment", Index: 0, Shape: &t[254], Wire: "attachment", QueryName: "Attachment"},
+					{Name: "Attachment", Index: 0, Shape: &t[255], Wire: "attachment", QueryName: "Attachment"},
 					{Name: "Description", Index: 1, Shape: &t[22], Wire: "description", QueryName: "Description"},
 					{Name: "Groups", Index: 2, Shape: &t[131], Wire: "groupSet", QueryName: "GroupSet", OmitNil: true},
-					{Name: "NetworkInterfaceId", Index: 3, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "NetworkInterfaceId", Index: 3, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 					{Name: "SourceDestCheck", Index: 4, Shape: &t[21], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
 					{Name: "AssociatePublicIpAddress", Index: 5, Shape: &t[41], Wire: "associatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
 				}},
@@ -947,16 +1025,16 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeNetworkInterfaces", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeNetworkInterfacesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 1, Shape: &t[77], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "IncludeManagedResources", Index: 2, Shape: &t[41], Wire: "IncludeManagedResources", QueryName: "IncludeManagedResources"},
 					{Name: "DryRun", Index: 3, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceIds", Index: 4, Shape: &t[260], Wire: "NetworkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "NetworkInterfaceIds", Index: 4, Shape: &t[261], Wire: "NetworkInterfaceId", QueryName: "NetworkInterfaceId"},
 					{Name: "Filters", Index: 5, Shape: &t[121], Wire: "filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeNetworkInterfacesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterfaces", Index: 0, Shape: &t[263], Wire: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NetworkInterfaces", Index: 0, Shape: &t[264], Wire: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeNetworkInterfacesResponse",
 				DryRun:     true,
@@ -972,12 +1050,12 @@ func newService() *schema.Service {
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 2, Shape: &t[183], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "PrefixListIds", Index: 4, Shape: &t[307], Wire: "PrefixListId", QueryName: "PrefixListId"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "PrefixListIds", Index: 4, Shape: &t[308], Wire: "PrefixListId", QueryName: "PrefixListId"},
 				}},
 				Output: &schema.Shape{Name: "DescribePrefixListsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "PrefixLists", Index: 1, Shape: &t[308], Wire: "prefixListSet", QueryName: "PrefixListSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "PrefixLists", Index: 1, Shape: &t[309], Wire: "prefixListSet", QueryName: "PrefixListSet"},
 				}},
 				OutputRoot: "DescribePrefixListsResponse",
 				DryRun:     true,
@@ -990,13 +1068,13 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeRegions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeRegionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "RegionNames", Index: 0, Shape: &t[332], Wire: "RegionName", QueryName: "RegionName"},
+					{Name: "RegionNames", Index: 0, Shape: &t[333], Wire: "RegionName", QueryName: "RegionName"},
 					{Name: "AllRegions", Index: 1, Shape: &t[41], Wire: "AllRegions", QueryName: "AllRegions"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 3, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeRegionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Regions", Index: 0, Shape: &t[331], Wire: "regionInfo", QueryName: "RegionInfo"},
+					{Name: "Regions", Index: 0, Shape: &t[332], Wire: "regionInfo", QueryName: "RegionInfo"},
 				}},
 				OutputRoot: "DescribeRegionsResponse",
 				DryRun:     true,
@@ -1009,15 +1087,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeRouteTables", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeRouteTablesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 1, Shape: &t[78], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableIds", Index: 3, Shape: &t[355], Wire: "RouteTableId", QueryName: "RouteTableId"},
+					{Name: "RouteTableIds", Index: 3, Shape: &t[356], Wire: "RouteTableId", QueryName: "RouteTableId"},
 					{Name: "Filters", Index: 4, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeRouteTablesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "RouteTables", Index: 0, Shape: &t[356], Wire: "routeTableSet", QueryName: "RouteTableSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "RouteTables", Index: 0, Shape: &t[357], Wire: "routeTableSet", QueryName: "RouteTableSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeRouteTablesResponse",
 				DryRun:     true,
@@ -1034,7 +1112,7 @@ func newService() *schema.Service {
 					{Name: "GroupId", Index: 1, Shape: &t[133], Wire: "GroupId", QueryName: "GroupId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupReferencesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupReferenceSet", Index: 0, Shape: &t[370], Wire: "securityGroupReferenceSet", QueryName: "SecurityGroupReferenceSet"},
+					{Name: "SecurityGroupReferenceSet", Index: 0, Shape: &t[371], Wire: "securityGroupReferenceSet", QueryName: "SecurityGroupReferenceSet"},
 				}},
 				OutputRoot: "DescribeSecurityGroupReferencesResponse",
 				DryRun:     true,
@@ -1048,14 +1126,14 @@ func newService() *schema.Service {
 				Name: "DescribeSecurityGroupRules", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSecurityGroupRulesInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "SecurityGroupRuleIds", Index: 1, Shape: &t[376], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+					{Name: "SecurityGroupRuleIds", Index: 1, Shape: &t[377], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 4, Shape: &t[79], Wire: "MaxResults", QueryName: "MaxResults"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupRulesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupRules", Index: 0, Shape: &t[377], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SecurityGroupRules", Index: 0, Shape: &t[378], Wire: "securityGroupRuleSet", QueryName: "SecurityGroupRuleSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeSecurityGroupRulesResponse",
 				DryRun:     true,
@@ -1069,13 +1147,13 @@ func newService() *schema.Service {
 				Name: "DescribeSecurityGroupVpcAssociations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSecurityGroupVpcAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 2, Shape: &t[80], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 3, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupVpcAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupVpcAssociations", Index: 0, Shape: &t[382], Wire: "securityGroupVpcAssociationSet", QueryName: "SecurityGroupVpcAssociationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SecurityGroupVpcAssociations", Index: 0, Shape: &t[383], Wire: "securityGroupVpcAssociationSet", QueryName: "SecurityGroupVpcAssociationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeSecurityGroupVpcAssociationsResponse",
 				DryRun:     true,
@@ -1090,14 +1168,14 @@ func newService() *schema.Service {
 				Input: &schema.Shape{Name: "DescribeSecurityGroupsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "GroupIds", Index: 0, Shape: &t[129], Wire: "GroupId", QueryName: "GroupId"},
 					{Name: "GroupNames", Index: 1, Shape: &t[134], Wire: "GroupName", QueryName: "GroupName"},
-					{Name: "NextToken", Index: 2, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 2, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 3, Shape: &t[81], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 5, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSecurityGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "SecurityGroups", Index: 1, Shape: &t[367], Wire: "securityGroupInfo", QueryName: "SecurityGroupInfo"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SecurityGroups", Index: 1, Shape: &t[368], Wire: "securityGroupInfo", QueryName: "SecurityGroupInfo"},
 				}},
 				OutputRoot: "DescribeSecurityGroupsResponse",
 				DryRun:     true,
@@ -1113,11 +1191,11 @@ func newService() *schema.Service {
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 					{Name: "MaxResults", Index: 1, Shape: &t[82], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "NextToken", Index: 2, Shape: &t[83], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "VpcId", Index: 3, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "VpcId", Index: 3, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DescribeStaleSecurityGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "StaleSecurityGroupSet", Index: 1, Shape: &t[398], Wire: "staleSecurityGroupSet", QueryName: "StaleSecurityGroupSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "StaleSecurityGroupSet", Index: 1, Shape: &t[399], Wire: "staleSecurityGroupSet", QueryName: "StaleSecurityGroupSet"},
 				}},
 				OutputRoot: "DescribeStaleSecurityGroupsResponse",
 				DryRun:     true,
@@ -1131,14 +1209,14 @@ func newService() *schema.Service {
 				Name: "DescribeSubnets", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSubnetsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "SubnetIds", Index: 1, Shape: &t[414], Wire: "SubnetId", QueryName: "SubnetId"},
-					{Name: "NextToken", Index: 2, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "SubnetIds", Index: 1, Shape: &t[415], Wire: "SubnetId", QueryName: "SubnetId"},
+					{Name: "NextToken", Index: 2, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 3, Shape: &t[84], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSubnetsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Subnets", Index: 1, Shape: &t[419], Wire: "subnetSet", QueryName: "SubnetSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Subnets", Index: 1, Shape: &t[420], Wire: "subnetSet", QueryName: "SubnetSet"},
 				}},
 				OutputRoot: "DescribeSubnetsResponse",
 				DryRun:     true,
@@ -1154,11 +1232,11 @@ func newService() *schema.Service {
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 2, Shape: &t[183], Wire: "maxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTagsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Tags", Index: 1, Shape: &t[426], Wire: "tagSet", QueryName: "TagSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Tags", Index: 1, Shape: &t[427], Wire: "tagSet", QueryName: "TagSet"},
 				}},
 				OutputRoot: "DescribeTagsResponse",
 				DryRun:     true,
@@ -1171,15 +1249,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeTransitGatewayAttachments", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeTransitGatewayAttachmentsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[444], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
+					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[445], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[451], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 2, Shape: &t[452], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTransitGatewayAttachmentsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayAttachments", Index: 0, Shape: &t[445], Wire: "transitGatewayAttachments", QueryName: "TransitGatewayAttachments"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "TransitGatewayAttachments", Index: 0, Shape: &t[446], Wire: "transitGatewayAttachments", QueryName: "TransitGatewayAttachments"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeTransitGatewayAttachmentsResponse",
 				DryRun:     true,
@@ -1192,15 +1270,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeTransitGatewayVpcAttachments", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeTransitGatewayVpcAttachmentsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[444], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
+					{Name: "TransitGatewayAttachmentIds", Index: 0, Shape: &t[445], Wire: "TransitGatewayAttachmentIds", QueryName: "TransitGatewayAttachmentIds"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[451], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 2, Shape: &t[452], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTransitGatewayVpcAttachmentsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayVpcAttachments", Index: 0, Shape: &t[455], Wire: "transitGatewayVpcAttachments", QueryName: "TransitGatewayVpcAttachments"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "TransitGatewayVpcAttachments", Index: 0, Shape: &t[456], Wire: "transitGatewayVpcAttachments", QueryName: "TransitGatewayVpcAttachments"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeTransitGatewayVpcAttachmentsResponse",
 				DryRun:     true,
@@ -1213,15 +1291,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeTransitGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeTransitGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGatewayIds", Index: 0, Shape: &t[449], Wire: "TransitGatewayIds", QueryName: "TransitGatewayIds"},
+					{Name: "TransitGatewayIds", Index: 0, Shape: &t[450], Wire: "TransitGatewayIds", QueryName: "TransitGatewayIds"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "MaxResults", Index: 2, Shape: &t[451], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 2, Shape: &t[452], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeTransitGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TransitGateways", Index: 0, Shape: &t[450], Wire: "transitGatewaySet", QueryName: "TransitGatewaySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "TransitGateways", Index: 0, Shape: &t[451], Wire: "transitGatewaySet", QueryName: "TransitGatewaySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeTransitGatewaysResponse",
 				DryRun:     true,
@@ -1234,15 +1312,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcAttributeInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Attribute", Index: 0, Shape: &t[473], Wire: "Attribute", QueryName: "Attribute", Required: true},
-					{Name: "VpcId", Index: 1, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "Attribute", Index: 0, Shape: &t[474], Wire: "Attribute", QueryName: "Attribute", Required: true},
+					{Name: "VpcId", Index: 1, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId", Required: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "EnableDnsHostnames", Index: 0, Shape: &t[21], Wire: "enableDnsHostnames", QueryName: "EnableDnsHostnames"},
 					{Name: "EnableDnsSupport", Index: 1, Shape: &t[21], Wire: "enableDnsSupport", QueryName: "EnableDnsSupport"},
 					{Name: "EnableNetworkAddressUsageMetrics", Index: 2, Shape: &t[21], Wire: "enableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
-					{Name: "VpcId", Index: 3, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
+					{Name: "VpcId", Index: 3, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
 				}},
 				OutputRoot: "DescribeVpcAttributeResponse",
 				DryRun:     true,
@@ -1256,14 +1334,14 @@ func newService() *schema.Service {
 				Name: "DescribeVpcEndpointAssociations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointIds", Index: 1, Shape: &t[494], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "VpcEndpointIds", Index: 1, Shape: &t[495], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
 					{Name: "Filters", Index: 2, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 3, Shape: &t[224], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 4, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpointAssociations", Index: 0, Shape: &t[490], Wire: "vpcEndpointAssociationSet", QueryName: "VpcEndpointAssociationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcEndpointAssociations", Index: 0, Shape: &t[491], Wire: "vpcEndpointAssociationSet", QueryName: "VpcEndpointAssociationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointAssociationsResponse",
 				DryRun:     true,
@@ -1279,11 +1357,11 @@ func newService() *schema.Service {
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 					{Name: "Filters", Index: 1, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 2, Shape: &t[183], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpointConnections", Index: 0, Shape: &t[492], Wire: "vpcEndpointConnectionSet", QueryName: "VpcEndpointConnectionSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcEndpointConnections", Index: 0, Shape: &t[493], Wire: "vpcEndpointConnectionSet", QueryName: "VpcEndpointConnectionSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointConnectionsResponse",
 				DryRun:     true,
@@ -1297,14 +1375,14 @@ func newService() *schema.Service {
 				Name: "DescribeVpcEndpointServiceConfigurations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointServiceConfigurationsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "ServiceIds", Index: 1, Shape: &t[498], Wire: "ServiceId", QueryName: "ServiceId"},
+					{Name: "ServiceIds", Index: 1, Shape: &t[499], Wire: "ServiceId", QueryName: "ServiceId"},
 					{Name: "Filters", Index: 2, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 3, Shape: &t[183], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 4, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointServiceConfigurationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ServiceConfigurations", Index: 0, Shape: &t[385], Wire: "serviceConfigurationSet", QueryName: "ServiceConfigurationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "ServiceConfigurations", Index: 0, Shape: &t[386], Wire: "serviceConfigurationSet", QueryName: "ServiceConfigurationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointServiceConfigurationsResponse",
 				DryRun:     true,
@@ -1318,16 +1396,16 @@ func newService() *schema.Service {
 				Name: "DescribeVpcEndpointServices", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointServicesInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "ServiceNames", Index: 1, Shape: &t[466], Wire: "ServiceName", QueryName: "ServiceName"},
+					{Name: "ServiceNames", Index: 1, Shape: &t[467], Wire: "ServiceName", QueryName: "ServiceName"},
 					{Name: "Filters", Index: 2, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 3, Shape: &t[183], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
-					{Name: "ServiceRegions", Index: 5, Shape: &t[466], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
+					{Name: "NextToken", Index: 4, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "ServiceRegions", Index: 5, Shape: &t[467], Wire: "ServiceRegion", QueryName: "ServiceRegion"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointServicesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ServiceNames", Index: 0, Shape: &t[466], Wire: "serviceNameSet", QueryName: "ServiceNameSet"},
-					{Name: "ServiceDetails", Index: 1, Shape: &t[388], Wire: "serviceDetailSet", QueryName: "ServiceDetailSet"},
-					{Name: "NextToken", Index: 2, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "ServiceNames", Index: 0, Shape: &t[467], Wire: "serviceNameSet", QueryName: "ServiceNameSet"},
+					{Name: "ServiceDetails", Index: 1, Shape: &t[389], Wire: "serviceDetailSet", QueryName: "ServiceDetailSet"},
+					{Name: "NextToken", Index: 2, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointServicesResponse",
 				DryRun:     true,
@@ -1341,14 +1419,14 @@ func newService() *schema.Service {
 				Name: "DescribeVpcEndpoints", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcEndpointsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointIds", Index: 1, Shape: &t[494], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "VpcEndpointIds", Index: 1, Shape: &t[495], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
 					{Name: "Filters", Index: 2, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 					{Name: "MaxResults", Index: 3, Shape: &t[183], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 4, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcEndpointsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcEndpoints", Index: 0, Shape: &t[499], Wire: "vpcEndpointSet", QueryName: "VpcEndpointSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcEndpoints", Index: 0, Shape: &t[500], Wire: "vpcEndpointSet", QueryName: "VpcEndpointSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcEndpointsResponse",
 				DryRun:     true,
@@ -1361,15 +1439,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeVpcPeeringConnections", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcPeeringConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 1, Shape: &t[85], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "VpcPeeringConnectionIds", Index: 3, Shape: &t[510], Wire: "VpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+					{Name: "VpcPeeringConnectionIds", Index: 3, Shape: &t[511], Wire: "VpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
 					{Name: "Filters", Index: 4, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcPeeringConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcPeeringConnections", Index: 0, Shape: &t[511], Wire: "vpcPeeringConnectionSet", QueryName: "VpcPeeringConnectionSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "VpcPeeringConnections", Index: 0, Shape: &t[512], Wire: "vpcPeeringConnectionSet", QueryName: "VpcPeeringConnectionSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "DescribeVpcPeeringConnectionsResponse",
 				DryRun:     true,
@@ -1383,14 +1461,14 @@ func newService() *schema.Service {
 				Name: "DescribeVpcs", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpcsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpcIds", Index: 1, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId"},
-					{Name: "NextToken", Index: 2, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "VpcIds", Index: 1, Shape: &t[505], Wire: "VpcId", QueryName: "VpcId"},
+					{Name: "NextToken", Index: 2, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 3, Shape: &t[86], Wire: "MaxResults", QueryName: "MaxResults"},
 					{Name: "DryRun", Index: 4, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpcsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NextToken", Index: 0, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
-					{Name: "Vpcs", Index: 1, Shape: &t[507], Wire: "vpcSet", QueryName: "VpcSet"},
+					{Name: "NextToken", Index: 0, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Vpcs", Index: 1, Shape: &t[508], Wire: "vpcSet", QueryName: "VpcSet"},
 				}},
 				OutputRoot: "DescribeVpcsResponse",
 				DryRun:     true,
@@ -1404,11 +1482,11 @@ func newService() *schema.Service {
 				Name: "DescribeVpnConnections", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpnConnectionsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpnConnectionIds", Index: 1, Shape: &t[520], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"},
+					{Name: "VpnConnectionIds", Index: 1, Shape: &t[521], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpnConnectionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpnConnections", Index: 0, Shape: &t[521], Wire: "vpnConnectionSet", QueryName: "VpnConnectionSet"},
+					{Name: "VpnConnections", Index: 0, Shape: &t[522], Wire: "vpnConnectionSet", QueryName: "VpnConnectionSet"},
 				}},
 				OutputRoot: "DescribeVpnConnectionsResponse",
 				DryRun:     true,
@@ -1422,11 +1500,11 @@ func newService() *schema.Service {
 				Name: "DescribeVpnGateways", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeVpnGatewaysInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "VpnGatewayIds", Index: 1, Shape: &t[526], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"},
+					{Name: "VpnGatewayIds", Index: 1, Shape: &t[527], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "DescribeVpnGatewaysOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpnGateways", Index: 0, Shape: &t[527], Wire: "vpnGatewaySet", QueryName: "VpnGatewaySet"},
+					{Name: "VpnGateways", Index: 0, Shape: &t[528], Wire: "vpnGatewaySet", QueryName: "VpnGatewaySet"},
 				}},
 				OutputRoot: "DescribeVpnGatewaysResponse",
 				DryRun:     true,
@@ -1439,8 +1517,8 @@ func newService() *schema.Service {
 			{
 				Name: "DisableVgwRoutePropagation", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisableVgwRoutePropagationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GatewayId", Index: 0, Shape: &t[525], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
-					{Name: "RouteTableId", Index: 1, Shape: &t[354], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "GatewayId", Index: 0, Shape: &t[526], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
+					{Name: "RouteTableId", Index: 1, Shape: &t[355], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "DisableVgwRoutePropagationOutput", Kind: schema.Structure},
@@ -1457,7 +1535,7 @@ func newService() *schema.Service {
 				Name: "DisassociateRouteTable", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateRouteTableInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "AssociationId", Index: 1, Shape: &t[350], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "AssociationId", Index: 1, Shape: &t[351], Wire: "associationId", QueryName: "AssociationId", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DisassociateRouteTableOutput", Kind: schema.Structure},
 				OutputRoot: "DisassociateRouteTableResponse",
@@ -1472,11 +1550,11 @@ func newService() *schema.Service {
 			{
 				Name: "DisassociateSubnetCidrBlock", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateSubnetCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[403], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "AssociationId", Index: 0, Shape: &t[404], Wire: "associationId", QueryName: "AssociationId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DisassociateSubnetCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[417], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "SubnetId", Index: 1, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[418], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "SubnetId", Index: 1, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
 				}},
 				OutputRoot: "DisassociateSubnetCidrBlockResponse",
 				NewInput:   func() any { return new(DisassociateSubnetCidrBlockInput) },
@@ -1488,12 +1566,12 @@ func newService() *schema.Service {
 			{
 				Name: "DisassociateVpcCidrBlock", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DisassociateVpcCidrBlockInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "AssociationId", Index: 0, Shape: &t[474], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "AssociationId", Index: 0, Shape: &t[475], Wire: "associationId", QueryName: "AssociationId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DisassociateVpcCidrBlockOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[505], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
-					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[475], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
-					{Name: "VpcId", Index: 2, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
+					{Name: "Ipv6CidrBlockAssociation", Index: 0, Shape: &t[506], Wire: "ipv6CidrBlockAssociation", QueryName: "Ipv6CidrBlockAssociation"},
+					{Name: "CidrBlockAssociation", Index: 1, Shape: &t[476], Wire: "cidrBlockAssociation", QueryName: "CidrBlockAssociation"},
+					{Name: "VpcId", Index: 2, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
 				}},
 				OutputRoot: "DisassociateVpcCidrBlockResponse",
 				NewInput:   func() any { return new(DisassociateVpcCidrBlockInput) },
@@ -1505,8 +1583,8 @@ func newService() *schema.Service {
 			{
 				Name: "EnableVgwRoutePropagation", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "EnableVgwRoutePropagationInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GatewayId", Index: 0, Shape: &t[525], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
-					{Name: "RouteTableId", Index: 1, Shape: &t[354], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "GatewayId", Index: 0, Shape: &t[526], Wire: "GatewayId", QueryName: "GatewayId", Required: true},
+					{Name: "RouteTableId", Index: 1, Shape: &t[355], Wire: "RouteTableId", QueryName: "RouteTableId", Required: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output:     &schema.Shape{Name: "EnableVgwRoutePropagationOutput", Kind: schema.Structure},
@@ -1523,13 +1601,13 @@ func newService() *schema.Service {
 				Name: "GetManagedPrefixListAssociations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "GetManagedPrefixListAssociationsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[306], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "PrefixListId", Index: 1, Shape: &t[307], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
 					{Name: "MaxResults", Index: 2, Shape: &t[127], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 3, Shape: &t[270], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 3, Shape: &t[271], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "GetManagedPrefixListAssociationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PrefixListAssociations", Index: 0, Shape: &t[299], Wire: "prefixListAssociationSet", QueryName: "PrefixListAssociationSet"},
-					{Name: "NextToken", Index: 1, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "PrefixListAssociations", Index: 0, Shape: &t[300], Wire: "prefixListAssociationSet", QueryName: "PrefixListAssociationSet"},
+					{Name: "NextToken", Index: 1, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "GetManagedPrefixListAssociationsResponse",
 				DryRun:     true,
@@ -1543,14 +1621,14 @@ func newService() *schema.Service {
 				Name: "GetManagedPrefixListEntries", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "GetManagedPrefixListEntriesInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[306], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "PrefixListId", Index: 1, Shape: &t[307], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
 					{Name: "TargetVersion", Index: 2, Shape: &t[221], Wire: "TargetVersion", QueryName: "TargetVersion"},
-					{Name: "MaxResults", Index: 3, Shape: &t[305], Wire: "MaxResults", QueryName: "MaxResults"},
-					{Name: "NextToken", Index: 4, Shape: &t[270], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "MaxResults", Index: 3, Shape: &t[306], Wire: "MaxResults", QueryName: "MaxResults"},
+					{Name: "NextToken", Index: 4, Shape: &t[271], Wire: "NextToken", QueryName: "NextToken"},
 				}},
 				Output: &schema.Shape{Name: "GetManagedPrefixListEntriesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Entries", Index: 0, Shape: &t[301], Wire: "entrySet", QueryName: "EntrySet"},
-					{Name: "NextToken", Index: 1, Shape: &t[270], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "Entries", Index: 0, Shape: &t[302], Wire: "entrySet", QueryName: "EntrySet"},
+					{Name: "NextToken", Index: 1, Shape: &t[271], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "GetManagedPrefixListEntriesResponse",
 				DryRun:     true,
@@ -1564,15 +1642,15 @@ func newService() *schema.Service {
 				Name: "GetSubnetCidrReservations", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "GetSubnetCidrReservationsInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Filters", Index: 0, Shape: &t[121], Wire: "Filter", QueryName: "Filter"},
-					{Name: "SubnetId", Index: 1, Shape: &t[412], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
+					{Name: "SubnetId", Index: 1, Shape: &t[413], Wire: "SubnetId", QueryName: "SubnetId", Required: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "NextToken", Index: 3, Shape: &t[401], Wire: "NextToken", QueryName: "NextToken"},
+					{Name: "NextToken", Index: 3, Shape: &t[402], Wire: "NextToken", QueryName: "NextToken"},
 					{Name: "MaxResults", Index: 4, Shape: &t[128], Wire: "MaxResults", QueryName: "MaxResults"},
 				}},
 				Output: &schema.Shape{Name: "GetSubnetCidrReservationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SubnetIpv4CidrReservations", Index: 0, Shape: &t[408], Wire: "subnetIpv4CidrReservationSet", QueryName: "SubnetIpv4CidrReservationSet"},
-					{Name: "SubnetIpv6CidrReservations", Index: 1, Shape: &t[408], Wire: "subnetIpv6CidrReservationSet", QueryName: "SubnetIpv6CidrReservationSet"},
-					{Name: "NextToken", Index: 2, Shape: &t[401], Wire: "nextToken", QueryName: "NextToken"},
+					{Name: "SubnetIpv4CidrReservations", Index: 0, Shape: &t[409], Wire: "subnetIpv4CidrReservationSet", QueryName: "SubnetIpv4CidrReservationSet"},
+					{Name: "SubnetIpv6CidrReservations", Index: 1, Shape: &t[409], Wire: "subnetIpv6CidrReservationSet", QueryName: "SubnetIpv6CidrReservationSet"},
+					{Name: "NextToken", Index: 2, Shape: &t[402], Wire: "nextToken", QueryName: "NextToken"},
 				}},
 				OutputRoot: "GetSubnetCidrReservationsResponse",
 				DryRun:     true,
@@ -1586,11 +1664,11 @@ func newService() *schema.Service {
 				Name: "ModifyManagedPrefixList", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyManagedPrefixListInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[306], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "PrefixListId", Index: 1, Shape: &t[307], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
 					{Name: "CurrentVersion", Index: 2, Shape: &t[221], Wire: "CurrentVersion", QueryName: "CurrentVersion"},
-					{Name: "PrefixListName", Index: 3, Shape: &t[401], Wire: "PrefixListName", QueryName: "PrefixListName"},
+					{Name: "PrefixListName", Index: 3, Shape: &t[402], Wire: "PrefixListName", QueryName: "PrefixListName"},
 					{Name: "AddEntries", Index: 4, Shape: &t[6], Wire: "AddEntry", QueryName: "AddEntry"},
-					{Name: "RemoveEntries", Index: 5, Shape: &t[333], Wire: "RemoveEntry", QueryName: "RemoveEntry"},
+					{Name: "RemoveEntries", Index: 5, Shape: &t[334], Wire: "RemoveEntry", QueryName: "RemoveEntry"},
 					{Name: "MaxEntries", Index: 6, Shape: &t[183], Wire: "MaxEntries", QueryName: "MaxEntries"},
 					{Name: "IpamPrefixListResolverSyncEnabled", Index: 7, Shape: &t[43], Wire: "IpamPrefixListResolverSyncEnabled", QueryName: "IpamPrefixListResolverSyncEnabled"},
 				}},
@@ -1612,13 +1690,13 @@ func newService() *schema.Service {
 					{Name: "EnablePrimaryIpv6", Index: 1, Shape: &t[41], Wire: "EnablePrimaryIpv6", QueryName: "EnablePrimaryIpv6"},
 					{Name: "ConnectionTrackingSpecification", Index: 2, Shape: &t[58], Wire: "ConnectionTrackingSpecification", QueryName: "ConnectionTrackingSpecification"},
 					{Name: "AssociatePublicIpAddress", Index: 3, Shape: &t[41], Wire: "AssociatePublicIpAddress", QueryName: "AssociatePublicIpAddress"},
-					{Name: "AssociatedSubnetIds", Index: 4, Shape: &t[413], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"},
+					{Name: "AssociatedSubnetIds", Index: 4, Shape: &t[414], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"},
 					{Name: "DryRun", Index: 5, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 6, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "NetworkInterfaceId", Index: 6, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
 					{Name: "Description", Index: 7, Shape: &t[22], Wire: "description", QueryName: "Description"},
 					{Name: "SourceDestCheck", Index: 8, Shape: &t[21], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-					{Name: "Groups", Index: 9, Shape: &t[365], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
-					{Name: "Attachment", Index: 10, Shape: &t[255], Wire: "attachment", QueryName: "Attachment"},
+					{Name: "Groups", Index: 9, Shape: &t[366], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"},
+					{Name: "Attachment", Index: 10, Shape: &t[256], Wire: "attachment", QueryName: "Attachment"},
 				}},
 				Output:     &schema.Shape{Name: "ModifyNetworkInterfaceAttributeOutput", Kind: schema.Structure},
 				OutputRoot: "ModifyNetworkInterfaceAttributeResponse",
@@ -1633,8 +1711,8 @@ func newService() *schema.Service {
 			{
 				Name: "ModifySecurityGroupRules", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifySecurityGroupRulesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GroupId", Index: 0, Shape: &t[364], Wire: "GroupId", QueryName: "GroupId", Required: true},
-					{Name: "SecurityGroupRules", Index: 1, Shape: &t[380], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule", Required: true},
+					{Name: "GroupId", Index: 0, Shape: &t[365], Wire: "GroupId", QueryName: "GroupId", Required: true},
+					{Name: "SecurityGroupRules", Index: 1, Shape: &t[381], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule", Required: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "ModifySecurityGroupRulesOutput", Kind: schema.Structure, Members: []schema.Member{
@@ -1653,7 +1731,7 @@ func newService() *schema.Service {
 				Input: &schema.Shape{Name: "ModifySubnetAttributeInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "AssignIpv6AddressOnCreation", Index: 0, Shape: &t[21], Wire: "AssignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
 					{Name: "MapPublicIpOnLaunch", Index: 1, Shape: &t[21], Wire: "MapPublicIpOnLaunch", QueryName: "MapPublicIpOnLaunch"},
-					{Name: "SubnetId", Index: 2, Shape: &t[412], Wire: "subnetId", QueryName: "SubnetId", Required: true},
+					{Name: "SubnetId", Index: 2, Shape: &t[413], Wire: "subnetId", QueryName: "SubnetId", Required: true},
 					{Name: "MapCustomerOwnedIpOnLaunch", Index: 3, Shape: &t[21], Wire: "MapCustomerOwnedIpOnLaunch", QueryName: "MapCustomerOwnedIpOnLaunch"},
 					{Name: "CustomerOwnedIpv4Pool", Index: 4, Shape: &t[56], Wire: "CustomerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
 					{Name: "EnableDns64", Index: 5, Shape: &t[21], Wire: "EnableDns64", QueryName: "EnableDns64"},
@@ -1677,7 +1755,7 @@ func newService() *schema.Service {
 				Input: &schema.Shape{Name: "ModifyVpcAttributeInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "EnableDnsHostnames", Index: 0, Shape: &t[21], Wire: "EnableDnsHostnames", QueryName: "EnableDnsHostnames"},
 					{Name: "EnableDnsSupport", Index: 1, Shape: &t[21], Wire: "EnableDnsSupport", QueryName: "EnableDnsSupport"},
-					{Name: "VpcId", Index: 2, Shape: &t[503], Wire: "vpcId", QueryName: "VpcId", Required: true},
+					{Name: "VpcId", Index: 2, Shape: &t[504], Wire: "vpcId", QueryName: "VpcId", Required: true},
 					{Name: "EnableNetworkAddressUsageMetrics", Index: 3, Shape: &t[21], Wire: "EnableNetworkAddressUsageMetrics", QueryName: "EnableNetworkAddressUsageMetrics"},
 				}},
 				Output:     &schema.Shape{Name: "ModifyVpcAttributeOutput", Kind: schema.Structure},
@@ -1693,19 +1771,19 @@ func newService() *schema.Service {
 				Name: "ModifyVpcEndpoint", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyVpcEndpointInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "VpcEndpointId", Index: 1, Shape: &t[493], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
+					{Name: "VpcEndpointId", Index: 1, Shape: &t[494], Wire: "VpcEndpointId", QueryName: "VpcEndpointId", Required: true},
 					{Name: "ResetPolicy", Index: 2, Shape: &t[41], Wire: "ResetPolicy", QueryName: "ResetPolicy"},
-					{Name: "PolicyDocument", Index: 3, Shape: &t[401], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
-					{Name: "AddRouteTableIds", Index: 4, Shape: &t[495], Wire: "AddRouteTableId", QueryName: "AddRouteTableId"},
-					{Name: "RemoveRouteTableIds", Index: 5, Shape: &t[495], Wire: "RemoveRouteTableId", QueryName: "RemoveRouteTableId"},
-					{Name: "AddSubnetIds", Index: 6, Shape: &t[500], Wire: "AddSubnetId", QueryName: "AddSubnetId"},
-					{Name: "RemoveSubnetIds", Index: 7, Shape: &t[500], Wire: "RemoveSubnetId", QueryName: "RemoveSubnetId"},
-					{Name: "AddSecurityGroupIds", Index: 8, Shape: &t[496], Wire: "AddSecurityGroupId", QueryName: "AddSecurityGroupId"},
-					{Name: "RemoveSecurityGroupIds", Index: 9, Shape: &t[496], Wire: "RemoveSecurityGroupId", QueryName: "RemoveSecurityGroupId"},
+					{Name: "PolicyDocument", Index: 3, Shape: &t[402], Wire: "PolicyDocument", QueryName: "PolicyDocument"},
+					{Name: "AddRouteTableIds", Index: 4, Shape: &t[496], Wire: "AddRouteTableId", QueryName: "AddRouteTableId"},
+					{Name: "RemoveRouteTableIds", Index: 5, Shape: &t[496], Wire: "RemoveRouteTableId", QueryName: "RemoveRouteTableId"},
+					{Name: "AddSubnetIds", Index: 6, Shape: &t[501], Wire: "AddSubnetId", QueryName: "AddSubnetId"},
+					{Name: "RemoveSubnetIds", Index: 7, Shape: &t[501], Wire: "RemoveSubnetId", QueryName: "RemoveSubnetId"},
+					{Name: "AddSecurityGroupIds", Index: 8, Shape: &t[497], Wire: "AddSecurityGroupId", QueryName: "AddSecurityGroupId"},
+					{Name: "RemoveSecurityGroupIds", Index: 9, Shape: &t[497], Wire: "RemoveSecurityGroupId", QueryName: "RemoveSecurityGroupId"},
 					{Name: "IpAddressType", Index: 10, Shape: &t[190], Wire: "IpAddressType", QueryName: "IpAddressType"},
 					{Name: "DnsOptions", Index: 11, Shape: &t[101], Wire: "DnsOptions", QueryName: "DnsOptions"},
 					{Name: "PrivateDnsEnabled", Index: 12, Shape: &t[41], Wire: "PrivateDnsEnabled", QueryName: "PrivateDnsEnabled"},
-					{Name: "SubnetConfigurations", Index: 13, Shape: &t[411], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
+					{Name: "SubnetConfigurations", Index: 13, Shape: &t[412], Wire: "SubnetConfiguration", QueryName: "SubnetConfiguration"},
 				}},
 				Output: &schema.Shape{Name: "ModifyVpcEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
@@ -1721,8 +1799,8 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyVpcTenancy", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyVpcTenancyInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "VpcId", Index: 0, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId", Required: true},
-					{Name: "InstanceTenancy", Index: 1, Shape: &t[517], Wire: "InstanceTenancy", QueryName: "InstanceTenancy", Required: true},
+					{Name: "VpcId", Index: 0, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId", Required: true},
+					{Name: "InstanceTenancy", Index: 1, Shape: &t[518], Wire: "InstanceTenancy", QueryName: "InstanceTenancy", Required: true},
 					{Name: "DryRun", Index: 2, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "ModifyVpcTenancyOutput", Kind: schema.Structure, Members: []schema.Member{
@@ -1737,25 +1815,67 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ReplaceNetworkAclAssociation", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ReplaceNetworkAclAssociationInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "AssociationId", Index: 1, Shape: &t[246], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "NetworkAclId", Index: 2, Shape: &t[250], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+				}},
+				Output: &schema.Shape{Name: "ReplaceNetworkAclAssociationOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "NewAssociationId", Index: 0, Shape: &t[402], Wire: "newAssociationId", QueryName: "NewAssociationId"},
+				}},
+				OutputRoot: "ReplaceNetworkAclAssociationResponse",
+				DryRun:     true,
+				NewInput:   func() any { return new(ReplaceNetworkAclAssociationInput) },
+				NewOutput:  func() any { return new(ReplaceNetworkAclAssociationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ReplaceNetworkAclAssociation(ctx, in.(*ReplaceNetworkAclAssociationInput))
+				},
+			},
+			{
+				Name: "ReplaceNetworkAclEntry", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ReplaceNetworkAclEntryInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
+					{Name: "NetworkAclId", Index: 1, Shape: &t[250], Wire: "networkAclId", QueryName: "NetworkAclId", Required: true},
+					{Name: "RuleNumber", Index: 2, Shape: &t[183], Wire: "ruleNumber", QueryName: "RuleNumber", Required: true},
+					{Name: "Protocol", Index: 3, Shape: &t[402], Wire: "protocol", QueryName: "Protocol", Required: true},
+					{Name: "RuleAction", Index: 4, Shape: &t[358], Wire: "ruleAction", QueryName: "RuleAction", Required: true},
+					{Name: "Egress", Index: 5, Shape: &t[41], Wire: "egress", QueryName: "Egress", Required: true},
+					{Name: "CidrBlock", Index: 6, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
+					{Name: "Ipv6CidrBlock", Index: 7, Shape: &t[402], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+					{Name: "IcmpTypeCode", Index: 8, Shape: &t[142], Wire: "Icmp", QueryName: "Icmp"},
+					{Name: "PortRange", Index: 9, Shape: &t[296], Wire: "portRange", QueryName: "PortRange"},
+				}},
+				Output:     &schema.Shape{Name: "ReplaceNetworkAclEntryOutput", Kind: schema.Structure},
+				OutputRoot: "ReplaceNetworkAclEntryResponse",
+				DryRun:     true,
+				NoOutput:   true,
+				NewInput:   func() any { return new(ReplaceNetworkAclEntryInput) },
+				NewOutput:  func() any { return new(ReplaceNetworkAclEntryOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ReplaceNetworkAclEntry(ctx, in.(*ReplaceNetworkAclEntryInput))
+				},
+			},
+			{
 				Name: "ReplaceRoute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ReplaceRouteInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[306], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
-					{Name: "VpcEndpointId", Index: 1, Shape: &t[493], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
+					{Name: "DestinationPrefixListId", Index: 0, Shape: &t[307], Wire: "DestinationPrefixListId", QueryName: "DestinationPrefixListId"},
+					{Name: "VpcEndpointId", Index: 1, Shape: &t[494], Wire: "VpcEndpointId", QueryName: "VpcEndpointId"},
 					{Name: "LocalTarget", Index: 2, Shape: &t[41], Wire: "LocalTarget", QueryName: "LocalTarget"},
-					{Name: "TransitGatewayId", Index: 3, Shape: &t[448], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
+					{Name: "TransitGatewayId", Index: 3, Shape: &t[449], Wire: "TransitGatewayId", QueryName: "TransitGatewayId"},
 					{Name: "LocalGatewayId", Index: 4, Shape: &t[219], Wire: "LocalGatewayId", QueryName: "LocalGatewayId"},
 					{Name: "CarrierGatewayId", Index: 5, Shape: &t[48], Wire: "CarrierGatewayId", QueryName: "CarrierGatewayId"},
 					{Name: "CoreNetworkArn", Index: 6, Shape: &t[61], Wire: "CoreNetworkArn", QueryName: "CoreNetworkArn"},
-					{Name: "OdbNetworkArn", Index: 7, Shape: &t[271], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
+					{Name: "OdbNetworkArn", Index: 7, Shape: &t[272], Wire: "OdbNetworkArn", QueryName: "OdbNetworkArn"},
 					{Name: "DryRun", Index: 8, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "RouteTableId", Index: 9, Shape: &t[354], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
-					{Name: "DestinationCidrBlock", Index: 10, Shape: &t[401], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-					{Name: "GatewayId", Index: 11, Shape: &t[344], Wire: "gatewayId", QueryName: "GatewayId"},
-					{Name: "DestinationIpv6CidrBlock", Index: 12, Shape: &t[401], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+					{Name: "RouteTableId", Index: 9, Shape: &t[355], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "DestinationCidrBlock", Index: 10, Shape: &t[402], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+					{Name: "GatewayId", Index: 11, Shape: &t[345], Wire: "gatewayId", QueryName: "GatewayId"},
+					{Name: "DestinationIpv6CidrBlock", Index: 12, Shape: &t[402], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
 					{Name: "EgressOnlyInternetGatewayId", Index: 13, Shape: &t[107], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
 					{Name: "InstanceId", Index: 14, Shape: &t[151], Wire: "instanceId", QueryName: "InstanceId"},
-					{Name: "NetworkInterfaceId", Index: 15, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-					{Name: "VpcPeeringConnectionId", Index: 16, Shape: &t[509], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+					{Name: "NetworkInterfaceId", Index: 15, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "VpcPeeringConnectionId", Index: 16, Shape: &t[510], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
 					{Name: "NatGatewayId", Index: 17, Shape: &t[238], Wire: "natGatewayId", QueryName: "NatGatewayId"},
 				}},
 				Output:     &schema.Shape{Name: "ReplaceRouteOutput", Kind: schema.Structure},
@@ -1772,12 +1892,12 @@ func newService() *schema.Service {
 				Name: "ReplaceRouteTableAssociation", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ReplaceRouteTableAssociationInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "AssociationId", Index: 1, Shape: &t[350], Wire: "associationId", QueryName: "AssociationId", Required: true},
-					{Name: "RouteTableId", Index: 2, Shape: &t[354], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
+					{Name: "AssociationId", Index: 1, Shape: &t[351], Wire: "associationId", QueryName: "AssociationId", Required: true},
+					{Name: "RouteTableId", Index: 2, Shape: &t[355], Wire: "routeTableId", QueryName: "RouteTableId", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ReplaceRouteTableAssociationOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NewAssociationId", Index: 0, Shape: &t[401], Wire: "newAssociationId", QueryName: "NewAssociationId"},
-					{Name: "AssociationState", Index: 1, Shape: &t[352], Wire: "associationState", QueryName: "AssociationState"},
+					{Name: "NewAssociationId", Index: 0, Shape: &t[402], Wire: "newAssociationId", QueryName: "NewAssociationId"},
+					{Name: "AssociationState", Index: 1, Shape: &t[353], Wire: "associationState", QueryName: "AssociationState"},
 				}},
 				OutputRoot: "ReplaceRouteTableAssociationResponse",
 				DryRun:     true,
@@ -1791,8 +1911,8 @@ func newService() *schema.Service {
 				Name: "ResetNetworkInterfaceAttribute", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ResetNetworkInterfaceAttributeInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "SourceDestCheck", Index: 2, Shape: &t[401], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "SourceDestCheck", Index: 2, Shape: &t[402], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
 				}},
 				Output:     &schema.Shape{Name: "ResetNetworkInterfaceAttributeOutput", Kind: schema.Structure},
 				OutputRoot: "ResetNetworkInterfaceAttributeResponse",
@@ -1808,7 +1928,7 @@ func newService() *schema.Service {
 				Name: "RestoreManagedPrefixListVersion", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RestoreManagedPrefixListVersionInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "PrefixListId", Index: 1, Shape: &t[306], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
+					{Name: "PrefixListId", Index: 1, Shape: &t[307], Wire: "PrefixListId", QueryName: "PrefixListId", Required: true},
 					{Name: "PreviousVersion", Index: 2, Shape: &t[221], Wire: "PreviousVersion", QueryName: "PreviousVersion", Required: true},
 					{Name: "CurrentVersion", Index: 3, Shape: &t[221], Wire: "CurrentVersion", QueryName: "CurrentVersion", Required: true},
 				}},
@@ -1826,21 +1946,21 @@ func newService() *schema.Service {
 			{
 				Name: "RevokeSecurityGroupEgress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RevokeSecurityGroupEgressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SecurityGroupRuleIds", Index: 0, Shape: &t[376], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+					{Name: "SecurityGroupRuleIds", Index: 0, Shape: &t[377], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
 					{Name: "DryRun", Index: 1, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 2, Shape: &t[364], Wire: "groupId", QueryName: "GroupId", Required: true},
-					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[401], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[401], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[401], Wire: "ipProtocol", QueryName: "IpProtocol"},
+					{Name: "GroupId", Index: 2, Shape: &t[365], Wire: "groupId", QueryName: "GroupId", Required: true},
+					{Name: "SourceSecurityGroupName", Index: 3, Shape: &t[402], Wire: "sourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 4, Shape: &t[402], Wire: "sourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[402], Wire: "ipProtocol", QueryName: "IpProtocol"},
 					{Name: "FromPort", Index: 6, Shape: &t[183], Wire: "fromPort", QueryName: "FromPort"},
 					{Name: "ToPort", Index: 7, Shape: &t[183], Wire: "toPort", QueryName: "ToPort"},
-					{Name: "CidrIp", Index: 8, Shape: &t[401], Wire: "cidrIp", QueryName: "CidrIp"},
+					{Name: "CidrIp", Index: 8, Shape: &t[402], Wire: "cidrIp", QueryName: "CidrIp"},
 					{Name: "IpPermissions", Index: 9, Shape: &t[192], Wire: "ipPermissions", QueryName: "IpPermissions"},
 				}},
 				Output: &schema.Shape{Name: "RevokeSecurityGroupEgressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
 					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[192], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
-					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[342], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
+					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[343], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
 				}},
 				OutputRoot: "RevokeSecurityGroupEgressResponse",
 				DryRun:     true,
@@ -1853,22 +1973,22 @@ func newService() *schema.Service {
 			{
 				Name: "RevokeSecurityGroupIngress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RevokeSecurityGroupIngressInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CidrIp", Index: 0, Shape: &t[401], Wire: "CidrIp", QueryName: "CidrIp"},
+					{Name: "CidrIp", Index: 0, Shape: &t[402], Wire: "CidrIp", QueryName: "CidrIp"},
 					{Name: "FromPort", Index: 1, Shape: &t[183], Wire: "FromPort", QueryName: "FromPort"},
-					{Name: "GroupId", Index: 2, Shape: &t[364], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 3, Shape: &t[368], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "GroupId", Index: 2, Shape: &t[365], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 3, Shape: &t[369], Wire: "GroupName", QueryName: "GroupName"},
 					{Name: "IpPermissions", Index: 4, Shape: &t[192], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "IpProtocol", Index: 5, Shape: &t[401], Wire: "IpProtocol", QueryName: "IpProtocol"},
-					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[401], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
-					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[401], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
+					{Name: "IpProtocol", Index: 5, Shape: &t[402], Wire: "IpProtocol", QueryName: "IpProtocol"},
+					{Name: "SourceSecurityGroupName", Index: 6, Shape: &t[402], Wire: "SourceSecurityGroupName", QueryName: "SourceSecurityGroupName"},
+					{Name: "SourceSecurityGroupOwnerId", Index: 7, Shape: &t[402], Wire: "SourceSecurityGroupOwnerId", QueryName: "SourceSecurityGroupOwnerId"},
 					{Name: "ToPort", Index: 8, Shape: &t[183], Wire: "ToPort", QueryName: "ToPort"},
-					{Name: "SecurityGroupRuleIds", Index: 9, Shape: &t[376], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+					{Name: "SecurityGroupRuleIds", Index: 9, Shape: &t[377], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
 					{Name: "DryRun", Index: 10, Shape: &t[41], Wire: "dryRun", QueryName: "DryRun"},
 				}},
 				Output: &schema.Shape{Name: "RevokeSecurityGroupIngressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
 					{Name: "UnknownIpPermissions", Index: 1, Shape: &t[192], Wire: "unknownIpPermissionSet", QueryName: "UnknownIpPermissionSet", OmitNil: true},
-					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[342], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
+					{Name: "RevokedSecurityGroupRules", Index: 2, Shape: &t[343], Wire: "revokedSecurityGroupRuleSet", QueryName: "RevokedSecurityGroupRuleSet"},
 				}},
 				OutputRoot: "RevokeSecurityGroupIngressResponse",
 				DryRun:     true,
@@ -1882,11 +2002,11 @@ func newService() *schema.Service {
 				Name: "UnassignIpv6Addresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UnassignIpv6AddressesInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Ipv6Prefixes", Index: 0, Shape: &t[193], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
 					{Name: "Ipv6Addresses", Index: 2, Shape: &t[205], Wire: "ipv6Addresses", QueryName: "Ipv6Addresses"},
 				}},
 				Output: &schema.Shape{Name: "UnassignIpv6AddressesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+					{Name: "NetworkInterfaceId", Index: 0, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
 					{Name: "UnassignedIpv6Addresses", Index: 1, Shape: &t[205], Wire: "unassignedIpv6Addresses", QueryName: "UnassignedIpv6Addresses"},
 					{Name: "UnassignedIpv6Prefixes", Index: 2, Shape: &t[193], Wire: "unassignedIpv6PrefixSet", QueryName: "UnassignedIpv6PrefixSet", OmitNil: true},
 				}},
@@ -1901,8 +2021,8 @@ func newService() *schema.Service {
 				Name: "UnassignPrivateIpAddresses", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UnassignPrivateIpAddressesInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Ipv4Prefixes", Index: 0, Shape: &t[193], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
-					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[259], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
-					{Name: "PrivateIpAddresses", Index: 2, Shape: &t[318], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+					{Name: "NetworkInterfaceId", Index: 1, Shape: &t[260], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId", Required: true},
+					{Name: "PrivateIpAddresses", Index: 2, Shape: &t[319], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 				}},
 				Output:     &schema.Shape{Name: "UnassignPrivateIpAddressesOutput", Kind: schema.Structure},
 				OutputRoot: "UnassignPrivateIpAddressesResponse",
@@ -1917,10 +2037,10 @@ func newService() *schema.Service {
 				Name: "UpdateSecurityGroupRuleDescriptionsEgress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsEgressInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 1, Shape: &t[364], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 2, Shape: &t[368], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "GroupId", Index: 1, Shape: &t[365], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 2, Shape: &t[369], Wire: "GroupName", QueryName: "GroupName"},
 					{Name: "IpPermissions", Index: 3, Shape: &t[192], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[374], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
+					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[375], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
 				}},
 				Output: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsEgressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
@@ -1937,10 +2057,10 @@ func newService() *schema.Service {
 				Name: "UpdateSecurityGroupRuleDescriptionsIngress", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsIngressInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DryRun", Index: 0, Shape: &t[41], Wire: "DryRun", QueryName: "DryRun"},
-					{Name: "GroupId", Index: 1, Shape: &t[364], Wire: "GroupId", QueryName: "GroupId"},
-					{Name: "GroupName", Index: 2, Shape: &t[368], Wire: "GroupName", QueryName: "GroupName"},
+					{Name: "GroupId", Index: 1, Shape: &t[365], Wire: "GroupId", QueryName: "GroupId"},
+					{Name: "GroupName", Index: 2, Shape: &t[369], Wire: "GroupName", QueryName: "GroupName"},
 					{Name: "IpPermissions", Index: 3, Shape: &t[192], Wire: "IpPermissions", QueryName: "IpPermissions"},
-					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[374], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
+					{Name: "SecurityGroupRuleDescriptions", Index: 4, Shape: &t[375], Wire: "SecurityGroupRuleDescription", QueryName: "SecurityGroupRuleDescription"},
 				}},
 				Output: &schema.Shape{Name: "UpdateSecurityGroupRuleDescriptionsIngressOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "Return", Index: 0, Shape: &t[41], Wire: "return", QueryName: "Return"},
@@ -2057,8 +2177,6 @@ func newService() *schema.Service {
 			"CreateLocalGatewayVirtualInterfaceGroup",
 			"CreateMacSystemIntegrityProtectionModificationTask",
 			"CreateNatGateway",
-			"CreateNetworkAcl",
-			"CreateNetworkAclEntry",
 			"CreateNetworkInsightsAccessScope",
 			"CreateNetworkInsightsPath",
 			"CreateNetworkInterfacePermission",
@@ -2145,8 +2263,6 @@ func newService() *schema.Service {
 			"DeleteLocalGatewayVirtualInterface",
 			"DeleteLocalGatewayVirtualInterfaceGroup",
 			"DeleteNatGateway",
-			"DeleteNetworkAcl",
-			"DeleteNetworkAclEntry",
 			"DeleteNetworkInsightsAccessScope",
 			"DeleteNetworkInsightsAccessScopeAnalysis",
 			"DeleteNetworkInsightsAnalysis",
@@ -2622,8 +2738,6 @@ func newService() *schema.Service {
 			"ReleaseIpamPoolAllocation",
 			"ReplaceIamInstanceProfileAssociation",
 			"ReplaceImageCriteriaInAllowedImagesSettings",
-			"ReplaceNetworkAclAssociation",
-			"ReplaceNetworkAclEntry",
 			"ReplaceTransitGatewayRoute",
 			"ReplaceVpnTunnel",
 			"ReportInstanceStatus",
@@ -2668,40 +2782,40 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 536)
+	t := make([]schema.Shape, 537)
 	t[0] = schema.Shape{Name: "AccountAttribute", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttributeName", Index: 0, Shape: &t[401], Wire: "attributeName", QueryName: "AttributeName"},
+		{Name: "AttributeName", Index: 0, Shape: &t[402], Wire: "attributeName", QueryName: "AttributeName"},
 		{Name: "AttributeValues", Index: 1, Shape: &t[5], Wire: "attributeValueSet", QueryName: "AttributeValueSet"},
 	}}
 	t[1] = schema.Shape{Name: "AccountAttributeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[0], Wire: "item", QueryName: "Item"}}
 	t[2] = schema.Shape{Name: "AccountAttributeName", Kind: schema.String}
 	t[3] = schema.Shape{Name: "AccountAttributeNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[2], Wire: "attributeName", QueryName: "AttributeName"}}
 	t[4] = schema.Shape{Name: "AccountAttributeValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AttributeValue", Index: 0, Shape: &t[401], Wire: "attributeValue", QueryName: "AttributeValue"},
+		{Name: "AttributeValue", Index: 0, Shape: &t[402], Wire: "attributeValue", QueryName: "AttributeValue"},
 	}}
 	t[5] = schema.Shape{Name: "AccountAttributeValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "item", QueryName: "Item"}}
 	t[6] = schema.Shape{Name: "AddPrefixListEntries", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member", QueryName: "Member"}, Min: ptr(0), Max: ptr(100)}
 	t[7] = schema.Shape{Name: "AddPrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidr", Index: 0, Shape: &t[401], Wire: "Cidr", QueryName: "Cidr", Required: true},
-		{Name: "Description", Index: 1, Shape: &t[401], Wire: "Description", QueryName: "Description"},
+		{Name: "Cidr", Index: 0, Shape: &t[402], Wire: "Cidr", QueryName: "Cidr", Required: true},
+		{Name: "Description", Index: 1, Shape: &t[402], Wire: "Description", QueryName: "Description"},
 	}}
 	t[8] = schema.Shape{Name: "Address", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllocationId", Index: 0, Shape: &t[401], Wire: "allocationId", QueryName: "AllocationId"},
-		{Name: "AssociationId", Index: 1, Shape: &t[401], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "AllocationId", Index: 0, Shape: &t[402], Wire: "allocationId", QueryName: "AllocationId"},
+		{Name: "AssociationId", Index: 1, Shape: &t[402], Wire: "associationId", QueryName: "AssociationId"},
 		{Name: "Domain", Index: 2, Shape: &t[104], Wire: "domain", QueryName: "Domain"},
-		{Name: "NetworkInterfaceId", Index: 3, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "NetworkInterfaceOwnerId", Index: 4, Shape: &t[401], Wire: "networkInterfaceOwnerId", QueryName: "NetworkInterfaceOwnerId"},
-		{Name: "PrivateIpAddress", Index: 5, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-		{Name: "Tags", Index: 6, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "PublicIpv4Pool", Index: 7, Shape: &t[401], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
-		{Name: "NetworkBorderGroup", Index: 8, Shape: &t[401], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
-		{Name: "CustomerOwnedIp", Index: 9, Shape: &t[401], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
-		{Name: "CustomerOwnedIpv4Pool", Index: 10, Shape: &t[401], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
-		{Name: "CarrierIp", Index: 11, Shape: &t[401], Wire: "carrierIp", QueryName: "CarrierIp"},
-		{Name: "SubnetId", Index: 12, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "ServiceManaged", Index: 13, Shape: &t[389], Wire: "serviceManaged", QueryName: "ServiceManaged"},
-		{Name: "InstanceId", Index: 14, Shape: &t[401], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "PublicIp", Index: 15, Shape: &t[401], Wire: "publicIp", QueryName: "PublicIp"},
+		{Name: "NetworkInterfaceId", Index: 3, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "NetworkInterfaceOwnerId", Index: 4, Shape: &t[402], Wire: "networkInterfaceOwnerId", QueryName: "NetworkInterfaceOwnerId"},
+		{Name: "PrivateIpAddress", Index: 5, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "Tags", Index: 6, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "PublicIpv4Pool", Index: 7, Shape: &t[402], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
+		{Name: "NetworkBorderGroup", Index: 8, Shape: &t[402], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
+		{Name: "CustomerOwnedIp", Index: 9, Shape: &t[402], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+		{Name: "CustomerOwnedIpv4Pool", Index: 10, Shape: &t[402], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
+		{Name: "CarrierIp", Index: 11, Shape: &t[402], Wire: "carrierIp", QueryName: "CarrierIp"},
+		{Name: "SubnetId", Index: 12, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "ServiceManaged", Index: 13, Shape: &t[390], Wire: "serviceManaged", QueryName: "ServiceManaged"},
+		{Name: "InstanceId", Index: 14, Shape: &t[402], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "PublicIp", Index: 15, Shape: &t[402], Wire: "publicIp", QueryName: "PublicIp"},
 	}}
 	t[9] = schema.Shape{Name: "AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[8], Wire: "item", QueryName: "Item"}}
 	t[10] = schema.Shape{Name: "AllocationId", Kind: schema.String}
@@ -2710,10 +2824,10 @@ func newShapes() []schema.Shape {
 	t[13] = schema.Shape{Name: "ApplianceModeSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
 	t[14] = schema.Shape{Name: "ArchitectureValues", Kind: schema.String, Enum: []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}}
 	t[15] = schema.Shape{Name: "AssignedPrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrivateIpAddress", Index: 0, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddress", Index: 0, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 	}}
 	t[16] = schema.Shape{Name: "AssignedPrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "item", QueryName: "Item"}}
-	t[17] = schema.Shape{Name: "AssociatedSubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[412], Wire: "item", QueryName: "Item"}}
+	t[17] = schema.Shape{Name: "AssociatedSubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[413], Wire: "item", QueryName: "Item"}}
 	t[18] = schema.Shape{Name: "AttachmentEnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[41], Wire: "enaSrdEnabled", QueryName: "EnaSrdEnabled"},
 		{Name: "EnaSrdUdpSpecification", Index: 1, Shape: &t[19], Wire: "enaSrdUdpSpecification", QueryName: "EnaSrdUdpSpecification"},
@@ -2726,7 +2840,7 @@ func newShapes() []schema.Shape {
 		{Name: "Value", Index: 0, Shape: &t[41], Wire: "value", QueryName: "Value"},
 	}}
 	t[22] = schema.Shape{Name: "AttributeValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[401], Wire: "value", QueryName: "Value"},
+		{Name: "Value", Index: 0, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
 	t[23] = schema.Shape{Name: "AutoAcceptSharedAttachmentsValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
 	t[24] = schema.Shape{Name: "AutoProvisionZonesState", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
@@ -2735,34 +2849,34 @@ func newShapes() []schema.Shape {
 	t[27] = schema.Shape{Name: "AvailabilityZone", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "OptInStatus", Index: 0, Shape: &t[35], Wire: "optInStatus", QueryName: "OptInStatus"},
 		{Name: "Messages", Index: 1, Shape: &t[33], Wire: "messageSet", QueryName: "MessageSet"},
-		{Name: "RegionName", Index: 2, Shape: &t[401], Wire: "regionName", QueryName: "RegionName"},
-		{Name: "ZoneName", Index: 3, Shape: &t[401], Wire: "zoneName", QueryName: "ZoneName"},
-		{Name: "ZoneId", Index: 4, Shape: &t[401], Wire: "zoneId", QueryName: "ZoneId"},
-		{Name: "GroupName", Index: 5, Shape: &t[401], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "NetworkBorderGroup", Index: 6, Shape: &t[401], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
-		{Name: "ZoneType", Index: 7, Shape: &t[401], Wire: "zoneType", QueryName: "ZoneType"},
-		{Name: "ParentZoneName", Index: 8, Shape: &t[401], Wire: "parentZoneName", QueryName: "ParentZoneName"},
-		{Name: "ParentZoneId", Index: 9, Shape: &t[401], Wire: "parentZoneId", QueryName: "ParentZoneId"},
-		{Name: "GroupLongName", Index: 10, Shape: &t[401], Wire: "groupLongName", QueryName: "GroupLongName"},
+		{Name: "RegionName", Index: 2, Shape: &t[402], Wire: "regionName", QueryName: "RegionName"},
+		{Name: "ZoneName", Index: 3, Shape: &t[402], Wire: "zoneName", QueryName: "ZoneName"},
+		{Name: "ZoneId", Index: 4, Shape: &t[402], Wire: "zoneId", QueryName: "ZoneId"},
+		{Name: "GroupName", Index: 5, Shape: &t[402], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "NetworkBorderGroup", Index: 6, Shape: &t[402], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
+		{Name: "ZoneType", Index: 7, Shape: &t[402], Wire: "zoneType", QueryName: "ZoneType"},
+		{Name: "ParentZoneName", Index: 8, Shape: &t[402], Wire: "parentZoneName", QueryName: "ParentZoneName"},
+		{Name: "ParentZoneId", Index: 9, Shape: &t[402], Wire: "parentZoneId", QueryName: "ParentZoneId"},
+		{Name: "GroupLongName", Index: 10, Shape: &t[402], Wire: "groupLongName", QueryName: "GroupLongName"},
 		{Name: "Geography", Index: 11, Shape: &t[29], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
 		{Name: "SubGeography", Index: 12, Shape: &t[38], Wire: "subGeographySet", QueryName: "SubGeographySet", OmitNil: true},
 		{Name: "State", Index: 13, Shape: &t[36], Wire: "zoneState", QueryName: "ZoneState"},
 	}}
 	t[28] = schema.Shape{Name: "AvailabilityZoneGeography", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[401], Wire: "name", QueryName: "Name"},
+		{Name: "Name", Index: 0, Shape: &t[402], Wire: "name", QueryName: "Name"},
 	}}
 	t[29] = schema.Shape{Name: "AvailabilityZoneGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[28], Wire: "item", QueryName: "Item"}}
 	t[30] = schema.Shape{Name: "AvailabilityZoneId", Kind: schema.String}
 	t[31] = schema.Shape{Name: "AvailabilityZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[27], Wire: "item", QueryName: "Item"}}
 	t[32] = schema.Shape{Name: "AvailabilityZoneMessage", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Message", Index: 0, Shape: &t[401], Wire: "message", QueryName: "Message"},
+		{Name: "Message", Index: 0, Shape: &t[402], Wire: "message", QueryName: "Message"},
 	}}
 	t[33] = schema.Shape{Name: "AvailabilityZoneMessageList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "item", QueryName: "Item"}}
 	t[34] = schema.Shape{Name: "AvailabilityZoneName", Kind: schema.String}
 	t[35] = schema.Shape{Name: "AvailabilityZoneOptInStatus", Kind: schema.String, Enum: []string{"opt-in-not-required", "opted-in", "not-opted-in"}}
 	t[36] = schema.Shape{Name: "AvailabilityZoneState", Kind: schema.String, Enum: []string{"available", "information", "impaired", "unavailable", "constrained"}}
 	t[37] = schema.Shape{Name: "AvailabilityZoneSubGeography", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[401], Wire: "name", QueryName: "Name"},
+		{Name: "Name", Index: 0, Shape: &t[402], Wire: "name", QueryName: "Name"},
 	}}
 	t[38] = schema.Shape{Name: "AvailabilityZoneSubGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[37], Wire: "item", QueryName: "Item"}}
 	t[39] = schema.Shape{Name: "BlockPublicAccessMode", Kind: schema.String, Enum: []string{"off", "block-bidirectional", "block-ingress"}}
@@ -2778,15 +2892,15 @@ func newShapes() []schema.Shape {
 		{Name: "CapacityReservationTarget", Index: 1, Shape: &t[46], Wire: "capacityReservationTarget", QueryName: "CapacityReservationTarget"},
 	}}
 	t[46] = schema.Shape{Name: "CapacityReservationTargetResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CapacityReservationId", Index: 0, Shape: &t[401], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
-		{Name: "CapacityReservationResourceGroupArn", Index: 1, Shape: &t[401], Wire: "capacityReservationResourceGroupArn", QueryName: "CapacityReservationResourceGroupArn"},
+		{Name: "CapacityReservationId", Index: 0, Shape: &t[402], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
+		{Name: "CapacityReservationResourceGroupArn", Index: 1, Shape: &t[402], Wire: "capacityReservationResourceGroupArn", QueryName: "CapacityReservationResourceGroupArn"},
 	}}
 	t[47] = schema.Shape{Name: "CarrierGateway", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "CarrierGatewayId", Index: 0, Shape: &t[48], Wire: "carrierGatewayId", QueryName: "CarrierGatewayId"},
-		{Name: "VpcId", Index: 1, Shape: &t[503], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcId", Index: 1, Shape: &t[504], Wire: "vpcId", QueryName: "VpcId"},
 		{Name: "State", Index: 2, Shape: &t[52], Wire: "state", QueryName: "State"},
-		{Name: "OwnerId", Index: 3, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Tags", Index: 4, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "OwnerId", Index: 3, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 4, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
 	t[48] = schema.Shape{Name: "CarrierGatewayId", Kind: schema.String}
 	t[49] = schema.Shape{Name: "CarrierGatewayIdSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[48], Wire: "member", QueryName: "Member"}}
@@ -2794,16 +2908,16 @@ func newShapes() []schema.Shape {
 	t[51] = schema.Shape{Name: "CarrierGatewaySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[47], Wire: "item", QueryName: "Item"}}
 	t[52] = schema.Shape{Name: "CarrierGatewayState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
 	t[53] = schema.Shape{Name: "CidrBlock", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CidrBlock", Index: 0, Shape: &t[401], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "CidrBlock", Index: 0, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
 	}}
 	t[54] = schema.Shape{Name: "CidrBlockSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[53], Wire: "item", QueryName: "Item"}}
 	t[55] = schema.Shape{Name: "CloudWatchLogOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "LogEnabled", Index: 0, Shape: &t[41], Wire: "logEnabled", QueryName: "LogEnabled"},
-		{Name: "LogGroupArn", Index: 1, Shape: &t[401], Wire: "logGroupArn", QueryName: "LogGroupArn"},
-		{Name: "LogOutputFormat", Index: 2, Shape: &t[401], Wire: "logOutputFormat", QueryName: "LogOutputFormat"},
+		{Name: "LogGroupArn", Index: 1, Shape: &t[402], Wire: "logGroupArn", QueryName: "LogGroupArn"},
+		{Name: "LogOutputFormat", Index: 2, Shape: &t[402], Wire: "logOutputFormat", QueryName: "LogOutputFormat"},
 		{Name: "BgpLogEnabled", Index: 3, Shape: &t[41], Wire: "bgpLogEnabled", QueryName: "BgpLogEnabled"},
-		{Name: "BgpLogGroupArn", Index: 4, Shape: &t[401], Wire: "bgpLogGroupArn", QueryName: "BgpLogGroupArn"},
-		{Name: "BgpLogOutputFormat", Index: 5, Shape: &t[401], Wire: "bgpLogOutputFormat", QueryName: "BgpLogOutputFormat"},
+		{Name: "BgpLogGroupArn", Index: 4, Shape: &t[402], Wire: "bgpLogGroupArn", QueryName: "BgpLogGroupArn"},
+		{Name: "BgpLogOutputFormat", Index: 5, Shape: &t[402], Wire: "bgpLogOutputFormat", QueryName: "BgpLogOutputFormat"},
 	}}
 	t[56] = schema.Shape{Name: "CoipPoolId", Kind: schema.String}
 	t[57] = schema.Shape{Name: "ConnectionTrackingConfiguration", Kind: schema.Structure, Members: []schema.Member{
@@ -2830,15 +2944,15 @@ func newShapes() []schema.Shape {
 		{Name: "NestedVirtualization", Index: 3, Shape: &t[242], Wire: "nestedVirtualization", QueryName: "NestedVirtualization"},
 	}}
 	t[63] = schema.Shape{Name: "CustomerGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CertificateArn", Index: 0, Shape: &t[401], Wire: "certificateArn", QueryName: "CertificateArn"},
-		{Name: "DeviceName", Index: 1, Shape: &t[401], Wire: "deviceName", QueryName: "DeviceName"},
-		{Name: "Tags", Index: 2, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "BgpAsnExtended", Index: 3, Shape: &t[401], Wire: "bgpAsnExtended", QueryName: "BgpAsnExtended"},
-		{Name: "CustomerGatewayId", Index: 4, Shape: &t[401], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
-		{Name: "State", Index: 5, Shape: &t[401], Wire: "state", QueryName: "State"},
-		{Name: "Type", Index: 6, Shape: &t[401], Wire: "type", QueryName: "Type"},
-		{Name: "IpAddress", Index: 7, Shape: &t[401], Wire: "ipAddress", QueryName: "IpAddress"},
-		{Name: "BgpAsn", Index: 8, Shape: &t[401], Wire: "bgpAsn", QueryName: "BgpAsn"},
+		{Name: "CertificateArn", Index: 0, Shape: &t[402], Wire: "certificateArn", QueryName: "CertificateArn"},
+		{Name: "DeviceName", Index: 1, Shape: &t[402], Wire: "deviceName", QueryName: "DeviceName"},
+		{Name: "Tags", Index: 2, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "BgpAsnExtended", Index: 3, Shape: &t[402], Wire: "bgpAsnExtended", QueryName: "BgpAsnExtended"},
+		{Name: "CustomerGatewayId", Index: 4, Shape: &t[402], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
+		{Name: "State", Index: 5, Shape: &t[402], Wire: "state", QueryName: "State"},
+		{Name: "Type", Index: 6, Shape: &t[402], Wire: "type", QueryName: "Type"},
+		{Name: "IpAddress", Index: 7, Shape: &t[402], Wire: "ipAddress", QueryName: "IpAddress"},
+		{Name: "BgpAsn", Index: 8, Shape: &t[402], Wire: "bgpAsn", QueryName: "BgpAsn"},
 	}}
 	t[64] = schema.Shape{Name: "CustomerGatewayConfiguration", Kind: schema.String, Sensitive: true}
 	t[65] = schema.Shape{Name: "CustomerGatewayId", Kind: schema.String}
@@ -2871,37 +2985,37 @@ func newShapes() []schema.Shape {
 	}}
 	t[89] = schema.Shape{Name: "DeviceType", Kind: schema.String, Enum: []string{"ebs", "instance-store"}}
 	t[90] = schema.Shape{Name: "DhcpConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[401], Wire: "key", QueryName: "Key"},
+		{Name: "Key", Index: 0, Shape: &t[402], Wire: "key", QueryName: "Key"},
 		{Name: "Values", Index: 1, Shape: &t[92], Wire: "valueSet", QueryName: "ValueSet"},
 	}}
 	t[91] = schema.Shape{Name: "DhcpConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[90], Wire: "item", QueryName: "Item"}}
 	t[92] = schema.Shape{Name: "DhcpConfigurationValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[22], Wire: "item", QueryName: "Item"}}
 	t[93] = schema.Shape{Name: "DhcpOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OwnerId", Index: 0, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Tags", Index: 1, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "DhcpOptionsId", Index: 2, Shape: &t[401], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
+		{Name: "OwnerId", Index: 0, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 1, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "DhcpOptionsId", Index: 2, Shape: &t[402], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
 		{Name: "DhcpConfigurations", Index: 3, Shape: &t[91], Wire: "dhcpConfigurationSet", QueryName: "DhcpConfigurationSet"},
 	}}
 	t[94] = schema.Shape{Name: "DhcpOptionsId", Kind: schema.String}
 	t[95] = schema.Shape{Name: "DhcpOptionsIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[94], Wire: "DhcpOptionsId", QueryName: "DhcpOptionsId"}}
 	t[96] = schema.Shape{Name: "DhcpOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "item", QueryName: "Item"}}
 	t[97] = schema.Shape{Name: "DnsEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DnsName", Index: 0, Shape: &t[401], Wire: "dnsName", QueryName: "DnsName"},
-		{Name: "HostedZoneId", Index: 1, Shape: &t[401], Wire: "hostedZoneId", QueryName: "HostedZoneId"},
+		{Name: "DnsName", Index: 0, Shape: &t[402], Wire: "dnsName", QueryName: "DnsName"},
+		{Name: "HostedZoneId", Index: 1, Shape: &t[402], Wire: "hostedZoneId", QueryName: "HostedZoneId"},
 	}}
 	t[98] = schema.Shape{Name: "DnsEntrySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[97], Wire: "item", QueryName: "Item"}}
 	t[99] = schema.Shape{Name: "DnsNameState", Kind: schema.String, Enum: []string{"pendingVerification", "verified", "failed"}}
 	t[100] = schema.Shape{Name: "DnsOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "DnsRecordIpType", Index: 0, Shape: &t[102], Wire: "dnsRecordIpType", QueryName: "DnsRecordIpType"},
 		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &t[41], Wire: "privateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
-		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[401], Wire: "privateDnsPreference", QueryName: "PrivateDnsPreference"},
-		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[315], Wire: "privateDnsSpecifiedDomainSet", QueryName: "PrivateDnsSpecifiedDomainSet", OmitNil: true},
+		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[402], Wire: "privateDnsPreference", QueryName: "PrivateDnsPreference"},
+		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[316], Wire: "privateDnsSpecifiedDomainSet", QueryName: "PrivateDnsSpecifiedDomainSet", OmitNil: true},
 	}}
 	t[101] = schema.Shape{Name: "DnsOptionsSpecification", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "DnsRecordIpType", Index: 0, Shape: &t[102], Wire: "DnsRecordIpType", QueryName: "DnsRecordIpType"},
 		{Name: "PrivateDnsOnlyForInboundResolverEndpoint", Index: 1, Shape: &t[41], Wire: "PrivateDnsOnlyForInboundResolverEndpoint", QueryName: "PrivateDnsOnlyForInboundResolverEndpoint"},
-		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[401], Wire: "PrivateDnsPreference", QueryName: "PrivateDnsPreference"},
-		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[315], Wire: "PrivateDnsSpecifiedDomain", QueryName: "PrivateDnsSpecifiedDomain"},
+		{Name: "PrivateDnsPreference", Index: 2, Shape: &t[402], Wire: "PrivateDnsPreference", QueryName: "PrivateDnsPreference"},
+		{Name: "PrivateDnsSpecifiedDomains", Index: 3, Shape: &t[316], Wire: "PrivateDnsSpecifiedDomain", QueryName: "PrivateDnsSpecifiedDomain"},
 	}}
 	t[102] = schema.Shape{Name: "DnsRecordIpType", Kind: schema.String, Enum: []string{"ipv4", "dualstack", "ipv6", "service-defined"}}
 	t[103] = schema.Shape{Name: "DnsSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
@@ -2910,32 +3024,32 @@ func newShapes() []schema.Shape {
 		{Name: "AttachTime", Index: 0, Shape: &t[68], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
 		{Name: "DeleteOnTermination", Index: 1, Shape: &t[41], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
 		{Name: "Status", Index: 2, Shape: &t[20], Wire: "status", QueryName: "Status"},
-		{Name: "VolumeId", Index: 3, Shape: &t[401], Wire: "volumeId", QueryName: "VolumeId"},
-		{Name: "AssociatedResource", Index: 4, Shape: &t[401], Wire: "associatedResource", QueryName: "AssociatedResource"},
-		{Name: "VolumeOwnerId", Index: 5, Shape: &t[401], Wire: "volumeOwnerId", QueryName: "VolumeOwnerId"},
-		{Name: "Operator", Index: 6, Shape: &t[273], Wire: "operator", QueryName: "Operator"},
+		{Name: "VolumeId", Index: 3, Shape: &t[402], Wire: "volumeId", QueryName: "VolumeId"},
+		{Name: "AssociatedResource", Index: 4, Shape: &t[402], Wire: "associatedResource", QueryName: "AssociatedResource"},
+		{Name: "VolumeOwnerId", Index: 5, Shape: &t[402], Wire: "volumeOwnerId", QueryName: "VolumeOwnerId"},
+		{Name: "Operator", Index: 6, Shape: &t[274], Wire: "operator", QueryName: "Operator"},
 		{Name: "EbsCardIndex", Index: 7, Shape: &t[183], Wire: "ebsCardIndex", QueryName: "EbsCardIndex"},
 	}}
 	t[106] = schema.Shape{Name: "EgressOnlyInternetGateway", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Attachments", Index: 0, Shape: &t[186], Wire: "attachmentSet", QueryName: "AttachmentSet"},
 		{Name: "EgressOnlyInternetGatewayId", Index: 1, Shape: &t[107], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
-		{Name: "Tags", Index: 2, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "Tags", Index: 2, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
 	t[107] = schema.Shape{Name: "EgressOnlyInternetGatewayId", Kind: schema.String}
 	t[108] = schema.Shape{Name: "EgressOnlyInternetGatewayIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[107], Wire: "item", QueryName: "Item"}}
 	t[109] = schema.Shape{Name: "EgressOnlyInternetGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[106], Wire: "item", QueryName: "Item"}}
 	t[110] = schema.Shape{Name: "ElasticGpuAssociation", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "ElasticGpuId", Index: 0, Shape: &t[112], Wire: "elasticGpuId", QueryName: "ElasticGpuId"},
-		{Name: "ElasticGpuAssociationId", Index: 1, Shape: &t[401], Wire: "elasticGpuAssociationId", QueryName: "ElasticGpuAssociationId"},
-		{Name: "ElasticGpuAssociationState", Index: 2, Shape: &t[401], Wire: "elasticGpuAssociationState", QueryName: "ElasticGpuAssociationState"},
-		{Name: "ElasticGpuAssociationTime", Index: 3, Shape: &t[401], Wire: "elasticGpuAssociationTime", QueryName: "ElasticGpuAssociationTime"},
+		{Name: "ElasticGpuAssociationId", Index: 1, Shape: &t[402], Wire: "elasticGpuAssociationId", QueryName: "ElasticGpuAssociationId"},
+		{Name: "ElasticGpuAssociationState", Index: 2, Shape: &t[402], Wire: "elasticGpuAssociationState", QueryName: "ElasticGpuAssociationState"},
+		{Name: "ElasticGpuAssociationTime", Index: 3, Shape: &t[402], Wire: "elasticGpuAssociationTime", QueryName: "ElasticGpuAssociationTime"},
 	}}
 	t[111] = schema.Shape{Name: "ElasticGpuAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[110], Wire: "item", QueryName: "Item"}}
 	t[112] = schema.Shape{Name: "ElasticGpuId", Kind: schema.String}
 	t[113] = schema.Shape{Name: "ElasticInferenceAcceleratorAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ElasticInferenceAcceleratorArn", Index: 0, Shape: &t[401], Wire: "elasticInferenceAcceleratorArn", QueryName: "ElasticInferenceAcceleratorArn"},
-		{Name: "ElasticInferenceAcceleratorAssociationId", Index: 1, Shape: &t[401], Wire: "elasticInferenceAcceleratorAssociationId", QueryName: "ElasticInferenceAcceleratorAssociationId"},
-		{Name: "ElasticInferenceAcceleratorAssociationState", Index: 2, Shape: &t[401], Wire: "elasticInferenceAcceleratorAssociationState", QueryName: "ElasticInferenceAcceleratorAssociationState"},
+		{Name: "ElasticInferenceAcceleratorArn", Index: 0, Shape: &t[402], Wire: "elasticInferenceAcceleratorArn", QueryName: "ElasticInferenceAcceleratorArn"},
+		{Name: "ElasticInferenceAcceleratorAssociationId", Index: 1, Shape: &t[402], Wire: "elasticInferenceAcceleratorAssociationId", QueryName: "ElasticInferenceAcceleratorAssociationId"},
+		{Name: "ElasticInferenceAcceleratorAssociationState", Index: 2, Shape: &t[402], Wire: "elasticInferenceAcceleratorAssociationState", QueryName: "ElasticInferenceAcceleratorAssociationState"},
 		{Name: "ElasticInferenceAcceleratorAssociationTime", Index: 3, Shape: &t[68], Wire: "elasticInferenceAcceleratorAssociationTime", QueryName: "ElasticInferenceAcceleratorAssociationTime", TimestampFormat: schema.ISO8601},
 	}}
 	t[114] = schema.Shape{Name: "ElasticInferenceAcceleratorAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[113], Wire: "item", QueryName: "Item"}}
@@ -2952,47 +3066,47 @@ func newShapes() []schema.Shape {
 	t[118] = schema.Shape{Name: "EncryptionStateValue", Kind: schema.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}}
 	t[119] = schema.Shape{Name: "EncryptionSupport", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "EncryptionState", Index: 0, Shape: &t[118], Wire: "encryptionState", QueryName: "EncryptionState"},
-		{Name: "StateMessage", Index: 1, Shape: &t[401], Wire: "stateMessage", QueryName: "StateMessage"},
+		{Name: "StateMessage", Index: 1, Shape: &t[402], Wire: "stateMessage", QueryName: "StateMessage"},
 	}}
 	t[120] = schema.Shape{Name: "Filter", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[401], Wire: "Name", QueryName: "Name"},
-		{Name: "Values", Index: 1, Shape: &t[466], Wire: "Value", QueryName: "Value"},
+		{Name: "Name", Index: 0, Shape: &t[402], Wire: "Name", QueryName: "Name"},
+		{Name: "Values", Index: 1, Shape: &t[467], Wire: "Value", QueryName: "Value"},
 	}}
 	t[121] = schema.Shape{Name: "FilterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[120], Wire: "Filter", QueryName: "Filter"}}
 	t[122] = schema.Shape{Name: "FlowLog", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "CreationTime", Index: 0, Shape: &t[225], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "DeliverLogsErrorMessage", Index: 1, Shape: &t[401], Wire: "deliverLogsErrorMessage", QueryName: "DeliverLogsErrorMessage"},
-		{Name: "DeliverLogsPermissionArn", Index: 2, Shape: &t[401], Wire: "deliverLogsPermissionArn", QueryName: "DeliverLogsPermissionArn"},
-		{Name: "DeliverCrossAccountRole", Index: 3, Shape: &t[401], Wire: "deliverCrossAccountRole", QueryName: "DeliverCrossAccountRole"},
-		{Name: "DeliverLogsStatus", Index: 4, Shape: &t[401], Wire: "deliverLogsStatus", QueryName: "DeliverLogsStatus"},
-		{Name: "FlowLogId", Index: 5, Shape: &t[401], Wire: "flowLogId", QueryName: "FlowLogId"},
-		{Name: "FlowLogStatus", Index: 6, Shape: &t[401], Wire: "flowLogStatus", QueryName: "FlowLogStatus"},
-		{Name: "LogGroupName", Index: 7, Shape: &t[401], Wire: "logGroupName", QueryName: "LogGroupName"},
-		{Name: "ResourceId", Index: 8, Shape: &t[401], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "TrafficType", Index: 9, Shape: &t[438], Wire: "trafficType", QueryName: "TrafficType"},
+		{Name: "DeliverLogsErrorMessage", Index: 1, Shape: &t[402], Wire: "deliverLogsErrorMessage", QueryName: "DeliverLogsErrorMessage"},
+		{Name: "DeliverLogsPermissionArn", Index: 2, Shape: &t[402], Wire: "deliverLogsPermissionArn", QueryName: "DeliverLogsPermissionArn"},
+		{Name: "DeliverCrossAccountRole", Index: 3, Shape: &t[402], Wire: "deliverCrossAccountRole", QueryName: "DeliverCrossAccountRole"},
+		{Name: "DeliverLogsStatus", Index: 4, Shape: &t[402], Wire: "deliverLogsStatus", QueryName: "DeliverLogsStatus"},
+		{Name: "FlowLogId", Index: 5, Shape: &t[402], Wire: "flowLogId", QueryName: "FlowLogId"},
+		{Name: "FlowLogStatus", Index: 6, Shape: &t[402], Wire: "flowLogStatus", QueryName: "FlowLogStatus"},
+		{Name: "LogGroupName", Index: 7, Shape: &t[402], Wire: "logGroupName", QueryName: "LogGroupName"},
+		{Name: "ResourceId", Index: 8, Shape: &t[402], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "TrafficType", Index: 9, Shape: &t[439], Wire: "trafficType", QueryName: "TrafficType"},
 		{Name: "LogDestinationType", Index: 10, Shape: &t[220], Wire: "logDestinationType", QueryName: "LogDestinationType"},
-		{Name: "LogDestination", Index: 11, Shape: &t[401], Wire: "logDestination", QueryName: "LogDestination"},
-		{Name: "LogFormat", Index: 12, Shape: &t[401], Wire: "logFormat", QueryName: "LogFormat"},
-		{Name: "Tags", Index: 13, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "LogDestination", Index: 11, Shape: &t[402], Wire: "logDestination", QueryName: "LogDestination"},
+		{Name: "LogFormat", Index: 12, Shape: &t[402], Wire: "logFormat", QueryName: "LogFormat"},
+		{Name: "Tags", Index: 13, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 		{Name: "MaxAggregationInterval", Index: 14, Shape: &t[183], Wire: "maxAggregationInterval", QueryName: "MaxAggregationInterval"},
 		{Name: "DestinationOptions", Index: 15, Shape: &t[88], Wire: "destinationOptions", QueryName: "DestinationOptions"},
-		{Name: "TagFieldSpecifications", Index: 16, Shape: &t[427], Wire: "tagFieldSpecificationSet", QueryName: "TagFieldSpecificationSet"},
+		{Name: "TagFieldSpecifications", Index: 16, Shape: &t[428], Wire: "tagFieldSpecificationSet", QueryName: "TagFieldSpecificationSet"},
 	}}
-	t[123] = schema.Shape{Name: "FlowLogIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[502], Wire: "item", QueryName: "Item"}}
+	t[123] = schema.Shape{Name: "FlowLogIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[503], Wire: "item", QueryName: "Item"}}
 	t[124] = schema.Shape{Name: "FlowLogSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[122], Wire: "item", QueryName: "Item"}}
 	t[125] = schema.Shape{Name: "GatewayAssociationState", Kind: schema.String, Enum: []string{"associated", "not-associated", "associating", "disassociating"}}
 	t[126] = schema.Shape{Name: "GatewayType", Kind: schema.String, Enum: []string{"ipsec.1"}}
 	t[127] = schema.Shape{Name: "GetManagedPrefixListAssociationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(255)}
 	t[128] = schema.Shape{Name: "GetSubnetCidrReservationsMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[129] = schema.Shape{Name: "GroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[364], Wire: "groupId", QueryName: "GroupId"}}
+	t[129] = schema.Shape{Name: "GroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[365], Wire: "groupId", QueryName: "GroupId"}}
 	t[130] = schema.Shape{Name: "GroupIdentifier", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupName", Index: 1, Shape: &t[401], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "GroupId", Index: 0, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 1, Shape: &t[402], Wire: "groupName", QueryName: "GroupName"},
 	}}
 	t[131] = schema.Shape{Name: "GroupIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[130], Wire: "item", QueryName: "Item"}}
-	t[132] = schema.Shape{Name: "GroupIdentifierSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[366], Wire: "item", QueryName: "Item"}}
-	t[133] = schema.Shape{Name: "GroupIds", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[364], Wire: "item", QueryName: "Item"}}
-	t[134] = schema.Shape{Name: "GroupNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[368], Wire: "GroupName", QueryName: "GroupName"}}
+	t[132] = schema.Shape{Name: "GroupIdentifierSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[367], Wire: "item", QueryName: "Item"}}
+	t[133] = schema.Shape{Name: "GroupIds", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[365], Wire: "item", QueryName: "Item"}}
+	t[134] = schema.Shape{Name: "GroupNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[369], Wire: "GroupName", QueryName: "GroupName"}}
 	t[135] = schema.Shape{Name: "HibernationOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Configured", Index: 0, Shape: &t[41], Wire: "configured", QueryName: "Configured"},
 	}}
@@ -3001,11 +3115,11 @@ func newShapes() []schema.Shape {
 	t[138] = schema.Shape{Name: "HypervisorType", Kind: schema.String, Enum: []string{"ovm", "xen"}}
 	t[139] = schema.Shape{Name: "IKEVersionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[140], Wire: "item", QueryName: "Item"}}
 	t[140] = schema.Shape{Name: "IKEVersionsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[401], Wire: "value", QueryName: "Value"},
+		{Name: "Value", Index: 0, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
 	t[141] = schema.Shape{Name: "IamInstanceProfile", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Arn", Index: 0, Shape: &t[401], Wire: "arn", QueryName: "Arn"},
-		{Name: "Id", Index: 1, Shape: &t[401], Wire: "id", QueryName: "Id"},
+		{Name: "Arn", Index: 0, Shape: &t[402], Wire: "arn", QueryName: "Arn"},
+		{Name: "Id", Index: 1, Shape: &t[402], Wire: "id", QueryName: "Id"},
 	}}
 	t[142] = schema.Shape{Name: "IcmpTypeCode", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Code", Index: 0, Shape: &t[183], Wire: "code", QueryName: "Code"},
@@ -3014,7 +3128,7 @@ func newShapes() []schema.Shape {
 	t[143] = schema.Shape{Name: "Instance", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Architecture", Index: 0, Shape: &t[14], Wire: "architecture", QueryName: "Architecture"},
 		{Name: "BlockDeviceMappings", Index: 1, Shape: &t[149], Wire: "blockDeviceMapping", QueryName: "BlockDeviceMapping"},
-		{Name: "ClientToken", Index: 2, Shape: &t[401], Wire: "clientToken", QueryName: "ClientToken"},
+		{Name: "ClientToken", Index: 2, Shape: &t[402], Wire: "clientToken", QueryName: "ClientToken"},
 		{Name: "EbsOptimized", Index: 3, Shape: &t[41], Wire: "ebsOptimized", QueryName: "EbsOptimized"},
 		{Name: "EnaSupport", Index: 4, Shape: &t[41], Wire: "enaSupport", QueryName: "EnaSupport"},
 		{Name: "Hypervisor", Index: 5, Shape: &t[138], Wire: "hypervisor", QueryName: "Hypervisor"},
@@ -3023,56 +3137,56 @@ func newShapes() []schema.Shape {
 		{Name: "ElasticGpuAssociations", Index: 8, Shape: &t[111], Wire: "elasticGpuAssociationSet", QueryName: "ElasticGpuAssociationSet"},
 		{Name: "ElasticInferenceAcceleratorAssociations", Index: 9, Shape: &t[114], Wire: "elasticInferenceAcceleratorAssociationSet", QueryName: "ElasticInferenceAcceleratorAssociationSet"},
 		{Name: "NetworkInterfaces", Index: 10, Shape: &t[170], Wire: "networkInterfaceSet", QueryName: "NetworkInterfaceSet"},
-		{Name: "OutpostArn", Index: 11, Shape: &t[401], Wire: "outpostArn", QueryName: "OutpostArn"},
-		{Name: "RootDeviceName", Index: 12, Shape: &t[401], Wire: "rootDeviceName", QueryName: "RootDeviceName"},
+		{Name: "OutpostArn", Index: 11, Shape: &t[402], Wire: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "RootDeviceName", Index: 12, Shape: &t[402], Wire: "rootDeviceName", QueryName: "RootDeviceName"},
 		{Name: "RootDeviceType", Index: 13, Shape: &t[89], Wire: "rootDeviceType", QueryName: "RootDeviceType"},
 		{Name: "SecurityGroups", Index: 14, Shape: &t[131], Wire: "groupSet", QueryName: "GroupSet"},
 		{Name: "SourceDestCheck", Index: 15, Shape: &t[41], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "SpotInstanceRequestId", Index: 16, Shape: &t[401], Wire: "spotInstanceRequestId", QueryName: "SpotInstanceRequestId"},
-		{Name: "SriovNetSupport", Index: 17, Shape: &t[401], Wire: "sriovNetSupport", QueryName: "SriovNetSupport"},
-		{Name: "StateReason", Index: 18, Shape: &t[400], Wire: "stateReason", QueryName: "StateReason"},
-		{Name: "Tags", Index: 19, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VirtualizationType", Index: 20, Shape: &t[469], Wire: "virtualizationType", QueryName: "VirtualizationType"},
+		{Name: "SpotInstanceRequestId", Index: 16, Shape: &t[402], Wire: "spotInstanceRequestId", QueryName: "SpotInstanceRequestId"},
+		{Name: "SriovNetSupport", Index: 17, Shape: &t[402], Wire: "sriovNetSupport", QueryName: "SriovNetSupport"},
+		{Name: "StateReason", Index: 18, Shape: &t[401], Wire: "stateReason", QueryName: "StateReason"},
+		{Name: "Tags", Index: 19, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VirtualizationType", Index: 20, Shape: &t[470], Wire: "virtualizationType", QueryName: "VirtualizationType"},
 		{Name: "CpuOptions", Index: 21, Shape: &t[62], Wire: "cpuOptions", QueryName: "CpuOptions"},
-		{Name: "CapacityBlockId", Index: 22, Shape: &t[401], Wire: "capacityBlockId", QueryName: "CapacityBlockId"},
-		{Name: "CapacityReservationId", Index: 23, Shape: &t[401], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
+		{Name: "CapacityBlockId", Index: 22, Shape: &t[402], Wire: "capacityBlockId", QueryName: "CapacityBlockId"},
+		{Name: "CapacityReservationId", Index: 23, Shape: &t[402], Wire: "capacityReservationId", QueryName: "CapacityReservationId"},
 		{Name: "CapacityReservationSpecification", Index: 24, Shape: &t[45], Wire: "capacityReservationSpecification", QueryName: "CapacityReservationSpecification"},
 		{Name: "HibernationOptions", Index: 25, Shape: &t[135], Wire: "hibernationOptions", QueryName: "HibernationOptions"},
 		{Name: "Licenses", Index: 26, Shape: &t[218], Wire: "licenseSet", QueryName: "LicenseSet"},
 		{Name: "MetadataOptions", Index: 27, Shape: &t[163], Wire: "metadataOptions", QueryName: "MetadataOptions"},
 		{Name: "EnclaveOptions", Index: 28, Shape: &t[117], Wire: "enclaveOptions", QueryName: "EnclaveOptions"},
 		{Name: "BootMode", Index: 29, Shape: &t[42], Wire: "bootMode", QueryName: "BootMode"},
-		{Name: "PlatformDetails", Index: 30, Shape: &t[401], Wire: "platformDetails", QueryName: "PlatformDetails"},
-		{Name: "UsageOperation", Index: 31, Shape: &t[401], Wire: "usageOperation", QueryName: "UsageOperation"},
+		{Name: "PlatformDetails", Index: 30, Shape: &t[402], Wire: "platformDetails", QueryName: "PlatformDetails"},
+		{Name: "UsageOperation", Index: 31, Shape: &t[402], Wire: "usageOperation", QueryName: "UsageOperation"},
 		{Name: "UsageOperationUpdateTime", Index: 32, Shape: &t[225], Wire: "usageOperationUpdateTime", QueryName: "UsageOperationUpdateTime", TimestampFormat: schema.ISO8601},
-		{Name: "PrivateDnsNameOptions", Index: 33, Shape: &t[314], Wire: "privateDnsNameOptions", QueryName: "PrivateDnsNameOptions"},
-		{Name: "Ipv6Address", Index: 34, Shape: &t[401], Wire: "ipv6Address", QueryName: "Ipv6Address"},
-		{Name: "TpmSupport", Index: 35, Shape: &t[401], Wire: "tpmSupport", QueryName: "TpmSupport"},
+		{Name: "PrivateDnsNameOptions", Index: 33, Shape: &t[315], Wire: "privateDnsNameOptions", QueryName: "PrivateDnsNameOptions"},
+		{Name: "Ipv6Address", Index: 34, Shape: &t[402], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "TpmSupport", Index: 35, Shape: &t[402], Wire: "tpmSupport", QueryName: "TpmSupport"},
 		{Name: "MaintenanceOptions", Index: 36, Shape: &t[161], Wire: "maintenanceOptions", QueryName: "MaintenanceOptions"},
 		{Name: "CurrentInstanceBootMode", Index: 37, Shape: &t[150], Wire: "currentInstanceBootMode", QueryName: "CurrentInstanceBootMode"},
 		{Name: "NetworkPerformanceOptions", Index: 38, Shape: &t[171], Wire: "networkPerformanceOptions", QueryName: "NetworkPerformanceOptions"},
-		{Name: "Operator", Index: 39, Shape: &t[273], Wire: "operator", QueryName: "Operator"},
+		{Name: "Operator", Index: 39, Shape: &t[274], Wire: "operator", QueryName: "Operator"},
 		{Name: "SecondaryInterfaces", Index: 40, Shape: &t[177], Wire: "secondaryInterfaceSet", QueryName: "SecondaryInterfaceSet"},
-		{Name: "InstanceId", Index: 41, Shape: &t[401], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "ImageId", Index: 42, Shape: &t[401], Wire: "imageId", QueryName: "ImageId"},
+		{Name: "InstanceId", Index: 41, Shape: &t[402], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "ImageId", Index: 42, Shape: &t[402], Wire: "imageId", QueryName: "ImageId"},
 		{Name: "State", Index: 43, Shape: &t[180], Wire: "instanceState", QueryName: "InstanceState"},
-		{Name: "PrivateDnsName", Index: 44, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PublicDnsName", Index: 45, Shape: &t[401], Wire: "dnsName", QueryName: "DnsName"},
-		{Name: "StateTransitionReason", Index: 46, Shape: &t[401], Wire: "reason", QueryName: "Reason"},
-		{Name: "KeyName", Index: 47, Shape: &t[401], Wire: "keyName", QueryName: "KeyName"},
+		{Name: "PrivateDnsName", Index: 44, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PublicDnsName", Index: 45, Shape: &t[402], Wire: "dnsName", QueryName: "DnsName"},
+		{Name: "StateTransitionReason", Index: 46, Shape: &t[402], Wire: "reason", QueryName: "Reason"},
+		{Name: "KeyName", Index: 47, Shape: &t[402], Wire: "keyName", QueryName: "KeyName"},
 		{Name: "AmiLaunchIndex", Index: 48, Shape: &t[183], Wire: "amiLaunchIndex", QueryName: "AmiLaunchIndex"},
-		{Name: "ProductCodes", Index: 49, Shape: &t[320], Wire: "productCodes", QueryName: "ProductCodes"},
+		{Name: "ProductCodes", Index: 49, Shape: &t[321], Wire: "productCodes", QueryName: "ProductCodes"},
 		{Name: "InstanceType", Index: 50, Shape: &t[182], Wire: "instanceType", QueryName: "InstanceType"},
 		{Name: "LaunchTime", Index: 51, Shape: &t[68], Wire: "launchTime", QueryName: "LaunchTime", TimestampFormat: schema.ISO8601},
-		{Name: "Placement", Index: 52, Shape: &t[291], Wire: "placement", QueryName: "Placement"},
-		{Name: "KernelId", Index: 53, Shape: &t[401], Wire: "kernelId", QueryName: "KernelId"},
-		{Name: "RamdiskId", Index: 54, Shape: &t[401], Wire: "ramdiskId", QueryName: "RamdiskId"},
-		{Name: "Platform", Index: 55, Shape: &t[294], Wire: "platform", QueryName: "Platform"},
+		{Name: "Placement", Index: 52, Shape: &t[292], Wire: "placement", QueryName: "Placement"},
+		{Name: "KernelId", Index: 53, Shape: &t[402], Wire: "kernelId", QueryName: "KernelId"},
+		{Name: "RamdiskId", Index: 54, Shape: &t[402], Wire: "ramdiskId", QueryName: "RamdiskId"},
+		{Name: "Platform", Index: 55, Shape: &t[295], Wire: "platform", QueryName: "Platform"},
 		{Name: "Monitoring", Index: 56, Shape: &t[226], Wire: "monitoring", QueryName: "Monitoring"},
-		{Name: "SubnetId", Index: 57, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "VpcId", Index: 58, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "PrivateIpAddress", Index: 59, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-		{Name: "PublicIpAddress", Index: 60, Shape: &t[401], Wire: "ipAddress", QueryName: "IpAddress"},
+		{Name: "SubnetId", Index: 57, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "VpcId", Index: 58, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "PrivateIpAddress", Index: 59, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PublicIpAddress", Index: 60, Shape: &t[402], Wire: "ipAddress", QueryName: "IpAddress"},
 	}}
 	t[144] = schema.Shape{Name: "InstanceAttachmentEnaSrdSpecification", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "EnaSrdEnabled", Index: 0, Shape: &t[41], Wire: "enaSrdEnabled", QueryName: "EnaSrdEnabled"},
@@ -3084,7 +3198,7 @@ func newShapes() []schema.Shape {
 	t[146] = schema.Shape{Name: "InstanceAutoRecoveryState", Kind: schema.String, Enum: []string{"disabled", "default"}}
 	t[147] = schema.Shape{Name: "InstanceBandwidthWeighting", Kind: schema.String, Enum: []string{"default", "vpc-1", "ebs-1"}}
 	t[148] = schema.Shape{Name: "InstanceBlockDeviceMapping", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DeviceName", Index: 0, Shape: &t[401], Wire: "deviceName", QueryName: "DeviceName"},
+		{Name: "DeviceName", Index: 0, Shape: &t[402], Wire: "deviceName", QueryName: "DeviceName"},
 		{Name: "Ebs", Index: 1, Shape: &t[105], Wire: "ebs", QueryName: "Ebs"},
 	}}
 	t[149] = schema.Shape{Name: "InstanceBlockDeviceMappingList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[148], Wire: "item", QueryName: "Item"}}
@@ -3092,16 +3206,16 @@ func newShapes() []schema.Shape {
 	t[151] = schema.Shape{Name: "InstanceId", Kind: schema.String}
 	t[152] = schema.Shape{Name: "InstanceIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[151], Wire: "InstanceId", QueryName: "InstanceId"}}
 	t[153] = schema.Shape{Name: "InstanceIpv4Prefix", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv4Prefix", Index: 0, Shape: &t[401], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
+		{Name: "Ipv4Prefix", Index: 0, Shape: &t[402], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
 	}}
 	t[154] = schema.Shape{Name: "InstanceIpv4PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[153], Wire: "item", QueryName: "Item"}}
 	t[155] = schema.Shape{Name: "InstanceIpv6Address", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Address", Index: 0, Shape: &t[401], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "Ipv6Address", Index: 0, Shape: &t[402], Wire: "ipv6Address", QueryName: "Ipv6Address"},
 		{Name: "IsPrimaryIpv6", Index: 1, Shape: &t[41], Wire: "isPrimaryIpv6", QueryName: "IsPrimaryIpv6"},
 	}}
 	t[156] = schema.Shape{Name: "InstanceIpv6AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[155], Wire: "item", QueryName: "Item"}}
 	t[157] = schema.Shape{Name: "InstanceIpv6Prefix", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Prefix", Index: 0, Shape: &t[401], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
+		{Name: "Ipv6Prefix", Index: 0, Shape: &t[402], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
 	}}
 	t[158] = schema.Shape{Name: "InstanceIpv6PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[157], Wire: "item", QueryName: "Item"}}
 	t[159] = schema.Shape{Name: "InstanceLifecycleType", Kind: schema.String, Enum: []string{"spot", "scheduled", "capacity-block", "interruptible-capacity-reservation"}}
@@ -3125,35 +3239,35 @@ func newShapes() []schema.Shape {
 	t[167] = schema.Shape{Name: "InstanceNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Association", Index: 0, Shape: &t[168], Wire: "association", QueryName: "Association"},
 		{Name: "Attachment", Index: 1, Shape: &t[169], Wire: "attachment", QueryName: "Attachment"},
-		{Name: "Description", Index: 2, Shape: &t[401], Wire: "description", QueryName: "Description"},
+		{Name: "Description", Index: 2, Shape: &t[402], Wire: "description", QueryName: "Description"},
 		{Name: "Groups", Index: 3, Shape: &t[131], Wire: "groupSet", QueryName: "GroupSet"},
 		{Name: "Ipv6Addresses", Index: 4, Shape: &t[156], Wire: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
-		{Name: "MacAddress", Index: 5, Shape: &t[401], Wire: "macAddress", QueryName: "MacAddress"},
-		{Name: "NetworkInterfaceId", Index: 6, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "OwnerId", Index: 7, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "PrivateDnsName", Index: 8, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", Index: 9, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "MacAddress", Index: 5, Shape: &t[402], Wire: "macAddress", QueryName: "MacAddress"},
+		{Name: "NetworkInterfaceId", Index: 6, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "OwnerId", Index: 7, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrivateDnsName", Index: 8, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 9, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 		{Name: "PrivateIpAddresses", Index: 10, Shape: &t[173], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
 		{Name: "SourceDestCheck", Index: 11, Shape: &t[41], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "Status", Index: 12, Shape: &t[266], Wire: "status", QueryName: "Status"},
-		{Name: "SubnetId", Index: 13, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "VpcId", Index: 14, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "InterfaceType", Index: 15, Shape: &t[401], Wire: "interfaceType", QueryName: "InterfaceType"},
+		{Name: "Status", Index: 12, Shape: &t[267], Wire: "status", QueryName: "Status"},
+		{Name: "SubnetId", Index: 13, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "VpcId", Index: 14, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "InterfaceType", Index: 15, Shape: &t[402], Wire: "interfaceType", QueryName: "InterfaceType"},
 		{Name: "Ipv4Prefixes", Index: 16, Shape: &t[154], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet"},
 		{Name: "Ipv6Prefixes", Index: 17, Shape: &t[158], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet"},
 		{Name: "ConnectionTrackingConfiguration", Index: 18, Shape: &t[59], Wire: "connectionTrackingConfiguration", QueryName: "ConnectionTrackingConfiguration"},
-		{Name: "Operator", Index: 19, Shape: &t[273], Wire: "operator", QueryName: "Operator"},
+		{Name: "Operator", Index: 19, Shape: &t[274], Wire: "operator", QueryName: "Operator"},
 	}}
 	t[168] = schema.Shape{Name: "InstanceNetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CarrierIp", Index: 0, Shape: &t[401], Wire: "carrierIp", QueryName: "CarrierIp"},
-		{Name: "CustomerOwnedIp", Index: 1, Shape: &t[401], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
-		{Name: "IpOwnerId", Index: 2, Shape: &t[401], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
-		{Name: "PublicDnsName", Index: 3, Shape: &t[401], Wire: "publicDnsName", QueryName: "PublicDnsName"},
-		{Name: "PublicIp", Index: 4, Shape: &t[401], Wire: "publicIp", QueryName: "PublicIp"},
+		{Name: "CarrierIp", Index: 0, Shape: &t[402], Wire: "carrierIp", QueryName: "CarrierIp"},
+		{Name: "CustomerOwnedIp", Index: 1, Shape: &t[402], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+		{Name: "IpOwnerId", Index: 2, Shape: &t[402], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
+		{Name: "PublicDnsName", Index: 3, Shape: &t[402], Wire: "publicDnsName", QueryName: "PublicDnsName"},
+		{Name: "PublicIp", Index: 4, Shape: &t[402], Wire: "publicIp", QueryName: "PublicIp"},
 	}}
 	t[169] = schema.Shape{Name: "InstanceNetworkInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AttachTime", Index: 0, Shape: &t[68], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
-		{Name: "AttachmentId", Index: 1, Shape: &t[401], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "AttachmentId", Index: 1, Shape: &t[402], Wire: "attachmentId", QueryName: "AttachmentId"},
 		{Name: "DeleteOnTermination", Index: 2, Shape: &t[41], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
 		{Name: "DeviceIndex", Index: 3, Shape: &t[183], Wire: "deviceIndex", QueryName: "DeviceIndex"},
 		{Name: "Status", Index: 4, Shape: &t[20], Wire: "status", QueryName: "Status"},
@@ -3168,26 +3282,26 @@ func newShapes() []schema.Shape {
 	t[172] = schema.Shape{Name: "InstancePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Association", Index: 0, Shape: &t[168], Wire: "association", QueryName: "Association"},
 		{Name: "Primary", Index: 1, Shape: &t[41], Wire: "primary", QueryName: "Primary"},
-		{Name: "PrivateDnsName", Index: 2, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", Index: 3, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateDnsName", Index: 2, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 3, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 	}}
 	t[173] = schema.Shape{Name: "InstancePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[172], Wire: "item", QueryName: "Item"}}
 	t[174] = schema.Shape{Name: "InstanceRebootMigrationState", Kind: schema.String, Enum: []string{"disabled", "default"}}
 	t[175] = schema.Shape{Name: "InstanceSecondaryInterface", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Attachment", Index: 0, Shape: &t[176], Wire: "attachment", QueryName: "Attachment"},
-		{Name: "MacAddress", Index: 1, Shape: &t[401], Wire: "macAddress", QueryName: "MacAddress"},
-		{Name: "SecondaryInterfaceId", Index: 2, Shape: &t[358], Wire: "secondaryInterfaceId", QueryName: "SecondaryInterfaceId"},
-		{Name: "OwnerId", Index: 3, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "MacAddress", Index: 1, Shape: &t[402], Wire: "macAddress", QueryName: "MacAddress"},
+		{Name: "SecondaryInterfaceId", Index: 2, Shape: &t[359], Wire: "secondaryInterfaceId", QueryName: "SecondaryInterfaceId"},
+		{Name: "OwnerId", Index: 3, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
 		{Name: "PrivateIpAddresses", Index: 4, Shape: &t[179], Wire: "privateIpAddressSet", QueryName: "PrivateIpAddressSet"},
 		{Name: "SourceDestCheck", Index: 5, Shape: &t[41], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "Status", Index: 6, Shape: &t[359], Wire: "status", QueryName: "Status"},
-		{Name: "SecondarySubnetId", Index: 7, Shape: &t[362], Wire: "secondarySubnetId", QueryName: "SecondarySubnetId"},
-		{Name: "SecondaryNetworkId", Index: 8, Shape: &t[361], Wire: "secondaryNetworkId", QueryName: "SecondaryNetworkId"},
-		{Name: "InterfaceType", Index: 9, Shape: &t[360], Wire: "interfaceType", QueryName: "InterfaceType"},
+		{Name: "Status", Index: 6, Shape: &t[360], Wire: "status", QueryName: "Status"},
+		{Name: "SecondarySubnetId", Index: 7, Shape: &t[363], Wire: "secondarySubnetId", QueryName: "SecondarySubnetId"},
+		{Name: "SecondaryNetworkId", Index: 8, Shape: &t[362], Wire: "secondaryNetworkId", QueryName: "SecondaryNetworkId"},
+		{Name: "InterfaceType", Index: 9, Shape: &t[361], Wire: "interfaceType", QueryName: "InterfaceType"},
 	}}
 	t[176] = schema.Shape{Name: "InstanceSecondaryInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AttachTime", Index: 0, Shape: &t[225], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
-		{Name: "AttachmentId", Index: 1, Shape: &t[401], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "AttachmentId", Index: 1, Shape: &t[402], Wire: "attachmentId", QueryName: "AttachmentId"},
 		{Name: "DeleteOnTermination", Index: 2, Shape: &t[41], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
 		{Name: "DeviceIndex", Index: 3, Shape: &t[183], Wire: "deviceIndex", QueryName: "DeviceIndex"},
 		{Name: "Status", Index: 4, Shape: &t[20], Wire: "status", QueryName: "Status"},
@@ -3195,7 +3309,7 @@ func newShapes() []schema.Shape {
 	}}
 	t[177] = schema.Shape{Name: "InstanceSecondaryInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[175], Wire: "item", QueryName: "Item"}}
 	t[178] = schema.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrivateIpAddress", Index: 0, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddress", Index: 0, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 	}}
 	t[179] = schema.Shape{Name: "InstanceSecondaryInterfacePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[178], Wire: "item", QueryName: "Item"}}
 	t[180] = schema.Shape{Name: "InstanceState", Kind: schema.Structure, Members: []schema.Member{
@@ -3207,13 +3321,13 @@ func newShapes() []schema.Shape {
 	t[183] = schema.Shape{Name: "Integer", Kind: schema.Integer}
 	t[184] = schema.Shape{Name: "InternetGateway", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Attachments", Index: 0, Shape: &t[186], Wire: "attachmentSet", QueryName: "AttachmentSet"},
-		{Name: "InternetGatewayId", Index: 1, Shape: &t[401], Wire: "internetGatewayId", QueryName: "InternetGatewayId"},
-		{Name: "OwnerId", Index: 2, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Tags", Index: 3, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "InternetGatewayId", Index: 1, Shape: &t[402], Wire: "internetGatewayId", QueryName: "InternetGatewayId"},
+		{Name: "OwnerId", Index: 2, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 3, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
 	t[185] = schema.Shape{Name: "InternetGatewayAttachment", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "State", Index: 0, Shape: &t[20], Wire: "state", QueryName: "State"},
-		{Name: "VpcId", Index: 1, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcId", Index: 1, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
 	}}
 	t[186] = schema.Shape{Name: "InternetGatewayAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[185], Wire: "item", QueryName: "Item"}}
 	t[187] = schema.Shape{Name: "InternetGatewayId", Kind: schema.String}
@@ -3221,77 +3335,77 @@ func newShapes() []schema.Shape {
 	t[189] = schema.Shape{Name: "InternetGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[184], Wire: "item", QueryName: "Item"}}
 	t[190] = schema.Shape{Name: "IpAddressType", Kind: schema.String, Enum: []string{"ipv4", "dualstack", "ipv6"}}
 	t[191] = schema.Shape{Name: "IpPermission", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "IpProtocol", Index: 0, Shape: &t[401], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "IpProtocol", Index: 0, Shape: &t[402], Wire: "ipProtocol", QueryName: "IpProtocol"},
 		{Name: "FromPort", Index: 1, Shape: &t[183], Wire: "fromPort", QueryName: "FromPort"},
 		{Name: "ToPort", Index: 2, Shape: &t[183], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "UserIdGroupPairs", Index: 3, Shape: &t[464], Wire: "groups", QueryName: "Groups"},
+		{Name: "UserIdGroupPairs", Index: 3, Shape: &t[465], Wire: "groups", QueryName: "Groups"},
 		{Name: "IpRanges", Index: 4, Shape: &t[195], Wire: "ipRanges", QueryName: "IpRanges"},
 		{Name: "Ipv6Ranges", Index: 5, Shape: &t[214], Wire: "ipv6Ranges", QueryName: "Ipv6Ranges"},
-		{Name: "PrefixListIds", Index: 6, Shape: &t[303], Wire: "prefixListIds", QueryName: "PrefixListIds"},
+		{Name: "PrefixListIds", Index: 6, Shape: &t[304], Wire: "prefixListIds", QueryName: "PrefixListIds"},
 	}}
 	t[192] = schema.Shape{Name: "IpPermissionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[191], Wire: "item", QueryName: "Item"}}
-	t[193] = schema.Shape{Name: "IpPrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "item", QueryName: "Item"}}
+	t[193] = schema.Shape{Name: "IpPrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
 	t[194] = schema.Shape{Name: "IpRange", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[401], Wire: "description", QueryName: "Description"},
-		{Name: "CidrIp", Index: 1, Shape: &t[401], Wire: "cidrIp", QueryName: "CidrIp"},
+		{Name: "Description", Index: 0, Shape: &t[402], Wire: "description", QueryName: "Description"},
+		{Name: "CidrIp", Index: 1, Shape: &t[402], Wire: "cidrIp", QueryName: "CidrIp"},
 	}}
 	t[195] = schema.Shape{Name: "IpRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[194], Wire: "item", QueryName: "Item"}}
-	t[196] = schema.Shape{Name: "IpRanges", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "item", QueryName: "Item"}}
+	t[196] = schema.Shape{Name: "IpRanges", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
 	t[197] = schema.Shape{Name: "IpSource", Kind: schema.String, Enum: []string{"amazon", "byoip", "none"}}
 	t[198] = schema.Shape{Name: "IpamPoolId", Kind: schema.String}
 	t[199] = schema.Shape{Name: "Ipv4PoolEc2Id", Kind: schema.String}
 	t[200] = schema.Shape{Name: "Ipv4PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[202], Wire: "item", QueryName: "Item"}}
 	t[201] = schema.Shape{Name: "Ipv4PrefixSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv4Prefix", Index: 0, Shape: &t[401], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
+		{Name: "Ipv4Prefix", Index: 0, Shape: &t[402], Wire: "ipv4Prefix", QueryName: "Ipv4Prefix"},
 	}}
 	t[202] = schema.Shape{Name: "Ipv4PrefixSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv4Prefix", Index: 0, Shape: &t[401], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
+		{Name: "Ipv4Prefix", Index: 0, Shape: &t[402], Wire: "Ipv4Prefix", QueryName: "Ipv4Prefix"},
 	}}
 	t[203] = schema.Shape{Name: "Ipv4PrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[201], Wire: "item", QueryName: "Item"}}
 	t[204] = schema.Shape{Name: "Ipv6AddressAttribute", Kind: schema.String, Enum: []string{"public", "private"}}
-	t[205] = schema.Shape{Name: "Ipv6AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "item", QueryName: "Item"}}
+	t[205] = schema.Shape{Name: "Ipv6AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
 	t[206] = schema.Shape{Name: "Ipv6CidrBlock", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6CidrBlock", Index: 0, Shape: &t[401], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "Ipv6CidrBlock", Index: 0, Shape: &t[402], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
 	}}
 	t[207] = schema.Shape{Name: "Ipv6CidrBlockSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[206], Wire: "item", QueryName: "Item"}}
 	t[208] = schema.Shape{Name: "Ipv6PoolEc2Id", Kind: schema.String}
 	t[209] = schema.Shape{Name: "Ipv6PrefixList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[211], Wire: "item", QueryName: "Item"}}
 	t[210] = schema.Shape{Name: "Ipv6PrefixSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Prefix", Index: 0, Shape: &t[401], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
+		{Name: "Ipv6Prefix", Index: 0, Shape: &t[402], Wire: "ipv6Prefix", QueryName: "Ipv6Prefix"},
 	}}
 	t[211] = schema.Shape{Name: "Ipv6PrefixSpecificationRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Prefix", Index: 0, Shape: &t[401], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
+		{Name: "Ipv6Prefix", Index: 0, Shape: &t[402], Wire: "Ipv6Prefix", QueryName: "Ipv6Prefix"},
 	}}
 	t[212] = schema.Shape{Name: "Ipv6PrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[210], Wire: "item", QueryName: "Item"}}
 	t[213] = schema.Shape{Name: "Ipv6Range", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[401], Wire: "description", QueryName: "Description"},
-		{Name: "CidrIpv6", Index: 1, Shape: &t[401], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "Description", Index: 0, Shape: &t[402], Wire: "description", QueryName: "Description"},
+		{Name: "CidrIpv6", Index: 1, Shape: &t[402], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
 	}}
 	t[214] = schema.Shape{Name: "Ipv6RangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[213], Wire: "item", QueryName: "Item"}}
 	t[215] = schema.Shape{Name: "Ipv6SupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
 	t[216] = schema.Shape{Name: "LastError", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Message", Index: 0, Shape: &t[401], Wire: "message", QueryName: "Message"},
-		{Name: "Code", Index: 1, Shape: &t[401], Wire: "code", QueryName: "Code"},
+		{Name: "Message", Index: 0, Shape: &t[402], Wire: "message", QueryName: "Message"},
+		{Name: "Code", Index: 1, Shape: &t[402], Wire: "code", QueryName: "Code"},
 	}}
 	t[217] = schema.Shape{Name: "LicenseConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "LicenseConfigurationArn", Index: 0, Shape: &t[401], Wire: "licenseConfigurationArn", QueryName: "LicenseConfigurationArn"},
+		{Name: "LicenseConfigurationArn", Index: 0, Shape: &t[402], Wire: "licenseConfigurationArn", QueryName: "LicenseConfigurationArn"},
 	}}
 	t[218] = schema.Shape{Name: "LicenseList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[217], Wire: "item", QueryName: "Item"}}
 	t[219] = schema.Shape{Name: "LocalGatewayId", Kind: schema.String}
 	t[220] = schema.Shape{Name: "LogDestinationType", Kind: schema.String, Enum: []string{"cloud-watch-logs", "s3", "kinesis-data-firehose"}}
 	t[221] = schema.Shape{Name: "Long", Kind: schema.Long}
 	t[222] = schema.Shape{Name: "ManagedPrefixList", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrefixListId", Index: 0, Shape: &t[306], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "AddressFamily", Index: 1, Shape: &t[401], Wire: "addressFamily", QueryName: "AddressFamily"},
-		{Name: "State", Index: 2, Shape: &t[309], Wire: "state", QueryName: "State"},
-		{Name: "StateMessage", Index: 3, Shape: &t[401], Wire: "stateMessage", QueryName: "StateMessage"},
-		{Name: "PrefixListArn", Index: 4, Shape: &t[337], Wire: "prefixListArn", QueryName: "PrefixListArn"},
-		{Name: "PrefixListName", Index: 5, Shape: &t[401], Wire: "prefixListName", QueryName: "PrefixListName"},
+		{Name: "PrefixListId", Index: 0, Shape: &t[307], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "AddressFamily", Index: 1, Shape: &t[402], Wire: "addressFamily", QueryName: "AddressFamily"},
+		{Name: "State", Index: 2, Shape: &t[310], Wire: "state", QueryName: "State"},
+		{Name: "StateMessage", Index: 3, Shape: &t[402], Wire: "stateMessage", QueryName: "StateMessage"},
+		{Name: "PrefixListArn", Index: 4, Shape: &t[338], Wire: "prefixListArn", QueryName: "PrefixListArn"},
+		{Name: "PrefixListName", Index: 5, Shape: &t[402], Wire: "prefixListName", QueryName: "PrefixListName"},
 		{Name: "MaxEntries", Index: 6, Shape: &t[183], Wire: "maxEntries", QueryName: "MaxEntries"},
 		{Name: "Version", Index: 7, Shape: &t[221], Wire: "version", QueryName: "Version"},
-		{Name: "Tags", Index: 8, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "OwnerId", Index: 9, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "IpamPrefixListResolverTargetId", Index: 10, Shape: &t[401], Wire: "ipamPrefixListResolverTargetId", QueryName: "IpamPrefixListResolverTargetId"},
+		{Name: "Tags", Index: 8, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "OwnerId", Index: 9, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "IpamPrefixListResolverTargetId", Index: 10, Shape: &t[402], Wire: "ipamPrefixListResolverTargetId", QueryName: "IpamPrefixListResolverTargetId"},
 		{Name: "IpamPrefixListResolverSyncEnabled", Index: 11, Shape: &t[41], Wire: "ipamPrefixListResolverSyncEnabled", QueryName: "IpamPrefixListResolverSyncEnabled"},
 	}}
 	t[223] = schema.Shape{Name: "ManagedPrefixListSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[222], Wire: "item", QueryName: "Item"}}
@@ -3305,30 +3419,30 @@ func newShapes() []schema.Shape {
 	t[229] = schema.Shape{Name: "NatGateway", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "CreateTime", Index: 0, Shape: &t[68], Wire: "createTime", QueryName: "CreateTime", TimestampFormat: schema.ISO8601},
 		{Name: "DeleteTime", Index: 1, Shape: &t[68], Wire: "deleteTime", QueryName: "DeleteTime", TimestampFormat: schema.ISO8601},
-		{Name: "FailureCode", Index: 2, Shape: &t[401], Wire: "failureCode", QueryName: "FailureCode"},
-		{Name: "FailureMessage", Index: 3, Shape: &t[401], Wire: "failureMessage", QueryName: "FailureMessage"},
+		{Name: "FailureCode", Index: 2, Shape: &t[402], Wire: "failureCode", QueryName: "FailureCode"},
+		{Name: "FailureMessage", Index: 3, Shape: &t[402], Wire: "failureMessage", QueryName: "FailureMessage"},
 		{Name: "NatGatewayAddresses", Index: 4, Shape: &t[231], Wire: "natGatewayAddressSet", QueryName: "NatGatewayAddressSet"},
-		{Name: "NatGatewayId", Index: 5, Shape: &t[401], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-		{Name: "ProvisionedBandwidth", Index: 6, Shape: &t[324], Wire: "provisionedBandwidth", QueryName: "ProvisionedBandwidth"},
+		{Name: "NatGatewayId", Index: 5, Shape: &t[402], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+		{Name: "ProvisionedBandwidth", Index: 6, Shape: &t[325], Wire: "provisionedBandwidth", QueryName: "ProvisionedBandwidth"},
 		{Name: "State", Index: 7, Shape: &t[241], Wire: "state", QueryName: "State"},
-		{Name: "SubnetId", Index: 8, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "VpcId", Index: 9, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "Tags", Index: 10, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "SubnetId", Index: 8, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "VpcId", Index: 9, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "Tags", Index: 10, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 		{Name: "ConnectivityType", Index: 11, Shape: &t[60], Wire: "connectivityType", QueryName: "ConnectivityType"},
 		{Name: "AvailabilityMode", Index: 12, Shape: &t[26], Wire: "availabilityMode", QueryName: "AvailabilityMode"},
 		{Name: "AutoScalingIps", Index: 13, Shape: &t[25], Wire: "autoScalingIps", QueryName: "AutoScalingIps"},
 		{Name: "AutoProvisionZones", Index: 14, Shape: &t[24], Wire: "autoProvisionZones", QueryName: "AutoProvisionZones"},
 		{Name: "AttachedAppliances", Index: 15, Shape: &t[237], Wire: "attachedApplianceSet", QueryName: "AttachedApplianceSet"},
-		{Name: "RouteTableId", Index: 16, Shape: &t[401], Wire: "routeTableId", QueryName: "RouteTableId"},
+		{Name: "RouteTableId", Index: 16, Shape: &t[402], Wire: "routeTableId", QueryName: "RouteTableId"},
 	}}
 	t[230] = schema.Shape{Name: "NatGatewayAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllocationId", Index: 0, Shape: &t[401], Wire: "allocationId", QueryName: "AllocationId"},
-		{Name: "NetworkInterfaceId", Index: 1, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "PrivateIp", Index: 2, Shape: &t[401], Wire: "privateIp", QueryName: "PrivateIp"},
-		{Name: "PublicIp", Index: 3, Shape: &t[401], Wire: "publicIp", QueryName: "PublicIp"},
-		{Name: "AssociationId", Index: 4, Shape: &t[401], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "AllocationId", Index: 0, Shape: &t[402], Wire: "allocationId", QueryName: "AllocationId"},
+		{Name: "NetworkInterfaceId", Index: 1, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "PrivateIp", Index: 2, Shape: &t[402], Wire: "privateIp", QueryName: "PrivateIp"},
+		{Name: "PublicIp", Index: 3, Shape: &t[402], Wire: "publicIp", QueryName: "PublicIp"},
+		{Name: "AssociationId", Index: 4, Shape: &t[402], Wire: "associationId", QueryName: "AssociationId"},
 		{Name: "IsPrimary", Index: 5, Shape: &t[41], Wire: "isPrimary", QueryName: "IsPrimary"},
-		{Name: "FailureMessage", Index: 6, Shape: &t[401], Wire: "failureMessage", QueryName: "FailureMessage"},
+		{Name: "FailureMessage", Index: 6, Shape: &t[402], Wire: "failureMessage", QueryName: "FailureMessage"},
 		{Name: "Status", Index: 7, Shape: &t[232], Wire: "status", QueryName: "Status"},
 		{Name: "AvailabilityZone", Index: 8, Shape: &t[34], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
 		{Name: "AvailabilityZoneId", Index: 9, Shape: &t[30], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
@@ -3340,12 +3454,12 @@ func newShapes() []schema.Shape {
 	t[235] = schema.Shape{Name: "NatGatewayApplianceType", Kind: schema.String, Enum: []string{"network-firewall-proxy"}}
 	t[236] = schema.Shape{Name: "NatGatewayAttachedAppliance", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Type", Index: 0, Shape: &t[235], Wire: "type", QueryName: "Type"},
-		{Name: "ApplianceArn", Index: 1, Shape: &t[401], Wire: "applianceArn", QueryName: "ApplianceArn"},
-		{Name: "VpcEndpointId", Index: 2, Shape: &t[401], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "ApplianceArn", Index: 1, Shape: &t[402], Wire: "applianceArn", QueryName: "ApplianceArn"},
+		{Name: "VpcEndpointId", Index: 2, Shape: &t[402], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
 		{Name: "AttachmentState", Index: 3, Shape: &t[234], Wire: "attachmentState", QueryName: "AttachmentState"},
 		{Name: "ModificationState", Index: 4, Shape: &t[233], Wire: "modificationState", QueryName: "ModificationState"},
-		{Name: "FailureCode", Index: 5, Shape: &t[401], Wire: "failureCode", QueryName: "FailureCode"},
-		{Name: "FailureMessage", Index: 6, Shape: &t[401], Wire: "failureMessage", QueryName: "FailureMessage"},
+		{Name: "FailureCode", Index: 5, Shape: &t[402], Wire: "failureCode", QueryName: "FailureCode"},
+		{Name: "FailureMessage", Index: 6, Shape: &t[402], Wire: "failureMessage", QueryName: "FailureMessage"},
 	}}
 	t[237] = schema.Shape{Name: "NatGatewayAttachedApplianceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[236], Wire: "item", QueryName: "Item"}}
 	t[238] = schema.Shape{Name: "NatGatewayId", Kind: schema.String}
@@ -3355,992 +3469,993 @@ func newShapes() []schema.Shape {
 	t[242] = schema.Shape{Name: "NestedVirtualizationSpecification", Kind: schema.String, Enum: []string{"enabled", "disabled"}}
 	t[243] = schema.Shape{Name: "NetmaskLength", Kind: schema.Integer}
 	t[244] = schema.Shape{Name: "NetworkAcl", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Associations", Index: 0, Shape: &t[246], Wire: "associationSet", QueryName: "AssociationSet"},
-		{Name: "Entries", Index: 1, Shape: &t[248], Wire: "entrySet", QueryName: "EntrySet"},
+		{Name: "Associations", Index: 0, Shape: &t[247], Wire: "associationSet", QueryName: "AssociationSet"},
+		{Name: "Entries", Index: 1, Shape: &t[249], Wire: "entrySet", QueryName: "EntrySet"},
 		{Name: "IsDefault", Index: 2, Shape: &t[41], Wire: "default", QueryName: "Default"},
-		{Name: "NetworkAclId", Index: 3, Shape: &t[401], Wire: "networkAclId", QueryName: "NetworkAclId"},
-		{Name: "Tags", Index: 4, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 5, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "OwnerId", Index: 6, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "NetworkAclId", Index: 3, Shape: &t[402], Wire: "networkAclId", QueryName: "NetworkAclId"},
+		{Name: "Tags", Index: 4, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 5, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "OwnerId", Index: 6, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
 	}}
 	t[245] = schema.Shape{Name: "NetworkAclAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "NetworkAclAssociationId", Index: 0, Shape: &t[401], Wire: "networkAclAssociationId", QueryName: "NetworkAclAssociationId"},
-		{Name: "NetworkAclId", Index: 1, Shape: &t[401], Wire: "networkAclId", QueryName: "NetworkAclId"},
-		{Name: "SubnetId", Index: 2, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "NetworkAclAssociationId", Index: 0, Shape: &t[402], Wire: "networkAclAssociationId", QueryName: "NetworkAclAssociationId"},
+		{Name: "NetworkAclId", Index: 1, Shape: &t[402], Wire: "networkAclId", QueryName: "NetworkAclId"},
+		{Name: "SubnetId", Index: 2, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
 	}}
-	t[246] = schema.Shape{Name: "NetworkAclAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[245], Wire: "item", QueryName: "Item"}}
-	t[247] = schema.Shape{Name: "NetworkAclEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CidrBlock", Index: 0, Shape: &t[401], Wire: "cidrBlock", QueryName: "CidrBlock"},
+	t[246] = schema.Shape{Name: "NetworkAclAssociationId", Kind: schema.String}
+	t[247] = schema.Shape{Name: "NetworkAclAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[245], Wire: "item", QueryName: "Item"}}
+	t[248] = schema.Shape{Name: "NetworkAclEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
 		{Name: "Egress", Index: 1, Shape: &t[41], Wire: "egress", QueryName: "Egress"},
 		{Name: "IcmpTypeCode", Index: 2, Shape: &t[142], Wire: "icmpTypeCode", QueryName: "IcmpTypeCode"},
-		{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[401], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-		{Name: "PortRange", Index: 4, Shape: &t[295], Wire: "portRange", QueryName: "PortRange"},
-		{Name: "Protocol", Index: 5, Shape: &t[401], Wire: "protocol", QueryName: "Protocol"},
-		{Name: "RuleAction", Index: 6, Shape: &t[357], Wire: "ruleAction", QueryName: "RuleAction"},
+		{Name: "Ipv6CidrBlock", Index: 3, Shape: &t[402], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "PortRange", Index: 4, Shape: &t[296], Wire: "portRange", QueryName: "PortRange"},
+		{Name: "Protocol", Index: 5, Shape: &t[402], Wire: "protocol", QueryName: "Protocol"},
+		{Name: "RuleAction", Index: 6, Shape: &t[358], Wire: "ruleAction", QueryName: "RuleAction"},
 		{Name: "RuleNumber", Index: 7, Shape: &t[183], Wire: "ruleNumber", QueryName: "RuleNumber"},
 	}}
-	t[248] = schema.Shape{Name: "NetworkAclEntryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[247], Wire: "item", QueryName: "Item"}}
-	t[249] = schema.Shape{Name: "NetworkAclId", Kind: schema.String}
-	t[250] = schema.Shape{Name: "NetworkAclIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[249], Wire: "item", QueryName: "Item"}}
-	t[251] = schema.Shape{Name: "NetworkAclList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[244], Wire: "item", QueryName: "Item"}}
-	t[252] = schema.Shape{Name: "NetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Association", Index: 0, Shape: &t[253], Wire: "association", QueryName: "Association"},
-		{Name: "Attachment", Index: 1, Shape: &t[254], Wire: "attachment", QueryName: "Attachment"},
-		{Name: "AvailabilityZone", Index: 2, Shape: &t[401], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+	t[249] = schema.Shape{Name: "NetworkAclEntryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[248], Wire: "item", QueryName: "Item"}}
+	t[250] = schema.Shape{Name: "NetworkAclId", Kind: schema.String}
+	t[251] = schema.Shape{Name: "NetworkAclIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[250], Wire: "item", QueryName: "Item"}}
+	t[252] = schema.Shape{Name: "NetworkAclList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[244], Wire: "item", QueryName: "Item"}}
+	t[253] = schema.Shape{Name: "NetworkInterface", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Association", Index: 0, Shape: &t[254], Wire: "association", QueryName: "Association"},
+		{Name: "Attachment", Index: 1, Shape: &t[255], Wire: "attachment", QueryName: "Attachment"},
+		{Name: "AvailabilityZone", Index: 2, Shape: &t[402], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
 		{Name: "ConnectionTrackingConfiguration", Index: 3, Shape: &t[57], Wire: "connectionTrackingConfiguration", QueryName: "ConnectionTrackingConfiguration"},
-		{Name: "Description", Index: 4, Shape: &t[401], Wire: "description", QueryName: "Description"},
+		{Name: "Description", Index: 4, Shape: &t[402], Wire: "description", QueryName: "Description"},
 		{Name: "Groups", Index: 5, Shape: &t[131], Wire: "groupSet", QueryName: "GroupSet"},
-		{Name: "InterfaceType", Index: 6, Shape: &t[267], Wire: "interfaceType", QueryName: "InterfaceType"},
-		{Name: "Ipv6Addresses", Index: 7, Shape: &t[262], Wire: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
-		{Name: "MacAddress", Index: 8, Shape: &t[401], Wire: "macAddress", QueryName: "MacAddress"},
-		{Name: "NetworkInterfaceId", Index: 9, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "OutpostArn", Index: 10, Shape: &t[401], Wire: "outpostArn", QueryName: "OutpostArn"},
-		{Name: "OwnerId", Index: 11, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "PrivateDnsName", Index: 12, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PublicDnsName", Index: 13, Shape: &t[401], Wire: "publicDnsName", QueryName: "PublicDnsName"},
-		{Name: "PublicIpDnsNameOptions", Index: 14, Shape: &t[325], Wire: "publicIpDnsNameOptions", QueryName: "PublicIpDnsNameOptions"},
-		{Name: "PrivateIpAddress", Index: 15, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
-		{Name: "PrivateIpAddresses", Index: 16, Shape: &t[265], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
+		{Name: "InterfaceType", Index: 6, Shape: &t[268], Wire: "interfaceType", QueryName: "InterfaceType"},
+		{Name: "Ipv6Addresses", Index: 7, Shape: &t[263], Wire: "ipv6AddressesSet", QueryName: "Ipv6AddressesSet"},
+		{Name: "MacAddress", Index: 8, Shape: &t[402], Wire: "macAddress", QueryName: "MacAddress"},
+		{Name: "NetworkInterfaceId", Index: 9, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "OutpostArn", Index: 10, Shape: &t[402], Wire: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "OwnerId", Index: 11, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "PrivateDnsName", Index: 12, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PublicDnsName", Index: 13, Shape: &t[402], Wire: "publicDnsName", QueryName: "PublicDnsName"},
+		{Name: "PublicIpDnsNameOptions", Index: 14, Shape: &t[326], Wire: "publicIpDnsNameOptions", QueryName: "PublicIpDnsNameOptions"},
+		{Name: "PrivateIpAddress", Index: 15, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddresses", Index: 16, Shape: &t[266], Wire: "privateIpAddressesSet", QueryName: "PrivateIpAddressesSet"},
 		{Name: "Ipv4Prefixes", Index: 17, Shape: &t[203], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
 		{Name: "Ipv6Prefixes", Index: 18, Shape: &t[212], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
-		{Name: "RequesterId", Index: 19, Shape: &t[401], Wire: "requesterId", QueryName: "RequesterId"},
+		{Name: "RequesterId", Index: 19, Shape: &t[402], Wire: "requesterId", QueryName: "RequesterId"},
 		{Name: "RequesterManaged", Index: 20, Shape: &t[41], Wire: "requesterManaged", QueryName: "RequesterManaged"},
 		{Name: "SourceDestCheck", Index: 21, Shape: &t[41], Wire: "sourceDestCheck", QueryName: "SourceDestCheck"},
-		{Name: "Status", Index: 22, Shape: &t[266], Wire: "status", QueryName: "Status"},
-		{Name: "SubnetId", Index: 23, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "TagSet", Index: 24, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 25, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "Status", Index: 22, Shape: &t[267], Wire: "status", QueryName: "Status"},
+		{Name: "SubnetId", Index: 23, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "TagSet", Index: 24, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 25, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
 		{Name: "DenyAllIgwTraffic", Index: 26, Shape: &t[41], Wire: "denyAllIgwTraffic", QueryName: "DenyAllIgwTraffic"},
 		{Name: "Ipv6Native", Index: 27, Shape: &t[41], Wire: "ipv6Native", QueryName: "Ipv6Native"},
-		{Name: "Ipv6Address", Index: 28, Shape: &t[401], Wire: "ipv6Address", QueryName: "Ipv6Address"},
-		{Name: "Operator", Index: 29, Shape: &t[273], Wire: "operator", QueryName: "Operator"},
+		{Name: "Ipv6Address", Index: 28, Shape: &t[402], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "Operator", Index: 29, Shape: &t[274], Wire: "operator", QueryName: "Operator"},
 		{Name: "AssociatedSubnets", Index: 30, Shape: &t[17], Wire: "associatedSubnetSet", QueryName: "AssociatedSubnetSet", OmitNil: true},
-		{Name: "AvailabilityZoneId", Index: 31, Shape: &t[401], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+		{Name: "AvailabilityZoneId", Index: 31, Shape: &t[402], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
 	}}
-	t[253] = schema.Shape{Name: "NetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AllocationId", Index: 0, Shape: &t[401], Wire: "allocationId", QueryName: "AllocationId"},
-		{Name: "AssociationId", Index: 1, Shape: &t[401], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "IpOwnerId", Index: 2, Shape: &t[401], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
-		{Name: "PublicDnsName", Index: 3, Shape: &t[401], Wire: "publicDnsName", QueryName: "PublicDnsName"},
-		{Name: "PublicIp", Index: 4, Shape: &t[401], Wire: "publicIp", QueryName: "PublicIp"},
-		{Name: "CustomerOwnedIp", Index: 5, Shape: &t[401], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
-		{Name: "CarrierIp", Index: 6, Shape: &t[401], Wire: "carrierIp", QueryName: "CarrierIp"},
+	t[254] = schema.Shape{Name: "NetworkInterfaceAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllocationId", Index: 0, Shape: &t[402], Wire: "allocationId", QueryName: "AllocationId"},
+		{Name: "AssociationId", Index: 1, Shape: &t[402], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "IpOwnerId", Index: 2, Shape: &t[402], Wire: "ipOwnerId", QueryName: "IpOwnerId"},
+		{Name: "PublicDnsName", Index: 3, Shape: &t[402], Wire: "publicDnsName", QueryName: "PublicDnsName"},
+		{Name: "PublicIp", Index: 4, Shape: &t[402], Wire: "publicIp", QueryName: "PublicIp"},
+		{Name: "CustomerOwnedIp", Index: 5, Shape: &t[402], Wire: "customerOwnedIp", QueryName: "CustomerOwnedIp"},
+		{Name: "CarrierIp", Index: 6, Shape: &t[402], Wire: "carrierIp", QueryName: "CarrierIp"},
 	}}
-	t[254] = schema.Shape{Name: "NetworkInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
+	t[255] = schema.Shape{Name: "NetworkInterfaceAttachment", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AttachTime", Index: 0, Shape: &t[68], Wire: "attachTime", QueryName: "AttachTime", TimestampFormat: schema.ISO8601},
-		{Name: "AttachmentId", Index: 1, Shape: &t[401], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "AttachmentId", Index: 1, Shape: &t[402], Wire: "attachmentId", QueryName: "AttachmentId"},
 		{Name: "DeleteOnTermination", Index: 2, Shape: &t[41], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
 		{Name: "DeviceIndex", Index: 3, Shape: &t[183], Wire: "deviceIndex", QueryName: "DeviceIndex"},
 		{Name: "NetworkCardIndex", Index: 4, Shape: &t[183], Wire: "networkCardIndex", QueryName: "NetworkCardIndex"},
-		{Name: "InstanceId", Index: 5, Shape: &t[401], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "InstanceOwnerId", Index: 6, Shape: &t[401], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
+		{Name: "InstanceId", Index: 5, Shape: &t[402], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "InstanceOwnerId", Index: 6, Shape: &t[402], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
 		{Name: "Status", Index: 7, Shape: &t[20], Wire: "status", QueryName: "Status"},
 		{Name: "EnaSrdSpecification", Index: 8, Shape: &t[18], Wire: "enaSrdSpecification", QueryName: "EnaSrdSpecification"},
 		{Name: "EnaQueueCount", Index: 9, Shape: &t[183], Wire: "enaQueueCount", QueryName: "EnaQueueCount"},
 	}}
-	t[255] = schema.Shape{Name: "NetworkInterfaceAttachmentChanges", Kind: schema.Structure, Members: []schema.Member{
+	t[256] = schema.Shape{Name: "NetworkInterfaceAttachmentChanges", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "DefaultEnaQueueCount", Index: 0, Shape: &t[41], Wire: "DefaultEnaQueueCount", QueryName: "DefaultEnaQueueCount"},
 		{Name: "EnaQueueCount", Index: 1, Shape: &t[183], Wire: "EnaQueueCount", QueryName: "EnaQueueCount"},
-		{Name: "AttachmentId", Index: 2, Shape: &t[256], Wire: "attachmentId", QueryName: "AttachmentId"},
+		{Name: "AttachmentId", Index: 2, Shape: &t[257], Wire: "attachmentId", QueryName: "AttachmentId"},
 		{Name: "DeleteOnTermination", Index: 3, Shape: &t[41], Wire: "deleteOnTermination", QueryName: "DeleteOnTermination"},
 	}}
-	t[256] = schema.Shape{Name: "NetworkInterfaceAttachmentId", Kind: schema.String}
-	t[257] = schema.Shape{Name: "NetworkInterfaceAttribute", Kind: schema.String, Enum: []string{"description", "groupSet", "sourceDestCheck", "attachment", "associatePublicIpAddress"}}
-	t[258] = schema.Shape{Name: "NetworkInterfaceCreationType", Kind: schema.String, Enum: []string{"efa", "efa-only", "branch", "trunk"}}
-	t[259] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String}
-	t[260] = schema.Shape{Name: "NetworkInterfaceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[259], Wire: "item", QueryName: "Item"}}
-	t[261] = schema.Shape{Name: "NetworkInterfaceIpv6Address", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Ipv6Address", Index: 0, Shape: &t[401], Wire: "ipv6Address", QueryName: "Ipv6Address"},
-		{Name: "PublicIpv6DnsName", Index: 1, Shape: &t[401], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
+	t[257] = schema.Shape{Name: "NetworkInterfaceAttachmentId", Kind: schema.String}
+	t[258] = schema.Shape{Name: "NetworkInterfaceAttribute", Kind: schema.String, Enum: []string{"description", "groupSet", "sourceDestCheck", "attachment", "associatePublicIpAddress"}}
+	t[259] = schema.Shape{Name: "NetworkInterfaceCreationType", Kind: schema.String, Enum: []string{"efa", "efa-only", "branch", "trunk"}}
+	t[260] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String}
+	t[261] = schema.Shape{Name: "NetworkInterfaceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[260], Wire: "item", QueryName: "Item"}}
+	t[262] = schema.Shape{Name: "NetworkInterfaceIpv6Address", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Ipv6Address", Index: 0, Shape: &t[402], Wire: "ipv6Address", QueryName: "Ipv6Address"},
+		{Name: "PublicIpv6DnsName", Index: 1, Shape: &t[402], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
 		{Name: "IsPrimaryIpv6", Index: 2, Shape: &t[41], Wire: "isPrimaryIpv6", QueryName: "IsPrimaryIpv6"},
 	}}
-	t[262] = schema.Shape{Name: "NetworkInterfaceIpv6AddressesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[261], Wire: "item", QueryName: "Item"}}
-	t[263] = schema.Shape{Name: "NetworkInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[252], Wire: "item", QueryName: "Item"}}
-	t[264] = schema.Shape{Name: "NetworkInterfacePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Association", Index: 0, Shape: &t[253], Wire: "association", QueryName: "Association"},
+	t[263] = schema.Shape{Name: "NetworkInterfaceIpv6AddressesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[262], Wire: "item", QueryName: "Item"}}
+	t[264] = schema.Shape{Name: "NetworkInterfaceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[253], Wire: "item", QueryName: "Item"}}
+	t[265] = schema.Shape{Name: "NetworkInterfacePrivateIpAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Association", Index: 0, Shape: &t[254], Wire: "association", QueryName: "Association"},
 		{Name: "Primary", Index: 1, Shape: &t[41], Wire: "primary", QueryName: "Primary"},
-		{Name: "PrivateDnsName", Index: 2, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateIpAddress", Index: 3, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateDnsName", Index: 2, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateIpAddress", Index: 3, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 	}}
-	t[265] = schema.Shape{Name: "NetworkInterfacePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[264], Wire: "item", QueryName: "Item"}}
-	t[266] = schema.Shape{Name: "NetworkInterfaceStatus", Kind: schema.String, Enum: []string{"available", "associated", "attaching", "in-use", "detaching"}}
-	t[267] = schema.Shape{Name: "NetworkInterfaceType", Kind: schema.String, Enum: []string{"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"}}
-	t[268] = schema.Shape{Name: "NewDhcpConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[401], Wire: "Key", QueryName: "Key"},
-		{Name: "Values", Index: 1, Shape: &t[466], Wire: "Value", QueryName: "Value"},
+	t[266] = schema.Shape{Name: "NetworkInterfacePrivateIpAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[265], Wire: "item", QueryName: "Item"}}
+	t[267] = schema.Shape{Name: "NetworkInterfaceStatus", Kind: schema.String, Enum: []string{"available", "associated", "attaching", "in-use", "detaching"}}
+	t[268] = schema.Shape{Name: "NetworkInterfaceType", Kind: schema.String, Enum: []string{"interface", "natGateway", "efa", "efa-only", "trunk", "load_balancer", "network_load_balancer", "vpc_endpoint", "branch", "transit_gateway", "lambda", "quicksight", "global_accelerator_managed", "api_gateway_managed", "gateway_load_balancer", "gateway_load_balancer_endpoint", "iot_rules_managed", "aws_codestar_connections_managed"}}
+	t[269] = schema.Shape{Name: "NewDhcpConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[402], Wire: "Key", QueryName: "Key"},
+		{Name: "Values", Index: 1, Shape: &t[467], Wire: "Value", QueryName: "Value"},
 	}}
-	t[269] = schema.Shape{Name: "NewDhcpConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[268], Wire: "item", QueryName: "Item"}}
-	t[270] = schema.Shape{Name: "NextToken", Kind: schema.String}
-	t[271] = schema.Shape{Name: "OdbNetworkArn", Kind: schema.String}
-	t[272] = schema.Shape{Name: "OperatorRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Principal", Index: 0, Shape: &t[401], Wire: "Principal", QueryName: "Principal"},
+	t[270] = schema.Shape{Name: "NewDhcpConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[269], Wire: "item", QueryName: "Item"}}
+	t[271] = schema.Shape{Name: "NextToken", Kind: schema.String}
+	t[272] = schema.Shape{Name: "OdbNetworkArn", Kind: schema.String}
+	t[273] = schema.Shape{Name: "OperatorRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Principal", Index: 0, Shape: &t[402], Wire: "Principal", QueryName: "Principal"},
 	}}
-	t[273] = schema.Shape{Name: "OperatorResponse", Kind: schema.Structure, Members: []schema.Member{
+	t[274] = schema.Shape{Name: "OperatorResponse", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Managed", Index: 0, Shape: &t[41], Wire: "managed", QueryName: "Managed"},
-		{Name: "Principal", Index: 1, Shape: &t[401], Wire: "principal", QueryName: "Principal"},
+		{Name: "Principal", Index: 1, Shape: &t[402], Wire: "principal", QueryName: "Principal"},
 		{Name: "HiddenByDefault", Index: 2, Shape: &t[41], Wire: "hiddenByDefault", QueryName: "HiddenByDefault"},
 	}}
-	t[274] = schema.Shape{Name: "PayerResponsibility", Kind: schema.String, Enum: []string{"ServiceOwner"}}
-	t[275] = schema.Shape{Name: "PayerResponsibilityEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Scope", Index: 0, Shape: &t[276], Wire: "scope", QueryName: "Scope"},
-		{Name: "PayerResponsibilityType", Index: 1, Shape: &t[278], Wire: "payerResponsibilityType", QueryName: "PayerResponsibilityType"},
+	t[275] = schema.Shape{Name: "PayerResponsibility", Kind: schema.String, Enum: []string{"ServiceOwner"}}
+	t[276] = schema.Shape{Name: "PayerResponsibilityEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Scope", Index: 0, Shape: &t[277], Wire: "scope", QueryName: "Scope"},
+		{Name: "PayerResponsibilityType", Index: 1, Shape: &t[279], Wire: "payerResponsibilityType", QueryName: "PayerResponsibilityType"},
 	}}
-	t[276] = schema.Shape{Name: "PayerResponsibilityScope", Kind: schema.String, Enum: []string{"vpc-endpoint-charges"}}
-	t[277] = schema.Shape{Name: "PayerResponsibilitySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[275], Wire: "item", QueryName: "Item"}}
-	t[278] = schema.Shape{Name: "PayerResponsibilityType", Kind: schema.String, Enum: []string{"vpc-endpoint-account", "vpc-endpoint-service-account"}}
-	t[279] = schema.Shape{Name: "Phase1DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[280], Wire: "item", QueryName: "Item"}}
-	t[280] = schema.Shape{Name: "Phase1DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
+	t[277] = schema.Shape{Name: "PayerResponsibilityScope", Kind: schema.String, Enum: []string{"vpc-endpoint-charges"}}
+	t[278] = schema.Shape{Name: "PayerResponsibilitySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[276], Wire: "item", QueryName: "Item"}}
+	t[279] = schema.Shape{Name: "PayerResponsibilityType", Kind: schema.String, Enum: []string{"vpc-endpoint-account", "vpc-endpoint-service-account"}}
+	t[280] = schema.Shape{Name: "Phase1DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[281], Wire: "item", QueryName: "Item"}}
+	t[281] = schema.Shape{Name: "Phase1DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Value", Index: 0, Shape: &t[183], Wire: "value", QueryName: "Value"},
 	}}
-	t[281] = schema.Shape{Name: "Phase1EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[282], Wire: "item", QueryName: "Item"}}
-	t[282] = schema.Shape{Name: "Phase1EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[401], Wire: "value", QueryName: "Value"},
+	t[282] = schema.Shape{Name: "Phase1EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[283], Wire: "item", QueryName: "Item"}}
+	t[283] = schema.Shape{Name: "Phase1EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
-	t[283] = schema.Shape{Name: "Phase1IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[284], Wire: "item", QueryName: "Item"}}
-	t[284] = schema.Shape{Name: "Phase1IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[401], Wire: "value", QueryName: "Value"},
+	t[284] = schema.Shape{Name: "Phase1IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[285], Wire: "item", QueryName: "Item"}}
+	t[285] = schema.Shape{Name: "Phase1IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
-	t[285] = schema.Shape{Name: "Phase2DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[286], Wire: "item", QueryName: "Item"}}
-	t[286] = schema.Shape{Name: "Phase2DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
+	t[286] = schema.Shape{Name: "Phase2DHGroupNumbersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[287], Wire: "item", QueryName: "Item"}}
+	t[287] = schema.Shape{Name: "Phase2DHGroupNumbersListValue", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Value", Index: 0, Shape: &t[183], Wire: "value", QueryName: "Value"},
 	}}
-	t[287] = schema.Shape{Name: "Phase2EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[288], Wire: "item", QueryName: "Item"}}
-	t[288] = schema.Shape{Name: "Phase2EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[401], Wire: "value", QueryName: "Value"},
+	t[288] = schema.Shape{Name: "Phase2EncryptionAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[289], Wire: "item", QueryName: "Item"}}
+	t[289] = schema.Shape{Name: "Phase2EncryptionAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
-	t[289] = schema.Shape{Name: "Phase2IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[290], Wire: "item", QueryName: "Item"}}
-	t[290] = schema.Shape{Name: "Phase2IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Value", Index: 0, Shape: &t[401], Wire: "value", QueryName: "Value"},
+	t[290] = schema.Shape{Name: "Phase2IntegrityAlgorithmsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[291], Wire: "item", QueryName: "Item"}}
+	t[291] = schema.Shape{Name: "Phase2IntegrityAlgorithmsListValue", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Value", Index: 0, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
-	t[291] = schema.Shape{Name: "Placement", Kind: schema.Structure, Members: []schema.Member{
+	t[292] = schema.Shape{Name: "Placement", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AvailabilityZoneId", Index: 0, Shape: &t[30], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
-		{Name: "Affinity", Index: 1, Shape: &t[401], Wire: "affinity", QueryName: "Affinity"},
-		{Name: "GroupName", Index: 2, Shape: &t[293], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "Affinity", Index: 1, Shape: &t[402], Wire: "affinity", QueryName: "Affinity"},
+		{Name: "GroupName", Index: 2, Shape: &t[294], Wire: "groupName", QueryName: "GroupName"},
 		{Name: "PartitionNumber", Index: 3, Shape: &t[183], Wire: "partitionNumber", QueryName: "PartitionNumber"},
-		{Name: "HostId", Index: 4, Shape: &t[401], Wire: "hostId", QueryName: "HostId"},
-		{Name: "Tenancy", Index: 5, Shape: &t[437], Wire: "tenancy", QueryName: "Tenancy"},
-		{Name: "SpreadDomain", Index: 6, Shape: &t[401], Wire: "spreadDomain", QueryName: "SpreadDomain"},
-		{Name: "HostResourceGroupArn", Index: 7, Shape: &t[401], Wire: "hostResourceGroupArn", QueryName: "HostResourceGroupArn"},
-		{Name: "GroupId", Index: 8, Shape: &t[292], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "AvailabilityZone", Index: 9, Shape: &t[401], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "HostId", Index: 4, Shape: &t[402], Wire: "hostId", QueryName: "HostId"},
+		{Name: "Tenancy", Index: 5, Shape: &t[438], Wire: "tenancy", QueryName: "Tenancy"},
+		{Name: "SpreadDomain", Index: 6, Shape: &t[402], Wire: "spreadDomain", QueryName: "SpreadDomain"},
+		{Name: "HostResourceGroupArn", Index: 7, Shape: &t[402], Wire: "hostResourceGroupArn", QueryName: "HostResourceGroupArn"},
+		{Name: "GroupId", Index: 8, Shape: &t[293], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "AvailabilityZone", Index: 9, Shape: &t[402], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
 	}}
-	t[292] = schema.Shape{Name: "PlacementGroupId", Kind: schema.String}
-	t[293] = schema.Shape{Name: "PlacementGroupName", Kind: schema.String}
-	t[294] = schema.Shape{Name: "PlatformValues", Kind: schema.String, Enum: []string{"Windows"}}
-	t[295] = schema.Shape{Name: "PortRange", Kind: schema.Structure, Members: []schema.Member{
+	t[293] = schema.Shape{Name: "PlacementGroupId", Kind: schema.String}
+	t[294] = schema.Shape{Name: "PlacementGroupName", Kind: schema.String}
+	t[295] = schema.Shape{Name: "PlatformValues", Kind: schema.String, Enum: []string{"Windows"}}
+	t[296] = schema.Shape{Name: "PortRange", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "From", Index: 0, Shape: &t[183], Wire: "from", QueryName: "From"},
 		{Name: "To", Index: 1, Shape: &t[183], Wire: "to", QueryName: "To"},
 	}}
-	t[296] = schema.Shape{Name: "PreSharedKey", Kind: schema.String, Sensitive: true}
-	t[297] = schema.Shape{Name: "PrefixList", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidrs", Index: 0, Shape: &t[466], Wire: "cidrSet", QueryName: "CidrSet"},
-		{Name: "PrefixListId", Index: 1, Shape: &t[401], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "PrefixListName", Index: 2, Shape: &t[401], Wire: "prefixListName", QueryName: "PrefixListName"},
+	t[297] = schema.Shape{Name: "PreSharedKey", Kind: schema.String, Sensitive: true}
+	t[298] = schema.Shape{Name: "PrefixList", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Cidrs", Index: 0, Shape: &t[467], Wire: "cidrSet", QueryName: "CidrSet"},
+		{Name: "PrefixListId", Index: 1, Shape: &t[402], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "PrefixListName", Index: 2, Shape: &t[402], Wire: "prefixListName", QueryName: "PrefixListName"},
 	}}
-	t[298] = schema.Shape{Name: "PrefixListAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceId", Index: 0, Shape: &t[401], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "ResourceOwner", Index: 1, Shape: &t[401], Wire: "resourceOwner", QueryName: "ResourceOwner"},
+	t[299] = schema.Shape{Name: "PrefixListAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceId", Index: 0, Shape: &t[402], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "ResourceOwner", Index: 1, Shape: &t[402], Wire: "resourceOwner", QueryName: "ResourceOwner"},
 	}}
-	t[299] = schema.Shape{Name: "PrefixListAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[298], Wire: "item", QueryName: "Item"}}
-	t[300] = schema.Shape{Name: "PrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidr", Index: 0, Shape: &t[401], Wire: "cidr", QueryName: "Cidr"},
-		{Name: "Description", Index: 1, Shape: &t[401], Wire: "description", QueryName: "Description"},
+	t[300] = schema.Shape{Name: "PrefixListAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[299], Wire: "item", QueryName: "Item"}}
+	t[301] = schema.Shape{Name: "PrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Cidr", Index: 0, Shape: &t[402], Wire: "cidr", QueryName: "Cidr"},
+		{Name: "Description", Index: 1, Shape: &t[402], Wire: "description", QueryName: "Description"},
 	}}
-	t[301] = schema.Shape{Name: "PrefixListEntrySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[300], Wire: "item", QueryName: "Item"}}
-	t[302] = schema.Shape{Name: "PrefixListId", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[401], Wire: "description", QueryName: "Description"},
-		{Name: "PrefixListId", Index: 1, Shape: &t[401], Wire: "prefixListId", QueryName: "PrefixListId"},
+	t[302] = schema.Shape{Name: "PrefixListEntrySet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[301], Wire: "item", QueryName: "Item"}}
+	t[303] = schema.Shape{Name: "PrefixListId", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[402], Wire: "description", QueryName: "Description"},
+		{Name: "PrefixListId", Index: 1, Shape: &t[402], Wire: "prefixListId", QueryName: "PrefixListId"},
 	}}
-	t[303] = schema.Shape{Name: "PrefixListIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[302], Wire: "item", QueryName: "Item"}}
-	t[304] = schema.Shape{Name: "PrefixListIdSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "item", QueryName: "Item"}}
-	t[305] = schema.Shape{Name: "PrefixListMaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
-	t[306] = schema.Shape{Name: "PrefixListResourceId", Kind: schema.String}
-	t[307] = schema.Shape{Name: "PrefixListResourceIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[306], Wire: "item", QueryName: "Item"}}
-	t[308] = schema.Shape{Name: "PrefixListSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[297], Wire: "item", QueryName: "Item"}}
-	t[309] = schema.Shape{Name: "PrefixListState", Kind: schema.String, Enum: []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}}
-	t[310] = schema.Shape{Name: "PrivateDnsDetails", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "PrivateDnsName", Index: 0, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+	t[304] = schema.Shape{Name: "PrefixListIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[303], Wire: "item", QueryName: "Item"}}
+	t[305] = schema.Shape{Name: "PrefixListIdSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
+	t[306] = schema.Shape{Name: "PrefixListMaxResults", Kind: schema.Integer, Min: ptr(1), Max: ptr(100)}
+	t[307] = schema.Shape{Name: "PrefixListResourceId", Kind: schema.String}
+	t[308] = schema.Shape{Name: "PrefixListResourceIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[307], Wire: "item", QueryName: "Item"}}
+	t[309] = schema.Shape{Name: "PrefixListSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[298], Wire: "item", QueryName: "Item"}}
+	t[310] = schema.Shape{Name: "PrefixListState", Kind: schema.String, Enum: []string{"create-in-progress", "create-complete", "create-failed", "modify-in-progress", "modify-complete", "modify-failed", "restore-in-progress", "restore-complete", "restore-failed", "delete-in-progress", "delete-complete", "delete-failed"}}
+	t[311] = schema.Shape{Name: "PrivateDnsDetails", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PrivateDnsName", Index: 0, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
 	}}
-	t[311] = schema.Shape{Name: "PrivateDnsDetailsSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[310], Wire: "item", QueryName: "Item"}}
-	t[312] = schema.Shape{Name: "PrivateDnsNameConfiguration", Kind: schema.Structure, Members: []schema.Member{
+	t[312] = schema.Shape{Name: "PrivateDnsDetailsSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[311], Wire: "item", QueryName: "Item"}}
+	t[313] = schema.Shape{Name: "PrivateDnsNameConfiguration", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "State", Index: 0, Shape: &t[99], Wire: "state", QueryName: "State"},
-		{Name: "Type", Index: 1, Shape: &t[401], Wire: "type", QueryName: "Type"},
-		{Name: "Value", Index: 2, Shape: &t[401], Wire: "value", QueryName: "Value"},
-		{Name: "Name", Index: 3, Shape: &t[401], Wire: "name", QueryName: "Name"},
+		{Name: "Type", Index: 1, Shape: &t[402], Wire: "type", QueryName: "Type"},
+		{Name: "Value", Index: 2, Shape: &t[402], Wire: "value", QueryName: "Value"},
+		{Name: "Name", Index: 3, Shape: &t[402], Wire: "name", QueryName: "Name"},
 	}}
-	t[313] = schema.Shape{Name: "PrivateDnsNameOptionsOnLaunch", Kind: schema.Structure, Members: []schema.Member{
+	t[314] = schema.Shape{Name: "PrivateDnsNameOptionsOnLaunch", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "HostnameType", Index: 0, Shape: &t[136], Wire: "hostnameType", QueryName: "HostnameType"},
 		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &t[41], Wire: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
 		{Name: "EnableResourceNameDnsAAAARecord", Index: 2, Shape: &t[41], Wire: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
 	}}
-	t[314] = schema.Shape{Name: "PrivateDnsNameOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
+	t[315] = schema.Shape{Name: "PrivateDnsNameOptionsResponse", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "HostnameType", Index: 0, Shape: &t[136], Wire: "hostnameType", QueryName: "HostnameType"},
 		{Name: "EnableResourceNameDnsARecord", Index: 1, Shape: &t[41], Wire: "enableResourceNameDnsARecord", QueryName: "EnableResourceNameDnsARecord"},
 		{Name: "EnableResourceNameDnsAAAARecord", Index: 2, Shape: &t[41], Wire: "enableResourceNameDnsAAAARecord", QueryName: "EnableResourceNameDnsAAAARecord"},
 	}}
-	t[315] = schema.Shape{Name: "PrivateDnsSpecifiedDomainSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(10)}
-	t[316] = schema.Shape{Name: "PrivateIpAddressSpecification", Kind: schema.Structure, Members: []schema.Member{
+	t[316] = schema.Shape{Name: "PrivateDnsSpecifiedDomainSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(10)}
+	t[317] = schema.Shape{Name: "PrivateIpAddressSpecification", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Primary", Index: 0, Shape: &t[41], Wire: "primary", QueryName: "Primary"},
-		{Name: "PrivateIpAddress", Index: 1, Shape: &t[401], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
+		{Name: "PrivateIpAddress", Index: 1, Shape: &t[402], Wire: "privateIpAddress", QueryName: "PrivateIpAddress"},
 	}}
-	t[317] = schema.Shape{Name: "PrivateIpAddressSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[316], Wire: "item", QueryName: "Item"}}
-	t[318] = schema.Shape{Name: "PrivateIpAddressStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"}}
-	t[319] = schema.Shape{Name: "ProductCode", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ProductCodeId", Index: 0, Shape: &t[401], Wire: "productCode", QueryName: "ProductCode"},
-		{Name: "ProductCodeType", Index: 1, Shape: &t[321], Wire: "type", QueryName: "Type"},
+	t[318] = schema.Shape{Name: "PrivateIpAddressSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[317], Wire: "item", QueryName: "Item"}}
+	t[319] = schema.Shape{Name: "PrivateIpAddressStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "PrivateIpAddress", QueryName: "PrivateIpAddress"}}
+	t[320] = schema.Shape{Name: "ProductCode", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ProductCodeId", Index: 0, Shape: &t[402], Wire: "productCode", QueryName: "ProductCode"},
+		{Name: "ProductCodeType", Index: 1, Shape: &t[322], Wire: "type", QueryName: "Type"},
 	}}
-	t[320] = schema.Shape{Name: "ProductCodeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[319], Wire: "item", QueryName: "Item"}}
-	t[321] = schema.Shape{Name: "ProductCodeValues", Kind: schema.String, Enum: []string{"devpay", "marketplace"}}
-	t[322] = schema.Shape{Name: "PropagatingVgw", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GatewayId", Index: 0, Shape: &t[401], Wire: "gatewayId", QueryName: "GatewayId"},
+	t[321] = schema.Shape{Name: "ProductCodeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[320], Wire: "item", QueryName: "Item"}}
+	t[322] = schema.Shape{Name: "ProductCodeValues", Kind: schema.String, Enum: []string{"devpay", "marketplace"}}
+	t[323] = schema.Shape{Name: "PropagatingVgw", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GatewayId", Index: 0, Shape: &t[402], Wire: "gatewayId", QueryName: "GatewayId"},
 	}}
-	t[323] = schema.Shape{Name: "PropagatingVgwList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[322], Wire: "item", QueryName: "Item"}}
-	t[324] = schema.Shape{Name: "ProvisionedBandwidth", Kind: schema.Structure, Members: []schema.Member{
+	t[324] = schema.Shape{Name: "PropagatingVgwList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[323], Wire: "item", QueryName: "Item"}}
+	t[325] = schema.Shape{Name: "ProvisionedBandwidth", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "ProvisionTime", Index: 0, Shape: &t[68], Wire: "provisionTime", QueryName: "ProvisionTime", TimestampFormat: schema.ISO8601},
-		{Name: "Provisioned", Index: 1, Shape: &t[401], Wire: "provisioned", QueryName: "Provisioned"},
+		{Name: "Provisioned", Index: 1, Shape: &t[402], Wire: "provisioned", QueryName: "Provisioned"},
 		{Name: "RequestTime", Index: 2, Shape: &t[68], Wire: "requestTime", QueryName: "RequestTime", TimestampFormat: schema.ISO8601},
-		{Name: "Requested", Index: 3, Shape: &t[401], Wire: "requested", QueryName: "Requested"},
-		{Name: "Status", Index: 4, Shape: &t[401], Wire: "status", QueryName: "Status"},
+		{Name: "Requested", Index: 3, Shape: &t[402], Wire: "requested", QueryName: "Requested"},
+		{Name: "Status", Index: 4, Shape: &t[402], Wire: "status", QueryName: "Status"},
 	}}
-	t[325] = schema.Shape{Name: "PublicIpDnsNameOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DnsHostnameType", Index: 0, Shape: &t[401], Wire: "dnsHostnameType", QueryName: "DnsHostnameType"},
-		{Name: "PublicIpv4DnsName", Index: 1, Shape: &t[401], Wire: "publicIpv4DnsName", QueryName: "PublicIpv4DnsName"},
-		{Name: "PublicIpv6DnsName", Index: 2, Shape: &t[401], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
-		{Name: "PublicDualStackDnsName", Index: 3, Shape: &t[401], Wire: "publicDualStackDnsName", QueryName: "PublicDualStackDnsName"},
+	t[326] = schema.Shape{Name: "PublicIpDnsNameOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DnsHostnameType", Index: 0, Shape: &t[402], Wire: "dnsHostnameType", QueryName: "DnsHostnameType"},
+		{Name: "PublicIpv4DnsName", Index: 1, Shape: &t[402], Wire: "publicIpv4DnsName", QueryName: "PublicIpv4DnsName"},
+		{Name: "PublicIpv6DnsName", Index: 2, Shape: &t[402], Wire: "publicIpv6DnsName", QueryName: "PublicIpv6DnsName"},
+		{Name: "PublicDualStackDnsName", Index: 3, Shape: &t[402], Wire: "publicDualStackDnsName", QueryName: "PublicDualStackDnsName"},
 	}}
-	t[326] = schema.Shape{Name: "PublicIpStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "PublicIp", QueryName: "PublicIp"}}
-	t[327] = schema.Shape{Name: "ReferencedSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "PeeringStatus", Index: 1, Shape: &t[401], Wire: "peeringStatus", QueryName: "PeeringStatus"},
-		{Name: "UserId", Index: 2, Shape: &t[401], Wire: "userId", QueryName: "UserId"},
-		{Name: "VpcId", Index: 3, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcPeeringConnectionId", Index: 4, Shape: &t[401], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+	t[327] = schema.Shape{Name: "PublicIpStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "PublicIp", QueryName: "PublicIp"}}
+	t[328] = schema.Shape{Name: "ReferencedSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "PeeringStatus", Index: 1, Shape: &t[402], Wire: "peeringStatus", QueryName: "PeeringStatus"},
+		{Name: "UserId", Index: 2, Shape: &t[402], Wire: "userId", QueryName: "UserId"},
+		{Name: "VpcId", Index: 3, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcPeeringConnectionId", Index: 4, Shape: &t[402], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
 	}}
-	t[328] = schema.Shape{Name: "Region", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OptInStatus", Index: 0, Shape: &t[401], Wire: "optInStatus", QueryName: "OptInStatus"},
-		{Name: "Geography", Index: 1, Shape: &t[330], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
-		{Name: "RegionName", Index: 2, Shape: &t[401], Wire: "regionName", QueryName: "RegionName"},
-		{Name: "Endpoint", Index: 3, Shape: &t[401], Wire: "regionEndpoint", QueryName: "RegionEndpoint"},
+	t[329] = schema.Shape{Name: "Region", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptInStatus", Index: 0, Shape: &t[402], Wire: "optInStatus", QueryName: "OptInStatus"},
+		{Name: "Geography", Index: 1, Shape: &t[331], Wire: "geographySet", QueryName: "GeographySet", OmitNil: true},
+		{Name: "RegionName", Index: 2, Shape: &t[402], Wire: "regionName", QueryName: "RegionName"},
+		{Name: "Endpoint", Index: 3, Shape: &t[402], Wire: "regionEndpoint", QueryName: "RegionEndpoint"},
 	}}
-	t[329] = schema.Shape{Name: "RegionGeography", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[401], Wire: "name", QueryName: "Name"},
+	t[330] = schema.Shape{Name: "RegionGeography", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[402], Wire: "name", QueryName: "Name"},
 	}}
-	t[330] = schema.Shape{Name: "RegionGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[329], Wire: "item", QueryName: "Item"}}
-	t[331] = schema.Shape{Name: "RegionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[328], Wire: "item", QueryName: "Item"}}
-	t[332] = schema.Shape{Name: "RegionNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "RegionName", QueryName: "RegionName"}}
-	t[333] = schema.Shape{Name: "RemovePrefixListEntries", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[334], Wire: "member", QueryName: "Member"}, Min: ptr(0), Max: ptr(100)}
-	t[334] = schema.Shape{Name: "RemovePrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Cidr", Index: 0, Shape: &t[401], Wire: "Cidr", QueryName: "Cidr", Required: true},
+	t[331] = schema.Shape{Name: "RegionGeographyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[330], Wire: "item", QueryName: "Item"}}
+	t[332] = schema.Shape{Name: "RegionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[329], Wire: "item", QueryName: "Item"}}
+	t[333] = schema.Shape{Name: "RegionNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "RegionName", QueryName: "RegionName"}}
+	t[334] = schema.Shape{Name: "RemovePrefixListEntries", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[335], Wire: "member", QueryName: "Member"}, Min: ptr(0), Max: ptr(100)}
+	t[335] = schema.Shape{Name: "RemovePrefixListEntry", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Cidr", Index: 0, Shape: &t[402], Wire: "Cidr", QueryName: "Cidr", Required: true},
 	}}
-	t[335] = schema.Shape{Name: "Reservation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ReservationId", Index: 0, Shape: &t[401], Wire: "reservationId", QueryName: "ReservationId"},
-		{Name: "OwnerId", Index: 1, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "RequesterId", Index: 2, Shape: &t[401], Wire: "requesterId", QueryName: "RequesterId"},
+	t[336] = schema.Shape{Name: "Reservation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ReservationId", Index: 0, Shape: &t[402], Wire: "reservationId", QueryName: "ReservationId"},
+		{Name: "OwnerId", Index: 1, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "RequesterId", Index: 2, Shape: &t[402], Wire: "requesterId", QueryName: "RequesterId"},
 		{Name: "Groups", Index: 3, Shape: &t[131], Wire: "groupSet", QueryName: "GroupSet"},
 		{Name: "Instances", Index: 4, Shape: &t[160], Wire: "instancesSet", QueryName: "InstancesSet"},
 	}}
-	t[336] = schema.Shape{Name: "ReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[335], Wire: "item", QueryName: "Item"}}
-	t[337] = schema.Shape{Name: "ResourceArn", Kind: schema.String, Min: ptr(1), Max: ptr(1283)}
-	t[338] = schema.Shape{Name: "ResourceConfigurationArn", Kind: schema.String}
-	t[339] = schema.Shape{Name: "ResourceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[434], Wire: "member", QueryName: "Member"}}
-	t[340] = schema.Shape{Name: "ResourceType", Kind: schema.String, Enum: []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check"}}
-	t[341] = schema.Shape{Name: "RevokedSecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[375], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-		{Name: "GroupId", Index: 1, Shape: &t[364], Wire: "groupId", QueryName: "GroupId"},
+	t[337] = schema.Shape{Name: "ReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[336], Wire: "item", QueryName: "Item"}}
+	t[338] = schema.Shape{Name: "ResourceArn", Kind: schema.String, Min: ptr(1), Max: ptr(1283)}
+	t[339] = schema.Shape{Name: "ResourceConfigurationArn", Kind: schema.String}
+	t[340] = schema.Shape{Name: "ResourceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[435], Wire: "member", QueryName: "Member"}}
+	t[341] = schema.Shape{Name: "ResourceType", Kind: schema.String, Enum: []string{"capacity-reservation", "client-vpn-endpoint", "customer-gateway", "carrier-gateway", "coip-pool", "declarative-policies-report", "dedicated-host", "dhcp-options", "egress-only-internet-gateway", "elastic-ip", "elastic-gpu", "export-image-task", "export-instance-task", "fleet", "fpga-image", "host-reservation", "image", "image-usage-report", "import-image-task", "import-snapshot-task", "instance", "instance-event-window", "internet-gateway", "ipam", "ipam-pool", "ipam-scope", "ipv4pool-ec2", "ipv6pool-ec2", "key-pair", "launch-template", "local-gateway", "local-gateway-route-table", "local-gateway-virtual-interface", "local-gateway-virtual-interface-group", "local-gateway-route-table-vpc-association", "local-gateway-route-table-virtual-interface-group-association", "natgateway", "network-acl", "network-interface", "network-insights-analysis", "network-insights-path", "network-insights-access-scope", "network-insights-access-scope-analysis", "outpost-lag", "placement-group", "prefix-list", "replace-root-volume-task", "reserved-instances", "route-table", "security-group", "security-group-rule", "service-link-virtual-interface", "snapshot", "spot-fleet-request", "spot-instances-request", "subnet", "subnet-cidr-reservation", "traffic-mirror-filter", "traffic-mirror-session", "traffic-mirror-target", "transit-gateway", "transit-gateway-attachment", "transit-gateway-connect-peer", "transit-gateway-multicast-domain", "transit-gateway-policy-table", "transit-gateway-metering-policy", "transit-gateway-route-table", "transit-gateway-route-table-announcement", "volume", "vpc", "vpc-endpoint", "vpc-endpoint-connection", "vpc-endpoint-service", "vpc-endpoint-service-permission", "vpc-peering-connection", "vpn-connection", "vpn-gateway", "vpc-flow-log", "capacity-reservation-fleet", "traffic-mirror-filter-rule", "vpc-endpoint-connection-device-type", "verified-access-instance", "verified-access-group", "verified-access-endpoint", "verified-access-policy", "verified-access-trust-provider", "vpn-connection-device-type", "vpc-block-public-access-exclusion", "vpc-encryption-control", "route-server", "route-server-endpoint", "route-server-peer", "ipam-resource-discovery", "ipam-resource-discovery-association", "instance-connect-endpoint", "verified-access-endpoint-target", "ipam-external-resource-verification-token", "capacity-block", "mac-modification-task", "ipam-prefix-list-resolver", "ipam-policy", "ipam-prefix-list-resolver-target", "ipam-internet-registry-association", "secondary-interface", "secondary-network", "secondary-subnet", "capacity-manager-data-export", "vpn-concentrator", "ipam-pool-allocation", "capacity-reservation-cancellation-quote", "application-status-check"}}
+	t[342] = schema.Shape{Name: "RevokedSecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[376], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+		{Name: "GroupId", Index: 1, Shape: &t[365], Wire: "groupId", QueryName: "GroupId"},
 		{Name: "IsEgress", Index: 2, Shape: &t[41], Wire: "isEgress", QueryName: "IsEgress"},
-		{Name: "IpProtocol", Index: 3, Shape: &t[401], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "IpProtocol", Index: 3, Shape: &t[402], Wire: "ipProtocol", QueryName: "IpProtocol"},
 		{Name: "FromPort", Index: 4, Shape: &t[183], Wire: "fromPort", QueryName: "FromPort"},
 		{Name: "ToPort", Index: 5, Shape: &t[183], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "CidrIpv4", Index: 6, Shape: &t[401], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
-		{Name: "CidrIpv6", Index: 7, Shape: &t[401], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
-		{Name: "PrefixListId", Index: 8, Shape: &t[306], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "ReferencedGroupId", Index: 9, Shape: &t[364], Wire: "referencedGroupId", QueryName: "ReferencedGroupId"},
-		{Name: "Description", Index: 10, Shape: &t[401], Wire: "description", QueryName: "Description"},
+		{Name: "CidrIpv4", Index: 6, Shape: &t[402], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
+		{Name: "CidrIpv6", Index: 7, Shape: &t[402], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "PrefixListId", Index: 8, Shape: &t[307], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "ReferencedGroupId", Index: 9, Shape: &t[365], Wire: "referencedGroupId", QueryName: "ReferencedGroupId"},
+		{Name: "Description", Index: 10, Shape: &t[402], Wire: "description", QueryName: "Description"},
 	}}
-	t[342] = schema.Shape{Name: "RevokedSecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[341], Wire: "item", QueryName: "Item"}}
-	t[343] = schema.Shape{Name: "Route", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[401], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-		{Name: "DestinationIpv6CidrBlock", Index: 1, Shape: &t[401], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
-		{Name: "DestinationPrefixListId", Index: 2, Shape: &t[401], Wire: "destinationPrefixListId", QueryName: "DestinationPrefixListId"},
-		{Name: "EgressOnlyInternetGatewayId", Index: 3, Shape: &t[401], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
-		{Name: "GatewayId", Index: 4, Shape: &t[401], Wire: "gatewayId", QueryName: "GatewayId"},
-		{Name: "InstanceId", Index: 5, Shape: &t[401], Wire: "instanceId", QueryName: "InstanceId"},
-		{Name: "InstanceOwnerId", Index: 6, Shape: &t[401], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
-		{Name: "NatGatewayId", Index: 7, Shape: &t[401], Wire: "natGatewayId", QueryName: "NatGatewayId"},
-		{Name: "TransitGatewayId", Index: 8, Shape: &t[401], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "LocalGatewayId", Index: 9, Shape: &t[401], Wire: "localGatewayId", QueryName: "LocalGatewayId"},
+	t[343] = schema.Shape{Name: "RevokedSecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[342], Wire: "item", QueryName: "Item"}}
+	t[344] = schema.Shape{Name: "Route", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[402], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+		{Name: "DestinationIpv6CidrBlock", Index: 1, Shape: &t[402], Wire: "destinationIpv6CidrBlock", QueryName: "DestinationIpv6CidrBlock"},
+		{Name: "DestinationPrefixListId", Index: 2, Shape: &t[402], Wire: "destinationPrefixListId", QueryName: "DestinationPrefixListId"},
+		{Name: "EgressOnlyInternetGatewayId", Index: 3, Shape: &t[402], Wire: "egressOnlyInternetGatewayId", QueryName: "EgressOnlyInternetGatewayId"},
+		{Name: "GatewayId", Index: 4, Shape: &t[402], Wire: "gatewayId", QueryName: "GatewayId"},
+		{Name: "InstanceId", Index: 5, Shape: &t[402], Wire: "instanceId", QueryName: "InstanceId"},
+		{Name: "InstanceOwnerId", Index: 6, Shape: &t[402], Wire: "instanceOwnerId", QueryName: "InstanceOwnerId"},
+		{Name: "NatGatewayId", Index: 7, Shape: &t[402], Wire: "natGatewayId", QueryName: "NatGatewayId"},
+		{Name: "TransitGatewayId", Index: 8, Shape: &t[402], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "LocalGatewayId", Index: 9, Shape: &t[402], Wire: "localGatewayId", QueryName: "LocalGatewayId"},
 		{Name: "CarrierGatewayId", Index: 10, Shape: &t[48], Wire: "carrierGatewayId", QueryName: "CarrierGatewayId"},
-		{Name: "NetworkInterfaceId", Index: 11, Shape: &t[401], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
-		{Name: "Origin", Index: 12, Shape: &t[346], Wire: "origin", QueryName: "Origin"},
-		{Name: "State", Index: 13, Shape: &t[347], Wire: "state", QueryName: "State"},
-		{Name: "VpcPeeringConnectionId", Index: 14, Shape: &t[401], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+		{Name: "NetworkInterfaceId", Index: 11, Shape: &t[402], Wire: "networkInterfaceId", QueryName: "NetworkInterfaceId"},
+		{Name: "Origin", Index: 12, Shape: &t[347], Wire: "origin", QueryName: "Origin"},
+		{Name: "State", Index: 13, Shape: &t[348], Wire: "state", QueryName: "State"},
+		{Name: "VpcPeeringConnectionId", Index: 14, Shape: &t[402], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
 		{Name: "CoreNetworkArn", Index: 15, Shape: &t[61], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
-		{Name: "OdbNetworkArn", Index: 16, Shape: &t[271], Wire: "odbNetworkArn", QueryName: "OdbNetworkArn"},
-		{Name: "IpAddress", Index: 17, Shape: &t[401], Wire: "ipAddress", QueryName: "IpAddress"},
+		{Name: "OdbNetworkArn", Index: 16, Shape: &t[272], Wire: "odbNetworkArn", QueryName: "OdbNetworkArn"},
+		{Name: "IpAddress", Index: 17, Shape: &t[402], Wire: "ipAddress", QueryName: "IpAddress"},
 	}}
-	t[344] = schema.Shape{Name: "RouteGatewayId", Kind: schema.String}
-	t[345] = schema.Shape{Name: "RouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[343], Wire: "item", QueryName: "Item"}}
-	t[346] = schema.Shape{Name: "RouteOrigin", Kind: schema.String, Enum: []string{"CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"}}
-	t[347] = schema.Shape{Name: "RouteState", Kind: schema.String, Enum: []string{"active", "blackhole", "filtered"}}
-	t[348] = schema.Shape{Name: "RouteTable", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Associations", Index: 0, Shape: &t[351], Wire: "associationSet", QueryName: "AssociationSet"},
-		{Name: "PropagatingVgws", Index: 1, Shape: &t[323], Wire: "propagatingVgwSet", QueryName: "PropagatingVgwSet"},
-		{Name: "RouteTableId", Index: 2, Shape: &t[401], Wire: "routeTableId", QueryName: "RouteTableId"},
-		{Name: "Routes", Index: 3, Shape: &t[345], Wire: "routeSet", QueryName: "RouteSet"},
-		{Name: "Tags", Index: 4, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 5, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "OwnerId", Index: 6, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
+	t[345] = schema.Shape{Name: "RouteGatewayId", Kind: schema.String}
+	t[346] = schema.Shape{Name: "RouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[344], Wire: "item", QueryName: "Item"}}
+	t[347] = schema.Shape{Name: "RouteOrigin", Kind: schema.String, Enum: []string{"CreateRouteTable", "CreateRoute", "EnableVgwRoutePropagation", "Advertisement"}}
+	t[348] = schema.Shape{Name: "RouteState", Kind: schema.String, Enum: []string{"active", "blackhole", "filtered"}}
+	t[349] = schema.Shape{Name: "RouteTable", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Associations", Index: 0, Shape: &t[352], Wire: "associationSet", QueryName: "AssociationSet"},
+		{Name: "PropagatingVgws", Index: 1, Shape: &t[324], Wire: "propagatingVgwSet", QueryName: "PropagatingVgwSet"},
+		{Name: "RouteTableId", Index: 2, Shape: &t[402], Wire: "routeTableId", QueryName: "RouteTableId"},
+		{Name: "Routes", Index: 3, Shape: &t[346], Wire: "routeSet", QueryName: "RouteSet"},
+		{Name: "Tags", Index: 4, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 5, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "OwnerId", Index: 6, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
 	}}
-	t[349] = schema.Shape{Name: "RouteTableAssociation", Kind: schema.Structure, Members: []schema.Member{
+	t[350] = schema.Shape{Name: "RouteTableAssociation", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "Main", Index: 0, Shape: &t[41], Wire: "main", QueryName: "Main"},
-		{Name: "RouteTableAssociationId", Index: 1, Shape: &t[401], Wire: "routeTableAssociationId", QueryName: "RouteTableAssociationId"},
-		{Name: "RouteTableId", Index: 2, Shape: &t[401], Wire: "routeTableId", QueryName: "RouteTableId"},
-		{Name: "SubnetId", Index: 3, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "GatewayId", Index: 4, Shape: &t[401], Wire: "gatewayId", QueryName: "GatewayId"},
-		{Name: "PublicIpv4Pool", Index: 5, Shape: &t[401], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
-		{Name: "AssociationState", Index: 6, Shape: &t[352], Wire: "associationState", QueryName: "AssociationState"},
+		{Name: "RouteTableAssociationId", Index: 1, Shape: &t[402], Wire: "routeTableAssociationId", QueryName: "RouteTableAssociationId"},
+		{Name: "RouteTableId", Index: 2, Shape: &t[402], Wire: "routeTableId", QueryName: "RouteTableId"},
+		{Name: "SubnetId", Index: 3, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "GatewayId", Index: 4, Shape: &t[402], Wire: "gatewayId", QueryName: "GatewayId"},
+		{Name: "PublicIpv4Pool", Index: 5, Shape: &t[402], Wire: "publicIpv4Pool", QueryName: "PublicIpv4Pool"},
+		{Name: "AssociationState", Index: 6, Shape: &t[353], Wire: "associationState", QueryName: "AssociationState"},
 	}}
-	t[350] = schema.Shape{Name: "RouteTableAssociationId", Kind: schema.String}
-	t[351] = schema.Shape{Name: "RouteTableAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[349], Wire: "item", QueryName: "Item"}}
-	t[352] = schema.Shape{Name: "RouteTableAssociationState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[353], Wire: "state", QueryName: "State"},
-		{Name: "StatusMessage", Index: 1, Shape: &t[401], Wire: "statusMessage", QueryName: "StatusMessage"},
+	t[351] = schema.Shape{Name: "RouteTableAssociationId", Kind: schema.String}
+	t[352] = schema.Shape{Name: "RouteTableAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[350], Wire: "item", QueryName: "Item"}}
+	t[353] = schema.Shape{Name: "RouteTableAssociationState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[354], Wire: "state", QueryName: "State"},
+		{Name: "StatusMessage", Index: 1, Shape: &t[402], Wire: "statusMessage", QueryName: "StatusMessage"},
 	}}
-	t[353] = schema.Shape{Name: "RouteTableAssociationStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failed"}}
-	t[354] = schema.Shape{Name: "RouteTableId", Kind: schema.String}
-	t[355] = schema.Shape{Name: "RouteTableIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[354], Wire: "item", QueryName: "Item"}}
-	t[356] = schema.Shape{Name: "RouteTableList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[348], Wire: "item", QueryName: "Item"}}
-	t[357] = schema.Shape{Name: "RuleAction", Kind: schema.String, Enum: []string{"allow", "deny"}}
-	t[358] = schema.Shape{Name: "SecondaryInterfaceId", Kind: schema.String}
-	t[359] = schema.Shape{Name: "SecondaryInterfaceStatus", Kind: schema.String, Enum: []string{"available", "in-use"}}
-	t[360] = schema.Shape{Name: "SecondaryInterfaceType", Kind: schema.String, Enum: []string{"secondary"}}
-	t[361] = schema.Shape{Name: "SecondaryNetworkId", Kind: schema.String}
-	t[362] = schema.Shape{Name: "SecondarySubnetId", Kind: schema.String}
-	t[363] = schema.Shape{Name: "SecurityGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
+	t[354] = schema.Shape{Name: "RouteTableAssociationStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failed"}}
+	t[355] = schema.Shape{Name: "RouteTableId", Kind: schema.String}
+	t[356] = schema.Shape{Name: "RouteTableIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[355], Wire: "item", QueryName: "Item"}}
+	t[357] = schema.Shape{Name: "RouteTableList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[349], Wire: "item", QueryName: "Item"}}
+	t[358] = schema.Shape{Name: "RuleAction", Kind: schema.String, Enum: []string{"allow", "deny"}}
+	t[359] = schema.Shape{Name: "SecondaryInterfaceId", Kind: schema.String}
+	t[360] = schema.Shape{Name: "SecondaryInterfaceStatus", Kind: schema.String, Enum: []string{"available", "in-use"}}
+	t[361] = schema.Shape{Name: "SecondaryInterfaceType", Kind: schema.String, Enum: []string{"secondary"}}
+	t[362] = schema.Shape{Name: "SecondaryNetworkId", Kind: schema.String}
+	t[363] = schema.Shape{Name: "SecondarySubnetId", Kind: schema.String}
+	t[364] = schema.Shape{Name: "SecurityGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
 		{Name: "IpPermissionsEgress", Index: 1, Shape: &t[192], Wire: "ipPermissionsEgress", QueryName: "IpPermissionsEgress"},
-		{Name: "Tags", Index: 2, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcId", Index: 3, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "SecurityGroupArn", Index: 4, Shape: &t[401], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
-		{Name: "OwnerId", Index: 5, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "GroupName", Index: 6, Shape: &t[401], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "Description", Index: 7, Shape: &t[401], Wire: "groupDescription", QueryName: "GroupDescription"},
+		{Name: "Tags", Index: 2, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcId", Index: 3, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "SecurityGroupArn", Index: 4, Shape: &t[402], Wire: "securityGroupArn", QueryName: "SecurityGroupArn"},
+		{Name: "OwnerId", Index: 5, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "GroupName", Index: 6, Shape: &t[402], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "Description", Index: 7, Shape: &t[402], Wire: "groupDescription", QueryName: "GroupDescription"},
 		{Name: "IpPermissions", Index: 8, Shape: &t[192], Wire: "ipPermissions", QueryName: "IpPermissions"},
 	}}
-	t[364] = schema.Shape{Name: "SecurityGroupId", Kind: schema.String}
-	t[365] = schema.Shape{Name: "SecurityGroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[364], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"}}
-	t[366] = schema.Shape{Name: "SecurityGroupIdentifier", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupName", Index: 1, Shape: &t[401], Wire: "groupName", QueryName: "GroupName"},
+	t[365] = schema.Shape{Name: "SecurityGroupId", Kind: schema.String}
+	t[366] = schema.Shape{Name: "SecurityGroupIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[365], Wire: "SecurityGroupId", QueryName: "SecurityGroupId"}}
+	t[367] = schema.Shape{Name: "SecurityGroupIdentifier", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 1, Shape: &t[402], Wire: "groupName", QueryName: "GroupName"},
 	}}
-	t[367] = schema.Shape{Name: "SecurityGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[363], Wire: "item", QueryName: "Item"}}
-	t[368] = schema.Shape{Name: "SecurityGroupName", Kind: schema.String}
-	t[369] = schema.Shape{Name: "SecurityGroupReference", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "ReferencingVpcId", Index: 1, Shape: &t[401], Wire: "referencingVpcId", QueryName: "ReferencingVpcId"},
-		{Name: "VpcPeeringConnectionId", Index: 2, Shape: &t[401], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-		{Name: "TransitGatewayId", Index: 3, Shape: &t[401], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+	t[368] = schema.Shape{Name: "SecurityGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[364], Wire: "item", QueryName: "Item"}}
+	t[369] = schema.Shape{Name: "SecurityGroupName", Kind: schema.String}
+	t[370] = schema.Shape{Name: "SecurityGroupReference", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "ReferencingVpcId", Index: 1, Shape: &t[402], Wire: "referencingVpcId", QueryName: "ReferencingVpcId"},
+		{Name: "VpcPeeringConnectionId", Index: 2, Shape: &t[402], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+		{Name: "TransitGatewayId", Index: 3, Shape: &t[402], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
 	}}
-	t[370] = schema.Shape{Name: "SecurityGroupReferences", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[369], Wire: "item", QueryName: "Item"}}
-	t[371] = schema.Shape{Name: "SecurityGroupReferencingSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[372] = schema.Shape{Name: "SecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[375], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-		{Name: "GroupId", Index: 1, Shape: &t[364], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupOwnerId", Index: 2, Shape: &t[401], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
+	t[371] = schema.Shape{Name: "SecurityGroupReferences", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[370], Wire: "item", QueryName: "Item"}}
+	t[372] = schema.Shape{Name: "SecurityGroupReferencingSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[373] = schema.Shape{Name: "SecurityGroupRule", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[376], Wire: "securityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+		{Name: "GroupId", Index: 1, Shape: &t[365], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupOwnerId", Index: 2, Shape: &t[402], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
 		{Name: "IsEgress", Index: 3, Shape: &t[41], Wire: "isEgress", QueryName: "IsEgress"},
-		{Name: "IpProtocol", Index: 4, Shape: &t[401], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "IpProtocol", Index: 4, Shape: &t[402], Wire: "ipProtocol", QueryName: "IpProtocol"},
 		{Name: "FromPort", Index: 5, Shape: &t[183], Wire: "fromPort", QueryName: "FromPort"},
 		{Name: "ToPort", Index: 6, Shape: &t[183], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "CidrIpv4", Index: 7, Shape: &t[401], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
-		{Name: "CidrIpv6", Index: 8, Shape: &t[401], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
-		{Name: "PrefixListId", Index: 9, Shape: &t[306], Wire: "prefixListId", QueryName: "PrefixListId"},
-		{Name: "ReferencedGroupInfo", Index: 10, Shape: &t[327], Wire: "referencedGroupInfo", QueryName: "ReferencedGroupInfo"},
-		{Name: "Description", Index: 11, Shape: &t[401], Wire: "description", QueryName: "Description"},
-		{Name: "Tags", Index: 12, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "SecurityGroupRuleArn", Index: 13, Shape: &t[401], Wire: "securityGroupRuleArn", QueryName: "SecurityGroupRuleArn"},
+		{Name: "CidrIpv4", Index: 7, Shape: &t[402], Wire: "cidrIpv4", QueryName: "CidrIpv4"},
+		{Name: "CidrIpv6", Index: 8, Shape: &t[402], Wire: "cidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "PrefixListId", Index: 9, Shape: &t[307], Wire: "prefixListId", QueryName: "PrefixListId"},
+		{Name: "ReferencedGroupInfo", Index: 10, Shape: &t[328], Wire: "referencedGroupInfo", QueryName: "ReferencedGroupInfo"},
+		{Name: "Description", Index: 11, Shape: &t[402], Wire: "description", QueryName: "Description"},
+		{Name: "Tags", Index: 12, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "SecurityGroupRuleArn", Index: 13, Shape: &t[402], Wire: "securityGroupRuleArn", QueryName: "SecurityGroupRuleArn"},
 	}}
-	t[373] = schema.Shape{Name: "SecurityGroupRuleDescription", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[401], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
-		{Name: "Description", Index: 1, Shape: &t[401], Wire: "Description", QueryName: "Description"},
+	t[374] = schema.Shape{Name: "SecurityGroupRuleDescription", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[402], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId"},
+		{Name: "Description", Index: 1, Shape: &t[402], Wire: "Description", QueryName: "Description"},
 	}}
-	t[374] = schema.Shape{Name: "SecurityGroupRuleDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[373], Wire: "item", QueryName: "Item"}}
-	t[375] = schema.Shape{Name: "SecurityGroupRuleId", Kind: schema.String}
-	t[376] = schema.Shape{Name: "SecurityGroupRuleIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "item", QueryName: "Item"}}
-	t[377] = schema.Shape{Name: "SecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[372], Wire: "item", QueryName: "Item"}}
-	t[378] = schema.Shape{Name: "SecurityGroupRuleRequest", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "IpProtocol", Index: 0, Shape: &t[401], Wire: "IpProtocol", QueryName: "IpProtocol"},
+	t[375] = schema.Shape{Name: "SecurityGroupRuleDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[374], Wire: "item", QueryName: "Item"}}
+	t[376] = schema.Shape{Name: "SecurityGroupRuleId", Kind: schema.String}
+	t[377] = schema.Shape{Name: "SecurityGroupRuleIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
+	t[378] = schema.Shape{Name: "SecurityGroupRuleList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[373], Wire: "item", QueryName: "Item"}}
+	t[379] = schema.Shape{Name: "SecurityGroupRuleRequest", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "IpProtocol", Index: 0, Shape: &t[402], Wire: "IpProtocol", QueryName: "IpProtocol"},
 		{Name: "FromPort", Index: 1, Shape: &t[183], Wire: "FromPort", QueryName: "FromPort"},
 		{Name: "ToPort", Index: 2, Shape: &t[183], Wire: "ToPort", QueryName: "ToPort"},
-		{Name: "CidrIpv4", Index: 3, Shape: &t[401], Wire: "CidrIpv4", QueryName: "CidrIpv4"},
-		{Name: "CidrIpv6", Index: 4, Shape: &t[401], Wire: "CidrIpv6", QueryName: "CidrIpv6"},
-		{Name: "PrefixListId", Index: 5, Shape: &t[306], Wire: "PrefixListId", QueryName: "PrefixListId"},
-		{Name: "ReferencedGroupId", Index: 6, Shape: &t[364], Wire: "ReferencedGroupId", QueryName: "ReferencedGroupId"},
-		{Name: "Description", Index: 7, Shape: &t[401], Wire: "Description", QueryName: "Description"},
+		{Name: "CidrIpv4", Index: 3, Shape: &t[402], Wire: "CidrIpv4", QueryName: "CidrIpv4"},
+		{Name: "CidrIpv6", Index: 4, Shape: &t[402], Wire: "CidrIpv6", QueryName: "CidrIpv6"},
+		{Name: "PrefixListId", Index: 5, Shape: &t[307], Wire: "PrefixListId", QueryName: "PrefixListId"},
+		{Name: "ReferencedGroupId", Index: 6, Shape: &t[365], Wire: "ReferencedGroupId", QueryName: "ReferencedGroupId"},
+		{Name: "Description", Index: 7, Shape: &t[402], Wire: "Description", QueryName: "Description"},
 	}}
-	t[379] = schema.Shape{Name: "SecurityGroupRuleUpdate", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[375], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId", Required: true},
-		{Name: "SecurityGroupRule", Index: 1, Shape: &t[378], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule"},
+	t[380] = schema.Shape{Name: "SecurityGroupRuleUpdate", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecurityGroupRuleId", Index: 0, Shape: &t[376], Wire: "SecurityGroupRuleId", QueryName: "SecurityGroupRuleId", Required: true},
+		{Name: "SecurityGroupRule", Index: 1, Shape: &t[379], Wire: "SecurityGroupRule", QueryName: "SecurityGroupRule"},
 	}}
-	t[380] = schema.Shape{Name: "SecurityGroupRuleUpdateList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[379], Wire: "item", QueryName: "Item"}}
-	t[381] = schema.Shape{Name: "SecurityGroupVpcAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GroupId", Index: 0, Shape: &t[364], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "VpcId", Index: 1, Shape: &t[503], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcOwnerId", Index: 2, Shape: &t[401], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
-		{Name: "State", Index: 3, Shape: &t[383], Wire: "state", QueryName: "State"},
-		{Name: "StateReason", Index: 4, Shape: &t[401], Wire: "stateReason", QueryName: "StateReason"},
-		{Name: "GroupOwnerId", Index: 5, Shape: &t[401], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
+	t[381] = schema.Shape{Name: "SecurityGroupRuleUpdateList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[380], Wire: "item", QueryName: "Item"}}
+	t[382] = schema.Shape{Name: "SecurityGroupVpcAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GroupId", Index: 0, Shape: &t[365], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "VpcId", Index: 1, Shape: &t[504], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcOwnerId", Index: 2, Shape: &t[402], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
+		{Name: "State", Index: 3, Shape: &t[384], Wire: "state", QueryName: "State"},
+		{Name: "StateReason", Index: 4, Shape: &t[402], Wire: "stateReason", QueryName: "StateReason"},
+		{Name: "GroupOwnerId", Index: 5, Shape: &t[402], Wire: "groupOwnerId", QueryName: "GroupOwnerId"},
 	}}
-	t[382] = schema.Shape{Name: "SecurityGroupVpcAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[381], Wire: "item", QueryName: "Item"}}
-	t[383] = schema.Shape{Name: "SecurityGroupVpcAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "association-failed", "disassociating", "disassociated", "disassociation-failed"}}
-	t[384] = schema.Shape{Name: "ServiceConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceType", Index: 0, Shape: &t[394], Wire: "serviceType", QueryName: "ServiceType"},
-		{Name: "ServiceId", Index: 1, Shape: &t[401], Wire: "serviceId", QueryName: "ServiceId"},
-		{Name: "ServiceName", Index: 2, Shape: &t[401], Wire: "serviceName", QueryName: "ServiceName"},
-		{Name: "ServiceState", Index: 3, Shape: &t[391], Wire: "serviceState", QueryName: "ServiceState"},
-		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[466], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
-		{Name: "AvailabilityZones", Index: 5, Shape: &t[466], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
+	t[383] = schema.Shape{Name: "SecurityGroupVpcAssociationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[382], Wire: "item", QueryName: "Item"}}
+	t[384] = schema.Shape{Name: "SecurityGroupVpcAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "association-failed", "disassociating", "disassociated", "disassociation-failed"}}
+	t[385] = schema.Shape{Name: "ServiceConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceType", Index: 0, Shape: &t[395], Wire: "serviceType", QueryName: "ServiceType"},
+		{Name: "ServiceId", Index: 1, Shape: &t[402], Wire: "serviceId", QueryName: "ServiceId"},
+		{Name: "ServiceName", Index: 2, Shape: &t[402], Wire: "serviceName", QueryName: "ServiceName"},
+		{Name: "ServiceState", Index: 3, Shape: &t[392], Wire: "serviceState", QueryName: "ServiceState"},
+		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[467], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
+		{Name: "AvailabilityZones", Index: 5, Shape: &t[467], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
 		{Name: "AcceptanceRequired", Index: 6, Shape: &t[41], Wire: "acceptanceRequired", QueryName: "AcceptanceRequired"},
 		{Name: "ManagesVpcEndpoints", Index: 7, Shape: &t[41], Wire: "managesVpcEndpoints", QueryName: "ManagesVpcEndpoints"},
-		{Name: "NetworkLoadBalancerArns", Index: 8, Shape: &t[466], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
-		{Name: "GatewayLoadBalancerArns", Index: 9, Shape: &t[466], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
-		{Name: "SupportedIpAddressTypes", Index: 10, Shape: &t[421], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
-		{Name: "BaseEndpointDnsNames", Index: 11, Shape: &t[466], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
-		{Name: "PrivateDnsName", Index: 12, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateDnsNameConfiguration", Index: 13, Shape: &t[312], Wire: "privateDnsNameConfiguration", QueryName: "PrivateDnsNameConfiguration"},
-		{Name: "PayerResponsibility", Index: 14, Shape: &t[274], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
-		{Name: "Tags", Index: 15, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "SupportedRegions", Index: 16, Shape: &t[423], Wire: "supportedRegionSet", QueryName: "SupportedRegionSet"},
+		{Name: "NetworkLoadBalancerArns", Index: 8, Shape: &t[467], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
+		{Name: "GatewayLoadBalancerArns", Index: 9, Shape: &t[467], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
+		{Name: "SupportedIpAddressTypes", Index: 10, Shape: &t[422], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
+		{Name: "BaseEndpointDnsNames", Index: 11, Shape: &t[467], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
+		{Name: "PrivateDnsName", Index: 12, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateDnsNameConfiguration", Index: 13, Shape: &t[313], Wire: "privateDnsNameConfiguration", QueryName: "PrivateDnsNameConfiguration"},
+		{Name: "PayerResponsibility", Index: 14, Shape: &t[275], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
+		{Name: "Tags", Index: 15, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "SupportedRegions", Index: 16, Shape: &t[424], Wire: "supportedRegionSet", QueryName: "SupportedRegionSet"},
 		{Name: "RemoteAccessEnabled", Index: 17, Shape: &t[41], Wire: "remoteAccessEnabled", QueryName: "RemoteAccessEnabled"},
 	}}
-	t[385] = schema.Shape{Name: "ServiceConfigurationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[384], Wire: "item", QueryName: "Item"}}
-	t[386] = schema.Shape{Name: "ServiceConnectivityType", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
-	t[387] = schema.Shape{Name: "ServiceDetail", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceName", Index: 0, Shape: &t[401], Wire: "serviceName", QueryName: "ServiceName"},
-		{Name: "ServiceId", Index: 1, Shape: &t[401], Wire: "serviceId", QueryName: "ServiceId"},
-		{Name: "ServiceType", Index: 2, Shape: &t[394], Wire: "serviceType", QueryName: "ServiceType"},
-		{Name: "ServiceRegion", Index: 3, Shape: &t[401], Wire: "serviceRegion", QueryName: "ServiceRegion"},
-		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[466], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
-		{Name: "AvailabilityZones", Index: 5, Shape: &t[466], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
-		{Name: "Owner", Index: 6, Shape: &t[401], Wire: "owner", QueryName: "Owner"},
-		{Name: "BaseEndpointDnsNames", Index: 7, Shape: &t[466], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
-		{Name: "PrivateDnsName", Index: 8, Shape: &t[401], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
-		{Name: "PrivateDnsNames", Index: 9, Shape: &t[311], Wire: "privateDnsNameSet", QueryName: "PrivateDnsNameSet"},
+	t[386] = schema.Shape{Name: "ServiceConfigurationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[385], Wire: "item", QueryName: "Item"}}
+	t[387] = schema.Shape{Name: "ServiceConnectivityType", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
+	t[388] = schema.Shape{Name: "ServiceDetail", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceName", Index: 0, Shape: &t[402], Wire: "serviceName", QueryName: "ServiceName"},
+		{Name: "ServiceId", Index: 1, Shape: &t[402], Wire: "serviceId", QueryName: "ServiceId"},
+		{Name: "ServiceType", Index: 2, Shape: &t[395], Wire: "serviceType", QueryName: "ServiceType"},
+		{Name: "ServiceRegion", Index: 3, Shape: &t[402], Wire: "serviceRegion", QueryName: "ServiceRegion"},
+		{Name: "AvailabilityZoneIds", Index: 4, Shape: &t[467], Wire: "availabilityZoneIdSet", QueryName: "AvailabilityZoneIdSet"},
+		{Name: "AvailabilityZones", Index: 5, Shape: &t[467], Wire: "availabilityZoneSet", QueryName: "AvailabilityZoneSet"},
+		{Name: "Owner", Index: 6, Shape: &t[402], Wire: "owner", QueryName: "Owner"},
+		{Name: "BaseEndpointDnsNames", Index: 7, Shape: &t[467], Wire: "baseEndpointDnsNameSet", QueryName: "BaseEndpointDnsNameSet"},
+		{Name: "PrivateDnsName", Index: 8, Shape: &t[402], Wire: "privateDnsName", QueryName: "PrivateDnsName"},
+		{Name: "PrivateDnsNames", Index: 9, Shape: &t[312], Wire: "privateDnsNameSet", QueryName: "PrivateDnsNameSet"},
 		{Name: "VpcEndpointPolicySupported", Index: 10, Shape: &t[41], Wire: "vpcEndpointPolicySupported", QueryName: "VpcEndpointPolicySupported"},
 		{Name: "AcceptanceRequired", Index: 11, Shape: &t[41], Wire: "acceptanceRequired", QueryName: "AcceptanceRequired"},
 		{Name: "ManagesVpcEndpoints", Index: 12, Shape: &t[41], Wire: "managesVpcEndpoints", QueryName: "ManagesVpcEndpoints"},
-		{Name: "PayerResponsibility", Index: 13, Shape: &t[274], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
-		{Name: "Tags", Index: 14, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "PayerResponsibility", Index: 13, Shape: &t[275], Wire: "payerResponsibility", QueryName: "PayerResponsibility"},
+		{Name: "Tags", Index: 14, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 		{Name: "PrivateDnsNameVerificationState", Index: 15, Shape: &t[99], Wire: "privateDnsNameVerificationState", QueryName: "PrivateDnsNameVerificationState"},
-		{Name: "SupportedIpAddressTypes", Index: 16, Shape: &t[421], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
+		{Name: "SupportedIpAddressTypes", Index: 16, Shape: &t[422], Wire: "supportedIpAddressTypeSet", QueryName: "SupportedIpAddressTypeSet"},
 	}}
-	t[388] = schema.Shape{Name: "ServiceDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[387], Wire: "item", QueryName: "Item"}}
-	t[389] = schema.Shape{Name: "ServiceManaged", Kind: schema.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
-	t[390] = schema.Shape{Name: "ServiceNetworkArn", Kind: schema.String}
-	t[391] = schema.Shape{Name: "ServiceState", Kind: schema.String, Enum: []string{"Pending", "Available", "Deleting", "Deleted", "Failed"}}
-	t[392] = schema.Shape{Name: "ServiceType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer"}}
-	t[393] = schema.Shape{Name: "ServiceTypeDetail", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceType", Index: 0, Shape: &t[392], Wire: "serviceType", QueryName: "ServiceType"},
+	t[389] = schema.Shape{Name: "ServiceDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[388], Wire: "item", QueryName: "Item"}}
+	t[390] = schema.Shape{Name: "ServiceManaged", Kind: schema.String, Enum: []string{"alb", "nlb", "rnat", "rds"}}
+	t[391] = schema.Shape{Name: "ServiceNetworkArn", Kind: schema.String}
+	t[392] = schema.Shape{Name: "ServiceState", Kind: schema.String, Enum: []string{"Pending", "Available", "Deleting", "Deleted", "Failed"}}
+	t[393] = schema.Shape{Name: "ServiceType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer"}}
+	t[394] = schema.Shape{Name: "ServiceTypeDetail", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceType", Index: 0, Shape: &t[393], Wire: "serviceType", QueryName: "ServiceType"},
 	}}
-	t[394] = schema.Shape{Name: "ServiceTypeDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[393], Wire: "item", QueryName: "Item"}}
-	t[395] = schema.Shape{Name: "StaleIpPermission", Kind: schema.Structure, Members: []schema.Member{
+	t[395] = schema.Shape{Name: "ServiceTypeDetailSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[394], Wire: "item", QueryName: "Item"}}
+	t[396] = schema.Shape{Name: "StaleIpPermission", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "FromPort", Index: 0, Shape: &t[183], Wire: "fromPort", QueryName: "FromPort"},
-		{Name: "IpProtocol", Index: 1, Shape: &t[401], Wire: "ipProtocol", QueryName: "IpProtocol"},
+		{Name: "IpProtocol", Index: 1, Shape: &t[402], Wire: "ipProtocol", QueryName: "IpProtocol"},
 		{Name: "IpRanges", Index: 2, Shape: &t[196], Wire: "ipRanges", QueryName: "IpRanges"},
-		{Name: "PrefixListIds", Index: 3, Shape: &t[304], Wire: "prefixListIds", QueryName: "PrefixListIds"},
+		{Name: "PrefixListIds", Index: 3, Shape: &t[305], Wire: "prefixListIds", QueryName: "PrefixListIds"},
 		{Name: "ToPort", Index: 4, Shape: &t[183], Wire: "toPort", QueryName: "ToPort"},
-		{Name: "UserIdGroupPairs", Index: 5, Shape: &t[465], Wire: "groups", QueryName: "Groups"},
+		{Name: "UserIdGroupPairs", Index: 5, Shape: &t[466], Wire: "groups", QueryName: "Groups"},
 	}}
-	t[396] = schema.Shape{Name: "StaleIpPermissionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[395], Wire: "item", QueryName: "Item"}}
-	t[397] = schema.Shape{Name: "StaleSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[401], Wire: "description", QueryName: "Description"},
-		{Name: "GroupId", Index: 1, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "GroupName", Index: 2, Shape: &t[401], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "StaleIpPermissions", Index: 3, Shape: &t[396], Wire: "staleIpPermissions", QueryName: "StaleIpPermissions"},
-		{Name: "StaleIpPermissionsEgress", Index: 4, Shape: &t[396], Wire: "staleIpPermissionsEgress", QueryName: "StaleIpPermissionsEgress"},
-		{Name: "VpcId", Index: 5, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
+	t[397] = schema.Shape{Name: "StaleIpPermissionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[396], Wire: "item", QueryName: "Item"}}
+	t[398] = schema.Shape{Name: "StaleSecurityGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[402], Wire: "description", QueryName: "Description"},
+		{Name: "GroupId", Index: 1, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "GroupName", Index: 2, Shape: &t[402], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "StaleIpPermissions", Index: 3, Shape: &t[397], Wire: "staleIpPermissions", QueryName: "StaleIpPermissions"},
+		{Name: "StaleIpPermissionsEgress", Index: 4, Shape: &t[397], Wire: "staleIpPermissionsEgress", QueryName: "StaleIpPermissionsEgress"},
+		{Name: "VpcId", Index: 5, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
 	}}
-	t[398] = schema.Shape{Name: "StaleSecurityGroupSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[397], Wire: "item", QueryName: "Item"}}
-	t[399] = schema.Shape{Name: "State", Kind: schema.String, Enum: []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}}
-	t[400] = schema.Shape{Name: "StateReason", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[401], Wire: "code", QueryName: "Code"},
-		{Name: "Message", Index: 1, Shape: &t[401], Wire: "message", QueryName: "Message"},
+	t[399] = schema.Shape{Name: "StaleSecurityGroupSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[398], Wire: "item", QueryName: "Item"}}
+	t[400] = schema.Shape{Name: "State", Kind: schema.String, Enum: []string{"PendingAcceptance", "Pending", "Available", "Deleting", "Deleted", "Rejected", "Failed", "Expired", "Partial"}}
+	t[401] = schema.Shape{Name: "StateReason", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[402], Wire: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &t[402], Wire: "message", QueryName: "Message"},
 	}}
-	t[401] = schema.Shape{Name: "String", Kind: schema.String}
-	t[402] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AvailabilityZoneId", Index: 0, Shape: &t[401], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
+	t[402] = schema.Shape{Name: "String", Kind: schema.String}
+	t[403] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AvailabilityZoneId", Index: 0, Shape: &t[402], Wire: "availabilityZoneId", QueryName: "AvailabilityZoneId"},
 		{Name: "EnableLniAtDeviceIndex", Index: 1, Shape: &t[183], Wire: "enableLniAtDeviceIndex", QueryName: "EnableLniAtDeviceIndex"},
 		{Name: "MapCustomerOwnedIpOnLaunch", Index: 2, Shape: &t[41], Wire: "mapCustomerOwnedIpOnLaunch", QueryName: "MapCustomerOwnedIpOnLaunch"},
 		{Name: "CustomerOwnedIpv4Pool", Index: 3, Shape: &t[56], Wire: "customerOwnedIpv4Pool", QueryName: "CustomerOwnedIpv4Pool"},
-		{Name: "OwnerId", Index: 4, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "OwnerId", Index: 4, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
 		{Name: "AssignIpv6AddressOnCreation", Index: 5, Shape: &t[41], Wire: "assignIpv6AddressOnCreation", QueryName: "AssignIpv6AddressOnCreation"},
-		{Name: "Ipv6CidrBlockAssociationSet", Index: 6, Shape: &t[418], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
-		{Name: "Tags", Index: 7, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "SubnetArn", Index: 8, Shape: &t[401], Wire: "subnetArn", QueryName: "SubnetArn"},
-		{Name: "OutpostArn", Index: 9, Shape: &t[401], Wire: "outpostArn", QueryName: "OutpostArn"},
+		{Name: "Ipv6CidrBlockAssociationSet", Index: 6, Shape: &t[419], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
+		{Name: "Tags", Index: 7, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "SubnetArn", Index: 8, Shape: &t[402], Wire: "subnetArn", QueryName: "SubnetArn"},
+		{Name: "OutpostArn", Index: 9, Shape: &t[402], Wire: "outpostArn", QueryName: "OutpostArn"},
 		{Name: "EnableDns64", Index: 10, Shape: &t[41], Wire: "enableDns64", QueryName: "EnableDns64"},
 		{Name: "Ipv6Native", Index: 11, Shape: &t[41], Wire: "ipv6Native", QueryName: "Ipv6Native"},
-		{Name: "PrivateDnsNameOptionsOnLaunch", Index: 12, Shape: &t[313], Wire: "privateDnsNameOptionsOnLaunch", QueryName: "PrivateDnsNameOptionsOnLaunch"},
+		{Name: "PrivateDnsNameOptionsOnLaunch", Index: 12, Shape: &t[314], Wire: "privateDnsNameOptionsOnLaunch", QueryName: "PrivateDnsNameOptionsOnLaunch"},
 		{Name: "BlockPublicAccessStates", Index: 13, Shape: &t[40], Wire: "blockPublicAccessStates", QueryName: "BlockPublicAccessStates"},
-		{Name: "Type", Index: 14, Shape: &t[401], Wire: "type", QueryName: "Type"},
-		{Name: "SubnetId", Index: 15, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "State", Index: 16, Shape: &t[420], Wire: "state", QueryName: "State"},
-		{Name: "VpcId", Index: 17, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "CidrBlock", Index: 18, Shape: &t[401], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "Type", Index: 14, Shape: &t[402], Wire: "type", QueryName: "Type"},
+		{Name: "SubnetId", Index: 15, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "State", Index: 16, Shape: &t[421], Wire: "state", QueryName: "State"},
+		{Name: "VpcId", Index: 17, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "CidrBlock", Index: 18, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
 		{Name: "AvailableIpAddressCount", Index: 19, Shape: &t[183], Wire: "availableIpAddressCount", QueryName: "AvailableIpAddressCount"},
-		{Name: "AvailabilityZone", Index: 20, Shape: &t[401], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "AvailabilityZone", Index: 20, Shape: &t[402], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
 		{Name: "DefaultForAz", Index: 21, Shape: &t[41], Wire: "defaultForAz", QueryName: "DefaultForAz"},
 		{Name: "MapPublicIpOnLaunch", Index: 22, Shape: &t[41], Wire: "mapPublicIpOnLaunch", QueryName: "MapPublicIpOnLaunch"},
 	}}
-	t[403] = schema.Shape{Name: "SubnetCidrAssociationId", Kind: schema.String}
-	t[404] = schema.Shape{Name: "SubnetCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[405], Wire: "state", QueryName: "State"},
-		{Name: "StatusMessage", Index: 1, Shape: &t[401], Wire: "statusMessage", QueryName: "StatusMessage"},
+	t[404] = schema.Shape{Name: "SubnetCidrAssociationId", Kind: schema.String}
+	t[405] = schema.Shape{Name: "SubnetCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[406], Wire: "state", QueryName: "State"},
+		{Name: "StatusMessage", Index: 1, Shape: &t[402], Wire: "statusMessage", QueryName: "StatusMessage"},
 	}}
-	t[405] = schema.Shape{Name: "SubnetCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
-	t[406] = schema.Shape{Name: "SubnetCidrReservation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetCidrReservationId", Index: 0, Shape: &t[407], Wire: "subnetCidrReservationId", QueryName: "SubnetCidrReservationId"},
-		{Name: "SubnetId", Index: 1, Shape: &t[412], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "Cidr", Index: 2, Shape: &t[401], Wire: "cidr", QueryName: "Cidr"},
-		{Name: "ReservationType", Index: 3, Shape: &t[409], Wire: "reservationType", QueryName: "ReservationType"},
-		{Name: "OwnerId", Index: 4, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Description", Index: 5, Shape: &t[401], Wire: "description", QueryName: "Description"},
-		{Name: "Tags", Index: 6, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+	t[406] = schema.Shape{Name: "SubnetCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
+	t[407] = schema.Shape{Name: "SubnetCidrReservation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetCidrReservationId", Index: 0, Shape: &t[408], Wire: "subnetCidrReservationId", QueryName: "SubnetCidrReservationId"},
+		{Name: "SubnetId", Index: 1, Shape: &t[413], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "Cidr", Index: 2, Shape: &t[402], Wire: "cidr", QueryName: "Cidr"},
+		{Name: "ReservationType", Index: 3, Shape: &t[410], Wire: "reservationType", QueryName: "ReservationType"},
+		{Name: "OwnerId", Index: 4, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Description", Index: 5, Shape: &t[402], Wire: "description", QueryName: "Description"},
+		{Name: "Tags", Index: 6, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
-	t[407] = schema.Shape{Name: "SubnetCidrReservationId", Kind: schema.String}
-	t[408] = schema.Shape{Name: "SubnetCidrReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[406], Wire: "item", QueryName: "Item"}}
-	t[409] = schema.Shape{Name: "SubnetCidrReservationType", Kind: schema.String, Enum: []string{"prefix", "explicit"}}
-	t[410] = schema.Shape{Name: "SubnetConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetId", Index: 0, Shape: &t[412], Wire: "SubnetId", QueryName: "SubnetId"},
-		{Name: "Ipv4", Index: 1, Shape: &t[401], Wire: "Ipv4", QueryName: "Ipv4"},
-		{Name: "Ipv6", Index: 2, Shape: &t[401], Wire: "Ipv6", QueryName: "Ipv6"},
+	t[408] = schema.Shape{Name: "SubnetCidrReservationId", Kind: schema.String}
+	t[409] = schema.Shape{Name: "SubnetCidrReservationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[407], Wire: "item", QueryName: "Item"}}
+	t[410] = schema.Shape{Name: "SubnetCidrReservationType", Kind: schema.String, Enum: []string{"prefix", "explicit"}}
+	t[411] = schema.Shape{Name: "SubnetConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetId", Index: 0, Shape: &t[413], Wire: "SubnetId", QueryName: "SubnetId"},
+		{Name: "Ipv4", Index: 1, Shape: &t[402], Wire: "Ipv4", QueryName: "Ipv4"},
+		{Name: "Ipv6", Index: 2, Shape: &t[402], Wire: "Ipv6", QueryName: "Ipv6"},
 	}}
-	t[411] = schema.Shape{Name: "SubnetConfigurationsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[410], Wire: "item", QueryName: "Item"}}
-	t[412] = schema.Shape{Name: "SubnetId", Kind: schema.String}
-	t[413] = schema.Shape{Name: "SubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[412], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"}}
-	t[414] = schema.Shape{Name: "SubnetIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[412], Wire: "SubnetId", QueryName: "SubnetId"}}
-	t[415] = schema.Shape{Name: "SubnetIpPrefixes", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetId", Index: 0, Shape: &t[401], Wire: "subnetId", QueryName: "SubnetId"},
-		{Name: "IpPrefixes", Index: 1, Shape: &t[466], Wire: "ipPrefixSet", QueryName: "IpPrefixSet"},
+	t[412] = schema.Shape{Name: "SubnetConfigurationsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[411], Wire: "item", QueryName: "Item"}}
+	t[413] = schema.Shape{Name: "SubnetId", Kind: schema.String}
+	t[414] = schema.Shape{Name: "SubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[413], Wire: "AssociatedSubnetId", QueryName: "AssociatedSubnetId"}}
+	t[415] = schema.Shape{Name: "SubnetIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[413], Wire: "SubnetId", QueryName: "SubnetId"}}
+	t[416] = schema.Shape{Name: "SubnetIpPrefixes", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetId", Index: 0, Shape: &t[402], Wire: "subnetId", QueryName: "SubnetId"},
+		{Name: "IpPrefixes", Index: 1, Shape: &t[467], Wire: "ipPrefixSet", QueryName: "IpPrefixSet"},
 	}}
-	t[416] = schema.Shape{Name: "SubnetIpPrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[415], Wire: "item", QueryName: "Item"}}
-	t[417] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AssociationId", Index: 0, Shape: &t[403], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[401], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[404], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
+	t[417] = schema.Shape{Name: "SubnetIpPrefixesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[416], Wire: "item", QueryName: "Item"}}
+	t[418] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AssociationId", Index: 0, Shape: &t[404], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[402], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[405], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
 		{Name: "Ipv6AddressAttribute", Index: 3, Shape: &t[204], Wire: "ipv6AddressAttribute", QueryName: "Ipv6AddressAttribute"},
 		{Name: "IpSource", Index: 4, Shape: &t[197], Wire: "ipSource", QueryName: "IpSource"},
 	}}
-	t[418] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[417], Wire: "item", QueryName: "Item"}}
-	t[419] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
-	t[420] = schema.Shape{Name: "SubnetState", Kind: schema.String, Enum: []string{"pending", "available", "unavailable", "failed", "failed-insufficient-capacity"}}
-	t[421] = schema.Shape{Name: "SupportedIpAddressTypes", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[386], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(2)}
-	t[422] = schema.Shape{Name: "SupportedRegionDetail", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Region", Index: 0, Shape: &t[401], Wire: "region", QueryName: "Region"},
-		{Name: "ServiceState", Index: 1, Shape: &t[401], Wire: "serviceState", QueryName: "ServiceState"},
+	t[419] = schema.Shape{Name: "SubnetIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[418], Wire: "item", QueryName: "Item"}}
+	t[420] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[403], Wire: "item", QueryName: "Item"}}
+	t[421] = schema.Shape{Name: "SubnetState", Kind: schema.String, Enum: []string{"pending", "available", "unavailable", "failed", "failed-insufficient-capacity"}}
+	t[422] = schema.Shape{Name: "SupportedIpAddressTypes", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[387], Wire: "item", QueryName: "Item"}, Min: ptr(0), Max: ptr(2)}
+	t[423] = schema.Shape{Name: "SupportedRegionDetail", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Region", Index: 0, Shape: &t[402], Wire: "region", QueryName: "Region"},
+		{Name: "ServiceState", Index: 1, Shape: &t[402], Wire: "serviceState", QueryName: "ServiceState"},
 	}}
-	t[423] = schema.Shape{Name: "SupportedRegionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[422], Wire: "item", QueryName: "Item"}}
-	t[424] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[401], Wire: "key", QueryName: "Key"},
-		{Name: "Value", Index: 1, Shape: &t[401], Wire: "value", QueryName: "Value"},
+	t[424] = schema.Shape{Name: "SupportedRegionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[423], Wire: "item", QueryName: "Item"}}
+	t[425] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[402], Wire: "key", QueryName: "Key"},
+		{Name: "Value", Index: 1, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
-	t[425] = schema.Shape{Name: "TagDescription", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[401], Wire: "key", QueryName: "Key"},
-		{Name: "ResourceId", Index: 1, Shape: &t[401], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "ResourceType", Index: 2, Shape: &t[340], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "Value", Index: 3, Shape: &t[401], Wire: "value", QueryName: "Value"},
+	t[426] = schema.Shape{Name: "TagDescription", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[402], Wire: "key", QueryName: "Key"},
+		{Name: "ResourceId", Index: 1, Shape: &t[402], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "ResourceType", Index: 2, Shape: &t[341], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "Value", Index: 3, Shape: &t[402], Wire: "value", QueryName: "Value"},
 	}}
-	t[426] = schema.Shape{Name: "TagDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[425], Wire: "item", QueryName: "Item"}}
-	t[427] = schema.Shape{Name: "TagFieldSpecificationListResponse", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[428], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(3)}
-	t[428] = schema.Shape{Name: "TagFieldSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceType", Index: 0, Shape: &t[435], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "TagKeys", Index: 1, Shape: &t[430], Wire: "tagKeySet", QueryName: "TagKeySet"},
+	t[427] = schema.Shape{Name: "TagDescriptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[426], Wire: "item", QueryName: "Item"}}
+	t[428] = schema.Shape{Name: "TagFieldSpecificationListResponse", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[429], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(3)}
+	t[429] = schema.Shape{Name: "TagFieldSpecificationResponse", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceType", Index: 0, Shape: &t[436], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "TagKeys", Index: 1, Shape: &t[431], Wire: "tagKeySet", QueryName: "TagKeySet"},
 	}}
-	t[429] = schema.Shape{Name: "TagKey", Kind: schema.String, Min: ptr(1), Max: ptr(128)}
-	t[430] = schema.Shape{Name: "TagKeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[429], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(2)}
-	t[431] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[424], Wire: "item", QueryName: "Item"}}
-	t[432] = schema.Shape{Name: "TagSpecification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceType", Index: 0, Shape: &t[340], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "Tags", Index: 1, Shape: &t[431], Wire: "Tag", QueryName: "Tag"},
+	t[430] = schema.Shape{Name: "TagKey", Kind: schema.String, Min: ptr(1), Max: ptr(128)}
+	t[431] = schema.Shape{Name: "TagKeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[430], Wire: "item", QueryName: "Item"}, Min: ptr(1), Max: ptr(2)}
+	t[432] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[425], Wire: "item", QueryName: "Item"}}
+	t[433] = schema.Shape{Name: "TagSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceType", Index: 0, Shape: &t[341], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "Tags", Index: 1, Shape: &t[432], Wire: "Tag", QueryName: "Tag"},
 	}}
-	t[433] = schema.Shape{Name: "TagSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[432], Wire: "item", QueryName: "Item"}}
-	t[434] = schema.Shape{Name: "TaggableResourceId", Kind: schema.String}
-	t[435] = schema.Shape{Name: "TaggableResourceType", Kind: schema.String, Enum: []string{"network-interface", "instance", "auto-scaling-group"}}
-	t[436] = schema.Shape{Name: "TelemetryStatus", Kind: schema.String, Enum: []string{"UP", "DOWN"}}
-	t[437] = schema.Shape{Name: "Tenancy", Kind: schema.String, Enum: []string{"default", "dedicated", "host"}}
-	t[438] = schema.Shape{Name: "TrafficType", Kind: schema.String, Enum: []string{"ACCEPT", "REJECT", "ALL"}}
-	t[439] = schema.Shape{Name: "TransitGateway", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayId", Index: 0, Shape: &t[401], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "TransitGatewayArn", Index: 1, Shape: &t[401], Wire: "transitGatewayArn", QueryName: "TransitGatewayArn"},
-		{Name: "State", Index: 2, Shape: &t[453], Wire: "state", QueryName: "State"},
-		{Name: "OwnerId", Index: 3, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "Description", Index: 4, Shape: &t[401], Wire: "description", QueryName: "Description"},
+	t[434] = schema.Shape{Name: "TagSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[433], Wire: "item", QueryName: "Item"}}
+	t[435] = schema.Shape{Name: "TaggableResourceId", Kind: schema.String}
+	t[436] = schema.Shape{Name: "TaggableResourceType", Kind: schema.String, Enum: []string{"network-interface", "instance", "auto-scaling-group"}}
+	t[437] = schema.Shape{Name: "TelemetryStatus", Kind: schema.String, Enum: []string{"UP", "DOWN"}}
+	t[438] = schema.Shape{Name: "Tenancy", Kind: schema.String, Enum: []string{"default", "dedicated", "host"}}
+	t[439] = schema.Shape{Name: "TrafficType", Kind: schema.String, Enum: []string{"ACCEPT", "REJECT", "ALL"}}
+	t[440] = schema.Shape{Name: "TransitGateway", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayId", Index: 0, Shape: &t[402], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "TransitGatewayArn", Index: 1, Shape: &t[402], Wire: "transitGatewayArn", QueryName: "TransitGatewayArn"},
+		{Name: "State", Index: 2, Shape: &t[454], Wire: "state", QueryName: "State"},
+		{Name: "OwnerId", Index: 3, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Description", Index: 4, Shape: &t[402], Wire: "description", QueryName: "Description"},
 		{Name: "CreationTime", Index: 5, Shape: &t[68], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "Options", Index: 6, Shape: &t[452], Wire: "options", QueryName: "Options"},
-		{Name: "Tags", Index: 7, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "Options", Index: 6, Shape: &t[453], Wire: "options", QueryName: "Options"},
+		{Name: "Tags", Index: 7, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
-	t[440] = schema.Shape{Name: "TransitGatewayAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated"}}
-	t[441] = schema.Shape{Name: "TransitGatewayAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[401], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
-		{Name: "TransitGatewayId", Index: 1, Shape: &t[401], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "TransitGatewayOwnerId", Index: 2, Shape: &t[401], Wire: "transitGatewayOwnerId", QueryName: "TransitGatewayOwnerId"},
-		{Name: "ResourceOwnerId", Index: 3, Shape: &t[401], Wire: "resourceOwnerId", QueryName: "ResourceOwnerId"},
-		{Name: "ResourceType", Index: 4, Shape: &t[446], Wire: "resourceType", QueryName: "ResourceType"},
-		{Name: "ResourceId", Index: 5, Shape: &t[401], Wire: "resourceId", QueryName: "ResourceId"},
-		{Name: "State", Index: 6, Shape: &t[447], Wire: "state", QueryName: "State"},
-		{Name: "Association", Index: 7, Shape: &t[442], Wire: "association", QueryName: "Association"},
+	t[441] = schema.Shape{Name: "TransitGatewayAssociationState", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated"}}
+	t[442] = schema.Shape{Name: "TransitGatewayAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[402], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
+		{Name: "TransitGatewayId", Index: 1, Shape: &t[402], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "TransitGatewayOwnerId", Index: 2, Shape: &t[402], Wire: "transitGatewayOwnerId", QueryName: "TransitGatewayOwnerId"},
+		{Name: "ResourceOwnerId", Index: 3, Shape: &t[402], Wire: "resourceOwnerId", QueryName: "ResourceOwnerId"},
+		{Name: "ResourceType", Index: 4, Shape: &t[447], Wire: "resourceType", QueryName: "ResourceType"},
+		{Name: "ResourceId", Index: 5, Shape: &t[402], Wire: "resourceId", QueryName: "ResourceId"},
+		{Name: "State", Index: 6, Shape: &t[448], Wire: "state", QueryName: "State"},
+		{Name: "Association", Index: 7, Shape: &t[443], Wire: "association", QueryName: "Association"},
 		{Name: "CreationTime", Index: 8, Shape: &t[68], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "Tags", Index: 9, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "Tags", Index: 9, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
-	t[442] = schema.Shape{Name: "TransitGatewayAttachmentAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayRouteTableId", Index: 0, Shape: &t[401], Wire: "transitGatewayRouteTableId", QueryName: "TransitGatewayRouteTableId"},
-		{Name: "TransitGatewayPolicyTableId", Index: 1, Shape: &t[401], Wire: "transitGatewayPolicyTableId", QueryName: "TransitGatewayPolicyTableId"},
-		{Name: "State", Index: 2, Shape: &t[440], Wire: "state", QueryName: "State"},
+	t[443] = schema.Shape{Name: "TransitGatewayAttachmentAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayRouteTableId", Index: 0, Shape: &t[402], Wire: "transitGatewayRouteTableId", QueryName: "TransitGatewayRouteTableId"},
+		{Name: "TransitGatewayPolicyTableId", Index: 1, Shape: &t[402], Wire: "transitGatewayPolicyTableId", QueryName: "TransitGatewayPolicyTableId"},
+		{Name: "State", Index: 2, Shape: &t[441], Wire: "state", QueryName: "State"},
 	}}
-	t[443] = schema.Shape{Name: "TransitGatewayAttachmentId", Kind: schema.String}
-	t[444] = schema.Shape{Name: "TransitGatewayAttachmentIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[443], Wire: "member", QueryName: "Member"}}
-	t[445] = schema.Shape{Name: "TransitGatewayAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[441], Wire: "item", QueryName: "Item"}}
-	t[446] = schema.Shape{Name: "TransitGatewayAttachmentResourceType", Kind: schema.String, Enum: []string{"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering", "tgw-peering", "network-function", "client-vpn"}}
-	t[447] = schema.Shape{Name: "TransitGatewayAttachmentState", Kind: schema.String, Enum: []string{"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending", "available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting", "failing"}}
-	t[448] = schema.Shape{Name: "TransitGatewayId", Kind: schema.String}
-	t[449] = schema.Shape{Name: "TransitGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[448], Wire: "item", QueryName: "Item"}}
-	t[450] = schema.Shape{Name: "TransitGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[439], Wire: "item", QueryName: "Item"}}
-	t[451] = schema.Shape{Name: "TransitGatewayMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
-	t[452] = schema.Shape{Name: "TransitGatewayOptions", Kind: schema.Structure, Members: []schema.Member{
+	t[444] = schema.Shape{Name: "TransitGatewayAttachmentId", Kind: schema.String}
+	t[445] = schema.Shape{Name: "TransitGatewayAttachmentIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[444], Wire: "member", QueryName: "Member"}}
+	t[446] = schema.Shape{Name: "TransitGatewayAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[442], Wire: "item", QueryName: "Item"}}
+	t[447] = schema.Shape{Name: "TransitGatewayAttachmentResourceType", Kind: schema.String, Enum: []string{"vpc", "vpn", "vpn-concentrator", "direct-connect-gateway", "connect", "peering", "tgw-peering", "network-function", "client-vpn"}}
+	t[448] = schema.Shape{Name: "TransitGatewayAttachmentState", Kind: schema.String, Enum: []string{"initiating", "initiatingRequest", "pendingAcceptance", "rollingBack", "pending", "available", "modifying", "deleting", "deleted", "failed", "rejected", "rejecting", "failing"}}
+	t[449] = schema.Shape{Name: "TransitGatewayId", Kind: schema.String}
+	t[450] = schema.Shape{Name: "TransitGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[449], Wire: "item", QueryName: "Item"}}
+	t[451] = schema.Shape{Name: "TransitGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[440], Wire: "item", QueryName: "Item"}}
+	t[452] = schema.Shape{Name: "TransitGatewayMaxResults", Kind: schema.Integer, Min: ptr(5), Max: ptr(1000)}
+	t[453] = schema.Shape{Name: "TransitGatewayOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AmazonSideAsn", Index: 0, Shape: &t[221], Wire: "amazonSideAsn", QueryName: "AmazonSideAsn"},
-		{Name: "TransitGatewayCidrBlocks", Index: 1, Shape: &t[466], Wire: "transitGatewayCidrBlocks", QueryName: "TransitGatewayCidrBlocks"},
+		{Name: "TransitGatewayCidrBlocks", Index: 1, Shape: &t[467], Wire: "transitGatewayCidrBlocks", QueryName: "TransitGatewayCidrBlocks"},
 		{Name: "AutoAcceptSharedAttachments", Index: 2, Shape: &t[23], Wire: "autoAcceptSharedAttachments", QueryName: "AutoAcceptSharedAttachments"},
 		{Name: "DefaultRouteTableAssociation", Index: 3, Shape: &t[69], Wire: "defaultRouteTableAssociation", QueryName: "DefaultRouteTableAssociation"},
-		{Name: "AssociationDefaultRouteTableId", Index: 4, Shape: &t[401], Wire: "associationDefaultRouteTableId", QueryName: "AssociationDefaultRouteTableId"},
+		{Name: "AssociationDefaultRouteTableId", Index: 4, Shape: &t[402], Wire: "associationDefaultRouteTableId", QueryName: "AssociationDefaultRouteTableId"},
 		{Name: "DefaultRouteTablePropagation", Index: 5, Shape: &t[70], Wire: "defaultRouteTablePropagation", QueryName: "DefaultRouteTablePropagation"},
-		{Name: "PropagationDefaultRouteTableId", Index: 6, Shape: &t[401], Wire: "propagationDefaultRouteTableId", QueryName: "PropagationDefaultRouteTableId"},
-		{Name: "VpnEcmpSupport", Index: 7, Shape: &t[523], Wire: "vpnEcmpSupport", QueryName: "VpnEcmpSupport"},
+		{Name: "PropagationDefaultRouteTableId", Index: 6, Shape: &t[402], Wire: "propagationDefaultRouteTableId", QueryName: "PropagationDefaultRouteTableId"},
+		{Name: "VpnEcmpSupport", Index: 7, Shape: &t[524], Wire: "vpnEcmpSupport", QueryName: "VpnEcmpSupport"},
 		{Name: "DnsSupport", Index: 8, Shape: &t[103], Wire: "dnsSupport", QueryName: "DnsSupport"},
-		{Name: "SecurityGroupReferencingSupport", Index: 9, Shape: &t[371], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
+		{Name: "SecurityGroupReferencingSupport", Index: 9, Shape: &t[372], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
 		{Name: "MulticastSupport", Index: 10, Shape: &t[228], Wire: "multicastSupport", QueryName: "MulticastSupport"},
 		{Name: "EncryptionSupport", Index: 11, Shape: &t[119], Wire: "encryptionSupport", QueryName: "EncryptionSupport"},
 	}}
-	t[453] = schema.Shape{Name: "TransitGatewayState", Kind: schema.String, Enum: []string{"pending", "available", "modifying", "deleting", "deleted"}}
-	t[454] = schema.Shape{Name: "TransitGatewayVpcAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[401], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
-		{Name: "TransitGatewayId", Index: 1, Shape: &t[401], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "VpcId", Index: 2, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcOwnerId", Index: 3, Shape: &t[401], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
-		{Name: "State", Index: 4, Shape: &t[447], Wire: "state", QueryName: "State"},
-		{Name: "SubnetIds", Index: 5, Shape: &t[466], Wire: "subnetIds", QueryName: "SubnetIds"},
+	t[454] = schema.Shape{Name: "TransitGatewayState", Kind: schema.String, Enum: []string{"pending", "available", "modifying", "deleting", "deleted"}}
+	t[455] = schema.Shape{Name: "TransitGatewayVpcAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TransitGatewayAttachmentId", Index: 0, Shape: &t[402], Wire: "transitGatewayAttachmentId", QueryName: "TransitGatewayAttachmentId"},
+		{Name: "TransitGatewayId", Index: 1, Shape: &t[402], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "VpcId", Index: 2, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcOwnerId", Index: 3, Shape: &t[402], Wire: "vpcOwnerId", QueryName: "VpcOwnerId"},
+		{Name: "State", Index: 4, Shape: &t[448], Wire: "state", QueryName: "State"},
+		{Name: "SubnetIds", Index: 5, Shape: &t[467], Wire: "subnetIds", QueryName: "SubnetIds"},
 		{Name: "CreationTime", Index: 6, Shape: &t[68], Wire: "creationTime", QueryName: "CreationTime", TimestampFormat: schema.ISO8601},
-		{Name: "Options", Index: 7, Shape: &t[456], Wire: "options", QueryName: "Options"},
-		{Name: "Tags", Index: 8, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "Options", Index: 7, Shape: &t[457], Wire: "options", QueryName: "Options"},
+		{Name: "Tags", Index: 8, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
-	t[455] = schema.Shape{Name: "TransitGatewayVpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[454], Wire: "item", QueryName: "Item"}}
-	t[456] = schema.Shape{Name: "TransitGatewayVpcAttachmentOptions", Kind: schema.Structure, Members: []schema.Member{
+	t[456] = schema.Shape{Name: "TransitGatewayVpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[455], Wire: "item", QueryName: "Item"}}
+	t[457] = schema.Shape{Name: "TransitGatewayVpcAttachmentOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "DnsSupport", Index: 0, Shape: &t[103], Wire: "dnsSupport", QueryName: "DnsSupport"},
-		{Name: "SecurityGroupReferencingSupport", Index: 1, Shape: &t[371], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
+		{Name: "SecurityGroupReferencingSupport", Index: 1, Shape: &t[372], Wire: "securityGroupReferencingSupport", QueryName: "SecurityGroupReferencingSupport"},
 		{Name: "Ipv6Support", Index: 2, Shape: &t[215], Wire: "ipv6Support", QueryName: "Ipv6Support"},
 		{Name: "ApplianceModeSupport", Index: 3, Shape: &t[13], Wire: "applianceModeSupport", QueryName: "ApplianceModeSupport"},
 	}}
-	t[457] = schema.Shape{Name: "TunnelInsideIpVersion", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
-	t[458] = schema.Shape{Name: "TunnelOption", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OutsideIpAddress", Index: 0, Shape: &t[401], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
-		{Name: "TunnelInsideCidr", Index: 1, Shape: &t[401], Wire: "tunnelInsideCidr", QueryName: "TunnelInsideCidr"},
-		{Name: "TunnelInsideIpv6Cidr", Index: 2, Shape: &t[401], Wire: "tunnelInsideIpv6Cidr", QueryName: "TunnelInsideIpv6Cidr"},
-		{Name: "PreSharedKey", Index: 3, Shape: &t[296], Wire: "preSharedKey", QueryName: "PreSharedKey", Sensitive: true},
+	t[458] = schema.Shape{Name: "TunnelInsideIpVersion", Kind: schema.String, Enum: []string{"ipv4", "ipv6"}}
+	t[459] = schema.Shape{Name: "TunnelOption", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OutsideIpAddress", Index: 0, Shape: &t[402], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
+		{Name: "TunnelInsideCidr", Index: 1, Shape: &t[402], Wire: "tunnelInsideCidr", QueryName: "TunnelInsideCidr"},
+		{Name: "TunnelInsideIpv6Cidr", Index: 2, Shape: &t[402], Wire: "tunnelInsideIpv6Cidr", QueryName: "TunnelInsideIpv6Cidr"},
+		{Name: "PreSharedKey", Index: 3, Shape: &t[297], Wire: "preSharedKey", QueryName: "PreSharedKey", Sensitive: true},
 		{Name: "Phase1LifetimeSeconds", Index: 4, Shape: &t[183], Wire: "phase1LifetimeSeconds", QueryName: "Phase1LifetimeSeconds"},
 		{Name: "Phase2LifetimeSeconds", Index: 5, Shape: &t[183], Wire: "phase2LifetimeSeconds", QueryName: "Phase2LifetimeSeconds"},
 		{Name: "RekeyMarginTimeSeconds", Index: 6, Shape: &t[183], Wire: "rekeyMarginTimeSeconds", QueryName: "RekeyMarginTimeSeconds"},
 		{Name: "RekeyFuzzPercentage", Index: 7, Shape: &t[183], Wire: "rekeyFuzzPercentage", QueryName: "RekeyFuzzPercentage"},
 		{Name: "ReplayWindowSize", Index: 8, Shape: &t[183], Wire: "replayWindowSize", QueryName: "ReplayWindowSize"},
 		{Name: "DpdTimeoutSeconds", Index: 9, Shape: &t[183], Wire: "dpdTimeoutSeconds", QueryName: "DpdTimeoutSeconds"},
-		{Name: "DpdTimeoutAction", Index: 10, Shape: &t[401], Wire: "dpdTimeoutAction", QueryName: "DpdTimeoutAction"},
-		{Name: "Phase1EncryptionAlgorithms", Index: 11, Shape: &t[281], Wire: "phase1EncryptionAlgorithmSet", QueryName: "Phase1EncryptionAlgorithmSet"},
-		{Name: "Phase2EncryptionAlgorithms", Index: 12, Shape: &t[287], Wire: "phase2EncryptionAlgorithmSet", QueryName: "Phase2EncryptionAlgorithmSet"},
-		{Name: "Phase1IntegrityAlgorithms", Index: 13, Shape: &t[283], Wire: "phase1IntegrityAlgorithmSet", QueryName: "Phase1IntegrityAlgorithmSet"},
-		{Name: "Phase2IntegrityAlgorithms", Index: 14, Shape: &t[289], Wire: "phase2IntegrityAlgorithmSet", QueryName: "Phase2IntegrityAlgorithmSet"},
-		{Name: "Phase1DHGroupNumbers", Index: 15, Shape: &t[279], Wire: "phase1DHGroupNumberSet", QueryName: "Phase1DHGroupNumberSet"},
-		{Name: "Phase2DHGroupNumbers", Index: 16, Shape: &t[285], Wire: "phase2DHGroupNumberSet", QueryName: "Phase2DHGroupNumberSet"},
+		{Name: "DpdTimeoutAction", Index: 10, Shape: &t[402], Wire: "dpdTimeoutAction", QueryName: "DpdTimeoutAction"},
+		{Name: "Phase1EncryptionAlgorithms", Index: 11, Shape: &t[282], Wire: "phase1EncryptionAlgorithmSet", QueryName: "Phase1EncryptionAlgorithmSet"},
+		{Name: "Phase2EncryptionAlgorithms", Index: 12, Shape: &t[288], Wire: "phase2EncryptionAlgorithmSet", QueryName: "Phase2EncryptionAlgorithmSet"},
+		{Name: "Phase1IntegrityAlgorithms", Index: 13, Shape: &t[284], Wire: "phase1IntegrityAlgorithmSet", QueryName: "Phase1IntegrityAlgorithmSet"},
+		{Name: "Phase2IntegrityAlgorithms", Index: 14, Shape: &t[290], Wire: "phase2IntegrityAlgorithmSet", QueryName: "Phase2IntegrityAlgorithmSet"},
+		{Name: "Phase1DHGroupNumbers", Index: 15, Shape: &t[280], Wire: "phase1DHGroupNumberSet", QueryName: "Phase1DHGroupNumberSet"},
+		{Name: "Phase2DHGroupNumbers", Index: 16, Shape: &t[286], Wire: "phase2DHGroupNumberSet", QueryName: "Phase2DHGroupNumberSet"},
 		{Name: "IkeVersions", Index: 17, Shape: &t[139], Wire: "ikeVersionSet", QueryName: "IkeVersionSet"},
-		{Name: "StartupAction", Index: 18, Shape: &t[401], Wire: "startupAction", QueryName: "StartupAction"},
-		{Name: "LogOptions", Index: 19, Shape: &t[533], Wire: "logOptions", QueryName: "LogOptions"},
+		{Name: "StartupAction", Index: 18, Shape: &t[402], Wire: "startupAction", QueryName: "StartupAction"},
+		{Name: "LogOptions", Index: 19, Shape: &t[534], Wire: "logOptions", QueryName: "LogOptions"},
 		{Name: "EnableTunnelLifecycleControl", Index: 20, Shape: &t[41], Wire: "enableTunnelLifecycleControl", QueryName: "EnableTunnelLifecycleControl"},
 	}}
-	t[459] = schema.Shape{Name: "TunnelOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[458], Wire: "item", QueryName: "Item"}}
-	t[460] = schema.Shape{Name: "UnsuccessfulItem", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Error", Index: 0, Shape: &t[461], Wire: "error", QueryName: "Error"},
-		{Name: "ResourceId", Index: 1, Shape: &t[401], Wire: "resourceId", QueryName: "ResourceId"},
+	t[460] = schema.Shape{Name: "TunnelOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[459], Wire: "item", QueryName: "Item"}}
+	t[461] = schema.Shape{Name: "UnsuccessfulItem", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Error", Index: 0, Shape: &t[462], Wire: "error", QueryName: "Error"},
+		{Name: "ResourceId", Index: 1, Shape: &t[402], Wire: "resourceId", QueryName: "ResourceId"},
 	}}
-	t[461] = schema.Shape{Name: "UnsuccessfulItemError", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[401], Wire: "code", QueryName: "Code"},
-		{Name: "Message", Index: 1, Shape: &t[401], Wire: "message", QueryName: "Message"},
+	t[462] = schema.Shape{Name: "UnsuccessfulItemError", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[402], Wire: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &t[402], Wire: "message", QueryName: "Message"},
 	}}
-	t[462] = schema.Shape{Name: "UnsuccessfulItemSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[460], Wire: "item", QueryName: "Item"}}
-	t[463] = schema.Shape{Name: "UserIdGroupPair", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Description", Index: 0, Shape: &t[401], Wire: "description", QueryName: "Description"},
-		{Name: "UserId", Index: 1, Shape: &t[401], Wire: "userId", QueryName: "UserId"},
-		{Name: "GroupName", Index: 2, Shape: &t[401], Wire: "groupName", QueryName: "GroupName"},
-		{Name: "GroupId", Index: 3, Shape: &t[401], Wire: "groupId", QueryName: "GroupId"},
-		{Name: "VpcId", Index: 4, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[401], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
-		{Name: "PeeringStatus", Index: 6, Shape: &t[401], Wire: "peeringStatus", QueryName: "PeeringStatus"},
+	t[463] = schema.Shape{Name: "UnsuccessfulItemSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[461], Wire: "item", QueryName: "Item"}}
+	t[464] = schema.Shape{Name: "UserIdGroupPair", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Description", Index: 0, Shape: &t[402], Wire: "description", QueryName: "Description"},
+		{Name: "UserId", Index: 1, Shape: &t[402], Wire: "userId", QueryName: "UserId"},
+		{Name: "GroupName", Index: 2, Shape: &t[402], Wire: "groupName", QueryName: "GroupName"},
+		{Name: "GroupId", Index: 3, Shape: &t[402], Wire: "groupId", QueryName: "GroupId"},
+		{Name: "VpcId", Index: 4, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[402], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+		{Name: "PeeringStatus", Index: 6, Shape: &t[402], Wire: "peeringStatus", QueryName: "PeeringStatus"},
 	}}
-	t[464] = schema.Shape{Name: "UserIdGroupPairList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[463], Wire: "item", QueryName: "Item"}}
-	t[465] = schema.Shape{Name: "UserIdGroupPairSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[463], Wire: "item", QueryName: "Item"}}
-	t[466] = schema.Shape{Name: "ValueStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "item", QueryName: "Item"}}
-	t[467] = schema.Shape{Name: "VgwTelemetry", Kind: schema.Structure, Members: []schema.Member{
+	t[465] = schema.Shape{Name: "UserIdGroupPairList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[464], Wire: "item", QueryName: "Item"}}
+	t[466] = schema.Shape{Name: "UserIdGroupPairSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[464], Wire: "item", QueryName: "Item"}}
+	t[467] = schema.Shape{Name: "ValueStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "item", QueryName: "Item"}}
+	t[468] = schema.Shape{Name: "VgwTelemetry", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AcceptedRouteCount", Index: 0, Shape: &t[183], Wire: "acceptedRouteCount", QueryName: "AcceptedRouteCount"},
 		{Name: "LastStatusChange", Index: 1, Shape: &t[68], Wire: "lastStatusChange", QueryName: "LastStatusChange", TimestampFormat: schema.ISO8601},
-		{Name: "OutsideIpAddress", Index: 2, Shape: &t[401], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
-		{Name: "Status", Index: 3, Shape: &t[436], Wire: "status", QueryName: "Status"},
-		{Name: "StatusMessage", Index: 4, Shape: &t[401], Wire: "statusMessage", QueryName: "StatusMessage"},
-		{Name: "CertificateArn", Index: 5, Shape: &t[401], Wire: "certificateArn", QueryName: "CertificateArn"},
+		{Name: "OutsideIpAddress", Index: 2, Shape: &t[402], Wire: "outsideIpAddress", QueryName: "OutsideIpAddress"},
+		{Name: "Status", Index: 3, Shape: &t[437], Wire: "status", QueryName: "Status"},
+		{Name: "StatusMessage", Index: 4, Shape: &t[402], Wire: "statusMessage", QueryName: "StatusMessage"},
+		{Name: "CertificateArn", Index: 5, Shape: &t[402], Wire: "certificateArn", QueryName: "CertificateArn"},
 	}}
-	t[468] = schema.Shape{Name: "VgwTelemetryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[467], Wire: "item", QueryName: "Item"}}
-	t[469] = schema.Shape{Name: "VirtualizationType", Kind: schema.String, Enum: []string{"hvm", "paravirtual"}}
-	t[470] = schema.Shape{Name: "Vpc", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OwnerId", Index: 0, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "InstanceTenancy", Index: 1, Shape: &t[437], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
-		{Name: "Ipv6CidrBlockAssociationSet", Index: 2, Shape: &t[506], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
-		{Name: "CidrBlockAssociationSet", Index: 3, Shape: &t[476], Wire: "cidrBlockAssociationSet", QueryName: "CidrBlockAssociationSet"},
+	t[469] = schema.Shape{Name: "VgwTelemetryList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[468], Wire: "item", QueryName: "Item"}}
+	t[470] = schema.Shape{Name: "VirtualizationType", Kind: schema.String, Enum: []string{"hvm", "paravirtual"}}
+	t[471] = schema.Shape{Name: "Vpc", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OwnerId", Index: 0, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "InstanceTenancy", Index: 1, Shape: &t[438], Wire: "instanceTenancy", QueryName: "InstanceTenancy"},
+		{Name: "Ipv6CidrBlockAssociationSet", Index: 2, Shape: &t[507], Wire: "ipv6CidrBlockAssociationSet", QueryName: "Ipv6CidrBlockAssociationSet"},
+		{Name: "CidrBlockAssociationSet", Index: 3, Shape: &t[477], Wire: "cidrBlockAssociationSet", QueryName: "CidrBlockAssociationSet"},
 		{Name: "IsDefault", Index: 4, Shape: &t[41], Wire: "isDefault", QueryName: "IsDefault"},
-		{Name: "EncryptionControl", Index: 5, Shape: &t[479], Wire: "encryptionControl", QueryName: "EncryptionControl"},
-		{Name: "Tags", Index: 6, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "EncryptionControl", Index: 5, Shape: &t[480], Wire: "encryptionControl", QueryName: "EncryptionControl"},
+		{Name: "Tags", Index: 6, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 		{Name: "BlockPublicAccessStates", Index: 7, Shape: &t[40], Wire: "blockPublicAccessStates", QueryName: "BlockPublicAccessStates"},
-		{Name: "VpcId", Index: 8, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "State", Index: 9, Shape: &t[516], Wire: "state", QueryName: "State"},
-		{Name: "CidrBlock", Index: 10, Shape: &t[401], Wire: "cidrBlock", QueryName: "CidrBlock"},
-		{Name: "DhcpOptionsId", Index: 11, Shape: &t[401], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
+		{Name: "VpcId", Index: 8, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "State", Index: 9, Shape: &t[517], Wire: "state", QueryName: "State"},
+		{Name: "CidrBlock", Index: 10, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "DhcpOptionsId", Index: 11, Shape: &t[402], Wire: "dhcpOptionsId", QueryName: "DhcpOptionsId"},
 	}}
-	t[471] = schema.Shape{Name: "VpcAttachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VpcId", Index: 0, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
+	t[472] = schema.Shape{Name: "VpcAttachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcId", Index: 0, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
 		{Name: "State", Index: 1, Shape: &t[20], Wire: "state", QueryName: "State"},
 	}}
-	t[472] = schema.Shape{Name: "VpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[471], Wire: "item", QueryName: "Item"}}
-	t[473] = schema.Shape{Name: "VpcAttributeName", Kind: schema.String, Enum: []string{"enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"}}
-	t[474] = schema.Shape{Name: "VpcCidrAssociationId", Kind: schema.String}
-	t[475] = schema.Shape{Name: "VpcCidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AssociationId", Index: 0, Shape: &t[401], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "CidrBlock", Index: 1, Shape: &t[401], Wire: "cidrBlock", QueryName: "CidrBlock"},
-		{Name: "CidrBlockState", Index: 2, Shape: &t[477], Wire: "cidrBlockState", QueryName: "CidrBlockState"},
+	t[473] = schema.Shape{Name: "VpcAttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[472], Wire: "item", QueryName: "Item"}}
+	t[474] = schema.Shape{Name: "VpcAttributeName", Kind: schema.String, Enum: []string{"enableDnsSupport", "enableDnsHostnames", "enableNetworkAddressUsageMetrics"}}
+	t[475] = schema.Shape{Name: "VpcCidrAssociationId", Kind: schema.String}
+	t[476] = schema.Shape{Name: "VpcCidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AssociationId", Index: 0, Shape: &t[402], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "CidrBlock", Index: 1, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
+		{Name: "CidrBlockState", Index: 2, Shape: &t[478], Wire: "cidrBlockState", QueryName: "CidrBlockState"},
 	}}
-	t[476] = schema.Shape{Name: "VpcCidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[475], Wire: "item", QueryName: "Item"}}
-	t[477] = schema.Shape{Name: "VpcCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[478], Wire: "state", QueryName: "State"},
-		{Name: "StatusMessage", Index: 1, Shape: &t[401], Wire: "statusMessage", QueryName: "StatusMessage"},
+	t[477] = schema.Shape{Name: "VpcCidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[476], Wire: "item", QueryName: "Item"}}
+	t[478] = schema.Shape{Name: "VpcCidrBlockState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[479], Wire: "state", QueryName: "State"},
+		{Name: "StatusMessage", Index: 1, Shape: &t[402], Wire: "statusMessage", QueryName: "StatusMessage"},
 	}}
-	t[478] = schema.Shape{Name: "VpcCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
-	t[479] = schema.Shape{Name: "VpcEncryptionControl", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VpcId", Index: 0, Shape: &t[503], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "VpcEncryptionControlId", Index: 1, Shape: &t[485], Wire: "vpcEncryptionControlId", QueryName: "VpcEncryptionControlId"},
-		{Name: "Mode", Index: 2, Shape: &t[486], Wire: "mode", QueryName: "Mode"},
-		{Name: "State", Index: 3, Shape: &t[487], Wire: "state", QueryName: "State"},
-		{Name: "StateMessage", Index: 4, Shape: &t[401], Wire: "stateMessage", QueryName: "StateMessage"},
-		{Name: "ResourceExclusions", Index: 5, Shape: &t[484], Wire: "resourceExclusions", QueryName: "ResourceExclusions"},
-		{Name: "Tags", Index: 6, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+	t[479] = schema.Shape{Name: "VpcCidrBlockStateCode", Kind: schema.String, Enum: []string{"associating", "associated", "disassociating", "disassociated", "failing", "failed"}}
+	t[480] = schema.Shape{Name: "VpcEncryptionControl", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcId", Index: 0, Shape: &t[504], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "VpcEncryptionControlId", Index: 1, Shape: &t[486], Wire: "vpcEncryptionControlId", QueryName: "VpcEncryptionControlId"},
+		{Name: "Mode", Index: 2, Shape: &t[487], Wire: "mode", QueryName: "Mode"},
+		{Name: "State", Index: 3, Shape: &t[488], Wire: "state", QueryName: "State"},
+		{Name: "StateMessage", Index: 4, Shape: &t[402], Wire: "stateMessage", QueryName: "StateMessage"},
+		{Name: "ResourceExclusions", Index: 5, Shape: &t[485], Wire: "resourceExclusions", QueryName: "ResourceExclusions"},
+		{Name: "Tags", Index: 6, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
-	t[480] = schema.Shape{Name: "VpcEncryptionControlConfiguration", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Mode", Index: 0, Shape: &t[486], Wire: "Mode", QueryName: "Mode", Required: true},
-		{Name: "InternetGatewayExclusion", Index: 1, Shape: &t[483], Wire: "InternetGatewayExclusion", QueryName: "InternetGatewayExclusion"},
-		{Name: "EgressOnlyInternetGatewayExclusion", Index: 2, Shape: &t[483], Wire: "EgressOnlyInternetGatewayExclusion", QueryName: "EgressOnlyInternetGatewayExclusion"},
-		{Name: "NatGatewayExclusion", Index: 3, Shape: &t[483], Wire: "NatGatewayExclusion", QueryName: "NatGatewayExclusion"},
-		{Name: "VirtualPrivateGatewayExclusion", Index: 4, Shape: &t[483], Wire: "VirtualPrivateGatewayExclusion", QueryName: "VirtualPrivateGatewayExclusion"},
-		{Name: "VpcPeeringExclusion", Index: 5, Shape: &t[483], Wire: "VpcPeeringExclusion", QueryName: "VpcPeeringExclusion"},
-		{Name: "LambdaExclusion", Index: 6, Shape: &t[483], Wire: "LambdaExclusion", QueryName: "LambdaExclusion"},
-		{Name: "VpcLatticeExclusion", Index: 7, Shape: &t[483], Wire: "VpcLatticeExclusion", QueryName: "VpcLatticeExclusion"},
-		{Name: "ElasticFileSystemExclusion", Index: 8, Shape: &t[483], Wire: "ElasticFileSystemExclusion", QueryName: "ElasticFileSystemExclusion"},
+	t[481] = schema.Shape{Name: "VpcEncryptionControlConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Mode", Index: 0, Shape: &t[487], Wire: "Mode", QueryName: "Mode", Required: true},
+		{Name: "InternetGatewayExclusion", Index: 1, Shape: &t[484], Wire: "InternetGatewayExclusion", QueryName: "InternetGatewayExclusion"},
+		{Name: "EgressOnlyInternetGatewayExclusion", Index: 2, Shape: &t[484], Wire: "EgressOnlyInternetGatewayExclusion", QueryName: "EgressOnlyInternetGatewayExclusion"},
+		{Name: "NatGatewayExclusion", Index: 3, Shape: &t[484], Wire: "NatGatewayExclusion", QueryName: "NatGatewayExclusion"},
+		{Name: "VirtualPrivateGatewayExclusion", Index: 4, Shape: &t[484], Wire: "VirtualPrivateGatewayExclusion", QueryName: "VirtualPrivateGatewayExclusion"},
+		{Name: "VpcPeeringExclusion", Index: 5, Shape: &t[484], Wire: "VpcPeeringExclusion", QueryName: "VpcPeeringExclusion"},
+		{Name: "LambdaExclusion", Index: 6, Shape: &t[484], Wire: "LambdaExclusion", QueryName: "LambdaExclusion"},
+		{Name: "VpcLatticeExclusion", Index: 7, Shape: &t[484], Wire: "VpcLatticeExclusion", QueryName: "VpcLatticeExclusion"},
+		{Name: "ElasticFileSystemExclusion", Index: 8, Shape: &t[484], Wire: "ElasticFileSystemExclusion", QueryName: "ElasticFileSystemExclusion"},
 	}}
-	t[481] = schema.Shape{Name: "VpcEncryptionControlExclusion", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "State", Index: 0, Shape: &t[482], Wire: "state", QueryName: "State"},
-		{Name: "StateMessage", Index: 1, Shape: &t[401], Wire: "stateMessage", QueryName: "StateMessage"},
+	t[482] = schema.Shape{Name: "VpcEncryptionControlExclusion", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "State", Index: 0, Shape: &t[483], Wire: "state", QueryName: "State"},
+		{Name: "StateMessage", Index: 1, Shape: &t[402], Wire: "stateMessage", QueryName: "StateMessage"},
 	}}
-	t[482] = schema.Shape{Name: "VpcEncryptionControlExclusionState", Kind: schema.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}}
-	t[483] = schema.Shape{Name: "VpcEncryptionControlExclusionStateInput", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[484] = schema.Shape{Name: "VpcEncryptionControlExclusions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "InternetGateway", Index: 0, Shape: &t[481], Wire: "internetGateway", QueryName: "InternetGateway"},
-		{Name: "EgressOnlyInternetGateway", Index: 1, Shape: &t[481], Wire: "egressOnlyInternetGateway", QueryName: "EgressOnlyInternetGateway"},
-		{Name: "NatGateway", Index: 2, Shape: &t[481], Wire: "natGateway", QueryName: "NatGateway"},
-		{Name: "VirtualPrivateGateway", Index: 3, Shape: &t[481], Wire: "virtualPrivateGateway", QueryName: "VirtualPrivateGateway"},
-		{Name: "VpcPeering", Index: 4, Shape: &t[481], Wire: "vpcPeering", QueryName: "VpcPeering"},
-		{Name: "Lambda", Index: 5, Shape: &t[481], Wire: "lambda", QueryName: "Lambda"},
-		{Name: "VpcLattice", Index: 6, Shape: &t[481], Wire: "vpcLattice", QueryName: "VpcLattice"},
-		{Name: "ElasticFileSystem", Index: 7, Shape: &t[481], Wire: "elasticFileSystem", QueryName: "ElasticFileSystem"},
+	t[483] = schema.Shape{Name: "VpcEncryptionControlExclusionState", Kind: schema.String, Enum: []string{"enabling", "enabled", "disabling", "disabled"}}
+	t[484] = schema.Shape{Name: "VpcEncryptionControlExclusionStateInput", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[485] = schema.Shape{Name: "VpcEncryptionControlExclusions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "InternetGateway", Index: 0, Shape: &t[482], Wire: "internetGateway", QueryName: "InternetGateway"},
+		{Name: "EgressOnlyInternetGateway", Index: 1, Shape: &t[482], Wire: "egressOnlyInternetGateway", QueryName: "EgressOnlyInternetGateway"},
+		{Name: "NatGateway", Index: 2, Shape: &t[482], Wire: "natGateway", QueryName: "NatGateway"},
+		{Name: "VirtualPrivateGateway", Index: 3, Shape: &t[482], Wire: "virtualPrivateGateway", QueryName: "VirtualPrivateGateway"},
+		{Name: "VpcPeering", Index: 4, Shape: &t[482], Wire: "vpcPeering", QueryName: "VpcPeering"},
+		{Name: "Lambda", Index: 5, Shape: &t[482], Wire: "lambda", QueryName: "Lambda"},
+		{Name: "VpcLattice", Index: 6, Shape: &t[482], Wire: "vpcLattice", QueryName: "VpcLattice"},
+		{Name: "ElasticFileSystem", Index: 7, Shape: &t[482], Wire: "elasticFileSystem", QueryName: "ElasticFileSystem"},
 	}}
-	t[485] = schema.Shape{Name: "VpcEncryptionControlId", Kind: schema.String}
-	t[486] = schema.Shape{Name: "VpcEncryptionControlMode", Kind: schema.String, Enum: []string{"monitor", "enforce"}}
-	t[487] = schema.Shape{Name: "VpcEncryptionControlState", Kind: schema.String, Enum: []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}}
-	t[488] = schema.Shape{Name: "VpcEndpoint", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VpcEndpointId", Index: 0, Shape: &t[401], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
-		{Name: "VpcEndpointType", Index: 1, Shape: &t[501], Wire: "vpcEndpointType", QueryName: "VpcEndpointType"},
-		{Name: "VpcId", Index: 2, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "ServiceName", Index: 3, Shape: &t[401], Wire: "serviceName", QueryName: "ServiceName"},
-		{Name: "State", Index: 4, Shape: &t[399], Wire: "state", QueryName: "State"},
-		{Name: "PolicyDocument", Index: 5, Shape: &t[401], Wire: "policyDocument", QueryName: "PolicyDocument"},
-		{Name: "RouteTableIds", Index: 6, Shape: &t[466], Wire: "routeTableIdSet", QueryName: "RouteTableIdSet"},
-		{Name: "SubnetIds", Index: 7, Shape: &t[466], Wire: "subnetIdSet", QueryName: "SubnetIdSet"},
+	t[486] = schema.Shape{Name: "VpcEncryptionControlId", Kind: schema.String}
+	t[487] = schema.Shape{Name: "VpcEncryptionControlMode", Kind: schema.String, Enum: []string{"monitor", "enforce"}}
+	t[488] = schema.Shape{Name: "VpcEncryptionControlState", Kind: schema.String, Enum: []string{"enforce-in-progress", "monitor-in-progress", "enforce-failed", "monitor-failed", "deleting", "deleted", "available", "creating", "delete-failed"}}
+	t[489] = schema.Shape{Name: "VpcEndpoint", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcEndpointId", Index: 0, Shape: &t[402], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "VpcEndpointType", Index: 1, Shape: &t[502], Wire: "vpcEndpointType", QueryName: "VpcEndpointType"},
+		{Name: "VpcId", Index: 2, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "ServiceName", Index: 3, Shape: &t[402], Wire: "serviceName", QueryName: "ServiceName"},
+		{Name: "State", Index: 4, Shape: &t[400], Wire: "state", QueryName: "State"},
+		{Name: "PolicyDocument", Index: 5, Shape: &t[402], Wire: "policyDocument", QueryName: "PolicyDocument"},
+		{Name: "RouteTableIds", Index: 6, Shape: &t[467], Wire: "routeTableIdSet", QueryName: "RouteTableIdSet"},
+		{Name: "SubnetIds", Index: 7, Shape: &t[467], Wire: "subnetIdSet", QueryName: "SubnetIdSet"},
 		{Name: "Groups", Index: 8, Shape: &t[132], Wire: "groupSet", QueryName: "GroupSet"},
 		{Name: "IpAddressType", Index: 9, Shape: &t[190], Wire: "ipAddressType", QueryName: "IpAddressType"},
 		{Name: "DnsOptions", Index: 10, Shape: &t[100], Wire: "dnsOptions", QueryName: "DnsOptions"},
 		{Name: "PrivateDnsEnabled", Index: 11, Shape: &t[41], Wire: "privateDnsEnabled", QueryName: "PrivateDnsEnabled"},
 		{Name: "RequesterManaged", Index: 12, Shape: &t[41], Wire: "requesterManaged", QueryName: "RequesterManaged"},
-		{Name: "NetworkInterfaceIds", Index: 13, Shape: &t[466], Wire: "networkInterfaceIdSet", QueryName: "NetworkInterfaceIdSet"},
+		{Name: "NetworkInterfaceIds", Index: 13, Shape: &t[467], Wire: "networkInterfaceIdSet", QueryName: "NetworkInterfaceIdSet"},
 		{Name: "DnsEntries", Index: 14, Shape: &t[98], Wire: "dnsEntrySet", QueryName: "DnsEntrySet"},
 		{Name: "CreationTimestamp", Index: 15, Shape: &t[225], Wire: "creationTimestamp", QueryName: "CreationTimestamp", TimestampFormat: schema.ISO8601},
-		{Name: "Tags", Index: 16, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "OwnerId", Index: 17, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "Tags", Index: 16, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "OwnerId", Index: 17, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
 		{Name: "LastError", Index: 18, Shape: &t[216], Wire: "lastError", QueryName: "LastError"},
-		{Name: "Ipv4Prefixes", Index: 19, Shape: &t[416], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
-		{Name: "Ipv6Prefixes", Index: 20, Shape: &t[416], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
-		{Name: "FailureReason", Index: 21, Shape: &t[401], Wire: "failureReason", QueryName: "FailureReason"},
-		{Name: "ServiceNetworkArn", Index: 22, Shape: &t[390], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
-		{Name: "ResourceConfigurationArn", Index: 23, Shape: &t[338], Wire: "resourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
-		{Name: "ServiceRegion", Index: 24, Shape: &t[401], Wire: "serviceRegion", QueryName: "ServiceRegion"},
-		{Name: "PayerResponsibilities", Index: 25, Shape: &t[277], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet", OmitNil: true},
+		{Name: "Ipv4Prefixes", Index: 19, Shape: &t[417], Wire: "ipv4PrefixSet", QueryName: "Ipv4PrefixSet", OmitNil: true},
+		{Name: "Ipv6Prefixes", Index: 20, Shape: &t[417], Wire: "ipv6PrefixSet", QueryName: "Ipv6PrefixSet", OmitNil: true},
+		{Name: "FailureReason", Index: 21, Shape: &t[402], Wire: "failureReason", QueryName: "FailureReason"},
+		{Name: "ServiceNetworkArn", Index: 22, Shape: &t[391], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
+		{Name: "ResourceConfigurationArn", Index: 23, Shape: &t[339], Wire: "resourceConfigurationArn", QueryName: "ResourceConfigurationArn"},
+		{Name: "ServiceRegion", Index: 24, Shape: &t[402], Wire: "serviceRegion", QueryName: "ServiceRegion"},
+		{Name: "PayerResponsibilities", Index: 25, Shape: &t[278], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet", OmitNil: true},
 	}}
-	t[489] = schema.Shape{Name: "VpcEndpointAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Id", Index: 0, Shape: &t[401], Wire: "id", QueryName: "Id"},
-		{Name: "VpcEndpointId", Index: 1, Shape: &t[493], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
-		{Name: "ServiceNetworkArn", Index: 2, Shape: &t[390], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
-		{Name: "ServiceNetworkName", Index: 3, Shape: &t[401], Wire: "serviceNetworkName", QueryName: "ServiceNetworkName"},
-		{Name: "AssociatedResourceAccessibility", Index: 4, Shape: &t[401], Wire: "associatedResourceAccessibility", QueryName: "AssociatedResourceAccessibility"},
-		{Name: "FailureReason", Index: 5, Shape: &t[401], Wire: "failureReason", QueryName: "FailureReason"},
-		{Name: "FailureCode", Index: 6, Shape: &t[401], Wire: "failureCode", QueryName: "FailureCode"},
+	t[490] = schema.Shape{Name: "VpcEndpointAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Id", Index: 0, Shape: &t[402], Wire: "id", QueryName: "Id"},
+		{Name: "VpcEndpointId", Index: 1, Shape: &t[494], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "ServiceNetworkArn", Index: 2, Shape: &t[391], Wire: "serviceNetworkArn", QueryName: "ServiceNetworkArn"},
+		{Name: "ServiceNetworkName", Index: 3, Shape: &t[402], Wire: "serviceNetworkName", QueryName: "ServiceNetworkName"},
+		{Name: "AssociatedResourceAccessibility", Index: 4, Shape: &t[402], Wire: "associatedResourceAccessibility", QueryName: "AssociatedResourceAccessibility"},
+		{Name: "FailureReason", Index: 5, Shape: &t[402], Wire: "failureReason", QueryName: "FailureReason"},
+		{Name: "FailureCode", Index: 6, Shape: &t[402], Wire: "failureCode", QueryName: "FailureCode"},
 		{Name: "DnsEntry", Index: 7, Shape: &t[97], Wire: "dnsEntry", QueryName: "DnsEntry"},
 		{Name: "PrivateDnsEntry", Index: 8, Shape: &t[97], Wire: "privateDnsEntry", QueryName: "PrivateDnsEntry"},
-		{Name: "AssociatedResourceArn", Index: 9, Shape: &t[401], Wire: "associatedResourceArn", QueryName: "AssociatedResourceArn"},
-		{Name: "ResourceConfigurationGroupArn", Index: 10, Shape: &t[401], Wire: "resourceConfigurationGroupArn", QueryName: "ResourceConfigurationGroupArn"},
-		{Name: "Tags", Index: 11, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "AssociatedResourceArn", Index: 9, Shape: &t[402], Wire: "associatedResourceArn", QueryName: "AssociatedResourceArn"},
+		{Name: "ResourceConfigurationGroupArn", Index: 10, Shape: &t[402], Wire: "resourceConfigurationGroupArn", QueryName: "ResourceConfigurationGroupArn"},
+		{Name: "Tags", Index: 11, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
 	}}
-	t[490] = schema.Shape{Name: "VpcEndpointAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[489], Wire: "item", QueryName: "Item"}}
-	t[491] = schema.Shape{Name: "VpcEndpointConnection", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ServiceId", Index: 0, Shape: &t[401], Wire: "serviceId", QueryName: "ServiceId"},
-		{Name: "VpcEndpointId", Index: 1, Shape: &t[401], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
-		{Name: "VpcEndpointOwner", Index: 2, Shape: &t[401], Wire: "vpcEndpointOwner", QueryName: "VpcEndpointOwner"},
-		{Name: "VpcEndpointState", Index: 3, Shape: &t[399], Wire: "vpcEndpointState", QueryName: "VpcEndpointState"},
+	t[491] = schema.Shape{Name: "VpcEndpointAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[490], Wire: "item", QueryName: "Item"}}
+	t[492] = schema.Shape{Name: "VpcEndpointConnection", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ServiceId", Index: 0, Shape: &t[402], Wire: "serviceId", QueryName: "ServiceId"},
+		{Name: "VpcEndpointId", Index: 1, Shape: &t[402], Wire: "vpcEndpointId", QueryName: "VpcEndpointId"},
+		{Name: "VpcEndpointOwner", Index: 2, Shape: &t[402], Wire: "vpcEndpointOwner", QueryName: "VpcEndpointOwner"},
+		{Name: "VpcEndpointState", Index: 3, Shape: &t[400], Wire: "vpcEndpointState", QueryName: "VpcEndpointState"},
 		{Name: "CreationTimestamp", Index: 4, Shape: &t[225], Wire: "creationTimestamp", QueryName: "CreationTimestamp", TimestampFormat: schema.ISO8601},
 		{Name: "DnsEntries", Index: 5, Shape: &t[98], Wire: "dnsEntrySet", QueryName: "DnsEntrySet"},
-		{Name: "NetworkLoadBalancerArns", Index: 6, Shape: &t[466], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
-		{Name: "GatewayLoadBalancerArns", Index: 7, Shape: &t[466], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
+		{Name: "NetworkLoadBalancerArns", Index: 6, Shape: &t[467], Wire: "networkLoadBalancerArnSet", QueryName: "NetworkLoadBalancerArnSet"},
+		{Name: "GatewayLoadBalancerArns", Index: 7, Shape: &t[467], Wire: "gatewayLoadBalancerArnSet", QueryName: "GatewayLoadBalancerArnSet"},
 		{Name: "IpAddressType", Index: 8, Shape: &t[190], Wire: "ipAddressType", QueryName: "IpAddressType"},
-		{Name: "VpcEndpointConnectionId", Index: 9, Shape: &t[401], Wire: "vpcEndpointConnectionId", QueryName: "VpcEndpointConnectionId"},
-		{Name: "Tags", Index: 10, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcEndpointRegion", Index: 11, Shape: &t[401], Wire: "vpcEndpointRegion", QueryName: "VpcEndpointRegion"},
-		{Name: "PayerResponsibilities", Index: 12, Shape: &t[277], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet"},
+		{Name: "VpcEndpointConnectionId", Index: 9, Shape: &t[402], Wire: "vpcEndpointConnectionId", QueryName: "VpcEndpointConnectionId"},
+		{Name: "Tags", Index: 10, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcEndpointRegion", Index: 11, Shape: &t[402], Wire: "vpcEndpointRegion", QueryName: "VpcEndpointRegion"},
+		{Name: "PayerResponsibilities", Index: 12, Shape: &t[278], Wire: "payerResponsibilitySet", QueryName: "PayerResponsibilitySet"},
 	}}
-	t[492] = schema.Shape{Name: "VpcEndpointConnectionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[491], Wire: "item", QueryName: "Item"}}
-	t[493] = schema.Shape{Name: "VpcEndpointId", Kind: schema.String}
-	t[494] = schema.Shape{Name: "VpcEndpointIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[493], Wire: "item", QueryName: "Item"}}
-	t[495] = schema.Shape{Name: "VpcEndpointRouteTableIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[354], Wire: "item", QueryName: "Item"}}
-	t[496] = schema.Shape{Name: "VpcEndpointSecurityGroupIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[364], Wire: "item", QueryName: "Item"}}
-	t[497] = schema.Shape{Name: "VpcEndpointServiceId", Kind: schema.String}
-	t[498] = schema.Shape{Name: "VpcEndpointServiceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[497], Wire: "item", QueryName: "Item"}}
-	t[499] = schema.Shape{Name: "VpcEndpointSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[488], Wire: "item", QueryName: "Item"}}
-	t[500] = schema.Shape{Name: "VpcEndpointSubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[412], Wire: "item", QueryName: "Item"}}
-	t[501] = schema.Shape{Name: "VpcEndpointType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork"}, EnumFold: true}
-	t[502] = schema.Shape{Name: "VpcFlowLogId", Kind: schema.String}
-	t[503] = schema.Shape{Name: "VpcId", Kind: schema.String}
-	t[504] = schema.Shape{Name: "VpcIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[503], Wire: "VpcId", QueryName: "VpcId"}}
-	t[505] = schema.Shape{Name: "VpcIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AssociationId", Index: 0, Shape: &t[401], Wire: "associationId", QueryName: "AssociationId"},
-		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[401], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
-		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[477], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
-		{Name: "NetworkBorderGroup", Index: 3, Shape: &t[401], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
-		{Name: "Ipv6Pool", Index: 4, Shape: &t[401], Wire: "ipv6Pool", QueryName: "Ipv6Pool"},
+	t[493] = schema.Shape{Name: "VpcEndpointConnectionSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[492], Wire: "item", QueryName: "Item"}}
+	t[494] = schema.Shape{Name: "VpcEndpointId", Kind: schema.String}
+	t[495] = schema.Shape{Name: "VpcEndpointIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[494], Wire: "item", QueryName: "Item"}}
+	t[496] = schema.Shape{Name: "VpcEndpointRouteTableIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[355], Wire: "item", QueryName: "Item"}}
+	t[497] = schema.Shape{Name: "VpcEndpointSecurityGroupIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[365], Wire: "item", QueryName: "Item"}}
+	t[498] = schema.Shape{Name: "VpcEndpointServiceId", Kind: schema.String}
+	t[499] = schema.Shape{Name: "VpcEndpointServiceIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[498], Wire: "item", QueryName: "Item"}}
+	t[500] = schema.Shape{Name: "VpcEndpointSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[489], Wire: "item", QueryName: "Item"}}
+	t[501] = schema.Shape{Name: "VpcEndpointSubnetIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[413], Wire: "item", QueryName: "Item"}}
+	t[502] = schema.Shape{Name: "VpcEndpointType", Kind: schema.String, Enum: []string{"Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork"}, EnumFold: true}
+	t[503] = schema.Shape{Name: "VpcFlowLogId", Kind: schema.String}
+	t[504] = schema.Shape{Name: "VpcId", Kind: schema.String}
+	t[505] = schema.Shape{Name: "VpcIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[504], Wire: "VpcId", QueryName: "VpcId"}}
+	t[506] = schema.Shape{Name: "VpcIpv6CidrBlockAssociation", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AssociationId", Index: 0, Shape: &t[402], Wire: "associationId", QueryName: "AssociationId"},
+		{Name: "Ipv6CidrBlock", Index: 1, Shape: &t[402], Wire: "ipv6CidrBlock", QueryName: "Ipv6CidrBlock"},
+		{Name: "Ipv6CidrBlockState", Index: 2, Shape: &t[478], Wire: "ipv6CidrBlockState", QueryName: "Ipv6CidrBlockState"},
+		{Name: "NetworkBorderGroup", Index: 3, Shape: &t[402], Wire: "networkBorderGroup", QueryName: "NetworkBorderGroup"},
+		{Name: "Ipv6Pool", Index: 4, Shape: &t[402], Wire: "ipv6Pool", QueryName: "Ipv6Pool"},
 		{Name: "Ipv6AddressAttribute", Index: 5, Shape: &t[204], Wire: "ipv6AddressAttribute", QueryName: "Ipv6AddressAttribute"},
 		{Name: "IpSource", Index: 6, Shape: &t[197], Wire: "ipSource", QueryName: "IpSource"},
 	}}
-	t[506] = schema.Shape{Name: "VpcIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[505], Wire: "item", QueryName: "Item"}}
-	t[507] = schema.Shape{Name: "VpcList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[470], Wire: "item", QueryName: "Item"}}
-	t[508] = schema.Shape{Name: "VpcPeeringConnection", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AccepterVpcInfo", Index: 0, Shape: &t[515], Wire: "accepterVpcInfo", QueryName: "AccepterVpcInfo"},
+	t[507] = schema.Shape{Name: "VpcIpv6CidrBlockAssociationSet", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[506], Wire: "item", QueryName: "Item"}}
+	t[508] = schema.Shape{Name: "VpcList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[471], Wire: "item", QueryName: "Item"}}
+	t[509] = schema.Shape{Name: "VpcPeeringConnection", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AccepterVpcInfo", Index: 0, Shape: &t[516], Wire: "accepterVpcInfo", QueryName: "AccepterVpcInfo"},
 		{Name: "ExpirationTime", Index: 1, Shape: &t[68], Wire: "expirationTime", QueryName: "ExpirationTime", TimestampFormat: schema.ISO8601},
-		{Name: "RequesterVpcInfo", Index: 2, Shape: &t[515], Wire: "requesterVpcInfo", QueryName: "RequesterVpcInfo"},
-		{Name: "Status", Index: 3, Shape: &t[513], Wire: "status", QueryName: "Status"},
-		{Name: "Tags", Index: 4, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[401], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
+		{Name: "RequesterVpcInfo", Index: 2, Shape: &t[516], Wire: "requesterVpcInfo", QueryName: "RequesterVpcInfo"},
+		{Name: "Status", Index: 3, Shape: &t[514], Wire: "status", QueryName: "Status"},
+		{Name: "Tags", Index: 4, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpcPeeringConnectionId", Index: 5, Shape: &t[402], Wire: "vpcPeeringConnectionId", QueryName: "VpcPeeringConnectionId"},
 	}}
-	t[509] = schema.Shape{Name: "VpcPeeringConnectionId", Kind: schema.String}
-	t[510] = schema.Shape{Name: "VpcPeeringConnectionIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[509], Wire: "item", QueryName: "Item"}}
-	t[511] = schema.Shape{Name: "VpcPeeringConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[508], Wire: "item", QueryName: "Item"}}
-	t[512] = schema.Shape{Name: "VpcPeeringConnectionOptionsDescription", Kind: schema.Structure, Members: []schema.Member{
+	t[510] = schema.Shape{Name: "VpcPeeringConnectionId", Kind: schema.String}
+	t[511] = schema.Shape{Name: "VpcPeeringConnectionIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[510], Wire: "item", QueryName: "Item"}}
+	t[512] = schema.Shape{Name: "VpcPeeringConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[509], Wire: "item", QueryName: "Item"}}
+	t[513] = schema.Shape{Name: "VpcPeeringConnectionOptionsDescription", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AllowDnsResolutionFromRemoteVpc", Index: 0, Shape: &t[41], Wire: "allowDnsResolutionFromRemoteVpc", QueryName: "AllowDnsResolutionFromRemoteVpc"},
 		{Name: "AllowEgressFromLocalClassicLinkToRemoteVpc", Index: 1, Shape: &t[41], Wire: "allowEgressFromLocalClassicLinkToRemoteVpc", QueryName: "AllowEgressFromLocalClassicLinkToRemoteVpc"},
 		{Name: "AllowEgressFromLocalVpcToRemoteClassicLink", Index: 2, Shape: &t[41], Wire: "allowEgressFromLocalVpcToRemoteClassicLink", QueryName: "AllowEgressFromLocalVpcToRemoteClassicLink"},
 	}}
-	t[513] = schema.Shape{Name: "VpcPeeringConnectionStateReason", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Code", Index: 0, Shape: &t[514], Wire: "code", QueryName: "Code"},
-		{Name: "Message", Index: 1, Shape: &t[401], Wire: "message", QueryName: "Message"},
+	t[514] = schema.Shape{Name: "VpcPeeringConnectionStateReason", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Code", Index: 0, Shape: &t[515], Wire: "code", QueryName: "Code"},
+		{Name: "Message", Index: 1, Shape: &t[402], Wire: "message", QueryName: "Message"},
 	}}
-	t[514] = schema.Shape{Name: "VpcPeeringConnectionStateReasonCode", Kind: schema.String, Enum: []string{"initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"}}
-	t[515] = schema.Shape{Name: "VpcPeeringConnectionVpcInfo", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CidrBlock", Index: 0, Shape: &t[401], Wire: "cidrBlock", QueryName: "CidrBlock"},
+	t[515] = schema.Shape{Name: "VpcPeeringConnectionStateReasonCode", Kind: schema.String, Enum: []string{"initiating-request", "pending-acceptance", "active", "deleted", "rejected", "failed", "expired", "provisioning", "deleting"}}
+	t[516] = schema.Shape{Name: "VpcPeeringConnectionVpcInfo", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CidrBlock", Index: 0, Shape: &t[402], Wire: "cidrBlock", QueryName: "CidrBlock"},
 		{Name: "Ipv6CidrBlockSet", Index: 1, Shape: &t[207], Wire: "ipv6CidrBlockSet", QueryName: "Ipv6CidrBlockSet"},
 		{Name: "CidrBlockSet", Index: 2, Shape: &t[54], Wire: "cidrBlockSet", QueryName: "CidrBlockSet"},
-		{Name: "OwnerId", Index: 3, Shape: &t[401], Wire: "ownerId", QueryName: "OwnerId"},
-		{Name: "PeeringOptions", Index: 4, Shape: &t[512], Wire: "peeringOptions", QueryName: "PeeringOptions"},
-		{Name: "VpcId", Index: 5, Shape: &t[401], Wire: "vpcId", QueryName: "VpcId"},
-		{Name: "Region", Index: 6, Shape: &t[401], Wire: "region", QueryName: "Region"},
+		{Name: "OwnerId", Index: 3, Shape: &t[402], Wire: "ownerId", QueryName: "OwnerId"},
+		{Name: "PeeringOptions", Index: 4, Shape: &t[513], Wire: "peeringOptions", QueryName: "PeeringOptions"},
+		{Name: "VpcId", Index: 5, Shape: &t[402], Wire: "vpcId", QueryName: "VpcId"},
+		{Name: "Region", Index: 6, Shape: &t[402], Wire: "region", QueryName: "Region"},
 	}}
-	t[516] = schema.Shape{Name: "VpcState", Kind: schema.String, Enum: []string{"pending", "available"}}
-	t[517] = schema.Shape{Name: "VpcTenancy", Kind: schema.String, Enum: []string{"default"}}
-	t[518] = schema.Shape{Name: "VpnConnection", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Category", Index: 0, Shape: &t[401], Wire: "category", QueryName: "Category"},
-		{Name: "TransitGatewayId", Index: 1, Shape: &t[401], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
-		{Name: "VpnConcentratorId", Index: 2, Shape: &t[401], Wire: "vpnConcentratorId", QueryName: "VpnConcentratorId"},
-		{Name: "CoreNetworkArn", Index: 3, Shape: &t[401], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
-		{Name: "CoreNetworkAttachmentArn", Index: 4, Shape: &t[401], Wire: "coreNetworkAttachmentArn", QueryName: "CoreNetworkAttachmentArn"},
+	t[517] = schema.Shape{Name: "VpcState", Kind: schema.String, Enum: []string{"pending", "available"}}
+	t[518] = schema.Shape{Name: "VpcTenancy", Kind: schema.String, Enum: []string{"default"}}
+	t[519] = schema.Shape{Name: "VpnConnection", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Category", Index: 0, Shape: &t[402], Wire: "category", QueryName: "Category"},
+		{Name: "TransitGatewayId", Index: 1, Shape: &t[402], Wire: "transitGatewayId", QueryName: "TransitGatewayId"},
+		{Name: "VpnConcentratorId", Index: 2, Shape: &t[402], Wire: "vpnConcentratorId", QueryName: "VpnConcentratorId"},
+		{Name: "CoreNetworkArn", Index: 3, Shape: &t[402], Wire: "coreNetworkArn", QueryName: "CoreNetworkArn"},
+		{Name: "CoreNetworkAttachmentArn", Index: 4, Shape: &t[402], Wire: "coreNetworkAttachmentArn", QueryName: "CoreNetworkAttachmentArn"},
 		{Name: "GatewayAssociationState", Index: 5, Shape: &t[125], Wire: "gatewayAssociationState", QueryName: "GatewayAssociationState"},
-		{Name: "Options", Index: 6, Shape: &t[522], Wire: "options", QueryName: "Options"},
-		{Name: "Routes", Index: 7, Shape: &t[530], Wire: "routes", QueryName: "Routes"},
-		{Name: "Tags", Index: 8, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VgwTelemetry", Index: 9, Shape: &t[468], Wire: "vgwTelemetry", QueryName: "VgwTelemetry"},
-		{Name: "PreSharedKeyArn", Index: 10, Shape: &t[401], Wire: "preSharedKeyArn", QueryName: "PreSharedKeyArn"},
-		{Name: "VpnConnectionId", Index: 11, Shape: &t[401], Wire: "vpnConnectionId", QueryName: "VpnConnectionId"},
-		{Name: "State", Index: 12, Shape: &t[528], Wire: "state", QueryName: "State"},
+		{Name: "Options", Index: 6, Shape: &t[523], Wire: "options", QueryName: "Options"},
+		{Name: "Routes", Index: 7, Shape: &t[531], Wire: "routes", QueryName: "Routes"},
+		{Name: "Tags", Index: 8, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VgwTelemetry", Index: 9, Shape: &t[469], Wire: "vgwTelemetry", QueryName: "VgwTelemetry"},
+		{Name: "PreSharedKeyArn", Index: 10, Shape: &t[402], Wire: "preSharedKeyArn", QueryName: "PreSharedKeyArn"},
+		{Name: "VpnConnectionId", Index: 11, Shape: &t[402], Wire: "vpnConnectionId", QueryName: "VpnConnectionId"},
+		{Name: "State", Index: 12, Shape: &t[529], Wire: "state", QueryName: "State"},
 		{Name: "CustomerGatewayConfiguration", Index: 13, Shape: &t[64], Wire: "customerGatewayConfiguration", QueryName: "CustomerGatewayConfiguration", Sensitive: true},
 		{Name: "Type", Index: 14, Shape: &t[126], Wire: "type", QueryName: "Type"},
-		{Name: "CustomerGatewayId", Index: 15, Shape: &t[401], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
-		{Name: "VpnGatewayId", Index: 16, Shape: &t[401], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
+		{Name: "CustomerGatewayId", Index: 15, Shape: &t[402], Wire: "customerGatewayId", QueryName: "CustomerGatewayId"},
+		{Name: "VpnGatewayId", Index: 16, Shape: &t[402], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
 	}}
-	t[519] = schema.Shape{Name: "VpnConnectionId", Kind: schema.String}
-	t[520] = schema.Shape{Name: "VpnConnectionIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[519], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"}}
-	t[521] = schema.Shape{Name: "VpnConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[518], Wire: "item", QueryName: "Item"}}
-	t[522] = schema.Shape{Name: "VpnConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
+	t[520] = schema.Shape{Name: "VpnConnectionId", Kind: schema.String}
+	t[521] = schema.Shape{Name: "VpnConnectionIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[520], Wire: "VpnConnectionId", QueryName: "VpnConnectionId"}}
+	t[522] = schema.Shape{Name: "VpnConnectionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[519], Wire: "item", QueryName: "Item"}}
+	t[523] = schema.Shape{Name: "VpnConnectionOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "EnableAcceleration", Index: 0, Shape: &t[41], Wire: "enableAcceleration", QueryName: "EnableAcceleration"},
 		{Name: "StaticRoutesOnly", Index: 1, Shape: &t[41], Wire: "staticRoutesOnly", QueryName: "StaticRoutesOnly"},
-		{Name: "LocalIpv4NetworkCidr", Index: 2, Shape: &t[401], Wire: "localIpv4NetworkCidr", QueryName: "LocalIpv4NetworkCidr"},
-		{Name: "RemoteIpv4NetworkCidr", Index: 3, Shape: &t[401], Wire: "remoteIpv4NetworkCidr", QueryName: "RemoteIpv4NetworkCidr"},
-		{Name: "LocalIpv6NetworkCidr", Index: 4, Shape: &t[401], Wire: "localIpv6NetworkCidr", QueryName: "LocalIpv6NetworkCidr"},
-		{Name: "RemoteIpv6NetworkCidr", Index: 5, Shape: &t[401], Wire: "remoteIpv6NetworkCidr", QueryName: "RemoteIpv6NetworkCidr"},
-		{Name: "OutsideIpAddressType", Index: 6, Shape: &t[401], Wire: "outsideIpAddressType", QueryName: "OutsideIpAddressType"},
-		{Name: "TransportTransitGatewayAttachmentId", Index: 7, Shape: &t[401], Wire: "transportTransitGatewayAttachmentId", QueryName: "TransportTransitGatewayAttachmentId"},
-		{Name: "TunnelInsideIpVersion", Index: 8, Shape: &t[457], Wire: "tunnelInsideIpVersion", QueryName: "TunnelInsideIpVersion"},
-		{Name: "TunnelOptions", Index: 9, Shape: &t[459], Wire: "tunnelOptionSet", QueryName: "TunnelOptionSet"},
-		{Name: "TunnelBandwidth", Index: 10, Shape: &t[532], Wire: "tunnelBandwidth", QueryName: "TunnelBandwidth"},
+		{Name: "LocalIpv4NetworkCidr", Index: 2, Shape: &t[402], Wire: "localIpv4NetworkCidr", QueryName: "LocalIpv4NetworkCidr"},
+		{Name: "RemoteIpv4NetworkCidr", Index: 3, Shape: &t[402], Wire: "remoteIpv4NetworkCidr", QueryName: "RemoteIpv4NetworkCidr"},
+		{Name: "LocalIpv6NetworkCidr", Index: 4, Shape: &t[402], Wire: "localIpv6NetworkCidr", QueryName: "LocalIpv6NetworkCidr"},
+		{Name: "RemoteIpv6NetworkCidr", Index: 5, Shape: &t[402], Wire: "remoteIpv6NetworkCidr", QueryName: "RemoteIpv6NetworkCidr"},
+		{Name: "OutsideIpAddressType", Index: 6, Shape: &t[402], Wire: "outsideIpAddressType", QueryName: "OutsideIpAddressType"},
+		{Name: "TransportTransitGatewayAttachmentId", Index: 7, Shape: &t[402], Wire: "transportTransitGatewayAttachmentId", QueryName: "TransportTransitGatewayAttachmentId"},
+		{Name: "TunnelInsideIpVersion", Index: 8, Shape: &t[458], Wire: "tunnelInsideIpVersion", QueryName: "TunnelInsideIpVersion"},
+		{Name: "TunnelOptions", Index: 9, Shape: &t[460], Wire: "tunnelOptionSet", QueryName: "TunnelOptionSet"},
+		{Name: "TunnelBandwidth", Index: 10, Shape: &t[533], Wire: "tunnelBandwidth", QueryName: "TunnelBandwidth"},
 	}}
-	t[523] = schema.Shape{Name: "VpnEcmpSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
-	t[524] = schema.Shape{Name: "VpnGateway", Kind: schema.Structure, Members: []schema.Member{
+	t[524] = schema.Shape{Name: "VpnEcmpSupportValue", Kind: schema.String, Enum: []string{"enable", "disable"}}
+	t[525] = schema.Shape{Name: "VpnGateway", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "AmazonSideAsn", Index: 0, Shape: &t[221], Wire: "amazonSideAsn", QueryName: "AmazonSideAsn"},
-		{Name: "Tags", Index: 1, Shape: &t[431], Wire: "tagSet", QueryName: "TagSet"},
-		{Name: "VpnGatewayId", Index: 2, Shape: &t[401], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
-		{Name: "State", Index: 3, Shape: &t[528], Wire: "state", QueryName: "State"},
+		{Name: "Tags", Index: 1, Shape: &t[432], Wire: "tagSet", QueryName: "TagSet"},
+		{Name: "VpnGatewayId", Index: 2, Shape: &t[402], Wire: "vpnGatewayId", QueryName: "VpnGatewayId"},
+		{Name: "State", Index: 3, Shape: &t[529], Wire: "state", QueryName: "State"},
 		{Name: "Type", Index: 4, Shape: &t[126], Wire: "type", QueryName: "Type"},
-		{Name: "AvailabilityZone", Index: 5, Shape: &t[401], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
-		{Name: "VpcAttachments", Index: 6, Shape: &t[472], Wire: "attachments", QueryName: "Attachments"},
+		{Name: "AvailabilityZone", Index: 5, Shape: &t[402], Wire: "availabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "VpcAttachments", Index: 6, Shape: &t[473], Wire: "attachments", QueryName: "Attachments"},
 	}}
-	t[525] = schema.Shape{Name: "VpnGatewayId", Kind: schema.String}
-	t[526] = schema.Shape{Name: "VpnGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[525], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"}}
-	t[527] = schema.Shape{Name: "VpnGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[524], Wire: "item", QueryName: "Item"}}
-	t[528] = schema.Shape{Name: "VpnState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
-	t[529] = schema.Shape{Name: "VpnStaticRoute", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[401], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
-		{Name: "Source", Index: 1, Shape: &t[531], Wire: "source", QueryName: "Source"},
-		{Name: "State", Index: 2, Shape: &t[528], Wire: "state", QueryName: "State"},
+	t[526] = schema.Shape{Name: "VpnGatewayId", Kind: schema.String}
+	t[527] = schema.Shape{Name: "VpnGatewayIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[526], Wire: "VpnGatewayId", QueryName: "VpnGatewayId"}}
+	t[528] = schema.Shape{Name: "VpnGatewayList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[525], Wire: "item", QueryName: "Item"}}
+	t[529] = schema.Shape{Name: "VpnState", Kind: schema.String, Enum: []string{"pending", "available", "deleting", "deleted"}}
+	t[530] = schema.Shape{Name: "VpnStaticRoute", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DestinationCidrBlock", Index: 0, Shape: &t[402], Wire: "destinationCidrBlock", QueryName: "DestinationCidrBlock"},
+		{Name: "Source", Index: 1, Shape: &t[532], Wire: "source", QueryName: "Source"},
+		{Name: "State", Index: 2, Shape: &t[529], Wire: "state", QueryName: "State"},
 	}}
-	t[530] = schema.Shape{Name: "VpnStaticRouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[529], Wire: "item", QueryName: "Item"}}
-	t[531] = schema.Shape{Name: "VpnStaticRouteSource", Kind: schema.String, Enum: []string{"Static"}}
-	t[532] = schema.Shape{Name: "VpnTunnelBandwidth", Kind: schema.String, Enum: []string{"standard", "large"}}
-	t[533] = schema.Shape{Name: "VpnTunnelLogOptions", Kind: schema.Structure, Members: []schema.Member{
+	t[531] = schema.Shape{Name: "VpnStaticRouteList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[530], Wire: "item", QueryName: "Item"}}
+	t[532] = schema.Shape{Name: "VpnStaticRouteSource", Kind: schema.String, Enum: []string{"Static"}}
+	t[533] = schema.Shape{Name: "VpnTunnelBandwidth", Kind: schema.String, Enum: []string{"standard", "large"}}
+	t[534] = schema.Shape{Name: "VpnTunnelLogOptions", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "CloudWatchLogOptions", Index: 0, Shape: &t[55], Wire: "cloudWatchLogOptions", QueryName: "CloudWatchLogOptions"},
 	}}
-	t[534] = schema.Shape{Name: "ZoneIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "ZoneId", QueryName: "ZoneId"}}
-	t[535] = schema.Shape{Name: "ZoneNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[401], Wire: "ZoneName", QueryName: "ZoneName"}}
+	t[535] = schema.Shape{Name: "ZoneIdStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "ZoneId", QueryName: "ZoneId"}}
+	t[536] = schema.Shape{Name: "ZoneNameStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[402], Wire: "ZoneName", QueryName: "ZoneName"}}
 	return t
 }
 

@@ -192,6 +192,38 @@ type CreateManagedPrefixListOutput struct {
 	PrefixList *ManagedPrefixList
 }
 
+// CreateNetworkAclInput is the input of CreateNetworkAcl.
+type CreateNetworkAclInput struct {
+	TagSpecifications []TagSpecification
+	ClientToken       *string
+	DryRun            *bool
+	VpcId             *string // required
+}
+
+// CreateNetworkAclOutput is the output of CreateNetworkAcl.
+type CreateNetworkAclOutput struct {
+	NetworkAcl  *NetworkAcl
+	ClientToken *string
+}
+
+// CreateNetworkAclEntryInput is the input of CreateNetworkAclEntry.
+type CreateNetworkAclEntryInput struct {
+	DryRun        *bool
+	NetworkAclId  *string // required
+	RuleNumber    *int32  // required
+	Protocol      *string // required
+	RuleAction    *string // required; one of RuleAction
+	Egress        *bool   // required
+	CidrBlock     *string
+	Ipv6CidrBlock *string
+	IcmpTypeCode  *IcmpTypeCode
+	PortRange     *PortRange
+}
+
+// CreateNetworkAclEntryOutput is the output of CreateNetworkAclEntry.
+type CreateNetworkAclEntryOutput struct {
+}
+
 // CreateNetworkInterfaceInput is the input of CreateNetworkInterface.
 type CreateNetworkInterfaceInput struct {
 	Ipv4Prefixes                    []Ipv4PrefixSpecificationRequest
@@ -378,6 +410,28 @@ type DeleteManagedPrefixListInput struct {
 // DeleteManagedPrefixListOutput is the output of DeleteManagedPrefixList.
 type DeleteManagedPrefixListOutput struct {
 	PrefixList *ManagedPrefixList
+}
+
+// DeleteNetworkAclInput is the input of DeleteNetworkAcl.
+type DeleteNetworkAclInput struct {
+	DryRun       *bool
+	NetworkAclId *string // required
+}
+
+// DeleteNetworkAclOutput is the output of DeleteNetworkAcl.
+type DeleteNetworkAclOutput struct {
+}
+
+// DeleteNetworkAclEntryInput is the input of DeleteNetworkAclEntry.
+type DeleteNetworkAclEntryInput struct {
+	DryRun       *bool
+	NetworkAclId *string // required
+	RuleNumber   *int32  // required
+	Egress       *bool   // required
+}
+
+// DeleteNetworkAclEntryOutput is the output of DeleteNetworkAclEntry.
+type DeleteNetworkAclEntryOutput struct {
 }
 
 // DeleteNetworkInterfaceInput is the input of DeleteNetworkInterface.
@@ -1231,6 +1285,36 @@ type ModifyVpcTenancyInput struct {
 // ModifyVpcTenancyOutput is the output of ModifyVpcTenancy.
 type ModifyVpcTenancyOutput struct {
 	ReturnValue *bool
+}
+
+// ReplaceNetworkAclAssociationInput is the input of ReplaceNetworkAclAssociation.
+type ReplaceNetworkAclAssociationInput struct {
+	DryRun        *bool
+	AssociationId *string // required
+	NetworkAclId  *string // required
+}
+
+// ReplaceNetworkAclAssociationOutput is the output of ReplaceNetworkAclAssociation.
+type ReplaceNetworkAclAssociationOutput struct {
+	NewAssociationId *string
+}
+
+// ReplaceNetworkAclEntryInput is the input of ReplaceNetworkAclEntry.
+type ReplaceNetworkAclEntryInput struct {
+	DryRun        *bool
+	NetworkAclId  *string // required
+	RuleNumber    *int32  // required
+	Protocol      *string // required
+	RuleAction    *string // required; one of RuleAction
+	Egress        *bool   // required
+	CidrBlock     *string
+	Ipv6CidrBlock *string
+	IcmpTypeCode  *IcmpTypeCode
+	PortRange     *PortRange
+}
+
+// ReplaceNetworkAclEntryOutput is the output of ReplaceNetworkAclEntry.
+type ReplaceNetworkAclEntryOutput struct {
 }
 
 // ReplaceRouteInput is the input of ReplaceRoute.

@@ -5,14 +5,13 @@ package acl
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
-	"github.com/posternhq/postern/internal/service/ec2/vpc"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -20,111 +19,86 @@ import (
 // ACLs are the operations on network ACLs.
 type ACLs struct{ *service.Env }
 
-// DescribeNetworkAcls lists the caller's network ACLs, which are the default
-// ones of VPCs: no others can be made yet. They let everything pass.
-func (a ACLs) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
-	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkACL]{
-		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters,
-	}, request.Query{Filters: in.Filters, IDs: in.NetworkAclIds, Token: in.NextToken, Max: in.MaxResults})
+// CreateNetworkAcl makes a network ACL without entries, which lets nothing pass. No
+// subnet uses it yet.
+func (a ACLs) CreateNetworkAcl(ctx context.Context, in *shape.CreateNetworkAclInput) (*shape.CreateNetworkAclOutput, error) {
+	who := access.From(ctx)
+	tags, err := request.TagsFor(in.TagSpecifications, state.NetworkACLs.Kind())
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeNetworkAclsOutput{NextToken: next, NetworkAcls: []shape.NetworkAcl{}}
-	for _, n := range rows {
-		out.NetworkAcls = append(out.NetworkAcls, shape.NetworkAcl{
-			NetworkAclId: new(n.ID), VpcId: new(n.VPC), OwnerId: new(n.Account), IsDefault: new(n.Default),
-			Tags: request.TagList(n.Tags), Entries: aclEntries(tx, n), Associations: aclAssociations(tx, n),
-		})
-	}
-	return out, nil
-}
-
-// The rule numbers of default ACLs
-// (https://docs.aws.amazon.com/vpc/latest/userguide/default-network-acl.html).
-const (
-	aclAllow4, aclDeny4 = 100, 32767
-	aclAllow6, aclDeny6 = 101, 32768
-)
-
-// aclEntries makes the entries of a default ACL: all passes in both directions,
-// with the entries for IPv6 when the VPC has it.
-func aclEntries(tx *table.Txn, n *model.NetworkACL) []shape.NetworkAclEntry {
-	v, ok := state.VPCs.Get(tx, n.Account, n.Region, n.VPC)
-	has6 := ok && len(v.CIDRs6) > 0
-	var entries []shape.NetworkAclEntry
-	add := func(number int32, egress, six bool, action string) {
-		e := shape.NetworkAclEntry{Egress: new(egress), Protocol: new("-1"), RuleAction: new(action), RuleNumber: new(number)}
-		if six {
-			e.Ipv6CidrBlock = new(vpc.Everywhere6.String())
-		} else {
-			e.CidrBlock = new(vpc.Everywhere4.String())
-		}
-		entries = append(entries, e)
-	}
-	for _, egress := range []bool{true, false} {
-		add(aclAllow4, egress, false, shape.RuleActionAllow)
-		add(aclDeny4, egress, false, shape.RuleActionDeny)
-		if has6 {
-			add(aclAllow6, egress, true, shape.RuleActionAllow)
-			add(aclDeny6, egress, true, shape.RuleActionDeny)
-		}
-	}
-	return entries
-}
-
-// aclAssociations joins the default ACL with each subnet of its VPC. The ids of
-// associations are made from those of the subnets.
-func aclAssociations(tx *table.Txn, n *model.NetworkACL) []shape.NetworkAclAssociation {
-	out := []shape.NetworkAclAssociation{}
-	for s := range state.SubnetsByVPC.Rows(tx, n.Sibling(n.VPC)) {
-		out = append(out, shape.NetworkAclAssociation{
-			NetworkAclAssociationId: new("aclassoc-" + strings.TrimPrefix(s.ID, "subnet-")),
-			NetworkAclId:            new(n.ID), SubnetId: new(s.ID),
-		})
-	}
-	return out
-}
-
-func aclFilters(tx *table.Txn) service.Filters[*model.NetworkACL] {
-	type row = *model.NetworkACL
-	entries := func(value func(shape.NetworkAclEntry) string) func(row) []string {
-		return func(n row) []string {
-			var values []string
-			for _, e := range aclEntries(tx, n) {
-				values = append(values, request.One(value(e))...)
-			}
-			return values
-		}
-	}
-	associations := func(value func(shape.NetworkAclAssociation) *string) func(row) []string {
-		return func(n row) []string {
-			var values []string
-			for _, each := range aclAssociations(tx, n) {
-				values = append(values, *value(each))
-			}
-			return values
-		}
-	}
-	none := func(row) []string { return nil } // entries for all protocols have neither types nor ports
-	return service.Filters[row]{
-		Properties: map[string]func(row) []string{
-			"association.association-id": associations(func(a shape.NetworkAclAssociation) *string { return a.NetworkAclAssociationId }),
-			"association.network-acl-id": func(n row) []string { return request.One(n.ID) },
-			"association.subnet-id":      associations(func(a shape.NetworkAclAssociation) *string { return a.SubnetId }),
-			"default":                    func(n row) []string { return request.YesNo(n.Default) },
-			"entry.cidr":                 entries(func(e shape.NetworkAclEntry) string { return service.Value(e.CidrBlock) }),
-			"entry.egress":               entries(func(e shape.NetworkAclEntry) string { return strconv.FormatBool(*e.Egress) }),
-			"entry.icmp.code":            none,
-			"entry.icmp.type":            none,
-			"entry.port-range.from":      none,
-			"entry.port-range.to":        none,
-			"entry.ipv6-cidr":            entries(func(e shape.NetworkAclEntry) string { return service.Value(e.Ipv6CidrBlock) }),
-			"entry.protocol":             entries(func(e shape.NetworkAclEntry) string { return *e.Protocol }),
-			"entry.rule-action":          entries(func(e shape.NetworkAclEntry) string { return *e.RuleAction }),
-			"entry.rule-number":          entries(func(e shape.NetworkAclEntry) string { return strconv.Itoa(int(*e.RuleNumber)) }),
-			"network-acl-id":             func(n row) []string { return request.One(n.ID) },
-			"owner-id":                   func(n row) []string { return request.One(n.Account) },
-			"vpc-id":                     func(n row) []string { return request.One(n.VPC) },
+	n := &model.NetworkACL{Meta: request.Meta(a.Env, who, "acl", a.Now(), tags), VPC: service.Value(in.VpcId)}
+	fingerprint := *in
+	fingerprint.ClientToken = nil
+	out, err := service.Create(ctx, a.Idempotent(who, "CreateNetworkAcl", in.ClientToken, fingerprint),
+		func(tx *table.Txn, id string) (*model.NetworkACL, error) {
+			return request.Get(tx, who, state.NetworkACLs, id)
 		},
+		func(tx *table.Txn) (*model.NetworkACL, error) {
+			v, err := request.Get(tx, who, state.VPCs, n.VPC)
+			if err != nil {
+				return nil, err
+			}
+			if most := a.Quotas.ACLsPerVPC; state.NetworkACLsByVPC.Count(tx, v.Ref()) >= most {
+				return nil, fault.EC2("NetworkAclLimitExceeded", "The maximum number of network ACLs (%d) of a VPC has been reached.", most)
+			}
+			state.NetworkACLs.Put(tx, n)
+			return n, nil
+		},
+		aclShape)
+	if err != nil {
+		return nil, request.Fault(err)
 	}
+	return &shape.CreateNetworkAclOutput{NetworkAcl: &out, ClientToken: in.ClientToken}, nil
+}
+
+// DeleteNetworkAcl deletes a network ACL that no subnet uses and that is not the default
+// one.
+func (a ACLs) DeleteNetworkAcl(ctx context.Context, in *shape.DeleteNetworkAclInput) (*shape.DeleteNetworkAclOutput, error) {
+	who := access.From(ctx)
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		n, err := request.Get(tx, who, state.NetworkACLs, service.Value(in.NetworkAclId))
+		if err != nil {
+			return err
+		}
+		if n.Default {
+			return fault.EC2("InvalidParameterValue", "cannot delete default network ACL %s", n.ID)
+		}
+		if by := state.Held(tx, state.NetworkACLs, n); by != nil {
+			return fault.EC2("DependencyViolation", "The network acl '%s' has dependencies and cannot be deleted: %s", n.ID, by)
+		}
+		state.NetworkACLs.Delete(tx, n.Account, n.Region, n.ID)
+		return nil
+	})
+	return &shape.DeleteNetworkAclOutput{}, err
+}
+
+// ReplaceNetworkAclAssociation has a subnet use another network ACL of its VPC. The
+// association that this makes has an id of its own.
+func (a ACLs) ReplaceNetworkAclAssociation(ctx context.Context, in *shape.ReplaceNetworkAclAssociationInput) (*shape.ReplaceNetworkAclAssociationOutput, error) {
+	who := access.From(ctx)
+	made := &model.NetworkACLAssociation{Account: who.Account, Region: who.Region, ID: a.NewID("aclassoc")}
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		s, err := associated(tx, who, service.Value(in.AssociationId))
+		if err != nil {
+			return err
+		}
+		n, err := request.Get(tx, who, state.NetworkACLs, service.Value(in.NetworkAclId))
+		if err != nil {
+			return err
+		}
+		if n.VPC != s.VPC {
+			return fault.EC2("InvalidParameterValue", "Network ACL %s and subnet %s belong to different networks: %s and %s", n.ID, s.ID, n.VPC, s.VPC)
+		}
+		for old := range state.NetworkACLAssociationsBySubnet.Rows(tx, s.Ref()) {
+			state.NetworkACLAssociations.Delete(tx, old.Account, old.Region, old.ID)
+		}
+		made.ACL, made.Subnet = n.ID, s.ID
+		state.NetworkACLAssociations.Put(tx, made)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ReplaceNetworkAclAssociationOutput{NewAssociationId: &made.ID}, nil
 }

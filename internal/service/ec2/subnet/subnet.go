@@ -164,6 +164,9 @@ func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) 
 		for row := range state.RouteTableAssociationsBySubnet.Rows(tx, s.Ref()) {
 			state.RouteTableAssociations.Delete(tx, row.Account, row.Region, row.ID)
 		}
+		for used := range state.NetworkACLAssociationsBySubnet.Rows(tx, s.Ref()) {
+			state.NetworkACLAssociations.Delete(tx, used.Account, used.Region, used.ID)
+		}
 		state.Subnets.Delete(tx, s.Account, s.Region, s.ID)
 		return nil
 	})
