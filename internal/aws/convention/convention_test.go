@@ -41,7 +41,7 @@ var idsOf = map[string]string{
 	"DisassociateVpcCidrBlock.AssociationId": "vpc-cidr-assoc-", "DisassociateSubnetCidrBlock.AssociationId": "subnet-cidr-assoc-",
 	"DisassociateRouteTable.AssociationId": "rtbassoc-", "ReplaceRouteTableAssociation.AssociationId": "rtbassoc-",
 	"ReplaceNetworkAclAssociation.AssociationId": "aclassoc-",
-	"EnableVgwRoutePropagation.GatewayId": "vgw-", "DisableVgwRoutePropagation.GatewayId": "vgw-",
+	"EnableVgwRoutePropagation.GatewayId":        "vgw-", "DisableVgwRoutePropagation.GatewayId": "vgw-",
 }
 
 // idParameters gives a function for each parameter of an operation that holds
