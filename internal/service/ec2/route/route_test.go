@@ -39,6 +39,7 @@ func own(id string) model.Meta {
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	n := &network{Network: ec2test.NewNetwork(t)}
+	n.Outside.Uplink.Name = "internet"
 	n.subnet = n.AddSubnet(t, n.Net, "a", "10.0.1.0/24", 1)
 	n.eni = *n.CreateInterface(t, &shape.CreateNetworkInterfaceInput{SubnetId: &n.subnet}).NetworkInterfaceId
 	n.Attach(t, n.eni)
@@ -130,6 +131,11 @@ func TestRoutesAreKeptAndShown(t *testing.T) {
 	if diff := cmp.Diff(want, n.routes(t)); diff != "" {
 		t.Error(diff)
 	}
+	n.Outside.Uplink.Name = ""
+	if got := n.describe(t, ec2test.Filter("route.state", "blackhole")...); len(got) != 1 || !strings.HasSuffix(n.routes(t)[1], " blackhole") {
+		t.Errorf("without an uplink, %v lead to a blackhole", n.routes(t))
+	}
+	n.Outside.Uplink.Name = "internet"
 	n.Put(t, func(tx *table.Txn) {
 		state.NATGateways.Delete(tx, servicetest.Account, servicetest.Region, nat)
 		state.EgressOnlyGateways.Delete(tx, servicetest.Account, servicetest.Region, eigw)

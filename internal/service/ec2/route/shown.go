@@ -17,10 +17,19 @@ import (
 // VPC's own blocks.
 const localGateway = "local"
 
-func tableShape(tx *table.Txn, r *model.RouteTable) shape.RouteTable {
+// shown makes what replies have of tables, as they are in a transaction.
+type shown struct {
+	tx *table.Txn
+	// outside says that there is something behind internet gateways.
+	outside bool
+}
+
+func (a Tables) shown(tx *table.Txn) shown { return shown{tx, a.Outside.Uplink.There()} }
+
+func (s shown) table(r *model.RouteTable) shape.RouteTable {
 	return shape.RouteTable{
 		RouteTableId: new(r.ID), VpcId: new(r.VPC), OwnerId: new(r.Account), Tags: request.TagList(r.Tags),
-		PropagatingVgws: []shape.PropagatingVgw{}, Associations: associationShapes(tx, r), Routes: routeShapes(tx, r),
+		PropagatingVgws: []shape.PropagatingVgw{}, Associations: associationShapes(s.tx, r), Routes: s.routes(r),
 	}
 }
 
@@ -47,27 +56,27 @@ func associated() *shape.RouteTableAssociationState {
 	return &shape.RouteTableAssociationState{State: new(shape.RouteTableAssociationStateCodeAssociated)}
 }
 
-// routeShapes gives the local routes of a table, one for each block of its VPC, and then
+// routes gives the local routes of a table, one for each block of its VPC, and then
 // the others.
-func routeShapes(tx *table.Txn, r *model.RouteTable) []shape.Route {
+func (s shown) routes(r *model.RouteTable) []shape.Route {
 	out := []shape.Route{}
-	blocks := networks(tx, r)
+	blocks := networks(s.tx, r)
 	for _, p := range blocks {
 		local := model.Route{Dest: p, Target: localGateway}
 		if i := placeOf(r, local); i >= 0 {
 			local = r.Routes[i]
 		}
-		out = append(out, routeShape(tx, r, local, shape.RouteOriginCreateRouteTable))
+		out = append(out, s.route(r, local, shape.RouteOriginCreateRouteTable))
 	}
 	for _, route := range r.Routes {
 		if !isLocal(blocks, route.Dest) {
-			out = append(out, routeShape(tx, r, route, shape.RouteOriginCreateRoute))
+			out = append(out, s.route(r, route, shape.RouteOriginCreateRoute))
 		}
 	}
 	return out
 }
 
-func routeShape(tx *table.Txn, r *model.RouteTable, route model.Route, origin string) shape.Route {
+func (s shown) route(r *model.RouteTable, route model.Route, origin string) shape.Route {
 	out := shape.Route{Origin: new(origin), State: new(shape.RouteStateActive)}
 	switch {
 	case route.PrefixList != "":
@@ -88,10 +97,17 @@ func routeShape(tx *table.Txn, r *model.RouteTable, route model.Route, origin st
 	default:
 		out.GatewayId = new(id)
 	}
-	if id != localGateway && !state.Leads(tx, r, id) {
+	if id != localGateway && !s.leads(r, id) {
 		out.State = new(shape.RouteStateBlackhole)
 	}
 	return out
+}
+
+// leads reports whether what a route leads to is there. Gateways to the outside are
+// nothing while there is no uplink.
+func (s shown) leads(r *model.RouteTable, target string) bool {
+	kind, _, _ := strings.Cut(target, "-")
+	return state.Leads(s.tx, r, target) && (s.outside || kind != "igw" && kind != "eigw")
 }
 
 // networks gives the blocks of a table's VPC.

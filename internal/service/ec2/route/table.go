@@ -46,7 +46,7 @@ func (a Tables) CreateRouteTable(ctx context.Context, in *shape.CreateRouteTable
 			return r, nil
 		},
 		func(tx *table.Txn, made *model.RouteTable) *shape.RouteTable {
-			s := tableShape(tx, made)
+			s := a.shown(tx).table(made)
 			return &s
 		})
 	if err != nil {
@@ -79,23 +79,23 @@ func (a Tables) DeleteRouteTable(ctx context.Context, in *shape.DeleteRouteTable
 // their own use the main one of their VPC.
 func (a Tables) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.RouteTable]{
-		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: filters,
+		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: func(tx *table.Txn) service.Filters[*model.RouteTable] { return filters(a.shown(tx)) },
 	}, request.Query{Filters: in.Filters, IDs: in.RouteTableIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
 	}
 	out := &shape.DescribeRouteTablesOutput{NextToken: next, RouteTables: []shape.RouteTable{}}
 	for _, r := range rows {
-		out.RouteTables = append(out.RouteTables, tableShape(tx, r))
+		out.RouteTables = append(out.RouteTables, a.shown(tx).table(r))
 	}
 	return out, nil
 }
 
-func filters(tx *table.Txn) service.Filters[*model.RouteTable] {
+func filters(s shown) service.Filters[*model.RouteTable] {
 	type row = *model.RouteTable
 	routes := func(value func(shape.Route) *string) func(row) []string {
 		return func(r row) (values []string) {
-			for _, route := range routeShapes(tx, r) {
+			for _, route := range s.routes(r) {
 				values = append(values, request.One(service.Value(value(route)))...)
 			}
 			return values
@@ -103,7 +103,7 @@ func filters(tx *table.Txn) service.Filters[*model.RouteTable] {
 	}
 	associations := func(value func(shape.RouteTableAssociation) *string) func(row) []string {
 		return func(r row) (values []string) {
-			for _, a := range associationShapes(tx, r) {
+			for _, a := range associationShapes(s.tx, r) {
 				values = append(values, request.One(service.Value(value(a)))...)
 			}
 			return values
@@ -113,7 +113,7 @@ func filters(tx *table.Txn) service.Filters[*model.RouteTable] {
 		Properties: map[string]func(row) []string{
 			"association.gateway-id": associations(func(a shape.RouteTableAssociation) *string { return a.GatewayId }),
 			"association.main": func(r row) (values []string) {
-				for _, a := range associationShapes(tx, r) {
+				for _, a := range associationShapes(s.tx, r) {
 					values = append(values, request.YesNo(*a.Main)...)
 				}
 				return values
