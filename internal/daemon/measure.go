@@ -39,7 +39,8 @@ func (d *daemon) newMetrics(p *plane) *metrics.Metrics {
 			uses, noUses := p.dataplane.Uses(ctx)
 			shares, noShares := p.dataplane.Shares(ctx)
 			lane, noLane := p.dataplane.ExpressLane()
-			return metrics.Kernel{Routers: uses, Shares: shares, Lane: lane}, errors.Join(noUses, noShares, noLane)
+			nats, noNATs := p.dataplane.NATs(ctx)
+			return metrics.Kernel{Routers: uses, NATs: nats, Shares: shares, Lane: lane}, errors.Join(noUses, noShares, noLane, noNATs)
 		},
 	})
 }

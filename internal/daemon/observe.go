@@ -40,6 +40,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 		s.Counters["express lane: questions answered"] = int64(lane.Names.Answered)
 	}
 	p.addShares(&s)
+	p.addNATs(&s)
 	p.addStore(&s)
 	p.addMakers(&s)
 	p.addNames(&s)

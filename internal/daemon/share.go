@@ -82,5 +82,22 @@ func (p *plane) addShares(s *postern.DataplaneStatus) {
 	}
 }
 
+// addNATs adds what NAT gateways have and have done.
+func (p *plane) addNATs(s *postern.DataplaneStatus) {
+	ctx, cancel := context.WithTimeout(context.Background(), sharesPatience)
+	defer cancel()
+	list, err := p.dataplane.NATs(ctx)
+	if err != nil {
+		p.log.Warn("nat gateways cannot be looked at", "error", err)
+	}
+	for _, n := range list {
+		for what, value := range map[string]uint64{
+			"connections": uint64(n.Connections), "first packets without a port or room": n.Lost, "packets after an idle timeout": n.Late, "packets": n.Packets, "bytes": n.Bytes,
+		} {
+			s.Counters[n.ID+": "+what] = int64(value)
+		}
+	}
+}
+
 // sharesPatience is how long a person waits for the shares.
 const sharesPatience = 5 * time.Second

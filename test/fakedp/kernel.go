@@ -223,6 +223,12 @@ func needs(e desired.Entry) []desired.Key {
 		return here(desired.KindPool, "gateway")
 	case desired.KindEndpoint:
 		return here(desired.KindPortSet, "portset")
+	case desired.KindWorkload:
+		realm, _ := strings.CutPrefix(Field(e, "namespace"), "realm:")
+		if root, ok := desired.RootOf(desired.Realm(realm)); ok && desired.Realm(realm).Sort() != desired.Routers {
+			return []desired.Key{router(key.Realm), root.Key()}
+		}
+		return []desired.Key{router(key.Realm)}
 	default:
 		return []desired.Key{router(key.Realm)}
 	}

@@ -45,6 +45,7 @@ type State struct {
 // Kernel is what the kernel tells.
 type Kernel struct {
 	Routers []dataplane.RouterUse
+	NATs    []dataplane.NATUse
 	// Shares are those that are worth attention.
 	Shares []dataplane.Share
 	// Lane is nil when there is no express lane.
@@ -75,6 +76,7 @@ func newCollector(from Sources) *collector {
 	return &collector{from: from, metrics: []*prometheus.Desc{
 		storeRevision, settledRevision, setAside, stuckMakers, names, namesDown, entries, repairs, storeBytes, storeInUse, storeQuota, storeFree,
 		sampleAge, routers, connections, tracked, lost, laneConnections, laneRouterPackets, laneRouterBytes, shareUsed, shareLimit, shareRefused, lanePackets, laneBytes, laneLearned, laneNoRoom, laneAnswers, laneBeyond,
+		natConnections, natLimit, natLost, natAttempts, natLate, natDropped, natPackets, natBytes,
 	}}
 }
 
@@ -112,6 +114,17 @@ var (
 	laneAnswers       = describe("express_answers_total", "Questions to VPCs' resolvers that the express lane has answered by itself.")
 	laneBeyond        = describe("express_questions_refused_total", "Packets to VPCs' resolvers that the express lane has dropped because they were beyond the share of their interface.")
 	laneNoRoom        = describe("express_packets_refused_total", "Packets that took the slow path because their router's share of the express lane was used up.")
+)
+
+var (
+	natConnections = describe("nat_connections", "Connections that a NAT gateway tracks.", "nat")
+	natLimit       = describe("nat_connections_limit", "How many connections a NAT gateway can track.", "nat")
+	natLost        = describe("nat_port_allocation_errors_total", "First packets that a NAT gateway lost because it had no port or no room.", "nat")
+	natAttempts    = describe("nat_connection_attempts_total", "First packets of connections that came to a NAT gateway and might leave.", "nat")
+	natLate        = describe("nat_idle_timeouts_total", "Packets of TCP that came to a NAT gateway from within when their connection had been forgotten, and were answered by a reset.", "nat")
+	natDropped     = describe("nat_packets_dropped_total", "Packets that a NAT gateway let neither in nor out.", "nat")
+	natPackets     = describe("nat_packets_total", "Packets that came to a NAT gateway from both sides.", "nat")
+	natBytes       = describe("nat_bytes_total", "Bytes, of whole frames, that came to a NAT gateway from both sides.", "nat")
 )
 
 // Describe implements prometheus.Collector.
@@ -163,6 +176,16 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		gauge(laneConnections, float64(r.Express), r.VPC)
 		counter(laneRouterPackets, float64(r.Carried.Packets), r.VPC)
 		counter(laneRouterBytes, float64(r.Carried.Bytes), r.VPC)
+	}
+	for _, n := range k.NATs[:min(len(k.NATs), routersMost)] {
+		gauge(natConnections, float64(n.Connections), n.ID)
+		gauge(natLimit, float64(n.Room), n.ID)
+		counter(natLost, float64(n.Lost), n.ID)
+		counter(natAttempts, float64(n.Attempts), n.ID)
+		counter(natLate, float64(n.Late), n.ID)
+		counter(natDropped, float64(n.Dropped), n.ID)
+		counter(natPackets, float64(n.Packets), n.ID)
+		counter(natBytes, float64(n.Bytes), n.ID)
 	}
 	for _, share := range mostUsed(k.Shares) {
 		gauge(shareUsed, float64(share.Used), share.VPC, share.Of)

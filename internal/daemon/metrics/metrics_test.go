@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/express"
+	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/reconcile"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -36,6 +37,7 @@ func everything(routers int) Sources {
 		Kernel: func(context.Context) (k Kernel, err error) {
 			for i := range routers {
 				k.Routers = append(k.Routers, dataplane.RouterUse{VPC: fmt.Sprint("vpc-", i), Connections: int64(i), Limit: 1000, Lost: 1})
+				k.NATs = append(k.NATs, dataplane.NATUse{ID: fmt.Sprint("nat-", i), NATUse: nft.NATUse{Connections: i}})
 				k.Shares = append(k.Shares, dataplane.Share{VPC: fmt.Sprint("vpc-", i), Of: "client", Used: int64(i), Limit: 10, Refused: 1})
 			}
 			k.Lane = &express.Counters{Traffic: express.Traffic{Packets: 7, Bytes: 70}, Learned: 6, NoRoom: 5}
