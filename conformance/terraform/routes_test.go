@@ -19,7 +19,7 @@ func TestRoutes(t *testing.T) {
 	w.apply()
 	var got map[string]any
 	w.output("found", &got)
-	if want := map[string]any{"table": true, "routes": 5.0, "target": true, "entries": []any{"203.0.113.0/24"}}; !reflect.DeepEqual(got, want) {
+	if want := map[string]any{"table": true, "routes": 3.0, "target": true, "entries": []any{"203.0.113.0/24"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("data sources see %v, want %v", got, want)
 	}
 	w.unchanged("after the first apply")

@@ -45,6 +45,8 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(ec2.Service, "DescribeSecurityGroups", &ec2.DescribeSecurityGroupsInput{}, &ec2.DescribeSecurityGroupsOutput{})
 	add(ec2.Service, "DescribeNetworkInterfaces", &ec2.DescribeNetworkInterfacesInput{}, &ec2.DescribeNetworkInterfacesOutput{})
 	add(ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{}, &ec2.DescribeVpcEndpointsOutput{})
+	add(ec2.Service, "DescribeRouteTables", &ec2.DescribeRouteTablesInput{}, &ec2.DescribeRouteTablesOutput{})
+	add(ec2.Service, "DescribeManagedPrefixLists", &ec2.DescribeManagedPrefixListsInput{}, &ec2.DescribeManagedPrefixListsOutput{})
 	add(ec2.Service, "DescribeTags", &ec2.DescribeTagsInput{}, &ec2.DescribeTagsOutput{})
 	add(lattice.Service, "ListResourceGateways", &lattice.ListResourceGatewaysInput{}, &lattice.ListResourceGatewaysOutput{})
 	add(lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{}, &lattice.ListResourceConfigurationsOutput{})

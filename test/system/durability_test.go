@@ -166,6 +166,7 @@ func deleteNetworks(t *testing.T, s *pair) {
 		for _, n := range postern.Call[ec2.DescribeSubnetsOutput](s.Postern, ec2.Service, "DescribeSubnets", &ec2.DescribeSubnetsInput{Filters: filter}).Subnets {
 			postern.Call[ec2.DeleteSubnetOutput](s.Postern, ec2.Service, "DeleteSubnet", &ec2.DeleteSubnetInput{SubnetId: n.SubnetId})
 		}
+		deleteTables(s.Postern, filter)
 		postern.Call[ec2.DeleteVpcOutput](s.Postern, ec2.Service, "DeleteVpc", &ec2.DeleteVpcInput{VpcId: &v.ID})
 	}
 }

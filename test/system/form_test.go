@@ -249,6 +249,7 @@ func (f *form) fill(s *pair) {
 		s.t.Fatal(r.Stderr)
 	}
 	f.fillNames(s)
+	f.fillRoutes(s)
 }
 
 // pack puts the files of a folder that matter into an archive.

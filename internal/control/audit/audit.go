@@ -43,6 +43,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.references()
 	a.interfaces()
 	a.addressClaims()
+	a.routeTables()
 	a.ways()
 	a.transitClaims()
 	a.zones()

@@ -30,7 +30,7 @@ func world(tx *table.Txn) {
 	state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), MainTable: "rtb-1", DefaultACL: "acl-1", DefaultGroup: "sg-1", DHCPOptions: "dopt-1", TransitIndex: 7,
 		CIDRs6: []model.CIDRAssociation{{ID: "a", Pool: model.AmazonPool}}})
 	state.DHCPOptions.Put(tx, &model.DHCPOptions{Meta: meta("dopt-1")})
-	state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-1"), VPC: "vpc-1"})
+	state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-1"), VPC: "vpc-1", Main: true, MainAssociation: "rtbassoc-1"})
 	state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: meta("acl-1"), VPC: "vpc-1"})
 	state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: meta("sg-1"), VPC: "vpc-1", Rules: []model.SecurityGroupRule{{Group: "sg-1"}}})
 	state.Subnets.Put(tx, &model.Subnet{Meta: meta("subnet-1"), VPC: "vpc-1"})
@@ -103,6 +103,20 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"a place of nobody": {func(tx *table.Txn) {
 			state.TransitClaims.Put(tx, &model.TransitClaim{Space: "target", Index: 6, Owner: ref("rcfg-1")})
 		}, "transit-claim/-/-/target%2F6"},
+		"two main tables": {func(tx *table.Txn) {
+			state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-2"), VPC: "vpc-1", Main: true, MainAssociation: "rtbassoc-2"})
+		}, "its main table is rtb-1, and rtb-2 says that it is"},
+		"routes without a number": {func(tx *table.Txn) {
+			state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-2"), VPC: "vpc-1", Routes: []model.Route{{Target: "igw-1"}}})
+		}, "it has routes and no number"},
+		"tables with one number": {func(tx *table.Txn) {
+			for _, id := range []string{"rtb-2", "rtb-3"} {
+				state.RouteTables.Put(tx, &model.RouteTable{Meta: meta(id), VPC: "vpc-1", Number: 1})
+			}
+		}, "it has the number 1 of rtb-2"},
+		"an association with no table": {func(tx *table.Txn) {
+			state.RouteTableAssociations.Put(tx, &model.RouteTableAssociation{Account: account, Region: region, ID: "rtbassoc-3", Table: "rtb-9", Subnet: "subnet-1"})
+		}, "it refers to route-table rtb-9"},
 		"a place of two":       {func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-2"), TransitIndex: 7}) }, "is that of vpc-1 too"},
 		"no block of the pool": {func(tx *table.Txn) { state.TransitClaims.Delete(tx, "", "", "ipv6-pool/3") }, "it has 1 blocks of the IPv6 pool, and claims 0"},
 		"a block of nobody": {func(tx *table.Txn) {

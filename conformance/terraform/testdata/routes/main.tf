@@ -1,19 +1,21 @@
-# SPDX-License-Identifier: Apache-2.0
-
 # Route tables with routes of their own and as resources, main and default ones, and
 # prefix lists with what refers to them.
 
 terraform {
   required_providers {
-    aws = { source = "hashicorp/aws" }
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100.0"
+    }
   }
 }
 
 provider "aws" {}
 
 variable "changed" {
-  type    = bool
-  default = false
+  description = "Change what can be changed in place."
+  type        = bool
+  default     = false
 }
 
 resource "aws_vpc" "a" {
