@@ -48,6 +48,7 @@ func (h *Host) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, 
 	entries = appendAll(entries, net.Links)
 	entries = appendAll(entries, net.Routes)
 	entries = appendAll(entries, net.Workloads)
+	entries = appendAll(entries, net.Tables)
 	desired.Sort(entries)
 	return entries, nil
 }

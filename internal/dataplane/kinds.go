@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/dataplane/nft"
@@ -60,6 +61,16 @@ var handlers = withTable(map[desired.Kind]handler{
 				return fmt.Errorf("delete %s: %w", e.Key(), err)
 			}
 			return c.router.Unsend(prefix)
+		},
+	},
+	desired.KindTable: {
+		raise: raising(func(_ context.Context, c *change, t desired.Table) error { return c.router.Lead(t) }),
+		lower: func(c *change, e desired.Entry) error {
+			number, err := strconv.Atoi(e.Key().ID)
+			if err != nil {
+				return fmt.Errorf("delete %s: %w", e.Key(), err)
+			}
+			return c.router.Unlead(number)
 		},
 	},
 	desired.KindNameserver: {

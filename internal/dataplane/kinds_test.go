@@ -31,6 +31,10 @@ func TestEveryKindIsCarriedOut(t *testing.T) {
 		t.Errorf("the data plane carries out %v, there are %v", got, want)
 	}
 	s := scenario4(t)
+	eni := s.entry(consumer, desired.KindWorkload).Key().ID
+	s.entries[consumer] = append(s.entries[consumer],
+		desired.Table{VPC: consumer, Number: 7, Routes: []desired.TableRoute{{Prefix: prefix("0.0.0.0/0"), To: desired.Unreachable}, {Prefix: prefix("::/0"), To: desired.Outside}}},
+		desired.Steer{VPC: consumer, From: eni, Table: 7}, desired.Through{VPC: consumer, ENI: eni, Class: "c-open"})
 	s.apply()
 	there := map[desired.Key]bool{}
 	for _, vpc := range vpcs() {

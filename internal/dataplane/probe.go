@@ -25,9 +25,9 @@ func (h *Host) Probe(ctx context.Context, vpc string, gateway netip.Addr, to net
 		return fmt.Errorf("probe %s from %s: %w", to, gateway, err)
 	}
 	defer r.Release()
-	mark, err := h.gatewayMark(ctx, r, gateway)
+	from, err := h.marksOf(ctx, r, gateway)
 	if err == nil {
-		err = probe(ctx, r, mark, to)
+		err = probe(ctx, r, from, to)
 	}
 	if err != nil {
 		return fmt.Errorf("probe %s from %s: %w", to, gateway, err)
@@ -35,17 +35,30 @@ func (h *Host) Probe(ctx context.Context, vpc string, gateway netip.Addr, to net
 	return nil
 }
 
-// gatewayMark is the number that a router knows a gateway by.
-func (h *Host) gatewayMark(ctx context.Context, r *network.Router, gateway netip.Addr) (uint32, error) {
+// marks are those of the packets that a router itself sends in the name of a gateway.
+type marks struct {
+	mark     uint32 // its routes, if it has any of its own, or else the gateway's number
+	priority uint32 // the gateway's number then
+}
+
+// marksOf asks how a router knows a gateway.
+func (h *Host) marksOf(ctx context.Context, r *network.Router, gateway netip.Addr) (m marks, err error) {
 	defer h.lock(r.VPC)()
 	table, err := h.table(r)
 	if err != nil {
-		return 0, err
+		return m, err
 	}
-	return table.Gateway(ctx, gateway)
+	if m.mark, err = table.Gateway(ctx, gateway); err != nil {
+		return m, err
+	}
+	steers, err := table.Steers(ctx)
+	if number, ok := steers[gateway.String()]; ok {
+		m = marks{mark: network.TableMark(number), priority: m.mark}
+	}
+	return m, err
 }
 
-func probe(ctx context.Context, r *network.Router, mark uint32, to netip.AddrPort) error {
+func probe(ctx context.Context, r *network.Router, from marks, to netip.AddrPort) error {
 	family, address := sockaddr(to)
 	fd := -1
 	err := r.Inside(func() (err error) {
@@ -59,7 +72,8 @@ func probe(ctx context.Context, r *network.Router, mark uint32, to netip.AddrPor
 	defer file.Close()
 	// A connection that is reset leaves nothing behind that would have to be remembered.
 	err = errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(mark)),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(from.mark)),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(from.priority)),
 		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
 	)
 	if err != nil {

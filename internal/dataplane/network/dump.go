@@ -33,6 +33,7 @@ type Content struct {
 	Links     []desired.Link
 	Routes    []desired.Route
 	Workloads []desired.Workload
+	Tables    []desired.Table
 }
 
 // view is one reading of the kernel's lists of a router.
@@ -41,6 +42,7 @@ type view struct {
 	lo         netlink.Link
 	links      []netlink.Link
 	routes     routes
+	steps      steps // of tables
 	neighbours neighbours
 	nowhere    int          // the interface that IPv6 networks are routed to
 	locals     map[int]bool // interfaces that have the router's link-local address
@@ -85,6 +87,12 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 			c.Workloads = append(c.Workloads, w)
 		}
 	}
+	if c.Tables, err = v.readTables(); err != nil {
+		return c, err
+	}
+	for _, t := range c.Tables {
+		r.adoptTable(t)
+	}
 	running, err := v.running()
 	c.Running = running && whole && r.named()
 	return c, err
@@ -112,7 +120,7 @@ func (r *Router) look() (v view, err error) {
 			v.nowhere = l.Attrs().Index
 		}
 	}
-	if v.routes, err = r.routes(); err != nil {
+	if v.routes, v.steps, err = r.everyRoute(); err != nil {
 		return v, err
 	}
 	if v.neighbours, err = r.neighbours(0); err != nil {
@@ -145,7 +153,8 @@ func (v view) running() (bool, error) {
 	for _, l := range v.links {
 		if _, _, _, ok := v.readMark(l.Attrs().Alias); ok {
 			c, there := confs[confKey{unix.AF_INET, l.Attrs().Index}]
-			good = good && (!there || c.forwarding && c.strict && c.proxy) // it may have gone since
+			checks := c.strict || c.loose && l.Attrs().Group == UncheckedGroup
+			good = good && (!there || c.forwarding && checks && c.proxy) // it may have gone since
 		}
 	}
 	return good, nil
@@ -207,7 +216,7 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 		return w, false, err
 	}
 	far := p.far.Attrs()
-	w = desired.Workload{VPC: v.VPC, ENI: eni, MAC: far.HardwareAddr.String(), Device: far.Name, Namespace: ns}
+	w = desired.Workload{VPC: v.VPC, ENI: eni, MAC: far.HardwareAddr.String(), Device: far.Name, Namespace: ns, Unchecked: l.Attrs().Group == UncheckedGroup}
 	ways4, err := v.leads(p, gateway.Addr(), gateway.Masked())
 	if err != nil {
 		return w, false, err

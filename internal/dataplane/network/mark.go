@@ -68,6 +68,7 @@ const (
 	isWorkload = "workload"
 	isDevice   = "eni"
 	isSink     = "sink"
+	isExit     = "exit"
 )
 
 func alias(instance, what string, parts ...string) string {

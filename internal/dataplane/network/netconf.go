@@ -29,6 +29,7 @@ type confKey struct{ family, link int }
 type netconf struct {
 	forwarding bool
 	strict     bool // rp_filter is 1
+	loose      bool // it is 2
 	proxy      bool // proxy_arp
 }
 
@@ -91,7 +92,7 @@ func (c *netconf) take(link *int, attribute uint16, value int32) {
 	case confForwarding:
 		c.forwarding = value != 0
 	case confRPFilter:
-		c.strict = value == 1
+		c.strict, c.loose = value == 1, value == 2
 	case confProxy:
 		c.proxy = value != 0
 	}

@@ -146,6 +146,27 @@ func (r *Router) routes() (routes, error) {
 	return list, nil
 }
 
+// everyRoute lists the routes of ours, and those of tables.
+func (r *Router) everyRoute() (main routes, tables steps, err error) {
+	tables = steps{}
+	for _, family := range ruleFamilies() {
+		found, err := fetch(func() ([]netlink.Route, error) {
+			return r.handle.RouteListFiltered(family, &netlink.Route{Protocol: Protocol}, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("list routes: %w", err)
+		}
+		for _, f := range found {
+			if f.Table == unix.RT_TABLE_MAIN {
+				main = append(main, route{toPrefix(f.Dst), f.LinkIndex, toAddr(f.Gw)})
+			} else {
+				tables.take(f)
+			}
+		}
+	}
+	return main, tables, nil
+}
+
 // sinks are the prefixes that end in this router.
 func (list routes) sinks(lo, nowhere int) []netip.Prefix {
 	var found []netip.Prefix

@@ -68,6 +68,10 @@ type Router struct {
 	cookie   uint64
 	handle   *netlink.Handle
 
+	// tables are what was wanted last of them, or found; calls about one router take
+	// turns (dataplane.Host).
+	tables map[int]desired.Table
+
 	set   *Routers
 	users int
 	lost  bool

@@ -108,7 +108,6 @@ func workloadSysctls(device string, w desired.Workload) []sysctl {
 		// Proxied ARP answers go out at once, not after up to 0.8 s.
 		{"net/ipv4/neigh/" + device + "/proxy_delay", "0"},
 		{"net/ipv4/conf/" + device + "/proxy_arp", "1"},
-		{"net/ipv4/conf/" + device + "/rp_filter", "1"},
 	}...)
 }
 

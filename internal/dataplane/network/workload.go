@@ -100,7 +100,10 @@ func (r *Router) attach(w desired.Workload) error {
 	if err := p.mark(w); err != nil {
 		return err
 	}
-	return p.complete(w)
+	if err := p.complete(w); err != nil {
+		return err
+	}
+	return r.Follow(w.ENI)
 }
 
 // checkPlace refuses namespaces that are not a workload's, and names for them

@@ -78,6 +78,9 @@ func (t *Table) apply(ctx context.Context, put, del []desired.Entry, failed map[
 		return nil, err
 	}
 	changes, fresh := t.changes(put, del, failed)
+	if err := t.provide(ctx, t.picture.blocks().and(changes)); err != nil {
+		return nil, err
+	}
 	b := t.batch(changes)
 	failures, err := t.conn.Commit(unix.NFNL_SUBSYS_NFTABLES, &b.Builder)
 	if err == nil && len(failures) == 0 {
@@ -85,7 +88,7 @@ func (t *Table) apply(ctx context.Context, put, del []desired.Entry, failed map[
 			t.picture.put(c)
 		}
 		b.settle(t.picture)
-		return nil, nil
+		return nil, t.provide(ctx, t.picture.blocks())
 	}
 	for _, o := range fresh {
 		t.picture.ids.drop(o)

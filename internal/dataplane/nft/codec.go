@@ -35,6 +35,11 @@ const (
 	setMember   = "member"
 	setNames    = "names"
 	setQueries  = "queries"
+	setSteer    = "steer"
+	setSteerIf  = "steerif"
+	setSteerOut = "steerout"
+	setProbers  = "probers"
+	setPassing  = "passing"
 )
 
 const (
@@ -116,6 +121,9 @@ var codecs = map[desired.Kind]codec{
 	desired.KindEndpoint: codecOf(encodeEndpoint, decodeEndpoint),
 
 	desired.KindNameserver: codecOf(encodeNameserver, decodeNameserver),
+
+	desired.KindSteer:   codecOf(encodeSteer, decodeSteer),
+	desired.KindThrough: codecOf(encodeThrough, decodeThrough),
 }
 
 // Kinds lists the kinds whose entries live in the table, in the order of making.

@@ -34,6 +34,10 @@ func elementOwner(e element) (owner, bool) {
 		}
 		b := binary.BigEndian.AppendUint32(nil, markOf(e.key))
 		return owner{desired.KindPool, netip.AddrFrom4([4]byte(b)).String()}, true
+	case setSteerIf, setSteerOut, setProbers:
+		return owner{desired.KindSteer, e.note}, e.note != ""
+	case setPassing:
+		return owner{desired.KindThrough, e.note}, e.note != ""
 	}
 	if f, group, ok := memberGroup(e.set); ok {
 		a, ok := f.keyAddr(e.key)
@@ -51,6 +55,8 @@ func elementOwner(e element) (owner, bool) {
 		return owner{desired.KindEndpoint, a.String()}, true
 	case setTarget, setOnward, setGateway, setSlot, setCut:
 		return owner{desired.KindTarget, a.String()}, true
+	case setSteer:
+		return owner{desired.KindSteer, a.String()}, true
 	case setNames:
 		return ownerOf(desired.Nameserver{}.Key()), true
 	case setAllow:

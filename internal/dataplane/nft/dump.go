@@ -82,7 +82,7 @@ func (p *picture) sources() (source4, source6 netip.Prefix) {
 // intact compares the skeleton's chains with its text.
 func (p *picture) intact(shares Shares) bool {
 	source4, source6 := p.sources()
-	s, err := newSkeleton(source4, source6, shares)
+	s, err := newSkeleton(source4, source6, shares, p.blocks())
 	if err != nil {
 		return false
 	}
@@ -115,6 +115,8 @@ var skeletonElements = map[element]bool{
 	{set: setDoor + "4", value: mark(0)}:                  true,
 	{set: setDoor + "6", value: mark(0)}:                  true,
 	{set: setDoors, key: mark(plainDoor), target: "door"}: true,
+	{set: setSteerIf, value: mark(0)}:                     true,
+	{set: setSteerOut, value: mark(0)}:                    true,
 }
 
 // know makes sure that there is a picture, reading the table if there is none.
@@ -231,6 +233,7 @@ func (p *picture) readElements(c *nfnl.Conn, set string, found found) error {
 func readElement(set string, item []byte) element {
 	e := element{set: set}
 	e.key = string(nfnl.Attribute(nfnl.Attribute(item, unix.NFTA_SET_ELEM_KEY), unix.NFTA_DATA_VALUE))
+	e.note = commentOf(nfnl.Attribute(item, unix.NFTA_SET_ELEM_USERDATA))
 	data := nfnl.Attribute(item, unix.NFTA_SET_ELEM_DATA)
 	e.value = string(nfnl.Attribute(data, unix.NFTA_DATA_VALUE))
 	if verdict := nfnl.Attribute(data, unix.NFTA_DATA_VERDICT); verdict != nil {

@@ -143,6 +143,9 @@ func (b *batch) elements(typ uint8, elements []element) {
 // element encodes one element, with its value when it is to be added.
 func (b *batch) element(e element, whole bool) {
 	b.Nest(unix.NFTA_SET_ELEM_KEY, func() { b.Bytes(unix.NFTA_DATA_VALUE, []byte(e.key)) })
+	if whole && e.note != "" {
+		b.Bytes(unix.NFTA_SET_ELEM_USERDATA, comment(e.note))
+	}
 	switch {
 	case !whole:
 	case e.target != "":

@@ -20,12 +20,14 @@ func ownerOf(k desired.Key) owner { return owner{k.Kind, k.ID} }
 
 // element is one element of a set or map: bytes as the kernel has them in its
 // registers. In a verdict map target is the chain that a packet goes to, or
-// jumps to and may return from.
+// jumps to and may return from. A note says whose an element is of which the key does
+// not tell; people see it as a comment.
 type element struct {
 	set    string
 	key    string
 	value  string
 	target string
+	note   string
 	jump   bool
 }
 
@@ -87,7 +89,7 @@ func (p *parts) chainNamed(name string) (chain, bool) {
 func pack(id string, elements []element) string {
 	text := append(make([]byte, 0, 256), id...)
 	for _, e := range elements {
-		for _, part := range [...]string{e.set, e.key, e.value, e.target} {
+		for _, part := range [...]string{e.set, e.key, e.value, e.target, e.note} {
 			text = append(append(text, byte(len(part))), part...)
 		}
 		jump := byte(0)
@@ -105,12 +107,12 @@ func unpack(text string) (elements []element) {
 		elements = make([]element, 0, 4) // as many as an endpoint with two ports has
 	}
 	for len(text) > 0 {
-		var parts [4]string
+		var parts [5]string
 		for i := range parts {
 			end := 1 + int(text[0])
 			parts[i], text = text[1:end], text[end:]
 		}
-		elements = append(elements, element{parts[0], parts[1], parts[2], parts[3], text[0] == 1})
+		elements = append(elements, element{parts[0], parts[1], parts[2], parts[3], parts[4], text[0] == 1})
 		text = text[1:]
 	}
 	return elements

@@ -89,10 +89,13 @@ type picture struct {
 	elements map[owner]string  // of each owner, packed
 	own      map[owner][]chain // of those that have any
 	ids      *registry
-	groups   map[string]int // how many rules and members refer to a group
+	kinds    map[desired.Kind]int // how many owners there are
+	groups   map[string]int       // how many rules and members refer to a group
 	sets     map[string]bool
 	// onward are the targets that lead on through an endpoint, with its address.
 	onward map[netip.Addr]netip.Addr
+	// steers are the numbers of the tables that packets take, by whom they are from.
+	steers map[string]int
 	// defaults are the elements that the skeleton itself declares and that were
 	// found; chains are all chains with the texts of their rules.
 	defaults map[element]bool
@@ -101,8 +104,8 @@ type picture struct {
 
 func newPicture() *picture {
 	return &picture{
-		elements: map[owner]string{}, own: map[owner][]chain{}, ids: newRegistry(), groups: map[string]int{},
-		sets: map[string]bool{}, onward: map[netip.Addr]netip.Addr{}, defaults: map[element]bool{}, chains: map[string][]string{},
+		elements: map[owner]string{}, own: map[owner][]chain{}, ids: newRegistry(), kinds: map[desired.Kind]int{}, groups: map[string]int{},
+		sets: map[string]bool{}, onward: map[netip.Addr]netip.Addr{}, steers: map[string]int{}, defaults: map[element]bool{}, chains: map[string][]string{},
 	}
 }
 
@@ -132,11 +135,15 @@ func (p *picture) put(c change) {
 
 // keep files parts under their owner. Of chains only the texts count from here on.
 func (p *picture) keep(o owner, now *parts) {
+	if _, was := p.elements[o]; was {
+		p.kinds[o.kind]--
+	}
 	delete(p.elements, o)
 	delete(p.own, o)
 	if now.empty() {
 		return
 	}
+	p.kinds[o.kind]++
 	text := pack(o.id, now.elements)
 	o.id = text[:len(o.id)]
 	p.elements[o] = text[len(o.id):]
@@ -151,6 +158,12 @@ func (p *picture) refer(o owner, of *parts, by int) {
 		delete(p.onward, a)
 		if dest := of.addr(setOnward + familyOf(a).suffix); by > 0 && dest.IsValid() {
 			p.onward[a] = dest
+		}
+	}
+	if o.kind == desired.KindSteer {
+		delete(p.steers, o.id)
+		if s, ok := decodeSteer("", o, of, nil).(desired.Steer); ok && by > 0 && s.Table != 0 {
+			p.steers[o.id] = int(s.Table)
 		}
 	}
 	for _, group := range groupsOf(o, of) {

@@ -11,6 +11,9 @@ import (
 	"regexp"
 	"strings"
 	"text/template"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/model"
 )
 
 // NudgeMark marks the packets that wake the ends of a connection that was cut
@@ -43,11 +46,14 @@ type values struct {
 	Source4, Base4, Source6, Base6     string
 	Client, Association, Fabric, Ports census
 	Queries, Burst                     int
+	Unchecked                          uint32
+	Transit4, Transit6                 string
+	blocks
 }
 
 // newSkeleton renders the rules of a router whose connections leave from the
 // given transit prefixes; an invalid one leaves its family out. No share is zero.
-func newSkeleton(source4, source6 netip.Prefix, shares Shares) (*skeleton, error) {
+func newSkeleton(source4, source6 netip.Prefix, shares Shares, b blocks) (*skeleton, error) {
 	if source4.IsValid() && (!source4.Addr().Is4() || source4.Bits() != source4Bits || source4 != source4.Masked()) {
 		return nil, fmt.Errorf("transit source %s is not an IPv4 /%d", source4, source4Bits)
 	}
@@ -59,6 +65,7 @@ func newSkeleton(source4, source6 netip.Prefix, shares Shares) (*skeleton, error
 		Client: newCensus(shares.Client), Association: newCensus(shares.Association),
 		Fabric: newCensus(shares.Fabric), Ports: newCensus(shares.Ports),
 		Queries: shares.Queries, Burst: Burst(shares.Queries),
+		Unchecked: network.UncheckedGroup, Transit4: model.Transit4.String(), Transit6: model.Transit6.String(), blocks: b,
 	}
 	if source4.IsValid() {
 		v.Source4, v.Base4 = source4.String(), source4.Addr().String()

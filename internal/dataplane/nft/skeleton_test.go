@@ -15,7 +15,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestSkeletonText(t *testing.T) {
-	s, err := newSkeleton(netip.MustParsePrefix("240.0.0.64/26"), netip.MustParsePrefix("fd70:6f73:7400:1::/64"), DefaultShares(0))
+	s, err := newSkeleton(netip.MustParsePrefix("240.0.0.64/26"), netip.MustParsePrefix("fd70:6f73:7400:1::/64"), DefaultShares(0), blocks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,15 +42,15 @@ func TestSkeletonNeedsItsSources(t *testing.T) {
 	for _, bad := range [][2]netip.Prefix{
 		{p("240.0.0.64/27"), {}}, {p("240.0.0.65/26"), {}}, {p("fd00::/64"), {}}, {{}, p("fd00::/63")}, {{}, p("240.0.0.0/26")},
 	} {
-		if _, err := newSkeleton(bad[0], bad[1], DefaultShares(0)); err == nil {
+		if _, err := newSkeleton(bad[0], bad[1], DefaultShares(0), blocks{}); err == nil {
 			t.Errorf("%v was taken", bad)
 		}
 	}
-	s, err := newSkeleton(netip.Prefix{}, netip.Prefix{}, DefaultShares(0))
+	s, err := newSkeleton(netip.Prefix{}, netip.Prefix{}, DefaultShares(0), blocks{})
 	if err != nil || strings.Contains(s.text, "source4=") {
 		t.Errorf("without sources: %v", err)
 	}
-	other, _ := newSkeleton(p("240.0.0.64/26"), netip.Prefix{}, DefaultShares(0))
+	other, _ := newSkeleton(p("240.0.0.64/26"), netip.Prefix{}, DefaultShares(0), blocks{})
 	if other.marker == s.marker {
 		t.Error("different texts have one marker")
 	}

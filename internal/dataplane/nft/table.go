@@ -83,14 +83,14 @@ func (t *Table) forget() { t.disconnect() }
 // and so do connections. A table that cannot be brought up to date this way is
 // replaced by an empty one: Dump tells, and the entries must be put again.
 func (t *Table) Load(ctx context.Context, r desired.Router) error {
-	s, err := newSkeleton(r.Source4, r.Source6, t.shares)
-	if err != nil {
-		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forget()
 	if err := t.know(ctx); err != nil {
+		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
+	}
+	s, err := newSkeleton(r.Source4, r.Source6, t.shares, t.picture.blocks())
+	if err != nil {
 		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
 	}
 	present := t.picture.skeletonChains()
