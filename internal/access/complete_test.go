@@ -58,6 +58,8 @@ var unasked = map[string][]string{
 		"ec2:AssociateVpcCidrBlock.Ipv4IpamPoolId",
 		"ec2:AssociateVpcCidrBlock.Ipv6IpamPoolId",
 		"ec2:AssociateSubnetCidrBlock.Ipv6IpamPoolId",
+		"ec2:AllocateAddress.IpamPoolId",
+		"ec2:AssociateAddress.InstanceId",
 		"ec2:ModifyNetworkInterfaceAttribute.AssociatedSubnetIds",
 		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.HealthCheckId",
 		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.TrafficPolicyInstanceId",

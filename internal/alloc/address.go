@@ -96,6 +96,7 @@ func (a *Allocator) move(tx *table.Txn, ni *model.NetworkInterface, taken *Addre
 		from.UpdatedAt = a.Now()
 		state.NetworkInterfaces.Put(tx, from)
 	}
+	follow(tx, ni.Sibling(c.Interface), c.Addr, ni, a.Now())
 	hand(tx, c, ni)
 	return nil
 }

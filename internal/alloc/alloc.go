@@ -2,16 +2,16 @@
 
 // Package alloc hands out what is there only once, and takes it back: addresses
 // and prefixes of subnets, the network interfaces that have them, places in the
-// transit realm and blocks of the IPv6 pool. Services and controllers do it through
+// transit realm, blocks of the IPv6 pool and public addresses. Services and controllers do it through
 // this package alone; nobody else writes claims, or makes and removes interfaces.
 //
 // Something is taken by the existence of its claim (model.AddressClaim,
-// model.TransitClaim). A transaction that takes it depends on the claim's absence,
+// model.TransitClaim, model.PublicClaim). A transaction that takes it depends on the claim's absence,
 // so two transactions that run at the same time never take the same thing.
 //
 // The package knows no AWS errors; each service says what its AWS counterpart
-// says about AddressError, ExhaustedError, FamilyError, QuotaError and
-// ErrTransitFull.
+// says about AddressError, ExhaustedError, FamilyError, QuotaError,
+// ErrTransitFull and the errors of ClaimPublic.
 package alloc
 
 import (
@@ -35,4 +35,7 @@ type Allocator struct {
 	MaxInterfaces int
 	// Pool6 is where IPv6 blocks come from. It is a prefix of at most 56 bits.
 	Pool6 netip.Prefix
+	// Public is where public IPv4 addresses come from, without those of PublicExcept.
+	Public       []netip.Prefix
+	PublicExcept []netip.Addr
 }

@@ -12,8 +12,15 @@ import (
 )
 
 // DeleteInterface removes a network interface and gives back its addresses, also
-// those that it has given up before. The data plane has let go of them.
+// those that it has given up before. The data plane has let go of them. Elastic addresses
+// have nobody then.
 func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
+	for e := range state.ElasticAddressesByInterface.Rows(tx, ni.Ref()) {
+		Disassociate(tx, e, e.UpdatedAt)
+	}
+	if ni.Public.IsValid() {
+		state.PublicClaims.Delete(tx, "", "", ni.Public.String())
+	}
 	for _, c := range claims(tx, ni) {
 		state.AddressClaims.Delete(tx, c.Account, c.Region, c.Ref().ID)
 	}
@@ -32,6 +39,7 @@ func Shed(tx *table.Txn, ni *model.NetworkInterface, least int) (freed int) {
 		if c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id); ok && c.Interface == ni.ID {
 			state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
 		}
+		follow(tx, ni.Ref(), addr, nil, ni.UpdatedAt)
 		freed++
 	}
 	for c := range state.AddressClaimsByInterface.Rows(tx, ni.Ref()) {

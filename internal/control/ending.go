@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -51,6 +52,7 @@ func (c *Controller) endOne(ctx context.Context, g desired.Gone) error {
 					now = now.Clone()
 					now.Delete(c.cfg.Now())
 					state.Attachments.Put(tx, now)
+					alloc.Unpublish(tx, now.Meta().Ref(), now.DeletedAt)
 				}
 				return nil
 			})

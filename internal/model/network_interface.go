@@ -64,6 +64,9 @@ type NetworkInterface struct {
 	// Public is the public address that the primary one has for as long as the interface
 	// is attached; elastic addresses are rows of their own.
 	Public netip.Addr `json:"public,omitzero"`
+	// AssociatePublic says whether it gets one when it is attached: it does above zero and
+	// does not below; zero leaves that to the subnet.
+	AssociatePublic int `json:"associatePublic,omitempty"`
 	// Owner is the endpoint, resource gateway or NAT gateway that the interface belongs
 	// to; empty for a workload's.
 	Owner           string `json:"owner,omitempty"`

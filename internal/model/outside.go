@@ -29,3 +29,15 @@ type Uplink struct {
 
 // There reports whether there is an uplink.
 func (u Uplink) There() bool { return u.Name != "" }
+
+// Reserved are addresses of the pool that nobody gets, where it is of the uplink's own
+// network: the host's, the next hop's, and the first and the last one of the network.
+func (o Outside) Reserved() (all []netip.Addr) {
+	for _, p := range o.Uplink.Addresses {
+		all = append(all, p.Addr())
+		if p.Addr().Is4() && p.Bits() < 31 {
+			all = append(all, p.Masked().Addr(), Last(p.Masked()))
+		}
+	}
+	return append(all, o.Uplink.Via...)
+}

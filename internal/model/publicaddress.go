@@ -36,5 +36,8 @@ type PublicClaim struct {
 // Released reports whether the owner has given the address up.
 func (p *PublicClaim) Released() bool { return !p.ReleasedAt.IsZero() }
 
+// Ref names the row.
+func (p *PublicClaim) Ref() Ref { return Ref{ID: p.Addr.String()} }
+
 // Clone copies the row so that the copy can be changed.
 func (p *PublicClaim) Clone() *PublicClaim { c := *p; return &c }

@@ -110,6 +110,8 @@ var rooms = map[string][]string{
 	"block":      {},
 	"absence":    {"request"},
 	"acl":        {"request"},
+	"address":    {"request"},
+	"gateway":    {"request"},
 	"dhcp":       {"request"},
 	"prefixlist": {"request", "block"},
 	"route":      {"request", "block"},

@@ -18,6 +18,7 @@ var writers = []struct {
 }{
 	{"AddressClaims", []string{"Put", "Insert", "Delete"}, "internal/alloc"},
 	{"TransitClaims", []string{"Put", "Insert", "Delete"}, "internal/alloc"},
+	{"PublicClaims", []string{"Put", "Insert", "Delete"}, "internal/alloc"},
 	{"NetworkInterfaces", []string{"Insert", "Delete"}, "internal/alloc"},
 }
 

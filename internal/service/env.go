@@ -83,7 +83,10 @@ func (e *Env) Intn(n int) int {
 // Alloc gives what hands out addresses, interfaces and places, within the limits
 // of this environment.
 func (e *Env) Alloc() *alloc.Allocator {
-	return &alloc.Allocator{Intn: e.Intn, Now: e.Now, MaxInterfaces: e.Quotas.InterfacesPerRegion, Pool6: e.IPv6Pool}
+	return &alloc.Allocator{
+		Intn: e.Intn, Now: e.Now, MaxInterfaces: e.Quotas.InterfacesPerRegion, Pool6: e.IPv6Pool,
+		Public: e.Outside.Pool, PublicExcept: e.Outside.Reserved(),
+	}
 }
 
 func (e *Env) read(into []byte) {

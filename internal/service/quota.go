@@ -49,6 +49,12 @@ type Quotas struct {
 	RoutesPerTable       int
 	PrefixListsPerRegion int
 	EntriesPerPrefixList int
+	// AddressesPerRegion is the number of elastic addresses.
+	AddressesPerRegion int
+	// InternetGatewaysPerRegion and EgressOnlyGatewaysPerRegion are as many as there can be
+	// VPCs, as with AWS.
+	InternetGatewaysPerRegion   int
+	EgressOnlyGatewaysPerRegion int
 	// Those of Route 53 are of
 	// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html.
 	ZonesPerAccount       int
@@ -67,10 +73,12 @@ type quota struct {
 func (q *Quotas) all() []quota {
 	return []quota{
 		{"acls-per-vpc", &q.ACLsPerVPC, 200},
+		{"addresses-per-region", &q.AddressesPerRegion, 5},
 		{"children-per-group", &q.ChildrenPerGroup, 60},
 		{"authorizations-per-zone", &q.AuthorizationsPerZone, 1000},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
 		{"dhcp-options-per-region", &q.DHCPOptionsPerRegion, 1000},
+		{"egress-only-gateways-per-region", &q.EgressOnlyGatewaysPerRegion, 1000},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
 		{"entries-per-prefix-list", &q.EntriesPerPrefixList, 1000},
 		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},
@@ -78,6 +86,7 @@ func (q *Quotas) all() []quota {
 		{"groups-per-interface", &q.GroupsPerInterface, 5},
 		{"groups-per-region", &q.GroupsPerRegion, 2500},
 		{"interfaces-per-region", &q.InterfacesPerRegion, 5000},
+		{"internet-gateways-per-region", &q.InternetGatewaysPerRegion, 1000},
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},

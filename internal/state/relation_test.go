@@ -37,9 +37,9 @@ var plain = map[string]string{
 	"endpoint-association":   "EndpointSideID Lack",
 	"transit-claim":          "Space",
 
-	"nat-gateway":     "FailureCode FailureMessage",
-	"elastic-address": "Association",
-	"prefix-list":     "Last Entries.Description Earlier.Entries.Description",
+	"nat-gateway": "FailureCode FailureMessage",
+	"elastic-ip":  "Association",
+	"prefix-list": "Last Entries.Description Earlier.Entries.Description",
 
 	"hosted-zone":                   "CallerReference Comment",
 	"record-set":                    "Set Values Alias Routing", // what an alias leads to may be no hosted zone, or come and go

@@ -139,7 +139,7 @@ var (
 	EgressOnlyGateways      = tagged(EC2, table.Define[*model.EgressOnlyGateway]("egress-only-internet-gateway"), "egress-only-internet-gateway", "eigw-")
 	EgressOnlyGatewaysByVPC = refer(EgressOnlyGateways, "vpc", Holds, func(g *model.EgressOnlyGateway) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
 
-	ElasticAddresses = tagged(EC2, table.Define[*model.ElasticAddress]("elastic-address"), "elastic-ip", "eipalloc-")
+	ElasticAddresses = tagged(EC2, table.Define[*model.ElasticAddress]("elastic-ip"), "elastic-ip", "eipalloc-")
 	// ElasticAddressesByInterface finds those that an interface has.
 	ElasticAddressesByInterface = refer(ElasticAddresses, "interface", Loses, func(e *model.ElasticAddress) []model.Ref { return optional(e.Meta, e.Interface) }, to(NetworkInterfaces))
 

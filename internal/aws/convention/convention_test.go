@@ -32,8 +32,9 @@ var idPrefixes = map[string]string{
 // something of AWS that is never looked up here.
 var noIDs = map[string]string{
 	"AvailabilityZoneId": "a zone", "ZoneId": "a zone", "UserId": "an account", "SourceSecurityGroupOwnerId": "an account",
-	"Ipv4IpamPoolId": "refused altogether", "Ipv6IpamPoolId": "refused altogether", "AllocationId": "EC2 has no Malformed error for these",
-	"AssociateRouteTable.GatewayId": "a gateway of any kind", "CreateRoute.GatewayId": "a gateway of any kind", "ReplaceRoute.GatewayId": "a gateway of any kind",
+	"IpamPoolId": "refused altogether", "Ipv4IpamPoolId": "refused altogether", "Ipv6IpamPoolId": "refused altogether", "AllocationId": "EC2 has no Malformed error for these",
+	"DisassociateAddress.AssociationId": "EC2 has no Malformed error for these",
+	"AssociateRouteTable.GatewayId":     "a gateway of any kind", "CreateRoute.GatewayId": "a gateway of any kind", "ReplaceRoute.GatewayId": "a gateway of any kind",
 }
 
 // idsOf are what ids begin with in parameters that have the name of others.

@@ -13,8 +13,10 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/absence"
 	"github.com/posternhq/postern/internal/service/ec2/acl"
+	"github.com/posternhq/postern/internal/service/ec2/address"
 	"github.com/posternhq/postern/internal/service/ec2/dhcp"
 	"github.com/posternhq/postern/internal/service/ec2/endpoint"
+	"github.com/posternhq/postern/internal/service/ec2/gateway"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/prefixlist"
@@ -29,8 +31,10 @@ import (
 type API struct {
 	absence.Lists
 	acl.ACLs
+	address.Addresses
 	dhcp.Options
 	endpoint.Endpoints
+	gateway.Gateways
 	group.Groups
 	iface.Interfaces
 	prefixlist.PrefixLists
@@ -46,8 +50,10 @@ func New(env *service.Env) *API {
 	return &API{
 		Lists:       absence.Lists{Env: env},
 		ACLs:        acl.ACLs{Env: env},
+		Addresses:   address.Addresses{Env: env},
 		Options:     dhcp.Options{Env: env},
 		Endpoints:   endpoint.Endpoints{Env: env},
+		Gateways:    gateway.Gateways{Env: env},
 		Groups:      group.Groups{Env: env},
 		Interfaces:  iface.Interfaces{Env: env},
 		PrefixLists: prefixlist.PrefixLists{Env: env},

@@ -91,6 +91,13 @@ var removals = map[string]removal{
 		},
 		"DependencyViolation",
 	},
+	"internet-gateway": {
+		func(tx *table.Txn) { state.InternetGateways.Put(tx, &model.InternetGateway{Meta: own("igw-1")}) },
+		func(w *ec2test.Network) error {
+			return ec2test.Failure(w.API.DeleteInternetGateway(w.Ctx, &shape.DeleteInternetGatewayInput{InternetGatewayId: new("igw-1")}))
+		},
+		"DependencyViolation",
+	},
 	"resource-gateway": {
 		func(tx *table.Txn) { state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("rgw-1")}) },
 		func(w *ec2test.Network) error {
@@ -140,6 +147,15 @@ var holders = map[string]struct {
 	}},
 	"network-interface group": {"network interface x", func(tx *table.Txn) {
 		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), Groups: []string{"sg-1"}})
+	}},
+	"internet-gateway vpc": {"internet gateway x", func(tx *table.Txn) {
+		state.InternetGateways.Put(tx, &model.InternetGateway{Meta: own("x"), VPC: "vpc-1"})
+	}},
+	"egress-only-internet-gateway vpc": {"egress only internet gateway x", func(tx *table.Txn) {
+		state.EgressOnlyGateways.Put(tx, &model.EgressOnlyGateway{Meta: own("x"), VPC: "vpc-1"})
+	}},
+	"route-table-association gateway": {"route table association x", func(tx *table.Txn) {
+		state.RouteTableAssociations.Put(tx, &model.RouteTableAssociation{Account: servicetest.Account, Region: servicetest.Region, ID: "x", Gateway: "igw-1"})
 	}},
 	"resource-gateway vpc": {"resource gateway x", func(tx *table.Txn) {
 		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), VPC: "vpc-1"})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/fault"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	shape "github.com/posternhq/postern/internal/aws/shape/postern"
@@ -47,6 +48,9 @@ func (a *API) AttachNetworkInterface(ctx context.Context, in *shape.AttachNetwor
 		}
 		row, err := newAttachment(tx, ni, ns, service.Value(in.DeviceName))
 		if err != nil {
+			return err
+		}
+		if ni, err = a.Interfaces.Launch(tx, ni); err != nil {
 			return err
 		}
 		row.ID, row.CreatedAt, row.DeleteOnTermination = id, now, service.Value(in.DeleteOnTermination)
@@ -169,6 +173,7 @@ func (a *API) DetachNetworkInterface(ctx context.Context, in *shape.DetachNetwor
 		if row.DeletedAt.IsZero() {
 			row = detached(row, now)
 			state.Attachments.Put(tx, row)
+			alloc.Unpublish(tx, row.Meta().Ref(), now)
 		}
 		out = attachmentShape(tx, row)
 		return nil

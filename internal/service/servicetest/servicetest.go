@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store"
@@ -60,7 +61,11 @@ func NewOn(t testing.TB, s store.Store) *World {
 		Zones:   zones,
 		Regions: []string{Region, OtherRegion},
 		Quotas:  service.DefaultQuotas(),
-		Suffix:  "postern.internal.", IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
+		Outside: model.Outside{
+			Pool:   []netip.Prefix{netip.MustParsePrefix("203.0.113.0/29"), netip.MustParsePrefix("198.51.100.8/30")},
+			Uplink: model.Uplink{Name: "wan", Device: "dev:eth1", Addresses: []netip.Prefix{netip.MustParsePrefix("203.0.113.254/24")}},
+		},
+		Suffix: "postern.internal.", IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
 		Log: slog.New(slog.DiscardHandler),
 	}}
 }

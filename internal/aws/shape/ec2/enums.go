@@ -10,6 +10,11 @@ const (
 	AccountAttributeNameSupportedPlatforms = "supported-platforms"
 )
 
+// The values of AddressAttributeName.
+const (
+	AddressAttributeNameDomainName = "domain-name"
+)
+
 // The values of AmdSevSnpSpecification.
 const (
 	AmdSevSnpSpecificationDisabled = "disabled"

@@ -6,6 +6,30 @@ package ec2
 
 import "time"
 
+// AllocateAddressInput is the input of AllocateAddress.
+type AllocateAddressInput struct {
+	Domain                *string // one of DomainType
+	Address               *string
+	PublicIpv4Pool        *string
+	NetworkBorderGroup    *string
+	CustomerOwnedIpv4Pool *string
+	TagSpecifications     []TagSpecification
+	IpamPoolId            *string
+	DryRun                *bool
+}
+
+// AllocateAddressOutput is the output of AllocateAddress.
+type AllocateAddressOutput struct {
+	AllocationId          *string
+	PublicIpv4Pool        *string
+	NetworkBorderGroup    *string
+	Domain                *string // one of DomainType
+	CustomerOwnedIp       *string
+	CustomerOwnedIpv4Pool *string
+	CarrierIp             *string
+	PublicIp              *string
+}
+
 // AssignIpv6AddressesInput is the input of AssignIpv6Addresses.
 type AssignIpv6AddressesInput struct {
 	Ipv6PrefixCount    *int32
@@ -37,6 +61,22 @@ type AssignPrivateIpAddressesOutput struct {
 	NetworkInterfaceId         *string
 	AssignedPrivateIpAddresses []AssignedPrivateIpAddress
 	AssignedIpv4Prefixes       []Ipv4PrefixSpecification
+}
+
+// AssociateAddressInput is the input of AssociateAddress.
+type AssociateAddressInput struct {
+	AllocationId       *string
+	InstanceId         *string
+	PublicIp           *string
+	DryRun             *bool
+	NetworkInterfaceId *string
+	PrivateIpAddress   *string
+	AllowReassociation *bool
+}
+
+// AssociateAddressOutput is the output of AssociateAddress.
+type AssociateAddressOutput struct {
+	AssociationId *string
 }
 
 // AssociateDhcpOptionsInput is the input of AssociateDhcpOptions.
@@ -98,6 +138,17 @@ type AssociateVpcCidrBlockOutput struct {
 	Ipv6CidrBlockAssociation *VpcIpv6CidrBlockAssociation
 	CidrBlockAssociation     *VpcCidrBlockAssociation
 	VpcId                    *string
+}
+
+// AttachInternetGatewayInput is the input of AttachInternetGateway.
+type AttachInternetGatewayInput struct {
+	DryRun            *bool
+	InternetGatewayId *string // required
+	VpcId             *string // required
+}
+
+// AttachInternetGatewayOutput is the output of AttachInternetGateway.
+type AttachInternetGatewayOutput struct {
 }
 
 // AuthorizeSecurityGroupEgressInput is the input of AuthorizeSecurityGroupEgress.
@@ -174,6 +225,31 @@ type CreateDhcpOptionsInput struct {
 // CreateDhcpOptionsOutput is the output of CreateDhcpOptions.
 type CreateDhcpOptionsOutput struct {
 	DhcpOptions *DhcpOptions
+}
+
+// CreateEgressOnlyInternetGatewayInput is the input of CreateEgressOnlyInternetGateway.
+type CreateEgressOnlyInternetGatewayInput struct {
+	ClientToken       *string
+	DryRun            *bool
+	VpcId             *string // required
+	TagSpecifications []TagSpecification
+}
+
+// CreateEgressOnlyInternetGatewayOutput is the output of CreateEgressOnlyInternetGateway.
+type CreateEgressOnlyInternetGatewayOutput struct {
+	ClientToken               *string
+	EgressOnlyInternetGateway *EgressOnlyInternetGateway
+}
+
+// CreateInternetGatewayInput is the input of CreateInternetGateway.
+type CreateInternetGatewayInput struct {
+	TagSpecifications []TagSpecification
+	DryRun            *bool
+}
+
+// CreateInternetGatewayOutput is the output of CreateInternetGateway.
+type CreateInternetGatewayOutput struct {
+	InternetGateway *InternetGateway
 }
 
 // CreateManagedPrefixListInput is the input of CreateManagedPrefixList.
@@ -401,6 +477,27 @@ type DeleteDhcpOptionsInput struct {
 type DeleteDhcpOptionsOutput struct {
 }
 
+// DeleteEgressOnlyInternetGatewayInput is the input of DeleteEgressOnlyInternetGateway.
+type DeleteEgressOnlyInternetGatewayInput struct {
+	DryRun                      *bool
+	EgressOnlyInternetGatewayId *string // required
+}
+
+// DeleteEgressOnlyInternetGatewayOutput is the output of DeleteEgressOnlyInternetGateway.
+type DeleteEgressOnlyInternetGatewayOutput struct {
+	ReturnCode *bool
+}
+
+// DeleteInternetGatewayInput is the input of DeleteInternetGateway.
+type DeleteInternetGatewayInput struct {
+	DryRun            *bool
+	InternetGatewayId *string // required
+}
+
+// DeleteInternetGatewayOutput is the output of DeleteInternetGateway.
+type DeleteInternetGatewayOutput struct {
+}
+
 // DeleteManagedPrefixListInput is the input of DeleteManagedPrefixList.
 type DeleteManagedPrefixListInput struct {
 	DryRun       *bool
@@ -544,6 +641,21 @@ type DescribeAddressesInput struct {
 // DescribeAddressesOutput is the output of DescribeAddresses.
 type DescribeAddressesOutput struct {
 	Addresses []Address
+}
+
+// DescribeAddressesAttributeInput is the input of DescribeAddressesAttribute.
+type DescribeAddressesAttributeInput struct {
+	AllocationIds []string
+	Attribute     *string // one of AddressAttributeName
+	NextToken     *string
+	MaxResults    *int32
+	DryRun        *bool
+}
+
+// DescribeAddressesAttributeOutput is the output of DescribeAddressesAttribute.
+type DescribeAddressesAttributeOutput struct {
+	Addresses []AddressAttribute
+	NextToken *string
 }
 
 // DescribeAvailabilityZonesInput is the input of DescribeAvailabilityZones.
@@ -1073,6 +1185,17 @@ type DescribeVpnGatewaysOutput struct {
 	VpnGateways []VpnGateway
 }
 
+// DetachInternetGatewayInput is the input of DetachInternetGateway.
+type DetachInternetGatewayInput struct {
+	DryRun            *bool
+	InternetGatewayId *string // required
+	VpcId             *string // required
+}
+
+// DetachInternetGatewayOutput is the output of DetachInternetGateway.
+type DetachInternetGatewayOutput struct {
+}
+
 // DisableVgwRoutePropagationInput is the input of DisableVgwRoutePropagation.
 type DisableVgwRoutePropagationInput struct {
 	GatewayId    *string // required
@@ -1082,6 +1205,17 @@ type DisableVgwRoutePropagationInput struct {
 
 // DisableVgwRoutePropagationOutput is the output of DisableVgwRoutePropagation.
 type DisableVgwRoutePropagationOutput struct {
+}
+
+// DisassociateAddressInput is the input of DisassociateAddress.
+type DisassociateAddressInput struct {
+	AssociationId *string
+	PublicIp      *string
+	DryRun        *bool
+}
+
+// DisassociateAddressOutput is the output of DisassociateAddress.
+type DisassociateAddressOutput struct {
 }
 
 // DisassociateRouteTableInput is the input of DisassociateRouteTable.
@@ -1285,6 +1419,18 @@ type ModifyVpcTenancyInput struct {
 // ModifyVpcTenancyOutput is the output of ModifyVpcTenancy.
 type ModifyVpcTenancyOutput struct {
 	ReturnValue *bool
+}
+
+// ReleaseAddressInput is the input of ReleaseAddress.
+type ReleaseAddressInput struct {
+	AllocationId       *string
+	PublicIp           *string
+	NetworkBorderGroup *string
+	DryRun             *bool
+}
+
+// ReleaseAddressOutput is the output of ReleaseAddress.
+type ReleaseAddressOutput struct {
 }
 
 // ReplaceNetworkAclAssociationInput is the input of ReplaceNetworkAclAssociation.
@@ -1511,6 +1657,14 @@ type Address struct {
 	ServiceManaged          *string // one of ServiceManaged
 	InstanceId              *string
 	PublicIp                *string
+}
+
+// AddressAttribute is a structure of the model.
+type AddressAttribute struct {
+	PublicIp        *string
+	AllocationId    *string
+	PtrRecord       *string
+	PtrRecordUpdate *PtrUpdateStatus
 }
 
 // AssignedPrivateIpAddress is a structure of the model.
@@ -2421,6 +2575,13 @@ type ProvisionedBandwidth struct {
 	RequestTime   *time.Time
 	Requested     *string
 	Status        *string
+}
+
+// PtrUpdateStatus is a structure of the model.
+type PtrUpdateStatus struct {
+	Value  *string
+	Status *string
+	Reason *string
 }
 
 // PublicIpDnsNameOptions is a structure of the model.

@@ -15,10 +15,8 @@ import (
 // absent are the operations whose lists are empty, with an id that they can be
 // asked for and the error for it: none where AWS leaves out what does not exist.
 var absent = map[string]struct{ member, id, code string }{
-	"DescribeAddresses":                        {"AllocationIds", "eipalloc-12345678", "InvalidAllocationID.NotFound"},
 	"DescribeCarrierGateways":                  {"CarrierGatewayIds", "cagw-12345678", "InvalidCarrierGatewayID.NotFound"},
 	"DescribeCustomerGateways":                 {"CustomerGatewayIds", "cgw-12345678", "InvalidCustomerGatewayID.NotFound"},
-	"DescribeEgressOnlyInternetGateways":       {"EgressOnlyInternetGatewayIds", "eigw-12345678", ""},
 	"DescribeFlowLogs":                         {"FlowLogIds", "fl-12345678", ""},
 	"DescribeInstances":                        {"InstanceIds", "i-12345678", "InvalidInstanceID.NotFound"},
 	"DescribeNatGateways":                      {"NatGatewayIds", "nat-12345678", "NatGatewayNotFound"},

@@ -10,18 +10,6 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
 
-// DescribeAddresses lists no elastic addresses.
-func (a Lists) DescribeAddresses(ctx context.Context, in *shape.DescribeAddressesInput) (*shape.DescribeAddressesOutput, error) {
-	if len(in.PublicIps) > 0 {
-		return nil, fault.EC2("InvalidAddress.NotFound", "Address '%s' not found.", in.PublicIps[0])
-	}
-	return Of[shape.DescribeAddressesOutput](ctx, Kind{
-		Operation: "DescribeAddresses", Missing: request.Missing("InvalidAllocationID.NotFound", "allocation"),
-		Filters: `allocation-id association-id domain instance-id network-border-group network-interface-id network-interface-owner-id
-			private-ip-address public-ip`,
-	}, request.Query{Filters: in.Filters, IDs: in.AllocationIds})
-}
-
 // DescribeCarrierGateways lists no carrier gateways.
 func (a Lists) DescribeCarrierGateways(ctx context.Context, in *shape.DescribeCarrierGatewaysInput) (*shape.DescribeCarrierGatewaysOutput, error) {
 	return Of[shape.DescribeCarrierGatewaysOutput](ctx, Kind{
@@ -38,26 +26,12 @@ func (a Lists) DescribeCustomerGateways(ctx context.Context, in *shape.DescribeC
 	}, request.Query{Filters: in.Filters, IDs: in.CustomerGatewayIds})
 }
 
-// DescribeEgressOnlyInternetGateways lists no egress-only internet gateways.
-func (a Lists) DescribeEgressOnlyInternetGateways(ctx context.Context, in *shape.DescribeEgressOnlyInternetGatewaysInput) (*shape.DescribeEgressOnlyInternetGatewaysOutput, error) {
-	return Of[shape.DescribeEgressOnlyInternetGatewaysOutput](ctx, Kind{Operation: "DescribeEgressOnlyInternetGateways"},
-		request.Query{Filters: in.Filters, IDs: in.EgressOnlyInternetGatewayIds, Token: in.NextToken, Max: in.MaxResults})
-}
-
 // DescribeFlowLogs lists no flow logs.
 func (a Lists) DescribeFlowLogs(ctx context.Context, in *shape.DescribeFlowLogsInput) (*shape.DescribeFlowLogsOutput, error) {
 	return Of[shape.DescribeFlowLogsOutput](ctx, Kind{
 		Operation: "DescribeFlowLogs",
 		Filters:   "deliver-log-status flow-log-id log-destination-type log-group-name resource-id traffic-type",
 	}, request.Query{Filters: in.Filter, IDs: in.FlowLogIds, Token: in.NextToken, Max: in.MaxResults})
-}
-
-// DescribeInternetGateways lists no internet gateways: none can be made yet.
-func (a Lists) DescribeInternetGateways(ctx context.Context, in *shape.DescribeInternetGatewaysInput) (*shape.DescribeInternetGatewaysOutput, error) {
-	return Of[shape.DescribeInternetGatewaysOutput](ctx, Kind{
-		Operation: "DescribeInternetGateways", Missing: request.Missing("InvalidInternetGatewayID.NotFound", "internetGateway"),
-		Filters: "attachment.state attachment.vpc-id internet-gateway-id owner-id",
-	}, request.Query{Filters: in.Filters, IDs: in.InternetGatewayIds, Token: in.NextToken, Max: in.MaxResults})
 }
 
 // DescribeNatGateways lists no NAT gateways.

@@ -4,6 +4,7 @@ package iface
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -82,12 +83,9 @@ func interfaceFilters(tx *table.Txn) service.Filters[*model.NetworkInterface] {
 		"subnet-id":                   func(ni row) []string { return request.One(ni.Subnet) },
 		"vpc-id":                      func(ni row) []string { return request.One(ni.VPC) },
 	}
+	maps.Copy(properties, associationFilters(tx))
 	// Properties that EC2 knows and no interface has here.
-	for _, name := range []string{
-		"addresses.association.owner-id", "addresses.association.public-ip", "association.allocation-id",
-		"association.association-id", "association.ip-owner-id", "association.public-dns-name",
-		"association.public-ip", "attachment.nat-gateway-id", "operator.principal",
-	} {
+	for _, name := range []string{"attachment.nat-gateway-id", "operator.principal"} {
 		properties[name] = func(row) []string { return nil }
 	}
 	return service.Filters[row]{Properties: properties}
@@ -186,12 +184,18 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkInt
 	for i, addr := range ni.Addresses {
 		out.PrivateIpAddresses = append(out.PrivateIpAddresses, shape.NetworkInterfacePrivateIpAddress{
 			PrivateIpAddress: new(addr.String()), Primary: new(i == 0), PrivateDnsName: new(addressName(ni.Region, addr)),
+			Association: associationShape(tx, ni, addr),
 		})
 	}
 	for _, addr := range ni.Addresses6 {
 		out.Ipv6Addresses = append(out.Ipv6Addresses, shape.NetworkInterfaceIpv6Address{
 			Ipv6Address: new(addr.String()), IsPrimaryIpv6: new(false),
 		})
+	}
+	if len(ni.Addresses) > 0 {
+		if out.Association = out.PrivateIpAddresses[0].Association; out.Association != nil {
+			out.PublicDnsName = service.Optional(*out.Association.PublicDnsName)
+		}
 	}
 	out.PrivateIpAddress, out.Ipv6Address = first(ni.Addresses), first(ni.Addresses6)
 	out.Ipv4Prefixes, out.Ipv6Prefixes = prefixShapes4(ni.Prefixes4), prefixShapes6(ni.Prefixes6)

@@ -29,6 +29,9 @@ func (a Interfaces) ModifyNetworkInterfaceAttribute(ctx context.Context, in *sha
 	} else {
 		_, err = service.Change(ctx, a.Env, state.NetworkInterfaces, ownInterface, id, func(tx *table.Txn, ni *model.NetworkInterface) error {
 			change(ni)
+			if in.AssociatePublicIpAddress != nil {
+				return a.publish(tx, ni, *in.AssociatePublicIpAddress)
+			}
 			if in.Groups == nil {
 				return nil
 			}
@@ -57,19 +60,20 @@ func interfaceChange(in *shape.ModifyNetworkInterfaceAttributeInput) (func(*mode
 		return nil, request.Unserved("primary IPv6 addresses")
 	case in.ConnectionTrackingSpecification != nil:
 		return nil, request.Unserved("connection tracking settings of network interfaces")
-	case service.Value(in.AssociatePublicIpAddress):
-		return nil, request.Unserved("public addresses")
 	case len(in.AssociatedSubnetIds) > 0:
 		return nil, request.Unserved("associated subnets of network interfaces")
 	case in.Groups != nil && len(in.Groups) == 0:
 		return nil, fault.EC2("InvalidParameterValue", "groupSet is empty; a network interface has at least one security group")
 	}
 	changes := map[string]change{
-		"description": nil, "groupSet": nil, "attachment": nil,
+		"description": nil, "groupSet": nil, "attachment": nil, "associatePublicIpAddress": nil,
 		"sourceDestCheck": request.SetBool(in.SourceDestCheck, func(ni *model.NetworkInterface, on bool) { ni.SourceDestCheck = on }),
 	}
 	if in.Description != nil {
 		changes["description"] = func(ni *model.NetworkInterface) { ni.Description = service.Value(in.Description.Value) }
+	}
+	if in.AssociatePublicIpAddress != nil {
+		changes["associatePublicIpAddress"] = func(*model.NetworkInterface) {} // it takes a transaction
 	}
 	if in.Groups != nil {
 		changes["groupSet"] = func(ni *model.NetworkInterface) { ni.Groups = in.Groups }
@@ -141,7 +145,7 @@ func (a Interfaces) DescribeNetworkInterfaceAttribute(ctx context.Context, in *s
 	case shape.NetworkInterfaceAttributeAttachment:
 		out.Attachment = attachmentShape(tx, ni)
 	case shape.NetworkInterfaceAttributeAssociatePublicIpAddress:
-		out.AssociatePublicIpAddress = new(false)
+		out.AssociatePublicIpAddress = new(ni.AssociatePublic > 0)
 	default:
 		return nil, fault.EC2("MissingParameter", "The request must contain the parameter attribute")
 	}

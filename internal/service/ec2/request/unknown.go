@@ -30,7 +30,11 @@ var unknown = map[string]refusal{
 	shape.ResourceTypeDhcpOptions:       {"InvalidDhcpOptionID.NotFound", "The dhcpOption ID '%s' does not exist"},
 	shape.ResourceTypeNetworkInterface:  {"InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist"},
 	shape.ResourceTypePrefixList:        {"InvalidPrefixListID.NotFound", "The prefix list ID '%s' does not exist"},
-	shape.ResourceTypeVpcEndpoint:       {"InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist"},
+	shape.ResourceTypeInternetGateway:   {"InvalidInternetGatewayID.NotFound", "The internetGateway ID '%s' does not exist"},
+	shape.ResourceTypeElasticIp:         {"InvalidAllocationID.NotFound", "The allocation ID '%s' does not exist"},
+	// AWS documents no code for these; this is the one that Terraform takes for it.
+	shape.ResourceTypeEgressOnlyInternetGateway: {"InvalidGatewayID.NotFound", "The eigw ID '%s' does not exist"},
+	shape.ResourceTypeVpcEndpoint:               {"InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist"},
 }
 
 // malformed are the errors for ids that do not begin as they should, of the types that
