@@ -145,9 +145,23 @@ func (s *Store) Range(ctx context.Context, prefix string) ([]store.KeyValue, int
 			out = append(out, keyValue(kv))
 		}
 		if !response.More {
+			s.listed(len(out))
 			return out, rev, nil
 		}
 		from = out[len(out)-1].Key + "\x00"
+	}
+}
+
+// manyKeys are those of a listing that reads much of the database.
+const manyKeys = 1000
+
+// listed goes on after a listing of so many keys.
+func (s *Store) listed(keys int) {
+	if s.embedded == nil || keys < manyKeys {
+		return
+	}
+	if err := s.embedded.letGo(); err != nil {
+		s.room.log.Warn("the store takes more memory than it needs", "error", err)
 	}
 }
 
