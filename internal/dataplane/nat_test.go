@@ -522,3 +522,95 @@ func TestANATGatewayHas55000ConnectionsForADestination(t *testing.T) {
 		t.Errorf("%+v, want %d connections and the others lost", u, most)
 	}
 }
+
+// natInVPC is a VPC with a client and a NAT gateway in different subnets.
+type natInVPC struct {
+	*scenario
+	nat     desired.NAT
+	gateway desired.Workload
+}
+
+func newNATInVPC(t testing.TB) *natInVPC {
+	t.Helper()
+	s := base(t)
+	s.entries = map[string][]desired.Entry{provider: append(s.common(provider, prefix("240.0.0.0/26"), netip.Prefix{}, "10.0.0.0/16", "0.0.0.0/0"),
+		s.workload(provider, s.client, addr("10.0.1.1"), prefix("10.0.1.10/24")),
+		desired.Address{VPC: provider, Addr: addr("10.0.1.10"), Class: "c-open"},
+		desired.Address{VPC: provider, Addr: natAddress, Class: "c-open"},
+	)}
+	n := &natInVPC{scenario: s, nat: desired.NAT{ID: gatewayID, VPC: provider, Addresses: []netip.Addr{natAddress, addr("10.0.1.20")}}}
+	n.gateway = desired.Workload{
+		VPC: provider, ENI: "eni-0dddddddddddddddd", MAC: "02:00:00:00:00:0d", Device: "eth0", Gateway: addr("10.0.1.1"),
+		Addresses: []netip.Prefix{prefix("10.0.1.9/24"), prefix("10.0.1.20/24")}, Namespace: desired.Namespace{Realm: n.nat.Key().Realm},
+	}
+	return n
+}
+
+// put puts both, the gateway first.
+func (n *natInVPC) put() {
+	n.t.Helper()
+	for _, failed := range []map[desired.Key]error{
+		n.host.Apply(n.t.Context(), n.nat.Key().Realm, []desired.Entry{n.nat}, nil),
+		n.host.Apply(n.t.Context(), provider, append(slices.Clone(n.entries[provider]), n.gateway), nil),
+	} {
+		for key, err := range failed {
+			n.t.Errorf("put %s: %v", key, err)
+		}
+	}
+}
+
+// whole reports whether all is there as it should be.
+func (n *natInVPC) whole() bool {
+	n.t.Helper()
+	return n.dump(provider) == desired.Text(append(slices.Clone(n.entries[provider]), n.gateway)) &&
+		n.dump(string(n.nat.Key().Realm)) == desired.Text([]desired.Entry{n.nat})
+}
+
+// A gateway's namespace is joined to its router as a workload is, found again after a
+// restart, and joined again when one of both is gone. No workload can be put into it.
+func TestANATGatewayIsJoinedToItsRouter(t *testing.T) {
+	n := newNATInVPC(t)
+	if failed := n.host.Apply(t.Context(), provider, append(slices.Clone(n.entries[provider]), n.gateway), nil); failed[n.gateway.Key()] == nil || errors.Is(failed[n.gateway.Key()], dataplane.ErrNamespaceGone) {
+		t.Errorf("it is joined before it is there: %v", failed)
+	}
+	n.put()
+	if !n.whole() {
+		t.Fatalf("there is\n%s%s", n.dump(provider), n.dump(string(n.nat.Key().Realm)))
+	}
+	name := network.NamespaceName(n.instance, gatewayID)
+	for _, damage := range []struct{ where, line string }{
+		{name, "ip link set eth0 down"}, {name, "ip link del eth0"}, {name, "ip route del default"}, {name, "ip addr del 10.0.1.20/32 dev eth0"},
+		{name, "tc qdisc del dev eth0 clsact"}, {network.NamespaceName(n.instance, provider), "ip link del w" + n.gateway.ENI[4:18]},
+	} {
+		run(t, damage.where, damage.line)
+		if n.whole() {
+			t.Errorf("%s in %s is not seen", damage.line, damage.where)
+		}
+		n.put()
+		if !n.whole() {
+			t.Errorf("%s in %s is not repaired:\n%s%s", damage.line, damage.where, n.dump(provider), n.dump(string(n.nat.Key().Realm)))
+		}
+	}
+	n.host.Close()
+	if err := network.DeleteNamespace(name); err != nil {
+		t.Fatal(err)
+	}
+	next, err := dataplane.New(dataplane.Config{Instance: n.instance})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	n.host = next
+	if n.whole() {
+		t.Error("that its namespace is gone is not seen")
+	}
+	n.put()
+	if !n.whole() {
+		t.Errorf("after a restart there is\n%s%s", n.dump(provider), n.dump(string(n.nat.Key().Realm)))
+	}
+	w := n.workload(provider, n.server, addr("10.0.1.1"), prefix("10.0.1.30/24"))
+	w.ENI, w.Namespace = "eni-0eeeeeeeeeeeeeee", desired.Namespace{Name: name}
+	if failed := n.host.Apply(t.Context(), provider, []desired.Entry{w}, nil); !errors.Is(failed[w.Key()], network.ErrNotForWorkloads) {
+		t.Errorf("a workload in its namespace: %v", failed)
+	}
+}
