@@ -4,6 +4,7 @@ package control
 
 import (
 	"slices"
+	"time"
 
 	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/desired"
@@ -68,12 +69,24 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 		if row, ok := state.AddressClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok && row.Released() {
 			return fate{generation: row.ReleasedAt.UnixNano(), deleting: true}, true
 		}
+	case plan.SubjectPublic: // the row of one that is given up has another generation
+		if row, ok := state.PublicClaims.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return fate{generation: released(row.ReleasedAt), deleting: row.Released()}, true
+		}
 	case plan.SubjectAttachment:
 		if row, ok := state.Attachments.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return fate{generation: row.Generation, id: row.ID, deleting: !row.DeletedAt.IsZero()}, true
 		}
 	}
 	return fate{}, false
+}
+
+// released is the generation of a row by when it was given up; zero while it is not.
+func released(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixNano()
 }
 
 func fateOf(m *model.Meta) fate { return fate{generation: m.Generation, deleting: m.Deleting()} }
@@ -236,6 +249,8 @@ func subjectOf(row table.Row) (s plan.Subject, generation int64, ok bool) {
 		return plan.Subject{Kind: plan.SubjectZoneChange, Ref: row.Ref()}, 0, true
 	case *model.Attachment:
 		return plan.Subject{Kind: plan.SubjectAttachment, Ref: row.Meta().Ref()}, row.Generation, true
+	case *model.PublicClaim:
+		return plan.Subject{Kind: plan.SubjectPublic, Ref: row.Ref()}, released(row.ReleasedAt), true
 	case *model.AddressClaim:
 		if row.Released() {
 			return plan.Subject{Kind: plan.SubjectAddress, Ref: row.Ref()}, row.ReleasedAt.UnixNano(), true

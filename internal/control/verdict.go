@@ -150,6 +150,8 @@ func remove(tx *table.Txn, s plan.Subject) {
 		if row, ok := state.EndpointAssociations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			alloc.DeleteAssociation(tx, row)
 		}
+	case plan.SubjectPublic:
+		alloc.DropPublic(tx, ref)
 	case plan.SubjectAddress:
 		alloc.DropReleased(tx, ref)
 	case plan.SubjectAttachment:

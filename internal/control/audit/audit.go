@@ -43,6 +43,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.references()
 	a.interfaces()
 	a.addressClaims()
+	a.publicClaims()
 	a.routeTables()
 	a.ways()
 	a.transitClaims()
@@ -233,7 +234,7 @@ func (a *auditor) statuses() {
 	for s := range state.Statuses.All(a.tx) {
 		if !exists(a, s, state.VPCs) && !exists(a, s, state.Subnets) && !exists(a, s, state.SecurityGroups) &&
 			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
-			!exists(a, s, state.AddressClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
+			!exists(a, s, state.AddressClaims) && !exists(a, s, state.PublicClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
 			!exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
 			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
 		}

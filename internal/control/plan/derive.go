@@ -38,6 +38,14 @@ func unitsOf(row table.Row) []unitID {
 		return []unitID{idOf(unitEndpoint, row.Ref())}
 	case *model.EndpointAssociation:
 		return []unitID{idOf(unitAssociation, row.Ref()), idOf(unitNames, row.Ref())}
+	case *model.InternetGateway:
+		if row.VPC != "" {
+			return []unitID{idOf(unitExit, row.Sibling(row.VPC))}
+		}
+	case *model.EgressOnlyGateway:
+		return []unitID{idOf(unitExit, row.Sibling(row.VPC))}
+	case *model.PublicClaim:
+		return []unitID{idOf(unitPublic, row.Ref())}
 	case *model.RouteTableAssociation:
 		if row.Gateway != "" {
 			return []unitID{idOf(unitEdge, model.Ref{Account: row.Account, Region: row.Region, ID: row.ID})}
@@ -73,6 +81,14 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveCourse(ref)
 	case unitEdge:
 		return r.deriveEdge(ref)
+	case unitPeopled:
+		return derived{value: state.NetworkInterfacesByVPC.Count(r.tx, ref) > 0}
+	case unitUplink:
+		return r.deriveUplink(ref)
+	case unitExit:
+		return r.deriveExit(ref)
+	case unitPublic:
+		return r.derivePublic(ref)
 	case unitReferenced:
 		return derived{value: state.SecurityGroupsByReferenced.Count(r.tx, ref) > 0}
 	case unitClass:

@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 25
+const kindsOfRows = 28
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -53,6 +53,9 @@ func (d drawer) row(kind int) table.Row {
 		s := &model.Subnet{Meta: d.meta("subnet"), VPC: d.one("vpc", here), Zone: d.one("zone", here)}
 		if d.odd("has no IPv4") == 0 {
 			s.CIDR = prefix([]string{"10.0.1.0/24", "10.0.1.0/25"}[d.odd("block")])
+		}
+		if d.odd("has no IPv6") == 0 {
+			s.CIDR6.Prefix = prefix("2001:db8::/64")
 		}
 		return s
 	case 2:
@@ -106,7 +109,10 @@ func (d drawer) row(kind int) table.Row {
 		v.State, v.LapsedAt = []string{model.DomainVerified, model.DomainPending}[d.odd("pending")], d.time("lapsed")
 		return v
 	}
-	if kind > 18 {
+	switch {
+	case kind > 24:
+		return d.public(kind - 25)
+	case kind > 18:
 		return d.leading(kind - 19)
 	}
 	return d.record("TXT")
@@ -142,6 +148,25 @@ func (d drawer) leading(kind int) table.Row {
 		return &model.EgressOnlyGateway{Meta: d.meta("eigw"), VPC: d.one("vpc", 0)}
 	}
 	return &model.NATGateway{Meta: d.meta("nat"), VPC: d.one("vpc", 0), Subnet: d.one("subnet", 0), Interface: d.one("eni", 0), GoneAt: d.time("gone")}
+}
+
+// public draws what has to do with public addresses. Elastic address 1 is 203.0.113.1, and
+// an interface that has an address while it is attached has one beside it.
+func (d drawer) public(kind int) table.Row {
+	a := addr(fmt.Sprintf("203.0.113.%d", (d.n+d.odd("another"))%3))
+	switch kind {
+	case 0:
+		e := &model.ElasticAddress{Meta: d.meta("eipalloc"), Addr: a}
+		if d.odd("nobody's") == 0 {
+			e.Association, e.Interface, e.Private = "eipassoc-1", d.one("eni", d.number("kind of interface", 3)*3), d.addr4()
+		}
+		return e
+	case 1:
+		return &model.PublicClaim{Addr: a, Owner: d.other("eipalloc"), ReleasedAt: d.time("released")}
+	}
+	c := &model.PublicClaim{Addr: addr(fmt.Sprintf("203.0.113.10%d", d.n)), Owner: model.Ref{Account: d.account(), Region: region, ID: d.one("eni", 0)}}
+	c.ReleasedAt = d.time("released")
+	return c
 }
 
 func (d drawer) route() model.Route {
@@ -274,7 +299,7 @@ func (d drawer) meta(kind string) model.Meta {
 func (d drawer) blocks(texts ...string) (blocks []model.CIDRAssociation) {
 	for _, text := range texts {
 		if d.yes(text) {
-			blocks = append(blocks, model.CIDRAssociation{Prefix: prefix(text)})
+			blocks = append(blocks, model.CIDRAssociation{Prefix: prefix(text), Pool: d.name("pool", model.AmazonPool, "")})
 		}
 	}
 	return blocks
@@ -331,6 +356,9 @@ func (d drawer) networkInterface(number, vpc int) *model.NetworkInterface {
 func (d drawer) workload() *model.NetworkInterface {
 	ni := d.networkInterface(d.n, 0)
 	ni.Type, ni.SourceDestCheck = model.InterfaceWorkload, d.odd("unchecked") == 0
+	if d.yes("has a public address") {
+		ni.Public = addr(fmt.Sprintf("203.0.113.10%d", d.n))
+	}
 	if d.yes("has a prefix") {
 		ni.Prefixes4 = []netip.Prefix{prefix("10.0.1.32/28")}
 		ni.Prefixes6 = []netip.Prefix{prefix("2001:db8:0:0:2::/80")}

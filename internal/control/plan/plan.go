@@ -46,6 +46,7 @@ type SubjectKind string
 // The kinds of subjects. The reference of an attachment is its interface's, that
 // of an address its claim's; an address is a subject while it is released. The names
 // of an association are a subject of their own, see model.EndpointAssociation.NamesRef.
+// The claim on a public address is a subject for as long as it is there.
 // A zone's records are the zone's; a change of a zone waits for what is the zone's, and
 // no unit asks for anything on its behalf.
 const (
@@ -58,6 +59,7 @@ const (
 	SubjectNames         SubjectKind = "endpoint-names"
 	SubjectZone          SubjectKind = "hosted-zone"
 	SubjectZoneChange    SubjectKind = "zone-change"
+	SubjectPublic        SubjectKind = "public-claim"
 )
 
 // Plan is the desired state of one host. It is not safe for concurrent use.

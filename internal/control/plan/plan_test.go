@@ -61,7 +61,9 @@ func newNamedWorld(t interface {
 	Cleanup(func())
 }) *world {
 	w := newWorld(t)
-	w.plan = New(w.plan.host, suffix, w.plan.outside)
+	w.plan = New(w.plan.host, suffix, model.Outside{
+		Pool: []netip.Prefix{prefix("203.0.113.0/24")}, Uplink: model.Uplink{Name: "wan", Device: "netns:internet"},
+	})
 	return w
 }
 

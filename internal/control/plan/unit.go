@@ -28,6 +28,8 @@ const (
 	unitTable                      // of a route table that somebody uses: its routes
 	unitMain                       // of a VPC: its main route table
 	unitCourse                     // of a subnet: which table it uses
+	unitPeopled                    // of a VPC: whether anything lives there
+	unitUplink                     // of the host's uplink, when a VPC has a way there: its edge
 	unitReferenced                 // of a security group: whether any rule names it
 	unitClass                      // of a combination of groups: their rules together
 	unitInterface                  // of a network interface: its addresses
@@ -35,6 +37,8 @@ const (
 	unitConfiguration
 	unitWorkload    // of an attachment
 	unitEdge        // of an association of a route table with an internet gateway
+	unitExit        // of a VPC: its way to the outside
+	unitPublic      // of a claim on a public address: who has it
 	unitEndpoint    // of a VPC endpoint: where its interfaces are
 	unitAssociation // of an endpoint and a configuration: the way between them
 	unitNames       // of an association: its names
@@ -175,7 +179,7 @@ type subjectKind uint8
 var (
 	subjectKinds = [...]SubjectKind{
 		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation, SubjectNames,
-		SubjectZone, SubjectZoneChange,
+		SubjectZone, SubjectZoneChange, SubjectPublic,
 	}
 	compactKinds = func() map[SubjectKind]subjectKind {
 		m := map[SubjectKind]subjectKind{}

@@ -82,6 +82,10 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.InternetGateways, row, remove)
 	case *model.EgressOnlyGateway:
 		write(tx, state.EgressOnlyGateways, row, remove)
+	case *model.ElasticAddress:
+		write(tx, state.ElasticAddresses, row, remove)
+	case *model.PublicClaim:
+		write(tx, state.PublicClaims, row, remove)
 	case *model.NATGateway:
 		write(tx, state.NATGateways, row, remove)
 	case *model.HostedZone:
@@ -132,7 +136,7 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.AddressClaims), all(tx, state.ResourceGateways),
 		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations), all(tx, state.DomainVerifications),
 		all(tx, state.RouteTables), all(tx, state.RouteTableAssociations), all(tx, state.PrefixLists), all(tx, state.InternetGateways),
-		all(tx, state.EgressOnlyGateways), all(tx, state.NATGateways),
+		all(tx, state.EgressOnlyGateways), all(tx, state.NATGateways), all(tx, state.ElasticAddresses), all(tx, state.PublicClaims),
 		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions))
 }
 
