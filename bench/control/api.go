@@ -23,8 +23,9 @@ type cell struct {
 	rate     float64 // requests a second
 	p50, p99 float64 // ms
 	// generator is the generator's part of the CPU time that generator and
-	// server used together, in percent, and busy what both used of the machine.
-	generator, busy float64
+	// server used together, in percent, busy what both used of the machine, and
+	// machine what everybody did: the kernel works for routers, and there is a resolver.
+	generator, busy, machine float64
 }
 
 // measure drives a server of some pid.
@@ -34,6 +35,10 @@ func measure(ctx context.Context, address string, pid, lanes int, next func() []
 		return c, err
 	}
 	ownBefore := ownCPU()
+	allBefore, err := report.CPUSeconds()
+	if err != nil {
+		return c, err
+	}
 	took, elapsed, err := drive(ctx, address, lanes, next)
 	if err != nil {
 		return c, err
@@ -44,6 +49,11 @@ func measure(ctx context.Context, address string, pid, lanes int, next func() []
 		return c, err
 	}
 	server -= serverBefore
+	all, err := report.CPUSeconds()
+	if err != nil {
+		return c, err
+	}
+	c.machine = 100 * (all - allBefore) / elapsed.Seconds() / float64(cores())
 	c.rate = float64(len(took)) / elapsed.Seconds()
 	c.p50, c.p99 = report.Milliseconds(took)
 	if both := own + server; both > 0 {

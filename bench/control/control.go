@@ -290,7 +290,7 @@ func (b *bench) measureCalls(ctx context.Context, w *world, lanes int) error {
 }
 
 func (b *bench) addCell(t *report.Table, candidate string, lanes int, c cell) {
-	b.Log.Debug(t.Title, "of", candidate, "clients", lanes, "rate", int(c.rate), "p50", c.p50, "p99", c.p99, "generator", int(c.generator), "busy", int(c.busy))
+	b.Log.Debug(t.Title, "of", candidate, "clients", lanes, "rate", int(c.rate), "p50", c.p50, "p99", c.p99, "generator", int(c.generator), "busy", int(c.busy), "machine", int(c.machine))
 	suffix := fmt.Sprintf(", %d clients", lanes)
 	if lanes == 1 {
 		suffix = ", 1 client"
