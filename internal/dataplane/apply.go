@@ -77,7 +77,7 @@ func (c *change) run(ctx context.Context, vpc string) {
 		return
 	}
 	defer c.router.Release()
-	defer c.reroute()
+	defer c.reroute(ctx)
 	if i := slices.IndexFunc(c.del, isRoot); i >= 0 {
 		if err := handlers[c.del[i].Key().Kind].lower(c, c.del[i]); err != nil {
 			c.fail(c.del, err)
@@ -164,11 +164,17 @@ func (c *change) clear(ctx context.Context) bool {
 
 // reroute makes the express lane look again in the router when its interfaces or
 // routes have changed. Of a link that comes or goes it learns in both.
-func (c *change) reroute() {
-	if !slices.ContainsFunc(c.put, ofNetwork) && !slices.ContainsFunc(c.del, ofNetwork) {
+func (c *change) reroute(ctx context.Context) {
+	var err error
+	if slices.ContainsFunc(c.put, steers) || slices.ContainsFunc(c.del, steers) {
+		err = c.host.steer(ctx, c.router, c.table)
+	} else if !slices.ContainsFunc(c.put, ofNetwork) && !slices.ContainsFunc(c.del, ofNetwork) {
 		return
 	}
-	if err := c.host.recheck(c.router); err != nil {
+	if err == nil {
+		err = c.host.recheck(c.router)
+	}
+	if err != nil {
 		c.fail(c.put, err)
 		c.fail(c.del, err)
 	}

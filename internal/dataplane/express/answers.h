@@ -367,7 +367,7 @@ static __always_inline bool genuine(struct __sk_buff *skb, struct asked *p)
 {
 	struct way back = {};
 
-	if (route(skb, p->family, skb->ifindex, p->daddr, p->saddr, &back) || back.device != skb->ifindex)
+	if (route(skb, p->family, skb->ifindex, p->daddr, p->saddr, 0, &back) || back.device != skb->ifindex)
 		return false;
 	__builtin_memcpy(p->macs, back.macs, sizeof(p->macs));
 	return true;

@@ -75,7 +75,7 @@ struct listed {
 	__u32 slot; // of its router
 	__u8 mac[6]; // that a device which got its number later does not have
 	__u16 workload; // it leads to one, and not to another router
-	__u32 reserved; // zero
+	__u32 mark; // by which packets that come from it are routed; zero for none
 	__u64 taken; // until when its share of questions is taken, in nanoseconds
 };
 
@@ -86,6 +86,21 @@ struct {
 	__type(key, struct device);
 	__type(value, struct listed);
 } devices SEC(".maps");
+
+// What comes to a target from other routers.
+struct target {
+	__u64 router; // cookie of the network namespace
+	__be32 daddr[4]; // as in a flow
+};
+
+// The marks by which it is routed, if it has any.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct target);
+	__type(value, __u32);
+} steers SEC(".maps");
 
 // What the agent reads: of all routers, and what was carried of each.
 enum { LEARNED, GIVEN_UP, NO_ROOM, COUNTERS };
@@ -315,16 +330,36 @@ static __always_inline struct nf_conn *tracked(struct __sk_buff *skb, const stru
 	return ct;
 }
 
+// The flag of bpf_fib_lookup by which a mark counts, since Linux 6.10. Before, a lookup
+// with it is refused, and the flow takes the slow path.
+#define BY_MARK (1u << 5)
+
+// steered gives the mark by which packets for an address are routed that come in by a
+// device.
+static __always_inline __u32 steered(__u64 router, const struct listed *from, const __be32 *daddr)
+{
+	struct target key = {.router = router};
+	const __u32 *mark;
+
+	if (!from || from->mark || from->workload)
+		return from ? from->mark : 0;
+	__builtin_memcpy(key.daddr, daddr, 16);
+	mark = bpf_map_lookup_elem(&steers, &key);
+	return mark ? *mark : 0;
+}
+
 // route fills in where packets to an address leave the router, when the
 // address of the next hop is known.
 static __always_inline int route(struct __sk_buff *skb, __u8 family, __u32 from, const __be32 *saddr,
-				 const __be32 *daddr, struct way *w)
+				 const __be32 *daddr, __u32 mark, struct way *w)
 {
 	struct bpf_fib_lookup fib = {.family = family, .l4_protocol = IPPROTO_TCP, .ifindex = from};
 
 	__builtin_memcpy(fib.ipv6_src, saddr, 16);
 	__builtin_memcpy(fib.ipv6_dst, daddr, 16);
-	if (bpf_fib_lookup(skb, &fib, sizeof(fib), 0) != BPF_FIB_LKUP_RET_SUCCESS)
+	// The mark is where the answer has hardware addresses.
+	__builtin_memcpy(fib.smac, &mark, sizeof(mark));
+	if (bpf_fib_lookup(skb, &fib, sizeof(fib), mark ? BY_MARK : 0) != BPF_FIB_LKUP_RET_SUCCESS)
 		return -1;
 	w->device = fib.ifindex;
 	w->mtu = fib.mtu_result;
@@ -442,21 +477,27 @@ static __always_inline struct way *remember(const struct flow *f, struct way *to
 }
 
 // ways fills in where a packet and its answers go. What answers will look like
-// says what becomes of the packet.
-static __always_inline int ways(struct __sk_buff *skb, const struct packet *p, const struct nf_conntrack_tuple *answer,
-				struct way *to, struct way *back)
+// says what becomes of the packet. It returns 1 when the two do not have one way
+// because of what marks say: such a flow takes the slow path.
+static __always_inline int ways(struct __sk_buff *skb, const struct packet *p, const struct listed *from,
+				const struct nf_conntrack_tuple *answer, struct way *to, struct way *back)
 {
+	struct device key = {.router = p->flow.router};
+
 	for (int i = 0; i < 4; i++) {
 		to->saddr[i] = answer->dst.u3.all[i];
 		to->daddr[i] = answer->src.u3.all[i];
 	}
 	to->sport = answer->dst.u.all;
 	to->dport = answer->src.u.all;
-	if (route(skb, p->family, p->flow.device, p->flow.saddr, to->daddr, to))
-		return -1;
+	__u32 mark = steered(p->flow.router, from, p->flow.daddr);
+	if (route(skb, p->family, p->flow.device, p->flow.saddr, to->daddr, mark, to))
+		return mark ? 1 : -1;
 	// The sender must be where the packet came from.
-	if (route(skb, p->family, to->device, to->daddr, p->flow.saddr, back) || back->device != p->flow.device)
-		return -1;
+	key.device = to->device;
+	__u32 returning = steered(p->flow.router, bpf_map_lookup_elem(&devices, &key), to->saddr);
+	if (route(skb, p->family, to->device, to->daddr, p->flow.saddr, returning, back) || back->device != p->flow.device)
+		return mark | returning ? 1 : -1;
 	__builtin_memcpy(back->saddr, p->flow.daddr, 16);
 	__builtin_memcpy(back->daddr, p->flow.saddr, 16);
 	back->sport = p->flow.dport;
@@ -524,8 +565,9 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 		return 0;
 	to.reply = direction;
 	back->reply = !direction;
-	int failed = !carried(ct) || ways(skb, p, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, back);
-	bool slow = !failed && !(carries(p->flow.router, &to) && leads(from, back));
+	int way = carried(ct) ? ways(skb, p, from, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, back) : -1;
+	bool failed = way < 0;
+	bool slow = way > 0 || (!failed && !(carries(p->flow.router, &to) && leads(from, back)));
 	if (slow) {
 		// Connection tracking sees its packets.
 	} else if (ct->mark & CLOSED) {
@@ -556,7 +598,7 @@ static __always_inline void reopen(struct __sk_buff *skb, const struct packet *p
 
 	if (!ct)
 		return;
-	if (ct->mark & CLOSED && !route(skb, p->family, p->flow.device, p->flow.daddr, p->flow.saddr, &back) &&
+	if (ct->mark & CLOSED && !route(skb, p->family, p->flow.device, p->flow.daddr, p->flow.saddr, 0, &back) &&
 	    back.device == p->flow.device)
 		bpf_ct_change_timeout(ct, 0);
 	bpf_ct_release(ct);

@@ -61,7 +61,7 @@ type control struct {
 }
 
 // others are the maps of express.c besides control and counters.
-var others = []string{"routers", "devices", "uses", "totals", "flows", "asking", "sites", "sources", "answers", "said"}
+var others = []string{"routers", "devices", "uses", "totals", "flows", "steers", "asking", "sites", "sources", "answers", "said"}
 
 // bounds are what one router may have of what all share: connections that are
 // remembered and in use, and closed ones that keep their ports for all of closing.

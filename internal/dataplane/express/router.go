@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -20,6 +21,10 @@ const nobody = 0
 type router struct {
 	slot    uint32
 	devices map[uint32]mac
+	// marks and targets are what packets are routed by, if it is not zero: those that come
+	// from a device, and those that come to a target from other routers.
+	marks   map[uint32]uint32
+	targets map[netip.Addr]uint32
 	// seen is false for a router that an earlier process has told of and this
 	// one has not yet met. It may be gone.
 	seen bool
@@ -47,7 +52,7 @@ type listed struct {
 	Slot     uint32
 	MAC      mac
 	Workload uint16
-	_        uint32
+	Mark     uint32
 	Taken    uint64
 }
 
@@ -74,7 +79,7 @@ func (l *Lane) readRouters() error {
 	}
 	for slot := len(states) - 1; slot > nobody; slot-- {
 		if cookie := states[slot].Cookie; cookie != 0 {
-			l.routers[cookie] = &router{slot: uint32(slot), devices: map[uint32]mac{}}
+			l.routers[cookie] = newRouter(uint32(slot))
 		} else {
 			l.free = append(l.free, uint32(slot))
 		}
@@ -85,12 +90,19 @@ func (l *Lane) readRouters() error {
 	for entries.Next(&key, &value) {
 		if r := l.routers[key.Router]; r != nil {
 			r.devices[key.Device] = value.MAC
+			if value.Mark != 0 {
+				r.marks[key.Device] = value.Mark
+			}
 		}
 	}
 	if err := entries.Err(); err != nil {
 		return fmt.Errorf("read devices: %w", err)
 	}
-	return nil
+	return l.readTargets()
+}
+
+func newRouter(slot uint32) *router {
+	return &router{slot: slot, devices: map[uint32]mac{}, marks: map[uint32]uint32{}, targets: map[netip.Addr]uint32{}}
 }
 
 // list tells the program of a device that packets can be handed on to. Beyond
@@ -132,6 +144,7 @@ func (l *Lane) list(cookie uint64, device uint32, address mac, workload bool) er
 		return err
 	}
 	r.devices[device] = address
+	delete(r.marks, device)
 	return l.recheck(r)
 }
 
@@ -151,7 +164,7 @@ func (l *Lane) enter(cookie uint64) (*router, error) {
 		return nil, err
 	}
 	l.free = l.free[:len(l.free)-1]
-	r := &router{slot: slot, devices: map[uint32]mac{}}
+	r := newRouter(slot)
 	l.routers[cookie] = r
 	return r, nil
 }
@@ -225,6 +238,11 @@ func (l *Lane) leave(cookie uint64) error {
 			return err
 		}
 	}
+	for target := range r.targets {
+		if err := l.steerTarget(cookie, r, target, 0); err != nil {
+			return err
+		}
+	}
 	if err := l.assign(r.slot, 0); err != nil {
 		return err
 	}
@@ -240,6 +258,7 @@ func (l *Lane) unlist(cookie uint64, r *router, device uint32) error {
 		return err
 	}
 	delete(r.devices, device)
+	delete(r.marks, device)
 	l.full = false
 	return nil
 }

@@ -532,3 +532,21 @@ func (p pair) setChecked(unchecked bool) error {
 	p.near.Attrs().Group = group
 	return nil
 }
+
+// Devices gives the indexes of the interfaces that lead to workloads, by their
+// network interfaces, and to the outside.
+func (r *Router) Devices() (map[string]int, error) {
+	list, err := fetch(r.handle.LinkList)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces of %s: %w", r.VPC, err)
+	}
+	there := map[string]int{}
+	for _, l := range list {
+		if eni, _, _, ok := r.readMark(l.Attrs().Alias); ok {
+			there[eni] = l.Attrs().Index
+		} else if _, ok := parseAlias(l.Attrs().Alias, r.instance, isExit, 1); ok {
+			there[desired.Outside] = l.Attrs().Index
+		}
+	}
+	return there, nil
+}
