@@ -84,7 +84,11 @@ func (c *change) run(ctx context.Context, vpc string) {
 		}
 		return
 	}
-	if err := c.settle(ctx); err != nil {
+	err := c.host.bypass(ctx, c.router, c.table)
+	if err == nil {
+		err = c.settle(ctx)
+	}
+	if err != nil {
 		c.fail(c.put, err)
 		c.fail(c.del, err)
 		return
@@ -140,6 +144,9 @@ func (c *change) clear(ctx context.Context) bool {
 	}
 	if err == nil {
 		c.filter(ctx)
+		if err = c.host.bypass(ctx, c.router, c.table); err != nil {
+			c.fail(c.put, err)
+		}
 		ended = append(ended, c.turned(onward)...)
 		for _, e := range c.del {
 			if c.failed[e.Key()] == nil {

@@ -40,6 +40,9 @@ func (h *Host) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, 
 	if err != nil {
 		return nil, fmt.Errorf("read filter of %s: %w", vpc, err)
 	}
+	if err := h.bypass(ctx, r, table); err != nil {
+		return nil, err
+	}
 	net, err := h.routers.Dump(r)
 	if err != nil {
 		return nil, err

@@ -254,3 +254,16 @@ func (h *Host) recheck(r *network.Router) error {
 	}
 	return h.lane.Recheck(r.Cookie())
 }
+
+// bypass has the packets of a router take the slow path while any of its subnets is
+// filtered: each of them is asked about.
+func (h *Host) bypass(ctx context.Context, r *network.Router, table *nft.Table) error {
+	if h.lane == nil {
+		return nil
+	}
+	filtered, err := table.Filtered(ctx)
+	if err != nil {
+		return fmt.Errorf("read which subnets of %s are filtered: %w", r.VPC, err)
+	}
+	return h.lane.Bypass(r.Cookie(), filtered)
+}

@@ -35,6 +35,7 @@ func TestEveryKindIsCarriedOut(t *testing.T) {
 	s.entries[consumer] = append(s.entries[consumer],
 		desired.Table{VPC: consumer, Number: 7, Routes: []desired.TableRoute{{Prefix: prefix("0.0.0.0/0"), To: desired.Unreachable}, {Prefix: prefix("::/0"), To: desired.Outside}}},
 		desired.Steer{VPC: consumer, From: eni, Table: 7}, desired.Through{VPC: consumer, ENI: eni, Class: "c-open"})
+	s.entries[provider] = append(s.entries[provider], acl()...)
 	s.apply()
 	there := map[desired.Key]bool{}
 	for _, vpc := range vpcs() {

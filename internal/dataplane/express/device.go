@@ -43,11 +43,19 @@ func (l *Lane) Cover(h *netlink.Handle, cookie uint64, link netlink.Link) error 
 	if err != nil {
 		return err
 	}
-	workload := strings.HasPrefix(link.Attrs().Name, "w") // as the rules of the router tell
-	if err := l.list(cookie, uint32(device), address, workload); err != nil {
+	if err := l.list(cookie, uint32(device), listing(link, address)); err != nil {
 		return fmt.Errorf("list %s for the express lane: %w", link.Attrs().Name, err)
 	}
 	return nil
+}
+
+// listing is what the program is told of a device.
+func listing(link netlink.Link, address mac) listed {
+	value := listed{MAC: address}
+	if strings.HasPrefix(link.Attrs().Name, "w") { // as the rules of the router tell
+		value.Workload = 1
+	}
+	return value
 }
 
 // leads gives the hardware address of a veth that leads to another namespace.
@@ -80,16 +88,22 @@ func (l *Lane) attach(h *netlink.Handle, device int) error {
 // Covers reports whether a device has all that Cover gives.
 func (l *Lane) Covers(h *netlink.Handle, cookie uint64, link netlink.Link) (bool, error) {
 	address, ok := leads(link)
-	if !ok || !l.lists(cookie, uint32(link.Attrs().Index), address) {
+	if !ok || !l.lists(cookie, uint32(link.Attrs().Index), listing(link, address)) {
 		return false, nil
 	}
 	return l.attached(h, link.Attrs().Index)
 }
 
-// lists reports whether a device is listed, or not for want of room.
-func (l *Lane) lists(cookie uint64, device uint32, address mac) bool {
+// lists reports whether a device is listed, or not for want of room or because its
+// router is slow.
+func (l *Lane) lists(cookie uint64, device uint32, value listed) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if waiting, slow := l.slow[cookie]; slow {
+		waiting[device] = value
+		return true
+	}
+	address := value.MAC
 	r := l.routers[cookie]
 	if r != nil {
 		r.seen = true

@@ -88,7 +88,7 @@ func OpenFew(instance string, idle time.Duration, devices uint32) (*Lane, error)
 // List lists devices of a router that nobody has.
 func List(l *Lane, cookie uint64, devices int) error {
 	for i := range devices {
-		if err := l.list(cookie, uint32(i+1), mac{2, 1}, false); err != nil {
+		if err := l.list(cookie, uint32(i+1), listed{MAC: mac{2, 1}}); err != nil {
 			return err
 		}
 	}

@@ -88,6 +88,9 @@ type Lane struct {
 	routers map[uint64]*router
 	free    []uint32 // slots
 	full    bool     // there are more devices than can be listed
+	// slow are the routers whose packets take the slow path, with the devices that are
+	// to be listed when they do not any more.
+	slow map[uint64]map[uint32]listed
 }
 
 // Counters say what the lane has done since its program was loaded.
@@ -165,7 +168,7 @@ func load(name string, sizes map[string]uint32) (*Lane, error) {
 		return nil, fmt.Errorf("load program: %w", err)
 	}
 	defer c.Close()
-	l := &Lane{program: c.DetachProgram(programName), control: c.DetachMap("control"), counters: c.DetachMap("counters"), maps: map[string]*ebpf.Map{}}
+	l := &Lane{program: c.DetachProgram(programName), control: c.DetachMap("control"), counters: c.DetachMap("counters"), maps: map[string]*ebpf.Map{}, slow: map[uint64]map[uint32]listed{}}
 	for _, m := range others {
 		l.maps[m] = c.DetachMap(m)
 	}
@@ -270,7 +273,7 @@ func inspect(id ebpf.ProgramID) (l *Lane, name string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	l = &Lane{program: program, id: id, maps: map[string]*ebpf.Map{}}
+	l = &Lane{program: program, id: id, maps: map[string]*ebpf.Map{}, slow: map[uint64]map[uint32]listed{}}
 	defer func() {
 		if err != nil || l.control == nil || l.counters == nil {
 			err = errors.Join(err, l.Close())

@@ -107,9 +107,19 @@ func newRouter(slot uint32) *router {
 
 // list tells the program of a device that packets can be handed on to. Beyond
 // what there is room for it is not told: their packets take the slow path.
-func (l *Lane) list(cookie uint64, device uint32, address mac, workload bool) error {
+func (l *Lane) list(cookie uint64, device uint32, value listed) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if waiting, slow := l.slow[cookie]; slow {
+		waiting[device] = value
+		return nil
+	}
+	return l.enlist(cookie, device, value)
+}
+
+// enlist is list for a router that is not slow.
+func (l *Lane) enlist(cookie uint64, device uint32, value listed) error {
+	address := value.MAC
 	r := l.routers[cookie]
 	if r != nil && r.devices[device] == address {
 		r.seen = true
@@ -123,10 +133,7 @@ func (l *Lane) list(cookie uint64, device uint32, address mac, workload bool) er
 	}
 	r.seen = true
 	put := func() error {
-		value := listed{Slot: r.slot, MAC: address}
-		if workload {
-			value.Workload = 1
-		}
+		value.Slot = r.slot
 		return l.maps["devices"].Put(deviceKey{Router: cookie, Device: device}, value)
 	}
 	err := put()
@@ -229,6 +236,7 @@ func (l *Lane) Leave(cookie uint64) error {
 }
 
 func (l *Lane) leave(cookie uint64) error {
+	delete(l.slow, cookie)
 	r := l.routers[cookie]
 	if r == nil {
 		return nil
@@ -267,12 +275,17 @@ func (l *Lane) unlist(cookie uint64, r *router, device uint32) error {
 func (l *Lane) Devices(cookie uint64) []int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.routers[cookie]
-	if r == nil {
-		return nil
+	devices := map[uint32]bool{}
+	for device := range l.slow[cookie] {
+		devices[device] = true
+	}
+	if r := l.routers[cookie]; r != nil {
+		for device := range r.devices {
+			devices[device] = true
+		}
 	}
 	var all []int
-	for _, device := range slices.Sorted(maps.Keys(r.devices)) {
+	for _, device := range slices.Sorted(maps.Keys(devices)) {
 		all = append(all, int(device))
 	}
 	return all
@@ -283,6 +296,7 @@ func (l *Lane) Devices(cookie uint64) []int {
 func (l *Lane) Uncover(cookie uint64, device int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.slow[cookie], uint32(device))
 	r := l.routers[cookie]
 	if r == nil || r.devices[uint32(device)] == (mac{}) {
 		return nil
@@ -290,6 +304,62 @@ func (l *Lane) Uncover(cookie uint64, device int) error {
 	if err := errors.Join(l.unlist(cookie, r, uint32(device)), l.recheck(r)); err != nil {
 		return fmt.Errorf("take device %d from the express lane: %w", device, err)
 	}
+	return nil
+}
+
+// Bypass has all packets of a router take the slow path, or the lane again: rules are
+// asked about each packet there. What the program remembers of the router ends at once.
+// It has to be told again by each process, before that looks at the router's devices.
+func (l *Lane) Bypass(cookie uint64, on bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	waiting, slow := l.slow[cookie]
+	if slow == on {
+		return nil
+	}
+	do := l.slowDown
+	if slow {
+		do = func(cookie uint64) error { return l.speedUp(cookie, waiting) }
+	}
+	if err := do(cookie); err != nil {
+		return fmt.Errorf("take a router from the express lane, or give it back: %w", err)
+	}
+	return nil
+}
+
+// slowDown takes all devices of a router from the list.
+func (l *Lane) slowDown(cookie uint64) error {
+	waiting := map[uint32]listed{}
+	r := l.routers[cookie]
+	if r != nil {
+		for device := range r.devices {
+			var value listed
+			if err := l.maps["devices"].Lookup(deviceKey{Router: cookie, Device: device}, &value); err == nil {
+				waiting[device] = value
+			}
+		}
+		for device := range r.devices {
+			if err := l.unlist(cookie, r, device); err != nil {
+				return err
+			}
+		}
+		if err := l.recheck(r); err != nil {
+			return err
+		}
+	}
+	l.slow[cookie] = waiting
+	return nil
+}
+
+// speedUp lists the devices that wait.
+func (l *Lane) speedUp(cookie uint64, waiting map[uint32]listed) error {
+	for device, value := range waiting {
+		value.Taken = 0
+		if err := l.enlist(cookie, device, value); err != nil {
+			return err
+		}
+	}
+	delete(l.slow, cookie)
 	return nil
 }
 

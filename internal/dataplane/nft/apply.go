@@ -159,6 +159,9 @@ type batch struct {
 	owners        []owner // whose each message is; the zero owner for nobody's
 	newSets, dead []string
 	owner         owner
+	// What becomes of the border's chains.
+	borderNow  []chain
+	borderGone []string
 }
 
 // batch lays out the messages: first what others refer to, last what nothing
@@ -168,6 +171,10 @@ func (t *Table) batch(changes []change) *batch {
 	b.sets(t.picture, changes)
 	for _, set := range b.newSets {
 		b.addSet(set)
+	}
+	filtered := t.picture.filteredAfter(changes)
+	if filtered {
+		b.raiseBorder(t.picture)
 	}
 	b.each(changes, func(c change) {
 		for _, n := range c.now.chains {
@@ -192,14 +199,19 @@ func (t *Table) batch(changes []change) *batch {
 	})
 	b.each(changes, func(c change) { b.elements(unix.NFT_MSG_DELSETELEM, without(c.old.elements, c.now.elements)) })
 	b.each(changes, func(c change) { b.elements(unix.NFT_MSG_NEWSETELEM, without(c.now.elements, c.old.elements)) })
-	b.each(changes, func(c change) {
-		for _, old := range c.old.chains {
-			if _, stays := c.now.chainNamed(old.name); !stays {
-				b.flushChain(old.name)
-				b.deleteChain(old.name)
+	// One may lead to another: all are empty before any goes.
+	for _, remove := range []func(string){b.flushChain, b.deleteChain} {
+		b.each(changes, func(c change) {
+			for _, old := range c.old.chains {
+				if _, stays := c.now.chainNamed(old.name); !stays {
+					remove(old.name)
+				}
 			}
-		}
-	})
+		})
+	}
+	if !filtered {
+		b.lowerBorder(t.picture)
+	}
 	for _, set := range b.dead {
 		b.deleteSet(set)
 	}
@@ -247,6 +259,12 @@ func (b *batch) settle(p *picture) {
 	}
 	for _, set := range b.dead {
 		delete(p.sets, set)
+	}
+	for _, c := range b.borderNow {
+		p.chains[c.name] = c.texts()
+	}
+	for _, name := range b.borderGone {
+		delete(p.chains, name)
 	}
 }
 

@@ -55,7 +55,9 @@ func (c chain) bare() chain {
 // isDynamic reports whether a chain of this name belongs to an entry.
 func isDynamic(name string) bool {
 	return strings.HasPrefix(name, inPrefix) || strings.HasPrefix(name, outPrefix) ||
-		strings.HasPrefix(name, portsPrefix) || strings.HasPrefix(name, poolPrefix)
+		strings.HasPrefix(name, portsPrefix) || strings.HasPrefix(name, poolPrefix) ||
+		strings.HasPrefix(name, aclInPrefix) || strings.HasPrefix(name, aclOutPrefix) ||
+		strings.HasPrefix(name, fromPrefix) || strings.HasPrefix(name, toPrefix) || isBorder(name)
 }
 
 // classChain makes the chain of a class for one direction. A packet that a rule

@@ -120,6 +120,9 @@ var codecs = map[desired.Kind]codec{
 	desired.KindAllow:    codecOf(encodeAllow, decodeAllows),
 	desired.KindEndpoint: codecOf(encodeEndpoint, decodeEndpoint),
 
+	desired.KindACL:      codecOf(encodeACL, decodeACL),
+	desired.KindFiltered: codecOf(encodeFiltered, decodeFiltered),
+
 	desired.KindNameserver: codecOf(encodeNameserver, decodeNameserver),
 
 	desired.KindSteer:   codecOf(encodeSteer, decodeSteer),

@@ -23,7 +23,7 @@ type names interface {
 // the skeleton itself has in its maps and for what is not Postern's.
 func elementOwner(e element) (owner, bool) {
 	switch e.set {
-	case setClassIn, setClassOut, setDoors, setPools:
+	case setClassIn, setClassOut, setDoors, setPools, setBorderIn, setBorderOut:
 		return chainOwner(e.target)
 	case setPool6:
 		a, ok := netip.AddrFromSlice([]byte(e.value))
@@ -74,6 +74,16 @@ func chainOwner(name string) (owner, bool) {
 	for _, prefix := range []string{inPrefix, outPrefix} {
 		if class, ok := strings.CutPrefix(name, prefix); ok {
 			return owner{desired.KindClass, class}, true
+		}
+	}
+	for _, prefix := range []string{aclInPrefix, aclOutPrefix} {
+		if acl, ok := strings.CutPrefix(name, prefix); ok {
+			return owner{desired.KindACL, acl}, true
+		}
+	}
+	for _, prefix := range []string{fromPrefix, toPrefix} {
+		if subnet, ok := strings.CutPrefix(name, prefix); ok {
+			return owner{desired.KindFiltered, subnet}, true
 		}
 	}
 	if set, ok := strings.CutPrefix(name, portsPrefix); ok {

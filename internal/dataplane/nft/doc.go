@@ -18,6 +18,9 @@
 //	address   element of class4 or class6; of a prefix, of class80
 //	target    elements of target and gateway
 //	allow     element of allow
+//	acl       chains aclin-NAME and aclout-NAME
+//	filtered  chains from-SUBNET and to-SUBNET, elements of border, borderdev, borderout
+//	          and borderin; with the first one comes the border
 //	endpoint  elements of door, port and endpoint
 //
 // Only the few maps from numbers to chains hold verdicts. The kernel walks all

@@ -102,7 +102,7 @@ func (p *picture) intact(shares Shares) bool {
 			return false
 		}
 	}
-	return true
+	return p.bordered()
 }
 
 // skeletonElements are the elements that the skeleton declares. A key of no
@@ -143,6 +143,7 @@ func (t *Table) know(ctx context.Context) error {
 func read(c *nfnl.Conn) (*picture, error) {
 	p, found := newPicture(), found{}
 	var chains, sets []string
+	var byNumber numberedElements
 	if err := list(c, unix.NFT_MSG_GETCHAIN, unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME, &chains); err != nil {
 		return nil, err
 	}
@@ -162,13 +163,15 @@ func read(c *nfnl.Conn) (*picture, error) {
 		if strings.HasPrefix(set, "__") || isCounting(set) { // made for a rule, or by packets
 			continue
 		}
-		if _, _, isMember := memberGroup(set); isMember {
+		_, _, isMember := memberGroup(set)
+		if _, isBorder := borderMaps[set]; isMember || isBorder {
 			p.sets[set] = true
 		}
-		if err := p.readElements(c, set, found); err != nil {
+		if err := p.readElements(c, set, found, &byNumber); err != nil {
 			return nil, err
 		}
 	}
+	byNumber.file(p, found)
 	p.adopt(found)
 	return p, nil
 }
@@ -204,7 +207,7 @@ func (p *picture) readRules(c *nfnl.Conn, chains []string) error {
 }
 
 // readElements files the elements of one set under their owners.
-func (p *picture) readElements(c *nfnl.Conn, set string, found found) error {
+func (p *picture) readElements(c *nfnl.Conn, set string, found found, byNumber *numberedElements) error {
 	var b nfnl.Builder
 	message(&b, unix.NFT_MSG_GETSETELEM, 0)
 	b.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
@@ -220,7 +223,15 @@ func (p *picture) readElements(c *nfnl.Conn, set string, found found) error {
 	}
 	// A hash table that grows while it is read may show an element twice.
 	slices.SortFunc(elements, element.compare)
-	for _, e := range slices.Compact(elements) {
+	elements = slices.Compact(elements)
+	if isInterval(set) {
+		elements = mendIntervals(elements)
+	}
+	if isByNumber(set) {
+		*byNumber = append(*byNumber, elements...)
+		return nil
+	}
+	for _, e := range elements {
 		if o, ok := elementOwner(e); ok {
 			found.of(o).add(e)
 		} else {
@@ -236,6 +247,7 @@ func readElement(set string, item []byte) element {
 	e.note = commentOf(nfnl.Attribute(item, unix.NFTA_SET_ELEM_USERDATA))
 	data := nfnl.Attribute(item, unix.NFTA_SET_ELEM_DATA)
 	e.value = string(nfnl.Attribute(data, unix.NFTA_DATA_VALUE))
+	e.ends = number32(item, unix.NFTA_SET_ELEM_FLAGS)&unix.NFT_SET_ELEM_INTERVAL_END != 0
 	if verdict := nfnl.Attribute(data, unix.NFTA_DATA_VERDICT); verdict != nil {
 		code := nfnl.Attribute(verdict, unix.NFTA_VERDICT_CODE)
 		e.jump = len(code) == 4 && int32(binary.BigEndian.Uint32(code)) == unix.NFT_JUMP

@@ -3,6 +3,7 @@
 package nft
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/google/nftables/expr"
@@ -118,6 +119,7 @@ func commentOf(data []byte) string {
 
 // elements adds or deletes elements, which are sorted by set.
 func (b *batch) elements(typ uint8, elements []element) {
+	elements = withEnds(elements)
 	for len(elements) > 0 {
 		set := elements[0].set
 		n := 0
@@ -140,9 +142,28 @@ func (b *batch) elements(typ uint8, elements []element) {
 	}
 }
 
+// withEnds takes intervals apart.
+func withEnds(elements []element) []element {
+	if !slices.ContainsFunc(elements, func(e element) bool { return e.end != "" }) {
+		return elements
+	}
+	var all []element
+	for _, e := range elements {
+		all = append(all, e)
+		if e.end != "" {
+			all = append(all, element{set: e.set, key: e.end, ends: true})
+		}
+	}
+	return all
+}
+
 // element encodes one element, with its value when it is to be added.
 func (b *batch) element(e element, whole bool) {
 	b.Nest(unix.NFTA_SET_ELEM_KEY, func() { b.Bytes(unix.NFTA_DATA_VALUE, []byte(e.key)) })
+	if e.ends {
+		b.Uint32(unix.NFTA_SET_ELEM_FLAGS, unix.NFT_SET_ELEM_INTERVAL_END)
+		return
+	}
 	if whole && e.note != "" {
 		b.Bytes(unix.NFTA_SET_ELEM_USERDATA, comment(e.note))
 	}

@@ -29,10 +29,18 @@ type element struct {
 	target string
 	note   string
 	jump   bool
+	// end is behind the last key of an interval that begins at key. As it is read, what
+	// ends an interval is an element of its own.
+	end  string
+	ends bool
 }
 
 func (e element) compare(o element) int {
-	return cmp.Or(strings.Compare(e.set, o.set), strings.Compare(e.key, o.key))
+	order := cmp.Or(strings.Compare(e.set, o.set), strings.Compare(e.key, o.key))
+	if order == 0 && e.ends != o.ends {
+		return map[bool]int{true: -1, false: 1}[e.ends]
+	}
+	return order
 }
 
 // parts is what the kernel has of one entry, or should have: elements in
@@ -89,7 +97,7 @@ func (p *parts) chainNamed(name string) (chain, bool) {
 func pack(id string, elements []element) string {
 	text := append(make([]byte, 0, 256), id...)
 	for _, e := range elements {
-		for _, part := range [...]string{e.set, e.key, e.value, e.target, e.note} {
+		for _, part := range [...]string{e.set, e.key, e.value, e.target, e.note, e.end} {
 			text = append(append(text, byte(len(part))), part...)
 		}
 		jump := byte(0)
@@ -107,12 +115,12 @@ func unpack(text string) (elements []element) {
 		elements = make([]element, 0, 4) // as many as an endpoint with two ports has
 	}
 	for len(text) > 0 {
-		var parts [5]string
+		var parts [6]string
 		for i := range parts {
 			end := 1 + int(text[0])
 			parts[i], text = text[1:end], text[end:]
 		}
-		elements = append(elements, element{parts[0], parts[1], parts[2], parts[3], parts[4], text[0] == 1})
+		elements = append(elements, element{set: parts[0], key: parts[1], value: parts[2], target: parts[3], note: parts[4], end: parts[5], jump: text[0] == 1})
 		text = text[1:]
 	}
 	return elements

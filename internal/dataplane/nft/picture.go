@@ -77,9 +77,10 @@ func (o owner) isNumbered() bool {
 // numberedKinds says by ids which entries verdict maps number: those that have
 // chains.
 var numberedKinds = map[desired.Kind]func(id string) bool{
-	desired.KindClass:   func(string) bool { return true },
-	desired.KindPortSet: func(string) bool { return true },
-	desired.KindPool:    func(id string) bool { return strings.Contains(id, ":") }, // of an IPv6 gateway
+	desired.KindClass:    func(string) bool { return true },
+	desired.KindPortSet:  func(string) bool { return true },
+	desired.KindFiltered: func(string) bool { return true },
+	desired.KindPool:     func(id string) bool { return strings.Contains(id, ":") }, // of an IPv6 gateway
 }
 
 // picture is what the kernel has in one table. There are as many owners as entries,

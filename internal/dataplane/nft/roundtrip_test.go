@@ -95,6 +95,14 @@ func entries(t *rapid.T) []desired.Entry {
 		from := uint16(w.pick("from", 1000))
 		add(desired.PortSet{VPC: vpc, Name: fmt.Sprintf("p-%d", i), Ranges: []desired.PortRange{{From: from, To: from + 9}, {From: 5000, To: 65535}}})
 	}
+	if acls := w.pick("ACLs", 3); acls > 0 {
+		for i := range acls {
+			add(desired.ACL{VPC: vpc, Name: fmt.Sprintf("acl-%d", i), In: w.aclRules(), Out: w.aclRules()})
+		}
+		for i := range w.pick("subnets", 4) {
+			add(w.filtered(i, acls))
+		}
+	}
 	for range w.pick("things", 40) {
 		w.v6 = rapid.Bool().Draw(t, "v6")
 		switch w.pick("kind", 5) {
@@ -126,6 +134,30 @@ func entries(t *rapid.T) []desired.Entry {
 	}
 	desired.Sort(list)
 	return list
+}
+
+func (w world) aclRules() (list []desired.ACLRule) {
+	for _, r := range w.rules() {
+		if r.Group == "" {
+			list = append(list, desired.ACLRule{Allow: w.pick("allow", 2) == 0, Rule: r})
+		}
+	}
+	return list
+}
+
+// filtered draws one of four subnets that lie beside each other.
+func (w world) filtered(i, acls int) desired.Filtered {
+	f := desired.Filtered{VPC: vpc, Subnet: fmt.Sprintf("subnet-%d", i), ACL: fmt.Sprintf("acl-%d", w.pick("ACL", acls))}
+	if w.pick("IPv4", 4) > 0 {
+		f.Prefixes = append(f.Prefixes, prefix(fmt.Sprintf("10.1.%d.0/%d", i, 24+w.pick("longer", 5))))
+	}
+	if w.pick("IPv6", 2) > 0 {
+		f.Prefixes = append(f.Prefixes, prefix(fmt.Sprintf("2001:db8:1:%d::/64", i)))
+	}
+	for n := range w.pick("interfaces", 3) {
+		f.ENIs = append(f.ENIs, fmt.Sprintf("eni-%d%d23456789abcdef0", i, n))
+	}
+	return f
 }
 
 func (w world) pool(gateway netip.Addr) desired.Pool {
@@ -197,7 +229,7 @@ func TestEntriesComeBackFromTheKernel(t *testing.T) {
 		t.Fatal(failed)
 	}
 	reads(t, table, nil)
-	if text := n.Nft("list", "table", "inet", "postern"); strings.Contains(text, "member") || strings.Contains(text, "in-c-") {
+	if text := n.Nft("list", "table", "inet", "postern"); strings.Contains(text, "member") || strings.Contains(text, "in-c-") || strings.Contains(text, "border") || strings.Contains(text, "acl") {
 		t.Errorf("sets or chains are left:\n%s", text)
 	}
 }

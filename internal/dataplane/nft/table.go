@@ -94,7 +94,10 @@ func (t *Table) Load(ctx context.Context, r desired.Router) error {
 		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
 	}
 	present := t.picture.skeletonChains()
-	if err = t.load(ctx, s, present, s.transaction(present)); err != nil {
+	if err = t.load(ctx, s, present, s.transaction(present)); err == nil {
+		err = t.mendBorder(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("load rules of router %s: %w", r.VPC, err)
 	}
 	return nil
