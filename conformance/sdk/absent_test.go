@@ -32,9 +32,8 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"egress-only gateways": func() (any, error) {
 			return c.ec2.DescribeEgressOnlyInternetGateways(c.ctx, &ec2.DescribeEgressOnlyInternetGatewaysInput{})
 		},
-		"flow logs":    func() (any, error) { return c.ec2.DescribeFlowLogs(c.ctx, &ec2.DescribeFlowLogsInput{}) },
-		"instances":    func() (any, error) { return c.ec2.DescribeInstances(c.ctx, &ec2.DescribeInstancesInput{}) },
-		"NAT gateways": func() (any, error) { return c.ec2.DescribeNatGateways(c.ctx, &ec2.DescribeNatGatewaysInput{}) },
+		"flow logs": func() (any, error) { return c.ec2.DescribeFlowLogs(c.ctx, &ec2.DescribeFlowLogsInput{}) },
+		"instances": func() (any, error) { return c.ec2.DescribeInstances(c.ctx, &ec2.DescribeInstancesInput{}) },
 		"references of groups": func() (any, error) {
 			return c.ec2.DescribeSecurityGroupReferences(c.ctx, &ec2.DescribeSecurityGroupReferencesInput{GroupId: []string{group}})
 		},

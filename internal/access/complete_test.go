@@ -65,6 +65,11 @@ var unasked = map[string][]string{
 		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.TrafficPolicyInstanceId",
 		"route53:ChangeResourceRecordSets.ChangeBatch.Changes.ResourceRecordSet.CidrRoutingConfig.CollectionId",
 	},
+	"refused, as all that gateways of whole regions have": {
+		"ec2:AssociateNatGatewayAddress.AvailabilityZoneId",
+		"ec2:CreateNatGateway.AvailabilityZoneAddresses.AllocationIds",
+		"ec2:CreateNatGateway.AvailabilityZoneAddresses.AvailabilityZoneId",
+	},
 	"a part of the interface that is named": {
 		"ec2:ModifyNetworkInterfaceAttribute.Attachment.AttachmentId",
 	},

@@ -13,36 +13,42 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[2]}}}},
 		}},
 		"AssignIpv6Addresses": {Needs: []Need{
-			{Action: "ec2:AssignIpv6Addresses", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{2}}}},
+			{Action: "ec2:AssignIpv6Addresses", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{2}}}},
 		}},
 		"AssignPrivateIpAddresses": {Needs: []Need{
-			{Action: "ec2:AssignPrivateIpAddresses", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{2}}}},
+			{Action: "ec2:AssignPrivateIpAddresses", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{2}}}},
+		}},
+		"AssignPrivateNatGatewayAddress": {Needs: []Need{
+			{Action: "ec2:AssignPrivateNatGatewayAddress", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{0}}}},
 		}},
 		"AssociateAddress": {Needs: []Need{
-			{Action: "ec2:AssociateAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2}, ByOther: true}, {Kinds: []*Kind{&kinds[5]}, Path: []int{4}}}},
+			{Action: "ec2:AssociateAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2}, ByOther: true}, {Kinds: []*Kind{&kinds[6]}, Path: []int{4}}}},
 		}},
 		"AssociateDhcpOptions": {Needs: []Need{
-			{Action: "ec2:AssociateDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}}}},
+			{Action: "ec2:AssociateDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{1}}}},
+		}},
+		"AssociateNatGatewayAddress": {Needs: []Need{
+			{Action: "ec2:AssociateNatGatewayAddress", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{1}}}},
 		}},
 		"AssociateRouteTable": {Needs: []Need{
-			{Action: "ec2:AssociateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{3}}, {Kinds: []*Kind{&kinds[3]}, Path: []int{0}}}},
+			{Action: "ec2:AssociateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{3}}, {Kinds: []*Kind{&kinds[3]}, Path: []int{0}}}},
 		}},
 		"AssociateSubnetCidrBlock": {Needs: []Need{
-			{Action: "ec2:AssociateSubnetCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[10]}, Path: []int{2}}}},
+			{Action: "ec2:AssociateSubnetCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{2}}}},
 		}},
 		"AssociateVpcCidrBlock": {Needs: []Need{
-			{Action: "ec2:AssociateVpcCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{8}}}},
+			{Action: "ec2:AssociateVpcCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{8}}}},
 		}},
 		"AttachInternetGateway": {Needs: []Need{
-			{Action: "ec2:AttachInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[3]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}}}},
+			{Action: "ec2:AttachInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[3]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
 		}},
 		"AuthorizeSecurityGroupEgress": {Needs: []Need{
-			{Action: "ec2:AuthorizeSecurityGroupEgress", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[9]}}}},
-			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[9]}}}},
+			{Action: "ec2:AuthorizeSecurityGroupEgress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[10]}}}},
+			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[10]}}}},
 		}},
 		"AuthorizeSecurityGroupIngress": {Needs: []Need{
-			{Action: "ec2:AuthorizeSecurityGroupIngress", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{3}, ByOther: true}, {Kinds: []*Kind{&kinds[9]}}}},
-			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[9]}}}},
+			{Action: "ec2:AuthorizeSecurityGroupIngress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}, ByOther: true}, {Kinds: []*Kind{&kinds[10]}}}},
+			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[10]}}}},
 		}},
 		"CreateDefaultSubnet": {Needs: []Need{
 			{Action: "ec2:CreateDefaultSubnet"},
@@ -55,7 +61,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[0]}}}},
 		}},
 		"CreateEgressOnlyInternetGateway": {Needs: []Need{
-			{Action: "ec2:CreateEgressOnlyInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[1]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}}}},
+			{Action: "ec2:CreateEgressOnlyInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[1]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
 			{Action: "ec2:CreateTags", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[1]}}}},
 		}},
 		"CreateInternetGateway": {Needs: []Need{
@@ -63,45 +69,49 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[3]}}}},
 		}},
 		"CreateManagedPrefixList": {Needs: []Need{
-			{Action: "ec2:CreateManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
-			{Action: "ec2:CreateTags", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
+			{Action: "ec2:CreateManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[7]}}}},
+			{Action: "ec2:CreateTags", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[7]}}}},
+		}},
+		"CreateNatGateway": {Needs: []Need{
+			{Action: "ec2:CreateNatGateway", Targets: []Target{{Kinds: []*Kind{&kinds[4]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{10}}}},
+			{Action: "ec2:CreateTags", When: []int{7}, Targets: []Target{{Kinds: []*Kind{&kinds[4]}}}},
 		}},
 		"CreateNetworkAcl": {Needs: []Need{
-			{Action: "ec2:CreateNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[4]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{3}}}},
-			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[4]}}}},
+			{Action: "ec2:CreateNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[5]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
+			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[5]}}}},
 		}},
 		"CreateNetworkAclEntry": {Needs: []Need{
-			{Action: "ec2:CreateNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{1}}}},
+			{Action: "ec2:CreateNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
 		}},
 		"CreateNetworkInterface": {Needs: []Need{
-			{Action: "ec2:CreateNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[5]}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{13}}}},
-			{Action: "ec2:CreateTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[5]}}}},
+			{Action: "ec2:CreateNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{13}}}},
+			{Action: "ec2:CreateTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}},
 		"CreateRoute": {Needs: []Need{
-			{Action: "ec2:CreateRoute", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{8}}}},
+			{Action: "ec2:CreateRoute", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{8}}}},
 		}},
 		"CreateRouteTable": {Needs: []Need{
-			{Action: "ec2:CreateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[7]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{3}}}},
-			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[7]}}}},
+			{Action: "ec2:CreateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[8]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
+			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[8]}}}},
 		}},
 		"CreateSecurityGroup": {Needs: []Need{
-			{Action: "ec2:CreateSecurityGroup", Targets: []Target{{Kinds: []*Kind{&kinds[8]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}}}},
-			{Action: "ec2:CreateTags", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[8]}}}},
+			{Action: "ec2:CreateSecurityGroup", Targets: []Target{{Kinds: []*Kind{&kinds[9]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
+			{Action: "ec2:CreateTags", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[9]}}}},
 		}},
 		"CreateSubnet": {Needs: []Need{
-			{Action: "ec2:CreateSubnet", Targets: []Target{{Kinds: []*Kind{&kinds[10]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}}},
-			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[10]}}}},
+			{Action: "ec2:CreateSubnet", Targets: []Target{{Kinds: []*Kind{&kinds[11]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{6}}}},
+			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[11]}}}},
 		}},
 		"CreateTags": {Needs: []Need{
-			{Action: "ec2:CreateTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12]}, Path: []int{1}}}},
+			{Action: "ec2:CreateTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13]}, Path: []int{1}}}},
 		}},
 		"CreateVpc": {Needs: []Need{
-			{Action: "ec2:CreateVpc", Targets: []Target{{Kinds: []*Kind{&kinds[11]}}}},
-			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[11]}}}},
+			{Action: "ec2:CreateVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}}}},
+			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[12]}}}},
 		}},
 		"CreateVpcEndpoint": {Needs: []Need{
-			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[12]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[7]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[15]}, Path: []int{15}, Mentioned: true}, {Kinds: []*Kind{&kinds[19]}, Path: []int{14}, Mentioned: true}}},
-			{Action: "ec2:CreateTags", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[12]}}}},
+			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[16]}, Path: []int{15}, Mentioned: true}, {Kinds: []*Kind{&kinds[20]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "ec2:CreateTags", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[13]}}}},
 		}},
 		"DeleteDhcpOptions": {Needs: []Need{
 			{Action: "ec2:DeleteDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}, Path: []int{0}}}},
@@ -113,37 +123,40 @@ var Services = map[string]*Service{
 			{Action: "ec2:DeleteInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[3]}, Path: []int{1}}}},
 		}},
 		"DeleteManagedPrefixList": {Needs: []Need{
-			{Action: "ec2:DeleteManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
+		}},
+		"DeleteNatGateway": {Needs: []Need{
+			{Action: "ec2:DeleteNatGateway", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{1}}}},
 		}},
 		"DeleteNetworkAcl": {Needs: []Need{
-			{Action: "ec2:DeleteNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
 		}},
 		"DeleteNetworkAclEntry": {Needs: []Need{
-			{Action: "ec2:DeleteNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
 		}},
 		"DeleteNetworkInterface": {Needs: []Need{
-			{Action: "ec2:DeleteNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
 		}},
 		"DeleteRoute": {Needs: []Need{
-			{Action: "ec2:DeleteRoute", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{2}}}},
+			{Action: "ec2:DeleteRoute", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{2}}}},
 		}},
 		"DeleteRouteTable": {Needs: []Need{
-			{Action: "ec2:DeleteRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{1}}}},
 		}},
 		"DeleteSecurityGroup": {Needs: []Need{
-			{Action: "ec2:DeleteSecurityGroup", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{1}, ByOther: true}}},
+			{Action: "ec2:DeleteSecurityGroup", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1}, ByOther: true}}},
 		}},
 		"DeleteSubnet": {Needs: []Need{
-			{Action: "ec2:DeleteSubnet", Targets: []Target{{Kinds: []*Kind{&kinds[10]}, Path: []int{0}}}},
+			{Action: "ec2:DeleteSubnet", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}}}},
 		}},
 		"DeleteTags": {Needs: []Need{
-			{Action: "ec2:DeleteTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13]}, Path: []int{1}}}},
 		}},
 		"DeleteVpc": {Needs: []Need{
-			{Action: "ec2:DeleteVpc", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}}}},
+			{Action: "ec2:DeleteVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
 		}},
 		"DeleteVpcEndpoints": {Needs: []Need{
-			{Action: "ec2:DeleteVpcEndpoints", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{1}}}},
+			{Action: "ec2:DeleteVpcEndpoints", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Path: []int{1}}}},
 		}},
 		"DescribeAccountAttributes": {Needs: []Need{
 			{Action: "ec2:DescribeAccountAttributes"},
@@ -263,152 +276,158 @@ var Services = map[string]*Service{
 			{Action: "ec2:DescribeVpnGateways"},
 		}},
 		"DetachInternetGateway": {Needs: []Need{
-			{Action: "ec2:DetachInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[3]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}}}},
+			{Action: "ec2:DetachInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[3]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
 		}},
 		"DisableVgwRoutePropagation": {Needs: []Need{
-			{Action: "ec2:DisableVgwRoutePropagation", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
+			{Action: "ec2:DisableVgwRoutePropagation", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{1}}}},
 		}},
 		"DisassociateAddress": {Needs: []Need{
 			{Action: "ec2:DisassociateAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{0}, ByOther: true}, {Kinds: []*Kind{&kinds[2]}, Path: []int{1}, ByOther: true}}},
 		}},
+		"DisassociateNatGatewayAddress": {Needs: []Need{
+			{Action: "ec2:DisassociateNatGatewayAddress", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{1}, ByOther: true}}},
+		}},
 		"DisassociateRouteTable": {Needs: []Need{
-			{Action: "ec2:DisassociateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}, ByOther: true}}},
+			{Action: "ec2:DisassociateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{1}, ByOther: true}}},
 		}},
 		"DisassociateSubnetCidrBlock": {Needs: []Need{
-			{Action: "ec2:DisassociateSubnetCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[10]}, Path: []int{0}, ByOther: true}}},
+			{Action: "ec2:DisassociateSubnetCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}, ByOther: true}}},
 		}},
 		"DisassociateVpcCidrBlock": {Needs: []Need{
-			{Action: "ec2:DisassociateVpcCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}, ByOther: true}}},
+			{Action: "ec2:DisassociateVpcCidrBlock", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}, ByOther: true}}},
 		}},
 		"EnableVgwRoutePropagation": {Needs: []Need{
-			{Action: "ec2:EnableVgwRoutePropagation", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
+			{Action: "ec2:EnableVgwRoutePropagation", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{1}}}},
 		}},
 		"GetManagedPrefixListAssociations": {Needs: []Need{
-			{Action: "ec2:GetManagedPrefixListAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
+			{Action: "ec2:GetManagedPrefixListAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
 		}},
 		"GetManagedPrefixListEntries": {Needs: []Need{
-			{Action: "ec2:GetManagedPrefixListEntries", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
+			{Action: "ec2:GetManagedPrefixListEntries", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
 		}},
 		"GetSubnetCidrReservations": {Needs: []Need{
 			{Action: "ec2:GetSubnetCidrReservations"},
 		}},
 		"ModifyManagedPrefixList": {Needs: []Need{
-			{Action: "ec2:ModifyManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
+			{Action: "ec2:ModifyManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
 		}},
 		"ModifyNetworkInterfaceAttribute": {Needs: []Need{
-			{Action: "ec2:ModifyNetworkInterfaceAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{9}}}},
+			{Action: "ec2:ModifyNetworkInterfaceAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}}}},
 		}},
 		"ModifySecurityGroupRules": {Needs: []Need{
-			{Action: "ec2:ModifySecurityGroupRules", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1, 0}}}},
+			{Action: "ec2:ModifySecurityGroupRules", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{1, 0}}}},
 		}},
 		"ModifySubnetAttribute": {Needs: []Need{
-			{Action: "ec2:ModifySubnetAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[10]}, Path: []int{2}}}},
+			{Action: "ec2:ModifySubnetAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{2}}}},
 		}},
 		"ModifyVpcAttribute": {Needs: []Need{
-			{Action: "ec2:ModifyVpcAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{2}}}},
+			{Action: "ec2:ModifyVpcAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
 		}},
 		"ModifyVpcEndpoint": {Needs: []Need{
-			{Action: "ec2:ModifyVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[7]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[7]}, Path: []int{5}}}},
+			{Action: "ec2:ModifyVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}}},
 		}},
 		"ModifyVpcTenancy": {Needs: []Need{
-			{Action: "ec2:ModifyVpcTenancy", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Path: []int{0}}}},
+			{Action: "ec2:ModifyVpcTenancy", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
 		}},
 		"ReleaseAddress": {Needs: []Need{
 			{Action: "ec2:ReleaseAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{1}, ByOther: true}}},
 		}},
 		"ReplaceNetworkAclAssociation": {Needs: []Need{
-			{Action: "ec2:ReplaceNetworkAclAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{1}, ByOther: true}}},
+			{Action: "ec2:ReplaceNetworkAclAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}, ByOther: true}}},
 		}},
 		"ReplaceNetworkAclEntry": {Needs: []Need{
-			{Action: "ec2:ReplaceNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{1}}}},
+			{Action: "ec2:ReplaceNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
 		}},
 		"ReplaceRoute": {Needs: []Need{
-			{Action: "ec2:ReplaceRoute", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{9}}}},
+			{Action: "ec2:ReplaceRoute", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{9}}}},
 		}},
 		"ReplaceRouteTableAssociation": {Needs: []Need{
-			{Action: "ec2:ReplaceRouteTableAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{2}}}},
+			{Action: "ec2:ReplaceRouteTableAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{2}}}},
 		}},
 		"ResetNetworkInterfaceAttribute": {Needs: []Need{
-			{Action: "ec2:ResetNetworkInterfaceAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
+			{Action: "ec2:ResetNetworkInterfaceAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
 		}},
 		"RestoreManagedPrefixListVersion": {Needs: []Need{
-			{Action: "ec2:RestoreManagedPrefixListVersion", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
+			{Action: "ec2:RestoreManagedPrefixListVersion", Targets: []Target{{Kinds: []*Kind{&kinds[7]}, Path: []int{1}}}},
 		}},
 		"RevokeSecurityGroupEgress": {Needs: []Need{
-			{Action: "ec2:RevokeSecurityGroupEgress", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{2}}}},
+			{Action: "ec2:RevokeSecurityGroupEgress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{2}}}},
 		}},
 		"RevokeSecurityGroupIngress": {Needs: []Need{
-			{Action: "ec2:RevokeSecurityGroupIngress", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{3}, ByOther: true}}},
+			{Action: "ec2:RevokeSecurityGroupIngress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}, ByOther: true}}},
 		}},
 		"UnassignIpv6Addresses": {Needs: []Need{
-			{Action: "ec2:UnassignIpv6Addresses", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
+			{Action: "ec2:UnassignIpv6Addresses", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
 		}},
 		"UnassignPrivateIpAddresses": {Needs: []Need{
-			{Action: "ec2:UnassignPrivateIpAddresses", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
+			{Action: "ec2:UnassignPrivateIpAddresses", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{1}}}},
+		}},
+		"UnassignPrivateNatGatewayAddress": {Needs: []Need{
+			{Action: "ec2:UnassignPrivateNatGatewayAddress", Targets: []Target{{Kinds: []*Kind{&kinds[4]}, Path: []int{0}}}},
 		}},
 		"UpdateSecurityGroupRuleDescriptionsEgress": {Needs: []Need{
-			{Action: "ec2:UpdateSecurityGroupRuleDescriptionsEgress", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{2}, ByOther: true}}},
+			{Action: "ec2:UpdateSecurityGroupRuleDescriptionsEgress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{2}, ByOther: true}}},
 		}},
 		"UpdateSecurityGroupRuleDescriptionsIngress": {Needs: []Need{
-			{Action: "ec2:UpdateSecurityGroupRuleDescriptionsIngress", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{2}, ByOther: true}}},
+			{Action: "ec2:UpdateSecurityGroupRuleDescriptionsIngress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{2}, ByOther: true}}},
 		}},
 	}},
 	"vpc-lattice": {Hides: false, Operations: map[string]*Operation{
 		"CreateResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:CreateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[15]}}, {Kinds: []*Kind{&kinds[17]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[15]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[14]}, Path: []int{10}}}},
-			{Action: "vpc-lattice:TagResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[15]}}}},
+			{Action: "vpc-lattice:CreateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[16]}}, {Kinds: []*Kind{&kinds[18]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[16]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[15]}, Path: []int{10}}}},
+			{Action: "vpc-lattice:TagResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[16]}}}},
 		}},
 		"CreateResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[17]}}}},
-			{Action: "vpc-lattice:TagResource", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[17]}}}},
+			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}}}},
+			{Action: "vpc-lattice:TagResource", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[18]}}}},
 		}},
 		"DeleteDomainVerification": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{0}}}},
 		}},
 		"DeleteResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}}}},
 		}},
 		"DeleteResourceEndpointAssociation": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteResourceEndpointAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteResourceEndpointAssociation", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Path: []int{0}}}},
 		}},
 		"DeleteResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:DeleteResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:DeleteResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
 		}},
 		"GetDomainVerification": {Needs: []Need{
-			{Action: "vpc-lattice:GetDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[14]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:GetDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{0}}}},
 		}},
 		"GetResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:GetResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:GetResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}}}},
 		}},
 		"GetResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:GetResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:GetResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
 		}},
 		"ListAccessLogSubscriptions": {Needs: []Need{
-			{Action: "vpc-lattice:ListAccessLogSubscriptions", Targets: []Target{{Kinds: []*Kind{&kinds[15], &kinds[18], &kinds[19]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListAccessLogSubscriptions", Targets: []Target{{Kinds: []*Kind{&kinds[16], &kinds[19], &kinds[20]}, Path: []int{0}, Mentioned: true}}},
 		}},
 		"ListDomainVerifications": {Needs: []Need{
 			{Action: "vpc-lattice:ListDomainVerifications"},
 		}},
 		"ListResourceConfigurations": {Needs: []Need{
-			{Action: "vpc-lattice:ListResourceConfigurations", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[15]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[14]}, Path: []int{2}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListResourceConfigurations", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[16]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[15]}, Path: []int{2}, Mentioned: true}}},
 		}},
 		"ListResourceEndpointAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListResourceEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[16]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListResourceEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[17]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"ListResourceGateways": {Needs: []Need{
 			{Action: "vpc-lattice:ListResourceGateways"},
 		}},
 		"ListServiceNetworkResourceAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkResourceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[15]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkResourceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[16]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"ListServiceNetworkServiceAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkServiceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[18]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkServiceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[19]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"ListServiceNetworkVpcAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkVpcAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkVpcAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}}},
 		}},
 		"ListServiceNetworkVpcEndpointAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkVpcEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[19]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkVpcEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}}},
 		}},
 		"ListServiceNetworks": {Needs: []Need{
 			{Action: "vpc-lattice:ListServiceNetworks"},
@@ -417,76 +436,76 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:ListServices"},
 		}},
 		"ListTagsForResource": {Needs: []Need{
-			{Action: "vpc-lattice:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[13], &kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24]}, Path: []int{0}, Mentioned: true}}},
 		}},
 		"ListTargetGroups": {Needs: []Need{
 			{Action: "vpc-lattice:ListTargetGroups"},
 		}},
 		"StartDomainVerification": {Needs: []Need{
-			{Action: "vpc-lattice:StartDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[14]}}}},
-			{Action: "vpc-lattice:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[14]}}}},
+			{Action: "vpc-lattice:StartDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[15]}}}},
+			{Action: "vpc-lattice:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[15]}}}},
 		}},
 		"TagResource": {Needs: []Need{
-			{Action: "vpc-lattice:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[13], &kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24]}, Path: []int{0}}}},
 		}},
 		"UntagResource": {Needs: []Need{
-			{Action: "vpc-lattice:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[13], &kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24]}, Path: []int{0}}}},
 		}},
 		"UpdateResourceConfiguration": {Needs: []Need{
-			{Action: "vpc-lattice:UpdateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:UpdateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}}}},
 		}},
 		"UpdateResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:UpdateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[17]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:UpdateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
 		}},
 	}},
 	"route53": {Hides: true, Operations: map[string]*Operation{
 		"AssociateVPCWithHostedZone": {Needs: []Need{
-			{Action: "route53:AssociateVPCWithHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:AssociateVPCWithHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"ChangeResourceRecordSets": {Needs: []Need{
-			{Action: "route53:ChangeResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:ChangeResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"ChangeTagsForResource": {Needs: []Need{
-			{Action: "route53:ChangeTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{1}}}},
+			{Action: "route53:ChangeTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{1}}}},
 		}},
 		"CreateHostedZone": {Needs: []Need{
-			{Action: "route53:CreateHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[25]}, Path: []int{4}, Mentioned: true}}},
+			{Action: "route53:CreateHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{4}, Mentioned: true}}},
 		}},
 		"CreateReusableDelegationSet": {Needs: []Need{
-			{Action: "route53:CreateReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "route53:CreateReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"CreateVPCAssociationAuthorization": {Needs: []Need{
-			{Action: "route53:CreateVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:CreateVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"DeleteHostedZone": {Needs: []Need{
-			{Action: "route53:DeleteHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:DeleteHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"DeleteReusableDelegationSet": {Needs: []Need{
-			{Action: "route53:DeleteReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[25]}, Path: []int{0}}}},
+			{Action: "route53:DeleteReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
 		}},
 		"DeleteVPCAssociationAuthorization": {Needs: []Need{
-			{Action: "route53:DeleteVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:DeleteVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"DisassociateVPCFromHostedZone": {Needs: []Need{
-			{Action: "route53:DisassociateVPCFromHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:DisassociateVPCFromHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"GetChange": {Needs: []Need{
-			{Action: "route53:GetChange", Targets: []Target{{Kinds: []*Kind{&kinds[24]}, Path: []int{0}}}},
+			{Action: "route53:GetChange", Targets: []Target{{Kinds: []*Kind{&kinds[25]}, Path: []int{0}}}},
 		}},
 		"GetDNSSEC": {Needs: []Need{
-			{Action: "route53:GetDNSSEC", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:GetDNSSEC", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"GetHostedZone": {Needs: []Need{
-			{Action: "route53:GetHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:GetHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"GetHostedZoneCount": {Needs: []Need{
 			{Action: "route53:GetHostedZoneCount"},
 		}},
 		"GetReusableDelegationSet": {Needs: []Need{
-			{Action: "route53:GetReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[25]}, Path: []int{0}}}},
+			{Action: "route53:GetReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
 		}},
 		"ListHostedZones": {Needs: []Need{
-			{Action: "route53:ListHostedZones", Targets: []Target{{Kinds: []*Kind{&kinds[25]}, Path: []int{2}, Mentioned: true}}},
+			{Action: "route53:ListHostedZones", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{2}, Mentioned: true}}},
 		}},
 		"ListHostedZonesByName": {Needs: []Need{
 			{Action: "route53:ListHostedZonesByName"},
@@ -495,22 +514,22 @@ var Services = map[string]*Service{
 			{Action: "route53:ListHostedZonesByVPC"},
 		}},
 		"ListResourceRecordSets": {Needs: []Need{
-			{Action: "route53:ListResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:ListResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"ListReusableDelegationSets": {Needs: []Need{
 			{Action: "route53:ListReusableDelegationSets"},
 		}},
 		"ListTagsForResource": {Needs: []Need{
-			{Action: "route53:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{1}}}},
+			{Action: "route53:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{1}}}},
 		}},
 		"ListTagsForResources": {Needs: []Need{
-			{Action: "route53:ListTagsForResources", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{1}}}},
+			{Action: "route53:ListTagsForResources", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{1}}}},
 		}},
 		"ListVPCAssociationAuthorizations": {Needs: []Need{
-			{Action: "route53:ListVPCAssociationAuthorizations", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:ListVPCAssociationAuthorizations", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 		"UpdateHostedZoneComment": {Needs: []Need{
-			{Action: "route53:UpdateHostedZoneComment", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
+			{Action: "route53:UpdateHostedZoneComment", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
@@ -520,18 +539,18 @@ var Services = map[string]*Service{
 	}},
 	"postern": {Hides: false, Operations: map[string]*Operation{
 		"AttachNetworkInterface": {Needs: []Need{
-			{Action: "postern:AttachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{0}}}},
-			{Action: "ec2:CreateNetworkInterface", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[5]}}, {Kinds: []*Kind{&kinds[10]}, Path: []int{1, 0}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{1, 1}}}},
-			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[5]}}}},
+			{Action: "postern:AttachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
+			{Action: "ec2:CreateNetworkInterface", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1, 1}}}},
+			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
-			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{0}}}},
+			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
 		}},
 		"GetAttachment": {Needs: []Need{
-			{Action: "postern:GetAttachment", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{0}}}},
+			{Action: "postern:GetAttachment", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
 		}},
 		"GetDesired": {Management: true, Needs: []Need{
 			{Action: "postern:GetDesired"},
@@ -546,7 +565,7 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -557,6 +576,7 @@ var kinds = [...]Kind{
 	{Service: "ec2", Type: "egress-only-internet-gateway", Prefix: "eigw-", NoRegion: false},
 	{Service: "ec2", Type: "elastic-ip", Prefix: "eipalloc-", NoRegion: false},
 	{Service: "ec2", Type: "internet-gateway", Prefix: "igw-", NoRegion: false},
+	{Service: "ec2", Type: "natgateway", Prefix: "nat-", NoRegion: false},
 	{Service: "ec2", Type: "network-acl", Prefix: "acl-", NoRegion: false},
 	{Service: "ec2", Type: "network-interface", Prefix: "eni-", NoRegion: false},
 	{Service: "ec2", Type: "prefix-list", Prefix: "pl-", NoRegion: false},

@@ -119,14 +119,15 @@ func (a *Allocator) Assign(tx *table.Txn, ni *model.NetworkInterface, s *model.S
 }
 
 // Release gives up the claim on one address of ni; DeleteInterface gives up all
-// of them. Taking it out of the row is the caller's part. When a workload
-// has the interface, the claim stays until the data plane has let go of the
+// of them. Taking it out of the row is the caller's part. When a workload or a NAT
+// gateway has the interface, the claim stays until the data plane has let go of the
 // address. An elastic address that it had has nobody then.
 func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.Time) {
 	follow(tx, ni.Ref(), addr, nil, now)
 	id := model.AddressClaimID(ni.Subnet, addr)
 	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id)
-	if _, attached := state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID); !ok || !attached {
+	_, attached := state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID)
+	if !ok || !attached && ni.Type != model.InterfaceNAT {
 		state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
 		return
 	}

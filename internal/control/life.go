@@ -45,6 +45,10 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 		if row, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return fateOf(&row.Meta), true
 		}
+	case plan.SubjectNAT: // one that is gone is only shown
+		if row, ok := state.NATGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok && !row.Gone() {
+			return fateOf(&row.Meta), true
+		}
 	case plan.SubjectConfiguration:
 		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return fateOf(&row.Meta), true
@@ -94,7 +98,7 @@ func fateOf(m *model.Meta) fate { return fate{generation: m.Generation, deleting
 // interfacesOf gives the interfaces that go with a subject's row.
 func interfacesOf(tx *table.Txn, s plan.Subject) []*model.NetworkInterface {
 	switch s.Kind {
-	case plan.SubjectEndpoint, plan.SubjectGateway:
+	case plan.SubjectEndpoint, plan.SubjectGateway, plan.SubjectNAT:
 		return slices.Collect(state.NetworkInterfacesByOwner.Rows(tx, s.Ref))
 	case plan.SubjectAttachment:
 		a, ok := state.Attachments.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID)
@@ -127,6 +131,10 @@ func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 	case plan.SubjectGateway:
 		if row, ok := state.ResourceGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return []desired.Realm{desired.Realm(row.VPC)}
+		}
+	case plan.SubjectNAT:
+		if row, ok := state.NATGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return []desired.Realm{desired.Realm(row.VPC), desired.NATRealm(row.ID)}
 		}
 	case plan.SubjectConfiguration:
 		return wayRealms(tx, "", ref)
@@ -239,6 +247,8 @@ func subjectOf(row table.Row) (s plan.Subject, generation int64, ok bool) {
 		return plan.Subject{Kind: plan.SubjectEndpoint, Ref: row.Ref()}, row.Generation, true
 	case *model.ResourceGateway:
 		return plan.Subject{Kind: plan.SubjectGateway, Ref: row.Ref()}, row.Generation, true
+	case *model.NATGateway:
+		return plan.Subject{Kind: plan.SubjectNAT, Ref: row.Ref()}, row.Generation, !row.Gone()
 	case *model.ResourceConfiguration:
 		return plan.Subject{Kind: plan.SubjectConfiguration, Ref: row.Ref()}, row.Generation, true
 	case *model.EndpointAssociation:

@@ -37,7 +37,7 @@ func (w *writing) verdict(v verdict) {
 	case row.deleting && v.reason == "":
 		if v.lets(row) && !associated(w.tx, v.subject) {
 			w.end() // what goes may have something to be put
-			remove(w.tx, v.subject)
+			remove(w.tx, v.subject, w.now)
 			state.Statuses.Delete(w.tx, ref.Account, ref.Region, ref.ID)
 		}
 	default:
@@ -135,13 +135,15 @@ func (v verdict) state() model.StatusState {
 }
 
 // remove removes a subject's row with all that goes with it.
-func remove(tx *table.Txn, s plan.Subject) {
+func remove(tx *table.Txn, s plan.Subject, now time.Time) {
 	ref := s.Ref
 	switch s.Kind {
 	case plan.SubjectEndpoint:
 		removeEndpoint(tx, ref)
 	case plan.SubjectGateway:
 		removeGateway(tx, ref)
+	case plan.SubjectNAT:
+		removeNAT(tx, ref, now)
 	case plan.SubjectConfiguration:
 		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			removeConfiguration(tx, row)
@@ -173,6 +175,16 @@ func removeEndpoint(tx *table.Txn, ref model.Ref) {
 func removeGateway(tx *table.Txn, ref model.Ref) {
 	alloc.DeleteOwned(tx, ref)
 	state.ResourceGateways.Delete(tx, ref.Account, ref.Region, ref.ID)
+}
+
+// removeNAT leaves the row of a NAT gateway, which is shown for a while.
+func removeNAT(tx *table.Txn, ref model.Ref, now time.Time) {
+	alloc.DeleteOwned(tx, ref)
+	if g, ok := state.NATGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+		g = g.Clone()
+		g.GoneAt = now
+		state.NATGateways.Put(tx, g)
+	}
 }
 
 func removeConfiguration(tx *table.Txn, rc *model.ResourceConfiguration) {

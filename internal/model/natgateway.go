@@ -32,10 +32,29 @@ type NATAddress struct {
 	Private netip.Addr `json:"private"`
 	// Allocation is the id of the elastic address that it has outside.
 	Allocation string `json:"allocation,omitempty"`
+	// Generation is that of the gateway from which on it has the address.
+	Generation int64 `json:"generation,omitempty"`
 	// GivenUpAt is when the address was asked to go; what goes by it may end until
 	// DrainedAt.
 	GivenUpAt time.Time `json:"givenUpAt,omitzero"`
 	DrainedAt time.Time `json:"drainedAt,omitzero"`
+}
+
+// GivenUp reports whether the address was asked to go.
+func (a NATAddress) GivenUp() bool { return !a.GivenUpAt.IsZero() }
+
+// DrainsAt is when the first of the addresses that were given up is to go; the zero time
+// when there is none, or the gateway goes as a whole.
+func (n *NATGateway) DrainsAt() (first time.Time) {
+	if n.Gone() || n.Deleting() {
+		return first
+	}
+	for _, a := range n.Addresses {
+		if a.GivenUp() && (first.IsZero() || a.DrainedAt.Before(first)) {
+			first = a.DrainedAt
+		}
+	}
+	return first
 }
 
 // Gone reports whether nothing is there of the gateway any more but that it is shown.

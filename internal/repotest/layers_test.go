@@ -113,6 +113,7 @@ var rooms = map[string][]string{
 	"address":    {"request"},
 	"gateway":    {"request"},
 	"dhcp":       {"request"},
+	"nat":        {"request", "iface"},
 	"prefixlist": {"request", "block"},
 	"route":      {"request", "block"},
 	"vpc":        {"request", "block"},

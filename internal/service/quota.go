@@ -55,6 +55,10 @@ type Quotas struct {
 	// VPCs, as with AWS.
 	InternetGatewaysPerRegion   int
 	EgressOnlyGatewaysPerRegion int
+	// NATGatewaysPerZone is of an account, in each availability zone.
+	NATGatewaysPerZone int
+	// AddressesPerNATGateway holds for elastic addresses too, where AWS starts with 2.
+	AddressesPerNATGateway int
 	// Those of Route 53 are of
 	// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html.
 	ZonesPerAccount       int
@@ -74,6 +78,7 @@ func (q *Quotas) all() []quota {
 	return []quota{
 		{"acls-per-vpc", &q.ACLsPerVPC, 200},
 		{"addresses-per-region", &q.AddressesPerRegion, 5},
+		{"addresses-per-nat-gateway", &q.AddressesPerNATGateway, 8},
 		{"children-per-group", &q.ChildrenPerGroup, 60},
 		{"authorizations-per-zone", &q.AuthorizationsPerZone, 1000},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
@@ -89,6 +94,7 @@ func (q *Quotas) all() []quota {
 		{"internet-gateways-per-region", &q.InternetGatewaysPerRegion, 1000},
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
+		{"nat-gateways-per-zone", &q.NATGatewaysPerZone, 5},
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
 		{"prefix-lists-per-region", &q.PrefixListsPerRegion, 100},
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},

@@ -35,6 +35,7 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.PrefixLists)
 	checkWritten(t, random, state.NetworkACLs)
 	checkWritten(t, random, state.DHCPOptions)
+	checkWritten(t, random, state.NATGateways)
 	checkWritten(t, random, state.SecurityGroups)
 	checkWritten(t, random, state.NetworkInterfaces)
 	checkWritten(t, random, state.Attachments)

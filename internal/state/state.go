@@ -155,6 +155,8 @@ var (
 	NATGatewaysBySubnet = refer(NATGateways, "subnet", Outlives, func(n *model.NATGateway) []model.Ref { return siblings(n.Meta, n.Subnet) }, to(Subnets))
 	// NATGatewaysByGone has those first that are not shown any more first.
 	NATGatewaysByGone = table.NewTimeline(NATGateways, "gone", (*model.NATGateway).ShownUntil)
+	// NATGatewaysByDraining has those first that lose an address first.
+	NATGatewaysByDraining = table.NewTimeline(NATGateways, "draining", (*model.NATGateway).DrainsAt)
 
 	NetworkACLs      = tagged(EC2, table.Define[*model.NetworkACL]("network-acl"), "network-acl", "acl-")
 	NetworkACLsByVPC = refer(NetworkACLs, "vpc", Holds, func(n *model.NetworkACL) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))

@@ -33,6 +33,7 @@ var idPrefixes = map[string]string{
 var noIDs = map[string]string{
 	"AvailabilityZoneId": "a zone", "ZoneId": "a zone", "UserId": "an account", "SourceSecurityGroupOwnerId": "an account",
 	"IpamPoolId": "refused altogether", "Ipv4IpamPoolId": "refused altogether", "Ipv6IpamPoolId": "refused altogether", "AllocationId": "EC2 has no Malformed error for these",
+	"SecondaryAllocationId": "EC2 has no Malformed error for these", "DisassociateNatGatewayAddress.AssociationIds[]": "found among those of a gateway",
 	"DisassociateAddress.AssociationId": "EC2 has no Malformed error for these",
 	"AssociateRouteTable.GatewayId":     "a gateway of any kind", "CreateRoute.GatewayId": "a gateway of any kind", "ReplaceRoute.GatewayId": "a gateway of any kind",
 }

@@ -48,6 +48,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.ways()
 	a.transitClaims()
 	a.zones()
+	a.natGateways()
 	a.statuses()
 	return a.found
 }
@@ -106,6 +107,9 @@ func (a *auditor) owns(ni *model.NetworkInterface) (owned, exists bool) {
 	}
 	if g, ok := state.ResourceGateways.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
 		return slices.Contains(g.Interfaces, ni.ID), true
+	}
+	if g, ok := state.NATGateways.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
+		return g.Interface == ni.ID && !g.Gone(), true
 	}
 	return false, false
 }
@@ -235,7 +239,7 @@ func (a *auditor) statuses() {
 		if !exists(a, s, state.VPCs) && !exists(a, s, state.Subnets) && !exists(a, s, state.SecurityGroups) &&
 			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
 			!exists(a, s, state.AddressClaims) && !exists(a, s, state.PublicClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
-			!exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
+			!exists(a, s, state.NATGateways) && !exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
 			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
 		}
 	}

@@ -27,6 +27,8 @@ func unitsOf(row table.Row) []unitID {
 		}
 	case *model.Attachment:
 		return []unitID{idOf(unitWorkload, model.Ref{Account: row.Account, Region: row.Region, ID: row.Interface})}
+	case *model.NATGateway:
+		return []unitID{idOf(unitNAT, row.Ref())}
 	case *model.ResourceGateway:
 		return []unitID{idOf(unitGateway, row.Ref())}
 	case *model.ResourceConfiguration:
@@ -101,6 +103,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveConfiguration(ref)
 	case unitWorkload:
 		return r.deriveWorkload(ref)
+	case unitNAT:
+		return r.deriveNAT(ref)
 	case unitEndpoint:
 		return r.deriveEndpoint(ref)
 	case unitAssociation:
@@ -290,6 +294,9 @@ func (r *reading) leaving(ni *model.NetworkInterface) bool {
 	case model.InterfaceGateway:
 		owner, ok := state.ResourceGateways.Get(r.tx, ni.Account, ni.Region, ni.Owner)
 		return ok && owner.Deleting()
+	case model.InterfaceNAT:
+		owner, ok := state.NATGateways.Get(r.tx, ni.Account, ni.Region, ni.Owner)
+		return ok && owner.Deleting()
 	}
 	a, ok := state.Attachments.Get(r.tx, ni.Account, ni.Region, ni.ID)
 	return ok && a.DeleteOnTermination && !a.DeletedAt.IsZero()
@@ -312,6 +319,8 @@ func interfaceStanding(ni *model.NetworkInterface) standing {
 		return newStanding(SubjectEndpoint, ni.Sibling(ni.Owner), 0, false)
 	case model.InterfaceGateway:
 		return newStanding(SubjectGateway, ni.Sibling(ni.Owner), 0, false)
+	case model.InterfaceNAT:
+		return newStanding(SubjectNAT, ni.Sibling(ni.Owner), 0, false)
 	}
 	return newStanding(SubjectAttachment, ni.Ref(), 0, false)
 }
@@ -321,6 +330,9 @@ func (r *reading) classOf(ni *model.NetworkInterface) string {
 	groups := slices.Clone(ni.Groups)
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
+	if ni.Type == model.InterfaceNAT { // it has no groups
+		groups = []string{admitsAll}
+	}
 	name, _ := valueOf[string](r, unitClass, ni.Sibling(ni.VPC+"/"+strings.Join(groups, ",")))
 	return name
 }
@@ -329,6 +341,9 @@ func (r *reading) classOf(ni *model.NetworkInterface) string {
 // the class.
 func (r *reading) deriveClass(ref model.Ref) derived {
 	vpc, list, _ := strings.Cut(ref.ID, "/")
+	if list == admitsAll {
+		return derived{entries: []desired.Entry{openClass(vpc)}, value: admitsAll}
+	}
 	var groups []string
 	if list != "" {
 		groups = strings.Split(list, ",")
@@ -363,10 +378,17 @@ func (r *reading) deriveWorkload(ref model.Ref) derived {
 	if !ok || !a.DeletedAt.IsZero() {
 		return d
 	}
+	d.entries = r.plug(ni, func(w *desired.Workload) { w.Device, w.Attachment, w.Namespace = a.Device, a.ID, Namespace(a) })
+	return d
+}
+
+// plug gives an interface in a namespace, which in puts into its entry, with the way that
+// packets from it take.
+func (r *reading) plug(ni *model.NetworkInterface, in func(*desired.Workload)) []desired.Entry {
 	w := desired.Workload{
-		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Device: a.Device, Attachment: a.ID,
-		Namespace: Namespace(a), Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6), Unchecked: !ni.SourceDestCheck,
+		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6), Unchecked: !ni.SourceDestCheck,
 	}
+	in(&w)
 	if s, ok := valueOf[segment](r, unitSubnet, ni.Sibling(ni.Subnet)); ok {
 		w.Gateway = s.router
 		for _, addr := range ni.Addresses {
@@ -376,12 +398,11 @@ func (r *reading) deriveWorkload(ref model.Ref) derived {
 	for _, addr := range ni.Addresses6 {
 		w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, addr.BitLen()))
 	}
-	d.entries = append(d.entries, w)
-	d.entries = append(d.entries, r.steer(ni.VPC, ni.ID, ni.Sibling(ni.Subnet))...)
+	entries := append([]desired.Entry{w}, r.steer(ni.VPC, ni.ID, ni.Sibling(ni.Subnet))...)
 	if w.Unchecked {
-		d.entries = append(d.entries, desired.Through{VPC: ni.VPC, ENI: ni.ID, Class: r.classOf(ni)})
+		entries = append(entries, desired.Through{VPC: ni.VPC, ENI: ni.ID, Class: r.classOf(ni)})
 	}
-	return d
+	return entries
 }
 
 // Namespace is the namespace of an attachment as entries have it.

@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 28
+const kindsOfRows = 30
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -75,7 +75,7 @@ func (d drawer) row(kind int) table.Row {
 		a.CreatedAt, a.DeletedAt = d.time("attached"), d.time("detached")
 		return a
 	case 7:
-		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.addr4(), Interface: d.one("eni", d.number("kind of interface", 3)*3)}
+		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.addr4(), Interface: d.one("eni", d.number("kind of interface", 4)*3)}
 		c.ReleasedAt = d.time("released")
 		return c
 	case 8:
@@ -108,6 +108,12 @@ func (d drawer) row(kind int) table.Row {
 		v := &model.DomainVerification{Meta: d.meta("dv"), Domain: d.name("domain", "Example.com", "db.example.com", "other.test")}
 		v.State, v.LapsedAt = []string{model.DomainVerified, model.DomainPending}[d.odd("pending")], d.time("lapsed")
 		return v
+	case 28:
+		return d.natInterface()
+	case 29:
+		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.natAddress(1), Interface: d.one("eni", 9)}
+		c.ReleasedAt = d.time("released")
+		return c
 	}
 	switch {
 	case kind > 24:
@@ -147,7 +153,7 @@ func (d drawer) leading(kind int) table.Row {
 	case 4:
 		return &model.EgressOnlyGateway{Meta: d.meta("eigw"), VPC: d.one("vpc", 0)}
 	}
-	return &model.NATGateway{Meta: d.meta("nat"), VPC: d.one("vpc", 0), Subnet: d.one("subnet", 0), Interface: d.one("eni", 0), GoneAt: d.time("gone")}
+	return d.natGateway()
 }
 
 // public draws what has to do with public addresses. Elastic address 1 is 203.0.113.1, and
@@ -158,7 +164,7 @@ func (d drawer) public(kind int) table.Row {
 	case 0:
 		e := &model.ElasticAddress{Meta: d.meta("eipalloc"), Addr: a}
 		if d.odd("nobody's") == 0 {
-			e.Association, e.Interface, e.Private = "eipassoc-1", d.one("eni", d.number("kind of interface", 3)*3), d.addr4()
+			e.Association, e.Interface, e.Private = "eipassoc-1", d.one("eni", d.number("kind of interface", 4)*3), d.addr4()
 		}
 		return e
 	case 1:
@@ -178,6 +184,28 @@ func (d drawer) route() model.Route {
 	}
 	return r
 }
+
+// natGateway draws a NAT gateway with the addresses of its interface, or others.
+func (d drawer) natGateway() *model.NATGateway {
+	g := &model.NATGateway{Meta: d.meta("nat"), VPC: d.one("vpc", 0), Subnet: d.one("subnet", 0), Interface: d.one("eni", 9), Private: d.yes("private")}
+	for i := range 1 + d.number("addresses", 3) {
+		g.Addresses = append(g.Addresses, model.NATAddress{Private: d.natAddress(i), GivenUpAt: d.time("given up")})
+	}
+	g.GoneAt = d.time("gone")
+	return g
+}
+
+func (d drawer) natInterface() *model.NetworkInterface {
+	ni := d.networkInterface(9+d.n, 0)
+	ni.Type, ni.Owner, ni.Groups = model.InterfaceNAT, d.one("nat", 0), nil
+	for i := range 1 + d.number("addresses of the gateway", 3) {
+		ni.Addresses = append(ni.Addresses, d.natAddress(i))
+	}
+	return ni
+}
+
+// natAddress gives an address of a NAT gateway.
+func (d drawer) natAddress(i int) netip.Addr { return addr(fmt.Sprintf("10.0.1.%d", 60+3*i+d.n)) }
 
 // zone draws a hosted zone, which up to three VPCs see.
 func (d drawer) zone() *model.HostedZone {
@@ -261,7 +289,8 @@ func (d drawer) name(what string, names ...string) string {
 }
 
 // one draws the id of a row that belongs to this one, or of any. Interfaces have
-// numbers from 0 on for workloads, from 3 on for endpoints and from 6 on for gateways.
+// numbers from 0 on for workloads, from 3 on for endpoints, from 6 on for gateways and from
+// 9 on for NAT gateways.
 func (d drawer) one(kind string, shift int) string {
 	if kind == "eni" {
 		return fmt.Sprintf("eni-%d", shift+(d.n+d.odd(kind))%3)

@@ -60,6 +60,7 @@ const (
 	SubjectZone          SubjectKind = "hosted-zone"
 	SubjectZoneChange    SubjectKind = "zone-change"
 	SubjectPublic        SubjectKind = "public-claim"
+	SubjectNAT           SubjectKind = "nat-gateway"
 )
 
 // Plan is the desired state of one host. It is not safe for concurrent use.

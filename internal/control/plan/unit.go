@@ -39,6 +39,7 @@ const (
 	unitEdge        // of an association of a route table with an internet gateway
 	unitExit        // of a VPC: its way to the outside
 	unitPublic      // of a claim on a public address: who has it
+	unitNAT         // of a NAT gateway: its namespace
 	unitEndpoint    // of a VPC endpoint: where its interfaces are
 	unitAssociation // of an endpoint and a configuration: the way between them
 	unitNames       // of an association: its names
@@ -179,7 +180,7 @@ type subjectKind uint8
 var (
 	subjectKinds = [...]SubjectKind{
 		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation, SubjectNames,
-		SubjectZone, SubjectZoneChange, SubjectPublic,
+		SubjectZone, SubjectZoneChange, SubjectPublic, SubjectNAT,
 	}
 	compactKinds = func() map[SubjectKind]subjectKind {
 		m := map[SubjectKind]subjectKind{}

@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/gateway"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
+	"github.com/posternhq/postern/internal/service/ec2/nat"
 	"github.com/posternhq/postern/internal/service/ec2/prefixlist"
 	"github.com/posternhq/postern/internal/service/ec2/region"
 	"github.com/posternhq/postern/internal/service/ec2/route"
@@ -37,6 +38,7 @@ type API struct {
 	gateway.Gateways
 	group.Groups
 	iface.Interfaces
+	nat.NATGateways
 	prefixlist.PrefixLists
 	region.Regions
 	route.Tables
@@ -56,6 +58,7 @@ func New(env *service.Env) *API {
 		Gateways:    gateway.Gateways{Env: env},
 		Groups:      group.Groups{Env: env},
 		Interfaces:  iface.Interfaces{Env: env},
+		NATGateways: nat.NATGateways{Env: env},
 		PrefixLists: prefixlist.PrefixLists{Env: env},
 		Regions:     region.Regions{Env: env},
 		Tables:      route.Tables{Env: env},

@@ -63,6 +63,20 @@ type AssignPrivateIpAddressesOutput struct {
 	AssignedIpv4Prefixes       []Ipv4PrefixSpecification
 }
 
+// AssignPrivateNatGatewayAddressInput is the input of AssignPrivateNatGatewayAddress.
+type AssignPrivateNatGatewayAddressInput struct {
+	NatGatewayId          *string // required
+	PrivateIpAddresses    []string
+	PrivateIpAddressCount *int32
+	DryRun                *bool
+}
+
+// AssignPrivateNatGatewayAddressOutput is the output of AssignPrivateNatGatewayAddress.
+type AssignPrivateNatGatewayAddressOutput struct {
+	NatGatewayId        *string
+	NatGatewayAddresses []NatGatewayAddress
+}
+
 // AssociateAddressInput is the input of AssociateAddress.
 type AssociateAddressInput struct {
 	AllocationId       *string
@@ -88,6 +102,22 @@ type AssociateDhcpOptionsInput struct {
 
 // AssociateDhcpOptionsOutput is the output of AssociateDhcpOptions.
 type AssociateDhcpOptionsOutput struct {
+}
+
+// AssociateNatGatewayAddressInput is the input of AssociateNatGatewayAddress.
+type AssociateNatGatewayAddressInput struct {
+	NatGatewayId       *string  // required
+	AllocationIds      []string // required
+	PrivateIpAddresses []string
+	DryRun             *bool
+	AvailabilityZone   *string
+	AvailabilityZoneId *string
+}
+
+// AssociateNatGatewayAddressOutput is the output of AssociateNatGatewayAddress.
+type AssociateNatGatewayAddressOutput struct {
+	NatGatewayId        *string
+	NatGatewayAddresses []NatGatewayAddress
 }
 
 // AssociateRouteTableInput is the input of AssociateRouteTable.
@@ -266,6 +296,29 @@ type CreateManagedPrefixListInput struct {
 // CreateManagedPrefixListOutput is the output of CreateManagedPrefixList.
 type CreateManagedPrefixListOutput struct {
 	PrefixList *ManagedPrefixList
+}
+
+// CreateNatGatewayInput is the input of CreateNatGateway.
+type CreateNatGatewayInput struct {
+	AvailabilityMode               *string // one of AvailabilityMode
+	AllocationId                   *string
+	ClientToken                    *string
+	DryRun                         *bool
+	SubnetId                       *string
+	VpcId                          *string
+	AvailabilityZoneAddresses      []AvailabilityZoneAddress
+	TagSpecifications              []TagSpecification
+	ConnectivityType               *string // one of ConnectivityType
+	PrivateIpAddress               *string
+	SecondaryAllocationIds         []string
+	SecondaryPrivateIpAddresses    []string
+	SecondaryPrivateIpAddressCount *int32
+}
+
+// CreateNatGatewayOutput is the output of CreateNatGateway.
+type CreateNatGatewayOutput struct {
+	ClientToken *string
+	NatGateway  *NatGateway
 }
 
 // CreateNetworkAclInput is the input of CreateNetworkAcl.
@@ -507,6 +560,17 @@ type DeleteManagedPrefixListInput struct {
 // DeleteManagedPrefixListOutput is the output of DeleteManagedPrefixList.
 type DeleteManagedPrefixListOutput struct {
 	PrefixList *ManagedPrefixList
+}
+
+// DeleteNatGatewayInput is the input of DeleteNatGateway.
+type DeleteNatGatewayInput struct {
+	DryRun       *bool
+	NatGatewayId *string // required
+}
+
+// DeleteNatGatewayOutput is the output of DeleteNatGateway.
+type DeleteNatGatewayOutput struct {
+	NatGatewayId *string
 }
 
 // DeleteNetworkAclInput is the input of DeleteNetworkAcl.
@@ -1218,6 +1282,20 @@ type DisassociateAddressInput struct {
 type DisassociateAddressOutput struct {
 }
 
+// DisassociateNatGatewayAddressInput is the input of DisassociateNatGatewayAddress.
+type DisassociateNatGatewayAddressInput struct {
+	NatGatewayId            *string  // required
+	AssociationIds          []string // required
+	MaxDrainDurationSeconds *int32
+	DryRun                  *bool
+}
+
+// DisassociateNatGatewayAddressOutput is the output of DisassociateNatGatewayAddress.
+type DisassociateNatGatewayAddressOutput struct {
+	NatGatewayId        *string
+	NatGatewayAddresses []NatGatewayAddress
+}
+
 // DisassociateRouteTableInput is the input of DisassociateRouteTable.
 type DisassociateRouteTableInput struct {
 	DryRun        *bool
@@ -1594,6 +1672,20 @@ type UnassignPrivateIpAddressesInput struct {
 type UnassignPrivateIpAddressesOutput struct {
 }
 
+// UnassignPrivateNatGatewayAddressInput is the input of UnassignPrivateNatGatewayAddress.
+type UnassignPrivateNatGatewayAddressInput struct {
+	NatGatewayId            *string  // required
+	PrivateIpAddresses      []string // required
+	MaxDrainDurationSeconds *int32
+	DryRun                  *bool
+}
+
+// UnassignPrivateNatGatewayAddressOutput is the output of UnassignPrivateNatGatewayAddress.
+type UnassignPrivateNatGatewayAddressOutput struct {
+	NatGatewayId        *string
+	NatGatewayAddresses []NatGatewayAddress
+}
+
 // UpdateSecurityGroupRuleDescriptionsEgressInput is the input of UpdateSecurityGroupRuleDescriptionsEgress.
 type UpdateSecurityGroupRuleDescriptionsEgressInput struct {
 	DryRun                        *bool
@@ -1709,6 +1801,13 @@ type AvailabilityZone struct {
 	Geography          []AvailabilityZoneGeography
 	SubGeography       []AvailabilityZoneSubGeography
 	State              *string // one of AvailabilityZoneState
+}
+
+// AvailabilityZoneAddress is a structure of the model.
+type AvailabilityZoneAddress struct {
+	AvailabilityZone   *string
+	AvailabilityZoneId *string
+	AllocationIds      []string
 }
 
 // AvailabilityZoneGeography is a structure of the model.

@@ -19,7 +19,6 @@ var absent = map[string]struct{ member, id, code string }{
 	"DescribeCustomerGateways":                 {"CustomerGatewayIds", "cgw-12345678", "InvalidCustomerGatewayID.NotFound"},
 	"DescribeFlowLogs":                         {"FlowLogIds", "fl-12345678", ""},
 	"DescribeInstances":                        {"InstanceIds", "i-12345678", "InvalidInstanceID.NotFound"},
-	"DescribeNatGateways":                      {"NatGatewayIds", "nat-12345678", "NatGatewayNotFound"},
 	"DescribeSecurityGroupReferences":          {"GroupId", "sg-12345678", "InvalidGroup.NotFound"},
 	"DescribeTransitGatewayAttachments":        {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
 	"DescribeTransitGatewayVpcAttachments":     {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},

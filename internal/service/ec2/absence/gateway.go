@@ -5,7 +5,6 @@ package absence
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 )
@@ -32,15 +31,6 @@ func (a Lists) DescribeFlowLogs(ctx context.Context, in *shape.DescribeFlowLogsI
 		Operation: "DescribeFlowLogs",
 		Filters:   "deliver-log-status flow-log-id log-destination-type log-group-name resource-id traffic-type",
 	}, request.Query{Filters: in.Filter, IDs: in.FlowLogIds, Token: in.NextToken, Max: in.MaxResults})
-}
-
-// DescribeNatGateways lists no NAT gateways.
-func (a Lists) DescribeNatGateways(ctx context.Context, in *shape.DescribeNatGatewaysInput) (*shape.DescribeNatGatewaysOutput, error) {
-	return Of[shape.DescribeNatGatewaysOutput](ctx, Kind{
-		Operation: "DescribeNatGateways",
-		Missing:   func(id string) error { return fault.EC2("NatGatewayNotFound", "The Nat Gateway %s was not found", id) },
-		Filters:   "nat-gateway-id state subnet-id vpc-id",
-	}, request.Query{Filters: in.Filter, IDs: in.NatGatewayIds, Token: in.NextToken, Max: in.MaxResults})
 }
 
 // DescribeVpcPeeringConnections lists no peering connections.

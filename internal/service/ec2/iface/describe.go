@@ -126,8 +126,11 @@ func groupShapes(tx *table.Txn, ni *model.NetworkInterface) []shape.GroupIdentif
 // interfaceType is how EC2 shows what an interface is for: no word is published
 // for those of resource gateways.
 func interfaceType(ni *model.NetworkInterface) string {
-	if ni.Type == model.InterfaceEndpoint {
+	switch ni.Type {
+	case model.InterfaceEndpoint:
 		return shape.NetworkInterfaceTypeVpcEndpoint
+	case model.InterfaceNAT: // the model spells it in another way than replies do
+		return string(ni.Type)
 	}
 	return shape.NetworkInterfaceTypeInterface
 }
