@@ -221,6 +221,8 @@ func needs(e desired.Entry) []desired.Key {
 		return here(desired.KindClass, "class")
 	case desired.KindTarget, desired.KindFollow:
 		return here(desired.KindPool, "gateway")
+	case desired.KindFiltered:
+		return here(desired.KindACL, "acl")
 	case desired.KindEndpoint:
 		return here(desired.KindPortSet, "portset")
 	case desired.KindWorkload:

@@ -91,6 +91,10 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveExit(ref)
 	case unitPublic:
 		return r.derivePublic(ref)
+	case unitACL:
+		return r.deriveACL(ref)
+	case unitBorder:
+		return r.deriveBorder(ref)
 	case unitReferenced:
 		return derived{value: state.SecurityGroupsByReferenced.Count(r.tx, ref) > 0}
 	case unitClass:
@@ -147,6 +151,7 @@ func (r *reading) deriveVPC(ref model.Ref) derived {
 	if r.named() {
 		r.value(idOf(unitResolver, ref))
 	}
+	r.value(idOf(unitBorder, ref))
 	n := network{
 		id:      vpc.ID,
 		source4: model.TransitSource4(r.plan.host.Index, vpc.TransitIndex),

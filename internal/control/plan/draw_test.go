@@ -46,7 +46,7 @@ func (d drawer) row(kind int) table.Row {
 	case 0:
 		return &model.VPC{
 			DNSSupport: d.odd("no names") == 0, DNSHostnames: d.odd("no names of hosts") == 0,
-			Meta: d.meta("vpc"), TransitIndex: d.n + d.odd("place"), MainTable: d.one("rtb", 0),
+			Meta: d.meta("vpc"), TransitIndex: d.n + d.odd("place"), MainTable: d.one("rtb", 0), DefaultACL: d.one("acl", 0),
 			CIDRs: d.blocks("10.0.0.0/16", "10.1.0.0/16"), CIDRs6: d.blocks("2001:db8::/56"),
 		}
 	case 1:
@@ -116,6 +116,8 @@ func (d drawer) row(kind int) table.Row {
 		return c
 	}
 	switch {
+	case kind > 27:
+		return d.border(kind - 28)
 	case kind > 24:
 		return d.public(kind - 25)
 	case kind > 18:

@@ -29,16 +29,16 @@ func TestAChangeGoesNoFurtherThanItMatters(t *testing.T) {
 			row.Tags = tagged
 			return row
 		}, 1, 0},
-		{"tag of a VPC", func(rows []table.Row) table.Row { // itself, and its main table
+		{"tag of a VPC", func(rows []table.Row) table.Row { // itself, its main table and its ACLs
 			row := find[*model.VPC](t, rows)
 			row.Tags = tagged
 			return row
-		}, 2, 0},
-		{"tag of a subnet", func(rows []table.Row) table.Row { // its interface's and its VPC's
+		}, 3, 0},
+		{"tag of a subnet", func(rows []table.Row) table.Row { // its interface's and its VPC's, with that's ACLs
 			row := find[*model.Subnet](t, rows)
 			row.Tags = tagged
 			return row
-		}, 2, 0},
+		}, 3, 0},
 		{"name of a gateway", func(rows []table.Row) table.Row { // itself and its interface
 			row := find[*model.ResourceGateway](t, rows)
 			row.Name = "n"
@@ -58,7 +58,7 @@ func TestAChangeGoesNoFurtherThanItMatters(t *testing.T) {
 			row := find[*model.VPC](t, rows)
 			row.CIDRs = append(row.CIDRs, model.CIDRAssociation{Prefix: prefix("10.1.0.0/16")})
 			return row
-		}, 2, 0},
+		}, 3, 0},
 		{"update of a configuration that means nothing here", func(rows []table.Row) table.Row {
 			row := find[*model.ResourceConfiguration](t, rows)
 			row.AllowShareable, row.UpdatedAt = true, time.Unix(5, 0)

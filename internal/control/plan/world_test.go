@@ -76,6 +76,10 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.RouteTables, row, remove)
 	case *model.RouteTableAssociation:
 		write(tx, state.RouteTableAssociations, row, remove)
+	case *model.NetworkACL:
+		write(tx, state.NetworkACLs, row, remove)
+	case *model.NetworkACLAssociation:
+		write(tx, state.NetworkACLAssociations, row, remove)
 	case *model.PrefixList:
 		write(tx, state.PrefixLists, row, remove)
 	case *model.InternetGateway:
@@ -137,6 +141,7 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations), all(tx, state.DomainVerifications),
 		all(tx, state.RouteTables), all(tx, state.RouteTableAssociations), all(tx, state.PrefixLists), all(tx, state.InternetGateways),
 		all(tx, state.EgressOnlyGateways), all(tx, state.NATGateways), all(tx, state.ElasticAddresses), all(tx, state.PublicClaims),
+		all(tx, state.NetworkACLs), all(tx, state.NetworkACLAssociations),
 		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions))
 }
 
