@@ -334,6 +334,15 @@ static __always_inline struct nf_conn *tracked(struct __sk_buff *skb, const stru
 // with it is refused, and the flow takes the slow path.
 #define BY_MARK (1u << 5)
 
+// The flags by which a lookup is in one table, since Linux 6.5, and the tables that hold
+// the routes of a route table's number (package network, table.go). Rules are of no use
+// for IPv6: without a socket the kernel does not leave out the main table's default
+// route, as a rule says (fib6_rule_suppress in net/ipv6/fib6_rules.c).
+#define IN_TABLE ((1u << 0) | (1u << 3))
+#define TABLE_MAIN 254
+#define TABLES_BEFORE 10000
+#define TABLES_BEHIND 20000
+
 // steered gives the mark by which packets for an address are routed that come in by a
 // device.
 static __always_inline __u32 steered(__u64 router, const struct listed *from, const __be32 *daddr)
@@ -348,19 +357,44 @@ static __always_inline __u32 steered(__u64 router, const struct listed *from, co
 	return mark ? *mark : 0;
 }
 
+// lookup asks the kernel for a route, with flags and what they need: a mark or a table.
+static __always_inline int lookup(struct __sk_buff *skb, struct bpf_fib_lookup *fib, __u8 family, __u32 from,
+				  const __be32 *saddr, const __be32 *daddr, __u32 flags, __u32 by)
+{
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->family = family;
+	fib->l4_protocol = IPPROTO_TCP;
+	fib->ifindex = from;
+	__builtin_memcpy(fib->ipv6_src, saddr, 16);
+	__builtin_memcpy(fib->ipv6_dst, daddr, 16);
+	if (flags == IN_TABLE)
+		fib->tbid = by;
+	else // where the answer has hardware addresses
+		__builtin_memcpy(fib->smac, &by, sizeof(by));
+	return bpf_fib_lookup(skb, fib, sizeof(*fib), flags);
+}
+
 // route fills in where packets to an address leave the router, when the
 // address of the next hop is known.
 static __always_inline int route(struct __sk_buff *skb, __u8 family, __u32 from, const __be32 *saddr,
 				 const __be32 *daddr, __u32 mark, struct way *w)
 {
-	struct bpf_fib_lookup fib = {.family = family, .l4_protocol = IPPROTO_TCP, .ifindex = from};
+	struct bpf_fib_lookup fib = {};
 
-	__builtin_memcpy(fib.ipv6_src, saddr, 16);
-	__builtin_memcpy(fib.ipv6_dst, daddr, 16);
-	// The mark is where the answer has hardware addresses.
-	__builtin_memcpy(fib.smac, &mark, sizeof(mark));
-	if (bpf_fib_lookup(skb, &fib, sizeof(fib), mark ? BY_MARK : 0) != BPF_FIB_LKUP_RET_SUCCESS)
+	if (mark && family == AF_INET6) {
+		__u32 number = mark >> 16;
+		int found = lookup(skb, &fib, family, from, saddr, daddr, IN_TABLE, TABLES_BEFORE + number);
+
+		if (found == BPF_FIB_LKUP_RET_NOT_FWDED) {
+			found = lookup(skb, &fib, family, from, saddr, daddr, IN_TABLE, TABLE_MAIN);
+			if (found)
+				found = lookup(skb, &fib, family, from, saddr, daddr, IN_TABLE, TABLES_BEHIND + number);
+		}
+		if (found)
+			return -1;
+	} else if (lookup(skb, &fib, family, from, saddr, daddr, mark ? BY_MARK : 0, mark)) {
 		return -1;
+	}
 	w->device = fib.ifindex;
 	w->mtu = fib.mtu_result;
 	__builtin_memcpy(w->macs, fib.dmac, 6);

@@ -84,6 +84,10 @@ func (s site) inWorkload(do func() error) func() error {
 	return func() error { return s.ns.Run(do) }
 }
 
+func unchecked(l netlink.Link) error {
+	return os.WriteFile("/proc/sys/net/ipv4/conf/"+l.Attrs().Name+"/rp_filter", []byte("0"), 0)
+}
+
 func forgetNeighbours(l netlink.Link) error {
 	list, err := netlink.NeighList(l.Attrs().Index, netlink.FAMILY_ALL)
 	for _, n := range list {
@@ -96,7 +100,9 @@ func (s site) damages() map[string]func() error {
 	return map[string]func() error{
 		"forwarding off":       s.sysctl("net/ipv4/ip_forward", "0"),
 		"IPv6 forwarding off":  s.sysctl("net/ipv6/conf/all/forwarding", "0"),
-		"rp_filter off":        s.sysctl("net/ipv4/conf/all/rp_filter", "0"),
+		"rp_filter of all on":  s.sysctl("net/ipv4/conf/all/rp_filter", "1"),
+		"workload unchecked":   s.link("w", unchecked),
+		"fabric unchecked":     s.link("f", unchecked),
 		"route of a network":   s.routeless("10.0.0.0/16"),
 		"route of the rest":    s.routeless("0.0.0.0/0"),
 		"route of a target":    s.routeless("240.8.0.1/32"),

@@ -44,7 +44,8 @@ type view struct {
 	routes     routes
 	steps      steps // of tables
 	neighbours neighbours
-	nowhere    int          // the interface that IPv6 networks are routed to
+	nowhere    int // the interface that IPv6 networks are routed to
+	confs      map[confKey]netconf
 	locals     map[int]bool // interfaces that have the router's link-local address
 }
 
@@ -93,8 +94,7 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 	for _, t := range c.Tables {
 		r.adoptTable(t)
 	}
-	running, err := v.running()
-	c.Running = running && whole && r.named()
+	c.Running = v.running() && whole && r.named()
 	return c, err
 }
 
@@ -126,6 +126,9 @@ func (r *Router) look() (v view, err error) {
 	if v.neighbours, err = r.neighbours(0); err != nil {
 		return v, err
 	}
+	if v.confs, err = r.netconfs(); err != nil {
+		return v, err
+	}
 	addrs, err := fetch(func() ([]netlink.Addr, error) { return r.handle.AddrList(nil, netlink.FAMILY_V6) })
 	if err != nil {
 		return v, fmt.Errorf("list addresses: %w", err)
@@ -138,26 +141,33 @@ func (r *Router) look() (v view, err error) {
 	return v, nil
 }
 
-// running reports whether the router forwards, checks sources, and answers ARP
-// for its workloads.
-func (v view) running() (bool, error) {
-	confs, err := v.netconfs()
-	if err != nil {
-		return false, err
-	}
-	all4 := confs[confKey{unix.AF_INET, confAll}]
-	good := v.lo.Attrs().Flags&net.FlagUp != 0 && all4.forwarding && all4.strict
+// running reports whether the router forwards, checks sources that come over links, and
+// answers ARP for its workloads.
+func (v view) running() bool {
+	all4 := v.confs[confKey{unix.AF_INET, confAll}]
+	good := v.lo.Attrs().Flags&net.FlagUp != 0 && all4.forwarding && all4.open
 	if hasIPv6() {
-		good = good && confs[confKey{unix.AF_INET6, confAll}].forwarding
+		good = good && v.confs[confKey{unix.AF_INET6, confAll}].forwarding
 	}
 	for _, l := range v.links {
+		c, there := v.confs[confKey{unix.AF_INET, l.Attrs().Index}]
+		if !there {
+			continue // it may have gone since
+		}
 		if _, _, _, ok := v.readMark(l.Attrs().Alias); ok {
-			c, there := confs[confKey{unix.AF_INET, l.Attrs().Index}]
-			checks := c.strict || c.loose && l.Attrs().Group == UncheckedGroup
-			good = good && (!there || c.forwarding && checks && c.proxy) // it may have gone since
+			good = good && c.forwarding && c.proxy
+		}
+		if _, ok := parseAlias(l.Attrs().Alias, v.instance, isLink, 1); ok {
+			good = good && c.strict
 		}
 	}
-	return good, nil
+	return good
+}
+
+// checks reports whether what comes from a workload is checked as it says by its group.
+func (v view) checks(l netlink.Link) bool {
+	c, there := v.confs[confKey{unix.AF_INET, l.Attrs().Index}]
+	return !there || c.strict && l.Attrs().Group == 0 || c.open && l.Attrs().Group == UncheckedGroup
 }
 
 // sends lists the routes that go over a link.
@@ -194,7 +204,7 @@ func (rs *Routers) connected(r *Router, peer string) (bool, error) {
 // routes to be missed.
 func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) {
 	eni, gateway, ns, ok := v.readMark(l.Attrs().Alias)
-	if !ok || l.Attrs().Flags&net.FlagUp == 0 {
+	if !ok || l.Attrs().Flags&net.FlagUp == 0 || !v.checks(l) {
 		return w, false, nil
 	}
 	if covered, err := v.covered(l); err != nil || !covered {

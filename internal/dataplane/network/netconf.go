@@ -29,7 +29,7 @@ type confKey struct{ family, link int }
 type netconf struct {
 	forwarding bool
 	strict     bool // rp_filter is 1
-	loose      bool // it is 2
+	open       bool // it is 0
 	proxy      bool // proxy_arp
 }
 
@@ -92,7 +92,7 @@ func (c *netconf) take(link *int, attribute uint16, value int32) {
 	case confForwarding:
 		c.forwarding = value != 0
 	case confRPFilter:
-		c.strict, c.loose = value == 1, value == 2
+		c.strict, c.open = value == 1, value == 0
 	case confProxy:
 		c.proxy = value != 0
 	}

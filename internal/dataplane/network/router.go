@@ -28,6 +28,9 @@ func (r *Router) Configure(want desired.Router) error {
 	if err == nil {
 		err = r.setSinks(lo.Attrs().Index, sinks(want))
 	}
+	if err == nil {
+		err = r.rewriteTables()
+	}
 	if err != nil {
 		return fmt.Errorf("configure router %s: %w", r.VPC, err)
 	}
@@ -36,10 +39,30 @@ func (r *Router) Configure(want desired.Router) error {
 
 // Start sets the router's sysctls, forwarding last. The filter must be there.
 func (r *Router) Start() error {
-	if err := r.Inside(func() error { return setSysctls(append(r.others(), routerSysctls(r.idle)...)) }); err != nil {
+	links, err := r.links()
+	if err == nil {
+		err = r.Inside(func() error { return setSysctls(slices.Concat(r.checks(links), r.others(), routerSysctls(r.idle))) })
+	}
+	if err != nil {
 		return fmt.Errorf("start router %s: %w", r.VPC, err)
 	}
 	return nil
+}
+
+// checks are the settings by which a packet's source must be reachable through the
+// interface that it came from: in a router each interface says so for itself, as some
+// workloads forward for others, and what all have none has less of.
+func (r *Router) checks(links []netlink.Link) []sysctl {
+	if r.Realm().Sort() != desired.Routers {
+		return []sysctl{{"net/ipv4/conf/all/rp_filter", "1"}}
+	}
+	var list []sysctl
+	for _, l := range links {
+		if _, ok := parseAlias(l.Attrs().Alias, r.instance, isLink, 1); ok {
+			list = append(list, sysctl{"net/ipv4/conf/" + l.Attrs().Name + "/rp_filter", "1"})
+		}
+	}
+	return append(list, sysctl{"net/ipv4/conf/all/rp_filter", "0"})
 }
 
 // realms are all addresses of each family. A router is responsible for those

@@ -25,8 +25,7 @@ func routerSysctls(idle time.Duration) []sysctl {
 	return append(idleSysctls(idle), []sysctl{
 		// A packet's source must be reachable through the interface it came
 		// from: a workload has only its own addresses, and what comes over a
-		// fabric link is from that peer.
-		{"net/ipv4/conf/all/rp_filter", "1"},
+		// fabric link is from that peer. (What all interfaces have says checks.)
 		{"net/ipv4/conf/default/rp_filter", "1"},
 		// Nobody tells this router about better paths, and it tells nobody.
 		{"net/ipv4/conf/all/accept_redirects", "0"},

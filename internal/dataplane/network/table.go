@@ -43,7 +43,8 @@ func TableMark(number int) uint32 { return uint32(number) << markShift }
 func TableOf(mark uint32) int { return int(mark >> markShift & desired.MaxTable) }
 
 // guards are the prefixes that no table leads anywhere but what is local: the transit
-// realm, what AWS forwards in no case, and what is on a link.
+// realm, what AWS forwards in no case, and what is on a link. The VPC's networks are
+// guarded too, for the express lane: a packet does not come as far.
 var guards = []netip.Prefix{
 	model.Transit4, netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("224.0.0.0/4"),
 	model.Transit6, netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("ff00::/8"),
@@ -55,6 +56,7 @@ type step struct {
 	metric int
 	link   int
 	via    netip.Addr
+	kind   int // that of rtnetlink(7), when it is no unicast route: one that is not ours
 }
 
 // steps are routes by the number of the kernel's table.
@@ -246,11 +248,11 @@ func (p place) wanted(t desired.Table) steps {
 		all.add(table, p.sink(route.Prefix, sinkMetric))
 		for _, way := range p.ways[route.To] {
 			if way.via.Is4() == route.Prefix.Addr().Is4() {
-				all.add(table, step{route.Prefix, wayMetric, way.link, way.via})
+				all.add(table, step{prefix: route.Prefix, metric: wayMetric, link: way.link, via: way.via})
 			}
 		}
 	}
-	for _, guard := range guards {
+	for _, guard := range slices.Concat(guards, p.networks) {
 		if guard.Addr().Is4() && has4 || guard.Addr().Is6() && has6 {
 			all.add(behindBase+t.Number, p.sink(guard, guardMetric))
 		}
@@ -333,6 +335,14 @@ func (r *Router) Follow(to string) error {
 	return nil
 }
 
+// rewriteTables writes all tables again: what is local has changed.
+func (r *Router) rewriteTables() error {
+	if len(r.tables) == 0 {
+		return nil
+	}
+	return r.writeTables(slices.Collect(maps.Values(r.tables))...)
+}
+
 // writeTables brings the kernel's routes of some tables to what is wanted: first all
 // that is missing, then away with the rest.
 func (r *Router) writeTables(tables ...desired.Table) error {
@@ -401,6 +411,8 @@ func sortedSteps(list map[step]bool) []step {
 func (e step) route(table int) *netlink.Route {
 	r := &netlink.Route{Dst: toIPNet(e.prefix), LinkIndex: e.link, Table: table, Priority: e.metric, Protocol: Protocol, Family: familyOf(e.prefix.Addr())}
 	switch {
+	case e.kind != 0:
+		r.Type = e.kind
 	case e.via.IsValid():
 		r.Gw, r.Flags = e.via.AsSlice(), int(netlink.FLAG_ONLINK)
 	case e.prefix.Addr().Is4():
@@ -431,7 +443,11 @@ func listSteps(h *netlink.Handle, table int) (steps, error) {
 // take adds a route, if it is one of tables.
 func (list steps) take(f netlink.Route) {
 	if f.Table > beforeBase && f.Table <= behindBase+desired.MaxTable {
-		list.add(f.Table, step{toPrefix(f.Dst), f.Priority, f.LinkIndex, toAddr(f.Gw)})
+		e := step{prefix: toPrefix(f.Dst), metric: f.Priority, link: f.LinkIndex, via: toAddr(f.Gw)}
+		if f.Type != unix.RTN_UNICAST {
+			e.kind = f.Type
+		}
+		list.add(f.Table, e)
 	}
 }
 
@@ -518,7 +534,7 @@ func WorkloadDevices(eni string) []string {
 func (p pair) setChecked(unchecked bool) error {
 	name, group, filter := p.near.Attrs().Name, uint32(0), "1"
 	if unchecked {
-		group, filter = UncheckedGroup, "2"
+		group, filter = UncheckedGroup, "0"
 	}
 	if err := p.router.Inside(func() error { return setSysctls([]sysctl{{"net/ipv4/conf/" + name + "/rp_filter", filter}}) }); err != nil {
 		return err
