@@ -31,6 +31,7 @@ type place struct {
 	subnets []netip.Prefix // their blocks
 	pools   map[string]desired.Pool
 	names   map[desired.Key]*name // that are followed from there
+	routes  routes
 }
 
 // door is an address of an endpoint.
@@ -52,7 +53,7 @@ func newLand() *land {
 func (l *land) place(realm desired.Realm) *place {
 	p := l.places[realm]
 	if p == nil {
-		p = &place{doors: map[netip.Addr]door{}, pools: map[string]desired.Pool{}, names: map[desired.Key]*name{}}
+		p = &place{doors: map[netip.Addr]door{}, pools: map[string]desired.Pool{}, names: map[desired.Key]*name{}, routes: newRoutes()}
 		l.places[realm] = p
 	}
 	return p
@@ -64,7 +65,7 @@ func (l *land) clear() {
 	for _, p := range l.places {
 		clear(p.doors)
 		clear(p.pools)
-		p.router, p.servers, p.subnets = desired.Router{}, nil, nil
+		p.router, p.servers, p.subnets, p.routes = desired.Router{}, nil, nil, newRoutes()
 	}
 }
 
@@ -112,6 +113,15 @@ func (l *land) put(e desired.Entry) (changed, ways bool) {
 		}
 	case desired.Pool:
 		l.place(e.Key().Realm).pools[e.Key().ID] = e
+	case desired.Table:
+		l.place(e.Key().Realm).routes.tables[e.Key().ID] = e.Routes
+	case desired.Steer:
+		target, err := netip.ParseAddr(e.From)
+		if err != nil {
+			return false, false
+		}
+		l.place(e.Key().Realm).routes.steered[target] = e.Table
+		return l.names[target] != nil, false
 	case desired.Target:
 		if e.Onward {
 			l.onward[e.Addr] = step{e.Key().Realm, e.Dest}
@@ -141,6 +151,13 @@ func (l *land) drop(key desired.Key) (changed, ways bool) {
 	case key.Kind == desired.KindPool:
 		delete(p.pools, key.ID)
 		return true, false
+	case key.Kind == desired.KindTable:
+		delete(p.routes.tables, key.ID)
+		return true, false
+	case key.Kind == desired.KindSteer:
+		target, _ := netip.ParseAddr(key.ID)
+		delete(p.routes.steered, target)
+		return l.names[target] != nil, false
 	case key.Kind == desired.KindRouter && len(p.names) == 0:
 		delete(l.places, key.Realm)
 	}

@@ -41,6 +41,9 @@ func (n *name) sort(addrs []netip.Addr) (plain, doors []netip.Addr, refused stri
 		if why == "" {
 			why = p.has(a)
 		}
+		if why == "" {
+			why = p.strays(n.entry.Addr, a)
+		}
 		if why != "" {
 			refused = fmt.Sprintf("%s is not gone by: %s", a, why)
 			continue
