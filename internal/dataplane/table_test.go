@@ -29,7 +29,7 @@ import (
 // appliances that have an address of the outside on their loopback devices and pass on
 // what is for others.
 type land struct {
-	*testing.T
+	testing.TB
 	host     *dataplane.Host
 	instance string
 	ns       map[string]*testnet.NS
@@ -46,9 +46,9 @@ func eniOf(name string) string {
 	return fmt.Sprint("eni-0", 1+slices.Index(hostsOf, name), "000000000000000")
 }
 
-func newLand(t *testing.T, v6 bool) *land {
+func newLand(t testing.TB, v6 bool) *land {
 	h, instance := newHost(t)
-	l := &land{T: t, host: h, instance: instance, ns: map[string]*testnet.NS{}, entries: map[desired.Key]desired.Entry{},
+	l := &land{TB: t, host: h, instance: instance, ns: map[string]*testnet.NS{}, entries: map[desired.Key]desired.Entry{},
 		network: "tcp4", faraway: "198.51.100.1", server: "10.0.2.10", all: prefix("0.0.0.0/0")}
 	router := desired.Router{VPC: consumer, Networks: []netip.Prefix{prefix("10.0.0.0/16")}, Source4: prefix("240.0.0.0/26")}
 	if v6 {
