@@ -68,6 +68,14 @@ func owning(id string, own netip.Addr) *model.EndpointAssociation {
 	}
 }
 
+// elastic makes an elastic address that an address of the interface has, and somebody's
+// claim on it.
+func elastic(tx *table.Txn, id string, private netip.Addr, claimant string) {
+	e := &model.ElasticAddress{Meta: meta(id), Addr: netip.MustParseAddr("203.0.113.1"), Association: "eipassoc-1", Interface: "eni-1", Private: private}
+	state.ElasticAddresses.Put(tx, e)
+	state.PublicClaims.Put(tx, &model.PublicClaim{Addr: e.Addr, Owner: ref(claimant)})
+}
+
 // ours makes the interface one of the endpoint.
 func ours(tx *table.Txn) {
 	ni, _ := state.NetworkInterfaces.Get(tx, account, region, "eni-1")
@@ -117,6 +125,25 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"an association with no table": {func(tx *table.Txn) {
 			state.RouteTableAssociations.Put(tx, &model.RouteTableAssociation{Account: account, Region: region, ID: "rtbassoc-3", Table: "rtb-9", Subnet: "subnet-1"})
 		}, "it refers to route-table rtb-9"},
+		"a public address of nobody": {func(tx *table.Txn) {
+			state.PublicClaims.Put(tx, &model.PublicClaim{Addr: netip.MustParseAddr("203.0.113.1"), Owner: ref("eipalloc-1")})
+		}, "it is a claim of eipalloc-1, which does not have the address"},
+		"a public address that nothing claims": {func(tx *table.Txn) {
+			state.ElasticAddresses.Put(tx, &model.ElasticAddress{Meta: meta("eipalloc-1"), Addr: netip.MustParseAddr("203.0.113.1")})
+		}, "nothing claims its public address 203.0.113.1"},
+		"a public address of somebody else": {func(tx *table.Txn) { elastic(tx, "eipalloc-1", addr, "eipalloc-2") }, "is claimed by eipalloc-2"},
+		"an elastic address of no address":  {func(tx *table.Txn) { elastic(tx, "eipalloc-1", addr.Next(), "eipalloc-1") }, "eni-1 does not have the address 10.0.1.11"},
+		"an interface with two public addresses": {func(tx *table.Txn) {
+			elastic(tx, "eipalloc-1", addr, "eipalloc-1")
+			ni, _ := state.NetworkInterfaces.Get(tx, account, region, "eni-1")
+			ni = ni.Clone()
+			ni.Public = netip.MustParseAddr("203.0.113.2")
+			state.NetworkInterfaces.Put(tx, ni)
+			state.PublicClaims.Put(tx, &model.PublicClaim{Addr: ni.Public, Owner: ref("eni-1")})
+		}, "has the public address 203.0.113.2 too"},
+		"a gateway of no VPC": {func(tx *table.Txn) {
+			state.InternetGateways.Put(tx, &model.InternetGateway{Meta: meta("igw-1"), VPC: "vpc-9"})
+		}, "it refers to vpc vpc-9"},
 		"a place of two":       {func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-2"), TransitIndex: 7}) }, "is that of vpc-1 too"},
 		"no block of the pool": {func(tx *table.Txn) { state.TransitClaims.Delete(tx, "", "", "ipv6-pool/3") }, "it has 1 blocks of the IPv6 pool, and claims 0"},
 		"a block of nobody": {func(tx *table.Txn) {

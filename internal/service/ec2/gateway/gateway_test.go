@@ -56,6 +56,7 @@ func TestAVPCHasOneInternetGateway(t *testing.T) {
 		{Name: "no VPC", Code: "InvalidVpcID.NotFound", Call: func() error { return attach(n, second, new("vpc-12345678")) }},
 		{Name: "no gateway", Code: "InvalidInternetGatewayID.NotFound", Call: func() error { return attach(n, new("igw-12345678"), other.VpcId) }},
 		{Name: "not attached", Code: "Gateway.NotAttached", Call: func() error { return detach(n, second, other.VpcId) }},
+		{Name: "detached from a VPC that is gone", Code: "Gateway.NotAttached", Call: func() error { return detach(n, second, new("vpc-12345678")) }},
 		{Name: "attached elsewhere", Code: "Gateway.NotAttached", Call: func() error { return detach(n, id, other.VpcId) }},
 		{Name: "deleted while attached", Code: "DependencyViolation", Call: func() error { return remove(n, id) }},
 		{Name: "VPC deleted", Code: "DependencyViolation", Call: func() error {

@@ -62,14 +62,15 @@ func (a Gateways) AttachInternetGateway(ctx context.Context, in *shape.AttachInt
 // DetachInternetGateway takes a gateway from its VPC, in which nothing has a public address
 // any more. Routes to it stay, and lead nowhere.
 func (a Gateways) DetachInternetGateway(ctx context.Context, in *shape.DetachInternetGatewayInput) (*shape.DetachInternetGatewayOutput, error) {
-	who := access.From(ctx)
+	who, id := access.From(ctx), service.Value(in.VpcId)
 	_, err := request.Change(ctx, a.Env, state.InternetGateways, service.Value(in.InternetGatewayId), func(tx *table.Txn, g *model.InternetGateway) error {
-		v, err := request.Get(tx, who, state.VPCs, service.Value(in.VpcId))
+		if g.VPC != id { // also when the VPC is gone: clients take this for done
+			return fault.EC2("Gateway.NotAttached", "resource %s is not attached to network %s", g.ID, id)
+		}
+		v, err := request.Get(tx, who, state.VPCs, id)
 		switch {
 		case err != nil:
 			return err
-		case g.VPC != v.ID:
-			return fault.EC2("Gateway.NotAttached", "resource %s is not attached to network %s", g.ID, v.ID)
 		case mapped(tx, v):
 			return fault.EC2("DependencyViolation", "Network %s has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.", v.ID)
 		}
