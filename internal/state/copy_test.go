@@ -34,6 +34,7 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.RouteTableAssociations)
 	checkWritten(t, random, state.PrefixLists)
 	checkWritten(t, random, state.NetworkACLs)
+	checkWritten(t, random, state.NetworkACLAssociations)
 	checkWritten(t, random, state.DHCPOptions)
 	checkWritten(t, random, state.NATGateways)
 	checkWritten(t, random, state.SecurityGroups)

@@ -167,6 +167,7 @@ func deleteNetworks(t *testing.T, s *pair) {
 			postern.Call[ec2.DeleteSubnetOutput](s.Postern, ec2.Service, "DeleteSubnet", &ec2.DeleteSubnetInput{SubnetId: n.SubnetId})
 		}
 		deleteTables(s.Postern, filter)
+		deleteACLs(s.Postern, filter)
 		postern.Call[ec2.DeleteVpcOutput](s.Postern, ec2.Service, "DeleteVpc", &ec2.DeleteVpcInput{VpcId: &v.ID})
 	}
 }

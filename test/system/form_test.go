@@ -250,6 +250,7 @@ func (f *form) fill(s *pair) {
 	}
 	f.fillNames(s)
 	f.fillRoutes(s)
+	fillACLs(s)
 }
 
 // pack puts the files of a folder that matter into an archive.

@@ -45,6 +45,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.addressClaims()
 	a.publicClaims()
 	a.routeTables()
+	a.networkACLs()
 	a.ways()
 	a.transitClaims()
 	a.zones()

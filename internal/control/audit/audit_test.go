@@ -144,6 +144,18 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"a gateway of no VPC": {func(tx *table.Txn) {
 			state.InternetGateways.Put(tx, &model.InternetGateway{Meta: meta("igw-1"), VPC: "vpc-9"})
 		}, "it refers to vpc vpc-9"},
+		"two rules with one number": {func(tx *table.Txn) {
+			state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: meta("acl-2"), VPC: "vpc-1", Entries: []model.ACLEntry{{Number: 1}, {Number: 1, Egress: true}, {Number: 1}}})
+		}, "it has a rule with the number 1, or two"},
+		"the ACL of another VPC": {func(tx *table.Txn) {
+			state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: meta("acl-2"), VPC: "vpc-9"})
+			state.NetworkACLAssociations.Put(tx, &model.NetworkACLAssociation{Account: account, Region: region, ID: "aclassoc-1", ACL: "acl-2", Subnet: "subnet-1"})
+		}, "subnet-1 of vpc-1 uses acl-2 of vpc-9"},
+		"two ACLs": {func(tx *table.Txn) {
+			for _, id := range []string{"aclassoc-1", "aclassoc-2"} {
+				state.NetworkACLAssociations.Put(tx, &model.NetworkACLAssociation{Account: account, Region: region, ID: id, ACL: "acl-1", Subnet: "subnet-1"})
+			}
+		}, "subnet-1 uses another ACL too"},
 		"a place of two":       {func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-2"), TransitIndex: 7}) }, "is that of vpc-1 too"},
 		"no block of the pool": {func(tx *table.Txn) { state.TransitClaims.Delete(tx, "", "", "ipv6-pool/3") }, "it has 1 blocks of the IPv6 pool, and claims 0"},
 		"a block of nobody": {func(tx *table.Txn) {
