@@ -26,8 +26,11 @@ type upCommand struct {
 	StoreQuota     int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
 	HostName       string         `help:"Name of this host; by default the one that the data folder was used under, at first the machine's own." placeholder:"NAME"`
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
-	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
+	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, the outside, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
+	Uplink         string         `help:"The way to the outside: NAME=netns:NAMESPACE, or NAME=dev:INTERFACE,address=PREFIX,via=ADDRESS; none by default." env:"POSTERN_UPLINK" placeholder:"NAME=…"`
+	PublicPool     []string       `name:"public-pool" help:"Where public IPv4 addresses are from; none by default." env:"POSTERN_PUBLIC_POOL" placeholder:"PREFIX,…"`
+	UplinkAllow    []string       `name:"uplink-allow" help:"What may be reached over the uplink of networks that are denied by default: private ones and the host's own." env:"POSTERN_UPLINK_ALLOW" placeholder:"PREFIX,…"`
 	DNSSuffix      string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`
 	Upstream       []string       `help:"Servers for names that no zone has, or none; by default the machine's." env:"POSTERN_UPSTREAM" placeholder:"HOST:PORT,…"`
 	DNSListen      []string       `name:"dns-listen" help:"Addresses at which everybody is told the names of endpoints; none by default." env:"POSTERN_DNS_LISTEN" placeholder:"HOST:PORT,…"`
@@ -72,12 +75,16 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	if err != nil {
 		return daemon.Config{}, fmt.Errorf("--ipv6-pool: %w", err)
 	}
+	outside, err := daemon.ParseOutside(c.Uplink, c.PublicPool, c.UplinkAllow)
+	if err != nil {
+		return daemon.Config{}, err
+	}
 	if c.HostName == "" {
 		c.HostName = daemon.Folder(c.Data).HostName() // Validate tells when there is none
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, DNSSuffix: c.DNSSuffix, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

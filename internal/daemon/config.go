@@ -43,6 +43,8 @@ type Config struct {
 	Shares map[string]int
 	// IPv6Pool is where blocks for AmazonProvidedIpv6CidrBlock come from.
 	IPv6Pool netip.Prefix
+	// Outside is what there is outside VPCs, see ParseOutside.
+	Outside model.Outside
 	// DNSSuffix is the domain of the names of endpoints.
 	DNSSuffix string
 	// Upstream are the servers for names that no zone has, see ParseUpstream.

@@ -59,6 +59,9 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	if err := canListen(ctx, c); err != nil {
 		return err
 	}
+	if err := c.seeOutside(); err != nil {
+		return err
+	}
 	if err := Folder(c.Data).sayCutShort(c.Log); err != nil {
 		return err
 	}
@@ -192,7 +195,7 @@ func newEnv(c Config, db *table.DB) *service.Env {
 	domain, _ := suffix(c.DNSSuffix) // which Validate has seen
 	env := &service.Env{
 		DB: db, Now: time.Now, Rand: rand.Reader, Zones: zonesOf(c.Regions), Regions: c.Regions,
-		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
+		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
 	}
 	return env
 }

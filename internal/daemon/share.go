@@ -16,9 +16,9 @@ import (
 func sharesOf(numbers map[string]int) (nft.Shares, error) {
 	var s nft.Shares
 	for name, n := range numbers {
-		of := map[string]*int{"client": &s.Client, "association": &s.Association, "fabric": &s.Fabric, "ports": &s.Ports, "queries": &s.Queries}[name]
+		of := map[string]*int{"client": &s.Client, "association": &s.Association, "fabric": &s.Fabric, "outside": &s.Outside, "ports": &s.Ports, "queries": &s.Queries}[name]
 		if of == nil {
-			return s, fmt.Errorf("--share %s: want client, association, fabric, ports or queries", name)
+			return s, fmt.Errorf("--share %s: want client, association, fabric, outside, ports or queries", name)
 		}
 		if n < 1 {
 			return s, fmt.Errorf("--share %s=%d: want a number of connections, or of packets a second", name, n)

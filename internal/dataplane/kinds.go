@@ -40,7 +40,8 @@ var elsewhere = map[desired.RealmSort]struct {
 	run  func(c *change, ctx context.Context, realm desired.Realm)
 	dump func(h *Host, ctx context.Context, realm desired.Realm) ([]desired.Entry, error)
 }{
-	desired.NATs: {(*change).runNAT, (*Host).dumpNAT},
+	desired.NATs:  {(*change).runNAT, (*Host).dumpNAT},
+	desired.Edges: {(*change).runEdge, (*Host).dumpEdge},
 }
 
 // handlers are those of all kinds that the data plane carries out.
@@ -72,6 +73,18 @@ var handlers = withTable(map[desired.Kind]handler{
 			}
 			return c.router.Unlead(number)
 		},
+	},
+	desired.KindEdge: {
+		raise: raising(func(ctx context.Context, c *change, e desired.Edge) error { return c.makeEdge(ctx, e) }),
+		lower: func(c *change, _ desired.Entry) error { return c.host.removeEdge(c.router) },
+	},
+	desired.KindExit: {
+		raise: raising(func(_ context.Context, c *change, x desired.Exit) error { return c.makeExit(x) }),
+		lower: func(c *change, e desired.Entry) error { return c.removeExit(e.Key().ID) },
+	},
+	desired.KindIssued: {
+		raise: raising(func(_ context.Context, c *change, i desired.Issued) error { return c.router.Issue(i.Prefix, i.VPC) }),
+		lower: revoke,
 	},
 	desired.KindNameserver: {
 		raise: raising(func(_ context.Context, c *change, n desired.Nameserver) error { return c.router.Serve(n.Addrs) }),

@@ -21,7 +21,7 @@ type Share struct {
 	// VPC is whose router it is.
 	VPC string
 	// Of says what the share is of: "connections" for all that the router
-	// tracks, "client", "association", "fabric", "ports" or "queries" as in nft.Shares,
+	// tracks, "client", "association", "fabric", "outside", "ports" or "queries" as in nft.Shares,
 	// "express lane" for connections that it carries.
 	Of string
 	// Holder names who has most of it, if somebody was looked for.
@@ -94,6 +94,7 @@ func (h *Host) sharesOf(ctx context.Context, vpc string) ([]Share, error) {
 		row("client", held.Client, h.shares.Client, use.Refused.Client),
 		row("association", held.Association, h.shares.Association, use.Refused.Association),
 		row("fabric", held.Fabric, h.shares.Fabric, use.Refused.Fabric),
+		row("outside", nft.Holder{}, h.shares.Outside, use.Refused.Outside),
 		row("ports", held.Ports, h.shares.Ports, use.Refused.Ports),
 	}
 	lane, err := h.laneUse(r)

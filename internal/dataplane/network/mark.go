@@ -31,7 +31,7 @@ const (
 
 var (
 	instancePattern  = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
-	namespacePattern = regexp.MustCompile(`^` + project + `-([a-z0-9]{1,8})-((?:vpc|nat)-[0-9a-z]+)$`)
+	namespacePattern = regexp.MustCompile(`^` + project + `-([a-z0-9]{1,8})-((?:vpc|nat)-[0-9a-z]+|edge-[0-9a-z][0-9a-z-]*)$`)
 	hexPattern       = regexp.MustCompile(`^(?:vpc|eni)-([0-9a-f]{14,})$`)
 )
 
@@ -68,7 +68,9 @@ const (
 	isWorkload = "workload"
 	isDevice   = "eni"
 	isSink     = "sink"
-	isExit     = "exit"
+	isExit     = "exit"   // a router's end of its link with an edge, and of which uplink
+	isEntry    = "entry"  // the other end, and of which VPC
+	isUplink   = "uplink" // the way out of an edge, of which uplink, and what the operator gave
 )
 
 func alias(instance, what string, parts ...string) string {

@@ -19,13 +19,23 @@ import (
 // NameOf gives. What is in them is the affair of who has them made.
 
 // NameOf is the name by which Routers knows the namespace of a realm: the identifier of
-// the VPC whose router it is, or of the NAT gateway.
-func NameOf(r desired.Realm) string { return r.Name() }
+// the VPC whose router it is, or of the NAT gateway, or edge- and the name of an uplink.
+func NameOf(r desired.Realm) string {
+	if r.Sort() == desired.Edges {
+		return edgePrefix + r.Name()
+	}
+	return r.Name()
+}
+
+const edgePrefix = "edge-"
 
 // realmOf is the realm whose namespace has a name.
 func realmOf(name string) desired.Realm {
 	if strings.HasPrefix(name, "nat-") {
 		return desired.NATRealm(name)
+	}
+	if uplink, ok := strings.CutPrefix(name, edgePrefix); ok {
+		return desired.EdgeRealm(uplink)
 	}
 	return desired.Realm(name)
 }

@@ -323,7 +323,9 @@ func (r *Router) abandon() error {
 	}
 	var errs []error
 	for _, l := range links {
-		if r.owns(l) {
+		if name, given := r.isGiven(l); given {
+			errs = append(errs, r.giveBack(l, name))
+		} else if r.owns(l) {
 			errs = append(errs, r.remove(l))
 		}
 	}
@@ -335,7 +337,9 @@ func (r *Router) owns(l netlink.Link) bool {
 	_, fabric := parseAlias(l.Attrs().Alias, r.instance, isLink, 1)
 	_, workload := parseAlias(l.Attrs().Alias, r.instance, isWorkload, 3)
 	_, device := parseAlias(l.Attrs().Alias, r.instance, isDevice, 1) // of a namespace of ours
-	return fabric || workload || device
+	_, exit := parseAlias(l.Attrs().Alias, r.instance, isExit, 1)
+	_, entry := parseAlias(l.Attrs().Alias, r.instance, isEntry, 1)
+	return fabric || workload || device || exit || entry || r.givenAs(l) != ""
 }
 
 type mark struct{ name, instance, vpc string }

@@ -40,6 +40,10 @@ const (
 	setSteerOut = "steerout"
 	setProbers  = "probers"
 	setPassing  = "passing"
+	setPublic   = "public4"
+	setPrivate  = "private4"
+	setKnown    = "known4"
+	setOpened   = "opened" // and the length of its prefixes
 )
 
 const (
@@ -122,6 +126,9 @@ var codecs = map[desired.Kind]codec{
 
 	desired.KindACL:      codecOf(encodeACL, decodeACL),
 	desired.KindFiltered: codecOf(encodeFiltered, decodeFiltered),
+
+	desired.KindPublic: codecOf(encodePublic, decodePublic),
+	desired.KindOpened: codecOf(encodeOpened, decodeOpened),
 
 	desired.KindNameserver: codecOf(encodeNameserver, decodeNameserver),
 

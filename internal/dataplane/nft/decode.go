@@ -36,12 +36,17 @@ func elementOwner(e element) (owner, bool) {
 		return owner{desired.KindPool, netip.AddrFrom4([4]byte(b)).String()}, true
 	case setSteerIf, setSteerOut, setProbers:
 		return owner{desired.KindSteer, e.note}, e.note != ""
+	case setPublic, setPrivate, setKnown:
+		return publicOwner(e)
 	case setPassing:
 		return owner{desired.KindThrough, e.note}, e.note != ""
 	}
 	if f, group, ok := memberGroup(e.set); ok {
 		a, ok := f.keyAddr(e.key)
 		return ownerOf(desired.Member{Group: group, Addr: a, Bits: f.bits}.Key()), ok
+	}
+	if o, ok := openedOwner(e); ok {
+		return o, ok
 	}
 	name, f := splitName(e.set)
 	a, ok := f.keyAddr(e.key)

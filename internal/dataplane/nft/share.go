@@ -20,6 +20,8 @@ type Shares struct {
 	// Fabric is for what comes to the VPC from all others. The rest is for the
 	// VPC's own workloads.
 	Fabric int
+	// Outside is for what comes to the VPC over an uplink.
+	Outside int
 	// Ports is for what comes from one address of a gateway to one port of a
 	// resource. TCP gives it 64,512 ports from 1024 up, and with few of them
 	// left the kernel, which tries some at random, finds none.
@@ -46,7 +48,7 @@ func Burst(queries int) int { return max(1, queries/4) }
 
 // DefaultShares divides the room of a router's connection tracking, which is
 // the kernel's nf_conntrack_max: a fifth for a client, two for an association and
-// three for all that comes over the fabric; zero stands for the usual one. A client
+// three for all that comes over the fabric, and a fifth for what comes from outside; zero stands for the usual one. A client
 // has no more than three quarters of the ports of a gateway's address, which others
 // come from too: so much less that samples do not take the one for the other.
 func DefaultShares(room int) Shares {
@@ -55,7 +57,7 @@ func DefaultShares(room int) Shares {
 	}
 	return Shares{
 		Client:      max(1, min(room/5, 3*translatedPorts/4)),
-		Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Ports: translatedPorts, Queries: usualQueries,
+		Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Outside: max(1, room/5), Ports: translatedPorts, Queries: usualQueries,
 	}
 }
 
@@ -63,7 +65,7 @@ func DefaultShares(room int) Shares {
 func (s Shares) Or(other Shares) Shares {
 	return Shares{
 		Client: cmp.Or(s.Client, other.Client), Association: cmp.Or(s.Association, other.Association),
-		Fabric: cmp.Or(s.Fabric, other.Fabric), Ports: cmp.Or(s.Ports, other.Ports), Queries: cmp.Or(s.Queries, other.Queries),
+		Fabric: cmp.Or(s.Fabric, other.Fabric), Outside: cmp.Or(s.Outside, other.Outside), Ports: cmp.Or(s.Ports, other.Ports), Queries: cmp.Or(s.Queries, other.Queries),
 	}
 }
 
@@ -72,7 +74,7 @@ func (s Shares) Validate() error {
 	for _, of := range []struct {
 		name string
 		n    int
-	}{{"client", s.Client}, {"association", s.Association}, {"fabric", s.Fabric}, {"ports", s.Ports}, {"queries", s.Queries}} {
+	}{{"client", s.Client}, {"association", s.Association}, {"fabric", s.Fabric}, {"outside", s.Outside}, {"ports", s.Ports}, {"queries", s.Queries}} {
 		if of.n < 0 || of.n > 1<<30 {
 			return fmt.Errorf("share of %s: %d is not a number of connections, or of packets a second", of.name, of.n)
 		}
@@ -107,7 +109,7 @@ func isCounting(set string) bool {
 		set = strings.TrimPrefix(set, prefix)
 	}
 	switch set {
-	case setQueries, "clients", "ways4", "ways6", "fabric", "ports4", "ports6":
+	case setQueries, "clients", "ways4", "ways6", "fabric", "outside", "ports4", "ports6":
 		return true
 	}
 	return false
