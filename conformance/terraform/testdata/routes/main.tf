@@ -96,6 +96,54 @@ resource "aws_route_table_association" "a" {
   route_table_id = var.changed && count.index == 1 ? aws_route_table.apart.id : aws_route_table.inline.id
 }
 
+# Public subnets as modules make them, and what comes in by way of an appliance.
+resource "aws_internet_gateway" "a" {
+  vpc_id = aws_vpc.a.id
+}
+
+resource "aws_egress_only_internet_gateway" "a" {
+  vpc_id = aws_vpc.a.id
+}
+
+resource "aws_route_table" "public" {
+  vpc_id = aws_vpc.a.id
+
+  route {
+    cidr_block = "0.0.0.0/0"
+    gateway_id = aws_internet_gateway.a.id
+  }
+
+  route {
+    ipv6_cidr_block        = "::/0"
+    egress_only_gateway_id = aws_egress_only_internet_gateway.a.id
+  }
+
+  route {
+    cidr_block = "10.0.0.0/16"
+    gateway_id = "local"
+  }
+
+  route {
+    ipv6_cidr_block = aws_vpc.a.ipv6_cidr_block
+    gateway_id      = "local"
+  }
+}
+
+resource "aws_route_table" "edge" {
+  vpc_id = aws_vpc.a.id
+}
+
+resource "aws_route" "edge" {
+  route_table_id         = aws_route_table.edge.id
+  destination_cidr_block = aws_subnet.a[1].cidr_block
+  network_interface_id   = aws_network_interface.appliance[0].id
+}
+
+resource "aws_route_table_association" "edge" {
+  gateway_id     = aws_internet_gateway.a.id
+  route_table_id = aws_route_table.edge.id
+}
+
 # Routes that are resources.
 resource "aws_route_table" "apart" {
   vpc_id = aws_vpc.a.id
