@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # -trimpath as in the binary: what is compiled for one is there for the other.
 export GOFLAGS := -trimpath -buildvcs=false
 
-.PHONY: help build demo demo-overlap test clients test-race bench check fix generate express express-check form fuzz clean
+.PHONY: help build demo demo-overlap demo-egress test clients test-race bench check fix generate express express-check form fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -29,6 +29,11 @@ demo-overlap: build ## several services behind one endpoint, and their names (ne
 	@tool/needs demo
 	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
 	bin/postern-demo --postern bin/postern --story overlap
+
+demo-egress: build ## three public names from networks without internet, and nothing else (needs root)
+	@tool/needs demo
+	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
+	bin/postern-demo --postern bin/postern --story egress
 
 test: build ## every test (needs root)
 	@tool/needs test

@@ -2,7 +2,7 @@
 
 // Command postern-demo shows the main job of Postern step by step, with
 // PostgreSQL and psql: `sudo make demo`; `sudo make demo-overlap` has several services
-// and their names. It exits with 0 when every step held
+// and their names, `sudo make demo-egress` public names from networks without internet. It exits with 0 when every step held
 // and nothing is left behind, with 1 when not, and with 130 when it was stopped.
 package main
 
@@ -39,7 +39,7 @@ func run() int {
 	config, err := configure(*postern)
 	config.Story = *story
 	if err == nil && !slices.Contains(demo.Stories, *story) {
-		err = fmt.Errorf("--story is %s or %s, not %q", demo.Stories[0], demo.Stories[1], *story)
+		err = fmt.Errorf("--story is %s, not %q", strings.Join(demo.Stories, " or "), *story)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "postern-demo:", err)

@@ -3,7 +3,8 @@
 // Package demo shows the main job of Postern on one machine, step by step: a
 // PostgreSQL server and a client in two networks that have the same addresses,
 // and the one private way between them, made by the AWS API. A second story has
-// several services behind one endpoint, reached by names.
+// several services behind one endpoint, reached by names, and a third one public names
+// that are reached from networks without internet.
 //
 // Everything happens in a temporary data folder and in network namespaces of
 // that folder's Postern. Whatever way the demo ends, it takes both away.
@@ -37,7 +38,7 @@ type Config struct {
 }
 
 // Stories lists what can be told.
-var Stories = []string{"database", "overlap"}
+var Stories = []string{"database", "overlap", "egress"}
 
 // demo is one run.
 type demo struct {
@@ -50,6 +51,7 @@ type demo struct {
 	api     *client.Client
 	world   world
 	merger  merger
+	abroad  abroad
 	// running are the other programs that were started and go on, oldest first.
 	running []*process
 }
@@ -62,7 +64,7 @@ func Run(ctx context.Context, c Config) error {
 	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}}
 	err := d.prepare()
 	if err == nil {
-		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap()}[c.Story])
+		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress()}[c.Story])
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -116,7 +118,7 @@ func (d *demo) leaveNothing() error {
 	if d.postern != nil {
 		errs = append(errs, d.postern.Close())
 	}
-	errs = append(errs, os.RemoveAll(d.folder))
+	errs = append(errs, d.abroad.internet.close(), os.RemoveAll(d.folder))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("take everything away: %w", err)
 	}

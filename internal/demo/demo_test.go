@@ -123,7 +123,7 @@ func TestDemoHoldsAndLeavesNothing(t *testing.T) {
 	for _, story := range Stories {
 		t.Run(story, func(t *testing.T) {
 			s := startShow(t, story)
-			s.out.wait(t, "\n2  ")
+			s.out.wait(t, "\n3  ")
 			instance := s.instance()
 			if instance == "" {
 				t.Error("the demo has no data folder where the test looks for it")

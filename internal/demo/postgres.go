@@ -18,14 +18,14 @@ import (
 // tools are the programs of the distribution that the story needs, and the
 // user that runs the database: PostgreSQL refuses to run as root.
 type tools struct {
-	postgres, initdb, psql, setpriv string
-	uid, gid                        uint32
+	postgres, initdb, psql, setpriv, curl string
+	uid, gid                              uint32
 }
 
 // findTools looks for PostgreSQL where distributions put it.
 func findTools() (t tools, err error) {
 	for name, place := range map[string]*string{
-		"postgres": &t.postgres, "initdb": &t.initdb, "psql": &t.psql, "setpriv": &t.setpriv,
+		"postgres": &t.postgres, "initdb": &t.initdb, "psql": &t.psql, "setpriv": &t.setpriv, "curl": &t.curl,
 	} {
 		if *place, err = findProgram(name); err != nil {
 			return tools{}, err

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -94,6 +95,21 @@ func (ns *NS) Close() error {
 // Run runs fn on a thread that is in the namespace and returns its error. fn
 // must not call t.FailNow, and goroutines that it starts run outside.
 func (ns *NS) Run(fn func() error) error { return network.Inside(ns.file, fn) }
+
+// Give gives the namespace's loopback device an address, so that servers can have it.
+func (ns *NS) Give(addr netip.Addr) error {
+	return ns.Run(func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		whole := &net.IPNet{IP: addr.AsSlice(), Mask: net.CIDRMask(addr.BitLen(), addr.BitLen())}
+		if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: whole}); err != nil {
+			return fmt.Errorf("give %s to %s: %w", addr, ns.Name, err)
+		}
+		return nil
+	})
+}
 
 // FD is the descriptor of the namespace; it is the namespace's to close.
 func (ns *NS) FD() int { return int(ns.file.Fd()) }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postern
+
+import (
+	"context"
+	"errors"
+
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/test/instance"
+)
+
+// GoOut gives the VPC an internet gateway, a public subnet of that block with a NAT
+// gateway, and a route of the VPC's own subnet there. It returns when the NAT gateway is
+// available.
+func (v *VPC) GoOut(ctx context.Context, block string) error {
+	gateway, err := Call[ec2.CreateInternetGatewayOutput](ctx, v.p, ec2.Service, "CreateInternetGateway", &ec2.CreateInternetGatewayInput{})
+	if err != nil {
+		return err
+	}
+	id := gateway.InternetGateway.InternetGatewayId
+	err = v.p.Client.Do(ctx, ec2.Service, "AttachInternetGateway", &ec2.AttachInternetGatewayInput{InternetGatewayId: id, VpcId: &v.ID}, nil)
+	if err != nil {
+		return err
+	}
+	subnet, err := Call[ec2.CreateSubnetOutput](ctx, v.p, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
+		VpcId: &v.ID, CidrBlock: &block, AvailabilityZone: new("us-east-1a"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := v.lead(ctx, *subnet.Subnet.SubnetId, &ec2.CreateRouteInput{GatewayId: id}); err != nil {
+		return err
+	}
+	address, err := Call[ec2.AllocateAddressOutput](ctx, v.p, ec2.Service, "AllocateAddress", &ec2.AllocateAddressInput{Domain: new(ec2.DomainTypeVpc)})
+	if err != nil {
+		return err
+	}
+	nat, err := Call[ec2.CreateNatGatewayOutput](ctx, v.p, ec2.Service, "CreateNatGateway",
+		&ec2.CreateNatGatewayInput{SubnetId: subnet.Subnet.SubnetId, AllocationId: address.AllocationId})
+	if err != nil {
+		return err
+	}
+	natID := nat.NatGateway.NatGatewayId
+	if err := v.p.passes(ctx, *natID); err != nil {
+		return err
+	}
+	return v.lead(ctx, v.Subnet, &ec2.CreateRouteInput{NatGatewayId: natID})
+}
+
+// passes waits until a NAT gateway is available.
+func (p *Postern) passes(ctx context.Context, nat string) error {
+	return instance.Poll(ctx, settled, "NAT gateway "+nat, func() (bool, error) {
+		out, err := Call[ec2.DescribeNatGatewaysOutput](ctx, p, ec2.Service, "DescribeNatGateways", &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{nat}})
+		switch {
+		case err != nil:
+			return false, err
+		case *out.NatGateways[0].State == ec2.NatGatewayStateFailed:
+			return false, errors.New(*out.NatGateways[0].FailureMessage)
+		}
+		return *out.NatGateways[0].State == ec2.NatGatewayStateAvailable, nil
+	})
+}
+
+// lead gives a subnet of the VPC a route table of its own with a default route.
+func (v *VPC) lead(ctx context.Context, subnet string, route *ec2.CreateRouteInput) error {
+	table, err := Call[ec2.CreateRouteTableOutput](ctx, v.p, ec2.Service, "CreateRouteTable", &ec2.CreateRouteTableInput{VpcId: &v.ID})
+	if err != nil {
+		return err
+	}
+	id := table.RouteTable.RouteTableId
+	route.RouteTableId, route.DestinationCidrBlock = id, new("0.0.0.0/0")
+	if err := v.p.Client.Do(ctx, ec2.Service, "CreateRoute", route, nil); err != nil {
+		return err
+	}
+	return v.p.Client.Do(ctx, ec2.Service, "AssociateRouteTable", &ec2.AssociateRouteTableInput{RouteTableId: id, SubnetId: &subnet}, nil)
+}
