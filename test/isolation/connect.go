@@ -47,7 +47,7 @@ func (w *World) serve() (stop func(), err error) {
 			l.Close()
 		}
 	}
-	for _, i := range w.Workloads {
+	for _, i := range w.senders() {
 		for _, port := range servedPorts {
 			l, err := i.Workload.Listen("tcp", fmt.Sprintf(":%d", port))
 			if err != nil {
@@ -82,7 +82,7 @@ func (w *World) Connects() (tried int, findings []string, err error) {
 	}
 	defer stop()
 	var all []*attempt
-	for _, from := range w.Workloads {
+	for _, from := range w.senders() {
 		for _, to := range w.Tried {
 			for _, port := range triedPorts {
 				all = append(all, &attempt{from: from, to: netip.AddrPortFrom(to, port), want: w.Predict(from, "tcp", to, port)})

@@ -39,13 +39,29 @@ func report(t *testing.T, what string, tried int, findings []string, err error) 
 func TestIsolation(t *testing.T) {
 	for seed := *first; seed < *first+*seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			w := Make(postern.Start(t), seed)
-			tried, findings, err := w.Connects()
-			report(t, "connects", tried, findings, err)
-			asked, findings, err := w.Resolves()
-			report(t, "names", asked, findings, err)
-			sent, findings, err := w.Strays()
-			report(t, "strays", sent, findings, err)
+			check(t, Make(postern.Start(t), nil, seed))
 		})
 	}
+}
+
+// TestIsolationWithAnOutside is TestIsolation of worlds whose VPCs have route tables,
+// gateways of all kinds and public addresses; the outside is a sender too.
+func TestIsolationWithAnOutside(t *testing.T) {
+	for seed := *first; seed < *first+*seeds; seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			internet := postern.NewInternet(t)
+			check(t, Make(postern.Start(t, internet.Flags()...), internet, seed))
+		})
+	}
+}
+
+// check tries a world in all ways.
+func check(t *testing.T, w *World) {
+	t.Helper()
+	tried, findings, err := w.Connects()
+	report(t, "connects", tried, findings, err)
+	asked, findings, err := w.Resolves()
+	report(t, "names", asked, findings, err)
+	sent, findings, err := w.Strays()
+	report(t, "strays", sent, findings, err)
 }

@@ -22,16 +22,22 @@ type maker struct {
 	*rand.Rand
 	p *postern.Postern
 	w *World
+	// internet is what is outside; nil when nothing is.
+	internet *postern.Internet
 }
 
 // Make makes a world: three VPCs with the same addresses, workloads at the same
-// places in each, gateways, resources and endpoints between them.
-func Make(p *postern.Postern, seed uint64) *World {
+// places in each, gateways, resources and endpoints between them, and ways to the
+// internet if there is one.
+func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	p.T.Helper()
-	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}}
+	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, internet}
 	for i := range 3 {
 		m.vpc(i)
 		m.zones(m.w.VPCs[i], i)
+	}
+	if internet != nil {
+		m.outside(internet)
 	}
 	var resources []*Resource
 	for i, v := range m.w.VPCs {
@@ -179,7 +185,7 @@ func (m *maker) workload(v *VPC, name, ip string, groups []*Group) {
 	subnet := v.Subnets[slices.IndexFunc(v.Subnets, func(s *postern.Subnet) bool { return s.CIDR.Contains(netip.MustParseAddr(ip)) })]
 	w := subnet.Workload(ip, groupIDs(groups)...)
 	m.w.Workloads = append(m.w.Workloads, v.add(&Interface{
-		Name: name, Zone: subnet.Zone, Addresses: []netip.Addr{w.IP, w.IP6}, Groups: groups, Attached: true, Workload: w,
+		Name: name, Zone: subnet.Zone, Subnet: subnet, Addresses: []netip.Addr{w.IP, w.IP6}, Groups: groups, Attached: true, Workload: w,
 	}))
 }
 
@@ -208,13 +214,13 @@ func (m *maker) gateway(v *VPC, name string) []*Resource {
 	var resources []*Resource
 	for range 1 + m.IntN(3) {
 		ports := pick(m, [][]string{{"5432"}, {"8000-8010"}, {"5432", "9000"}, {"1-65535"}})
-		resources = append(resources, newResource(made, g, m.resourceAddress(v), ports...))
+		resources = append(resources, newResource(made, subnets, g, m.resourceAddress(v), ports...))
 	}
 	return resources
 }
 
-func newResource(gateway *postern.Gateway, g *Interface, ip netip.Addr, ports ...string) *Resource {
-	r := &Resource{Gateway: g, Sources: gateway.Sources(), IP: ip}
+func newResource(gateway *postern.Gateway, subnets []*postern.Subnet, g *Interface, ip netip.Addr, ports ...string) *Resource {
+	r := &Resource{Gateway: g, Sources: gateway.Sources(), Subnets: subnets, IP: ip}
 	r.Domain = gateway.ID + ".private.example"
 	r.made = gateway.Custom(r.Domain, ip, ports...)
 	for _, text := range ports {
@@ -225,6 +231,9 @@ func newResource(gateway *postern.Gateway, g *Interface, ip netip.Addr, ports ..
 
 // resourceAddress is mostly a workload's, else one that does not answer.
 func (m *maker) resourceAddress(v *VPC) netip.Addr {
+	if m.internet != nil && m.IntN(3) == 0 {
+		return pick(m, []netip.Addr{m.internet.Addr, m.internet.Addr6})
+	}
 	if m.IntN(5) == 0 {
 		return pick(m, []netip.Addr{netip.MustParseAddr("10.0.77.7"), netip.MustParseAddr("10.0.88.8"), netip.MustParseAddr("192.168.7.7")})
 	}
@@ -289,6 +298,16 @@ func (m *maker) tried() {
 	for _, v := range m.w.VPCs {
 		for a := range v.At {
 			seen[a] = true
+		}
+	}
+	if m.w.Outside != nil {
+		for _, a := range slices.Concat(m.w.Outside.Addresses, m.w.NATs) {
+			seen[a] = true
+		}
+		for _, w := range m.w.Workloads {
+			if w.Public.IsValid() {
+				seen[w.Public] = true
+			}
 		}
 	}
 	m.w.Tried = slices.SortedFunc(maps.Keys(seen), netip.Addr.Compare)

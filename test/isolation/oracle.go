@@ -33,17 +33,23 @@ func (w *World) Predict(from *Interface, protocol string, to netip.Addr, port ui
 	if slices.Contains(from.Addresses, to) {
 		return Verdict{Outcome: portOutcome(port)} // to itself; nobody else is asked
 	}
+	if from == w.Outside {
+		return w.fromOutside(protocol, to, port)
+	}
 	there := from.VPC.At[to]
 	if !from.admits(out, to, there, protocol, port) {
 		return Verdict{Outcome: Dropped}
 	}
 	if there != nil && there.Endpoint != nil {
-		return throughEndpoint(from, there, protocol, to, port)
+		return w.throughEndpoint(from, there, protocol, to, port)
+	}
+	if lead, leads := from.VPC.lead(from.Subnet, to); leads {
+		return w.goOut(lead, from, from.source(to), to, protocol, port)
 	}
 	return arrive(there, from.source(to), from, protocol, port)
 }
 
-func throughEndpoint(from, endpoint *Interface, protocol string, to netip.Addr, port uint16) Verdict {
+func (w *World) throughEndpoint(from, endpoint *Interface, protocol string, to netip.Addr, port uint16) Verdict {
 	resource := endpoint.Endpoint
 	if to.Is4() != resource.IP.Is4() {
 		return Verdict{Outcome: Refused} // nothing is behind the address
@@ -59,11 +65,20 @@ func throughEndpoint(from, endpoint *Interface, protocol string, to netip.Addr, 
 	if there != nil && there.Attached && !gateway.admits(out, resource.IP, there, protocol, port) {
 		return Verdict{Outcome: Dropped}
 	}
+	if lead, leads := gateway.VPC.lead(resource.subnet(endpoint.Zone), resource.IP); leads {
+		if !gateway.admits(out, resource.IP, nil, protocol, port) {
+			return Verdict{Outcome: Dropped}
+		}
+		return w.goOut(lead, gateway, resource.sources(endpoint.Zone), resource.IP, protocol, port)
+	}
 	return arrive(there, resource.sources(endpoint.Zone), gateway, protocol, port)
 }
 
 // arrive is the last step: only an attached workload receives anything.
 func arrive(there *Interface, sources []netip.Prefix, sender *Interface, protocol string, port uint16) Verdict {
+	if there != nil && there.Silent {
+		return Verdict{Outcome: Dropped}
+	}
 	if there == nil || !there.Attached {
 		return Verdict{Outcome: Refused}
 	}

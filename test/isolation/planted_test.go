@@ -46,8 +46,8 @@ func small(p *postern.Postern) *World {
 
 	gateway := provider.Gateway("gateway", provider.Subnets, groupIDs(providers))
 	g := provider.add(&Interface{Name: "gateway", Groups: providers})
-	m.lead(consumer, newResource(gateway, g, netip.MustParseAddr("10.0.1.10"), "5432"), consumer.Subnets, consumers)
-	m.lead(stranger, newResource(gateway, g, netip.MustParseAddr("10.0.1.12"), "9000"), stranger.Subnets, strangers)
+	m.lead(consumer, newResource(gateway, provider.Subnets, g, netip.MustParseAddr("10.0.1.10"), "5432"), consumer.Subnets, consumers)
+	m.lead(stranger, newResource(gateway, provider.Subnets, g, netip.MustParseAddr("10.0.1.12"), "9000"), stranger.Subnets, strangers)
 	m.tried()
 	return m.w
 }

@@ -53,7 +53,7 @@ type sniffer struct {
 func (w *World) Strays() (sent int, findings []string, err error) {
 	s := &sniffer{mark: "stray " + testnet.RandomName(8) + " ", seen: map[sighting]bool{}}
 	defer s.close()
-	for _, i := range w.Workloads {
+	for _, i := range w.senders() {
 		if err := s.listen(i); err != nil {
 			return 0, nil, err
 		}
@@ -81,7 +81,7 @@ func (w *World) Strays() (sent int, findings []string, err error) {
 // that are not the sender's, which nobody may see.
 func (w *World) strays() (all []stray) {
 	w.rounds++ // a packet of an earlier round may have left a connection behind
-	for n, from := range w.Workloads {
+	for n, from := range w.senders() {
 		ports := uint16(2000 + 4000*n + 150*w.rounds)
 		for _, to := range w.Tried {
 			source := from.source(to)

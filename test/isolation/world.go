@@ -25,6 +25,10 @@ type World struct {
 	VPCs      []*VPC
 	Workloads []*Interface // those that are attached
 	Names     []*Name
+	// Outside is what plays the internet; nil when nothing is outside.
+	Outside *Interface
+	// NATs are the public addresses of NAT gateways.
+	NATs []netip.Addr
 	// Tried are the addresses that every workload tries.
 	Tried []netip.Addr
 
@@ -37,6 +41,8 @@ type VPC struct {
 	Subnets []*postern.Subnet
 	Groups  []*Group
 	At      map[netip.Addr]*Interface
+	// Tables are the route tables of subnets that do not use the main one.
+	Tables map[*postern.Subnet][]Lead
 }
 
 type direction bool
@@ -74,6 +80,11 @@ type Interface struct {
 	Workload *postern.Workload
 	// Endpoint is what an endpoint's interface leads to.
 	Endpoint *Resource
+	// Subnet is that of a workload, and Public its public address, if it has one.
+	Subnet *postern.Subnet
+	Public netip.Addr
+	// Silent says that it is there and answers nobody.
+	Silent bool
 }
 
 // Resource is a resource configuration with its gateway.
@@ -83,6 +94,8 @@ type Resource struct {
 	Gateway *Interface
 	// Sources are the gateway's addresses by zone.
 	Sources map[string][]netip.Prefix
+	// Subnets are those of the gateway.
+	Subnets []*postern.Subnet
 	// Domain is its custom domain, which some other resources have too.
 	Domain string
 	made   *postern.Configuration
@@ -96,6 +109,24 @@ func (i *Interface) source(to netip.Addr) []netip.Prefix {
 		}
 	}
 	return nil
+}
+
+// subnet is that of the gateway's interface for endpoints in a zone.
+func (r *Resource) subnet(zone string) *postern.Subnet {
+	for _, s := range r.Subnets {
+		if s.Zone == zone {
+			return s
+		}
+	}
+	return r.Subnets[0]
+}
+
+// senders are all that send: workloads, and the outside if there is one.
+func (w *World) senders() []*Interface {
+	if w.Outside == nil {
+		return w.Workloads
+	}
+	return append(slices.Clone(w.Workloads), w.Outside)
 }
 
 func (r *Resource) has(port uint16) bool {

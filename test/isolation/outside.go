@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package isolation
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/posternhq/postern/test/postern"
+)
+
+// Lead is a route of a route table that is no local one.
+type Lead struct {
+	To netip.Prefix
+	By gateway
+	// Public is the address of the NAT gateway outside.
+	Public netip.Addr
+}
+
+// gateway is what a route leads to.
+type gateway int
+
+const (
+	byInternet gateway = iota
+	byEgressOnly
+	byNAT
+	byNothing // what it led to is gone
+)
+
+// lead finds the route to an address that is in none of the VPC's blocks; false when there
+// is none.
+func (v *VPC) lead(from *postern.Subnet, to netip.Addr) (best Lead, found bool) {
+	if slices.ContainsFunc(v.Subnets, func(s *postern.Subnet) bool {
+		return netip.PrefixFrom(s.CIDR.Addr(), 16).Masked().Contains(to) // blocks have 16 bits
+	}) || v.Block6.Contains(to) {
+		return best, false
+	}
+	for _, l := range v.Tables[from] {
+		if l.To.Contains(to) && (!found || l.To.Bits() > best.To.Bits()) {
+			best, found = l, true
+		}
+	}
+	return best, found
+}
+
+// denied are destinations that no uplink takes by default.
+var denied = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("fc00::/7"),
+}
+
+// goOut is what becomes of a packet that a route leads out of its VPC.
+func (w *World) goOut(l Lead, sender *Interface, sources []netip.Prefix, to netip.Addr, protocol string, port uint16) Verdict {
+	switch {
+	case l.By == byNothing:
+		return Verdict{Outcome: Refused}
+	case l.By == byNAT:
+		sources = []netip.Prefix{netip.PrefixFrom(l.Public, l.Public.BitLen())}
+	case to.Is4() && !sender.Public.IsValid():
+		return Verdict{Outcome: Refused} // only public addresses pass an internet gateway
+	case to.Is4():
+		sources = []netip.Prefix{netip.PrefixFrom(sender.Public, sender.Public.BitLen())}
+	}
+	if slices.Contains(w.Outside.Addresses, to) {
+		return Verdict{Outcome: portOutcome(port), Reaches: w.Outside, Sources: sources}
+	}
+	if v, ours := w.comeIn(sources, protocol, to, port); ours {
+		return v
+	}
+	if slices.ContainsFunc(denied, func(p netip.Prefix) bool { return p.Contains(to) }) {
+		return Verdict{Outcome: Refused}
+	}
+	return w.nobody(to)
+}
+
+// nobody is what becomes of a packet outside that is for no one: what could be an address
+// of ours is refused, and what others have is lost.
+func (w *World) nobody(to netip.Addr) Verdict {
+	if postern.PublicPool.Contains(to) {
+		return Verdict{Outcome: Refused}
+	}
+	return Verdict{Outcome: Dropped}
+}
+
+// comeIn is what becomes of a packet that comes to an address of ours from outside of its
+// VPC; false when it is none.
+func (w *World) comeIn(sources []netip.Prefix, protocol string, to netip.Addr, port uint16) (Verdict, bool) {
+	if slices.Contains(w.NATs, to) {
+		return Verdict{Outcome: Dropped}, true
+	}
+	for _, there := range w.Workloads {
+		if there.Public == to || to.Is6() && slices.Contains(there.Addresses, to) {
+			return there.public(sources, protocol, port), true
+		}
+	}
+	return Verdict{}, false
+}
+
+// public is what becomes of a packet from outside to a workload.
+func (i *Interface) public(sources []netip.Prefix, protocol string, port uint16) Verdict {
+	source := sources[0].Addr()
+	back, leads := i.VPC.lead(i.Subnet, source)
+	answers := leads && back.By == byInternet
+	switch {
+	case source.Is6() && !answers:
+		return Verdict{Outcome: Refused} // its subnet is not public
+	case !i.admits(in, source, nil, protocol, port):
+		return Verdict{Outcome: Dropped}
+	case !answers:
+		return Verdict{Outcome: Dropped, Reaches: i, Sources: sources} // it arrives, and the answer does not
+	}
+	return Verdict{Outcome: portOutcome(port), Reaches: i, Sources: sources}
+}
+
+// fromOutside is the oracle of packets that the outside sends.
+func (w *World) fromOutside(protocol string, to netip.Addr, port uint16) Verdict {
+	if slices.Contains(w.Outside.Addresses, to) {
+		return Verdict{Outcome: portOutcome(port)}
+	}
+	if v, ours := w.comeIn(w.Outside.source(to), protocol, to, port); ours {
+		return v
+	}
+	return Verdict{Outcome: Refused}
+}
+
+// outside gives the world an outside: random gateways and tables for every VPC, and public
+// addresses for some of its workloads.
+func (m *maker) outside(internet *postern.Internet) {
+	for i, v := range m.w.VPCs {
+		if m.IntN(4) > 0 {
+			m.waysOut(v, i)
+		}
+	}
+	m.w.Outside = &Interface{
+		Name: "outside", VPC: &VPC{}, Addresses: []netip.Addr{internet.Addr, internet.Addr6}, Attached: true, Workload: &postern.Workload{NS: internet.NS},
+	}
+}
+
+// waysOut makes a VPC's gateways, a public subnet with a NAT gateway, and tables of all
+// kinds for the others.
+func (m *maker) waysOut(v *VPC, index int) {
+	internet, only := v.InternetGateway(), v.EgressOnlyGateway()
+	v.Tables = map[*postern.Subnet][]Lead{}
+	public := v.Subnets[0]
+	id := v.RouteTable(public)
+	m.leads(v, id, []*postern.Subnet{public}, map[string]string{"0.0.0.0/0": internet, "::/0": internet}, Lead{})
+	nat, private, address := public.NAT()
+	m.w.NATs = append(m.w.NATs, address)
+	v.add(&Interface{Name: fmt.Sprintf("vpc%d-nat", index), Addresses: []netip.Addr{private}, Silent: true})
+	for _, s := range v.Subnets[1:] {
+		m.leads(v, v.RouteTable(s), []*postern.Subnet{s}, pick(m, []map[string]string{
+			{"0.0.0.0/0": nat, "::/0": only},
+			{"0.0.0.0/0": nat, "203.0.113.0/24": internet},
+			{"203.0.113.0/28": nat},
+			{"0.0.0.0/0": internet, "2001:db8:ffff::/64": internet},
+			{},
+		}), Lead{Public: address})
+	}
+	for _, w := range m.w.Workloads {
+		if w.VPC == v && m.IntN(2) == 0 {
+			w.Public = w.Workload.Publish()
+		}
+	}
+}
+
+// leads adds routes to a table, and to what the oracle knows of its subnets.
+func (m *maker) leads(v *VPC, table string, subnets []*postern.Subnet, routes map[string]string, nat Lead) {
+	for to, target := range routes {
+		m.p.Route(table, to, target)
+		l := Lead{To: netip.MustParsePrefix(to)}
+		switch target[:4] {
+		case "eigw":
+			l.By = byEgressOnly
+		case "nat-":
+			l.By, l.Public = byNAT, nat.Public
+		}
+		for _, s := range subnets {
+			v.Tables[s] = append(v.Tables[s], l)
+		}
+	}
+}
