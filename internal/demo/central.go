@@ -65,7 +65,7 @@ func (d *demo) makeWayOut(ctx context.Context) error {
 		return err
 	}
 	id := gateway.InternetGateway.InternetGatewayId
-	if _, err := call[struct{}](ctx, d, ec2.Service, "AttachInternetGateway", &ec2.AttachInternetGatewayInput{InternetGatewayId: id, VpcId: &c.vpc}); err != nil {
+	if _, err := call[ec2.AttachInternetGatewayOutput](ctx, d, ec2.Service, "AttachInternetGateway", &ec2.AttachInternetGatewayInput{InternetGatewayId: id, VpcId: &c.vpc}); err != nil {
 		return err
 	}
 	return d.leadOut(ctx, c.public, &ec2.CreateRouteInput{GatewayId: id})
