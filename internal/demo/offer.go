@@ -22,7 +22,7 @@ func (d *demo) nameHosts(ctx context.Context, vpc string) error {
 
 func (d *demo) makeZone(ctx context.Context, name, vpc string) (id string, err error) {
 	out, err := call[route53.CreateHostedZoneOutput](ctx, d, route53.Service, "CreateHostedZone", &route53.CreateHostedZoneInput{
-		Name: &name, CallerReference: &name, VPC: &route53.VPC{VPCRegion: new("us-east-1"), VPCId: &vpc},
+		Name: &name, CallerReference: new(name + " in " + vpc), VPC: &route53.VPC{VPCRegion: new("us-east-1"), VPCId: &vpc},
 	})
 	if err != nil {
 		return "", err
