@@ -69,10 +69,8 @@ func TestAnIncompleteDescriptionIsFound(t *testing.T) {
 	}
 }
 
-// What is said of each kind, and what its examples end when they go or are changed.
-// docs/connections.md and the order of work (package reconcile) follow from it.
-func TestWhatIsSaidOfKinds(t *testing.T) {
-	const want = `0 1 edge in edge root
+// saidOfKinds is what is said of each kind, and of what its examples end.
+const saidOfKinds = `0 1 edge in edge root
 0 | edge: ends [] turns []
 0 | edge: ends [] turns []
 0 1 nat in nat root
@@ -146,6 +144,10 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 3 10 endpoint in router
 3 | endpoint: ends [dest 10.0.1.100] turns []
 `
+
+// What is said of each kind, and what its examples end when they go or are changed.
+// docs/connections.md and the order of work (package reconcile) follow from it.
+func TestWhatIsSaidOfKinds(t *testing.T) {
 	var b strings.Builder
 	for _, k := range Kinds() {
 		fmt.Fprintf(&b, "%d %d %s in %s", k.Stage().Phase(), k.Stage(), k, k.Sort())
@@ -163,7 +165,7 @@ func TestWhatIsSaidOfKinds(t *testing.T) {
 			fmt.Fprintf(&b, "%d | %s: ends %v turns %v\n", k.Stage().Phase(), k, said(Ends(e)), said(Turns(e)))
 		}
 	}
-	if diff := cmp.Diff(want, b.String()); diff != "" {
+	if diff := cmp.Diff(saidOfKinds, b.String()); diff != "" {
 		t.Error(diff)
 	}
 }
