@@ -4,6 +4,7 @@ package audit
 
 import (
 	"log/slog"
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -84,14 +85,17 @@ func ours(tx *table.Txn) {
 	state.NetworkInterfaces.Put(tx, ni)
 }
 
+// mistake is something that is wrong in a world after a change.
+type mistake struct {
+	change func(tx *table.Txn)
+	says   string // of some finding; none when empty
+}
+
 // Each thing that is wrong in a world is found and named, and in a whole one
 // nothing is.
 func TestRowsFindsWhatIsWrong(t *testing.T) {
 	claim := model.AddressClaim{Account: account, Region: region, Subnet: "subnet-1", Addr: addr, Interface: "eni-1"}
-	tests := map[string]struct {
-		change func(tx *table.Txn)
-		says   string // of some finding; none when empty
-	}{
+	tests := map[string]mistake{
 		"nothing":                   {func(*table.Txn) {}, ""},
 		"a claim is missing":        {func(tx *table.Txn) { state.AddressClaims.Delete(tx, account, region, claim.Ref().ID) }, "nothing claims its address"},
 		"a claim of somebody else":  {func(tx *table.Txn) { c := claim; c.Interface = "eni-2"; state.AddressClaims.Put(tx, &c) }, "is claimed by eni-2"},
@@ -111,51 +115,6 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"a place of nobody": {func(tx *table.Txn) {
 			state.TransitClaims.Put(tx, &model.TransitClaim{Space: "target", Index: 6, Owner: ref("rcfg-1")})
 		}, "transit-claim/-/-/target%2F6"},
-		"two main tables": {func(tx *table.Txn) {
-			state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-2"), VPC: "vpc-1", Main: true, MainAssociation: "rtbassoc-2"})
-		}, "its main table is rtb-1, and rtb-2 says that it is"},
-		"routes without a number": {func(tx *table.Txn) {
-			state.RouteTables.Put(tx, &model.RouteTable{Meta: meta("rtb-2"), VPC: "vpc-1", Routes: []model.Route{{Target: "igw-1"}}})
-		}, "it has routes and no number"},
-		"tables with one number": {func(tx *table.Txn) {
-			for _, id := range []string{"rtb-2", "rtb-3"} {
-				state.RouteTables.Put(tx, &model.RouteTable{Meta: meta(id), VPC: "vpc-1", Number: 1})
-			}
-		}, "it has the number 1 of rtb-2"},
-		"an association with no table": {func(tx *table.Txn) {
-			state.RouteTableAssociations.Put(tx, &model.RouteTableAssociation{Account: account, Region: region, ID: "rtbassoc-3", Table: "rtb-9", Subnet: "subnet-1"})
-		}, "it refers to route-table rtb-9"},
-		"a public address of nobody": {func(tx *table.Txn) {
-			state.PublicClaims.Put(tx, &model.PublicClaim{Addr: netip.MustParseAddr("203.0.113.1"), Owner: ref("eipalloc-1")})
-		}, "it is a claim of eipalloc-1, which does not have the address"},
-		"a public address that nothing claims": {func(tx *table.Txn) {
-			state.ElasticAddresses.Put(tx, &model.ElasticAddress{Meta: meta("eipalloc-1"), Addr: netip.MustParseAddr("203.0.113.1")})
-		}, "nothing claims its public address 203.0.113.1"},
-		"a public address of somebody else": {func(tx *table.Txn) { elastic(tx, "eipalloc-1", addr, "eipalloc-2") }, "is claimed by eipalloc-2"},
-		"an elastic address of no address":  {func(tx *table.Txn) { elastic(tx, "eipalloc-1", addr.Next(), "eipalloc-1") }, "eni-1 does not have the address 10.0.1.11"},
-		"an interface with two public addresses": {func(tx *table.Txn) {
-			elastic(tx, "eipalloc-1", addr, "eipalloc-1")
-			ni, _ := state.NetworkInterfaces.Get(tx, account, region, "eni-1")
-			ni = ni.Clone()
-			ni.Public = netip.MustParseAddr("203.0.113.2")
-			state.NetworkInterfaces.Put(tx, ni)
-			state.PublicClaims.Put(tx, &model.PublicClaim{Addr: ni.Public, Owner: ref("eni-1")})
-		}, "has the public address 203.0.113.2 too"},
-		"a gateway of no VPC": {func(tx *table.Txn) {
-			state.InternetGateways.Put(tx, &model.InternetGateway{Meta: meta("igw-1"), VPC: "vpc-9"})
-		}, "it refers to vpc vpc-9"},
-		"two rules with one number": {func(tx *table.Txn) {
-			state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: meta("acl-2"), VPC: "vpc-1", Entries: []model.ACLEntry{{Number: 1}, {Number: 1, Egress: true}, {Number: 1}}})
-		}, "it has a rule with the number 1, or two"},
-		"the ACL of another VPC": {func(tx *table.Txn) {
-			state.NetworkACLs.Put(tx, &model.NetworkACL{Meta: meta("acl-2"), VPC: "vpc-9"})
-			state.NetworkACLAssociations.Put(tx, &model.NetworkACLAssociation{Account: account, Region: region, ID: "aclassoc-1", ACL: "acl-2", Subnet: "subnet-1"})
-		}, "subnet-1 of vpc-1 uses acl-2 of vpc-9"},
-		"two ACLs": {func(tx *table.Txn) {
-			for _, id := range []string{"aclassoc-1", "aclassoc-2"} {
-				state.NetworkACLAssociations.Put(tx, &model.NetworkACLAssociation{Account: account, Region: region, ID: id, ACL: "acl-1", Subnet: "subnet-1"})
-			}
-		}, "subnet-1 uses another ACL too"},
 		"a place of two":       {func(tx *table.Txn) { state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-2"), TransitIndex: 7}) }, "is that of vpc-1 too"},
 		"no block of the pool": {func(tx *table.Txn) { state.TransitClaims.Delete(tx, "", "", "ipv6-pool/3") }, "it has 1 blocks of the IPv6 pool, and claims 0"},
 		"a block of nobody": {func(tx *table.Txn) {
@@ -207,6 +166,7 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"an association with an interface of others": {func(tx *table.Txn) { state.EndpointAssociations.Put(tx, owning("rea-2", addr)) }, "10.0.1.10 of eni-1, which is no interface of its endpoint"},
 		"an account that is missing":                 {func(tx *table.Txn) { state.Accounts.Delete(tx, "", "", account) }, "it refers to account 111122223333"},
 	}
+	maps.Copy(tests, mistakesOfEgress())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if said := findings(t, test.change); test.says == "" && said != "" || !strings.Contains(said, test.says) {
