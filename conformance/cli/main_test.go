@@ -62,7 +62,7 @@ func run(m *testing.M) int {
 	} else {
 		defer forks.Close()
 	}
-	return harness.Main(m, func(s *harness.Server) { server = s }, calledAll)
+	return harness.Main(m, func(s *harness.Server) { server = s }, calledAll, "--public-pool", "203.0.113.0/24")
 }
 
 // calls are the commands that went well, as "service command".

@@ -40,7 +40,8 @@ var server *harness.Server
 
 func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, func(s *harness.Server) { server = s }, calledAll,
-		"--quota", "gateways-per-vpc=2", "--quota", "endpoints-per-vpc=2", "--quota", "ipv4-blocks-per-vpc=2"))
+		"--quota", "gateways-per-vpc=2", "--quota", "endpoints-per-vpc=2", "--quota", "ipv4-blocks-per-vpc=2",
+		"--public-pool", "203.0.113.0/24"))
 }
 
 // calls are the operations that tests have called with success.

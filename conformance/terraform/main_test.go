@@ -60,7 +60,7 @@ func run(m *testing.M) int {
 		return harness.Absent(fmt.Sprintf("these tests need Terraform 1.5 or later, and %s is %s", program, version.Stdout))
 	}
 	fmt.Printf("%s: %sAWS provider from %s\n", program, version.Stdout, mirror)
-	return harness.Main(m, func(s *harness.Server) { server = s }, nil)
+	return harness.Main(m, func(s *harness.Server) { server = s }, nil, "--public-pool", "203.0.113.0/24")
 }
 
 // workspace is a folder with a configuration, and the environment of somebody

@@ -150,6 +150,7 @@ func deleteNetworks(t *testing.T, s *pair) {
 			t.Errorf("detach %s: %s", w.ENI, r.Stderr)
 		}
 	}
+	deleteOutside(s.Postern)
 	for _, v := range []*postern.VPC{s.consumer, s.provider} {
 		s.Await("interfaces of services to go", func() (bool, error) {
 			return !slices.ContainsFunc(s.Interfaces("vpc-id", v.ID), func(ni ec2.NetworkInterface) bool { return *ni.RequesterManaged }), nil

@@ -185,7 +185,7 @@ func TestMakeForm(t *testing.T) {
 	if name == "" {
 		t.Skip("it makes a folder of the present form, when POSTERN_FORM names one")
 	}
-	s := newPair(t, "--host-name", formHost)
+	s := newPair(t, "--host-name", formHost, "--public-pool", "203.0.113.0/24")
 	f := form{
 		Consumer: s.consumer.ID, Provider: s.provider.ID, Gateway: s.gateway.ID, Resource: s.resource.ID, Endpoint: s.endpoint.ID,
 		Address: s.endpoint.Address().String(), Client: s.client.ENI, Server: s.server.ENI, Described: map[string]any{},
@@ -250,6 +250,7 @@ func (f *form) fill(s *pair) {
 	}
 	f.fillNames(s)
 	f.fillRoutes(s)
+	f.fillOutside(s)
 	fillACLs(s)
 }
 
