@@ -70,8 +70,12 @@ func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, kernel.Close()) }()
+		outside, err := outsideThere(ctx, kernel)
+		if err != nil {
+			return err
+		}
 		// What names there are below which domain depends on flags of the daemon.
-		v, err = look(ctx, db, *row, kernel, "", model.Outside{}, func(e desired.Entry) desired.Entry {
+		v, err = look(ctx, db, *row, kernel, "", outside, func(e desired.Entry) desired.Entry {
 			if d, ok := e.(nft.Damaged); ok && e.Key().Kind == desired.KindRouter {
 				return d.Entry // whether rules and settings are as wanted depends on flags of the daemon
 			}
@@ -165,6 +169,31 @@ var errLooked = errors.New("looked")
 
 // anySuffix is for who asks for nothing that depends on it.
 const anySuffix = "postern.internal."
+
+// outsideThere is what a daemon that has stopped was told of the outside, as far as the
+// kernel has it.
+func outsideThere(ctx context.Context, on reader) (o model.Outside, err error) {
+	realms, err := on.Realms(ctx)
+	if err != nil {
+		return o, err
+	}
+	for _, realm := range realms {
+		if realm.Sort() != desired.Edges {
+			continue
+		}
+		entries, err := on.Dump(ctx, realm)
+		if err != nil {
+			return o, err
+		}
+		for _, e := range entries {
+			if e, ok := e.(desired.Edge); ok {
+				u := model.Uplink{Name: e.Name, Device: e.Device, Addresses: e.Addresses, Via: e.Via, Denied: e.Denied, Allowed: e.Allowed}
+				o = model.Outside{Pool: e.Pool, Uplink: u}
+			}
+		}
+	}
+	return o, nil
+}
 
 // reader reads back what is on a host; see reconcile.Effects.
 type reader interface {

@@ -37,7 +37,9 @@ func (c *change) runEdge(ctx context.Context, realm desired.Realm) {
 		return
 	}
 	if slices.ContainsFunc(c.del, isRoot) {
-		c.fail(c.del, c.host.removeEdge(c.router))
+		if err := c.host.removeEdge(c.router); err != nil {
+			c.fail(c.del, err)
+		}
 		return
 	}
 	for _, e := range c.put {

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane_test
+
+import (
+	"errors"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// A new process finds all of it and changes nothing. A namespace that the operator
+// deletes and makes again is missed, said to be, and joined again; when the edge goes
+// nothing is left in it.
+func TestAnUplinkThatGoesAndComesAgain(t *testing.T) {
+	r := newOutsideRig(t, dataplane.Config{})
+	r.serve(r.internet)
+	r.start()
+	r.checkDump("after a new start")
+	r.sees("after a new start", r.one, webServer, publicOne)
+
+	name := r.internet.Name
+	run(t, name, "ip link del "+operatorDevice(t, name))
+	if there := r.dumped(); !strings.Contains(there, "damaged") {
+		t.Errorf("an uplink that lost its interface is read back as\n%s", there)
+	}
+	r.put(r.realm(), r.edge)
+	r.checkDump("after it was mended")
+	r.sees("after it was mended", r.two, webServer, publicTwo)
+
+	gone := r.edge
+	gone.Device = "netns:not-" + name
+	failed := r.host.Apply(t.Context(), r.realm(), []desired.Entry{gone}, nil)
+	if err := failed[gone.Key()]; !errors.Is(err, network.ErrNamespaceGone) {
+		t.Errorf("an uplink to a namespace that is not there: %v", failed)
+	}
+	r.sees("without an uplink", r.one, publicTwo, "refused") // nobody listens there
+	r.apply()
+	r.checkDump("after it came again")
+	r.sees("after it came again", r.one, webServer, publicOne)
+
+	r.del(r.edge)
+	if left := links(t, name); left != "" {
+		t.Errorf("left in the operator's namespace: %s", left)
+	}
+}
+
+func (r *outsideRig) dumped() string {
+	r.t.Helper()
+	there, err := r.host.Dump(r.t.Context(), r.realm())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return desired.Text(there)
+}
+
+// operatorDevice is the name of what Postern has made in the operator's namespace.
+func operatorDevice(t testing.TB, ns string) string {
+	t.Helper()
+	_, text, _ := strings.Cut(links(t, ns), " ")
+	name, _, _ := strings.Cut(strings.TrimSpace(text), "@")
+	return name
+}
+
+// An interface of the host that is given to Postern leads out, answers for the addresses
+// of a pool that is on its link, and for no others, and is back under its name when the
+// uplink goes. One that the host itself uses is refused.
+func TestAnInterfaceOfTheHostIsAnUplink(t *testing.T) {
+	r := newOutsideRig(t, dataplane.Config{})
+	r.serve(r.internet)
+	r.serve(r.one)
+	const device = "given0"
+	here(t, "ip link add "+device+" type veth peer name eth9 netns "+r.internet.Name)
+	t.Cleanup(func() { here(t, "ip link del "+device) })
+	here(t, "ip addr add 192.0.2.1/24 dev "+device)
+	if err := network.CheckInterface(device); err == nil || !strings.Contains(err.Error(), "192.0.2.1") {
+		t.Errorf("an interface that has an address may be taken: %v", err)
+	}
+	here(t, "ip addr flush dev "+device)
+	if err := network.CheckInterface(device); err != nil {
+		t.Error(err)
+	}
+	for _, line := range []string{"ip link set eth9 up", "ip addr add 203.0.113.1/24 dev eth9"} {
+		run(t, r.internet.Name, line)
+	}
+	r.edge.Device, r.edge.Addresses, r.edge.Via = "dev:"+device, []netip.Prefix{prefix("203.0.113.2/24")}, []netip.Addr{addr("203.0.113.1")}
+	r.put(r.realm(), r.edge)
+	r.checkDump("with an interface")
+	r.sees("out by the interface", r.one, webServer, publicOne)
+	r.sees("in by the interface", r.internet, publicOne, "203.0.113.1")
+	r.sees("an address of the pool that nobody has", r.internet, "203.0.113.20", "no route to host")
+	r.start()
+	r.checkDump("after a new start")
+	r.del(r.edge)
+	if err := network.CheckInterface(device); err != nil {
+		t.Errorf("it is not given back: %v", err)
+	}
+}
+
+// here runs a command in the namespace of the tests themselves, which stands for the
+// host.
+func here(t testing.TB, line string) {
+	t.Helper()
+	words := strings.Fields(line)
+	if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", line, err, out)
+	}
+}
+
+// links lists the veths in a namespace.
+func links(t testing.TB, ns string) string {
+	t.Helper()
+	out, err := exec.Command("ip", "netns", "exec", ns, "ip", "-o", "link", "show", "type", "veth").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
