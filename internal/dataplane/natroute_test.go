@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -209,45 +208,6 @@ func TestTheExpressLaneServesNATGateways(t *testing.T) {
 	carried("after a restart")
 	if u := n.use(); u.Express != 1 || u.Attempts != 1 {
 		t.Errorf("%+v, want one connection", u)
-	}
-}
-
-// What ends with a gateway, with its interface or with one of its addresses is told to
-// both ends by a reset, although neither sends anything.
-func TestBothEndsLearnThatANATGatewayCuts(t *testing.T) {
-	only := func(a netip.Addr) func(n *natInVPC) {
-		return func(n *natInVPC) {
-			n.nat.Addresses = []netip.Addr{a}
-			n.gateway.Addresses = []netip.Prefix{netip.PrefixFrom(a, 24)}
-		}
-	}
-	for what, ends := range map[string]func(n *natInVPC){
-		"the gateway is removed": func(n *natInVPC) {
-			n.host.Apply(t.Context(), n.nat.Key().Realm, nil, []desired.Entry{n.nat})
-		},
-		"its interface goes first": func(n *natInVPC) {
-			n.host.Apply(t.Context(), provider, nil, []desired.Entry{n.gateway})
-			n.host.Apply(t.Context(), n.nat.Key().Realm, nil, []desired.Entry{n.nat})
-		},
-		"its addresses change": func(n *natInVPC) {
-			only(addr("10.0.1.30"))(n)
-			n.put()
-		},
-	} {
-		t.Run(what, func(t *testing.T) {
-			n := newNATInVPC(t)
-			n.put()
-			client, server := n.opened()
-			n.says(client, server, "there")
-			n.says(server, client, "and back")
-			ends(n)
-			for end, conn := range map[string]net.Conn{"client": client, "server": server} {
-				conn.SetReadDeadline(time.Now().Add(testnet.Patience))
-				if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-					t.Errorf("the %s reads %v, want a reset", end, err)
-				}
-			}
-		})
 	}
 }
 
