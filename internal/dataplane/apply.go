@@ -173,7 +173,8 @@ func (c *change) clear(ctx context.Context) bool {
 // routes have changed. Of a link that comes or goes it learns in both.
 func (c *change) reroute(ctx context.Context) {
 	var err error
-	if slices.ContainsFunc(c.put, steers) || slices.ContainsFunc(c.del, steers) {
+	gone := slices.ContainsFunc(c.del, isRoot) // and its table with it
+	if !gone && (slices.ContainsFunc(c.put, steers) || slices.ContainsFunc(c.del, steers)) {
 		err = c.host.steer(ctx, c.router, c.table)
 	} else if !slices.ContainsFunc(c.put, ofNetwork) && !slices.ContainsFunc(c.del, ofNetwork) {
 		return
