@@ -119,7 +119,9 @@ func (c *chain) candidate(name string) candidate {
 const (
 	pool        = "198.51.100.0/28"
 	publicBlock = "10.0.2.0/24"
-	outside     = "203.0.113.10"
+	// outside is an address that a resource can have by itself: a private one.
+	outside      = "172.20.0.10"
+	outsideBlock = "172.20.0.0/24"
 )
 
 // abroad is a Postern whose resource is outside: by endpoint, resource gateway, NAT
@@ -143,7 +145,7 @@ func newAbroad(ctx context.Context, binary string, flags ...string) (*abroad, er
 	if err := answering.Serve(netip.AddrPortFrom(netip.IPv4Unspecified(), posternBase)); err != nil {
 		return a, err
 	}
-	flags = append([]string{"--log-level", "warn", "--uplink", "internet=netns:" + internet.Name, "--public-pool", pool}, flags...)
+	flags = append([]string{"--log-level", "warn", "--uplink", "internet=netns:" + internet.Name, "--public-pool", pool, "--uplink-allow", outsideBlock}, flags...)
 	if a.postern, err = postern.New(binary, flags...); err != nil {
 		return a, err
 	}

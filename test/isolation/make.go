@@ -24,6 +24,8 @@ type maker struct {
 	w *World
 	// internet is what is outside; nil when nothing is.
 	internet *postern.Internet
+	// public is how many workloads may have public addresses still.
+	public int
 }
 
 // Make makes a world: three VPCs with the same addresses, workloads at the same
@@ -31,7 +33,7 @@ type maker struct {
 // internet if there is one.
 func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	p.T.Helper()
-	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, internet}
+	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, internet, publicAddresses}
 	for i := range 3 {
 		m.vpc(i)
 		m.zones(m.w.VPCs[i], i)
@@ -57,6 +59,10 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	m.group(m.w.VPCs[0], m.w.VPCs[1])
 	return m.w
 }
+
+// publicAddresses is how many workloads can have public addresses: an account has five of
+// them, and each VPC's NAT gateway takes one.
+const publicAddresses = 5 - 3
 
 // pick gives one of several values.
 func pick[T any](m *maker, from []T) T { return from[m.IntN(len(from))] }
@@ -232,7 +238,7 @@ func newResource(gateway *postern.Gateway, subnets []*postern.Subnet, g *Interfa
 // resourceAddress is mostly a workload's, else one that does not answer.
 func (m *maker) resourceAddress(v *VPC) netip.Addr {
 	if m.internet != nil && m.IntN(3) == 0 {
-		return pick(m, []netip.Addr{m.internet.Addr, m.internet.Addr6})
+		return m.internet.Private
 	}
 	if m.IntN(5) == 0 {
 		return pick(m, []netip.Addr{netip.MustParseAddr("10.0.77.7"), netip.MustParseAddr("10.0.88.8"), netip.MustParseAddr("192.168.7.7")})

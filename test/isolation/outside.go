@@ -72,16 +72,16 @@ func (w *World) goOut(l Lead, sender *Interface, sources []netip.Prefix, to neti
 	if slices.ContainsFunc(denied, func(p netip.Prefix) bool { return p.Contains(to) }) {
 		return Verdict{Outcome: Refused}
 	}
-	return w.nobody(to)
+	return w.nobody(to, sources)
 }
 
 // nobody is what becomes of a packet outside that is for no one: what could be an address
-// of ours is refused, and what others have is lost.
-func (w *World) nobody(to netip.Addr) Verdict {
+// of ours is refused, and what others could have is theirs to lose.
+func (w *World) nobody(to netip.Addr, sources []netip.Prefix) Verdict {
 	if postern.PublicPool.Contains(to) {
 		return Verdict{Outcome: Refused}
 	}
-	return Verdict{Outcome: Dropped}
+	return Verdict{Outcome: Dropped, Reaches: w.Outside, Sources: sources}
 }
 
 // comeIn is what becomes of a packet that comes to an address of ours from outside of its
@@ -134,7 +134,7 @@ func (m *maker) outside(internet *postern.Internet) {
 		}
 	}
 	m.w.Outside = &Interface{
-		Name: "outside", VPC: &VPC{}, Addresses: []netip.Addr{internet.Addr, internet.Addr6}, Attached: true, Workload: &postern.Workload{NS: internet.NS},
+		Name: "outside", VPC: &VPC{}, Addresses: []netip.Addr{internet.Addr, internet.Addr6, internet.Private}, Attached: true, Workload: &postern.Workload{NS: internet.NS},
 	}
 }
 
@@ -159,8 +159,9 @@ func (m *maker) waysOut(v *VPC, index int) {
 		}), Lead{Public: address})
 	}
 	for _, w := range m.w.Workloads {
-		if w.VPC == v && m.IntN(2) == 0 {
+		if w.VPC == v && m.public > 0 && m.IntN(2) == 0 {
 			w.Public = w.Workload.Publish()
+			m.public--
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -195,7 +196,7 @@ func (s *sniffer) listen(i *Interface) error {
 	for _, protocol := range []uint16{unix.ETH_P_IP, unix.ETH_P_IPV6} {
 		var fd int
 		err := i.Workload.Run(func() (err error) {
-			device, err := net.InterfaceByName("eth0")
+			device, err := onlyDevice()
 			if err != nil {
 				return err
 			}
@@ -215,6 +216,19 @@ func (s *sniffer) listen(i *Interface) error {
 		s.wg.Go(func() { s.collect(i, file) })
 	}
 	return nil
+}
+
+// onlyDevice finds the one device of the thread's namespace that leads anywhere.
+func onlyDevice() (net.Interface, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return net.Interface{}, err
+	}
+	all = slices.DeleteFunc(all, func(i net.Interface) bool { return i.Flags&net.FlagLoopback != 0 })
+	if len(all) != 1 {
+		return net.Interface{}, fmt.Errorf("there are %d devices, want one", len(all))
+	}
+	return all[0], nil
 }
 
 func (s *sniffer) collect(by *Interface, file *os.File) {

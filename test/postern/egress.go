@@ -17,13 +17,16 @@ var PublicPool = netip.MustParsePrefix("198.51.100.0/26")
 type Internet struct {
 	*testnet.NS
 	Addr, Addr6 netip.Addr
+	// Private is an address that resource configurations can name, for which the edge is
+	// told to let it pass.
+	Private netip.Addr
 }
 
 // NewInternet makes one that goes with the test.
 func NewInternet(t testing.TB) *Internet {
 	t.Helper()
-	i := &Internet{NS: testnet.New(t), Addr: netip.MustParseAddr("203.0.113.10"), Addr6: netip.MustParseAddr("2001:db8:ffff::10")}
-	for _, a := range []netip.Addr{i.Addr, i.Addr6} {
+	i := &Internet{NS: testnet.New(t), Addr: netip.MustParseAddr("203.0.113.10"), Addr6: netip.MustParseAddr("2001:db8:ffff::10"), Private: netip.MustParseAddr("172.20.0.10")}
+	for _, a := range []netip.Addr{i.Addr, i.Addr6, i.Private} {
 		if err := i.Give(a); err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +36,7 @@ func NewInternet(t testing.TB) *Internet {
 
 // Flags are those of `postern up` for it to be the outside.
 func (i *Internet) Flags() []string {
-	return []string{"--uplink", "internet=netns:" + i.Name, "--public-pool", PublicPool.String()}
+	return []string{"--uplink", "internet=netns:" + i.Name, "--public-pool", PublicPool.String(), "--uplink-allow", netip.PrefixFrom(i.Private, 24).Masked().String()}
 }
 
 // InternetGateway makes an internet gateway and attaches it to the VPC.
