@@ -58,6 +58,10 @@ func TestPrivateNATGatewayLife(t *testing.T) {
 		NatGatewayId: &id, PrivateIpAddresses: []string{"10.0.1.11"}, MaxDrainDurationSeconds: new(int32(1)),
 	}))(c)
 	c.await("one address", func() (bool, error) { return len(c.natGateway(id).NatGatewayAddresses) == 1, nil })
+	c.await("the other one to be free", func() (bool, error) {
+		out, err := c.ec2.DescribeSubnets(c.ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{s}})
+		return err == nil && *out.Subnets[0].AvailableIpAddressCount == 250, err
+	})
 	eni := must(c.ec2.DescribeNetworkInterfaces(c.ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{*g.NatGatewayAddresses[0].NetworkInterfaceId}}))(c).NetworkInterfaces[0]
 	equal(t, "type of its interface", string(eni.InterfaceType), "nat_gateway")
 	refuse(c, []refusal{
@@ -87,15 +91,17 @@ func TestPublicNATGatewayLife(t *testing.T) {
 	for range 2 {
 		allocations = append(allocations, *must(c.ec2.AllocateAddress(c.ctx, &ec2.AllocateAddressInput{Domain: types.DomainTypeVpc}))(c).AllocationId)
 	}
-	in := &ec2.CreateNatGatewayInput{SubnetId: &s, AllocationId: &allocations[0]}
-	early := *must(c.ec2.CreateNatGateway(c.ctx, in))(c).NatGateway.NatGatewayId
+	in := func() *ec2.CreateNatGatewayInput { // in which the client puts a token
+		return &ec2.CreateNatGatewayInput{SubnetId: &s, AllocationId: &allocations[0]}
+	}
+	early := *must(c.ec2.CreateNatGateway(c.ctx, in()))(c).NatGateway.NatGatewayId
 	failed := must(c.ec2.DescribeNatGateways(c.ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{early}}))(c).NatGateways[0]
 	equal(t, "state without an internet gateway", failed.State, types.NatGatewayStateFailed)
 	equal(t, "failure", failed.FailureCode, "Gateway.NotAttached")
 	igw := must(c.ec2.CreateInternetGateway(c.ctx, &ec2.CreateInternetGatewayInput{}))(c).InternetGateway.InternetGatewayId
 	must(c.ec2.AttachInternetGateway(c.ctx, &ec2.AttachInternetGatewayInput{InternetGatewayId: igw, VpcId: &v}))(c)
 
-	id := *must(c.ec2.CreateNatGateway(c.ctx, in))(c).NatGateway.NatGatewayId
+	id := *must(c.ec2.CreateNatGateway(c.ctx, in()))(c).NatGateway.NatGatewayId
 	g := c.natGateway(id)
 	equal(t, "allocation", g.NatGatewayAddresses[0].AllocationId, allocations[0])
 	must(c.ec2.AssociateNatGatewayAddress(c.ctx, &ec2.AssociateNatGatewayAddressInput{NatGatewayId: &id, AllocationIds: allocations[1:]}))(c)

@@ -37,13 +37,14 @@ func TestRouteTables(t *testing.T) {
 		{"a subnet twice", "Resource.AlreadyAssociated", func() error {
 			return failure(c.ec2.AssociateRouteTable(c.ctx, &ec2.AssociateRouteTableInput{RouteTableId: id, SubnetId: &s}))
 		}},
-		{"propagation on", "InvalidGatewayID.NotFound", func() error {
-			return failure(c.ec2.EnableVgwRoutePropagation(c.ctx, &ec2.EnableVgwRoutePropagationInput{RouteTableId: id, GatewayId: new("vgw-0123456789abcdef0")}))
-		}},
-		{"propagation off", "InvalidGatewayID.NotFound", func() error {
-			return failure(c.ec2.DisableVgwRoutePropagation(c.ctx, &ec2.DisableVgwRoutePropagationInput{RouteTableId: id, GatewayId: new("vgw-0123456789abcdef0")}))
-		}},
 	})
+	vgw := new("vgw-0123456789abcdef0")
+	alwaysRefused(c, "ec2 EnableVgwRoutePropagation", refusal{"propagation on", "InvalidGatewayID.NotFound", func() error {
+		return failure(c.ec2.EnableVgwRoutePropagation(c.ctx, &ec2.EnableVgwRoutePropagationInput{RouteTableId: id, GatewayId: vgw}))
+	}})
+	alwaysRefused(c, "ec2 DisableVgwRoutePropagation", refusal{"propagation off", "InvalidGatewayID.NotFound", func() error {
+		return failure(c.ec2.DisableVgwRoutePropagation(c.ctx, &ec2.DisableVgwRoutePropagationInput{RouteTableId: id, GatewayId: vgw}))
+	}})
 	must(c.ec2.DisassociateRouteTable(c.ctx, &ec2.DisassociateRouteTableInput{AssociationId: replaced.NewAssociationId}))(c)
 	must(c.ec2.DeleteRoute(c.ctx, &ec2.DeleteRouteInput{RouteTableId: id, DestinationCidrBlock: new("0.0.0.0/0")}))(c)
 	for _, id := range []*string{id, next} {

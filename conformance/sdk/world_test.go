@@ -211,5 +211,15 @@ func refuse(c *client, table []refusal) {
 	}
 }
 
+// alwaysRefused is refuse, of an operation that nothing here can ever be asked
+// for: that counts as called.
+func alwaysRefused(c *client, operation string, each refusal) {
+	c.t.Helper()
+	refuse(c, []refusal{each})
+	calls.Lock()
+	defer calls.Unlock()
+	calls.made[operation] = true
+}
+
 // failure drops the output of a call.
 func failure[O any](_ O, err error) error { return err }

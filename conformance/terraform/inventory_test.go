@@ -4,18 +4,21 @@ package terraform
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
 
 	"github.com/posternhq/postern/conformance/harness"
 )
 
-// inventory is a text of all that an account has in a region.
+// inventory is a text of all that an account has in a region. A NAT gateway that
+// was deleted is none of it, though it and its tags are shown for an hour.
 func inventory(t *testing.T, key harness.Key, region string) string {
 	t.Helper()
 	config := aws.Config{
@@ -36,7 +39,13 @@ func inventory(t *testing.T, key harness.Key, region string) string {
 		harness.Must(c.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{}))(t).InternetGateways,
 		harness.Must(c.DescribeEgressOnlyInternetGateways(ctx, &ec2.DescribeEgressOnlyInternetGatewaysInput{}))(t).EgressOnlyInternetGateways,
 		harness.Must(c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{}))(t).Addresses,
-		harness.Must(c.DescribeTags(ctx, &ec2.DescribeTagsInput{}))(t).Tags,
+		harness.Must(c.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []types.Filter{
+			{Name: new("state"), Values: []string{"pending", "failed", "available", "deleting"}},
+		}}))(t).NatGateways,
+		harness.Must(c.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{}))(t).PrefixLists,
+		slices.DeleteFunc(harness.Must(c.DescribeTags(ctx, &ec2.DescribeTagsInput{}))(t).Tags, func(tag types.TagDescription) bool {
+			return tag.ResourceType == types.ResourceTypeNatgateway
+		}),
 		harness.Must(l.ListResourceGateways(ctx, &vpclattice.ListResourceGatewaysInput{}))(t).Items,
 		harness.Must(l.ListResourceConfigurations(ctx, &vpclattice.ListResourceConfigurationsInput{}))(t).Items,
 		harness.Must(names.ListHostedZones(ctx, &route53.ListHostedZonesInput{}))(t).HostedZones,
