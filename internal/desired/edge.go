@@ -97,9 +97,10 @@ type Issued struct {
 	VPC    string
 }
 
-// KindIssued is the kind of Issued.
+// KindIssued is the kind of Issued. It goes when the router has cut what the address had:
+// who is outside is told over it.
 var KindIssued = ours(Description[Issued]{
-	Name: "issued", Stage: StageRoute, Sort: Edges, Spell: (*Issued).spell, Ends: EndsNothing[Issued], Turns: TurnsNothing[Issued],
+	Name: "issued", Stage: StageLink, Sort: Edges, Spell: (*Issued).spell, Ends: EndsNothing[Issued], Turns: TurnsNothing[Issued],
 	Examples: []Issued{
 		{Uplink: "wan", Prefix: netip.MustParsePrefix("203.0.113.17/32"), VPC: "vpc-1"},
 		{Uplink: "wan", Prefix: netip.MustParsePrefix("2001:db8:0:100::/56"), VPC: "vpc-1"},

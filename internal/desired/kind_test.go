@@ -79,11 +79,11 @@ const saidOfKinds = `0 1 edge in edge root
 0 | router: ends [] turns []
 1 2 exit in edge to vpc-1
 1 | exit: ends [] turns []
+1 2 issued in edge
+1 | issued: ends [] turns []
+1 | issued: ends [] turns []
 1 2 link in router to vpc-2
 1 | link: ends [] turns []
-2 3 issued in edge
-2 | issued: ends [] turns []
-2 | issued: ends [] turns []
 2 3 route in router
 2 | route: ends [party 240.8.0.1/32] turns []
 2 3 table in router

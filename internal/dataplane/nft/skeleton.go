@@ -16,9 +16,10 @@ import (
 	"github.com/posternhq/postern/internal/model"
 )
 
-// NudgeMark marks the packets that wake the ends of a connection that was cut
-// ("post"); the skeleton neither tracks nor filters them.
-const NudgeMark = 0x706f7374
+// NudgeMark marks the packets that wake the ends of a connection that was cut; the
+// skeleton neither tracks nor filters them. It names no route table, and has the bit of
+// what goes outside: an end that is nowhere in the VPC is woken there.
+const NudgeMark = 0x10007374
 
 const (
 	tableName    = "postern"

@@ -50,7 +50,7 @@ func (a *API) AttachNetworkInterface(ctx context.Context, in *shape.AttachNetwor
 		if err != nil {
 			return err
 		}
-		if ni, err = a.Interfaces.Launch(tx, ni); err != nil {
+		if _, err = a.Interfaces.Launch(tx, ni); err != nil {
 			return err
 		}
 		row.ID, row.CreatedAt, row.DeleteOnTermination = id, now, service.Value(in.DeleteOnTermination)
