@@ -269,7 +269,10 @@ func (m *maker) endpoint(v *VPC, r *Resource) {
 		return
 	}
 	subnets := []*postern.Subnet{v.Subnets[common]}
-	if other := pick(m, v.Subnets); other != subnets[0] {
+	// Where a gateway of several subnets would be chosen is not foretold, and each may
+	// have another way out.
+	outside := m.internet != nil && r.IP == m.internet.Private
+	if other := pick(m, v.Subnets); other != subnets[0] && (!outside || len(r.Sources[other.Zone]) > 0) {
 		subnets = append(subnets, other)
 	}
 	m.lead(v, r, subnets, some(m, v.Groups))

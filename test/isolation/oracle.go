@@ -66,8 +66,8 @@ func (w *World) throughEndpoint(from, endpoint *Interface, protocol string, to n
 		return Verdict{Outcome: Dropped}
 	}
 	if lead, leads := gateway.VPC.lead(resource.subnet(endpoint.Zone), resource.IP); leads {
-		if !gateway.admits(out, resource.IP, nil, protocol, port) {
-			return Verdict{Outcome: Dropped}
+		if lead.By == byNAT && !gateway.admits(out, resource.IP, nil, protocol, port) {
+			return Verdict{Outcome: Dropped} // without a NAT gateway there is nothing to ask about
 		}
 		return w.goOut(lead, gateway, resource.sources(endpoint.Zone), resource.IP, protocol, port)
 	}

@@ -104,14 +104,19 @@ func (i *Interface) public(sources []netip.Prefix, protocol string, port uint16)
 	back, leads := i.VPC.lead(i.Subnet, source)
 	answers := leads && back.By == byInternet
 	switch {
-	case source.Is6() && !answers:
-		return Verdict{Outcome: Refused} // its subnet is not public
+	case source.Is6() && !i.VPC.isPublic(i.Subnet):
+		return Verdict{Outcome: Refused}
 	case !i.admits(in, source, nil, protocol, port):
 		return Verdict{Outcome: Dropped}
 	case !answers:
 		return Verdict{Outcome: Dropped, Reaches: i, Sources: sources} // it arrives, and the answer does not
 	}
 	return Verdict{Outcome: portOutcome(port), Reaches: i, Sources: sources}
+}
+
+// isPublic reports whether a subnet has any way out by IPv6 that is one in as well.
+func (v *VPC) isPublic(s *postern.Subnet) bool {
+	return slices.ContainsFunc(v.Tables[s], func(l Lead) bool { return l.By == byInternet && l.To.Addr().Is6() })
 }
 
 // fromOutside is the oracle of packets that the outside sends.
