@@ -96,7 +96,10 @@ func (x *exitEnds) connect() error {
 	if err := x.meet(); err != nil {
 		return err
 	}
-	return x.router.lookBack(x.near.Attrs().Index)
+	if err := x.router.lookBack(x.near.Attrs().Index); err != nil {
+		return err
+	}
+	return x.router.cover(x.near)
 }
 
 func (x *exitEnds) make() error {
@@ -225,6 +228,9 @@ func Exited(router, edge *Router) (bool, error) {
 				return false, nil
 			}
 		}
+	}
+	if covered, err := router.covered(x.near); err != nil || !covered {
+		return false, err
 	}
 	return router.looksBack(x.near.Attrs().Index)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Lane is something that is put on every device of a router which leads to a
-// workload or to another router. It knows a router by the cookie of its namespace.
+// workload, to another router or to the edge of an uplink. It knows a router by the cookie of its namespace.
 type Lane interface {
 	// Cover puts it on a device of the namespace that the handle belongs to.
 	Cover(h *netlink.Handle, cookie uint64, link netlink.Link) error
