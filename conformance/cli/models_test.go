@@ -23,6 +23,8 @@ var lists = map[string]map[string]string{
 		"DescribeVpcEndpoints": "VpcEndpoints", "DescribeVpcEndpointAssociations": "VpcEndpointAssociations",
 		"DescribeRouteTables": "RouteTables", "DescribeNetworkAcls": "NetworkAcls", "DescribeTags": "Tags",
 		"DescribeDhcpOptions": "DhcpOptions", "DescribeInternetGateways": "InternetGateways", "DescribePrefixLists": "PrefixLists",
+		"DescribeNatGateways": "NatGateways", "DescribeEgressOnlyInternetGateways": "EgressOnlyInternetGateways",
+		"DescribeManagedPrefixLists": "PrefixLists", "GetManagedPrefixListEntries": "Entries",
 	},
 	"vpc-lattice": {
 		"ListResourceGateways": "items", "ListResourceConfigurations": "items", "ListResourceEndpointAssociations": "items",
@@ -49,16 +51,18 @@ var tokens = map[string][2]string{
 
 // waits are what `aws ec2 wait` can wait for.
 var waits = map[string]any{
-	"VpcAvailable":              waitForState("DescribeVpcs", "Vpcs[].State"),
-	"SubnetAvailable":           waitForState("DescribeSubnets", "Subnets[].State"),
-	"NetworkInterfaceAvailable": waitForState("DescribeNetworkInterfaces", "NetworkInterfaces[].Status"),
-	"VpcEndpointAvailable":      waitForState("DescribeVpcEndpoints", "VpcEndpoints[].State"),
+	"VpcAvailable":              waitForState("DescribeVpcs", "Vpcs[].State", "available"),
+	"SubnetAvailable":           waitForState("DescribeSubnets", "Subnets[].State", "available"),
+	"NetworkInterfaceAvailable": waitForState("DescribeNetworkInterfaces", "NetworkInterfaces[].Status", "available"),
+	"VpcEndpointAvailable":      waitForState("DescribeVpcEndpoints", "VpcEndpoints[].State", "available"),
+	"NatGatewayAvailable":       waitForState("DescribeNatGateways", "NatGateways[].State", "available"),
+	"NatGatewayDeleted":         waitForState("DescribeNatGateways", "NatGateways[].State", "deleted"),
 }
 
-func waitForState(operation, argument string) map[string]any {
+func waitForState(operation, argument, state string) map[string]any {
 	return map[string]any{
 		"operation": operation, "delay": 1, "maxAttempts": 30,
-		"acceptors": []map[string]string{{"state": "success", "matcher": "pathAll", "argument": argument, "expected": "available"}},
+		"acceptors": []map[string]string{{"state": "success", "matcher": "pathAll", "argument": argument, "expected": state}},
 	}
 }
 

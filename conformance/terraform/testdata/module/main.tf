@@ -143,6 +143,26 @@ resource "aws_nat_gateway" "this" {
   depends_on    = [aws_internet_gateway.this]
 }
 
+# Beside what the module makes: one with more addresses, and a private one with two.
+resource "aws_eip" "more" {
+  count      = 2
+  domain     = "vpc"
+  depends_on = [aws_internet_gateway.this]
+}
+
+resource "aws_nat_gateway" "more" {
+  allocation_id            = aws_eip.more[0].id
+  secondary_allocation_ids = [aws_eip.more[1].id]
+  subnet_id                = aws_subnet.public[0].id
+  depends_on               = [aws_internet_gateway.this]
+}
+
+resource "aws_nat_gateway" "private" {
+  connectivity_type                  = "private"
+  secondary_private_ip_address_count = 1
+  subnet_id                          = aws_subnet.private[0].id
+}
+
 resource "aws_subnet" "private" {
   count             = 2
   vpc_id            = aws_vpc.this.id
