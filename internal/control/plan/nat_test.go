@@ -32,7 +32,7 @@ func TestANATGatewayIsANamespaceAtItsRouter(t *testing.T) {
 		&model.Subnet{Meta: meta("subnet-a"), VPC: "vpc-a", CIDR: prefix("10.0.1.0/24")},
 		&model.RouteTable{Meta: meta("rtb-a"), VPC: "vpc-a", Main: true, Number: 4, Routes: []model.Route{{Dest: prefix("0.0.0.0/0"), Target: "nat-1"}}},
 		ni, g)
-	// Its own route leads to itself, which the router refuses.
+	// Its own route leads to itself, which takes nothing that it did not send for.
 	want := `nat nat:nat-1 self vpc=vpc-a addresses=10.0.1.9 draining=10.0.1.8
 table vpc-a 4 routes=0.0.0.0/0@eni-1
 class vpc-a everything in=all@0.0.0.0/0,all@::/0 out=all@0.0.0.0/0,all@::/0
