@@ -3,10 +3,13 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/posternhq/postern/internal/agent/follow"
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/reconcile"
 	"github.com/posternhq/postern/internal/service/postern"
 )
 
@@ -44,10 +47,54 @@ func (p *plane) Status() postern.DataplaneStatus {
 	p.addStore(&s)
 	p.addMakers(&s)
 	p.addNames(&s)
+	s.Edge = p.edge()
 	for _, n := range p.agent.Names() {
 		s.Names = append(s.Names, followed(n))
 	}
 	return s
+}
+
+// uplinkWatch is how often the uplink is looked at. Namespaces tell nobody that they go,
+// and one that is remade under its name may be there again before a verification.
+const uplinkWatch = time.Second
+
+// watchUplink has the host compared with what is wanted when the way out by the uplink has
+// become another one.
+func (p *plane) watchUplink(ctx context.Context) {
+	if !p.uplink.There() {
+		return
+	}
+	tick := time.NewTicker(uplinkWatch)
+	defer tick.Stop()
+	var known string
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		way, err := p.dataplane.Way(p.uplink.Name, p.uplink.Device)
+		switch {
+		case err != nil:
+			p.log.Warn("the uplink cannot be looked at", "error", err)
+			continue
+		case way != known && known != "":
+			p.log.Info("the uplink has changed", "uplink", p.uplink.Name, "device", p.uplink.Device)
+			p.reread(ctx)
+			// What was mended meanwhile is no change.
+			way, _ = p.dataplane.Way(p.uplink.Name, p.uplink.Device)
+		}
+		known = way
+	}
+}
+
+// edge tells of the way out by the uplink.
+func (p *plane) edge() (e postern.EdgeStatus) {
+	s, ok := p.agent.Reconciler().Status(desired.Edge{Name: p.uplink.Name}.Key())
+	if !ok || s.Entry == nil {
+		return e
+	}
+	return postern.EdgeStatus{Wanted: true, Done: s.State == reconcile.Done, Problem: s.Message}
 }
 
 // followed tells of a name.

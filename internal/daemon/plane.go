@@ -34,6 +34,7 @@ type plane struct {
 	names     *names.Names
 	effects   reconcile.Effects // both of them
 	agent     *agent.Agent
+	uplink    model.Uplink
 	deltas    chan desired.Delta
 	onTheWay  onTheWay
 	adopted   func()    // called once, by a goroutine of its own; set before control runs
@@ -67,7 +68,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		return nil, err
 	}
 	p := &plane{
-		log: c.Log, dataplane: host, ended: make(chan struct{}), served: make(chan struct{}),
+		log: c.Log, dataplane: host, uplink: c.Outside.Uplink, ended: make(chan struct{}), served: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -87,6 +88,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		defer p.names.Close()
 		var watch sync.WaitGroup
 		watch.Go(func() { p.watchShares(ctx, c.VerifyInterval) })
+		watch.Go(func() { p.watchUplink(ctx) })
 		watch.Go(func() { p.recall(ctx, len(c.Etcd) > 0) })
 		watch.Go(func() { p.runNames(ctx) })
 		p.agent.Run(ctx)

@@ -113,6 +113,7 @@ type foundation struct {
 	doors   map[netip.Addr]netip.Addr     // where endpoints lead
 	allowed map[netip.Addr][]netip.Prefix // who may come to a target
 	hops    map[netip.Addr]bool           // what Hop has said
+	public  map[netip.Addr]netip.Addr     // who has public addresses
 }
 
 // founded collects it. Entries that are damaged count: they will be repaired. Of a
@@ -120,7 +121,7 @@ type foundation struct {
 func founded(s network.Standing, entries []desired.Entry) foundation {
 	f := foundation{
 		Standing: s, addrs: map[netip.Addr]bool{}, targets: map[netip.Addr]desired.Target{}, doors: map[netip.Addr]netip.Addr{},
-		allowed: map[netip.Addr][]netip.Prefix{}, hops: map[netip.Addr]bool{},
+		allowed: map[netip.Addr][]netip.Prefix{}, hops: map[netip.Addr]bool{}, public: map[netip.Addr]netip.Addr{},
 	}
 	for _, a := range s.Own {
 		f.addrs[a] = true
@@ -145,6 +146,8 @@ func founded(s network.Standing, entries []desired.Entry) foundation {
 		case desired.Target:
 			e.Cut = e.Cut && !damaged
 			f.targets[e.Addr] = e
+		case desired.Public:
+			f.public[e.Addr] = e.Private
 		case desired.Allow:
 			f.allowed[e.Target] = append(f.allowed[e.Target], e.Source)
 		}
@@ -162,10 +165,24 @@ func (f foundation) lacks(c flow.Flow) bool {
 		}
 	}
 	opener, answerer := c.Opener.Addr(), c.Answerer.Addr()
+	if f.unpublished(opener, c.Known.Addr()) || f.unpublished(answerer, c.Asked.Addr()) {
+		return true
+	}
 	if transit(opener) && !f.admits(opener, c.Asked.Addr(), answerer) {
 		return true
 	}
 	return transit(answerer) && !f.leads(answerer)
+}
+
+// unpublished reports whether somebody who has an address here goes by another one, of
+// the outside, which is not his public one.
+func (f foundation) unpublished(own, known netip.Addr) bool {
+	return known != own && !transit(known) && !f.inside(known) && f.inside(own) && f.public[known] != own
+}
+
+// inside reports whether an address is of the router's networks.
+func (f foundation) inside(a netip.Addr) bool {
+	return slices.ContainsFunc(f.Networks, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // admits reports whether connections may come from a transit source to a target,
@@ -189,7 +206,7 @@ func (f foundation) held(a netip.Addr) bool {
 		return true
 	}
 	contains := func(p netip.Prefix) bool { return p.Contains(a) }
-	return slices.ContainsFunc(f.pools, contains) || !slices.ContainsFunc(f.Networks, contains)
+	return slices.ContainsFunc(f.pools, contains) || !f.inside(a)
 }
 
 // leads reports whether a transit address is routed to a peer.

@@ -3,15 +3,21 @@
 package dataplane_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // A new process finds all of it and changes nothing. A namespace that the operator
@@ -47,6 +53,65 @@ func TestAnUplinkThatGoesAndComesAgain(t *testing.T) {
 	r.del(r.edge)
 	if left := links(t, name); left != "" {
 		t.Errorf("left in the operator's namespace: %s", left)
+	}
+}
+
+// What a process leaves that is killed after it has taken a public address away, and
+// before it cut: the next one cuts it, in and out, and nothing else.
+func TestConnectionsOfAPublicAddressThatWasLeftAreCut(t *testing.T) {
+	r := newOutsideRig(t, dataplane.Config{})
+	r.serve(r.internet)
+	r.serve(r.one)
+	r.serve(r.two)
+	dial := func(from *testnet.NS, to string) net.Conn {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
+		defer cancel()
+		conn, err := from.Dial(ctx, "tcp", net.JoinHostPort(to, "80"))
+		if err == nil {
+			t.Cleanup(func() { conn.Close() })
+			_, err = testnet.AskOn(conn)
+		}
+		if err != nil {
+			t.Fatalf("ask %s: %v", to, err)
+		}
+		return conn
+	}
+	kept := []net.Conn{
+		dial(r.two, webServer), dial(r.internet, publicTwo), dial(r.two, publicTwo),
+		dial(r.one, webServer6), dial(r.internet, "2001:db8:0:101::10"),
+	}
+	cut := []net.Conn{dial(r.one, webServer), dial(r.internet, publicOne), dial(r.two, publicOne)}
+
+	r.host.Close()
+	ns, err := network.OpenNamespace(network.NamespaceName(r.config.Instance, consumer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	table, err := nft.Open(int(ns.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	gone := desired.Public{VPC: consumer, Addr: addr(publicOne), Private: addr("10.0.1.10")}
+	if failed := table.Apply(t.Context(), nil, []desired.Entry{gone}); failed != nil {
+		t.Fatal(failed)
+	}
+	r.start()
+	for _, vpc := range vpcs() {
+		r.put(desired.Realm(vpc)) // the first use of a router
+	}
+	for i, conn := range cut {
+		conn.SetReadDeadline(time.Now().Add(testnet.Patience))
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("connection %d of the address that was taken away reads %v, want a reset", i, err)
+		}
+	}
+	for i, conn := range kept {
+		if err := testnet.Echo(conn, "on"); err != nil {
+			t.Errorf("connection %d that has nothing to do with it: %v", i, err)
+		}
 	}
 }
 

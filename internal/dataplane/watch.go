@@ -4,10 +4,13 @@ package dataplane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/posternhq/postern/internal/dataplane/flow"
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // Watch calls failed with each of some addresses to which a VPC's router has opened a TCP
@@ -22,4 +25,18 @@ func (h *Host) Watch(ctx context.Context, vpc string, addrs []netip.Addr, failed
 		return fmt.Errorf("watch connections of %s: %w", vpc, err)
 	}
 	return nil
+}
+
+// Way tells one way out of an edge from another, see network.Router.Way. It is empty while
+// there is no edge.
+func (h *Host) Way(uplink, device string) (string, error) {
+	r, err := h.routers.Open(network.NameOf(desired.EdgeRealm(uplink)))
+	if errors.Is(err, ErrNoRouter) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look at uplink %s: %w", uplink, err)
+	}
+	defer r.Release()
+	return r.Way(device)
 }

@@ -2,7 +2,10 @@
 
 package model
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Outside is what the operator of a host says of the world outside its VPCs.
 type Outside struct {
@@ -29,6 +32,12 @@ type Uplink struct {
 
 // There reports whether there is an uplink.
 func (u Uplink) There() bool { return u.Name != "" }
+
+// PoolOf gives the place in Pool of the prefix that an address is of; -1 when it is of
+// none.
+func (o Outside) PoolOf(a netip.Addr) int {
+	return slices.IndexFunc(o.Pool, func(p netip.Prefix) bool { return p.Contains(a) })
+}
 
 // Reserved are addresses of the pool that nobody gets, where it is of the uplink's own
 // network: the host's, the next hop's, and the first and the last one of the network.

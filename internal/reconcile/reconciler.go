@@ -213,11 +213,7 @@ func (r *Reconciler) Statuses() iter.Seq[Status] {
 	all := make([]Status, 0, r.tbl.wanted+len(r.tbl.dirty))
 	for _, items := range r.tbl.realms {
 		for _, it := range items {
-			s := Status{Key: it.key, Entry: it.want, State: it.state, Revision: it.revision, Since: time.Unix(0, it.since)}
-			if it.unrest != nil {
-				s.Message, s.Attempts = it.message, it.attempts
-			}
-			all = append(all, s)
+			all = append(all, it.status())
 		}
 	}
 	return func(yield func(Status) bool) {
@@ -227,6 +223,25 @@ func (r *Reconciler) Statuses() iter.Seq[Status] {
 			}
 		}
 	}
+}
+
+// Status gives how one entry is doing, if it is wanted or on its way out.
+func (r *Reconciler) Status(key desired.Key) (Status, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	it := r.tbl.get(key)
+	if it == nil {
+		return Status{}, false
+	}
+	return it.status(), true
+}
+
+func (it *item) status() Status {
+	s := Status{Key: it.key, Entry: it.want, State: it.state, Revision: it.revision, Since: time.Unix(0, it.since)}
+	if it.unrest != nil {
+		s.Message, s.Attempts = it.message, it.attempts
+	}
+	return s
 }
 
 // Wanted gives what is wanted now, in no order. The caller owns the slice.

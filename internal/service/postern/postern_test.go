@@ -333,6 +333,7 @@ func TestTheInstallationIsForTheManagementAccount(t *testing.T) {
 
 func TestStatusShowsWhatTheCallerMaySee(t *testing.T) {
 	f := newFixture(t)
+	f.api.Outside = model.Outside{}
 	f.put(t, func(tx *table.Txn) {
 		m := model.Meta{Account: servicetest.OtherAccount, Region: servicetest.Region, ID: "rgw-1"}
 		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: m, Name: "gate"})
@@ -373,3 +374,68 @@ func TestStatusShowsWhatTheCallerMaySee(t *testing.T) {
 		t.Errorf("desired state: %+v, %v", text, err)
 	}
 }
+
+// TestStatusOfTheOutside: the uplink shows how it is and why, the pool how much of it is
+// claimed, and gateways that are attached when nothing is behind them.
+func TestStatusOfTheOutside(t *testing.T) {
+	const none, wan = "nothing is behind it: this installation has no uplink (postern up --uplink)", "uplink wan netns:outside "
+	pool := []netip.Prefix{netip.MustParsePrefix("198.51.100.0/28"), netip.MustParsePrefix("203.0.113.8/32")}
+	up := model.Outside{Pool: pool, Uplink: model.Uplink{Name: "wan", Device: "netns:outside"}}
+	pools := []string{"public-pool 198.51.100.0/28  ready 2 of 16 addresses are claimed", "public-pool 203.0.113.8/32  ready 0 of 1 addresses are claimed"}
+	const lost = "public-pool -  failed 2 addresses are claimed that are in no --public-pool any more"
+	gateways := func(reason string) []string {
+		return []string{"internet-gateway igw-1  ready " + reason, "internet-gateway igw-2  ready ", "egress-only-internet-gateway eigw-1  ready " + reason}
+	}
+	for name, c := range map[string]struct {
+		outside model.Outside
+		edge    EdgeStatus
+		want    []string
+	}{
+		"nothing":      {model.Outside{}, EdgeStatus{}, append(gateways(none), lost)},
+		"only a pool":  {model.Outside{Pool: pool}, EdgeStatus{}, append(gateways(none), pools...)},
+		"nobody there": {up, EdgeStatus{}, append(append(gateways(""), wan+"unused "), pools...)},
+		"on its way":   {up, EdgeStatus{Wanted: true}, append(append(gateways(""), wan+"creating "), pools...)},
+		"joined":       {up, EdgeStatus{Wanted: true, Done: true}, append(append(gateways(""), wan+"ready "), pools...)},
+		"gone": {up, EdgeStatus{Wanted: true, Problem: "namespace has gone"},
+			append(append(gateways("nothing is behind it: uplink wan is in error"), wan+"failed namespace has gone"), pools...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.api.Outside, f.api.Observer = c.outside, standing{c.edge}
+			meta := func(id string) model.Meta {
+				return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+			}
+			f.put(t, func(tx *table.Txn) {
+				state.InternetGateways.Put(tx, &model.InternetGateway{Meta: meta("igw-1"), VPC: "vpc-1"})
+				state.InternetGateways.Put(tx, &model.InternetGateway{Meta: meta("igw-2")})
+				state.EgressOnlyGateways.Put(tx, &model.EgressOnlyGateway{Meta: meta("eigw-1"), VPC: "vpc-1"})
+				for _, a := range []string{"198.51.100.3", "198.51.100.4"} {
+					state.PublicClaims.Put(tx, &model.PublicClaim{Addr: netip.MustParseAddr(a)})
+				}
+			})
+			out, err := f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, r := range out.Resources {
+				if k := *r.Kind; k == "uplink" || k == "public-pool" || strings.Contains(k, "internet-gateway") {
+					got = append(got, strings.Join([]string{k, *r.Id, service.Value(r.Name), *r.State, service.Value(r.Reason)}, " "))
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("status (-want +got):\n%s", diff)
+			}
+			others, err := f.api.GetStatus(f.other, &shape.GetStatusInput{})
+			if err != nil || len(others.Resources) > 0 {
+				t.Errorf("another account sees %+v, %v", others.Resources, err)
+			}
+		})
+	}
+}
+
+// standing is an observer of an uplink.
+type standing struct{ edge EdgeStatus }
+
+func (standing) Desired() string           { return "" }
+func (s standing) Status() DataplaneStatus { return DataplaneStatus{State: "ready", Edge: s.edge} }

@@ -38,6 +38,16 @@ type DataplaneStatus struct {
 	Makers []StuckMaker
 	// Names are the names that the host follows.
 	Names []FollowedName
+	// Edge is how it stands with the way out by the host's uplink.
+	Edge EdgeStatus
+}
+
+// EdgeStatus is how it stands with the way out by an uplink.
+type EdgeStatus struct {
+	// Wanted says that somebody has a way there, and Done that it is made.
+	Wanted, Done bool
+	// Problem is why it could not be made the last time.
+	Problem string
 }
 
 // FollowedName is how it stands with a name that connections to a resource go by.
@@ -101,7 +111,11 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 		return nil, err
 	}
 	out := &shape.GetStatusOutput{Version: &a.Version, Resources: []shape.Resource{}}
-	for r := range resources(tx) {
+	var status DataplaneStatus
+	if a.Observer != nil {
+		status = a.Observer.Status()
+	}
+	for r := range a.resources(tx, status.Edge) {
 		if who.Management || who.Owns(*r.Account) {
 			out.Resources = append(out.Resources, r)
 		}
@@ -115,10 +129,6 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 		if who.Management || who.Owns(*v.Account) {
 			out.Verifications = append(out.Verifications, v)
 		}
-	}
-	var status DataplaneStatus
-	if a.Observer != nil {
-		status = a.Observer.Status()
 	}
 	for _, n := range status.Names {
 		if who.Management || ownsVPC(tx, who, n.VPC) {
@@ -174,6 +184,7 @@ func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput, status Da
 	}
 	out.DesiredEntries, out.ProgrammedEntries, out.FailedEntries = &status.Desired, &status.Programmed, &status.Failed
 	out.Counters = status.Counters
+	a.describeOutside(tx, out, status.Edge)
 	for _, m := range status.Makers {
 		out.Resources = append(out.Resources, shape.Resource{Kind: new("maker"), Id: &m.Name, State: new(string(model.Failed)), Reason: &m.Reason})
 	}
@@ -186,7 +197,7 @@ func (a *API) describeHosts(tx *table.Txn, out *shape.GetStatusOutput, status Da
 
 // resources yields what people made, kind by kind, each in the order of its
 // table.
-func resources(tx *table.Txn) func(yield func(shape.Resource) bool) {
+func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Resource) bool) {
 	return func(yield func(shape.Resource) bool) {
 		_ = each(tx, state.VPCs, yield, func(v *model.VPC) shape.Resource { return always("vpc", &v.Meta) }) &&
 			each(tx, state.Subnets, yield, func(s *model.Subnet) shape.Resource { return always("subnet", &s.Meta) }) &&
@@ -200,6 +211,12 @@ func resources(tx *table.Txn) func(yield func(shape.Resource) bool) {
 				return named(living(tx, "resource-configuration", &r.Meta), r.Name)
 			}) &&
 			each(tx, state.VPCEndpoints, yield, func(e *model.VPCEndpoint) shape.Resource { return living(tx, "vpc-endpoint", &e.Meta) }) &&
+			each(tx, state.InternetGateways, yield, func(g *model.InternetGateway) shape.Resource {
+				return a.leading("internet-gateway", &g.Meta, g.VPC, edge)
+			}) &&
+			each(tx, state.EgressOnlyGateways, yield, func(g *model.EgressOnlyGateway) shape.Resource {
+				return a.leading("egress-only-internet-gateway", &g.Meta, g.VPC, edge)
+			}) &&
 			each(tx, state.Attachments, yield, func(a *model.Attachment) shape.Resource { return attached(tx, a) })
 	}
 }
