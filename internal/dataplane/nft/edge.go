@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -53,7 +54,9 @@ func EdgeRules(e desired.Edge, device string) (Fixed, error) {
 }
 
 // widest leaves out of prefixes those that lie in others of them: a set has none twice.
+// Whatever order they are in, the result has one, so that equal entries have equal rules.
 func widest(list []netip.Prefix) (kept []netip.Prefix) {
+	list = slices.SortedFunc(slices.Values(list), netip.Prefix.Compare)
 	for i, p := range list {
 		within := false
 		for k, o := range list {
