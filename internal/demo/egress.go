@@ -168,15 +168,9 @@ func (d *demo) moveFeed(ctx context.Context) error {
 	}
 	moved := monotonic()
 	d.abroad.internet.name(feed, newFeedAddress)
-	select {
-	case <-p.Ended():
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	var answered int64
-	var attempts int
-	if _, err := fmt.Sscanf(after(p.Output(), tryingLine+"\n"), answeredLine, &answered, &attempts); err != nil {
-		return p.Early()
+	answered, _, err := p.answered(ctx)
+	if err != nil {
+		return err
 	}
 	d.screen.done("the new server answers %s after the public record changed; its TTL is %d s", short(time.Duration(answered-moved)), recordTTL)
 	return nil

@@ -309,15 +309,9 @@ func (d *demo) moveShop(ctx context.Context) error {
 	if err := d.changeRecords(ctx, d.merger.providerZone, upsert("shop."+providerZone, "A", recordTTL, newShopAddress)); err != nil {
 		return err
 	}
-	select {
-	case <-p.Ended():
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	var answered int64
-	var attempts int
-	if _, err := fmt.Sscanf(after(p.Output(), tryingLine+"\n"), answeredLine, &answered, &attempts); err != nil {
-		return p.Early()
+	answered, _, err := p.answered(ctx)
+	if err != nil {
+		return err
 	}
 	d.screen.done("the new shop answers %s after the record was changed; its TTL is %d s", short(time.Duration(answered-sent)), recordTTL)
 	return d.countKept()

@@ -61,6 +61,20 @@ func (p *process) stop() error {
 	return err
 }
 
+// answered waits for the end of a helper that asks until it is answered, and tells when
+// that was and how often it had asked.
+func (p *process) answered(ctx context.Context) (at, attempts int64, err error) {
+	select {
+	case <-p.Ended():
+	case <-ctx.Done():
+		return 0, 0, ctx.Err()
+	}
+	if _, err := fmt.Sscanf(after(p.Output(), tryingLine+"\n"), answeredLine, &at, &attempts); err != nil {
+		return 0, 0, p.Early()
+	}
+	return at, attempts, nil
+}
+
 // says waits until a program has said something.
 func says(ctx context.Context, p *child.Process, words, what string, limit time.Duration) error {
 	return waitFor(ctx, p, what, limit, func() (bool, error) { return strings.Contains(p.Output(), words), nil })

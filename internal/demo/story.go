@@ -184,13 +184,8 @@ func (d *demo) openEndpoint(ctx context.Context) error {
 	if err := d.makeEndpoint(ctx); err != nil {
 		return err
 	}
-	select {
-	case <-p.Ended():
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if _, err := fmt.Sscanf(after(p.Output(), tryingLine+"\n"), answeredLine, &d.world.answered, &d.world.attempts); err != nil {
-		return p.Early()
+	if d.world.answered, d.world.attempts, err = p.answered(ctx); err != nil {
+		return err
 	}
 	took := time.Duration(d.world.answered - d.world.requested)
 	d.screen.done("first query answered %s after CreateVpcEndpoint was sent", short(took))
