@@ -101,7 +101,10 @@ func TestAWorkloadMayTakeItsInterfaceDown(t *testing.T) {
 	inNamespace(t, s.client.Name, "ip link set eth0 down")
 	for i := range int64(2) { // what shows that the router was verified
 		inNamespace(t, s.router(s.consumer), "ip route del "+target)
-		s.Await("repair", func() (bool, error) { return repairs(s.Postern) > before+i, nil })
+		s.Await("repair", func() (bool, error) {
+			there := inNamespace(t, s.router(s.consumer), "ip route show "+target) != ""
+			return there && repairs(s.Postern) > before+i, nil
+		})
 	}
 	if state := inNamespace(t, s.client.Name, "ip -o link show dev eth0"); strings.Contains(state, ",UP") || repairs(s.Postern) != before+2 {
 		t.Errorf("the interface did not stay down, or was taken for damaged: %s", state)
