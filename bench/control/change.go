@@ -52,7 +52,7 @@ func (w *world) groupToEffect(ctx context.Context, n int) (opened, shut []time.D
 	if err = w.Client.Do(ctx, ec2.Service, "CreateVpcEndpoint", w.consumer.NewEndpoint(w.configurations[0], w.closed, address), nil); err != nil {
 		return nil, nil, err
 	}
-	if err = w.programmed(ctx); err != nil {
+	if err = w.Programmed(ctx); err != nil {
 		return nil, nil, err
 	}
 	p := probe{ns: w.client, address: net.JoinHostPort(address, port), pause: resting}
@@ -104,7 +104,7 @@ func (w *world) restart(ctx context.Context) (took start, t traffic, err error) 
 	if err = w.Client.Do(ctx, ec2.Service, "CreateVpcEndpoint", in, nil); err != nil {
 		return took, t, err
 	}
-	if err = w.programmed(ctx); err != nil {
+	if err = w.Programmed(ctx); err != nil {
 		return took, t, err
 	}
 	kept, err := w.client.Dial(ctx, "tcp", address)

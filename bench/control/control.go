@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,13 +31,19 @@ type scale struct {
 	describe time.Duration // for each number of clients, a round
 	created  int           // endpoints for each number of clients, a round
 	rounds   int
+
+	vpcs     int           // in which routes and network ACLs change
+	settling time.Duration // in which as many of them are made as can be
+	turned   int           // changes of each kind, a round
 }
 
 func scaleOf(s report.Settings) scale {
 	if s.Quick {
-		return scale{crowds: []int{10, 1000}, made: 20, changes: 5, describe: 300 * time.Millisecond, created: 60, rounds: min(s.Rounds, 1)}
+		return scale{crowds: []int{10, 1000}, made: 20, changes: 5, describe: 300 * time.Millisecond, created: 60, rounds: min(s.Rounds, 1),
+			vpcs: 10, settling: 10 * time.Second, turned: 5}
 	}
-	return scale{crowds: []int{10, 1_000, 10_000}, made: 200, changes: 50, describe: time.Second, created: 200, rounds: s.Rounds}
+	return scale{crowds: []int{10, 1_000, 10_000}, made: 200, changes: 50, describe: time.Second, created: 200, rounds: s.Rounds,
+		vpcs: 1_000, settling: 30 * time.Second, turned: 40}
 }
 
 var clients = []int{1, 16, 64}
@@ -47,10 +54,11 @@ func cores() int { return runtime.NumCPU() }
 type bench struct {
 	report.Settings
 	scale
-	worlds []*world
-	floor  *floorProcess
+	worlds    []*world
+	countries []*country
+	floor     *floorProcess
 
-	change, describes, creations, starts *report.Table
+	change, describes, creations, starts, turned *report.Table
 }
 
 // Run measures everything. It needs root, and leaves nothing behind.
@@ -58,20 +66,17 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	b := &bench{Settings: s, scale: scaleOf(s)}
 	section.Name = "Control plane"
 	b.tables(&section)
-	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.prepare(ctx); err != nil {
-		return section, err
-	}
-	for round := range b.rounds {
-		s.Log.Info("control plane", "round", round+1, "of", b.rounds)
-		for _, step := range []func(context.Context, *world) error{b.measureCreation, b.measureGroup, b.measureStart} {
-			for _, w := range b.worlds {
-				if err := b.alone(ctx, w, step); err != nil {
-					return section, fmt.Errorf("with %s present: %w", w.name, err)
-				}
-			}
+	for _, part := range []struct {
+		tables []*report.Table
+		do     func(context.Context) error
+	}{
+		{[]*report.Table{b.change, b.describes, b.creations, b.starts}, b.measureWorlds},
+		{[]*report.Table{b.turned}, b.measureCountries},
+	} {
+		if !slices.ContainsFunc(part.tables, func(t *report.Table) bool { return s.Wants(t.Title, "") }) {
+			continue
 		}
-		if err := b.measureAPI(ctx); err != nil {
+		if err := errors.Join(part.do(ctx), b.close()); err != nil {
 			return section, err
 		}
 	}
@@ -79,13 +84,37 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	return section, nil
 }
 
+// measureWorlds measures what depends on the number of endpoints.
+func (b *bench) measureWorlds(ctx context.Context) error {
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	for round := range b.rounds {
+		b.Log.Info("control plane", "round", round+1, "of", b.rounds)
+		for _, step := range []func(context.Context, *world) error{b.measureCreation, b.measureGroup, b.measureStart} {
+			for _, w := range b.worlds {
+				if err := alone(ctx, w, step); err != nil {
+					return fmt.Errorf("with %s present: %w", w.name, err)
+				}
+			}
+		}
+		if err := b.measureAPI(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // name is how a number of endpoints is called in the tables.
-func name(crowd int) string {
-	text := fmt.Sprint(crowd)
+func name(crowd int) string { return thousands(crowd) + " endpoints" }
+
+// thousands shows a number below a million with its thousands apart.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
 	if n := len(text); n > 3 {
 		text = text[:n-3] + "," + text[n-3:]
 	}
-	return text + " endpoints"
+	return text
 }
 
 func (b *bench) tables(s *report.Section) {
@@ -97,6 +126,7 @@ func (b *bench) tables(s *report.Section) {
 	b.describes = s.Table("API: DescribeVpcEndpoints of one by its id", "floor", append([]string{"floor"}, names...)...)
 	b.creations = s.Table("API: CreateVpcEndpoint", names[0], names...)
 	b.starts = s.Table("Start, restart and memory of postern up", names[0], append([]string{"empty"}, names...)...)
+	b.turned = s.Table("From a change of routes and network ACLs to its effect on packets", vpcsName(1), vpcsName(1))
 }
 
 // prepare starts the daemons and fills them.
@@ -117,7 +147,7 @@ func (b *bench) prepare(ctx context.Context) error {
 // makeFloor starts the floor with a true answer of the first daemon.
 func (b *bench) makeFloor(ctx context.Context) error {
 	w := b.worlds[0]
-	return b.alone(ctx, w, func(ctx context.Context, w *world) error {
+	return alone(ctx, w, func(ctx context.Context, w *world) error {
 		answer, err := w.answer(ctx)
 		if err != nil {
 			return err
@@ -128,7 +158,10 @@ func (b *bench) makeFloor(ctx context.Context) error {
 }
 
 // alone lets one daemon run while the others stand still.
-func (b *bench) alone(ctx context.Context, w *world, step func(context.Context, *world) error) error {
+func alone[W interface {
+	wake()
+	rest()
+}](ctx context.Context, w W, step func(context.Context, W) error) error {
 	w.wake()
 	defer w.rest()
 	return step(ctx, w)
@@ -141,6 +174,10 @@ func (b *bench) close() (err error) {
 	for _, w := range b.worlds {
 		err = errors.Join(err, w.close())
 	}
+	for _, c := range b.countries {
+		err = errors.Join(err, c.close())
+	}
+	b.floor, b.worlds, b.countries = nil, nil, nil
 	return err
 }
 
@@ -260,7 +297,7 @@ func (b *bench) measureAPI(ctx context.Context) error {
 		}
 		b.addCell(b.describes, "floor", lanes, c)
 		for _, w := range b.worlds {
-			if err := b.alone(ctx, w, func(ctx context.Context, w *world) error { return b.measureCalls(ctx, w, lanes) }); err != nil {
+			if err := alone(ctx, w, func(ctx context.Context, w *world) error { return b.measureCalls(ctx, w, lanes) }); err != nil {
 				return fmt.Errorf("with %s present: %w", w.name, err)
 			}
 		}
@@ -317,6 +354,7 @@ func (b *bench) notes() []string {
 		fmt.Sprintf("Security group → effect: %d changes of each kind a round; an attempt waits %s when opening and %s when shutting, which bounds the resolution.", b.changes, opening, shutting),
 		"API: the generator sends bytes signed beforehand over open connections and shares the cores with the server; its part of the CPU time of both is in the table. The floor is a net/http handler that verifies the signature and gives a fixed answer of " + http.MethodPost + " DescribeVpcEndpoints.",
 		fmt.Sprintf("Restart: SIGTERM and exec while a client opens connections; one that took longer than %s lost a packet. Adopted means that every router was read back and compared.", retransmission),
+		fmt.Sprintf("Routes and network ACLs: %d changes of each kind a round, in a VPC beside others that have a router each. A route leads a single address to one workload that forwards, then to another one, and then nowhere; an ACL's entry denies a port of one of them. The first is in a router that has no routes, or no denials, without it. From before the request is sent, at a client that tries again and again, with the resolution of the changes of groups; a route is changed when an answer comes by it, or is refused.", b.scale.turned),
 		strings.TrimSpace(fmt.Sprintf("%d cores.", cores())),
 	}
 }

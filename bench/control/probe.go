@@ -25,6 +25,7 @@ type probe struct {
 type attempt struct {
 	begun, ended time.Time
 	answered     bool
+	said         byte // of an answer
 }
 
 // once makes one attempt. The calling thread is in the workload's namespace.
@@ -35,7 +36,9 @@ func (p probe) once(ctx context.Context) attempt {
 	conn, err := d.DialContext(ctx, "tcp", p.address)
 	if err == nil {
 		_ = conn.SetReadDeadline(a.begun.Add(p.patience))
-		_, err = conn.Read(make([]byte, 1))
+		said := make([]byte, 1)
+		_, err = conn.Read(said)
+		a.said = said[0]
 		_ = conn.(*net.TCPConn).SetLinger(0)
 		conn.Close()
 	}

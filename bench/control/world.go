@@ -14,7 +14,6 @@ import (
 	"github.com/posternhq/postern/bench/postern"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
-	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -200,7 +199,7 @@ func (w *world) fill(ctx context.Context) error {
 		return err
 	}
 	w.one = ids[0]
-	return w.programmed(ctx)
+	return w.Programmed(ctx)
 }
 
 // endpointsOf lists the endpoints of a VPC.
@@ -233,21 +232,5 @@ func (w *world) clear(ctx context.Context) error {
 	return instance.Poll(ctx, settled, "deletion of endpoints", func() (bool, error) {
 		left, err := w.endpointsOf(ctx, w.consumer.ID)
 		return err == nil && len(left) == 0, err
-	})
-}
-
-// programmed waits until the kernel has all that is wanted.
-func (w *world) programmed(ctx context.Context) error {
-	return instance.Poll(ctx, settled, "programming of everything", func() (bool, error) {
-		s, err := call[shape.GetStatusOutput](ctx, w, shape.Service, "GetStatus", &shape.GetStatusInput{})
-		if err != nil {
-			return false, err
-		}
-		for _, r := range s.Resources {
-			if *r.State != "ready" {
-				return false, nil
-			}
-		}
-		return *s.DesiredEntries == *s.ProgrammedEntries, nil
 	})
 }

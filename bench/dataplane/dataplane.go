@@ -36,11 +36,12 @@ type plan struct {
 	sustained time.Duration
 	endpoints []int // besides one
 	vpcs      int
+	tables    int // of routes, besides one
 }
 
 var (
-	full  = plan{500 * time.Millisecond, 10_000, 30 * time.Second, []int{1000, 10_000}, 1000}
-	quick = plan{100 * time.Millisecond, 500, 3 * time.Second, []int{100}, 10}
+	full  = plan{500 * time.Millisecond, 10_000, 30 * time.Second, []int{1000, 10_000}, 1000, 200}
+	quick = plan{100 * time.Millisecond, 500, 3 * time.Second, []int{100}, 10, 10}
 )
 
 // bench is one run.
@@ -83,7 +84,7 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	if err := b.build(ctx); err != nil {
 		return b.section, fmt.Errorf("build topologies: %w", err)
 	}
-	for _, stage := range []func(context.Context) error{b.compare, b.compareIdle, b.goOut, b.scale, b.sustain} {
+	for _, stage := range []func(context.Context) error{b.compare, b.compareIdle, b.goOut, b.compareTables, b.scale, b.sustain} {
 		if err := stage(ctx); err != nil {
 			return b.section, err
 		}

@@ -12,11 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/posternhq/postern/bench/postern"
 	"github.com/posternhq/postern/bench/report"
-	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
-	"github.com/posternhq/postern/test/instance"
 )
 
 // How many VPCs of the crowd are made at once, and where.
@@ -43,7 +40,7 @@ func (b *bench) measureCrowd(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := w.programmed(ctx); err != nil {
+	if err := w.Programmed(ctx); err != nil {
 		return err
 	}
 	b.Log.Info("made", "vpcs", vpcs)
@@ -69,7 +66,7 @@ func (b *bench) measureCrowd(ctx context.Context) (err error) {
 	if err := w.fill(ctx, b.stock[1]); err != nil {
 		return err
 	}
-	if err := w.programmed(ctx); err != nil {
+	if err := w.Programmed(ctx); err != nil {
 		return err
 	}
 	now, most, err := w.memory()
@@ -106,14 +103,6 @@ func (w *world) makeCrowd(ctx context.Context, n int, within time.Duration) (mad
 		return 0, fmt.Errorf("make %d VPCs: %w", n, err)
 	}
 	return int(all.Load()), nil
-}
-
-// programmed waits until the resolver and the kernel have all that is wanted.
-func (w *world) programmed(ctx context.Context) error {
-	return instance.Poll(ctx, settled, "programming of everything", func() (bool, error) {
-		s, err := postern.Call[shape.GetStatusOutput](ctx, w.Postern, shape.Service, "GetStatus", &shape.GetStatusInput{})
-		return err == nil && *s.DesiredEntries == *s.ProgrammedEntries, err
-	})
 }
 
 // changeToAnswer gives one record after the other another address, each of

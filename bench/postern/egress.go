@@ -23,13 +23,11 @@ func (v *VPC) GoOut(ctx context.Context, block string) error {
 	if err != nil {
 		return err
 	}
-	subnet, err := Call[ec2.CreateSubnetOutput](ctx, v.p, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
-		VpcId: &v.ID, CidrBlock: &block, AvailabilityZone: new("us-east-1a"),
-	})
+	subnet, err := v.MakeSubnet(ctx, block)
 	if err != nil {
 		return err
 	}
-	if err := v.lead(ctx, *subnet.Subnet.SubnetId, &ec2.CreateRouteInput{GatewayId: id}); err != nil {
+	if err := v.lead(ctx, subnet, &ec2.CreateRouteInput{GatewayId: id}); err != nil {
 		return err
 	}
 	address, err := Call[ec2.AllocateAddressOutput](ctx, v.p, ec2.Service, "AllocateAddress", &ec2.AllocateAddressInput{Domain: new(ec2.DomainTypeVpc)})
@@ -37,7 +35,7 @@ func (v *VPC) GoOut(ctx context.Context, block string) error {
 		return err
 	}
 	nat, err := Call[ec2.CreateNatGatewayOutput](ctx, v.p, ec2.Service, "CreateNatGateway",
-		&ec2.CreateNatGatewayInput{SubnetId: subnet.Subnet.SubnetId, AllocationId: address.AllocationId})
+		&ec2.CreateNatGatewayInput{SubnetId: &subnet, AllocationId: address.AllocationId})
 	if err != nil {
 		return err
 	}
@@ -64,14 +62,61 @@ func (p *Postern) passes(ctx context.Context, nat string) error {
 
 // lead gives a subnet of the VPC a route table of its own with a default route.
 func (v *VPC) lead(ctx context.Context, subnet string, route *ec2.CreateRouteInput) error {
-	table, err := Call[ec2.CreateRouteTableOutput](ctx, v.p, ec2.Service, "CreateRouteTable", &ec2.CreateRouteTableInput{VpcId: &v.ID})
+	table, err := v.MakeTable(ctx, subnet)
 	if err != nil {
 		return err
 	}
-	id := table.RouteTable.RouteTableId
-	route.RouteTableId, route.DestinationCidrBlock = id, new("0.0.0.0/0")
-	if err := v.p.Client.Do(ctx, ec2.Service, "CreateRoute", route, nil); err != nil {
-		return err
+	route.RouteTableId, route.DestinationCidrBlock = &table, new("0.0.0.0/0")
+	return v.p.Client.Do(ctx, ec2.Service, "CreateRoute", route, nil)
+}
+
+// MakeTable makes a route table for a subnet of the VPC.
+func (v *VPC) MakeTable(ctx context.Context, subnet string) (id string, err error) {
+	made, err := Call[ec2.CreateRouteTableOutput](ctx, v.p, ec2.Service, "CreateRouteTable", &ec2.CreateRouteTableInput{VpcId: &v.ID})
+	if err != nil {
+		return "", err
 	}
-	return v.p.Client.Do(ctx, ec2.Service, "AssociateRouteTable", &ec2.AssociateRouteTableInput{RouteTableId: id, SubnetId: &subnet}, nil)
+	id = *made.RouteTable.RouteTableId
+	return id, v.p.Client.Do(ctx, ec2.Service, "AssociateRouteTable", &ec2.AssociateRouteTableInput{RouteTableId: &id, SubnetId: &subnet}, nil)
+}
+
+// LeadTo adds a route to a table, by a network interface.
+func (p *Postern) LeadTo(ctx context.Context, table, dest, eni string) error {
+	return p.Client.Do(ctx, ec2.Service, "CreateRoute",
+		&ec2.CreateRouteInput{RouteTableId: &table, DestinationCidrBlock: &dest, NetworkInterfaceId: &eni}, nil)
+}
+
+// MakeACL makes a network ACL that lets everything pass, for a subnet of the VPC.
+func (v *VPC) MakeACL(ctx context.Context, subnet string) (id string, err error) {
+	made, err := Call[ec2.CreateNetworkAclOutput](ctx, v.p, ec2.Service, "CreateNetworkAcl", &ec2.CreateNetworkAclInput{VpcId: &v.ID})
+	if err != nil {
+		return "", err
+	}
+	id = *made.NetworkAcl.NetworkAclId
+	for _, egress := range []bool{false, true} {
+		err := v.p.Client.Do(ctx, ec2.Service, "CreateNetworkAclEntry", &ec2.CreateNetworkAclEntryInput{
+			NetworkAclId: &id, RuleNumber: new(int32(100)), Protocol: new("-1"), RuleAction: new(ec2.RuleActionAllow), Egress: &egress, CidrBlock: new("0.0.0.0/0"),
+		}, nil)
+		if err != nil {
+			return "", err
+		}
+	}
+	now, err := Call[ec2.DescribeNetworkAclsOutput](ctx, v.p, ec2.Service, "DescribeNetworkAcls", &ec2.DescribeNetworkAclsInput{
+		Filters: []ec2.Filter{{Name: new("association.subnet-id"), Values: []string{subnet}}},
+	})
+	if err != nil {
+		return "", err
+	}
+	for _, a := range now.NetworkAcls[0].Associations {
+		if *a.SubnetId != subnet {
+			continue
+		}
+		err := v.p.Client.Do(ctx, ec2.Service, "ReplaceNetworkAclAssociation", &ec2.ReplaceNetworkAclAssociationInput{
+			AssociationId: a.NetworkAclAssociationId, NetworkAclId: &id,
+		}, nil)
+		if err != nil {
+			return "", err
+		}
+	}
+	return id, nil
 }

@@ -34,13 +34,9 @@ func (p *Postern) VPC(ctx context.Context, block, subnet string) (*VPC, error) {
 		return nil, err
 	}
 	v := &VPC{p: p, ID: *vpc.Vpc.VpcId}
-	made, err := Call[ec2.CreateSubnetOutput](ctx, p, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
-		VpcId: &v.ID, CidrBlock: &subnet, AvailabilityZone: new("us-east-1a"),
-	})
-	if err != nil {
+	if v.Subnet, err = v.MakeSubnet(ctx, subnet); err != nil {
 		return nil, err
 	}
-	v.Subnet = *made.Subnet.SubnetId
 	if v.Group, err = v.MakeGroup(ctx, "open"); err != nil {
 		return nil, err
 	}
@@ -80,23 +76,39 @@ func (v *VPC) Refuse(ctx context.Context, group string, rule ec2.IpPermission) e
 // Attach gives the namespace a network interface with that address of the
 // subnet, as its eth0, and returns when packets pass.
 func (v *VPC) Attach(ctx context.Context, ns *testnet.NS, address string) error {
+	_, err := v.attach(ctx, ns, v.Subnet, address)
+	return err
+}
+
+// AttachForwarder is Attach in any subnet of the VPC, of a network interface that takes
+// packets for addresses that it does not have. It gives the interface's id.
+func (v *VPC) AttachForwarder(ctx context.Context, ns *testnet.NS, subnet, address string) (eni string, err error) {
+	if eni, err = v.attach(ctx, ns, subnet, address); err != nil {
+		return "", err
+	}
+	return eni, v.p.Client.Do(ctx, ec2.Service, "ModifyNetworkInterfaceAttribute", &ec2.ModifyNetworkInterfaceAttributeInput{
+		NetworkInterfaceId: &eni, SourceDestCheck: &ec2.AttributeBooleanValue{Value: new(false)},
+	}, nil)
+}
+
+func (v *VPC) attach(ctx context.Context, ns *testnet.NS, subnet, address string) (eni string, err error) {
 	made, err := Call[ec2.CreateNetworkInterfaceOutput](ctx, v.p, ec2.Service, "CreateNetworkInterface",
-		&ec2.CreateNetworkInterfaceInput{SubnetId: &v.Subnet, PrivateIpAddress: &address, Groups: []string{v.Group}})
+		&ec2.CreateNetworkInterfaceInput{SubnetId: &subnet, PrivateIpAddress: &address, Groups: []string{v.Group}})
 	if err != nil {
-		return err
+		return "", err
 	}
 	var stat unix.Stat_t
 	path := network.Directory + "/" + ns.Name
 	if err := unix.Stat(path, &stat); err != nil {
-		return &os.PathError{Op: "stat", Path: path, Err: err}
+		return "", &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	eni := *made.NetworkInterface.NetworkInterfaceId
+	eni = *made.NetworkInterface.NetworkInterfaceId
 	_, err = Call[shape.AttachNetworkInterfaceOutput](ctx, v.p, shape.Service, "AttachNetworkInterface",
 		&shape.AttachNetworkInterfaceInput{NetworkInterfaceId: &eni, NetnsName: &ns.Name, NetnsInode: new(int64(stat.Ino))})
 	if err != nil {
-		return err
+		return "", err
 	}
-	return instance.Poll(ctx, settled, "attachment of "+eni, func() (bool, error) {
+	return eni, instance.Poll(ctx, settled, "attachment of "+eni, func() (bool, error) {
 		out, err := Call[shape.GetAttachmentOutput](ctx, v.p, shape.Service, "GetAttachment",
 			&shape.GetAttachmentInput{NetworkInterfaceId: &eni})
 		if err == nil && *out.Status == shape.AttachmentStatusFailed {
@@ -116,12 +128,22 @@ func (v *VPC) GatewayInside(ctx context.Context, name string) (id string, err er
 	return v.gateway(ctx, name, lattice.ResourceConfigDnsResolutionInVpc)
 }
 
-func (v *VPC) gateway(ctx context.Context, name, resolution string) (id string, err error) {
-	gateway, err := Call[lattice.CreateResourceGatewayOutput](ctx, v.p, lattice.Service, "CreateResourceGateway",
+// AskForGateway makes a resource gateway in a subnet of the VPC and does not wait for it.
+func (v *VPC) AskForGateway(ctx context.Context, name, subnet string) error {
+	_, err := v.newGateway(ctx, name, subnet, lattice.ResourceConfigDnsResolutionPublic)
+	return err
+}
+
+func (v *VPC) newGateway(ctx context.Context, name, subnet, resolution string) (*lattice.CreateResourceGatewayOutput, error) {
+	return Call[lattice.CreateResourceGatewayOutput](ctx, v.p, lattice.Service, "CreateResourceGateway",
 		&lattice.CreateResourceGatewayInput{
-			Name: &name, VpcIdentifier: &v.ID, SubnetIds: []string{v.Subnet}, SecurityGroupIds: []string{v.Group},
+			Name: &name, VpcIdentifier: &v.ID, SubnetIds: []string{subnet}, SecurityGroupIds: []string{v.Group},
 			ResourceConfigDnsResolution: &resolution,
 		})
+}
+
+func (v *VPC) gateway(ctx context.Context, name, resolution string) (id string, err error) {
+	gateway, err := v.newGateway(ctx, name, v.Subnet, resolution)
 	if err != nil {
 		return "", err
 	}
@@ -159,6 +181,17 @@ func (p *Postern) resource(ctx context.Context, gateway, name string, what *latt
 			&lattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: made.Id})
 		return err == nil && *out.Status == lattice.ResourceConfigurationStatusActive, err
 	})
+}
+
+// MakeSubnet makes another subnet of the VPC.
+func (v *VPC) MakeSubnet(ctx context.Context, block string) (id string, err error) {
+	made, err := Call[ec2.CreateSubnetOutput](ctx, v.p, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
+		VpcId: &v.ID, CidrBlock: &block, AvailabilityZone: new("us-east-1a"),
+	})
+	if err != nil {
+		return "", err
+	}
+	return *made.Subnet.SubnetId, nil
 }
 
 // NewEndpoint is the request for an endpoint to a resource, with a group. An

@@ -8,15 +8,20 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/posternhq/postern/internal/aws/schema"
+	shape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/client"
 	"github.com/posternhq/postern/test/instance"
 )
 
 // quotas are far above what any benchmark makes.
 const quotas = "vpcs-per-region=100000;endpoints-per-vpc=100000;interfaces-per-region=1000000;" +
-	"configurations-per-region=100000;gateways-per-vpc=100000;groups-per-region=100000;subnets-per-vpc=10000"
+	"configurations-per-region=100000;gateways-per-vpc=100000;route-tables-per-vpc=1000;groups-per-region=100000;subnets-per-vpc=10000"
+
+// programmed bounds how long it may take until all is.
+const programmed = 3 * time.Minute
 
 // Postern is one instance. It may be used by many goroutines, but started and
 // stopped by one.
@@ -45,6 +50,23 @@ func (p *Postern) Up(ctx context.Context) error {
 	a := p.Access()
 	p.Client = client.New(a.URL, a.Region, a.AccessKeyID, a.SecretAccessKey)
 	return nil
+}
+
+// Programmed waits until the kernel has all that is wanted, and everything that users
+// made is ready.
+func (p *Postern) Programmed(ctx context.Context) error {
+	return instance.Poll(ctx, programmed, "programming of everything", func() (bool, error) {
+		s, err := Call[shape.GetStatusOutput](ctx, p, shape.Service, "GetStatus", &shape.GetStatusInput{})
+		if err != nil {
+			return false, err
+		}
+		for _, r := range s.Resources {
+			if *r.State != "ready" {
+				return false, nil
+			}
+		}
+		return *s.DesiredEntries == *s.ProgrammedEntries, nil
+	})
 }
 
 // Close stops the daemon, removes what it made in the kernel, checks that
