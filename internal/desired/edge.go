@@ -134,9 +134,9 @@ type Public struct {
 }
 
 // KindPublic is the kind of Public. The connections of a public address are those of
-// whoever had it.
+// whoever had it. One goes early: its private address may get another one at the same time.
 var KindPublic = ours(Description[Public]{
-	Name: "public", Stage: StageAllow, Sort: Routers, Spell: (*Public).spell, Ends: Public.connections, Turns: Public.connections,
+	Name: "public", Stage: StageAllow, Sort: Routers, Spell: (*Public).spell, Ends: Public.connections, Turns: Public.connections, Early: true,
 	Examples: []Public{{VPC: "vpc-1", Addr: netip.MustParseAddr("203.0.113.17"), Private: netip.MustParseAddr("10.0.1.10")}},
 })
 

@@ -137,7 +137,7 @@ const saidOfKinds = `0 1 edge in edge root
 2 | allow: ends [source 240.0.0.0/26 dest 240.8.0.1] turns []
 2 9 opened in router
 2 | opened: ends [] turns []
-2 9 public in router
+2 9 public in router early
 2 | public: ends [party 203.0.113.17/32] turns [party 203.0.113.17/32]
 2 9 view in zone
 2 | view: ends [] turns []

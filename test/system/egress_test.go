@@ -5,6 +5,7 @@ package system
 import (
 	"errors"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -76,4 +77,40 @@ func TestBothEndsLearnWhatEndsOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended("the public address is taken away", other, seen)
+}
+
+// An interface that gets another public address has that one at once: nothing is in error
+// in between.
+func TestAPublicAddressTakesThePlaceOfAnother(t *testing.T) {
+	internet := postern.NewInternet(t)
+	p := postern.Start(t, internet.Flags()...)
+	v := p.VPC("10.0.0.0/16")
+	public := v.Subnet(0, "10.0.0.0/24")
+	p.Route(v.RouteTable(public), "0.0.0.0/0", v.InternetGateway())
+	w := public.Workload("10.0.0.10", v.OpenGroup())
+	l, err := internet.Listen("tcp4", internet.Addr.String()+":443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range 4 {
+		address := w.Publish().String()
+		p.Await("a connection from "+address, func() (bool, error) {
+			client, err := w.Dial(t.Context(), "tcp4", l.Addr().String())
+			if err != nil {
+				return false, nil
+			}
+			defer client.Close()
+			server, err := l.Accept()
+			if err != nil {
+				return false, err
+			}
+			defer server.Close()
+			host, _, err := net.SplitHostPort(server.RemoteAddr().String())
+			return host == address, err
+		})
+	}
+	if log := p.Log(); strings.Contains(log, "entries in error") {
+		t.Errorf("the daemon logs\n%s", log)
+	}
 }
