@@ -36,14 +36,21 @@ func (b blocks) and(changes []change) blocks {
 // provide changes the rules to those with just these blocks, when they are the rules
 // with others. Chains that are in both stay as they are.
 func (t *Table) provide(ctx context.Context, want blocks) error {
+	if laid := t.picture.laid; laid != nil && *laid == want {
+		return nil
+	}
 	present := map[string]bool{}
 	for _, name := range t.picture.skeletonChains() {
 		present[name] = true
 	}
 	source4, source6 := t.picture.sources()
 	now, err := newSkeleton(source4, source6, t.shares, want)
-	if err != nil || present[now.marker] {
+	switch {
+	case err != nil:
 		return err
+	case present[now.marker]:
+		t.picture.laid = &want
+		return nil
 	}
 	for _, have := range []blocks{{}, {Steered: true}, {Passing: true}, {Steered: true, Passing: true}} {
 		old, err := newSkeleton(source4, source6, t.shares, have)
@@ -120,6 +127,7 @@ func (t *Table) readChains() error {
 		return err
 	}
 	clear(t.picture.chains)
+	t.picture.laid = nil
 	for _, name := range names {
 		t.picture.chains[name] = nil
 	}

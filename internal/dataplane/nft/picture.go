@@ -101,6 +101,9 @@ type picture struct {
 	// found; chains are all chains with the texts of their rules.
 	defaults map[element]bool
 	chains   map[string][]string
+	// laid are the blocks that the rules were found to have; nil when nobody has looked.
+	// To find out, the rules are rendered, which takes longer than most changes of elements.
+	laid *blocks
 }
 
 func newPicture() *picture {
