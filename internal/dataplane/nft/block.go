@@ -97,8 +97,8 @@ func sections(text string) map[string]string {
 	found := map[string]string{}
 	chain := ""
 	for line := range strings.Lines(text) {
-		if m := chainLine.FindStringSubmatch(line); m != nil {
-			chain = m[1]
+		if name, begins := chainIn(line); begins {
+			chain = name
 		}
 		if chain != "" {
 			found[chain] += line
@@ -113,8 +113,8 @@ func sections(text string) map[string]string {
 // chainsOf names the chains of a skeleton in their order.
 func chainsOf(text string) (names []string) {
 	for line := range strings.Lines(text) {
-		if m := chainLine.FindStringSubmatch(line); m != nil {
-			names = append(names, m[1])
+		if name, begins := chainIn(line); begins {
+			names = append(names, name)
 		}
 	}
 	return names

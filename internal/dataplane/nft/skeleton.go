@@ -75,21 +75,23 @@ func newSkeleton(source4, source6 netip.Prefix, shares Shares, b blocks) (*skele
 	if source6.IsValid() {
 		v.Source6, v.Base6 = source6.String(), source6.Addr().String()
 	}
-	var unmarked, text strings.Builder
+	var unmarked strings.Builder
 	if err := skeletonTemplate.Execute(&unmarked, v); err != nil {
 		return nil, fmt.Errorf("render skeleton: %w", err)
 	}
 	sum := sha256.Sum256([]byte(unmarked.String()))
-	v.Marker = markerPrefix + hex.EncodeToString(sum[:6])
-	if err := skeletonTemplate.Execute(&text, v); err != nil {
-		return nil, fmt.Errorf("render skeleton: %w", err)
-	}
-	s := &skeleton{text: text.String(), marker: v.Marker}
+	s := &skeleton{marker: markerPrefix + hex.EncodeToString(sum[:6])}
+	s.text = strings.Replace(unmarked.String(), markerPrefix, s.marker, 1)
 	s.rules = countRules(s.text)
 	return s, nil
 }
 
-var chainLine = regexp.MustCompile(`^\tchain ([^ ]+) \{`)
+// chainIn gives the name of the chain that begins with a line of a skeleton.
+func chainIn(line string) (name string, begins bool) {
+	line, begins = strings.CutPrefix(line, "\tchain ")
+	name, _, opens := strings.Cut(line, " {")
+	return name, begins && opens
+}
 
 // countRules counts the rules of each chain in a skeleton, which has one rule a
 // line and indents by tabs.
@@ -98,8 +100,8 @@ func countRules(text string) map[string]int {
 	chain := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
-		if m := chainLine.FindStringSubmatch(line); m != nil {
-			chain = m[1]
+		if name, begins := chainIn(line); begins {
+			chain = name
 			rules[chain] = 0
 		}
 		rule, indented := strings.CutPrefix(line, "\t\t")
