@@ -55,8 +55,8 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 			}
 		}
 	}
-	m.tried()
 	m.group(m.w.VPCs[0], m.w.VPCs[1])
+	m.tried()
 	return m.w
 }
 
@@ -209,20 +209,24 @@ func (m *maker) gateway(v *VPC, name string) []*Resource {
 	groups := some(m, v.Groups)
 	subnets := some(m, v.Subnets)
 	made := v.Gateway(name, subnets, groupIDs(groups))
-	g := &Interface{Name: name, Groups: groups}
-	sources := made.Sources()
-	for _, zone := range sources {
-		for _, p := range zone {
-			g.Addresses = append(g.Addresses, p.Addr())
-		}
-	}
-	v.add(g)
+	g := sender(v, name, made, groups)
 	var resources []*Resource
 	for range 1 + m.IntN(3) {
 		ports := pick(m, [][]string{{"5432"}, {"8000-8010"}, {"5432", "9000"}, {"1-65535"}})
 		resources = append(resources, newResource(made, subnets, g, m.resourceAddress(v), ports...))
 	}
 	return resources
+}
+
+// sender is what a gateway is to others: an interface that only sends.
+func sender(v *VPC, name string, made *postern.Gateway, groups []*Group) *Interface {
+	g := &Interface{Name: name, Groups: groups}
+	for _, zone := range made.Sources() {
+		for _, p := range zone {
+			g.Addresses = append(g.Addresses, p.Addr())
+		}
+	}
+	return v.add(g)
 }
 
 func newResource(gateway *postern.Gateway, subnets []*postern.Subnet, g *Interface, ip netip.Addr, ports ...string) *Resource {

@@ -75,8 +75,8 @@ func (m *maker) told(v *VPC, e *postern.Endpoint, addresses map[string][]netip.A
 	})
 }
 
-// group offers a workload of one VPC as the only child of a group, to another VPC. Its
-// endpoint is made for its names: what is reached is of the other resources.
+// group offers a workload of one VPC as the only child of a group, to another VPC. The
+// endpoint has an address of its own, at which nothing is, and one for the child.
 func (m *maker) group(provider, consumer *VPC) {
 	m.p.T.Helper()
 	zones := map[string]*postern.Subnet{}
@@ -85,12 +85,28 @@ func (m *maker) group(provider, consumer *VPC) {
 	}
 	common := slices.IndexFunc(consumer.Subnets, func(s *postern.Subnet) bool { return zones[s.Zone] != nil })
 	at := consumer.Subnets[common]
-	gateway := provider.Gateway("grouped", []*postern.Subnet{zones[at.Zone]}, nil)
-	group := gateway.Group("grouped", "group.example")
-	group.CustomChild("child", "child.group.example", netip.MustParseAddr("10.0.1.10"), "5432")
+	subnets := []*postern.Subnet{zones[at.Zone]}
+	made := provider.Gateway("grouped", subnets, nil)
+	gateway := sender(provider, "grouped", made, defaultGroup())
+	group := made.Group("grouped", "group.example")
+	child := &Resource{Gateway: gateway, Sources: made.Sources(), Subnets: subnets, IP: netip.MustParseAddr("10.0.1.10"), Ports: [][2]uint16{{5432, 5432}}}
+	group.CustomChild("child", "child.group.example", child.IP, "5432")
 	e := consumer.PrivateEndpoint(group, []*postern.Subnet{at}, groupIDs(consumer.Groups[:1])...)
-	all := slices.DeleteFunc(e.Addresses[at.Zone], netip.Addr.Is6)
+	all, six := e.Addresses[at.Zone], slices.DeleteFunc(slices.Clone(e.Addresses[at.Zone]), netip.Addr.Is4)
+	all = slices.DeleteFunc(slices.Clone(all), netip.Addr.Is6)
 	m.told(consumer, e, map[string][]netip.Addr{at.Zone: all[1:]}, true) // the first one is the endpoint's own
+	consumer.add(&Interface{Name: "own address of " + e.ID, Zone: at.Zone, Addresses: append(six, all[0]), Groups: consumer.Groups[:1]})
+	consumer.add(&Interface{Name: e.ID, Zone: at.Zone, Addresses: all[1:], Groups: consumer.Groups[:1], Endpoint: child})
+}
+
+// defaultGroup is the one of who says none: it lets everything out, and in from itself.
+func defaultGroup() []*Group {
+	g := &Group{}
+	for _, all := range []string{"0.0.0.0/0", "::/0"} {
+		g.Rules = append(g.Rules, Rule{Direction: out, Protocol: "-1", CIDR: netip.MustParsePrefix(all)})
+	}
+	g.Rules = append(g.Rules, Rule{Direction: in, Protocol: "-1", Group: g})
+	return []*Group{g}
 }
 
 // question is one look-up and what came of it.
