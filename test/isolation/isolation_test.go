@@ -39,7 +39,8 @@ func report(t *testing.T, what string, tried int, findings []string, err error) 
 func TestIsolation(t *testing.T) {
 	for seed := *first; seed < *first+*seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			check(t, Make(postern.Start(t), nil, seed))
+			p := postern.Start(t)
+			check(t, p, Make(p, nil, seed), seed)
 		})
 	}
 }
@@ -50,13 +51,14 @@ func TestIsolationWithAnOutside(t *testing.T) {
 	for seed := *first; seed < *first+*seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			internet := postern.NewInternet(t)
-			check(t, Make(postern.Start(t, internet.Flags()...), internet, seed))
+			p := postern.Start(t, internet.Flags()...)
+			check(t, p, Make(p, internet, seed), seed)
 		})
 	}
 }
 
-// check tries a world in all ways.
-func check(t *testing.T, w *World) {
+// check tries a world in all ways, and once more with other network ACLs.
+func check(t *testing.T, p *postern.Postern, w *World, seed uint64) {
 	t.Helper()
 	tried, findings, err := w.Connects()
 	report(t, "connects", tried, findings, err)
@@ -64,4 +66,9 @@ func check(t *testing.T, w *World) {
 	report(t, "names", asked, findings, err)
 	sent, findings, err := w.Strays()
 	report(t, "strays", sent, findings, err)
+	w.Change(p, seed)
+	tried, findings, err = w.Connects()
+	report(t, "connects by other network ACLs", tried, findings, err)
+	sent, findings, err = w.Strays()
+	report(t, "strays by other network ACLs", sent, findings, err)
 }

@@ -41,6 +41,7 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	if internet != nil {
 		m.outside(internet)
 	}
+	m.acls(seed)
 	var resources []*Resource
 	for i, v := range m.w.VPCs {
 		resources = append(resources, m.gateway(v, fmt.Sprintf("gw-%d-a", i))...)
@@ -209,6 +210,7 @@ func (m *maker) gateway(v *VPC, name string) []*Resource {
 	groups := some(m, v.Groups)
 	subnets := some(m, v.Subnets)
 	made := v.Gateway(name, subnets, groupIDs(groups))
+	v.Provides = made
 	g := sender(v, name, made, groups)
 	var resources []*Resource
 	for range 1 + m.IntN(3) {

@@ -5,6 +5,8 @@ package isolation
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/posternhq/postern/test/postern"
 )
 
 // Outcome is what a TCP connect must come to.
@@ -15,6 +17,10 @@ const (
 	Answered Outcome = "answered"
 	Refused  Outcome = "refused"
 	Dropped  Outcome = "dropped"
+	// Unanswered is any of them but an answer.
+	Unanswered Outcome = "refused or dropped"
+	// Unforetold is any of all.
+	Unforetold Outcome = "unforetold"
 )
 
 // Verdict is what must become of a packet that opens a connection.
@@ -27,72 +33,93 @@ type Verdict struct {
 }
 
 // Predict is the oracle: what must become of a packet of this protocol from a
-// workload to an address and port. It knows VPCs, security groups, endpoints
-// and gateways as AWS describes them, and nothing of how they are made.
+// workload to an address and port. It knows VPCs, security groups, network ACLs,
+// endpoints and gateways as AWS describes them, and nothing of how they are made.
 func (w *World) Predict(from *Interface, protocol string, to netip.Addr, port uint16) Verdict {
 	if slices.Contains(from.Addresses, to) {
 		return Verdict{Outcome: portOutcome(port)} // to itself; nobody else is asked
 	}
+	t := &trip{protocol: protocol, port: port}
 	if from == w.Outside {
-		return w.fromOutside(protocol, to, port)
+		return t.filtered(w.fromOutside(t, to))
 	}
 	there := from.VPC.At[to]
-	if !from.admits(out, to, there, protocol, port) {
+	if !from.admits(out, to, there, t) {
 		return Verdict{Outcome: Dropped}
 	}
 	if there != nil && there.Endpoint != nil {
-		return w.throughEndpoint(from, there, protocol, to, port)
+		t.hop(from.VPC, from.Subnet, from.VPC.subnet(to), from.source(to)[0].Addr(), to)
+		return w.throughEndpoint(t, from, there, to)
 	}
 	if lead, leads := from.VPC.lead(from.Subnet, to); leads {
-		return w.goOut(lead, from, from.source(to), to, protocol, port)
+		return t.filtered(w.goOut(t, lead, from, from.Subnet, from.source(to), to))
 	}
-	return arrive(there, from.source(to), from, protocol, port)
+	return t.filtered(arrive(t, there, from.Subnet, from.source(to), from, to))
 }
 
-func (w *World) throughEndpoint(from, endpoint *Interface, protocol string, to netip.Addr, port uint16) Verdict {
+func (w *World) throughEndpoint(t *trip, from, endpoint *Interface, to netip.Addr) Verdict {
 	resource := endpoint.Endpoint
 	if to.Is4() != resource.IP.Is4() {
-		return Verdict{Outcome: Refused} // nothing is behind the address
+		return t.filtered(Verdict{Outcome: Refused}) // nothing is behind the address
 	}
-	if !endpoint.admits(in, from.source(to)[0].Addr(), from, protocol, port) {
+	if !endpoint.admits(in, from.source(to)[0].Addr(), from, t) {
 		return Verdict{Outcome: Dropped}
 	}
-	if protocol != "tcp" || !resource.has(port) {
-		return Verdict{Outcome: Refused}
+	if t.protocol != "tcp" || !resource.has(t.port) {
+		return t.filtered(Verdict{Outcome: Refused})
 	}
-	gateway := resource.Gateway
+	var found []Verdict
+	for _, subnet := range resource.leaves(endpoint.Zone) {
+		each := &trip{t.protocol, t.port, slices.Clone(t.hops)}
+		found = append(found, each.filtered(w.fromGateway(each, resource, subnet)))
+	}
+	for _, v := range found[1:] {
+		if v.Outcome != found[0].Outcome || v.Reaches != found[0].Reaches {
+			return Verdict{Outcome: Unforetold}
+		}
+		found[0].Sources = slices.Concat(found[0].Sources, v.Sources)
+	}
+	return found[0]
+}
+
+// fromGateway is the way from a gateway's subnet to a resource.
+func (w *World) fromGateway(t *trip, resource *Resource, subnet *postern.Subnet) Verdict {
+	gateway, sources := resource.Gateway, resource.sources(subnet)
 	there := gateway.VPC.At[resource.IP]
-	if there != nil && there.Attached && !gateway.admits(out, resource.IP, there, protocol, port) {
+	if there != nil && there.Attached && !gateway.admits(out, resource.IP, there, t) {
 		return Verdict{Outcome: Dropped}
 	}
-	if lead, leads := gateway.VPC.lead(resource.subnet(endpoint.Zone), resource.IP); leads {
-		if lead.By == byNAT && !gateway.admits(out, resource.IP, nil, protocol, port) {
+	if lead, leads := gateway.VPC.lead(subnet, resource.IP); leads {
+		if lead.By == byNAT && !gateway.admits(out, resource.IP, nil, t) {
 			return Verdict{Outcome: Dropped} // without a NAT gateway there is nothing to ask about
 		}
-		return w.goOut(lead, gateway, resource.sources(endpoint.Zone), resource.IP, protocol, port)
+		return w.goOut(t, lead, gateway, subnet, sources, resource.IP)
 	}
-	return arrive(there, resource.sources(endpoint.Zone), gateway, protocol, port)
+	return arrive(t, there, subnet, sources, gateway, resource.IP)
 }
 
 // arrive is the last step: only an attached workload receives anything.
-func arrive(there *Interface, sources []netip.Prefix, sender *Interface, protocol string, port uint16) Verdict {
+func arrive(t *trip, there *Interface, from *postern.Subnet, sources []netip.Prefix, sender *Interface, to netip.Addr) Verdict {
 	if there != nil && there.Silent {
 		return Verdict{Outcome: Dropped}
+	}
+	if len(sources) > 0 {
+		t.hop(sender.VPC, from, sender.VPC.subnet(to), sources[0].Addr(), to)
 	}
 	if there == nil || !there.Attached {
 		return Verdict{Outcome: Refused}
 	}
-	if !there.admits(in, sources[0].Addr(), sender, protocol, port) {
+	if !there.admits(in, sources[0].Addr(), sender, t) {
 		return Verdict{Outcome: Dropped}
 	}
-	return Verdict{Outcome: portOutcome(port), Reaches: there, Sources: sources}
+	return Verdict{Outcome: portOutcome(t.port), Reaches: there, Sources: sources}
 }
 
 // admits asks the security groups of one side about the other.
-func (i *Interface) admits(d direction, peer netip.Addr, other *Interface, protocol string, port uint16) bool {
+func (i *Interface) admits(d direction, peer netip.Addr, other *Interface, t *trip) bool {
 	for _, group := range i.Groups {
 		for _, r := range group.Rules {
-			matches := r.Protocol == "-1" || r.Protocol == protocol && (protocol[0] == 'i' || r.From <= port && port <= r.To)
+			matches := r.Protocol == "-1" || r.Protocol == t.protocol && (t.protocol[0] == 'i' || r.From <= t.port && t.port <= r.To)
 			byGroup := other != nil && r.Group != nil && slices.Contains(other.Groups, r.Group)
 			if r.Direction == d && matches && (byGroup || r.CIDR.IsValid() && r.CIDR.Contains(peer)) {
 				return true

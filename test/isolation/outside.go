@@ -14,8 +14,9 @@ import (
 type Lead struct {
 	To netip.Prefix
 	By gateway
-	// Public is the address of the NAT gateway outside.
-	Public netip.Addr
+	// Public and Private are the addresses of a NAT gateway, and Subnet is where it is.
+	Public, Private netip.Addr
+	Subnet          *postern.Subnet
 }
 
 // gateway is what a route leads to.
@@ -52,10 +53,17 @@ var denied = []netip.Prefix{
 }
 
 // goOut is what becomes of a packet that a route leads out of its VPC.
-func (w *World) goOut(l Lead, sender *Interface, sources []netip.Prefix, to netip.Addr, protocol string, port uint16) Verdict {
-	switch {
-	case l.By == byNothing:
+func (w *World) goOut(t *trip, l Lead, sender *Interface, from *postern.Subnet, sources []netip.Prefix, to netip.Addr) Verdict {
+	if l.By == byNothing {
 		return Verdict{Outcome: Refused}
+	}
+	if l.By == byNAT {
+		t.hop(sender.VPC, from, l.Subnet, sources[0].Addr(), to)
+		t.hop(sender.VPC, l.Subnet, nil, l.Private, to)
+	} else {
+		t.hop(sender.VPC, from, nil, sources[0].Addr(), to)
+	}
+	switch {
 	case l.By == byNAT:
 		sources = []netip.Prefix{netip.PrefixFrom(l.Public, l.Public.BitLen())}
 	case to.Is4() && !sender.Public.IsValid():
@@ -64,9 +72,9 @@ func (w *World) goOut(l Lead, sender *Interface, sources []netip.Prefix, to neti
 		sources = []netip.Prefix{netip.PrefixFrom(sender.Public, sender.Public.BitLen())}
 	}
 	if slices.Contains(w.Outside.Addresses, to) {
-		return Verdict{Outcome: portOutcome(port), Reaches: w.Outside, Sources: sources}
+		return Verdict{Outcome: portOutcome(t.port), Reaches: w.Outside, Sources: sources}
 	}
-	if v, ours := w.comeIn(sources, protocol, to, port); ours {
+	if v, ours := w.comeIn(t, sources, to); ours {
 		return v
 	}
 	if slices.ContainsFunc(denied, func(p netip.Prefix) bool { return p.Contains(to) }) {
@@ -86,32 +94,38 @@ func (w *World) nobody(to netip.Addr, sources []netip.Prefix) Verdict {
 
 // comeIn is what becomes of a packet that comes to an address of ours from outside of its
 // VPC; false when it is none.
-func (w *World) comeIn(sources []netip.Prefix, protocol string, to netip.Addr, port uint16) (Verdict, bool) {
+func (w *World) comeIn(t *trip, sources []netip.Prefix, to netip.Addr) (Verdict, bool) {
 	if slices.Contains(w.NATs, to) {
 		return Verdict{Outcome: Dropped}, true
 	}
 	for _, there := range w.Workloads {
 		if there.Public == to || to.Is6() && slices.Contains(there.Addresses, to) {
-			return there.public(sources, protocol, port), true
+			return there.public(t, sources), true
+		}
+	}
+	for _, v := range w.VPCs {
+		if s := v.subnet(to); to.Is6() && s != nil {
+			t.hop(v, nil, s, sources[0].Addr(), to) // to nobody there
 		}
 	}
 	return Verdict{}, false
 }
 
 // public is what becomes of a packet from outside to a workload.
-func (i *Interface) public(sources []netip.Prefix, protocol string, port uint16) Verdict {
+func (i *Interface) public(t *trip, sources []netip.Prefix) Verdict {
 	source := sources[0].Addr()
+	t.hop(i.VPC, nil, i.Subnet, source, i.source(source)[0].Addr())
 	back, leads := i.VPC.lead(i.Subnet, source)
 	answers := leads && back.By == byInternet
 	switch {
 	case source.Is6() && !i.VPC.isPublic(i.Subnet):
 		return Verdict{Outcome: Refused}
-	case !i.admits(in, source, nil, protocol, port):
+	case !i.admits(in, source, nil, t):
 		return Verdict{Outcome: Dropped}
 	case !answers:
 		return Verdict{Outcome: Dropped, Reaches: i, Sources: sources} // it arrives, and the answer does not
 	}
-	return Verdict{Outcome: portOutcome(port), Reaches: i, Sources: sources}
+	return Verdict{Outcome: portOutcome(t.port), Reaches: i, Sources: sources}
 }
 
 // isPublic reports whether a subnet has any way out by IPv6 that is one in as well.
@@ -120,11 +134,8 @@ func (v *VPC) isPublic(s *postern.Subnet) bool {
 }
 
 // fromOutside is the oracle of packets that the outside sends.
-func (w *World) fromOutside(protocol string, to netip.Addr, port uint16) Verdict {
-	if slices.Contains(w.Outside.Addresses, to) {
-		return Verdict{Outcome: portOutcome(port)}
-	}
-	if v, ours := w.comeIn(w.Outside.source(to), protocol, to, port); ours {
+func (w *World) fromOutside(t *trip, to netip.Addr) Verdict {
+	if v, ours := w.comeIn(t, w.Outside.source(to), to); ours {
 		return v
 	}
 	return Verdict{Outcome: Refused}
@@ -161,7 +172,7 @@ func (m *maker) waysOut(v *VPC, index int) {
 			{"203.0.113.0/28": nat},
 			{"0.0.0.0/0": internet, "2001:db8:ffff::/64": internet},
 			{},
-		}), Lead{Public: address})
+		}), Lead{Public: address, Private: private, Subnet: public})
 	}
 	for _, w := range m.w.Workloads {
 		if w.VPC == v && m.public > 0 && m.IntN(2) == 0 {
@@ -180,7 +191,7 @@ func (m *maker) leads(v *VPC, table string, subnets []*postern.Subnet, routes ma
 		case "eigw":
 			l.By = byEgressOnly
 		case "nat-":
-			l.By, l.Public = byNAT, nat.Public
+			l.By, l.Public, l.Private, l.Subnet = byNAT, nat.Public, nat.Private, nat.Subnet
 		}
 		for _, s := range subnets {
 			v.Tables[s] = append(v.Tables[s], l)

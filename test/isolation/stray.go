@@ -105,8 +105,9 @@ func (w *World) strays() (all []stray) {
 func (w *World) predicted(from *Interface, p packet) (all []stray) {
 	add := func(kind, name string, protocol byte, port uint16) {
 		p.protocol, p.port, p.flags = protocol, port, flagSYN
-		want := w.Predict(from, name, p.to, port)
-		all = append(all, stray{kind, from, p, want})
+		if want := w.Predict(from, name, p.to, port); want.Outcome != Unforetold {
+			all = append(all, stray{kind, from, p, want})
+		}
 	}
 	add("SYN", "tcp", protocolTCP, 5432)
 	add("SYN", "tcp", protocolTCP, 8010)

@@ -43,6 +43,12 @@ type VPC struct {
 	At      map[netip.Addr]*Interface
 	// Tables are the route tables of subnets that do not use the main one.
 	Tables map[*postern.Subnet][]Lead
+	// ACLs are the network ACLs of subnets; without one all packets pass. Made are those
+	// of the VPC that may be used.
+	ACLs map[*postern.Subnet]*ACL
+	Made []*ACL
+	// Provides is a gateway of the VPC.
+	Provides *postern.Gateway
 }
 
 type direction bool
@@ -111,14 +117,15 @@ func (i *Interface) source(to netip.Addr) []netip.Prefix {
 	return nil
 }
 
-// subnet is that of the gateway's interface for endpoints in a zone.
-func (r *Resource) subnet(zone string) *postern.Subnet {
+// leaves gives the subnets from which the gateway may send for endpoints in a zone: that
+// of its interface there, or, when there is none, each.
+func (r *Resource) leaves(zone string) []*postern.Subnet {
 	for _, s := range r.Subnets {
 		if s.Zone == zone {
-			return s
+			return []*postern.Subnet{s}
 		}
 	}
-	return r.Subnets[0]
+	return r.Subnets
 }
 
 // senders are all that send: workloads, and the outside if there is one.
@@ -133,14 +140,7 @@ func (r *Resource) has(port uint16) bool {
 	return slices.ContainsFunc(r.Ports, func(p [2]uint16) bool { return p[0] <= port && port <= p[1] })
 }
 
-// sources are the gateway's addresses of the resource's family, in the zone of
-// the endpoint's interface when the gateway is there, else in any.
-func (r *Resource) sources(zone string) []netip.Prefix {
-	all := r.Sources[zone]
-	if len(all) == 0 {
-		for _, some := range r.Sources {
-			all = append(all, some...)
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(all), func(p netip.Prefix) bool { return p.Addr().Is4() != r.IP.Is4() })
+// sources are the gateway's addresses of the resource's family in a subnet.
+func (r *Resource) sources(s *postern.Subnet) []netip.Prefix {
+	return slices.DeleteFunc(slices.Clone(r.Sources[s.Zone]), func(p netip.Prefix) bool { return p.Addr().Is4() != r.IP.Is4() })
 }
