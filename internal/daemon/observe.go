@@ -58,33 +58,32 @@ func (p *plane) Status() postern.DataplaneStatus {
 // and one that is remade under its name may be there again before a verification.
 const uplinkWatch = time.Second
 
-// watchUplink has the host compared with what is wanted when the way out by the uplink has
-// become another one.
+// watchUplink has the host compared with what is wanted when the way out by the uplink is
+// not there and is believed to be. One that is known to be away is tried again anyway.
 func (p *plane) watchUplink(ctx context.Context) {
 	if !p.uplink.There() {
 		return
 	}
 	tick := time.NewTicker(uplinkWatch)
 	defer tick.Stop()
-	var known string
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		way, err := p.dataplane.Way(p.uplink.Name, p.uplink.Device)
-		switch {
-		case err != nil:
-			p.log.Warn("the uplink cannot be looked at", "error", err)
+		s, _ := p.agent.Reconciler().Status(desired.Edge{Name: p.uplink.Name}.Key())
+		edge, wanted := s.Entry.(desired.Edge)
+		if !wanted || s.State != reconcile.Done {
 			continue
-		case way != known && known != "":
-			p.log.Info("the uplink has changed", "uplink", p.uplink.Name, "device", p.uplink.Device)
-			p.reread(ctx)
-			// What was mended meanwhile is no change.
-			way, _ = p.dataplane.Way(p.uplink.Name, p.uplink.Device)
 		}
-		known = way
+		leads, err := p.dataplane.Leads(edge.Name, edge.Device)
+		if err != nil {
+			p.log.Warn("the uplink cannot be looked at", "error", err)
+		} else if !leads {
+			p.log.Info("the uplink has changed", "uplink", edge.Name, "device", edge.Device)
+			p.reread(ctx)
+		}
 	}
 }
 

@@ -29,9 +29,11 @@ func TestAnUplinkThatGoesAndComesAgain(t *testing.T) {
 	r.start()
 	r.checkDump("after a new start")
 	r.sees("after a new start", r.one, webServer, publicOne)
+	r.leads("after a new start", true)
 
 	name := r.internet.Name
 	run(t, name, "ip link del "+operatorDevice(t, name))
+	r.leads("when its interface is lost", false)
 	if there := r.dumped(); !strings.Contains(there, "damaged") {
 		t.Errorf("an uplink that lost its interface is read back as\n%s", there)
 	}
@@ -50,9 +52,34 @@ func TestAnUplinkThatGoesAndComesAgain(t *testing.T) {
 	r.checkDump("after it came again")
 	r.sees("after it came again", r.one, webServer, publicOne)
 
+	here(t, "ip netns del "+name) // its sockets keep what has lost the name
+	r.leads("without the name", false)
+	ns, err := testnet.Make(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Close() })
+	r.leads("when the name is another's", false)
+	if there := r.dumped(); !strings.Contains(there, "damaged") {
+		t.Errorf("an uplink that leads elsewhere than its name is read back as\n%s", there)
+	}
+	r.put(r.realm(), r.edge)
+	r.leads("when it was joined", true)
+	r.checkDump("when it was joined")
+
 	r.del(r.edge)
+	r.leads("without an edge", false)
 	if left := links(t, name); left != "" {
 		t.Errorf("left in the operator's namespace: %s", left)
+	}
+}
+
+// leads looks at the uplink as is done while nothing happens.
+func (r *outsideRig) leads(when string, want bool) {
+	r.t.Helper()
+	got, err := r.host.Leads(r.edge.Name, r.edge.Device)
+	if err != nil || got != want {
+		r.t.Errorf("the uplink leads out %s: %t, %v, want %t", when, got, err, want)
 	}
 }
 
@@ -134,13 +161,21 @@ func operatorDevice(t testing.TB, ns string) string {
 
 // An interface of the host that is given to Postern leads out, answers for the addresses
 // of a pool that is on its link, and for no others, and is back under its name when the
-// uplink goes. One that the host itself uses is refused.
+// uplink goes. One that the host itself uses is refused. One that is unplugged is missed,
+// and taken again when it is back; until then what leads out is refused.
 func TestAnInterfaceOfTheHostIsAnUplink(t *testing.T) {
 	r := newOutsideRig(t, dataplane.Config{})
 	r.serve(r.internet)
 	r.serve(r.one)
-	const device = "given0"
-	here(t, "ip link add "+device+" type veth peer name eth9 netns "+r.internet.Name)
+	device := "pt" + testnet.RandomName(10)
+	plug := func() {
+		t.Helper()
+		here(t, "ip link add "+device+" type veth peer name eth9 netns "+r.internet.Name)
+		for _, line := range []string{"ip link set eth9 up", "ip addr add 203.0.113.1/24 dev eth9"} {
+			run(t, r.internet.Name, line)
+		}
+	}
+	plug()
 	t.Cleanup(func() { here(t, "ip link del "+device) })
 	here(t, "ip addr add 192.0.2.1/24 dev "+device)
 	if err := network.CheckInterface(device); err == nil || !strings.Contains(err.Error(), "192.0.2.1") {
@@ -150,17 +185,33 @@ func TestAnInterfaceOfTheHostIsAnUplink(t *testing.T) {
 	if err := network.CheckInterface(device); err != nil {
 		t.Error(err)
 	}
-	for _, line := range []string{"ip link set eth9 up", "ip addr add 203.0.113.1/24 dev eth9"} {
-		run(t, r.internet.Name, line)
-	}
 	r.edge.Device, r.edge.Addresses, r.edge.Via = "dev:"+device, []netip.Prefix{prefix("203.0.113.2/24")}, []netip.Addr{addr("203.0.113.1")}
 	r.put(r.realm(), r.edge)
-	r.checkDump("with an interface")
-	r.sees("out by the interface", r.one, webServer, publicOne)
-	r.sees("in by the interface", r.internet, publicOne, "203.0.113.1")
+	whole := func(when string) {
+		t.Helper()
+		r.leads(when, true)
+		r.checkDump(when)
+		r.sees("out by the interface "+when, r.one, webServer, publicOne)
+		r.sees("in by the interface "+when, r.internet, publicOne, "203.0.113.1")
+	}
+	whole("at first")
 	r.sees("an address of the pool that nobody has", r.internet, "203.0.113.20", "no route to host")
 	r.start()
-	r.checkDump("after a new start")
+	whole("after a new start")
+
+	run(t, r.internet.Name, "ip link del eth9")
+	r.leads("when it is unplugged", false)
+	if there := r.dumped(); !strings.Contains(there, "damaged") {
+		t.Errorf("an uplink whose interface was unplugged is read back as\n%s", there)
+	}
+	failed := r.host.Apply(t.Context(), r.realm(), []desired.Entry{r.edge}, nil)
+	if err := failed[r.edge.Key()]; !errors.Is(err, network.ErrNoInterface) {
+		t.Errorf("an uplink whose interface is not there: %v", failed)
+	}
+	r.sees("out without the interface", r.one, webServer, "unreachable")
+	plug()
+	r.put(r.realm(), r.edge)
+	whole("when it is plugged in again")
 	r.del(r.edge)
 	if err := network.CheckInterface(device); err != nil {
 		t.Errorf("it is not given back: %v", err)

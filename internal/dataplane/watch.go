@@ -27,16 +27,15 @@ func (h *Host) Watch(ctx context.Context, vpc string, addrs []netip.Addr, failed
 	return nil
 }
 
-// Way tells one way out of an edge from another, see network.Router.Way. It is empty while
-// there is no edge.
-func (h *Host) Way(uplink, device string) (string, error) {
+// Leads reports whether the way out of an edge is there, see network.Router.Leads.
+func (h *Host) Leads(uplink, device string) (bool, error) {
 	r, err := h.routers.Open(network.NameOf(desired.EdgeRealm(uplink)))
 	if errors.Is(err, ErrNoRouter) {
-		return "", nil
+		return false, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("look at uplink %s: %w", uplink, err)
+		return false, fmt.Errorf("look at uplink %s: %w", uplink, err)
 	}
 	defer r.Release()
-	return r.Way(device)
+	return r.Leads(device)
 }

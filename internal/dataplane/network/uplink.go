@@ -374,7 +374,10 @@ func (r *Router) onLink(l netlink.Link, p netip.Prefix) (bool, error) {
 // uplinked reports whether the way out is there and as it is wanted.
 func (r *Router) uplinked(want desired.Edge) (bool, error) {
 	l, err := r.uplink()
-	if err != nil || l == nil || r.givenAs(l) != want.Device || l.Attrs().Flags&net.FlagUp == 0 {
+	if err != nil {
+		return false, err
+	}
+	if leads, err := r.leads(l, want.Device); err != nil || !leads {
 		return false, err
 	}
 	name, namespace := strings.CutPrefix(want.Device, uplinkNamespace)
