@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -98,8 +99,8 @@ func TestStatusLeavesOutWhatAnAccountMayNotSee(t *testing.T) {
 	}
 }
 
-// A name is shown with where it leads, how old that is, when it is looked up next, and
-// what is wrong.
+// A name is shown with who is asked for it, where it leads, how old that is, when it is
+// looked up next, and what is wrong, on a line that a terminal can show.
 func TestStatusShowsWhereResourcesLead(t *testing.T) {
 	ago := func(d time.Duration) *string { return new(time.Now().Add(-d).Format(time.RFC3339Nano)) }
 	seen := &postern.GetStatusOutput{Version: new("1"), Names: []postern.FollowedName{
@@ -107,20 +108,25 @@ func TestStatusShowsWhereResourcesLead(t *testing.T) {
 			Name: new("db.example.com."), Vpc: new("vpc-1"), AnsweredAt: ago(12 * time.Second), NextAt: ago(-30 * time.Second), LeftOut: new(int64(3)),
 			Addresses: []postern.FollowedAddress{{Address: new("10.0.1.10"), Used: new(true)}, {Address: new("10.0.1.11"), Used: new(false), Down: new("refused")}},
 		},
-		{Name: new("gone.example.com."), Vpc: new("vpc-1"), Problem: new("no such name"), NextAt: ago(time.Second)},
+		{Name: new("gone.example.com."), Vpc: new("vpc-1"), InVpc: new(true), Problem: new("no such name"), NextAt: ago(time.Second)},
+		{Name: new("many.example.com."), Vpc: new("vpc-1"), InVpc: new(false), NextAt: ago(time.Second), LeftOut: new(int64(3))},
 	}}
+	for i := range 64 {
+		seen.Names[2].Addresses = append(seen.Names[2].Addresses, postern.FollowedAddress{Address: new(fmt.Sprintf("10.0.1.%d", i+1)), Used: new(true)})
+	}
 	var out bytes.Buffer
 	if err := printStatus(&out, seen); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var got []string
-	for _, line := range lines[len(lines)-2:] {
+	for _, line := range lines[len(lines)-3:] {
 		got = append(got, strings.Join(strings.Fields(line), " "))
 	}
 	want := []string{
-		"db.example.com. vpc-1 10.0.1.10, 10.0.1.11 (down), and 3 more 12s ago in 30s",
-		"gone.example.com. vpc-1 none: connections are refused not since the start now no such name",
+		"db.example.com. vpc-1 in public 10.0.1.10, 10.0.1.11 (down), and 3 more 12s ago in 30s",
+		"gone.example.com. vpc-1 in the VPC none: connections are refused not since the start now no such name",
+		"many.example.com. vpc-1 in public 10.0.1.1, 10.0.1.2, 10.0.1.3, 10.0.1.4, 10.0.1.5, 10.0.1.6, and 61 more not since the start now",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("names are shown as\n%s", strings.Join(lines, "\n"))

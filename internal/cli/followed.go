@@ -14,17 +14,29 @@ import (
 // printFollowed prints where the names lead that connections to resources go by.
 func printFollowed(out io.Writer, names []postern.FollowedName) {
 	if len(names) > 0 {
-		fmt.Fprintln(out, "\nRESOURCE\tVPC\tADDRESSES\tANSWERED\tNEXT LOOK-UP\tPROBLEM")
+		fmt.Fprintln(out, "\nRESOURCE\tVPC\tASKED\tADDRESSES\tANSWERED\tNEXT LOOK-UP\tPROBLEM")
 	}
 	for _, n := range names {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", text(n.Name), text(n.Vpc), addressesOf(n), since(n.AnsweredAt), until(n.NextAt), text(or(n.Problem, n.Refused)))
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", text(n.Name), text(n.Vpc), askedOf(n), addressesOf(n), since(n.AnsweredAt), until(n.NextAt), text(or(n.Problem, n.Refused)))
 	}
 }
+
+// askedOf says who is asked for a name: one name can have other addresses in a VPC than
+// it has in public.
+func askedOf(n postern.FollowedName) string {
+	if n.InVpc != nil && *n.InVpc {
+		return "in the VPC"
+	}
+	return "in public"
+}
+
+// shown is how many addresses of a name fit on a line. All are in the JSON.
+const shown = 6
 
 // addressesOf lists the addresses of a name; those that nothing is sent to are marked.
 func addressesOf(n postern.FollowedName) string {
 	list := make([]string, 0, len(n.Addresses))
-	for _, a := range n.Addresses {
+	for _, a := range n.Addresses[:min(len(n.Addresses), shown)] {
 		word := text(a.Address)
 		switch {
 		case a.Down != nil && (a.Used == nil || !*a.Used):
@@ -36,7 +48,7 @@ func addressesOf(n postern.FollowedName) string {
 		}
 		list = append(list, word)
 	}
-	if more := number(n.LeftOut); more > 0 {
+	if more := number(n.LeftOut) + int64(max(0, len(n.Addresses)-shown)); more > 0 {
 		list = append(list, fmt.Sprintf("and %d more", more))
 	}
 	if len(list) == 0 {

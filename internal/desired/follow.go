@@ -104,7 +104,7 @@ func (f Follow) Refuses(a netip.Addr) string {
 	case a == f.Gateway:
 		return "it is the resource gateway's"
 	case model.Transit4.Contains(a) || model.Transit6.Contains(a):
-		return "it is of the way between VPCs"
+		return "it is of the transit realm between VPCs"
 	case slices.ContainsFunc(f.Never, contains):
 		return "it is not to be sent to"
 	case a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || slices.ContainsFunc(nowhere, contains):

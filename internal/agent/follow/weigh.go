@@ -29,9 +29,10 @@ func (n *name) aim() {
 }
 
 // sort gives those of some addresses that are somebody's in particular and those that
-// are an endpoint's, and why nothing is sent to another one.
+// are an endpoint's, and why nothing is sent to the first of the others, and how many
+// those are.
 func (n *name) sort(addrs []netip.Addr) (plain, doors []netip.Addr, refused string) {
-	p := n.where()
+	p, others := n.where(), 0
 	for _, a := range addrs {
 		why := n.entry.Refuses(a)
 		if _, is := p.door(a); is && why == "" {
@@ -44,11 +45,17 @@ func (n *name) sort(addrs []netip.Addr) (plain, doors []netip.Addr, refused stri
 		if why == "" {
 			why = p.strays(n.entry.Addr, a)
 		}
-		if why != "" {
+		switch {
+		case why == "":
+			plain = append(plain, a)
+		case refused == "":
 			refused = fmt.Sprintf("%s is not gone by: %s", a, why)
-			continue
+		default:
+			others++
 		}
-		plain = append(plain, a)
+	}
+	if others > 0 {
+		refused += fmt.Sprintf("; others left out: %d", others)
 	}
 	return plain, doors, refused
 }

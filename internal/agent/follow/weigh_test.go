@@ -52,6 +52,24 @@ func TestWhatAVPCHasForItselfIsNotGoneBy(t *testing.T) {
 	}
 }
 
+// Of an answer of which several addresses are left out the first one is named, and how
+// many more there are.
+func TestHowManyAddressesAreLeftOutIsSaid(t *testing.T) {
+	follow(t, func(r rig) {
+		e := named("db.example.com.", 1)
+		var addrs []netip.Addr
+		for _, text := range []string{"255.255.255.255", "127.0.0.1", "10.1.5.5", "224.0.0.5", "169.254.1.1"} {
+			addrs = append(addrs, netip.MustParseAddr(text))
+		}
+		r.up.answers[Question{Name: e.Name}] = Answer{addrs, time.Minute}
+		r.take(desired.Delta{Full: true, Put: append(lands(), e)})
+		time.Sleep(time.Second)
+		if o := r.Observations()[0]; !strings.HasPrefix(o.Refused, "127.0.0.1 is not gone by: ") || !strings.HasSuffix(o.Refused, "; others left out: 3") || len(o.Addrs) != 1 {
+			t.Errorf("observed is %+v", o)
+		}
+	})
+}
+
 // onwardTo waits a moment and wants a name to lead on through an endpoint.
 func (r rig) onwardTo(e desired.Follow, n int) {
 	r.Helper()

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -100,7 +101,9 @@ const longestTTL = 1<<31 - 1
 const longest = 16
 
 // sift keeps of an answer what the question leads to: the chain from the asked name, the
-// records at its end, and of a negative answer the SOA of a zone above that.
+// records at its end, and of a negative answer the SOA of a zone above that. One that has
+// records and none of the asked name is not taken for "there is no such record": who says
+// what was not asked has not said anything.
 func sift(m *dns.Msg, k key) (wire.Reply, error) {
 	all := make([]wire.Record, 0, len(m.Answer))
 	for _, rr := range m.Answer {
@@ -146,6 +149,9 @@ func sift(m *dns.Msg, k key) (wire.Reply, error) {
 		if err == nil && below(at, r.Name) && len(reply.Authority) == 0 && !has(reply.Answer, k.kind) {
 			reply.Authority = append(reply.Authority, r)
 		}
+	}
+	if len(m.Answer) > 0 && !slices.ContainsFunc(all, func(r wire.Record) bool { return bytes.Equal(r.Name, []byte(k.name)) }) {
+		return wire.Reply{}, errors.New("it answers for other names")
 	}
 	if reply.Code == dns.RcodeNameError && has(reply.Answer, k.kind) {
 		return wire.Reply{}, errors.New("it answers that a name which it has does not exist")

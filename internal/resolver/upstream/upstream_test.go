@@ -129,7 +129,13 @@ func TestWhatIsBelieved(t *testing.T) {
 		{"other names beside", func(q *dns.Msg, _ bool) *dns.Msg {
 			return reply(q, "a.test. 60 A 10.0.0.1", "bank.test. 60 A 6.6.6.6", "a.test. 60 TXT x")
 		}, "NOERROR a.test./A/60"},
-		{"only other names", func(q *dns.Msg, _ bool) *dns.Msg { return reply(q, "bank.test. 60 A 6.6.6.6") }, "NOERROR"},
+		{"only other names", func(q *dns.Msg, _ bool) *dns.Msg { return reply(q, "bank.test. 60 A 6.6.6.6") }, "it answers for other names"},
+		{"another type of the name", func(q *dns.Msg, _ bool) *dns.Msg { return reply(q, "a.test. 60 AAAA fd00::1") }, "NOERROR"},
+		{"other names, and that there is no such one", func(q *dns.Msg, _ bool) *dns.Msg {
+			m := reply(q, "bank.test. 60 A 6.6.6.6")
+			m.Rcode = dns.RcodeNameError
+			return m
+		}, "it answers for other names"},
 		{"a loop", func(q *dns.Msg, _ bool) *dns.Msg {
 			return reply(q, "a.test. 60 CNAME b.test.", "b.test. 60 CNAME a.test.")
 		}, "chain of names that does not end"},
@@ -154,7 +160,7 @@ func TestWhatIsBelieved(t *testing.T) {
 		{"a time beyond all bounds", func(q *dns.Msg, _ bool) *dns.Msg {
 			return reply(q, "a.test. 4294967295 A 10.0.0.1", "a.test. 2147483648 A 10.0.0.2", "a.test. 2147483647 A 10.0.0.3")
 		}, "NOERROR a.test./A/0 a.test./A/0 a.test./A/2147483647"},
-		{"another class", func(q *dns.Msg, _ bool) *dns.Msg { return reply(q, "a.test. 60 CH A 10.0.0.1") }, "NOERROR"},
+		{"another class", func(q *dns.Msg, _ bool) *dns.Msg { return reply(q, "a.test. 60 CH A 10.0.0.1") }, "it answers for other names"},
 		{"no answer", func(*dns.Msg, bool) *dns.Msg { return nil }, "does not answer"},
 		{"a refusal", func(q *dns.Msg, _ bool) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeRefused) }, "it answers REFUSED"},
 		{"a thousand, cut and then over TCP", func(q *dns.Msg, tcp bool) *dns.Msg {

@@ -192,7 +192,7 @@ func checkDomain(field, name string) error {
 			strings.Trim(strings.ToLower(l), "abcdefghijklmnopqrstuvwxyz0123456789-_") != ""
 	})
 	if !ok {
-		return fault.Validation(field, "%q is not a domain name", name)
+		return fault.Validation(field, "%s %q is not a domain name of two labels or more, such as db.example.com", field, name)
 	}
 	return nil
 }
