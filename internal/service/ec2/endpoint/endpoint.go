@@ -45,6 +45,9 @@ type newEndpoint struct {
 	// association is the id of the association on the side of VPC Lattice, and
 	// ownAssociation on this side.
 	association, ownAssociation string
+	// more says that the endpoint's group has children for which another transaction is
+	// needed.
+	more bool
 }
 
 // CreateVpcEndpoint makes an endpoint of type Resource, the only one served
@@ -68,7 +71,9 @@ func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEnd
 	if err != nil {
 		return nil, request.Fault(err)
 	}
-	a.joinRest(ctx, who.Own(*out.VpcEndpointId))
+	if n.more {
+		a.joinRest(ctx, who.Own(*out.VpcEndpointId))
+	}
 	return &shape.CreateVpcEndpointOutput{VpcEndpoint: out, ClientToken: in.ClientToken}, nil
 }
 
@@ -161,7 +166,8 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 	}
 	state.VPCEndpoints.Put(tx, e)
 	if r, ok := state.ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID); ok && r.IsGroup() {
-		return e, a.joinGroup(tx, n, e, subnets)
+		n.more, err = a.joinGroup(tx, n, e, subnets)
+		return e, err
 	}
 	state.EndpointAssociations.Put(tx, &model.EndpointAssociation{
 		Meta: model.Meta{

@@ -30,8 +30,8 @@ func checkMembers(tx *table.Txn, n *newEndpoint, group *model.ResourceConfigurat
 }
 
 // joinGroup associates a new endpoint with the children of its group, for which there must be
-// room in its subnets, or with the first of them.
-func (a Endpoints) joinGroup(tx *table.Txn, n *newEndpoint, e *model.VPCEndpoint, subnets []*model.Subnet) error {
+// room in its subnets, or with the first of them: then it reports that there are more.
+func (a Endpoints) joinGroup(tx *table.Txn, n *newEndpoint, e *model.VPCEndpoint, subnets []*model.Subnet) (more bool, err error) {
 	children4 := 0
 	for child := range alloc.Missing(tx, e) {
 		if child.Is4() {
@@ -40,15 +40,16 @@ func (a Endpoints) joinGroup(tx *table.Txn, n *newEndpoint, e *model.VPCEndpoint
 	}
 	for _, s := range subnets {
 		if n.family.Has4() && children4 > 0 && alloc.Free4(tx, s) < children4 {
-			return iface.Fault(&alloc.ExhaustedError{Subnet: s.ID, Block: s.CIDR})
+			return false, iface.Fault(&alloc.ExhaustedError{Subnet: s.ID, Block: s.CIDR})
 		}
 	}
-	_, err := a.joinSome(tx, e)
-	return err
+	return a.joinSome(tx, e)
 }
 
 // joinRest associates an endpoint with the children of its group that one transaction did
-// not take. What fails here a maker of rows does.
+// not take. What fails here a maker of rows does. It is for those that there is something
+// left for: others would wait for the commit of another group of updates, and have the next
+// one begin without its company.
 func (a Endpoints) joinRest(ctx context.Context, endpoint model.Ref) {
 	for more := true; more; {
 		_, err := a.DB.Update(ctx, func(tx *table.Txn) (err error) {
