@@ -24,6 +24,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/desired"
@@ -101,6 +102,21 @@ func (r *rig) address() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.eventually(r.local)
+}
+
+// local says of the addresses whether the kernel takes packets to them for its own. It
+// has an IPv6 address before its route of type local, which it makes later by itself: a
+// question in between is lost.
+func (r *rig) local() error {
+	return r.router.Run(func() error {
+		for _, a := range desired.NewNameserver("", entry().Networks...).Addrs {
+			if routes, err := netlink.RouteGet(a.AsSlice()); err != nil || len(routes) != 1 || routes[0].Type != unix.RTN_LOCAL {
+				return fmt.Errorf("%s is not there yet: %v, %v", a, routes, err)
+			}
+		}
+		return nil
+	})
 }
 
 // start starts a process, and waits until it is the one that serves.
