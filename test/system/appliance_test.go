@@ -3,10 +3,15 @@
 package system
 
 import (
+	"errors"
+	"net"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // TestRoutesLeadToAppliances sends by a route to a workload that has addresses of its own
@@ -65,6 +70,72 @@ func TestRoutesLeadToAppliances(t *testing.T) {
 		if *route.Origin == ec2.RouteOriginCreateRoute && *route.State != ec2.RouteStateBlackhole {
 			t.Errorf("the route is %s, and nothing is attached", *route.State)
 		}
+	}
+	p.Verify()
+}
+
+// An appliance that changes nothing stands between a subnet and an internet gateway: what
+// the subnet sends outside has its public address there, as if nothing were between, and
+// both ways lead over the appliance by an edge association. The sender's own packets pass
+// the router twice with the same addresses.
+func TestAnApplianceStandsBeforeTheInternet(t *testing.T) {
+	needPrograms(t, "ip")
+	internet := postern.NewInternet(t)
+	p := postern.Start(t, internet.Flags()...)
+	v := p.VPC("10.0.0.0/16")
+	behind, front := v.Subnet(0, "10.0.1.0/24"), v.Subnet(0, "10.0.2.0/24")
+	gateway := v.InternetGateway()
+	open := v.OpenGroup()
+	client, appliance := behind.Workload("10.0.1.10", open), front.Workload("10.0.2.10", open)
+	address := client.Publish()
+	inNamespace(t, appliance.NS.Name, "sysctl -qw net.ipv4.ip_forward=1")
+	postern.Call[ec2.ModifyNetworkInterfaceAttributeOutput](p, ec2.Service, "ModifyNetworkInterfaceAttribute", &ec2.ModifyNetworkInterfaceAttributeInput{
+		NetworkInterfaceId: &appliance.ENI, SourceDestCheck: &ec2.AttributeBooleanValue{Value: new(false)},
+	})
+	p.Route(v.RouteTable(front), "0.0.0.0/0", gateway)
+	p.Route(v.RouteTable(behind), "0.0.0.0/0", appliance.ENI)
+	edge := v.RouteTable()
+	p.Route(edge, "10.0.1.0/24", appliance.ENI)
+	postern.Call[ec2.AssociateRouteTableOutput](p, ec2.Service, "AssociateRouteTable", &ec2.AssociateRouteTableInput{RouteTableId: &edge, GatewayId: &gateway})
+
+	l, err := internet.Listen("tcp4", internet.Addr.String()+":443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var ends [2]net.Conn
+	p.Await("a connection by the appliance", func() (bool, error) {
+		ends[0], err = client.Dial(t.Context(), "tcp4", l.Addr().String())
+		return err == nil, nil
+	})
+	l.(*net.TCPListener).SetDeadline(time.Now().Add(testnet.Patience))
+	if ends[1], err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if host, _, _ := net.SplitHostPort(ends[1].RemoteAddr().String()); host != address.String() {
+		t.Errorf("the server sees %s, want %s", host, address)
+	}
+	for range 20 { // past the lane, and on it
+		for i, end := range ends {
+			defer end.Close()
+			if _, err := end.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			ends[1-i].SetReadDeadline(time.Now().Add(testnet.Patience))
+			if _, err := ends[1-i].Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+
+	// It goes by the appliance, and both ends learn when it no longer may.
+	if r := p.Command("detach", appliance.ENI); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	ends[0].Write([]byte("x"))
+	ends[0].SetReadDeadline(time.Now().Add(testnet.Patience))
+	if _, err := ends[0].Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client reads %v without the appliance, want a reset", err)
 	}
 	p.Verify()
 }

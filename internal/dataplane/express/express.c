@@ -527,9 +527,14 @@ static __always_inline int ways(struct __sk_buff *skb, const struct packet *p, c
 	__u32 mark = steered(p->flow.router, from, p->flow.daddr);
 	if (route(skb, p->family, p->flow.device, p->flow.saddr, to->daddr, mark, to))
 		return mark ? 1 : -1;
-	// The sender must be where the packet came from.
 	key.device = to->device;
-	__u32 returning = steered(p->flow.router, bpf_map_lookup_elem(&devices, &key), to->saddr);
+	const struct listed *next = bpf_map_lookup_elem(&devices, &key);
+	// What a workload sends on for others to where sources are translated is another
+	// connection with the same addresses, in a zone of its own: not the one found here.
+	if (p->family == AF_INET && from->workload && next && !next->workload && to->saddr[0] == p->flow.saddr[0])
+		return 1;
+	// The sender must be where the packet came from.
+	__u32 returning = steered(p->flow.router, next, to->saddr);
 	if (route(skb, p->family, to->device, to->daddr, p->flow.saddr, returning, back) || back->device != p->flow.device)
 		return mark | returning ? 1 : -1;
 	__builtin_memcpy(back->saddr, p->flow.daddr, 16);
