@@ -121,7 +121,7 @@ func (m *maker) acls(seed uint64) {
 			a := &ACL{ID: v.ACL()}
 			v.Made = append(v.Made, a)
 			for _, d := range []bool{true, false} {
-				for range 2 + m.IntN(3) {
+				for range 3 + m.IntN(4) {
 					m.enter(v, a, d)
 				}
 				for i, all := range []string{"0.0.0.0/0", "::/0"} {
@@ -171,7 +171,7 @@ func (a *ACL) at(number int, egress bool) int {
 
 // entry is a random rule. Its block has a gateway's addresses altogether or not at all.
 func (m *maker) entry(v *VPC, number int, egress bool) postern.ACLEntry {
-	e := postern.ACLEntry{Number: number, Egress: egress, Allow: m.IntN(2) == 0}
+	e := postern.ACLEntry{Number: number, Egress: egress, Allow: m.IntN(3) == 0}
 	s := pick(m, v.Subnets)
 	e.CIDR = pick(m, []netip.Prefix{
 		s.CIDR, netip.PrefixFrom(host(s, 10), 32), s.CIDR, netip.MustParsePrefix("0.0.0.0/0"),

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a connect may take before it counts as dropped; one
-// that should have been answered is tried again with more of it, up to morePatience.
+// that should have been answered is tried again with more of it, to morePatience in all.
 const (
 	patience     = 700 * time.Millisecond
 	morePatience = testnet.Patience
@@ -94,7 +94,7 @@ func (w *World) Connects() (tried int, findings []string, err error) {
 	}
 	// Errors of ICMP come so often in a second and no more: who waits for one that was left
 	// out tries again, and does not wait for a system call that does so more and more seldom.
-	for more := patience; more < morePatience; more *= 2 {
+	for more := patience; more < morePatience/2; more *= 2 {
 		again := slices.DeleteFunc(slices.Clone(all), func(a *attempt) bool {
 			return a.outcome != Dropped || a.want.Outcome != Answered && a.want.Outcome != Refused
 		})
