@@ -16,9 +16,9 @@ import (
 func sharesOf(numbers map[string]int) (nft.Shares, error) {
 	var s nft.Shares
 	for name, n := range numbers {
-		of := map[string]*int{"client": &s.Client, "association": &s.Association, "fabric": &s.Fabric, "outside": &s.Outside, "ports": &s.Ports, "queries": &s.Queries}[name]
+		of := map[string]*int{"client": &s.Client, "nat": &s.NAT, "association": &s.Association, "fabric": &s.Fabric, "outside": &s.Outside, "ports": &s.Ports, "queries": &s.Queries}[name]
 		if of == nil {
-			return s, fmt.Errorf("--share %s: want client, association, fabric, outside, ports or queries", name)
+			return s, fmt.Errorf("--share %s: want client, nat, association, fabric, outside, ports or queries", name)
 		}
 		if n < 1 {
 			return s, fmt.Errorf("--share %s=%d: want a number of connections, or of packets a second", name, n)
@@ -92,7 +92,7 @@ func (p *plane) addNATs(s *postern.DataplaneStatus) {
 	}
 	for _, n := range list {
 		for what, value := range map[string]uint64{
-			"connections": uint64(n.Connections), "first packets without a port or room": n.Lost, "packets after an idle timeout": n.Late, "packets": n.Packets, "bytes": n.Bytes,
+			"connections": uint64(n.Connections), "first packets without a port or room": n.Lost, "packets after an idle timeout": n.Late, "refused beyond a client's share": n.Refused, "packets": n.Packets, "bytes": n.Bytes,
 		} {
 			s.Counters[n.ID+": "+what] = int64(value)
 		}

@@ -99,11 +99,16 @@ func (c *change) doNAT(ctx context.Context, realm desired.Realm) error {
 	return n.settle(ctx)
 }
 
+// rules are those of a gateway here.
+func (n *openedNAT) rules(of desired.NAT) (nft.Fixed, error) {
+	return nft.NewNAT(of, n.host.ports, n.host.shares.Client)
+}
+
 // configure makes the namespace what is wanted. Its rules are there before anything is
 // forwarded, and nobody leaves from an address any more when the connections of the
 // address are cut.
 func (n *openedNAT) configure(ctx context.Context, want desired.NAT) error {
-	rules, err := nft.NewNAT(want, n.host.ports)
+	rules, err := n.rules(want)
 	if err == nil {
 		err = n.router.Up()
 	}
@@ -179,7 +184,7 @@ func (h *Host) dumpNAT(ctx context.Context, realm desired.Realm) ([]desired.Entr
 		return nil, err
 	}
 	if n.loaded && whole {
-		rules, err := nft.NewNAT(n.have, h.ports)
+		rules, err := n.rules(n.have)
 		if err == nil {
 			whole, err = n.table.Has(ctx, rules)
 		}
@@ -207,41 +212,65 @@ type NATUse struct {
 }
 
 // NATs asks each NAT gateway what it has, as long as the context lasts.
-func (h *Host) NATs(ctx context.Context) ([]NATUse, error) {
+func (h *Host) NATs(ctx context.Context) (list []NATUse, err error) {
+	err = h.eachNAT(ctx, func(r *network.Router, table *nft.Table, n desired.NAT) error {
+		u, err := h.natUse(ctx, r, table, n)
+		if err == nil {
+			list = append(list, u)
+		}
+		return err
+	})
+	return list, err
+}
+
+// natsOf gives the addresses of a VPC's NAT gateways, and whose they are.
+func (h *Host) natsOf(ctx context.Context, vpc string) (map[netip.Addr]string, error) {
+	found := map[netip.Addr]string{}
+	err := h.eachNAT(ctx, func(_ *network.Router, _ *nft.Table, n desired.NAT) error {
+		for _, a := range slices.Concat(n.Addresses, n.Draining) {
+			if n.VPC == vpc {
+				found[a] = n.ID
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// eachNAT opens the NAT gateways one after the other, with what their rules say.
+func (h *Host) eachNAT(ctx context.Context, do func(*network.Router, *nft.Table, desired.NAT) error) error {
 	realms, err := h.routers.Realms()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var list []NATUse
 	for _, realm := range realms {
 		if realm.Sort() != desired.NATs {
 			continue
 		}
-		u, err := h.natUse(ctx, realm)
-		switch {
-		case errors.Is(err, ErrNoRouter): // it has gone just now
-		case err != nil:
-			return nil, fmt.Errorf("look at the use of %s: %w", realm.Name(), err)
-		default:
-			list = append(list, u)
+		if err := h.withNAT(ctx, realm, do); err != nil && !errors.Is(err, ErrNoRouter) { // it has gone just now
+			return fmt.Errorf("look at the use of %s: %w", realm.Name(), err)
 		}
 	}
-	return list, nil
+	return nil
 }
 
-func (h *Host) natUse(ctx context.Context, realm desired.Realm) (NATUse, error) {
+func (h *Host) withNAT(ctx context.Context, realm desired.Realm, do func(*network.Router, *nft.Table, desired.NAT) error) error {
 	r, table, err := h.opened(network.NameOf(realm))
 	if err != nil {
-		return NATUse{}, err
+		return err
 	}
 	defer r.Release()
 	defer table.Close()
 	said, err := table.Saying(ctx)
 	if err != nil {
-		return NATUse{}, err
+		return err
 	}
 	n, _ := nft.ParseNAT(realm.Name(), said)
-	u := NATUse{ID: n.ID, VPC: n.VPC}
+	return do(r, table, n)
+}
+
+func (h *Host) natUse(ctx context.Context, r *network.Router, table *nft.Table, n desired.NAT) (u NATUse, err error) {
+	u.ID, u.VPC = n.ID, n.VPC
 	if u.NATUse, err = table.NATUse(ctx); err != nil {
 		return NATUse{}, err
 	}

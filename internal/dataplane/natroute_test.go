@@ -32,7 +32,11 @@ const natInterface = "eni-0dddddddddddddddd"
 
 func newNATInVPC(t testing.TB) *natInVPC {
 	t.Helper()
-	s := base(t)
+	return natInVPCOf(t, base(t))
+}
+
+func natInVPCOf(t testing.TB, s *scenario) *natInVPC {
+	t.Helper()
 	server := s.workload(provider, s.server, addr("10.0.3.1"), prefix("10.0.3.10/24"))
 	server.ENI, server.MAC, server.Unchecked = "eni-0fffffffffffffff", "02:00:00:00:00:0f", true
 	client := s.workload(provider, s.client, addr("10.0.1.1"), prefix("10.0.1.10/24"))
@@ -90,6 +94,7 @@ func TestANATGatewayIsJoinedToItsRouter(t *testing.T) {
 	for _, damage := range []struct{ where, line string }{
 		{name, "ip link set eth0 down"}, {name, "ip link del eth0"}, {name, "ip route del default"}, {name, "ip addr del 10.0.1.20/32 dev eth0"},
 		{name, "tc qdisc del dev eth0 clsact"}, {network.NamespaceName(n.instance, provider), "ip link del w" + n.gateway.ENI[4:18]},
+		{network.NamespaceName(n.instance, provider), "ip link set w" + n.gateway.ENI[4:18] + " group 78"},
 	} {
 		run(t, damage.where, damage.line)
 		if n.whole() {

@@ -21,7 +21,7 @@ type Share struct {
 	// VPC is whose router it is.
 	VPC string
 	// Of says what the share is of: "connections" for all that the router
-	// tracks, "client", "association", "fabric", "outside", "ports" or "queries" as in nft.Shares,
+	// tracks, "client", "nat", "association", "fabric", "outside", "ports" or "queries" as in nft.Shares,
 	// "express lane" for connections that it carries.
 	Of string
 	// Holder names who has most of it, if somebody was looked for.
@@ -81,8 +81,12 @@ func (h *Host) sharesOf(ctx context.Context, vpc string) ([]Share, error) {
 		return nil, err
 	}
 	var held nft.Held
-	if least := min(h.shares.Client, h.shares.Association, h.shares.Fabric, h.shares.Ports); use.Connections*10 >= least*8 {
-		if held, err = table.Held(ctx); err != nil {
+	if least := min(h.shares.Client, h.shares.NAT, h.shares.Association, h.shares.Fabric, h.shares.Ports); use.Connections*10 >= least*8 {
+		nats, err := h.natsOf(ctx, vpc)
+		if err != nil {
+			return nil, err
+		}
+		if held, err = table.Held(ctx, nats); err != nil {
 			return nil, err
 		}
 	}
@@ -92,6 +96,7 @@ func (h *Host) sharesOf(ctx context.Context, vpc string) ([]Share, error) {
 	all := []Share{
 		row("connections", nft.Holder{Connections: use.Connections}, use.Room, use.Lost),
 		row("client", held.Client, h.shares.Client, use.Refused.Client),
+		row("nat", held.NAT, h.shares.NAT, use.Refused.NAT),
 		row("association", held.Association, h.shares.Association, use.Refused.Association),
 		row("fabric", held.Fabric, h.shares.Fabric, use.Refused.Fabric),
 		row("outside", nft.Holder{}, h.shares.Outside, use.Refused.Outside),

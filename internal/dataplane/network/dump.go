@@ -164,10 +164,14 @@ func (v view) running() bool {
 	return good
 }
 
-// checks reports whether what comes from a workload is checked as it says by its group.
-func (v view) checks(l netlink.Link) bool {
+// checks reports whether what comes from a workload is checked as it says by its group,
+// which is one that its namespace can have.
+func (v view) checks(l netlink.Link, ns desired.Namespace) bool {
+	if l.Attrs().Group != groupOf(forwards(l), ns) {
+		return false
+	}
 	c, there := v.confs[confKey{unix.AF_INET, l.Attrs().Index}]
-	return !there || c.strict && l.Attrs().Group == 0 || c.open && l.Attrs().Group == UncheckedGroup
+	return !there || c.strict && !forwards(l) || c.open && forwards(l)
 }
 
 // sends lists the routes that go over a link.
@@ -204,7 +208,7 @@ func (rs *Routers) connected(r *Router, peer string) (bool, error) {
 // routes to be missed.
 func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) {
 	eni, gateway, ns, ok := v.readMark(l.Attrs().Alias)
-	if !ok || l.Attrs().Flags&net.FlagUp == 0 || !v.checks(l) {
+	if !ok || l.Attrs().Flags&net.FlagUp == 0 || !v.checks(l, ns) {
 		return w, false, nil
 	}
 	if covered, err := v.covered(l); err != nil || !covered {
@@ -226,7 +230,7 @@ func (v view) workload(l netlink.Link) (w desired.Workload, ok bool, err error) 
 		return w, false, err
 	}
 	far := p.far.Attrs()
-	w = desired.Workload{VPC: v.VPC, ENI: eni, MAC: far.HardwareAddr.String(), Device: far.Name, Namespace: ns, Unchecked: l.Attrs().Group == UncheckedGroup}
+	w = desired.Workload{VPC: v.VPC, ENI: eni, MAC: far.HardwareAddr.String(), Device: far.Name, Namespace: ns, Unchecked: forwards(l)}
 	ways4, err := v.leads(p, gateway.Addr(), gateway.Masked())
 	if err != nil {
 		return w, false, err

@@ -58,7 +58,7 @@ func (p pair) bringUp(w desired.Workload) (up bool, err error) {
 	if err := p.router.Inside(func() error { return setSysctls(workloadSysctls(near.Name, w)) }); err != nil {
 		return false, err
 	}
-	if err := p.setChecked(w.Unchecked); err != nil {
+	if err := p.setChecked(w); err != nil {
 		return false, err
 	}
 	if err := Inside(p.in.ns, func() error { return setSysctls(deviceSysctls(far.Name, wants6(w))) }); err != nil {

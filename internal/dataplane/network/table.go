@@ -127,7 +127,7 @@ func (r *Router) waysOver(h *netlink.Handle, to string) ([]step, error) {
 		return exitSteps(l.Attrs().Index), nil
 	}
 	l, err := r.owned("w", to, alias(r.instance, isWorkload, to))
-	if err != nil || l == nil || l.Attrs().Group != UncheckedGroup {
+	if err != nil || l == nil || !forwards(l) {
 		return nil, err
 	}
 	list, err := routesOver(h, l.Attrs().Index)
@@ -198,7 +198,7 @@ func (v view) places() place {
 		index := l.Attrs().Index
 		if eni, _, _, ok := v.readMark(l.Attrs().Alias); ok {
 			p.whose[index] = eni
-			if l.Attrs().Group == UncheckedGroup {
+			if forwards(l) {
 				p.ways[eni] = v.routes.stepsTo(index)
 			}
 		} else if _, ok := parseAlias(l.Attrs().Alias, v.instance, isExit, 1); ok {
@@ -523,6 +523,27 @@ func (r *Router) adoptTable(t desired.Table) {
 // may come that are not from their workload.
 const UncheckedGroup = 78
 
+// NATGroup is the group of those of NAT gateways, whose clients have been counted one by
+// one: it follows UncheckedGroup, so that the two are one range.
+const NATGroup = UncheckedGroup + 1
+
+// groupOf is the group of the router's end of a workload's interface.
+func groupOf(unchecked bool, ns desired.Namespace) uint32 {
+	switch {
+	case !unchecked:
+		return 0
+	case ns.Realm != "" && ns.Realm.Sort() == desired.NATs:
+		return NATGroup
+	}
+	return UncheckedGroup
+}
+
+// forwards reports whether packets may come by an interface that are not from its
+// workload.
+func forwards(l netlink.Link) bool {
+	return l.Attrs().Group == UncheckedGroup || l.Attrs().Group == NATGroup
+}
+
 // WorkloadDevices are the names that the interface of a workload can have in its
 // router.
 func WorkloadDevices(eni string) []string {
@@ -531,10 +552,10 @@ func WorkloadDevices(eni string) []string {
 }
 
 // setChecked says whether packets from others may come by a router's end.
-func (p pair) setChecked(unchecked bool) error {
-	name, group, filter := p.near.Attrs().Name, uint32(0), "1"
-	if unchecked {
-		group, filter = UncheckedGroup, "0"
+func (p pair) setChecked(w desired.Workload) error {
+	name, group, filter := p.near.Attrs().Name, groupOf(w.Unchecked, w.Namespace), "1"
+	if w.Unchecked {
+		filter = "0"
 	}
 	if err := p.router.Inside(func() error { return setSysctls([]sysctl{{"net/ipv4/conf/" + name + "/rp_filter", filter}}) }); err != nil {
 		return err

@@ -21,7 +21,7 @@ type Holder struct {
 }
 
 // Held says who has most of a router's connections, for each kind of share.
-type Held struct{ Client, Association, Fabric, Ports Holder }
+type Held struct{ Client, NAT, Association, Fabric, Ports Holder }
 
 // Attributes of linux/netfilter/nfnetlink_conntrack.h.
 const (
@@ -37,8 +37,9 @@ const (
 )
 
 // Held lists all connections, which takes some microseconds for each. A client
-// is known by its address there, not by its interface.
-func (t *Table) Held(ctx context.Context) (Held, error) {
+// is known by its address there, not by its interface. Clients with one of the given
+// addresses are NAT gateways, and known by the names that are given with them.
+func (t *Table) Held(ctx context.Context, nats map[netip.Addr]string) (Held, error) {
 	targets, err := t.targets(ctx)
 	if err != nil {
 		return Held{}, err
@@ -51,11 +52,11 @@ func (t *Table) Held(ctx context.Context) (Held, error) {
 	var c holders
 	var b nfnl.Builder
 	b.Message(unix.NFNL_SUBSYS_CTNETLINK, messageTracked, 0, unix.AF_UNSPEC)
-	err = conn.Dump(&b, func() { c = newHolders(targets) }, func(_ uint8, attributes []byte) { c.add(attributes) })
+	err = conn.Dump(&b, func() { c = newHolders(targets, nats) }, func(_ uint8, attributes []byte) { c.add(attributes) })
 	if err != nil {
 		return Held{}, fmt.Errorf("list connections: %w", err)
 	}
-	return Held{Client: most(c.clients), Association: most(c.associations), Fabric: Holder{"all", c.fabric}, Ports: most(c.ports)}, nil
+	return Held{Client: most(c.clients), NAT: most(c.gateways), Association: most(c.associations), Fabric: Holder{"all", c.fabric}, Ports: most(c.ports)}, nil
 }
 
 // targets are the transit targets that lead to the VPC.
@@ -77,11 +78,17 @@ func (t *Table) targets(ctx context.Context) (map[netip.Addr]bool, error) {
 // holders counts connections by those who have them.
 type holders struct {
 	targets      map[netip.Addr]bool
+	nats         map[netip.Addr]string
 	clients      map[netip.Addr]int
+	gateways     map[name]int
 	associations map[way]int
 	ports        map[sender]int
 	fabric       int
 }
+
+type name string
+
+func (n name) String() string { return string(n) }
 
 type way struct {
 	from netip.Prefix
@@ -97,8 +104,8 @@ type sender struct {
 
 func (s sender) String() string { return fmt.Sprintf("%s to %s", s.from, s.to) }
 
-func newHolders(targets map[netip.Addr]bool) holders {
-	return holders{targets, map[netip.Addr]int{}, map[way]int{}, map[sender]int{}, 0}
+func newHolders(targets map[netip.Addr]bool, nats map[netip.Addr]string) holders {
+	return holders{targets, nats, map[netip.Addr]int{}, map[name]int{}, map[way]int{}, map[sender]int{}, 0}
 }
 
 func (h *holders) add(attributes []byte) {
@@ -107,7 +114,11 @@ func (h *holders) add(attributes []byte) {
 		return
 	}
 	if !h.targets[to] {
-		h.clients[from]++
+		if gateway, is := h.nats[from]; is {
+			h.gateways[name(gateway)]++
+		} else {
+			h.clients[from]++
+		}
 		return
 	}
 	h.fabric++

@@ -30,11 +30,12 @@ const (
 type natValue struct {
 	Addresses   []netip.Addr
 	First, Last int
+	Client      census
 }
 
-// NewNAT gives the rules of a NAT gateway, each of whose addresses has so many ports;
-// zero means as many as on AWS.
-func NewNAT(n desired.NAT, ports int) (Fixed, error) {
+// NewNAT gives the rules of a NAT gateway, each of whose addresses has so many ports,
+// zero meaning as many as on AWS, and each of whose clients has so many connections.
+func NewNAT(n desired.NAT, ports, client int) (Fixed, error) {
 	if ports == 0 {
 		ports = natPorts
 	}
@@ -50,7 +51,7 @@ func NewNAT(n desired.NAT, ports int) (Fixed, error) {
 	for _, a := range n.Draining {
 		said = append(said, sayDraining+a.String())
 	}
-	return fixed(natTemplate, natValue{n.Addresses, lastPort - ports + 1, lastPort}, said...)
+	return fixed(natTemplate, natValue{n.Addresses, lastPort - ports + 1, lastPort, newCensus(client)}, said...)
 }
 
 // What is said of a NAT gateway begins with one of these.
@@ -89,6 +90,8 @@ type NATUse struct {
 	// Attempts counts connections that were let out, Late packets of TCP that came when
 	// their connection was forgotten, Dropped what was for nobody.
 	Attempts, Late, Dropped uint64
+	// Refused counts connections of clients that had their share of the gateway.
+	Refused uint64
 }
 
 // NATUse asks the kernel.
@@ -105,7 +108,7 @@ func (t *Table) NATUse(ctx context.Context) (NATUse, error) {
 	}
 	n := NATUse{Connections: u.Connections, Room: u.Room, Lost: u.Lost}
 	if err == nil {
-		err = readCounters(t.conn, map[string]*uint64{"attempts": &n.Attempts, "late": &n.Late, "dropped": &n.Dropped})
+		err = readCounters(t.conn, map[string]*uint64{"attempts": &n.Attempts, "late": &n.Late, "dropped": &n.Dropped, "client": &n.Refused})
 	}
 	if err != nil {
 		t.forget()

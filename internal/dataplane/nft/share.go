@@ -15,6 +15,10 @@ type Shares struct {
 	// Client is for all that one workload's interface opens, whatever addresses
 	// it has and wherever to.
 	Client int
+	// NAT is for what leaves by one NAT gateway's interface: connections of clients that
+	// their own interfaces have counted already. The gateway itself bounds each of
+	// them by Client.
+	NAT int
 	// Association is for what comes to one target from one other VPC.
 	Association int
 	// Fabric is for what comes to the VPC from all others. The rest is for the
@@ -47,7 +51,7 @@ const (
 func Burst(queries int) int { return max(1, queries/4) }
 
 // DefaultShares divides the room of a router's connection tracking, which is
-// the kernel's nf_conntrack_max: a fifth for a client, two for an association and
+// the kernel's nf_conntrack_max: a fifth for a client, two for a NAT gateway, two for an association and
 // three for all that comes over the fabric, and a fifth for what comes from outside; zero stands for the usual one. A client
 // has no more than three quarters of the ports of a gateway's address, which others
 // come from too: so much less that samples do not take the one for the other.
@@ -56,15 +60,15 @@ func DefaultShares(room int) Shares {
 		room = usualRoom
 	}
 	return Shares{
-		Client:      max(1, min(room/5, 3*translatedPorts/4)),
-		Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Outside: max(1, room/5), Ports: translatedPorts, Queries: usualQueries,
+		Client: max(1, min(room/5, 3*translatedPorts/4)),
+		NAT:    max(1, 2*room/5), Association: max(1, 2*room/5), Fabric: max(1, 3*room/5), Outside: max(1, room/5), Ports: translatedPorts, Queries: usualQueries,
 	}
 }
 
 // Or takes from other what s has no number for.
 func (s Shares) Or(other Shares) Shares {
 	return Shares{
-		Client: cmp.Or(s.Client, other.Client), Association: cmp.Or(s.Association, other.Association),
+		Client: cmp.Or(s.Client, other.Client), NAT: cmp.Or(s.NAT, other.NAT), Association: cmp.Or(s.Association, other.Association),
 		Fabric: cmp.Or(s.Fabric, other.Fabric), Outside: cmp.Or(s.Outside, other.Outside), Ports: cmp.Or(s.Ports, other.Ports), Queries: cmp.Or(s.Queries, other.Queries),
 	}
 }
@@ -74,7 +78,7 @@ func (s Shares) Validate() error {
 	for _, of := range []struct {
 		name string
 		n    int
-	}{{"client", s.Client}, {"association", s.Association}, {"fabric", s.Fabric}, {"outside", s.Outside}, {"ports", s.Ports}, {"queries", s.Queries}} {
+	}{{"client", s.Client}, {"nat", s.NAT}, {"association", s.Association}, {"fabric", s.Fabric}, {"outside", s.Outside}, {"ports", s.Ports}, {"queries", s.Queries}} {
 		if of.n < 0 || of.n > 1<<30 {
 			return fmt.Errorf("share of %s: %d is not a number of connections, or of packets a second", of.name, of.n)
 		}

@@ -4,6 +4,7 @@ package nft_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/test/lab"
@@ -80,7 +82,7 @@ func TestAClientHasAShareOfItsRouter(t *testing.T) {
 	r.fill(r.Client, endpoint4, few)
 	r.fill(r.Client, endpoint6, few)
 	last := r.fill(r.Client, "10.0.2.11:80", few)
-	if held, err := r.TableA.Held(t.Context()); err != nil || held.Client != (nft.Holder{Name: "10.0.1.10", Connections: 2 * few}) || held.Fabric.Connections > 0 {
+	if held, err := r.TableA.Held(t.Context(), nil); err != nil || held.Client != (nft.Holder{Name: "10.0.1.10", Connections: 2 * few}) || held.Fabric.Connections > 0 {
 		t.Errorf("held %+v, %v", held, err)
 	}
 	r.refused(r.Client, endpoint4)
@@ -184,7 +186,7 @@ func TestTheFabricHasAShareOfTheProvidersRouter(t *testing.T) {
 	r.fill(r.Far, endpoint6, few)
 	r.refused(r.Near, endpoint4)
 	r.refused(r.Near, endpoint6)
-	held, err := b.Held(t.Context())
+	held, err := b.Held(t.Context(), nil)
 	if err != nil || held.Fabric.Connections != 2*few || held.Client.Connections != 0 ||
 		held.Association != (nft.Holder{Name: "240.0.0.0/26 to 240.8.0.1", Connections: few}) ||
 		held.Ports != (nft.Holder{Name: "10.0.1.50 to 10.0.1.10:5432", Connections: few}) {
@@ -194,6 +196,29 @@ func TestTheFabricHasAShareOfTheProvidersRouter(t *testing.T) {
 	r.works(own, "10.0.1.10:5432")
 	if got := use(t, b); got.Refused.Fabric < 3 || got.Refused.Sum() != got.Refused.Fabric {
 		t.Errorf("use: %+v, want refusals of the fabric", got)
+	}
+}
+
+// What comes over the fabric and goes on to a NAT gateway is there a second time when it
+// has been there: it counts twice, so that it fills no more of the router than what stays.
+func TestWhatGoesOnToANATGatewayCountsTwice(t *testing.T) {
+	const share, opened = 2048, 1600
+	for _, c := range []struct{ group, least, most int }{{network.UncheckedGroup, opened, opened}, {network.NATGroup, share / 2, share * 3 / 4}} {
+		r := newRig(t)
+		_, b := r.share(nft.Shares{Fabric: share})
+		r.B.IP(fmt.Sprintf("link set w1-10 group %d", c.group))
+		r.Server.Raw(func(flags byte) byte {
+			if flags&testnet.SYN == 0 {
+				return 0
+			}
+			return testnet.SYN | testnet.ACK
+		})
+		client, to := r.Client.Raw(nil), netip.MustParseAddrPort(endpoint4)
+		client.Open(netip.MustParseAddr("10.0.1.10"), to, 1024, 1024+opened-1)
+		r.eventually("each is answered", func() bool { return client.Heard(to) == opened })
+		if n := client.Answers(to, testnet.SYN|testnet.ACK); n < c.least || n > c.most {
+			t.Errorf("in group %d %d of %d are admitted, want %d to %d: %+v", c.group, n, opened, c.least, c.most, use(t, b))
+		}
 	}
 }
 

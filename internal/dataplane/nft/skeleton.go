@@ -43,13 +43,13 @@ type skeleton struct {
 
 // values are what differs between the rules of routers.
 type values struct {
-	Marker, Nudge                               string
-	Source4, Base4, Source6, Base6              string
-	Client, Association, Fabric, Outside, Ports census
-	Queries, Burst                              int
-	Unchecked                                   uint32
-	ExitMark                                    string
-	Transit4, Transit6                          string
+	Marker, Nudge                                    string
+	Source4, Base4, Source6, Base6                   string
+	Client, NAT, Association, Fabric, Outside, Ports census
+	Queries, Burst                                   int
+	Unchecked, NATGroup                              uint32
+	ExitMark                                         string
+	Transit4, Transit6                               string
 	blocks
 }
 
@@ -64,10 +64,10 @@ func newSkeleton(source4, source6 netip.Prefix, shares Shares, b blocks) (*skele
 	}
 	v := values{
 		Marker: markerPrefix, Nudge: fmt.Sprintf("%#x", NudgeMark),
-		Client: newCensus(shares.Client), Association: newCensus(shares.Association),
+		Client: newCensus(shares.Client), NAT: newCensus(shares.NAT), Association: newCensus(shares.Association),
 		Fabric: newCensus(shares.Fabric), Outside: newCensus(shares.Outside), Ports: newCensus(shares.Ports),
 		Queries: shares.Queries, Burst: Burst(shares.Queries),
-		Unchecked: network.UncheckedGroup, ExitMark: fmt.Sprintf("%#x", network.ExitMark), Transit4: model.Transit4.String(), Transit6: model.Transit6.String(), blocks: b,
+		Unchecked: network.UncheckedGroup, NATGroup: network.NATGroup, ExitMark: fmt.Sprintf("%#x", network.ExitMark), Transit4: model.Transit4.String(), Transit6: model.Transit6.String(), blocks: b,
 	}
 	if source4.IsValid() {
 		v.Source4, v.Base4 = source4.String(), source4.Addr().String()

@@ -26,10 +26,12 @@ type Use struct {
 
 // Refused counts connections by the share that they were beyond, and packets to the
 // resolver; see Shares.
-type Refused struct{ Client, Association, Fabric, Outside, Ports, Queries uint64 }
+type Refused struct{ Client, NAT, Association, Fabric, Outside, Ports, Queries uint64 }
 
 // Sum adds up the connections.
-func (r Refused) Sum() uint64 { return r.Client + r.Association + r.Fabric + r.Outside + r.Ports }
+func (r Refused) Sum() uint64 {
+	return r.Client + r.NAT + r.Association + r.Fabric + r.Outside + r.Ports
+}
 
 // Messages and attributes of linux/netfilter/nfnetlink_conntrack.h.
 const (
@@ -85,7 +87,7 @@ func (u *Use) readTracking(c *nfnl.Conn) error {
 func (u *Use) readRefused(c *nfnl.Conn) error {
 	r := &u.Refused
 	return readCounters(c, map[string]*uint64{
-		"client": &r.Client, "association": &r.Association, "fabric": &r.Fabric, "outside": &r.Outside, "ports": &r.Ports, setQueries: &r.Queries,
+		"client": &r.Client, "nats": &r.NAT, "association": &r.Association, "fabric": &r.Fabric, "outside": &r.Outside, "ports": &r.Ports, setQueries: &r.Queries,
 	})
 }
 
