@@ -240,3 +240,25 @@ func TestErrorsComeThroughANATGateway(t *testing.T) {
 		t.Errorf("much data over a link with a small MTU: %v", err)
 	}
 }
+
+// What the routes of a gateway's own subnet refuse is refused for who has sent it.
+func TestRefusalsComeThroughANATGateway(t *testing.T) {
+	n := newNATInVPC(t)
+	for i, e := range n.entries[provider] {
+		if table, is := e.(desired.Table); is && table.Number == 2 {
+			table.Routes = []desired.TableRoute{{Prefix: prefix("0.0.0.0/0"), To: desired.Unreachable}}
+			n.entries[provider][i] = table
+		}
+	}
+	n.put()
+	if _, err := n.client.Dial(t.Context(), "tcp4", natServer+":443"); !refused(err) {
+		t.Errorf("TCP: %v, want a refusal", err)
+	}
+	tap := n.client.Tap(t)
+	udp := testnet.Packet{From: addr("10.0.1.10"), To: addr(natServer), Protocol: unix.IPPROTO_UDP, Body: []byte{9, 9, 0, 53, 0, 8, 0, 0}}
+	testnet.Send(t, n.client, udp)
+	p := tap.Next(testnet.Patience, func(p []byte) bool { return p[9] == unix.IPPROTO_ICMP })
+	if p == nil || p[20] != 3 || !slices.Equal(p[40:44], udp.From.AsSlice()) || !slices.Equal(p[44:48], udp.To.AsSlice()) {
+		t.Errorf("UDP: the client gets % x, want an error", p)
+	}
+}

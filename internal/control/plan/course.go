@@ -30,24 +30,32 @@ func (r *reading) deriveTable(ref model.Ref) derived {
 		return derived{}
 	}
 	t := desired.Table{VPC: vpc.id, Number: row.Number}
-	there := make(map[netip.Prefix]bool)
-	add := func(p netip.Prefix, to string) {
-		if _, never := model.Unroutable(p); !never && !there[p] {
-			there[p] = true
-			t.Routes = append(t.Routes, desired.TableRoute{Prefix: p, To: to})
-		}
+	routes := r.routes(row)
+	for p, target := range routes {
+		t.Routes = append(t.Routes, desired.TableRoute{Prefix: p, To: r.leadsTo(row, routes, p, target)})
 	}
-	for _, route := range row.Routes {
-		if route.PrefixList == "" && route.Dest.IsValid() {
-			add(route.Dest, r.leadsTo(row, route.Target))
-		}
-	}
-	r.addLists(row, add)
 	if len(t.Routes) == 0 {
 		return derived{}
 	}
 	slices.SortFunc(t.Routes, func(a, b desired.TableRoute) int { return a.Prefix.Compare(b.Prefix) })
 	return derived{entries: []desired.Entry{t}, value: course{vpc.id, uint32(row.Number)}}
+}
+
+// routes gives the targets of the routes that a table has for packets.
+func (r *reading) routes(row *model.RouteTable) map[netip.Prefix]string {
+	there := make(map[netip.Prefix]string)
+	add := func(p netip.Prefix, target string) {
+		if _, never := model.Unroutable(p); !never && there[p] == "" {
+			there[p] = target
+		}
+	}
+	for _, route := range row.Routes {
+		if route.PrefixList == "" && route.Dest.IsValid() {
+			add(route.Dest, route.Target)
+		}
+	}
+	r.addLists(row, add)
+	return there
 }
 
 // addLists adds the blocks of prefix lists that a table has routes to. A route to the same
@@ -67,7 +75,7 @@ func (r *reading) addLists(row *model.RouteTable, add func(netip.Prefix, string)
 		for _, block := range list.Blocks {
 			inside := func(p netip.Prefix) bool { return p.Bits() <= block.Bits() && p.Contains(block.Addr()) }
 			if !slices.ContainsFunc(local, inside) {
-				add(block, r.leadsTo(row, route.Target))
+				add(block, route.Target)
 			}
 		}
 	}
@@ -79,15 +87,16 @@ func (r *reading) land(vpc model.Ref) land {
 }
 
 // leadsTo gives where a route of a table leads to in the router: nowhere when its target
-// is gone, or an interface that does not forward for others.
-func (r *reading) leadsTo(row *model.RouteTable, target string) string {
+// is gone, or an interface that does not forward for others, or a NAT gateway that would
+// send to itself.
+func (r *reading) leadsTo(row *model.RouteTable, routes map[netip.Prefix]string, p netip.Prefix, target string) string {
 	switch kind, _, _ := strings.Cut(target, "-"); kind {
 	case "igw", "eigw":
 		if state.Leads(r.tx, row, target) {
 			return desired.Outside
 		}
 	case "nat":
-		if n, ok := state.NATGateways.Get(r.tx, row.Account, row.Region, target); ok && n.Interface != "" && state.Leads(r.tx, row, target) {
+		if n, ok := state.NATGateways.Get(r.tx, row.Account, row.Region, target); ok && n.Interface != "" && state.Leads(r.tx, row, target) && !r.comesBack(row, routes, p, n) {
 			return n.Interface
 		}
 	case "eni":
@@ -102,6 +111,37 @@ func (r *reading) leadsTo(row *model.RouteTable, target string) string {
 	return desired.Unreachable
 }
 
+// comesBack reports whether what a table leads to a NAT gateway would never leave it: its
+// own subnet's routes lead there too, or to another gateway whose routes do. A smaller
+// prefix that only one of these tables has may lead elsewhere, and is no loop then.
+func (r *reading) comesBack(row *model.RouteTable, routes map[netip.Prefix]string, p netip.Prefix, g *model.NATGateway) bool {
+	for seen := map[string]bool{}; !seen[g.ID]; {
+		seen[g.ID] = true
+		used := r.tableOf(g.Sibling(g.Subnet), g.VPC)
+		on, there := routes, true
+		if used != row.Ref() {
+			var next *model.RouteTable
+			if next, there = state.RouteTables.Get(r.tx, used.Account, used.Region, used.ID); !there {
+				return false
+			}
+			on = r.routes(next)
+		}
+		var way netip.Prefix
+		for q := range on {
+			switch _, known := routes[q]; {
+			case q.Bits() <= p.Bits() && q.Contains(p.Addr()) && (!way.IsValid() || q.Bits() > way.Bits()):
+				way = q
+			case q.Bits() > p.Bits() && p.Contains(q.Addr()) && !known:
+				return false
+			}
+		}
+		if g, there = state.NATGateways.Get(r.tx, row.Account, row.Region, on[way]); !there || g.Gone() || g.Deleting() {
+			return false
+		}
+	}
+	return true
+}
+
 // deriveCourse asks for nothing. The value of a subnet is the course of what its
 // interfaces send, when the table that they use has more than local routes.
 func (r *reading) deriveCourse(ref model.Ref) derived {
@@ -109,14 +149,19 @@ func (r *reading) deriveCourse(ref model.Ref) derived {
 	if !ok {
 		return derived{}
 	}
-	used := model.Ref{Account: ref.Account, Region: ref.Region}
-	for a := range state.RouteTableAssociationsBySubnet.Rows(r.tx, ref) {
+	return r.courseIn(s.vpc, r.tableOf(ref, s.vpc))
+}
+
+// tableOf names the table that a subnet of a VPC uses.
+func (r *reading) tableOf(subnet model.Ref, vpc string) model.Ref {
+	used := model.Ref{Account: subnet.Account, Region: subnet.Region}
+	for a := range state.RouteTableAssociationsBySubnet.Rows(r.tx, subnet) {
 		used.ID = a.Table
 	}
 	if used.ID == "" {
-		used.ID, _ = valueOf[string](r, unitMain, model.Ref{Account: ref.Account, Region: ref.Region, ID: s.vpc})
+		used.ID, _ = valueOf[string](r, unitMain, model.Ref{Account: subnet.Account, Region: subnet.Region, ID: vpc})
 	}
-	return r.courseIn(s.vpc, used)
+	return used
 }
 
 // deriveMain asks for nothing. Its value is the id of the VPC's main table.
