@@ -100,7 +100,8 @@ func TestStatusLeavesOutWhatAnAccountMayNotSee(t *testing.T) {
 }
 
 // A name is shown with who is asked for it, where it leads, how old that is, when it is
-// looked up next, and what is wrong, on a line that a terminal can show.
+// looked up next, and what is wrong, on a line that a terminal can show. With --errors
+// only those are of which something is wrong.
 func TestStatusShowsWhereResourcesLead(t *testing.T) {
 	ago := func(d time.Duration) *string { return new(time.Now().Add(-d).Format(time.RFC3339Nano)) }
 	seen := &postern.GetStatusOutput{Version: new("1"), Names: []postern.FollowedName{
@@ -130,6 +131,9 @@ func TestStatusShowsWhereResourcesLead(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("names are shown as\n%s", strings.Join(lines, "\n"))
+	}
+	if left := failing(seen.Names); len(left) != 2 || *left[0].Name != "db.example.com." || *left[1].Name != "gone.example.com." {
+		t.Errorf("in error are %+v", left)
 	}
 }
 

@@ -5,6 +5,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,14 @@ func printFollowed(out io.Writer, names []postern.FollowedName) {
 	for _, n := range names {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", text(n.Name), text(n.Vpc), askedOf(n), addressesOf(n), since(n.AnsweredAt), until(n.NextAt), text(or(n.Problem, n.Refused)))
 	}
+}
+
+// failing leaves the names of which something is wrong: a look-up, or an address.
+func failing(names []postern.FollowedName) []postern.FollowedName {
+	return slices.DeleteFunc(names, func(n postern.FollowedName) bool {
+		down := slices.ContainsFunc(n.Addresses, func(a postern.FollowedAddress) bool { return a.Down != nil })
+		return n.Problem == nil && n.Refused == nil && len(n.Addresses) > 0 && !down
+	})
 }
 
 // askedOf says who is asked for a name: one name can have other addresses in a VPC than

@@ -34,6 +34,7 @@ func (c *statusCommand) Run(in *Invocation) error {
 	}
 	if c.Errors {
 		out.Resources, out.Resolvers = inError(out.Resources), wrong(out.Resolvers)
+		out.Names = failing(out.Names)
 		out.Verifications = slices.DeleteFunc(out.Verifications, func(v postern.Verification) bool { return v.Problem == nil })
 	}
 	if c.Output == "json" {
