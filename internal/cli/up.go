@@ -28,7 +28,7 @@ type upCommand struct {
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
 	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, the outside, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
-	Uplink         string         `help:"The way to the outside: NAME=netns:NAMESPACE, or NAME=dev:INTERFACE,address=PREFIX,via=ADDRESS; none by default." env:"POSTERN_UPLINK" placeholder:"NAME=…"`
+	Uplink         []string       `help:"The way to the outside: NAME=netns:NAMESPACE, or NAME=dev:INTERFACE,address=PREFIX,via=ADDRESS; one at most, none by default." env:"POSTERN_UPLINK" sep:"none" placeholder:"NAME=…"`
 	PublicPool     []string       `name:"public-pool" help:"Where public IPv4 addresses are from; none by default." env:"POSTERN_PUBLIC_POOL" placeholder:"PREFIX,…"`
 	UplinkAllow    []string       `name:"uplink-allow" help:"What may be reached over the uplink of networks that are denied by default: private ones and the host's own." env:"POSTERN_UPLINK_ALLOW" placeholder:"PREFIX,…"`
 	DNSSuffix      string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`

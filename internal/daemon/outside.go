@@ -35,15 +35,19 @@ var denied = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"), netip.MustParsePrefix("ff00::/8"),
 }
 
-// ParseOutside reads the flags about the outside. Nothing of the host is looked at.
-func ParseOutside(uplink string, pool, allow []string) (o model.Outside, err error) {
+// ParseOutside reads the flags about the outside: of uplinks, which can be one and not
+// more, of the pool and of what is allowed. Nothing of the host is looked at.
+func ParseOutside(uplinks, pool, allow []string) (o model.Outside, err error) {
 	var errs []error
 	note := func(err error) {
 		if err != nil {
 			errs = append(errs, err)
 		}
 	}
-	if uplink != "" {
+	uplink := strings.Join(uplinks, " ")
+	if len(uplinks) > 1 {
+		note(fmt.Errorf("--uplink: %d are given (%s), and there can be one", len(uplinks), uplink))
+	} else if uplink != "" {
 		o.Uplink, err = parseUplink(uplink)
 		note(err)
 	}

@@ -36,6 +36,7 @@ func TestFlagsOfTheOutside(t *testing.T) {
 		{"", "203.0.113.1", "", "want a prefix"},
 		{"", "", "10.0.0.0/8", "there is no --uplink"},
 		{"wan=netns:x", "", "240.0.0.0/8", "what VPCs are joined by"},
+		{"wan=netns:x lan=netns:y", "", "", "--uplink: 2 are given"},
 	} {
 		list := func(text string) []string {
 			if text == "" {
@@ -43,7 +44,7 @@ func TestFlagsOfTheOutside(t *testing.T) {
 			}
 			return strings.Split(text, ",")
 		}
-		o, err := ParseOutside(c.uplink, list(c.pool), list(c.allow))
+		o, err := ParseOutside(strings.Fields(c.uplink), list(c.pool), list(c.allow))
 		switch {
 		case c.says == "" && err != nil:
 			t.Errorf("%+v: %v", c, err)
