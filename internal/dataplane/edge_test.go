@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,9 +17,6 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/test/testnet"
 )
-
-// outsidePatience is for connections that may hang.
-const outsidePatience = 5 * time.Second
 
 const (
 	webServer  = "198.51.100.10"
@@ -166,7 +162,7 @@ func (r *outsideRig) serve(ns *testnet.NS) {
 // saw is whom the server at an address sees when somebody asks, or the error.
 func (r *outsideRig) saw(from *testnet.NS, to string) string {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), outsidePatience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testnet.Patience)
 	defer cancel()
 	who, err := from.Ask(ctx, "tcp", net.JoinHostPort(to, "80"))
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 )
 
 // probe asks whether something answers at a port of the server, from the gateway.
-func (s *scenario) probe(port uint16) error {
+func (s *scenario) probe(port uint16, patience time.Duration) error {
 	to := netip.AddrPortFrom(netip.MustParseAddrPort(s.direct).Addr(), port)
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	gateway := s.entry(provider, desired.KindTarget).(desired.Target).Gateway
 	return s.host.Probe(ctx, provider, gateway, to)
@@ -35,7 +35,7 @@ func TestAProbeIsAConnectionFromTheGateway(t *testing.T) {
 			s.t.Fatal(err)
 		}
 		defer l.Close()
-		if err := s.probe(5432); err != nil {
+		if err := s.probe(5432, testnet.Patience); err != nil {
 			s.t.Fatal(err)
 		}
 		l.(*net.TCPListener).SetDeadline(time.Now().Add(testnet.Patience))
@@ -47,7 +47,7 @@ func TestAProbeIsAConnectionFromTheGateway(t *testing.T) {
 		if from := netip.MustParseAddrPort(conn.RemoteAddr().String()); !s.pool.Contains(from.Addr()) {
 			s.t.Errorf("the server saw %s, want an address of %s", from, s.pool)
 		}
-		if err := s.probe(5433); err == nil || !strings.Contains(err.Error(), "refused") {
+		if err := s.probe(5433, testnet.Patience); err == nil || !strings.Contains(err.Error(), "refused") {
 			s.t.Errorf("a port that nobody has: %v", err)
 		}
 
@@ -63,11 +63,11 @@ func TestAProbeIsAConnectionFromTheGateway(t *testing.T) {
 			}
 		}
 		s.put(provider, changed)
-		if err := s.probe(5432); err == nil || !strings.Contains(err.Error(), "no answer") {
+		if err := s.probe(5432, time.Second); err == nil || !strings.Contains(err.Error(), "no answer") {
 			s.t.Errorf("a gateway that may send nothing: %v", err)
 		}
 		s.put(provider, slices.Clone(s.entries[provider]))
-		if err := s.probe(5432); err != nil {
+		if err := s.probe(5432, testnet.Patience); err != nil {
 			s.t.Error(err)
 		}
 		// And those of whoever has the address.
@@ -76,7 +76,7 @@ func TestAProbeIsAConnectionFromTheGateway(t *testing.T) {
 		deaf := class
 		deaf.Name, deaf.In = own.Class, nil
 		s.put(provider, []desired.Entry{deaf, own})
-		if err := s.probe(5432); err == nil {
+		if err := s.probe(5432, time.Second); err == nil {
 			s.t.Error("a server that lets nobody in answers")
 		}
 	})
