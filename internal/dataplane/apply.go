@@ -142,6 +142,7 @@ func (c *change) clear(ctx context.Context) bool {
 	if err == nil {
 		onward, err = c.table.Onward(ctx)
 	}
+	turning, err := c.turning(ctx, err)
 	if err == nil {
 		c.filter(ctx)
 		if err = c.host.bypass(ctx, c.router, c.table); err != nil {
@@ -153,7 +154,7 @@ func (c *change) clear(ctx context.Context) bool {
 				ended = append(ended, desired.Ends(e)...)
 			}
 		}
-		for _, e := range c.put {
+		for _, e := range turning {
 			if c.failed[e.Key()] == nil {
 				ended = append(ended, desired.Turns(e)...)
 			}
@@ -167,6 +168,18 @@ func (c *change) clear(ctx context.Context) bool {
 	c.fail(c.del, err)
 	c.fail(slices.DeleteFunc(slices.Clone(c.put), func(e desired.Entry) bool { return e.Key().Kind != desired.KindWorkload && len(desired.Turns(e)) == 0 }), err)
 	return false
+}
+
+// turning gives the entries that end connections by coming in the place of others. A
+// public address that has its place already ends none; a target ends only what has no
+// right to be there. The error is one that there was before.
+func (c *change) turning(ctx context.Context, before error) ([]desired.Entry, error) {
+	ends := slices.DeleteFunc(slices.Clone(c.put), func(e desired.Entry) bool { return len(desired.Turns(e)) == 0 })
+	if before != nil || len(ends) == 0 {
+		return nil, before
+	}
+	there, err := c.table.Placed(ctx, ends)
+	return slices.DeleteFunc(ends, func(e desired.Entry) bool { return e.Key().Kind == desired.KindPublic && there[e.Key()] }), err
 }
 
 // reroute makes the express lane look again in the router when its interfaces or

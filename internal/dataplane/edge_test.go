@@ -4,6 +4,7 @@ package dataplane_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/desired"
@@ -228,4 +230,39 @@ func TestPublicAddressesLeadOutAndIn(t *testing.T) {
 	r.del(desired.Opened{VPC: provider, Prefix: prefix("2001:db8:0:201::/64")})
 	r.sees("in where it is closed", r.internet, "2001:db8:0:201::10", "refused")
 	r.sees("out where it is closed", r.two, webServer6, "2001:db8:0:201::10")
+}
+
+// A public address that is put again as it was keeps its connections; given to another
+// interface it does not.
+func TestAPublicAddressThatStaysKeepsItsConnections(t *testing.T) {
+	r := newOutsideRig(t, dataplane.Config{})
+	l, err := r.internet.Serve("tcp4", webServer+":443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := r.one.Dial(t.Context(), "tcp4", webServer+":443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if saw, err := testnet.AskOn(conn); err != nil || !strings.HasPrefix(saw, publicOne+":") {
+		t.Fatalf("the server saw %s, %v", saw, err)
+	}
+	public := desired.Public{VPC: consumer, Addr: addr(publicOne), Private: addr("10.0.1.10")}
+	for _, again := range []bool{false, true} {
+		if again {
+			r.start()
+		}
+		r.put(consumer, public)
+		if err := testnet.Echo(conn, "still"); err != nil {
+			t.Fatalf("put again, by another process %v: %v", again, err)
+		}
+	}
+	public.Private = addr("10.0.1.11")
+	r.put(consumer, public)
+	conn.SetReadDeadline(time.Now().Add(testnet.Patience))
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("another interface has it: %v, want a reset", err)
+	}
 }

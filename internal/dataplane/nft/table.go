@@ -149,6 +149,21 @@ func (t *Table) Onward(ctx context.Context) (map[netip.Addr]netip.Addr, error) {
 	return maps.Clone(t.picture.onward), nil
 }
 
+// Placed gives the keys of those entries that are there already, as they are.
+func (t *Table) Placed(ctx context.Context, entries []desired.Entry) (map[desired.Key]bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.know(ctx); err != nil {
+		return nil, err
+	}
+	there := map[desired.Key]bool{}
+	for _, e := range entries {
+		want, err := encode(e, t.picture.ids)
+		there[e.Key()] = err == nil && t.picture.of(ownerOf(e.Key())).equal(want)
+	}
+	return there, nil
+}
+
 func (p *picture) skeletonChains() []string {
 	var chains []string
 	for name := range p.chains {
