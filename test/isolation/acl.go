@@ -77,10 +77,15 @@ func (t *trip) hop(v *VPC, from, to *postern.Subnet, source, dest netip.Addr) {
 // filtered is what network ACLs, which know no connections, leave of a verdict. Who is
 // refused by no workload may be told so, or not.
 func (t *trip) filtered(v Verdict) Verdict {
-	there, back := true, true
+	there, back, asked := true, true, false
 	for _, h := range t.hops {
 		there = there && h.lets(t.protocol, t.port)
 		back = back && h.back().lets(t.protocol, ephemeral)
+		asked = asked || h.from != h.to && (h.vpc.ACLs[h.from] != nil || h.vpc.ACLs[h.to] != nil)
+	}
+	if v.Reaches != nil && asked {
+		v.Passed = there && back
+		v.Stopped = !v.Passed
 	}
 	switch {
 	case there && back:
@@ -89,9 +94,28 @@ func (t *trip) filtered(v Verdict) Verdict {
 	case there:
 		v.Outcome = Dropped
 	default:
-		v = Verdict{Outcome: Dropped}
+		v = Verdict{Outcome: Dropped, Stopped: v.Stopped}
 	}
 	return v
+}
+
+// weight is how much there is to network ACLs: the lesser number of what they stop and
+// of what they are asked about and let pass, of all that would reach somebody.
+func (w *World) weight() int {
+	stopped, passed := 0, 0
+	for _, from := range w.senders() {
+		for _, to := range w.Tried {
+			for _, port := range triedPorts {
+				switch v := w.Predict(from, "tcp", to, port); {
+				case v.Stopped:
+					stopped++
+				case v.Passed:
+					passed++
+				}
+			}
+		}
+	}
+	return min(stopped, passed)
 }
 
 // subnet finds the subnet of an address; nil if it is in none.
@@ -104,64 +128,118 @@ func (v *VPC) subnet(a netip.Addr) *postern.Subnet {
 	return nil
 }
 
-// acls gives some VPCs network ACLs, and their subnets one of them or the default one.
+// acls gives the VPCs network ACLs, and their subnets one of them or the default one.
 func (m *maker) acls(seed uint64) {
-	// Numbers of its own: what else a seed makes does not depend on ACLs.
-	m = &maker{Rand: rand.New(rand.NewPCG(seed, 1)), p: m.p, w: m.w}
-	for i, v := range m.w.VPCs {
-		if i != int(seed%3) && m.IntN(2) == 0 {
-			continue
-		}
+	for _, v := range m.w.VPCs {
 		first := &ACL{ID: v.DefaultACL()}
-		for _, d := range []bool{true, false} {
-			first.Entries = append(first.Entries, everything(100, d, "0.0.0.0/0"), everything(101, d, "::/0"))
+		for _, egress := range []bool{true, false} {
+			first.Entries = append(first.Entries, everything(100, egress, "0.0.0.0/0"), everything(101, egress, "::/0"))
 		}
-		v.Made = []*ACL{first}
-		for range 2 {
-			a := &ACL{ID: v.ACL()}
-			v.Made = append(v.Made, a)
-			for _, d := range []bool{true, false} {
-				for range 3 + m.IntN(4) {
-					m.enter(v, a, d)
+		v.Made = []*ACL{first, {ID: v.ACL()}, {ID: v.ACL()}}
+		v.ACLs = map[*postern.Subnet]*ACL{}
+		for _, s := range v.Subnets {
+			v.ACLs[s] = first
+		}
+	}
+	m.w.Change(m.p, seed)
+}
+
+// draws is how many sets of ACLs are drawn for one: most stop nothing that groups let
+// pass, or all of it.
+const draws = 32
+
+// drawn is what ACLs of a VPC could be.
+type drawn struct {
+	made []*ACL
+	acls map[*postern.Subnet]*ACL
+}
+
+// Change gives the VPCs other network ACLs, by their rules and associations, while all
+// else goes on, and returns when that holds.
+func (w *World) Change(p *postern.Postern, seed uint64) {
+	p.T.Helper()
+	w.changes++
+	// Numbers of its own: what else a seed makes does not depend on ACLs.
+	m := &maker{Rand: rand.New(rand.NewPCG(seed, w.changes)), p: p, w: w}
+	old, best, weight := w.drawn(), w.drawn(), -1
+	for range draws {
+		for _, v := range w.VPCs {
+			m.draw(v)
+		}
+		if n := w.weight(); n > weight {
+			best, weight = w.drawn(), n
+		}
+	}
+	p.T.Logf("network ACLs stop, and let pass, %d connects at least", weight)
+	for i, v := range w.VPCs {
+		v.Made, v.ACLs = best[i].made, best[i].acls
+		m.become(v, old[i])
+		// What is asked of the router behind a change is there when that is.
+		v.Provides.Configuration(netip.MustParseAddr("10.0.77.7"), "1")
+	}
+}
+
+func (w *World) drawn() (all []drawn) {
+	for _, v := range w.VPCs {
+		all = append(all, drawn{v.Made, v.ACLs})
+	}
+	return all
+}
+
+// draw draws rules for all ACLs of a VPC, and an ACL for each subnet. Now and then there
+// are none but the default one, which lets all pass.
+func (m *maker) draw(v *VPC) {
+	d := drawn{acls: map[*postern.Subnet]*ACL{}}
+	plain := m.IntN(4) == 0
+	for i, was := range v.Made {
+		a := &ACL{ID: was.ID}
+		for _, egress := range []bool{true, false} {
+			for range 2 + m.IntN(4) {
+				if number := 1 + m.IntN(99); a.at(number, egress) < 0 && !(plain && i == 0) {
+					a.Entries = append(a.Entries, m.entry(v, number, egress))
 				}
-				for i, all := range []string{"0.0.0.0/0", "::/0"} {
-					if m.IntN(5) > 0 {
-						m.add(a, everything(20000+i, d, all))
-					}
+			}
+			for j, all := range []string{"0.0.0.0/0", "::/0"} {
+				if i == 0 || m.IntN(5) > 0 {
+					a.Entries = append(a.Entries, everything(100+j, egress, all))
 				}
 			}
 		}
-		v.ACLs = map[*postern.Subnet]*ACL{}
-		for _, s := range v.Subnets {
-			m.filter(v, s)
+		slices.SortFunc(a.Entries, func(x, y postern.ACLEntry) int { return cmp.Compare(x.Number, y.Number) })
+		d.made = append(d.made, a)
+	}
+	for _, s := range v.Subnets {
+		if d.acls[s] = pick(m, d.made); plain {
+			d.acls[s] = d.made[0]
 		}
 	}
+	v.Made, v.ACLs = d.made, d.acls
 }
 
-// everything is a rule that lets all pass.
-func everything(number int, egress bool, block string) postern.ACLEntry {
-	return postern.ACLEntry{Number: number, Egress: egress, Allow: true, Protocol: "-1", CIDR: netip.MustParsePrefix(block)}
-}
-
-// filter has one of the VPC's ACLs filter a subnet.
-func (m *maker) filter(v *VPC, s *postern.Subnet) {
-	a := pick(m, v.Made)
-	s.Filter(a.ID)
-	v.ACLs[s] = a
-}
-
-// enter adds a random rule before those that let all pass.
-func (m *maker) enter(v *VPC, a *ACL, egress bool) {
-	number := 1 + m.IntN(99)
-	if a.at(number, egress) < 0 {
-		m.add(a, m.entry(v, number, egress))
+// become makes of what the ACLs were what they are: rules go, are replaced and come, the
+// later ones first.
+func (m *maker) become(v *VPC, old drawn) {
+	for i, a := range v.Made {
+		was := old.made[i]
+		for _, e := range was.Entries {
+			if a.at(e.Number, e.Egress) < 0 {
+				m.p.DeleteEntry(a.ID, e.Number, e.Egress)
+			}
+		}
+		for _, e := range slices.Backward(a.Entries) {
+			switch at := was.at(e.Number, e.Egress); {
+			case at < 0:
+				m.p.Enter(a.ID, e)
+			case was.Entries[at] != e:
+				m.p.ReplaceEntry(a.ID, e)
+			}
+		}
 	}
-}
-
-func (m *maker) add(a *ACL, e postern.ACLEntry) {
-	m.p.Enter(a.ID, e)
-	a.Entries = append(a.Entries, e)
-	slices.SortFunc(a.Entries, func(x, y postern.ACLEntry) int { return cmp.Compare(x.Number, y.Number) })
+	for _, s := range v.Subnets {
+		if v.ACLs[s].ID != old.acls[s].ID {
+			s.Filter(v.ACLs[s].ID)
+		}
+	}
 }
 
 // at finds the rule with a number; -1 when there is none.
@@ -169,12 +247,17 @@ func (a *ACL) at(number int, egress bool) int {
 	return slices.IndexFunc(a.Entries, func(e postern.ACLEntry) bool { return e.Number == number && e.Egress == egress })
 }
 
+// everything is a rule that lets all pass.
+func everything(number int, egress bool, block string) postern.ACLEntry {
+	return postern.ACLEntry{Number: number, Egress: egress, Allow: true, Protocol: "-1", CIDR: netip.MustParsePrefix(block)}
+}
+
 // entry is a random rule. Its block has a gateway's addresses altogether or not at all.
 func (m *maker) entry(v *VPC, number int, egress bool) postern.ACLEntry {
 	e := postern.ACLEntry{Number: number, Egress: egress, Allow: m.IntN(3) == 0}
 	s := pick(m, v.Subnets)
 	e.CIDR = pick(m, []netip.Prefix{
-		s.CIDR, netip.PrefixFrom(host(s, 10), 32), s.CIDR, netip.MustParsePrefix("0.0.0.0/0"),
+		s.CIDR, netip.PrefixFrom(host(s, 10), 32), s.CIDR, s.CIDR, netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("0.0.0.0/0"),
 		s.Block6, v.Block6, netip.PrefixFrom(s.Address6(10), 128), netip.MustParsePrefix("::/0"),
 		netip.MustParsePrefix("203.0.113.0/24"), postern.PublicPool,
 	})
@@ -187,29 +270,4 @@ func (m *maker) entry(v *VPC, number int, egress bool) postern.ACLEntry {
 		e.From = pick(m, []int{-1, echoTypes[icmp], 0})
 	}
 	return e
-}
-
-// Change changes rules and associations of network ACLs while all else goes on, and
-// returns when that holds.
-func (w *World) Change(p *postern.Postern, seed uint64) {
-	p.T.Helper()
-	m := &maker{Rand: rand.New(rand.NewPCG(seed, 2)), p: p, w: w}
-	for _, v := range w.VPCs {
-		if len(v.Made) == 0 {
-			continue
-		}
-		for _, a := range v.Made {
-			m.enter(v, a, m.IntN(2) == 0)
-			i := m.IntN(len(a.Entries))
-			e := m.entry(v, a.Entries[i].Number, a.Entries[i].Egress)
-			p.ReplaceEntry(a.ID, e)
-			a.Entries[i] = e
-			i = m.IntN(len(a.Entries))
-			p.DeleteEntry(a.ID, a.Entries[i].Number, a.Entries[i].Egress)
-			a.Entries = slices.Delete(a.Entries, i, i+1)
-		}
-		m.filter(v, pick(m, v.Subnets))
-		// What is asked of the router behind a change is there when that is.
-		v.Provides.Configuration(netip.MustParseAddr("10.0.77.7"), "1")
-	}
 }

@@ -41,7 +41,6 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	if internet != nil {
 		m.outside(internet)
 	}
-	m.acls(seed)
 	var resources []*Resource
 	for i, v := range m.w.VPCs {
 		resources = append(resources, m.gateway(v, fmt.Sprintf("gw-%d-a", i))...)
@@ -58,6 +57,7 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	}
 	m.group(m.w.VPCs[0], m.w.VPCs[1])
 	m.tried()
+	m.acls(seed)
 	return m.w
 }
 

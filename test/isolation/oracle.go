@@ -30,6 +30,9 @@ type Verdict struct {
 	// Sources; nil when none may.
 	Reaches *Interface
 	Sources []netip.Prefix
+	// Passed and Stopped say what network ACLs made of it, when any was asked and it
+	// would reach somebody without them.
+	Passed, Stopped bool
 }
 
 // Predict is the oracle: what must become of a packet of this protocol from a

@@ -32,7 +32,8 @@ type World struct {
 	// Tried are the addresses that every workload tries.
 	Tried []netip.Addr
 
-	rounds int // of strays
+	rounds  int    // of strays
+	changes uint64 // of network ACLs
 }
 
 // VPC is a network. At finds its interfaces by address.
