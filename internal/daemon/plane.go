@@ -91,6 +91,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		watch.Go(func() { p.watchUplink(ctx) })
 		watch.Go(func() { p.recall(ctx, len(c.Etcd) > 0) })
 		watch.Go(func() { p.runNames(ctx) })
+		watch.Go(func() { p.prepare(ctx) })
 		p.agent.Run(ctx)
 		watch.Wait()
 	}()
@@ -148,6 +149,17 @@ func (p *plane) runNames(ctx context.Context) {
 	select {
 	case <-p.served:
 		p.names.Run(ctx)
+	case <-ctx.Done():
+	}
+}
+
+// prepare has the data plane prepare, once the daemon stays. It goes without, more slowly.
+func (p *plane) prepare(ctx context.Context) {
+	select {
+	case <-p.served:
+		if err := p.dataplane.Prepare(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("the first change of a router's rules will be slow", "error", err)
+		}
 	case <-ctx.Done():
 	}
 }

@@ -77,6 +77,7 @@ type Host struct {
 	log     *slog.Logger
 	routers *network.Routers
 	shares  nft.Shares
+	stock   nft.Stock
 	ports   int
 	lane    *express.Lane // nil when there is none
 
@@ -230,9 +231,14 @@ func (h *Host) table(r *network.Router) (*nft.Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	table.Draw(&h.stock)
 	h.tables[r.VPC] = openTable{r.Inode(), table}
 	return table, nil
 }
+
+// Prepare makes rules beforehand that routers have only at times, so that the first one
+// that needs them has them sooner. Nothing of it stays in the kernel.
+func (h *Host) Prepare(ctx context.Context) error { return h.stock.Fill(ctx, h.shares) }
 
 // forget closes the table of a router that is no more. The lock of the VPC is
 // held.

@@ -69,27 +69,24 @@ func treeOf(family int, numbers []int) map[int]netlink.Rule {
 	end := ruleAt(family, treeEnd)
 	end.Table = unix.RT_TABLE_MAIN
 	rules[end.Priority] = end
-	there := map[int]bool{}
-	for _, n := range numbers {
-		there[n] = true
-	}
-	grow(rules, family, there, 0, treeBits, false)
+	grow(rules, family, slices.Sorted(slices.Values(numbers)), 0, treeBits, false)
 	return rules
 }
 
-// grow adds the part of the tree with the numbers from one on, and reports whether
-// there are any. A part that others go to has its first rule in any case.
-func grow(rules map[int]netlink.Rule, family int, there map[int]bool, first, bits int, reached bool) bool {
+// grow adds the part of the tree with the numbers from one on, which are sorted, and
+// reports whether there are any. A part that others go to has its first rule in any case.
+func grow(rules map[int]netlink.Rule, family int, numbers []int, first, bits int, reached bool) bool {
+	if i, _ := slices.BinarySearch(numbers, first); i == len(numbers) || numbers[i] >= first+1<<bits {
+		return false
+	}
 	at := placeOf(first, bits)
 	if bits == 0 {
-		if there[first] {
-			leaf(rules, family, at, first)
-		}
-		return there[first]
+		leaf(rules, family, at, first)
+		return true
 	}
 	half := 1 << (bits - 1)
-	left := grow(rules, family, there, first, bits-1, false)
-	right := grow(rules, family, there, first+half, bits-1, true)
+	left := grow(rules, family, numbers, first, bits-1, false)
+	right := grow(rules, family, numbers, first+half, bits-1, true)
 	if right || reached && left {
 		r := ruleAt(family, at)
 		r.Mark, r.Mask, r.Goto = TableMark(half), new(TableMark(half)), placeOf(first+half, bits-1)

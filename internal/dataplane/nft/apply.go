@@ -159,9 +159,9 @@ type batch struct {
 	owners        []owner // whose each message is; the zero owner for nobody's
 	newSets, dead []string
 	owner         owner
-	// What becomes of the border's chains.
-	borderNow  []chain
-	borderGone []string
+	// What becomes of chains that are the border's, or of rules that are turned.
+	chainsNow  []chain
+	chainsGone []string
 }
 
 // batch lays out the messages: first what others refer to, last what nothing
@@ -260,10 +260,10 @@ func (b *batch) settle(p *picture) {
 	for _, set := range b.dead {
 		delete(p.sets, set)
 	}
-	for _, c := range b.borderNow {
+	for _, c := range b.chainsNow {
 		p.chains[c.name] = c.texts()
 	}
-	for _, name := range b.borderGone {
+	for _, name := range b.chainsGone {
 		delete(p.chains, name)
 	}
 }

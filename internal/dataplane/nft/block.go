@@ -60,10 +60,8 @@ func (t *Table) provide(ctx context.Context, want blocks) error {
 		if !present[old.marker] {
 			continue
 		}
-		if err := t.run(ctx, old.turn(now)); err != nil {
-			return fmt.Errorf("change the rules: %w", err)
-		}
-		return t.readChains()
+		t.picture.laid = nil
+		return t.turn(ctx, old, now)
 	}
 	return nil // they are not there, or are another version's: who loads them loads the blocks
 }

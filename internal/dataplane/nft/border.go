@@ -308,7 +308,7 @@ func (b *batch) raiseBorder(p *picture) {
 		for _, r := range c.rules {
 			b.addRule(c.name, r)
 		}
-		b.borderNow = append(b.borderNow, c.chain)
+		b.chainsNow = append(b.chainsNow, c.chain)
 	}
 }
 
@@ -320,7 +320,7 @@ func (b *batch) lowerBorder(p *picture) {
 	}
 	for _, name := range chains {
 		b.deleteChain(name)
-		b.borderGone = append(b.borderGone, name)
+		b.chainsGone = append(b.chainsGone, name)
 	}
 	b.dead = append(b.dead, sets...)
 }

@@ -26,6 +26,7 @@ type Table struct {
 	ns      int
 	conn    *nfnl.Conn // nil when it must be opened again
 	picture *picture   // nil when the table must be read again
+	stock   *Stock
 }
 
 // Open connects to nftables in the network namespace that nsFD refers to, and
@@ -39,13 +40,16 @@ func OpenShared(nsFD int, shares Shares) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep network namespace: %w", err)
 	}
-	t := &Table{ns: ns, shares: shares.Or(DefaultShares(0))}
+	t := &Table{ns: ns, shares: shares.Or(DefaultShares(0)), stock: &Stock{}}
 	if err := t.connect(); err != nil {
 		unix.Close(ns)
 		return nil, err
 	}
 	return t, nil
 }
+
+// Draw has the table take rules from a stock that others use too.
+func (t *Table) Draw(s *Stock) { t.stock = s }
 
 // Close gives up the connection and the namespace. The rules stay.
 func (t *Table) Close() error {

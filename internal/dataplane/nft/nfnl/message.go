@@ -132,6 +132,13 @@ func Attributes(data []byte) iter.Seq2[uint16, []byte] {
 	}
 }
 
+// With appends an attribute to others.
+func With(attributes []byte, typ uint16, value []byte) []byte {
+	b := Builder{data: attributes}
+	b.Bytes(typ, value)
+	return b.data
+}
+
 // Attribute returns the first attribute of a type, or nil.
 func Attribute(data []byte, typ uint16) []byte {
 	for t, value := range Attributes(data) {

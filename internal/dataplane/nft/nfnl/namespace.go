@@ -38,3 +38,22 @@ func Inside(nsFD int, f func() error) error {
 	}()
 	return <-done
 }
+
+// Scratch makes a network namespace that nothing else knows. It is gone when what is
+// returned is closed, and what was opened or started inside has ended.
+func Scratch() (nsFD int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			err = fmt.Errorf("make network namespace: %w", err)
+			return
+		}
+		if nsFD, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			err = fmt.Errorf("open the network namespace of the thread: %w", err)
+		}
+	}()
+	<-done
+	return nsFD, err
+}
