@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/posternhq/postern/bench/load"
-	"github.com/posternhq/postern/bench/postern"
 )
 
 // The way by a route: the server is a workload that takes what is for others, and has an
@@ -29,16 +28,11 @@ func routeOf(i int) string { return fmt.Sprintf("198.18.0.%d/32", i) }
 // newTables starts a Postern with so many route tables in one VPC, all of which are in
 // use; the client's is the last one. The caller calls Close, also when this fails.
 func newTables(ctx context.Context, binary string, tables int, flags ...string) (*world, error) {
-	w := &world{}
-	p, err := postern.New(binary, append([]string{"--log-level", "warn"}, flags...)...)
+	w, err := begin(ctx, binary, flags...)
 	if err != nil {
 		return w, err
 	}
-	w.postern = p
-	w.Add(p.Close)
-	if err := p.Up(ctx); err != nil {
-		return w, err
-	}
+	p := w.postern
 	if w.consumer, err = p.VPC(ctx, network, serverSubnet); err != nil {
 		return w, err
 	}

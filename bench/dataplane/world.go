@@ -44,9 +44,9 @@ type world struct {
 	clients  []*load.Agent
 }
 
-// newWorld starts a Postern, with these flags, and makes a world of so many
-// clients. The caller calls Close, also when this fails.
-func newWorld(ctx context.Context, binary string, clients int, flags ...string) (*world, error) {
+// begin starts a Postern, with these flags, for a world that has nothing else yet. The
+// caller calls Close, also when this fails.
+func begin(ctx context.Context, binary string, flags ...string) (*world, error) {
 	w := &world{}
 	p, err := postern.New(binary, append([]string{"--log-level", "warn"}, flags...)...)
 	if err != nil {
@@ -54,9 +54,17 @@ func newWorld(ctx context.Context, binary string, clients int, flags ...string) 
 	}
 	w.postern = p
 	w.Add(p.Close)
-	if err := p.Up(ctx); err != nil {
+	return w, p.Up(ctx)
+}
+
+// newWorld starts a Postern, with these flags, and makes a world of so many
+// clients. The caller calls Close, also when this fails.
+func newWorld(ctx context.Context, binary string, clients int, flags ...string) (*world, error) {
+	w, err := begin(ctx, binary, flags...)
+	if err != nil {
 		return w, err
 	}
+	p := w.postern
 	if err := w.provider(ctx); err != nil {
 		return w, fmt.Errorf("make the resource: %w", err)
 	}

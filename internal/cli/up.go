@@ -26,7 +26,7 @@ type upCommand struct {
 	StoreQuota     int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
 	HostName       string         `help:"Name of this host; by default the one that the data folder was used under, at first the machine's own." placeholder:"NAME"`
 	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
-	Share          map[string]int `help:"Connections at a time of a client, an association, the fabric, the outside, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
+	Share          map[string]int `help:"Connections at a time of a client, a NAT gateway, an association, the fabric, the outside, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
 	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
 	Uplink         []string       `help:"The way to the outside: NAME=netns:NAMESPACE, or NAME=dev:INTERFACE,address=PREFIX,via=ADDRESS; one at most, none by default." env:"POSTERN_UPLINK" sep:"none" placeholder:"NAME=…"`
 	PublicPool     []string       `name:"public-pool" help:"Where public IPv4 addresses are from; none by default." env:"POSTERN_PUBLIC_POOL" placeholder:"PREFIX,…"`
