@@ -144,24 +144,33 @@ func (db *DB) OnlyWriter() { db.sole.Store(true) }
 // by whatever server: it asks the store for its newest revision and waits until
 // the tables have it. Concurrent callers share the question. A store that is
 // frozen cannot be asked and need not be: the tables have all that it acknowledged.
+// An error of the condition that the context has is returned as it is.
 func (db *DB) View(ctx context.Context) (*Txn, error) {
-	if db.sole.Load() {
-		if err := db.Err(); err != nil {
-			return nil, fmt.Errorf("read the state: %w", err)
+	if err := db.reach(ctx); err != nil {
+		return nil, fmt.Errorf("read the state: %w", err)
+	}
+	tx := db.Snapshot()
+	if c := conditionOf(ctx); c != nil {
+		if err := c.Check(tx); err != nil {
+			return nil, err
 		}
-		return db.Snapshot(), nil
+	}
+	return tx, nil
+}
+
+// reach waits until the tables have what was committed before.
+func (db *DB) reach(ctx context.Context) error {
+	if db.sole.Load() {
+		return db.Err()
 	}
 	rev, err := db.heads.read(ctx)
 	switch {
 	case err == nil:
-		err = db.wait(ctx, rev)
+		return db.wait(ctx, rev)
 	case errors.Is(err, store.ErrFrozen):
-		err = nil
+		return nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the state: %w", err)
-	}
-	return db.Snapshot(), nil
+	return err
 }
 
 // Update runs fn on the newest state known here and commits what it wrote if
@@ -173,13 +182,14 @@ func (db *DB) View(ctx context.Context) (*Txn, error) {
 // Updates that come together are committed together: fn then sees what those
 // before it wrote, and all happen or none. Each has its own outcome.
 //
+// A condition that the context has, see WithCondition, runs before fn, as a part of it.
 // An error of fn is returned as it is, and nothing is changed; but it too is
 // believed only if what fn read is still true in the store, so that "not found"
 // is never an answer from an old state. Other errors wrap ErrConflict,
 // ErrUnavailable, ErrClosed, store.ErrTooLarge or the cause why a row cannot be
 // stored.
 func (db *DB) Update(ctx context.Context, fn func(*Txn) error) (int64, error) {
-	u, err := db.updates.join(fn)
+	u, err := db.updates.join(fn, conditionOf(ctx))
 	if err != nil {
 		return 0, fmt.Errorf("update the state: %w", err)
 	}

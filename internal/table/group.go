@@ -16,6 +16,7 @@ import (
 // that called, whenever it gets the turn.
 type update struct {
 	fn   func(*Txn) error
+	when Condition     // asked before fn; nil for none
 	turn chan *Txn     // lends a transaction to run fn on
 	ran  chan struct{} // says that fn has ended
 	left chan struct{} // closed by the caller when it does not wait any more
@@ -38,7 +39,13 @@ type update struct {
 func (u *update) run(tx *Txn) {
 	u.tx, u.panicked = tx, true
 	defer func() { u.ran <- struct{}{} }()
-	u.failure = u.fn(tx)
+	u.failure = nil
+	if u.when != nil {
+		u.failure = u.when.Check(tx)
+	}
+	if u.failure == nil {
+		u.failure = u.fn(tx)
+	}
 	u.panicked = false
 }
 
@@ -65,14 +72,14 @@ type updates struct {
 }
 
 // join lets a call wait for its turn.
-func (q *updates) join(fn func(*Txn) error) (*update, error) {
+func (q *updates) join(fn func(*Txn) error, when Condition) (*update, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.db.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
 	u := &update{
-		fn: fn, turn: make(chan *Txn), ran: make(chan struct{}, 1),
+		fn: fn, when: when, turn: make(chan *Txn), ran: make(chan struct{}, 1),
 		left: make(chan struct{}), done: make(chan struct{}),
 	}
 	q.waiting = append(q.waiting, u)
