@@ -18,6 +18,8 @@ type Account struct {
 	// Trust is whether somebody decided that the account may name network
 	// namespaces of the host; see Trusted.
 	Trust Trust `json:"trust,omitempty"`
+	// Alias is another name of the account, which no other one has; empty for none.
+	Alias string `json:"alias,omitempty"`
 	// DefaultVPCs are the regions in which the account was given a default VPC.
 	// It gets each once: what it deletes stays deleted.
 	DefaultVPCs []string `json:"defaultVpcs,omitempty"`
@@ -46,14 +48,18 @@ func (a *Account) Clone() *Account {
 	return &c
 }
 
-// AccessKey signs requests of one principal of an account.
+// AccessKey signs requests of one principal of an account: of a user of IAM, or of the
+// account's own administrator, who may do everything in it and is no row.
 type AccessKey struct {
 	ID      string `json:"id"`
 	Secret  string `json:"secret"`
 	Account string `json:"account"`
-	// ARN and UserID are what GetCallerIdentity tells of the principal.
-	ARN       string    `json:"arn"`
-	UserID    string    `json:"userId"`
+	// User is the unique id of the user whose key it is; empty for the administrator's.
+	User string `json:"user,omitempty"`
+	// ARN and UserID are what GetCallerIdentity tells of the administrator; of a user its
+	// row tells it, and they are empty.
+	ARN       string    `json:"arn,omitempty"`
+	UserID    string    `json:"userId,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	Disabled  bool      `json:"disabled,omitempty"`
 }

@@ -68,6 +68,19 @@ func (a *NetworkACLAssociation) RowKey() (account, region, id string) {
 // RowKey gives the parts of the row's key: the pool is everybody's.
 func (p *PublicClaim) RowKey() (account, region, id string) { return "", "", p.Addr.String() }
 
+// RowKey gives the parts of the row's key: those of the policy, with the number.
+func (v *PolicyVersion) RowKey() (account, region, id string) {
+	return v.Account, "", PolicyVersionID(v.Policy, v.Number)
+}
+
+// RowKey gives the parts of the row's key: those of the owner, with the name.
+func (p *InlinePolicy) RowKey() (account, region, id string) {
+	return p.Account, "", InlinePolicyID(p.Owner, p.Name)
+}
+
+// RowKey gives the parts of the row's key.
+func (u *LastUse) RowKey() (account, region, id string) { return u.Account, "", u.ID }
+
 // The spaces of transit claims.
 const (
 	SpaceSource = "source"

@@ -50,6 +50,13 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.RecordSets)
 	checkWritten(t, random, state.VPCAssociationAuthorizations)
 	checkWritten(t, random, state.ZoneChanges)
+	checkWritten(t, random, state.Users)
+	checkWritten(t, random, state.Groups)
+	checkWritten(t, random, state.Roles)
+	checkWritten(t, random, state.Policies)
+	checkWritten(t, random, state.PolicyVersions)
+	checkWritten(t, random, state.InlinePolicies)
+	checkWritten(t, random, state.LastUses)
 }
 
 const drawnRows = 150

@@ -18,7 +18,7 @@ import (
 // of many kinds.
 var plain = map[string]string{
 	"*":                      "Account Region ID Name Description Zone ZoneID Type Tags",
-	"account":                "Trust DefaultVPCs",
+	"account":                "Trust Alias DefaultVPCs",
 	"access-key":             "Secret ARN UserID",
 	"host":                   "Instance",
 	"client-token":           "Operation Token Fingerprint Result",
@@ -46,6 +46,14 @@ var plain = map[string]string{
 	"vpc-association-authorization": "VPC",                      // of an account that is not known
 	"zone-change":                   "Comment",
 	"domain-verification":           "Domain Label Value State Problem",
+
+	"user":           "Path",
+	"group":          "Path",
+	"role":           "Path Trust Trusted.ARN",
+	"policy":         "Path",
+	"policy-version": "Document",
+	"inline-policy":  "Document",
+	"last-use":       "Service",
 }
 
 // TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their

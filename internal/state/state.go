@@ -40,13 +40,23 @@ func Tables() []table.Any {
 		RouteTables, RouteTableAssociations, NetworkACLs, NetworkACLAssociations, DHCPOptions, AddressClaims, PublicClaims, Attachments,
 		ResourceConfigurations, EndpointAssociations, TransitClaims, DomainVerifications,
 		HostedZones, RecordSets, VPCAssociationAuthorizations, ZoneChanges,
+		Users, Groups, Roles, Policies, PolicyVersions, InlinePolicies, LastUses,
 	}
 }
 
 // Tables of the installation itself.
 var (
-	Accounts   = table.Define[*model.Account]("account")
+	Accounts = table.Define[*model.Account]("account")
+	// AccountsByAlias finds the one that has another name.
+	AccountsByAlias = byText(Accounts, "alias", func(a *model.Account) []string {
+		if a.Alias == "" {
+			return nil
+		}
+		return []string{a.Alias}
+	})
 	AccessKeys = table.Define[*model.AccessKey]("access-key")
+	// AccessKeysByAccount finds all keys of an account.
+	AccessKeysByAccount = refer(AccessKeys, "account", Follows, func(k *model.AccessKey) []model.Ref { return []model.Ref{{ID: k.Account}} }, to(Accounts))
 
 	Hosts = table.Define[*model.Host]("host")
 	// HostsByAll is to hand out host indexes.
@@ -316,7 +326,6 @@ var (
 
 // What rows name and nothing looks for them by.
 var _ = []*Relation{
-	name(AccessKeys, "account", Follows, func(k *model.AccessKey) []model.Ref { return []model.Ref{{ID: k.Account}} }, to(Accounts)),
 	// Accounts and hosts are never deleted.
 	name(VPCs, "account", Relies, func(v *model.VPC) []model.Ref { return []model.Ref{{ID: v.Account}} }, to(Accounts)),
 	name(Attachments, "host", Relies, func(a *model.Attachment) []model.Ref { return []model.Ref{{ID: a.Host}} }, to(Hosts)),

@@ -15,6 +15,7 @@ const (
 	EC2     = "ec2"
 	Lattice = "vpc-lattice"
 	Route53 = "route53"
+	IAM     = "iam"
 )
 
 // Resource is a row of its owner's that has what all resources have. Clone copies it, so
