@@ -13,6 +13,7 @@ import (
 	"context"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy"
 )
 
 // Caller is the authenticated origin of one request.
@@ -31,6 +32,12 @@ type Caller struct {
 	AccessKeyID string
 	// RequestID is the id that the reply and the logs carry.
 	RequestID string
+	// Kind says what the caller is. The other fields are of the user or role whose
+	// policies count, its ARN, unique id and name; they are empty for Root.
+	Kind                         policy.PrincipalKind
+	Entity, EntityID, EntityName string
+	// Session is that of a temporary key; nil for a key that lasts.
+	Session *Session
 }
 
 // View is what a handler may know: who calls, and thereby which rows are there at
