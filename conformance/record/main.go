@@ -23,6 +23,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -80,6 +81,7 @@ func clients(transport aws.HTTPClient) map[string]any {
 		"vpc-lattice": vpclattice.NewFromConfig(config),
 		"route53":     route53.NewFromConfig(config),
 		"sts":         sts.NewFromConfig(config),
+		"cloudtrail":  cloudtrail.NewFromConfig(config),
 	}
 }
 

@@ -537,6 +537,11 @@ var Services = map[string]*Service{
 			{Action: "sts:GetCallerIdentity"},
 		}},
 	}},
+	"cloudtrail": {Hides: false, Operations: map[string]*Operation{
+		"LookupEvents": {Needs: []Need{
+			{Action: "cloudtrail:LookupEvents"},
+		}},
+	}},
 	"postern": {Hides: false, Operations: map[string]*Operation{
 		"AttachNetworkInterface": {Needs: []Need{
 			{Action: "postern:AttachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},

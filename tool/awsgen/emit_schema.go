@@ -38,7 +38,10 @@ func emitSchema(svc *service) *source {
 	src.line("return &schema.Service{")
 	meta := svc.model.Metadata
 	src.line("Name: %q, SigningName: %q, Protocol: %q, Version: %q, Namespace: %q, Global: %v,",
-		svc.Model, svc.Signing, meta.Protocol, meta.APIVersion, svc.Namespace, svc.Global)
+		svc.Model, svc.Signing, svc.Protocol, meta.APIVersion, svc.Namespace, svc.Global)
+	if meta.TargetPrefix != "" {
+		src.line("TargetPrefix: %q,", meta.TargetPrefix)
+	}
 	if older := strings.Fields(olderVersions[svc.Model]); len(older) > 0 {
 		src.line("OlderVersions: %#v,", older)
 	}
@@ -145,12 +148,12 @@ func (svc *service) memberLiteral(owner, name string, index int, ref *modelRef, 
 	target := svc.shape(ref.Shape)
 	var out strings.Builder
 	wire := firstOf(ref.LocationName, name)
-	if target.Flattened && target.Member != nil && svc.model.Metadata.Protocol == "query" {
+	if target.Flattened && target.Member != nil && svc.Protocol == "query" {
 		// Items of a flattened list replace the list's own name.
 		wire = firstOf(target.Member.LocationName, wire)
 	}
 	fmt.Fprintf(&out, "{Name: %q, Index: %d, Shape: &t[%d], Wire: %q", name, index, target.index, wire)
-	switch svc.model.Metadata.Protocol {
+	switch svc.Protocol {
 	case "ec2":
 		fmt.Fprintf(&out, ", QueryName: %q", firstOf(ref.QueryName, goName(wire)))
 	case "query":
@@ -160,7 +163,7 @@ func (svc *service) memberLiteral(owner, name string, index int, ref *modelRef, 
 		fmt.Fprintf(&out, ", Location: schema.%s", locations[ref.Location])
 	}
 	if target.Type == "timestamp" {
-		fmt.Fprintf(&out, ", TimestampFormat: schema.%s", timestampFormat(svc.model.Metadata.Protocol, ref, target))
+		fmt.Fprintf(&out, ", TimestampFormat: schema.%s", timestampFormat(svc.Protocol, ref, target))
 	}
 	for _, flag := range []struct {
 		name string
@@ -184,7 +187,7 @@ func timestampFormat(protocol string, ref *modelRef, target *shape) string {
 	switch format := firstOf(ref.TimestampFormat, target.TimestampFormat); {
 	case format == "rfc822" || format == "" && ref.Location == "header":
 		return "RFC822"
-	case format == "unixTimestamp" || format == "" && ref.Location == "" && protocol == "rest-json":
+	case format == "unixTimestamp" || format == "" && ref.Location == "" && (protocol == "rest-json" || protocol == "json1.1"):
 		return "UnixTimestamp"
 	}
 	return "ISO8601"

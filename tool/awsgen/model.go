@@ -33,6 +33,7 @@ type metadata struct {
 	ServiceID           string   `json:"serviceId"`
 	SignatureVersion    string   `json:"signatureVersion"`
 	SigningName         string   `json:"signingName,omitempty"`
+	TargetPrefix        string   `json:"targetPrefix,omitempty"`
 	UID                 string   `json:"uid"`
 	XMLNamespace        string   `json:"xmlNamespace,omitempty"`
 }

@@ -18,6 +18,7 @@ type service struct {
 	Title     string
 	Signing   string
 	Namespace string
+	Protocol  string // "json" with its version
 	ops       []*operation
 	shapes    []*shape // the table, in the order of their Go names
 	Unserved  []string
@@ -89,6 +90,10 @@ func resolve(entry servedService, m *model) (*service, error) {
 		Title:         m.Metadata.ServiceFullName,
 		Signing:       firstOf(m.Metadata.SigningName, m.Metadata.EndpointPrefix),
 		Namespace:     m.Metadata.XMLNamespace,
+		Protocol:      m.Metadata.Protocol,
+	}
+	if svc.Protocol == "json" {
+		svc.Protocol += m.Metadata.JSONVersion
 	}
 	// AWS's own answers end the namespace with a slash, the models do not always.
 	if svc.Namespace != "" && !strings.HasSuffix(svc.Namespace, "/") {
@@ -146,7 +151,7 @@ func (svc *service) resolveOperation(name string) (*operation, error) {
 		op.outRoot = m.Output.Shape
 		op.resultWraps = m.Output.ResultWrapper
 	}
-	if svc.model.Metadata.Protocol != "rest-xml" {
+	if svc.Protocol != "rest-xml" {
 		op.outRoot = name + "Response"
 	}
 	for _, ref := range m.Errors {

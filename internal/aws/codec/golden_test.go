@@ -26,6 +26,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/codec/protocols"
 	"github.com/posternhq/postern/internal/aws/codec/xmlbody"
 	"github.com/posternhq/postern/internal/aws/schema"
+	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
@@ -45,7 +46,7 @@ func TestRecordedRequests(t *testing.T) {
 		}
 		t.Skipf("%s does not exist: run go run ./record in the folder conformance", root)
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service} {
 		c, err := protocols.For(svc)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +107,7 @@ func meaning(t *testing.T, r *codec.Request) []any {
 	var err error
 	switch contentType := r.Header.Get("Content-Type"); {
 	case len(r.Body) == 0:
-	case strings.HasPrefix(contentType, "application/json"):
+	case strings.HasPrefix(contentType, "application/json"), strings.HasPrefix(contentType, "application/x-amz-json"):
 		err = json.Unmarshal(r.Body, &body)
 	case strings.HasPrefix(contentType, "application/xml"), strings.HasPrefix(contentType, "text/xml"):
 		var root *xmlbody.Node

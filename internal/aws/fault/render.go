@@ -78,8 +78,12 @@ func renderS3(e *Error, requestID string) []byte {
 
 // renderTypedJSON writes the body of AWS JSON, which names the error itself.
 func renderTypedJSON(e *Error) []byte {
+	body := map[string]string{"__type": e.Code, "message": e.Message}
+	for name, value := range e.Fields {
+		body[name] = value
+	}
 	// Maps of strings always marshal; what is not UTF-8 is replaced.
-	b, _ := json.Marshal(map[string]string{"__type": e.Code, "message": e.Message})
+	b, _ := json.Marshal(body)
 	return b
 }
 

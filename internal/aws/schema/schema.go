@@ -190,15 +190,17 @@ func (o *Operation) DryRunRequested(in any) bool {
 type Service struct {
 	Name        string // the model's file name and endpoint prefix, e.g. vpc-lattice
 	SigningName string // the service in the credential scope of SigV4
-	Protocol    string // ec2, query, rest-json or rest-xml
+	Protocol    string // ec2, query, json1.1, rest-json or rest-xml
 	Version     string // of the API, a date
 	// OlderVersions are those of before, which AWS serves still. What they have
 	// is taken to be what Version has.
 	OlderVersions []string
-	Namespace     string // of XML answers; empty for rest-json
-	Operations    []*Operation
-	Unserved      []string // operations of the model that are not served, sorted
-	Global        bool     // one endpoint for all regions of AWS, such as sts
+	// TargetPrefix stands before the names of operations in the protocol json1.1.
+	TargetPrefix string
+	Namespace    string // of XML answers; empty for those in JSON
+	Operations   []*Operation
+	Unserved     []string // operations of the model that are not served, sorted
+	Global       bool     // one endpoint for all regions of AWS, such as sts
 }
 
 // HasVersion reports whether the service has this version of its API.

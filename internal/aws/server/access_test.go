@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/server"
+	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
@@ -29,7 +30,7 @@ import (
 
 // denials are how the services say that something is not allowed.
 var denials = map[string]string{
-	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "route53": "AccessDenied", "sts": "AccessDenied", "postern": "AccessDeniedException",
+	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "route53": "AccessDenied", "sts": "AccessDenied", "cloudtrail": "AccessDeniedException", "postern": "AccessDeniedException",
 }
 
 // watched serves one operation, whose calls are counted in place of a handler.
@@ -102,13 +103,13 @@ func callOf(t *testing.T, svc *schema.Service, op *schema.Operation, in any) cal
 // denied reaches no handler, nor does one that nobody can decide about, and a dry
 // run gives the decision.
 func TestEveryOperationIsAuthorized(t *testing.T) {
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			t.Run(svc.Name+"/"+op.Name, func(t *testing.T) {
 				w, in := watch(t, svc, op), smallest(t, op)
 				w.answer = access.Decision{}
-				if got := w.do(t, in); got.code != denials[svc.Name] || got.status != 403 || w.calls != 0 {
-					t.Errorf("denied: got %d %s and %d calls, want 403 %s and none", got.status, got.code, w.calls, denials[svc.Name])
+				if got := w.do(t, in); got.code != denials[svc.Name] || got.status != deniedStatus(svc) || w.calls != 0 {
+					t.Errorf("denied: got %d %s and %d calls, want %d %s and none", got.status, got.code, w.calls, deniedStatus(svc), denials[svc.Name])
 				}
 				if len(w.asked) != 1 || len(w.asked[0]) == 0 || w.asked[0][0].Action != svc.Name+":"+op.Name {
 					t.Errorf("asked %+v, want once for %s:%s first", w.asked, svc.Name, op.Name)
@@ -126,6 +127,14 @@ func TestEveryOperationIsAuthorized(t *testing.T) {
 			})
 		}
 	}
+}
+
+// deniedStatus is the status of a denial: AWS JSON says everything with 400.
+func deniedStatus(svc *schema.Service) int {
+	if svc.Protocol == "json1.1" {
+		return http.StatusBadRequest
+	}
+	return http.StatusForbidden
 }
 
 func checkDryRun(t *testing.T, w *watched, in any, want string) {

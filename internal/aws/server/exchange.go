@@ -16,6 +16,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/codec/awsjson"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/sigv4"
@@ -186,8 +187,13 @@ func (e *exchange) addressee() *mounted {
 		return e.foreign(e.signature.Service)
 	}
 	action, version := e.formParameters()
+	target, _ := awsjson.Target(e.http.Header.Get(awsjson.TargetHeader))
 	for _, s := range e.order {
 		switch {
+		case isTarget(s.Protocol):
+			if target == s.TargetPrefix {
+				return s
+			}
 		case s.router == nil && s.HasVersion(version):
 			return s
 		case s.router != nil && action == "" && e.http.URL.Path != "/":

@@ -26,6 +26,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/server"
+	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -143,6 +144,15 @@ func (f fakeSTS) GetCallerIdentity(ctx context.Context, _ *sts.GetCallerIdentity
 	return &sts.GetCallerIdentityOutput{Account: &c.Account, Arn: &c.ARN, UserId: &c.UserID}, err
 }
 
+type fakeTrail struct {
+	cloudtrail.API
+	*fake
+}
+
+func (f fakeTrail) LookupEvents(ctx context.Context, in *cloudtrail.LookupEventsInput) (*cloudtrail.LookupEventsOutput, error) {
+	return &cloudtrail.LookupEventsOutput{Events: []cloudtrail.Event{{EventTime: in.StartTime}}}, f.call(ctx)
+}
+
 // endpoint is a server under test.
 type endpoint struct {
 	fake    *fake
@@ -160,6 +170,7 @@ func newEndpoint(t testing.TB) *endpoint {
 			{Service: ec2.Service, API: fakeEC2{fake: e.fake}, Check: strict},
 			{Service: vpclattice.Service, API: fakeLattice{fake: e.fake}},
 			{Service: sts.Service, API: fakeSTS{fake: e.fake}},
+			{Service: cloudtrail.Service, API: fakeTrail{fake: e.fake}},
 		},
 		Log:          slog.New(slog.NewJSONHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:          func() time.Time { return now },
@@ -188,6 +199,14 @@ func ec2Call(form string) call {
 
 func latticeCall(method, path, body string) call {
 	return call{method: method, path: path, service: "vpc-lattice", contentType: "application/json", body: body}
+}
+
+// trailCall is a call in AWS JSON.
+func trailCall(operation, body string) call {
+	return call{
+		method: "POST", path: "/", service: "cloudtrail", contentType: "application/x-amz-json-1.1", body: body,
+		header: http.Header{"X-Amz-Target": {"CloudTrail_20131101." + operation}},
+	}
 }
 
 func (c call) request(t testing.TB) *http.Request {

@@ -110,7 +110,7 @@ func TestForeignServicesAreRefusedInTheirProtocol(t *testing.T) {
 			if text := http.StatusText(got.status); got.envelope != test.envelope || strconv.Itoa(got.status)+" "+got.code != try.want {
 				t.Errorf("%s %s with key %s: %d %s %s %s, want %s %s\n%s", test.service, c.path, try.key, got.status, text, got.envelope, got.code, test.envelope, try.want, got.body)
 			}
-			if try.key == key && !strings.Contains(got.message, "'"+test.service+"' is not served by this endpoint, which serves ec2, sts, vpc-lattice") {
+			if try.key == key && !strings.Contains(got.message, "'"+test.service+"' is not served by this endpoint, which serves cloudtrail, ec2, sts, vpc-lattice") {
 				t.Errorf("%s: message %q", test.service, got.message)
 			}
 		}

@@ -77,7 +77,7 @@ func notAuthentic() []refusalCase {
 func notUnderstood() []refusalCase {
 	deep := strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)
 	return []refusalCase{
-		{"service that is not served", with(ec2Call("Action=DescribeDBInstances&Version=2014-10-31"), func(c *call) { c.service = "rds" }), 400, "query", "InvalidAction", "ec2, sts, vpc-lattice"},
+		{"service that is not served", with(ec2Call("Action=DescribeDBInstances&Version=2014-10-31"), func(c *call) { c.service = "rds" }), 400, "query", "InvalidAction", "cloudtrail, ec2, sts, vpc-lattice"},
 		{"ec2 region", with(ec2Call(createVpc), inRegion), 401, "ec2", "AuthFailure", "us-east-1, eu-west-1"},
 		{"sts region", with(stsCall(identity), inRegion), 403, "query", "SignatureDoesNotMatch", "us-east-1, eu-west-1"},
 		{"lattice region", with(get(), inRegion), 403, "json", "InvalidSignatureException", "us-east-1, eu-west-1"},
@@ -116,10 +116,50 @@ func notUnderstood() []refusalCase {
 	}
 }
 
+// lookup is a good request in AWS JSON.
+func lookup() call { return trailCall("LookupEvents", "{}") }
+
+// inAWSJSON are requests of which a header names the operation; their answers are
+// 400, whatever is wrong.
+func inAWSJSON() []refusalCase {
+	return []refusalCase{
+		{"json unsigned", with(with(lookup(), unsigned), header("X-Amz-Target", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents")), 400, "json-1.1", "MissingAuthenticationTokenException", "missing"},
+		{"json unreadable authorization", with(lookup(), header("Authorization", "Basic eDp5")), 400, "json-1.1", "IncompleteSignatureException", "algorithm"},
+		{"json unknown key", with(lookup(), byKey("AKIANOBODY")), 400, "json-1.1", "UnrecognizedClientException", "invalid"},
+		{"json wrong secret", with(lookup(), bySecret), 400, "json-1.1", "InvalidSignatureException", "String-to-Sign"},
+		{"json expired", with(lookup(), signedAt(-6*time.Minute)), 400, "json-1.1", "InvalidSignatureException", "expired"},
+		{"json region", with(lookup(), inRegion), 400, "json-1.1", "InvalidSignatureException", "us-east-1, eu-west-1"},
+		{"json no target", with(lookup(), func(c *call) { c.header = nil }), 400, "json-1.1", "UnknownOperationException", "X-Amz-Target"},
+		{"json target without a point", with(lookup(), func(c *call) { c.header.Set("X-Amz-Target", "LookupEvents") }), 400, "json-1.1", "UnknownOperationException", "LookupEvents"},
+		{"json unserved operation", trailCall("CreateTrail", "{}"), 400, "json-1.1", "UnknownOperationException", "not served"},
+		{"json unknown operation", trailCall("Follow", "{}"), 400, "json-1.1", "UnknownOperationException", "Follow"},
+		{"json path", with(lookup(), func(c *call) { c.path = "/x" }), 400, "json-1.1", "UnknownOperationException", "POST /"},
+		{"json malformed", trailCall("LookupEvents", `{"StartTime":`), 400, "json-1.1", "SerializationException", "cannot be read"},
+		{"json no object", trailCall("LookupEvents", `[]`), 400, "json-1.1", "SerializationException", "object"},
+		{"json time in words", trailCall("LookupEvents", `{"StartTime":"2026-01-02T03:04:05Z"}`), 400, "json-1.1", "ValidationException", "StartTime"},
+		{"json bounds", trailCall("LookupEvents", `{"MaxResults":51}`), 400, "json-1.1", "ValidationException", "MaxResults"},
+		{"json required", trailCall("LookupEvents", `{"LookupAttributes":[{"AttributeKey":"EventName"}]}`), 400, "json-1.1", "ValidationException", "AttributeValue"},
+		{"json too large", trailCall("LookupEvents", strings.Repeat(" ", 64<<10+1)), 413, "json-1.1", "RequestEntityTooLargeException", "65536"},
+	}
+}
+
+// TestTargetsNameOperations takes the long and the short name that clients have for a
+// service, and a body without anything.
+func TestTargetsNameOperations(t *testing.T) {
+	for _, prefix := range []string{"CloudTrail_20131101", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"} {
+		c := trailCall("LookupEvents", "")
+		c.header.Set("X-Amz-Target", prefix+".LookupEvents")
+		got := newEndpoint(t).do(t, c)
+		if got.status != 200 || got.body != `{"Events":[{"Resources":[]}]}` || got.header.Get("Content-Type") != "application/x-amz-json-1.1" {
+			t.Errorf("%s: got %d %s", prefix, got.status, got.body)
+		}
+	}
+}
+
 // TestRefusals sends every kind of bad request to every protocol. Nothing may be
 // called, and code, status and envelope are those of the service.
 func TestRefusals(t *testing.T) {
-	for _, test := range slices.Concat(notAuthentic(), notUnderstood()) {
+	for _, test := range slices.Concat(notAuthentic(), notUnderstood(), inAWSJSON()) {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEndpoint(t)
 			got := e.do(t, test.call)

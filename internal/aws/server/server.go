@@ -110,7 +110,7 @@ type mounted struct {
 	check      func(*schema.Operation, any) error // may be nil
 	codec      codec.Codec
 	router     *route.Router                // REST protocols only
-	operations map[string]*schema.Operation // query protocols only
+	operations map[string]*schema.Operation // protocols of which requests name the operation
 	words      vocabulary
 	access     map[*schema.Operation]*access.Operation
 	hides      bool // what the caller may not see does not exist
@@ -165,7 +165,7 @@ func (h *handler) mount(m Mounted) error {
 	if err := s.mountAccess(); err != nil {
 		return err
 	}
-	if isForm(m.Service.Protocol) {
+	if isForm(m.Service.Protocol) || isTarget(m.Service.Protocol) {
 		s.operations = make(map[string]*schema.Operation, len(m.Service.Operations))
 		for _, op := range m.Service.Operations {
 			s.operations[op.Name] = op
@@ -198,6 +198,9 @@ func (s *mounted) mountAccess() error {
 func isForm(protocol string) bool {
 	return protocol == fault.ProtocolEC2 || protocol == fault.ProtocolQuery
 }
+
+// isTarget reports whether a header of the requests of a protocol names the operation.
+func isTarget(protocol string) bool { return protocol == fault.ProtocolJSON11 }
 
 func (h *handler) serviceNames() []string {
 	names := make([]string, 0, len(h.services))

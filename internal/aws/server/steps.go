@@ -16,6 +16,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/codec"
+	"github.com/posternhq/postern/internal/aws/codec/awsjson"
 	"github.com/posternhq/postern/internal/aws/route"
 	"github.com/posternhq/postern/internal/aws/validate"
 )
@@ -65,7 +66,7 @@ func (e *exchange) authenticate() error {
 	return nil
 }
 
-// find picks the operation: by the parameter Action or by method and path.
+// find picks the operation: by method and path, by a header, or by the parameter Action.
 func (e *exchange) find() error {
 	e.path = e.http.URL.EscapedPath()
 	if e.service.router != nil {
@@ -73,6 +74,9 @@ func (e *exchange) find() error {
 	}
 	if e.http.Method != http.MethodPost && e.http.Method != http.MethodGet || e.http.URL.Path != "/" {
 		return refusef(unknownOperation, "Requests of this service are POST / or GET /, not %s %s.", e.http.Method, e.path)
+	}
+	if isTarget(e.service.Protocol) {
+		return e.findByTarget()
 	}
 	if n := bytes.Count(e.body, []byte("&")); n >= maxParameters {
 		return refusef(malformed, "The request has more than %d parameters.", maxParameters)
@@ -84,6 +88,19 @@ func (e *exchange) find() error {
 	if version != "" && !e.service.HasVersion(version) {
 		return refusef(unknownVersion, "Could not find operation %s for version %s.", action, version)
 	}
+	return e.findByName(action)
+}
+
+func (e *exchange) findByTarget() error {
+	target := e.http.Header.Get(awsjson.TargetHeader)
+	_, operation := awsjson.Target(target)
+	if operation == "" {
+		return refusef(unknownOperation, "The header %s names no operation: '%s'.", awsjson.TargetHeader, target)
+	}
+	return e.findByName(operation)
+}
+
+func (e *exchange) findByName(action string) error {
 	if e.op = e.service.operations[action]; e.op == nil {
 		if s, ok := e.service.api.(Explainer); ok {
 			if err := s.Unserved(action); err != nil {

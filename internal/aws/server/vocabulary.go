@@ -161,6 +161,11 @@ func vocabularyOf(service *schema.Service) vocabulary {
 	switch service.Protocol {
 	case fault.ProtocolJSON10, fault.ProtocolJSON11, fault.ProtocolCBOR:
 		// These say everything with 400, what is not the service's own fault.
+		bad := "ValidationException"
+		if knows(service, "InvalidInputException") {
+			bad = "InvalidInputException"
+		}
+		v.words[missingParameter], v.words[badValue] = word{bad, 400}, word{bad, 400}
 		for k, w := range v.words {
 			if w.status == http.StatusForbidden || w.status == http.StatusNotFound {
 				v.words[k].status = http.StatusBadRequest

@@ -6,13 +6,12 @@
 package restjson
 
 import (
-	"encoding/json"
 	"net/http"
 	"reflect"
-	"strings"
 
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/codec/httpbind"
+	"github.com/posternhq/postern/internal/aws/codec/jsonbody"
 	"github.com/posternhq/postern/internal/aws/schema"
 )
 
@@ -74,7 +73,7 @@ func (protocol) EncodeResponse(op *schema.Operation, out any, requestID string) 
 
 func (protocol) DecodeResponse(op *schema.Operation, r *codec.Response) (any, error) {
 	if r.Status >= http.StatusMultipleChoices {
-		return nil, remoteError(r)
+		return nil, jsonbody.RemoteError(r)
 	}
 	out := op.NewOutput()
 	v, err := codec.Struct(out, op.Output)
@@ -101,55 +100,21 @@ func decodeBody(v reflect.Value, shape *schema.Shape, body []byte) error {
 	}
 	if shape.Payload != "" {
 		m := shape.Member(shape.Payload)
-		return decode(body, codec.Settable(codec.Field(v, m)), m.Shape)
+		return jsonbody.Decode(body, codec.Settable(codec.Field(v, m)), m.Shape)
 	}
-	return decode(body, v, shape)
+	return jsonbody.Decode(body, v, shape)
 }
 
 func encodeBody(v reflect.Value, shape *schema.Shape, answer bool) ([]byte, error) {
 	if m := httpbind.RawPayload(shape); m != nil {
 		return httpbind.Raw(v, m), nil
 	}
-	e := encoder{answer: answer}
 	if shape.Payload != "" {
 		m := shape.Member(shape.Payload)
 		if v = codec.Field(v, m); codec.IsUnset(v) {
 			return []byte("{}"), nil
 		}
-		return e.encode(codec.Deref(v), m.Shape)
+		return jsonbody.Encode(codec.Deref(v), m.Shape, answer)
 	}
-	return e.encode(v, shape)
-}
-
-// remoteError reads an error answer: the code is in a header or in the body,
-// with a namespace before # or a URL after a colon that do not belong to it.
-func remoteError(r *codec.Response) *codec.RemoteError {
-	out := &codec.RemoteError{Status: r.Status, RequestID: r.Header.Get(codec.RequestIDHeader), Fields: map[string]string{}}
-	var body map[string]any
-	if err := json.Unmarshal(r.Body, &body); err != nil {
-		out.Message = "the answer is not JSON"
-	}
-	for name, value := range body {
-		text, isText := value.(string)
-		switch {
-		case !isText:
-		case name == "message" || name == "Message":
-			out.Message = text
-		case name == "__type" || name == "code":
-			out.Code = text
-		default:
-			out.Fields[name] = text
-		}
-	}
-	if code := r.Header.Get("X-Amzn-Errortype"); code != "" {
-		out.Code = code
-	}
-	if _, after, found := strings.Cut(out.Code, "#"); found {
-		out.Code = after
-	}
-	out.Code, _, _ = strings.Cut(out.Code, ":")
-	if out.Code == "" {
-		out.Code = "Unknown"
-	}
-	return out
+	return jsonbody.Encode(v, shape, answer)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package restjson
+package jsonbody
 
 import (
 	"encoding/json"
@@ -17,10 +17,10 @@ import (
 // encoder writes JSON: an answer, or what a client sends.
 type encoder struct{ answer bool }
 
-// encode writes the body members of the structure v as a JSON object, in model
-// order, without those that are not sent.
-func (e encoder) encode(v reflect.Value, shape *schema.Shape) ([]byte, error) {
-	return e.appendStructure(nil, v, shape, 0)
+// Encode writes the body members of the structure v as a JSON object, in model
+// order, without those that are not sent. An answer has its empty lists, too.
+func Encode(v reflect.Value, shape *schema.Shape, answer bool) ([]byte, error) {
+	return encoder{answer: answer}.appendStructure(nil, v, shape, 0)
 }
 
 func (e encoder) appendStructure(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {

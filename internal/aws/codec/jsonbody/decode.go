@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package restjson
+// Package jsonbody reads and writes JSON objects by the tables of package schema,
+// and the errors of services that answer in JSON. REST-JSON and AWS JSON share it.
+package jsonbody
 
 import (
 	"bytes"
@@ -17,8 +19,8 @@ import (
 // have is never built.
 type decoder struct{ tokens *json.Decoder }
 
-// decode fills the structure v from a JSON object.
-func decode(data []byte, v reflect.Value, shape *schema.Shape) error {
+// Decode fills the structure v from a JSON object.
+func Decode(data []byte, v reflect.Value, shape *schema.Shape) error {
 	d := decoder{json.NewDecoder(bytes.NewReader(data))}
 	d.tokens.UseNumber()
 	token, err := d.next()
