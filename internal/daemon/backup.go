@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -29,6 +30,9 @@ type About struct {
 	// a restored folder has again.
 	Instance string `json:"instance,omitempty"`
 	Host     string `json:"host,omitempty"`
+	// SealingKeys is the text of the file of that name. Rows of access keys are of no use
+	// without it.
+	SealingKeys string `json:"sealingKeys,omitempty"`
 }
 
 // Backup is a backup that was made or restored.
@@ -116,13 +120,23 @@ func backUpStopped(ctx context.Context, c Config, w io.Writer) error {
 		about := About{Version: c.Version, Made: time.Now().UTC()}
 		about.Instance, _ = f.Instance() // a folder that has lost them gets them from the state
 		about.Host, _ = f.hostName()
+		keys, err := f.sealingKeys()
+		switch {
+		case err == nil:
+			about.SealingKeys = string(keys.Text())
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
 		return store.WriteSnapshot(ctx, kv, table.StoredRows, about, w)
 	})
 }
 
 // backUp is backUpStopped for a running daemon.
 func (d *daemon) backUp(ctx context.Context, w io.Writer) error {
-	about := About{Version: d.config.Version, Made: time.Now().UTC(), Instance: d.instance, Host: d.config.HostName}
+	about := About{
+		Version: d.config.Version, Made: time.Now().UTC(), Instance: d.instance, Host: d.config.HostName,
+		SealingKeys: string(d.env.Seal.Ring().Text()),
+	}
 	return store.WriteSnapshot(ctx, d.kv, table.StoredRows, about, w)
 }
 
@@ -152,6 +166,11 @@ func readBackup(file string) (Backup, *store.Snapshot, error) {
 func (b Backup) check(snap *store.Snapshot) error {
 	if b.Instance != "" && !instancePattern.MatchString(b.Instance) {
 		return fmt.Errorf("it has the mark %q, which is none", b.Instance)
+	}
+	if b.SealingKeys != "" {
+		if _, err := seal.Parse([]byte(b.SealingKeys)); err != nil {
+			return fmt.Errorf("its sealing keys cannot be read: %w", err)
+		}
 	}
 	for _, kv := range snap.Keys {
 		if !strings.HasPrefix(kv.Key, table.StoredRows) {

@@ -7,16 +7,16 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/server"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/account"
-	"github.com/posternhq/postern/internal/table"
 )
 
 // credentials shows the AWS face the access keys of accounts.
-type credentials struct{ db *table.DB }
+type credentials struct{ env *service.Env }
 
 // Lookup implements server.Credentials.
 func (c credentials) Lookup(ctx context.Context, accessKeyID string) (server.Credential, bool, error) {
-	p, ok, err := account.Lookup(ctx, c.db, accessKeyID)
+	p, ok, err := account.Lookup(ctx, c.env, accessKeyID)
 	return server.Credential{
 		Secret: p.Secret, Account: p.Account, ARN: p.ARN, UserID: p.UserID,
 		Management: p.Management, Disabled: p.Disabled,

@@ -20,6 +20,7 @@ import (
 	"github.com/posternhq/postern/internal/daemon/metrics"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/kernel"
+	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/etcdstore"
@@ -95,7 +96,11 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 		db.OnlyWriter() // the lock of the folder keeps others out
 	}
 	p.adopted = asUsual
-	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, hold: hold, db: db, env: newEnv(c, db)}
+	keys, err := Folder(c.Data).makeSealingKeys(time.Now())
+	if err != nil {
+		return err
+	}
+	d := &daemon{config: c, folder: Folder(c.Data), instance: mark, kv: kv, hold: hold, db: db, env: newEnv(c, db, keys)}
 	return d.run(ctx, p, ready)
 }
 
@@ -191,10 +196,10 @@ func openSoon(ctx context.Context, c Config) (*etcdstore.Store, error) {
 	return kv, err
 }
 
-func newEnv(c Config, db *table.DB) *service.Env {
+func newEnv(c Config, db *table.DB, keys *seal.Ring) *service.Env {
 	domain, _ := suffix(c.DNSSuffix) // which Validate has seen
 	env := &service.Env{
-		DB: db, Now: time.Now, Rand: rand.Reader, Zones: zonesOf(c.Regions), Regions: c.Regions,
+		DB: db, Now: time.Now, Rand: rand.Reader, Seal: seal.Using(keys), Zones: zonesOf(c.Regions), Regions: c.Regions,
 		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
 	}
 	return env
@@ -222,6 +227,9 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 		return err
 	}
 	d.env.Host = host.Index
+	if err := d.sealSecrets(ctx); err != nil {
+		return err
+	}
 	if err := d.bootstrap(ctx); err != nil {
 		return err
 	}
@@ -308,7 +316,7 @@ func (d *daemon) writeSmall(name string, value any) error {
 func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
-		Credentials: credentials{d.db},
+		Credentials: credentials{d.env},
 		Decide:      decide,
 		Services: []server.Mounted{
 			{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},

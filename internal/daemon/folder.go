@@ -30,6 +30,7 @@ const (
 	instanceFile    = "instance"
 	hostFile        = "host"
 	credentialsFile = "credentials.json"
+	sealingFile     = "sealing-keys"
 	runtimeFile     = "running.json"
 	desiredFile     = "desired.txt"
 	ballastFile     = "ballast"
@@ -167,13 +168,17 @@ func (f Folder) writeJSON(name string, value any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.path(name), err)
 	}
-	text = append(text, '\n')
+	return f.keep(name, append(text, '\n'))
+}
+
+// keep writes a small file that a start needs, when it does not have the text already.
+func (f Folder) keep(name string, text []byte) error {
 	if old, err := os.ReadFile(f.path(name)); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
-	err = f.write(name, text)
+	err := f.write(name, text)
 	if isFull(err) {
-		// The small files that a start needs have room when others filled the disk.
+		// These files have room when others filled the disk.
 		if os.Remove(f.path(ballastFile)) == nil {
 			err = f.write(name, text)
 		}

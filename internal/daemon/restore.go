@@ -46,6 +46,9 @@ func Restore(ctx context.Context, c Config, file string, replace bool) (Backup, 
 	if err := f.mayRestore(b, replace); err != nil {
 		return fail(err)
 	}
+	if err := f.takeSealingKeys(b.SealingKeys); err != nil {
+		return fail(err)
+	}
 	if len(c.Etcd) > 0 {
 		err = fill(ctx, c, snap)
 	} else {

@@ -81,6 +81,11 @@ func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
 			}
 			return e
 		})
+		keys, noKeys := Folder(c.Data).sealingKeys()
+		v.Findings = append(v.Findings, lostSecrets(db.Snapshot(), keys)...)
+		if noKeys != nil && !errors.Is(noKeys, fs.ErrNotExist) {
+			v.Findings = append(v.Findings, audit.Finding{Object: sealingFile, Problem: noKeys.Error()})
+		}
 		return err
 	})
 	return v, err
@@ -126,6 +131,7 @@ func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Wri
 		if err != nil {
 			return err
 		}
+		next.Findings = append(next.Findings, lostSecrets(d.db.Snapshot(), d.env.Seal.Ring())...)
 		if i > 0 {
 			next.Findings = both(v.Findings, next.Findings)
 		}

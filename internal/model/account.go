@@ -15,6 +15,9 @@ type Account struct {
 	// Management marks the account that was made at first start. It alone may
 	// make further accounts.
 	Management bool `json:"management,omitempty"`
+	// Disabled says that nobody of the account is known any more: its keys and sessions
+	// are refused like unknown ones. What it has stays, and goes on working.
+	Disabled bool `json:"disabled,omitempty"`
 	// Trust is whether somebody decided that the account may name network
 	// namespaces of the host; see Trusted.
 	Trust Trust `json:"trust,omitempty"`
@@ -51,8 +54,11 @@ func (a *Account) Clone() *Account {
 // AccessKey signs requests of one principal of an account: of a user of IAM, or of the
 // account's own administrator, who may do everything in it and is no row.
 type AccessKey struct {
-	ID      string `json:"id"`
-	Secret  string `json:"secret"`
+	ID string `json:"id"`
+	// Sealed is the secret, sealed for the key's id, as base64url. Secret is the secret itself, in rows
+	// of versions that did not seal, until the next start.
+	Sealed  string `json:"sealed,omitempty"`
+	Secret  string `json:"secret,omitempty"`
 	Account string `json:"account"`
 	// User is the unique id of the user whose key it is; empty for the administrator's.
 	User string `json:"user,omitempty"`
@@ -62,6 +68,12 @@ type AccessKey struct {
 	UserID    string    `json:"userId,omitempty"`
 	CreatedAt time.Time `json:"createdAt"`
 	Disabled  bool      `json:"disabled,omitempty"`
+}
+
+// Clone copies the row so that the copy can be changed.
+func (k *AccessKey) Clone() *AccessKey {
+	c := *k
+	return &c
 }
 
 // Host is a Linux machine that carries VPC routers.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -38,6 +39,8 @@ type Env struct {
 	// Rand is the source of identifiers and random places; crypto/rand.Reader
 	// in production. It must be safe for concurrent use and never fail.
 	Rand io.Reader
+	// Seal has the keys that secrets and session tokens are sealed with.
+	Seal *seal.Keys
 	// Zones gives the zones of a region in the order of their names, and none
 	// for a region that is not served.
 	Zones func(region string) []Zone

@@ -19,7 +19,7 @@ import (
 var plain = map[string]string{
 	"*":                      "Account Region ID Name Description Zone ZoneID Type Tags",
 	"account":                "Trust Alias DefaultVPCs",
-	"access-key":             "Secret ARN UserID",
+	"access-key":             "Sealed Secret ARN UserID",
 	"host":                   "Instance",
 	"client-token":           "Operation Token Fingerprint Result",
 	"election":               "Office Host", // a host that had the office may be gone

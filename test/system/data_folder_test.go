@@ -61,6 +61,8 @@ var spoils = []spoil{
 	{"another instance", "instance", func(path string) error { return os.WriteFile(path, []byte("zzzzz\n"), 0o600) }, "remove the file"},
 	{"no credentials", "credentials.json", gone, ""},
 	{"wrong credentials", "credentials.json", garbage, ""},
+	{"no sealing keys", "sealing-keys", gone, "access keys are refused"},
+	{"wrong sealing keys", "sealing-keys", garbage, "sealing-keys: line 1"},
 	{"wrong running.json", "running.json", garbage, ""},
 	{"a folder as running.json's rest", ".running.json-1", func(path string) error { return os.Mkdir(path, 0o700) }, ""},
 	{"wrong desired.txt", "desired.txt", garbage, ""},

@@ -7,12 +7,8 @@ package account
 
 import (
 	"context"
-	"encoding/base32"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"time"
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
@@ -39,12 +35,11 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 	var key *model.AccessKey
 	_, err = env.DB.Update(ctx, func(tx *table.Txn) error {
 		if _, ok := state.Accounts.Get(tx, "", "", account); !ok && !setAside(tx, account) {
-			key = fresh.Key
+			key, secret = fresh.Key, fresh.Secret
 			return fresh.insert(tx) // its VPCs come with those that others lack
 		}
-		key = administratorKey(tx, account)
-		if key == nil {
-			key = fresh.Key
+		if key, secret = administratorKey(tx, env, account); key == nil {
+			key, secret = fresh.Key, fresh.Secret
 			state.AccessKeys.Put(tx, key)
 		}
 		return nil
@@ -59,7 +54,7 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 	if err != nil {
 		return "", "", fmt.Errorf("bootstrap account %s: %w", account, err)
 	}
-	return key.ID, key.Secret, nil
+	return key.ID, secret, nil
 }
 
 // setAside says whether the account has a row that cannot be read. It is there all
@@ -73,35 +68,42 @@ func setAside(tx *table.Txn, account string) bool {
 	return false
 }
 
-// administratorKey gives the first key that is good to use, or nil.
-func administratorKey(tx *table.Txn, account string) *model.AccessKey {
-	var oldest *model.AccessKey
-	for k := range state.AccessKeys.Scope(tx, "", "") {
-		if k.Account == account && !k.Disabled && (oldest == nil || k.CreatedAt.Before(oldest.CreatedAt)) {
-			oldest = k
+// administratorKey gives the first key of the account itself that is good to use, with its
+// secret, or nil.
+func administratorKey(tx *table.Txn, env *service.Env, account string) (oldest *model.AccessKey, secret string) {
+	for k := range state.AccessKeysByAccount.Rows(tx, model.Ref{ID: account}) {
+		if k.User != "" || k.Disabled || oldest != nil && !k.CreatedAt.Before(oldest.CreatedAt) {
+			continue
+		}
+		if opened, err := Secret(env.Seal, k); err == nil {
+			oldest, secret = k, opened
 		}
 	}
-	return oldest
+	return oldest, secret
 }
 
 // Fresh is an account that is about to be made, with the key of its
 // administrator.
 type Fresh struct {
-	Account  *model.Account
-	Key      *model.AccessKey
+	Account *model.Account
+	Key     *model.AccessKey
+	// Secret is that of Key.
+	Secret   string
 	networks []network
 }
 
-// New makes the rows of an account; Create writes them. Keys have the
-// form that AWS documents and tools check:
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+// New makes the rows of an account; Create writes them.
 func New(env *service.Env, id, name string) (*Fresh, error) {
 	now := env.Now()
-	key, err := newKey(env.Rand, id, now)
+	key, secret, err := NewKey(env, id)
 	if err != nil {
-		return nil, fmt.Errorf("make an access key: %w", err)
+		return nil, err
 	}
-	n := &Fresh{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key}
+	if key.UserID, err = model.NewUniqueID(env.Rand, model.UserPrefix); err != nil {
+		return nil, err
+	}
+	key.ARN = model.ARN("iam", "", id, "user/"+Administrator) // IAM belongs to no region
+	n := &Fresh{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key, Secret: secret}
 	if env.DefaultVPC {
 		for _, region := range env.Regions {
 			n.networks = append(n.networks, newNetwork(env, id, region))
@@ -149,71 +151,4 @@ func (n *Fresh) Create(ctx context.Context, env *service.Env) error {
 		}
 	}
 	return nil
-}
-
-// The random parts of identifiers: 10 bytes are 16 characters of base32, and 30
-// bytes are 40 of base64.
-const (
-	idBytes     = 10
-	secretBytes = 30
-)
-
-func newKey(random io.Reader, account string, now time.Time) (*model.AccessKey, error) {
-	raw := make([]byte, 2*idBytes+secretBytes)
-	if _, err := io.ReadFull(random, raw); err != nil {
-		return nil, err
-	}
-	return &model.AccessKey{
-		ID:     "AKIA" + base32.StdEncoding.EncodeToString(raw[:idBytes]),
-		UserID: "AIDA" + base32.StdEncoding.EncodeToString(raw[idBytes:2*idBytes]),
-		Secret: base64.StdEncoding.EncodeToString(raw[2*idBytes:]),
-		// IAM belongs to no region.
-		ARN:     model.ARN("iam", "", account, "user/"+Administrator),
-		Account: account, CreatedAt: now,
-	}, nil
-}
-
-// Principal is who an access key signs for.
-type Principal struct {
-	Secret, Account, ARN, UserID string
-	// Management says that the account is the one that was made at the first start.
-	Management, Disabled bool
-}
-
-// Lookup finds the principal of an access key; false says that there is no such
-// key. A key made just now through another server is found too.
-func Lookup(ctx context.Context, db *table.DB, accessKeyID string) (Principal, bool, error) {
-	tx := db.Snapshot()
-	key, ok := state.AccessKeys.Get(tx, "", "", accessKeyID)
-	if !ok {
-		var err error
-		if tx, err = db.View(ctx); err != nil {
-			return Principal{}, false, fmt.Errorf("look up access key %s: %w", accessKeyID, err)
-		}
-		if key, ok = state.AccessKeys.Get(tx, "", "", accessKeyID); !ok {
-			return Principal{}, false, nil
-		}
-	}
-	account, ok := state.Accounts.Get(tx, "", "", key.Account)
-	return Principal{
-		Secret: key.Secret, Account: key.Account, ARN: key.ARN, UserID: key.UserID,
-		Management: ok && account.Management || !ok && mustManage(tx, key.Account), Disabled: key.Disabled,
-	}, true, nil
-}
-
-// mustManage says whether an account without a row that can be read is the
-// management account, because it is the only such one and no other manages.
-func mustManage(tx *table.Txn, account string) bool {
-	for other := range state.Accounts.All(tx) {
-		if other.Management {
-			return false
-		}
-	}
-	aside := 0
-	for row := range tx.SetAside() {
-		if row.Kind == state.Accounts.Kind() {
-			aside++
-		}
-	}
-	return aside == 1 && setAside(tx, account)
 }

@@ -46,7 +46,7 @@ func TestBootstrapMakesOneKeyHoweverOftenItRuns(t *testing.T) {
 	if !regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(id) || !regexp.MustCompile(`^[A-Za-z0-9+/]{40}$`).MatchString(secret) {
 		t.Error("the key has another form than those of AWS")
 	}
-	if p, _, err := Lookup(t.Context(), w.DB, id); err != nil || !p.Management {
+	if p, _, err := Lookup(t.Context(), w.Env, id); err != nil || !p.Management {
 		t.Error("the first account does not manage")
 	}
 }
@@ -64,12 +64,12 @@ func TestKeysAreLookedUp(t *testing.T) {
 	if err := create(); !errors.Is(err, ErrExists) {
 		t.Errorf("making the account again: %v", err)
 	}
-	got, ok, err := Lookup(t.Context(), w.DB, n.Key.ID)
-	want := Principal{Secret: n.Key.Secret, Account: servicetest.OtherAccount, ARN: "arn:aws:iam::444455556666:user/admin", UserID: n.Key.UserID}
+	got, ok, err := Lookup(t.Context(), w.Env, n.Key.ID)
+	want := Principal{Secret: n.Secret, Account: servicetest.OtherAccount, ARN: "arn:aws:iam::444455556666:user/admin", UserID: n.Key.UserID}
 	if err != nil || !ok || got != want {
 		t.Errorf("lookup gave account %s, %t, %v", got.Account, ok, err)
 	}
-	if _, ok, err := Lookup(t.Context(), w.DB, "AKIAUNKNOWN"); ok || err != nil {
+	if _, ok, err := Lookup(t.Context(), w.Env, "AKIAUNKNOWN"); ok || err != nil {
 		t.Errorf("unknown key: %t, %v", ok, err)
 	}
 }

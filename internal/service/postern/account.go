@@ -38,7 +38,7 @@ func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (
 	case err != nil:
 		return nil, err
 	}
-	return &shape.CreateAccountOutput{AccountId: &id, AccessKeyId: &fresh.Key.ID, SecretAccessKey: &fresh.Key.Secret}, nil
+	return &shape.CreateAccountOutput{AccountId: &id, AccessKeyId: &fresh.Key.ID, SecretAccessKey: &fresh.Secret}, nil
 }
 
 // ListAccounts lists all accounts for the management account, and for others

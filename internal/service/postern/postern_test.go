@@ -291,7 +291,7 @@ func TestAccountsAreMadeByTheFirstOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok, err := account.Lookup(t.Context(), f.DB, *out.AccessKeyId); err != nil || !ok || got.Account != servicetest.OtherAccount || got.Secret != *out.SecretAccessKey {
+	if got, ok, err := account.Lookup(t.Context(), f.Env, *out.AccessKeyId); err != nil || !ok || got.Account != servicetest.OtherAccount || got.Secret != *out.SecretAccessKey {
 		t.Errorf("the key leads to account %s, %t, %v", got.Account, ok, err)
 	}
 	f.refused(t, "the account again", "ConflictException", func() error {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store"
@@ -54,10 +55,15 @@ func NewOn(t testing.TB, s store.Store) *World {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
+	ring, err := seal.New(Now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &World{Store: s, Env: &service.Env{
 		DB:      db,
 		Now:     func() time.Time { return Now },
 		Rand:    &lockedRand{source: rand.NewChaCha8([32]byte{1})},
+		Seal:    seal.Using(ring),
 		Zones:   zones,
 		Regions: []string{Region, OtherRegion},
 		Quotas:  service.DefaultQuotas(),

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package account
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/seal"
+	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// secretBytes are the 40 characters of base64 that secrets of AWS have.
+const secretBytes = 30
+
+// NewKey makes an access key of an account, whose principal the caller fills in, and gives
+// its secret, which the row has sealed. Keys have the form that AWS documents and tools
+// check: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+// It goes into the table by Insert: an id is taken once in 2^39 times.
+func NewKey(env *service.Env, account string) (key *model.AccessKey, secret string, err error) {
+	id, err := model.NewKeyID(env.Rand, model.KeyPrefix, account)
+	if err != nil {
+		return nil, "", err
+	}
+	var raw [secretBytes]byte
+	if _, err := io.ReadFull(env.Rand, raw[:]); err != nil {
+		return nil, "", fmt.Errorf("make an access key: %w", err)
+	}
+	secret = base64.StdEncoding.EncodeToString(raw[:])
+	return &model.AccessKey{
+		ID: id, Sealed: sealed(env, secret, id), Account: account, CreatedAt: env.Now(),
+	}, secret, nil
+}
+
+// sealed gives a secret in the form that rows have it in.
+func sealed(env *service.Env, secret, id string) string {
+	return base64.RawURLEncoding.EncodeToString(env.Seal.Seal(seal.AccessKey, []byte(secret), id))
+}
+
+// Secret gives the secret of an access key. It fails when the key that sealed it is not
+// here, with seal.ErrUnknownKey, or when the row was altered. A secret is never empty.
+func Secret(keys *seal.Keys, k *model.AccessKey) (string, error) {
+	if k.Secret != "" {
+		return k.Secret, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(k.Sealed)
+	if err != nil {
+		return "", fmt.Errorf("read the secret of access key %s: %w", k.ID, seal.ErrBroken)
+	}
+	secret, err := keys.Open(seal.AccessKey, raw, k.ID)
+	if err == nil && len(secret) == 0 {
+		err = seal.ErrBroken
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the secret of access key %s: %w", k.ID, err)
+	}
+	return string(secret), nil
+}
+
+// Reseal seals the secrets of access keys that are stored in clear, or were sealed with
+// another key than the newest one. It gives the ids of those that cannot be opened, which
+// it leaves as they are.
+func Reseal(ctx context.Context, env *service.Env) (lost []string, err error) {
+	tx, err := env.DB.View(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("seal access keys: %w", err)
+	}
+	var outdated []string
+	for k := range state.AccessKeys.All(tx) {
+		if _, err := Secret(env.Seal, k); err != nil {
+			lost = append(lost, k.ID)
+		} else if !current(env, k) {
+			outdated = append(outdated, k.ID)
+		}
+	}
+	err = table.UpdateInParts(ctx, env.DB, outdated, func(tx *table.Txn, part []string) error {
+		for _, id := range part {
+			k, ok := state.AccessKeys.Get(tx, "", "", id)
+			if !ok || current(env, k) {
+				continue
+			}
+			secret, err := Secret(env.Seal, k)
+			if err != nil {
+				return err
+			}
+			next := k.Clone()
+			next.Sealed, next.Secret = sealed(env, secret, id), ""
+			state.AccessKeys.Put(tx, next)
+		}
+		return nil
+	})
+	if err != nil {
+		return lost, fmt.Errorf("seal access keys: %w", err)
+	}
+	return lost, nil
+}
+
+// current says whether the newest key has sealed the secret.
+func current(env *service.Env, k *model.AccessKey) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(k.Sealed)
+	by, ok := seal.KeyOf(raw)
+	return err == nil && ok && k.Secret == "" && by == env.Seal.Ring().Newest()
+}
+
+// Principal is who an access key signs for.
+type Principal struct {
+	Secret, Account, ARN, UserID string
+	// Management says that the account is the one that was made at the first start.
+	Management, Disabled bool
+}
+
+// Lookup finds the principal of an access key; false says that there is no such
+// key. A key made just now through another server is found too.
+func Lookup(ctx context.Context, env *service.Env, accessKeyID string) (Principal, bool, error) {
+	tx := env.DB.Snapshot()
+	key, ok := state.AccessKeys.Get(tx, "", "", accessKeyID)
+	if !ok {
+		var err error
+		if tx, err = env.DB.View(ctx); err != nil {
+			return Principal{}, false, fmt.Errorf("look up access key %s: %w", accessKeyID, err)
+		}
+		if key, ok = state.AccessKeys.Get(tx, "", "", accessKeyID); !ok {
+			return Principal{}, false, nil
+		}
+	}
+	secret, err := Secret(env.Seal, key)
+	if err != nil {
+		return Principal{}, false, nil // said at the start; to clients it is a key that is not there
+	}
+	account, ok := state.Accounts.Get(tx, "", "", key.Account)
+	return Principal{
+		Secret: secret, Account: key.Account, ARN: key.ARN, UserID: key.UserID,
+		Management: ok && account.Management || !ok && mustManage(tx, key.Account),
+		Disabled:   key.Disabled || ok && account.Disabled,
+	}, true, nil
+}
+
+// mustManage says whether an account without a row that can be read is the
+// management account, because it is the only such one and no other manages.
+func mustManage(tx *table.Txn, account string) bool {
+	for other := range state.Accounts.All(tx) {
+		if other.Management {
+			return false
+		}
+	}
+	aside := 0
+	for row := range tx.SetAside() {
+		if row.Kind == state.Accounts.Kind() {
+			aside++
+		}
+	}
+	return aside == 1 && setAside(tx, account)
+}
