@@ -157,7 +157,7 @@ func TestDecide(t *testing.T) {
 		{"nobody asks", &access.Caller{}, ask("ec2", "DescribeVpcs", &ec2.DescribeVpcsInput{}), nil, false, false},
 		{"nobody asks for what is nobody's", &access.Caller{}, get(""), nil, false, false},
 	} {
-		got := access.Decide(&access.Request{Caller: test.who, Asks: test.asks}, test.shares)
+		got := access.Decide(&access.Request{Caller: test.who, Asks: test.asks}, &access.Rules{Shares: test.shares})
 		if got.Allowed != test.allowed || got.Foreign != test.foreign {
 			t.Errorf("%s: %+v, want allowed %v, foreign %v", test.name, got, test.allowed, test.foreign)
 		}

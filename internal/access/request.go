@@ -3,10 +3,13 @@
 package access
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy"
 )
 
 // Kind is a type of resources, under the names that AWS's Service Authorization
@@ -18,6 +21,9 @@ type Kind struct {
 	Prefix string
 	// NoRegion says that ARNs of the kind have no region.
 	NoRegion bool
+	// Keys are the condition keys that are read from the resource, in lower case. Tags
+	// are not among them.
+	Keys []string
 }
 
 // Resource is one that a request is about. The zero Resource stands for none in
@@ -50,14 +56,43 @@ type Ask struct {
 	// Mentioned says that the request only refers to the resource: whose it is
 	// matters, but policies are not asked about it.
 	Mentioned bool
+	// Other is what names the resource in place of its id, when the resource must be
+	// found by it; its id is then unknown.
+	Other string
+
+	need   *Need
+	target *Target // nil for no resource
 }
+
+// Made reports whether the ask is about something that the request makes.
+func (a *Ask) Made() bool { return a.target != nil && a.target.Path == nil }
 
 // Request is the question that Decide answers.
 type Request struct {
 	Caller *Caller
 	// Management says that only the management account may.
 	Management bool
-	Asks       []Ask
+	// Hides says that what is not the caller's does not exist for it: see Passes.
+	Hides bool
+	// Operation is what was asked for, and Input what it was given, which is read for
+	// condition keys.
+	Operation *Operation
+	Input     any
+	Origin    Origin
+	Asks      []Ask
+
+	facts    facts
+	question policy.Question
+}
+
+// Origin is where a request came from, and when.
+type Origin struct {
+	// Address is invalid when the request did not come over IP.
+	Address netip.Addr
+	// Secure says that it came over TLS.
+	Secure             bool
+	UserAgent, Referer string
+	Time               time.Time
 }
 
 // Service is what the table knows of a service.
@@ -71,7 +106,17 @@ type Service struct {
 // Operation is what an operation asks for: at least one need.
 type Operation struct {
 	Management bool // it is for the management account only
-	Needs      []Need
+	// Free says that no policies are asked: everybody may, or its handler decides.
+	Free  bool
+	Needs []Need
+	// Tags lead to the members with tags, or keys of tags, that the request is about.
+	Tags [][]int
+}
+
+// name is what the operation is called.
+func (o *Operation) name() string {
+	_, name, _ := strings.Cut(o.Needs[0].Action, ":")
+	return name
 }
 
 // Need is an action with the resources that it is asked on.
@@ -81,7 +126,34 @@ type Need struct {
 	// is. Like all paths it has the indexes of struct fields, through lists.
 	When    []int
 	Targets []Target
+	// Keys are the condition keys that the request has for all its resources.
+	Keys []Key
 }
+
+// Key is a condition key that has its values from a member of the request.
+type Key struct {
+	Name string // in lower case
+	Path []int
+	Form Form
+	// Kind is that of the resource whose id the member has, for the form ARN. With Of, the
+	// values are those of that key of the resource.
+	Kind *Kind
+	Of   string
+}
+
+// Form is how values of a member become those of a condition key.
+type Form uint8
+
+// The forms.
+const (
+	Plain Form = iota
+	// ARN is that of the resource of a kind whose id the member has.
+	ARN
+	// DNS is a name of the DNS in lower case and without the dot at the end.
+	DNS
+	// VPC is a structure that names a VPC, as Route 53 writes it.
+	VPC
+)
 
 // Target is one place of an input that names resources.
 type Target struct {
@@ -94,6 +166,9 @@ type Target struct {
 	// by which the resource is found in the transaction.
 	ByOther   bool
 	Mentioned bool
+	// Keys are the condition keys that the request has for the resources named here, beside
+	// those of the need. They are what it makes them with.
+	Keys []Key
 }
 
 // Ask appends what an input of the operation asks for to asks. The input is a
@@ -114,9 +189,9 @@ func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
 	for i := range n.Targets {
 		t := &n.Targets[i]
 		if t.Path == nil {
-			asks = append(asks, Ask{Action: n.Action, Resource: t.own(who, unknownID)})
+			asks = append(asks, Ask{Action: n.Action, Resource: t.own(who, unknownID), need: n, target: t})
 		} else {
-			asks = t.ask(asks, n.Action, who, in, t.Path)
+			asks = t.ask(asks, n, who, in, t.Path)
 		}
 	}
 	for i := first; i < len(asks); i++ {
@@ -124,25 +199,29 @@ func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
 			return asks
 		}
 	}
-	return append(asks, Ask{Action: n.Action})
+	return append(asks, Ask{Action: n.Action, need: n})
 }
 
 // ask appends an ask for each string at the end of the path.
-func (t *Target) ask(asks []Ask, action string, who *Caller, v reflect.Value, path []int) []Ask {
+func (t *Target) ask(asks []Ask, n *Need, who *Caller, v reflect.Value, path []int) []Ask {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			asks = t.ask(asks, action, who, v.Elem(), path)
+			asks = t.ask(asks, n, who, v.Elem(), path)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			asks = t.ask(asks, action, who, v.Index(i), path)
+			asks = t.ask(asks, n, who, v.Index(i), path)
 		}
 	case reflect.Struct:
-		asks = t.ask(asks, action, who, v.Field(path[0]), path[1:])
+		asks = t.ask(asks, n, who, v.Field(path[0]), path[1:])
 	case reflect.String:
 		if v.Len() > 0 {
-			asks = append(asks, Ask{Action: action, Resource: t.named(who, v.String()), Mentioned: t.Mentioned})
+			a := Ask{Action: n.Action, Resource: t.named(who, v.String()), Mentioned: t.Mentioned, need: n, target: t}
+			if t.ByOther {
+				a.Other = v.String()
+			}
+			asks = append(asks, a)
 		}
 	}
 	return asks

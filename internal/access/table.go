@@ -9,9 +9,9 @@ package access
 var Services = map[string]*Service{
 	"ec2": {Hides: true, Operations: map[string]*Operation{
 		"AllocateAddress": {Needs: []Need{
-			{Action: "ec2:AllocateAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}}}},
+			{Action: "ec2:AllocateAddress", Targets: []Target{{Kinds: []*Kind{&kinds[2]}, Keys: []Key{{Name: "ec2:domain", Path: []int{0}}}}}},
 			{Action: "ec2:CreateTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[2]}}}},
-		}},
+		}, Tags: [][]int{{5}}},
 		"AssignIpv6Addresses": {Needs: []Need{
 			{Action: "ec2:AssignIpv6Addresses", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{2}}}},
 		}},
@@ -45,11 +45,11 @@ var Services = map[string]*Service{
 		"AuthorizeSecurityGroupEgress": {Needs: []Need{
 			{Action: "ec2:AuthorizeSecurityGroupEgress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[10]}}}},
 			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[10]}}}},
-		}},
+		}, Tags: [][]int{{0}}},
 		"AuthorizeSecurityGroupIngress": {Needs: []Need{
 			{Action: "ec2:AuthorizeSecurityGroupIngress", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}, ByOther: true}, {Kinds: []*Kind{&kinds[10]}}}},
 			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[10]}}}},
-		}},
+		}, Tags: [][]int{{9}}},
 		"CreateDefaultSubnet": {Needs: []Need{
 			{Action: "ec2:CreateDefaultSubnet"},
 		}},
@@ -59,60 +59,60 @@ var Services = map[string]*Service{
 		"CreateDhcpOptions": {Needs: []Need{
 			{Action: "ec2:CreateDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}}}},
 			{Action: "ec2:CreateTags", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[0]}}}},
-		}},
+		}, Tags: [][]int{{1}}},
 		"CreateEgressOnlyInternetGateway": {Needs: []Need{
 			{Action: "ec2:CreateEgressOnlyInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[1]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
 			{Action: "ec2:CreateTags", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[1]}}}},
-		}},
+		}, Tags: [][]int{{3}}},
 		"CreateInternetGateway": {Needs: []Need{
 			{Action: "ec2:CreateInternetGateway", Targets: []Target{{Kinds: []*Kind{&kinds[3]}}}},
 			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[3]}}}},
-		}},
+		}, Tags: [][]int{{0}}},
 		"CreateManagedPrefixList": {Needs: []Need{
 			{Action: "ec2:CreateManagedPrefixList", Targets: []Target{{Kinds: []*Kind{&kinds[7]}}}},
 			{Action: "ec2:CreateTags", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[7]}}}},
-		}},
+		}, Tags: [][]int{{4}}},
 		"CreateNatGateway": {Needs: []Need{
 			{Action: "ec2:CreateNatGateway", Targets: []Target{{Kinds: []*Kind{&kinds[4]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[2]}, Path: []int{10}}}},
 			{Action: "ec2:CreateTags", When: []int{7}, Targets: []Target{{Kinds: []*Kind{&kinds[4]}}}},
-		}},
+		}, Tags: [][]int{{7}}},
 		"CreateNetworkAcl": {Needs: []Need{
-			{Action: "ec2:CreateNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[5]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
+			{Action: "ec2:CreateNetworkAcl", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Keys: []Key{{Name: "ec2:vpc", Path: []int{3}, Form: ARN, Kind: &kinds[12]}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
 			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[5]}}}},
-		}},
+		}, Tags: [][]int{{0}}},
 		"CreateNetworkAclEntry": {Needs: []Need{
 			{Action: "ec2:CreateNetworkAclEntry", Targets: []Target{{Kinds: []*Kind{&kinds[5]}, Path: []int{1}}}},
 		}},
 		"CreateNetworkInterface": {Needs: []Need{
-			{Action: "ec2:CreateNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{13}}}},
+			{Action: "ec2:CreateNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Keys: []Key{{Name: "ec2:subnet", Path: []int{10}, Form: ARN, Kind: &kinds[11]}, {Name: "ec2:vpc", Path: []int{10}, Kind: &kinds[11], Of: "ec2:vpc"}, {Name: "ec2:availabilityzone", Path: []int{10}, Kind: &kinds[11], Of: "ec2:availabilityzone"}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{13}}}},
 			{Action: "ec2:CreateTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
-		}},
+		}, Tags: [][]int{{5}}},
 		"CreateRoute": {Needs: []Need{
 			{Action: "ec2:CreateRoute", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Path: []int{8}}}},
 		}},
 		"CreateRouteTable": {Needs: []Need{
-			{Action: "ec2:CreateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[8]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
+			{Action: "ec2:CreateRouteTable", Targets: []Target{{Kinds: []*Kind{&kinds[8]}, Keys: []Key{{Name: "ec2:vpc", Path: []int{3}, Form: ARN, Kind: &kinds[12]}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{3}}}},
 			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[8]}}}},
-		}},
+		}, Tags: [][]int{{0}}},
 		"CreateSecurityGroup": {Needs: []Need{
-			{Action: "ec2:CreateSecurityGroup", Targets: []Target{{Kinds: []*Kind{&kinds[9]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
+			{Action: "ec2:CreateSecurityGroup", Targets: []Target{{Kinds: []*Kind{&kinds[9]}, Keys: []Key{{Name: "ec2:vpc", Path: []int{2}, Form: ARN, Kind: &kinds[12]}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
 			{Action: "ec2:CreateTags", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[9]}}}},
-		}},
+		}, Tags: [][]int{{3}}},
 		"CreateSubnet": {Needs: []Need{
-			{Action: "ec2:CreateSubnet", Targets: []Target{{Kinds: []*Kind{&kinds[11]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{6}}}},
+			{Action: "ec2:CreateSubnet", Targets: []Target{{Kinds: []*Kind{&kinds[11]}, Keys: []Key{{Name: "ec2:vpc", Path: []int{6}, Form: ARN, Kind: &kinds[12]}, {Name: "ec2:availabilityzone", Path: []int{1}}, {Name: "ec2:availabilityzoneid", Path: []int{2}}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{6}}}},
 			{Action: "ec2:CreateTags", When: []int{0}, Targets: []Target{{Kinds: []*Kind{&kinds[11]}}}},
-		}},
+		}, Tags: [][]int{{0}}},
 		"CreateTags": {Needs: []Need{
 			{Action: "ec2:CreateTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13]}, Path: []int{1}}}},
-		}},
+		}, Tags: [][]int{{2}}},
 		"CreateVpc": {Needs: []Need{
-			{Action: "ec2:CreateVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}}}},
+			{Action: "ec2:CreateVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Keys: []Key{{Name: "ec2:tenancy", Path: []int{11}}}}}},
 			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[12]}}}},
-		}},
+		}, Tags: [][]int{{9}}},
 		"CreateVpcEndpoint": {Needs: []Need{
-			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[16]}, Path: []int{15}, Mentioned: true}, {Kinds: []*Kind{&kinds[20]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Keys: []Key{{Name: "ec2:vpceservicename", Path: []int{3}}, {Name: "ec2:vpceserviceregion", Path: []int{16}}, {Name: "ec2:vpceprivatednspreference", Path: []int{9, 2}}, {Name: "ec2:vpceprivatednsspecifieddomains", Path: []int{9, 3}}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[16]}, Path: []int{15}, Mentioned: true}, {Kinds: []*Kind{&kinds[20]}, Path: []int{14}, Mentioned: true}}},
 			{Action: "ec2:CreateTags", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[13]}}}},
-		}},
+		}, Tags: [][]int{{12}}},
 		"DeleteDhcpOptions": {Needs: []Need{
 			{Action: "ec2:DeleteDhcpOptions", Targets: []Target{{Kinds: []*Kind{&kinds[0]}, Path: []int{0}}}},
 		}},
@@ -151,7 +151,7 @@ var Services = map[string]*Service{
 		}},
 		"DeleteTags": {Needs: []Need{
 			{Action: "ec2:DeleteTags", Targets: []Target{{Kinds: []*Kind{&kinds[0], &kinds[1], &kinds[2], &kinds[3], &kinds[4], &kinds[5], &kinds[6], &kinds[7], &kinds[8], &kinds[9], &kinds[10], &kinds[11], &kinds[12], &kinds[13]}, Path: []int{1}}}},
-		}},
+		}, Tags: [][]int{{2}}},
 		"DeleteVpc": {Needs: []Need{
 			{Action: "ec2:DeleteVpc", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
 		}},
@@ -324,7 +324,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:ModifyVpcAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{2}}}},
 		}},
 		"ModifyVpcEndpoint": {Needs: []Need{
-			{Action: "ec2:ModifyVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}}},
+			{Action: "ec2:ModifyVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Path: []int{1}, Keys: []Key{{Name: "ec2:vpceprivatednspreference", Path: []int{11, 2}}, {Name: "ec2:vpceprivatednsspecifieddomains", Path: []int{11, 3}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}}},
 		}},
 		"ModifyVpcTenancy": {Needs: []Need{
 			{Action: "ec2:ModifyVpcTenancy", Targets: []Target{{Kinds: []*Kind{&kinds[12]}, Path: []int{0}}}},
@@ -376,11 +376,11 @@ var Services = map[string]*Service{
 		"CreateResourceConfiguration": {Needs: []Need{
 			{Action: "vpc-lattice:CreateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[16]}}, {Kinds: []*Kind{&kinds[18]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[16]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[15]}, Path: []int{10}}}},
 			{Action: "vpc-lattice:TagResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[16]}}}},
-		}},
+		}, Tags: [][]int{{12}}},
 		"CreateResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}}}},
+			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Keys: []Key{{Name: "vpc-lattice:vpcid", Path: []int{2}}, {Name: "vpc-lattice:securitygroupids", Path: []int{4}}}}}},
 			{Action: "vpc-lattice:TagResource", When: []int{8}, Targets: []Target{{Kinds: []*Kind{&kinds[18]}}}},
-		}},
+		}, Tags: [][]int{{8}}},
 		"DeleteDomainVerification": {Needs: []Need{
 			{Action: "vpc-lattice:DeleteDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Path: []int{0}}}},
 		}},
@@ -412,7 +412,7 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:ListResourceConfigurations", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[16]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[15]}, Path: []int{2}, Mentioned: true}}},
 		}},
 		"ListResourceEndpointAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListResourceEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[17]}, Path: []int{1}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListResourceEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[17]}, Path: []int{1}, Mentioned: true}}, Keys: []Key{{Name: "vpc-lattice:resourceconfigurationarn", Path: []int{0}, Form: ARN, Kind: &kinds[16]}, {Name: "vpc-lattice:vpcendpointid", Path: []int{2}}}},
 		}},
 		"ListResourceGateways": {Needs: []Need{
 			{Action: "vpc-lattice:ListResourceGateways"},
@@ -424,7 +424,7 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:ListServiceNetworkServiceAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}, {Kinds: []*Kind{&kinds[19]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"ListServiceNetworkVpcAssociations": {Needs: []Need{
-			{Action: "vpc-lattice:ListServiceNetworkVpcAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}}},
+			{Action: "vpc-lattice:ListServiceNetworkVpcAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}}, Keys: []Key{{Name: "vpc-lattice:servicenetworkarn", Path: []int{0}, Form: ARN, Kind: &kinds[20]}, {Name: "vpc-lattice:vpcid", Path: []int{1}}}},
 		}},
 		"ListServiceNetworkVpcEndpointAssociations": {Needs: []Need{
 			{Action: "vpc-lattice:ListServiceNetworkVpcEndpointAssociations", Targets: []Target{{Kinds: []*Kind{&kinds[20]}, Path: []int{0}, Mentioned: true}}},
@@ -442,40 +442,40 @@ var Services = map[string]*Service{
 			{Action: "vpc-lattice:ListTargetGroups"},
 		}},
 		"StartDomainVerification": {Needs: []Need{
-			{Action: "vpc-lattice:StartDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[15]}}}},
+			{Action: "vpc-lattice:StartDomainVerification", Targets: []Target{{Kinds: []*Kind{&kinds[15]}, Keys: []Key{{Name: "vpc-lattice:domainname", Path: []int{1}}}}}},
 			{Action: "vpc-lattice:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[15]}}}},
-		}},
+		}, Tags: [][]int{{2}}},
 		"TagResource": {Needs: []Need{
 			{Action: "vpc-lattice:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24]}, Path: []int{0}}}},
-		}},
+		}, Tags: [][]int{{1}}},
 		"UntagResource": {Needs: []Need{
 			{Action: "vpc-lattice:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[14], &kinds[15], &kinds[16], &kinds[17], &kinds[18], &kinds[19], &kinds[20], &kinds[21], &kinds[22], &kinds[23], &kinds[24]}, Path: []int{0}}}},
-		}},
+		}, Tags: [][]int{{1}}},
 		"UpdateResourceConfiguration": {Needs: []Need{
 			{Action: "vpc-lattice:UpdateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{0}}}},
 		}},
 		"UpdateResourceGateway": {Needs: []Need{
-			{Action: "vpc-lattice:UpdateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}}}},
+			{Action: "vpc-lattice:UpdateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Path: []int{0}, Keys: []Key{{Name: "vpc-lattice:securitygroupids", Path: []int{1}}}}}},
 		}},
 	}},
 	"route53": {Hides: true, Operations: map[string]*Operation{
 		"AssociateVPCWithHostedZone": {Needs: []Need{
-			{Action: "route53:AssociateVPCWithHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "route53:AssociateVPCWithHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"ChangeResourceRecordSets": {Needs: []Need{
-			{Action: "route53:ChangeResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "route53:ChangeResourceRecordSets", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}, Keys: []Key{{Name: "route53:changeresourcerecordsetsnormalizedrecordnames", Path: []int{1, 1, 1, 0}, Form: DNS}, {Name: "route53:changeresourcerecordsetsrecordtypes", Path: []int{1, 1, 1, 1}}, {Name: "route53:changeresourcerecordsetsactions", Path: []int{1, 1, 0}}}}}},
 		}},
 		"ChangeTagsForResource": {Needs: []Need{
 			{Action: "route53:ChangeTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{1}}}},
-		}},
+		}, Tags: [][]int{{2}, {3}}},
 		"CreateHostedZone": {Needs: []Need{
-			{Action: "route53:CreateHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{4}, Mentioned: true}}},
+			{Action: "route53:CreateHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{4}, Mentioned: true}}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}},
 		}},
 		"CreateReusableDelegationSet": {Needs: []Need{
 			{Action: "route53:CreateReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{1}, Mentioned: true}}},
 		}},
 		"CreateVPCAssociationAuthorization": {Needs: []Need{
-			{Action: "route53:CreateVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "route53:CreateVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"DeleteHostedZone": {Needs: []Need{
 			{Action: "route53:DeleteHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
@@ -484,10 +484,10 @@ var Services = map[string]*Service{
 			{Action: "route53:DeleteReusableDelegationSet", Targets: []Target{{Kinds: []*Kind{&kinds[26]}, Path: []int{0}}}},
 		}},
 		"DeleteVPCAssociationAuthorization": {Needs: []Need{
-			{Action: "route53:DeleteVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "route53:DeleteVPCAssociationAuthorization", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"DisassociateVPCFromHostedZone": {Needs: []Need{
-			{Action: "route53:DisassociateVPCFromHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
+			{Action: "route53:DisassociateVPCFromHostedZone", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}, Keys: []Key{{Name: "route53:vpcs", Path: []int{1}, Form: VPC}}}}},
 		}},
 		"GetChange": {Needs: []Need{
 			{Action: "route53:GetChange", Targets: []Target{{Kinds: []*Kind{&kinds[25]}, Path: []int{0}}}},
@@ -533,7 +533,7 @@ var Services = map[string]*Service{
 		}},
 	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
-		"GetCallerIdentity": {Needs: []Need{
+		"GetCallerIdentity": {Free: true, Needs: []Need{
 			{Action: "sts:GetCallerIdentity"},
 		}},
 	}},
@@ -547,7 +547,7 @@ var Services = map[string]*Service{
 			{Action: "postern:AttachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
 			{Action: "ec2:CreateNetworkInterface", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1, 1}}}},
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
-		}},
+		}, Tags: [][]int{{1, 4}}},
 		"CreateAccount": {Management: true, Needs: []Need{
 			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
 		}},
@@ -577,24 +577,24 @@ var Services = map[string]*Service{
 
 // kinds are all kinds of resources.
 var kinds = [...]Kind{
-	{Service: "ec2", Type: "dhcp-options", Prefix: "dopt-", NoRegion: false},
+	{Service: "ec2", Type: "dhcp-options", Prefix: "dopt-", NoRegion: false, Keys: []string{"ec2:dhcpoptionsid"}},
 	{Service: "ec2", Type: "egress-only-internet-gateway", Prefix: "eigw-", NoRegion: false},
-	{Service: "ec2", Type: "elastic-ip", Prefix: "eipalloc-", NoRegion: false},
-	{Service: "ec2", Type: "internet-gateway", Prefix: "igw-", NoRegion: false},
+	{Service: "ec2", Type: "elastic-ip", Prefix: "eipalloc-", NoRegion: false, Keys: []string{"ec2:allocationid", "ec2:domain", "ec2:publicipaddress"}},
+	{Service: "ec2", Type: "internet-gateway", Prefix: "igw-", NoRegion: false, Keys: []string{"ec2:internetgatewayid"}},
 	{Service: "ec2", Type: "natgateway", Prefix: "nat-", NoRegion: false},
-	{Service: "ec2", Type: "network-acl", Prefix: "acl-", NoRegion: false},
-	{Service: "ec2", Type: "network-interface", Prefix: "eni-", NoRegion: false},
+	{Service: "ec2", Type: "network-acl", Prefix: "acl-", NoRegion: false, Keys: []string{"ec2:networkaclid", "ec2:vpc"}},
+	{Service: "ec2", Type: "network-interface", Prefix: "eni-", NoRegion: false, Keys: []string{"ec2:availabilityzone", "ec2:networkinterfaceid", "ec2:subnet", "ec2:vpc"}},
 	{Service: "ec2", Type: "prefix-list", Prefix: "pl-", NoRegion: false},
-	{Service: "ec2", Type: "route-table", Prefix: "rtb-", NoRegion: false},
-	{Service: "ec2", Type: "security-group", Prefix: "sg-", NoRegion: false},
+	{Service: "ec2", Type: "route-table", Prefix: "rtb-", NoRegion: false, Keys: []string{"ec2:routetableid", "ec2:vpc"}},
+	{Service: "ec2", Type: "security-group", Prefix: "sg-", NoRegion: false, Keys: []string{"ec2:securitygroupid", "ec2:vpc"}},
 	{Service: "ec2", Type: "security-group-rule", Prefix: "sgr-", NoRegion: false},
-	{Service: "ec2", Type: "subnet", Prefix: "subnet-", NoRegion: false},
-	{Service: "ec2", Type: "vpc", Prefix: "vpc-", NoRegion: false},
-	{Service: "ec2", Type: "vpc-endpoint", Prefix: "vpce-", NoRegion: false},
+	{Service: "ec2", Type: "subnet", Prefix: "subnet-", NoRegion: false, Keys: []string{"ec2:availabilityzone", "ec2:availabilityzoneid", "ec2:subnetid", "ec2:vpc"}},
+	{Service: "ec2", Type: "vpc", Prefix: "vpc-", NoRegion: false, Keys: []string{"ec2:tenancy", "ec2:vpcid"}},
+	{Service: "ec2", Type: "vpc-endpoint", Prefix: "vpce-", NoRegion: false, Keys: []string{"ec2:vpceprivatednspreference", "ec2:vpceprivatednsspecifieddomains", "ec2:vpceserviceregion"}},
 	{Service: "vpc-lattice", Type: "accesslogsubscription", Prefix: "", NoRegion: false},
 	{Service: "vpc-lattice", Type: "domainverification", Prefix: "", NoRegion: false},
 	{Service: "vpc-lattice", Type: "resourceconfiguration", Prefix: "", NoRegion: false},
-	{Service: "vpc-lattice", Type: "resourceendpointassociation", Prefix: "", NoRegion: false},
+	{Service: "vpc-lattice", Type: "resourceendpointassociation", Prefix: "", NoRegion: false, Keys: []string{"vpc-lattice:resourceconfigurationarn", "vpc-lattice:vpcendpointid"}},
 	{Service: "vpc-lattice", Type: "resourcegateway", Prefix: "", NoRegion: false},
 	{Service: "vpc-lattice", Type: "service", Prefix: "", NoRegion: false},
 	{Service: "vpc-lattice", Type: "servicenetwork", Prefix: "", NoRegion: false},

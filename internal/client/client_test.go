@@ -20,9 +20,17 @@ import (
 
 type keys struct{}
 
-func (keys) Lookup(_ context.Context, id string) (server.Credential, bool, error) {
-	return server.Credential{Secret: "secret", SessionToken: "token", Account: "111122223333"}, id == "AKIA", nil
+func (keys) Lookup(_ context.Context, id, _ string) (server.Credential, bool, error) {
+	return server.Credential{Secret: "secret", SessionToken: "token", Caller: access.Caller{Account: "111122223333"}}, id == "AKIA", nil
 }
+
+type decider struct{}
+
+func (decider) Decide(_ context.Context, r *access.Request) (access.Decision, error) {
+	return access.Decide(r, nil), nil
+}
+
+func (decider) Bind(ctx context.Context, _ *access.Request) context.Context { return ctx }
 
 type fakeEC2 struct{ ec2.API }
 
@@ -51,7 +59,7 @@ func start(t *testing.T) *client.Client {
 	t.Helper()
 	handler, err := server.New(server.Config{
 		Regions: []string{"us-east-1"}, Credentials: keys{},
-		Decide: func(_ context.Context, r *access.Request) (access.Decision, error) { return access.Decide(r, nil), nil },
+		Decider: decider{},
 		Services: []server.Mounted{
 			{Service: ec2.Service, API: fakeEC2{}},
 			{Service: vpclattice.Service, API: fakeLattice{}},

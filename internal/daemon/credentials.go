@@ -5,26 +5,19 @@ package daemon
 import (
 	"context"
 
-	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/server"
-	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/account"
+	"github.com/posternhq/postern/internal/service/identity"
 )
 
 // credentials shows the AWS face the access keys of accounts.
-type credentials struct{ env *service.Env }
+type credentials struct{ *identity.Identities }
 
 // Lookup implements server.Credentials.
-func (c credentials) Lookup(ctx context.Context, accessKeyID string) (server.Credential, bool, error) {
-	p, ok, err := account.Lookup(ctx, c.env, accessKeyID)
-	return server.Credential{
-		Secret: p.Secret, Account: p.Account, ARN: p.ARN, UserID: p.UserID,
-		Management: p.Management, Disabled: p.Disabled,
-	}, ok, err
-}
-
-// decide answers requests by the rule that each account has its own resources:
-// nothing is shared yet.
-func decide(_ context.Context, r *access.Request) (access.Decision, error) {
-	return access.Decide(r, nil), nil
+func (c credentials) Lookup(ctx context.Context, accessKeyID, token string) (server.Credential, bool, error) {
+	found, ok, err := c.Identities.Lookup(ctx, accessKeyID, token)
+	credential := server.Credential{Secret: found.Secret, Caller: found.Caller, Disabled: found.Disabled, Expired: found.Expired}
+	if found.Caller.Session != nil {
+		credential.SessionToken = token // it was opened
+	}
+	return credential, ok, err
 }

@@ -36,6 +36,7 @@ import (
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
+	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/postern"
 	"github.com/posternhq/postern/internal/service/route53"
 	"github.com/posternhq/postern/internal/service/sts"
@@ -314,10 +315,11 @@ func (d *daemon) writeSmall(name string, value any) error {
 
 // handler mounts every service on one URL.
 func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
+	callers := identity.New(d.env, nil)
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
-		Credentials: credentials{d.env},
-		Decide:      decide,
+		Credentials: credentials{callers},
+		Decider:     callers,
 		Services: []server.Mounted{
 			{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},

@@ -27,10 +27,10 @@ func TestHandlersFindRowsThroughTheirView(t *testing.T) {
 }
 
 // handlers reports whether a folder has handlers: services but for those that make
-// accounts and the view.
+// accounts, the view, and the decision.
 func handlers(folder string) bool {
 	return strings.HasPrefix(folder, "internal/service/") && !strings.HasSuffix(folder, "test") &&
-		!within(folder, []string{"internal/service/view", "internal/service/account"})
+		!within(folder, []string{"internal/service/view", "internal/service/account", "internal/service/identity"})
 }
 
 func aboutAccounts(n ast.Node) string {

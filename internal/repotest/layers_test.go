@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"internal/agent":           {"internal/agent", "internal/reconcile", "internal/desired"},
 	"internal/control":         {"internal/control", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired"},
 	"internal/control/makers":  {"internal/alloc", "internal/state", "internal/table", "internal/store", "internal/model"},
-	"internal/service":         {"internal/service", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/access", "internal/seal", "internal/token"},
+	"internal/service":         {"internal/service", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/access", "internal/policy", "internal/seal", "internal/token"},
 	"internal/access":          {"internal/policy", "internal/model"},
 	"internal/policy":          {"internal/policy", "internal/model"},
 	"internal/aws":             {"internal/aws", "internal/access"},

@@ -20,6 +20,7 @@ type accessSection struct {
 type accessKind struct {
 	service, name, prefix string
 	noRegion              bool
+	keys                  []string // in lower case
 }
 
 // readAccess reads dir/access.txt, by the names of models.
@@ -49,6 +50,8 @@ func parseAccess(text string) (map[string]*accessSection, error) {
 			err = fmt.Errorf("%s stands before any service", words[0])
 		case words[0] == "kind":
 			err = section.addKind(name, words[1:])
+		case words[0] == "keys":
+			err = section.addKeys(name, words[1:])
 		default:
 			err = section.addOperation(words[0], strings.Join(words[1:], " "))
 		}
@@ -92,6 +95,29 @@ func (s *accessSection) addKind(service string, words []string) error {
 	return nil
 }
 
+// addKeys notes the condition keys that are read from resources of a kind.
+func (s *accessSection) addKeys(service string, words []string) error {
+	if len(words) < 2 {
+		return fmt.Errorf("keys is not keys KIND KEY...")
+	}
+	i := slices.IndexFunc(s.kinds, func(k accessKind) bool { return k.name == words[0] })
+	if i < 0 || len(s.kinds[i].keys) > 0 {
+		return fmt.Errorf("%s is no kind of this service above the line, or has keys already", words[0])
+	}
+	for _, word := range words[1:] {
+		s.kinds[i].keys = append(s.kinds[i].keys, keyName(service, word))
+	}
+	return nil
+}
+
+// keyName is the name of a condition key as it is asked for.
+func keyName(service, name string) string {
+	if !strings.Contains(name, ":") {
+		name = service + ":" + name
+	}
+	return strings.ToLower(name)
+}
+
 func (s *accessSection) addOperation(name, asks string) error {
 	if s.operations[name] != "" || asks == "" {
 		return fmt.Errorf("operation %s has two lines, or one that asks for nothing (write - for no resource)", name)
@@ -103,7 +129,9 @@ func (s *accessSection) addOperation(name, asks string) error {
 // accessOperation is a line, resolved.
 type accessOperation struct {
 	management bool
+	free       bool
 	needs      []accessNeed
+	tags       [][]int
 }
 
 // accessNeed is one part of an operation's line, with its members resolved to the
@@ -112,12 +140,23 @@ type accessNeed struct {
 	action  string
 	when    []int
 	targets []accessTarget
+	keys    []accessKey
 }
 
 type accessTarget struct {
 	kinds              []accessKind
 	path               []int
 	byOther, mentioned bool
+	keys               []accessKey
+}
+
+// accessKey is a condition key that a request has.
+type accessKey struct {
+	name string
+	path []int
+	form string
+	kind *accessKind // of the form ARN, or whose key it is
+	of   string      // that key
 }
 
 // resolveAccess gives what each served operation of a service asks for. Every one
@@ -135,11 +174,12 @@ func resolveAccess(svc *service, all map[string]*accessSection) (map[string]acce
 		}
 		r := &accessResolver{svc: svc, op: op, all: all}
 		asks, management := strings.CutPrefix(line, "management ")
+		asks, free := strings.CutPrefix(asks, "free ")
 		needs, err := r.needs(asks)
 		if err != nil {
 			return nil, fmt.Errorf("access.txt, operation %s of [%s]: %w", op.Name, svc.Model, err)
 		}
-		operations[op.Name] = accessOperation{management, needs}
+		operations[op.Name] = accessOperation{management, free, needs, r.tags(needs)}
 	}
 	for name := range section.operations {
 		if operations[name].needs == nil {
@@ -193,10 +233,17 @@ func (r *accessResolver) need(words []string, first bool) (accessNeed, error) {
 	if len(words) == 0 {
 		return n, fmt.Errorf("%s names no resource (write - for none)", n.action)
 	}
-	if len(words) == 1 && words[0] == "-" {
-		return n, nil
-	}
 	for _, word := range words {
+		if inner, ok := strings.CutPrefix(word, "{"); ok {
+			var err error
+			if n.keys, err = r.keys(n.keys, inner); err != nil {
+				return n, err
+			}
+			continue
+		}
+		if word == "-" {
+			continue
+		}
 		t, err := r.target(word)
 		if err != nil {
 			return n, err
@@ -207,9 +254,16 @@ func (r *accessResolver) need(words []string, first bool) (accessNeed, error) {
 }
 
 func (r *accessResolver) target(word string) (accessTarget, error) {
+	word, keys, _ := strings.Cut(word, "{")
 	inner, opened := strings.CutPrefix(word, "(")
 	inner, closed := strings.CutSuffix(inner, ")")
 	t := accessTarget{mentioned: opened}
+	if keys != "" {
+		var err error
+		if t.keys, err = r.keys(nil, keys); err != nil {
+			return t, err
+		}
+	}
 	if opened != closed {
 		return t, fmt.Errorf("%s has one parenthesis", word)
 	}
@@ -254,6 +308,63 @@ func (r *accessResolver) kinds(name string) []accessKind {
 		}
 	}
 	return nil
+}
+
+// keys reads what stands between braces, without the first one.
+func (r *accessResolver) keys(all []accessKey, text string) ([]accessKey, error) {
+	inner, closed := strings.CutSuffix(text, "}")
+	if !closed {
+		return nil, fmt.Errorf("{%s has one brace", text)
+	}
+	for part := range strings.SplitSeq(inner, ",") {
+		name, member, ok := strings.Cut(part, "=")
+		if !ok {
+			return nil, fmt.Errorf("%s is not KEY=MEMBER", part)
+		}
+		k := accessKey{name: keyName(r.svc.Model, name), form: "Plain"}
+		if form, rest, ok := strings.Cut(member, "("); ok {
+			member = strings.TrimSuffix(rest, ")")
+			kind, of, _ := strings.Cut(form, ".")
+			switch found := r.kinds(kind); {
+			case form == "DNS" || form == "VPC":
+				k.form = form
+			case len(found) == 1 && of != "":
+				k.kind, k.of = &found[0], keyName(found[0].service, of)
+			case len(found) == 1:
+				k.form, k.kind = "ARN", &found[0]
+			default:
+				return nil, fmt.Errorf("%s is neither a form of values nor a kind of resources", form)
+			}
+			if k.of != "" && !slices.Contains(k.kind.keys, k.of) {
+				return nil, fmt.Errorf("kind %s has no key %s", k.kind.name, k.of)
+			}
+		}
+		var err error
+		if k.path, _, err = r.path(member); err != nil {
+			return nil, err
+		}
+		all = append(all, k)
+	}
+	return all, nil
+}
+
+// tagMembers are the members that have tags, or keys of tags.
+var tagMembers = []string{"TagSpecifications", "Tags", "tags", "TagKeys", "tagKeys", "AddTags", "RemoveTagKeys"}
+
+// tags gives the paths to all tags of a request: members that are called so, and those
+// for which tagging is asked.
+func (r *accessResolver) tags(needs []accessNeed) (paths [][]int) {
+	for i, m := range r.op.in.Members {
+		if slices.Contains(tagMembers, m.Name) {
+			paths = append(paths, []int{i})
+		}
+	}
+	for _, n := range needs {
+		if len(n.when) > 1 && (strings.HasSuffix(n.action, ":CreateTags") || strings.HasSuffix(n.action, ":TagResource")) {
+			paths = append(paths, n.when)
+		}
+	}
+	return paths
 }
 
 // path resolves the name of a member, with dots for members of members, to the

@@ -135,8 +135,13 @@ func TestEveryOperationSaysWhatItAsksFor(t *testing.T) {
 		"part without action":       {"CreateTags if TagSpecifications: vpc\n", "vpc\n"},
 		"one parenthesis":           {"(vpc-lattice:servicenetwork=ServiceNetworkArn)", "(vpc-lattice:servicenetwork=ServiceNetworkArn"},
 		"section twice":             {"[sts global]", "[sts global]\n[ec2]"},
-		"section that is not there": {"[sts global]\nGetCallerIdentity                          -\n", ""},
+		"section that is not there": {"[sts global]\nGetCallerIdentity                          free -\n", ""},
 		"global by its model":       {"[sts global]", "[sts]"},
+		"condition key of nothing":  {"vpc-endpoint=VpcEndpointId{VpcePrivateDnsPreference=DnsOptions.PrivateDnsPreference,", "vpc-endpoint=VpcEndpointId{VpcePrivateDnsPreference=DnsOptions.Preference,"},
+		"condition key of no kind":  {"=subnet.Vpc(SubnetId)", "=net.Vpc(SubnetId)"},
+		"condition key not of kind": {"=subnet.Vpc(SubnetId)", "=subnet.Tenancy(SubnetId)"},
+		"one brace":                 {"{Tenancy=InstanceTenancy}", "{Tenancy=InstanceTenancy"},
+		"keys of no kind":           {"keys vpc ", "keys net "},
 		"unknown word":              {"[sts global]", "[sts everywhere]"},
 	} {
 		t.Run(name, func(t *testing.T) {

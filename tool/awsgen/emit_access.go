@@ -17,7 +17,11 @@ func emitAccess(services []*service, sections map[string]*accessSection, files m
 		}
 		for _, k := range sections[svc.Model].kinds {
 			first[k.service+":"+k.name] = len(first)
-			kinds.line("{Service: %q, Type: %q, Prefix: %q, NoRegion: %v},", k.service, k.name, k.prefix, k.noRegion)
+			keys := ""
+			if len(k.keys) > 0 {
+				keys = fmt.Sprintf(", Keys: %#v", k.keys)
+			}
+			kinds.line("{Service: %q, Type: %q, Prefix: %q, NoRegion: %v%s},", k.service, k.name, k.prefix, k.noRegion, keys)
 		}
 	}
 	src := &source{}
@@ -36,11 +40,18 @@ func emitAccess(services []*service, sections map[string]*accessSection, files m
 			if operations[op.Name].management {
 				management = "Management: true, "
 			}
+			if operations[op.Name].free {
+				management += "Free: true, "
+			}
 			src.line("%q: {%sNeeds: []Need{", op.Name, management)
 			for _, n := range operations[op.Name].needs {
 				src.line("%s,", needLiteral(n, first))
 			}
-			src.line("}},")
+			tags := ""
+			if paths := operations[op.Name].tags; len(paths) > 0 {
+				tags = ", Tags: [][]int{" + strings.ReplaceAll(strings.Trim(fmt.Sprintf("%#v", paths)[len("[][]int{"):], " "), "[]int", "")
+			}
+			src.line("}%s},", tags)
 		}
 		src.line("}},")
 	}
@@ -70,7 +81,28 @@ func needLiteral(n accessNeed, first map[string]int) string {
 		}
 		out.WriteString("}")
 	}
-	return out.String() + "}"
+	return out.String() + keysLiteral(n.keys, first) + "}"
+}
+
+func keysLiteral(keys []accessKey, first map[string]int) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	var out strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&out, "{Name: %q, Path: %#v", k.name, k.path)
+		if k.form != "Plain" {
+			out.WriteString(", Form: " + k.form)
+		}
+		if k.kind != nil {
+			fmt.Fprintf(&out, ", Kind: &kinds[%d]", first[k.kind.service+":"+k.kind.name])
+		}
+		if k.of != "" {
+			fmt.Fprintf(&out, ", Of: %q", k.of)
+		}
+		out.WriteString("},")
+	}
+	return ", Keys: []Key{" + out.String() + "}"
 }
 
 func targetLiteral(t accessTarget, first map[string]int) string {
@@ -88,5 +120,5 @@ func targetLiteral(t accessTarget, first map[string]int) string {
 	if t.mentioned {
 		text += ", Mentioned: true"
 	}
-	return text + "}"
+	return text + keysLiteral(t.keys, first) + "}"
 }

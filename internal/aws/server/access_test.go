@@ -60,10 +60,10 @@ func watch(t *testing.T, svc *schema.Service, op *schema.Operation) *watched {
 	var err error
 	w.handler, err = server.New(server.Config{
 		Regions: []string{"us-east-1"}, Credentials: keys{}, Services: []server.Mounted{{Service: &served}},
-		Decide: func(_ context.Context, r *access.Request) (access.Decision, error) {
+		Decider: decider(func(r *access.Request) (access.Decision, error) {
 			w.asked = append(w.asked, slices.Clone(r.Asks))
 			return w.answer, w.err
-		},
+		}),
 		Now: func() time.Time { return now }, NewRequestID: func() string { return "req-1" },
 	})
 	if err != nil {
@@ -292,9 +292,7 @@ func TestServicesWithoutActionsAreNotMounted(t *testing.T) {
 	for _, svc := range []*schema.Service{&unknown, &more, {Name: "x", Protocol: fault.ProtocolEC2, SigningName: "x"}} {
 		_, err := server.New(server.Config{
 			Regions: []string{"us-east-1"}, Credentials: keys{}, Services: []server.Mounted{{Service: svc}},
-			Decide: func(context.Context, *access.Request) (access.Decision, error) {
-				return access.Decision{Allowed: true}, nil
-			},
+			Decider: decider(func(*access.Request) (access.Decision, error) { return access.Decision{Allowed: true}, nil }),
 		})
 		if err == nil {
 			t.Errorf("%s is mounted, and the table of actions does not have all of it", svc.Name)
@@ -315,8 +313,8 @@ func TestAViewStaysWhatItWas(t *testing.T) {
 	svc.Operations = []*schema.Operation{&create}
 	h, err := server.New(server.Config{
 		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{}, Services: []server.Mounted{{Service: &svc}},
-		Decide: func(_ context.Context, r *access.Request) (access.Decision, error) { return access.Decide(r, nil), nil },
-		Now:    func() time.Time { return now },
+		Decider: decider(func(r *access.Request) (access.Decision, error) { return access.Decide(r, nil), nil }),
+		Now:     func() time.Time { return now },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -45,8 +45,8 @@ var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // keys is a fixed set of credentials.
 type keys struct{}
 
-func (keys) Lookup(_ context.Context, id string) (server.Credential, bool, error) {
-	c := server.Credential{Secret: secret, Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account}
+func (keys) Lookup(_ context.Context, id, _ string) (server.Credential, bool, error) {
+	c := server.Credential{Secret: secret, Caller: access.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account}}
 	switch id {
 	case key:
 	case tempKey:
@@ -60,6 +60,13 @@ func (keys) Lookup(_ context.Context, id string) (server.Credential, bool, error
 	}
 	return c, true, nil
 }
+
+// decider answers requests, and binds nothing.
+type decider func(*access.Request) (access.Decision, error)
+
+func (d decider) Decide(_ context.Context, r *access.Request) (access.Decision, error) { return d(r) }
+
+func (decider) Bind(ctx context.Context, _ *access.Request) context.Context { return ctx }
 
 // fake implements what the tests call and counts; the rest of each interface is
 // nil and panics.
@@ -79,7 +86,7 @@ func (f *fake) call(ctx context.Context) error {
 	return nil
 }
 
-func (f *fake) decision(_ context.Context, r *access.Request) (access.Decision, error) {
+func (f *fake) decision(r *access.Request) (access.Decision, error) {
 	if f.decide != nil {
 		return f.decide(r), nil
 	}
@@ -165,7 +172,7 @@ func newEndpoint(t testing.TB) *endpoint {
 	e := &endpoint{fake: &fake{}, log: &bytes.Buffer{}}
 	var err error
 	e.handler, err = server.New(server.Config{
-		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{}, Decide: e.fake.decision,
+		Regions: []string{"us-east-1", "eu-west-1"}, Credentials: keys{}, Decider: decider(e.fake.decision),
 		Services: []server.Mounted{
 			{Service: ec2.Service, API: fakeEC2{fake: e.fake}, Check: strict},
 			{Service: vpclattice.Service, API: fakeLattice{fake: e.fake}},

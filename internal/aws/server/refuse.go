@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/sigv4"
@@ -133,6 +134,15 @@ type excess interface {
 	Excessive() string
 }
 
+// refuseLate says what the steps would have said had they known what was found out in the
+// handler's transaction: that the key or a right of its owner is gone.
+func (e *exchange) refuseLate(no *access.Refused) *refusal {
+	if no.Unknown {
+		return refusef(unknownKey, "The security token included in the request is invalid.")
+	}
+	return refusef(denied, "%s%s", e.service.words.denial, no.Text)
+}
+
 // refuse renders an error of any step. What is neither a fault nor a refusal is
 // an internal error, of which the client learns nothing but the request's id.
 func (e *exchange) refuse(err error) *codec.Response {
@@ -141,7 +151,10 @@ func (e *exchange) refuse(err error) *codec.Response {
 	var r *refusal
 	var u unavailability
 	var x excess
+	var no *access.Refused
 	switch {
+	case errors.As(err, &no):
+		f = e.service.words.fault(e.refuseLate(no))
 	case errors.As(err, &f):
 	case errors.As(err, &r):
 		f = e.service.words.fault(r)

@@ -43,19 +43,34 @@ type Credential struct {
 	Secret string
 	// SessionToken must come with the requests of temporary keys; it is empty
 	// for long-term ones.
-	SessionToken         string
-	Account, ARN, UserID string
-	// Management marks the account that looks after the installation.
-	Management bool
+	SessionToken string
+	// Caller is who signs with the key; the server fills in the rest of it, which is of
+	// the request.
+	Caller access.Caller
 	// Disabled keys are refused like unknown ones.
 	Disabled bool
+	// Expired keys were temporary; that is told to who has the secret.
+	Expired bool
 }
 
 // Credentials finds access keys. Lookup returns false for a key that does not
-// exist; an error means that nobody knows, and the request fails as internal.
+// exist, or a temporary one that the session token is not for; an error means that
+// nobody knows, and the request fails as internal.
 // It is called for every request, by many goroutines.
 type Credentials interface {
-	Lookup(ctx context.Context, accessKeyID string) (Credential, bool, error)
+	Lookup(ctx context.Context, accessKeyID, token string) (Credential, bool, error)
+}
+
+// Decider says of requests whether they are allowed.
+type Decider interface {
+	// Decide says of every request whether it is allowed; an error means that
+	// nobody knows, and the request fails as internal. Many goroutines call it; it
+	// keeps nothing of the request.
+	Decide(context.Context, *access.Request) (access.Decision, error)
+	// Bind returns the context for the handler of a request that goes on, which sees to it
+	// that what was decided still holds when the handler reads or changes something. The
+	// error of a handler that comes from there is an *access.Refused.
+	Bind(context.Context, *access.Request) context.Context
 }
 
 // Mounted is a service and its implementation, a value of the generated API
@@ -75,18 +90,15 @@ type Explainer interface {
 	Unserved(operation string) error
 }
 
-// Config is what New needs. Regions, Credentials, Decide and Services are required.
+// Config is what New needs. Regions, Credentials, Decider and Services are required.
 type Config struct {
 	Regions     []string
 	Credentials Credentials
-	// Decide says of every request whether it is allowed; an error means that
-	// nobody knows, and the request fails as internal. Many goroutines call it; it
-	// keeps nothing of the request.
-	Decide   func(context.Context, *access.Request) (access.Decision, error)
-	Services []Mounted
-	Log      *slog.Logger     // nil discards
-	Now      func() time.Time // nil is time.Now
-	MaxBody  int64            // bytes; zero is DefaultMaxBody
+	Decider     Decider
+	Services    []Mounted
+	Log         *slog.Logger     // nil discards
+	Now         func() time.Time // nil is time.Now
+	MaxBody     int64            // bytes; zero is DefaultMaxBody
 	// Observe is told of each request that was answered; nil for nobody.
 	Observe func(Observation)
 	// NewRequestID makes ids that are unique; nil makes random UUIDs.
@@ -119,7 +131,7 @@ type mounted struct {
 // New returns the handler of a whole endpoint. It is an error to mount two
 // services with one signing name, or a service that no codec knows.
 func New(config Config) (http.Handler, error) {
-	if len(config.Regions) == 0 || config.Credentials == nil || config.Decide == nil || len(config.Services) == 0 {
+	if len(config.Regions) == 0 || config.Credentials == nil || config.Decider == nil || len(config.Services) == 0 {
 		return nil, errors.New("new server: regions, credentials, a decider and services are required")
 	}
 	h := &handler{Config: config, services: map[string]*mounted{}}

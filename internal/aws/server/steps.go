@@ -32,7 +32,7 @@ var regionName = regexp.MustCompile(`^([a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}|aws(-[a-z
 // the signature are served.
 func (e *exchange) authenticate() error {
 	s := e.signature
-	credential, known, err := e.Credentials.Lookup(e.http.Context(), s.AccessKeyID)
+	credential, known, err := e.Credentials.Lookup(e.http.Context(), s.AccessKeyID, s.Token)
 	if err != nil {
 		return fmt.Errorf("look up access key %s: %w", s.AccessKeyID, err)
 	}
@@ -46,11 +46,11 @@ func (e *exchange) authenticate() error {
 		return refusef(unknownKey, "The security token included in the request is invalid.")
 	}
 	e.region = s.Region
-	e.view.Caller = access.Caller{
-		Account: credential.Account, Region: s.Region, ARN: credential.ARN, UserID: credential.UserID,
-		Management:  credential.Management,
-		AccessKeyID: s.AccessKeyID, RequestID: e.id,
+	if credential.Expired {
+		return refusef(expiredKey, "The security token included in the request is expired")
 	}
+	e.view.Caller = credential.Caller
+	e.view.Region, e.view.AccessKeyID, e.view.RequestID = s.Region, s.AccessKeyID, e.id
 	if e.services[s.Service] == nil {
 		return refusef(unknownOperation, "The service '%s' is not served by this endpoint, which serves %s.",
 			s.Service, strings.Join(e.serviceNames(), ", "))
@@ -188,13 +188,19 @@ func (e *exchange) decode() (any, error) {
 func (e *exchange) authorize(in any) (context.Context, error) {
 	who := &e.view.Caller
 	op := e.service.access[e.op]
-	e.request = access.Request{Caller: who, Management: op.Management, Asks: op.Ask(e.asks[:0], who, in)}
-	d, err := e.Decide(e.http.Context(), &e.request)
+	e.request.Caller, e.request.Operation, e.request.Input = who, op, in
+	e.request.Management, e.request.Hides = op.Management, e.service.hides && !e.op.DryRunRequested(in)
+	e.request.Origin = access.Origin{
+		Address: access.AddressOf(e.http.RemoteAddr), Secure: e.http.TLS != nil,
+		UserAgent: e.http.UserAgent(), Referer: e.http.Referer(), Time: e.Now(),
+	}
+	e.request.Asks = op.Ask(e.asks[:0], who, in)
+	d, err := e.Decider.Decide(e.http.Context(), &e.request)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("decide about %s: %w", e.op.Name, err)
-	case d.Allowed, d.Foreign && e.service.hides && !e.op.DryRunRequested(in):
-		return access.With(e.http.Context(), &e.view), nil
+	case d.Passes(&e.request):
+		return access.With(e.Decider.Bind(e.http.Context(), &e.request), &e.view), nil
 	}
 	return nil, refusef(denied, "%s%s", e.service.words.denial, d.Text(who))
 }

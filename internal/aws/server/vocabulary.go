@@ -19,6 +19,7 @@ const (
 	unsigned
 	badAuthentication
 	unknownKey
+	expiredKey
 	badSignature
 	badTime
 	unknownRegion
@@ -63,6 +64,7 @@ var (
 		unsigned:          {"MissingAuthenticationToken", 403},
 		badAuthentication: {"IncompleteSignature", 400},
 		unknownKey:        {"AuthFailure", 401},
+		expiredKey:        {"RequestExpired", 400},
 		badSignature:      {"SignatureDoesNotMatch", 403},
 		badTime:           {"RequestExpired", 400},
 		unknownRegion:     {"AuthFailure", 401},
@@ -85,6 +87,7 @@ var (
 		unsigned:          {"MissingAuthenticationToken", 403},
 		badAuthentication: {"IncompleteSignature", 400},
 		unknownKey:        {"InvalidClientTokenId", 403},
+		expiredKey:        {"ExpiredToken", 403},
 		badSignature:      {"SignatureDoesNotMatch", 403},
 		badTime:           {"SignatureDoesNotMatch", 403},
 		unknownRegion:     {"SignatureDoesNotMatch", 403},
@@ -107,6 +110,7 @@ var (
 		unsigned:          {"MissingAuthenticationTokenException", 403},
 		badAuthentication: {"IncompleteSignatureException", 403},
 		unknownKey:        {"UnrecognizedClientException", 403},
+		expiredKey:        {"ExpiredTokenException", 403},
 		badSignature:      {"InvalidSignatureException", 403},
 		badTime:           {"InvalidSignatureException", 403},
 		unknownRegion:     {"InvalidSignatureException", 403},
@@ -128,6 +132,7 @@ var (
 		unsigned:          {"AccessDenied", 403},
 		badAuthentication: {"AuthorizationHeaderMalformed", 400},
 		unknownKey:        {"InvalidAccessKeyId", 403},
+		expiredKey:        {"ExpiredToken", 400},
 		badSignature:      {"SignatureDoesNotMatch", 403},
 		badTime:           {"RequestTimeTooSkewed", 403},
 		unknownRegion:     {"AuthorizationHeaderMalformed", 400},

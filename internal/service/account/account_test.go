@@ -46,12 +46,12 @@ func TestBootstrapMakesOneKeyHoweverOftenItRuns(t *testing.T) {
 	if !regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(id) || !regexp.MustCompile(`^[A-Za-z0-9+/]{40}$`).MatchString(secret) {
 		t.Error("the key has another form than those of AWS")
 	}
-	if p, _, err := Lookup(t.Context(), w.Env, id); err != nil || !p.Management {
+	if !Manages(w.DB.Snapshot(), servicetest.Account) {
 		t.Error("the first account does not manage")
 	}
 }
 
-func TestKeysAreLookedUp(t *testing.T) {
+func TestAccountsAreMadeOnceWithAKey(t *testing.T) {
 	w := servicetest.New(t)
 	n, err := New(w.Env, servicetest.OtherAccount, "other")
 	if err != nil {
@@ -64,13 +64,12 @@ func TestKeysAreLookedUp(t *testing.T) {
 	if err := create(); !errors.Is(err, ErrExists) {
 		t.Errorf("making the account again: %v", err)
 	}
-	got, ok, err := Lookup(t.Context(), w.Env, n.Key.ID)
-	want := Principal{Secret: n.Secret, Account: servicetest.OtherAccount, ARN: "arn:aws:iam::444455556666:user/admin", UserID: n.Key.UserID}
-	if err != nil || !ok || got != want {
-		t.Errorf("lookup gave account %s, %t, %v", got.Account, ok, err)
+	key, ok := state.AccessKeys.Get(w.DB.Snapshot(), "", "", n.Key.ID)
+	if !ok || key.Account != servicetest.OtherAccount || key.ARN != "arn:aws:iam::444455556666:user/admin" {
+		t.Fatalf("the key is %+v, %t", key, ok)
 	}
-	if _, ok, err := Lookup(t.Context(), w.Env, "AKIAUNKNOWN"); ok || err != nil {
-		t.Errorf("unknown key: %t, %v", ok, err)
+	if secret, err := Secret(w.Seal, key); err != nil || secret != n.Secret {
+		t.Errorf("the secret of the key is another one, %v", err)
 	}
 }
 

@@ -107,41 +107,13 @@ func current(env *service.Env, k *model.AccessKey) bool {
 	return err == nil && ok && k.Secret == "" && by == env.Seal.Ring().Newest()
 }
 
-// Principal is who an access key signs for.
-type Principal struct {
-	Secret, Account, ARN, UserID string
-	// Management says that the account is the one that was made at the first start.
-	Management, Disabled bool
+// Manages says whether an account is the management account. One without a row that can
+// be read is when it is the only such one and no other manages.
+func Manages(tx *table.Txn, account string) bool {
+	row, ok := state.Accounts.Get(tx, "", "", account)
+	return ok && row.Management || !ok && mustManage(tx, account)
 }
 
-// Lookup finds the principal of an access key; false says that there is no such
-// key. A key made just now through another server is found too.
-func Lookup(ctx context.Context, env *service.Env, accessKeyID string) (Principal, bool, error) {
-	tx := env.DB.Snapshot()
-	key, ok := state.AccessKeys.Get(tx, "", "", accessKeyID)
-	if !ok {
-		var err error
-		if tx, err = env.DB.View(ctx); err != nil {
-			return Principal{}, false, fmt.Errorf("look up access key %s: %w", accessKeyID, err)
-		}
-		if key, ok = state.AccessKeys.Get(tx, "", "", accessKeyID); !ok {
-			return Principal{}, false, nil
-		}
-	}
-	secret, err := Secret(env.Seal, key)
-	if err != nil {
-		return Principal{}, false, nil // said at the start; to clients it is a key that is not there
-	}
-	account, ok := state.Accounts.Get(tx, "", "", key.Account)
-	return Principal{
-		Secret: secret, Account: key.Account, ARN: key.ARN, UserID: key.UserID,
-		Management: ok && account.Management || !ok && mustManage(tx, key.Account),
-		Disabled:   key.Disabled || ok && account.Disabled,
-	}, true, nil
-}
-
-// mustManage says whether an account without a row that can be read is the
-// management account, because it is the only such one and no other manages.
 func mustManage(tx *table.Txn, account string) bool {
 	for other := range state.Accounts.All(tx) {
 		if other.Management {

@@ -291,8 +291,12 @@ func TestAccountsAreMadeByTheFirstOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok, err := account.Lookup(t.Context(), f.Env, *out.AccessKeyId); err != nil || !ok || got.Account != servicetest.OtherAccount || got.Secret != *out.SecretAccessKey {
-		t.Errorf("the key leads to account %s, %t, %v", got.Account, ok, err)
+	key, ok := state.AccessKeys.Get(f.DB.Snapshot(), "", "", *out.AccessKeyId)
+	if !ok || key.Account != servicetest.OtherAccount {
+		t.Fatalf("the key is %+v, %t", key, ok)
+	}
+	if secret, err := account.Secret(f.Seal, key); err != nil || secret != *out.SecretAccessKey {
+		t.Errorf("the secret of the key is another one, %v", err)
 	}
 	f.refused(t, "the account again", "ConflictException", func() error {
 		_, err := f.api.CreateAccount(f.ctx, &shape.CreateAccountInput{AccountId: new(servicetest.OtherAccount)})

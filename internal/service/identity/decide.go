@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/policy"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Decide answers a request. The rule for an account itself needs no rows; for all others
+// it looks at a state that has every change which was committed before. An
+// *access.Refused says that the caller is not known any more.
+func (i *Identities) Decide(ctx context.Context, r *access.Request) (access.Decision, error) {
+	tx := i.env.DB.Snapshot()
+	if !unbound(i, tx, r.Caller) {
+		var err error
+		if tx, err = i.env.DB.View(ctx); err != nil {
+			return access.Decision{}, fmt.Errorf("decide: %w", err)
+		}
+	}
+	d, known := i.decide(tx, r)
+	if !known {
+		return access.Decision{}, &access.Refused{Unknown: true}
+	}
+	return d, nil
+}
+
+// unbound says that nothing bounds what the caller does in its account.
+func unbound(i *Identities, tx *table.Txn, who *access.Caller) bool {
+	return who.Kind == policy.Root && i.controls(tx, who.Account) == nil
+}
+
+// decide answers a request by the rows of a transaction. False says that the caller is not
+// known any more.
+func (i *Identities) decide(tx *table.Txn, r *access.Request) (access.Decision, bool) {
+	rules, ok := i.Rules(tx, r.Caller)
+	if !ok {
+		return access.Decision{}, false
+	}
+	return access.Decide(r, rules), true
+}
+
+// Bind gives the context for the handler of a request that was decided about: each of its
+// transactions decides again.
+func (i *Identities) Bind(ctx context.Context, r *access.Request) context.Context {
+	b := &bound{identities: i, caller: *r.Caller, request: *r}
+	b.request.Caller, b.request.Asks = &b.caller, slices.Clone(r.Asks)
+	return table.WithCondition(ctx, b)
+}
+
+// bound is the condition of a request. It has copies: handlers may outlive the request.
+type bound struct {
+	identities *Identities
+	caller     access.Caller
+	request    access.Request
+}
+
+// Check implements table.Condition.
+func (b *bound) Check(tx *table.Txn) error {
+	i := b.identities
+	if _, ok := i.known(tx, &b.caller); !ok {
+		return &access.Refused{Unknown: true}
+	}
+	request := b.request
+	d, ok := i.decide(tx, &request)
+	if !ok {
+		return &access.Refused{Unknown: true}
+	}
+	if !d.Passes(&request) {
+		return &access.Refused{Text: d.Text(&b.caller)}
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package identity
+
+import (
+	"maps"
+	"runtime"
+	"strings"
+	"sync"
+	"weak"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy"
+	"github.com/posternhq/postern/internal/policy/managed"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Rules gives what decides about a caller, by the rows of a transaction, which then
+// depends on them. False says that its user or role is gone. A policy that is not there
+// or cannot be read allows nothing, and denies what it might.
+func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bool) {
+	rules := &access.Rules{Resources: resources{tx: tx, account: who.Account, region: who.Region}}
+	p := &policy.Principal{
+		Kind: who.Kind, Account: who.Account, ARN: who.ARN, Entity: who.Entity, UniqueID: who.EntityID,
+		Controls: i.controls(tx, who.Account),
+	}
+	if who.EntityID == "" {
+		p.Entity = model.ARN("iam", "", who.Account, "root")
+	}
+	if p.Kind == policy.Root && p.Controls == nil && who.Session == nil {
+		return rules, true // the account itself
+	}
+	rules.Principal = p
+	tags, ok := i.entity(tx, who, p)
+	if !ok {
+		return nil, false
+	}
+	rules.Tags = tags
+	if s := who.Session; s != nil {
+		i.session(tx, s, p)
+		if len(s.Tags) > 0 {
+			rules.Tags = maps.Clone(s.Tags)
+			for k, v := range tags {
+				if !hasTag(s.Tags, k) {
+					rules.Tags[k] = v
+				}
+			}
+		}
+	}
+	return rules, true
+}
+
+// hasTag compares keys of tags without case, as IAM does.
+func hasTag(tags map[string]string, key string) bool {
+	for k := range tags {
+		if strings.EqualFold(k, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// entity adds the policies of the caller's user or role, and gives its tags.
+func (i *Identities) entity(tx *table.Txn, who *access.Caller, p *policy.Principal) (map[string]string, bool) {
+	switch {
+	case who.EntityID == "":
+		return nil, true
+	case who.Kind == policy.Role:
+		role, ok := state.Roles.Get(tx, who.Account, "", who.EntityID)
+		if !ok {
+			return nil, false
+		}
+		i.own(tx, p, &role.Meta, role.Policies)
+		i.bound(tx, p, role.Boundary)
+		return role.Tags, true
+	}
+	user, ok := state.Users.Get(tx, who.Account, "", who.EntityID)
+	if !ok {
+		return nil, false
+	}
+	i.own(tx, p, &user.Meta, user.Policies)
+	for _, id := range user.Groups {
+		group, ok := state.Groups.Get(tx, who.Account, "", id)
+		if !ok {
+			p.Identity = append(p.Identity, policy.Named{Name: id})
+			continue
+		}
+		i.own(tx, p, &group.Meta, group.Policies)
+	}
+	i.bound(tx, p, user.Boundary)
+	return user.Tags, true
+}
+
+// own adds the policies of one user, group or role: inline ones, and attached ones.
+func (i *Identities) own(tx *table.Txn, p *policy.Principal, owner *model.Meta, attached []string) {
+	for row := range state.InlinePoliciesByOwner.Rows(tx, owner.Ref()) {
+		p.Identity = append(p.Identity, policy.Named{Name: row.Name, Document: i.docs.inline.read(row, row.Document)})
+	}
+	for _, id := range attached {
+		p.Identity = append(p.Identity, i.managed(tx, owner.Account, id))
+	}
+}
+
+func (i *Identities) bound(tx *table.Txn, p *policy.Principal, id string) {
+	if id != "" {
+		named := i.managed(tx, p.Account, id)
+		p.Boundary = &named
+	}
+}
+
+// managed gives a managed policy by its PolicyID: the ARN of one that all accounts have,
+// or the unique id of one of the account.
+func (i *Identities) managed(tx *table.Txn, of, id string) policy.Named {
+	if model.IsManagedByAWS(id) {
+		if m, ok := managed.Find(id); ok {
+			return policy.Named{ARN: m.ARN, Name: m.Name, Document: m.Document}
+		}
+		return policy.Named{ARN: id}
+	}
+	row, ok := state.Policies.Get(tx, of, "", id)
+	if !ok {
+		return policy.Named{Name: id}
+	}
+	named := policy.Named{ARN: row.ARN(), Name: row.Name}
+	at := row.Version(row.Default)
+	if version, ok := state.PolicyVersions.Get(tx, at.Account, at.Region, at.ID); ok {
+		named.Document = i.docs.versions.read(version, version.Document)
+	}
+	return named
+}
+
+// session adds the policies of a session.
+func (i *Identities) session(tx *table.Txn, s *access.Session, p *policy.Principal) {
+	p.HasSession = s.Bounded
+	for _, text := range s.Policies {
+		p.Session = append(p.Session, policy.Named{Document: i.docs.session(text)})
+	}
+	for _, arn := range s.PolicyARNs {
+		p.Session = append(p.Session, i.byARN(tx, s.Account, arn))
+	}
+}
+
+// byARN gives the managed policy that a session names: by its ARN, since it may have been
+// made again meanwhile.
+func (i *Identities) byARN(tx *table.Txn, of, arn string) policy.Named {
+	if !model.IsManagedByAWS(arn) {
+		name := arn[strings.LastIndexByte(arn, '/')+1:]
+		for row := range state.PoliciesByName.Rows(tx, model.Ref{Account: of, ID: model.FoldName(name)}) {
+			if row.ARN() == arn {
+				return i.managed(tx, of, row.ID)
+			}
+		}
+		return policy.Named{ARN: arn}
+	}
+	return i.managed(tx, of, arn)
+}
+
+// controls gives the policies of the organization for an account, by levels; nil for none.
+func (*Identities) controls(*table.Txn, string) [][]policy.Named { return nil }
+
+// documents are policies that were read before. Those of rows go with the rows.
+type documents struct {
+	versions cache[model.PolicyVersion]
+	inline   cache[model.InlinePolicy]
+
+	mu    sync.Mutex
+	texts map[string]*policy.Document
+}
+
+func newDocuments() *documents {
+	d := &documents{texts: map[string]*policy.Document{}}
+	d.versions.docs = map[weak.Pointer[model.PolicyVersion]]*policy.Document{}
+	d.inline.docs = map[weak.Pointer[model.InlinePolicy]]*policy.Document{}
+	return d
+}
+
+// fewTexts bounds how many session policies are remembered.
+const fewTexts = 512
+
+// session reads the text of a session policy; nil for one that cannot be read.
+func (d *documents) session(text string) *policy.Document {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	doc, ok := d.texts[text]
+	if !ok {
+		if len(d.texts) >= fewTexts {
+			clear(d.texts)
+		}
+		doc, _ = policy.Parse(policy.Session, text) // nil says all that matters here
+		d.texts[text] = doc
+	}
+	return doc
+}
+
+// cache has the documents of rows, which never change: a row that is put again is another
+// one.
+type cache[T any] struct {
+	mu   sync.RWMutex
+	docs map[weak.Pointer[T]]*policy.Document
+}
+
+// read gives the document of a row, and nil when its text is none.
+func (c *cache[T]) read(row *T, text string) *policy.Document {
+	key := weak.Make(row)
+	c.mu.RLock()
+	doc, ok := c.docs[key]
+	c.mu.RUnlock()
+	if ok {
+		return doc
+	}
+	doc, _ = policy.Parse(policy.Identity, text) // nil says all that matters here
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.docs[key]; !ok {
+		c.docs[key] = doc
+		runtime.AddCleanup(row, c.forget, key)
+	}
+	return doc
+}
+
+func (c *cache[T]) forget(key weak.Pointer[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.docs, key)
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package identity
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// resources reads what policies ask of resources, which are the caller's own. It
+// implements access.Resources.
+type resources struct {
+	tx              *table.Txn
+	account, region string
+}
+
+// Find implements access.Resources.
+func (r resources) Find(a *access.Ask) (string, bool) {
+	kind := a.Resource.Kind
+	if find := finders[kind.Service+":"+kind.Type]; find != nil && a.Resource.Account == r.account {
+		return find(r, a)
+	}
+	return "", false
+}
+
+// finders find resources by what requests name them by in place of their ids, or give the
+// id that ARNs have, by the kind.
+var finders = map[string]func(r resources, a *access.Ask) (string, bool){
+	"ec2:elastic-ip":     other(resources.address),
+	"ec2:route-table":    other(resources.routeTable),
+	"ec2:security-group": other(resources.securityGroup),
+	"ec2:subnet":         other(resources.subnet),
+	"ec2:vpc":            other(resources.vpc),
+	"iam:group":          entity(state.GroupsByName, func(g *model.Group) string { return g.Path + g.Name }),
+	"iam:role":           entity(state.RolesByName, func(g *model.Role) string { return g.Path + g.Name }),
+	"iam:user":           entity(state.UsersByName, func(g *model.User) string { return g.Path + g.Name }),
+}
+
+func other(find func(r resources, name string) (string, bool)) func(resources, *access.Ask) (string, bool) {
+	return func(r resources, a *access.Ask) (string, bool) {
+		if a.Other == "" {
+			return "", false
+		}
+		return find(r, a.Other)
+	}
+}
+
+// entity finds users, groups and roles, which requests name without the path that is in
+// their ARNs.
+func entity[T table.Row](index table.Index[T, model.Ref], id func(T) string) func(resources, *access.Ask) (string, bool) {
+	return func(r resources, a *access.Ask) (string, bool) {
+		name := a.Resource.ID
+		if a.Other != "" {
+			name = a.Other
+		}
+		for row := range index.Rows(r.tx, model.Ref{Account: r.account, ID: model.FoldName(name)}) {
+			return strings.TrimPrefix(id(row), "/"), true
+		}
+		return "", false
+	}
+}
+
+// address finds an elastic address by itself or by its association.
+func (r resources) address(name string) (string, bool) {
+	addr, _ := netip.ParseAddr(name)
+	for row := range state.ElasticAddresses.Scope(r.tx, r.account, r.region) {
+		if row.Addr == addr || row.Association != "" && row.Association == name {
+			return row.ID, true
+		}
+	}
+	return "", false
+}
+
+// routeTable finds a table by its association with a subnet or gateway, or as the main one.
+func (r resources) routeTable(name string) (string, bool) {
+	if row, ok := state.RouteTableAssociations.Get(r.tx, r.account, r.region, name); ok {
+		return row.Table, true
+	}
+	for row := range state.RouteTables.Scope(r.tx, r.account, r.region) {
+		if row.Main && row.MainAssociation == name {
+			return row.ID, true
+		}
+	}
+	return "", false
+}
+
+// securityGroup finds a group of the default VPC by its name.
+func (r resources) securityGroup(name string) (string, bool) {
+	for v := range state.VPCs.Scope(r.tx, r.account, r.region) {
+		if !v.Default {
+			continue
+		}
+		for g := range state.SecurityGroupsByVPC.Rows(r.tx, v.Ref()) {
+			if g.Name == name {
+				return g.ID, true
+			}
+		}
+	}
+	return "", false
+}
+
+// subnet finds a subnet by the association of its IPv6 block, or of its network ACL.
+func (r resources) subnet(name string) (string, bool) {
+	if row, ok := state.NetworkACLAssociations.Get(r.tx, r.account, r.region, name); ok {
+		return row.Subnet, true
+	}
+	for row := range state.Subnets.Scope(r.tx, r.account, r.region) {
+		if row.CIDR6.ID != "" && row.CIDR6.ID == name {
+			return row.ID, true
+		}
+	}
+	return "", false
+}
+
+// vpc finds a VPC by the association of a block.
+func (r resources) vpc(name string) (string, bool) {
+	for row := range state.VPCs.Scope(r.tx, r.account, r.region) {
+		for _, blocks := range [][]model.CIDRAssociation{row.CIDRs, row.CIDRs6} {
+			for _, block := range blocks {
+				if block.ID == name {
+					return row.ID, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+// tagsOf are the kinds that have tags, by service and type as ARNs name them.
+var tagsOf = func() map[string]*state.Tagged {
+	kinds := map[string]*state.Tagged{}
+	for _, service := range []string{state.EC2, state.Lattice, state.Route53, state.IAM} {
+		for _, k := range state.TaggedIn(service) {
+			kinds[service+":"+k.Type] = k
+		}
+	}
+	return kinds
+}()
+
+// Tags implements access.Resources.
+func (r resources) Tags(of access.Resource) map[string]string {
+	kind := tagsOf[of.Kind.Service+":"+of.Kind.Type]
+	if kind == nil || of.Account != r.account {
+		return nil
+	}
+	ref := of.Ref
+	if of.Kind.Service == state.IAM {
+		ref = r.iamRow(of)
+	}
+	tags, _ := kind.Tags(r.tx, ref)
+	return tags
+}
+
+// iamRow names the row of what ARNs of IAM name.
+func (r resources) iamRow(of access.Resource) model.Ref {
+	name := model.Ref{Account: r.account, ID: model.FoldName(of.ID[strings.LastIndexByte(of.ID, '/')+1:])}
+	switch of.Kind.Type {
+	case "user":
+		for row := range state.UsersByName.Rows(r.tx, name) {
+			return row.Ref()
+		}
+	case "role":
+		for row := range state.RolesByName.Rows(r.tx, name) {
+			return row.Ref()
+		}
+	case "policy":
+		for row := range state.PoliciesByName.Rows(r.tx, name) {
+			return row.Ref()
+		}
+	}
+	return model.Ref{}
+}
+
+// Values implements access.Resources.
+func (r resources) Values(of access.Resource, key string) ([]string, bool) {
+	read := values[of.Kind.Service+":"+of.Kind.Type][key]
+	if read == nil || of.Account != r.account {
+		return nil, false
+	}
+	found := read(r, of.Ref)
+	return found, len(found) > 0
+}
+
+// values read the keys of each kind: those that the table of actions has for it.
+var values = map[string]map[string]func(resources, model.Ref) []string{
+	"ec2:dhcp-options": {"ec2:dhcpoptionsid": itself},
+	"ec2:elastic-ip": {
+		"ec2:allocationid":    itself,
+		"ec2:domain":          value(state.ElasticAddresses, func(*model.ElasticAddress) []string { return []string{"vpc"} }),
+		"ec2:publicipaddress": value(state.ElasticAddresses, func(a *model.ElasticAddress) []string { return []string{a.Addr.String()} }),
+	},
+	"ec2:internet-gateway": {"ec2:internetgatewayid": itself},
+	"ec2:network-acl": {
+		"ec2:networkaclid": itself,
+		"ec2:vpc":          value(state.NetworkACLs, func(a *model.NetworkACL) []string { return arn(a.Meta, "vpc", a.VPC) }),
+	},
+	"ec2:network-interface": {
+		"ec2:availabilityzone":   value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return []string{n.Zone} }),
+		"ec2:networkinterfaceid": itself,
+		"ec2:subnet":             value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return arn(n.Meta, "subnet", n.Subnet) }),
+		"ec2:vpc":                value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return arn(n.Meta, "vpc", n.VPC) }),
+	},
+	"ec2:route-table": {
+		"ec2:routetableid": itself,
+		"ec2:vpc":          value(state.RouteTables, func(t *model.RouteTable) []string { return arn(t.Meta, "vpc", t.VPC) }),
+	},
+	"ec2:security-group": {
+		"ec2:securitygroupid": itself,
+		"ec2:vpc":             value(state.SecurityGroups, func(g *model.SecurityGroup) []string { return arn(g.Meta, "vpc", g.VPC) }),
+	},
+	"ec2:subnet": {
+		"ec2:availabilityzone":   value(state.Subnets, func(s *model.Subnet) []string { return []string{s.Zone} }),
+		"ec2:availabilityzoneid": value(state.Subnets, func(s *model.Subnet) []string { return []string{s.ZoneID} }),
+		"ec2:subnetid":           itself,
+		"ec2:vpc":                value(state.Subnets, func(s *model.Subnet) []string { return arn(s.Meta, "vpc", s.VPC) }),
+	},
+	"ec2:vpc": {
+		"ec2:tenancy": value(state.VPCs, func(v *model.VPC) []string { return []string{v.Tenancy} }),
+		"ec2:vpcid":   itself,
+	},
+	"ec2:vpc-endpoint": {
+		"ec2:vpceprivatednspreference":       value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return optional(e.DNSPreference) }),
+		"ec2:vpceprivatednsspecifieddomains": value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return e.DNSDomains }),
+		"ec2:vpceserviceregion":              value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return []string{e.Configuration.Region} }),
+	},
+	"vpc-lattice:resourceendpointassociation": {
+		"vpc-lattice:resourceconfigurationarn": value(state.EndpointAssociations, func(a *model.EndpointAssociation) []string {
+			c := a.Configuration
+			return []string{model.ARN("vpc-lattice", c.Region, c.Account, "resourceconfiguration/"+c.ID)}
+		}),
+		"vpc-lattice:vpcendpointid": value(state.EndpointAssociations, func(a *model.EndpointAssociation) []string { return []string{a.Endpoint.ID} }),
+	},
+}
+
+// itself is for keys that have the id, which the request says: it tells nothing.
+func itself(_ resources, ref model.Ref) []string { return []string{ref.ID} }
+
+func value[T table.Row](rows *table.Table[T], read func(T) []string) func(resources, model.Ref) []string {
+	return func(r resources, ref model.Ref) []string {
+		row, ok := rows.Get(r.tx, ref.Account, ref.Region, ref.ID)
+		if !ok {
+			return nil
+		}
+		return read(row)
+	}
+}
+
+func arn(of model.Meta, kind, id string) []string {
+	if id == "" {
+		return nil
+	}
+	return []string{model.ARN("ec2", of.Region, of.Account, kind+"/"+id)}
+}
+
+func optional(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
