@@ -144,6 +144,9 @@ type Verdict struct {
 	Explicit bool
 	// Layer is what allowed, denied, or did not allow.
 	Layer Layer
+	// Foreign says that the owner's side of another account denied: why is not for the
+	// principal to know.
+	Foreign bool
 	// Policy is the ARN of the policy whose statement decided, and Name its name; both
 	// are empty when none did.
 	Policy, Name string
