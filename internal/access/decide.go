@@ -22,6 +22,8 @@ type Resources interface {
 	Find(a *Ask) (id string, ok bool)
 	// Values gives the values of one of the keys of the resource's kind.
 	Values(r Resource, key string) ([]string, bool)
+	// Trust gives the trust policy of a role, whosever it is, and nil when there is none.
+	Trust(r Resource) *policy.Named
 	// Tags gives the resource's tags.
 	Tags(r Resource) map[string]string
 }
@@ -29,7 +31,7 @@ type Resources interface {
 // Rules are what Decide decides by, as they are in one state of the tables.
 type Rules struct {
 	// Principal has the caller's policies. Nil stands for the account itself, which
-	// no organization bounds.
+	// nothing bounds, and which no role trusts.
 	Principal *policy.Principal
 	// Tags are the principal's: those of the user or role, and of the session.
 	Tags map[string]string
@@ -83,7 +85,7 @@ func Decide(r *Request, rules *Rules) Decision {
 	}
 	for i := range r.Asks {
 		a := &r.Asks[i]
-		if a.Resource.Kind != nil && !owns(r.Caller.Account, a.Action, a.Resource.Ref, rules.Shares) {
+		if a.Resource.Kind != nil && !a.trusts() && !owns(r.Caller.Account, a.Action, a.Resource.Ref, rules.Shares) {
 			return Decision{Denied: a, Foreign: true}
 		}
 	}
@@ -95,16 +97,26 @@ var noRules Rules
 // policies asks the principal's policies about all asks; false comes with a denial.
 func policies(r *Request, rules *Rules) (Decision, bool) {
 	p := rules.Principal
-	if p == nil || r.Operation != nil && r.Operation.Free || p.Kind == policy.Root && p.Controls == nil && !p.HasSession {
+	if r.Operation != nil && r.Operation.Free {
 		return Decision{}, true
 	}
+	everything := p == nil || p.Kind == policy.Root && p.Controls == nil && !p.HasSession
 	for i := range r.Asks {
 		a := &r.Asks[i]
-		if a.Mentioned {
+		if a.Mentioned || everything && !a.trusts() {
 			continue
 		}
 		r.facts.begin(r, rules, a)
 		r.question = policy.Question{Principal: p, Action: a.Action, Resource: r.facts.resource.ARN(), Context: &r.facts}
+		if a.trusts() {
+			if rules.Resources != nil {
+				r.question.Trust = rules.Resources.Trust(a.Resource)
+			}
+			if r.question.Trust == nil || p == nil {
+				return Decision{Denied: a}, false
+			}
+			r.question.ResourceAccount = a.Resource.Account
+		}
 		if v := policy.Evaluate(&r.question); !v.Allowed {
 			return Decision{Denied: a, Verdict: v}, false
 		}
@@ -158,10 +170,11 @@ func (d *Decision) Text(who *Caller) string {
 }
 
 // because names the kind of policies that denied, and the policy when it has an ARN:
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html.
+// Of a role it is not told whether it is not there, or trusts somebody else.
 func (d *Decision) because(who *Caller) string {
 	layer := d.Verdict.Layer
-	if r := d.Denied.Resource; layer == policy.NoLayer || r.Kind != nil && r.Account != who.Account {
+	if r := d.Denied.Resource; layer == policy.NoLayer || d.Denied.trusts() || r.Kind != nil && r.Account != who.Account {
 		return ""
 	}
 	if !d.Verdict.Explicit {

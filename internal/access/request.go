@@ -67,6 +67,8 @@ type Ask struct {
 // Made reports whether the ask is about something that the request makes.
 func (a *Ask) Made() bool { return a.target != nil && a.target.Path == nil }
 
+func (a *Ask) trusts() bool { return a.target != nil && a.target.Trusts }
+
 // Request is the question that Decide answers.
 type Request struct {
 	Caller *Caller
@@ -166,6 +168,14 @@ type Target struct {
 	// by which the resource is found in the transaction.
 	ByOther   bool
 	Mentioned bool
+	// Before leads to what comes before the id in names: the path of something that the
+	// operation makes. Nil for nothing.
+	Before []int
+	// OrCaller says that it is the caller itself when the member is not there.
+	OrCaller bool
+	// Trusts says that the trust policy of the resource, a role, must let the caller, and
+	// that it does not matter whose the role is.
+	Trusts bool
 	// Keys are the condition keys that the request has for the resources named here, beside
 	// those of the need. They are what it makes them with.
 	Keys []Key
@@ -190,8 +200,17 @@ func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
 		t := &n.Targets[i]
 		if t.Path == nil {
 			asks = append(asks, Ask{Action: n.Action, Resource: t.own(who, unknownID), need: n, target: t})
-		} else {
-			asks = t.ask(asks, n, who, in, t.Path)
+			continue
+		}
+		before := len(asks)
+		asks = t.ask(asks, n, who, in, t.Path)
+		if t.OrCaller && len(asks) == before {
+			asks = t.askAboutCaller(asks, n, who)
+		}
+		if t.Before != nil && len(asks) > before {
+			path, _ := stringIn(in.FieldByIndex(t.Before))
+			r := &asks[before].Resource
+			r.ID = strings.TrimPrefix(path+r.ID, "/")
 		}
 	}
 	for i := first; i < len(asks); i++ {
@@ -200,6 +219,18 @@ func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
 		}
 	}
 	return append(asks, Ask{Action: n.Action, need: n})
+}
+
+// askAboutCaller appends an ask about the user or role that calls, if the target is of
+// its kind.
+func (t *Target) askAboutCaller(asks []Ask, n *Need, who *Caller) []Ask {
+	arn, err := model.ParseARN(who.Entity)
+	for _, k := range t.Kinds {
+		if err == nil && arn.Service == k.Service && arn.Type == k.Type {
+			return append(asks, Ask{Action: n.Action, Resource: Resource{k, model.Ref{Account: who.Account, ID: arn.ID}}, need: n, target: t})
+		}
+	}
+	return asks
 }
 
 // ask appends an ask for each string at the end of the path.

@@ -315,7 +315,7 @@ func (d *daemon) writeSmall(name string, value any) error {
 
 // handler mounts every service on one URL.
 func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
-	callers := identity.New(d.env, nil)
+	callers := identity.New(d.env)
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
 		Credentials: credentials{callers},

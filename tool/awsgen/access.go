@@ -145,8 +145,9 @@ type accessNeed struct {
 
 type accessTarget struct {
 	kinds              []accessKind
-	path               []int
+	path, before       []int
 	byOther, mentioned bool
+	caller, trusts     bool
 	keys               []accessKey
 }
 
@@ -268,10 +269,16 @@ func (r *accessResolver) target(word string) (accessTarget, error) {
 		return t, fmt.Errorf("%s has one parenthesis", word)
 	}
 	kinds, member := inner, ""
-	if i := strings.IndexAny(inner, "=~"); i >= 0 {
-		kinds, member, t.byOther = inner[:i], inner[i+1:], inner[i] == '~'
+	if i := strings.IndexAny(inner, "=~?@"); i >= 0 {
+		kinds, member, t.byOther, t.caller, t.trusts = inner[:i], inner[i+1:], inner[i] == '~', inner[i] == '?', inner[i] == '@'
 		var leaf *shape
 		var err error
+		if before, name, ok := strings.Cut(member, "+"); ok {
+			member = name
+			if t.before, _, err = r.path(before); err != nil {
+				return t, err
+			}
+		}
 		if t.path, leaf, err = r.path(member); err != nil {
 			return t, err
 		}

@@ -114,6 +114,15 @@ func targetLiteral(t accessTarget, first map[string]int) string {
 	if t.path != nil {
 		text += fmt.Sprintf(", Path: %#v", t.path)
 	}
+	if t.before != nil {
+		text += fmt.Sprintf(", Before: %#v", t.before)
+	}
+	if t.caller {
+		text += ", OrCaller: true"
+	}
+	if t.trusts {
+		text += ", Trusts: true"
+	}
 	if t.byOther {
 		text += ", ByOther: true"
 	}

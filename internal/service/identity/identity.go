@@ -23,21 +23,17 @@ import (
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
+	"github.com/posternhq/postern/internal/token"
 )
 
 // Identities answers for all callers. Many goroutines use it.
 type Identities struct {
-	env *service.Env
-	// open reads the session token of a temporary key.
-	open func(keyID, token string) (*access.Session, error)
+	env  *service.Env
 	docs *documents
 }
 
-// New returns what knows the callers of an environment. Open reads session tokens, and
-// fails for what is none; nil stands for no sessions.
-func New(env *service.Env, open func(keyID, token string) (*access.Session, error)) *Identities {
-	return &Identities{env: env, open: open, docs: newDocuments()}
-}
+// New returns what knows the callers of an environment.
+func New(env *service.Env) *Identities { return &Identities{env: env, docs: newDocuments()} }
 
 // Credential is what an access key is good for.
 type Credential struct {
@@ -80,11 +76,8 @@ func (i *Identities) lasting(tx *table.Txn, keyID, _ string) (Credential, bool) 
 	return Credential{Secret: secret, Caller: who, Disabled: !enabled(tx, key)}, true
 }
 
-func (i *Identities) temporary(tx *table.Txn, keyID, token string) (Credential, bool) {
-	if i.open == nil || token == "" {
-		return Credential{}, false
-	}
-	session, err := i.open(keyID, token)
+func (i *Identities) temporary(tx *table.Txn, keyID, text string) (Credential, bool) {
+	session, err := token.Open(i.env.Seal, keyID, text)
 	if err != nil {
 		return Credential{}, false
 	}

@@ -21,16 +21,13 @@ import (
 // depends on them. False says that its user or role is gone. A policy that is not there
 // or cannot be read allows nothing, and denies what it might.
 func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bool) {
-	rules := &access.Rules{Resources: resources{tx: tx, account: who.Account, region: who.Region}}
+	rules := &access.Rules{Resources: resources{tx: tx, docs: i.docs, account: who.Account, region: who.Region}}
 	p := &policy.Principal{
 		Kind: who.Kind, Account: who.Account, ARN: who.ARN, Entity: who.Entity, UniqueID: who.EntityID,
 		Controls: i.controls(tx, who.Account),
 	}
 	if who.EntityID == "" {
 		p.Entity = model.ARN("iam", "", who.Account, "root")
-	}
-	if p.Kind == policy.Root && p.Controls == nil && who.Session == nil {
-		return rules, true // the account itself
 	}
 	rules.Principal = p
 	tags, ok := i.entity(tx, who, p)
@@ -96,7 +93,7 @@ func (i *Identities) entity(tx *table.Txn, who *access.Caller, p *policy.Princip
 // own adds the policies of one user, group or role: inline ones, and attached ones.
 func (i *Identities) own(tx *table.Txn, p *policy.Principal, owner *model.Meta, attached []string) {
 	for row := range state.InlinePoliciesByOwner.Rows(tx, owner.Ref()) {
-		p.Identity = append(p.Identity, policy.Named{Name: row.Name, Document: i.docs.inline.read(row, row.Document)})
+		p.Identity = append(p.Identity, policy.Named{Name: row.Name, Document: i.docs.inline.read(row)})
 	}
 	for _, id := range attached {
 		p.Identity = append(p.Identity, i.managed(tx, owner.Account, id))
@@ -126,7 +123,7 @@ func (i *Identities) managed(tx *table.Txn, of, id string) policy.Named {
 	named := policy.Named{ARN: row.ARN(), Name: row.Name}
 	at := row.Version(row.Default)
 	if version, ok := state.PolicyVersions.Get(tx, at.Account, at.Region, at.ID); ok {
-		named.Document = i.docs.versions.read(version, version.Document)
+		named.Document = i.docs.versions.read(version)
 	}
 	return named
 }
@@ -164,6 +161,7 @@ func (*Identities) controls(*table.Txn, string) [][]policy.Named { return nil }
 type documents struct {
 	versions cache[model.PolicyVersion]
 	inline   cache[model.InlinePolicy]
+	roles    cache[model.Role] // their trust policies
 
 	mu    sync.Mutex
 	texts map[string]*policy.Document
@@ -171,9 +169,25 @@ type documents struct {
 
 func newDocuments() *documents {
 	d := &documents{texts: map[string]*policy.Document{}}
-	d.versions.docs = map[weak.Pointer[model.PolicyVersion]]*policy.Document{}
-	d.inline.docs = map[weak.Pointer[model.InlinePolicy]]*policy.Document{}
+	identity := func(text string) (*policy.Document, error) { return policy.Parse(policy.Identity, text) }
+	d.versions.begin(func(v *model.PolicyVersion) (*policy.Document, error) { return identity(v.Document) })
+	d.inline.begin(func(p *model.InlinePolicy) (*policy.Document, error) { return identity(p.Document) })
+	d.roles.begin(trust)
 	return d
+}
+
+// trust reads the trust policy of a role. Users and roles that it names are those who were
+// there when it was put.
+func trust(r *model.Role) (*policy.Document, error) {
+	doc, err := policy.Parse(policy.Trust, r.Trust)
+	if err != nil {
+		return nil, err
+	}
+	ids := make(map[string]string, len(r.Trusted))
+	for _, t := range r.Trusted {
+		ids[t.ARN] = t.Entity.ID
+	}
+	return doc.Bind(ids), nil
 }
 
 // fewTexts bounds how many session policies are remembered.
@@ -197,12 +211,17 @@ func (d *documents) session(text string) *policy.Document {
 // cache has the documents of rows, which never change: a row that is put again is another
 // one.
 type cache[T any] struct {
-	mu   sync.RWMutex
-	docs map[weak.Pointer[T]]*policy.Document
+	parse func(*T) (*policy.Document, error)
+	mu    sync.RWMutex
+	docs  map[weak.Pointer[T]]*policy.Document
+}
+
+func (c *cache[T]) begin(parse func(*T) (*policy.Document, error)) {
+	c.parse, c.docs = parse, map[weak.Pointer[T]]*policy.Document{}
 }
 
 // read gives the document of a row, and nil when its text is none.
-func (c *cache[T]) read(row *T, text string) *policy.Document {
+func (c *cache[T]) read(row *T) *policy.Document {
 	key := weak.Make(row)
 	c.mu.RLock()
 	doc, ok := c.docs[key]
@@ -210,7 +229,10 @@ func (c *cache[T]) read(row *T, text string) *policy.Document {
 	if ok {
 		return doc
 	}
-	doc, _ = policy.Parse(policy.Identity, text) // nil says all that matters here
+	doc, err := c.parse(row)
+	if err != nil {
+		doc = nil // which says all that matters here
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.docs[key]; !ok {

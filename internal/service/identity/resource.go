@@ -8,6 +8,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -16,6 +17,7 @@ import (
 // implements access.Resources.
 type resources struct {
 	tx              *table.Txn
+	docs            *documents
 	account, region string
 }
 
@@ -174,6 +176,20 @@ func (r resources) iamRow(of access.Resource) model.Ref {
 		}
 	}
 	return model.Ref{}
+}
+
+// Trust implements access.Resources. The ARN's path matters, not only the name.
+func (r resources) Trust(of access.Resource) *policy.Named {
+	if of.Kind.Service != state.IAM || of.Kind.Type != "role" {
+		return nil
+	}
+	name := of.ID[strings.LastIndexByte(of.ID, '/')+1:]
+	for row := range state.RolesByName.Rows(r.tx, model.Ref{Account: of.Account, ID: model.FoldName(name)}) {
+		if row.ARN() == of.ARN() && open(r.tx, row.Account) {
+			return &policy.Named{Document: r.docs.roles.read(row)}
+		}
+	}
+	return nil
 }
 
 // Values implements access.Resources.
