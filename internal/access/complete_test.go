@@ -47,6 +47,10 @@ var unasked = map[string][]string{
 		"vpc-lattice:UpdateResourceGateway.securityGroupIds",
 	},
 	"no resource": {
+		"sts:AssumeRole.ExternalId",
+		"sts:AssumeRole.ProvidedContexts.ProviderArn",
+		"sts:GetAccessKeyInfo.AccessKeyId", // whoever knows a key may ask whose it is
+		"sts:AssumeRole.RoleArn",
 		"ec2:CreateDefaultSubnet.AvailabilityZoneId",
 		"ec2:CreateSubnet.AvailabilityZoneId",
 	},

@@ -533,8 +533,24 @@ var Services = map[string]*Service{
 		}},
 	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
+		"AssumeRole": {Management: true, Needs: []Need{
+			{Action: "sts:AssumeRole"},
+		}, Tags: [][]int{{5}}},
+		"DecodeAuthorizationMessage": {Needs: []Need{
+			{Action: "sts:DecodeAuthorizationMessage"},
+		}},
+		"GetAccessKeyInfo": {Needs: []Need{
+			{Action: "sts:GetAccessKeyInfo"},
+		}},
 		"GetCallerIdentity": {Free: true, Needs: []Need{
 			{Action: "sts:GetCallerIdentity"},
+		}},
+		"GetFederationToken": {Needs: []Need{
+			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+		}, Tags: [][]int{{4}}},
+		"GetSessionToken": {Needs: []Need{
+			{Action: "sts:GetSessionToken"},
 		}},
 	}},
 	"cloudtrail": {Hides: false, Operations: map[string]*Operation{
@@ -549,7 +565,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}, Tags: [][]int{{1, 4}}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -570,7 +586,7 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -605,5 +621,6 @@ var kinds = [...]Kind{
 	{Service: "route53", Type: "change", Prefix: "", NoRegion: true},
 	{Service: "route53", Type: "delegationset", Prefix: "", NoRegion: true},
 	{Service: "route53", Type: "hostedzone", Prefix: "Z", NoRegion: true},
+	{Service: "sts", Type: "federated-user", Prefix: "", NoRegion: true},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true},
 }

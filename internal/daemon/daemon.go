@@ -324,7 +324,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 			{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 			{Service: route53shape.Service, API: &route53.API{Env: d.env}},
-			{Service: stsshape.Service, API: sts.API{}},
+			{Service: stsshape.Service, API: sts.API{Env: d.env}},
 			{Service: posternshape.Service, API: &postern.API{
 				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,
 			}},

@@ -63,12 +63,16 @@ const (
 // each request.
 const small = 600
 
-// Seal makes the token of a session, whose times it takes to the second. It fails with
-// ErrTooLarge.
-func Seal(keys *seal.Keys, s *access.Session) (string, error) {
+// Seal makes the token of a session, whose times it takes to the second, of at least that
+// many characters. It fails with ErrTooLarge.
+func Seal(keys *seal.Keys, s *access.Session, atLeast int) (string, error) {
 	packed, err := packed(s)
 	if err != nil {
 		return "", fmt.Errorf("make a session token: %w", err)
+	}
+	least := (atLeast+3)/4*3 - keys.Ring().Overhead()
+	for len(packed) < least {
+		packed = append(packed, ' ') // which readers of either form skip
 	}
 	token := base64.StdEncoding.EncodeToString(keys.Seal(seal.SessionToken, packed, s.KeyID))
 	if len(token) > MaxLength {
@@ -117,8 +121,12 @@ func Open(keys *seal.Keys, accessKeyID, token string) (*access.Session, error) {
 	if err != nil {
 		return nil, ErrInvalid
 	}
+	text, err := unpack(packed)
+	if err != nil {
+		return nil, ErrInvalid
+	}
 	var s stored
-	if err := unpack(packed, &s); err != nil || s.Secret == "" {
+	if err := json.Unmarshal(text, &s); err != nil || s.Secret == "" {
 		return nil, ErrInvalid // of a version that makes other tokens
 	}
 	return &access.Session{
@@ -132,17 +140,17 @@ func Open(keys *seal.Keys, accessKeyID, token string) (*access.Session, error) {
 // mostUnpacked bounds a session that is read: more than any that is made.
 const mostUnpacked = 1 << 20
 
-func unpack(packed []byte, into *stored) error {
+func unpack(packed []byte) ([]byte, error) {
 	if len(packed) == 0 {
-		return io.ErrUnexpectedEOF
+		return nil, io.ErrUnexpectedEOF
 	}
 	switch form, rest := packed[0], packed[1:]; form {
 	case plain:
-		return json.Unmarshal(rest, into)
+		return rest, nil
 	case deflated:
-		return json.NewDecoder(io.LimitReader(flate.NewReader(bytes.NewReader(rest)), mostUnpacked)).Decode(into)
+		return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(rest)), mostUnpacked))
 	}
-	return errors.New("unknown form")
+	return nil, errors.New("unknown form")
 }
 
 // Share is how much of the room for policies and tags in a token a session takes, in

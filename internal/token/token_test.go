@@ -65,14 +65,15 @@ func TestTokensAreTheirSession(t *testing.T) {
 	keys, others := newKeys(t), newKeys(t)
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawn(t)
-		text, err := token.Seal(keys, s)
+		least := rapid.IntRange(0, token.MaxLength).Draw(t, "at least")
+		text, err := token.Seal(keys, s, least)
 		if errors.Is(err, token.ErrTooLarge) {
 			return
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(text) > token.MaxLength {
+		if len(text) > token.MaxLength || len(text) < least {
 			t.Fatalf("the token has %d characters", len(text))
 		}
 		got, err := token.Open(keys, s.KeyID, text)
@@ -112,7 +113,7 @@ func TestWhatTokensHold(t *testing.T) {
 	for i := range 50 {
 		common.Tags["department-"+strconv.Itoa(i)] = "engineering"
 	}
-	if _, err := token.Seal(keys, common); err != nil {
+	if _, err := token.Seal(keys, common, 0); err != nil {
 		t.Errorf("a session with much that is alike: %v", err)
 	}
 	if share, err := token.Share(keys, session()); err != nil || share != 0 {
@@ -131,7 +132,7 @@ func TestWhatTokensHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = token.Seal(keys, s)
+		_, err = token.Seal(keys, s, 0)
 		if share > 100 != errors.Is(err, token.ErrTooLarge) || share <= 100 && err != nil {
 			t.Errorf("%d characters take %d %%, and sealing says %v", n, share, err)
 		}
@@ -148,7 +149,7 @@ func TestWhatTokensHold(t *testing.T) {
 // A session that began under a key which is not the newest any more goes on.
 func TestTokensOutliveASealingKey(t *testing.T) {
 	keys := newKeys(t)
-	text, err := token.Seal(keys, session())
+	text, err := token.Seal(keys, session(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func TestTokensOutliveASealingKey(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	keys := newKeys(f)
-	text, err := token.Seal(keys, session())
+	text, err := token.Seal(keys, session(), 0)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func FuzzOpenSealed(f *testing.F) {
 
 func BenchmarkOpen(b *testing.B) {
 	keys := newKeys(b)
-	text, err := token.Seal(keys, session())
+	text, err := token.Seal(keys, session(), 0)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -204,5 +205,34 @@ func BenchmarkOpen(b *testing.B) {
 		if _, err := token.Open(keys, session().KeyID, text); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestRefusalsAreForTheirAccount(t *testing.T) {
+	keys := newKeys(t)
+	for _, text := range []string{"", "why", strings.Repeat("because ", 2000)} {
+		sealed := token.SealRefusal(keys, "111122223333", []byte(text))
+		if sealed == "" || strings.ContainsAny(sealed, "+/= ") {
+			t.Errorf("%d characters are sealed as %q", len(text), sealed)
+		}
+		if got, err := token.OpenRefusal(keys, "111122223333", sealed); err != nil || string(got) != text {
+			t.Errorf("opened %q, %v", got, err)
+		}
+		for _, bad := range []string{sealed + "A", sealed[1:], ""} {
+			if got, err := token.OpenRefusal(keys, "111122223333", bad); !errors.Is(err, token.ErrNoRefusal) {
+				t.Errorf("opened %q, %v", got, err)
+			}
+		}
+		if got, err := token.OpenRefusal(keys, "444455556666", sealed); !errors.Is(err, token.ErrNoRefusal) {
+			t.Errorf("another account opened %q, %v", got, err)
+		}
+	}
+	noise := make([]byte, 12000)
+	random := rand.NewChaCha8([32]byte{1})
+	if _, err := random.Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	if sealed := token.SealRefusal(keys, "111122223333", noise); sealed != "" {
+		t.Errorf("%d characters were made of too much", len(sealed))
 	}
 }

@@ -142,6 +142,15 @@ func Route53(code, format string, args ...any) *Error {
 	return New(code, status, format, args...)
 }
 
+// STS returns a client error of STS, with the status that the API reference says.
+func STS(code, format string, args ...any) *Error {
+	status := http.StatusBadRequest
+	if code == "AccessDenied" {
+		status = http.StatusForbidden
+	}
+	return New(code, status, format, args...)
+}
+
 // Validation returns the ValidationException of VPC Lattice for one field: 400,
 // reason fieldValidationFailed, and a fieldList that names the field. The
 // message is given both for the whole error and for the field.

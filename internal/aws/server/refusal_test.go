@@ -87,7 +87,7 @@ func notUnderstood() []refusalCase {
 		{"ec2 unserved action", ec2Call("Action=RunInstances&Version=2016-11-15"), 400, "ec2", "InvalidAction", "not served"},
 		{"ec2 version", ec2Call("Action=CreateVpc&Version=2014-10-02"), 400, "ec2", "NoSuchVersion", "2014-10-02"},
 		{"ec2 path", with(ec2Call(createVpc), func(c *call) { c.path = "/x" }), 400, "ec2", "InvalidAction", "POST /"},
-		{"sts unserved action", stsCall("Action=AssumeRole&Version=2011-06-15"), 400, "query", "InvalidAction", "AssumeRole"},
+		{"sts unserved action", stsCall("Action=AssumeRoleWithSAML&Version=2011-06-15"), 400, "query", "InvalidAction", "AssumeRoleWithSAML"},
 		{"lattice unserved operation", latticeCall("POST", "/authpolicies", "{}"), 404, "json", "UnknownOperationException", "/authpolicies"},
 		{"lattice wrong method", latticeCall("PUT", "/resourcegateways", "{}"), 405, "json", "UnknownOperationException", "PUT"},
 		{"lattice unescaped ARN", latticeCall("GET", "/tags/arn:aws:x/y", ""), 404, "json", "UnknownOperationException", "/tags"},

@@ -19,12 +19,79 @@ func newService() *schema.Service {
 		Name: "sts", SigningName: "sts", Protocol: "query", Version: "2011-06-15", Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Global: true,
 		Operations: []*schema.Operation{
 			{
+				Name: "AssumeRole", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "AssumeRoleInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "RoleArn", Index: 0, Shape: &t[3], Wire: "RoleArn", QueryName: "RoleArn", Required: true},
+					{Name: "RoleSessionName", Index: 1, Shape: &t[22], Wire: "RoleSessionName", QueryName: "RoleSessionName", Required: true},
+					{Name: "PolicyArns", Index: 2, Shape: &t[17], Wire: "PolicyArns", QueryName: "PolicyArns"},
+					{Name: "Policy", Index: 3, Shape: &t[34], Wire: "Policy", QueryName: "Policy"},
+					{Name: "DurationSeconds", Index: 4, Shape: &t[21], Wire: "DurationSeconds", QueryName: "DurationSeconds"},
+					{Name: "Tags", Index: 5, Shape: &t[30], Wire: "Tags", QueryName: "Tags"},
+					{Name: "TransitiveTagKeys", Index: 6, Shape: &t[28], Wire: "TransitiveTagKeys", QueryName: "TransitiveTagKeys"},
+					{Name: "ExternalId", Index: 7, Shape: &t[12], Wire: "ExternalId", QueryName: "ExternalId"},
+					{Name: "SerialNumber", Index: 8, Shape: &t[23], Wire: "SerialNumber", QueryName: "SerialNumber"},
+					{Name: "TokenCode", Index: 9, Shape: &t[32], Wire: "TokenCode", QueryName: "TokenCode"},
+					{Name: "SourceIdentity", Index: 10, Shape: &t[26], Wire: "SourceIdentity", QueryName: "SourceIdentity"},
+					{Name: "ProvidedContexts", Index: 11, Shape: &t[20], Wire: "ProvidedContexts", QueryName: "ProvidedContexts"},
+					{Name: "MinimumSessionTokenSize", Index: 12, Shape: &t[15], Wire: "MinimumSessionTokenSize", QueryName: "MinimumSessionTokenSize"},
+				}},
+				Output: &schema.Shape{Name: "AssumeRoleOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Credentials", Index: 0, Shape: &t[7], Wire: "Credentials", QueryName: "Credentials"},
+					{Name: "AssumedRoleUser", Index: 1, Shape: &t[5], Wire: "AssumedRoleUser", QueryName: "AssumedRoleUser"},
+					{Name: "PackedPolicySize", Index: 2, Shape: &t[16], Wire: "PackedPolicySize", QueryName: "PackedPolicySize"},
+					{Name: "SourceIdentity", Index: 3, Shape: &t[26], Wire: "SourceIdentity", QueryName: "SourceIdentity"},
+					{Name: "SessionTokenSize", Index: 4, Shape: &t[16], Wire: "SessionTokenSize", QueryName: "SessionTokenSize"},
+					{Name: "SessionTokenUtilization", Index: 5, Shape: &t[25], Wire: "SessionTokenUtilization", QueryName: "SessionTokenUtilization"},
+				}},
+				OutputRoot:    "AssumeRoleResponse",
+				ResultWrapper: "AssumeRoleResult",
+				Errors:        []string{"MalformedPolicyDocument", "PackedPolicyTooLarge", "RegionDisabledException", "ExpiredTokenException"},
+				NewInput:      func() any { return new(AssumeRoleInput) },
+				NewOutput:     func() any { return new(AssumeRoleOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).AssumeRole(ctx, in.(*AssumeRoleInput))
+				},
+			},
+			{
+				Name: "DecodeAuthorizationMessage", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DecodeAuthorizationMessageInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "EncodedMessage", Index: 0, Shape: &t[11], Wire: "EncodedMessage", QueryName: "EncodedMessage", Required: true},
+				}},
+				Output: &schema.Shape{Name: "DecodeAuthorizationMessageOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DecodedMessage", Index: 0, Shape: &t[9], Wire: "DecodedMessage", QueryName: "DecodedMessage"},
+				}},
+				OutputRoot:    "DecodeAuthorizationMessageResponse",
+				ResultWrapper: "DecodeAuthorizationMessageResult",
+				Errors:        []string{"InvalidAuthorizationMessageException"},
+				NewInput:      func() any { return new(DecodeAuthorizationMessageInput) },
+				NewOutput:     func() any { return new(DecodeAuthorizationMessageOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DecodeAuthorizationMessage(ctx, in.(*DecodeAuthorizationMessageInput))
+				},
+			},
+			{
+				Name: "GetAccessKeyInfo", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "GetAccessKeyInfoInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "AccessKeyId", Index: 0, Shape: &t[0], Wire: "AccessKeyId", QueryName: "AccessKeyId", Required: true},
+				}},
+				Output: &schema.Shape{Name: "GetAccessKeyInfoOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Account", Index: 0, Shape: &t[2], Wire: "Account", QueryName: "Account"},
+				}},
+				OutputRoot:    "GetAccessKeyInfoResponse",
+				ResultWrapper: "GetAccessKeyInfoResult",
+				NewInput:      func() any { return new(GetAccessKeyInfoInput) },
+				NewOutput:     func() any { return new(GetAccessKeyInfoOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).GetAccessKeyInfo(ctx, in.(*GetAccessKeyInfoInput))
+				},
+			},
+			{
 				Name: "GetCallerIdentity", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "GetCallerIdentityInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetCallerIdentityOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "UserId", Index: 0, Shape: &t[2], Wire: "UserId", QueryName: "UserId"},
-					{Name: "Account", Index: 1, Shape: &t[0], Wire: "Account", QueryName: "Account"},
-					{Name: "Arn", Index: 2, Shape: &t[1], Wire: "Arn", QueryName: "Arn"},
+					{Name: "UserId", Index: 0, Shape: &t[35], Wire: "UserId", QueryName: "UserId"},
+					{Name: "Account", Index: 1, Shape: &t[2], Wire: "Account", QueryName: "Account"},
+					{Name: "Arn", Index: 2, Shape: &t[3], Wire: "Arn", QueryName: "Arn"},
 				}},
 				OutputRoot:    "GetCallerIdentityResponse",
 				ResultWrapper: "GetCallerIdentityResult",
@@ -34,17 +101,60 @@ func newService() *schema.Service {
 					return api.(API).GetCallerIdentity(ctx, in.(*GetCallerIdentityInput))
 				},
 			},
+			{
+				Name: "GetFederationToken", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "GetFederationTokenInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Name", Index: 0, Shape: &t[36], Wire: "Name", QueryName: "Name", Required: true},
+					{Name: "Policy", Index: 1, Shape: &t[24], Wire: "Policy", QueryName: "Policy"},
+					{Name: "PolicyArns", Index: 2, Shape: &t[17], Wire: "PolicyArns", QueryName: "PolicyArns"},
+					{Name: "DurationSeconds", Index: 3, Shape: &t[10], Wire: "DurationSeconds", QueryName: "DurationSeconds"},
+					{Name: "Tags", Index: 4, Shape: &t[30], Wire: "Tags", QueryName: "Tags"},
+					{Name: "MinimumSessionTokenSize", Index: 5, Shape: &t[15], Wire: "MinimumSessionTokenSize", QueryName: "MinimumSessionTokenSize"},
+				}},
+				Output: &schema.Shape{Name: "GetFederationTokenOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Credentials", Index: 0, Shape: &t[7], Wire: "Credentials", QueryName: "Credentials"},
+					{Name: "FederatedUser", Index: 1, Shape: &t[14], Wire: "FederatedUser", QueryName: "FederatedUser"},
+					{Name: "PackedPolicySize", Index: 2, Shape: &t[16], Wire: "PackedPolicySize", QueryName: "PackedPolicySize"},
+					{Name: "SessionTokenSize", Index: 3, Shape: &t[16], Wire: "SessionTokenSize", QueryName: "SessionTokenSize"},
+					{Name: "SessionTokenUtilization", Index: 4, Shape: &t[25], Wire: "SessionTokenUtilization", QueryName: "SessionTokenUtilization"},
+				}},
+				OutputRoot:    "GetFederationTokenResponse",
+				ResultWrapper: "GetFederationTokenResult",
+				Errors:        []string{"MalformedPolicyDocument", "PackedPolicyTooLarge", "RegionDisabledException"},
+				NewInput:      func() any { return new(GetFederationTokenInput) },
+				NewOutput:     func() any { return new(GetFederationTokenOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).GetFederationToken(ctx, in.(*GetFederationTokenInput))
+				},
+			},
+			{
+				Name: "GetSessionToken", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "GetSessionTokenInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DurationSeconds", Index: 0, Shape: &t[10], Wire: "DurationSeconds", QueryName: "DurationSeconds"},
+					{Name: "SerialNumber", Index: 1, Shape: &t[23], Wire: "SerialNumber", QueryName: "SerialNumber"},
+					{Name: "TokenCode", Index: 2, Shape: &t[32], Wire: "TokenCode", QueryName: "TokenCode"},
+					{Name: "MinimumSessionTokenSize", Index: 3, Shape: &t[15], Wire: "MinimumSessionTokenSize", QueryName: "MinimumSessionTokenSize"},
+				}},
+				Output: &schema.Shape{Name: "GetSessionTokenOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Credentials", Index: 0, Shape: &t[7], Wire: "Credentials", QueryName: "Credentials"},
+					{Name: "SessionTokenSize", Index: 1, Shape: &t[16], Wire: "SessionTokenSize", QueryName: "SessionTokenSize"},
+					{Name: "SessionTokenUtilization", Index: 2, Shape: &t[25], Wire: "SessionTokenUtilization", QueryName: "SessionTokenUtilization"},
+				}},
+				OutputRoot:    "GetSessionTokenResponse",
+				ResultWrapper: "GetSessionTokenResult",
+				Errors:        []string{"RegionDisabledException"},
+				NewInput:      func() any { return new(GetSessionTokenInput) },
+				NewOutput:     func() any { return new(GetSessionTokenOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).GetSessionToken(ctx, in.(*GetSessionTokenInput))
+				},
+			},
 		},
 		Unserved: []string{
-			"AssumeRole",
 			"AssumeRoleWithSAML",
 			"AssumeRoleWithWebIdentity",
 			"AssumeRoot",
-			"DecodeAuthorizationMessage",
-			"GetAccessKeyInfo",
 			"GetDelegatedAccessToken",
-			"GetFederationToken",
-			"GetSessionToken",
 			"GetWebIdentityToken",
 		},
 	}
@@ -52,10 +162,63 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 3)
-	t[0] = schema.Shape{Name: "AccountType", Kind: schema.String}
-	t[1] = schema.Shape{Name: "ArnType", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+")}
-	t[2] = schema.Shape{Name: "UserIdType", Kind: schema.String}
+	t := make([]schema.Shape, 37)
+	t[0] = schema.Shape{Name: "AccessKeyIdType", Kind: schema.String, Min: ptr(16), Max: ptr(128), Pattern: schema.NewPattern("[\\w]*")}
+	t[1] = schema.Shape{Name: "AccessKeySecretType", Kind: schema.String, Sensitive: true}
+	t[2] = schema.Shape{Name: "AccountType", Kind: schema.String}
+	t[3] = schema.Shape{Name: "ArnType", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+")}
+	t[4] = schema.Shape{Name: "AssumedRoleIdType", Kind: schema.String, Min: ptr(2), Max: ptr(193), Pattern: schema.NewPattern("[\\w+=,.@:-]*")}
+	t[5] = schema.Shape{Name: "AssumedRoleUser", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AssumedRoleId", Index: 0, Shape: &t[4], Wire: "AssumedRoleId", QueryName: "AssumedRoleId", Required: true},
+		{Name: "Arn", Index: 1, Shape: &t[3], Wire: "Arn", QueryName: "Arn", Required: true},
+	}}
+	t[6] = schema.Shape{Name: "ContextAssertionType", Kind: schema.String, Min: ptr(4), Max: ptr(2048)}
+	t[7] = schema.Shape{Name: "Credentials", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AccessKeyId", Index: 0, Shape: &t[0], Wire: "AccessKeyId", QueryName: "AccessKeyId", Required: true},
+		{Name: "SecretAccessKey", Index: 1, Shape: &t[1], Wire: "SecretAccessKey", QueryName: "SecretAccessKey", Required: true, Sensitive: true},
+		{Name: "SessionToken", Index: 2, Shape: &t[33], Wire: "SessionToken", QueryName: "SessionToken", Required: true},
+		{Name: "Expiration", Index: 3, Shape: &t[8], Wire: "Expiration", QueryName: "Expiration", TimestampFormat: schema.ISO8601, Required: true},
+	}}
+	t[8] = schema.Shape{Name: "DateType", Kind: schema.Timestamp}
+	t[9] = schema.Shape{Name: "DecodedMessageType", Kind: schema.String}
+	t[10] = schema.Shape{Name: "DurationSecondsType", Kind: schema.Integer, Min: ptr(900), Max: ptr(129600)}
+	t[11] = schema.Shape{Name: "EncodedMessageType", Kind: schema.String, Min: ptr(1), Max: ptr(10240)}
+	t[12] = schema.Shape{Name: "ExternalIdType", Kind: schema.String, Min: ptr(2), Max: ptr(1224), Pattern: schema.NewPattern("[\\w+=,.@:\\/-]*")}
+	t[13] = schema.Shape{Name: "FederatedIdType", Kind: schema.String, Min: ptr(2), Max: ptr(193), Pattern: schema.NewPattern("[\\w+=,.@\\:-]*")}
+	t[14] = schema.Shape{Name: "FederatedUser", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "FederatedUserId", Index: 0, Shape: &t[13], Wire: "FederatedUserId", QueryName: "FederatedUserId", Required: true},
+		{Name: "Arn", Index: 1, Shape: &t[3], Wire: "Arn", QueryName: "Arn", Required: true},
+	}}
+	t[15] = schema.Shape{Name: "MinimumSessionTokenSizeType", Kind: schema.Integer, Min: ptr(0), Max: ptr(4096)}
+	t[16] = schema.Shape{Name: "NonNegativeIntegerType", Kind: schema.Integer, Min: ptr(0)}
+	t[17] = schema.Shape{Name: "PolicyDescriptorListType", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[18], Wire: "member", QueryName: "member"}}
+	t[18] = schema.Shape{Name: "PolicyDescriptorType", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "arn", Index: 0, Shape: &t[3], Wire: "arn", QueryName: "arn"},
+	}}
+	t[19] = schema.Shape{Name: "ProvidedContext", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ProviderArn", Index: 0, Shape: &t[3], Wire: "ProviderArn", QueryName: "ProviderArn"},
+		{Name: "ContextAssertion", Index: 1, Shape: &t[6], Wire: "ContextAssertion", QueryName: "ContextAssertion"},
+	}}
+	t[20] = schema.Shape{Name: "ProvidedContextsListType", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[19], Wire: "member", QueryName: "member"}, Min: ptr(1), Max: ptr(5)}
+	t[21] = schema.Shape{Name: "RoleDurationSecondsType", Kind: schema.Integer, Min: ptr(900), Max: ptr(43200)}
+	t[22] = schema.Shape{Name: "RoleSessionNameType", Kind: schema.String, Min: ptr(2), Max: ptr(64), Pattern: schema.NewPattern("[\\w+=,.@-]*")}
+	t[23] = schema.Shape{Name: "SerialNumberType", Kind: schema.String, Min: ptr(9), Max: ptr(256), Pattern: schema.NewPattern("[\\w+=/:,.@-]*")}
+	t[24] = schema.Shape{Name: "SessionPolicyDocumentType", Kind: schema.String, Min: ptr(1), Max: ptr(2048), Pattern: schema.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+")}
+	t[25] = schema.Shape{Name: "SessionTokenUtilizationType", Kind: schema.Integer, Min: ptr(0), Max: ptr(100)}
+	t[26] = schema.Shape{Name: "SourceIdentityType", Kind: schema.String, Min: ptr(2), Max: ptr(64), Pattern: schema.NewPattern("[\\w+=,.@-]*")}
+	t[27] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[29], Wire: "Key", QueryName: "Key", Required: true},
+		{Name: "Value", Index: 1, Shape: &t[31], Wire: "Value", QueryName: "Value", Required: true},
+	}}
+	t[28] = schema.Shape{Name: "TagKeyListType", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[29], Wire: "member", QueryName: "member"}, Max: ptr(50)}
+	t[29] = schema.Shape{Name: "TagKeyType", Kind: schema.String, Min: ptr(1), Max: ptr(128), Pattern: schema.NewPattern("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+")}
+	t[30] = schema.Shape{Name: "TagListType", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[27], Wire: "member", QueryName: "member"}, Max: ptr(50)}
+	t[31] = schema.Shape{Name: "TagValueType", Kind: schema.String, Min: ptr(0), Max: ptr(256), Pattern: schema.NewPattern("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*")}
+	t[32] = schema.Shape{Name: "TokenCodeType", Kind: schema.String, Min: ptr(6), Max: ptr(6), Pattern: schema.NewPattern("[\\d]*")}
+	t[33] = schema.Shape{Name: "TokenType", Kind: schema.String}
+	t[34] = schema.Shape{Name: "UnrestrictedSessionPolicyDocumentType", Kind: schema.String, Min: ptr(1), Pattern: schema.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+")}
+	t[35] = schema.Shape{Name: "UserIdType", Kind: schema.String}
+	t[36] = schema.Shape{Name: "UserNameType", Kind: schema.String, Min: ptr(2), Max: ptr(32), Pattern: schema.NewPattern("[\\w+=,.@-]*")}
 	return t
 }
 

@@ -4,6 +4,55 @@
 
 package sts
 
+import "time"
+
+// AssumeRoleInput is the input of AssumeRole.
+type AssumeRoleInput struct {
+	RoleArn                 *string // required
+	RoleSessionName         *string // required
+	PolicyArns              []PolicyDescriptorType
+	Policy                  *string
+	DurationSeconds         *int32
+	Tags                    []Tag
+	TransitiveTagKeys       []string
+	ExternalId              *string
+	SerialNumber            *string
+	TokenCode               *string
+	SourceIdentity          *string
+	ProvidedContexts        []ProvidedContext
+	MinimumSessionTokenSize *int32
+}
+
+// AssumeRoleOutput is the output of AssumeRole.
+type AssumeRoleOutput struct {
+	Credentials             *Credentials
+	AssumedRoleUser         *AssumedRoleUser
+	PackedPolicySize        *int32
+	SourceIdentity          *string
+	SessionTokenSize        *int32
+	SessionTokenUtilization *int32
+}
+
+// DecodeAuthorizationMessageInput is the input of DecodeAuthorizationMessage.
+type DecodeAuthorizationMessageInput struct {
+	EncodedMessage *string // required
+}
+
+// DecodeAuthorizationMessageOutput is the output of DecodeAuthorizationMessage.
+type DecodeAuthorizationMessageOutput struct {
+	DecodedMessage *string
+}
+
+// GetAccessKeyInfoInput is the input of GetAccessKeyInfo.
+type GetAccessKeyInfoInput struct {
+	AccessKeyId *string // required
+}
+
+// GetAccessKeyInfoOutput is the output of GetAccessKeyInfo.
+type GetAccessKeyInfoOutput struct {
+	Account *string
+}
+
 // GetCallerIdentityInput is the input of GetCallerIdentity.
 type GetCallerIdentityInput struct {
 }
@@ -13,4 +62,75 @@ type GetCallerIdentityOutput struct {
 	UserId  *string
 	Account *string
 	Arn     *string
+}
+
+// GetFederationTokenInput is the input of GetFederationToken.
+type GetFederationTokenInput struct {
+	Name                    *string // required
+	Policy                  *string
+	PolicyArns              []PolicyDescriptorType
+	DurationSeconds         *int32
+	Tags                    []Tag
+	MinimumSessionTokenSize *int32
+}
+
+// GetFederationTokenOutput is the output of GetFederationToken.
+type GetFederationTokenOutput struct {
+	Credentials             *Credentials
+	FederatedUser           *FederatedUser
+	PackedPolicySize        *int32
+	SessionTokenSize        *int32
+	SessionTokenUtilization *int32
+}
+
+// GetSessionTokenInput is the input of GetSessionToken.
+type GetSessionTokenInput struct {
+	DurationSeconds         *int32
+	SerialNumber            *string
+	TokenCode               *string
+	MinimumSessionTokenSize *int32
+}
+
+// GetSessionTokenOutput is the output of GetSessionToken.
+type GetSessionTokenOutput struct {
+	Credentials             *Credentials
+	SessionTokenSize        *int32
+	SessionTokenUtilization *int32
+}
+
+// AssumedRoleUser is a structure of the model.
+type AssumedRoleUser struct {
+	AssumedRoleId *string // required
+	Arn           *string // required
+}
+
+// Credentials is a structure of the model.
+type Credentials struct {
+	AccessKeyId     *string    // required
+	SecretAccessKey *string    // required
+	SessionToken    *string    // required
+	Expiration      *time.Time // required
+}
+
+// FederatedUser is a structure of the model.
+type FederatedUser struct {
+	FederatedUserId *string // required
+	Arn             *string // required
+}
+
+// PolicyDescriptorType is a structure of the model.
+type PolicyDescriptorType struct {
+	Arn *string
+}
+
+// ProvidedContext is a structure of the model.
+type ProvidedContext struct {
+	ProviderArn      *string
+	ContextAssertion *string
+}
+
+// Tag is a structure of the model.
+type Tag struct {
+	Key   *string // required
+	Value *string // required
 }
