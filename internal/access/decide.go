@@ -174,7 +174,7 @@ func (d *Decision) Text(who *Caller) string {
 // Of a role it is not told whether it is not there, or trusts somebody else.
 func (d *Decision) because(who *Caller) string {
 	layer := d.Verdict.Layer
-	if r := d.Denied.Resource; layer == policy.NoLayer || d.Denied.trusts() || r.Kind != nil && r.Account != who.Account {
+	if r := d.Denied.Resource; layer == policy.NoLayer || d.Verdict.Foreign || d.Denied.trusts() || r.Kind != nil && r.Account != who.Account {
 		return ""
 	}
 	if !d.Verdict.Explicit {

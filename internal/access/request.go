@@ -76,6 +76,8 @@ type Request struct {
 	Management bool
 	// Hides says that what is not the caller's does not exist for it: see Passes.
 	Hides bool
+	// Explained says that a denial comes with its reasons encoded.
+	Explained bool
 	// Operation is what was asked for, and Input what it was given, which is read for
 	// condition keys.
 	Operation *Operation

@@ -17,6 +17,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/codec/awsjson"
+	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/aws/route"
 	"github.com/posternhq/postern/internal/aws/validate"
 )
@@ -190,6 +191,7 @@ func (e *exchange) authorize(in any) (context.Context, error) {
 	op := e.service.access[e.op]
 	e.request.Caller, e.request.Operation, e.request.Input = who, op, in
 	e.request.Management, e.request.Hides = op.Management, e.service.hides && !e.op.DryRunRequested(in)
+	e.request.Explained = e.service.Protocol == fault.ProtocolEC2
 	e.request.Origin = access.Origin{
 		Address: access.AddressOf(e.http.RemoteAddr), Secure: e.http.TLS != nil,
 		UserAgent: e.http.UserAgent(), Referer: e.http.Referer(), Time: e.Now(),
