@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/policy"
 	"github.com/posternhq/postern/internal/table"
+	"github.com/posternhq/postern/internal/token"
 )
 
 // Decide answers a request. The rule for an account itself needs no rows; for all others
@@ -42,7 +43,20 @@ func (i *Identities) decide(tx *table.Txn, r *access.Request) (access.Decision, 
 	if !ok {
 		return access.Decision{}, false
 	}
-	return access.Decide(r, rules), true
+	d := access.Decide(r, rules)
+	if r.Explained && !d.Passes(r) {
+		d.Encoded = i.encode(r, &d)
+	}
+	return d, true
+}
+
+// encode seals the reasons of a denial; empty when they are too long.
+func (i *Identities) encode(r *access.Request, d *access.Decision) string {
+	text, err := r.Explain(d)
+	if err != nil {
+		panic(fmt.Sprintf("explain a denial: %v", err)) // it is made of strings
+	}
+	return token.SealRefusal(i.env.Seal, r.Caller.Account, text)
 }
 
 // Bind gives the context for the handler of a request that was decided about: each of its

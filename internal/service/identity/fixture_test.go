@@ -104,7 +104,7 @@ func (w *world) session(s access.Session) (keyID, text string) {
 	if s.Issued.IsZero() {
 		s.Issued, s.Expires = w.now, w.now.Add(time.Hour)
 	}
-	text, err = token.Seal(w.Seal, &s)
+	text, err = token.Seal(w.Seal, &s, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
