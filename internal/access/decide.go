@@ -7,7 +7,8 @@ import (
 	"github.com/posternhq/postern/internal/policy"
 )
 
-// Shares tells what accounts let others use. A nil Shares has nothing.
+// Shares tells what accounts let others use: package share does, by the rows of a
+// transaction. Nil has nothing.
 type Shares interface {
 	// Shared reports whether the owner of a resource lets an account do an action
 	// with it; an empty action asks whether it lets it do any.

@@ -532,6 +532,103 @@ var Services = map[string]*Service{
 			{Action: "route53:UpdateHostedZoneComment", Targets: []Target{{Kinds: []*Kind{&kinds[27]}, Path: []int{0}}}},
 		}},
 	}},
+	"ram": {Hides: true, Operations: map[string]*Operation{
+		"AcceptResourceShareInvitation": {Needs: []Need{
+			{Action: "ram:AcceptResourceShareInvitation", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+		}},
+		"AssociateResourceShare": {Needs: []Need{
+			{Action: "ram:AssociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+		}},
+		"AssociateResourceSharePermission": {Needs: []Need{
+			{Action: "ram:AssociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
+		}},
+		"CreatePermission": {Needs: []Need{
+			{Action: "ram:CreatePermission", Targets: []Target{{Kinds: []*Kind{&kinds[28]}}}},
+			{Action: "ram:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[28]}}}},
+		}, Tags: [][]int{{4}}},
+		"CreatePermissionVersion": {Needs: []Need{
+			{Action: "ram:CreatePermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+		}},
+		"CreateResourceShare": {Needs: []Need{
+			{Action: "ram:CreateResourceShare"},
+			{Action: "ram:TagResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[29]}}}},
+		}, Tags: [][]int{{3}}},
+		"DeletePermission": {Needs: []Need{
+			{Action: "ram:DeletePermission", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+		}},
+		"DeletePermissionVersion": {Needs: []Need{
+			{Action: "ram:DeletePermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+		}},
+		"DeleteResourceShare": {Needs: []Need{
+			{Action: "ram:DeleteResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+		}},
+		"DisassociateResourceShare": {Needs: []Need{
+			{Action: "ram:DisassociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+		}},
+		"DisassociateResourceSharePermission": {Needs: []Need{
+			{Action: "ram:DisassociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
+		}},
+		"EnableSharingWithAwsOrganization": {Needs: []Need{
+			{Action: "ram:EnableSharingWithAwsOrganization"},
+		}},
+		"GetPermission": {Needs: []Need{
+			{Action: "ram:GetPermission", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+		}},
+		"GetResourcePolicies": {Needs: []Need{
+			{Action: "ram:GetResourcePolicies"},
+		}},
+		"GetResourceShareAssociations": {Needs: []Need{
+			{Action: "ram:GetResourceShareAssociations"},
+		}},
+		"GetResourceShareInvitations": {Needs: []Need{
+			{Action: "ram:GetResourceShareInvitations"},
+		}},
+		"GetResourceShares": {Needs: []Need{
+			{Action: "ram:GetResourceShares"},
+		}},
+		"ListPendingInvitationResources": {Needs: []Need{
+			{Action: "ram:ListPendingInvitationResources", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+		}},
+		"ListPermissionAssociations": {Needs: []Need{
+			{Action: "ram:ListPermissionAssociations"},
+		}},
+		"ListPermissionVersions": {Needs: []Need{
+			{Action: "ram:ListPermissionVersions"},
+		}},
+		"ListPermissions": {Needs: []Need{
+			{Action: "ram:ListPermissions"},
+		}},
+		"ListPrincipals": {Needs: []Need{
+			{Action: "ram:ListPrincipals"},
+		}},
+		"ListResourceSharePermissions": {Needs: []Need{
+			{Action: "ram:ListResourceSharePermissions", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+		}},
+		"ListResourceTypes": {Needs: []Need{
+			{Action: "ram:ListResourceTypes"},
+		}},
+		"ListResources": {Needs: []Need{
+			{Action: "ram:ListResources"},
+		}},
+		"ListSourceAssociations": {Needs: []Need{
+			{Action: "ram:ListSourceAssociations"},
+		}},
+		"RejectResourceShareInvitation": {Needs: []Need{
+			{Action: "ram:RejectResourceShareInvitation", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
+		}},
+		"SetDefaultPermissionVersion": {Needs: []Need{
+			{Action: "ram:SetDefaultPermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+		}},
+		"TagResource": {Needs: []Need{
+			{Action: "ram:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[29], &kinds[28]}, Path: []int{2}}}},
+		}, Tags: [][]int{{1}}},
+		"UntagResource": {Needs: []Need{
+			{Action: "ram:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[29], &kinds[28]}, Path: []int{2}}}},
+		}, Tags: [][]int{{1}}},
+		"UpdateResourceShare": {Needs: []Need{
+			{Action: "ram:UpdateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+		}},
+	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
 		"AssumeRole": {Management: true, Needs: []Need{
 			{Action: "sts:AssumeRole"},
@@ -546,8 +643,8 @@ var Services = map[string]*Service{
 			{Action: "sts:GetCallerIdentity"},
 		}},
 		"GetFederationToken": {Needs: []Need{
-			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
-			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
+			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
 		}, Tags: [][]int{{4}}},
 		"GetSessionToken": {Needs: []Need{
 			{Action: "sts:GetSessionToken"},
@@ -565,7 +662,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}, Tags: [][]int{{1, 4}}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -586,7 +683,7 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -621,6 +718,9 @@ var kinds = [...]Kind{
 	{Service: "route53", Type: "change", Prefix: "", NoRegion: true},
 	{Service: "route53", Type: "delegationset", Prefix: "", NoRegion: true},
 	{Service: "route53", Type: "hostedzone", Prefix: "Z", NoRegion: true},
+	{Service: "ram", Type: "permission", Prefix: "", NoRegion: false},
+	{Service: "ram", Type: "resource-share", Prefix: "", NoRegion: false},
+	{Service: "ram", Type: "resource-share-invitation", Prefix: "", NoRegion: false},
 	{Service: "sts", Type: "federated-user", Prefix: "", NoRegion: true},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true},
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -31,7 +32,7 @@ func EndpointsPerCommit(interfaces int) int { return operations / (2 + 7*interfa
 
 // Missing yields the children of its group with which an endpoint is to be associated
 // and is not. An endpoint for a single resource has none, nor has one that is being
-// deleted.
+// deleted, or whose group is another account's and not shared any more: what it has stays.
 func Missing(tx *table.Txn, e *model.VPCEndpoint) iter.Seq[*model.ResourceConfiguration] {
 	return func(yield func(*model.ResourceConfiguration) bool) {
 		if e.Deleting() {
@@ -45,11 +46,20 @@ func Missing(tx *table.Txn, e *model.VPCEndpoint) iter.Seq[*model.ResourceConfig
 			if joined[child.Ref()] || child.Deleting() || !Wanted(e, child) {
 				continue
 			}
+			if !Allowed(tx, e) {
+				return
+			}
 			if !yield(child) {
 				return
 			}
 		}
 	}
+}
+
+// Allowed reports whether an endpoint may be associated with something new of its group: with
+// another account's while that lets it.
+func Allowed(tx *table.Txn, e *model.VPCEndpoint) bool {
+	return e.Account == e.Configuration.Account || share.In(tx).Shared(e.Account, share.CreateEndpoint, e.Configuration)
 }
 
 // Wanted reports whether an endpoint for the group of a child is to be associated with it:

@@ -30,6 +30,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/server"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
+	ramshape "github.com/posternhq/postern/internal/aws/shape/ram"
 	route53shape "github.com/posternhq/postern/internal/aws/shape/route53"
 	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
 	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -38,6 +39,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/postern"
+	"github.com/posternhq/postern/internal/service/ram"
 	"github.com/posternhq/postern/internal/service/route53"
 	"github.com/posternhq/postern/internal/service/sts"
 	"github.com/posternhq/postern/internal/service/vpclattice"
@@ -324,6 +326,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 			{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},
 			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 			{Service: route53shape.Service, API: &route53.API{Env: d.env}},
+			{Service: ramshape.Service, API: &ram.API{Env: d.env}},
 			{Service: stsshape.Service, API: sts.API{Env: d.env}},
 			{Service: posternshape.Service, API: &postern.API{
 				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,

@@ -285,6 +285,21 @@ func (a *EndpointAssociation) ARN() string {
 	return ARN("vpc-lattice", a.Region, a.Account, "resourceendpointassociation/"+a.ID)
 }
 
+// ConsumerRef is how the association is called in the account of the endpoint.
+func (a *EndpointAssociation) ConsumerRef() Ref {
+	return Ref{Account: a.Endpoint.Account, Region: a.Endpoint.Region, ID: a.ID}
+}
+
+// ARNFor names the association in an account: in that of the endpoint, if it is that one.
+// Each side has a name of its own for it:
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/sharing.html
+func (a *EndpointAssociation) ARNFor(account string) string {
+	if account == a.Endpoint.Account {
+		return ARN("vpc-lattice", a.Region, account, "resourceendpointassociation/"+a.ID)
+	}
+	return a.ARN()
+}
+
 // TransitClaim holds one place that is handed out once in an installation. Space
 // is "source" for a VPC's source addresses and "target" for a resource's targets
 // in the transit realm, and "ipv6-pool" for a VPC's block of the IPv6 pool.

@@ -59,6 +59,13 @@ type Quotas struct {
 	NATGatewaysPerZone int
 	// AddressesPerNATGateway holds for elastic addresses too, where AWS starts with 2.
 	AddressesPerNATGateway int
+	// SharesPerRegion is the number of resource shares of an account, deleted ones that are
+	// still shown counted, PermissionsPerRegion of its own permissions:
+	// https://docs.aws.amazon.com/ram/latest/userguide/what-is.html. SharesPerResource is how
+	// many shares a resource can be in, which AWS does not say.
+	SharesPerRegion      int
+	SharesPerResource    int
+	PermissionsPerRegion int
 	// Those of Route 53 are of
 	// https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html.
 	ZonesPerAccount       int
@@ -95,6 +102,7 @@ func (q *Quotas) all() []quota {
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
 		{"nat-gateways-per-zone", &q.NATGatewaysPerZone, 5},
+		{"permissions-per-region", &q.PermissionsPerRegion, 100},
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
 		{"prefix-lists-per-region", &q.PrefixListsPerRegion, 100},
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
@@ -102,6 +110,8 @@ func (q *Quotas) all() []quota {
 		{"routes-per-table", &q.RoutesPerTable, 50},
 		{"rules-per-acl", &q.RulesPerACL, 20},
 		{"rules-per-group", &q.RulesPerGroup, 60},
+		{"shares-per-region", &q.SharesPerRegion, 5000},
+		{"shares-per-resource", &q.SharesPerResource, 100},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
 		{"verifications-per-region", &q.VerificationsPerRegion, 5},
 		{"vpcs-per-region", &q.VPCsPerRegion, 1000},

@@ -57,6 +57,10 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.PolicyVersions)
 	checkWritten(t, random, state.InlinePolicies)
 	checkWritten(t, random, state.LastUses)
+	checkWritten(t, random, state.ResourceShares)
+	checkWritten(t, random, state.ShareAssociations)
+	checkWritten(t, random, state.ShareInvitations)
+	checkWritten(t, random, state.Permissions)
 }
 
 const drawnRows = 150

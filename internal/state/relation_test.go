@@ -54,6 +54,11 @@ var plain = map[string]string{
 	"policy-version": "Document",
 	"inline-policy":  "Document",
 	"last-use":       "Service",
+
+	"resource-share":    "Permissions.ResourceType",
+	"share-association": "Principal ResourceARN ResourceType", // principals may be unknown
+	"share-invitation":  "ShareName Receiver State",
+	"permission":        "ResourceType Versions.Template",
 }
 
 // TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their

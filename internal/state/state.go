@@ -41,6 +41,7 @@ func Tables() []table.Any {
 		ResourceConfigurations, EndpointAssociations, TransitClaims, DomainVerifications,
 		HostedZones, RecordSets, VPCAssociationAuthorizations, ZoneChanges,
 		Users, Groups, Roles, Policies, PolicyVersions, InlinePolicies, LastUses,
+		ResourceShares, ShareAssociations, ShareInvitations, Permissions,
 	}
 }
 
@@ -278,6 +279,14 @@ var (
 	EndpointAssociations                = tagged(Lattice, table.Define[*model.EndpointAssociation]("endpoint-association").Apart((*model.EndpointAssociation).Owns), "resourceendpointassociation", "rea-")
 	EndpointAssociationsByConfiguration = refer(EndpointAssociations, "configuration", Holds, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Configuration} }, to(ResourceConfigurations))
 	EndpointAssociationsByEndpoint      = refer(EndpointAssociations, "endpoint", Follows, func(a *model.EndpointAssociation) []model.Ref { return []model.Ref{a.Endpoint} }, to(VPCEndpoints))
+	// EndpointAssociationsByConsumer finds one by the id that it has in the endpoint's account,
+	// when that is another one: each account has a name for it.
+	EndpointAssociationsByConsumer = byRef(EndpointAssociations, "consumer", func(a *model.EndpointAssociation) []model.Ref {
+		if a.Endpoint.Account == a.Account {
+			return nil
+		}
+		return []model.Ref{a.ConsumerRef()}
+	})
 	// EndpointAssociationsByAddress finds those that have an address as their own: one,
 	// or none when it is the endpoint's.
 	EndpointAssociationsByAddress = table.NewIndex(EndpointAssociations, "address", Address.String, ownAddresses)

@@ -16,6 +16,7 @@ const (
 	Lattice = "vpc-lattice"
 	Route53 = "route53"
 	IAM     = "iam"
+	RAM     = "ram"
 )
 
 // Resource is a row of its owner's that has what all resources have. Clone copies it, so
@@ -32,7 +33,7 @@ type Tagged struct {
 	// Service and Type are how ARNs name the kind; EC2 calls the second the type of
 	// the resource.
 	Service, Type string
-	// Prefix is what the ids begin with; no other kind's does.
+	// Prefix is what the ids begin with; no other kind's does. Those of RAM have none.
 	Prefix string
 	// Table is the kind of the rows that have the tags.
 	Table string

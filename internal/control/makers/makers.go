@@ -97,7 +97,7 @@ type Config struct {
 // All gives every maker there is. The allocator hands out what rows that they make need,
 // and texts looks up what names have in public.
 func All(a *alloc.Allocator, texts Texts) []Maker {
-	return []Maker{Tokens{}, FormerBlocks{}, ZoneChanges{}, NATGateways{}, Members{a}, Verifications{texts}}
+	return []Maker{Tokens{}, FormerBlocks{}, ZoneChanges{}, NATGateways{}, Members{a}, Verifications{texts}, Shares{}}
 }
 
 // still gives a change of a row that the maker has seen, for as long as there is one

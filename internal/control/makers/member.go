@@ -67,7 +67,7 @@ func (m Members) join(now time.Time, seen *model.VPCEndpoint, child *model.Resou
 			return nil
 		}
 		c, ok := state.ResourceConfigurations.Get(tx, child.Account, child.Region, child.ID)
-		if !ok || c.Deleting() || !alloc.Wanted(e, c) {
+		if !ok || c.Deleting() || !alloc.Wanted(e, c) || !alloc.Allowed(tx, e) {
 			return nil
 		}
 		return m.Alloc.Join(tx, e, c, now)

@@ -190,10 +190,10 @@ var holders = map[string]struct {
 	}},
 }
 
-// ofIAM reports whether a kind is of IAM, which has a test of its own for what is
-// tested here.
-func ofIAM(kind string) bool {
-	return slices.ContainsFunc(state.TaggedIn(state.IAM), func(k *state.Tagged) bool { return k.Table == kind })
+// elsewhere reports whether a kind is of IAM or RAM, which have tests of their own for what
+// is tested here.
+func elsewhere(kind string) bool {
+	return slices.ContainsFunc(slices.Concat(state.TaggedIn(state.IAM), state.TaggedIn(state.RAM)), func(k *state.Tagged) bool { return k.Table == kind })
 }
 
 // TestWhatIsHeldIsNotDeleted walks the relations of all tables: what holds
@@ -202,7 +202,7 @@ func ofIAM(kind string) bool {
 func TestWhatIsHeldIsNotDeleted(t *testing.T) {
 	held := map[string]bool{}
 	for _, r := range state.Relations() {
-		if r.Rule != state.Holds || slices.ContainsFunc(r.To, ofIAM) {
+		if r.Rule != state.Holds || slices.ContainsFunc(r.To, elsewhere) {
 			continue
 		}
 		hold, ok := holders[r.From+" "+r.Name]

@@ -13,18 +13,24 @@ import (
 	"github.com/posternhq/postern/internal/token"
 )
 
-// Decide answers a request. The rule for an account itself needs no rows; for all others
-// it looks at a state that has every change which was committed before. An
+// Decide answers a request. The rule for an account itself needs no rows in what is its own;
+// for all else it looks at a state that has every change which was committed before. An
 // *access.Refused says that the caller is not known any more.
 func (i *Identities) Decide(ctx context.Context, r *access.Request) (access.Decision, error) {
 	tx := i.env.DB.Snapshot()
-	if !unbound(i, tx, r.Caller) {
+	free := unbound(i, tx, r.Caller)
+	var d access.Decision
+	var known bool
+	if free {
+		d, known = i.decide(tx, r)
+	}
+	if !free || d.Foreign {
 		var err error
 		if tx, err = i.env.DB.View(ctx); err != nil {
 			return access.Decision{}, fmt.Errorf("decide: %w", err)
 		}
+		d, known = i.decide(tx, r)
 	}
-	d, known := i.decide(tx, r)
 	if !known {
 		return access.Decision{}, &access.Refused{Unknown: true}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/policy"
 	"github.com/posternhq/postern/internal/policy/managed"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -21,7 +22,7 @@ import (
 // depends on them. False says that its user or role is gone. A policy that is not there
 // or cannot be read allows nothing, and denies what it might.
 func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bool) {
-	rules := &access.Rules{Resources: resources{tx: tx, docs: i.docs, account: who.Account, region: who.Region}}
+	rules := &access.Rules{Shares: share.In(tx), Resources: resources{tx: tx, docs: i.docs, account: who.Account, region: who.Region}}
 	p := &policy.Principal{
 		Kind: who.Kind, Account: who.Account, ARN: who.ARN, Entity: who.Entity, UniqueID: who.EntityID,
 		Controls: i.controls(tx, who.Account),

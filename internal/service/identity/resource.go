@@ -136,7 +136,7 @@ func (r resources) vpc(name string) (string, bool) {
 // tagsOf are the kinds that have tags, by service and type as ARNs name them.
 var tagsOf = func() map[string]*state.Tagged {
 	kinds := map[string]*state.Tagged{}
-	for _, service := range []string{state.EC2, state.Lattice, state.Route53, state.IAM} {
+	for _, service := range []string{state.EC2, state.Lattice, state.Route53, state.IAM, state.RAM} {
 		for _, k := range state.TaggedIn(service) {
 			kinds[service+":"+k.Type] = k
 		}

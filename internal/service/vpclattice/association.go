@@ -13,13 +13,14 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // ListResourceEndpointAssociations lists the endpoints, of whatever account,
 // that lead to one resource configuration of the caller; for a group, what leads to its
-// children. For an id that does not exist the list is empty: the operation has no error
+// children. Of one that is shared with the caller it lists the caller's own endpoints. For an id that does not exist the list is empty: the operation has no error
 // for it.
 func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.ListResourceEndpointAssociationsInput) (*shape.ListResourceEndpointAssociationsOutput, error) {
 	who := access.From(ctx)
@@ -38,7 +39,7 @@ func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.Li
 	}
 	out := &shape.ListResourceEndpointAssociationsOutput{Items: []shape.ResourceEndpointAssociationSummary{}, NextToken: next}
 	for _, row := range page {
-		out.Items = append(out.Items, summary(tx, row))
+		out.Items = append(out.Items, summary(tx, who, row))
 	}
 	return out, nil
 }
@@ -53,10 +54,11 @@ func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEn
 		return nil, err
 	}
 	rows := associationsFor(tx, configuration)
+	owner := view.Own(who, configuration)
 	fits := func(want *string, got string) bool { return want == nil || *want == got }
 	return func(yield func(*model.EndpointAssociation) bool) {
 		for row := range rows {
-			if fits(service.Optional(association.ID), row.ID) && fits(in.VpcEndpointId, row.Endpoint.ID) &&
+			if (owner || who.Owns(row.Endpoint.Account)) && fits(service.Optional(association.ID), row.ID) && fits(in.VpcEndpointId, row.Endpoint.ID) &&
 				fits(in.VpcEndpointOwner, row.Endpoint.Account) && !yield(row) {
 				return
 			}
@@ -75,9 +77,10 @@ func associationsFor(tx *table.Txn, configuration model.Ref) iter.Seq[*model.End
 	return slices.Values(rows)
 }
 
-func summary(tx *table.Txn, row *model.EndpointAssociation) shape.ResourceEndpointAssociationSummary {
+// summary tells of an association under the name that it has in the caller's account.
+func summary(tx *table.Txn, who access.View, row *model.EndpointAssociation) shape.ResourceEndpointAssociationSummary {
 	out := shape.ResourceEndpointAssociationSummary{
-		Id: &row.ID, Arn: new(row.ARN()), ResourceConfigurationId: &row.Configuration.ID,
+		Id: &row.ID, Arn: new(row.ARNFor(who.Account)), ResourceConfigurationId: &row.Configuration.ID,
 		VpcEndpointId: &row.Endpoint.ID, VpcEndpointOwner: &row.Endpoint.Account,
 		CreatedBy: &row.Endpoint.Account, CreatedAt: &row.CreatedAt,
 	}
@@ -92,14 +95,31 @@ func configurationOf(tx *table.Txn, row *model.EndpointAssociation) (*model.Reso
 	return state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID)
 }
 
+// eitherSide finds an association with a resource configuration of the caller's, or with an
+// endpoint of the caller's: both may end it, each under the name in its own account.
+func eitherSide(tx *table.Txn, who access.View, identifier string) (*model.EndpointAssociation, error) {
+	row, err := find(tx, state.EndpointAssociations, who, kindAssociation, identifier)
+	if err == nil {
+		return row, nil
+	}
+	ref, unnamed := identify(tx, who, kindAssociation, identifier)
+	if unnamed != nil {
+		return nil, err
+	}
+	for row := range view.Consumed(tx, who, ref) {
+		return row, nil
+	}
+	return nil, err
+}
+
 // DeleteResourceEndpointAssociation starts the removal of an endpoint's way to
-// a resource configuration of the caller. The endpoint stays and does not lead there
+// a resource configuration, by the owner of either. The endpoint stays and does not lead there
 // again: nowhere, or to the other children of its group.
 // Removing it again changes nothing.
 func (a *API) DeleteResourceEndpointAssociation(ctx context.Context, in *shape.DeleteResourceEndpointAssociationInput) (*shape.DeleteResourceEndpointAssociationOutput, error) {
-	return remove(ctx, a, state.EndpointAssociations, kindAssociation, *in.ResourceEndpointAssociationIdentifier, alloc.Part,
+	return remove(ctx, a, state.EndpointAssociations, kindAssociation, *in.ResourceEndpointAssociationIdentifier, eitherSide, alloc.Part,
 		func(tx *table.Txn, row *model.EndpointAssociation) *shape.DeleteResourceEndpointAssociationOutput {
-			gone := summary(tx, row)
+			gone := summary(tx, access.From(ctx), row)
 			return &shape.DeleteResourceEndpointAssociationOutput{
 				Id: gone.Id, Arn: gone.Arn, ResourceConfigurationId: gone.ResourceConfigurationId,
 				ResourceConfigurationArn: gone.ResourceConfigurationArn, VpcEndpointId: gone.VpcEndpointId,

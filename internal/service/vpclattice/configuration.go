@@ -5,16 +5,22 @@ package vpclattice
 import (
 	"context"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy/permission"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
+
+// actionGet is what those may do who know of a resource configuration of another account.
+const actionGet = "vpc-lattice:GetResourceConfiguration"
 
 // GetResourceConfiguration tells of one resource configuration.
 func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourceConfigurationInput) (*shape.GetResourceConfigurationOutput, error) {
@@ -39,8 +45,8 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 	}, nil
 }
 
-// ListResourceConfigurations lists the caller's resource configurations, or
-// those of one gateway, the children of one group, or those that one domain verification
+// ListResourceConfigurations lists the caller's resource configurations and those that others
+// share with it, or those of one gateway, the children of one group, or those that one domain verification
 // speaks for.
 func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListResourceConfigurationsInput) (*shape.ListResourceConfigurationsOutput, error) {
 	who := access.From(ctx)
@@ -85,6 +91,11 @@ func chosenConfigurations(tx *table.Txn, who access.View, in *shape.ListResource
 		return nil, err
 	}
 	rows := view.All(tx, who, state.ResourceConfigurations)
+	if shared := view.Shared(tx, who, state.ResourceConfigurations, permission.ResourceConfiguration, actionGet); len(shared) > 0 {
+		shared = slices.AppendSeq(shared, rows)
+		slices.SortFunc(shared, func(a, b *model.ResourceConfiguration) int { return strings.Compare(a.ID, b.ID) })
+		rows = slices.Values(shared)
+	}
 	switch {
 	case in.ResourceConfigurationGroupIdentifier != nil:
 		rows = state.ResourceConfigurationsByGroup.Rows(tx, group)

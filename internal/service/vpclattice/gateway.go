@@ -123,7 +123,7 @@ func updatedGateway(tx *table.Txn, g *model.ResourceGateway) *shape.UpdateResour
 // DeleteResourceGateway starts the deletion of a gateway that has no resource
 // configurations. Deleting it again changes nothing.
 func (a *API) DeleteResourceGateway(ctx context.Context, in *shape.DeleteResourceGatewayInput) (*shape.DeleteResourceGatewayOutput, error) {
-	return remove(ctx, a, state.ResourceGateways, kindGateway, *in.ResourceGatewayIdentifier, nil,
+	return remove(ctx, a, state.ResourceGateways, kindGateway, *in.ResourceGatewayIdentifier, own(state.ResourceGateways, kindGateway), nil,
 		func(_ *table.Txn, g *model.ResourceGateway) *shape.DeleteResourceGatewayOutput {
 			return &shape.DeleteResourceGatewayOutput{
 				Id: &g.ID, Arn: new(g.ARN()), Name: &g.Name,

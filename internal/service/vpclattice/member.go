@@ -12,6 +12,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -63,7 +64,7 @@ func (a *API) joinEndpoints(tx *table.Txn, child *model.ResourceConfiguration) e
 		if joined++; joined > alloc.EndpointsPerCommit(len(e.Interfaces)) {
 			return nil
 		}
-		if e.Deleting() {
+		if e.Deleting() || !alloc.Allowed(tx, e) {
 			continue
 		}
 		if err := a.Alloc().Join(tx, e, child, child.CreatedAt); err != nil {
@@ -74,13 +75,14 @@ func (a *API) joinEndpoints(tx *table.Txn, child *model.ResourceConfiguration) e
 }
 
 // DeleteResourceConfiguration starts the deletion of a resource configuration that no
-// endpoint is associated with, or of a group that has no children and no endpoints. A child
+// endpoint is associated with, or of a group that has no children and no endpoints, whosever
+// the endpoints are. No share has it any more. A child
 // leaves the endpoints of its group with its associations. Deleting it again changes
 // nothing.
 func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteResourceConfigurationInput) (*shape.DeleteResourceConfigurationOutput, error) {
 	who, now := access.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		r, err := find(tx, state.ResourceConfigurations, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
+		r, err := own(state.ResourceConfigurations, kindConfiguration)(tx, who, *in.ResourceConfigurationIdentifier)
 		if err != nil {
 			return err
 		}
@@ -95,6 +97,7 @@ func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteR
 			return fault.Conflict(kindConfiguration, r.ID, "%s %s has %d VPC endpoint(s)", kindConfiguration, r.ID, n)
 		}
 		service.MarkDeleted(tx, state.ResourceConfigurations, r, now)
+		share.Drop(tx, r.Ref())
 		return nil
 	})
 	if err != nil {

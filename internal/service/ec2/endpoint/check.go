@@ -16,6 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/view"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -64,7 +65,7 @@ func (a Endpoints) parseConfiguration(who access.View, arn string) (model.Ref, e
 // this VPC and these subnets, with this address type.
 func checkConfiguration(tx *table.Txn, n *newEndpoint, v *model.VPC, subnets []*model.Subnet) error {
 	arn := service.Value(n.in.ResourceConfigurationArn)
-	r, ok := view.At(tx, n.who, state.ResourceConfigurations, n.configuration)
+	r, ok := view.For(tx, n.who, state.ResourceConfigurations, n.configuration, share.CreateEndpoint)
 	if !ok {
 		return fault.EC2("InvalidParameter", "Resource configuration %s does not exist, or is not shared with account %s", arn, n.who.Account)
 	}
