@@ -124,11 +124,11 @@ func compileAWS(source string) (namedPrincipal, bool) {
 	if err != nil || arn.Region != "" || !accountNumber(arn.Account) {
 		return namedPrincipal{}, false
 	}
-	kind, name, _ := strings.Cut(arn.ID, "/")
+	kind, name := arn.Type, arn.ID
 	switch {
-	case arn.Service == "iam" && arn.ID == "root":
+	case arn.Service == "iam" && kind == "" && name == "root":
 		return namedPrincipal{kind: account, text: arn.Account}, true
-	case name == "" || strings.HasSuffix(name, "/"):
+	case kind == "" || name == "" || strings.HasSuffix(name, "/"):
 		return namedPrincipal{}, false
 	case arn.Service == "iam" && (kind == "user" || kind == "role"):
 		return namedPrincipal{kind: entity, text: source}, true
