@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/policy"
+	"github.com/posternhq/postern/internal/policy/policytest"
+)
+
+func named(tb testing.TB, kind policy.Kind, text string) policy.Named {
+	tb.Helper()
+	d, err := policy.Parse(kind, text)
+	if err != nil {
+		tb.Fatalf("%s: %v", text, err)
+	}
+	return policy.Named{ARN: "arn:aws:iam::111122223333:policy/p", Name: "p", Document: d}
+}
+
+// tenPolicies is a question of a principal with ten policies as people have them: some
+// statements each, with variables and conditions, of which the last allows.
+func tenPolicies(tb testing.TB) *policy.Question {
+	ask := policytest.Ask{As: "user ann", Account: policytest.Account}
+	p, err := ask.Principal()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i := range 10 {
+		text := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":["rds:Describe*","rds:List*","iam:Get*","iam:List*","sts:AssumeRole"],"Resource":"*"},
+			{"Effect":"Allow","Action":["ec2:Describe*","ec2:Get*","ec2:CreateTags","ec2:DeleteTags","vpc-lattice:Get*","vpc-lattice:List*"],
+			 "Resource":["arn:aws:ec2:*:111122223333:vpc/vpc-%d*","arn:aws:vpc-lattice:*:*:servicenetwork/*"]},
+			{"Effect":"Deny","Action":"ec2:Delete*","Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":["us-east-1","eu-central-1"]},"Bool":{"aws:SecureTransport":"false"}}},
+			{"Effect":"Allow","Action":"iam:*","Resource":"arn:aws:iam::111122223333:user/${aws:username}"}]}`, i)
+		p.Identity = append(p.Identity, named(tb, policy.Identity, text))
+	}
+	p.Identity = append(p.Identity[:9], named(tb, policy.Identity, `{"Version":"2012-10-17","Statement":{
+		"Effect":"Allow","Action":["ec2:*Vpc*","vpc-lattice:*"],"Resource":"arn:aws:ec2:*:*:vpc/*","Condition":{
+			"StringEquals":{"aws:ResourceTag/team":"${aws:PrincipalTag/team}"},"IpAddress":{"aws:SourceIp":["10.0.0.0/8","203.0.113.0/24"]},
+			"DateGreaterThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"},"ForAllValues:StringLike":{"aws:TagKeys":["team","app-*"]},
+			"NumericLessThan":{"aws:x":"100"},"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/*"}}}}`))
+	return &policy.Question{
+		Principal: p, Action: "ec2:DeleteVpc", Resource: "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-0123456789abcdef0",
+		ResourceAccount: policytest.Account,
+		Context: policytest.Keys{
+			"aws:requestedregion": {"us-east-1"}, "aws:securetransport": {"true"}, "aws:username": {"ann"}, "aws:sourceip": {"203.0.113.7"},
+			"aws:resourcetag/team": {"red"}, "aws:principaltag/team": {"red"}, "aws:currenttime": {"2026-11-27T03:00:00Z"},
+			"aws:tagkeys": {"team", "app-1"}, "aws:x": {"12.5"}, "aws:principalarn": {"arn:aws:iam::111122223333:user/ann"},
+		},
+	}
+}
+
+// layered adds a boundary, a session policy, levels of an organization, and a policy of
+// the resource.
+func layered(tb testing.TB) *policy.Question {
+	const all = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
+	q := tenPolicies(tb)
+	p := q.Principal
+	boundary := named(tb, policy.Boundary, all)
+	p.Boundary, p.HasSession = &boundary, true
+	p.Session = []policy.Named{named(tb, policy.Session, all)}
+	p.Controls = [][]policy.Named{{named(tb, policy.Control, all)}, {named(tb, policy.Control, all)}}
+	q.Resources = []policy.Named{named(tb, policy.Resource, strings.Replace(all, `"Action"`, `"Principal":{"AWS":"111122223333"},"Action"`, 1))}
+	return q
+}
+
+// TestAllowDoesNotAllocate wants no memory on the way to an Allow.
+func TestAllowDoesNotAllocate(t *testing.T) {
+	for name, q := range map[string]*policy.Question{"ten policies": tenPolicies(t), "all layers": layered(t)} {
+		if v := policy.Evaluate(q); !v.Allowed {
+			t.Fatalf("%s: %+v", name, v)
+		}
+		if n := testing.AllocsPerRun(100, func() { policy.Evaluate(q) }); n != 0 {
+			t.Errorf("%s: %v allocations, want none", name, n)
+		}
+	}
+}
+
+// TestEvaluateGoesThroughLongPoliciesOnce evaluates what is as long and as hostile as
+// can be: it ends, which it would not if patterns exploded.
+func TestEvaluateGoesThroughLongPoliciesOnce(t *testing.T) {
+	q := tenPolicies(t)
+	hostile := `"arn:aws:ec2:*:*:vpc/` + strings.Repeat("*a", 1000) + `*b"`
+	list := strings.Repeat(hostile+",", 50) + hostile
+	q.Principal.Identity = nil
+	for range 10 {
+		q.Principal.Identity = append(q.Principal.Identity, named(t, policy.Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":[`+list+`]}}`))
+	}
+	q.Resource = "arn:aws:ec2:us-east-1:111122223333:vpc/" + strings.Repeat("a", 2000)
+	if v := policy.Evaluate(q); v.Allowed || v.Explicit {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestExplainNamesStatementsAndKeys wants places as AWS counts them, and the keys that
+// are missing.
+func TestExplainNamesStatementsAndKeys(t *testing.T) {
+	ask := policytest.Ask{As: "user ann", Account: policytest.Account}
+	p, err := ask.Principal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Identity = []policy.Named{
+		named(t, policy.Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:*","Resource":"*","Condition":{"StringEquals":{"aws:X":"a"}}}}`),
+		named(t, policy.Identity, "{\n    \"Version\": \"2012-10-17\",\n    \"Statement\": [\n        {\n            \"Sid\": \"One\",\n            \"Effect\": \"Allow\",\n"+
+			"            \"Action\": \"ec2:DescribeVpcs\",\n            \"Resource\": \"*\"\n        },\n        {\"Effect\":\"Deny\",\"Action\":\"ec2:*\",\"Resource\":\"*\",\"Condition\":"+
+			"{\"StringLike\":{\"aws:y\":\"${aws:PrincipalTag/é}\"}}}\n    ]\n}"),
+	}
+	q := &policy.Question{Principal: p, Action: "ec2:DescribeVpcs", Resource: "*", Context: policytest.Keys{"aws:x": {"a"}}}
+	x := policy.Explain(q)
+	got := fmt.Sprint(x.Verdict.Allowed, x.Missing)
+	for _, m := range x.Matched {
+		got += fmt.Sprint(" ", m.Statement, m.Sid, m.Deny, m.Start, m.End)
+	}
+	if want := "true [aws:y aws:PrincipalTag/é] 0false {1 38} {1 130} 0Onefalse {3 19} {9 10}"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	q.Context = policytest.Keys{"aws:x": {"a"}, "aws:y": {"b"}, "aws:principaltag/é": {"b"}}
+	x = policy.Explain(q)
+	if len(x.Matched) != 1 || !x.Matched[0].Deny || x.Matched[0].Start != (policy.Position{Line: 9, Column: 10}) || len(x.Missing) != 0 {
+		t.Errorf("got %+v, want the one statement that denies", x)
+	}
+	if keys := strings.Join(p.Identity[1].Document.Keys(), " "); keys != "aws:PrincipalTag/é aws:y" {
+		t.Errorf("keys are %s", keys)
+	}
+}
+
+// FuzzParse reads what the fuzzer finds, prints it, and reads it again.
+func FuzzParse(f *testing.F) {
+	asks, err := policytest.Asks()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, a := range asks {
+		if i%20 == 0 && len(a.Policies) > 0 && a.Policies[0].Text != "" {
+			kind, _ := policytest.Kind(a.Policies[0].Layer)
+			f.Add(uint8(kind), a.Policies[0].Text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, text string) {
+		k := policy.Kind(kind%7) + policy.Identity
+		d, err := policy.Parse(k, text)
+		if err != nil {
+			return
+		}
+		printed := d.String()
+		again, err := policy.Parse(k, printed)
+		if err != nil {
+			t.Fatalf("%s is printed as %s, which is refused: %v", text, printed, err)
+		}
+		if again.String() != printed {
+			t.Errorf("%s is printed as %s and then as %s", text, printed, again)
+		}
+	})
+}
+
+// FuzzEvaluate asks about what the fuzzer finds: a document alone never allows beside
+// a Deny of everything, and an explanation agrees.
+func FuzzEvaluate(f *testing.F) {
+	f.Add(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:*","Resource":"arn:aws:ec2:*:*:vpc/${aws:x}"}}`, "ec2:CreateVpc", "arn:aws:ec2:::vpc/a", "aws:x", "a")
+	f.Add(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"ArnLike":{"aws:x":"arn:*:*:*:*:${aws:x}"}}}}`, "a:b", "*", "aws:x", "a:b:c:d:e:f")
+	f.Add(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotAction":"a:c","NotResource":"arn:aws:b","Condition":{"DateLessThan":{"aws:x":"2020"}}}}`, "a:b", "*", "aws:x", "2019-01")
+	deny := named(f, policy.Identity, `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`)
+	f.Fuzz(func(t *testing.T, text, action, resource, key, value string) {
+		d, err := policy.Parse(policy.Identity, text)
+		if err != nil {
+			return
+		}
+		ask := policytest.Ask{As: "user ann", Account: policytest.Account}
+		p, err := ask.Principal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Identity = []policy.Named{{Name: "found", Document: d}}
+		q := &policy.Question{Principal: p, Action: action, Resource: resource, Context: policytest.Keys{strings.ToLower(key): {value}}}
+		v := policy.Evaluate(q)
+		if x := policy.Explain(q); x.Verdict != v || v.Allowed && !strings.EqualFold(action, "sts:GetCallerIdentity") && len(x.Matched) == 0 {
+			t.Errorf("%+v is explained as %+v", v, x)
+		}
+		p.Identity = append(p.Identity, deny)
+		if v := policy.Evaluate(q); v.Allowed && !strings.EqualFold(action, "sts:GetCallerIdentity") {
+			t.Errorf("%s allows %s on %s beside a Deny of everything", text, action, resource)
+		}
+	})
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	for name, q := range map[string]*policy.Question{"ten": tenPolicies(b), "layers": layered(b)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := policy.Evaluate(q); !v.Allowed {
+					b.Fatal(v)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	text := tenPolicies(b).Principal.Identity[0].Document.String()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := policy.Parse(policy.Identity, text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
