@@ -629,6 +629,284 @@ var Services = map[string]*Service{
 			{Action: "ram:UpdateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
 		}},
 	}},
+	"iam": {Hides: true, Operations: map[string]*Operation{
+		"AddUserToGroup": {Needs: []Need{
+			{Action: "iam:AddUserToGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"AttachGroupPolicy": {Needs: []Need{
+			{Action: "iam:AttachGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+		}},
+		"AttachRolePolicy": {Needs: []Need{
+			{Action: "iam:AttachRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+		}},
+		"AttachUserPolicy": {Needs: []Need{
+			{Action: "iam:AttachUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+		}},
+		"CreateAccessKey": {Needs: []Need{
+			{Action: "iam:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"CreateAccountAlias": {Needs: []Need{
+			{Action: "iam:CreateAccountAlias"},
+		}},
+		"CreateGroup": {Needs: []Need{
+			{Action: "iam:CreateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{1}, Before: []int{0}}}},
+		}},
+		"CreatePolicy": {Needs: []Need{
+			{Action: "iam:CreatePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}, Before: []int{1}}}},
+			{Action: "iam:TagPolicy", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}, Before: []int{1}}}},
+		}, Tags: [][]int{{4}}},
+		"CreatePolicyVersion": {Needs: []Need{
+			{Action: "iam:CreatePolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"CreateRole": {Needs: []Need{
+			{Action: "iam:CreateRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{1}, Before: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{5}}}}}},
+			{Action: "iam:TagRole", When: []int{6}, Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{1}, Before: []int{0}}}},
+		}, Tags: [][]int{{6}}},
+		"CreateUser": {Needs: []Need{
+			{Action: "iam:CreateUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{1}, Before: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{2}}}}}},
+			{Action: "iam:TagUser", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{1}, Before: []int{0}}}},
+		}, Tags: [][]int{{3}}},
+		"DeleteAccessKey": {Needs: []Need{
+			{Action: "iam:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"DeleteAccountAlias": {Needs: []Need{
+			{Action: "iam:DeleteAccountAlias"},
+		}},
+		"DeleteGroup": {Needs: []Need{
+			{Action: "iam:DeleteGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"DeleteGroupPolicy": {Needs: []Need{
+			{Action: "iam:DeleteGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"DeleteLoginProfile": {Needs: []Need{
+			{Action: "iam:DeleteLoginProfile", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"DeletePolicy": {Needs: []Need{
+			{Action: "iam:DeletePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"DeletePolicyVersion": {Needs: []Need{
+			{Action: "iam:DeletePolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"DeleteRole": {Needs: []Need{
+			{Action: "iam:DeleteRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"DeleteRolePermissionsBoundary": {Needs: []Need{
+			{Action: "iam:DeleteRolePermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"DeleteRolePolicy": {Needs: []Need{
+			{Action: "iam:DeleteRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"DeleteUser": {Needs: []Need{
+			{Action: "iam:DeleteUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"DeleteUserPermissionsBoundary": {Needs: []Need{
+			{Action: "iam:DeleteUserPermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"DeleteUserPolicy": {Needs: []Need{
+			{Action: "iam:DeleteUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"DetachGroupPolicy": {Needs: []Need{
+			{Action: "iam:DetachGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+		}},
+		"DetachRolePolicy": {Needs: []Need{
+			{Action: "iam:DetachRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+		}},
+		"DetachUserPolicy": {Needs: []Need{
+			{Action: "iam:DetachUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
+		}},
+		"GetAccessKeyLastUsed": {Needs: []Need{
+			{Action: "iam:GetAccessKeyLastUsed"},
+		}},
+		"GetAccountAuthorizationDetails": {Needs: []Need{
+			{Action: "iam:GetAccountAuthorizationDetails"},
+		}},
+		"GetAccountPasswordPolicy": {Needs: []Need{
+			{Action: "iam:GetAccountPasswordPolicy"},
+		}},
+		"GetAccountSummary": {Needs: []Need{
+			{Action: "iam:GetAccountSummary"},
+		}},
+		"GetContextKeysForCustomPolicy": {Needs: []Need{
+			{Action: "iam:GetContextKeysForCustomPolicy"},
+		}},
+		"GetContextKeysForPrincipalPolicy": {Needs: []Need{
+			{Action: "iam:GetContextKeysForPrincipalPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34], &kinds[31], &kinds[33]}, Path: []int{0}}}},
+		}},
+		"GetGroup": {Needs: []Need{
+			{Action: "iam:GetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"GetGroupPolicy": {Needs: []Need{
+			{Action: "iam:GetGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"GetLoginProfile": {Needs: []Need{
+			{Action: "iam:GetLoginProfile", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"GetPolicy": {Needs: []Need{
+			{Action: "iam:GetPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"GetPolicyVersion": {Needs: []Need{
+			{Action: "iam:GetPolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"GetRole": {Needs: []Need{
+			{Action: "iam:GetRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"GetRolePolicy": {Needs: []Need{
+			{Action: "iam:GetRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"GetUser": {Needs: []Need{
+			{Action: "iam:GetUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"GetUserPolicy": {Needs: []Need{
+			{Action: "iam:GetUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"ListAccessKeys": {Needs: []Need{
+			{Action: "iam:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"ListAccountAliases": {Needs: []Need{
+			{Action: "iam:ListAccountAliases"},
+		}},
+		"ListAttachedGroupPolicies": {Needs: []Need{
+			{Action: "iam:ListAttachedGroupPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"ListAttachedRolePolicies": {Needs: []Need{
+			{Action: "iam:ListAttachedRolePolicies", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"ListAttachedUserPolicies": {Needs: []Need{
+			{Action: "iam:ListAttachedUserPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"ListEntitiesForPolicy": {Needs: []Need{
+			{Action: "iam:ListEntitiesForPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"ListGroupPolicies": {Needs: []Need{
+			{Action: "iam:ListGroupPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"ListGroups": {Needs: []Need{
+			{Action: "iam:ListGroups"},
+		}},
+		"ListGroupsForUser": {Needs: []Need{
+			{Action: "iam:ListGroupsForUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"ListInstanceProfiles": {Needs: []Need{
+			{Action: "iam:ListInstanceProfiles"},
+		}},
+		"ListInstanceProfilesForRole": {Needs: []Need{
+			{Action: "iam:ListInstanceProfilesForRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"ListMFADevices": {Needs: []Need{
+			{Action: "iam:ListMFADevices", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"ListOpenIDConnectProviders": {Needs: []Need{
+			{Action: "iam:ListOpenIDConnectProviders"},
+		}},
+		"ListPolicies": {Needs: []Need{
+			{Action: "iam:ListPolicies"},
+		}},
+		"ListPolicyTags": {Needs: []Need{
+			{Action: "iam:ListPolicyTags", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"ListPolicyVersions": {Needs: []Need{
+			{Action: "iam:ListPolicyVersions", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"ListRolePolicies": {Needs: []Need{
+			{Action: "iam:ListRolePolicies", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"ListRoleTags": {Needs: []Need{
+			{Action: "iam:ListRoleTags", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"ListRoles": {Needs: []Need{
+			{Action: "iam:ListRoles"},
+		}},
+		"ListSAMLProviders": {Needs: []Need{
+			{Action: "iam:ListSAMLProviders"},
+		}},
+		"ListSSHPublicKeys": {Needs: []Need{
+			{Action: "iam:ListSSHPublicKeys", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"ListServerCertificates": {Needs: []Need{
+			{Action: "iam:ListServerCertificates"},
+		}},
+		"ListServiceSpecificCredentials": {Needs: []Need{
+			{Action: "iam:ListServiceSpecificCredentials", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"ListSigningCertificates": {Needs: []Need{
+			{Action: "iam:ListSigningCertificates", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"ListUserPolicies": {Needs: []Need{
+			{Action: "iam:ListUserPolicies", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"ListUserTags": {Needs: []Need{
+			{Action: "iam:ListUserTags", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"ListUsers": {Needs: []Need{
+			{Action: "iam:ListUsers"},
+		}},
+		"ListVirtualMFADevices": {Needs: []Need{
+			{Action: "iam:ListVirtualMFADevices"},
+		}},
+		"PutGroupPolicy": {Needs: []Need{
+			{Action: "iam:PutGroupPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"PutRolePermissionsBoundary": {Needs: []Need{
+			{Action: "iam:PutRolePermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{1}}}}}},
+		}},
+		"PutRolePolicy": {Needs: []Need{
+			{Action: "iam:PutRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"PutUserPermissionsBoundary": {Needs: []Need{
+			{Action: "iam:PutUserPermissionsBoundary", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Keys: []Key{{Name: "iam:permissionsboundary", Path: []int{1}}}}}},
+		}},
+		"PutUserPolicy": {Needs: []Need{
+			{Action: "iam:PutUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}},
+		"RemoveUserFromGroup": {Needs: []Need{
+			{Action: "iam:RemoveUserFromGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+		}},
+		"SetDefaultPolicyVersion": {Needs: []Need{
+			{Action: "iam:SetDefaultPolicyVersion", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}},
+		"SimulateCustomPolicy": {Needs: []Need{
+			{Action: "iam:SimulateCustomPolicy"},
+		}},
+		"SimulatePrincipalPolicy": {Needs: []Need{
+			{Action: "iam:SimulatePrincipalPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34], &kinds[31], &kinds[33]}, Path: []int{0}}}},
+		}},
+		"TagPolicy": {Needs: []Need{
+			{Action: "iam:TagPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"TagRole": {Needs: []Need{
+			{Action: "iam:TagRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"TagUser": {Needs: []Need{
+			{Action: "iam:TagUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"UntagPolicy": {Needs: []Need{
+			{Action: "iam:UntagPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"UntagRole": {Needs: []Need{
+			{Action: "iam:UntagRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"UntagUser": {Needs: []Need{
+			{Action: "iam:UntagUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"UpdateAccessKey": {Needs: []Need{
+			{Action: "iam:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, OrCaller: true}}},
+		}},
+		"UpdateAssumeRolePolicy": {Needs: []Need{
+			{Action: "iam:UpdateAssumeRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"UpdateGroup": {Needs: []Need{
+			{Action: "iam:UpdateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[31]}, Path: []int{2}}}},
+		}},
+		"UpdateRole": {Needs: []Need{
+			{Action: "iam:UpdateRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"UpdateRoleDescription": {Needs: []Need{
+			{Action: "iam:UpdateRoleDescription", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
+		}},
+		"UpdateUser": {Needs: []Need{
+			{Action: "iam:UpdateUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[34]}, Path: []int{2}}}},
+		}},
+	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
 		"AssumeRole": {Management: true, Needs: []Need{
 			{Action: "sts:AssumeRole"},
@@ -643,8 +921,8 @@ var Services = map[string]*Service{
 			{Action: "sts:GetCallerIdentity"},
 		}},
 		"GetFederationToken": {Needs: []Need{
-			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
-			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}}},
+			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
+			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}, Tags: [][]int{{4}}},
 		"GetSessionToken": {Needs: []Need{
 			{Action: "sts:GetSessionToken"},
@@ -662,7 +940,7 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}, Tags: [][]int{{1, 4}}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -683,7 +961,7 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[32]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -721,6 +999,10 @@ var kinds = [...]Kind{
 	{Service: "ram", Type: "permission", Prefix: "", NoRegion: false},
 	{Service: "ram", Type: "resource-share", Prefix: "", NoRegion: false},
 	{Service: "ram", Type: "resource-share-invitation", Prefix: "", NoRegion: false},
+	{Service: "iam", Type: "group", Prefix: "", NoRegion: true},
+	{Service: "iam", Type: "policy", Prefix: "", NoRegion: true},
+	{Service: "iam", Type: "role", Prefix: "", NoRegion: true},
+	{Service: "iam", Type: "user", Prefix: "", NoRegion: true},
 	{Service: "sts", Type: "federated-user", Prefix: "", NoRegion: true},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true},
 }

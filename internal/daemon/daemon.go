@@ -29,6 +29,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/convention"
 	"github.com/posternhq/postern/internal/aws/server"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	iamshape "github.com/posternhq/postern/internal/aws/shape/iam"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	ramshape "github.com/posternhq/postern/internal/aws/shape/ram"
 	route53shape "github.com/posternhq/postern/internal/aws/shape/route53"
@@ -37,6 +38,7 @@ import (
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
+	"github.com/posternhq/postern/internal/service/iam"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/postern"
 	"github.com/posternhq/postern/internal/service/ram"
@@ -328,6 +330,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 			{Service: route53shape.Service, API: &route53.API{Env: d.env}},
 			{Service: ramshape.Service, API: &ram.API{Env: d.env}},
 			{Service: stsshape.Service, API: sts.API{Env: d.env}},
+			{Service: iamshape.Service, API: &iam.API{Env: d.env}},
 			{Service: posternshape.Service, API: &postern.API{
 				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,
 			}},

@@ -50,6 +50,15 @@ func (u *User) Clone() *User {
 	return &c
 }
 
+// Called gives path and name.
+func (u *User) Called() (path, name string) { return u.Path, u.Name }
+
+// Attached is where the managed policies are that are attached.
+func (u *User) Attached() *[]string { return &u.Policies }
+
+// Bounded is where the boundary is.
+func (u *User) Bounded() *string { return &u.Boundary }
+
 // ARN names the user.
 func (u *User) ARN() string { return iamARN(u.Account, "user", u.Path, u.Name) }
 
@@ -69,6 +78,12 @@ func (g *Group) Clone() *Group {
 	c.Policies = slices.Clone(g.Policies)
 	return &c
 }
+
+// Called gives path and name.
+func (g *Group) Called() (path, name string) { return g.Path, g.Name }
+
+// Attached is where the managed policies are that are attached.
+func (g *Group) Attached() *[]string { return &g.Policies }
 
 // ARN names the group.
 func (g *Group) ARN() string { return iamARN(g.Account, "group", g.Path, g.Name) }
@@ -107,6 +122,15 @@ func (r *Role) Clone() *Role {
 	return &c
 }
 
+// Called gives path and name.
+func (r *Role) Called() (path, name string) { return r.Path, r.Name }
+
+// Attached is where the managed policies are that are attached.
+func (r *Role) Attached() *[]string { return &r.Policies }
+
+// Bounded is where the boundary is.
+func (r *Role) Bounded() *string { return &r.Boundary }
+
 // ARN names the role.
 func (r *Role) ARN() string { return iamARN(r.Account, "role", r.Path, r.Name) }
 
@@ -128,6 +152,9 @@ func (p *Policy) Clone() *Policy {
 	c.Meta = p.Meta.clone()
 	return &c
 }
+
+// Called gives path and name.
+func (p *Policy) Called() (path, name string) { return p.Path, p.Name }
 
 // ARN names the policy.
 func (p *Policy) ARN() string { return iamARN(p.Account, "policy", p.Path, p.Name) }

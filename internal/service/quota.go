@@ -72,6 +72,17 @@ type Quotas struct {
 	RecordSetsPerZone     int
 	VPCsPerZone           int
 	AuthorizationsPerZone int
+	// Those of IAM are of
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html.
+	UsersPerAccount    int
+	GroupsPerAccount   int
+	RolesPerAccount    int
+	PoliciesPerAccount int
+	GroupsPerUser      int
+	KeysPerUser        int
+	// PoliciesPerEntity is how many managed policies a user, a group or a role can have.
+	PoliciesPerEntity int
+	VersionsPerPolicy int
 }
 
 // quota ties a name to the place of its value.
@@ -94,18 +105,24 @@ func (q *Quotas) all() []quota {
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
 		{"entries-per-prefix-list", &q.EntriesPerPrefixList, 1000},
 		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},
+		{"groups-per-account", &q.GroupsPerAccount, 300},
 		{"groups-per-gateway", &q.GroupsPerGateway, 5},
 		{"groups-per-interface", &q.GroupsPerInterface, 5},
 		{"groups-per-region", &q.GroupsPerRegion, 2500},
+		{"groups-per-user", &q.GroupsPerUser, 10},
 		{"interfaces-per-region", &q.InterfacesPerRegion, 5000},
 		{"internet-gateways-per-region", &q.InternetGatewaysPerRegion, 1000},
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
+		{"keys-per-user", &q.KeysPerUser, 2},
 		{"nat-gateways-per-zone", &q.NATGatewaysPerZone, 5},
 		{"permissions-per-region", &q.PermissionsPerRegion, 100},
+		{"policies-per-account", &q.PoliciesPerAccount, 1500},
+		{"policies-per-entity", &q.PoliciesPerEntity, 10},
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
 		{"prefix-lists-per-region", &q.PrefixListsPerRegion, 100},
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
+		{"roles-per-account", &q.RolesPerAccount, 1000},
 		{"route-tables-per-vpc", &q.RouteTablesPerVPC, 200},
 		{"routes-per-table", &q.RoutesPerTable, 50},
 		{"rules-per-acl", &q.RulesPerACL, 20},
@@ -113,7 +130,9 @@ func (q *Quotas) all() []quota {
 		{"shares-per-region", &q.SharesPerRegion, 5000},
 		{"shares-per-resource", &q.SharesPerResource, 100},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
+		{"users-per-account", &q.UsersPerAccount, 5000},
 		{"verifications-per-region", &q.VerificationsPerRegion, 5},
+		{"versions-per-policy", &q.VersionsPerPolicy, 5},
 		{"vpcs-per-region", &q.VPCsPerRegion, 1000},
 		{"vpcs-per-zone", &q.VPCsPerZone, 300},
 		{"zones-per-account", &q.ZonesPerAccount, 500},

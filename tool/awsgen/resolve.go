@@ -80,6 +80,9 @@ var omittedLists = map[string]bool{
 	"ec2/VpcEndpoint.Ipv4Prefixes":                              true,
 	"ec2/VpcEndpoint.Ipv6Prefixes":                              true,
 	"ec2/VpcEndpoint.PayerResponsibilities":                     true,
+	"iam/Policy.Tags":                                           true, // lists do not tell them
+	"iam/Role.Tags":                                             true,
+	"iam/User.Tags":                                             true,
 	"route53/ResourceRecordSet.ResourceRecords":                 true, // of an alias
 }
 

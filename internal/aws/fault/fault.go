@@ -151,6 +151,20 @@ func STS(code, format string, args ...any) *Error {
 	return New(code, status, format, args...)
 }
 
+// IAM returns a client error of IAM, with the status that its shape in the model says.
+func IAM(code, format string, args ...any) *Error {
+	status := http.StatusBadRequest
+	switch code {
+	case "AccessDenied":
+		status = http.StatusForbidden
+	case "NoSuchEntity":
+		status = http.StatusNotFound
+	case "EntityAlreadyExists", "DeleteConflict", "LimitExceeded", "ConcurrentModification":
+		status = http.StatusConflict
+	}
+	return New(code, status, format, args...)
+}
+
 // Validation returns the ValidationException of VPC Lattice for one field: 400,
 // reason fieldValidationFailed, and a fieldList that names the field. The
 // message is given both for the whole error and for the field.
