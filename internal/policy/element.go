@@ -55,7 +55,7 @@ func (p *parser) action(source string) (a action, problem *Error) {
 	case strings.Contains(name, ":"):
 		return a, &Error{Text: textColons}
 	case strings.ContainsFunc(service, func(r rune) bool { return !alphanumeric(r) && r != '-' && r != '.' }):
-		return a, &Error{Text: fmt.Sprintf("Vendor %s is not valid", service)}
+		return a, &Error{Text: fmt.Sprintf("Vendor %.200s is not valid", service)}
 	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune("*?-_.", r) }):
 		return a, syntax(p.where, "has an action %q, which none can be", source)
 	}
@@ -98,6 +98,7 @@ func (p *parser) resource(source string) (pattern, *Error) {
 	if problem != "" {
 		return pattern{}, syntax(p.where, "has a resource %q that %s", source, problem)
 	}
+	whole := source
 	if source != "*" {
 		var b strings.Builder
 		for _, q := range outline.pieces {
@@ -109,11 +110,10 @@ func (p *parser) resource(source string) (pattern, *Error) {
 		if problem := p.checkARN(source, b.String()); problem != nil {
 			return pattern{}, problem
 		}
-		for n := strings.Count(b.String(), ":"); n < 5; n++ {
-			source += ":*"
-		}
+		whole += strings.Repeat(":*", max(0, 5-strings.Count(b.String(), ":")))
 	}
-	r, _ := compilePattern(source, true, p.vars)
+	r, _ := compilePattern(whole, true, p.vars)
+	r.source = source
 	return r, nil
 }
 
@@ -127,20 +127,20 @@ func (p *parser) checkARN(source, outline string) *Error {
 	parts := strings.SplitN(outline, ":", 6)
 	switch {
 	case len(parts) < 2 || parts[0] != "arn":
-		return &Error{Text: fmt.Sprintf("Resource %s must be in ARN format or \"*\".", source)}
+		return &Error{Text: fmt.Sprintf("Resource %.200s must be in ARN format or \"*\".", source)}
 	case parts[1] != model.Partition && parts[1] != "*":
 		for len(parts) < 6 {
 			parts = append(parts, "*")
 		}
-		return &Error{Text: fmt.Sprintf("Partition %q is not valid for resource %q.", parts[1], strings.Join(parts, ":"))}
+		return &Error{Text: fmt.Sprintf("Partition %.200q is not valid for resource %.200q.", parts[1], strings.Join(parts, ":"))}
 	case len(parts) < 3 || parts[2] == "" || p.kind != Control && strings.ContainsAny(parts[2], "*?$"):
 		return &Error{Text: textNoService}
 	case len(parts) < 6 && strings.Contains(outline, "::"):
-		return &Error{Text: textLegacy, Detail: fmt.Sprintf("(%s: the resource %q ends early.)", p.where, source)}
+		return &Error{Text: textLegacy, Detail: fmt.Sprintf("(%s: the resource %.200q ends early.)", p.where, source)}
 	case parts[2] != "iam":
 		return nil
 	case len(parts) > 3 && parts[3] != "":
-		return &Error{Text: fmt.Sprintf("IAM resource %s cannot contain region information.", source)}
+		return &Error{Text: fmt.Sprintf("IAM resource %.200s cannot contain region information.", source)}
 	case len(parts) == 6 && !slices.ContainsFunc(iamPaths, func(begin string) bool { return strings.HasPrefix(parts[5], begin) }):
 		return &Error{Text: textPath}
 	}

@@ -2,7 +2,10 @@
 
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Error says why a text is no policy, in a sentence for users. Services answer it
 // as MalformedPolicyDocument.
@@ -42,8 +45,14 @@ const (
 		"server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/."
 )
 
-// syntax is AWS's most general refusal, with what is wrong and where.
+// syntax is AWS's most general refusal, with what is wrong and where. What is long in
+// the policy is cut short.
 func syntax(where, format string, args ...any) *Error {
+	for i := range args {
+		if s, ok := args[i].(string); ok && len(s) > 200 {
+			args[i] = strings.ToValidUTF8(s[:200], "")
+		}
+	}
 	detail := fmt.Sprintf(format, args...) + "."
 	if where != "" {
 		return &Error{Text: textSyntax, Detail: where + " " + detail}
@@ -55,5 +64,5 @@ func syntax(where, format string, args ...any) *Error {
 func InvalidPrincipal(name string) *Error { return invalidPrincipal("AWS", name) }
 
 func invalidPrincipal(kind, name string) *Error {
-	return &Error{Text: fmt.Sprintf("Invalid principal in policy: %q:%q", kind, name)}
+	return &Error{Text: fmt.Sprintf("Invalid principal in policy: %.200q:%.200q", kind, name)}
 }

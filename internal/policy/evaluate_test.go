@@ -140,6 +140,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(uint8(kind), a.Policies[0].Text)
 		}
 	}
+	f.Add(uint8(0), `{"Statement":{"Action":"*","Effect":"Allow","Resource":"arn:aws:iam"}}`)
 	f.Fuzz(func(t *testing.T, kind uint8, text string) {
 		k := policy.Kind(kind%7) + policy.Identity
 		d, err := policy.Parse(k, text)

@@ -184,7 +184,7 @@ func (p *parser) element(s *statement, name string, n *node) *Error {
 		case n.shape != text:
 			return syntax(p.where, "has an Effect that is no string")
 		case n.text != "Allow" && n.text != "Deny":
-			return &Error{Text: textLegacy, Detail: fmt.Sprintf("(%s has the Effect %q; it is Allow or Deny.)", p.where, n.text)}
+			return &Error{Text: textLegacy, Detail: fmt.Sprintf("(%s has the Effect %.200q; it is Allow or Deny.)", p.where, n.text)}
 		}
 		s.deny = n.text == "Deny"
 		return nil
@@ -291,7 +291,7 @@ func (p *parser) condition(c *condition, n *node) *Error {
 		v, problem := c.compileOperand(source, p.vars)
 		switch {
 		case problem != "" && c.family == dates:
-			return &Error{Text: textLegacy, Detail: fmt.Sprintf("(%s: %q of %s %s.)", p.where, source, c.name, problem)}
+			return &Error{Text: textLegacy, Detail: fmt.Sprintf("(%s: %.200q of %s %s.)", p.where, source, c.name, problem)}
 		case problem != "":
 			return syntax(p.where, "has a value %q of %s that %s", source, c.name, problem)
 		}

@@ -58,10 +58,15 @@ func TestHostileTextsAreRefused(t *testing.T) {
 		"a control character":  strings.Replace(all, "Allow", "Al\nlow", 1),
 		"numbers without end":  `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"NumericEquals":{"aws:x":1e999999}}}}`,
 		"a name that is empty": `{"":"2012-10-17"}`,
+		"a long resource":      strings.Replace(all, `"Resource":"*`, `"Resource":"`+strings.Repeat("x", 100000), 1),
+		"a long partition":     strings.Replace(all, `"Resource":"*`, `"Resource":"arn:`+strings.Repeat("x", 100000), 1),
+		"a long service":       strings.Replace(all, `"Action":"*`, `"Action":"`+strings.Repeat("ö", 50000)+":x", 1),
+		"a long action":        strings.Replace(all, `"Action":"*`, `"Action":"ec2:`+strings.Repeat("ö", 50000), 1),
+		"a long element":       strings.Replace(all, `"Action"`, `"`+strings.Repeat("ö", 50000)+`"`, 1),
 	} {
 		if d, err := policy.Parse(policy.Identity, text); err == nil {
 			t.Errorf("%s: read as %s", name, d)
-		} else if strings.Contains(err.Error(), "\n") || len(err.Error()) > 300 {
+		} else if strings.Contains(err.Error(), "\n") || len(err.Error()) > 1000 {
 			t.Errorf("%s: the error is %q", name, err)
 		}
 	}
