@@ -50,6 +50,14 @@ func (t *Tenant) Find() {
 	t.api = client.New(a.URL, a.Region, t.AccessKeyID, t.secret)
 }
 
+// Caller is the same instance with calls of the tenant's: networks that are made through it
+// are the tenant's. It has no daemon of its own to start or stop.
+func (t *Tenant) Caller() *Postern {
+	p := &Postern{Instance: t.p.Instance, T: t.p.T, log: t.p.log}
+	p.client.Store(t.api)
+	return p
+}
+
 // Do calls an operation with the tenant's key.
 func (t *Tenant) Do(s *schema.Service, operation string, in, out any) error {
 	return t.api.Do(context.Background(), s, operation, in, out)

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postern
+
+import (
+	"github.com/posternhq/postern/internal/aws/shape/ram"
+)
+
+// Share makes a resource share of a configuration with an account, and gives its ARN. The
+// account has to accept.
+func (c *Configuration) Share(account string) (arn string) {
+	c.p.T.Helper()
+	return *Call[ram.CreateResourceShareOutput](c.p, ram.Service, "CreateResourceShare", &ram.CreateResourceShareInput{
+		Name: new("to-" + account), ResourceArns: []string{c.ARN}, Principals: []string{account},
+	}).ResourceShare.ResourceShareArn
+}
+
+// Accept accepts the invitation to a share.
+func (p *Postern) Accept(share string) {
+	p.T.Helper()
+	got := Call[ram.GetResourceShareInvitationsOutput](p, ram.Service, "GetResourceShareInvitations", &ram.GetResourceShareInvitationsInput{ResourceShareArns: []string{share}})
+	for _, i := range got.ResourceShareInvitations {
+		if *i.Status == ram.ResourceShareInvitationStatusPending {
+			Call[ram.AcceptResourceShareInvitationOutput](p, ram.Service, "AcceptResourceShareInvitation",
+				&ram.AcceptResourceShareInvitationInput{ResourceShareInvitationArn: i.ResourceShareInvitationArn})
+			return
+		}
+	}
+	p.T.Fatalf("no invitation to %s can be accepted", share)
+}
+
+// Unshare deletes a share.
+func (p *Postern) Unshare(share string) {
+	p.T.Helper()
+	Call[ram.DeleteResourceShareOutput](p, ram.Service, "DeleteResourceShare", &ram.DeleteResourceShareInput{ResourceShareArn: &share})
+}
