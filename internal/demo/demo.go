@@ -38,7 +38,7 @@ type Config struct {
 }
 
 // Stories lists what can be told.
-var Stories = []string{"database", "overlap", "egress"}
+var Stories = []string{"database", "overlap", "egress", "tenants"}
 
 // demo is one run.
 type demo struct {
@@ -49,9 +49,12 @@ type demo struct {
 	// postern is there once the folder is; api, once postern has answered.
 	postern *instance.Instance
 	api     *client.Client
-	world   world
+	world   *world
 	merger  merger
 	abroad  abroad
+	tenancy tenancy
+	// acting is the environment of whose programs run; empty for the first account's.
+	acting []string
 	// running are the other programs that were started and go on, oldest first.
 	running []*process
 }
@@ -61,10 +64,10 @@ type demo struct {
 // ends, Run stops where it is, takes everything away and returns the context's
 // error.
 func Run(ctx context.Context, c Config) error {
-	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}}
+	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}, world: new(world)}
 	err := d.prepare()
 	if err == nil {
-		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress()}[c.Story])
+		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress(), "tenants": d.tenants()}[c.Story])
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -314,12 +314,11 @@ func (d *demo) moveShop(ctx context.Context) error {
 		return err
 	}
 	d.screen.done("the new shop answers %s after the record was changed; its TTL is %d s", short(time.Duration(answered-sent)), recordTTL)
-	return d.countKept()
+	return d.countKept(d.merger.keeping, "the client of the wiki")
 }
 
-// countKept ends the client that kept asking, and wants it not to have noticed anything.
-func (d *demo) countKept() error {
-	p := d.merger.keeping
+// countKept ends a client that kept asking, and wants it not to have noticed anything.
+func (d *demo) countKept(p *process, who string) error {
 	if err := p.stop(); err != nil {
 		return err
 	}
@@ -328,8 +327,8 @@ func (d *demo) countKept() error {
 		return p.Early()
 	}
 	if failures > 0 {
-		return fmt.Errorf("the client of the wiki had %d answers and %d failures:\n%s", answers, failures, p.Output())
+		return fmt.Errorf("%s had %d answers and %d failures:\n%s", who, answers, failures, p.Output())
 	}
-	d.screen.done("the client of the wiki noticed nothing of all that: %d answers, no failure", answers)
+	d.screen.done("%s noticed nothing of all that: %d answers, no failure", who, answers)
 	return nil
 }

@@ -31,7 +31,7 @@ type process struct {
 // alone, which then ends everything in order.
 func (d *demo) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
-	cmd.Env = d.environment()
+	cmd.Env = append(d.environment(), d.acting...)
 	return cmd
 }
 

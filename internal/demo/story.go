@@ -88,7 +88,7 @@ func (d *demo) makeNetworks(ctx context.Context) (err error) {
 }
 
 func (d *demo) makeGroups(ctx context.Context) (err error) {
-	w := &d.world
+	w := d.world
 	for _, g := range []struct {
 		id                *string
 		network           network
@@ -158,7 +158,7 @@ func (d *demo) offer(ctx context.Context) error {
 	if err := d.makeGateway(ctx); err != nil {
 		return err
 	}
-	if err := d.makeConfiguration(ctx); err != nil {
+	if err := d.makeConfiguration(ctx, "database", databasePort); err != nil {
 		return err
 	}
 	if err := d.findGatewayAddresses(ctx); err != nil {

@@ -132,11 +132,11 @@ func (d *demo) gatewayActive(ctx context.Context) error {
 	})
 }
 
-func (d *demo) makeConfiguration(ctx context.Context) error {
+func (d *demo) makeConfiguration(ctx context.Context, name string, port int) error {
 	out, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration",
 		&vpclattice.CreateResourceConfigurationInput{
-			Name: new("database"), Type: new(vpclattice.ResourceConfigurationTypeSingle),
-			ResourceGatewayIdentifier: &d.world.gateway, PortRanges: []string{fmt.Sprint(databasePort)},
+			Name: &name, Type: new(vpclattice.ResourceConfigurationTypeSingle),
+			ResourceGatewayIdentifier: &d.world.gateway, PortRanges: []string{fmt.Sprint(port)},
 			ResourceConfigurationDefinition: &vpclattice.ResourceConfigurationDefinition{
 				IpResource: &vpclattice.IpResource{IpAddress: new(databaseAddress)},
 			},
