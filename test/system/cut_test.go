@@ -4,7 +4,6 @@ package system
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
@@ -189,7 +188,7 @@ func TestRefusalsAreFast(t *testing.T) {
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address6(), 5432)) // nothing is behind it
 	expectRefusal(t, s.client, "10.0.1.3:5432")                       // reserved: nothing ever has it
 	expectRefusal(t, s.client, "240.0.0.1:5432")
-	for _, nobody := range []string{s.unused(s.servers), "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
+	for _, nobody := range []string{s.servers.Unused().String(), "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
 		c := s.gateway.Configuration(netip.MustParseAddr(nobody), "5432")
 		e := s.consumer.Endpoint(c, []*postern.Subnet{s.clients}, s.openClient)
 		expectRefusal(t, s.client, at(e.Address()))
@@ -201,19 +200,4 @@ func TestRefusalsAreFast(t *testing.T) {
 		t.Error(r.Stderr)
 	}
 	expectRefusal(t, s.client, at(s.endpoint.Address())) // the server has gone
-}
-
-// unused gives an address that nothing has, of one of the subnets 10.0.1.0/24.
-func (s *pair) unused(subnet *postern.Subnet) string {
-	taken := map[string]bool{}
-	for _, ni := range s.Interfaces("subnet-id", subnet.ID) {
-		for _, a := range ni.PrivateIpAddresses {
-			taken[*a.PrivateIpAddress] = true
-		}
-	}
-	for i := 20; ; i++ {
-		if a := fmt.Sprintf("10.0.1.%d", i); !taken[a] {
-			return a
-		}
-	}
 }
