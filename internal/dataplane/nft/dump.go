@@ -132,15 +132,16 @@ var skeletonElements = map[element]bool{
 	{set: setSteerOut, value: mark(0)}:                    true,
 }
 
-// know makes sure that there is a picture, reading the table if there is none.
+// know makes sure that there are a connection and a picture, reading the table if there
+// is none.
 func (t *Table) know(ctx context.Context) error {
-	if t.picture != nil {
+	if t.picture != nil && t.conn != nil {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := t.connect(); err != nil {
+	if err := t.connect(); err != nil || t.picture != nil {
 		return err
 	}
 	p, err := read(ctx, t.conn)

@@ -124,8 +124,11 @@ func TestAReadingThatIsEndedForgetsNothing(t *testing.T) {
 	if got, want := desired.Text(content.Entries), desired.Text(many(2)); err != nil || got != want {
 		t.Errorf("known after that is, with %v:\n%s\nwant:\n%s", err, got, want)
 	}
+	if failed := table.Apply(t.Context(), one(2), nil); failed != nil {
+		t.Errorf("a change after that: %v", failed)
+	}
 	content, err = table.Dump(t.Context(), vpc)
-	if err != nil || desired.Text(content.Entries) == desired.Text(many(2)) {
+	if err != nil || desired.Text(content.Entries) == desired.Text(many(3)) {
 		t.Errorf("the next reading does not see what is missing: %v", err)
 	}
 }
