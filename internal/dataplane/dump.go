@@ -43,6 +43,9 @@ func (h *Host) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, 
 	if err := h.bypass(ctx, r, table); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	net, err := h.routers.Dump(r)
 	if err != nil {
 		return nil, err
@@ -83,7 +86,7 @@ func withNameserver(vpc string, entries []desired.Entry, addrs []netip.Addr) []d
 	switch {
 	case i < 0 && len(addrs) > 0:
 		return append(entries, nft.Damaged{Entry: have})
-	case i >= 0 && entries[i].String() != have.String():
+	case i >= 0 && !desired.SameState(entries[i], have, desired.KindNameserver):
 		entries[i] = nft.Damaged{Entry: entries[i]}
 	}
 	return entries

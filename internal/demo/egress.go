@@ -42,7 +42,7 @@ type abroad struct {
 
 // egress is the story of public names that are reached from networks without internet.
 func (d *demo) egress() story {
-	return story{"exactly three public names, from networks without internet", egressPicture, []step{
+	return story{"exactly three public names, from networks without internet", egressPicture, "", []step{
 		{"A network namespace plays the internet", d.startInternet},
 		{"Start Postern, with that namespace as its outside", d.startPostern},
 		{"A central VPC with a NAT gateway", d.makeCentral},
@@ -156,8 +156,8 @@ func (d *demo) showNothingElse(ctx context.Context) error {
 func (d *demo) moveFeed(ctx context.Context) error {
 	feed := partners[2].domain()
 	url := "https://" + feed + "/"
-	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, clientAddress, "a client that asks", url, "until the new server answers")
-	cmd := d.workload(d.world.consumer.subnet, d.world.clientGroup, clientAddress, d.config.Self, "until", url, "the new "+feed)
+	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, d.world.client, "a client that asks", url, "until the new server answers")
+	cmd := d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client, d.config.Self, "until", url, "the new "+feed)
 	cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+d.abroad.internet.bundle)
 	p, err := d.start("the client of the feed", cmd)
 	if err != nil {

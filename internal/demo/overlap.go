@@ -48,7 +48,7 @@ type merger struct {
 
 // overlap is the story of several services behind one endpoint, and of their names.
 func (d *demo) overlap() story {
-	return story{"two companies with the same addresses, after their merger", mergerPicture, []step{
+	return story{"two companies with the same addresses, after their merger", mergerPicture, "", []step{
 		{"Start Postern in a temporary folder", d.startPostern},
 		{"Two VPCs with the same addresses, whose names resolve", d.makeNamedNetworks},
 		{"Security groups: who may talk to whom", d.makeMergerGroups},
@@ -116,14 +116,10 @@ func (d *demo) startWeb(ctx context.Context, address, words string) error {
 	return says(ctx, p.Process, servingLine, words, settled)
 }
 
-func (d *demo) showProgram(subnet, group, address string, program ...string) {
-	d.screen.command(fmt.Sprintf("postern run --subnet %s --security-group %s --private-ip %s -- %s", subnet, group, address, strings.Join(program, " ")))
-}
-
 // inConsumer shows a program of the consumer's client and runs it to its end.
 func (d *demo) inConsumer(ctx context.Context, shown string, program ...string) (output string, status int, err error) {
-	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, clientAddress, shown)
-	return run(ctx, d.workload(d.world.consumer.subnet, d.world.clientGroup, clientAddress, program...))
+	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, d.world.client, shown)
+	return run(ctx, d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client, program...))
 }
 
 func (d *demo) makeProviderZone(ctx context.Context) (err error) {
@@ -263,13 +259,10 @@ func (d *demo) showForeignName(ctx context.Context) error {
 	return nil
 }
 
-// otherAddress is where the client is that keeps asking: the other one comes and goes.
-const otherAddress = "10.0.1.11"
-
 func (d *demo) addChild(ctx context.Context) error {
 	url := "http://wiki." + consumerZone + "/"
-	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, otherAddress, "a client that opens a connection to", url, "every", askEvery.String())
-	p, err := d.start("the client that keeps asking", d.workload(d.world.consumer.subnet, d.world.clientGroup, otherAddress, d.config.Self, "keep", url))
+	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, d.world.client, "a client that opens a connection to", url, "every", askEvery.String())
+	p, err := d.start("the client that keeps asking", d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client, d.config.Self, "keep", url))
 	if err != nil {
 		return err
 	}
@@ -297,8 +290,8 @@ func (d *demo) addChild(ctx context.Context) error {
 // goes on asking has its first page from the new address.
 func (d *demo) moveShop(ctx context.Context) error {
 	url := "http://shop." + consumerZone + "/"
-	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, clientAddress, "a client that asks", url, "until the new shop answers")
-	p, err := d.start("the client of the shop", d.workload(d.world.consumer.subnet, d.world.clientGroup, clientAddress, d.config.Self, "until", url, "the new shop"))
+	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, d.world.client, "a client that asks", url, "until the new shop answers")
+	p, err := d.start("the client of the shop", d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client, d.config.Self, "until", url, "the new shop"))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,10 +26,23 @@ type asked struct {
 	took time.Duration
 }
 
-// workload is a program as a workload of the demo's Postern.
+// workload is a program as a workload of the demo's Postern. Without an address it has one
+// that is free.
 func (d *demo) workload(subnet, group, address string, program ...string) *exec.Cmd {
-	args := []string{"run", "--subnet", subnet, "--security-group", group, "--private-ip", address, "--"}
-	return d.command(d.config.Postern, append(args, program...)...)
+	return d.command(d.config.Postern, runArguments(subnet, group, address, program...)...)
+}
+
+func runArguments(subnet, group, address string, program ...string) []string {
+	args := []string{"run", "--subnet", subnet, "--security-group", group}
+	if address != "" {
+		args = append(args, "--private-ip", address)
+	}
+	return append(append(args, "--"), program...)
+}
+
+// showProgram shows a program as a workload.
+func (d *demo) showProgram(subnet, group, address string, program ...string) {
+	d.screen.command("postern " + strings.Join(runArguments(subnet, group, address, program...), " "))
 }
 
 // psqlCommand is psql in the consumer's network, with its time taken, and so many
@@ -38,7 +52,7 @@ func (d *demo) psqlCommand(patience int, address string, port int, sql ...string
 	for _, s := range sql {
 		program = append(program, "-c", s)
 	}
-	cmd := d.workload(d.world.consumer.subnet, d.world.clientGroup, clientAddress, program...)
+	cmd := d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client, program...)
 	cmd.Env = append(cmd.Env, fmt.Sprintf("PGCONNECT_TIMEOUT=%d", patience), "LC_ALL=C")
 	return cmd
 }
@@ -49,8 +63,8 @@ func psqlArguments(address string, port int) []string {
 
 // showPsql shows psql as a workload, with settings in its environment.
 func (d *demo) showPsql(address string, port int, sql string, settings ...string) {
-	d.screen.command(strings.Join(append(settings, ""), " ") + fmt.Sprintf("postern run --subnet %s --security-group %s --private-ip %s -- psql %s -c %s",
-		d.world.consumer.subnet, d.world.clientGroup, clientAddress, strings.Join(psqlArguments(address, port), " "), quote(sql)))
+	command := runArguments(d.world.consumer.subnet, d.world.clientGroup, d.world.client, slices.Concat([]string{"psql"}, psqlArguments(address, port), []string{"-c", quote(sql)})...)
+	d.screen.command(strings.Join(slices.Concat(settings, []string{"postern"}, command), " "))
 }
 
 // psql shows a query and asks it.

@@ -125,7 +125,7 @@ func (d *demo) reachService(ctx context.Context) error {
 			return err
 		}
 		var err error
-		if t.keeping, err = d.start("the client of "+t.name, d.workload(t.world.consumer.subnet, t.world.clientGroup, otherAddress, d.config.Self, "keep", servicePage)); err != nil {
+		if t.keeping, err = d.start("the client of "+t.name, d.workload(t.world.consumer.subnet, t.world.clientGroup, t.world.client, d.config.Self, "keep", servicePage)); err != nil {
 			return err
 		}
 		if err := says(ctx, t.keeping.Process, askingLine, t.keeping.Name, settled); err != nil {
@@ -244,9 +244,9 @@ func (d *demo) cutGamma(ctx context.Context) error {
 
 // endsUnserved asks until nobody answers any more.
 func (d *demo) endsUnserved(ctx context.Context) error {
-	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, clientAddress, "curl "+servicePage)
+	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, d.world.client, "curl "+servicePage)
 	return waitFor(ctx, d.postern.Process(), "the end of "+d.world.endpoint, settled, func() (bool, error) {
-		_, status, err := run(ctx, d.workload(d.world.consumer.subnet, d.world.clientGroup, clientAddress, d.config.Self, "get", servicePage))
+		_, status, err := run(ctx, d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client, d.config.Self, "get", servicePage))
 		return status != 0, err
 	})
 }

@@ -25,6 +25,7 @@ const picture = `
 // story is what is told, step by step.
 type story struct {
 	title, picture string
+	client         string // the address of the consumer's programs; empty lets Postern choose
 	steps          []step
 }
 
@@ -38,6 +39,7 @@ func (d *demo) tell(ctx context.Context, s story) error {
 	d.screen.title("Postern: " + s.title)
 	d.screen.line("")
 	d.screen.say(s.picture)
+	d.world.client = s.client
 	for _, step := range s.steps {
 		d.screen.step(step.title)
 		if err := step.do(ctx); err != nil {
@@ -47,9 +49,10 @@ func (d *demo) tell(ctx context.Context, s story) error {
 	return nil
 }
 
-// database is the story of one database, by its address.
+// database is the story of one database, by its address. The client has the same one, which
+// the endpoint does not take: it is told its own.
 func (d *demo) database() story {
-	return story{"one private way between two networks that have the same addresses", picture, []step{
+	return story{"one private way between two networks that have the same addresses", picture, clientAddress, []step{
 		{"Start Postern in a temporary folder", d.startPostern},
 		{"Two VPCs with the same addresses", d.makeNetworks},
 		{"Security groups: who may talk to whom", d.makeGroups},
@@ -123,8 +126,7 @@ func (d *demo) startDatabase(ctx context.Context) error {
 
 // runDatabase starts the server of a cluster.
 func (d *demo) runDatabase(ctx context.Context, dir string) error {
-	d.screen.command(fmt.Sprintf("postern run --subnet %s --security-group %s --private-ip %s -- postgres -D %s",
-		d.world.provider.subnet, d.world.databaseGroup, databaseAddress, dir))
+	d.showProgram(d.world.provider.subnet, d.world.databaseGroup, databaseAddress, "postgres -D", dir)
 	cmd := d.workload(d.world.provider.subnet, d.world.databaseGroup, databaseAddress, d.databaseCommand(dir)...)
 	cmd.Dir = dir
 	p, err := d.start("PostgreSQL", cmd)
@@ -172,7 +174,7 @@ func (d *demo) offer(ctx context.Context) error {
 // openEndpoint measures from before the request is sent until a client that
 // asks every millisecond has its first answer.
 func (d *demo) openEndpoint(ctx context.Context) error {
-	cmd := d.workload(d.world.consumer.subnet, d.world.clientGroup, clientAddress,
+	cmd := d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client,
 		d.config.Self, "probe", fmt.Sprintf("%s:%d", endpointAddress, databasePort))
 	p, err := d.start("the asking client", cmd)
 	if err != nil {

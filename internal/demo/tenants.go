@@ -17,9 +17,9 @@ import (
 const tenantsPicture = `
     customers' VPCs, each 10.0.0.0/16         │      the vendor's VPC  10.0.0.0/16
                                               │
-    alpha  10.0.1.10 ──▶ endpoint 10.0.1.100 ─┼─┐
-    beta   10.0.1.10 ──▶ endpoint 10.0.1.100 ─┼─┼─▶ gateway ──▶ 10.0.1.10:80
-    gamma  10.0.1.10 ──▶ endpoint 10.0.1.100 ─┼─┘
+    alpha  10.0.1.x ───▶ endpoint 10.0.1.100 ─┼─┐
+    beta   10.0.1.x ───▶ endpoint 10.0.1.100 ─┼─┼─▶ gateway ──▶ 10.0.1.10:80
+    gamma  10.0.1.x ───▶ endpoint 10.0.1.100 ─┼─┘
     stranger knows the ARN ──▶ nothing        │
                                               │
       five accounts; the vendor invites three, and each accepts with a role
@@ -58,7 +58,7 @@ type tenant struct {
 
 // tenants is the story of accounts: who shares what with whom, and who may do what.
 func (d *demo) tenants() story {
-	return story{"a vendor, three customers, and a stranger", tenantsPicture, []step{
+	return story{"a vendor, three customers, and a stranger", tenantsPicture, "", []step{
 		{"Start Postern in a temporary folder", d.startPostern},
 		{"Five accounts, whose networks all have the same addresses", d.makeTenants},
 		{"Each customer has a role that may accept and open endpoints, and nothing else", d.makeOperators},

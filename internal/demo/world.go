@@ -29,6 +29,7 @@ const settled = 2 * time.Minute
 // world is what the story makes, by identifier.
 type world struct {
 	consumer, provider            network
+	client                        string // as in the story
 	clientGroup, endpointGroup    string
 	databaseGroup, gatewayGroup   string
 	gateway                       string

@@ -57,7 +57,20 @@ type Entry interface {
 
 // Equal reports whether a and b ask for the same state.
 func Equal(a, b Entry) bool {
-	return a.Key() == b.Key() && a.String() == b.String()
+	k := a.Key()
+	return k == b.Key() && SameState(a, b, k.Kind)
+}
+
+// SameState reports whether two entries of one key, which is of that kind, ask for the
+// same state: whether String gives the same. It compares the entries themselves where
+// they are as their kind is defined, and makes no texts then.
+func SameState(a, b Entry, k Kind) bool {
+	if same := k.said().same; same != nil {
+		if equal, ok := same(a, b, false); ok {
+			return equal
+		}
+	}
+	return a.String() == b.String()
 }
 
 // Record is an entry's text with its notes: what is known of it beyond its state,
@@ -83,11 +96,10 @@ func AppendRecord(b []byte, e Entry) []byte {
 }
 
 // SameRecord reports whether two entries of one key, which is of that kind, have the
-// same record. It compares the entries themselves where they are as their kind is
-// defined, and need not print what is the same.
+// same record, as SameState does for states.
 func SameRecord(a, b Entry, k Kind) bool {
 	if same := k.said().same; same != nil {
-		if equal, ok := same(a, b); ok {
+		if equal, ok := same(a, b, true); ok {
 			return equal
 		}
 	}

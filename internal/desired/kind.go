@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Kind is a sort of entry. It is its description: there is no kind without one,
@@ -113,7 +114,7 @@ type description struct {
 
 	noted       bool                                                      // entries have notes
 	print       func(b []byte, e Entry, full bool) (text []byte, ok bool) // behind what is in b
-	same        func(a, b Entry) (same, ok bool)                          // with notes
+	same        func(a, b Entry, notes bool) (same, ok bool)
 	read        func(*Spelling) Entry
 	ends, turns func(Entry) []Connections
 	examples    []Entry
@@ -135,13 +136,19 @@ func Define[E Entry](d Description[E]) Kind {
 		return s.text, true
 	}
 	comparable := reflect.TypeFor[E]().Comparable()
-	k.same = func(a, b Entry) (same, ok bool) {
+	scales := sync.Pool{New: func() any { return &scale[E]{spell: Spelling{text: make([]byte, 0, 2*usual)}} }}
+	k.same = func(a, b Entry, notes bool) (same, ok bool) {
 		x, isX := a.(E)
 		y, isY := b.(E)
 		if !isX || !isY {
 			return false, false
 		}
-		return comparable && a == b || d.same(x, y), true
+		if comparable && a == b {
+			return true, true
+		}
+		s := scales.Get().(*scale[E])
+		defer scales.Put(s)
+		return s.even(d.Spell, x, y, notes), true
 	}
 	k.read = func(s *Spelling) Entry {
 		var v E
@@ -168,13 +175,24 @@ func Define[E Entry](d Description[E]) Kind {
 	return Kind{k}
 }
 
-// same reports whether two entries of one key have the same fields and notes.
-func (d Description[E]) same(a, b E) bool {
-	s := Spelling{full: true, text: make([]byte, 0, 2*usual)}
-	d.Spell(&a, &s)
-	first := len(s.text)
-	d.Spell(&b, &s)
-	return bytes.Equal(s.text[:first], s.text[first:])
+// scale compares two entries of one kind, of which it keeps nothing but room.
+type scale[E Entry] struct {
+	a, b  E
+	spell Spelling
+}
+
+// even reports whether two entries of one key have the same fields, and notes if these
+// count.
+func (s *scale[E]) even(spell func(*E, *Spelling), a, b E, notes bool) bool {
+	s.a, s.b = a, b
+	s.spell = Spelling{full: notes, text: s.spell.text[:0]}
+	spell(&s.a, &s.spell)
+	first := len(s.spell.text)
+	s.spell.noting = false
+	spell(&s.b, &s.spell)
+	var none E
+	s.a, s.b = none, none
+	return bytes.Equal(s.spell.text[:first], s.spell.text[first:])
 }
 
 // missing names what a description lacks.

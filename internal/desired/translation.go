@@ -115,6 +115,17 @@ func (t Target) String() string {
 func (t *Target) spell(s *Spelling) {
 	s.Realm(&t.VPC)
 	s.IDAddr(&t.Addr)
+	t.spellDests(s)
+	s.Addr("gateway", &t.Gateway)
+	s.Flag("cut", &t.Cut)
+	s.Flag("onward", &t.Onward)
+}
+
+func (t *Target) spellDests(s *Spelling) {
+	if !s.reading && len(t.Several) == 0 {
+		s.Addr("dest", &t.Dest)
+		return
+	}
 	dests := t.Dests()
 	s.Addrs("dest", &dests)
 	if len(dests) == 1 {
@@ -122,9 +133,6 @@ func (t *Target) spell(s *Spelling) {
 	} else {
 		t.Several = dests
 	}
-	s.Addr("gateway", &t.Gateway)
-	s.Flag("cut", &t.Cut)
-	s.Flag("onward", &t.Onward)
 }
 
 // Dests are the addresses that the target leads to, as they are dealt to the slots:

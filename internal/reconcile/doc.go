@@ -33,7 +33,9 @@
 // [Reconciler.Run] reads the kernel first. When the first full delta arrives,
 // entries that are there with the very text that is wanted are adopted without
 // being touched, those that differ are put, and what is unknown is pruned last.
-// The same comparison runs from then on, router by router, as verification.
+// The same comparison runs from then on, router by router, as verification. It is done
+// aside: passes go on meanwhile, and one that has something to do in the router that is
+// being read ends the reading, once, so that no change waits for it.
 //
 // # What is done, and as of when
 //

@@ -17,7 +17,8 @@ type Effects interface {
 
 	// Dump reads back what a realm has, in any order. A part that is damaged is left
 	// out or given with its true value, so that its text differs from the wanted
-	// one. The caller owns the slice.
+	// one. The caller owns the slice. A call whose ctx ends returns soon, with an error:
+	// something is to be changed in the realm.
 	Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, error)
 
 	// Apply makes the entries of put and then removes those of del, in a realm: put

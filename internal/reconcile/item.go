@@ -58,9 +58,10 @@ func (it *item) become(s State, now time.Time) {
 	}
 }
 
-// is reports whether e is what is wanted. The texts are worked out each time:
-// keeping them would take a tenth of the memory of the whole program.
-func (it *item) is(e desired.Entry) bool { return it.want != nil && it.want.String() == e.String() }
+// is reports whether e, which has the item's key, is what is wanted.
+func (it *item) is(e desired.Entry) bool {
+	return it.want != nil && desired.SameState(it.want, e, it.key.Kind)
+}
 
 // entry is what to hand to Effects for the item.
 func (it *item) entry() desired.Entry {

@@ -72,13 +72,8 @@ func (r *Reconciler) take() (jobs [stepCount]map[desired.Realm][]job, revision i
 	defer r.mu.Unlock()
 	now := time.Now()
 	clear(r.skipped)
-	for realm, c := range r.busy {
-		if !c.overdue {
-			r.skipped[realm] = true
-		}
-	}
 	for it := range r.tbl.dirty {
-		if !r.mayBegin(it) || it.due.After(now) {
+		if it.due.After(now) || !r.mayBegin(it) {
 			continue
 		}
 		s := step(it)

@@ -50,6 +50,7 @@ type Reconciler struct {
 	calls   sync.WaitGroup
 	adopted bool
 	rounds  rotation
+	queue   queue
 	unread  map[desired.Realm]attempt // realms that could not be read
 	told    told                      // what the reports so far said
 }
@@ -68,6 +69,7 @@ func New(effects Effects, cfg Config) *Reconciler {
 		skipped: make(map[desired.Realm]bool),
 		awaited: make(map[desired.Key]awaited),
 		repairs: make(map[desired.Kind]int64),
+		queue:   queue{ended: make(map[desired.Realm]bool)},
 		unread:  make(map[desired.Realm]attempt),
 		told:    told{failed: make(map[desired.Key]string)},
 	}

@@ -35,6 +35,9 @@ type call struct {
 	// realm is in error until it returns.
 	overdue bool
 	alarm   *time.Timer // makes it overdue
+	// stop, if set, ends it early: it only reads, and something is to be changed in
+	// the realm.
+	stop context.CancelFunc
 }
 
 // round calls do for each realm, some at the same time, and waits until all have
@@ -118,7 +121,15 @@ func (r *Reconciler) leaveAlone(realm desired.Realm) bool {
 	if !r.slow[realm] {
 		r.cfg.Logger.Warn("realm is slow; the others go on without it", "realm", realm)
 	}
-	c.alone, r.slow[realm], r.skipped[realm] = true, true, true
+	r.slow[realm], r.skipped[realm] = true, true
+	r.loose(c)
+	return true
+}
+
+// loose has nobody wait for a call, which is in error when its time is over. The
+// caller holds the lock.
+func (r *Reconciler) loose(c *call) {
+	c.alone = true
 	// Whoever heeds the time limit has a moment to return by itself.
 	c.alarm = time.AfterFunc(time.Until(c.begun.Add(r.cfg.ApplyTimeout+r.cfg.Patience)), func() {
 		r.mu.Lock()
@@ -126,7 +137,6 @@ func (r *Reconciler) leaveAlone(realm desired.Realm) bool {
 		r.mu.Unlock()
 		r.wake()
 	})
-	return true
 }
 
 // end notes that a call has returned, and reports whether it went on alone. What
@@ -152,14 +162,20 @@ func (r *Reconciler) end(realm desired.Realm) (alone bool) {
 	return true
 }
 
-// mayBegin reports whether something can be done about an item now. What is wanted
-// in a realm that does not answer is in error meanwhile. The caller holds the lock.
+// mayBegin reports whether something can be done now about an item that is due. What
+// is wanted in a realm that does not answer is in error meanwhile; a reading is asked to
+// make room. The caller holds the lock.
 func (r *Reconciler) mayBegin(it *item) bool {
 	c := r.busy[it.key.Realm]
-	if c == nil {
+	switch {
+	case c == nil:
 		return true
-	}
-	if c.overdue && it.state != Error {
+	case !c.overdue:
+		r.skipped[it.key.Realm] = true
+		if c.stop != nil {
+			c.stop()
+		}
+	case it.state != Error:
 		r.tbl.fail(it, noAnswerError{it.key.Realm}, r.cfg.delay)
 	}
 	return false

@@ -29,6 +29,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 		}
 		timer.Stop()
 		if r.based() && !r.adopted {
+			r.awaitReading(ctx)
 			if readings == nil || time.Since(at) > r.cfg.VerifyInterval {
 				readings, _ = r.readHost(ctx) // it may have changed while we waited
 			}
@@ -56,14 +57,15 @@ func (r *Reconciler) tellFound(readings []reading) {
 	r.cfg.Found(all)
 }
 
-// step does whatever is due.
+// step does whatever is due. Changes go first.
 func (r *Reconciler) step(ctx context.Context) {
-	r.takeLate(ctx)
-	r.retryUnread(ctx)
+	r.takeLate()
+	r.pass(ctx)
+	r.retryUnread()
 	if !r.rounds.next.After(time.Now()) {
 		r.turn(ctx)
 	}
-	r.pass(ctx)
+	r.readNext(ctx)
 	r.tell()
 }
 
@@ -87,7 +89,7 @@ func (r *Reconciler) rest() time.Duration {
 	}
 	next := r.rounds.next
 	for _, a := range r.unread {
-		if a.due.Before(next) {
+		if !a.queued && a.due.Before(next) {
 			next = a.due
 		}
 	}

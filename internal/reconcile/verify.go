@@ -24,12 +24,7 @@ type reading struct {
 	there  []desired.Entry
 	exists bool
 	err    error
-}
-
-// attempt is when a realm that could not be read is tried next.
-type attempt struct {
-	count int
-	due   time.Time
+	ended  bool // there is only half of it: it was ended for a change
 }
 
 // read reads realms back, some at the same time. What comes later than patience
@@ -64,25 +59,6 @@ func (r *Reconciler) read(ctx context.Context, realms []desired.Realm, patience 
 	}
 	slices.SortFunc(readings, func(a, b reading) int { return cmp.Compare(a.realm, b.realm) })
 	return readings
-}
-
-// takeLate takes up what slow realms have answered. Nothing was changed there
-// meanwhile.
-func (r *Reconciler) takeLate(ctx context.Context) {
-	r.mu.Lock()
-	late := r.late
-	r.late = nil
-	r.mu.Unlock()
-	if len(late) == 0 {
-		return
-	}
-	_, concerned, err := r.compareAll(late)
-	if err == nil {
-		_, err = r.verify(ctx, concerned, r.cfg.Patience)
-	}
-	if err != nil && ctx.Err() == nil {
-		r.cfg.Logger.Warn("verification", "error", err)
-	}
 }
 
 // readOne reads one realm back. A realm that seems empty or cannot be read
@@ -136,7 +112,7 @@ func (r *Reconciler) compareAll(readings []reading) (found int, concerned []desi
 	for _, rd := range readings {
 		if rd.err != nil {
 			last := r.unread[rd.realm].count
-			r.unread[rd.realm] = attempt{last + 1, time.Now().Add(r.cfg.delay(last + 1))}
+			r.unread[rd.realm] = attempt{count: last + 1, due: time.Now().Add(r.cfg.delay(last + 1))}
 			errs = append(errs, fmt.Errorf("read %s: %w", rd.realm, rd.err))
 			continue
 		}
@@ -235,65 +211,6 @@ func (r *Reconciler) candidates(ctx context.Context) ([]desired.Realm, error) {
 	return slices.Compact(realms), nil
 }
 
-// leastPause is the least time between two turns of the rotation.
-const leastPause = 100 * time.Millisecond
-
-// rotation shares the verification of all realms out over an interval.
-type rotation struct {
-	left  []desired.Realm // realms whose turn is still to come
-	slice int             // how many have their turn together
-	pause time.Duration
-	next  time.Time // of the next turn
-}
-
-// turn verifies the realms whose turn it is.
-func (r *Reconciler) turn(ctx context.Context) {
-	rot := &r.rounds
-	if len(rot.left) == 0 {
-		realms, err := r.candidates(ctx)
-		if err != nil {
-			r.cfg.Logger.Warn("verification", "error", err)
-			rot.next = time.Now().Add(r.cfg.RetryMax)
-			return
-		}
-		rot.begin(realms, r.cfg.VerifyInterval)
-	}
-	now := rot.left[:min(rot.slice, len(rot.left))]
-	rot.left = rot.left[len(now):]
-	rot.next = time.Now().Add(rot.pause)
-	if _, err := r.verify(ctx, now, r.cfg.Patience); err != nil && ctx.Err() == nil {
-		r.cfg.Logger.Warn("verification", "error", err)
-	}
-	if len(rot.left) == 0 && ctx.Err() == nil {
-		r.mu.Lock()
-		r.verified = time.Now()
-		r.mu.Unlock()
-	}
-}
-
-// begin deals out the realms of one round.
-func (rot *rotation) begin(realms []desired.Realm, interval time.Duration) {
-	rot.left = realms
-	turns := max(1, min(len(realms), int(interval/leastPause)))
-	rot.slice = max(1, (len(realms)+turns-1)/turns)
-	turns = max(1, (len(realms)+rot.slice-1)/rot.slice)
-	rot.pause = interval / time.Duration(turns)
-}
-
-// retryUnread reads realms again that could not be read.
-func (r *Reconciler) retryUnread(ctx context.Context) {
-	var due []desired.Realm
-	for realm, a := range r.unread {
-		if !a.due.After(time.Now()) {
-			due = append(due, realm)
-		}
-	}
-	slices.Sort(due)
-	if _, err := r.verify(ctx, due, r.cfg.Patience); err != nil {
-		r.cfg.Logger.Debug("verification", "error", err)
-	}
-}
-
 // verifyRequest is a call of Verify: the channel takes its answer and has room
 // for it.
 type verifyRequest chan verifyAnswer
@@ -332,6 +249,7 @@ func (r *Reconciler) verifyNow(ctx context.Context) verifyAnswer {
 	if err != nil {
 		return verifyAnswer{0, err}
 	}
+	r.awaitReading(ctx)
 	found, err := r.verify(ctx, realms, r.cfg.ApplyTimeout)
 	if err == nil {
 		r.mu.Lock()

@@ -128,6 +128,17 @@ func (o *outside) close() {
 	}
 }
 
+// leave closes all that is open here, for good: another process has what it took over, and
+// what it did not take is nobody's when it begins.
+func (o *outside) leave() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, p := range o.places {
+		o.shut(p)
+	}
+	o.places = nil
+}
+
 // hand gives a descriptor of a socket to the front. Another one is kept, to hand it on.
 func hand(to front, k *socket, as server.Socket) error {
 	fd, err := unix.FcntlInt(uintptr(k.fd), unix.F_DUPFD_CLOEXEC, 0)

@@ -296,6 +296,7 @@ func (p *process) HandOver(conn *net.UnixConn) error {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.server.Drain(now) // reads nothing from here on; serve waits for what was read to be answered
+	p.out.leave()
 	err = p.lock.release()
 	_, said := conn.Write([]byte{released})
 	p.stop()

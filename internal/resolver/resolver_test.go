@@ -468,8 +468,9 @@ func TestTakeOverThatFailsChangesNothing(t *testing.T) {
 }
 
 // TestTakeOverWaitsForNobody takes over while a question waits for an upstream server
-// that takes its time: names can be changed at once, and the question is answered by the
-// process that has read it.
+// that takes its time: names can be changed at once, nobody is left to wait at an address
+// of the host that is given up, and the question is answered by the process that has read
+// it.
 func TestTakeOverWaitsForNobody(t *testing.T) {
 	r := newRig(t)
 	r.address()
@@ -487,6 +488,8 @@ func TestTakeOverWaitsForNobody(t *testing.T) {
 		})}).ActivateAndServe()
 	}()
 	r.config.NoUpstream, r.config.Upstream = false, []netip.AddrPort{netip.MustParseAddrPort(conn.LocalAddr().String())}
+	former := freePort(t, "127.0.0.1")
+	r.config.Listen, r.config.Domain = []netip.AddrPort{former}, "suffix.test"
 	old := r.start()
 	r.serveZone()
 	answered := make(chan string, 1)
@@ -495,7 +498,11 @@ func TestTakeOverWaitsForNobody(t *testing.T) {
 		answered <- fmt.Sprint(got, err)
 	}()
 	<-came
+	r.config.Listen = []netip.AddrPort{freePort(t, "127.0.0.1")}
 	r.start()
+	if conn, err := net.Dial("tcp", former.String()); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("at an address that was given up there is %v, %v", conn, err)
+	}
 	r.put(desired.Zone("Z1"), record("10.0.0.99"))
 	r.want("udp", servers[0], "db.example.com.", "NOERROR 10.0.0.99")
 	close(hold)

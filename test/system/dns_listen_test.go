@@ -11,11 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/posternhq/postern/test/child"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // freeAddress is an address of 127.0.0.1 at which nobody listens, over UDP and TCP.
@@ -38,9 +38,10 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// askHost asks a server in the test's own namespace, and gives the answer in a few words.
+// askHost asks a server in the test's own namespace, once, and gives the answer in a few
+// words.
 func askHost(proto, at, name string, kind uint16) string {
-	m, _, err := (&dns.Client{Net: proto, Timeout: 5 * time.Second}).Exchange(new(dns.Msg).SetQuestion(name, kind), at)
+	m, _, err := (&dns.Client{Net: proto, Timeout: testnet.Patience / 4}).Exchange(new(dns.Msg).SetQuestion(name, kind), at)
 	if err != nil {
 		return err.Error()
 	}

@@ -23,10 +23,10 @@ func TestBothEndsLearnWhatEndsOutside(t *testing.T) {
 	v := p.VPC("10.0.0.0/16")
 	public, private := v.Subnet(0, "10.0.0.0/24"), v.Subnet(0, "10.0.1.0/24")
 	p.Route(v.RouteTable(public), "0.0.0.0/0", v.InternetGateway())
-	nat, _, natAddress := public.NAT()
-	p.Route(v.RouteTable(private), "0.0.0.0/0", nat)
 	group := v.OpenGroup()
 	inside, published := private.Workload("10.0.1.10", group), public.Workload("10.0.0.10", group)
+	nat, _, natAddress := public.NAT()
+	p.Route(v.RouteTable(private), "0.0.0.0/0", nat)
 	address := published.Publish()
 
 	l, err := internet.Listen("tcp4", internet.Addr.String()+":443")

@@ -88,7 +88,7 @@ func TestANameOfAPrivateZoneIsFollowed(t *testing.T) {
 
 	// One of them has nobody any more.
 	three := g.serve("three")
-	nobody := netip.MustParseAddr("10.0.1.250")
+	nobody := g.servers.Unused()
 	set("db.corp.test", nobody, three.IP)
 	g.Await("past an address that nobody has", who("three"))
 	g.Await("status to say so", func() (bool, error) {

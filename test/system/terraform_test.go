@@ -5,7 +5,6 @@ package system
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,7 +102,7 @@ func (tf terraform) traffic(s stack) {
 	}
 	defer l.Close()
 	address := *tf.endpointInterfaces(s)[0].PrivateIpAddress
-	ctx, cancel := context.WithTimeout(tf.t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(tf.t.Context(), testnet.Patience)
 	defer cancel()
 	if _, err := client.Ask(ctx, "tcp", address+":5432"); err != nil {
 		tf.t.Errorf("the stack does not work: %v", err)

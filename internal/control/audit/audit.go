@@ -277,7 +277,7 @@ func Kernel(wanted, there []desired.Entry) []Finding {
 		case ok && follows && name.Carries(e):
 		case !ok:
 			found = append(found, Finding{want.Key().String(), "it is wanted, and the kernel does not have it"})
-		case e.String() != want.String():
+		case !desired.SameState(e, want, key.Kind):
 			found = append(found, Finding{want.Key().String(), fmt.Sprintf("the kernel has %q, wanted is %q", e, want)})
 		}
 	}

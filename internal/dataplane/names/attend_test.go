@@ -53,7 +53,7 @@ func (r *rig) ask() error {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(testnet.Patience)); err != nil {
 		return err
 	}
 	c := dns.Conn{Conn: conn}

@@ -256,9 +256,7 @@ func TestProgramThatFailsIsSaid(t *testing.T) {
 	r := newRig(t)
 	r.config.Flags = []string{"--broken"}
 	n, stop := r.run()
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	failed := n.Apply(ctx, desired.Zone(vpc), entries(), nil)
+	failed := n.Apply(t.Context(), desired.Zone(vpc), entries(), nil)
 	if err := failed[entries()[0].Key()]; len(failed) != 2 || err == nil || !strings.Contains(err.Error(), "it is broken") {
 		t.Errorf("failed: %v", failed)
 	}

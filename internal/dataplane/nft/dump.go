@@ -36,12 +36,20 @@ type Damaged struct{ desired.Entry }
 func (d Damaged) String() string { return d.Entry.String() + " damaged" }
 
 // Dump reads the table back as the entries of a VPC. A namespace without the
-// table gives an empty Content.
+// table gives an empty Content. When ctx ends it before it has all, what was read or
+// written last is still known, so that the next change need not read.
 func (t *Table) Dump(ctx context.Context, vpc string) (Content, error) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := t.picture
 	t.forget()
-	t.mu.Unlock()
-	return t.Content(ctx, vpc)
+	if err := t.know(ctx); err != nil {
+		if ctx.Err() != nil {
+			t.picture = known
+		}
+		return Content{}, err
+	}
+	return t.content(vpc), nil
 }
 
 // Content is Dump for one who can trust what was read or written last: the table
@@ -52,6 +60,11 @@ func (t *Table) Content(ctx context.Context, vpc string) (Content, error) {
 	if err := t.know(ctx); err != nil {
 		return Content{}, err
 	}
+	return t.content(vpc), nil
+}
+
+// content is what is known of the table.
+func (t *Table) content(vpc string) Content {
 	p := t.picture
 	content := Content{Entries: make([]desired.Entry, 0, len(p.elements))}
 	for o := range p.owners {
@@ -59,7 +72,7 @@ func (t *Table) Content(ctx context.Context, vpc string) (Content, error) {
 	}
 	content.Source4, content.Source6 = p.sources()
 	content.Intact = p.intact(t.shares)
-	return content, nil
+	return content
 }
 
 // sources reads the transit sources from the comments of the rules that
@@ -119,18 +132,19 @@ var skeletonElements = map[element]bool{
 	{set: setSteerOut, value: mark(0)}:                    true,
 }
 
-// know makes sure that there is a picture, reading the table if there is none.
+// know makes sure that there are a connection and a picture, reading the table if there
+// is none.
 func (t *Table) know(ctx context.Context) error {
-	if t.picture != nil {
+	if t.picture != nil && t.conn != nil {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := t.connect(); err != nil {
+	if err := t.connect(); err != nil || t.picture != nil {
 		return err
 	}
-	p, err := read(t.conn)
+	p, err := read(ctx, t.conn)
 	if err != nil {
 		t.disconnect()
 		return fmt.Errorf("read table %s: %w", tableName, err)
@@ -139,8 +153,8 @@ func (t *Table) know(ctx context.Context) error {
 	return nil
 }
 
-// read dumps the table.
-func read(c *nfnl.Conn) (*picture, error) {
+// read dumps the table. It looks between sets whether ctx ends it.
+func read(ctx context.Context, c *nfnl.Conn) (*picture, error) {
 	p, found := newPicture(), found{}
 	var chains, sets []string
 	var byNumber numberedElements
@@ -166,6 +180,9 @@ func read(c *nfnl.Conn) (*picture, error) {
 		_, _, isMember := memberGroup(set)
 		if _, isBorder := borderMaps[set]; isMember || isBorder {
 			p.sets[set] = true
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		if err := p.readElements(c, set, found, &byNumber); err != nil {
 			return nil, err

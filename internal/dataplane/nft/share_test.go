@@ -202,8 +202,8 @@ func TestTheFabricHasAShareOfTheProvidersRouter(t *testing.T) {
 // What comes over the fabric and goes on to a NAT gateway is there a second time when it
 // has been there: it counts twice, so that it fills no more of the router than what stays.
 func TestWhatGoesOnToANATGatewayCountsTwice(t *testing.T) {
-	const share, opened = 2048, 1600
-	for _, c := range []struct{ group, least, most int }{{network.UncheckedGroup, opened, opened}, {network.NATGroup, share / 2, share * 3 / 4}} {
+	const share, opened = 6 * few, 5 * few // small enough to be counted exactly
+	for _, c := range []struct{ group, want int }{{network.UncheckedGroup, opened}, {network.NATGroup, share / 2}} {
 		r := newRig(t)
 		_, b := r.share(nft.Shares{Fabric: share})
 		r.B.IP(fmt.Sprintf("link set w1-10 group %d", c.group))
@@ -216,8 +216,10 @@ func TestWhatGoesOnToANATGatewayCountsTwice(t *testing.T) {
 		client, to := r.Client.Raw(nil), netip.MustParseAddrPort(endpoint4)
 		client.Open(netip.MustParseAddr("10.0.1.10"), to, 1024, 1024+opened-1)
 		r.eventually("each is answered", func() bool { return client.Heard(to) == opened })
-		if n := client.Answers(to, testnet.SYN|testnet.ACK); n < c.least || n > c.most {
-			t.Errorf("in group %d %d of %d are admitted, want %d to %d: %+v", c.group, n, opened, c.least, c.most, use(t, b))
+		// The kernel takes a connection once whose second count comes in a later tick of its
+		// clock than the first, which a few of them do where the machine is busy.
+		if n := client.Answers(to, testnet.SYN|testnet.ACK); n < c.want || n > c.want+few/2 {
+			t.Errorf("in group %d %d of %d are admitted, want %d: %+v", c.group, n, opened, c.want, use(t, b))
 		}
 	}
 }

@@ -3,6 +3,8 @@
 package nft_test
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -103,6 +105,32 @@ func number(listing, class string) string {
 		}
 	}
 	return "?"
+}
+
+// What is known of a table is not lost with a reading that was ended for a change: the
+// change would have to read it all again.
+func TestAReadingThatIsEndedForgetsNothing(t *testing.T) {
+	table, n := newTable(t)
+	if failed := table.Apply(t.Context(), many(2), nil); failed != nil {
+		t.Fatal(failed)
+	}
+	n.Nft("delete element inet postern door4 { 10.0.0.1 }") // who reads sees it
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := table.Dump(ended, vpc); !errors.Is(err, context.Canceled) {
+		t.Errorf("a reading that is ended says %v", err)
+	}
+	content, err := table.Content(t.Context(), vpc)
+	if got, want := desired.Text(content.Entries), desired.Text(many(2)); err != nil || got != want {
+		t.Errorf("known after that is, with %v:\n%s\nwant:\n%s", err, got, want)
+	}
+	if failed := table.Apply(t.Context(), one(2), nil); failed != nil {
+		t.Errorf("a change after that: %v", failed)
+	}
+	content, err = table.Dump(t.Context(), vpc)
+	if err != nil || desired.Text(content.Entries) == desired.Text(many(3)) {
+		t.Errorf("the next reading does not see what is missing: %v", err)
+	}
 }
 
 func TestDumpSeesADamagedSkeleton(t *testing.T) {
