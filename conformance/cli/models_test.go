@@ -26,6 +26,7 @@ var lists = map[string]map[string]string{
 		"DescribeNatGateways": "NatGateways", "DescribeEgressOnlyInternetGateways": "EgressOnlyInternetGateways",
 		"DescribeManagedPrefixLists": "PrefixLists", "GetManagedPrefixListEntries": "Entries",
 	},
+	"cloudtrail": {"LookupEvents": "Events"},
 	"vpc-lattice": {
 		"ListResourceGateways": "items", "ListResourceConfigurations": "items", "ListResourceEndpointAssociations": "items",
 	},
@@ -46,7 +47,7 @@ var pagesOfRoute53 = map[string]any{
 
 // tokens are the names of token and page size in requests and answers.
 var tokens = map[string][2]string{
-	"ec2": {"NextToken", "MaxResults"}, "vpc-lattice": {"nextToken", "maxResults"},
+	"ec2": {"NextToken", "MaxResults"}, "vpc-lattice": {"nextToken", "maxResults"}, "cloudtrail": {"NextToken", "MaxResults"},
 }
 
 // waits are what `aws ec2 wait` can wait for.
@@ -69,7 +70,7 @@ func waitForState(operation, argument, state string) map[string]any {
 // teach lays the models out in dir as AWS_DATA_PATH wants them, so that an AWS
 // CLI of any age knows the served operations, and these only.
 func teach(dir string) error {
-	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "postern"} {
+	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "cloudtrail", "postern"} {
 		text, err := os.ReadFile(filepath.Join(models, service+".json"))
 		if err != nil {
 			return err

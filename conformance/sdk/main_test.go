@@ -24,6 +24,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
@@ -51,10 +52,10 @@ var calls = struct {
 }{made: map[string]bool{}}
 
 // services names them as their models do, by the SDK's ids.
-var services = map[string]string{"EC2": "ec2", "VPC Lattice": "vpc-lattice", "STS": "sts"}
+var services = map[string]string{"EC2": "ec2", "VPC Lattice": "vpc-lattice", "STS": "sts", "CloudTrail": "cloudtrail"}
 
 func calledAll() error {
-	missing, err := served.Missing(served.File, []string{"ec2", "vpc-lattice", "sts"}, calls.made)
+	missing, err := served.Missing(served.File, []string{"ec2", "vpc-lattice", "sts", "cloudtrail"}, calls.made)
 	if err == nil && len(missing) > 0 {
 		err = fmt.Errorf("served, but called by no test with success:\n  %s", strings.Join(missing, "\n  "))
 	}
@@ -85,6 +86,7 @@ type client struct {
 	ec2     *ec2.Client
 	lattice *vpclattice.Client
 	sts     *sts.Client
+	trail   *cloudtrail.Client
 }
 
 // newAccount makes an account for one test and gives a client for it.
@@ -104,6 +106,7 @@ func newClient(t *testing.T, key harness.Key, region string) *client {
 	return &client{
 		t: t, ctx: t.Context(), key: key, region: region, config: config,
 		ec2: ec2.NewFromConfig(config), lattice: vpclattice.NewFromConfig(config), sts: sts.NewFromConfig(config),
+		trail: cloudtrail.NewFromConfig(config),
 	}
 }
 

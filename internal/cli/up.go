@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/daemon"
+	"github.com/posternhq/postern/internal/trail"
 )
 
 type upCommand struct {
@@ -34,6 +35,8 @@ type upCommand struct {
 	DNSSuffix      string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`
 	Upstream       []string       `help:"Servers for names that no zone has, or none; by default the machine's." env:"POSTERN_UPSTREAM" placeholder:"HOST:PORT,…"`
 	DNSListen      []string       `name:"dns-listen" help:"Addresses at which everybody is told the names of endpoints; none by default." env:"POSTERN_DNS_LISTEN" placeholder:"HOST:PORT,…"`
+	AuditFileSize  int64          `help:"How large a file of an account's audit log becomes, in MiB." default:"8" placeholder:"MIB"`
+	AuditFiles     int            `help:"How many files there are of an account's audit log; the oldest goes first." default:"16" placeholder:"N"`
 	DefaultVPC     bool           `name:"default-vpc" help:"Give each account a default VPC in each region." default:"true" negatable:""`
 	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
 	IdleTimeout    time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
@@ -84,7 +87,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

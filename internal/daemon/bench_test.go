@@ -23,6 +23,7 @@ import (
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
+	"github.com/posternhq/postern/internal/trail"
 )
 
 // BenchmarkDescribeOne asks for one endpoint over a connection that stays open: all of
@@ -52,7 +53,7 @@ func BenchmarkDescribeOne(b *testing.B) {
 		b.Fatal(err)
 	}
 	d := &daemon{db: w.DB, env: w.Env, config: Config{Regions: w.Regions, Log: slog.New(slog.DiscardHandler)}}
-	handler, err := d.handler(nil, nil, metrics.New("test", metrics.Sources{}))
+	handler, err := d.handler(nil, nil, metrics.New("test", metrics.Sources{}), trail.Open(b.TempDir(), trail.DefaultLimits()))
 	if err != nil {
 		b.Fatal(err)
 	}

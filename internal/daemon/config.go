@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/trail"
 )
 
 // Config is everything that can be chosen for a daemon. It comes from the
@@ -55,6 +56,8 @@ type Config struct {
 	// Program is what is started to resolve names: this program's own file. Without it
 	// there is no such process.
 	Program string
+	// Audit is how much is kept of what each account asks.
+	Audit trail.Limits
 	// NoDefaultVPC leaves accounts without default VPCs.
 	NoDefaultVPC bool
 	// VerifyInterval is how often the kernel is compared with the desired state.
@@ -72,6 +75,9 @@ type Config struct {
 
 // leastQuota is how small the quota of the store can be: some thousand rows.
 const leastQuota = 16 << 20
+
+// leastAudit is how small a file of the audit log can be: some hundred records.
+const leastAudit = 1 << 20
 
 var regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[1-9][0-9]?$`)
 
@@ -122,6 +128,9 @@ func (c Config) Validate() error {
 	}
 	if c.StoreQuota != 0 && c.StoreQuota < leastQuota {
 		errs = append(errs, fmt.Errorf("--store-quota: want at least %d MiB", leastQuota>>20))
+	}
+	if c.Audit.FileSize < leastAudit || c.Audit.Files < 1 {
+		errs = append(errs, fmt.Errorf("--audit-file-size, --audit-files: want at least %d MiB in 1 file", leastAudit>>20))
 	}
 	if slices.Contains(c.Etcd, "") {
 		errs = append(errs, fmt.Errorf("--etcd %q: one of the URLs is empty", strings.Join(c.Etcd, ",")))

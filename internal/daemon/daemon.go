@@ -25,9 +25,11 @@ import (
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/table"
+	"github.com/posternhq/postern/internal/trail"
 
 	"github.com/posternhq/postern/internal/aws/convention"
 	"github.com/posternhq/postern/internal/aws/server"
+	trailshape "github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	iamshape "github.com/posternhq/postern/internal/aws/shape/iam"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
@@ -36,6 +38,7 @@ import (
 	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
 	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/service/account"
+	"github.com/posternhq/postern/internal/service/cloudtrail"
 	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/iam"
@@ -256,7 +259,9 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	defer desk.close()
 	counted := d.newMetrics(p)
 	p.onTheWay.settle = counted.Programmed
-	handler, err := d.handler(p, spaces, counted)
+	kept := trail.Open(d.folder.path(auditFolder), d.config.Audit)
+	p.watchTrail(kept)
+	handler, err := d.handler(p, spaces, counted, kept)
 	if err != nil {
 		return err
 	}
@@ -318,7 +323,7 @@ func (d *daemon) writeSmall(name string, value any) error {
 }
 
 // handler mounts every service on one URL.
-func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics) (http.Handler, error) {
+func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics, kept *trail.Trail) (http.Handler, error) {
 	callers := identity.New(d.env)
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
@@ -331,6 +336,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 			{Service: ramshape.Service, API: &ram.API{Env: d.env}},
 			{Service: stsshape.Service, API: sts.API{Env: d.env}},
 			{Service: iamshape.Service, API: &iam.API{Env: d.env}},
+			{Service: trailshape.Service, API: &cloudtrail.API{Env: d.env, Trail: kept}},
 			{Service: posternshape.Service, API: &postern.API{
 				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,
 			}},
@@ -338,6 +344,7 @@ func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.M
 		Log:     d.config.Log,
 		Now:     time.Now,
 		Observe: counted.Request,
+		Record:  recorder(kept, d.config.Log),
 	})
 }
 

@@ -11,13 +11,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posternhq/postern/internal/trail"
 )
 
 func valid() Config {
 	return Config{
 		Data: "/tmp/x", Listen: "127.0.0.1:0", Regions: []string{"us-east-1"}, HostName: "h",
 		DNSSuffix: "postern.internal", IPv6Pool: netip.MustParsePrefix("fd50:5354:4e00::/40"),
-		VerifyInterval: time.Second, Idle: time.Minute,
+		VerifyInterval: time.Second, Idle: time.Minute, Audit: trail.DefaultLimits(),
 	}
 }
 
@@ -29,6 +31,8 @@ func TestValidateNamesTheFlagThatIsWrong(t *testing.T) {
 		"--data":                            func(c *Config) { c.Data = "" },
 		"--listen":                          func(c *Config) { c.Listen = "8700" },
 		"--region":                          func(c *Config) { c.Regions = []string{"us-east-1", "us-east-1"} },
+		"--audit-files":                     func(c *Config) { c.Audit.Files = 0 },
+		"--audit-file-size":                 func(c *Config) { c.Audit.FileSize = 1000 },
 		"nowhere":                           func(c *Config) { c.Regions = []string{"nowhere"} },
 		"--ipv6-pool":                       func(c *Config) { c.IPv6Pool = netip.MustParsePrefix("10.0.0.0/8") },
 		"--dns-suffix \"\"":                 func(c *Config) { c.DNSSuffix = "" },

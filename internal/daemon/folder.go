@@ -34,6 +34,7 @@ const (
 	runtimeFile     = "running.json"
 	desiredFile     = "desired.txt"
 	ballastFile     = "ballast"
+	auditFolder     = "audit"
 )
 
 // Credentials sign requests to a Postern.

@@ -45,6 +45,7 @@ func (p *plane) Status() postern.DataplaneStatus {
 	p.addShares(&s)
 	p.addNATs(&s)
 	p.addStore(&s)
+	p.addTrail(&s)
 	p.addMakers(&s)
 	p.addNames(&s)
 	s.Edge = p.edge()

@@ -20,6 +20,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/reconcile"
 	"github.com/posternhq/postern/internal/store/etcdstore"
+	"github.com/posternhq/postern/internal/trail"
 )
 
 // deltaQueue is how many changes may wait for the agent to take them. Taking
@@ -48,7 +49,8 @@ type plane struct {
 	told       chan struct{}       // closed when controller is set
 
 	store  atomic.Pointer[etcdstore.Store] // nil until the services are there
-	makers atomic.Pointer[makers.Runner]   // nil until they run
+	trail  atomic.Pointer[trail.Trail]
+	makers atomic.Pointer[makers.Runner] // nil until they run
 
 	cancel context.CancelFunc
 	stop   <-chan struct{} // closed by cancel

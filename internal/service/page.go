@@ -47,7 +47,7 @@ func NewPage(who access.View, operation string, parameters any, token *string, m
 // on, so that items that come or go between two pages make no other item
 // appear twice or be left out. It reads no further than the page.
 func Paginate[T any](p Page, items iter.Seq[T], key func(T) string) (page []T, next string, err error) {
-	after, err := p.after()
+	after, err := p.After()
 	if err != nil {
 		return nil, "", err
 	}
@@ -57,7 +57,7 @@ func Paginate[T any](p Page, items iter.Seq[T], key func(T) string) (page []T, n
 			continue
 		}
 		if len(page) == p.Limit {
-			return page, p.token(key(page[len(page)-1])), nil
+			return page, p.Next(key(page[len(page)-1])), nil
 		}
 		page = append(page, item)
 	}
@@ -69,7 +69,8 @@ func Paginate[T any](p Page, items iter.Seq[T], key func(T) string) (page []T, n
 // from good ones.
 const checkSize = 12
 
-func (p Page) token(key string) string {
+// Next makes the token of the page that begins after a key.
+func (p Page) Next(key string) string {
 	return base64.RawURLEncoding.EncodeToString(append(p.check(key), key...))
 }
 
@@ -79,7 +80,9 @@ func (p Page) check(key string) []byte {
 	return sum[:checkSize]
 }
 
-func (p Page) after() (string, error) {
+// After gives the key that the page begins after, which Next was given; empty for the
+// first page.
+func (p Page) After() (string, error) {
 	if p.Token == "" {
 		return "", nil
 	}

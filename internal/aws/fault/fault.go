@@ -202,6 +202,12 @@ func QuotaExceeded(resourceType, id, quotaCode, format string, args ...any) *Err
 	return e
 }
 
+// AWSJSON returns an error of a service that speaks AWS JSON, whose status is 400 for all
+// that is the client's doing.
+func AWSJSON(code, format string, args ...any) *Error {
+	return New(code, http.StatusBadRequest, format, args...)
+}
+
 // AccessDenied returns the AccessDeniedException of the JSON services (403).
 func AccessDenied(format string, args ...any) *Error {
 	return New("AccessDeniedException", http.StatusForbidden, format, args...)

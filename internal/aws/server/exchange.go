@@ -40,8 +40,9 @@ type exchange struct {
 	op      *schema.Operation
 	path    string // escaped, as the operation's template has it
 	message codec.Request
-	err     error  // of the last step, for the log
-	code    string // of the refusal, if it is one
+	in, out any          // once they are there
+	err     error        // of the last step, for the log
+	refused *fault.Error // as the client is told
 }
 
 // ServeHTTP answers one request, and logs it in one line.
@@ -52,6 +53,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer, e.err = e.run(w); e.err != nil {
 		answer = e.refuse(e.err)
 	}
+	e.record()
 	header := w.Header()
 	for name, values := range answer.Header {
 		header[name] = values
@@ -99,7 +101,10 @@ func (e *exchange) observe() {
 	if e.Observe == nil {
 		return
 	}
-	o := Observation{Code: e.code, Took: time.Since(e.started)}
+	o := Observation{Took: time.Since(e.started)}
+	if e.refused != nil {
+		o.Code = e.refused.Code
+	}
 	if e.op != nil {
 		o.Service, o.Operation = e.service.Name, e.op.Name
 	}
@@ -132,6 +137,7 @@ func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error
 	if err != nil {
 		return nil, err
 	}
+	e.in = in
 	ctx, err := e.authorize(in)
 	if err != nil {
 		return nil, err
@@ -147,6 +153,7 @@ func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error
 	if v := reflect.ValueOf(out); v.Kind() == reflect.Pointer && v.IsNil() {
 		out = nil // a handler without an answer: the codec writes an empty one
 	}
+	e.out = out
 	answer, err = e.service.codec.EncodeResponse(e.op, out, e.id)
 	if err != nil {
 		return nil, fmt.Errorf("encode answer of %s: %w", e.op.Name, err)

@@ -167,7 +167,10 @@ type endpoint struct {
 	log     *bytes.Buffer
 }
 
-func newEndpoint(t testing.TB) *endpoint {
+func newEndpoint(t testing.TB) *endpoint { return recording(t, nil) }
+
+// recording is an endpoint that gives records.
+func recording(t testing.TB, record func(string, []byte)) *endpoint {
 	t.Helper()
 	e := &endpoint{fake: &fake{}, log: &bytes.Buffer{}}
 	var err error
@@ -182,6 +185,7 @@ func newEndpoint(t testing.TB) *endpoint {
 		Log:          slog.New(slog.NewJSONHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:          func() time.Time { return now },
 		MaxBody:      64 << 10,
+		Record:       record,
 		NewRequestID: func() string { return "req-1" },
 	})
 	if err != nil {

@@ -168,7 +168,7 @@ func (e *exchange) refuse(err error) *codec.Response {
 	default:
 		f = e.service.words.fault(refusef(internal, "An internal error has occurred"))
 	}
-	e.code = f.Code
+	e.refused = f
 	status, rendered, body := fault.Render(e.service.Protocol, e.service.Namespace, f, e.id)
 	for name, values := range rendered {
 		header[name] = values

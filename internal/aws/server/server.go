@@ -101,6 +101,10 @@ type Config struct {
 	MaxBody     int64            // bytes; zero is DefaultMaxBody
 	// Observe is told of each request that was answered; nil for nobody.
 	Observe func(Observation)
+	// Record is given what is to be kept of each request, a line of package audit, before
+	// it is answered, and the account that the line is for, empty when nobody was proven
+	// to ask. It keeps nothing of the line. nil is for nobody.
+	Record func(account string, line []byte)
 	// NewRequestID makes ids that are unique; nil makes random UUIDs.
 	NewRequestID func() string
 }
@@ -113,6 +117,7 @@ type handler struct {
 	order     []*mounted          // as configured
 	buffers   sync.Pool           // of *bytes.Buffer, for bodies
 	exchanges sync.Pool           // of *exchange
+	lines     sync.Pool           // of *[]byte, for records
 }
 
 // mounted is a service made ready for requests.

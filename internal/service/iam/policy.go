@@ -77,14 +77,15 @@ func managedPolicy(tx *table.Txn, who access.View, arn string) (*managedView, er
 
 // ownPolicy finds a policy of the caller's account, to change it.
 func ownPolicy(tx *table.Txn, who access.View, arn string) (*model.Policy, error) {
+	if model.IsManagedByAWS(arn) {
+		return nil, fault.IAM("AccessDenied", "User: %s is not authorized to perform this request on resource: policy %s, which nobody can change", who.ARN, arn)
+	}
 	p, err := managedPolicy(tx, who, arn)
 	switch {
 	case err != nil:
 		return nil, err
 	case p == nil:
 		return nil, noSuchPolicy(arn)
-	case p.row == nil:
-		return nil, fault.IAM("AccessDenied", "User: %s is not authorized to perform this request on resource: policy %s, which AWS keeps", who.ARN, arn)
 	}
 	return p.row, nil
 }

@@ -136,7 +136,7 @@ func read(kind policy.Kind, text string) (*policy.Document, error) {
 func malformed(err error) error {
 	var e *policy.Error
 	if errors.As(err, &e) {
-		return fault.IAM("MalformedPolicyDocument", "%s", e.Text)
+		return fault.IAM("MalformedPolicyDocument", "%s", e.Error())
 	}
 	return fmt.Errorf("read a policy: %w", err)
 }
@@ -146,7 +146,7 @@ func trusted(tx *table.Txn, trust *policy.Document) (all []model.Trusted, err er
 	for _, arn := range trust.Principals() {
 		entity, ok := principal(tx, arn)
 		if !ok {
-			return nil, fault.IAM("MalformedPolicyDocument", `Invalid principal in policy: "AWS":"%s"`, arn)
+			return nil, malformed(policy.InvalidPrincipal(arn))
 		}
 		all = append(all, model.Trusted{ARN: arn, Entity: entity})
 	}

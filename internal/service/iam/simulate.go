@@ -18,19 +18,9 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// source is a policy that takes part in a simulation.
-type source struct {
-	id, kind string
-	text     string
-	document *policy.Document
-}
-
 // simulation is what both operations ask, as far as they have it in common.
 type simulation struct {
-	principal policy.Principal
-	// sources are the principal's own policies, and all those of the request, by which
-	// answers tell what keys were missing.
-	sources         []source
+	principal       policy.Principal
 	resource        []policy.Named
 	resourceAccount string
 	actions         []string
@@ -62,14 +52,10 @@ func (e entries) principalKeys(p *policy.Principal, name string) {
 	}
 }
 
-// add reads a policy of a request and makes it one of the principal's.
-func (s *simulation) add(kind policy.Kind, id, of, text string) (policy.Named, error) {
+// named reads a policy of a request, which answers call as AWS's do.
+func named(kind policy.Kind, text, format string, place ...any) (policy.Named, error) {
 	document, err := read(kind, text)
-	if err != nil {
-		return policy.Named{}, err
-	}
-	s.sources = append(s.sources, source{id, of, text, document})
-	return policy.Named{Name: id, Document: document}, nil
+	return policy.Named{Name: fmt.Sprintf(format, place...), Document: document}, err
 }
 
 // input is the members that both operations have.
@@ -80,16 +66,10 @@ type input struct {
 	context                                  []shape.ContextEntry
 }
 
-// The kinds of policies, as answers have them.
-const (
-	ofRequest  = "IAM Policy"
-	ofResource = "Resource Policy"
-)
-
 // fill reads the members that both operations have.
 func (s *simulation) fill(in input) error {
 	for i, text := range in.policies {
-		p, err := s.add(policy.Identity, fmt.Sprintf("PolicyInputList.%d", i+1), ofRequest, text)
+		p, err := named(policy.Identity, text, "PolicyInputList.%d", i+1)
 		if err != nil {
 			return err
 		}
@@ -99,7 +79,7 @@ func (s *simulation) fill(in input) error {
 		return invalid("PermissionsBoundaryPolicyInputList: want one policy at most")
 	}
 	for _, text := range in.boundaries {
-		p, err := s.add(policy.Boundary, "PermissionsBoundaryPolicyInputList.1", ofRequest, text)
+		p, err := named(policy.Boundary, text, "PermissionsBoundaryPolicyInputList.1")
 		if err != nil {
 			return err
 		}
@@ -108,7 +88,7 @@ func (s *simulation) fill(in input) error {
 	for i, level := range in.organization {
 		var controls []policy.Named
 		for j, text := range level.ServiceControlPolicyInputList {
-			p, err := s.add(policy.Control, fmt.Sprintf("OrderedOrganizationPolicyInputList.%d.%d", i+1, j+1), ofRequest, text)
+			p, err := named(policy.Control, text, "OrderedOrganizationPolicyInputList.%d.%d", i+1, j+1)
 			if err != nil {
 				return err
 			}
@@ -117,7 +97,7 @@ func (s *simulation) fill(in input) error {
 		s.principal.Controls = append(s.principal.Controls, controls)
 	}
 	if in.resourcePolicy != nil {
-		p, err := s.add(policy.Resource, "ResourcePolicy", ofResource, *in.resourcePolicy)
+		p, err := named(policy.Resource, *in.resourcePolicy, "ResourcePolicy")
 		if err != nil {
 			return err
 		}
@@ -132,20 +112,6 @@ func (s *simulation) fill(in input) error {
 		s.context[strings.ToLower(service.Value(e.ContextKeyName))] = e.ContextKeyValues
 	}
 	return nil
-}
-
-// missing are the condition keys that policies ask for and the simulation does not have.
-func (s *simulation) missing() []string {
-	missing := []string{}
-	for _, src := range s.sources {
-		for _, key := range contextKeys(src.text) {
-			if _, ok := s.context[strings.ToLower(key)]; !ok && !slices.Contains(missing, key) {
-				missing = append(missing, key)
-			}
-		}
-	}
-	slices.Sort(missing)
-	return missing
 }
 
 // asked is one action on one resource, with its place in the answer.
@@ -169,22 +135,19 @@ func (s *simulation) run(q query) (results []shape.EvaluationResult, truncated *
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	missing := s.missing()
-	return each(page, func(a asked) shape.EvaluationResult {
-		r := s.ask(a.action, a.resource)
-		r.MissingContextValues = missing
-		return r
-	}), truncated, marker, nil
+	return each(page, s.ask), truncated, marker, nil
 }
 
 // ask asks about one action on one resource.
-func (s *simulation) ask(action, resource string) shape.EvaluationResult {
-	verdict := policy.Evaluate(&policy.Question{
-		Principal: &s.principal, Action: action, Resource: resource, ResourceAccount: s.resourceAccount,
+func (s *simulation) ask(a asked) shape.EvaluationResult {
+	explained := policy.Explain(&policy.Question{
+		Principal: &s.principal, Action: a.action, Resource: a.resource, ResourceAccount: s.resourceAccount,
 		Resources: s.resource, Context: s.context,
 	})
+	verdict := explained.Verdict
 	r := shape.EvaluationResult{
-		EvalActionName: &action, EvalResourceName: &resource, EvalDecision: new(decision(verdict)), MatchedStatements: []shape.Statement{},
+		EvalActionName: &a.action, EvalResourceName: &a.resource, EvalDecision: new(decision(verdict)),
+		MatchedStatements: each(explained.Matched, statement), MissingContextValues: each(explained.Missing, func(key string) string { return key }),
 	}
 	if s.principal.Boundary != nil {
 		r.PermissionsBoundaryDecisionDetail = &shape.PermissionsBoundaryDecisionDetail{
@@ -197,6 +160,16 @@ func (s *simulation) ask(action, resource string) shape.EvaluationResult {
 		}
 	}
 	return r
+}
+
+// statement says which statement of which policy decided, and where it stands.
+func statement(m policy.Match) shape.Statement {
+	kind := "IAM Policy"
+	if m.Layer == policy.ResourcePolicy {
+		kind = "Resource Policy"
+	}
+	position := func(p policy.Position) *shape.Position { return &shape.Position{Line: new(int32(p.Line)), Column: new(int32(p.Column))} }
+	return shape.Statement{SourcePolicyId: &m.Policy.Name, SourcePolicyType: &kind, StartPosition: position(m.Start), EndPosition: position(m.End)}
 }
 
 func decision(v policy.Verdict) string {
@@ -313,23 +286,17 @@ func (s *simulation) of(tx *table.Txn, who access.View, arn string) (string, err
 
 // take adds the policies of one that has some.
 func take[T bearer[T]](tx *table.Txn, s *simulation, k kind[T], row T) {
+	have := func(arn, name, text string) {
+		document, _ := policy.Parse(policy.Identity, text) // one that cannot be read is nil, and allows nothing
+		s.principal.Identity = append(s.principal.Identity, policy.Named{ARN: arn, Name: name, Document: document})
+	}
 	_, called := row.Called()
 	for p := range state.InlinePoliciesByOwner.Rows(tx, row.Common().Ref()) {
-		s.have(source{id: k.noun + "_" + called + "_" + p.Name, kind: k.noun, text: p.Document}, "")
+		have("", k.noun+"_"+called+"_"+p.Name, p.Document)
 	}
 	for _, p := range attachedTo(tx, row) {
-		src := source{id: p.name, kind: shape.PolicySourceTypeUserManaged, text: p.text(tx)}
-		if p.row == nil {
-			src.kind = shape.PolicySourceTypeAwsManaged
-		}
-		s.have(src, p.arn)
+		have(p.arn, p.name, p.text(tx))
 	}
-}
-
-func (s *simulation) have(src source, arn string) {
-	src.document, _ = policy.Parse(policy.Identity, src.text) // one that cannot be read is nil, and allows nothing
-	s.sources = append(s.sources, src)
-	s.principal.Identity = append(s.principal.Identity, policy.Named{ARN: arn, Name: src.id, Document: src.document})
 }
 
 // text is the document that counts.

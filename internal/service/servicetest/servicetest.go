@@ -16,6 +16,7 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy"
 	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -79,7 +80,7 @@ func NewOn(t testing.TB, s store.Store) *World {
 // As gives a context whose caller is an account in a region. Account manages.
 func As(t testing.TB, account, region string) context.Context {
 	return access.With(t.Context(), &access.View{Caller: access.Caller{
-		Account: account, Region: region, Management: account == Account,
+		Account: account, Region: region, Management: account == Account, Kind: policy.Root,
 		ARN: "arn:aws:iam::" + account + ":user/test", UserID: "AIDATEST", AccessKeyID: "AKIATEST", RequestID: "test",
 	}})
 }

@@ -14,8 +14,12 @@ import (
 	"github.com/posternhq/postern/internal/aws/schema"
 )
 
-// encoder writes JSON: an answer, or what a client sends.
-type encoder struct{ answer bool }
+// encoder writes JSON: an answer, what a client sends, or what is told of either.
+type encoder struct {
+	answer bool
+	tell   *Telling // nil on the wire
+	end    int      // of what may be told
+}
 
 // Encode writes the body members of the structure v as a JSON object, in model
 // order, without those that are not sent. An answer has its empty lists, too.
@@ -29,14 +33,14 @@ func (e encoder) appendStructure(b []byte, v reflect.Value, shape *schema.Shape,
 	for i := range shape.Members {
 		m := &shape.Members[i]
 		field := codec.Field(v, m)
-		if m.Location != schema.Body || !codec.Sent(field, m, e.answer) {
+		if m.Location != schema.Body && e.tell == nil || !codec.Sent(field, m, e.answer) {
 			continue
 		}
 		if !first {
 			b = append(b, ',')
 		}
 		first = false
-		b = append(appendString(b, m.Wire), ':')
+		b = e.appendName(b, m)
 		var err error
 		if b, err = e.appendValue(b, field, m, depth+1); err != nil {
 			return nil, err
@@ -48,6 +52,16 @@ func (e encoder) appendStructure(b []byte, v reflect.Value, shape *schema.Shape,
 func (e encoder) appendValue(b []byte, v reflect.Value, m *schema.Member, depth int) ([]byte, error) {
 	if depth > codec.MaxDepth {
 		return nil, fmt.Errorf("encode member %s: nested too deep", m.Wire)
+	}
+	if e.tell != nil {
+		switch {
+		case len(b) > e.end:
+			return nil, errTooMuch
+		case m.Sensitive || m.Shape.Sensitive || e.tell.Hide(m.Name):
+			return append(b, hidden...), nil
+		case m.Shape.Kind == schema.String:
+			e.tell.See(codec.Deref(v).String())
+		}
 	}
 	switch m.Shape.Kind {
 	case schema.Structure:
@@ -67,7 +81,7 @@ func (e encoder) appendValue(b []byte, v reflect.Value, m *schema.Member, depth 
 			return append(b, codec.ScalarText(v, m)...), nil
 		}
 	}
-	return appendString(b, codec.ScalarText(v, m)), nil
+	return AppendString(b, codec.ScalarText(v, m)), nil
 }
 
 func (e encoder) appendList(b []byte, v reflect.Value, shape *schema.Shape, depth int) ([]byte, error) {
@@ -93,7 +107,7 @@ func (e encoder) appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, key.String()), ':')
+		b = append(AppendString(b, key.String()), ':')
 		var err error
 		if b, err = e.appendValue(b, v.MapIndex(key), shape.Element, depth+1); err != nil {
 			return nil, err
@@ -102,8 +116,8 @@ func (e encoder) appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth
 	return append(b, '}'), nil
 }
 
-// appendString writes a JSON string; what is not UTF-8 becomes U+FFFD.
-func appendString(b []byte, s string) []byte {
+// AppendString appends a JSON string; what is not UTF-8 becomes U+FFFD.
+func AppendString(b []byte, s string) []byte {
 	if strings.IndexFunc(s, needsEscape) < 0 {
 		b = append(b, '"')
 		b = append(b, s...)
