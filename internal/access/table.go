@@ -939,8 +939,14 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateNetworkInterface", When: []int{1}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1, 1}}}},
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}, Tags: [][]int{{1, 4}}},
+		"CreateAccessKey": {Needs: []Need{
+			{Action: "postern:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+		}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+		}},
+		"DeleteAccessKey": {Needs: []Need{
+			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -954,14 +960,23 @@ var Services = map[string]*Service{
 		"GetStatus": {Needs: []Need{
 			{Action: "postern:GetStatus"},
 		}},
+		"ListAccessKeys": {Needs: []Need{
+			{Action: "postern:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+		}},
 		"ListAccounts": {Needs: []Need{
 			{Action: "postern:ListAccounts"},
 		}},
 		"ListAttachments": {Needs: []Need{
 			{Action: "postern:ListAttachments"},
 		}},
+		"RotateAccessKey": {Needs: []Need{
+			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+		}},
+		"UpdateAccessKey": {Needs: []Need{
+			{Action: "postern:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -1004,5 +1019,6 @@ var kinds = [...]Kind{
 	{Service: "iam", Type: "role", Prefix: "", NoRegion: true},
 	{Service: "iam", Type: "user", Prefix: "", NoRegion: true},
 	{Service: "sts", Type: "federated-user", Prefix: "", NoRegion: true},
+	{Service: "postern", Type: "access-key", Prefix: "", NoRegion: true},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true},
 }

@@ -102,7 +102,7 @@ func New(env *service.Env, id, name string) (*Fresh, error) {
 	if key.UserID, err = model.NewUniqueID(env.Rand, model.UserPrefix); err != nil {
 		return nil, err
 	}
-	key.ARN = model.ARN("iam", "", id, "user/"+Administrator) // IAM belongs to no region
+	key.ARN = administratorARN(id)
 	n := &Fresh{Account: &model.Account{ID: id, Name: name, CreatedAt: now}, Key: key, Secret: secret}
 	if env.DefaultVPC {
 		for _, region := range env.Regions {

@@ -37,6 +37,35 @@ func NewKey(env *service.Env, account string) (key *model.AccessKey, secret stri
 	}, secret, nil
 }
 
+// AddKey makes another key of an account itself, whose principal is that of its oldest one.
+func AddKey(tx *table.Txn, env *service.Env, account string) (key *model.AccessKey, secret string, err error) {
+	if key, secret, err = NewKey(env, account); err != nil {
+		return nil, "", err
+	}
+	if key.UserID, err = model.NewUniqueID(env.Rand, model.UserPrefix); err != nil {
+		return nil, "", err
+	}
+	key.ARN = administratorARN(account)
+	var oldest *model.AccessKey
+	for k := range state.AccessKeysByAccount.Rows(tx, model.Ref{ID: account}) {
+		if k.User == "" && (oldest == nil || k.CreatedAt.Before(oldest.CreatedAt)) {
+			oldest = k
+		}
+	}
+	if oldest != nil {
+		key.ARN, key.UserID = oldest.ARN, oldest.UserID
+	}
+	if err := state.AccessKeys.Insert(tx, key); err != nil {
+		return nil, "", fmt.Errorf("make an access key of account %s: %w", account, err)
+	}
+	return key, secret, nil
+}
+
+// administratorARN is who the first key of an account signs for.
+func administratorARN(account string) string {
+	return model.ARN("iam", "", account, "user/"+Administrator) // IAM belongs to no region
+}
+
 // sealed gives a secret in the form that rows have it in.
 func sealed(env *service.Env, secret, id string) string {
 	return base64.RawURLEncoding.EncodeToString(env.Seal.Seal(seal.AccessKey, []byte(secret), id))

@@ -59,28 +59,42 @@ func (a *API) ListAccounts(ctx context.Context, _ *shape.ListAccountsInput) (*sh
 }
 
 func summary(row *model.Account) shape.AccountSummary {
-	return shape.AccountSummary{AccountId: &row.ID, Name: service.Optional(row.Name), Trusted: new(row.Trusted())}
+	return shape.AccountSummary{
+		AccountId: &row.ID, Name: service.Optional(row.Name), Management: new(row.Management), Trusted: new(row.Trusted()), Disabled: new(row.Disabled),
+	}
 }
 
-// UpdateAccount trusts an account, or takes the trust back. A trusted account may
-// name network namespaces of the host; see AttachNetworkInterface. What is
-// attached stays. Only the management account may.
+// UpdateAccount trusts an account, or takes the trust back: a trusted account may name
+// network namespaces of the host; see AttachNetworkInterface. And it disables an account,
+// whose keys and sessions are refused then like unknown ones, or enables it again. What
+// the account has stays, and goes on. Only the management account may, and not itself.
 func (a *API) UpdateAccount(ctx context.Context, in *shape.UpdateAccountInput) (*shape.UpdateAccountOutput, error) {
+	if in.Trusted == nil && in.Disabled == nil {
+		return nil, fault.Validation("trusted", "trusted or disabled must be given")
+	}
 	var out shape.AccountSummary
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		row, ok := state.Accounts.Get(tx, "", "", *in.AccountId)
 		if !ok {
 			return fault.NotFound(kindAccount, *in.AccountId)
 		}
-		next := *row
-		next.Trust = model.TrustTaken
-		if *in.Trusted {
-			next.Trust = model.TrustGiven
+		next := row.Clone()
+		if in.Trusted != nil {
+			next.Trust = model.TrustTaken
+			if *in.Trusted {
+				next.Trust = model.TrustGiven
+			}
 		}
-		if next.Trust != row.Trust {
-			state.Accounts.Put(tx, &next)
+		if in.Disabled != nil {
+			if *in.Disabled && row.Management {
+				return fault.Conflict(kindAccount, row.ID, "account %s is the management account, without which nobody could enable it again", row.ID)
+			}
+			next.Disabled = *in.Disabled
 		}
-		out = summary(&next)
+		if next.Trust != row.Trust || next.Disabled != row.Disabled {
+			state.Accounts.Put(tx, next)
+		}
+		out = summary(next)
 		return nil
 	})
 	if err != nil {

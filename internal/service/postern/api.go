@@ -29,6 +29,7 @@ var _ shape.API = (*API)(nil)
 // The kinds of resources, as errors name them.
 const (
 	kindAccount    = "Account"
+	kindAccessKey  = "AccessKey"
 	kindAttachment = "Attachment"
 	kindInterface  = "NetworkInterface"
 	kindHost       = "Host"

@@ -14,12 +14,17 @@ import "context"
 // owns its input, and its output is only read afterwards.
 type API interface {
 	AttachNetworkInterface(ctx context.Context, in *AttachNetworkInterfaceInput) (*AttachNetworkInterfaceOutput, error)
+	CreateAccessKey(ctx context.Context, in *CreateAccessKeyInput) (*CreateAccessKeyOutput, error)
 	CreateAccount(ctx context.Context, in *CreateAccountInput) (*CreateAccountOutput, error)
+	DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error)
 	DetachNetworkInterface(ctx context.Context, in *DetachNetworkInterfaceInput) (*DetachNetworkInterfaceOutput, error)
 	GetAttachment(ctx context.Context, in *GetAttachmentInput) (*GetAttachmentOutput, error)
 	GetDesired(ctx context.Context, in *GetDesiredInput) (*GetDesiredOutput, error)
 	GetStatus(ctx context.Context, in *GetStatusInput) (*GetStatusOutput, error)
+	ListAccessKeys(ctx context.Context, in *ListAccessKeysInput) (*ListAccessKeysOutput, error)
 	ListAccounts(ctx context.Context, in *ListAccountsInput) (*ListAccountsOutput, error)
 	ListAttachments(ctx context.Context, in *ListAttachmentsInput) (*ListAttachmentsOutput, error)
+	RotateAccessKey(ctx context.Context, in *RotateAccessKeyInput) (*RotateAccessKeyOutput, error)
+	UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error)
 	UpdateAccount(ctx context.Context, in *UpdateAccountInput) (*UpdateAccountOutput, error)
 }

@@ -21,30 +21,30 @@ func newService() *schema.Service {
 			{
 				Name: "AttachNetworkInterface", Method: "POST", Path: "/attachments", Status: 201,
 				Input: &schema.Shape{Name: "AttachNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId"},
-					{Name: "newNetworkInterface", Index: 1, Shape: &t[26], Wire: "newNetworkInterface"},
-					{Name: "netnsHandle", Index: 2, Shape: &t[22], Wire: "netnsHandle", Sensitive: true},
-					{Name: "netnsName", Index: 3, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 4, Shape: &t[29], Wire: "pid"},
-					{Name: "netnsInode", Index: 5, Shape: &t[23], Wire: "netnsInode"},
-					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "deleteOnTermination", Index: 7, Shape: &t[10], Wire: "deleteOnTermination"},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[27], Wire: "networkInterfaceId"},
+					{Name: "newNetworkInterface", Index: 1, Shape: &t[28], Wire: "newNetworkInterface"},
+					{Name: "netnsHandle", Index: 2, Shape: &t[24], Wire: "netnsHandle", Sensitive: true},
+					{Name: "netnsName", Index: 3, Shape: &t[26], Wire: "netnsName"},
+					{Name: "pid", Index: 4, Shape: &t[31], Wire: "pid"},
+					{Name: "netnsInode", Index: 5, Shape: &t[25], Wire: "netnsInode"},
+					{Name: "deviceName", Index: 6, Shape: &t[14], Wire: "deviceName"},
+					{Name: "deleteOnTermination", Index: 7, Shape: &t[12], Wire: "deleteOnTermination"},
 				}},
 				Output: &schema.Shape{Name: "AttachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
-					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
-					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
-					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
-					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
-					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
-					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[27], Wire: "networkInterfaceId", Required: true},
+					{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
+					{Name: "reason", Index: 2, Shape: &t[41], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[41], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[26], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[31], Wire: "pid"},
+					{Name: "deviceName", Index: 6, Shape: &t[14], Wire: "deviceName"},
+					{Name: "macAddress", Index: 7, Shape: &t[41], Wire: "macAddress"},
+					{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
+					{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
+					{Name: "prefixes", Index: 10, Shape: &t[42], Wire: "prefixes"},
+					{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
+					{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[42], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "AttachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -55,15 +55,34 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CreateAccessKey", Method: "POST", Path: "/accesskeys", Status: 201,
+				Input: &schema.Shape{Name: "CreateAccessKeyInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId"},
+				}},
+				Output: &schema.Shape{Name: "CreateAccessKeyOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
+					{Name: "secretAccessKey", Index: 1, Shape: &t[38], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "accountId", Index: 2, Shape: &t[3], Wire: "accountId", Required: true},
+					{Name: "arn", Index: 3, Shape: &t[41], Wire: "arn"},
+				}},
+				OutputRoot: "CreateAccessKeyResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(CreateAccessKeyInput) },
+				NewOutput:  func() any { return new(CreateAccessKeyOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateAccessKey(ctx, in.(*CreateAccessKeyInput))
+				},
+			},
+			{
 				Name: "CreateAccount", Method: "POST", Path: "/accounts", Status: 201,
 				Input: &schema.Shape{Name: "CreateAccountInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId"},
-					{Name: "name", Index: 1, Shape: &t[3], Wire: "name"},
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId"},
+					{Name: "name", Index: 1, Shape: &t[5], Wire: "name"},
 				}},
 				Output: &schema.Shape{Name: "CreateAccountOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Required: true},
 					{Name: "accessKeyId", Index: 1, Shape: &t[0], Wire: "accessKeyId", Required: true},
-					{Name: "secretAccessKey", Index: 2, Shape: &t[36], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "secretAccessKey", Index: 2, Shape: &t[38], Wire: "secretAccessKey", Required: true, Sensitive: true},
 				}},
 				OutputRoot: "CreateAccountResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "InternalServerException"},
@@ -74,25 +93,39 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteAccessKey", Method: "DELETE", Path: "/accesskeys/{accessKeyId}", Status: 200,
+				Input: &schema.Shape{Name: "DeleteAccessKeyInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Location: schema.URI, Required: true},
+				}},
+				Output:     &schema.Shape{Name: "DeleteAccessKeyOutput", Kind: schema.Structure},
+				OutputRoot: "DeleteAccessKeyResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(DeleteAccessKeyInput) },
+				NewOutput:  func() any { return new(DeleteAccessKeyOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteAccessKey(ctx, in.(*DeleteAccessKeyInput))
+				},
+			},
+			{
 				Name: "DetachNetworkInterface", Method: "DELETE", Path: "/attachments/{networkInterfaceId}", Status: 200,
 				Input: &schema.Shape{Name: "DetachNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[27], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "DetachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
-					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
-					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
-					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
-					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
-					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
-					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[27], Wire: "networkInterfaceId", Required: true},
+					{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
+					{Name: "reason", Index: 2, Shape: &t[41], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[41], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[26], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[31], Wire: "pid"},
+					{Name: "deviceName", Index: 6, Shape: &t[14], Wire: "deviceName"},
+					{Name: "macAddress", Index: 7, Shape: &t[41], Wire: "macAddress"},
+					{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
+					{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
+					{Name: "prefixes", Index: 10, Shape: &t[42], Wire: "prefixes"},
+					{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
+					{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[42], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "DetachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -105,23 +138,23 @@ func newService() *schema.Service {
 			{
 				Name: "GetAttachment", Method: "GET", Path: "/attachments/{networkInterfaceId}", Status: 200,
 				Input: &schema.Shape{Name: "GetAttachmentInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[27], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
 				}},
 				Output: &schema.Shape{Name: "GetAttachmentOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
-					{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
-					{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
-					{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
-					{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
-					{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
-					{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
-					{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
+					{Name: "networkInterfaceId", Index: 0, Shape: &t[27], Wire: "networkInterfaceId", Required: true},
+					{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
+					{Name: "reason", Index: 2, Shape: &t[41], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[41], Wire: "host"},
+					{Name: "netnsName", Index: 4, Shape: &t[26], Wire: "netnsName"},
+					{Name: "pid", Index: 5, Shape: &t[31], Wire: "pid"},
+					{Name: "deviceName", Index: 6, Shape: &t[14], Wire: "deviceName"},
+					{Name: "macAddress", Index: 7, Shape: &t[41], Wire: "macAddress"},
+					{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
+					{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
+					{Name: "prefixes", Index: 10, Shape: &t[42], Wire: "prefixes"},
+					{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
+					{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[42], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "GetAttachmentResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
@@ -135,7 +168,7 @@ func newService() *schema.Service {
 				Name: "GetDesired", Method: "GET", Path: "/desired", Status: 200,
 				Input: &schema.Shape{Name: "GetDesiredInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetDesiredOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "text", Index: 0, Shape: &t[39], Wire: "text", Required: true},
+					{Name: "text", Index: 0, Shape: &t[41], Wire: "text", Required: true},
 				}},
 				OutputRoot: "GetDesiredResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -149,18 +182,18 @@ func newService() *schema.Service {
 				Name: "GetStatus", Method: "GET", Path: "/status", Status: 200,
 				Input: &schema.Shape{Name: "GetStatusInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetStatusOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "version", Index: 0, Shape: &t[39], Wire: "version"},
-					{Name: "instance", Index: 1, Shape: &t[39], Wire: "instance"},
-					{Name: "hosts", Index: 2, Shape: &t[20], Wire: "hosts"},
-					{Name: "resources", Index: 3, Shape: &t[35], Wire: "resources"},
-					{Name: "desiredEntries", Index: 4, Shape: &t[21], Wire: "desiredEntries"},
-					{Name: "programmedEntries", Index: 5, Shape: &t[21], Wire: "programmedEntries"},
-					{Name: "failedEntries", Index: 6, Shape: &t[21], Wire: "failedEntries"},
-					{Name: "counters", Index: 7, Shape: &t[11], Wire: "counters"},
-					{Name: "shares", Index: 8, Shape: &t[38], Wire: "shares"},
-					{Name: "resolvers", Index: 9, Shape: &t[31], Wire: "resolvers"},
-					{Name: "names", Index: 10, Shape: &t[18], Wire: "names"},
-					{Name: "verifications", Index: 11, Shape: &t[43], Wire: "verifications"},
+					{Name: "version", Index: 0, Shape: &t[41], Wire: "version"},
+					{Name: "instance", Index: 1, Shape: &t[41], Wire: "instance"},
+					{Name: "hosts", Index: 2, Shape: &t[22], Wire: "hosts"},
+					{Name: "resources", Index: 3, Shape: &t[37], Wire: "resources"},
+					{Name: "desiredEntries", Index: 4, Shape: &t[23], Wire: "desiredEntries"},
+					{Name: "programmedEntries", Index: 5, Shape: &t[23], Wire: "programmedEntries"},
+					{Name: "failedEntries", Index: 6, Shape: &t[23], Wire: "failedEntries"},
+					{Name: "counters", Index: 7, Shape: &t[13], Wire: "counters"},
+					{Name: "shares", Index: 8, Shape: &t[40], Wire: "shares"},
+					{Name: "resolvers", Index: 9, Shape: &t[33], Wire: "resolvers"},
+					{Name: "names", Index: 10, Shape: &t[20], Wire: "names"},
+					{Name: "verifications", Index: 11, Shape: &t[45], Wire: "verifications"},
 				}},
 				OutputRoot: "GetStatusResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -171,10 +204,26 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ListAccessKeys", Method: "GET", Path: "/accesskeys", Status: 200,
+				Input: &schema.Shape{Name: "ListAccessKeysInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "ListAccessKeysOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accessKeys", Index: 0, Shape: &t[1], Wire: "accessKeys", Required: true},
+				}},
+				OutputRoot: "ListAccessKeysResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
+				NewInput:   func() any { return new(ListAccessKeysInput) },
+				NewOutput:  func() any { return new(ListAccessKeysOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListAccessKeys(ctx, in.(*ListAccessKeysInput))
+				},
+			},
+			{
 				Name: "ListAccounts", Method: "GET", Path: "/accounts", Status: 200,
 				Input: &schema.Shape{Name: "ListAccountsInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "ListAccountsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "accounts", Index: 0, Shape: &t[2], Wire: "accounts", Required: true},
+					{Name: "accounts", Index: 0, Shape: &t[4], Wire: "accounts", Required: true},
 				}},
 				OutputRoot: "ListAccountsResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -188,7 +237,7 @@ func newService() *schema.Service {
 				Name: "ListAttachments", Method: "GET", Path: "/attachments", Status: 200,
 				Input: &schema.Shape{Name: "ListAttachmentsInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "ListAttachmentsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "attachments", Index: 0, Shape: &t[8], Wire: "attachments", Required: true},
+					{Name: "attachments", Index: 0, Shape: &t[10], Wire: "attachments", Required: true},
 				}},
 				OutputRoot: "ListAttachmentsResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -199,18 +248,63 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "RotateAccessKey", Method: "POST", Path: "/accesskeys/{accessKeyId}/rotation", Status: 201,
+				Input: &schema.Shape{Name: "RotateAccessKeyInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Location: schema.URI, Required: true},
+					{Name: "disable", Index: 1, Shape: &t[12], Wire: "disable"},
+				}},
+				Output: &schema.Shape{Name: "RotateAccessKeyOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
+					{Name: "secretAccessKey", Index: 1, Shape: &t[38], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "accountId", Index: 2, Shape: &t[3], Wire: "accountId", Required: true},
+					{Name: "arn", Index: 3, Shape: &t[41], Wire: "arn"},
+				}},
+				OutputRoot: "RotateAccessKeyResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(RotateAccessKeyInput) },
+				NewOutput:  func() any { return new(RotateAccessKeyOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RotateAccessKey(ctx, in.(*RotateAccessKeyInput))
+				},
+			},
+			{
+				Name: "UpdateAccessKey", Method: "PATCH", Path: "/accesskeys/{accessKeyId}", Status: 200,
+				Input: &schema.Shape{Name: "UpdateAccessKeyInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Location: schema.URI, Required: true},
+					{Name: "enabled", Index: 1, Shape: &t[12], Wire: "enabled", Required: true},
+				}},
+				Output: &schema.Shape{Name: "UpdateAccessKeyOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
+					{Name: "accountId", Index: 1, Shape: &t[3], Wire: "accountId", Required: true},
+					{Name: "arn", Index: 2, Shape: &t[41], Wire: "arn"},
+					{Name: "enabled", Index: 3, Shape: &t[12], Wire: "enabled", Required: true},
+					{Name: "createdAt", Index: 4, Shape: &t[41], Wire: "createdAt"},
+					{Name: "problem", Index: 5, Shape: &t[41], Wire: "problem"},
+				}},
+				OutputRoot: "UpdateAccessKeyResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(UpdateAccessKeyInput) },
+				NewOutput:  func() any { return new(UpdateAccessKeyOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).UpdateAccessKey(ctx, in.(*UpdateAccessKeyInput))
+				},
+			},
+			{
 				Name: "UpdateAccount", Method: "PATCH", Path: "/accounts/{accountId}", Status: 200,
 				Input: &schema.Shape{Name: "UpdateAccountInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Location: schema.URI, Required: true},
-					{Name: "trusted", Index: 1, Shape: &t[10], Wire: "trusted", Required: true},
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Location: schema.URI, Required: true},
+					{Name: "trusted", Index: 1, Shape: &t[12], Wire: "trusted"},
+					{Name: "disabled", Index: 2, Shape: &t[12], Wire: "disabled"},
 				}},
 				Output: &schema.Shape{Name: "UpdateAccountOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
-					{Name: "name", Index: 1, Shape: &t[3], Wire: "name"},
-					{Name: "trusted", Index: 2, Shape: &t[10], Wire: "trusted"},
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Required: true},
+					{Name: "name", Index: 1, Shape: &t[5], Wire: "name"},
+					{Name: "management", Index: 2, Shape: &t[12], Wire: "management"},
+					{Name: "trusted", Index: 3, Shape: &t[12], Wire: "trusted"},
+					{Name: "disabled", Index: 4, Shape: &t[12], Wire: "disabled"},
 				}},
 				OutputRoot: "UpdateAccountResponse",
-				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
 				NewInput:   func() any { return new(UpdateAccountInput) },
 				NewOutput:  func() any { return new(UpdateAccountOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
@@ -223,150 +317,161 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 44)
-	t[0] = schema.Shape{Name: "AccessKeyId", Kind: schema.String}
-	t[1] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
-	t[2] = schema.Shape{Name: "AccountList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "member"}}
-	t[3] = schema.Shape{Name: "AccountName", Kind: schema.String, Min: ptr(1), Max: ptr(64), Pattern: schema.NewPattern("[a-zA-Z0-9][a-zA-Z0-9 ._-]*")}
-	t[4] = schema.Shape{Name: "AccountSummary", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "accountId", Index: 0, Shape: &t[1], Wire: "accountId", Required: true},
-		{Name: "name", Index: 1, Shape: &t[3], Wire: "name"},
-		{Name: "trusted", Index: 2, Shape: &t[10], Wire: "trusted"},
+	t := make([]schema.Shape, 46)
+	t[0] = schema.Shape{Name: "AccessKeyId", Kind: schema.String, Min: ptr(16), Max: ptr(128), Pattern: schema.NewPattern("\\w+")}
+	t[1] = schema.Shape{Name: "AccessKeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[2], Wire: "member"}}
+	t[2] = schema.Shape{Name: "AccessKeySummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
+		{Name: "accountId", Index: 1, Shape: &t[3], Wire: "accountId", Required: true},
+		{Name: "arn", Index: 2, Shape: &t[41], Wire: "arn"},
+		{Name: "enabled", Index: 3, Shape: &t[12], Wire: "enabled", Required: true},
+		{Name: "createdAt", Index: 4, Shape: &t[41], Wire: "createdAt"},
+		{Name: "problem", Index: 5, Shape: &t[41], Wire: "problem"},
 	}}
-	t[5] = schema.Shape{Name: "Address", Kind: schema.String}
-	t[6] = schema.Shape{Name: "AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[5], Wire: "member"}}
-	t[7] = schema.Shape{Name: "Attachment", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "networkInterfaceId", Index: 0, Shape: &t[25], Wire: "networkInterfaceId", Required: true},
-		{Name: "status", Index: 1, Shape: &t[9], Wire: "status", Required: true},
-		{Name: "reason", Index: 2, Shape: &t[39], Wire: "reason"},
-		{Name: "host", Index: 3, Shape: &t[39], Wire: "host"},
-		{Name: "netnsName", Index: 4, Shape: &t[24], Wire: "netnsName"},
-		{Name: "pid", Index: 5, Shape: &t[29], Wire: "pid"},
-		{Name: "deviceName", Index: 6, Shape: &t[12], Wire: "deviceName"},
-		{Name: "macAddress", Index: 7, Shape: &t[39], Wire: "macAddress"},
-		{Name: "deleteOnTermination", Index: 8, Shape: &t[10], Wire: "deleteOnTermination"},
-		{Name: "addresses", Index: 9, Shape: &t[6], Wire: "addresses"},
-		{Name: "prefixes", Index: 10, Shape: &t[40], Wire: "prefixes"},
-		{Name: "gateways", Index: 11, Shape: &t[6], Wire: "gateways"},
-		{Name: "dnsServers", Index: 12, Shape: &t[6], Wire: "dnsServers"},
-		{Name: "dnsSearch", Index: 13, Shape: &t[40], Wire: "dnsSearch"},
+	t[3] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
+	t[4] = schema.Shape{Name: "AccountList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[6], Wire: "member"}}
+	t[5] = schema.Shape{Name: "AccountName", Kind: schema.String, Min: ptr(1), Max: ptr(64), Pattern: schema.NewPattern("[a-zA-Z0-9][a-zA-Z0-9 ._-]*")}
+	t[6] = schema.Shape{Name: "AccountSummary", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Required: true},
+		{Name: "name", Index: 1, Shape: &t[5], Wire: "name"},
+		{Name: "management", Index: 2, Shape: &t[12], Wire: "management"},
+		{Name: "trusted", Index: 3, Shape: &t[12], Wire: "trusted"},
+		{Name: "disabled", Index: 4, Shape: &t[12], Wire: "disabled"},
 	}}
-	t[8] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member"}}
-	t[9] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}
-	t[10] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[11] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[39], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[21], Wire: "value"}}
-	t[12] = schema.Shape{Name: "DeviceName", Kind: schema.String, Min: ptr(1), Max: ptr(15), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\s:%]+")}
-	t[13] = schema.Shape{Name: "EndpointName", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[39], Wire: "name"},
-		{Name: "endpoint", Index: 1, Shape: &t[39], Wire: "endpoint"},
-		{Name: "state", Index: 2, Shape: &t[39], Wire: "state"},
-		{Name: "reason", Index: 3, Shape: &t[39], Wire: "reason"},
+	t[7] = schema.Shape{Name: "Address", Kind: schema.String}
+	t[8] = schema.Shape{Name: "AddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member"}}
+	t[9] = schema.Shape{Name: "Attachment", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "networkInterfaceId", Index: 0, Shape: &t[27], Wire: "networkInterfaceId", Required: true},
+		{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
+		{Name: "reason", Index: 2, Shape: &t[41], Wire: "reason"},
+		{Name: "host", Index: 3, Shape: &t[41], Wire: "host"},
+		{Name: "netnsName", Index: 4, Shape: &t[26], Wire: "netnsName"},
+		{Name: "pid", Index: 5, Shape: &t[31], Wire: "pid"},
+		{Name: "deviceName", Index: 6, Shape: &t[14], Wire: "deviceName"},
+		{Name: "macAddress", Index: 7, Shape: &t[41], Wire: "macAddress"},
+		{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
+		{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
+		{Name: "prefixes", Index: 10, Shape: &t[42], Wire: "prefixes"},
+		{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
+		{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
+		{Name: "dnsSearch", Index: 13, Shape: &t[42], Wire: "dnsSearch"},
 	}}
-	t[14] = schema.Shape{Name: "EndpointNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "member"}}
-	t[15] = schema.Shape{Name: "FollowedAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "address", Index: 0, Shape: &t[39], Wire: "address"},
-		{Name: "used", Index: 1, Shape: &t[10], Wire: "used"},
-		{Name: "down", Index: 2, Shape: &t[39], Wire: "down"},
+	t[10] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[9], Wire: "member"}}
+	t[11] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}
+	t[12] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
+	t[13] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[41], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[23], Wire: "value"}}
+	t[14] = schema.Shape{Name: "DeviceName", Kind: schema.String, Min: ptr(1), Max: ptr(15), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\s:%]+")}
+	t[15] = schema.Shape{Name: "EndpointName", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "name", Index: 0, Shape: &t[41], Wire: "name"},
+		{Name: "endpoint", Index: 1, Shape: &t[41], Wire: "endpoint"},
+		{Name: "state", Index: 2, Shape: &t[41], Wire: "state"},
+		{Name: "reason", Index: 3, Shape: &t[41], Wire: "reason"},
 	}}
-	t[16] = schema.Shape{Name: "FollowedAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "member"}}
-	t[17] = schema.Shape{Name: "FollowedName", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[39], Wire: "name"},
-		{Name: "vpc", Index: 1, Shape: &t[39], Wire: "vpc"},
-		{Name: "target", Index: 2, Shape: &t[39], Wire: "target"},
-		{Name: "inVpc", Index: 3, Shape: &t[10], Wire: "inVpc"},
-		{Name: "addresses", Index: 4, Shape: &t[16], Wire: "addresses"},
-		{Name: "leftOut", Index: 5, Shape: &t[21], Wire: "leftOut"},
-		{Name: "answeredAt", Index: 6, Shape: &t[39], Wire: "answeredAt"},
-		{Name: "askedAt", Index: 7, Shape: &t[39], Wire: "askedAt"},
-		{Name: "nextAt", Index: 8, Shape: &t[39], Wire: "nextAt"},
-		{Name: "problem", Index: 9, Shape: &t[39], Wire: "problem"},
-		{Name: "failures", Index: 10, Shape: &t[21], Wire: "failures"},
-		{Name: "refused", Index: 11, Shape: &t[39], Wire: "refused"},
-		{Name: "through", Index: 12, Shape: &t[39], Wire: "through"},
+	t[16] = schema.Shape{Name: "EndpointNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "member"}}
+	t[17] = schema.Shape{Name: "FollowedAddress", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "address", Index: 0, Shape: &t[41], Wire: "address"},
+		{Name: "used", Index: 1, Shape: &t[12], Wire: "used"},
+		{Name: "down", Index: 2, Shape: &t[41], Wire: "down"},
 	}}
-	t[18] = schema.Shape{Name: "FollowedNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "member"}}
-	t[19] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[39], Wire: "name", Required: true},
-		{Name: "zones", Index: 1, Shape: &t[40], Wire: "zones"},
-		{Name: "state", Index: 2, Shape: &t[39], Wire: "state"},
+	t[18] = schema.Shape{Name: "FollowedAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "member"}}
+	t[19] = schema.Shape{Name: "FollowedName", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "name", Index: 0, Shape: &t[41], Wire: "name"},
+		{Name: "vpc", Index: 1, Shape: &t[41], Wire: "vpc"},
+		{Name: "target", Index: 2, Shape: &t[41], Wire: "target"},
+		{Name: "inVpc", Index: 3, Shape: &t[12], Wire: "inVpc"},
+		{Name: "addresses", Index: 4, Shape: &t[18], Wire: "addresses"},
+		{Name: "leftOut", Index: 5, Shape: &t[23], Wire: "leftOut"},
+		{Name: "answeredAt", Index: 6, Shape: &t[41], Wire: "answeredAt"},
+		{Name: "askedAt", Index: 7, Shape: &t[41], Wire: "askedAt"},
+		{Name: "nextAt", Index: 8, Shape: &t[41], Wire: "nextAt"},
+		{Name: "problem", Index: 9, Shape: &t[41], Wire: "problem"},
+		{Name: "failures", Index: 10, Shape: &t[23], Wire: "failures"},
+		{Name: "refused", Index: 11, Shape: &t[41], Wire: "refused"},
+		{Name: "through", Index: 12, Shape: &t[41], Wire: "through"},
 	}}
-	t[20] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[19], Wire: "member"}}
-	t[21] = schema.Shape{Name: "Long", Kind: schema.Long}
-	t[22] = schema.Shape{Name: "NetnsHandle", Kind: schema.String, Min: ptr(1), Max: ptr(4096), Pattern: schema.NewPattern("[A-Za-z0-9_-]+"), Sensitive: true}
-	t[23] = schema.Shape{Name: "NetnsInode", Kind: schema.Long, Min: ptr(1)}
-	t[24] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
-	t[25] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
-	t[26] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "subnetId", Index: 0, Shape: &t[39], Wire: "subnetId", Required: true},
-		{Name: "securityGroupIds", Index: 1, Shape: &t[40], Wire: "securityGroupIds"},
-		{Name: "privateIpAddress", Index: 2, Shape: &t[39], Wire: "privateIpAddress"},
-		{Name: "description", Index: 3, Shape: &t[39], Wire: "description"},
-		{Name: "tags", Index: 4, Shape: &t[41], Wire: "tags"},
+	t[20] = schema.Shape{Name: "FollowedNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[19], Wire: "member"}}
+	t[21] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "name", Index: 0, Shape: &t[41], Wire: "name", Required: true},
+		{Name: "zones", Index: 1, Shape: &t[42], Wire: "zones"},
+		{Name: "state", Index: 2, Shape: &t[41], Wire: "state"},
 	}}
-	t[27] = schema.Shape{Name: "PrivateDomain", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "domain", Index: 0, Shape: &t[39], Wire: "domain"},
-		{Name: "endpoint", Index: 1, Shape: &t[39], Wire: "endpoint"},
-		{Name: "state", Index: 2, Shape: &t[39], Wire: "state"},
-		{Name: "reason", Index: 3, Shape: &t[39], Wire: "reason"},
+	t[22] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[21], Wire: "member"}}
+	t[23] = schema.Shape{Name: "Long", Kind: schema.Long}
+	t[24] = schema.Shape{Name: "NetnsHandle", Kind: schema.String, Min: ptr(1), Max: ptr(4096), Pattern: schema.NewPattern("[A-Za-z0-9_-]+"), Sensitive: true}
+	t[25] = schema.Shape{Name: "NetnsInode", Kind: schema.Long, Min: ptr(1)}
+	t[26] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
+	t[27] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
+	t[28] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "subnetId", Index: 0, Shape: &t[41], Wire: "subnetId", Required: true},
+		{Name: "securityGroupIds", Index: 1, Shape: &t[42], Wire: "securityGroupIds"},
+		{Name: "privateIpAddress", Index: 2, Shape: &t[41], Wire: "privateIpAddress"},
+		{Name: "description", Index: 3, Shape: &t[41], Wire: "description"},
+		{Name: "tags", Index: 4, Shape: &t[43], Wire: "tags"},
 	}}
-	t[28] = schema.Shape{Name: "PrivateDomainList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[27], Wire: "member"}}
-	t[29] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
-	t[30] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "account", Index: 0, Shape: &t[39], Wire: "account"},
-		{Name: "region", Index: 1, Shape: &t[39], Wire: "region"},
-		{Name: "vpc", Index: 2, Shape: &t[39], Wire: "vpc"},
-		{Name: "state", Index: 3, Shape: &t[39], Wire: "state"},
-		{Name: "hint", Index: 4, Shape: &t[39], Wire: "hint"},
-		{Name: "zones", Index: 5, Shape: &t[33], Wire: "zones"},
-		{Name: "names", Index: 6, Shape: &t[14], Wire: "names"},
-		{Name: "privateDomains", Index: 7, Shape: &t[28], Wire: "privateDomains"},
-		{Name: "dhcpOptions", Index: 8, Shape: &t[39], Wire: "dhcpOptions"},
-		{Name: "dnsServers", Index: 9, Shape: &t[40], Wire: "dnsServers"},
-		{Name: "dnsSearch", Index: 10, Shape: &t[40], Wire: "dnsSearch"},
+	t[29] = schema.Shape{Name: "PrivateDomain", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "domain", Index: 0, Shape: &t[41], Wire: "domain"},
+		{Name: "endpoint", Index: 1, Shape: &t[41], Wire: "endpoint"},
+		{Name: "state", Index: 2, Shape: &t[41], Wire: "state"},
+		{Name: "reason", Index: 3, Shape: &t[41], Wire: "reason"},
 	}}
-	t[31] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[30], Wire: "member"}}
-	t[32] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
-		{Name: "name", Index: 1, Shape: &t[39], Wire: "name"},
-		{Name: "seen", Index: 2, Shape: &t[10], Wire: "seen"},
+	t[30] = schema.Shape{Name: "PrivateDomainList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[29], Wire: "member"}}
+	t[31] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
+	t[32] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "account", Index: 0, Shape: &t[41], Wire: "account"},
+		{Name: "region", Index: 1, Shape: &t[41], Wire: "region"},
+		{Name: "vpc", Index: 2, Shape: &t[41], Wire: "vpc"},
+		{Name: "state", Index: 3, Shape: &t[41], Wire: "state"},
+		{Name: "hint", Index: 4, Shape: &t[41], Wire: "hint"},
+		{Name: "zones", Index: 5, Shape: &t[35], Wire: "zones"},
+		{Name: "names", Index: 6, Shape: &t[16], Wire: "names"},
+		{Name: "privateDomains", Index: 7, Shape: &t[30], Wire: "privateDomains"},
+		{Name: "dhcpOptions", Index: 8, Shape: &t[41], Wire: "dhcpOptions"},
+		{Name: "dnsServers", Index: 9, Shape: &t[42], Wire: "dnsServers"},
+		{Name: "dnsSearch", Index: 10, Shape: &t[42], Wire: "dnsSearch"},
 	}}
-	t[33] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "member"}}
-	t[34] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "kind", Index: 0, Shape: &t[39], Wire: "kind", Required: true},
-		{Name: "id", Index: 1, Shape: &t[39], Wire: "id", Required: true},
-		{Name: "account", Index: 2, Shape: &t[39], Wire: "account"},
-		{Name: "region", Index: 3, Shape: &t[39], Wire: "region"},
-		{Name: "name", Index: 4, Shape: &t[39], Wire: "name"},
-		{Name: "state", Index: 5, Shape: &t[39], Wire: "state"},
-		{Name: "reason", Index: 6, Shape: &t[39], Wire: "reason"},
+	t[33] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "member"}}
+	t[34] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[41], Wire: "id"},
+		{Name: "name", Index: 1, Shape: &t[41], Wire: "name"},
+		{Name: "seen", Index: 2, Shape: &t[12], Wire: "seen"},
 	}}
-	t[35] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[34], Wire: "member"}}
-	t[36] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
-	t[37] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "vpc", Index: 0, Shape: &t[39], Wire: "vpc"},
-		{Name: "of", Index: 1, Shape: &t[39], Wire: "of"},
-		{Name: "holder", Index: 2, Shape: &t[39], Wire: "holder"},
-		{Name: "used", Index: 3, Shape: &t[21], Wire: "used"},
-		{Name: "limit", Index: 4, Shape: &t[21], Wire: "limit"},
-		{Name: "refused", Index: 5, Shape: &t[21], Wire: "refused"},
+	t[35] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[34], Wire: "member"}}
+	t[36] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "kind", Index: 0, Shape: &t[41], Wire: "kind", Required: true},
+		{Name: "id", Index: 1, Shape: &t[41], Wire: "id", Required: true},
+		{Name: "account", Index: 2, Shape: &t[41], Wire: "account"},
+		{Name: "region", Index: 3, Shape: &t[41], Wire: "region"},
+		{Name: "name", Index: 4, Shape: &t[41], Wire: "name"},
+		{Name: "state", Index: 5, Shape: &t[41], Wire: "state"},
+		{Name: "reason", Index: 6, Shape: &t[41], Wire: "reason"},
 	}}
-	t[38] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[37], Wire: "member"}}
-	t[39] = schema.Shape{Name: "String", Kind: schema.String}
-	t[40] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[39], Wire: "member"}}
-	t[41] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[39], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[39], Wire: "value"}}
-	t[42] = schema.Shape{Name: "Verification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[39], Wire: "id"},
-		{Name: "account", Index: 1, Shape: &t[39], Wire: "account"},
-		{Name: "region", Index: 2, Shape: &t[39], Wire: "region"},
-		{Name: "domain", Index: 3, Shape: &t[39], Wire: "domain"},
-		{Name: "state", Index: 4, Shape: &t[39], Wire: "state"},
-		{Name: "record", Index: 5, Shape: &t[39], Wire: "record"},
-		{Name: "value", Index: 6, Shape: &t[39], Wire: "value"},
-		{Name: "problem", Index: 7, Shape: &t[39], Wire: "problem"},
-		{Name: "lookedAt", Index: 8, Shape: &t[39], Wire: "lookedAt"},
-		{Name: "nextAt", Index: 9, Shape: &t[39], Wire: "nextAt"},
+	t[37] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[36], Wire: "member"}}
+	t[38] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
+	t[39] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "vpc", Index: 0, Shape: &t[41], Wire: "vpc"},
+		{Name: "of", Index: 1, Shape: &t[41], Wire: "of"},
+		{Name: "holder", Index: 2, Shape: &t[41], Wire: "holder"},
+		{Name: "used", Index: 3, Shape: &t[23], Wire: "used"},
+		{Name: "limit", Index: 4, Shape: &t[23], Wire: "limit"},
+		{Name: "refused", Index: 5, Shape: &t[23], Wire: "refused"},
 	}}
-	t[43] = schema.Shape{Name: "VerificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[42], Wire: "member"}}
+	t[40] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[39], Wire: "member"}}
+	t[41] = schema.Shape{Name: "String", Kind: schema.String}
+	t[42] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[41], Wire: "member"}}
+	t[43] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[41], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[41], Wire: "value"}}
+	t[44] = schema.Shape{Name: "Verification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[41], Wire: "id"},
+		{Name: "account", Index: 1, Shape: &t[41], Wire: "account"},
+		{Name: "region", Index: 2, Shape: &t[41], Wire: "region"},
+		{Name: "domain", Index: 3, Shape: &t[41], Wire: "domain"},
+		{Name: "state", Index: 4, Shape: &t[41], Wire: "state"},
+		{Name: "record", Index: 5, Shape: &t[41], Wire: "record"},
+		{Name: "value", Index: 6, Shape: &t[41], Wire: "value"},
+		{Name: "problem", Index: 7, Shape: &t[41], Wire: "problem"},
+		{Name: "lookedAt", Index: 8, Shape: &t[41], Wire: "lookedAt"},
+		{Name: "nextAt", Index: 9, Shape: &t[41], Wire: "nextAt"},
+	}}
+	t[45] = schema.Shape{Name: "VerificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "member"}}
 	return t
 }
 

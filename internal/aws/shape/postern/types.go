@@ -34,6 +34,19 @@ type AttachNetworkInterfaceOutput struct {
 	DnsSearch           []string
 }
 
+// CreateAccessKeyInput is the input of CreateAccessKey.
+type CreateAccessKeyInput struct {
+	AccountId *string
+}
+
+// CreateAccessKeyOutput is the output of CreateAccessKey.
+type CreateAccessKeyOutput struct {
+	AccessKeyId     *string // required
+	SecretAccessKey *string // required
+	AccountId       *string // required
+	Arn             *string
+}
+
 // CreateAccountInput is the input of CreateAccount.
 type CreateAccountInput struct {
 	AccountId *string
@@ -45,6 +58,15 @@ type CreateAccountOutput struct {
 	AccountId       *string // required
 	AccessKeyId     *string // required
 	SecretAccessKey *string // required
+}
+
+// DeleteAccessKeyInput is the input of DeleteAccessKey.
+type DeleteAccessKeyInput struct {
+	AccessKeyId *string // required
+}
+
+// DeleteAccessKeyOutput is the output of DeleteAccessKey.
+type DeleteAccessKeyOutput struct {
 }
 
 // DetachNetworkInterfaceInput is the input of DetachNetworkInterface.
@@ -122,6 +144,16 @@ type GetStatusOutput struct {
 	Verifications     []Verification
 }
 
+// ListAccessKeysInput is the input of ListAccessKeys.
+type ListAccessKeysInput struct {
+	AccountId *string
+}
+
+// ListAccessKeysOutput is the output of ListAccessKeys.
+type ListAccessKeysOutput struct {
+	AccessKeys []AccessKeySummary // required
+}
+
 // ListAccountsInput is the input of ListAccounts.
 type ListAccountsInput struct {
 }
@@ -140,24 +172,69 @@ type ListAttachmentsOutput struct {
 	Attachments []Attachment // required
 }
 
+// RotateAccessKeyInput is the input of RotateAccessKey.
+type RotateAccessKeyInput struct {
+	AccessKeyId *string // required
+	Disable     *bool
+}
+
+// RotateAccessKeyOutput is the output of RotateAccessKey.
+type RotateAccessKeyOutput struct {
+	AccessKeyId     *string // required
+	SecretAccessKey *string // required
+	AccountId       *string // required
+	Arn             *string
+}
+
+// UpdateAccessKeyInput is the input of UpdateAccessKey.
+type UpdateAccessKeyInput struct {
+	AccessKeyId *string // required
+	Enabled     *bool   // required
+}
+
+// UpdateAccessKeyOutput is the output of UpdateAccessKey.
+type UpdateAccessKeyOutput struct {
+	AccessKeyId *string // required
+	AccountId   *string // required
+	Arn         *string
+	Enabled     *bool // required
+	CreatedAt   *string
+	Problem     *string
+}
+
 // UpdateAccountInput is the input of UpdateAccount.
 type UpdateAccountInput struct {
 	AccountId *string // required
-	Trusted   *bool   // required
+	Trusted   *bool
+	Disabled  *bool
 }
 
 // UpdateAccountOutput is the output of UpdateAccount.
 type UpdateAccountOutput struct {
-	AccountId *string // required
-	Name      *string
-	Trusted   *bool
+	AccountId  *string // required
+	Name       *string
+	Management *bool
+	Trusted    *bool
+	Disabled   *bool
+}
+
+// AccessKeySummary is a structure of the model.
+type AccessKeySummary struct {
+	AccessKeyId *string // required
+	AccountId   *string // required
+	Arn         *string
+	Enabled     *bool // required
+	CreatedAt   *string
+	Problem     *string
 }
 
 // AccountSummary is a structure of the model.
 type AccountSummary struct {
-	AccountId *string // required
-	Name      *string
-	Trusted   *bool
+	AccountId  *string // required
+	Name       *string
+	Management *bool
+	Trusted    *bool
+	Disabled   *bool
 }
 
 // Attachment is a structure of the model.
