@@ -50,7 +50,6 @@ var unasked = map[string][]string{
 		"sts:AssumeRole.ExternalId",
 		"sts:AssumeRole.ProvidedContexts.ProviderArn",
 		"sts:GetAccessKeyInfo.AccessKeyId", // whoever knows a key may ask whose it is
-		"sts:AssumeRole.RoleArn",
 		"ec2:CreateDefaultSubnet.AvailabilityZoneId",
 		"ec2:CreateSubnet.AvailabilityZoneId",
 	},

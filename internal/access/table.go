@@ -908,8 +908,10 @@ var Services = map[string]*Service{
 		}},
 	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{
-		"AssumeRole": {Management: true, Needs: []Need{
-			{Action: "sts:AssumeRole"},
+		"AssumeRole": {Needs: []Need{
+			{Action: "sts:AssumeRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:sourceidentity", Path: []int{10}}, {Name: "sts:transitivetagkeys", Path: []int{6}}}}}},
+			{Action: "sts:TagSession", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:transitivetagkeys", Path: []int{6}}}}}},
+			{Action: "sts:SetSourceIdentity", When: []int{10}, Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}, Trusts: true, Keys: []Key{{Name: "sts:externalid", Path: []int{7}}, {Name: "sts:rolesessionname", Path: []int{1}}, {Name: "sts:sourceidentity", Path: []int{10}}}}}},
 		}, Tags: [][]int{{5}}},
 		"DecodeAuthorizationMessage": {Needs: []Need{
 			{Action: "sts:DecodeAuthorizationMessage"},
