@@ -40,6 +40,7 @@ var layers = map[string][]string{
 	"internal/trail":           {},
 	"internal/repotest":        {},
 	"tool":                     {"tool", "internal/aws/schema"},
+	"tool/simulate":            {"internal/policy"},
 
 	// What starts the binary knows nothing of its inside, and so do the clients.
 	"test/janitor":  {},

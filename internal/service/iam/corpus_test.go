@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package iam
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/aws/fault"
+	shape "github.com/posternhq/postern/internal/aws/shape/iam"
+	"github.com/posternhq/postern/internal/policy/policytest"
+)
+
+// TestSimulationsAnswerTheCorpus asks SimulateCustomPolicy what the corpus of policies
+// has, as tool/simulate asks AWS.
+func TestSimulationsAnswerTheCorpus(t *testing.T) {
+	f := newFixture(t)
+	asks, err := policytest.Asks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked int
+	for _, a := range asks {
+		s, ok := a.Simulation()
+		if !ok {
+			continue
+		}
+		in := &shape.SimulateCustomPolicyInput{
+			PolicyInputList: s.PolicyInputList, PermissionsBoundaryPolicyInputList: s.PermissionsBoundaryPolicyInputList,
+			ActionNames: s.ActionNames, ResourceArns: s.ResourceArns, CallerArn: &s.CallerArn,
+		}
+		if s.ResourcePolicy != "" {
+			in.ResourcePolicy = &s.ResourcePolicy
+		}
+		if s.ResourceOwner != "" {
+			in.ResourceOwner = &s.ResourceOwner
+		}
+		// Unique ids and who was made anew are not in a simulation, which knows names.
+		if strings.Contains(s.ResourcePolicy, "AIDA") || strings.Contains(s.CallerArn, "/gone") {
+			continue
+		}
+		for _, e := range s.ContextEntries {
+			in.ContextEntries = append(in.ContextEntries, shape.ContextEntry{
+				ContextKeyName: &e.ContextKeyName, ContextKeyValues: e.ContextKeyValues, ContextKeyType: &e.ContextKeyType,
+			})
+		}
+		// A simulation knows who calls, which the corpus leaves out to ask without.
+		if strings.Contains(strings.Join(s.PolicyInputList, ""), "rincipalA") || strings.Contains(strings.Join(s.PolicyInputList, ""), "sername") {
+			continue
+		}
+		asked++
+		out, err := f.SimulateCustomPolicy(f.ctx, in)
+		var refused *fault.Error
+		if errors.As(err, &refused) && a.WantLayer == "none" {
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %s: %v", a.Where, a.Name, err)
+			continue
+		}
+		r := out.EvaluationResults[0]
+		if *r.EvalDecision != a.Want {
+			t.Errorf("%s: %s: %s on %s with %v is %s, want %s", a.Where, a.Name, a.Action, a.Resource, a.Context, *r.EvalDecision, a.Want)
+		}
+		if len(r.MatchedStatements) == 0 && a.Want != shape.PolicyEvaluationDecisionTypeImplicitDeny && !strings.EqualFold(a.Action, "sts:GetCallerIdentity") {
+			t.Errorf("%s: %s is %s by no statement", a.Where, a.Name, a.Want)
+		}
+	}
+	if asked < 900 {
+		t.Errorf("%d questions were asked", asked)
+	}
+}
