@@ -11,9 +11,11 @@ import (
 )
 
 type accountCommand struct {
-	Create accountCreate `cmd:"" help:"Make an account with an administrator key, and print its environment."`
-	List   accountList   `cmd:"" help:"List the accounts."`
-	Trust  accountTrust  `cmd:"" help:"Let an account name any network namespace of this host in API calls, or no longer."`
+	Create  accountCreate  `cmd:"" help:"Make an account with an administrator key, and print its environment."`
+	List    accountList    `cmd:"" help:"List the accounts."`
+	Disable accountDisable `cmd:"" help:"Refuse all keys and sessions of an account from now on. What it has goes on working."`
+	Enable  accountEnable  `cmd:"" help:"Let a disabled account in again."`
+	Trust   accountTrust   `cmd:"" help:"Let an account name any network namespace of this host in API calls, or no longer."`
 }
 
 type accountCreate struct {
@@ -38,9 +40,7 @@ func (c *accountCreate) Run(in *Invocation) error {
 	if err := t.client().Do(in.Context, postern.Service, "CreateAccount", &input, &out); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(in.Stdout, "# account %s\nexport AWS_ACCESS_KEY_ID=%s\nexport AWS_SECRET_ACCESS_KEY=%s\n",
-		*out.AccountId, *out.AccessKeyId, *out.SecretAccessKey)
-	return err
+	return printKey(in, *out.AccountId, *out.AccessKeyId, *out.SecretAccessKey)
 }
 
 type accountList struct {
@@ -63,23 +63,41 @@ func (c *accountList) Run(in *Invocation) error {
 		return e.Encode(out.Accounts)
 	}
 	for _, a := range out.Accounts {
-		if err := printAccount(in, *a.AccountId, text(a.Name), *a.Trusted); err != nil {
+		if err := printAccount(in, a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func printAccount(in *Invocation, id, name string, trusted bool) error {
-	words := []string{id}
-	if name != "" {
+func printAccount(in *Invocation, a postern.AccountSummary) error {
+	words := []string{*a.AccountId}
+	if name := text(a.Name); name != "" {
 		words = append(words, name)
 	}
-	if trusted {
-		words = append(words, "(trusted)")
+	for _, mark := range []struct {
+		is   *bool
+		word string
+	}{{a.Management, "(management)"}, {a.Trusted, "(trusted)"}, {a.Disabled, "(disabled)"}} {
+		if mark.is != nil && *mark.is {
+			words = append(words, mark.word)
+		}
 	}
 	_, err := fmt.Fprintln(in.Stdout, strings.Join(words, " "))
 	return err
+}
+
+// update changes an account and prints what it is now.
+func (l location) update(in *Invocation, input postern.UpdateAccountInput) error {
+	t, err := l.find(in)
+	if err != nil {
+		return err
+	}
+	var out postern.UpdateAccountOutput
+	if err := t.client().Do(in.Context, postern.Service, "UpdateAccount", &input, &out); err != nil {
+		return err
+	}
+	return printAccount(in, postern.AccountSummary(out))
 }
 
 type accountTrust struct {
@@ -89,14 +107,23 @@ type accountTrust struct {
 }
 
 func (c *accountTrust) Run(in *Invocation) error {
-	t, err := c.find(in)
-	if err != nil {
-		return err
-	}
-	var out postern.UpdateAccountOutput
-	input := postern.UpdateAccountInput{AccountId: &c.ID, Trusted: new(!c.Revoke)}
-	if err := t.client().Do(in.Context, postern.Service, "UpdateAccount", &input, &out); err != nil {
-		return err
-	}
-	return printAccount(in, *out.AccountId, text(out.Name), *out.Trusted)
+	return c.update(in, postern.UpdateAccountInput{AccountId: &c.ID, Trusted: new(!c.Revoke)})
+}
+
+type accountDisable struct {
+	location
+	ID string `arg:"" help:"The account." placeholder:"ID"`
+}
+
+func (c *accountDisable) Run(in *Invocation) error {
+	return c.update(in, postern.UpdateAccountInput{AccountId: &c.ID, Disabled: new(true)})
+}
+
+type accountEnable struct {
+	location
+	ID string `arg:"" help:"The account." placeholder:"ID"`
+}
+
+func (c *accountEnable) Run(in *Invocation) error {
+	return c.update(in, postern.UpdateAccountInput{AccountId: &c.ID, Disabled: new(false)})
 }

@@ -39,7 +39,8 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Run a program as a workload in a subnet."`
 	Attach  attachCommand  `cmd:"" help:"Put a network interface into a network namespace that exists."`
 	Detach  detachCommand  `cmd:"" help:"Take a network interface out of its namespace."`
-	Account accountCommand `cmd:"" help:"Make, list and trust accounts."`
+	Account accountCommand `cmd:"" help:"Make, list, disable and trust accounts."`
+	Key     keyCommand     `cmd:"" help:"Make, list, rotate, disable and delete access keys of accounts."`
 	Status  statusCommand  `cmd:"" help:"Show what exists, what is programmed, and what is in error and why."`
 	Desired desiredCommand `cmd:"" help:"Print this host's desired state as text."`
 	Doctor  doctorCommand  `cmd:"" help:"Show what this kernel and host can do, and what is missing."`

@@ -32,7 +32,7 @@ func TestHelpNamesEveryCommandForPeople(t *testing.T) {
 	if status != 0 {
 		t.Errorf("status is %d, want 0", status)
 	}
-	for _, name := range []string{"up", "env", "run", "attach", "detach", "account", "status", "desired", "doctor", "clean", "version", "completion"} {
+	for _, name := range []string{"up", "env", "run", "attach", "detach", "account", "key", "status", "desired", "doctor", "clean", "version", "completion"} {
 		if !strings.Contains(out, "\n  "+name) {
 			t.Errorf("help does not name %q:\n%s", name, out)
 		}
@@ -52,7 +52,7 @@ func TestWhatIsNotUnderstoodIsStatusTwo(t *testing.T) {
 }
 
 func TestWithoutARunningPosternTheCommandSaysHowToStartOne(t *testing.T) {
-	for _, args := range [][]string{{"env"}, {"status"}, {"desired"}, {"detach", "eni-1"}} {
+	for _, args := range [][]string{{"env"}, {"status"}, {"desired"}, {"detach", "eni-1"}, {"key", "list"}, {"account", "disable", "1"}} {
 		status, _, stderr := invoke(t, map[string]string{}, append(args, "--data", t.TempDir())...)
 		if status != 1 || !strings.Contains(stderr, "postern up") {
 			t.Errorf("postern %v gives status %d and says %q, want 1 and how to start", args, status, stderr)

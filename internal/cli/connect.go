@@ -14,6 +14,8 @@ import (
 // target is a running Postern and the key to talk to it with.
 type target struct {
 	url, region, accessKeyID, secret string
+	// token is that of a temporary key; empty for others.
+	token string
 }
 
 // find looks for a running Postern: what AWS_* variables name comes first, as
@@ -24,6 +26,7 @@ func (l location) find(in *Invocation) (target, error) {
 		region:      in.Getenv("AWS_DEFAULT_REGION"),
 		accessKeyID: in.Getenv("AWS_ACCESS_KEY_ID"),
 		secret:      in.Getenv("AWS_SECRET_ACCESS_KEY"),
+		token:       in.Getenv("AWS_SESSION_TOKEN"),
 	}
 	if r := in.Getenv("AWS_REGION"); r != "" {
 		t.region = r
@@ -42,7 +45,7 @@ func (l location) find(in *Invocation) (target, error) {
 		t.region = found.region
 	}
 	if t.accessKeyID == "" || t.secret == "" {
-		t.accessKeyID, t.secret = found.accessKeyID, found.secret
+		t.accessKeyID, t.secret, t.token = found.accessKeyID, found.secret, ""
 	}
 	return t, nil
 }
@@ -63,11 +66,11 @@ func (l location) local() (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	return target{running.URL, running.Region, credentials.AccessKeyID, credentials.SecretAccessKey}, nil
+	return target{running.URL, running.Region, credentials.AccessKeyID, credentials.SecretAccessKey, ""}, nil
 }
 
 func (t target) client() *client.Client {
-	return client.New(t.url, t.region, t.accessKeyID, t.secret)
+	return client.New(t.url, t.region, t.accessKeyID, t.secret).WithSessionToken(t.token)
 }
 
 type envCommand struct{ location }
@@ -90,5 +93,6 @@ func (c *envCommand) Run(in *Invocation) error {
 			return err
 		}
 	}
-	return nil
+	_, err = fmt.Fprintln(in.Stdout, "unset AWS_SESSION_TOKEN") // of a temporary key that the shell had before
+	return err
 }

@@ -37,7 +37,6 @@ import (
 	route53shape "github.com/posternhq/postern/internal/aws/shape/route53"
 	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
 	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
-	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/cloudtrail"
 	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
@@ -284,6 +283,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g.Go(func() error { return serveMetrics(ctx, counted, scrapes) })
 	g.Go(func() error { return d.outliveStore(ctx) })
 	g.Go(func() error { return d.keepHold(ctx) })
+	g.Go(func() error { return d.keepCredentials(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -293,22 +293,6 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 		}
 	})
 	return g.Wait()
-}
-
-// bootstrap makes the first account at first start and keeps its key where
-// commands find it. The key is written again when the file was lost.
-func (d *daemon) bootstrap(ctx context.Context) error {
-	id, secret, err := account.Bootstrap(ctx, d.env, firstAccount)
-	if err != nil {
-		return err
-	}
-	if err := d.writeSmall(credentialsFile, Credentials{firstAccount, id, secret}); err != nil {
-		return err
-	}
-	if err := d.folder.keepBallast(); err != nil && !isFull(err) {
-		d.config.Log.Warn("no room is kept for small files", "error", err)
-	}
-	return nil
 }
 
 // writeSmall writes a file for commands. The API is worth more than they are: a

@@ -38,7 +38,7 @@ func Bootstrap(ctx context.Context, env *service.Env, account string) (accessKey
 			key, secret = fresh.Key, fresh.Secret
 			return fresh.insert(tx) // its VPCs come with those that others lack
 		}
-		if key, secret = administratorKey(tx, env, account); key == nil {
+		if key, secret = AdministratorKey(tx, env, account); key == nil {
 			key, secret = fresh.Key, fresh.Secret
 			state.AccessKeys.Put(tx, key)
 		}
@@ -68,9 +68,9 @@ func setAside(tx *table.Txn, account string) bool {
 	return false
 }
 
-// administratorKey gives the first key of the account itself that is good to use, with its
+// AdministratorKey gives the first key of the account itself that is good to use, with its
 // secret, or nil.
-func administratorKey(tx *table.Txn, env *service.Env, account string) (oldest *model.AccessKey, secret string) {
+func AdministratorKey(tx *table.Txn, env *service.Env, account string) (oldest *model.AccessKey, secret string) {
 	for k := range state.AccessKeysByAccount.Rows(tx, model.Ref{ID: account}) {
 		if k.User != "" || k.Disabled || oldest != nil && !k.CreatedAt.Before(oldest.CreatedAt) {
 			continue
