@@ -85,22 +85,21 @@ func (a *API) AssociateVPCWithHostedZone(ctx context.Context, in *shape.Associat
 	return out, err
 }
 
-// association finds what is to be associated, and holds it against the rules.
+// association finds what is to be associated, and holds it against the rules. A zone of
+// another account that has not authorized it is answered as one that is not there, so that
+// nobody learns of others' zones.
 func (a *API) association(tx *table.Txn, who access.View, id string, in *shape.VPC) (*model.HostedZone, model.Ref, error) {
-	zone, own, ok := view.ZoneOf(tx, who, id)
-	if !ok {
-		return nil, model.Ref{}, noSuchZone(id)
-	}
 	vpc, err := ownVPC(tx, who, in)
 	if err != nil {
 		return nil, vpc, err
 	}
-	if !own {
-		authorization := model.VPCAssociationAuthorizationID(zone.ID, vpc.Region, vpc.ID)
-		if _, ok := state.VPCAssociationAuthorizations.Get(tx, zone.Account, "", authorization); !ok {
-			return nil, vpc, fault.Route53("NotAuthorizedException",
-				"The VPC: %s has not authorized to associate with your hosted zone. The account of the hosted zone %s must authorize it with CreateVPCAssociationAuthorization.", vpc.ID, zone.ID)
-		}
+	zone, own, ok := view.ZoneOf(tx, who, id)
+	if ok && !own {
+		_, ok = state.VPCAssociationAuthorizations.Get(tx, zone.Account, "", model.VPCAssociationAuthorizationID(zone.ID, vpc.Region, vpc.ID))
+	}
+	if !ok {
+		return nil, vpc, fault.Route53("NotAuthorizedException",
+			"The VPC: %s has not authorized to associate with your hosted zone. Your account has no hosted zone %s; the account that has it must authorize it with CreateVPCAssociationAuthorization.", vpc.ID, id)
 	}
 	if most := a.Quotas.VPCsPerZone; len(zone.VPCs) >= most {
 		return nil, vpc, fault.Route53("LimitsExceeded", "The hosted zone %s is associated with %d VPCs, the most it can be.", zone.ID, most)
@@ -123,10 +122,10 @@ func (a *API) DisassociateVPCFromHostedZone(ctx context.Context, in *shape.Disas
 			return noSuchZone(id)
 		}
 		vpc, ok := view.VPCIn(who, zone, *in.VPC.VPCRegion, *in.VPC.VPCId)
+		if !ok && !own {
+			return noSuchZone(id) // it is not told that another account has one
+		}
 		if !ok {
-			if _, exists := view.InRegion(tx, who, state.VPCs, *in.VPC.VPCRegion, *in.VPC.VPCId); !exists && !own {
-				return invalidVPC(in.VPC)
-			}
 			return fault.Route53("VPCAssociationNotFound", "The VPC %s in region %s is not associated with the hosted zone %s.", *in.VPC.VPCId, *in.VPC.VPCRegion, zone.ID)
 		}
 		if len(zone.VPCs) == 1 {

@@ -77,7 +77,7 @@ func TestVPCsSeeZones(t *testing.T) {
 			t.Errorf("it says %q, want %q", e.Message, want)
 		}
 	}
-	f.refused(t, "NoSuchHostedZone", func() error { return f.associate(f.ctx, "Z0", vpcA) })
+	f.refused(t, "NotAuthorizedException", func() error { return f.associate(f.ctx, "Z0", vpcA) })
 	f.refused(t, "InvalidVPCId", func() error { return f.associate(f.ctx, zone, "vpc-00000000000000000") })
 	f.refused(t, "VPCAssociationNotFound", func() error { return f.part(f.ctx, zone, vpcEU) })
 	if err := f.part(f.ctx, "/hostedzone/"+zone, vpcA); err != nil {
@@ -119,12 +119,12 @@ func TestVPCsOfOtherAccounts(t *testing.T) {
 	f.refused(t, "VPCAssociationAuthorizationNotFound", take)
 	wantTexts(t, "the zone has", f.vpcs(t, zone), vpcA, vpcOther)
 	wantTexts(t, "the other account sees", f.seen(t, f.other, vpcOther), "example.com. "+servicetest.Account)
+	f.refused(t, "NoSuchHostedZone", func() error { return f.part(f.other, zone, vpcA) })
 	for what, call := range map[string]func() error{
 		"NoSuchHostedZone": func() error { return failure(f.api.GetHostedZone(f.other, &shape.GetHostedZoneInput{Id: &zone})) },
 		"AccessDenied": func() error {
 			return failure(f.api.ListHostedZonesByVPC(f.other, &shape.ListHostedZonesByVPCInput{VPCId: new(vpcA), VPCRegion: new(servicetest.Region)}))
 		},
-		"InvalidVPCId": func() error { return f.part(f.other, zone, vpcA) },
 	} {
 		f.refused(t, what, call)
 	}
