@@ -53,7 +53,8 @@ func BenchmarkDescribeOne(b *testing.B) {
 		b.Fatal(err)
 	}
 	d := &daemon{db: w.DB, env: w.Env, config: Config{Regions: w.Regions, Log: slog.New(slog.DiscardHandler)}}
-	handler, err := d.handler(nil, nil, metrics.New("test", metrics.Sources{}), trail.Open(b.TempDir(), trail.DefaultLimits()))
+	kept := trail.Open(b.TempDir(), trail.DefaultLimits())
+	handler, err := d.handler(d.services(nil, nil, kept), kept, metrics.New("test", metrics.Sources{}).Request)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/posternhq/postern/internal/daemon/metrics"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/kernel"
 	"github.com/posternhq/postern/internal/seal"
@@ -260,7 +259,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	p.onTheWay.settle = counted.Programmed
 	kept := trail.Open(d.folder.path(auditFolder), d.config.Audit)
 	p.watchTrail(kept)
-	handler, err := d.handler(p, spaces, counted, kept)
+	handler, err := d.handler(d.services(p, spaces, kept), kept, counted.Request)
 	if err != nil {
 		return err
 	}
@@ -306,29 +305,34 @@ func (d *daemon) writeSmall(name string, value any) error {
 	return err
 }
 
-// handler mounts every service on one URL.
-func (d *daemon) handler(p *plane, spaces postern.Namespaces, counted *metrics.Metrics, kept *trail.Trail) (http.Handler, error) {
+// services are all that is served.
+func (d *daemon) services(p postern.Observer, spaces postern.Namespaces, kept *trail.Trail) []server.Mounted {
+	return []server.Mounted{
+		{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},
+		{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
+		{Service: route53shape.Service, API: &route53.API{Env: d.env}},
+		{Service: ramshape.Service, API: &ram.API{Env: d.env}},
+		{Service: stsshape.Service, API: sts.API{Env: d.env}},
+		{Service: iamshape.Service, API: &iam.API{Env: d.env}},
+		{Service: trailshape.Service, API: &cloudtrail.API{Env: d.env, Trail: kept}},
+		{Service: posternshape.Service, API: &postern.API{
+			Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,
+		}},
+	}
+}
+
+// handler mounts services on one URL.
+func (d *daemon) handler(services []server.Mounted, kept *trail.Trail, observe func(server.Observation)) (http.Handler, error) {
 	callers := identity.New(d.env)
 	return server.New(server.Config{
 		Regions:     d.config.Regions,
 		Credentials: credentials{callers},
 		Decider:     callers,
-		Services: []server.Mounted{
-			{Service: ec2shape.Service, API: ec2.New(d.env), Check: convention.EC2},
-			{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
-			{Service: route53shape.Service, API: &route53.API{Env: d.env}},
-			{Service: ramshape.Service, API: &ram.API{Env: d.env}},
-			{Service: stsshape.Service, API: sts.API{Env: d.env}},
-			{Service: iamshape.Service, API: &iam.API{Env: d.env}},
-			{Service: trailshape.Service, API: &cloudtrail.API{Env: d.env, Trail: kept}},
-			{Service: posternshape.Service, API: &postern.API{
-				Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,
-			}},
-		},
-		Log:     d.config.Log,
-		Now:     time.Now,
-		Observe: counted.Request,
-		Record:  recorder(kept, d.config.Log),
+		Services:    services,
+		Log:         d.config.Log,
+		Now:         time.Now,
+		Observe:     observe,
+		Record:      recorder(kept, d.config.Log),
 	})
 }
 

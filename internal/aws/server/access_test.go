@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/access"
-	"github.com/posternhq/postern/internal/aws/codec"
 	"github.com/posternhq/postern/internal/aws/codec/protocols"
 	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/aws/inputtest"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
@@ -25,7 +25,6 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
-	"github.com/posternhq/postern/internal/aws/validate"
 )
 
 // denials are how the services say that something is not allowed.
@@ -106,7 +105,7 @@ func TestEveryOperationIsAuthorized(t *testing.T) {
 	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			t.Run(svc.Name+"/"+op.Name, func(t *testing.T) {
-				w, in := watch(t, svc, op), smallest(t, op)
+				w, in := watch(t, svc, op), inputtest.Smallest(t, op)
 				w.answer = access.Decision{}
 				if got := w.do(t, in); got.code != denials[svc.Name] || got.status != deniedStatus(svc) || w.calls != 0 {
 					t.Errorf("denied: got %d %s and %d calls, want %d %s and none", got.status, got.code, w.calls, deniedStatus(svc), denials[svc.Name])
@@ -148,72 +147,6 @@ func checkDryRun(t *testing.T, w *watched, in any, want string) {
 		t.Errorf("dry run: got %s and %d calls, want %s and none", got.code, w.calls, want)
 	}
 	field.SetZero()
-}
-
-// samples are values that fit some constraint of the models.
-var samples = []string{"AKIAIOSFODNN7EXAMPLE",
-	"name", "vpc-0123456789abcdef0", "rgw-0123456789abcdef0", "rcfg-0123456789abcdef0", "rea-0123456789abcdef0", "dv-0123456789abcdef0",
-	"eni-0123456789abcdef0", "sn-0123456789abcdef0", account, "arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/rgw-0123456789abcdef0",
-}
-
-// smallest makes an input that has what the model requires, and not much more.
-func smallest(t *testing.T, op *schema.Operation) any {
-	t.Helper()
-	in := op.NewInput()
-	for i := range op.Input.Members {
-		m := &op.Input.Members[i]
-		for _, sample := range samples {
-			if m.Required && !fits(op, in, m) {
-				fill(codec.Field(reflect.ValueOf(in).Elem(), m), m.Shape, sample)
-			}
-		}
-	}
-	if problems := validate.Input(op, in); len(problems) > 0 {
-		t.Fatalf("no input for %s: %v", op.Name, problems)
-	}
-	return in
-}
-
-func fits(op *schema.Operation, in any, m *schema.Member) bool {
-	for _, p := range validate.Input(op, in) {
-		if strings.EqualFold(p.Field, m.Name) || strings.EqualFold(p.Field, m.QueryName) || p.Field == m.Wire {
-			return false
-		}
-	}
-	return true
-}
-
-// fill sets a value, with one element where it is a list, and all strings and what is
-// required where that is a structure.
-func fill(v reflect.Value, shape *schema.Shape, sample string) {
-	switch shape.Kind {
-	case schema.String:
-		if len(shape.Enum) > 0 {
-			sample = shape.Enum[0]
-		}
-		if v.Kind() == reflect.String {
-			v.SetString(sample)
-		} else {
-			v.Set(reflect.ValueOf(&sample))
-		}
-	case schema.List:
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		fill(v.Index(0), shape.Element.Shape, sample)
-	case schema.Structure:
-		if v.Kind() == reflect.Pointer {
-			v.Set(reflect.New(v.Type().Elem()))
-			v = v.Elem()
-		}
-		for i := range shape.Members {
-			if m := &shape.Members[i]; m.Required || m.Shape.Kind == schema.String {
-				fill(codec.Field(v, m), m.Shape, sample)
-			}
-		}
-	case schema.Map:
-		v.Set(reflect.ValueOf(map[string]string{"key": "value"}))
-	default:
-		v.Set(reflect.New(v.Type().Elem()))
-	}
 }
 
 // others are identifiers of what another account has, or might have.
