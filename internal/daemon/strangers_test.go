@@ -322,7 +322,7 @@ func (v *village) input(op *schema.Operation, names []naming) any {
 	for _, n := range names {
 		for i := range op.Input.Members {
 			if m := &op.Input.Members[i]; m.Required && m.Index == n.path[0] {
-				inputtest.Set(reflect.ValueOf(in), n.path, n.isNot)
+				inputtest.Set(reflect.ValueOf(in), n.path, strings.Replace(n.isNot, "absent", "neither", 1))
 			}
 		}
 	}
@@ -370,7 +370,7 @@ func (v *village) send(c *client.Client, svc *schema.Service, op *schema.Operati
 var chance = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|Encoded authorization failure message: [-\w]+`)
 
 // said are ARNs of what the victim does not have.
-var said = regexp.MustCompile(`arn:aws:[-a-z0-9]+:[-a-z0-9]*:` + victim + `:[-a-z]+/([a-z]+-)?000000000[0-9a-f]+|arn:aws:iam::` + victim + `:[a-z]+/absent`)
+var said = regexp.MustCompile(`arn:aws:[-a-z0-9]+:[-a-z0-9]*:` + victim + `:[-a-z]+/([a-z]+-)?000000000[0-9a-f]+|arn:aws:iam::` + victim + `:[a-z]+/(absent|neither)`)
 
 // told gives an answer without what the request said itself and what is chance.
 func told(body, name string) string {

@@ -135,7 +135,7 @@ func TestEveryOperationSaysWhatItAsksFor(t *testing.T) {
 		"part without action":       {"CreateTags if TagSpecifications: vpc\n", "vpc\n"},
 		"one parenthesis":           {"(vpc-lattice:servicenetwork=ServiceNetworkArn)", "(vpc-lattice:servicenetwork=ServiceNetworkArn"},
 		"section twice":             {"[sts global]", "[sts global]\n[ec2]"},
-		"section that is not there": {"[sts global]\nGetCallerIdentity                          free -\n", ""},
+		"section that is not there": {"[cloudtrail]\nLookupEvents                               -\n", ""},
 		"global by its model":       {"[sts global]", "[sts]"},
 		"condition key of nothing":  {"vpc-endpoint=VpcEndpointId{VpcePrivateDnsPreference=DnsOptions.PrivateDnsPreference,", "vpc-endpoint=VpcEndpointId{VpcePrivateDnsPreference=DnsOptions.Preference,"},
 		"condition key of no kind":  {"=subnet.Vpc(SubnetId)", "=net.Vpc(SubnetId)"},

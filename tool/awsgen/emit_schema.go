@@ -125,7 +125,7 @@ func (svc *service) shapeLiteral(s *shape) string {
 		fmt.Fprintf(&out, ", Max: ptr(%s)", *s.Max)
 	}
 	if s.Pattern != "" {
-		fmt.Fprintf(&out, ", Pattern: schema.NewPattern(%q)", s.Pattern)
+		fmt.Fprintf(&out, ", Pattern: schema.NewPattern(%q)", patternOf(s.Pattern))
 	}
 	if s.Payload != "" {
 		fmt.Fprintf(&out, ", Payload: %q", s.Payload)
@@ -191,4 +191,17 @@ func timestampFormat(protocol string, ref *modelRef, target *shape) string {
 		return "UnixTimestamp"
 	}
 	return "ISO8601"
+}
+
+// asLookahead writes patterns that look ahead in their middle, which regular expressions of
+// Go do not have, as equal ones that do so at their beginning, which package schema reads.
+var asLookahead = map[string]string{
+	"^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$": "(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+}
+
+func patternOf(model string) string {
+	if equal := asLookahead[model]; equal != "" {
+		return equal
+	}
+	return model
 }

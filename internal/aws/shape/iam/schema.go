@@ -1806,7 +1806,7 @@ func newShapes() []schema.Shape {
 	t[4] = schema.Shape{Name: "AccessKeyMetadataListType", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[3], Wire: "member", QueryName: "member"}}
 	t[5] = schema.Shape{Name: "AccessKeySecretType", Kind: schema.String, Sensitive: true}
 	t[6] = schema.Shape{Name: "AccountAliasListType", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member", QueryName: "member"}}
-	t[7] = schema.Shape{Name: "AccountAliasType", Kind: schema.String, Min: ptr(3), Max: ptr(63), Pattern: schema.NewPattern("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$")}
+	t[7] = schema.Shape{Name: "AccountAliasType", Kind: schema.String, Min: ptr(3), Max: ptr(63), Pattern: schema.NewPattern("(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")}
 	t[8] = schema.Shape{Name: "ActionNameListType", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[9], Wire: "member", QueryName: "member"}}
 	t[9] = schema.Shape{Name: "ActionNameType", Kind: schema.String, Min: ptr(3), Max: ptr(128)}
 	t[10] = schema.Shape{Name: "AllUsers", Kind: schema.Boolean}
