@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # -trimpath as in the binary: what is compiled for one is there for the other.
 export GOFLAGS := -trimpath -buildvcs=false
 
-.PHONY: help build demo demo-overlap demo-egress test clients test-race bench check fix generate express express-check form fuzz clean
+.PHONY: help build demo demo-overlap demo-egress demo-tenants test clients test-race bench check fix generate express express-check form fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -21,19 +21,22 @@ build: ## build bin/postern
 	go build $(GOFLAGS_BUILD) -o bin/postern ./cmd/postern
 
 demo: build ## the main job, step by step, with PostgreSQL and psql (needs root)
-	@tool/needs demo
-	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
-	bin/postern-demo --postern bin/postern
+	$(call tell,database)
 
 demo-overlap: build ## several services behind one endpoint, and their names (needs root)
-	@tool/needs demo
-	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
-	bin/postern-demo --postern bin/postern --story overlap
+	$(call tell,overlap)
 
 demo-egress: build ## three public names from networks without internet, and nothing else (needs root)
+	$(call tell,egress)
+
+demo-tenants: build ## a vendor shares with three customers, whose roles may do just that (needs root)
+	$(call tell,tenants)
+
+define tell
 	@tool/needs demo
 	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
-	bin/postern-demo --postern bin/postern --story egress
+	bin/postern-demo --postern bin/postern --story $(1)
+endef
 
 test: build ## every test (needs root)
 	@tool/needs test

@@ -2,7 +2,8 @@
 
 // Command postern-demo shows the main job of Postern step by step, with
 // PostgreSQL and psql: `sudo make demo`; `sudo make demo-overlap` has several services
-// and their names, `sudo make demo-egress` public names from networks without internet. It exits with 0 when every step held
+// and their names, `sudo make demo-egress` public names from networks without internet,
+// `sudo make demo-tenants` accounts that share. It exits with 0 when every step held
 // and nothing is left behind, with 1 when not, and with 130 when it was stopped.
 package main
 

@@ -4,7 +4,8 @@
 // PostgreSQL server and a client in two networks that have the same addresses,
 // and the one private way between them, made by the AWS API. A second story has
 // several services behind one endpoint, reached by names, and a third one public names
-// that are reached from networks without internet.
+// that are reached from networks without internet. The fourth is about accounts: a vendor
+// and its customers, and what each of them may do.
 //
 // Everything happens in a temporary data folder and in network namespaces of
 // that folder's Postern. Whatever way the demo ends, it takes both away.

@@ -156,6 +156,7 @@ func TestStoppedDemoLeavesNothing(t *testing.T) {
 		{mark: "Take everything away", signal: unix.SIGINT},
 		{"create-vpc-endpoint", unix.SIGTERM, "overlap"},
 		{"a client that opens", unix.SIGINT, "overlap"},
+		{"accept-resource-share", unix.SIGINT, "tenants"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Fields(tt.mark)[0]+" "+tt.signal.String(), func(t *testing.T) {

@@ -58,6 +58,9 @@ func (d *demo) open(ctx context.Context) error {
 	return d.makeEndpoint(ctx)
 }
 
+// sealedReason is what EC2's denials end with: the reason, for DecodeAuthorizationMessage.
+const sealedReason = "Encoded authorization failure message: "
+
 // refused wants a call to have been refused, and shows in which words.
 func (d *demo) refused(err error, what string) error {
 	var refusal *client.Error
@@ -67,7 +70,11 @@ func (d *demo) refused(err error, what string) error {
 	case !errors.As(err, &refusal), refusal.Status >= 500:
 		return err
 	}
-	d.screen.say(refusal.Error())
+	words, _, sealed := strings.Cut(refusal.Error(), sealedReason)
+	if sealed {
+		words += sealedReason + "…"
+	}
+	d.screen.say(words)
 	return nil
 }
 
