@@ -16,6 +16,8 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/route53 v1.70.8
 )
 
+require github.com/aws/aws-sdk-go-v2/service/iam v1.64.8
+
 require (
 	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.12 // indirect
 	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.8.12 // indirect

@@ -16,6 +16,7 @@ import (
 
 	"github.com/posternhq/postern/bench/report"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/client"
 )
 
 // cell is one measurement of the API: some lanes for some time.
@@ -63,9 +64,9 @@ func measure(ctx context.Context, address string, pid, lanes int, next func() []
 	return c, nil
 }
 
-// describe is the signed request for the one endpoint of the crowd.
-func (w *world) describe(ctx context.Context) ([]byte, error) {
-	return signed(ctx, w.Client, ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{w.one}})
+// describe is the request for the one endpoint of the crowd, signed by somebody.
+func (w *world) describe(ctx context.Context, by *client.Client) ([]byte, error) {
+	return signed(ctx, by, ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{w.one}})
 }
 
 // answer is what the daemon answers to describe, as text.

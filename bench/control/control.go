@@ -58,7 +58,7 @@ type bench struct {
 	countries []*country
 	floor     *floorProcess
 
-	change, describes, creations, starts, turned *report.Table
+	change, describes, creations, starts, turned, asked, decisions *report.Table
 }
 
 // Run measures everything. It needs root, and leaves nothing behind.
@@ -70,7 +70,8 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 		tables []*report.Table
 		do     func(context.Context) error
 	}{
-		{[]*report.Table{b.change, b.describes, b.creations, b.starts}, b.measureWorlds},
+		{[]*report.Table{b.change, b.describes, b.creations, b.starts, b.asked}, b.measureWorlds},
+		{[]*report.Table{b.decisions}, b.measureDecisions},
 		{[]*report.Table{b.turned}, b.measureCountries},
 	} {
 		if !slices.ContainsFunc(part.tables, func(t *report.Table) bool { return s.Wants(t.Title, "") }) {
@@ -101,6 +102,9 @@ func (b *bench) measureWorlds(ctx context.Context) error {
 		if err := b.measureAPI(ctx); err != nil {
 			return err
 		}
+		if err := alone(ctx, b.worlds[0], b.measureAskers); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -125,6 +129,7 @@ func (b *bench) tables(s *report.Section) {
 	b.change = s.Table("From a request to its effect on packets", names[0], names...)
 	b.describes = s.Table("API: DescribeVpcEndpoints of one by its id", "floor", append([]string{"floor"}, names...)...)
 	b.creations = s.Table("API: CreateVpcEndpoint", names[0], names...)
+	b.decisionTables(s)
 	b.starts = s.Table("Start, restart and memory of postern up", names[0], append([]string{"empty"}, names...)...)
 	b.turned = s.Table("From a change of routes and network ACLs to its effect on packets", vpcsName(1), vpcsName(1))
 }
@@ -287,7 +292,7 @@ func (b *bench) measureEmpty(ctx context.Context) (err error) {
 // measureAPI goes around floor and worlds for each number of clients.
 func (b *bench) measureAPI(ctx context.Context) error {
 	for _, lanes := range clients {
-		request, err := b.worlds[0].describe(ctx) // the floor knows this world's key
+		request, err := b.worlds[0].describe(ctx, b.worlds[0].Client) // the floor knows this world's key
 		if err != nil {
 			return err
 		}
@@ -306,7 +311,7 @@ func (b *bench) measureAPI(ctx context.Context) error {
 }
 
 func (b *bench) measureCalls(ctx context.Context, w *world, lanes int) error {
-	describe, err := w.describe(ctx)
+	describe, err := w.describe(ctx, w.Client)
 	if err != nil {
 		return err
 	}
@@ -352,6 +357,7 @@ func (b *bench) notes() []string {
 		fmt.Sprintf("A daemon for each number of endpoints, %d of them a VPC, %d resources behind one gateway; the daemons that are not measured stand still.", crowdPerVPC, resourceCount),
 		fmt.Sprintf("CreateVpcEndpoint → first byte: %d endpoints a round, one after the other; from before the request is sent to the server's first byte at a client that tries again and again since before.", b.made),
 		fmt.Sprintf("Security group → effect: %d changes of each kind a round; an attempt waits %s when opening and %s when shutting, which bounds the resolution.", b.changes, opening, shutting),
+		"By who asks: the user's policies are nine of its account, with 36 statements, and AmazonVPCReadOnlyAccess. Decisions are timed in the benchmark itself, with the policies read beforehand.",
 		"API: the generator sends bytes signed beforehand over open connections and shares the cores with the server; its part of the CPU time of both is in the table. The floor is a net/http handler that verifies the signature and gives a fixed answer of " + http.MethodPost + " DescribeVpcEndpoints.",
 		fmt.Sprintf("Restart: SIGTERM and exec while a client opens connections; one that took longer than %s lost a packet. Adopted means that every router was read back and compared.", retransmission),
 		fmt.Sprintf("Routes and network ACLs: %d changes of each kind a round, in a VPC beside others that have a router each. A route leads a single address to one workload that forwards, then to another one, and then nowhere; an ACL's entry denies a port of one of them. The first is in a router that has no routes, or no denials, without it. From before the request is sent, at a client that tries again and again, with the resolution of the changes of groups; a route is changed when an answer comes by it, or is refused.", b.scale.turned),

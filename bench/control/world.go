@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/bench/postern"
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/client"
 	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -46,6 +47,8 @@ type world struct {
 	configurations     []string // ARNs; the first one leads to the server
 	// one is the identifier of an endpoint of the crowd.
 	one string
+	// user is one with policies, nil before it is made.
+	user *client.Client
 	// filled is how long it took to create the crowd.
 	filled time.Duration
 }

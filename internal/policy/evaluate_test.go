@@ -20,56 +20,22 @@ func named(tb testing.TB, kind policy.Kind, text string) policy.Named {
 	return policy.Named{ARN: "arn:aws:iam::111122223333:policy/p", Name: "p", Document: d}
 }
 
-// tenPolicies is a question of a principal with ten policies as people have them: some
-// statements each, with variables and conditions, of which the last allows.
-func tenPolicies(tb testing.TB) *policy.Question {
-	ask := policytest.Ask{As: "user ann", Account: policytest.Account}
-	p, err := ask.Principal()
+func ten(tb testing.TB) *policy.Question { return must(tb, policytest.Ten) }
+
+func layers(tb testing.TB) *policy.Question { return must(tb, policytest.Layered) }
+
+func must(tb testing.TB, make func() (*policy.Question, error)) *policy.Question {
+	tb.Helper()
+	q, err := make()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for i := range 10 {
-		text := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
-			{"Effect":"Allow","Action":["rds:Describe*","rds:List*","iam:Get*","iam:List*","sts:AssumeRole"],"Resource":"*"},
-			{"Effect":"Allow","Action":["ec2:Describe*","ec2:Get*","ec2:CreateTags","ec2:DeleteTags","vpc-lattice:Get*","vpc-lattice:List*"],
-			 "Resource":["arn:aws:ec2:*:111122223333:vpc/vpc-%d*","arn:aws:vpc-lattice:*:*:servicenetwork/*"]},
-			{"Effect":"Deny","Action":"ec2:Delete*","Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":["us-east-1","eu-central-1"]},"Bool":{"aws:SecureTransport":"false"}}},
-			{"Effect":"Allow","Action":"iam:*","Resource":"arn:aws:iam::111122223333:user/${aws:username}"}]}`, i)
-		p.Identity = append(p.Identity, named(tb, policy.Identity, text))
-	}
-	p.Identity = append(p.Identity[:9], named(tb, policy.Identity, `{"Version":"2012-10-17","Statement":{
-		"Effect":"Allow","Action":["ec2:*Vpc*","vpc-lattice:*"],"Resource":"arn:aws:ec2:*:*:vpc/*","Condition":{
-			"StringEquals":{"aws:ResourceTag/team":"${aws:PrincipalTag/team}"},"IpAddress":{"aws:SourceIp":["10.0.0.0/8","203.0.113.0/24"]},
-			"DateGreaterThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"},"ForAllValues:StringLike":{"aws:TagKeys":["team","app-*"]},
-			"NumericLessThan":{"aws:x":"100"},"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:user/*"}}}}`))
-	return &policy.Question{
-		Principal: p, Action: "ec2:DeleteVpc", Resource: "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-0123456789abcdef0",
-		ResourceAccount: policytest.Account,
-		Context: policytest.Keys{
-			"aws:requestedregion": {"us-east-1"}, "aws:securetransport": {"true"}, "aws:username": {"ann"}, "aws:sourceip": {"203.0.113.7"},
-			"aws:resourcetag/team": {"red"}, "aws:principaltag/team": {"red"}, "aws:currenttime": {"2026-11-27T03:00:00Z"},
-			"aws:tagkeys": {"team", "app-1"}, "aws:x": {"12.5"}, "aws:principalarn": {"arn:aws:iam::111122223333:user/ann"},
-		},
-	}
-}
-
-// layered adds a boundary, a session policy, levels of an organization, and a policy of
-// the resource.
-func layered(tb testing.TB) *policy.Question {
-	const all = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
-	q := tenPolicies(tb)
-	p := q.Principal
-	boundary := named(tb, policy.Boundary, all)
-	p.Boundary, p.HasSession = &boundary, true
-	p.Session = []policy.Named{named(tb, policy.Session, all)}
-	p.Controls = [][]policy.Named{{named(tb, policy.Control, all)}, {named(tb, policy.Control, all)}}
-	q.Resources = []policy.Named{named(tb, policy.Resource, strings.Replace(all, `"Action"`, `"Principal":{"AWS":"111122223333"},"Action"`, 1))}
 	return q
 }
 
 // TestAllowDoesNotAllocate wants no memory on the way to an Allow.
 func TestAllowDoesNotAllocate(t *testing.T) {
-	for name, q := range map[string]*policy.Question{"ten policies": tenPolicies(t), "all layers": layered(t)} {
+	for name, q := range map[string]*policy.Question{"ten policies": ten(t), "all layers": layers(t)} {
 		if v := policy.Evaluate(q); !v.Allowed {
 			t.Fatalf("%s: %+v", name, v)
 		}
@@ -82,7 +48,7 @@ func TestAllowDoesNotAllocate(t *testing.T) {
 // TestEvaluateGoesThroughLongPoliciesOnce evaluates what is as long and as hostile as
 // can be: it ends, which it would not if patterns exploded.
 func TestEvaluateGoesThroughLongPoliciesOnce(t *testing.T) {
-	q := tenPolicies(t)
+	q := ten(t)
 	hostile := `"arn:aws:ec2:*:*:vpc/` + strings.Repeat("*a", 1000) + `*b"`
 	list := strings.Repeat(hostile+",", 50) + hostile
 	q.Principal.Identity = nil
@@ -189,7 +155,7 @@ func FuzzEvaluate(f *testing.F) {
 }
 
 func BenchmarkEvaluate(b *testing.B) {
-	for name, q := range map[string]*policy.Question{"ten": tenPolicies(b), "layers": layered(b)} {
+	for name, q := range map[string]*policy.Question{"ten": ten(b), "layers": layers(b)} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -202,7 +168,7 @@ func BenchmarkEvaluate(b *testing.B) {
 }
 
 func BenchmarkParse(b *testing.B) {
-	text := tenPolicies(b).Principal.Identity[0].Document.String()
+	text := ten(b).Principal.Identity[0].Document.String()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := policy.Parse(policy.Identity, text); err != nil {
