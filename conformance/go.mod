@@ -11,6 +11,8 @@ require (
 	github.com/aws/smithy-go v1.28.9
 )
 
+require github.com/aws/aws-sdk-go-v2/service/ram v1.45.10
+
 require (
 	github.com/aws/aws-sdk-go-v2/service/cloudtrail v1.56.0
 	github.com/aws/aws-sdk-go-v2/service/route53 v1.70.8

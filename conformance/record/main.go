@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ram"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
@@ -79,6 +80,7 @@ func clients(transport aws.HTTPClient) map[string]any {
 	return map[string]any{
 		"ec2":         ec2.NewFromConfig(config),
 		"vpc-lattice": vpclattice.NewFromConfig(config),
+		"ram":         ram.NewFromConfig(config),
 		"route53":     route53.NewFromConfig(config),
 		"sts":         sts.NewFromConfig(config),
 		"cloudtrail":  cloudtrail.NewFromConfig(config),

@@ -568,9 +568,6 @@ var Services = map[string]*Service{
 		"DisassociateResourceSharePermission": {Needs: []Need{
 			{Action: "ram:DisassociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
 		}},
-		"EnableSharingWithAwsOrganization": {Needs: []Need{
-			{Action: "ram:EnableSharingWithAwsOrganization"},
-		}},
 		"GetPermission": {Needs: []Need{
 			{Action: "ram:GetPermission", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
 		}},

@@ -193,8 +193,3 @@ func (a *API) GetResourcePolicies(ctx context.Context, in *shape.GetResourcePoli
 	}
 	return &shape.GetResourcePoliciesOutput{Policies: collect(slices.Values(page), func(p policy) string { return p.text }), NextToken: next}, nil
 }
-
-// EnableSharingWithAwsOrganization lets shares with the organization need no acceptance.
-func (a *API) EnableSharingWithAwsOrganization(ctx context.Context, _ *shape.EnableSharingWithAwsOrganizationInput) (*shape.EnableSharingWithAwsOrganizationOutput, error) {
-	return nil, notPermitted("account %s is not the management account of an organization", access.From(ctx).Account)
-}
