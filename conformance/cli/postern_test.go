@@ -29,6 +29,18 @@ func TestExtension(t *testing.T) {
 	admin.ok("postern get-status")
 	admin.ok("postern get-desired")
 
+	next := c.ok("postern rotate-access-key --access-key-id %s --disable", second.ID)
+	c.refused("UnrecognizedClientException", "postern list-access-keys")
+	c = newTerminal(t, harness.Key{Account: second.Account, ID: next.at("accessKeyId"), Secret: next.at("secretAccessKey")})
+	c.ok("postern list-access-keys").has("accessKeys", 2)
+	c.ok("postern update-access-key --access-key-id %s --enabled", second.ID).is("enabled", "true")
+	c.ok("postern delete-access-key --access-key-id %s", second.ID)
+	c.refused("ConflictException", "postern delete-access-key --access-key-id %s", next.at("accessKeyId"))
+	admin.ok("postern create-access-key --account-id %s", second.Account).is("accountId", second.Account)
+	admin.ok("postern update-account --account-id %s --disabled", second.Account).is("disabled", "true")
+	c.refused("UnrecognizedClientException", "postern list-accounts")
+	admin.ok("postern update-account --account-id %s --no-disabled", second.Account).is("disabled", "false")
+
 	_, subnet := c.network()
 	ni := c.ok("ec2 create-network-interface --subnet-id %s", subnet).at("NetworkInterface.NetworkInterfaceId")
 	namespace := namespace(t)
