@@ -22,7 +22,13 @@ func TestCorpus(t *testing.T) {
 			continue
 		}
 		want := a.Want + " " + a.WantLayer
-		if got := policytest.Answer(policy.Evaluate(q)); got != want {
+		v := policy.Evaluate(q)
+		owner := v.Layer == policy.ResourcePolicy || v.Layer == policy.TrustPolicy || v.Layer == policy.SharePolicy
+		another := q.Principal.Kind == policy.Service || a.Owner != "" && a.Owner != a.Account
+		if v.Foreign != (another && owner && !v.Allowed) {
+			t.Errorf("%s: %s: %+v says wrongly whose side denied", a.Where, a.Name, v)
+		}
+		if got := policytest.Answer(v); got != want {
 			t.Errorf("%s: %s: %s %s as %s with %v and %v is %s, want %s",
 				a.Where, a.Name, a.Action, a.Resource, a.As, a.Context, a.Policies, got, want)
 		}
