@@ -74,14 +74,24 @@ func TestAUsersLife(t *testing.T) {
 	}
 	f.refused(t, "NoSuchEntity", "", func() error { return failure(f.GetUser(f.ctx, &shape.GetUserInput{UserName: ann})) })
 
-	remove := func() error { return failure(f.DeleteUser(f.ctx, &shape.DeleteUserInput{UserName: new("Anna")})) }
-	ann = new("Anna")
+	f.deleteAtLast(t, "Anna", bound, key.AccessKeyId)
+	again := f.user(t, "Anna")
+	if *again.UserId == *got.UserId {
+		t.Error("a user that is made again has the id of the one before")
+	}
+}
+
+// deleteAtLast deletes a user who has a key, a group and policies, and the policy.
+func (f *fixture) deleteAtLast(t *testing.T, name, bound string, key *string) {
+	t.Helper()
+	ann := &name
+	remove := func() error { return failure(f.DeleteUser(f.ctx, &shape.DeleteUserInput{UserName: ann})) }
 	for _, step := range []struct {
 		message string
 		free    func() error
 	}{
 		{"Cannot delete entity, must delete access keys first.", func() error {
-			return failure(f.DeleteAccessKey(f.ctx, &shape.DeleteAccessKeyInput{UserName: ann, AccessKeyId: key.AccessKeyId}))
+			return failure(f.DeleteAccessKey(f.ctx, &shape.DeleteAccessKeyInput{UserName: ann, AccessKeyId: key}))
 		}},
 		{"Cannot delete entity, must remove users from group first.", func() error {
 			return failure(f.RemoveUserFromGroup(f.ctx, &shape.RemoveUserFromGroupInput{UserName: ann, GroupName: new("staff")}))
@@ -106,10 +116,6 @@ func TestAUsersLife(t *testing.T) {
 	}
 	if err := failure(f.DeletePolicy(f.ctx, &shape.DeletePolicyInput{PolicyArn: &bound})); err != nil {
 		t.Error(err)
-	}
-	again := f.user(t, "Anna")
-	if *again.UserId == *got.UserId {
-		t.Error("a user that is made again has the id of the one before")
 	}
 }
 
