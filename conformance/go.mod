@@ -15,10 +15,10 @@ require github.com/aws/aws-sdk-go-v2/service/ram v1.45.10
 
 require (
 	github.com/aws/aws-sdk-go-v2/service/cloudtrail v1.56.0
+	github.com/aws/aws-sdk-go-v2/service/iam v1.64.8
 	github.com/aws/aws-sdk-go-v2/service/route53 v1.70.8
 )
 
-require github.com/aws/aws-sdk-go-v2/service/iam v1.64.8
 
 require (
 	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.12 // indirect

@@ -7,12 +7,14 @@ import (
 	"reflect"
 	"time"
 
+	iam "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	lattice "github.com/aws/aws-sdk-go-v2/service/vpclattice/types"
 )
 
 // unions says which member is taken where the SDK has an interface.
 var unions = map[reflect.Type]any{
 	reflect.TypeFor[lattice.ResourceConfigurationDefinition](): lattice.ResourceConfigurationDefinitionMemberIpResource{},
+	reflect.TypeFor[iam.PolicyIdentifier]():                    iam.PolicyIdentifierMemberInlinePolicyIdentifier{},
 }
 
 const maxDepth = 10

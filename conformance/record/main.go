@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/ram"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -83,6 +84,7 @@ func clients(transport aws.HTTPClient) map[string]any {
 		"ram":         ram.NewFromConfig(config),
 		"route53":     route53.NewFromConfig(config),
 		"sts":         sts.NewFromConfig(config),
+		"iam":         iam.NewFromConfig(config),
 		"cloudtrail":  cloudtrail.NewFromConfig(config),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
@@ -45,6 +46,29 @@ var unasked = map[string][]string{
 	"condition key SecurityGroupIds": {
 		"vpc-lattice:CreateResourceGateway.securityGroupIds",
 		"vpc-lattice:UpdateResourceGateway.securityGroupIds",
+	},
+	"condition key PolicyARN": {
+		"iam:AttachGroupPolicy.PolicyArn",
+		"iam:AttachRolePolicy.PolicyArn",
+		"iam:AttachUserPolicy.PolicyArn",
+		"iam:DetachGroupPolicy.PolicyArn",
+		"iam:DetachRolePolicy.PolicyArn",
+		"iam:DetachUserPolicy.PolicyArn",
+	},
+	"of the user that is named, or the caller": {
+		"iam:DeleteAccessKey.AccessKeyId",
+		"iam:GetAccessKeyLastUsed.AccessKeyId", // AWS asks about the user, which the request does not name
+		"iam:UpdateAccessKey.AccessKeyId",
+	},
+	"of the policy that is named": {
+		"iam:DeletePolicyVersion.VersionId",
+		"iam:GetPolicyVersion.VersionId",
+		"iam:SetDefaultPolicyVersion.VersionId",
+	},
+	"only simulated": {
+		"iam:SimulateCustomPolicy.CallerArn",
+		"iam:SimulatePrincipalPolicy.CallerArn",
+		"iam:SimulatePrincipalPolicy.PolicyExclusionList.PolicyArn",
 	},
 	"no resource": {
 		"sts:AssumeRole.ExternalId",
@@ -145,7 +169,7 @@ func TestEveryMemberThatNamesAResourceIsAskedAbout(t *testing.T) {
 			left[name] = true
 		}
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, cloudtrail.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			if strings.HasPrefix(op.Name, "Describe") {
 				continue // what a list is of is found in the view

@@ -12,8 +12,8 @@ import (
 
 // Pattern is a regular expression of a service model, matched against a whole
 // value. The models are written for engines that know look-aheads; of these,
-// negative ones at the start of the pattern are understood here, which is all
-// that the models use. It is compiled at its first use.
+// negative ones at the start of the pattern are understood here, and a dash that no other
+// one may follow, which is all that the models use. It is compiled at its first use.
 type Pattern struct {
 	Source string
 
@@ -53,6 +53,10 @@ func (p *Pattern) compile() {
 	if err != nil {
 		p.err = fmt.Errorf("pattern %q: %w", p.Source, err)
 		return
+	}
+	if strings.Contains(rest, oneDash) {
+		p.forbid = append(p.forbid, regexp.MustCompile("--"))
+		rest = strings.ReplaceAll(rest, oneDash, "-")
 	}
 	for _, f := range forbidden {
 		re, err := regexp.Compile(`\A(?:` + translate(f) + `)`)
@@ -108,6 +112,10 @@ func closingParenthesis(s string) int {
 	}
 	return -1
 }
+
+// oneDash is a dash that no other one may follow. Where it is used there is no other way
+// to have a dash, so that no two may be together in the value.
+const oneDash = "-(?!-)"
 
 var (
 	unicodeEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)

@@ -21,6 +21,8 @@ func TestPatternMatch(t *testing.T) {
 		{name, "a--b", false},
 		{name, "My", false},
 		{name, "", false},
+		{`^[a-z]([a-z]|-(?!-)){1,9}[a-z]$`, "a-b-c", true},
+		{`^[a-z]([a-z]|-(?!-)){1,9}[a-z]$`, "a--c", false},
 		{`^(?!a)b?`, "", true},
 		{`(?!(x|[)])y)[xy]+`, "xy", false},
 		{`(?!(x|[)])y)[xy]+`, "yx", true},

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -168,7 +169,9 @@ func statement(m policy.Match) shape.Statement {
 	if m.Layer == policy.ResourcePolicy {
 		kind = "Resource Policy"
 	}
-	position := func(p policy.Position) *shape.Position { return &shape.Position{Line: new(int32(p.Line)), Column: new(int32(p.Column))} }
+	position := func(p policy.Position) *shape.Position {
+		return &shape.Position{Line: new(int32(p.Line)), Column: new(int32(p.Column))}
+	}
 	return shape.Statement{SourcePolicyId: &m.Policy.Name, SourcePolicyType: &kind, StartPosition: position(m.Start), EndPosition: position(m.End)}
 }
 
@@ -292,7 +295,7 @@ func take[T bearer[T]](tx *table.Txn, s *simulation, k kind[T], row T) {
 	}
 	_, called := row.Called()
 	for p := range state.InlinePoliciesByOwner.Rows(tx, row.Common().Ref()) {
-		have("", k.noun+"_"+called+"_"+p.Name, p.Document)
+		have("", inlineName(k.noun, called, p.Name), p.Document)
 	}
 	for _, p := range attachedTo(tx, row) {
 		have(p.arn, p.name, p.text(tx))
@@ -324,19 +327,47 @@ func boundaryOf(tx *table.Txn, m model.Meta, id string) *policy.Named {
 	return &policy.Named{ARN: p.arn, Name: p.name, Document: document}
 }
 
-// exclude leaves out policies that the request names.
+// exclude leaves out policies that the request names: by their kind, by ARN, or inline
+// ones by the names of policy and bearer.
 func (s *simulation) exclude(list []shape.PolicyIdentifier) {
 	for _, e := range list {
-		arn := service.Value(e.PolicyArn)
-		if b := s.principal.Boundary; b != nil && arn != "" && b.ARN == arn && service.Value(e.PolicyType) == shape.PolicyIdentifierPolicyTypePermissionBoundary {
+		switch {
+		case service.Value(e.PolicyType) == shape.PolicyIdentifierPolicyTypePermissionBoundary:
 			s.principal.Boundary = nil
-			continue
+		case e.PolicyType != nil:
+			s.leaveOut(func(p policy.Named) bool { return kindOf(p) == *e.PolicyType })
+		case e.PolicyArn != nil:
+			s.leaveOut(func(p policy.Named) bool { return p.ARN != "" && globs(*e.PolicyArn, p.ARN) })
+		case e.InlinePolicyIdentifier != nil:
+			i := e.InlinePolicyIdentifier
+			s.leaveOut(func(p policy.Named) bool {
+				return p.ARN == "" && globs(inlineName(*i.AttachmentType, *i.AttachmentName, *i.PolicyName), p.Name)
+			})
 		}
-		s.principal.Identity = slices.DeleteFunc(s.principal.Identity, func(p policy.Named) bool {
-			if i := e.InlinePolicyIdentifier; i != nil {
-				return p.Name == *i.AttachmentType+"_"+*i.AttachmentName+"_"+*i.PolicyName
-			}
-			return arn != "" && p.ARN == arn
-		})
 	}
+}
+
+func (s *simulation) leaveOut(excluded func(policy.Named) bool) {
+	s.principal.Identity = slices.DeleteFunc(s.principal.Identity, excluded)
+}
+
+// kindOf is the kind of a policy that somebody has.
+func kindOf(p policy.Named) string {
+	switch {
+	case p.ARN == "":
+		return shape.PolicyIdentifierPolicyTypeInline
+	case model.IsManagedByAWS(p.ARN):
+		return shape.PolicyIdentifierPolicyTypeAwsManaged
+	}
+	return shape.PolicyIdentifierPolicyTypeUserManaged
+}
+
+// inlineName is how answers call an inline policy of a user, a group or a role.
+func inlineName(noun, of, name string) string { return noun + "_" + of + "_" + name }
+
+// globs matches a text with * for any characters, and ? for one.
+func globs(pattern, text string) bool {
+	expression := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
+	matched, err := regexp.MatchString("^(?:"+expression+")$", text)
+	return err == nil && matched
 }
