@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/ram"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -26,8 +27,6 @@ var naming = regexp.MustCompile(`(Id|Ids|Arn|ARN|Identifier|^Groups|^Resources)$
 var unasked = map[string][]string{
 	"a list": {
 		"ec2:GetSubnetCidrReservations.SubnetId",
-		"vpc-lattice:ListResourceEndpointAssociations.vpcEndpointId",
-		"vpc-lattice:ListServiceNetworkVpcAssociations.vpcIdentifier",
 		"vpc-lattice:ListTargetGroups.vpcIdentifier",
 		"route53:ListHostedZonesByVPC.VPCId",
 	},
@@ -37,45 +36,13 @@ var unasked = map[string][]string{
 		"ec2:UpdateSecurityGroupRuleDescriptionsEgress.SecurityGroupRuleDescriptions.SecurityGroupRuleId",
 		"ec2:UpdateSecurityGroupRuleDescriptionsIngress.SecurityGroupRuleDescriptions.SecurityGroupRuleId",
 	},
-	"condition key VpcId": {
-		"vpc-lattice:CreateResourceGateway.vpcIdentifier",
-	},
 	"of the VPC": {
 		"vpc-lattice:CreateResourceGateway.subnetIds",
 	},
-	"condition key SecurityGroupIds": {
-		"vpc-lattice:CreateResourceGateway.securityGroupIds",
-		"vpc-lattice:UpdateResourceGateway.securityGroupIds",
-	},
-	"condition key PolicyARN": {
-		"iam:AttachGroupPolicy.PolicyArn",
-		"iam:AttachRolePolicy.PolicyArn",
-		"iam:AttachUserPolicy.PolicyArn",
-		"iam:DetachGroupPolicy.PolicyArn",
-		"iam:DetachRolePolicy.PolicyArn",
-		"iam:DetachUserPolicy.PolicyArn",
-	},
-	"of the user that is named, or the caller": {
-		"iam:DeleteAccessKey.AccessKeyId",
-		"iam:GetAccessKeyLastUsed.AccessKeyId", // AWS asks about the user, which the request does not name
-		"iam:UpdateAccessKey.AccessKeyId",
-	},
-	"of the policy that is named": {
-		"iam:DeletePolicyVersion.VersionId",
-		"iam:GetPolicyVersion.VersionId",
-		"iam:SetDefaultPolicyVersion.VersionId",
-	},
-	"only simulated": {
-		"iam:SimulateCustomPolicy.CallerArn",
-		"iam:SimulatePrincipalPolicy.CallerArn",
-		"iam:SimulatePrincipalPolicy.PolicyExclusionList.PolicyArn",
-	},
 	"no resource": {
-		"sts:AssumeRole.ExternalId",
 		"sts:AssumeRole.ProvidedContexts.ProviderArn",
 		"sts:GetAccessKeyInfo.AccessKeyId", // whoever knows a key may ask whose it is
 		"ec2:CreateDefaultSubnet.AvailabilityZoneId",
-		"ec2:CreateSubnet.AvailabilityZoneId",
 	},
 	"not served": {
 		"ec2:CreateSubnet.OutpostArn",
@@ -97,6 +64,26 @@ var unasked = map[string][]string{
 		"ec2:AssociateNatGatewayAddress.AvailabilityZoneId",
 		"ec2:CreateNatGateway.AvailabilityZoneAddresses.AllocationIds",
 		"ec2:CreateNatGateway.AvailabilityZoneAddresses.AvailabilityZoneId",
+	},
+	"parts of what is named": {
+		"iam:DeletePolicyVersion.VersionId",
+		"iam:GetPolicyVersion.VersionId",
+		"iam:SetDefaultPolicyVersion.VersionId",
+		"iam:DeleteAccessKey.AccessKeyId",
+		"iam:UpdateAccessKey.AccessKeyId",
+	},
+	"what a simulation supposes": {
+		"iam:SimulateCustomPolicy.CallerArn",
+		"iam:SimulatePrincipalPolicy.CallerArn",
+		"iam:SimulatePrincipalPolicy.PolicyExclusionList.PolicyArn",
+	},
+	"a list of shares": {
+		"ram:GetResourceShareAssociations.resourceArn",
+		"ram:GetResourceShares.permissionArn",
+		"ram:ListPermissionAssociations.permissionArn",
+		"ram:ListPermissionVersions.permissionArn",
+		"ram:ListPrincipals.resourceArn",
+		"ram:ListSourceAssociations.sourceId",
 	},
 	"a part of the interface that is named": {
 		"ec2:ModifyNetworkInterfaceAttribute.Attachment.AttachmentId",
@@ -169,15 +156,19 @@ func TestEveryMemberThatNamesAResourceIsAskedAbout(t *testing.T) {
 			left[name] = true
 		}
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, cloudtrail.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, ram.Service, cloudtrail.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			if strings.HasPrefix(op.Name, "Describe") {
 				continue // what a list is of is found in the view
 			}
 			var asked [][]int
 			for _, n := range access.Services[svc.Name].Operations[op.Name].Needs {
+				keys := n.Keys
 				for _, target := range n.Targets {
-					asked = append(asked, target.Path)
+					asked, keys = append(asked, target.Path), append(keys, target.Keys...)
+				}
+				for _, k := range keys { // conditions ask
+					asked = append(asked, k.Path)
 				}
 			}
 			identifiers(op.Input, nil, "", func(name string, path []int) {

@@ -537,10 +537,10 @@ var Services = map[string]*Service{
 			{Action: "ram:AcceptResourceShareInvitation", Targets: []Target{{Kinds: []*Kind{&kinds[30]}, Path: []int{0}}}},
 		}},
 		"AssociateResourceShare": {Needs: []Need{
-			{Action: "ram:AssociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "ram:AssociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}}}}},
 		}},
 		"AssociateResourceSharePermission": {Needs: []Need{
-			{Action: "ram:AssociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
+			{Action: "ram:AssociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "ram:permissionarn", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
 		}},
 		"CreatePermission": {Needs: []Need{
 			{Action: "ram:CreatePermission", Targets: []Target{{Kinds: []*Kind{&kinds[28]}}}},
@@ -550,7 +550,7 @@ var Services = map[string]*Service{
 			{Action: "ram:CreatePermissionVersion", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
 		}},
 		"CreateResourceShare": {Needs: []Need{
-			{Action: "ram:CreateResourceShare"},
+			{Action: "ram:CreateResourceShare", Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}, {Name: "ram:requestedallowsexternalprincipals", Path: []int{4}}}},
 			{Action: "ram:TagResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[29]}}}},
 		}, Tags: [][]int{{3}}},
 		"DeletePermission": {Needs: []Need{
@@ -563,10 +563,10 @@ var Services = map[string]*Service{
 			{Action: "ram:DeleteResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
 		}},
 		"DisassociateResourceShare": {Needs: []Need{
-			{Action: "ram:DisassociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "ram:DisassociateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "ram:principal", Path: []int{2}}, {Name: "ram:resourcearn", Path: []int{1}}}}}},
 		}},
 		"DisassociateResourceSharePermission": {Needs: []Need{
-			{Action: "ram:DisassociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
+			{Action: "ram:DisassociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "ram:permissionarn", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
 		}},
 		"GetPermission": {Needs: []Need{
 			{Action: "ram:GetPermission", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
@@ -623,7 +623,7 @@ var Services = map[string]*Service{
 			{Action: "ram:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[29], &kinds[28]}, Path: []int{2}}}},
 		}, Tags: [][]int{{1}}},
 		"UpdateResourceShare": {Needs: []Need{
-			{Action: "ram:UpdateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}}}},
+			{Action: "ram:UpdateResourceShare", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "ram:requestedallowsexternalprincipals", Path: []int{2}}}}}},
 		}},
 	}},
 	"iam": {Hides: true, Operations: map[string]*Operation{
@@ -712,7 +712,7 @@ var Services = map[string]*Service{
 			{Action: "iam:DetachUserPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, Keys: []Key{{Name: "iam:policyarn", Path: []int{1}}}}}},
 		}},
 		"GetAccessKeyLastUsed": {Needs: []Need{
-			{Action: "iam:GetAccessKeyLastUsed"},
+			{Action: "iam:GetAccessKeyLastUsed", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}, ByOther: true}}},
 		}},
 		"GetAccountAuthorizationDetails": {Needs: []Need{
 			{Action: "iam:GetAccountAuthorizationDetails"},
@@ -923,7 +923,7 @@ var Services = map[string]*Service{
 			{Action: "sts:GetFederationToken", Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 			{Action: "sts:TagSession", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[35]}, Path: []int{0}}}},
 		}, Tags: [][]int{{4}}},
-		"GetSessionToken": {Needs: []Need{
+		"GetSessionToken": {Free: true, Needs: []Need{
 			{Action: "sts:GetSessionToken"},
 		}},
 	}},
@@ -1011,12 +1011,12 @@ var kinds = [...]Kind{
 	{Service: "route53", Type: "delegationset", Prefix: "", NoRegion: true},
 	{Service: "route53", Type: "hostedzone", Prefix: "Z", NoRegion: true},
 	{Service: "ram", Type: "permission", Prefix: "", NoRegion: false},
-	{Service: "ram", Type: "resource-share", Prefix: "", NoRegion: false},
+	{Service: "ram", Type: "resource-share", Prefix: "", NoRegion: false, Keys: []string{"ram:allowsexternalprincipals", "ram:resourcesharename"}},
 	{Service: "ram", Type: "resource-share-invitation", Prefix: "", NoRegion: false},
 	{Service: "iam", Type: "group", Prefix: "", NoRegion: true},
 	{Service: "iam", Type: "policy", Prefix: "", NoRegion: true},
-	{Service: "iam", Type: "role", Prefix: "", NoRegion: true},
-	{Service: "iam", Type: "user", Prefix: "", NoRegion: true},
+	{Service: "iam", Type: "role", Prefix: "", NoRegion: true, Keys: []string{"iam:permissionsboundary"}},
+	{Service: "iam", Type: "user", Prefix: "", NoRegion: true, Keys: []string{"iam:permissionsboundary"}},
 	{Service: "sts", Type: "federated-user", Prefix: "", NoRegion: true},
 	{Service: "postern", Type: "access-key", Prefix: "", NoRegion: true},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true},

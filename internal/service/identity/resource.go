@@ -4,6 +4,7 @@ package identity
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/posternhq/postern/internal/access"
@@ -40,7 +41,7 @@ var finders = map[string]func(r resources, a *access.Ask) (string, bool){
 	"ec2:vpc":            other(resources.vpc),
 	"iam:group":          entity(state.GroupsByName, func(g *model.Group) string { return g.Path + g.Name }),
 	"iam:role":           entity(state.RolesByName, func(g *model.Role) string { return g.Path + g.Name }),
-	"iam:user":           entity(state.UsersByName, func(g *model.User) string { return g.Path + g.Name }),
+	"iam:user":           resources.user,
 }
 
 func other(find func(r resources, name string) (string, bool)) func(resources, *access.Ask) (string, bool) {
@@ -52,15 +53,27 @@ func other(find func(r resources, name string) (string, bool)) func(resources, *
 	}
 }
 
+// user finds a user by its name, or by one of its access keys.
+func (r resources) user(a *access.Ask) (string, bool) {
+	if a.Other == "" {
+		return entity(state.UsersByName, func(u *model.User) string { return u.Path + u.Name })(r, a)
+	}
+	key, ok := state.AccessKeys.Get(r.tx, "", "", a.Other)
+	if !ok || key.Account != r.account {
+		return "", false
+	}
+	user, ok := state.Users.Get(r.tx, r.account, "", key.User)
+	if !ok {
+		return "", false
+	}
+	return strings.TrimPrefix(user.Path+user.Name, "/"), true
+}
+
 // entity finds users, groups and roles, which requests name without the path that is in
 // their ARNs.
 func entity[T table.Row](index table.Index[T, model.Ref], id func(T) string) func(resources, *access.Ask) (string, bool) {
 	return func(r resources, a *access.Ask) (string, bool) {
-		name := a.Resource.ID
-		if a.Other != "" {
-			name = a.Other
-		}
-		for row := range index.Rows(r.tx, model.Ref{Account: r.account, ID: model.FoldName(name)}) {
+		for row := range index.Rows(r.tx, model.Ref{Account: r.account, ID: model.FoldName(a.Resource.ID)}) {
 			return strings.TrimPrefix(id(row), "/"), true
 		}
 		return "", false
@@ -244,6 +257,12 @@ var values = map[string]map[string]func(resources, model.Ref) []string{
 		"ec2:vpceprivatednsspecifieddomains": value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return e.DNSDomains }),
 		"ec2:vpceserviceregion":              value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return []string{e.Configuration.Region} }),
 	},
+	"iam:role": {"iam:permissionsboundary": boundary(state.RolesByName, func(r *model.Role) string { return r.Boundary })},
+	"iam:user": {"iam:permissionsboundary": boundary(state.UsersByName, func(u *model.User) string { return u.Boundary })},
+	"ram:resource-share": {
+		"ram:allowsexternalprincipals": value(state.ResourceShares, func(s *model.ResourceShare) []string { return []string{strconv.FormatBool(s.AllowExternal)} }),
+		"ram:resourcesharename":        value(state.ResourceShares, func(s *model.ResourceShare) []string { return []string{s.Name} }),
+	},
 	"vpc-lattice:resourceendpointassociation": {
 		"vpc-lattice:resourceconfigurationarn": value(state.EndpointAssociations, func(a *model.EndpointAssociation) []string {
 			c := a.Configuration
@@ -263,6 +282,23 @@ func value[T table.Row](rows *table.Table[T], read func(T) []string) func(resour
 			return nil
 		}
 		return read(row)
+	}
+}
+
+// boundary gives the ARN of the policy that bounds a user or role.
+func boundary[T table.Row](index table.Index[T, model.Ref], read func(T) string) func(resources, model.Ref) []string {
+	return func(r resources, ref model.Ref) []string {
+		ref.ID = model.FoldName(ref.ID[strings.LastIndexByte(ref.ID, '/')+1:])
+		for row := range index.Rows(r.tx, model.Ref{Account: r.account, ID: ref.ID}) {
+			id := read(row)
+			if model.IsManagedByAWS(id) {
+				return []string{id}
+			}
+			if p, ok := state.Policies.Get(r.tx, r.account, "", id); ok {
+				return []string{p.ARN()}
+			}
+		}
+		return nil
 	}
 }
 
