@@ -35,6 +35,7 @@ import (
 const (
 	key, secret = "AKIAEXAMPLE", "a secret of an administrator"
 	tempKey     = "ASIAEXAMPLE"
+	expiredKey  = "ASIAEXPIRED"
 	offKey      = "AKIADISABLED"
 	brokenKey   = "AKIABROKEN"
 	account     = "111122223333"
@@ -49,8 +50,8 @@ func (keys) Lookup(_ context.Context, id, _ string) (server.Credential, bool, er
 	c := server.Credential{Secret: secret, Caller: access.Caller{Account: account, ARN: "arn:aws:iam::" + account + ":root", UserID: account}}
 	switch id {
 	case key:
-	case tempKey:
-		c.SessionToken = "a token"
+	case tempKey, expiredKey:
+		c.SessionToken, c.Expired = "a token", id == expiredKey
 	case offKey:
 		c.Disabled = true
 	case brokenKey:

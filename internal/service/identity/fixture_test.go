@@ -27,12 +27,12 @@ const (
 type world struct {
 	*servicetest.World
 	*identity.Identities
-	t    *testing.T
+	t    testing.TB
 	now  time.Time
 	root map[string]string // access keys of the accounts themselves
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{World: servicetest.New(t), t: t, now: servicetest.Now, root: map[string]string{}}
 	w.Now = func() time.Time { return w.now }
 	w.Identities = identity.New(w.Env)
