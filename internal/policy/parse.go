@@ -12,11 +12,11 @@ import (
 // Longest is how many characters a policy may have on the wire.
 const Longest = 131072
 
-// Versions of the language. The older one, which is meant where none is given, has
-// no variables.
+// Version is the language's. The older one, which is meant where none is given, has no
+// variables.
 const (
+	Version    = "2012-10-17"
 	versionOld = "2008-10-17"
-	versionNew = "2012-10-17"
 )
 
 // Document is a policy that was read. It does not change.
@@ -85,7 +85,7 @@ func parse(kind Kind, source string) (*Document, *Error) {
 	} else if body.shape != list || len(items) == 0 {
 		return nil, syntax("", "Statement is neither a statement nor a list of some")
 	}
-	p := &parser{kind: kind, vars: d.version == versionNew, lines: lineStarts(source), source: source}
+	p := &parser{kind: kind, vars: d.version == Version, lines: lineStarts(source), source: source}
 	sids := map[string]bool{}
 	for i := range items {
 		p.where = fmt.Sprintf("Statement %d", i+1)
@@ -108,8 +108,8 @@ func (d *Document) head(root *node) *Error {
 		n := &root.members[i]
 		switch name {
 		case "Version":
-			if n.shape != text || n.text != versionOld && n.text != versionNew {
-				return syntax("", "Version is neither %s nor %s", versionNew, versionOld)
+			if n.shape != text || n.text != versionOld && n.text != Version {
+				return syntax("", "Version is neither %s nor %s", Version, versionOld)
 			}
 			d.version = n.text
 		case "Id":

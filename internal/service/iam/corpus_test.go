@@ -71,3 +71,21 @@ func TestSimulationsAnswerTheCorpus(t *testing.T) {
 		t.Errorf("%d questions were asked", asked)
 	}
 }
+
+// TestManagedPoliciesAreOfTheNewVersion wants CreatePolicy to refuse what has no version, or
+// the older one, which is good for an inline policy.
+func TestManagedPoliciesAreOfTheNewVersion(t *testing.T) {
+	f := newFixture(t)
+	u := f.user(t, "Ann")
+	for _, version := range []string{"", `"Version":"2008-10-17",`} {
+		text := "{" + version + `"Statement":{"Effect":"Allow","Action":"ec2:DescribeVpcs","Resource":"*"}}`
+		_, err := f.CreatePolicy(f.ctx, &shape.CreatePolicyInput{PolicyName: new("old"), PolicyDocument: &text})
+		var refused *fault.Error
+		if !errors.As(err, &refused) || refused.Code != "MalformedPolicyDocument" || refused.Message != "Policy document must be version 2012-10-17 or greater." {
+			t.Errorf("%s is answered with %v", text, err)
+		}
+		if _, err := f.PutUserPolicy(f.ctx, &shape.PutUserPolicyInput{UserName: u.UserName, PolicyName: new("old"), PolicyDocument: &text}); err != nil {
+			t.Errorf("%s inline: %v", text, err)
+		}
+	}
+}

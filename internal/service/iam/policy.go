@@ -236,12 +236,16 @@ func (a *API) CreatePolicy(ctx context.Context, in *shape.CreatePolicyInput) (*s
 	return out, err
 }
 
-// checkManaged wants a text to be good for a managed policy.
+// checkManaged wants a text to be good for a managed policy, which, unlike inline and
+// trust policies, AWS does not take in the older version of the language.
 func checkManaged(text string) error {
 	if policy.Size(text) > maxPolicy {
 		return exceeds("PolicySize", maxPolicy)
 	}
-	_, err := read(policy.Identity, text)
+	d, err := read(policy.Identity, text)
+	if err == nil && d.Version() != policy.Version {
+		err = fault.IAM("MalformedPolicyDocument", "Policy document must be version %s or greater.", policy.Version)
+	}
 	return err
 }
 
