@@ -104,6 +104,9 @@ func policies(r *Request, rules *Rules) (Decision, bool) {
 	everything := p == nil || p.Kind == policy.Root && p.Controls == nil && !p.HasSession
 	for i := range r.Asks {
 		a := &r.Asks[i]
+		if r.Caller.Session.barred(a.Action) {
+			return Decision{Denied: a, Reason: "because it is for no session of GetSessionToken or GetFederationToken"}, false
+		}
 		if a.Mentioned || everything && !a.trusts() {
 			continue
 		}

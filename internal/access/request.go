@@ -194,7 +194,7 @@ func (o *Operation) Ask(asks []Ask, who *Caller, in any) []Ask {
 }
 
 func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
-	if n.When != nil && isUnset(in, n.When) {
+	if n.When != nil && isUnset(in, n.When) && !who.Session.goesOn(n.Action) {
 		return asks
 	}
 	first := len(asks)

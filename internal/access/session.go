@@ -3,6 +3,7 @@
 package access
 
 import (
+	"strings"
 	"time"
 
 	"github.com/posternhq/postern/internal/policy"
@@ -46,3 +47,34 @@ func (s *Session) Live(now time.Time) bool {
 
 // skew is how far the clocks of servers may be apart; signatures have the same.
 const skew = 5 * time.Minute
+
+// goesOn says that what an action is for goes on from the session into those that begin
+// from it, whether the request has it or not: transitive tags, and the source identity.
+func (s *Session) goesOn(action string) bool {
+	switch {
+	case s == nil:
+		return false
+	case action == "sts:TagSession":
+		return len(s.Transitive) > 0
+	}
+	return action == "sts:SetSourceIdentity" && s.SourceIdentity != ""
+}
+
+// barred says that an action is for no session that GetSessionToken or GetFederationToken
+// began, whatever policies say: all of IAM, and most of STS
+// (https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html,
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html). What
+// these two say themselves of sessions is left to them.
+func (s *Session) barred(action string) bool {
+	if s == nil || s.Kind == policy.Role {
+		return false
+	}
+	service, name, _ := strings.Cut(action, ":")
+	switch name {
+	case "GetSessionToken", "GetFederationToken", "GetCallerIdentity":
+		return service == "iam"
+	case "AssumeRole", "TagSession", "SetSourceIdentity":
+		return service == "iam" || service == "sts" && s.Kind == policy.Federated
+	}
+	return service == "iam" || service == "sts"
+}
