@@ -45,11 +45,17 @@ func At[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], ref m
 // For is At for what an action is to be done with: a row of another account is found when
 // its owner lets the caller do that.
 func For[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], ref model.Ref, action string) (T, bool) {
-	if row, ok := At(tx, who, rows, ref); ok && (who.Owns(ref.Account) || share.In(tx).Shared(who.Account, action, ref)) {
+	if row, ok := At(tx, who, rows, ref); ok && May(tx, who, ref, action) {
 		return row, true
 	}
 	var none T
 	return none, false
+}
+
+// May reports whether an action may be done with what the view sees: with the caller's own, or
+// with what another account lets it be done with.
+func May(tx *table.Txn, who access.View, ref model.Ref, action string) bool {
+	return who.Owns(ref.Account) || share.In(tx).Shared(who.Account, action, ref)
 }
 
 // Own reports whether a name is one of the caller's own resources in its region.

@@ -32,6 +32,9 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 	if err != nil {
 		return nil, err
 	}
+	if !view.May(tx, access.From(ctx), r.Ref(), actionGet) {
+		return nil, fault.AccessDenied("resource configuration %s is shared with account %s for other actions than %s", *in.ResourceConfigurationIdentifier, access.From(ctx).Account, actionGet)
+	}
 	verification, domainARN, verified := verificationOf(tx, r)
 	state, reason := status(tx, &r.Meta)
 	return &shape.GetResourceConfigurationOutput{
