@@ -45,10 +45,32 @@ var pagesOfRoute53 = map[string]any{
 	},
 }
 
+// pagesOfIAM are those of IAM.
+var pagesOfIAM = map[string]any{
+	"ListUsers": map[string]any{
+		"more_results": "IsTruncated", "limit_key": "MaxItems", "result_key": "Users", "input_token": "Marker", "output_token": "Marker",
+	},
+	"GetGroup": map[string]any{
+		"more_results": "IsTruncated", "limit_key": "MaxItems", "result_key": "Users", "input_token": "Marker", "output_token": "Marker",
+		"non_aggregate_keys": []string{"Group"},
+	},
+}
+
+// waitsOfIAM are what `aws iam wait` can wait for.
+var waitsOfIAM = map[string]any{
+	"UserExists": map[string]any{
+		"operation": "GetUser", "delay": 1, "maxAttempts": 30,
+		"acceptors": []map[string]any{{"state": "success", "matcher": "status", "expected": 200}, {"state": "retry", "matcher": "error", "expected": "NoSuchEntity"}},
+	},
+}
+
 // tokens are the names of token and page size in requests and answers.
 var tokens = map[string][2]string{
 	"ec2": {"NextToken", "MaxResults"}, "vpc-lattice": {"nextToken", "maxResults"}, "cloudtrail": {"NextToken", "MaxResults"},
 }
+
+// waitsOf are what can be waited for, by service.
+var waitsOf = map[string]map[string]any{"ec2": waits, "iam": waitsOfIAM}
 
 // waits are what `aws ec2 wait` can wait for.
 var waits = map[string]any{
@@ -70,7 +92,7 @@ func waitForState(operation, argument, state string) map[string]any {
 // teach lays the models out in dir as AWS_DATA_PATH wants them, so that an AWS
 // CLI of any age knows the served operations, and these only.
 func teach(dir string) error {
-	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "cloudtrail", "postern"} {
+	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "iam", "cloudtrail", "postern"} {
 		text, err := os.ReadFile(filepath.Join(models, service+".json"))
 		if err != nil {
 			return err
@@ -84,7 +106,7 @@ func teach(dir string) error {
 		}
 		folder := filepath.Join(dir, service, model.Metadata.APIVersion)
 		files := map[string]any{"service-2.json": json.RawMessage(text), "paginators-1.json": paginators(service, slices.Collect(maps.Keys(model.Operations)))}
-		if service == "ec2" {
+		if waits := waitsOf[service]; waits != nil {
 			files["waiters-2.json"] = map[string]any{"version": 2, "waiters": waits}
 		}
 		if err := write(folder, files); err != nil {
@@ -103,8 +125,11 @@ func paginators(service string, operations []string) map[string]any {
 			}
 		}
 	}
-	if service == "route53" {
+	switch service {
+	case "route53":
 		all = pagesOfRoute53
+	case "iam":
+		all = pagesOfIAM
 	}
 	return map[string]any{"pagination": all}
 }
