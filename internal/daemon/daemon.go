@@ -258,6 +258,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	counted := d.newMetrics(p)
 	p.onTheWay.settle = counted.Programmed
 	kept := trail.Open(d.folder.path(auditFolder), d.config.Audit)
+	defer kept.Close()
 	p.watchTrail(kept)
 	handler, err := d.handler(d.services(p, spaces, kept), kept, counted.Request)
 	if err != nil {

@@ -54,6 +54,7 @@ type Trail struct {
 	dir    string
 	limits Limits
 	lost   atomic.Int64
+	kept   kept
 	mu     sync.Mutex
 	series map[string]*series // by folder
 }
@@ -72,6 +73,19 @@ func (t *Trail) Append(account string, line []byte) error {
 		t.lost.Add(1)
 	}
 	return err
+}
+
+// Close closes the files. Lines that come later open them again.
+func (t *Trail) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var errs []error
+	for _, s := range t.series {
+		s.writing.Lock()
+		errs = append(errs, s.end.close())
+		s.writing.Unlock()
+	}
+	return errors.Join(errs...)
 }
 
 // Problem says why lines cannot be written, as long as that lasts, and how many were
@@ -95,7 +109,7 @@ func (t *Trail) of(account string) *series {
 	defer t.mu.Unlock()
 	s := t.series[account]
 	if s == nil {
-		s = &series{dir: filepath.Join(t.dir, account), limits: t.limits, next: &batch{}}
+		s = &series{dir: filepath.Join(t.dir, account), limits: t.limits, kept: &t.kept, next: &batch{}}
 		t.series[account] = s
 	}
 	return s
@@ -105,6 +119,7 @@ func (t *Trail) of(account string) *series {
 type series struct {
 	dir     string
 	limits  Limits
+	kept    *kept
 	problem atomic.Pointer[string] // why the last write did not succeed
 
 	mu   sync.Mutex // of next
@@ -112,6 +127,7 @@ type series struct {
 
 	writing sync.Mutex // of what follows, of the files, and of batches that were taken
 	number  int64      // of the newest file; zero is not known yet
+	end     end
 	spare   []byte
 }
 
@@ -147,42 +163,33 @@ func (s *series) append(line []byte) error {
 	return b.err
 }
 
-// write puts lines at the end of the newest file. It opens the file each time, which
-// costs little beside the write and lets operators move files away as they like.
+// write puts lines at the end of the newest file.
 func (s *series) write(lines []byte) error {
-	if s.number == 0 {
-		if err := s.begin(); err != nil {
-			return err
-		}
-	}
-	if err := s.hasRoom(); err != nil {
+	if err := s.ready(); err != nil {
 		return err
 	}
-	f, err := s.openEnd()
-	if err != nil {
-		return err
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err == nil && size > 0 && size+int64(len(lines)) > s.limits.FileSize {
-		if err := errors.Join(f.Close(), s.prune(s.limits.Files-1)); err != nil {
+	if s.end.size > 0 && s.end.size+int64(len(lines)) > s.limits.FileSize {
+		if err := s.turn(); err != nil {
 			return fmt.Errorf("begin another file of the audit log: %w", err)
 		}
-		s.number++
-		if f, err = s.openEnd(); err != nil {
-			s.number-- // the next line tries again
-			return err
-		}
-		size = 0
 	}
-	if err == nil {
-		_, err = f.Write(lines)
-	}
-	if err != nil {
+	if _, err := s.end.file.Write(lines); err != nil {
 		// No part of a line stays: the reader of the next one would not find its beginning.
-		err = errors.Join(err, f.Truncate(size))
+		return fmt.Errorf("write the audit log: %w", errors.Join(err, s.end.file.Truncate(s.end.size), s.end.close()))
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write the audit log: %w", err)
+	s.end.size += int64(len(lines))
+	return nil
+}
+
+// turn begins the next file.
+func (s *series) turn() error {
+	if err := errors.Join(s.end.close(), s.prune(s.limits.Files-1)); err != nil {
+		return err
+	}
+	s.number++
+	if err := s.open(); err != nil {
+		s.number-- // the next line tries again
+		return err
 	}
 	return nil
 }
@@ -200,15 +207,6 @@ func (s *series) hasRoom() error {
 		return fmt.Errorf("the disk of %s has %d MiB free, and the audit log leaves %d MiB to others", s.dir, free>>20, s.limits.Spare>>20)
 	}
 	return nil
-}
-
-func (s *series) openEnd() (*os.File, error) {
-	path := s.path(s.number)
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the audit log: %w", &fs.PathError{Op: "open", Path: path, Err: err})
-	}
-	return os.NewFile(uintptr(fd), path), nil
 }
 
 // begin makes the folder, finds the newest file, and cuts off a line that was not

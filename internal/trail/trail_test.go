@@ -180,6 +180,7 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	}
 	defer unix.Unmount(dir, 0)
 	tr := Open(dir, Limits{FileSize: 1 << 20, Files: 3})
+	defer tr.Close()
 	line := append(bytes.Repeat([]byte("x"), 9000), '\n')
 	written, failed := 0, 0
 	for range 20 {
@@ -204,6 +205,68 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	}
 	if reason, lost := tr.Problem(); reason != "" || lost != int64(failed) {
 		t.Errorf("with room again: %q, %d lost", reason, lost)
+	}
+}
+
+// TestFilesOfManyAreOpenAtATime has more accounts than files are kept open.
+func TestFilesOfManyAreOpenAtATime(t *testing.T) {
+	tr := Open(t.TempDir(), DefaultLimits())
+	const accounts = 3 * keptOpen
+	var wg sync.WaitGroup
+	for i := range accounts {
+		wg.Go(func() {
+			for j := range 3 {
+				if err := tr.Append(fmt.Sprintf("%012d", i), fmt.Appendf(nil, "%d\n", j)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	open := 0
+	for i := range accounts {
+		account := fmt.Sprintf("%012d", i)
+		if got, _ := read(t, tr, account, Position{}, 10); !slices.Equal(got, []string{"2", "1", "0"}) {
+			t.Errorf("%s has %q", account, got)
+		}
+		if tr.of(account).end.file != nil {
+			open++
+		}
+	}
+	// Those that were being written at once may be too many for a while.
+	if err := tr.Append(account, []byte("one more\n")); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(tr.kept.open); n > keptOpen {
+		t.Errorf("%d files are kept open, %d before the last one, want %d at most", n, open, keptOpen)
+	}
+	if err := tr.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Append(account, []byte("after\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := read(t, tr, account, Position{}, 10); !slices.Equal(got, []string{"after", "one more"}) {
+		t.Errorf("after closing: %q", got)
+	}
+}
+
+// TestAFileThatWasMovedAwayIsBegunAgain: an operator may move it at any time.
+func TestAFileThatWasMovedAwayIsBegunAgain(t *testing.T) {
+	tr := Open(t.TempDir(), DefaultLimits())
+	if err := tr.Append(account, []byte("first\n")); err != nil {
+		t.Fatal(err)
+	}
+	s := tr.of(account)
+	if err := os.Rename(s.path(1), filepath.Join(t.TempDir(), "moved")); err != nil {
+		t.Fatal(err)
+	}
+	s.end.looked = s.end.looked.Add(-lookEvery)
+	if err := tr.Append(account, []byte("second\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := read(t, tr, account, Position{}, 10); !slices.Equal(got, []string{"second"}) {
+		t.Errorf("read %q", got)
 	}
 }
 
