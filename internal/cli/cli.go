@@ -46,6 +46,7 @@ type commands struct {
 	Doctor  doctorCommand  `cmd:"" help:"Show what this kernel and host can do, and what is missing."`
 	Backup  backupCommand  `cmd:"" help:"Write the state to a file, while Postern runs or not."`
 	Restore restoreCommand `cmd:"" help:"Make a data folder from a backup."`
+	Reseal  resealCommand  `cmd:"" help:"Seal the secrets of all access keys anew, with a new key; while Postern runs."`
 	Verify  verifyCommand  `cmd:"" help:"Look for what is wrong in the state and in the kernel; exit status 0 when nothing is."`
 	Clean   cleanCommand   `cmd:"" help:"Remove every trace of Postern from the kernel."`
 	Version versionCommand `cmd:"" help:"Print the version."`

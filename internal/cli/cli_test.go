@@ -32,7 +32,7 @@ func TestHelpNamesEveryCommandForPeople(t *testing.T) {
 	if status != 0 {
 		t.Errorf("status is %d, want 0", status)
 	}
-	for _, name := range []string{"up", "env", "run", "attach", "detach", "account", "key", "status", "desired", "doctor", "clean", "version", "completion"} {
+	for _, name := range []string{"up", "env", "run", "attach", "detach", "account", "key", "reseal", "status", "desired", "doctor", "clean", "version", "completion"} {
 		if !strings.Contains(out, "\n  "+name) {
 			t.Errorf("help does not name %q:\n%s", name, out)
 		}

@@ -187,3 +187,10 @@ func (c *keyDelete) Run(in *Invocation) error {
 	}
 	return c.replaced(in, c.ID)
 }
+
+type resealCommand struct{ location }
+
+// Run says with which key all is sealed now.
+func (c *resealCommand) Run(in *Invocation) error {
+	return daemon.Reseal(in.Context, daemon.Folder(c.Data), in.Stdout)
+}

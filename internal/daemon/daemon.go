@@ -249,6 +249,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	defer door.Close()
 	desk, err := openOperator(d.folder, map[string]question{
 		"backup": d.backUp,
+		"reseal": d.reseal,
 		"verify": func(ctx context.Context, w io.Writer) error { return d.verify(ctx, p, host, w) },
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -79,6 +80,58 @@ func (d *daemon) sealSecrets(ctx context.Context) error {
 	if errors.Is(err, table.ErrFull) {
 		d.config.Log.Warn("secrets of access keys are not sealed, which the next start does", "error", err)
 		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.dropSealingKeys()
+}
+
+// longestSession is how long a token may be good that a former key has sealed.
+const longestSession = 36 * time.Hour
+
+// dropSealingKeys drops the keys under which nothing is that can still be used: no secret
+// of an access key, after they were sealed anew, and no session.
+func (d *daemon) dropSealingKeys() error {
+	keys := d.env.Seal.Ring().Without(func(_ uint32, superseded time.Time) bool { return time.Since(superseded) < longestSession })
+	if err := d.folder.keep(sealingFile, keys.Text()); err != nil && !isFull(err) {
+		return err
+	}
+	d.env.Seal.Use(keys)
+	return nil
+}
+
+// reseal has another key seal from now on, and seals all secrets anew with it. Sessions go
+// on: what the former keys have sealed is opened as long as a session lasts.
+func (d *daemon) reseal(ctx context.Context, w io.Writer) error {
+	keys, err := d.env.Seal.Ring().Renewed(time.Now())
+	if err != nil {
+		return err
+	}
+	if err := d.folder.keep(sealingFile, keys.Text()); err != nil {
+		return err // nothing is sealed with it yet
+	}
+	d.env.Seal.Use(keys)
+	lost, err := account.Reseal(ctx, d.env)
+	if err != nil {
+		return err
+	}
+	if err := d.dropSealingKeys(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "sealed anew with key %08x; %d access keys cannot be opened\n", keys.Newest(), len(lost))
+	return err
+}
+
+// Reseal asks the daemon of a folder to seal all secrets anew, with a new key, and writes
+// what it says.
+func Reseal(ctx context.Context, f Folder, w io.Writer) error {
+	if os.Geteuid() != 0 {
+		return errors.New("postern reseal needs root: sealing keys are for root only; use sudo")
+	}
+	err := f.ask(ctx, "reseal", w)
+	if errors.Is(err, errNobody) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no Postern is running on %s, which would do it; start one with: postern up --data %s", f, f)
 	}
 	return err
 }

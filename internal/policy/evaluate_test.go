@@ -94,6 +94,21 @@ func TestExplainNamesStatementsAndKeys(t *testing.T) {
 	}
 }
 
+// TestDocumentsNameTheirPrincipals lists whom a document names, each once.
+func TestDocumentsNameTheirPrincipals(t *testing.T) {
+	const ann, ops = "arn:aws:iam::111122223333:user/ann", "arn:aws:iam::444455556666:role/path/ops"
+	d := named(t, policy.Trust, `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"AWS":["`+ops+`","`+ann+`","444455556666","arn:aws:iam::444455556666:root","AIDAANN22222222222222"]},"Action":"sts:AssumeRole"},
+		{"Effect":"Deny","Principal":{"AWS":["`+ann+`","arn:aws:sts::111122223333:assumed-role/a/b"],"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"},
+		{"Effect":"Deny","Principal":"*","Action":"sts:TagSession"}]}`).Document
+	if got := strings.Join(d.Principals(), " "); got != ann+" "+ops {
+		t.Errorf("users and roles: %s", got)
+	}
+	if got := strings.Join(d.Accounts(), " "); got != "444455556666" {
+		t.Errorf("accounts: %s", got)
+	}
+}
+
 // FuzzParse reads what the fuzzer finds, prints it, and reads it again.
 func FuzzParse(f *testing.F) {
 	asks, err := policytest.Asks()

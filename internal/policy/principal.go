@@ -217,19 +217,25 @@ func (l *principals) excepts(p *Principal) bool {
 
 // Principals lists the ARNs of users and roles that the document names as principals:
 // who stores it looks them up, and refuses it when one is not there.
-func (d *Document) Principals() []string {
-	var arns []string
+func (d *Document) Principals() []string { return d.named(entity) }
+
+// Accounts lists the accounts that the document names as principals, by number. They are
+// looked up as well.
+func (d *Document) Accounts() []string { return d.named(account) }
+
+func (d *Document) named(kind principalType) []string {
+	var texts []string
 	for i := range d.statements {
 		if l := d.statements[i].principals; l != nil {
 			for _, n := range l.list {
-				if n.kind == entity {
-					arns = append(arns, n.text)
+				if n.kind == kind {
+					texts = append(texts, n.text)
 				}
 			}
 		}
 	}
-	slices.Sort(arns)
-	return slices.Compact(arns)
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 // Bind returns the document with principals known by their unique ids: ids has those

@@ -145,3 +145,38 @@ func TestSealingKeysAreLostAndFound(t *testing.T) {
 	expectCaller(t, p, "found", madeID, madeSecret, "", true)
 	expectCommand(t, p, 0, "", "verify")
 }
+
+// A new key seals all secrets, while sessions that began before go on, in another life too;
+// and so does the copy of a backup that was made before.
+func TestResealing(t *testing.T) {
+	p := postern.Start(t)
+	at := p.Access()
+	var session sts.GetSessionTokenOutput
+	if err := client.New(at.URL, at.Region, at.AccessKeyID, at.SecretAccessKey).Do(t.Context(), sts.Service, "GetSessionToken", &sts.GetSessionTokenInput{}, &session); err != nil {
+		t.Fatal(err)
+	}
+	before := filepath.Join(t.TempDir(), "before")
+	expectCommand(t, p, 0, "", "backup", before)
+	expectCommand(t, p, 0, "; 0 access keys cannot be opened", "reseal")
+	file := filepath.Join(p.Data, "sealing-keys")
+	for _, when := range []string{"sealed anew", "another life"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), "Z "); n != 2 { // each has its time
+			t.Errorf("%s: the file has %d keys, want the new one and the former", when, n)
+		}
+		expectCaller(t, p, when, at.AccessKeyID, at.SecretAccessKey, "", true)
+		c := session.Credentials
+		expectCaller(t, p, when, *c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken, true)
+		expectCommand(t, p, 0, "", "verify")
+		p.Stop()
+		p.Up()
+	}
+	p.Stop()
+	expectCommand(t, p, 1, "no Postern is running", "reseal")
+	expectCommand(t, p, 0, "", "restore", before, "--replace")
+	p.Up()
+	expectCaller(t, p, "restored", at.AccessKeyID, at.SecretAccessKey, "", true)
+}

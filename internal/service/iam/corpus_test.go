@@ -89,3 +89,18 @@ func TestManagedPoliciesAreOfTheNewVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestTrustIsInAccountsThatAreThere wants roles to trust no account that nobody has.
+func TestTrustIsInAccountsThatAreThere(t *testing.T) {
+	f := newFixture(t)
+	for principal, there := range map[string]bool{other: true, "arn:aws:iam::" + other + ":root": true, "*": true, "999999999999": false, "arn:aws:iam::999999999999:root": false} {
+		_, err := f.CreateRole(f.ctx, &shape.CreateRoleInput{RoleName: new("role"), AssumeRolePolicyDocument: new(trusting(principal))})
+		var refused *fault.Error
+		if errors.As(err, &refused) == there || !there && refused.Message != `Invalid principal in policy: "AWS":"999999999999"` {
+			t.Errorf("trust in %s: %v", principal, err)
+		}
+		if there {
+			must[*shape.DeleteRoleOutput](t)(f.DeleteRole(f.ctx, &shape.DeleteRoleInput{RoleName: new("role")}))
+		}
+	}
+}

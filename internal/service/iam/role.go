@@ -141,8 +141,14 @@ func malformed(err error) error {
 	return fmt.Errorf("read a policy: %w", err)
 }
 
-// trusted finds the users and roles that a trust policy names, of any account.
+// trusted finds the users and roles that a trust policy names, of any account. Accounts
+// that it names must be there too.
 func trusted(tx *table.Txn, trust *policy.Document) (all []model.Trusted, err error) {
+	for _, id := range trust.Accounts() {
+		if _, ok := state.Accounts.Get(tx, "", "", id); !ok {
+			return nil, malformed(policy.InvalidPrincipal(id))
+		}
+	}
 	for _, arn := range trust.Principals() {
 		entity, ok := principal(tx, arn)
 		if !ok {
