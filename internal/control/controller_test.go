@@ -58,7 +58,7 @@ func runOn(t *testing.T, kv func() store.Store, log *slog.Logger, fn func(*fixtu
 		})
 		done := make(chan error, 1)
 		go func() { done <- f.c.Run(ctx) }()
-		synctest.Wait()
+		rest()
 		fn(f)
 		cancel()
 		if err := <-done; err != nil {
@@ -69,12 +69,19 @@ func runOn(t *testing.T, kv func() store.Store, log *slog.Logger, fn func(*fixtu
 	})
 }
 
+// rest lets everything happen that is due, and what nobody waits for too: states are
+// written patiently.
+func rest() {
+	time.Sleep(writeRetry / 10)
+	synctest.Wait()
+}
+
 func (f *fixture) update(fn func(*table.Txn)) {
 	f.t.Helper()
 	if _, err := f.db.Update(f.t.Context(), func(tx *table.Txn) error { fn(tx); return nil }); err != nil {
 		f.t.Fatal(err)
 	}
-	synctest.Wait()
+	rest()
 }
 
 // settle acknowledges everything that was sent, with failures.
@@ -82,7 +89,7 @@ func (f *fixture) settle(failed map[desired.Key]string, recovered ...desired.Key
 	f.t.Helper()
 	last := f.deltas[len(f.deltas)-1]
 	f.c.Acknowledge(Acknowledgement{Revision: last.Revision, Failed: failed, Recovered: recovered})
-	synctest.Wait()
+	rest()
 }
 
 func (f *fixture) status(id string) string {
@@ -195,7 +202,7 @@ func TestAWorkloadThatEndedTakesItsInterfaceAlong(t *testing.T) {
 				t.Error("the end of another process took it along")
 			}
 			f.c.Gone(desired.Gone{Host: "h", ENI: "eni-w", Namespace: ns})
-			synctest.Wait()
+			rest()
 			f.settle(nil)
 		}
 		if _, ok := state.NetworkInterfaces.Get(f.db.Snapshot(), account, region, "eni-w"); ok {
@@ -211,13 +218,13 @@ func TestTheEndOfAWorkloadWaitsForTheTables(t *testing.T) {
 		f.update(func(tx *table.Txn) { gatewayRows(tx) })
 		f.settle(nil)
 		f.c.Gone(desired.Gone{Host: "h", ENI: "eni-w", Attachment: "eni-attach-1", Namespace: desired.Namespace{PID: 7}, Revision: f.db.Snapshot().Revision() + 1})
-		synctest.Wait()
+		rest()
 		f.update(func(tx *table.Txn) {
 			state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: meta("eni-w"), VPC: "vpc-b", Type: model.InterfaceWorkload})
 			state.Attachments.Put(tx, &model.Attachment{Account: account, Region: region, Interface: "eni-w", ID: "eni-attach-1", Host: "h", PID: 7})
 		})
 		time.Sleep(2 * writeRetry)
-		synctest.Wait()
+		rest()
 		if a, _ := state.Attachments.Get(f.db.Snapshot(), account, region, "eni-w"); a.DeletedAt.IsZero() {
 			t.Error("the end was forgotten")
 		}

@@ -5,7 +5,6 @@ package control
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,7 +78,7 @@ func TestNamesMayBeOutBeforePacketsGetThrough(t *testing.T) {
 		f.update(wayRows)
 		last := f.deltas[len(f.deltas)-1]
 		f.c.Acknowledge(Acknowledgement{Revision: last.Revision, Behind: map[desired.Realm]int64{"vpc-a": 0}})
-		synctest.Wait()
+		rest()
 		f.expect("while the router is behind", "rea-1", model.Pending)
 		if !f.namesOut(domain) {
 			t.Errorf("the names are %s while the router is behind", f.namesStatus())
@@ -108,13 +107,13 @@ func TestAnotherSuffixRenamesEverything(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() { done <- next.Run(ctx) }()
 		defer func() { cancel(); <-done }()
-		synctest.Wait()
+		rest()
 		const other = "vpc-lattice-rsc.us-east-1.example.net."
 		if f.namesOut(other) || len(sent) != 1 {
 			t.Errorf("the names are out in another domain: %v, after %d deltas", f.namesOut(other), len(sent))
 		}
 		next.Acknowledge(Acknowledgement{Revision: sent[0].Revision})
-		synctest.Wait()
+		rest()
 		if !f.namesOut(other) || f.namesOut(domain) {
 			t.Errorf("the names are out in the new domain: %v, in the former one: %v", f.namesOut(other), f.namesOut(domain))
 		}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/posternhq/postern/internal/desired"
@@ -161,7 +160,7 @@ func TestASlowRouterDelaysOnlyWhatIsInIt(t *testing.T) {
 		last := f.deltas[len(f.deltas)-1].Revision
 		acknowledge := func(behind map[desired.Realm]int64) {
 			f.c.Acknowledge(Acknowledgement{Revision: last, Behind: behind})
-			synctest.Wait()
+			rest()
 		}
 		acknowledge(map[desired.Realm]int64{"vpc-b": 0})
 		f.expect("while vpc-b does not answer", "rgw-2", model.Ready)
@@ -240,7 +239,7 @@ func TestOneFailingRemovalHoldsUpNobody(t *testing.T) {
 		f.expect("what cannot be removed", "rgw-2", model.DeleteFailed)
 		kv.set(nil)
 		time.Sleep(2 * writeRetry)
-		synctest.Wait()
+		rest()
 		f.expect("when the store takes it", "rgw-2", "gone")
 	})
 }
@@ -315,19 +314,19 @@ func TestTheEndOfAWorkloadIsWrittenWhenItCanBe(t *testing.T) {
 		f.update(workload("eni-2", "eni-attach-2"))
 		f.settle(nil)
 		full := errors.New("no room")
-		synctest.Wait()
+		rest()
 		kv.set(func(store.Txn) error { return full })
 		f.c.Gone(desired.Gone{Host: "h", ENI: "eni-1", Attachment: "eni-attach-1", Namespace: ns})
 		f.c.Gone(desired.Gone{Host: "h", ENI: "eni-2", Attachment: "eni-attach-2", Namespace: ns})
 		time.Sleep(100 * time.Second)
-		synctest.Wait()
+		rest()
 		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
 			t.Errorf("it is told %d times that the end cannot be written:\n%s", n, log.String())
 		}
 		kv.set(nil)
 		f.update(workload("eni-2", "eni-attach-3")) // a process of the same number, in the same namespace
 		time.Sleep(2 * writeRetry)
-		synctest.Wait()
+		rest()
 		for id, want := range map[string]bool{"eni-1": true, "eni-2": false} {
 			a, _ := state.Attachments.Get(f.db.Snapshot(), account, region, id)
 			if got := !a.DeletedAt.IsZero(); got != want {

@@ -57,7 +57,7 @@ func (c *Controller) write(ctx context.Context, verdicts map[plan.Subject]verdic
 // commit writes some verdicts together. When the store does not take that, it
 // writes each alone, so that one holds up none of the others.
 func (c *Controller) commit(ctx context.Context, verdicts []verdict) (left map[plan.Subject]verdict, err error) {
-	err = table.UpdateInParts(ctx, c.cfg.DB, verdicts, c.writeAll)
+	err = table.UpdateInParts(ctx, c.cfg.DB.UpdatePatiently, verdicts, c.writeAll)
 	left = map[plan.Subject]verdict{}
 	switch {
 	case err == nil:

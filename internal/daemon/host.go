@@ -74,7 +74,7 @@ func (d *daemon) hostRow(tx *table.Txn) (host model.Host, former []string, err e
 // that name.
 func (d *daemon) takeOver(ctx context.Context, former string) error {
 	attached := slices.Collect(state.AttachmentsByHost.Rows(d.db.Snapshot(), former))
-	err := table.UpdateInParts(ctx, d.db, attached, func(tx *table.Txn, part []*model.Attachment) error {
+	err := table.UpdateInParts(ctx, d.db.Update, attached, func(tx *table.Txn, part []*model.Attachment) error {
 		for _, a := range part {
 			if a, ok := state.Attachments.Get(tx, a.Account, a.Region, a.Interface); ok && a.Host == former {
 				a = a.Clone()

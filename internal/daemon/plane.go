@@ -57,9 +57,13 @@ type plane struct {
 	ended  chan struct{}   // closed when the agent has ended
 }
 
-// patience is how long the agent waits for the first word of control before it goes by
-// what is on disk.
-const patience = 2 * time.Second
+// The agent waits so long for the first word of control before it goes by what is on
+// disk. A store of this process is not away while it is read: with many rows that takes
+// some seconds, and who goes by the disk meanwhile reads and compares the host twice.
+const (
+	patience    = 2 * time.Second // with an external store
+	ownPatience = 15 * time.Second
+)
 
 // startPlane starts the agent. It reads the host, and then waits for what
 // control sends; when that takes long it goes by the copy on disk meanwhile. The caller
@@ -166,6 +170,13 @@ func (p *plane) prepare(ctx context.Context) {
 	}
 }
 
+func patienceWith(external bool) time.Duration {
+	if external {
+		return patience
+	}
+	return ownPatience
+}
+
 // recall has the agent go by the copy on disk while there is nobody to tell it more. An
 // external store is waited for, as long as it takes; with another one the daemon may
 // still end.
@@ -175,7 +186,7 @@ func (p *plane) recall(ctx context.Context, external bool) {
 		return
 	case <-ctx.Done():
 		return
-	case <-time.After(patience):
+	case <-time.After(patienceWith(external)):
 	}
 	if external {
 		p.serves()

@@ -45,12 +45,15 @@ func step(it *item) int {
 }
 
 // pass does what is due. It ends early, leaving things as they are, when ctx
-// is done.
+// is done, and when the host must be adopted anew before anything is settled.
 func (r *Reconciler) pass(ctx context.Context) {
 	// What failed may have been in the way of what was deleted after it, so
 	// such things get a second chance before anybody hears of them.
 	for range 2 {
-		jobs, revision := r.take()
+		jobs, revision, ok := r.take()
+		if !ok {
+			return
+		}
 		freed := make(freed)
 		for step := range stepCount {
 			r.runStep(ctx, jobs[step], freed)
@@ -66,10 +69,13 @@ func (r *Reconciler) pass(ctx context.Context) {
 }
 
 // take collects what is due, by step and realm, and the revision of which it
-// is the state.
-func (r *Reconciler) take() (jobs [stepCount]map[desired.Realm][]job, revision int64) {
+// is the state; not ok says that the host must be adopted anew first.
+func (r *Reconciler) take() (jobs [stepCount]map[desired.Realm][]job, revision int64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.anew {
+		return jobs, 0, false
+	}
 	now := time.Now()
 	clear(r.skipped)
 	for it := range r.tbl.dirty {
@@ -83,7 +89,7 @@ func (r *Reconciler) take() (jobs [stepCount]map[desired.Realm][]job, revision i
 		realm := it.key.Realm
 		jobs[s][realm] = append(jobs[s][realm], job{it, it.entry(), it.version, s, it.want == nil, it.attempts > 0})
 	}
-	return jobs, r.revision
+	return jobs, r.revision, true
 }
 
 // runStep does one step in all its realms, some at the same time. A realm that
@@ -231,6 +237,9 @@ func (r *Reconciler) settleRealms(revision int64) {
 func (r *Reconciler) settle(revision int64, freed freed) (again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.anew { // what was done is of a recalled state, which nobody is told of
+		return false
+	}
 	r.settleRealms(revision)
 	for it := range r.tbl.dirty {
 		if it.state != Error {

@@ -103,11 +103,12 @@ func (r *Reconciler) tell() {
 	}
 }
 
-// isRecalled reports whether the state is one that was wanted before.
+// isRecalled reports whether the state is one that was wanted before, or the host is not
+// adopted yet for the one after it.
 func (r *Reconciler) isRecalled() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.recalled
+	return r.recalled || r.anew
 }
 
 func (r *Reconciler) news() (report Report, news bool) {

@@ -257,3 +257,51 @@ func TestHostThatChangedWhileNobodyKnewWhatIsWantedIsReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// meddled is a stage that has something happen once, while something is put.
+type meddled struct {
+	*stage
+	once sync.Once
+	do   func()
+}
+
+func (m *meddled) Apply(ctx context.Context, realm desired.Realm, put, del []desired.Entry) map[desired.Key]error {
+	errs := m.stage.Apply(ctx, realm, put, del)
+	if len(put) > 0 {
+		m.once.Do(m.do)
+	}
+	return errs
+}
+
+// The first state comes while a recalled one is worked towards: it is settled when what
+// is unknown is gone, and of the recalled one nothing is told.
+func TestAStateThatComesAmongRepairsIsAdoptedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, stray := parse(t, "router vpc-a self\nmember vpc-a sg-1/10.0.1.10\nmember vpc-a sg-2/10.0.1.10"), parse(t, "router vpc-z self")
+		s := &meddled{stage: newStage()}
+		s.broken[all[1].Key()] = true // so that the pass has a second turn
+		s.Plant(stray[0])
+		r := reconcile.New(s, reconcile.Config{Logger: slog.New(slog.DiscardHandler), Report: func(told reconcile.Report) {
+			if got := s.Text(); told.Revision != 7 || got != desired.Text(all) {
+				t.Errorf("revision %d is told of when there is\n%s", told.Revision, got)
+			}
+		}})
+		s.do = func() {
+			if err := r.Apply(desired.Delta{Full: true, Revision: 7, Put: all}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := r.Recall(2, all); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go r.Run(ctx)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := r.Report().Revision; got != 7 {
+			t.Errorf("revision %d is settled, want 7", got)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}

@@ -189,7 +189,17 @@ func (db *DB) reach(ctx context.Context) error {
 // ErrUnavailable, ErrClosed, store.ErrTooLarge or the cause why a row cannot be
 // stored.
 func (db *DB) Update(ctx context.Context, fn func(*Txn) error) (int64, error) {
-	u, err := db.updates.join(fn, conditionOf(ctx))
+	return db.update(ctx, fn, false)
+}
+
+// UpdatePatiently is Update for what nobody waits for: it goes with the next updates that
+// others wait for, behind them, and by itself when there are none for some milliseconds.
+func (db *DB) UpdatePatiently(ctx context.Context, fn func(*Txn) error) (int64, error) {
+	return db.update(ctx, fn, true)
+}
+
+func (db *DB) update(ctx context.Context, fn func(*Txn) error, patient bool) (int64, error) {
+	u, err := db.updates.join(fn, conditionOf(ctx), patient)
 	if err != nil {
 		return 0, fmt.Errorf("update the state: %w", err)
 	}

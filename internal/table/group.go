@@ -33,6 +33,7 @@ type update struct {
 	stale bool
 	// company bounds how many updates may go with it; zero is no bound.
 	company int
+	patient bool // nobody waits for it
 }
 
 // run runs the function, and says so also if that ends the goroutine.
@@ -64,6 +65,10 @@ type updates struct {
 	most    int // comparisons, and changes, of a group
 	mu      sync.Mutex
 	waiting []*update
+	// patient are those that go with the next group, or by themselves when their patience
+	// has ended without one, which overdue says.
+	patient []*update
+	overdue bool
 	leading bool
 	words   *words // of whoever has the turn
 	// gathered is signalled when as many wait as gather waits for, which is enough.
@@ -71,8 +76,12 @@ type updates struct {
 	enough   int
 }
 
+// patience is how long an update that nobody waits for waits for others, while there
+// are none.
+const patience = 8 * time.Millisecond
+
 // join lets a call wait for its turn.
-func (q *updates) join(fn func(*Txn) error, when Condition) (*update, error) {
+func (q *updates) join(fn func(*Txn) error, when Condition, patient bool) (*update, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.db.ctx.Err() != nil {
@@ -80,7 +89,13 @@ func (q *updates) join(fn func(*Txn) error, when Condition) (*update, error) {
 	}
 	u := &update{
 		fn: fn, when: when, turn: make(chan *Txn), ran: make(chan struct{}, 1),
-		left: make(chan struct{}), done: make(chan struct{}),
+		left: make(chan struct{}), done: make(chan struct{}), patient: patient,
+	}
+	if patient {
+		if q.patient = append(q.patient, u); len(q.patient) == 1 {
+			time.AfterFunc(patience, q.hurry)
+		}
+		return u, nil
 	}
 	q.waiting = append(q.waiting, u)
 	switch {
@@ -94,6 +109,17 @@ func (q *updates) join(fn func(*Txn) error, when Condition) (*update, error) {
 		}
 	}
 	return u, nil
+}
+
+// hurry ends the patience of those who have it.
+func (q *updates) hurry() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.overdue = len(q.patient) > 0
+	if q.overdue && !q.leading && q.db.ctx.Err() == nil {
+		q.leading = true
+		q.db.done.Go(q.lead)
+	}
 }
 
 // close runs stop, after which no goroutine is started any more.
@@ -110,6 +136,10 @@ func (q *updates) lead() {
 		q.mu.Lock()
 		line = append(line, q.waiting...)
 		q.waiting = nil
+		if len(line) > 0 || q.overdue {
+			line = append(line, q.patient...)
+			q.patient, q.overdue = nil, false
+		}
 		if len(line) == 0 {
 			q.leading = false
 			q.mu.Unlock()
@@ -121,7 +151,7 @@ func (q *updates) lead() {
 		rest := g.run(line)
 		begun := time.Now()
 		if line = append(rest, g.commit(len(rest) > 0)...); len(line) == 0 {
-			q.gather(len(g.members), time.Since(begun))
+			q.gather(g.awaitedMembers(), time.Since(begun))
 		}
 	}
 }
@@ -237,6 +267,16 @@ func (g *group) commit(others bool) (again []*update) {
 		return g.finish(rev, g.db.wait(ctx, rev))
 	}
 	return g.finish(g.draft.base.rev, err)
+}
+
+// awaitedMembers is how many of the members somebody waits for.
+func (g *group) awaitedMembers() (n int) {
+	for _, u := range g.members {
+		if !u.patient {
+			n++
+		}
+	}
+	return n
 }
 
 // finish ends all members, each with its own outcome if the group had one.

@@ -36,7 +36,7 @@ func TestUpdateInParts(t *testing.T) {
 		}
 		return nil
 	}
-	if err := table.UpdateInParts(t.Context(), db, ids, insert); err != nil {
+	if err := table.UpdateInParts(t.Context(), db.Update, ids, insert); err != nil {
 		t.Fatal(err)
 	}
 	if commits > 8 {
@@ -49,7 +49,7 @@ func TestUpdateInParts(t *testing.T) {
 	}
 	rev := db.Snapshot().Revision()
 	refused := errors.New("no")
-	err := table.UpdateInParts(t.Context(), db, ids, func(tx *table.Txn, part []string) error {
+	err := table.UpdateInParts(t.Context(), db.Update, ids, func(tx *table.Txn, part []string) error {
 		for _, id := range part {
 			others.Delete(tx, "", "", id)
 		}
@@ -58,7 +58,7 @@ func TestUpdateInParts(t *testing.T) {
 	if !errors.Is(err, refused) || db.Snapshot().Revision() != rev {
 		t.Errorf("a refusal gave %v and revision %d, want %v and %d", err, db.Snapshot().Revision(), refused, rev)
 	}
-	if err := table.UpdateInParts(t.Context(), db, nil, insert); err != nil {
+	if err := table.UpdateInParts(t.Context(), db.Update, nil, insert); err != nil {
 		t.Errorf("nothing to do: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -92,6 +93,8 @@ func (g *grouped) dial(to netip.Addr) (net.Conn, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	conn.SetReadDeadline(time.Now().Add(testnet.Patience))
+	defer conn.SetReadDeadline(time.Time{})
 	var name []byte
 	for b := make([]byte, 1); ; name = append(name, b[0]) {
 		if _, err := conn.Read(b); err != nil {

@@ -195,19 +195,26 @@ func echo(conn net.Conn) {
 }
 
 // Ask connects to a Serve address, sends a message, and returns the remote
-// address that the server saw once the message has come back.
+// address that the server saw once the message has come back. The context bounds all of
+// it: what a connection carries may be dropped although it was made.
 func (ns *NS) Ask(ctx context.Context, network, address string) (saw string, err error) {
 	conn, err := ns.Dial(ctx, network, address)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	return AskOn(conn)
+	limit := time.Now().Add(Patience)
+	if by, bounded := ctx.Deadline(); bounded && by.Before(limit) {
+		limit = by
+	}
+	return askBy(conn, limit)
 }
 
 // AskOn is Ask on a new connection that the caller has made and keeps.
-func AskOn(conn net.Conn) (saw string, err error) {
-	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
+func AskOn(conn net.Conn) (saw string, err error) { return askBy(conn, time.Now().Add(Patience)) }
+
+func askBy(conn net.Conn, limit time.Time) (saw string, err error) {
+	if err := conn.SetDeadline(limit); err != nil {
 		return "", err
 	}
 	defer conn.SetDeadline(time.Time{})

@@ -155,7 +155,7 @@ func lasting(ctx context.Context, err error) bool {
 // commit makes changes in as few transactions as the store allows, for as long as the
 // term lasts.
 func (r *Runner) commit(ctx context.Context, term int64, changes []Change) error {
-	return table.UpdateInParts(ctx, r.cfg.DB, changes, func(tx *table.Txn, part []Change) error {
+	return table.UpdateInParts(ctx, r.cfg.DB.Update, changes, func(tx *table.Txn, part []Change) error {
 		if err := holds(tx, term); err != nil {
 			return err
 		}

@@ -264,7 +264,7 @@ func (a Endpoints) modifyEndpoint(tx *table.Txn, who access.View, e *model.VPCEn
 func (a Endpoints) DeleteVpcEndpoints(ctx context.Context, in *shape.DeleteVpcEndpointsInput) (*shape.DeleteVpcEndpointsOutput, error) {
 	who, now := access.From(ctx), a.Now()
 	found := make(map[string]bool)
-	err := table.UpdateInParts(ctx, a.DB, in.VpcEndpointIds, func(tx *table.Txn, ids []string) error {
+	err := table.UpdateInParts(ctx, a.DB.Update, in.VpcEndpointIds, func(tx *table.Txn, ids []string) error {
 		for _, id := range ids {
 			var e *model.VPCEndpoint
 			if e, found[id] = view.Get(tx, who, state.VPCEndpoints, id); found[id] && !e.Deleting() {

@@ -42,7 +42,7 @@ func (a Tags) retag(ctx context.Context, ids []string, change state.Retag) error
 			return err
 		}
 	}
-	return table.UpdateInParts(ctx, a.DB, ids, func(tx *table.Txn, ids []string) error {
+	return table.UpdateInParts(ctx, a.DB.Update, ids, func(tx *table.Txn, ids []string) error {
 		for _, id := range ids {
 			k, err := kindOf(id)
 			if err != nil {
