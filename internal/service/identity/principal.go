@@ -23,6 +23,19 @@ import (
 // or cannot be read allows nothing, and denies what it might.
 func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bool) {
 	rules := &access.Rules{Shares: share.In(tx), Resources: resources{tx: tx, docs: i.docs, account: who.Account, region: who.Region}}
+	known, ok := i.latest.find(tx, who)
+	if !ok {
+		if known.principal, known.tags, ok = i.principal(tx, who); !ok {
+			return nil, false
+		}
+		i.latest.note(tx, who, known)
+	}
+	rules.Principal, rules.Tags = known.principal, known.tags
+	return rules, true
+}
+
+// principal reads the policies and tags of a caller.
+func (i *Identities) principal(tx *table.Txn, who *access.Caller) (*policy.Principal, map[string]string, bool) {
 	p := &policy.Principal{
 		Kind: who.Kind, Account: who.Account, ARN: who.ARN, Entity: who.Entity, UniqueID: who.EntityID,
 		Controls: i.controls(tx, who.Account),
@@ -30,24 +43,25 @@ func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bo
 	if who.EntityID == "" {
 		p.Entity = model.ARN("iam", "", who.Account, "root")
 	}
-	rules.Principal = p
 	tags, ok := i.entity(tx, who, p)
 	if !ok {
-		return nil, false
+		return nil, nil, false
 	}
-	rules.Tags = tags
-	if s := who.Session; s != nil {
-		i.session(tx, s, p)
-		if len(s.Tags) > 0 {
-			rules.Tags = maps.Clone(s.Tags)
-			for k, v := range tags {
-				if !hasTag(s.Tags, k) {
-					rules.Tags[k] = v
-				}
-			}
+	s := who.Session
+	if s == nil {
+		return p, tags, true
+	}
+	i.session(tx, s, p)
+	if len(s.Tags) == 0 {
+		return p, tags, true
+	}
+	both := maps.Clone(s.Tags)
+	for k, v := range tags {
+		if !hasTag(s.Tags, k) {
+			both[k] = v
 		}
 	}
-	return rules, true
+	return p, both, true
 }
 
 // hasTag compares keys of tags without case, as IAM does.
