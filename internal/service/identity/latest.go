@@ -24,6 +24,9 @@ type latest struct {
 type read struct {
 	principal *policy.Principal
 	tags      map[string]string
+	// organization and paths say where the account is, see access.Rules.
+	organization string
+	paths        []string
 }
 
 // manyCallers bounds what is kept: temporary keys are many.

@@ -28,9 +28,11 @@ func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bo
 		if known.principal, known.tags, ok = i.principal(tx, who); !ok {
 			return nil, false
 		}
+		known.organization, known.paths = organized(tx, who.Account)
 		i.latest.note(tx, who, known)
 	}
 	rules.Principal, rules.Tags = known.principal, known.tags
+	rules.Organization, rules.Paths = known.organization, known.paths
 	return rules, true
 }
 
@@ -169,14 +171,12 @@ func (i *Identities) byARN(tx *table.Txn, of, arn string) policy.Named {
 	return i.managed(tx, of, arn)
 }
 
-// controls gives the policies of the organization for an account, by levels; nil for none.
-func (*Identities) controls(*table.Txn, string) [][]policy.Named { return nil }
-
 // documents are policies that were read before. Those of rows go with the rows.
 type documents struct {
 	versions cache[model.PolicyVersion]
 	inline   cache[model.InlinePolicy]
 	roles    cache[model.Role] // their trust policies
+	controls cache[model.ControlPolicy]
 
 	mu    sync.Mutex
 	texts map[string]*policy.Document
@@ -188,6 +188,7 @@ func newDocuments() *documents {
 	d.versions.begin(func(v *model.PolicyVersion) (*policy.Document, error) { return identity(v.Document) })
 	d.inline.begin(func(p *model.InlinePolicy) (*policy.Document, error) { return identity(p.Document) })
 	d.roles.begin(trust)
+	d.controls.begin(func(p *model.ControlPolicy) (*policy.Document, error) { return policy.Parse(policy.Control, p.Content) })
 	return d
 }
 
