@@ -20,6 +20,8 @@ require (
 )
 
 
+require github.com/aws/aws-sdk-go-v2/service/organizations v1.62.8 // indirect
+
 require (
 	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.12 // indirect
 	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.8.12 // indirect

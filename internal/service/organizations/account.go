@@ -242,7 +242,7 @@ func (a *API) CloseAccount(ctx context.Context, in *shape.CloseAccountInput) (*s
 		switch {
 		case !ok:
 			return noAccount(*in.AccountId)
-		case row.ID == o.Account || row.Management:
+		case row.Management:
 			return violates("CANNOT_CLOSE_MANAGEMENT_ACCOUNT", "You can't close the management account.")
 		case row.Disabled:
 			return fault.AWSJSON("AccountAlreadyClosedException", "The account %s is already closed.", row.ID)
