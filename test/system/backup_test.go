@@ -56,6 +56,7 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(lattice.Service, "ListResourceEndpointAssociations", &lattice.ListResourceEndpointAssociationsInput{ResourceConfigurationIdentifier: &configuration}, &lattice.ListResourceEndpointAssociationsOutput{})
 	add(posternshape.Service, "ListAttachments", &posternshape.ListAttachmentsInput{}, &posternshape.ListAttachmentsOutput{})
 	add(posternshape.Service, "ListAccounts", &posternshape.ListAccountsInput{}, &posternshape.ListAccountsOutput{})
+	add(posternshape.Service, "ListAccessKeys", &posternshape.ListAccessKeysInput{}, &posternshape.ListAccessKeysOutput{})
 	return all
 }
 
