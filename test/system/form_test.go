@@ -249,6 +249,7 @@ func (f *form) fill(s *pair) {
 		s.t.Fatal(r.Stderr)
 	}
 	fillKeys(s, "444455556666")
+	fillIdentities(s)
 	f.fillNames(s)
 	f.fillRoutes(s)
 	f.fillOutside(s)
