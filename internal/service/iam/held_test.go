@@ -20,7 +20,9 @@ var held = map[string]struct {
 	"user": {"AIDA1", func(tx *table.Txn, m model.Meta) { state.Users.Put(tx, &model.User{Meta: m, Name: "held", Path: "/"}) }, func(f *fixture) error {
 		return failure(f.DeleteUser(f.ctx, &shape.DeleteUserInput{UserName: new("held")}))
 	}},
-	"group": {"AGPA1", func(tx *table.Txn, m model.Meta) { state.Groups.Put(tx, &model.Group{Meta: m, Name: "held", Path: "/"}) }, func(f *fixture) error {
+	"group": {"AGPA1", func(tx *table.Txn, m model.Meta) {
+		state.Groups.Put(tx, &model.Group{Meta: m, Name: "held", Path: "/"})
+	}, func(f *fixture) error {
 		return failure(f.DeleteGroup(f.ctx, &shape.DeleteGroupInput{GroupName: new("held")}))
 	}},
 	"role": {"AROA1", func(tx *table.Txn, m model.Meta) { state.Roles.Put(tx, &model.Role{Meta: m, Name: "held", Path: "/"}) }, func(f *fixture) error {
