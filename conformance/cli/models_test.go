@@ -92,7 +92,7 @@ func waitForState(operation, argument, state string) map[string]any {
 // teach lays the models out in dir as AWS_DATA_PATH wants them, so that an AWS
 // CLI of any age knows the served operations, and these only.
 func teach(dir string) error {
-	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "iam", "cloudtrail", "postern"} {
+	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "iam", "cloudtrail", "organizations", "postern"} {
 		text, err := os.ReadFile(filepath.Join(models, service+".json"))
 		if err != nil {
 			return err

@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/ram"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -79,13 +80,14 @@ func clients(transport aws.HTTPClient) map[string]any {
 		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
 	}
 	return map[string]any{
-		"ec2":         ec2.NewFromConfig(config),
-		"vpc-lattice": vpclattice.NewFromConfig(config),
-		"ram":         ram.NewFromConfig(config),
-		"route53":     route53.NewFromConfig(config),
-		"sts":         sts.NewFromConfig(config),
-		"iam":         iam.NewFromConfig(config),
-		"cloudtrail":  cloudtrail.NewFromConfig(config),
+		"ec2":           ec2.NewFromConfig(config),
+		"vpc-lattice":   vpclattice.NewFromConfig(config),
+		"ram":           ram.NewFromConfig(config),
+		"route53":       route53.NewFromConfig(config),
+		"sts":           sts.NewFromConfig(config),
+		"iam":           iam.NewFromConfig(config),
+		"cloudtrail":    cloudtrail.NewFromConfig(config),
+		"organizations": organizations.NewFromConfig(config),
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/ram"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
@@ -53,10 +54,10 @@ var calls = struct {
 }{made: map[string]bool{}}
 
 // services names them as their models do, by the SDK's ids.
-var services = map[string]string{"EC2": "ec2", "VPC Lattice": "vpc-lattice", "STS": "sts", "RAM": "ram", "CloudTrail": "cloudtrail"}
+var services = map[string]string{"EC2": "ec2", "VPC Lattice": "vpc-lattice", "STS": "sts", "RAM": "ram", "CloudTrail": "cloudtrail", "Organizations": "organizations"}
 
 func calledAll() error {
-	missing, err := served.Missing(served.File, []string{"ec2", "vpc-lattice", "ram", "sts", "cloudtrail"}, calls.made)
+	missing, err := served.Missing(served.File, []string{"ec2", "vpc-lattice", "ram", "sts", "cloudtrail", "organizations"}, calls.made)
 	if err == nil && len(missing) > 0 {
 		err = fmt.Errorf("served, but called by no test with success:\n  %s", strings.Join(missing, "\n  "))
 	}
@@ -89,6 +90,7 @@ type client struct {
 	ram     *ram.Client
 	sts     *sts.Client
 	trail   *cloudtrail.Client
+	orgs    *organizations.Client
 }
 
 // newAccount makes an account for one test and gives a client for it.
@@ -108,7 +110,7 @@ func newClient(t *testing.T, key harness.Key, region string) *client {
 	return &client{
 		t: t, ctx: t.Context(), key: key, region: region, config: config,
 		ec2: ec2.NewFromConfig(config), lattice: vpclattice.NewFromConfig(config), ram: ram.NewFromConfig(config), sts: sts.NewFromConfig(config),
-		trail: cloudtrail.NewFromConfig(config),
+		trail: cloudtrail.NewFromConfig(config), orgs: organizations.NewFromConfig(config),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy"
 )
 
 const mine, theirs = "111122223333", "444455556666"
@@ -203,6 +204,16 @@ func TestDecisionsAllocateNothing(t *testing.T) {
 	describe, create := access.Services["ec2"].Operations["DescribeVpcEndpoints"], access.Services["ec2"].Operations["CreateVpcEndpoint"]
 	describing := &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{"vpce-1"}}
 	creating := &ec2.CreateVpcEndpointInput{VpcId: new("vpc-1"), SubnetIds: []string{"subnet-1"}, SecurityGroupIds: []string{"sg-1"}}
+	user := &access.Rules{Principal: userOf(t, `{"Statement":{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"}}`)}
+	request := &access.Request{Caller: who, Operation: describe, Input: describing}
+	if n := testing.AllocsPerRun(100, func() {
+		request.Asks = describe.Ask(room[:0], who, describing)
+		if !access.Decide(request, user).Allowed {
+			t.Error("a user is denied")
+		}
+	}); n > 0 {
+		t.Errorf("of a user: %v allocations", n)
+	}
 	for name, run := range map[string]func() []access.Ask{
 		"describe": func() []access.Ask { return describe.Ask(room[:0], who, describing) },
 		"create":   func() []access.Ask { return create.Ask(room[:0], who, creating) },
@@ -217,6 +228,24 @@ func TestDecisionsAllocateNothing(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
+}
+
+// userOf is a user with ten policies, the last of which matters.
+func userOf(t *testing.T, last string) *policy.Principal {
+	t.Helper()
+	p := &policy.Principal{Kind: policy.User, Account: mine, ARN: who.ARN, Entity: who.ARN, UniqueID: "AIDATEST"}
+	for i := range 10 {
+		text := `{"Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}`
+		if i == 9 {
+			text = last
+		}
+		doc, err := policy.Parse(policy.Identity, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Identity = append(p.Identity, policy.Named{Document: doc})
+	}
+	return p
 }
 
 func BenchmarkCreateVpcEndpoint(b *testing.B) {

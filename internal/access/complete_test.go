@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/iam"
+	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/ram"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
@@ -156,7 +157,7 @@ func TestEveryMemberThatNamesAResourceIsAskedAbout(t *testing.T) {
 			left[name] = true
 		}
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, ram.Service, cloudtrail.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, ram.Service, cloudtrail.Service, organizations.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			if strings.HasPrefix(op.Name, "Describe") {
 				continue // what a list is of is found in the view

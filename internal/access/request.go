@@ -89,6 +89,17 @@ type Request struct {
 	question policy.Question
 }
 
+// Own reports whether the request is about nothing but what would be the caller's account's.
+func (r *Request) Own() bool {
+	for i := range r.Asks {
+		a := &r.Asks[i]
+		if a.trusts() || a.Resource.Kind != nil && !owns(r.Caller.Account, a.Action, a.Resource.Ref, nil) {
+			return false
+		}
+	}
+	return true
+}
+
 // Origin is where a request came from, and when.
 type Origin struct {
 	// Address is invalid when the request did not come over IP.

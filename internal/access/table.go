@@ -568,6 +568,9 @@ var Services = map[string]*Service{
 		"DisassociateResourceSharePermission": {Needs: []Need{
 			{Action: "ram:DisassociateResourceSharePermission", Targets: []Target{{Kinds: []*Kind{&kinds[29]}, Path: []int{0}, Keys: []Key{{Name: "ram:permissionarn", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[28]}, Path: []int{1}}}},
 		}},
+		"EnableSharingWithAwsOrganization": {Needs: []Need{
+			{Action: "ram:EnableSharingWithAwsOrganization"},
+		}},
 		"GetPermission": {Needs: []Need{
 			{Action: "ram:GetPermission", Targets: []Target{{Kinds: []*Kind{&kinds[28]}, Path: []int{0}}}},
 		}},
@@ -932,6 +935,122 @@ var Services = map[string]*Service{
 			{Action: "cloudtrail:LookupEvents"},
 		}},
 	}},
+	"organizations": {Hides: false, Operations: map[string]*Operation{
+		"AttachPolicy": {Management: true, Needs: []Need{
+			{Action: "organizations:AttachPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[36], &kinds[39], &kinds[37]}, Path: []int{1}}}},
+		}},
+		"CloseAccount": {Management: true, Needs: []Need{
+			{Action: "organizations:CloseAccount", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+		}},
+		"CreateAccount": {Management: true, Needs: []Need{
+			{Action: "organizations:CreateAccount"},
+			{Action: "organizations:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[36]}}}},
+		}, Tags: [][]int{{4}}},
+		"CreateOrganization": {Management: true, Needs: []Need{
+			{Action: "organizations:CreateOrganization"},
+		}},
+		"CreateOrganizationalUnit": {Management: true, Needs: []Need{
+			{Action: "organizations:CreateOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[37]}, Path: []int{0}}}},
+			{Action: "organizations:TagResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[37]}}}},
+		}, Tags: [][]int{{2}}},
+		"CreatePolicy": {Management: true, Needs: []Need{
+			{Action: "organizations:CreatePolicy"},
+			{Action: "organizations:TagResource", When: []int{4}, Targets: []Target{{Kinds: []*Kind{&kinds[38]}}}},
+		}, Tags: [][]int{{4}}},
+		"DeleteOrganization": {Management: true, Needs: []Need{
+			{Action: "organizations:DeleteOrganization"},
+		}},
+		"DeleteOrganizationalUnit": {Management: true, Needs: []Need{
+			{Action: "organizations:DeleteOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+		}},
+		"DeletePolicy": {Management: true, Needs: []Need{
+			{Action: "organizations:DeletePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
+		}},
+		"DescribeAccount": {Management: true, Needs: []Need{
+			{Action: "organizations:DescribeAccount", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+		}},
+		"DescribeCreateAccountStatus": {Management: true, Needs: []Need{
+			{Action: "organizations:DescribeCreateAccountStatus"},
+		}},
+		"DescribeOrganization": {Needs: []Need{
+			{Action: "organizations:DescribeOrganization"},
+		}},
+		"DescribeOrganizationalUnit": {Management: true, Needs: []Need{
+			{Action: "organizations:DescribeOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+		}},
+		"DescribePolicy": {Management: true, Needs: []Need{
+			{Action: "organizations:DescribePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
+		}},
+		"DetachPolicy": {Management: true, Needs: []Need{
+			{Action: "organizations:DetachPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[36], &kinds[39], &kinds[37]}, Path: []int{1}}}},
+		}},
+		"DisableAWSServiceAccess": {Management: true, Needs: []Need{
+			{Action: "organizations:DisableAWSServiceAccess"},
+		}},
+		"DisablePolicyType": {Management: true, Needs: []Need{
+			{Action: "organizations:DisablePolicyType", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}}},
+		}},
+		"EnableAWSServiceAccess": {Management: true, Needs: []Need{
+			{Action: "organizations:EnableAWSServiceAccess"},
+		}},
+		"EnablePolicyType": {Management: true, Needs: []Need{
+			{Action: "organizations:EnablePolicyType", Targets: []Target{{Kinds: []*Kind{&kinds[39]}, Path: []int{0}}}},
+		}},
+		"ListAWSServiceAccessForOrganization": {Management: true, Needs: []Need{
+			{Action: "organizations:ListAWSServiceAccessForOrganization"},
+		}},
+		"ListAccounts": {Management: true, Needs: []Need{
+			{Action: "organizations:ListAccounts"},
+		}},
+		"ListAccountsForParent": {Management: true, Needs: []Need{
+			{Action: "organizations:ListAccountsForParent", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[37]}, Path: []int{0}}}},
+		}},
+		"ListChildren": {Management: true, Needs: []Need{
+			{Action: "organizations:ListChildren", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[37]}, Path: []int{0}}}},
+		}},
+		"ListCreateAccountStatus": {Management: true, Needs: []Need{
+			{Action: "organizations:ListCreateAccountStatus"},
+		}},
+		"ListDelegatedAdministrators": {Management: true, Needs: []Need{
+			{Action: "organizations:ListDelegatedAdministrators"},
+		}},
+		"ListOrganizationalUnitsForParent": {Management: true, Needs: []Need{
+			{Action: "organizations:ListOrganizationalUnitsForParent", Targets: []Target{{Kinds: []*Kind{&kinds[39], &kinds[37]}, Path: []int{0}}}},
+		}},
+		"ListParents": {Management: true, Needs: []Need{
+			{Action: "organizations:ListParents", Targets: []Target{{Kinds: []*Kind{&kinds[36], &kinds[37]}, Path: []int{0}}}},
+		}},
+		"ListPolicies": {Management: true, Needs: []Need{
+			{Action: "organizations:ListPolicies"},
+		}},
+		"ListPoliciesForTarget": {Management: true, Needs: []Need{
+			{Action: "organizations:ListPoliciesForTarget", Targets: []Target{{Kinds: []*Kind{&kinds[36], &kinds[39], &kinds[37]}, Path: []int{0}}}},
+		}},
+		"ListRoots": {Management: true, Needs: []Need{
+			{Action: "organizations:ListRoots"},
+		}},
+		"ListTagsForResource": {Management: true, Needs: []Need{
+			{Action: "organizations:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[36], &kinds[39], &kinds[37], &kinds[38]}, Path: []int{0}}}},
+		}},
+		"ListTargetsForPolicy": {Management: true, Needs: []Need{
+			{Action: "organizations:ListTargetsForPolicy", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
+		}},
+		"MoveAccount": {Management: true, Needs: []Need{
+			{Action: "organizations:MoveAccount", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[39], &kinds[37]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[39], &kinds[37]}, Path: []int{2}}}},
+		}},
+		"TagResource": {Management: true, Needs: []Need{
+			{Action: "organizations:TagResource", Targets: []Target{{Kinds: []*Kind{&kinds[36], &kinds[39], &kinds[37], &kinds[38]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"UntagResource": {Management: true, Needs: []Need{
+			{Action: "organizations:UntagResource", Targets: []Target{{Kinds: []*Kind{&kinds[36], &kinds[39], &kinds[37], &kinds[38]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"UpdateOrganizationalUnit": {Management: true, Needs: []Need{
+			{Action: "organizations:UpdateOrganizationalUnit", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+		}},
+		"UpdatePolicy": {Management: true, Needs: []Need{
+			{Action: "organizations:UpdatePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
+		}},
+	}},
 	"postern": {Hides: false, Operations: map[string]*Operation{
 		"AttachNetworkInterface": {Needs: []Need{
 			{Action: "postern:AttachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -939,13 +1058,13 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}, Tags: [][]int{{1, 4}}},
 		"CreateAccessKey": {Needs: []Need{
-			{Action: "postern:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 		"DeleteAccessKey": {Needs: []Need{
-			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -960,7 +1079,7 @@ var Services = map[string]*Service{
 			{Action: "postern:GetStatus"},
 		}},
 		"ListAccessKeys": {Needs: []Need{
-			{Action: "postern:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+			{Action: "postern:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 		"ListAccounts": {Needs: []Need{
 			{Action: "postern:ListAccounts"},
@@ -969,13 +1088,13 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"RotateAccessKey": {Needs: []Need{
-			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},
 		"UpdateAccessKey": {Needs: []Need{
-			{Action: "postern:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[36]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[37]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -1018,6 +1137,10 @@ var kinds = [...]Kind{
 	{Service: "iam", Type: "role", Prefix: "", NoRegion: true, Keys: []string{"iam:permissionsboundary"}},
 	{Service: "iam", Type: "user", Prefix: "", NoRegion: true, Keys: []string{"iam:permissionsboundary"}},
 	{Service: "sts", Type: "federated-user", Prefix: "", NoRegion: true},
+	{Service: "organizations", Type: "account", Prefix: "", NoRegion: true},
+	{Service: "organizations", Type: "ou", Prefix: "ou-", NoRegion: true},
+	{Service: "organizations", Type: "policy", Prefix: "p-", NoRegion: true},
+	{Service: "organizations", Type: "root", Prefix: "r-", NoRegion: true},
 	{Service: "postern", Type: "access-key", Prefix: "", NoRegion: true},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true},
 }

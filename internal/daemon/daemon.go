@@ -31,6 +31,7 @@ import (
 	trailshape "github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
 	iamshape "github.com/posternhq/postern/internal/aws/shape/iam"
+	organizationsshape "github.com/posternhq/postern/internal/aws/shape/organizations"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	ramshape "github.com/posternhq/postern/internal/aws/shape/ram"
 	route53shape "github.com/posternhq/postern/internal/aws/shape/route53"
@@ -41,6 +42,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/iam"
 	"github.com/posternhq/postern/internal/service/identity"
+	"github.com/posternhq/postern/internal/service/organizations"
 	"github.com/posternhq/postern/internal/service/postern"
 	"github.com/posternhq/postern/internal/service/ram"
 	"github.com/posternhq/postern/internal/service/route53"
@@ -316,6 +318,7 @@ func (d *daemon) services(p postern.Observer, spaces postern.Namespaces, kept *t
 		{Service: ramshape.Service, API: &ram.API{Env: d.env}},
 		{Service: stsshape.Service, API: sts.API{Env: d.env}},
 		{Service: iamshape.Service, API: &iam.API{Env: d.env}},
+		{Service: organizationsshape.Service, API: &organizations.API{Env: d.env}},
 		{Service: trailshape.Service, API: &cloudtrail.API{Env: d.env, Trail: kept}},
 		{Service: posternshape.Service, API: &postern.API{
 			Env: d.env, Observer: p, Namespaces: spaces, Interfaces: iface.Interfaces{Env: d.env}, Version: d.config.Version,

@@ -137,11 +137,12 @@ func (v *village) parts(row any, id string, number int) {
 }
 
 // associations are the prefixes of ids that rows without tags have, by their tables.
-var associations = map[string]string{"route-table-association": "rtbassoc-", "network-acl-association": "aclassoc-"}
+var associations = map[string]string{"route-table-association": "rtbassoc-", "network-acl-association": "aclassoc-", "access-key": "AKIA"}
 
 // formed are identifiers that some operations want of a kind that the victim has none of, or
 // that are in other rows, by operation and member.
 var formed = map[string]string{
+	"iam:GetAccessKeyLastUsed.AccessKeyId":           "AKIA",
 	"ec2:DisassociateRouteTable.AssociationId":       "rtbassoc-",
 	"ec2:ReplaceRouteTableAssociation.AssociationId": "rtbassoc-",
 	"ec2:ReplaceNetworkAclAssociation.AssociationId": "aclassoc-",

@@ -114,7 +114,7 @@ func (p *parser) resource(source string) (pattern, *Error) {
 	}
 	r, _ := compilePattern(whole, true, p.vars)
 	r.source = source
-	return r, nil
+	return r, p.bounded(&r)
 }
 
 // iamPaths are how resources of IAM can begin.

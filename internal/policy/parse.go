@@ -144,6 +144,20 @@ type parser struct {
 	where  string
 	source string
 	lines  []int
+	// searched counts what pattern.searched does, of all patterns.
+	searched int
+}
+
+// mostSearched is more ? between two * than anybody needs in a policy. With it the longest
+// policy is compared with the longest ARN in some milliseconds.
+const mostSearched = 512
+
+// bounded counts a pattern, and refuses the policy when there is too much to search.
+func (p *parser) bounded(q *pattern) *Error {
+	if p.searched += q.searched(); p.searched > mostSearched {
+		return syntax(p.where, "comes to more than %d question marks between asterisks", mostSearched)
+	}
+	return nil
 }
 
 func (p *parser) statement(n *node, single bool) (s statement, problem *Error) {
@@ -294,6 +308,9 @@ func (p *parser) condition(c *condition, n *node) *Error {
 			return &Error{Text: textLegacy, Detail: fmt.Sprintf("(%s: %.200q of %s %s.)", p.where, source, c.name, problem)}
 		case problem != "":
 			return syntax(p.where, "has a value %q of %s that %s", source, c.name, problem)
+		}
+		if problem := p.bounded(&v.pattern); problem != nil {
+			return problem
 		}
 		c.values = append(c.values, v)
 	}

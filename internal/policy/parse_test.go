@@ -58,6 +58,8 @@ func TestHostileTextsAreRefused(t *testing.T) {
 		"a control character":  strings.Replace(all, "Allow", "Al\nlow", 1),
 		"numbers without end":  `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"NumericEquals":{"aws:x":1e999999}}}}`,
 		"a name that is empty": `{"":"2012-10-17"}`,
+		"much to search for":   strings.Replace(all, `"Resource":"*`, `"Resource":"arn:aws:ec2:*:*:*`+strings.Repeat("?a", 600)+"*", 1),
+		"much in conditions":   strings.Replace(all, `"Resource":"*"`, `"Resource":"*","Condition":{"StringLike":{"aws:x":["*`+strings.Repeat(`?a*","*`, 600)+`"]}}`, 1),
 		"a long resource":      strings.Replace(all, `"Resource":"*`, `"Resource":"`+strings.Repeat("x", 100000), 1),
 		"a long partition":     strings.Replace(all, `"Resource":"*`, `"Resource":"arn:`+strings.Repeat("x", 100000), 1),
 		"a long service":       strings.Replace(all, `"Action":"*`, `"Action":"`+strings.Repeat("ö", 50000)+":x", 1),
@@ -86,6 +88,16 @@ func TestLongPoliciesAreRead(t *testing.T) {
 	text = `{"Id":"` + id + `","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
 	if _, err := policy.Parse(policy.Identity, text); err != nil {
 		t.Errorf("a policy of %d bytes: %.200v", len(text), err)
+	}
+}
+
+// TestQuestionMarksAreForgivenWhereTheyCostNothing reads many that are in their place.
+func TestQuestionMarksAreForgivenWhereTheyCostNothing(t *testing.T) {
+	for _, resource := range []string{strings.Repeat("?", 2000), strings.Repeat("?", 1000) + "*", "*" + strings.Repeat("a?", 1000), "*" + strings.Repeat("?", 500) + "*"} {
+		text := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"arn:aws:ec2:us-east-1:111122223333:` + resource + `"}}`
+		if _, err := policy.Parse(policy.Identity, text); err != nil {
+			t.Errorf("%.20s…: %v", resource, err)
+		}
 	}
 }
 

@@ -159,6 +159,18 @@ func (q *piece) value(c Context) (string, bool) {
 	return q.otherwise, q.hasDefault
 }
 
+// searched counts the ? between the first and the last *. They make a text be gone through
+// again from each place, and so policies may not have many.
+func (p *pattern) searched() int {
+	n := 0
+	for i := p.first + 1; i < p.last; i++ {
+		if p.pieces[i].kind == anyone {
+			n++
+		}
+	}
+	return n
+}
+
 // resolves reports whether all variables of the pattern have a value.
 func (p *pattern) resolves(c Context) bool {
 	if !p.variables {
@@ -175,7 +187,7 @@ func (p *pattern) resolves(c Context) bool {
 // match compares a text with the pattern; unknown says that a variable has no
 // value. What is before the first * is compared from the front, what is behind the
 // last from the back, and each run between two of them is looked for once, so that
-// the work is linear in both, but for runs with ? in them.
+// the work is linear in both, but for runs with ? in them, which see searched.
 func (p *pattern) match(s string, c Context) tri {
 	if !p.resolves(c) {
 		return unknown

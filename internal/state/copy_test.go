@@ -61,6 +61,10 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.ShareAssociations)
 	checkWritten(t, random, state.ShareInvitations)
 	checkWritten(t, random, state.Permissions)
+	checkWritten(t, random, state.Organizations)
+	checkWritten(t, random, state.OrganizationalUnits)
+	checkWritten(t, random, state.OrganizationAccounts)
+	checkWritten(t, random, state.ControlPolicies)
 }
 
 const drawnRows = 150

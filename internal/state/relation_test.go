@@ -59,6 +59,10 @@ var plain = map[string]string{
 	"share-association": "Principal ResourceARN ResourceType", // principals may be unknown
 	"share-invitation":  "ShareName Receiver State",
 	"permission":        "ResourceType Versions.Template",
+
+	"organization":         "Root Services.Principal",
+	"organization-account": "Email Request",
+	"control-policy":       "Content",
 }
 
 // TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their

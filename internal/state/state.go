@@ -42,6 +42,7 @@ func Tables() []table.Any {
 		HostedZones, RecordSets, VPCAssociationAuthorizations, ZoneChanges,
 		Users, Groups, Roles, Policies, PolicyVersions, InlinePolicies, LastUses,
 		ResourceShares, ShareAssociations, ShareInvitations, Permissions,
+		OrganizationalUnits, OrganizationAccounts, ControlPolicies, Organizations,
 	}
 }
 

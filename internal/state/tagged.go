@@ -17,6 +17,8 @@ const (
 	Route53 = "route53"
 	IAM     = "iam"
 	RAM     = "ram"
+	// Organization is AWS Organizations.
+	Organization = "organizations"
 )
 
 // Resource is a row of its owner's that has what all resources have. Clone copies it, so

@@ -79,6 +79,10 @@ func (d *draft) newReads() map[read]int64 {
 // Revision returns the revision of the store that the transaction started from.
 func (tx *Txn) Revision() int64 { return tx.base.rev }
 
+// Writable reports whether the transaction is that of an Update: it may show what nobody
+// has committed, and the commit depends on what is read through it.
+func (tx *Txn) Writable() bool { return tx.changes != nil }
+
 // position returns the number of a table in this database.
 func (tx *Txn) position(def *definition) int {
 	pos, ok := tx.db.positions[def]

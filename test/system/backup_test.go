@@ -18,6 +18,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/iam"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/cluster"
@@ -54,8 +55,10 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(lattice.Service, "ListResourceGateways", &lattice.ListResourceGatewaysInput{}, &lattice.ListResourceGatewaysOutput{})
 	add(lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{}, &lattice.ListResourceConfigurationsOutput{})
 	add(lattice.Service, "ListResourceEndpointAssociations", &lattice.ListResourceEndpointAssociationsInput{ResourceConfigurationIdentifier: &configuration}, &lattice.ListResourceEndpointAssociationsOutput{})
+	add(iam.Service, "GetAccountAuthorizationDetails", &iam.GetAccountAuthorizationDetailsInput{}, &iam.GetAccountAuthorizationDetailsOutput{})
 	add(posternshape.Service, "ListAttachments", &posternshape.ListAttachmentsInput{}, &posternshape.ListAttachmentsOutput{})
 	add(posternshape.Service, "ListAccounts", &posternshape.ListAccountsInput{}, &posternshape.ListAccountsOutput{})
+	add(posternshape.Service, "ListAccessKeys", &posternshape.ListAccessKeysInput{}, &posternshape.ListAccessKeysOutput{})
 	return all
 }
 

@@ -248,6 +248,8 @@ func (f *form) fill(s *pair) {
 	if r := p.Command("account", "create", "444455556666", "--name", "another"); r.Status != 0 {
 		s.t.Fatal(r.Stderr)
 	}
+	fillKeys(s, "444455556666")
+	fillIdentities(s)
 	f.fillNames(s)
 	f.fillRoutes(s)
 	f.fillOutside(s)

@@ -15,7 +15,7 @@ import (
 )
 
 // samples are values that fit some constraint of the models.
-var samples = []string{"AKIAIOSFODNN7EXAMPLE", "v1",
+var samples = []string{"AKIAIOSFODNN7EXAMPLE", "v1", "r-abcd", "ou-abcd-01234567", "p-01234567", "car-01234567", "team@example.com", "ram.amazonaws.com",
 	"name", "vpc-0123456789abcdef0", "rgw-0123456789abcdef0", "rcfg-0123456789abcdef0", "rea-0123456789abcdef0", "dv-0123456789abcdef0",
 	"eni-0123456789abcdef0", "sn-0123456789abcdef0", "111122223333", "arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/rgw-0123456789abcdef0",
 }

@@ -59,6 +59,11 @@ func notAuthentic() []refusalCase {
 		{"disabled key", with(stsCall(identity), byKey(offKey)), 403, "query", "InvalidClientTokenId", "invalid"},
 		{"temporary key without token", with(stsCall(identity), byKey(tempKey)), 403, "query", "InvalidClientTokenId", "invalid"},
 		{"temporary key with other token", with(stsCall(identity), func(c *call) { c.key, c.token = tempKey, "b" }), 403, "query", "InvalidClientTokenId", "invalid"},
+		{"ec2 session that is over", with(ec2Call(createVpc), over), 400, "ec2", "RequestExpired", "is expired"},
+		{"sts session that is over", with(stsCall(identity), over), 403, "query", "ExpiredToken", "is expired"},
+		{"lattice session that is over", with(get(), over), 403, "json", "ExpiredTokenException", "is expired"},
+		{"json session that is over", with(lookup(), over), 400, "json-1.1", "ExpiredTokenException", "is expired"},
+		{"session that is over, and another token", with(stsCall(identity), func(c *call) { c.key, c.token = expiredKey, "b" }), 403, "query", "InvalidClientTokenId", "invalid"},
 		{"long-term key with token", with(stsCall(identity), func(c *call) { c.token = "b" }), 403, "query", "InvalidClientTokenId", "invalid"},
 
 		{"ec2 wrong secret", with(ec2Call(createVpc), bySecret), 403, "ec2", "SignatureDoesNotMatch", "String-to-Sign"},
@@ -181,6 +186,8 @@ func bySecret(c *call) { c.secret = "another secret" }
 func inRegion(c *call) { c.region = "mars-1" }
 
 func byKey(id string) func(*call) { return func(c *call) { c.key = id } }
+
+func over(c *call) { c.key, c.token = expiredKey, "a token" }
 
 func signedAt(offset time.Duration) func(*call) { return func(c *call) { c.at = now.Add(offset) } }
 

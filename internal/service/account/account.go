@@ -88,9 +88,15 @@ type Fresh struct {
 	Account *model.Account
 	Key     *model.AccessKey
 	// Secret is that of Key.
-	Secret   string
+	Secret string
+	// Besides writes what comes with the account in the same transaction; nil for nothing.
+	// With a nil Key the account gets none.
+	Besides  func(*table.Txn) error
 	networks []network
 }
+
+// NewID makes the number of an account, without a zero in front, which spreadsheets lose.
+func NewID(env *service.Env) string { return fmt.Sprintf("%d%011d", 1+env.Intn(9), env.Intn(1e11)) }
 
 // New makes the rows of an account; Create writes them.
 func New(env *service.Env, id, name string) (*Fresh, error) {
@@ -117,8 +123,13 @@ func (n *Fresh) insert(tx *table.Txn) error {
 	if err := state.Accounts.Insert(tx, n.Account); err != nil {
 		return fmt.Errorf("make account %s: %w", n.Account.ID, ErrExists)
 	}
-	if err := state.AccessKeys.Insert(tx, n.Key); err != nil {
-		return fmt.Errorf("make account %s: %w", n.Account.ID, err)
+	if n.Key != nil {
+		if err := state.AccessKeys.Insert(tx, n.Key); err != nil {
+			return fmt.Errorf("make account %s: %w", n.Account.ID, err)
+		}
+	}
+	if n.Besides != nil {
+		return n.Besides(tx)
 	}
 	return nil
 }

@@ -91,6 +91,22 @@ func Secret(keys *seal.Keys, k *model.AccessKey) (string, error) {
 	return string(secret), nil
 }
 
+// IsLast says whether a key is the last one of its account itself that works: without it
+// nobody of the account could do anything.
+func IsLast(tx *table.Txn, keys *seal.Keys, key *model.AccessKey) bool {
+	if key.User != "" || key.Disabled {
+		return false
+	}
+	for k := range state.AccessKeysByAccount.Rows(tx, model.Ref{ID: key.Account}) {
+		if k.User == "" && k.ID != key.ID && !k.Disabled {
+			if _, err := Secret(keys, k); err == nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Reseal seals the secrets of access keys that are stored in clear, or were sealed with
 // another key than the newest one. It gives the ids of those that cannot be opened, which
 // it leaves as they are.

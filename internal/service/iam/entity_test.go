@@ -186,6 +186,17 @@ func TestTheAdministratorsKeys(t *testing.T) {
 	if others := must[*shape.ListAccessKeysOutput](t)(f.ListAccessKeys(f.other, &shape.ListAccessKeysInput{})).AccessKeyMetadata; len(others) != 0 {
 		t.Errorf("another account has %+v", others)
 	}
+	remove := func() error {
+		return failure(f.DeleteAccessKey(f.ctx, &shape.DeleteAccessKeyInput{AccessKeyId: key.AccessKeyId}))
+	}
+	f.refused(t, "DeleteConflict", "", remove)
+	f.refused(t, "DeleteConflict", "", func() error {
+		return failure(f.UpdateAccessKey(f.ctx, &shape.UpdateAccessKeyInput{AccessKeyId: key.AccessKeyId, Status: new("Inactive")}))
+	})
+	must[*shape.CreateAccessKeyOutput](t)(f.CreateAccessKey(f.ctx, &shape.CreateAccessKeyInput{}))
+	if err := remove(); err != nil {
+		t.Errorf("another key works, and the first one stays: %v", err)
+	}
 	self := must[*shape.GetUserOutput](t)(f.GetUser(f.ctx, &shape.GetUserInput{})).User
 	if *self.Arn != "arn:aws:iam::111122223333:user/test" {
 		t.Errorf("the administrator is told that it is %s", *self.Arn)

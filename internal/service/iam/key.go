@@ -104,9 +104,10 @@ func (a *API) UpdateAccessKey(ctx context.Context, in *shape.UpdateAccessKeyInpu
 	if *in.Status == shape.StatusTypeExpired {
 		return nil, invalid("Status: a key becomes %s by itself; want %s or %s", shape.StatusTypeExpired, shape.StatusTypeActive, shape.StatusTypeInactive)
 	}
-	err := a.changeKey(ctx, in.UserName, *in.AccessKeyId, func(tx *table.Txn, k *model.AccessKey) {
+	off := *in.Status == shape.StatusTypeInactive
+	err := a.changeKey(ctx, in.UserName, *in.AccessKeyId, off, func(tx *table.Txn, k *model.AccessKey) {
 		k = k.Clone()
-		k.Disabled = *in.Status == shape.StatusTypeInactive
+		k.Disabled = off
 		state.AccessKeys.Put(tx, k)
 	})
 	return &shape.UpdateAccessKeyOutput{}, err
@@ -114,14 +115,15 @@ func (a *API) UpdateAccessKey(ctx context.Context, in *shape.UpdateAccessKeyInpu
 
 // DeleteAccessKey deletes a key, whatever it signed for.
 func (a *API) DeleteAccessKey(ctx context.Context, in *shape.DeleteAccessKeyInput) (*shape.DeleteAccessKeyOutput, error) {
-	err := a.changeKey(ctx, in.UserName, *in.AccessKeyId, func(tx *table.Txn, k *model.AccessKey) {
+	err := a.changeKey(ctx, in.UserName, *in.AccessKeyId, true, func(tx *table.Txn, k *model.AccessKey) {
 		state.AccessKeys.Delete(tx, "", "", k.ID)
 		state.LastUses.Delete(tx, k.Account, "", k.ID)
 	})
 	return &shape.DeleteAccessKeyOutput{}, err
 }
 
-func (a *API) changeKey(ctx context.Context, name *string, id string, change func(*table.Txn, *model.AccessKey)) error {
+// changeKey changes a key. The last one of the account itself that works is not taken away.
+func (a *API) changeKey(ctx context.Context, name *string, id string, takesAway bool, change func(*table.Txn, *model.AccessKey)) error {
 	who := access.From(ctx)
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
 		owner, err := a.keyOwner(tx, who, name)
@@ -131,6 +133,9 @@ func (a *API) changeKey(ctx context.Context, name *string, id string, change fun
 		k, err := owner.key(tx, id)
 		if err != nil {
 			return err
+		}
+		if takesAway && account.IsLast(tx, a.Seal, k) {
+			return fault.IAM("DeleteConflict", "The Access Key with id %s is the last one of the account itself that works. Create another one first.", id)
 		}
 		change(tx, k)
 		return nil

@@ -68,7 +68,7 @@ func (i *Identities) encode(r *access.Request, d *access.Decision) string {
 // Bind gives the context for the handler of a request that was decided about: each of its
 // transactions decides again.
 func (i *Identities) Bind(ctx context.Context, r *access.Request) context.Context {
-	b := &bound{identities: i, caller: *r.Caller, request: *r}
+	b := &bound{identities: i, caller: *r.Caller, request: *r, own: r.Caller.Kind == policy.Root && r.Own()}
 	b.request.Caller, b.request.Asks = &b.caller, slices.Clone(r.Asks)
 	return table.WithCondition(ctx, b)
 }
@@ -78,6 +78,9 @@ type bound struct {
 	identities *Identities
 	caller     access.Caller
 	request    access.Request
+	// own says that rows have no say but in whether the caller is known, as long as nothing
+	// bounds its account.
+	own bool
 }
 
 // Check implements table.Condition.
@@ -85,6 +88,9 @@ func (b *bound) Check(tx *table.Txn) error {
 	i := b.identities
 	if _, ok := i.known(tx, &b.caller); !ok {
 		return &access.Refused{Unknown: true}
+	}
+	if b.own && i.controls(tx, b.caller.Account) == nil {
+		return nil
 	}
 	request := b.request
 	d, ok := i.decide(tx, &request)

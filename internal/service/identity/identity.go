@@ -30,6 +30,8 @@ import (
 type Identities struct {
 	env  *service.Env
 	docs *documents
+
+	latest latest
 }
 
 // New returns what knows the callers of an environment.

@@ -23,6 +23,21 @@ import (
 // or cannot be read allows nothing, and denies what it might.
 func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bool) {
 	rules := &access.Rules{Shares: share.In(tx), Resources: resources{tx: tx, docs: i.docs, account: who.Account, region: who.Region}}
+	known, ok := i.latest.find(tx, who)
+	if !ok {
+		if known.principal, known.tags, ok = i.principal(tx, who); !ok {
+			return nil, false
+		}
+		known.organization, known.paths = organized(tx, who.Account)
+		i.latest.note(tx, who, known)
+	}
+	rules.Principal, rules.Tags = known.principal, known.tags
+	rules.Organization, rules.Paths = known.organization, known.paths
+	return rules, true
+}
+
+// principal reads the policies and tags of a caller.
+func (i *Identities) principal(tx *table.Txn, who *access.Caller) (*policy.Principal, map[string]string, bool) {
 	p := &policy.Principal{
 		Kind: who.Kind, Account: who.Account, ARN: who.ARN, Entity: who.Entity, UniqueID: who.EntityID,
 		Controls: i.controls(tx, who.Account),
@@ -30,24 +45,25 @@ func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bo
 	if who.EntityID == "" {
 		p.Entity = model.ARN("iam", "", who.Account, "root")
 	}
-	rules.Principal = p
 	tags, ok := i.entity(tx, who, p)
 	if !ok {
-		return nil, false
+		return nil, nil, false
 	}
-	rules.Tags = tags
-	if s := who.Session; s != nil {
-		i.session(tx, s, p)
-		if len(s.Tags) > 0 {
-			rules.Tags = maps.Clone(s.Tags)
-			for k, v := range tags {
-				if !hasTag(s.Tags, k) {
-					rules.Tags[k] = v
-				}
-			}
+	s := who.Session
+	if s == nil {
+		return p, tags, true
+	}
+	i.session(tx, s, p)
+	if len(s.Tags) == 0 {
+		return p, tags, true
+	}
+	both := maps.Clone(s.Tags)
+	for k, v := range tags {
+		if !hasTag(s.Tags, k) {
+			both[k] = v
 		}
 	}
-	return rules, true
+	return p, both, true
 }
 
 // hasTag compares keys of tags without case, as IAM does.
@@ -155,14 +171,12 @@ func (i *Identities) byARN(tx *table.Txn, of, arn string) policy.Named {
 	return i.managed(tx, of, arn)
 }
 
-// controls gives the policies of the organization for an account, by levels; nil for none.
-func (*Identities) controls(*table.Txn, string) [][]policy.Named { return nil }
-
 // documents are policies that were read before. Those of rows go with the rows.
 type documents struct {
 	versions cache[model.PolicyVersion]
 	inline   cache[model.InlinePolicy]
 	roles    cache[model.Role] // their trust policies
+	controls cache[model.ControlPolicy]
 
 	mu    sync.Mutex
 	texts map[string]*policy.Document
@@ -174,6 +188,7 @@ func newDocuments() *documents {
 	d.versions.begin(func(v *model.PolicyVersion) (*policy.Document, error) { return identity(v.Document) })
 	d.inline.begin(func(p *model.InlinePolicy) (*policy.Document, error) { return identity(p.Document) })
 	d.roles.begin(trust)
+	d.controls.begin(func(p *model.ControlPolicy) (*policy.Document, error) { return policy.Parse(policy.Control, p.Content) })
 	return d
 }
 

@@ -39,9 +39,15 @@ var finders = map[string]func(r resources, a *access.Ask) (string, bool){
 	"ec2:security-group": other(resources.securityGroup),
 	"ec2:subnet":         other(resources.subnet),
 	"ec2:vpc":            other(resources.vpc),
-	"iam:group":          entity(state.GroupsByName, func(g *model.Group) string { return g.Path + g.Name }),
-	"iam:role":           entity(state.RolesByName, func(g *model.Role) string { return g.Path + g.Name }),
-	"iam:user":           resources.user,
+
+	"organizations:account": inOrganization(""),
+	"organizations:ou":      inOrganization(""),
+	"organizations:policy":  inOrganization("service_control_policy/"),
+	"organizations:root":    inOrganization(""),
+
+	"iam:group": entity(state.GroupsByName, func(g *model.Group) string { return g.Path + g.Name }),
+	"iam:role":  entity(state.RolesByName, func(g *model.Role) string { return g.Path + g.Name }),
+	"iam:user":  resources.user,
 }
 
 func other(find func(r resources, name string) (string, bool)) func(resources, *access.Ask) (string, bool) {

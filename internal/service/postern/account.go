@@ -5,7 +5,6 @@ package postern
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
@@ -23,7 +22,7 @@ import (
 func (a *API) CreateAccount(ctx context.Context, in *shape.CreateAccountInput) (*shape.CreateAccountOutput, error) {
 	id := service.Value(in.AccountId)
 	if id == "" {
-		id = fmt.Sprintf("%d%011d", 1+a.Intn(9), a.Intn(1e11)) // no leading zero, which spreadsheets lose
+		id = account.NewID(a.Env)
 	}
 	fresh, err := account.New(a.Env, id, service.Value(in.Name))
 	if err != nil {

@@ -167,15 +167,8 @@ func (a *API) DeleteAccessKey(ctx context.Context, in *shape.DeleteAccessKeyInpu
 // notTheLast refuses to take away the last key of an account itself that works, from who is
 // in that account: nobody of it could do anything then. The management account may.
 func (a *API) notTheLast(tx *table.Txn, who access.View, key *model.AccessKey) error {
-	if key.User != "" || !who.Owns(key.Account) {
+	if !who.Owns(key.Account) || !account.IsLast(tx, a.Seal, key) {
 		return nil
-	}
-	for k := range state.AccessKeysByAccount.Rows(tx, model.Ref{ID: key.Account}) {
-		if k.User == "" && k.ID != key.ID && !k.Disabled {
-			if _, err := account.Secret(a.Seal, k); err == nil {
-				return nil
-			}
-		}
 	}
 	return fault.Conflict(kindAccessKey, key.ID, "access key %s is the last one of account %s itself that works; make another one first", key.ID, key.Account)
 }

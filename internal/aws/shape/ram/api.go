@@ -24,6 +24,7 @@ type API interface {
 	DeleteResourceShare(ctx context.Context, in *DeleteResourceShareInput) (*DeleteResourceShareOutput, error)
 	DisassociateResourceShare(ctx context.Context, in *DisassociateResourceShareInput) (*DisassociateResourceShareOutput, error)
 	DisassociateResourceSharePermission(ctx context.Context, in *DisassociateResourceSharePermissionInput) (*DisassociateResourceSharePermissionOutput, error)
+	EnableSharingWithAwsOrganization(ctx context.Context, in *EnableSharingWithAwsOrganizationInput) (*EnableSharingWithAwsOrganizationOutput, error)
 	GetPermission(ctx context.Context, in *GetPermissionInput) (*GetPermissionOutput, error)
 	GetResourcePolicies(ctx context.Context, in *GetResourcePoliciesInput) (*GetResourcePoliciesOutput, error)
 	GetResourceShareAssociations(ctx context.Context, in *GetResourceShareAssociationsInput) (*GetResourceShareAssociationsOutput, error)

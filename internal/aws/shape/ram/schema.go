@@ -241,6 +241,20 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "EnableSharingWithAwsOrganization", Method: "POST", Path: "/enablesharingwithawsorganization", Status: 200,
+				Input: &schema.Shape{Name: "EnableSharingWithAwsOrganizationInput", Kind: schema.Structure},
+				Output: &schema.Shape{Name: "EnableSharingWithAwsOrganizationOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "returnValue", Index: 0, Shape: &t[4], Wire: "returnValue"},
+				}},
+				OutputRoot: "EnableSharingWithAwsOrganizationResponse",
+				Errors:     []string{"OperationNotPermittedException", "ServerInternalException", "ServiceUnavailableException"},
+				NewInput:   func() any { return new(EnableSharingWithAwsOrganizationInput) },
+				NewOutput:  func() any { return new(EnableSharingWithAwsOrganizationOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).EnableSharingWithAwsOrganization(ctx, in.(*EnableSharingWithAwsOrganizationInput))
+				},
+			},
+			{
 				Name: "GetPermission", Method: "POST", Path: "/getpermission", Status: 200,
 				Input: &schema.Shape{Name: "GetPermissionInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "permissionArn", Index: 0, Shape: &t[46], Wire: "permissionArn", Required: true},
@@ -626,7 +640,6 @@ func newService() *schema.Service {
 			},
 		},
 		Unserved: []string{
-			"EnableSharingWithAwsOrganization",
 			"ListReplacePermissionAssociationsWork",
 			"PromotePermissionCreatedFromPolicy",
 			"PromoteResourceShareCreatedFromPolicy",

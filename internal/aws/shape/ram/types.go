@@ -162,6 +162,15 @@ type DisassociateResourceSharePermissionOutput struct {
 	ClientToken *string
 }
 
+// EnableSharingWithAwsOrganizationInput is the input of EnableSharingWithAwsOrganization.
+type EnableSharingWithAwsOrganizationInput struct {
+}
+
+// EnableSharingWithAwsOrganizationOutput is the output of EnableSharingWithAwsOrganization.
+type EnableSharingWithAwsOrganizationOutput struct {
+	ReturnValue *bool
+}
+
 // GetPermissionInput is the input of GetPermission.
 type GetPermissionInput struct {
 	PermissionArn     *string // required
