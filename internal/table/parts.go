@@ -10,8 +10,8 @@ import (
 )
 
 // UpdateInParts runs fn on all items in one update, which is DB.Update or
-// DB.UpdatePatiently, if the store takes that, and otherwise on parts of half the size, a quarter, and so on, one after the other:
-// in few commits, since each waits for the disk. What fn says against an item is
+// DB.UpdatePatiently, if the store takes that, and otherwise on parts of half the size, a
+// quarter, and so on, one after the other: in few commits, since each waits for the disk. What fn says against an item is
 // returned; nothing is changed then if it was among the first ones tried, but
 // earlier parts may have been.
 func UpdateInParts[T any](ctx context.Context, update func(context.Context, func(*Txn) error) (int64, error), items []T, fn func(tx *Txn, part []T) error) error {

@@ -123,7 +123,7 @@ func Reseal(ctx context.Context, env *service.Env) (lost []string, err error) {
 			outdated = append(outdated, k.ID)
 		}
 	}
-	err = table.UpdateInParts(ctx, env.DB, outdated, func(tx *table.Txn, part []string) error {
+	err = table.UpdateInParts(ctx, env.DB.Update, outdated, func(tx *table.Txn, part []string) error {
 		for _, id := range part {
 			k, ok := state.AccessKeys.Get(tx, "", "", id)
 			if !ok || current(env, k) {
