@@ -432,6 +432,9 @@ func (v *village) compare(c *client.Client, svc *schema.Service, op *schema.Oper
 	}
 }
 
+// common tells what all accounts have in common: which organization they are in.
+var common = []string{"organizations:DescribeOrganization"}
+
 // check looks for anything of the victim's in an answer.
 func (v *village) check(svc *schema.Service, op *schema.Operation, who, name string, status int, body string) {
 	free := access.Services[svc.Name].Operations[op.Name].Free
@@ -449,6 +452,9 @@ func (v *village) check(svc *schema.Service, op *schema.Operation, who, name str
 	body = said.ReplaceAllString(body, "") // what requests name that is not there
 	if who == "nobody" {
 		body = strings.ReplaceAll(body, victim, "") // it is its own
+	}
+	if slices.Contains(common, svc.Name+":"+op.Name) {
+		return
 	}
 	for _, secret := range []string{canary, mark, "10.77.", victim} {
 		if strings.Contains(body, secret) {

@@ -120,7 +120,7 @@ func compileVariable(source string) (q piece, size int, problem string) {
 		return piece{text: inside}, end + 1, ""
 	}
 	q = piece{kind: variable}
-	if key, rest, ok := strings.Cut(inside, ","); ok {
+	if key, _, ok := strings.Cut(inside, ","); ok {
 		// A default may have a brace of its own, so it ends at its quote.
 		from := len(source) - len(strings.TrimLeft(source[2+len(key)+1:], " "))
 		if from >= len(source) || source[from] != '\'' {
@@ -135,7 +135,7 @@ func compileVariable(source string) (q piece, size int, problem string) {
 		if end >= len(source) || source[end] != '}' {
 			return q, 0, "has a variable without its closing brace"
 		}
-		inside, _ = key, rest
+		inside = key
 	}
 	q.written = strings.TrimSpace(inside)
 	q.text = strings.ToLower(q.written)

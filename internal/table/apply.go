@@ -94,7 +94,7 @@ func (db *DB) publish(snap *snapshot, changes []Change) {
 	next := newLogEntry(snap.rev)
 	next.changes = changes
 	last.next = next // before anybody can see next, and walk the log to it
-	db.current.Store(&version{snapshot: snap, at: next})
+	db.show(snap, next)
 	close(last.superseded)
 }
 

@@ -137,10 +137,27 @@ func (c *content) kept() *content {
 	return &out
 }
 
-// get returns the entry at path, or nil.
+// get returns the entry at path, or nil. Nothing is asked for as often, so it goes
+// through the tree without a function that compares; it keeps nothing of path.
 func (c *content) get(path string) *entry {
-	item, _ := c.rows.get(atPath(path))
-	return item.entry
+	for n := c.rows.root; n != nil; {
+		low, high := 0, len(n.items)
+		for low < high {
+			if middle := int(uint(low+high) / 2); n.items[middle].path < path {
+				low = middle + 1
+			} else {
+				high = middle
+			}
+		}
+		if low < len(n.items) && n.items[low].path == path {
+			return n.items[low].entry
+		}
+		if n.kids == nil {
+			break
+		}
+		n = n.kids[low]
+	}
+	return nil
 }
 
 // set puts an entry at path, or removes what is there when it is nil, and returns

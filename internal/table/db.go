@@ -71,7 +71,13 @@ type snapshot struct {
 // version is a published snapshot together with its place in the log of changes.
 type version struct {
 	*snapshot
-	at *logEntry
+	at   *logEntry
+	view *Txn // of the snapshot, for all who read it; who keeps it does not keep the log
+}
+
+// show makes a snapshot the one that is read from now on.
+func (db *DB) show(snap *snapshot, at *logEntry) {
+	db.current.Store(&version{snapshot: snap, at: at, view: &Txn{db: db, base: snap}})
 }
 
 // Open loads the tables from the store and follows it until Close. The context
@@ -101,7 +107,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger, tables ...Any) (
 	if err != nil {
 		return nil, fmt.Errorf("load tables: %w", err)
 	}
-	db.current.Store(&version{snapshot: snap, at: newLogEntry(snap.rev)})
+	db.show(snap, newLogEntry(snap.rev))
 	db.ctx, db.stop = context.WithCancel(context.Background())
 	db.heads.init(db)
 	db.updates = updates{db: db, most: min(s.MaxOps(), groupOps), words: newWords(fewWords), gathered: make(chan struct{}, 1)}
@@ -131,7 +137,7 @@ func (db *DB) Err() error {
 // Snapshot returns the newest state known here, without waiting. It contains
 // every change that an Update of this database has returned from.
 func (db *DB) Snapshot() *Txn {
-	return &Txn{db: db, base: db.current.Load().snapshot}
+	return db.current.Load().view
 }
 
 // OnlyWriter says that from now on nobody but this database changes rows in the

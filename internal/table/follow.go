@@ -71,7 +71,7 @@ type Tail struct {
 // Tail gives the newest place in the history.
 func (db *DB) Tail() *Tail {
 	v := db.current.Load()
-	return &Tail{db, v.at, &Txn{db: db, base: v.snapshot}}
+	return &Tail{db, v.at, v.view}
 }
 
 // Txn is the read-only state at the place.
@@ -88,7 +88,7 @@ func (t *Tail) Next() []Change {
 		return nil
 	}
 	changes := changesBetween(t.at, v.at)
-	t.at, t.tx = v.at, &Txn{db: t.db, base: v.snapshot}
+	t.at, t.tx = v.at, v.view
 	return changes
 }
 

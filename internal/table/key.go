@@ -50,7 +50,17 @@ func (k Key) is(path string) bool {
 }
 
 func rowPath(account, region, id string) string {
-	return escape(account) + "/" + escape(region) + "/" + escape(id)
+	var room pathRoom
+	return string(appendRowPath(room[:0], account, region, id))
+}
+
+// pathRoom is room for the paths of nearly all rows.
+type pathRoom [96]byte
+
+func appendRowPath(b []byte, account, region, id string) []byte {
+	b = append(append(b, escape(account)...), '/')
+	b = append(append(b, escape(region)...), '/')
+	return append(b, escape(id)...)
 }
 
 func scopePath(account, region string) string {

@@ -162,7 +162,7 @@ func (t *Table[T]) Kind() string { return t.def.kind }
 
 // Get returns the row with that key; false says that there is none.
 func (t *Table[T]) Get(tx *Txn, account, region, id string) (T, bool) {
-	if e := tx.get(t.def, rowPath(account, region, id)); e != nil {
+	if e := tx.find(t.def, account, region, id); e != nil {
 		return e.row.(T), true
 	}
 	var none T

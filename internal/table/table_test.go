@@ -144,6 +144,19 @@ func TestReadsAndIndexes(t *testing.T) {
 	equal(t, "tag after a change", ids(itemsByTag.Rows(db.Snapshot(), "x")), "")
 }
 
+// TestReadsLeaveNothingBehind bounds what a read costs: a request has a dozen.
+func TestReadsLeaveNothingBehind(t *testing.T) {
+	db := open(t, newStore(t))
+	put(t, db, &item{Account: "111122223333", Region: "us-east-1", ID: "vpce-0123456789abcdef0"})
+	var found, none bool
+	if n := testing.AllocsPerRun(100, func() {
+		_, found = items.Get(db.Snapshot(), "111122223333", "us-east-1", "vpce-0123456789abcdef0")
+		_, none = items.Get(db.Snapshot(), "111122223333", "", "vpce-0123456789abcdef0")
+	}); n != 0 || !found || none {
+		t.Errorf("two reads allocate %v times and find %v, %v", n, found, none)
+	}
+}
+
 func TestUpdateReadsItsOwnWrites(t *testing.T) {
 	db := open(t, newStore(t))
 	put(t, db, &item{ID: "a", Group: "g"}, &item{ID: "b", Group: "g"}, &item{ID: "c", Group: "g"})

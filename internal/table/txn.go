@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"unsafe"
 )
 
 // Txn is a view of all tables at one revision, and in an Update also the
@@ -109,6 +110,17 @@ func (tx *Txn) get(def *definition, path string) *entry {
 	}
 	tx.readRow(pos, path)
 	return tx.changes.content(pos).get(path)
+}
+
+// find gives the row with a key. Reads are many, and those that nobody notes need no
+// path of their own.
+func (tx *Txn) find(def *definition, account, region, id string) *entry {
+	if tx.changes != nil || tx.reads != nil {
+		return tx.get(def, rowPath(account, region, id))
+	}
+	var room pathRoom
+	path := appendRowPath(room[:0], account, region, id) // get keeps nothing of it
+	return tx.base.tables[tx.position(def)].get(unsafe.String(unsafe.SliceData(path), len(path)))
 }
 
 // readRow makes the commit depend on a row, as the base has it. What another Update of

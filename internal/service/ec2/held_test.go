@@ -193,7 +193,7 @@ var holders = map[string]struct {
 // elsewhere reports whether a kind is of IAM or RAM, which have tests of their own for what
 // is tested here.
 func elsewhere(kind string) bool {
-	return slices.ContainsFunc(slices.Concat(state.TaggedIn(state.IAM), state.TaggedIn(state.RAM)), func(k *state.Tagged) bool { return k.Table == kind })
+	return slices.ContainsFunc(slices.Concat(state.TaggedIn(state.IAM), state.TaggedIn(state.RAM), state.TaggedIn(state.Organization)), func(k *state.Tagged) bool { return k.Table == kind })
 }
 
 // TestWhatIsHeldIsNotDeleted walks the relations of all tables: what holds
