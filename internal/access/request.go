@@ -112,6 +112,10 @@ type Request struct {
 	Origin    Origin
 	Asks      []Ask
 
+	// Revision is that of the state in which it was decided that the request goes on; zero
+	// for none.
+	Revision int64
+
 	facts    facts
 	question policy.Question
 }
