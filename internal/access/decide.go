@@ -111,7 +111,7 @@ func policies(r *Request, rules *Rules) (Decision, bool) {
 			continue
 		}
 		r.facts.begin(r, rules, a)
-		r.question = policy.Question{Principal: p, Action: a.Action, Resource: r.facts.resource.ARN(), Context: &r.facts}
+		r.question = policy.Question{Principal: p, Action: a.Action, Resource: a.arn(r.facts.resource.ID), Context: &r.facts}
 		if a.trusts() {
 			if rules.Resources != nil {
 				r.question.Trust = rules.Resources.Trust(a.Resource)
@@ -162,7 +162,7 @@ func (r *Refused) Error() string {
 func (d *Decision) Text(who *Caller) string {
 	text := "User: " + who.ARN + " is not authorized to perform this request"
 	if a := d.Denied; a != nil {
-		text = "User: " + who.ARN + " is not authorized to perform: " + a.Action + " on resource: " + a.Resource.ARN() + d.because(who)
+		text = "User: " + who.ARN + " is not authorized to perform: " + a.Action + " on resource: " + a.arn(a.Resource.ID) + d.because(who)
 	}
 	if d.Reason != "" {
 		text += " " + d.Reason

@@ -59,9 +59,36 @@ type Ask struct {
 	// Other is what names the resource in place of its id, when the resource must be
 	// found by it; its id is then unknown.
 	Other string
+	// To is what the resource will be called, when it is that which is asked about.
+	To *Name
 
 	need   *Need
 	target *Target // nil for no resource
+}
+
+// Name is what becomes of a name in IAM; empty parts stay as they are.
+type Name struct{ Path, Name string }
+
+// id is the name of what an id, with its path, is that of now.
+func (n *Name) id(now string) string {
+	at := strings.LastIndexByte(now, '/') + 1
+	path, name := now[:at], now[at:]
+	if n.Path != "" {
+		path = strings.TrimPrefix(n.Path, "/")
+	}
+	if n.Name != "" {
+		name = n.Name
+	}
+	return path + name
+}
+
+// arn is what policies are asked about, of a resource that has that id in ARNs.
+func (a *Ask) arn(id string) string {
+	r := a.Resource
+	if r.ID = id; a.To != nil {
+		r.ID = a.To.id(id)
+	}
+	return r.ARN()
 }
 
 // Made reports whether the ask is about something that the request makes.
@@ -84,6 +111,10 @@ type Request struct {
 	Input     any
 	Origin    Origin
 	Asks      []Ask
+
+	// Revision is that of the state in which it was decided that the request goes on; zero
+	// for none.
+	Revision int64
 
 	facts    facts
 	question policy.Question
@@ -184,6 +215,9 @@ type Target struct {
 	// Before leads to what comes before the id in names: the path of something that the
 	// operation makes. Nil for nothing.
 	Before []int
+	// NewPath and NewName lead to what the resource will be called, and nothing is asked
+	// when both are empty; nil when that is not what is asked about.
+	NewPath, NewName []int
 	// OrCaller says that it is the caller itself when the member is not there.
 	OrCaller bool
 	// Trusts says that the trust policy of the resource, a role, must let the caller, and
@@ -215,10 +249,21 @@ func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
 			asks = append(asks, Ask{Action: n.Action, Resource: t.own(who, unknownID), need: n, target: t})
 			continue
 		}
+		var to *Name
+		if t.NewName != nil {
+			path, _ := stringIn(in.FieldByIndex(t.NewPath))
+			name, _ := stringIn(in.FieldByIndex(t.NewName))
+			if to = (&Name{path, name}); *to == (Name{}) {
+				continue
+			}
+		}
 		before := len(asks)
 		asks = t.ask(asks, n, who, in, t.Path)
 		if t.OrCaller && len(asks) == before {
 			asks = t.askAboutCaller(asks, n, who)
+		}
+		if to != nil && len(asks) > before {
+			asks[before].To = to
 		}
 		if t.Before != nil && len(asks) > before {
 			path, _ := stringIn(in.FieldByIndex(t.Before))

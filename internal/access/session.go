@@ -25,6 +25,9 @@ type Session struct {
 	// Parent is the long-term access key that began the session of a user or of the
 	// account, which ends with it; empty for roles.
 	Parent string
+	// Through are the other accounts whose principals a session of a role began from, those
+	// that sessions before it began from too. It ends when one of them is disabled.
+	Through []string
 	// Name is that of the session of a role, or of the federated user.
 	Name            string
 	Issued, Expires time.Time

@@ -895,7 +895,7 @@ var Services = map[string]*Service{
 			{Action: "iam:UpdateAssumeRolePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
 		}},
 		"UpdateGroup": {Needs: []Need{
-			{Action: "iam:UpdateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[31]}, Path: []int{2}}}},
+			{Action: "iam:UpdateGroup", Targets: []Target{{Kinds: []*Kind{&kinds[31]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[31]}, Path: []int{0}, NewPath: []int{1}, NewName: []int{2}}}},
 		}},
 		"UpdateRole": {Needs: []Need{
 			{Action: "iam:UpdateRole", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
@@ -904,7 +904,7 @@ var Services = map[string]*Service{
 			{Action: "iam:UpdateRoleDescription", Targets: []Target{{Kinds: []*Kind{&kinds[33]}, Path: []int{0}}}},
 		}},
 		"UpdateUser": {Needs: []Need{
-			{Action: "iam:UpdateUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[34]}, Path: []int{2}}}},
+			{Action: "iam:UpdateUser", Targets: []Target{{Kinds: []*Kind{&kinds[34]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[34]}, Path: []int{0}, NewPath: []int{1}, NewName: []int{2}}}},
 		}},
 	}},
 	"sts": {Hides: false, Operations: map[string]*Operation{

@@ -42,6 +42,7 @@ type stored struct {
 	Kind           policy.PrincipalKind `json:"k"`
 	Entity         string               `json:"e,omitempty"`
 	Parent         string               `json:"p,omitempty"`
+	Through        []string             `json:"o,omitempty"`
 	Name           string               `json:"n,omitempty"`
 	Issued         int64                `json:"i"` // Unix time, as Expires
 	Expires        int64                `json:"u"`
@@ -84,7 +85,7 @@ func Seal(keys *seal.Keys, s *access.Session, atLeast int) (string, error) {
 // packed is what of a session is sealed.
 func packed(s *access.Session) ([]byte, error) {
 	text, err := json.Marshal(stored{
-		s.Secret, s.Account, s.Kind, s.Entity, s.Parent, s.Name, s.Issued.Unix(), s.Expires.Unix(),
+		s.Secret, s.Account, s.Kind, s.Entity, s.Parent, s.Through, s.Name, s.Issued.Unix(), s.Expires.Unix(),
 		s.Policies, s.PolicyARNs, s.Bounded, s.Tags, s.Transitive, s.SourceIdentity,
 	})
 	if err != nil {
@@ -130,7 +131,7 @@ func Open(keys *seal.Keys, accessKeyID, token string) (*access.Session, error) {
 		return nil, ErrInvalid // of a version that makes other tokens
 	}
 	return &access.Session{
-		KeyID: accessKeyID, Secret: s.Secret, Account: s.Account, Kind: s.Kind, Entity: s.Entity, Parent: s.Parent, Name: s.Name,
+		KeyID: accessKeyID, Secret: s.Secret, Account: s.Account, Kind: s.Kind, Entity: s.Entity, Parent: s.Parent, Through: s.Through, Name: s.Name,
 		Issued: time.Unix(s.Issued, 0).UTC(), Expires: time.Unix(s.Expires, 0).UTC(),
 		Policies: s.Policies, PolicyARNs: s.PolicyARNs, Bounded: s.Bounded,
 		Tags: s.Tags, Transitive: s.Transitive, SourceIdentity: s.SourceIdentity,

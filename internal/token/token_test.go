@@ -49,7 +49,8 @@ func drawn(t *rapid.T) *access.Session {
 	s := &access.Session{
 		KeyID: text("key"), Secret: rapid.StringN(1, 40, -1).Draw(t, "secret"), Account: text("account"),
 		Kind: rapid.SampledFrom([]policy.PrincipalKind{policy.Root, policy.User, policy.Role, policy.Federated}).Draw(t, "kind"), Entity: text("entity"), Parent: text("parent"), Name: text("name"),
-		Issued: time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "issued"), 0).UTC(), Expires: time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "expires"), 0).UTC(),
+		Through: rapid.SampledFrom([][]string{nil, {"111122223333"}, {"111122223333", "444455556666"}}).Draw(t, "through"),
+		Issued:  time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "issued"), 0).UTC(), Expires: time.Unix(rapid.Int64Range(0, 1<<35).Draw(t, "expires"), 0).UTC(),
 		Policies: texts("policy", 3), PolicyARNs: texts("ARN", 3), Bounded: rapid.Bool().Draw(t, "bounded"),
 		Transitive: texts("transitive", 3), SourceIdentity: text("source identity"),
 	}

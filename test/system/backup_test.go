@@ -20,6 +20,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/ram"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/cluster"
 	"github.com/posternhq/postern/test/postern"
@@ -56,6 +57,8 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{}, &lattice.ListResourceConfigurationsOutput{})
 	add(lattice.Service, "ListResourceEndpointAssociations", &lattice.ListResourceEndpointAssociationsInput{ResourceConfigurationIdentifier: &configuration}, &lattice.ListResourceEndpointAssociationsOutput{})
 	add(iam.Service, "GetAccountAuthorizationDetails", &iam.GetAccountAuthorizationDetailsInput{}, &iam.GetAccountAuthorizationDetailsOutput{})
+	add(ram.Service, "GetResourceShares", &ram.GetResourceSharesInput{ResourceOwner: new(ram.ResourceOwnerSelf), ResourceShareStatus: new(ram.ResourceShareStatusActive)}, &ram.GetResourceSharesOutput{})
+	add(ram.Service, "ListPermissions", &ram.ListPermissionsInput{}, &ram.ListPermissionsOutput{})
 	add(posternshape.Service, "ListAttachments", &posternshape.ListAttachmentsInput{}, &posternshape.ListAttachmentsOutput{})
 	add(posternshape.Service, "ListAccounts", &posternshape.ListAccountsInput{}, &posternshape.ListAccountsOutput{})
 	add(posternshape.Service, "ListAccessKeys", &posternshape.ListAccessKeysInput{}, &posternshape.ListAccessKeysOutput{})

@@ -146,6 +146,7 @@ type accessNeed struct {
 type accessTarget struct {
 	kinds              []accessKind
 	path, before       []int
+	newPath, newName   []int
 	byOther, mentioned bool
 	caller, trusts     bool
 	keys               []accessKey
@@ -276,6 +277,15 @@ func (r *accessResolver) target(word string) (accessTarget, error) {
 		if before, name, ok := strings.Cut(member, "+"); ok {
 			member = name
 			if t.before, _, err = r.path(before); err != nil {
+				return t, err
+			}
+		}
+		if old, name, ok := strings.Cut(member, ">"); ok {
+			member = old
+			if t.newPath, _, err = r.path("NewPath"); err != nil {
+				return t, err
+			}
+			if t.newName, _, err = r.path(name); err != nil {
 				return t, err
 			}
 		}

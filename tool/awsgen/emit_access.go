@@ -117,6 +117,9 @@ func targetLiteral(t accessTarget, first map[string]int) string {
 	if t.before != nil {
 		text += fmt.Sprintf(", Before: %#v", t.before)
 	}
+	if t.newName != nil {
+		text += fmt.Sprintf(", NewPath: %#v, NewName: %#v", t.newPath, t.newName)
+	}
 	if t.caller {
 		text += ", OrCaller: true"
 	}

@@ -34,6 +34,9 @@ func (i *Identities) Decide(ctx context.Context, r *access.Request) (access.Deci
 	if !known {
 		return access.Decision{}, &access.Refused{Unknown: true}
 	}
+	if r.Revision = 0; d.Passes(r) {
+		r.Revision = tx.Revision()
+	}
 	return d, nil
 }
 
@@ -83,13 +86,17 @@ type bound struct {
 	own bool
 }
 
-// Check implements table.Condition.
+// Check implements table.Condition. In the state that it was decided in, what the caller may
+// do is as it was; an Update decides anew, since its commit depends on what is read then.
 func (b *bound) Check(tx *table.Txn) error {
 	i := b.identities
 	if _, ok := i.known(tx, &b.caller); !ok {
 		return &access.Refused{Unknown: true}
 	}
 	if b.own && i.controls(tx, b.caller.Account) == nil {
+		return nil
+	}
+	if b.request.Revision != 0 && b.request.Revision == tx.Revision() && !tx.Writable() {
 		return nil
 	}
 	request := b.request

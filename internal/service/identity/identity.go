@@ -14,6 +14,7 @@ package identity
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/posternhq/postern/internal/access"
@@ -141,7 +142,7 @@ func userOf(tx *table.Txn, of, id string) (access.Caller, bool) {
 
 // sessionOf gives who has a session, as long as it is there for whom it began.
 func sessionOf(tx *table.Txn, s *access.Session) (access.Caller, bool) {
-	if !open(tx, s.Account) {
+	if !open(tx, s.Account) || slices.ContainsFunc(s.Through, func(id string) bool { return !open(tx, id) }) {
 		return access.Caller{}, false
 	}
 	who, ok := access.Caller{}, false

@@ -166,18 +166,20 @@ func TestWhatIsTakenAwayWhileUnderWay(t *testing.T) {
 	}
 }
 
-// TestDisabledAccountsKnowNobody disables an account, whose own key, users and sessions are
-// as good as unknown then, and good again when it is enabled.
+// TestDisabledAccountsKnowNobody disables an account, whose own key, users and sessions,
+// those that they have in other accounts too, are as good as unknown then, and good again when it is enabled.
 func TestDisabledAccountsKnowNobody(t *testing.T) {
 	w := newWorld(t)
 	all := statement("Allow", "*", "*", "")
 	user := w.user(theirs, "BOB", all)
 	w.role(theirs, "OPS", trusting(`"*"`, ""), all)
+	w.role(mine, "GUEST", trusting(`"*"`, ""), all)
 	callers := []ask{describe(w.root[theirs]), describe(user)}
 	for _, s := range []access.Session{
 		{Account: theirs, Kind: policy.Role, Entity: "AROAOPS", Name: "s"},
 		{Account: theirs, Kind: policy.User, Entity: "AIDABOB", Parent: user},
 		{Account: theirs, Kind: policy.Root, Parent: w.root[theirs]},
+		{Account: mine, Kind: policy.Role, Entity: "AROAGUEST", Name: "s", Through: []string{theirs}},
 	} {
 		a := describe("")
 		a.key, a.token = w.session(s)

@@ -22,7 +22,11 @@ import (
 // depends on them. False says that its user or role is gone. A policy that is not there
 // or cannot be read allows nothing, and denies what it might.
 func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bool) {
-	rules := &access.Rules{Shares: share.In(tx), Resources: resources{tx: tx, docs: i.docs, account: who.Account, region: who.Region}}
+	rules := &struct {
+		access.Rules
+		found resources
+	}{found: resources{tx: tx, docs: i.docs, account: who.Account, region: who.Region}}
+	rules.Shares, rules.Resources = share.In(tx), &rules.found
 	known, ok := i.latest.find(tx, who)
 	if !ok {
 		if known.principal, known.tags, ok = i.principal(tx, who); !ok {
@@ -33,7 +37,7 @@ func (i *Identities) Rules(tx *table.Txn, who *access.Caller) (*access.Rules, bo
 	}
 	rules.Principal, rules.Tags = known.principal, known.tags
 	rules.Organization, rules.Paths = known.organization, known.paths
-	return rules, true
+	return &rules.Rules, true
 }
 
 // principal reads the policies and tags of a caller.

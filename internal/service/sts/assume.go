@@ -4,6 +4,7 @@ package sts
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ func (a API) AssumeRole(ctx context.Context, in *shape.AssumeRoleInput) (*shape.
 	if !ok { // the same as for a role that does not trust the caller
 		return nil, fault.STS(codeDenied, "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", who.ARN, *in.RoleArn)
 	}
-	s := &access.Session{Account: role.Account, Kind: policy.Role, Entity: role.ID, Name: *in.RoleSessionName}
+	s := &access.Session{Account: role.Account, Kind: policy.Role, Entity: role.ID, Through: through(who, role), Name: *in.RoleSessionName}
 	lasts, err := duration(who, role, in.DurationSeconds)
 	if err != nil {
 		return nil, err
@@ -79,6 +80,20 @@ func roleOf(tx *table.Txn, arn string) (*model.Role, bool) {
 		return role, role.ARN() == arn
 	}
 	return nil, false
+}
+
+// through are the accounts other than the role's that a session of it begins from.
+func through(who access.View, role *model.Role) []string {
+	all := []string{who.Account}
+	if who.Session != nil {
+		all = append(all, who.Session.Through...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if i, its := slices.BinarySearch(all, role.Account); its {
+		all = slices.Delete(all, i, i+1)
+	}
+	return all
 }
 
 // duration is how long a session of a role lasts: at most as the role says, and at most an

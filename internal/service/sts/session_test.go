@@ -107,7 +107,7 @@ func TestAssumedRole(t *testing.T) {
 		t.Errorf("packed %v, source identity %v, want neither", out.PackedPolicySize, out.SourceIdentity)
 	}
 	want := &access.Session{
-		Account: servicetest.OtherAccount, Kind: policy.Role, Entity: w.role.ID, Name: "work",
+		Account: servicetest.OtherAccount, Kind: policy.Role, Entity: w.role.ID, Name: "work", Through: []string{servicetest.Account},
 		Issued: servicetest.Now, Expires: servicetest.Now.Add(time.Hour),
 	}
 	if diff := cmp.Diff(want, w.opened(t, out.Credentials)); diff != "" {
@@ -218,6 +218,9 @@ func TestChains(t *testing.T) {
 			}
 			if !maps.Equal(got, given) || by.SourceIdentity != source || by.Bounded {
 				rt.Fatalf("the session has tags %v, source identity %q, bounded %t; want %v, %q", got, by.SourceIdentity, by.Bounded, given, source)
+			}
+			if !slices.Equal(by.Through, []string{servicetest.Account}) {
+				rt.Fatalf("a session of the account's user, or begun from such ones, began from %v", by.Through)
 			}
 			for _, key := range transitive {
 				kept[key] = given[key]
