@@ -32,7 +32,8 @@ type Identities struct {
 	env  *service.Env
 	docs *documents
 
-	latest latest
+	latest  latest
+	secrets secrets
 }
 
 // New returns what knows the callers of an environment.
@@ -71,7 +72,7 @@ func (i *Identities) lasting(tx *table.Txn, keyID, _ string) (Credential, bool) 
 	if !ok {
 		return Credential{}, false
 	}
-	secret, err := account.Secret(i.env.Seal, key)
+	secret, err := i.secrets.of(i.env.Seal, key)
 	if err != nil {
 		return Credential{}, false // said at the start; to clients it is a key that is not there
 	}
