@@ -142,7 +142,7 @@ func (e *Event) head(w *writer) {
 }
 
 func (e *Event) headOf(w *writer, name string) {
-	w.text("eventTime", e.At.UTC().Format(time.RFC3339))
+	w.time("eventTime", e.At)
 	w.text("eventSource", e.source())
 	w.text("eventName", name)
 	w.text("awsRegion", cut(e.Region, maxName))
@@ -186,6 +186,11 @@ func (w *writer) text(name, value string) {
 	w.b = jsonbody.AppendString(w.b, value)
 }
 
+func (w *writer) time(name string, at time.Time) {
+	w.name(name)
+	w.b = append(at.UTC().AppendFormat(append(w.b, '"'), time.RFC3339), '"')
+}
+
 // some writes a member unless it is empty.
 func (w *writer) some(name, value string) {
 	if value != "" {
@@ -205,7 +210,18 @@ var secrets = map[string]bool{
 	"tokencode": true, "encodedmessage": true, "decodedmessage": true, "samlassertion": true, "webidentitytoken": true,
 }
 
-func secret(name string) bool { return len(name) <= 16 && secrets[strings.ToLower(name)] }
+func secret(name string) bool {
+	var small [16]byte // as long as the longest of them
+	if len(name) > len(small) {
+		return false
+	}
+	for i := range len(name) {
+		if small[i] = name[i]; 'A' <= name[i] && name[i] <= 'Z' {
+			small[i] += 'a' - 'A'
+		}
+	}
+	return secrets[string(small[:len(name)])]
+}
 
 // told writes an input or output, or null for none.
 func (w *writer) told(value any, op *schema.Operation, in bool, see func(string)) {

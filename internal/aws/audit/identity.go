@@ -4,7 +4,6 @@ package audit
 
 import (
 	"strings"
-	"time"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/policy"
@@ -52,7 +51,7 @@ func (w *writer) session(c *access.Caller) {
 	w.some("sourceIdentity", cut(c.Session.SourceIdentity, maxName))
 	w.name("attributes")
 	w.open()
-	w.text("creationDate", c.Session.Issued.UTC().Format(time.RFC3339))
+	w.time("creationDate", c.Session.Issued)
 	w.text("mfaAuthenticated", "false")
 	w.close()
 	w.close()

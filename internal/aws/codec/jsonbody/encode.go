@@ -118,14 +118,12 @@ func (e encoder) appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth
 
 // AppendString appends a JSON string; what is not UTF-8 becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {
-	if strings.IndexFunc(s, needsEscape) < 0 {
-		b = append(b, '"')
-		b = append(b, s...)
-		return append(b, '"')
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string never fails to marshal
+			return append(b, quoted...)
+		}
 	}
-	// A string never fails to marshal.
-	quoted, _ := json.Marshal(s)
-	return append(b, quoted...)
+	b = append(append(b, '"'), s...)
+	return append(b, '"')
 }
-
-func needsEscape(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
