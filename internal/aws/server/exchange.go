@@ -168,7 +168,11 @@ func (e *exchange) read(w http.ResponseWriter, buffer *bytes.Buffer) error {
 	e.signature, parseErr = sigv4.Parse(e.http)
 	long := e.http.ContentLength > e.MaxBody // said beforehand: nothing of it need be read
 	if e.http.Body != nil && !long {
-		_, readErr = buffer.ReadFrom(http.MaxBytesReader(w, e.http.Body, e.MaxBody))
+		body := e.http.Body
+		if e.http.ContentLength <= 0 { // else no more can come than was said
+			body = http.MaxBytesReader(w, body, e.MaxBody)
+		}
+		_, readErr = buffer.ReadFrom(body)
 	}
 	e.body = buffer.Bytes()
 	e.service = e.addressee()
@@ -241,10 +245,12 @@ func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 // query string stays out, because a presigned one is a credential.
 func (e *exchange) logAnswer(answer *codec.Response) {
 	ctx, level := e.http.Context(), slog.LevelDebug
-	gone := errors.Is(e.err, context.Canceled) && ctx.Err() != nil
-	var said unavailability // by whoever knows, once, not with each request
-	if answer.Status >= http.StatusInternalServerError && answer.Status != http.StatusNotImplemented && !gone && !errors.As(e.err, &said) {
-		level = slog.LevelError
+	if answer.Status >= http.StatusInternalServerError && answer.Status != http.StatusNotImplemented {
+		gone := errors.Is(e.err, context.Canceled) && ctx.Err() != nil
+		var said unavailability // by whoever knows, once, not with each request
+		if !gone && !errors.As(e.err, &said) {
+			level = slog.LevelError
+		}
 	}
 	if !e.Log.Enabled(ctx, level) {
 		return
