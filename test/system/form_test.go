@@ -251,6 +251,7 @@ func (f *form) fill(s *pair) {
 	fillKeys(s, "444455556666")
 	fillIdentities(s)
 	fillShares(s, "444455556666")
+	fillOrganization(s, "444455556666")
 	f.fillNames(s)
 	f.fillRoutes(s)
 	f.fillOutside(s)
