@@ -42,7 +42,7 @@ func (i *Identities) Decide(ctx context.Context, r *access.Request) (access.Deci
 
 // unbound says that nothing bounds what the caller does in its account.
 func unbound(i *Identities, tx *table.Txn, who *access.Caller) bool {
-	return who.Kind == policy.Root && i.controls(tx, who.Account) == nil
+	return who.Kind == policy.Root && !i.controlled(tx, who)
 }
 
 // decide answers a request by the rows of a transaction. False says that the caller is not
@@ -93,7 +93,7 @@ func (b *bound) Check(tx *table.Txn) error {
 	if _, ok := i.known(tx, &b.caller); !ok {
 		return &access.Refused{Unknown: true}
 	}
-	if b.own && i.controls(tx, b.caller.Account) == nil {
+	if b.own && !i.controlled(tx, &b.caller) {
 		return nil
 	}
 	if b.request.Revision != 0 && b.request.Revision == tx.Revision() && !tx.Writable() {

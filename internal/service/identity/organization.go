@@ -36,6 +36,14 @@ func (i *Identities) controls(tx *table.Txn, account string) (all [][]policy.Nam
 	return all
 }
 
+// controlled says whether policies of the organization bound what a caller does.
+func (i *Identities) controlled(tx *table.Txn, who *access.Caller) bool {
+	if known, ok := i.latest.find(tx, who); ok {
+		return known.principal.Controls != nil
+	}
+	return i.controls(tx, who.Account) != nil
+}
+
 // fullAccess allows everything.
 var fullAccess = mustControl(organization.FullAccess)
 
