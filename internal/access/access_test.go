@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/policy"
@@ -104,6 +105,10 @@ func TestAsks(t *testing.T) {
 			"what is no ARN of the kind is nobody else's", "vpc-lattice", "GetResourceGateway",
 			&vpclattice.GetResourceGatewayInput{ResourceGatewayIdentifier: arn(theirs, "service/svc-1")},
 			[]string{"vpc-lattice:GetResourceGateway arn:aws:vpc-lattice:us-east-1:111122223333:resourcegateway/arn:aws:vpc-lattice:us-east-1:444455556666:service/svc-1"},
+		},
+		{
+			"without region and account", "route53", "GetHostedZone", &route53.GetHostedZoneInput{Id: new("Z1")},
+			[]string{"route53:GetHostedZone arn:aws:route53:::hostedzone/Z1"},
 		},
 		{
 			"two operations in one", "postern", "AttachNetworkInterface",

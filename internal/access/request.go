@@ -21,6 +21,8 @@ type Kind struct {
 	Prefix string
 	// NoRegion says that ARNs of the kind have no region.
 	NoRegion bool
+	// NoAccount says that they do not tell whose the resource is either.
+	NoAccount bool
 	// Keys are the condition keys that are read from the resource, in lower case. Tags
 	// are not among them.
 	Keys []string
@@ -42,11 +44,14 @@ func (r Resource) ARN() string {
 	if r.Kind == nil {
 		return "*"
 	}
-	region := r.Region
+	region, account := r.Region, r.Account
 	if r.Kind.NoRegion {
 		region = ""
 	}
-	return model.ARN(r.Kind.Service, region, r.Account, r.Kind.Type+"/"+r.ID)
+	if r.Kind.NoAccount {
+		account = ""
+	}
+	return model.ARN(r.Kind.Service, region, account, r.Kind.Type+"/"+r.ID)
 }
 
 // Ask is one action on one resource. A request is allowed when all of its asks are.

@@ -43,7 +43,7 @@ const readerPolicy = "arn:aws:iam::aws:policy/AmazonVPCReadOnlyAccess"
 type tenancy struct {
 	vendor, stranger *tenant
 	customers        []*tenant // alpha, beta and gamma
-	share, shareARN  string
+	shareARN         string
 }
 
 // tenant is an account and those who act in it.

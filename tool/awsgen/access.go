@@ -19,7 +19,7 @@ type accessSection struct {
 
 type accessKind struct {
 	service, name, prefix string
-	noRegion              bool
+	noRegion, noAccount   bool
 	keys                  []string // in lower case
 }
 
@@ -83,11 +83,20 @@ func openAccess(sections map[string]*accessSection, words []string) (string, map
 }
 
 func (s *accessSection) addKind(service string, words []string) error {
-	noRegion := len(words) == 3 && words[2] == "noregion"
-	if len(words) != 2 && !noRegion {
-		return fmt.Errorf("a kind is not NAME PREFIX or NAME PREFIX noregion")
+	if len(words) < 2 || len(words) > 3 {
+		return fmt.Errorf("a kind is not NAME PREFIX or NAME PREFIX noregion|noaccount")
 	}
-	k := accessKind{service: service, name: words[0], noRegion: noRegion}
+	k := accessKind{service: service, name: words[0]}
+	if len(words) == 3 {
+		switch words[2] {
+		case "noregion":
+			k.noRegion = true
+		case "noaccount":
+			k.noRegion, k.noAccount = true, true
+		default:
+			return fmt.Errorf("unknown word %s of kind %s", words[2], k.name)
+		}
+	}
 	if words[1] != "-" {
 		k.prefix = words[1]
 	}
@@ -98,7 +107,7 @@ func (s *accessSection) addKind(service string, words []string) error {
 // addKeys notes the condition keys that are read from resources of a kind.
 func (s *accessSection) addKeys(service string, words []string) error {
 	if len(words) < 2 {
-		return fmt.Errorf("keys is not keys KIND KEY...")
+		return fmt.Errorf("keys is not keys KIND KEY and further ones")
 	}
 	i := slices.IndexFunc(s.kinds, func(k accessKind) bool { return k.name == words[0] })
 	if i < 0 || len(s.kinds[i].keys) > 0 {

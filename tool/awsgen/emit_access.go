@@ -21,7 +21,7 @@ func emitAccess(services []*service, sections map[string]*accessSection, files m
 			if len(k.keys) > 0 {
 				keys = fmt.Sprintf(", Keys: %#v", k.keys)
 			}
-			kinds.line("{Service: %q, Type: %q, Prefix: %q, NoRegion: %v%s},", k.service, k.name, k.prefix, k.noRegion, keys)
+			kinds.line("{Service: %q, Type: %q, Prefix: %q, NoRegion: %v, NoAccount: %v%s},", k.service, k.name, k.prefix, k.noRegion, k.noAccount, keys)
 		}
 	}
 	src := &source{}
