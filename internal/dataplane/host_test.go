@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/posternhq/postern/internal/dataplane"
+	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -74,6 +78,45 @@ func TestMuchDataCrosses(t *testing.T) {
 			s.t.Errorf("data came back changed")
 		}
 	})
+}
+
+// What both ends announce fits what joins routers, so that nobody has to be told of a
+// narrower path.
+func TestSegmentsFitBetweenRouters(t *testing.T) {
+	each(t, func(s *scenario) {
+		s.apply()
+		s.serve()
+		atServer, atClient := s.server.Tap(s.t), s.client.Tap(s.t)
+		s.checkTraffic()
+		want := uint16(network.LinkMTU - 40) // RFC 9293 §3.7.1
+		if s.network == "tcp6" {
+			want = network.LinkMTU - 60
+		}
+		const syn, ack = 1 << 1, 1 << 4
+		if got := announced(atServer, syn); got != want {
+			s.t.Errorf("the server is told of segments of %d bytes, want %d", got, want)
+		}
+		if got := announced(atClient, syn|ack); got != want {
+			s.t.Errorf("the client is told of segments of %d bytes, want %d", got, want)
+		}
+	})
+}
+
+// announced is the segment size in the next packet of TCP that has these flags; it is the
+// first option (RFC 9293 §3.2).
+func announced(tap *testnet.Tap, flags byte) (size uint16) {
+	tap.Next(testnet.Patience, func(p []byte) bool {
+		header, protocol := 20, p[9]
+		if p[0]>>4 == 6 {
+			header, protocol = 40, p[6]
+		}
+		if protocol != unix.IPPROTO_TCP || len(p) < header+24 || p[header+13]&0x3f != flags || p[header+20] != 2 {
+			return false
+		}
+		size = binary.BigEndian.Uint16(p[header+22:])
+		return true
+	})
+	return size
 }
 
 func TestAnotherHostAdoptsWhatIsThere(t *testing.T) {

@@ -114,9 +114,9 @@ func (x *exitEnds) make() error {
 		return err
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.HardwareAddr = nearName, linkMTU, x.nearMAC()
+	attrs.Name, attrs.MTU, attrs.HardwareAddr = nearName, LinkMTU, x.nearMAC()
 	veth := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: farName, PeerMTU: linkMTU, PeerHardwareAddr: x.farMAC(), PeerNamespace: netlink.NsFd(x.edge.FD()),
+		LinkAttrs: attrs, PeerName: farName, PeerMTU: LinkMTU, PeerHardwareAddr: x.farMAC(), PeerNamespace: netlink.NsFd(x.edge.FD()),
 	}
 	if err := retry(func() error { return x.router.handle.LinkAdd(veth) }); err != nil {
 		return fmt.Errorf("add veth %s: %w", nearName, err)

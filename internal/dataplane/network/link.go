@@ -11,10 +11,10 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// linkMTU is below the MTU of workloads (9001, as on AWS) by what tunnels
+// LinkMTU is below the MTU of workloads (9001, as on AWS) by what tunnels
 // between hosts will need, so that the path between two VPCs does not change
 // when one of them moves.
-const linkMTU = 8500
+const LinkMTU = 8500
 
 // Every fabric link has the same next hops, one for each family. They are
 // nobody's addresses: they only select the permanent neighbour that is the
@@ -146,9 +146,9 @@ func makeLink(a, b *Router) (near, far end, err error) {
 		return near, far, err
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.HardwareAddr = nearName, linkMTU, linkMAC(a.VPC, b.VPC)
+	attrs.Name, attrs.MTU, attrs.HardwareAddr = nearName, LinkMTU, linkMAC(a.VPC, b.VPC)
 	veth := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: farName, PeerMTU: linkMTU,
+		LinkAttrs: attrs, PeerName: farName, PeerMTU: LinkMTU,
 		PeerHardwareAddr: linkMAC(b.VPC, a.VPC), PeerNamespace: netlink.NsFd(b.FD()),
 	}
 	if err := retry(func() error { return a.handle.LinkAdd(veth) }); err != nil {

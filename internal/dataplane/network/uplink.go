@@ -199,9 +199,9 @@ func (r *Router) makeUplink(o *operator, want desired.Edge) (netlink.Link, error
 		}
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.HardwareAddr = UplinkDevice, linkMTU, r.uplinkMAC(false)
+	attrs.Name, attrs.MTU, attrs.HardwareAddr = UplinkDevice, LinkMTU, r.uplinkMAC(false)
 	veth := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: r.operatorDevice(), PeerMTU: linkMTU, PeerHardwareAddr: r.uplinkMAC(true), PeerNamespace: netlink.NsFd(o.ns.Fd()),
+		LinkAttrs: attrs, PeerName: r.operatorDevice(), PeerMTU: LinkMTU, PeerHardwareAddr: r.uplinkMAC(true), PeerNamespace: netlink.NsFd(o.ns.Fd()),
 	}
 	if err := retry(func() error { return r.handle.LinkAdd(veth) }); err != nil {
 		return nil, fmt.Errorf("add veth %s: %w", UplinkDevice, err)

@@ -16,8 +16,8 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// workloadMTU is the MTU of network interfaces within a VPC on AWS.
-const workloadMTU = 9001
+// WorkloadMTU is the MTU of network interfaces within a VPC on AWS.
+const WorkloadMTU = 9001
 
 // routerLinkLocal is the router's address on every workload interface: the
 // next hop of all IPv6 of a workload.
@@ -223,9 +223,9 @@ func (r *Router) makePair(w desired.Workload, in inner) (pair, error) {
 		return p, err
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.HardwareAddr = name, workloadMTU, r.mac()
+	attrs.Name, attrs.MTU, attrs.HardwareAddr = name, WorkloadMTU, r.mac()
 	veth := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: w.Device, PeerMTU: workloadMTU,
+		LinkAttrs: attrs, PeerName: w.Device, PeerMTU: WorkloadMTU,
 		PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(int(in.ns.Fd())),
 	}
 	if err := retry(func() error { return r.handle.LinkAdd(veth) }); err != nil {

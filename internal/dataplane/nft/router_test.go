@@ -4,17 +4,20 @@ package nft_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/test/lab"
 	"github.com/posternhq/postern/test/testnet"
 )
 
-// A workload that could tell the router of a narrow path would make everybody's
-// segments small.
+// A workload that could tell the router of a narrow path would change what its routes say
+// to everybody.
 func TestTheRouterBelievesNoErrors(t *testing.T) {
 	for _, m := range realms {
 		t.Run(m.name, func(t *testing.T) {
@@ -34,6 +37,11 @@ func TestTheRouterBelievesNoErrors(t *testing.T) {
 					testnet.Send(t, r.Near.NS, forged)
 				}
 			}
+			for _, to := range []netip.Addr{addr(m.far), near} {
+				if got := pathMTU(t, r.A.NS, to); got != 0 {
+					t.Errorf("the router was told that no more than %d bytes pass to %s", got, to)
+				}
+			}
 			r.Far.Greet(80)
 			seen := r.Far.Tap(t)
 			r.works(r.Client, net.JoinHostPort(m.far, "80"))
@@ -45,6 +53,24 @@ func TestTheRouterBelievesNoErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pathMTU is what a namespace was told of the way to an address; zero when it was told
+// nothing, and goes by its interfaces.
+func pathMTU(t *testing.T, ns *testnet.NS, to netip.Addr) (mtu int) {
+	t.Helper()
+	err := ns.Run(func() error {
+		routes, err := netlink.RouteGet(to.AsSlice())
+		if err != nil {
+			return fmt.Errorf("ask for the route to %s: %w", to, err)
+		}
+		mtu = routes[0].MTU
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mtu
 }
 
 // segmentSize is the one that the next SYN announces; it is the first option

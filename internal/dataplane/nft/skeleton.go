@@ -49,9 +49,17 @@ type values struct {
 	Queries, Burst                                   int
 	Unchecked, NATGroup                              uint32
 	ExitMark                                         string
-	Transit4, Transit6                               string
+	// The largest segments of TCP, by the frames of workloads and of what joins routers.
+	Segment4, Segment6, Across4, Across6 int
+	Transit4, Transit6                   string
 	blocks
 }
+
+// headers4 and headers6 are what the headers of IP and TCP take of a frame, without options.
+const (
+	headers4 = 40
+	headers6 = 60
+)
 
 // newSkeleton renders the rules of a router whose connections leave from the
 // given transit prefixes; an invalid one leaves its family out. No share is zero.
@@ -68,6 +76,8 @@ func newSkeleton(source4, source6 netip.Prefix, shares Shares, b blocks) (*skele
 		Fabric: newCensus(shares.Fabric), Outside: newCensus(shares.Outside), Ports: newCensus(shares.Ports),
 		Queries: shares.Queries, Burst: Burst(shares.Queries),
 		Unchecked: network.UncheckedGroup, NATGroup: network.NATGroup, ExitMark: fmt.Sprintf("%#x", network.ExitMark), Transit4: model.Transit4.String(), Transit6: model.Transit6.String(), blocks: b,
+		Segment4: network.WorkloadMTU - headers4, Segment6: network.WorkloadMTU - headers6,
+		Across4: network.LinkMTU - headers4, Across6: network.LinkMTU - headers6,
 	}
 	if source4.IsValid() {
 		v.Source4, v.Base4 = source4.String(), source4.Addr().String()
