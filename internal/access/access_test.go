@@ -73,7 +73,7 @@ func TestAsks(t *testing.T) {
 				"ec2:CreateVpcEndpoint arn:aws:ec2:us-east-1:111122223333:subnet/subnet-1",
 				"ec2:CreateVpcEndpoint arn:aws:ec2:us-east-1:111122223333:subnet/subnet-2",
 				"ec2:CreateVpcEndpoint arn:aws:ec2:us-east-1:111122223333:subnet/subnet-3",
-				"ec2:CreateVpcEndpoint arn:aws:vpc-lattice:us-east-1:444455556666:resourceconfiguration/rcfg-1 (mentioned)",
+				"vpc-lattice:GetResourceConfiguration arn:aws:vpc-lattice:us-east-1:444455556666:resourceconfiguration/rcfg-1",
 			},
 		},
 		{

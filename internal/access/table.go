@@ -110,7 +110,8 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{9}, Targets: []Target{{Kinds: []*Kind{&kinds[12]}}}},
 		}, Tags: [][]int{{9}}},
 		"CreateVpcEndpoint": {Needs: []Need{
-			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Keys: []Key{{Name: "ec2:vpceservicename", Path: []int{3}}, {Name: "ec2:vpceserviceregion", Path: []int{16}}, {Name: "ec2:vpceprivatednspreference", Path: []int{9, 2}}, {Name: "ec2:vpceprivatednsspecifieddomains", Path: []int{9, 3}}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[16]}, Path: []int{15}, Mentioned: true}, {Kinds: []*Kind{&kinds[20]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "ec2:CreateVpcEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[13]}, Keys: []Key{{Name: "ec2:vpceservicename", Path: []int{3}}, {Name: "ec2:vpceserviceregion", Path: []int{16}}, {Name: "ec2:vpceprivatednspreference", Path: []int{9, 2}}, {Name: "ec2:vpceprivatednsspecifieddomains", Path: []int{9, 3}}}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{13, 0}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[8]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[20]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "vpc-lattice:GetResourceConfiguration", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[16]}, Path: []int{15}}}},
 			{Action: "ec2:CreateTags", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[13]}}}},
 		}, Tags: [][]int{{12}}},
 		"DeleteDhcpOptions": {Needs: []Need{

@@ -34,7 +34,7 @@ const (
 // operatorPolicy is what a customer's operator may do, and nothing else.
 const operatorPolicy = `{"Version":"2012-10-17","Statement":[
   {"Effect":"Allow","Action":["ram:GetResourceShareInvitations","ram:AcceptResourceShareInvitation"],"Resource":"*"},
-  {"Effect":"Allow","Action":["ec2:CreateVpcEndpoint","ec2:DescribeVpcEndpoints"],"Resource":"*"}]}`
+  {"Effect":"Allow","Action":["vpc-lattice:GetResourceConfiguration","ec2:CreateVpcEndpoint","ec2:DescribeVpcEndpoints"],"Resource":"*"}]}`
 
 // readerPolicy is the one of AWS's managed policies that the auditor has.
 const readerPolicy = "arn:aws:iam::aws:policy/AmazonVPCReadOnlyAccess"

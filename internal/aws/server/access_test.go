@@ -181,7 +181,7 @@ func TestOtherAccountsResources(t *testing.T) {
 		{"ec2", ec2.Service, "CreateVpcEndpoint", &ec2.CreateVpcEndpointInput{VpcId: new("vpc-0123456789abcdef0"), ResourceConfigurationArn: new(otherConfig)}, "", ""},
 		{"ec2 dry run", ec2.Service, "CreateVpcEndpoint",
 			&ec2.CreateVpcEndpointInput{DryRun: new(true), VpcId: new("vpc-0123456789abcdef0"), ResourceConfigurationArn: new(otherConfig)},
-			"UnauthorizedOperation", "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:root is not authorized to perform: ec2:CreateVpcEndpoint on resource: " + otherConfig},
+			"UnauthorizedOperation", "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:root is not authorized to perform: vpc-lattice:GetResourceConfiguration on resource: " + otherConfig},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e := newEndpoint(t)
