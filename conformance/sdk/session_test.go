@@ -165,8 +165,8 @@ func TestSessionTags(t *testing.T) {
 			in.SourceIdentity = new("ann")
 		}))(c)
 		equal(t, "the source identity", *out.SourceIdentity, "ann")
-		if *out.PackedPolicySize < 1 {
-			t.Errorf("a tag takes %d %%", *out.PackedPolicySize)
+		if *out.SessionTokenUtilization < 1 {
+			t.Errorf("a token takes %d %%", *out.SessionTokenUtilization)
 		}
 		session := c.with(out.Credentials)
 		next, err := assume(session, second, nil)
