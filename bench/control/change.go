@@ -33,9 +33,7 @@ func (w *world) createdToFirstByte(ctx context.Context, n int) (took []time.Dura
 	for i := range n {
 		p := probe{ns: w.client, address: net.JoinHostPort(consumerAddress(i), port), patience: creating, pause: resting}
 		in := w.consumer.NewEndpoint(w.configurations[0], w.consumer.Group, consumerAddress(i))
-		d, err := p.watch(ctx, func() error { return w.Client.Do(ctx, ec2.Service, "CreateVpcEndpoint", in, nil) },
-			func(all []attempt) bool { return last(all, 1)[0].answered },
-			func(all []attempt) time.Time { return last(all, 1)[0].ended })
+		d, err := p.firstByte(ctx, func() error { return w.Client.Do(ctx, ec2.Service, "CreateVpcEndpoint", in, nil) })
 		if err != nil {
 			return nil, fmt.Errorf("endpoint %d of %d: %w", i+1, n, err)
 		}
@@ -58,9 +56,7 @@ func (w *world) groupToEffect(ctx context.Context, n int) (opened, shut []time.D
 	p := probe{ns: w.client, address: net.JoinHostPort(address, port), pause: resting}
 	for range n {
 		p.patience = opening
-		d, err := p.watch(ctx, func() error { return w.consumer.Admit(ctx, w.closed, anybody()) },
-			func(all []attempt) bool { return last(all, 1)[0].answered },
-			func(all []attempt) time.Time { return last(all, 1)[0].ended })
+		d, err := p.firstByte(ctx, func() error { return w.consumer.Admit(ctx, w.closed, anybody()) })
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the group: %w", err)
 		}

@@ -100,8 +100,7 @@ func (w *world) makeUser(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := w.Access()
-	return client.New(a.URL, a.Region, *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey), nil
+	return w.As(*key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey).Client, nil
 }
 
 // measureAskers measures one request of the root and of the user, in turns.

@@ -101,5 +101,12 @@ func (p probe) watch(ctx context.Context, change func() error, settled func([]at
 	return read(all).Sub(sent), nil
 }
 
+// firstByte is watch for a change that lets the probe be answered.
+func (p probe) firstByte(ctx context.Context, change func() error) (time.Duration, error) {
+	return p.watch(ctx, change,
+		func(all []attempt) bool { return last(all, 1)[0].answered },
+		func(all []attempt) time.Time { return last(all, 1)[0].ended })
+}
+
 // last gives the last attempts, as many as n; fewer when there are not so many.
 func last(all []attempt, n int) []attempt { return all[max(0, len(all)-n):] }

@@ -43,8 +43,7 @@ type lane struct {
 	in   *bufio.Reader
 }
 
-// do sends a request and reads the answer. An answer that is not of status 200
-// is an error.
+// do sends a request and reads the answer. A refusal is an error.
 func (l *lane) do(request []byte) error {
 	if _, err := l.conn.Write(request); err != nil {
 		return err
@@ -53,7 +52,7 @@ func (l *lane) do(request []byte) error {
 	if err != nil {
 		return err
 	}
-	if status == 200 {
+	if status/100 == 2 {
 		_, err = l.in.Discard(length)
 		return err
 	}
@@ -133,14 +132,15 @@ func drive(ctx context.Context, address string, lanes int, next func() []byte) (
 	return took, time.Since(begun), err
 }
 
-// during gives the same request until a time is over.
-func during(d time.Duration, request []byte) func() []byte {
+// during gives requests in turn until a time is over.
+func during(d time.Duration, requests ...[]byte) func() []byte {
+	var given atomic.Int64
 	end := time.Now().Add(d)
 	return func() []byte {
 		if time.Now().After(end) {
 			return nil
 		}
-		return request
+		return requests[int(given.Add(1)-1)%len(requests)]
 	}
 }
 

@@ -157,22 +157,31 @@ func (v *VPC) gateway(ctx context.Context, name, resolution string) (id string, 
 // Resource makes a resource configuration of a gateway for an address and ports,
 // and returns its ARN when it is active.
 func (p *Postern) Resource(ctx context.Context, gateway, name, address string, ports ...string) (arn string, err error) {
-	return p.resource(ctx, gateway, name, &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &address}}, ports)
+	return p.resource(ctx, NewResource(gateway, name, address, ports...))
+}
+
+// NewResource is the request for a resource configuration of a gateway, for an address
+// and ports.
+func NewResource(gateway, name, address string, ports ...string) *lattice.CreateResourceConfigurationInput {
+	return newResource(gateway, name, &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &address}}, ports)
 }
 
 // NamedResource is Resource for whatever IPv4 address a domain name has.
 func (p *Postern) NamedResource(ctx context.Context, gateway, name, domain string, ports ...string) (arn string, err error) {
-	return p.resource(ctx, gateway, name, &lattice.ResourceConfigurationDefinition{DnsResource: &lattice.DnsResource{
+	return p.resource(ctx, newResource(gateway, name, &lattice.ResourceConfigurationDefinition{DnsResource: &lattice.DnsResource{
 		DomainName: &domain, IpAddressType: new(lattice.ResourceConfigurationIpAddressTypeIpv4),
-	}}, ports)
+	}}, ports))
 }
 
-func (p *Postern) resource(ctx context.Context, gateway, name string, what *lattice.ResourceConfigurationDefinition, ports []string) (arn string, err error) {
-	made, err := Call[lattice.CreateResourceConfigurationOutput](ctx, p, lattice.Service, "CreateResourceConfiguration",
-		&lattice.CreateResourceConfigurationInput{
-			Name: &name, Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &gateway, PortRanges: ports,
-			ResourceConfigurationDefinition: what,
-		})
+func newResource(gateway, name string, what *lattice.ResourceConfigurationDefinition, ports []string) *lattice.CreateResourceConfigurationInput {
+	return &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeSingle), ResourceGatewayIdentifier: &gateway, PortRanges: ports,
+		ResourceConfigurationDefinition: what,
+	}
+}
+
+func (p *Postern) resource(ctx context.Context, in *lattice.CreateResourceConfigurationInput) (arn string, err error) {
+	made, err := Call[lattice.CreateResourceConfigurationOutput](ctx, p, lattice.Service, "CreateResourceConfiguration", in)
 	if err != nil {
 		return "", err
 	}

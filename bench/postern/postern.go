@@ -27,7 +27,7 @@ const programmed = 3 * time.Minute
 // stopped by one.
 type Postern struct {
 	*instance.Instance
-	// Client calls with the administrator's key. It is there once Up has returned.
+	// Client calls with the administrator's key, or that of As. It is there once Up has returned.
 	Client *client.Client
 }
 
@@ -48,8 +48,15 @@ func (p *Postern) Up(ctx context.Context) error {
 		return err
 	}
 	a := p.Access()
-	p.Client = client.New(a.URL, a.Region, a.AccessKeyID, a.SecretAccessKey)
+	p.Client = p.As(a.AccessKeyID, a.SecretAccessKey).Client
 	return nil
+}
+
+// As gives the same instance as it is used with another key. A start ends that, as the
+// address of the API is another one then.
+func (p *Postern) As(accessKeyID, secret string) *Postern {
+	a := p.Access()
+	return &Postern{Instance: p.Instance, Client: client.New(a.URL, a.Region, accessKeyID, secret)}
 }
 
 // Programmed waits until the kernel has all that is wanted, and everything that users
@@ -79,7 +86,7 @@ func (p *Postern) Close() error {
 	return os.RemoveAll(p.Data)
 }
 
-// Call calls an operation with the administrator's key. A refusal is a
+// Call calls an operation with the key of the Postern's client. A refusal is a
 // *client.Error.
 func Call[Out any](ctx context.Context, p *Postern, s *schema.Service, operation string, in any) (*Out, error) {
 	out := new(Out)
