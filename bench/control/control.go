@@ -35,15 +35,19 @@ type scale struct {
 	vpcs     int           // in which routes and network ACLs change
 	settling time.Duration // in which as many of them are made as can be
 	turned   int           // changes of each kind, a round
+
+	market marketScale
 }
 
 func scaleOf(s report.Settings) scale {
 	if s.Quick {
 		return scale{crowds: []int{10, 1000}, made: 20, changes: 5, describe: 300 * time.Millisecond, created: 60, rounds: min(s.Rounds, 1),
-			vpcs: 10, settling: 10 * time.Second, turned: 5}
+			vpcs: 10, settling: 10 * time.Second, turned: 5,
+			market: marketScale{vendors: 4, customers: 16, serving: 2, buying: 8, each: 10, rounds: 1}}
 	}
 	return scale{crowds: []int{10, 1_000, 10_000}, made: 200, changes: 50, describe: time.Second, created: 200, rounds: s.Rounds,
-		vpcs: 1_000, settling: 30 * time.Second, turned: 40}
+		vpcs: 1_000, settling: 30 * time.Second, turned: 40,
+		market: marketScale{vendors: 100, customers: 900, serving: 10, buying: 100, each: 100, rounds: min(s.Rounds, 3)}}
 }
 
 var clients = []int{1, 16, 64}
@@ -56,9 +60,10 @@ type bench struct {
 	scale
 	worlds    []*world
 	countries []*country
+	markets   []*market
 	floor     *floorProcess
 
-	change, describes, creations, starts, turned, asked, decisions *report.Table
+	change, describes, creations, starts, turned, asked, decisions, shared, sharedReads *report.Table
 }
 
 // Run measures everything. It needs root, and leaves nothing behind.
@@ -73,6 +78,7 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 		{[]*report.Table{b.change, b.describes, b.creations, b.starts, b.asked}, b.measureWorlds},
 		{[]*report.Table{b.decisions}, b.measureDecisions},
 		{[]*report.Table{b.turned}, b.measureCountries},
+		{[]*report.Table{b.shared, b.sharedReads}, b.measureSharing},
 	} {
 		if !slices.ContainsFunc(part.tables, func(t *report.Table) bool { return s.Wants(t.Title, "") }) {
 			continue
@@ -132,6 +138,7 @@ func (b *bench) tables(s *report.Section) {
 	b.decisionTables(s)
 	b.starts = s.Table("Start, restart and memory of postern up", names[0], append([]string{"empty"}, names...)...)
 	b.turned = s.Table("From a change of routes and network ACLs to its effect on packets", vpcsName(1), vpcsName(1))
+	b.sharingTables(s)
 }
 
 // prepare starts the daemons and fills them.
@@ -182,7 +189,10 @@ func (b *bench) close() (err error) {
 	for _, c := range b.countries {
 		err = errors.Join(err, c.close())
 	}
-	b.floor, b.worlds, b.countries = nil, nil, nil
+	for _, m := range b.markets {
+		err = errors.Join(err, m.close())
+	}
+	b.floor, b.worlds, b.countries, b.markets = nil, nil, nil, nil
 	return err
 }
 
@@ -240,7 +250,7 @@ func (b *bench) measureStart(ctx context.Context, w *world) error {
 	}
 	b.Log.Debug("restart", "present", w.name, "answers", took.answers, "adopted", took.adopted,
 		"connections", t.attempts, "failed", t.failed, "slow", t.slow, "rss", now, "hwm", most)
-	b.addStart(w.name, took, now, most)
+	b.addStart(b.starts, w.name, took, now, most)
 	b.starts.More("connections opened during the restart", "").Add(w.name, float64(t.attempts))
 	for _, count := range []struct {
 		what string
@@ -258,14 +268,14 @@ func (b *bench) measureStart(ctx context.Context, w *world) error {
 	return nil
 }
 
-func (b *bench) addStart(candidate string, took start, now, most float64) {
-	b.starts.Less("exec → API answers", "s").Add(candidate, took.answers.Seconds())
-	adopted := b.starts.Less("exec → host adopted", "s")
+func (b *bench) addStart(t *report.Table, candidate string, took start, now, most float64) {
+	t.Less("exec → API answers", "s").Add(candidate, took.answers.Seconds())
+	adopted := t.Less("exec → host adopted", "s")
 	adopted.Add(candidate, took.adopted.Seconds())
-	b.starts.Less("resident after it", "MiB").Add(candidate, now)
-	peak := b.starts.Less("resident at most", "MiB")
+	t.Less("resident after it", "MiB").Add(candidate, now)
+	peak := t.Less("resident at most", "MiB")
 	peak.Add(candidate, most)
-	if len(adopted.Targets) == 0 {
+	if t == b.starts && len(adopted.Targets) == 0 {
 		adopted.Within(name(10_000), 5)
 		peak.Within(name(10_000), 300)
 	}
@@ -284,7 +294,7 @@ func (b *bench) measureEmpty(ctx context.Context) (err error) {
 	}
 	now, most, err := w.memory()
 	if err == nil {
-		b.addStart("empty", took, now, most)
+		b.addStart(b.starts, "empty", took, now, most)
 	}
 	return err
 }
@@ -342,13 +352,15 @@ func (b *bench) addCell(t *report.Table, candidate string, lanes int, c cell) {
 	p99.Add(candidate, c.p99)
 	t.Less("generator's part of the CPU time"+suffix, "%").Add(candidate, c.generator)
 	switch many := name(10_000); {
-	case lanes != 16 || len(rate.Targets) > 0:
+	case lanes != 16 || len(p99.Targets) > 0:
 	case t == b.describes:
 		rate.Within(many, 5_000).AtLeast(many, "floor", 0.7)
 		p99.Within(many, 20)
 	case t == b.creations:
 		rate.Within(many, 2_000)
 		p99.Within(many, 25)
+	case t == b.sharedReads:
+		p99.Within(getShared, wantedDescription).Within(describeShared, wantedDescription)
 	}
 }
 
@@ -361,6 +373,7 @@ func (b *bench) notes() []string {
 		"API: the generator sends bytes signed beforehand over open connections and shares the cores with the server; its part of the CPU time of both is in the table. The floor is a net/http handler that verifies the signature and gives a fixed answer of " + http.MethodPost + " DescribeVpcEndpoints.",
 		fmt.Sprintf("Restart: SIGTERM and exec while a client opens connections; one that took longer than %s lost a packet. Adopted means that every router was read back and compared.", retransmission),
 		fmt.Sprintf("Routes and network ACLs: %d changes of each kind a round, in a VPC beside others that have a router each. A route leads a single address to one workload that forwards, then to another one, and then nowhere; an ACL's entry denies a port of one of them. The first is in a router that has no routes, or no denials, without it. From before the request is sent, at a client that tries again and again, with the resolution of the changes of groups; a route is changed when an answer comes by it, or is refused.", b.scale.turned),
+		b.sharingNote(),
 		strings.TrimSpace(fmt.Sprintf("%d cores.", cores())),
 	}
 }
