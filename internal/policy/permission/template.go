@@ -23,6 +23,7 @@ var ErrMalformed = errors.New("malformed policy template")
 type Template struct {
 	// Actions are as they were written, with wildcards.
 	Actions []string
+	of      *Type
 }
 
 // Parse takes a template apart that is for a type of resources: an object with Effect
@@ -61,13 +62,15 @@ func Parse(t *Type, text string) (*Template, error) {
 			return nil, fmt.Errorf("action %s is not one that permissions for %s can have, which are %s", a, t.Name, strings.Join(t.Actions, ", "))
 		}
 	}
-	return &Template{Actions: actions}, nil
+	return &Template{Actions: actions, of: t}, nil
 }
 
-// Allows reports whether the template allows an action.
+// Allows reports whether the template allows an action. Wildcards stand for actions that
+// permissions for the type can name, and for no others.
 func (t *Template) Allows(action string) bool {
 	action = standing(action)
-	return slices.ContainsFunc(t.Actions, func(pattern string) bool { return match(pattern, action) })
+	return slices.ContainsFunc(t.of.Actions, func(known string) bool { return strings.EqualFold(known, action) }) &&
+		slices.ContainsFunc(t.Actions, func(pattern string) bool { return match(pattern, action) })
 }
 
 // Format writes a template that allows actions.
