@@ -78,7 +78,7 @@ func printAccount(in *Invocation, a postern.AccountSummary) error {
 	for _, mark := range []struct {
 		is   *bool
 		word string
-	}{{a.Management, "(management)"}, {a.Trusted, "(trusted)"}, {a.Disabled, "(disabled)"}} {
+	}{{a.Trusted, "(trusted)"}, {a.Disabled, "(disabled)"}} {
 		if mark.is != nil && *mark.is {
 			words = append(words, mark.word)
 		}
