@@ -18,6 +18,11 @@ import (
 // CreateEndpoint is the action that makes an endpoint for a resource configuration.
 const CreateEndpoint = "ec2:CreateVpcEndpoint"
 
+// ListEndpoints is the action that lists the endpoints which lead to a resource
+// configuration. Whoever has one may do it, also when nothing is shared any more: what was
+// made stays its own.
+const ListEndpoints = "vpc-lattice:ListResourceEndpointAssociations"
+
 // Shares is what is shared in the state of a transaction.
 type Shares struct{ tx *table.Txn }
 
@@ -47,8 +52,21 @@ func (s Shares) resource(with, action string, r model.Ref) bool {
 			return true
 		}
 	}
+	if action == ListEndpoints && s.leads(with, r) {
+		return true
+	}
 	if rc, ok := state.ResourceConfigurations.Get(s.tx, r.Account, r.Region, r.ID); ok && rc.Group != "" {
 		return s.resource(with, action, rc.Sibling(rc.Group))
+	}
+	return false
+}
+
+// leads reports whether an account has an endpoint for a resource configuration.
+func (s Shares) leads(account string, r model.Ref) bool {
+	for e := range state.VPCEndpointsByConfiguration.Rows(s.tx, r) {
+		if e.Account == account {
+			return true
+		}
 	}
 	return false
 }
