@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,8 +72,9 @@ func must(err error) {
 	}
 }
 
-// inTenancy calls fn in a bubble of virtual time, and gives what it found wrong.
-func inTenancy(t *testing.T, fn func(*tenancy)) (found string) {
+// inTenancy calls fn in a bubble of virtual time, and gives what it found wrong. Unless
+// cleared, nobody takes away what is left of invitations and shares that have ended.
+func inTenancy(t *testing.T, cleared bool, fn func(*tenancy)) (found string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		v := &tenancy{world: servicetest.New(t), services: map[string]*schema.Service{}, keys: map[string]*client.Client{}, vpcs: map[string]string{}, subnets: map[string]string{}}
@@ -85,9 +87,10 @@ func inTenancy(t *testing.T, fn func(*tenancy)) (found string) {
 			DB: v.world.DB, Host: model.Host{Name: "h"}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 			Send: func(d desired.Delta) error { v.sent = append(v.sent, d); return nil },
 		})
+		all := makers.All(v.world.Alloc(), func(context.Context, string) ([]string, error) { return nil, nil })
 		m := makers.New(makers.Config{
 			DB: v.world.DB, Campaign: v.world.Store.Campaign, Host: "h", Now: time.Now, Log: slog.New(slog.DiscardHandler),
-			Makers: makers.All(v.world.Alloc(), func(context.Context, string) ([]string, error) { return nil, nil }),
+			Makers: slices.DeleteFunc(all, func(m makers.Maker) bool { return m == makers.Shares{} && !cleared }),
 		})
 		go func() { ended <- v.c.Run(ctx) }()
 		go func() { ended <- m.Run(ctx) }()
