@@ -60,6 +60,9 @@ func (d drawer) row(kind int) table.Row {
 		return s
 	case 2:
 		g := &model.SecurityGroup{Meta: d.meta("sg"), VPC: d.one("vpc", here)}
+		if d.odd("in a VPC of another") == 1 {
+			g.Network = d.account()
+		}
 		for range d.number("rules", 4) {
 			g.Rules = append(g.Rules, d.rule())
 		}
@@ -76,6 +79,9 @@ func (d drawer) row(kind int) table.Row {
 		return a
 	case 7:
 		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.addr4(), Interface: d.one("eni", d.number("kind of interface", 4)*3)}
+		if d.odd("of an interface of another") == 1 {
+			c.Holder = d.account()
+		}
 		c.ReleasedAt = d.time("released")
 		return c
 	case 8:
@@ -358,6 +364,9 @@ func (d drawer) rule() model.SecurityGroupRule {
 	switch {
 	case d.yes("names a group"):
 		r.Group = d.one("sg", 0)
+		if d.odd("of another account") == 1 {
+			r.GroupAccount = d.account()
+		}
 	case d.odd("names a list") == 1:
 		r.PrefixList = d.one("pl", 0)
 	default:
@@ -372,6 +381,9 @@ func (d drawer) networkInterface(number, vpc int) *model.NetworkInterface {
 		Meta: d.meta("eni"), VPC: d.one("vpc", vpc), Subnet: d.one("subnet", vpc), Zone: d.one("zone", vpc), MAC: "02:00:00:00:00:01",
 	}
 	ni.ID = fmt.Sprintf("eni-%d", number)
+	if d.odd("in a subnet of another") == 1 {
+		ni.Network = d.account()
+	}
 	for range d.number("groups", 3) {
 		ni.Groups = append(ni.Groups, d.one("sg", vpc))
 	}

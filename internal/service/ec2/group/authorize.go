@@ -94,7 +94,7 @@ func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroup
 		return nil
 	}
 	other, ok := peerOf(tx, g, r)
-	if !ok || other.Account != g.Account && other.VPCRef() != g.VPCRef() {
+	if !ok || r.GroupAccount != "" && other.VPCRef() != g.VPCRef() {
 		return request.Unknown(state.SecurityGroups.Kind(), r.Group)
 	}
 	if other.VPCRef() != g.VPCRef() {

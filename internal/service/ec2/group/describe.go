@@ -91,7 +91,7 @@ func ruleProperties(tx *table.Txn) map[string]func(*model.SecurityGroup, model.S
 		"protocol":  func(_ group, r rule) string { return r.Protocol },
 		"group-id":  func(_ group, r rule) string { return r.Group },
 		"group-name": func(g group, r rule) string {
-			if other, ok := peerOf(tx, g, r); ok && other.Account == g.Account {
+			if other, ok := peerOf(tx, g, r); ok && r.GroupAccount == "" {
 				return other.Name
 			}
 			return ""
