@@ -273,6 +273,15 @@ func (l *landlord) ownerMayNot(ni, group string) {
 	if err != nil || *groups.SecurityGroups[0].OwnerId != consumer {
 		l.t.Errorf("the owner sees %v, %v", groups, err)
 	}
+	rules, err := o.API.DescribeSecurityGroupRules(o.Ctx, &ec2shape.DescribeSecurityGroupRulesInput{Filters: []ec2shape.Filter{{Name: new("group-id"), Values: []string{group}}}})
+	if err != nil || len(rules.SecurityGroupRules) != 1 || *rules.SecurityGroupRules[0].GroupOwnerId != consumer {
+		l.t.Errorf("the owner sees rules %v, %v", rules, err)
+	}
+	l.refused("changing the group", "InvalidGroup.NotFound", func() error {
+		return failure(o.API.RevokeSecurityGroupEgress(o.Ctx, &ec2shape.RevokeSecurityGroupEgressInput{
+			GroupId: &group, SecurityGroupRuleIds: []string{*rules.SecurityGroupRules[0].SecurityGroupRuleId},
+		}))
+	})
 	l.refused("deleting the interface", "InvalidNetworkInterfaceID.NotFound", func() error {
 		return failure(o.API.DeleteNetworkInterface(o.Ctx, &ec2shape.DeleteNetworkInterfaceInput{NetworkInterfaceId: &ni}))
 	})

@@ -89,7 +89,13 @@ func OthersInterfaces(tx *table.Txn, who access.View) []*model.NetworkInterface 
 
 // OthersGroups gives the security groups that others have in VPCs of the caller.
 func OthersGroups(tx *table.Txn, who access.View) []*model.SecurityGroup {
-	return bare(slices.Collect(state.SecurityGroupsByNetwork.Rows(tx, who.Own(""))))
+	groups := bare(slices.Collect(state.SecurityGroupsByNetwork.Rows(tx, who.Own(""))))
+	for _, g := range groups {
+		for i := range g.Rules {
+			g.Rules[i].Tags = nil
+		}
+	}
+	return groups
 }
 
 func ofVPC(tx *table.Txn, s *model.Subnet, id func(*model.VPC) string) model.Ref {
