@@ -21,6 +21,11 @@ const CreateEndpoint = "ec2:CreateVpcEndpoint"
 // SeeSubnet is the action that shows a subnet, and what belongs to it.
 const SeeSubnet = "ec2:DescribeSubnets"
 
+// ListEndpoints is the action that lists the endpoints which lead to a resource
+// configuration. Whoever has one may do it, also when nothing is shared any more: what was
+// made stays its own.
+const ListEndpoints = "vpc-lattice:ListResourceEndpointAssociations"
+
 // Shares is what is shared in the state of a transaction.
 type Shares struct{ tx *table.Txn }
 
@@ -49,6 +54,9 @@ func (s Shares) resource(with, action string, r model.Ref) bool {
 		if s.Has(a.ShareRef(), with) && s.reaches(a, with) && s.allows(a.ShareRef(), a.ResourceType, action) {
 			return true
 		}
+	}
+	if action == ListEndpoints && s.leads(with, r) {
+		return true
 	}
 	if rc, ok := state.ResourceConfigurations.Get(s.tx, r.Account, r.Region, r.ID); ok && rc.Group != "" {
 		return s.resource(with, action, rc.Sibling(rc.Group))
@@ -93,6 +101,16 @@ func (s Shares) SubnetNamed(account, region, id string) (model.Ref, bool) {
 		}
 	}
 	return model.Ref{}, false
+}
+
+// leads reports whether an account has an endpoint for a resource configuration.
+func (s Shares) leads(account string, r model.Ref) bool {
+	for e := range state.VPCEndpointsByConfiguration.Rows(s.tx, r) {
+		if e.Account == account {
+			return true
+		}
+	}
+	return false
 }
 
 // Has reports whether an account is one of a share's principals, or a part of one, and

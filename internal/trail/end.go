@@ -17,8 +17,9 @@ const (
 	// lookEvery is how often it is looked whether the disk has room, and whether the file
 	// is still there: operators move files away as they like.
 	lookEvery = time.Second
-	// keptOpen is how many accounts' files are open at a time.
-	keptOpen = 64
+	// keptOpen is how many accounts' files are open at a time: with more accounts that ask in
+	// turn every line opens one. It leaves most of 4096, a usual limit, to others.
+	keptOpen = 1024
 )
 
 // end is where an account's next line goes. The zero end is closed.

@@ -211,7 +211,7 @@ func TestAFullDiskIsSaid(t *testing.T) {
 // TestFilesOfManyAreOpenAtATime has more accounts than files are kept open.
 func TestFilesOfManyAreOpenAtATime(t *testing.T) {
 	tr := Open(t.TempDir(), DefaultLimits())
-	const accounts = 3 * keptOpen
+	const accounts = keptOpen + 150
 	var wg sync.WaitGroup
 	for i := range accounts {
 		wg.Go(func() {

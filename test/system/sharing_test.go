@@ -106,6 +106,9 @@ func TestASharedResourceIsReachedFromAnotherAccount(t *testing.T) {
 		t.Errorf("a connection that was there: %v", err)
 	}
 	expectSource(t, b.client, e.Address(), sources)
+	if left := associations(b.Postern, s.resource.ARN); len(left) != 1 || *left[0].VpcEndpointId != e.ID {
+		t.Errorf("of its own endpoints the consumer sees %+v", left)
+	}
 	err = s.Do(lattice.Service, "DeleteResourceConfiguration", &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &s.resource.ID}, nil)
 	if postern.Code(err) != "ConflictException" {
 		t.Errorf("delete what a consumer uses: got %v, want ConflictException", err)
@@ -171,8 +174,10 @@ func TestASharedGroupIsReachedFromAnotherAccount(t *testing.T) {
 	if found, err := resolve(b.client, "third.db.example.com"); err == nil {
 		t.Errorf("what came after the group was shared is %v", found)
 	}
-	if got := len(associations(s.Postern, group.ARN)); got != 2 {
-		t.Errorf("%d associations with children, want 2", got)
+	for side, p := range map[string]*postern.Postern{"owner": s.Postern, "consumer": b.Postern} {
+		if all, one := len(associations(p, group.ARN)), len(associations(p, first.ARN)); all != 2 || one != 1 {
+			t.Errorf("the %s sees %d associations with children, and %d with the first, want 2 and 1", side, all, one)
+		}
 	}
 	b.Accept(group.Share(stranger))
 	b.reaches("third.db.example.com")

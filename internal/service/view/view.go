@@ -52,10 +52,10 @@ func For[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], ref 
 	return none, false
 }
 
-// May reports whether an action may be done with what the view sees: with the caller's own, or
+// May reports whether an action may be done with what is in the caller's region: with its own, or
 // with what another account lets it be done with.
 func May(tx *table.Txn, who access.View, ref model.Ref, action string) bool {
-	return who.Owns(ref.Account) || share.In(tx).Shared(who.Account, action, ref)
+	return ref.Region == who.Region && (who.Owns(ref.Account) || share.In(tx).Shared(who.Account, action, ref))
 }
 
 // Own reports whether a name is one of the caller's own resources in its region.

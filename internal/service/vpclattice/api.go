@@ -59,6 +59,15 @@ func kindOf(typeOfARN string) string {
 // identify gives the name of a resource that a request names by id or by ARN. What
 // is not in the view, such as what is in another region, does not exist.
 func identify(tx *table.Txn, who access.View, kind, identifier string) (model.Ref, error) {
+	ref, err := refer(who, kind, identifier)
+	if err == nil && strings.HasPrefix(identifier, "arn:") && !view.Sees(tx, who, ref) {
+		err = fault.NotFound(kind, identifier)
+	}
+	return ref, err
+}
+
+// refer is identify without the view.
+func refer(who access.View, kind, identifier string) (model.Ref, error) {
 	if !strings.HasPrefix(identifier, "arn:") {
 		return who.Own(identifier), nil
 	}
@@ -66,11 +75,7 @@ func identify(tx *table.Txn, who access.View, kind, identifier string) (model.Re
 	if err != nil || arn.Service != "vpc-lattice" || arn.Type != arnType(kind) {
 		return model.Ref{}, fault.Validation("identifier", "%s is not the ARN of a %s", identifier, kind)
 	}
-	ref := model.Ref{Account: arn.Account, Region: arn.Region, ID: arn.ID}
-	if !view.Sees(tx, who, ref) {
-		return ref, fault.NotFound(kind, identifier)
-	}
-	return ref, nil
+	return model.Ref{Account: arn.Account, Region: arn.Region, ID: arn.ID}, nil
 }
 
 // find reads a row that a request names by id or by ARN.

@@ -10,18 +10,20 @@ import (
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
+	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // ListResourceEndpointAssociations lists the endpoints, of whatever account,
 // that lead to one resource configuration of the caller; for a group, what leads to its
-// children. Of one that is shared with the caller it lists the caller's own endpoints. For an id that does not exist the list is empty: the operation has no error
-// for it.
+// children. Of another account's it lists the caller's own endpoints, as long as it is shared or there are some.
+// For an id that does not exist the list is empty: the operation has no error for it.
 func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.ListResourceEndpointAssociationsInput) (*shape.ListResourceEndpointAssociationsOutput, error) {
 	who := access.From(ctx)
 	tx, err := a.DB.View(ctx)
@@ -45,9 +47,12 @@ func (a *API) ListResourceEndpointAssociations(ctx context.Context, in *shape.Li
 }
 
 func chosenAssociations(tx *table.Txn, who access.View, in *shape.ListResourceEndpointAssociationsInput) (iter.Seq[*model.EndpointAssociation], error) {
-	configuration, err := identify(tx, who, kindConfiguration, *in.ResourceConfigurationIdentifier)
+	configuration, err := refer(who, kindConfiguration, *in.ResourceConfigurationIdentifier)
 	if err != nil {
 		return nil, err
+	}
+	if !view.May(tx, who, configuration, share.ListEndpoints) {
+		return nil, fault.NotFound(kindConfiguration, *in.ResourceConfigurationIdentifier)
 	}
 	association, err := identify(tx, who, kindAssociation, service.Value(in.ResourceEndpointAssociationIdentifier))
 	if err != nil {
