@@ -124,13 +124,19 @@ func (b *bench) measureConsumers(ctx context.Context, m *market, round int) erro
 			}
 			requests = append(requests, request)
 		}
+		var c cell
 		for _, lanes := range []int{1, askers} {
-			c, err := measure(ctx, m.address(), m.PID(), lanes, during(b.describe, requests...))
-			if err != nil {
+			var err error
+			if c, err = measure(ctx, m.address(), m.PID(), lanes, during(b.describe, requests...)); err != nil {
 				return fmt.Errorf("measure %s: %w", read.operation, err)
 			}
 			b.addCell(b.sharedReads, read.operation, lanes, c)
 		}
+		half, err := measure(ctx, m.address(), m.PID(), askers, paced(c.rate/2, b.describe, requests...))
+		if err != nil {
+			return fmt.Errorf("measure %s at half of its rate: %w", read.operation, err)
+		}
+		b.sharedReads.Less(fmt.Sprintf("p99 at half of that rate, %d clients", askers), "ms").Add(read.operation, half.p99)
 	}
 	return nil
 }

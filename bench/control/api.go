@@ -30,7 +30,7 @@ type cell struct {
 }
 
 // measure drives a server of some pid.
-func measure(ctx context.Context, address string, pid, lanes int, next func() []byte) (c cell, err error) {
+func measure(ctx context.Context, address string, pid, lanes int, next source) (c cell, err error) {
 	serverBefore, err := cpuOf(pid)
 	if err != nil {
 		return c, err

@@ -90,6 +90,35 @@ func TestDriveSeesASlowServer(t *testing.T) {
 	}
 }
 
+// What a slow server makes wait is slow, also what could not be sent meanwhile.
+func TestAPacedRequestIsLateSinceItWasDue(t *testing.T) {
+	const delay = 50 * time.Millisecond
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(delay)
+		fmt.Fprintln(w, "done")
+	}))
+	defer server.Close()
+	// Four are due within 30 ms, and the only lane has the last one answered after 200.
+	took, elapsed, err := drive(t.Context(), strings.TrimPrefix(server.URL, "http://"), 1,
+		paced(100, 35*time.Millisecond, []byte("GET / HTTP/1.1\r\nHost: bench\r\n\r\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(took) != 4 || elapsed < 4*delay || took[3] < 4*delay-35*time.Millisecond {
+		t.Errorf("took %s, all in %s", took, elapsed)
+	}
+	// A server that does not make them wait gets them as they are due.
+	begun, next := time.Now(), paced(100, 35*time.Millisecond, []byte("request"))
+	for request, due := next(); request != nil; request, due = next() {
+		if time.Now().Before(due) {
+			t.Errorf("a request comes %s before it is due", time.Until(due))
+		}
+	}
+	if d := time.Since(begun); d < 30*time.Millisecond {
+		t.Errorf("four requests in %s, the last is due after 30 ms", d)
+	}
+}
+
 func TestMilestonesAreTheLinesOfTheLog(t *testing.T) {
 	m := &milestones{at: map[string]time.Time{}}
 	begun := time.Now()

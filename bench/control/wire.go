@@ -90,9 +90,13 @@ func (l *lane) head() (status, length int, err error) {
 	}
 }
 
-// drive sends requests on a number of lanes at once until next gives nil. Next
-// is called by all lanes. It returns how long each request took, and all.
-func drive(ctx context.Context, address string, lanes int, next func() []byte) (took []time.Duration, elapsed time.Duration, err error) {
+// source gives the next request, nil after the last one, and since when it is due. All
+// lanes call it at once.
+type source func() (request []byte, due time.Time)
+
+// drive sends requests on a number of lanes at once until next has no more. It returns how
+// long each request took since it was due, and all.
+func drive(ctx context.Context, address string, lanes int, next source) (took []time.Duration, elapsed time.Duration, err error) {
 	conns := make([]net.Conn, lanes)
 	for i := range conns {
 		if conns[i], err = new(net.Dialer).DialContext(ctx, "tcp", address); err != nil {
@@ -115,12 +119,11 @@ func drive(ctx context.Context, address string, lanes int, next func() []byte) (
 		g.Go(func() error {
 			l := lane{conn, bufio.NewReaderSize(conn, 64<<10)}
 			var mine []time.Duration
-			for request := next(); request != nil; request = next() {
-				start := time.Now()
+			for request, due := next(); request != nil; request, due = next() {
 				if err := l.do(request); err != nil {
 					return err
 				}
-				mine = append(mine, time.Since(start))
+				mine = append(mine, time.Since(due))
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -133,25 +136,44 @@ func drive(ctx context.Context, address string, lanes int, next func() []byte) (
 }
 
 // during gives requests in turn until a time is over.
-func during(d time.Duration, requests ...[]byte) func() []byte {
+func during(d time.Duration, requests ...[]byte) source {
 	var given atomic.Int64
 	end := time.Now().Add(d)
-	return func() []byte {
-		if time.Now().After(end) {
-			return nil
+	return func() ([]byte, time.Time) {
+		now := time.Now()
+		if now.After(end) {
+			return nil, now
 		}
-		return requests[int(given.Add(1)-1)%len(requests)]
+		return requests[int(given.Add(1)-1)%len(requests)], now
+	}
+}
+
+// paced gives requests in turn, so many a second, until a time is over that begins with the
+// first one. When all lanes wait for answers, requests are due before they can be sent.
+func paced(rate float64, d time.Duration, requests ...[]byte) source {
+	var given atomic.Int64
+	begin := sync.OnceValue(time.Now)
+	return func() ([]byte, time.Time) {
+		begun := begin()
+		n := int(given.Add(1)) - 1
+		after := time.Duration(float64(n) / rate * float64(time.Second))
+		if after > d {
+			return nil, time.Time{}
+		}
+		due := begun.Add(after)
+		time.Sleep(time.Until(due))
+		return requests[n%len(requests)], due
 	}
 }
 
 // times gives requests in turn until there have been n.
-func times(n int, requests ...[]byte) func() []byte {
+func times(n int, requests ...[]byte) source {
 	var given atomic.Int64
-	return func() []byte {
+	return func() ([]byte, time.Time) {
 		i := int(given.Add(1)) - 1
 		if i >= n {
-			return nil
+			return nil, time.Time{}
 		}
-		return requests[i%len(requests)]
+		return requests[i%len(requests)], time.Now()
 	}
 }

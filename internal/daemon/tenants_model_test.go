@@ -343,15 +343,22 @@ func (p *play) takeOut() {
 	}
 }
 
-// leave has an account leave a share that it has accepted.
+// leave has an account leave a share that it has accepted. One that has it by its unit can
+// take itself from those who are invited, too.
 func (p *play) leave() {
 	arn, account := pick(p.shares, p.A), p.customer(p.B)
 	if arn == "" {
 		return
 	}
 	b := p.shares[arn]
-	if p.done(account, b.principals[account], p.disassociate(account, &ram.DisassociateResourceShareInput{ResourceShareArn: &arn, Principals: []string{account}})) {
+	at, asked := b.asked[account]
+	err := p.disassociate(account, &ram.DisassociateResourceShareInput{ResourceShareArn: &arn, Principals: []string{account}})
+	if asked && !time.Now().Before(at.Add(invitationLife)) {
+		return // as in takeOut
+	}
+	if p.done(account, b.principals[account] || asked && p.has(account, b), err) {
 		delete(b.principals, account)
+		delete(b.asked, account)
 	}
 }
 
