@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/posternhq/postern/conformance/harness"
 )
 
 // TestOrganizations makes an organization of all accounts of the server, and removes it. It
@@ -35,7 +37,7 @@ func TestOrganizations(t *testing.T) {
 
 	policy := controlPolicy(admin, unit, member.Account)
 	admin.ok("organizations delete-policy --policy-id %s", policy)
-	serviceAccess(admin)
+	serviceAccess(admin, member)
 	created := admin.ok("organizations create-account --account-name team --email team@example.com")
 	created.is("CreateAccountStatus.State", "SUCCEEDED")
 	admin.ok("organizations describe-create-account-status --create-account-request-id %s", created.at("CreateAccountStatus.Id")).
@@ -74,12 +76,33 @@ func controlPolicy(admin *terminal, unit, account string) string {
 	return policy
 }
 
-func serviceAccess(admin *terminal) {
+func serviceAccess(admin *terminal, member harness.Key) {
 	admin.t.Helper()
 	admin.ok("ram enable-sharing-with-aws-organization").is("returnValue", "true")
 	admin.ok("organizations list-aws-service-access-for-organization").is("EnabledServicePrincipals.0.ServicePrincipal", "ram.amazonaws.com")
+	lend(admin, newTerminal(admin.t, member), member.Account)
 	admin.ok("organizations disable-aws-service-access --service-principal ram.amazonaws.com")
 	admin.ok("organizations enable-aws-service-access --service-principal cloudtrail.amazonaws.com")
 	admin.ok("organizations list-delegated-administrators").has("DelegatedAdministrators", 0)
 	admin.refused("InvalidInputException", "organizations enable-aws-service-access --service-principal example.com")
+}
+
+// lend shares a subnet within the organization, in which an account makes an interface then.
+func lend(admin, member *terminal, account string) {
+	admin.t.Helper()
+	vpc := admin.ok("ec2 create-vpc --cidr-block 10.0.0.0/16").at("Vpc.VpcId")
+	made := admin.ok("ec2 create-subnet --vpc-id %s --cidr-block 10.0.1.0/24", vpc)
+	subnet, arn := made.at("Subnet.SubnetId"), made.at("Subnet.SubnetArn")
+	share := admin.ok("ram create-resource-share --name network --resource-arns %s --principals %s", arn, account).at("resourceShare.resourceShareArn")
+	member.ok("ram list-resources --resource-owner OTHER-ACCOUNTS --resource-type ec2:Subnet").is("resources.0.arn", arn)
+	member.ok("ec2 describe-vpcs --vpc-ids %s", vpc).has("Vpcs", 1)
+	group := member.ok("ec2 create-security-group --vpc-id %s --group-name own --description own", vpc).at("GroupId")
+	ni := member.ok("ec2 create-network-interface --subnet-id %s --groups %s", subnet, group)
+	ni.is("NetworkInterface.OwnerId", account)
+	admin.refused("DependencyViolation", "ec2 delete-subnet --subnet-id %s", subnet)
+	admin.ok("ram delete-resource-share --resource-share-arn %s", share)
+	member.ok("ec2 delete-network-interface --network-interface-id %s", ni.at("NetworkInterface.NetworkInterfaceId"))
+	member.ok("ec2 delete-security-group --group-id %s", group)
+	admin.ok("ec2 delete-subnet --subnet-id %s", subnet)
+	admin.ok("ec2 delete-vpc --vpc-id %s", vpc)
 }

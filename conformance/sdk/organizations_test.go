@@ -38,7 +38,7 @@ func TestOrganizations(t *testing.T) {
 	where(t, admin, member.key.Account, root, unit)
 	bounded(t, admin, member, unit)
 	labels(t, admin, unit)
-	letIn(t, admin)
+	letIn(t, admin, member)
 	created(t, admin)
 	must(o.MoveAccount(t.Context(), &orgs.MoveAccountInput{AccountId: &member.key.Account, SourceParentId: &unit, DestinationParentId: &root}))(admin)
 	must(o.DeleteOrganizationalUnit(t.Context(), &orgs.DeleteOrganizationalUnitInput{OrganizationalUnitId: &unit}))(admin)
@@ -108,10 +108,11 @@ func labels(t *testing.T, admin *client, unit string) {
 	equal(t, "tags", must(o.ListTagsForResource(t.Context(), &orgs.ListTagsForResourceInput{ResourceId: &unit}))(admin).Tags, []orgtypes.Tag{{Key: new("b"), Value: new("2")}})
 }
 
-func letIn(t *testing.T, admin *client) {
+func letIn(t *testing.T, admin, member *client) {
 	t.Helper()
 	o, name := admin.orgs, "ram.amazonaws.com"
 	must(ram.NewFromConfig(admin.config).EnableSharingWithAwsOrganization(t.Context(), &ram.EnableSharingWithAwsOrganizationInput{}))(admin)
+	lend(t, admin, member)
 	must(o.EnableAWSServiceAccess(t.Context(), &orgs.EnableAWSServiceAccessInput{ServicePrincipal: &name}))(admin)
 	equal(t, "service", must(o.ListAWSServiceAccessForOrganization(t.Context(), &orgs.ListAWSServiceAccessForOrganizationInput{}))(admin).EnabledServicePrincipals[0].ServicePrincipal, name)
 	must(o.DisableAWSServiceAccess(t.Context(), &orgs.DisableAWSServiceAccessInput{ServicePrincipal: &name}))(admin)
@@ -127,4 +128,29 @@ func created(t *testing.T, admin *client) {
 	_, err := o.DeleteOrganization(t.Context(), &orgs.DeleteOrganizationInput{})
 	typed[*orgtypes.OrganizationNotEmptyException](t, err)
 	must(o.CloseAccount(t.Context(), &orgs.CloseAccountInput{AccountId: status.AccountId}))(admin)
+}
+
+// lend shares a subnet within the organization, in which the member makes an interface then.
+func lend(t *testing.T, admin, member *client) {
+	t.Helper()
+	ctx := t.Context()
+	vpc := must(admin.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: new("10.0.0.0/16")}))(admin).Vpc
+	subnet := must(admin.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: vpc.VpcId, CidrBlock: new("10.0.1.0/24")}))(admin).Subnet
+	_, err := admin.ram.CreateResourceShare(ctx, &ram.CreateResourceShareInput{Name: new("out"), ResourceArns: []string{*subnet.SubnetArn}, Principals: []string{"123123123123"}})
+	refused(t, err, "OperationNotPermittedException")
+	share := must(admin.ram.CreateResourceShare(ctx, &ram.CreateResourceShareInput{
+		Name: new("network"), ResourceArns: []string{*subnet.SubnetArn}, Principals: []string{member.key.Account},
+	}))(admin).ResourceShare
+	seen := must(member.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{*subnet.SubnetId}}))(member).Subnets
+	equal(t, "owner of the subnet", seen[0].OwnerId, admin.key.Account)
+	group := must(member.ec2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{VpcId: vpc.VpcId, GroupName: new("own"), Description: new("own")}))(member).GroupId
+	ni := must(member.ec2.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{SubnetId: subnet.SubnetId, Groups: []string{*group}}))(member).NetworkInterface
+	equal(t, "owner of the interface", ni.OwnerId, member.key.Account)
+	_, err = admin.ec2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: subnet.SubnetId})
+	refused(t, err, "DependencyViolation")
+	must(admin.ram.DeleteResourceShare(ctx, &ram.DeleteResourceShareInput{ResourceShareArn: share.ResourceShareArn}))(admin)
+	must(member.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: ni.NetworkInterfaceId}))(member)
+	must(member.ec2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: group}))(member)
+	must(admin.ec2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: subnet.SubnetId}))(admin)
+	must(admin.ec2.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: vpc.VpcId}))(admin)
 }

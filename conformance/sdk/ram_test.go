@@ -128,7 +128,7 @@ func TestResourceShareChanges(t *testing.T) {
 	must(a.ram.UntagResource(a.ctx, &ram.UntagResourceInput{ResourceShareArn: &share, TagKeys: []string{"team"}}))(a)
 	equal(t, "tags", a.shares(types.ResourceOwnerSelf)[0].Tags, []types.Tag{{Key: new("stage"), Value: new("é")}})
 	kinds := must(a.ram.ListResourceTypes(a.ctx, &ram.ListResourceTypesInput{}))(a).ResourceTypes
-	equal(t, "type", kinds[0].ResourceType, shareable)
+	equal(t, "types", []*string{kinds[0].ResourceType, kinds[1].ResourceType}, []*string{new("ec2:Subnet"), new(shareable)})
 	equal(t, "sources", len(must(a.ram.ListSourceAssociations(a.ctx, &ram.ListSourceAssociationsInput{}))(a).SourceAssociations), 0)
 	refused(t, failure(b.ram.DeleteResourceShare(b.ctx, &ram.DeleteResourceShareInput{ResourceShareArn: &share})), "UnknownResourceException")
 }
@@ -172,7 +172,7 @@ func TestOwnPermission(t *testing.T) {
 	equal(t, "held", []*string{held[0].Arn, held[0].Version}, []*string{made.Arn, new("2")})
 	equal(t, "associations", len(must(a.ram.ListPermissionAssociations(a.ctx, &ram.ListPermissionAssociationsInput{PermissionArn: made.Arn}))(a).Permissions), 1)
 	equal(t, "versions", len(must(a.ram.ListPermissionVersions(a.ctx, &ram.ListPermissionVersionsInput{PermissionArn: made.Arn}))(a).Permissions), 2)
-	equal(t, "permissions", len(must(a.ram.ListPermissions(a.ctx, &ram.ListPermissionsInput{}))(a).Permissions), 2)
+	equal(t, "permissions", len(must(a.ram.ListPermissions(a.ctx, &ram.ListPermissionsInput{ResourceType: new(shareable)}))(a).Permissions), 2)
 	must(a.ram.SetDefaultPermissionVersion(a.ctx, &ram.SetDefaultPermissionVersionInput{PermissionArn: made.Arn, PermissionVersion: new(int32(1))}))(a)
 	refused(t, failure(a.ram.DeletePermissionVersion(a.ctx, &ram.DeletePermissionVersionInput{PermissionArn: made.Arn, PermissionVersion: new(int32(2))})), "OperationNotPermittedException")
 	refused(t, failure(a.ram.DeletePermission(a.ctx, &ram.DeletePermissionInput{PermissionArn: made.Arn})), "OperationNotPermittedException")

@@ -21,6 +21,9 @@ type Resources interface {
 	// Find gives the name of a resource behind its type, for one that a request names by
 	// something else (see Ask.Other), or whose id is not what ARNs have.
 	Find(a *Ask) (id string, ok bool)
+	// Account gives whose a resource is that a request names by its id alone: the caller's,
+	// unless another account shares it with the caller.
+	Account(r Resource) string
 	// Values gives the values of one of the keys of the resource's kind.
 	Values(r Resource, key string) ([]string, bool)
 	// Trust gives the trust policy of a role, whosever it is, and nil when there is none.
@@ -111,7 +114,7 @@ func policies(r *Request, rules *Rules) (Decision, bool) {
 			continue
 		}
 		r.facts.begin(r, rules, a)
-		r.question = policy.Question{Principal: p, Action: a.Action, Resource: a.arn(r.facts.resource.ID), Context: &r.facts}
+		r.question = policy.Question{Principal: p, Action: a.Action, Resource: a.arn(r.facts.resource), Context: &r.facts}
 		if a.trusts() {
 			if rules.Resources != nil {
 				r.question.Trust = rules.Resources.Trust(a.Resource)
@@ -162,7 +165,7 @@ func (r *Refused) Error() string {
 func (d *Decision) Text(who *Caller) string {
 	text := "User: " + who.ARN + " is not authorized to perform this request"
 	if a := d.Denied; a != nil {
-		text = "User: " + who.ARN + " is not authorized to perform: " + a.Action + " on resource: " + a.arn(a.Resource.ID) + d.because(who)
+		text = "User: " + who.ARN + " is not authorized to perform: " + a.Action + " on resource: " + a.arn(a.Resource) + d.because(who)
 	}
 	if d.Reason != "" {
 		text += " " + d.Reason

@@ -18,7 +18,7 @@ func (r *Request) Explain(d *Decision) ([]byte, error) {
 		return json.Marshal(explanation{})
 	}
 	x := explanation{ExplicitDeny: d.Verdict.Explicit, Context: explained{
-		Principal: principal{r.Caller.UserID, r.Caller.ARN}, Action: d.Denied.Action, Resource: d.Denied.arn(d.Denied.Resource.ID),
+		Principal: principal{r.Caller.UserID, r.Caller.ARN}, Action: d.Denied.Action, Resource: d.Denied.arn(d.Denied.Resource),
 	}}
 	x.Matched.Items, x.Failures.Items = []matched{}, []struct{}{}
 	if d.Verdict.Explicit && !d.Verdict.Foreign {

@@ -28,6 +28,9 @@ func (f *facts) begin(r *Request, rules *Rules, a *Ask) {
 		if id, ok := rules.Resources.Find(a); ok {
 			f.resource.ID = id
 		}
+		if !a.Made() {
+			f.resource.Account = rules.Resources.Account(f.resource)
+		}
 	}
 }
 
@@ -310,7 +313,7 @@ func (f *facts) member(k *Key) (values []string, ok bool) {
 		if k.Of != "" {
 			t := Target{Kinds: []*Kind{k.Kind}}
 			if f.rules.Resources != nil && v.Len() > 0 {
-				of, _ := f.rules.Resources.Values(t.own(f.request.Caller, v.String()), k.Of)
+				of, _ := f.rules.Resources.Values(f.whose(t.own(f.request.Caller, v.String())), k.Of)
 				values = append(values, of...)
 			}
 		} else if value := f.form(k, v); value != "" {
@@ -318,6 +321,14 @@ func (f *facts) member(k *Key) (values []string, ok bool) {
 		}
 	})
 	return values, len(values) > 0
+}
+
+// whose gives a resource that a request names by its id alone the account that it is of.
+func (f *facts) whose(r Resource) Resource {
+	if f.rules.Resources != nil {
+		r.Account = f.rules.Resources.Account(r)
+	}
+	return r
 }
 
 func (f *facts) form(k *Key, v reflect.Value) string {
@@ -334,7 +345,7 @@ func (f *facts) form(k *Key, v reflect.Value) string {
 	case ARN:
 		if value != "" && !strings.HasPrefix(value, "arn:") {
 			t := Target{Kinds: []*Kind{k.Kind}}
-			value = t.own(f.request.Caller, value).ARN()
+			value = f.whose(t.own(f.request.Caller, value)).ARN()
 		}
 	case DNS:
 		value = strings.ToLower(strings.TrimSuffix(value, "."))

@@ -87,11 +87,10 @@ func (n *Name) id(now string) string {
 	return path + name
 }
 
-// arn is what policies are asked about, of a resource that has that id in ARNs.
-func (a *Ask) arn(id string) string {
-	r := a.Resource
-	if r.ID = id; a.To != nil {
-		r.ID = a.To.id(id)
+// arn is what policies are asked about, of the resource as ARNs have it.
+func (a *Ask) arn(r Resource) string {
+	if a.To != nil {
+		r.ID = a.To.id(r.ID)
 	}
 	return r.ARN()
 }

@@ -63,25 +63,26 @@ func claimNamed(tx *table.Txn, ni *model.NetworkInterface, block netip.Prefix, a
 
 // retake takes back what ni itself has given up a moment ago.
 func retake(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, bits int) bool {
-	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
-	if !ok || c.Interface != ni.ID || !c.Released() || c.Bits != bits {
+	c, ok := state.ClaimOn(tx, ni, addr)
+	if !ok || c.InterfaceRef() != ni.Ref() || !c.Released() || c.Bits != bits {
 		return false
 	}
 	hand(tx, c, ni)
 	return true
 }
 
-// move takes an address from another workload's interface. There is no moment
+// move takes an address from another workload's interface, of the same account. There is no moment
 // in which nobody has claimed it; the data plane cuts the connections of the one
 // before it gives the address to the other.
 func (a *Allocator) move(tx *table.Txn, ni *model.NetworkInterface, taken *AddressError) error {
-	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, taken.Addr))
+	c, ok := state.ClaimOn(tx, ni, taken.Addr)
 	if !ok {
 		return taken
 	}
-	from, ok := state.NetworkInterfaces.Get(tx, c.Account, c.Region, c.Interface)
+	has := c.InterfaceRef()
+	from, ok := state.NetworkInterfaces.Get(tx, has.Account, has.Region, has.ID)
 	switch {
-	case c.Interface == ni.ID, !ok && !c.Released(), ok && from.Type != model.InterfaceWorkload:
+	case has == ni.Ref(), has.Account != ni.Account, !ok && !c.Released(), ok && from.Type != model.InterfaceWorkload:
 		return taken
 	case ok && slices.ContainsFunc(from.Prefixes4, func(p netip.Prefix) bool { return p.Contains(c.Addr) }):
 		return taken
@@ -96,7 +97,7 @@ func (a *Allocator) move(tx *table.Txn, ni *model.NetworkInterface, taken *Addre
 		from.UpdatedAt = a.Now()
 		state.NetworkInterfaces.Put(tx, from)
 	}
-	follow(tx, ni.Sibling(c.Interface), c.Addr, ni, a.Now())
+	follow(tx, has, c.Addr, ni, a.Now())
 	hand(tx, c, ni)
 	return nil
 }
@@ -104,7 +105,7 @@ func (a *Allocator) move(tx *table.Txn, ni *model.NetworkInterface, taken *Addre
 // hand makes a claim that of ni.
 func hand(tx *table.Txn, c *model.AddressClaim, ni *model.NetworkInterface) {
 	c = c.Clone()
-	c.Interface, c.ReleasedAt = ni.ID, time.Time{}
+	c.Interface, c.Holder, c.ReleasedAt = ni.ID, guest(ni), time.Time{}
 	state.AddressClaims.Put(tx, c)
 }
 
@@ -122,7 +123,7 @@ func (a *Allocator) claimAny(tx *table.Txn, ni *model.NetworkInterface, block ne
 		}
 	}
 	taken := make(map[netip.Addr]bool)
-	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.Sibling(ni.Subnet)) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.SubnetRef()) {
 		taken[c.Addr] = true
 	}
 	for i := range usable {
@@ -147,9 +148,18 @@ func (a *Allocator) claimAny6(tx *table.Txn, ni *model.NetworkInterface, block n
 // take claims addr for ni, or the prefix of that length that it begins, unless
 // there is a claim on addr. A bits of zero means addr alone.
 func take(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, bits int) bool {
+	s := ni.SubnetRef()
 	return state.AddressClaims.Insert(tx, &model.AddressClaim{
-		Account: ni.Account, Region: ni.Region, Subnet: ni.Subnet, Addr: addr, Bits: bits, Interface: ni.ID,
+		Account: s.Account, Region: s.Region, Subnet: s.ID, Addr: addr, Bits: bits, Interface: ni.ID, Holder: guest(ni),
 	}) == nil
+}
+
+// guest is the account of an interface in a subnet of another one, and empty for others.
+func guest(ni *model.NetworkInterface) string {
+	if ni.Network == "" {
+		return ""
+	}
+	return ni.Account
 }
 
 // AWS keeps the first four and the last address of a block for itself:

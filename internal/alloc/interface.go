@@ -31,11 +31,12 @@ func (w Want) None() bool { return w.total() == 0 }
 
 func (w Want) total() int { return max(w.Count, len(w.Addresses)) }
 
-// Params describe a new interface. The subnet decides account, region, VPC and
-// availability zone. ID and CreatedAt are made by the caller, before the
+// Params describe a new interface. The subnet decides region, VPC and availability zone,
+// and the account unless there is another one, which the subnet is shared with. ID and CreatedAt are made by the caller, before the
 // transaction.
 type Params struct {
 	ID              string
+	Account         string
 	CreatedAt       time.Time
 	Subnet          *model.Subnet
 	Type            model.InterfaceType
@@ -59,15 +60,18 @@ type Params struct {
 // The error is an *AddressError, *ExhaustedError, *FamilyError or *QuotaError;
 // then the transaction must be given up.
 func (a *Allocator) CreateInterface(tx *table.Txn, p Params) (*model.NetworkInterface, error) {
-	s := p.Subnet
-	if n := a.MaxInterfaces; state.NetworkInterfaces.CountScope(tx, s.Account, s.Region) >= n {
+	s, account, network := p.Subnet, p.Subnet.Account, ""
+	if p.Account != "" && p.Account != account {
+		account, network = p.Account, s.Account
+	}
+	if n := a.MaxInterfaces; state.NetworkInterfaces.CountScope(tx, account, s.Region) >= n {
 		return nil, &QuotaError{Limit: n}
 	}
 	ni := &model.NetworkInterface{
 		Meta: model.Meta{
-			Account: s.Account, Region: s.Region, ID: p.ID, CreatedAt: p.CreatedAt, Tags: p.Tags,
+			Account: account, Region: s.Region, ID: p.ID, CreatedAt: p.CreatedAt, Tags: p.Tags,
 		},
-		VPC: s.VPC, Subnet: s.ID, Zone: s.Zone, ZoneID: s.ZoneID,
+		VPC: s.VPC, Subnet: s.ID, Network: network, Zone: s.Zone, ZoneID: s.ZoneID,
 		Type: p.Type, Description: p.Description, MAC: MAC(p.ID), Groups: p.Groups,
 		Owner: p.Owner, SourceDestCheck: p.SourceDestCheck,
 	}
@@ -124,11 +128,10 @@ func (a *Allocator) Assign(tx *table.Txn, ni *model.NetworkInterface, s *model.S
 // address. An elastic address that it had has nobody then.
 func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.Time) {
 	follow(tx, ni.Ref(), addr, nil, now)
-	id := model.AddressClaimID(ni.Subnet, addr)
-	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id)
+	c, ok := state.ClaimOn(tx, ni, addr)
 	_, attached := state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID)
 	if !ok || !attached && ni.Type != model.InterfaceNAT {
-		state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
+		dropClaim(tx, ni, addr)
 		return
 	}
 	c = c.Clone()

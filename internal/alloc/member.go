@@ -102,7 +102,7 @@ func Roomier(tx *table.Txn, e *model.VPCEndpoint, child *model.ResourceConfigura
 		return false
 	}
 	for ni := range lacking(tx, e, row) {
-		s, ok := state.Subnets.Get(tx, ni.Account, ni.Region, ni.Subnet)
+		s, ok := state.SubnetOf(tx, ni)
 		if ok && (!child.Is4() || Free4(tx, s) > 0) {
 			return true
 		}
@@ -132,7 +132,7 @@ func (a *Allocator) equip(tx *table.Txn, e *model.VPCEndpoint, child *model.Reso
 		return nil
 	}
 	for ni := range lacking(tx, e, row) {
-		s, ok := state.Subnets.Get(tx, ni.Account, ni.Region, ni.Subnet)
+		s, ok := state.SubnetOf(tx, ni)
 		if !ok {
 			continue
 		}

@@ -113,7 +113,7 @@ func claimPrefixNamed6(tx *table.Txn, ni *model.NetworkInterface, block, p netip
 	case p.Contains(block.Masked().Addr()), p.Contains(model.Last(block)):
 		return refuse(p.Addr(), Reserved)
 	}
-	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.Sibling(ni.Subnet)) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.SubnetRef()) {
 		if p.Contains(c.Addr) && c.Bits == 0 {
 			return refuse(c.Addr, Taken)
 		}
@@ -138,7 +138,7 @@ func (a *Allocator) claimPrefixAny(tx *table.Txn, ni *model.NetworkInterface, bl
 		}
 	}
 	taken := make(map[netip.Prefix]bool)
-	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.Sibling(ni.Subnet)) {
+	for c := range state.AddressClaimsBySubnet.Rows(tx, ni.SubnetRef()) {
 		taken[model.PrefixOf(c.Addr)] = true
 	}
 	for i := range places {
@@ -171,7 +171,7 @@ func (a *Allocator) claimPrefixAny6(tx *table.Txn, ni *model.NetworkInterface, b
 // free reports whether nobody has claimed an address of an IPv4 prefix.
 func free(tx *table.Txn, ni *model.NetworkInterface, p netip.Prefix) bool {
 	return !slices.ContainsFunc(model.AddressesOf(p), func(addr netip.Addr) bool {
-		_, claimed := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
+		_, claimed := state.ClaimOn(tx, ni, addr)
 		return claimed
 	})
 }
@@ -182,6 +182,6 @@ func inPrefix(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) bool {
 	if addr.Is4() {
 		return false
 	}
-	c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, model.PrefixOf(addr).Addr()))
+	c, ok := state.ClaimOn(tx, ni, model.PrefixOf(addr).Addr())
 	return ok && c.Bits > 0
 }

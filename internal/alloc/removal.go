@@ -35,9 +35,8 @@ func DeleteInterface(tx *table.Txn, ni *model.NetworkInterface) {
 func Shed(tx *table.Txn, ni *model.NetworkInterface, least int) (freed int) {
 	next := ni.Clone()
 	free := func(addr netip.Addr) {
-		id := model.AddressClaimID(ni.Subnet, addr)
-		if c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id); ok && c.Interface == ni.ID {
-			state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
+		if c, ok := state.ClaimOn(tx, ni, addr); ok && c.InterfaceRef() == ni.Ref() {
+			dropClaim(tx, ni, addr)
 		}
 		follow(tx, ni.Ref(), addr, nil, ni.UpdatedAt)
 		freed++
@@ -69,6 +68,12 @@ func Shed(tx *table.Txn, ni *model.NetworkInterface, least int) (freed int) {
 	return freed
 }
 
+// dropClaim gives up the claim on an address of an interface.
+func dropClaim(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) {
+	claim := ni.ClaimRef(addr)
+	state.AddressClaims.Delete(tx, claim.Account, claim.Region, claim.ID)
+}
+
 // claims gives an interface's claims on addresses that it has or has given up.
 func claims(tx *table.Txn, ni *model.NetworkInterface) (all []*model.AddressClaim) {
 	addresses := append(ni.All(), ni.Delegated()...)
@@ -78,7 +83,7 @@ func claims(tx *table.Txn, ni *model.NetworkInterface) (all []*model.AddressClai
 		}
 	}
 	for _, a := range addresses {
-		if c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, a)); ok && c.Interface == ni.ID && !c.Released() {
+		if c, ok := state.ClaimOn(tx, ni, a); ok && c.InterfaceRef() == ni.Ref() && !c.Released() {
 			all = append(all, c)
 		}
 	}
@@ -114,9 +119,8 @@ func DeleteAssociation(tx *table.Txn, a *model.EndpointAssociation) {
 		is := func(addr netip.Addr) bool { return addr == own.Addr }
 		ni.Addresses, ni.Addresses6 = slices.DeleteFunc(ni.Addresses, is), slices.DeleteFunc(ni.Addresses6, is)
 		state.NetworkInterfaces.Put(tx, ni)
-		id := model.AddressClaimID(ni.Subnet, own.Addr)
-		if c, ok := state.AddressClaims.Get(tx, ni.Account, ni.Region, id); ok && c.Interface == ni.ID {
-			state.AddressClaims.Delete(tx, ni.Account, ni.Region, id)
+		if c, ok := state.ClaimOn(tx, ni, own.Addr); ok && c.InterfaceRef() == ni.Ref() {
+			dropClaim(tx, ni, own.Addr)
 		}
 	}
 	state.EndpointAssociations.Delete(tx, a.Account, a.Region, a.ID)

@@ -48,6 +48,14 @@ func (m Meta) Ref() Ref { return Ref{m.Account, m.Region, m.ID} }
 // Sibling names a resource of the same account and region.
 func (m Meta) Sibling(id string) Ref { return Ref{m.Account, m.Region, id} }
 
+// in names a resource of the same region, of another account when one is given.
+func (m Meta) in(account, id string) Ref {
+	if account == "" {
+		account = m.Account
+	}
+	return Ref{account, m.Region, id}
+}
+
 // Deleting reports whether deletion was asked for.
 func (m Meta) Deleting() bool { return !m.DeletedAt.IsZero() }
 

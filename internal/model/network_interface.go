@@ -43,8 +43,11 @@ func PrefixOf(a netip.Addr) netip.Prefix {
 // them.
 type NetworkInterface struct {
 	Meta
-	VPC         string        `json:"vpc"`
-	Subnet      string        `json:"subnet"`
+	VPC    string `json:"vpc"`
+	Subnet string `json:"subnet"`
+	// Network is the account that the VPC and the subnet are of, when that is another
+	// one: it shares the subnet.
+	Network     string        `json:"network,omitempty"`
 	Zone        string        `json:"zone"`
 	ZoneID      string        `json:"zoneId"`
 	Type        InterfaceType `json:"type"`
@@ -83,6 +86,17 @@ func (n *NetworkInterface) Clone() *NetworkInterface {
 	c.Prefixes4 = slices.Clone(n.Prefixes4)
 	c.Prefixes6 = slices.Clone(n.Prefixes6)
 	return &c
+}
+
+// VPCRef names the VPC that the interface is in, whosever it is.
+func (n *NetworkInterface) VPCRef() Ref { return n.in(n.Network, n.VPC) }
+
+// SubnetRef names the subnet that the interface is in, whosever it is.
+func (n *NetworkInterface) SubnetRef() Ref { return n.in(n.Network, n.Subnet) }
+
+// ClaimRef names the claim on an address of the subnet that the interface is in.
+func (n *NetworkInterface) ClaimRef(addr netip.Addr) Ref {
+	return n.in(n.Network, AddressClaimID(n.Subnet, addr))
 }
 
 // All gives the interface's IPv4 and IPv6 addresses, primary ones first.

@@ -11,7 +11,10 @@ import (
 // SecurityGroup is a stateful filter that network interfaces are put into.
 type SecurityGroup struct {
 	Meta
-	VPC         string              `json:"vpc"`
+	VPC string `json:"vpc"`
+	// Network is the account that the VPC is of, when that is another one: it shares a
+	// subnet of it.
+	Network     string              `json:"network,omitempty"`
 	Name        string              `json:"name"`
 	Description string              `json:"description"`
 	Rules       []SecurityGroupRule `json:"rules,omitempty"`
@@ -30,6 +33,8 @@ type SecurityGroupRule struct {
 	CIDR netip.Prefix `json:"cidr,omitzero"`
 	// Group is the id of a group of the same VPC.
 	Group string `json:"group,omitempty"`
+	// GroupAccount is the account of Group, when that is another one than this group's.
+	GroupAccount string `json:"groupAccount,omitempty"`
 	// PrefixList is the id of a list of blocks.
 	PrefixList  string            `json:"prefixList,omitempty"`
 	Description string            `json:"description,omitempty"`
@@ -40,8 +45,14 @@ type SecurityGroupRule struct {
 // whatever their ids, descriptions and tags.
 func (r SecurityGroupRule) Same(o SecurityGroupRule) bool {
 	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From &&
-		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group && r.PrefixList == o.PrefixList
+		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group && r.GroupAccount == o.GroupAccount && r.PrefixList == o.PrefixList
 }
+
+// VPCRef names the VPC that the group is of, whosever it is.
+func (g *SecurityGroup) VPCRef() Ref { return g.in(g.Network, g.VPC) }
+
+// Peer names the group that a rule of this one refers to, whosever it is.
+func (g *SecurityGroup) Peer(r SecurityGroupRule) Ref { return g.in(r.GroupAccount, r.Group) }
 
 // Clone copies the row so that the copy can be changed.
 func (g *SecurityGroup) Clone() *SecurityGroup {

@@ -165,6 +165,8 @@ type AddressClaim struct {
 	// zero for Addr alone.
 	Bits      int    `json:"bits,omitempty"`
 	Interface string `json:"interface"`
+	// Holder is the account of Interface, when that is another one than the subnet's.
+	Holder string `json:"holder,omitempty"`
 	// ReleasedAt is set when the interface has given the address up and the data
 	// plane may still have it: nobody else gets it before the claim is gone.
 	ReleasedAt time.Time `json:"releasedAt,omitzero"`
@@ -176,6 +178,20 @@ func (a *AddressClaim) Released() bool { return !a.ReleasedAt.IsZero() }
 // Ref names the claim.
 func (a *AddressClaim) Ref() Ref {
 	return Ref{Account: a.Account, Region: a.Region, ID: AddressClaimID(a.Subnet, a.Addr)}
+}
+
+// SubnetRef names the subnet.
+func (a *AddressClaim) SubnetRef() Ref {
+	return Ref{Account: a.Account, Region: a.Region, ID: a.Subnet}
+}
+
+// InterfaceRef names the interface, whosever it is.
+func (a *AddressClaim) InterfaceRef() Ref {
+	ref := Ref{Account: a.Account, Region: a.Region, ID: a.Interface}
+	if a.Holder != "" {
+		ref.Account = a.Holder
+	}
+	return ref
 }
 
 // Clone copies the row so that the copy can be changed.

@@ -43,6 +43,11 @@ func IsExternal(tx *table.Txn, owner, principal string) bool {
 		!organization.Has(tx, principal) && !KnowsOrganization(tx, owner, principal)
 }
 
+// InOrganization reports whether an account is in an organization that RAM can share in.
+func InOrganization(tx *table.Txn, account string) bool {
+	return within(tx) != nil && organization.Has(tx, account)
+}
+
 // KnowsOrganization reports whether an owner can share with an organization, or a unit of
 // one, by its ARN: with the one that it is in.
 func KnowsOrganization(tx *table.Txn, owner, arn string) bool {

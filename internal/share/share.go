@@ -18,6 +18,9 @@ import (
 // CreateEndpoint is the action that makes an endpoint for a resource configuration.
 const CreateEndpoint = "ec2:CreateVpcEndpoint"
 
+// SeeSubnet is the action that shows a subnet, and what belongs to it.
+const SeeSubnet = "ec2:DescribeSubnets"
+
 // ListEndpoints is the action that lists the endpoints which lead to a resource
 // configuration. Whoever has one may do it, also when nothing is shared any more: what was
 // made stays its own.
@@ -38,7 +41,7 @@ func (s Shares) Shared(with, action string, r model.Ref) bool {
 		return false
 	case r.Account == permission.Owner:
 		return r.Region == "" && strings.HasPrefix(action, "ram:")
-	case strings.HasPrefix(r.ID, "rcfg-"):
+	case strings.HasPrefix(r.ID, "rcfg-"), strings.HasPrefix(r.ID, subnetPrefix):
 		return s.resource(with, action, r)
 	}
 	return s.invitation(with, action, r) || s.share(with, action, r)
@@ -48,7 +51,7 @@ func (s Shares) Shared(with, action string, r model.Ref) bool {
 // child of: who has a group has its children.
 func (s Shares) resource(with, action string, r model.Ref) bool {
 	for a := range state.ShareAssociationsByResource.Rows(s.tx, r) {
-		if s.Has(a.ShareRef(), with) && s.allows(a.ShareRef(), a.ResourceType, action) {
+		if s.Has(a.ShareRef(), with) && s.reaches(a, with) && s.allows(a.ShareRef(), a.ResourceType, action) {
 			return true
 		}
 	}
@@ -59,6 +62,45 @@ func (s Shares) resource(with, action string, r model.Ref) bool {
 		return s.resource(with, action, rc.Sibling(rc.Group))
 	}
 	return false
+}
+
+const subnetPrefix = "subnet-"
+
+// reaches reports whether what is of the type of a resource can be an account's: of some types
+// nothing is shared outside of the organization, whatever was before.
+func (s Shares) reaches(a *model.ShareAssociation, with string) bool {
+	kind, ok := permission.Named(a.ResourceType)
+	return ok && (!kind.Organization || !IsExternal(s.tx, a.Account, with))
+}
+
+// VPCNamed finds the VPC with an id among those of which an account has a subnet in a region
+// from others.
+func (s Shares) VPCNamed(account, region, id string) (model.Ref, bool) {
+	for row := range s.With(account, region) {
+		for a := range s.Resources(row.Ref()) {
+			subnet, ok := state.Subnets.Get(s.tx, a.Resource.Account, a.Resource.Region, a.Resource.ID)
+			if ok && subnet.VPC == id && s.Shared(account, "", a.Resource) {
+				return subnet.Sibling(id), true
+			}
+		}
+	}
+	return model.Ref{}, false
+}
+
+// SubnetNamed finds the subnet with an id among those that an account has in a region from
+// others.
+func (s Shares) SubnetNamed(account, region, id string) (model.Ref, bool) {
+	if !strings.HasPrefix(id, subnetPrefix) {
+		return model.Ref{}, false
+	}
+	for row := range s.With(account, region) {
+		for a := range s.Resources(row.Ref()) {
+			if a.Resource.ID == id && s.Shared(account, "", a.Resource) {
+				return a.Resource, true
+			}
+		}
+	}
+	return model.Ref{}, false
 }
 
 // leads reports whether an account has an endpoint for a resource configuration.

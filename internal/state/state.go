@@ -94,14 +94,14 @@ var (
 
 	AddressClaims         = table.Define[*model.AddressClaim]("address-claim")
 	AddressClaimsBySubnet = refer(AddressClaims, "subnet", Holds, func(c *model.AddressClaim) []model.Ref {
-		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Subnet}}
+		return []model.Ref{c.SubnetRef()}
 	}, to(Subnets))
 	// AddressClaimsByInterface finds those that were released.
 	AddressClaimsByInterface = byRef(AddressClaims, "interface", func(c *model.AddressClaim) []model.Ref {
 		if !c.Released() {
 			return nil
 		}
-		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Interface}}
+		return []model.Ref{c.InterfaceRef()}
 	})
 
 	RouteTables      = tagged(EC2, table.Define[*model.RouteTable]("route-table"), "route-table", "rtb-")
@@ -185,17 +185,21 @@ var (
 	}, to(DHCPOptions))
 
 	SecurityGroups      = tagged(EC2, table.Define[*model.SecurityGroup]("security-group"), "security-group", "sg-")
-	SecurityGroupsByVPC = refer(SecurityGroups, "vpc", Holds, func(g *model.SecurityGroup) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs))
+	SecurityGroupsByVPC = refer(SecurityGroups, "vpc", Holds, func(g *model.SecurityGroup) []model.Ref { return []model.Ref{g.VPCRef()} }, to(VPCs))
 	// SecurityGroupsByReferenced finds those whose rules refer to a group.
 	SecurityGroupsByReferenced = refer(SecurityGroups, "referenced", Holds, func(g *model.SecurityGroup) []model.Ref {
 		var refs []model.Ref
 		for _, r := range g.Rules {
 			if r.Group != "" {
-				refs = append(refs, g.Sibling(r.Group))
+				refs = append(refs, g.Peer(r))
 			}
 		}
 		return refs
 	}, to(SecurityGroups))
+
+	// SecurityGroupsByNetwork finds those that others have in VPCs of an account, which with
+	// the region makes the reference.
+	SecurityGroupsByNetwork = byRef(SecurityGroups, "network", func(g *model.SecurityGroup) []model.Ref { return network(g.Meta, g.Network) })
 
 	// SecurityGroupRules are parts of groups, with ids and tags of their own.
 	SecurityGroupRules = taggedParts(EC2, SecurityGroups, "security-group-rule", "sgr-", func(g *model.SecurityGroup) iter.Seq2[string, *map[string]string] {
@@ -209,10 +213,12 @@ var (
 	})
 
 	NetworkInterfaces         = tagged(EC2, table.Define[*model.NetworkInterface]("network-interface"), "network-interface", "eni-")
-	NetworkInterfacesByVPC    = refer(NetworkInterfaces, "vpc", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.VPC) }, to(VPCs))
-	NetworkInterfacesBySubnet = refer(NetworkInterfaces, "subnet", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Subnet) }, to(Subnets))
-	NetworkInterfacesByGroup  = refer(NetworkInterfaces, "group", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Groups...) }, to(SecurityGroups))
-	NetworkInterfacesByOwner  = refer(NetworkInterfaces, "owner", Follows, func(n *model.NetworkInterface) []model.Ref {
+	NetworkInterfacesByVPC    = refer(NetworkInterfaces, "vpc", Holds, func(n *model.NetworkInterface) []model.Ref { return []model.Ref{n.VPCRef()} }, to(VPCs))
+	NetworkInterfacesBySubnet = refer(NetworkInterfaces, "subnet", Holds, func(n *model.NetworkInterface) []model.Ref { return []model.Ref{n.SubnetRef()} }, to(Subnets))
+	// NetworkInterfacesByNetwork is as SecurityGroupsByNetwork.
+	NetworkInterfacesByNetwork = byRef(NetworkInterfaces, "network", func(n *model.NetworkInterface) []model.Ref { return network(n.Meta, n.Network) })
+	NetworkInterfacesByGroup   = refer(NetworkInterfaces, "group", Holds, func(n *model.NetworkInterface) []model.Ref { return siblings(n.Meta, n.Groups...) }, to(SecurityGroups))
+	NetworkInterfacesByOwner   = refer(NetworkInterfaces, "owner", Follows, func(n *model.NetworkInterface) []model.Ref {
 		if n.Owner == "" {
 			return nil
 		}
@@ -346,7 +352,7 @@ var _ = []*Relation{
 	name(VPCs, "default-acl", Has, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.DefaultACL) }, to(NetworkACLs)),
 	name(VPCs, "default-group", Has, func(v *model.VPC) []model.Ref { return siblings(v.Meta, v.DefaultGroup) }, to(SecurityGroups)),
 	name(AddressClaims, "claimant", Follows, func(c *model.AddressClaim) []model.Ref {
-		return []model.Ref{{Account: c.Account, Region: c.Region, ID: c.Interface}}
+		return []model.Ref{c.InterfaceRef()}
 	}, to(NetworkInterfaces)),
 	keyed(Attachments, "interface", Holds, to(NetworkInterfaces)),
 
@@ -431,6 +437,15 @@ func siblings(m model.Meta, ids ...string) []model.Ref {
 		refs[i] = m.Sibling(id)
 	}
 	return refs
+}
+
+// network is the account, with the region, that the VPC of a row is of when it is another
+// one than the row's.
+func network(m model.Meta, account string) []model.Ref {
+	if account == "" {
+		return nil
+	}
+	return []model.Ref{{Account: account, Region: m.Region}}
 }
 
 // optional is a reference to a resource of the same account and region, if an id names

@@ -31,7 +31,7 @@ func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 	if !ok || ni.Type != model.InterfaceEndpoint || !slices.Contains(ni.All(), addr) {
 		return Step{}, false
 	}
-	ep, ok := VPCEndpoints.Get(tx, subnet.Account, subnet.Region, ni.Owner)
+	ep, ok := VPCEndpoints.Get(tx, ni.Account, ni.Region, ni.Owner)
 	if !ok || ep.Deleting() {
 		return Step{}, false
 	}
@@ -47,14 +47,34 @@ func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 	return Step{a, ni, next}, true
 }
 
+// ClaimOn gives the claim on an address of the subnet that an interface is in, whosever
+// it is.
+func ClaimOn(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) (*model.AddressClaim, bool) {
+	claim := ni.ClaimRef(addr)
+	return AddressClaims.Get(tx, claim.Account, claim.Region, claim.ID)
+}
+
+// SubnetOf gives the subnet that an interface is in, whosever it is.
+func SubnetOf(tx *table.Txn, ni *model.NetworkInterface) (*model.Subnet, bool) {
+	s := ni.SubnetRef()
+	return Subnets.Get(tx, s.Account, s.Region, s.ID)
+}
+
+// VPCOf gives the VPC that an interface is in, whosever it is.
+func VPCOf(tx *table.Txn, ni *model.NetworkInterface) (*model.VPC, bool) {
+	v := ni.VPCRef()
+	return VPCs.Get(tx, v.Account, v.Region, v.ID)
+}
+
 // claimant gives the interface of a subnet that claims an address.
 func claimant(tx *table.Txn, subnet model.Ref, addr netip.Addr) (*model.NetworkInterface, bool) {
 	claim, ok := AddressClaims.Get(tx, subnet.Account, subnet.Region, model.AddressClaimID(subnet.ID, addr))
 	if !ok || claim.Released() {
 		return nil, false
 	}
-	ni, ok := NetworkInterfaces.Get(tx, subnet.Account, subnet.Region, claim.Interface)
-	return ni, ok && ni.Subnet == subnet.ID
+	has := claim.InterfaceRef()
+	ni, ok := NetworkInterfaces.Get(tx, has.Account, has.Region, has.ID)
+	return ni, ok && ni.SubnetRef() == subnet
 }
 
 // GatewayAt gives the id of the resource gateway that has an address of a subnet, alone

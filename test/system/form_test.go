@@ -101,7 +101,8 @@ func (f *form) expectDescribed(t *testing.T, p *postern.Postern) {
 	}
 }
 
-// lasting leaves out blocks that were taken away: they are told of for a while only.
+// lasting leaves out blocks that were taken away, which are told of for a while only, and
+// permissions that are everybody's: those are the program's.
 func lasting(items []any) []any {
 	former := func(value any) bool {
 		fields, _ := value.(map[string]any)
@@ -109,7 +110,7 @@ func lasting(items []any) []any {
 	}
 	return slices.DeleteFunc(slices.Clone(items), func(item any) bool {
 		fields, _ := item.(map[string]any)
-		return former(fields["CidrBlockState"]) || former(fields["Ipv6CidrBlockState"])
+		return fields["PermissionType"] == "AWS_MANAGED" || former(fields["CidrBlockState"]) || former(fields["Ipv6CidrBlockState"])
 	})
 }
 

@@ -83,12 +83,13 @@ func (a *auditor) interfaces() {
 		if owned, exists := a.owns(ni); exists && !owned {
 			a.wrong(object, "it belongs to %s, which does not have it", ni.Owner)
 		}
-		for _, id := range claimed(ni) {
-			c, ok := state.AddressClaims.Get(a.tx, ni.Account, ni.Region, id)
+		for _, claim := range claimed(ni) {
+			id := claim.ID
+			c, ok := state.AddressClaims.Get(a.tx, claim.Account, claim.Region, id)
 			switch {
 			case !ok:
 				a.wrong(object, "nothing claims its address %s", id)
-			case c.Interface != ni.ID:
+			case c.InterfaceRef() != ni.Ref():
 				a.wrong(object, "its address %s is claimed by %s", id, c.Interface)
 			case c.Released():
 				a.wrong(object, "its address %s is claimed as given up", id)
@@ -115,8 +116,8 @@ func (a *auditor) owns(ni *model.NetworkInterface) (owned, exists bool) {
 	return false, false
 }
 
-// claimed gives the ids of the claims that an interface must have.
-func claimed(ni *model.NetworkInterface) (ids []string) {
+// claimed names the claims that an interface must have.
+func claimed(ni *model.NetworkInterface) (all []model.Ref) {
 	addresses := append(ni.All(), ni.Delegated()...)
 	for _, p := range append(slices.Clone(ni.Prefixes6), ni.Prefix6) {
 		if p.IsValid() {
@@ -124,9 +125,9 @@ func claimed(ni *model.NetworkInterface) (ids []string) {
 		}
 	}
 	for _, addr := range addresses {
-		ids = append(ids, model.AddressClaimID(ni.Subnet, addr))
+		all = append(all, ni.ClaimRef(addr))
 	}
-	return ids
+	return all
 }
 
 // addressClaims wants somebody to have, or to have given up, each address that is
@@ -134,8 +135,9 @@ func claimed(ni *model.NetworkInterface) (ids []string) {
 func (a *auditor) addressClaims() {
 	for c := range state.AddressClaims.All(a.tx) {
 		object := name(state.AddressClaims, c)
-		ni, ok := state.NetworkInterfaces.Get(a.tx, c.Account, c.Region, c.Interface)
-		if ok && !c.Released() && !slices.Contains(claimed(ni), c.Ref().ID) {
+		has := c.InterfaceRef()
+		ni, ok := state.NetworkInterfaces.Get(a.tx, has.Account, has.Region, has.ID)
+		if ok && !c.Released() && !slices.Contains(claimed(ni), c.Ref()) {
 			a.wrong(object, "it is a claim of %s, which does not have the address", c.Interface)
 		}
 	}

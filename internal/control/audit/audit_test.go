@@ -96,14 +96,16 @@ type mistake struct {
 func TestRowsFindsWhatIsWrong(t *testing.T) {
 	claim := model.AddressClaim{Account: account, Region: region, Subnet: "subnet-1", Addr: addr, Interface: "eni-1"}
 	tests := map[string]mistake{
-		"nothing":                   {func(*table.Txn) {}, ""},
-		"a claim is missing":        {func(tx *table.Txn) { state.AddressClaims.Delete(tx, account, region, claim.Ref().ID) }, "nothing claims its address"},
-		"a claim of somebody else":  {func(tx *table.Txn) { c := claim; c.Interface = "eni-2"; state.AddressClaims.Put(tx, &c) }, "is claimed by eni-2"},
-		"a claim that was given up": {func(tx *table.Txn) { c := claim; c.ReleasedAt = time.Unix(1, 0); state.AddressClaims.Put(tx, &c) }, "claimed as given up"},
-		"a claim of no address":     {func(tx *table.Txn) { c := claim; c.Addr = addr.Next(); state.AddressClaims.Put(tx, &c) }, "which does not have the address"},
-		"no options":                {func(tx *table.Txn) { state.DHCPOptions.Delete(tx, account, region, "dopt-1") }, "it refers to dhcp-options dopt-1"},
-		"no interface":              {func(tx *table.Txn) { state.NetworkInterfaces.Delete(tx, account, region, "eni-1") }, "it refers to network-interface eni-1"},
-		"no owner":                  {func(tx *table.Txn) { state.ResourceGateways.Delete(tx, account, region, "rgw-1") }, "it refers to vpc-endpoint or resource-gateway or nat-gateway rgw-1, which does not exist"},
+		"nothing":                            {func(*table.Txn) {}, ""},
+		"a claim is missing":                 {func(tx *table.Txn) { state.AddressClaims.Delete(tx, account, region, claim.Ref().ID) }, "nothing claims its address"},
+		"a claim of somebody else":           {func(tx *table.Txn) { c := claim; c.Interface = "eni-2"; state.AddressClaims.Put(tx, &c) }, "is claimed by eni-2"},
+		"a claim that was given up":          {func(tx *table.Txn) { c := claim; c.ReleasedAt = time.Unix(1, 0); state.AddressClaims.Put(tx, &c) }, "claimed as given up"},
+		"a claim of no address":              {func(tx *table.Txn) { c := claim; c.Addr = addr.Next(); state.AddressClaims.Put(tx, &c) }, "which does not have the address"},
+		"an interface of another account":    {func(tx *table.Txn) { guest(tx, "444455556666") }, ""},
+		"a claim that is not that account's": {func(tx *table.Txn) { guest(tx, "") }, "is claimed by eni-2"},
+		"no options":                         {func(tx *table.Txn) { state.DHCPOptions.Delete(tx, account, region, "dopt-1") }, "it refers to dhcp-options dopt-1"},
+		"no interface":                       {func(tx *table.Txn) { state.NetworkInterfaces.Delete(tx, account, region, "eni-1") }, "it refers to network-interface eni-1"},
+		"no owner":                           {func(tx *table.Txn) { state.ResourceGateways.Delete(tx, account, region, "rgw-1") }, "it refers to vpc-endpoint or resource-gateway or nat-gateway rgw-1, which does not exist"},
 		"an owner without it": {func(tx *table.Txn) {
 			state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-1"), VPC: "vpc-1"})
 		}, "which does not have it"},
@@ -174,6 +176,17 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// guest puts an interface of another account into the subnet, with a claim that says whose the
+// interface is.
+func guest(tx *table.Txn, holder string) {
+	const other = "444455556666"
+	of := func(id string) model.Meta { return model.Meta{Account: other, Region: region, ID: id} }
+	state.Accounts.Put(tx, &model.Account{ID: other})
+	state.SecurityGroups.Put(tx, &model.SecurityGroup{Meta: of("sg-2"), VPC: "vpc-1", Network: account, Rules: []model.SecurityGroupRule{{Group: "sg-1", GroupAccount: account}}})
+	state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: of("eni-2"), VPC: "vpc-1", Subnet: "subnet-1", Network: account, Groups: []string{"sg-2"}, Addresses: []netip.Addr{addr.Next()}})
+	state.AddressClaims.Put(tx, &model.AddressClaim{Account: account, Region: region, Subnet: "subnet-1", Addr: addr.Next(), Interface: "eni-2", Holder: holder})
 }
 
 // findings gives what is found in a world after a change.

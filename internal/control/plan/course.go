@@ -198,13 +198,14 @@ func (r *reading) deriveEdge(ref model.Ref) derived {
 	if !ok || a.Gateway == "" {
 		return derived{}
 	}
+	waiting := derived{value: false} // with a value it is derived again when there is more
 	g, ok := state.InternetGateways.Get(r.tx, ref.Account, ref.Region, a.Gateway)
 	if !ok || g.VPC == "" {
-		return derived{}
+		return waiting
 	}
 	c, ok := r.courseIn(g.VPC, a.Sibling(a.Table)).value.(course)
 	if !ok {
-		return derived{}
+		return waiting
 	}
 	return derived{entries: []desired.Entry{desired.Steer{VPC: c.vpc, From: desired.Outside, Table: c.number}}}
 }

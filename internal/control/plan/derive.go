@@ -22,7 +22,7 @@ func unitsOf(row table.Row) []unitID {
 		return []unitID{idOf(unitInterface, row.Ref())}
 	case *model.AddressClaim:
 		if row.Released() { // its former interface waits with it, if it is there or not
-			ref := model.Ref{Account: row.Account, Region: row.Region, ID: row.Interface}
+			ref := row.InterfaceRef()
 			return []unitID{idOf(unitInterface, ref), idOf(unitWorkload, ref)}
 		}
 	case *model.Attachment:
@@ -244,7 +244,7 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	if r.leaving(ni) {
 		return d
 	}
-	r.value(idOf(unitVPC, ni.Sibling(ni.VPC)))
+	r.value(idOf(unitVPC, ni.VPCRef()))
 	name := r.classOf(ni)
 	var named []string
 	for _, g := range ni.Groups {
@@ -394,7 +394,7 @@ func (r *reading) plug(ni *model.NetworkInterface, in func(*desired.Workload)) [
 		VPC: ni.VPC, ENI: ni.ID, MAC: ni.MAC, Prefixes: slices.Concat(ni.Prefixes4, ni.Prefixes6), Unchecked: !ni.SourceDestCheck,
 	}
 	in(&w)
-	if s, ok := valueOf[segment](r, unitSubnet, ni.Sibling(ni.Subnet)); ok {
+	if s, ok := valueOf[segment](r, unitSubnet, ni.SubnetRef()); ok {
 		w.Gateway = s.router
 		for _, addr := range ni.Addresses {
 			w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, s.bits))
@@ -403,7 +403,7 @@ func (r *reading) plug(ni *model.NetworkInterface, in func(*desired.Workload)) [
 	for _, addr := range ni.Addresses6 {
 		w.Addresses = append(w.Addresses, netip.PrefixFrom(addr, addr.BitLen()))
 	}
-	entries := append([]desired.Entry{w}, r.steer(ni.VPC, ni.ID, ni.Sibling(ni.Subnet))...)
+	entries := append([]desired.Entry{w}, r.steer(ni.VPC, ni.ID, ni.SubnetRef())...)
 	if w.Unchecked {
 		entries = append(entries, desired.Through{VPC: ni.VPC, ENI: ni.ID, Class: r.classOf(ni)})
 	}
@@ -429,7 +429,7 @@ func (r *reading) deriveGateway(ref model.Ref) derived {
 	for ni := range state.NetworkInterfacesByOwner.Rows(r.tx, ref) {
 		for _, pool := range pools(ni) {
 			d.entries = append(d.entries, pool)
-			d.entries = append(d.entries, r.steer(pool.VPC, pool.Gateway.String(), ni.Sibling(ni.Subnet))...)
+			d.entries = append(d.entries, r.steer(pool.VPC, pool.Gateway.String(), ni.SubnetRef())...)
 		}
 	}
 	return d

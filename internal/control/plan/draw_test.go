@@ -59,7 +59,7 @@ func (d drawer) row(kind int) table.Row {
 		}
 		return s
 	case 2:
-		g := &model.SecurityGroup{Meta: d.meta("sg"), VPC: d.one("vpc", here)}
+		g := &model.SecurityGroup{Meta: d.meta("sg"), VPC: d.one("vpc", here), Network: d.another("in a VPC of")}
 		for range d.number("rules", 4) {
 			g.Rules = append(g.Rules, d.rule())
 		}
@@ -75,7 +75,7 @@ func (d drawer) row(kind int) table.Row {
 		a.CreatedAt, a.DeletedAt = d.time("attached"), d.time("detached")
 		return a
 	case 7:
-		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.addr4(), Interface: d.one("eni", d.number("kind of interface", 4)*3)}
+		c := &model.AddressClaim{Account: d.account(), Region: region, Subnet: d.one("subnet", here), Addr: d.addr4(), Interface: d.one("eni", d.number("kind of interface", 4)*3), Holder: d.another("interface of")}
 		c.ReleasedAt = d.time("released")
 		return c
 	case 8:
@@ -302,6 +302,14 @@ func (d drawer) one(kind string, shift int) string {
 
 func (d drawer) account() string { return []string{account, "444455556666"}[d.odd("account")] }
 
+// another draws an account now and then, and else none.
+func (d drawer) another(what string) string {
+	if d.odd(what) == 0 {
+		return ""
+	}
+	return d.account()
+}
+
 // other draws a reference that may lead to another account.
 func (d drawer) other(kind string) model.Ref {
 	return model.Ref{Account: d.account(), Region: region, ID: d.one(kind, 0)}
@@ -357,7 +365,7 @@ func (d drawer) rule() model.SecurityGroupRule {
 	}
 	switch {
 	case d.yes("names a group"):
-		r.Group = d.one("sg", 0)
+		r.Group, r.GroupAccount = d.one("sg", 0), d.another("group of")
 	case d.odd("names a list") == 1:
 		r.PrefixList = d.one("pl", 0)
 	default:
@@ -372,6 +380,7 @@ func (d drawer) networkInterface(number, vpc int) *model.NetworkInterface {
 		Meta: d.meta("eni"), VPC: d.one("vpc", vpc), Subnet: d.one("subnet", vpc), Zone: d.one("zone", vpc), MAC: "02:00:00:00:00:01",
 	}
 	ni.ID = fmt.Sprintf("eni-%d", number)
+	ni.Network = d.another("in a subnet of")
 	for range d.number("groups", 3) {
 		ni.Groups = append(ni.Groups, d.one("sg", vpc))
 	}

@@ -26,7 +26,7 @@ type exit struct {
 }
 
 func newExit(ni *model.NetworkInterface) exit {
-	e := exit{vpc: ni.VPC, subnet: ni.Sibling(ni.Subnet), pool6: pool6(ni).Addr()}
+	e := exit{vpc: ni.VPC, subnet: ni.SubnetRef(), pool6: pool6(ni).Addr()}
 	if len(ni.Addresses) > 0 {
 		e.pool4 = ni.Addresses[0]
 	}

@@ -109,7 +109,7 @@ func (r *reading) derivePublic(ref model.Ref) derived {
 	if ni == nil || r.leaving(ni) {
 		return d
 	}
-	out, ok := valueOf[wayOut](r, unitExit, ni.Sibling(ni.VPC))
+	out, ok := valueOf[wayOut](r, unitExit, ni.VPCRef())
 	if !ok || !out.public {
 		return d
 	}

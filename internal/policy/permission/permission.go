@@ -33,12 +33,22 @@ type Type struct {
 // ServiceName is the service as ListResourceTypes has it.
 func (t *Type) ServiceName() string { return t.Service }
 
-// ResourceConfiguration is the type of resource configurations.
-const ResourceConfiguration = "vpc-lattice:ResourceConfiguration"
+// The types by which others are asked for.
+const (
+	// ResourceConfiguration is the type of resource configurations.
+	ResourceConfiguration = "vpc-lattice:ResourceConfiguration"
+	// Subnet is the type of subnets.
+	Subnet = "ec2:Subnet"
+)
 
 // Types are all types, sorted by name. Nobody changes them.
 // https://docs.aws.amazon.com/ram/latest/userguide/shareable.html
 var Types = []*Type{
+	{
+		// Nobody outside of the organization can be invited to one.
+		Name: Subnet, Service: "ec2", ARNType: "subnet", Invitation: 12 * time.Hour, Organization: true,
+		Actions: []string{createInterface, describeSubnets, "ec2:RunInstances"},
+	},
 	{
 		Name: ResourceConfiguration, Service: "vpc-lattice", ARNType: "resourceconfiguration",
 		// Seven days are for a list of types that VPC Lattice's are not on:
@@ -55,12 +65,16 @@ const (
 	getConfiguration         = "vpc-lattice:GetResourceConfiguration"
 	createNetworkAssociation = "vpc-lattice:CreateServiceNetworkResourceAssociation"
 	listNetworkAssociations  = "vpc-lattice:ListServiceNetworkResourceAssociations"
+
+	createInterface = "ec2:CreateNetworkInterface"
+	describeSubnets = "ec2:DescribeSubnets"
 )
 
 // stands has the actions that permissions do not name, with the one that stands for
 // them: who may know of a resource configuration may make endpoints for it, and list what
-// is its own there.
+// is its own there. Who may have interfaces in a subnet may have security groups for them.
 var stands = map[string]string{
+	"ec2:CreateSecurityGroup":                      createInterface,
 	"ec2:CreateVpcEndpoint":                        getConfiguration,
 	"vpc-lattice:ListResourceConfigurations":       getConfiguration,
 	"vpc-lattice:ListResourceEndpointAssociations": getConfiguration,
@@ -104,6 +118,11 @@ type Managed struct {
 
 // All are the permissions that are everybody's, sorted by name. Nobody changes them.
 var All = []*Managed{
+	{
+		Name: "AWSRAMDefaultPermissionSubnet", ResourceType: Subnet, Default: true,
+		Versions: [][]string{{createInterface, describeSubnets, "ec2:RunInstances"}},
+		Since:    []time.Time{time.Date(2018, 12, 1, 0, 0, 0, 0, time.UTC)},
+	},
 	{
 		Name: "AWSRAMPermissionVpcLatticeResourceConfiguration", ResourceType: ResourceConfiguration, Default: true,
 		// A service network needs version 2:

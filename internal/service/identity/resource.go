@@ -10,12 +10,13 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/policy"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
-// resources reads what policies ask of resources, which are the caller's own. It
-// implements access.Resources.
+// resources reads what policies ask of resources, which are the caller's own, or subnets and
+// VPCs in which it has a part. It implements access.Resources.
 type resources struct {
 	tx              *table.Txn
 	docs            *documents
@@ -211,10 +212,34 @@ func (r resources) Trust(of access.Resource) *policy.Named {
 	return nil
 }
 
-// Values implements access.Resources.
+// Account implements access.Resources.
+func (r resources) Account(of access.Resource) string {
+	if of.Account != r.account || of.Kind == nil || of.Kind.Service != state.EC2 {
+		return of.Account
+	}
+	switch of.Kind.Type {
+	case "subnet":
+		if _, ok := state.Subnets.Get(r.tx, r.account, r.region, of.ID); ok {
+			break
+		}
+		if s, ok := share.In(r.tx).SubnetNamed(r.account, r.region, of.ID); ok {
+			return s.Account
+		}
+	case "vpc":
+		if _, ok := state.VPCs.Get(r.tx, r.account, r.region, of.ID); ok {
+			break
+		}
+		if v, ok := share.In(r.tx).VPCNamed(r.account, r.region, of.ID); ok {
+			return v.Account
+		}
+	}
+	return of.Account
+}
+
+// Values implements access.Resources. What is another account's is what Account has found.
 func (r resources) Values(of access.Resource, key string) ([]string, bool) {
 	read := values[of.Kind.Service+":"+of.Kind.Type][key]
-	if read == nil || of.Account != r.account {
+	if read == nil || of.Account != r.account && of.Account != r.Account(access.Resource{Kind: of.Kind, Ref: model.Ref{Account: r.account, Region: of.Region, ID: of.ID}}) {
 		return nil, false
 	}
 	found := read(r, of.Ref)
@@ -232,27 +257,27 @@ var values = map[string]map[string]func(resources, model.Ref) []string{
 	"ec2:internet-gateway": {"ec2:internetgatewayid": itself},
 	"ec2:network-acl": {
 		"ec2:networkaclid": itself,
-		"ec2:vpc":          value(state.NetworkACLs, func(a *model.NetworkACL) []string { return arn(a.Meta, "vpc", a.VPC) }),
+		"ec2:vpc":          value(state.NetworkACLs, func(a *model.NetworkACL) []string { return arn(a.Sibling(a.VPC), "vpc") }),
 	},
 	"ec2:network-interface": {
 		"ec2:availabilityzone":   value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return []string{n.Zone} }),
 		"ec2:networkinterfaceid": itself,
-		"ec2:subnet":             value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return arn(n.Meta, "subnet", n.Subnet) }),
-		"ec2:vpc":                value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return arn(n.Meta, "vpc", n.VPC) }),
+		"ec2:subnet":             value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return arn(n.SubnetRef(), "subnet") }),
+		"ec2:vpc":                value(state.NetworkInterfaces, func(n *model.NetworkInterface) []string { return arn(n.VPCRef(), "vpc") }),
 	},
 	"ec2:route-table": {
 		"ec2:routetableid": itself,
-		"ec2:vpc":          value(state.RouteTables, func(t *model.RouteTable) []string { return arn(t.Meta, "vpc", t.VPC) }),
+		"ec2:vpc":          value(state.RouteTables, func(t *model.RouteTable) []string { return arn(t.Sibling(t.VPC), "vpc") }),
 	},
 	"ec2:security-group": {
 		"ec2:securitygroupid": itself,
-		"ec2:vpc":             value(state.SecurityGroups, func(g *model.SecurityGroup) []string { return arn(g.Meta, "vpc", g.VPC) }),
+		"ec2:vpc":             value(state.SecurityGroups, func(g *model.SecurityGroup) []string { return arn(g.VPCRef(), "vpc") }),
 	},
 	"ec2:subnet": {
 		"ec2:availabilityzone":   value(state.Subnets, func(s *model.Subnet) []string { return []string{s.Zone} }),
 		"ec2:availabilityzoneid": value(state.Subnets, func(s *model.Subnet) []string { return []string{s.ZoneID} }),
 		"ec2:subnetid":           itself,
-		"ec2:vpc":                value(state.Subnets, func(s *model.Subnet) []string { return arn(s.Meta, "vpc", s.VPC) }),
+		"ec2:vpc":                value(state.Subnets, func(s *model.Subnet) []string { return arn(s.Sibling(s.VPC), "vpc") }),
 	},
 	"ec2:vpc": {
 		"ec2:tenancy": value(state.VPCs, func(v *model.VPC) []string { return []string{v.Tenancy} }),
@@ -308,11 +333,11 @@ func boundary[T table.Row](index table.Index[T, model.Ref], read func(T) string)
 	}
 }
 
-func arn(of model.Meta, kind, id string) []string {
-	if id == "" {
+func arn(of model.Ref, kind string) []string {
+	if of.ID == "" {
 		return nil
 	}
-	return []string{model.ARN("ec2", of.Region, of.Account, kind+"/"+id)}
+	return []string{model.ARN("ec2", of.Region, of.Account, kind+"/"+of.ID)}
 }
 
 func optional(text string) []string {

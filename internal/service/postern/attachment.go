@@ -271,7 +271,7 @@ const routerLinkLocal = "fe80::1"
 
 func gateways(tx *table.Txn, ni *model.NetworkInterface) []string {
 	var out []string
-	if s, ok := state.Subnets.Get(tx, ni.Account, ni.Region, ni.Subnet); ok && len(ni.Addresses) > 0 {
+	if s, ok := state.SubnetOf(tx, ni); ok && len(ni.Addresses) > 0 {
 		out = append(out, s.Router().String())
 	}
 	if len(ni.Addresses6)+len(ni.Prefixes6) > 0 {

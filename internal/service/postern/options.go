@@ -20,7 +20,7 @@ const resolver6 = "fd00:ec2::253"
 // (https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html); one that is
 // switched off says so, which is sooner known than silence.
 func optionsFor(tx *table.Txn, ni *model.NetworkInterface) (servers, search []string) {
-	v, ok := state.VPCs.Get(tx, ni.Account, ni.Region, ni.VPC)
+	v, ok := state.VPCOf(tx, ni)
 	if !ok {
 		return nil, nil
 	}

@@ -91,8 +91,13 @@ func (a *API) addResource(tx *table.Txn, who access.View, s *model.ResourceShare
 	case arn.Region != s.Region:
 		return nil, invalid("resourceArns: %s is in another region than the resource share", text)
 	}
-	if err := shareable(tx, who, ref, text); err != nil {
+	if err := shareable(tx, who, kind, ref, text); err != nil {
 		return nil, err
+	}
+	if kind.Organization {
+		if err := withinOrganization(tx, s, text); err != nil {
+			return nil, err
+		}
 	}
 	if row, ok := state.ShareAssociations.Get(tx, s.Account, s.Region, model.ShareResourceID(s.ID, text)); ok {
 		return row, nil
@@ -117,7 +122,10 @@ func (a *API) addResource(tx *table.Txn, who access.View, s *model.ResourceShare
 }
 
 // shareable wants a resource to be there, and not a part of one that is shared.
-func shareable(tx *table.Txn, who access.View, ref model.Ref, text string) error {
+func shareable(tx *table.Txn, who access.View, kind *permission.Type, ref model.Ref, text string) error {
+	if kind.Name == permission.Subnet {
+		return shareableSubnet(tx, who, ref, text)
+	}
 	rc, ok := view.Get(tx, who, state.ResourceConfigurations, ref.ID)
 	switch {
 	case !ok, rc.Ref() != ref, rc.Deleting():
@@ -126,6 +134,38 @@ func shareable(tx *table.Txn, who access.View, ref model.Ref, text string) error
 		return invalid("resourceArns: %s is of type CHILD, which is shared with its group %s", text, rc.Group)
 	}
 	return nil
+}
+
+// shareableSubnet wants a subnet to be there, and not in a default VPC
+// (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-sharing.html).
+func shareableSubnet(tx *table.Txn, who access.View, ref model.Ref, text string) error {
+	subnet, ok := view.Get(tx, who, state.Subnets, ref.ID)
+	if !ok || subnet.Ref() != ref {
+		return unknown("Resource %s could not be found.", text)
+	}
+	if v, ok := state.VPCs.Get(tx, subnet.Account, subnet.Region, subnet.VPC); ok && v.Default {
+		return invalid("resourceArns: %s is in the default VPC, whose subnets cannot be shared", text)
+	}
+	return nil
+}
+
+// withinOrganization wants a share to be with nobody outside of an organization that RAM can
+// share in.
+func withinOrganization(tx *table.Txn, s *model.ResourceShare, resource string) error {
+	if !share.InOrganization(tx, s.Account) {
+		return outside(resource, "everybody but "+s.Account)
+	}
+	for p := range share.In(tx).Principals(s.Ref()) {
+		if share.IsExternal(tx, s.Account, p.Principal) {
+			return outside(resource, p.Principal)
+		}
+	}
+	return nil
+}
+
+// outside refuses to share with a principal what is shared in organizations only.
+func outside(resource, principal string) error {
+	return notPermitted("%s can be shared within the account's organization only, with sharing enabled there; outside of it is %s", resource, principal)
 }
 
 var (
@@ -146,6 +186,13 @@ func (a *API) addPrincipal(tx *table.Txn, who access.View, s *model.ResourceShar
 		return nil, invalid("principals: %s is neither an account nor an organization or a unit of one; resources of the types here are not shared with roles and users", principal)
 	case who.Owns(principal):
 		return nil, invalid("principals: %s is the account that shares; it has what is its own", principal)
+	}
+	if share.IsExternal(tx, s.Account, principal) {
+		for r := range share.In(tx).Resources(s.Ref()) {
+			if kind, ok := permission.Named(r.ResourceType); ok && kind.Organization {
+				return nil, outside(r.ResourceARN, principal)
+			}
+		}
 	}
 	now := a.Now()
 	row, ok := state.ShareAssociations.Get(tx, s.Account, s.Region, model.SharePrincipalID(s.ID, principal))

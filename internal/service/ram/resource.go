@@ -22,10 +22,20 @@ func showResource(tx *table.Txn, s *model.ResourceShare, r *model.ShareAssociati
 		Arn: &r.ResourceARN, Type: &r.ResourceType, ResourceShareArn: new(s.ARN()), Status: new(shape.ResourceStatusAvailable),
 		ResourceRegionScope: new(shape.ResourceRegionScopeRegional), CreationTime: &r.CreatedAt, LastUpdatedTime: lastUpdated(r.CreatedAt, r.UpdatedAt),
 	}
-	if rc, ok := state.ResourceConfigurations.Get(tx, r.Resource.Account, r.Resource.Region, r.Resource.ID); !ok || rc.Deleting() {
+	if !isThere(tx, r.ResourceType, r.Resource) {
 		out.Status, out.StatusMessage = new(shape.ResourceStatusUnavailable), new("The resource has been deleted.")
 	}
 	return out
+}
+
+// isThere reports whether a resource of a type exists, and is not being deleted.
+func isThere(tx *table.Txn, resourceType string, ref model.Ref) bool {
+	if resourceType == permission.Subnet {
+		_, ok := state.Subnets.Get(tx, ref.Account, ref.Region, ref.ID)
+		return ok
+	}
+	rc, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID)
+	return ok && !rc.Deleting()
 }
 
 func resourceKey(r shape.Resource) string { return *r.Arn + " " + *r.ResourceShareArn }
@@ -179,11 +189,12 @@ func (a *API) GetResourcePolicies(ctx context.Context, in *shape.GetResourcePoli
 		if err != nil {
 			return nil, problem("MalformedArnException", "resourceArns: %s is no ARN", text)
 		}
-		rc, ok := view.Get(tx, who, state.ResourceConfigurations, arn.ID)
-		if !ok || rc.ARN() != text {
+		kind, known := permission.Of(arn)
+		ref := model.Ref{Account: arn.Account, Region: arn.Region, ID: arn.ID}
+		if !known || !view.Own(who, ref) || !isThere(tx, kind.Name, ref) {
 			return nil, problem("ResourceArnNotFoundException", "Resource %s could not be found.", text)
 		}
-		if p := resourcePolicy(tx, rc.Ref(), text, service.Value(in.Principal)); p != "" {
+		if p := resourcePolicy(tx, ref, text, service.Value(in.Principal)); p != "" {
 			rows = append(rows, policy{text, p})
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -26,7 +27,7 @@ const (
 // DescribeNetworkAcls lists the caller's network ACLs.
 func (a ACLs) DescribeNetworkAcls(ctx context.Context, in *shape.DescribeNetworkAclsInput) (*shape.DescribeNetworkAclsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkACL]{
-		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters,
+		Operation: "DescribeNetworkAcls", Table: state.NetworkACLs, Filters: aclFilters, Others: view.OthersNetworkACLs,
 	}, request.Query{Filters: in.Filters, IDs: in.NetworkAclIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err

@@ -81,7 +81,7 @@ func target(tx *table.Txn, who access.View, id string, private *string) (*model.
 			return nil, addr, fault.EC2("InvalidParameterValue", "Value (%s) for parameter privateIpAddress is invalid. %s has no such address", addr, ni.ID)
 		}
 	}
-	if state.InternetGatewaysByVPC.Count(tx, ni.Sibling(ni.VPC)) == 0 {
+	if state.InternetGatewaysByVPC.Count(tx, ni.VPCRef()) == 0 {
 		return nil, addr, fault.EC2("Gateway.NotAttached", "Network %s is not attached to any internet gateway", ni.VPC)
 	}
 	return ni, addr, nil

@@ -145,7 +145,7 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 	if err != nil {
 		return nil, err
 	}
-	groups, err := group.ForInterface(tx, a.Env, v, n.in.SecurityGroupIds)
+	groups, err := group.ForInterface(tx, a.Env, n.who, v, n.in.SecurityGroupIds)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +251,7 @@ func (a Endpoints) modifyEndpoint(tx *table.Txn, who access.View, e *model.VPCEn
 	if len(e.Groups) == 0 {
 		return fault.EC2("InvalidParameter", "The Vpc Endpoint %s would have no security group left; it must have at least one", e.ID)
 	}
-	if _, err := group.ForInterface(tx, a.Env, v, e.Groups); err != nil {
+	if _, err := group.ForInterface(tx, a.Env, who, v, e.Groups); err != nil {
 		return err
 	}
 	e.Update(e.UpdatedAt)

@@ -90,14 +90,14 @@ func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroup
 		}
 		return nil
 	}
-	if r.Group == "" || r.Group == g.ID {
+	if r.Group == "" || g.Peer(r) == g.Ref() {
 		return nil
 	}
-	other, ok := state.SecurityGroups.Get(tx, g.Account, g.Region, r.Group)
-	if !ok {
+	other, ok := peerOf(tx, g, r)
+	if !ok || r.GroupAccount != "" && other.VPCRef() != g.VPCRef() {
 		return request.Unknown(state.SecurityGroups.Kind(), r.Group)
 	}
-	if other.VPC != g.VPC {
+	if other.VPCRef() != g.VPCRef() {
 		return fault.EC2("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: %s is in %s, %s in %s", g.ID, g.VPC, other.ID, other.VPC)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -23,7 +24,7 @@ func (a Groups) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSe
 		return nil, err
 	}
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.SecurityGroup]{
-		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters,
+		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters, Others: view.OthersGroups,
 	}, request.Query{Filters: in.Filters, IDs: slices.Concat(in.GroupIds, named), Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func ruleProperties(tx *table.Txn) map[string]func(*model.SecurityGroup, model.S
 		"protocol":  func(_ group, r rule) string { return r.Protocol },
 		"group-id":  func(_ group, r rule) string { return r.Group },
 		"group-name": func(g group, r rule) string {
-			if other, ok := state.SecurityGroups.Get(tx, g.Account, g.Region, r.Group); ok {
+			if other, ok := peerOf(tx, g, r); ok && r.GroupAccount == "" {
 				return other.Name
 			}
 			return ""
@@ -100,9 +101,15 @@ func ruleProperties(tx *table.Txn) map[string]func(*model.SecurityGroup, model.S
 			if r.Group == "" {
 				return ""
 			}
-			return g.Account
+			return g.Peer(r).Account
 		},
 	}
+}
+
+// peerOf gives the group that a rule refers to.
+func peerOf(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroupRule) (*model.SecurityGroup, bool) {
+	peer := g.Peer(r)
+	return state.SecurityGroups.Get(tx, peer.Account, peer.Region, peer.ID)
 }
 
 func groupShape(g *model.SecurityGroup) shape.SecurityGroup {
@@ -156,7 +163,7 @@ func addSource(p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGr
 	description := service.Optional(r.Description)
 	switch {
 	case r.Group != "":
-		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Account), Description: description})
+		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Peer(r).Account), Description: description})
 	case r.PrefixList != "":
 		p.PrefixListIds = append(p.PrefixListIds, shape.PrefixListId{PrefixListId: new(r.PrefixList), Description: description})
 	case r.CIDR.Addr().Is4():
@@ -174,7 +181,7 @@ func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Security
 	}
 	switch {
 	case r.Group != "":
-		out.ReferencedGroupInfo = &shape.ReferencedSecurityGroup{GroupId: new(r.Group), UserId: new(g.Account), VpcId: new(g.VPC)}
+		out.ReferencedGroupInfo = &shape.ReferencedSecurityGroup{GroupId: new(r.Group), UserId: new(g.Peer(r).Account), VpcId: new(g.VPC)}
 	case r.PrefixList != "":
 		out.PrefixListId = new(r.PrefixList)
 	case r.CIDR.Addr().Is4():

@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -44,10 +45,13 @@ func (a Groups) CreateSecurityGroup(ctx context.Context, in *shape.CreateSecurit
 		if err != nil {
 			return err
 		}
-		if err := a.mayAddGroup(tx, v, name); err != nil {
+		if err := a.mayAddGroup(tx, who, v, name); err != nil {
 			return err
 		}
-		g.VPC, g.Rules = v.ID, egress
+		g.VPC, g.Network, g.Rules = v.ID, "", egress
+		if !who.Owns(v.Account) {
+			g.Network = v.Account
+		}
 		if len(v.CIDRs6) == 0 {
 			g.Rules = egress[:1]
 		}
@@ -78,7 +82,7 @@ func checkGroupTexts(name, description string) error {
 // chosenVPC gives the VPC with this id, or the default one when it is empty.
 func chosenVPC(tx *table.Txn, who access.View, id string) (*model.VPC, error) {
 	if id != "" {
-		return request.Get(tx, who, state.VPCs, id)
+		return request.VPC(tx, who, id, "ec2:CreateSecurityGroup")
 	}
 	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		return v, nil
@@ -86,12 +90,12 @@ func chosenVPC(tx *table.Txn, who access.View, id string) (*model.VPC, error) {
 	return nil, fault.EC2("VPCIdNotSpecified", "No default VPC for this user: the request must contain the parameter vpcId")
 }
 
-func (a Groups) mayAddGroup(tx *table.Txn, v *model.VPC, name string) error {
-	if n := state.SecurityGroups.CountScope(tx, v.Account, v.Region); n >= a.Quotas.GroupsPerRegion {
+func (a Groups) mayAddGroup(tx *table.Txn, who access.View, v *model.VPC, name string) error {
+	if n := view.Count(tx, who, state.SecurityGroups); n >= a.Quotas.GroupsPerRegion {
 		return fault.EC2("SecurityGroupLimitExceeded", "The maximum number of security groups (%d) has been reached.", a.Quotas.GroupsPerRegion)
 	}
 	for g := range state.SecurityGroupsByVPC.Rows(tx, v.Ref()) {
-		if g.Name == name {
+		if g.Name == name && who.Owns(g.Account) {
 			return fault.EC2("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, v.ID)
 		}
 	}

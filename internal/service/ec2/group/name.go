@@ -41,7 +41,7 @@ func groupNamed(tx *table.Txn, who access.View, name string) (*model.SecurityGro
 	if v := vpc.Default(tx, who.Account, who.Region); v != nil {
 		in = v.ID
 		for g := range state.SecurityGroupsByVPC.Rows(tx, v.Ref()) {
-			if g.Name == name {
+			if g.Name == name && who.Owns(g.Account) {
 				return g, nil
 			}
 		}

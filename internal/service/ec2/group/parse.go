@@ -173,7 +173,10 @@ func withGroup(who access.View, r model.SecurityGroupRule, pair shape.UserIdGrou
 		return r, noSourceGroup()
 	}
 	r.Group = *pair.GroupId
-	return r, checkGroupOwner(who, r.Group, pair.UserId)
+	if owner := service.Value(pair.UserId); owner != "" && !who.Owns(owner) {
+		r.GroupAccount = owner
+	}
+	return r, nil
 }
 
 func checkRuleDescription(text string) error {

@@ -57,10 +57,11 @@ func (a Groups) DescribeSecurityGroupRules(ctx context.Context, in *shape.Descri
 	return out, nil
 }
 
-// Rules gives the rules of all groups of the caller.
+// Rules gives the rules of all groups that the caller sees: its own, and those of others in its
+// VPCs.
 func Rules(tx *table.Txn, who access.View) []GroupedRule {
 	var rules []GroupedRule
-	for g := range view.All(tx, who, state.SecurityGroups) {
+	for _, g := range slices.AppendSeq(view.OthersGroups(tx, who), view.All(tx, who, state.SecurityGroups)) {
 		for _, r := range g.Rules {
 			rules = append(rules, GroupedRule{g, r})
 		}

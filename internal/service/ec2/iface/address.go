@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/alloc"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
@@ -175,9 +174,9 @@ func (a Interfaces) assign(ctx context.Context, id string, w wanted) (added assi
 		return added, fault.EC2("MissingParameter", "The request must contain addresses or prefixes to assign or their number")
 	}
 	_, err = service.Change(ctx, a.Env, state.NetworkInterfaces, ownInterface, id, func(tx *table.Txn, ni *model.NetworkInterface) error {
-		s, err := request.Get(tx, access.From(ctx), state.Subnets, ni.Subnet)
-		if err != nil {
-			return err
+		s, ok := state.SubnetOf(tx, ni)
+		if !ok {
+			return request.Unknown(state.Subnets.Kind(), ni.Subnet)
 		}
 		has, v4, err := placed(tx, ni, w.v4)
 		if err != nil {
@@ -207,9 +206,9 @@ func placed(tx *table.Txn, ni *model.NetworkInterface, w alloc.Want) (has []neti
 	rest = w
 	rest.Addresses = nil
 	for i, addr := range w.Addresses {
-		c, claimed := state.AddressClaims.Get(tx, ni.Account, ni.Region, model.AddressClaimID(ni.Subnet, addr))
+		c, claimed := state.ClaimOn(tx, ni, addr)
 		switch {
-		case claimed && !w.Move && !(c.Released() && c.Interface == ni.ID):
+		case claimed && !w.Move && !(c.Released() && c.InterfaceRef() == ni.Ref()):
 			taken = append(taken, addr.String())
 		case claimed && w.Move && slices.Contains(ni.Addresses, addr) && !slices.Contains(w.Addresses[:i], addr):
 			has = append(has, addr)

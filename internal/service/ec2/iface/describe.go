@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -23,7 +24,7 @@ import (
 // endpoints and resource gateways.
 func (a Interfaces) DescribeNetworkInterfaces(ctx context.Context, in *shape.DescribeNetworkInterfacesInput) (*shape.DescribeNetworkInterfacesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.NetworkInterface]{
-		Operation: "DescribeNetworkInterfaces", Table: state.NetworkInterfaces, Filters: interfaceFilters,
+		Operation: "DescribeNetworkInterfaces", Table: state.NetworkInterfaces, Filters: interfaceFilters, Others: view.OthersInterfaces,
 	}, request.Query{Filters: in.Filters, IDs: in.NetworkInterfaceIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err

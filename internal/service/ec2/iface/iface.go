@@ -97,15 +97,15 @@ func servedInterface(in *shape.CreateNetworkInterfaceInput) error {
 
 // createInterface checks the request against the state and adds the interface.
 func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.NetworkInterface, error) {
-	s, err := request.Get(tx, n.who, state.Subnets, service.Value(n.in.SubnetId))
+	s, err := request.Subnet(tx, n.who, service.Value(n.in.SubnetId), "ec2:CreateNetworkInterface")
 	if err != nil {
 		return nil, err
 	}
-	v, err := request.Get(tx, n.who, state.VPCs, s.VPC)
-	if err != nil {
-		return nil, err
+	v, ok := state.VPCs.Get(tx, s.Account, s.Region, s.VPC)
+	if !ok {
+		return nil, request.Unknown(state.VPCs.Kind(), s.VPC)
 	}
-	groups, err := group.ForInterface(tx, a.Env, v, n.in.Groups)
+	groups, err := group.ForInterface(tx, a.Env, n.who, v, n.in.Groups)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (a Interfaces) createInterface(tx *table.Txn, n *newInterface) (*model.Netw
 		v6.Count = 1
 	}
 	ni, err := a.Alloc().CreateInterface(tx, alloc.Params{
-		ID: n.id, CreatedAt: n.now, Subnet: s, Type: model.InterfaceWorkload,
+		ID: n.id, CreatedAt: n.now, Account: n.who.Account, Subnet: s, Type: model.InterfaceWorkload,
 		Description: service.Value(n.in.Description), Groups: groups, Tags: n.tags,
 		SourceDestCheck: true, IPv4: v4, IPv6: v6, Prefixes4: n.prefixes4, Prefixes6: n.prefixes6,
 	})

@@ -35,11 +35,11 @@ func (a Interfaces) ModifyNetworkInterfaceAttribute(ctx context.Context, in *sha
 			if in.Groups == nil {
 				return nil
 			}
-			v, err := request.Get(tx, access.From(ctx), state.VPCs, ni.VPC)
-			if err != nil {
-				return err
+			v, ok := state.VPCOf(tx, ni)
+			if !ok {
+				return request.Unknown(state.VPCs.Kind(), ni.VPC)
 			}
-			_, err = group.ForInterface(tx, a.Env, v, ni.Groups)
+			_, err := group.ForInterface(tx, a.Env, access.From(ctx), v, ni.Groups)
 			return err
 		})
 	}

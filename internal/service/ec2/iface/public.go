@@ -23,7 +23,7 @@ import (
 // only in a VPC that they lead to.
 func (a Interfaces) Launch(tx *table.Txn, ni *model.NetworkInterface) (*model.NetworkInterface, error) {
 	wanted := ni.AssociatePublic > 0
-	if s, ok := state.Subnets.Get(tx, ni.Account, ni.Region, ni.Subnet); ok && ni.AssociatePublic == 0 {
+	if s, ok := state.SubnetOf(tx, ni); ok && ni.AssociatePublic == 0 {
 		wanted = s.MapPublicIP
 	}
 	if !wanted {
@@ -32,7 +32,7 @@ func (a Interfaces) Launch(tx *table.Txn, ni *model.NetworkInterface) (*model.Ne
 	ni = ni.Clone()
 	err := a.Alloc().Publish(tx, ni)
 	switch {
-	case err != nil && state.InternetGatewaysByVPC.Count(tx, ni.Sibling(ni.VPC)) == 0:
+	case err != nil && state.InternetGatewaysByVPC.Count(tx, ni.VPCRef()) == 0:
 		return ni, nil
 	case errors.Is(err, alloc.ErrPublicFull):
 		return nil, fault.EC2("InsufficientAddressCapacity", "%s cannot have a public address: %v", ni.ID, err)
@@ -88,7 +88,7 @@ func associationShape(tx *table.Txn, ni *model.NetworkInterface, private netip.A
 // elsewhere, as AWS shows it
 // (https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html).
 func publicName(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) *string {
-	v, ok := state.VPCs.Get(tx, ni.Account, ni.Region, ni.VPC)
+	v, ok := state.VPCOf(tx, ni)
 	if !ok || !v.DNSSupport || !v.DNSHostnames {
 		return new("")
 	}

@@ -60,6 +60,38 @@ type Listing[T state.Resource[T]] struct {
 	// Filters may look at other tables in the given view. They need none for tags,
 	// which all resources have.
 	Filters func(*table.Txn) service.Filters[T]
+	// Others gives the rows of other accounts that the caller sees, in no particular order;
+	// nil when there are none.
+	Others func(*table.Txn, access.View) []T
+}
+
+// rows gives all rows that the caller sees, in the order of their ids.
+func (l Listing[T]) rows(tx *table.Txn, who access.View) iter.Seq[T] {
+	own := view.All(tx, who, l.Table)
+	if l.Others == nil {
+		return own
+	}
+	others := l.Others(tx, who)
+	if len(others) == 0 {
+		return own
+	}
+	all := slices.AppendSeq(others, own)
+	slices.SortStableFunc(all, func(a, b T) int { return cmp.Compare(rowID(a), rowID(b)) })
+	return slices.Values(all)
+}
+
+// row gives the row with an id that the caller sees.
+func (l Listing[T]) row(tx *table.Txn, who access.View, id string) (T, error) {
+	row, err := Get(tx, who, l.Table, id)
+	if err == nil || l.Others == nil {
+		return row, err
+	}
+	for _, other := range l.Others(tx, who) {
+		if rowID(other) == id {
+			return other, nil
+		}
+	}
+	return row, err
 }
 
 // Describe gives one page of the caller's rows that a query chooses, with the
@@ -70,7 +102,7 @@ func Describe[T state.Resource[T]](ctx context.Context, db *table.DB, l Listing[
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	rows := func() iter.Seq[T] { return view.All(tx, who, l.Table) }
+	rows := func() iter.Seq[T] { return l.rows(tx, who) }
 	if len(q.IDs) > 0 {
 		found, err := l.find(tx, who, q.IDs)
 		if err != nil || len(q.Filters) == 0 && q.Token == nil && q.Max == nil && len(found) <= pageLimit {
@@ -99,7 +131,7 @@ func (l Listing[T]) find(tx *table.Txn, who access.View, ids []string) ([]T, err
 	ids = slices.Compact(ids)
 	found := make([]T, len(ids))
 	for i, id := range ids {
-		row, err := Get(tx, who, l.Table, id)
+		row, err := l.row(tx, who, id)
 		if err != nil {
 			return nil, err
 		}

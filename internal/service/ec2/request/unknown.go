@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
@@ -68,6 +69,24 @@ func Get[T table.Row](tx *table.Txn, who access.View, rows *table.Table[T], id s
 		return row, Unknown(rows.Kind(), id)
 	}
 	return row, nil
+}
+
+// Subnet gives the caller's subnet with this id, or one that is shared with it for an action.
+func Subnet(tx *table.Txn, who access.View, id, action string) (*model.Subnet, error) {
+	s, ok := view.Subnet(tx, who, id, action)
+	if !ok {
+		return nil, Unknown(state.Subnets.Kind(), id)
+	}
+	return s, nil
+}
+
+// VPC is as Subnet, with a VPC that has such a subnet.
+func VPC(tx *table.Txn, who access.View, id, action string) (*model.VPC, error) {
+	v, ok := view.VPC(tx, who, id, action)
+	if !ok {
+		return nil, Unknown(state.VPCs.Kind(), id)
+	}
+	return v, nil
 }
 
 // Change changes the caller's row with this id, as service.Change does.

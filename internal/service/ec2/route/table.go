@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -79,7 +80,7 @@ func (a Tables) DeleteRouteTable(ctx context.Context, in *shape.DeleteRouteTable
 // their own use the main one of their VPC.
 func (a Tables) DescribeRouteTables(ctx context.Context, in *shape.DescribeRouteTablesInput) (*shape.DescribeRouteTablesOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.RouteTable]{
-		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: func(tx *table.Txn) service.Filters[*model.RouteTable] { return filters(a.shown(tx)) },
+		Operation: "DescribeRouteTables", Table: state.RouteTables, Filters: func(tx *table.Txn) service.Filters[*model.RouteTable] { return filters(a.shown(tx)) }, Others: view.OthersRouteTables,
 	}, request.Query{Filters: in.Filters, IDs: in.RouteTableIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -20,7 +21,7 @@ import (
 // DescribeSubnets lists the caller's subnets.
 func (a Subnets) DescribeSubnets(ctx context.Context, in *shape.DescribeSubnetsInput) (*shape.DescribeSubnetsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.Subnet]{
-		Operation: "DescribeSubnets", Table: state.Subnets, Filters: a.subnetFilters,
+		Operation: "DescribeSubnets", Table: state.Subnets, Filters: a.subnetFilters, Others: view.OthersSubnets,
 	}, request.Query{Filters: in.Filters, IDs: in.SubnetIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err

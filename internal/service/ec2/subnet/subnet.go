@@ -16,6 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
 	"github.com/posternhq/postern/internal/service/ec2/vpc"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -167,6 +168,7 @@ func (a Subnets) DeleteSubnet(ctx context.Context, in *shape.DeleteSubnetInput) 
 		for used := range state.NetworkACLAssociationsBySubnet.Rows(tx, s.Ref()) {
 			state.NetworkACLAssociations.Delete(tx, used.Account, used.Region, used.ID)
 		}
+		share.Drop(tx, s.Ref())
 		state.Subnets.Delete(tx, s.Account, s.Region, s.ID)
 		return nil
 	})

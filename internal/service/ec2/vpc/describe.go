@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/ec2/block"
 	"github.com/posternhq/postern/internal/service/ec2/request"
+	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -20,7 +21,7 @@ import (
 // DescribeVpcs lists the caller's VPCs.
 func (a VPCs) DescribeVpcs(ctx context.Context, in *shape.DescribeVpcsInput) (*shape.DescribeVpcsOutput, error) {
 	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPC]{
-		Operation: "DescribeVpcs", Table: state.VPCs, Filters: a.vpcFilters,
+		Operation: "DescribeVpcs", Table: state.VPCs, Filters: a.vpcFilters, Others: view.OthersVPCs,
 	}, request.Query{Filters: in.Filters, IDs: in.VpcIds, Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
 		return nil, err
