@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,7 @@ type tenancy struct {
 	handler  http.Handler
 	keys     map[string]*client.Client
 	c        *control.Controller
+	mu       sync.Mutex      // of sent
 	sent     []desired.Delta // what the host has not yet said that it has done
 	vpcs     map[string]string
 	subnets  map[string]string
@@ -85,7 +87,7 @@ func inTenancy(t *testing.T, cleared bool, fn func(*tenancy)) (found string) {
 		v.serve()
 		v.c = control.New(control.Config{
 			DB: v.world.DB, Host: model.Host{Name: "h"}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-			Send: func(d desired.Delta) error { v.sent = append(v.sent, d); return nil },
+			Send: v.send,
 		})
 		all := makers.All(v.world.Alloc(), func(context.Context, string) ([]string, error) { return nil, nil })
 		m := makers.New(makers.Config{
@@ -164,19 +166,36 @@ func get[Out any](v *tenancy, who string, service *schema.Service, operation str
 	return out
 }
 
+// send is the way to the host.
+func (v *tenancy) send(d desired.Delta) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.sent = append(v.sent, d)
+	return nil
+}
+
+// take gives what was sent since it was asked last.
+func (v *tenancy) take() []desired.Delta {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	sent := v.sent
+	v.sent = nil
+	return sent
+}
+
 // settle lets the host do what it was told, until nothing is left to be done.
 func (v *tenancy) settle() {
 	for {
 		synctest.Wait()
-		if len(v.sent) == 0 {
+		sent := v.take()
+		if len(sent) == 0 {
 			time.Sleep(time.Second) // of the bubble: states are written patiently
-			if synctest.Wait(); len(v.sent) == 0 {
+			synctest.Wait()
+			if sent = v.take(); len(sent) == 0 {
 				return
 			}
 		}
-		last := v.sent[len(v.sent)-1]
-		v.sent = nil
-		v.c.Acknowledge(control.Acknowledgement{Revision: last.Revision})
+		v.c.Acknowledge(control.Acknowledgement{Revision: sent[len(sent)-1].Revision})
 	}
 }
 
