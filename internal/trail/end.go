@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,10 +39,14 @@ func (e *end) close() error {
 	return f.Close()
 }
 
-// ready has the newest file open, and room on the disk.
+// ready has the newest file open, and room on the disk. The folder may have been moved away
+// as well as the file.
 func (s *series) ready() error {
 	if s.end.file != nil && time.Since(s.end.looked) < lookEvery {
 		return nil
+	}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return fmt.Errorf("make the folder of the audit log: %w", err)
 	}
 	if s.number == 0 {
 		if err := s.begin(); err != nil {
@@ -99,10 +104,8 @@ type kept struct {
 func (k *kept) add(s *series) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, other := range k.open {
-		if other == s {
-			return
-		}
+	if slices.Contains(k.open, s) {
+		return
 	}
 	k.open = append(k.open, s)
 	for i := 0; len(k.open) > keptOpen && i < len(k.open); {
@@ -113,6 +116,6 @@ func (k *kept) add(s *series) {
 		}
 		_ = other.end.close() // what was written is written
 		other.writing.Unlock()
-		k.open = append(k.open[:i], k.open[i+1:]...)
+		k.open = slices.Delete(k.open, i, i+1)
 	}
 }

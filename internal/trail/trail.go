@@ -209,12 +209,9 @@ func (s *series) hasRoom() error {
 	return nil
 }
 
-// begin makes the folder, finds the newest file, and cuts off a line that was not
+// begin finds the newest file, and cuts off a line that was not
 // written to its end: whoever asked for it got no answer.
 func (s *series) begin() error {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return fmt.Errorf("make the folder of the audit log: %w", err)
-	}
 	numbers, err := s.numbers()
 	if err != nil {
 		return err

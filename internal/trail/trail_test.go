@@ -251,22 +251,28 @@ func TestFilesOfManyAreOpenAtATime(t *testing.T) {
 	}
 }
 
-// TestAFileThatWasMovedAwayIsBegunAgain: an operator may move it at any time.
-func TestAFileThatWasMovedAwayIsBegunAgain(t *testing.T) {
-	tr := Open(t.TempDir(), DefaultLimits())
-	if err := tr.Append(account, []byte("first\n")); err != nil {
-		t.Fatal(err)
-	}
-	s := tr.of(account)
-	if err := os.Rename(s.path(1), filepath.Join(t.TempDir(), "moved")); err != nil {
-		t.Fatal(err)
-	}
-	s.end.looked = s.end.looked.Add(-lookEvery)
-	if err := tr.Append(account, []byte("second\n")); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := read(t, tr, account, Position{}, 10); !slices.Equal(got, []string{"second"}) {
-		t.Errorf("read %q", got)
+// TestWhatWasMovedAwayIsBegunAgain: an operator may move a file or a folder at any time.
+func TestWhatWasMovedAwayIsBegunAgain(t *testing.T) {
+	for name, of := range map[string]func(*Trail) string{
+		"the file":                 func(tr *Trail) string { return tr.of(account).path(1) },
+		"the folder of an account": func(tr *Trail) string { return tr.of(account).dir },
+		"all of it":                func(tr *Trail) string { return tr.dir },
+	} {
+		tr := Open(filepath.Join(t.TempDir(), "audit"), DefaultLimits())
+		if err := tr.Append(account, []byte("first\n")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(of(tr), filepath.Join(t.TempDir(), "moved")); err != nil {
+			t.Fatal(err)
+		}
+		s := tr.of(account)
+		s.end.looked = s.end.looked.Add(-lookEvery)
+		if err := tr.Append(account, []byte("second\n")); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got, _ := read(t, tr, account, Position{}, 10); !slices.Equal(got, []string{"second"}) {
+			t.Errorf("%s: read %q", name, got)
+		}
 	}
 }
 

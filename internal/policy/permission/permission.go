@@ -30,9 +30,6 @@ type Type struct {
 	Actions []string
 }
 
-// ServiceName is the service as ListResourceTypes has it.
-func (t *Type) ServiceName() string { return t.Service }
-
 // The types by which others are asked for.
 const (
 	// ResourceConfiguration is the type of resource configurations.

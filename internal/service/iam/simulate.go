@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -337,11 +336,11 @@ func (s *simulation) exclude(list []shape.PolicyIdentifier) {
 		case e.PolicyType != nil:
 			s.leaveOut(func(p policy.Named) bool { return kindOf(p) == *e.PolicyType })
 		case e.PolicyArn != nil:
-			s.leaveOut(func(p policy.Named) bool { return p.ARN != "" && globs(*e.PolicyArn, p.ARN) })
+			s.leaveOut(func(p policy.Named) bool { return p.ARN != "" && service.Match(*e.PolicyArn, p.ARN) })
 		case e.InlinePolicyIdentifier != nil:
 			i := e.InlinePolicyIdentifier
 			s.leaveOut(func(p policy.Named) bool {
-				return p.ARN == "" && globs(inlineName(*i.AttachmentType, *i.AttachmentName, *i.PolicyName), p.Name)
+				return p.ARN == "" && service.Match(inlineName(*i.AttachmentType, *i.AttachmentName, *i.PolicyName), p.Name)
 			})
 		}
 	}
@@ -364,10 +363,3 @@ func kindOf(p policy.Named) string {
 
 // inlineName is how answers call an inline policy of a user, a group or a role.
 func inlineName(noun, of, name string) string { return noun + "_" + of + "_" + name }
-
-// globs matches a text with * for any characters, and ? for one.
-func globs(pattern, text string) bool {
-	expression := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
-	matched, err := regexp.MatchString("^(?:"+expression+")$", text)
-	return err == nil && matched
-}

@@ -30,8 +30,8 @@ func mayManageKeys(who access.View, id string) error {
 	switch {
 	case !who.Owns(id) && !who.Management:
 		return fault.NotFound(kindAccount, id)
-	case who.Owns(id) && (who.Kind != policy.Root || who.Session != nil):
-		return fault.AccessDenied("User: %s is not authorized to change access keys of account %s: that takes a key of the account itself", who.ARN, id)
+	case who.Kind != policy.Root || who.Session != nil: // no policy may give keys that none bounds
+		return fault.AccessDenied("User: %s is not authorized to change access keys of account %s: that takes a key of the account itself, or of the management account", who.ARN, id)
 	}
 	return nil
 }

@@ -125,6 +125,11 @@ func TestKeysAreForTheAccountItself(t *testing.T) {
 	user := access.With(t.Context(), &who)
 	who.Kind, who.Session = policy.Root, &access.Session{}
 	session := access.With(t.Context(), &who)
+	manager := access.From(f.ctx)
+	manager.Kind, manager.ARN = policy.User, "arn:aws:iam::111122223333:user/ops"
+	managersUser := access.With(t.Context(), &manager)
+	manager.Kind, manager.Session = policy.Root, &access.Session{}
+	managersSession := access.With(t.Context(), &manager)
 	third := servicetest.As(t, "777788889999", servicetest.Region)
 	first := f.list(t, f.ctx, servicetest.Account)[0][:20]
 	for name, test := range map[string]struct {
@@ -133,12 +138,14 @@ func TestKeysAreForTheAccountItself(t *testing.T) {
 		key     string
 		code    string
 	}{
-		"a user":                       {user, servicetest.OtherAccount, own, "AccessDeniedException"},
-		"a session":                    {session, servicetest.OtherAccount, users, "AccessDeniedException"},
-		"another account":              {third, servicetest.OtherAccount, own, "ResourceNotFoundException"},
-		"another account, no key":      {third, "999988887777", "AKIAIOSFODNN7EXAMPLE", "ResourceNotFoundException"},
-		"of the management account":    {f.other, servicetest.Account, first, "ResourceNotFoundException"},
-		"the management account, none": {f.ctx, "999988887777", "AKIAIOSFODNN7EXAMPLE", "ResourceNotFoundException"},
+		"a user":                              {user, servicetest.OtherAccount, own, "AccessDeniedException"},
+		"a session":                           {session, servicetest.OtherAccount, users, "AccessDeniedException"},
+		"a user of the management account":    {managersUser, servicetest.OtherAccount, own, "AccessDeniedException"},
+		"a session of the management account": {managersSession, servicetest.OtherAccount, own, "AccessDeniedException"},
+		"another account":                     {third, servicetest.OtherAccount, own, "ResourceNotFoundException"},
+		"another account, no key":             {third, "999988887777", "AKIAIOSFODNN7EXAMPLE", "ResourceNotFoundException"},
+		"of the management account":           {f.other, servicetest.Account, first, "ResourceNotFoundException"},
+		"the management account, none":        {f.ctx, "999988887777", "AKIAIOSFODNN7EXAMPLE", "ResourceNotFoundException"},
 	} {
 		f.refused(t, name+" creates", test.code, func() error {
 			_, err := f.api.CreateAccessKey(test.ctx, &shape.CreateAccessKeyInput{AccountId: &test.account})
