@@ -203,14 +203,15 @@ func text(value string) ([]string, bool) {
 	return []string{value}, true
 }
 
-// valueOf finds a tag by its key in lower case: condition keys have no case.
-func valueOf(tags map[string]string, key string) ([]string, bool) {
+// valueOf finds a tag by its key in lower case: condition keys have no case. Tags have, so
+// that there may be several, with values in any order.
+func valueOf(tags map[string]string, key string) (values []string, ok bool) {
 	for k, v := range tags {
 		if strings.EqualFold(k, key) {
-			return []string{v}, true
+			values = append(values, v)
 		}
 	}
-	return nil, false
+	return values, len(values) > 0
 }
 
 // resourceTag gives a tag that the resource has. What the request makes has none yet.
@@ -224,10 +225,10 @@ func (f *facts) resourceTag(key string) ([]string, bool) {
 func (f *facts) requestTag(key string) (values []string, ok bool) {
 	f.requestTags(func(k string, v *string) {
 		if v != nil && strings.EqualFold(k, key) {
-			values, ok = []string{*v}, true
+			values = append(values, *v)
 		}
 	})
-	return values, ok
+	return values, len(values) > 0
 }
 
 func (f *facts) tagKeys() (keys []string, ok bool) {

@@ -59,11 +59,16 @@ func (c *condition) holds(x Context) tri {
 		return truth(c.quantity == forAll || c.ifExists || c.negated && c.quantity != forAny)
 	}
 	if c.quantity == plain {
-		result := no
+		most, least := no, yes
 		for _, v := range values {
-			result = max(result, c.among(v, x))
+			t := c.among(v, x)
+			most, least = max(most, t), min(least, t)
 		}
-		return c.signed(result)
+		if most != least && strings.Contains(c.key, "tag/") {
+			// Tags whose keys differ by case only: which of them is meant nobody can say.
+			return unknown
+		}
+		return c.signed(most)
 	}
 	result := truth(c.quantity == forAll)
 	for _, v := range values {
