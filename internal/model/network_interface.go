@@ -20,6 +20,8 @@ const (
 	InterfaceGateway InterfaceType = "resource_gateway"
 	// InterfaceNAT marks a NAT gateway's.
 	InterfaceNAT InterfaceType = "nat_gateway"
+	// InterfaceDatabase marks a database instance's, which EC2 shows as "interface" too.
+	InterfaceDatabase InterfaceType = "database"
 )
 
 // PrefixBits4 and PrefixBits6 are the lengths of the prefixes that an interface
@@ -70,8 +72,8 @@ type NetworkInterface struct {
 	// AssociatePublic says whether it gets one when it is attached: it does above zero and
 	// does not below; zero leaves that to the subnet.
 	AssociatePublic int `json:"associatePublic,omitempty"`
-	// Owner is the endpoint, resource gateway or NAT gateway that the interface belongs
-	// to; empty for a workload's.
+	// Owner is the endpoint, resource gateway, NAT gateway or database instance that the
+	// interface belongs to; empty for a workload's.
 	Owner           string `json:"owner,omitempty"`
 	SourceDestCheck bool   `json:"sourceDestCheck"`
 }

@@ -65,6 +65,16 @@ func TestWritersSeeWhatIsStored(t *testing.T) {
 	checkWritten(t, random, state.OrganizationalUnits)
 	checkWritten(t, random, state.OrganizationAccounts)
 	checkWritten(t, random, state.ControlPolicies)
+	checkWritten(t, random, state.DBInstances)
+	checkWritten(t, random, state.DBClusters)
+	checkWritten(t, random, state.DBSubnetGroups)
+	checkWritten(t, random, state.DBParameterGroups)
+	checkWritten(t, random, state.DBClusterParameterGroups)
+	checkWritten(t, random, state.DBClusterEndpoints)
+	checkWritten(t, random, state.DBSnapshots)
+	checkWritten(t, random, state.DBEvents)
+	checkWritten(t, random, state.DatabaseStates)
+	checkWritten(t, random, state.Authorities)
 }
 
 const drawnRows = 150

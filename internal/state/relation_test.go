@@ -64,6 +64,16 @@ var plain = map[string]string{
 	"organization":         "Root Services.Principal",
 	"organization-account": "Email Request",
 	"control-policy":       "Content",
+
+	"db-parameter-group":         "Family Parameters",
+	"db-cluster-parameter-group": "Family Parameters",
+	// What a database began as may be gone, and which instance was preferred.
+	"db-cluster":     "Identifier Engine Version Name MasterUser Password Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot",
+	"db-instance":    "Identifier Engine Version Name MasterUser Password Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot Class DNS SubnetGroup Groups Writer",
+	"db-snapshot":    "Identifier Was",
+	"db-event":       "SourceType Source SourceARN Message Categories",
+	"database-state": "Phase Reason Version",
+	"authority":      "Certificate Key",
 }
 
 // TestEveryRowSaysWhatItNames fills the texts of a row of each kind with their

@@ -43,6 +43,7 @@ func Tables() []table.Any {
 		Users, Groups, Roles, Policies, PolicyVersions, InlinePolicies, LastUses,
 		ResourceShares, ShareAssociations, ShareInvitations, Permissions,
 		OrganizationalUnits, OrganizationAccounts, ControlPolicies, Organizations,
+		DBInstances, DBClusters, DBSubnetGroups, DBParameterGroups, DBClusterParameterGroups, DBClusterEndpoints, DBSnapshots, DBEvents, DatabaseStates, Authorities,
 	}
 }
 
@@ -223,7 +224,7 @@ var (
 			return nil
 		}
 		return siblings(n.Meta, n.Owner)
-	}, to(VPCEndpoints), to(ResourceGateways), to(NATGateways))
+	}, to(VPCEndpoints), to(ResourceGateways), to(NATGateways), to(DBInstances))
 
 	Attachments = table.Define[*model.Attachment]("attachment")
 	// AttachmentsByHost finds those of the host with a name.

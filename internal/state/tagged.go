@@ -17,6 +17,7 @@ const (
 	Route53 = "route53"
 	IAM     = "iam"
 	RAM     = "ram"
+	RDS     = "rds"
 	// Organization is AWS Organizations.
 	Organization = "organizations"
 )

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/table"
+)
+
+// Tables of databases.
+var (
+	DBSubnetGroups = tagged(RDS, table.Define[*model.DBSubnetGroup]("db-subnet-group"), "subgrp", "")
+	// DBSubnetGroupsBySubnet finds those that a subnet is in.
+	DBSubnetGroupsBySubnet = refer(DBSubnetGroups, "subnet", Holds, func(g *model.DBSubnetGroup) []model.Ref { return siblings(g.Meta, g.Subnets...) }, to(Subnets))
+
+	DBParameterGroups        = tagged(RDS, table.Define[*model.DBParameterGroup]("db-parameter-group"), "pg", "")
+	DBClusterParameterGroups = tagged(RDS, table.Define[*model.DBParameterGroup]("db-cluster-parameter-group"), "cluster-pg", "")
+
+	DBClusters = tagged(RDS, table.Define[*model.DBCluster]("db-cluster"), "cluster", "cluster-")
+	// DBClustersByIdentifier takes the identifier as an id.
+	DBClustersByIdentifier     = byRef(DBClusters, "identifier", func(c *model.DBCluster) []model.Ref { return siblings(c.Meta, c.Identifier) })
+	DBClustersByVPC            = refer(DBClusters, "vpc", Holds, func(c *model.DBCluster) []model.Ref { return optional(c.Meta, c.VPC) }, to(VPCs))
+	DBClustersBySubnetGroup    = refer(DBClusters, "subnet-group", Holds, func(c *model.DBCluster) []model.Ref { return optional(c.Meta, c.SubnetGroup) }, to(DBSubnetGroups))
+	DBClustersByGroup          = refer(DBClusters, "group", Holds, func(c *model.DBCluster) []model.Ref { return siblings(c.Meta, c.Groups...) }, to(SecurityGroups))
+	DBClustersByParameterGroup = refer(DBClusters, "parameter-group", Holds, func(c *model.DBCluster) []model.Ref { return optional(c.Meta, c.ParameterGroup) }, to(DBClusterParameterGroups))
+
+	DBInstances = tagged(RDS, table.Define[*model.DBInstance]("db-instance"), "db", "db-")
+	// DBInstancesByIdentifier takes the identifier as an id.
+	DBInstancesByIdentifier = byRef(DBInstances, "identifier", func(i *model.DBInstance) []model.Ref { return siblings(i.Meta, i.Identifier) })
+	// DBInstancesByCluster finds the members of a cluster.
+	DBInstancesByCluster = refer(DBInstances, "cluster", Holds, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.Cluster) }, to(DBClusters))
+	// DBInstancesBySource finds the read replicas of an instance.
+	DBInstancesBySource         = refer(DBInstances, "source", Loses, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.Source) }, to(DBInstances))
+	DBInstancesByVPC            = refer(DBInstances, "vpc", Holds, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.VPC) }, to(VPCs))
+	DBInstancesBySubnetGroup    = refer(DBInstances, "subnet-group", Holds, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.SubnetGroup) }, to(DBSubnetGroups))
+	DBInstancesByParameterGroup = refer(DBInstances, "parameter-group", Holds, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.ParameterGroup) }, to(DBParameterGroups))
+
+	// DatabaseStates are keyed like what they are about: an instance, a cluster or a snapshot.
+	DatabaseStates = table.Define[*model.DatabaseState]("database-state")
+
+	DBClusterEndpoints = tagged(RDS, table.Define[*model.DBClusterEndpoint]("db-cluster-endpoint"), "cluster-endpoint", "")
+	// DBClusterEndpointsByCluster finds the names that users gave parts of a cluster.
+	DBClusterEndpointsByCluster = refer(DBClusterEndpoints, "cluster", Follows, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Cluster) }, to(DBClusters))
+
+	DBSnapshots = tagged(RDS, table.Define[*model.DBSnapshot]("db-snapshot"), "snapshot", "")
+	// DBSnapshotsByIdentifier takes the identifier as an id; a cluster's and an instance's
+	// may have the same.
+	DBSnapshotsByIdentifier = byRef(DBSnapshots, "identifier", func(s *model.DBSnapshot) []model.Ref { return siblings(s.Meta, s.Identifier) })
+	// DBSnapshotsBySource finds those of a database, which may be gone.
+	DBSnapshotsBySource = refer(DBSnapshots, "source", Outlives, func(s *model.DBSnapshot) []model.Ref { return siblings(s.Meta, s.Source) }, to(DBClusters), to(DBInstances))
+
+	DBEvents = table.Define[*model.DBEvent]("db-event")
+	// DBEventsByExpiry has the oldest first.
+	DBEventsByExpiry = table.NewTimeline(DBEvents, "expiry", (*model.DBEvent).Expires)
+
+	Authorities = table.Define[*model.Authority]("authority")
+)
+
+// What rows of databases name and nothing looks for them by.
+var _ = []*Relation{
+	name(DBSubnetGroups, "vpc", Relies, func(g *model.DBSubnetGroup) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs)),
+	name(DBClusters, "writer", Outlives, func(c *model.DBCluster) []model.Ref { return optional(c.Meta, c.Writer) }, to(DBInstances)),
+	name(DBInstances, "interface", Has, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.Interface) }, to(NetworkInterfaces)),
+	name(DBInstances, "subnet", Relies, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.Subnet) }, to(Subnets)),
+	name(DBClusterEndpoints, "static", Loses, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Static...) }, to(DBInstances)),
+	name(DBClusterEndpoints, "excluded", Loses, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Excluded...) }, to(DBInstances)),
+}
