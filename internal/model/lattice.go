@@ -89,7 +89,7 @@ func (t TransitTarget) Addr(is4 bool) netip.Addr {
 type ResourceConfiguration struct {
 	Meta
 	Name string `json:"name"`
-	// Type is one of TypeSingle, TypeGroup and TypeChild.
+	// Type is one of the Type constants.
 	Type string `json:"type"`
 	// Gateway is for a child that of its group.
 	Gateway  string      `json:"gateway"`
@@ -110,15 +110,40 @@ type ResourceConfiguration struct {
 	// a child that of its group.
 	Verification string          `json:"verification,omitempty"`
 	Targets      []TransitTarget `json:"targets"`
+
+	// DatabaseARN is what one of type ARN names, as the user wrote it.
+	DatabaseARN string `json:"databaseArn,omitempty"`
+	// Database is the id of the cluster or instance that one of type ARN was made for, and
+	// of its children. Another one with the same ARN has another id. Part and Member say
+	// what of it a child leads to.
+	Database string `json:"database,omitempty"`
+	// Part is one of the Part constants, for children that Postern makes.
+	Part string `json:"part,omitempty"`
+	// Member is the id of the instance for PartMember, and of the cluster endpoint for
+	// PartCustom.
+	Member string `json:"member,omitempty"`
+	// AmazonManaged says that the row is Postern's, and no user changes it.
+	AmazonManaged bool `json:"amazonManaged,omitempty"`
 }
 
 // The types of resource configurations that there are. A group is what endpoints and
 // shares name for all of its children, each of which leads to a resource as a single
-// one does: https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
+// one does. One of type ARN names a database, and is a group whose children are made by
+// Postern, one for each name of the database. Of a child, DNS is that name:
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
 const (
 	TypeSingle = "SINGLE"
 	TypeGroup  = "GROUP"
 	TypeChild  = "CHILD"
+	TypeARN    = "ARN"
+)
+
+// What children of a database lead to.
+const (
+	PartWriter = "writer" // whichever instance takes writes
+	PartReader = "reader" // the replicas in turn
+	PartMember = "member" // one instance
+	PartCustom = "custom" // the instances of a cluster endpoint that users made
 )
 
 // DNSResource is a resource that is known by a name.
@@ -129,8 +154,12 @@ type DNSResource struct {
 	Family IPFamily `json:"family"`
 }
 
-// IsGroup reports whether the configuration is a group, which leads nowhere itself.
-func (r *ResourceConfiguration) IsGroup() bool { return r.Type == TypeGroup }
+// IsGroup reports whether the configuration leads nowhere itself, but its children do.
+func (r *ResourceConfiguration) IsGroup() bool { return r.Type == TypeGroup || r.Type == TypeARN }
+
+// LeadsToDatabase reports whether the configuration is a child that leads to a part of a
+// database, and not to where its name does.
+func (r *ResourceConfiguration) LeadsToDatabase() bool { return r.Part != "" }
 
 // HasName reports whether the resource is known by a name.
 func (r *ResourceConfiguration) HasName() bool { return r.DNS.Name != "" }
@@ -179,6 +208,10 @@ func (r *ResourceConfiguration) WatchedPort() uint16 {
 // Later reports whether versions that knew resources with addresses alone would take
 // the row for something else.
 func (r *ResourceConfiguration) Later() bool { return r.Type != TypeSingle || r.HasName() }
+
+// Latest reports whether versions that knew no databases would take the row for something
+// else: for a resource of its own, or for a name to be looked up.
+func (r *ResourceConfiguration) Latest() bool { return r.Type == TypeARN || r.LeadsToDatabase() }
 
 // Clone copies the row so that the copy can be changed.
 func (r *ResourceConfiguration) Clone() *ResourceConfiguration {

@@ -33,7 +33,7 @@ var plain = map[string]string{
 	"address-claim":          "Holder",
 	"attachment":             "NamespaceName Device",
 	"resource-gateway":       "Family DNSResolution",
-	"resource-configuration": "Protocol CustomDomain GroupDomain DNS Targets.Zone",
+	"resource-configuration": "Protocol CustomDomain GroupDomain DNS Targets.Zone DatabaseARN Part",
 	"vpc-endpoint":           "IPAddressType DNSRecordType DNSPreference DNSDomains",
 	"endpoint-association":   "EndpointSideID Lack",
 	"transit-claim":          "Space",

@@ -241,7 +241,7 @@ var (
 	// ResourceGatewaysByName takes the name as an id.
 	ResourceGatewaysByName = byRef(ResourceGateways, "name", func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Name) })
 
-	ResourceConfigurations          = tagged(Lattice, table.Define[*model.ResourceConfiguration]("resource-configuration").Apart((*model.ResourceConfiguration).Later), "resourceconfiguration", "rcfg-")
+	ResourceConfigurations          = tagged(Lattice, table.Define[*model.ResourceConfiguration]("resource-configuration").Apart((*model.ResourceConfiguration).Later).Apart((*model.ResourceConfiguration).Latest), "resourceconfiguration", "rcfg-")
 	ResourceConfigurationsByGateway = refer(ResourceConfigurations, "gateway", Holds, func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Gateway) }, to(ResourceGateways))
 	// ResourceConfigurationsByGroup finds the children of a group.
 	ResourceConfigurationsByGroup = refer(ResourceConfigurations, "group", Holds, func(r *model.ResourceConfiguration) []model.Ref {
@@ -259,6 +259,12 @@ var (
 	})
 	// ResourceConfigurationsByName takes the name as an id.
 	ResourceConfigurationsByName = byRef(ResourceConfigurations, "name", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Name) })
+
+	// ResourceConfigurationsByDatabase finds those that lead to a database or to an instance
+	// of it, which may be gone.
+	ResourceConfigurationsByDatabase = refer(ResourceConfigurations, "database", Outlives, func(r *model.ResourceConfiguration) []model.Ref {
+		return optional(r.Meta, r.Database)
+	}, to(DBClusters), to(DBInstances))
 
 	VPCEndpoints                = tagged(EC2, table.Define[*model.VPCEndpoint]("vpc-endpoint"), "vpc-endpoint", "vpce-")
 	VPCEndpointsByVPC           = refer(VPCEndpoints, "vpc", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.VPC) }, to(VPCs))
@@ -376,6 +382,7 @@ var _ = []*Relation{
 		}
 		return all
 	}, to(NetworkInterfaces)),
+	name(ResourceConfigurations, "member", Outlives, func(r *model.ResourceConfiguration) []model.Ref { return optional(r.Meta, r.Member) }, to(DBInstances), to(DBClusterEndpoints)),
 	name(EndpointAssociations, "own", Relies, func(a *model.EndpointAssociation) (all []model.Ref) {
 		for _, own := range a.Addresses {
 			all = append(all, a.Interface(own))

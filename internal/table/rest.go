@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // rest is what a row has in the store and not in memory: fields that a later
@@ -131,7 +132,7 @@ type Conversion func(fields map[string]any) error
 func (t *Table[T]) Converted(conversions ...Conversion) *Table[T] {
 	d := t.def
 	d.conversions = conversions
-	d.stamp = fmt.Sprintf(`{"%s":%d`, versionField, d.version())
+	d.stamp = stampOf(d.version())
 	d.shape.fields[versionField] = nil
 	return t
 }
@@ -140,14 +141,36 @@ func (t *Table[T]) Converted(conversions ...Conversion) *Table[T] {
 // of which is reports true, for something else. They are stored as of the next version,
 // which those programs set aside; to this one a row is the same with and without it.
 // Other rows stay as they were. It is for what was added to a kind of rows that few of
-// them have.
+// them have. Said again, it is of the version after that one: rows of which the last is
+// reports true are of the last version.
 func (t *Table[T]) Apart(is func(T) bool) *Table[T] {
 	d := t.def
 	d.conversions = append(d.conversions, func(map[string]any) error { return nil })
-	d.stamp = fmt.Sprintf(`{"%s":%d`, versionField, d.version())
-	d.apart = func(row Row) bool { return is(row.(T)) }
+	d.stamp = stampOf(d.version())
+	d.apart = append(d.apart, grade{stamp: d.stamp, is: func(row Row) bool { return is(row.(T)) }})
 	return t
 }
+
+// grade is rows that are stored as of a version apart, and how those begin.
+type grade struct {
+	stamp string
+	is    func(Row) bool
+}
+
+// stampFor gives how a stored row begins; empty when it has no version.
+func (d *definition) stampFor(row Row) string {
+	if d.apart == nil {
+		return d.stamp
+	}
+	for _, g := range slices.Backward(d.apart) {
+		if g.is(row) {
+			return g.stamp
+		}
+	}
+	return ""
+}
+
+func stampOf(version int) string { return fmt.Sprintf(`{"%s":%d`, versionField, version) }
 
 func (d *definition) version() int { return 1 + len(d.conversions) }
 
@@ -226,13 +249,14 @@ func (d *definition) write(row Row, r *rest) ([]byte, error) {
 			text, err = json.Marshal(fields)
 		}
 	}
-	if err != nil || d.version() == 1 || d.apart != nil && !d.apart(row) {
+	stamp := d.stampFor(row)
+	switch {
+	case err != nil || stamp == "":
 		return text, err
+	case len(text) > len("{}"):
+		return append([]byte(stamp+","), text[1:]...), nil
 	}
-	if stamp := d.stamp + ","; len(text) > len("{}") {
-		return append([]byte(stamp), text[1:]...), nil
-	}
-	return []byte(d.stamp + "}"), nil
+	return []byte(stamp + "}"), nil
 }
 
 func generic(text []byte) (map[string]any, error) {

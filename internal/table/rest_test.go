@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -316,5 +317,33 @@ func TestRowsApartAreOfALaterVersion(t *testing.T) {
 	putRaw(t, s, "gadget/-/-/three", `{"rowVersion":3,"id":"three"}`)
 	if _, ok := apart.Get(openGadgets(t, s, apart).Snapshot(), "", "", "three"); ok {
 		t.Error("a row of a still later version is read")
+	}
+}
+
+// What came apart after others is of a version of its own: programs that know the others
+// read those, and set it aside.
+func TestRowsApartAreGraded(t *testing.T) {
+	s := memstore.New()
+	defer s.Close()
+	more := func(n int) func(*gadget) bool { return func(g *gadget) bool { return g.Count > n } }
+	one := Define[*gadget]("gadget").Apart(more(1))
+	two := Define[*gadget]("gadget").Apart(more(1)).Apart(more(2))
+	db := openGadgets(t, s, two)
+	for count := 1; count <= 3; count++ {
+		if _, err := db.Update(t.Context(), func(tx *Txn) error { two.Put(tx, &gadget{head: head{ID: fmt.Sprint(count)}, Count: count}); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		table *Table[*gadget]
+		knows int
+	}{{"of before", gadgets, 1}, {"of between", one, 2}, {"of now", two, 3}} {
+		reads := openGadgets(t, s, c.table)
+		for count := 1; count <= 3; count++ {
+			if row, ok := c.table.Get(reads.Snapshot(), "", "", fmt.Sprint(count)); ok != (count <= c.knows) {
+				t.Errorf("a program %s reads %v of the row of grade %d", c.name, row, count)
+			}
+		}
 	}
 }

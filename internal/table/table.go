@@ -104,8 +104,8 @@ type definition struct {
 	// conversions lead from each older version of stored rows to the next one.
 	conversions []Conversion
 	stamp       string // how rows begin that are stored in a later version than the first
-	// apart tells which rows are of the last version; nil means that all are.
-	apart func(Row) bool
+	// apart tells which rows are of the last versions; nil means that all are of the last one.
+	apart []grade
 }
 
 // Define describes the table of a kind; [NewIndex] adds indexes to it. It panics
