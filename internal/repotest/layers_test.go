@@ -43,6 +43,10 @@ var layers = map[string][]string{
 	"tool":                     {"tool", "internal/aws/schema"},
 	"tool/simulate":            {"internal/policy"},
 
+	// What runs databases knows them only, and the namespaces that they are in.
+	"internal/engine":            {"internal/engine"},
+	"internal/engine/supervisor": {"internal/engine", "internal/dataplane/network"},
+
 	// What starts the binary knows nothing of its inside, and so do the clients.
 	"test/janitor":  {},
 	"test/child":    {"test/janitor"},
