@@ -12,10 +12,10 @@ import (
 )
 
 // carriedOut are the kinds that the data plane carries out: all but what the agent turns
-// into another one; names have a process of their own.
+// into another one; names have a process of their own, and databases a keeper.
 func carriedOut() []desired.Kind {
 	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool {
-		return k.Sort() == desired.Zones || k == desired.KindFollow
+		return k.Sort() == desired.Zones || k.Sort() == desired.Databases || k == desired.KindFollow || k == desired.KindFollowDatabase || k == desired.KindSandbox
 	})
 }
 

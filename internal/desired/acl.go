@@ -118,6 +118,6 @@ func (f *Filtered) spell(s *Spelling) {
 	s.Realm(&f.VPC)
 	s.IDName(&f.Subnet)
 	s.Prefixes("prefixes", &f.Prefixes)
-	spellList(s, "enis", &f.ENIs, nameInList, func(b []byte, eni string) []byte { return appendName(b, eni, ",") })
+	s.names("enis", &f.ENIs)
 	s.Name("acl", &f.ACL)
 }

@@ -70,13 +70,17 @@ func TestAnIncompleteDescriptionIsFound(t *testing.T) {
 }
 
 // saidOfKinds is what is said of each kind, and of what its examples end.
-const saidOfKinds = `0 1 edge in edge root
+const saidOfKinds = `0 1 database in database root
+0 | database: ends [] turns []
+0 1 edge in edge root
 0 | edge: ends [] turns []
 0 | edge: ends [] turns []
 0 1 nat in nat root
 0 | nat: ends [] turns []
 0 1 router in router root
 0 | router: ends [] turns []
+0 1 sandbox in sandbox root
+0 | sandbox: ends [] turns []
 1 2 exit in edge to vpc-1
 1 | exit: ends [] turns []
 1 2 issued in edge
@@ -100,6 +104,10 @@ const saidOfKinds = `0 1 edge in edge root
 2 | portset: ends [] turns []
 2 4 resolver in zone
 2 | resolver: ends [] turns []
+2 4 snapshot in database
+2 | snapshot: ends [] turns []
+2 4 watch in database
+2 | watch: ends [] turns []
 2 4 zone in zone
 2 | zone: ends [] turns []
 2 5 filtered in router
@@ -123,6 +131,8 @@ const saidOfKinds = `0 1 edge in edge root
 2 | steer: ends [] turns []
 2 6 through in router
 2 | through: ends [] turns []
+2 7 database-member in database
+2 | database-member: ends [] turns []
 2 7 workload in router
 2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
 2 | workload: ends [] turns []
@@ -130,6 +140,8 @@ const saidOfKinds = `0 1 edge in edge root
 2 8 follow in router
 2 | follow: ends [dest 240.8.0.1] turns []
 2 | follow: ends [dest fd50:5354:4f01::1] turns []
+2 8 follow-database in router
+2 | follow-database: ends [dest 240.8.0.1] turns []
 2 8 target in router
 2 | target: ends [dest 240.8.0.1] turns []
 2 | target: ends [dest fd50:5354:4f01::1] turns [dest fd50:5354:4f01::1 except 2001:db8::1,2001:db8::2]
@@ -205,6 +217,17 @@ func (d draw) flag(what string) bool { return rapid.Bool().Draw(d.T, what) }
 
 func (d draw) number(what string) uint32 {
 	return rapid.SampledFrom([]uint32{0, rapid.Uint32().Draw(d.T, what)}).Draw(d.T, what+", or none")
+}
+
+func (d draw) count(what string) int64 { return rapid.Int64().Draw(d.T, what) }
+
+// names are sorted.
+func (d draw) names() []string {
+	return sorted(listOf(d, 3, func() string { return d.text() }), strings.Compare)
+}
+
+func (d draw) memberAddrs() []MemberAddr {
+	return sorted(listOf(d, 3, func() MemberAddr { return MemberAddr{d.text(), d.addr()} }), MemberAddr.Compare)
 }
 
 func (d draw) addr() netip.Addr {
@@ -354,6 +377,26 @@ var entries = map[Kind]func(d draw) Entry{
 			VPC: d.name(), Addr: d.addr(), Name: d.text(), InVPC: d.flag("in VPC"), Floor: d.number("floor"), Ceiling: d.number("ceiling"),
 			Gateway: d.addr(), Port: d.number("port"), Watched: d.number("watched"), Cut: d.flag("cut"), Never: d.prefixes(),
 		}
+	},
+	KindSandbox: func(d draw) Entry { return Sandbox{d.name(), d.text()} },
+	KindDatabase: func(d draw) Entry {
+		return Database{
+			ID: d.name(), VPC: d.text(), Engine: d.text(), Version: d.text(), Port: d.port(), Name: d.text(), User: d.text(), Secret: d.count("secret"), Writer: d.text(),
+			Epoch: d.count("epoch"), Turn: d.count("turn"), Prefer: d.text(), Stopped: d.flag("stopped"), Params: d.names(), Names: d.names(), From: d.text(), Authority: d.text(),
+		}
+	},
+	KindDatabaseMember: func(d draw) Entry {
+		return DatabaseMember{d.name(), d.name(), d.text(), d.addr(), d.count("tier"), d.names(), d.count("reboot"), d.count("memory")}
+	},
+	KindSnapshot: func(d draw) Entry { return Snapshot{d.name(), d.text()} },
+	KindFollowDatabase: func(d draw) Entry {
+		return FollowDatabase{
+			VPC: d.name(), Addr: d.addr(), Gateway: d.addr(), Database: d.text(), Part: DatabasePart(d.text()), Members: d.names(), Except: d.names(), Addrs: d.memberAddrs(),
+			Port: d.port(), Never: d.prefixes(),
+		}
+	},
+	KindWatch: func(d draw) Entry {
+		return Watch{d.name(), d.text(), d.addr(), d.text(), d.memberAddrs(), d.port(), d.port(), d.count("lag"), d.count("secret")}
 	},
 	KindAllow: func(d draw) Entry { return Allow{d.name(), d.prefix(), d.addr()} },
 	KindEndpoint: func(d draw) Entry {

@@ -200,7 +200,7 @@ func (r *NameRecord) spell(s *Spelling) {
 		r.Type, r.Set, _ = strings.Cut(id, "/")
 	}
 	s.number("ttl", &r.TTL)
-	spellList(s, "data", &r.Data, nameInList, func(b []byte, text string) []byte { return appendName(b, text, ",") })
+	s.names("data", &r.Data)
 	spellList(s, "near", &r.Near, parseZoneAddr, func(b []byte, z ZoneAddr) []byte {
 		return appendName(append(z.Addr.AppendTo(b), '@'), z.Zone, ",")
 	})
@@ -239,19 +239,30 @@ func spellList[T any](s *Spelling, field string, values *[]T, parse func(string)
 }
 
 // number spells a number; zero is not printed.
-func (s *Spelling) number(field string, value *uint32) {
+func (s *Spelling) number(field string, value *uint32) { spellNumber(s, field, value) }
+
+// spellNumber spells a number; zero is not printed.
+func spellNumber[N uint16 | uint32 | int64](s *Spelling, field string, value *N) {
 	switch {
 	case s.reading:
 		if text, ok := s.take(field); ok {
-			n, err := strconv.ParseUint(text, 10, 32)
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err == nil && int64(N(n)) != n {
+				err = fmt.Errorf("%s is %s: %w", field, text, strconv.ErrRange)
+			}
 			if err != nil {
 				s.Fail(err)
 			}
-			*value = uint32(n)
+			*value = N(n)
 		}
 	case *value != 0 && s.open(field):
-		s.text = strconv.AppendUint(s.text, uint64(*value), 10)
+		s.text = strconv.AppendInt(s.text, int64(*value), 10)
 	}
+}
+
+// names spells a list of texts.
+func (s *Spelling) names(field string, values *[]string) {
+	spellList(s, field, values, nameInList, func(b []byte, text string) []byte { return appendName(b, text, ",") })
 }
 
 // self spells the id of what there is once in a realm.

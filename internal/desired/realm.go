@@ -13,9 +13,11 @@ type Realm string
 const Host Realm = "host"
 
 const (
-	zonePrefix = "zone:"
-	natPrefix  = "nat:"
-	edgePrefix = "edge:"
+	zonePrefix     = "zone:"
+	natPrefix      = "nat:"
+	edgePrefix     = "edge:"
+	sandboxPrefix  = "sandbox:"
+	databasePrefix = "database:"
 )
 
 // Zone is the realm of a zone of names.
@@ -27,16 +29,24 @@ func NATRealm(id string) Realm { return Realm(natPrefix + id) }
 // EdgeRealm is the realm of the edge of an uplink.
 func EdgeRealm(uplink string) Realm { return Realm(edgePrefix + uplink) }
 
+// SandboxRealm is the realm of the sandbox of a program that the host runs.
+func SandboxRealm(id string) Realm { return Realm(sandboxPrefix + id) }
+
+// DatabaseRealm is the realm of a database, or of a snapshot of one.
+func DatabaseRealm(id string) Realm { return Realm(databasePrefix + id) }
+
 // RealmSort says what a realm is.
 type RealmSort string
 
 // The sorts of realms.
 const (
-	Routers RealmSort = "router"
-	Hosts   RealmSort = "host"
-	Zones   RealmSort = "zone"
-	NATs    RealmSort = "nat"
-	Edges   RealmSort = "edge"
+	Routers   RealmSort = "router"
+	Hosts     RealmSort = "host"
+	Zones     RealmSort = "zone"
+	NATs      RealmSort = "nat"
+	Edges     RealmSort = "edge"
+	Sandboxes RealmSort = "sandbox"
+	Databases RealmSort = "database"
 )
 
 // prefixes are what the texts of realms begin with, by their sorts; all others are
@@ -44,7 +54,7 @@ const (
 var prefixes = []struct {
 	sort   RealmSort
 	prefix string
-}{{Zones, zonePrefix}, {NATs, natPrefix}, {Edges, edgePrefix}}
+}{{Zones, zonePrefix}, {NATs, natPrefix}, {Edges, edgePrefix}, {Sandboxes, sandboxPrefix}, {Databases, databasePrefix}}
 
 // Sort says what the realm is.
 func (r Realm) Sort() RealmSort {

@@ -71,6 +71,10 @@ func RootOf(r Realm) (Entry, bool) {
 		return NAT{ID: r.Name()}, true
 	case Edges:
 		return Edge{Name: r.Name()}, true
+	case Sandboxes:
+		return Sandbox{ID: r.Name()}, true
+	case Databases:
+		return Database{ID: r.Name()}, true
 	}
 	return nil, false
 }
