@@ -33,13 +33,19 @@ const (
 	SessionToken Purpose = 2
 	// Refusal is what sts:DecodeAuthorizationMessage opens.
 	Refusal Purpose = 3
+	// AuthorityKey is the private key of a certificate authority, in its row.
+	AuthorityKey Purpose = 4
+	// DatabasePassword is the password of a user of a database, in the database's row.
+	DatabasePassword Purpose = 5
 
-	purposes = 3
+	purposes = 5
 )
 
 // String names the purpose in errors; keys are derived by it.
 func (p Purpose) String() string {
-	return [...]string{AccessKey: "access key", SessionToken: "session token", Refusal: "refusal"}[p]
+	return [...]string{
+		AccessKey: "access key", SessionToken: "session token", Refusal: "refusal", AuthorityKey: "authority key", DatabasePassword: "database password",
+	}[p]
 }
 
 // The causes when something cannot be opened.

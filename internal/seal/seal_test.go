@@ -43,7 +43,7 @@ func TestOnlyWhatWasSealedIsOpened(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SliceOf(rapid.Byte()).Draw(t, "text")
 		bound := rapid.String().Draw(t, "bound to")
-		purpose := rapid.SampledFrom([]seal.Purpose{seal.AccessKey, seal.SessionToken, seal.Refusal}).Draw(t, "purpose")
+		purpose := rapid.SampledFrom([]seal.Purpose{seal.AccessKey, seal.SessionToken, seal.Refusal, seal.AuthorityKey, seal.DatabasePassword}).Draw(t, "purpose")
 		sealed := ring.Seal(purpose, text, bound)
 		if len(sealed) != len(text)+ring.Overhead() {
 			t.Fatalf("%d bytes became %d, with an overhead of %d", len(text), len(sealed), ring.Overhead())
@@ -52,7 +52,7 @@ func TestOnlyWhatWasSealedIsOpened(t *testing.T) {
 			if got, err := r.Open(purpose, sealed, bound); err != nil || !bytes.Equal(got, text) {
 				t.Fatalf("opened %q, %v, want %q", got, err, text)
 			}
-			if _, err := r.Open(purpose%3+1, sealed, bound); !errors.Is(err, seal.ErrBroken) {
+			if _, err := r.Open(purpose%5+1, sealed, bound); !errors.Is(err, seal.ErrBroken) {
 				t.Fatalf("opened for another purpose: %v", err)
 			}
 			if _, err := r.Open(purpose, sealed, bound+"x"); !errors.Is(err, seal.ErrBroken) {
