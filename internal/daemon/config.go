@@ -48,6 +48,8 @@ type Config struct {
 	Outside model.Outside
 	// DNSSuffix is the domain of the names of endpoints.
 	DNSSuffix string
+	// DatabaseSuffix is the domain of the names of databases.
+	DatabaseSuffix string
 	// Upstream are the servers for names that no zone has, see ParseUpstream.
 	Upstream []string
 	// DNSListen are addresses at which everybody is told the names of endpoints, see
@@ -109,8 +111,10 @@ func (c Config) Validate() error {
 	if !c.IPv6Pool.IsValid() || !c.IPv6Pool.Addr().Is6() || c.IPv6Pool.Bits() > 56 {
 		errs = append(errs, fmt.Errorf("--ipv6-pool %v: want an IPv6 prefix of at most 56 bits", c.IPv6Pool))
 	}
-	if _, err := suffix(c.DNSSuffix); err != nil {
-		errs = append(errs, fmt.Errorf("--dns-suffix %q: %w", c.DNSSuffix, err))
+	for flag, domain := range map[string]string{"--dns-suffix": c.DNSSuffix, "--database-suffix": c.DatabaseSuffix} {
+		if _, err := suffix(domain); err != nil {
+			errs = append(errs, fmt.Errorf("%s %q: %w", flag, domain, err))
+		}
 	}
 	if _, _, err := ParseUpstream(c.Upstream); err != nil {
 		errs = append(errs, err)

@@ -205,10 +205,11 @@ func openSoon(ctx context.Context, c Config) (*etcdstore.Store, error) {
 }
 
 func newEnv(c Config, db *table.DB, keys *seal.Ring) *service.Env {
-	domain, _ := suffix(c.DNSSuffix) // which Validate has seen
+	domain, _ := suffix(c.DNSSuffix) // which Validate has seen, like the next one
+	databases, _ := suffix(c.DatabaseSuffix)
 	env := &service.Env{
 		DB: db, Now: time.Now, Rand: rand.Reader, Seal: seal.Using(keys), Zones: zonesOf(c.Regions), Regions: c.Regions,
-		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
+		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, DatabaseSuffix: databases, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
 	}
 	return env
 }

@@ -18,7 +18,7 @@ import (
 func valid() Config {
 	return Config{
 		Data: "/tmp/x", Listen: "127.0.0.1:0", Regions: []string{"us-east-1"}, HostName: "h",
-		DNSSuffix: "postern.internal", IPv6Pool: netip.MustParsePrefix("fd50:5354:4e00::/40"),
+		DNSSuffix: "postern.internal", DatabaseSuffix: "rds.amazonaws.com", IPv6Pool: netip.MustParsePrefix("fd50:5354:4e00::/40"),
 		VerifyInterval: time.Second, Idle: time.Minute, Audit: trail.DefaultLimits(),
 	}
 }
@@ -37,6 +37,7 @@ func TestValidateNamesTheFlagThatIsWrong(t *testing.T) {
 		"--ipv6-pool":                       func(c *Config) { c.IPv6Pool = netip.MustParsePrefix("10.0.0.0/8") },
 		"--dns-suffix \"\"":                 func(c *Config) { c.DNSSuffix = "" },
 		"--dns-suffix \".\"":                func(c *Config) { c.DNSSuffix = "." },
+		"--database-suffix \"\"":           func(c *Config) { c.DatabaseSuffix = "" },
 		"--dns-suffix \"a..b\"":             func(c *Config) { c.DNSSuffix = "a..b" },
 		"--dns-suffix \"*.b\"":              func(c *Config) { c.DNSSuffix = "*.b" },
 		"--dns-suffix \"x.":                 func(c *Config) { c.DNSSuffix = "x." + strings.Repeat("a.", 50) },

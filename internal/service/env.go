@@ -52,6 +52,8 @@ type Env struct {
 	IPv6Pool netip.Prefix
 	// Suffix is the domain of the names of endpoints, in normal form.
 	Suffix string
+	// DatabaseSuffix is the domain of the names of databases, in normal form.
+	DatabaseSuffix string
 	// Outside is what the operator says of the way to the outside: the pool of public
 	// addresses, and the uplink.
 	Outside model.Outside

@@ -72,7 +72,7 @@ func NewOn(t testing.TB, s store.Store) *World {
 			Pool:   []netip.Prefix{netip.MustParsePrefix("203.0.113.0/29"), netip.MustParsePrefix("198.51.100.8/30")},
 			Uplink: model.Uplink{Name: "wan", Device: "dev:eth1", Addresses: []netip.Prefix{netip.MustParsePrefix("203.0.113.254/24")}},
 		},
-		Suffix: "postern.internal.", IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
+		Suffix: "postern.internal.", DatabaseSuffix: "rds.amazonaws.com.", IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
 		Log: slog.New(slog.DiscardHandler),
 	}}
 }
