@@ -40,8 +40,9 @@ var elsewhere = map[desired.RealmSort]struct {
 	run  func(c *change, ctx context.Context, realm desired.Realm)
 	dump func(h *Host, ctx context.Context, realm desired.Realm) ([]desired.Entry, error)
 }{
-	desired.NATs:  {(*change).runNAT, (*Host).dumpNAT},
-	desired.Edges: {(*change).runEdge, (*Host).dumpEdge},
+	desired.NATs:      {(*change).runNAT, (*Host).dumpNAT},
+	desired.Edges:     {(*change).runEdge, (*Host).dumpEdge},
+	desired.Sandboxes: {(*change).runSandbox, (*Host).dumpSandbox},
 }
 
 // handlers are those of all kinds that the data plane carries out.
@@ -90,7 +91,8 @@ var handlers = withTable(map[desired.Kind]handler{
 		raise: raising(func(_ context.Context, c *change, n desired.Nameserver) error { return c.router.Serve(n.Addrs) }),
 		lower: func(c *change, _ desired.Entry) error { return c.router.Serve(nil) },
 	},
-	desired.KindNAT: {elsewhere: true},
+	desired.KindNAT:     {elsewhere: true},
+	desired.KindSandbox: {elsewhere: true},
 	desired.KindWorkload: {
 		vacate: func(c *change, e desired.Entry) error { return c.router.Detach(e.Key().ID) },
 		settle: typed(func(c *change, w desired.Workload) error { return c.router.Attach(w) }),

@@ -9,11 +9,11 @@ import (
 )
 
 // Sandbox is a network namespace for one program that the host runs, such as a database
-// server. It filters nothing by itself, its loopback interface is up, and a Workload
+// server. It filters and forwards nothing, its loopback interface is up, and a Workload
 // entry with this realm as its namespace gives it its interface.
 type Sandbox struct {
 	ID string
-	// VPC is whose router it is at.
+	// VPC is whose router it is at, for who speaks of it; it is no part of the state.
 	VPC string
 }
 
@@ -36,6 +36,7 @@ func (b Sandbox) String() string {
 func (b *Sandbox) spell(s *Spelling) {
 	s.Realm(&b.ID)
 	s.self()
+	s.Notes()
 	s.Name("vpc", &b.VPC)
 }
 

@@ -165,16 +165,19 @@ func (ns *NS) Serve(network, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go echo(conn)
-		}
-	}()
+	go Answer(l)
 	return l, nil
+}
+
+// Answer is what Serve does, with a listener wherever that is, until it is closed.
+func Answer(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go echo(conn)
+	}
 }
 
 func echo(conn net.Conn) {

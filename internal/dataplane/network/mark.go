@@ -31,7 +31,7 @@ const (
 
 var (
 	instancePattern  = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
-	namespacePattern = regexp.MustCompile(`^` + project + `-([a-z0-9]{1,8})-((?:vpc|nat)-[0-9a-z]+|edge-[0-9a-z][0-9a-z-]*)$`)
+	namespacePattern = regexp.MustCompile(`^` + project + `-([a-z0-9]{1,8})-((?:vpc|nat)-[0-9a-z]+|edge-[0-9a-z][0-9a-z-]*|sandbox-[0-9A-Za-z][0-9A-Za-z-]*)$`)
 	hexPattern       = regexp.MustCompile(`^(?:vpc|eni)-([0-9a-f]{14,})$`)
 )
 

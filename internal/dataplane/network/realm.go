@@ -19,15 +19,22 @@ import (
 // NameOf gives. What is in them is the affair of who has them made.
 
 // NameOf is the name by which Routers knows the namespace of a realm: the identifier of
-// the VPC whose router it is, or of the NAT gateway, or edge- and the name of an uplink.
+// the VPC whose router it is, or of the NAT gateway, or edge- and the name of an uplink, or
+// sandbox- and the identifier of what the server in it is.
 func NameOf(r desired.Realm) string {
-	if r.Sort() == desired.Edges {
+	switch r.Sort() {
+	case desired.Edges:
 		return edgePrefix + r.Name()
+	case desired.Sandboxes:
+		return sandboxPrefix + r.Name()
 	}
 	return r.Name()
 }
 
-const edgePrefix = "edge-"
+const (
+	edgePrefix    = "edge-"
+	sandboxPrefix = "sandbox-"
+)
 
 // realmOf is the realm whose namespace has a name.
 func realmOf(name string) desired.Realm {
@@ -36,6 +43,9 @@ func realmOf(name string) desired.Realm {
 	}
 	if uplink, ok := strings.CutPrefix(name, edgePrefix); ok {
 		return desired.EdgeRealm(uplink)
+	}
+	if id, ok := strings.CutPrefix(name, sandboxPrefix); ok {
+		return desired.SandboxRealm(id)
 	}
 	return desired.Realm(name)
 }
@@ -128,10 +138,17 @@ func (r *Router) openOurs(realm desired.Realm) (inner, error) {
 	return inner{other.ns, other.handle, other}, nil
 }
 
-// coverOther puts the lane on the other end of a workload's interface too, when it is
-// in a namespace of ours: what comes in there leaves there.
+// passesOn reports whether what comes into the namespace of a realm leaves there, as it
+// does in one of ours that is no server's.
+func passesOn(realm desired.Realm) bool { return realm != "" && realm.Sort() != desired.Sandboxes }
+
+// passesOn reports whether what comes in by the interface leaves by it.
+func (in inner) passesOn() bool { return in.ours != nil && passesOn(in.ours.Realm()) }
+
+// coverOther puts the lane on the other end of a workload's interface too, when what comes
+// in there leaves there.
 func (p pair) coverOther() error {
-	if p.in.ours == nil {
+	if !p.in.passesOn() {
 		return nil
 	}
 	return p.in.ours.cover(p.far)
@@ -139,17 +156,17 @@ func (p pair) coverOther() error {
 
 // coveredOther reports whether the other end has the lane, if it should.
 func (p pair) coveredOther() (bool, error) {
-	if p.in.ours == nil {
+	if !p.in.passesOn() {
 		return true, nil
 	}
 	return p.in.ours.covered(p.far)
 }
 
 // uncoverOther tells the lane of the other end of a workload's interface that is to
-// go, when it is in a namespace of ours.
+// go, when it is there too.
 func (r *Router) uncoverOther(link netlink.Link) error {
 	_, _, ns, ok := r.readMark(link.Attrs().Alias)
-	if !ok || ns.Realm == "" {
+	if !ok || !passesOn(ns.Realm) {
 		return nil
 	}
 	in, err := r.openOurs(ns.Realm)

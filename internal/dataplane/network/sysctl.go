@@ -110,12 +110,13 @@ func workloadSysctls(device string, w desired.Workload) []sysctl {
 	}...)
 }
 
-// ofOurs are those of the router's end of a veth pair to one of our own realms. An
+// ofOurs are those of the router's end of a veth pair to one of our own realms that passes
+// on what comes. An
 // error that the router itself has sent there, to the address that a connection was
 // given, comes back from there for the end that it is for, with the router's address as
 // its source.
 func ofOurs(device string, realm desired.Realm) []sysctl {
-	if realm == "" {
+	if !passesOn(realm) {
 		return nil
 	}
 	return []sysctl{{"net/ipv4/conf/" + device + "/accept_local", "1"}}

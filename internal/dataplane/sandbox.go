@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/dataplane/nft"
+	"github.com/posternhq/postern/internal/desired"
+)
+
+// runSandbox makes the namespace of a server, or what is missing of it, or takes it away.
+// Whoever runs in it is not disturbed but by the latter.
+func (c *change) runSandbox(_ context.Context, realm desired.Realm) {
+	name := network.NameOf(realm)
+	if slices.ContainsFunc(c.del, isRoot) {
+		if err := c.removeRouter(name); err != nil {
+			c.fail(c.del, err)
+		}
+		return
+	}
+	if len(c.put) == 0 {
+		return
+	}
+	r, err := c.host.routers.Make(name)
+	if err == nil {
+		defer r.Release()
+		err = r.Seclude()
+	}
+	if err != nil {
+		c.fail(c.put, fmt.Errorf("make sandbox %s: %w", realm.Name(), err))
+	}
+}
+
+// dumpSandbox reads the namespace of a server back.
+func (h *Host) dumpSandbox(_ context.Context, realm desired.Realm) ([]desired.Entry, error) {
+	r, err := h.routers.Open(network.NameOf(realm))
+	if errors.Is(err, ErrNoRouter) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer r.Release()
+	whole, err := r.Secluded()
+	if err != nil {
+		return nil, err
+	}
+	var e desired.Entry = desired.Sandbox{ID: realm.Name()}
+	if !whole {
+		e = nft.Damaged{Entry: e}
+	}
+	return []desired.Entry{e}, nil
+}
