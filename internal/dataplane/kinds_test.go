@@ -15,7 +15,7 @@ import (
 // into another one; names have a process of their own, and databases a keeper.
 func carriedOut() []desired.Kind {
 	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool {
-		return k.Sort() == desired.Zones || k.Sort() == desired.Databases || k == desired.KindFollow || k == desired.KindFollowDatabase || k == desired.KindSandbox
+		return k.Sort() == desired.Zones || k.Sort() == desired.Databases || k == desired.KindFollow || k == desired.KindFollowDatabase
 	})
 }
 
