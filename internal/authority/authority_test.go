@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -17,7 +18,9 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/authority"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/servicetest"
 	"github.com/posternhq/postern/internal/state"
 )
@@ -240,5 +243,41 @@ func TestAuthorityIsMadeOnce(t *testing.T) {
 	}
 	if _, err := a.Certify(names, addrs, servicetest.Now); !errors.Is(err, seal.ErrUnknownKey) {
 		t.Errorf("certified without the sealing key: %v", err)
+	}
+}
+
+// A later sealing key seals the keys of authorities anew, which is all that is needed then.
+func TestResealing(t *testing.T) {
+	w := servicetest.New(t)
+	office := authority.Office{DB: w.DB, Seal: w.Seal, Now: w.Now}
+	a, err := office.Authority(t.Context(), servicetest.Account, servicetest.Region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := func(row *model.Authority) (*model.Authority, error) { return authority.Resealed(w.Seal, row) }
+	before := w.Dump(t)
+	if lost, err := service.Reseal(t.Context(), w.Env, state.Authorities, again); err != nil || len(lost) > 0 || !maps.Equal(before, w.Dump(t)) {
+		t.Errorf("sealed again with the same key: %v, %v", lost, err)
+	}
+	former := w.Seal.Ring()
+	ring, err := former.Renewed(servicetest.Now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Seal.Use(ring)
+	if lost, err := service.Reseal(t.Context(), w.Env, state.Authorities, again); err != nil || len(lost) > 0 {
+		t.Errorf("lost %v, %v", lost, err)
+	}
+	w.Seal.Use(ring.Without(func(uint32, time.Time) bool { return false }))
+	b, err := office.Authority(t.Context(), servicetest.Account, servicetest.Region)
+	if err != nil || b.Thumbprint() != a.Thumbprint() {
+		t.Fatalf("with the new key alone: %v", err)
+	}
+	if _, err := b.Certify(names, addrs, servicetest.Now); err != nil {
+		t.Error(err)
+	}
+	w.Seal.Use(former)
+	if lost, err := service.Reseal(t.Context(), w.Env, state.Authorities, again); err != nil || len(lost) != 1 {
+		t.Errorf("what the former key cannot open: lost %v, %v", lost, err)
 	}
 }

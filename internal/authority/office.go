@@ -4,7 +4,6 @@ package authority
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"time"
 
@@ -39,7 +38,7 @@ func (o Office) Authority(ctx context.Context, account, region string) (*Authori
 		return nil, err
 	}
 	row := &model.Authority{Account: account, Region: region, ID: Name, Certificate: string(fresh.Bundle()), CreatedAt: o.Now()}
-	row.Key = sealed(o.Seal, row, private)
+	row.Key = o.Seal.SealText(seal.AuthorityKey, private, bound(row))
 	kept := row
 	_, err = o.DB.Update(ctx, func(tx *table.Txn) error {
 		if other, ok := state.Authorities.Get(tx, account, region, Name); ok { // somebody was quicker
@@ -66,17 +65,23 @@ func (o Office) read(row *model.Authority) (*Authority, error) {
 // Key gives the private key of an authority in PKCS #8. It fails with seal.ErrUnknownKey
 // when the key that sealed it is not here.
 func Key(keys *seal.Keys, row *model.Authority) ([]byte, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(row.Key)
+	private, err := keys.OpenText(seal.AuthorityKey, row.Key, bound(row))
 	if err != nil {
-		err = seal.ErrBroken
-	} else if raw, err = keys.Open(seal.AuthorityKey, raw, bound(row)); err == nil {
-		return raw, nil
+		return nil, fmt.Errorf("read the key of certificate authority %s of account %s in %s: %w", row.ID, row.Account, row.Region, err)
 	}
-	return nil, fmt.Errorf("read the key of certificate authority %s of account %s in %s: %w", row.ID, row.Account, row.Region, err)
+	return private, nil
 }
 
-func sealed(keys *seal.Keys, row *model.Authority, private []byte) string {
-	return base64.RawURLEncoding.EncodeToString(keys.Seal(seal.AuthorityKey, private, bound(row)))
+// Resealed gives an authority whose key is sealed with the newest sealing key, which is the
+// given row when it is so already.
+func Resealed(keys *seal.Keys, row *model.Authority) (*model.Authority, error) {
+	key, err := keys.ResealText(seal.AuthorityKey, row.Key, bound(row))
+	if err != nil || key == row.Key {
+		return row, err
+	}
+	next := row.Clone()
+	next.Key = key
+	return next, nil
 }
 
 // bound is what the key is sealed for.

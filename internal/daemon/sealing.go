@@ -13,8 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/authority"
 	"github.com/posternhq/postern/internal/control/audit"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -77,14 +80,29 @@ func (d *daemon) sealSecrets(ctx context.Context) error {
 			"stop Postern and add the lines of the former file to it, from a backup or the folder that was used before, or make new access keys",
 			"file", d.folder.path(sealingFile), "number", len(lost), "access keys", strings.Join(lost[:min(len(lost), 10)], " "))
 	}
+	if err == nil {
+		err = d.sealAuthorities(ctx)
+	}
 	if errors.Is(err, table.ErrFull) {
-		d.config.Log.Warn("secrets of access keys are not sealed, which the next start does", "error", err)
+		d.config.Log.Warn("what is stored is not sealed with the newest key, which the next start does", "error", err)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	return d.dropSealingKeys()
+}
+
+// sealAuthorities seals the keys of certificate authorities anew, and says which certify
+// nothing any more, since the keys that sealed theirs are not here.
+func (d *daemon) sealAuthorities(ctx context.Context) error {
+	lost, err := service.Reseal(ctx, d.env, state.Authorities, func(a *model.Authority) (*model.Authority, error) { return authority.Resealed(d.env.Seal, a) })
+	for _, a := range lost {
+		d.config.Log.Error("a certificate authority certifies nothing, since its key was sealed with a key that is not in this data folder: "+
+			"stop Postern and add the lines of the former file to it, from a backup or the folder that was used before",
+			"file", d.folder.path(sealingFile), "account", a.Account, "region", a.Region)
+	}
+	return err
 }
 
 // longestSession is how long a token may be good that a former key has sealed.
@@ -116,6 +134,9 @@ func (d *daemon) reseal(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := d.sealAuthorities(ctx); err != nil {
+		return err
+	}
 	if err := d.dropSealingKeys(); err != nil {
 		return err
 	}
@@ -136,8 +157,8 @@ func Reseal(ctx context.Context, f Folder, w io.Writer) error {
 	return err
 }
 
-// lostSecrets finds access keys that cannot be used with the keys of the folder, which
-// may be none.
+// lostSecrets finds access keys and certificate authorities that cannot be used with the
+// keys of the folder, which may be none.
 func lostSecrets(tx *table.Txn, keys *seal.Ring) (found []audit.Finding) {
 	if keys == nil {
 		keys = new(seal.Ring)
@@ -145,6 +166,11 @@ func lostSecrets(tx *table.Txn, keys *seal.Ring) (found []audit.Finding) {
 	for k := range state.AccessKeys.All(tx) {
 		if _, err := account.Secret(seal.Using(keys), k); err != nil {
 			found = append(found, audit.Finding{Object: "access key " + k.ID, Problem: "it is refused: " + err.Error()})
+		}
+	}
+	for a := range state.Authorities.All(tx) {
+		if _, err := authority.Key(seal.Using(keys), a); err != nil {
+			found = append(found, audit.Finding{Object: "certificate authority of account " + a.Account + " in " + a.Region, Problem: "it certifies nothing: " + err.Error()})
 		}
 	}
 	return found

@@ -68,7 +68,7 @@ func administratorARN(account string) string {
 
 // sealed gives a secret in the form that rows have it in.
 func sealed(env *service.Env, secret, id string) string {
-	return base64.RawURLEncoding.EncodeToString(env.Seal.Seal(seal.AccessKey, []byte(secret), id))
+	return env.Seal.SealText(seal.AccessKey, []byte(secret), id)
 }
 
 // Secret gives the secret of an access key. It fails when the key that sealed it is not
@@ -77,11 +77,7 @@ func Secret(keys *seal.Keys, k *model.AccessKey) (string, error) {
 	if k.Secret != "" {
 		return k.Secret, nil
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(k.Sealed)
-	if err != nil {
-		return "", fmt.Errorf("read the secret of access key %s: %w", k.ID, seal.ErrBroken)
-	}
-	secret, err := keys.Open(seal.AccessKey, raw, k.ID)
+	secret, err := keys.OpenText(seal.AccessKey, k.Sealed, k.ID)
 	if err == nil && len(secret) == 0 {
 		err = seal.ErrBroken
 	}
@@ -111,45 +107,23 @@ func IsLast(tx *table.Txn, keys *seal.Keys, key *model.AccessKey) bool {
 // another key than the newest one. It gives the ids of those that cannot be opened, which
 // it leaves as they are.
 func Reseal(ctx context.Context, env *service.Env) (lost []string, err error) {
-	tx, err := env.DB.View(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("seal access keys: %w", err)
-	}
-	var outdated []string
-	for k := range state.AccessKeys.All(tx) {
-		if _, err := Secret(env.Seal, k); err != nil {
-			lost = append(lost, k.ID)
-		} else if !current(env, k) {
-			outdated = append(outdated, k.ID)
+	rows, err := service.Reseal(ctx, env, state.AccessKeys, func(k *model.AccessKey) (*model.AccessKey, error) {
+		secret, err := Secret(env.Seal, k)
+		if err != nil {
+			return nil, err
 		}
-	}
-	err = table.UpdateInParts(ctx, env.DB.Update, outdated, func(tx *table.Txn, part []string) error {
-		for _, id := range part {
-			k, ok := state.AccessKeys.Get(tx, "", "", id)
-			if !ok || current(env, k) {
-				continue
-			}
-			secret, err := Secret(env.Seal, k)
-			if err != nil {
-				return err
-			}
-			next := k.Clone()
-			next.Sealed, next.Secret = sealed(env, secret, id), ""
-			state.AccessKeys.Put(tx, next)
+		next := k.Clone()
+		if k.Secret != "" {
+			next.Sealed, next.Secret = sealed(env, secret, k.ID), ""
+		} else if next.Sealed, err = env.Seal.ResealText(seal.AccessKey, k.Sealed, k.ID); err != nil || next.Sealed == k.Sealed {
+			return k, err
 		}
-		return nil
+		return next, nil
 	})
-	if err != nil {
-		return lost, fmt.Errorf("seal access keys: %w", err)
+	for _, k := range rows {
+		lost = append(lost, k.ID)
 	}
-	return lost, nil
-}
-
-// current says whether the newest key has sealed the secret.
-func current(env *service.Env, k *model.AccessKey) bool {
-	raw, err := base64.RawURLEncoding.DecodeString(k.Sealed)
-	by, ok := seal.KeyOf(raw)
-	return err == nil && ok && k.Secret == "" && by == env.Seal.Ring().Newest()
+	return lost, err
 }
 
 // Manages says whether an account is the management account. One without a row that can
