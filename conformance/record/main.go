@@ -28,6 +28,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/ram"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/vpclattice"
@@ -83,6 +84,7 @@ func clients(transport aws.HTTPClient) map[string]any {
 		"ec2":           ec2.NewFromConfig(config),
 		"vpc-lattice":   vpclattice.NewFromConfig(config),
 		"ram":           ram.NewFromConfig(config),
+		"rds":           rds.NewFromConfig(config),
 		"route53":       route53.NewFromConfig(config),
 		"sts":           sts.NewFromConfig(config),
 		"iam":           iam.NewFromConfig(config),

@@ -16,6 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/ram"
+	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -157,7 +158,7 @@ func TestEveryMemberThatNamesAResourceIsAskedAbout(t *testing.T) {
 			left[name] = true
 		}
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, ram.Service, cloudtrail.Service, organizations.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, ram.Service, rds.Service, cloudtrail.Service, organizations.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			if strings.HasPrefix(op.Name, "Describe") {
 				continue // what a list is of is found in the view

@@ -50,6 +50,9 @@ func (f *facts) Values(key string) ([]string, bool) {
 		}
 		return f.resourceTag(tag)
 	}
+	if values, ok, is := f.databaseTag(key); is {
+		return values, ok
+	}
 	switch key {
 	case "ec2:region":
 		return text(f.request.Caller.Region)
@@ -61,6 +64,23 @@ func (f *facts) Values(key string) ([]string, bool) {
 		return nil, false
 	}
 	return f.tabled(key)
+}
+
+// databaseTag gives a tag by the names that RDS has for it: rds:req-tag/KEY is one of the
+// request, and rds:db-tag/KEY one of an instance, the like for the other kinds. Is says
+// whether the key is called so.
+func (f *facts) databaseTag(key string) (values []string, ok, is bool) {
+	name, tag, is := strings.Cut(key, "-tag/")
+	kind, of := strings.CutPrefix(name, "rds:")
+	if !is || !of {
+		return nil, false, false
+	}
+	if kind == "req" {
+		values, ok = f.requestTag(tag)
+	} else if k := f.resource.Kind; k != nil && k.Service == "rds" && k.Type == kind {
+		values, ok = f.resourceTag(tag)
+	}
+	return values, ok, true
 }
 
 // tagOnCreate is the action that EC2 asks for besides one that makes something, when it

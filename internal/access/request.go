@@ -23,6 +23,8 @@ type Kind struct {
 	NoRegion bool
 	// NoAccount says that they do not tell whose the resource is either.
 	NoAccount bool
+	// Colon says that ARNs have a colon before the id, where others have a slash.
+	Colon bool
 	// Keys are the condition keys that are read from the resource, in lower case. Tags
 	// are not among them.
 	Keys []string
@@ -51,7 +53,11 @@ func (r Resource) ARN() string {
 	if r.Kind.NoAccount {
 		account = ""
 	}
-	return model.ARN(r.Kind.Service, region, account, r.Kind.Type+"/"+r.ID)
+	between := "/"
+	if r.Kind.Colon {
+		between = ":"
+	}
+	return model.ARN(r.Kind.Service, region, account, r.Kind.Type+between+r.ID)
 }
 
 // Ask is one action on one resource. A request is allowed when all of its asks are.
@@ -224,6 +230,8 @@ type Target struct {
 	NewPath, NewName []int
 	// OrCaller says that it is the caller itself when the member is not there.
 	OrCaller bool
+	// OrAll says that it is all that there are of the kind when the member is not there.
+	OrAll bool
 	// Trusts says that the trust policy of the resource, a role, must let the caller, and
 	// that it does not matter whose the role is.
 	Trusts bool
@@ -265,6 +273,9 @@ func (n *Need) ask(asks []Ask, who *Caller, in reflect.Value) []Ask {
 		asks = t.ask(asks, n, who, in, t.Path)
 		if t.OrCaller && len(asks) == before {
 			asks = t.askAboutCaller(asks, n, who)
+		}
+		if t.OrAll && len(asks) == before {
+			asks = append(asks, Ask{Action: n.Action, Resource: t.own(who, unknownID), need: n, target: t})
 		}
 		if to != nil && len(asks) > before {
 			asks[before].To = to

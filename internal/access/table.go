@@ -1052,6 +1052,27 @@ var Services = map[string]*Service{
 			{Action: "organizations:UpdatePolicy", Targets: []Target{{Kinds: []*Kind{&kinds[38]}, Path: []int{0}}}},
 		}},
 	}},
+	"rds": {Hides: true, Operations: map[string]*Operation{
+		"CreateDBSubnetGroup": {Needs: []Need{
+			{Action: "rds:CreateDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+		}, Tags: [][]int{{3}}},
+		"DeleteDBSubnetGroup": {Needs: []Need{
+			{Action: "rds:DeleteDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+		}},
+		"DescribeDBSubnetGroups": {Needs: []Need{
+			{Action: "rds:DescribeDBSubnetGroups", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}, OrAll: true}}},
+		}},
+		"DescribeGlobalClusters": {Needs: []Need{
+			{Action: "rds:DescribeGlobalClusters", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}, OrAll: true}}},
+		}},
+		"DescribePendingMaintenanceActions": {Needs: []Need{
+			{Action: "rds:DescribePendingMaintenanceActions", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, OrAll: true}}},
+		}},
+		"ModifyDBSubnetGroup": {Needs: []Need{
+			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
+		}},
+	}},
 	"postern": {Hides: false, Operations: map[string]*Operation{
 		"AttachNetworkInterface": {Needs: []Need{
 			{Action: "postern:AttachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -1059,13 +1080,13 @@ var Services = map[string]*Service{
 			{Action: "ec2:CreateTags", When: []int{1, 4}, Targets: []Target{{Kinds: []*Kind{&kinds[6]}}}},
 		}, Tags: [][]int{{1, 4}}},
 		"CreateAccessKey": {Needs: []Need{
-			{Action: "postern:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
 		"CreateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+			{Action: "postern:CreateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
 		"DeleteAccessKey": {Needs: []Need{
-			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
@@ -1080,7 +1101,7 @@ var Services = map[string]*Service{
 			{Action: "postern:GetStatus"},
 		}},
 		"ListAccessKeys": {Needs: []Need{
-			{Action: "postern:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+			{Action: "postern:ListAccessKeys", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
 		"ListAccounts": {Needs: []Need{
 			{Action: "postern:ListAccounts"},
@@ -1089,13 +1110,13 @@ var Services = map[string]*Service{
 			{Action: "postern:ListAttachments"},
 		}},
 		"RotateAccessKey": {Needs: []Need{
-			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
 		"UpdateAccessKey": {Needs: []Need{
-			{Action: "postern:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
 		"UpdateAccount": {Management: true, Needs: []Need{
-			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
 	}},
 }
@@ -1142,6 +1163,16 @@ var kinds = [...]Kind{
 	{Service: "organizations", Type: "ou", Prefix: "ou-", NoRegion: true, NoAccount: false},
 	{Service: "organizations", Type: "policy", Prefix: "p-", NoRegion: true, NoAccount: false},
 	{Service: "organizations", Type: "root", Prefix: "r-", NoRegion: true, NoAccount: false},
+	{Service: "rds", Type: "cluster", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "cluster-endpoint", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "cluster-pg", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "cluster-snapshot", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "db", Prefix: "", NoRegion: false, NoAccount: false, Keys: []string{"rds:databaseclass", "rds:databaseengine", "rds:databasename", "rds:multiaz", "rds:storageencrypted", "rds:storagesize", "rds:vpc"}, Colon: true},
+	{Service: "rds", Type: "global-cluster", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "og", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "pg", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "snapshot", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
+	{Service: "rds", Type: "subgrp", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
 	{Service: "postern", Type: "access-key", Prefix: "", NoRegion: true, NoAccount: false},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true, NoAccount: false},
 }

@@ -34,6 +34,7 @@ import (
 	organizationsshape "github.com/posternhq/postern/internal/aws/shape/organizations"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	ramshape "github.com/posternhq/postern/internal/aws/shape/ram"
+	rdsshape "github.com/posternhq/postern/internal/aws/shape/rds"
 	route53shape "github.com/posternhq/postern/internal/aws/shape/route53"
 	stsshape "github.com/posternhq/postern/internal/aws/shape/sts"
 	latticeshape "github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -45,6 +46,7 @@ import (
 	"github.com/posternhq/postern/internal/service/organizations"
 	"github.com/posternhq/postern/internal/service/postern"
 	"github.com/posternhq/postern/internal/service/ram"
+	"github.com/posternhq/postern/internal/service/rds"
 	"github.com/posternhq/postern/internal/service/route53"
 	"github.com/posternhq/postern/internal/service/sts"
 	"github.com/posternhq/postern/internal/service/vpclattice"
@@ -317,6 +319,7 @@ func (d *daemon) services(p postern.Observer, spaces postern.Namespaces, kept *t
 		{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 		{Service: route53shape.Service, API: &route53.API{Env: d.env}},
 		{Service: ramshape.Service, API: &ram.API{Env: d.env}},
+		{Service: rdsshape.Service, API: &rds.API{Env: d.env}},
 		{Service: stsshape.Service, API: sts.API{Env: d.env}},
 		{Service: iamshape.Service, API: &iam.API{Env: d.env}},
 		{Service: organizationsshape.Service, API: &organizations.API{Env: d.env}},

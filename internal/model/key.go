@@ -90,8 +90,8 @@ func ARN(service, region, account, resource string) string {
 // ParsedARN is an ARN taken apart.
 type ParsedARN struct {
 	Service, Region, Account string
-	// Type and ID are the two sides of the resource part's first slash; Type
-	// is empty when there is none.
+	// Type and ID are the two sides of the resource part's first slash or colon, which
+	// services such as RDS have there; Type is empty when there is none.
 	Type, ID string
 }
 
@@ -105,8 +105,8 @@ func ParseARN(text string) (ParsedARN, error) {
 		return ParsedARN{}, fmt.Errorf("parse arn %q: partition %q, want %q", text, parts[1], Partition)
 	}
 	a := ParsedARN{Service: parts[2], Region: parts[3], Account: parts[4], ID: parts[5]}
-	if kind, id, ok := strings.Cut(parts[5], "/"); ok {
-		a.Type, a.ID = kind, id
+	if at := strings.IndexAny(parts[5], "/:"); at >= 0 {
+		a.Type, a.ID = parts[5][:at], parts[5][at+1:]
 	}
 	return a, nil
 }

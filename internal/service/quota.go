@@ -83,6 +83,17 @@ type Quotas struct {
 	// PoliciesPerEntity is how many managed policies a user, a group or a role can have.
 	PoliciesPerEntity int
 	VersionsPerPolicy int
+	// Those of RDS are of
+	// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html. Snapshots of
+	// instances and of clusters are counted apart, and those that users make only.
+	DBInstancesPerRegion    int
+	DBClustersPerRegion     int
+	DBSubnetGroupsPerRegion int
+	SubnetsPerDBSubnetGroup int
+	DBSnapshotsPerRegion    int
+	// ReplicasPerDB is how many read replicas an instance can have, and how many readers a
+	// cluster.
+	ReplicasPerDB int
 }
 
 // quota ties a name to the place of its value.
@@ -100,6 +111,10 @@ func (q *Quotas) all() []quota {
 		{"children-per-group", &q.ChildrenPerGroup, 60},
 		{"authorizations-per-zone", &q.AuthorizationsPerZone, 1000},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
+		{"db-clusters-per-region", &q.DBClustersPerRegion, 40},
+		{"db-instances-per-region", &q.DBInstancesPerRegion, 40},
+		{"db-snapshots-per-region", &q.DBSnapshotsPerRegion, 100},
+		{"db-subnet-groups-per-region", &q.DBSubnetGroupsPerRegion, 50},
 		{"dhcp-options-per-region", &q.DHCPOptionsPerRegion, 1000},
 		{"egress-only-gateways-per-region", &q.EgressOnlyGatewaysPerRegion, 1000},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
@@ -122,6 +137,7 @@ func (q *Quotas) all() []quota {
 		{"port-ranges-per-configuration", &q.PortRangesPerConfiguration, 64},
 		{"prefix-lists-per-region", &q.PrefixListsPerRegion, 100},
 		{"record-sets-per-zone", &q.RecordSetsPerZone, 10000},
+		{"replicas-per-db", &q.ReplicasPerDB, 15},
 		{"roles-per-account", &q.RolesPerAccount, 1000},
 		{"route-tables-per-vpc", &q.RouteTablesPerVPC, 200},
 		{"routes-per-table", &q.RoutesPerTable, 50},
@@ -129,6 +145,7 @@ func (q *Quotas) all() []quota {
 		{"rules-per-group", &q.RulesPerGroup, 60},
 		{"shares-per-region", &q.SharesPerRegion, 5000},
 		{"shares-per-resource", &q.SharesPerResource, 100},
+		{"subnets-per-db-subnet-group", &q.SubnetsPerDBSubnetGroup, 20},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
 		{"users-per-account", &q.UsersPerAccount, 5000},
 		{"verifications-per-region", &q.VerificationsPerRegion, 5},

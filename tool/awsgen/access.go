@@ -20,6 +20,7 @@ type accessSection struct {
 type accessKind struct {
 	service, name, prefix string
 	noRegion, noAccount   bool
+	colon                 bool
 	keys                  []string // in lower case
 }
 
@@ -84,7 +85,7 @@ func openAccess(sections map[string]*accessSection, words []string) (string, map
 
 func (s *accessSection) addKind(service string, words []string) error {
 	if len(words) < 2 || len(words) > 3 {
-		return fmt.Errorf("a kind is not NAME PREFIX or NAME PREFIX noregion|noaccount")
+		return fmt.Errorf("a kind is not NAME PREFIX or NAME PREFIX noregion|noaccount|colon")
 	}
 	k := accessKind{service: service, name: words[0]}
 	if len(words) == 3 {
@@ -93,6 +94,8 @@ func (s *accessSection) addKind(service string, words []string) error {
 			k.noRegion = true
 		case "noaccount":
 			k.noRegion, k.noAccount = true, true
+		case "colon":
+			k.colon = true
 		default:
 			return fmt.Errorf("unknown word %s of kind %s", words[2], k.name)
 		}
@@ -158,6 +161,7 @@ type accessTarget struct {
 	newPath, newName   []int
 	byOther, mentioned bool
 	caller, trusts     bool
+	all                bool
 	keys               []accessKey
 }
 
@@ -279,7 +283,8 @@ func (r *accessResolver) target(word string) (accessTarget, error) {
 		return t, fmt.Errorf("%s has one parenthesis", word)
 	}
 	kinds, member := inner, ""
-	if i := strings.IndexAny(inner, "=~?@"); i >= 0 {
+	if i := strings.IndexAny(inner, "=~?@*"); i >= 0 {
+		t.all = inner[i] == '*'
 		kinds, member, t.byOther, t.caller, t.trusts = inner[:i], inner[i+1:], inner[i] == '~', inner[i] == '?', inner[i] == '@'
 		var leaf *shape
 		var err error

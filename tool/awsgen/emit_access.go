@@ -21,6 +21,9 @@ func emitAccess(services []*service, sections map[string]*accessSection, files m
 			if len(k.keys) > 0 {
 				keys = fmt.Sprintf(", Keys: %#v", k.keys)
 			}
+			if k.colon {
+				keys += ", Colon: true"
+			}
 			kinds.line("{Service: %q, Type: %q, Prefix: %q, NoRegion: %v, NoAccount: %v%s},", k.service, k.name, k.prefix, k.noRegion, k.noAccount, keys)
 		}
 	}
@@ -122,6 +125,9 @@ func targetLiteral(t accessTarget, first map[string]int) string {
 	}
 	if t.caller {
 		text += ", OrCaller: true"
+	}
+	if t.all {
+		text += ", OrAll: true"
 	}
 	if t.trusts {
 		text += ", Trusts: true"

@@ -90,7 +90,7 @@ func (w *writer) resources(all []access.Resource) {
 // services are how CloudFormation, whose names CloudTrail has for types, writes those
 // of services.
 var services = map[string]string{
-	"ec2": "EC2", "vpc-lattice": "VpcLattice", "route53": "Route53", "iam": "IAM", "sts": "STS", "ram": "RAM",
+	"ec2": "EC2", "vpc-lattice": "VpcLattice", "route53": "Route53", "iam": "IAM", "sts": "STS", "ram": "RAM", "rds": "RDS",
 	"organizations": "Organizations", "cloudtrail": "CloudTrail", own: "Postern",
 }
 
@@ -106,6 +106,8 @@ var types = map[string]string{
 	"servicenetworkserviceassociation":  "ServiceNetworkServiceAssociation",
 	"servicenetworkvpcassociation":      "ServiceNetworkVpcAssociation", "targetgroup": "TargetGroup",
 	"ou": "OrganizationalUnit", "policy": "ManagedPolicy",
+	"cluster": "DBCluster", "cluster-endpoint": "DBClusterEndpoint", "cluster-pg": "DBClusterParameterGroup", "cluster-snapshot": "DBClusterSnapshot",
+	"db": "DBInstance", "og": "OptionGroup", "pg": "DBParameterGroup", "snapshot": "DBSnapshot", "subgrp": "DBSubnetGroup",
 }
 
 // TypeOf writes a kind of resources as CloudTrail does, such as AWS::EC2::RouteTable.

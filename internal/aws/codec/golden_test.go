@@ -31,6 +31,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/ram"
+	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -49,7 +50,7 @@ func TestRecordedRequests(t *testing.T) {
 		}
 		t.Skipf("%s does not exist: run go run ./record in the folder conformance", root)
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, ram.Service, route53.Service, sts.Service, iam.Service, cloudtrail.Service, organizations.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, ram.Service, rds.Service, route53.Service, sts.Service, iam.Service, cloudtrail.Service, organizations.Service} {
 		c, err := protocols.For(svc)
 		if err != nil {
 			t.Fatal(err)

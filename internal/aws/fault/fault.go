@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -161,6 +162,19 @@ func IAM(code, format string, args ...any) *Error {
 		status = http.StatusNotFound
 	case "EntityAlreadyExists", "DeleteConflict", "LimitExceeded", "ConcurrentModification":
 		status = http.StatusConflict
+	}
+	return New(code, status, format, args...)
+}
+
+// RDS returns a client error of RDS, with the status that its shape in the model says.
+func RDS(code, format string, args ...any) *Error {
+	status := http.StatusBadRequest
+	switch {
+	case code == "DBClusterEndpointNotFoundFault":
+	case code == "AccessDenied", code == "DBClusterQuotaExceededFault", code == "DBClusterEndpointQuotaExceededFault":
+		status = http.StatusForbidden
+	case strings.HasSuffix(strings.TrimSuffix(code, "Fault"), "NotFound"):
+		status = http.StatusNotFound
 	}
 	return New(code, status, format, args...)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/ram"
+	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
@@ -32,7 +33,7 @@ import (
 
 // denials are how the services say that something is not allowed.
 var denials = map[string]string{
-	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "route53": "AccessDenied", "sts": "AccessDenied", "cloudtrail": "AccessDeniedException", "organizations": "AccessDeniedException", "iam": "AccessDenied", "ram": "AccessDeniedException", "postern": "AccessDeniedException",
+	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "route53": "AccessDenied", "sts": "AccessDenied", "cloudtrail": "AccessDeniedException", "organizations": "AccessDeniedException", "iam": "AccessDenied", "ram": "AccessDeniedException", "rds": "AccessDenied", "postern": "AccessDeniedException",
 }
 
 // watched serves one operation, whose calls are counted in place of a handler.
@@ -105,7 +106,7 @@ func callOf(t *testing.T, svc *schema.Service, op *schema.Operation, in any) cal
 // denied reaches no handler, nor does one that nobody can decide about, and a dry
 // run gives the decision.
 func TestEveryOperationIsAuthorized(t *testing.T) {
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service, organizations.Service, iam.Service, ram.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service, organizations.Service, iam.Service, ram.Service, rds.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			t.Run(svc.Name+"/"+op.Name, func(t *testing.T) {
 				w, in := watch(t, svc, op), inputtest.Smallest(t, op)

@@ -26,6 +26,9 @@ type resources struct {
 // Find implements access.Resources.
 func (r resources) Find(a *access.Ask) (string, bool) {
 	kind := a.Resource.Kind
+	if kind.Service == state.RDS {
+		return strings.ToLower(a.Resource.ID), true // identifiers have no case
+	}
 	if find := finders[kind.Service+":"+kind.Type]; find != nil && a.Resource.Account == r.account {
 		return find(r, a)
 	}
@@ -156,7 +159,7 @@ func (r resources) vpc(name string) (string, bool) {
 // tagsOf are the kinds that have tags, by service and type as ARNs name them.
 var tagsOf = func() map[string]*state.Tagged {
 	kinds := map[string]*state.Tagged{}
-	for _, service := range []string{state.EC2, state.Lattice, state.Route53, state.IAM, state.RAM} {
+	for _, service := range []string{state.EC2, state.Lattice, state.Route53, state.IAM, state.RAM, state.RDS} {
 		for _, k := range state.TaggedIn(service) {
 			kinds[service+":"+k.Type] = k
 		}
@@ -171,8 +174,11 @@ func (r resources) Tags(of access.Resource) map[string]string {
 		return nil
 	}
 	ref := of.Ref
-	if of.Kind.Service == state.IAM {
+	switch of.Kind.Service {
+	case state.IAM:
 		ref = r.iamRow(of)
+	case state.RDS:
+		ref = r.databaseRow(of)
 	}
 	tags, _ := kind.Tags(r.tx, ref)
 	return tags
@@ -293,6 +299,19 @@ var values = map[string]map[string]func(resources, model.Ref) []string{
 	"ram:resource-share": {
 		"ram:allowsexternalprincipals": value(state.ResourceShares, func(s *model.ResourceShare) []string { return []string{strconv.FormatBool(s.AllowExternal)} }),
 		"ram:resourcesharename":        value(state.ResourceShares, func(s *model.ResourceShare) []string { return []string{s.Name} }),
+	},
+	"rds:db": {
+		"rds:databaseclass":  ofInstance(func(_ resources, i *model.DBInstance) []string { return []string{i.Class} }),
+		"rds:databaseengine": ofInstance(func(_ resources, i *model.DBInstance) []string { return []string{i.Engine} }),
+		"rds:databasename":   ofInstance(func(r resources, i *model.DBInstance) []string { return optional(r.whole(i).Name) }),
+		"rds:multiaz":        ofInstance(func(resources, *model.DBInstance) []string { return []string{"false"} }),
+		"rds:storageencrypted": ofInstance(func(r resources, i *model.DBInstance) []string {
+			return []string{strconv.FormatBool(r.whole(i).StorageEncrypted)}
+		}),
+		"rds:storagesize": ofInstance(func(r resources, i *model.DBInstance) []string {
+			return []string{strconv.Itoa(r.whole(i).AllocatedStorage)}
+		}),
+		"rds:vpc": ofInstance(func(resources, *model.DBInstance) []string { return []string{"true"} }),
 	},
 	"vpc-lattice:resourceendpointassociation": {
 		"vpc-lattice:resourceconfigurationarn": value(state.EndpointAssociations, func(a *model.EndpointAssociation) []string {

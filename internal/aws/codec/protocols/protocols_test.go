@@ -17,12 +17,13 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
+	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/aws/shape/route53"
 	"github.com/posternhq/postern/internal/aws/shape/sts"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 )
 
-var services = []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, cloudtrail.Service, organizations.Service, postern.Service}
+var services = []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, rds.Service, cloudtrail.Service, organizations.Service, postern.Service}
 
 // TestRoundTrip sends random inputs and outputs of every served operation
 // through both directions of its codec.
