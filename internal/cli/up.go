@@ -20,31 +20,32 @@ import (
 
 type upCommand struct {
 	location
-	Listen         string         `help:"Address of the AWS API." default:"127.0.0.1:8700" placeholder:"HOST:PORT"`
-	MetricsListen  string         `help:"Address of the metrics for Prometheus; none by default." placeholder:"HOST:PORT"`
-	Region         []string       `help:"Regions to serve, the default one first." default:"us-east-1" placeholder:"NAME,…"`
-	Etcd           []string       `help:"URLs of an external etcd cluster, instead of the embedded one." placeholder:"URL,…"`
-	StoreQuota     int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
-	HostName       string         `help:"Name of this host; by default the one that the data folder was used under, at first the machine's own." placeholder:"NAME"`
-	Quota          map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
-	Share          map[string]int `help:"Connections at a time of a client, a NAT gateway, an association, the fabric, the outside, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
-	IPv6Pool       string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
-	Uplink         []string       `help:"The way to the outside: NAME=netns:NAMESPACE, or NAME=dev:INTERFACE,address=PREFIX,via=ADDRESS; one at most, none by default." env:"POSTERN_UPLINK" sep:"none" placeholder:"NAME=…"`
-	PublicPool     []string       `name:"public-pool" help:"Where public IPv4 addresses are from; none by default." env:"POSTERN_PUBLIC_POOL" placeholder:"PREFIX,…"`
-	UplinkAllow    []string       `name:"uplink-allow" help:"What may be reached over the uplink of networks that are denied by default: private ones and the host's own." env:"POSTERN_UPLINK_ALLOW" placeholder:"PREFIX,…"`
-	DNSSuffix      string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`
-	DatabaseSuffix string         `name:"database-suffix" help:"Domain of the names of databases." default:"rds.amazonaws.com" placeholder:"NAME"`
-	Upstream       []string       `help:"Servers for names that no zone has, or none; by default the machine's." env:"POSTERN_UPSTREAM" placeholder:"HOST:PORT,…"`
-	DNSListen      []string       `name:"dns-listen" help:"Addresses at which everybody is told the names of endpoints; none by default." env:"POSTERN_DNS_LISTEN" placeholder:"HOST:PORT,…"`
-	AuditFileSize  int64          `help:"How large a file of an account's audit log becomes, in MiB." default:"8" placeholder:"MIB"`
-	AuditFiles     int            `help:"How many files there are of an account's audit log; the oldest goes first." default:"16" placeholder:"N"`
-	DefaultVPC     bool           `name:"default-vpc" help:"Give each account a default VPC in each region." default:"true" negatable:""`
-	VerifyInterval time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
-	IdleTimeout    time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
-	ExpressLane    bool           `help:"Carry established connections by eBPF where the kernel can." default:"true" negatable:""`
-	LogLevel       string         `help:"Least level to log: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
-	LogFormat      string         `help:"Form of the log: text or json." default:"text" enum:"text,json"`
-	UnsafeNoFsync  bool           `hidden:"" help:"Do not wait for the disk. For tests."`
+	Listen             string         `help:"Address of the AWS API." default:"127.0.0.1:8700" placeholder:"HOST:PORT"`
+	MetricsListen      string         `help:"Address of the metrics for Prometheus; none by default." placeholder:"HOST:PORT"`
+	Region             []string       `help:"Regions to serve, the default one first." default:"us-east-1" placeholder:"NAME,…"`
+	Etcd               []string       `help:"URLs of an external etcd cluster, instead of the embedded one." placeholder:"URL,…"`
+	StoreQuota         int64          `help:"How large the embedded store may grow, in MiB." default:"4096" placeholder:"MIB"`
+	HostName           string         `help:"Name of this host; by default the one that the data folder was used under, at first the machine's own." placeholder:"NAME"`
+	Quota              map[string]int `help:"Quotas to change; an unknown name lists them all." placeholder:"NAME=N;…"`
+	Share              map[string]int `help:"Connections at a time of a client, a NAT gateway, an association, the fabric, the outside, or a gateway address's ports; queries a second of an interface." placeholder:"NAME=N;…"`
+	IPv6Pool           string         `name:"ipv6-pool" help:"Where Amazon-provided IPv6 blocks come from." default:"fd50:5354:4e00::/40" placeholder:"PREFIX"`
+	Uplink             []string       `help:"The way to the outside: NAME=netns:NAMESPACE, or NAME=dev:INTERFACE,address=PREFIX,via=ADDRESS; one at most, none by default." env:"POSTERN_UPLINK" sep:"none" placeholder:"NAME=…"`
+	PublicPool         []string       `name:"public-pool" help:"Where public IPv4 addresses are from; none by default." env:"POSTERN_PUBLIC_POOL" placeholder:"PREFIX,…"`
+	UplinkAllow        []string       `name:"uplink-allow" help:"What may be reached over the uplink of networks that are denied by default: private ones and the host's own." env:"POSTERN_UPLINK_ALLOW" placeholder:"PREFIX,…"`
+	DNSSuffix          string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`
+	DatabaseSuffix     string         `name:"database-suffix" help:"Domain of the names of databases." default:"rds.amazonaws.com" placeholder:"NAME"`
+	Upstream           []string       `help:"Servers for names that no zone has, or none; by default the machine's." env:"POSTERN_UPSTREAM" placeholder:"HOST:PORT,…"`
+	DNSListen          []string       `name:"dns-listen" help:"Addresses at which everybody is told the names of endpoints; none by default." env:"POSTERN_DNS_LISTEN" placeholder:"HOST:PORT,…"`
+	EncryptedDatabases bool           `help:"Vouch that the data folder is on encrypted storage, so that StorageEncrypted can be asked for."`
+	AuditFileSize      int64          `help:"How large a file of an account's audit log becomes, in MiB." default:"8" placeholder:"MIB"`
+	AuditFiles         int            `help:"How many files there are of an account's audit log; the oldest goes first." default:"16" placeholder:"N"`
+	DefaultVPC         bool           `name:"default-vpc" help:"Give each account a default VPC in each region." default:"true" negatable:""`
+	VerifyInterval     time.Duration  `help:"How often the kernel is compared with the desired state." default:"30s"`
+	IdleTimeout        time.Duration  `help:"How long an idle TCP connection is kept." default:"350s"`
+	ExpressLane        bool           `help:"Carry established connections by eBPF where the kernel can." default:"true" negatable:""`
+	LogLevel           string         `help:"Least level to log: debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
+	LogFormat          string         `help:"Form of the log: text or json." default:"text" enum:"text,json"`
+	UnsafeNoFsync      bool           `hidden:"" help:"Do not wait for the disk. For tests."`
 }
 
 func (c *upCommand) Run(in *Invocation) error {
@@ -88,7 +89,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, DatabaseSuffix: c.DatabaseSuffix, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, DatabaseSuffix: c.DatabaseSuffix, EncryptedStorage: c.EncryptedDatabases, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

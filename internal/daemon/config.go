@@ -50,6 +50,8 @@ type Config struct {
 	DNSSuffix string
 	// DatabaseSuffix is the domain of the names of databases.
 	DatabaseSuffix string
+	// EncryptedStorage says that the operator vouches for the storage of databases.
+	EncryptedStorage bool
 	// Upstream are the servers for names that no zone has, see ParseUpstream.
 	Upstream []string
 	// DNSListen are addresses at which everybody is told the names of endpoints, see

@@ -46,15 +46,21 @@ type Database struct {
 	// Snapshot is the id of the snapshot that it began as.
 	Snapshot string `json:"snapshot,omitempty"`
 
-	DeletionProtection bool     `json:"deletionProtection,omitempty"`
-	CopyTagsToSnapshot bool     `json:"copyTagsToSnapshot,omitempty"`
-	BackupRetention    int      `json:"backupRetention,omitempty"`
-	BackupWindow       string   `json:"backupWindow,omitempty"`
-	MaintenanceWindow  string   `json:"maintenanceWindow,omitempty"`
-	StorageType        string   `json:"storageType,omitempty"`
-	StorageEncrypted   bool     `json:"storageEncrypted,omitempty"`
-	AllocatedStorage   int      `json:"allocatedStorage,omitempty"`
-	Zones              []string `json:"zones,omitempty"`
+	DeletionProtection bool   `json:"deletionProtection,omitempty"`
+	CopyTagsToSnapshot bool   `json:"copyTagsToSnapshot,omitempty"`
+	BackupRetention    int    `json:"backupRetention,omitempty"`
+	BackupWindow       string `json:"backupWindow,omitempty"`
+	MaintenanceWindow  string `json:"maintenanceWindow,omitempty"`
+	StorageType        string `json:"storageType,omitempty"`
+	StorageEncrypted   bool   `json:"storageEncrypted,omitempty"`
+	AllocatedStorage   int    `json:"allocatedStorage,omitempty"`
+	// MaxStorage is up to how many GiB users let it grow by itself; zero when they did not say.
+	MaxStorage int `json:"maxStorage,omitempty"`
+	// LifecycleSupport and NoMinorUpgrades are what users said of versions that are no more
+	// supported, and of newer ones. They are shown again, and change nothing.
+	LifecycleSupport string   `json:"lifecycleSupport,omitempty"`
+	NoMinorUpgrades  bool     `json:"noMinorUpgrades,omitempty"`
+	Zones            []string `json:"zones,omitempty"`
 	// Registered is how a database is asked that exists without Postern, which then watches
 	// it and changes nothing of it. It is zero for those that Postern runs.
 	Registered RegisteredDatabase `json:"registered,omitzero"`
@@ -131,8 +137,10 @@ type DBInstance struct {
 	// Source is the id of the instance that it is a read replica of.
 	Source string `json:"source,omitempty"`
 	Class  string `json:"class"`
-	Subnet string `json:"subnet,omitempty"`
-	Zone   string `json:"zone,omitempty"`
+	// PendingClass is the class that it has from the next reboot on; empty for the same.
+	PendingClass string `json:"pendingClass,omitempty"`
+	Subnet       string `json:"subnet,omitempty"`
+	Zone         string `json:"zone,omitempty"`
 	// Interface is the id of its network interface, Addr the address at which the server
 	// listens. A registered one has an address only.
 	Interface string     `json:"interface,omitempty"`

@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"internal/agent":           {"internal/agent", "internal/reconcile", "internal/desired"},
 	"internal/control":         {"internal/control", "internal/share", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired"},
 	"internal/control/makers":  {"internal/share", "internal/alloc", "internal/state", "internal/table", "internal/store", "internal/model"},
-	"internal/service":         {"internal/service", "internal/organization", "internal/share", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/access", "internal/policy", "internal/trail", "internal/seal", "internal/authority", "internal/token"},
+	"internal/service":         {"internal/service", "internal/organization", "internal/share", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/access", "internal/policy", "internal/trail", "internal/seal", "internal/authority", "internal/engine", "internal/token"},
 	"internal/access":          {"internal/policy", "internal/model"},
 	"internal/aws":             {"internal/aws", "internal/access"},
 	"internal/aws/audit":       {"internal/aws", "internal/access", "internal/policy", "internal/model"},

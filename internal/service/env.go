@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/alloc"
+	"github.com/posternhq/postern/internal/engine"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/table"
@@ -54,6 +55,12 @@ type Env struct {
 	Suffix string
 	// DatabaseSuffix is the domain of the names of databases, in normal form.
 	DatabaseSuffix string
+	// Engines gives the database engines that are installed on this host, the newest
+	// version of each driver first. It answers from memory; nil stands for none.
+	Engines func() []engine.Installation
+	// EncryptedStorage says that the operator vouches that what databases write is on
+	// encrypted storage.
+	EncryptedStorage bool
 	// Outside is what the operator says of the way to the outside: the pool of public
 	// addresses, and the uplink.
 	Outside model.Outside

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/engine"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/policy"
 	"github.com/posternhq/postern/internal/seal"
@@ -72,7 +73,7 @@ func NewOn(t testing.TB, s store.Store) *World {
 			Pool:   []netip.Prefix{netip.MustParsePrefix("203.0.113.0/29"), netip.MustParsePrefix("198.51.100.8/30")},
 			Uplink: model.Uplink{Name: "wan", Device: "dev:eth1", Addresses: []netip.Prefix{netip.MustParsePrefix("203.0.113.254/24")}},
 		},
-		Suffix: "postern.internal.", DatabaseSuffix: "rds.amazonaws.com.", IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
+		Suffix: "postern.internal.", Engines: engines, DatabaseSuffix: "rds.amazonaws.com.", IPv6Pool: netip.MustParsePrefix("2001:db8::/40"),
 		Log: slog.New(slog.DiscardHandler),
 	}}
 }
@@ -97,6 +98,15 @@ func (w *World) Dump(t testing.TB) map[string]string {
 		dump[kv.Key] = string(kv.Value)
 	}
 	return dump
+}
+
+// engines are those of a host with two versions of PostgreSQL.
+func engines() []engine.Installation {
+	return []engine.Installation{
+		{Driver: engine.DriverMariaDB, Version: "10.11.14", Major: "10.11", Programs: "/usr/sbin", User: "mysql"},
+		{Driver: engine.DriverPostgres, Version: "17.6", Major: "17", Programs: "/usr/lib/postgresql/17/bin", User: "postgres"},
+		{Driver: engine.DriverPostgres, Version: "15.18", Major: "15", Programs: "/usr/lib/postgresql/15/bin", User: "postgres"},
+	}
 }
 
 func zones(region string) []service.Zone {
