@@ -17,6 +17,7 @@ var layers = map[string][]string{
 	"internal/model":           {},
 	"internal/seal":            {},
 	"internal/authority":       {"internal/seal", "internal/state", "internal/table", "internal/model"},
+	"internal/socket":          {},
 	"internal/token":           {"internal/access", "internal/policy", "internal/seal"},
 	"internal/desired":         {"internal/model"},
 	"internal/store":           {"internal/store"},
@@ -25,11 +26,11 @@ var layers = map[string][]string{
 	"internal/policy":          {"internal/policy", "internal/model"},
 	"internal/share":           {"internal/organization", "internal/policy", "internal/state", "internal/table", "internal/model"},
 	"internal/alloc":           {"internal/share", "internal/state", "internal/table", "internal/model"},
-	"internal/dataplane":       {"internal/dataplane", "internal/desired", "internal/model"},
+	"internal/dataplane":       {"internal/dataplane", "internal/desired", "internal/model", "internal/socket"},
 	"internal/dataplane/names": {"internal/resolver", "internal/desired"},
 	"internal/kernel":          {"internal/kernel", "internal/dataplane"},
 	"internal/reconcile":       {"internal/reconcile", "internal/desired"},
-	"internal/resolver":        {"internal/resolver", "internal/desired", "internal/model", "internal/dataplane/network"},
+	"internal/resolver":        {"internal/resolver", "internal/socket", "internal/desired", "internal/model", "internal/dataplane/network"},
 	"internal/agent":           {"internal/agent", "internal/reconcile", "internal/desired"},
 	"internal/control":         {"internal/control", "internal/share", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired"},
 	"internal/control/makers":  {"internal/share", "internal/alloc", "internal/state", "internal/table", "internal/store", "internal/model"},
@@ -45,8 +46,8 @@ var layers = map[string][]string{
 	"tool/simulate":            {"internal/policy"},
 
 	// What runs databases knows them only, and the namespaces that they are in.
-	"internal/engine":            {"internal/engine"},
-	"internal/engine/supervisor": {"internal/engine", "internal/dataplane/network"},
+	"internal/engine":            {"internal/engine", "internal/socket"},
+	"internal/engine/supervisor": {"internal/engine", "internal/socket", "internal/dataplane/network"},
 
 	// What starts the binary knows nothing of its inside, and so do the clients.
 	"test/janitor":  {},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/socket"
 )
 
 // socketName is the socket's name in the data folder.
@@ -91,7 +92,8 @@ func (d *Door) listen(folder string) error {
 	if err := os.Remove(d.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	err := within(folder, func(address *net.UnixAddr) (err error) {
+	err := socket.Within(folder, socketName, func(address *net.UnixAddr) (err error) {
+		address.Net = "unixpacket"
 		d.listener, err = net.ListenUnix("unixpacket", address)
 		return err
 	})
@@ -103,18 +105,6 @@ func (d *Door) listen(folder string) error {
 		return errors.Join(err, d.Close())
 	}
 	return nil
-}
-
-// within calls fn with the socket's address in a folder. The address goes by way
-// of an open descriptor, because it has room for 107 bytes only (unix(7)) and
-// paths of folders are longer.
-func within(folder string, fn func(*net.UnixAddr) error) error {
-	dir, err := unix.Open(folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: folder, Err: err}
-	}
-	defer unix.Close(dir)
-	return fn(&net.UnixAddr{Net: "unixpacket", Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir, socketName)})
 }
 
 // Close takes the door away.
@@ -145,14 +135,14 @@ func (d *Door) Serve(ctx context.Context) error {
 // user has too many.
 func (d *Door) attend(conn *net.UnixConn) {
 	conn.SetDeadline(time.Now().Add(patience))
-	uid, err := peer(conn)
-	if err != nil || !d.enter(uid) {
+	from, err := socket.Peer(conn)
+	if err != nil || !d.enter(from.Uid) {
 		reply(conn, answer{Error: "too many namespaces are being handed over at a time; try again"})
 		return
 	}
 	go func() {
-		defer d.leave(uid)
-		handle, err := d.admit(conn, uid)
+		defer d.leave(from.Uid)
+		handle, err := d.admit(conn, from.Uid)
 		if err != nil {
 			reply(conn, answer{Error: err.Error()})
 			return
@@ -193,23 +183,6 @@ func reply(conn *net.UnixConn, a answer) {
 	if text, err := json.Marshal(a); err == nil {
 		_, _ = conn.Write(text)
 	}
-}
-
-// peer gives the user who connected, as the kernel knows it.
-func peer(conn *net.UnixConn) (uint32, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var credentials *unix.Ucred
-	var noCredentials error
-	err = raw.Control(func(fd uintptr) {
-		credentials, noCredentials = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err := errors.Join(err, noCredentials); err != nil {
-		return 0, err
-	}
-	return credentials.Uid, nil
 }
 
 // admit looks at an offer and gives a handle for it.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/network"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/socket"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -289,7 +290,8 @@ func (h house) say(t *testing.T, text string, fds ...int) string {
 }
 
 func (h house) knock() (conn *net.UnixConn, err error) {
-	err = within(h.folder, func(address *net.UnixAddr) (err error) {
+	err = socket.Within(h.folder, socketName, func(address *net.UnixAddr) (err error) {
+		address.Net = "unixpacket"
 		conn, err = net.DialUnix("unixpacket", nil, address)
 		return err
 	})

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/socket"
 )
 
 // receive takes an offer and the namespace with it. The caller closes the file.
@@ -83,7 +85,8 @@ const clientPatience = 30 * time.Second
 // ECONNREFUSED says that no Postern runs there.
 func Give(ctx context.Context, folder string, ns *os.File, offer Offer) (handle string, err error) {
 	var conn *net.UnixConn
-	err = within(folder, func(address *net.UnixAddr) (err error) {
+	err = socket.Within(folder, socketName, func(address *net.UnixAddr) (err error) {
+		address.Net = "unixpacket"
 		conn, err = net.DialUnix("unixpacket", nil, address)
 		return err
 	})

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/socket"
 )
 
 // ErrNobody says that no process serves the socket.
@@ -38,7 +39,9 @@ type Client struct {
 func NewClient(folder string) *Client {
 	c := &Client{folder: folder}
 	c.http = &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return socket.Dial(ctx, c.folder, SocketName)
+		},
 		MaxIdleConns:       8,
 		DisableCompression: true,
 	}
@@ -47,14 +50,6 @@ func NewClient(folder string) *Client {
 
 // Close closes connections that are not in use.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-func (c *Client) dial(ctx context.Context) (conn net.Conn, err error) {
-	err = within(c.folder, SocketName, func(address *net.UnixAddr) (err error) {
-		conn, err = new(net.Dialer).DialContext(ctx, "unix", address.Name)
-		return err
-	})
-	return conn, err
-}
 
 // ask sends one message and gives the answer, which the caller closes.
 func (c *Client) ask(ctx context.Context, method, path string, values url.Values, body []byte) (io.ReadCloser, error) {
@@ -255,7 +250,7 @@ func (c *Client) Watch(ctx context.Context) (ended <-chan struct{}, err error) {
 // TakeOver asks the process for its sockets. The caller closes the connection, on which
 // they come.
 func (c *Client) TakeOver(ctx context.Context) (*net.UnixConn, error) {
-	conn, err := c.dial(ctx)
+	conn, err := socket.Dial(ctx, c.folder, SocketName)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED):
 		return nil, fmt.Errorf("take over from the resolver of %s: %w", c.folder, ErrNobody)
@@ -265,5 +260,5 @@ func (c *Client) TakeOver(ctx context.Context) (*net.UnixConn, error) {
 	if _, err := io.WriteString(conn, "POST /takeover HTTP/1.1\r\nHost: resolver\r\nContent-Length: 0\r\n\r\n"); err != nil {
 		return nil, errors.Join(fmt.Errorf("take over from the resolver of %s: %w", c.folder, err), conn.Close())
 	}
-	return conn.(*net.UnixConn), nil
+	return conn, nil
 }

@@ -12,12 +12,9 @@ package control
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/desired"
 )
@@ -131,14 +128,3 @@ const (
 )
 
 const deletion = "- "
-
-// within calls fn with the address of the socket in a folder, by way of an open
-// descriptor: an address has room for 107 bytes only (unix(7)).
-func within(folder, name string, fn func(*net.UnixAddr) error) error {
-	dir, err := unix.Open(folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open folder %s: %w", folder, err)
-	}
-	defer unix.Close(dir)
-	return fn(&net.UnixAddr{Net: "unix", Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir, name)})
-}

@@ -11,14 +11,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/socket"
 )
 
 // How long a peer may take to say what it wants, and to take the answer.
@@ -39,23 +36,8 @@ type Server struct {
 // caller calls Serve, then Close.
 func Listen(folder string, served Served) (*Server, error) {
 	s := &Server{served: served}
-	fresh := SocketName + ".new"
-	path := filepath.Join(folder, fresh)
-	if err := os.RemoveAll(path); err != nil {
-		return nil, fmt.Errorf("open the resolver's socket: %w", err)
-	}
-	err := within(folder, fresh, func(address *net.UnixAddr) (err error) {
-		s.listener, err = net.ListenUnix("unix", address)
-		return err
-	})
-	if err == nil {
-		s.listener.SetUnlinkOnClose(false) // it has another name by then, or another one has it
-		err = errors.Join(os.Chmod(path, 0o600), os.Rename(path, filepath.Join(folder, SocketName)))
-		if err != nil {
-			err = errors.Join(err, s.listener.Close())
-		}
-	}
-	if err != nil {
+	var err error
+	if s.listener, err = socket.Listen(folder, SocketName); err != nil {
 		return nil, fmt.Errorf("open the resolver's socket: %w", err)
 	}
 	s.http = &http.Server{Handler: s.mux(), ReadTimeout: readTime, WriteTimeout: writeTime}
@@ -64,7 +46,7 @@ func Listen(folder string, served Served) (*Server, error) {
 
 // Serve answers until Close.
 func (s *Server) Serve() error {
-	err := s.http.Serve(rootOnly{s.listener})
+	err := s.http.Serve(socket.RootOnly{UnixListener: s.listener})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -81,40 +63,6 @@ func (s *Server) Close() error {
 		return s.http.Close()
 	}
 	return nil
-}
-
-// rootOnly closes connections of others than root and who runs the process.
-type rootOnly struct{ *net.UnixListener }
-
-// Accept implements net.Listener.
-func (l rootOnly) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.AcceptUnix()
-		if err != nil {
-			return nil, err
-		}
-		if uid, err := peer(conn); err == nil && (uid == 0 || uid == uint32(os.Geteuid())) {
-			return conn, nil
-		}
-		conn.Close()
-	}
-}
-
-// peer gives the user at the other end, as the kernel knows it.
-func peer(conn *net.UnixConn) (uid uint32, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var credentials *unix.Ucred
-	var noCredentials error
-	err = raw.Control(func(fd uintptr) {
-		credentials, noCredentials = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err := errors.Join(err, noCredentials); err != nil {
-		return 0, err
-	}
-	return credentials.Uid, nil
 }
 
 func (s *Server) mux() *http.ServeMux {
