@@ -54,6 +54,7 @@ type commands struct {
 	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
 	Workload   workloadCommand   `cmd:"" hidden:""`
 	Resolver   resolverCommand   `cmd:"" hidden:""`
+	Supervise  superviseCommand  `cmd:"" hidden:""`
 }
 
 // location is how a command finds its Postern.

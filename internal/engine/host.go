@@ -49,18 +49,23 @@ type Command struct {
 	Output, Errors io.Writer
 	// Restart starts a server again when it ends by itself, with growing pauses.
 	Restart bool
+	// Stop is the signal that ends a server cleanly, which it gets when the machine goes down.
+	Stop int
 }
 
-// Process is a server's as its host sees it.
+// Process is a server's as its host sees it. That it does not run means that nothing of it
+// is left: whoever it had started is gone, too.
 type Process struct {
-	// Running says that there is one.
-	Running bool
+	Running bool `json:"running"`
 	// Life counts the starts since the host began; zero says that there was none.
-	Life int64
-	// Started is when it was started, Ended when the one before, or this one, ended.
-	Started, Ended time.Time
+	Life int64 `json:"life"`
+	// Started is when it was started, Ended when the last one ended.
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
 	// Exit is how the last one ended, for people, such as "signal: killed". Asked says that it
-	// was ended by a call of Stop or Kill.
-	Exit  string
-	Asked bool
+	// was told to end.
+	Exit  string `json:"exit,omitempty"`
+	Asked bool   `json:"asked,omitempty"`
+	// Words are the last lines of its log, of this life.
+	Words string `json:"words,omitempty"`
 }
