@@ -36,6 +36,23 @@ func (a *Allocator) ClaimTransit(tx *table.Txn, space string, size int, owner mo
 	return 0, fmt.Errorf("claim a place for %s in space %s: %w", owner.ID, space, ErrTransitFull)
 }
 
+// Lead gives the targets of a configuration: a place of the transit realm for each interface
+// of its gateway, on a host.
+func (a *Allocator) Lead(tx *table.Txn, r *model.ResourceConfiguration, g *model.ResourceGateway, host int) (targets []model.TransitTarget, err error) {
+	for _, id := range g.Interfaces {
+		ni, ok := state.NetworkInterfaces.Get(tx, g.Account, g.Region, id)
+		if !ok {
+			return nil, fmt.Errorf("lead to %s through %s: interface %s does not exist", r.ID, g.ID, id)
+		}
+		index, err := a.ClaimTransit(tx, model.SpaceTarget, model.TargetsPerHost, r.Ref())
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, model.TransitTarget{Interface: id, Zone: ni.Zone, Host: host, Index: index})
+	}
+	return targets, nil
+}
+
 // FreeTransit gives a place of the transit realm back.
 func FreeTransit(tx *table.Txn, space string, index int) {
 	state.TransitClaims.Delete(tx, "", "", model.TransitClaimID(space, index))

@@ -95,10 +95,11 @@ func (v verdict) lets(row fate) bool {
 	return v.deleting && v.generation == row.generation && v.id == row.id
 }
 
-// associated reports whether a resource configuration has associations, which go before
-// it: with the last one it is judged again.
+// associated reports whether a resource configuration has associations or children, which
+// go before it: with the last one it is judged again.
 func associated(tx *table.Txn, s plan.Subject) bool {
-	return s.Kind == plan.SubjectConfiguration && state.EndpointAssociationsByConfiguration.Count(tx, s.Ref) > 0
+	return s.Kind == plan.SubjectConfiguration &&
+		(state.EndpointAssociationsByConfiguration.Count(tx, s.Ref) > 0 || state.ResourceConfigurationsByGroup.Count(tx, s.Ref) > 0)
 }
 
 // needed says whether carrying out a verdict would change anything.

@@ -37,7 +37,7 @@ func TestValidateNamesTheFlagThatIsWrong(t *testing.T) {
 		"--ipv6-pool":                       func(c *Config) { c.IPv6Pool = netip.MustParsePrefix("10.0.0.0/8") },
 		"--dns-suffix \"\"":                 func(c *Config) { c.DNSSuffix = "" },
 		"--dns-suffix \".\"":                func(c *Config) { c.DNSSuffix = "." },
-		"--database-suffix \"\"":           func(c *Config) { c.DatabaseSuffix = "" },
+		"--database-suffix \"\"":            func(c *Config) { c.DatabaseSuffix = "" },
 		"--dns-suffix \"a..b\"":             func(c *Config) { c.DNSSuffix = "a..b" },
 		"--dns-suffix \"*.b\"":              func(c *Config) { c.DNSSuffix = "*.b" },
 		"--dns-suffix \"x.":                 func(c *Config) { c.DNSSuffix = "x." + strings.Repeat("a.", 50) },

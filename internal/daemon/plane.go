@@ -205,10 +205,15 @@ func (p *plane) recall(ctx context.Context, external bool) {
 // context ends.
 func (p *plane) make(ctx context.Context, d *daemon) error {
 	r := makers.New(makers.Config{
-		DB: d.db, Campaign: d.kv.Campaign, Makers: makers.All(d.env.Alloc(), lookup{p.names}.texts), Host: d.config.HostName, Now: d.env.Now, Log: p.log,
+		DB: d.db, Campaign: d.kv.Campaign, Makers: makers.All(d.makerMeans(lookup{p.names}.texts)), Host: d.config.HostName, Now: d.env.Now, Log: p.log,
 	})
 	p.makers.Store(r)
 	return r.Run(ctx)
+}
+
+// makerMeans is what the daemon's makers need.
+func (d *daemon) makerMeans(texts makers.Texts) makers.Means {
+	return makers.Means{Alloc: d.env.Alloc(), Host: d.env.Host, DatabaseSuffix: d.env.DatabaseSuffix, Texts: texts}
 }
 
 // send passes a delta on to the agent.

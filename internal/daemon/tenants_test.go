@@ -89,7 +89,7 @@ func inTenancy(t *testing.T, cleared bool, fn func(*tenancy)) (found string) {
 			DB: v.world.DB, Host: model.Host{Name: "h"}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 			Send: v.send,
 		})
-		all := makers.All(v.world.Alloc(), func(context.Context, string) ([]string, error) { return nil, nil })
+		all := makers.All(makers.Means{Alloc: v.world.Alloc(), Texts: func(context.Context, string) ([]string, error) { return nil, nil }})
 		m := makers.New(makers.Config{
 			DB: v.world.DB, Campaign: v.world.Store.Campaign, Host: "h", Now: time.Now, Log: slog.New(slog.DiscardHandler),
 			Makers: slices.DeleteFunc(all, func(m makers.Maker) bool { return m == makers.Shares{} && !cleared }),

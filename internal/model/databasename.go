@@ -3,6 +3,7 @@
 package model
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"strings"
@@ -11,23 +12,17 @@ import (
 // The names of databases are those of RDS, below a suffix that stands for its
 // rds.amazonaws.com. Drivers read in them what a name is for, so their form is kept:
 // https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.Overview.Endpoints.html
-// All are in normal form, as the suffix is. A registered database has names of its own, or
-// none.
+// All are in normal form, as the suffix is. A registered database keeps the names that it
+// has; of those that it has not the ones in RDS's form take the place.
 
 // WriterName is the name that leads to whichever instance takes writes.
 func (c *DBCluster) WriterName(suffix string) string {
-	if c.IsRegistered() {
-		return c.Registered.Writer
-	}
-	return databaseName(c.Meta, c.Identifier, "cluster-", suffix)
+	return cmp.Or(c.Registered.Writer, databaseName(c.Meta, c.Identifier, "cluster-", suffix))
 }
 
 // ReaderName is the name that leads to the replicas.
 func (c *DBCluster) ReaderName(suffix string) string {
-	if c.IsRegistered() {
-		return c.Registered.Reader
-	}
-	return databaseName(c.Meta, c.Identifier, "cluster-ro-", suffix)
+	return cmp.Or(c.Registered.Reader, databaseName(c.Meta, c.Identifier, "cluster-ro-", suffix))
 }
 
 // NameIn is the name that leads to the endpoint's instances.
@@ -37,10 +32,7 @@ func (e *DBClusterEndpoint) NameIn(suffix string) string {
 
 // NameIn is the instance's own name.
 func (i *DBInstance) NameIn(suffix string) string {
-	if i.IsRegistered() {
-		return i.DNS
-	}
-	return databaseName(i.Meta, i.Identifier, "", suffix)
+	return cmp.Or(i.DNS, databaseName(i.Meta, i.Identifier, "", suffix))
 }
 
 // DatabaseZoneID is the identifier of the hosted zone that is shown with names of databases

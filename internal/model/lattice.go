@@ -238,6 +238,10 @@ type VPCEndpoint struct {
 	Interfaces    []string `json:"interfaces"`
 	IPAddressType string   `json:"ipAddressType"`
 	PrivateDNS    bool     `json:"privateDns,omitempty"`
+	// OfDatabase says that it is for a configuration of type ARN, whose names the VPC has
+	// whatever PrivateDNS says:
+	// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
+	OfDatabase    bool     `json:"ofDatabase,omitempty"`
 	DNSRecordType string   `json:"dnsRecordType,omitempty"`
 	DNSPreference string   `json:"dnsPreference,omitempty"`
 	DNSDomains    []string `json:"dnsDomains,omitempty"`
@@ -259,6 +263,9 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 	c.Parted = slices.Clone(e.Parted)
 	return &c
 }
+
+// HasPrivateNames reports whether the endpoint's VPC may have names of its resources.
+func (e *VPCEndpoint) HasPrivateNames() bool { return e.PrivateDNS || e.OfDatabase }
 
 // Has reports whether the endpoint has addresses of a family.
 func (e *VPCEndpoint) Has(is4 bool) bool {

@@ -65,3 +65,23 @@ var _ = []*Relation{
 	name(DBClusterEndpoints, "static", Loses, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Static...) }, to(DBInstances)),
 	name(DBClusterEndpoints, "excluded", Loses, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Excluded...) }, to(DBInstances)),
 }
+
+// IsDatabase reports whether there is a cluster or an instance with an id that is not being
+// deleted.
+func IsDatabase(tx *table.Txn, ref model.Ref) bool {
+	if c, ok := DBClusters.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+		return !c.Deleting()
+	}
+	i, ok := DBInstances.Get(tx, ref.Account, ref.Region, ref.ID)
+	return ok && !i.Deleting()
+}
+
+// DatabaseAvailable reports whether a server has been made, be it that it is out of order
+// just now. One that is registered was.
+func DatabaseAvailable(tx *table.Txn, i *model.DBInstance) bool {
+	if i.IsRegistered() {
+		return true
+	}
+	s, ok := DatabaseStates.Get(tx, i.Account, i.Region, i.ID)
+	return ok && s.Phase != model.DatabaseCreating && i.Addr.IsValid()
+}

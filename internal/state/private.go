@@ -24,7 +24,10 @@ type PrivateName struct {
 // domain, in a zone of its own. Children of a group without a domain have none:
 // https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
 func PrivateNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfiguration) (PrivateName, bool) {
-	if !e.PrivateDNS || rc.IsGroup() {
+	switch {
+	case rc.LeadsToDatabase():
+		return databaseNameOf(tx, e, rc)
+	case !e.PrivateDNS, rc.IsGroup():
 		return PrivateName{}, false
 	}
 	own, above, domain := normal(rc.CustomDomain), rc, normal(rc.CustomDomain)
@@ -48,10 +51,23 @@ func PrivateNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfig
 	return PrivateName{}, false
 }
 
+// databaseNameOf gives the database's own name for a part of it, which is a zone of its own
+// in every VPC that has an endpoint to it, whether that has private DNS or not. Where the
+// database is, the name is the database's:
+// https://docs.aws.amazon.com/vpc-lattice/latest/ug/resource-configuration.html
+func databaseNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfiguration) (PrivateName, bool) {
+	name := normal(rc.DNS.Name)
+	gw, ok := ResourceGateways.Get(tx, rc.Account, rc.Region, rc.Gateway)
+	if !ok || name == "" || gw.Sibling(gw.VPC) == e.Sibling(e.VPC) {
+		return PrivateName{}, false
+	}
+	return PrivateName{Zone: name, Name: name}, true
+}
+
 // PrivateZones gives the domains that an endpoint has zones of its own for, in order.
 func PrivateZones(tx *table.Txn, e *model.VPCEndpoint) (zones []string) {
 	rc, ok := ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
-	if !ok || !e.PrivateDNS {
+	if !ok || !e.HasPrivateNames() {
 		return nil
 	}
 	if !rc.IsGroup() {
@@ -125,7 +141,7 @@ func PrivateDomains(tx *table.Txn, vpc model.Ref) (list []PrivateDomain) {
 // domainsLeftOut gives what an endpoint does not want as a zone, or cannot have.
 func domainsLeftOut(tx *table.Txn, e *model.VPCEndpoint, used []string) (list []PrivateDomain) {
 	rc, ok := ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
-	if !ok {
+	if !ok || rc.Type == model.TypeARN {
 		return nil
 	}
 	add := func(of *model.ResourceConfiguration, domain string) {

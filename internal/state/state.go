@@ -257,6 +257,14 @@ var (
 		}
 		return r.CreatedAt
 	})
+	// DatabaseConfigurations has the configurations that name databases, in the order of
+	// their creation.
+	DatabaseConfigurations = table.NewTimeline(ResourceConfigurations, "databases", func(r *model.ResourceConfiguration) time.Time {
+		if r.Type != model.TypeARN {
+			return time.Time{}
+		}
+		return r.CreatedAt
+	})
 	// ResourceConfigurationsByName takes the name as an id.
 	ResourceConfigurationsByName = byRef(ResourceConfigurations, "name", func(r *model.ResourceConfiguration) []model.Ref { return siblings(r.Meta, r.Name) })
 
@@ -273,7 +281,7 @@ var (
 
 	// VPCEndpointsByPrivate finds those of a VPC that have private DNS.
 	VPCEndpointsByPrivate = byRef(VPCEndpoints, "private", func(e *model.VPCEndpoint) []model.Ref {
-		if !e.PrivateDNS || e.Deleting() {
+		if !e.HasPrivateNames() || e.Deleting() {
 			return nil
 		}
 		return siblings(e.Meta, e.VPC)

@@ -47,7 +47,7 @@ func drawRows(t *rapid.T) func(*table.Txn) {
 		drops(func(b model.CIDRAssociation, when time.Time) { s.CIDR6 = b; s.Drop6(when) })
 		writes = append(writes, func(tx *table.Txn) { state.VPCs.Put(tx, v); state.Subnets.Put(tx, s) })
 	}
-	writes = append(writes, drawGroups(t))
+	writes = append(writes, drawGroups(t), drawDatabases(t))
 	writes = append(writes, drawZoneChanges(t, at), drawVerifications(t, at))
 	return func(tx *table.Txn) {
 		for _, write := range writes {
@@ -80,7 +80,7 @@ func drawZoneChanges(t *rapid.T, at *rapid.Generator[time.Time]) func(*table.Txn
 // any pieces and more than once, with the same end; and then there is nothing more to
 // do until the time that it has named.
 func TestLawOfMakers(t *testing.T) {
-	for _, m := range All(first(), wavering) {
+	for _, m := range All(Means{Alloc: first(), DatabaseSuffix: suffix, Texts: wavering}) {
 		t.Run(m.Name(), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				write := drawRows(rt)

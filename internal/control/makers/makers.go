@@ -94,10 +94,24 @@ type Config struct {
 	Log  *slog.Logger
 }
 
-// All gives every maker there is. The allocator hands out what rows that they make need,
-// and texts looks up what names have in public.
-func All(a *alloc.Allocator, texts Texts) []Maker {
-	return []Maker{Tokens{}, FormerBlocks{}, ZoneChanges{}, NATGateways{}, Members{a}, Verifications{texts}, Shares{}}
+// Means is what makers need.
+type Means struct {
+	// Alloc hands out what rows need that they make.
+	Alloc *alloc.Allocator
+	// Host is the place in the transit realm of the host that new targets are on.
+	Host int
+	// DatabaseSuffix is the domain of the names of databases, in normal form.
+	DatabaseSuffix string
+	// Texts looks up what names have in public.
+	Texts Texts
+}
+
+// All gives every maker there is.
+func All(m Means) []Maker {
+	return []Maker{
+		Tokens{}, FormerBlocks{}, ZoneChanges{}, NATGateways{}, Members{m.Alloc}, Verifications{m.Texts}, Shares{},
+		DatabaseParts{Alloc: m.Alloc, Host: m.Host, Suffix: m.DatabaseSuffix},
+	}
 }
 
 // still gives a change of a row that the maker has seen, for as long as there is one

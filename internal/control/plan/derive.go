@@ -34,7 +34,7 @@ func unitsOf(row table.Row) []unitID {
 	case *model.ResourceConfiguration:
 		return []unitID{idOf(unitConfiguration, row.Ref())}
 	case *model.VPCEndpoint:
-		if row.PrivateDNS {
+		if row.HasPrivateNames() {
 			return []unitID{idOf(unitEndpoint, row.Ref()), idOf(unitDomain, row.Ref())}
 		}
 		return []unitID{idOf(unitEndpoint, row.Ref())}

@@ -78,6 +78,8 @@ func (r *reading) deriveConfiguration(ref model.Ref) derived {
 	}
 	d := derived{subjects: []standing{standingOf(SubjectConfiguration, &rc.Meta)}}
 	if rc.Deleting() || rc.IsGroup() {
+		d.subjects = append(d.subjects, r.endingAfter(rc)...)
+		d.problem = r.unbound(rc)
 		return d
 	}
 	res, vpc, led := r.resource(rc)
@@ -95,6 +97,27 @@ func (r *reading) deriveConfiguration(ref model.Ref) derived {
 		}
 	}
 	return d
+}
+
+// endingAfter gives the configuration of a database that is being deleted with this child
+// of it: it goes after its children, so it waits for the same.
+func (r *reading) endingAfter(rc *model.ResourceConfiguration) []standing {
+	if !rc.Deleting() || !rc.LeadsToDatabase() {
+		return nil
+	}
+	if above, ok := state.ResourceConfigurations.Get(r.tx, rc.Account, rc.Region, rc.Group); !ok || !above.Deleting() {
+		return nil
+	}
+	return []standing{newStanding(SubjectConfiguration, rc.Sibling(rc.Group), 0, false)}
+}
+
+// unbound says that the database is gone that a configuration was made for, if it is.
+// Another one of that name is another database.
+func (r *reading) unbound(rc *model.ResourceConfiguration) string {
+	if rc.Type != model.TypeARN || rc.Deleting() || state.IsDatabase(r.tx, rc.Sibling(rc.Database)) {
+		return ""
+	}
+	return fmt.Sprintf("%s with resource id %s, which it was made for, is gone; a database that has its name since is another one", rc.DatabaseARN, rc.Database)
 }
 
 // resource says what a configuration leads to, and in which VPC; false when its

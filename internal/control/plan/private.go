@@ -14,7 +14,7 @@ import (
 // anywhere else for that. A VPC needs both of its attributes to see it
 // (https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html).
 func (r *reading) privateName(a *model.EndpointAssociation, ep *model.VPCEndpoint, doors []desired.ZoneAddr) []desired.Entry {
-	if !ep.PrivateDNS || ep.Deleting() {
+	if !ep.HasPrivateNames() || ep.Deleting() {
 		return nil
 	}
 	rc, ok := state.ResourceConfigurations.Get(r.tx, a.Configuration.Account, a.Configuration.Region, a.Configuration.ID)
@@ -54,7 +54,7 @@ func (r *reading) privateZone(ep *model.VPCEndpoint, domain string) (id string, 
 // and after the last one. Nothing waits for it. Its value says that there may be one.
 func (r *reading) deriveDomain(ref model.Ref) derived {
 	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
-	if !ok || !ep.PrivateDNS || ep.Deleting() || !r.named() {
+	if !ok || !ep.HasPrivateNames() || ep.Deleting() || !r.named() {
 		return derived{}
 	}
 	d := derived{value: true}

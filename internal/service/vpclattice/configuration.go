@@ -42,7 +42,7 @@ func (a *API) GetResourceConfiguration(ctx context.Context, in *shape.GetResourc
 		Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
 		Type: &r.Type, PortRanges: formatPorts(r.Ports), Protocol: &r.Protocol,
 		Status: &state, FailureReason: reason, ResourceConfigurationDefinition: definition(r),
-		AllowAssociationToShareableServiceNetwork: &r.AllowShareable, AmazonManaged: new(false),
+		AllowAssociationToShareableServiceNetwork: &r.AllowShareable, AmazonManaged: &r.AmazonManaged,
 		CustomDomainName: service.Optional(r.CustomDomain), GroupDomain: service.Optional(r.GroupDomain),
 		CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
 	}, nil
@@ -71,7 +71,7 @@ func (a *API) ListResourceConfigurations(ctx context.Context, in *shape.ListReso
 		state, _ := status(tx, &r.Meta)
 		out.Items = append(out.Items, shape.ResourceConfigurationSummary{
 			Id: &r.ID, Name: &r.Name, Arn: new(r.ARN()), ResourceGatewayId: &r.Gateway, ResourceConfigurationGroupId: service.Optional(r.Group),
-			Type: &r.Type, Status: &state, AmazonManaged: new(false),
+			Type: &r.Type, Status: &state, AmazonManaged: &r.AmazonManaged,
 			CustomDomainName: service.Optional(r.CustomDomain), GroupDomain: service.Optional(r.GroupDomain), DomainVerificationId: service.Optional(r.Verification),
 			CreatedAt: &r.CreatedAt, LastUpdatedAt: lastUpdated(&r.Meta),
 		})
@@ -126,6 +126,9 @@ func (a *API) UpdateResourceConfiguration(ctx context.Context, in *shape.UpdateR
 		if r.Deleting() {
 			return fault.Validation("resourceConfigurationIdentifier", "resource configuration %s is being deleted", r.ID)
 		}
+		if err := changeable(r); err != nil {
+			return err
+		}
 		if err := a.amend(tx, r, in); err != nil {
 			return err
 		}
@@ -141,6 +144,9 @@ func (a *API) UpdateResourceConfiguration(ctx context.Context, in *shape.UpdateR
 
 // amend puts what the request says into the row.
 func (a *API) amend(tx *table.Txn, r *model.ResourceConfiguration, in *shape.UpdateResourceConfigurationInput) error {
+	if r.Type == model.TypeARN {
+		return amendARN(r, in)
+	}
 	switch shareable := in.AllowAssociationToShareableServiceNetwork; {
 	case in.ResourceConfigurationDefinition != nil && r.IsGroup():
 		return unexpected(memberDefinition, r.Type)

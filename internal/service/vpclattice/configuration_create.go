@@ -27,12 +27,13 @@ type newConfiguration struct {
 	now   time.Time
 	ip    netip.Addr
 	dns   model.DNSResource
+	arn   string
 	ports []model.PortRange
 }
 
 // CreateResourceConfiguration makes a resource configuration: a group, which leads nowhere
-// itself, or one of type SINGLE or CHILD for an IP address or a name, with a transit target for each
-// interface of its gateway.
+// itself, one of type ARN, whose children are made for it, or one of type SINGLE or CHILD for
+// an IP address or a name, with a transit target for each interface of its gateway.
 func (a *API) CreateResourceConfiguration(ctx context.Context, in *shape.CreateResourceConfigurationInput) (*shape.CreateResourceConfigurationOutput, error) {
 	who := access.From(ctx)
 	fingerprint := *in
@@ -58,12 +59,19 @@ func (a *API) newConfiguration(who access.View, in *shape.CreateResourceConfigur
 	}
 	n := &newConfiguration{in: in, who: who, id: a.NewID("rcfg"), now: a.Now()}
 	var err error
-	if in.ResourceConfigurationDefinition != nil {
-		if n.ip, n.dns, err = defined(in.ResourceConfigurationDefinition); err != nil {
+	switch d := in.ResourceConfigurationDefinition; {
+	case d == nil:
+	case *in.Type == model.TypeARN:
+		if n.arn, err = definedARN(who, d); err != nil {
+			return nil, err
+		}
+	default:
+		if n.ip, n.dns, err = defined(d); err != nil {
 			return nil, err
 		}
 	}
-	if in.PortRanges != nil || *in.Type != model.TypeGroup { // a group's are shown, and those of its children hold
+	isGroup := *in.Type == model.TypeGroup || *in.Type == model.TypeARN
+	if in.PortRanges != nil || !isGroup { // a group's are shown, and those of its children hold
 		if n.ports, err = parsePorts(in.PortRanges, a.Quotas.PortRangesPerConfiguration); err != nil {
 			return nil, err
 		}
@@ -90,10 +98,14 @@ func (a *API) createConfiguration(tx *table.Txn, n *newConfiguration) (*model.Re
 	if err := a.checkConfigurationRoom(tx, n); err != nil {
 		return nil, err
 	}
-	if !r.IsGroup() {
-		if err := a.lead(tx, r, g); err != nil {
-			return nil, err
-		}
+	switch {
+	case r.Type == model.TypeARN:
+		err = bind(tx, n, r, g)
+	case !r.IsGroup():
+		err = a.lead(tx, r, g)
+	}
+	if err != nil {
+		return nil, err
 	}
 	state.ResourceConfigurations.Put(tx, r)
 	if r.Group != "" {
@@ -143,26 +155,8 @@ func (a *API) lead(tx *table.Txn, r *model.ResourceConfiguration, g *model.Resou
 		return err
 	}
 	var err error
-	r.Targets, err = a.claimTargets(tx, r, g)
+	r.Targets, err = a.Alloc().Lead(tx, r, g, a.Host)
 	return err
-}
-
-// claimTargets takes a place of the transit realm for each interface of the
-// gateway.
-func (a *API) claimTargets(tx *table.Txn, r *model.ResourceConfiguration, g *model.ResourceGateway) ([]model.TransitTarget, error) {
-	var targets []model.TransitTarget
-	for _, id := range g.Interfaces {
-		ni, ok := state.NetworkInterfaces.Get(tx, g.Account, g.Region, id)
-		if !ok {
-			return nil, fault.NotFound("NetworkInterface", id)
-		}
-		index, err := a.Alloc().ClaimTransit(tx, model.SpaceTarget, model.TargetsPerHost, r.Ref())
-		if err != nil {
-			return nil, err
-		}
-		targets = append(targets, model.TransitTarget{Interface: id, Zone: ni.Zone, Host: a.Host, Index: index})
-	}
-	return targets, nil
 }
 
 // checkConfigurationRoom sees to the name's uniqueness and to the quota.

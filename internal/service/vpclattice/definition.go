@@ -31,7 +31,7 @@ var resource4 = []netip.Prefix{
 func defined(d *shape.ResourceConfigurationDefinition) (netip.Addr, model.DNSResource, error) {
 	switch {
 	case d.ArnResource != nil:
-		return netip.Addr{}, model.DNSResource{}, fault.Validation(memberDefinition+".arnResource", "arnResource is not served yet; use ipResource or dnsResource")
+		return netip.Addr{}, model.DNSResource{}, fault.Validation(memberDefinition+".arnResource", "arnResource goes with type ARN only; use ipResource or dnsResource")
 	case d.DnsResource != nil && d.IpResource != nil:
 		return netip.Addr{}, model.DNSResource{}, fault.Validation(memberDefinition, "resourceConfigurationDefinition has ipResource and dnsResource; it must have one of them")
 	case d.DnsResource != nil:
@@ -199,7 +199,10 @@ func checkDomain(field, name string) error {
 
 // definition tells what a configuration leads to; nil for a group.
 func definition(r *model.ResourceConfiguration) *shape.ResourceConfigurationDefinition {
-	if r.IsGroup() {
+	switch {
+	case r.Type == model.TypeARN:
+		return &shape.ResourceConfigurationDefinition{ArnResource: &shape.ArnResource{Arn: &r.DatabaseARN}}
+	case r.IsGroup():
 		return nil
 	}
 	if r.HasName() {

@@ -43,6 +43,10 @@ var forms = map[string]form{
 		[]string{memberGroup, memberDefinition},
 		[]string{memberPorts, memberCustom},
 	},
+	model.TypeARN: {
+		[]string{memberGateway, memberDefinition},
+		[]string{memberShareable},
+	},
 }
 
 // members tells which of the members that depend on the type a request has, in the order
@@ -73,7 +77,7 @@ func members(in *shape.CreateResourceConfigurationInput) (has []string) {
 func checkForm(in *shape.CreateResourceConfigurationInput) error {
 	f, ok := forms[*in.Type]
 	if !ok {
-		return fault.Validation("type", "resource configurations of type %s are not served yet; use SINGLE, GROUP or CHILD", *in.Type)
+		return fault.Validation("type", "resource configurations of type %s are not served yet; use SINGLE, GROUP, CHILD or ARN", *in.Type)
 	}
 	has := members(in)
 	for _, name := range has {

@@ -26,7 +26,7 @@ func (a *API) groupFor(tx *table.Txn, n *newConfiguration) (*model.ResourceConfi
 		return nil, err
 	case n.who.Own(group.ID) != group.Ref():
 		return nil, fault.NotFound(kindConfiguration, identifier)
-	case !group.IsGroup():
+	case group.Type != model.TypeGroup:
 		return nil, fault.Validation(memberGroup, "%s is of type %s; a child is part of a resource configuration of type GROUP", group.ID, group.Type)
 	case group.Deleting():
 		return nil, fault.Conflict(kindConfiguration, group.ID, "resource configuration %s is being deleted", group.ID)
@@ -77,8 +77,8 @@ func (a *API) joinEndpoints(tx *table.Txn, child *model.ResourceConfiguration) e
 // DeleteResourceConfiguration starts the deletion of a resource configuration that no
 // endpoint is associated with, or of a group that has no children and no endpoints, whosever
 // the endpoints are. No share has it any more. A child
-// leaves the endpoints of its group with its associations. Deleting it again changes
-// nothing.
+// leaves the endpoints of its group with its associations; those of a database's
+// configuration go with it, and with nothing else. Deleting it again changes nothing.
 func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteResourceConfigurationInput) (*shape.DeleteResourceConfigurationOutput, error) {
 	who, now := access.From(ctx), a.Now()
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
@@ -86,11 +86,17 @@ func (a *API) DeleteResourceConfiguration(ctx context.Context, in *shape.DeleteR
 		if err != nil {
 			return err
 		}
-		if r.Type == model.TypeChild {
+		if err := changeable(r); err != nil {
+			return err
+		}
+		switch {
+		case r.Type == model.TypeChild:
 			removeChild(tx, r, now)
 			return nil
+		case r.Type == model.TypeARN && state.VPCEndpointsByConfiguration.Count(tx, r.Ref()) == 0:
+			removeChildren(tx, r, now)
 		}
-		if by := state.Held(tx, state.ResourceConfigurations, r); by != nil {
+		if by := state.Held(tx, state.ResourceConfigurations, r); by != nil && r.Type != model.TypeARN {
 			return fault.Conflict(kindConfiguration, r.ID, "%s %s has %d %s(s)", kindConfiguration, r.ID, by.Count(), by.Noun())
 		}
 		if n := state.VPCEndpointsByConfiguration.Count(tx, r.Ref()); n > 0 && r.IsGroup() {

@@ -161,11 +161,13 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 		IPAddressType: cmp.Or(service.Value(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
 	}
 	setDNSOptions(e, n.in)
+	r, ok := state.ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
+	e.OfDatabase = ok && r.Type == model.TypeARN
 	if err := checkPrivateDNS(tx, v, e); err != nil {
 		return nil, err
 	}
 	state.VPCEndpoints.Put(tx, e)
-	if r, ok := state.ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID); ok && r.IsGroup() {
+	if ok && r.IsGroup() {
 		n.more, err = a.joinGroup(tx, n, e, subnets)
 		return e, err
 	}
