@@ -42,6 +42,7 @@ func (c *change) runEdge(ctx context.Context, realm desired.Realm) {
 		}
 		return
 	}
+	defer c.passAnew()
 	for _, e := range c.put {
 		if raise := handlers[e.Key().Kind].raise; raise != nil {
 			c.note(e, raise(ctx, c, e))
@@ -51,6 +52,15 @@ func (c *change) runEdge(ctx context.Context, realm desired.Realm) {
 		if lower := handlers[e.Key().Kind].lower; lower != nil {
 			c.note(e, lower(c, e))
 		}
+	}
+}
+
+// passAnew makes the express lane look again at what passes the edge: whatever was put
+// or deleted may have been about it.
+func (c *change) passAnew() {
+	if err := c.host.recheck(c.router); err != nil {
+		c.fail(c.put, err)
+		c.fail(c.del, err)
 	}
 }
 

@@ -27,7 +27,8 @@ func (h *Host) Watch(ctx context.Context, vpc string, addrs []netip.Addr, failed
 	return nil
 }
 
-// Leads reports whether the way out of an edge is there, see network.Router.Leads.
+// Leads reports whether the way out of an edge is there, see network.Router.Leads. When it
+// is not, what the express lane would still send there is refused from now on.
 func (h *Host) Leads(uplink, device string) (bool, error) {
 	r, err := h.routers.Open(network.NameOf(desired.EdgeRealm(uplink)))
 	if errors.Is(err, ErrNoRouter) {
@@ -37,5 +38,9 @@ func (h *Host) Leads(uplink, device string) (bool, error) {
 		return false, fmt.Errorf("look at uplink %s: %w", uplink, err)
 	}
 	defer r.Release()
-	return r.Leads(device)
+	leads, err := r.Leads(device)
+	if err == nil && !leads {
+		err = h.recheck(r)
+	}
+	return leads, err
 }

@@ -5,6 +5,7 @@ package express
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -19,6 +20,19 @@ const (
 	filterHandle   = 1
 )
 
+// place is where the program hangs on a device, and what it is told of that by the
+// class of its filter.
+type place struct{ parent, class uint32 }
+
+// places are where a device has the program: what comes into a router, and into and out
+// of an edge (edge.h).
+func places(edge bool) []place {
+	if edge {
+		return []place{{netlink.HANDLE_MIN_INGRESS, 1}, {netlink.HANDLE_MIN_EGRESS, 2}}
+	}
+	return []place{{netlink.HANDLE_MIN_INGRESS, 0}}
+}
+
 func qdisc(device int) *netlink.Clsact {
 	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: device, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
@@ -30,15 +44,16 @@ func qdisc(device int) *netlink.Clsact {
 // namespace. The device is one end of a veth whose other end is in another
 // namespace; any other is refused, because the kernel drops what is handed on to
 // it (bpf_redirect_peer in bpf-helpers(7)). A device that has all that stays as it is.
-func (l *Lane) Cover(h *netlink.Handle, cookie uint64, link netlink.Link) error {
+// The devices of an edge, which knows no connections, have another part of the program.
+func (l *Lane) Cover(h *netlink.Handle, cookie uint64, link netlink.Link, edge bool) error {
 	address, ok := leads(link)
 	if !ok {
 		return fmt.Errorf("add the express lane to %s: a %s that does not lead to another namespace", link.Attrs().Name, link.Type())
 	}
 	device := link.Attrs().Index
-	there, err := l.attached(h, device)
+	there, err := l.attached(h, device, edge)
 	if err == nil && !there {
-		err = l.attach(h, device)
+		err = l.attach(h, device, edge)
 	}
 	if err != nil {
 		return err
@@ -68,30 +83,32 @@ func leads(link netlink.Link) (address mac, ok bool) {
 	return address, true
 }
 
-func (l *Lane) attach(h *netlink.Handle, device int) error {
+func (l *Lane) attach(h *netlink.Handle, device int, edge bool) error {
 	if err := h.QdiscAdd(qdisc(device)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("add clsact qdisc to device %d: %w", device, err)
 	}
-	err := h.FilterReplace(&netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: device, Parent: netlink.HANDLE_MIN_INGRESS, Handle: filterHandle,
-			Priority: filterPriority, Protocol: unix.ETH_P_ALL,
-		},
-		Fd: l.program.FD(), Name: programName, DirectAction: true,
-	})
-	if err != nil {
-		return fmt.Errorf("add the express lane to device %d: %w", device, err)
+	for _, at := range places(edge) {
+		err := h.FilterReplace(&netlink.BpfFilter{
+			FilterAttrs: netlink.FilterAttrs{
+				LinkIndex: device, Parent: at.parent, Handle: filterHandle,
+				Priority: filterPriority, Protocol: unix.ETH_P_ALL,
+			},
+			Fd: l.program.FD(), Name: programName, DirectAction: true, ClassId: at.class,
+		})
+		if err != nil {
+			return fmt.Errorf("add the express lane to device %d: %w", device, err)
+		}
 	}
 	return nil
 }
 
 // Covers reports whether a device has all that Cover gives.
-func (l *Lane) Covers(h *netlink.Handle, cookie uint64, link netlink.Link) (bool, error) {
+func (l *Lane) Covers(h *netlink.Handle, cookie uint64, link netlink.Link, edge bool) (bool, error) {
 	address, ok := leads(link)
 	if !ok || !l.lists(cookie, uint32(link.Attrs().Index), listing(link, address)) {
 		return false, nil
 	}
-	return l.attached(h, link.Attrs().Index)
+	return l.attached(h, link.Attrs().Index, edge)
 }
 
 // lists reports whether a device is listed, or not for want of room or because its
@@ -111,17 +128,20 @@ func (l *Lane) lists(cookie uint64, device uint32, value listed) bool {
 	return l.full || r != nil && r.devices[device] == address
 }
 
-// attached reports whether a device has the program.
-func (l *Lane) attached(h *netlink.Handle, device int) (bool, error) {
+// attached reports whether a device has the program wherever it should.
+func (l *Lane) attached(h *netlink.Handle, device int, edge bool) (bool, error) {
 	link := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: device}}
-	filters, err := h.FilterList(link, netlink.HANDLE_MIN_INGRESS)
-	if err != nil {
-		return false, fmt.Errorf("list filters of device %d: %w", device, err)
-	}
-	for _, f := range filters {
-		if b, ok := f.(*netlink.BpfFilter); ok && b.Id == int(l.id) && b.DirectAction {
-			return true, nil
+	for _, at := range places(edge) {
+		filters, err := h.FilterList(link, at.parent)
+		if err != nil {
+			return false, fmt.Errorf("list filters of device %d: %w", device, err)
+		}
+		if !slices.ContainsFunc(filters, func(f netlink.Filter) bool {
+			b, ok := f.(*netlink.BpfFilter)
+			return ok && b.Id == int(l.id) && b.DirectAction && b.ClassId == at.class
+		}) {
+			return false, nil
 		}
 	}
-	return false, nil
+	return true, nil
 }

@@ -132,7 +132,7 @@ func OpenEarlier(instance string, idle time.Duration) (*Lane, error) {
 }
 
 // Attach puts the program on a device and lists nothing.
-func Attach(l *Lane, h *netlink.Handle, device int) error { return l.attach(h, device) }
+func Attach(l *Lane, h *netlink.Handle, device int) error { return l.attach(h, device, false) }
 
 // EarlierPackets is how many packets the earlier program has carried.
 func EarlierPackets(l *Lane) (n int, err error) {
@@ -142,4 +142,15 @@ func EarlierPackets(l *Lane) (n int, err error) {
 		n += int(v)
 	}
 	return n, err
+}
+
+// Believe sets how long the program believes what it knows: however slow a test is, it
+// does not ask again by itself.
+func Believe(l *Lane, d time.Duration) error {
+	var c control
+	if err := l.control.Lookup(uint32(0), &c); err != nil {
+		return err
+	}
+	c.Refresh = uint64(d)
+	return l.control.Put(uint32(0), c)
 }

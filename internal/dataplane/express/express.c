@@ -20,7 +20,8 @@
 // Every router does this for itself and knows nothing of the next one.
 //
 // Questions to the VPC's resolver are answered here too, if it has answered them before:
-// answers.h.
+// answers.h. The edge of an uplink, which knows no connections, has a lane of its own:
+// edge.h.
 
 #include "kernel.h"
 
@@ -263,27 +264,30 @@ static __always_inline struct use *used(__u32 slot)
 	return bpf_map_lookup_elem(&uses, &slot);
 }
 
-// current says whether a way is still believed.
-static __always_inline bool current(const struct way *w, const struct control *c)
+// current says whether what was found out of a router, under a generation and at a
+// time, is still believed.
+static __always_inline bool current(__u32 slot, __u32 generation, __u64 checked, const struct control *c)
 {
-	__u32 slot = w->slot;
 	const struct router *r = bpf_map_lookup_elem(&routers, &slot);
 
-	return r && w->generation == r->generation && bpf_ktime_get_coarse_ns() - w->checked <= c->refresh;
+	return r && generation == r->generation && bpf_ktime_get_coarse_ns() - checked <= c->refresh;
 }
 
-// counted counts a packet that is carried.
-static __always_inline void counted(struct way *w, __u32 bytes)
+// add counts a packet that is carried through a router.
+static __always_inline void add(__u32 slot, __u32 bytes)
 {
-	__u32 slot = w->slot;
 	struct total *t = bpf_map_lookup_elem(&totals, &slot);
 
-	__sync_fetch_and_add(&w->packets, 1);
-	__sync_fetch_and_add(&w->bytes, bytes);
 	if (t) {
 		t->packets++;
 		t->bytes += bytes;
 	}
+}
+
+// length is how long a packet is, or each of those that it is to be cut into.
+static __always_inline __u32 length(const struct __sk_buff *skb, const struct packet *p)
+{
+	return skb->gso_size ? p->headers + skb->gso_size : skb->len - ETH_HLEN;
 }
 
 // room says whether a router may have a connection remembered, whose way may be
@@ -544,10 +548,10 @@ static __always_inline int ways(struct __sk_buff *skb, const struct packet *p, c
 	return 0;
 }
 
-// leads says whether a way leaves by the device that was listed.
-static __always_inline bool leads(const struct listed *l, const struct way *w)
+// leads says whether a frame with these addresses leaves by the device that was listed.
+static __always_inline bool leads(const struct listed *l, const __u8 *macs)
 {
-	const __u16 *listed = (const void *)l->mac, *source = (const void *)(w->macs + 6);
+	const __u16 *listed = (const void *)l->mac, *source = (const void *)(macs + 6);
 
 	return listed[0] == source[0] && listed[1] == source[1] && listed[2] == source[2];
 }
@@ -558,7 +562,7 @@ static __always_inline bool carries(__u64 router, const struct way *w)
 	struct device key = {.router = router, .device = w->device};
 	const struct listed *l = bpf_map_lookup_elem(&devices, &key);
 
-	return l && leads(l, w);
+	return l && leads(l, w->macs);
 }
 
 // leave remembers that a flow takes the slow path, so that not each of its packets
@@ -606,7 +610,7 @@ static __always_inline struct way *learn(struct __sk_buff *skb, const struct pac
 	back->reply = !direction;
 	int way = carried(ct) ? ways(skb, p, from, direction ? &ct->tuplehash[0].tuple : &ct->tuplehash[1].tuple, &to, back) : -1;
 	bool failed = way < 0;
-	bool slow = way > 0 || (!failed && !(carries(p->flow.router, &to) && leads(from, back)));
+	bool slow = way > 0 || (!failed && !(carries(p->flow.router, &to) && leads(from, back->macs)));
 	if (slow) {
 		// Connection tracking sees its packets.
 	} else if (ct->mark & CLOSED) {
@@ -767,7 +771,7 @@ static __noinline int carry(struct __sk_buff *skb)
 			reopen(skb, &p);
 		return TC_ACT_UNSPEC;
 	}
-	if (!w || !current(w, c)) {
+	if (!w || !current(w->slot, w->generation, w->checked, c)) {
 		bool known = w, carried = w && w->device;
 
 		w = learn(skb, &p, c, w);
@@ -787,14 +791,16 @@ static __noinline int carry(struct __sk_buff *skb)
 			count(LEARNED);
 		}
 	}
-	if (!w->device || p.hops < 2 || (skb->gso_size ? p.headers + skb->gso_size : skb->len - ETH_HLEN) > w->mtu)
+	if (!w->device || p.hops < 2 || length(skb, &p) > w->mtu)
 		return TC_ACT_UNSPEC;
 	if (p.flags & FIN) {
 		if (finish(skb, &p, w, c))
 			return TC_ACT_UNSPEC;
 	}
 	__u32 device = w->device;
-	counted(w, skb->len - ETH_HLEN);
+	__sync_fetch_and_add(&w->packets, 1);
+	__sync_fetch_and_add(&w->bytes, skb->len - ETH_HLEN);
+	add(w->slot, skb->len - ETH_HLEN);
 	bool last = w->closed && !(p.flags & FIN);
 	if (rewrite(skb, &p, w))
 		return TC_ACT_SHOT;
@@ -806,6 +812,7 @@ static __noinline int carry(struct __sk_buff *skb)
 }
 
 #include "answers.h"
+#include "edge.h"
 
 SEC("tc")
 int postern_express(struct __sk_buff *skb)
@@ -815,6 +822,12 @@ int postern_express(struct __sk_buff *skb)
 
 	if (!c || !c->enabled || skb->pkt_type != PACKET_HOST || skb->vlan_present)
 		return TC_ACT_UNSPEC;
+	switch (skb->tc_classid) {
+	case INTO_EDGE:
+		return pass(skb);
+	case OUT_OF_EDGE:
+		return see(skb);
+	}
 	switch (sort(skb)) {
 	case TCP:
 		return carry(skb);

@@ -61,7 +61,7 @@ type control struct {
 }
 
 // others are the maps of express.c besides control and counters.
-var others = []string{"routers", "devices", "uses", "totals", "flows", "steers", "asking", "sites", "sources", "answers", "said"}
+var others = []string{"routers", "devices", "uses", "totals", "flows", "steers", "asking", "sites", "sources", "answers", "said", "passages"}
 
 // bounds are what one router may have of what all share: connections that are
 // remembered and in use, and closed ones that keep their ports for all of closing.
@@ -191,7 +191,7 @@ func Probe(device int) error {
 		return err
 	}
 	defer l.Close()
-	if err := l.attach(h, device); err != nil {
+	if err := l.attach(h, device, false); err != nil {
 		return err
 	}
 	return h.QdiscDel(qdisc(device))

@@ -127,7 +127,7 @@ func (r *rig) devicesOf(visit func(n *lab.Namespace, h *netlink.Handle, l netlin
 func (r *rig) cover(lane *express.Lane) {
 	r.t.Helper()
 	r.devicesOf(func(n *lab.Namespace, h *netlink.Handle, l netlink.Link) {
-		if err := lane.Cover(h, r.cookie(n.FD()), l); err != nil {
+		if err := lane.Cover(h, r.cookie(n.FD()), l, false); err != nil {
 			r.t.Fatal(err)
 		}
 	})
@@ -138,7 +138,7 @@ func (r *rig) covers(h *netlink.Handle, l netlink.Link) (covered bool, err error
 	r.t.Helper()
 	r.devicesOf(func(n *lab.Namespace, _ *netlink.Handle, other netlink.Link) {
 		if other.Attrs().Name == l.Attrs().Name && other.Attrs().HardwareAddr.String() == l.Attrs().HardwareAddr.String() {
-			covered, err = r.lane.Covers(h, r.cookie(n.FD()), l)
+			covered, err = r.lane.Covers(h, r.cookie(n.FD()), l, false)
 		}
 	})
 	return covered, err

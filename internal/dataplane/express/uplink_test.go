@@ -83,7 +83,7 @@ func (o *outlet) device(name string) (*netlink.Handle, netlink.Link) {
 func (o *outlet) coverDevice(name string) netlink.Link {
 	o.t.Helper()
 	h, l := o.device(name)
-	if err := o.lane.Cover(h, o.cookie(o.router.FD()), l); err != nil {
+	if err := o.lane.Cover(h, o.cookie(o.router.FD()), l, false); err != nil {
 		o.t.Fatal(err)
 	}
 	return l
@@ -233,10 +233,10 @@ func TestOtherDevicesAreRefused(t *testing.T) {
 	o.router.IP("link add one type veth peer name another")
 	for _, name := range []string{"uplink", "tun", "lo", "one"} {
 		h, l := o.device(name)
-		if err := o.lane.Cover(h, o.cookie(o.router.FD()), l); err == nil {
+		if err := o.lane.Cover(h, o.cookie(o.router.FD()), l, false); err == nil {
 			t.Errorf("%s is covered", name)
 		}
-		if covered, err := o.lane.Covers(h, o.cookie(o.router.FD()), l); covered || err != nil {
+		if covered, err := o.lane.Covers(h, o.cookie(o.router.FD()), l, false); covered || err != nil {
 			t.Errorf("%s counts as covered, %v", name, err)
 		}
 	}

@@ -99,7 +99,7 @@ func (x *exitEnds) connect() error {
 	if err := x.router.lookBack(x.near.Attrs().Index); err != nil {
 		return err
 	}
-	return x.router.cover(x.near)
+	return errors.Join(x.router.cover(x.near), x.edge.cover(x.far))
 }
 
 func (x *exitEnds) make() error {
@@ -223,14 +223,14 @@ func Exited(router, edge *Router) (bool, error) {
 		if err != nil || e.link.Attrs().Flags&net.FlagUp == 0 {
 			return false, err
 		}
+		if covered, err := e.of.covered(e.link); err != nil || !covered {
+			return false, err
+		}
 		for _, hop := range (end{}).hops() {
 			if !known.has(e.link.Attrs().Index, hop, e.mac) {
 				return false, nil
 			}
 		}
-	}
-	if covered, err := router.covered(x.near); err != nil || !covered {
-		return false, err
 	}
 	return router.looksBack(x.near.Attrs().Index)
 }
@@ -264,6 +264,10 @@ func (r *Router) DisconnectExit(vpc string, router *Router) error {
 }
 
 func (r *Router) disconnectExit(vpc string, router *Router) error {
+	far, err := r.owned("u", vpc, alias(r.instance, isEntry, vpc))
+	if err != nil {
+		return err
+	}
 	if router != nil {
 		for _, hop := range (end{}).hops() {
 			have, err := router.exitRules(familyOf(hop))
@@ -281,12 +285,14 @@ func (r *Router) disconnectExit(vpc string, router *Router) error {
 			return err
 		}
 		if near != nil {
-			return router.remove(near)
+			err = errors.Join(r.uncover(far), router.remove(near))
+			if err != nil {
+				return err
+			}
 		}
 	}
-	far, err := r.owned("u", vpc, alias(r.instance, isEntry, vpc))
-	if err != nil || far == nil {
-		return err
+	if far == nil {
+		return nil
 	}
 	return r.remove(far)
 }

@@ -7,15 +7,18 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // Lane is something that is put on every device of a router which leads to a
-// workload, to another router or to the edge of an uplink. It knows a router by the cookie of its namespace.
+// workload, to another router or to the edge of an uplink, and on those of an edge. It knows a router by the cookie of its namespace.
 type Lane interface {
-	// Cover puts it on a device of the namespace that the handle belongs to.
-	Cover(h *netlink.Handle, cookie uint64, link netlink.Link) error
+	// Cover puts it on a device of the namespace that the handle belongs to, which is an
+	// edge or tracks connections.
+	Cover(h *netlink.Handle, cookie uint64, link netlink.Link, edge bool) error
 	// Covers reports whether it is there.
-	Covers(h *netlink.Handle, cookie uint64, link netlink.Link) (bool, error)
+	Covers(h *netlink.Handle, cookie uint64, link netlink.Link, edge bool) (bool, error)
 	// Uncover is told of a device that is to go or is gone, by its index.
 	Uncover(cookie uint64, device int) error
 	// Devices lists the devices of a router that it was put on, by their indexes.
@@ -27,12 +30,15 @@ type Lane interface {
 // Cookie is the number by which the express lane knows the router's namespace.
 func (r *Router) Cookie() uint64 { return r.cookie }
 
+// isEdge reports whether the router is the edge of an uplink.
+func (r *Router) isEdge() bool { return r.Realm().Sort() == desired.Edges }
+
 // cover puts the lane on a device.
 func (r *Router) cover(link netlink.Link) error {
 	if r.set.lane == nil {
 		return nil
 	}
-	return retry(func() error { return r.set.lane.Cover(r.handle, r.cookie, link) })
+	return retry(func() error { return r.set.lane.Cover(r.handle, r.cookie, link, r.isEdge()) })
 }
 
 // covered reports whether a device has the lane, if there is one.
@@ -40,7 +46,7 @@ func (r *Router) covered(link netlink.Link) (bool, error) {
 	if r.set.lane == nil {
 		return true, nil
 	}
-	return fetch(func() (bool, error) { return r.set.lane.Covers(r.handle, r.cookie, link) })
+	return fetch(func() (bool, error) { return r.set.lane.Covers(r.handle, r.cookie, link, r.isEdge()) })
 }
 
 // remove deletes an interface of the router, and its other end. Before, the lane
@@ -57,6 +63,14 @@ func (r *Router) remove(link netlink.Link) error {
 		}
 	}
 	return removeLink(r.handle, link)
+}
+
+// uncover tells the lane of an interface that is to go, if there is one.
+func (r *Router) uncover(link netlink.Link) error {
+	if r.set.lane == nil || link == nil {
+		return nil
+	}
+	return r.set.lane.Uncover(r.cookie, link.Attrs().Index)
 }
 
 // uncoverFar tells the lane of the other end of a link with a peer.

@@ -77,7 +77,7 @@ func (r *Router) removeUplink(l netlink.Link) error {
 	if name, ok := strings.CutPrefix(r.givenAs(l), uplinkInterface); ok {
 		return r.giveBack(l, name)
 	}
-	return removeLink(r.handle, l)
+	return r.remove(l)
 }
 
 func (r *Router) uplinkMAC(far bool) net.HardwareAddr {
@@ -133,7 +133,7 @@ func (r *Router) joinNamespace(want desired.Edge, name string) error {
 	o, err := r.openOperator(name)
 	if err != nil {
 		if l, _ := r.uplink(); l != nil { // it leads into one that has lost its name
-			err = errors.Join(err, removeLink(r.handle, l))
+			err = errors.Join(err, r.remove(l))
 		}
 		return err
 	}
@@ -144,7 +144,7 @@ func (r *Router) joinNamespace(want desired.Edge, name string) error {
 	}
 	if l == nil || o.link == nil || !paired(l, o.link) {
 		if l != nil {
-			if err := removeLink(r.handle, l); err != nil {
+			if err := r.remove(l); err != nil {
 				return err
 			}
 		}
@@ -177,7 +177,7 @@ func (r *Router) joinNamespace(want desired.Edge, name string) error {
 			return fmt.Errorf("add default route via %s: %w", hop, err)
 		}
 	}
-	return r.routeBack(o, want.Pool)
+	return errors.Join(r.routeBack(o, want.Pool), r.cover(l))
 }
 
 func (r *Router) makeUplink(o *operator, want desired.Edge) (netlink.Link, error) {
@@ -403,7 +403,10 @@ func (r *Router) uplinked(want desired.Edge) (bool, error) {
 		joined = paired(l, o.link) && o.link.Attrs().Flags&net.FlagUp != 0 && !slices.ContainsFunc(want.Pool, missing)
 		return err
 	})
-	return joined, err
+	if err != nil || !joined {
+		return false, err
+	}
+	return r.covered(l)
 }
 
 // leadsOut reports whether the default route of a family is over the uplink.

@@ -181,7 +181,7 @@ func (r *rig) cover(n *lab.Namespace, cookie uint64) {
 	}
 	for _, l := range links {
 		if strings.ContainsAny(l.Attrs().Name[:1], "wf") {
-			if err := r.lane.Cover(h, cookie, l); err != nil {
+			if err := r.lane.Cover(h, cookie, l, false); err != nil {
 				r.t.Fatal(err)
 			}
 		}
