@@ -191,45 +191,61 @@ func (a *abroad) join(ctx context.Context) error {
 	return a.postern.Available(ctx, endpoint)
 }
 
+// A plain way is so many routers; a whole one is a Postern.
+type (
+	plainWay struct {
+		name    string
+		routers int
+	}
+	wholeWay struct {
+		name, binary string
+		flags        []string
+	}
+)
+
+// waysOut are those that are compared.
+func (b *bench) waysOut() ([]plainWay, []wholeWay) {
+	if b.other != nil {
+		return []plainWay{{fiveRouters, 5}}, []wholeWay{{ours, b.PosternBin, nil}, {other, b.Against, nil}}
+	}
+	return []plainWay{{threeRouters, 3}, {fiveRouters, 5}, {masquerade, 1}},
+		[]wholeWay{{ours, b.PosternBin, nil}, {slow, b.PosternBin, []string{"--no-express-lane"}}}
+}
+
 // goOut compares ways to a server outside. Postern's passes five namespaces: the routers of
 // the consumer and of the central VPC, the NAT gateway, the second router once more, and
 // the edge.
 func (b *bench) goOut(ctx context.Context) (err error) {
 	const title = "out by endpoint, resource gateway and NAT gateway"
 	trials := b.wanted(title, upload(1), download(1), requests(1), requests(atOnce), connections(1))
-	if len(trials) == 0 || b.other != nil {
+	if len(trials) == 0 {
 		return nil
 	}
 	var worlds belongings
 	defer func() { err = errors.Join(err, worlds.Close()) }()
+	ways, others := b.waysOut()
 	var candidates []candidate
-	for _, row := range []struct {
-		name    string
-		routers int
-	}{{threeRouters, 3}, {fiveRouters, 5}, {masquerade, 1}} {
-		c, err := newChain(ctx, row.routers)
+	for _, w := range ways {
+		c, err := newChain(ctx, w.routers)
 		worlds.Add(c.Close)
-		if err == nil && row.name == masquerade {
+		if err == nil && w.name == masquerade {
 			err = c.masquerade()
 		}
 		if err != nil {
 			return err
 		}
-		candidates = append(candidates, c.candidate(row.name))
+		candidates = append(candidates, c.candidate(w.name))
 	}
-	for _, row := range []struct {
-		name  string
-		flags []string
-	}{{ours, nil}, {slow, []string{"--no-express-lane"}}} {
-		a, err := newAbroad(ctx, b.PosternBin, row.flags...)
+	for _, o := range others {
+		a, err := newAbroad(ctx, o.binary, o.flags...)
 		worlds.Add(a.Close)
 		if err != nil {
 			return err
 		}
-		candidates = append(candidates, a.candidate(row.name))
+		candidates = append(candidates, a.candidate(o.name))
 	}
-	t := b.table(title, threeRouters, candidates)
-	if err := b.run(ctx, t, candidates, trials...); err != nil {
+	t := b.table(title, ways[0].name, candidates)
+	if err := b.run(ctx, t, candidates, trials...); err != nil || b.other != nil {
 		return err
 	}
 	for _, m := range t.Measures {
