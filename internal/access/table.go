@@ -1053,24 +1053,137 @@ var Services = map[string]*Service{
 		}},
 	}},
 	"rds": {Hides: true, Operations: map[string]*Operation{
+		"AddTagsToResource": {Needs: []Need{
+			{Action: "rds:AddTagsToResource", Targets: []Target{{Kinds: []*Kind{&kinds[40], &kinds[41], &kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"CopyDBClusterParameterGroup": {Needs: []Need{
+			{Action: "rds:CopyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{1}}}},
+		}, Tags: [][]int{{3}}},
+		"CopyDBParameterGroup": {Needs: []Need{
+			{Action: "rds:CopyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
+		}, Tags: [][]int{{3}}},
+		"CreateDBClusterEndpoint": {Needs: []Need{
+			{Action: "rds:CreateDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[41]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{1}}}},
+		}, Tags: [][]int{{5}}},
+		"CreateDBClusterParameterGroup": {Needs: []Need{
+			{Action: "rds:CreateDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+		}, Tags: [][]int{{3}}},
+		"CreateDBParameterGroup": {Needs: []Need{
+			{Action: "rds:CreateDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}, Tags: [][]int{{3}}},
 		"CreateDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:CreateDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
+		"DeleteDBClusterEndpoint": {Needs: []Need{
+			{Action: "rds:DeleteDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+		}},
+		"DeleteDBClusterParameterGroup": {Needs: []Need{
+			{Action: "rds:DeleteDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+		}},
+		"DeleteDBParameterGroup": {Needs: []Need{
+			{Action: "rds:DeleteDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}},
 		"DeleteDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:DeleteDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+		}},
+		"DescribeAccountAttributes": {Needs: []Need{
+			{Action: "rds:DescribeAccountAttributes"},
+		}},
+		"DescribeCertificates": {Needs: []Need{
+			{Action: "rds:DescribeCertificates"},
+		}},
+		"DescribeDBClusterEndpoints": {Needs: []Need{
+			{Action: "rds:DescribeDBClusterEndpoints", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{1}, OrAll: true}}},
+		}},
+		"DescribeDBClusterParameterGroups": {Needs: []Need{
+			{Action: "rds:DescribeDBClusterParameterGroups", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}, OrAll: true}}},
+		}},
+		"DescribeDBClusterParameters": {Needs: []Need{
+			{Action: "rds:DescribeDBClusterParameters", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+		}},
+		"DescribeDBEngineVersions": {Needs: []Need{
+			{Action: "rds:DescribeDBEngineVersions"},
+		}},
+		"DescribeDBLogFiles": {Needs: []Need{
+			{Action: "rds:DescribeDBLogFiles", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}},
+		"DescribeDBParameterGroups": {Needs: []Need{
+			{Action: "rds:DescribeDBParameterGroups", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}, OrAll: true}}},
+		}},
+		"DescribeDBParameters": {Needs: []Need{
+			{Action: "rds:DescribeDBParameters", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"DescribeDBSubnetGroups": {Needs: []Need{
 			{Action: "rds:DescribeDBSubnetGroups", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}, OrAll: true}}},
 		}},
+		"DescribeEngineDefaultClusterParameters": {Needs: []Need{
+			{Action: "rds:DescribeEngineDefaultClusterParameters"},
+		}},
+		"DescribeEngineDefaultParameters": {Needs: []Need{
+			{Action: "rds:DescribeEngineDefaultParameters"},
+		}},
+		"DescribeEventCategories": {Needs: []Need{
+			{Action: "rds:DescribeEventCategories"},
+		}},
+		"DescribeEventSubscriptions": {Needs: []Need{
+			{Action: "rds:DescribeEventSubscriptions"},
+		}},
+		"DescribeEvents": {Needs: []Need{
+			{Action: "rds:DescribeEvents"},
+		}},
 		"DescribeGlobalClusters": {Needs: []Need{
 			{Action: "rds:DescribeGlobalClusters", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}, OrAll: true}}},
+		}},
+		"DescribeOptionGroups": {Needs: []Need{
+			{Action: "rds:DescribeOptionGroups", Targets: []Target{{Kinds: []*Kind{&kinds[46]}, Path: []int{0}, OrAll: true}}},
+		}},
+		"DescribeOrderableDBInstanceOptions": {Needs: []Need{
+			{Action: "rds:DescribeOrderableDBInstanceOptions"},
 		}},
 		"DescribePendingMaintenanceActions": {Needs: []Need{
 			{Action: "rds:DescribePendingMaintenanceActions", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, OrAll: true}}},
 		}},
+		"DescribeReservedDBInstances": {Needs: []Need{
+			{Action: "rds:DescribeReservedDBInstances"},
+		}},
+		"DescribeSourceRegions": {Needs: []Need{
+			{Action: "rds:DescribeSourceRegions"},
+		}},
+		"DescribeValidDBInstanceModifications": {Needs: []Need{
+			{Action: "rds:DescribeValidDBInstanceModifications", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}},
+		"DownloadDBLogFilePortion": {Needs: []Need{
+			{Action: "rds:DownloadDBLogFilePortion", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}},
+		"ListTagsForResource": {Needs: []Need{
+			{Action: "rds:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[40], &kinds[41], &kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49]}, Path: []int{0}}}},
+		}},
+		"ModifyDBClusterEndpoint": {Needs: []Need{
+			{Action: "rds:ModifyDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
+		}},
+		"ModifyDBClusterParameterGroup": {Needs: []Need{
+			{Action: "rds:ModifyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+		}},
+		"ModifyDBParameterGroup": {Needs: []Need{
+			{Action: "rds:ModifyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}},
 		"ModifyDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
+		}},
+		"RemoveTagsFromResource": {Needs: []Need{
+			{Action: "rds:RemoveTagsFromResource", Targets: []Target{{Kinds: []*Kind{&kinds[40], &kinds[41], &kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"ResetDBClusterParameterGroup": {Needs: []Need{
+			{Action: "rds:ResetDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
+		}},
+		"ResetDBParameterGroup": {Needs: []Need{
+			{Action: "rds:ResetDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 	}},
 	"postern": {Hides: false, Operations: map[string]*Operation{

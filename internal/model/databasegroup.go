@@ -60,7 +60,8 @@ type DBClusterEndpoint struct {
 	// Readers says that it leads to readers only (type READER); otherwise it leads to any.
 	Readers bool `json:"readers,omitempty"`
 	// Static are the ids of the only instances that it leads to; without any it leads to all
-	// but those in Excluded.
+	// but those in Excluded. Ids stay when instances go, so that an endpoint of one instance
+	// does not lead to all others when that one is gone.
 	Static   []string `json:"static,omitempty"`
 	Excluded []string `json:"excluded,omitempty"`
 }

@@ -90,7 +90,11 @@ type Quotas struct {
 	DBClustersPerRegion     int
 	DBSubnetGroupsPerRegion int
 	SubnetsPerDBSubnetGroup int
-	DBSnapshotsPerRegion    int
+	// EndpointsPerDBCluster counts custom endpoints.
+	EndpointsPerDBCluster             int
+	DBParameterGroupsPerRegion        int
+	DBClusterParameterGroupsPerRegion int
+	DBSnapshotsPerRegion              int
 	// ReplicasPerDB is how many read replicas an instance can have, and how many readers a
 	// cluster.
 	ReplicasPerDB int
@@ -111,12 +115,15 @@ func (q *Quotas) all() []quota {
 		{"children-per-group", &q.ChildrenPerGroup, 60},
 		{"authorizations-per-zone", &q.AuthorizationsPerZone, 1000},
 		{"configurations-per-region", &q.ConfigurationsPerRegion, 2000},
+		{"db-cluster-parameter-groups-per-region", &q.DBClusterParameterGroupsPerRegion, 50},
 		{"db-clusters-per-region", &q.DBClustersPerRegion, 40},
 		{"db-instances-per-region", &q.DBInstancesPerRegion, 40},
+		{"db-parameter-groups-per-region", &q.DBParameterGroupsPerRegion, 50},
 		{"db-snapshots-per-region", &q.DBSnapshotsPerRegion, 100},
 		{"db-subnet-groups-per-region", &q.DBSubnetGroupsPerRegion, 50},
 		{"dhcp-options-per-region", &q.DHCPOptionsPerRegion, 1000},
 		{"egress-only-gateways-per-region", &q.EgressOnlyGatewaysPerRegion, 1000},
+		{"endpoints-per-db-cluster", &q.EndpointsPerDBCluster, 5},
 		{"endpoints-per-vpc", &q.EndpointsPerVPC, 200},
 		{"entries-per-prefix-list", &q.EntriesPerPrefixList, 1000},
 		{"gateways-per-vpc", &q.GatewaysPerVPC, 500},

@@ -3,6 +3,8 @@
 package state
 
 import (
+	"iter"
+
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -62,8 +64,35 @@ var _ = []*Relation{
 	name(DBClusters, "writer", Outlives, func(c *model.DBCluster) []model.Ref { return optional(c.Meta, c.Writer) }, to(DBInstances)),
 	name(DBInstances, "interface", Has, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.Interface) }, to(NetworkInterfaces)),
 	name(DBInstances, "subnet", Relies, func(i *model.DBInstance) []model.Ref { return optional(i.Meta, i.Subnet) }, to(Subnets)),
-	name(DBClusterEndpoints, "static", Loses, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Static...) }, to(DBInstances)),
-	name(DBClusterEndpoints, "excluded", Loses, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Excluded...) }, to(DBInstances)),
+	name(DBClusterEndpoints, "static", Outlives, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Static...) }, to(DBInstances)),
+	name(DBClusterEndpoints, "excluded", Outlives, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Excluded...) }, to(DBInstances)),
+}
+
+// DatabaseNamed gives the name of the row that an ARN of RDS names by a type, such as db or
+// cluster-snapshot, and an identifier. Those that are named by their ids are not looked at;
+// the zero Ref says that there is no such row.
+func DatabaseNamed(tx *table.Txn, typeOfARN string, ref model.Ref) model.Ref {
+	switch typeOfARN {
+	case "cluster":
+		return firstRef(DBClustersByIdentifier.Rows(tx, ref))
+	case "db":
+		return firstRef(DBInstancesByIdentifier.Rows(tx, ref))
+	case "snapshot", "cluster-snapshot":
+		for s := range DBSnapshotsByIdentifier.Rows(tx, ref) {
+			if s.OfCluster == (typeOfARN == "cluster-snapshot") {
+				return s.Ref()
+			}
+		}
+		return model.Ref{}
+	}
+	return ref
+}
+
+func firstRef[T interface{ Ref() model.Ref }](rows iter.Seq[T]) model.Ref {
+	for row := range rows {
+		return row.Ref()
+	}
+	return model.Ref{}
 }
 
 // IsDatabase reports whether there is a cluster or an instance with an id that is not being

@@ -10,28 +10,7 @@ import (
 
 // databaseRow names the row of what ARNs of RDS name: those of databases have other ids.
 func (r resources) databaseRow(of access.Resource) model.Ref {
-	ref := of.Ref
-	switch of.Kind.Type {
-	case "cluster":
-		ref = first(state.DBClustersByIdentifier.Rows(r.tx, ref))
-	case "db":
-		ref = first(state.DBInstancesByIdentifier.Rows(r.tx, ref))
-	case "snapshot", "cluster-snapshot":
-		for s := range state.DBSnapshotsByIdentifier.Rows(r.tx, ref) {
-			if s.OfCluster == (of.Kind.Type == "cluster-snapshot") {
-				return s.Ref()
-			}
-		}
-		return model.Ref{}
-	}
-	return ref
-}
-
-func first[T interface{ Ref() model.Ref }](rows func(func(T) bool)) model.Ref {
-	for row := range rows {
-		return row.Ref()
-	}
-	return model.Ref{}
+	return state.DatabaseNamed(r.tx, of.Kind.Type, of.Ref)
 }
 
 // ofInstance reads a key of the instance that an ARN names.

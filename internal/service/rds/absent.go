@@ -24,3 +24,22 @@ func (a *API) DescribeGlobalClusters(_ context.Context, in *shape.DescribeGlobal
 func (a *API) DescribePendingMaintenanceActions(context.Context, *shape.DescribePendingMaintenanceActionsInput) (*shape.DescribePendingMaintenanceActionsOutput, error) {
 	return &shape.DescribePendingMaintenanceActionsOutput{PendingMaintenanceActions: []shape.ResourcePendingMaintenanceActions{}}, nil
 }
+
+// DescribeReservedDBInstances says that none are reserved: nothing is paid for.
+func (a *API) DescribeReservedDBInstances(context.Context, *shape.DescribeReservedDBInstancesInput) (*shape.DescribeReservedDBInstancesOutput, error) {
+	return &shape.DescribeReservedDBInstancesOutput{ReservedDBInstances: []shape.ReservedDBInstance{}}, nil
+}
+
+// DescribeEventSubscriptions says that there are none: events are listed, and sent to nobody.
+func (a *API) DescribeEventSubscriptions(_ context.Context, in *shape.DescribeEventSubscriptionsInput) (*shape.DescribeEventSubscriptionsOutput, error) {
+	if name := service.Value(in.SubscriptionName); name != "" {
+		return nil, fault.RDS("SubscriptionNotFound", "Subscription %s not found.", name)
+	}
+	return &shape.DescribeEventSubscriptionsOutput{EventSubscriptionsList: []shape.EventSubscription{}}, nil
+}
+
+// DescribeSourceRegions says that databases can have replicas of none: a database is in one
+// region.
+func (a *API) DescribeSourceRegions(context.Context, *shape.DescribeSourceRegionsInput) (*shape.DescribeSourceRegionsOutput, error) {
+	return &shape.DescribeSourceRegionsOutput{SourceRegions: []shape.SourceRegion{}}, nil
+}

@@ -20,7 +20,11 @@ import (
 )
 
 // API implements the operations of RDS on the tables of its environment.
-type API struct{ *service.Env }
+type API struct {
+	*service.Env
+	// Logs are those of servers; nil when there are none.
+	Logs Logs
+}
 
 var _ shape.API = (*API)(nil)
 

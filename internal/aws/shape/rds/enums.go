@@ -4,6 +4,12 @@
 
 package rds
 
+// The values of ApplyMethod.
+const (
+	ApplyMethodImmediate     = "immediate"
+	ApplyMethodPendingReboot = "pending-reboot"
+)
+
 // The values of FailoverStatus.
 const (
 	FailoverStatusCancelling  = "cancelling"
@@ -15,6 +21,21 @@ const (
 const (
 	GlobalClusterMemberSynchronizationStatusConnected     = "connected"
 	GlobalClusterMemberSynchronizationStatusPendingResync = "pending-resync"
+)
+
+// The values of SourceType.
+const (
+	SourceTypeBlueGreenDeployment = "blue-green-deployment"
+	SourceTypeCustomEngineVersion = "custom-engine-version"
+	SourceTypeDbCluster           = "db-cluster"
+	SourceTypeDbClusterSnapshot   = "db-cluster-snapshot"
+	SourceTypeDbInstance          = "db-instance"
+	SourceTypeDbParameterGroup    = "db-parameter-group"
+	SourceTypeDbProxy             = "db-proxy"
+	SourceTypeDbSecurityGroup     = "db-security-group"
+	SourceTypeDbShardGroup        = "db-shard-group"
+	SourceTypeDbSnapshot          = "db-snapshot"
+	SourceTypeZeroEtl             = "zero-etl"
 )
 
 // The values of StorageEncryptionType.

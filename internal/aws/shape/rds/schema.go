@@ -19,15 +19,142 @@ func newService() *schema.Service {
 		Name: "rds", SigningName: "rds", Protocol: "query", Version: "2014-10-31", Namespace: "http://rds.amazonaws.com/doc/2014-10-31/", Global: false,
 		Operations: []*schema.Operation{
 			{
+				Name: "AddTagsToResource", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "AddTagsToResourceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ResourceName", Index: 0, Shape: &t[93], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
+					{Name: "Tags", Index: 1, Shape: &t[102], Wire: "Tags", QueryName: "Tags", Required: true},
+				}},
+				Output:     &schema.Shape{Name: "AddTagsToResourceOutput", Kind: schema.Structure},
+				OutputRoot: "AddTagsToResourceResponse",
+				Errors:     []string{"DBProxyNotFoundFault", "DBSnapshotTenantDatabaseNotFoundFault", "IntegrationNotFoundFault", "TenantDatabaseNotFound", "BlueGreenDeploymentNotFoundFault", "DBSnapshotNotFound", "DBProxyEndpointNotFoundFault", "InvalidDBClusterEndpointStateFault", "InvalidDBInstanceState", "DBShardGroupNotFound", "DBClusterNotFoundFault", "DBInstanceNotFound", "DBProxyTargetGroupNotFoundFault", "InvalidDBClusterStateFault"},
+				NoOutput:   true,
+				NewInput:   func() any { return new(AddTagsToResourceInput) },
+				NewOutput:  func() any { return new(AddTagsToResourceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).AddTagsToResource(ctx, in.(*AddTagsToResourceInput))
+				},
+			},
+			{
+				Name: "CopyDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CopyDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceDBClusterParameterGroupIdentifier", Index: 0, Shape: &t[93], Wire: "SourceDBClusterParameterGroupIdentifier", QueryName: "SourceDBClusterParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBClusterParameterGroupIdentifier", Index: 1, Shape: &t[93], Wire: "TargetDBClusterParameterGroupIdentifier", QueryName: "TargetDBClusterParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBClusterParameterGroupDescription", Index: 2, Shape: &t[93], Wire: "TargetDBClusterParameterGroupDescription", QueryName: "TargetDBClusterParameterGroupDescription", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CopyDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroup", Index: 0, Shape: &t[20], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"},
+				}},
+				OutputRoot:    "CopyDBClusterParameterGroupResponse",
+				ResultWrapper: "CopyDBClusterParameterGroupResult",
+				Errors:        []string{"DBParameterGroupNotFound", "DBParameterGroupAlreadyExists", "DBParameterGroupQuotaExceeded"},
+				NewInput:      func() any { return new(CopyDBClusterParameterGroupInput) },
+				NewOutput:     func() any { return new(CopyDBClusterParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CopyDBClusterParameterGroup(ctx, in.(*CopyDBClusterParameterGroupInput))
+				},
+			},
+			{
+				Name: "CopyDBParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CopyDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceDBParameterGroupIdentifier", Index: 0, Shape: &t[93], Wire: "SourceDBParameterGroupIdentifier", QueryName: "SourceDBParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBParameterGroupIdentifier", Index: 1, Shape: &t[93], Wire: "TargetDBParameterGroupIdentifier", QueryName: "TargetDBParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBParameterGroupDescription", Index: 2, Shape: &t[93], Wire: "TargetDBParameterGroupDescription", QueryName: "TargetDBParameterGroupDescription", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CopyDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroup", Index: 0, Shape: &t[24], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"},
+				}},
+				OutputRoot:    "CopyDBParameterGroupResponse",
+				ResultWrapper: "CopyDBParameterGroupResult",
+				Errors:        []string{"DBParameterGroupNotFound", "DBParameterGroupAlreadyExists", "DBParameterGroupQuotaExceeded"},
+				NewInput:      func() any { return new(CopyDBParameterGroupInput) },
+				NewOutput:     func() any { return new(CopyDBParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CopyDBParameterGroup(ctx, in.(*CopyDBParameterGroupInput))
+				},
+			},
+			{
+				Name: "CreateDBClusterEndpoint", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBClusterEndpointInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "DBClusterEndpointIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
+					{Name: "EndpointType", Index: 2, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType", Required: true},
+					{Name: "StaticMembers", Index: 3, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 4, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "Tags", Index: 5, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBClusterEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+					{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
+					{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+					{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+					{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
+				}},
+				OutputRoot:    "CreateDBClusterEndpointResponse",
+				ResultWrapper: "CreateDBClusterEndpointResult",
+				Errors:        []string{"DBClusterEndpointAlreadyExistsFault", "DBClusterEndpointQuotaExceededFault", "DBInstanceNotFound", "InvalidDBClusterStateFault", "InvalidDBInstanceState", "DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(CreateDBClusterEndpointInput) },
+				NewOutput:     func() any { return new(CreateDBClusterEndpointOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBClusterEndpoint(ctx, in.(*CreateDBClusterEndpointInput))
+				},
+			},
+			{
+				Name: "CreateDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroup", Index: 0, Shape: &t[20], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"},
+				}},
+				OutputRoot:    "CreateDBClusterParameterGroupResponse",
+				ResultWrapper: "CreateDBClusterParameterGroupResult",
+				Errors:        []string{"DBParameterGroupAlreadyExists", "DBParameterGroupQuotaExceeded"},
+				NewInput:      func() any { return new(CreateDBClusterParameterGroupInput) },
+				NewOutput:     func() any { return new(CreateDBClusterParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBClusterParameterGroup(ctx, in.(*CreateDBClusterParameterGroupInput))
+				},
+			},
+			{
+				Name: "CreateDBParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroup", Index: 0, Shape: &t[24], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"},
+				}},
+				OutputRoot:    "CreateDBParameterGroupResponse",
+				ResultWrapper: "CreateDBParameterGroupResult",
+				Errors:        []string{"DBParameterGroupAlreadyExists", "DBParameterGroupQuotaExceeded"},
+				NewInput:      func() any { return new(CreateDBParameterGroupInput) },
+				NewOutput:     func() any { return new(CreateDBParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBParameterGroup(ctx, in.(*CreateDBParameterGroupInput))
+				},
+			},
+			{
 				Name: "CreateDBSubnetGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDBSubnetGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[24], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
-					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[24], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription", Required: true},
-					{Name: "SubnetIds", Index: 2, Shape: &t[27], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
-					{Name: "Tags", Index: 3, Shape: &t[31], Wire: "Tags", QueryName: "Tags"},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
+					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[93], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription", Required: true},
+					{Name: "SubnetIds", Index: 2, Shape: &t[96], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
 				}},
 				Output: &schema.Shape{Name: "CreateDBSubnetGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroup", Index: 0, Shape: &t[3], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
+					{Name: "DBSubnetGroup", Index: 0, Shape: &t[28], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
 				}},
 				OutputRoot:    "CreateDBSubnetGroupResponse",
 				ResultWrapper: "CreateDBSubnetGroupResult",
@@ -39,9 +166,65 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteDBClusterEndpoint", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDBClusterEndpointInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "DeleteDBClusterEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+					{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
+					{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+					{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+					{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
+				}},
+				OutputRoot:    "DeleteDBClusterEndpointResponse",
+				ResultWrapper: "DeleteDBClusterEndpointResult",
+				Errors:        []string{"DBClusterEndpointNotFoundFault", "InvalidDBClusterStateFault", "InvalidDBClusterEndpointStateFault"},
+				NewInput:      func() any { return new(DeleteDBClusterEndpointInput) },
+				NewOutput:     func() any { return new(DeleteDBClusterEndpointOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDBClusterEndpoint(ctx, in.(*DeleteDBClusterEndpointInput))
+				},
+			},
+			{
+				Name: "DeleteDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+				}},
+				Output:     &schema.Shape{Name: "DeleteDBClusterParameterGroupOutput", Kind: schema.Structure},
+				OutputRoot: "DeleteDBClusterParameterGroupResponse",
+				Errors:     []string{"DBParameterGroupNotFound", "InvalidDBParameterGroupState"},
+				NoOutput:   true,
+				NewInput:   func() any { return new(DeleteDBClusterParameterGroupInput) },
+				NewOutput:  func() any { return new(DeleteDBClusterParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDBClusterParameterGroup(ctx, in.(*DeleteDBClusterParameterGroupInput))
+				},
+			},
+			{
+				Name: "DeleteDBParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+				}},
+				Output:     &schema.Shape{Name: "DeleteDBParameterGroupOutput", Kind: schema.Structure},
+				OutputRoot: "DeleteDBParameterGroupResponse",
+				Errors:     []string{"DBParameterGroupNotFound", "InvalidDBParameterGroupState"},
+				NoOutput:   true,
+				NewInput:   func() any { return new(DeleteDBParameterGroupInput) },
+				NewOutput:  func() any { return new(DeleteDBParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDBParameterGroup(ctx, in.(*DeleteDBParameterGroupInput))
+				},
+			},
+			{
 				Name: "DeleteDBSubnetGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteDBSubnetGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[24], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteDBSubnetGroupOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteDBSubnetGroupResponse",
@@ -54,16 +237,210 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeAccountAttributes", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeAccountAttributesInput", Kind: schema.Structure},
+				Output: &schema.Shape{Name: "DescribeAccountAttributesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "AccountQuotas", Index: 0, Shape: &t[1], Wire: "AccountQuotas", QueryName: "AccountQuotas"},
+				}},
+				OutputRoot:    "DescribeAccountAttributesResponse",
+				ResultWrapper: "DescribeAccountAttributesResult",
+				NewInput:      func() any { return new(DescribeAccountAttributesInput) },
+				NewOutput:     func() any { return new(DescribeAccountAttributesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeAccountAttributes(ctx, in.(*DescribeAccountAttributesInput))
+				},
+			},
+			{
+				Name: "DescribeCertificates", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeCertificatesInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "CertificateIdentifier", Index: 0, Shape: &t[93], Wire: "CertificateIdentifier", QueryName: "CertificateIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeCertificatesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DefaultCertificateForNewLaunches", Index: 0, Shape: &t[93], Wire: "DefaultCertificateForNewLaunches", QueryName: "DefaultCertificateForNewLaunches"},
+					{Name: "Certificates", Index: 1, Shape: &t[14], Wire: "Certificates", QueryName: "Certificates"},
+					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				OutputRoot:    "DescribeCertificatesResponse",
+				ResultWrapper: "DescribeCertificatesResult",
+				Errors:        []string{"CertificateNotFound"},
+				NewInput:      func() any { return new(DescribeCertificatesInput) },
+				NewOutput:     func() any { return new(DescribeCertificatesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeCertificates(ctx, in.(*DescribeCertificatesInput))
+				},
+			},
+			{
+				Name: "DescribeDBClusterEndpoints", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBClusterEndpointsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "Filters", Index: 2, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 4, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBClusterEndpointsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterEndpoints", Index: 1, Shape: &t[19], Wire: "DBClusterEndpoints", QueryName: "DBClusterEndpoints"},
+				}},
+				OutputRoot:    "DescribeDBClusterEndpointsResponse",
+				ResultWrapper: "DescribeDBClusterEndpointsResult",
+				Errors:        []string{"DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(DescribeDBClusterEndpointsInput) },
+				NewOutput:     func() any { return new(DescribeDBClusterEndpointsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBClusterEndpoints(ctx, in.(*DescribeDBClusterEndpointsInput))
+				},
+			},
+			{
+				Name: "DescribeDBClusterParameterGroups", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBClusterParameterGroupsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBClusterParameterGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterParameterGroups", Index: 1, Shape: &t[21], Wire: "DBClusterParameterGroups", QueryName: "DBClusterParameterGroups"},
+				}},
+				OutputRoot:    "DescribeDBClusterParameterGroupsResponse",
+				ResultWrapper: "DescribeDBClusterParameterGroupsResult",
+				Errors:        []string{"DBParameterGroupNotFound"},
+				NewInput:      func() any { return new(DescribeDBClusterParameterGroupsInput) },
+				NewOutput:     func() any { return new(DescribeDBClusterParameterGroupsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBClusterParameterGroups(ctx, in.(*DescribeDBClusterParameterGroupsInput))
+				},
+			},
+			{
+				Name: "DescribeDBClusterParameters", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBClusterParametersInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "Source", Index: 1, Shape: &t[93], Wire: "Source", QueryName: "Source"},
+					{Name: "Filters", Index: 2, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 4, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBClusterParametersOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Parameters", Index: 0, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				OutputRoot:    "DescribeDBClusterParametersResponse",
+				ResultWrapper: "DescribeDBClusterParametersResult",
+				Errors:        []string{"DBParameterGroupNotFound"},
+				NewInput:      func() any { return new(DescribeDBClusterParametersInput) },
+				NewOutput:     func() any { return new(DescribeDBClusterParametersOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBClusterParameters(ctx, in.(*DescribeDBClusterParametersInput))
+				},
+			},
+			{
+				Name: "DescribeDBEngineVersions", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBEngineVersionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
+					{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "DBParameterGroupFamily", Index: 2, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+					{Name: "Filters", Index: 3, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 4, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 5, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DefaultOnly", Index: 6, Shape: &t[10], Wire: "DefaultOnly", QueryName: "DefaultOnly"},
+					{Name: "ListSupportedCharacterSets", Index: 7, Shape: &t[11], Wire: "ListSupportedCharacterSets", QueryName: "ListSupportedCharacterSets"},
+					{Name: "ListSupportedTimezones", Index: 8, Shape: &t[11], Wire: "ListSupportedTimezones", QueryName: "ListSupportedTimezones"},
+					{Name: "IncludeAll", Index: 9, Shape: &t[11], Wire: "IncludeAll", QueryName: "IncludeAll"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBEngineVersionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBEngineVersions", Index: 1, Shape: &t[23], Wire: "DBEngineVersions", QueryName: "DBEngineVersions"},
+				}},
+				OutputRoot:    "DescribeDBEngineVersionsResponse",
+				ResultWrapper: "DescribeDBEngineVersionsResult",
+				NewInput:      func() any { return new(DescribeDBEngineVersionsInput) },
+				NewOutput:     func() any { return new(DescribeDBEngineVersionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBEngineVersions(ctx, in.(*DescribeDBEngineVersionsInput))
+				},
+			},
+			{
+				Name: "DescribeDBLogFiles", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBLogFilesInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[93], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "FilenameContains", Index: 1, Shape: &t[93], Wire: "FilenameContains", QueryName: "FilenameContains"},
+					{Name: "FileLastWritten", Index: 2, Shape: &t[61], Wire: "FileLastWritten", QueryName: "FileLastWritten"},
+					{Name: "FileSize", Index: 3, Shape: &t[61], Wire: "FileSize", QueryName: "FileSize"},
+					{Name: "Filters", Index: 4, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 5, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 6, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBLogFilesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DescribeDBLogFiles", Index: 0, Shape: &t[31], Wire: "DescribeDBLogFiles", QueryName: "DescribeDBLogFiles"},
+					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				OutputRoot:    "DescribeDBLogFilesResponse",
+				ResultWrapper: "DescribeDBLogFilesResult",
+				Errors:        []string{"DBInstanceNotFound", "DBInstanceNotReady"},
+				NewInput:      func() any { return new(DescribeDBLogFilesInput) },
+				NewOutput:     func() any { return new(DescribeDBLogFilesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBLogFiles(ctx, in.(*DescribeDBLogFilesInput))
+				},
+			},
+			{
+				Name: "DescribeDBParameterGroups", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBParameterGroupsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBParameterGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBParameterGroups", Index: 1, Shape: &t[25], Wire: "DBParameterGroups", QueryName: "DBParameterGroups"},
+				}},
+				OutputRoot:    "DescribeDBParameterGroupsResponse",
+				ResultWrapper: "DescribeDBParameterGroupsResult",
+				Errors:        []string{"DBParameterGroupNotFound"},
+				NewInput:      func() any { return new(DescribeDBParameterGroupsInput) },
+				NewOutput:     func() any { return new(DescribeDBParameterGroupsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBParameterGroups(ctx, in.(*DescribeDBParameterGroupsInput))
+				},
+			},
+			{
+				Name: "DescribeDBParameters", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBParametersInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "Source", Index: 1, Shape: &t[93], Wire: "Source", QueryName: "Source"},
+					{Name: "Filters", Index: 2, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 4, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBParametersOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Parameters", Index: 0, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				OutputRoot:    "DescribeDBParametersResponse",
+				ResultWrapper: "DescribeDBParametersResult",
+				Errors:        []string{"DBParameterGroupNotFound"},
+				NewInput:      func() any { return new(DescribeDBParametersInput) },
+				NewOutput:     func() any { return new(DescribeDBParametersOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBParameters(ctx, in.(*DescribeDBParametersInput))
+				},
+			},
+			{
 				Name: "DescribeDBSubnetGroups", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBSubnetGroupsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[24], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
-					{Name: "Filters", Index: 1, Shape: &t[8], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[16], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[24], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBSubnetGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[24], Wire: "Marker", QueryName: "Marker"},
-					{Name: "DBSubnetGroups", Index: 1, Shape: &t[4], Wire: "DBSubnetGroups", QueryName: "DBSubnetGroups"},
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBSubnetGroups", Index: 1, Shape: &t[29], Wire: "DBSubnetGroups", QueryName: "DBSubnetGroups"},
 				}},
 				OutputRoot:    "DescribeDBSubnetGroupsResponse",
 				ResultWrapper: "DescribeDBSubnetGroupsResult",
@@ -75,16 +452,117 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeEngineDefaultClusterParameters", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeEngineDefaultClusterParametersInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeEngineDefaultClusterParametersOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "EngineDefaults", Index: 0, Shape: &t[36], Wire: "EngineDefaults", QueryName: "EngineDefaults"},
+				}},
+				OutputRoot:    "DescribeEngineDefaultClusterParametersResponse",
+				ResultWrapper: "DescribeEngineDefaultClusterParametersResult",
+				NewInput:      func() any { return new(DescribeEngineDefaultClusterParametersInput) },
+				NewOutput:     func() any { return new(DescribeEngineDefaultClusterParametersOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeEngineDefaultClusterParameters(ctx, in.(*DescribeEngineDefaultClusterParametersInput))
+				},
+			},
+			{
+				Name: "DescribeEngineDefaultParameters", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeEngineDefaultParametersInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeEngineDefaultParametersOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "EngineDefaults", Index: 0, Shape: &t[36], Wire: "EngineDefaults", QueryName: "EngineDefaults"},
+				}},
+				OutputRoot:    "DescribeEngineDefaultParametersResponse",
+				ResultWrapper: "DescribeEngineDefaultParametersResult",
+				NewInput:      func() any { return new(DescribeEngineDefaultParametersInput) },
+				NewOutput:     func() any { return new(DescribeEngineDefaultParametersOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeEngineDefaultParameters(ctx, in.(*DescribeEngineDefaultParametersInput))
+				},
+			},
+			{
+				Name: "DescribeEventCategories", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeEventCategoriesInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceType", Index: 0, Shape: &t[93], Wire: "SourceType", QueryName: "SourceType"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+				}},
+				Output: &schema.Shape{Name: "DescribeEventCategoriesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "EventCategoriesMapList", Index: 0, Shape: &t[41], Wire: "EventCategoriesMapList", QueryName: "EventCategoriesMapList"},
+				}},
+				OutputRoot:    "DescribeEventCategoriesResponse",
+				ResultWrapper: "DescribeEventCategoriesResult",
+				NewInput:      func() any { return new(DescribeEventCategoriesInput) },
+				NewOutput:     func() any { return new(DescribeEventCategoriesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeEventCategories(ctx, in.(*DescribeEventCategoriesInput))
+				},
+			},
+			{
+				Name: "DescribeEventSubscriptions", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeEventSubscriptionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SubscriptionName", Index: 0, Shape: &t[93], Wire: "SubscriptionName", QueryName: "SubscriptionName"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeEventSubscriptionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "EventSubscriptionsList", Index: 1, Shape: &t[44], Wire: "EventSubscriptionsList", QueryName: "EventSubscriptionsList"},
+				}},
+				OutputRoot:    "DescribeEventSubscriptionsResponse",
+				ResultWrapper: "DescribeEventSubscriptionsResult",
+				Errors:        []string{"SubscriptionNotFound"},
+				NewInput:      func() any { return new(DescribeEventSubscriptionsInput) },
+				NewOutput:     func() any { return new(DescribeEventSubscriptionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeEventSubscriptions(ctx, in.(*DescribeEventSubscriptionsInput))
+				},
+			},
+			{
+				Name: "DescribeEvents", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeEventsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceIdentifier", Index: 0, Shape: &t[93], Wire: "SourceIdentifier", QueryName: "SourceIdentifier"},
+					{Name: "SourceType", Index: 1, Shape: &t[91], Wire: "SourceType", QueryName: "SourceType"},
+					{Name: "StartTime", Index: 2, Shape: &t[100], Wire: "StartTime", QueryName: "StartTime", TimestampFormat: schema.ISO8601},
+					{Name: "EndTime", Index: 3, Shape: &t[100], Wire: "EndTime", QueryName: "EndTime", TimestampFormat: schema.ISO8601},
+					{Name: "Duration", Index: 4, Shape: &t[58], Wire: "Duration", QueryName: "Duration"},
+					{Name: "EventCategories", Index: 5, Shape: &t[39], Wire: "EventCategories", QueryName: "EventCategories"},
+					{Name: "Filters", Index: 6, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 7, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 8, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeEventsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "Events", Index: 1, Shape: &t[42], Wire: "Events", QueryName: "Events"},
+				}},
+				OutputRoot:    "DescribeEventsResponse",
+				ResultWrapper: "DescribeEventsResult",
+				NewInput:      func() any { return new(DescribeEventsInput) },
+				NewOutput:     func() any { return new(DescribeEventsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeEvents(ctx, in.(*DescribeEventsInput))
+				},
+			},
+			{
 				Name: "DescribeGlobalClusters", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeGlobalClustersInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[11], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
-					{Name: "Filters", Index: 1, Shape: &t[8], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[16], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[24], Wire: "Marker", QueryName: "Marker"},
+					{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[52], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeGlobalClustersOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[24], Wire: "Marker", QueryName: "Marker"},
-					{Name: "GlobalClusters", Index: 1, Shape: &t[12], Wire: "GlobalClusters", QueryName: "GlobalClusters"},
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "GlobalClusters", Index: 1, Shape: &t[53], Wire: "GlobalClusters", QueryName: "GlobalClusters"},
 				}},
 				OutputRoot:    "DescribeGlobalClustersResponse",
 				ResultWrapper: "DescribeGlobalClustersResult",
@@ -96,16 +574,64 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeOptionGroups", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeOptionGroupsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "OptionGroupName", Index: 0, Shape: &t[93], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "EngineName", Index: 4, Shape: &t[93], Wire: "EngineName", QueryName: "EngineName"},
+					{Name: "MajorEngineVersion", Index: 5, Shape: &t[93], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
+				}},
+				Output: &schema.Shape{Name: "DescribeOptionGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "OptionGroupsList", Index: 0, Shape: &t[64], Wire: "OptionGroupsList", QueryName: "OptionGroupsList"},
+					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				OutputRoot:    "DescribeOptionGroupsResponse",
+				ResultWrapper: "DescribeOptionGroupsResult",
+				Errors:        []string{"OptionGroupNotFoundFault"},
+				NewInput:      func() any { return new(DescribeOptionGroupsInput) },
+				NewOutput:     func() any { return new(DescribeOptionGroupsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeOptionGroups(ctx, in.(*DescribeOptionGroupsInput))
+				},
+			},
+			{
+				Name: "DescribeOrderableDBInstanceOptions", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeOrderableDBInstanceOptionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine", Required: true},
+					{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+					{Name: "LicenseModel", Index: 3, Shape: &t[93], Wire: "LicenseModel", QueryName: "LicenseModel"},
+					{Name: "AvailabilityZoneGroup", Index: 4, Shape: &t[93], Wire: "AvailabilityZoneGroup", QueryName: "AvailabilityZoneGroup"},
+					{Name: "Vpc", Index: 5, Shape: &t[11], Wire: "Vpc", QueryName: "Vpc"},
+					{Name: "Filters", Index: 6, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 7, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 8, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeOrderableDBInstanceOptionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "OrderableDBInstanceOptions", Index: 0, Shape: &t[69], Wire: "OrderableDBInstanceOptions", QueryName: "OrderableDBInstanceOptions"},
+					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				OutputRoot:    "DescribeOrderableDBInstanceOptionsResponse",
+				ResultWrapper: "DescribeOrderableDBInstanceOptionsResult",
+				NewInput:      func() any { return new(DescribeOrderableDBInstanceOptionsInput) },
+				NewOutput:     func() any { return new(DescribeOrderableDBInstanceOptionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeOrderableDBInstanceOptions(ctx, in.(*DescribeOrderableDBInstanceOptionsInput))
+				},
+			},
+			{
 				Name: "DescribePendingMaintenanceActions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribePendingMaintenanceActionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ResourceIdentifier", Index: 0, Shape: &t[24], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
-					{Name: "Filters", Index: 1, Shape: &t[8], Wire: "Filters", QueryName: "Filters"},
-					{Name: "Marker", Index: 2, Shape: &t[24], Wire: "Marker", QueryName: "Marker"},
-					{Name: "MaxRecords", Index: 3, Shape: &t[16], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "ResourceIdentifier", Index: 0, Shape: &t[93], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
 				}},
 				Output: &schema.Shape{Name: "DescribePendingMaintenanceActionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PendingMaintenanceActions", Index: 0, Shape: &t[20], Wire: "PendingMaintenanceActions", QueryName: "PendingMaintenanceActions"},
-					{Name: "Marker", Index: 1, Shape: &t[24], Wire: "Marker", QueryName: "Marker"},
+					{Name: "PendingMaintenanceActions", Index: 0, Shape: &t[75], Wire: "PendingMaintenanceActions", QueryName: "PendingMaintenanceActions"},
+					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribePendingMaintenanceActionsResponse",
 				ResultWrapper: "DescribePendingMaintenanceActionsResult",
@@ -117,14 +643,184 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeReservedDBInstances", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeReservedDBInstancesInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ReservedDBInstanceId", Index: 0, Shape: &t[93], Wire: "ReservedDBInstanceId", QueryName: "ReservedDBInstanceId"},
+					{Name: "ReservedDBInstancesOfferingId", Index: 1, Shape: &t[93], Wire: "ReservedDBInstancesOfferingId", QueryName: "ReservedDBInstancesOfferingId"},
+					{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+					{Name: "Duration", Index: 3, Shape: &t[93], Wire: "Duration", QueryName: "Duration"},
+					{Name: "ProductDescription", Index: 4, Shape: &t[93], Wire: "ProductDescription", QueryName: "ProductDescription"},
+					{Name: "OfferingType", Index: 5, Shape: &t[93], Wire: "OfferingType", QueryName: "OfferingType"},
+					{Name: "MultiAZ", Index: 6, Shape: &t[11], Wire: "MultiAZ", QueryName: "MultiAZ"},
+					{Name: "LeaseId", Index: 7, Shape: &t[93], Wire: "LeaseId", QueryName: "LeaseId"},
+					{Name: "Filters", Index: 8, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 9, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 10, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeReservedDBInstancesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "ReservedDBInstances", Index: 1, Shape: &t[84], Wire: "ReservedDBInstances", QueryName: "ReservedDBInstances"},
+				}},
+				OutputRoot:    "DescribeReservedDBInstancesResponse",
+				ResultWrapper: "DescribeReservedDBInstancesResult",
+				Errors:        []string{"ReservedDBInstanceNotFound"},
+				NewInput:      func() any { return new(DescribeReservedDBInstancesInput) },
+				NewOutput:     func() any { return new(DescribeReservedDBInstancesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeReservedDBInstances(ctx, in.(*DescribeReservedDBInstancesInput))
+				},
+			},
+			{
+				Name: "DescribeSourceRegions", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeSourceRegionsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "RegionName", Index: 0, Shape: &t[93], Wire: "RegionName", QueryName: "RegionName"},
+					{Name: "MaxRecords", Index: 1, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "Filters", Index: 3, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+				}},
+				Output: &schema.Shape{Name: "DescribeSourceRegionsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "SourceRegions", Index: 1, Shape: &t[90], Wire: "SourceRegions", QueryName: "SourceRegions"},
+				}},
+				OutputRoot:    "DescribeSourceRegionsResponse",
+				ResultWrapper: "DescribeSourceRegionsResult",
+				NewInput:      func() any { return new(DescribeSourceRegionsInput) },
+				NewOutput:     func() any { return new(DescribeSourceRegionsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeSourceRegions(ctx, in.(*DescribeSourceRegionsInput))
+				},
+			},
+			{
+				Name: "DescribeValidDBInstanceModifications", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeValidDBInstanceModificationsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[93], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "DescribeValidDBInstanceModificationsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ValidDBInstanceModificationsMessage", Index: 0, Shape: &t[106], Wire: "ValidDBInstanceModificationsMessage", QueryName: "ValidDBInstanceModificationsMessage"},
+				}},
+				OutputRoot:    "DescribeValidDBInstanceModificationsResponse",
+				ResultWrapper: "DescribeValidDBInstanceModificationsResult",
+				Errors:        []string{"DBInstanceNotFound", "InvalidDBInstanceState"},
+				NewInput:      func() any { return new(DescribeValidDBInstanceModificationsInput) },
+				NewOutput:     func() any { return new(DescribeValidDBInstanceModificationsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeValidDBInstanceModifications(ctx, in.(*DescribeValidDBInstanceModificationsInput))
+				},
+			},
+			{
+				Name: "DownloadDBLogFilePortion", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DownloadDBLogFilePortionInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[93], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "LogFileName", Index: 1, Shape: &t[93], Wire: "LogFileName", QueryName: "LogFileName", Required: true},
+					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "NumberOfLines", Index: 3, Shape: &t[57], Wire: "NumberOfLines", QueryName: "NumberOfLines"},
+				}},
+				Output: &schema.Shape{Name: "DownloadDBLogFilePortionOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "LogFileData", Index: 0, Shape: &t[86], Wire: "LogFileData", QueryName: "LogFileData", Sensitive: true},
+					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "AdditionalDataPending", Index: 2, Shape: &t[10], Wire: "AdditionalDataPending", QueryName: "AdditionalDataPending"},
+				}},
+				OutputRoot:    "DownloadDBLogFilePortionResponse",
+				ResultWrapper: "DownloadDBLogFilePortionResult",
+				Errors:        []string{"DBInstanceNotFound", "DBInstanceNotReady", "DBLogFileNotFoundFault"},
+				NewInput:      func() any { return new(DownloadDBLogFilePortionInput) },
+				NewOutput:     func() any { return new(DownloadDBLogFilePortionOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DownloadDBLogFilePortion(ctx, in.(*DownloadDBLogFilePortionInput))
+				},
+			},
+			{
+				Name: "ListTagsForResource", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ListTagsForResourceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ResourceName", Index: 0, Shape: &t[93], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
+					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+				}},
+				Output: &schema.Shape{Name: "ListTagsForResourceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "TagList", Index: 0, Shape: &t[102], Wire: "TagList", QueryName: "TagList"},
+				}},
+				OutputRoot:    "ListTagsForResourceResponse",
+				ResultWrapper: "ListTagsForResourceResult",
+				Errors:        []string{"DBProxyNotFoundFault", "DBSnapshotTenantDatabaseNotFoundFault", "IntegrationNotFoundFault", "TenantDatabaseNotFound", "BlueGreenDeploymentNotFoundFault", "DBSnapshotNotFound", "DBProxyEndpointNotFoundFault", "DBShardGroupNotFound", "DBClusterNotFoundFault", "DBInstanceNotFound", "DBProxyTargetGroupNotFoundFault"},
+				NewInput:      func() any { return new(ListTagsForResourceInput) },
+				NewOutput:     func() any { return new(ListTagsForResourceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListTagsForResource(ctx, in.(*ListTagsForResourceInput))
+				},
+			},
+			{
+				Name: "ModifyDBClusterEndpoint", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBClusterEndpointInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
+					{Name: "EndpointType", Index: 1, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "StaticMembers", Index: 2, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 3, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBClusterEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+					{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
+					{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+					{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+					{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
+				}},
+				OutputRoot:    "ModifyDBClusterEndpointResponse",
+				ResultWrapper: "ModifyDBClusterEndpointResult",
+				Errors:        []string{"DBClusterEndpointNotFoundFault", "DBInstanceNotFound", "InvalidDBClusterStateFault", "InvalidDBClusterEndpointStateFault", "InvalidDBInstanceState"},
+				NewInput:      func() any { return new(ModifyDBClusterEndpointInput) },
+				NewOutput:     func() any { return new(ModifyDBClusterEndpointOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBClusterEndpoint(ctx, in.(*ModifyDBClusterEndpointInput))
+				},
+			},
+			{
+				Name: "ModifyDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "Parameters", Index: 1, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters", Required: true},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+				}},
+				OutputRoot:    "ModifyDBClusterParameterGroupResponse",
+				ResultWrapper: "ModifyDBClusterParameterGroupResult",
+				Errors:        []string{"DBParameterGroupNotFound", "InvalidDBParameterGroupState"},
+				NewInput:      func() any { return new(ModifyDBClusterParameterGroupInput) },
+				NewOutput:     func() any { return new(ModifyDBClusterParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBClusterParameterGroup(ctx, in.(*ModifyDBClusterParameterGroupInput))
+				},
+			},
+			{
+				Name: "ModifyDBParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "Parameters", Index: 1, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters", Required: true},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+				}},
+				OutputRoot:    "ModifyDBParameterGroupResponse",
+				ResultWrapper: "ModifyDBParameterGroupResult",
+				Errors:        []string{"DBParameterGroupNotFound", "InvalidDBParameterGroupState"},
+				NewInput:      func() any { return new(ModifyDBParameterGroupInput) },
+				NewOutput:     func() any { return new(ModifyDBParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBParameterGroup(ctx, in.(*ModifyDBParameterGroupInput))
+				},
+			},
+			{
 				Name: "ModifyDBSubnetGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBSubnetGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[24], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
-					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[24], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
-					{Name: "SubnetIds", Index: 2, Shape: &t[27], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
+					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[93], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
+					{Name: "SubnetIds", Index: 2, Shape: &t[96], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ModifyDBSubnetGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroup", Index: 0, Shape: &t[3], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
+					{Name: "DBSubnetGroup", Index: 0, Shape: &t[28], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
 				}},
 				OutputRoot:    "ModifyDBSubnetGroupResponse",
 				ResultWrapper: "ModifyDBSubnetGroupResult",
@@ -135,30 +831,78 @@ func newService() *schema.Service {
 					return api.(API).ModifyDBSubnetGroup(ctx, in.(*ModifyDBSubnetGroupInput))
 				},
 			},
+			{
+				Name: "RemoveTagsFromResource", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "RemoveTagsFromResourceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "ResourceName", Index: 0, Shape: &t[93], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
+					{Name: "TagKeys", Index: 1, Shape: &t[59], Wire: "TagKeys", QueryName: "TagKeys", Required: true},
+				}},
+				Output:     &schema.Shape{Name: "RemoveTagsFromResourceOutput", Kind: schema.Structure},
+				OutputRoot: "RemoveTagsFromResourceResponse",
+				Errors:     []string{"DBProxyNotFoundFault", "DBSnapshotTenantDatabaseNotFoundFault", "IntegrationNotFoundFault", "TenantDatabaseNotFound", "BlueGreenDeploymentNotFoundFault", "DBSnapshotNotFound", "DBProxyEndpointNotFoundFault", "InvalidDBClusterEndpointStateFault", "InvalidDBInstanceState", "DBShardGroupNotFound", "DBClusterNotFoundFault", "DBInstanceNotFound", "DBProxyTargetGroupNotFoundFault", "InvalidDBClusterStateFault"},
+				NoOutput:   true,
+				NewInput:   func() any { return new(RemoveTagsFromResourceInput) },
+				NewOutput:  func() any { return new(RemoveTagsFromResourceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RemoveTagsFromResource(ctx, in.(*RemoveTagsFromResourceInput))
+				},
+			},
+			{
+				Name: "ResetDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ResetDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "ResetAllParameters", Index: 1, Shape: &t[10], Wire: "ResetAllParameters", QueryName: "ResetAllParameters"},
+					{Name: "Parameters", Index: 2, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+				}},
+				Output: &schema.Shape{Name: "ResetDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+				}},
+				OutputRoot:    "ResetDBClusterParameterGroupResponse",
+				ResultWrapper: "ResetDBClusterParameterGroupResult",
+				Errors:        []string{"DBParameterGroupNotFound", "InvalidDBParameterGroupState"},
+				NewInput:      func() any { return new(ResetDBClusterParameterGroupInput) },
+				NewOutput:     func() any { return new(ResetDBClusterParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ResetDBClusterParameterGroup(ctx, in.(*ResetDBClusterParameterGroupInput))
+				},
+			},
+			{
+				Name: "ResetDBParameterGroup", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ResetDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "ResetAllParameters", Index: 1, Shape: &t[10], Wire: "ResetAllParameters", QueryName: "ResetAllParameters"},
+					{Name: "Parameters", Index: 2, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+				}},
+				Output: &schema.Shape{Name: "ResetDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+				}},
+				OutputRoot:    "ResetDBParameterGroupResponse",
+				ResultWrapper: "ResetDBParameterGroupResult",
+				Errors:        []string{"DBParameterGroupNotFound", "InvalidDBParameterGroupState"},
+				NewInput:      func() any { return new(ResetDBParameterGroupInput) },
+				NewOutput:     func() any { return new(ResetDBParameterGroupOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ResetDBParameterGroup(ctx, in.(*ResetDBParameterGroupInput))
+				},
+			},
 		},
 		Unserved: []string{
 			"AddRoleToDBCluster",
 			"AddRoleToDBInstance",
 			"AddSourceIdentifierToSubscription",
-			"AddTagsToResource",
 			"ApplyPendingMaintenanceAction",
 			"AuthorizeDBSecurityGroupIngress",
 			"BacktrackDBCluster",
 			"CancelExportTask",
-			"CopyDBClusterParameterGroup",
 			"CopyDBClusterSnapshot",
-			"CopyDBParameterGroup",
 			"CopyDBSnapshot",
 			"CopyOptionGroup",
 			"CreateBlueGreenDeployment",
 			"CreateCustomDBEngineVersion",
 			"CreateDBCluster",
-			"CreateDBClusterEndpoint",
-			"CreateDBClusterParameterGroup",
 			"CreateDBClusterSnapshot",
 			"CreateDBInstance",
 			"CreateDBInstanceReadReplica",
-			"CreateDBParameterGroup",
 			"CreateDBProxy",
 			"CreateDBProxyEndpoint",
 			"CreateDBSecurityGroup",
@@ -173,12 +917,9 @@ func newService() *schema.Service {
 			"DeleteCustomDBEngineVersion",
 			"DeleteDBCluster",
 			"DeleteDBClusterAutomatedBackup",
-			"DeleteDBClusterEndpoint",
-			"DeleteDBClusterParameterGroup",
 			"DeleteDBClusterSnapshot",
 			"DeleteDBInstance",
 			"DeleteDBInstanceAutomatedBackup",
-			"DeleteDBParameterGroup",
 			"DeleteDBProxy",
 			"DeleteDBProxyEndpoint",
 			"DeleteDBSecurityGroup",
@@ -190,24 +931,15 @@ func newService() *schema.Service {
 			"DeleteOptionGroup",
 			"DeleteTenantDatabase",
 			"DeregisterDBProxyTargets",
-			"DescribeAccountAttributes",
 			"DescribeBlueGreenDeployments",
-			"DescribeCertificates",
 			"DescribeDBClusterAutomatedBackups",
 			"DescribeDBClusterBacktracks",
-			"DescribeDBClusterEndpoints",
-			"DescribeDBClusterParameterGroups",
-			"DescribeDBClusterParameters",
 			"DescribeDBClusterSnapshotAttributes",
 			"DescribeDBClusterSnapshots",
 			"DescribeDBClusters",
-			"DescribeDBEngineVersions",
 			"DescribeDBInstanceAutomatedBackups",
 			"DescribeDBInstances",
-			"DescribeDBLogFiles",
 			"DescribeDBMajorEngineVersions",
-			"DescribeDBParameterGroups",
-			"DescribeDBParameters",
 			"DescribeDBProxies",
 			"DescribeDBProxyEndpoints",
 			"DescribeDBProxyTargetGroups",
@@ -218,38 +950,23 @@ func newService() *schema.Service {
 			"DescribeDBSnapshotAttributes",
 			"DescribeDBSnapshotTenantDatabases",
 			"DescribeDBSnapshots",
-			"DescribeEngineDefaultClusterParameters",
-			"DescribeEngineDefaultParameters",
-			"DescribeEventCategories",
-			"DescribeEventSubscriptions",
-			"DescribeEvents",
 			"DescribeExportTasks",
 			"DescribeIntegrations",
 			"DescribeOptionGroupOptions",
-			"DescribeOptionGroups",
-			"DescribeOrderableDBInstanceOptions",
-			"DescribeReservedDBInstances",
 			"DescribeReservedDBInstancesOfferings",
 			"DescribeServerlessV2PlatformVersions",
-			"DescribeSourceRegions",
 			"DescribeTenantDatabases",
-			"DescribeValidDBInstanceModifications",
 			"DisableHttpEndpoint",
-			"DownloadDBLogFilePortion",
 			"EnableHttpEndpoint",
 			"FailoverDBCluster",
 			"FailoverGlobalCluster",
-			"ListTagsForResource",
 			"ModifyActivityStream",
 			"ModifyCertificates",
 			"ModifyCurrentDBClusterCapacity",
 			"ModifyCustomDBEngineVersion",
 			"ModifyDBCluster",
-			"ModifyDBClusterEndpoint",
-			"ModifyDBClusterParameterGroup",
 			"ModifyDBClusterSnapshotAttribute",
 			"ModifyDBInstance",
-			"ModifyDBParameterGroup",
 			"ModifyDBProxy",
 			"ModifyDBProxyEndpoint",
 			"ModifyDBProxyTargetGroup",
@@ -273,9 +990,6 @@ func newService() *schema.Service {
 			"RemoveRoleFromDBCluster",
 			"RemoveRoleFromDBInstance",
 			"RemoveSourceIdentifierFromSubscription",
-			"RemoveTagsFromResource",
-			"ResetDBClusterParameterGroup",
-			"ResetDBParameterGroup",
 			"RestoreDBClusterFromS3",
 			"RestoreDBClusterFromSnapshot",
 			"RestoreDBClusterToPointInTime",
@@ -301,100 +1015,465 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 33)
-	t[0] = schema.Shape{Name: "AvailabilityZone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[24], Wire: "Name", QueryName: "Name"},
+	t := make([]schema.Shape, 115)
+	t[0] = schema.Shape{Name: "AccountQuota", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AccountQuotaName", Index: 0, Shape: &t[93], Wire: "AccountQuotaName", QueryName: "AccountQuotaName"},
+		{Name: "Used", Index: 1, Shape: &t[61], Wire: "Used", QueryName: "Used"},
+		{Name: "Max", Index: 2, Shape: &t[61], Wire: "Max", QueryName: "Max"},
 	}}
-	t[1] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[2] = schema.Shape{Name: "BooleanOptional", Kind: schema.Boolean}
-	t[3] = schema.Shape{Name: "DBSubnetGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBSubnetGroupName", Index: 0, Shape: &t[24], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
-		{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[24], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
-		{Name: "VpcId", Index: 2, Shape: &t[24], Wire: "VpcId", QueryName: "VpcId"},
-		{Name: "SubnetGroupStatus", Index: 3, Shape: &t[24], Wire: "SubnetGroupStatus", QueryName: "SubnetGroupStatus"},
-		{Name: "Subnets", Index: 4, Shape: &t[28], Wire: "Subnets", QueryName: "Subnets"},
-		{Name: "DBSubnetGroupArn", Index: 5, Shape: &t[24], Wire: "DBSubnetGroupArn", QueryName: "DBSubnetGroupArn"},
-		{Name: "SupportedNetworkTypes", Index: 6, Shape: &t[25], Wire: "SupportedNetworkTypes", QueryName: "SupportedNetworkTypes"},
+	t[1] = schema.Shape{Name: "AccountQuotaList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[0], Wire: "AccountQuota", QueryName: "AccountQuota"}}
+	t[2] = schema.Shape{Name: "ActivityStreamModeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[3] = schema.Shape{Name: "ApplyMethod", Kind: schema.String, Enum: []string{"immediate", "pending-reboot"}}
+	t[4] = schema.Shape{Name: "AvailabilityZone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name"},
 	}}
-	t[4] = schema.Shape{Name: "DBSubnetGroups", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[3], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"}}
-	t[5] = schema.Shape{Name: "FailoverState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Status", Index: 0, Shape: &t[6], Wire: "Status", QueryName: "Status"},
-		{Name: "FromDbClusterArn", Index: 1, Shape: &t[24], Wire: "FromDbClusterArn", QueryName: "FromDbClusterArn"},
-		{Name: "ToDbClusterArn", Index: 2, Shape: &t[24], Wire: "ToDbClusterArn", QueryName: "ToDbClusterArn"},
-		{Name: "IsDataLossAllowed", Index: 3, Shape: &t[1], Wire: "IsDataLossAllowed", QueryName: "IsDataLossAllowed"},
+	t[5] = schema.Shape{Name: "AvailabilityZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"}}
+	t[6] = schema.Shape{Name: "AvailableAdditionalStorageVolumesOption", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SupportsStorageAutoscaling", Index: 0, Shape: &t[10], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
+		{Name: "SupportsStorageThroughput", Index: 1, Shape: &t[10], Wire: "SupportsStorageThroughput", QueryName: "SupportsStorageThroughput"},
+		{Name: "SupportsIops", Index: 2, Shape: &t[10], Wire: "SupportsIops", QueryName: "SupportsIops"},
+		{Name: "StorageType", Index: 3, Shape: &t[93], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "MinStorageSize", Index: 4, Shape: &t[58], Wire: "MinStorageSize", QueryName: "MinStorageSize"},
+		{Name: "MaxStorageSize", Index: 5, Shape: &t[58], Wire: "MaxStorageSize", QueryName: "MaxStorageSize"},
+		{Name: "MinIops", Index: 6, Shape: &t[58], Wire: "MinIops", QueryName: "MinIops"},
+		{Name: "MaxIops", Index: 7, Shape: &t[58], Wire: "MaxIops", QueryName: "MaxIops"},
+		{Name: "MinIopsPerGib", Index: 8, Shape: &t[33], Wire: "MinIopsPerGib", QueryName: "MinIopsPerGib"},
+		{Name: "MaxIopsPerGib", Index: 9, Shape: &t[33], Wire: "MaxIopsPerGib", QueryName: "MaxIopsPerGib"},
+		{Name: "MinStorageThroughput", Index: 10, Shape: &t[58], Wire: "MinStorageThroughput", QueryName: "MinStorageThroughput"},
+		{Name: "MaxStorageThroughput", Index: 11, Shape: &t[58], Wire: "MaxStorageThroughput", QueryName: "MaxStorageThroughput"},
 	}}
-	t[6] = schema.Shape{Name: "FailoverStatus", Kind: schema.String, Enum: []string{"pending", "failing-over", "cancelling"}}
-	t[7] = schema.Shape{Name: "Filter", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[24], Wire: "Name", QueryName: "Name", Required: true},
-		{Name: "Values", Index: 1, Shape: &t[9], Wire: "Values", QueryName: "Values", Required: true},
+	t[7] = schema.Shape{Name: "AvailableAdditionalStorageVolumesOptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[6], Wire: "AvailableAdditionalStorageVolumesOption", QueryName: "AvailableAdditionalStorageVolumesOption"}}
+	t[8] = schema.Shape{Name: "AvailableProcessorFeature", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name"},
+		{Name: "DefaultValue", Index: 1, Shape: &t[93], Wire: "DefaultValue", QueryName: "DefaultValue"},
+		{Name: "AllowedValues", Index: 2, Shape: &t[93], Wire: "AllowedValues", QueryName: "AllowedValues"},
 	}}
-	t[8] = schema.Shape{Name: "FilterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "Filter", QueryName: "Filter"}}
-	t[9] = schema.Shape{Name: "FilterValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "Value", QueryName: "Value"}}
-	t[10] = schema.Shape{Name: "GlobalCluster", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[11], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
-		{Name: "GlobalClusterResourceId", Index: 1, Shape: &t[24], Wire: "GlobalClusterResourceId", QueryName: "GlobalClusterResourceId"},
-		{Name: "GlobalClusterArn", Index: 2, Shape: &t[24], Wire: "GlobalClusterArn", QueryName: "GlobalClusterArn"},
-		{Name: "Status", Index: 3, Shape: &t[24], Wire: "Status", QueryName: "Status"},
-		{Name: "Engine", Index: 4, Shape: &t[24], Wire: "Engine", QueryName: "Engine"},
-		{Name: "EngineVersion", Index: 5, Shape: &t[24], Wire: "EngineVersion", QueryName: "EngineVersion"},
-		{Name: "EngineLifecycleSupport", Index: 6, Shape: &t[24], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
-		{Name: "DatabaseName", Index: 7, Shape: &t[24], Wire: "DatabaseName", QueryName: "DatabaseName"},
-		{Name: "StorageEncrypted", Index: 8, Shape: &t[2], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
-		{Name: "StorageEncryptionType", Index: 9, Shape: &t[23], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
-		{Name: "DeletionProtection", Index: 10, Shape: &t[2], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
-		{Name: "GlobalClusterMembers", Index: 11, Shape: &t[14], Wire: "GlobalClusterMembers", QueryName: "GlobalClusterMembers"},
-		{Name: "Endpoint", Index: 12, Shape: &t[24], Wire: "Endpoint", QueryName: "Endpoint"},
-		{Name: "FailoverState", Index: 13, Shape: &t[5], Wire: "FailoverState", QueryName: "FailoverState"},
-		{Name: "TagList", Index: 14, Shape: &t[31], Wire: "TagList", QueryName: "TagList"},
+	t[9] = schema.Shape{Name: "AvailableProcessorFeatureList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[8], Wire: "AvailableProcessorFeature", QueryName: "AvailableProcessorFeature"}}
+	t[10] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
+	t[11] = schema.Shape{Name: "BooleanOptional", Kind: schema.Boolean}
+	t[12] = schema.Shape{Name: "CACertificateIdentifiersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[13] = schema.Shape{Name: "Certificate", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CertificateIdentifier", Index: 0, Shape: &t[93], Wire: "CertificateIdentifier", QueryName: "CertificateIdentifier"},
+		{Name: "CertificateType", Index: 1, Shape: &t[93], Wire: "CertificateType", QueryName: "CertificateType"},
+		{Name: "Thumbprint", Index: 2, Shape: &t[93], Wire: "Thumbprint", QueryName: "Thumbprint"},
+		{Name: "ValidFrom", Index: 3, Shape: &t[100], Wire: "ValidFrom", QueryName: "ValidFrom", TimestampFormat: schema.ISO8601},
+		{Name: "ValidTill", Index: 4, Shape: &t[100], Wire: "ValidTill", QueryName: "ValidTill", TimestampFormat: schema.ISO8601},
+		{Name: "CertificateArn", Index: 5, Shape: &t[93], Wire: "CertificateArn", QueryName: "CertificateArn"},
+		{Name: "CustomerOverride", Index: 6, Shape: &t[11], Wire: "CustomerOverride", QueryName: "CustomerOverride"},
+		{Name: "CustomerOverrideValidTill", Index: 7, Shape: &t[100], Wire: "CustomerOverrideValidTill", QueryName: "CustomerOverrideValidTill", TimestampFormat: schema.ISO8601},
 	}}
-	t[11] = schema.Shape{Name: "GlobalClusterIdentifier", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("[A-Za-z][0-9A-Za-z-:._]*")}
-	t[12] = schema.Shape{Name: "GlobalClusterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[10], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
-	t[13] = schema.Shape{Name: "GlobalClusterMember", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBClusterArn", Index: 0, Shape: &t[24], Wire: "DBClusterArn", QueryName: "DBClusterArn"},
-		{Name: "Readers", Index: 1, Shape: &t[21], Wire: "Readers", QueryName: "Readers"},
-		{Name: "IsWriter", Index: 2, Shape: &t[1], Wire: "IsWriter", QueryName: "IsWriter"},
-		{Name: "GlobalWriteForwardingStatus", Index: 3, Shape: &t[32], Wire: "GlobalWriteForwardingStatus", QueryName: "GlobalWriteForwardingStatus"},
-		{Name: "SynchronizationStatus", Index: 4, Shape: &t[15], Wire: "SynchronizationStatus", QueryName: "SynchronizationStatus"},
+	t[14] = schema.Shape{Name: "CertificateList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "Certificate", QueryName: "Certificate"}}
+	t[15] = schema.Shape{Name: "CharacterSet", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CharacterSetName", Index: 0, Shape: &t[93], Wire: "CharacterSetName", QueryName: "CharacterSetName"},
+		{Name: "CharacterSetDescription", Index: 1, Shape: &t[93], Wire: "CharacterSetDescription", QueryName: "CharacterSetDescription"},
 	}}
-	t[14] = schema.Shape{Name: "GlobalClusterMemberList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
-	t[15] = schema.Shape{Name: "GlobalClusterMemberSynchronizationStatus", Kind: schema.String, Enum: []string{"connected", "pending-resync"}}
-	t[16] = schema.Shape{Name: "IntegerOptional", Kind: schema.Integer}
-	t[17] = schema.Shape{Name: "Outpost", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Arn", Index: 0, Shape: &t[24], Wire: "Arn", QueryName: "Arn"},
+	t[16] = schema.Shape{Name: "CustomDBEngineVersionAMI", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ImageId", Index: 0, Shape: &t[93], Wire: "ImageId", QueryName: "ImageId"},
+		{Name: "Status", Index: 1, Shape: &t[93], Wire: "Status", QueryName: "Status"},
 	}}
-	t[18] = schema.Shape{Name: "PendingMaintenanceAction", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Action", Index: 0, Shape: &t[24], Wire: "Action", QueryName: "Action"},
-		{Name: "AutoAppliedAfterDate", Index: 1, Shape: &t[29], Wire: "AutoAppliedAfterDate", QueryName: "AutoAppliedAfterDate", TimestampFormat: schema.ISO8601},
-		{Name: "ForcedApplyDate", Index: 2, Shape: &t[29], Wire: "ForcedApplyDate", QueryName: "ForcedApplyDate", TimestampFormat: schema.ISO8601},
-		{Name: "OptInStatus", Index: 3, Shape: &t[24], Wire: "OptInStatus", QueryName: "OptInStatus"},
-		{Name: "CurrentApplyDate", Index: 4, Shape: &t[29], Wire: "CurrentApplyDate", QueryName: "CurrentApplyDate", TimestampFormat: schema.ISO8601},
-		{Name: "Description", Index: 5, Shape: &t[24], Wire: "Description", QueryName: "Description"},
+	t[17] = schema.Shape{Name: "CustomDBEngineVersionManifest", Kind: schema.String, Min: ptr(1), Max: ptr(51000), Pattern: schema.NewPattern("[\\s\\S]*")}
+	t[18] = schema.Shape{Name: "DBClusterEndpoint", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+		{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+		{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+		{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+		{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
+		{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+		{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
+		{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+		{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
 	}}
-	t[19] = schema.Shape{Name: "PendingMaintenanceActionDetails", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[18], Wire: "PendingMaintenanceAction", QueryName: "PendingMaintenanceAction"}}
-	t[20] = schema.Shape{Name: "PendingMaintenanceActions", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[22], Wire: "ResourcePendingMaintenanceActions", QueryName: "ResourcePendingMaintenanceActions"}}
-	t[21] = schema.Shape{Name: "ReadersArnList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "member", QueryName: "member"}}
-	t[22] = schema.Shape{Name: "ResourcePendingMaintenanceActions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceIdentifier", Index: 0, Shape: &t[24], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
-		{Name: "PendingMaintenanceActionDetails", Index: 1, Shape: &t[19], Wire: "PendingMaintenanceActionDetails", QueryName: "PendingMaintenanceActionDetails"},
+	t[19] = schema.Shape{Name: "DBClusterEndpointList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[18], Wire: "DBClusterEndpointList", QueryName: "DBClusterEndpointList"}}
+	t[20] = schema.Shape{Name: "DBClusterParameterGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+		{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
+		{Name: "DBClusterParameterGroupArn", Index: 3, Shape: &t[93], Wire: "DBClusterParameterGroupArn", QueryName: "DBClusterParameterGroupArn"},
 	}}
-	t[23] = schema.Shape{Name: "StorageEncryptionType", Kind: schema.String, Enum: []string{"none", "sse-kms", "sse-rds"}}
-	t[24] = schema.Shape{Name: "String", Kind: schema.String}
-	t[25] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "member", QueryName: "member"}}
-	t[26] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetIdentifier", Index: 0, Shape: &t[24], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"},
-		{Name: "SubnetAvailabilityZone", Index: 1, Shape: &t[0], Wire: "SubnetAvailabilityZone", QueryName: "SubnetAvailabilityZone"},
-		{Name: "SubnetOutpost", Index: 2, Shape: &t[17], Wire: "SubnetOutpost", QueryName: "SubnetOutpost"},
-		{Name: "SubnetStatus", Index: 3, Shape: &t[24], Wire: "SubnetStatus", QueryName: "SubnetStatus"},
+	t[21] = schema.Shape{Name: "DBClusterParameterGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[20], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"}}
+	t[22] = schema.Shape{Name: "DBEngineVersion", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
+		{Name: "MajorEngineVersion", Index: 1, Shape: &t[93], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
+		{Name: "EngineVersion", Index: 2, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "DatabaseInstallationFilesS3BucketName", Index: 3, Shape: &t[93], Wire: "DatabaseInstallationFilesS3BucketName", QueryName: "DatabaseInstallationFilesS3BucketName"},
+		{Name: "DatabaseInstallationFilesS3Prefix", Index: 4, Shape: &t[93], Wire: "DatabaseInstallationFilesS3Prefix", QueryName: "DatabaseInstallationFilesS3Prefix"},
+		{Name: "DatabaseInstallationFiles", Index: 5, Shape: &t[94], Wire: "DatabaseInstallationFiles", QueryName: "DatabaseInstallationFiles"},
+		{Name: "CustomDBEngineVersionManifest", Index: 6, Shape: &t[17], Wire: "CustomDBEngineVersionManifest", QueryName: "CustomDBEngineVersionManifest"},
+		{Name: "DBParameterGroupFamily", Index: 7, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "DBEngineDescription", Index: 8, Shape: &t[93], Wire: "DBEngineDescription", QueryName: "DBEngineDescription"},
+		{Name: "DBEngineVersionArn", Index: 9, Shape: &t[93], Wire: "DBEngineVersionArn", QueryName: "DBEngineVersionArn"},
+		{Name: "DBEngineVersionDescription", Index: 10, Shape: &t[93], Wire: "DBEngineVersionDescription", QueryName: "DBEngineVersionDescription"},
+		{Name: "DefaultCharacterSet", Index: 11, Shape: &t[15], Wire: "DefaultCharacterSet", QueryName: "DefaultCharacterSet"},
+		{Name: "FailureReason", Index: 12, Shape: &t[93], Wire: "FailureReason", QueryName: "FailureReason"},
+		{Name: "Image", Index: 13, Shape: &t[16], Wire: "Image", QueryName: "Image"},
+		{Name: "DBEngineMediaType", Index: 14, Shape: &t[93], Wire: "DBEngineMediaType", QueryName: "DBEngineMediaType"},
+		{Name: "KMSKeyId", Index: 15, Shape: &t[93], Wire: "KMSKeyId", QueryName: "KMSKeyId"},
+		{Name: "CreateTime", Index: 16, Shape: &t[100], Wire: "CreateTime", QueryName: "CreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "SupportedCharacterSets", Index: 17, Shape: &t[98], Wire: "SupportedCharacterSets", QueryName: "SupportedCharacterSets"},
+		{Name: "SupportedNcharCharacterSets", Index: 18, Shape: &t[98], Wire: "SupportedNcharCharacterSets", QueryName: "SupportedNcharCharacterSets"},
+		{Name: "ValidUpgradeTarget", Index: 19, Shape: &t[109], Wire: "ValidUpgradeTarget", QueryName: "ValidUpgradeTarget"},
+		{Name: "SupportedTimezones", Index: 20, Shape: &t[99], Wire: "SupportedTimezones", QueryName: "SupportedTimezones"},
+		{Name: "ExportableLogTypes", Index: 21, Shape: &t[60], Wire: "ExportableLogTypes", QueryName: "ExportableLogTypes"},
+		{Name: "SupportsLogExportsToCloudwatchLogs", Index: 22, Shape: &t[10], Wire: "SupportsLogExportsToCloudwatchLogs", QueryName: "SupportsLogExportsToCloudwatchLogs"},
+		{Name: "SupportsReadReplica", Index: 23, Shape: &t[10], Wire: "SupportsReadReplica", QueryName: "SupportsReadReplica"},
+		{Name: "SupportedEngineModes", Index: 24, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+		{Name: "SupportedFeatureNames", Index: 25, Shape: &t[47], Wire: "SupportedFeatureNames", QueryName: "SupportedFeatureNames"},
+		{Name: "Status", Index: 26, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+		{Name: "SupportsParallelQuery", Index: 27, Shape: &t[10], Wire: "SupportsParallelQuery", QueryName: "SupportsParallelQuery"},
+		{Name: "SupportsGlobalDatabases", Index: 28, Shape: &t[10], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
+		{Name: "TagList", Index: 29, Shape: &t[102], Wire: "TagList", QueryName: "TagList"},
+		{Name: "SupportsBabelfish", Index: 30, Shape: &t[10], Wire: "SupportsBabelfish", QueryName: "SupportsBabelfish"},
+		{Name: "SupportsLimitlessDatabase", Index: 31, Shape: &t[10], Wire: "SupportsLimitlessDatabase", QueryName: "SupportsLimitlessDatabase"},
+		{Name: "SupportsCertificateRotationWithoutRestart", Index: 32, Shape: &t[11], Wire: "SupportsCertificateRotationWithoutRestart", QueryName: "SupportsCertificateRotationWithoutRestart"},
+		{Name: "SupportedCACertificateIdentifiers", Index: 33, Shape: &t[12], Wire: "SupportedCACertificateIdentifiers", QueryName: "SupportedCACertificateIdentifiers"},
+		{Name: "SupportsLocalWriteForwarding", Index: 34, Shape: &t[11], Wire: "SupportsLocalWriteForwarding", QueryName: "SupportsLocalWriteForwarding"},
+		{Name: "SupportsIntegrations", Index: 35, Shape: &t[10], Wire: "SupportsIntegrations", QueryName: "SupportsIntegrations"},
+		{Name: "ServerlessV2FeaturesSupport", Index: 36, Shape: &t[87], Wire: "ServerlessV2FeaturesSupport", QueryName: "ServerlessV2FeaturesSupport"},
 	}}
-	t[27] = schema.Shape{Name: "SubnetIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"}}
-	t[28] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[26], Wire: "Subnet", QueryName: "Subnet"}}
-	t[29] = schema.Shape{Name: "TStamp", Kind: schema.Timestamp}
-	t[30] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[24], Wire: "Key", QueryName: "Key"},
-		{Name: "Value", Index: 1, Shape: &t[24], Wire: "Value", QueryName: "Value"},
+	t[23] = schema.Shape{Name: "DBEngineVersionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[22], Wire: "DBEngineVersion", QueryName: "DBEngineVersion"}}
+	t[24] = schema.Shape{Name: "DBParameterGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+		{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
+		{Name: "DBParameterGroupArn", Index: 3, Shape: &t[93], Wire: "DBParameterGroupArn", QueryName: "DBParameterGroupArn"},
 	}}
-	t[31] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[30], Wire: "Tag", QueryName: "Tag"}}
-	t[32] = schema.Shape{Name: "WriteForwardingStatus", Kind: schema.String, Enum: []string{"enabled", "disabled", "enabling", "disabling", "unknown"}}
+	t[25] = schema.Shape{Name: "DBParameterGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"}}
+	t[26] = schema.Shape{Name: "DBSecurityGroupMembership", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBSecurityGroupName", Index: 0, Shape: &t[93], Wire: "DBSecurityGroupName", QueryName: "DBSecurityGroupName"},
+		{Name: "Status", Index: 1, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+	}}
+	t[27] = schema.Shape{Name: "DBSecurityGroupMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[26], Wire: "DBSecurityGroup", QueryName: "DBSecurityGroup"}}
+	t[28] = schema.Shape{Name: "DBSubnetGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+		{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[93], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
+		{Name: "VpcId", Index: 2, Shape: &t[93], Wire: "VpcId", QueryName: "VpcId"},
+		{Name: "SubnetGroupStatus", Index: 3, Shape: &t[93], Wire: "SubnetGroupStatus", QueryName: "SubnetGroupStatus"},
+		{Name: "Subnets", Index: 4, Shape: &t[97], Wire: "Subnets", QueryName: "Subnets"},
+		{Name: "DBSubnetGroupArn", Index: 5, Shape: &t[93], Wire: "DBSubnetGroupArn", QueryName: "DBSubnetGroupArn"},
+		{Name: "SupportedNetworkTypes", Index: 6, Shape: &t[94], Wire: "SupportedNetworkTypes", QueryName: "SupportedNetworkTypes"},
+	}}
+	t[29] = schema.Shape{Name: "DBSubnetGroups", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[28], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"}}
+	t[30] = schema.Shape{Name: "DescribeDBLogFilesDetails", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "LogFileName", Index: 0, Shape: &t[93], Wire: "LogFileName", QueryName: "LogFileName"},
+		{Name: "LastWritten", Index: 1, Shape: &t[61], Wire: "LastWritten", QueryName: "LastWritten"},
+		{Name: "Size", Index: 2, Shape: &t[61], Wire: "Size", QueryName: "Size"},
+	}}
+	t[31] = schema.Shape{Name: "DescribeDBLogFilesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[30], Wire: "DescribeDBLogFilesDetails", QueryName: "DescribeDBLogFilesDetails"}}
+	t[32] = schema.Shape{Name: "Double", Kind: schema.Double}
+	t[33] = schema.Shape{Name: "DoubleOptional", Kind: schema.Double}
+	t[34] = schema.Shape{Name: "DoubleRange", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "From", Index: 0, Shape: &t[32], Wire: "From", QueryName: "From"},
+		{Name: "To", Index: 1, Shape: &t[32], Wire: "To", QueryName: "To"},
+	}}
+	t[35] = schema.Shape{Name: "DoubleRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[34], Wire: "DoubleRange", QueryName: "DoubleRange"}}
+	t[36] = schema.Shape{Name: "EngineDefaults", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+		{Name: "Parameters", Index: 2, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+	}}
+	t[37] = schema.Shape{Name: "EngineModeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[38] = schema.Shape{Name: "Event", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SourceIdentifier", Index: 0, Shape: &t[93], Wire: "SourceIdentifier", QueryName: "SourceIdentifier"},
+		{Name: "SourceType", Index: 1, Shape: &t[91], Wire: "SourceType", QueryName: "SourceType"},
+		{Name: "Message", Index: 2, Shape: &t[93], Wire: "Message", QueryName: "Message"},
+		{Name: "EventCategories", Index: 3, Shape: &t[39], Wire: "EventCategories", QueryName: "EventCategories"},
+		{Name: "Date", Index: 4, Shape: &t[100], Wire: "Date", QueryName: "Date", TimestampFormat: schema.ISO8601},
+		{Name: "SourceArn", Index: 5, Shape: &t[93], Wire: "SourceArn", QueryName: "SourceArn"},
+	}}
+	t[39] = schema.Shape{Name: "EventCategoriesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "EventCategory", QueryName: "EventCategory"}}
+	t[40] = schema.Shape{Name: "EventCategoriesMap", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SourceType", Index: 0, Shape: &t[93], Wire: "SourceType", QueryName: "SourceType"},
+		{Name: "EventCategories", Index: 1, Shape: &t[39], Wire: "EventCategories", QueryName: "EventCategories"},
+	}}
+	t[41] = schema.Shape{Name: "EventCategoriesMapList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[40], Wire: "EventCategoriesMap", QueryName: "EventCategoriesMap"}}
+	t[42] = schema.Shape{Name: "EventList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[38], Wire: "Event", QueryName: "Event"}}
+	t[43] = schema.Shape{Name: "EventSubscription", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CustomerAwsId", Index: 0, Shape: &t[93], Wire: "CustomerAwsId", QueryName: "CustomerAwsId"},
+		{Name: "CustSubscriptionId", Index: 1, Shape: &t[93], Wire: "CustSubscriptionId", QueryName: "CustSubscriptionId"},
+		{Name: "SnsTopicArn", Index: 2, Shape: &t[93], Wire: "SnsTopicArn", QueryName: "SnsTopicArn"},
+		{Name: "Status", Index: 3, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+		{Name: "SubscriptionCreationTime", Index: 4, Shape: &t[93], Wire: "SubscriptionCreationTime", QueryName: "SubscriptionCreationTime"},
+		{Name: "SourceType", Index: 5, Shape: &t[93], Wire: "SourceType", QueryName: "SourceType"},
+		{Name: "SourceIdsList", Index: 6, Shape: &t[88], Wire: "SourceIdsList", QueryName: "SourceIdsList"},
+		{Name: "EventCategoriesList", Index: 7, Shape: &t[39], Wire: "EventCategoriesList", QueryName: "EventCategoriesList"},
+		{Name: "Enabled", Index: 8, Shape: &t[10], Wire: "Enabled", QueryName: "Enabled"},
+		{Name: "EventSubscriptionArn", Index: 9, Shape: &t[93], Wire: "EventSubscriptionArn", QueryName: "EventSubscriptionArn"},
+	}}
+	t[44] = schema.Shape{Name: "EventSubscriptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[43], Wire: "EventSubscription", QueryName: "EventSubscription"}}
+	t[45] = schema.Shape{Name: "FailoverState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Status", Index: 0, Shape: &t[46], Wire: "Status", QueryName: "Status"},
+		{Name: "FromDbClusterArn", Index: 1, Shape: &t[93], Wire: "FromDbClusterArn", QueryName: "FromDbClusterArn"},
+		{Name: "ToDbClusterArn", Index: 2, Shape: &t[93], Wire: "ToDbClusterArn", QueryName: "ToDbClusterArn"},
+		{Name: "IsDataLossAllowed", Index: 3, Shape: &t[10], Wire: "IsDataLossAllowed", QueryName: "IsDataLossAllowed"},
+	}}
+	t[46] = schema.Shape{Name: "FailoverStatus", Kind: schema.String, Enum: []string{"pending", "failing-over", "cancelling"}}
+	t[47] = schema.Shape{Name: "FeatureNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[48] = schema.Shape{Name: "Filter", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name", Required: true},
+		{Name: "Values", Index: 1, Shape: &t[50], Wire: "Values", QueryName: "Values", Required: true},
+	}}
+	t[49] = schema.Shape{Name: "FilterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[48], Wire: "Filter", QueryName: "Filter"}}
+	t[50] = schema.Shape{Name: "FilterValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "Value", QueryName: "Value"}}
+	t[51] = schema.Shape{Name: "GlobalCluster", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[52], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
+		{Name: "GlobalClusterResourceId", Index: 1, Shape: &t[93], Wire: "GlobalClusterResourceId", QueryName: "GlobalClusterResourceId"},
+		{Name: "GlobalClusterArn", Index: 2, Shape: &t[93], Wire: "GlobalClusterArn", QueryName: "GlobalClusterArn"},
+		{Name: "Status", Index: 3, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+		{Name: "Engine", Index: 4, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineVersion", Index: 5, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "EngineLifecycleSupport", Index: 6, Shape: &t[93], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+		{Name: "DatabaseName", Index: 7, Shape: &t[93], Wire: "DatabaseName", QueryName: "DatabaseName"},
+		{Name: "StorageEncrypted", Index: 8, Shape: &t[11], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
+		{Name: "StorageEncryptionType", Index: 9, Shape: &t[92], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
+		{Name: "DeletionProtection", Index: 10, Shape: &t[11], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+		{Name: "GlobalClusterMembers", Index: 11, Shape: &t[55], Wire: "GlobalClusterMembers", QueryName: "GlobalClusterMembers"},
+		{Name: "Endpoint", Index: 12, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "FailoverState", Index: 13, Shape: &t[45], Wire: "FailoverState", QueryName: "FailoverState"},
+		{Name: "TagList", Index: 14, Shape: &t[102], Wire: "TagList", QueryName: "TagList"},
+	}}
+	t[52] = schema.Shape{Name: "GlobalClusterIdentifier", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("[A-Za-z][0-9A-Za-z-:._]*")}
+	t[53] = schema.Shape{Name: "GlobalClusterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[51], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
+	t[54] = schema.Shape{Name: "GlobalClusterMember", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBClusterArn", Index: 0, Shape: &t[93], Wire: "DBClusterArn", QueryName: "DBClusterArn"},
+		{Name: "Readers", Index: 1, Shape: &t[80], Wire: "Readers", QueryName: "Readers"},
+		{Name: "IsWriter", Index: 2, Shape: &t[10], Wire: "IsWriter", QueryName: "IsWriter"},
+		{Name: "GlobalWriteForwardingStatus", Index: 3, Shape: &t[114], Wire: "GlobalWriteForwardingStatus", QueryName: "GlobalWriteForwardingStatus"},
+		{Name: "SynchronizationStatus", Index: 4, Shape: &t[56], Wire: "SynchronizationStatus", QueryName: "SynchronizationStatus"},
+	}}
+	t[55] = schema.Shape{Name: "GlobalClusterMemberList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[54], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
+	t[56] = schema.Shape{Name: "GlobalClusterMemberSynchronizationStatus", Kind: schema.String, Enum: []string{"connected", "pending-resync"}}
+	t[57] = schema.Shape{Name: "Integer", Kind: schema.Integer}
+	t[58] = schema.Shape{Name: "IntegerOptional", Kind: schema.Integer}
+	t[59] = schema.Shape{Name: "KeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[60] = schema.Shape{Name: "LogTypeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[61] = schema.Shape{Name: "Long", Kind: schema.Long}
+	t[62] = schema.Shape{Name: "Option", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptionName", Index: 0, Shape: &t[93], Wire: "OptionName", QueryName: "OptionName"},
+		{Name: "OptionDescription", Index: 1, Shape: &t[93], Wire: "OptionDescription", QueryName: "OptionDescription"},
+		{Name: "Persistent", Index: 2, Shape: &t[10], Wire: "Persistent", QueryName: "Persistent"},
+		{Name: "Permanent", Index: 3, Shape: &t[10], Wire: "Permanent", QueryName: "Permanent"},
+		{Name: "Port", Index: 4, Shape: &t[58], Wire: "Port", QueryName: "Port"},
+		{Name: "OptionVersion", Index: 5, Shape: &t[93], Wire: "OptionVersion", QueryName: "OptionVersion"},
+		{Name: "OptionSettings", Index: 6, Shape: &t[66], Wire: "OptionSettings", QueryName: "OptionSettings"},
+		{Name: "DBSecurityGroupMemberships", Index: 7, Shape: &t[27], Wire: "DBSecurityGroupMemberships", QueryName: "DBSecurityGroupMemberships"},
+		{Name: "VpcSecurityGroupMemberships", Index: 8, Shape: &t[113], Wire: "VpcSecurityGroupMemberships", QueryName: "VpcSecurityGroupMemberships"},
+	}}
+	t[63] = schema.Shape{Name: "OptionGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptionGroupName", Index: 0, Shape: &t[93], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+		{Name: "OptionGroupDescription", Index: 1, Shape: &t[93], Wire: "OptionGroupDescription", QueryName: "OptionGroupDescription"},
+		{Name: "EngineName", Index: 2, Shape: &t[93], Wire: "EngineName", QueryName: "EngineName"},
+		{Name: "MajorEngineVersion", Index: 3, Shape: &t[93], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
+		{Name: "Options", Index: 4, Shape: &t[67], Wire: "Options", QueryName: "Options"},
+		{Name: "AllowsVpcAndNonVpcInstanceMemberships", Index: 5, Shape: &t[10], Wire: "AllowsVpcAndNonVpcInstanceMemberships", QueryName: "AllowsVpcAndNonVpcInstanceMemberships"},
+		{Name: "VpcId", Index: 6, Shape: &t[93], Wire: "VpcId", QueryName: "VpcId"},
+		{Name: "OptionGroupArn", Index: 7, Shape: &t[93], Wire: "OptionGroupArn", QueryName: "OptionGroupArn"},
+		{Name: "SourceOptionGroup", Index: 8, Shape: &t[93], Wire: "SourceOptionGroup", QueryName: "SourceOptionGroup"},
+		{Name: "SourceAccountId", Index: 9, Shape: &t[93], Wire: "SourceAccountId", QueryName: "SourceAccountId"},
+		{Name: "CopyTimestamp", Index: 10, Shape: &t[100], Wire: "CopyTimestamp", QueryName: "CopyTimestamp", TimestampFormat: schema.ISO8601},
+	}}
+	t[64] = schema.Shape{Name: "OptionGroupsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[63], Wire: "OptionGroup", QueryName: "OptionGroup"}}
+	t[65] = schema.Shape{Name: "OptionSetting", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name"},
+		{Name: "Value", Index: 1, Shape: &t[76], Wire: "Value", QueryName: "Value", Sensitive: true},
+		{Name: "DefaultValue", Index: 2, Shape: &t[93], Wire: "DefaultValue", QueryName: "DefaultValue"},
+		{Name: "Description", Index: 3, Shape: &t[93], Wire: "Description", QueryName: "Description"},
+		{Name: "ApplyType", Index: 4, Shape: &t[93], Wire: "ApplyType", QueryName: "ApplyType"},
+		{Name: "DataType", Index: 5, Shape: &t[93], Wire: "DataType", QueryName: "DataType"},
+		{Name: "AllowedValues", Index: 6, Shape: &t[93], Wire: "AllowedValues", QueryName: "AllowedValues"},
+		{Name: "IsModifiable", Index: 7, Shape: &t[10], Wire: "IsModifiable", QueryName: "IsModifiable"},
+		{Name: "IsCollection", Index: 8, Shape: &t[10], Wire: "IsCollection", QueryName: "IsCollection"},
+	}}
+	t[66] = schema.Shape{Name: "OptionSettingConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[65], Wire: "OptionSetting", QueryName: "OptionSetting"}}
+	t[67] = schema.Shape{Name: "OptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[62], Wire: "Option", QueryName: "Option"}}
+	t[68] = schema.Shape{Name: "OrderableDBInstanceOption", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+		{Name: "LicenseModel", Index: 3, Shape: &t[93], Wire: "LicenseModel", QueryName: "LicenseModel"},
+		{Name: "AvailabilityZoneGroup", Index: 4, Shape: &t[93], Wire: "AvailabilityZoneGroup", QueryName: "AvailabilityZoneGroup"},
+		{Name: "AvailabilityZones", Index: 5, Shape: &t[5], Wire: "AvailabilityZones", QueryName: "AvailabilityZones"},
+		{Name: "MultiAZCapable", Index: 6, Shape: &t[10], Wire: "MultiAZCapable", QueryName: "MultiAZCapable"},
+		{Name: "ReadReplicaCapable", Index: 7, Shape: &t[10], Wire: "ReadReplicaCapable", QueryName: "ReadReplicaCapable"},
+		{Name: "Vpc", Index: 8, Shape: &t[10], Wire: "Vpc", QueryName: "Vpc"},
+		{Name: "SupportsStorageEncryption", Index: 9, Shape: &t[10], Wire: "SupportsStorageEncryption", QueryName: "SupportsStorageEncryption"},
+		{Name: "StorageType", Index: 10, Shape: &t[93], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "SupportsIops", Index: 11, Shape: &t[10], Wire: "SupportsIops", QueryName: "SupportsIops"},
+		{Name: "SupportsStorageThroughput", Index: 12, Shape: &t[10], Wire: "SupportsStorageThroughput", QueryName: "SupportsStorageThroughput"},
+		{Name: "SupportsEnhancedMonitoring", Index: 13, Shape: &t[10], Wire: "SupportsEnhancedMonitoring", QueryName: "SupportsEnhancedMonitoring"},
+		{Name: "SupportsIAMDatabaseAuthentication", Index: 14, Shape: &t[10], Wire: "SupportsIAMDatabaseAuthentication", QueryName: "SupportsIAMDatabaseAuthentication"},
+		{Name: "SupportsPerformanceInsights", Index: 15, Shape: &t[10], Wire: "SupportsPerformanceInsights", QueryName: "SupportsPerformanceInsights"},
+		{Name: "MinStorageSize", Index: 16, Shape: &t[58], Wire: "MinStorageSize", QueryName: "MinStorageSize"},
+		{Name: "MaxStorageSize", Index: 17, Shape: &t[58], Wire: "MaxStorageSize", QueryName: "MaxStorageSize"},
+		{Name: "MinIopsPerDbInstance", Index: 18, Shape: &t[58], Wire: "MinIopsPerDbInstance", QueryName: "MinIopsPerDbInstance"},
+		{Name: "MaxIopsPerDbInstance", Index: 19, Shape: &t[58], Wire: "MaxIopsPerDbInstance", QueryName: "MaxIopsPerDbInstance"},
+		{Name: "MinIopsPerGib", Index: 20, Shape: &t[33], Wire: "MinIopsPerGib", QueryName: "MinIopsPerGib"},
+		{Name: "MaxIopsPerGib", Index: 21, Shape: &t[33], Wire: "MaxIopsPerGib", QueryName: "MaxIopsPerGib"},
+		{Name: "MinStorageThroughputPerDbInstance", Index: 22, Shape: &t[58], Wire: "MinStorageThroughputPerDbInstance", QueryName: "MinStorageThroughputPerDbInstance"},
+		{Name: "MaxStorageThroughputPerDbInstance", Index: 23, Shape: &t[58], Wire: "MaxStorageThroughputPerDbInstance", QueryName: "MaxStorageThroughputPerDbInstance"},
+		{Name: "MinStorageThroughputPerIops", Index: 24, Shape: &t[33], Wire: "MinStorageThroughputPerIops", QueryName: "MinStorageThroughputPerIops"},
+		{Name: "MaxStorageThroughputPerIops", Index: 25, Shape: &t[33], Wire: "MaxStorageThroughputPerIops", QueryName: "MaxStorageThroughputPerIops"},
+		{Name: "AvailableProcessorFeatures", Index: 26, Shape: &t[9], Wire: "AvailableProcessorFeatures", QueryName: "AvailableProcessorFeatures"},
+		{Name: "SupportedEngineModes", Index: 27, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+		{Name: "SupportsStorageAutoscaling", Index: 28, Shape: &t[11], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
+		{Name: "SupportsKerberosAuthentication", Index: 29, Shape: &t[11], Wire: "SupportsKerberosAuthentication", QueryName: "SupportsKerberosAuthentication"},
+		{Name: "OutpostCapable", Index: 30, Shape: &t[10], Wire: "OutpostCapable", QueryName: "OutpostCapable"},
+		{Name: "SupportedActivityStreamModes", Index: 31, Shape: &t[2], Wire: "SupportedActivityStreamModes", QueryName: "SupportedActivityStreamModes"},
+		{Name: "SupportsGlobalDatabases", Index: 32, Shape: &t[10], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
+		{Name: "SupportedNetworkTypes", Index: 33, Shape: &t[94], Wire: "SupportedNetworkTypes", QueryName: "SupportedNetworkTypes"},
+		{Name: "SupportsClusters", Index: 34, Shape: &t[10], Wire: "SupportsClusters", QueryName: "SupportsClusters"},
+		{Name: "SupportsDedicatedLogVolume", Index: 35, Shape: &t[10], Wire: "SupportsDedicatedLogVolume", QueryName: "SupportsDedicatedLogVolume"},
+		{Name: "SupportsAdditionalStorageVolumes", Index: 36, Shape: &t[11], Wire: "SupportsAdditionalStorageVolumes", QueryName: "SupportsAdditionalStorageVolumes"},
+		{Name: "SupportsHttpEndpoint", Index: 37, Shape: &t[10], Wire: "SupportsHttpEndpoint", QueryName: "SupportsHttpEndpoint"},
+		{Name: "AvailableAdditionalStorageVolumesOptions", Index: 38, Shape: &t[7], Wire: "AvailableAdditionalStorageVolumesOptions", QueryName: "AvailableAdditionalStorageVolumesOptions"},
+	}}
+	t[69] = schema.Shape{Name: "OrderableDBInstanceOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[68], Wire: "OrderableDBInstanceOption", QueryName: "OrderableDBInstanceOption"}}
+	t[70] = schema.Shape{Name: "Outpost", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Arn", Index: 0, Shape: &t[93], Wire: "Arn", QueryName: "Arn"},
+	}}
+	t[71] = schema.Shape{Name: "Parameter", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ParameterName", Index: 0, Shape: &t[93], Wire: "ParameterName", QueryName: "ParameterName"},
+		{Name: "ParameterValue", Index: 1, Shape: &t[77], Wire: "ParameterValue", QueryName: "ParameterValue"},
+		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
+		{Name: "Source", Index: 3, Shape: &t[93], Wire: "Source", QueryName: "Source"},
+		{Name: "ApplyType", Index: 4, Shape: &t[93], Wire: "ApplyType", QueryName: "ApplyType"},
+		{Name: "DataType", Index: 5, Shape: &t[93], Wire: "DataType", QueryName: "DataType"},
+		{Name: "AllowedValues", Index: 6, Shape: &t[93], Wire: "AllowedValues", QueryName: "AllowedValues"},
+		{Name: "IsModifiable", Index: 7, Shape: &t[10], Wire: "IsModifiable", QueryName: "IsModifiable"},
+		{Name: "MinimumEngineVersion", Index: 8, Shape: &t[93], Wire: "MinimumEngineVersion", QueryName: "MinimumEngineVersion"},
+		{Name: "ApplyMethod", Index: 9, Shape: &t[3], Wire: "ApplyMethod", QueryName: "ApplyMethod"},
+		{Name: "SupportedEngineModes", Index: 10, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+	}}
+	t[72] = schema.Shape{Name: "ParametersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[71], Wire: "Parameter", QueryName: "Parameter"}}
+	t[73] = schema.Shape{Name: "PendingMaintenanceAction", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Action", Index: 0, Shape: &t[93], Wire: "Action", QueryName: "Action"},
+		{Name: "AutoAppliedAfterDate", Index: 1, Shape: &t[100], Wire: "AutoAppliedAfterDate", QueryName: "AutoAppliedAfterDate", TimestampFormat: schema.ISO8601},
+		{Name: "ForcedApplyDate", Index: 2, Shape: &t[100], Wire: "ForcedApplyDate", QueryName: "ForcedApplyDate", TimestampFormat: schema.ISO8601},
+		{Name: "OptInStatus", Index: 3, Shape: &t[93], Wire: "OptInStatus", QueryName: "OptInStatus"},
+		{Name: "CurrentApplyDate", Index: 4, Shape: &t[100], Wire: "CurrentApplyDate", QueryName: "CurrentApplyDate", TimestampFormat: schema.ISO8601},
+		{Name: "Description", Index: 5, Shape: &t[93], Wire: "Description", QueryName: "Description"},
+	}}
+	t[74] = schema.Shape{Name: "PendingMaintenanceActionDetails", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[73], Wire: "PendingMaintenanceAction", QueryName: "PendingMaintenanceAction"}}
+	t[75] = schema.Shape{Name: "PendingMaintenanceActions", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[85], Wire: "ResourcePendingMaintenanceActions", QueryName: "ResourcePendingMaintenanceActions"}}
+	t[76] = schema.Shape{Name: "PotentiallySensitiveOptionSettingValue", Kind: schema.String, Sensitive: true}
+	t[77] = schema.Shape{Name: "PotentiallySensitiveParameterValue", Kind: schema.String}
+	t[78] = schema.Shape{Name: "Range", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "From", Index: 0, Shape: &t[57], Wire: "From", QueryName: "From"},
+		{Name: "To", Index: 1, Shape: &t[57], Wire: "To", QueryName: "To"},
+		{Name: "Step", Index: 2, Shape: &t[58], Wire: "Step", QueryName: "Step"},
+	}}
+	t[79] = schema.Shape{Name: "RangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[78], Wire: "Range", QueryName: "Range"}}
+	t[80] = schema.Shape{Name: "ReadersArnList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[81] = schema.Shape{Name: "RecurringCharge", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "RecurringChargeAmount", Index: 0, Shape: &t[32], Wire: "RecurringChargeAmount", QueryName: "RecurringChargeAmount"},
+		{Name: "RecurringChargeFrequency", Index: 1, Shape: &t[93], Wire: "RecurringChargeFrequency", QueryName: "RecurringChargeFrequency"},
+	}}
+	t[82] = schema.Shape{Name: "RecurringChargeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[81], Wire: "RecurringCharge", QueryName: "RecurringCharge"}}
+	t[83] = schema.Shape{Name: "ReservedDBInstance", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ReservedDBInstanceId", Index: 0, Shape: &t[93], Wire: "ReservedDBInstanceId", QueryName: "ReservedDBInstanceId"},
+		{Name: "ReservedDBInstancesOfferingId", Index: 1, Shape: &t[93], Wire: "ReservedDBInstancesOfferingId", QueryName: "ReservedDBInstancesOfferingId"},
+		{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+		{Name: "StartTime", Index: 3, Shape: &t[100], Wire: "StartTime", QueryName: "StartTime", TimestampFormat: schema.ISO8601},
+		{Name: "Duration", Index: 4, Shape: &t[57], Wire: "Duration", QueryName: "Duration"},
+		{Name: "FixedPrice", Index: 5, Shape: &t[32], Wire: "FixedPrice", QueryName: "FixedPrice"},
+		{Name: "UsagePrice", Index: 6, Shape: &t[32], Wire: "UsagePrice", QueryName: "UsagePrice"},
+		{Name: "CurrencyCode", Index: 7, Shape: &t[93], Wire: "CurrencyCode", QueryName: "CurrencyCode"},
+		{Name: "DBInstanceCount", Index: 8, Shape: &t[57], Wire: "DBInstanceCount", QueryName: "DBInstanceCount"},
+		{Name: "ProductDescription", Index: 9, Shape: &t[93], Wire: "ProductDescription", QueryName: "ProductDescription"},
+		{Name: "OfferingType", Index: 10, Shape: &t[93], Wire: "OfferingType", QueryName: "OfferingType"},
+		{Name: "MultiAZ", Index: 11, Shape: &t[10], Wire: "MultiAZ", QueryName: "MultiAZ"},
+		{Name: "State", Index: 12, Shape: &t[93], Wire: "State", QueryName: "State"},
+		{Name: "RecurringCharges", Index: 13, Shape: &t[82], Wire: "RecurringCharges", QueryName: "RecurringCharges"},
+		{Name: "ReservedDBInstanceArn", Index: 14, Shape: &t[93], Wire: "ReservedDBInstanceArn", QueryName: "ReservedDBInstanceArn"},
+		{Name: "LeaseId", Index: 15, Shape: &t[93], Wire: "LeaseId", QueryName: "LeaseId"},
+	}}
+	t[84] = schema.Shape{Name: "ReservedDBInstanceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[83], Wire: "ReservedDBInstance", QueryName: "ReservedDBInstance"}}
+	t[85] = schema.Shape{Name: "ResourcePendingMaintenanceActions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceIdentifier", Index: 0, Shape: &t[93], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
+		{Name: "PendingMaintenanceActionDetails", Index: 1, Shape: &t[74], Wire: "PendingMaintenanceActionDetails", QueryName: "PendingMaintenanceActionDetails"},
+	}}
+	t[86] = schema.Shape{Name: "SensitiveString", Kind: schema.String, Sensitive: true}
+	t[87] = schema.Shape{Name: "ServerlessV2FeaturesSupport", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "MinCapacity", Index: 0, Shape: &t[33], Wire: "MinCapacity", QueryName: "MinCapacity"},
+		{Name: "MaxCapacity", Index: 1, Shape: &t[33], Wire: "MaxCapacity", QueryName: "MaxCapacity"},
+	}}
+	t[88] = schema.Shape{Name: "SourceIdsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "SourceId", QueryName: "SourceId"}}
+	t[89] = schema.Shape{Name: "SourceRegion", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "RegionName", Index: 0, Shape: &t[93], Wire: "RegionName", QueryName: "RegionName"},
+		{Name: "Endpoint", Index: 1, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "Status", Index: 2, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+		{Name: "SupportsDBInstanceAutomatedBackupsReplication", Index: 3, Shape: &t[10], Wire: "SupportsDBInstanceAutomatedBackupsReplication", QueryName: "SupportsDBInstanceAutomatedBackupsReplication"},
+	}}
+	t[90] = schema.Shape{Name: "SourceRegionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[89], Wire: "SourceRegion", QueryName: "SourceRegion"}}
+	t[91] = schema.Shape{Name: "SourceType", Kind: schema.String, Enum: []string{"db-instance", "db-parameter-group", "db-security-group", "db-snapshot", "db-cluster", "db-cluster-snapshot", "custom-engine-version", "db-proxy", "blue-green-deployment", "db-shard-group", "zero-etl"}}
+	t[92] = schema.Shape{Name: "StorageEncryptionType", Kind: schema.String, Enum: []string{"none", "sse-kms", "sse-rds"}}
+	t[93] = schema.Shape{Name: "String", Kind: schema.String}
+	t[94] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
+	t[95] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetIdentifier", Index: 0, Shape: &t[93], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"},
+		{Name: "SubnetAvailabilityZone", Index: 1, Shape: &t[4], Wire: "SubnetAvailabilityZone", QueryName: "SubnetAvailabilityZone"},
+		{Name: "SubnetOutpost", Index: 2, Shape: &t[70], Wire: "SubnetOutpost", QueryName: "SubnetOutpost"},
+		{Name: "SubnetStatus", Index: 3, Shape: &t[93], Wire: "SubnetStatus", QueryName: "SubnetStatus"},
+	}}
+	t[96] = schema.Shape{Name: "SubnetIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"}}
+	t[97] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[95], Wire: "Subnet", QueryName: "Subnet"}}
+	t[98] = schema.Shape{Name: "SupportedCharacterSetsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "CharacterSet", QueryName: "CharacterSet"}}
+	t[99] = schema.Shape{Name: "SupportedTimezonesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[103], Wire: "Timezone", QueryName: "Timezone"}}
+	t[100] = schema.Shape{Name: "TStamp", Kind: schema.Timestamp}
+	t[101] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[93], Wire: "Key", QueryName: "Key"},
+		{Name: "Value", Index: 1, Shape: &t[93], Wire: "Value", QueryName: "Value"},
+	}}
+	t[102] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[101], Wire: "Tag", QueryName: "Tag"}}
+	t[103] = schema.Shape{Name: "Timezone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TimezoneName", Index: 0, Shape: &t[93], Wire: "TimezoneName", QueryName: "TimezoneName"},
+	}}
+	t[104] = schema.Shape{Name: "UpgradeTarget", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
+		{Name: "AutoUpgrade", Index: 3, Shape: &t[10], Wire: "AutoUpgrade", QueryName: "AutoUpgrade"},
+		{Name: "IsMajorVersionUpgrade", Index: 4, Shape: &t[10], Wire: "IsMajorVersionUpgrade", QueryName: "IsMajorVersionUpgrade"},
+		{Name: "SupportedEngineModes", Index: 5, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+		{Name: "SupportsParallelQuery", Index: 6, Shape: &t[11], Wire: "SupportsParallelQuery", QueryName: "SupportsParallelQuery"},
+		{Name: "SupportsGlobalDatabases", Index: 7, Shape: &t[11], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
+		{Name: "SupportsBabelfish", Index: 8, Shape: &t[11], Wire: "SupportsBabelfish", QueryName: "SupportsBabelfish"},
+		{Name: "SupportsLimitlessDatabase", Index: 9, Shape: &t[11], Wire: "SupportsLimitlessDatabase", QueryName: "SupportsLimitlessDatabase"},
+		{Name: "SupportsLocalWriteForwarding", Index: 10, Shape: &t[11], Wire: "SupportsLocalWriteForwarding", QueryName: "SupportsLocalWriteForwarding"},
+		{Name: "SupportsIntegrations", Index: 11, Shape: &t[11], Wire: "SupportsIntegrations", QueryName: "SupportsIntegrations"},
+	}}
+	t[105] = schema.Shape{Name: "ValidAdditionalStorageOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SupportsAdditionalStorageVolumes", Index: 0, Shape: &t[10], Wire: "SupportsAdditionalStorageVolumes", QueryName: "SupportsAdditionalStorageVolumes"},
+		{Name: "Volumes", Index: 1, Shape: &t[111], Wire: "Volumes", QueryName: "Volumes"},
+	}}
+	t[106] = schema.Shape{Name: "ValidDBInstanceModificationsMessage", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Storage", Index: 0, Shape: &t[108], Wire: "Storage", QueryName: "Storage"},
+		{Name: "ValidProcessorFeatures", Index: 1, Shape: &t[9], Wire: "ValidProcessorFeatures", QueryName: "ValidProcessorFeatures"},
+		{Name: "SupportsDedicatedLogVolume", Index: 2, Shape: &t[10], Wire: "SupportsDedicatedLogVolume", QueryName: "SupportsDedicatedLogVolume"},
+		{Name: "AdditionalStorage", Index: 3, Shape: &t[105], Wire: "AdditionalStorage", QueryName: "AdditionalStorage"},
+	}}
+	t[107] = schema.Shape{Name: "ValidStorageOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "StorageType", Index: 0, Shape: &t[93], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "StorageSize", Index: 1, Shape: &t[79], Wire: "StorageSize", QueryName: "StorageSize"},
+		{Name: "ProvisionedIops", Index: 2, Shape: &t[79], Wire: "ProvisionedIops", QueryName: "ProvisionedIops"},
+		{Name: "IopsToStorageRatio", Index: 3, Shape: &t[35], Wire: "IopsToStorageRatio", QueryName: "IopsToStorageRatio"},
+		{Name: "ProvisionedStorageThroughput", Index: 4, Shape: &t[79], Wire: "ProvisionedStorageThroughput", QueryName: "ProvisionedStorageThroughput"},
+		{Name: "StorageThroughputToIopsRatio", Index: 5, Shape: &t[35], Wire: "StorageThroughputToIopsRatio", QueryName: "StorageThroughputToIopsRatio"},
+		{Name: "SupportsStorageAutoscaling", Index: 6, Shape: &t[10], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
+	}}
+	t[108] = schema.Shape{Name: "ValidStorageOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[107], Wire: "ValidStorageOptions", QueryName: "ValidStorageOptions"}}
+	t[109] = schema.Shape{Name: "ValidUpgradeTargetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[104], Wire: "UpgradeTarget", QueryName: "UpgradeTarget"}}
+	t[110] = schema.Shape{Name: "ValidVolumeOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VolumeName", Index: 0, Shape: &t[93], Wire: "VolumeName", QueryName: "VolumeName"},
+		{Name: "Storage", Index: 1, Shape: &t[108], Wire: "Storage", QueryName: "Storage"},
+	}}
+	t[111] = schema.Shape{Name: "ValidVolumeOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[110], Wire: "member", QueryName: "member"}}
+	t[112] = schema.Shape{Name: "VpcSecurityGroupMembership", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcSecurityGroupId", Index: 0, Shape: &t[93], Wire: "VpcSecurityGroupId", QueryName: "VpcSecurityGroupId"},
+		{Name: "Status", Index: 1, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+	}}
+	t[113] = schema.Shape{Name: "VpcSecurityGroupMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[112], Wire: "VpcSecurityGroupMembership", QueryName: "VpcSecurityGroupMembership"}}
+	t[114] = schema.Shape{Name: "WriteForwardingStatus", Kind: schema.String, Enum: []string{"enabled", "disabled", "enabling", "disabling", "unknown"}}
 	return t
 }
 

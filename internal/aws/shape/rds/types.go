@@ -6,6 +6,92 @@ package rds
 
 import "time"
 
+// AddTagsToResourceInput is the input of AddTagsToResource.
+type AddTagsToResourceInput struct {
+	ResourceName *string // required
+	Tags         []Tag   // required
+}
+
+// AddTagsToResourceOutput is the output of AddTagsToResource.
+type AddTagsToResourceOutput struct {
+}
+
+// CopyDBClusterParameterGroupInput is the input of CopyDBClusterParameterGroup.
+type CopyDBClusterParameterGroupInput struct {
+	SourceDBClusterParameterGroupIdentifier  *string // required
+	TargetDBClusterParameterGroupIdentifier  *string // required
+	TargetDBClusterParameterGroupDescription *string // required
+	Tags                                     []Tag
+}
+
+// CopyDBClusterParameterGroupOutput is the output of CopyDBClusterParameterGroup.
+type CopyDBClusterParameterGroupOutput struct {
+	DBClusterParameterGroup *DBClusterParameterGroup
+}
+
+// CopyDBParameterGroupInput is the input of CopyDBParameterGroup.
+type CopyDBParameterGroupInput struct {
+	SourceDBParameterGroupIdentifier  *string // required
+	TargetDBParameterGroupIdentifier  *string // required
+	TargetDBParameterGroupDescription *string // required
+	Tags                              []Tag
+}
+
+// CopyDBParameterGroupOutput is the output of CopyDBParameterGroup.
+type CopyDBParameterGroupOutput struct {
+	DBParameterGroup *DBParameterGroup
+}
+
+// CreateDBClusterEndpointInput is the input of CreateDBClusterEndpoint.
+type CreateDBClusterEndpointInput struct {
+	DBClusterIdentifier         *string // required
+	DBClusterEndpointIdentifier *string // required
+	EndpointType                *string // required
+	StaticMembers               []string
+	ExcludedMembers             []string
+	Tags                        []Tag
+}
+
+// CreateDBClusterEndpointOutput is the output of CreateDBClusterEndpoint.
+type CreateDBClusterEndpointOutput struct {
+	DBClusterEndpointIdentifier         *string
+	DBClusterIdentifier                 *string
+	DBClusterEndpointResourceIdentifier *string
+	Endpoint                            *string
+	Status                              *string
+	EndpointType                        *string
+	CustomEndpointType                  *string
+	StaticMembers                       []string
+	ExcludedMembers                     []string
+	DBClusterEndpointArn                *string
+}
+
+// CreateDBClusterParameterGroupInput is the input of CreateDBClusterParameterGroup.
+type CreateDBClusterParameterGroupInput struct {
+	DBClusterParameterGroupName *string // required
+	DBParameterGroupFamily      *string // required
+	Description                 *string // required
+	Tags                        []Tag
+}
+
+// CreateDBClusterParameterGroupOutput is the output of CreateDBClusterParameterGroup.
+type CreateDBClusterParameterGroupOutput struct {
+	DBClusterParameterGroup *DBClusterParameterGroup
+}
+
+// CreateDBParameterGroupInput is the input of CreateDBParameterGroup.
+type CreateDBParameterGroupInput struct {
+	DBParameterGroupName   *string // required
+	DBParameterGroupFamily *string // required
+	Description            *string // required
+	Tags                   []Tag
+}
+
+// CreateDBParameterGroupOutput is the output of CreateDBParameterGroup.
+type CreateDBParameterGroupOutput struct {
+	DBParameterGroup *DBParameterGroup
+}
+
 // CreateDBSubnetGroupInput is the input of CreateDBSubnetGroup.
 type CreateDBSubnetGroupInput struct {
 	DBSubnetGroupName        *string  // required
@@ -19,6 +105,43 @@ type CreateDBSubnetGroupOutput struct {
 	DBSubnetGroup *DBSubnetGroup
 }
 
+// DeleteDBClusterEndpointInput is the input of DeleteDBClusterEndpoint.
+type DeleteDBClusterEndpointInput struct {
+	DBClusterEndpointIdentifier *string // required
+}
+
+// DeleteDBClusterEndpointOutput is the output of DeleteDBClusterEndpoint.
+type DeleteDBClusterEndpointOutput struct {
+	DBClusterEndpointIdentifier         *string
+	DBClusterIdentifier                 *string
+	DBClusterEndpointResourceIdentifier *string
+	Endpoint                            *string
+	Status                              *string
+	EndpointType                        *string
+	CustomEndpointType                  *string
+	StaticMembers                       []string
+	ExcludedMembers                     []string
+	DBClusterEndpointArn                *string
+}
+
+// DeleteDBClusterParameterGroupInput is the input of DeleteDBClusterParameterGroup.
+type DeleteDBClusterParameterGroupInput struct {
+	DBClusterParameterGroupName *string // required
+}
+
+// DeleteDBClusterParameterGroupOutput is the output of DeleteDBClusterParameterGroup.
+type DeleteDBClusterParameterGroupOutput struct {
+}
+
+// DeleteDBParameterGroupInput is the input of DeleteDBParameterGroup.
+type DeleteDBParameterGroupInput struct {
+	DBParameterGroupName *string // required
+}
+
+// DeleteDBParameterGroupOutput is the output of DeleteDBParameterGroup.
+type DeleteDBParameterGroupOutput struct {
+}
+
 // DeleteDBSubnetGroupInput is the input of DeleteDBSubnetGroup.
 type DeleteDBSubnetGroupInput struct {
 	DBSubnetGroupName *string // required
@@ -26,6 +149,140 @@ type DeleteDBSubnetGroupInput struct {
 
 // DeleteDBSubnetGroupOutput is the output of DeleteDBSubnetGroup.
 type DeleteDBSubnetGroupOutput struct {
+}
+
+// DescribeAccountAttributesInput is the input of DescribeAccountAttributes.
+type DescribeAccountAttributesInput struct {
+}
+
+// DescribeAccountAttributesOutput is the output of DescribeAccountAttributes.
+type DescribeAccountAttributesOutput struct {
+	AccountQuotas []AccountQuota
+}
+
+// DescribeCertificatesInput is the input of DescribeCertificates.
+type DescribeCertificatesInput struct {
+	CertificateIdentifier *string
+	Filters               []Filter
+	MaxRecords            *int32
+	Marker                *string
+}
+
+// DescribeCertificatesOutput is the output of DescribeCertificates.
+type DescribeCertificatesOutput struct {
+	DefaultCertificateForNewLaunches *string
+	Certificates                     []Certificate
+	Marker                           *string
+}
+
+// DescribeDBClusterEndpointsInput is the input of DescribeDBClusterEndpoints.
+type DescribeDBClusterEndpointsInput struct {
+	DBClusterIdentifier         *string
+	DBClusterEndpointIdentifier *string
+	Filters                     []Filter
+	MaxRecords                  *int32
+	Marker                      *string
+}
+
+// DescribeDBClusterEndpointsOutput is the output of DescribeDBClusterEndpoints.
+type DescribeDBClusterEndpointsOutput struct {
+	Marker             *string
+	DBClusterEndpoints []DBClusterEndpoint
+}
+
+// DescribeDBClusterParameterGroupsInput is the input of DescribeDBClusterParameterGroups.
+type DescribeDBClusterParameterGroupsInput struct {
+	DBClusterParameterGroupName *string
+	Filters                     []Filter
+	MaxRecords                  *int32
+	Marker                      *string
+}
+
+// DescribeDBClusterParameterGroupsOutput is the output of DescribeDBClusterParameterGroups.
+type DescribeDBClusterParameterGroupsOutput struct {
+	Marker                   *string
+	DBClusterParameterGroups []DBClusterParameterGroup
+}
+
+// DescribeDBClusterParametersInput is the input of DescribeDBClusterParameters.
+type DescribeDBClusterParametersInput struct {
+	DBClusterParameterGroupName *string // required
+	Source                      *string
+	Filters                     []Filter
+	MaxRecords                  *int32
+	Marker                      *string
+}
+
+// DescribeDBClusterParametersOutput is the output of DescribeDBClusterParameters.
+type DescribeDBClusterParametersOutput struct {
+	Parameters []Parameter
+	Marker     *string
+}
+
+// DescribeDBEngineVersionsInput is the input of DescribeDBEngineVersions.
+type DescribeDBEngineVersionsInput struct {
+	Engine                     *string
+	EngineVersion              *string
+	DBParameterGroupFamily     *string
+	Filters                    []Filter
+	MaxRecords                 *int32
+	Marker                     *string
+	DefaultOnly                *bool
+	ListSupportedCharacterSets *bool
+	ListSupportedTimezones     *bool
+	IncludeAll                 *bool
+}
+
+// DescribeDBEngineVersionsOutput is the output of DescribeDBEngineVersions.
+type DescribeDBEngineVersionsOutput struct {
+	Marker           *string
+	DBEngineVersions []DBEngineVersion
+}
+
+// DescribeDBLogFilesInput is the input of DescribeDBLogFiles.
+type DescribeDBLogFilesInput struct {
+	DBInstanceIdentifier *string // required
+	FilenameContains     *string
+	FileLastWritten      *int64
+	FileSize             *int64
+	Filters              []Filter
+	MaxRecords           *int32
+	Marker               *string
+}
+
+// DescribeDBLogFilesOutput is the output of DescribeDBLogFiles.
+type DescribeDBLogFilesOutput struct {
+	DescribeDBLogFiles []DescribeDBLogFilesDetails
+	Marker             *string
+}
+
+// DescribeDBParameterGroupsInput is the input of DescribeDBParameterGroups.
+type DescribeDBParameterGroupsInput struct {
+	DBParameterGroupName *string
+	Filters              []Filter
+	MaxRecords           *int32
+	Marker               *string
+}
+
+// DescribeDBParameterGroupsOutput is the output of DescribeDBParameterGroups.
+type DescribeDBParameterGroupsOutput struct {
+	Marker            *string
+	DBParameterGroups []DBParameterGroup
+}
+
+// DescribeDBParametersInput is the input of DescribeDBParameters.
+type DescribeDBParametersInput struct {
+	DBParameterGroupName *string // required
+	Source               *string
+	Filters              []Filter
+	MaxRecords           *int32
+	Marker               *string
+}
+
+// DescribeDBParametersOutput is the output of DescribeDBParameters.
+type DescribeDBParametersOutput struct {
+	Parameters []Parameter
+	Marker     *string
 }
 
 // DescribeDBSubnetGroupsInput is the input of DescribeDBSubnetGroups.
@@ -42,6 +299,76 @@ type DescribeDBSubnetGroupsOutput struct {
 	DBSubnetGroups []DBSubnetGroup
 }
 
+// DescribeEngineDefaultClusterParametersInput is the input of DescribeEngineDefaultClusterParameters.
+type DescribeEngineDefaultClusterParametersInput struct {
+	DBParameterGroupFamily *string // required
+	Filters                []Filter
+	MaxRecords             *int32
+	Marker                 *string
+}
+
+// DescribeEngineDefaultClusterParametersOutput is the output of DescribeEngineDefaultClusterParameters.
+type DescribeEngineDefaultClusterParametersOutput struct {
+	EngineDefaults *EngineDefaults
+}
+
+// DescribeEngineDefaultParametersInput is the input of DescribeEngineDefaultParameters.
+type DescribeEngineDefaultParametersInput struct {
+	DBParameterGroupFamily *string // required
+	Filters                []Filter
+	MaxRecords             *int32
+	Marker                 *string
+}
+
+// DescribeEngineDefaultParametersOutput is the output of DescribeEngineDefaultParameters.
+type DescribeEngineDefaultParametersOutput struct {
+	EngineDefaults *EngineDefaults
+}
+
+// DescribeEventCategoriesInput is the input of DescribeEventCategories.
+type DescribeEventCategoriesInput struct {
+	SourceType *string
+	Filters    []Filter
+}
+
+// DescribeEventCategoriesOutput is the output of DescribeEventCategories.
+type DescribeEventCategoriesOutput struct {
+	EventCategoriesMapList []EventCategoriesMap
+}
+
+// DescribeEventSubscriptionsInput is the input of DescribeEventSubscriptions.
+type DescribeEventSubscriptionsInput struct {
+	SubscriptionName *string
+	Filters          []Filter
+	MaxRecords       *int32
+	Marker           *string
+}
+
+// DescribeEventSubscriptionsOutput is the output of DescribeEventSubscriptions.
+type DescribeEventSubscriptionsOutput struct {
+	Marker                 *string
+	EventSubscriptionsList []EventSubscription
+}
+
+// DescribeEventsInput is the input of DescribeEvents.
+type DescribeEventsInput struct {
+	SourceIdentifier *string
+	SourceType       *string // one of SourceType
+	StartTime        *time.Time
+	EndTime          *time.Time
+	Duration         *int32
+	EventCategories  []string
+	Filters          []Filter
+	MaxRecords       *int32
+	Marker           *string
+}
+
+// DescribeEventsOutput is the output of DescribeEvents.
+type DescribeEventsOutput struct {
+	Marker *string
+	Events []Event
+}
+
 // DescribeGlobalClustersInput is the input of DescribeGlobalClusters.
 type DescribeGlobalClustersInput struct {
 	GlobalClusterIdentifier *string
@@ -54,6 +381,41 @@ type DescribeGlobalClustersInput struct {
 type DescribeGlobalClustersOutput struct {
 	Marker         *string
 	GlobalClusters []GlobalCluster
+}
+
+// DescribeOptionGroupsInput is the input of DescribeOptionGroups.
+type DescribeOptionGroupsInput struct {
+	OptionGroupName    *string
+	Filters            []Filter
+	Marker             *string
+	MaxRecords         *int32
+	EngineName         *string
+	MajorEngineVersion *string
+}
+
+// DescribeOptionGroupsOutput is the output of DescribeOptionGroups.
+type DescribeOptionGroupsOutput struct {
+	OptionGroupsList []OptionGroup
+	Marker           *string
+}
+
+// DescribeOrderableDBInstanceOptionsInput is the input of DescribeOrderableDBInstanceOptions.
+type DescribeOrderableDBInstanceOptionsInput struct {
+	Engine                *string // required
+	EngineVersion         *string
+	DBInstanceClass       *string
+	LicenseModel          *string
+	AvailabilityZoneGroup *string
+	Vpc                   *bool
+	Filters               []Filter
+	MaxRecords            *int32
+	Marker                *string
+}
+
+// DescribeOrderableDBInstanceOptionsOutput is the output of DescribeOrderableDBInstanceOptions.
+type DescribeOrderableDBInstanceOptionsOutput struct {
+	OrderableDBInstanceOptions []OrderableDBInstanceOption
+	Marker                     *string
 }
 
 // DescribePendingMaintenanceActionsInput is the input of DescribePendingMaintenanceActions.
@@ -70,6 +432,121 @@ type DescribePendingMaintenanceActionsOutput struct {
 	Marker                    *string
 }
 
+// DescribeReservedDBInstancesInput is the input of DescribeReservedDBInstances.
+type DescribeReservedDBInstancesInput struct {
+	ReservedDBInstanceId          *string
+	ReservedDBInstancesOfferingId *string
+	DBInstanceClass               *string
+	Duration                      *string
+	ProductDescription            *string
+	OfferingType                  *string
+	MultiAZ                       *bool
+	LeaseId                       *string
+	Filters                       []Filter
+	MaxRecords                    *int32
+	Marker                        *string
+}
+
+// DescribeReservedDBInstancesOutput is the output of DescribeReservedDBInstances.
+type DescribeReservedDBInstancesOutput struct {
+	Marker              *string
+	ReservedDBInstances []ReservedDBInstance
+}
+
+// DescribeSourceRegionsInput is the input of DescribeSourceRegions.
+type DescribeSourceRegionsInput struct {
+	RegionName *string
+	MaxRecords *int32
+	Marker     *string
+	Filters    []Filter
+}
+
+// DescribeSourceRegionsOutput is the output of DescribeSourceRegions.
+type DescribeSourceRegionsOutput struct {
+	Marker        *string
+	SourceRegions []SourceRegion
+}
+
+// DescribeValidDBInstanceModificationsInput is the input of DescribeValidDBInstanceModifications.
+type DescribeValidDBInstanceModificationsInput struct {
+	DBInstanceIdentifier *string // required
+}
+
+// DescribeValidDBInstanceModificationsOutput is the output of DescribeValidDBInstanceModifications.
+type DescribeValidDBInstanceModificationsOutput struct {
+	ValidDBInstanceModificationsMessage *ValidDBInstanceModificationsMessage
+}
+
+// DownloadDBLogFilePortionInput is the input of DownloadDBLogFilePortion.
+type DownloadDBLogFilePortionInput struct {
+	DBInstanceIdentifier *string // required
+	LogFileName          *string // required
+	Marker               *string
+	NumberOfLines        *int32
+}
+
+// DownloadDBLogFilePortionOutput is the output of DownloadDBLogFilePortion.
+type DownloadDBLogFilePortionOutput struct {
+	LogFileData           *string
+	Marker                *string
+	AdditionalDataPending *bool
+}
+
+// ListTagsForResourceInput is the input of ListTagsForResource.
+type ListTagsForResourceInput struct {
+	ResourceName *string // required
+	Filters      []Filter
+}
+
+// ListTagsForResourceOutput is the output of ListTagsForResource.
+type ListTagsForResourceOutput struct {
+	TagList []Tag
+}
+
+// ModifyDBClusterEndpointInput is the input of ModifyDBClusterEndpoint.
+type ModifyDBClusterEndpointInput struct {
+	DBClusterEndpointIdentifier *string // required
+	EndpointType                *string
+	StaticMembers               []string
+	ExcludedMembers             []string
+}
+
+// ModifyDBClusterEndpointOutput is the output of ModifyDBClusterEndpoint.
+type ModifyDBClusterEndpointOutput struct {
+	DBClusterEndpointIdentifier         *string
+	DBClusterIdentifier                 *string
+	DBClusterEndpointResourceIdentifier *string
+	Endpoint                            *string
+	Status                              *string
+	EndpointType                        *string
+	CustomEndpointType                  *string
+	StaticMembers                       []string
+	ExcludedMembers                     []string
+	DBClusterEndpointArn                *string
+}
+
+// ModifyDBClusterParameterGroupInput is the input of ModifyDBClusterParameterGroup.
+type ModifyDBClusterParameterGroupInput struct {
+	DBClusterParameterGroupName *string     // required
+	Parameters                  []Parameter // required
+}
+
+// ModifyDBClusterParameterGroupOutput is the output of ModifyDBClusterParameterGroup.
+type ModifyDBClusterParameterGroupOutput struct {
+	DBClusterParameterGroupName *string
+}
+
+// ModifyDBParameterGroupInput is the input of ModifyDBParameterGroup.
+type ModifyDBParameterGroupInput struct {
+	DBParameterGroupName *string     // required
+	Parameters           []Parameter // required
+}
+
+// ModifyDBParameterGroupOutput is the output of ModifyDBParameterGroup.
+type ModifyDBParameterGroupOutput struct {
+	DBParameterGroupName *string
+}
+
 // ModifyDBSubnetGroupInput is the input of ModifyDBSubnetGroup.
 type ModifyDBSubnetGroupInput struct {
 	DBSubnetGroupName        *string // required
@@ -82,9 +559,174 @@ type ModifyDBSubnetGroupOutput struct {
 	DBSubnetGroup *DBSubnetGroup
 }
 
+// RemoveTagsFromResourceInput is the input of RemoveTagsFromResource.
+type RemoveTagsFromResourceInput struct {
+	ResourceName *string  // required
+	TagKeys      []string // required
+}
+
+// RemoveTagsFromResourceOutput is the output of RemoveTagsFromResource.
+type RemoveTagsFromResourceOutput struct {
+}
+
+// ResetDBClusterParameterGroupInput is the input of ResetDBClusterParameterGroup.
+type ResetDBClusterParameterGroupInput struct {
+	DBClusterParameterGroupName *string // required
+	ResetAllParameters          *bool
+	Parameters                  []Parameter
+}
+
+// ResetDBClusterParameterGroupOutput is the output of ResetDBClusterParameterGroup.
+type ResetDBClusterParameterGroupOutput struct {
+	DBClusterParameterGroupName *string
+}
+
+// ResetDBParameterGroupInput is the input of ResetDBParameterGroup.
+type ResetDBParameterGroupInput struct {
+	DBParameterGroupName *string // required
+	ResetAllParameters   *bool
+	Parameters           []Parameter
+}
+
+// ResetDBParameterGroupOutput is the output of ResetDBParameterGroup.
+type ResetDBParameterGroupOutput struct {
+	DBParameterGroupName *string
+}
+
+// AccountQuota is a structure of the model.
+type AccountQuota struct {
+	AccountQuotaName *string
+	Used             *int64
+	Max              *int64
+}
+
 // AvailabilityZone is a structure of the model.
 type AvailabilityZone struct {
 	Name *string
+}
+
+// AvailableAdditionalStorageVolumesOption is a structure of the model.
+type AvailableAdditionalStorageVolumesOption struct {
+	SupportsStorageAutoscaling *bool
+	SupportsStorageThroughput  *bool
+	SupportsIops               *bool
+	StorageType                *string
+	MinStorageSize             *int32
+	MaxStorageSize             *int32
+	MinIops                    *int32
+	MaxIops                    *int32
+	MinIopsPerGib              *float64
+	MaxIopsPerGib              *float64
+	MinStorageThroughput       *int32
+	MaxStorageThroughput       *int32
+}
+
+// AvailableProcessorFeature is a structure of the model.
+type AvailableProcessorFeature struct {
+	Name          *string
+	DefaultValue  *string
+	AllowedValues *string
+}
+
+// Certificate is a structure of the model.
+type Certificate struct {
+	CertificateIdentifier     *string
+	CertificateType           *string
+	Thumbprint                *string
+	ValidFrom                 *time.Time
+	ValidTill                 *time.Time
+	CertificateArn            *string
+	CustomerOverride          *bool
+	CustomerOverrideValidTill *time.Time
+}
+
+// CharacterSet is a structure of the model.
+type CharacterSet struct {
+	CharacterSetName        *string
+	CharacterSetDescription *string
+}
+
+// CustomDBEngineVersionAMI is a structure of the model.
+type CustomDBEngineVersionAMI struct {
+	ImageId *string
+	Status  *string
+}
+
+// DBClusterEndpoint is a structure of the model.
+type DBClusterEndpoint struct {
+	DBClusterEndpointIdentifier         *string
+	DBClusterIdentifier                 *string
+	DBClusterEndpointResourceIdentifier *string
+	Endpoint                            *string
+	Status                              *string
+	EndpointType                        *string
+	CustomEndpointType                  *string
+	StaticMembers                       []string
+	ExcludedMembers                     []string
+	DBClusterEndpointArn                *string
+}
+
+// DBClusterParameterGroup is a structure of the model.
+type DBClusterParameterGroup struct {
+	DBClusterParameterGroupName *string
+	DBParameterGroupFamily      *string
+	Description                 *string
+	DBClusterParameterGroupArn  *string
+}
+
+// DBEngineVersion is a structure of the model.
+type DBEngineVersion struct {
+	Engine                                    *string
+	MajorEngineVersion                        *string
+	EngineVersion                             *string
+	DatabaseInstallationFilesS3BucketName     *string
+	DatabaseInstallationFilesS3Prefix         *string
+	DatabaseInstallationFiles                 []string
+	CustomDBEngineVersionManifest             *string
+	DBParameterGroupFamily                    *string
+	DBEngineDescription                       *string
+	DBEngineVersionArn                        *string
+	DBEngineVersionDescription                *string
+	DefaultCharacterSet                       *CharacterSet
+	FailureReason                             *string
+	Image                                     *CustomDBEngineVersionAMI
+	DBEngineMediaType                         *string
+	KMSKeyId                                  *string
+	CreateTime                                *time.Time
+	SupportedCharacterSets                    []CharacterSet
+	SupportedNcharCharacterSets               []CharacterSet
+	ValidUpgradeTarget                        []UpgradeTarget
+	SupportedTimezones                        []Timezone
+	ExportableLogTypes                        []string
+	SupportsLogExportsToCloudwatchLogs        *bool
+	SupportsReadReplica                       *bool
+	SupportedEngineModes                      []string
+	SupportedFeatureNames                     []string
+	Status                                    *string
+	SupportsParallelQuery                     *bool
+	SupportsGlobalDatabases                   *bool
+	TagList                                   []Tag
+	SupportsBabelfish                         *bool
+	SupportsLimitlessDatabase                 *bool
+	SupportsCertificateRotationWithoutRestart *bool
+	SupportedCACertificateIdentifiers         []string
+	SupportsLocalWriteForwarding              *bool
+	SupportsIntegrations                      *bool
+	ServerlessV2FeaturesSupport               *ServerlessV2FeaturesSupport
+}
+
+// DBParameterGroup is a structure of the model.
+type DBParameterGroup struct {
+	DBParameterGroupName   *string
+	DBParameterGroupFamily *string
+	Description            *string
+	DBParameterGroupArn    *string
+}
+
+// DBSecurityGroupMembership is a structure of the model.
+type DBSecurityGroupMembership struct {
+	DBSecurityGroupName *string
+	Status              *string
 }
 
 // DBSubnetGroup is a structure of the model.
@@ -96,6 +738,56 @@ type DBSubnetGroup struct {
 	Subnets                  []Subnet
 	DBSubnetGroupArn         *string
 	SupportedNetworkTypes    []string
+}
+
+// DescribeDBLogFilesDetails is a structure of the model.
+type DescribeDBLogFilesDetails struct {
+	LogFileName *string
+	LastWritten *int64
+	Size        *int64
+}
+
+// DoubleRange is a structure of the model.
+type DoubleRange struct {
+	From *float64
+	To   *float64
+}
+
+// EngineDefaults is a structure of the model.
+type EngineDefaults struct {
+	DBParameterGroupFamily *string
+	Marker                 *string
+	Parameters             []Parameter
+}
+
+// Event is a structure of the model.
+type Event struct {
+	SourceIdentifier *string
+	SourceType       *string // one of SourceType
+	Message          *string
+	EventCategories  []string
+	Date             *time.Time
+	SourceArn        *string
+}
+
+// EventCategoriesMap is a structure of the model.
+type EventCategoriesMap struct {
+	SourceType      *string
+	EventCategories []string
+}
+
+// EventSubscription is a structure of the model.
+type EventSubscription struct {
+	CustomerAwsId            *string
+	CustSubscriptionId       *string
+	SnsTopicArn              *string
+	Status                   *string
+	SubscriptionCreationTime *string
+	SourceType               *string
+	SourceIdsList            []string
+	EventCategoriesList      []string
+	Enabled                  *bool
+	EventSubscriptionArn     *string
 }
 
 // FailoverState is a structure of the model.
@@ -140,9 +832,108 @@ type GlobalClusterMember struct {
 	SynchronizationStatus       *string // one of GlobalClusterMemberSynchronizationStatus
 }
 
+// Option is a structure of the model.
+type Option struct {
+	OptionName                  *string
+	OptionDescription           *string
+	Persistent                  *bool
+	Permanent                   *bool
+	Port                        *int32
+	OptionVersion               *string
+	OptionSettings              []OptionSetting
+	DBSecurityGroupMemberships  []DBSecurityGroupMembership
+	VpcSecurityGroupMemberships []VpcSecurityGroupMembership
+}
+
+// OptionGroup is a structure of the model.
+type OptionGroup struct {
+	OptionGroupName                       *string
+	OptionGroupDescription                *string
+	EngineName                            *string
+	MajorEngineVersion                    *string
+	Options                               []Option
+	AllowsVpcAndNonVpcInstanceMemberships *bool
+	VpcId                                 *string
+	OptionGroupArn                        *string
+	SourceOptionGroup                     *string
+	SourceAccountId                       *string
+	CopyTimestamp                         *time.Time
+}
+
+// OptionSetting is a structure of the model.
+type OptionSetting struct {
+	Name          *string
+	Value         *string
+	DefaultValue  *string
+	Description   *string
+	ApplyType     *string
+	DataType      *string
+	AllowedValues *string
+	IsModifiable  *bool
+	IsCollection  *bool
+}
+
+// OrderableDBInstanceOption is a structure of the model.
+type OrderableDBInstanceOption struct {
+	Engine                                   *string
+	EngineVersion                            *string
+	DBInstanceClass                          *string
+	LicenseModel                             *string
+	AvailabilityZoneGroup                    *string
+	AvailabilityZones                        []AvailabilityZone
+	MultiAZCapable                           *bool
+	ReadReplicaCapable                       *bool
+	Vpc                                      *bool
+	SupportsStorageEncryption                *bool
+	StorageType                              *string
+	SupportsIops                             *bool
+	SupportsStorageThroughput                *bool
+	SupportsEnhancedMonitoring               *bool
+	SupportsIAMDatabaseAuthentication        *bool
+	SupportsPerformanceInsights              *bool
+	MinStorageSize                           *int32
+	MaxStorageSize                           *int32
+	MinIopsPerDbInstance                     *int32
+	MaxIopsPerDbInstance                     *int32
+	MinIopsPerGib                            *float64
+	MaxIopsPerGib                            *float64
+	MinStorageThroughputPerDbInstance        *int32
+	MaxStorageThroughputPerDbInstance        *int32
+	MinStorageThroughputPerIops              *float64
+	MaxStorageThroughputPerIops              *float64
+	AvailableProcessorFeatures               []AvailableProcessorFeature
+	SupportedEngineModes                     []string
+	SupportsStorageAutoscaling               *bool
+	SupportsKerberosAuthentication           *bool
+	OutpostCapable                           *bool
+	SupportedActivityStreamModes             []string
+	SupportsGlobalDatabases                  *bool
+	SupportedNetworkTypes                    []string
+	SupportsClusters                         *bool
+	SupportsDedicatedLogVolume               *bool
+	SupportsAdditionalStorageVolumes         *bool
+	SupportsHttpEndpoint                     *bool
+	AvailableAdditionalStorageVolumesOptions []AvailableAdditionalStorageVolumesOption
+}
+
 // Outpost is a structure of the model.
 type Outpost struct {
 	Arn *string
+}
+
+// Parameter is a structure of the model.
+type Parameter struct {
+	ParameterName        *string
+	ParameterValue       *string
+	Description          *string
+	Source               *string
+	ApplyType            *string
+	DataType             *string
+	AllowedValues        *string
+	IsModifiable         *bool
+	MinimumEngineVersion *string
+	ApplyMethod          *string // one of ApplyMethod
+	SupportedEngineModes []string
 }
 
 // PendingMaintenanceAction is a structure of the model.
@@ -155,10 +946,57 @@ type PendingMaintenanceAction struct {
 	Description          *string
 }
 
+// Range is a structure of the model.
+type Range struct {
+	From *int32
+	To   *int32
+	Step *int32
+}
+
+// RecurringCharge is a structure of the model.
+type RecurringCharge struct {
+	RecurringChargeAmount    *float64
+	RecurringChargeFrequency *string
+}
+
+// ReservedDBInstance is a structure of the model.
+type ReservedDBInstance struct {
+	ReservedDBInstanceId          *string
+	ReservedDBInstancesOfferingId *string
+	DBInstanceClass               *string
+	StartTime                     *time.Time
+	Duration                      *int32
+	FixedPrice                    *float64
+	UsagePrice                    *float64
+	CurrencyCode                  *string
+	DBInstanceCount               *int32
+	ProductDescription            *string
+	OfferingType                  *string
+	MultiAZ                       *bool
+	State                         *string
+	RecurringCharges              []RecurringCharge
+	ReservedDBInstanceArn         *string
+	LeaseId                       *string
+}
+
 // ResourcePendingMaintenanceActions is a structure of the model.
 type ResourcePendingMaintenanceActions struct {
 	ResourceIdentifier              *string
 	PendingMaintenanceActionDetails []PendingMaintenanceAction
+}
+
+// ServerlessV2FeaturesSupport is a structure of the model.
+type ServerlessV2FeaturesSupport struct {
+	MinCapacity *float64
+	MaxCapacity *float64
+}
+
+// SourceRegion is a structure of the model.
+type SourceRegion struct {
+	RegionName                                    *string
+	Endpoint                                      *string
+	Status                                        *string
+	SupportsDBInstanceAutomatedBackupsReplication *bool
 }
 
 // Subnet is a structure of the model.
@@ -173,4 +1011,62 @@ type Subnet struct {
 type Tag struct {
 	Key   *string
 	Value *string
+}
+
+// Timezone is a structure of the model.
+type Timezone struct {
+	TimezoneName *string
+}
+
+// UpgradeTarget is a structure of the model.
+type UpgradeTarget struct {
+	Engine                       *string
+	EngineVersion                *string
+	Description                  *string
+	AutoUpgrade                  *bool
+	IsMajorVersionUpgrade        *bool
+	SupportedEngineModes         []string
+	SupportsParallelQuery        *bool
+	SupportsGlobalDatabases      *bool
+	SupportsBabelfish            *bool
+	SupportsLimitlessDatabase    *bool
+	SupportsLocalWriteForwarding *bool
+	SupportsIntegrations         *bool
+}
+
+// ValidAdditionalStorageOptions is a structure of the model.
+type ValidAdditionalStorageOptions struct {
+	SupportsAdditionalStorageVolumes *bool
+	Volumes                          []ValidVolumeOptions
+}
+
+// ValidDBInstanceModificationsMessage is a structure of the model.
+type ValidDBInstanceModificationsMessage struct {
+	Storage                    []ValidStorageOptions
+	ValidProcessorFeatures     []AvailableProcessorFeature
+	SupportsDedicatedLogVolume *bool
+	AdditionalStorage          *ValidAdditionalStorageOptions
+}
+
+// ValidStorageOptions is a structure of the model.
+type ValidStorageOptions struct {
+	StorageType                  *string
+	StorageSize                  []Range
+	ProvisionedIops              []Range
+	IopsToStorageRatio           []DoubleRange
+	ProvisionedStorageThroughput []Range
+	StorageThroughputToIopsRatio []DoubleRange
+	SupportsStorageAutoscaling   *bool
+}
+
+// ValidVolumeOptions is a structure of the model.
+type ValidVolumeOptions struct {
+	VolumeName *string
+	Storage    []ValidStorageOptions
+}
+
+// VpcSecurityGroupMembership is a structure of the model.
+type VpcSecurityGroupMembership struct {
+	VpcSecurityGroupId *string
+	Status             *string
 }
