@@ -18,13 +18,12 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// Config sets up a Controller; all fields are required but Suffix and Outside.
+// Config sets up a Controller; all fields are required but Domains and Outside.
 type Config struct {
 	DB   *table.DB
 	Host model.Host
-	// Suffix is the domain of endpoints' names, in normal form. Without it the host is
-	// asked for nothing of names.
-	Suffix string
+	// Domains are what names are below, see plan.Domains.
+	Domains plan.Domains
 	// Outside is what the operator says of the way to the outside.
 	Outside model.Outside
 	// Send hands a delta to the host. The first one is full. It must not wait
@@ -52,7 +51,7 @@ type Controller struct {
 func New(cfg Config) *Controller {
 	return &Controller{
 		cfg:        cfg,
-		plan:       plan.New(cfg.Host, cfg.Suffix, cfg.Outside),
+		plan:       plan.New(cfg.Host, cfg.Domains, cfg.Outside),
 		settlement: newSettlement(),
 		verdicts:   newOutbox[plan.Subject, verdict](),
 		endings:    newOutbox[desired.Gone, struct{}](),
@@ -87,7 +86,7 @@ func (c *Controller) change(ctx context.Context, tx *table.Txn, changes []table.
 	asked := askedIn(tx, changes)
 	delta := desired.Delta{Revision: tx.Revision(), Full: !c.started, Put: result.Put, Delete: result.Delete}
 	// Also when nothing follows from it: the tables of before need not be kept then.
-	c.settlement.fates = fatesIn(tx, c.plan.Problem, c.cfg.Suffix)
+	c.settlement.fates = fatesIn(tx, c.plan.Problem, c.cfg.Domains.Endpoints)
 	if c.started && len(delta.Put)+len(delta.Delete)+len(result.Touched)+len(asked) == 0 {
 		return nil
 	}

@@ -53,7 +53,7 @@ func runOn(t *testing.T, kv func() store.Store, log *slog.Logger, fn func(*fixtu
 		}
 		f := &fixture{t: t, db: db}
 		f.c = New(Config{
-			DB: db, Host: model.Host{Name: "h"}, Suffix: "postern.internal.", Log: log, Now: time.Now,
+			DB: db, Host: model.Host{Name: "h"}, Domains: plan.Domains{Endpoints: "postern.internal.", Databases: "rds.example."}, Log: log, Now: time.Now,
 			Send: func(d desired.Delta) error { f.deltas = append(f.deltas, d); return nil },
 		})
 		done := make(chan error, 1)

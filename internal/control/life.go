@@ -49,6 +49,18 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 		if row, ok := state.NATGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok && !row.Gone() {
 			return fateOf(&row.Meta), true
 		}
+	case plan.SubjectDBCluster: // what waits before it goes is not being deleted yet
+		if row, ok := state.DBClusters.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return fate{generation: row.Generation, deleting: state.ClusterLeaves(tx, row)}, true
+		}
+	case plan.SubjectDBInstance:
+		if row, ok := state.DBInstances.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return fate{generation: row.Generation, deleting: state.InstanceLeaves(tx, row)}, true
+		}
+	case plan.SubjectDBSnapshot:
+		if row, ok := state.DBSnapshots.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return fateOf(&row.Meta), true
+		}
 	case plan.SubjectConfiguration:
 		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return fateOf(&row.Meta), true
@@ -98,7 +110,7 @@ func fateOf(m *model.Meta) fate { return fate{generation: m.Generation, deleting
 // interfacesOf gives the interfaces that go with a subject's row.
 func interfacesOf(tx *table.Txn, s plan.Subject) []*model.NetworkInterface {
 	switch s.Kind {
-	case plan.SubjectEndpoint, plan.SubjectGateway, plan.SubjectNAT:
+	case plan.SubjectEndpoint, plan.SubjectGateway, plan.SubjectNAT, plan.SubjectDBInstance:
 		return slices.Collect(state.NetworkInterfacesByOwner.Rows(tx, s.Ref))
 	case plan.SubjectAttachment:
 		a, ok := state.Attachments.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID)
@@ -135,6 +147,12 @@ func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 	case plan.SubjectNAT:
 		if row, ok := state.NATGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return []desired.Realm{desired.Realm(row.VPC), desired.NATRealm(row.ID)}
+		}
+	case plan.SubjectDBCluster, plan.SubjectDBSnapshot:
+		return []desired.Realm{desired.DatabaseRealm(ref.ID)}
+	case plan.SubjectDBInstance:
+		if row, ok := state.DBInstances.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return []desired.Realm{desired.Realm(row.VPC), desired.SandboxRealm(row.ID), desired.DatabaseRealm(row.Whole())}
 		}
 	case plan.SubjectConfiguration:
 		return wayRealms(tx, "", ref)
@@ -249,6 +267,12 @@ func subjectOf(row table.Row) (s plan.Subject, generation int64, ok bool) {
 		return plan.Subject{Kind: plan.SubjectGateway, Ref: row.Ref()}, row.Generation, true
 	case *model.NATGateway:
 		return plan.Subject{Kind: plan.SubjectNAT, Ref: row.Ref()}, row.Generation, !row.Gone()
+	case *model.DBCluster:
+		return plan.Subject{Kind: plan.SubjectDBCluster, Ref: row.Ref()}, row.Generation, true
+	case *model.DBInstance:
+		return plan.Subject{Kind: plan.SubjectDBInstance, Ref: row.Ref()}, row.Generation, true
+	case *model.DBSnapshot:
+		return plan.Subject{Kind: plan.SubjectDBSnapshot, Ref: row.Ref()}, row.Generation, true
 	case *model.ResourceConfiguration:
 		return plan.Subject{Kind: plan.SubjectConfiguration, Ref: row.Ref()}, row.Generation, true
 	case *model.EndpointAssociation:

@@ -102,7 +102,7 @@ func TestAnotherSuffixRenamesEverything(t *testing.T) {
 		f.update(wayRows)
 		f.settle(nil)
 		cfg, sent := f.c.cfg, []desired.Delta{}
-		cfg.Suffix, cfg.Send = "example.net.", func(d desired.Delta) error { sent = append(sent, d); return nil }
+		cfg.Domains.Endpoints, cfg.Send = "example.net.", func(d desired.Delta) error { sent = append(sent, d); return nil }
 		next, done := New(cfg), make(chan error)
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() { done <- next.Run(ctx) }()

@@ -145,6 +145,8 @@ func remove(tx *table.Txn, s plan.Subject, now time.Time) {
 		removeGateway(tx, ref)
 	case plan.SubjectNAT:
 		removeNAT(tx, ref, now)
+	case plan.SubjectDBCluster, plan.SubjectDBInstance, plan.SubjectDBSnapshot:
+		removeDatabase(tx, s)
 	case plan.SubjectConfiguration:
 		if row, ok := state.ResourceConfigurations.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			removeConfiguration(tx, row)
@@ -186,6 +188,25 @@ func removeNAT(tx *table.Txn, ref model.Ref, now time.Time) {
 		g.GoneAt = now
 		state.NATGateways.Put(tx, g)
 	}
+}
+
+// removeDatabase removes a cluster with its endpoints, an instance with its interface, or
+// a snapshot, and what the host has said of it.
+func removeDatabase(tx *table.Txn, s plan.Subject) {
+	ref := s.Ref
+	switch s.Kind {
+	case plan.SubjectDBCluster:
+		for e := range state.DBClusterEndpointsByCluster.Rows(tx, ref) {
+			state.DBClusterEndpoints.Delete(tx, e.Account, e.Region, e.ID)
+		}
+		state.DBClusters.Delete(tx, ref.Account, ref.Region, ref.ID)
+	case plan.SubjectDBInstance:
+		alloc.DeleteOwned(tx, ref)
+		state.DBInstances.Delete(tx, ref.Account, ref.Region, ref.ID)
+	case plan.SubjectDBSnapshot:
+		state.DBSnapshots.Delete(tx, ref.Account, ref.Region, ref.ID)
+	}
+	state.DatabaseStates.Delete(tx, ref.Account, ref.Region, ref.ID)
 }
 
 func removeConfiguration(tx *table.Txn, rc *model.ResourceConfiguration) {

@@ -14,11 +14,13 @@ import (
 	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/control"
 	"github.com/posternhq/postern/internal/control/makers"
+	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/names"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/reconcile"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/store/etcdstore"
 	"github.com/posternhq/postern/internal/trail"
 )
@@ -137,12 +139,17 @@ func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 		}
 		return p.send(delta)
 	}
-	c := control.New(control.Config{DB: d.db, Host: host, Suffix: d.env.Suffix, Outside: d.env.Outside, Send: send, Log: p.log, Now: d.env.Now})
+	c := control.New(control.Config{DB: d.db, Host: host, Domains: domainsOf(d.env), Outside: d.env.Outside, Send: send, Log: p.log, Now: d.env.Now})
 	p.mu.Lock()
 	p.controller = c
 	close(p.told)
 	p.mu.Unlock()
 	return c.Run(ctx)
+}
+
+// domainsOf are what names are below.
+func domainsOf(env *service.Env) plan.Domains {
+	return plan.Domains{Endpoints: env.Suffix, Databases: env.DatabaseSuffix}
 }
 
 // serves says that the daemon stays: it has its store and its addresses, or waits for

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/control/audit"
+	"github.com/posternhq/postern/internal/control/plan"
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
@@ -75,7 +76,7 @@ func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
 			return err
 		}
 		// What names there are below which domain depends on flags of the daemon.
-		v, err = look(ctx, db, *row, kernel, "", outside, func(e desired.Entry) desired.Entry {
+		v, err = look(ctx, db, *row, kernel, plan.Domains{}, outside, func(e desired.Entry) desired.Entry {
 			if d, ok := e.(nft.Damaged); ok && e.Key().Kind == desired.KindRouter {
 				return d.Entry // whether rules and settings are as wanted depends on flags of the daemon
 			}
@@ -127,7 +128,7 @@ const (
 func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Writer) error {
 	var v Verified
 	for i := range settling {
-		next, err := look(ctx, d.db, host, p.effects, d.env.Suffix, d.env.Outside, func(e desired.Entry) desired.Entry { return e })
+		next, err := look(ctx, d.db, host, p.effects, domainsOf(d.env), d.env.Outside, func(e desired.Entry) desired.Entry { return e })
 		if err != nil {
 			return err
 		}
@@ -173,8 +174,8 @@ func both(a, b []audit.Finding) (out []audit.Finding) {
 // errLooked ends the following of tables after the first call.
 var errLooked = errors.New("looked")
 
-// anySuffix is for who asks for nothing that depends on it.
-const anySuffix = "postern.internal."
+// anyDomains are for who asks for nothing that depends on them.
+var anyDomains = plan.Domains{Endpoints: "postern.internal.", Databases: "postern.internal."}
 
 // outsideThere is what a daemon that has stopped was told of the outside, as far as the
 // kernel has it.
@@ -208,22 +209,26 @@ type reader interface {
 }
 
 // look verifies one state of the tables, and what is on the host against it. Entries are
-// compared as seen through a function. Without a suffix, names are not compared.
-func look(ctx context.Context, db *table.DB, host model.Host, on reader, suffix string, outside model.Outside, seen func(desired.Entry) desired.Entry) (v Verified, err error) {
+// compared as seen through a function. Without domains, what has
+// names is not compared.
+func look(ctx context.Context, db *table.DB, host model.Host, on reader, domains plan.Domains, outside model.Outside, seen func(desired.Entry) desired.Entry) (v Verified, err error) {
 	if _, err := db.View(ctx); err != nil {
 		return v, err
 	}
 	var wanted, there []desired.Entry
 	err = db.Follow(ctx, func(tx *table.Txn, rows []table.Change) error {
 		v.Rows, v.Findings = len(rows), audit.Rows(tx)
-		wanted = audit.Desired(tx, rows, host, cmp.Or(suffix, anySuffix), outside)
+		wanted = audit.Desired(tx, rows, host, cmp.Or(domains, anyDomains), outside)
 		return errLooked
 	})
 	if !errors.Is(err, errLooked) {
 		return v, err
 	}
-	if suffix == "" {
-		wanted = slices.DeleteFunc(wanted, func(e desired.Entry) bool { return e.Key().Realm.Sort() == desired.Zones })
+	if domains == (plan.Domains{}) {
+		wanted = slices.DeleteFunc(wanted, func(e desired.Entry) bool {
+			sort := e.Key().Realm.Sort()
+			return sort == desired.Zones || sort == desired.Databases
+		})
 	}
 	realms, err := on.Realms(ctx)
 	if err != nil {

@@ -191,6 +191,15 @@ const (
 	DatabaseFailed    DatabasePhase = "failed"
 )
 
+// Serves reports whether clients are served in a phase.
+func (p DatabasePhase) Serves() bool {
+	switch p {
+	case DatabaseAvailable, DatabaseModifying, DatabaseResetting, DatabaseFull:
+		return true
+	}
+	return false
+}
+
 // DatabaseState is what the host says of an instance, a cluster or a snapshot, whose id the
 // row has. There is none of what the host has said nothing of.
 type DatabaseState struct {

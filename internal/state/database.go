@@ -58,6 +58,33 @@ var (
 	Authorities = table.Define[*model.Authority]("authority")
 )
 
+// InstanceLeaves reports whether a database instance is to go now: it was deleted, and the
+// snapshot that is to be taken of it before is there.
+func InstanceLeaves(tx *table.Txn, i *model.DBInstance) bool {
+	return i.Deleting() && !awaits(tx, i.Ref(), i.FinalSnapshot)
+}
+
+// ClusterLeaves reports whether a cluster of databases is to go now. It goes after its
+// instances, and after the snapshot that is to be taken of it before.
+func ClusterLeaves(tx *table.Txn, c *model.DBCluster) bool {
+	return c.Deleting() && DBInstancesByCluster.Count(tx, c.Ref()) == 0 && !awaits(tx, c.Ref(), c.FinalSnapshot)
+}
+
+// awaits reports whether the last snapshot of a database is still to be taken. One that
+// was deleted meanwhile is not.
+func awaits(tx *table.Txn, of model.Ref, identifier string) bool {
+	if identifier == "" {
+		return false
+	}
+	for s := range DBSnapshotsByIdentifier.Rows(tx, model.Ref{Account: of.Account, Region: of.Region, ID: identifier}) {
+		if s.Source == of.ID && s.Final && !s.Deleting() {
+			said, ok := DatabaseStates.Get(tx, s.Account, s.Region, s.ID)
+			return !ok || said.Phase != model.DatabaseAvailable
+		}
+	}
+	return false
+}
+
 // What rows of databases name and nothing looks for them by.
 var _ = []*Relation{
 	name(DBSubnetGroups, "vpc", Relies, func(g *model.DBSubnetGroup) []model.Ref { return siblings(g.Meta, g.VPC) }, to(VPCs)),

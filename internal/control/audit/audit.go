@@ -50,6 +50,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.transitClaims()
 	a.zones()
 	a.natGateways()
+	a.databases()
 	a.statuses()
 	return a.found
 }
@@ -112,6 +113,9 @@ func (a *auditor) owns(ni *model.NetworkInterface) (owned, exists bool) {
 	}
 	if g, ok := state.NATGateways.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
 		return g.Interface == ni.ID && !g.Gone(), true
+	}
+	if i, ok := state.DBInstances.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
+		return i.Interface == ni.ID, true
 	}
 	return false, false
 }
@@ -242,21 +246,24 @@ func (a *auditor) statuses() {
 		if !exists(a, s, state.VPCs) && !exists(a, s, state.Subnets) && !exists(a, s, state.SecurityGroups) &&
 			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
 			!exists(a, s, state.AddressClaims) && !exists(a, s, state.PublicClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
+			!exists(a, s, state.DBClusters) && !exists(a, s, state.DBInstances) && !exists(a, s, state.DBSnapshots) &&
 			!exists(a, s, state.NATGateways) && !exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
 			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
 		}
 	}
 }
 
-func exists[T table.Row](a *auditor, s *model.Status, t *table.Table[T]) bool {
-	_, ok := t.Get(a.tx, s.Account, s.Region, s.ID)
+// exists reports whether a row exists that has another one's key.
+func exists[T table.Row](a *auditor, of table.Row, t *table.Table[T]) bool {
+	account, region, id := of.RowKey()
+	_, ok := t.Get(a.tx, account, region, id)
 	return ok
 }
 
 // Desired derives from nothing what a host should look like. The changes are all
-// rows of the state; suffix and outside are as in plan.New.
-func Desired(tx *table.Txn, rows []table.Change, host model.Host, suffix string, outside model.Outside) []desired.Entry {
-	return plan.New(host, suffix, outside).Change(tx, rows).Put
+// rows of the state; domains and outside are as in plan.New.
+func Desired(tx *table.Txn, rows []table.Change, host model.Host, domains plan.Domains, outside model.Outside) []desired.Entry {
+	return plan.New(host, domains, outside).Change(tx, rows).Put
 }
 
 // Kernel compares what is wanted of a host with what is there. In the place of a name

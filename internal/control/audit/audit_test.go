@@ -169,6 +169,7 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"an account that is missing":                 {func(tx *table.Txn) { state.Accounts.Delete(tx, "", "", account) }, "it refers to account 111122223333"},
 	}
 	maps.Copy(tests, mistakesOfEgress())
+	maps.Copy(tests, mistakesOfDatabases())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if said := findings(t, test.change); test.says == "" && said != "" || !strings.Contains(said, test.says) {

@@ -73,7 +73,7 @@ func BenchmarkTenThousandEndpoints(b *testing.B) {
 	var kept *Plan
 	before, objects := heap()
 	for b.Loop() {
-		kept = New(w.plan.host, w.plan.suffix, w.plan.outside)
+		kept = New(w.plan.host, w.plan.domains, w.plan.outside)
 		if r := kept.Change(w.last, changes); len(r.Put) < 10_000 {
 			b.Fatalf("only %d entries", len(r.Put))
 		}

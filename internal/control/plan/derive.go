@@ -31,6 +31,14 @@ func unitsOf(row table.Row) []unitID {
 		return []unitID{idOf(unitNAT, row.Ref())}
 	case *model.ResourceGateway:
 		return []unitID{idOf(unitGateway, row.Ref())}
+	case *model.DBCluster:
+		return []unitID{idOf(unitDBCluster, row.Ref()), idOf(unitDBNames, row.Ref())}
+	case *model.DBInstance:
+		return []unitID{idOf(unitDBInstance, row.Ref())}
+	case *model.DBClusterEndpoint:
+		return []unitID{idOf(unitDBEndpoint, row.Ref())}
+	case *model.DBSnapshot:
+		return []unitID{idOf(unitDBSnapshot, row.Ref())}
 	case *model.ResourceConfiguration:
 		return []unitID{idOf(unitConfiguration, row.Ref())}
 	case *model.VPCEndpoint:
@@ -103,6 +111,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveInterface(ref)
 	case unitGateway:
 		return r.deriveGateway(ref)
+	case unitDBCluster, unitDBInstance, unitDBNames, unitDBEndpoint, unitDBSnapshot:
+		return r.deriveDatabase(id.kind, ref)
 	case unitConfiguration:
 		return r.deriveConfiguration(ref)
 	case unitWorkload:
@@ -302,6 +312,9 @@ func (r *reading) leaving(ni *model.NetworkInterface) bool {
 	case model.InterfaceNAT:
 		owner, ok := state.NATGateways.Get(r.tx, ni.Account, ni.Region, ni.Owner)
 		return ok && owner.Deleting()
+	case model.InterfaceDatabase:
+		owner, ok := state.DBInstances.Get(r.tx, ni.Account, ni.Region, ni.Owner)
+		return ok && state.InstanceLeaves(r.tx, owner)
 	}
 	a, ok := state.Attachments.Get(r.tx, ni.Account, ni.Region, ni.ID)
 	return ok && a.DeleteOnTermination && !a.DeletedAt.IsZero()
@@ -326,6 +339,8 @@ func interfaceStanding(ni *model.NetworkInterface) standing {
 		return newStanding(SubjectGateway, ni.Sibling(ni.Owner), 0, false)
 	case model.InterfaceNAT:
 		return newStanding(SubjectNAT, ni.Sibling(ni.Owner), 0, false)
+	case model.InterfaceDatabase:
+		return newStanding(SubjectDBInstance, ni.Sibling(ni.Owner), 0, false)
 	}
 	return newStanding(SubjectAttachment, ni.Ref(), 0, false)
 }

@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 30
+const kindsOfRows = 40
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -116,8 +116,10 @@ func (d drawer) row(kind int) table.Row {
 		return c
 	}
 	switch {
-	case kind > 27:
-		return d.border(kind - 28)
+	case kind > 31:
+		return d.database(kind - 32)
+	case kind > 29:
+		return d.border(kind - 30)
 	case kind > 24:
 		return d.public(kind - 25)
 	case kind > 18:
@@ -272,6 +274,7 @@ func (d drawer) domains(rc *model.ResourceConfiguration) {
 	if d.odd("name") == 1 {
 		rc.DNS = model.DNSResource{Name: "db.example.com", Family: model.FamilyIPv4}
 	}
+	d.part(rc)
 }
 
 func (d drawer) number(what string, n int) int {
@@ -291,8 +294,8 @@ func (d drawer) name(what string, names ...string) string {
 }
 
 // one draws the id of a row that belongs to this one, or of any. Interfaces have
-// numbers from 0 on for workloads, from 3 on for endpoints, from 6 on for gateways and from
-// 9 on for NAT gateways.
+// numbers from 0 on for workloads, from 3 on for endpoints, from 6 on for gateways, from 9 on
+// for NAT gateways and from 12 on for databases.
 func (d drawer) one(kind string, shift int) string {
 	if kind == "eni" {
 		return fmt.Sprintf("eni-%d", shift+(d.n+d.odd(kind))%3)

@@ -64,7 +64,7 @@ type target struct {
 	host int
 	ni   string
 	addr netip.Addr
-	// entry is a Target, or a Follow when the resource has a name.
+	// entry is a Target, or a Follow when the resource has a name, or a FollowDatabase.
 	entry desired.Entry
 	ok    bool
 }
@@ -128,6 +128,11 @@ func (r *reading) resource(rc *model.ResourceConfiguration) (*resource, model.Re
 		entry, ok := r.targetEntry(rc, t)
 		res.targets = append(res.targets, target{t.Zone, t.Host, t.Interface, t.Addr(res.is4), entry, ok})
 	}
+	if rc.LeadsToDatabase() {
+		if _, ok := r.followDatabase(rc, desired.FollowDatabase{}); !ok {
+			res.problem = fmt.Sprintf("what it leads to of database %s does not exist any more", rc.Database)
+		}
+	}
 	res.setPorts(rc.Ports)
 	vpc, ok := valueOf[model.Ref](r, unitGateway, rc.Sibling(rc.Gateway))
 	if !ok {
@@ -189,6 +194,8 @@ func (r *reading) targetEntry(rc *model.ResourceConfiguration, t model.TransitTa
 	switch {
 	case !ok:
 		return nil, false
+	case rc.LeadsToDatabase():
+		return r.followDatabase(rc, desired.FollowDatabase{VPC: x.vpc, Addr: t.Addr(rc.Is4()), Gateway: gateway})
 	case rc.HasName():
 		return r.follow(rc, desired.Follow{VPC: x.vpc, Addr: t.Addr(rc.Is4()), Gateway: gateway})
 	}

@@ -24,7 +24,7 @@ func TestStepByStepEqualsAllAtOnce(t *testing.T) {
 		if rapid.Bool().Draw(t, "begin with a world that works") {
 			w.put(t, wholeWorld()...)
 		}
-		before := New(w.plan.host, w.plan.suffix, w.plan.outside)
+		before := New(w.plan.host, w.plan.domains, w.plan.outside)
 		before.Change(w.last, everything(w.last))
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			var put, remove []table.Row
@@ -37,7 +37,7 @@ func TestStepByStepEqualsAllAtOnce(t *testing.T) {
 			}
 			w.commit(t, put, false)
 			result := w.remove(t, remove...)
-			after := New(w.plan.host, w.plan.suffix, w.plan.outside)
+			after := New(w.plan.host, w.plan.domains, w.plan.outside)
 			after.Change(w.last, everything(w.last))
 			checkEqual(t, after, w.plan)
 			checkResult(t, before, after, result)

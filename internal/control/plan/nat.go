@@ -11,8 +11,8 @@ import (
 	"github.com/posternhq/postern/internal/state"
 )
 
-// natDevice is the name of a NAT gateway's interface in its namespace.
-const natDevice = "eth0"
+// ownDevice is the name of the one interface of a namespace of ours.
+const ownDevice = "eth0"
 
 // deriveNAT asks for the namespace of a NAT gateway, and for its interface there.
 func (r *reading) deriveNAT(ref model.Ref) derived {
@@ -40,7 +40,7 @@ func (r *reading) deriveNAT(ref model.Ref) derived {
 		}
 	}
 	d.entries = append(r.plug(ni, func(w *desired.Workload) {
-		w.Namespace, w.Device = desired.Namespace{Realm: desired.NATRealm(g.ID)}, natDevice
+		w.Namespace, w.Device = desired.Namespace{Realm: desired.NATRealm(g.ID)}, ownDevice
 	}), nat)
 	return d
 }

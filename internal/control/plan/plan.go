@@ -61,13 +61,15 @@ const (
 	SubjectZoneChange    SubjectKind = "zone-change"
 	SubjectPublic        SubjectKind = "public-claim"
 	SubjectNAT           SubjectKind = "nat-gateway"
+	SubjectDBCluster     SubjectKind = "db-cluster"
+	SubjectDBInstance    SubjectKind = "db-instance"
+	SubjectDBSnapshot    SubjectKind = "db-snapshot"
 )
 
 // Plan is the desired state of one host. It is not safe for concurrent use.
 type Plan struct {
-	host model.Host
-	// suffix is the domain of endpoints' names, empty when the host has no resolver.
-	suffix string
+	host    model.Host
+	domains Domains
 	// outside is what the operator says of the way to the outside.
 	outside model.Outside
 	units   map[unitID]*unit
@@ -86,13 +88,15 @@ type Plan struct {
 	derivations int
 }
 
-// New makes an empty plan for a host. The names of endpoints are below suffix, a name in
-// normal form; with an empty one the host is asked for nothing of names. What leads to
-// the outside is as outside says.
-func New(host model.Host, suffix string, outside model.Outside) *Plan {
+// Domains are what names are below, in normal form. Without that of endpoints the host,
+// which has no resolver then, is asked for nothing of names.
+type Domains struct{ Endpoints, Databases string }
+
+// New makes an empty plan for a host. What leads to the outside is as outside says.
+func New(host model.Host, domains Domains, outside model.Outside) *Plan {
 	return &Plan{
 		host:     host,
-		suffix:   suffix,
+		domains:  domains,
 		outside:  outside,
 		units:    map[unitID]*unit{},
 		held:     map[desired.Key]*held{},

@@ -24,6 +24,8 @@ const (
 	account = "111122223333"
 	region  = "us-east-1"
 	suffix  = "postern.internal."
+
+	databaseSuffix = "rds.example."
 )
 
 func meta(id string) model.Meta { return model.Meta{Account: account, Region: region, ID: id} }
@@ -52,7 +54,7 @@ func newWorld(t interface {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	return &world{db: db, plan: New(model.Host{Name: "h"}, "", model.Outside{}), last: db.Snapshot()}
+	return &world{db: db, plan: New(model.Host{Name: "h"}, Domains{}, model.Outside{}), last: db.Snapshot()}
 }
 
 // newNamedWorld is a newWorld whose host has a resolver.
@@ -61,7 +63,7 @@ func newNamedWorld(t interface {
 	Cleanup(func())
 }) *world {
 	w := newWorld(t)
-	w.plan = New(w.plan.host, suffix, model.Outside{
+	w.plan = New(w.plan.host, Domains{suffix, databaseSuffix}, model.Outside{
 		Pool: []netip.Prefix{prefix("203.0.113.0/24")}, Uplink: model.Uplink{Name: "wan", Device: "netns:internet"},
 	})
 	return w
@@ -217,7 +219,7 @@ func TestAPlanFromNothingIsGivenUp(t *testing.T) {
 	w.commit(t, wholeWorld(), false)
 	tx := w.db.Snapshot()
 	for _, after := range []int64{0, 3} {
-		ctx, p := endsAfter{Context: t.Context(), left: new(after)}, New(w.plan.host, "", model.Outside{})
+		ctx, p := endsAfter{Context: t.Context(), left: new(after)}, New(w.plan.host, Domains{}, model.Outside{})
 		if _, err := p.ChangeWithin(ctx, tx, everything(tx)); !errors.Is(err, context.Canceled) || p.derivations > int(after)+len(wholeWorld()) {
 			t.Errorf("after %d units: %v, and %d derivations", after, err, p.derivations)
 		}

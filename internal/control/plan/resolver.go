@@ -21,7 +21,7 @@ const (
 )
 
 // named reports whether the host is asked for names at all.
-func (r *reading) named() bool { return r.plan.suffix != "" }
+func (r *reading) named() bool { return r.plan.domains.Endpoints != "" }
 
 // deriveResolver asks for what the resolver of a VPC knows of the VPC, for the zone of
 // its endpoints' names, and for the addresses at which the router has it. The servers of a
@@ -85,7 +85,7 @@ func internalDomain(region string) string {
 // endpointZone is the zone of the names of a VPC's endpoints, which it alone sees of all
 // VPCs. Who asks the host's authoritative server is told of those of all of them.
 func (r *reading) endpointZone(vpc, region string) []desired.Entry {
-	z := desired.NameZone{ID: endpointZoneOf(vpc), Name: model.EndpointDomain(region, r.plan.suffix), Negative: endpointNegative, Public: true}
+	z := desired.NameZone{ID: endpointZoneOf(vpc), Name: model.EndpointDomain(region, r.plan.domains.Endpoints), Negative: endpointNegative, Public: true}
 	return []desired.Entry{z, desired.View{VPC: vpc, Zone: z.ID}}
 }
 
@@ -112,7 +112,7 @@ func (r *reading) deriveNames(ref model.Ref) derived {
 		d.problem = "nothing has the names: no address of the endpoint leads to its resource"
 		return d
 	}
-	domain := model.EndpointDomain(w.vpc.Region, r.plan.suffix)
+	domain := model.EndpointDomain(w.vpc.Region, r.plan.domains.Endpoints)
 	named := newNamedAddresses(endpointZoneOf(w.vpc.ID), ep.DNSRecordType)
 	name := a.NameIn(domain)
 	for _, door := range w.doors {

@@ -36,6 +36,8 @@ const (
 	unitClass                      // of a combination of groups: their rules together
 	unitInterface                  // of a network interface: its addresses
 	unitGateway                    // of a resource gateway: its pools
+	unitDBCluster                  // of a cluster of databases: what its members have in common
+	unitDBInstance                 // of a database instance: its sandbox and its server
 	unitConfiguration
 	unitWorkload    // of an attachment
 	unitEdge        // of an association of a route table with an internet gateway
@@ -48,7 +50,10 @@ const (
 	unitDomain      // of a VPC endpoint with private DNS: the zone of its group
 	unitZone        // of a hosted zone: who sees it
 	unitRecord      // of a record set
-	unitKinds       // how many there are
+	unitDBNames     // of a cluster of databases: the names of its writer and its readers
+	unitDBEndpoint  // of an endpoint of a cluster: its name
+	unitDBSnapshot
+	unitKinds // how many there are
 )
 
 // onDemand tells of units that are there because others read their values, and as
@@ -182,7 +187,7 @@ type subjectKind uint8
 var (
 	subjectKinds = [...]SubjectKind{
 		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation, SubjectNames,
-		SubjectZone, SubjectZoneChange, SubjectPublic, SubjectNAT,
+		SubjectZone, SubjectZoneChange, SubjectPublic, SubjectNAT, SubjectDBCluster, SubjectDBInstance, SubjectDBSnapshot,
 	}
 	compactKinds = func() map[SubjectKind]subjectKind {
 		m := map[SubjectKind]subjectKind{}

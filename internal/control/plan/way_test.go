@@ -261,7 +261,7 @@ func TestATargetOnAnotherHostIsNotTranslatedHere(t *testing.T) {
 		t.Errorf("the configuration that is translated there has the problem %q", problem)
 	}
 
-	there := New(model.Host{Name: "there", Index: 1}, "", model.Outside{})
+	there := New(model.Host{Name: "there", Index: 1}, Domains{}, model.Outside{})
 	there.Change(w.last, everything(w.last))
 	got := desired.Text(there.Entries())
 	for want, is := range map[string]bool{

@@ -92,6 +92,20 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.PublicClaims, row, remove)
 	case *model.NATGateway:
 		write(tx, state.NATGateways, row, remove)
+	case *model.DBCluster:
+		write(tx, state.DBClusters, row, remove)
+	case *model.DBInstance:
+		write(tx, state.DBInstances, row, remove)
+	case *model.DatabaseState:
+		write(tx, state.DatabaseStates, row, remove)
+	case *model.DBSnapshot:
+		write(tx, state.DBSnapshots, row, remove)
+	case *model.DBClusterEndpoint:
+		write(tx, state.DBClusterEndpoints, row, remove)
+	case groupOfCluster:
+		write(tx, state.DBClusterParameterGroups, row.DBParameterGroup, remove)
+	case *model.DBParameterGroup:
+		write(tx, state.DBParameterGroups, row, remove)
 	case *model.HostedZone:
 		write(tx, state.HostedZones, row, remove)
 	case *model.RecordSet:
@@ -142,7 +156,9 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.RouteTables), all(tx, state.RouteTableAssociations), all(tx, state.PrefixLists), all(tx, state.InternetGateways),
 		all(tx, state.EgressOnlyGateways), all(tx, state.NATGateways), all(tx, state.ElasticAddresses), all(tx, state.PublicClaims),
 		all(tx, state.NetworkACLs), all(tx, state.NetworkACLAssociations),
-		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions))
+		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions),
+		all(tx, state.DBClusters), all(tx, state.DBInstances), all(tx, state.DatabaseStates), all(tx, state.DBSnapshots),
+		all(tx, state.DBClusterEndpoints), all(tx, state.DBParameterGroups), all(tx, state.DBClusterParameterGroups))
 }
 
 func all[T table.Row](tx *table.Txn, t *table.Table[T]) []table.Change {

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
+)
+
+func (r *reading) deriveDatabase(kind unitKind, ref model.Ref) derived {
+	switch kind {
+	case unitDBCluster:
+		return r.deriveDBCluster(ref)
+	case unitDBInstance:
+		return r.deriveDBInstance(ref)
+	case unitDBNames:
+		return r.deriveDBNames(ref)
+	case unitDBEndpoint:
+		return r.deriveDBEndpoint(ref)
+	}
+	return r.deriveDBSnapshot(ref)
+}
+
+// database is what those who lead to a database must know of it.
+type database struct {
+	id, vpc string
+	port    uint16
+	addrs   []desired.MemberAddr
+}
+
+// deriveDBCluster asks for what the members of a cluster have in common. The data outlives
+// the last of them, and so does this. Its value is the database.
+func (r *reading) deriveDBCluster(ref model.Ref) derived {
+	c, ok := state.DBClusters.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	d := derived{subjects: []standing{newStanding(SubjectDBCluster, ref, stamp(c.CreatedAt, c.UpdatedAt), state.ClusterLeaves(r.tx, c))}}
+	if state.ClusterLeaves(r.tx, c) {
+		return d
+	}
+	db := &database{id: c.ID, vpc: c.VPC, port: c.Port}
+	for i := range state.DBInstancesByCluster.Rows(r.tx, ref) {
+		if i.Addr.IsValid() && !state.InstanceLeaves(r.tx, i) {
+			db.addrs = append(db.addrs, desired.MemberAddr{Member: i.ID, Addr: i.Addr})
+		}
+	}
+	slices.SortFunc(db.addrs, desired.MemberAddr.Compare)
+	d.value = db
+	if c.IsRegistered() {
+		d.entries = r.watch(&c.Meta, &c.Database, db)
+		return d
+	}
+	e := databaseEntry(c.ID, &c.Database)
+	e.Names = []string{c.WriterName(r.plan.domains.Databases), c.ReaderName(r.plan.domains.Databases)}
+	for own := range state.DBClusterEndpointsByCluster.Rows(r.tx, ref) {
+		e.Names = append(e.Names, own.NameIn(r.plan.domains.Databases))
+	}
+	if g, ok := state.DBClusterParameterGroups.Get(r.tx, c.Account, c.Region, c.ParameterGroup); ok {
+		e.Params = parameters(g)
+	}
+	slices.Sort(e.Names)
+	d.entries = []desired.Entry{e}
+	return d
+}
+
+func databaseEntry(id string, d *model.Database) desired.Database {
+	return desired.Database{
+		ID: id, VPC: d.VPC, Engine: d.Engine, Version: d.Version, Port: d.Port, Name: d.Name, User: d.MasterUser, Secret: d.Secret,
+		Writer: d.Writer, Epoch: d.Epoch, Turn: d.Turn, Prefer: d.Prefer, Stopped: d.Stopped, From: d.Snapshot, Authority: d.Authority,
+	}
+}
+
+// parameters are those of a group as entries have them.
+func parameters(g *model.DBParameterGroup) (list []string) {
+	for name, p := range g.Parameters {
+		list = append(list, name+"="+p.Value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// watch has the host ask a database that exists without it, by way of a gateway that leads
+// to it. While none does, nobody needs to know.
+func (r *reading) watch(m *model.Meta, d *model.Database, db *database) []desired.Entry {
+	var ways []exit
+	about := []string{m.ID}
+	for _, a := range db.addrs {
+		about = append(about, a.Member)
+	}
+	for _, id := range about {
+		for rc := range state.ResourceConfigurationsByDatabase.Rows(r.tx, m.Sibling(id)) {
+			for _, t := range rc.Targets {
+				if x, ok := valueOf[exit](r, unitInterface, rc.Sibling(t.Interface)); ok && t.Host == r.plan.host.Index && x.pool4.IsValid() {
+					ways = append(ways, x)
+				}
+			}
+		}
+	}
+	if len(ways) == 0 || len(db.addrs) == 0 {
+		return nil
+	}
+	way := slices.MinFunc(ways, func(a, b exit) int { return cmp.Or(cmp.Compare(a.vpc, b.vpc), a.pool4.Compare(b.pool4)) })
+	return []desired.Entry{desired.Watch{
+		ID: db.id, VPC: way.vpc, Gateway: way.pool4, Ask: d.Registered.Ask, Members: db.addrs, Port: d.Port, REST: d.Registered.RESTPort,
+		MaxLag: d.Registered.MaxLag, Secret: d.Secret,
+	}}
+}
+
+// deriveDBInstance asks for a server: its sandbox, its interface there, its place in the
+// database, which is its own when it is in no cluster, and its name. Its value is that
+// database.
+func (r *reading) deriveDBInstance(ref model.Ref) derived {
+	i, ok := state.DBInstances.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	leaves := state.InstanceLeaves(r.tx, i)
+	d := derived{subjects: append(r.released(i.Sibling(i.Interface)), newStanding(SubjectDBInstance, ref, stamp(i.CreatedAt, i.UpdatedAt), leaves))}
+	if leaves {
+		return d
+	}
+	c, member := state.DBClusters.Get(r.tx, ref.Account, ref.Region, i.Cluster)
+	name, ours := i.NameIn(r.plan.domains.Databases), !i.IsRegistered()
+	if member && c.IsRegistered() {
+		name, ours = i.DNS, false
+	}
+	if i.Addr.IsValid() {
+		d.entries = r.databaseName(i.VPC, name, instanceTTL, []*model.DBInstance{i})
+	}
+	if i.Cluster == "" {
+		db := &database{id: i.ID, vpc: i.VPC, port: i.Port}
+		if i.Addr.IsValid() {
+			db.addrs = []desired.MemberAddr{{Member: i.ID, Addr: i.Addr}}
+		}
+		d.value = db
+		if ours {
+			d.entries = append(d.entries, databaseEntry(i.ID, &i.Database))
+		} else {
+			d.entries = append(d.entries, r.watch(&i.Meta, &i.Database, db)...)
+		}
+	} else if !member {
+		return d
+	}
+	ni, ok := state.NetworkInterfaces.Get(r.tx, ref.Account, ref.Region, i.Interface)
+	if !ok || !ours {
+		return d
+	}
+	sandbox := desired.Sandbox{ID: i.ID, VPC: ni.VPC}
+	d.entries = append(d.entries, sandbox, r.member(i))
+	d.entries = append(d.entries, r.plug(ni, func(w *desired.Workload) {
+		w.Namespace, w.Device = desired.Namespace{Realm: sandbox.Key().Realm}, ownDevice
+	})...)
+	return d
+}
+
+func (r *reading) member(i *model.DBInstance) desired.DatabaseMember {
+	m := desired.DatabaseMember{
+		Database: i.Whole(), ID: i.ID, Name: i.NameIn(r.plan.domains.Databases), Addr: i.Addr, Tier: int64(i.PromotionTier), Reboot: i.Reboot,
+	}
+	if class, ok := model.DBClassOf(i.Class); ok {
+		m.Memory = class.Memory
+	}
+	if g, ok := state.DBParameterGroups.Get(r.tx, i.Account, i.Region, i.ParameterGroup); ok {
+		m.Params = parameters(g)
+	}
+	return m
+}
+
+// deriveDBSnapshot asks for a copy of a database's data.
+func (r *reading) deriveDBSnapshot(ref model.Ref) derived {
+	s, ok := state.DBSnapshots.Get(r.tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return derived{}
+	}
+	d := derived{subjects: []standing{standingOf(SubjectDBSnapshot, &s.Meta)}}
+	if !s.Deleting() {
+		d.entries = []desired.Entry{desired.Snapshot{ID: s.ID, Of: s.Source}}
+	}
+	return d
+}
+
+// databaseOf gives the database of which a configuration leads to a part.
+func (r *reading) databaseOf(rc *model.ResourceConfiguration) (*database, bool) {
+	of := rc.Sibling(rc.Database)
+	if db, ok := valueOf[*database](r, unitDBCluster, of); ok {
+		return db, true
+	}
+	if i, ok := state.DBInstances.Get(r.tx, of.Account, of.Region, of.ID); ok && i.Cluster != "" {
+		return valueOf[*database](r, unitDBCluster, i.Sibling(i.Cluster))
+	}
+	return valueOf[*database](r, unitDBInstance, of)
+}
+
+// followDatabase has a target lead to a part of a database; false says that the part is
+// gone.
+func (r *reading) followDatabase(rc *model.ResourceConfiguration, f desired.FollowDatabase) (desired.Entry, bool) {
+	db, ok := r.databaseOf(rc)
+	if !ok {
+		return nil, false
+	}
+	f.Database, f.Port, f.Addrs = db.id, db.port, db.addrs
+	switch rc.Part {
+	case model.PartWriter:
+		f.Part = desired.PartWriter
+	case model.PartReader:
+		f.Part = desired.PartReader
+	case model.PartMember:
+		f.Part, f.Members = desired.PartMember, []string{rc.Member}
+		ok = slices.ContainsFunc(db.addrs, func(a desired.MemberAddr) bool { return a.Member == rc.Member })
+	case model.PartCustom:
+		var e *model.DBClusterEndpoint
+		if e, ok = state.DBClusterEndpoints.Get(r.tx, rc.Account, rc.Region, rc.Member); ok {
+			f.Part, f.Members, f.Except = desired.PartAny, e.Static, e.Excluded
+			if e.Readers {
+				f.Part = desired.PartReader
+			}
+		}
+	default:
+		ok = false
+	}
+	return f, ok
+}
