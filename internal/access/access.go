@@ -41,8 +41,8 @@ type Caller struct {
 }
 
 // View is what a handler may know: who calls, and thereby which rows are there at
-// all. The server makes it when it has decided about the request; a handler takes
-// it from the context and never makes one.
+// all. Whoever decides about requests puts it into the context; a handler takes
+// it from there and never makes one.
 type View struct{ Caller }
 
 // Sees reports whether the resource with that name is in the view: the caller's
@@ -60,7 +60,9 @@ func (v View) Own(id string) model.Ref {
 // Owns reports whether an account is the caller's, for lists across regions.
 func (v View) Owns(account string) bool { return v.Account != "" && account == v.Account }
 
-type contextKey struct{}
+// ViewKey is the key of contexts under which the view, a *View, is found. A context type
+// that carries several things may answer it itself, see With.
+type ViewKey struct{}
 
 // carrier is a context with a view.
 type carrier struct {
@@ -69,20 +71,20 @@ type carrier struct {
 }
 
 func (c *carrier) Value(key any) any {
-	if key == (contextKey{}) {
+	if key == (ViewKey{}) {
 		return &c.view
 	}
 	return c.Context.Value(key)
 }
 
-// With returns a context that carries a copy of v. It is for the server, and for tests
-// that stand in for it.
+// With returns a context that carries a copy of v. It is for tests, which stand in for whoever
+// decides about requests.
 func With(ctx context.Context, v *View) context.Context { return &carrier{ctx, *v} }
 
 // From returns the view that With put into ctx, and the zero View, whose account
 // is empty and sees nothing, when there is none.
 func From(ctx context.Context) View {
-	if v, ok := ctx.Value(contextKey{}).(*View); ok {
+	if v, ok := ctx.Value(ViewKey{}).(*View); ok {
 		return *v
 	}
 	return View{}

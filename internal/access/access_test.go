@@ -163,7 +163,7 @@ func TestDecide(t *testing.T) {
 		{"nobody asks", &access.Caller{}, ask("ec2", "DescribeVpcs", &ec2.DescribeVpcsInput{}), nil, false, false},
 		{"nobody asks for what is nobody's", &access.Caller{}, get(""), nil, false, false},
 	} {
-		got := access.Decide(&access.Request{Caller: test.who, Asks: test.asks}, &access.Rules{Shares: test.shares})
+		got := access.Decide(&access.Request{Asked: access.Asked{Caller: test.who, Asks: test.asks}}, &access.Rules{Shares: test.shares})
 		if got.Allowed != test.allowed || got.Foreign != test.foreign {
 			t.Errorf("%s: %+v, want allowed %v, foreign %v", test.name, got, test.allowed, test.foreign)
 		}
@@ -210,7 +210,7 @@ func TestDecisionsAllocateNothing(t *testing.T) {
 	describing := &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{"vpce-1"}}
 	creating := &ec2.CreateVpcEndpointInput{VpcId: new("vpc-1"), SubnetIds: []string{"subnet-1"}, SecurityGroupIds: []string{"sg-1"}}
 	user := &access.Rules{Principal: userOf(t, `{"Statement":{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"}}`)}
-	request := &access.Request{Caller: who, Operation: describe, Input: describing}
+	request := &access.Request{Asked: access.Asked{Caller: who, Operation: describe, Input: describing}}
 	if n := testing.AllocsPerRun(100, func() {
 		request.Asks = describe.Ask(room[:0], who, describing)
 		if !access.Decide(request, user).Allowed {
@@ -223,7 +223,7 @@ func TestDecisionsAllocateNothing(t *testing.T) {
 		"describe": func() []access.Ask { return describe.Ask(room[:0], who, describing) },
 		"create":   func() []access.Ask { return create.Ask(room[:0], who, creating) },
 	} {
-		request := &access.Request{Caller: who}
+		request := &access.Request{Asked: access.Asked{Caller: who}}
 		if n := testing.AllocsPerRun(100, func() {
 			request.Asks = run()
 			if !access.Decide(request, nil).Allowed {
@@ -255,7 +255,7 @@ func userOf(t *testing.T, last string) *policy.Principal {
 
 func BenchmarkCreateVpcEndpoint(b *testing.B) {
 	var room [6]access.Ask
-	request := &access.Request{Caller: who}
+	request := &access.Request{Asked: access.Asked{Caller: who}}
 	op := access.Services["ec2"].Operations["CreateVpcEndpoint"]
 	in := &ec2.CreateVpcEndpointInput{
 		VpcId: new("vpc-1"), SubnetIds: []string{"subnet-1"}, SecurityGroupIds: []string{"sg-1"},

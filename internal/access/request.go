@@ -106,8 +106,8 @@ func (a *Ask) Made() bool { return a.target != nil && a.target.Path == nil }
 
 func (a *Ask) trusts() bool { return a.target != nil && a.target.Trusts }
 
-// Request is the question that Decide answers.
-type Request struct {
+// Asked is what a request asks for, and who asks.
+type Asked struct {
 	Caller *Caller
 	// Management says that only the management account may.
 	Management bool
@@ -125,13 +125,18 @@ type Request struct {
 	// Revision is that of the state in which it was decided that the request goes on; zero
 	// for none.
 	Revision int64
+}
+
+// Request is the question that Decide answers, with the room to answer it in.
+type Request struct {
+	Asked
 
 	facts    facts
 	question policy.Question
 }
 
 // Own reports whether the request is about nothing but what would be the caller's account's.
-func (r *Request) Own() bool {
+func (r *Asked) Own() bool {
 	for i := range r.Asks {
 		a := &r.Asks[i]
 		if a.trusts() || a.Resource.Kind != nil && !owns(r.Caller.Account, a.Action, a.Resource.Ref, nil) {

@@ -40,7 +40,7 @@ func TestWhatGoesOnIsAskedFor(t *testing.T) {
 func TestSessionsOfKeysAreBarred(t *testing.T) {
 	allowed := func(kind policy.PrincipalKind, action string) bool {
 		caller := access.Caller{Account: mine, Kind: policy.Root, Session: &access.Session{Kind: kind}}
-		return access.Decide(&access.Request{Caller: &caller, Asks: []access.Ask{{Action: action}}}, nil).Allowed
+		return access.Decide(&access.Request{Asked: access.Asked{Caller: &caller, Asks: []access.Ask{{Action: action}}}}, nil).Allowed
 	}
 	for action, want := range map[string]string{
 		"iam:ListUsers": "role", "iam:GetSessionToken": "role", "sts:GetAccessKeyInfo": "role", "sts:DecodeAuthorizationMessage": "role",

@@ -30,7 +30,9 @@ func (decider) Decide(_ context.Context, r *access.Request) (access.Decision, er
 	return access.Decide(r, nil), nil
 }
 
-func (decider) Bind(ctx context.Context, _ *access.Request) context.Context { return ctx }
+func (decider) Bind(ctx context.Context, r *access.Request) context.Context {
+	return access.With(ctx, &access.View{Caller: *r.Caller})
+}
 
 type fakeEC2 struct{ ec2.API }
 

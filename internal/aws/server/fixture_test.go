@@ -67,7 +67,9 @@ type decider func(*access.Request) (access.Decision, error)
 
 func (d decider) Decide(_ context.Context, r *access.Request) (access.Decision, error) { return d(r) }
 
-func (decider) Bind(ctx context.Context, _ *access.Request) context.Context { return ctx }
+func (decider) Bind(ctx context.Context, r *access.Request) context.Context {
+	return access.With(ctx, &access.View{Caller: *r.Caller})
+}
 
 // fake implements what the tests call and counts; the rest of each interface is
 // nil and panics.

@@ -67,9 +67,10 @@ type Decider interface {
 	// nobody knows, and the request fails as internal. Many goroutines call it; it
 	// keeps nothing of the request.
 	Decide(context.Context, *access.Request) (access.Decision, error)
-	// Bind returns the context for the handler of a request that goes on, which sees to it
-	// that what was decided still holds when the handler reads or changes something. The
-	// error of a handler that comes from there is an *access.Refused.
+	// Bind returns the context for the handler of a request that goes on, with a copy of the
+	// caller's view (see access.From). It sees to it that what was decided still holds when the
+	// handler reads or changes something. The error of a handler that comes from there is an
+	// *access.Refused.
 	Bind(context.Context, *access.Request) context.Context
 }
 

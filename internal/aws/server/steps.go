@@ -202,7 +202,7 @@ func (e *exchange) authorize(in any) (context.Context, error) {
 	case err != nil:
 		return nil, fmt.Errorf("decide about %s: %w", e.op.Name, err)
 	case d.Passes(&e.request):
-		return access.With(e.Decider.Bind(e.http.Context(), &e.request), &e.view), nil
+		return e.Decider.Bind(e.http.Context(), &e.request), nil
 	}
 	return nil, refusef(denied, "%s%s", e.service.words.denial, d.Text(who))
 }

@@ -47,7 +47,7 @@ func BenchmarkDecide(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r = access.Request{Caller: &c.Caller, Operation: op, Input: in, Asks: op.Ask(room[:0], &c.Caller, in)}
+				r = access.Request{Asked: access.Asked{Caller: &c.Caller, Operation: op, Input: in, Asks: op.Ask(room[:0], &c.Caller, in)}}
 				if d, err := w.Decide(b.Context(), &r); err != nil || !d.Allowed {
 					b.Fatal(d, err)
 				}

@@ -5,7 +5,6 @@ package identity
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/policy"
@@ -68,44 +67,58 @@ func (i *Identities) encode(r *access.Request, d *access.Decision) string {
 	return token.SealRefusal(i.env.Seal, r.Caller.Account, text)
 }
 
-// Bind gives the context for the handler of a request that was decided about: each of its
-// transactions decides again.
+// Bind gives the context for the handler of a request that was decided about: it has the
+// caller's view, and each transaction with it decides again.
 func (i *Identities) Bind(ctx context.Context, r *access.Request) context.Context {
-	b := &bound{identities: i, caller: *r.Caller, request: *r, own: r.Caller.Kind == policy.Root && r.Own()}
-	b.request.Caller, b.request.Asks = &b.caller, slices.Clone(r.Asks)
-	return table.WithCondition(ctx, b)
+	b := &bound{Context: ctx, identities: i, view: access.View{Caller: *r.Caller}, asked: r.Asked, own: r.Caller.Kind == policy.Root && r.Own()}
+	b.asked.Caller, b.asked.Asks = &b.view.Caller, append(b.room[:0], r.Asks...)
+	return b
 }
 
-// bound is the condition of a request. It has copies: handlers may outlive the request.
+// bound is the context of a request's handler, and a condition of what it does. It has
+// copies: handlers may outlive the request.
 type bound struct {
+	context.Context
 	identities *Identities
-	caller     access.Caller
-	request    access.Request
+	view       access.View
+	asked      access.Asked
+	room       [1]access.Ask // most requests have one
 	// own says that rows have no say but in whether the caller is known, as long as nothing
 	// bounds its account.
 	own bool
+}
+
+// Value implements context.Context.
+func (b *bound) Value(key any) any {
+	switch key {
+	case access.ViewKey{}:
+		return &b.view
+	case table.ConditionKey{}:
+		return b
+	}
+	return b.Context.Value(key)
 }
 
 // Check implements table.Condition. In the state that it was decided in, what the caller may
 // do is as it was; an Update decides anew, since its commit depends on what is read then.
 func (b *bound) Check(tx *table.Txn) error {
 	i := b.identities
-	if _, ok := i.known(tx, &b.caller); !ok {
+	if _, ok := i.known(tx, &b.view.Caller); !ok {
 		return &access.Refused{Unknown: true}
 	}
-	if b.own && !i.controlled(tx, &b.caller) {
+	if b.own && !i.controlled(tx, &b.view.Caller) {
 		return nil
 	}
-	if b.request.Revision != 0 && b.request.Revision == tx.Revision() && !tx.Writable() {
+	if b.asked.Revision != 0 && b.asked.Revision == tx.Revision() && !tx.Writable() {
 		return nil
 	}
-	request := b.request
+	request := access.Request{Asked: b.asked}
 	d, ok := i.decide(tx, &request)
 	if !ok {
 		return &access.Refused{Unknown: true}
 	}
 	if !d.Passes(&request) {
-		return &access.Refused{Text: d.Text(&b.caller)}
+		return &access.Refused{Text: d.Text(&b.view.Caller)}
 	}
 	return nil
 }

@@ -133,10 +133,10 @@ func (w *world) begin(a ask) (context.Context, error) {
 	who.AccessKeyID, who.Region = a.key, region
 	service := access.Services[a.service]
 	op := service.Operations[a.operation]
-	r := &access.Request{
+	r := &access.Request{Asked: access.Asked{
 		Caller: &who, Operation: op, Input: a.in, Management: op.Management, Hides: service.Hides,
 		Origin: access.Origin{Time: w.now}, Asks: op.Ask(nil, &who, a.in),
-	}
+	}}
 	d, err := w.Decide(w.t.Context(), r)
 	if err != nil {
 		return nil, err

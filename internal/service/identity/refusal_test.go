@@ -24,7 +24,7 @@ func TestReasonsAreSealed(t *testing.T) {
 	who, op := c.Caller, access.Services["ec2"].Operations["DeleteVpc"]
 	who.AccessKeyID, who.Region = key, region
 	in := &ec2.DeleteVpcInput{VpcId: new("vpc-1")}
-	d, err := w.Decide(t.Context(), &access.Request{Caller: &who, Operation: op, Input: in, Explained: true, Asks: op.Ask(nil, &who, in)})
+	d, err := w.Decide(t.Context(), &access.Request{Asked: access.Asked{Caller: &who, Operation: op, Input: in, Explained: true, Asks: op.Ask(nil, &who, in)}})
 	if err != nil || d.Allowed || d.Encoded == "" {
 		t.Fatalf("decided %+v, %v", d, err)
 	}

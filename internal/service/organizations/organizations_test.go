@@ -115,7 +115,7 @@ func (w *world) may(of, service, operation string) (bool, string) {
 		who.AccessKeyID = k.ID
 	}
 	op := access.Services[service].Operations[operation]
-	d, err := identity.New(w.Env).Decide(w.t.Context(), &access.Request{Caller: who, Asks: []access.Ask{{Action: op.Needs[0].Action}}})
+	d, err := identity.New(w.Env).Decide(w.t.Context(), &access.Request{Asked: access.Asked{Caller: who, Asks: []access.Ask{{Action: op.Needs[0].Action}}}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (f *fixture) refused(t *testing.T, name, code string, call func() error) {
 // decided asks package access, as the server does before it calls a handler.
 func decided(ctx context.Context, operation string, in any) error {
 	op, who := access.Services[shape.Service.Name].Operations[operation], access.From(ctx).Caller
-	d := access.Decide(&access.Request{Caller: &who, Management: op.Management, Asks: op.Ask(nil, &who, in)}, nil)
+	d := access.Decide(&access.Request{Asked: access.Asked{Caller: &who, Management: op.Management, Asks: op.Ask(nil, &who, in)}}, nil)
 	if d.Allowed {
 		return nil
 	}

@@ -103,7 +103,7 @@ func (w *world) has(account, id string) bool {
 	who := access.From(ctx).Caller
 	in := &lattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: new(arnOf(owner, id))}
 	asks := access.Services["vpc-lattice"].Operations["GetResourceConfiguration"].Ask(nil, &who, in)
-	decided := access.Decide(&access.Request{Caller: &who, Asks: asks}, &access.Rules{Shares: share.In(tx)}).Allowed
+	decided := access.Decide(&access.Request{Asked: access.Asked{Caller: &who, Asks: asks}}, &access.Rules{Shares: share.In(tx)}).Allowed
 	api := &vpclattice.API{Env: w.Env}
 	_, err := api.GetResourceConfiguration(ctx, in)
 	if found := err == nil; found != decided {

@@ -37,7 +37,7 @@ func TestEndpointsStayTheirMakersWhenNothingIsShared(t *testing.T) {
 		who := access.From(ctx).Caller
 		in := &lattice.ListResourceEndpointAssociationsInput{ResourceConfigurationIdentifier: new(arnOf(owner, configuration))}
 		asks := access.Services["vpc-lattice"].Operations["ListResourceEndpointAssociations"].Ask(nil, &who, in)
-		allowed := access.Decide(&access.Request{Caller: &who, Asks: asks}, &access.Rules{Shares: share.In(w.DB.Snapshot())}).Allowed
+		allowed := access.Decide(&access.Request{Asked: access.Asked{Caller: &who, Asks: asks}}, &access.Rules{Shares: share.In(w.DB.Snapshot())}).Allowed
 		out, err := api.ListResourceEndpointAssociations(ctx, in)
 		if region == servicetest.Region && allowed != (err == nil) {
 			t.Fatalf("%s with %s: the decision is %v, and listing gives %v", account, configuration, allowed, err)
