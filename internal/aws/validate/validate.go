@@ -64,45 +64,87 @@ func (p Problem) String() string { return p.Field + " " + p.Message }
 func Input(op *schema.Operation, in any) []Problem {
 	v := reflect.ValueOf(in).Elem()
 	var c checker
-	c.structure(v, op.Input, "")
+	if c.structure(v, op.Input); !c.broken {
+		return nil
+	}
+	c.tells = true
+	c.structure(v, op.Input)
 	return c.problems
 }
 
-type checker struct{ problems []Problem }
-
-func (c *checker) add(field string, rule Rule, value, format string, args ...any) {
-	c.problems = append(c.problems, Problem{Field: field, Rule: rule, Message: fmt.Sprintf(format, args...), Value: value})
+// checker walks an input: once to see whether anything is wrong, as it seldom is, and then
+// again to tell where.
+type checker struct {
+	broken, tells bool
+	problems      []Problem
+	path          []step // to where it is, if it tells
 }
 
-func (c *checker) structure(v reflect.Value, shape *schema.Shape, path string) {
+// step leads from a value into one that is in it.
+type step struct {
+	kind   schema.Kind    // of what it leads out of
+	member *schema.Member // of a structure, or the element of a list
+	index  int            // in a list
+	key    string         // in a map
+}
+
+func (c *checker) enter(s step) {
+	if c.tells {
+		c.path = append(c.path, s)
+	}
+}
+
+func (c *checker) leave() {
+	if c.tells {
+		c.path = c.path[:len(c.path)-1]
+	}
+}
+
+// spelled is the path to where the checker is, as the protocol writes it.
+func (c *checker) spelled() (path string) {
+	for _, s := range c.path {
+		switch {
+		case s.kind == schema.Structure:
+			path = codec.JoinPath(path, firstOf(s.member.QueryName, s.member.Wire))
+		case s.kind == schema.Map:
+			path = codec.JoinPath(path, s.key)
+		case s.member.QueryName != "":
+			path += "." + strconv.Itoa(s.index+1)
+		default:
+			path = codec.IndexPath(path, s.index)
+		}
+	}
+	return path
+}
+
+func (c *checker) add(rule Rule, value, format string, args ...any) {
+	if c.broken = true; !c.tells {
+		return
+	}
+	c.problems = append(c.problems, Problem{Field: c.spelled(), Rule: rule, Message: fmt.Sprintf(format, args...), Value: value})
+}
+
+func (c *checker) structure(v reflect.Value, shape *schema.Shape) {
 	set := 0
 	for i := range shape.Members {
 		m := &shape.Members[i]
-		field, at := codec.Field(v, m), memberPath(path, m)
-		if codec.IsUnset(field) {
-			if m.Required {
-				c.add(at, Required, "", "is required")
-			}
+		field := codec.Field(v, m)
+		unset := codec.IsUnset(field)
+		if unset && !m.Required {
 			continue
 		}
-		set++
-		c.value(codec.Deref(field), m, at)
+		c.enter(step{kind: schema.Structure, member: m})
+		if unset {
+			c.add(Required, "", "is required")
+		} else {
+			set++
+			c.value(codec.Deref(field), m)
+		}
+		c.leave()
 	}
 	if shape.Union && set != 1 {
-		c.add(path, Union, "", "must have exactly one member set, not %d", set)
+		c.add(Union, "", "must have exactly one member set, not %d", set)
 	}
-}
-
-// memberPath spells a member the way its protocol does.
-func memberPath(path string, m *schema.Member) string {
-	return codec.JoinPath(path, firstOf(m.QueryName, m.Wire))
-}
-
-func elementPath(path string, element *schema.Member, i int) string {
-	if element.QueryName != "" {
-		return path + "." + strconv.Itoa(i+1)
-	}
-	return codec.IndexPath(path, i)
 }
 
 func firstOf(a, b string) string {
@@ -112,64 +154,73 @@ func firstOf(a, b string) string {
 	return b
 }
 
-func (c *checker) value(v reflect.Value, m *schema.Member, path string) {
+func (c *checker) value(v reflect.Value, m *schema.Member) {
 	shape := m.Shape
 	switch shape.Kind {
 	case schema.Structure:
-		c.structure(v, shape, path)
+		c.structure(v, shape)
 	case schema.List:
-		c.bounds(int64(v.Len()), shape, path, Size, "have", "elements", "")
+		c.bounds(int64(v.Len()), shape, Size, "have", "elements", "")
 		for i := range v.Len() {
-			c.value(v.Index(i), shape.Element, elementPath(path, shape.Element, i))
+			c.enter(step{kind: schema.List, member: shape.Element, index: i})
+			c.value(v.Index(i), shape.Element)
+			c.leave()
 		}
 	case schema.Map:
-		c.mapping(v, shape, path)
+		c.mapping(v, shape)
 	case schema.String:
-		c.text(v.String(), m, path)
+		c.text(v.String(), m)
 	case schema.Blob:
-		c.bounds(int64(v.Len()), shape, path, Length, "have", "bytes", "")
+		c.bounds(int64(v.Len()), shape, Length, "have", "bytes", "")
 	case schema.Integer, schema.Long:
-		c.bounds(v.Int(), shape, path, Range, "be", "", shown(strconv.FormatInt(v.Int(), 10), m))
+		if n := v.Int(); !within(n, shape) {
+			c.bounds(n, shape, Range, "be", "", shown(strconv.FormatInt(n, 10), m))
+		}
 	}
 }
 
 // mapping checks the entries in the order of their keys, so that the same input
 // always gives the same problems.
-func (c *checker) mapping(v reflect.Value, shape *schema.Shape, path string) {
-	c.bounds(int64(v.Len()), shape, path, Size, "have", "entries", "")
+func (c *checker) mapping(v reflect.Value, shape *schema.Shape) {
+	c.bounds(int64(v.Len()), shape, Size, "have", "entries", "")
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	for _, key := range keys {
-		at := codec.JoinPath(path, key.String())
-		c.text(key.String(), shape.MapKey, at)
-		c.value(v.MapIndex(key), shape.Element, at)
+		c.enter(step{kind: schema.Map, key: key.String()})
+		c.text(key.String(), shape.MapKey)
+		c.value(v.MapIndex(key), shape.Element)
+		c.leave()
 	}
 }
 
-func (c *checker) text(s string, m *schema.Member, path string) {
+func (c *checker) text(s string, m *schema.Member) {
 	shape, value := m.Shape, shown(s, m)
-	c.bounds(int64(utf8.RuneCountInString(s)), shape, path, Length, "have", "characters", value)
+	c.bounds(int64(utf8.RuneCountInString(s)), shape, Length, "have", "characters", value)
 	if shape.Pattern != nil && !shape.Pattern.Match(s) {
-		c.add(path, Pattern, value, "must match the pattern %s", shape.Pattern.Source)
+		c.add(Pattern, value, "must match the pattern %s", shape.Pattern.Source)
 	}
 	if len(shape.Enum) > 0 && !slices.Contains(shape.Enum, shape.Canonical(s)) {
-		c.add(path, Enum, value, "must be one of %s", strings.Join(shape.Enum, ", "))
+		c.add(Enum, value, "must be one of %s", strings.Join(shape.Enum, ", "))
 	}
+}
+
+func within(n int64, shape *schema.Shape) bool {
+	return (shape.Min == nil || n >= *shape.Min) && (shape.Max == nil || n <= *shape.Max)
 }
 
 // bounds checks n against the shape's limits; verb and unit make the sentence.
-func (c *checker) bounds(n int64, shape *schema.Shape, path string, rule Rule, verb, unit, value string) {
-	if (shape.Min == nil || n >= *shape.Min) && (shape.Max == nil || n <= *shape.Max) {
+func (c *checker) bounds(n int64, shape *schema.Shape, rule Rule, verb, unit, value string) {
+	if within(n, shape) {
 		return
 	}
 	if unit != "" {
 		unit = " " + unit
 	}
 	if shape.Min != nil && n < *shape.Min {
-		c.add(path, rule, value, "must %s at least %d%s", verb, *shape.Min, unit)
+		c.add(rule, value, "must %s at least %d%s", verb, *shape.Min, unit)
 	}
 	if shape.Max != nil && n > *shape.Max {
-		c.add(path, rule, value, "must %s at most %d%s", verb, *shape.Max, unit)
+		c.add(rule, value, "must %s at most %d%s", verb, *shape.Max, unit)
 	}
 }
 
