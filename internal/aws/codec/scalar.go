@@ -96,9 +96,22 @@ func ScalarText(v reflect.Value, m *schema.Member) string {
 	case schema.Boolean:
 		return strconv.FormatBool(v.Bool())
 	case schema.Timestamp:
-		return FormatTime(v.Interface().(time.Time), m.TimestampFormat)
+		return FormatTime(timeIn(v), m.TimestampFormat)
 	}
 	return v.String()
+}
+
+// AppendTimestamp appends the text form of v, a set field or an element, as member m,
+// which is a time.
+func AppendTimestamp(b []byte, v reflect.Value, m *schema.Member) []byte {
+	return appendTime(b, timeIn(Deref(v)), m.TimestampFormat)
+}
+
+func timeIn(v reflect.Value) time.Time {
+	if v.CanAddr() { // then nothing is copied to the heap
+		return *v.Addr().Interface().(*time.Time)
+	}
+	return v.Interface().(time.Time)
 }
 
 func formatFloat(f float64) string {
@@ -118,30 +131,33 @@ const rfc822 = "Mon, 02 Jan 2006 15:04:05 GMT"
 
 // FormatTime writes a time in one of the formats of package schema, to the
 // millisecond (RFC822: to the second), in UTC.
-func FormatTime(t time.Time, format string) string {
+func FormatTime(t time.Time, format string) string { return string(appendTime(nil, t, format)) }
+
+func appendTime(b []byte, t time.Time, format string) []byte {
 	t = t.UTC()
 	switch format {
 	case schema.RFC822:
-		return t.Format(rfc822)
+		return t.AppendFormat(b, rfc822)
 	case schema.UnixTimestamp:
 		seconds, millis := t.Unix(), t.Nanosecond()/int(time.Millisecond)
 		if millis == 0 {
-			return strconv.FormatInt(seconds, 10)
+			return strconv.AppendInt(b, seconds, 10)
 		}
-		return strconv.FormatFloat(float64(seconds)+float64(millis)/1000, 'f', 3, 64)
+		return strconv.AppendFloat(b, float64(seconds)+float64(millis)/1000, 'f', 3, 64)
 	}
-	return formatMillis(t)
+	return appendMillis(b, t)
 }
 
-// formatMillis is t.Format("2006-01-02T15:04:05.000Z") for a time in UTC, which is
-// in most answers and for which the general form takes long.
-func formatMillis(t time.Time) string {
+// appendMillis is t.AppendFormat(before, "2006-01-02T15:04:05.000Z") for a time in UTC, which
+// is in most answers and for which the general form takes long.
+func appendMillis(before []byte, t time.Time) []byte {
 	year, month, day := t.Date()
 	if year < 0 || year > 9999 {
-		return t.Format(isoMillis)
+		return t.AppendFormat(before, isoMillis)
 	}
 	hour, minute, second := t.Clock()
-	b := []byte(isoMillis)
+	all := append(before, isoMillis...)
+	b := all[len(before):]
 	for _, part := range []struct{ at, digits, value int }{
 		{0, 4, year}, {5, 2, int(month)}, {8, 2, day}, {11, 2, hour}, {14, 2, minute}, {17, 2, second},
 		{20, 3, t.Nanosecond() / int(time.Millisecond)},
@@ -151,7 +167,7 @@ func formatMillis(t time.Time) string {
 			part.value /= 10
 		}
 	}
-	return string(b)
+	return all
 }
 
 // ParseTime reads a time in one of the formats of package schema and returns it

@@ -102,13 +102,17 @@ func (d Dialect) list(v reflect.Value, shape *schema.Shape, n *node, depth int) 
 	if err != nil {
 		return err
 	}
-	list := reflect.MakeSlice(v.Type(), len(nodes), len(nodes))
+	if len(nodes) == 0 {
+		v.Set(reflect.MakeSlice(v.Type(), 0, 0)) // which is not nil
+		return nil
+	}
+	v.Grow(len(nodes))
+	v.SetLen(len(nodes))
 	for i, item := range nodes {
-		if err := d.value(list.Index(i), shape.Element, item, depth+1); err != nil {
+		if err := d.value(v.Index(i), shape.Element, item, depth+1); err != nil {
 			return err
 		}
 	}
-	v.Set(list)
 	return nil
 }
 

@@ -116,10 +116,18 @@ func (e encoder) appendMap(b []byte, v reflect.Value, shape *schema.Shape, depth
 	return append(b, '}'), nil
 }
 
+// escaped are the bytes that no string has as they are.
+var escaped = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c < ' ' || c > '~' || c == '"' || c == '\\'
+	}
+	return is
+}()
+
 // AppendString appends a JSON string; what is not UTF-8 becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if escaped[s[i]] {
 			quoted, _ := json.Marshal(s) // a string never fails to marshal
 			return append(b, quoted...)
 		}

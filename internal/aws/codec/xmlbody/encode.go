@@ -69,7 +69,7 @@ func (w *Writer) Bytes() []byte { return w.buf }
 
 func (w *Writer) escape(text string) {
 	for i := range len(text) {
-		if needsEscape(text[i]) {
+		if escaped[text[i]] {
 			b := bytes.NewBuffer(w.buf)
 			_ = xml.EscapeText(b, []byte(text)) // a bytes.Buffer never refuses a write
 			w.buf = b.Bytes()
@@ -79,9 +79,13 @@ func (w *Writer) escape(text string) {
 	w.buf = append(w.buf, text...)
 }
 
-func needsEscape(c byte) bool {
-	return c < ' ' || c > '~' || c == '<' || c == '>' || c == '&' || c == '\'' || c == '"'
-}
+// escaped are the bytes that no document has as they are.
+var escaped = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c < ' ' || c > '~' || strings.ContainsRune(`<>&'"`, rune(c))
+	}
+	return is
+}()
 
 func (w *Writer) attribute(name, value string) {
 	w.buf = append(append(append(w.buf, ' '), name...), `="`...)
@@ -150,6 +154,11 @@ func (w *Writer) value(v reflect.Value, m *schema.Member, name string, depth int
 		return w.list(v, m.Shape, name, depth)
 	case schema.Map:
 		return w.mapping(v, m.Shape, name, depth)
+	case schema.Timestamp: // in none of whose forms is anything to escape
+		w.Start(name, "")
+		w.buf = codec.AppendTimestamp(w.buf, v, m)
+		w.End(name)
+		return nil
 	}
 	w.Text(name, codec.ScalarText(v, m))
 	return nil
