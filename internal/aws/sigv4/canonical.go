@@ -91,7 +91,7 @@ func appendHeader(b []byte, r *http.Request, name string) []byte {
 	if name == "host" {
 		return appendTrimmed(b, r.Host)
 	}
-	values := r.Header[http.CanonicalHeaderKey(name)]
+	values := valuesOf(r.Header, name)
 	switch {
 	case name == "content-length" && len(values) == 0 && r.ContentLength >= 0:
 		return strconv.AppendInt(b, r.ContentLength, 10)
@@ -105,6 +105,27 @@ func appendHeader(b []byte, r *http.Request, name string) []byte {
 		b = appendTrimmed(b, value)
 	}
 	return b
+}
+
+// valuesOf gives the values of a header by its name in lower case.
+func valuesOf(header http.Header, name string) []string {
+	var room [32]byte
+	if len(name) > len(room) {
+		return header[http.CanonicalHeaderKey(name)]
+	}
+	begins := true // a word
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z' && begins:
+			c -= 'a' - 'A'
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-':
+		default:
+			return header[http.CanonicalHeaderKey(name)]
+		}
+		room[i], begins = c, c == '-'
+	}
+	return header[string(room[:len(name)])]
 }
 
 // appendTrimmed drops spaces at both ends and makes runs of them one.

@@ -253,11 +253,30 @@ func (s *Signature) parseTime(value string) error {
 // of the signature: somebody on the way could have added it.
 func (s *Signature) checkHeadersSigned(r *http.Request) error {
 	for name := range r.Header {
-		if strings.HasPrefix(name, "X-Amz-") && !s.signs(strings.ToLower(name)) {
+		if strings.HasPrefix(name, "X-Amz-") && !s.signsCanonical(name) {
 			return malformed("There were headers present in the request which were not signed: '%s'.", clip(name))
 		}
 	}
 	return nil
+}
+
+// signsCanonical is signs for a name as the keys of http.Header have it.
+func (s *Signature) signsCanonical(header string) bool {
+	var room [64]byte
+	if len(header) > len(room) {
+		return s.signs(strings.ToLower(header))
+	}
+	for i := range len(header) {
+		if room[i] = header[i]; 'A' <= header[i] && header[i] <= 'Z' {
+			room[i] += 'a' - 'A'
+		}
+	}
+	for name := range strings.SplitSeq(s.signedHeaders, ";") {
+		if name == string(room[:len(header)]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Signature) signs(header string) bool {

@@ -109,7 +109,8 @@ func (s *Signature) appendStringToSign(b, canonical []byte) []byte {
 // server's clock.
 func (s *Signature) checkTime(now time.Time) error {
 	now = now.UTC()
-	if day := s.Time.Format(dateFormat); day != s.date {
+	var room [len(dateFormat)]byte
+	if day := s.Time.AppendFormat(room[:0], dateFormat); string(day) != s.date {
 		return &Error{Reason: Scope, Message: fmt.Sprintf("Date in Credential scope does not match YYYYMMDD "+
 			"from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", clip(s.date), day, s.timestamp)}
 	}
