@@ -176,9 +176,8 @@ func (e *exchange) read(w http.ResponseWriter, buffer *bytes.Buffer) error {
 	}
 	e.body = buffer.Bytes()
 	e.service = e.addressee()
-	var tooLarge *http.MaxBytesError
 	switch {
-	case long, errors.As(readErr, &tooLarge):
+	case long, isTooLarge(readErr):
 		return refusef(tooBig, "The body of the request is larger than %d bytes.", e.MaxBody)
 	case readErr != nil:
 		return refusef(unreadable, "The body of the request ended early.").because(readErr)
@@ -186,6 +185,14 @@ func (e *exchange) read(w http.ResponseWriter, buffer *bytes.Buffer) error {
 		return refuseSignature(parseErr)
 	}
 	return nil
+}
+
+func isTooLarge(err error) bool {
+	if err == nil {
+		return false
+	}
+	var tooLarge *http.MaxBytesError
+	return errors.As(err, &tooLarge)
 }
 
 // addressee is the service that the signature names, or that an unsigned

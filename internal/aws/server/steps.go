@@ -132,8 +132,8 @@ func (e *exchange) findByPath() error {
 // formParameters returns Action and Version as the form has them, without
 // taking all of the form apart. What is not a form at all has neither.
 func (e *exchange) formParameters() (action, version string) {
-	for _, form := range [][]byte{e.body, []byte(e.http.URL.RawQuery)} {
-		for len(form) > 0 {
+	for _, form := range [...][]byte{e.body, []byte(e.http.URL.RawQuery)} {
+		for len(form) > 0 && (action == "" || version == "") {
 			var pair []byte
 			pair, form, _ = bytes.Cut(form, []byte("&"))
 			name, value, _ := bytes.Cut(pair, []byte("="))
@@ -147,12 +147,26 @@ func (e *exchange) formParameters() (action, version string) {
 			if into == nil || *into != "" {
 				continue
 			}
-			if text, err := url.QueryUnescape(string(value)); err == nil {
-				*into = text
-			}
+			*into = e.unescape(value)
 		}
 	}
 	return action, version
+}
+
+// unescape gives the text of a value, empty when it is none. That is mostly a name which is
+// known.
+func (e *exchange) unescape(value []byte) string {
+	if op := e.service.operations[string(value)]; op != nil {
+		return op.Name
+	}
+	if string(value) == e.service.Version {
+		return e.service.Version
+	}
+	text, err := url.QueryUnescape(string(value))
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // decode reads the input and checks the constraints of the model, and those

@@ -126,9 +126,11 @@ func (l Listing[T]) ByID(tx *table.Txn, who access.View, ids []string) (iter.Seq
 }
 
 func (l Listing[T]) find(tx *table.Txn, who access.View, ids []string) ([]T, error) {
-	ids = slices.Clone(ids)
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	if len(ids) > 1 {
+		ids = slices.Clone(ids)
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+	}
 	found := make([]T, len(ids))
 	for i, id := range ids {
 		row, err := l.row(tx, who, id)
