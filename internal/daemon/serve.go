@@ -71,6 +71,9 @@ type connections struct {
 
 // changed is called by the server, which it serves as its ConnState.
 func (c *connections) changed(_ net.Conn, to http.ConnState) {
+	if to == http.StateActive || to == http.StateIdle {
+		return // as with each request
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch to {

@@ -102,11 +102,14 @@ func (t *Trail) Problem() (reason string, lost int64) {
 }
 
 func (t *Trail) of(account string) *series {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.series[account]; s != nil {
+		return s
+	}
 	if !accountPattern.MatchString(account) {
 		account = Unknown
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	s := t.series[account]
 	if s == nil {
 		s = &series{dir: filepath.Join(t.dir, account), limits: t.limits, kept: &t.kept, next: &batch{}}
