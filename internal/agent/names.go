@@ -47,8 +47,7 @@ func (a *Agent) setUpNames() {
 // knowsFound waits until it is known what the kernel had, if a state that has names is
 // the first one: their last good answers are there. False says that the agent ends.
 func (a *Agent) knowsFound(ctx context.Context, d desired.Delta) bool {
-	isName := func(e desired.Entry) bool { _, is := e.(desired.Follow); return is }
-	if !d.Full || !slices.ContainsFunc(d.Put, isName) {
+	if !d.Full || !slices.ContainsFunc(d.Put, follow.IsFollowed) {
 		return true
 	}
 	select {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/posternhq/postern/internal/agent"
 	"github.com/posternhq/postern/internal/agent/follow"
+	"github.com/posternhq/postern/internal/agent/roles"
 	"github.com/posternhq/postern/internal/control"
 	"github.com/posternhq/postern/internal/control/makers"
 	"github.com/posternhq/postern/internal/control/plan"
@@ -35,6 +36,7 @@ type plane struct {
 	log       *slog.Logger
 	dataplane *dataplane.Host
 	names     *names.Names
+	roles     *roles.Board      // of databases
 	effects   reconcile.Effects // both of them
 	agent     *agent.Agent
 	uplink    model.Uplink
@@ -76,7 +78,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		return nil, err
 	}
 	p := &plane{
-		log: c.Log, dataplane: host, uplink: c.Outside.Uplink, ended: make(chan struct{}), served: make(chan struct{}),
+		log: c.Log, dataplane: host, roles: roles.NewBoard(), uplink: c.Outside.Uplink, ended: make(chan struct{}), served: make(chan struct{}),
 		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -87,7 +89,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	}
 	p.agent = agent.New(agent.Config{
 		Effects: p.effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
-		Follow:    follow.Config{Lookup: lookup{p.names}, Prober: host, Watcher: host},
+		Follow:    follow.Config{Lookup: lookup{p.names}, Prober: host, Watcher: host, Roles: p.roles},
 		Whose:     agent.Whose{Host: c.HostName, Instance: instance, Boot: boot},
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})

@@ -5,6 +5,7 @@ package desired
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -299,6 +300,27 @@ func (f *FollowDatabase) spell(s *Spelling) {
 	s.memberAddrs("addrs", &f.Addrs)
 	spellNumber(s, "port", &f.Port)
 	s.Prefixes("never", &f.Never)
+}
+
+// Target is what the host puts in the router while members with these addresses are meant:
+// at most as many as there are slots. With none it refuses connections at once. Cut says
+// that connections to other addresses are cut.
+func (f FollowDatabase) Target(addrs []netip.Addr, cut bool) Target {
+	t := Target{VPC: f.VPC, Addr: f.Addr, Several: addrs, Gateway: f.Gateway, Cut: cut}
+	if dests := t.Dests(); len(dests) == 1 {
+		t.Dest, t.Several = dests[0], nil
+	}
+	return t
+}
+
+// Carries reports whether an entry that a router has is what a FollowDatabase may have been
+// turned into, whoever has the part.
+func (f FollowDatabase) Carries(e Entry) bool {
+	t, ok := e.(Target)
+	stranger := func(a netip.Addr) bool {
+		return !slices.ContainsFunc(f.Addrs, func(m MemberAddr) bool { return m.Addr == a })
+	}
+	return ok && Equal(t, f.Target(t.Dests(), t.Cut)) && !slices.ContainsFunc(t.Dests(), stranger)
 }
 
 // Watch has the host ask who writes in a database that exists without it. Passwords and

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/posternhq/postern/internal/agent/roles"
 	"github.com/posternhq/postern/internal/desired"
 )
 
@@ -28,6 +29,8 @@ type Config struct {
 	// Parallel is how many look-ups of one view, a VPC or the public one, may be under
 	// way. A view whose servers do not answer holds up no other. Default 32.
 	Parallel int
+	// Roles are those of databases. Nil knows none.
+	Roles *roles.Board
 	// Every is how often an address is probed, and how long a probe and the change that
 	// follows from it may take together. Default 900 ms.
 	Every time.Duration
@@ -49,9 +52,13 @@ type Follower struct {
 
 	mu    sync.Mutex
 	names map[desired.Key]*name
-	// turned are the keys of targets that are, or were last, those of names.
-	turned map[desired.Key]bool
-	news   map[desired.Key]bool // names whose targets have changed, or were found
+	parts map[desired.Key]*part
+	// byDatabase are the parts by the ids of their databases.
+	byDatabase map[string]map[*part]bool
+	// turned are the keys of targets that are, or were last, those of names or of parts of
+	// databases, with which of the two.
+	turned map[desired.Key]desired.Kind
+	news   map[desired.Key]bool // names and parts whose targets have changed, or were found
 	due    queue
 	views  map[string]*view
 	land   *land
@@ -79,11 +86,15 @@ func New(cfg Config) *Follower {
 	if cfg.Share == nil {
 		cfg.Share = rand.Float64
 	}
-	return &Follower{
+	f := &Follower{
 		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
-		names: map[desired.Key]*name{}, turned: map[desired.Key]bool{}, news: map[desired.Key]bool{}, views: map[string]*view{},
-		land: newLand(), leading: map[*name]bool{},
+		names: map[desired.Key]*name{}, turned: map[desired.Key]desired.Kind{}, news: map[desired.Key]bool{}, views: map[string]*view{},
+		land: newLand(), leading: map[*name]bool{}, parts: map[desired.Key]*part{}, byDatabase: map[string]map[*part]bool{},
 	}
+	if cfg.Roles != nil {
+		cfg.Roles.Listen(f.turns)
+	}
+	return f
 }
 
 // Changed has something when there is something to Pull.
@@ -97,6 +108,9 @@ func (f *Follower) Pull() (targets []desired.Entry) {
 	for key := range f.news {
 		if n := f.names[key]; n != nil {
 			targets = append(targets, n.target())
+		}
+		if p := f.parts[key]; p != nil {
+			targets = append(targets, p.target())
 		}
 	}
 	clear(f.news)

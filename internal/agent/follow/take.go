@@ -10,93 +10,129 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// targetKey is the key of what the router has for a name.
-func targetKey(follow desired.Key) desired.Key {
-	follow.Kind = desired.KindTarget
-	return follow
+// targetKey is the key of what the router has for a name or for a part of a database.
+func targetKey(followed desired.Key) desired.Key {
+	followed.Kind = desired.KindTarget
+	return followed
 }
 
-// followKey is the key of the name that a target may be of.
+// followKey is the key of the name that a target may be of, partKey that of the part of a
+// database.
 func followKey(target desired.Key) desired.Key {
 	target.Kind = desired.KindFollow
 	return target
+}
+
+func partKey(target desired.Key) desired.Key {
+	target.Kind = desired.KindFollowDatabase
+	return target
+}
+
+// IsFollowed reports whether an entry is one that the host turns into a target.
+func IsFollowed(e desired.Entry) bool {
+	switch e.(type) {
+	case desired.Follow, desired.FollowDatabase:
+		return true
+	}
+	return false
 }
 
 // Before tells what a target leads to before a name is followed. Former says that it
 // was something else's, and good only until more is known.
 type Before func(target desired.Key) (addrs []netip.Addr, former bool)
 
-// Take takes a delta in and gives it as it is for a host that knows nothing of names.
-// Later are the targets of which no look-up has ended yet: Pull gives them.
+// Take takes a delta in and gives it as it is for a host that knows nothing of names and
+// databases. Later are the targets of which no look-up has ended yet: Pull gives them.
 func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, later []desired.Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	realms, ways := f.land.learn(d)
-	isName := func(e desired.Entry) bool { _, is := e.(desired.Follow); return is }
-	if !slices.ContainsFunc(d.Put, isName) && len(f.names) == 0 {
+	if !slices.ContainsFunc(d.Put, IsFollowed) && len(f.names)+len(f.parts) == 0 {
 		return d, nil
 	}
 	out = desired.Delta{Revision: d.Revision, Full: d.Full, Put: make([]desired.Entry, 0, len(d.Put))}
-	put := map[desired.Key]bool{} // names, and targets that are none of names
-	var came []*name
+	put := map[desired.Key]desired.Kind{} // what targets are of, by their keys
+	came := map[int]*name{}               // by their places in out.Put
 	for _, e := range d.Put {
-		entry, is := e.(desired.Follow)
-		if !is {
-			if key := e.Key(); key.Kind == desired.KindTarget {
-				put[key] = true
+		key := e.Key()
+		switch entry := e.(type) {
+		case desired.Follow:
+			f.release(partKey(key))
+			n := f.follow(entry, before)
+			came[len(out.Put)], e = n, nil
+			if !n.found {
+				later = append(later, targetKey(key))
 			}
+		case desired.FollowDatabase:
+			f.forget(followKey(key))
+			e = f.lead(entry, before).target()
+		case desired.Target:
+			f.forget(followKey(key))
+			f.release(partKey(key))
+		default:
 			out.Put = append(out.Put, e)
 			continue
 		}
-		n := f.follow(entry, before)
-		put[n.key] = true
-		came = append(came, n)
-		out.Put = append(out.Put, nil)
-		if !n.found {
-			later = append(later, targetKey(n.key))
-		}
+		put[targetKey(key)] = key.Kind
+		out.Put = append(out.Put, e)
 	}
-	for _, key := range d.Delete {
-		switch {
-		case key.Kind == desired.KindFollow:
-			f.forget(key)
-			if put[targetKey(key)] {
-				continue
-			}
-			key = targetKey(key)
-		case key.Kind == desired.KindTarget && put[followKey(key)]:
-			continue
-		}
-		out.Delete = append(out.Delete, key)
+	f.delete(d, put, &out)
+	ways = ways || len(came) > 0
+	arrived := map[*name]bool{}
+	for _, n := range came {
+		arrived[n] = true
 	}
-	for key := range put {
-		if key.Kind == desired.KindFollow {
-			f.turned[targetKey(key)] = true
-		} else {
-			delete(f.turned, key)
-			f.forget(followKey(key))
-		}
-	}
-	if d.Full {
-		for key := range f.names {
-			if !put[key] {
-				f.forget(key)
-			}
-		}
-	}
-	for _, n := range f.reweigh(realms, ways || len(came) > 0) {
-		if !slices.Contains(came, n) {
+	for _, n := range f.reweigh(realms, ways) {
+		if !arrived[n] {
 			out.Put = append(out.Put, n.target())
 		}
 	}
-	for i := range out.Put {
-		if out.Put[i] == nil {
-			out.Put[i], came = came[0].target(), came[1:]
-		}
+	for i, n := range came {
+		out.Put[i] = n.target()
 	}
 	kick(f.wake)
 	kick(f.moved)
 	return out, later
+}
+
+// delete takes in what a delta takes away, in which put are the targets that it puts. The
+// caller holds the lock.
+func (f *Follower) delete(d desired.Delta, put map[desired.Key]desired.Kind, out *desired.Delta) {
+	for _, key := range d.Delete {
+		_, again := put[targetKey(key)]
+		switch key.Kind {
+		case desired.KindFollow, desired.KindFollowDatabase:
+			f.forget(followKey(key))
+			f.release(partKey(key))
+			fallthrough
+		case desired.KindTarget:
+			if again {
+				continue
+			}
+			key = targetKey(key)
+		}
+		out.Delete = append(out.Delete, key)
+	}
+	for key, kind := range put {
+		if kind == desired.KindTarget {
+			delete(f.turned, key)
+		} else {
+			f.turned[key] = kind
+		}
+	}
+	if !d.Full {
+		return
+	}
+	for key := range f.names {
+		if put[targetKey(key)] != key.Kind {
+			f.forget(key)
+		}
+	}
+	for key := range f.parts {
+		if put[targetKey(key)] != key.Kind {
+			f.release(key)
+		}
+	}
 }
 
 // reweigh has the names of some realms go by what is known now, and those that lead to
@@ -186,7 +222,7 @@ func (f *Follower) forget(key desired.Key) {
 func (f *Follower) Original(entries []desired.Entry) []desired.Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.names) == 0 {
+	if len(f.names)+len(f.parts) == 0 {
 		return entries
 	}
 	all := slices.Clone(entries)
@@ -194,22 +230,24 @@ func (f *Follower) Original(entries []desired.Entry) []desired.Entry {
 		if key := e.Key(); key.Kind == desired.KindTarget {
 			if n := f.names[followKey(key)]; n != nil {
 				all[i] = n.entry
+			} else if p := f.parts[partKey(key)]; p != nil {
+				all[i] = p.entry
 			}
 		}
 	}
 	return all
 }
 
-// Asked gives the key of what was asked for: that of a name for a target that is a
-// name's, or was one's last.
+// Asked gives the key of what was asked for: that of a name or of a part of a database for
+// a target that is its, or was one's last.
 func (f *Follower) Asked(key desired.Key) desired.Key {
 	if key.Kind != desired.KindTarget {
 		return key
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.turned[key] {
-		return followKey(key)
+	if kind, ok := f.turned[key]; ok {
+		key.Kind = kind
 	}
 	return key
 }

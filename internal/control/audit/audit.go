@@ -266,8 +266,8 @@ func Desired(tx *table.Txn, rows []table.Change, host model.Host, domains plan.D
 	return plan.New(host, domains, outside).Change(tx, rows).Put
 }
 
-// Kernel compares what is wanted of a host with what is there. In the place of a name
-// that is followed there must be a target, whatever addresses that has.
+// Kernel compares what is wanted of a host with what is there. In the place of a name or
+// a part of a database that is followed there must be a target, whatever addresses that has.
 func Kernel(wanted, there []desired.Entry) []Finding {
 	has := make(map[desired.Key]desired.Entry, len(there))
 	for _, e := range there {
@@ -276,14 +276,14 @@ func Kernel(wanted, there []desired.Entry) []Finding {
 	var found []Finding
 	for _, want := range wanted {
 		key := want.Key()
-		name, follows := want.(desired.Follow)
+		followed, follows := want.(interface{ Carries(desired.Entry) bool })
 		if follows {
 			key.Kind = desired.KindTarget
 		}
 		e, ok := has[key]
 		delete(has, key)
 		switch {
-		case ok && follows && name.Carries(e):
+		case ok && follows && followed.Carries(e):
 		case !ok:
 			found = append(found, Finding{want.Key().String(), "it is wanted, and the kernel does not have it"})
 		case !desired.SameState(e, want, key.Kind):
