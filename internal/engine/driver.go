@@ -36,9 +36,6 @@ type Driver interface {
 	// Fits says whether a replica in the first state can go on with what a writer in the
 	// second has, or what it needs first. It may be asked of states that came from Inspect.
 	Fits(replica, writer History) Fit
-	// Check refuses parameters that the engine would not start with, as far as can be told
-	// without a server. Names and ranges are checked by CheckParameters already.
-	Check(Installation, map[string]string) error
 }
 
 // Installation is one version of an engine's programs on this host.

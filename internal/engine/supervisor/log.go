@@ -9,9 +9,12 @@ import (
 	"sync"
 )
 
-// The log of a server: how large a file becomes, and how many older ones are kept.
+// LogName is the name in engine.PartLog of the log of a server. Older ones have a number
+// behind it.
+const LogName = "server.log"
+
+// How large a file of the log becomes, and how many older ones are kept.
 const (
-	logName  = "server.log"
 	maxLog   = 8 << 20
 	oldLogs  = 4
 	maxWords = 4096

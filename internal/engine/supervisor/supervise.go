@@ -92,7 +92,7 @@ func begin(ctx context.Context, cfg Config) (*process, error) {
 		return nil, fmt.Errorf("open the supervisor's socket: %w", err)
 	}
 	nursery := newNursery(cfg.UID, cfg.GID, lock)
-	log := &journal{path: inside(engine.PartLog, logName)}
+	log := &journal{path: inside(engine.PartLog, LogName)}
 	p := &process{
 		server: newServer(nursery, log), listener: listener, end: make(chan struct{}),
 		own: Status{Version: cfg.Version, Protocol: protocol, Since: time.Now(), Namespace: ns.Ino},

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package supervisor
+package supervisor_test
 
 import (
 	"bufio"
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,8 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/supervisor"
+	"github.com/posternhq/postern/internal/engine/supervisor/supervisortest"
 	"github.com/posternhq/postern/test/child"
-	"github.com/posternhq/postern/test/janitor"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -32,28 +31,18 @@ const nobody = 65534
 
 // TestMain lets this program be a supervisor, and somebody who starts one.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == Command {
-		flags := flag.NewFlagSet(Command, flag.ExitOnError)
-		folder, uid, gid := flags.String("folder", "", ""), flags.Uint("uid", 0, ""), flags.Uint("gid", 0, "")
-		_ = flags.Parse(os.Args[2:])
-		err := Supervise(context.Background(), Config{
-			Folder: *folder, UID: uint32(*uid), GID: uint32(*gid), Version: "test", Ready: os.NewFile(ReadyFD, "ready"),
-		})
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	supervisortest.Main(m, func() {
+		folder := os.Getenv("TEST_START_AND_WAIT")
+		if folder == "" {
+			return
 		}
-		os.Exit(0)
-	}
-	if folder := os.Getenv("TEST_START_AND_WAIT"); folder != "" {
-		c, err := Start(context.Background(), options(folder))
+		c, err := supervisor.Start(context.Background(), options(folder))
 		if err == nil {
 			err = c.Start(context.Background(), sleeps)
 		}
 		fmt.Println("started", err)
 		time.Sleep(time.Hour) // until it is killed
-	}
-	os.Exit(m.Run())
+	})
 }
 
 var sleeps = shell("exec sleep 1000")
@@ -62,13 +51,7 @@ func shell(script string) engine.Command {
 	return engine.Command{Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=/usr/bin:/bin"}}
 }
 
-func options(folder string) Options {
-	program, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
-	return Options{Program: program, Folder: folder, Mark: "test", UID: nobody, GID: nobody, Log: slog.New(slog.DiscardHandler)}
-}
+func options(folder string) supervisor.Options { return supervisortest.Options(folder, nobody, nobody) }
 
 func patient(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), testnet.Patience)
@@ -76,32 +59,14 @@ func patient(t *testing.T) context.Context {
 	return ctx
 }
 
-// newFolder gives a folder whose supervisor ends with the test, or with its process.
 func newFolder(t *testing.T) string {
 	t.Helper()
-	testnet.Require(t)
-	folder := filepath.Join(t.TempDir(), "db-"+testnet.RandomName(8))
-	forget, err := janitor.AbandonFolder(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), testnet.Patience)
-		defer cancel()
-		if c, err := Open(ctx, folder); err == nil {
-			if err := c.Slay(ctx); err != nil {
-				t.Error(err)
-			}
-			c.Close()
-		}
-		forget()
-	})
-	return folder
+	return supervisortest.Folder(t, "db-"+testnet.RandomName(8))
 }
 
-func start(t *testing.T, o Options) *Client {
+func start(t *testing.T, o supervisor.Options) *supervisor.Client {
 	t.Helper()
-	c, err := Start(patient(t), o)
+	c, err := supervisor.Start(patient(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +75,7 @@ func start(t *testing.T, o Options) *Client {
 }
 
 // running starts a server and gives its state.
-func running(t *testing.T, c *Client, command engine.Command) engine.Process {
+func running(t *testing.T, c *supervisor.Client, command engine.Command) engine.Process {
 	t.Helper()
 	if err := c.Start(patient(t), command); err != nil {
 		t.Fatal(err)
@@ -123,12 +88,12 @@ func running(t *testing.T, c *Client, command engine.Command) engine.Process {
 }
 
 // residents counts the processes of the supervisor's process namespace, itself included.
-func residents(t *testing.T, c *Client) (n int) {
+func residents(t *testing.T, c *supervisor.Client) (n int) {
 	t.Helper()
 	return len(pidsOf(t, namespaceOf(t, c)))
 }
 
-func namespaceOf(t *testing.T, c *Client) string {
+func namespaceOf(t *testing.T, c *supervisor.Client) string {
 	t.Helper()
 	ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.PID))
 	if err != nil {
@@ -153,7 +118,7 @@ func pidsOf(t *testing.T, namespace string) (pids []int) {
 }
 
 // others leaves out the supervisor, which may have ended and not be buried yet.
-func others(c *Client, pids []int) []int {
+func others(c *supervisor.Client, pids []int) []int {
 	return slices.DeleteFunc(pids, func(pid int) bool { return pid == c.PID })
 }
 
@@ -177,7 +142,7 @@ func TestServersOutliveWhoStartedThem(t *testing.T) {
 	}
 	_ = cmd.Wait()
 
-	c, err := Open(patient(t), folder)
+	c, err := supervisor.Open(patient(t), folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +151,7 @@ func TestServersOutliveWhoStartedThem(t *testing.T) {
 	if err != nil || !p.Running || p.Life != 1 {
 		t.Fatalf("the server is %+v, %v, want it to run in its first life", p, err)
 	}
-	if found := Supervised()[c.PID]; found != folder {
+	if found := supervisor.Supervised()[c.PID]; found != folder {
 		t.Errorf("process %d supervises %q, want %s", c.PID, found, folder)
 	}
 	if err := c.End(patient(t)); err != nil {
@@ -195,7 +160,7 @@ func TestServersOutliveWhoStartedThem(t *testing.T) {
 	if _, err := c.Process(patient(t)); !errors.Is(err, engine.ErrHost) {
 		t.Errorf("the supervisor that has ended says %v, want that there is none", err)
 	}
-	if _, err := Open(patient(t), folder); !errors.Is(err, engine.ErrHost) {
+	if _, err := supervisor.Open(patient(t), folder); !errors.Is(err, engine.ErrHost) {
 		t.Errorf("to find it gives %v, want that there is none", err)
 	}
 }
@@ -249,7 +214,7 @@ func TestAFolderHasOneSupervisor(t *testing.T) {
 	if err := c.Start(patient(t), sleeps); !errors.Is(err, engine.ErrRunning) {
 		t.Errorf("a second server gives %v", err)
 	}
-	if _, err := Start(patient(t), options(folder)); !errors.Is(err, engine.ErrTaken) {
+	if _, err := supervisor.Start(patient(t), options(folder)); !errors.Is(err, engine.ErrTaken) {
 		t.Errorf("a second supervisor gives %v", err)
 	}
 	if p, err := c.Process(patient(t)); err != nil || !p.Running {
@@ -397,7 +362,7 @@ func TestWhatAServerSees(t *testing.T) {
 		"grep -c nsfs /proc/self/mountinfo || :":               "0",
 		"grep NoNewPrivs /proc/self/status":                    "NoNewPrivs:\t1",
 		"grep CapEff /proc/self/status":                        "CapEff:\t0000000000000000",
-		"ls " + home:                                           "conf\ncopy\ndata\nlog\nrun\nsupervisor.lock\nsupervisor.sock\ntls",
+		"ls /run/postern":                                      "conf\ncopy\ndata\nlog\nrun\nsupervisor.lock\nsupervisor.sock\ntls",
 		"touch /run/postern/data/a && echo yes":                "yes",
 		"touch /run/postern/conf/a 2>&1 || echo no":            "touch: cannot touch '/run/postern/conf/a': Permission denied\nno",
 		"cat /run/postern/log/server.log || echo no":           "no",
@@ -424,7 +389,7 @@ func TestServersEndWellWithTheMachine(t *testing.T) {
 	command := shell("trap 'echo well; exit 0' INT; echo begun; while :; do sleep 0.01; done")
 	command.Stop, command.Restart = int(unix.SIGINT), true
 	running(t, c, command)
-	log := filepath.Join(folder, engine.PartLog, logName)
+	log := filepath.Join(folder, engine.PartLog, supervisor.LogName)
 	waitFor := func(want string) {
 		t.Helper()
 		for patience := patient(t); ; time.Sleep(time.Millisecond) {
@@ -448,25 +413,35 @@ func TestServersEndWellWithTheMachine(t *testing.T) {
 func TestGroupsOfTheKernel(t *testing.T) {
 	folder := newFolder(t)
 	c := start(t, options(folder))
-	if groups() == "" {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := ""
+	for _, at := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		if _, err := os.Stat(filepath.Join(at, "cgroup.controllers")); err == nil {
+			root = at
+		}
+	}
+	if root == "" {
 		t.Skip("SKIPPED: no control groups of the second version are mounted")
 	}
-	want := filepath.Join(groups(), "postern-test-"+filepath.Base(folder))
-	if c.group != want {
-		t.Errorf("the supervisor is in group %q, want %s", c.group, want)
+	name := "postern-test-" + filepath.Base(folder)
+	if !strings.Contains(string(text), "0::/"+name+"\n") {
+		t.Errorf("the supervisor is in groups %q, want %s", text, name)
 	}
 	running(t, c, sleeps)
 	if err := c.Slay(patient(t)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(want); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(root, name)); !os.IsNotExist(err) {
 		t.Errorf("the group is left: %v", err)
 	}
 }
 
 func TestNobodyElseSupervises(t *testing.T) {
 	testnet.Require(t)
-	cmd := exec.Command(options("").Program, Command, "--folder", t.TempDir())
+	cmd := exec.Command(options("").Program, supervisor.Command, "--folder", t.TempDir())
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

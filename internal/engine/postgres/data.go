@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/engine"
+)
+
+// control gives what the control file of the data says.
+func (s *server) control(ctx context.Context) (map[string]string, error) {
+	var out bytes.Buffer
+	c := s.command("pg_controldata", "-D", s.host.Path(engine.PartData, dataMain))
+	c.Output = &out
+	if err := s.host.Run(ctx, c); err != nil {
+		return nil, err
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(out.String()) {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			said[name] = strings.TrimSpace(value)
+		}
+	}
+	return said, nil
+}
+
+// Inspect implements engine.Server.
+func (s *server) Inspect(ctx context.Context) (d engine.Data, err error) {
+	if !s.exists() {
+		return d, nil
+	}
+	major, err := os.ReadFile(s.main("PG_VERSION"))
+	if err != nil {
+		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+	}
+	d.Exists, d.Major = true, strings.TrimSpace(string(major))
+	_, err = os.Stat(s.main(standbySignal))
+	if d.Writer = errors.Is(err, fs.ErrNotExist); !d.Writer && err != nil {
+		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+	}
+	said, err := s.control(ctx)
+	if err != nil {
+		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+	}
+	state := said["Database cluster state"]
+	d.Clean = state == "shut down" || state == "shut down in recovery"
+	d.Identity = said["Database system identifier"]
+	timeline, err := strconv.ParseUint(said["Latest checkpoint's TimeLineID"], 10, 32)
+	if err != nil {
+		return d, fmt.Errorf("inspect %s: read the timeline: %w", s.spec.ID, err)
+	}
+	d.Timeline = uint32(timeline)
+	// The checkpoint's record begins there: it is there as a whole when what is there goes
+	// beyond. A replica has at least what it has replayed.
+	d.At = position(parseLSN(said["Latest checkpoint location"]).Order + 1)
+	if ending, err := strconv.ParseUint(said["Min recovery ending loc's timeline"], 10, 32); err == nil && uint32(ending) >= d.Timeline && ending > 0 {
+		d.Timeline, d.At = uint32(ending), later(d.At, parseLSN(said["Minimum recovery ending location"]))
+	}
+	if d.Turns, err = turnsIn(s.main(), d.Timeline); err != nil {
+		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+	}
+	return d, nil
+}
+
+// making readies next for what is to become the data.
+func (s *server) making(ctx context.Context) (next string, err error) {
+	if err := s.needDown(ctx); err != nil {
+		return "", err
+	}
+	next = s.part(engine.PartData, dataNext)
+	return next, os.RemoveAll(next)
+}
+
+// made makes next the data, at once, and removes what was.
+func (s *server) made() error {
+	data := s.part(engine.PartData)
+	next := s.part(engine.PartData, dataNext)
+	how := uint(unix.RENAME_EXCHANGE)
+	if _, err := os.Stat(s.main()); errors.Is(err, fs.ErrNotExist) {
+		how = unix.RENAME_NOREPLACE
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, s.main(), how); err != nil {
+		return fmt.Errorf("put the data in its place: %w", err)
+	}
+	if err := os.Remove(s.part(engine.PartData, dataUnfit)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := syncFolder(data); err != nil {
+		return err
+	}
+	return os.RemoveAll(next)
+}
+
+// foundation is what a new database has from its beginning, in single-user mode: a
+// statement is a line there.
+var foundation = strings.Join([]string{
+	"CREATE ROLE " + superuser + " NOLOGIN",
+	"GRANT pg_monitor, pg_signal_backend TO " + superuser + " WITH ADMIN OPTION",
+	"CREATE ROLE " + replication + " NOLOGIN REPLICATION",
+	"CREATE DATABASE " + admin,
+	"REVOKE ALL ON DATABASE " + admin + " FROM PUBLIC",
+	"GRANT CONNECT ON DATABASE " + admin + " TO " + replication,
+}, "\n") + "\n"
+
+// rewindRights are what pg_rewind needs in the database that it connects to
+// (https://www.postgresql.org/docs/current/app-pgrewind.html).
+var rewindRights = func() string {
+	var list []string
+	for _, f := range []string{"pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)", "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)"} {
+		list = append(list, "GRANT EXECUTE ON FUNCTION pg_catalog."+f+" TO "+replication)
+	}
+	return strings.Join(list, "\n") + "\n"
+}()
+
+// Init implements engine.Server. Pages have checksums, which pg_rewind needs, too.
+func (s *server) Init(ctx context.Context) error {
+	if s.exists() {
+		return fmt.Errorf("make the database of %s: %w", s.spec.ID, engine.ErrExists)
+	}
+	if err := s.init(ctx); err != nil {
+		return fmt.Errorf("make the database of %s: %w", s.spec.ID, full(err))
+	}
+	return nil
+}
+
+func (s *server) init(ctx context.Context) error {
+	if _, err := s.making(ctx); err != nil {
+		return err
+	}
+	next := s.host.Path(engine.PartData, dataNext)
+	err := s.host.Run(ctx, s.command("initdb", "-D", next, "--data-checksums", "-E", "UTF8", "--locale=C.UTF-8", "-U", admin,
+		"--auth-local=peer", "--auth-host=reject", "--no-sync"))
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct{ database, sql string }{{"postgres", foundation}, {admin, rewindRights}} {
+		if err := s.single(ctx, next, step.database, step.sql); err != nil {
+			return err
+		}
+	}
+	if err := s.host.Run(ctx, s.command("initdb", "-D", next, "--sync-only")); err != nil {
+		return err
+	}
+	return s.made()
+}
+
+// single runs statements without a server. Single-user mode goes on after an error and
+// says so only in its log.
+func (s *server) single(ctx context.Context, data, database, sql string) error {
+	var said bytes.Buffer
+	c := s.command("postgres", "--single", "-D", data, "-c", "log_min_messages=error", "-c", "listen_addresses=", database)
+	c.Input, c.Errors = []byte(sql), &said
+	if err := s.host.Run(ctx, c); err != nil {
+		return err
+	}
+	if text := said.String(); strings.Contains(text, "ERROR:") || strings.Contains(text, "FATAL:") {
+		return errors.New(strings.TrimSpace(text))
+	}
+	return nil
+}
+
+// full says that the disk is, when that is the reason.
+func full(err error) error {
+	if err != nil && (strings.Contains(err.Error(), "No space left on device") || errors.Is(err, unix.ENOSPC)) {
+		return fmt.Errorf("%w: %w", engine.ErrFull, err)
+	}
+	return err
+}
+
+// Destroy implements engine.Server.
+func (s *server) Destroy(ctx context.Context) error {
+	if err := s.needDown(ctx); err != nil && !errors.Is(err, engine.ErrHost) {
+		return fmt.Errorf("remove the data of %s: %w", s.spec.ID, err)
+	}
+	for _, part := range []string{engine.PartData, engine.PartCopy} {
+		found, err := os.ReadDir(s.part(part))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the data of %s: %w", s.spec.ID, err)
+		}
+		for _, f := range found {
+			if err := os.RemoveAll(s.part(part, f.Name())); err != nil {
+				return fmt.Errorf("remove the data of %s: %w", s.spec.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Clone implements engine.Server.
+func (s *server) Clone(ctx context.Context, from engine.Peer, tell func(engine.Progress)) error {
+	if err := s.clone(ctx, from, tell); err != nil {
+		return fmt.Errorf("copy %s to %s: %w", from.ID, s.spec.ID, full(err))
+	}
+	return nil
+}
+
+func (s *server) clone(ctx context.Context, from engine.Peer, tell func(engine.Progress)) error {
+	next, err := s.making(ctx)
+	if err != nil {
+		return err
+	}
+	base := func(slot ...string) error {
+		args := append([]string{"-d", s.conninfo(from), "-D", s.host.Path(engine.PartData, dataNext), "-X", "stream", "-c", "fast", "-P"}, slot...)
+		return s.host.Run(ctx, s.telling(s.command("pg_basebackup", args...), "copying "+from.ID, tell))
+	}
+	err = base("-S", slotOf(s.spec.ID))
+	if err != nil && strings.Contains(err.Error(), "replication slot") && ctx.Err() == nil {
+		// It is not there yet, or in use by a connection that is about to end. What is written
+		// meanwhile is kept for some time without it, too.
+		if err = os.RemoveAll(next); err == nil {
+			err = base()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.touch(s.part(engine.PartData, dataNext, standbySignal)); err != nil {
+		return err
+	}
+	return s.made()
+}
+
+// progress is what programs of PostgreSQL write with -P, in kB.
+var progress = regexp.MustCompile(`(\d+)/(\d+) kB`)
+
+// telling has a program's progress told, and keeps that out of what it says when it fails.
+func (s *server) telling(c engine.Command, step string, tell func(engine.Progress)) engine.Command {
+	if tell != nil {
+		tell(engine.Progress{Step: step})
+		c.Errors = teller(func(p []byte) {
+			if found := progress.FindAllSubmatch(p, -1); len(found) > 0 {
+				last := found[len(found)-1]
+				done, _ := strconv.ParseInt(string(last[1]), 10, 64) // digits
+				total, _ := strconv.ParseInt(string(last[2]), 10, 64)
+				tell(engine.Progress{Step: step, Done: done << 10, Total: max(done, total) << 10})
+			}
+		})
+	}
+	return c
+}
+
+type teller func([]byte)
+
+// Write implements io.Writer.
+func (t teller) Write(p []byte) (int, error) { t(p); return len(p), nil }
+
+// Rejoin implements engine.Server.
+func (s *server) Rejoin(ctx context.Context, writer engine.Peer, tell func(engine.Progress)) (engine.Rejoined, error) {
+	if s.exists() {
+		how, err := s.rewind(ctx, writer, tell)
+		if err == nil {
+			return how, nil
+		}
+		if ctx.Err() != nil || errors.Is(err, engine.ErrRunning) || errors.Is(err, engine.ErrHost) {
+			return "", fmt.Errorf("take back what %s has more than %s: %w", s.spec.ID, writer.ID, err)
+		}
+	}
+	if err := s.Clone(ctx, writer, tell); err != nil {
+		return "", err
+	}
+	return engine.RejoinedCloned, nil
+}
+
+// rewind takes back what a writer does not have. Data that it was changing is not a
+// database until it is done.
+func (s *server) rewind(ctx context.Context, writer engine.Peer, tell func(engine.Progress)) (engine.Rejoined, error) {
+	if err := s.needDown(ctx); err != nil {
+		return "", err
+	}
+	data, err := s.Inspect(ctx)
+	if err != nil {
+		return "", err
+	}
+	unfit := s.part(engine.PartData, dataUnfit)
+	if err := errors.Join(s.touch(unfit), s.removeSignal()); err != nil {
+		return "", err
+	}
+	main := s.host.Path(engine.PartData, dataMain)
+	if !data.Clean { // it needs a log that ends well
+		c := s.command("postgres", "--single", "-D", main, "-c", "config_file="+s.host.Path(engine.PartConf, fileMain), "-c", "listen_addresses=", "template1")
+		if err := s.host.Run(ctx, c); err != nil {
+			return "", err
+		}
+	}
+	var said bytes.Buffer
+	c := s.command("pg_rewind", "-D", main, "--source-server="+s.conninfo(writer)+" dbname="+admin, "--no-ensure-shutdown", "-P")
+	c = s.telling(c, "taking back what "+writer.ID+" does not have", tell)
+	heard := c.Errors
+	c.Errors = teller(func(p []byte) {
+		said.Write(p)
+		if heard != nil {
+			_, _ = heard.Write(p)
+		}
+	})
+	c.Output = &said
+	if err := s.host.Run(ctx, c); err != nil {
+		return "", err
+	}
+	if err := errors.Join(s.touch(s.main(standbySignal)), os.Remove(unfit), syncFolder(s.part(engine.PartData))); err != nil {
+		return "", err
+	}
+	if strings.Contains(said.String(), "no rewind required") {
+		return engine.RejoinedAsIs, nil
+	}
+	return engine.RejoinedRewound, nil
+}
+
+// removeSignal makes data no replica's: those cannot be opened without a server.
+func (s *server) removeSignal() error {
+	err := os.Remove(s.main(standbySignal))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/engine"
+)
+
+// server is one server and its folder.
+type server struct {
+	spec engine.Spec
+	host engine.Host
+
+	probing sync.Mutex
+	kept    *pgconn.PgConn
+	life    int64 // of the server that kept is a connection to
+	tried   time.Time
+	pending []string
+	turns   map[uint32][]engine.Turn
+}
+
+var _ engine.Server = (*server)(nil)
+
+// Names in PartData. What is being made is in next and becomes main at once, when it is
+// whole; main that is being changed in place has a mark beside it.
+const (
+	dataMain  = "main"
+	dataNext  = "next"
+	dataUnfit = "main.unfit"
+)
+
+const standbySignal = "standby.signal"
+
+// part gives the path on this host of a part of the folder.
+func (s *server) part(parts ...string) string {
+	return filepath.Join(append([]string{s.spec.Folder}, parts...)...)
+}
+
+func (s *server) main(parts ...string) string {
+	return s.part(append([]string{engine.PartData, dataMain}, parts...)...)
+}
+
+func (s *server) exists() bool {
+	_, err := os.Stat(s.main("PG_VERSION"))
+	_, unfit := os.Stat(s.part(engine.PartData, dataUnfit))
+	return err == nil && errors.Is(unfit, fs.ErrNotExist)
+}
+
+// command gives a program of PostgreSQL to run. HOME leads nowhere, since libpq looks for
+// certificates there.
+func (s *server) command(program string, args ...string) engine.Command {
+	return engine.Command{
+		Path: filepath.Join(s.spec.Programs, program), Args: args,
+		Env: []string{"PATH=" + s.spec.Programs + ":/usr/bin:/bin", "HOME=/nonexistent", "LC_ALL=C.UTF-8", "TZ=UTC"},
+	}
+}
+
+// needDown refuses what is for servers that do not run.
+func (s *server) needDown(ctx context.Context) error {
+	p, err := s.host.Process(ctx)
+	if err == nil && p.Running {
+		err = engine.ErrRunning
+	}
+	return err
+}
+
+// Close implements engine.Server.
+func (s *server) Close() error {
+	s.probing.Lock()
+	defer s.probing.Unlock()
+	s.drop()
+	return nil
+}
+
+// Start implements engine.Server.
+func (s *server) Start(ctx context.Context, r engine.Role) error {
+	if err := s.start(ctx, r); err != nil {
+		return fmt.Errorf("start %s: %w", s.spec.ID, err)
+	}
+	return nil
+}
+
+func (s *server) start(ctx context.Context, r engine.Role) error {
+	p, err := s.host.Process(ctx)
+	if err != nil {
+		return err
+	}
+	if !p.Running {
+		if err := s.assume(r); err != nil {
+			return err
+		}
+		c := s.command("postgres", "-D", s.host.Path(engine.PartData, dataMain), "-c", "config_file="+s.host.Path(engine.PartConf, fileMain))
+		c.Env = append(c.Env, "PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj", "PG_OOM_ADJUST_VALUE=0")
+		c.Restart, c.Stop = r.Restart, int(unix.SIGINT)
+		if err := s.host.Start(ctx, c); err != nil && !errors.Is(err, engine.ErrRunning) {
+			return err
+		}
+		if p, err = s.host.Process(ctx); err != nil {
+			return err
+		}
+	}
+	return s.answers(ctx, p.Life, r)
+}
+
+// assume makes the data that of a role, before the start. What was a replica does not
+// become a writer by that: its changes would be on the timeline of another one.
+func (s *server) assume(r engine.Role) error {
+	if !s.exists() {
+		return engine.ErrNoData
+	}
+	for _, f := range []string{s.part(engine.PartTLS, fileCertificate), s.part(engine.PartConf, fileMain)} {
+		if _, err := os.Stat(f); err != nil {
+			return fmt.Errorf("it has no settings or no certificate yet: %w", err)
+		}
+	}
+	signal := s.main(standbySignal)
+	if r.Writer {
+		if _, err := os.Stat(signal); err == nil {
+			return fmt.Errorf("its data is a replica's: %w", engine.ErrRole)
+		}
+		return nil
+	}
+	text := revised(fileUpstream, s.upstreamText(r.Of))
+	return errors.Join(s.write(engine.PartConf, fileUpstream, text), s.touch(signal))
+}
+
+// touch makes an empty file of the server's, for good.
+func (s *server) touch(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Chown(int(s.spec.UID), int(s.spec.GID)), file.Sync(), file.Close(), syncFolder(filepath.Dir(path)))
+}
+
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// answers waits until a server answers in its role, or has ended.
+func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
+	for {
+		replica := ""
+		err := s.with(ctx, func(conn *pgconn.PgConn) (err error) {
+			replica, err = query(ctx, conn, "SELECT pg_is_in_recovery()")
+			return err
+		})
+		if err == nil && (replica == "f") != r.Writer {
+			return engine.ErrRole
+		}
+		if err == nil {
+			return nil
+		}
+		p, gone := s.host.Process(ctx)
+		switch {
+		case gone != nil:
+			return gone
+		case !p.Running || p.Life != life:
+			return startError(p)
+		case ctx.Err() != nil:
+			return errors.Join(ctx.Err(), err)
+		case !notYet(err) && codeOf(err) != "":
+			return err
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// settingsWords are in what PostgreSQL says of settings that it does not start with.
+var settingsWords = []string{
+	"contains errors", "invalid value for parameter", "is outside the valid range", "unrecognized configuration parameter",
+	"could not map anonymous shared memory", "could not create shared memory", "could not access file", "must be less than", "insufficient parameter settings",
+}
+
+func startError(p engine.Process) error {
+	e := &engine.StartError{Exit: p.Exit, Words: p.Words}
+	for _, w := range settingsWords {
+		e.Parameters = e.Parameters || strings.Contains(p.Words, w)
+	}
+	if strings.Contains(p.Words, "No space left on device") {
+		return fmt.Errorf("%w: %w", e, engine.ErrFull)
+	}
+	return e
+}
+
+// Stop implements engine.Server. A clean stop is a fast one in PostgreSQL's words: clients
+// are told, and everything is written down and sent to the replicas.
+func (s *server) Stop(ctx context.Context, how engine.Stop) error {
+	if err := s.stop(ctx, how); err != nil && !errors.Is(err, engine.ErrHost) {
+		return fmt.Errorf("stop %s: %w", s.spec.ID, err)
+	}
+	return nil
+}
+
+func (s *server) stop(ctx context.Context, how engine.Stop) error {
+	if how.Clean > 0 {
+		if err := s.host.Hold(ctx); err != nil {
+			return err
+		}
+		p, err := s.host.Process(ctx)
+		if err != nil || !p.Running {
+			return err
+		}
+		if err := s.host.Signal(ctx, int(unix.SIGINT)); err == nil {
+			patience, cancel := context.WithTimeout(ctx, how.Clean)
+			p, err = s.host.Wait(patience, p)
+			cancel()
+			if err == nil && !p.Running {
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return s.host.Kill(ctx)
+}

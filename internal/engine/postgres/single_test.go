@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/postgres"
+	"github.com/posternhq/postern/internal/engine/supervisor"
+)
+
+// A database of one server, from its making to its end.
+func TestOneServer(t *testing.T) {
+	site := newSite(t)
+	a := site.instance(t, "db-A")
+	ctx := patient(t)
+	if d, err := a.Inspect(ctx); err != nil || d.Exists {
+		t.Fatalf("an empty folder has %+v, %v", d, err)
+	}
+	if err := a.Start(ctx, engine.Role{Writer: true}); !errors.Is(err, engine.ErrNoData) {
+		t.Fatalf("to start without data gives %v", err)
+	}
+	a.begin()
+	if err := a.Init(ctx); !errors.Is(err, engine.ErrExists) {
+		t.Errorf("to make it again gives %v", err)
+	}
+	s := a.probe()
+	if s.Phase != engine.PhaseUp || !s.Writer || s.Version != site.install.Version || s.Identity == "" || s.Timeline != 1 || s.At.Order == 0 {
+		t.Errorf("a new server is %+v", s)
+	}
+	t.Run("clients", func(t *testing.T) { clients(t, site, a) })
+	t.Run("passwords", func(t *testing.T) { passwords(t, a) })
+	t.Run("certificates", func(t *testing.T) { certificates(t, a) })
+	t.Run("parameters", func(t *testing.T) { parameters(t, a) })
+	t.Run("adoption", func(t *testing.T) { adoption(t, a) })
+	t.Run("hangs", func(t *testing.T) { hangs(t, a) })
+	t.Run("crash", func(t *testing.T) { crash(t, a) })
+	t.Run("snapshots", func(t *testing.T) { snapshots(t, site, a) })
+
+	if err := a.Destroy(ctx); !errors.Is(err, engine.ErrRunning) {
+		t.Errorf("to remove what runs gives %v", err)
+	}
+	a.must(a.Stop(ctx, engine.Stop{}))
+	a.must(a.Destroy(ctx))
+	if d, err := a.Inspect(ctx); err != nil || d.Exists {
+		t.Errorf("what was removed has %+v, %v", d, err)
+	}
+}
+
+func clients(t *testing.T, site *site, a *instance) {
+	a.wantSQL("CREATE TABLE kept (n int); INSERT INTO kept VALUES (1); SELECT n FROM kept", "1")
+	a.wantSQL("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", "t")
+	a.wantSQL("SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, pg_has_role('rds_superuser', 'MEMBER') FROM pg_roles WHERE rolname = 'boss'", "f|t|t|f|t")
+	a.wantSQL("SELECT datname FROM pg_database WHERE pg_has_role(datdba, 'USAGE') ORDER BY 1", "postgres\nshop")
+	for _, refused := range []struct{ host, sql, options, why string }{
+		{"other.example", "SELECT 1", "", "does not match host name"},
+		{"writer.example", "SELECT 1", "sslmode=disable", "no encryption"},
+		{"writer.example", "SELECT 1", "dbname=rdsadmin", "permission denied for database"},
+		{"writer.example", "SELECT 1", "user=rdsadmin", "pg_hba.conf rejects"},
+		{"writer.example", "SELECT 1", "user=rdsrepladmin", "pg_hba.conf rejects"},
+		{"writer.example", "SELECT 1", "user=nobody", "password authentication failed"},
+		{"writer.example", "COPY kept FROM PROGRAM 'id'", "", "must be superuser"},
+		{"writer.example", "SELECT pg_read_file('/run/postern/conf/replication.pass')", "", "permission denied"},
+		{"writer.example", "ALTER SYSTEM SET fsync = off", "", "permission denied"},
+	} {
+		if said, err := a.psql(site.clients, refused.host, refused.sql, refused.options); err == nil || !strings.Contains(err.Error(), refused.why) {
+			t.Errorf("%s at %s with %q gives %q, %v, want %q", refused.sql, refused.host, refused.options, said, err, refused.why)
+		}
+	}
+	if _, err := a.psql(site.clients, a.peer.Name, "SELECT 1"); err != nil {
+		t.Errorf("its own name gives %v", err)
+	}
+}
+
+// The master's password changes when it is reset, and else stays what users have made it.
+func passwords(t *testing.T, a *instance) {
+	ctx := patient(t)
+	a.sql("ALTER ROLE boss PASSWORD 'of their own'")
+	a.must(a.SetUsers(ctx, users(t, password)))
+	if _, err := a.psql(a.site.clients, "writer.example", "SELECT 1"); err == nil {
+		t.Error("the master's own password was changed without a reset")
+	}
+	a.sqlAs("of their own", "DROP DATABASE IF EXISTS nothing")
+	u := users(t, password)
+	u.Reset = true
+	a.must(a.SetUsers(ctx, u))
+	a.wantSQL("SELECT 1", "1")
+	if _, err := postgres.New().Verifier("ä"); err == nil {
+		t.Error("a password that is not of ASCII has a verifier")
+	}
+}
+
+// New connections see another certificate; the old ones go on.
+func certificates(t *testing.T, a *instance) {
+	before := a.probe().Process
+	if _, err := a.psql(a.site.clients, "later.example", "SELECT 1"); err == nil {
+		t.Error("it has a name already that it gets later")
+	}
+	a.certify("writer.example", "later.example")
+	if _, err := a.psql(a.site.clients, "later.example", "SELECT 1"); err != nil {
+		t.Error(err)
+	}
+	if after := a.probe().Process; after.Life != before.Life {
+		t.Error("it was started again for a certificate")
+	}
+	c, err := a.site.authority.Certify([]string{"a.example"}, nil, time.Now())
+	a.must(err)
+	other, err := a.site.authority.Certify([]string{"a.example"}, nil, time.Now())
+	a.must(err)
+	if err := a.SetCertificate(patient(t), engine.Certificate{Chain: c.Certificate, Key: other.Key, Authorities: a.site.authority.Bundle()}); err == nil {
+		t.Error("a key of another certificate is taken")
+	}
+	a.wantSQL("SELECT 1", "1")
+}
+
+func parameters(t *testing.T, a *instance) {
+	ctx := patient(t)
+	had := a.config
+	a.config.Parameters = map[string]string{"work_mem": "12345", "statement_timeout": "61000"}
+	if change := a.configure(); len(change.Pending) > 0 {
+		t.Errorf("%v wait for a restart, and need none", change.Pending)
+	}
+	a.wantSQL("SHOW work_mem", "12345kB")
+	a.wantSQL("SHOW statement_timeout", "61s")
+	a.config.Parameters["max_connections"] = "33"
+	if change := a.configure(); !slices.Equal(change.Pending, []string{"max_connections"}) {
+		t.Errorf("%v wait for a restart, want max_connections", change.Pending)
+	}
+	a.until("told that a parameter waits", func(s engine.State) bool { return slices.Equal(s.Pending, []string{"max_connections"}) })
+	a.must(a.Stop(ctx, engine.Stop{Clean: patience}))
+	a.must(a.Start(ctx, engine.Role{Writer: true}))
+	a.wantSQL("SHOW max_connections", "33")
+	if s := a.probe(); len(s.Pending) > 0 {
+		t.Errorf("%v wait for a restart after one", s.Pending)
+	}
+	for name, value := range map[string]string{"work_mem": "1", "shared_preload_libraries": "/tmp/evil", "archive_command": "true", "fsync": "0"} {
+		bad := had
+		bad.Parameters = map[string]string{name: value}
+		var wrong *engine.ParameterError
+		if _, err := a.Configure(ctx, bad); !errors.As(err, &wrong) || wrong.Name != name {
+			t.Errorf("%s = %s gives %v", name, value, err)
+		}
+	}
+	a.wantSQL("SHOW work_mem", "12345kB")
+
+	a.config = had
+	a.config.Parameters = map[string]string{"rds.force_ssl": "0"}
+	a.configure()
+	if _, err := a.psql(a.site.clients, "writer.example", "SELECT 1", "sslmode=disable"); err != nil {
+		t.Errorf("without the force of TLS: %v", err)
+	}
+	// More than any machine has: it ends before it answers, and that is said to be of settings.
+	a.config.Parameters = map[string]string{"shared_buffers": "1073741823"}
+	a.configure()
+	a.must(a.Stop(ctx, engine.Stop{Clean: patience}))
+	var started *engine.StartError
+	if err := a.Start(ctx, engine.Role{Writer: true}); !errors.As(err, &started) || !started.Parameters {
+		t.Errorf("settings that no machine has give %v", err)
+	}
+	a.config = had
+	a.configure()
+	a.must(a.Start(ctx, engine.Role{Writer: true}))
+}
+
+// Who keeps databases may end at any time: the next one finds the server.
+func adoption(t *testing.T, a *instance) {
+	ctx := patient(t)
+	before := a.probe()
+	a.must(a.Close())
+	a.must(a.client.Close())
+	a.open()
+	if after := a.probe(); after.Process.Life != before.Process.Life || !after.Process.Started.Equal(before.Process.Started) || after.Phase != engine.PhaseUp {
+		t.Errorf("it is found as %+v, and was %+v", after, before)
+	}
+	a.must(a.Start(ctx, engine.Role{Writer: true})) // it has the role
+	a.configure()
+	if err := a.Start(ctx, engine.Role{}); !errors.Is(err, engine.ErrRole) {
+		t.Errorf("to start a writer as a replica gives %v", err)
+	}
+}
+
+// A server whose first process hangs serves those that it has, and takes nobody else.
+func hangs(t *testing.T, a *instance) {
+	a.probe()
+	a.must(a.client.Signal(patient(t), int(unix.SIGSTOP)))
+	silent := false
+	for range 20 {
+		ctx, cancel := contextFor(t)
+		s, err := a.Probe(ctx)
+		cancel()
+		a.must(err)
+		if silent = s.Phase == engine.PhaseSilent; silent {
+			break
+		}
+	}
+	if !silent {
+		t.Error("a server that hangs is not silent")
+	}
+	a.must(a.client.Signal(patient(t), int(unix.SIGCONT)))
+	a.until("up", func(s engine.State) bool { return s.Phase == engine.PhaseUp })
+}
+
+func crash(t *testing.T, a *instance) {
+	ctx := patient(t)
+	a.sql("INSERT INTO kept VALUES (2)")
+	before := a.probe()
+	a.must(a.client.Signal(ctx, int(unix.SIGKILL)))
+	p, err := a.client.Wait(ctx, before.Process)
+	if err != nil || p.Running {
+		t.Fatalf("the end is told as %+v, %v", p, err)
+	}
+	if s := a.probe(); s.Phase != engine.PhaseDown {
+		t.Errorf("it is %+v", s)
+	}
+	if d, err := a.Inspect(ctx); err != nil || !d.Exists || d.Clean || !d.Writer || d.Identity != before.Identity || d.Major != a.site.install.Major {
+		t.Errorf("after a crash it has %+v, %v", d, err)
+	}
+	if _, err := a.Snapshot(ctx, nil); err == nil {
+		t.Error("what has crashed is copied as if it were whole")
+	}
+	a.must(a.Start(ctx, engine.Role{Writer: true, Restart: true}))
+	a.wantSQL("SELECT count(*) FROM kept", "2")
+	// And again by itself, when it is told to.
+	before = a.probe()
+	a.must(a.client.Signal(ctx, int(unix.SIGSTOP)))
+	killServer(t, a)
+	a.until("up again", func(s engine.State) bool { return s.Phase == engine.PhaseUp && s.Process.Life > before.Process.Life })
+}
+
+func snapshots(t *testing.T, site *site, a *instance) {
+	ctx := patient(t)
+	var told []engine.Progress
+	tell := func(p engine.Progress) { told = append(told, p) }
+	folder, err := a.Snapshot(ctx, tell)
+	a.must(err)
+	if len(told) == 0 || told[len(told)-1].Done == 0 {
+		t.Errorf("its progress is %+v", told)
+	}
+	moved := filepath.Join(filepath.Dir(a.folder), "snapshot")
+	a.must(os.Rename(folder, moved))
+	a.sql("INSERT INTO kept VALUES (3)")
+
+	b := site.instance(t, "db-B")
+	b.must(b.Restore(ctx, moved, tell))
+	if err := b.Restore(ctx, moved, tell); !errors.Is(err, engine.ErrExists) {
+		t.Errorf("to restore twice gives %v", err)
+	}
+	b.must(b.Start(ctx, engine.Role{Writer: true}))
+	b.wantSQL("SELECT count(*) FROM kept", "2")
+	a.wantSQL("SELECT count(*) FROM kept", "3")
+
+	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	if d, err := b.Inspect(ctx); err != nil || !d.Clean {
+		t.Errorf("after a clean stop it has %+v, %v", d, err)
+	}
+	folder, err = b.Snapshot(ctx, tell)
+	b.must(err)
+	moved += "2"
+	b.must(os.Rename(folder, moved))
+	b.must(b.Destroy(ctx))
+	b.must(b.Restore(ctx, moved, nil))
+	b.must(b.Start(ctx, engine.Role{Writer: true}))
+	b.wantSQL("SELECT count(*) FROM kept", "2")
+	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	b.must(b.client.End(ctx))
+	if s := b.probe(); s.Phase != engine.PhaseDown {
+		t.Errorf("without a supervisor it is %+v", s)
+	}
+	if _, err := supervisor.Open(ctx, b.folder); !errors.Is(err, engine.ErrHost) {
+		t.Errorf("its supervisor is found: %v", err)
+	}
+}
