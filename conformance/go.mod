@@ -21,7 +21,7 @@ require (
 
 require github.com/aws/aws-sdk-go-v2/service/organizations v1.62.8
 
-require github.com/aws/aws-sdk-go-v2/service/rds v1.133.0
+require github.com/aws/aws-sdk-go-v2/service/rds v1.130.3
 
 require (
 	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.12 // indirect

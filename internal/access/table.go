@@ -1064,6 +1064,10 @@ var Services = map[string]*Service{
 			{Action: "rds:CopyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
 		}, Tags: [][]int{{3}}},
+		"CreateDBCluster": {Needs: []Need{
+			{Action: "rds:CreateDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{4}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{8}}, {Name: "rds:databasename", Path: []int{3}}, {Name: "rds:storageencrypted", Path: []int{18}}, {Name: "rds:databaseclass", Path: []int{27}}, {Name: "rds:storagesize", Path: []int{28}}, {Name: "rds:piops", Path: []int{30}}, {Name: "rds:managemasteruserpassword", Path: []int{51}}}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{6}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{17}, Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{4}}}},
+		}, Tags: [][]int{{17}, {56}}},
 		"CreateDBClusterEndpoint": {Needs: []Need{
 			{Action: "rds:CreateDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[41]}, Path: []int{1}}}},
 			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{1}}}},
@@ -1072,22 +1076,46 @@ var Services = map[string]*Service{
 			{Action: "rds:CreateDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
+		"CreateDBClusterSnapshot": {Needs: []Need{
+			{Action: "rds:CreateDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
+		}, Tags: [][]int{{2}}},
+		"CreateDBInstance": {Needs: []Need{
+			{Action: "rds:CreateDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{3}}, {Name: "rds:databaseengine", Path: []int{4}}, {Name: "rds:databasename", Path: []int{0}}, {Name: "rds:multiaz", Path: []int{16}}, {Name: "rds:piops", Path: []int{20}}, {Name: "rds:storageencrypted", Path: []int{31}}, {Name: "rds:storagesize", Path: []int{2}}, {Name: "rds:backuptarget", Path: []int{55}}, {Name: "rds:managemasteruserpassword", Path: []int{59}}}}, {Kinds: []*Kind{&kinds[40]}, Path: []int{27}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{12}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{22}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{26}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
+		}, Tags: [][]int{{26}, {65}}},
 		"CreateDBParameterGroup": {Needs: []Need{
 			{Action: "rds:CreateDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
+		"CreateDBSnapshot": {Needs: []Need{
+			{Action: "rds:CreateDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
+			{Action: "rds:AddTagsToResource", When: []int{2}, Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
+		}, Tags: [][]int{{2}}},
 		"CreateDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:CreateDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
 		}, Tags: [][]int{{3}}},
+		"DeleteDBCluster": {Needs: []Need{
+			{Action: "rds:DeleteDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{2}}}},
+		}},
 		"DeleteDBClusterEndpoint": {Needs: []Need{
 			{Action: "rds:DeleteDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 		"DeleteDBClusterParameterGroup": {Needs: []Need{
 			{Action: "rds:DeleteDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}},
+		"DeleteDBClusterSnapshot": {Needs: []Need{
+			{Action: "rds:DeleteDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
+		}},
+		"DeleteDBInstance": {Needs: []Need{
+			{Action: "rds:DeleteDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}},
 		"DeleteDBParameterGroup": {Needs: []Need{
 			{Action: "rds:DeleteDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}},
+		"DeleteDBSnapshot": {Needs: []Need{
+			{Action: "rds:DeleteDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
 		}},
 		"DeleteDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:DeleteDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
@@ -1107,8 +1135,17 @@ var Services = map[string]*Service{
 		"DescribeDBClusterParameters": {Needs: []Need{
 			{Action: "rds:DescribeDBClusterParameters", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}},
+		"DescribeDBClusterSnapshots": {Needs: []Need{
+			{Action: "rds:DescribeDBClusterSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+		}},
+		"DescribeDBClusters": {Needs: []Need{
+			{Action: "rds:DescribeDBClusters", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}, OrAll: true}}},
+		}},
 		"DescribeDBEngineVersions": {Needs: []Need{
 			{Action: "rds:DescribeDBEngineVersions"},
+		}},
+		"DescribeDBInstances": {Needs: []Need{
+			{Action: "rds:DescribeDBInstances", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, OrAll: true}}},
 		}},
 		"DescribeDBLogFiles": {Needs: []Need{
 			{Action: "rds:DescribeDBLogFiles", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
@@ -1118,6 +1155,9 @@ var Services = map[string]*Service{
 		}},
 		"DescribeDBParameters": {Needs: []Need{
 			{Action: "rds:DescribeDBParameters", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}},
+		"DescribeDBSnapshots": {Needs: []Need{
+			{Action: "rds:DescribeDBSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
 		}},
 		"DescribeDBSubnetGroups": {Needs: []Need{
 			{Action: "rds:DescribeDBSubnetGroups", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}, OrAll: true}}},
@@ -1161,8 +1201,14 @@ var Services = map[string]*Service{
 		"DownloadDBLogFilePortion": {Needs: []Need{
 			{Action: "rds:DownloadDBLogFilePortion", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
 		}},
+		"FailoverDBCluster": {Needs: []Need{
+			{Action: "rds:FailoverDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
+		}},
 		"ListTagsForResource": {Needs: []Need{
 			{Action: "rds:ListTagsForResource", Targets: []Target{{Kinds: []*Kind{&kinds[40], &kinds[41], &kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49]}, Path: []int{0}}}},
+		}},
+		"ModifyDBCluster": {Needs: []Need{
+			{Action: "rds:ModifyDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{24}}, {Name: "rds:storagesize", Path: []int{25}}, {Name: "rds:piops", Path: []int{27}}, {Name: "rds:managemasteruserpassword", Path: []int{37}}}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{16}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
 		}},
 		"ModifyDBClusterEndpoint": {Needs: []Need{
 			{Action: "rds:ModifyDBClusterEndpoint", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
@@ -1170,11 +1216,20 @@ var Services = map[string]*Service{
 		"ModifyDBClusterParameterGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}},
+		"ModifyDBInstance": {Needs: []Need{
+			{Action: "rds:ModifyDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{12}}, {Name: "rds:piops", Path: []int{17}}, {Name: "rds:storagesize", Path: []int{1}}, {Name: "rds:managemasteruserpassword", Path: []int{55}}}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{19}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{3}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
+		}, Tags: [][]int{{62}}},
 		"ModifyDBParameterGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 		}},
 		"ModifyDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
+		}},
+		"RebootDBCluster": {Needs: []Need{
+			{Action: "rds:RebootDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+		}},
+		"RebootDBInstance": {Needs: []Need{
+			{Action: "rds:RebootDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
 		}},
 		"RemoveTagsFromResource": {Needs: []Need{
 			{Action: "rds:RemoveTagsFromResource", Targets: []Target{{Kinds: []*Kind{&kinds[40], &kinds[41], &kinds[42], &kinds[43], &kinds[44], &kinds[45], &kinds[46], &kinds[47], &kinds[48], &kinds[49]}, Path: []int{0}}}},
@@ -1184,6 +1239,26 @@ var Services = map[string]*Service{
 		}},
 		"ResetDBParameterGroup": {Needs: []Need{
 			{Action: "rds:ResetDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}},
+		"RestoreDBClusterFromSnapshot": {Needs: []Need{
+			{Action: "rds:RestoreDBClusterFromSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{3}}, {Name: "rds:databasename", Path: []int{7}}, {Name: "rds:databaseclass", Path: []int{22}}, {Name: "rds:piops", Path: []int{24}}}}, {Kinds: []*Kind{&kinds[43], &kinds[48]}, Path: []int{2}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{17}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{6}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{9}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{10}, Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{1}}}},
+		}, Tags: [][]int{{10}, {37}}},
+		"RestoreDBInstanceFromDBSnapshot": {Needs: []Need{
+			{Action: "rds:RestoreDBInstanceFromDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:databaseengine", Path: []int{11}}, {Name: "rds:databasename", Path: []int{10}}, {Name: "rds:multiaz", Path: []int{6}}, {Name: "rds:piops", Path: []int{12}}, {Name: "rds:storagesize", Path: []int{37}}, {Name: "rds:backuptarget", Path: []int{35}}, {Name: "rds:managemasteruserpassword", Path: []int{46}}}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{38}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{31}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{14}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{19}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}, Tags: [][]int{{15}, {45}}},
+		"StartDBCluster": {Needs: []Need{
+			{Action: "rds:StartDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+		}},
+		"StartDBInstance": {Needs: []Need{
+			{Action: "rds:StartDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}},
+		"StopDBCluster": {Needs: []Need{
+			{Action: "rds:StopDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+		}},
+		"StopDBInstance": {Needs: []Need{
+			{Action: "rds:StopDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{1}}}},
 		}},
 	}},
 	"postern": {Hides: false, Operations: map[string]*Operation{

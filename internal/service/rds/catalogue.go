@@ -112,6 +112,9 @@ func checkOffer(name string) (engine.Offer, error) {
 	if o, ok := engine.OfferOf(strings.ToLower(name)); ok {
 		return o, nil
 	}
+	if name == "mysql" || name == "aurora-mysql" {
+		return engine.Offer{}, invalid("Invalid DB engine: %s. It needs a MySQL server, which there is none of here, and MariaDB is not one; the engine mariadb is served", name)
+	}
 	var known []string
 	for _, o := range engine.Offers() {
 		known = append(known, o.Engine)

@@ -11,6 +11,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
+	"github.com/posternhq/postern/internal/service/view"
 )
 
 // How many records a page of RDS can have.
@@ -79,7 +80,7 @@ func each[T, S any](items []T, show func(T) S) []S {
 // in lower case, as identifiers of RDS are kept. An ARN of anything else it gives as it is:
 // nothing has that for an identifier.
 func named(who access.View, kind, text string) string {
-	if arn, err := model.ParseARN(text); err == nil && arn.Service == "rds" && arn.Type == kind && arn.Account == who.Account && arn.Region == who.Region {
+	if arn, err := model.ParseARN(text); err == nil && arn.Service == "rds" && arn.Type == kind && view.Own(who, model.Ref{Account: arn.Account, Region: arn.Region, ID: arn.ID}) {
 		text = arn.ID
 	}
 	return strings.ToLower(text)

@@ -4,10 +4,50 @@
 
 package rds
 
+// The values of ActivityStreamMode.
+const (
+	ActivityStreamModeAsync = "async"
+	ActivityStreamModeSync  = "sync"
+)
+
+// The values of ActivityStreamPolicyStatus.
+const (
+	ActivityStreamPolicyStatusLocked          = "locked"
+	ActivityStreamPolicyStatusLockingPolicy   = "locking-policy"
+	ActivityStreamPolicyStatusUnlocked        = "unlocked"
+	ActivityStreamPolicyStatusUnlockingPolicy = "unlocking-policy"
+)
+
+// The values of ActivityStreamStatus.
+const (
+	ActivityStreamStatusStarted  = "started"
+	ActivityStreamStatusStarting = "starting"
+	ActivityStreamStatusStopped  = "stopped"
+	ActivityStreamStatusStopping = "stopping"
+)
+
 // The values of ApplyMethod.
 const (
 	ApplyMethodImmediate     = "immediate"
 	ApplyMethodPendingReboot = "pending-reboot"
+)
+
+// The values of AutomationMode.
+const (
+	AutomationModeAllPaused = "all-paused"
+	AutomationModeFull      = "full"
+)
+
+// The values of ClusterScalabilityType.
+const (
+	ClusterScalabilityTypeLimitless = "limitless"
+	ClusterScalabilityTypeStandard  = "standard"
+)
+
+// The values of DatabaseInsightsMode.
+const (
+	DatabaseInsightsModeAdvanced = "advanced"
+	DatabaseInsightsModeStandard = "standard"
 )
 
 // The values of FailoverStatus.
@@ -21,6 +61,39 @@ const (
 const (
 	GlobalClusterMemberSynchronizationStatusConnected     = "connected"
 	GlobalClusterMemberSynchronizationStatusPendingResync = "pending-resync"
+)
+
+// The values of LimitlessDatabaseStatus.
+const (
+	LimitlessDatabaseStatusActive               = "active"
+	LimitlessDatabaseStatusDisabled             = "disabled"
+	LimitlessDatabaseStatusDisabling            = "disabling"
+	LimitlessDatabaseStatusEnabled              = "enabled"
+	LimitlessDatabaseStatusEnabling             = "enabling"
+	LimitlessDatabaseStatusError                = "error"
+	LimitlessDatabaseStatusModifyingMaxCapacity = "modifying-max-capacity"
+	LimitlessDatabaseStatusNotInUse             = "not-in-use"
+)
+
+// The values of LocalWriteForwardingStatus.
+const (
+	LocalWriteForwardingStatusDisabled  = "disabled"
+	LocalWriteForwardingStatusDisabling = "disabling"
+	LocalWriteForwardingStatusEnabled   = "enabled"
+	LocalWriteForwardingStatusEnabling  = "enabling"
+	LocalWriteForwardingStatusRequested = "requested"
+)
+
+// The values of MasterUserAuthenticationType.
+const (
+	MasterUserAuthenticationTypeIamDbAuth = "iam-db-auth"
+	MasterUserAuthenticationTypePassword  = "password"
+)
+
+// The values of ReplicaMode.
+const (
+	ReplicaModeMounted      = "mounted"
+	ReplicaModeOpenReadOnly = "open-read-only"
 )
 
 // The values of SourceType.
@@ -43,6 +116,13 @@ const (
 	StorageEncryptionTypeNone   = "none"
 	StorageEncryptionTypeSseKms = "sse-kms"
 	StorageEncryptionTypeSseRds = "sse-rds"
+)
+
+// The values of UpgradeRolloutOrder.
+const (
+	UpgradeRolloutOrderFirst  = "first"
+	UpgradeRolloutOrderLast   = "last"
+	UpgradeRolloutOrderSecond = "second"
 )
 
 // The values of WriteForwardingStatus.

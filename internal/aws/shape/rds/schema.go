@@ -21,8 +21,8 @@ func newService() *schema.Service {
 			{
 				Name: "AddTagsToResource", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "AddTagsToResourceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ResourceName", Index: 0, Shape: &t[93], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
-					{Name: "Tags", Index: 1, Shape: &t[102], Wire: "Tags", QueryName: "Tags", Required: true},
+					{Name: "ResourceName", Index: 0, Shape: &t[162], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
+					{Name: "Tags", Index: 1, Shape: &t[171], Wire: "Tags", QueryName: "Tags", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "AddTagsToResourceOutput", Kind: schema.Structure},
 				OutputRoot: "AddTagsToResourceResponse",
@@ -37,13 +37,13 @@ func newService() *schema.Service {
 			{
 				Name: "CopyDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CopyDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SourceDBClusterParameterGroupIdentifier", Index: 0, Shape: &t[93], Wire: "SourceDBClusterParameterGroupIdentifier", QueryName: "SourceDBClusterParameterGroupIdentifier", Required: true},
-					{Name: "TargetDBClusterParameterGroupIdentifier", Index: 1, Shape: &t[93], Wire: "TargetDBClusterParameterGroupIdentifier", QueryName: "TargetDBClusterParameterGroupIdentifier", Required: true},
-					{Name: "TargetDBClusterParameterGroupDescription", Index: 2, Shape: &t[93], Wire: "TargetDBClusterParameterGroupDescription", QueryName: "TargetDBClusterParameterGroupDescription", Required: true},
-					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+					{Name: "SourceDBClusterParameterGroupIdentifier", Index: 0, Shape: &t[162], Wire: "SourceDBClusterParameterGroupIdentifier", QueryName: "SourceDBClusterParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBClusterParameterGroupIdentifier", Index: 1, Shape: &t[162], Wire: "TargetDBClusterParameterGroupIdentifier", QueryName: "TargetDBClusterParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBClusterParameterGroupDescription", Index: 2, Shape: &t[162], Wire: "TargetDBClusterParameterGroupDescription", QueryName: "TargetDBClusterParameterGroupDescription", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
 				}},
 				Output: &schema.Shape{Name: "CopyDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroup", Index: 0, Shape: &t[20], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"},
+					{Name: "DBClusterParameterGroup", Index: 0, Shape: &t[42], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"},
 				}},
 				OutputRoot:    "CopyDBClusterParameterGroupResponse",
 				ResultWrapper: "CopyDBClusterParameterGroupResult",
@@ -57,13 +57,13 @@ func newService() *schema.Service {
 			{
 				Name: "CopyDBParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CopyDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SourceDBParameterGroupIdentifier", Index: 0, Shape: &t[93], Wire: "SourceDBParameterGroupIdentifier", QueryName: "SourceDBParameterGroupIdentifier", Required: true},
-					{Name: "TargetDBParameterGroupIdentifier", Index: 1, Shape: &t[93], Wire: "TargetDBParameterGroupIdentifier", QueryName: "TargetDBParameterGroupIdentifier", Required: true},
-					{Name: "TargetDBParameterGroupDescription", Index: 2, Shape: &t[93], Wire: "TargetDBParameterGroupDescription", QueryName: "TargetDBParameterGroupDescription", Required: true},
-					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+					{Name: "SourceDBParameterGroupIdentifier", Index: 0, Shape: &t[162], Wire: "SourceDBParameterGroupIdentifier", QueryName: "SourceDBParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBParameterGroupIdentifier", Index: 1, Shape: &t[162], Wire: "TargetDBParameterGroupIdentifier", QueryName: "TargetDBParameterGroupIdentifier", Required: true},
+					{Name: "TargetDBParameterGroupDescription", Index: 2, Shape: &t[162], Wire: "TargetDBParameterGroupDescription", QueryName: "TargetDBParameterGroupDescription", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
 				}},
 				Output: &schema.Shape{Name: "CopyDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroup", Index: 0, Shape: &t[24], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"},
+					{Name: "DBParameterGroup", Index: 0, Shape: &t[60], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"},
 				}},
 				OutputRoot:    "CopyDBParameterGroupResponse",
 				ResultWrapper: "CopyDBParameterGroupResult",
@@ -75,26 +75,102 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CreateDBCluster", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBClusterInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "AvailabilityZones", Index: 0, Shape: &t[14], Wire: "AvailabilityZones", QueryName: "AvailabilityZones"},
+					{Name: "BackupRetentionPeriod", Index: 1, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+					{Name: "CharacterSetName", Index: 2, Shape: &t[162], Wire: "CharacterSetName", QueryName: "CharacterSetName"},
+					{Name: "DatabaseName", Index: 3, Shape: &t[162], Wire: "DatabaseName", QueryName: "DatabaseName"},
+					{Name: "DBClusterIdentifier", Index: 4, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "DBClusterParameterGroupName", Index: 5, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+					{Name: "VpcSecurityGroupIds", Index: 6, Shape: &t[184], Wire: "VpcSecurityGroupIds", QueryName: "VpcSecurityGroupIds"},
+					{Name: "DBSubnetGroupName", Index: 7, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "Engine", Index: 8, Shape: &t[162], Wire: "Engine", QueryName: "Engine", Required: true},
+					{Name: "EngineVersion", Index: 9, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "Port", Index: 10, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+					{Name: "MasterUsername", Index: 11, Shape: &t[162], Wire: "MasterUsername", QueryName: "MasterUsername"},
+					{Name: "MasterUserPassword", Index: 12, Shape: &t[153], Wire: "MasterUserPassword", QueryName: "MasterUserPassword", Sensitive: true},
+					{Name: "OptionGroupName", Index: 13, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "PreferredBackupWindow", Index: 14, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+					{Name: "PreferredMaintenanceWindow", Index: 15, Shape: &t[162], Wire: "PreferredMaintenanceWindow", QueryName: "PreferredMaintenanceWindow"},
+					{Name: "ReplicationSourceIdentifier", Index: 16, Shape: &t[162], Wire: "ReplicationSourceIdentifier", QueryName: "ReplicationSourceIdentifier"},
+					{Name: "Tags", Index: 17, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
+					{Name: "StorageEncrypted", Index: 18, Shape: &t[21], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
+					{Name: "KmsKeyId", Index: 19, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "PreSignedUrl", Index: 20, Shape: &t[153], Wire: "PreSignedUrl", QueryName: "PreSignedUrl", Sensitive: true},
+					{Name: "EnableIAMDatabaseAuthentication", Index: 21, Shape: &t[21], Wire: "EnableIAMDatabaseAuthentication", QueryName: "EnableIAMDatabaseAuthentication"},
+					{Name: "BacktrackWindow", Index: 22, Shape: &t[111], Wire: "BacktrackWindow", QueryName: "BacktrackWindow"},
+					{Name: "EnableCloudwatchLogsExports", Index: 23, Shape: &t[109], Wire: "EnableCloudwatchLogsExports", QueryName: "EnableCloudwatchLogsExports"},
+					{Name: "EngineMode", Index: 24, Shape: &t[162], Wire: "EngineMode", QueryName: "EngineMode"},
+					{Name: "ScalingConfiguration", Index: 25, Shape: &t[151], Wire: "ScalingConfiguration", QueryName: "ScalingConfiguration"},
+					{Name: "RdsCustomClusterConfiguration", Index: 26, Shape: &t[140], Wire: "RdsCustomClusterConfiguration", QueryName: "RdsCustomClusterConfiguration"},
+					{Name: "DBClusterInstanceClass", Index: 27, Shape: &t[162], Wire: "DBClusterInstanceClass", QueryName: "DBClusterInstanceClass"},
+					{Name: "AllocatedStorage", Index: 28, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+					{Name: "StorageType", Index: 29, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+					{Name: "Iops", Index: 30, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+					{Name: "PubliclyAccessible", Index: 31, Shape: &t[21], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+					{Name: "AutoMinorVersionUpgrade", Index: 32, Shape: &t[21], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+					{Name: "DeletionProtection", Index: 33, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+					{Name: "GlobalClusterIdentifier", Index: 34, Shape: &t[97], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
+					{Name: "EnableHttpEndpoint", Index: 35, Shape: &t[21], Wire: "EnableHttpEndpoint", QueryName: "EnableHttpEndpoint"},
+					{Name: "CopyTagsToSnapshot", Index: 36, Shape: &t[21], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+					{Name: "Domain", Index: 37, Shape: &t[162], Wire: "Domain", QueryName: "Domain"},
+					{Name: "DomainIAMRoleName", Index: 38, Shape: &t[162], Wire: "DomainIAMRoleName", QueryName: "DomainIAMRoleName"},
+					{Name: "EnableGlobalWriteForwarding", Index: 39, Shape: &t[21], Wire: "EnableGlobalWriteForwarding", QueryName: "EnableGlobalWriteForwarding"},
+					{Name: "NetworkType", Index: 40, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+					{Name: "ServerlessV2ScalingConfiguration", Index: 41, Shape: &t[155], Wire: "ServerlessV2ScalingConfiguration", QueryName: "ServerlessV2ScalingConfiguration"},
+					{Name: "MonitoringInterval", Index: 42, Shape: &t[104], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+					{Name: "MonitoringRoleArn", Index: 43, Shape: &t[162], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+					{Name: "DatabaseInsightsMode", Index: 44, Shape: &t[71], Wire: "DatabaseInsightsMode", QueryName: "DatabaseInsightsMode"},
+					{Name: "EnablePerformanceInsights", Index: 45, Shape: &t[21], Wire: "EnablePerformanceInsights", QueryName: "EnablePerformanceInsights"},
+					{Name: "PerformanceInsightsKMSKeyId", Index: 46, Shape: &t[162], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+					{Name: "PerformanceInsightsRetentionPeriod", Index: 47, Shape: &t[104], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+					{Name: "EnableLimitlessDatabase", Index: 48, Shape: &t[21], Wire: "EnableLimitlessDatabase", QueryName: "EnableLimitlessDatabase"},
+					{Name: "ClusterScalabilityType", Index: 49, Shape: &t[29], Wire: "ClusterScalabilityType", QueryName: "ClusterScalabilityType"},
+					{Name: "DBSystemId", Index: 50, Shape: &t[162], Wire: "DBSystemId", QueryName: "DBSystemId"},
+					{Name: "ManageMasterUserPassword", Index: 51, Shape: &t[21], Wire: "ManageMasterUserPassword", QueryName: "ManageMasterUserPassword"},
+					{Name: "EnableLocalWriteForwarding", Index: 52, Shape: &t[21], Wire: "EnableLocalWriteForwarding", QueryName: "EnableLocalWriteForwarding"},
+					{Name: "MasterUserSecretKmsKeyId", Index: 53, Shape: &t[162], Wire: "MasterUserSecretKmsKeyId", QueryName: "MasterUserSecretKmsKeyId"},
+					{Name: "CACertificateIdentifier", Index: 54, Shape: &t[162], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+					{Name: "EngineLifecycleSupport", Index: 55, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+					{Name: "TagSpecifications", Index: 56, Shape: &t[173], Wire: "TagSpecifications", QueryName: "TagSpecifications"},
+					{Name: "MasterUserAuthenticationType", Index: 57, Shape: &t[112], Wire: "MasterUserAuthenticationType", QueryName: "MasterUserAuthenticationType"},
+					{Name: "WithExpressConfiguration", Index: 58, Shape: &t[21], Wire: "WithExpressConfiguration", QueryName: "WithExpressConfiguration"},
+					{Name: "AssociatedRoles", Index: 59, Shape: &t[34], Wire: "AssociatedRoles", QueryName: "AssociatedRoles"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBClusterOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "CreateDBClusterResponse",
+				ResultWrapper: "CreateDBClusterResult",
+				Errors:        []string{"DBSubnetGroupDoesNotCoverEnoughAZs", "InvalidDBSubnetGroupFault", "DBClusterParameterGroupNotFound", "InsufficientDBInstanceCapacity", "InvalidSubnet", "DBClusterNotFoundFault", "VpcEncryptionControlViolationException", "StorageTypeNotSupported", "OptionGroupNotFoundFault", "DBInstanceNotFound", "DBClusterAlreadyExistsFault", "InvalidGlobalClusterStateFault", "NetworkTypeNotSupported", "GlobalClusterNotFoundFault", "StorageQuotaExceeded", "DomainNotFoundFault", "InsufficientStorageClusterCapacity", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "InvalidVPCNetworkStateFault", "DBClusterRoleQuotaExceeded", "InvalidDBClusterStateFault", "InvalidDBSubnetGroupStateFault", "DBSubnetGroupNotFoundFault", "DBClusterQuotaExceededFault"},
+				NewInput:      func() any { return new(CreateDBClusterInput) },
+				NewOutput:     func() any { return new(CreateDBClusterOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBCluster(ctx, in.(*CreateDBClusterInput))
+				},
+			},
+			{
 				Name: "CreateDBClusterEndpoint", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDBClusterEndpointInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
-					{Name: "DBClusterEndpointIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
-					{Name: "EndpointType", Index: 2, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType", Required: true},
-					{Name: "StaticMembers", Index: 3, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
-					{Name: "ExcludedMembers", Index: 4, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
-					{Name: "Tags", Index: 5, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "DBClusterEndpointIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
+					{Name: "EndpointType", Index: 2, Shape: &t[162], Wire: "EndpointType", QueryName: "EndpointType", Required: true},
+					{Name: "StaticMembers", Index: 3, Shape: &t[163], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 4, Shape: &t[163], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "Tags", Index: 5, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
 				}},
 				Output: &schema.Shape{Name: "CreateDBClusterEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
-					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
-					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
-					{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
-					{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-					{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
-					{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
-					{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
-					{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
-					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[162], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+					{Name: "Endpoint", Index: 3, Shape: &t[162], Wire: "Endpoint", QueryName: "Endpoint"},
+					{Name: "Status", Index: 4, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+					{Name: "EndpointType", Index: 5, Shape: &t[162], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "CustomEndpointType", Index: 6, Shape: &t[162], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+					{Name: "StaticMembers", Index: 7, Shape: &t[163], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 8, Shape: &t[163], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[162], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
 				}},
 				OutputRoot:    "CreateDBClusterEndpointResponse",
 				ResultWrapper: "CreateDBClusterEndpointResult",
@@ -108,13 +184,13 @@ func newService() *schema.Service {
 			{
 				Name: "CreateDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
-					{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
-					{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description", Required: true},
-					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Description", Index: 2, Shape: &t[162], Wire: "Description", QueryName: "Description", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
 				}},
 				Output: &schema.Shape{Name: "CreateDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroup", Index: 0, Shape: &t[20], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"},
+					{Name: "DBClusterParameterGroup", Index: 0, Shape: &t[42], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"},
 				}},
 				OutputRoot:    "CreateDBClusterParameterGroupResponse",
 				ResultWrapper: "CreateDBClusterParameterGroupResult",
@@ -126,15 +202,117 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CreateDBClusterSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBClusterSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshotIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterSnapshotIdentifier", QueryName: "DBClusterSnapshotIdentifier", Required: true},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "Tags", Index: 2, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBClusterSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshot", Index: 0, Shape: &t[46], Wire: "DBClusterSnapshot", QueryName: "DBClusterSnapshot"},
+				}},
+				OutputRoot:    "CreateDBClusterSnapshotResponse",
+				ResultWrapper: "CreateDBClusterSnapshotResult",
+				Errors:        []string{"InvalidDBClusterSnapshotStateFault", "InvalidDBClusterStateFault", "SnapshotQuotaExceeded", "DBClusterSnapshotAlreadyExistsFault", "DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(CreateDBClusterSnapshotInput) },
+				NewOutput:     func() any { return new(CreateDBClusterSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBClusterSnapshot(ctx, in.(*CreateDBClusterSnapshotInput))
+				},
+			},
+			{
+				Name: "CreateDBInstance", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBName", Index: 0, Shape: &t[162], Wire: "DBName", QueryName: "DBName"},
+					{Name: "DBInstanceIdentifier", Index: 1, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "AllocatedStorage", Index: 2, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+					{Name: "DBInstanceClass", Index: 3, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass", Required: true},
+					{Name: "Engine", Index: 4, Shape: &t[162], Wire: "Engine", QueryName: "Engine", Required: true},
+					{Name: "MasterUsername", Index: 5, Shape: &t[162], Wire: "MasterUsername", QueryName: "MasterUsername"},
+					{Name: "MasterUserPassword", Index: 6, Shape: &t[153], Wire: "MasterUserPassword", QueryName: "MasterUserPassword", Sensitive: true},
+					{Name: "DBSecurityGroups", Index: 7, Shape: &t[66], Wire: "DBSecurityGroups", QueryName: "DBSecurityGroups"},
+					{Name: "VpcSecurityGroupIds", Index: 8, Shape: &t[184], Wire: "VpcSecurityGroupIds", QueryName: "VpcSecurityGroupIds"},
+					{Name: "AvailabilityZone", Index: 9, Shape: &t[162], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "DBSubnetGroupName", Index: 10, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "PreferredMaintenanceWindow", Index: 11, Shape: &t[162], Wire: "PreferredMaintenanceWindow", QueryName: "PreferredMaintenanceWindow"},
+					{Name: "DBParameterGroupName", Index: 12, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "BackupRetentionPeriod", Index: 13, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+					{Name: "PreferredBackupWindow", Index: 14, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+					{Name: "Port", Index: 15, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+					{Name: "MultiAZ", Index: 16, Shape: &t[21], Wire: "MultiAZ", QueryName: "MultiAZ"},
+					{Name: "EngineVersion", Index: 17, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "AutoMinorVersionUpgrade", Index: 18, Shape: &t[21], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+					{Name: "LicenseModel", Index: 19, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+					{Name: "Iops", Index: 20, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+					{Name: "StorageThroughput", Index: 21, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+					{Name: "OptionGroupName", Index: 22, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "CharacterSetName", Index: 23, Shape: &t[162], Wire: "CharacterSetName", QueryName: "CharacterSetName"},
+					{Name: "NcharCharacterSetName", Index: 24, Shape: &t[162], Wire: "NcharCharacterSetName", QueryName: "NcharCharacterSetName"},
+					{Name: "PubliclyAccessible", Index: 25, Shape: &t[21], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+					{Name: "Tags", Index: 26, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
+					{Name: "DBClusterIdentifier", Index: 27, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "StorageType", Index: 28, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+					{Name: "TdeCredentialArn", Index: 29, Shape: &t[162], Wire: "TdeCredentialArn", QueryName: "TdeCredentialArn"},
+					{Name: "TdeCredentialPassword", Index: 30, Shape: &t[153], Wire: "TdeCredentialPassword", QueryName: "TdeCredentialPassword", Sensitive: true},
+					{Name: "StorageEncrypted", Index: 31, Shape: &t[21], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
+					{Name: "KmsKeyId", Index: 32, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "Domain", Index: 33, Shape: &t[162], Wire: "Domain", QueryName: "Domain"},
+					{Name: "DomainFqdn", Index: 34, Shape: &t[162], Wire: "DomainFqdn", QueryName: "DomainFqdn"},
+					{Name: "DomainOu", Index: 35, Shape: &t[162], Wire: "DomainOu", QueryName: "DomainOu"},
+					{Name: "DomainAuthSecretArn", Index: 36, Shape: &t[162], Wire: "DomainAuthSecretArn", QueryName: "DomainAuthSecretArn"},
+					{Name: "DomainDnsIps", Index: 37, Shape: &t[163], Wire: "DomainDnsIps", QueryName: "DomainDnsIps"},
+					{Name: "CopyTagsToSnapshot", Index: 38, Shape: &t[21], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+					{Name: "MonitoringInterval", Index: 39, Shape: &t[104], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+					{Name: "MonitoringRoleArn", Index: 40, Shape: &t[162], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+					{Name: "DomainIAMRoleName", Index: 41, Shape: &t[162], Wire: "DomainIAMRoleName", QueryName: "DomainIAMRoleName"},
+					{Name: "PromotionTier", Index: 42, Shape: &t[104], Wire: "PromotionTier", QueryName: "PromotionTier"},
+					{Name: "Timezone", Index: 43, Shape: &t[162], Wire: "Timezone", QueryName: "Timezone"},
+					{Name: "EnableIAMDatabaseAuthentication", Index: 44, Shape: &t[21], Wire: "EnableIAMDatabaseAuthentication", QueryName: "EnableIAMDatabaseAuthentication"},
+					{Name: "DatabaseInsightsMode", Index: 45, Shape: &t[71], Wire: "DatabaseInsightsMode", QueryName: "DatabaseInsightsMode"},
+					{Name: "EnablePerformanceInsights", Index: 46, Shape: &t[21], Wire: "EnablePerformanceInsights", QueryName: "EnablePerformanceInsights"},
+					{Name: "PerformanceInsightsKMSKeyId", Index: 47, Shape: &t[162], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+					{Name: "PerformanceInsightsRetentionPeriod", Index: 48, Shape: &t[104], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+					{Name: "EnableCloudwatchLogsExports", Index: 49, Shape: &t[109], Wire: "EnableCloudwatchLogsExports", QueryName: "EnableCloudwatchLogsExports"},
+					{Name: "ProcessorFeatures", Index: 50, Shape: &t[137], Wire: "ProcessorFeatures", QueryName: "ProcessorFeatures"},
+					{Name: "DeletionProtection", Index: 51, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+					{Name: "MaxAllocatedStorage", Index: 52, Shape: &t[104], Wire: "MaxAllocatedStorage", QueryName: "MaxAllocatedStorage"},
+					{Name: "EnableCustomerOwnedIp", Index: 53, Shape: &t[21], Wire: "EnableCustomerOwnedIp", QueryName: "EnableCustomerOwnedIp"},
+					{Name: "NetworkType", Index: 54, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+					{Name: "BackupTarget", Index: 55, Shape: &t[162], Wire: "BackupTarget", QueryName: "BackupTarget"},
+					{Name: "CustomIamInstanceProfile", Index: 56, Shape: &t[162], Wire: "CustomIamInstanceProfile", QueryName: "CustomIamInstanceProfile"},
+					{Name: "DBSystemId", Index: 57, Shape: &t[162], Wire: "DBSystemId", QueryName: "DBSystemId"},
+					{Name: "CACertificateIdentifier", Index: 58, Shape: &t[162], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+					{Name: "ManageMasterUserPassword", Index: 59, Shape: &t[21], Wire: "ManageMasterUserPassword", QueryName: "ManageMasterUserPassword"},
+					{Name: "MasterUserSecretKmsKeyId", Index: 60, Shape: &t[162], Wire: "MasterUserSecretKmsKeyId", QueryName: "MasterUserSecretKmsKeyId"},
+					{Name: "MultiTenant", Index: 61, Shape: &t[21], Wire: "MultiTenant", QueryName: "MultiTenant"},
+					{Name: "DedicatedLogVolume", Index: 62, Shape: &t[21], Wire: "DedicatedLogVolume", QueryName: "DedicatedLogVolume"},
+					{Name: "EngineLifecycleSupport", Index: 63, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+					{Name: "AdditionalStorageVolumes", Index: 64, Shape: &t[8], Wire: "AdditionalStorageVolumes", QueryName: "AdditionalStorageVolumes"},
+					{Name: "TagSpecifications", Index: 65, Shape: &t[173], Wire: "TagSpecifications", QueryName: "TagSpecifications"},
+					{Name: "MasterUserAuthenticationType", Index: 66, Shape: &t[112], Wire: "MasterUserAuthenticationType", QueryName: "MasterUserAuthenticationType"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBInstanceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "CreateDBInstanceResponse",
+				ResultWrapper: "CreateDBInstanceResult",
+				Errors:        []string{"AuthorizationNotFound", "DBParameterGroupNotFound", "DBSubnetGroupDoesNotCoverEnoughAZs", "InsufficientDBInstanceCapacity", "InvalidSubnet", "DBClusterNotFoundFault", "VpcEncryptionControlViolationException", "ProvisionedIopsNotAvailableInAZFault", "StorageTypeNotSupported", "OptionGroupNotFoundFault", "NetworkTypeNotSupported", "InstanceQuotaExceeded", "StorageQuotaExceeded", "BackupPolicyNotFoundFault", "DomainNotFoundFault", "CertificateNotFound", "KMSKeyNotAccessibleFault", "DBInstanceAlreadyExists", "TenantDatabaseQuotaExceeded", "DBSecurityGroupNotFound", "InvalidVPCNetworkStateFault", "InvalidDBClusterStateFault", "DBSubnetGroupNotFoundFault"},
+				NewInput:      func() any { return new(CreateDBInstanceInput) },
+				NewOutput:     func() any { return new(CreateDBInstanceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBInstance(ctx, in.(*CreateDBInstanceInput))
+				},
+			},
+			{
 				Name: "CreateDBParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
-					{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
-					{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description", Required: true},
-					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Description", Index: 2, Shape: &t[162], Wire: "Description", QueryName: "Description", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
 				}},
 				Output: &schema.Shape{Name: "CreateDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroup", Index: 0, Shape: &t[24], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"},
+					{Name: "DBParameterGroup", Index: 0, Shape: &t[60], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"},
 				}},
 				OutputRoot:    "CreateDBParameterGroupResponse",
 				ResultWrapper: "CreateDBParameterGroupResult",
@@ -146,15 +324,34 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CreateDBSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshotIdentifier", Index: 0, Shape: &t[162], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier", Required: true},
+					{Name: "DBInstanceIdentifier", Index: 1, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "Tags", Index: 2, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshot", Index: 0, Shape: &t[67], Wire: "DBSnapshot", QueryName: "DBSnapshot"},
+				}},
+				OutputRoot:    "CreateDBSnapshotResponse",
+				ResultWrapper: "CreateDBSnapshotResult",
+				Errors:        []string{"DBInstanceNotFound", "SnapshotQuotaExceeded", "InvalidDBInstanceState", "DBSnapshotAlreadyExists"},
+				NewInput:      func() any { return new(CreateDBSnapshotInput) },
+				NewOutput:     func() any { return new(CreateDBSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBSnapshot(ctx, in.(*CreateDBSnapshotInput))
+				},
+			},
+			{
 				Name: "CreateDBSubnetGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CreateDBSubnetGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
-					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[93], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription", Required: true},
-					{Name: "SubnetIds", Index: 2, Shape: &t[96], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
-					{Name: "Tags", Index: 3, Shape: &t[102], Wire: "Tags", QueryName: "Tags"},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
+					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[162], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription", Required: true},
+					{Name: "SubnetIds", Index: 2, Shape: &t[165], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
+					{Name: "Tags", Index: 3, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
 				}},
 				Output: &schema.Shape{Name: "CreateDBSubnetGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroup", Index: 0, Shape: &t[28], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
+					{Name: "DBSubnetGroup", Index: 0, Shape: &t[69], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
 				}},
 				OutputRoot:    "CreateDBSubnetGroupResponse",
 				ResultWrapper: "CreateDBSubnetGroupResult",
@@ -166,21 +363,41 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteDBCluster", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDBClusterInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "SkipFinalSnapshot", Index: 1, Shape: &t[20], Wire: "SkipFinalSnapshot", QueryName: "SkipFinalSnapshot"},
+					{Name: "FinalDBSnapshotIdentifier", Index: 2, Shape: &t[162], Wire: "FinalDBSnapshotIdentifier", QueryName: "FinalDBSnapshotIdentifier"},
+					{Name: "DeleteAutomatedBackups", Index: 3, Shape: &t[21], Wire: "DeleteAutomatedBackups", QueryName: "DeleteAutomatedBackups"},
+				}},
+				Output: &schema.Shape{Name: "DeleteDBClusterOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "DeleteDBClusterResponse",
+				ResultWrapper: "DeleteDBClusterResult",
+				Errors:        []string{"InvalidDBClusterSnapshotStateFault", "InvalidDBClusterStateFault", "InvalidGlobalClusterStateFault", "SnapshotQuotaExceeded", "DBClusterSnapshotAlreadyExistsFault", "KMSKeyNotAccessibleFault", "DBClusterAutomatedBackupQuotaExceededFault", "DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(DeleteDBClusterInput) },
+				NewOutput:     func() any { return new(DeleteDBClusterOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDBCluster(ctx, in.(*DeleteDBClusterInput))
+				},
+			},
+			{
 				Name: "DeleteDBClusterEndpoint", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteDBClusterEndpointInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DeleteDBClusterEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
-					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
-					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
-					{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
-					{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-					{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
-					{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
-					{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
-					{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
-					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[162], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+					{Name: "Endpoint", Index: 3, Shape: &t[162], Wire: "Endpoint", QueryName: "Endpoint"},
+					{Name: "Status", Index: 4, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+					{Name: "EndpointType", Index: 5, Shape: &t[162], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "CustomEndpointType", Index: 6, Shape: &t[162], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+					{Name: "StaticMembers", Index: 7, Shape: &t[163], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 8, Shape: &t[163], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[162], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
 				}},
 				OutputRoot:    "DeleteDBClusterEndpointResponse",
 				ResultWrapper: "DeleteDBClusterEndpointResult",
@@ -194,7 +411,7 @@ func newService() *schema.Service {
 			{
 				Name: "DeleteDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteDBClusterParameterGroupOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteDBClusterParameterGroupResponse",
@@ -207,9 +424,46 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteDBClusterSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDBClusterSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshotIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterSnapshotIdentifier", QueryName: "DBClusterSnapshotIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "DeleteDBClusterSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshot", Index: 0, Shape: &t[46], Wire: "DBClusterSnapshot", QueryName: "DBClusterSnapshot"},
+				}},
+				OutputRoot:    "DeleteDBClusterSnapshotResponse",
+				ResultWrapper: "DeleteDBClusterSnapshotResult",
+				Errors:        []string{"DBClusterSnapshotNotFoundFault", "InvalidDBClusterSnapshotStateFault"},
+				NewInput:      func() any { return new(DeleteDBClusterSnapshotInput) },
+				NewOutput:     func() any { return new(DeleteDBClusterSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDBClusterSnapshot(ctx, in.(*DeleteDBClusterSnapshotInput))
+				},
+			},
+			{
+				Name: "DeleteDBInstance", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "SkipFinalSnapshot", Index: 1, Shape: &t[20], Wire: "SkipFinalSnapshot", QueryName: "SkipFinalSnapshot"},
+					{Name: "FinalDBSnapshotIdentifier", Index: 2, Shape: &t[162], Wire: "FinalDBSnapshotIdentifier", QueryName: "FinalDBSnapshotIdentifier"},
+					{Name: "DeleteAutomatedBackups", Index: 3, Shape: &t[21], Wire: "DeleteAutomatedBackups", QueryName: "DeleteAutomatedBackups"},
+				}},
+				Output: &schema.Shape{Name: "DeleteDBInstanceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "DeleteDBInstanceResponse",
+				ResultWrapper: "DeleteDBInstanceResult",
+				Errors:        []string{"DBInstanceAutomatedBackupQuotaExceeded", "DBInstanceNotFound", "InvalidDBClusterStateFault", "SnapshotQuotaExceeded", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "DBSnapshotAlreadyExists"},
+				NewInput:      func() any { return new(DeleteDBInstanceInput) },
+				NewOutput:     func() any { return new(DeleteDBInstanceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDBInstance(ctx, in.(*DeleteDBInstanceInput))
+				},
+			},
+			{
 				Name: "DeleteDBParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteDBParameterGroupOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteDBParameterGroupResponse",
@@ -222,9 +476,26 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeleteDBSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DeleteDBSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshotIdentifier", Index: 0, Shape: &t[162], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "DeleteDBSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshot", Index: 0, Shape: &t[67], Wire: "DBSnapshot", QueryName: "DBSnapshot"},
+				}},
+				OutputRoot:    "DeleteDBSnapshotResponse",
+				ResultWrapper: "DeleteDBSnapshotResult",
+				Errors:        []string{"DBSnapshotNotFound", "InvalidDBSnapshotState"},
+				NewInput:      func() any { return new(DeleteDBSnapshotInput) },
+				NewOutput:     func() any { return new(DeleteDBSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeleteDBSnapshot(ctx, in.(*DeleteDBSnapshotInput))
+				},
+			},
+			{
 				Name: "DeleteDBSubnetGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DeleteDBSubnetGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "DeleteDBSubnetGroupOutput", Kind: schema.Structure},
 				OutputRoot: "DeleteDBSubnetGroupResponse",
@@ -253,15 +524,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeCertificates", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeCertificatesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "CertificateIdentifier", Index: 0, Shape: &t[93], Wire: "CertificateIdentifier", QueryName: "CertificateIdentifier"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "CertificateIdentifier", Index: 0, Shape: &t[162], Wire: "CertificateIdentifier", QueryName: "CertificateIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeCertificatesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DefaultCertificateForNewLaunches", Index: 0, Shape: &t[93], Wire: "DefaultCertificateForNewLaunches", QueryName: "DefaultCertificateForNewLaunches"},
-					{Name: "Certificates", Index: 1, Shape: &t[14], Wire: "Certificates", QueryName: "Certificates"},
-					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DefaultCertificateForNewLaunches", Index: 0, Shape: &t[162], Wire: "DefaultCertificateForNewLaunches", QueryName: "DefaultCertificateForNewLaunches"},
+					{Name: "Certificates", Index: 1, Shape: &t[25], Wire: "Certificates", QueryName: "Certificates"},
+					{Name: "Marker", Index: 2, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribeCertificatesResponse",
 				ResultWrapper: "DescribeCertificatesResult",
@@ -275,15 +546,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeDBClusterEndpoints", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBClusterEndpointsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
-					{Name: "DBClusterEndpointIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
-					{Name: "Filters", Index: 2, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 4, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "Filters", Index: 2, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 4, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBClusterEndpointsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "DBClusterEndpoints", Index: 1, Shape: &t[19], Wire: "DBClusterEndpoints", QueryName: "DBClusterEndpoints"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterEndpoints", Index: 1, Shape: &t[36], Wire: "DBClusterEndpoints", QueryName: "DBClusterEndpoints"},
 				}},
 				OutputRoot:    "DescribeDBClusterEndpointsResponse",
 				ResultWrapper: "DescribeDBClusterEndpointsResult",
@@ -297,14 +568,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeDBClusterParameterGroups", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBClusterParameterGroupsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBClusterParameterGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "DBClusterParameterGroups", Index: 1, Shape: &t[21], Wire: "DBClusterParameterGroups", QueryName: "DBClusterParameterGroups"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterParameterGroups", Index: 1, Shape: &t[43], Wire: "DBClusterParameterGroups", QueryName: "DBClusterParameterGroups"},
 				}},
 				OutputRoot:    "DescribeDBClusterParameterGroupsResponse",
 				ResultWrapper: "DescribeDBClusterParameterGroupsResult",
@@ -318,15 +589,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeDBClusterParameters", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBClusterParametersInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
-					{Name: "Source", Index: 1, Shape: &t[93], Wire: "Source", QueryName: "Source"},
-					{Name: "Filters", Index: 2, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 4, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "Source", Index: 1, Shape: &t[162], Wire: "Source", QueryName: "Source"},
+					{Name: "Filters", Index: 2, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 4, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBClusterParametersOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Parameters", Index: 0, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
-					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "Parameters", Index: 0, Shape: &t[128], Wire: "Parameters", QueryName: "Parameters"},
+					{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribeDBClusterParametersResponse",
 				ResultWrapper: "DescribeDBClusterParametersResult",
@@ -338,22 +609,70 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeDBClusterSnapshots", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBClusterSnapshotsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterSnapshotIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterSnapshotIdentifier", QueryName: "DBClusterSnapshotIdentifier"},
+					{Name: "SnapshotType", Index: 2, Shape: &t[162], Wire: "SnapshotType", QueryName: "SnapshotType"},
+					{Name: "Filters", Index: 3, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 4, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 5, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "IncludeShared", Index: 6, Shape: &t[20], Wire: "IncludeShared", QueryName: "IncludeShared"},
+					{Name: "IncludePublic", Index: 7, Shape: &t[20], Wire: "IncludePublic", QueryName: "IncludePublic"},
+					{Name: "DbClusterResourceId", Index: 8, Shape: &t[162], Wire: "DbClusterResourceId", QueryName: "DbClusterResourceId"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBClusterSnapshotsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusterSnapshots", Index: 1, Shape: &t[47], Wire: "DBClusterSnapshots", QueryName: "DBClusterSnapshots"},
+				}},
+				OutputRoot:    "DescribeDBClusterSnapshotsResponse",
+				ResultWrapper: "DescribeDBClusterSnapshotsResult",
+				Errors:        []string{"DBClusterSnapshotNotFoundFault"},
+				NewInput:      func() any { return new(DescribeDBClusterSnapshotsInput) },
+				NewOutput:     func() any { return new(DescribeDBClusterSnapshotsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBClusterSnapshots(ctx, in.(*DescribeDBClusterSnapshotsInput))
+				},
+			},
+			{
+				Name: "DescribeDBClusters", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBClustersInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "IncludeShared", Index: 4, Shape: &t[20], Wire: "IncludeShared", QueryName: "IncludeShared"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBClustersOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBClusters", Index: 1, Shape: &t[37], Wire: "DBClusters", QueryName: "DBClusters"},
+				}},
+				OutputRoot:    "DescribeDBClustersResponse",
+				ResultWrapper: "DescribeDBClustersResult",
+				Errors:        []string{"DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(DescribeDBClustersInput) },
+				NewOutput:     func() any { return new(DescribeDBClustersOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBClusters(ctx, in.(*DescribeDBClustersInput))
+				},
+			},
+			{
 				Name: "DescribeDBEngineVersions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBEngineVersionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
-					{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
-					{Name: "DBParameterGroupFamily", Index: 2, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
-					{Name: "Filters", Index: 3, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 4, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 5, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "DefaultOnly", Index: 6, Shape: &t[10], Wire: "DefaultOnly", QueryName: "DefaultOnly"},
-					{Name: "ListSupportedCharacterSets", Index: 7, Shape: &t[11], Wire: "ListSupportedCharacterSets", QueryName: "ListSupportedCharacterSets"},
-					{Name: "ListSupportedTimezones", Index: 8, Shape: &t[11], Wire: "ListSupportedTimezones", QueryName: "ListSupportedTimezones"},
-					{Name: "IncludeAll", Index: 9, Shape: &t[11], Wire: "IncludeAll", QueryName: "IncludeAll"},
+					{Name: "Engine", Index: 0, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+					{Name: "EngineVersion", Index: 1, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "DBParameterGroupFamily", Index: 2, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+					{Name: "Filters", Index: 3, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 4, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 5, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DefaultOnly", Index: 6, Shape: &t[20], Wire: "DefaultOnly", QueryName: "DefaultOnly"},
+					{Name: "ListSupportedCharacterSets", Index: 7, Shape: &t[21], Wire: "ListSupportedCharacterSets", QueryName: "ListSupportedCharacterSets"},
+					{Name: "ListSupportedTimezones", Index: 8, Shape: &t[21], Wire: "ListSupportedTimezones", QueryName: "ListSupportedTimezones"},
+					{Name: "IncludeAll", Index: 9, Shape: &t[21], Wire: "IncludeAll", QueryName: "IncludeAll"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBEngineVersionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "DBEngineVersions", Index: 1, Shape: &t[23], Wire: "DBEngineVersions", QueryName: "DBEngineVersions"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBEngineVersions", Index: 1, Shape: &t[51], Wire: "DBEngineVersions", QueryName: "DBEngineVersions"},
 				}},
 				OutputRoot:    "DescribeDBEngineVersionsResponse",
 				ResultWrapper: "DescribeDBEngineVersionsResult",
@@ -364,19 +683,40 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeDBInstances", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBInstancesInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBInstancesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBInstances", Index: 1, Shape: &t[55], Wire: "DBInstances", QueryName: "DBInstances"},
+				}},
+				OutputRoot:    "DescribeDBInstancesResponse",
+				ResultWrapper: "DescribeDBInstancesResult",
+				Errors:        []string{"DBInstanceNotFound"},
+				NewInput:      func() any { return new(DescribeDBInstancesInput) },
+				NewOutput:     func() any { return new(DescribeDBInstancesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBInstances(ctx, in.(*DescribeDBInstancesInput))
+				},
+			},
+			{
 				Name: "DescribeDBLogFiles", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBLogFilesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[93], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
-					{Name: "FilenameContains", Index: 1, Shape: &t[93], Wire: "FilenameContains", QueryName: "FilenameContains"},
-					{Name: "FileLastWritten", Index: 2, Shape: &t[61], Wire: "FileLastWritten", QueryName: "FileLastWritten"},
-					{Name: "FileSize", Index: 3, Shape: &t[61], Wire: "FileSize", QueryName: "FileSize"},
-					{Name: "Filters", Index: 4, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 5, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 6, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "FilenameContains", Index: 1, Shape: &t[162], Wire: "FilenameContains", QueryName: "FilenameContains"},
+					{Name: "FileLastWritten", Index: 2, Shape: &t[110], Wire: "FileLastWritten", QueryName: "FileLastWritten"},
+					{Name: "FileSize", Index: 3, Shape: &t[110], Wire: "FileSize", QueryName: "FileSize"},
+					{Name: "Filters", Index: 4, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 5, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 6, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBLogFilesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DescribeDBLogFiles", Index: 0, Shape: &t[31], Wire: "DescribeDBLogFiles", QueryName: "DescribeDBLogFiles"},
-					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DescribeDBLogFiles", Index: 0, Shape: &t[73], Wire: "DescribeDBLogFiles", QueryName: "DescribeDBLogFiles"},
+					{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribeDBLogFilesResponse",
 				ResultWrapper: "DescribeDBLogFilesResult",
@@ -390,14 +730,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeDBParameterGroups", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBParameterGroupsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBParameterGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "DBParameterGroups", Index: 1, Shape: &t[25], Wire: "DBParameterGroups", QueryName: "DBParameterGroups"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBParameterGroups", Index: 1, Shape: &t[61], Wire: "DBParameterGroups", QueryName: "DBParameterGroups"},
 				}},
 				OutputRoot:    "DescribeDBParameterGroupsResponse",
 				ResultWrapper: "DescribeDBParameterGroupsResult",
@@ -411,15 +751,15 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeDBParameters", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBParametersInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
-					{Name: "Source", Index: 1, Shape: &t[93], Wire: "Source", QueryName: "Source"},
-					{Name: "Filters", Index: 2, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 4, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "Source", Index: 1, Shape: &t[162], Wire: "Source", QueryName: "Source"},
+					{Name: "Filters", Index: 2, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 4, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBParametersOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Parameters", Index: 0, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
-					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "Parameters", Index: 0, Shape: &t[128], Wire: "Parameters", QueryName: "Parameters"},
+					{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribeDBParametersResponse",
 				ResultWrapper: "DescribeDBParametersResult",
@@ -431,16 +771,42 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DescribeDBSnapshots", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "DescribeDBSnapshotsInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier"},
+					{Name: "DBSnapshotIdentifier", Index: 1, Shape: &t[162], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier"},
+					{Name: "SnapshotType", Index: 2, Shape: &t[162], Wire: "SnapshotType", QueryName: "SnapshotType"},
+					{Name: "Filters", Index: 3, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 4, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 5, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "IncludeShared", Index: 6, Shape: &t[20], Wire: "IncludeShared", QueryName: "IncludeShared"},
+					{Name: "IncludePublic", Index: 7, Shape: &t[20], Wire: "IncludePublic", QueryName: "IncludePublic"},
+					{Name: "DbiResourceId", Index: 8, Shape: &t[162], Wire: "DbiResourceId", QueryName: "DbiResourceId"},
+				}},
+				Output: &schema.Shape{Name: "DescribeDBSnapshotsOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBSnapshots", Index: 1, Shape: &t[68], Wire: "DBSnapshots", QueryName: "DBSnapshots"},
+				}},
+				OutputRoot:    "DescribeDBSnapshotsResponse",
+				ResultWrapper: "DescribeDBSnapshotsResult",
+				Errors:        []string{"DBSnapshotNotFound"},
+				NewInput:      func() any { return new(DescribeDBSnapshotsInput) },
+				NewOutput:     func() any { return new(DescribeDBSnapshotsOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DescribeDBSnapshots(ctx, in.(*DescribeDBSnapshotsInput))
+				},
+			},
+			{
 				Name: "DescribeDBSubnetGroups", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeDBSubnetGroupsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeDBSubnetGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "DBSubnetGroups", Index: 1, Shape: &t[29], Wire: "DBSubnetGroups", QueryName: "DBSubnetGroups"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBSubnetGroups", Index: 1, Shape: &t[70], Wire: "DBSubnetGroups", QueryName: "DBSubnetGroups"},
 				}},
 				OutputRoot:    "DescribeDBSubnetGroupsResponse",
 				ResultWrapper: "DescribeDBSubnetGroupsResult",
@@ -454,13 +820,13 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeEngineDefaultClusterParameters", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeEngineDefaultClusterParametersInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeEngineDefaultClusterParametersOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "EngineDefaults", Index: 0, Shape: &t[36], Wire: "EngineDefaults", QueryName: "EngineDefaults"},
+					{Name: "EngineDefaults", Index: 0, Shape: &t[81], Wire: "EngineDefaults", QueryName: "EngineDefaults"},
 				}},
 				OutputRoot:    "DescribeEngineDefaultClusterParametersResponse",
 				ResultWrapper: "DescribeEngineDefaultClusterParametersResult",
@@ -473,13 +839,13 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeEngineDefaultParameters", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeEngineDefaultParametersInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily", Required: true},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeEngineDefaultParametersOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "EngineDefaults", Index: 0, Shape: &t[36], Wire: "EngineDefaults", QueryName: "EngineDefaults"},
+					{Name: "EngineDefaults", Index: 0, Shape: &t[81], Wire: "EngineDefaults", QueryName: "EngineDefaults"},
 				}},
 				OutputRoot:    "DescribeEngineDefaultParametersResponse",
 				ResultWrapper: "DescribeEngineDefaultParametersResult",
@@ -492,11 +858,11 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeEventCategories", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeEventCategoriesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SourceType", Index: 0, Shape: &t[93], Wire: "SourceType", QueryName: "SourceType"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "SourceType", Index: 0, Shape: &t[162], Wire: "SourceType", QueryName: "SourceType"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
 				}},
 				Output: &schema.Shape{Name: "DescribeEventCategoriesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "EventCategoriesMapList", Index: 0, Shape: &t[41], Wire: "EventCategoriesMapList", QueryName: "EventCategoriesMapList"},
+					{Name: "EventCategoriesMapList", Index: 0, Shape: &t[86], Wire: "EventCategoriesMapList", QueryName: "EventCategoriesMapList"},
 				}},
 				OutputRoot:    "DescribeEventCategoriesResponse",
 				ResultWrapper: "DescribeEventCategoriesResult",
@@ -509,14 +875,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeEventSubscriptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeEventSubscriptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SubscriptionName", Index: 0, Shape: &t[93], Wire: "SubscriptionName", QueryName: "SubscriptionName"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "SubscriptionName", Index: 0, Shape: &t[162], Wire: "SubscriptionName", QueryName: "SubscriptionName"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeEventSubscriptionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "EventSubscriptionsList", Index: 1, Shape: &t[44], Wire: "EventSubscriptionsList", QueryName: "EventSubscriptionsList"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "EventSubscriptionsList", Index: 1, Shape: &t[89], Wire: "EventSubscriptionsList", QueryName: "EventSubscriptionsList"},
 				}},
 				OutputRoot:    "DescribeEventSubscriptionsResponse",
 				ResultWrapper: "DescribeEventSubscriptionsResult",
@@ -530,19 +896,19 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeEvents", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeEventsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "SourceIdentifier", Index: 0, Shape: &t[93], Wire: "SourceIdentifier", QueryName: "SourceIdentifier"},
-					{Name: "SourceType", Index: 1, Shape: &t[91], Wire: "SourceType", QueryName: "SourceType"},
-					{Name: "StartTime", Index: 2, Shape: &t[100], Wire: "StartTime", QueryName: "StartTime", TimestampFormat: schema.ISO8601},
-					{Name: "EndTime", Index: 3, Shape: &t[100], Wire: "EndTime", QueryName: "EndTime", TimestampFormat: schema.ISO8601},
-					{Name: "Duration", Index: 4, Shape: &t[58], Wire: "Duration", QueryName: "Duration"},
-					{Name: "EventCategories", Index: 5, Shape: &t[39], Wire: "EventCategories", QueryName: "EventCategories"},
-					{Name: "Filters", Index: 6, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 7, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 8, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "SourceIdentifier", Index: 0, Shape: &t[162], Wire: "SourceIdentifier", QueryName: "SourceIdentifier"},
+					{Name: "SourceType", Index: 1, Shape: &t[160], Wire: "SourceType", QueryName: "SourceType"},
+					{Name: "StartTime", Index: 2, Shape: &t[169], Wire: "StartTime", QueryName: "StartTime", TimestampFormat: schema.ISO8601},
+					{Name: "EndTime", Index: 3, Shape: &t[169], Wire: "EndTime", QueryName: "EndTime", TimestampFormat: schema.ISO8601},
+					{Name: "Duration", Index: 4, Shape: &t[104], Wire: "Duration", QueryName: "Duration"},
+					{Name: "EventCategories", Index: 5, Shape: &t[84], Wire: "EventCategories", QueryName: "EventCategories"},
+					{Name: "Filters", Index: 6, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 7, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 8, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeEventsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "Events", Index: 1, Shape: &t[42], Wire: "Events", QueryName: "Events"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "Events", Index: 1, Shape: &t[87], Wire: "Events", QueryName: "Events"},
 				}},
 				OutputRoot:    "DescribeEventsResponse",
 				ResultWrapper: "DescribeEventsResult",
@@ -555,14 +921,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeGlobalClusters", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeGlobalClustersInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[52], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 2, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 3, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[97], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 2, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 3, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeGlobalClustersOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "GlobalClusters", Index: 1, Shape: &t[53], Wire: "GlobalClusters", QueryName: "GlobalClusters"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "GlobalClusters", Index: 1, Shape: &t[98], Wire: "GlobalClusters", QueryName: "GlobalClusters"},
 				}},
 				OutputRoot:    "DescribeGlobalClustersResponse",
 				ResultWrapper: "DescribeGlobalClustersResult",
@@ -576,16 +942,16 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeOptionGroups", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeOptionGroupsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "OptionGroupName", Index: 0, Shape: &t[93], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "EngineName", Index: 4, Shape: &t[93], Wire: "EngineName", QueryName: "EngineName"},
-					{Name: "MajorEngineVersion", Index: 5, Shape: &t[93], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
+					{Name: "OptionGroupName", Index: 0, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "Marker", Index: 2, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "EngineName", Index: 4, Shape: &t[162], Wire: "EngineName", QueryName: "EngineName"},
+					{Name: "MajorEngineVersion", Index: 5, Shape: &t[162], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
 				}},
 				Output: &schema.Shape{Name: "DescribeOptionGroupsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "OptionGroupsList", Index: 0, Shape: &t[64], Wire: "OptionGroupsList", QueryName: "OptionGroupsList"},
-					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "OptionGroupsList", Index: 0, Shape: &t[120], Wire: "OptionGroupsList", QueryName: "OptionGroupsList"},
+					{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribeOptionGroupsResponse",
 				ResultWrapper: "DescribeOptionGroupsResult",
@@ -599,19 +965,19 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeOrderableDBInstanceOptions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeOrderableDBInstanceOptionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine", Required: true},
-					{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
-					{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
-					{Name: "LicenseModel", Index: 3, Shape: &t[93], Wire: "LicenseModel", QueryName: "LicenseModel"},
-					{Name: "AvailabilityZoneGroup", Index: 4, Shape: &t[93], Wire: "AvailabilityZoneGroup", QueryName: "AvailabilityZoneGroup"},
-					{Name: "Vpc", Index: 5, Shape: &t[11], Wire: "Vpc", QueryName: "Vpc"},
-					{Name: "Filters", Index: 6, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 7, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 8, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "Engine", Index: 0, Shape: &t[162], Wire: "Engine", QueryName: "Engine", Required: true},
+					{Name: "EngineVersion", Index: 1, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "DBInstanceClass", Index: 2, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+					{Name: "LicenseModel", Index: 3, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+					{Name: "AvailabilityZoneGroup", Index: 4, Shape: &t[162], Wire: "AvailabilityZoneGroup", QueryName: "AvailabilityZoneGroup"},
+					{Name: "Vpc", Index: 5, Shape: &t[21], Wire: "Vpc", QueryName: "Vpc"},
+					{Name: "Filters", Index: 6, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 7, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 8, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeOrderableDBInstanceOptionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "OrderableDBInstanceOptions", Index: 0, Shape: &t[69], Wire: "OrderableDBInstanceOptions", QueryName: "OrderableDBInstanceOptions"},
-					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "OrderableDBInstanceOptions", Index: 0, Shape: &t[125], Wire: "OrderableDBInstanceOptions", QueryName: "OrderableDBInstanceOptions"},
+					{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribeOrderableDBInstanceOptionsResponse",
 				ResultWrapper: "DescribeOrderableDBInstanceOptionsResult",
@@ -624,14 +990,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribePendingMaintenanceActions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribePendingMaintenanceActionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ResourceIdentifier", Index: 0, Shape: &t[93], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "MaxRecords", Index: 3, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "ResourceIdentifier", Index: 0, Shape: &t[162], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "Marker", Index: 2, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "MaxRecords", Index: 3, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
 				}},
 				Output: &schema.Shape{Name: "DescribePendingMaintenanceActionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "PendingMaintenanceActions", Index: 0, Shape: &t[75], Wire: "PendingMaintenanceActions", QueryName: "PendingMaintenanceActions"},
-					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "PendingMaintenanceActions", Index: 0, Shape: &t[132], Wire: "PendingMaintenanceActions", QueryName: "PendingMaintenanceActions"},
+					{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				OutputRoot:    "DescribePendingMaintenanceActionsResponse",
 				ResultWrapper: "DescribePendingMaintenanceActionsResult",
@@ -645,21 +1011,21 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeReservedDBInstances", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeReservedDBInstancesInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ReservedDBInstanceId", Index: 0, Shape: &t[93], Wire: "ReservedDBInstanceId", QueryName: "ReservedDBInstanceId"},
-					{Name: "ReservedDBInstancesOfferingId", Index: 1, Shape: &t[93], Wire: "ReservedDBInstancesOfferingId", QueryName: "ReservedDBInstancesOfferingId"},
-					{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
-					{Name: "Duration", Index: 3, Shape: &t[93], Wire: "Duration", QueryName: "Duration"},
-					{Name: "ProductDescription", Index: 4, Shape: &t[93], Wire: "ProductDescription", QueryName: "ProductDescription"},
-					{Name: "OfferingType", Index: 5, Shape: &t[93], Wire: "OfferingType", QueryName: "OfferingType"},
-					{Name: "MultiAZ", Index: 6, Shape: &t[11], Wire: "MultiAZ", QueryName: "MultiAZ"},
-					{Name: "LeaseId", Index: 7, Shape: &t[93], Wire: "LeaseId", QueryName: "LeaseId"},
-					{Name: "Filters", Index: 8, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
-					{Name: "MaxRecords", Index: 9, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 10, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
+					{Name: "ReservedDBInstanceId", Index: 0, Shape: &t[162], Wire: "ReservedDBInstanceId", QueryName: "ReservedDBInstanceId"},
+					{Name: "ReservedDBInstancesOfferingId", Index: 1, Shape: &t[162], Wire: "ReservedDBInstancesOfferingId", QueryName: "ReservedDBInstancesOfferingId"},
+					{Name: "DBInstanceClass", Index: 2, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+					{Name: "Duration", Index: 3, Shape: &t[162], Wire: "Duration", QueryName: "Duration"},
+					{Name: "ProductDescription", Index: 4, Shape: &t[162], Wire: "ProductDescription", QueryName: "ProductDescription"},
+					{Name: "OfferingType", Index: 5, Shape: &t[162], Wire: "OfferingType", QueryName: "OfferingType"},
+					{Name: "MultiAZ", Index: 6, Shape: &t[21], Wire: "MultiAZ", QueryName: "MultiAZ"},
+					{Name: "LeaseId", Index: 7, Shape: &t[162], Wire: "LeaseId", QueryName: "LeaseId"},
+					{Name: "Filters", Index: 8, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
+					{Name: "MaxRecords", Index: 9, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 10, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
 				}},
 				Output: &schema.Shape{Name: "DescribeReservedDBInstancesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "ReservedDBInstances", Index: 1, Shape: &t[84], Wire: "ReservedDBInstances", QueryName: "ReservedDBInstances"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "ReservedDBInstances", Index: 1, Shape: &t[149], Wire: "ReservedDBInstances", QueryName: "ReservedDBInstances"},
 				}},
 				OutputRoot:    "DescribeReservedDBInstancesResponse",
 				ResultWrapper: "DescribeReservedDBInstancesResult",
@@ -673,14 +1039,14 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeSourceRegions", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeSourceRegionsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "RegionName", Index: 0, Shape: &t[93], Wire: "RegionName", QueryName: "RegionName"},
-					{Name: "MaxRecords", Index: 1, Shape: &t[58], Wire: "MaxRecords", QueryName: "MaxRecords"},
-					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "Filters", Index: 3, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "RegionName", Index: 0, Shape: &t[162], Wire: "RegionName", QueryName: "RegionName"},
+					{Name: "MaxRecords", Index: 1, Shape: &t[104], Wire: "MaxRecords", QueryName: "MaxRecords"},
+					{Name: "Marker", Index: 2, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "Filters", Index: 3, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
 				}},
 				Output: &schema.Shape{Name: "DescribeSourceRegionsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "Marker", Index: 0, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "SourceRegions", Index: 1, Shape: &t[90], Wire: "SourceRegions", QueryName: "SourceRegions"},
+					{Name: "Marker", Index: 0, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "SourceRegions", Index: 1, Shape: &t[159], Wire: "SourceRegions", QueryName: "SourceRegions"},
 				}},
 				OutputRoot:    "DescribeSourceRegionsResponse",
 				ResultWrapper: "DescribeSourceRegionsResult",
@@ -693,10 +1059,10 @@ func newService() *schema.Service {
 			{
 				Name: "DescribeValidDBInstanceModifications", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DescribeValidDBInstanceModificationsInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[93], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
 				}},
 				Output: &schema.Shape{Name: "DescribeValidDBInstanceModificationsOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ValidDBInstanceModificationsMessage", Index: 0, Shape: &t[106], Wire: "ValidDBInstanceModificationsMessage", QueryName: "ValidDBInstanceModificationsMessage"},
+					{Name: "ValidDBInstanceModificationsMessage", Index: 0, Shape: &t[178], Wire: "ValidDBInstanceModificationsMessage", QueryName: "ValidDBInstanceModificationsMessage"},
 				}},
 				OutputRoot:    "DescribeValidDBInstanceModificationsResponse",
 				ResultWrapper: "DescribeValidDBInstanceModificationsResult",
@@ -710,15 +1076,15 @@ func newService() *schema.Service {
 			{
 				Name: "DownloadDBLogFilePortion", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "DownloadDBLogFilePortionInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[93], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
-					{Name: "LogFileName", Index: 1, Shape: &t[93], Wire: "LogFileName", QueryName: "LogFileName", Required: true},
-					{Name: "Marker", Index: 2, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "NumberOfLines", Index: 3, Shape: &t[57], Wire: "NumberOfLines", QueryName: "NumberOfLines"},
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "LogFileName", Index: 1, Shape: &t[162], Wire: "LogFileName", QueryName: "LogFileName", Required: true},
+					{Name: "Marker", Index: 2, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "NumberOfLines", Index: 3, Shape: &t[103], Wire: "NumberOfLines", QueryName: "NumberOfLines"},
 				}},
 				Output: &schema.Shape{Name: "DownloadDBLogFilePortionOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "LogFileData", Index: 0, Shape: &t[86], Wire: "LogFileData", QueryName: "LogFileData", Sensitive: true},
-					{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-					{Name: "AdditionalDataPending", Index: 2, Shape: &t[10], Wire: "AdditionalDataPending", QueryName: "AdditionalDataPending"},
+					{Name: "LogFileData", Index: 0, Shape: &t[153], Wire: "LogFileData", QueryName: "LogFileData", Sensitive: true},
+					{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+					{Name: "AdditionalDataPending", Index: 2, Shape: &t[20], Wire: "AdditionalDataPending", QueryName: "AdditionalDataPending"},
 				}},
 				OutputRoot:    "DownloadDBLogFilePortionResponse",
 				ResultWrapper: "DownloadDBLogFilePortionResult",
@@ -730,13 +1096,31 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "FailoverDBCluster", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "FailoverDBClusterInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "TargetDBInstanceIdentifier", Index: 1, Shape: &t[162], Wire: "TargetDBInstanceIdentifier", QueryName: "TargetDBInstanceIdentifier"},
+				}},
+				Output: &schema.Shape{Name: "FailoverDBClusterOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "FailoverDBClusterResponse",
+				ResultWrapper: "FailoverDBClusterResult",
+				Errors:        []string{"InvalidDBClusterStateFault", "InvalidDBInstanceState", "DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(FailoverDBClusterInput) },
+				NewOutput:     func() any { return new(FailoverDBClusterOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).FailoverDBCluster(ctx, in.(*FailoverDBClusterInput))
+				},
+			},
+			{
 				Name: "ListTagsForResource", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ListTagsForResourceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ResourceName", Index: 0, Shape: &t[93], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
-					{Name: "Filters", Index: 1, Shape: &t[49], Wire: "Filters", QueryName: "Filters"},
+					{Name: "ResourceName", Index: 0, Shape: &t[162], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
+					{Name: "Filters", Index: 1, Shape: &t[94], Wire: "Filters", QueryName: "Filters"},
 				}},
 				Output: &schema.Shape{Name: "ListTagsForResourceOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "TagList", Index: 0, Shape: &t[102], Wire: "TagList", QueryName: "TagList"},
+					{Name: "TagList", Index: 0, Shape: &t[171], Wire: "TagList", QueryName: "TagList"},
 				}},
 				OutputRoot:    "ListTagsForResourceResponse",
 				ResultWrapper: "ListTagsForResourceResult",
@@ -748,24 +1132,88 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ModifyDBCluster", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBClusterInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "NewDBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "NewDBClusterIdentifier", QueryName: "NewDBClusterIdentifier"},
+					{Name: "ApplyImmediately", Index: 2, Shape: &t[20], Wire: "ApplyImmediately", QueryName: "ApplyImmediately"},
+					{Name: "BackupRetentionPeriod", Index: 3, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+					{Name: "DBClusterParameterGroupName", Index: 4, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+					{Name: "VpcSecurityGroupIds", Index: 5, Shape: &t[184], Wire: "VpcSecurityGroupIds", QueryName: "VpcSecurityGroupIds"},
+					{Name: "Port", Index: 6, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+					{Name: "MasterUserPassword", Index: 7, Shape: &t[153], Wire: "MasterUserPassword", QueryName: "MasterUserPassword", Sensitive: true},
+					{Name: "OptionGroupName", Index: 8, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "PreferredBackupWindow", Index: 9, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+					{Name: "PreferredMaintenanceWindow", Index: 10, Shape: &t[162], Wire: "PreferredMaintenanceWindow", QueryName: "PreferredMaintenanceWindow"},
+					{Name: "EnableIAMDatabaseAuthentication", Index: 11, Shape: &t[21], Wire: "EnableIAMDatabaseAuthentication", QueryName: "EnableIAMDatabaseAuthentication"},
+					{Name: "BacktrackWindow", Index: 12, Shape: &t[111], Wire: "BacktrackWindow", QueryName: "BacktrackWindow"},
+					{Name: "CloudwatchLogsExportConfiguration", Index: 13, Shape: &t[27], Wire: "CloudwatchLogsExportConfiguration", QueryName: "CloudwatchLogsExportConfiguration"},
+					{Name: "EngineVersion", Index: 14, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "AllowMajorVersionUpgrade", Index: 15, Shape: &t[20], Wire: "AllowMajorVersionUpgrade", QueryName: "AllowMajorVersionUpgrade"},
+					{Name: "DBInstanceParameterGroupName", Index: 16, Shape: &t[162], Wire: "DBInstanceParameterGroupName", QueryName: "DBInstanceParameterGroupName"},
+					{Name: "Domain", Index: 17, Shape: &t[162], Wire: "Domain", QueryName: "Domain"},
+					{Name: "DomainIAMRoleName", Index: 18, Shape: &t[162], Wire: "DomainIAMRoleName", QueryName: "DomainIAMRoleName"},
+					{Name: "ScalingConfiguration", Index: 19, Shape: &t[151], Wire: "ScalingConfiguration", QueryName: "ScalingConfiguration"},
+					{Name: "DeletionProtection", Index: 20, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+					{Name: "EnableHttpEndpoint", Index: 21, Shape: &t[21], Wire: "EnableHttpEndpoint", QueryName: "EnableHttpEndpoint"},
+					{Name: "CopyTagsToSnapshot", Index: 22, Shape: &t[21], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+					{Name: "EnableGlobalWriteForwarding", Index: 23, Shape: &t[21], Wire: "EnableGlobalWriteForwarding", QueryName: "EnableGlobalWriteForwarding"},
+					{Name: "DBClusterInstanceClass", Index: 24, Shape: &t[162], Wire: "DBClusterInstanceClass", QueryName: "DBClusterInstanceClass"},
+					{Name: "AllocatedStorage", Index: 25, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+					{Name: "StorageType", Index: 26, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+					{Name: "Iops", Index: 27, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+					{Name: "AutoMinorVersionUpgrade", Index: 28, Shape: &t[21], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+					{Name: "NetworkType", Index: 29, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+					{Name: "ServerlessV2ScalingConfiguration", Index: 30, Shape: &t[155], Wire: "ServerlessV2ScalingConfiguration", QueryName: "ServerlessV2ScalingConfiguration"},
+					{Name: "MonitoringInterval", Index: 31, Shape: &t[104], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+					{Name: "MonitoringRoleArn", Index: 32, Shape: &t[162], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+					{Name: "DatabaseInsightsMode", Index: 33, Shape: &t[71], Wire: "DatabaseInsightsMode", QueryName: "DatabaseInsightsMode"},
+					{Name: "EnablePerformanceInsights", Index: 34, Shape: &t[21], Wire: "EnablePerformanceInsights", QueryName: "EnablePerformanceInsights"},
+					{Name: "PerformanceInsightsKMSKeyId", Index: 35, Shape: &t[162], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+					{Name: "PerformanceInsightsRetentionPeriod", Index: 36, Shape: &t[104], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+					{Name: "ManageMasterUserPassword", Index: 37, Shape: &t[21], Wire: "ManageMasterUserPassword", QueryName: "ManageMasterUserPassword"},
+					{Name: "RotateMasterUserPassword", Index: 38, Shape: &t[21], Wire: "RotateMasterUserPassword", QueryName: "RotateMasterUserPassword"},
+					{Name: "EnableLocalWriteForwarding", Index: 39, Shape: &t[21], Wire: "EnableLocalWriteForwarding", QueryName: "EnableLocalWriteForwarding"},
+					{Name: "MasterUserSecretKmsKeyId", Index: 40, Shape: &t[162], Wire: "MasterUserSecretKmsKeyId", QueryName: "MasterUserSecretKmsKeyId"},
+					{Name: "EngineMode", Index: 41, Shape: &t[162], Wire: "EngineMode", QueryName: "EngineMode"},
+					{Name: "AllowEngineModeChange", Index: 42, Shape: &t[20], Wire: "AllowEngineModeChange", QueryName: "AllowEngineModeChange"},
+					{Name: "AwsBackupRecoveryPointArn", Index: 43, Shape: &t[19], Wire: "AwsBackupRecoveryPointArn", QueryName: "AwsBackupRecoveryPointArn"},
+					{Name: "EnableLimitlessDatabase", Index: 44, Shape: &t[21], Wire: "EnableLimitlessDatabase", QueryName: "EnableLimitlessDatabase"},
+					{Name: "CACertificateIdentifier", Index: 45, Shape: &t[162], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+					{Name: "MasterUserAuthenticationType", Index: 46, Shape: &t[112], Wire: "MasterUserAuthenticationType", QueryName: "MasterUserAuthenticationType"},
+					{Name: "EngineLifecycleSupport", Index: 47, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBClusterOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "ModifyDBClusterResponse",
+				ResultWrapper: "ModifyDBClusterResult",
+				Errors:        []string{"StorageQuotaExceeded", "DBParameterGroupNotFound", "DomainNotFoundFault", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "DBClusterParameterGroupNotFound", "DBInstanceAlreadyExists", "InvalidSubnet", "DBClusterNotFoundFault", "VpcEncryptionControlViolationException", "InvalidDBSecurityGroupState", "StorageTypeNotAvailableFault", "StorageTypeNotSupported", "OptionGroupNotFoundFault", "InvalidVPCNetworkStateFault", "InvalidDBClusterStateFault", "DBClusterAlreadyExistsFault", "InvalidGlobalClusterStateFault", "NetworkTypeNotSupported", "InvalidDBSubnetGroupStateFault", "DBSubnetGroupNotFoundFault"},
+				NewInput:      func() any { return new(ModifyDBClusterInput) },
+				NewOutput:     func() any { return new(ModifyDBClusterOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBCluster(ctx, in.(*ModifyDBClusterInput))
+				},
+			},
+			{
 				Name: "ModifyDBClusterEndpoint", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBClusterEndpointInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
-					{Name: "EndpointType", Index: 1, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
-					{Name: "StaticMembers", Index: 2, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
-					{Name: "ExcludedMembers", Index: 3, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier", Required: true},
+					{Name: "EndpointType", Index: 1, Shape: &t[162], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "StaticMembers", Index: 2, Shape: &t[163], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 3, Shape: &t[163], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
 				}},
 				Output: &schema.Shape{Name: "ModifyDBClusterEndpointOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
-					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
-					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
-					{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
-					{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-					{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
-					{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
-					{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
-					{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
-					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
+					{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+					{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[162], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+					{Name: "Endpoint", Index: 3, Shape: &t[162], Wire: "Endpoint", QueryName: "Endpoint"},
+					{Name: "Status", Index: 4, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+					{Name: "EndpointType", Index: 5, Shape: &t[162], Wire: "EndpointType", QueryName: "EndpointType"},
+					{Name: "CustomEndpointType", Index: 6, Shape: &t[162], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+					{Name: "StaticMembers", Index: 7, Shape: &t[163], Wire: "StaticMembers", QueryName: "StaticMembers"},
+					{Name: "ExcludedMembers", Index: 8, Shape: &t[163], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+					{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[162], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
 				}},
 				OutputRoot:    "ModifyDBClusterEndpointResponse",
 				ResultWrapper: "ModifyDBClusterEndpointResult",
@@ -779,11 +1227,11 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
-					{Name: "Parameters", Index: 1, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters", Required: true},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "Parameters", Index: 1, Shape: &t[128], Wire: "Parameters", QueryName: "Parameters", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ModifyDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
 				}},
 				OutputRoot:    "ModifyDBClusterParameterGroupResponse",
 				ResultWrapper: "ModifyDBClusterParameterGroupResult",
@@ -795,13 +1243,94 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ModifyDBInstance", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "AllocatedStorage", Index: 1, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+					{Name: "DBInstanceClass", Index: 2, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+					{Name: "DBSubnetGroupName", Index: 3, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "DBSecurityGroups", Index: 4, Shape: &t[66], Wire: "DBSecurityGroups", QueryName: "DBSecurityGroups"},
+					{Name: "VpcSecurityGroupIds", Index: 5, Shape: &t[184], Wire: "VpcSecurityGroupIds", QueryName: "VpcSecurityGroupIds"},
+					{Name: "ApplyImmediately", Index: 6, Shape: &t[20], Wire: "ApplyImmediately", QueryName: "ApplyImmediately"},
+					{Name: "MasterUserPassword", Index: 7, Shape: &t[153], Wire: "MasterUserPassword", QueryName: "MasterUserPassword", Sensitive: true},
+					{Name: "DBParameterGroupName", Index: 8, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "BackupRetentionPeriod", Index: 9, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+					{Name: "PreferredBackupWindow", Index: 10, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+					{Name: "PreferredMaintenanceWindow", Index: 11, Shape: &t[162], Wire: "PreferredMaintenanceWindow", QueryName: "PreferredMaintenanceWindow"},
+					{Name: "MultiAZ", Index: 12, Shape: &t[21], Wire: "MultiAZ", QueryName: "MultiAZ"},
+					{Name: "EngineVersion", Index: 13, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "AllowMajorVersionUpgrade", Index: 14, Shape: &t[20], Wire: "AllowMajorVersionUpgrade", QueryName: "AllowMajorVersionUpgrade"},
+					{Name: "AutoMinorVersionUpgrade", Index: 15, Shape: &t[21], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+					{Name: "LicenseModel", Index: 16, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+					{Name: "Iops", Index: 17, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+					{Name: "StorageThroughput", Index: 18, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+					{Name: "OptionGroupName", Index: 19, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "NewDBInstanceIdentifier", Index: 20, Shape: &t[162], Wire: "NewDBInstanceIdentifier", QueryName: "NewDBInstanceIdentifier"},
+					{Name: "StorageType", Index: 21, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+					{Name: "TdeCredentialArn", Index: 22, Shape: &t[162], Wire: "TdeCredentialArn", QueryName: "TdeCredentialArn"},
+					{Name: "TdeCredentialPassword", Index: 23, Shape: &t[153], Wire: "TdeCredentialPassword", QueryName: "TdeCredentialPassword", Sensitive: true},
+					{Name: "CACertificateIdentifier", Index: 24, Shape: &t[162], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+					{Name: "Domain", Index: 25, Shape: &t[162], Wire: "Domain", QueryName: "Domain"},
+					{Name: "DomainFqdn", Index: 26, Shape: &t[162], Wire: "DomainFqdn", QueryName: "DomainFqdn"},
+					{Name: "DomainOu", Index: 27, Shape: &t[162], Wire: "DomainOu", QueryName: "DomainOu"},
+					{Name: "DomainAuthSecretArn", Index: 28, Shape: &t[162], Wire: "DomainAuthSecretArn", QueryName: "DomainAuthSecretArn"},
+					{Name: "DomainDnsIps", Index: 29, Shape: &t[163], Wire: "DomainDnsIps", QueryName: "DomainDnsIps"},
+					{Name: "DisableDomain", Index: 30, Shape: &t[21], Wire: "DisableDomain", QueryName: "DisableDomain"},
+					{Name: "CopyTagsToSnapshot", Index: 31, Shape: &t[21], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+					{Name: "MonitoringInterval", Index: 32, Shape: &t[104], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+					{Name: "DBPortNumber", Index: 33, Shape: &t[104], Wire: "DBPortNumber", QueryName: "DBPortNumber"},
+					{Name: "PubliclyAccessible", Index: 34, Shape: &t[21], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+					{Name: "MonitoringRoleArn", Index: 35, Shape: &t[162], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+					{Name: "DomainIAMRoleName", Index: 36, Shape: &t[162], Wire: "DomainIAMRoleName", QueryName: "DomainIAMRoleName"},
+					{Name: "PromotionTier", Index: 37, Shape: &t[104], Wire: "PromotionTier", QueryName: "PromotionTier"},
+					{Name: "EnableIAMDatabaseAuthentication", Index: 38, Shape: &t[21], Wire: "EnableIAMDatabaseAuthentication", QueryName: "EnableIAMDatabaseAuthentication"},
+					{Name: "DatabaseInsightsMode", Index: 39, Shape: &t[71], Wire: "DatabaseInsightsMode", QueryName: "DatabaseInsightsMode"},
+					{Name: "EnablePerformanceInsights", Index: 40, Shape: &t[21], Wire: "EnablePerformanceInsights", QueryName: "EnablePerformanceInsights"},
+					{Name: "PerformanceInsightsKMSKeyId", Index: 41, Shape: &t[162], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+					{Name: "PerformanceInsightsRetentionPeriod", Index: 42, Shape: &t[104], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+					{Name: "CloudwatchLogsExportConfiguration", Index: 43, Shape: &t[27], Wire: "CloudwatchLogsExportConfiguration", QueryName: "CloudwatchLogsExportConfiguration"},
+					{Name: "ProcessorFeatures", Index: 44, Shape: &t[137], Wire: "ProcessorFeatures", QueryName: "ProcessorFeatures"},
+					{Name: "UseDefaultProcessorFeatures", Index: 45, Shape: &t[21], Wire: "UseDefaultProcessorFeatures", QueryName: "UseDefaultProcessorFeatures"},
+					{Name: "DeletionProtection", Index: 46, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+					{Name: "MaxAllocatedStorage", Index: 47, Shape: &t[104], Wire: "MaxAllocatedStorage", QueryName: "MaxAllocatedStorage"},
+					{Name: "CertificateRotationRestart", Index: 48, Shape: &t[21], Wire: "CertificateRotationRestart", QueryName: "CertificateRotationRestart"},
+					{Name: "ReplicaMode", Index: 49, Shape: &t[147], Wire: "ReplicaMode", QueryName: "ReplicaMode"},
+					{Name: "AutomationMode", Index: 50, Shape: &t[11], Wire: "AutomationMode", QueryName: "AutomationMode"},
+					{Name: "ResumeFullAutomationModeMinutes", Index: 51, Shape: &t[104], Wire: "ResumeFullAutomationModeMinutes", QueryName: "ResumeFullAutomationModeMinutes"},
+					{Name: "EnableCustomerOwnedIp", Index: 52, Shape: &t[21], Wire: "EnableCustomerOwnedIp", QueryName: "EnableCustomerOwnedIp"},
+					{Name: "NetworkType", Index: 53, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+					{Name: "AwsBackupRecoveryPointArn", Index: 54, Shape: &t[19], Wire: "AwsBackupRecoveryPointArn", QueryName: "AwsBackupRecoveryPointArn"},
+					{Name: "ManageMasterUserPassword", Index: 55, Shape: &t[21], Wire: "ManageMasterUserPassword", QueryName: "ManageMasterUserPassword"},
+					{Name: "RotateMasterUserPassword", Index: 56, Shape: &t[21], Wire: "RotateMasterUserPassword", QueryName: "RotateMasterUserPassword"},
+					{Name: "MasterUserSecretKmsKeyId", Index: 57, Shape: &t[162], Wire: "MasterUserSecretKmsKeyId", QueryName: "MasterUserSecretKmsKeyId"},
+					{Name: "MultiTenant", Index: 58, Shape: &t[21], Wire: "MultiTenant", QueryName: "MultiTenant"},
+					{Name: "DedicatedLogVolume", Index: 59, Shape: &t[21], Wire: "DedicatedLogVolume", QueryName: "DedicatedLogVolume"},
+					{Name: "Engine", Index: 60, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+					{Name: "AdditionalStorageVolumes", Index: 61, Shape: &t[115], Wire: "AdditionalStorageVolumes", QueryName: "AdditionalStorageVolumes"},
+					{Name: "TagSpecifications", Index: 62, Shape: &t[173], Wire: "TagSpecifications", QueryName: "TagSpecifications"},
+					{Name: "MasterUserAuthenticationType", Index: 63, Shape: &t[112], Wire: "MasterUserAuthenticationType", QueryName: "MasterUserAuthenticationType"},
+					{Name: "EngineLifecycleSupport", Index: 64, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBInstanceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "ModifyDBInstanceResponse",
+				ResultWrapper: "ModifyDBInstanceResult",
+				Errors:        []string{"AuthorizationNotFound", "DBParameterGroupNotFound", "InsufficientDBInstanceCapacity", "VpcEncryptionControlViolationException", "InvalidDBSecurityGroupState", "ProvisionedIopsNotAvailableInAZFault", "StorageTypeNotSupported", "OptionGroupNotFoundFault", "DBInstanceNotFound", "NetworkTypeNotSupported", "StorageQuotaExceeded", "BackupPolicyNotFoundFault", "DomainNotFoundFault", "CertificateNotFound", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "DBInstanceAlreadyExists", "DBUpgradeDependencyFailure", "TenantDatabaseQuotaExceeded", "DBSecurityGroupNotFound", "InvalidVPCNetworkStateFault", "InvalidDBClusterStateFault"},
+				NewInput:      func() any { return new(ModifyDBInstanceInput) },
+				NewOutput:     func() any { return new(ModifyDBInstanceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBInstance(ctx, in.(*ModifyDBInstanceInput))
+				},
+			},
+			{
 				Name: "ModifyDBParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
-					{Name: "Parameters", Index: 1, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters", Required: true},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "Parameters", Index: 1, Shape: &t[128], Wire: "Parameters", QueryName: "Parameters", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ModifyDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
 				}},
 				OutputRoot:    "ModifyDBParameterGroupResponse",
 				ResultWrapper: "ModifyDBParameterGroupResult",
@@ -815,12 +1344,12 @@ func newService() *schema.Service {
 			{
 				Name: "ModifyDBSubnetGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBSubnetGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
-					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[93], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
-					{Name: "SubnetIds", Index: 2, Shape: &t[96], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
+					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
+					{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[162], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
+					{Name: "SubnetIds", Index: 2, Shape: &t[165], Wire: "SubnetIds", QueryName: "SubnetIds", Required: true},
 				}},
 				Output: &schema.Shape{Name: "ModifyDBSubnetGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBSubnetGroup", Index: 0, Shape: &t[28], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
+					{Name: "DBSubnetGroup", Index: 0, Shape: &t[69], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
 				}},
 				OutputRoot:    "ModifyDBSubnetGroupResponse",
 				ResultWrapper: "ModifyDBSubnetGroupResult",
@@ -832,10 +1361,45 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "RebootDBCluster", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "RebootDBClusterInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "RebootDBClusterOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "RebootDBClusterResponse",
+				ResultWrapper: "RebootDBClusterResult",
+				Errors:        []string{"InvalidDBClusterStateFault", "InvalidDBInstanceState", "DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(RebootDBClusterInput) },
+				NewOutput:     func() any { return new(RebootDBClusterOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RebootDBCluster(ctx, in.(*RebootDBClusterInput))
+				},
+			},
+			{
+				Name: "RebootDBInstance", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "RebootDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "ForceFailover", Index: 1, Shape: &t[21], Wire: "ForceFailover", QueryName: "ForceFailover"},
+				}},
+				Output: &schema.Shape{Name: "RebootDBInstanceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "RebootDBInstanceResponse",
+				ResultWrapper: "RebootDBInstanceResult",
+				Errors:        []string{"DBInstanceNotFound", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault"},
+				NewInput:      func() any { return new(RebootDBInstanceInput) },
+				NewOutput:     func() any { return new(RebootDBInstanceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RebootDBInstance(ctx, in.(*RebootDBInstanceInput))
+				},
+			},
+			{
 				Name: "RemoveTagsFromResource", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "RemoveTagsFromResourceInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "ResourceName", Index: 0, Shape: &t[93], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
-					{Name: "TagKeys", Index: 1, Shape: &t[59], Wire: "TagKeys", QueryName: "TagKeys", Required: true},
+					{Name: "ResourceName", Index: 0, Shape: &t[162], Wire: "ResourceName", QueryName: "ResourceName", Required: true},
+					{Name: "TagKeys", Index: 1, Shape: &t[105], Wire: "TagKeys", QueryName: "TagKeys", Required: true},
 				}},
 				Output:     &schema.Shape{Name: "RemoveTagsFromResourceOutput", Kind: schema.Structure},
 				OutputRoot: "RemoveTagsFromResourceResponse",
@@ -850,12 +1414,12 @@ func newService() *schema.Service {
 			{
 				Name: "ResetDBClusterParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ResetDBClusterParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
-					{Name: "ResetAllParameters", Index: 1, Shape: &t[10], Wire: "ResetAllParameters", QueryName: "ResetAllParameters"},
-					{Name: "Parameters", Index: 2, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName", Required: true},
+					{Name: "ResetAllParameters", Index: 1, Shape: &t[20], Wire: "ResetAllParameters", QueryName: "ResetAllParameters"},
+					{Name: "Parameters", Index: 2, Shape: &t[128], Wire: "Parameters", QueryName: "Parameters"},
 				}},
 				Output: &schema.Shape{Name: "ResetDBClusterParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+					{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
 				}},
 				OutputRoot:    "ResetDBClusterParameterGroupResponse",
 				ResultWrapper: "ResetDBClusterParameterGroupResult",
@@ -869,12 +1433,12 @@ func newService() *schema.Service {
 			{
 				Name: "ResetDBParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ResetDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
-					{Name: "ResetAllParameters", Index: 1, Shape: &t[10], Wire: "ResetAllParameters", QueryName: "ResetAllParameters"},
-					{Name: "Parameters", Index: 2, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName", Required: true},
+					{Name: "ResetAllParameters", Index: 1, Shape: &t[20], Wire: "ResetAllParameters", QueryName: "ResetAllParameters"},
+					{Name: "Parameters", Index: 2, Shape: &t[128], Wire: "Parameters", QueryName: "Parameters"},
 				}},
 				Output: &schema.Shape{Name: "ResetDBParameterGroupOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
 				}},
 				OutputRoot:    "ResetDBParameterGroupResponse",
 				ResultWrapper: "ResetDBParameterGroupResult",
@@ -883,6 +1447,196 @@ func newService() *schema.Service {
 				NewOutput:     func() any { return new(ResetDBParameterGroupOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).ResetDBParameterGroup(ctx, in.(*ResetDBParameterGroupInput))
+				},
+			},
+			{
+				Name: "RestoreDBClusterFromSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "RestoreDBClusterFromSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "AvailabilityZones", Index: 0, Shape: &t[14], Wire: "AvailabilityZones", QueryName: "AvailabilityZones"},
+					{Name: "DBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+					{Name: "SnapshotIdentifier", Index: 2, Shape: &t[162], Wire: "SnapshotIdentifier", QueryName: "SnapshotIdentifier", Required: true},
+					{Name: "Engine", Index: 3, Shape: &t[162], Wire: "Engine", QueryName: "Engine", Required: true},
+					{Name: "EngineVersion", Index: 4, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+					{Name: "Port", Index: 5, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+					{Name: "DBSubnetGroupName", Index: 6, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "DatabaseName", Index: 7, Shape: &t[162], Wire: "DatabaseName", QueryName: "DatabaseName"},
+					{Name: "OptionGroupName", Index: 8, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "VpcSecurityGroupIds", Index: 9, Shape: &t[184], Wire: "VpcSecurityGroupIds", QueryName: "VpcSecurityGroupIds"},
+					{Name: "Tags", Index: 10, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
+					{Name: "KmsKeyId", Index: 11, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "EnableIAMDatabaseAuthentication", Index: 12, Shape: &t[21], Wire: "EnableIAMDatabaseAuthentication", QueryName: "EnableIAMDatabaseAuthentication"},
+					{Name: "BacktrackWindow", Index: 13, Shape: &t[111], Wire: "BacktrackWindow", QueryName: "BacktrackWindow"},
+					{Name: "EnableCloudwatchLogsExports", Index: 14, Shape: &t[109], Wire: "EnableCloudwatchLogsExports", QueryName: "EnableCloudwatchLogsExports"},
+					{Name: "EngineMode", Index: 15, Shape: &t[162], Wire: "EngineMode", QueryName: "EngineMode"},
+					{Name: "ScalingConfiguration", Index: 16, Shape: &t[151], Wire: "ScalingConfiguration", QueryName: "ScalingConfiguration"},
+					{Name: "DBClusterParameterGroupName", Index: 17, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+					{Name: "DeletionProtection", Index: 18, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+					{Name: "CopyTagsToSnapshot", Index: 19, Shape: &t[21], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+					{Name: "Domain", Index: 20, Shape: &t[162], Wire: "Domain", QueryName: "Domain"},
+					{Name: "DomainIAMRoleName", Index: 21, Shape: &t[162], Wire: "DomainIAMRoleName", QueryName: "DomainIAMRoleName"},
+					{Name: "DBClusterInstanceClass", Index: 22, Shape: &t[162], Wire: "DBClusterInstanceClass", QueryName: "DBClusterInstanceClass"},
+					{Name: "StorageType", Index: 23, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+					{Name: "Iops", Index: 24, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+					{Name: "PubliclyAccessible", Index: 25, Shape: &t[21], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+					{Name: "NetworkType", Index: 26, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+					{Name: "ServerlessV2ScalingConfiguration", Index: 27, Shape: &t[155], Wire: "ServerlessV2ScalingConfiguration", QueryName: "ServerlessV2ScalingConfiguration"},
+					{Name: "RdsCustomClusterConfiguration", Index: 28, Shape: &t[140], Wire: "RdsCustomClusterConfiguration", QueryName: "RdsCustomClusterConfiguration"},
+					{Name: "MonitoringInterval", Index: 29, Shape: &t[104], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+					{Name: "MonitoringRoleArn", Index: 30, Shape: &t[162], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+					{Name: "EnablePerformanceInsights", Index: 31, Shape: &t[21], Wire: "EnablePerformanceInsights", QueryName: "EnablePerformanceInsights"},
+					{Name: "PerformanceInsightsKMSKeyId", Index: 32, Shape: &t[162], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+					{Name: "PerformanceInsightsRetentionPeriod", Index: 33, Shape: &t[104], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+					{Name: "BackupRetentionPeriod", Index: 34, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+					{Name: "PreferredBackupWindow", Index: 35, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+					{Name: "EngineLifecycleSupport", Index: 36, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+					{Name: "TagSpecifications", Index: 37, Shape: &t[173], Wire: "TagSpecifications", QueryName: "TagSpecifications"},
+					{Name: "EnableVPCNetworking", Index: 38, Shape: &t[21], Wire: "EnableVPCNetworking", QueryName: "EnableVPCNetworking"},
+					{Name: "EnableInternetAccessGateway", Index: 39, Shape: &t[21], Wire: "EnableInternetAccessGateway", QueryName: "EnableInternetAccessGateway"},
+					{Name: "AssociatedRoles", Index: 40, Shape: &t[34], Wire: "AssociatedRoles", QueryName: "AssociatedRoles"},
+				}},
+				Output: &schema.Shape{Name: "RestoreDBClusterFromSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "RestoreDBClusterFromSnapshotResponse",
+				ResultWrapper: "RestoreDBClusterFromSnapshotResult",
+				Errors:        []string{"DBClusterSnapshotNotFoundFault", "DBSubnetGroupDoesNotCoverEnoughAZs", "InvalidDBSnapshotState", "DBClusterParameterGroupNotFound", "InsufficientDBInstanceCapacity", "InvalidSubnet", "VpcEncryptionControlViolationException", "StorageTypeNotSupported", "OptionGroupNotFoundFault", "InvalidDBClusterSnapshotStateFault", "DBClusterAlreadyExistsFault", "NetworkTypeNotSupported", "InsufficientDBClusterCapacityFault", "StorageQuotaExceeded", "DomainNotFoundFault", "DBSnapshotNotFound", "InsufficientStorageClusterCapacity", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "InvalidVPCNetworkStateFault", "DBClusterRoleQuotaExceeded", "DBSubnetGroupNotFoundFault", "InvalidRestoreFault", "DBClusterQuotaExceededFault"},
+				NewInput:      func() any { return new(RestoreDBClusterFromSnapshotInput) },
+				NewOutput:     func() any { return new(RestoreDBClusterFromSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RestoreDBClusterFromSnapshot(ctx, in.(*RestoreDBClusterFromSnapshotInput))
+				},
+			},
+			{
+				Name: "RestoreDBInstanceFromDBSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "RestoreDBInstanceFromDBSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "DBSnapshotIdentifier", Index: 1, Shape: &t[162], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier"},
+					{Name: "DBInstanceClass", Index: 2, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+					{Name: "Port", Index: 3, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+					{Name: "AvailabilityZone", Index: 4, Shape: &t[162], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "DBSubnetGroupName", Index: 5, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "MultiAZ", Index: 6, Shape: &t[21], Wire: "MultiAZ", QueryName: "MultiAZ"},
+					{Name: "PubliclyAccessible", Index: 7, Shape: &t[21], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+					{Name: "AutoMinorVersionUpgrade", Index: 8, Shape: &t[21], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+					{Name: "LicenseModel", Index: 9, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+					{Name: "DBName", Index: 10, Shape: &t[162], Wire: "DBName", QueryName: "DBName"},
+					{Name: "Engine", Index: 11, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+					{Name: "Iops", Index: 12, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+					{Name: "StorageThroughput", Index: 13, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+					{Name: "OptionGroupName", Index: 14, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "Tags", Index: 15, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
+					{Name: "StorageType", Index: 16, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+					{Name: "TdeCredentialArn", Index: 17, Shape: &t[162], Wire: "TdeCredentialArn", QueryName: "TdeCredentialArn"},
+					{Name: "TdeCredentialPassword", Index: 18, Shape: &t[153], Wire: "TdeCredentialPassword", QueryName: "TdeCredentialPassword", Sensitive: true},
+					{Name: "VpcSecurityGroupIds", Index: 19, Shape: &t[184], Wire: "VpcSecurityGroupIds", QueryName: "VpcSecurityGroupIds"},
+					{Name: "Domain", Index: 20, Shape: &t[162], Wire: "Domain", QueryName: "Domain"},
+					{Name: "DomainFqdn", Index: 21, Shape: &t[162], Wire: "DomainFqdn", QueryName: "DomainFqdn"},
+					{Name: "DomainOu", Index: 22, Shape: &t[162], Wire: "DomainOu", QueryName: "DomainOu"},
+					{Name: "DomainAuthSecretArn", Index: 23, Shape: &t[162], Wire: "DomainAuthSecretArn", QueryName: "DomainAuthSecretArn"},
+					{Name: "DomainDnsIps", Index: 24, Shape: &t[163], Wire: "DomainDnsIps", QueryName: "DomainDnsIps"},
+					{Name: "CopyTagsToSnapshot", Index: 25, Shape: &t[21], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+					{Name: "DomainIAMRoleName", Index: 26, Shape: &t[162], Wire: "DomainIAMRoleName", QueryName: "DomainIAMRoleName"},
+					{Name: "EnableIAMDatabaseAuthentication", Index: 27, Shape: &t[21], Wire: "EnableIAMDatabaseAuthentication", QueryName: "EnableIAMDatabaseAuthentication"},
+					{Name: "EnableCloudwatchLogsExports", Index: 28, Shape: &t[109], Wire: "EnableCloudwatchLogsExports", QueryName: "EnableCloudwatchLogsExports"},
+					{Name: "ProcessorFeatures", Index: 29, Shape: &t[137], Wire: "ProcessorFeatures", QueryName: "ProcessorFeatures"},
+					{Name: "UseDefaultProcessorFeatures", Index: 30, Shape: &t[21], Wire: "UseDefaultProcessorFeatures", QueryName: "UseDefaultProcessorFeatures"},
+					{Name: "DBParameterGroupName", Index: 31, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "DeletionProtection", Index: 32, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+					{Name: "EnableCustomerOwnedIp", Index: 33, Shape: &t[21], Wire: "EnableCustomerOwnedIp", QueryName: "EnableCustomerOwnedIp"},
+					{Name: "NetworkType", Index: 34, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+					{Name: "BackupTarget", Index: 35, Shape: &t[162], Wire: "BackupTarget", QueryName: "BackupTarget"},
+					{Name: "CustomIamInstanceProfile", Index: 36, Shape: &t[162], Wire: "CustomIamInstanceProfile", QueryName: "CustomIamInstanceProfile"},
+					{Name: "AllocatedStorage", Index: 37, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+					{Name: "DBClusterSnapshotIdentifier", Index: 38, Shape: &t[162], Wire: "DBClusterSnapshotIdentifier", QueryName: "DBClusterSnapshotIdentifier"},
+					{Name: "BackupRetentionPeriod", Index: 39, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+					{Name: "PreferredBackupWindow", Index: 40, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+					{Name: "DedicatedLogVolume", Index: 41, Shape: &t[21], Wire: "DedicatedLogVolume", QueryName: "DedicatedLogVolume"},
+					{Name: "CACertificateIdentifier", Index: 42, Shape: &t[162], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+					{Name: "EngineLifecycleSupport", Index: 43, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+					{Name: "AdditionalStorageVolumes", Index: 44, Shape: &t[8], Wire: "AdditionalStorageVolumes", QueryName: "AdditionalStorageVolumes"},
+					{Name: "TagSpecifications", Index: 45, Shape: &t[173], Wire: "TagSpecifications", QueryName: "TagSpecifications"},
+					{Name: "ManageMasterUserPassword", Index: 46, Shape: &t[21], Wire: "ManageMasterUserPassword", QueryName: "ManageMasterUserPassword"},
+					{Name: "MasterUserSecretKmsKeyId", Index: 47, Shape: &t[162], Wire: "MasterUserSecretKmsKeyId", QueryName: "MasterUserSecretKmsKeyId"},
+				}},
+				Output: &schema.Shape{Name: "RestoreDBInstanceFromDBSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "RestoreDBInstanceFromDBSnapshotResponse",
+				ResultWrapper: "RestoreDBInstanceFromDBSnapshotResult",
+				Errors:        []string{"AuthorizationNotFound", "DBClusterSnapshotNotFoundFault", "DBParameterGroupNotFound", "DBSubnetGroupDoesNotCoverEnoughAZs", "InvalidDBSnapshotState", "InsufficientDBInstanceCapacity", "InvalidSubnet", "VpcEncryptionControlViolationException", "ProvisionedIopsNotAvailableInAZFault", "StorageTypeNotSupported", "OptionGroupNotFoundFault", "NetworkTypeNotSupported", "InstanceQuotaExceeded", "StorageQuotaExceeded", "BackupPolicyNotFoundFault", "DomainNotFoundFault", "DBSnapshotNotFound", "CertificateNotFound", "KMSKeyNotAccessibleFault", "DBInstanceAlreadyExists", "TenantDatabaseQuotaExceeded", "DBSecurityGroupNotFound", "InvalidVPCNetworkStateFault", "DBSubnetGroupNotFoundFault", "InvalidRestoreFault"},
+				NewInput:      func() any { return new(RestoreDBInstanceFromDBSnapshotInput) },
+				NewOutput:     func() any { return new(RestoreDBInstanceFromDBSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RestoreDBInstanceFromDBSnapshot(ctx, in.(*RestoreDBInstanceFromDBSnapshotInput))
+				},
+			},
+			{
+				Name: "StartDBCluster", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "StartDBClusterInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "StartDBClusterOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "StartDBClusterResponse",
+				ResultWrapper: "StartDBClusterResult",
+				Errors:        []string{"InvalidDBClusterStateFault", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "InvalidDBShardGroupState", "DBClusterNotFoundFault", "VpcEncryptionControlViolationException"},
+				NewInput:      func() any { return new(StartDBClusterInput) },
+				NewOutput:     func() any { return new(StartDBClusterOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).StartDBCluster(ctx, in.(*StartDBClusterInput))
+				},
+			},
+			{
+				Name: "StartDBInstance", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "StartDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "StartDBInstanceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "StartDBInstanceResponse",
+				ResultWrapper: "StartDBInstanceResult",
+				Errors:        []string{"AuthorizationNotFound", "DBSubnetGroupDoesNotCoverEnoughAZs", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "InsufficientDBInstanceCapacity", "InvalidSubnet", "DBClusterNotFoundFault", "VpcEncryptionControlViolationException", "DBInstanceNotFound", "InvalidVPCNetworkStateFault", "InvalidDBClusterStateFault", "DBSubnetGroupNotFoundFault"},
+				NewInput:      func() any { return new(StartDBInstanceInput) },
+				NewOutput:     func() any { return new(StartDBInstanceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).StartDBInstance(ctx, in.(*StartDBInstanceInput))
+				},
+			},
+			{
+				Name: "StopDBCluster", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "StopDBClusterInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier", Required: true},
+				}},
+				Output: &schema.Shape{Name: "StopDBClusterOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBCluster", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"},
+				}},
+				OutputRoot:    "StopDBClusterResponse",
+				ResultWrapper: "StopDBClusterResult",
+				Errors:        []string{"InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBShardGroupState", "DBClusterNotFoundFault"},
+				NewInput:      func() any { return new(StopDBClusterInput) },
+				NewOutput:     func() any { return new(StopDBClusterOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).StopDBCluster(ctx, in.(*StopDBClusterInput))
+				},
+			},
+			{
+				Name: "StopDBInstance", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "StopDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "DBSnapshotIdentifier", Index: 1, Shape: &t[162], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier"},
+				}},
+				Output: &schema.Shape{Name: "StopDBInstanceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "StopDBInstanceResponse",
+				ResultWrapper: "StopDBInstanceResult",
+				Errors:        []string{"DBInstanceNotFound", "InvalidDBClusterStateFault", "SnapshotQuotaExceeded", "InvalidDBInstanceState", "DBSnapshotAlreadyExists"},
+				NewInput:      func() any { return new(StopDBInstanceInput) },
+				NewOutput:     func() any { return new(StopDBInstanceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).StopDBInstance(ctx, in.(*StopDBInstanceInput))
 				},
 			},
 		},
@@ -899,15 +1653,11 @@ func newService() *schema.Service {
 			"CopyOptionGroup",
 			"CreateBlueGreenDeployment",
 			"CreateCustomDBEngineVersion",
-			"CreateDBCluster",
-			"CreateDBClusterSnapshot",
-			"CreateDBInstance",
 			"CreateDBInstanceReadReplica",
 			"CreateDBProxy",
 			"CreateDBProxyEndpoint",
 			"CreateDBSecurityGroup",
 			"CreateDBShardGroup",
-			"CreateDBSnapshot",
 			"CreateEventSubscription",
 			"CreateGlobalCluster",
 			"CreateIntegration",
@@ -915,16 +1665,12 @@ func newService() *schema.Service {
 			"CreateTenantDatabase",
 			"DeleteBlueGreenDeployment",
 			"DeleteCustomDBEngineVersion",
-			"DeleteDBCluster",
 			"DeleteDBClusterAutomatedBackup",
-			"DeleteDBClusterSnapshot",
-			"DeleteDBInstance",
 			"DeleteDBInstanceAutomatedBackup",
 			"DeleteDBProxy",
 			"DeleteDBProxyEndpoint",
 			"DeleteDBSecurityGroup",
 			"DeleteDBShardGroup",
-			"DeleteDBSnapshot",
 			"DeleteEventSubscription",
 			"DeleteGlobalCluster",
 			"DeleteIntegration",
@@ -935,10 +1681,7 @@ func newService() *schema.Service {
 			"DescribeDBClusterAutomatedBackups",
 			"DescribeDBClusterBacktracks",
 			"DescribeDBClusterSnapshotAttributes",
-			"DescribeDBClusterSnapshots",
-			"DescribeDBClusters",
 			"DescribeDBInstanceAutomatedBackups",
-			"DescribeDBInstances",
 			"DescribeDBMajorEngineVersions",
 			"DescribeDBProxies",
 			"DescribeDBProxyEndpoints",
@@ -949,7 +1692,6 @@ func newService() *schema.Service {
 			"DescribeDBShardGroups",
 			"DescribeDBSnapshotAttributes",
 			"DescribeDBSnapshotTenantDatabases",
-			"DescribeDBSnapshots",
 			"DescribeExportTasks",
 			"DescribeIntegrations",
 			"DescribeOptionGroupOptions",
@@ -958,15 +1700,12 @@ func newService() *schema.Service {
 			"DescribeTenantDatabases",
 			"DisableHttpEndpoint",
 			"EnableHttpEndpoint",
-			"FailoverDBCluster",
 			"FailoverGlobalCluster",
 			"ModifyActivityStream",
 			"ModifyCertificates",
 			"ModifyCurrentDBClusterCapacity",
 			"ModifyCustomDBEngineVersion",
-			"ModifyDBCluster",
 			"ModifyDBClusterSnapshotAttribute",
-			"ModifyDBInstance",
 			"ModifyDBProxy",
 			"ModifyDBProxyEndpoint",
 			"ModifyDBProxyTargetGroup",
@@ -982,8 +1721,6 @@ func newService() *schema.Service {
 			"PromoteReadReplica",
 			"PromoteReadReplicaDBCluster",
 			"PurchaseReservedDBInstancesOffering",
-			"RebootDBCluster",
-			"RebootDBInstance",
 			"RebootDBShardGroup",
 			"RegisterDBProxyTargets",
 			"RemoveFromGlobalCluster",
@@ -991,20 +1728,14 @@ func newService() *schema.Service {
 			"RemoveRoleFromDBInstance",
 			"RemoveSourceIdentifierFromSubscription",
 			"RestoreDBClusterFromS3",
-			"RestoreDBClusterFromSnapshot",
 			"RestoreDBClusterToPointInTime",
-			"RestoreDBInstanceFromDBSnapshot",
 			"RestoreDBInstanceFromS3",
 			"RestoreDBInstanceToPointInTime",
 			"RevokeDBSecurityGroupIngress",
 			"StartActivityStream",
-			"StartDBCluster",
-			"StartDBInstance",
 			"StartDBInstanceAutomatedBackupsReplication",
 			"StartExportTask",
 			"StopActivityStream",
-			"StopDBCluster",
-			"StopDBInstance",
 			"StopDBInstanceAutomatedBackupsReplication",
 			"SwitchoverBlueGreenDeployment",
 			"SwitchoverGlobalCluster",
@@ -1015,465 +1746,951 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 115)
+	t := make([]schema.Shape, 188)
 	t[0] = schema.Shape{Name: "AccountQuota", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "AccountQuotaName", Index: 0, Shape: &t[93], Wire: "AccountQuotaName", QueryName: "AccountQuotaName"},
-		{Name: "Used", Index: 1, Shape: &t[61], Wire: "Used", QueryName: "Used"},
-		{Name: "Max", Index: 2, Shape: &t[61], Wire: "Max", QueryName: "Max"},
+		{Name: "AccountQuotaName", Index: 0, Shape: &t[162], Wire: "AccountQuotaName", QueryName: "AccountQuotaName"},
+		{Name: "Used", Index: 1, Shape: &t[110], Wire: "Used", QueryName: "Used"},
+		{Name: "Max", Index: 2, Shape: &t[110], Wire: "Max", QueryName: "Max"},
 	}}
 	t[1] = schema.Shape{Name: "AccountQuotaList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[0], Wire: "AccountQuota", QueryName: "AccountQuota"}}
-	t[2] = schema.Shape{Name: "ActivityStreamModeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[3] = schema.Shape{Name: "ApplyMethod", Kind: schema.String, Enum: []string{"immediate", "pending-reboot"}}
-	t[4] = schema.Shape{Name: "AvailabilityZone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name"},
+	t[2] = schema.Shape{Name: "ActivityStreamMode", Kind: schema.String, Enum: []string{"sync", "async"}}
+	t[3] = schema.Shape{Name: "ActivityStreamModeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[4] = schema.Shape{Name: "ActivityStreamPolicyStatus", Kind: schema.String, Enum: []string{"locked", "unlocked", "locking-policy", "unlocking-policy"}}
+	t[5] = schema.Shape{Name: "ActivityStreamStatus", Kind: schema.String, Enum: []string{"stopped", "starting", "started", "stopping"}}
+	t[6] = schema.Shape{Name: "AdditionalStorageVolume", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VolumeName", Index: 0, Shape: &t[162], Wire: "VolumeName", QueryName: "VolumeName", Required: true},
+		{Name: "AllocatedStorage", Index: 1, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "IOPS", Index: 2, Shape: &t[104], Wire: "IOPS", QueryName: "IOPS"},
+		{Name: "MaxAllocatedStorage", Index: 3, Shape: &t[104], Wire: "MaxAllocatedStorage", QueryName: "MaxAllocatedStorage"},
+		{Name: "StorageThroughput", Index: 4, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "StorageType", Index: 5, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
 	}}
-	t[5] = schema.Shape{Name: "AvailabilityZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[4], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"}}
-	t[6] = schema.Shape{Name: "AvailableAdditionalStorageVolumesOption", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SupportsStorageAutoscaling", Index: 0, Shape: &t[10], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
-		{Name: "SupportsStorageThroughput", Index: 1, Shape: &t[10], Wire: "SupportsStorageThroughput", QueryName: "SupportsStorageThroughput"},
-		{Name: "SupportsIops", Index: 2, Shape: &t[10], Wire: "SupportsIops", QueryName: "SupportsIops"},
-		{Name: "StorageType", Index: 3, Shape: &t[93], Wire: "StorageType", QueryName: "StorageType"},
-		{Name: "MinStorageSize", Index: 4, Shape: &t[58], Wire: "MinStorageSize", QueryName: "MinStorageSize"},
-		{Name: "MaxStorageSize", Index: 5, Shape: &t[58], Wire: "MaxStorageSize", QueryName: "MaxStorageSize"},
-		{Name: "MinIops", Index: 6, Shape: &t[58], Wire: "MinIops", QueryName: "MinIops"},
-		{Name: "MaxIops", Index: 7, Shape: &t[58], Wire: "MaxIops", QueryName: "MaxIops"},
-		{Name: "MinIopsPerGib", Index: 8, Shape: &t[33], Wire: "MinIopsPerGib", QueryName: "MinIopsPerGib"},
-		{Name: "MaxIopsPerGib", Index: 9, Shape: &t[33], Wire: "MaxIopsPerGib", QueryName: "MaxIopsPerGib"},
-		{Name: "MinStorageThroughput", Index: 10, Shape: &t[58], Wire: "MinStorageThroughput", QueryName: "MinStorageThroughput"},
-		{Name: "MaxStorageThroughput", Index: 11, Shape: &t[58], Wire: "MaxStorageThroughput", QueryName: "MaxStorageThroughput"},
+	t[7] = schema.Shape{Name: "AdditionalStorageVolumeOutput", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VolumeName", Index: 0, Shape: &t[162], Wire: "VolumeName", QueryName: "VolumeName"},
+		{Name: "StorageVolumeStatus", Index: 1, Shape: &t[162], Wire: "StorageVolumeStatus", QueryName: "StorageVolumeStatus"},
+		{Name: "StorageOperationStatus", Index: 2, Shape: &t[162], Wire: "StorageOperationStatus", QueryName: "StorageOperationStatus"},
+		{Name: "StorageOperationPercentProgress", Index: 3, Shape: &t[104], Wire: "StorageOperationPercentProgress", QueryName: "StorageOperationPercentProgress"},
+		{Name: "AllocatedStorage", Index: 4, Shape: &t[103], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "IOPS", Index: 5, Shape: &t[104], Wire: "IOPS", QueryName: "IOPS"},
+		{Name: "MaxAllocatedStorage", Index: 6, Shape: &t[104], Wire: "MaxAllocatedStorage", QueryName: "MaxAllocatedStorage"},
+		{Name: "StorageThroughput", Index: 7, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "StorageType", Index: 8, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
 	}}
-	t[7] = schema.Shape{Name: "AvailableAdditionalStorageVolumesOptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[6], Wire: "AvailableAdditionalStorageVolumesOption", QueryName: "AvailableAdditionalStorageVolumesOption"}}
-	t[8] = schema.Shape{Name: "AvailableProcessorFeature", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name"},
-		{Name: "DefaultValue", Index: 1, Shape: &t[93], Wire: "DefaultValue", QueryName: "DefaultValue"},
-		{Name: "AllowedValues", Index: 2, Shape: &t[93], Wire: "AllowedValues", QueryName: "AllowedValues"},
+	t[8] = schema.Shape{Name: "AdditionalStorageVolumesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[6], Wire: "member", QueryName: "member"}}
+	t[9] = schema.Shape{Name: "AdditionalStorageVolumesOutputList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[7], Wire: "member", QueryName: "member"}}
+	t[10] = schema.Shape{Name: "ApplyMethod", Kind: schema.String, Enum: []string{"immediate", "pending-reboot"}}
+	t[11] = schema.Shape{Name: "AutomationMode", Kind: schema.String, Enum: []string{"full", "all-paused"}}
+	t[12] = schema.Shape{Name: "AvailabilityZone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[162], Wire: "Name", QueryName: "Name"},
 	}}
-	t[9] = schema.Shape{Name: "AvailableProcessorFeatureList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[8], Wire: "AvailableProcessorFeature", QueryName: "AvailableProcessorFeature"}}
-	t[10] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[11] = schema.Shape{Name: "BooleanOptional", Kind: schema.Boolean}
-	t[12] = schema.Shape{Name: "CACertificateIdentifiersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[13] = schema.Shape{Name: "Certificate", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CertificateIdentifier", Index: 0, Shape: &t[93], Wire: "CertificateIdentifier", QueryName: "CertificateIdentifier"},
-		{Name: "CertificateType", Index: 1, Shape: &t[93], Wire: "CertificateType", QueryName: "CertificateType"},
-		{Name: "Thumbprint", Index: 2, Shape: &t[93], Wire: "Thumbprint", QueryName: "Thumbprint"},
-		{Name: "ValidFrom", Index: 3, Shape: &t[100], Wire: "ValidFrom", QueryName: "ValidFrom", TimestampFormat: schema.ISO8601},
-		{Name: "ValidTill", Index: 4, Shape: &t[100], Wire: "ValidTill", QueryName: "ValidTill", TimestampFormat: schema.ISO8601},
-		{Name: "CertificateArn", Index: 5, Shape: &t[93], Wire: "CertificateArn", QueryName: "CertificateArn"},
-		{Name: "CustomerOverride", Index: 6, Shape: &t[11], Wire: "CustomerOverride", QueryName: "CustomerOverride"},
-		{Name: "CustomerOverrideValidTill", Index: 7, Shape: &t[100], Wire: "CustomerOverrideValidTill", QueryName: "CustomerOverrideValidTill", TimestampFormat: schema.ISO8601},
+	t[13] = schema.Shape{Name: "AvailabilityZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[12], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"}}
+	t[14] = schema.Shape{Name: "AvailabilityZones", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"}}
+	t[15] = schema.Shape{Name: "AvailableAdditionalStorageVolumesOption", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SupportsStorageAutoscaling", Index: 0, Shape: &t[20], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
+		{Name: "SupportsStorageThroughput", Index: 1, Shape: &t[20], Wire: "SupportsStorageThroughput", QueryName: "SupportsStorageThroughput"},
+		{Name: "SupportsIops", Index: 2, Shape: &t[20], Wire: "SupportsIops", QueryName: "SupportsIops"},
+		{Name: "StorageType", Index: 3, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "MinStorageSize", Index: 4, Shape: &t[104], Wire: "MinStorageSize", QueryName: "MinStorageSize"},
+		{Name: "MaxStorageSize", Index: 5, Shape: &t[104], Wire: "MaxStorageSize", QueryName: "MaxStorageSize"},
+		{Name: "MinIops", Index: 6, Shape: &t[104], Wire: "MinIops", QueryName: "MinIops"},
+		{Name: "MaxIops", Index: 7, Shape: &t[104], Wire: "MaxIops", QueryName: "MaxIops"},
+		{Name: "MinIopsPerGib", Index: 8, Shape: &t[77], Wire: "MinIopsPerGib", QueryName: "MinIopsPerGib"},
+		{Name: "MaxIopsPerGib", Index: 9, Shape: &t[77], Wire: "MaxIopsPerGib", QueryName: "MaxIopsPerGib"},
+		{Name: "MinStorageThroughput", Index: 10, Shape: &t[104], Wire: "MinStorageThroughput", QueryName: "MinStorageThroughput"},
+		{Name: "MaxStorageThroughput", Index: 11, Shape: &t[104], Wire: "MaxStorageThroughput", QueryName: "MaxStorageThroughput"},
 	}}
-	t[14] = schema.Shape{Name: "CertificateList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[13], Wire: "Certificate", QueryName: "Certificate"}}
-	t[15] = schema.Shape{Name: "CharacterSet", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CharacterSetName", Index: 0, Shape: &t[93], Wire: "CharacterSetName", QueryName: "CharacterSetName"},
-		{Name: "CharacterSetDescription", Index: 1, Shape: &t[93], Wire: "CharacterSetDescription", QueryName: "CharacterSetDescription"},
+	t[16] = schema.Shape{Name: "AvailableAdditionalStorageVolumesOptionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "AvailableAdditionalStorageVolumesOption", QueryName: "AvailableAdditionalStorageVolumesOption"}}
+	t[17] = schema.Shape{Name: "AvailableProcessorFeature", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[162], Wire: "Name", QueryName: "Name"},
+		{Name: "DefaultValue", Index: 1, Shape: &t[162], Wire: "DefaultValue", QueryName: "DefaultValue"},
+		{Name: "AllowedValues", Index: 2, Shape: &t[162], Wire: "AllowedValues", QueryName: "AllowedValues"},
 	}}
-	t[16] = schema.Shape{Name: "CustomDBEngineVersionAMI", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ImageId", Index: 0, Shape: &t[93], Wire: "ImageId", QueryName: "ImageId"},
-		{Name: "Status", Index: 1, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+	t[18] = schema.Shape{Name: "AvailableProcessorFeatureList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "AvailableProcessorFeature", QueryName: "AvailableProcessorFeature"}}
+	t[19] = schema.Shape{Name: "AwsBackupRecoveryPointArn", Kind: schema.String, Min: ptr(43), Max: ptr(350), Pattern: schema.NewPattern("arn:aws[a-z-]*:backup:[-a-z0-9]+:[0-9]{12}:[-a-z]+:([a-z0-9\\-]+:)?[a-z][a-z0-9\\-]{0,255}")}
+	t[20] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
+	t[21] = schema.Shape{Name: "BooleanOptional", Kind: schema.Boolean}
+	t[22] = schema.Shape{Name: "CACertificateIdentifiersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[23] = schema.Shape{Name: "Certificate", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CertificateIdentifier", Index: 0, Shape: &t[162], Wire: "CertificateIdentifier", QueryName: "CertificateIdentifier"},
+		{Name: "CertificateType", Index: 1, Shape: &t[162], Wire: "CertificateType", QueryName: "CertificateType"},
+		{Name: "Thumbprint", Index: 2, Shape: &t[162], Wire: "Thumbprint", QueryName: "Thumbprint"},
+		{Name: "ValidFrom", Index: 3, Shape: &t[169], Wire: "ValidFrom", QueryName: "ValidFrom", TimestampFormat: schema.ISO8601},
+		{Name: "ValidTill", Index: 4, Shape: &t[169], Wire: "ValidTill", QueryName: "ValidTill", TimestampFormat: schema.ISO8601},
+		{Name: "CertificateArn", Index: 5, Shape: &t[162], Wire: "CertificateArn", QueryName: "CertificateArn"},
+		{Name: "CustomerOverride", Index: 6, Shape: &t[21], Wire: "CustomerOverride", QueryName: "CustomerOverride"},
+		{Name: "CustomerOverrideValidTill", Index: 7, Shape: &t[169], Wire: "CustomerOverrideValidTill", QueryName: "CustomerOverrideValidTill", TimestampFormat: schema.ISO8601},
 	}}
-	t[17] = schema.Shape{Name: "CustomDBEngineVersionManifest", Kind: schema.String, Min: ptr(1), Max: ptr(51000), Pattern: schema.NewPattern("[\\s\\S]*")}
-	t[18] = schema.Shape{Name: "DBClusterEndpoint", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[93], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
-		{Name: "DBClusterIdentifier", Index: 1, Shape: &t[93], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
-		{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[93], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
-		{Name: "Endpoint", Index: 3, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
-		{Name: "Status", Index: 4, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-		{Name: "EndpointType", Index: 5, Shape: &t[93], Wire: "EndpointType", QueryName: "EndpointType"},
-		{Name: "CustomEndpointType", Index: 6, Shape: &t[93], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
-		{Name: "StaticMembers", Index: 7, Shape: &t[94], Wire: "StaticMembers", QueryName: "StaticMembers"},
-		{Name: "ExcludedMembers", Index: 8, Shape: &t[94], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
-		{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[93], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
+	t[24] = schema.Shape{Name: "CertificateDetails", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CAIdentifier", Index: 0, Shape: &t[162], Wire: "CAIdentifier", QueryName: "CAIdentifier"},
+		{Name: "ValidTill", Index: 1, Shape: &t[169], Wire: "ValidTill", QueryName: "ValidTill", TimestampFormat: schema.ISO8601},
 	}}
-	t[19] = schema.Shape{Name: "DBClusterEndpointList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[18], Wire: "DBClusterEndpointList", QueryName: "DBClusterEndpointList"}}
-	t[20] = schema.Shape{Name: "DBClusterParameterGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
-		{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
-		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
-		{Name: "DBClusterParameterGroupArn", Index: 3, Shape: &t[93], Wire: "DBClusterParameterGroupArn", QueryName: "DBClusterParameterGroupArn"},
+	t[25] = schema.Shape{Name: "CertificateList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[23], Wire: "Certificate", QueryName: "Certificate"}}
+	t[26] = schema.Shape{Name: "CharacterSet", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CharacterSetName", Index: 0, Shape: &t[162], Wire: "CharacterSetName", QueryName: "CharacterSetName"},
+		{Name: "CharacterSetDescription", Index: 1, Shape: &t[162], Wire: "CharacterSetDescription", QueryName: "CharacterSetDescription"},
 	}}
-	t[21] = schema.Shape{Name: "DBClusterParameterGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[20], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"}}
-	t[22] = schema.Shape{Name: "DBEngineVersion", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
-		{Name: "MajorEngineVersion", Index: 1, Shape: &t[93], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
-		{Name: "EngineVersion", Index: 2, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
-		{Name: "DatabaseInstallationFilesS3BucketName", Index: 3, Shape: &t[93], Wire: "DatabaseInstallationFilesS3BucketName", QueryName: "DatabaseInstallationFilesS3BucketName"},
-		{Name: "DatabaseInstallationFilesS3Prefix", Index: 4, Shape: &t[93], Wire: "DatabaseInstallationFilesS3Prefix", QueryName: "DatabaseInstallationFilesS3Prefix"},
-		{Name: "DatabaseInstallationFiles", Index: 5, Shape: &t[94], Wire: "DatabaseInstallationFiles", QueryName: "DatabaseInstallationFiles"},
-		{Name: "CustomDBEngineVersionManifest", Index: 6, Shape: &t[17], Wire: "CustomDBEngineVersionManifest", QueryName: "CustomDBEngineVersionManifest"},
-		{Name: "DBParameterGroupFamily", Index: 7, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
-		{Name: "DBEngineDescription", Index: 8, Shape: &t[93], Wire: "DBEngineDescription", QueryName: "DBEngineDescription"},
-		{Name: "DBEngineVersionArn", Index: 9, Shape: &t[93], Wire: "DBEngineVersionArn", QueryName: "DBEngineVersionArn"},
-		{Name: "DBEngineVersionDescription", Index: 10, Shape: &t[93], Wire: "DBEngineVersionDescription", QueryName: "DBEngineVersionDescription"},
-		{Name: "DefaultCharacterSet", Index: 11, Shape: &t[15], Wire: "DefaultCharacterSet", QueryName: "DefaultCharacterSet"},
-		{Name: "FailureReason", Index: 12, Shape: &t[93], Wire: "FailureReason", QueryName: "FailureReason"},
-		{Name: "Image", Index: 13, Shape: &t[16], Wire: "Image", QueryName: "Image"},
-		{Name: "DBEngineMediaType", Index: 14, Shape: &t[93], Wire: "DBEngineMediaType", QueryName: "DBEngineMediaType"},
-		{Name: "KMSKeyId", Index: 15, Shape: &t[93], Wire: "KMSKeyId", QueryName: "KMSKeyId"},
-		{Name: "CreateTime", Index: 16, Shape: &t[100], Wire: "CreateTime", QueryName: "CreateTime", TimestampFormat: schema.ISO8601},
-		{Name: "SupportedCharacterSets", Index: 17, Shape: &t[98], Wire: "SupportedCharacterSets", QueryName: "SupportedCharacterSets"},
-		{Name: "SupportedNcharCharacterSets", Index: 18, Shape: &t[98], Wire: "SupportedNcharCharacterSets", QueryName: "SupportedNcharCharacterSets"},
-		{Name: "ValidUpgradeTarget", Index: 19, Shape: &t[109], Wire: "ValidUpgradeTarget", QueryName: "ValidUpgradeTarget"},
-		{Name: "SupportedTimezones", Index: 20, Shape: &t[99], Wire: "SupportedTimezones", QueryName: "SupportedTimezones"},
-		{Name: "ExportableLogTypes", Index: 21, Shape: &t[60], Wire: "ExportableLogTypes", QueryName: "ExportableLogTypes"},
-		{Name: "SupportsLogExportsToCloudwatchLogs", Index: 22, Shape: &t[10], Wire: "SupportsLogExportsToCloudwatchLogs", QueryName: "SupportsLogExportsToCloudwatchLogs"},
-		{Name: "SupportsReadReplica", Index: 23, Shape: &t[10], Wire: "SupportsReadReplica", QueryName: "SupportsReadReplica"},
-		{Name: "SupportedEngineModes", Index: 24, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
-		{Name: "SupportedFeatureNames", Index: 25, Shape: &t[47], Wire: "SupportedFeatureNames", QueryName: "SupportedFeatureNames"},
-		{Name: "Status", Index: 26, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-		{Name: "SupportsParallelQuery", Index: 27, Shape: &t[10], Wire: "SupportsParallelQuery", QueryName: "SupportsParallelQuery"},
-		{Name: "SupportsGlobalDatabases", Index: 28, Shape: &t[10], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
-		{Name: "TagList", Index: 29, Shape: &t[102], Wire: "TagList", QueryName: "TagList"},
-		{Name: "SupportsBabelfish", Index: 30, Shape: &t[10], Wire: "SupportsBabelfish", QueryName: "SupportsBabelfish"},
-		{Name: "SupportsLimitlessDatabase", Index: 31, Shape: &t[10], Wire: "SupportsLimitlessDatabase", QueryName: "SupportsLimitlessDatabase"},
-		{Name: "SupportsCertificateRotationWithoutRestart", Index: 32, Shape: &t[11], Wire: "SupportsCertificateRotationWithoutRestart", QueryName: "SupportsCertificateRotationWithoutRestart"},
-		{Name: "SupportedCACertificateIdentifiers", Index: 33, Shape: &t[12], Wire: "SupportedCACertificateIdentifiers", QueryName: "SupportedCACertificateIdentifiers"},
-		{Name: "SupportsLocalWriteForwarding", Index: 34, Shape: &t[11], Wire: "SupportsLocalWriteForwarding", QueryName: "SupportsLocalWriteForwarding"},
-		{Name: "SupportsIntegrations", Index: 35, Shape: &t[10], Wire: "SupportsIntegrations", QueryName: "SupportsIntegrations"},
-		{Name: "ServerlessV2FeaturesSupport", Index: 36, Shape: &t[87], Wire: "ServerlessV2FeaturesSupport", QueryName: "ServerlessV2FeaturesSupport"},
+	t[27] = schema.Shape{Name: "CloudwatchLogsExportConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "EnableLogTypes", Index: 0, Shape: &t[109], Wire: "EnableLogTypes", QueryName: "EnableLogTypes"},
+		{Name: "DisableLogTypes", Index: 1, Shape: &t[109], Wire: "DisableLogTypes", QueryName: "DisableLogTypes"},
 	}}
-	t[23] = schema.Shape{Name: "DBEngineVersionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[22], Wire: "DBEngineVersion", QueryName: "DBEngineVersion"}}
-	t[24] = schema.Shape{Name: "DBParameterGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBParameterGroupName", Index: 0, Shape: &t[93], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
-		{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
-		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
-		{Name: "DBParameterGroupArn", Index: 3, Shape: &t[93], Wire: "DBParameterGroupArn", QueryName: "DBParameterGroupArn"},
+	t[28] = schema.Shape{Name: "ClusterPendingModifiedValues", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "PendingCloudwatchLogsExports", Index: 0, Shape: &t[129], Wire: "PendingCloudwatchLogsExports", QueryName: "PendingCloudwatchLogsExports"},
+		{Name: "DBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+		{Name: "MasterUserPassword", Index: 2, Shape: &t[153], Wire: "MasterUserPassword", QueryName: "MasterUserPassword", Sensitive: true},
+		{Name: "IAMDatabaseAuthenticationEnabled", Index: 3, Shape: &t[21], Wire: "IAMDatabaseAuthenticationEnabled", QueryName: "IAMDatabaseAuthenticationEnabled"},
+		{Name: "EngineVersion", Index: 4, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "BackupRetentionPeriod", Index: 5, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+		{Name: "StorageType", Index: 6, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "AllocatedStorage", Index: 7, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "RdsCustomClusterConfiguration", Index: 8, Shape: &t[140], Wire: "RdsCustomClusterConfiguration", QueryName: "RdsCustomClusterConfiguration"},
+		{Name: "Iops", Index: 9, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+		{Name: "CertificateDetails", Index: 10, Shape: &t[24], Wire: "CertificateDetails", QueryName: "CertificateDetails"},
 	}}
-	t[25] = schema.Shape{Name: "DBParameterGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[24], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"}}
-	t[26] = schema.Shape{Name: "DBSecurityGroupMembership", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBSecurityGroupName", Index: 0, Shape: &t[93], Wire: "DBSecurityGroupName", QueryName: "DBSecurityGroupName"},
-		{Name: "Status", Index: 1, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+	t[29] = schema.Shape{Name: "ClusterScalabilityType", Kind: schema.String, Enum: []string{"standard", "limitless"}}
+	t[30] = schema.Shape{Name: "CustomDBEngineVersionAMI", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ImageId", Index: 0, Shape: &t[162], Wire: "ImageId", QueryName: "ImageId"},
+		{Name: "Status", Index: 1, Shape: &t[162], Wire: "Status", QueryName: "Status"},
 	}}
-	t[27] = schema.Shape{Name: "DBSecurityGroupMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[26], Wire: "DBSecurityGroup", QueryName: "DBSecurityGroup"}}
-	t[28] = schema.Shape{Name: "DBSubnetGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBSubnetGroupName", Index: 0, Shape: &t[93], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
-		{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[93], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
-		{Name: "VpcId", Index: 2, Shape: &t[93], Wire: "VpcId", QueryName: "VpcId"},
-		{Name: "SubnetGroupStatus", Index: 3, Shape: &t[93], Wire: "SubnetGroupStatus", QueryName: "SubnetGroupStatus"},
-		{Name: "Subnets", Index: 4, Shape: &t[97], Wire: "Subnets", QueryName: "Subnets"},
-		{Name: "DBSubnetGroupArn", Index: 5, Shape: &t[93], Wire: "DBSubnetGroupArn", QueryName: "DBSubnetGroupArn"},
-		{Name: "SupportedNetworkTypes", Index: 6, Shape: &t[94], Wire: "SupportedNetworkTypes", QueryName: "SupportedNetworkTypes"},
+	t[31] = schema.Shape{Name: "CustomDBEngineVersionManifest", Kind: schema.String, Min: ptr(1), Max: ptr(51000), Pattern: schema.NewPattern("[\\s\\S]*")}
+	t[32] = schema.Shape{Name: "DBCluster", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AllocatedStorage", Index: 0, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "AvailabilityZones", Index: 1, Shape: &t[14], Wire: "AvailabilityZones", QueryName: "AvailabilityZones"},
+		{Name: "BackupRetentionPeriod", Index: 2, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+		{Name: "CharacterSetName", Index: 3, Shape: &t[162], Wire: "CharacterSetName", QueryName: "CharacterSetName"},
+		{Name: "DatabaseName", Index: 4, Shape: &t[162], Wire: "DatabaseName", QueryName: "DatabaseName"},
+		{Name: "DBClusterIdentifier", Index: 5, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+		{Name: "DBClusterParameterGroup", Index: 6, Shape: &t[162], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"},
+		{Name: "DBSubnetGroup", Index: 7, Shape: &t[162], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
+		{Name: "Status", Index: 8, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "PercentProgress", Index: 9, Shape: &t[162], Wire: "PercentProgress", QueryName: "PercentProgress"},
+		{Name: "EarliestRestorableTime", Index: 10, Shape: &t[169], Wire: "EarliestRestorableTime", QueryName: "EarliestRestorableTime", TimestampFormat: schema.ISO8601},
+		{Name: "Endpoint", Index: 11, Shape: &t[162], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "ReaderEndpoint", Index: 12, Shape: &t[162], Wire: "ReaderEndpoint", QueryName: "ReaderEndpoint"},
+		{Name: "CustomEndpoints", Index: 13, Shape: &t[163], Wire: "CustomEndpoints", QueryName: "CustomEndpoints"},
+		{Name: "MultiAZ", Index: 14, Shape: &t[21], Wire: "MultiAZ", QueryName: "MultiAZ"},
+		{Name: "Engine", Index: 15, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineVersion", Index: 16, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "LatestRestorableTime", Index: 17, Shape: &t[169], Wire: "LatestRestorableTime", QueryName: "LatestRestorableTime", TimestampFormat: schema.ISO8601},
+		{Name: "Port", Index: 18, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+		{Name: "MasterUsername", Index: 19, Shape: &t[162], Wire: "MasterUsername", QueryName: "MasterUsername"},
+		{Name: "DBClusterOptionGroupMemberships", Index: 20, Shape: &t[40], Wire: "DBClusterOptionGroupMemberships", QueryName: "DBClusterOptionGroupMemberships"},
+		{Name: "PreferredBackupWindow", Index: 21, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+		{Name: "PreferredMaintenanceWindow", Index: 22, Shape: &t[162], Wire: "PreferredMaintenanceWindow", QueryName: "PreferredMaintenanceWindow"},
+		{Name: "UpgradeRolloutOrder", Index: 23, Shape: &t[175], Wire: "UpgradeRolloutOrder", QueryName: "UpgradeRolloutOrder"},
+		{Name: "ReplicationSourceIdentifier", Index: 24, Shape: &t[162], Wire: "ReplicationSourceIdentifier", QueryName: "ReplicationSourceIdentifier"},
+		{Name: "ReadReplicaIdentifiers", Index: 25, Shape: &t[143], Wire: "ReadReplicaIdentifiers", QueryName: "ReadReplicaIdentifiers"},
+		{Name: "StatusInfos", Index: 26, Shape: &t[49], Wire: "StatusInfos", QueryName: "StatusInfos"},
+		{Name: "DBClusterMembers", Index: 27, Shape: &t[39], Wire: "DBClusterMembers", QueryName: "DBClusterMembers"},
+		{Name: "VpcSecurityGroups", Index: 28, Shape: &t[186], Wire: "VpcSecurityGroups", QueryName: "VpcSecurityGroups"},
+		{Name: "HostedZoneId", Index: 29, Shape: &t[162], Wire: "HostedZoneId", QueryName: "HostedZoneId"},
+		{Name: "StorageEncrypted", Index: 30, Shape: &t[20], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
+		{Name: "StorageEncryptionType", Index: 31, Shape: &t[161], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
+		{Name: "KmsKeyId", Index: 32, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+		{Name: "DbClusterResourceId", Index: 33, Shape: &t[162], Wire: "DbClusterResourceId", QueryName: "DbClusterResourceId"},
+		{Name: "DBClusterArn", Index: 34, Shape: &t[162], Wire: "DBClusterArn", QueryName: "DBClusterArn"},
+		{Name: "AssociatedRoles", Index: 35, Shape: &t[45], Wire: "AssociatedRoles", QueryName: "AssociatedRoles"},
+		{Name: "IAMDatabaseAuthenticationEnabled", Index: 36, Shape: &t[21], Wire: "IAMDatabaseAuthenticationEnabled", QueryName: "IAMDatabaseAuthenticationEnabled"},
+		{Name: "CloneGroupId", Index: 37, Shape: &t[162], Wire: "CloneGroupId", QueryName: "CloneGroupId"},
+		{Name: "ClusterCreateTime", Index: 38, Shape: &t[169], Wire: "ClusterCreateTime", QueryName: "ClusterCreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "EarliestBacktrackTime", Index: 39, Shape: &t[169], Wire: "EarliestBacktrackTime", QueryName: "EarliestBacktrackTime", TimestampFormat: schema.ISO8601},
+		{Name: "BacktrackWindow", Index: 40, Shape: &t[111], Wire: "BacktrackWindow", QueryName: "BacktrackWindow"},
+		{Name: "BacktrackConsumedChangeRecords", Index: 41, Shape: &t[111], Wire: "BacktrackConsumedChangeRecords", QueryName: "BacktrackConsumedChangeRecords"},
+		{Name: "EnabledCloudwatchLogsExports", Index: 42, Shape: &t[109], Wire: "EnabledCloudwatchLogsExports", QueryName: "EnabledCloudwatchLogsExports"},
+		{Name: "Capacity", Index: 43, Shape: &t[104], Wire: "Capacity", QueryName: "Capacity"},
+		{Name: "PendingModifiedValues", Index: 44, Shape: &t[28], Wire: "PendingModifiedValues", QueryName: "PendingModifiedValues"},
+		{Name: "EngineMode", Index: 45, Shape: &t[162], Wire: "EngineMode", QueryName: "EngineMode"},
+		{Name: "ScalingConfigurationInfo", Index: 46, Shape: &t[152], Wire: "ScalingConfigurationInfo", QueryName: "ScalingConfigurationInfo"},
+		{Name: "RdsCustomClusterConfiguration", Index: 47, Shape: &t[140], Wire: "RdsCustomClusterConfiguration", QueryName: "RdsCustomClusterConfiguration"},
+		{Name: "DBClusterInstanceClass", Index: 48, Shape: &t[162], Wire: "DBClusterInstanceClass", QueryName: "DBClusterInstanceClass"},
+		{Name: "StorageType", Index: 49, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "Iops", Index: 50, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+		{Name: "StorageThroughput", Index: 51, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "IOOptimizedNextAllowedModificationTime", Index: 52, Shape: &t[169], Wire: "IOOptimizedNextAllowedModificationTime", QueryName: "IOOptimizedNextAllowedModificationTime", TimestampFormat: schema.ISO8601},
+		{Name: "PubliclyAccessible", Index: 53, Shape: &t[21], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+		{Name: "AutoMinorVersionUpgrade", Index: 54, Shape: &t[20], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+		{Name: "DeletionProtection", Index: 55, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+		{Name: "HttpEndpointEnabled", Index: 56, Shape: &t[21], Wire: "HttpEndpointEnabled", QueryName: "HttpEndpointEnabled"},
+		{Name: "ActivityStreamMode", Index: 57, Shape: &t[2], Wire: "ActivityStreamMode", QueryName: "ActivityStreamMode"},
+		{Name: "ActivityStreamStatus", Index: 58, Shape: &t[5], Wire: "ActivityStreamStatus", QueryName: "ActivityStreamStatus"},
+		{Name: "ActivityStreamKmsKeyId", Index: 59, Shape: &t[162], Wire: "ActivityStreamKmsKeyId", QueryName: "ActivityStreamKmsKeyId"},
+		{Name: "ActivityStreamKinesisStreamName", Index: 60, Shape: &t[162], Wire: "ActivityStreamKinesisStreamName", QueryName: "ActivityStreamKinesisStreamName"},
+		{Name: "CopyTagsToSnapshot", Index: 61, Shape: &t[21], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+		{Name: "CrossAccountClone", Index: 62, Shape: &t[21], Wire: "CrossAccountClone", QueryName: "CrossAccountClone"},
+		{Name: "DomainMemberships", Index: 63, Shape: &t[75], Wire: "DomainMemberships", QueryName: "DomainMemberships"},
+		{Name: "TagList", Index: 64, Shape: &t[171], Wire: "TagList", QueryName: "TagList"},
+		{Name: "GlobalClusterIdentifier", Index: 65, Shape: &t[97], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
+		{Name: "GlobalWriteForwardingStatus", Index: 66, Shape: &t[187], Wire: "GlobalWriteForwardingStatus", QueryName: "GlobalWriteForwardingStatus"},
+		{Name: "GlobalWriteForwardingRequested", Index: 67, Shape: &t[21], Wire: "GlobalWriteForwardingRequested", QueryName: "GlobalWriteForwardingRequested"},
+		{Name: "NetworkType", Index: 68, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+		{Name: "AutomaticRestartTime", Index: 69, Shape: &t[169], Wire: "AutomaticRestartTime", QueryName: "AutomaticRestartTime", TimestampFormat: schema.ISO8601},
+		{Name: "ServerlessV2ScalingConfiguration", Index: 70, Shape: &t[156], Wire: "ServerlessV2ScalingConfiguration", QueryName: "ServerlessV2ScalingConfiguration"},
+		{Name: "ServerlessV2PlatformVersion", Index: 71, Shape: &t[162], Wire: "ServerlessV2PlatformVersion", QueryName: "ServerlessV2PlatformVersion"},
+		{Name: "MonitoringInterval", Index: 72, Shape: &t[104], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+		{Name: "MonitoringRoleArn", Index: 73, Shape: &t[162], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+		{Name: "DatabaseInsightsMode", Index: 74, Shape: &t[71], Wire: "DatabaseInsightsMode", QueryName: "DatabaseInsightsMode"},
+		{Name: "PerformanceInsightsEnabled", Index: 75, Shape: &t[21], Wire: "PerformanceInsightsEnabled", QueryName: "PerformanceInsightsEnabled"},
+		{Name: "PerformanceInsightsKMSKeyId", Index: 76, Shape: &t[162], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+		{Name: "PerformanceInsightsRetentionPeriod", Index: 77, Shape: &t[104], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+		{Name: "DBSystemId", Index: 78, Shape: &t[162], Wire: "DBSystemId", QueryName: "DBSystemId"},
+		{Name: "MasterUserSecret", Index: 79, Shape: &t[113], Wire: "MasterUserSecret", QueryName: "MasterUserSecret"},
+		{Name: "LocalWriteForwardingStatus", Index: 80, Shape: &t[108], Wire: "LocalWriteForwardingStatus", QueryName: "LocalWriteForwardingStatus"},
+		{Name: "AwsBackupRecoveryPointArn", Index: 81, Shape: &t[162], Wire: "AwsBackupRecoveryPointArn", QueryName: "AwsBackupRecoveryPointArn"},
+		{Name: "LimitlessDatabase", Index: 82, Shape: &t[106], Wire: "LimitlessDatabase", QueryName: "LimitlessDatabase"},
+		{Name: "ClusterScalabilityType", Index: 83, Shape: &t[29], Wire: "ClusterScalabilityType", QueryName: "ClusterScalabilityType"},
+		{Name: "CertificateDetails", Index: 84, Shape: &t[24], Wire: "CertificateDetails", QueryName: "CertificateDetails"},
+		{Name: "EngineLifecycleSupport", Index: 85, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+		{Name: "VPCNetworkingEnabled", Index: 86, Shape: &t[21], Wire: "VPCNetworkingEnabled", QueryName: "VPCNetworkingEnabled"},
+		{Name: "InternetAccessGatewayEnabled", Index: 87, Shape: &t[21], Wire: "InternetAccessGatewayEnabled", QueryName: "InternetAccessGatewayEnabled"},
 	}}
-	t[29] = schema.Shape{Name: "DBSubnetGroups", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[28], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"}}
-	t[30] = schema.Shape{Name: "DescribeDBLogFilesDetails", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "LogFileName", Index: 0, Shape: &t[93], Wire: "LogFileName", QueryName: "LogFileName"},
-		{Name: "LastWritten", Index: 1, Shape: &t[61], Wire: "LastWritten", QueryName: "LastWritten"},
-		{Name: "Size", Index: 2, Shape: &t[61], Wire: "Size", QueryName: "Size"},
+	t[33] = schema.Shape{Name: "DBClusterAssociatedRole", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "RoleArn", Index: 0, Shape: &t[102], Wire: "RoleArn", QueryName: "RoleArn", Required: true},
+		{Name: "FeatureName", Index: 1, Shape: &t[162], Wire: "FeatureName", QueryName: "FeatureName"},
 	}}
-	t[31] = schema.Shape{Name: "DescribeDBLogFilesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[30], Wire: "DescribeDBLogFilesDetails", QueryName: "DescribeDBLogFilesDetails"}}
-	t[32] = schema.Shape{Name: "Double", Kind: schema.Double}
-	t[33] = schema.Shape{Name: "DoubleOptional", Kind: schema.Double}
-	t[34] = schema.Shape{Name: "DoubleRange", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "From", Index: 0, Shape: &t[32], Wire: "From", QueryName: "From"},
-		{Name: "To", Index: 1, Shape: &t[32], Wire: "To", QueryName: "To"},
+	t[34] = schema.Shape{Name: "DBClusterAssociatedRoles", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[33], Wire: "DBClusterAssociatedRole", QueryName: "DBClusterAssociatedRole"}, Min: ptr(0), Max: ptr(15)}
+	t[35] = schema.Shape{Name: "DBClusterEndpoint", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBClusterEndpointIdentifier", Index: 0, Shape: &t[162], Wire: "DBClusterEndpointIdentifier", QueryName: "DBClusterEndpointIdentifier"},
+		{Name: "DBClusterIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+		{Name: "DBClusterEndpointResourceIdentifier", Index: 2, Shape: &t[162], Wire: "DBClusterEndpointResourceIdentifier", QueryName: "DBClusterEndpointResourceIdentifier"},
+		{Name: "Endpoint", Index: 3, Shape: &t[162], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "Status", Index: 4, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "EndpointType", Index: 5, Shape: &t[162], Wire: "EndpointType", QueryName: "EndpointType"},
+		{Name: "CustomEndpointType", Index: 6, Shape: &t[162], Wire: "CustomEndpointType", QueryName: "CustomEndpointType"},
+		{Name: "StaticMembers", Index: 7, Shape: &t[163], Wire: "StaticMembers", QueryName: "StaticMembers"},
+		{Name: "ExcludedMembers", Index: 8, Shape: &t[163], Wire: "ExcludedMembers", QueryName: "ExcludedMembers"},
+		{Name: "DBClusterEndpointArn", Index: 9, Shape: &t[162], Wire: "DBClusterEndpointArn", QueryName: "DBClusterEndpointArn"},
 	}}
-	t[35] = schema.Shape{Name: "DoubleRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[34], Wire: "DoubleRange", QueryName: "DoubleRange"}}
-	t[36] = schema.Shape{Name: "EngineDefaults", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[93], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
-		{Name: "Marker", Index: 1, Shape: &t[93], Wire: "Marker", QueryName: "Marker"},
-		{Name: "Parameters", Index: 2, Shape: &t[72], Wire: "Parameters", QueryName: "Parameters"},
+	t[36] = schema.Shape{Name: "DBClusterEndpointList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[35], Wire: "DBClusterEndpointList", QueryName: "DBClusterEndpointList"}}
+	t[37] = schema.Shape{Name: "DBClusterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[32], Wire: "DBCluster", QueryName: "DBCluster"}}
+	t[38] = schema.Shape{Name: "DBClusterMember", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier"},
+		{Name: "IsClusterWriter", Index: 1, Shape: &t[20], Wire: "IsClusterWriter", QueryName: "IsClusterWriter"},
+		{Name: "DBClusterParameterGroupStatus", Index: 2, Shape: &t[162], Wire: "DBClusterParameterGroupStatus", QueryName: "DBClusterParameterGroupStatus"},
+		{Name: "PromotionTier", Index: 3, Shape: &t[104], Wire: "PromotionTier", QueryName: "PromotionTier"},
 	}}
-	t[37] = schema.Shape{Name: "EngineModeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[38] = schema.Shape{Name: "Event", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SourceIdentifier", Index: 0, Shape: &t[93], Wire: "SourceIdentifier", QueryName: "SourceIdentifier"},
-		{Name: "SourceType", Index: 1, Shape: &t[91], Wire: "SourceType", QueryName: "SourceType"},
-		{Name: "Message", Index: 2, Shape: &t[93], Wire: "Message", QueryName: "Message"},
-		{Name: "EventCategories", Index: 3, Shape: &t[39], Wire: "EventCategories", QueryName: "EventCategories"},
-		{Name: "Date", Index: 4, Shape: &t[100], Wire: "Date", QueryName: "Date", TimestampFormat: schema.ISO8601},
-		{Name: "SourceArn", Index: 5, Shape: &t[93], Wire: "SourceArn", QueryName: "SourceArn"},
+	t[39] = schema.Shape{Name: "DBClusterMemberList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[38], Wire: "DBClusterMember", QueryName: "DBClusterMember"}}
+	t[40] = schema.Shape{Name: "DBClusterOptionGroupMemberships", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[41], Wire: "DBClusterOptionGroup", QueryName: "DBClusterOptionGroup"}}
+	t[41] = schema.Shape{Name: "DBClusterOptionGroupStatus", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBClusterOptionGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterOptionGroupName", QueryName: "DBClusterOptionGroupName"},
+		{Name: "Status", Index: 1, Shape: &t[162], Wire: "Status", QueryName: "Status"},
 	}}
-	t[39] = schema.Shape{Name: "EventCategoriesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "EventCategory", QueryName: "EventCategory"}}
-	t[40] = schema.Shape{Name: "EventCategoriesMap", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SourceType", Index: 0, Shape: &t[93], Wire: "SourceType", QueryName: "SourceType"},
-		{Name: "EventCategories", Index: 1, Shape: &t[39], Wire: "EventCategories", QueryName: "EventCategories"},
+	t[42] = schema.Shape{Name: "DBClusterParameterGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBClusterParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBClusterParameterGroupName", QueryName: "DBClusterParameterGroupName"},
+		{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "Description", Index: 2, Shape: &t[162], Wire: "Description", QueryName: "Description"},
+		{Name: "DBClusterParameterGroupArn", Index: 3, Shape: &t[162], Wire: "DBClusterParameterGroupArn", QueryName: "DBClusterParameterGroupArn"},
 	}}
-	t[41] = schema.Shape{Name: "EventCategoriesMapList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[40], Wire: "EventCategoriesMap", QueryName: "EventCategoriesMap"}}
-	t[42] = schema.Shape{Name: "EventList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[38], Wire: "Event", QueryName: "Event"}}
-	t[43] = schema.Shape{Name: "EventSubscription", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "CustomerAwsId", Index: 0, Shape: &t[93], Wire: "CustomerAwsId", QueryName: "CustomerAwsId"},
-		{Name: "CustSubscriptionId", Index: 1, Shape: &t[93], Wire: "CustSubscriptionId", QueryName: "CustSubscriptionId"},
-		{Name: "SnsTopicArn", Index: 2, Shape: &t[93], Wire: "SnsTopicArn", QueryName: "SnsTopicArn"},
-		{Name: "Status", Index: 3, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-		{Name: "SubscriptionCreationTime", Index: 4, Shape: &t[93], Wire: "SubscriptionCreationTime", QueryName: "SubscriptionCreationTime"},
-		{Name: "SourceType", Index: 5, Shape: &t[93], Wire: "SourceType", QueryName: "SourceType"},
-		{Name: "SourceIdsList", Index: 6, Shape: &t[88], Wire: "SourceIdsList", QueryName: "SourceIdsList"},
-		{Name: "EventCategoriesList", Index: 7, Shape: &t[39], Wire: "EventCategoriesList", QueryName: "EventCategoriesList"},
-		{Name: "Enabled", Index: 8, Shape: &t[10], Wire: "Enabled", QueryName: "Enabled"},
-		{Name: "EventSubscriptionArn", Index: 9, Shape: &t[93], Wire: "EventSubscriptionArn", QueryName: "EventSubscriptionArn"},
+	t[43] = schema.Shape{Name: "DBClusterParameterGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[42], Wire: "DBClusterParameterGroup", QueryName: "DBClusterParameterGroup"}}
+	t[44] = schema.Shape{Name: "DBClusterRole", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "RoleArn", Index: 0, Shape: &t[162], Wire: "RoleArn", QueryName: "RoleArn"},
+		{Name: "Status", Index: 1, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "FeatureName", Index: 2, Shape: &t[162], Wire: "FeatureName", QueryName: "FeatureName"},
 	}}
-	t[44] = schema.Shape{Name: "EventSubscriptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[43], Wire: "EventSubscription", QueryName: "EventSubscription"}}
-	t[45] = schema.Shape{Name: "FailoverState", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Status", Index: 0, Shape: &t[46], Wire: "Status", QueryName: "Status"},
-		{Name: "FromDbClusterArn", Index: 1, Shape: &t[93], Wire: "FromDbClusterArn", QueryName: "FromDbClusterArn"},
-		{Name: "ToDbClusterArn", Index: 2, Shape: &t[93], Wire: "ToDbClusterArn", QueryName: "ToDbClusterArn"},
-		{Name: "IsDataLossAllowed", Index: 3, Shape: &t[10], Wire: "IsDataLossAllowed", QueryName: "IsDataLossAllowed"},
+	t[45] = schema.Shape{Name: "DBClusterRoles", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "DBClusterRole", QueryName: "DBClusterRole"}}
+	t[46] = schema.Shape{Name: "DBClusterSnapshot", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "AvailabilityZones", Index: 0, Shape: &t[14], Wire: "AvailabilityZones", QueryName: "AvailabilityZones"},
+		{Name: "DBClusterSnapshotIdentifier", Index: 1, Shape: &t[162], Wire: "DBClusterSnapshotIdentifier", QueryName: "DBClusterSnapshotIdentifier"},
+		{Name: "DBClusterIdentifier", Index: 2, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+		{Name: "SnapshotCreateTime", Index: 3, Shape: &t[169], Wire: "SnapshotCreateTime", QueryName: "SnapshotCreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "Engine", Index: 4, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineMode", Index: 5, Shape: &t[162], Wire: "EngineMode", QueryName: "EngineMode"},
+		{Name: "AllocatedStorage", Index: 6, Shape: &t[103], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "Status", Index: 7, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "Port", Index: 8, Shape: &t[103], Wire: "Port", QueryName: "Port"},
+		{Name: "VpcId", Index: 9, Shape: &t[162], Wire: "VpcId", QueryName: "VpcId"},
+		{Name: "ClusterCreateTime", Index: 10, Shape: &t[169], Wire: "ClusterCreateTime", QueryName: "ClusterCreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "MasterUsername", Index: 11, Shape: &t[162], Wire: "MasterUsername", QueryName: "MasterUsername"},
+		{Name: "EngineVersion", Index: 12, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "LicenseModel", Index: 13, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+		{Name: "SnapshotType", Index: 14, Shape: &t[162], Wire: "SnapshotType", QueryName: "SnapshotType"},
+		{Name: "PercentProgress", Index: 15, Shape: &t[103], Wire: "PercentProgress", QueryName: "PercentProgress"},
+		{Name: "StorageEncrypted", Index: 16, Shape: &t[20], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
+		{Name: "StorageEncryptionType", Index: 17, Shape: &t[161], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
+		{Name: "BackupRetentionPeriod", Index: 18, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+		{Name: "PreferredBackupWindow", Index: 19, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+		{Name: "KmsKeyId", Index: 20, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+		{Name: "DBClusterSnapshotArn", Index: 21, Shape: &t[162], Wire: "DBClusterSnapshotArn", QueryName: "DBClusterSnapshotArn"},
+		{Name: "SourceDBClusterSnapshotArn", Index: 22, Shape: &t[162], Wire: "SourceDBClusterSnapshotArn", QueryName: "SourceDBClusterSnapshotArn"},
+		{Name: "IAMDatabaseAuthenticationEnabled", Index: 23, Shape: &t[20], Wire: "IAMDatabaseAuthenticationEnabled", QueryName: "IAMDatabaseAuthenticationEnabled"},
+		{Name: "TagList", Index: 24, Shape: &t[171], Wire: "TagList", QueryName: "TagList"},
+		{Name: "StorageType", Index: 25, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "StorageThroughput", Index: 26, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "DbClusterResourceId", Index: 27, Shape: &t[162], Wire: "DbClusterResourceId", QueryName: "DbClusterResourceId"},
+		{Name: "DBSystemId", Index: 28, Shape: &t[162], Wire: "DBSystemId", QueryName: "DBSystemId"},
 	}}
-	t[46] = schema.Shape{Name: "FailoverStatus", Kind: schema.String, Enum: []string{"pending", "failing-over", "cancelling"}}
-	t[47] = schema.Shape{Name: "FeatureNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[48] = schema.Shape{Name: "Filter", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name", Required: true},
-		{Name: "Values", Index: 1, Shape: &t[50], Wire: "Values", QueryName: "Values", Required: true},
+	t[47] = schema.Shape{Name: "DBClusterSnapshotList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[46], Wire: "DBClusterSnapshot", QueryName: "DBClusterSnapshot"}}
+	t[48] = schema.Shape{Name: "DBClusterStatusInfo", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "StatusType", Index: 0, Shape: &t[162], Wire: "StatusType", QueryName: "StatusType"},
+		{Name: "Normal", Index: 1, Shape: &t[20], Wire: "Normal", QueryName: "Normal"},
+		{Name: "Status", Index: 2, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "Message", Index: 3, Shape: &t[162], Wire: "Message", QueryName: "Message"},
 	}}
-	t[49] = schema.Shape{Name: "FilterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[48], Wire: "Filter", QueryName: "Filter"}}
-	t[50] = schema.Shape{Name: "FilterValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "Value", QueryName: "Value"}}
-	t[51] = schema.Shape{Name: "GlobalCluster", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[52], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
-		{Name: "GlobalClusterResourceId", Index: 1, Shape: &t[93], Wire: "GlobalClusterResourceId", QueryName: "GlobalClusterResourceId"},
-		{Name: "GlobalClusterArn", Index: 2, Shape: &t[93], Wire: "GlobalClusterArn", QueryName: "GlobalClusterArn"},
-		{Name: "Status", Index: 3, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-		{Name: "Engine", Index: 4, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
-		{Name: "EngineVersion", Index: 5, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
-		{Name: "EngineLifecycleSupport", Index: 6, Shape: &t[93], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
-		{Name: "DatabaseName", Index: 7, Shape: &t[93], Wire: "DatabaseName", QueryName: "DatabaseName"},
-		{Name: "StorageEncrypted", Index: 8, Shape: &t[11], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
-		{Name: "StorageEncryptionType", Index: 9, Shape: &t[92], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
-		{Name: "DeletionProtection", Index: 10, Shape: &t[11], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
-		{Name: "GlobalClusterMembers", Index: 11, Shape: &t[55], Wire: "GlobalClusterMembers", QueryName: "GlobalClusterMembers"},
-		{Name: "Endpoint", Index: 12, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
-		{Name: "FailoverState", Index: 13, Shape: &t[45], Wire: "FailoverState", QueryName: "FailoverState"},
-		{Name: "TagList", Index: 14, Shape: &t[102], Wire: "TagList", QueryName: "TagList"},
+	t[49] = schema.Shape{Name: "DBClusterStatusInfoList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[48], Wire: "DBClusterStatusInfo", QueryName: "DBClusterStatusInfo"}}
+	t[50] = schema.Shape{Name: "DBEngineVersion", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Engine", Index: 0, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "MajorEngineVersion", Index: 1, Shape: &t[162], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
+		{Name: "EngineVersion", Index: 2, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "DatabaseInstallationFilesS3BucketName", Index: 3, Shape: &t[162], Wire: "DatabaseInstallationFilesS3BucketName", QueryName: "DatabaseInstallationFilesS3BucketName"},
+		{Name: "DatabaseInstallationFilesS3Prefix", Index: 4, Shape: &t[162], Wire: "DatabaseInstallationFilesS3Prefix", QueryName: "DatabaseInstallationFilesS3Prefix"},
+		{Name: "DatabaseInstallationFiles", Index: 5, Shape: &t[163], Wire: "DatabaseInstallationFiles", QueryName: "DatabaseInstallationFiles"},
+		{Name: "CustomDBEngineVersionManifest", Index: 6, Shape: &t[31], Wire: "CustomDBEngineVersionManifest", QueryName: "CustomDBEngineVersionManifest"},
+		{Name: "DBParameterGroupFamily", Index: 7, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "DBEngineDescription", Index: 8, Shape: &t[162], Wire: "DBEngineDescription", QueryName: "DBEngineDescription"},
+		{Name: "DBEngineVersionArn", Index: 9, Shape: &t[162], Wire: "DBEngineVersionArn", QueryName: "DBEngineVersionArn"},
+		{Name: "DBEngineVersionDescription", Index: 10, Shape: &t[162], Wire: "DBEngineVersionDescription", QueryName: "DBEngineVersionDescription"},
+		{Name: "DefaultCharacterSet", Index: 11, Shape: &t[26], Wire: "DefaultCharacterSet", QueryName: "DefaultCharacterSet"},
+		{Name: "FailureReason", Index: 12, Shape: &t[162], Wire: "FailureReason", QueryName: "FailureReason"},
+		{Name: "Image", Index: 13, Shape: &t[30], Wire: "Image", QueryName: "Image"},
+		{Name: "DBEngineMediaType", Index: 14, Shape: &t[162], Wire: "DBEngineMediaType", QueryName: "DBEngineMediaType"},
+		{Name: "KMSKeyId", Index: 15, Shape: &t[162], Wire: "KMSKeyId", QueryName: "KMSKeyId"},
+		{Name: "CreateTime", Index: 16, Shape: &t[169], Wire: "CreateTime", QueryName: "CreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "SupportedCharacterSets", Index: 17, Shape: &t[167], Wire: "SupportedCharacterSets", QueryName: "SupportedCharacterSets"},
+		{Name: "SupportedNcharCharacterSets", Index: 18, Shape: &t[167], Wire: "SupportedNcharCharacterSets", QueryName: "SupportedNcharCharacterSets"},
+		{Name: "ValidUpgradeTarget", Index: 19, Shape: &t[181], Wire: "ValidUpgradeTarget", QueryName: "ValidUpgradeTarget"},
+		{Name: "SupportedTimezones", Index: 20, Shape: &t[168], Wire: "SupportedTimezones", QueryName: "SupportedTimezones"},
+		{Name: "ExportableLogTypes", Index: 21, Shape: &t[109], Wire: "ExportableLogTypes", QueryName: "ExportableLogTypes"},
+		{Name: "SupportsLogExportsToCloudwatchLogs", Index: 22, Shape: &t[20], Wire: "SupportsLogExportsToCloudwatchLogs", QueryName: "SupportsLogExportsToCloudwatchLogs"},
+		{Name: "SupportsReadReplica", Index: 23, Shape: &t[20], Wire: "SupportsReadReplica", QueryName: "SupportsReadReplica"},
+		{Name: "SupportedEngineModes", Index: 24, Shape: &t[82], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+		{Name: "SupportedFeatureNames", Index: 25, Shape: &t[92], Wire: "SupportedFeatureNames", QueryName: "SupportedFeatureNames"},
+		{Name: "Status", Index: 26, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "SupportsParallelQuery", Index: 27, Shape: &t[20], Wire: "SupportsParallelQuery", QueryName: "SupportsParallelQuery"},
+		{Name: "SupportsGlobalDatabases", Index: 28, Shape: &t[20], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
+		{Name: "TagList", Index: 29, Shape: &t[171], Wire: "TagList", QueryName: "TagList"},
+		{Name: "SupportsBabelfish", Index: 30, Shape: &t[20], Wire: "SupportsBabelfish", QueryName: "SupportsBabelfish"},
+		{Name: "SupportsLimitlessDatabase", Index: 31, Shape: &t[20], Wire: "SupportsLimitlessDatabase", QueryName: "SupportsLimitlessDatabase"},
+		{Name: "SupportsCertificateRotationWithoutRestart", Index: 32, Shape: &t[21], Wire: "SupportsCertificateRotationWithoutRestart", QueryName: "SupportsCertificateRotationWithoutRestart"},
+		{Name: "SupportedCACertificateIdentifiers", Index: 33, Shape: &t[22], Wire: "SupportedCACertificateIdentifiers", QueryName: "SupportedCACertificateIdentifiers"},
+		{Name: "SupportsLocalWriteForwarding", Index: 34, Shape: &t[21], Wire: "SupportsLocalWriteForwarding", QueryName: "SupportsLocalWriteForwarding"},
+		{Name: "SupportsIntegrations", Index: 35, Shape: &t[20], Wire: "SupportsIntegrations", QueryName: "SupportsIntegrations"},
+		{Name: "ServerlessV2FeaturesSupport", Index: 36, Shape: &t[154], Wire: "ServerlessV2FeaturesSupport", QueryName: "ServerlessV2FeaturesSupport"},
 	}}
-	t[52] = schema.Shape{Name: "GlobalClusterIdentifier", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("[A-Za-z][0-9A-Za-z-:._]*")}
-	t[53] = schema.Shape{Name: "GlobalClusterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[51], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
-	t[54] = schema.Shape{Name: "GlobalClusterMember", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "DBClusterArn", Index: 0, Shape: &t[93], Wire: "DBClusterArn", QueryName: "DBClusterArn"},
-		{Name: "Readers", Index: 1, Shape: &t[80], Wire: "Readers", QueryName: "Readers"},
-		{Name: "IsWriter", Index: 2, Shape: &t[10], Wire: "IsWriter", QueryName: "IsWriter"},
-		{Name: "GlobalWriteForwardingStatus", Index: 3, Shape: &t[114], Wire: "GlobalWriteForwardingStatus", QueryName: "GlobalWriteForwardingStatus"},
-		{Name: "SynchronizationStatus", Index: 4, Shape: &t[56], Wire: "SynchronizationStatus", QueryName: "SynchronizationStatus"},
+	t[51] = schema.Shape{Name: "DBEngineVersionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[50], Wire: "DBEngineVersion", QueryName: "DBEngineVersion"}}
+	t[52] = schema.Shape{Name: "DBInstance", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier"},
+		{Name: "DBInstanceClass", Index: 1, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+		{Name: "Engine", Index: 2, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "DBInstanceStatus", Index: 3, Shape: &t[162], Wire: "DBInstanceStatus", QueryName: "DBInstanceStatus"},
+		{Name: "MasterUsername", Index: 4, Shape: &t[162], Wire: "MasterUsername", QueryName: "MasterUsername"},
+		{Name: "DBName", Index: 5, Shape: &t[162], Wire: "DBName", QueryName: "DBName"},
+		{Name: "Endpoint", Index: 6, Shape: &t[80], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "AllocatedStorage", Index: 7, Shape: &t[103], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "InstanceCreateTime", Index: 8, Shape: &t[169], Wire: "InstanceCreateTime", QueryName: "InstanceCreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "PreferredBackupWindow", Index: 9, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+		{Name: "BackupRetentionPeriod", Index: 10, Shape: &t[103], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+		{Name: "DBSecurityGroups", Index: 11, Shape: &t[65], Wire: "DBSecurityGroups", QueryName: "DBSecurityGroups"},
+		{Name: "VpcSecurityGroups", Index: 12, Shape: &t[186], Wire: "VpcSecurityGroups", QueryName: "VpcSecurityGroups"},
+		{Name: "DBParameterGroups", Index: 13, Shape: &t[63], Wire: "DBParameterGroups", QueryName: "DBParameterGroups"},
+		{Name: "AvailabilityZone", Index: 14, Shape: &t[162], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "DBSubnetGroup", Index: 15, Shape: &t[69], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"},
+		{Name: "PreferredMaintenanceWindow", Index: 16, Shape: &t[162], Wire: "PreferredMaintenanceWindow", QueryName: "PreferredMaintenanceWindow"},
+		{Name: "UpgradeRolloutOrder", Index: 17, Shape: &t[175], Wire: "UpgradeRolloutOrder", QueryName: "UpgradeRolloutOrder"},
+		{Name: "PendingModifiedValues", Index: 18, Shape: &t[133], Wire: "PendingModifiedValues", QueryName: "PendingModifiedValues"},
+		{Name: "LatestRestorableTime", Index: 19, Shape: &t[169], Wire: "LatestRestorableTime", QueryName: "LatestRestorableTime", TimestampFormat: schema.ISO8601},
+		{Name: "MultiAZ", Index: 20, Shape: &t[20], Wire: "MultiAZ", QueryName: "MultiAZ"},
+		{Name: "EngineVersion", Index: 21, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "AutoMinorVersionUpgrade", Index: 22, Shape: &t[20], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+		{Name: "ReadReplicaSourceDBInstanceIdentifier", Index: 23, Shape: &t[162], Wire: "ReadReplicaSourceDBInstanceIdentifier", QueryName: "ReadReplicaSourceDBInstanceIdentifier"},
+		{Name: "ReadReplicaDBInstanceIdentifiers", Index: 24, Shape: &t[142], Wire: "ReadReplicaDBInstanceIdentifiers", QueryName: "ReadReplicaDBInstanceIdentifiers"},
+		{Name: "ReadReplicaDBClusterIdentifiers", Index: 25, Shape: &t[141], Wire: "ReadReplicaDBClusterIdentifiers", QueryName: "ReadReplicaDBClusterIdentifiers"},
+		{Name: "ReplicaMode", Index: 26, Shape: &t[147], Wire: "ReplicaMode", QueryName: "ReplicaMode"},
+		{Name: "LicenseModel", Index: 27, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+		{Name: "Iops", Index: 28, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+		{Name: "StorageThroughput", Index: 29, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "OptionGroupMemberships", Index: 30, Shape: &t[119], Wire: "OptionGroupMemberships", QueryName: "OptionGroupMemberships"},
+		{Name: "CharacterSetName", Index: 31, Shape: &t[162], Wire: "CharacterSetName", QueryName: "CharacterSetName"},
+		{Name: "NcharCharacterSetName", Index: 32, Shape: &t[162], Wire: "NcharCharacterSetName", QueryName: "NcharCharacterSetName"},
+		{Name: "SecondaryAvailabilityZone", Index: 33, Shape: &t[162], Wire: "SecondaryAvailabilityZone", QueryName: "SecondaryAvailabilityZone"},
+		{Name: "PubliclyAccessible", Index: 34, Shape: &t[20], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+		{Name: "StatusInfos", Index: 35, Shape: &t[59], Wire: "StatusInfos", QueryName: "StatusInfos"},
+		{Name: "StorageType", Index: 36, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "StorageEncryptionType", Index: 37, Shape: &t[161], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
+		{Name: "TdeCredentialArn", Index: 38, Shape: &t[162], Wire: "TdeCredentialArn", QueryName: "TdeCredentialArn"},
+		{Name: "DbInstancePort", Index: 39, Shape: &t[103], Wire: "DbInstancePort", QueryName: "DbInstancePort"},
+		{Name: "DBClusterIdentifier", Index: 40, Shape: &t[162], Wire: "DBClusterIdentifier", QueryName: "DBClusterIdentifier"},
+		{Name: "StorageEncrypted", Index: 41, Shape: &t[20], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
+		{Name: "KmsKeyId", Index: 42, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+		{Name: "DbiResourceId", Index: 43, Shape: &t[162], Wire: "DbiResourceId", QueryName: "DbiResourceId"},
+		{Name: "CACertificateIdentifier", Index: 44, Shape: &t[162], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+		{Name: "DomainMemberships", Index: 45, Shape: &t[75], Wire: "DomainMemberships", QueryName: "DomainMemberships"},
+		{Name: "CopyTagsToSnapshot", Index: 46, Shape: &t[20], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+		{Name: "MonitoringInterval", Index: 47, Shape: &t[104], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+		{Name: "EnhancedMonitoringResourceArn", Index: 48, Shape: &t[162], Wire: "EnhancedMonitoringResourceArn", QueryName: "EnhancedMonitoringResourceArn"},
+		{Name: "MonitoringRoleArn", Index: 49, Shape: &t[162], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+		{Name: "PromotionTier", Index: 50, Shape: &t[104], Wire: "PromotionTier", QueryName: "PromotionTier"},
+		{Name: "DBInstanceArn", Index: 51, Shape: &t[162], Wire: "DBInstanceArn", QueryName: "DBInstanceArn"},
+		{Name: "Timezone", Index: 52, Shape: &t[162], Wire: "Timezone", QueryName: "Timezone"},
+		{Name: "IAMDatabaseAuthenticationEnabled", Index: 53, Shape: &t[20], Wire: "IAMDatabaseAuthenticationEnabled", QueryName: "IAMDatabaseAuthenticationEnabled"},
+		{Name: "DatabaseInsightsMode", Index: 54, Shape: &t[71], Wire: "DatabaseInsightsMode", QueryName: "DatabaseInsightsMode"},
+		{Name: "PerformanceInsightsEnabled", Index: 55, Shape: &t[21], Wire: "PerformanceInsightsEnabled", QueryName: "PerformanceInsightsEnabled"},
+		{Name: "PerformanceInsightsKMSKeyId", Index: 56, Shape: &t[162], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+		{Name: "PerformanceInsightsRetentionPeriod", Index: 57, Shape: &t[104], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+		{Name: "EnabledCloudwatchLogsExports", Index: 58, Shape: &t[109], Wire: "EnabledCloudwatchLogsExports", QueryName: "EnabledCloudwatchLogsExports"},
+		{Name: "ProcessorFeatures", Index: 59, Shape: &t[137], Wire: "ProcessorFeatures", QueryName: "ProcessorFeatures"},
+		{Name: "DeletionProtection", Index: 60, Shape: &t[20], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+		{Name: "AssociatedRoles", Index: 61, Shape: &t[57], Wire: "AssociatedRoles", QueryName: "AssociatedRoles"},
+		{Name: "ListenerEndpoint", Index: 62, Shape: &t[80], Wire: "ListenerEndpoint", QueryName: "ListenerEndpoint"},
+		{Name: "MaxAllocatedStorage", Index: 63, Shape: &t[104], Wire: "MaxAllocatedStorage", QueryName: "MaxAllocatedStorage"},
+		{Name: "TagList", Index: 64, Shape: &t[171], Wire: "TagList", QueryName: "TagList"},
+		{Name: "AutomationMode", Index: 65, Shape: &t[11], Wire: "AutomationMode", QueryName: "AutomationMode"},
+		{Name: "ResumeFullAutomationModeTime", Index: 66, Shape: &t[169], Wire: "ResumeFullAutomationModeTime", QueryName: "ResumeFullAutomationModeTime", TimestampFormat: schema.ISO8601},
+		{Name: "CustomerOwnedIpEnabled", Index: 67, Shape: &t[21], Wire: "CustomerOwnedIpEnabled", QueryName: "CustomerOwnedIpEnabled"},
+		{Name: "NetworkType", Index: 68, Shape: &t[162], Wire: "NetworkType", QueryName: "NetworkType"},
+		{Name: "ActivityStreamStatus", Index: 69, Shape: &t[5], Wire: "ActivityStreamStatus", QueryName: "ActivityStreamStatus"},
+		{Name: "ActivityStreamKmsKeyId", Index: 70, Shape: &t[162], Wire: "ActivityStreamKmsKeyId", QueryName: "ActivityStreamKmsKeyId"},
+		{Name: "ActivityStreamKinesisStreamName", Index: 71, Shape: &t[162], Wire: "ActivityStreamKinesisStreamName", QueryName: "ActivityStreamKinesisStreamName"},
+		{Name: "ActivityStreamMode", Index: 72, Shape: &t[2], Wire: "ActivityStreamMode", QueryName: "ActivityStreamMode"},
+		{Name: "ActivityStreamEngineNativeAuditFieldsIncluded", Index: 73, Shape: &t[21], Wire: "ActivityStreamEngineNativeAuditFieldsIncluded", QueryName: "ActivityStreamEngineNativeAuditFieldsIncluded"},
+		{Name: "AwsBackupRecoveryPointArn", Index: 74, Shape: &t[162], Wire: "AwsBackupRecoveryPointArn", QueryName: "AwsBackupRecoveryPointArn"},
+		{Name: "DBInstanceAutomatedBackupsReplications", Index: 75, Shape: &t[54], Wire: "DBInstanceAutomatedBackupsReplications", QueryName: "DBInstanceAutomatedBackupsReplications"},
+		{Name: "BackupTarget", Index: 76, Shape: &t[162], Wire: "BackupTarget", QueryName: "BackupTarget"},
+		{Name: "AutomaticRestartTime", Index: 77, Shape: &t[169], Wire: "AutomaticRestartTime", QueryName: "AutomaticRestartTime", TimestampFormat: schema.ISO8601},
+		{Name: "CustomIamInstanceProfile", Index: 78, Shape: &t[162], Wire: "CustomIamInstanceProfile", QueryName: "CustomIamInstanceProfile"},
+		{Name: "ActivityStreamPolicyStatus", Index: 79, Shape: &t[4], Wire: "ActivityStreamPolicyStatus", QueryName: "ActivityStreamPolicyStatus"},
+		{Name: "CertificateDetails", Index: 80, Shape: &t[24], Wire: "CertificateDetails", QueryName: "CertificateDetails"},
+		{Name: "DBSystemId", Index: 81, Shape: &t[162], Wire: "DBSystemId", QueryName: "DBSystemId"},
+		{Name: "MasterUserSecret", Index: 82, Shape: &t[113], Wire: "MasterUserSecret", QueryName: "MasterUserSecret"},
+		{Name: "ReadReplicaSourceDBClusterIdentifier", Index: 83, Shape: &t[162], Wire: "ReadReplicaSourceDBClusterIdentifier", QueryName: "ReadReplicaSourceDBClusterIdentifier"},
+		{Name: "PercentProgress", Index: 84, Shape: &t[162], Wire: "PercentProgress", QueryName: "PercentProgress"},
+		{Name: "MultiTenant", Index: 85, Shape: &t[21], Wire: "MultiTenant", QueryName: "MultiTenant"},
+		{Name: "DedicatedLogVolume", Index: 86, Shape: &t[20], Wire: "DedicatedLogVolume", QueryName: "DedicatedLogVolume"},
+		{Name: "IsStorageConfigUpgradeAvailable", Index: 87, Shape: &t[21], Wire: "IsStorageConfigUpgradeAvailable", QueryName: "IsStorageConfigUpgradeAvailable"},
+		{Name: "EngineLifecycleSupport", Index: 88, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+		{Name: "AdditionalStorageVolumes", Index: 89, Shape: &t[9], Wire: "AdditionalStorageVolumes", QueryName: "AdditionalStorageVolumes"},
+		{Name: "StorageVolumeStatus", Index: 90, Shape: &t[162], Wire: "StorageVolumeStatus", QueryName: "StorageVolumeStatus"},
+		{Name: "StorageOperationStatus", Index: 91, Shape: &t[162], Wire: "StorageOperationStatus", QueryName: "StorageOperationStatus"},
+		{Name: "StorageOperationPercentProgress", Index: 92, Shape: &t[104], Wire: "StorageOperationPercentProgress", QueryName: "StorageOperationPercentProgress"},
 	}}
-	t[55] = schema.Shape{Name: "GlobalClusterMemberList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[54], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
-	t[56] = schema.Shape{Name: "GlobalClusterMemberSynchronizationStatus", Kind: schema.String, Enum: []string{"connected", "pending-resync"}}
-	t[57] = schema.Shape{Name: "Integer", Kind: schema.Integer}
-	t[58] = schema.Shape{Name: "IntegerOptional", Kind: schema.Integer}
-	t[59] = schema.Shape{Name: "KeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[60] = schema.Shape{Name: "LogTypeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[61] = schema.Shape{Name: "Long", Kind: schema.Long}
-	t[62] = schema.Shape{Name: "Option", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OptionName", Index: 0, Shape: &t[93], Wire: "OptionName", QueryName: "OptionName"},
-		{Name: "OptionDescription", Index: 1, Shape: &t[93], Wire: "OptionDescription", QueryName: "OptionDescription"},
-		{Name: "Persistent", Index: 2, Shape: &t[10], Wire: "Persistent", QueryName: "Persistent"},
-		{Name: "Permanent", Index: 3, Shape: &t[10], Wire: "Permanent", QueryName: "Permanent"},
-		{Name: "Port", Index: 4, Shape: &t[58], Wire: "Port", QueryName: "Port"},
-		{Name: "OptionVersion", Index: 5, Shape: &t[93], Wire: "OptionVersion", QueryName: "OptionVersion"},
-		{Name: "OptionSettings", Index: 6, Shape: &t[66], Wire: "OptionSettings", QueryName: "OptionSettings"},
-		{Name: "DBSecurityGroupMemberships", Index: 7, Shape: &t[27], Wire: "DBSecurityGroupMemberships", QueryName: "DBSecurityGroupMemberships"},
-		{Name: "VpcSecurityGroupMemberships", Index: 8, Shape: &t[113], Wire: "VpcSecurityGroupMemberships", QueryName: "VpcSecurityGroupMemberships"},
+	t[53] = schema.Shape{Name: "DBInstanceAutomatedBackupsReplication", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBInstanceAutomatedBackupsArn", Index: 0, Shape: &t[162], Wire: "DBInstanceAutomatedBackupsArn", QueryName: "DBInstanceAutomatedBackupsArn"},
 	}}
-	t[63] = schema.Shape{Name: "OptionGroup", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "OptionGroupName", Index: 0, Shape: &t[93], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
-		{Name: "OptionGroupDescription", Index: 1, Shape: &t[93], Wire: "OptionGroupDescription", QueryName: "OptionGroupDescription"},
-		{Name: "EngineName", Index: 2, Shape: &t[93], Wire: "EngineName", QueryName: "EngineName"},
-		{Name: "MajorEngineVersion", Index: 3, Shape: &t[93], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
-		{Name: "Options", Index: 4, Shape: &t[67], Wire: "Options", QueryName: "Options"},
-		{Name: "AllowsVpcAndNonVpcInstanceMemberships", Index: 5, Shape: &t[10], Wire: "AllowsVpcAndNonVpcInstanceMemberships", QueryName: "AllowsVpcAndNonVpcInstanceMemberships"},
-		{Name: "VpcId", Index: 6, Shape: &t[93], Wire: "VpcId", QueryName: "VpcId"},
-		{Name: "OptionGroupArn", Index: 7, Shape: &t[93], Wire: "OptionGroupArn", QueryName: "OptionGroupArn"},
-		{Name: "SourceOptionGroup", Index: 8, Shape: &t[93], Wire: "SourceOptionGroup", QueryName: "SourceOptionGroup"},
-		{Name: "SourceAccountId", Index: 9, Shape: &t[93], Wire: "SourceAccountId", QueryName: "SourceAccountId"},
-		{Name: "CopyTimestamp", Index: 10, Shape: &t[100], Wire: "CopyTimestamp", QueryName: "CopyTimestamp", TimestampFormat: schema.ISO8601},
+	t[54] = schema.Shape{Name: "DBInstanceAutomatedBackupsReplicationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[53], Wire: "DBInstanceAutomatedBackupsReplication", QueryName: "DBInstanceAutomatedBackupsReplication"}}
+	t[55] = schema.Shape{Name: "DBInstanceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[52], Wire: "DBInstance", QueryName: "DBInstance"}}
+	t[56] = schema.Shape{Name: "DBInstanceRole", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "RoleArn", Index: 0, Shape: &t[162], Wire: "RoleArn", QueryName: "RoleArn"},
+		{Name: "FeatureName", Index: 1, Shape: &t[162], Wire: "FeatureName", QueryName: "FeatureName"},
+		{Name: "Status", Index: 2, Shape: &t[162], Wire: "Status", QueryName: "Status"},
 	}}
-	t[64] = schema.Shape{Name: "OptionGroupsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[63], Wire: "OptionGroup", QueryName: "OptionGroup"}}
-	t[65] = schema.Shape{Name: "OptionSetting", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Name", Index: 0, Shape: &t[93], Wire: "Name", QueryName: "Name"},
-		{Name: "Value", Index: 1, Shape: &t[76], Wire: "Value", QueryName: "Value", Sensitive: true},
-		{Name: "DefaultValue", Index: 2, Shape: &t[93], Wire: "DefaultValue", QueryName: "DefaultValue"},
-		{Name: "Description", Index: 3, Shape: &t[93], Wire: "Description", QueryName: "Description"},
-		{Name: "ApplyType", Index: 4, Shape: &t[93], Wire: "ApplyType", QueryName: "ApplyType"},
-		{Name: "DataType", Index: 5, Shape: &t[93], Wire: "DataType", QueryName: "DataType"},
-		{Name: "AllowedValues", Index: 6, Shape: &t[93], Wire: "AllowedValues", QueryName: "AllowedValues"},
-		{Name: "IsModifiable", Index: 7, Shape: &t[10], Wire: "IsModifiable", QueryName: "IsModifiable"},
-		{Name: "IsCollection", Index: 8, Shape: &t[10], Wire: "IsCollection", QueryName: "IsCollection"},
+	t[57] = schema.Shape{Name: "DBInstanceRoles", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[56], Wire: "DBInstanceRole", QueryName: "DBInstanceRole"}}
+	t[58] = schema.Shape{Name: "DBInstanceStatusInfo", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "StatusType", Index: 0, Shape: &t[162], Wire: "StatusType", QueryName: "StatusType"},
+		{Name: "Normal", Index: 1, Shape: &t[20], Wire: "Normal", QueryName: "Normal"},
+		{Name: "Status", Index: 2, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "Message", Index: 3, Shape: &t[162], Wire: "Message", QueryName: "Message"},
 	}}
-	t[66] = schema.Shape{Name: "OptionSettingConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[65], Wire: "OptionSetting", QueryName: "OptionSetting"}}
-	t[67] = schema.Shape{Name: "OptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[62], Wire: "Option", QueryName: "Option"}}
-	t[68] = schema.Shape{Name: "OrderableDBInstanceOption", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
-		{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
-		{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
-		{Name: "LicenseModel", Index: 3, Shape: &t[93], Wire: "LicenseModel", QueryName: "LicenseModel"},
-		{Name: "AvailabilityZoneGroup", Index: 4, Shape: &t[93], Wire: "AvailabilityZoneGroup", QueryName: "AvailabilityZoneGroup"},
-		{Name: "AvailabilityZones", Index: 5, Shape: &t[5], Wire: "AvailabilityZones", QueryName: "AvailabilityZones"},
-		{Name: "MultiAZCapable", Index: 6, Shape: &t[10], Wire: "MultiAZCapable", QueryName: "MultiAZCapable"},
-		{Name: "ReadReplicaCapable", Index: 7, Shape: &t[10], Wire: "ReadReplicaCapable", QueryName: "ReadReplicaCapable"},
-		{Name: "Vpc", Index: 8, Shape: &t[10], Wire: "Vpc", QueryName: "Vpc"},
-		{Name: "SupportsStorageEncryption", Index: 9, Shape: &t[10], Wire: "SupportsStorageEncryption", QueryName: "SupportsStorageEncryption"},
-		{Name: "StorageType", Index: 10, Shape: &t[93], Wire: "StorageType", QueryName: "StorageType"},
-		{Name: "SupportsIops", Index: 11, Shape: &t[10], Wire: "SupportsIops", QueryName: "SupportsIops"},
-		{Name: "SupportsStorageThroughput", Index: 12, Shape: &t[10], Wire: "SupportsStorageThroughput", QueryName: "SupportsStorageThroughput"},
-		{Name: "SupportsEnhancedMonitoring", Index: 13, Shape: &t[10], Wire: "SupportsEnhancedMonitoring", QueryName: "SupportsEnhancedMonitoring"},
-		{Name: "SupportsIAMDatabaseAuthentication", Index: 14, Shape: &t[10], Wire: "SupportsIAMDatabaseAuthentication", QueryName: "SupportsIAMDatabaseAuthentication"},
-		{Name: "SupportsPerformanceInsights", Index: 15, Shape: &t[10], Wire: "SupportsPerformanceInsights", QueryName: "SupportsPerformanceInsights"},
-		{Name: "MinStorageSize", Index: 16, Shape: &t[58], Wire: "MinStorageSize", QueryName: "MinStorageSize"},
-		{Name: "MaxStorageSize", Index: 17, Shape: &t[58], Wire: "MaxStorageSize", QueryName: "MaxStorageSize"},
-		{Name: "MinIopsPerDbInstance", Index: 18, Shape: &t[58], Wire: "MinIopsPerDbInstance", QueryName: "MinIopsPerDbInstance"},
-		{Name: "MaxIopsPerDbInstance", Index: 19, Shape: &t[58], Wire: "MaxIopsPerDbInstance", QueryName: "MaxIopsPerDbInstance"},
-		{Name: "MinIopsPerGib", Index: 20, Shape: &t[33], Wire: "MinIopsPerGib", QueryName: "MinIopsPerGib"},
-		{Name: "MaxIopsPerGib", Index: 21, Shape: &t[33], Wire: "MaxIopsPerGib", QueryName: "MaxIopsPerGib"},
-		{Name: "MinStorageThroughputPerDbInstance", Index: 22, Shape: &t[58], Wire: "MinStorageThroughputPerDbInstance", QueryName: "MinStorageThroughputPerDbInstance"},
-		{Name: "MaxStorageThroughputPerDbInstance", Index: 23, Shape: &t[58], Wire: "MaxStorageThroughputPerDbInstance", QueryName: "MaxStorageThroughputPerDbInstance"},
-		{Name: "MinStorageThroughputPerIops", Index: 24, Shape: &t[33], Wire: "MinStorageThroughputPerIops", QueryName: "MinStorageThroughputPerIops"},
-		{Name: "MaxStorageThroughputPerIops", Index: 25, Shape: &t[33], Wire: "MaxStorageThroughputPerIops", QueryName: "MaxStorageThroughputPerIops"},
-		{Name: "AvailableProcessorFeatures", Index: 26, Shape: &t[9], Wire: "AvailableProcessorFeatures", QueryName: "AvailableProcessorFeatures"},
-		{Name: "SupportedEngineModes", Index: 27, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
-		{Name: "SupportsStorageAutoscaling", Index: 28, Shape: &t[11], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
-		{Name: "SupportsKerberosAuthentication", Index: 29, Shape: &t[11], Wire: "SupportsKerberosAuthentication", QueryName: "SupportsKerberosAuthentication"},
-		{Name: "OutpostCapable", Index: 30, Shape: &t[10], Wire: "OutpostCapable", QueryName: "OutpostCapable"},
-		{Name: "SupportedActivityStreamModes", Index: 31, Shape: &t[2], Wire: "SupportedActivityStreamModes", QueryName: "SupportedActivityStreamModes"},
-		{Name: "SupportsGlobalDatabases", Index: 32, Shape: &t[10], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
-		{Name: "SupportedNetworkTypes", Index: 33, Shape: &t[94], Wire: "SupportedNetworkTypes", QueryName: "SupportedNetworkTypes"},
-		{Name: "SupportsClusters", Index: 34, Shape: &t[10], Wire: "SupportsClusters", QueryName: "SupportsClusters"},
-		{Name: "SupportsDedicatedLogVolume", Index: 35, Shape: &t[10], Wire: "SupportsDedicatedLogVolume", QueryName: "SupportsDedicatedLogVolume"},
-		{Name: "SupportsAdditionalStorageVolumes", Index: 36, Shape: &t[11], Wire: "SupportsAdditionalStorageVolumes", QueryName: "SupportsAdditionalStorageVolumes"},
-		{Name: "SupportsHttpEndpoint", Index: 37, Shape: &t[10], Wire: "SupportsHttpEndpoint", QueryName: "SupportsHttpEndpoint"},
-		{Name: "AvailableAdditionalStorageVolumesOptions", Index: 38, Shape: &t[7], Wire: "AvailableAdditionalStorageVolumesOptions", QueryName: "AvailableAdditionalStorageVolumesOptions"},
+	t[59] = schema.Shape{Name: "DBInstanceStatusInfoList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[58], Wire: "DBInstanceStatusInfo", QueryName: "DBInstanceStatusInfo"}}
+	t[60] = schema.Shape{Name: "DBParameterGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+		{Name: "DBParameterGroupFamily", Index: 1, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "Description", Index: 2, Shape: &t[162], Wire: "Description", QueryName: "Description"},
+		{Name: "DBParameterGroupArn", Index: 3, Shape: &t[162], Wire: "DBParameterGroupArn", QueryName: "DBParameterGroupArn"},
 	}}
-	t[69] = schema.Shape{Name: "OrderableDBInstanceOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[68], Wire: "OrderableDBInstanceOption", QueryName: "OrderableDBInstanceOption"}}
-	t[70] = schema.Shape{Name: "Outpost", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Arn", Index: 0, Shape: &t[93], Wire: "Arn", QueryName: "Arn"},
+	t[61] = schema.Shape{Name: "DBParameterGroupList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[60], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"}}
+	t[62] = schema.Shape{Name: "DBParameterGroupStatus", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBParameterGroupName", Index: 0, Shape: &t[162], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+		{Name: "ParameterApplyStatus", Index: 1, Shape: &t[162], Wire: "ParameterApplyStatus", QueryName: "ParameterApplyStatus"},
 	}}
-	t[71] = schema.Shape{Name: "Parameter", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ParameterName", Index: 0, Shape: &t[93], Wire: "ParameterName", QueryName: "ParameterName"},
-		{Name: "ParameterValue", Index: 1, Shape: &t[77], Wire: "ParameterValue", QueryName: "ParameterValue"},
-		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
-		{Name: "Source", Index: 3, Shape: &t[93], Wire: "Source", QueryName: "Source"},
-		{Name: "ApplyType", Index: 4, Shape: &t[93], Wire: "ApplyType", QueryName: "ApplyType"},
-		{Name: "DataType", Index: 5, Shape: &t[93], Wire: "DataType", QueryName: "DataType"},
-		{Name: "AllowedValues", Index: 6, Shape: &t[93], Wire: "AllowedValues", QueryName: "AllowedValues"},
-		{Name: "IsModifiable", Index: 7, Shape: &t[10], Wire: "IsModifiable", QueryName: "IsModifiable"},
-		{Name: "MinimumEngineVersion", Index: 8, Shape: &t[93], Wire: "MinimumEngineVersion", QueryName: "MinimumEngineVersion"},
-		{Name: "ApplyMethod", Index: 9, Shape: &t[3], Wire: "ApplyMethod", QueryName: "ApplyMethod"},
-		{Name: "SupportedEngineModes", Index: 10, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+	t[63] = schema.Shape{Name: "DBParameterGroupStatusList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[62], Wire: "DBParameterGroup", QueryName: "DBParameterGroup"}}
+	t[64] = schema.Shape{Name: "DBSecurityGroupMembership", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBSecurityGroupName", Index: 0, Shape: &t[162], Wire: "DBSecurityGroupName", QueryName: "DBSecurityGroupName"},
+		{Name: "Status", Index: 1, Shape: &t[162], Wire: "Status", QueryName: "Status"},
 	}}
-	t[72] = schema.Shape{Name: "ParametersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[71], Wire: "Parameter", QueryName: "Parameter"}}
-	t[73] = schema.Shape{Name: "PendingMaintenanceAction", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Action", Index: 0, Shape: &t[93], Wire: "Action", QueryName: "Action"},
-		{Name: "AutoAppliedAfterDate", Index: 1, Shape: &t[100], Wire: "AutoAppliedAfterDate", QueryName: "AutoAppliedAfterDate", TimestampFormat: schema.ISO8601},
-		{Name: "ForcedApplyDate", Index: 2, Shape: &t[100], Wire: "ForcedApplyDate", QueryName: "ForcedApplyDate", TimestampFormat: schema.ISO8601},
-		{Name: "OptInStatus", Index: 3, Shape: &t[93], Wire: "OptInStatus", QueryName: "OptInStatus"},
-		{Name: "CurrentApplyDate", Index: 4, Shape: &t[100], Wire: "CurrentApplyDate", QueryName: "CurrentApplyDate", TimestampFormat: schema.ISO8601},
-		{Name: "Description", Index: 5, Shape: &t[93], Wire: "Description", QueryName: "Description"},
+	t[65] = schema.Shape{Name: "DBSecurityGroupMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[64], Wire: "DBSecurityGroup", QueryName: "DBSecurityGroup"}}
+	t[66] = schema.Shape{Name: "DBSecurityGroupNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "DBSecurityGroupName", QueryName: "DBSecurityGroupName"}}
+	t[67] = schema.Shape{Name: "DBSnapshot", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBSnapshotIdentifier", Index: 0, Shape: &t[162], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier"},
+		{Name: "DBInstanceIdentifier", Index: 1, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier"},
+		{Name: "SnapshotCreateTime", Index: 2, Shape: &t[169], Wire: "SnapshotCreateTime", QueryName: "SnapshotCreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "Engine", Index: 3, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "AllocatedStorage", Index: 4, Shape: &t[103], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "Status", Index: 5, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "Port", Index: 6, Shape: &t[103], Wire: "Port", QueryName: "Port"},
+		{Name: "AvailabilityZone", Index: 7, Shape: &t[162], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+		{Name: "VpcId", Index: 8, Shape: &t[162], Wire: "VpcId", QueryName: "VpcId"},
+		{Name: "InstanceCreateTime", Index: 9, Shape: &t[169], Wire: "InstanceCreateTime", QueryName: "InstanceCreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "MasterUsername", Index: 10, Shape: &t[162], Wire: "MasterUsername", QueryName: "MasterUsername"},
+		{Name: "EngineVersion", Index: 11, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "LicenseModel", Index: 12, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+		{Name: "SnapshotType", Index: 13, Shape: &t[162], Wire: "SnapshotType", QueryName: "SnapshotType"},
+		{Name: "Iops", Index: 14, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+		{Name: "StorageThroughput", Index: 15, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "OptionGroupName", Index: 16, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+		{Name: "PercentProgress", Index: 17, Shape: &t[103], Wire: "PercentProgress", QueryName: "PercentProgress"},
+		{Name: "SourceRegion", Index: 18, Shape: &t[162], Wire: "SourceRegion", QueryName: "SourceRegion"},
+		{Name: "SourceDBSnapshotIdentifier", Index: 19, Shape: &t[162], Wire: "SourceDBSnapshotIdentifier", QueryName: "SourceDBSnapshotIdentifier"},
+		{Name: "StorageType", Index: 20, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "TdeCredentialArn", Index: 21, Shape: &t[162], Wire: "TdeCredentialArn", QueryName: "TdeCredentialArn"},
+		{Name: "Encrypted", Index: 22, Shape: &t[20], Wire: "Encrypted", QueryName: "Encrypted"},
+		{Name: "StorageEncryptionType", Index: 23, Shape: &t[161], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
+		{Name: "BackupRetentionPeriod", Index: 24, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+		{Name: "PreferredBackupWindow", Index: 25, Shape: &t[162], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+		{Name: "KmsKeyId", Index: 26, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+		{Name: "DBSnapshotArn", Index: 27, Shape: &t[162], Wire: "DBSnapshotArn", QueryName: "DBSnapshotArn"},
+		{Name: "Timezone", Index: 28, Shape: &t[162], Wire: "Timezone", QueryName: "Timezone"},
+		{Name: "IAMDatabaseAuthenticationEnabled", Index: 29, Shape: &t[20], Wire: "IAMDatabaseAuthenticationEnabled", QueryName: "IAMDatabaseAuthenticationEnabled"},
+		{Name: "ProcessorFeatures", Index: 30, Shape: &t[137], Wire: "ProcessorFeatures", QueryName: "ProcessorFeatures"},
+		{Name: "DbiResourceId", Index: 31, Shape: &t[162], Wire: "DbiResourceId", QueryName: "DbiResourceId"},
+		{Name: "TagList", Index: 32, Shape: &t[171], Wire: "TagList", QueryName: "TagList"},
+		{Name: "SnapshotTarget", Index: 33, Shape: &t[162], Wire: "SnapshotTarget", QueryName: "SnapshotTarget"},
+		{Name: "OriginalSnapshotCreateTime", Index: 34, Shape: &t[169], Wire: "OriginalSnapshotCreateTime", QueryName: "OriginalSnapshotCreateTime", TimestampFormat: schema.ISO8601},
+		{Name: "SnapshotDatabaseTime", Index: 35, Shape: &t[169], Wire: "SnapshotDatabaseTime", QueryName: "SnapshotDatabaseTime", TimestampFormat: schema.ISO8601},
+		{Name: "DBSystemId", Index: 36, Shape: &t[162], Wire: "DBSystemId", QueryName: "DBSystemId"},
+		{Name: "MultiTenant", Index: 37, Shape: &t[21], Wire: "MultiTenant", QueryName: "MultiTenant"},
+		{Name: "DedicatedLogVolume", Index: 38, Shape: &t[20], Wire: "DedicatedLogVolume", QueryName: "DedicatedLogVolume"},
+		{Name: "AdditionalStorageVolumes", Index: 39, Shape: &t[8], Wire: "AdditionalStorageVolumes", QueryName: "AdditionalStorageVolumes"},
+		{Name: "SnapshotAvailabilityZone", Index: 40, Shape: &t[162], Wire: "SnapshotAvailabilityZone", QueryName: "SnapshotAvailabilityZone"},
 	}}
-	t[74] = schema.Shape{Name: "PendingMaintenanceActionDetails", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[73], Wire: "PendingMaintenanceAction", QueryName: "PendingMaintenanceAction"}}
-	t[75] = schema.Shape{Name: "PendingMaintenanceActions", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[85], Wire: "ResourcePendingMaintenanceActions", QueryName: "ResourcePendingMaintenanceActions"}}
-	t[76] = schema.Shape{Name: "PotentiallySensitiveOptionSettingValue", Kind: schema.String, Sensitive: true}
-	t[77] = schema.Shape{Name: "PotentiallySensitiveParameterValue", Kind: schema.String}
-	t[78] = schema.Shape{Name: "Range", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "From", Index: 0, Shape: &t[57], Wire: "From", QueryName: "From"},
-		{Name: "To", Index: 1, Shape: &t[57], Wire: "To", QueryName: "To"},
-		{Name: "Step", Index: 2, Shape: &t[58], Wire: "Step", QueryName: "Step"},
+	t[68] = schema.Shape{Name: "DBSnapshotList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[67], Wire: "DBSnapshot", QueryName: "DBSnapshot"}}
+	t[69] = schema.Shape{Name: "DBSubnetGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBSubnetGroupName", Index: 0, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+		{Name: "DBSubnetGroupDescription", Index: 1, Shape: &t[162], Wire: "DBSubnetGroupDescription", QueryName: "DBSubnetGroupDescription"},
+		{Name: "VpcId", Index: 2, Shape: &t[162], Wire: "VpcId", QueryName: "VpcId"},
+		{Name: "SubnetGroupStatus", Index: 3, Shape: &t[162], Wire: "SubnetGroupStatus", QueryName: "SubnetGroupStatus"},
+		{Name: "Subnets", Index: 4, Shape: &t[166], Wire: "Subnets", QueryName: "Subnets"},
+		{Name: "DBSubnetGroupArn", Index: 5, Shape: &t[162], Wire: "DBSubnetGroupArn", QueryName: "DBSubnetGroupArn"},
+		{Name: "SupportedNetworkTypes", Index: 6, Shape: &t[163], Wire: "SupportedNetworkTypes", QueryName: "SupportedNetworkTypes"},
 	}}
-	t[79] = schema.Shape{Name: "RangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[78], Wire: "Range", QueryName: "Range"}}
-	t[80] = schema.Shape{Name: "ReadersArnList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[81] = schema.Shape{Name: "RecurringCharge", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "RecurringChargeAmount", Index: 0, Shape: &t[32], Wire: "RecurringChargeAmount", QueryName: "RecurringChargeAmount"},
-		{Name: "RecurringChargeFrequency", Index: 1, Shape: &t[93], Wire: "RecurringChargeFrequency", QueryName: "RecurringChargeFrequency"},
+	t[70] = schema.Shape{Name: "DBSubnetGroups", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[69], Wire: "DBSubnetGroup", QueryName: "DBSubnetGroup"}}
+	t[71] = schema.Shape{Name: "DatabaseInsightsMode", Kind: schema.String, Enum: []string{"standard", "advanced"}}
+	t[72] = schema.Shape{Name: "DescribeDBLogFilesDetails", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "LogFileName", Index: 0, Shape: &t[162], Wire: "LogFileName", QueryName: "LogFileName"},
+		{Name: "LastWritten", Index: 1, Shape: &t[110], Wire: "LastWritten", QueryName: "LastWritten"},
+		{Name: "Size", Index: 2, Shape: &t[110], Wire: "Size", QueryName: "Size"},
 	}}
-	t[82] = schema.Shape{Name: "RecurringChargeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[81], Wire: "RecurringCharge", QueryName: "RecurringCharge"}}
-	t[83] = schema.Shape{Name: "ReservedDBInstance", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ReservedDBInstanceId", Index: 0, Shape: &t[93], Wire: "ReservedDBInstanceId", QueryName: "ReservedDBInstanceId"},
-		{Name: "ReservedDBInstancesOfferingId", Index: 1, Shape: &t[93], Wire: "ReservedDBInstancesOfferingId", QueryName: "ReservedDBInstancesOfferingId"},
-		{Name: "DBInstanceClass", Index: 2, Shape: &t[93], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
-		{Name: "StartTime", Index: 3, Shape: &t[100], Wire: "StartTime", QueryName: "StartTime", TimestampFormat: schema.ISO8601},
-		{Name: "Duration", Index: 4, Shape: &t[57], Wire: "Duration", QueryName: "Duration"},
-		{Name: "FixedPrice", Index: 5, Shape: &t[32], Wire: "FixedPrice", QueryName: "FixedPrice"},
-		{Name: "UsagePrice", Index: 6, Shape: &t[32], Wire: "UsagePrice", QueryName: "UsagePrice"},
-		{Name: "CurrencyCode", Index: 7, Shape: &t[93], Wire: "CurrencyCode", QueryName: "CurrencyCode"},
-		{Name: "DBInstanceCount", Index: 8, Shape: &t[57], Wire: "DBInstanceCount", QueryName: "DBInstanceCount"},
-		{Name: "ProductDescription", Index: 9, Shape: &t[93], Wire: "ProductDescription", QueryName: "ProductDescription"},
-		{Name: "OfferingType", Index: 10, Shape: &t[93], Wire: "OfferingType", QueryName: "OfferingType"},
-		{Name: "MultiAZ", Index: 11, Shape: &t[10], Wire: "MultiAZ", QueryName: "MultiAZ"},
-		{Name: "State", Index: 12, Shape: &t[93], Wire: "State", QueryName: "State"},
-		{Name: "RecurringCharges", Index: 13, Shape: &t[82], Wire: "RecurringCharges", QueryName: "RecurringCharges"},
-		{Name: "ReservedDBInstanceArn", Index: 14, Shape: &t[93], Wire: "ReservedDBInstanceArn", QueryName: "ReservedDBInstanceArn"},
-		{Name: "LeaseId", Index: 15, Shape: &t[93], Wire: "LeaseId", QueryName: "LeaseId"},
+	t[73] = schema.Shape{Name: "DescribeDBLogFilesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[72], Wire: "DescribeDBLogFilesDetails", QueryName: "DescribeDBLogFilesDetails"}}
+	t[74] = schema.Shape{Name: "DomainMembership", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Domain", Index: 0, Shape: &t[162], Wire: "Domain", QueryName: "Domain"},
+		{Name: "Status", Index: 1, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "FQDN", Index: 2, Shape: &t[162], Wire: "FQDN", QueryName: "FQDN"},
+		{Name: "IAMRoleName", Index: 3, Shape: &t[162], Wire: "IAMRoleName", QueryName: "IAMRoleName"},
+		{Name: "OU", Index: 4, Shape: &t[162], Wire: "OU", QueryName: "OU"},
+		{Name: "AuthSecretArn", Index: 5, Shape: &t[162], Wire: "AuthSecretArn", QueryName: "AuthSecretArn"},
+		{Name: "DnsIps", Index: 6, Shape: &t[163], Wire: "DnsIps", QueryName: "DnsIps"},
 	}}
-	t[84] = schema.Shape{Name: "ReservedDBInstanceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[83], Wire: "ReservedDBInstance", QueryName: "ReservedDBInstance"}}
-	t[85] = schema.Shape{Name: "ResourcePendingMaintenanceActions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "ResourceIdentifier", Index: 0, Shape: &t[93], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
-		{Name: "PendingMaintenanceActionDetails", Index: 1, Shape: &t[74], Wire: "PendingMaintenanceActionDetails", QueryName: "PendingMaintenanceActionDetails"},
+	t[75] = schema.Shape{Name: "DomainMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[74], Wire: "DomainMembership", QueryName: "DomainMembership"}}
+	t[76] = schema.Shape{Name: "Double", Kind: schema.Double}
+	t[77] = schema.Shape{Name: "DoubleOptional", Kind: schema.Double}
+	t[78] = schema.Shape{Name: "DoubleRange", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "From", Index: 0, Shape: &t[76], Wire: "From", QueryName: "From"},
+		{Name: "To", Index: 1, Shape: &t[76], Wire: "To", QueryName: "To"},
 	}}
-	t[86] = schema.Shape{Name: "SensitiveString", Kind: schema.String, Sensitive: true}
-	t[87] = schema.Shape{Name: "ServerlessV2FeaturesSupport", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "MinCapacity", Index: 0, Shape: &t[33], Wire: "MinCapacity", QueryName: "MinCapacity"},
-		{Name: "MaxCapacity", Index: 1, Shape: &t[33], Wire: "MaxCapacity", QueryName: "MaxCapacity"},
+	t[79] = schema.Shape{Name: "DoubleRangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[78], Wire: "DoubleRange", QueryName: "DoubleRange"}}
+	t[80] = schema.Shape{Name: "Endpoint", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Address", Index: 0, Shape: &t[162], Wire: "Address", QueryName: "Address"},
+		{Name: "Port", Index: 1, Shape: &t[103], Wire: "Port", QueryName: "Port"},
+		{Name: "HostedZoneId", Index: 2, Shape: &t[162], Wire: "HostedZoneId", QueryName: "HostedZoneId"},
 	}}
-	t[88] = schema.Shape{Name: "SourceIdsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "SourceId", QueryName: "SourceId"}}
-	t[89] = schema.Shape{Name: "SourceRegion", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "RegionName", Index: 0, Shape: &t[93], Wire: "RegionName", QueryName: "RegionName"},
-		{Name: "Endpoint", Index: 1, Shape: &t[93], Wire: "Endpoint", QueryName: "Endpoint"},
-		{Name: "Status", Index: 2, Shape: &t[93], Wire: "Status", QueryName: "Status"},
-		{Name: "SupportsDBInstanceAutomatedBackupsReplication", Index: 3, Shape: &t[10], Wire: "SupportsDBInstanceAutomatedBackupsReplication", QueryName: "SupportsDBInstanceAutomatedBackupsReplication"},
+	t[81] = schema.Shape{Name: "EngineDefaults", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBParameterGroupFamily", Index: 0, Shape: &t[162], Wire: "DBParameterGroupFamily", QueryName: "DBParameterGroupFamily"},
+		{Name: "Marker", Index: 1, Shape: &t[162], Wire: "Marker", QueryName: "Marker"},
+		{Name: "Parameters", Index: 2, Shape: &t[128], Wire: "Parameters", QueryName: "Parameters"},
 	}}
-	t[90] = schema.Shape{Name: "SourceRegionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[89], Wire: "SourceRegion", QueryName: "SourceRegion"}}
-	t[91] = schema.Shape{Name: "SourceType", Kind: schema.String, Enum: []string{"db-instance", "db-parameter-group", "db-security-group", "db-snapshot", "db-cluster", "db-cluster-snapshot", "custom-engine-version", "db-proxy", "blue-green-deployment", "db-shard-group", "zero-etl"}}
-	t[92] = schema.Shape{Name: "StorageEncryptionType", Kind: schema.String, Enum: []string{"none", "sse-kms", "sse-rds"}}
-	t[93] = schema.Shape{Name: "String", Kind: schema.String}
-	t[94] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "member", QueryName: "member"}}
-	t[95] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SubnetIdentifier", Index: 0, Shape: &t[93], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"},
-		{Name: "SubnetAvailabilityZone", Index: 1, Shape: &t[4], Wire: "SubnetAvailabilityZone", QueryName: "SubnetAvailabilityZone"},
-		{Name: "SubnetOutpost", Index: 2, Shape: &t[70], Wire: "SubnetOutpost", QueryName: "SubnetOutpost"},
-		{Name: "SubnetStatus", Index: 3, Shape: &t[93], Wire: "SubnetStatus", QueryName: "SubnetStatus"},
+	t[82] = schema.Shape{Name: "EngineModeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[83] = schema.Shape{Name: "Event", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SourceIdentifier", Index: 0, Shape: &t[162], Wire: "SourceIdentifier", QueryName: "SourceIdentifier"},
+		{Name: "SourceType", Index: 1, Shape: &t[160], Wire: "SourceType", QueryName: "SourceType"},
+		{Name: "Message", Index: 2, Shape: &t[162], Wire: "Message", QueryName: "Message"},
+		{Name: "EventCategories", Index: 3, Shape: &t[84], Wire: "EventCategories", QueryName: "EventCategories"},
+		{Name: "Date", Index: 4, Shape: &t[169], Wire: "Date", QueryName: "Date", TimestampFormat: schema.ISO8601},
+		{Name: "SourceArn", Index: 5, Shape: &t[162], Wire: "SourceArn", QueryName: "SourceArn"},
 	}}
-	t[96] = schema.Shape{Name: "SubnetIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"}}
-	t[97] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[95], Wire: "Subnet", QueryName: "Subnet"}}
-	t[98] = schema.Shape{Name: "SupportedCharacterSetsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[15], Wire: "CharacterSet", QueryName: "CharacterSet"}}
-	t[99] = schema.Shape{Name: "SupportedTimezonesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[103], Wire: "Timezone", QueryName: "Timezone"}}
-	t[100] = schema.Shape{Name: "TStamp", Kind: schema.Timestamp}
-	t[101] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Key", Index: 0, Shape: &t[93], Wire: "Key", QueryName: "Key"},
-		{Name: "Value", Index: 1, Shape: &t[93], Wire: "Value", QueryName: "Value"},
+	t[84] = schema.Shape{Name: "EventCategoriesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "EventCategory", QueryName: "EventCategory"}}
+	t[85] = schema.Shape{Name: "EventCategoriesMap", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SourceType", Index: 0, Shape: &t[162], Wire: "SourceType", QueryName: "SourceType"},
+		{Name: "EventCategories", Index: 1, Shape: &t[84], Wire: "EventCategories", QueryName: "EventCategories"},
 	}}
-	t[102] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[101], Wire: "Tag", QueryName: "Tag"}}
-	t[103] = schema.Shape{Name: "Timezone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "TimezoneName", Index: 0, Shape: &t[93], Wire: "TimezoneName", QueryName: "TimezoneName"},
+	t[86] = schema.Shape{Name: "EventCategoriesMapList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[85], Wire: "EventCategoriesMap", QueryName: "EventCategoriesMap"}}
+	t[87] = schema.Shape{Name: "EventList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[83], Wire: "Event", QueryName: "Event"}}
+	t[88] = schema.Shape{Name: "EventSubscription", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "CustomerAwsId", Index: 0, Shape: &t[162], Wire: "CustomerAwsId", QueryName: "CustomerAwsId"},
+		{Name: "CustSubscriptionId", Index: 1, Shape: &t[162], Wire: "CustSubscriptionId", QueryName: "CustSubscriptionId"},
+		{Name: "SnsTopicArn", Index: 2, Shape: &t[162], Wire: "SnsTopicArn", QueryName: "SnsTopicArn"},
+		{Name: "Status", Index: 3, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "SubscriptionCreationTime", Index: 4, Shape: &t[162], Wire: "SubscriptionCreationTime", QueryName: "SubscriptionCreationTime"},
+		{Name: "SourceType", Index: 5, Shape: &t[162], Wire: "SourceType", QueryName: "SourceType"},
+		{Name: "SourceIdsList", Index: 6, Shape: &t[157], Wire: "SourceIdsList", QueryName: "SourceIdsList"},
+		{Name: "EventCategoriesList", Index: 7, Shape: &t[84], Wire: "EventCategoriesList", QueryName: "EventCategoriesList"},
+		{Name: "Enabled", Index: 8, Shape: &t[20], Wire: "Enabled", QueryName: "Enabled"},
+		{Name: "EventSubscriptionArn", Index: 9, Shape: &t[162], Wire: "EventSubscriptionArn", QueryName: "EventSubscriptionArn"},
 	}}
-	t[104] = schema.Shape{Name: "UpgradeTarget", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Engine", Index: 0, Shape: &t[93], Wire: "Engine", QueryName: "Engine"},
-		{Name: "EngineVersion", Index: 1, Shape: &t[93], Wire: "EngineVersion", QueryName: "EngineVersion"},
-		{Name: "Description", Index: 2, Shape: &t[93], Wire: "Description", QueryName: "Description"},
-		{Name: "AutoUpgrade", Index: 3, Shape: &t[10], Wire: "AutoUpgrade", QueryName: "AutoUpgrade"},
-		{Name: "IsMajorVersionUpgrade", Index: 4, Shape: &t[10], Wire: "IsMajorVersionUpgrade", QueryName: "IsMajorVersionUpgrade"},
-		{Name: "SupportedEngineModes", Index: 5, Shape: &t[37], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
-		{Name: "SupportsParallelQuery", Index: 6, Shape: &t[11], Wire: "SupportsParallelQuery", QueryName: "SupportsParallelQuery"},
-		{Name: "SupportsGlobalDatabases", Index: 7, Shape: &t[11], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
-		{Name: "SupportsBabelfish", Index: 8, Shape: &t[11], Wire: "SupportsBabelfish", QueryName: "SupportsBabelfish"},
-		{Name: "SupportsLimitlessDatabase", Index: 9, Shape: &t[11], Wire: "SupportsLimitlessDatabase", QueryName: "SupportsLimitlessDatabase"},
-		{Name: "SupportsLocalWriteForwarding", Index: 10, Shape: &t[11], Wire: "SupportsLocalWriteForwarding", QueryName: "SupportsLocalWriteForwarding"},
-		{Name: "SupportsIntegrations", Index: 11, Shape: &t[11], Wire: "SupportsIntegrations", QueryName: "SupportsIntegrations"},
+	t[89] = schema.Shape{Name: "EventSubscriptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[88], Wire: "EventSubscription", QueryName: "EventSubscription"}}
+	t[90] = schema.Shape{Name: "FailoverState", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Status", Index: 0, Shape: &t[91], Wire: "Status", QueryName: "Status"},
+		{Name: "FromDbClusterArn", Index: 1, Shape: &t[162], Wire: "FromDbClusterArn", QueryName: "FromDbClusterArn"},
+		{Name: "ToDbClusterArn", Index: 2, Shape: &t[162], Wire: "ToDbClusterArn", QueryName: "ToDbClusterArn"},
+		{Name: "IsDataLossAllowed", Index: 3, Shape: &t[20], Wire: "IsDataLossAllowed", QueryName: "IsDataLossAllowed"},
 	}}
-	t[105] = schema.Shape{Name: "ValidAdditionalStorageOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "SupportsAdditionalStorageVolumes", Index: 0, Shape: &t[10], Wire: "SupportsAdditionalStorageVolumes", QueryName: "SupportsAdditionalStorageVolumes"},
-		{Name: "Volumes", Index: 1, Shape: &t[111], Wire: "Volumes", QueryName: "Volumes"},
+	t[91] = schema.Shape{Name: "FailoverStatus", Kind: schema.String, Enum: []string{"pending", "failing-over", "cancelling"}}
+	t[92] = schema.Shape{Name: "FeatureNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[93] = schema.Shape{Name: "Filter", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[162], Wire: "Name", QueryName: "Name", Required: true},
+		{Name: "Values", Index: 1, Shape: &t[95], Wire: "Values", QueryName: "Values", Required: true},
 	}}
-	t[106] = schema.Shape{Name: "ValidDBInstanceModificationsMessage", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "Storage", Index: 0, Shape: &t[108], Wire: "Storage", QueryName: "Storage"},
-		{Name: "ValidProcessorFeatures", Index: 1, Shape: &t[9], Wire: "ValidProcessorFeatures", QueryName: "ValidProcessorFeatures"},
-		{Name: "SupportsDedicatedLogVolume", Index: 2, Shape: &t[10], Wire: "SupportsDedicatedLogVolume", QueryName: "SupportsDedicatedLogVolume"},
-		{Name: "AdditionalStorage", Index: 3, Shape: &t[105], Wire: "AdditionalStorage", QueryName: "AdditionalStorage"},
+	t[94] = schema.Shape{Name: "FilterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[93], Wire: "Filter", QueryName: "Filter"}}
+	t[95] = schema.Shape{Name: "FilterValueList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "Value", QueryName: "Value"}}
+	t[96] = schema.Shape{Name: "GlobalCluster", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "GlobalClusterIdentifier", Index: 0, Shape: &t[97], Wire: "GlobalClusterIdentifier", QueryName: "GlobalClusterIdentifier"},
+		{Name: "GlobalClusterResourceId", Index: 1, Shape: &t[162], Wire: "GlobalClusterResourceId", QueryName: "GlobalClusterResourceId"},
+		{Name: "GlobalClusterArn", Index: 2, Shape: &t[162], Wire: "GlobalClusterArn", QueryName: "GlobalClusterArn"},
+		{Name: "Status", Index: 3, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "Engine", Index: 4, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineVersion", Index: 5, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "EngineLifecycleSupport", Index: 6, Shape: &t[162], Wire: "EngineLifecycleSupport", QueryName: "EngineLifecycleSupport"},
+		{Name: "DatabaseName", Index: 7, Shape: &t[162], Wire: "DatabaseName", QueryName: "DatabaseName"},
+		{Name: "StorageEncrypted", Index: 8, Shape: &t[21], Wire: "StorageEncrypted", QueryName: "StorageEncrypted"},
+		{Name: "StorageEncryptionType", Index: 9, Shape: &t[161], Wire: "StorageEncryptionType", QueryName: "StorageEncryptionType"},
+		{Name: "DeletionProtection", Index: 10, Shape: &t[21], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+		{Name: "GlobalClusterMembers", Index: 11, Shape: &t[100], Wire: "GlobalClusterMembers", QueryName: "GlobalClusterMembers"},
+		{Name: "Endpoint", Index: 12, Shape: &t[162], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "FailoverState", Index: 13, Shape: &t[90], Wire: "FailoverState", QueryName: "FailoverState"},
+		{Name: "TagList", Index: 14, Shape: &t[171], Wire: "TagList", QueryName: "TagList"},
 	}}
-	t[107] = schema.Shape{Name: "ValidStorageOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "StorageType", Index: 0, Shape: &t[93], Wire: "StorageType", QueryName: "StorageType"},
-		{Name: "StorageSize", Index: 1, Shape: &t[79], Wire: "StorageSize", QueryName: "StorageSize"},
-		{Name: "ProvisionedIops", Index: 2, Shape: &t[79], Wire: "ProvisionedIops", QueryName: "ProvisionedIops"},
-		{Name: "IopsToStorageRatio", Index: 3, Shape: &t[35], Wire: "IopsToStorageRatio", QueryName: "IopsToStorageRatio"},
-		{Name: "ProvisionedStorageThroughput", Index: 4, Shape: &t[79], Wire: "ProvisionedStorageThroughput", QueryName: "ProvisionedStorageThroughput"},
-		{Name: "StorageThroughputToIopsRatio", Index: 5, Shape: &t[35], Wire: "StorageThroughputToIopsRatio", QueryName: "StorageThroughputToIopsRatio"},
-		{Name: "SupportsStorageAutoscaling", Index: 6, Shape: &t[10], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
+	t[97] = schema.Shape{Name: "GlobalClusterIdentifier", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("[A-Za-z][0-9A-Za-z-:._]*")}
+	t[98] = schema.Shape{Name: "GlobalClusterList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[96], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
+	t[99] = schema.Shape{Name: "GlobalClusterMember", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBClusterArn", Index: 0, Shape: &t[162], Wire: "DBClusterArn", QueryName: "DBClusterArn"},
+		{Name: "Readers", Index: 1, Shape: &t[144], Wire: "Readers", QueryName: "Readers"},
+		{Name: "IsWriter", Index: 2, Shape: &t[20], Wire: "IsWriter", QueryName: "IsWriter"},
+		{Name: "GlobalWriteForwardingStatus", Index: 3, Shape: &t[187], Wire: "GlobalWriteForwardingStatus", QueryName: "GlobalWriteForwardingStatus"},
+		{Name: "SynchronizationStatus", Index: 4, Shape: &t[101], Wire: "SynchronizationStatus", QueryName: "SynchronizationStatus"},
 	}}
-	t[108] = schema.Shape{Name: "ValidStorageOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[107], Wire: "ValidStorageOptions", QueryName: "ValidStorageOptions"}}
-	t[109] = schema.Shape{Name: "ValidUpgradeTargetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[104], Wire: "UpgradeTarget", QueryName: "UpgradeTarget"}}
-	t[110] = schema.Shape{Name: "ValidVolumeOptions", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VolumeName", Index: 0, Shape: &t[93], Wire: "VolumeName", QueryName: "VolumeName"},
-		{Name: "Storage", Index: 1, Shape: &t[108], Wire: "Storage", QueryName: "Storage"},
+	t[100] = schema.Shape{Name: "GlobalClusterMemberList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[99], Wire: "GlobalClusterMember", QueryName: "GlobalClusterMember"}}
+	t[101] = schema.Shape{Name: "GlobalClusterMemberSynchronizationStatus", Kind: schema.String, Enum: []string{"connected", "pending-resync"}}
+	t[102] = schema.Shape{Name: "IAMRoleArn", Kind: schema.String, Min: ptr(20), Max: ptr(2048), Pattern: schema.NewPattern("arn:aws[a-z-]*:iam::[0-9]*:role/.*")}
+	t[103] = schema.Shape{Name: "Integer", Kind: schema.Integer}
+	t[104] = schema.Shape{Name: "IntegerOptional", Kind: schema.Integer}
+	t[105] = schema.Shape{Name: "KeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[106] = schema.Shape{Name: "LimitlessDatabase", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Status", Index: 0, Shape: &t[107], Wire: "Status", QueryName: "Status"},
+		{Name: "MinRequiredACU", Index: 1, Shape: &t[77], Wire: "MinRequiredACU", QueryName: "MinRequiredACU"},
 	}}
-	t[111] = schema.Shape{Name: "ValidVolumeOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[110], Wire: "member", QueryName: "member"}}
-	t[112] = schema.Shape{Name: "VpcSecurityGroupMembership", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "VpcSecurityGroupId", Index: 0, Shape: &t[93], Wire: "VpcSecurityGroupId", QueryName: "VpcSecurityGroupId"},
-		{Name: "Status", Index: 1, Shape: &t[93], Wire: "Status", QueryName: "Status"},
+	t[107] = schema.Shape{Name: "LimitlessDatabaseStatus", Kind: schema.String, Enum: []string{"active", "not-in-use", "enabled", "disabled", "enabling", "disabling", "modifying-max-capacity", "error"}}
+	t[108] = schema.Shape{Name: "LocalWriteForwardingStatus", Kind: schema.String, Enum: []string{"enabled", "disabled", "enabling", "disabling", "requested"}}
+	t[109] = schema.Shape{Name: "LogTypeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[110] = schema.Shape{Name: "Long", Kind: schema.Long}
+	t[111] = schema.Shape{Name: "LongOptional", Kind: schema.Long}
+	t[112] = schema.Shape{Name: "MasterUserAuthenticationType", Kind: schema.String, Enum: []string{"password", "iam-db-auth"}}
+	t[113] = schema.Shape{Name: "MasterUserSecret", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SecretArn", Index: 0, Shape: &t[162], Wire: "SecretArn", QueryName: "SecretArn"},
+		{Name: "SecretStatus", Index: 1, Shape: &t[162], Wire: "SecretStatus", QueryName: "SecretStatus"},
+		{Name: "KmsKeyId", Index: 2, Shape: &t[162], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
 	}}
-	t[113] = schema.Shape{Name: "VpcSecurityGroupMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[112], Wire: "VpcSecurityGroupMembership", QueryName: "VpcSecurityGroupMembership"}}
-	t[114] = schema.Shape{Name: "WriteForwardingStatus", Kind: schema.String, Enum: []string{"enabled", "disabled", "enabling", "disabling", "unknown"}}
+	t[114] = schema.Shape{Name: "ModifyAdditionalStorageVolume", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VolumeName", Index: 0, Shape: &t[162], Wire: "VolumeName", QueryName: "VolumeName", Required: true},
+		{Name: "AllocatedStorage", Index: 1, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "IOPS", Index: 2, Shape: &t[104], Wire: "IOPS", QueryName: "IOPS"},
+		{Name: "MaxAllocatedStorage", Index: 3, Shape: &t[104], Wire: "MaxAllocatedStorage", QueryName: "MaxAllocatedStorage"},
+		{Name: "StorageThroughput", Index: 4, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "StorageType", Index: 5, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "SetForDelete", Index: 6, Shape: &t[21], Wire: "SetForDelete", QueryName: "SetForDelete"},
+	}}
+	t[115] = schema.Shape{Name: "ModifyAdditionalStorageVolumesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[114], Wire: "member", QueryName: "member"}}
+	t[116] = schema.Shape{Name: "Option", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptionName", Index: 0, Shape: &t[162], Wire: "OptionName", QueryName: "OptionName"},
+		{Name: "OptionDescription", Index: 1, Shape: &t[162], Wire: "OptionDescription", QueryName: "OptionDescription"},
+		{Name: "Persistent", Index: 2, Shape: &t[20], Wire: "Persistent", QueryName: "Persistent"},
+		{Name: "Permanent", Index: 3, Shape: &t[20], Wire: "Permanent", QueryName: "Permanent"},
+		{Name: "Port", Index: 4, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+		{Name: "OptionVersion", Index: 5, Shape: &t[162], Wire: "OptionVersion", QueryName: "OptionVersion"},
+		{Name: "OptionSettings", Index: 6, Shape: &t[122], Wire: "OptionSettings", QueryName: "OptionSettings"},
+		{Name: "DBSecurityGroupMemberships", Index: 7, Shape: &t[65], Wire: "DBSecurityGroupMemberships", QueryName: "DBSecurityGroupMemberships"},
+		{Name: "VpcSecurityGroupMemberships", Index: 8, Shape: &t[186], Wire: "VpcSecurityGroupMemberships", QueryName: "VpcSecurityGroupMemberships"},
+	}}
+	t[117] = schema.Shape{Name: "OptionGroup", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptionGroupName", Index: 0, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+		{Name: "OptionGroupDescription", Index: 1, Shape: &t[162], Wire: "OptionGroupDescription", QueryName: "OptionGroupDescription"},
+		{Name: "EngineName", Index: 2, Shape: &t[162], Wire: "EngineName", QueryName: "EngineName"},
+		{Name: "MajorEngineVersion", Index: 3, Shape: &t[162], Wire: "MajorEngineVersion", QueryName: "MajorEngineVersion"},
+		{Name: "Options", Index: 4, Shape: &t[123], Wire: "Options", QueryName: "Options"},
+		{Name: "AllowsVpcAndNonVpcInstanceMemberships", Index: 5, Shape: &t[20], Wire: "AllowsVpcAndNonVpcInstanceMemberships", QueryName: "AllowsVpcAndNonVpcInstanceMemberships"},
+		{Name: "VpcId", Index: 6, Shape: &t[162], Wire: "VpcId", QueryName: "VpcId"},
+		{Name: "OptionGroupArn", Index: 7, Shape: &t[162], Wire: "OptionGroupArn", QueryName: "OptionGroupArn"},
+		{Name: "SourceOptionGroup", Index: 8, Shape: &t[162], Wire: "SourceOptionGroup", QueryName: "SourceOptionGroup"},
+		{Name: "SourceAccountId", Index: 9, Shape: &t[162], Wire: "SourceAccountId", QueryName: "SourceAccountId"},
+		{Name: "CopyTimestamp", Index: 10, Shape: &t[169], Wire: "CopyTimestamp", QueryName: "CopyTimestamp", TimestampFormat: schema.ISO8601},
+	}}
+	t[118] = schema.Shape{Name: "OptionGroupMembership", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "OptionGroupName", Index: 0, Shape: &t[162], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+		{Name: "Status", Index: 1, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+	}}
+	t[119] = schema.Shape{Name: "OptionGroupMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[118], Wire: "OptionGroupMembership", QueryName: "OptionGroupMembership"}}
+	t[120] = schema.Shape{Name: "OptionGroupsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[117], Wire: "OptionGroup", QueryName: "OptionGroup"}}
+	t[121] = schema.Shape{Name: "OptionSetting", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[162], Wire: "Name", QueryName: "Name"},
+		{Name: "Value", Index: 1, Shape: &t[134], Wire: "Value", QueryName: "Value", Sensitive: true},
+		{Name: "DefaultValue", Index: 2, Shape: &t[162], Wire: "DefaultValue", QueryName: "DefaultValue"},
+		{Name: "Description", Index: 3, Shape: &t[162], Wire: "Description", QueryName: "Description"},
+		{Name: "ApplyType", Index: 4, Shape: &t[162], Wire: "ApplyType", QueryName: "ApplyType"},
+		{Name: "DataType", Index: 5, Shape: &t[162], Wire: "DataType", QueryName: "DataType"},
+		{Name: "AllowedValues", Index: 6, Shape: &t[162], Wire: "AllowedValues", QueryName: "AllowedValues"},
+		{Name: "IsModifiable", Index: 7, Shape: &t[20], Wire: "IsModifiable", QueryName: "IsModifiable"},
+		{Name: "IsCollection", Index: 8, Shape: &t[20], Wire: "IsCollection", QueryName: "IsCollection"},
+	}}
+	t[122] = schema.Shape{Name: "OptionSettingConfigurationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[121], Wire: "OptionSetting", QueryName: "OptionSetting"}}
+	t[123] = schema.Shape{Name: "OptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[116], Wire: "Option", QueryName: "Option"}}
+	t[124] = schema.Shape{Name: "OrderableDBInstanceOption", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Engine", Index: 0, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineVersion", Index: 1, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "DBInstanceClass", Index: 2, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+		{Name: "LicenseModel", Index: 3, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+		{Name: "AvailabilityZoneGroup", Index: 4, Shape: &t[162], Wire: "AvailabilityZoneGroup", QueryName: "AvailabilityZoneGroup"},
+		{Name: "AvailabilityZones", Index: 5, Shape: &t[13], Wire: "AvailabilityZones", QueryName: "AvailabilityZones"},
+		{Name: "MultiAZCapable", Index: 6, Shape: &t[20], Wire: "MultiAZCapable", QueryName: "MultiAZCapable"},
+		{Name: "ReadReplicaCapable", Index: 7, Shape: &t[20], Wire: "ReadReplicaCapable", QueryName: "ReadReplicaCapable"},
+		{Name: "Vpc", Index: 8, Shape: &t[20], Wire: "Vpc", QueryName: "Vpc"},
+		{Name: "SupportsStorageEncryption", Index: 9, Shape: &t[20], Wire: "SupportsStorageEncryption", QueryName: "SupportsStorageEncryption"},
+		{Name: "StorageType", Index: 10, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "SupportsIops", Index: 11, Shape: &t[20], Wire: "SupportsIops", QueryName: "SupportsIops"},
+		{Name: "SupportsStorageThroughput", Index: 12, Shape: &t[20], Wire: "SupportsStorageThroughput", QueryName: "SupportsStorageThroughput"},
+		{Name: "SupportsEnhancedMonitoring", Index: 13, Shape: &t[20], Wire: "SupportsEnhancedMonitoring", QueryName: "SupportsEnhancedMonitoring"},
+		{Name: "SupportsIAMDatabaseAuthentication", Index: 14, Shape: &t[20], Wire: "SupportsIAMDatabaseAuthentication", QueryName: "SupportsIAMDatabaseAuthentication"},
+		{Name: "SupportsPerformanceInsights", Index: 15, Shape: &t[20], Wire: "SupportsPerformanceInsights", QueryName: "SupportsPerformanceInsights"},
+		{Name: "MinStorageSize", Index: 16, Shape: &t[104], Wire: "MinStorageSize", QueryName: "MinStorageSize"},
+		{Name: "MaxStorageSize", Index: 17, Shape: &t[104], Wire: "MaxStorageSize", QueryName: "MaxStorageSize"},
+		{Name: "MinIopsPerDbInstance", Index: 18, Shape: &t[104], Wire: "MinIopsPerDbInstance", QueryName: "MinIopsPerDbInstance"},
+		{Name: "MaxIopsPerDbInstance", Index: 19, Shape: &t[104], Wire: "MaxIopsPerDbInstance", QueryName: "MaxIopsPerDbInstance"},
+		{Name: "MinIopsPerGib", Index: 20, Shape: &t[77], Wire: "MinIopsPerGib", QueryName: "MinIopsPerGib"},
+		{Name: "MaxIopsPerGib", Index: 21, Shape: &t[77], Wire: "MaxIopsPerGib", QueryName: "MaxIopsPerGib"},
+		{Name: "MinStorageThroughputPerDbInstance", Index: 22, Shape: &t[104], Wire: "MinStorageThroughputPerDbInstance", QueryName: "MinStorageThroughputPerDbInstance"},
+		{Name: "MaxStorageThroughputPerDbInstance", Index: 23, Shape: &t[104], Wire: "MaxStorageThroughputPerDbInstance", QueryName: "MaxStorageThroughputPerDbInstance"},
+		{Name: "MinStorageThroughputPerIops", Index: 24, Shape: &t[77], Wire: "MinStorageThroughputPerIops", QueryName: "MinStorageThroughputPerIops"},
+		{Name: "MaxStorageThroughputPerIops", Index: 25, Shape: &t[77], Wire: "MaxStorageThroughputPerIops", QueryName: "MaxStorageThroughputPerIops"},
+		{Name: "AvailableProcessorFeatures", Index: 26, Shape: &t[18], Wire: "AvailableProcessorFeatures", QueryName: "AvailableProcessorFeatures"},
+		{Name: "SupportedEngineModes", Index: 27, Shape: &t[82], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+		{Name: "SupportsStorageAutoscaling", Index: 28, Shape: &t[21], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
+		{Name: "SupportsKerberosAuthentication", Index: 29, Shape: &t[21], Wire: "SupportsKerberosAuthentication", QueryName: "SupportsKerberosAuthentication"},
+		{Name: "OutpostCapable", Index: 30, Shape: &t[20], Wire: "OutpostCapable", QueryName: "OutpostCapable"},
+		{Name: "SupportedActivityStreamModes", Index: 31, Shape: &t[3], Wire: "SupportedActivityStreamModes", QueryName: "SupportedActivityStreamModes"},
+		{Name: "SupportsGlobalDatabases", Index: 32, Shape: &t[20], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
+		{Name: "SupportedNetworkTypes", Index: 33, Shape: &t[163], Wire: "SupportedNetworkTypes", QueryName: "SupportedNetworkTypes"},
+		{Name: "SupportsClusters", Index: 34, Shape: &t[20], Wire: "SupportsClusters", QueryName: "SupportsClusters"},
+		{Name: "SupportsDedicatedLogVolume", Index: 35, Shape: &t[20], Wire: "SupportsDedicatedLogVolume", QueryName: "SupportsDedicatedLogVolume"},
+		{Name: "SupportsAdditionalStorageVolumes", Index: 36, Shape: &t[21], Wire: "SupportsAdditionalStorageVolumes", QueryName: "SupportsAdditionalStorageVolumes"},
+		{Name: "SupportsHttpEndpoint", Index: 37, Shape: &t[20], Wire: "SupportsHttpEndpoint", QueryName: "SupportsHttpEndpoint"},
+		{Name: "AvailableAdditionalStorageVolumesOptions", Index: 38, Shape: &t[16], Wire: "AvailableAdditionalStorageVolumesOptions", QueryName: "AvailableAdditionalStorageVolumesOptions"},
+	}}
+	t[125] = schema.Shape{Name: "OrderableDBInstanceOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[124], Wire: "OrderableDBInstanceOption", QueryName: "OrderableDBInstanceOption"}}
+	t[126] = schema.Shape{Name: "Outpost", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Arn", Index: 0, Shape: &t[162], Wire: "Arn", QueryName: "Arn"},
+	}}
+	t[127] = schema.Shape{Name: "Parameter", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ParameterName", Index: 0, Shape: &t[162], Wire: "ParameterName", QueryName: "ParameterName"},
+		{Name: "ParameterValue", Index: 1, Shape: &t[135], Wire: "ParameterValue", QueryName: "ParameterValue"},
+		{Name: "Description", Index: 2, Shape: &t[162], Wire: "Description", QueryName: "Description"},
+		{Name: "Source", Index: 3, Shape: &t[162], Wire: "Source", QueryName: "Source"},
+		{Name: "ApplyType", Index: 4, Shape: &t[162], Wire: "ApplyType", QueryName: "ApplyType"},
+		{Name: "DataType", Index: 5, Shape: &t[162], Wire: "DataType", QueryName: "DataType"},
+		{Name: "AllowedValues", Index: 6, Shape: &t[162], Wire: "AllowedValues", QueryName: "AllowedValues"},
+		{Name: "IsModifiable", Index: 7, Shape: &t[20], Wire: "IsModifiable", QueryName: "IsModifiable"},
+		{Name: "MinimumEngineVersion", Index: 8, Shape: &t[162], Wire: "MinimumEngineVersion", QueryName: "MinimumEngineVersion"},
+		{Name: "ApplyMethod", Index: 9, Shape: &t[10], Wire: "ApplyMethod", QueryName: "ApplyMethod"},
+		{Name: "SupportedEngineModes", Index: 10, Shape: &t[82], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+	}}
+	t[128] = schema.Shape{Name: "ParametersList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[127], Wire: "Parameter", QueryName: "Parameter"}}
+	t[129] = schema.Shape{Name: "PendingCloudwatchLogsExports", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "LogTypesToEnable", Index: 0, Shape: &t[109], Wire: "LogTypesToEnable", QueryName: "LogTypesToEnable"},
+		{Name: "LogTypesToDisable", Index: 1, Shape: &t[109], Wire: "LogTypesToDisable", QueryName: "LogTypesToDisable"},
+	}}
+	t[130] = schema.Shape{Name: "PendingMaintenanceAction", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Action", Index: 0, Shape: &t[162], Wire: "Action", QueryName: "Action"},
+		{Name: "AutoAppliedAfterDate", Index: 1, Shape: &t[169], Wire: "AutoAppliedAfterDate", QueryName: "AutoAppliedAfterDate", TimestampFormat: schema.ISO8601},
+		{Name: "ForcedApplyDate", Index: 2, Shape: &t[169], Wire: "ForcedApplyDate", QueryName: "ForcedApplyDate", TimestampFormat: schema.ISO8601},
+		{Name: "OptInStatus", Index: 3, Shape: &t[162], Wire: "OptInStatus", QueryName: "OptInStatus"},
+		{Name: "CurrentApplyDate", Index: 4, Shape: &t[169], Wire: "CurrentApplyDate", QueryName: "CurrentApplyDate", TimestampFormat: schema.ISO8601},
+		{Name: "Description", Index: 5, Shape: &t[162], Wire: "Description", QueryName: "Description"},
+	}}
+	t[131] = schema.Shape{Name: "PendingMaintenanceActionDetails", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[130], Wire: "PendingMaintenanceAction", QueryName: "PendingMaintenanceAction"}}
+	t[132] = schema.Shape{Name: "PendingMaintenanceActions", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[150], Wire: "ResourcePendingMaintenanceActions", QueryName: "ResourcePendingMaintenanceActions"}}
+	t[133] = schema.Shape{Name: "PendingModifiedValues", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "DBInstanceClass", Index: 0, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+		{Name: "AllocatedStorage", Index: 1, Shape: &t[104], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+		{Name: "MasterUserPassword", Index: 2, Shape: &t[153], Wire: "MasterUserPassword", QueryName: "MasterUserPassword", Sensitive: true},
+		{Name: "Port", Index: 3, Shape: &t[104], Wire: "Port", QueryName: "Port"},
+		{Name: "BackupRetentionPeriod", Index: 4, Shape: &t[104], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+		{Name: "MultiAZ", Index: 5, Shape: &t[21], Wire: "MultiAZ", QueryName: "MultiAZ"},
+		{Name: "EngineVersion", Index: 6, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "LicenseModel", Index: 7, Shape: &t[162], Wire: "LicenseModel", QueryName: "LicenseModel"},
+		{Name: "Iops", Index: 8, Shape: &t[104], Wire: "Iops", QueryName: "Iops"},
+		{Name: "StorageThroughput", Index: 9, Shape: &t[104], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+		{Name: "DBInstanceIdentifier", Index: 10, Shape: &t[162], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier"},
+		{Name: "StorageType", Index: 11, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "CACertificateIdentifier", Index: 12, Shape: &t[162], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+		{Name: "DBSubnetGroupName", Index: 13, Shape: &t[162], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+		{Name: "PendingCloudwatchLogsExports", Index: 14, Shape: &t[129], Wire: "PendingCloudwatchLogsExports", QueryName: "PendingCloudwatchLogsExports"},
+		{Name: "ProcessorFeatures", Index: 15, Shape: &t[137], Wire: "ProcessorFeatures", QueryName: "ProcessorFeatures"},
+		{Name: "AutomationMode", Index: 16, Shape: &t[11], Wire: "AutomationMode", QueryName: "AutomationMode"},
+		{Name: "ResumeFullAutomationModeTime", Index: 17, Shape: &t[169], Wire: "ResumeFullAutomationModeTime", QueryName: "ResumeFullAutomationModeTime", TimestampFormat: schema.ISO8601},
+		{Name: "MultiTenant", Index: 18, Shape: &t[21], Wire: "MultiTenant", QueryName: "MultiTenant"},
+		{Name: "IAMDatabaseAuthenticationEnabled", Index: 19, Shape: &t[21], Wire: "IAMDatabaseAuthenticationEnabled", QueryName: "IAMDatabaseAuthenticationEnabled"},
+		{Name: "DedicatedLogVolume", Index: 20, Shape: &t[21], Wire: "DedicatedLogVolume", QueryName: "DedicatedLogVolume"},
+		{Name: "Engine", Index: 21, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "AdditionalStorageVolumes", Index: 22, Shape: &t[8], Wire: "AdditionalStorageVolumes", QueryName: "AdditionalStorageVolumes"},
+	}}
+	t[134] = schema.Shape{Name: "PotentiallySensitiveOptionSettingValue", Kind: schema.String, Sensitive: true}
+	t[135] = schema.Shape{Name: "PotentiallySensitiveParameterValue", Kind: schema.String}
+	t[136] = schema.Shape{Name: "ProcessorFeature", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Name", Index: 0, Shape: &t[162], Wire: "Name", QueryName: "Name"},
+		{Name: "Value", Index: 1, Shape: &t[162], Wire: "Value", QueryName: "Value"},
+	}}
+	t[137] = schema.Shape{Name: "ProcessorFeatureList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[136], Wire: "ProcessorFeature", QueryName: "ProcessorFeature"}}
+	t[138] = schema.Shape{Name: "Range", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "From", Index: 0, Shape: &t[103], Wire: "From", QueryName: "From"},
+		{Name: "To", Index: 1, Shape: &t[103], Wire: "To", QueryName: "To"},
+		{Name: "Step", Index: 2, Shape: &t[104], Wire: "Step", QueryName: "Step"},
+	}}
+	t[139] = schema.Shape{Name: "RangeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[138], Wire: "Range", QueryName: "Range"}}
+	t[140] = schema.Shape{Name: "RdsCustomClusterConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "InterconnectSubnetId", Index: 0, Shape: &t[162], Wire: "InterconnectSubnetId", QueryName: "InterconnectSubnetId"},
+		{Name: "TransitGatewayMulticastDomainId", Index: 1, Shape: &t[162], Wire: "TransitGatewayMulticastDomainId", QueryName: "TransitGatewayMulticastDomainId"},
+		{Name: "ReplicaMode", Index: 2, Shape: &t[147], Wire: "ReplicaMode", QueryName: "ReplicaMode"},
+	}}
+	t[141] = schema.Shape{Name: "ReadReplicaDBClusterIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "ReadReplicaDBClusterIdentifier", QueryName: "ReadReplicaDBClusterIdentifier"}}
+	t[142] = schema.Shape{Name: "ReadReplicaDBInstanceIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "ReadReplicaDBInstanceIdentifier", QueryName: "ReadReplicaDBInstanceIdentifier"}}
+	t[143] = schema.Shape{Name: "ReadReplicaIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "ReadReplicaIdentifier", QueryName: "ReadReplicaIdentifier"}}
+	t[144] = schema.Shape{Name: "ReadersArnList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[145] = schema.Shape{Name: "RecurringCharge", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "RecurringChargeAmount", Index: 0, Shape: &t[76], Wire: "RecurringChargeAmount", QueryName: "RecurringChargeAmount"},
+		{Name: "RecurringChargeFrequency", Index: 1, Shape: &t[162], Wire: "RecurringChargeFrequency", QueryName: "RecurringChargeFrequency"},
+	}}
+	t[146] = schema.Shape{Name: "RecurringChargeList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[145], Wire: "RecurringCharge", QueryName: "RecurringCharge"}}
+	t[147] = schema.Shape{Name: "ReplicaMode", Kind: schema.String, Enum: []string{"open-read-only", "mounted"}}
+	t[148] = schema.Shape{Name: "ReservedDBInstance", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ReservedDBInstanceId", Index: 0, Shape: &t[162], Wire: "ReservedDBInstanceId", QueryName: "ReservedDBInstanceId"},
+		{Name: "ReservedDBInstancesOfferingId", Index: 1, Shape: &t[162], Wire: "ReservedDBInstancesOfferingId", QueryName: "ReservedDBInstancesOfferingId"},
+		{Name: "DBInstanceClass", Index: 2, Shape: &t[162], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+		{Name: "StartTime", Index: 3, Shape: &t[169], Wire: "StartTime", QueryName: "StartTime", TimestampFormat: schema.ISO8601},
+		{Name: "Duration", Index: 4, Shape: &t[103], Wire: "Duration", QueryName: "Duration"},
+		{Name: "FixedPrice", Index: 5, Shape: &t[76], Wire: "FixedPrice", QueryName: "FixedPrice"},
+		{Name: "UsagePrice", Index: 6, Shape: &t[76], Wire: "UsagePrice", QueryName: "UsagePrice"},
+		{Name: "CurrencyCode", Index: 7, Shape: &t[162], Wire: "CurrencyCode", QueryName: "CurrencyCode"},
+		{Name: "DBInstanceCount", Index: 8, Shape: &t[103], Wire: "DBInstanceCount", QueryName: "DBInstanceCount"},
+		{Name: "ProductDescription", Index: 9, Shape: &t[162], Wire: "ProductDescription", QueryName: "ProductDescription"},
+		{Name: "OfferingType", Index: 10, Shape: &t[162], Wire: "OfferingType", QueryName: "OfferingType"},
+		{Name: "MultiAZ", Index: 11, Shape: &t[20], Wire: "MultiAZ", QueryName: "MultiAZ"},
+		{Name: "State", Index: 12, Shape: &t[162], Wire: "State", QueryName: "State"},
+		{Name: "RecurringCharges", Index: 13, Shape: &t[146], Wire: "RecurringCharges", QueryName: "RecurringCharges"},
+		{Name: "ReservedDBInstanceArn", Index: 14, Shape: &t[162], Wire: "ReservedDBInstanceArn", QueryName: "ReservedDBInstanceArn"},
+		{Name: "LeaseId", Index: 15, Shape: &t[162], Wire: "LeaseId", QueryName: "LeaseId"},
+	}}
+	t[149] = schema.Shape{Name: "ReservedDBInstanceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[148], Wire: "ReservedDBInstance", QueryName: "ReservedDBInstance"}}
+	t[150] = schema.Shape{Name: "ResourcePendingMaintenanceActions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceIdentifier", Index: 0, Shape: &t[162], Wire: "ResourceIdentifier", QueryName: "ResourceIdentifier"},
+		{Name: "PendingMaintenanceActionDetails", Index: 1, Shape: &t[131], Wire: "PendingMaintenanceActionDetails", QueryName: "PendingMaintenanceActionDetails"},
+	}}
+	t[151] = schema.Shape{Name: "ScalingConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "MinCapacity", Index: 0, Shape: &t[104], Wire: "MinCapacity", QueryName: "MinCapacity"},
+		{Name: "MaxCapacity", Index: 1, Shape: &t[104], Wire: "MaxCapacity", QueryName: "MaxCapacity"},
+		{Name: "AutoPause", Index: 2, Shape: &t[21], Wire: "AutoPause", QueryName: "AutoPause"},
+		{Name: "SecondsUntilAutoPause", Index: 3, Shape: &t[104], Wire: "SecondsUntilAutoPause", QueryName: "SecondsUntilAutoPause"},
+		{Name: "TimeoutAction", Index: 4, Shape: &t[162], Wire: "TimeoutAction", QueryName: "TimeoutAction"},
+		{Name: "SecondsBeforeTimeout", Index: 5, Shape: &t[104], Wire: "SecondsBeforeTimeout", QueryName: "SecondsBeforeTimeout"},
+	}}
+	t[152] = schema.Shape{Name: "ScalingConfigurationInfo", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "MinCapacity", Index: 0, Shape: &t[104], Wire: "MinCapacity", QueryName: "MinCapacity"},
+		{Name: "MaxCapacity", Index: 1, Shape: &t[104], Wire: "MaxCapacity", QueryName: "MaxCapacity"},
+		{Name: "AutoPause", Index: 2, Shape: &t[21], Wire: "AutoPause", QueryName: "AutoPause"},
+		{Name: "SecondsUntilAutoPause", Index: 3, Shape: &t[104], Wire: "SecondsUntilAutoPause", QueryName: "SecondsUntilAutoPause"},
+		{Name: "TimeoutAction", Index: 4, Shape: &t[162], Wire: "TimeoutAction", QueryName: "TimeoutAction"},
+		{Name: "SecondsBeforeTimeout", Index: 5, Shape: &t[104], Wire: "SecondsBeforeTimeout", QueryName: "SecondsBeforeTimeout"},
+	}}
+	t[153] = schema.Shape{Name: "SensitiveString", Kind: schema.String, Sensitive: true}
+	t[154] = schema.Shape{Name: "ServerlessV2FeaturesSupport", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "MinCapacity", Index: 0, Shape: &t[77], Wire: "MinCapacity", QueryName: "MinCapacity"},
+		{Name: "MaxCapacity", Index: 1, Shape: &t[77], Wire: "MaxCapacity", QueryName: "MaxCapacity"},
+	}}
+	t[155] = schema.Shape{Name: "ServerlessV2ScalingConfiguration", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "MinCapacity", Index: 0, Shape: &t[77], Wire: "MinCapacity", QueryName: "MinCapacity"},
+		{Name: "MaxCapacity", Index: 1, Shape: &t[77], Wire: "MaxCapacity", QueryName: "MaxCapacity"},
+		{Name: "SecondsUntilAutoPause", Index: 2, Shape: &t[104], Wire: "SecondsUntilAutoPause", QueryName: "SecondsUntilAutoPause"},
+	}}
+	t[156] = schema.Shape{Name: "ServerlessV2ScalingConfigurationInfo", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "MinCapacity", Index: 0, Shape: &t[77], Wire: "MinCapacity", QueryName: "MinCapacity"},
+		{Name: "MaxCapacity", Index: 1, Shape: &t[77], Wire: "MaxCapacity", QueryName: "MaxCapacity"},
+		{Name: "SecondsUntilAutoPause", Index: 2, Shape: &t[104], Wire: "SecondsUntilAutoPause", QueryName: "SecondsUntilAutoPause"},
+	}}
+	t[157] = schema.Shape{Name: "SourceIdsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "SourceId", QueryName: "SourceId"}}
+	t[158] = schema.Shape{Name: "SourceRegion", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "RegionName", Index: 0, Shape: &t[162], Wire: "RegionName", QueryName: "RegionName"},
+		{Name: "Endpoint", Index: 1, Shape: &t[162], Wire: "Endpoint", QueryName: "Endpoint"},
+		{Name: "Status", Index: 2, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+		{Name: "SupportsDBInstanceAutomatedBackupsReplication", Index: 3, Shape: &t[20], Wire: "SupportsDBInstanceAutomatedBackupsReplication", QueryName: "SupportsDBInstanceAutomatedBackupsReplication"},
+	}}
+	t[159] = schema.Shape{Name: "SourceRegionList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[158], Wire: "SourceRegion", QueryName: "SourceRegion"}}
+	t[160] = schema.Shape{Name: "SourceType", Kind: schema.String, Enum: []string{"db-instance", "db-parameter-group", "db-security-group", "db-snapshot", "db-cluster", "db-cluster-snapshot", "custom-engine-version", "db-proxy", "blue-green-deployment", "db-shard-group", "zero-etl"}}
+	t[161] = schema.Shape{Name: "StorageEncryptionType", Kind: schema.String, Enum: []string{"none", "sse-kms", "sse-rds"}}
+	t[162] = schema.Shape{Name: "String", Kind: schema.String}
+	t[163] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "member", QueryName: "member"}}
+	t[164] = schema.Shape{Name: "Subnet", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SubnetIdentifier", Index: 0, Shape: &t[162], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"},
+		{Name: "SubnetAvailabilityZone", Index: 1, Shape: &t[12], Wire: "SubnetAvailabilityZone", QueryName: "SubnetAvailabilityZone"},
+		{Name: "SubnetOutpost", Index: 2, Shape: &t[126], Wire: "SubnetOutpost", QueryName: "SubnetOutpost"},
+		{Name: "SubnetStatus", Index: 3, Shape: &t[162], Wire: "SubnetStatus", QueryName: "SubnetStatus"},
+	}}
+	t[165] = schema.Shape{Name: "SubnetIdentifierList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "SubnetIdentifier", QueryName: "SubnetIdentifier"}}
+	t[166] = schema.Shape{Name: "SubnetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[164], Wire: "Subnet", QueryName: "Subnet"}}
+	t[167] = schema.Shape{Name: "SupportedCharacterSetsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[26], Wire: "CharacterSet", QueryName: "CharacterSet"}}
+	t[168] = schema.Shape{Name: "SupportedTimezonesList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[174], Wire: "Timezone", QueryName: "Timezone"}}
+	t[169] = schema.Shape{Name: "TStamp", Kind: schema.Timestamp}
+	t[170] = schema.Shape{Name: "Tag", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Key", Index: 0, Shape: &t[162], Wire: "Key", QueryName: "Key"},
+		{Name: "Value", Index: 1, Shape: &t[162], Wire: "Value", QueryName: "Value"},
+	}}
+	t[171] = schema.Shape{Name: "TagList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[170], Wire: "Tag", QueryName: "Tag"}}
+	t[172] = schema.Shape{Name: "TagSpecification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "ResourceType", Index: 0, Shape: &t[162], Wire: "ResourceType", QueryName: "ResourceType"},
+		{Name: "Tags", Index: 1, Shape: &t[171], Wire: "Tags", QueryName: "Tags"},
+	}}
+	t[173] = schema.Shape{Name: "TagSpecificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[172], Wire: "item", QueryName: "item"}}
+	t[174] = schema.Shape{Name: "Timezone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "TimezoneName", Index: 0, Shape: &t[162], Wire: "TimezoneName", QueryName: "TimezoneName"},
+	}}
+	t[175] = schema.Shape{Name: "UpgradeRolloutOrder", Kind: schema.String, Enum: []string{"first", "second", "last"}}
+	t[176] = schema.Shape{Name: "UpgradeTarget", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Engine", Index: 0, Shape: &t[162], Wire: "Engine", QueryName: "Engine"},
+		{Name: "EngineVersion", Index: 1, Shape: &t[162], Wire: "EngineVersion", QueryName: "EngineVersion"},
+		{Name: "Description", Index: 2, Shape: &t[162], Wire: "Description", QueryName: "Description"},
+		{Name: "AutoUpgrade", Index: 3, Shape: &t[20], Wire: "AutoUpgrade", QueryName: "AutoUpgrade"},
+		{Name: "IsMajorVersionUpgrade", Index: 4, Shape: &t[20], Wire: "IsMajorVersionUpgrade", QueryName: "IsMajorVersionUpgrade"},
+		{Name: "SupportedEngineModes", Index: 5, Shape: &t[82], Wire: "SupportedEngineModes", QueryName: "SupportedEngineModes"},
+		{Name: "SupportsParallelQuery", Index: 6, Shape: &t[21], Wire: "SupportsParallelQuery", QueryName: "SupportsParallelQuery"},
+		{Name: "SupportsGlobalDatabases", Index: 7, Shape: &t[21], Wire: "SupportsGlobalDatabases", QueryName: "SupportsGlobalDatabases"},
+		{Name: "SupportsBabelfish", Index: 8, Shape: &t[21], Wire: "SupportsBabelfish", QueryName: "SupportsBabelfish"},
+		{Name: "SupportsLimitlessDatabase", Index: 9, Shape: &t[21], Wire: "SupportsLimitlessDatabase", QueryName: "SupportsLimitlessDatabase"},
+		{Name: "SupportsLocalWriteForwarding", Index: 10, Shape: &t[21], Wire: "SupportsLocalWriteForwarding", QueryName: "SupportsLocalWriteForwarding"},
+		{Name: "SupportsIntegrations", Index: 11, Shape: &t[21], Wire: "SupportsIntegrations", QueryName: "SupportsIntegrations"},
+	}}
+	t[177] = schema.Shape{Name: "ValidAdditionalStorageOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "SupportsAdditionalStorageVolumes", Index: 0, Shape: &t[20], Wire: "SupportsAdditionalStorageVolumes", QueryName: "SupportsAdditionalStorageVolumes"},
+		{Name: "Volumes", Index: 1, Shape: &t[183], Wire: "Volumes", QueryName: "Volumes"},
+	}}
+	t[178] = schema.Shape{Name: "ValidDBInstanceModificationsMessage", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "Storage", Index: 0, Shape: &t[180], Wire: "Storage", QueryName: "Storage"},
+		{Name: "ValidProcessorFeatures", Index: 1, Shape: &t[18], Wire: "ValidProcessorFeatures", QueryName: "ValidProcessorFeatures"},
+		{Name: "SupportsDedicatedLogVolume", Index: 2, Shape: &t[20], Wire: "SupportsDedicatedLogVolume", QueryName: "SupportsDedicatedLogVolume"},
+		{Name: "AdditionalStorage", Index: 3, Shape: &t[177], Wire: "AdditionalStorage", QueryName: "AdditionalStorage"},
+	}}
+	t[179] = schema.Shape{Name: "ValidStorageOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "StorageType", Index: 0, Shape: &t[162], Wire: "StorageType", QueryName: "StorageType"},
+		{Name: "StorageSize", Index: 1, Shape: &t[139], Wire: "StorageSize", QueryName: "StorageSize"},
+		{Name: "ProvisionedIops", Index: 2, Shape: &t[139], Wire: "ProvisionedIops", QueryName: "ProvisionedIops"},
+		{Name: "IopsToStorageRatio", Index: 3, Shape: &t[79], Wire: "IopsToStorageRatio", QueryName: "IopsToStorageRatio"},
+		{Name: "ProvisionedStorageThroughput", Index: 4, Shape: &t[139], Wire: "ProvisionedStorageThroughput", QueryName: "ProvisionedStorageThroughput"},
+		{Name: "StorageThroughputToIopsRatio", Index: 5, Shape: &t[79], Wire: "StorageThroughputToIopsRatio", QueryName: "StorageThroughputToIopsRatio"},
+		{Name: "SupportsStorageAutoscaling", Index: 6, Shape: &t[20], Wire: "SupportsStorageAutoscaling", QueryName: "SupportsStorageAutoscaling"},
+	}}
+	t[180] = schema.Shape{Name: "ValidStorageOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[179], Wire: "ValidStorageOptions", QueryName: "ValidStorageOptions"}}
+	t[181] = schema.Shape{Name: "ValidUpgradeTargetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[176], Wire: "UpgradeTarget", QueryName: "UpgradeTarget"}}
+	t[182] = schema.Shape{Name: "ValidVolumeOptions", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VolumeName", Index: 0, Shape: &t[162], Wire: "VolumeName", QueryName: "VolumeName"},
+		{Name: "Storage", Index: 1, Shape: &t[180], Wire: "Storage", QueryName: "Storage"},
+	}}
+	t[183] = schema.Shape{Name: "ValidVolumeOptionsList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[182], Wire: "member", QueryName: "member"}}
+	t[184] = schema.Shape{Name: "VpcSecurityGroupIdList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[162], Wire: "VpcSecurityGroupId", QueryName: "VpcSecurityGroupId"}}
+	t[185] = schema.Shape{Name: "VpcSecurityGroupMembership", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "VpcSecurityGroupId", Index: 0, Shape: &t[162], Wire: "VpcSecurityGroupId", QueryName: "VpcSecurityGroupId"},
+		{Name: "Status", Index: 1, Shape: &t[162], Wire: "Status", QueryName: "Status"},
+	}}
+	t[186] = schema.Shape{Name: "VpcSecurityGroupMembershipList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[185], Wire: "VpcSecurityGroupMembership", QueryName: "VpcSecurityGroupMembership"}}
+	t[187] = schema.Shape{Name: "WriteForwardingStatus", Kind: schema.String, Enum: []string{"enabled", "disabled", "enabling", "disabling", "unknown"}}
 	return t
 }
 

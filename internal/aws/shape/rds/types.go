@@ -42,6 +42,75 @@ type CopyDBParameterGroupOutput struct {
 	DBParameterGroup *DBParameterGroup
 }
 
+// CreateDBClusterInput is the input of CreateDBCluster.
+type CreateDBClusterInput struct {
+	AvailabilityZones                  []string
+	BackupRetentionPeriod              *int32
+	CharacterSetName                   *string
+	DatabaseName                       *string
+	DBClusterIdentifier                *string // required
+	DBClusterParameterGroupName        *string
+	VpcSecurityGroupIds                []string
+	DBSubnetGroupName                  *string
+	Engine                             *string // required
+	EngineVersion                      *string
+	Port                               *int32
+	MasterUsername                     *string
+	MasterUserPassword                 *string
+	OptionGroupName                    *string
+	PreferredBackupWindow              *string
+	PreferredMaintenanceWindow         *string
+	ReplicationSourceIdentifier        *string
+	Tags                               []Tag
+	StorageEncrypted                   *bool
+	KmsKeyId                           *string
+	PreSignedUrl                       *string
+	EnableIAMDatabaseAuthentication    *bool
+	BacktrackWindow                    *int64
+	EnableCloudwatchLogsExports        []string
+	EngineMode                         *string
+	ScalingConfiguration               *ScalingConfiguration
+	RdsCustomClusterConfiguration      *RdsCustomClusterConfiguration
+	DBClusterInstanceClass             *string
+	AllocatedStorage                   *int32
+	StorageType                        *string
+	Iops                               *int32
+	PubliclyAccessible                 *bool
+	AutoMinorVersionUpgrade            *bool
+	DeletionProtection                 *bool
+	GlobalClusterIdentifier            *string
+	EnableHttpEndpoint                 *bool
+	CopyTagsToSnapshot                 *bool
+	Domain                             *string
+	DomainIAMRoleName                  *string
+	EnableGlobalWriteForwarding        *bool
+	NetworkType                        *string
+	ServerlessV2ScalingConfiguration   *ServerlessV2ScalingConfiguration
+	MonitoringInterval                 *int32
+	MonitoringRoleArn                  *string
+	DatabaseInsightsMode               *string // one of DatabaseInsightsMode
+	EnablePerformanceInsights          *bool
+	PerformanceInsightsKMSKeyId        *string
+	PerformanceInsightsRetentionPeriod *int32
+	EnableLimitlessDatabase            *bool
+	ClusterScalabilityType             *string // one of ClusterScalabilityType
+	DBSystemId                         *string
+	ManageMasterUserPassword           *bool
+	EnableLocalWriteForwarding         *bool
+	MasterUserSecretKmsKeyId           *string
+	CACertificateIdentifier            *string
+	EngineLifecycleSupport             *string
+	TagSpecifications                  []TagSpecification
+	MasterUserAuthenticationType       *string // one of MasterUserAuthenticationType
+	WithExpressConfiguration           *bool
+	AssociatedRoles                    []DBClusterAssociatedRole
+}
+
+// CreateDBClusterOutput is the output of CreateDBCluster.
+type CreateDBClusterOutput struct {
+	DBCluster *DBCluster
+}
+
 // CreateDBClusterEndpointInput is the input of CreateDBClusterEndpoint.
 type CreateDBClusterEndpointInput struct {
 	DBClusterIdentifier         *string // required
@@ -79,6 +148,94 @@ type CreateDBClusterParameterGroupOutput struct {
 	DBClusterParameterGroup *DBClusterParameterGroup
 }
 
+// CreateDBClusterSnapshotInput is the input of CreateDBClusterSnapshot.
+type CreateDBClusterSnapshotInput struct {
+	DBClusterSnapshotIdentifier *string // required
+	DBClusterIdentifier         *string // required
+	Tags                        []Tag
+}
+
+// CreateDBClusterSnapshotOutput is the output of CreateDBClusterSnapshot.
+type CreateDBClusterSnapshotOutput struct {
+	DBClusterSnapshot *DBClusterSnapshot
+}
+
+// CreateDBInstanceInput is the input of CreateDBInstance.
+type CreateDBInstanceInput struct {
+	DBName                             *string
+	DBInstanceIdentifier               *string // required
+	AllocatedStorage                   *int32
+	DBInstanceClass                    *string // required
+	Engine                             *string // required
+	MasterUsername                     *string
+	MasterUserPassword                 *string
+	DBSecurityGroups                   []string
+	VpcSecurityGroupIds                []string
+	AvailabilityZone                   *string
+	DBSubnetGroupName                  *string
+	PreferredMaintenanceWindow         *string
+	DBParameterGroupName               *string
+	BackupRetentionPeriod              *int32
+	PreferredBackupWindow              *string
+	Port                               *int32
+	MultiAZ                            *bool
+	EngineVersion                      *string
+	AutoMinorVersionUpgrade            *bool
+	LicenseModel                       *string
+	Iops                               *int32
+	StorageThroughput                  *int32
+	OptionGroupName                    *string
+	CharacterSetName                   *string
+	NcharCharacterSetName              *string
+	PubliclyAccessible                 *bool
+	Tags                               []Tag
+	DBClusterIdentifier                *string
+	StorageType                        *string
+	TdeCredentialArn                   *string
+	TdeCredentialPassword              *string
+	StorageEncrypted                   *bool
+	KmsKeyId                           *string
+	Domain                             *string
+	DomainFqdn                         *string
+	DomainOu                           *string
+	DomainAuthSecretArn                *string
+	DomainDnsIps                       []string
+	CopyTagsToSnapshot                 *bool
+	MonitoringInterval                 *int32
+	MonitoringRoleArn                  *string
+	DomainIAMRoleName                  *string
+	PromotionTier                      *int32
+	Timezone                           *string
+	EnableIAMDatabaseAuthentication    *bool
+	DatabaseInsightsMode               *string // one of DatabaseInsightsMode
+	EnablePerformanceInsights          *bool
+	PerformanceInsightsKMSKeyId        *string
+	PerformanceInsightsRetentionPeriod *int32
+	EnableCloudwatchLogsExports        []string
+	ProcessorFeatures                  []ProcessorFeature
+	DeletionProtection                 *bool
+	MaxAllocatedStorage                *int32
+	EnableCustomerOwnedIp              *bool
+	NetworkType                        *string
+	BackupTarget                       *string
+	CustomIamInstanceProfile           *string
+	DBSystemId                         *string
+	CACertificateIdentifier            *string
+	ManageMasterUserPassword           *bool
+	MasterUserSecretKmsKeyId           *string
+	MultiTenant                        *bool
+	DedicatedLogVolume                 *bool
+	EngineLifecycleSupport             *string
+	AdditionalStorageVolumes           []AdditionalStorageVolume
+	TagSpecifications                  []TagSpecification
+	MasterUserAuthenticationType       *string // one of MasterUserAuthenticationType
+}
+
+// CreateDBInstanceOutput is the output of CreateDBInstance.
+type CreateDBInstanceOutput struct {
+	DBInstance *DBInstance
+}
+
 // CreateDBParameterGroupInput is the input of CreateDBParameterGroup.
 type CreateDBParameterGroupInput struct {
 	DBParameterGroupName   *string // required
@@ -92,6 +249,18 @@ type CreateDBParameterGroupOutput struct {
 	DBParameterGroup *DBParameterGroup
 }
 
+// CreateDBSnapshotInput is the input of CreateDBSnapshot.
+type CreateDBSnapshotInput struct {
+	DBSnapshotIdentifier *string // required
+	DBInstanceIdentifier *string // required
+	Tags                 []Tag
+}
+
+// CreateDBSnapshotOutput is the output of CreateDBSnapshot.
+type CreateDBSnapshotOutput struct {
+	DBSnapshot *DBSnapshot
+}
+
 // CreateDBSubnetGroupInput is the input of CreateDBSubnetGroup.
 type CreateDBSubnetGroupInput struct {
 	DBSubnetGroupName        *string  // required
@@ -103,6 +272,19 @@ type CreateDBSubnetGroupInput struct {
 // CreateDBSubnetGroupOutput is the output of CreateDBSubnetGroup.
 type CreateDBSubnetGroupOutput struct {
 	DBSubnetGroup *DBSubnetGroup
+}
+
+// DeleteDBClusterInput is the input of DeleteDBCluster.
+type DeleteDBClusterInput struct {
+	DBClusterIdentifier       *string // required
+	SkipFinalSnapshot         *bool
+	FinalDBSnapshotIdentifier *string
+	DeleteAutomatedBackups    *bool
+}
+
+// DeleteDBClusterOutput is the output of DeleteDBCluster.
+type DeleteDBClusterOutput struct {
+	DBCluster *DBCluster
 }
 
 // DeleteDBClusterEndpointInput is the input of DeleteDBClusterEndpoint.
@@ -133,6 +315,29 @@ type DeleteDBClusterParameterGroupInput struct {
 type DeleteDBClusterParameterGroupOutput struct {
 }
 
+// DeleteDBClusterSnapshotInput is the input of DeleteDBClusterSnapshot.
+type DeleteDBClusterSnapshotInput struct {
+	DBClusterSnapshotIdentifier *string // required
+}
+
+// DeleteDBClusterSnapshotOutput is the output of DeleteDBClusterSnapshot.
+type DeleteDBClusterSnapshotOutput struct {
+	DBClusterSnapshot *DBClusterSnapshot
+}
+
+// DeleteDBInstanceInput is the input of DeleteDBInstance.
+type DeleteDBInstanceInput struct {
+	DBInstanceIdentifier      *string // required
+	SkipFinalSnapshot         *bool
+	FinalDBSnapshotIdentifier *string
+	DeleteAutomatedBackups    *bool
+}
+
+// DeleteDBInstanceOutput is the output of DeleteDBInstance.
+type DeleteDBInstanceOutput struct {
+	DBInstance *DBInstance
+}
+
 // DeleteDBParameterGroupInput is the input of DeleteDBParameterGroup.
 type DeleteDBParameterGroupInput struct {
 	DBParameterGroupName *string // required
@@ -140,6 +345,16 @@ type DeleteDBParameterGroupInput struct {
 
 // DeleteDBParameterGroupOutput is the output of DeleteDBParameterGroup.
 type DeleteDBParameterGroupOutput struct {
+}
+
+// DeleteDBSnapshotInput is the input of DeleteDBSnapshot.
+type DeleteDBSnapshotInput struct {
+	DBSnapshotIdentifier *string // required
+}
+
+// DeleteDBSnapshotOutput is the output of DeleteDBSnapshot.
+type DeleteDBSnapshotOutput struct {
+	DBSnapshot *DBSnapshot
 }
 
 // DeleteDBSubnetGroupInput is the input of DeleteDBSubnetGroup.
@@ -219,6 +434,40 @@ type DescribeDBClusterParametersOutput struct {
 	Marker     *string
 }
 
+// DescribeDBClusterSnapshotsInput is the input of DescribeDBClusterSnapshots.
+type DescribeDBClusterSnapshotsInput struct {
+	DBClusterIdentifier         *string
+	DBClusterSnapshotIdentifier *string
+	SnapshotType                *string
+	Filters                     []Filter
+	MaxRecords                  *int32
+	Marker                      *string
+	IncludeShared               *bool
+	IncludePublic               *bool
+	DbClusterResourceId         *string
+}
+
+// DescribeDBClusterSnapshotsOutput is the output of DescribeDBClusterSnapshots.
+type DescribeDBClusterSnapshotsOutput struct {
+	Marker             *string
+	DBClusterSnapshots []DBClusterSnapshot
+}
+
+// DescribeDBClustersInput is the input of DescribeDBClusters.
+type DescribeDBClustersInput struct {
+	DBClusterIdentifier *string
+	Filters             []Filter
+	MaxRecords          *int32
+	Marker              *string
+	IncludeShared       *bool
+}
+
+// DescribeDBClustersOutput is the output of DescribeDBClusters.
+type DescribeDBClustersOutput struct {
+	Marker     *string
+	DBClusters []DBCluster
+}
+
 // DescribeDBEngineVersionsInput is the input of DescribeDBEngineVersions.
 type DescribeDBEngineVersionsInput struct {
 	Engine                     *string
@@ -237,6 +486,20 @@ type DescribeDBEngineVersionsInput struct {
 type DescribeDBEngineVersionsOutput struct {
 	Marker           *string
 	DBEngineVersions []DBEngineVersion
+}
+
+// DescribeDBInstancesInput is the input of DescribeDBInstances.
+type DescribeDBInstancesInput struct {
+	DBInstanceIdentifier *string
+	Filters              []Filter
+	MaxRecords           *int32
+	Marker               *string
+}
+
+// DescribeDBInstancesOutput is the output of DescribeDBInstances.
+type DescribeDBInstancesOutput struct {
+	Marker      *string
+	DBInstances []DBInstance
 }
 
 // DescribeDBLogFilesInput is the input of DescribeDBLogFiles.
@@ -283,6 +546,25 @@ type DescribeDBParametersInput struct {
 type DescribeDBParametersOutput struct {
 	Parameters []Parameter
 	Marker     *string
+}
+
+// DescribeDBSnapshotsInput is the input of DescribeDBSnapshots.
+type DescribeDBSnapshotsInput struct {
+	DBInstanceIdentifier *string
+	DBSnapshotIdentifier *string
+	SnapshotType         *string
+	Filters              []Filter
+	MaxRecords           *int32
+	Marker               *string
+	IncludeShared        *bool
+	IncludePublic        *bool
+	DbiResourceId        *string
+}
+
+// DescribeDBSnapshotsOutput is the output of DescribeDBSnapshots.
+type DescribeDBSnapshotsOutput struct {
+	Marker      *string
+	DBSnapshots []DBSnapshot
 }
 
 // DescribeDBSubnetGroupsInput is the input of DescribeDBSubnetGroups.
@@ -492,6 +774,17 @@ type DownloadDBLogFilePortionOutput struct {
 	AdditionalDataPending *bool
 }
 
+// FailoverDBClusterInput is the input of FailoverDBCluster.
+type FailoverDBClusterInput struct {
+	DBClusterIdentifier        *string // required
+	TargetDBInstanceIdentifier *string
+}
+
+// FailoverDBClusterOutput is the output of FailoverDBCluster.
+type FailoverDBClusterOutput struct {
+	DBCluster *DBCluster
+}
+
 // ListTagsForResourceInput is the input of ListTagsForResource.
 type ListTagsForResourceInput struct {
 	ResourceName *string // required
@@ -501,6 +794,63 @@ type ListTagsForResourceInput struct {
 // ListTagsForResourceOutput is the output of ListTagsForResource.
 type ListTagsForResourceOutput struct {
 	TagList []Tag
+}
+
+// ModifyDBClusterInput is the input of ModifyDBCluster.
+type ModifyDBClusterInput struct {
+	DBClusterIdentifier                *string // required
+	NewDBClusterIdentifier             *string
+	ApplyImmediately                   *bool
+	BackupRetentionPeriod              *int32
+	DBClusterParameterGroupName        *string
+	VpcSecurityGroupIds                []string
+	Port                               *int32
+	MasterUserPassword                 *string
+	OptionGroupName                    *string
+	PreferredBackupWindow              *string
+	PreferredMaintenanceWindow         *string
+	EnableIAMDatabaseAuthentication    *bool
+	BacktrackWindow                    *int64
+	CloudwatchLogsExportConfiguration  *CloudwatchLogsExportConfiguration
+	EngineVersion                      *string
+	AllowMajorVersionUpgrade           *bool
+	DBInstanceParameterGroupName       *string
+	Domain                             *string
+	DomainIAMRoleName                  *string
+	ScalingConfiguration               *ScalingConfiguration
+	DeletionProtection                 *bool
+	EnableHttpEndpoint                 *bool
+	CopyTagsToSnapshot                 *bool
+	EnableGlobalWriteForwarding        *bool
+	DBClusterInstanceClass             *string
+	AllocatedStorage                   *int32
+	StorageType                        *string
+	Iops                               *int32
+	AutoMinorVersionUpgrade            *bool
+	NetworkType                        *string
+	ServerlessV2ScalingConfiguration   *ServerlessV2ScalingConfiguration
+	MonitoringInterval                 *int32
+	MonitoringRoleArn                  *string
+	DatabaseInsightsMode               *string // one of DatabaseInsightsMode
+	EnablePerformanceInsights          *bool
+	PerformanceInsightsKMSKeyId        *string
+	PerformanceInsightsRetentionPeriod *int32
+	ManageMasterUserPassword           *bool
+	RotateMasterUserPassword           *bool
+	EnableLocalWriteForwarding         *bool
+	MasterUserSecretKmsKeyId           *string
+	EngineMode                         *string
+	AllowEngineModeChange              *bool
+	AwsBackupRecoveryPointArn          *string
+	EnableLimitlessDatabase            *bool
+	CACertificateIdentifier            *string
+	MasterUserAuthenticationType       *string // one of MasterUserAuthenticationType
+	EngineLifecycleSupport             *string
+}
+
+// ModifyDBClusterOutput is the output of ModifyDBCluster.
+type ModifyDBClusterOutput struct {
+	DBCluster *DBCluster
 }
 
 // ModifyDBClusterEndpointInput is the input of ModifyDBClusterEndpoint.
@@ -536,6 +886,80 @@ type ModifyDBClusterParameterGroupOutput struct {
 	DBClusterParameterGroupName *string
 }
 
+// ModifyDBInstanceInput is the input of ModifyDBInstance.
+type ModifyDBInstanceInput struct {
+	DBInstanceIdentifier               *string // required
+	AllocatedStorage                   *int32
+	DBInstanceClass                    *string
+	DBSubnetGroupName                  *string
+	DBSecurityGroups                   []string
+	VpcSecurityGroupIds                []string
+	ApplyImmediately                   *bool
+	MasterUserPassword                 *string
+	DBParameterGroupName               *string
+	BackupRetentionPeriod              *int32
+	PreferredBackupWindow              *string
+	PreferredMaintenanceWindow         *string
+	MultiAZ                            *bool
+	EngineVersion                      *string
+	AllowMajorVersionUpgrade           *bool
+	AutoMinorVersionUpgrade            *bool
+	LicenseModel                       *string
+	Iops                               *int32
+	StorageThroughput                  *int32
+	OptionGroupName                    *string
+	NewDBInstanceIdentifier            *string
+	StorageType                        *string
+	TdeCredentialArn                   *string
+	TdeCredentialPassword              *string
+	CACertificateIdentifier            *string
+	Domain                             *string
+	DomainFqdn                         *string
+	DomainOu                           *string
+	DomainAuthSecretArn                *string
+	DomainDnsIps                       []string
+	DisableDomain                      *bool
+	CopyTagsToSnapshot                 *bool
+	MonitoringInterval                 *int32
+	DBPortNumber                       *int32
+	PubliclyAccessible                 *bool
+	MonitoringRoleArn                  *string
+	DomainIAMRoleName                  *string
+	PromotionTier                      *int32
+	EnableIAMDatabaseAuthentication    *bool
+	DatabaseInsightsMode               *string // one of DatabaseInsightsMode
+	EnablePerformanceInsights          *bool
+	PerformanceInsightsKMSKeyId        *string
+	PerformanceInsightsRetentionPeriod *int32
+	CloudwatchLogsExportConfiguration  *CloudwatchLogsExportConfiguration
+	ProcessorFeatures                  []ProcessorFeature
+	UseDefaultProcessorFeatures        *bool
+	DeletionProtection                 *bool
+	MaxAllocatedStorage                *int32
+	CertificateRotationRestart         *bool
+	ReplicaMode                        *string // one of ReplicaMode
+	AutomationMode                     *string // one of AutomationMode
+	ResumeFullAutomationModeMinutes    *int32
+	EnableCustomerOwnedIp              *bool
+	NetworkType                        *string
+	AwsBackupRecoveryPointArn          *string
+	ManageMasterUserPassword           *bool
+	RotateMasterUserPassword           *bool
+	MasterUserSecretKmsKeyId           *string
+	MultiTenant                        *bool
+	DedicatedLogVolume                 *bool
+	Engine                             *string
+	AdditionalStorageVolumes           []ModifyAdditionalStorageVolume
+	TagSpecifications                  []TagSpecification
+	MasterUserAuthenticationType       *string // one of MasterUserAuthenticationType
+	EngineLifecycleSupport             *string
+}
+
+// ModifyDBInstanceOutput is the output of ModifyDBInstance.
+type ModifyDBInstanceOutput struct {
+	DBInstance *DBInstance
+}
+
 // ModifyDBParameterGroupInput is the input of ModifyDBParameterGroup.
 type ModifyDBParameterGroupInput struct {
 	DBParameterGroupName *string     // required
@@ -557,6 +981,27 @@ type ModifyDBSubnetGroupInput struct {
 // ModifyDBSubnetGroupOutput is the output of ModifyDBSubnetGroup.
 type ModifyDBSubnetGroupOutput struct {
 	DBSubnetGroup *DBSubnetGroup
+}
+
+// RebootDBClusterInput is the input of RebootDBCluster.
+type RebootDBClusterInput struct {
+	DBClusterIdentifier *string // required
+}
+
+// RebootDBClusterOutput is the output of RebootDBCluster.
+type RebootDBClusterOutput struct {
+	DBCluster *DBCluster
+}
+
+// RebootDBInstanceInput is the input of RebootDBInstance.
+type RebootDBInstanceInput struct {
+	DBInstanceIdentifier *string // required
+	ForceFailover        *bool
+}
+
+// RebootDBInstanceOutput is the output of RebootDBInstance.
+type RebootDBInstanceOutput struct {
+	DBInstance *DBInstance
 }
 
 // RemoveTagsFromResourceInput is the input of RemoveTagsFromResource.
@@ -593,11 +1038,182 @@ type ResetDBParameterGroupOutput struct {
 	DBParameterGroupName *string
 }
 
+// RestoreDBClusterFromSnapshotInput is the input of RestoreDBClusterFromSnapshot.
+type RestoreDBClusterFromSnapshotInput struct {
+	AvailabilityZones                  []string
+	DBClusterIdentifier                *string // required
+	SnapshotIdentifier                 *string // required
+	Engine                             *string // required
+	EngineVersion                      *string
+	Port                               *int32
+	DBSubnetGroupName                  *string
+	DatabaseName                       *string
+	OptionGroupName                    *string
+	VpcSecurityGroupIds                []string
+	Tags                               []Tag
+	KmsKeyId                           *string
+	EnableIAMDatabaseAuthentication    *bool
+	BacktrackWindow                    *int64
+	EnableCloudwatchLogsExports        []string
+	EngineMode                         *string
+	ScalingConfiguration               *ScalingConfiguration
+	DBClusterParameterGroupName        *string
+	DeletionProtection                 *bool
+	CopyTagsToSnapshot                 *bool
+	Domain                             *string
+	DomainIAMRoleName                  *string
+	DBClusterInstanceClass             *string
+	StorageType                        *string
+	Iops                               *int32
+	PubliclyAccessible                 *bool
+	NetworkType                        *string
+	ServerlessV2ScalingConfiguration   *ServerlessV2ScalingConfiguration
+	RdsCustomClusterConfiguration      *RdsCustomClusterConfiguration
+	MonitoringInterval                 *int32
+	MonitoringRoleArn                  *string
+	EnablePerformanceInsights          *bool
+	PerformanceInsightsKMSKeyId        *string
+	PerformanceInsightsRetentionPeriod *int32
+	BackupRetentionPeriod              *int32
+	PreferredBackupWindow              *string
+	EngineLifecycleSupport             *string
+	TagSpecifications                  []TagSpecification
+	EnableVPCNetworking                *bool
+	EnableInternetAccessGateway        *bool
+	AssociatedRoles                    []DBClusterAssociatedRole
+}
+
+// RestoreDBClusterFromSnapshotOutput is the output of RestoreDBClusterFromSnapshot.
+type RestoreDBClusterFromSnapshotOutput struct {
+	DBCluster *DBCluster
+}
+
+// RestoreDBInstanceFromDBSnapshotInput is the input of RestoreDBInstanceFromDBSnapshot.
+type RestoreDBInstanceFromDBSnapshotInput struct {
+	DBInstanceIdentifier            *string // required
+	DBSnapshotIdentifier            *string
+	DBInstanceClass                 *string
+	Port                            *int32
+	AvailabilityZone                *string
+	DBSubnetGroupName               *string
+	MultiAZ                         *bool
+	PubliclyAccessible              *bool
+	AutoMinorVersionUpgrade         *bool
+	LicenseModel                    *string
+	DBName                          *string
+	Engine                          *string
+	Iops                            *int32
+	StorageThroughput               *int32
+	OptionGroupName                 *string
+	Tags                            []Tag
+	StorageType                     *string
+	TdeCredentialArn                *string
+	TdeCredentialPassword           *string
+	VpcSecurityGroupIds             []string
+	Domain                          *string
+	DomainFqdn                      *string
+	DomainOu                        *string
+	DomainAuthSecretArn             *string
+	DomainDnsIps                    []string
+	CopyTagsToSnapshot              *bool
+	DomainIAMRoleName               *string
+	EnableIAMDatabaseAuthentication *bool
+	EnableCloudwatchLogsExports     []string
+	ProcessorFeatures               []ProcessorFeature
+	UseDefaultProcessorFeatures     *bool
+	DBParameterGroupName            *string
+	DeletionProtection              *bool
+	EnableCustomerOwnedIp           *bool
+	NetworkType                     *string
+	BackupTarget                    *string
+	CustomIamInstanceProfile        *string
+	AllocatedStorage                *int32
+	DBClusterSnapshotIdentifier     *string
+	BackupRetentionPeriod           *int32
+	PreferredBackupWindow           *string
+	DedicatedLogVolume              *bool
+	CACertificateIdentifier         *string
+	EngineLifecycleSupport          *string
+	AdditionalStorageVolumes        []AdditionalStorageVolume
+	TagSpecifications               []TagSpecification
+	ManageMasterUserPassword        *bool
+	MasterUserSecretKmsKeyId        *string
+}
+
+// RestoreDBInstanceFromDBSnapshotOutput is the output of RestoreDBInstanceFromDBSnapshot.
+type RestoreDBInstanceFromDBSnapshotOutput struct {
+	DBInstance *DBInstance
+}
+
+// StartDBClusterInput is the input of StartDBCluster.
+type StartDBClusterInput struct {
+	DBClusterIdentifier *string // required
+}
+
+// StartDBClusterOutput is the output of StartDBCluster.
+type StartDBClusterOutput struct {
+	DBCluster *DBCluster
+}
+
+// StartDBInstanceInput is the input of StartDBInstance.
+type StartDBInstanceInput struct {
+	DBInstanceIdentifier *string // required
+}
+
+// StartDBInstanceOutput is the output of StartDBInstance.
+type StartDBInstanceOutput struct {
+	DBInstance *DBInstance
+}
+
+// StopDBClusterInput is the input of StopDBCluster.
+type StopDBClusterInput struct {
+	DBClusterIdentifier *string // required
+}
+
+// StopDBClusterOutput is the output of StopDBCluster.
+type StopDBClusterOutput struct {
+	DBCluster *DBCluster
+}
+
+// StopDBInstanceInput is the input of StopDBInstance.
+type StopDBInstanceInput struct {
+	DBInstanceIdentifier *string // required
+	DBSnapshotIdentifier *string
+}
+
+// StopDBInstanceOutput is the output of StopDBInstance.
+type StopDBInstanceOutput struct {
+	DBInstance *DBInstance
+}
+
 // AccountQuota is a structure of the model.
 type AccountQuota struct {
 	AccountQuotaName *string
 	Used             *int64
 	Max              *int64
+}
+
+// AdditionalStorageVolume is a structure of the model.
+type AdditionalStorageVolume struct {
+	VolumeName          *string // required
+	AllocatedStorage    *int32
+	IOPS                *int32
+	MaxAllocatedStorage *int32
+	StorageThroughput   *int32
+	StorageType         *string
+}
+
+// AdditionalStorageVolumeOutput is a structure of the model.
+type AdditionalStorageVolumeOutput struct {
+	VolumeName                      *string
+	StorageVolumeStatus             *string
+	StorageOperationStatus          *string
+	StorageOperationPercentProgress *int32
+	AllocatedStorage                *int32
+	IOPS                            *int32
+	MaxAllocatedStorage             *int32
+	StorageThroughput               *int32
+	StorageType                     *string
 }
 
 // AvailabilityZone is a structure of the model.
@@ -640,16 +1256,141 @@ type Certificate struct {
 	CustomerOverrideValidTill *time.Time
 }
 
+// CertificateDetails is a structure of the model.
+type CertificateDetails struct {
+	CAIdentifier *string
+	ValidTill    *time.Time
+}
+
 // CharacterSet is a structure of the model.
 type CharacterSet struct {
 	CharacterSetName        *string
 	CharacterSetDescription *string
 }
 
+// CloudwatchLogsExportConfiguration is a structure of the model.
+type CloudwatchLogsExportConfiguration struct {
+	EnableLogTypes  []string
+	DisableLogTypes []string
+}
+
+// ClusterPendingModifiedValues is a structure of the model.
+type ClusterPendingModifiedValues struct {
+	PendingCloudwatchLogsExports     *PendingCloudwatchLogsExports
+	DBClusterIdentifier              *string
+	MasterUserPassword               *string
+	IAMDatabaseAuthenticationEnabled *bool
+	EngineVersion                    *string
+	BackupRetentionPeriod            *int32
+	StorageType                      *string
+	AllocatedStorage                 *int32
+	RdsCustomClusterConfiguration    *RdsCustomClusterConfiguration
+	Iops                             *int32
+	CertificateDetails               *CertificateDetails
+}
+
 // CustomDBEngineVersionAMI is a structure of the model.
 type CustomDBEngineVersionAMI struct {
 	ImageId *string
 	Status  *string
+}
+
+// DBCluster is a structure of the model.
+type DBCluster struct {
+	AllocatedStorage                       *int32
+	AvailabilityZones                      []string
+	BackupRetentionPeriod                  *int32
+	CharacterSetName                       *string
+	DatabaseName                           *string
+	DBClusterIdentifier                    *string
+	DBClusterParameterGroup                *string
+	DBSubnetGroup                          *string
+	Status                                 *string
+	PercentProgress                        *string
+	EarliestRestorableTime                 *time.Time
+	Endpoint                               *string
+	ReaderEndpoint                         *string
+	CustomEndpoints                        []string
+	MultiAZ                                *bool
+	Engine                                 *string
+	EngineVersion                          *string
+	LatestRestorableTime                   *time.Time
+	Port                                   *int32
+	MasterUsername                         *string
+	DBClusterOptionGroupMemberships        []DBClusterOptionGroupStatus
+	PreferredBackupWindow                  *string
+	PreferredMaintenanceWindow             *string
+	UpgradeRolloutOrder                    *string // one of UpgradeRolloutOrder
+	ReplicationSourceIdentifier            *string
+	ReadReplicaIdentifiers                 []string
+	StatusInfos                            []DBClusterStatusInfo
+	DBClusterMembers                       []DBClusterMember
+	VpcSecurityGroups                      []VpcSecurityGroupMembership
+	HostedZoneId                           *string
+	StorageEncrypted                       *bool
+	StorageEncryptionType                  *string // one of StorageEncryptionType
+	KmsKeyId                               *string
+	DbClusterResourceId                    *string
+	DBClusterArn                           *string
+	AssociatedRoles                        []DBClusterRole
+	IAMDatabaseAuthenticationEnabled       *bool
+	CloneGroupId                           *string
+	ClusterCreateTime                      *time.Time
+	EarliestBacktrackTime                  *time.Time
+	BacktrackWindow                        *int64
+	BacktrackConsumedChangeRecords         *int64
+	EnabledCloudwatchLogsExports           []string
+	Capacity                               *int32
+	PendingModifiedValues                  *ClusterPendingModifiedValues
+	EngineMode                             *string
+	ScalingConfigurationInfo               *ScalingConfigurationInfo
+	RdsCustomClusterConfiguration          *RdsCustomClusterConfiguration
+	DBClusterInstanceClass                 *string
+	StorageType                            *string
+	Iops                                   *int32
+	StorageThroughput                      *int32
+	IOOptimizedNextAllowedModificationTime *time.Time
+	PubliclyAccessible                     *bool
+	AutoMinorVersionUpgrade                *bool
+	DeletionProtection                     *bool
+	HttpEndpointEnabled                    *bool
+	ActivityStreamMode                     *string // one of ActivityStreamMode
+	ActivityStreamStatus                   *string // one of ActivityStreamStatus
+	ActivityStreamKmsKeyId                 *string
+	ActivityStreamKinesisStreamName        *string
+	CopyTagsToSnapshot                     *bool
+	CrossAccountClone                      *bool
+	DomainMemberships                      []DomainMembership
+	TagList                                []Tag
+	GlobalClusterIdentifier                *string
+	GlobalWriteForwardingStatus            *string // one of WriteForwardingStatus
+	GlobalWriteForwardingRequested         *bool
+	NetworkType                            *string
+	AutomaticRestartTime                   *time.Time
+	ServerlessV2ScalingConfiguration       *ServerlessV2ScalingConfigurationInfo
+	ServerlessV2PlatformVersion            *string
+	MonitoringInterval                     *int32
+	MonitoringRoleArn                      *string
+	DatabaseInsightsMode                   *string // one of DatabaseInsightsMode
+	PerformanceInsightsEnabled             *bool
+	PerformanceInsightsKMSKeyId            *string
+	PerformanceInsightsRetentionPeriod     *int32
+	DBSystemId                             *string
+	MasterUserSecret                       *MasterUserSecret
+	LocalWriteForwardingStatus             *string // one of LocalWriteForwardingStatus
+	AwsBackupRecoveryPointArn              *string
+	LimitlessDatabase                      *LimitlessDatabase
+	ClusterScalabilityType                 *string // one of ClusterScalabilityType
+	CertificateDetails                     *CertificateDetails
+	EngineLifecycleSupport                 *string
+	VPCNetworkingEnabled                   *bool
+	InternetAccessGatewayEnabled           *bool
+}
+
+// DBClusterAssociatedRole is a structure of the model.
+type DBClusterAssociatedRole struct {
+	RoleArn     *string // required
+	FeatureName *string
 }
 
 // DBClusterEndpoint is a structure of the model.
@@ -666,12 +1407,74 @@ type DBClusterEndpoint struct {
 	DBClusterEndpointArn                *string
 }
 
+// DBClusterMember is a structure of the model.
+type DBClusterMember struct {
+	DBInstanceIdentifier          *string
+	IsClusterWriter               *bool
+	DBClusterParameterGroupStatus *string
+	PromotionTier                 *int32
+}
+
+// DBClusterOptionGroupStatus is a structure of the model.
+type DBClusterOptionGroupStatus struct {
+	DBClusterOptionGroupName *string
+	Status                   *string
+}
+
 // DBClusterParameterGroup is a structure of the model.
 type DBClusterParameterGroup struct {
 	DBClusterParameterGroupName *string
 	DBParameterGroupFamily      *string
 	Description                 *string
 	DBClusterParameterGroupArn  *string
+}
+
+// DBClusterRole is a structure of the model.
+type DBClusterRole struct {
+	RoleArn     *string
+	Status      *string
+	FeatureName *string
+}
+
+// DBClusterSnapshot is a structure of the model.
+type DBClusterSnapshot struct {
+	AvailabilityZones                []string
+	DBClusterSnapshotIdentifier      *string
+	DBClusterIdentifier              *string
+	SnapshotCreateTime               *time.Time
+	Engine                           *string
+	EngineMode                       *string
+	AllocatedStorage                 *int32
+	Status                           *string
+	Port                             *int32
+	VpcId                            *string
+	ClusterCreateTime                *time.Time
+	MasterUsername                   *string
+	EngineVersion                    *string
+	LicenseModel                     *string
+	SnapshotType                     *string
+	PercentProgress                  *int32
+	StorageEncrypted                 *bool
+	StorageEncryptionType            *string // one of StorageEncryptionType
+	BackupRetentionPeriod            *int32
+	PreferredBackupWindow            *string
+	KmsKeyId                         *string
+	DBClusterSnapshotArn             *string
+	SourceDBClusterSnapshotArn       *string
+	IAMDatabaseAuthenticationEnabled *bool
+	TagList                          []Tag
+	StorageType                      *string
+	StorageThroughput                *int32
+	DbClusterResourceId              *string
+	DBSystemId                       *string
+}
+
+// DBClusterStatusInfo is a structure of the model.
+type DBClusterStatusInfo struct {
+	StatusType *string
+	Normal     *bool
+	Status     *string
+	Message    *string
 }
 
 // DBEngineVersion is a structure of the model.
@@ -715,6 +1518,123 @@ type DBEngineVersion struct {
 	ServerlessV2FeaturesSupport               *ServerlessV2FeaturesSupport
 }
 
+// DBInstance is a structure of the model.
+type DBInstance struct {
+	DBInstanceIdentifier                          *string
+	DBInstanceClass                               *string
+	Engine                                        *string
+	DBInstanceStatus                              *string
+	MasterUsername                                *string
+	DBName                                        *string
+	Endpoint                                      *Endpoint
+	AllocatedStorage                              *int32
+	InstanceCreateTime                            *time.Time
+	PreferredBackupWindow                         *string
+	BackupRetentionPeriod                         *int32
+	DBSecurityGroups                              []DBSecurityGroupMembership
+	VpcSecurityGroups                             []VpcSecurityGroupMembership
+	DBParameterGroups                             []DBParameterGroupStatus
+	AvailabilityZone                              *string
+	DBSubnetGroup                                 *DBSubnetGroup
+	PreferredMaintenanceWindow                    *string
+	UpgradeRolloutOrder                           *string // one of UpgradeRolloutOrder
+	PendingModifiedValues                         *PendingModifiedValues
+	LatestRestorableTime                          *time.Time
+	MultiAZ                                       *bool
+	EngineVersion                                 *string
+	AutoMinorVersionUpgrade                       *bool
+	ReadReplicaSourceDBInstanceIdentifier         *string
+	ReadReplicaDBInstanceIdentifiers              []string
+	ReadReplicaDBClusterIdentifiers               []string
+	ReplicaMode                                   *string // one of ReplicaMode
+	LicenseModel                                  *string
+	Iops                                          *int32
+	StorageThroughput                             *int32
+	OptionGroupMemberships                        []OptionGroupMembership
+	CharacterSetName                              *string
+	NcharCharacterSetName                         *string
+	SecondaryAvailabilityZone                     *string
+	PubliclyAccessible                            *bool
+	StatusInfos                                   []DBInstanceStatusInfo
+	StorageType                                   *string
+	StorageEncryptionType                         *string // one of StorageEncryptionType
+	TdeCredentialArn                              *string
+	DbInstancePort                                *int32
+	DBClusterIdentifier                           *string
+	StorageEncrypted                              *bool
+	KmsKeyId                                      *string
+	DbiResourceId                                 *string
+	CACertificateIdentifier                       *string
+	DomainMemberships                             []DomainMembership
+	CopyTagsToSnapshot                            *bool
+	MonitoringInterval                            *int32
+	EnhancedMonitoringResourceArn                 *string
+	MonitoringRoleArn                             *string
+	PromotionTier                                 *int32
+	DBInstanceArn                                 *string
+	Timezone                                      *string
+	IAMDatabaseAuthenticationEnabled              *bool
+	DatabaseInsightsMode                          *string // one of DatabaseInsightsMode
+	PerformanceInsightsEnabled                    *bool
+	PerformanceInsightsKMSKeyId                   *string
+	PerformanceInsightsRetentionPeriod            *int32
+	EnabledCloudwatchLogsExports                  []string
+	ProcessorFeatures                             []ProcessorFeature
+	DeletionProtection                            *bool
+	AssociatedRoles                               []DBInstanceRole
+	ListenerEndpoint                              *Endpoint
+	MaxAllocatedStorage                           *int32
+	TagList                                       []Tag
+	AutomationMode                                *string // one of AutomationMode
+	ResumeFullAutomationModeTime                  *time.Time
+	CustomerOwnedIpEnabled                        *bool
+	NetworkType                                   *string
+	ActivityStreamStatus                          *string // one of ActivityStreamStatus
+	ActivityStreamKmsKeyId                        *string
+	ActivityStreamKinesisStreamName               *string
+	ActivityStreamMode                            *string // one of ActivityStreamMode
+	ActivityStreamEngineNativeAuditFieldsIncluded *bool
+	AwsBackupRecoveryPointArn                     *string
+	DBInstanceAutomatedBackupsReplications        []DBInstanceAutomatedBackupsReplication
+	BackupTarget                                  *string
+	AutomaticRestartTime                          *time.Time
+	CustomIamInstanceProfile                      *string
+	ActivityStreamPolicyStatus                    *string // one of ActivityStreamPolicyStatus
+	CertificateDetails                            *CertificateDetails
+	DBSystemId                                    *string
+	MasterUserSecret                              *MasterUserSecret
+	ReadReplicaSourceDBClusterIdentifier          *string
+	PercentProgress                               *string
+	MultiTenant                                   *bool
+	DedicatedLogVolume                            *bool
+	IsStorageConfigUpgradeAvailable               *bool
+	EngineLifecycleSupport                        *string
+	AdditionalStorageVolumes                      []AdditionalStorageVolumeOutput
+	StorageVolumeStatus                           *string
+	StorageOperationStatus                        *string
+	StorageOperationPercentProgress               *int32
+}
+
+// DBInstanceAutomatedBackupsReplication is a structure of the model.
+type DBInstanceAutomatedBackupsReplication struct {
+	DBInstanceAutomatedBackupsArn *string
+}
+
+// DBInstanceRole is a structure of the model.
+type DBInstanceRole struct {
+	RoleArn     *string
+	FeatureName *string
+	Status      *string
+}
+
+// DBInstanceStatusInfo is a structure of the model.
+type DBInstanceStatusInfo struct {
+	StatusType *string
+	Normal     *bool
+	Status     *string
+	Message    *string
+}
+
 // DBParameterGroup is a structure of the model.
 type DBParameterGroup struct {
 	DBParameterGroupName   *string
@@ -723,10 +1643,61 @@ type DBParameterGroup struct {
 	DBParameterGroupArn    *string
 }
 
+// DBParameterGroupStatus is a structure of the model.
+type DBParameterGroupStatus struct {
+	DBParameterGroupName *string
+	ParameterApplyStatus *string
+}
+
 // DBSecurityGroupMembership is a structure of the model.
 type DBSecurityGroupMembership struct {
 	DBSecurityGroupName *string
 	Status              *string
+}
+
+// DBSnapshot is a structure of the model.
+type DBSnapshot struct {
+	DBSnapshotIdentifier             *string
+	DBInstanceIdentifier             *string
+	SnapshotCreateTime               *time.Time
+	Engine                           *string
+	AllocatedStorage                 *int32
+	Status                           *string
+	Port                             *int32
+	AvailabilityZone                 *string
+	VpcId                            *string
+	InstanceCreateTime               *time.Time
+	MasterUsername                   *string
+	EngineVersion                    *string
+	LicenseModel                     *string
+	SnapshotType                     *string
+	Iops                             *int32
+	StorageThroughput                *int32
+	OptionGroupName                  *string
+	PercentProgress                  *int32
+	SourceRegion                     *string
+	SourceDBSnapshotIdentifier       *string
+	StorageType                      *string
+	TdeCredentialArn                 *string
+	Encrypted                        *bool
+	StorageEncryptionType            *string // one of StorageEncryptionType
+	BackupRetentionPeriod            *int32
+	PreferredBackupWindow            *string
+	KmsKeyId                         *string
+	DBSnapshotArn                    *string
+	Timezone                         *string
+	IAMDatabaseAuthenticationEnabled *bool
+	ProcessorFeatures                []ProcessorFeature
+	DbiResourceId                    *string
+	TagList                          []Tag
+	SnapshotTarget                   *string
+	OriginalSnapshotCreateTime       *time.Time
+	SnapshotDatabaseTime             *time.Time
+	DBSystemId                       *string
+	MultiTenant                      *bool
+	DedicatedLogVolume               *bool
+	AdditionalStorageVolumes         []AdditionalStorageVolume
+	SnapshotAvailabilityZone         *string
 }
 
 // DBSubnetGroup is a structure of the model.
@@ -747,10 +1718,28 @@ type DescribeDBLogFilesDetails struct {
 	Size        *int64
 }
 
+// DomainMembership is a structure of the model.
+type DomainMembership struct {
+	Domain        *string
+	Status        *string
+	FQDN          *string
+	IAMRoleName   *string
+	OU            *string
+	AuthSecretArn *string
+	DnsIps        []string
+}
+
 // DoubleRange is a structure of the model.
 type DoubleRange struct {
 	From *float64
 	To   *float64
+}
+
+// Endpoint is a structure of the model.
+type Endpoint struct {
+	Address      *string
+	Port         *int32
+	HostedZoneId *string
 }
 
 // EngineDefaults is a structure of the model.
@@ -832,6 +1821,30 @@ type GlobalClusterMember struct {
 	SynchronizationStatus       *string // one of GlobalClusterMemberSynchronizationStatus
 }
 
+// LimitlessDatabase is a structure of the model.
+type LimitlessDatabase struct {
+	Status         *string // one of LimitlessDatabaseStatus
+	MinRequiredACU *float64
+}
+
+// MasterUserSecret is a structure of the model.
+type MasterUserSecret struct {
+	SecretArn    *string
+	SecretStatus *string
+	KmsKeyId     *string
+}
+
+// ModifyAdditionalStorageVolume is a structure of the model.
+type ModifyAdditionalStorageVolume struct {
+	VolumeName          *string // required
+	AllocatedStorage    *int32
+	IOPS                *int32
+	MaxAllocatedStorage *int32
+	StorageThroughput   *int32
+	StorageType         *string
+	SetForDelete        *bool
+}
+
 // Option is a structure of the model.
 type Option struct {
 	OptionName                  *string
@@ -858,6 +1871,12 @@ type OptionGroup struct {
 	SourceOptionGroup                     *string
 	SourceAccountId                       *string
 	CopyTimestamp                         *time.Time
+}
+
+// OptionGroupMembership is a structure of the model.
+type OptionGroupMembership struct {
+	OptionGroupName *string
+	Status          *string
 }
 
 // OptionSetting is a structure of the model.
@@ -936,6 +1955,12 @@ type Parameter struct {
 	SupportedEngineModes []string
 }
 
+// PendingCloudwatchLogsExports is a structure of the model.
+type PendingCloudwatchLogsExports struct {
+	LogTypesToEnable  []string
+	LogTypesToDisable []string
+}
+
 // PendingMaintenanceAction is a structure of the model.
 type PendingMaintenanceAction struct {
 	Action               *string
@@ -946,11 +1971,51 @@ type PendingMaintenanceAction struct {
 	Description          *string
 }
 
+// PendingModifiedValues is a structure of the model.
+type PendingModifiedValues struct {
+	DBInstanceClass                  *string
+	AllocatedStorage                 *int32
+	MasterUserPassword               *string
+	Port                             *int32
+	BackupRetentionPeriod            *int32
+	MultiAZ                          *bool
+	EngineVersion                    *string
+	LicenseModel                     *string
+	Iops                             *int32
+	StorageThroughput                *int32
+	DBInstanceIdentifier             *string
+	StorageType                      *string
+	CACertificateIdentifier          *string
+	DBSubnetGroupName                *string
+	PendingCloudwatchLogsExports     *PendingCloudwatchLogsExports
+	ProcessorFeatures                []ProcessorFeature
+	AutomationMode                   *string // one of AutomationMode
+	ResumeFullAutomationModeTime     *time.Time
+	MultiTenant                      *bool
+	IAMDatabaseAuthenticationEnabled *bool
+	DedicatedLogVolume               *bool
+	Engine                           *string
+	AdditionalStorageVolumes         []AdditionalStorageVolume
+}
+
+// ProcessorFeature is a structure of the model.
+type ProcessorFeature struct {
+	Name  *string
+	Value *string
+}
+
 // Range is a structure of the model.
 type Range struct {
 	From *int32
 	To   *int32
 	Step *int32
+}
+
+// RdsCustomClusterConfiguration is a structure of the model.
+type RdsCustomClusterConfiguration struct {
+	InterconnectSubnetId            *string
+	TransitGatewayMulticastDomainId *string
+	ReplicaMode                     *string // one of ReplicaMode
 }
 
 // RecurringCharge is a structure of the model.
@@ -985,10 +2050,44 @@ type ResourcePendingMaintenanceActions struct {
 	PendingMaintenanceActionDetails []PendingMaintenanceAction
 }
 
+// ScalingConfiguration is a structure of the model.
+type ScalingConfiguration struct {
+	MinCapacity           *int32
+	MaxCapacity           *int32
+	AutoPause             *bool
+	SecondsUntilAutoPause *int32
+	TimeoutAction         *string
+	SecondsBeforeTimeout  *int32
+}
+
+// ScalingConfigurationInfo is a structure of the model.
+type ScalingConfigurationInfo struct {
+	MinCapacity           *int32
+	MaxCapacity           *int32
+	AutoPause             *bool
+	SecondsUntilAutoPause *int32
+	TimeoutAction         *string
+	SecondsBeforeTimeout  *int32
+}
+
 // ServerlessV2FeaturesSupport is a structure of the model.
 type ServerlessV2FeaturesSupport struct {
 	MinCapacity *float64
 	MaxCapacity *float64
+}
+
+// ServerlessV2ScalingConfiguration is a structure of the model.
+type ServerlessV2ScalingConfiguration struct {
+	MinCapacity           *float64
+	MaxCapacity           *float64
+	SecondsUntilAutoPause *int32
+}
+
+// ServerlessV2ScalingConfigurationInfo is a structure of the model.
+type ServerlessV2ScalingConfigurationInfo struct {
+	MinCapacity           *float64
+	MaxCapacity           *float64
+	SecondsUntilAutoPause *int32
 }
 
 // SourceRegion is a structure of the model.
@@ -1011,6 +2110,12 @@ type Subnet struct {
 type Tag struct {
 	Key   *string
 	Value *string
+}
+
+// TagSpecification is a structure of the model.
+type TagSpecification struct {
+	ResourceType *string
+	Tags         []Tag
 }
 
 // Timezone is a structure of the model.
