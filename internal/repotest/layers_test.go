@@ -48,6 +48,7 @@ var layers = map[string][]string{
 	// What runs databases knows them only, and the namespaces that they are in.
 	"internal/engine":            {"internal/engine", "internal/socket"},
 	"internal/engine/supervisor": {"internal/engine", "internal/socket", "internal/dataplane/network"},
+	"internal/engine/keeper":     {"internal/engine", "internal/desired", "internal/model"},
 
 	// What starts the binary knows nothing of its inside, and so do the clients.
 	"test/janitor":  {},

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keeper
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/model"
+)
+
+// roles says who does what now.
+func (k *machine) roles() Roles {
+	r := Roles{Database: k.id, Up: map[string]bool{}, Epoch: k.saved.Epoch}
+	if k.wanted != nil && k.wanted.Stopped {
+		return r
+	}
+	for _, id := range k.ids() {
+		m := k.members[id]
+		leaving := m.busy != nil && (m.busy.verb == verbStop || m.busy.verb == verbKill)
+		switch {
+		case m.removed || m.sealed || !m.serves() || leaving:
+		case id == k.saved.Writer && m.state.Writer:
+			if !k.undecided() && k.saved.Set > 0 {
+				r.Writer, r.Up[id] = id, true
+			}
+		case !m.state.Writer && m.state.Upstream != "" && (m.state.Streaming || k.saved.Members[id].Served):
+			r.Readers, r.Up[id] = append(r.Readers, id), true
+		}
+	}
+	return r
+}
+
+// equal compares roles.
+func (r Roles) equal(o Roles) bool {
+	return r.Writer == o.Writer && r.Epoch == o.Epoch && slices.Equal(r.Readers, o.Readers) && maps.Equal(r.Up, o.Up)
+}
+
+// brief is how long a failover may be seen at most: clients that wait for a database do
+// not expect the state.
+const brief = 5 * time.Second
+
+// failed is after how many tries in a row something counts as failed.
+const tries = 8
+
+// states says how the database, its members and its snapshots are.
+func (k *machine) states() (list []State) {
+	if k.wanted == nil {
+		return nil
+	}
+	for _, id := range k.ids() {
+		if m := k.members[id]; !m.removed {
+			list = append(list, k.stateOf(m))
+		}
+	}
+	if _, alone := k.members[k.id]; !alone {
+		s := State{ID: k.id, Phase: k.whole(), Secret: k.saved.Set}
+		if w := k.writer(); w != nil {
+			s.Version = w.state.Version
+		}
+		list = append(list, s)
+	}
+	for _, id := range slices.Sorted(maps.Keys(k.snapshots)) {
+		list = append(list, k.snapshots[id].state())
+	}
+	return list
+}
+
+func (s *snapshot) state() State {
+	state := State{ID: s.id, Phase: model.DatabaseCreating, Bytes: s.bytes}
+	switch {
+	case s.done:
+		state.Phase = model.DatabaseAvailable
+	case s.retry.failures >= tries:
+		state.Phase = model.DatabaseFailed
+	}
+	if s.retry.err != nil && !s.done {
+		state.Reason = s.retry.err.Error()
+	}
+	return state
+}
+
+// whole is how the database is as a cluster.
+func (k *machine) whole() model.DatabasePhase {
+	any, all := false, true
+	for _, m := range k.members {
+		any = any || m.known && !m.down()
+		all = all && m.known && m.down()
+	}
+	t := k.turn
+	if t == nil {
+		t = k.promoted
+	}
+	switch {
+	case k.wanted.Stopped && any:
+		return model.DatabaseStopping
+	case k.wanted.Stopped:
+		return model.DatabaseStopped
+	case t != nil && k.now.Sub(t.began) < brief:
+		return model.DatabaseFailing
+	case k.saved.Set > 0 && k.saved.Set < k.wanted.Secret:
+		return model.DatabaseResetting
+	}
+	return model.DatabaseAvailable
+}
+
+func (k *machine) stateOf(m *member) State {
+	note := k.saved.Members[m.want.ID]
+	s := State{ID: m.want.ID, Phase: k.phaseOf(m), Secret: k.saved.Set, Reboot: note.Reboot, Pending: len(m.pending) > 0, Version: m.state.Version}
+	switch {
+	case s.Phase == model.DatabaseAvailable || s.Phase == model.DatabaseStopped:
+	case m.retry.err != nil:
+		s.Reason = m.retry.err.Error()
+	case m.state.Reason != "" && !m.down():
+		s.Reason = m.state.Reason
+	}
+	return s
+}
+
+func (k *machine) phaseOf(m *member) model.DatabasePhase {
+	note := k.saved.Members[m.want.ID]
+	var start *engine.StartError
+	_, alone := k.members[k.id]
+	switch {
+	case k.wanted.Stopped && m.known && m.down():
+		return model.DatabaseStopped
+	case k.wanted.Stopped:
+		return model.DatabaseStopping
+	case k.full && !m.serves():
+		return model.DatabaseFull
+	case errors.As(m.retry.err, &start) && start.Parameters:
+		return model.DatabaseBadParams
+	case m.retry.failures >= tries && !m.serves():
+		return model.DatabaseFailed
+	case alone && k.saved.Set > 0 && k.saved.Set < k.wanted.Secret && m.serves():
+		return model.DatabaseResetting
+	case note.Served && m.busy != nil && m.busy.verb == verbStop && m.busy.reboot > 0:
+		return model.DatabaseRebooting
+	case m.serves() && note.Served && (m.state.Writer == (m.want.ID == k.saved.Writer) || k.turn != nil || k.promoted != nil):
+		return model.DatabaseAvailable
+	case !note.Served:
+		return model.DatabaseCreating
+	case !m.known && k.now.Sub(k.asked) < gathering:
+		return model.DatabaseAvailable // it is being looked at
+	}
+	return model.DatabaseRebooting
+}
