@@ -21,95 +21,102 @@ func TestAnythingHappens(t *testing.T) {
 		if rapid.Bool().Draw(t, "made before") {
 			w.converge("making it")
 		}
-		some := func() *server {
-			if len(w.servers) == 0 {
-				return &server{}
-			}
-			return w.servers[rapid.SampledFrom(slices.Sorted(maps.Keys(w.servers))).Draw(t, "server")]
-		}
-		w.t.Repeat(map[string]func(*rapid.T){
-			"": func(*rapid.T) { w.check() },
-			"pass": func(t *rapid.T) {
-				w.pass(time.Duration(rapid.SampledFrom([]int{5, 50, 500, 500, 3000, 70000}).Draw(t, "ms")) * time.Millisecond)
-			},
-			"step": func(*rapid.T) { w.step() },
-			"complete": func(t *rapid.T) {
-				if len(w.pending) > 0 {
-					w.complete(rapid.IntRange(0, len(w.pending)-1).Draw(t, "which"), rapid.SampledFrom([]string{"", "", "", "", "", "lost", "fails"}).Draw(t, "fault"))
-				}
-			},
-			"complete all": func(t *rapid.T) {
-				for range 20 {
-					for len(w.pending) > 0 {
-						w.complete(0, "")
-					}
-					w.pass(50 * time.Millisecond)
-				}
-			},
-			"commit": func(*rapid.T) {
-				for _, s := range w.each() {
-					w.commit(s)
-				}
-			},
-			"replicate": func(t *rapid.T) {
-				s := some()
-				for _, o := range w.each() {
-					w.replicate(s, o, rapid.IntRange(1, 3).Draw(t, "commits"))
-				}
-			},
-			"crash": func(t *rapid.T) {
-				s := some()
-				if s.alive {
-					s.alive, s.paused, s.clean, s.waiting = false, false, false, map[int]bool{}
-					if s.policy {
-						s.alive, s.life = true, s.life+1
-					} else if rapid.Bool().Draw(t, "told") {
-						w.machine.exited(s.id, w.state(s).Process, w.now)
-					}
-				}
-			},
-			"pause":   func(t *rapid.T) { s := some(); s.paused = s.alive },
-			"resume":  func(t *rapid.T) { some().paused = false },
-			"restart": func(*rapid.T) { w.begin(w.machine.saved) },
-			"ask": func(t *rapid.T) {
-				w.entry.Turn++
-				w.entry.Prefer = rapid.SampledFrom([]string{"", "db-1", "db-2", "db-3"}).Draw(t, "prefer")
-				e := w.entry
-				w.machine.wanted = &e
-			},
-			"stop": func(t *rapid.T) {
-				w.entry.Stopped = !w.entry.Stopped
-				e := w.entry
-				w.machine.wanted = &e
-			},
-			"remove": func(t *rapid.T) {
-				if m := w.machine.members[some().id]; m != nil {
-					m.gone = true
-				}
-			},
-			"add": func(t *rapid.T) {
-				i := rapid.IntRange(1, 3).Draw(t, "member")
-				id := fmt.Sprint("db-", i)
-				if w.servers[id] == nil {
-					w.add(id, i)
-					w.machine.want(w.wanted[id])
-				}
-			},
-			"reboot": func(t *rapid.T) {
-				d := w.wanted[some().id]
-				if m := w.machine.members[d.ID]; m == nil || m.gone {
-					return
-				}
-				d.Reboot++
-				w.wanted[d.ID] = d
-				w.machine.want(d)
-			},
-			"the rows say": func(*rapid.T) {
-				w.entry.Epoch, w.entry.Writer = w.epoch, w.writer
-				e := w.entry
-				w.machine.wanted = &e
-			},
-		})
+		w.t.Repeat(w.things())
 		w.converge("after all")
 	})
+}
+
+// some draws a server.
+func (w *world) some(t *rapid.T) *server {
+	if len(w.servers) == 0 {
+		return &server{}
+	}
+	return w.servers[rapid.SampledFrom(slices.Sorted(maps.Keys(w.servers))).Draw(t, "server")]
+}
+
+// things are what can happen.
+func (w *world) things() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"": func(*rapid.T) { w.check() },
+		"pass": func(t *rapid.T) {
+			w.pass(time.Duration(rapid.SampledFrom([]int{5, 50, 500, 500, 3000, 70000}).Draw(t, "ms")) * time.Millisecond)
+		},
+		"step": func(*rapid.T) { w.step() },
+		"complete": func(t *rapid.T) {
+			if len(w.pending) > 0 {
+				w.complete(rapid.IntRange(0, len(w.pending)-1).Draw(t, "which"), rapid.SampledFrom([]string{"", "", "", "", "", "lost", "fails"}).Draw(t, "fault"))
+			}
+		},
+		"complete all": func(t *rapid.T) {
+			for range 20 {
+				for len(w.pending) > 0 {
+					w.complete(0, "")
+				}
+				w.pass(50 * time.Millisecond)
+			}
+		},
+		"commit": func(*rapid.T) {
+			for _, s := range w.each() {
+				w.commit(s)
+			}
+		},
+		"replicate": func(t *rapid.T) {
+			s := w.some(t)
+			for _, o := range w.each() {
+				w.replicate(s, o, rapid.IntRange(1, 3).Draw(t, "commits"))
+			}
+		},
+		"crash": func(t *rapid.T) {
+			s := w.some(t)
+			if s.alive {
+				s.alive, s.paused, s.clean, s.waiting = false, false, false, map[int]bool{}
+				if s.policy {
+					s.alive, s.life = true, s.life+1
+				} else if rapid.Bool().Draw(t, "told") {
+					w.machine.exited(s.id, w.state(s).Process, w.now)
+				}
+			}
+		},
+		"pause":   func(t *rapid.T) { s := w.some(t); s.paused = s.alive },
+		"resume":  func(t *rapid.T) { w.some(t).paused = false },
+		"restart": func(*rapid.T) { w.begin(w.machine.saved) },
+		"ask": func(t *rapid.T) {
+			w.entry.Turn++
+			w.entry.Prefer = rapid.SampledFrom([]string{"", "db-1", "db-2", "db-3"}).Draw(t, "prefer")
+			e := w.entry
+			w.machine.wanted = &e
+		},
+		"stop": func(t *rapid.T) {
+			w.entry.Stopped = !w.entry.Stopped
+			e := w.entry
+			w.machine.wanted = &e
+		},
+		"remove": func(t *rapid.T) {
+			if m := w.machine.members[w.some(t).id]; m != nil {
+				m.gone = true
+			}
+		},
+		"add": func(t *rapid.T) {
+			i := rapid.IntRange(1, 3).Draw(t, "member")
+			id := fmt.Sprint("db-", i)
+			if w.servers[id] == nil {
+				w.add(id, i)
+				w.machine.want(w.wanted[id])
+			}
+		},
+		"reboot": func(t *rapid.T) {
+			d := w.wanted[w.some(t).id]
+			if m := w.machine.members[d.ID]; m == nil || m.gone {
+				return
+			}
+			d.Reboot++
+			w.wanted[d.ID] = d
+			w.machine.want(d)
+		},
+		"the rows say": func(*rapid.T) {
+			w.entry.Epoch, w.entry.Writer = w.epoch, w.writer
+			e := w.entry
+			w.machine.wanted = &e
+		},
+	}
 }
