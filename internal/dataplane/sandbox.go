@@ -56,3 +56,24 @@ func (h *Host) dumpSandbox(_ context.Context, realm desired.Realm) ([]desired.En
 	}
 	return []desired.Entry{e}, nil
 }
+
+// Seal has nothing come into a sandbox or leave it, whatever its interfaces are. It is for
+// a server that must not be reached any more and may not have ended yet.
+func (h *Host) Seal(id string) error { return h.inSandbox(id, nft.Seal) }
+
+// Unseal ends that.
+func (h *Host) Unseal(id string) error { return h.inSandbox(id, nft.Unseal) }
+
+func (h *Host) inSandbox(id string, do func(nsFD int) error) error {
+	ns, err := network.OpenNamespace(h.SandboxNamespace(id))
+	if err != nil {
+		return fmt.Errorf("open sandbox %s: %w", id, err)
+	}
+	defer ns.Close()
+	return do(int(ns.Fd()))
+}
+
+// SandboxNamespace is the name of a sandbox's namespace below /run/netns.
+func (h *Host) SandboxNamespace(id string) string {
+	return network.NamespaceName(h.routers.Instance(), network.NameOf(desired.SandboxRealm(id)))
+}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/network"
@@ -256,5 +257,35 @@ func TestASandboxIsTakenAway(t *testing.T) {
 	if ns, err := network.OpenNamespace(x.name()); err == nil {
 		ns.Close()
 		t.Error("its namespace has its name still")
+	}
+}
+
+// Nothing comes into a sandbox that is sealed, until it is not any more.
+func TestSealedSandboxIsOutOfReach(t *testing.T) {
+	x := newSecluded(t)
+	x.put()
+	x.serves()
+	for range 2 {
+		if err := x.host.Seal(serverID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if late, err := x.client.Dial(ctx, "tcp4", serverAddress); err == nil {
+		late.Close()
+		t.Error("a sealed sandbox takes connections")
+	}
+	if !x.whole() {
+		t.Error("a sealed sandbox is another one")
+	}
+	for range 2 {
+		if err := x.host.Unseal(serverID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.connect()
+	if err := x.host.Seal("db-none"); err == nil {
+		t.Error("what is not there is sealed")
 	}
 }

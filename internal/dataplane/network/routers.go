@@ -55,6 +55,9 @@ func NewRouters(instance string, idle time.Duration, lane Lane) (*Routers, error
 	return &Routers{instance: instance, idle: idle, lane: lane, open: map[string]*Router{}}, nil
 }
 
+// Instance is the one whose routers they are.
+func (rs *Routers) Instance() string { return rs.instance }
+
 // Router is an open router of a VPC, or another namespace of ours. Whoever got it calls
 // Release.
 type Router struct {
