@@ -186,7 +186,7 @@ func Probe(device int) error {
 		return fmt.Errorf("open rtnetlink socket: %w", err)
 	}
 	defer h.Close()
-	l, err := load("probe", map[string]uint32{"flows": 1})
+	l, err := load("probe", map[string]uint32{"flows": 1, "passages": 1})
 	if err != nil {
 		return err
 	}
