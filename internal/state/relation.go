@@ -148,7 +148,7 @@ func (h *Holders) String() string {
 }
 
 // nouns makes the kinds of tables words.
-var nouns = strings.NewReplacer("endpoint-association", "resource endpoint association", "vpc", "VPC", "acl", "ACL", "-", " ")
+var nouns = strings.NewReplacer("endpoint-association", "resource endpoint association", "db-", "DB ", "vpc", "VPC", "acl", "ACL", "-", " ")
 
 // parts gives what goes with a row.
 func parts(kind string, row table.Row) (all []model.Ref) {

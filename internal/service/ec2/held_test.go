@@ -185,15 +185,27 @@ var holders = map[string]struct {
 	"resource-configuration group": {"1 resource configuration(s)", func(tx *table.Txn) {
 		state.ResourceConfigurations.Put(tx, &model.ResourceConfiguration{Meta: own("x"), Group: "rcfg-1"})
 	}},
+	"db-subnet-group subnet": {"DB subnet group x", func(tx *table.Txn) {
+		state.DBSubnetGroups.Put(tx, &model.DBSubnetGroup{Meta: own("x"), Subnets: []string{"subnet-1"}})
+	}},
+	"db-cluster vpc": {"DB cluster x", func(tx *table.Txn) {
+		state.DBClusters.Put(tx, &model.DBCluster{Meta: own("x"), Database: model.Database{VPC: "vpc-1"}})
+	}},
+	"db-cluster group": {"DB cluster x", func(tx *table.Txn) {
+		state.DBClusters.Put(tx, &model.DBCluster{Meta: own("x"), Database: model.Database{Groups: []string{"sg-1"}}})
+	}},
+	"db-instance vpc": {"DB instance x", func(tx *table.Txn) {
+		state.DBInstances.Put(tx, &model.DBInstance{Meta: own("x"), Database: model.Database{VPC: "vpc-1"}})
+	}},
 	"endpoint-association configuration": {"1 resource endpoint association(s)", func(tx *table.Txn) {
 		state.EndpointAssociations.Put(tx, &model.EndpointAssociation{Meta: own("x"), Configuration: own("rcfg-1").Ref()})
 	}},
 }
 
-// elsewhere reports whether a kind is of IAM or RAM, which have tests of their own for what
-// is tested here.
+// elsewhere reports whether a kind is of a service that has tests of its own for what is
+// tested here.
 func elsewhere(kind string) bool {
-	return slices.ContainsFunc(slices.Concat(state.TaggedIn(state.IAM), state.TaggedIn(state.RAM), state.TaggedIn(state.Organization)), func(k *state.Tagged) bool { return k.Table == kind })
+	return slices.ContainsFunc(slices.Concat(state.TaggedIn(state.IAM), state.TaggedIn(state.RAM), state.TaggedIn(state.Organization), state.TaggedIn(state.RDS)), func(k *state.Tagged) bool { return k.Table == kind })
 }
 
 // TestWhatIsHeldIsNotDeleted walks the relations of all tables: what holds

@@ -149,7 +149,7 @@ func attachmentShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkIn
 	if ni.Owner != "" {
 		return &shape.NetworkInterfaceAttachment{
 			AttachmentId: new("ela-attach-" + strings.TrimPrefix(ni.ID, "eni-")), AttachTime: new(ni.CreatedAt),
-			DeviceIndex: new(int32(1)), InstanceOwnerId: new(serviceRequester),
+			DeviceIndex: new(int32(1)), InstanceOwnerId: new(requesterID(ni)),
 			Status: new(shape.AttachmentStatusAttached), DeleteOnTermination: new(false),
 		}
 	}
@@ -212,13 +212,20 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkInt
 	return out
 }
 
-// serviceRequester is who asked for an interface that a service manages.
-const serviceRequester = "amazon-aws"
+// Who asked for an interface that a service manages: RDS asks as itself
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html).
+const (
+	serviceRequester  = "amazon-aws"
+	databaseRequester = "amazon-rds"
+)
 
 // requesterID is who asked for an interface: a service, or the account itself,
 // whose keys are all those of its root user.
 func requesterID(ni *model.NetworkInterface) string {
-	if ni.Owner != "" {
+	switch {
+	case ni.Type == model.InterfaceDatabase:
+		return databaseRequester
+	case ni.Owner != "":
 		return serviceRequester
 	}
 	return ni.Account
