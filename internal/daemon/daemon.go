@@ -211,7 +211,7 @@ func newEnv(c Config, db *table.DB, keys *seal.Ring) *service.Env {
 	databases, _ := suffix(c.DatabaseSuffix)
 	env := &service.Env{
 		DB: db, Now: time.Now, Rand: rand.Reader, Seal: seal.Using(keys), Zones: zonesOf(c.Regions), Regions: c.Regions,
-		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, DatabaseSuffix: databases, EncryptedStorage: c.EncryptedStorage, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
+		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, DatabaseSuffix: databases, EncryptedStorage: c.EncryptedStorage, Engines: (&engines{drivers: drivers(), log: c.Log}).installed, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
 	}
 	return env
 }
