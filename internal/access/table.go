@@ -1282,6 +1282,9 @@ var Services = map[string]*Service{
 		"GetAttachment": {Needs: []Need{
 			{Action: "postern:GetAttachment", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
 		}},
+		"GetCertificateAuthority": {Needs: []Need{
+			{Action: "postern:GetCertificateAuthority", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
+		}},
 		"GetDesired": {Management: true, Needs: []Need{
 			{Action: "postern:GetDesired"},
 		}},

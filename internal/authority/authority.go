@@ -136,6 +136,9 @@ func (a *Authority) Valid() (from, till time.Time) { return a.root.NotBefore, a.
 // Subject is whom the root says it is of.
 func (a *Authority) Subject() string { return a.root.Subject.String() }
 
+// Problem is why it certifies nothing; nil when it does.
+func (a *Authority) Problem() error { return a.why }
+
 // Certified is a certificate with its key, both in PEM, as servers read them.
 type Certified struct {
 	Certificate, Key []byte

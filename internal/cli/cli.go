@@ -41,6 +41,7 @@ type commands struct {
 	Detach  detachCommand  `cmd:"" help:"Take a network interface out of its namespace."`
 	Account accountCommand `cmd:"" help:"Make, list, disable and trust accounts."`
 	Key     keyCommand     `cmd:"" help:"Make, list, rotate, disable and delete access keys of accounts."`
+	RDS     rdsCommand     `cmd:"" name:"rds" help:"Print what clients of databases need."`
 	Status  statusCommand  `cmd:"" help:"Show what exists, what is programmed, and what is in error and why."`
 	Desired desiredCommand `cmd:"" help:"Print this host's desired state as text."`
 	Doctor  doctorCommand  `cmd:"" help:"Show what this kernel and host can do, and what is missing."`

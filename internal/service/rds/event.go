@@ -81,12 +81,22 @@ func SourceOf(tx *table.Txn, ref model.Ref) (Source, bool) {
 	return Source{}, false
 }
 
-// AddEvent adds an event of a source, which is kept for two weeks. It belongs in the
-// transaction that changes the source, if any does.
+// mostEvents bounds how many events an account keeps in a region: a server that fails again
+// and again must not fill the store.
+const mostEvents = 5000
+
+// AddEvent adds an event of a source, which is kept for two weeks, or until there are too many
+// later ones. It belongs in the transaction that changes the source, if any does.
 func AddEvent(tx *table.Txn, env *service.Env, of Source, at time.Time, message string, categories ...string) {
 	var unique [6]byte
 	if _, err := io.ReadFull(env.Rand, unique[:]); err != nil {
 		panic(fmt.Sprintf("read random bytes: %v", err)) // the contract of Rand excludes it
+	}
+	for oldest := range state.DBEvents.Scope(tx, of.Account, of.Region) {
+		if state.DBEvents.CountScope(tx, of.Account, of.Region) < mostEvents {
+			break
+		}
+		state.DBEvents.Delete(tx, oldest.Account, oldest.Region, oldest.ID)
 	}
 	state.DBEvents.Put(tx, &model.DBEvent{
 		Account: of.Account, Region: of.Region, ID: fmt.Sprintf("%016x-%s", at.UnixNano(), hex.EncodeToString(unique[:])),

@@ -19,6 +19,7 @@ type API interface {
 	DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyInput) (*DeleteAccessKeyOutput, error)
 	DetachNetworkInterface(ctx context.Context, in *DetachNetworkInterfaceInput) (*DetachNetworkInterfaceOutput, error)
 	GetAttachment(ctx context.Context, in *GetAttachmentInput) (*GetAttachmentOutput, error)
+	GetCertificateAuthority(ctx context.Context, in *GetCertificateAuthorityInput) (*GetCertificateAuthorityOutput, error)
 	GetDesired(ctx context.Context, in *GetDesiredInput) (*GetDesiredOutput, error)
 	GetStatus(ctx context.Context, in *GetStatusInput) (*GetStatusOutput, error)
 	ListAccessKeys(ctx context.Context, in *ListAccessKeysInput) (*ListAccessKeysOutput, error)

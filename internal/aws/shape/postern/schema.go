@@ -165,6 +165,30 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "GetCertificateAuthority", Method: "GET", Path: "/certificateauthority", Status: 200,
+				Input: &schema.Shape{Name: "GetCertificateAuthorityInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "GetCertificateAuthorityOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Required: true},
+					{Name: "region", Index: 1, Shape: &t[41], Wire: "region", Required: true},
+					{Name: "name", Index: 2, Shape: &t[41], Wire: "name", Required: true},
+					{Name: "certificate", Index: 3, Shape: &t[41], Wire: "certificate", Required: true},
+					{Name: "thumbprint", Index: 4, Shape: &t[41], Wire: "thumbprint", Required: true},
+					{Name: "subject", Index: 5, Shape: &t[41], Wire: "subject", Required: true},
+					{Name: "validFrom", Index: 6, Shape: &t[41], Wire: "validFrom", Required: true},
+					{Name: "validTill", Index: 7, Shape: &t[41], Wire: "validTill", Required: true},
+					{Name: "problem", Index: 8, Shape: &t[41], Wire: "problem"},
+				}},
+				OutputRoot: "GetCertificateAuthorityResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
+				NewInput:   func() any { return new(GetCertificateAuthorityInput) },
+				NewOutput:  func() any { return new(GetCertificateAuthorityOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).GetCertificateAuthority(ctx, in.(*GetCertificateAuthorityInput))
+				},
+			},
+			{
 				Name: "GetDesired", Method: "GET", Path: "/desired", Status: 200,
 				Input: &schema.Shape{Name: "GetDesiredInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetDesiredOutput", Kind: schema.Structure, Members: []schema.Member{

@@ -115,6 +115,24 @@ type GetAttachmentOutput struct {
 	DnsSearch           []string
 }
 
+// GetCertificateAuthorityInput is the input of GetCertificateAuthority.
+type GetCertificateAuthorityInput struct {
+	AccountId *string
+}
+
+// GetCertificateAuthorityOutput is the output of GetCertificateAuthority.
+type GetCertificateAuthorityOutput struct {
+	AccountId   *string // required
+	Region      *string // required
+	Name        *string // required
+	Certificate *string // required
+	Thumbprint  *string // required
+	Subject     *string // required
+	ValidFrom   *string // required
+	ValidTill   *string // required
+	Problem     *string
+}
+
 // GetDesiredInput is the input of GetDesired.
 type GetDesiredInput struct {
 }

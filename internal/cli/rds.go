@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/posternhq/postern/internal/aws/shape/postern"
+)
+
+type rdsCommand struct {
+	CA rdsAuthority `cmd:"" name:"ca" help:"Print the certificate authority of an account's databases in PEM, for sslrootcert and the like."`
+}
+
+type rdsAuthority struct {
+	location
+	Account string `help:"The account; that of the key which signs, when not given." placeholder:"ID"`
+	Region  string `help:"The region; that of the environment or the default one, when not given." placeholder:"NAME"`
+}
+
+// Run prints the certificate, which need not be kept secret. What is known of it goes to
+// standard error, so that the output is a file as clients want it.
+func (c *rdsAuthority) Run(in *Invocation) error {
+	t, err := c.find(in)
+	if err != nil {
+		return err
+	}
+	if c.Region != "" {
+		t.region = c.Region
+	}
+	var input postern.GetCertificateAuthorityInput
+	if c.Account != "" {
+		input.AccountId = &c.Account
+	}
+	var out postern.GetCertificateAuthorityOutput
+	if err := t.client().Do(in.Context, postern.Service, "GetCertificateAuthority", &input, &out); err != nil {
+		return err
+	}
+	fmt.Fprintf(in.Stderr, "%s of account %s in %s, good until %s, SHA-1 %s\n", *out.Name, *out.AccountId, *out.Region, *out.ValidTill, *out.Thumbprint)
+	if problem := text(out.Problem); problem != "" {
+		fmt.Fprintln(in.Stderr, problem)
+	}
+	_, err = fmt.Fprint(in.Stdout, *out.Certificate)
+	return err
+}
