@@ -36,6 +36,7 @@ type upCommand struct {
 	DatabaseSuffix     string         `name:"database-suffix" help:"Domain of the names of databases." default:"rds.amazonaws.com" placeholder:"NAME"`
 	Upstream           []string       `help:"Servers for names that no zone has, or none; by default the machine's." env:"POSTERN_UPSTREAM" placeholder:"HOST:PORT,…"`
 	DNSListen          []string       `name:"dns-listen" help:"Addresses at which everybody is told the names of endpoints; none by default." env:"POSTERN_DNS_LISTEN" placeholder:"HOST:PORT,…"`
+	Databases          string         `help:"Folder of the databases; by default one in the data folder." type:"path" placeholder:"DIR"`
 	EncryptedDatabases bool           `help:"Vouch that the data folder is on encrypted storage, so that StorageEncrypted can be asked for."`
 	AuditFileSize      int64          `help:"How large a file of an account's audit log becomes, in MiB." default:"8" placeholder:"MIB"`
 	AuditFiles         int            `help:"How many files there are of an account's audit log; the oldest goes first." default:"16" placeholder:"N"`
@@ -89,7 +90,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, DatabaseSuffix: c.DatabaseSuffix, EncryptedStorage: c.EncryptedDatabases, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, DatabaseSuffix: c.DatabaseSuffix, Databases: c.Databases, EncryptedStorage: c.EncryptedDatabases, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

@@ -50,6 +50,8 @@ type Config struct {
 	DNSSuffix string
 	// DatabaseSuffix is the domain of the names of databases.
 	DatabaseSuffix string
+	// Databases is the folder of the databases; empty means one in the data folder.
+	Databases string
 	// EncryptedStorage says that the operator vouches for the storage of databases.
 	EncryptedStorage bool
 	// Upstream are the servers for names that no zone has, see ParseUpstream.

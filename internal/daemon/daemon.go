@@ -275,6 +275,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 		return err
 	}
 	p.watchStore(d.kv)
+	p.ledger.daemon.Store(d)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.control(ctx, d, host) })
 	g.Go(func() error { return p.make(ctx, d) })

@@ -35,6 +35,7 @@ const (
 	desiredFile     = "desired.txt"
 	ballastFile     = "ballast"
 	auditFolder     = "audit"
+	databasesFolder = "databases"
 )
 
 // Credentials sign requests to a Postern.

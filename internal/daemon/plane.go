@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/names"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/engine/keeper"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/reconcile"
 	"github.com/posternhq/postern/internal/service"
@@ -36,8 +37,10 @@ type plane struct {
 	log       *slog.Logger
 	dataplane *dataplane.Host
 	names     *names.Names
-	roles     *roles.Board      // of databases
-	effects   reconcile.Effects // both of them
+	roles     *roles.Board // of databases
+	keeper    *keeper.Keeper
+	ledger    *ledger           // of the keeper
+	effects   reconcile.Effects // all of them
 	agent     *agent.Agent
 	uplink    model.Uplink
 	deltas    chan desired.Delta
@@ -84,7 +87,10 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.stop = ctx.Done()
 	p.names = newNames(c, instance, func() { p.reread(ctx) }, host.Shelf)
-	if p.effects, err = compose(host, p.names); err != nil {
+	if err := p.startKeeper(c, host, instance); err != nil {
+		return nil, err
+	}
+	if p.effects, err = compose(host, p.names, p.keeper); err != nil {
 		return nil, err
 	}
 	p.agent = agent.New(agent.Config{
@@ -101,6 +107,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		watch.Go(func() { p.watchUplink(ctx) })
 		watch.Go(func() { p.recall(ctx, len(c.Etcd) > 0) })
 		watch.Go(func() { p.runNames(ctx) })
+		watch.Go(func() { p.runKeeper(ctx) })
 		watch.Go(func() { p.prepare(ctx) })
 		p.agent.Run(ctx)
 		watch.Wait()
@@ -109,10 +116,11 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 }
 
 // compose makes one of what carries out entries on a host.
-func compose(host *dataplane.Host, n *names.Names) (reconcile.Effects, error) {
+func compose(host *dataplane.Host, n *names.Names, k *keeper.Keeper) (reconcile.Effects, error) {
 	return reconcile.Compose(
 		reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: host},
 		reconcile.Part{Name: "names", Kinds: names.Kinds(), Effects: n},
+		reconcile.Part{Name: "databases", Kinds: keeper.Kinds(), Effects: k},
 	)
 }
 

@@ -77,3 +77,14 @@ func (h *Host) inSandbox(id string, do func(nsFD int) error) error {
 func (h *Host) SandboxNamespace(id string) string {
 	return network.NamespaceName(h.routers.Instance(), network.NameOf(desired.SandboxRealm(id)))
 }
+
+// IsSandbox reports whether an inode is that of the namespace which a sandbox has now.
+func (h *Host) IsSandbox(id string, inode uint64) bool {
+	ns, err := network.OpenNamespace(h.SandboxNamespace(id))
+	if err != nil {
+		return false
+	}
+	defer ns.Close()
+	now, err := network.Inode(ns)
+	return err == nil && now == inode
+}

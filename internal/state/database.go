@@ -19,6 +19,8 @@ var (
 	DBClusterParameterGroups = tagged(RDS, table.Define[*model.DBParameterGroup]("db-cluster-parameter-group"), "cluster-pg", "")
 
 	DBClusters = tagged(RDS, table.Define[*model.DBCluster]("db-cluster"), "cluster", "cluster-")
+	// DBClustersByID finds one without knowing its account.
+	DBClustersByID = byText(DBClusters, "id", func(c *model.DBCluster) []string { return []string{c.ID} })
 	// DBClustersByIdentifier takes the identifier as an id.
 	DBClustersByIdentifier     = byRef(DBClusters, "identifier", func(c *model.DBCluster) []model.Ref { return siblings(c.Meta, c.Identifier) })
 	DBClustersByVPC            = refer(DBClusters, "vpc", Holds, func(c *model.DBCluster) []model.Ref { return optional(c.Meta, c.VPC) }, to(VPCs))
@@ -27,6 +29,8 @@ var (
 	DBClustersByParameterGroup = refer(DBClusters, "parameter-group", Holds, func(c *model.DBCluster) []model.Ref { return optional(c.Meta, c.ParameterGroup) }, to(DBClusterParameterGroups))
 
 	DBInstances = tagged(RDS, table.Define[*model.DBInstance]("db-instance"), "db", "db-")
+	// DBInstancesByID finds one without knowing its account.
+	DBInstancesByID = byText(DBInstances, "id", func(i *model.DBInstance) []string { return []string{i.ID} })
 	// DBInstancesByIdentifier takes the identifier as an id.
 	DBInstancesByIdentifier = byRef(DBInstances, "identifier", func(i *model.DBInstance) []model.Ref { return siblings(i.Meta, i.Identifier) })
 	// DBInstancesByCluster finds the members of a cluster.

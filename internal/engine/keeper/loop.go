@@ -176,6 +176,7 @@ func (d *database) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-d.stop:
+			d.keeper.cfg.Roles(Roles{Database: d.id})
 			return
 		case <-d.wake:
 		case <-timer.C:
