@@ -1276,6 +1276,9 @@ var Services = map[string]*Service{
 		"DeleteAccessKey": {Needs: []Need{
 			{Action: "postern:DeleteAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},
+		"DeregisterDatabase": {Needs: []Need{
+			{Action: "postern:DeregisterDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+		}},
 		"DetachNetworkInterface": {Needs: []Need{
 			{Action: "postern:DetachNetworkInterface", Targets: []Target{{Kinds: []*Kind{&kinds[6]}, Path: []int{0}}}},
 		}},
@@ -1300,6 +1303,12 @@ var Services = map[string]*Service{
 		"ListAttachments": {Needs: []Need{
 			{Action: "postern:ListAttachments"},
 		}},
+		"ListRegisteredDatabases": {Needs: []Need{
+			{Action: "postern:ListRegisteredDatabases", Targets: []Target{{Kinds: []*Kind{&kinds[40]}}}},
+		}},
+		"RegisterDatabase": {Needs: []Need{
+			{Action: "postern:RegisterDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[12]}, Path: []int{4}}}},
+		}, Tags: [][]int{{14}}},
 		"RotateAccessKey": {Needs: []Need{
 			{Action: "postern:RotateAccessKey", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}}},
 		}},

@@ -81,6 +81,17 @@ func (e *Env) NewID(prefix string) string {
 	return prefix + "-" + hex.EncodeToString(raw[:])[:17]
 }
 
+// NewDatabaseID makes the id of a cluster or an instance of RDS, which users see beside the
+// identifier that they gave it.
+func (e *Env) NewDatabaseID(prefix string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	id := []byte(prefix)
+	for range 26 {
+		id = append(id, alphabet[e.Intn(len(alphabet))])
+	}
+	return string(id)
+}
+
 // Intn gives a random number from 0 to n-1, to probe for a free place. It is
 // not perfectly even, which does not matter there. It panics when n < 1.
 func (e *Env) Intn(n int) int {

@@ -33,4 +33,6 @@ const (
 	kindAttachment = "Attachment"
 	kindInterface  = "NetworkInterface"
 	kindHost       = "Host"
+	kindDatabase   = "Database"
+	kindVPC        = "VPC"
 )

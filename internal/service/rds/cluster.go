@@ -77,7 +77,7 @@ func (a *API) beginCluster(who access.View, name, engine, version *string, zones
 	}
 	now := a.Now()
 	n := &newCluster{who: who, p: p, row: &model.DBCluster{
-		Meta:     model.Meta{Account: who.Account, Region: who.Region, ID: a.newResourceID("cluster-"), CreatedAt: now, UpdatedAt: now},
+		Meta:     model.Meta{Account: who.Account, Region: who.Region, ID: a.NewDatabaseID("cluster-"), CreatedAt: now, UpdatedAt: now},
 		Database: model.Database{Identifier: id, StorageType: service.Value(storage)},
 	}}
 	n.row.Engine = p.Engine

@@ -16,17 +16,6 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// newResourceID makes the id of a cluster or an instance, which users see beside the
-// identifier.
-func (a *API) newResourceID(prefix string) string {
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	id := []byte(prefix)
-	for range 26 {
-		id = append(id, alphabet[a.Intn(len(alphabet))])
-	}
-	return string(id)
-}
-
 // wanted is what requests say of a database as a whole, be it a cluster or an instance on its
 // own.
 type wanted struct {

@@ -110,7 +110,7 @@ func (a *API) beginInstance(who access.View, name, class, zone *string, tags []s
 	}
 	now := a.Now()
 	n.row = &model.DBInstance{
-		Meta:     model.Meta{Account: who.Account, Region: who.Region, ID: a.newResourceID("db-"), CreatedAt: now, UpdatedAt: now},
+		Meta:     model.Meta{Account: who.Account, Region: who.Region, ID: a.NewDatabaseID("db-"), CreatedAt: now, UpdatedAt: now},
 		Database: model.Database{Identifier: id}, Class: service.Value(class),
 	}
 	n.row.Tags, err = makeTags(tags)

@@ -11,3 +11,11 @@ const (
 	AttachmentStatusDetaching = "detaching"
 	AttachmentStatusFailed    = "failed"
 )
+
+// The values of DatabaseAsk.
+const (
+	DatabaseAskMysql    = "mysql"
+	DatabaseAskPatroni  = "patroni"
+	DatabaseAskPostgres = "postgres"
+	DatabaseAskTcp      = "tcp"
+)

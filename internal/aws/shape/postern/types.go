@@ -69,6 +69,29 @@ type DeleteAccessKeyInput struct {
 type DeleteAccessKeyOutput struct {
 }
 
+// DeregisterDatabaseInput is the input of DeregisterDatabase.
+type DeregisterDatabaseInput struct {
+	Identifier *string // required
+}
+
+// DeregisterDatabaseOutput is the output of DeregisterDatabase.
+type DeregisterDatabaseOutput struct {
+	Identifier    *string // required
+	Arn           *string // required
+	ResourceId    *string // required
+	Engine        *string
+	EngineVersion *string
+	Ask           *string // one of DatabaseAsk
+	VpcId         *string
+	Port          *int32
+	Members       []DatabaseMember
+	WriterName    *string
+	ReaderName    *string
+	Status        *string
+	Reason        *string
+	CreatedAt     *string
+}
+
 // DetachNetworkInterfaceInput is the input of DetachNetworkInterface.
 type DetachNetworkInterfaceInput struct {
 	NetworkInterfaceId *string // required
@@ -190,6 +213,52 @@ type ListAttachmentsOutput struct {
 	Attachments []Attachment // required
 }
 
+// ListRegisteredDatabasesInput is the input of ListRegisteredDatabases.
+type ListRegisteredDatabasesInput struct {
+}
+
+// ListRegisteredDatabasesOutput is the output of ListRegisteredDatabases.
+type ListRegisteredDatabasesOutput struct {
+	Databases []RegisteredDatabase // required
+}
+
+// RegisterDatabaseInput is the input of RegisterDatabase.
+type RegisterDatabaseInput struct {
+	Identifier           *string // required
+	Engine               *string // required
+	EngineVersion        *string
+	Ask                  *string          // required; one of DatabaseAsk
+	VpcId                *string          // required
+	Port                 *int32           // required
+	Members              []DatabaseMember // required
+	WriterName           *string
+	ReaderName           *string
+	User                 *string
+	Password             *string
+	CertificateAuthority *string
+	RestPort             *int32
+	MaxLag               *int64
+	Tags                 map[string]string
+}
+
+// RegisterDatabaseOutput is the output of RegisterDatabase.
+type RegisterDatabaseOutput struct {
+	Identifier    *string // required
+	Arn           *string // required
+	ResourceId    *string // required
+	Engine        *string
+	EngineVersion *string
+	Ask           *string // one of DatabaseAsk
+	VpcId         *string
+	Port          *int32
+	Members       []DatabaseMember
+	WriterName    *string
+	ReaderName    *string
+	Status        *string
+	Reason        *string
+	CreatedAt     *string
+}
+
 // RotateAccessKeyInput is the input of RotateAccessKey.
 type RotateAccessKeyInput struct {
 	AccessKeyId *string // required
@@ -273,6 +342,17 @@ type Attachment struct {
 	DnsSearch           []string
 }
 
+// DatabaseMember is a structure of the model.
+type DatabaseMember struct {
+	Identifier *string
+	Address    *string // required
+	Name       *string
+	Arn        *string
+	Status     *string
+	Reason     *string
+	Writer     *bool
+}
+
 // EndpointName is a structure of the model.
 type EndpointName struct {
 	Name     *string
@@ -327,6 +407,24 @@ type PrivateDomain struct {
 	Endpoint *string
 	State    *string
 	Reason   *string
+}
+
+// RegisteredDatabase is a structure of the model.
+type RegisteredDatabase struct {
+	Identifier    *string // required
+	Arn           *string // required
+	ResourceId    *string // required
+	Engine        *string
+	EngineVersion *string
+	Ask           *string // one of DatabaseAsk
+	VpcId         *string
+	Port          *int32
+	Members       []DatabaseMember
+	WriterName    *string
+	ReaderName    *string
+	Status        *string
+	Reason        *string
+	CreatedAt     *string
 }
 
 // Resolver is a structure of the model.
