@@ -36,27 +36,6 @@ func customType(text string) (readers bool, err error) {
 	return false, invalid("EndpointType: a custom endpoint is of type READER or ANY, not %s", text)
 }
 
-// checkManaged refuses clusters that are not Postern's, or that are to be deleted.
-func checkManaged(c *model.DBCluster) error {
-	switch {
-	case c.IsRegistered():
-		return fault.RDS("InvalidDBClusterStateFault", "DBCluster %s is registered, not managed: Postern watches it and changes nothing of it.", c.Identifier)
-	case c.Deleting():
-		return fault.RDS("InvalidDBClusterStateFault", "DBCluster %s is already being deleted.", c.Identifier)
-	}
-	return nil
-}
-
-// clusterNamed finds a cluster of the caller's by identifier or ARN.
-func clusterNamed(tx *table.Txn, who access.View, name string) (*model.DBCluster, error) {
-	for c := range state.DBClustersByIdentifier.Rows(tx, who.Own(named(who, "cluster", name))) {
-		if view.Own(who, c.Ref()) {
-			return c, nil
-		}
-	}
-	return nil, fault.RDS("DBClusterNotFoundFault", "DBCluster %s not found.", name)
-}
-
 // membersNamed finds instances of a cluster by their identifiers.
 func membersNamed(tx *table.Txn, c *model.DBCluster, names []string) (ids []string, err error) {
 	for _, name := range names {
@@ -108,11 +87,11 @@ func (a *API) CreateDBClusterEndpoint(ctx context.Context, in *shape.CreateDBClu
 	who, now := access.From(ctx), a.Now()
 	var out shape.DBClusterEndpoint
 	_, err = a.DB.Update(ctx, func(tx *table.Txn) error {
-		c, err := clusterNamed(tx, who, *in.DBClusterIdentifier)
+		c, err := findCluster(tx, who, *in.DBClusterIdentifier)
 		if err != nil {
 			return err
 		}
-		if err := checkManaged(c); err != nil {
+		if err := changeableCluster(c); err != nil {
 			return err
 		}
 		if _, ok := view.Get(tx, who, state.DBClusterEndpoints, name); ok {
@@ -150,7 +129,7 @@ func findEndpoint(tx *table.Txn, who access.View, name string) (*model.DBCluster
 // clusterOf gives the cluster of an endpoint, which ends with it.
 func clusterOf(tx *table.Txn, e *model.DBClusterEndpoint) (*model.DBCluster, error) {
 	if c, ok := state.DBClusters.Get(tx, e.Account, e.Region, e.Cluster); ok {
-		return c, checkManaged(c)
+		return c, changeableCluster(c)
 	}
 	return nil, fault.RDS("InvalidDBClusterStateFault", "The DBCluster of DBClusterEndpoint %s is deleted.", e.ID)
 }
@@ -195,7 +174,7 @@ func (a *API) DeleteDBClusterEndpoint(ctx context.Context, in *shape.DeleteDBClu
 			return err
 		}
 		out = a.endpointShape(tx, c, e)
-		out.Status = new(statusDeleting)
+		out.Status = new(deleting)
 		state.DBClusterEndpoints.Delete(tx, e.Account, e.Region, e.ID)
 		return nil
 	})
@@ -205,12 +184,6 @@ func (a *API) DeleteDBClusterEndpoint(ctx context.Context, in *shape.DeleteDBClu
 	gone := shape.DeleteDBClusterEndpointOutput(out)
 	return &gone, nil
 }
-
-// What endpoints can be: they follow their cluster.
-const (
-	statusAvailable = "available"
-	statusDeleting  = "deleting"
-)
 
 var endpointProperties = properties[shape.DBClusterEndpoint]{
 	"db-cluster-id": func(e shape.DBClusterEndpoint) []string { return []string{*e.DBClusterIdentifier} },
@@ -236,7 +209,7 @@ func (a *API) DescribeDBClusterEndpoints(ctx context.Context, in *shape.Describe
 	}
 	clusters := slices.Collect(view.All(tx, who, state.DBClusters))
 	if name := service.Value(in.DBClusterIdentifier); name != "" {
-		c, err := clusterNamed(tx, who, name)
+		c, err := findCluster(tx, who, name)
 		if err != nil {
 			return nil, err
 		}
@@ -280,11 +253,12 @@ func (a *API) endpointsOf(tx *table.Txn, c *model.DBCluster) (all []shape.DBClus
 	return all
 }
 
+// endpointStatus is how names of a cluster are: they follow it.
 func endpointStatus(c *model.DBCluster) string {
 	if c.Deleting() {
-		return statusDeleting
+		return deleting
 	}
-	return statusAvailable
+	return string(model.DatabaseAvailable)
 }
 
 func (a *API) endpointShape(tx *table.Txn, c *model.DBCluster, e *model.DBClusterEndpoint) shape.DBClusterEndpoint {

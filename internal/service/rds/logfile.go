@@ -16,8 +16,6 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
-	"github.com/posternhq/postern/internal/service/view"
-	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -48,16 +46,11 @@ const logFolder = "error/"
 
 // findManaged finds an instance of the caller's whose server runs here.
 func findManaged(tx *table.Txn, who access.View, name string) (*model.DBInstance, error) {
-	for i := range state.DBInstancesByIdentifier.Rows(tx, who.Own(named(who, "db", name))) {
-		if !view.Own(who, i.Ref()) {
-			continue
-		}
-		if i.IsRegistered() {
-			return nil, fault.RDS("InvalidDBInstanceState", "DBInstance %s is registered, not managed: its server has its own logs and settings.", i.Identifier)
-		}
-		return i, nil
+	i, err := findInstance(tx, who, name)
+	if err == nil && (i.IsRegistered() || i.Interface == "") {
+		return nil, registered("DBInstance", i.Identifier, "InvalidDBInstanceState")
 	}
-	return nil, fault.RDS("DBInstanceNotFound", "DBInstance %s not found.", name)
+	return i, err
 }
 
 // logsOf gives the files of an instance.
