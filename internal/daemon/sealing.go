@@ -19,6 +19,7 @@ import (
 	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/account"
+	"github.com/posternhq/postern/internal/service/rds"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -81,7 +82,7 @@ func (d *daemon) sealSecrets(ctx context.Context) error {
 			"file", d.folder.path(sealingFile), "number", len(lost), "access keys", strings.Join(lost[:min(len(lost), 10)], " "))
 	}
 	if err == nil {
-		err = d.sealAuthorities(ctx)
+		err = d.sealForDatabases(ctx)
 	}
 	if errors.Is(err, table.ErrFull) {
 		d.config.Log.Warn("what is stored is not sealed with the newest key, which the next start does", "error", err)
@@ -91,6 +92,21 @@ func (d *daemon) sealSecrets(ctx context.Context) error {
 		return err
 	}
 	return d.dropSealingKeys()
+}
+
+// sealForDatabases seals anew what databases have: the keys of who certifies them, and
+// passwords.
+func (d *daemon) sealForDatabases(ctx context.Context) error {
+	if err := d.sealAuthorities(ctx); err != nil {
+		return err
+	}
+	lost, err := rds.Reseal(ctx, d.env)
+	for _, arn := range lost {
+		d.config.Log.Error("the password of a database is not known, since it was sealed with a key that is not in this data folder: set it anew, "+
+			"or stop Postern and add the lines of the former file to it, from a backup or the folder that was used before",
+			"file", d.folder.path(sealingFile), "database", arn)
+	}
+	return err
 }
 
 // sealAuthorities seals the keys of certificate authorities anew, and says which certify
@@ -134,7 +150,7 @@ func (d *daemon) reseal(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := d.sealAuthorities(ctx); err != nil {
+	if err := d.sealForDatabases(ctx); err != nil {
 		return err
 	}
 	if err := d.dropSealingKeys(); err != nil {
@@ -157,7 +173,7 @@ func Reseal(ctx context.Context, f Folder, w io.Writer) error {
 	return err
 }
 
-// lostSecrets finds access keys and certificate authorities that cannot be used with the
+// lostSecrets finds access keys, certificate authorities and databases' passwords that cannot be used with the
 // keys of the folder, which may be none.
 func lostSecrets(tx *table.Txn, keys *seal.Ring) (found []audit.Finding) {
 	if keys == nil {
@@ -172,6 +188,9 @@ func lostSecrets(tx *table.Txn, keys *seal.Ring) (found []audit.Finding) {
 		if _, err := authority.Key(seal.Using(keys), a); err != nil {
 			found = append(found, audit.Finding{Object: "certificate authority of account " + a.Account + " in " + a.Region, Problem: "it certifies nothing: " + err.Error()})
 		}
+	}
+	for _, arn := range rds.LostPasswords(tx, seal.Using(keys)) {
+		found = append(found, audit.Finding{Object: arn, Problem: "its password was sealed with a key that is not here"})
 	}
 	return found
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
@@ -74,23 +73,6 @@ func (a *API) readSettings(id string, d *model.Database, p version, w wanted) (e
 		return err
 	}
 	return a.checkEncryption(w.encrypted)
-}
-
-// setPassword gives a database another password of its master user; id is that of the row,
-// which the password is sealed for.
-func (a *API) setPassword(d *model.Database, id, password string) {
-	d.Password = a.Seal.SealText(seal.DatabasePassword, []byte(password), id)
-	d.Secret++
-}
-
-// movePassword has the password that a database had be that of another one.
-func (a *API) movePassword(d *model.Database, from, to string) error {
-	text, err := a.Seal.OpenText(seal.DatabasePassword, d.Password, from)
-	if err != nil {
-		return err
-	}
-	d.Password = a.Seal.SealText(seal.DatabasePassword, text, to)
-	return nil
 }
 
 // locate finds where a database is to be: its subnet group, the default one if none is named,

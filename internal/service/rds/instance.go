@@ -28,8 +28,10 @@ type newInstance struct {
 	params *string
 	group  *string // of subnets
 	groups []string
-	// cluster is the identifier of the one that it becomes a member of, if any.
+	// cluster is the identifier of the one that it becomes a member of, if any, and member is
+	// the request then.
 	cluster *string
+	member  *shape.CreateDBInstanceInput
 }
 
 // instanceMembers are what CreateDBInstance sees to.
@@ -58,6 +60,9 @@ func (a *API) newInstance(who access.View, in *shape.CreateDBInstanceInput) (*ne
 	if err := refuseUnserved(in, instanceMembers...); err != nil {
 		return nil, err
 	}
+	if service.Value(in.DBClusterIdentifier) != "" {
+		return a.newMember(who, in)
+	}
 	p, err := a.findVersion(in.Engine, in.EngineVersion)
 	if err != nil {
 		return nil, err
@@ -69,12 +74,9 @@ func (a *API) newInstance(who access.View, in *shape.CreateDBInstanceInput) (*ne
 	if err != nil {
 		return nil, err
 	}
-	n.params, n.group, n.groups, n.cluster = in.DBParameterGroupName, in.DBSubnetGroupName, in.VpcSecurityGroupIds, in.DBClusterIdentifier
+	n.params, n.group, n.groups = in.DBParameterGroupName, in.DBSubnetGroupName, in.VpcSecurityGroupIds
 	if n.row.PromotionTier, err = checkTier(in.PromotionTier, 1); err != nil {
 		return nil, err
-	}
-	if service.Value(n.cluster) != "" {
-		return n, n.member(in)
 	}
 	if p.Cluster {
 		return nil, conflicting("An instance of %s is a member of a cluster: name its DBClusterIdentifier", p.Engine)
@@ -117,8 +119,20 @@ func (a *API) beginInstance(who access.View, name, class, zone *string, tags []s
 	return n, err
 }
 
-// member reads the request for a member of a cluster, which has most from its cluster.
-func (n *newInstance) member(in *shape.CreateDBInstanceInput) error {
+// newMember reads the request for a member of a cluster, which has most from its cluster.
+func (a *API) newMember(who access.View, in *shape.CreateDBInstanceInput) (*newInstance, error) {
+	o, err := checkOffer(service.Value(in.Engine))
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.beginInstance(who, in.DBInstanceIdentifier, in.DBInstanceClass, in.AvailabilityZone, in.Tags, version{Offer: o})
+	if err != nil {
+		return nil, err
+	}
+	n.params, n.group, n.cluster, n.member = in.DBParameterGroupName, in.DBSubnetGroupName, in.DBClusterIdentifier, in
+	if n.row.PromotionTier, err = checkTier(in.PromotionTier, 1); err != nil {
+		return nil, err
+	}
 	for _, own := range []struct {
 		what string
 		set  bool
@@ -128,21 +142,20 @@ func (n *newInstance) member(in *shape.CreateDBInstanceInput) error {
 		{"deletion protection", service.Value(in.DeletionProtection)}, {"storage", service.Value(in.MaxAllocatedStorage) != 0},
 	} {
 		if own.set {
-			return conflicting("The requested DB Instance will be a member of a DB Cluster. Set %s for the DB Cluster.", own.what)
+			return nil, conflicting("The requested DB Instance will be a member of a DB Cluster. Set %s for the DB Cluster.", own.what)
 		}
 	}
-	var err error
 	d := &n.row.Database
-	d.Engine, d.NoMinorUpgrades, d.CopyTagsToSnapshot = *in.Engine, in.AutoMinorVersionUpgrade != nil && !*in.AutoMinorVersionUpgrade, service.Value(in.CopyTagsToSnapshot)
+	d.Engine, d.NoMinorUpgrades, d.CopyTagsToSnapshot = o.Engine, in.AutoMinorVersionUpgrade != nil && !*in.AutoMinorVersionUpgrade, service.Value(in.CopyTagsToSnapshot)
 	if in.CACertificateIdentifier != nil {
-		if d.Authority, err = certificateName(service.Value(in.CACertificateIdentifier)); err != nil {
-			return err
+		if d.Authority, err = certificateName(*in.CACertificateIdentifier); err != nil {
+			return nil, err
 		}
 	}
 	if in.PreferredMaintenanceWindow != nil || in.PreferredBackupWindow != nil {
 		d.BackupWindow, d.MaintenanceWindow, err = checkWindows(n.row.ID, "", "", in.PreferredBackupWindow, in.PreferredMaintenanceWindow)
 	}
-	return err
+	return n, err
 }
 
 func checkClass(name string) error {
@@ -274,14 +287,18 @@ func (a *API) addMember(tx *table.Txn, n *newInstance, row *model.DBInstance) er
 		return clusterNotAvailable(tx, c)
 	case c.Engine != row.Engine:
 		return conflicting("The engine name requested for your DB instance (%s) doesn't match the engine name of your DB cluster (%s).", row.Engine, c.Engine)
-	case n.p.Version != c.Version && n.p.Major != versionNow(&c.Database).Major:
-		return conflicting("The engine version requested for your DB instance (%s) doesn't match the engine version of your DB cluster (%s).", n.p.Version, c.Version)
+	case checkVersion(&c.Database, n.member.EngineVersion) != nil:
+		return conflicting("The engine version requested for your DB instance (%s) doesn't match the engine version of your DB cluster (%s).", *n.member.EngineVersion, c.Version)
 	case n.group != nil && named(n.who, "subgrp", *n.group) != c.SubnetGroup:
 		return conflicting("The requested DB Instance will be a member of a DB Cluster. The DB subnet group of the cluster is %s, and cannot be set directly.", c.SubnetGroup)
 	case len(members) > a.Quotas.ReplicasPerDB:
 		return fault.RDS("InstanceQuotaExceeded", "The cluster %s has a writer and %d readers, the most that it can have", c.Identifier, a.Quotas.ReplicasPerDB)
 	}
-	if row.ParameterGroup, err = parameterGroup(tx, n.who, instanceGroups, n.params, versionNow(&c.Database).family(), "DBParameterGroupNotFound"); err != nil {
+	v := versionNow(&c.Database)
+	if err := checkOptions(v, n.member.OptionGroupName, n.member.LicenseModel); err != nil {
+		return err
+	}
+	if row.ParameterGroup, err = parameterGroup(tx, n.who, instanceGroups, n.params, v.family(), "DBParameterGroupNotFound"); err != nil {
 		return err
 	}
 	row.Cluster, row.VPC, row.Port, row.Version = c.ID, c.VPC, c.Port, c.Version

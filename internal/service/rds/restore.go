@@ -61,9 +61,7 @@ func (a *API) restored(s *model.DBSnapshot, id, identifier string, p version, w 
 		DeletionProtection: service.Value(w.protection), CopyTagsToSnapshot: service.Value(w.copyTags), NoMinorUpgrades: w.minor != nil && !*w.minor,
 		LifecycleSupport: service.Value(w.support),
 	}
-	if err := a.movePassword(&d, s.ID, id); err != nil {
-		return d, err
-	}
+	a.movePassword(&d, s.ID, id)
 	if w.retention == nil {
 		w.retention = new(int32(max(was.BackupRetention, w.leastDays)))
 	}

@@ -75,9 +75,7 @@ func (a *API) addSnapshot(tx *table.Txn, who access.View, s *model.DBSnapshot, f
 	if most := a.Quotas.DBSnapshotsPerRegion; count >= most {
 		return fault.RDS("SnapshotQuotaExceeded", "The request cannot be processed because it would exceed the maximum number of snapshots: %d", most)
 	}
-	if err := a.movePassword(&s.Was, from, s.ID); err != nil {
-		return err
-	}
+	a.movePassword(&s.Was, from, s.ID)
 	state.DBSnapshots.Put(tx, s)
 	return nil
 }
