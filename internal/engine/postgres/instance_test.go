@@ -207,6 +207,7 @@ func (i *instance) must(err error) {
 	i.t.Helper()
 	if err != nil {
 		log, _ := os.ReadFile(filepath.Join(i.folder, engine.PartLog, supervisor.LogName))
+		log = log[max(len(log)-4000, 0):]
 		i.t.Fatalf("%s: %v\nits log:\n%s", i.peer.ID, err, log)
 	}
 }
@@ -229,9 +230,14 @@ func users(t *testing.T, password string) engine.Users {
 	return engine.Users{Master: "boss", Verifier: v, Database: "shop", Replication: secret}
 }
 
+// probeTime is how long an answer may take; nothing depends on that it does not.
+const probeTime = 10 * time.Second
+
 func (i *instance) probe() engine.State {
 	i.t.Helper()
-	s, err := i.Probe(patient(i.t))
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
+	s, err := i.Probe(ctx)
 	i.must(err)
 	return s
 }
@@ -300,11 +306,6 @@ func (i *instance) sqlAs(password, sql string) {
 	if _, err := i.psql(i.site.clients, "writer.example", sql, "password='"+password+"'"); err != nil {
 		i.t.Fatal(err)
 	}
-}
-
-// contextFor is for a question that nobody answers.
-func contextFor(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(patient(t), time.Second)
 }
 
 // killServer kills the server's first process from outside, as a crash does.

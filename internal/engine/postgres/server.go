@@ -156,7 +156,7 @@ func syncFolder(path string) error {
 
 // answers waits until a server answers in its role, or has ended.
 func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
-	for {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 160*time.Millisecond) {
 		replica := ""
 		err := s.with(ctx, func(conn *pgconn.PgConn) (err error) {
 			replica, err = query(ctx, conn, "SELECT pg_is_in_recovery()")
@@ -179,7 +179,7 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 		case !notYet(err) && codeOf(err) != "":
 			return err
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return err
 		}
 	}

@@ -64,8 +64,10 @@ func (s *server) Configure(ctx context.Context, c engine.Config) (change engine.
 		s.write(engine.PartConf, fileAccess, accessText(c)),
 		s.writeSecret(filePassword, passwordText(c.Replication)),
 		s.writeMissing(fileUpstream), s.writeMissing(fileDurability), s.writeMissing(fileTLS),
-		s.write(engine.PartConf, fileMain, text),
 	)
+	if err == nil {
+		err = s.writeMain(ctx, text)
+	}
 	if err != nil {
 		return change, fmt.Errorf("configure %s: %w", s.spec.ID, err)
 	}
@@ -73,6 +75,38 @@ func (s *server) Configure(ctx context.Context, c engine.Config) (change engine.
 		return change, fmt.Errorf("configure %s: %w", s.spec.ID, err)
 	}
 	return change, nil
+}
+
+// writeMain writes the main file. A server that runs is asked what it thinks of it, before
+// it reads it: with settings that it refuses it would not start again.
+func (s *server) writeMain(ctx context.Context, text string) error {
+	old, err := os.ReadFile(s.part(engine.PartConf, fileMain))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if string(old) == text {
+		return nil
+	}
+	if err := s.write(engine.PartConf, fileMain, text); err != nil {
+		return err
+	}
+	if p, err := s.host.Process(ctx); err != nil || !p.Running || len(old) == 0 {
+		return nil
+	}
+	var wrong []engine.ParameterError
+	err = s.with(ctx, func(conn *pgconn.PgConn) error {
+		// Another value of a setting that needs a restart is an error there, too.
+		return ask(ctx, conn, `SELECT coalesce(json_agg(json_build_object('Name', f.name, 'Value', f.setting, 'Reason', f.error)), '[]')
+			FROM pg_file_settings f LEFT JOIN pg_settings s ON lower(s.name) = lower(f.name)
+			WHERE f.error IS NOT NULL AND (s.context IS DISTINCT FROM 'postmaster' OR f.error <> 'setting could not be applied')`, &wrong)
+	})
+	if err == nil && len(wrong) > 0 {
+		err = &wrong[0]
+	}
+	if err != nil {
+		return errors.Join(err, s.write(engine.PartConf, fileMain, string(old)))
+	}
+	return nil
 }
 
 // SetCertificate implements engine.Server.
@@ -232,7 +266,7 @@ func slotOf(id string) string {
 }
 
 // revision is the setting by which a file says which text it is.
-func revision(file string) string { return "postern." + strings.TrimSuffix(file, ".conf") }
+func revision(file string) string { return "postern.text_of_" + strings.TrimSuffix(file, ".conf") }
 
 // revised adds to a text of settings which one it is.
 func revised(file, text string) string { return text + setting(revision(file), sum(text)) }

@@ -142,7 +142,7 @@ func parameters(t *testing.T, a *instance) {
 	if s := a.probe(); len(s.Pending) > 0 {
 		t.Errorf("%v wait for a restart after one", s.Pending)
 	}
-	for name, value := range map[string]string{"work_mem": "1", "shared_preload_libraries": "/tmp/evil", "archive_command": "true", "fsync": "0"} {
+	for name, value := range map[string]string{"work_mem": "1", "shared_preload_libraries": "/tmp/evil", "archive_command": "true", "fsync": "0", "timezone": "Nowhere/At-All", "datestyle": "wrong"} {
 		bad := had
 		bad.Parameters = map[string]string{name: value}
 		var wrong *engine.ParameterError
@@ -192,19 +192,7 @@ func adoption(t *testing.T, a *instance) {
 func hangs(t *testing.T, a *instance) {
 	a.probe()
 	a.must(a.client.Signal(patient(t), int(unix.SIGSTOP)))
-	silent := false
-	for range 20 {
-		ctx, cancel := contextFor(t)
-		s, err := a.Probe(ctx)
-		cancel()
-		a.must(err)
-		if silent = s.Phase == engine.PhaseSilent; silent {
-			break
-		}
-	}
-	if !silent {
-		t.Error("a server that hangs is not silent")
-	}
+	a.until("silent", func(s engine.State) bool { return s.Phase == engine.PhaseSilent })
 	a.must(a.client.Signal(patient(t), int(unix.SIGCONT)))
 	a.until("up", func(s engine.State) bool { return s.Phase == engine.PhaseUp })
 }

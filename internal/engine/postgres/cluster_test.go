@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/postgres"
+)
+
+// join makes a replica of a writer, and returns when it streams.
+func (i *instance) join(of *instance) {
+	i.t.Helper()
+	i.must(i.Clone(patient(i.t), of.peer, nil))
+	i.follow(of)
+}
+
+// follow starts a server as a replica, and returns when it streams.
+func (i *instance) follow(of *instance) engine.State {
+	i.t.Helper()
+	i.must(i.Start(patient(i.t), engine.Role{Of: &of.peer}))
+	return i.streams(of)
+}
+
+func (i *instance) streams(of *instance) engine.State {
+	i.t.Helper()
+	return i.until("a replica that streams from "+of.peer.ID, func(s engine.State) bool {
+		return s.Phase == engine.PhaseUp && !s.Writer && s.Streaming && s.Upstream == of.peer.ID
+	})
+}
+
+// sees waits until a replica has what a writer has.
+func (i *instance) sees(sql, want string) {
+	i.t.Helper()
+	for ctx := patient(i.t); ; {
+		got := i.sql(sql)
+		if got == want {
+			return
+		}
+		if ctx.Err() != nil {
+			i.t.Fatalf("%s: %s gives %q, want %q", i.peer.ID, sql, got, want)
+		}
+	}
+}
+
+func fits(replica, writer engine.History) engine.Fit { return postgres.New().Fits(replica, writer) }
+
+// cluster makes a writer and replicas that know each other.
+func cluster(t *testing.T, ids ...string) []*instance {
+	site := newSite(t)
+	var all []*instance
+	for _, id := range ids {
+		all = append(all, site.instance(t, id))
+	}
+	for n, i := range all {
+		i.configure(slices.Delete(slices.Clone(all), n, n+1)...)
+	}
+	all[0].begin()
+	all[0].must(all[0].SetMembers(patient(t), ids))
+	for _, i := range all[1:] {
+		i.join(all[0])
+		i.must(i.SetMembers(patient(t), ids))
+	}
+	return all
+}
+
+// A cluster of three over its life: who writes changes as planned, by a crash, and with a
+// replica that is ahead of the promoted one.
+func TestThreeServers(t *testing.T) {
+	all := cluster(t, "db-A", "db-B", "db-C")
+	a, b, c := all[0], all[1], all[2]
+	ctx := patient(t)
+	a.sql("CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)")
+	b.sees("SELECT count(*) FROM kept", "1")
+	if said, err := b.psql(b.site.clients, "writer.example", "INSERT INTO kept VALUES (0)"); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("a replica takes changes: %q, %v", said, err)
+	}
+	if err := b.SetUsers(ctx, users(t, password)); !errors.Is(err, engine.ErrRole) {
+		t.Errorf("to set a replica's users gives %v", err)
+	}
+	wantMembers(t, a, "db-B", "db-C")
+	t.Run("durability", func(t *testing.T) { durability(t, a, b, c) })
+	t.Run("planned", func(t *testing.T) { planned(t, a, b, c) })
+	t.Run("crash", func(t *testing.T) { failover(t, a, b, c) })
+	t.Run("ahead", func(t *testing.T) { ahead(t, a, b, c) })
+}
+
+func wantMembers(t *testing.T, writer *instance, ids ...string) {
+	t.Helper()
+	writer.until(fmt.Sprintf("followed by %v", ids), func(s engine.State) bool {
+		var has []string
+		for _, r := range s.Replicas {
+			if r.Streaming {
+				has = append(has, r.ID)
+			}
+		}
+		return slices.Equal(has, ids)
+	})
+}
+
+// A commit waits until a member has it, and no longer when none has to.
+func durability(t *testing.T, a, b, c *instance) {
+	ctx := patient(t)
+	want := engine.Durability{Mode: engine.ModeReceived, AnyOf: []string{"db-B", "db-C"}}
+	a.must(a.SetDurability(ctx, want))
+	a.until("one whose members count", func(s engine.State) bool {
+		return s.Durability.Mode == want.Mode && slices.Equal(s.Durability.AnyOf, want.AnyOf) && len(s.Replicas) == 2 && s.Replicas[0].Counts && s.Replicas[1].Counts
+	})
+	a.wantSQL("SHOW synchronous_commit", "remote_write")
+	a.sql("INSERT INTO kept VALUES (2)")
+	a.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	a.sql("INSERT INTO kept VALUES (3)") // c has it
+	a.must(c.Stop(ctx, engine.Stop{Clean: patience}))
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.psql(a.site.clients, "writer.example", "INSERT INTO kept VALUES (4)")
+		done <- err
+	}()
+	a.until("one with a commit that waits", func(s engine.State) bool { return s.Waiting == 1 })
+	a.must(a.SetUsers(ctx, users(t, password))) // does not wait for members
+	select {
+	case err := <-done:
+		t.Errorf("a commit that nobody has is acknowledged: %v", err)
+	default:
+	}
+	a.must(a.SetDurability(ctx, engine.Durability{}))
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	b.follow(a)
+	c.follow(a)
+	a.must(a.SetDurability(ctx, want))
+	if err := a.SetDurability(ctx, engine.Durability{Mode: "strange"}); err == nil {
+		t.Error("a mode that there is not is taken")
+	}
+}
+
+// The writer ends well, another one writes, and nobody has to be copied.
+func planned(t *testing.T, a, b, c *instance) {
+	ctx := patient(t)
+	a.must(a.Stop(ctx, engine.Stop{Clean: patience}))
+	b.must(b.Follow(ctx, nil))
+	c.must(c.Follow(ctx, nil))
+	b.must(b.Promote(ctx))
+	b.must(b.Promote(ctx)) // and nothing more happens
+	b.must(b.Settle(ctx))
+	writer := b.probe()
+	if !writer.Writer || writer.Timeline != 2 || len(writer.Turns) != 1 {
+		t.Errorf("the promoted one is %+v", writer)
+	}
+	if f := fits(c.probe().History, writer.History); f != engine.FitYes {
+		t.Errorf("the other replica fits: %s", f)
+	}
+	d, err := a.Inspect(ctx)
+	if a.must(err); fits(d.History, writer.History) != engine.FitYes || !d.Clean || !d.Writer {
+		t.Errorf("the writer that was stopped has %+v, and does not fit %+v", d, writer.History)
+	}
+	c.must(c.Follow(ctx, &b.peer))
+	c.streams(b)
+	a.follow(b)
+	wantMembers(t, b, "db-A", "db-C")
+	b.sql("INSERT INTO kept VALUES (5)")
+	a.sees("SELECT count(*) FROM kept", "5")
+	c.sees("SELECT count(*) FROM kept", "5")
+}
+
+// The writer is killed with a change that no other one has; it is taken back.
+func failover(t *testing.T, a, b, c *instance) {
+	ctx := patient(t)
+	for _, i := range []*instance{a, c} {
+		i.must(i.Follow(ctx, nil))
+	}
+	b.until("one that nobody follows", func(s engine.State) bool { return len(s.Replicas) == 0 })
+	b.sql("INSERT INTO kept VALUES (6)")
+	b.must(b.client.Kill(ctx))
+	c.must(c.Promote(ctx))
+	c.sql("INSERT INTO kept VALUES (7)")
+	c.must(c.Settle(ctx))
+	a.must(a.Follow(ctx, &c.peer))
+	a.streams(c)
+
+	c.must(c.SetMembers(ctx, []string{"db-A", "db-B", "db-C"}))
+	how, err := b.Rejoin(ctx, c.peer, nil)
+	if b.must(err); how != engine.RejoinedRewound {
+		t.Errorf("the old writer was %s, want it rewound", how)
+	}
+	if d, err := b.Inspect(ctx); err != nil || d.Writer || !d.Exists {
+		t.Errorf("it has %+v, %v", d, err)
+	}
+	b.follow(c)
+	b.sees("SELECT string_agg(n::text, ' ' ORDER BY n) FROM kept", "1 2 3 4 5 7")
+	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	if err := b.Start(ctx, engine.Role{Writer: true}); !errors.Is(err, engine.ErrRole) {
+		t.Errorf("to start a replica as a writer gives %v", err)
+	}
+	how, err = b.Rejoin(ctx, c.peer, nil)
+	if b.must(err); how != engine.RejoinedAsIs {
+		t.Errorf("a replica that has nothing of its own was %s, want it as it was", how)
+	}
+	b.follow(c)
+}
+
+// A replica has what the promoted one has not: it cannot follow, and that is known.
+func ahead(t *testing.T, a, b, c *instance) {
+	ctx := patient(t)
+	a.must(a.Follow(ctx, nil))
+	c.until("followed by one", func(s engine.State) bool { return len(s.Replicas) == 1 })
+	c.sql("INSERT INTO kept VALUES (8)")
+	b.sees("SELECT count(*) FROM kept", "7")
+	c.must(c.client.Kill(ctx))
+	b.must(b.Follow(ctx, nil))
+	a.must(a.Promote(ctx))
+	a.must(a.Settle(ctx))
+	writer := a.probe()
+	if f := fits(b.probe().History, writer.History); f != engine.FitAhead {
+		t.Errorf("a replica that is ahead fits: %s", f)
+	}
+	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	d, err := b.Inspect(ctx)
+	if b.must(err); fits(d.History, writer.History) != engine.FitAhead {
+		t.Errorf("a replica that is ahead and was stopped, %+v, fits %+v", d, writer.History)
+	}
+	if how, err := b.Rejoin(ctx, a.peer, nil); err != nil || how == engine.RejoinedAsIs {
+		t.Errorf("it was %s, %v", how, err)
+	}
+	b.follow(a)
+	// What cannot be rewound is copied.
+	c.must(c.Destroy(ctx))
+	if how, err := c.Rejoin(ctx, a.peer, nil); err != nil || how != engine.RejoinedCloned {
+		t.Errorf("one without data was %s, %v", how, err)
+	}
+	c.follow(a)
+	c.sees("SELECT string_agg(n::text, ' ' ORDER BY n) FROM kept", "1 2 3 4 5 7")
+}
