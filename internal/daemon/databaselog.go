@@ -10,10 +10,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/posternhq/postern/internal/engine"
 	"github.com/posternhq/postern/internal/service/rds"
 )
+
+// serverLog is what the names of a server's logs begin with; beside them is its supervisor's.
+const serverLog = "server.log"
 
 // databaseLogs reads what servers have written, in their folders below this one. It
 // implements rds.Logs.
@@ -46,7 +50,7 @@ func (l databaseLogs) Files(_ context.Context, instance string) (files []rds.Log
 		if err != nil {
 			return nil, fmt.Errorf("list the logs of %s: %w", instance, err)
 		}
-		if info.Mode().IsRegular() {
+		if info.Mode().IsRegular() && strings.HasPrefix(e.Name(), serverLog) {
 			files = append(files, rds.LogFile{Name: e.Name(), Written: info.ModTime(), Size: info.Size()})
 		}
 	}

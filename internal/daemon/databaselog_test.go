@@ -17,6 +17,7 @@ func TestLogsOfDatabases(t *testing.T) {
 	secret := filepath.Join(dir, "db-1", "secret")
 	if err := errors.Join(
 		os.MkdirAll(filepath.Join(folder, "below"), 0o700), os.WriteFile(filepath.Join(folder, "server.log"), []byte("one\ntwo\n"), 0o600),
+		os.WriteFile(filepath.Join(folder, "supervisor.log"), []byte("ours"), 0o600),
 		os.WriteFile(secret, []byte("secret"), 0o600), os.Symlink("../secret", filepath.Join(folder, "link")),
 	); err != nil {
 		t.Fatal(err)
