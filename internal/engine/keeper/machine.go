@@ -171,7 +171,8 @@ func (m *member) name() string {
 }
 
 func (k *machine) peer(m *member) engine.Peer {
-	return engine.Peer{ID: m.want.ID, Name: m.want.Name, Addr: m.want.Addr, Port: k.wanted.Port}
+	// Certificates have names without the final dot, and clients compare texts.
+	return engine.Peer{ID: m.want.ID, Name: strings.TrimSuffix(m.want.Name, "."), Addr: m.want.Addr, Port: k.wanted.Port}
 }
 
 // writer is the member that takes writes by the last decision; nil when there is none.
