@@ -30,6 +30,9 @@ type History struct {
 	Timeline uint32
 	// Turns are the promotions before, the oldest first.
 	Turns []Turn
+	// Own says that the server has written what is on the timeline, and not got it from
+	// another one.
+	Own bool
 	// At is the position up to which it has all changes: of a replica what it has received
 	// and would replay at a promotion, of a writer what it has written.
 	At Position

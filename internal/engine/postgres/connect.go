@@ -30,7 +30,7 @@ func (s *server) connect(ctx context.Context) (*pgconn.PgConn, error) {
 	cfg.User, cfg.Database, cfg.Password = admin, admin, ""
 	cfg.Fallbacks, cfg.TLSConfig = nil, nil
 	cfg.RuntimeParams = map[string]string{
-		"application_name": "postern", "search_path": "pg_catalog", "statement_timeout": "0", "lock_timeout": "0",
+		"application_name": "postern", "search_path": "pg_catalog", "lc_messages": "C", "statement_timeout": "0", "lock_timeout": "0",
 		"default_transaction_read_only": "off", "synchronous_commit": "local", "log_statement": "none", "log_min_duration_statement": "-1",
 	}
 	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {

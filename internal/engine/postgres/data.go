@@ -49,6 +49,7 @@ func (s *server) Inspect(ctx context.Context) (d engine.Data, err error) {
 	if d.Writer = errors.Is(err, fs.ErrNotExist); !d.Writer && err != nil {
 		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
 	}
+	d.Own = d.Writer
 	said, err := s.control(ctx)
 	if err != nil {
 		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
@@ -306,6 +307,10 @@ func (s *server) rewind(ctx context.Context, writer engine.Peer, tell func(engin
 	c.Output = &said
 	if err := s.host.Run(ctx, c); err != nil {
 		return "", err
+	}
+	if data.Own && strings.Contains(said.String(), "on the same timeline") {
+		// Both have written a timeline of that number; pg_rewind takes them to be one.
+		return "", fmt.Errorf("%s has a timeline of the same number", writer.ID)
 	}
 	if err := errors.Join(s.touch(s.main(standbySignal)), os.Remove(unfit), syncFolder(s.part(engine.PartData))); err != nil {
 		return "", err

@@ -77,18 +77,27 @@ func turnsIn(data string, timeline uint32) ([]engine.Turn, error) {
 }
 
 // Fits implements engine.Driver. On a timeline that both are on a replica has nothing that
-// the writer has not, since only what is on the writer's disk is sent.
+// the writer has not, since only what is on the writer's disk is sent. It is another
+// timeline of the same number when it began elsewhere, or when both have written it: who is
+// promoted takes the next number that it has not heard of. When two such began at the same
+// place, only their contents differ, and servers refuse to go on with each other's.
 func (Driver) Fits(replica, writer engine.History) engine.Fit {
 	switch {
 	case replica.Identity == "" || writer.Identity == "" || replica.Timeline == 0 || writer.Timeline == 0:
 		return engine.FitUnknown
 	case replica.Identity != writer.Identity:
 		return engine.FitForeign
+	case replica.Timeline == writer.Timeline && replica.Own:
+		return engine.FitAhead
+	case replica.Timeline == writer.Timeline && len(replica.Turns) > 0 && len(writer.Turns) > 0 && !slices.Equal(replica.Turns, writer.Turns):
+		return engine.FitAhead
 	case replica.Timeline == writer.Timeline:
 		return engine.FitYes
 	}
 	i := slices.IndexFunc(writer.Turns, func(t engine.Turn) bool { return t.Timeline == replica.Timeline })
 	switch {
+	case i > 0 && len(replica.Turns) > 0 && !slices.Equal(replica.Turns, writer.Turns[:i]):
+		return engine.FitAhead
 	case i >= 0 && replica.At.Order == 0:
 		return engine.FitUnknown
 	case i >= 0 && replica.At.Order <= writer.Turns[i].At.Order:

@@ -5,6 +5,7 @@ package postgres_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -143,8 +144,28 @@ type instance struct {
 // instance makes a folder, a supervisor, settings and a certificate. There is no data yet.
 func (s *site) instance(t *testing.T, id string) *instance {
 	t.Helper()
+	return s.instanceAt(t, id, supervisortest.Folder(t, id))
+}
+
+// instanceIn is instance with a file system of its own, in memory.
+func (s *site) instanceIn(t *testing.T, id, options string) *instance {
+	t.Helper()
+	folder := supervisortest.Folder(t, id)
+	if err := errors.Join(os.MkdirAll(folder, 0o750), unix.Mount("disk", folder, "tmpfs", 0, options)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.instanceAt(t, id, folder)
+}
+
+func (s *site) instanceAt(t *testing.T, id, folder string) *instance {
+	t.Helper()
 	ns, addr := s.place(t)
-	i := &instance{t: t, site: s, ns: ns, folder: supervisortest.Folder(t, id)}
+	i := &instance{t: t, site: s, ns: ns, folder: folder}
 	i.peer = engine.Peer{ID: id, Name: strings.ToLower(id) + ".example", Addr: addr, Port: port}
 	i.config = engine.Config{Name: i.peer.Name, Addr: addr, Port: port, Replication: secret, Memory: 256}
 	i.supervise()

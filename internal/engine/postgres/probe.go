@@ -150,7 +150,7 @@ func (s *server) fill(state *engine.State, a answer) error {
 			state.Lag = time.Duration(a.Lag * float64(time.Second))
 		}
 	} else {
-		state.At = parseLSN(a.Written)
+		state.At, state.Own = parseLSN(a.Written), true
 		if _, err := fmt.Sscanf(a.File, "%08X", &state.Timeline); err != nil {
 			return fmt.Errorf("probe %s: read the timeline in %q: %w", s.spec.ID, a.File, err)
 		}

@@ -95,10 +95,11 @@ func (s *server) writeMain(ctx context.Context, text string) error {
 	}
 	var wrong []engine.ParameterError
 	err = s.with(ctx, func(conn *pgconn.PgConn) error {
-		// Another value of a setting that needs a restart is an error there, too.
+		// Another value of a setting that needs a restart is an error there, too, and so is, without
+		// a name, that it is not there any more.
 		return ask(ctx, conn, `SELECT coalesce(json_agg(json_build_object('Name', f.name, 'Value', f.setting, 'Reason', f.error)), '[]')
 			FROM pg_file_settings f LEFT JOIN pg_settings s ON lower(s.name) = lower(f.name)
-			WHERE f.error IS NOT NULL AND (s.context IS DISTINCT FROM 'postmaster' OR f.error <> 'setting could not be applied')`, &wrong)
+			WHERE f.error IS NOT NULL AND NOT (f.name IS NULL AND f.error LIKE '%cannot be changed without restarting%') AND (s.context IS DISTINCT FROM 'postmaster' OR f.error <> 'setting could not be applied')`, &wrong)
 	})
 	if err == nil && len(wrong) > 0 {
 		err = &wrong[0]

@@ -40,7 +40,7 @@ func TestOneServer(t *testing.T) {
 	t.Run("clients", func(t *testing.T) { clients(t, site, a) })
 	t.Run("passwords", func(t *testing.T) { passwords(t, a) })
 	t.Run("certificates", func(t *testing.T) { certificates(t, a) })
-	t.Run("parameters", func(t *testing.T) { parameters(t, a) })
+	t.Run("parameters", func(t *testing.T) { parameters(t, site, a) })
 	t.Run("adoption", func(t *testing.T) { adoption(t, a) })
 	t.Run("hangs", func(t *testing.T) { hangs(t, a) })
 	t.Run("crash", func(t *testing.T) { crash(t, a) })
@@ -122,7 +122,7 @@ func certificates(t *testing.T, a *instance) {
 	a.wantSQL("SELECT 1", "1")
 }
 
-func parameters(t *testing.T, a *instance) {
+func parameters(t *testing.T, site *site, a *instance) {
 	ctx := patient(t)
 	had := a.config
 	a.config.Parameters = map[string]string{"work_mem": "12345", "statement_timeout": "61000"}
@@ -153,6 +153,15 @@ func parameters(t *testing.T, a *instance) {
 	a.wantSQL("SHOW work_mem", "12345kB")
 
 	a.config = had
+	a.config.Parameters = map[string]string{}
+	for _, p := range engine.Parameters("postgres" + site.install.Major) {
+		if p.Default != "" {
+			a.config.Parameters[p.Name] = p.Default
+		}
+	}
+	a.configure() // it takes all that users are told
+	a.must(a.Stop(ctx, engine.Stop{Clean: patience}))
+	a.must(a.Start(ctx, engine.Role{Writer: true}))
 	a.config.Parameters = map[string]string{"rds.force_ssl": "0"}
 	a.configure()
 	if _, err := a.psql(a.site.clients, "writer.example", "SELECT 1", "sslmode=disable"); err != nil {
@@ -265,5 +274,43 @@ func snapshots(t *testing.T, site *site, a *instance) {
 	}
 	if _, err := supervisor.Open(ctx, b.folder); !errors.Is(err, engine.ErrHost) {
 		t.Errorf("its supervisor is found: %v", err)
+	}
+}
+
+// A disk that is full ends a server, and what is there is there when there is space again.
+func TestAFullDisk(t *testing.T) {
+	site := newSite(t)
+	a := site.instanceIn(t, "db-A", "size=256m")
+	ctx := patient(t)
+	a.begin()
+	a.sql("CREATE TABLE kept (n int, filler text); INSERT INTO kept VALUES (1)")
+	filler := filepath.Join(a.folder, "filler")
+	a.must(os.WriteFile(filler, make([]byte, 100<<20), 0o600))
+	if _, err := a.psql(site.clients, "writer.example", "INSERT INTO kept SELECT n, repeat('x', 1000) FROM generate_series(2, 300000) n"); err == nil {
+		t.Fatal("300 MB are on a disk of 256")
+	}
+	a.must(a.Stop(ctx, engine.Stop{Clean: patience}))
+	if err := fillUp(filler); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := a.Start(ctx, engine.Role{Writer: true}); !errors.Is(err, engine.ErrFull) {
+		t.Errorf("to start on a full disk gives %v", err)
+	}
+	a.must(os.Remove(filler))
+	a.must(a.Start(ctx, engine.Role{Writer: true}))
+	a.wantSQL("SELECT count(*) FROM kept", "1")
+}
+
+// fillUp appends to a file until it cannot.
+func fillUp(path string) error {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for {
+		if _, err := file.Write(make([]byte, 4096)); err != nil {
+			return err
+		}
 	}
 }
