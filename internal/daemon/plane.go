@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/agent"
 	"github.com/posternhq/postern/internal/agent/follow"
 	"github.com/posternhq/postern/internal/agent/roles"
+	"github.com/posternhq/postern/internal/agent/watch"
 	"github.com/posternhq/postern/internal/control"
 	"github.com/posternhq/postern/internal/control/makers"
 	"github.com/posternhq/postern/internal/control/plan"
@@ -38,6 +39,7 @@ type plane struct {
 	dataplane *dataplane.Host
 	names     *names.Names
 	roles     *roles.Board // of databases
+	watcher   *watch.Watcher
 	keeper    *keeper.Keeper
 	ledger    *ledger           // of the keeper
 	effects   reconcile.Effects // all of them
@@ -90,7 +92,8 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	if err := p.startKeeper(c, host, instance); err != nil {
 		return nil, err
 	}
-	if p.effects, err = compose(host, p.names, p.keeper); err != nil {
+	p.watcher = watch.New(watch.Config{Network: host, Control: register{p.ledger}, Roles: p.roles, Log: c.Log})
+	if p.effects, err = compose(host, p.names, p.keeper, p.watcher); err != nil {
 		return nil, err
 	}
 	p.agent = agent.New(agent.Config{
@@ -102,6 +105,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	go func() {
 		defer close(p.ended)
 		defer p.names.Close()
+		defer p.watcher.Close()
 		var watch sync.WaitGroup
 		watch.Go(func() { p.watchShares(ctx, c.VerifyInterval) })
 		watch.Go(func() { p.watchUplink(ctx) })
@@ -116,11 +120,12 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 }
 
 // compose makes one of what carries out entries on a host.
-func compose(host *dataplane.Host, n *names.Names, k *keeper.Keeper) (reconcile.Effects, error) {
+func compose(host *dataplane.Host, n *names.Names, k *keeper.Keeper, w *watch.Watcher) (reconcile.Effects, error) {
 	return reconcile.Compose(
 		reconcile.Part{Name: "data plane", Kinds: dataplane.Kinds(), Effects: host},
 		reconcile.Part{Name: "names", Kinds: names.Kinds(), Effects: n},
 		reconcile.Part{Name: "databases", Kinds: keeper.Kinds(), Effects: k},
+		reconcile.Part{Name: "registered databases", Kinds: watch.Kinds(), Effects: w},
 	)
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -59,6 +60,58 @@ func (h *Host) marksOf(ctx context.Context, r *network.Router, gateway netip.Add
 }
 
 func probe(ctx context.Context, r *network.Router, from marks, to netip.AddrPort) error {
+	file, err := open(r, from, to)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	// A connection that is reset leaves nothing behind that would have to be remembered.
+	var set error
+	err = conn.Control(func(fd uintptr) {
+		set = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	})
+	if err = errors.Join(err, set); err != nil {
+		return fmt.Errorf("set up socket: %w", err)
+	}
+	return connected(ctx, file)
+}
+
+// Dial opens a TCP connection as Probe does, to be used. It waits for an answer until the
+// context is done. The caller closes the connection.
+func (h *Host) Dial(ctx context.Context, vpc string, gateway netip.Addr, to netip.AddrPort) (conn net.Conn, err error) {
+	r, err := h.routers.Open(vpc)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s from %s: %w", to, gateway, err)
+	}
+	defer r.Release()
+	from, err := h.marksOf(ctx, r, gateway)
+	if err == nil {
+		conn, err = dial(ctx, r, from, to)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s from %s: %w", to, gateway, err)
+	}
+	return conn, nil
+}
+
+func dial(ctx context.Context, r *network.Router, from marks, to netip.AddrPort) (net.Conn, error) {
+	file, err := open(r, from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // the connection has a descriptor of its own
+	if err := connected(ctx, file); err != nil {
+		return nil, err
+	}
+	return net.FileConn(file)
+}
+
+// open begins a TCP connection.
+func open(r *network.Router, from marks, to netip.AddrPort) (*os.File, error) {
 	family, address := sockaddr(to)
 	fd := -1
 	err := r.Inside(func() (err error) {
@@ -66,23 +119,22 @@ func probe(ctx context.Context, r *network.Router, from marks, to netip.AddrPort
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("open socket: %w", err)
+		return nil, fmt.Errorf("open socket: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "probe")
-	defer file.Close()
-	// A connection that is reset leaves nothing behind that would have to be remembered.
 	err = errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(from.mark)),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(from.priority)),
-		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
 	)
 	if err != nil {
-		return fmt.Errorf("set up socket: %w", err)
+		file.Close()
+		return nil, fmt.Errorf("set up socket: %w", err)
 	}
-	if err := unix.Connect(fd, address); !errors.Is(err, unix.EINPROGRESS) {
-		return err
+	if err := unix.Connect(fd, address); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		file.Close()
+		return nil, err
 	}
-	return connected(ctx, file)
+	return file, nil
 }
 
 // connected waits until a connection is there, or is not to be.

@@ -32,6 +32,7 @@ var layers = map[string][]string{
 	"internal/reconcile":       {"internal/reconcile", "internal/desired"},
 	"internal/resolver":        {"internal/resolver", "internal/socket", "internal/desired", "internal/model", "internal/dataplane/network"},
 	"internal/agent":           {"internal/agent", "internal/reconcile", "internal/desired"},
+	"internal/agent/watch":     {"internal/agent", "internal/desired", "internal/model"},
 	"internal/control":         {"internal/control", "internal/share", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired"},
 	"internal/control/makers":  {"internal/share", "internal/alloc", "internal/state", "internal/table", "internal/store", "internal/model"},
 	"internal/service":         {"internal/service", "internal/organization", "internal/share", "internal/alloc", "internal/state", "internal/table", "internal/model", "internal/desired", "internal/aws/shape", "internal/aws/fault", "internal/access", "internal/policy", "internal/trail", "internal/seal", "internal/authority", "internal/engine", "internal/token"},
