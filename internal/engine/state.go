@@ -89,6 +89,9 @@ type State struct {
 	// Lag is how old what a replica has replayed last is, zero when it has all that it has
 	// received.
 	Lag time.Duration
+	// Stuck says that a replica gets changes and cannot see them until it is started again,
+	// since the writer has settings that it has not.
+	Stuck bool
 	// Replicas are those that a writer sends to.
 	Replicas []Replica
 	// Durability is what holds.

@@ -86,6 +86,7 @@ func TestThreeServers(t *testing.T) {
 	wantMembers(t, a, "db-B", "db-C")
 	t.Run("durability", func(t *testing.T) { durability(t, a, b, c) })
 	t.Run("planned", func(t *testing.T) { planned(t, a, b, c) })
+	t.Run("settings", func(t *testing.T) { settings(t, a, b, c) })
 	t.Run("crash", func(t *testing.T) { failover(t, a, b, c) })
 	t.Run("ahead", func(t *testing.T) { ahead(t, a, b, c) })
 }
@@ -167,6 +168,30 @@ func planned(t *testing.T, a, b, c *instance) {
 	b.sql("INSERT INTO kept VALUES (5)")
 	a.sees("SELECT count(*) FROM kept", "5")
 	c.sees("SELECT count(*) FROM kept", "5")
+}
+
+// The writer allows more connections than a replica is set to, which is so with instances
+// of different classes: the replica allows as many.
+func settings(t *testing.T, a, b, c *instance) {
+	ctx := patient(t)
+	b.config.Parameters = map[string]string{"max_connections": "150"}
+	if change := b.configure(); !slices.Equal(change.Pending, []string{"max_connections"}) {
+		t.Errorf("%v wait for a restart", change.Pending)
+	}
+	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	b.must(b.Start(ctx, engine.Role{Writer: true}))
+	b.sql("INSERT INTO kept VALUES (5)")
+	for _, i := range []*instance{a, c} {
+		i.until("one that has to be started again", func(s engine.State) bool { return s.Stuck })
+		i.must(i.Stop(ctx, engine.Stop{Clean: patience}))
+		if s := i.follow(b); s.Stuck {
+			t.Errorf("%s still has to be", i.peer.ID)
+		}
+		i.wantSQL("SHOW max_connections", "150")
+	}
+	b.sql("DELETE FROM kept WHERE ctid = (SELECT max(ctid) FROM kept WHERE n = 5)")
+	b.config.Parameters = nil
+	b.configure()
 }
 
 // The writer is killed with a change that no other one has; it is taken back.

@@ -35,6 +35,46 @@ func (s *server) control(ctx context.Context) (map[string]string, error) {
 	return said, nil
 }
 
+// leasts are settings that a replica must have at least as the writer has them, by what the
+// control file calls them
+// (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN), and what
+// PostgreSQL has where nothing is set.
+var leasts = []struct {
+	control, name string
+	usual         int
+}{
+	{"max_connections setting", "max_connections", 100}, {"max_worker_processes setting", "max_worker_processes", 8},
+	{"max_wal_senders setting", "max_wal_senders", 10}, {"max_prepared_xacts setting", "max_prepared_transactions", 0},
+	{"max_locks_per_xact setting", "max_locks_per_transaction", 64},
+}
+
+// least gives the options of a replica whose own settings are less than those of the
+// writer whose log it has.
+func (s *server) least(ctx context.Context) (options []string, err error) {
+	said, err := s.control(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(s.part(engine.PartConf, fileMain))
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range leasts {
+		own := l.usual
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(strings.TrimSpace(line), " = "); ok && name == l.name {
+				if own, err = strconv.Atoi(strings.Trim(value, "'")); err != nil {
+					return nil, fmt.Errorf("read %s: %w", l.name, err)
+				}
+			}
+		}
+		if writers, err := strconv.Atoi(said[l.control]); err == nil && writers > own {
+			options = append(options, "-c", fmt.Sprintf("%s=%d", l.name, writers))
+		}
+	}
+	return options, nil
+}
+
 // Inspect implements engine.Server.
 func (s *server) Inspect(ctx context.Context) (d engine.Data, err error) {
 	if !s.exists() {

@@ -35,6 +35,7 @@ const probeSQL = `SELECT json_build_object(
 		(SELECT received_tli FROM pg_stat_wal_receiver)) END,
 	'Lag', CASE WHEN r THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) ELSE 0 END,
 	'Upstream', coalesce(current_setting('postern.upstream', true), ''),
+	'Stuck', CASE WHEN r THEN pg_is_wal_replay_paused() ELSE false END,
 	'Streaming', coalesce((SELECT status = 'streaming' FROM pg_stat_wal_receiver), false),
 	'Names', current_setting('synchronous_standby_names'), 'Commit', current_setting('postern.mode', true),
 	'Waiting', (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'),
@@ -47,14 +48,14 @@ const pendingSQL = `SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_
 
 // answer is what probeSQL gives.
 type answer struct {
-	Version, Identity, Upstream, Names string
-	Replica, ReadOnly, Streaming       bool
-	Written, File, Received, Replayed  string
-	Commit                             string
-	Timeline                           uint32
-	Lag                                float64
-	Waiting                            int
-	Replicas                           []struct {
+	Version, Identity, Upstream, Names  string
+	Replica, ReadOnly, Streaming, Stuck bool
+	Written, File, Received, Replayed   string
+	Commit                              string
+	Timeline                            uint32
+	Lag                                 float64
+	Waiting                             int
+	Replicas                            []struct {
 		ID, Written, Replayed string
 		Streaming, Counts     bool
 	}
@@ -144,6 +145,7 @@ func (s *server) fill(state *engine.State, a answer) error {
 	state.Upstream, state.Streaming, state.Waiting, state.Pending = a.Upstream, a.Streaming, a.Waiting, s.pending
 	state.Identity, state.Timeline = a.Identity, a.Timeline
 	if a.Replica {
+		state.Stuck = a.Stuck // nobody else has reason to pause it
 		state.Replayed = parseLSN(a.Replayed)
 		state.At = later(parseLSN(a.Received), state.Replayed)
 		if state.Replayed.Before(state.At) {

@@ -103,6 +103,13 @@ func (s *server) start(ctx context.Context, r engine.Role) error {
 			return err
 		}
 		c := s.command("postgres", "-D", s.host.Path(engine.PartData, dataMain), "-c", "config_file="+s.host.Path(engine.PartConf, fileMain))
+		if !r.Writer {
+			least, err := s.least(ctx)
+			if err != nil {
+				return err
+			}
+			c.Args = append(c.Args, least...)
+		}
 		c.Env = append(c.Env, "PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj", "PG_OOM_ADJUST_VALUE=0")
 		c.Restart, c.Stop = r.Restart, int(unix.SIGINT)
 		if err := s.host.Start(ctx, c); err != nil && !errors.Is(err, engine.ErrRunning) {
