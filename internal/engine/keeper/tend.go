@@ -303,6 +303,9 @@ func (k *machine) led(m *member) (busy bool) {
 	case m.state.Upstream != w.want.ID:
 		k.do(m, action{verb: verbFollow, peer: k.peer(w)})
 		return true
+	case m.state.Stuck:
+		k.do(m, action{verb: verbStop, clean: handover}) // and it is started with what it lacks
+		return true
 	case m.state.Streaming:
 		m.stalled = k.now
 	case m.stalled.IsZero():
