@@ -176,6 +176,9 @@ func member[T any](op *schema.Operation, v reflect.Value, name string) (T, bool)
 	if m == nil {
 		return none, false
 	}
-	value, ok := codec.Field(v, m).Interface().(T)
-	return value, ok
+	value, ok := codec.Field(v, m).Addr().Interface().(*T)
+	if !ok {
+		return none, false
+	}
+	return *value, true
 }

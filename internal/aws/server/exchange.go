@@ -30,7 +30,8 @@ type exchange struct {
 	started time.Time
 
 	body      []byte // valid until run returns
-	signature *sigv4.Signature
+	signed    sigv4.Signature
+	signature *sigv4.Signature // &signed, when it could be read
 	// service renders errors; until the signature is verified it is a guess.
 	service *mounted
 	region  string // of the signature, once it is verified
@@ -165,7 +166,9 @@ func (e *exchange) run(w http.ResponseWriter) (answer *codec.Response, err error
 // refusal of an unsigned or oversized request has the right envelope.
 func (e *exchange) read(w http.ResponseWriter, buffer *bytes.Buffer) error {
 	var parseErr, readErr error
-	e.signature, parseErr = sigv4.Parse(e.http)
+	if parseErr = e.signed.Parse(e.http); parseErr == nil {
+		e.signature = &e.signed
+	}
 	long := e.http.ContentLength > e.MaxBody // said beforehand: nothing of it need be read
 	if e.http.Body != nil && !long {
 		body := e.http.Body

@@ -64,35 +64,40 @@ type Signature struct {
 // Parse reads the authentication of a request from its Authorization header or
 // from its query. All errors are *Error with reason Missing or Malformed.
 func Parse(r *http.Request) (*Signature, error) {
+	s := new(Signature)
+	if err := s.Parse(r); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Parse is Parse for a signature whose room is there, and which is zero.
+func (s *Signature) Parse(r *http.Request) error {
 	headers := r.Header["Authorization"]
 	presigned := strings.Contains(r.URL.RawQuery, "X-Amz-")
 	var query url.Values
 	var err error
 	if presigned {
 		if query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
-			return nil, malformed("The query string of the request cannot be parsed.")
+			return malformed("The query string of the request cannot be parsed.")
 		}
 		presigned = query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature")
 	}
 	switch {
 	case len(headers) == 0 && !presigned:
-		return nil, &Error{Reason: Missing, Message: "Request is missing Authentication Token"}
+		return &Error{Reason: Missing, Message: "Request is missing Authentication Token"}
 	case len(headers) > 1, len(headers) == 1 && presigned:
-		return nil, malformed("Only one way to authenticate a request is allowed.")
+		return malformed("Only one way to authenticate a request is allowed.")
 	}
-	s := &Signature{Presigned: presigned}
-	if presigned {
+	if s.Presigned = presigned; presigned {
 		err = s.parseQuery(query)
 	} else {
 		err = s.parseHeader(r, headers[0])
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err = s.checkHeadersSigned(r); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s.checkHeadersSigned(r)
 }
 
 func (s *Signature) parseHeader(r *http.Request, authorization string) error {
