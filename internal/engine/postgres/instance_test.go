@@ -251,23 +251,26 @@ func users(t *testing.T, password string) engine.Users {
 	return engine.Users{Master: "boss", Verifier: v, Database: "shop", Replication: secret}
 }
 
-// probeTime is how long an answer may take; nothing depends on that it does not.
-const probeTime = 10 * time.Second
-
 func (i *instance) probe() engine.State {
 	i.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	return i.probeWithin(testnet.Patience)
+}
+
+func (i *instance) probeWithin(patience time.Duration) engine.State {
+	i.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	s, err := i.Probe(ctx)
 	i.must(err)
 	return s
 }
 
-// until probes until a state is as it should be.
+// until probes until a state is as it should be. Each time there is little time, so that
+// one who hangs is found; one who is slow is asked again.
 func (i *instance) until(what string, is func(engine.State) bool) engine.State {
 	i.t.Helper()
 	for ctx := patient(i.t); ; time.Sleep(5 * time.Millisecond) {
-		s := i.probe()
+		s := i.probeWithin(2 * time.Second)
 		if is(s) {
 			return s
 		}
