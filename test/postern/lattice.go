@@ -150,6 +150,15 @@ func (g *Gateway) Named(name, domain string, ports ...string) *Configuration {
 	})
 }
 
+// Database makes a resource configuration for the database that an ARN names and waits until
+// it is active. Its children come by themselves.
+func (g *Gateway) Database(name, arn string) *Configuration {
+	return g.p.configuration(g, &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeArn), ResourceGatewayIdentifier: &g.ID,
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{ArnResource: &lattice.ArnResource{Arn: &arn}},
+	})
+}
+
 func (p *Postern) configuration(g *Gateway, in *lattice.CreateResourceConfigurationInput) *Configuration {
 	p.T.Helper()
 	made := Call[lattice.CreateResourceConfigurationOutput](p, lattice.Service, "CreateResourceConfiguration", in)

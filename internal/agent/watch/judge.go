@@ -178,10 +178,12 @@ func (j *judge) asked() bool {
 	return !slices.ContainsFunc(j.members, func(m *member) bool { return !m.asked })
 }
 
-// complete reports whether it is known who does what: all have been asked, or one writes.
+// complete reports whether it is known of each member what it does, or that it is down. Who
+// says what the roles are before moves connections that are where they belong.
 func (j *judge) complete() bool {
-	w := j.find(j.writer)
-	return j.asked() || w != nil && w.last.Writes
+	return !slices.ContainsFunc(j.members, func(m *member) bool {
+		return !m.asked || m.last.Err != nil && !m.last.Alive && m.failed < failures
+	})
 }
 
 // doubt reports whether something does not fit, so that it is to be asked again soon.

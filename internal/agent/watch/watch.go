@@ -204,9 +204,8 @@ func (d *watched) heard(member string, a Answer) time.Duration {
 		d.cfg.Log.Info("registered database", "database", d.entry.ID, "event", e)
 	}
 	d.events = append(d.events, events...)
-	if d.judge.complete() {
+	if d.published = d.published || d.judge.complete(); d.published {
 		d.cfg.Roles.Set(d.judge.roles())
-		d.published = true
 	}
 	kick(d.news)
 	switch doubt := d.judge.doubt(); {

@@ -21,7 +21,17 @@ import (
 	"github.com/posternhq/postern/internal/agent/roles"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/test/pgserver"
+	"github.com/posternhq/postern/test/testnet"
 )
+
+// loopback is a network without gateways.
+type loopback struct{}
+
+// Dial implements Network.
+func (loopback) Dial(ctx context.Context, _ string, _ netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", to.String())
+}
 
 // told is a Control that gives an access and keeps what it is told.
 type told struct {
@@ -101,7 +111,7 @@ func (w *watching) hears(event string) {
 func (w *watching) eventually(what string, is func() (string, bool)) {
 	w.Helper()
 	last, ok := is()
-	for deadline := time.Now().Add(patience); !ok; last, ok = is() {
+	for deadline := time.Now().Add(testnet.Patience); !ok; last, ok = is() {
 		if time.Now().After(deadline) {
 			w.Fatalf("%s: %s", what, last)
 		}
@@ -112,33 +122,34 @@ func (w *watching) eventually(what string, is func() (string, bool)) {
 // TestRealServersAreFollowed has a writer, a replica and a server of another database: the
 // writer freezes, the replica is promoted, and the writer that was wakes up.
 func TestRealServersAreFollowed(t *testing.T) {
-	s := newServers(t)
-	s.found("2")
-	s.start("2")
-	s.sql("2", "CREATE ROLE watch LOGIN PASSWORD 'sesame' CONNECTION LIMIT 3")
-	s.replicate("3", "2")
-	s.start("3")
-	s.found("4")
-	s.start("4")
-	s.sql("4", "CREATE ROLE watch LOGIN PASSWORD 'sesame'")
-	entry := desired.Watch{Ask: model.AskPostgres, Port: uint16(s.port)}
-	for _, id := range []string{"2", "3", "4"} {
-		entry.Members = append(entry.Members, desired.MemberAddr{Member: id, Addr: s.addr(id)})
+	free, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	access := Access{User: "watch", Password: "sesame", Authority: s.authority(), Names: []string{"pg.prod.internal."}, Writer: "2"}
+	s := pgserver.New(t, netip.MustParseAddrPort(free.Addr().String()).Port())
+	free.Close()
+	entry := desired.Watch{Ask: model.AskPostgres, Port: s.Port}
+	for _, id := range []string{"2", "3", "4"} {
+		s.Add(id, netip.MustParseAddr("127.0.0."+id), pgserver.Here)
+		entry.Members = append(entry.Members, desired.MemberAddr{Member: id, Addr: s.Addr(id)})
+	}
+	s.Found("2")
+	s.Replicate("3", "2")
+	s.Found("4")
+	access := Access{User: pgserver.User, Password: pgserver.Password, Authority: s.Authority(), Names: []string{pgserver.Name + "."}, Writer: "2"}
 	w := watch(t, entry, access)
 	w.becomes("at first", "2 writes, [3] read, 2 are up")
 	w.hears("4 is left out: its system identifier is")
 
-	s.freeze("2", true)
+	s.Freeze("2", true)
 	w.becomes("while the writer is frozen and takes connections", "2 writes, [3] read, 1 are up")
 	w.hears("2 does not answer")
-	s.sql("3", "SELECT pg_promote(true)")
+	s.SQL("3", "SELECT pg_promote(true)")
 	w.becomes("after the promotion", "3 writes, [] read, 1 are up")
-	s.freeze("2", false)
+	s.Freeze("2", false)
 	w.hears("two writers: [2 3] say that they write; connections stay with 3")
 	w.becomes("with two writers", "3 writes, [] read, 2 are up")
-	s.kill("2")
+	s.Kill("2")
 	w.becomes("when one of them is gone", "3 writes, [] read, 1 are up")
 
 	// Whoever asks anew begins with the writer that was known.
@@ -148,7 +159,7 @@ func TestRealServersAreFollowed(t *testing.T) {
 }
 
 // testRefusals asks a server that is there in ways that it does not take.
-func testRefusals(t *testing.T, s *servers, access Access) {
+func testRefusals(t *testing.T, s *pgserver.Servers, access Access) {
 	for name, c := range map[string]struct {
 		edit  func(*Access)
 		says  string
@@ -161,17 +172,15 @@ func testRefusals(t *testing.T, s *servers, access Access) {
 		"a member's own name":          {func(a *Access) { a.Names, a.Own = nil, map[string]string{"3": "pg.prod.internal."} }, "", false},
 		"nothing is checked":           {func(a *Access) { a.Authority = "" }, "", false},
 		"an authority of others": {func(a *Access) {
-			other := &servers{T: t, folder: t.TempDir(), owner: s.owner}
-			other.certify()
-			a.Authority = other.authority()
+			a.Authority = pgserver.New(t, s.Port).Authority()
 		}, "not of the authority that was registered", false},
 	} {
 		a := access
 		c.edit(&a)
-		p := &postgres{question: question{access: a, member: "3", addr: netip.AddrPortFrom(s.addr("3"), uint16(s.port)), dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+		p := &postgres{question: question{access: a, member: "3", addr: netip.AddrPortFrom(s.Addr("3"), s.Port), dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 			return loopback{}.Dial(ctx, "", netip.Addr{}, to)
 		}}}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
 		answer := p.ask(ctx)
 		cancel()
 		p.close()
