@@ -13,13 +13,16 @@ import (
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// runSandbox makes the namespace of a server, or what is missing of it, or takes it away.
-// Whoever runs in it is not disturbed but by the latter.
+// errInhabited says that a sandbox is not taken away from who runs in it.
+var errInhabited = errors.New("programs still run in it")
+
+// runSandbox makes the namespace of a server, or what is missing of it, or takes it away
+// when nobody runs in it any more.
 func (c *change) runSandbox(_ context.Context, realm desired.Realm) {
 	name := network.NameOf(realm)
 	if slices.ContainsFunc(c.del, isRoot) {
-		if err := c.removeRouter(name); err != nil {
-			c.fail(c.del, err)
+		if err := c.removeSandbox(name); err != nil {
+			c.fail(c.del, fmt.Errorf("remove sandbox %s: %w", realm.Name(), err))
 		}
 		return
 	}
@@ -34,6 +37,25 @@ func (c *change) runSandbox(_ context.Context, realm desired.Realm) {
 	if err != nil {
 		c.fail(c.put, fmt.Errorf("make sandbox %s: %w", realm.Name(), err))
 	}
+}
+
+func (c *change) removeSandbox(name string) error {
+	r, err := c.host.routers.Open(name)
+	if errors.Is(err, ErrNoRouter) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	inhabited, err := r.Inhabited()
+	r.Release()
+	switch {
+	case err != nil:
+		return err
+	case inhabited:
+		return errInhabited
+	}
+	return c.removeRouter(name)
 }
 
 // dumpSandbox reads the namespace of a server back.

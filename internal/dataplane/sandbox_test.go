@@ -5,8 +5,10 @@ package dataplane_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"testing"
@@ -236,11 +238,30 @@ func TestASandboxWhoseNameIsTakenAway(t *testing.T) {
 	x.serves()
 }
 
-// What is taken away is gone, also while something is left in it.
+// A sandbox is taken away when nobody runs in it, whatever else is left there.
 func TestASandboxIsTakenAway(t *testing.T) {
 	x := newSecluded(t)
 	x.put()
 	x.serves()
+	server := exec.Command("ip", "netns", "exec", x.name(), "cat")
+	hold, err := server.StdinPipe()
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the program in the sandbox", func() bool {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", server.Process.Pid))
+		return err == nil && link == fmt.Sprintf("net:[%d]", x.inode())
+	})
+	if x.host.Apply(t.Context(), x.realm(), nil, []desired.Entry{x.sandbox}) == nil || !x.whole() {
+		t.Errorf("it was taken away from who runs in it:\n%s", x.dump(string(x.realm())))
+	}
+	hold.Close()
+	if err := server.Wait(); err != nil {
+		t.Error(err)
+	}
 	for range 2 { // the second time there is nothing
 		for realm, e := range map[desired.Realm]desired.Entry{provider: x.server, x.realm(): x.sandbox} {
 			for key, err := range x.host.Apply(t.Context(), realm, nil, []desired.Entry{e}) {

@@ -136,7 +136,7 @@ type DatabaseMember struct {
 
 // KindDatabaseMember is the kind of DatabaseMember.
 var KindDatabaseMember = ours(Description[DatabaseMember]{
-	Name: "database-member", Stage: StageWorkload, Sort: Databases, Spell: (*DatabaseMember).spell,
+	Name: "database-member", Stage: StageServer, Sort: Databases, Spell: (*DatabaseMember).spell,
 	Ends: EndsNothing[DatabaseMember], Turns: TurnsNothing[DatabaseMember],
 	Examples: []DatabaseMember{{
 		Database: "cluster-1", ID: "db-1", Name: "one.1.example.", Addr: netip.MustParseAddr("10.0.1.60"), Tier: 1, Params: []string{"work_mem=4096"}, Reboot: 2, Memory: 2048,

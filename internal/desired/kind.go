@@ -34,6 +34,7 @@ const (
 	StageTarget                    // where connections from other realms go
 	StageAllow                     // which of them may
 	StageEntrance                  // what sends connections to other realms
+	StageServer                    // which programs of ours serve, where all else is there
 )
 
 // Phases is how many phases there are. A phase is finished in all realms before
@@ -198,7 +199,7 @@ func (s *scale[E]) even(spell func(*E, *Spelling), a, b E, notes bool) bool {
 // missing names what a description lacks.
 func (d Description[E]) missing() (names []string) {
 	for name, there := range map[string]bool{
-		"Name": d.Name != "", "Stage": d.Stage >= StageRealm && d.Stage <= StageEntrance, "Sort": d.Sort != "", "Spell": d.Spell != nil,
+		"Name": d.Name != "", "Stage": d.Stage >= StageRealm && d.Stage <= StageServer, "Sort": d.Sort != "", "Spell": d.Spell != nil,
 		"Ends": d.Ends != nil, "Turns": d.Turns != nil, "Examples": len(d.Examples) > 0,
 	} {
 		if !there {

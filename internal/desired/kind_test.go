@@ -131,8 +131,6 @@ const saidOfKinds = `0 1 database in database root
 2 | steer: ends [] turns []
 2 6 through in router
 2 | through: ends [] turns []
-2 7 database-member in database
-2 | database-member: ends [] turns []
 2 7 workload in router
 2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
 2 | workload: ends [] turns []
@@ -155,6 +153,8 @@ const saidOfKinds = `0 1 database in database root
 2 | view: ends [] turns []
 3 10 endpoint in router
 3 | endpoint: ends [dest 10.0.1.100] turns []
+3 11 database-member in database
+3 | database-member: ends [] turns []
 `
 
 // What is said of each kind, and what its examples end when they go or are changed.

@@ -37,6 +37,7 @@ func newDatabases(t *testing.T) *databases {
 		testnet.Unable(t, "this test uses the program psql of PostgreSQL")
 	}
 	d := &databases{Postern: postern.Start(t)}
+	t.Cleanup(d.tell)
 	known := postern.Call[rds.DescribeDBEngineVersionsOutput](d.Postern, rds.Service, "DescribeDBEngineVersions", &rds.DescribeDBEngineVersionsInput{Engine: new("postgres")})
 	if len(known.DBEngineVersions) == 0 {
 		testnet.Unable(t, "no PostgreSQL is installed")
@@ -56,6 +57,17 @@ func newDatabases(t *testing.T) *databases {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// tell says what happened to databases in a test that failed.
+func (d *databases) tell() {
+	var out rds.DescribeEventsOutput
+	if !d.T.Failed() || d.Do(rds.Service, "DescribeEvents", &rds.DescribeEventsInput{}, &out) != nil {
+		return
+	}
+	for _, e := range out.Events {
+		d.T.Logf("%s %s: %s", e.Date.Format("15:04:05.000"), *e.SourceIdentifier, *e.Message)
+	}
 }
 
 // instance describes an instance; nil when there is none.

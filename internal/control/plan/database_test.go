@@ -178,10 +178,10 @@ func TestAClusterIsServersInSandboxes(t *testing.T) {
 	want := `database database:cluster-1 self vpc=vpc-a engine=aurora-postgresql version=15.18 port=5432 name=app user=admin secret=1 writer=db-1 epoch=2 params=log_statement=all,work_mem=4096 names=WRITER,READER,REPORTS
 sandbox sandbox:db-1 self
 sandbox sandbox:db-2 self
-database-member database:cluster-1 db-1 name=DB-1 addr=10.0.1.81 tier=1 memory=1024
-database-member database:cluster-1 db-2 name=DB-2 addr=10.0.1.82 tier=2 memory=1024
 workload vpc-a eni-1 mac=02:00:00:00:00:01 addresses=10.0.1.81/24 gateway=10.0.1.1 device=eth0 namespace=realm:sandbox:db-1
 workload vpc-a eni-2 mac=02:00:00:00:00:02 addresses=10.0.1.82/24 gateway=10.0.1.1 device=eth0 namespace=realm:sandbox:db-2
+database-member database:cluster-1 db-1 name=DB-1 addr=10.0.1.81 tier=1 memory=1024
+database-member database:cluster-1 db-2 name=DB-2 addr=10.0.1.82 tier=2 memory=1024
 `
 	if diff := cmp.Diff(want, w.namesOf().Replace(w.entriesOf(desired.KindDatabase, desired.KindSandbox, desired.KindWorkload, desired.KindDatabaseMember))); diff != "" {
 		t.Error(diff)

@@ -5,6 +5,7 @@ package network
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,4 +64,19 @@ func (r *Router) Secluded() (bool, error) {
 	}
 	_, known := confs[confKey{unix.AF_INET, confAll}]
 	return r.named() && known, nil
+}
+
+// Inhabited reports whether a process is in the namespace.
+func (r *Router) Inhabited() (bool, error) {
+	all, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return false, fmt.Errorf("look who is in %s: %w", r.VPC, err)
+	}
+	for _, path := range all {
+		var st unix.Stat_t // of one that has ended there is nothing
+		if unix.Stat(path, &st) == nil && st.Ino == r.inode {
+			return true, nil
+		}
+	}
+	return false, nil
 }

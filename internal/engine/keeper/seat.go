@@ -124,7 +124,8 @@ func (s *seat) installation(ctx context.Context, driver engine.Driver) (engine.I
 func (s *seat) attend(ctx context.Context, work *sync.WaitGroup, m *member, now time.Time) time.Duration {
 	server, host, _ := s.opened()
 	if server == nil {
-		if !s.opening && !now.Before(s.retry) && s.database.machine.wanted != nil {
+		leaves := s.running != nil && (s.running.verb == verbKeep || s.running.verb == verbDestroy)
+		if !leaves && !s.opening && !now.Before(s.retry) && s.database.machine.wanted != nil {
 			s.opening = true
 			work.Go(func() { s.begin(ctx, work) })
 		}
@@ -274,8 +275,9 @@ func (s *seat) launch(ctx context.Context, work *sync.WaitGroup, a action, done 
 func (s *seat) do(ctx context.Context, a action) (r result) {
 	server, host, spec := s.opened()
 	if server == nil {
-		if a.verb == verbDestroy {
-			return result{err: s.destroy(ctx, nil, spec)}
+		if a.verb == verbDestroy || a.verb == verbKeep {
+			spec = engine.Spec{ID: s.id, Folder: s.database.keeper.folder(s.id)}
+			return result{err: s.leave(ctx, nil, spec, a.verb == verbKeep)}
 		}
 		return result{err: engine.ErrHost}
 	}

@@ -17,7 +17,11 @@ import (
 func (k *machine) tend(m *member) {
 	if m.removed || !m.known {
 		if !m.removed && m.gone && m.busy == nil && m.retry.failures >= tries/2 && !m.retry.at.After(k.now) {
-			k.do(m, action{verb: verbDestroy}) // nobody knows how to run it
+			if k.leaves(m) && m.want.ID == k.saved.Writer { // nobody knows how to run it
+				k.do(m, action{verb: verbKeep})
+			} else {
+				k.do(m, action{verb: verbDestroy})
+			}
 		}
 		return
 	}
@@ -356,11 +360,18 @@ func (k *machine) remove(m *member) {
 		k.do(m, action{verb: verbStop, clean: closing})
 	case !m.looked:
 		k.do(m, action{verb: verbInspect})
-	case k.wanted != nil && rest == 0 && m.data.Exists && k.saved.Made:
+	case k.leaves(m) && m.data.Exists:
 		k.do(m, action{verb: verbKeep})
 	default:
 		k.do(m, action{verb: verbDestroy})
 	}
+}
+
+// leaves says that the data of a member is to be kept when it goes: it is the writer, and no
+// other member stays. Of members that go together others may have less.
+func (k *machine) leaves(m *member) bool {
+	last := m.want.ID == k.saved.Writer || k.writer() == nil && !k.saved.Volume
+	return k.wanted != nil && k.saved.Made && k.others(m) == 0 && last
 }
 
 // addrs are those that a certificate is for.
