@@ -170,9 +170,12 @@ func (m *member) name() string {
 	return cmp.Or(name, m.want.ID)
 }
 
+// host is the member's name as certificates have it, without the final dot: clients compare
+// texts.
+func (m *member) host() string { return strings.TrimSuffix(m.want.Name, ".") }
+
 func (k *machine) peer(m *member) engine.Peer {
-	// Certificates have names without the final dot, and clients compare texts.
-	return engine.Peer{ID: m.want.ID, Name: strings.TrimSuffix(m.want.Name, "."), Addr: m.want.Addr, Port: k.wanted.Port}
+	return engine.Peer{ID: m.want.ID, Name: m.host(), Addr: m.want.Addr, Port: k.wanted.Port}
 }
 
 // writer is the member that takes writes by the last decision; nil when there is none.

@@ -209,7 +209,7 @@ func (k *machine) prepared(m *member) bool {
 
 func (k *machine) config(m *member) engine.Config {
 	c := engine.Config{
-		Name: m.want.Name, Addr: m.want.Addr, Port: k.wanted.Port, Memory: int(m.want.Memory), Parameters: map[string]string{}, Replication: k.saved.Replication,
+		Name: m.host(), Addr: m.want.Addr, Port: k.wanted.Port, Memory: int(m.want.Memory), Parameters: map[string]string{}, Replication: k.saved.Replication,
 	}
 	for _, list := range [][]string{k.wanted.Params, m.want.Params} { // the member's own count before
 		for _, p := range list {
