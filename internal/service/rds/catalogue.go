@@ -138,6 +138,10 @@ const (
 	mostStorage  = 65536
 )
 
+// mostOrders is how many orders a page can have
+// (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeOrderableDBInstanceOptions.html).
+const mostOrders = 1000
+
 // order is a combination that an instance can be made of.
 type order struct {
 	version
@@ -174,7 +178,7 @@ func (a *API) DescribeOrderableDBInstanceOptions(ctx context.Context, in *shape.
 		}
 	}
 	choice := []any{in.Engine, in.EngineVersion, in.DBInstanceClass, in.LicenseModel, in.AvailabilityZoneGroup, in.Vpc}
-	page, marker, err := paginate(query{who, "DescribeOrderableDBInstanceOptions", choice, in.Marker, in.MaxRecords}, items, order.key)
+	page, marker, err := paginateTo(mostOrders, query{who, "DescribeOrderableDBInstanceOptions", choice, in.Marker, in.MaxRecords}, items, order.key)
 	if err != nil {
 		return nil, err
 	}

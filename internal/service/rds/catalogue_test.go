@@ -79,6 +79,10 @@ func TestOrders(t *testing.T) {
 	if n := len(must(t, out, err).OrderableDBInstanceOptions); n != 4 { // two versions, two kinds of storage
 		t.Errorf("%d orders of one class", n)
 	}
+	whole, err := w.DescribeOrderableDBInstanceOptions(w.ctx, &shape.DescribeOrderableDBInstanceOptionsInput{Engine: new("postgres"), EngineVersion: new("15.18"), MaxRecords: new(int32(1000))})
+	if n := len(must(t, whole, err).OrderableDBInstanceOptions); n != len(seen) || whole.Marker != nil {
+		t.Errorf("%d orders on a large page", n)
+	}
 	for what, in := range map[string]shape.DescribeOrderableDBInstanceOptionsInput{
 		"a class of none":      {Engine: new("postgres"), DBInstanceClass: new("db.serverless")},
 		"a version of none":    {Engine: new("postgres"), EngineVersion: new("15.4")},

@@ -32,11 +32,20 @@ type query struct {
 
 // paginate sorts the items by their keys, which are unique, and cuts a page out of them.
 func paginate[T any](q query, items []T, key func(T) string) (page []T, marker *string, err error) {
-	if q.max != nil && (*q.max < leastRecords || *q.max > mostRecords) {
-		return nil, nil, invalid("Invalid value %d for MaxRecords. Must be between %d and %d", *q.max, leastRecords, mostRecords)
+	return paginateTo(mostRecords, q, items, key)
+}
+
+// paginateTo is paginate of a list whose pages can have more.
+func paginateTo[T any](most int32, q query, items []T, key func(T) string) (page []T, marker *string, err error) {
+	limit := mostRecords
+	if q.max != nil {
+		if *q.max < leastRecords || *q.max > most {
+			return nil, nil, invalid("Invalid value %d for MaxRecords. Must be between %d and %d", *q.max, leastRecords, most)
+		}
+		limit = int(*q.max)
 	}
 	slices.SortFunc(items, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
-	page, next, err := service.Paginate(service.NewPage(q.who, q.operation, q.choice, q.marker, q.max, mostRecords), slices.Values(items), key)
+	page, next, err := service.Paginate(service.NewPage(q.who, q.operation, q.choice, q.marker, nil, limit), slices.Values(items), key)
 	if err != nil {
 		return nil, nil, asFault(err)
 	}
