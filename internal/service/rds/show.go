@@ -58,7 +58,7 @@ func (a *API) clusterShape(tx *table.Txn, c *model.DBCluster) shape.DBCluster {
 		Status: new(clusterStatus(tx, c)), TagList: tagList(c.Tags), VpcSecurityGroups: groupsShape(c.Groups), ClusterCreateTime: &c.CreatedAt,
 		AutoMinorVersionUpgrade: new(!c.NoMinorUpgrades), EngineLifecycleSupport: supportOf(&c.Database), AssociatedRoles: []shape.DBClusterRole{},
 		ReadReplicaIdentifiers: []string{}, DomainMemberships: []shape.DomainMembership{}, CrossAccountClone: new(false), PubliclyAccessible: nil,
-		DatabaseInsightsMode: new("standard"), CertificateDetails: &shape.CertificateDetails{CAIdentifier: new(shownAuthority(&c.Database))},
+		DatabaseInsightsMode: new("standard"), // certificates are its instances'; clients take it that details of a cluster's have their end
 	}
 	if len(out.AvailabilityZones) == 0 {
 		out.AvailabilityZones = zonesOf(tx, c)
