@@ -279,6 +279,9 @@ func (k *machine) adopt() {
 		return
 	}
 	if d := k.wanted; d.Epoch > k.saved.Epoch || d.Epoch == k.saved.Epoch && k.saved.Writer == "" && d.Writer != "" && k.saved.Asking == nil {
+		if t := k.turn; t != nil && k.saved.Asking != nil && d.Epoch == k.saved.Epoch+1 && d.Writer == t.chosen {
+			k.promoted = t // its answer is late
+		}
 		k.saved.Epoch, k.saved.Writer, k.saved.Asking = d.Epoch, d.Writer, nil
 		k.turn, k.stale, k.electing = nil, false, false
 	}

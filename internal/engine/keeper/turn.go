@@ -316,12 +316,8 @@ func (k *machine) choose(t *turnover, from *member) (best *member, ok bool) {
 	best = slices.MaxFunc(list, func(a, b *member) int {
 		return cmp.Or(a.history().compare(b.history()), -cmp.Compare(preference(a, t), preference(b, t)), -cmp.Compare(a.want.Tier, b.want.Tier), -cmp.Compare(a.want.ID, b.want.ID))
 	})
-	if t.planned && from != nil && from.down() && from.looked && from.data.Exists && from.data.Clean {
-		switch k.fits(from.data.History, best.state.History) {
-		case engine.FitYes, engine.FitUnknown:
-		default:
-			return nil, true // it goes on as it was, and loses nothing
-		}
+	if t.planned && from != nil && from.down() && from.looked && from.data.Exists && from.data.Clean && best.history().compare(from.history()) < 0 {
+		return nil, true // the old one goes on, and nothing is lost
 	}
 	return best, true
 }
