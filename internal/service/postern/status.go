@@ -217,7 +217,13 @@ func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Re
 			each(tx, state.EgressOnlyGateways, yield, func(g *model.EgressOnlyGateway) shape.Resource {
 				return a.leading("egress-only-internet-gateway", &g.Meta, g.VPC, edge)
 			}) &&
-			each(tx, state.Attachments, yield, func(a *model.Attachment) shape.Resource { return attached(tx, a) })
+			each(tx, state.Attachments, yield, func(a *model.Attachment) shape.Resource { return attached(tx, a) }) &&
+			each(tx, state.DBClusters, yield, func(c *model.DBCluster) shape.Resource {
+				return said(tx, named(always("db-cluster", &c.Meta), c.Identifier), &c.Meta)
+			}) &&
+			each(tx, state.DBInstances, yield, func(i *model.DBInstance) shape.Resource {
+				return said(tx, named(always("db-instance", &i.Meta), i.Identifier), &i.Meta)
+			})
 	}
 }
 
@@ -253,6 +259,20 @@ func living(tx *table.Txn, kind string, m *model.Meta) shape.Resource {
 
 func named(r shape.Resource, name string) shape.Resource {
 	r.Name = &name
+	return r
+}
+
+// said shows of a database or a server what the host says of it, in the words of RDS.
+func said(tx *table.Txn, r shape.Resource, m *model.Meta) shape.Resource {
+	phase := model.DatabaseCreating
+	if s, ok := state.DatabaseStates.Get(tx, m.Account, m.Region, m.ID); ok {
+		phase = s.Phase
+		r.Reason = service.Optional(s.Reason)
+	}
+	if m.Deleting() {
+		phase = "deleting"
+	}
+	r.State = new(string(phase))
 	return r
 }
 
