@@ -215,7 +215,10 @@ func (g ground) Host(ctx context.Context, spec engine.Spec) (keeper.Host, error)
 	c, err := supervisor.Open(ctx, spec.Folder)
 	if err == nil {
 		status, err := c.Status(ctx)
-		if err == nil && g.host.IsSandbox(spec.ID, status.Namespace) {
+		if err != nil { // it may be slow, and its server well
+			return nil, errors.Join(err, c.Close())
+		}
+		if g.host.IsSandbox(spec.ID, status.Namespace) {
 			return c, nil
 		}
 		if err := errors.Join(c.End(ctx), c.Close()); err != nil {
