@@ -34,7 +34,8 @@ type Driver interface {
 	// password. Two of the same password differ.
 	Verifier(password string) (string, error)
 	// Fits says whether a replica in the first state can go on with what a writer in the
-	// second has, or what it needs first. It may be asked of states that came from Inspect.
+	// second has, or what it needs first. It may be asked of states that came from Inspect, of a
+	// writer that was one, and of a replica that may become one.
 	Fits(replica, writer History) Fit
 }
 

@@ -147,6 +147,10 @@ func planned(t *testing.T, a, b, c *instance) {
 	a.must(a.Stop(ctx, engine.Stop{Clean: patience}))
 	b.must(b.Follow(ctx, nil))
 	c.must(c.Follow(ctx, nil))
+	left, err := a.Inspect(ctx)
+	if a.must(err); fits(left.History, b.probe().History) != engine.FitYes {
+		t.Errorf("what the writer has left, %+v, is not with the one to be promoted, %+v", left, b.probe())
+	}
 	b.must(b.Promote(ctx))
 	b.must(b.Promote(ctx)) // and nothing more happens
 	b.must(b.Settle(ctx))

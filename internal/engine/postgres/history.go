@@ -76,8 +76,8 @@ func turnsIn(data string, timeline uint32) ([]engine.Turn, error) {
 	return parseHistory(string(text))
 }
 
-// Fits implements engine.Driver. On a timeline that both are on a replica has nothing that
-// the writer has not, since only what is on the writer's disk is sent. It is another
+// Fits implements engine.Driver. The writer may be one that is yet to be promoted. On a timeline that both are on a replica has nothing that
+// who writes it has not, since only what is on the writer's disk is sent. It is another
 // timeline of the same number when it began elsewhere, or when both have written it: who is
 // promoted takes the next number that it has not heard of. When two such began at the same
 // place, only their contents differ, and servers refuse to go on with each other's.
@@ -87,9 +87,11 @@ func (Driver) Fits(replica, writer engine.History) engine.Fit {
 		return engine.FitUnknown
 	case replica.Identity != writer.Identity:
 		return engine.FitForeign
-	case replica.Timeline == writer.Timeline && replica.Own:
+	case replica.Timeline == writer.Timeline && replica.Own && writer.Own:
 		return engine.FitAhead
 	case replica.Timeline == writer.Timeline && len(replica.Turns) > 0 && len(writer.Turns) > 0 && !slices.Equal(replica.Turns, writer.Turns):
+		return engine.FitAhead
+	case replica.Timeline == writer.Timeline && !writer.Own && writer.At.Before(replica.At):
 		return engine.FitAhead
 	case replica.Timeline == writer.Timeline:
 		return engine.FitYes

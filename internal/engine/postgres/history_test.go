@@ -115,6 +115,9 @@ func TestWhoFits(t *testing.T) {
 			"": func(t *rapid.T) {
 				for _, m := range members {
 					f := Driver{}.Fits(m.History, writer.History)
+					if heir := (Driver{}).Fits(writer.History, m.History); up[m] && m != writer && (heir == engine.FitYes) != (len(m.log) == len(writer.log)) {
+						t.Fatalf("the writer %+v fits %+v, who may become one: %s", writer, m, heir)
+					}
 					has := len(m.log) <= len(writer.log) && slices.Equal(m.log, writer.log[:len(m.log)])
 					collides := m.Timeline == writer.Timeline
 					if m != writer && !m.twin(writer) && (f == engine.FitYes && !has || f != engine.FitYes && has && !collides) {
