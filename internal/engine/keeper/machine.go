@@ -318,6 +318,9 @@ func (k *machine) finished(a action, r result, now time.Time) {
 	m := k.members[a.member]
 	if m != nil {
 		if m.busy == nil || m.busy.seq != a.seq {
+			if s := k.snapshots[a.snapshot]; a.verb == verbSnapshot && s != nil {
+				s.busy = false // it is taken again
+			}
 			return // it was ended for another one
 		}
 		m.busy = nil

@@ -3,6 +3,7 @@
 package keeper
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -118,5 +119,16 @@ func (w *world) things() map[string]func(*rapid.T) {
 			e := w.entry
 			w.machine.wanted = &e
 		},
+	}
+}
+
+// A snapshot that made room for something else on its server is taken again.
+func TestASnapshotThatWasEndedIsTakenAgain(t *testing.T) {
+	k := newMachine("cluster-1", nil)
+	k.members["db-1"] = &member{busy: &action{verb: verbConfigure, seq: 2}}
+	k.snapshots["snap-1"] = &snapshot{id: "snap-1", busy: true}
+	k.finished(action{verb: verbSnapshot, member: "db-1", snapshot: "snap-1", seq: 1}, result{err: context.Canceled}, time.Now())
+	if s := k.snapshots["snap-1"]; s.busy || s.done {
+		t.Errorf("busy %v, done %v", s.busy, s.done)
 	}
 }
