@@ -110,11 +110,12 @@ func (c *upCommand) logger(in *Invocation) *slog.Logger {
 
 type cleanCommand struct {
 	location
-	All bool `help:"Remove what any Postern made on this host, whatever its data folder."`
+	All       bool `help:"Remove what any Postern made on this host, whatever its data folder."`
+	Databases bool `help:"Stop database servers too. Their data stays."`
 }
 
 func (c *cleanCommand) Run(in *Invocation) error {
-	removed, err := daemon.Clean(context.WithoutCancel(in.Context), daemon.Folder(c.Data), c.All)
+	removed, err := daemon.Clean(context.WithoutCancel(in.Context), daemon.Folder(c.Data), c.All, c.Databases)
 	for _, name := range removed {
 		if _, err := fmt.Fprintln(in.Stdout, "removed", name); err != nil {
 			return err

@@ -16,8 +16,9 @@ import (
 
 // Clean removes from the kernel what the folder's daemon made, or what any did,
 // and names it. It refuses while a daemon runs on the folder. The state in the
-// folder stays: the next start programs it again.
-func Clean(ctx context.Context, folder Folder, all bool) ([]string, error) {
+// folder stays: the next start programs it again. Database servers are stopped only when
+// databases says so, and their data stays too.
+func Clean(ctx context.Context, folder Folder, all, databases bool) ([]string, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("postern clean needs root: it removes network namespaces; use sudo")
 	}
@@ -37,7 +38,16 @@ func Clean(ctx context.Context, folder Folder, all bool) ([]string, error) {
 	case !all:
 		return nil, err
 	}
+	running := servers(folder, all)
+	if len(running) > 0 && !databases {
+		return nil, fmt.Errorf("clean: %d database servers run, such as that of %s; to stop them too use --databases, their data stays", len(running), running[0])
+	}
+	ended, err := stopServers(ctx, running)
+	if err != nil {
+		return ended, err
+	}
 	stopped, err := stopNames(ctx, folder, all)
+	stopped = append(ended, stopped...)
 	if err != nil {
 		return stopped, err
 	}

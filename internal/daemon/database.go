@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync/atomic"
 
 	"github.com/posternhq/postern/internal/agent/roles"
@@ -25,6 +27,13 @@ import (
 
 // startKeeper opens what keeps the databases of the host.
 func (p *plane) startKeeper(c Config, host *dataplane.Host, instance string) (err error) {
+	if c.Databases != "" {
+		if err := Folder(c.Data).keep(databasesFile, []byte(c.Databases+"\n")); err != nil {
+			return err
+		}
+	} else if err := os.Remove(Folder(c.Data).path(databasesFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget the folder of the databases: %w", err)
+	}
 	p.ledger = &ledger{}
 	p.keeper, err = keeper.New(keeper.Config{
 		Folder: c.databases(), Drivers: drivers(), Ground: ground{host, c.Program, instance, c.Log}, Control: p.ledger,

@@ -57,7 +57,7 @@ func (i *Instance) clean() error {
 	if err != nil || mark == "" { // it never came that far
 		return err
 	}
-	if r := i.Command("clean"); r.Status != 0 {
+	if r := i.Command("clean", "--databases"); r.Status != 0 {
 		return fmt.Errorf("postern clean: status %d: %s", r.Status, r.Stderr)
 	}
 	left, err := i.Routers()

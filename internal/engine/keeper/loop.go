@@ -309,7 +309,8 @@ func (d *database) report(ctx context.Context, work *sync.WaitGroup, now time.Ti
 func (d *database) launch(ctx context.Context, work *sync.WaitGroup, a action) {
 	done := func(r result) {
 		d.send(func() {
-			if r.err != nil {
+			m := d.machine.members[a.member]
+			if r.err != nil && (m == nil || m.busy != nil && m.busy.seq == a.seq) { // or else it was ended for another thing
 				d.keeper.cfg.Log.Warn("something of a database was not done", "database", d.id, "member", a.member, "what", string(a.verb), "error", r.err)
 			}
 			d.machine.finished(a, r, time.Now())
