@@ -157,7 +157,8 @@ func supervised(data string) (found []string) {
 
 // TestADatabaseIsReachedByItsName: a PostgreSQL server that the API was asked for is reached
 // in its VPC by its name, with its certificate checked, as its master user. It goes on as the
-// same server while Postern is killed and started, and nothing is left of it when it is deleted.
+// same server while Postern is killed and started, and with what it had when all was cleaned away.
+// Nothing is left of it when it is deleted.
 func TestADatabaseIsReachedByItsName(t *testing.T) {
 	d := newDatabases(t)
 	postern.Call[rds.CreateDBInstanceOutput](d.Postern, rds.Service, "CreateDBInstance", &rds.CreateDBInstanceInput{
@@ -165,7 +166,8 @@ func TestADatabaseIsReachedByItsName(t *testing.T) {
 		MasterUsername: new(masterUser), MasterUserPassword: new(masterPassword), DBName: new("app"),
 		DBSubnetGroupName: new("both"), VpcSecurityGroupIds: []string{d.open}, PubliclyAccessible: new(false),
 	})
-	name := *d.await("orders").Endpoint.Address
+	made := d.await("orders")
+	name, id := *made.Endpoint.Address, *made.DbiResourceId
 	d.expect(name, "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()", masterUser+"|t")
 	d.expect(name, "create table things (name text); insert into things values ('kept'); select name from things", "kept")
 	began, err := d.ask(name, "select pg_postmaster_start_time()")
@@ -182,6 +184,21 @@ func TestADatabaseIsReachedByItsName(t *testing.T) {
 	d.await("orders")
 	d.expect(name, "select pg_postmaster_start_time()", began)
 	d.expect(name, "select name from things", "kept")
+	d.Verify()
+
+	d.Stop()
+	d.Verify()
+	if r := d.Command("clean", "--databases"); r.Status != 0 || !strings.Contains(r.Stdout, id) {
+		t.Errorf("postern clean: status %d: %s%s", r.Status, r.Stdout, r.Stderr)
+	}
+	if left := supervised(d.Data); len(left) > 0 {
+		t.Errorf("postern clean leaves %v", left)
+	}
+	d.Up()
+	d.Await("the database after its server was taken away", func() (bool, error) {
+		got, err := d.ask(name, "select name from things")
+		return err == nil && got == "kept", nil
+	})
 	d.Verify()
 
 	if err := d.Do(rds.Service, "DeleteDBInstance", &rds.DeleteDBInstanceInput{DBInstanceIdentifier: new("orders"), SkipFinalSnapshot: new(true)}, nil); err != nil {
