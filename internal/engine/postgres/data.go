@@ -154,6 +154,11 @@ var foundation = strings.Join([]string{
 	"GRANT CONNECT ON DATABASE " + admin + " TO " + replication,
 }, "\n") + "\n"
 
+// guard keeps who may make roles, which before version 16 means to grant all roles but
+// superusers, from granting those that run programs or come to files of the host: only
+// superusers can grant what is one itself. Nobody can log in as these.
+const guard = "UPDATE pg_authid SET rolsuper = true WHERE rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')\n"
+
 // rewindRights are what pg_rewind needs in the database that it connects to
 // (https://www.postgresql.org/docs/current/app-pgrewind.html).
 var rewindRights = func() string {
@@ -185,7 +190,11 @@ func (s *server) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, step := range []struct{ database, sql string }{{"postgres", foundation}, {admin, rewindRights}} {
+	first := foundation
+	if engine.CompareVersions(s.spec.Major, "16") < 0 {
+		first += guard
+	}
+	for _, step := range []struct{ database, sql string }{{"postgres", first}, {admin, rewindRights}} {
 		if err := s.single(ctx, next, step.database, step.sql); err != nil {
 			return err
 		}

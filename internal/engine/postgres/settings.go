@@ -201,7 +201,7 @@ func (s *server) own(c engine.Config) [][2]string {
 }
 
 // accessText says who may come, and how: the superuser by the socket, members to
-// replicate, and everybody else with a password, over TLS where that is forced, as it is on
+// replicate, nobody else to what is Postern's own, and everybody with a password, over TLS where that is forced, as it is on
 // RDS from version 15 on.
 func accessText(c engine.Config) string {
 	var b strings.Builder
@@ -212,6 +212,7 @@ func accessText(c engine.Config) string {
 		line("hostssl", admin+",replication", replication, netipPrefix(m), "scram-sha-256")
 	}
 	line("host", "all,replication", admin+","+replication, "all", "reject")
+	line("host", admin, "all", "all", "reject")
 	line("host", "replication", "all", "all", "reject")
 	if c.Parameters[parameterForceTLS] != "0" {
 		line("hostnossl", "all", "all", "all", "reject")

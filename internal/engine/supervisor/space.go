@@ -13,6 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// foreign is what of the machine is nobody's business who may come to run programs in a
+// server: what others than programs and settings of the system are in. Among it is what
+// the server's user may have outside, such as data of the distribution's own servers.
+var foreign = []string{"/home", "/root", "/srv", "/mnt", "/media", "/var"}
+
 // settle finishes the mount namespace: the folder is at home, what is in it is the
 // server's, and of /run, /tmp and /dev/shm it has its own, which end with it. What is
 // mounted elsewhere later, or unmounted, is so here too.
@@ -33,6 +38,12 @@ func settle(folder string) error {
 		err := unix.Mount("tmpfs", own.path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode="+own.mode)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("mount %s: %w", own.path, err)
+		}
+	}
+	for _, path := range foreign {
+		err := unix.Mount("tmpfs", path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RDONLY, "mode=0755")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("cover %s: %w", path, err)
 		}
 	}
 	if err := os.Mkdir(home, 0o755); err != nil {
