@@ -94,6 +94,31 @@ func (d *databases) await(id string) (i *rds.DBInstance) {
 	return i
 }
 
+// create makes an instance that is in no cluster, and waits until it is available.
+func (d *databases) create(id string) *rds.DBInstance {
+	d.T.Helper()
+	postern.Call[rds.CreateDBInstanceOutput](d.Postern, rds.Service, "CreateDBInstance", &rds.CreateDBInstanceInput{
+		DBInstanceIdentifier: &id, Engine: new("postgres"), DBInstanceClass: new("db.t3.micro"), AllocatedStorage: new(int32(20)),
+		MasterUsername: new(masterUser), MasterUserPassword: new(masterPassword), DBName: new("app"),
+		DBSubnetGroupName: new("both"), VpcSecurityGroupIds: []string{d.open}, PubliclyAccessible: new(false),
+	})
+	return d.await(id)
+}
+
+// delete deletes an instance, with a last snapshot unless its name is empty, and waits until
+// it is gone.
+func (d *databases) delete(id, snapshot string) {
+	d.T.Helper()
+	in := &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &id, SkipFinalSnapshot: new(snapshot == "")}
+	if snapshot != "" {
+		in.FinalDBSnapshotIdentifier = &snapshot
+	}
+	if err := d.Do(rds.Service, "DeleteDBInstance", in, nil); err != nil {
+		d.T.Fatal(err)
+	}
+	d.awaitEnd(id)
+}
+
 // awaitEnd waits until an instance is gone.
 func (d *databases) awaitEnd(id string) {
 	d.T.Helper()
@@ -161,12 +186,7 @@ func supervised(data string) (found []string) {
 // Nothing is left of it when it is deleted.
 func TestADatabaseIsReachedByItsName(t *testing.T) {
 	d := newDatabases(t)
-	postern.Call[rds.CreateDBInstanceOutput](d.Postern, rds.Service, "CreateDBInstance", &rds.CreateDBInstanceInput{
-		DBInstanceIdentifier: new("orders"), Engine: new("postgres"), DBInstanceClass: new("db.t3.micro"), AllocatedStorage: new(int32(20)),
-		MasterUsername: new(masterUser), MasterUserPassword: new(masterPassword), DBName: new("app"),
-		DBSubnetGroupName: new("both"), VpcSecurityGroupIds: []string{d.open}, PubliclyAccessible: new(false),
-	})
-	made := d.await("orders")
+	made := d.create("orders")
 	name, id := *made.Endpoint.Address, *made.DbiResourceId
 	d.expect(name, "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()", masterUser+"|t")
 	d.expect(name, "create table things (name text); insert into things values ('kept'); select name from things", "kept")
@@ -201,10 +221,36 @@ func TestADatabaseIsReachedByItsName(t *testing.T) {
 	})
 	d.Verify()
 
-	if err := d.Do(rds.Service, "DeleteDBInstance", &rds.DeleteDBInstanceInput{DBInstanceIdentifier: new("orders"), SkipFinalSnapshot: new(true)}, nil); err != nil {
+	d.delete("orders", "")
+	d.nothingLeft()
+}
+
+// TestADatabaseIsKeptInItsLastSnapshot: an instance that is deleted is gone when its last
+// snapshot is there, from which another one is made that has all of it.
+func TestADatabaseIsKeptInItsLastSnapshot(t *testing.T) {
+	d := newDatabases(t)
+	d.expect(*d.create("orders").Endpoint.Address, "create table things (name text); insert into things values ('kept'); select name from things", "kept")
+	d.delete("orders", "last")
+	out := postern.Call[rds.DescribeDBSnapshotsOutput](d.Postern, rds.Service, "DescribeDBSnapshots", &rds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: new("last")})
+	if *out.DBSnapshots[0].Status != "available" {
+		t.Errorf("when its instance is gone the snapshot is %s", *out.DBSnapshots[0].Status)
+	}
+	d.Verify()
+	postern.Call[rds.RestoreDBInstanceFromDBSnapshotOutput](d.Postern, rds.Service, "RestoreDBInstanceFromDBSnapshot", &rds.RestoreDBInstanceFromDBSnapshotInput{
+		DBInstanceIdentifier: new("again"), DBSnapshotIdentifier: new("last"), DBInstanceClass: new("db.t3.micro"), DBSubnetGroupName: new("both"), VpcSecurityGroupIds: []string{d.open}, PubliclyAccessible: new(false),
+	})
+	d.expect(*d.await("again").Endpoint.Address, "select name from things", "kept")
+	d.delete("again", "")
+	if err := d.Do(rds.Service, "DeleteDBSnapshot", &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("last")}, nil); err != nil {
 		t.Fatal(err)
 	}
-	d.awaitEnd("orders")
+	d.Await("the end of the snapshot", func() (bool, error) {
+		err := d.Do(rds.Service, "DescribeDBSnapshots", &rds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: new("last")}, nil)
+		if postern.Code(err) == "DBSnapshotNotFound" {
+			return true, nil
+		}
+		return false, err
+	})
 	d.nothingLeft()
 }
 
