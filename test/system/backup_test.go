@@ -21,6 +21,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/ram"
+	"github.com/posternhq/postern/internal/aws/shape/rds"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/cluster"
 	"github.com/posternhq/postern/test/postern"
@@ -56,6 +57,9 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(lattice.Service, "ListResourceGateways", &lattice.ListResourceGatewaysInput{}, &lattice.ListResourceGatewaysOutput{})
 	add(lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{}, &lattice.ListResourceConfigurationsOutput{})
 	add(lattice.Service, "ListResourceEndpointAssociations", &lattice.ListResourceEndpointAssociationsInput{ResourceConfigurationIdentifier: &configuration}, &lattice.ListResourceEndpointAssociationsOutput{})
+	add(rds.Service, "DescribeDBSubnetGroups", &rds.DescribeDBSubnetGroupsInput{}, &rds.DescribeDBSubnetGroupsOutput{})
+	add(rds.Service, "DescribeDBParameterGroups", &rds.DescribeDBParameterGroupsInput{}, &rds.DescribeDBParameterGroupsOutput{})
+	add(rds.Service, "DescribeDBClusterParameterGroups", &rds.DescribeDBClusterParameterGroupsInput{}, &rds.DescribeDBClusterParameterGroupsOutput{})
 	add(iam.Service, "GetAccountAuthorizationDetails", &iam.GetAccountAuthorizationDetailsInput{}, &iam.GetAccountAuthorizationDetailsOutput{})
 	add(ram.Service, "GetResourceShares", &ram.GetResourceSharesInput{ResourceOwner: new(ram.ResourceOwnerSelf), ResourceShareStatus: new(ram.ResourceShareStatusActive)}, &ram.GetResourceSharesOutput{})
 	add(ram.Service, "ListPermissions", &ram.ListPermissionsInput{}, &ram.ListPermissionsOutput{})
@@ -72,7 +76,7 @@ func awaitSettled(t *testing.T, p *postern.Postern) {
 	p.Await("the kernel", func() (bool, error) {
 		s := p.Status()
 		for _, r := range s.Resources {
-			if *r.State != "ready" && *r.State != "created" {
+			if *r.State != "ready" && *r.State != "created" && *r.State != "available" {
 				return false, nil
 			}
 		}

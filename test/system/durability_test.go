@@ -125,6 +125,9 @@ func deleteAll(t *testing.T, s *pair) {
 	s.Await("configurations to go", func() (bool, error) {
 		page := postern.Call[lattice.ListResourceConfigurationsOutput](s.Postern, lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{})
 		for _, c := range page.Items {
+			if c.AmazonManaged != nil && *c.AmazonManaged {
+				continue // which goes with its database's
+			}
 			err := s.Do(lattice.Service, "DeleteResourceConfiguration", &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: c.Id}, nil)
 			if !passing(err) {
 				return false, err
@@ -139,6 +142,7 @@ func deleteAll(t *testing.T, s *pair) {
 		}
 		return false, err
 	})
+	deleteDatabases(s.Postern)
 	deleteNetworks(t, s)
 	s.Await("an empty kernel", func() (bool, error) { return len(s.Routers()) == 0, nil })
 }

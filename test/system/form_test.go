@@ -257,6 +257,7 @@ func (f *form) fill(s *pair) {
 	f.fillRoutes(s)
 	f.fillOutside(s)
 	fillACLs(s)
+	fillDatabases(s)
 }
 
 // pack puts the files of a folder that matter into an archive.

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package system
+
+import (
+	"github.com/posternhq/postern/internal/aws/shape/rds"
+	"github.com/posternhq/postern/test/postern"
+)
+
+// fillDatabases makes what databases have that takes no server of Postern's: groups of
+// subnets and of parameters, and a database that exists already, which is offered by its ARN
+// and used.
+func fillDatabases(s *pair) {
+	p := s.Postern
+	tags := []rds.Tag{{Key: new("Name"), Value: new("thing")}}
+	postern.Call[rds.CreateDBSubnetGroupOutput](p, rds.Service, "CreateDBSubnetGroup", &rds.CreateDBSubnetGroupInput{
+		DBSubnetGroupName: new("both"), DBSubnetGroupDescription: new("for databases"), SubnetIds: []string{s.servers.ID, s.provider.Subnet(1, "10.0.77.0/24").ID}, Tags: tags,
+	})
+	postern.Call[rds.CreateDBParameterGroupOutput](p, rds.Service, "CreateDBParameterGroup", &rds.CreateDBParameterGroupInput{
+		DBParameterGroupName: new("own"), DBParameterGroupFamily: new("postgres15"), Description: new("own parameters"), Tags: tags,
+	})
+	postern.Call[rds.ModifyDBParameterGroupOutput](p, rds.Service, "ModifyDBParameterGroup", &rds.ModifyDBParameterGroupInput{
+		DBParameterGroupName: new("own"), Parameters: []rds.Parameter{{ParameterName: new("work_mem"), ParameterValue: new("8192"), ApplyMethod: new("immediate")}},
+	})
+	postern.Call[rds.CreateDBClusterParameterGroupOutput](p, rds.Service, "CreateDBClusterParameterGroup", &rds.CreateDBClusterParameterGroupInput{
+		DBClusterParameterGroupName: new("own"), DBParameterGroupFamily: new("aurora-postgresql15"), Description: new("own parameters"), Tags: tags,
+	})
+	made := p.Command("database", "register", "legacy", "--vpc", s.provider.ID, "--port", "5433", "--ask", "tcp", "--member", s.server.IP.String()+",one.legacy.example", "--writer", "legacy.example.com")
+	if made.Status != 0 {
+		s.t.Fatal(made.Stderr)
+	}
+	described := postern.Call[rds.DescribeDBClustersOutput](p, rds.Service, "DescribeDBClusters", &rds.DescribeDBClustersInput{DBClusterIdentifier: new("legacy")})
+	s.consumer.Endpoint(s.gateway.Database("legacy", *described.DBClusters[0].DBClusterArn), []*postern.Subnet{s.clients})
+}
+
+// deleteDatabases deletes what fillDatabases makes, but for the configuration.
+func deleteDatabases(p *postern.Postern) {
+	for _, c := range postern.Call[rds.DescribeDBClustersOutput](p, rds.Service, "DescribeDBClusters", &rds.DescribeDBClustersInput{}).DBClusters {
+		if r := p.Command("database", "deregister", *c.DBClusterIdentifier); r.Status != 0 {
+			p.T.Error(r.Stderr)
+		}
+	}
+	for _, g := range postern.Call[rds.DescribeDBSubnetGroupsOutput](p, rds.Service, "DescribeDBSubnetGroups", &rds.DescribeDBSubnetGroupsInput{}).DBSubnetGroups {
+		if err := p.Do(rds.Service, "DeleteDBSubnetGroup", &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: g.DBSubnetGroupName}, nil); err != nil {
+			p.T.Error(err)
+		}
+	}
+}
