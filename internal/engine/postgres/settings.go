@@ -41,11 +41,8 @@ const (
 	fileAuthorities = "authorities.pem"
 )
 
-// Users' parameters that are not PostgreSQL's.
-const (
-	parameterForceTLS = "rds.force_ssl"
-	parameterLogical  = "rds.logical_replication"
-)
+// parameterForceTLS is a parameter of users that is not PostgreSQL's.
+const parameterForceTLS = "rds.force_ssl"
 
 // Configure implements engine.Server.
 func (s *server) Configure(ctx context.Context, c engine.Config) (change engine.Change, err error) {
@@ -145,7 +142,7 @@ func (s *server) mainText(c engine.Config) string {
 	}
 	fmt.Fprintf(&b, "include '%s'\n", fileDurability)
 	for _, name := range slices.Sorted(maps.Keys(c.Parameters)) {
-		if !strings.HasPrefix(name, "rds.") {
+		if name != parameterForceTLS {
 			b.WriteString(setting(name, c.Parameters[name]))
 		}
 	}
@@ -176,10 +173,6 @@ func (s *server) defaults(c engine.Config) [][2]string {
 // own are settings that are not users' to make.
 func (s *server) own(c engine.Config) [][2]string {
 	path := s.host.Path
-	level := "replica"
-	if c.Parameters[parameterLogical] == "1" {
-		level = "logical"
-	}
 	return [][2]string{
 		{"listen_addresses", c.Addr.String()}, {"port", fmt.Sprint(c.Port)},
 		{"unix_socket_directories", path(engine.PartRun)}, {"unix_socket_permissions", "0700"},
@@ -187,7 +180,7 @@ func (s *server) own(c engine.Config) [][2]string {
 		{"ssl", "on"}, {"ssl_cert_file", path(engine.PartTLS, fileCertificate)}, {"ssl_key_file", path(engine.PartTLS, fileCertificate)},
 		{"password_encryption", "scram-sha-256"}, {"cluster_name", s.spec.ID},
 		{"logging_collector", "off"}, {"log_destination", "stderr"}, {"log_line_prefix", "%m [%p] %q%u@%d "},
-		{"wal_level", level}, {"hot_standby", "on"}, {"max_wal_senders", "40"}, {"max_replication_slots", "40"},
+		{"wal_level", "replica"}, {"hot_standby", "on"}, {"max_wal_senders", "40"}, {"max_replication_slots", "40"},
 		// A replica that is gone must not fill the disk; one that is away for a moment must not
 		// have to be copied again.
 		{"wal_keep_size", "128MB"}, {"max_slot_wal_keep_size", "1GB"},
