@@ -213,3 +213,51 @@ func (b *company) reaches(name string) {
 		return err == nil, nil
 	})
 }
+
+// A database that is offered by its ARN is shared like anything else: all of its names are
+// there for the other account, and none of it is when the database is gone.
+func TestASharedDatabaseIsReachedFromAnotherAccount(t *testing.T) {
+	s := newPair(t)
+	made := s.Command("database", "register", "shop", "--vpc", s.provider.ID, "--port", "5433", "--ask", "tcp", "--member", s.server.IP.String())
+	if made.Status != 0 {
+		t.Fatal(made.Stderr)
+	}
+	shop := s.gateway.Database("shop", strings.Fields(made.Stdout)[2])
+	b := newCompany(s.Postern, stranger)
+	b.noEndpoint("before it is shared", shop)
+	b.Accept(shop.Share(stranger))
+	e := b.endpoint(shop)
+	var own []string
+	b.Await("an address for each name", func() (bool, error) {
+		own = nil
+		for _, ni := range b.Interfaces("vpc-id", b.vpc.ID) {
+			for _, a := range ni.PrivateIpAddresses {
+				if *ni.RequesterManaged && !*a.Primary {
+					own = append(own, *a.PrivateIpAddress)
+				}
+			}
+		}
+		return len(own) == 3, nil
+	})
+	for _, a := range own {
+		b.Await("an answer at "+a, func() (bool, error) { return answers(b.client, net.JoinHostPort(a, "5433")), nil })
+		if answers(b.client, net.JoinHostPort(a, "5432")) {
+			t.Errorf("%s leads to a port that is none of the database", a)
+		}
+	}
+	children := postern.Call[lattice.ListResourceConfigurationsOutput](b.Postern, lattice.Service, "ListResourceConfigurations", &lattice.ListResourceConfigurationsInput{ResourceConfigurationGroupIdentifier: &shop.ARN}).Items
+	if len(children) != 3 || len(associations(b.Postern, shop.ARN)) != 3 {
+		t.Errorf("the other account sees the children %+v", children)
+	}
+	if r := s.Command("database", "deregister", "shop"); r.Status != 0 {
+		t.Fatal(r.Stderr)
+	}
+	b.Await("the associations to be gone", func() (bool, error) { return len(associations(b.Postern, shop.ARN)) == 0, nil })
+	for _, a := range own {
+		if answers(b.client, net.JoinHostPort(a, "5433")) {
+			t.Errorf("%s leads to a database that is gone", a)
+		}
+	}
+	e.Delete()
+	s.Verify()
+}
