@@ -20,6 +20,7 @@ const (
 	memberFile   = "spec.json"     // of a member: its entry
 	snapshotFile = "snapshot.json" // of a snapshot: its entry
 	volumeFolder = "volume"        // in that of a database: the data of its last member
+	lastFolder   = "last"          // and where that is copied
 )
 
 // record is what such a file holds.

@@ -318,7 +318,11 @@ func (d *database) launch(ctx context.Context, work *sync.WaitGroup, a action) {
 	}
 	if a.member == "" {
 		work.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, usualLimit)
+			limit := usualLimit
+			if a.verb == verbSnapshot {
+				limit = limits[verbSnapshot]
+			}
+			ctx, cancel := context.WithTimeout(ctx, limit)
 			defer cancel()
 			done(d.central(ctx, a))
 		})
@@ -348,6 +352,8 @@ func (d *database) central(ctx context.Context, a action) (r result) {
 		}
 		r.secret = s.Count
 		r.verifier, r.err = driver.Verifier(s.Password)
+	case verbSnapshot:
+		r.bytes, r.err = d.copyVolume(ctx, a.snapshot)
 	}
 	return r
 }

@@ -296,12 +296,19 @@ func (k *machine) readSecrets() {
 	k.do(nil, action{verb: verbSecrets})
 }
 
-// copies has snapshots taken of the writer.
+// copies has snapshots taken of the writer, or of what the last member has left.
 func (k *machine) copies() {
 	w := k.writer()
 	for _, id := range slices.Sorted(maps.Keys(k.snapshots)) {
 		s := k.snapshots[id]
 		if s.done || s.busy || s.retry.at.After(k.now) {
+			continue
+		}
+		if k.saved.Volume && k.others(nil) == 0 { // one after the other
+			if !k.copying() {
+				s.busy = true
+				k.do(nil, action{verb: verbSnapshot, snapshot: id})
+			}
 			continue
 		}
 		if w == nil || w.busy != nil || k.turn != nil || !(w.up() && w.state.Writer && k.saved.Set > 0 || w.down() && w.looked && w.data.Clean && k.wanted != nil && k.wanted.Stopped) {
@@ -310,6 +317,16 @@ func (k *machine) copies() {
 		s.busy = true
 		k.do(w, action{verb: verbSnapshot, snapshot: id})
 	}
+}
+
+// copying reports whether a snapshot is being taken.
+func (k *machine) copying() bool {
+	for _, s := range k.snapshots {
+		if s.busy {
+			return true
+		}
+	}
+	return false
 }
 
 // finished takes what became of an action.
@@ -330,6 +347,8 @@ func (k *machine) finished(a action, r result, now time.Time) {
 	switch a.verb {
 	case verbElect:
 		k.elected(a, r)
+	case verbSnapshot:
+		k.copied(a, r)
 	case verbSecrets:
 		k.reading = false
 		if r.err != nil {

@@ -132,3 +132,22 @@ func TestASnapshotThatWasEndedIsTakenAgain(t *testing.T) {
 		t.Errorf("busy %v, done %v", s.busy, s.done)
 	}
 }
+
+// What the last member left is copied when a snapshot of the database is wanted, one after
+// the other.
+func TestSnapshotsOfWhatTheLastMemberLeft(t *testing.T) {
+	k := newMachine("cluster-1", nil)
+	k.saved.Volume = true
+	k.snapshots["snap-1"], k.snapshots["snap-2"] = &snapshot{id: "snap-1"}, &snapshot{id: "snap-2"}
+	now := time.Now()
+	for _, id := range []string{"snap-1", "snap-2"} {
+		actions := k.step(now)
+		if len(actions) != 1 || actions[0].verb != verbSnapshot || actions[0].snapshot != id || actions[0].member != "" {
+			t.Fatalf("actions %+v, want a snapshot %s", actions, id)
+		}
+		k.finished(actions[0], result{bytes: 7}, now)
+		if !k.snapshots[id].done {
+			t.Errorf("%s is not done", id)
+		}
+	}
+}

@@ -81,7 +81,7 @@ func (s *seat) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	installation, err := s.installation(ctx, driver)
+	installation, err := s.database.installation(ctx, driver)
 	if err != nil {
 		return err
 	}
@@ -102,14 +102,14 @@ func (s *seat) open(ctx context.Context) error {
 
 // installation chooses the version that is wanted, or else another one that can work on the
 // same data, the newest first.
-func (s *seat) installation(ctx context.Context, driver engine.Driver) (engine.Installation, error) {
+func (d *database) installation(ctx context.Context, driver engine.Driver) (engine.Installation, error) {
 	list, err := driver.Discover(ctx)
 	if err != nil {
 		return engine.Installation{}, err
 	}
-	s.database.mu.Lock()
-	version := s.database.entry.Version
-	s.database.mu.Unlock()
+	d.mu.Lock()
+	version := d.entry.Version
+	d.mu.Unlock()
 	i := slices.IndexFunc(list, func(i engine.Installation) bool { return i.Version == version })
 	if i < 0 {
 		i = slices.IndexFunc(list, func(i engine.Installation) bool { return version == i.Major || strings.HasPrefix(version, i.Major+".") })
@@ -359,7 +359,11 @@ func (s *seat) snapshot(ctx context.Context, server engine.Server, id string) (b
 	if err != nil {
 		return 0, err
 	}
-	k := s.database.keeper
+	return s.database.keeper.keepSnapshot(made, id)
+}
+
+// keepSnapshot moves what was copied to where it stays, if that is wanted still.
+func (k *Keeper) keepSnapshot(made, id string) (bytes int64, err error) {
 	k.mu.Lock()
 	_, wanted := k.snapshots[id]
 	k.mu.Unlock()
