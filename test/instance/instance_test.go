@@ -106,7 +106,7 @@ func TestCloseTellsWhatCleanCannot(t *testing.T) {
 		t.Errorf("a folder without a mark: %v", err)
 	}
 	put(t, i, "instance", "ptest0\n")
-	if err := i.Close(); err == nil || !strings.Contains(err.Error(), "no right to clean --data "+i.Data) {
+	if err := i.Close(); err == nil || !strings.Contains(err.Error(), "no right to clean --databases --data "+i.Data) {
 		t.Errorf("clean fails and Close says %v", err)
 	}
 }
