@@ -122,6 +122,8 @@ type member struct {
 	pending   []string
 	members   string // the ids it was told, with commas
 	durable   *engine.Durability
+	began     time.Time // when it began to write; zero when it did before the keeper
+	secured   bool      // since then it was said who has to have a commit
 	settled   bool
 	settle    bool // somebody waits for that
 	reseed    bool // its data is of no use
@@ -405,7 +407,8 @@ func (k *machine) done(m *member, a action, r result) {
 		}
 	case verbPromote:
 		m.state.Writer, m.mayWrite, m.settled = true, true, false
-		m.state.Upstream, m.state.Streaming, m.state.Replicas, m.durable = "", false, nil, nil
+		m.state.Upstream, m.state.Streaming, m.state.Replicas = "", false, nil
+		m.durable, m.began, m.secured = &engine.Durability{}, k.now, false
 		k.completed(m)
 	case verbSettle:
 		m.settled, m.settle = true, false
@@ -414,7 +417,7 @@ func (k *machine) done(m *member, a action, r result) {
 	case verbMembers:
 		m.members = strings.Join(a.ids, ",")
 	case verbDurability:
-		m.durable = &a.durability
+		m.durable, m.secured = &a.durability, true
 	case verbUsers:
 		if k.saved.Set > 0 && a.users.Reset {
 			k.tell(k.id, "Reset master credentials", "configuration change")
@@ -457,6 +460,9 @@ func (k *machine) started(m *member, a action) {
 	before := m.state
 	m.take(engine.State{Phase: engine.PhaseUp, Process: before.Process, Writer: a.role.Writer, Upstream: upstream, History: m.data.History, Version: before.Version})
 	m.pending = nil
+	if a.role.Writer {
+		m.durable, m.began, m.secured = nil, k.now, false
+	}
 	if m.rebooting || k.saved.Members[m.want.ID].Served {
 		k.tell(m.want.ID, "DB instance restarted", "availability")
 	}

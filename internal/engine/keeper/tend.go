@@ -58,6 +58,25 @@ func (k *machine) undecided() bool {
 	return k.turn != nil || k.electing || k.stale || k.saved.Asking != nil
 }
 
+// sure are the members of which one has to have a commit: those that get changes as they
+// come, and when the writer has just begun those that are about to. A commit that nobody
+// else has would be lost with the writer, so that clients rather wait for a moment.
+func (k *machine) sure(w *member) (ids []string) {
+	for _, id := range k.ids() {
+		m := k.members[id]
+		leaving := m.busy != nil && (m.busy.verb == verbStop || m.busy.verb == verbKill)
+		if m == w || m.gone || m.removed || leaving || !m.serves() || m.state.Writer {
+			continue
+		}
+		streams := slices.ContainsFunc(w.state.Replicas, func(r engine.Replica) bool { return r.ID == id && r.Streaming })
+		comes := !w.began.IsZero() && k.now.Sub(w.began) < gathering && k.fits(m.state.History, w.state.History) != engine.FitAhead
+		if streams || comes {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // rogue ends a member that writes and should not, at once.
 func (k *machine) rogue(m *member) {
 	if m.want.ID != k.saved.Writer && k.saved.Writer != "" && m.writes() && !m.sealed && (m.busy == nil || m.busy.verb != verbKill) {
@@ -74,18 +93,16 @@ func (k *machine) secure(w *member) {
 	if w.busy != nil && w.busy.verb != verbSettle && w.busy.verb != verbSnapshot {
 		return
 	}
-	var any []string
-	for _, r := range w.state.Replicas {
-		if m := k.members[r.ID]; r.Streaming && m != nil && !m.gone && m.serves() && !m.state.Writer && (m.busy == nil || m.busy.verb != verbStop && m.busy.verb != verbKill) {
-			any = append(any, r.ID)
-		}
-	}
-	slices.Sort(any)
+	any := k.sure(w)
 	want := engine.Durability{AnyOf: any}
 	if len(any) > 0 {
 		want.Mode = engine.ModeReceived
 	}
-	if want.Mode == w.durable.Mode && slices.Equal(any, w.durable.AnyOf) || w.retry.at.After(k.now) {
+	if want.Mode == w.durable.Mode && slices.Equal(any, w.durable.AnyOf) {
+		w.secured = true
+		return
+	}
+	if w.retry.at.After(k.now) {
 		return
 	}
 	k.counted = union(k.counted, any)
@@ -297,8 +314,15 @@ func (k *machine) introduced(m *member) (busy bool) {
 // led has a replica follow the writer.
 func (k *machine) led(m *member) (busy bool) {
 	w := k.writer()
-	if w == nil || !w.up() || !w.state.Writer {
+	if w == nil || !w.up() {
 		return false
+	}
+	if !w.state.Writer { // it is about to be promoted; who follows it now goes on with it then
+		if m.state.Upstream == w.want.ID || k.promoted == nil || m.history().compare(w.history()) > 0 {
+			return false
+		}
+		k.do(m, action{verb: verbFollow, peer: k.peer(w)})
+		return true
 	}
 	switch fit := k.fits(m.state.History, w.state.History); {
 	case fit == engine.FitAhead && m.state.Upstream != w.want.ID, fit == engine.FitForeign:

@@ -24,7 +24,7 @@ func (k *machine) roles() Roles {
 		switch {
 		case m.removed || m.sealed || !m.serves() || leaving:
 		case id == k.saved.Writer && m.state.Writer:
-			if !k.undecided() && k.saved.Set > 0 {
+			if !k.undecided() && k.saved.Set > 0 && (m.secured || m.began.IsZero()) {
 				r.Writer, r.Up[id] = id, true
 			}
 		case !m.state.Writer && m.state.Upstream != "" && (m.state.Streaming || k.saved.Members[id].Served):
