@@ -207,7 +207,7 @@ func (d *database) step(ctx context.Context, work *sync.WaitGroup) time.Duration
 	for id, member := range m.members {
 		s := d.seats[id]
 		if s == nil {
-			s = newSeat(d, member.want)
+			s = newSeat(d, id)
 			d.seats[id] = s
 		}
 		next = min(next, s.attend(ctx, work, member, now))

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/posternhq/postern/internal/model"
 )
 
 // Whatever happens to servers, to the keeper and to what it asks for: nobody writes beside
@@ -87,6 +89,7 @@ func (w *world) things() map[string]func(*rapid.T) {
 			e := w.entry
 			w.machine.wanted = &e
 		},
+		"full": func(*rapid.T) { w.machine.full = !w.machine.full },
 		"stop": func(t *rapid.T) {
 			w.entry.Stopped = !w.entry.Stopped
 			e := w.entry
@@ -150,4 +153,102 @@ func TestSnapshotsOfWhatTheLastMemberLeft(t *testing.T) {
 			t.Errorf("%s is not done", id)
 		}
 	}
+}
+
+// tale is a database of three members that is as it should be.
+func tale(t *rapid.T) *world {
+	w := newWorld(t, "db-1", "db-2", "db-3")
+	w.converge("making it")
+	w.machine.events = nil
+	return w
+}
+
+func (w *world) said(message string) bool {
+	return slices.ContainsFunc(w.machine.events, func(e Event) bool { return e.Message == message })
+}
+
+// A request is answered by the member that it names, or refused with a reason, and changes
+// nothing then.
+func TestRequestsAreAnswered(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := tale(t)
+		was := w.writer
+		prefer := rapid.SampledFrom([]string{"db-1", "db-2", "db-3", "db-9"}).Draw(t, "prefer")
+		hangs := rapid.Bool().Draw(t, "hangs") && w.servers[prefer] != nil && prefer != was
+		if hangs {
+			w.servers[prefer].paused = true
+			for range silences {
+				w.pass(probeTimeout)
+			}
+		}
+		w.entry.Turn, w.entry.Prefer = 1, prefer
+		e := w.entry
+		w.machine.wanted = &e
+		w.step()
+		for range 10 {
+			for len(w.pending) > 0 {
+				w.complete(0, "")
+			}
+			w.pass(10 * time.Millisecond)
+		}
+		switch {
+		case prefer == "db-9":
+			if w.writer != was || !w.said("Failover was not started: there is no DB instance db-9") {
+				t.Fatalf("%s writes, events %v", w.writer, w.machine.events)
+			}
+		case hangs:
+			if w.writer != was || !w.said("Failover was not started: DB instance "+prefer+" is not available") {
+				t.Fatalf("%s writes, events %v", w.writer, w.machine.events)
+			}
+		case w.writer != prefer || prefer != was && !w.said("Completed failover to DB instance: "+prefer):
+			t.Fatalf("%s writes, events %v", w.writer, w.machine.events)
+		}
+		if w.machine.saved.Turned != 1 {
+			t.Fatal("the request has no answer")
+		}
+		w.converge("after a request")
+	})
+}
+
+// Without room nobody is started or promoted, and with it the writer goes on.
+func TestFullDiskIsNoReasonToTurn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := tale(t)
+		was := w.servers[w.writer]
+		w.machine.full = true
+		was.alive = false
+		for range 20 {
+			w.pass(500 * time.Millisecond)
+			for len(w.pending) > 0 {
+				w.complete(0, "")
+			}
+		}
+		if was.alive || w.writer != was.id {
+			t.Fatalf("%s writes", w.writer)
+		}
+		for _, s := range w.machine.states() {
+			if s.ID == was.id && s.Phase != model.DatabaseFull {
+				t.Fatalf("the writer is %s", s.Phase)
+			}
+		}
+		w.machine.full = false
+		w.converge("with room again")
+	})
+}
+
+// The data of the last member waits for another one.
+func TestVolumeOutlivesTheLastMember(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, "db-1")
+		w.converge("making it")
+		w.commit(w.servers["db-1"])
+		w.machine.members["db-1"].gone = true
+		w.converge("without a member")
+		w.add("db-2", 2)
+		w.machine.want(w.wanted["db-2"])
+		w.converge("with another one")
+		if log := w.servers["db-2"].log; len(log) != 1 {
+			t.Fatalf("it has the commits %v", log)
+		}
+	})
 }

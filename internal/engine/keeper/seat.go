@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/engine"
 )
 
@@ -23,7 +22,6 @@ import (
 type seat struct {
 	database *database
 	id       string
-	addr     desired.DatabaseMember
 
 	mu     sync.Mutex // guards what follows
 	server engine.Server
@@ -53,7 +51,7 @@ var (
 	errNoPEM     = errors.New("there is no certificate in it")
 )
 
-func newSeat(d *database, m desired.DatabaseMember) *seat { return &seat{database: d, id: m.ID} }
+func newSeat(d *database, id string) *seat { return &seat{database: d, id: id} }
 
 func (s *seat) opened() (engine.Server, Host, engine.Spec) {
 	s.mu.Lock()

@@ -487,6 +487,7 @@ func (w *world) converge(what string) {
 	for _, s := range w.each() {
 		s.paused = false
 	}
+	w.machine.full = false
 	for range 1000 {
 		w.pass(500 * time.Millisecond)
 		for len(w.pending) > 0 {
