@@ -21,7 +21,8 @@ import (
 const anew = time.Second
 
 // probeSQL asks for all that there is to say. The timeline of a writer is that of the file
-// that it writes; of a replica the one that it receives, or has replayed to.
+// that it writes; of a replica the one that it receives, or has received: the control file
+// tells of that only after a while, the names of the log's files at once.
 const probeSQL = `SELECT json_build_object(
 	'Version', split_part(current_setting('server_version'), ' ', 1),
 	'Replica', r, 'ReadOnly', current_setting('default_transaction_read_only') = 'on' AND NOT r,
@@ -32,7 +33,8 @@ const probeSQL = `SELECT json_build_object(
 	'Replayed', CASE WHEN r THEN pg_last_wal_replay_lsn()::text END,
 	'Timeline', CASE WHEN r THEN greatest(
 		(SELECT timeline_id FROM pg_control_checkpoint()), (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
-		(SELECT received_tli FROM pg_stat_wal_receiver)) END,
+		coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+			(SELECT max(('x' || left(name, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))) END,
 	'Lag', CASE WHEN r THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) ELSE 0 END,
 	'Upstream', coalesce(current_setting('postern.upstream', true), ''),
 	'Stuck', CASE WHEN r THEN pg_is_wal_replay_paused() ELSE false END,
