@@ -107,6 +107,7 @@ func (c *Client) attend() {
 		return ended
 	})
 	if ended {
+		removeGroup(c.group)
 		close(c.gone)
 	}
 }
@@ -286,7 +287,6 @@ func (c *Client) Slay(ctx context.Context) error {
 func (c *Client) waitGone(ctx context.Context) error {
 	select {
 	case <-c.gone:
-		removeGroup(c.group)
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the supervisor of %s to end: %w", c.folder, ctx.Err())

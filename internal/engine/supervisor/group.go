@@ -43,13 +43,19 @@ func enterGroup(name string, pid int) error {
 		return nil
 	}
 	path := filepath.Join(root, name)
-	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make control group %s: %w", name, err)
+	for tries := 0; ; tries++ {
+		if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make control group %s: %w", name, err)
+		}
+		err := os.WriteFile(filepath.Join(path, "cgroup.procs"), fmt.Append(nil, pid), 0)
+		if errors.Is(err, fs.ErrNotExist) && tries < 10 {
+			continue // whoever saw the one before end has removed it
+		}
+		if err != nil {
+			return fmt.Errorf("put process %d into control group %s: %w", pid, name, err)
+		}
+		return nil
 	}
-	if err := os.WriteFile(filepath.Join(path, "cgroup.procs"), fmt.Append(nil, pid), 0); err != nil {
-		return fmt.Errorf("put process %d into control group %s: %w", pid, name, err)
-	}
-	return nil
 }
 
 // groupOf gives the path of the group that a supervisor is in, or nothing.
@@ -75,7 +81,7 @@ func killGroup(path string) {
 }
 
 // removeGroup removes a group whose processes have ended; the kernel may need a moment to
-// notice. One that stays is found again by the next supervisor, or by RemoveGroups.
+// notice. One that stays is found by the next supervisor, or by RemoveGroups.
 func removeGroup(path string) {
 	if path == "" {
 		return
