@@ -377,6 +377,8 @@ var Services = map[string]*Service{
 		"CreateResourceConfiguration": {Needs: []Need{
 			{Action: "vpc-lattice:CreateResourceConfiguration", Targets: []Target{{Kinds: []*Kind{&kinds[16]}}, {Kinds: []*Kind{&kinds[18]}, Path: []int{4}}, {Kinds: []*Kind{&kinds[16]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[15]}, Path: []int{10}}}},
 			{Action: "vpc-lattice:TagResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[16]}}}},
+			{Action: "rds:DescribeDBClusters", When: []int{6, 2}, Targets: []Target{{Kinds: []*Kind{&kinds[40], &kinds[44]}, Path: []int{6, 2, 0}}}},
+			{Action: "rds:DescribeDBInstances", When: []int{6, 2}, Targets: []Target{{Kinds: []*Kind{&kinds[40], &kinds[44]}, Path: []int{6, 2, 0}}}},
 		}, Tags: [][]int{{12}}},
 		"CreateResourceGateway": {Needs: []Need{
 			{Action: "vpc-lattice:CreateResourceGateway", Targets: []Target{{Kinds: []*Kind{&kinds[18]}, Keys: []Key{{Name: "vpc-lattice:vpcid", Path: []int{2}}, {Name: "vpc-lattice:securitygroupids", Path: []int{4}}}}}},
