@@ -5,6 +5,7 @@ package system
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -147,8 +148,9 @@ func TestAClusterIsOfferedByItsARN(t *testing.T) {
 	postern.Call[rds.FailoverDBClusterOutput](o.Postern, rds.Service, "FailoverDBCluster", &rds.FailoverDBClusterInput{DBClusterIdentifier: new("shop")})
 	o.leads(*c.Endpoint, "writes", addr[other])
 	idle.SetReadDeadline(time.Now().Add(testnet.Patience))
-	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("a connection to the former writer reads %v, want a reset", err)
+	// The server that is stopped may have ended it before it is cut.
+	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+		t.Errorf("a connection to the former writer reads %v, want its end", err)
 	}
 	o.leads(*c.ReaderEndpoint, "reads", addr[was])
 	if now, err := o.names(); err != nil || fmt.Sprint(now) != fmt.Sprint(names) {
