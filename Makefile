@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/local/go/bin
 # -trimpath as in the binary: what is compiled for one is there for the other.
 export GOFLAGS := -trimpath -buildvcs=false
 
-.PHONY: help build demo demo-overlap demo-egress demo-tenants test clients test-race bench check fix generate express express-check form fuzz clean
+.PHONY: help build demo demo-overlap demo-egress demo-tenants demo-databases test clients test-race bench check fix generate express express-check form fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -31,6 +31,9 @@ demo-egress: build ## three public names from networks without internet, and not
 
 demo-tenants: build ## a vendor shares with three customers, whose roles may do just that (needs root)
 	$(call tell,tenants)
+
+demo-databases: build ## a cluster of PostgreSQL servers by its own names, and the end of its writer (needs root)
+	$(call tell,databases)
 
 define tell
 	@tool/needs demo

@@ -3,7 +3,8 @@
 // Command postern-demo shows the main job of Postern step by step, with
 // PostgreSQL and psql: `sudo make demo`; `sudo make demo-overlap` has several services
 // and their names, `sudo make demo-egress` public names from networks without internet,
-// `sudo make demo-tenants` accounts that share. It exits with 0 when every step held
+// `sudo make demo-tenants` accounts that share, `sudo make demo-databases` a cluster of
+// database servers whose writer is killed. It exits with 0 when every step held
 // and nothing is left behind, with 1 when not, and with 130 when it was stopped.
 package main
 

@@ -5,7 +5,8 @@
 // and the one private way between them, made by the AWS API. A second story has
 // several services behind one endpoint, reached by names, and a third one public names
 // that are reached from networks without internet. The fourth is about accounts: a vendor
-// and its customers, and what each of them may do.
+// and its customers, and what each of them may do. The fifth has a cluster of PostgreSQL
+// servers that Postern runs itself, and what clients elsewhere notice when its writer is killed.
 //
 // Everything happens in a temporary data folder and in network namespaces of
 // that folder's Postern. Whatever way the demo ends, it takes both away.
@@ -39,7 +40,7 @@ type Config struct {
 }
 
 // Stories lists what can be told.
-var Stories = []string{"database", "overlap", "egress", "tenants"}
+var Stories = []string{"database", "overlap", "egress", "tenants", "databases"}
 
 // demo is one run.
 type demo struct {
@@ -54,6 +55,7 @@ type demo struct {
 	merger  merger
 	abroad  abroad
 	tenancy tenancy
+	hosted  hosted
 	// acting is the environment of whose programs run; empty for the first account's.
 	acting []string
 	// running are the other programs that were started and go on, oldest first.
@@ -68,7 +70,7 @@ func Run(ctx context.Context, c Config) error {
 	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}, world: new(world)}
 	err := d.prepare()
 	if err == nil {
-		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress(), "tenants": d.tenants()}[c.Story])
+		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress(), "tenants": d.tenants(), "databases": d.databases()}[c.Story])
 	}
 	switch {
 	case ctx.Err() != nil:

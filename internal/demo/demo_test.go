@@ -85,7 +85,7 @@ func startShow(t *testing.T, story string) *show {
 // end waits for the demo and gives its exit status.
 func (s *show) end(t *testing.T) int {
 	t.Helper()
-	status, err := s.Wait(2 * time.Minute)
+	status, err := s.Wait(15 * time.Minute)
 	if err != nil {
 		t.Error(err)
 	}

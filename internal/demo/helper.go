@@ -29,7 +29,8 @@ const (
 // Helper is what the demo's own program does inside the consumer's network.
 // "probe ADDRESS" asks a database again and again until it answers and says
 // when that was; "time PROGRAM ARGUMENTS…" runs a program and says how long it
-// took; what it does with pages is in web. The result is an exit status.
+// took; "commit CONNECTION" lets eight clients write to a database until it is ended;
+// what it does with pages is in web. The result is an exit status.
 func Helper(out io.Writer, args []string) int {
 	switch {
 	case len(args) == 2 && args[0] == "probe":
@@ -40,6 +41,12 @@ func Helper(out io.Writer, args []string) int {
 		return 0
 	case len(args) >= 2 && args[0] == "time":
 		return timed(out, args[1:])
+	case len(args) == 2 && args[0] == "commit":
+		if err := commit(out, args[1]); err != nil {
+			fmt.Fprintln(out, "commit:", err)
+			return 1
+		}
+		return 0
 	}
 	known, err := web(out, args)
 	switch {

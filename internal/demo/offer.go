@@ -124,21 +124,25 @@ func (d *demo) makeGroupEndpoint(ctx context.Context) error {
 
 // findNames waits until the endpoint has so many names, and learns whose they are.
 func (d *demo) findNames(ctx context.Context, n int) error {
-	in := &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{d.world.endpoint}}
-	d.screen.command(commandLine(ec2.Service, "DescribeVpcEndpointAssociations", in))
-	return instance.Poll(ctx, settled, "names of "+d.world.endpoint, func() (bool, error) {
-		out, err := quietly[ec2.DescribeVpcEndpointAssociationsOutput](ctx, d, ec2.Service, "DescribeVpcEndpointAssociations", in)
-		if err != nil {
-			return false, err
-		}
+	return d.awaitAssociations(ctx, func(all []ec2.VpcEndpointAssociation) bool {
 		d.merger.names = map[string]string{}
-		for _, a := range out.VpcEndpointAssociations {
+		for _, a := range all {
 			if a.DnsEntry == nil || a.DnsEntry.DnsName == nil {
 				continue
 			}
 			_, child, _ := strings.Cut(*a.AssociatedResourceArn, "resourceconfiguration/")
 			d.merger.names[child] = *a.DnsEntry.DnsName
 		}
-		return len(d.merger.names) == n, nil
+		return len(d.merger.names) == n
+	})
+}
+
+// awaitAssociations waits until the endpoint's associations are as they should be.
+func (d *demo) awaitAssociations(ctx context.Context, fit func([]ec2.VpcEndpointAssociation) bool) error {
+	in := &ec2.DescribeVpcEndpointAssociationsInput{VpcEndpointIds: []string{d.world.endpoint}}
+	d.screen.command(commandLine(ec2.Service, "DescribeVpcEndpointAssociations", in))
+	return instance.Poll(ctx, settled, "names of "+d.world.endpoint, func() (bool, error) {
+		out, err := quietly[ec2.DescribeVpcEndpointAssociationsOutput](ctx, d, ec2.Service, "DescribeVpcEndpointAssociations", in)
+		return err == nil && fit(out.VpcEndpointAssociations), err
 	})
 }

@@ -39,17 +39,40 @@ func (d *demo) offerService(ctx context.Context) error {
 func (d *demo) shareService(ctx context.Context) error {
 	y := &d.tenancy
 	d.actAsRoot(y.vendor)
-	in := &ram.CreateResourceShareInput{Name: new("service"), ResourceArns: []string{y.vendor.world.configurationARN}, AllowExternalPrincipals: new(true)}
-	for _, t := range y.customers {
+	var err error
+	if y.shareARN, err = d.share(ctx, "service", y.vendor.world.configurationARN, y.customers...); err != nil {
+		return err
+	}
+	d.screen.done("%s is shared with %d accounts", y.vendor.world.configuration, len(y.customers))
+	return nil
+}
+
+// share shares a resource with accounts, which are invited.
+func (d *demo) share(ctx context.Context, name, resource string, with ...*tenant) (arn string, err error) {
+	in := &ram.CreateResourceShareInput{Name: &name, ResourceArns: []string{resource}, AllowExternalPrincipals: new(true)}
+	for _, t := range with {
 		in.Principals = append(in.Principals, t.account)
 	}
 	out, err := call[ram.CreateResourceShareOutput](ctx, d, ram.Service, "CreateResourceShare", in)
 	if err != nil {
+		return "", err
+	}
+	return *out.ResourceShare.ResourceShareArn, nil
+}
+
+// accept accepts the one invitation to a share.
+func (d *demo) accept(ctx context.Context, t *tenant, share string) error {
+	invitations, err := call[ram.GetResourceShareInvitationsOutput](ctx, d, ram.Service, "GetResourceShareInvitations",
+		&ram.GetResourceShareInvitationsInput{ResourceShareArns: []string{share}})
+	if err != nil {
 		return err
 	}
-	y.shareARN = *out.ResourceShare.ResourceShareArn
-	d.screen.done("%s is shared with %d accounts", y.vendor.world.configuration, len(y.customers))
-	return nil
+	if n := len(invitations.ResourceShareInvitations); n != 1 {
+		return fmt.Errorf("%s has %d invitations, want 1", t.name, n)
+	}
+	_, err = call[ram.AcceptResourceShareInvitationOutput](ctx, d, ram.Service, "AcceptResourceShareInvitation",
+		&ram.AcceptResourceShareInvitationInput{ResourceShareInvitationArn: invitations.ResourceShareInvitations[0].ResourceShareInvitationArn})
+	return err
 }
 
 // open makes a customer's endpoint to the vendor's configuration.
@@ -91,16 +114,7 @@ func (d *demo) showNotAccepted(ctx context.Context) error {
 func (d *demo) acceptShares(ctx context.Context) error {
 	for _, t := range d.tenancy.customers {
 		d.act(t, t.operator, "as "+operatorRole)
-		invitations, err := call[ram.GetResourceShareInvitationsOutput](ctx, d, ram.Service, "GetResourceShareInvitations",
-			&ram.GetResourceShareInvitationsInput{ResourceShareArns: []string{d.tenancy.shareARN}})
-		if err != nil {
-			return err
-		}
-		if n := len(invitations.ResourceShareInvitations); n != 1 {
-			return fmt.Errorf("%s has %d invitations, want 1", t.name, n)
-		}
-		if _, err := call[ram.AcceptResourceShareInvitationOutput](ctx, d, ram.Service, "AcceptResourceShareInvitation",
-			&ram.AcceptResourceShareInvitationInput{ResourceShareInvitationArn: invitations.ResourceShareInvitations[0].ResourceShareInvitationArn}); err != nil {
+		if err := d.accept(ctx, t, d.tenancy.shareARN); err != nil {
 			return err
 		}
 		if err := d.open(ctx); err != nil {

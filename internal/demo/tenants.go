@@ -89,21 +89,11 @@ func (d *demo) makeTenants(ctx context.Context) error {
 	y := &d.tenancy
 	y.vendor, y.stranger = &tenant{name: "vendor"}, &tenant{name: "stranger"}
 	y.customers = []*tenant{{name: "alpha"}, {name: "beta"}, {name: "gamma"}}
-	a := d.postern.Access()
 	all := append([]*tenant{y.vendor, y.stranger}, y.customers...)
 	for _, t := range all {
-		d.screen.command("postern account create --name " + t.name)
-		out, err := quietly[postern.CreateAccountOutput](ctx, d, postern.Service, "CreateAccount", &postern.CreateAccountInput{Name: &t.name})
-		if err != nil {
+		if err := d.makeAccount(ctx, t); err != nil {
 			return err
 		}
-		t.account = *out.AccountId
-		t.root = client.New(a.URL, a.Region, *out.AccessKeyId, *out.SecretAccessKey)
-		t.environment = []string{
-			"AWS_ENDPOINT_URL=" + a.URL, "AWS_REGION=" + a.Region,
-			"AWS_ACCESS_KEY_ID=" + *out.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *out.SecretAccessKey,
-		}
-		d.screen.say(t.name + " is account " + t.account)
 	}
 	for _, t := range all {
 		d.actAsRoot(t)
@@ -112,6 +102,24 @@ func (d *demo) makeTenants(ctx context.Context) error {
 		}
 	}
 	d.screen.done("five VPCs of five accounts, all %s", networkCIDR)
+	return nil
+}
+
+// makeAccount makes a tenant's account, with a key for its root.
+func (d *demo) makeAccount(ctx context.Context, t *tenant) error {
+	d.screen.command("postern account create --name " + t.name)
+	out, err := quietly[postern.CreateAccountOutput](ctx, d, postern.Service, "CreateAccount", &postern.CreateAccountInput{Name: &t.name})
+	if err != nil {
+		return err
+	}
+	a := d.postern.Access()
+	t.account = *out.AccountId
+	t.root = client.New(a.URL, a.Region, *out.AccessKeyId, *out.SecretAccessKey)
+	t.environment = []string{
+		"AWS_ENDPOINT_URL=" + a.URL, "AWS_REGION=" + a.Region,
+		"AWS_ACCESS_KEY_ID=" + *out.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + *out.SecretAccessKey,
+	}
+	d.screen.say(t.name + " is account " + t.account)
 	return nil
 }
 

@@ -60,13 +60,19 @@ func (d *demo) makeNetwork(ctx context.Context) (n network, err error) {
 	if err != nil {
 		return network{}, err
 	}
-	subnet, err := call[ec2.CreateSubnetOutput](ctx, d, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
-		VpcId: vpc.Vpc.VpcId, CidrBlock: new(subnetCIDR), AvailabilityZone: new("us-east-1a"),
+	n.vpc = *vpc.Vpc.VpcId
+	n.subnet, err = d.makeSubnet(ctx, n.vpc, subnetCIDR, "us-east-1a")
+	return n, err
+}
+
+func (d *demo) makeSubnet(ctx context.Context, vpc, block, zone string) (id string, err error) {
+	out, err := call[ec2.CreateSubnetOutput](ctx, d, ec2.Service, "CreateSubnet", &ec2.CreateSubnetInput{
+		VpcId: &vpc, CidrBlock: &block, AvailabilityZone: &zone,
 	})
 	if err != nil {
-		return network{}, err
+		return "", err
 	}
-	return network{*vpc.Vpc.VpcId, *subnet.Subnet.SubnetId}, nil
+	return *out.Subnet.SubnetId, nil
 }
 
 func (d *demo) makeGroup(ctx context.Context, n network, name, description string) (id string, err error) {
@@ -109,11 +115,12 @@ func (d *demo) refuse(ctx context.Context, group, from string, p ports) error {
 	return err
 }
 
-func (d *demo) makeGateway(ctx context.Context) error {
+// makeGateway makes a gateway in the provider's subnet, and in others of its VPC.
+func (d *demo) makeGateway(ctx context.Context, others ...string) error {
 	out, err := call[vpclattice.CreateResourceGatewayOutput](ctx, d, vpclattice.Service, "CreateResourceGateway",
 		&vpclattice.CreateResourceGatewayInput{
 			Name: new("database-gateway"), VpcIdentifier: &d.world.provider.vpc,
-			SubnetIds: []string{d.world.provider.subnet}, SecurityGroupIds: []string{d.world.gatewayGroup},
+			SubnetIds: append([]string{d.world.provider.subnet}, others...), SecurityGroupIds: []string{d.world.gatewayGroup},
 		})
 	if err != nil {
 		return err

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestLedgerTellsMoves acknowledges commits of three servers, one of which is heard late.
+func TestLedgerTellsMoves(t *testing.T) {
+	var out strings.Builder
+	l := &ledger{out: &out, acknowledged: map[entry]bool{}}
+	for i, a := range []struct {
+		server    string
+		sent, now int64
+	}{
+		{"a", 1, 10},
+		{"a", 11, 20},
+		{"b", 22, 50}, // 30 after the last one
+		{"a", 15, 51}, // was committed before, and is told late
+		{"b", 52, 60},
+		{"a", 61, 65}, // the former one writes again
+	} {
+		l.acknowledge(entry{"0", string(rune('0' + i))}, a.server, a.sent, a.now)
+	}
+	want := "moved to b after 30 ns\nmoved to a after 5 ns\n"
+	if out.String() != want || len(l.acknowledged) != 6 {
+		t.Errorf("%d acknowledged, and told:\n%swant\n%s", len(l.acknowledged), out.String(), want)
+	}
+}
