@@ -10,40 +10,41 @@ import (
 	"testing"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/enginetest"
 	"github.com/posternhq/postern/internal/engine/postgres"
 )
 
 // join makes a replica of a writer, and returns when it streams.
 func (i *instance) join(of *instance) {
-	i.t.Helper()
-	i.must(i.Clone(patient(i.t), of.peer, nil))
+	i.T.Helper()
+	i.Must(i.Clone(enginetest.Patient(i.T), of.Peer, nil))
 	i.follow(of)
 }
 
 // follow starts a server as a replica, and returns when it streams.
 func (i *instance) follow(of *instance) engine.State {
-	i.t.Helper()
-	i.must(i.Start(patient(i.t), engine.Role{Of: &of.peer}))
+	i.T.Helper()
+	i.Must(i.Start(enginetest.Patient(i.T), engine.Role{Of: &of.Peer}))
 	return i.streams(of)
 }
 
 func (i *instance) streams(of *instance) engine.State {
-	i.t.Helper()
-	return i.until("a replica that streams from "+of.peer.ID, func(s engine.State) bool {
-		return s.Phase == engine.PhaseUp && !s.Writer && s.Streaming && s.Upstream == of.peer.ID
+	i.T.Helper()
+	return i.Until("a replica that streams from "+of.Peer.ID, func(s engine.State) bool {
+		return s.Phase == engine.PhaseUp && !s.Writer && s.Streaming && s.Upstream == of.Peer.ID
 	})
 }
 
 // sees waits until a replica has what a writer has.
 func (i *instance) sees(sql, want string) {
-	i.t.Helper()
-	for ctx := patient(i.t); ; {
+	i.T.Helper()
+	for ctx := enginetest.Patient(i.T); ; {
 		got := i.sql(sql)
 		if got == want {
 			return
 		}
 		if ctx.Err() != nil {
-			i.t.Fatalf("%s: %s gives %q, want %q", i.peer.ID, sql, got, want)
+			i.T.Fatalf("%s: %s gives %q, want %q", i.Peer.ID, sql, got, want)
 		}
 	}
 }
@@ -54,17 +55,19 @@ func fits(replica, writer engine.History) engine.Fit { return postgres.New().Fit
 func cluster(t *testing.T, ids ...string) []*instance {
 	site := newSite(t)
 	var all []*instance
+	var peers []engine.Peer
 	for _, id := range ids {
-		all = append(all, site.instance(t, id))
+		i := site.instance(t, id)
+		all, peers = append(all, i), append(peers, i.Peer)
 	}
 	for n, i := range all {
-		i.configure(slices.Delete(slices.Clone(all), n, n+1)...)
+		i.Configured(slices.Delete(slices.Clone(peers), n, n+1)...)
 	}
 	all[0].begin()
-	all[0].must(all[0].SetMembers(patient(t), ids))
+	all[0].Must(all[0].SetMembers(enginetest.Patient(t), ids))
 	for _, i := range all[1:] {
 		i.join(all[0])
-		i.must(i.SetMembers(patient(t), ids))
+		i.Must(i.SetMembers(enginetest.Patient(t), ids))
 	}
 	return all
 }
@@ -74,10 +77,10 @@ func cluster(t *testing.T, ids ...string) []*instance {
 func TestThreeServers(t *testing.T) {
 	all := cluster(t, "db-A", "db-B", "db-C")
 	a, b, c := all[0], all[1], all[2]
-	ctx := patient(t)
+	ctx := enginetest.Patient(t)
 	a.sql("CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)")
 	b.sees("SELECT count(*) FROM kept", "1")
-	if said, err := b.psql(b.site.clients, "writer.example", "INSERT INTO kept VALUES (0)"); err == nil || !strings.Contains(err.Error(), "read-only") {
+	if said, err := b.psql(b.Site.Clients, "writer.example", "INSERT INTO kept VALUES (0)"); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("a replica takes changes: %q, %v", said, err)
 	}
 	if err := b.SetUsers(ctx, users(t, password)); !errors.Is(err, engine.ErrRole) {
@@ -93,7 +96,7 @@ func TestThreeServers(t *testing.T) {
 
 func wantMembers(t *testing.T, writer *instance, ids ...string) {
 	t.Helper()
-	writer.until(fmt.Sprintf("followed by %v", ids), func(s engine.State) bool {
+	writer.Until(fmt.Sprintf("followed by %v", ids), func(s engine.State) bool {
 		var has []string
 		for _, r := range s.Replicas {
 			if r.Streaming {
@@ -106,36 +109,36 @@ func wantMembers(t *testing.T, writer *instance, ids ...string) {
 
 // A commit waits until a member has it, and no longer when none has to.
 func durability(t *testing.T, a, b, c *instance) {
-	ctx := patient(t)
+	ctx := enginetest.Patient(t)
 	want := engine.Durability{Mode: engine.ModeReceived, AnyOf: []string{"db-B", "db-C"}}
-	a.must(a.SetDurability(ctx, want))
-	a.until("one whose members count", func(s engine.State) bool {
+	a.Must(a.SetDurability(ctx, want))
+	a.Until("one whose members count", func(s engine.State) bool {
 		return s.Durability.Mode == want.Mode && slices.Equal(s.Durability.AnyOf, want.AnyOf) && len(s.Replicas) == 2 && s.Replicas[0].Counts && s.Replicas[1].Counts
 	})
 	a.wantSQL("SHOW synchronous_commit", "remote_write")
 	a.sql("INSERT INTO kept VALUES (2)")
-	a.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	a.Must(b.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
 	a.sql("INSERT INTO kept VALUES (3)") // c has it
-	a.must(c.Stop(ctx, engine.Stop{Clean: patience}))
+	a.Must(c.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
 	done := make(chan error, 1)
 	go func() {
-		_, err := a.psql(a.site.clients, "writer.example", "INSERT INTO kept VALUES (4)")
+		_, err := a.psql(a.Site.Clients, "writer.example", "INSERT INTO kept VALUES (4)")
 		done <- err
 	}()
-	a.until("one with a commit that waits", func(s engine.State) bool { return s.Waiting == 1 })
-	a.must(a.SetUsers(ctx, users(t, password))) // does not wait for members
+	a.Until("one with a commit that waits", func(s engine.State) bool { return s.Waiting == 1 })
+	a.Must(a.SetUsers(ctx, users(t, password))) // does not wait for members
 	select {
 	case err := <-done:
 		t.Errorf("a commit that nobody has is acknowledged: %v", err)
 	default:
 	}
-	a.must(a.SetDurability(ctx, engine.Durability{}))
+	a.Must(a.SetDurability(ctx, engine.Durability{}))
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	b.follow(a)
 	c.follow(a)
-	a.must(a.SetDurability(ctx, want))
+	a.Must(a.SetDurability(ctx, want))
 	if err := a.SetDurability(ctx, engine.Durability{Mode: "strange"}); err == nil {
 		t.Error("a mode that there is not is taken")
 	}
@@ -143,29 +146,29 @@ func durability(t *testing.T, a, b, c *instance) {
 
 // The writer ends well, another one writes, and nobody has to be copied.
 func planned(t *testing.T, a, b, c *instance) {
-	ctx := patient(t)
-	a.must(a.Stop(ctx, engine.Stop{Clean: patience}))
-	b.must(b.Follow(ctx, nil))
-	c.must(c.Follow(ctx, nil))
+	ctx := enginetest.Patient(t)
+	a.Must(a.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
+	b.Must(b.Follow(ctx, nil))
+	c.Must(c.Follow(ctx, nil))
 	left, err := a.Inspect(ctx)
-	if a.must(err); fits(left.History, b.probe().History) != engine.FitYes {
-		t.Errorf("what the writer has left, %+v, is not with the one to be promoted, %+v", left, b.probe())
+	if a.Must(err); fits(left.History, b.Probed().History) != engine.FitYes {
+		t.Errorf("what the writer has left, %+v, is not with the one to be promoted, %+v", left, b.Probed())
 	}
-	b.must(b.Promote(ctx))
-	b.must(b.Promote(ctx)) // and nothing more happens
-	b.must(b.Settle(ctx))
-	writer := b.probe()
+	b.Must(b.Promote(ctx))
+	b.Must(b.Promote(ctx)) // and nothing more happens
+	b.Must(b.Settle(ctx))
+	writer := b.Probed()
 	if !writer.Writer || writer.Timeline != 2 || len(writer.Turns) != 1 {
 		t.Errorf("the promoted one is %+v", writer)
 	}
-	if f := fits(c.probe().History, writer.History); f != engine.FitYes {
+	if f := fits(c.Probed().History, writer.History); f != engine.FitYes {
 		t.Errorf("the other replica fits: %s", f)
 	}
 	d, err := a.Inspect(ctx)
-	if a.must(err); fits(d.History, writer.History) != engine.FitYes || !d.Clean || !d.Writer {
+	if a.Must(err); fits(d.History, writer.History) != engine.FitYes || !d.Clean || !d.Writer {
 		t.Errorf("the writer that was stopped has %+v, and does not fit %+v", d, writer.History)
 	}
-	c.must(c.Follow(ctx, &b.peer))
+	c.Must(c.Follow(ctx, &b.Peer))
 	c.streams(b)
 	a.follow(b)
 	wantMembers(t, b, "db-A", "db-C")
@@ -185,45 +188,45 @@ func planned(t *testing.T, a, b, c *instance) {
 // The writer allows more connections than a replica is set to, which is so with instances
 // of different classes: the replica allows as many.
 func settings(t *testing.T, a, b, c *instance) {
-	ctx := patient(t)
-	b.config.Parameters = map[string]string{"max_connections": "150"}
-	if change := b.configure(); !slices.Equal(change.Pending, []string{"max_connections"}) {
+	ctx := enginetest.Patient(t)
+	b.Config.Parameters = map[string]string{"max_connections": "150"}
+	if change := b.Configured(); !slices.Equal(change.Pending, []string{"max_connections"}) {
 		t.Errorf("%v wait for a restart", change.Pending)
 	}
-	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
-	b.must(b.Start(ctx, engine.Role{Writer: true}))
+	b.Must(b.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
+	b.Must(b.Start(ctx, engine.Role{Writer: true}))
 	b.sql("INSERT INTO kept VALUES (5)")
 	for _, i := range []*instance{a, c} {
-		i.until("one that has to be started again", func(s engine.State) bool { return s.Stuck })
-		i.must(i.Stop(ctx, engine.Stop{Clean: patience}))
+		i.Until("one that has to be started again", func(s engine.State) bool { return s.Stuck })
+		i.Must(i.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
 		if s := i.follow(b); s.Stuck {
-			t.Errorf("%s still has to be", i.peer.ID)
+			t.Errorf("%s still has to be", i.Peer.ID)
 		}
 		i.wantSQL("SHOW max_connections", "150")
 	}
 	b.sql("DELETE FROM kept WHERE ctid = (SELECT max(ctid) FROM kept WHERE n = 5)")
-	b.config.Parameters = nil
-	b.configure()
+	b.Config.Parameters = nil
+	b.Configured()
 }
 
 // The writer is killed with a change that no other one has; it is taken back.
 func failover(t *testing.T, a, b, c *instance) {
-	ctx := patient(t)
+	ctx := enginetest.Patient(t)
 	for _, i := range []*instance{a, c} {
-		i.must(i.Follow(ctx, nil))
+		i.Must(i.Follow(ctx, nil))
 	}
-	b.until("one that nobody follows", func(s engine.State) bool { return len(s.Replicas) == 0 })
+	b.Until("one that nobody follows", func(s engine.State) bool { return len(s.Replicas) == 0 })
 	b.sql("INSERT INTO kept VALUES (6)")
-	b.must(b.client.Kill(ctx))
-	c.must(c.Promote(ctx))
+	b.Must(b.Client.Kill(ctx))
+	c.Must(c.Promote(ctx))
 	c.sql("INSERT INTO kept VALUES (7)")
-	c.must(c.Settle(ctx))
-	a.must(a.Follow(ctx, &c.peer))
+	c.Must(c.Settle(ctx))
+	a.Must(a.Follow(ctx, &c.Peer))
 	a.streams(c)
 
-	c.must(c.SetMembers(ctx, []string{"db-A", "db-B", "db-C"}))
-	how, err := b.Rejoin(ctx, c.peer, nil)
-	if b.must(err); how != engine.RejoinedRewound {
+	c.Must(c.SetMembers(ctx, []string{"db-A", "db-B", "db-C"}))
+	how, err := b.Rejoin(ctx, c.Peer, nil)
+	if b.Must(err); how != engine.RejoinedRewound {
 		t.Errorf("the old writer was %s, want it rewound", how)
 	}
 	if d, err := b.Inspect(ctx); err != nil || d.Writer || !d.Exists {
@@ -231,12 +234,12 @@ func failover(t *testing.T, a, b, c *instance) {
 	}
 	b.follow(c)
 	b.sees("SELECT string_agg(n::text, ' ' ORDER BY n) FROM kept", "1 2 3 4 5 7")
-	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	b.Must(b.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
 	if err := b.Start(ctx, engine.Role{Writer: true}); !errors.Is(err, engine.ErrRole) {
 		t.Errorf("to start a replica as a writer gives %v", err)
 	}
-	how, err = b.Rejoin(ctx, c.peer, nil)
-	if b.must(err); how != engine.RejoinedAsIs {
+	how, err = b.Rejoin(ctx, c.Peer, nil)
+	if b.Must(err); how != engine.RejoinedAsIs {
 		t.Errorf("a replica that has nothing of its own was %s, want it as it was", how)
 	}
 	b.follow(c)
@@ -244,31 +247,31 @@ func failover(t *testing.T, a, b, c *instance) {
 
 // A replica has what the promoted one has not: it cannot follow, and that is known.
 func ahead(t *testing.T, a, b, c *instance) {
-	ctx := patient(t)
-	a.must(a.Follow(ctx, nil))
-	c.until("followed by one", func(s engine.State) bool { return len(s.Replicas) == 1 })
+	ctx := enginetest.Patient(t)
+	a.Must(a.Follow(ctx, nil))
+	c.Until("followed by one", func(s engine.State) bool { return len(s.Replicas) == 1 })
 	c.sql("INSERT INTO kept VALUES (8)")
 	b.sees("SELECT count(*) FROM kept", "7")
-	c.must(c.client.Kill(ctx))
-	b.must(b.Follow(ctx, nil))
-	a.must(a.Promote(ctx))
-	a.must(a.Settle(ctx))
-	writer := a.probe()
-	if f := fits(b.probe().History, writer.History); f != engine.FitAhead {
+	c.Must(c.Client.Kill(ctx))
+	b.Must(b.Follow(ctx, nil))
+	a.Must(a.Promote(ctx))
+	a.Must(a.Settle(ctx))
+	writer := a.Probed()
+	if f := fits(b.Probed().History, writer.History); f != engine.FitAhead {
 		t.Errorf("a replica that is ahead fits: %s", f)
 	}
-	b.must(b.Stop(ctx, engine.Stop{Clean: patience}))
+	b.Must(b.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
 	d, err := b.Inspect(ctx)
-	if b.must(err); fits(d.History, writer.History) != engine.FitAhead {
+	if b.Must(err); fits(d.History, writer.History) != engine.FitAhead {
 		t.Errorf("a replica that is ahead and was stopped, %+v, fits %+v", d, writer.History)
 	}
-	if how, err := b.Rejoin(ctx, a.peer, nil); err != nil || how == engine.RejoinedAsIs {
+	if how, err := b.Rejoin(ctx, a.Peer, nil); err != nil || how == engine.RejoinedAsIs {
 		t.Errorf("it was %s, %v", how, err)
 	}
 	b.follow(a)
 	// What cannot be rewound is copied.
-	c.must(c.Destroy(ctx))
-	if how, err := c.Rejoin(ctx, a.peer, nil); err != nil || how != engine.RejoinedCloned {
+	c.Must(c.Destroy(ctx))
+	if how, err := c.Rejoin(ctx, a.Peer, nil); err != nil || how != engine.RejoinedCloned {
 		t.Errorf("one without data was %s, %v", how, err)
 	}
 	c.follow(a)

@@ -38,7 +38,7 @@ func (s *server) connect(ctx context.Context) (*pgconn.PgConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return socket.Dial(ctx, s.part(engine.PartRun), name)
+		return socket.Dial(ctx, s.Part(engine.PartRun), name)
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *server) connect(ctx context.Context) (*pgconn.PgConn, error) {
 
 // socket is the name of the server's socket, which has the port in it.
 func (s *server) socket() (string, error) {
-	found, err := os.ReadDir(s.part(engine.PartRun))
+	found, err := os.ReadDir(s.Part(engine.PartRun))
 	if err != nil {
 		return "", err
 	}

@@ -13,17 +13,16 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // control gives what the control file of the data says.
 func (s *server) control(ctx context.Context) (map[string]string, error) {
 	var out bytes.Buffer
-	c := s.command("pg_controldata", "-D", s.host.Path(engine.PartData, dataMain))
+	c := s.command("pg_controldata", "-D", s.Host.Path(engine.PartData, folder.Main))
 	c.Output = &out
-	if err := s.host.Run(ctx, c); err != nil {
+	if err := s.Host.Run(ctx, c); err != nil {
 		return nil, err
 	}
 	said := map[string]string{}
@@ -55,7 +54,7 @@ func (s *server) least(ctx context.Context) (options []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(s.part(engine.PartConf, fileMain))
+	text, err := os.ReadFile(s.Part(engine.PartConf, fileMain))
 	if err != nil {
 		return nil, err
 	}
@@ -80,26 +79,26 @@ func (s *server) Inspect(ctx context.Context) (d engine.Data, err error) {
 	if !s.exists() {
 		return d, nil
 	}
-	major, err := os.ReadFile(s.main("PG_VERSION"))
+	major, err := os.ReadFile(s.Main("PG_VERSION"))
 	if err != nil {
-		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+		return d, fmt.Errorf("inspect %s: %w", s.Spec.ID, err)
 	}
 	d.Exists, d.Major = true, strings.TrimSpace(string(major))
-	_, err = os.Stat(s.main(standbySignal))
+	_, err = os.Stat(s.Main(standbySignal))
 	if d.Writer = errors.Is(err, fs.ErrNotExist); !d.Writer && err != nil {
-		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+		return d, fmt.Errorf("inspect %s: %w", s.Spec.ID, err)
 	}
 	d.Own = d.Writer
 	said, err := s.control(ctx)
 	if err != nil {
-		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+		return d, fmt.Errorf("inspect %s: %w", s.Spec.ID, err)
 	}
 	state := said["Database cluster state"]
 	d.Clean = state == "shut down" || state == "shut down in recovery"
 	d.Identity = said["Database system identifier"]
 	timeline, err := strconv.ParseUint(said["Latest checkpoint's TimeLineID"], 10, 32)
 	if err != nil {
-		return d, fmt.Errorf("inspect %s: read the timeline: %w", s.spec.ID, err)
+		return d, fmt.Errorf("inspect %s: read the timeline: %w", s.Spec.ID, err)
 	}
 	d.Timeline = uint32(timeline)
 	// The checkpoint's record begins there: it is there as a whole when what is there goes
@@ -108,39 +107,10 @@ func (s *server) Inspect(ctx context.Context) (d engine.Data, err error) {
 	if ending, err := strconv.ParseUint(said["Min recovery ending loc's timeline"], 10, 32); err == nil && uint32(ending) >= d.Timeline && ending > 0 {
 		d.Timeline, d.At = uint32(ending), later(d.At, parseLSN(said["Minimum recovery ending location"]))
 	}
-	if d.Turns, err = turnsIn(s.main(), d.Timeline); err != nil {
-		return d, fmt.Errorf("inspect %s: %w", s.spec.ID, err)
+	if d.Turns, err = turnsIn(s.Main(), d.Timeline); err != nil {
+		return d, fmt.Errorf("inspect %s: %w", s.Spec.ID, err)
 	}
 	return d, nil
-}
-
-// making readies next for what is to become the data.
-func (s *server) making(ctx context.Context) (next string, err error) {
-	if err := s.needDown(ctx); err != nil {
-		return "", err
-	}
-	next = s.part(engine.PartData, dataNext)
-	return next, os.RemoveAll(next)
-}
-
-// made makes next the data, at once, and removes what was.
-func (s *server) made() error {
-	data := s.part(engine.PartData)
-	next := s.part(engine.PartData, dataNext)
-	how := uint(unix.RENAME_EXCHANGE)
-	if _, err := os.Stat(s.main()); errors.Is(err, fs.ErrNotExist) {
-		how = unix.RENAME_NOREPLACE
-	}
-	if err := unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, s.main(), how); err != nil {
-		return fmt.Errorf("put the data in its place: %w", err)
-	}
-	if err := os.Remove(s.part(engine.PartData, dataUnfit)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := syncFolder(data); err != nil {
-		return err
-	}
-	return os.RemoveAll(next)
 }
 
 // foundation is what a new database has from its beginning, in single-user mode: a
@@ -172,26 +142,26 @@ var rewindRights = func() string {
 // Init implements engine.Server. Pages have checksums, which pg_rewind needs, too.
 func (s *server) Init(ctx context.Context) error {
 	if s.exists() {
-		return fmt.Errorf("make the database of %s: %w", s.spec.ID, engine.ErrExists)
+		return fmt.Errorf("make the database of %s: %w", s.Spec.ID, engine.ErrExists)
 	}
 	if err := s.init(ctx); err != nil {
-		return fmt.Errorf("make the database of %s: %w", s.spec.ID, full(err))
+		return fmt.Errorf("make the database of %s: %w", s.Spec.ID, folder.Full(err))
 	}
 	return nil
 }
 
 func (s *server) init(ctx context.Context) error {
-	if _, err := s.making(ctx); err != nil {
+	if _, err := s.Making(ctx); err != nil {
 		return err
 	}
-	next := s.host.Path(engine.PartData, dataNext)
-	err := s.host.Run(ctx, s.command("initdb", "-D", next, "--data-checksums", "-E", "UTF8", "--locale=C.UTF-8", "-U", admin,
+	next := s.Host.Path(engine.PartData, folder.Next)
+	err := s.Host.Run(ctx, s.command("initdb", "-D", next, "--data-checksums", "-E", "UTF8", "--locale=C.UTF-8", "-U", admin,
 		"--auth-local=peer", "--auth-host=reject", "--no-sync"))
 	if err != nil {
 		return err
 	}
 	first := foundation
-	if engine.CompareVersions(s.spec.Major, "16") < 0 {
+	if engine.CompareVersions(s.Spec.Major, "16") < 0 {
 		first += guard
 	}
 	for _, step := range []struct{ database, sql string }{{"postgres", first}, {admin, rewindRights}} {
@@ -199,10 +169,10 @@ func (s *server) init(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.host.Run(ctx, s.command("initdb", "-D", next, "--sync-only")); err != nil {
+	if err := s.Host.Run(ctx, s.command("initdb", "-D", next, "--sync-only")); err != nil {
 		return err
 	}
-	return s.made()
+	return s.Made()
 }
 
 // single runs statements without a server. Single-user mode goes on after an error and
@@ -211,7 +181,7 @@ func (s *server) single(ctx context.Context, data, database, sql string) error {
 	var said bytes.Buffer
 	c := s.command("postgres", "--single", "-D", data, "-c", "log_min_messages=error", "-c", "listen_addresses=", database)
 	c.Input, c.Errors = []byte(sql), &said
-	if err := s.host.Run(ctx, c); err != nil {
+	if err := s.Host.Run(ctx, c); err != nil {
 		return err
 	}
 	if text := said.String(); strings.Contains(text, "ERROR:") || strings.Contains(text, "FATAL:") {
@@ -220,51 +190,24 @@ func (s *server) single(ctx context.Context, data, database, sql string) error {
 	return nil
 }
 
-// full says that the disk is, when that is the reason.
-func full(err error) error {
-	if err != nil && (strings.Contains(err.Error(), "No space left on device") || errors.Is(err, unix.ENOSPC)) {
-		return fmt.Errorf("%w: %w", engine.ErrFull, err)
-	}
-	return err
-}
-
-// Destroy implements engine.Server.
-func (s *server) Destroy(ctx context.Context) error {
-	if err := s.needDown(ctx); err != nil && !errors.Is(err, engine.ErrHost) {
-		return fmt.Errorf("remove the data of %s: %w", s.spec.ID, err)
-	}
-	for _, part := range []string{engine.PartData, engine.PartCopy} {
-		found, err := os.ReadDir(s.part(part))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove the data of %s: %w", s.spec.ID, err)
-		}
-		for _, f := range found {
-			if err := os.RemoveAll(s.part(part, f.Name())); err != nil {
-				return fmt.Errorf("remove the data of %s: %w", s.spec.ID, err)
-			}
-		}
-	}
-	return nil
-}
-
 // Clone implements engine.Server.
 func (s *server) Clone(ctx context.Context, from engine.Peer, tell func(engine.Progress)) error {
 	if err := s.clone(ctx, from, tell); err != nil {
-		return fmt.Errorf("copy %s to %s: %w", from.ID, s.spec.ID, full(err))
+		return fmt.Errorf("copy %s to %s: %w", from.ID, s.Spec.ID, folder.Full(err))
 	}
 	return nil
 }
 
 func (s *server) clone(ctx context.Context, from engine.Peer, tell func(engine.Progress)) error {
-	next, err := s.making(ctx)
+	next, err := s.Making(ctx)
 	if err != nil {
 		return err
 	}
 	base := func(slot ...string) error {
-		args := append([]string{"-d", s.conninfo(from), "-D", s.host.Path(engine.PartData, dataNext), "-X", "stream", "-c", "fast", "-P"}, slot...)
-		return s.host.Run(ctx, s.telling(s.command("pg_basebackup", args...), "copying "+from.ID, tell))
+		args := append([]string{"-d", s.conninfo(from), "-D", s.Host.Path(engine.PartData, folder.Next), "-X", "stream", "-c", "fast", "-P"}, slot...)
+		return s.Host.Run(ctx, s.telling(s.command("pg_basebackup", args...), "copying "+from.ID, tell))
 	}
-	err = base("-S", slotOf(s.spec.ID))
+	err = base("-S", slotOf(s.Spec.ID))
 	if err != nil && strings.Contains(err.Error(), "replication slot") && ctx.Err() == nil {
 		// It is not there yet, or in use by a connection that is about to end. What is written
 		// meanwhile is kept for some time without it, too.
@@ -275,10 +218,10 @@ func (s *server) clone(ctx context.Context, from engine.Peer, tell func(engine.P
 	if err != nil {
 		return err
 	}
-	if err := s.touch(s.part(engine.PartData, dataNext, standbySignal)); err != nil {
+	if err := s.Touch(s.Part(engine.PartData, folder.Next, standbySignal)); err != nil {
 		return err
 	}
-	return s.made()
+	return s.Made()
 }
 
 // progress is what programs of PostgreSQL write with -P, in kB.
@@ -313,7 +256,7 @@ func (s *server) Rejoin(ctx context.Context, writer engine.Peer, tell func(engin
 			return how, nil
 		}
 		if ctx.Err() != nil || errors.Is(err, engine.ErrRunning) || errors.Is(err, engine.ErrHost) {
-			return "", fmt.Errorf("take back what %s has more than %s: %w", s.spec.ID, writer.ID, err)
+			return "", fmt.Errorf("take back what %s has more than %s: %w", s.Spec.ID, writer.ID, err)
 		}
 	}
 	if err := s.Clone(ctx, writer, tell); err != nil {
@@ -325,21 +268,21 @@ func (s *server) Rejoin(ctx context.Context, writer engine.Peer, tell func(engin
 // rewind takes back what a writer does not have. Data that it was changing is not a
 // database until it is done.
 func (s *server) rewind(ctx context.Context, writer engine.Peer, tell func(engine.Progress)) (engine.Rejoined, error) {
-	if err := s.needDown(ctx); err != nil {
+	if err := s.NeedDown(ctx); err != nil {
 		return "", err
 	}
 	data, err := s.Inspect(ctx)
 	if err != nil {
 		return "", err
 	}
-	unfit := s.part(engine.PartData, dataUnfit)
-	if err := errors.Join(s.touch(unfit), s.removeSignal()); err != nil {
+	unfit := s.Part(engine.PartData, folder.Unfit)
+	if err := errors.Join(s.Touch(unfit), s.removeSignal()); err != nil {
 		return "", err
 	}
-	main := s.host.Path(engine.PartData, dataMain)
+	main := s.Host.Path(engine.PartData, folder.Main)
 	if !data.Clean { // it needs a log that ends well
-		c := s.command("postgres", "--single", "-D", main, "-c", "config_file="+s.host.Path(engine.PartConf, fileMain), "-c", "listen_addresses=", "template1")
-		if err := s.host.Run(ctx, c); err != nil {
+		c := s.command("postgres", "--single", "-D", main, "-c", "config_file="+s.Host.Path(engine.PartConf, fileMain), "-c", "listen_addresses=", "template1")
+		if err := s.Host.Run(ctx, c); err != nil {
 			return "", err
 		}
 	}
@@ -354,14 +297,14 @@ func (s *server) rewind(ctx context.Context, writer engine.Peer, tell func(engin
 		}
 	})
 	c.Output = &said
-	if err := s.host.Run(ctx, c); err != nil {
+	if err := s.Host.Run(ctx, c); err != nil {
 		return "", err
 	}
 	if data.Own && strings.Contains(said.String(), "on the same timeline") {
 		// Both have written a timeline of that number; pg_rewind takes them to be one.
 		return "", fmt.Errorf("%s has a timeline of the same number", writer.ID)
 	}
-	if err := errors.Join(s.touch(s.main(standbySignal)), os.Remove(unfit), syncFolder(s.part(engine.PartData))); err != nil {
+	if err := errors.Join(s.Touch(s.Main(standbySignal)), os.Remove(unfit), folder.Sync(s.Part(engine.PartData))); err != nil {
 		return "", err
 	}
 	if strings.Contains(said.String(), "no rewind required") {
@@ -372,7 +315,7 @@ func (s *server) rewind(ctx context.Context, writer engine.Peer, tell func(engin
 
 // removeSignal makes data no replica's: those cannot be opened without a server.
 func (s *server) removeSignal() error {
-	err := os.Remove(s.main(standbySignal))
+	err := os.Remove(s.Main(standbySignal))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

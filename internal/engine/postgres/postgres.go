@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,6 +27,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // Accounts and names that are Postern's, as they are on RDS
@@ -70,14 +70,9 @@ const versionTime = 10 * time.Second
 // Discover implements engine.Driver. Of a major version that is there twice the first one
 // found counts.
 func (d Driver) Discover(ctx context.Context) (found []engine.Installation, err error) {
-	account, err := user.Lookup(d.User)
-	if err != nil {
-		return nil, nil // the packages make it, so there is none
-	}
-	uid, err := strconv.ParseUint(account.Uid, 10, 32)
-	gid, err2 := strconv.ParseUint(account.Gid, 10, 32)
-	if err := errors.Join(err, err2); err != nil {
-		return nil, fmt.Errorf("look up account %s: %w", d.User, err)
+	uid, gid, known, err := folder.Account(d.User)
+	if err != nil || !known {
+		return nil, err
 	}
 	for _, pattern := range d.Places {
 		places, err := filepath.Glob(pattern)
@@ -94,7 +89,7 @@ func (d Driver) Discover(ctx context.Context) (found []engine.Installation, err 
 			if !known && engine.CompareVersions(major, oldest) >= 0 {
 				found = append(found, engine.Installation{
 					Driver: engine.DriverPostgres, Version: version, Major: major, Programs: place,
-					User: d.User, UID: uint32(uid), GID: uint32(gid),
+					User: d.User, UID: uid, GID: gid,
 				})
 			}
 		}
@@ -126,10 +121,11 @@ func versionIn(ctx context.Context, place string) (string, error) {
 
 // Open implements engine.Driver.
 func (Driver) Open(spec engine.Spec, host engine.Host) (engine.Server, error) {
-	if !filepath.IsAbs(spec.Folder) || spec.ID == "" || spec.Programs == "" {
-		return nil, fmt.Errorf("open server %q of %s: its id, an absolute path and its programs are needed", spec.ID, spec.Folder)
+	f, err := folder.Open(spec, host)
+	if err != nil {
+		return nil, err
 	}
-	return &server{spec: spec, host: host}, nil
+	return &server{Folder: f}, nil
 }
 
 // Rounds of the hash of a password, as PostgreSQL's own.

@@ -68,7 +68,7 @@ func (s *server) Probe(ctx context.Context) (engine.State, error) {
 	s.probing.Lock()
 	defer s.probing.Unlock()
 	state := engine.State{Phase: engine.PhaseDown}
-	p, err := s.host.Process(ctx)
+	p, err := s.Host.Process(ctx)
 	state.Process = p
 	switch {
 	case errors.Is(err, engine.ErrHost):
@@ -79,7 +79,7 @@ func (s *server) Probe(ctx context.Context) (engine.State, error) {
 		state.Phase, state.Reason = engine.PhaseSilent, "the supervisor does not answer in time"
 		return state, nil
 	case err != nil:
-		return state, fmt.Errorf("probe %s: %w", s.spec.ID, err)
+		return state, fmt.Errorf("probe %s: %w", s.Spec.ID, err)
 	case !p.Running:
 		s.drop()
 		state.Reason = p.Exit
@@ -156,7 +156,7 @@ func (s *server) fill(state *engine.State, a answer) error {
 	} else {
 		state.At, state.Own = parseLSN(a.Written), true
 		if _, err := fmt.Sscanf(a.File, "%08X", &state.Timeline); err != nil {
-			return fmt.Errorf("probe %s: read the timeline in %q: %w", s.spec.ID, a.File, err)
+			return fmt.Errorf("probe %s: read the timeline in %q: %w", s.Spec.ID, a.File, err)
 		}
 		state.Upstream = ""
 	}
@@ -176,7 +176,7 @@ func (s *server) history(timeline uint32) ([]engine.Turn, error) {
 	if turns, known := s.turns[timeline]; known {
 		return turns, nil
 	}
-	turns, err := turnsIn(s.main(), timeline)
+	turns, err := turnsIn(s.Main(), timeline)
 	if err != nil || turns == nil && timeline > 1 {
 		return nil, err // a replica may get the file a moment later
 	}

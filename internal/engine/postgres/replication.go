@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // Promote implements engine.Server.
@@ -29,13 +30,13 @@ func (s *server) Promote(ctx context.Context) error {
 				}
 				told = true
 			}
-			if err := pause(ctx, 3*time.Millisecond); err != nil {
+			if err := folder.Pause(ctx, 3*time.Millisecond); err != nil {
 				return err
 			}
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("promote %s: %w", s.spec.ID, err)
+		return fmt.Errorf("promote %s: %w", s.Spec.ID, err)
 	}
 	return nil
 }
@@ -48,7 +49,7 @@ func (s *server) Settle(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("have %s write a checkpoint: %w", s.spec.ID, err)
+		return fmt.Errorf("have %s write a checkpoint: %w", s.Spec.ID, err)
 	}
 	return nil
 }
@@ -56,7 +57,7 @@ func (s *server) Settle(ctx context.Context) error {
 // Follow implements engine.Server. Without anybody to follow the receiver of the log ends.
 func (s *server) Follow(ctx context.Context, writer *engine.Peer) error {
 	text := revised(fileUpstream, s.upstreamText(writer))
-	err := s.write(engine.PartConf, fileUpstream, text)
+	err := s.Write(engine.PartConf, fileUpstream, text)
 	if err == nil {
 		_, err = s.reload(ctx, fileUpstream, text)
 	}
@@ -64,7 +65,7 @@ func (s *server) Follow(ctx context.Context, writer *engine.Peer) error {
 		err = s.receiverGone(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("have %s follow another one: %w", s.spec.ID, err)
+		return fmt.Errorf("have %s follow another one: %w", s.Spec.ID, err)
 	}
 	return nil
 }
@@ -78,7 +79,7 @@ func (s *server) receiverGone(ctx context.Context) error {
 			if err != nil || n == "0" {
 				return err
 			}
-			if err := pause(ctx, 3*time.Millisecond); err != nil {
+			if err := folder.Pause(ctx, 3*time.Millisecond); err != nil {
 				return err
 			}
 		}
@@ -108,7 +109,7 @@ func (s *server) SetMembers(ctx context.Context, ids []string) error {
 		}
 		wanted := map[string]bool{}
 		for _, id := range ids {
-			wanted[slotOf(id)] = id != s.spec.ID
+			wanted[slotOf(id)] = id != s.Spec.ID
 		}
 		var errs []error
 		for _, l := range has.Slots {
@@ -133,7 +134,7 @@ func (s *server) SetMembers(ctx context.Context, ids []string) error {
 		return errors.Join(errs...)
 	})
 	if err != nil {
-		return fmt.Errorf("tell %s of the other members: %w", s.spec.ID, err)
+		return fmt.Errorf("tell %s of the other members: %w", s.Spec.ID, err)
 	}
 	return nil
 }
@@ -164,13 +165,13 @@ func (s *server) SetDurability(ctx context.Context, d engine.Durability) error {
 	text, err := durabilityText(d)
 	if err == nil {
 		text = revised(fileDurability, text)
-		err = s.write(engine.PartConf, fileDurability, text)
+		err = s.Write(engine.PartConf, fileDurability, text)
 	}
 	if err == nil {
 		_, err = s.reload(ctx, fileDurability, text)
 	}
 	if err != nil {
-		return fmt.Errorf("set who has to have commits of %s: %w", s.spec.ID, err)
+		return fmt.Errorf("set who has to have commits of %s: %w", s.Spec.ID, err)
 	}
 	return nil
 }

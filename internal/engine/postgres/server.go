@@ -17,12 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // server is one server and its folder.
 type server struct {
-	spec engine.Spec
-	host engine.Host
+	folder.Folder
 
 	probing sync.Mutex
 	kept    *pgconn.PgConn
@@ -34,28 +34,11 @@ type server struct {
 
 var _ engine.Server = (*server)(nil)
 
-// Names in PartData. What is being made is in next and becomes main at once, when it is
-// whole; main that is being changed in place has a mark beside it.
-const (
-	dataMain  = "main"
-	dataNext  = "next"
-	dataUnfit = "main.unfit"
-)
-
 const standbySignal = "standby.signal"
 
-// part gives the path on this host of a part of the folder.
-func (s *server) part(parts ...string) string {
-	return filepath.Join(append([]string{s.spec.Folder}, parts...)...)
-}
-
-func (s *server) main(parts ...string) string {
-	return s.part(append([]string{engine.PartData, dataMain}, parts...)...)
-}
-
 func (s *server) exists() bool {
-	_, err := os.Stat(s.main("PG_VERSION"))
-	_, unfit := os.Stat(s.part(engine.PartData, dataUnfit))
+	_, err := os.Stat(s.Main("PG_VERSION"))
+	_, unfit := os.Stat(s.Part(engine.PartData, folder.Unfit))
 	return err == nil && errors.Is(unfit, fs.ErrNotExist)
 }
 
@@ -63,18 +46,9 @@ func (s *server) exists() bool {
 // certificates there.
 func (s *server) command(program string, args ...string) engine.Command {
 	return engine.Command{
-		Path: filepath.Join(s.spec.Programs, program), Args: args,
-		Env: []string{"PATH=" + s.spec.Programs + ":/usr/bin:/bin", "HOME=/nonexistent", "LC_ALL=C.UTF-8", "TZ=UTC"},
+		Path: filepath.Join(s.Spec.Programs, program), Args: args,
+		Env: []string{"PATH=" + s.Spec.Programs + ":/usr/bin:/bin", "HOME=/nonexistent", "LC_ALL=C.UTF-8", "TZ=UTC"},
 	}
-}
-
-// needDown refuses what is for servers that do not run.
-func (s *server) needDown(ctx context.Context) error {
-	p, err := s.host.Process(ctx)
-	if err == nil && p.Running {
-		err = engine.ErrRunning
-	}
-	return err
 }
 
 // Close implements engine.Server.
@@ -88,13 +62,13 @@ func (s *server) Close() error {
 // Start implements engine.Server.
 func (s *server) Start(ctx context.Context, r engine.Role) error {
 	if err := s.start(ctx, r); err != nil {
-		return fmt.Errorf("start %s: %w", s.spec.ID, err)
+		return fmt.Errorf("start %s: %w", s.Spec.ID, err)
 	}
 	return nil
 }
 
 func (s *server) start(ctx context.Context, r engine.Role) error {
-	p, err := s.host.Process(ctx)
+	p, err := s.Host.Process(ctx)
 	if err != nil {
 		return err
 	}
@@ -102,7 +76,7 @@ func (s *server) start(ctx context.Context, r engine.Role) error {
 		if err := s.assume(r); err != nil {
 			return err
 		}
-		c := s.command("postgres", "-D", s.host.Path(engine.PartData, dataMain), "-c", "config_file="+s.host.Path(engine.PartConf, fileMain))
+		c := s.command("postgres", "-D", s.Host.Path(engine.PartData, folder.Main), "-c", "config_file="+s.Host.Path(engine.PartConf, fileMain))
 		if !r.Writer {
 			least, err := s.least(ctx)
 			if err != nil {
@@ -112,10 +86,10 @@ func (s *server) start(ctx context.Context, r engine.Role) error {
 		}
 		c.Env = append(c.Env, "PG_OOM_ADJUST_FILE=/proc/self/oom_score_adj", "PG_OOM_ADJUST_VALUE=0")
 		c.Restart, c.Stop = r.Restart, int(unix.SIGINT)
-		if err := s.host.Start(ctx, c); err != nil && !errors.Is(err, engine.ErrRunning) {
+		if err := s.Host.Start(ctx, c); err != nil && !errors.Is(err, engine.ErrRunning) {
 			return err
 		}
-		if p, err = s.host.Process(ctx); err != nil {
+		if p, err = s.Host.Process(ctx); err != nil {
 			return err
 		}
 	}
@@ -128,12 +102,12 @@ func (s *server) assume(r engine.Role) error {
 	if !s.exists() {
 		return engine.ErrNoData
 	}
-	for _, f := range []string{s.part(engine.PartTLS, fileCertificate), s.part(engine.PartConf, fileMain)} {
+	for _, f := range []string{s.Part(engine.PartTLS, fileCertificate), s.Part(engine.PartConf, fileMain)} {
 		if _, err := os.Stat(f); err != nil {
 			return fmt.Errorf("it has no settings or no certificate yet: %w", err)
 		}
 	}
-	signal := s.main(standbySignal)
+	signal := s.Main(standbySignal)
 	if r.Writer {
 		if _, err := os.Stat(signal); err == nil {
 			return fmt.Errorf("its data is a replica's: %w", engine.ErrRole)
@@ -141,24 +115,7 @@ func (s *server) assume(r engine.Role) error {
 		return nil
 	}
 	text := revised(fileUpstream, s.upstreamText(r.Of))
-	return errors.Join(s.write(engine.PartConf, fileUpstream, text), s.touch(signal))
-}
-
-// touch makes an empty file of the server's, for good.
-func (s *server) touch(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Chown(int(s.spec.UID), int(s.spec.GID)), file.Sync(), file.Close(), syncFolder(filepath.Dir(path)))
-}
-
-func syncFolder(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(s.Write(engine.PartConf, fileUpstream, text), s.Touch(signal))
 }
 
 // answers waits until a server answers in its role, or has ended.
@@ -175,7 +132,7 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 		if err == nil {
 			return nil
 		}
-		p, gone := s.host.Process(ctx)
+		p, gone := s.Host.Process(ctx)
 		switch {
 		case gone != nil:
 			return gone
@@ -186,7 +143,7 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 		case !notYet(err) && codeOf(err) != "":
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := folder.Pause(ctx, wait); err != nil {
 			return err
 		}
 	}
@@ -212,32 +169,5 @@ func startError(p engine.Process) error {
 // Stop implements engine.Server. A clean stop is a fast one in PostgreSQL's words: clients
 // are told, and everything is written down and sent to the replicas.
 func (s *server) Stop(ctx context.Context, how engine.Stop) error {
-	if err := s.stop(ctx, how); err != nil && !errors.Is(err, engine.ErrHost) {
-		return fmt.Errorf("stop %s: %w", s.spec.ID, err)
-	}
-	return nil
-}
-
-func (s *server) stop(ctx context.Context, how engine.Stop) error {
-	if how.Clean > 0 {
-		if err := s.host.Hold(ctx); err != nil {
-			return err
-		}
-		p, err := s.host.Process(ctx)
-		if err != nil || !p.Running {
-			return err
-		}
-		if err := s.host.Signal(ctx, int(unix.SIGINT)); err == nil {
-			patience, cancel := context.WithTimeout(ctx, how.Clean)
-			p, err = s.host.Wait(patience, p)
-			cancel()
-			if err == nil && !p.Running {
-				return nil
-			}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return s.host.Kill(ctx)
+	return s.Folder.Stop(ctx, how, unix.SIGINT)
 }

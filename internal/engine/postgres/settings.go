@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // Files of conf. The first one includes the others that end in .conf; each of these says in
@@ -52,24 +52,24 @@ func (s *server) Configure(ctx context.Context, c engine.Config) (change engine.
 			offer = o
 		}
 	}
-	if err := engine.CheckParameters(offer.Family(s.spec.Major), c.Parameters); err != nil {
+	if err := engine.CheckParameters(offer.Family(s.Spec.Major), c.Parameters); err != nil {
 		return change, err
 	}
 	text := revised(fileMain, s.mainText(c))
 	err = errors.Join(
-		s.write(engine.PartConf, filePeople, s.peopleText()),
-		s.write(engine.PartConf, fileAccess, accessText(c)),
-		s.writeSecret(filePassword, passwordText(c.Replication)),
+		s.Write(engine.PartConf, filePeople, s.peopleText()),
+		s.Write(engine.PartConf, fileAccess, accessText(c)),
+		s.WriteSecret(filePassword, passwordText(c.Replication)),
 		s.writeMissing(fileUpstream), s.writeMissing(fileDurability), s.writeMissing(fileTLS),
 	)
 	if err == nil {
 		err = s.writeMain(ctx, text)
 	}
 	if err != nil {
-		return change, fmt.Errorf("configure %s: %w", s.spec.ID, err)
+		return change, fmt.Errorf("configure %s: %w", s.Spec.ID, err)
 	}
 	if change.Pending, err = s.reload(ctx, fileMain, text); err != nil {
-		return change, fmt.Errorf("configure %s: %w", s.spec.ID, err)
+		return change, fmt.Errorf("configure %s: %w", s.Spec.ID, err)
 	}
 	return change, nil
 }
@@ -77,17 +77,17 @@ func (s *server) Configure(ctx context.Context, c engine.Config) (change engine.
 // writeMain writes the main file. A server that runs is asked what it thinks of it, before
 // it reads it: with settings that it refuses it would not start again.
 func (s *server) writeMain(ctx context.Context, text string) error {
-	old, err := os.ReadFile(s.part(engine.PartConf, fileMain))
+	old, err := os.ReadFile(s.Part(engine.PartConf, fileMain))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if string(old) == text {
 		return nil
 	}
-	if err := s.write(engine.PartConf, fileMain, text); err != nil {
+	if err := s.Write(engine.PartConf, fileMain, text); err != nil {
 		return err
 	}
-	if p, err := s.host.Process(ctx); err != nil || !p.Running || len(old) == 0 {
+	if p, err := s.Host.Process(ctx); err != nil || !p.Running || len(old) == 0 {
 		return nil
 	}
 	var wrong []engine.ParameterError
@@ -102,7 +102,7 @@ func (s *server) writeMain(ctx context.Context, text string) error {
 		err = &wrong[0]
 	}
 	if err != nil {
-		return errors.Join(err, s.write(engine.PartConf, fileMain, string(old)))
+		return errors.Join(err, s.Write(engine.PartConf, fileMain, string(old)))
 	}
 	return nil
 }
@@ -110,20 +110,20 @@ func (s *server) writeMain(ctx context.Context, text string) error {
 // SetCertificate implements engine.Server.
 func (s *server) SetCertificate(ctx context.Context, c engine.Certificate) error {
 	if _, err := tls.X509KeyPair(c.Chain, c.Key); err != nil {
-		return fmt.Errorf("set the certificate of %s: %w", s.spec.ID, err)
+		return fmt.Errorf("set the certificate of %s: %w", s.Spec.ID, err)
 	}
 	both := slices.Concat(c.Chain, []byte("\n"), c.Key)
 	text := revised(fileTLS, "# "+sum(string(both)+string(c.Authorities))+"\n")
 	err := errors.Join(
-		s.write(engine.PartTLS, fileAuthorities, string(c.Authorities)),
-		s.write(engine.PartTLS, fileCertificate, string(both)),
-		s.write(engine.PartConf, fileTLS, text),
+		s.Write(engine.PartTLS, fileAuthorities, string(c.Authorities)),
+		s.Write(engine.PartTLS, fileCertificate, string(both)),
+		s.Write(engine.PartConf, fileTLS, text),
 	)
 	if err == nil {
 		_, err = s.reload(ctx, fileTLS, text)
 	}
 	if err != nil {
-		return fmt.Errorf("set the certificate of %s: %w", s.spec.ID, err)
+		return fmt.Errorf("set the certificate of %s: %w", s.Spec.ID, err)
 	}
 	return nil
 }
@@ -172,13 +172,13 @@ func (s *server) defaults(c engine.Config) [][2]string {
 
 // own are settings that are not users' to make.
 func (s *server) own(c engine.Config) [][2]string {
-	path := s.host.Path
+	path := s.Host.Path
 	return [][2]string{
 		{"listen_addresses", c.Addr.String()}, {"port", fmt.Sprint(c.Port)},
 		{"unix_socket_directories", path(engine.PartRun)}, {"unix_socket_permissions", "0700"},
 		{"hba_file", path(engine.PartConf, fileAccess)}, {"ident_file", path(engine.PartConf, filePeople)},
 		{"ssl", "on"}, {"ssl_cert_file", path(engine.PartTLS, fileCertificate)}, {"ssl_key_file", path(engine.PartTLS, fileCertificate)},
-		{"password_encryption", "scram-sha-256"}, {"cluster_name", s.spec.ID},
+		{"password_encryption", "scram-sha-256"}, {"cluster_name", s.Spec.ID},
 		{"logging_collector", "off"}, {"log_destination", "stderr"}, {"log_line_prefix", "%m [%p] %q%u@%d "},
 		{"wal_level", "replica"}, {"hot_standby", "on"}, {"max_wal_senders", "40"}, {"max_replication_slots", "40"},
 		// A replica that is gone must not fill the disk; one that is away for a moment must not
@@ -218,7 +218,7 @@ func netipPrefix(m engine.Peer) string { return fmt.Sprintf("%s/%d", m.Addr, m.A
 
 // peopleText says who is the superuser by the socket: root, and who the server runs as.
 func (s *server) peopleText() string {
-	return fmt.Sprintf("postern root %[1]s\npostern \"%[2]s\" %[1]s\n", admin, s.spec.User)
+	return fmt.Sprintf("postern root %[1]s\npostern \"%[2]s\" %[1]s\n", admin, s.Spec.User)
 }
 
 // passwordText is libpq's file of passwords.
@@ -232,8 +232,8 @@ func (s *server) conninfo(p engine.Peer) string {
 	var b strings.Builder
 	for _, v := range [][2]string{
 		{"host", p.Name}, {"hostaddr", p.Addr.String()}, {"port", fmt.Sprint(p.Port)}, {"user", replication},
-		{"passfile", s.host.Path(engine.PartConf, filePassword)}, {"application_name", s.spec.ID},
-		{"sslmode", "verify-full"}, {"sslrootcert", s.host.Path(engine.PartTLS, fileAuthorities)}, {"gssencmode", "disable"},
+		{"passfile", s.Host.Path(engine.PartConf, filePassword)}, {"application_name", s.Spec.ID},
+		{"sslmode", "verify-full"}, {"sslrootcert", s.Host.Path(engine.PartTLS, fileAuthorities)}, {"gssencmode", "disable"},
 		{"connect_timeout", "5"}, {"keepalives_idle", "5"}, {"keepalives_interval", "2"}, {"keepalives_count", "3"}, {"tcp_user_timeout", "10000"},
 	} {
 		fmt.Fprintf(&b, "%s='%s' ", v[0], strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v[1]))
@@ -246,7 +246,7 @@ func (s *server) upstreamText(of *engine.Peer) string {
 	if of == nil {
 		return setting("primary_conninfo", "") + setting("primary_slot_name", "") + setting("postern.upstream", "")
 	}
-	return setting("primary_conninfo", s.conninfo(*of)) + setting("primary_slot_name", slotOf(s.spec.ID)) + setting("postern.upstream", of.ID)
+	return setting("primary_conninfo", s.conninfo(*of)) + setting("primary_slot_name", slotOf(s.Spec.ID)) + setting("postern.upstream", of.ID)
 }
 
 // slotOf is the name of the replication slot of a member: PostgreSQL allows lower-case
@@ -282,7 +282,7 @@ func revisionOf(text string) string {
 // gives the parameters that wait for a restart. A server that does not run reads them when
 // it starts. New connections have what the first process has read, so they tell.
 func (s *server) reload(ctx context.Context, file, text string) (pending []string, err error) {
-	p, err := s.host.Process(ctx)
+	p, err := s.Host.Process(ctx)
 	if err != nil || !p.Running {
 		if errors.Is(err, engine.ErrHost) {
 			err = nil
@@ -310,62 +310,20 @@ func (s *server) reload(ctx context.Context, file, text string) (pending []strin
 		if err != nil && !notYet(err) {
 			return nil, fmt.Errorf("reload the settings: %w", err)
 		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := folder.Pause(ctx, 10*time.Millisecond); err != nil {
 			return nil, fmt.Errorf("reload the settings: %w", err)
 		}
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// write replaces a file of the folder that the server may read and nobody else.
-func (s *server) write(part, name, text string) error {
-	return s.replace(s.part(part, name), text, 0, 0o640)
-}
-
-// writeSecret replaces a file that libpq reads only when it is the server's alone.
-func (s *server) writeSecret(name, text string) error {
-	return s.replace(s.part(engine.PartConf, name), text, int(s.spec.UID), 0o600)
-}
-
 // writeMissing makes a file of settings that is not there.
 func (s *server) writeMissing(name string) error {
-	if _, err := os.Stat(s.part(engine.PartConf, name)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(s.Part(engine.PartConf, name)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	text := ""
 	if name == fileUpstream {
 		text = s.upstreamText(nil)
 	}
-	return s.write(engine.PartConf, name, revised(name, text))
-}
-
-// replace puts a text into a file at once. One that has it is left.
-func (s *server) replace(path, text string, owner int, mode os.FileMode) error {
-	if old, err := os.ReadFile(path); err == nil && string(old) == text {
-		return nil
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.WriteString(text)
-	err = errors.Join(err, file.Chmod(mode), file.Chown(owner, int(s.spec.GID)))
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return os.Rename(file.Name(), path)
+	return s.Write(engine.PartConf, name, revised(name, text))
 }

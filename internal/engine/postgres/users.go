@@ -29,7 +29,7 @@ func (s *server) SetUsers(ctx context.Context, u engine.Users) error {
 		return setMaster(ctx, conn, u)
 	})
 	if err != nil {
-		return fmt.Errorf("set the users of %s: %w", s.spec.ID, err)
+		return fmt.Errorf("set the users of %s: %w", s.Spec.ID, err)
 	}
 	return nil
 }
