@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/mariadb"
 	"github.com/posternhq/postern/internal/engine/postgres"
 )
 
 // drivers are those of the database engines that this program can run.
-func drivers() []engine.Driver { return []engine.Driver{postgres.New()} }
+func drivers() []engine.Driver { return []engine.Driver{mariadb.New(), postgres.New()} }
 
 // How long it may take to look for engines, and how long what was found is believed: an
 // engine that somebody installs is found a little later, without a restart.

@@ -31,7 +31,7 @@ type Driver interface {
 	// output: the folder may be empty, and the host away. The caller calls Close.
 	Open(Spec, Host) (Server, error)
 	// Verifier makes what a server checks a password with, which does not tell the
-	// password. Two of the same password differ.
+	// password. Two of the same password differ where the engine has salts.
 	Verifier(password string) (string, error)
 	// Fits says whether a replica in the first state can go on with what a writer in the
 	// second has, or what it needs first. It may be asked of states that came from Inspect, of a

@@ -71,8 +71,11 @@ func tableOf(family string) ([]Parameter, string) {
 		if !ok || major == "" || strings.Trim(major, "0123456789.") != "" {
 			continue
 		}
-		if o.Driver == DriverPostgres {
+		switch o.Driver {
+		case DriverPostgres:
 			return postgresParameters, major
+		case DriverMariaDB:
+			return mariadbParameters, major
 		}
 	}
 	return nil, ""

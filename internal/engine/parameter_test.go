@@ -10,7 +10,7 @@ import (
 )
 
 func TestTablesOfParameters(t *testing.T) {
-	for _, family := range []string{"postgres13", "postgres15", "aurora-postgresql17"} {
+	for _, family := range []string{"postgres13", "postgres15", "aurora-postgresql17", "mariadb10.11"} {
 		list := Parameters(family)
 		if len(list) < 100 {
 			t.Errorf("family %s has %d parameters", family, len(list))
