@@ -34,6 +34,7 @@ const Secret = "replication's own: secret"
 // Patience is how long a clean stop may take.
 const Patience = testnet.Patience
 
+// Patient gives a context that ends long after anything should have.
 func Patient(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*testnet.Patience)
 	t.Cleanup(cancel)
@@ -176,6 +177,7 @@ func (s *Site) instanceAt(t *testing.T, id, folder string) *Instance {
 	return i
 }
 
+// Supervise starts the supervisor.
 func (i *Instance) Supervise() {
 	i.T.Helper()
 	o := supervisortest.Options(i.Folder, i.Site.Install.UID, i.Site.Install.GID)
@@ -202,6 +204,7 @@ func (i *Instance) Open() {
 	i.T.Cleanup(func() { i.Close() })
 }
 
+// Configured sets what Config says, with more members.
 func (i *Instance) Configured(members ...engine.Peer) engine.Change {
 	i.T.Helper()
 	i.Config.Members = append(i.Config.Members, members...)
@@ -212,6 +215,7 @@ func (i *Instance) Configured(members ...engine.Peer) engine.Change {
 	return change
 }
 
+// Certified gives the server a certificate for its own name and others.
 func (i *Instance) Certified(names ...string) {
 	i.T.Helper()
 	c, err := i.Site.Authority.Certify(append([]string{i.Peer.Name}, names...), []netip.Addr{i.Peer.Addr}, time.Now())
@@ -223,6 +227,7 @@ func (i *Instance) Certified(names ...string) {
 	}
 }
 
+// Must ends the test at an error, with the last words of the server.
 func (i *Instance) Must(err error) {
 	i.T.Helper()
 	if err != nil {
@@ -232,11 +237,13 @@ func (i *Instance) Must(err error) {
 	}
 }
 
+// Probed probes the server.
 func (i *Instance) Probed() engine.State {
 	i.T.Helper()
 	return i.ProbedWithin(testnet.Patience)
 }
 
+// ProbedWithin probes the server, with so much time for its answer.
 func (i *Instance) ProbedWithin(patience time.Duration) engine.State {
 	i.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
