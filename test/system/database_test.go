@@ -33,14 +33,20 @@ type databases struct {
 // newDatabases wants PostgreSQL and its client to be installed.
 func newDatabases(t *testing.T) *databases {
 	t.Helper()
-	if _, err := exec.LookPath("psql"); err != nil {
-		testnet.Unable(t, "this test uses the program psql of PostgreSQL")
+	return newDatabasesOf(t, "postgres", "psql")
+}
+
+// newDatabasesOf wants an engine and its client to be installed.
+func newDatabasesOf(t *testing.T, engine, client string) *databases {
+	t.Helper()
+	if _, err := exec.LookPath(client); err != nil {
+		testnet.Unable(t, "this test uses the program "+client)
 	}
 	d := &databases{Postern: postern.Start(t)}
 	t.Cleanup(d.tell)
-	known := postern.Call[rds.DescribeDBEngineVersionsOutput](d.Postern, rds.Service, "DescribeDBEngineVersions", &rds.DescribeDBEngineVersionsInput{Engine: new("postgres")})
+	known := postern.Call[rds.DescribeDBEngineVersionsOutput](d.Postern, rds.Service, "DescribeDBEngineVersions", &rds.DescribeDBEngineVersionsInput{Engine: &engine})
 	if len(known.DBEngineVersions) == 0 {
-		testnet.Unable(t, "no PostgreSQL is installed")
+		testnet.Unable(t, "engine "+engine+" is not installed")
 	}
 	d.vpc = d.VPC("10.0.0.0/16")
 	d.a, d.b = d.vpc.Subnet(0, "10.0.1.0/24"), d.vpc.Subnet(1, "10.0.2.0/24")
@@ -159,13 +165,19 @@ func (d *databases) nothingLeft() {
 			d.T.Errorf("namespace %s is left", name)
 		}
 	}
-	if left, err := filepath.Glob(filepath.Join(d.Data, "databases", "*")); err != nil || len(left) > 0 {
-		d.T.Errorf("folders are left: %v, %v", left, err)
+	if left := d.folders(); len(left) > 0 {
+		d.T.Errorf("folders are left: %v", left)
 	}
 	if left := supervised(d.Data); len(left) > 0 {
 		d.T.Errorf("processes are left: %v", left)
 	}
 	d.Verify()
+}
+
+// folders gives those of databases and snapshots.
+func (d *databases) folders() []string {
+	found, _ := filepath.Glob(filepath.Join(d.Data, "databases", "*")) // the pattern is right
+	return found
 }
 
 // supervised gives the processes that look after servers of a data folder.

@@ -176,12 +176,12 @@ func planned(t *testing.T, a, b, c *instance) {
 	a.sees("SELECT count(*) FROM kept", "5")
 	c.sees("SELECT count(*) FROM kept", "5")
 	// A replica that has lost its writer says what it has got, long before its control file does.
-	c.must(c.Follow(ctx, nil))
-	alone := c.until("one that gets nothing", func(s engine.State) bool { return !s.Streaming })
+	c.Must(c.Follow(ctx, nil))
+	alone := c.Until("one that gets nothing", func(s engine.State) bool { return !s.Streaming })
 	if alone.Timeline != 2 {
 		t.Errorf("a replica that has changes of timeline 2 says %d", alone.Timeline)
 	}
-	c.must(c.Follow(ctx, &b.peer))
+	c.Must(c.Follow(ctx, &b.Peer))
 	c.streams(b)
 }
 
