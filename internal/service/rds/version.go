@@ -37,7 +37,7 @@ func (a *API) findVersion(name, wanted *string) (version, error) {
 		have = append(have, v.Version)
 	}
 	if len(have) == 0 {
-		return version{}, conflicting("Cannot find version %s for %s: the engine is not installed on this host; install %s", service.Value(wanted), o.Engine, o.Package)
+		return version{}, conflicting("Cannot find version %s for %s: the engine is not installed on this host; install the package %s", service.Value(wanted), o.Engine, o.Package)
 	}
 	return version{}, conflicting("Cannot find version %s for %s: installed are %s", *wanted, o.Engine, strings.Join(have, ", "))
 }
