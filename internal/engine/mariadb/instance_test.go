@@ -70,7 +70,7 @@ func (i *instance) client(host, user, password, sql string, more ...string) (str
 	args := append([]string{"--mount", "sh", "-c", script, "sh", filepath.Join(dir, "hosts"), "mariadb", "--defaults-file=" + names, "-N", "-B", "-e", sql}, more...)
 	var out bytes.Buffer
 	cmd := exec.Command("unshare", args...)
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &out, "/"
 	p, err := child.StartWithin(i.Site.Clients.Run, cmd)
 	if err != nil {
 		i.T.Fatal(err)

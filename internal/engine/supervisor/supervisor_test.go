@@ -427,7 +427,7 @@ func TestGroupsOfTheKernel(t *testing.T) {
 	if root == "" {
 		t.Skip("SKIPPED: no control groups of the second version are mounted")
 	}
-	name := "postern-test-" + filepath.Base(folder)
+	name := "postern-" + options(folder).Mark + "-" + filepath.Base(folder)
 	if !strings.Contains(string(text), "0::/"+name+"\n") {
 		t.Errorf("the supervisor is in groups %q, want %s", text, name)
 	}

@@ -122,9 +122,13 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 	}
 
 	w.Engines = func() []engine.Installation { return nil }
-	refused(w, "nothing installed", "InvalidParameterCombination", "install the package postgresql", func() (*shape.CreateDBInstanceOutput, error) {
-		return w.rds.CreateDBInstance(w.Ctx, instanceInput("new"))
-	})
+	for engine, text := range map[string]string{"postgres": "install the package postgresql", "mariadb": "install the package mariadb-server mariadb-backup"} {
+		request := instanceInput("new")
+		request.Engine, request.EngineVersion = &engine, nil
+		refused(w, "nothing installed of "+engine, "InvalidParameterCombination", text, func() (*shape.CreateDBInstanceOutput, error) {
+			return w.rds.CreateDBInstance(w.Ctx, request)
+		})
+	}
 }
 
 func TestEncryptionIsTheOperatorsWord(t *testing.T) {

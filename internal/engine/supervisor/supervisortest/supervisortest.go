@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,13 +46,17 @@ func supervise(args []string) error {
 	})
 }
 
+// mark is this process's: tests of other packages that run at the same time have instances
+// of the same ids, whose control groups are killed as a whole.
+var mark = fmt.Sprintf("test%08x", rand.Uint32())
+
 // Options are those of a supervisor that is this program.
 func Options(folder string, uid, gid uint32) supervisor.Options {
 	program, err := os.Executable()
 	if err != nil {
 		panic(err) // of a program that runs
 	}
-	return supervisor.Options{Program: program, Folder: folder, Mark: "test", UID: uid, GID: gid, Log: slog.New(slog.DiscardHandler)}
+	return supervisor.Options{Program: program, Folder: folder, Mark: mark, UID: uid, GID: gid, Log: slog.New(slog.DiscardHandler)}
 }
 
 // Folder gives a folder whose supervisor ends with the test, or with its process. The name
