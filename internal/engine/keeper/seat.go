@@ -157,6 +157,15 @@ func (s *seat) begin(ctx context.Context, work *sync.WaitGroup) {
 	d.send(func() {
 		s.opening = false
 		m := d.machine.members[s.id]
+		if d.seats[s.id] != s { // it was removed meanwhile, and so is what was opened
+			s.close()
+			work.Go(func() {
+				if err := s.destroy(ctx, nil, engine.Spec{}); err != nil {
+					d.keeper.cfg.Log.Warn("what was opened of a server that is removed stays", "database", d.id, "member", s.id, "error", err)
+				}
+			})
+			return
+		}
 		if err != nil {
 			d.keeper.cfg.Log.Warn("a server of a database has no place", "database", d.id, "member", s.id, "error", err)
 			s.retry = time.Now().Add(patient)
@@ -259,13 +268,13 @@ func (s *seat) launch(ctx context.Context, work *sync.WaitGroup, a action, done 
 		if before != nil {
 			<-before.done
 		}
+		done(result) // first: a member that was removed is not to be opened again
 		s.database.send(func() {
 			if s.running == r {
 				s.running = nil
 			}
 			s.probed = time.Time{}
 		})
-		done(result)
 	})
 }
 
