@@ -35,7 +35,8 @@ const (
 	// hopeless is how long a server without a stand-in may hang before it is killed, and a
 	// replica may get nothing before it is made anew.
 	hopeless = 60 * time.Second
-	// unanswered is how long a request for another writer waits for the present one.
+	// unanswered is how long a request for another writer waits for the present one, and for
+	// members that could take its place.
 	unanswered = 10 * time.Second
 	// firstRetry and lastRetry are the first and the longest pause before something that
 	// failed is tried again.
@@ -55,6 +56,7 @@ type machine struct {
 	saved     saved
 
 	turn     *turnover
+	heard    heard
 	electing bool
 	stale    bool // another writer was elected, and it is not known yet which
 	reading  bool // secrets

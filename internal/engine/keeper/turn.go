@@ -187,9 +187,20 @@ func (k *machine) others(w *member) (n int) {
 	return n
 }
 
-// request answers the request for another writer.
+// heard is a request for another writer, and since when it is known.
+type heard struct {
+	turn  int64
+	since time.Time
+}
+
+// request answers the request for another writer. Members that are shown as available may
+// miss a probe or be at something just now, so they are waited for.
 func (k *machine) request(w *member) {
 	d := k.wanted
+	if k.heard.turn != d.Turn {
+		k.heard = heard{d.Turn, k.now}
+	}
+	late := k.now.Sub(k.heard.since) > unanswered
 	refuse := func(why string) {
 		k.saved.Turned = d.Turn
 		k.tell(k.id, "Failover was not started: "+why, "failover", "failure")
@@ -202,14 +213,18 @@ func (k *machine) request(w *member) {
 	case d.Prefer != "" && (prefer == nil || prefer.gone):
 		refuse("there is no DB instance " + d.Prefer)
 	case !w.writes() || k.promoted != nil:
-		if k.now.Sub(k.asked) > unanswered && k.troubled(w) && len(candidates) == 0 {
+		if late && k.troubled(w) && len(candidates) == 0 {
 			refuse("no DB instance is available")
 		}
 	case w.busy != nil && w.busy.verb != verbSettle && w.busy.verb != verbSnapshot:
 	case d.Prefer != "" && !slices.Contains(candidates, prefer):
-		refuse("DB instance " + prefer.name() + " is not available")
+		if late {
+			refuse("DB instance " + prefer.name() + " is not available")
+		}
 	case len(candidates) == 0:
-		refuse("no other DB instance is available")
+		if late {
+			refuse("no other DB instance is available")
+		}
 	default:
 		k.begin(turnover{from: w.want.ID, planned: true, asked: d.Turn, prefer: d.Prefer})
 	}
