@@ -102,14 +102,22 @@ func (f *form) expectDescribed(t *testing.T, p *postern.Postern) {
 }
 
 // lasting leaves out blocks that were taken away, which are told of for a while only, and
-// permissions that are everybody's: those are the program's.
+// permissions and parameter groups that are everybody's: those are the program's, and of
+// the engines that a machine has.
 func lasting(items []any) []any {
 	former := func(value any) bool {
 		fields, _ := value.(map[string]any)
 		return fields["State"] == "disassociated"
 	}
+	given := func(fields map[string]any, name string) bool {
+		text, _ := fields[name].(string)
+		return strings.HasPrefix(text, "default.")
+	}
 	return slices.DeleteFunc(slices.Clone(items), func(item any) bool {
 		fields, _ := item.(map[string]any)
+		if given(fields, "DBParameterGroupName") || given(fields, "DBClusterParameterGroupName") {
+			return true
+		}
 		return fields["PermissionType"] == "AWS_MANAGED" || former(fields["CidrBlockState"]) || former(fields["Ipv6CidrBlockState"])
 	})
 }

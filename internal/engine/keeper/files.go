@@ -99,7 +99,7 @@ func (k *Keeper) write(id, file string, r record) error {
 		return fmt.Errorf("write %s of %s: %w", file, id, err)
 	}
 	folder := k.folder(id)
-	if err := os.MkdirAll(folder, 0o711); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("write %s of %s: %w", file, id, err)
 	}
 	path := filepath.Join(folder, file)

@@ -59,7 +59,7 @@ func New(cfg Config) (*Keeper, error) {
 		cfg.Free = free
 	}
 	k := &Keeper{cfg: cfg, databases: map[string]*database{}, snapshots: map[string]desired.Snapshot{}}
-	if err := os.MkdirAll(cfg.Folder, 0o711); err != nil {
+	if err := os.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open the folder of databases: %w", err)
 	}
 	if err := k.load(); err != nil {
