@@ -214,15 +214,15 @@ func (a *API) deleteSnapshot(ctx context.Context, k snapshotKind, name *string, 
 	return err
 }
 
-// begun names a database that is being made of a snapshot, if one is.
+// begun names a database that is being made of a snapshot, if one is and is to stay.
 func begun(tx *table.Txn, s *model.DBSnapshot) string {
 	for c := range state.DBClusters.Scope(tx, s.Account, s.Region) {
-		if c.Snapshot == s.ID && stateOf(tx, &c.Meta) == nil {
+		if c.Snapshot == s.ID && !c.Deleting() && stateOf(tx, &c.Meta) == nil {
 			return c.Identifier
 		}
 	}
 	for i := range state.DBInstances.Scope(tx, s.Account, s.Region) {
-		if i.Snapshot == s.ID && stateOf(tx, &i.Meta) == nil {
+		if i.Snapshot == s.ID && !i.Deleting() && stateOf(tx, &i.Meta) == nil {
 			return i.Identifier
 		}
 	}
