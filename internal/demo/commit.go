@@ -20,8 +20,11 @@ const (
 	clients = 8
 	// commitEvery is the pause of a client after a commit, which leaves the machine to others.
 	commitEvery = 5 * time.Millisecond
-	// reconnectEvery is the pause of a client after an attempt that failed.
-	reconnectEvery = 5 * time.Millisecond
+	// reconnectEvery is the pause of a client after an attempt that failed. Each attempt asks
+	// for the name's IPv4 and IPv6 addresses. What an interface asks beyond its share is
+	// dropped, and a client waits 5 s for such an answer (resolv.conf(5), timeout), so all of
+	// them together have to stay below it.
+	reconnectEvery = 20 * time.Millisecond
 	// commitFor bounds an attempt, on a busy machine too.
 	commitFor = time.Minute
 	// recountFor bounds how long the last reading may take to succeed.

@@ -5,7 +5,20 @@ package demo
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/posternhq/postern/internal/dataplane/nft"
 )
+
+// TestReconnectingStaysBelowTheResolversPace: clients that ask more while there is no writer
+// wait for answers that were dropped when there is one again.
+func TestReconnectingStaysBelowTheResolversPace(t *testing.T) {
+	const questions = 2 // for A and AAAA
+	second := clients * questions * int(time.Second/reconnectEvery)
+	if share := nft.DefaultShares(0).Queries; second > share {
+		t.Errorf("%d clients ask up to %d questions a second, an interface may %d", clients, second, share)
+	}
+}
 
 // TestLedgerTellsMoves acknowledges commits of three servers, one of which is heard late.
 func TestLedgerTellsMoves(t *testing.T) {
