@@ -152,7 +152,7 @@ func (s *Site) Instance(t *testing.T, id string) *Instance {
 // InstanceIn is Instance with a file system of its own, in memory.
 func (s *Site) InstanceIn(t *testing.T, id, options string) *Instance {
 	t.Helper()
-	folder := supervisortest.Folder(t, id)
+	folder := filepath.Join(t.TempDir(), id)
 	if err := errors.Join(os.MkdirAll(folder, 0o750), unix.Mount("disk", folder, "tmpfs", 0, options)); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +161,7 @@ func (s *Site) InstanceIn(t *testing.T, id, options string) *Instance {
 			t.Error(err)
 		}
 	})
+	supervisortest.Ends(t, folder) // before the folder is unmounted
 	return s.instanceAt(t, id, folder)
 }
 

@@ -27,7 +27,6 @@ import (
 	"github.com/posternhq/postern/internal/engine/supervisor"
 	"github.com/posternhq/postern/internal/engine/supervisor/supervisortest"
 	"github.com/posternhq/postern/internal/model"
-	"github.com/posternhq/postern/test/janitor"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -89,11 +88,8 @@ func newRig(t *testing.T, members ...string) *rig {
 	}
 	r.folder = filepath.Join(t.TempDir(), "databases")
 	for _, id := range members {
-		forget, err := janitor.AbandonFolder(filepath.Join(r.folder, id)) // its supervisor ends with the test's process
-		r.must(err)
-		t.Cleanup(forget)
+		supervisortest.Ends(t, filepath.Join(r.folder, id))
 	}
-	t.Cleanup(r.slay)
 	r.entry = desired.Database{
 		ID: cluster, Engine: "aurora-postgresql", Version: r.install.Version, Port: 5432, Name: "shop", User: "boss", Secret: 1, Names: []string{writerName + "."},
 	}
@@ -177,19 +173,6 @@ func (r *rig) put() {
 	}
 	for key, err := range r.keeper.Apply(r.t.Context(), desired.DatabaseRealm(cluster), entries, nil) {
 		r.t.Fatalf("put %s: %v", key, err)
-	}
-}
-
-// slay ends all supervisors.
-func (r *rig) slay() {
-	ctx, cancel := context.WithTimeout(context.Background(), testnet.Patience)
-	defer cancel()
-	for id := range r.spaces {
-		if c, err := supervisor.Open(ctx, filepath.Join(r.folder, id)); err == nil {
-			if err := errors.Join(c.Slay(ctx), c.Close()); err != nil {
-				r.t.Error(err)
-			}
-		}
 	}
 }
 

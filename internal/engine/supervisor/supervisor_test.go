@@ -165,6 +165,27 @@ func TestServersOutliveWhoStartedThem(t *testing.T) {
 	}
 }
 
+// A test's supervisor ends with the test, even one that is not to be found in its folder.
+func TestNoSupervisorOutlivesItsTest(t *testing.T) {
+	var c *supervisor.Client
+	var namespace string
+	t.Run("test", func(t *testing.T) {
+		folder := newFolder(t)
+		c = start(t, options(folder))
+		running(t, c, sleeps)
+		namespace = namespaceOf(t, c)
+		if len(others(c, pidsOf(t, namespace))) == 0 {
+			t.Error("the server does not run")
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if left := others(c, pidsOf(t, namespace)); len(left) > 0 || supervisor.Supervised()[c.PID] != "" {
+		t.Errorf("the test has ended, and supervisor %d and processes %v are left", c.PID, left)
+	}
+}
+
 // Who waits is told, and only when those are gone, too, whom the server has left behind.
 func TestTheEndOfAServerIsTold(t *testing.T) {
 	c := start(t, options(newFolder(t)))
