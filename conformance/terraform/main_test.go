@@ -8,10 +8,13 @@ package terraform
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +63,11 @@ func run(m *testing.M) int {
 		return harness.Absent(fmt.Sprintf("these tests need Terraform 1.5 or later, and %s is %s", program, version.Stdout))
 	}
 	fmt.Printf("%s: %sAWS provider from %s\n", program, version.Stdout, mirror)
+	// The provider waits most of the time, for as long as it says itself: so more tests run
+	// at once than there are processors, unless the command line says how many.
+	if err := flag.Set("test.parallel", strconv.Itoa(runtime.NumCPU()+2)); err != nil {
+		panic(err)
+	}
 	return harness.Main(m, func(s *harness.Server) { server = s }, nil, "--public-pool", "203.0.113.0/24")
 }
 
