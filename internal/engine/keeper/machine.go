@@ -36,8 +36,9 @@ const (
 	// replica may get nothing before it is made anew.
 	hopeless = 60 * time.Second
 	// unanswered is how long a request for another writer waits for the present one, and for
-	// members that could take its place.
-	unanswered = 10 * time.Second
+	// members that could take its place: the cluster is shown as failing over meanwhile, which
+	// no waiter of clients is made for.
+	unanswered = 4 * time.Second
 	// firstRetry and lastRetry are the first and the longest pause before something that
 	// failed is tried again.
 	firstRetry = 500 * time.Millisecond
