@@ -152,7 +152,6 @@ func (l *ledger) Tell(ctx context.Context, o keeper.Observation) error {
 				Version: s.Version, Bytes: s.Bytes, At: d.env.Now(),
 			}
 			if was != nil {
-				now.Generation = was.Generation
 				same := *was
 				same.At = now.At
 				if same == *now {

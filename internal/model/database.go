@@ -209,11 +209,9 @@ type DatabaseState struct {
 	Phase   DatabasePhase `json:"phase"`
 	// Reason is why, for people; empty when all is well.
 	Reason string `json:"reason,omitempty"`
-	// Generation is that of the resource which the host has made true, Secret and Reboot the
-	// counts that it has seen to.
-	Generation int64 `json:"generation,omitempty"`
-	Secret     int64 `json:"secret,omitempty"`
-	Reboot     int64 `json:"reboot,omitempty"`
+	// Secret and Reboot are the counts that the host has seen to.
+	Secret int64 `json:"secret,omitempty"`
+	Reboot int64 `json:"reboot,omitempty"`
 	// Pending says that parameters wait for a reboot.
 	Pending bool `json:"pending,omitempty"`
 	// Version is that of the program that runs.
