@@ -38,6 +38,8 @@ type Election struct {
 	Writer string
 	// Turn is that of the last request which the election answers.
 	Turn int64
+	// Unasked says that the writer before could not go on, and nobody asked for another one.
+	Unasked bool
 }
 
 // Secrets are what a database is opened with. They are not kept.

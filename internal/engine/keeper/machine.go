@@ -17,11 +17,18 @@ import (
 // Times that decisions go by.
 const (
 	// silences is how many probes in a row have no answer before a server counts as hung.
-	// Each has probeTimeout to answer.
+	// Each has probeTimeout to answer, and errors that come sooner say no more for that.
 	silences     = 3
 	probeTimeout = 500 * time.Millisecond
-	// calm is how long after an automatic failover there is no other one.
-	calm = 60 * time.Second
+	// calm is how long after an automatic failover there is no other one, unless the new
+	// writer ended and cannot be started again. After any other change of the writer it is
+	// how long silence has to last for stunned until the new one counts as hung: it may be
+	// slow to answer, with all clients connecting at once and a checkpoint to write.
+	calm    = 60 * time.Second
+	stunned = 10 * time.Second
+	// hardly is how often a writer fails to start until another one takes its place in the
+	// calm time.
+	hardly = 3
 	// gathering bounds how long members that may have more than others are waited for, and
 	// draining how long one is that may still be writing down what it received.
 	gathering = 2 * time.Second
@@ -153,10 +160,15 @@ func (m *member) phase() engine.Phase {
 	switch {
 	case !m.known:
 		return ""
-	case m.silent >= silences:
+	case m.hangs():
 		return engine.PhaseSilent
 	}
 	return m.state.Phase
+}
+
+// hangs says that it gave no answer for as long as the probes of silences may take.
+func (m *member) hangs() bool {
+	return m.silent >= silences && m.seen.Sub(m.quiet) >= (silences-1)*probeTimeout
 }
 
 func (m *member) up() bool { return m.phase() == engine.PhaseUp && m.silent == 0 }
@@ -165,7 +177,7 @@ func (m *member) down() bool { return m.phase() == engine.PhaseDown }
 
 // serves says that clients can use it.
 func (m *member) serves() bool {
-	return (m.state.Phase == engine.PhaseUp || m.state.Phase == engine.PhaseBusy) && m.silent < silences && m.known
+	return (m.state.Phase == engine.PhaseUp || m.state.Phase == engine.PhaseBusy) && !m.hangs() && m.known
 }
 
 func (m *member) writes() bool { return m.serves() && m.state.Writer }
@@ -284,8 +296,11 @@ func (k *machine) adopt() {
 		return
 	}
 	if d := k.wanted; d.Epoch > k.saved.Epoch || d.Epoch == k.saved.Epoch && k.saved.Writer == "" && d.Writer != "" && k.saved.Asking == nil {
-		if t := k.turn; t != nil && k.saved.Asking != nil && d.Epoch == k.saved.Epoch+1 && d.Writer == t.chosen {
-			k.promoted = t // its answer is late
+		if a := k.saved.Asking; a != nil && d.Epoch == a.Epoch+1 && d.Writer == a.Writer { // its answer is late
+			k.decided(*a)
+			if k.turn != nil {
+				k.promoted = k.turn
+			}
 		}
 		k.saved.Epoch, k.saved.Writer, k.saved.Asking = d.Epoch, d.Writer, nil
 		k.turn, k.stale, k.electing = nil, false, false

@@ -27,8 +27,10 @@ type saved struct {
 	Replication string `json:"replication,omitempty"`
 	// Turned is the last request for another writer that was answered.
 	Turned int64 `json:"turned,omitempty"`
-	// Failed is when the last failover was that nobody had asked for.
+	// Failed is when another writer was last elected that nobody had asked for, and Moved
+	// when one was for any other reason.
 	Failed time.Time `json:"failed,omitzero"`
+	Moved  time.Time `json:"moved,omitzero"`
 	// Volume says that the last member is gone and its data kept.
 	Volume  bool                   `json:"volume,omitempty"`
 	Members map[string]savedMember `json:"members,omitempty"`

@@ -64,7 +64,7 @@ func (k *machine) decide() {
 	case k.wanted.Turn > k.saved.Turned:
 		k.request(w)
 	}
-	if w != nil && k.turn == nil && k.troubled(w) && len(k.candidates(w)) > 0 && k.settledDown() {
+	if w != nil && k.turn == nil && k.troubled(w) && len(k.candidates(w)) > 0 && k.settledDown(w) {
 		k.begin(turnover{from: w.want.ID, auto: true})
 	}
 }
@@ -79,10 +79,14 @@ func (k *machine) begin(t turnover) {
 	k.proceed()
 }
 
-// settledDown says that there may be an automatic failover: the last one is long enough
-// ago, and all members were looked at.
-func (k *machine) settledDown() bool {
-	if !k.saved.Failed.IsZero() && k.now.Sub(k.saved.Failed) < calm {
+// settledDown says that there may be an automatic failover: the last change of the writer
+// is long enough ago for the trouble that it is in, and all members were looked at.
+func (k *machine) settledDown(w *member) bool {
+	hopeless := w.down() && (w.retry.failures >= hardly || errors.Is(w.retry.err, engine.ErrNoData))
+	if k.calm(k.saved.Failed) && !hopeless {
+		return false
+	}
+	if k.calm(k.saved.Moved) && !w.down() && k.now.Sub(w.quiet) < stunned {
 		return false
 	}
 	for _, m := range k.members {
@@ -91,6 +95,13 @@ func (k *machine) settledDown() bool {
 		}
 	}
 	return true
+}
+
+// calm says that a change of the writer is not long ago. One that is yet to come, by a
+// clock that was set back, says nothing.
+func (k *machine) calm(change time.Time) bool {
+	since := k.now.Sub(change)
+	return !change.IsZero() && since >= 0 && since < calm
 }
 
 // troubled says that a writer cannot go on by itself.
@@ -315,7 +326,7 @@ func (k *machine) choose(t *turnover, from *member) (best *member, ok bool) {
 		if m == from || m.gone || slices.Contains(list, m) || waited >= gathering {
 			continue
 		}
-		if !m.known || m.silent > 0 && m.silent < silences || m.phase() == engine.PhaseStarting {
+		if !m.known || m.silent > 0 && !m.hangs() || m.phase() == engine.PhaseStarting {
 			return nil, false // it may have more than the others
 		}
 	}
@@ -346,7 +357,7 @@ func preference(m *member, t *turnover) int {
 
 // elect asks for a member to be the one that writes.
 func (k *machine) elect(m *member, turn int64) {
-	k.ask(Election{Database: k.id, Epoch: k.saved.Epoch, Writer: m.want.ID, Turn: turn})
+	k.ask(Election{Database: k.id, Epoch: k.saved.Epoch, Writer: m.want.ID, Turn: turn, Unasked: k.turn != nil && k.turn.auto})
 }
 
 func (k *machine) ask(e Election) {
@@ -373,21 +384,29 @@ func (k *machine) elected(a action, r result) {
 		k.retry.fail(k.now, r.err)
 		return
 	}
-	k.saved.Asking, k.stale = nil, false
+	k.stale = false
 	k.retry.succeed()
 	k.saved.Epoch, k.saved.Writer = r.epoch, a.election.Writer
-	k.saved.Turned = max(k.saved.Turned, a.election.Turn)
+	k.decided(a.election)
 	if t != nil {
 		k.turn, k.promoted = nil, t
+	}
+}
+
+// decided takes that an election was made, by its answer or by the rows.
+func (k *machine) decided(e Election) {
+	k.saved.Asking = nil
+	k.saved.Turned = max(k.saved.Turned, e.Turn)
+	if e.Unasked {
+		k.saved.Failed = k.now
+	} else {
+		k.saved.Moved = k.now
 	}
 }
 
 // completed tells that a member was promoted.
 func (k *machine) completed(m *member) {
 	if t := k.promoted; t != nil && m.want.ID == k.saved.Writer {
-		if t.auto {
-			k.saved.Failed = k.now
-		}
 		k.tell(k.id, "Completed failover to DB instance: "+m.name(), "failover", "notification")
 	}
 	k.promoted, k.counted = nil, nil

@@ -33,11 +33,14 @@ type world struct {
 	epoch  int64
 	writer string
 
-	commits   int
-	acked     map[int]bool
-	failovers []time.Time
-	seeds     int
-	volume    *server
+	commits int
+	acked   map[int]bool
+	// unasked and moved are when another writer was elected that nobody had asked for, and
+	// when one was for any other reason. answered are the requests that had one elected.
+	unasked, moved time.Time
+	answered       map[int64]bool
+	seeds          int
+	volume         *server
 }
 
 // server is one of them.
@@ -87,7 +90,7 @@ func fits(replica, writer engine.History) engine.Fit {
 }
 
 func newWorld(t *rapid.T, members ...string) *world {
-	w := &world{t: t, now: time.Unix(1e9, 0), servers: map[string]*server{}, acked: map[int]bool{}, wanted: map[string]desired.DatabaseMember{}}
+	w := &world{t: t, now: time.Unix(1e9, 0), servers: map[string]*server{}, acked: map[int]bool{}, answered: map[int64]bool{}, wanted: map[string]desired.DatabaseMember{}}
 	w.entry = desired.Database{ID: "cluster-1", Engine: "aurora-postgresql", Port: 5432, User: "master", Secret: 1}
 	for i, id := range members {
 		w.add(id, i)
@@ -149,7 +152,12 @@ func (w *world) each() iter.Seq2[string, *server] {
 
 // step has the machine say what is to be done.
 func (w *world) step() {
-	for _, a := range w.machine.step(w.now) {
+	was := w.machine.turn
+	actions := w.machine.step(w.now)
+	if t := w.machine.turn; t != nil && t != was {
+		w.calmly(t)
+	}
+	for _, a := range actions {
 		if a.preempt { // what it was doing is ended, maybe when it was done
 			w.pending = slices.DeleteFunc(w.pending, func(b action) bool {
 				if b.member != a.member || a.member == "" {
@@ -307,7 +315,6 @@ func (w *world) promote(s *server) {
 			w.t.Fatalf("%s is promoted while %s writes", s.id, o.id)
 		}
 	}
-	w.calmly()
 	s.turns = append(slices.Clone(s.turns), engine.Turn{Timeline: s.timeline, At: s.history().At})
 	s.timeline++
 	s.writer, s.upstream, s.durability = true, "", engine.Durability{}
@@ -349,6 +356,14 @@ func (w *world) elect(e Election) result {
 		w.keeps(t, chosen)
 	}
 	w.epoch, w.writer = w.epoch+1, e.Writer
+	if e.Unasked {
+		w.unasked = w.now
+	} else {
+		w.moved = w.now
+	}
+	if t := w.machine.turn; t != nil && t.asked > 0 && t.asked == e.Turn {
+		w.answered[t.asked] = true
+	}
 	if rapid.Bool().Draw(w.t, "the rows are quicker than the answer") {
 		w.entry.Epoch, w.entry.Writer = w.epoch, w.writer
 		row := w.entry
@@ -378,13 +393,21 @@ func (w *world) keeps(t *turnover, chosen *server) {
 	}
 }
 
-// calmly holds failovers that nobody asked for apart.
-func (w *world) calmly() {
-	if t := w.machine.promoted; t != nil && t.auto {
-		if n := len(w.failovers); n > 0 && w.now.Sub(w.failovers[n-1]) < calm {
-			w.t.Fatalf("a failover %v after another one", w.now.Sub(w.failovers[n-1]))
-		}
-		w.failovers = append(w.failovers, w.now)
+// calmly holds that a request is carried out once, and that after a turnover there is no
+// other one that nobody asked for, unless the writer ended or has long been silent.
+func (w *world) calmly(t *turnover) {
+	if t.asked > 0 && w.answered[t.asked] {
+		w.t.Fatalf("request %d is carried out again", t.asked)
+	}
+	from := w.machine.members[t.from]
+	if !t.auto || from.down() && from.retry.failures > 0 {
+		return
+	}
+	if since := w.now.Sub(w.unasked); since < calm {
+		w.t.Fatalf("a failover %v after another one that nobody asked for", since)
+	}
+	if since, quiet := w.now.Sub(w.moved), w.now.Sub(from.quiet); !from.down() && since < calm && quiet < stunned {
+		w.t.Fatalf("a failover %v after a planned one, of a writer that is silent for %v", since, quiet)
 	}
 }
 
