@@ -18,6 +18,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/sigv4"
 	"github.com/posternhq/postern/internal/client"
 	"github.com/posternhq/postern/internal/daemon/metrics"
+	"github.com/posternhq/postern/internal/httplane"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/service/servicetest"
@@ -99,7 +100,7 @@ func benchmarkAnswer(b *testing.B, handler http.Handler, request []byte) {
 		b.Fatal(err)
 	}
 	s := server.HTTPServer(handler, nil)
-	go func() { _ = s.Serve(server.Strict(listener)) }()
+	go func() { _ = s.Serve(server.Strict(httplane.New(s, listener, 0))) }()
 	b.Cleanup(func() { _ = s.Close() })
 	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {

@@ -385,5 +385,5 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Li
 	}
 	defer os.Remove(d.folder.path(runtimeFile))
 	ready(running)
-	return serveHTTP(ctx, server.HTTPServer(handler, d.config.Log), server.Strict(&orderly{TCPListener: listener.(*net.TCPListener)}))
+	return serveAPI(ctx, server.HTTPServer(handler, d.config.Log), &orderly{TCPListener: listener.(*net.TCPListener)})
 }

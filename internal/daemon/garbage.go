@@ -12,7 +12,7 @@ import (
 // what it holds. A start reads each row, what the kernel has and what was wanted last,
 // and holds most of that at the same time as what it makes of it: with Go's usual share
 // on top, it is the time when a daemon needs most memory.
-const startGarbage = 35
+const startGarbage = 28
 
 // collectOften keeps the garbage of a start small, unless the environment says with
 // GOGC how much there may be. The caller calls asUsual, from any goroutine and any

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/aws/server"
+	"github.com/posternhq/postern/internal/httplane"
 )
 
 const (
@@ -33,6 +36,17 @@ func serveHTTP(ctx context.Context, s *http.Server, listener net.Listener) error
 	return serveAndPart(ctx, s, listener, partingTime)
 }
 
+// serveAPI is serveHTTP with a lane for plain requests, and strict about the framing of
+// all others.
+func serveAPI(ctx context.Context, s *http.Server, listener net.Listener) error {
+	lane := httplane.New(s, listener, partingTime)
+	err := serveAndPart(ctx, s, server.Strict(lane), partingTime)
+	if lane.Cut() && err == nil {
+		err = fmt.Errorf("stop the API: requests took longer than %v", shutdownGrace)
+	}
+	return err
+}
+
 func serveAndPart(ctx context.Context, s *http.Server, listener net.Listener, parting time.Duration) error {
 	c := &connections{gone: make(chan struct{})}
 	s.ConnState = c.changed
@@ -46,8 +60,12 @@ func serveAndPart(ctx context.Context, s *http.Server, listener net.Listener, pa
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
+	c.last.Store(true)
 	closed := listener.Close()
-	<-stopped // what was accepted is counted
+	select {
+	case <-stopped: // what was accepted is counted
+	case <-grace.Done(): // what the listener answers itself is not answered yet
+	}
 	select {
 	case <-c.part():
 	case <-time.After(parting):
@@ -63,8 +81,9 @@ func serveAndPart(ctx context.Context, s *http.Server, listener net.Listener, pa
 
 // connections counts those that a server has open.
 type connections struct {
-	leaving atomic.Bool
+	last    atomic.Bool // answers are the last ones of their connections
 	mu      sync.Mutex
+	leaving bool
 	open    int
 	gone    chan struct{} // closed when the server is leaving and none is open
 }
@@ -80,18 +99,17 @@ func (c *connections) changed(_ net.Conn, to http.ConnState) {
 	case http.StateNew:
 		c.open++
 	case http.StateClosed, http.StateHijacked:
-		if c.open--; c.open == 0 && c.leaving.Load() {
+		if c.open--; c.open == 0 && c.leaving {
 			close(c.gone)
 		}
 	}
 }
 
-// part makes each answer from now on the last one of its connection, and gives what is
-// closed when there is none any more. No connection may be added then.
+// part gives what is closed when no connection is open any more. None may be added then.
 func (c *connections) part() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.leaving.Store(true); c.open == 0 {
+	if c.leaving = true; c.open == 0 {
 		close(c.gone)
 	}
 	return c.gone
@@ -99,7 +117,7 @@ func (c *connections) part() <-chan struct{} {
 
 func (c *connections) parting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c.leaving.Load() {
+		if c.last.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)

@@ -18,6 +18,7 @@ var layers = map[string][]string{
 	"internal/seal":            {},
 	"internal/authority":       {"internal/seal", "internal/state", "internal/table", "internal/model"},
 	"internal/socket":          {},
+	"internal/httplane":        {},
 	"internal/token":           {"internal/access", "internal/policy", "internal/seal"},
 	"internal/desired":         {"internal/model"},
 	"internal/store":           {"internal/store"},
