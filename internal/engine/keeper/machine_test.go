@@ -224,7 +224,16 @@ func TestFullDiskIsNoReasonToTurn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := tale(t)
 		was := w.servers[w.writer]
-		w.machine.full = true
+		w.machine.room(room - 1)
+		w.machine.room(room - 1)
+		for _, s := range w.machine.states() {
+			if s.ID == was.id && s.Phase != model.DatabaseFull {
+				t.Fatalf("the writer that answers and has no room is %s", s.Phase)
+			}
+		}
+		if n := len(w.machine.events); n != 3 {
+			t.Fatalf("%d events for three members", n)
+		}
 		was.alive = false
 		for range 20 {
 			w.pass(500 * time.Millisecond)
@@ -240,7 +249,11 @@ func TestFullDiskIsNoReasonToTurn(t *testing.T) {
 				t.Fatalf("the writer is %s", s.Phase)
 			}
 		}
-		w.machine.full = false
+		w.machine.room(room) // one file less than before is no room
+		if !w.machine.full {
+			t.Fatal("there is room at once")
+		}
+		w.machine.room(reserve)
 		w.converge("with room again")
 	})
 }

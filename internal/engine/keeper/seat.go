@@ -198,7 +198,7 @@ func (s *seat) probe(ctx context.Context, server engine.Server, host Host) {
 			return
 		}
 		if spaceErr == nil {
-			d.machine.full = space < room || d.machine.full && space < reserve
+			d.machine.room(space)
 		}
 		if errors.Is(err, engine.ErrHost) {
 			s.lost(host)

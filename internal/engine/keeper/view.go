@@ -4,6 +4,7 @@ package keeper
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -107,6 +108,22 @@ func (k *machine) whole() model.DatabasePhase {
 	return model.DatabaseAvailable
 }
 
+// room takes how many bytes are free on the disk.
+func (k *machine) room(free int64) {
+	was := k.full
+	k.full = free < room || k.full && free < reserve
+	if k.full == was || k.wanted == nil {
+		return
+	}
+	k.each(func(m *member) {
+		if k.full {
+			k.tell(m.want.ID, fmt.Sprintf("The storage of the host is exhausted: %d MiB are free, and %d MiB are needed", free>>20, room>>20), "low storage")
+		} else {
+			k.tell(m.want.ID, "The storage of the host has room again", "low storage", "notification")
+		}
+	})
+}
+
 func (k *machine) stateOf(m *member) State {
 	note := k.saved.Members[m.want.ID]
 	s := State{ID: m.want.ID, Phase: k.phaseOf(m), Secret: k.saved.Set, Reboot: note.Reboot, Pending: len(m.pending) > 0, Version: m.state.Version}
@@ -129,7 +146,7 @@ func (k *machine) phaseOf(m *member) model.DatabasePhase {
 		return model.DatabaseStopped
 	case k.wanted.Stopped:
 		return model.DatabaseStopping
-	case k.full && !m.serves():
+	case k.full: // it may answer queries, and take no writes
 		return model.DatabaseFull
 	case errors.As(m.retry.err, &start) && start.Parameters:
 		return model.DatabaseBadParams
