@@ -1320,6 +1320,9 @@ var Services = map[string]*Service{
 		"UpdateAccount": {Management: true, Needs: []Need{
 			{Action: "postern:UpdateAccount", Targets: []Target{{Kinds: []*Kind{&kinds[51]}, Path: []int{0}}}},
 		}},
+		"UpdateRegisteredDatabase": {Needs: []Need{
+			{Action: "postern:UpdateRegisteredDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
+		}},
 	}},
 }
 

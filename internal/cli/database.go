@@ -15,6 +15,7 @@ import (
 
 type databaseCommand struct {
 	Register   databaseRegister   `cmd:"" help:"Have a database that exists already be offered like those of RDS. Postern asks it who writes, and changes nothing of it."`
+	Change     databaseChange     `cmd:"" help:"Ask a registered database with another role, password or certificate authority. What is not given stays."`
 	Deregister databaseDeregister `cmd:"" help:"Know a registered database no more. The database itself is left as it is."`
 	List       databaseList       `cmd:"" help:"List registered databases, with who writes and what is the matter."`
 }
@@ -69,21 +70,62 @@ func (c *databaseRegister) input(in *Invocation) (*postern.RegisterDatabaseInput
 		}
 		input.Members = append(input.Members, m)
 	}
-	if c.CA != "" {
-		text, err := os.ReadFile(c.CA)
+	var err error
+	input.CertificateAuthority, input.Password, err = readAccess(in, c.CA, c.Password)
+	return input, err
+}
+
+// readAccess reads what servers are checked with, and the password that they are told, from
+// the files that are named.
+func readAccess(in *Invocation, authority, secret string) (ca, password *string, err error) {
+	if authority != "" {
+		text, err := os.ReadFile(authority)
 		if err != nil {
-			return nil, fmt.Errorf("read the certificate authority: %w", err)
+			return nil, nil, fmt.Errorf("read the certificate authority: %w", err)
 		}
-		input.CertificateAuthority = new(string(text))
+		ca = new(string(text))
 	}
-	if c.Password != "" {
-		password, err := readPassword(in, c.Password)
+	if secret != "" {
+		text, err := readPassword(in, secret)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		input.Password = &password
+		password = &text
 	}
-	return input, nil
+	return ca, password, nil
+}
+
+type databaseChange struct {
+	location
+	Name     string `arg:"" help:"Its identifier." placeholder:"NAME"`
+	User     string `help:"Role to ask as." placeholder:"NAME"`
+	Password string `help:"File with the role's password; - is the standard input." placeholder:"FILE"`
+	CA       string `name:"ca" xor:"ca" help:"File with the certificate, in PEM, that the servers' certificates are checked with." type:"existingfile" placeholder:"FILE"`
+	NoCA     bool   `name:"no-ca" xor:"ca" help:"Check the servers' certificates no more."`
+	RESTPort int32  `name:"rest-port" help:"Where Patroni answers." placeholder:"PORT"`
+	MaxLag   *int64 `name:"max-lag" help:"How many bytes behind the writer a reader may be; 0 for any." placeholder:"BYTES"`
+}
+
+func (c *databaseChange) Run(in *Invocation) error {
+	t, err := c.find(in)
+	if err != nil {
+		return err
+	}
+	input := &postern.UpdateRegisteredDatabaseInput{Identifier: &c.Name, User: given(c.User), MaxLag: c.MaxLag}
+	if input.CertificateAuthority, input.Password, err = readAccess(in, c.CA, c.Password); err != nil {
+		return err
+	}
+	if c.NoCA {
+		input.CertificateAuthority = new("")
+	}
+	if c.RESTPort != 0 {
+		input.RestPort = &c.RESTPort
+	}
+	var out postern.UpdateRegisteredDatabaseOutput
+	if err := t.client().Do(in.Context, postern.Service, "UpdateRegisteredDatabase", input, &out); err != nil {
+		return err
+	}
+	return printDatabase(in, postern.RegisteredDatabase(out))
 }
 
 // parseMember reads [ID=]ADDRESS[,NAME].

@@ -98,9 +98,7 @@ func (a *API) registration(who access.View, in *shape.RegisterDatabaseInput) (*r
 		},
 	}}
 	r.cluster.Tags = in.Tags
-	if password := service.Value(in.Password); password != "" {
-		r.cluster.Registered.Password = a.Seal.SealText(seal.DatabasePassword, []byte(password), r.cluster.ID)
-	}
+	r.cluster.Registered.Password = a.sealed(service.Value(in.Password), r.cluster.ID)
 	for i, m := range in.Members {
 		row, err := memberOf(r, m, i)
 		if err != nil {
@@ -114,24 +112,12 @@ func (a *API) registration(who access.View, in *shape.RegisterDatabaseInput) (*r
 
 // howToAsk reads how a database is asked who writes.
 func (a *API) howToAsk(in *shape.RegisterDatabaseInput) (how model.RegisteredDatabase, err error) {
-	how = model.RegisteredDatabase{
-		Ask: *in.Ask, User: service.Value(in.User), Authority: service.Value(in.CertificateAuthority), MaxLag: service.Value(in.MaxLag),
-		RESTPort: uint16(service.Value(in.RestPort)),
-	}
-	switch asks := how.Ask == model.AskPostgres || how.Ask == model.AskMySQL; {
-	case asks && how.User == "":
-		return how, fault.Validation("user", "ask %s needs a user: a role that may log in, and needs no other right", how.Ask)
-	case !asks && (in.User != nil || in.Password != nil):
-		return how, fault.Validation("user", "ask %s takes no user and no password", how.Ask)
-	case how.Ask != model.AskPatroni && in.RestPort != nil:
-		return how, fault.Validation("restPort", "restPort goes with ask patroni only")
-	case how.MaxLag < 0:
-		return how, fault.Validation("maxLag", "maxLag %d is not a number of bytes", how.MaxLag)
-	case how.Ask == model.AskPatroni && how.RESTPort == 0:
+	how.Ask = *in.Ask
+	if how.Ask == model.AskPatroni {
 		how.RESTPort = defaultREST
 	}
-	if how.Authority != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(how.Authority)) {
-		return how, fault.Validation("certificateAuthority", "certificateAuthority has no certificate in PEM")
+	if err := (questioner{in.User, in.Password, in.CertificateAuthority, in.RestPort, in.MaxLag}).set(&how); err != nil {
+		return how, err
 	}
 	if how.Writer, err = ownName("writerName", in.WriterName); err == nil {
 		how.Reader, err = ownName("readerName", in.ReaderName)
@@ -140,6 +126,44 @@ func (a *API) howToAsk(in *shape.RegisterDatabaseInput) (how model.RegisteredDat
 		err = fault.Validation("readerName", "readerName is the same as writerName; a name leads to one of the two")
 	}
 	return how, err
+}
+
+// questioner is with what a database is asked, as requests have it: nil leaves it as it is.
+type questioner struct {
+	user, password, authority *string
+	restPort                  *int32
+	maxLag                    *int64
+}
+
+// set changes how a database is asked, but for the password, which is sealed for its row.
+func (q questioner) set(how *model.RegisteredDatabase) error {
+	how.User, how.Authority = service.Or(q.user, how.User), service.Or(q.authority, how.Authority)
+	how.MaxLag = service.Or(q.maxLag, how.MaxLag)
+	if port := service.Value(q.restPort); port != 0 {
+		how.RESTPort = uint16(port)
+	}
+	switch asks := how.Ask == model.AskPostgres || how.Ask == model.AskMySQL; {
+	case asks && how.User == "":
+		return fault.Validation("user", "ask %s needs a user: a role that may log in, and needs no other right", how.Ask)
+	case !asks && (q.user != nil || q.password != nil):
+		return fault.Validation("user", "ask %s takes no user and no password", how.Ask)
+	case how.Ask != model.AskPatroni && q.restPort != nil:
+		return fault.Validation("restPort", "restPort goes with ask patroni only")
+	case how.MaxLag < 0:
+		return fault.Validation("maxLag", "maxLag %d is not a number of bytes", how.MaxLag)
+	}
+	if how.Authority != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(how.Authority)) {
+		return fault.Validation("certificateAuthority", "certificateAuthority has no certificate in PEM")
+	}
+	return nil
+}
+
+// sealed gives a password as the row of an id has it.
+func (a *API) sealed(password, id string) string {
+	if password == "" {
+		return ""
+	}
+	return a.Seal.SealText(seal.DatabasePassword, []byte(password), id)
 }
 
 // ownName reads a name that the database has already.
@@ -218,18 +242,54 @@ func (a *API) checkRegistration(tx *table.Txn, who access.View, r *registration)
 	return nil
 }
 
+// UpdateRegisteredDatabase changes with what a registered database is asked. What is not
+// given stays; an empty password or authority is none from then on. It is asked in the new
+// way at once, and connections stay where they are.
+func (a *API) UpdateRegisteredDatabase(ctx context.Context, in *shape.UpdateRegisteredDatabaseInput) (*shape.UpdateRegisteredDatabaseOutput, error) {
+	who := access.From(ctx)
+	var out shape.RegisteredDatabase
+	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
+		c, err := registeredNamed(tx, who, *in.Identifier, "ModifyDBCluster of RDS changes it")
+		if err != nil {
+			return err
+		}
+		c = c.Clone()
+		if err := (questioner{in.User, in.Password, in.CertificateAuthority, in.RestPort, in.MaxLag}).set(&c.Registered); err != nil {
+			return err
+		}
+		if in.Password != nil {
+			c.Registered.Password = a.sealed(*in.Password, c.ID)
+		}
+		c.Secret++ // so that whoever asks reads it again
+		c.UpdatedAt = a.Now()
+		state.DBClusters.Put(tx, c)
+		out = registered(tx, c, a.DatabaseSuffix)
+		return nil
+	})
+	return (*shape.UpdateRegisteredDatabaseOutput)(&out), err
+}
+
+// registeredNamed finds a registered database of the caller; instead says what changes one
+// that is not.
+func registeredNamed(tx *table.Txn, who access.View, identifier, instead string) (*model.DBCluster, error) {
+	for c := range state.DBClustersByIdentifier.Rows(tx, who.Own(strings.ToLower(identifier))) {
+		if !c.IsRegistered() {
+			return nil, fault.Conflict(kindDatabase, c.ID, "DB cluster %s is managed, not registered; %s", c.Identifier, instead)
+		}
+		return c, nil
+	}
+	return nil, fault.NotFound(kindDatabase, identifier)
+}
+
 // DeregisterDatabase has Postern know a database no more. The database itself is left as it
 // is; resource configurations of it lead nowhere from then on.
 func (a *API) DeregisterDatabase(ctx context.Context, in *shape.DeregisterDatabaseInput) (*shape.DeregisterDatabaseOutput, error) {
 	who := access.From(ctx)
 	var out shape.RegisteredDatabase
 	_, err := a.DB.Update(ctx, func(tx *table.Txn) error {
-		c, ok := clusterNamed(tx, who, *in.Identifier)
-		switch {
-		case !ok:
-			return fault.NotFound(kindDatabase, *in.Identifier)
-		case !c.IsRegistered():
-			return fault.Conflict(kindDatabase, c.ID, "DB cluster %s is managed, not registered; DeleteDBCluster of RDS deletes it", c.Identifier)
+		c, err := registeredNamed(tx, who, *in.Identifier, "DeleteDBCluster of RDS deletes it")
+		if err != nil {
+			return err
 		}
 		out = registered(tx, c, a.DatabaseSuffix)
 		for m := range state.DBInstancesByCluster.Rows(tx, c.Ref()) {
@@ -244,13 +304,6 @@ func (a *API) DeregisterDatabase(ctx context.Context, in *shape.DeregisterDataba
 		return nil
 	})
 	return (*shape.DeregisterDatabaseOutput)(&out), err
-}
-
-func clusterNamed(tx *table.Txn, who access.View, identifier string) (*model.DBCluster, bool) {
-	for c := range state.DBClustersByIdentifier.Rows(tx, who.Own(strings.ToLower(identifier))) {
-		return c, true
-	}
-	return nil, false
 }
 
 // ListRegisteredDatabases lists the caller's databases that exist without Postern, by their
@@ -278,15 +331,28 @@ func registered(tx *table.Txn, c *model.DBCluster, suffix string) shape.Register
 		VpcId: &c.VPC, Port: new(int32(c.Port)), WriterName: service.Optional(shown(c.WriterName(suffix))), ReaderName: service.Optional(shown(c.ReaderName(suffix))),
 		Status: status, Reason: reason, CreatedAt: new(c.CreatedAt.UTC().Format(time.RFC3339)), Members: []shape.DatabaseMember{},
 	}
+	asked := offered(tx, &c.Meta)
 	for m := range state.DBInstancesByCluster.Rows(tx, c.Ref()) {
+		asked = asked || offered(tx, &m.Meta)
 		status, reason := saidOf(tx, &m.Meta)
 		d.Members = append(d.Members, shape.DatabaseMember{
 			Identifier: &m.Identifier, Address: new(m.Addr.String()), Name: service.Optional(shown(m.NameIn(suffix))), Arn: new(m.ARN()),
 			Status: status, Reason: reason, Writer: new(m.ID == c.Writer),
 		})
 	}
+	if !asked {
+		d.Reason = new("it is not asked while no resource configuration leads to it; what is said of its servers is what was known last")
+	}
 	slices.SortFunc(d.Members, func(a, b shape.DatabaseMember) int { return strings.Compare(*a.Identifier, *b.Identifier) })
 	return d
+}
+
+// offered says that a resource configuration leads to a cluster or an instance.
+func offered(tx *table.Txn, m *model.Meta) bool {
+	for range state.ResourceConfigurationsByDatabase.Rows(tx, m.Ref()) {
+		return true
+	}
+	return false
 }
 
 func saidOf(tx *table.Txn, m *model.Meta) (status, reason *string) {

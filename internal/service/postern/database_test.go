@@ -24,6 +24,68 @@ func databaseInput() *shape.RegisterDatabaseInput {
 	}
 }
 
+// A registered database is asked as another role, with another password, at once; nobody is
+// told of it, and what was not given stays.
+func TestARegisteredDatabaseIsAskedInAnotherWay(t *testing.T) {
+	f := newFixture(t)
+	f.put(t, func(tx *table.Txn) {
+		state.VPCs.Put(tx, &model.VPC{Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "vpc-db"}})
+		state.DBClusters.Put(tx, &model.DBCluster{Meta: model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "cluster-M"}, Database: model.Database{Identifier: "managed"}})
+	})
+	made, err := f.api.RegisterDatabase(f.ctx, databaseInput())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Reason == nil || !strings.Contains(*made.Reason, "not asked") {
+		t.Errorf("of a database that nothing leads to it is said %v", made.Reason)
+	}
+	row := func() *model.DBCluster {
+		c, _ := state.DBClusters.Get(f.DB.Snapshot(), servicetest.Account, servicetest.Region, *made.ResourceId)
+		return c
+	}
+	type input = shape.UpdateRegisteredDatabaseInput
+	before := row()
+	for name, c := range map[string]struct {
+		code string
+		in   input
+	}{
+		"one that is managed":          {"ConflictException", input{Identifier: new("managed"), User: new("x")}},
+		"none":                         {"ResourceNotFoundException", input{Identifier: new("none"), User: new("x")}},
+		"nobody to ask as":             {"ValidationException", input{Identifier: new("shop"), User: new("")}},
+		"an authority that is no PEM":  {"ValidationException", input{Identifier: new("shop"), CertificateAuthority: new("no certificate")}},
+		"Patroni's port where none is": {"ValidationException", input{Identifier: new("shop"), RestPort: new(int32(8008))}},
+		"a lag that is none":           {"ValidationException", input{Identifier: new("shop"), MaxLag: new(int64(-1))}},
+	} {
+		f.refused(t, name, c.code, func() error { _, err := f.api.UpdateRegisteredDatabase(f.ctx, &c.in); return err })
+	}
+	f.refused(t, "another account's", "ResourceNotFoundException", func() error {
+		_, err := f.api.UpdateRegisteredDatabase(f.other, &input{Identifier: new("shop"), User: new("x")})
+		return err
+	})
+	if diff := cmp.Diff(before, row()); diff != "" {
+		t.Fatalf("a refused request changed something: %s", diff)
+	}
+	if _, err := f.api.UpdateRegisteredDatabase(f.ctx, &input{Identifier: new("SHOP"), Password: new("0ther"), MaxLag: new(int64(7))}); err != nil {
+		t.Fatal(err)
+	}
+	now := row()
+	if opened, err := f.Seal.OpenText(seal.DatabasePassword, now.Registered.Password, now.ID); err != nil || string(opened) != "0ther" {
+		t.Errorf("the password is %q, %v", opened, err)
+	}
+	if now.Secret <= before.Secret || now.Registered.User != "postern" || now.Registered.MaxLag != 7 || now.Registered.Writer != before.Registered.Writer {
+		t.Errorf("the row is %+v", now.Database)
+	}
+	if strings.Contains(fmt.Sprint(f.Dump(t)), "0ther") {
+		t.Error("the rows have the password")
+	}
+	if _, err := f.api.UpdateRegisteredDatabase(f.ctx, &input{Identifier: new("shop"), Password: new(""), User: new("other")}); err != nil {
+		t.Fatal(err)
+	}
+	if now := row(); now.Registered.Password != "" || now.Registered.User != "other" {
+		t.Errorf("the row is %+v", now.Database)
+	}
+}
+
 // What exists already becomes a cluster of its servers, whose password nobody is told and
 // the rows have sealed only.
 func TestADatabaseIsRegistered(t *testing.T) {

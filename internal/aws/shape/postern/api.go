@@ -31,4 +31,5 @@ type API interface {
 	RotateAccessKey(ctx context.Context, in *RotateAccessKeyInput) (*RotateAccessKeyOutput, error)
 	UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyInput) (*UpdateAccessKeyOutput, error)
 	UpdateAccount(ctx context.Context, in *UpdateAccountInput) (*UpdateAccountOutput, error)
+	UpdateRegisteredDatabase(ctx context.Context, in *UpdateRegisteredDatabaseInput) (*UpdateRegisteredDatabaseOutput, error)
 }

@@ -421,6 +421,40 @@ func newService() *schema.Service {
 					return api.(API).UpdateAccount(ctx, in.(*UpdateAccountInput))
 				},
 			},
+			{
+				Name: "UpdateRegisteredDatabase", Method: "PATCH", Path: "/databases/{identifier}", Status: 200,
+				Input: &schema.Shape{Name: "UpdateRegisteredDatabaseInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Location: schema.URI, Required: true},
+					{Name: "user", Index: 1, Shape: &t[50], Wire: "user"},
+					{Name: "password", Index: 2, Shape: &t[47], Wire: "password", Sensitive: true},
+					{Name: "certificateAuthority", Index: 3, Shape: &t[50], Wire: "certificateAuthority"},
+					{Name: "restPort", Index: 4, Shape: &t[19], Wire: "restPort"},
+					{Name: "maxLag", Index: 5, Shape: &t[29], Wire: "maxLag"},
+				}},
+				Output: &schema.Shape{Name: "UpdateRegisteredDatabaseOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Required: true},
+					{Name: "arn", Index: 1, Shape: &t[50], Wire: "arn", Required: true},
+					{Name: "resourceId", Index: 2, Shape: &t[50], Wire: "resourceId", Required: true},
+					{Name: "engine", Index: 3, Shape: &t[15], Wire: "engine"},
+					{Name: "engineVersion", Index: 4, Shape: &t[50], Wire: "engineVersion"},
+					{Name: "ask", Index: 5, Shape: &t[14], Wire: "ask"},
+					{Name: "vpcId", Index: 6, Shape: &t[50], Wire: "vpcId"},
+					{Name: "port", Index: 7, Shape: &t[19], Wire: "port"},
+					{Name: "members", Index: 8, Shape: &t[18], Wire: "members"},
+					{Name: "writerName", Index: 9, Shape: &t[50], Wire: "writerName"},
+					{Name: "readerName", Index: 10, Shape: &t[50], Wire: "readerName"},
+					{Name: "status", Index: 11, Shape: &t[50], Wire: "status"},
+					{Name: "reason", Index: 12, Shape: &t[50], Wire: "reason"},
+					{Name: "createdAt", Index: 13, Shape: &t[50], Wire: "createdAt"},
+				}},
+				OutputRoot: "UpdateRegisteredDatabaseResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(UpdateRegisteredDatabaseInput) },
+				NewOutput:  func() any { return new(UpdateRegisteredDatabaseOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).UpdateRegisteredDatabase(ctx, in.(*UpdateRegisteredDatabaseInput))
+				},
+			},
 		},
 	}
 }

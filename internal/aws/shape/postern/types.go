@@ -305,6 +305,34 @@ type UpdateAccountOutput struct {
 	Disabled   *bool
 }
 
+// UpdateRegisteredDatabaseInput is the input of UpdateRegisteredDatabase.
+type UpdateRegisteredDatabaseInput struct {
+	Identifier           *string // required
+	User                 *string
+	Password             *string
+	CertificateAuthority *string
+	RestPort             *int32
+	MaxLag               *int64
+}
+
+// UpdateRegisteredDatabaseOutput is the output of UpdateRegisteredDatabase.
+type UpdateRegisteredDatabaseOutput struct {
+	Identifier    *string // required
+	Arn           *string // required
+	ResourceId    *string // required
+	Engine        *string
+	EngineVersion *string
+	Ask           *string // one of DatabaseAsk
+	VpcId         *string
+	Port          *int32
+	Members       []DatabaseMember
+	WriterName    *string
+	ReaderName    *string
+	Status        *string
+	Reason        *string
+	CreatedAt     *string
+}
+
 // AccessKeySummary is a structure of the model.
 type AccessKeySummary struct {
 	AccessKeyId *string // required
