@@ -39,8 +39,12 @@ func serveHTTP(ctx context.Context, s *http.Server, listener net.Listener) error
 // serveAPI is serveHTTP with a lane for plain requests, and strict about the framing of
 // all others.
 func serveAPI(ctx context.Context, s *http.Server, listener net.Listener) error {
-	lane := httplane.New(s, listener, partingTime)
-	err := serveAndPart(ctx, s, server.Strict(lane), partingTime)
+	return serveAPIAndPart(ctx, s, listener, partingTime)
+}
+
+func serveAPIAndPart(ctx context.Context, s *http.Server, listener net.Listener, parting time.Duration) error {
+	lane := httplane.New(s, listener, parting)
+	err := serveAndPart(ctx, s, server.Strict(lane), parting)
 	if lane.Cut() && err == nil {
 		err = fmt.Errorf("stop the API: requests took longer than %v", shutdownGrace)
 	}
@@ -60,7 +64,6 @@ func serveAndPart(ctx context.Context, s *http.Server, listener net.Listener, pa
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	c.last.Store(true)
 	closed := listener.Close()
 	select {
 	case <-stopped: // what was accepted is counted
@@ -81,9 +84,8 @@ func serveAndPart(ctx context.Context, s *http.Server, listener net.Listener, pa
 
 // connections counts those that a server has open.
 type connections struct {
-	last    atomic.Bool // answers are the last ones of their connections
+	leaving atomic.Bool
 	mu      sync.Mutex
-	leaving bool
 	open    int
 	gone    chan struct{} // closed when the server is leaving and none is open
 }
@@ -99,17 +101,18 @@ func (c *connections) changed(_ net.Conn, to http.ConnState) {
 	case http.StateNew:
 		c.open++
 	case http.StateClosed, http.StateHijacked:
-		if c.open--; c.open == 0 && c.leaving {
+		if c.open--; c.open == 0 && c.leaving.Load() {
 			close(c.gone)
 		}
 	}
 }
 
-// part gives what is closed when no connection is open any more. None may be added then.
+// part makes each answer from now on the last one of its connection, and gives what is
+// closed when there is none any more. No connection may be added then.
 func (c *connections) part() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.leaving = true; c.open == 0 {
+	if c.leaving.Store(true); c.open == 0 {
 		close(c.gone)
 	}
 	return c.gone
@@ -117,7 +120,7 @@ func (c *connections) part() <-chan struct{} {
 
 func (c *connections) parting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c.last.Load() {
+		if c.leaving.Load() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)

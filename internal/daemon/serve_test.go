@@ -16,9 +16,22 @@ import (
 	"time"
 )
 
+// waysToServe are those with and without a lane for plain requests.
+var waysToServe = map[string]way{"net/http": serveAndPart, "lane": serveAPIAndPart}
+
+// inEachWay runs a test for each of them.
+func inEachWay(t *testing.T, test func(*testing.T, way)) {
+	t.Helper()
+	for name, serve := range waysToServe {
+		t.Run(name, func(t *testing.T) { test(t, serve) })
+	}
+}
+
+type way func(context.Context, *http.Server, net.Listener, time.Duration) error
+
 // serving answers with a handler until it is stopped, and gives its address, what stops
 // it, and the error that it ended with.
-func serving(t *testing.T, parting time.Duration, handler http.HandlerFunc) (address string, stop func(), ended <-chan error) {
+func (serve way) serving(t *testing.T, parting time.Duration, handler http.HandlerFunc) (address string, stop func(), ended <-chan error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +41,7 @@ func serving(t *testing.T, parting time.Duration, handler http.HandlerFunc) (add
 	t.Cleanup(stop)
 	end := make(chan error, 1)
 	go func() {
-		end <- serveAndPart(ctx, &http.Server{Handler: handler}, &orderly{TCPListener: listener.(*net.TCPListener)}, parting)
+		end <- serve(ctx, &http.Server{Handler: handler}, &orderly{TCPListener: listener.(*net.TCPListener)}, parting)
 	}()
 	return listener.Addr().String(), stop, end
 }
@@ -47,9 +60,11 @@ func post(client *http.Client, address string) (closes bool, err error) {
 	return answer.Close, err
 }
 
-func TestAnswersUnderWayAreGivenAtAStop(t *testing.T) {
+func TestAnswersUnderWayAreGivenAtAStop(t *testing.T) { inEachWay(t, answersUnderWayAreGivenAtAStop) }
+
+func answersUnderWayAreGivenAtAStop(t *testing.T, serve way) {
 	asked, release := make(chan struct{}), make(chan struct{})
-	address, stop, ended := serving(t, partingTime, func(w http.ResponseWriter, r *http.Request) {
+	address, stop, ended := serve.serving(t, partingTime, func(w http.ResponseWriter, r *http.Request) {
 		close(asked)
 		<-release
 		_, _ = io.WriteString(w, "answer")
@@ -87,7 +102,9 @@ func TestAnswersUnderWayAreGivenAtAStop(t *testing.T) {
 // TestNoConnectionIsTornAtAStop has clients that send one request after the other on
 // connections that they keep. None finds its connection cut: their last answer says that
 // the connection ends, and then nobody listens. When all were told, nothing is waited for.
-func TestNoConnectionIsTornAtAStop(t *testing.T) {
+func TestNoConnectionIsTornAtAStop(t *testing.T) { inEachWay(t, noConnectionIsTornAtAStop) }
+
+func noConnectionIsTornAtAStop(t *testing.T, serve way) {
 	for range 3 {
 		var asked sync.WaitGroup
 		asked.Add(200)
@@ -95,7 +112,7 @@ func TestNoConnectionIsTornAtAStop(t *testing.T) {
 		for range cap(left) {
 			left <- struct{}{}
 		}
-		address, stop, ended := serving(t, time.Hour, func(w http.ResponseWriter, r *http.Request) {
+		address, stop, ended := serve.serving(t, time.Hour, func(w http.ResponseWriter, r *http.Request) {
 			select {
 			case <-left:
 				asked.Done()
@@ -136,7 +153,9 @@ func TestNoConnectionIsTornAtAStop(t *testing.T) {
 
 // TestWhoIsConnectedAtAStopIsAnswered has clients that are connected, and whom nobody has
 // accepted, when the listener is closed.
-func TestWhoIsConnectedAtAStopIsAnswered(t *testing.T) {
+func TestWhoIsConnectedAtAStopIsAnswered(t *testing.T) { inEachWay(t, whoIsConnectedAtAStopIsAnswered) }
+
+func whoIsConnectedAtAStopIsAnswered(t *testing.T, serve way) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +176,7 @@ func TestWhoIsConnectedAtAStopIsAnswered(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "answer") })
-	if err := serveHTTP(ctx, &http.Server{Handler: answer}, &orderly{TCPListener: listener.(*net.TCPListener)}); err != nil {
+	if err := serve(ctx, &http.Server{Handler: answer}, &orderly{TCPListener: listener.(*net.TCPListener)}, partingTime); err != nil {
 		t.Error(err)
 	}
 	for _, conn := range clients {

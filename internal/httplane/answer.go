@@ -23,6 +23,7 @@ type answer struct {
 	out    []byte // status and header as they were when the status was said
 	body   []byte
 	closes bool
+	last   *atomic.Bool // every answer from now on is the last of its connection
 }
 
 func (a *answer) reset() {
@@ -66,6 +67,10 @@ func (a *answer) WriteHeader(status int) {
 			a.field(name, value)
 			a.closes = a.closes || name == "Connection" && strings.EqualFold(value, "close")
 		}
+	}
+	if !a.closes && a.last.Load() {
+		a.closes = true
+		a.field("Connection", "close")
 	}
 	if a.header["Date"] == nil {
 		a.field("Date", date())

@@ -28,7 +28,7 @@ type conn struct {
 func newConn(ctx context.Context, l *Listener, nc net.Conn) *conn {
 	c := &conn{Conn: nc, lane: l}
 	c.parser.init(ctx, nc.RemoteAddr().String())
-	c.answer.header = make(http.Header, 8)
+	c.answer.header, c.answer.last = make(http.Header, 8), &l.leaving
 	return c
 }
 

@@ -53,8 +53,9 @@ type given struct {
 }
 
 // New makes the lane of a server on a listener, both of which it is given for good. When
-// it is closed, connections on which nothing is asked have the parting time for one more
-// request; who wants to tell their clients sets "Connection: close" in the answers.
+// it is closed, and the listener takes nobody any more, all answers say that they are the
+// last of their connections (RFC 9112, section 9.6), and connections on which nothing is
+// asked have the parting time for one more request.
 func New(server *http.Server, listener net.Listener, parting time.Duration) *Listener {
 	return &Listener{
 		Listener: listener, server: server, parting: parting,
@@ -78,9 +79,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 // Close takes no new connections, and lets those that are there end.
 func (l *Listener) Close() error {
 	l.close.Do(func() { close(l.closing) })
-	err := l.Listener.Close()
-	l.begin.Do(l.leave) // nobody has accepted, or will
-	return err
+	return l.Listener.Close()
 }
 
 // Cut ends all connections of the lane at once, also those that are being answered. It

@@ -233,7 +233,6 @@ func TestCloseLetsAnswersEnd(t *testing.T) {
 		if r.URL.Path == "/slow" {
 			close(asked)
 			<-release
-			w.Header().Set("Connection", "close")
 		}
 		_, _ = io.WriteString(w, "answer")
 	})}
