@@ -19,6 +19,7 @@ var layers = map[string][]string{
 	"internal/authority":       {"internal/seal", "internal/state", "internal/table", "internal/model"},
 	"internal/socket":          {},
 	"internal/httplane":        {},
+	"internal/handshake":       {},
 	"internal/token":           {"internal/access", "internal/policy", "internal/seal"},
 	"internal/desired":         {"internal/model"},
 	"internal/store":           {"internal/store"},
