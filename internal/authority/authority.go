@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package authority is a certificate authority of Postern's own: a root for each account
-// and region, whose certificates the account's servers show there.
+// and region, whose certificates the account's servers show there, and one for the
+// installation, whose certificate its API shows.
 //
 // Root and certificates have keys on the curve P-256. It is what every client of the
 // last ten years verifies, be it with OpenSSL, GnuTLS, Java or Schannel, and what a
@@ -25,8 +26,12 @@ import (
 	"time"
 )
 
-// Name is the identifier of the first authority of an account in a region.
-const Name = "postern-ca-g1"
+// Name is the identifier of the first authority of an account in a region, and
+// InstallationName that of the first one of an installation.
+const (
+	Name             = "postern-ca-g1"
+	InstallationName = "postern-api-ca-g1"
+)
 
 const (
 	// rootYears is how long a root is good for, as long as those of RDS are: clients are
@@ -52,6 +57,12 @@ type Authority struct {
 // for Read. A clock that is obviously wrong makes it fail: clients would refuse the root
 // for good.
 func New(account, region string, now time.Time) (*Authority, []byte, error) {
+	return newRoot(pkix.Name{
+		CommonName: "Postern " + region + " Root CA G1", Organization: []string{"Postern"}, OrganizationalUnit: []string{account},
+	}, now)
+}
+
+func newRoot(subject pkix.Name, now time.Time) (*Authority, []byte, error) {
 	if now.Before(written) {
 		return nil, nil, fmt.Errorf("make a certificate authority: the clock of this host shows %s, set it first", now.UTC().Format(time.RFC3339))
 	}
@@ -61,9 +72,7 @@ func New(account, region string, now time.Time) (*Authority, []byte, error) {
 	}
 	now = now.UTC().Truncate(time.Second)
 	template := &x509.Certificate{
-		Subject: pkix.Name{
-			CommonName: "Postern " + region + " Root CA G1", Organization: []string{"Postern"}, OrganizationalUnit: []string{account},
-		},
+		Subject:   subject,
 		NotBefore: now.Add(-early), NotAfter: now.AddDate(rootYears, 0, 0),
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true,
 	}

@@ -4,7 +4,10 @@ package authority
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/x509/pkix"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/posternhq/postern/internal/model"
@@ -26,22 +29,38 @@ type Office struct {
 // be shown, and certifies nothing: clients trust it already, so that no other must take its
 // place unasked.
 func (o Office) Authority(ctx context.Context, account, region string) (*Authority, error) {
+	return o.find(ctx, &model.Authority{Account: account, Region: region, ID: Name}, func(now time.Time) (*Authority, []byte, error) {
+		return New(account, region, now)
+	})
+}
+
+// Installation gives the authority of the installation, which is no account's, as
+// Authority does.
+func (o Office) Installation(ctx context.Context) (*Authority, error) {
+	return o.find(ctx, &model.Authority{ID: InstallationName}, func(now time.Time) (*Authority, []byte, error) {
+		return newRoot(pkix.Name{CommonName: "Postern API Root CA G1 " + strings.ToLower(rand.Text()[:8]), Organization: []string{"Postern"}}, now)
+	})
+}
+
+// find gives the authority that has the key of the row, and makes it when there is none.
+func (o Office) find(ctx context.Context, row *model.Authority, found func(now time.Time) (*Authority, []byte, error)) (*Authority, error) {
+	account, region, id := row.RowKey()
 	tx, err := o.DB.View(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("find the certificate authority of account %s in %s: %w", account, region, err)
+		return nil, fmt.Errorf("find the %s: %w", Describe(row), err)
 	}
-	if row, ok := state.Authorities.Get(tx, account, region, Name); ok {
+	if row, ok := state.Authorities.Get(tx, account, region, id); ok {
 		return o.read(row)
 	}
-	fresh, private, err := New(account, region, o.Now())
+	fresh, private, err := found(o.Now())
 	if err != nil {
 		return nil, err
 	}
-	row := &model.Authority{Account: account, Region: region, ID: Name, Certificate: string(fresh.Bundle()), CreatedAt: o.Now()}
+	row.Certificate, row.CreatedAt = string(fresh.Bundle()), o.Now()
 	row.Key = o.Seal.SealText(seal.AuthorityKey, private, bound(row))
 	kept := row
 	_, err = o.DB.Update(ctx, func(tx *table.Txn) error {
-		if other, ok := state.Authorities.Get(tx, account, region, Name); ok { // somebody was quicker
+		if other, ok := state.Authorities.Get(tx, account, region, id); ok { // somebody was quicker
 			kept = other
 			return nil
 		}
@@ -49,7 +68,7 @@ func (o Office) Authority(ctx context.Context, account, region string) (*Authori
 		return state.Authorities.Insert(tx, row)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make the certificate authority of account %s in %s: %w", account, region, err)
+		return nil, fmt.Errorf("make the %s: %w", Describe(row), err)
 	}
 	return o.read(kept)
 }
@@ -67,7 +86,7 @@ func (o Office) read(row *model.Authority) (*Authority, error) {
 func Key(keys *seal.Keys, row *model.Authority) ([]byte, error) {
 	private, err := keys.OpenText(seal.AuthorityKey, row.Key, bound(row))
 	if err != nil {
-		return nil, fmt.Errorf("read the key of certificate authority %s of account %s in %s: %w", row.ID, row.Account, row.Region, err)
+		return nil, fmt.Errorf("read the key of the %s: %w", Describe(row), err)
 	}
 	return private, nil
 }
@@ -82,6 +101,14 @@ func Resealed(keys *seal.Keys, row *model.Authority) (*model.Authority, error) {
 	next := row.Clone()
 	next.Key = key
 	return next, nil
+}
+
+// Describe says whose authority a row is, for errors.
+func Describe(row *model.Authority) string {
+	if row.ID == InstallationName {
+		return "certificate authority of the API"
+	}
+	return "certificate authority of account " + row.Account + " in " + row.Region
 }
 
 // bound is what the key is sealed for.

@@ -116,7 +116,7 @@ func (d *daemon) sealAuthorities(ctx context.Context) error {
 	for _, a := range lost {
 		d.config.Log.Error("a certificate authority certifies nothing, since its key was sealed with a key that is not in this data folder: "+
 			"stop Postern and add the lines of the former file to it, from a backup or the folder that was used before",
-			"file", d.folder.path(sealingFile), "account", a.Account, "region", a.Region)
+			"file", d.folder.path(sealingFile), "authority", authority.Describe(a))
 	}
 	return err
 }
@@ -186,7 +186,7 @@ func lostSecrets(tx *table.Txn, keys *seal.Ring) (found []audit.Finding) {
 	}
 	for a := range state.Authorities.All(tx) {
 		if _, err := authority.Key(seal.Using(keys), a); err != nil {
-			found = append(found, audit.Finding{Object: "certificate authority of account " + a.Account + " in " + a.Region, Problem: "it certifies nothing: " + err.Error()})
+			found = append(found, audit.Finding{Object: authority.Describe(a), Problem: "it certifies nothing: " + err.Error()})
 		}
 	}
 	for _, arn := range rds.LostPasswords(tx, seal.Using(keys)) {

@@ -107,7 +107,8 @@ func (e *DBEvent) Clone() *DBEvent { c := *e; c.Categories = slices.Clone(e.Cate
 func (e *DBEvent) RowKey() (account, region, id string) { return e.Account, e.Region, e.ID }
 
 // Authority is a certificate authority of an account in a region, whose certificates the
-// account's servers show there. Its id is its name.
+// account's servers show there. Its id is its name. That of the installation, whose
+// certificate the API shows, has neither account nor region.
 type Authority struct {
 	Account string `json:"account"`
 	Region  string `json:"region"`
