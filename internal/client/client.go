@@ -9,6 +9,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -65,6 +67,16 @@ func New(url, region, accessKey, secret string) *Client {
 		signer:      v4.NewSigner(),
 		http:        &http.Client{Timeout: 2 * time.Minute, CheckRedirect: noRedirect},
 	}
+}
+
+// WithRoots returns a client like c that trusts these certificate authorities, and no other.
+func (c *Client) WithRoots(roots *x509.CertPool) *Client {
+	d, h := *c, *c.http
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	h.Transport = transport
+	d.http = &h
+	return &d
 }
 
 // WithSessionToken returns a client like c that uses a temporary key's token.
