@@ -34,24 +34,25 @@ type Invocation struct {
 
 // commands is the whole command line.
 type commands struct {
-	Up       upCommand       `cmd:"" help:"Run Postern on this machine: the AWS API, and the networks behind it."`
-	Env      envCommand      `cmd:"" help:"Print the environment for AWS clients, for eval."`
-	Run      runCommand      `cmd:"" help:"Run a program as a workload in a subnet."`
-	Attach   attachCommand   `cmd:"" help:"Put a network interface into a network namespace that exists."`
-	Detach   detachCommand   `cmd:"" help:"Take a network interface out of its namespace."`
-	Account  accountCommand  `cmd:"" help:"Make, list, disable and trust accounts."`
-	Key      keyCommand      `cmd:"" help:"Make, list, rotate, disable and delete access keys of accounts."`
-	RDS      rdsCommand      `cmd:"" name:"rds" help:"Print what clients of databases need."`
-	Database databaseCommand `cmd:"" help:"Register databases that exist already, and list them."`
-	Status   statusCommand   `cmd:"" help:"Show what exists, what is programmed, and what is in error and why."`
-	Desired  desiredCommand  `cmd:"" help:"Print this host's desired state as text."`
-	Doctor   doctorCommand   `cmd:"" help:"Show what this kernel and host can do, and what is missing."`
-	Backup   backupCommand   `cmd:"" help:"Write the state to a file, while Postern runs or not."`
-	Restore  restoreCommand  `cmd:"" help:"Make a data folder from a backup."`
-	Reseal   resealCommand   `cmd:"" help:"Seal the secrets of all access keys anew, with a new key; while Postern runs."`
-	Verify   verifyCommand   `cmd:"" help:"Look for what is wrong in the state and in the kernel; exit status 0 when nothing is."`
-	Clean    cleanCommand    `cmd:"" help:"Remove every trace of Postern from the kernel."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Up       upCommand        `cmd:"" help:"Run Postern on this machine: the AWS API, and the networks behind it."`
+	Env      envCommand       `cmd:"" help:"Print the environment for AWS clients, for eval."`
+	CA       authorityCommand `cmd:"" name:"ca" help:"Print the certificate authority of the API in PEM, for AWS_CA_BUNDLE and the like."`
+	Run      runCommand       `cmd:"" help:"Run a program as a workload in a subnet."`
+	Attach   attachCommand    `cmd:"" help:"Put a network interface into a network namespace that exists."`
+	Detach   detachCommand    `cmd:"" help:"Take a network interface out of its namespace."`
+	Account  accountCommand   `cmd:"" help:"Make, list, disable and trust accounts."`
+	Key      keyCommand       `cmd:"" help:"Make, list, rotate, disable and delete access keys of accounts."`
+	RDS      rdsCommand       `cmd:"" name:"rds" help:"Print what clients of databases need."`
+	Database databaseCommand  `cmd:"" help:"Register databases that exist already, and list them."`
+	Status   statusCommand    `cmd:"" help:"Show what exists, what is programmed, and what is in error and why."`
+	Desired  desiredCommand   `cmd:"" help:"Print this host's desired state as text."`
+	Doctor   doctorCommand    `cmd:"" help:"Show what this kernel and host can do, and what is missing."`
+	Backup   backupCommand    `cmd:"" help:"Write the state to a file, while Postern runs or not."`
+	Restore  restoreCommand   `cmd:"" help:"Make a data folder from a backup."`
+	Reseal   resealCommand    `cmd:"" help:"Seal the secrets of all access keys anew, with a new key; while Postern runs."`
+	Verify   verifyCommand    `cmd:"" help:"Look for what is wrong in the state and in the kernel; exit status 0 when nothing is."`
+	Clean    cleanCommand     `cmd:"" help:"Remove every trace of Postern from the kernel."`
+	Version  versionCommand   `cmd:"" help:"Print the version."`
 
 	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
 	Workload   workloadCommand   `cmd:"" hidden:""`

@@ -21,6 +21,11 @@ import (
 type upCommand struct {
 	location
 	Listen             string         `help:"Address of the AWS API." default:"127.0.0.1:8700" placeholder:"HOST:PORT"`
+	TLS                bool           `name:"tls" help:"Serve the AWS API over TLS too, with a certificate of Postern's own authority or the given one." env:"POSTERN_TLS"`
+	TLSListen          string         `name:"tls-listen" help:"Address of the AWS API over TLS." default:"127.0.0.1:8743" env:"POSTERN_TLS_LISTEN" placeholder:"HOST:PORT"`
+	TLSName            []string       `name:"tls-name" help:"Names and addresses by which clients know the API over TLS, that for postern env first." env:"POSTERN_TLS_NAME" placeholder:"NAME,…"`
+	TLSCert            string         `name:"tls-cert" help:"Certificate with those of its issuers in PEM, instead of one of the own authority; read again when it changes." type:"path" placeholder:"FILE"`
+	TLSKey             string         `name:"tls-key" help:"Private key of --tls-cert in PEM." type:"path" placeholder:"FILE"`
 	MetricsListen      string         `help:"Address of the metrics for Prometheus; none by default." placeholder:"HOST:PORT"`
 	Region             []string       `help:"Regions to serve, the default one first." default:"us-east-1" placeholder:"NAME,…"`
 	Etcd               []string       `help:"URLs of an external etcd cluster, instead of the embedded one." placeholder:"URL,…"`
@@ -59,7 +64,11 @@ func (c *upCommand) Run(in *Invocation) error {
 	ctx, stop := signal.NotifyContext(in.Context, os.Interrupt, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
 	err = daemon.Run(ctx, config, func(r daemon.Running) {
-		config.Log.Info("ready", "url", r.URL, "region", r.Region, "data", c.Data)
+		reached := []any{"url", r.URL}
+		if r.TLS != "" {
+			reached = append(reached, "tls", r.TLS)
+		}
+		config.Log.Info("ready", append(reached, "region", r.Region, "data", c.Data)...)
 	})
 	if errors.Is(err, daemon.ErrStartAgain) {
 		return startAgain(in)
@@ -89,11 +98,19 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 		c.HostName = daemon.Folder(c.Data).HostName() // Validate tells when there is none
 	}
 	config := daemon.Config{
-		Data: c.Data, Listen: c.Listen, MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
+		Data: c.Data, Listen: c.Listen, TLS: c.tls(), MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
 		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, DatabaseSuffix: c.DatabaseSuffix, Databases: c.Databases, EncryptedStorage: c.EncryptedDatabases, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()
+}
+
+func (c *upCommand) tls() daemon.TLS {
+	t := daemon.TLS{Names: c.TLSName, Certificate: c.TLSCert, Key: c.TLSKey}
+	if c.TLS {
+		t.Listen = c.TLSListen
+	}
+	return t
 }
 
 func (c *upCommand) logger(in *Invocation) *slog.Logger {

@@ -27,6 +27,8 @@ type Config struct {
 	Data string
 	// Listen is the address of the AWS API, host:port; port 0 takes a free one.
 	Listen string
+	// TLS is how the API is served over TLS.
+	TLS TLS
 	// MetricsListen is the address of the metrics, host:port; empty for none.
 	MetricsListen string
 	// Regions are those that are served, the default one first.
@@ -95,6 +97,9 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("--listen %q: want host:port: %w", c.Listen, err))
+	}
+	if err := c.TLS.validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
 		errs = append(errs, fmt.Errorf("--metrics-listen %q: want host:port: %w", c.MetricsListen, err))

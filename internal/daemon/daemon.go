@@ -349,7 +349,7 @@ func (d *daemon) handler(services []server.Mounted, kept *trail.Trail, observe f
 // canListen says early that somebody else has an address that is to be listened on:
 // nothing has been touched yet, and no process started that would stay.
 func canListen(ctx context.Context, c Config) error {
-	for what, address := range map[string]string{"the API": c.Listen, "metrics": c.MetricsListen} {
+	for what, address := range map[string]string{"the API": c.Listen, "the API over TLS": c.TLS.Listen, "metrics": c.MetricsListen} {
 		if address == "" {
 			continue
 		}
@@ -374,6 +374,13 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Li
 		PID: os.Getpid(), URL: "http://" + listener.Addr().String(),
 		Region: d.config.Regions[0], Version: d.config.Version,
 	}
+	secure, err := d.listenTLS(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if secure != nil {
+		running.TLS = secure.url
+	}
 	if u, ok := d.kv.Usage(); ok {
 		running.StoreQuota = u.Quota
 	}
@@ -381,9 +388,14 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Li
 		running.Metrics = "http://" + scrapes.Addr().String() + "/metrics"
 	}
 	if err := d.writeSmall(runtimeFile, running); err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, listener.Close(), secure.close())
 	}
 	defer os.Remove(d.folder.path(runtimeFile))
 	ready(running)
-	return serveAPI(ctx, server.HTTPServer(handler, d.config.Log), &orderly{TCPListener: listener.(*net.TCPListener)})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return serveAPI(ctx, server.HTTPServer(handler, d.config.Log), &orderly{TCPListener: listener.(*net.TCPListener)})
+	})
+	g.Go(func() error { return secure.serve(ctx, server.HTTPServer(handler, d.config.Log)) })
+	return g.Wait()
 }

@@ -24,7 +24,8 @@ import (
 // running one.
 type Folder string
 
-// The files of a data folder. Everything in it is readable by its owner only.
+// The files of a data folder. Everything in it is readable by its owner only, but for
+// bundleFile, which is for all.
 const (
 	etcdFolder      = "etcd"
 	instanceFile    = "instance"
@@ -34,6 +35,7 @@ const (
 	runtimeFile     = "running.json"
 	desiredFile     = "desired.txt"
 	ballastFile     = "ballast"
+	bundleFile      = "api-ca.pem"
 	auditFolder     = "audit"
 	databasesFolder = "databases"
 )
@@ -47,8 +49,10 @@ type Credentials struct {
 
 // Running says where a daemon can be reached.
 type Running struct {
-	PID     int    `json:"pid"`
-	URL     string `json:"endpoint"`
+	PID int    `json:"pid"`
+	URL string `json:"endpoint"`
+	// TLS is the URL over TLS, when there is one.
+	TLS     string `json:"tlsEndpoint,omitempty"`
 	Region  string `json:"region"`
 	Version string `json:"version"`
 	// StoreQuota is how large the embedded store may grow, in bytes; zero when
@@ -60,6 +64,10 @@ type Running struct {
 
 // DesiredFile is the path of the text copy of the desired state.
 func (f Folder) DesiredFile() string { return f.path(desiredFile) }
+
+// BundleFile is the path of the certificate authorities by which clients know the API
+// over TLS, in PEM. There is none when only others know them.
+func (f Folder) BundleFile() string { return f.path(bundleFile) }
 
 // Desired prints what the host was last told, from its copy.
 func (f Folder) Desired() (string, error) {

@@ -171,6 +171,9 @@ type begun struct {
 	ahead []byte
 }
 
+// NetConn gives the connection that was accepted.
+func (b *begun) NetConn() net.Conn { return b.Conn }
+
 // Read implements net.Conn.
 func (b *begun) Read(p []byte) (int, error) {
 	if len(b.ahead) == 0 {

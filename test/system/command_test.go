@@ -200,6 +200,8 @@ func TestUpRefusals(t *testing.T) {
 		"names in use":     {up("--data", t.TempDir(), "--dns-listen", held.LocalAddr().String()), 1, held.LocalAddr().String() + ": address already in use"},
 		"names elsewhere":  {up("--data", t.TempDir(), "--dns-listen", "192.0.2.1"), 1, "192.0.2.1:53: cannot assign requested address"},
 		"log level":        {up("--data", t.TempDir(), "--log-level", "loud"), 2, "loud"},
+		"certificate":      {up("--data", t.TempDir(), "--tls", "--tls-listen", "127.0.0.1:0", "--tls-cert", "/no/cert", "--tls-key", "/no/key"), 1, "--tls-cert: open /no/cert"},
+		"key":              {up("--data", t.TempDir(), "--tls", "--tls-cert", "/no/cert"), 1, "--tls-cert, --tls-key: want both or none"},
 		"pool":             {up("--data", t.TempDir(), "--ipv6-pool", "10.0.0.0/8"), 1, "--ipv6-pool"},
 		"unknown command":  {[]string{"upp"}, 2, "upp"},
 		"no Postern there": {[]string{"status", "--data", t.TempDir()}, 1, "no Postern is running"},

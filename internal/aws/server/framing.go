@@ -42,6 +42,9 @@ type strictConn struct {
 	wrong   bool
 }
 
+// NetConn gives the connection that is read.
+func (c *strictConn) NetConn() net.Conn { return c.Conn }
+
 // Read implements net.Conn.
 func (c *strictConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
