@@ -237,6 +237,9 @@ type DBSnapshot struct {
 	// Source is the id of what it is of, which may be gone, and Was what that was.
 	Source string   `json:"source"`
 	Was    Database `json:"was"`
+	// Class is that of the instance it is of; empty for a cluster's, and in rows of versions
+	// that did not keep it.
+	Class string `json:"class,omitempty"`
 	// Final says that it was taken when its source was deleted.
 	Final bool `json:"final,omitempty"`
 }

@@ -49,6 +49,7 @@ func (a *API) DeleteDBInstance(ctx context.Context, in *shape.DeleteDBInstanceIn
 		}
 		if name != "" {
 			s := snapshotOf(&i.Meta, &i.Database, name, id, now)
+			s.Class = i.Class
 			if err := a.addSnapshot(tx, access.From(ctx), s, i.ID); err != nil {
 				return err
 			}

@@ -139,7 +139,11 @@ func (a *API) RestoreDBInstanceFromDBSnapshot(ctx context.Context, in *shape.Res
 	if err := checkOptions(p, in.OptionGroupName, in.LicenseModel); err != nil {
 		return nil, err
 	}
-	n, err := a.beginInstance(access.From(ctx), in.DBInstanceIdentifier, in.DBInstanceClass, in.AvailabilityZone, in.Tags, p)
+	class := in.DBInstanceClass
+	if service.Value(class) == "" {
+		class = &s.Class // none in snapshots that former versions made: then the request is to have one
+	}
+	n, err := a.beginInstance(access.From(ctx), in.DBInstanceIdentifier, class, in.AvailabilityZone, in.Tags, p)
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func (a *API) CreateDBSnapshot(ctx context.Context, in *shape.CreateDBSnapshotIn
 			return instanceNotAvailable(tx, i)
 		}
 		s := snapshotOf(&i.Meta, &i.Database, name, id, now)
-		s.Final = false
+		s.Final, s.Class = false, i.Class
 		s.Tags = joined(s.Tags, tags)
 		if err := a.addSnapshot(tx, who, s, i.ID); err != nil {
 			return err

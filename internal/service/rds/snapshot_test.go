@@ -65,6 +65,19 @@ func TestSnapshotsAreMadeAndRestored(t *testing.T) {
 	if text, err := w.Seal.OpenText(seal.DatabasePassword, row.Password, row.ID); err != nil || string(text) != "secret-of-boss" {
 		t.Errorf("the password opens as %q, %v", text, err)
 	}
+	if asBefore, err := w.rds.RestoreDBInstanceFromDBSnapshot(w.Ctx, &shape.RestoreDBInstanceFromDBSnapshotInput{
+		DBInstanceIdentifier: new("three"), DBSnapshotIdentifier: new("before"), DBSubnetGroupName: new("group"),
+	}); *get(t, asBefore, err).DBInstance.DBInstanceClass != "db.t3.micro" {
+		t.Errorf("without a class it is restored as %s", *asBefore.DBInstance.DBInstanceClass)
+	}
+	w.Put(t, func(tx *table.Txn) {
+		old, _ := state.DBSnapshots.Get(tx, servicetest.Account, servicetest.Region, id)
+		old = old.Clone()
+		old.Class = ""
+		state.DBSnapshots.Put(tx, old)
+	})
+	refused(w, "without any class", "MissingParameter", "DBInstanceClass", func() (*shape.RestoreDBInstanceFromDBSnapshotOutput, error) { return restore("") })
+	w.says(w.instanceRow("three").ID, model.DatabaseAvailable)
 	refused(w, "delete while it is read", "InvalidDBSnapshotState", "two", remove)
 	w.says(row.ID, model.DatabaseAvailable)
 	w.must(remove())
