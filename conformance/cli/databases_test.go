@@ -76,8 +76,10 @@ func TestDatabaseInstances(t *testing.T) {
 
 	c.ok("rds create-db-snapshot --db-instance-identifier one --db-snapshot-identifier before").is("DBSnapshot.SnapshotType", "manual")
 	c.await("DBSnapshots.0.Status", "available", "rds describe-db-snapshots --db-snapshot-identifier before")
-	c.ok("rds restore-db-instance-from-db-snapshot --db-instance-identifier two --db-snapshot-identifier before --db-subnet-group-name group").is("DBInstance.DBInstanceClass", "db.t3.micro")
+	c.ok("rds restore-db-instance-from-db-snapshot --db-instance-identifier two --db-snapshot-identifier before --db-subnet-group-name group --manage-master-user-password").is("DBInstance.DBInstanceClass", "db.t3.micro")
 	c.awaitInstance("two", "available")
+	c.ok("postern get-master-user-password --instance-identifier two").is("username", "boss")
+	c.refused("ConflictException", "postern get-master-user-password --instance-identifier one")
 	c.ok("rds delete-db-instance --db-instance-identifier two --skip-final-snapshot").is("DBInstance.DBInstanceStatus", "deleting")
 	c.ok("rds delete-db-snapshot --db-snapshot-identifier before")
 	c.awaitGone("DBSnapshotNotFound", "rds describe-db-snapshots --db-snapshot-identifier before")

@@ -123,9 +123,12 @@ func TestDatabaseInstance(t *testing.T) {
 		return err == nil && *out.DBSnapshots[0].Status == "available", err
 	})
 	must(api.RestoreDBInstanceFromDBSnapshot(c.ctx, &rds.RestoreDBInstanceFromDBSnapshotInput{
-		DBInstanceIdentifier: new("again"), DBSnapshotIdentifier: new("before"), DBInstanceClass: new("db.t3.micro"), DBSubnetGroupName: new("group"),
+		DBInstanceIdentifier: new("again"), DBSnapshotIdentifier: new("before"), DBSubnetGroupName: new("group"), ManageMasterUserPassword: new(true),
 	}))(c)
-	equal(t, "database", *c.databaseInstance("again", "available").DBName, "app")
+	again := c.databaseInstance("again", "available")
+	equal(t, "database", *again.DBName, "app")
+	equal(t, "class", *again.DBInstanceClass, "db.t3.micro")
+	matches(t, "secret", again.MasterUserSecret.SecretArn, "arn:aws:secretsmanager:us-east-1:[0-9]{12}:secret:rds!db-.*")
 	must(api.DeleteDBSnapshot(c.ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("before")}))(c)
 	c.deletedDatabase("again", "")
 	refused(t, failure(api.DeleteDBInstance(c.ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: new("orders")})), "InvalidParameterCombination")

@@ -1293,6 +1293,9 @@ var Services = map[string]*Service{
 		"GetDesired": {Management: true, Needs: []Need{
 			{Action: "postern:GetDesired"},
 		}},
+		"GetMasterUserPassword": {Needs: []Need{
+			{Action: "postern:GetMasterUserPassword", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
+		}},
 		"GetStatus": {Needs: []Need{
 			{Action: "postern:GetStatus"},
 		}},

@@ -30,6 +30,9 @@ type Database struct {
 	MasterUser string `json:"masterUser,omitempty"`
 	Password   string `json:"password,omitempty"`
 	Secret     int64  `json:"secret,omitempty"`
+	// ManagedSecret is the name of the secret that a password has which was made here, and
+	// not given by a user; empty for one that was given.
+	ManagedSecret string `json:"managedSecret,omitempty"`
 	// Authority is the certificate authority as users named it.
 	Authority string `json:"authority,omitempty"`
 	// Writer is the id of the instance that takes writes, and Epoch counts how often that
@@ -68,6 +71,15 @@ type Database struct {
 
 // IsRegistered reports whether the database exists without Postern.
 func (d *Database) IsRegistered() bool { return d.Registered.Ask != "" }
+
+// SecretARN names the secret of a password that was made here, for the row that has it; empty
+// for none.
+func (d *Database) SecretARN(of *Meta) string {
+	if d.ManagedSecret == "" {
+		return ""
+	}
+	return ARN("secretsmanager", of.Region, of.Account, "secret:"+d.ManagedSecret)
+}
 
 func (d Database) clone() Database {
 	d.Groups = slices.Clone(d.Groups)

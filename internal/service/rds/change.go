@@ -52,14 +52,7 @@ func (a *API) change(id string, d *model.Database, w wanted, version *string) er
 	if w.minor != nil {
 		d.NoMinorUpgrades = !*w.minor
 	}
-	if w.password == nil {
-		return nil
-	}
-	if err := checkPassword(p.driver(), *w.password); err != nil {
-		return err
-	}
-	a.setPassword(d, id, *w.password)
-	return nil
+	return a.changePassword(d, id, p, w)
 }
 
 // regroup gives a database other security groups.
@@ -83,7 +76,7 @@ func (a *API) regroup(tx *table.Txn, of *model.Meta, d *model.Database, ids []st
 var changedClusterMembers = []string{
 	"DBClusterIdentifier", "ApplyImmediately", "BackupRetentionPeriod", "DBClusterParameterGroupName", "VpcSecurityGroupIds", "Port", "MasterUserPassword",
 	"PreferredBackupWindow", "PreferredMaintenanceWindow", "EngineVersion", "AllowMajorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot",
-	"AutoMinorVersionUpgrade", "CACertificateIdentifier", "EngineLifecycleSupport", "StorageType", "AllowEngineModeChange",
+	"AutoMinorVersionUpgrade", "CACertificateIdentifier", "EngineLifecycleSupport", "StorageType", "AllowEngineModeChange", "ManageMasterUserPassword", "RotateMasterUserPassword",
 }
 
 // ModifyDBCluster changes a cluster.
@@ -98,7 +91,8 @@ func (a *API) ModifyDBCluster(ctx context.Context, in *shape.ModifyDBClusterInpu
 			return err
 		}
 		err := a.change(c.ID, &c.Database, wanted{
-			password: in.MasterUserPassword, port: in.Port, retention: in.BackupRetentionPeriod, leastDays: 1, backup: in.PreferredBackupWindow, maintenance: in.PreferredMaintenanceWindow,
+			password: in.MasterUserPassword, manage: in.ManageMasterUserPassword, rotate: in.RotateMasterUserPassword, now: in.ApplyImmediately,
+			port: in.Port, retention: in.BackupRetentionPeriod, leastDays: 1, backup: in.PreferredBackupWindow, maintenance: in.PreferredMaintenanceWindow,
 			protection: in.DeletionProtection, copyTags: in.CopyTagsToSnapshot, minor: in.AutoMinorVersionUpgrade, authority: in.CACertificateIdentifier, support: in.EngineLifecycleSupport,
 		}, in.EngineVersion)
 		if err != nil {
@@ -135,7 +129,7 @@ var changedInstanceMembers = []string{
 	"DBInstanceIdentifier", "AllocatedStorage", "DBInstanceClass", "VpcSecurityGroupIds", "ApplyImmediately", "MasterUserPassword", "DBParameterGroupName",
 	"BackupRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow", "EngineVersion", "AllowMajorVersionUpgrade", "AutoMinorVersionUpgrade",
 	"LicenseModel", "OptionGroupName", "StorageType", "CACertificateIdentifier", "CopyTagsToSnapshot", "DBPortNumber", "PromotionTier", "DeletionProtection",
-	"MaxAllocatedStorage", "CertificateRotationRestart", "EngineLifecycleSupport", "DisableDomain",
+	"MaxAllocatedStorage", "CertificateRotationRestart", "EngineLifecycleSupport", "DisableDomain", "ManageMasterUserPassword", "RotateMasterUserPassword",
 }
 
 // ModifyDBInstance changes an instance.
@@ -187,7 +181,8 @@ func (a *API) changeInstance(tx *table.Txn, who access.View, i *model.DBInstance
 		return a.changeMember(i, whole, in)
 	}
 	err = a.change(i.ID, &i.Database, wanted{
-		password: in.MasterUserPassword, port: in.DBPortNumber, retention: in.BackupRetentionPeriod, backup: in.PreferredBackupWindow, maintenance: in.PreferredMaintenanceWindow,
+		password: in.MasterUserPassword, manage: in.ManageMasterUserPassword, rotate: in.RotateMasterUserPassword, now: in.ApplyImmediately,
+		port: in.DBPortNumber, retention: in.BackupRetentionPeriod, backup: in.PreferredBackupWindow, maintenance: in.PreferredMaintenanceWindow,
 		protection: in.DeletionProtection, copyTags: in.CopyTagsToSnapshot, minor: in.AutoMinorVersionUpgrade, authority: in.CACertificateIdentifier, support: in.EngineLifecycleSupport,
 	}, in.EngineVersion)
 	if err != nil {
@@ -208,6 +203,7 @@ func (a *API) changeMember(i *model.DBInstance, cluster *model.Database, in *sha
 		{"MasterUserPassword", in.MasterUserPassword != nil}, {"VpcSecurityGroupIds", len(in.VpcSecurityGroupIds) > 0}, {"BackupRetentionPeriod", in.BackupRetentionPeriod != nil},
 		{"AllocatedStorage", in.AllocatedStorage != nil}, {"MaxAllocatedStorage", service.Value(in.MaxAllocatedStorage) != 0}, {"DBPortNumber", in.DBPortNumber != nil},
 		{"DeletionProtection", in.DeletionProtection != nil}, {"StorageType", in.StorageType != nil},
+		{"ManageMasterUserPassword", in.ManageMasterUserPassword != nil}, {"RotateMasterUserPassword", service.Value(in.RotateMasterUserPassword)},
 	} {
 		if other.set {
 			return conflicting("The DB instance is a member of a DB cluster. %s is changed with ModifyDBCluster.", other.name)

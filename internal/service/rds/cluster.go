@@ -32,7 +32,7 @@ type newCluster struct {
 var clusterMembers = []string{
 	"AvailabilityZones", "BackupRetentionPeriod", "DatabaseName", "DBClusterIdentifier", "DBClusterParameterGroupName", "VpcSecurityGroupIds", "DBSubnetGroupName",
 	"Engine", "EngineVersion", "Port", "MasterUsername", "MasterUserPassword", "PreferredBackupWindow", "PreferredMaintenanceWindow", "Tags", "StorageEncrypted",
-	"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot", "CACertificateIdentifier", "EngineLifecycleSupport",
+	"StorageType", "AutoMinorVersionUpgrade", "DeletionProtection", "CopyTagsToSnapshot", "CACertificateIdentifier", "EngineLifecycleSupport", "ManageMasterUserPassword",
 }
 
 // CreateDBCluster makes a cluster, which has no server before it gets instances.
@@ -45,7 +45,7 @@ func (a *API) CreateDBCluster(ctx context.Context, in *shape.CreateDBClusterInpu
 		return nil, err
 	}
 	d, err := a.newDatabase(n.row.ID, n.row.Identifier, n.p, wanted{
-		name: in.DatabaseName, nameParameter: "DatabaseName", user: in.MasterUsername, password: in.MasterUserPassword, port: in.Port,
+		name: in.DatabaseName, nameParameter: "DatabaseName", user: in.MasterUsername, password: in.MasterUserPassword, manage: in.ManageMasterUserPassword, port: in.Port,
 		retention: in.BackupRetentionPeriod, leastDays: 1, backup: in.PreferredBackupWindow, maintenance: in.PreferredMaintenanceWindow, encrypted: in.StorageEncrypted,
 		protection: in.DeletionProtection, copyTags: in.CopyTagsToSnapshot, minor: in.AutoMinorVersionUpgrade, authority: in.CACertificateIdentifier, support: in.EngineLifecycleSupport,
 	})

@@ -33,6 +33,9 @@ type wanted struct {
 	minor         *bool
 	authority     *string
 	support       *string
+	// manage says that the password is made here, rotate that another one is to be; now that
+	// what is changed is to hold at once.
+	manage, rotate, now *bool
 }
 
 // newDatabase reads what a new database is to be, but for where.
@@ -45,13 +48,12 @@ func (a *API) newDatabase(id, identifier string, p version, w wanted) (d model.D
 	if err = checkUser(p.driver(), d.MasterUser); err != nil {
 		return d, err
 	}
-	if err = checkPassword(p.driver(), service.Value(w.password)); err != nil {
-		return d, err
-	}
 	if err = checkName(p.driver(), w.nameParameter, d.Name); err != nil {
 		return d, err
 	}
-	a.setPassword(&d, id, *w.password)
+	if err = a.firstPassword(&d, id, p, w); err != nil {
+		return d, err
+	}
 	return d, a.readSettings(id, &d, p, w)
 }
 

@@ -40,6 +40,7 @@ var instanceMembers = []string{
 	"AvailabilityZone", "DBSubnetGroupName", "PreferredMaintenanceWindow", "DBParameterGroupName", "BackupRetentionPeriod", "PreferredBackupWindow", "Port",
 	"EngineVersion", "AutoMinorVersionUpgrade", "LicenseModel", "OptionGroupName", "Tags", "DBClusterIdentifier", "StorageType", "StorageEncrypted",
 	"CopyTagsToSnapshot", "PromotionTier", "DeletionProtection", "MaxAllocatedStorage", "CACertificateIdentifier", "EngineLifecycleSupport",
+	"ManageMasterUserPassword",
 }
 
 // CreateDBInstance makes a server: a database of its own, or a member of a cluster.
@@ -82,7 +83,7 @@ func (a *API) newInstance(who access.View, in *shape.CreateDBInstanceInput) (*ne
 		return nil, conflicting("An instance of %s is a member of a cluster: name its DBClusterIdentifier", p.Engine)
 	}
 	d, err := a.newDatabase(n.row.ID, n.row.Identifier, p, wanted{
-		name: in.DBName, nameParameter: "DBName", user: in.MasterUsername, password: in.MasterUserPassword, port: in.Port,
+		name: in.DBName, nameParameter: "DBName", user: in.MasterUsername, password: in.MasterUserPassword, manage: in.ManageMasterUserPassword, port: in.Port,
 		retention: in.BackupRetentionPeriod, backup: in.PreferredBackupWindow, maintenance: in.PreferredMaintenanceWindow, encrypted: in.StorageEncrypted,
 		protection: in.DeletionProtection, copyTags: in.CopyTagsToSnapshot, minor: in.AutoMinorVersionUpgrade, authority: in.CACertificateIdentifier, support: in.EngineLifecycleSupport,
 	})
@@ -137,7 +138,7 @@ func (a *API) newMember(who access.View, in *shape.CreateDBInstanceInput) (*newI
 		what string
 		set  bool
 	}{
-		{"master user password", in.MasterUserPassword != nil}, {"master user name", in.MasterUsername != nil}, {"database name", in.DBName != nil},
+		{"master user password", in.MasterUserPassword != nil || service.Value(in.ManageMasterUserPassword)}, {"master user name", in.MasterUsername != nil}, {"database name", in.DBName != nil},
 		{"VPC security group", len(in.VpcSecurityGroupIds) > 0}, {"port", in.Port != nil}, {"backup retention period", in.BackupRetentionPeriod != nil},
 		{"deletion protection", service.Value(in.DeletionProtection)}, {"storage", service.Value(in.MaxAllocatedStorage) != 0},
 	} {

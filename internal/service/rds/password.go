@@ -4,8 +4,15 @@ package rds
 
 import (
 	"context"
+	"encoding/base32"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 
+	"github.com/google/uuid"
+
+	shape "github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
@@ -18,6 +25,91 @@ import (
 func (a *API) setPassword(d *model.Database, id, password string) {
 	d.Password = a.Seal.SealText(seal.DatabasePassword, []byte(password), id)
 	d.Secret++
+}
+
+// firstPassword gives a new database the password of its master user: the one of the request,
+// or one that is made here.
+func (a *API) firstPassword(d *model.Database, id string, p version, w wanted) error {
+	if !service.Value(w.manage) {
+		return a.givePassword(d, id, p, service.Value(w.password))
+	}
+	if w.password != nil {
+		return conflicting("%s", givenAndMade)
+	}
+	return a.makePassword(d, id)
+}
+
+const givenAndMade = "You can't specify MasterUserPassword for an instance with ManageMasterUserPassword enabled."
+
+// changePassword gives a database another password, if the request asks for one. Who makes
+// passwords stays as it is where nothing is said of that.
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html
+func (a *API) changePassword(d *model.Database, id string, p version, w wanted) error {
+	was, rotate := d.ManagedSecret != "", service.Value(w.rotate)
+	manage := was
+	if w.manage != nil {
+		manage = *w.manage
+	}
+	switch {
+	case w.password != nil && service.Value(w.manage):
+		return conflicting("%s", givenAndMade)
+	case w.password != nil && manage:
+		return invalid("%s", givenAndMade)
+	case rotate && !manage:
+		return conflicting("RotateMasterUserPassword can only be specified for a database with ManageMasterUserPassword enabled.")
+	case rotate && !service.Value(w.now):
+		return conflicting("You must apply the change immediately when rotating the master user password: set ApplyImmediately.")
+	case was && !manage && w.password == nil:
+		return conflicting("MasterUserPassword must be provided when ManageMasterUserPassword is set to false.")
+	case manage && (rotate || !was):
+		return a.makePassword(d, id)
+	case w.password == nil:
+		return nil
+	}
+	return a.givePassword(d, id, p, *w.password)
+}
+
+// givePassword has the password be one that a user gave.
+func (a *API) givePassword(d *model.Database, id string, p version, password string) error {
+	if err := checkPassword(p.driver(), password); err != nil {
+		return err
+	}
+	d.ManagedSecret = ""
+	a.setPassword(d, id, password)
+	return nil
+}
+
+// makePassword has the password be one that nobody gave: 160 random bits, in letters and
+// digits that every engine takes and no shell or connection string needs to have quoted. The
+// secret keeps its name while it gets other passwords.
+func (a *API) makePassword(d *model.Database, id string) error {
+	if d.ManagedSecret == "" {
+		number, err := uuid.NewRandomFromReader(a.Rand)
+		if err != nil {
+			return fmt.Errorf("name the secret of database %s: %w", d.Identifier, err)
+		}
+		kind, _, _ := strings.Cut(id, "-") // cluster or db
+		d.ManagedSecret = "rds!" + kind + "-" + number.String() + "-" + a.NewID("")[1:7]
+	}
+	var raw [20]byte
+	if _, err := io.ReadFull(a.Rand, raw[:]); err != nil {
+		return fmt.Errorf("make a password for database %s: %w", d.Identifier, err)
+	}
+	a.setPassword(d, id, base32.StdEncoding.EncodeToString(raw[:]))
+	return nil
+}
+
+// secretShape shows the secret of a password that was made here; nil for one that was given.
+// KMS keys there are none.
+func secretShape(tx *table.Txn, of *model.Meta, d *model.Database) *shape.MasterUserSecret {
+	if d.ManagedSecret == "" {
+		return nil
+	}
+	status := "active"
+	if s := stateOf(tx, of); s != nil && s.Secret > 0 && s.Secret < d.Secret {
+		status = "rotating"
+	}
+	return &shape.MasterUserSecret{SecretArn: new(d.SecretARN(of)), SecretStatus: &status}
 }
 
 // movePassword has the password that a database had be that of another one. One that cannot be

@@ -61,7 +61,12 @@ func (a *API) restored(s *model.DBSnapshot, id, identifier string, p version, w 
 		DeletionProtection: service.Value(w.protection), CopyTagsToSnapshot: service.Value(w.copyTags), NoMinorUpgrades: w.minor != nil && !*w.minor,
 		LifecycleSupport: service.Value(w.support),
 	}
-	a.movePassword(&d, s.ID, id)
+	if a.movePassword(&d, s.ID, id); service.Value(w.manage) {
+		d.Secret = 0 // another first password, instead of the one that the data has
+		if err := a.makePassword(&d, id); err != nil {
+			return d, err
+		}
+	}
 	if w.retention == nil {
 		w.retention = new(int32(max(was.BackupRetention, w.leastDays)))
 	}
@@ -114,7 +119,7 @@ func (a *API) RestoreDBClusterFromSnapshot(ctx context.Context, in *shape.Restor
 var restoredInstanceMembers = []string{
 	"DBInstanceIdentifier", "DBSnapshotIdentifier", "DBInstanceClass", "Port", "AvailabilityZone", "DBSubnetGroupName", "AutoMinorVersionUpgrade", "LicenseModel",
 	"Engine", "OptionGroupName", "Tags", "StorageType", "VpcSecurityGroupIds", "CopyTagsToSnapshot", "DBParameterGroupName", "DeletionProtection", "AllocatedStorage",
-	"BackupRetentionPeriod", "PreferredBackupWindow", "CACertificateIdentifier", "EngineLifecycleSupport",
+	"BackupRetentionPeriod", "PreferredBackupWindow", "CACertificateIdentifier", "EngineLifecycleSupport", "ManageMasterUserPassword",
 }
 
 // RestoreDBInstanceFromDBSnapshot makes an instance of a snapshot of one.
@@ -149,7 +154,7 @@ func (a *API) RestoreDBInstanceFromDBSnapshot(ctx context.Context, in *shape.Res
 	}
 	n.row.Database, err = a.restored(s, n.row.ID, n.row.Identifier, p, wanted{
 		port: in.Port, retention: in.BackupRetentionPeriod, backup: in.PreferredBackupWindow, protection: in.DeletionProtection, copyTags: in.CopyTagsToSnapshot,
-		minor: in.AutoMinorVersionUpgrade, authority: in.CACertificateIdentifier, support: in.EngineLifecycleSupport,
+		minor: in.AutoMinorVersionUpgrade, authority: in.CACertificateIdentifier, support: in.EngineLifecycleSupport, manage: in.ManageMasterUserPassword,
 	})
 	if err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ func (a *API) clusterShape(tx *table.Txn, c *model.DBCluster) shape.DBCluster {
 		ReadReplicaIdentifiers: []string{}, DomainMemberships: []shape.DomainMembership{}, CrossAccountClone: new(false), PubliclyAccessible: nil,
 		DatabaseInsightsMode: new("standard"), // certificates are its instances'; clients take it that details of a cluster's have their end
 	}
+	out.MasterUserSecret = secretShape(tx, &c.Meta, &c.Database)
 	if len(out.AvailabilityZones) == 0 {
 		out.AvailabilityZones = zonesOf(tx, c)
 	}
@@ -123,6 +124,7 @@ func (a *API) instanceShape(tx *table.Txn, i *model.DBInstance) shape.DBInstance
 			out.Endpoint.Address = new(i.Addr.String())
 		}
 	}
+	out.MasterUserSecret = secretShape(tx, &i.Meta, &i.Database)
 	a.showReplicas(tx, i, &out)
 	return out
 }

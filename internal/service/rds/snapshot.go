@@ -53,6 +53,7 @@ func snapshotOf(of *model.Meta, d *model.Database, name, id string, now time.Tim
 		Meta:       model.Meta{Account: of.Account, Region: of.Region, ID: id, CreatedAt: now, UpdatedAt: now},
 		Identifier: name, Source: of.ID, Was: *d, Final: true,
 	}
+	s.Was.ManagedSecret = "" // it ends with the database
 	if d.CopyTagsToSnapshot {
 		s.Tags = maps.Clone(of.Tags)
 	}

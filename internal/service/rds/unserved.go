@@ -59,7 +59,6 @@ var asUsual = map[string][]string{
 
 const (
 	noKMS     = "there is no Key Management Service here; keys of storage are the operator's"
-	noSecrets = "there is no Secrets Manager here that could show the password; set MasterUserPassword"
 	noDomain  = "there is no directory service here"
 	noMetrics = "monitoring of databases by the host is not served; look at the engine's own views"
 	noGlobal  = "databases are in one region"
@@ -104,9 +103,8 @@ var unserved = map[string]string{
 	"GlobalClusterIdentifier":            noGlobal,
 	"Iops":                               noIOPS,
 	"KmsKeyId":                           noKMS,
-	"ManageMasterUserPassword":           noSecrets,
 	"MasterUserAuthenticationType":       "users of databases log in with passwords",
-	"MasterUserSecretKmsKeyId":           noSecrets,
+	"MasterUserSecretKmsKeyId":           "there is no Key Management Service here; passwords are sealed with keys of Postern's own",
 	"MonitoringInterval":                 noMetrics,
 	"MonitoringRoleArn":                  noMetrics,
 	"MultiAZ":                            "an instance is in one zone; a cluster of aurora-postgresql has readers in others, and fails over to them",
@@ -123,7 +121,6 @@ var unserved = map[string]string{
 	"PubliclyAccessible":                 "databases are reached inside of VPCs only; reach it through a resource gateway, or a VPC endpoint",
 	"RdsCustomClusterConfiguration":      "RDS Custom is not served",
 	"ReplicationSourceIdentifier":        noGlobal,
-	"RotateMasterUserPassword":           noSecrets,
 	"ScalingConfiguration":               "only the engine mode provisioned is served",
 	"ServerlessV2ScalingConfiguration":   "db.serverless is not served; choose a class with a fixed size",
 	"StorageThroughput":                  noIOPS,

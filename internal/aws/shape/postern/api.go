@@ -22,6 +22,7 @@ type API interface {
 	GetAttachment(ctx context.Context, in *GetAttachmentInput) (*GetAttachmentOutput, error)
 	GetCertificateAuthority(ctx context.Context, in *GetCertificateAuthorityInput) (*GetCertificateAuthorityOutput, error)
 	GetDesired(ctx context.Context, in *GetDesiredInput) (*GetDesiredOutput, error)
+	GetMasterUserPassword(ctx context.Context, in *GetMasterUserPasswordInput) (*GetMasterUserPasswordOutput, error)
 	GetStatus(ctx context.Context, in *GetStatusInput) (*GetStatusOutput, error)
 	ListAccessKeys(ctx context.Context, in *ListAccessKeysInput) (*ListAccessKeysOutput, error)
 	ListAccounts(ctx context.Context, in *ListAccountsInput) (*ListAccountsOutput, error)

@@ -232,6 +232,26 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "GetMasterUserPassword", Method: "GET", Path: "/masteruserpassword", Status: 200,
+				Input: &schema.Shape{Name: "GetMasterUserPasswordInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "clusterIdentifier", Index: 0, Shape: &t[16], Wire: "clusterIdentifier", Location: schema.Query},
+					{Name: "instanceIdentifier", Index: 1, Shape: &t[16], Wire: "instanceIdentifier", Location: schema.Query},
+				}},
+				Output: &schema.Shape{Name: "GetMasterUserPasswordOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "arn", Index: 0, Shape: &t[50], Wire: "arn", Required: true},
+					{Name: "secretArn", Index: 1, Shape: &t[50], Wire: "secretArn", Required: true},
+					{Name: "username", Index: 2, Shape: &t[50], Wire: "username", Required: true},
+					{Name: "password", Index: 3, Shape: &t[47], Wire: "password", Required: true, Sensitive: true},
+				}},
+				OutputRoot: "GetMasterUserPasswordResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(GetMasterUserPasswordInput) },
+				NewOutput:  func() any { return new(GetMasterUserPasswordOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).GetMasterUserPassword(ctx, in.(*GetMasterUserPasswordInput))
+				},
+			},
+			{
 				Name: "GetStatus", Method: "GET", Path: "/status", Status: 200,
 				Input: &schema.Shape{Name: "GetStatusInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetStatusOutput", Kind: schema.Structure, Members: []schema.Member{

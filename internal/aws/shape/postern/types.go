@@ -165,6 +165,20 @@ type GetDesiredOutput struct {
 	Text *string // required
 }
 
+// GetMasterUserPasswordInput is the input of GetMasterUserPassword.
+type GetMasterUserPasswordInput struct {
+	ClusterIdentifier  *string
+	InstanceIdentifier *string
+}
+
+// GetMasterUserPasswordOutput is the output of GetMasterUserPassword.
+type GetMasterUserPasswordOutput struct {
+	Arn       *string // required
+	SecretArn *string // required
+	Username  *string // required
+	Password  *string // required
+}
+
 // GetStatusInput is the input of GetStatus.
 type GetStatusInput struct {
 }
