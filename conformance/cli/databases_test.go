@@ -76,6 +76,7 @@ func TestDatabaseInstances(t *testing.T) {
 
 	c.ok("rds create-db-snapshot --db-instance-identifier one --db-snapshot-identifier before").is("DBSnapshot.SnapshotType", "manual")
 	c.await("DBSnapshots.0.Status", "available", "rds describe-db-snapshots --db-snapshot-identifier before")
+	c.ok("rds describe-db-snapshot-attributes --db-snapshot-identifier before").is("DBSnapshotAttributesResult.DBSnapshotAttributes.0.AttributeName", "restore")
 	c.ok("rds restore-db-instance-from-db-snapshot --db-instance-identifier two --db-snapshot-identifier before --db-subnet-group-name group --manage-master-user-password").is("DBInstance.DBInstanceClass", "db.t3.micro")
 	c.awaitInstance("two", "available")
 	c.ok("postern get-master-user-password --instance-identifier two").is("username", "boss")
@@ -121,6 +122,7 @@ func TestDatabaseClusters(t *testing.T) {
 
 	c.ok("rds create-db-cluster-snapshot --db-cluster-identifier shop --db-cluster-snapshot-identifier before").is("DBClusterSnapshot.SnapshotType", "manual")
 	c.await("DBClusterSnapshots.0.Status", "available", "rds describe-db-cluster-snapshots --db-cluster-snapshot-identifier before")
+	c.ok("rds describe-db-cluster-snapshot-attributes --db-cluster-snapshot-identifier before").is("DBClusterSnapshotAttributesResult.DBClusterSnapshotAttributes.0.AttributeName", "restore")
 	c.ok("rds restore-db-cluster-from-snapshot --db-cluster-identifier again --snapshot-identifier before --engine aurora-postgresql --db-subnet-group-name group").is("DBCluster.DatabaseName", "app")
 	c.ok("rds delete-db-cluster --db-cluster-identifier again --skip-final-snapshot").is("DBCluster.Status", "deleting")
 	c.awaitGone("DBClusterNotFoundFault", "rds describe-db-clusters --db-cluster-identifier again")

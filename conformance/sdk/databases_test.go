@@ -122,6 +122,8 @@ func TestDatabaseInstance(t *testing.T) {
 		out, err := api.DescribeDBSnapshots(c.ctx, &rds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: new("before")})
 		return err == nil && *out.DBSnapshots[0].Status == "available", err
 	})
+	shared := must(api.DescribeDBSnapshotAttributes(c.ctx, &rds.DescribeDBSnapshotAttributesInput{DBSnapshotIdentifier: new("before")}))(c).DBSnapshotAttributesResult
+	equal(t, "accounts it is shared with", len(shared.DBSnapshotAttributes[0].AttributeValues), 0)
 	must(api.RestoreDBInstanceFromDBSnapshot(c.ctx, &rds.RestoreDBInstanceFromDBSnapshotInput{
 		DBInstanceIdentifier: new("again"), DBSnapshotIdentifier: new("before"), DBSubnetGroupName: new("group"), ManageMasterUserPassword: new(true),
 	}))(c)
@@ -202,6 +204,8 @@ func TestDatabaseCluster(t *testing.T) {
 		out, err := api.DescribeDBClusterSnapshots(c.ctx, &rds.DescribeDBClusterSnapshotsInput{DBClusterIdentifier: shop})
 		return err == nil && *out.DBClusterSnapshots[0].Status == "available", err
 	})
+	shared := must(api.DescribeDBClusterSnapshotAttributes(c.ctx, &rds.DescribeDBClusterSnapshotAttributesInput{DBClusterSnapshotIdentifier: new("before")}))(c).DBClusterSnapshotAttributesResult
+	equal(t, "accounts it is shared with", len(shared.DBClusterSnapshotAttributes[0].AttributeValues), 0)
 	again := must(api.RestoreDBClusterFromSnapshot(c.ctx, &rds.RestoreDBClusterFromSnapshotInput{
 		DBClusterIdentifier: new("again"), SnapshotIdentifier: new("before"), Engine: new("aurora-postgresql"), DBSubnetGroupName: new("group"),
 	}))(c).DBCluster

@@ -1137,6 +1137,9 @@ var Services = map[string]*Service{
 		"DescribeDBClusterParameters": {Needs: []Need{
 			{Action: "rds:DescribeDBClusterParameters", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}},
+		"DescribeDBClusterSnapshotAttributes": {Needs: []Need{
+			{Action: "rds:DescribeDBClusterSnapshotAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
+		}},
 		"DescribeDBClusterSnapshots": {Needs: []Need{
 			{Action: "rds:DescribeDBClusterSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},
@@ -1157,6 +1160,9 @@ var Services = map[string]*Service{
 		}},
 		"DescribeDBParameters": {Needs: []Need{
 			{Action: "rds:DescribeDBParameters", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}},
+		"DescribeDBSnapshotAttributes": {Needs: []Need{
+			{Action: "rds:DescribeDBSnapshotAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
 		}},
 		"DescribeDBSnapshots": {Needs: []Need{
 			{Action: "rds:DescribeDBSnapshots", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{1}, OrAll: true}, {Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},

@@ -65,6 +65,13 @@ func TestSnapshotsAreMadeAndRestored(t *testing.T) {
 	if text, err := w.Seal.OpenText(seal.DatabasePassword, row.Password, row.ID); err != nil || string(text) != "secret-of-boss" {
 		t.Errorf("the password opens as %q, %v", text, err)
 	}
+	shared, err := w.rds.DescribeDBSnapshotAttributes(w.Ctx, &shape.DescribeDBSnapshotAttributesInput{DBSnapshotIdentifier: new("Before")})
+	if s := get(t, shared, err).DBSnapshotAttributesResult; *s.DBSnapshotIdentifier != "before" || *s.DBSnapshotAttributes[0].AttributeName != "restore" || len(s.DBSnapshotAttributes[0].AttributeValues) != 0 {
+		t.Errorf("shared with %+v", s)
+	}
+	refused(w, "with whom a cluster's is shared", "DBClusterSnapshotNotFoundFault", "before", func() (*shape.DescribeDBClusterSnapshotAttributesOutput, error) {
+		return w.rds.DescribeDBClusterSnapshotAttributes(w.Ctx, &shape.DescribeDBClusterSnapshotAttributesInput{DBClusterSnapshotIdentifier: new("before")})
+	})
 	if asBefore, err := w.rds.RestoreDBInstanceFromDBSnapshot(w.Ctx, &shape.RestoreDBInstanceFromDBSnapshotInput{
 		DBInstanceIdentifier: new("three"), DBSnapshotIdentifier: new("before"), DBSubnetGroupName: new("group"),
 	}); *get(t, asBefore, err).DBInstance.DBInstanceClass != "db.t3.micro" {

@@ -434,6 +434,16 @@ type DescribeDBClusterParametersOutput struct {
 	Marker     *string
 }
 
+// DescribeDBClusterSnapshotAttributesInput is the input of DescribeDBClusterSnapshotAttributes.
+type DescribeDBClusterSnapshotAttributesInput struct {
+	DBClusterSnapshotIdentifier *string // required
+}
+
+// DescribeDBClusterSnapshotAttributesOutput is the output of DescribeDBClusterSnapshotAttributes.
+type DescribeDBClusterSnapshotAttributesOutput struct {
+	DBClusterSnapshotAttributesResult *DBClusterSnapshotAttributesResult
+}
+
 // DescribeDBClusterSnapshotsInput is the input of DescribeDBClusterSnapshots.
 type DescribeDBClusterSnapshotsInput struct {
 	DBClusterIdentifier         *string
@@ -546,6 +556,16 @@ type DescribeDBParametersInput struct {
 type DescribeDBParametersOutput struct {
 	Parameters []Parameter
 	Marker     *string
+}
+
+// DescribeDBSnapshotAttributesInput is the input of DescribeDBSnapshotAttributes.
+type DescribeDBSnapshotAttributesInput struct {
+	DBSnapshotIdentifier *string // required
+}
+
+// DescribeDBSnapshotAttributesOutput is the output of DescribeDBSnapshotAttributes.
+type DescribeDBSnapshotAttributesOutput struct {
+	DBSnapshotAttributesResult *DBSnapshotAttributesResult
 }
 
 // DescribeDBSnapshotsInput is the input of DescribeDBSnapshots.
@@ -1469,6 +1489,18 @@ type DBClusterSnapshot struct {
 	DBSystemId                       *string
 }
 
+// DBClusterSnapshotAttribute is a structure of the model.
+type DBClusterSnapshotAttribute struct {
+	AttributeName   *string
+	AttributeValues []string
+}
+
+// DBClusterSnapshotAttributesResult is a structure of the model.
+type DBClusterSnapshotAttributesResult struct {
+	DBClusterSnapshotIdentifier *string
+	DBClusterSnapshotAttributes []DBClusterSnapshotAttribute
+}
+
 // DBClusterStatusInfo is a structure of the model.
 type DBClusterStatusInfo struct {
 	StatusType *string
@@ -1698,6 +1730,18 @@ type DBSnapshot struct {
 	DedicatedLogVolume               *bool
 	AdditionalStorageVolumes         []AdditionalStorageVolume
 	SnapshotAvailabilityZone         *string
+}
+
+// DBSnapshotAttribute is a structure of the model.
+type DBSnapshotAttribute struct {
+	AttributeName   *string
+	AttributeValues []string
+}
+
+// DBSnapshotAttributesResult is a structure of the model.
+type DBSnapshotAttributesResult struct {
+	DBSnapshotIdentifier *string
+	DBSnapshotAttributes []DBSnapshotAttribute
 }
 
 // DBSubnetGroup is a structure of the model.
