@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/posternhq/postern/internal/client"
 	"github.com/posternhq/postern/internal/daemon"
@@ -35,8 +36,10 @@ func (l location) find(in *Invocation) (target, error) {
 	if r := in.Getenv("AWS_REGION"); r != "" {
 		t.region = r
 	}
-	if err := t.trust(in.Getenv("AWS_CA_BUNDLE")); err != nil {
-		return target{}, err
+	if strings.HasPrefix(t.url, "https:") { // in the data folder is the plain one
+		if err := t.trust(in.Getenv("AWS_CA_BUNDLE")); err != nil {
+			return target{}, err
+		}
 	}
 	if t.url != "" && t.region != "" && t.accessKeyID != "" && t.secret != "" {
 		return t, nil

@@ -117,15 +117,9 @@ func (c *certificate) keep(ctx context.Context) error {
 	}
 }
 
-// byAuthority issues certificates of the installation's authority.
-func byAuthority(office authority.Office, names []string, addrs []netip.Addr) issuer {
+// byAuthority issues certificates of the own authority.
+func byAuthority(a *authority.Authority, names []string, addrs []netip.Addr) issuer {
 	return func(now time.Time, former *issued) (*issued, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), checkEvery)
-		defer cancel()
-		a, err := office.Installation(ctx)
-		if err != nil {
-			return nil, err
-		}
 		if former != nil && !a.Due(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: former.pair.Leaf.Raw}), names, addrs, now) {
 			return former, nil
 		}

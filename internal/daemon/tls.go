@@ -127,12 +127,9 @@ func (d *daemon) listenTLS(ctx context.Context) (*secureAPI, error) {
 	tcp := listener.(*net.TCPListener)
 	at := tcp.Addr().(*net.TCPAddr).AddrPort()
 	addr := at.Addr().Unmap().WithZone("")
-	var issue issuer
-	if t.Certificate != "" {
-		issue = given(t.Certificate, t.Key, t.Names)
-	} else {
-		names, addrs := t.known(addr)
-		issue = byAuthority(authority.Office{DB: d.db, Seal: d.env.Seal, Now: d.env.Now}, names, addrs)
+	issue, err := d.issuer(ctx, addr)
+	if err != nil {
+		return nil, errors.Join(err, tcp.Close())
 	}
 	shown, err := newCertificate(issue, d.folder, d.config.Log, time.Now())
 	if err != nil {
@@ -144,6 +141,20 @@ func (d *daemon) listenTLS(ctx context.Context) (*secureAPI, error) {
 		listener: handshake.New(&orderly{TCPListener: tcp}, config, handshakes), certificate: shown,
 		url: "https://" + net.JoinHostPort(host, fmt.Sprint(at.Port())),
 	}, nil
+}
+
+// issuer says where certificates come from for a listener at an address.
+func (d *daemon) issuer(ctx context.Context, at netip.Addr) (issuer, error) {
+	t := d.config.TLS
+	if t.Certificate != "" {
+		return given(t.Certificate, t.Key, t.Names), nil
+	}
+	a, err := authority.Office{DB: d.db, Seal: d.env.Seal, Now: d.env.Now}.Installation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, addrs := t.known(at)
+	return byAuthority(a, names, addrs), nil
 }
 
 // serve answers requests and keeps the certificate good until the context ends.

@@ -51,10 +51,18 @@ func shows(t *testing.T, c *certificate, at time.Time, names ...string) *x509.Ce
 func TestOwnCertificateIsRenewed(t *testing.T) {
 	w := servicetest.New(t)
 	office := authority.Office{DB: w.DB, Seal: w.Seal, Now: w.Now}
+	installation := func() *authority.Authority {
+		t.Helper()
+		a, err := office.Installation(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
 	names, addrs := TLS{Listen: "api.example:443", Names: []string{"*.hub.example", "192.0.2.7"}}.known(netip.MustParseAddr("192.0.2.1"))
 	known := []string{"localhost", "127.0.0.1", "::1", "192.0.2.1", "api.example", "ec2.hub.example", "192.0.2.7"}
 	folder, now := Folder(t.TempDir()), servicetest.Now
-	c, err := newCertificate(byAuthority(office, names, addrs), folder, slog.New(slog.DiscardHandler), now)
+	c, err := newCertificate(byAuthority(installation(), names, addrs), folder, slog.New(slog.DiscardHandler), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +79,7 @@ func TestOwnCertificateIsRenewed(t *testing.T) {
 	if second := shows(t, c, later.AddDate(0, 6, 0), known...); second == first {
 		t.Error("the same certificate after eleven months")
 	}
-	restarted, err := newCertificate(byAuthority(office, names, addrs), folder, slog.New(slog.DiscardHandler), now)
+	restarted, err := newCertificate(byAuthority(installation(), names, addrs), folder, slog.New(slog.DiscardHandler), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +91,7 @@ func TestOwnCertificateIsRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	office.Seal = seal.Using(strangers)
-	if _, err := newCertificate(byAuthority(office, names, addrs), folder, slog.New(slog.DiscardHandler), now); !errors.Is(err, seal.ErrUnknownKey) || !strings.Contains(err.Error(), "--tls-cert") {
+	if _, err := newCertificate(byAuthority(installation(), names, addrs), folder, slog.New(slog.DiscardHandler), now); !errors.Is(err, seal.ErrUnknownKey) || !strings.Contains(err.Error(), "--tls-cert") {
 		t.Errorf("without the sealing key: %v", err)
 	}
 }
