@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/bench/control"
+	"github.com/posternhq/postern/bench/databases"
 	"github.com/posternhq/postern/bench/dataplane"
 	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/names"
@@ -38,6 +39,7 @@ var parts = []part{
 	{"dataplane", dataplane.Run},
 	{"control", control.Run},
 	{"names", names.Run},
+	{"databases", databases.Run},
 }
 
 func main() {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/bench/report"
+	"github.com/posternhq/postern/bench/wiring"
 )
 
 // Names of the candidates.
@@ -245,7 +246,7 @@ func (b *bench) describe() {
 	b.section.Notes = append([]string{
 		fmt.Sprintf("Every measurement takes %v; the rounds are interleaved, and each begins with another candidate.", b.measure),
 		"Clients, routers, proxies, server and interrupts share the machine's cores. A load generator has one thread; proxies have one for each core.",
-		fmt.Sprintf("All ways but the direct one are client, A, B, server: three links, of %d, %d and %d bytes. Proxies run in A, B routes.", workloadMTU, fabricMTU, workloadMTU),
+		fmt.Sprintf("All ways but the direct one are client, A, B, server: three links, of %d, %d and %d bytes. Proxies run in A, B routes.", wiring.WorkloadMTU, wiring.FabricMTU, wiring.WorkloadMTU),
 		fmt.Sprintf("Requests and answers have %d bytes. Of connections the server closes first; %d are under way at once, of all clients together.", 128, atOnce),
 		"CPU seconds are the whole machine's, load generators included.",
 	}, b.section.Notes...)

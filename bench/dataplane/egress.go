@@ -13,6 +13,7 @@ import (
 
 	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/postern"
+	"github.com/posternhq/postern/bench/wiring"
 	"github.com/posternhq/postern/test/testnet"
 )
 
@@ -51,27 +52,27 @@ func newChain(ctx context.Context, routers int) (*chain, error) {
 	}
 	for link := range routers + 1 {
 		near, far := c.on(link)
-		mtu := fabricMTU
+		mtu := wiring.FabricMTU
 		if link == 0 || link == last {
-			mtu = workloadMTU
+			mtu = wiring.WorkloadMTU
 		}
-		if err := wire(end{c.nodes[link], "next", near}, end{c.nodes[link+1], "before", far}, mtu); err != nil {
+		if err := wiring.Wire(wiring.End{NS: c.nodes[link], Device: "next", Address: near}, wiring.End{NS: c.nodes[link+1], Device: "before", Address: far}, mtu); err != nil {
 			return c, err
 		}
 	}
 	_, first := c.on(0)
 	before, server := c.on(last)
-	errs := []error{route(c.nodes[0], "0.0.0.0/0", first), route(c.nodes[routers+1], "0.0.0.0/0", before)}
+	errs := []error{wiring.Route(c.nodes[0], "0.0.0.0/0", first), wiring.Route(c.nodes[routers+1], "0.0.0.0/0", before)}
 	for n := 1; n <= routers; n++ {
 		back, _ := c.on(n - 1)
 		_, on := c.on(n)
 		if n > 1 {
-			errs = append(errs, route(c.nodes[n], "10.5.0.0/24", back))
+			errs = append(errs, wiring.Route(c.nodes[n], "10.5.0.0/24", back))
 		}
 		if n < routers {
-			errs = append(errs, route(c.nodes[n], fmt.Sprintf("10.5.%d.0/24", last), on))
+			errs = append(errs, wiring.Route(c.nodes[n], fmt.Sprintf("10.5.%d.0/24", last), on))
 		}
-		errs = append(errs, forwarding(c.nodes[n]))
+		errs = append(errs, wiring.Forward(c.nodes[n]))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return c, fmt.Errorf("build a chain of routers: %w", err)

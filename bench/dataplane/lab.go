@@ -6,22 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-
-	"github.com/vishvananda/netlink"
 
 	"github.com/posternhq/postern/bench/load"
 	"github.com/posternhq/postern/bench/scope"
+	"github.com/posternhq/postern/bench/wiring"
 	"github.com/posternhq/postern/test/testnet"
-)
-
-// The frame sizes are Postern's: workloads have the 9001 bytes of AWS, and
-// what joins routers leaves room for a tunnel.
-const (
-	workloadMTU = 9001
-	fabricMTU   = 8500
 )
 
 // clientCount is how many client workloads there are.
@@ -113,14 +103,14 @@ func newLab(ctx context.Context) (*lab, error) {
 
 func (l *lab) routers(s *testnet.NS) error {
 	err := errors.Join(
-		wire(end{l.a, "b", routerA}, end{l.b, "a", routerB}, fabricMTU),
-		wire(end{l.b, "server", serverB}, end{s, "eth0", server}, workloadMTU),
-		route(l.a, "10.3.0.0/24", routerB),
-		route(l.b, "10.1.0.0/16", routerA),
-		route(l.b, "10.2.0.0/24", routerA),
-		route(s, "0.0.0.0/0", serverB),
-		forwarding(l.a),
-		forwarding(l.b),
+		wiring.Wire(wiring.End{NS: l.a, Device: "b", Address: routerA}, wiring.End{NS: l.b, Device: "a", Address: routerB}, wiring.FabricMTU),
+		wiring.Wire(wiring.End{NS: l.b, Device: "server", Address: serverB}, wiring.End{NS: s, Device: "eth0", Address: server}, wiring.WorkloadMTU),
+		wiring.Route(l.a, "10.3.0.0/24", routerB),
+		wiring.Route(l.b, "10.1.0.0/16", routerA),
+		wiring.Route(l.b, "10.2.0.0/24", routerA),
+		wiring.Route(s, "0.0.0.0/0", serverB),
+		wiring.Forward(l.a),
+		wiring.Forward(l.b),
 	)
 	if err != nil {
 		return fmt.Errorf("build routers: %w", err)
@@ -136,9 +126,9 @@ func (l *lab) client(ctx context.Context, i int, s *testnet.NS) error {
 	own, router := clientAddress(i)
 	near, far := directAddress(i)
 	err = errors.Join(
-		wire(end{ns, "eth0", own}, end{l.a, fmt.Sprint("client", i), router}, workloadMTU),
-		wire(end{ns, "eth1", near}, end{s, fmt.Sprint("client", i), far}, workloadMTU),
-		route(ns, "0.0.0.0/0", router),
+		wiring.Wire(wiring.End{NS: ns, Device: "eth0", Address: own}, wiring.End{NS: l.a, Device: fmt.Sprint("client", i), Address: router}, wiring.WorkloadMTU),
+		wiring.Wire(wiring.End{NS: ns, Device: "eth1", Address: near}, wiring.End{NS: s, Device: fmt.Sprint("client", i), Address: far}, wiring.WorkloadMTU),
+		wiring.Route(ns, "0.0.0.0/0", router),
 	)
 	if err != nil {
 		return fmt.Errorf("build client %d: %w", i, err)
@@ -146,49 +136,4 @@ func (l *lab) client(ctx context.Context, i int, s *testnet.NS) error {
 	a, err := l.agent(ctx, ns, 1)
 	l.clients = append(l.clients, a)
 	return err
-}
-
-// end is one end of a link.
-type end struct {
-	ns      *testnet.NS
-	device  string
-	address netip.Addr
-}
-
-// wire joins two namespaces with a link whose ends share a prefix of 30 bits.
-func wire(a, b end, mtu int) error {
-	err := a.ns.Run(func() error {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MTU = a.device, mtu
-		return netlink.LinkAdd(&netlink.Veth{
-			LinkAttrs: attrs, PeerName: b.device, PeerMTU: uint32(mtu), PeerNamespace: netlink.NsFd(b.ns.FD()),
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("add link %s: %w", a.device, err)
-	}
-	return errors.Join(a.raise(), b.raise())
-}
-
-func (e end) raise() error {
-	return e.ns.Run(func() error {
-		link, err := netlink.LinkByName(e.device)
-		if err != nil {
-			return err
-		}
-		address := &netlink.Addr{IPNet: &net.IPNet{IP: e.address.AsSlice(), Mask: net.CIDRMask(30, 32)}}
-		return errors.Join(netlink.AddrAdd(link, address), netlink.LinkSetUp(link))
-	})
-}
-
-func route(ns *testnet.NS, prefix string, via netip.Addr) error {
-	_, to, err := net.ParseCIDR(prefix)
-	if err != nil {
-		return err
-	}
-	return ns.Run(func() error { return netlink.RouteAdd(&netlink.Route{Dst: to, Gw: via.AsSlice()}) })
-}
-
-func forwarding(ns *testnet.NS) error {
-	return ns.Run(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) })
 }

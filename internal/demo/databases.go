@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/test/commits"
 )
 
 // databasesPicture is who reaches what in the fifth story.
@@ -364,7 +365,7 @@ func (d *demo) askWriter(ctx context.Context) error {
 		return err
 	}
 	d.screen.say(got.output)
-	made, err := d.sql(ctx, connection(d.hosted.writer, d.verified()...), makeEntries)
+	made, err := d.sql(ctx, connection(d.hosted.writer, d.verified()...), commits.Make)
 	if err == nil && made.status != 0 {
 		err = fmt.Errorf("psql ended with status %d:\n%s", made.status, made.output)
 	}

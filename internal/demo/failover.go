@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/client"
+	"github.com/posternhq/postern/test/instance"
 )
 
 // clusterNow reads the cluster, and tells who writes; nobody in the middle of a change.
@@ -89,7 +88,7 @@ func (d *demo) killWriter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := d.serverOf(*got.DBInstances[0].DbiResourceId)
+	server, err := instance.DatabaseServer(d.data(), *got.DBInstances[0].DbiResourceId)
 	if err != nil {
 		return err
 	}
@@ -112,38 +111,6 @@ func (d *demo) killWriter(ctx context.Context) error {
 	}
 	d.screen.done("%s is back, as a replica", former)
 	return nil
-}
-
-// serverOf finds the process of an instance's server: the child of the supervisor that has the
-// instance's folder in this demo's own.
-func (d *demo) serverOf(resource string) (*os.Process, error) {
-	folder := filepath.Join(d.data(), "databases", resource)
-	paths, _ := filepath.Glob("/proc/[0-9]*") // the pattern is one
-	parents := map[string]string{}
-	supervisor := ""
-	for _, p := range paths {
-		line, _ := os.ReadFile(p + "/cmdline") // one that has ended has none
-		if args := strings.Split(string(line), "\x00"); len(args) > 3 && args[1] == "supervise" && args[3] == folder {
-			supervisor = filepath.Base(p)
-		}
-		stat, _ := os.ReadFile(p + "/stat")
-		// proc(5): the number, the name in parentheses, the state, the parent.
-		if _, rest, ok := strings.Cut(string(stat), " (postgres) "); ok {
-			if fields := strings.Fields(rest); len(fields) > 1 {
-				parents[filepath.Base(p)] = fields[1]
-			}
-		}
-	}
-	for child, parent := range parents {
-		if supervisor != "" && parent == supervisor {
-			pid, err := strconv.Atoi(child)
-			if err != nil {
-				return nil, err
-			}
-			return os.FindProcess(pid)
-		}
-	}
-	return nil, fmt.Errorf("find the server of %s: no process has it", resource)
 }
 
 // requestWriter asks for another writer, by name.
