@@ -33,7 +33,7 @@ type daemon struct{ *postern.Postern }
 const quotas = "vpcs-per-region=5000;endpoints-per-vpc=5000;interfaces-per-region=100000;configurations-per-region=5000"
 
 func newDaemon(binary string) (*daemon, error) {
-	p, err := postern.New(binary, "--log-format", "json", "--quota", quotas)
+	p, err := postern.New(binary, "--tls", "--tls-listen", "127.0.0.1:0", "--log-format", "json", "--quota", quotas)
 	return &daemon{p}, err
 }
 

@@ -135,7 +135,10 @@ func (d *daemon) listenTLS(ctx context.Context) (*secureAPI, error) {
 	if err != nil {
 		return nil, errors.Join(err, tcp.Close())
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: shown.give}
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: shown.give,
+		DynamicRecordSizingDisabled: true, // answers are there as a whole, and each record is a call of the kernel
+	}
 	host := t.host(addr, shown.shown.Load().pair.Leaf)
 	return &secureAPI{
 		listener: handshake.New(&orderly{TCPListener: tcp}, config, handshakes), certificate: shown,

@@ -51,6 +51,7 @@ type Instance struct {
 // Access is where a daemon answers and how its first account signs.
 type Access struct {
 	URL                                   string `json:"endpoint"`
+	TLS                                   string `json:"tlsEndpoint"` // empty when it is not served over TLS
 	Region                                string
 	Account, AccessKeyID, SecretAccessKey string
 }
