@@ -3,6 +3,7 @@
 package model
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -120,7 +121,8 @@ type DBCluster struct {
 	Meta
 	Database
 	// ParameterGroup is the name of a cluster parameter group; empty for the default one.
-	ParameterGroup string `json:"parameterGroup,omitempty"`
+	ParameterGroup string         `json:"parameterGroup,omitempty"`
+	Held           HeldParameters `json:"heldParameters,omitempty"`
 	// FinalSnapshot is the identifier of the snapshot that its deletion waits for.
 	FinalSnapshot string `json:"finalSnapshot,omitempty"`
 }
@@ -128,7 +130,7 @@ type DBCluster struct {
 // Clone copies the row so that the copy can be changed.
 func (c *DBCluster) Clone() *DBCluster {
 	d := *c
-	d.Meta, d.Database = c.Meta.clone(), c.Database.clone()
+	d.Meta, d.Database, d.Held = c.Meta.clone(), c.Database.clone(), maps.Clone(c.Held)
 	return &d
 }
 
@@ -158,9 +160,10 @@ type DBInstance struct {
 	Interface string     `json:"interface,omitempty"`
 	Addr      netip.Addr `json:"addr,omitzero"`
 	// DNS is the name of a member of a registered database, in normal form, if it has one.
-	DNS            string `json:"dns,omitempty"`
-	ParameterGroup string `json:"parameterGroup,omitempty"`
-	PromotionTier  int    `json:"promotionTier,omitempty"`
+	DNS            string         `json:"dns,omitempty"`
+	ParameterGroup string         `json:"parameterGroup,omitempty"`
+	Held           HeldParameters `json:"heldParameters,omitempty"`
+	PromotionTier  int            `json:"promotionTier,omitempty"`
 	// Reboot counts the requests to start the server anew.
 	Reboot        int64  `json:"reboot,omitempty"`
 	FinalSnapshot string `json:"finalSnapshot,omitempty"`
@@ -169,8 +172,14 @@ type DBInstance struct {
 // Clone copies the row so that the copy can be changed.
 func (i *DBInstance) Clone() *DBInstance {
 	c := *i
-	c.Meta, c.Database = i.Meta.clone(), i.Database.clone()
+	c.Meta, c.Database, c.Held = i.Meta.clone(), i.Database.clone(), maps.Clone(i.Held)
 	return &c
+}
+
+// Restart asks for the server to be started anew, with all that waits for it.
+func (i *DBInstance) Restart() {
+	i.Reboot++
+	i.Held = nil
 }
 
 // ARN names the instance.

@@ -44,6 +44,50 @@ type DBParameter struct {
 	AtReboot bool `json:"atReboot,omitempty"`
 }
 
+// HeldParameters are values by the names of parameters that are in force instead of those of
+// the parameter group, until the next reboot.
+type HeldParameters map[string]HeldParameter
+
+// HeldParameter is a value that is in force; or the engine's default, as the group had none.
+type HeldParameter struct {
+	Value   string `json:"value,omitempty"`
+	Default bool   `json:"default,omitempty"`
+}
+
+// Change gives what is held when a parameter of the group changes from a value to another one:
+// at once, or with the next reboot. What is held already is what is in force.
+func (h HeldParameters) Change(name string, from, to HeldParameter, atReboot bool) HeldParameters {
+	h = maps.Clone(h)
+	now, ok := h[name]
+	if !ok {
+		now = from
+	}
+	if delete(h, name); atReboot && now != to {
+		if h == nil {
+			h = HeldParameters{}
+		}
+		h[name] = now
+	}
+	if len(h) == 0 {
+		return nil
+	}
+	return h
+}
+
+// InForce gives the values of the group's parameters that are in force where some are held.
+func (g *DBParameterGroup) InForce(held HeldParameters) map[string]string {
+	values := map[string]string{}
+	for name, p := range g.Parameters {
+		values[name] = p.Value
+	}
+	for name, p := range held {
+		if values[name] = p.Value; p.Default {
+			delete(values, name)
+		}
+	}
+	return values
+}
+
 // Clone copies the row so that the copy can be changed.
 func (g *DBParameterGroup) Clone() *DBParameterGroup {
 	c := *g

@@ -68,8 +68,8 @@ var plain = map[string]string{
 	"db-parameter-group":         "Family Parameters",
 	"db-cluster-parameter-group": "Family Parameters",
 	// What a database began as may be gone, and which instance was preferred.
-	"db-cluster":     "Identifier Engine Version Name MasterUser Password ManagedSecret Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot LifecycleSupport",
-	"db-instance":    "Identifier Engine Version Name MasterUser Password ManagedSecret Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot Class DNS SubnetGroup Groups Writer LifecycleSupport PendingClass",
+	"db-cluster":     "Identifier Engine Version Name MasterUser Password ManagedSecret Held Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot LifecycleSupport",
+	"db-instance":    "Identifier Engine Version Name MasterUser Password ManagedSecret Held Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot Class DNS SubnetGroup Groups Writer LifecycleSupport PendingClass",
 	"db-snapshot":    "Identifier Was Class",
 	"db-event":       "SourceType Source SourceARN Message Categories",
 	"database-state": "Phase Reason Version",

@@ -61,7 +61,7 @@ func (r *reading) deriveDBCluster(ref model.Ref) derived {
 		e.Names = append(e.Names, own.NameIn(r.plan.domains.Databases))
 	}
 	if g, ok := state.DBClusterParameterGroups.Get(r.tx, c.Account, c.Region, c.ParameterGroup); ok {
-		e.Params = parameters(g)
+		e.Params = parameters(g, c.Held)
 	}
 	slices.Sort(e.Names)
 	d.entries = []desired.Entry{e}
@@ -75,10 +75,10 @@ func databaseEntry(id string, d *model.Database) desired.Database {
 	}
 }
 
-// parameters are those of a group as entries have them.
-func parameters(g *model.DBParameterGroup) (list []string) {
-	for name, p := range g.Parameters {
-		list = append(list, name+"="+p.Value)
+// parameters are those of a group that are in force, as entries have them.
+func parameters(g *model.DBParameterGroup, held model.HeldParameters) (list []string) {
+	for name, value := range g.InForce(held) {
+		list = append(list, name+"="+value)
 	}
 	slices.Sort(list)
 	return list
@@ -166,7 +166,7 @@ func (r *reading) member(i *model.DBInstance) desired.DatabaseMember {
 		m.Memory = class.Memory
 	}
 	if g, ok := state.DBParameterGroups.Get(r.tx, i.Account, i.Region, i.ParameterGroup); ok {
-		m.Params = parameters(g)
+		m.Params = parameters(g, i.Held)
 	}
 	return m
 }

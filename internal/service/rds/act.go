@@ -57,7 +57,12 @@ func (a *API) RebootDBInstance(ctx context.Context, in *shape.RebootDBInstanceIn
 		if status := instanceStatus(tx, i); !available(status) && status != string(model.DatabaseBadParams) && status != string(model.DatabaseFailed) {
 			return instanceNotAvailable(tx, i)
 		}
-		i.Reboot++
+		if c, ok := state.DBClusters.Get(tx, i.Account, i.Region, i.Cluster); ok && c.Writer == i.ID && len(c.Held) > 0 {
+			c = c.Clone()
+			c.Held = nil
+			state.DBClusters.Put(tx, c)
+		}
+		i.Restart()
 		if i.PendingClass != "" {
 			i.Class, i.PendingClass = i.PendingClass, ""
 		}
@@ -75,13 +80,14 @@ func (a *API) RebootDBCluster(ctx context.Context, in *shape.RebootDBClusterInpu
 		if !available(clusterStatus(tx, c)) {
 			return clusterNotAvailable(tx, c)
 		}
+		c.Held = nil
 		for _, i := range membersOf(tx, c) {
 			if i.Deleting() {
 				continue
 			}
 			i = i.Clone()
 			i.UpdatedAt = c.UpdatedAt
-			i.Reboot++
+			i.Restart()
 			if i.PendingClass != "" {
 				i.Class, i.PendingClass = i.PendingClass, ""
 			}
@@ -127,6 +133,7 @@ func (a *API) StartDBInstance(ctx context.Context, in *shape.StartDBInstanceInpu
 			return fault.RDS("InvalidDBInstanceState", "Instance %s is not stopped, it cannot be started.", i.Identifier)
 		}
 		i.Stopped = false
+		i.Held = nil
 		return nil
 	})
 	if err != nil {
@@ -160,6 +167,14 @@ func (a *API) StartDBCluster(ctx context.Context, in *shape.StartDBClusterInput)
 			return fault.RDS("InvalidDBClusterStateFault", "DbCluster %s is in %s state, but expected it to be one of stopped.", c.Identifier, clusterStatus(tx, c))
 		}
 		c.Stopped = false
+		c.Held = nil
+		for _, i := range membersOf(tx, c) {
+			if len(i.Held) > 0 {
+				i = i.Clone()
+				i.Held = nil
+				state.DBInstances.Put(tx, i)
+			}
+		}
 		return nil
 	})
 	if err != nil {

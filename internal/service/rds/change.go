@@ -99,9 +99,13 @@ func (a *API) ModifyDBCluster(ctx context.Context, in *shape.ModifyDBClusterInpu
 			return err
 		}
 		if in.DBClusterParameterGroupName != nil {
+			former := c.ParameterGroup
 			c.ParameterGroup, err = parameterGroup(tx, who, clusterGroups, in.DBClusterParameterGroupName, versionNow(&c.Database).family(), "DBClusterParameterGroupNotFound")
 			if err != nil {
 				return err
+			}
+			if c.ParameterGroup != former {
+				c.Held = nil
 			}
 		}
 		if err := a.regroup(tx, &c.Meta, &c.Database, in.VpcSecurityGroupIds, membersOf(tx, c)); err != nil {
@@ -173,8 +177,12 @@ func (a *API) changeInstance(tx *table.Txn, who access.View, i *model.DBInstance
 		return err
 	}
 	if in.DBParameterGroupName != nil {
+		former := i.ParameterGroup
 		if i.ParameterGroup, err = parameterGroup(tx, who, instanceGroups, in.DBParameterGroupName, p.family(), "DBParameterGroupNotFound"); err != nil {
 			return err
+		}
+		if i.ParameterGroup != former {
+			i.Held = nil
 		}
 	}
 	if i.Cluster != "" {
@@ -243,7 +251,7 @@ func reclass(i *model.DBInstance, class *string, now bool) error {
 		i.PendingClass = ""
 	case now:
 		i.Class, i.PendingClass = *class, ""
-		i.Reboot++
+		i.Restart()
 	default:
 		i.PendingClass = *class
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/posternhq/postern/internal/engine"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
+	"github.com/posternhq/postern/internal/state"
 )
 
 func TestAnInstanceBecomesAvailable(t *testing.T) {
@@ -249,4 +250,93 @@ func TestInstancesAreDeleted(t *testing.T) {
 	refused(w, "nobody", "DBInstanceNotFound", "DBInstance two not found.", func() (*shape.DeleteDBInstanceOutput, error) {
 		return w.rds.DeleteDBInstance(w.Ctx, &shape.DeleteDBInstanceInput{DBInstanceIdentifier: new("two")})
 	})
+}
+
+// TestParametersWaitForAReboot changes a parameter that could hold at once, with the next
+// reboot: the value that is in force stays until then.
+func TestParametersWaitForAReboot(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.rds.CreateDBParameterGroup(w.Ctx, &shape.CreateDBParameterGroupInput{DBParameterGroupName: new("mine"), DBParameterGroupFamily: new("postgres15"), Description: new("tests")}))
+	id := *w.instance("one", func(in *shape.CreateDBInstanceInput) { in.DBParameterGroupName = new("mine") }).DbiResourceId
+	set := func(value string, method string) {
+		t.Helper()
+		w.must(w.rds.ModifyDBParameterGroup(w.Ctx, &shape.ModifyDBParameterGroupInput{DBParameterGroupName: new("mine"), Parameters: []shape.Parameter{
+			{ParameterName: new("work_mem"), ParameterValue: &value, ApplyMethod: &method},
+		}}))
+	}
+	reset := func(method string) {
+		t.Helper()
+		w.must(w.rds.ResetDBParameterGroup(w.Ctx, &shape.ResetDBParameterGroupInput{DBParameterGroupName: new("mine"), Parameters: []shape.Parameter{{ParameterName: new("work_mem"), ApplyMethod: &method}}}))
+	}
+	expect := func(when, value, status string) {
+		t.Helper()
+		i := w.instanceRow("one")
+		g, _ := state.DBParameterGroups.Get(w.DB.Snapshot(), i.Account, i.Region, i.ParameterGroup)
+		if got, shown := g.InForce(i.Held)["work_mem"], *w.describeInstance("one").DBParameterGroups[0].ParameterApplyStatus; got != value || shown != status {
+			t.Errorf("%s: %q is in force and %s, want %q and %s", when, got, shown, value, status)
+		}
+	}
+	set("1024", shape.ApplyMethodPendingReboot)
+	expect("before there is a server", "1024", "in-sync")
+	w.says(id, model.DatabaseAvailable)
+	set("2048", shape.ApplyMethodPendingReboot)
+	expect("for later", "1024", "pending-reboot")
+	set("4096", shape.ApplyMethodPendingReboot)
+	expect("for later again", "1024", "pending-reboot")
+	set("1024", shape.ApplyMethodPendingReboot)
+	expect("as it is", "1024", "in-sync")
+	set("2048", shape.ApplyMethodPendingReboot)
+	w.must(w.rds.RebootDBInstance(w.Ctx, &shape.RebootDBInstanceInput{DBInstanceIdentifier: new("one")}))
+	w.says(id, model.DatabaseAvailable)
+	expect("after a reboot", "2048", "in-sync")
+	reset(shape.ApplyMethodPendingReboot)
+	expect("its default later", "2048", "pending-reboot")
+	set("8192", shape.ApplyMethodImmediate)
+	expect("at once after all", "8192", "in-sync")
+	reset(shape.ApplyMethodImmediate)
+	expect("its default at once", "", "in-sync")
+	set("2048", shape.ApplyMethodPendingReboot)
+	expect("instead of the default", "", "pending-reboot")
+	w.must(w.rds.ResetDBParameterGroup(w.Ctx, &shape.ResetDBParameterGroupInput{DBParameterGroupName: new("mine"), ResetAllParameters: new(true)}))
+	expect("all reset", "", "in-sync")
+}
+
+// TestParametersOfAClusterWaitForAReboot is that its members show it, and that the reboot of
+// the writer or of all ends it.
+func TestParametersOfAClusterWaitForAReboot(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.rds.CreateDBClusterParameterGroup(w.Ctx, &shape.CreateDBClusterParameterGroupInput{DBClusterParameterGroupName: new("ours"), DBParameterGroupFamily: new("aurora-postgresql15"), Description: new("tests")}))
+	w.cluster("shop", func(in *shape.CreateDBClusterInput) { in.DBClusterParameterGroupName = new("ours") })
+	for _, name := range []string{"one", "two"} {
+		w.member("shop", name)
+		w.says(w.instanceRow(name).ID, model.DatabaseAvailable)
+	}
+	w.says(w.clusterRow("shop").ID, model.DatabaseAvailable)
+	later := func() {
+		t.Helper()
+		w.must(w.rds.ModifyDBClusterParameterGroup(w.Ctx, &shape.ModifyDBClusterParameterGroupInput{DBClusterParameterGroupName: new("ours"), Parameters: []shape.Parameter{
+			{ParameterName: new("work_mem"), ParameterValue: new("1024"), ApplyMethod: new(shape.ApplyMethodPendingReboot)},
+		}}))
+	}
+	expect := func(when, status string) {
+		t.Helper()
+		for _, m := range w.describeCluster("shop").DBClusterMembers {
+			if *m.DBClusterParameterGroupStatus != status {
+				t.Errorf("%s: %s is %s, want %s", when, *m.DBInstanceIdentifier, *m.DBClusterParameterGroupStatus, status)
+			}
+		}
+	}
+	later()
+	expect("for later", "pending-reboot")
+	w.must(w.rds.RebootDBInstance(w.Ctx, &shape.RebootDBInstanceInput{DBInstanceIdentifier: new("two")}))
+	expect("after the reboot of a reader", "pending-reboot")
+	w.must(w.rds.RebootDBInstance(w.Ctx, &shape.RebootDBInstanceInput{DBInstanceIdentifier: new("one")}))
+	expect("after the reboot of the writer", "in-sync")
+	w.must(w.rds.ResetDBClusterParameterGroup(w.Ctx, &shape.ResetDBClusterParameterGroupInput{DBClusterParameterGroupName: new("ours"), ResetAllParameters: new(true)}))
+	later()
+	expect("for later again", "pending-reboot")
+	w.says(w.instanceRow("one").ID, model.DatabaseAvailable)
+	w.says(w.instanceRow("two").ID, model.DatabaseAvailable)
+	w.must(w.rds.RebootDBCluster(w.Ctx, &shape.RebootDBClusterInput{DBClusterIdentifier: new("shop")}))
+	expect("after the reboot of all", "in-sync")
 }

@@ -103,10 +103,20 @@ func (a *API) modifyGroup(ctx context.Context, k groupKind, name string, list []
 				return err
 			}
 			values[p.Name] = model.DBParameter{Value: *change.ParameterValue, AtReboot: atReboot}
+			k.changed(tx, g, p, values, atReboot)
 			a.groupChanged(tx, k, g, "Updated parameter "+p.Name+" to "+*change.ParameterValue+" with apply method "+*change.ApplyMethod)
 		}
 		g.Parameters = values
 		return nil
+	})
+}
+
+// changed has a parameter be in force at once or with the next reboot, which static ones wait
+// for by themselves; g is the group before the change, values are those after it.
+func (k groupKind) changed(tx *table.Txn, g *model.DBParameterGroup, p engine.Parameter, values map[string]model.DBParameter, atReboot bool) {
+	from, to := heldAs(g.Parameters, p.Name), heldAs(values, p.Name)
+	k.hold(tx, g, func(held model.HeldParameters) model.HeldParameters {
+		return held.Change(p.Name, from, to, atReboot && !p.Static)
 	})
 }
 
@@ -140,6 +150,7 @@ func (a *API) resetGroup(ctx context.Context, k groupKind, name string, all *boo
 	}
 	return service.Change(ctx, a.Env, k.rows, a.findOwnGroup(k, "modified"), name, func(tx *table.Txn, g *model.DBParameterGroup) error {
 		if len(list) == 0 {
+			k.hold(tx, g, func(model.HeldParameters) model.HeldParameters { return nil })
 			g.Parameters = nil
 			a.groupChanged(tx, k, g, "Reset all parameters")
 			return nil
@@ -154,6 +165,7 @@ func (a *API) resetGroup(ctx context.Context, k groupKind, name string, all *boo
 				return conflicting("cannot use immediate apply method for static parameter: %s", p.Name)
 			}
 			delete(values, p.Name)
+			k.changed(tx, g, p, values, *change.ApplyMethod == shape.ApplyMethodPendingReboot)
 			a.groupChanged(tx, k, g, "Reset parameter "+p.Name)
 		}
 		g.Parameters = values

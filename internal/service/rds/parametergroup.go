@@ -30,6 +30,8 @@ type groupKind struct {
 	quota                      func(service.Quotas) int
 	// users yields the identifiers of what has a group.
 	users func(*table.Txn, *model.DBParameterGroup) iter.Seq[string]
+	// hold changes what is held of a group's parameters by all that have it and are there.
+	hold func(*table.Txn, *model.DBParameterGroup, func(model.HeldParameters) model.HeldParameters)
 	// used is what those are called.
 	used string
 }
@@ -40,6 +42,9 @@ var instanceGroups = groupKind{
 	users: func(tx *table.Txn, g *model.DBParameterGroup) iter.Seq[string] {
 		return identifiers(state.DBInstancesByParameterGroup.Rows(tx, g.Ref()), func(i *model.DBInstance) string { return i.Identifier })
 	},
+	hold: func(tx *table.Txn, g *model.DBParameterGroup, change func(model.HeldParameters) model.HeldParameters) {
+		hold(tx, g, state.DBInstances, state.DBInstancesByParameterGroup.Rows(tx, g.Ref()), func(i *model.DBInstance) *model.HeldParameters { return &i.Held }, change)
+	},
 }
 
 var clusterGroups = groupKind{
@@ -48,6 +53,28 @@ var clusterGroups = groupKind{
 	users: func(tx *table.Txn, g *model.DBParameterGroup) iter.Seq[string] {
 		return identifiers(state.DBClustersByParameterGroup.Rows(tx, g.Ref()), func(c *model.DBCluster) string { return c.Identifier })
 	},
+	hold: func(tx *table.Txn, g *model.DBParameterGroup, change func(model.HeldParameters) model.HeldParameters) {
+		hold(tx, g, state.DBClusters, state.DBClustersByParameterGroup.Rows(tx, g.Ref()), func(c *model.DBCluster) *model.HeldParameters { return &c.Held }, change)
+	},
+}
+
+// hold changes what rows of a table hold. Those of which no host has said anything have no
+// server that something would be in force of.
+func hold[T state.Resource[T]](tx *table.Txn, g *model.DBParameterGroup, rows *table.Table[T], users iter.Seq[T], of func(T) *model.HeldParameters, change func(model.HeldParameters) model.HeldParameters) {
+	for _, row := range slices.Collect(users) {
+		if next := change(*of(row)); stateOf(tx, row.Common()) != nil && !maps.Equal(next, *of(row)) {
+			row = row.Clone()
+			*of(row) = next
+			row.Common().UpdatedAt = g.UpdatedAt
+			rows.Put(tx, row)
+		}
+	}
+}
+
+// heldAs is a parameter of a group as it is held.
+func heldAs(values map[string]model.DBParameter, name string) model.HeldParameter {
+	p, ok := values[name]
+	return model.HeldParameter{Value: p.Value, Default: !ok}
 }
 
 func identifiers[T any](rows iter.Seq[T], of func(T) string) iter.Seq[string] {

@@ -71,16 +71,17 @@ func (a *API) clusterShape(tx *table.Txn, c *model.DBCluster) shape.DBCluster {
 	for _, i := range membersOf(tx, c) {
 		zones[i.Zone] = true
 		out.DBClusterMembers = append(out.DBClusterMembers, shape.DBClusterMember{
-			DBInstanceIdentifier: &i.Identifier, IsClusterWriter: new(i.ID == c.Writer), DBClusterParameterGroupStatus: new(parametersStatus(tx, i)), PromotionTier: new(int32(i.PromotionTier)),
+			DBInstanceIdentifier: &i.Identifier, IsClusterWriter: new(i.ID == c.Writer), DBClusterParameterGroupStatus: new(parametersStatus(tx, i, c.Held)), PromotionTier: new(int32(i.PromotionTier)),
 		})
 	}
 	out.MultiAZ = new(len(zones) > 1)
 	return out
 }
 
-// parametersStatus says whether parameters of an instance wait for a reboot.
-func parametersStatus(tx *table.Txn, i *model.DBInstance) string {
-	if s := stateOf(tx, &i.Meta); s != nil && s.Pending {
+// parametersStatus says whether parameters of an instance wait for a reboot: of those that a
+// server can only be started with, or that have other values held.
+func parametersStatus(tx *table.Txn, i *model.DBInstance, held model.HeldParameters) string {
+	if s := stateOf(tx, &i.Meta); s != nil && s.Pending || len(held) > 0 {
 		return "pending-reboot"
 	}
 	return inSync
@@ -98,7 +99,7 @@ func (a *API) instanceShape(tx *table.Txn, i *model.DBInstance) shape.DBInstance
 		DBName: service.Optional(d.Name), AllocatedStorage: new(int32(max(d.AllocatedStorage, 1))), InstanceCreateTime: &i.CreatedAt,
 		PreferredBackupWindow: service.Optional(cmp.Or(i.BackupWindow, d.BackupWindow)), PreferredMaintenanceWindow: service.Optional(cmp.Or(i.MaintenanceWindow, d.MaintenanceWindow)),
 		BackupRetentionPeriod: new(int32(d.BackupRetention)), DBSecurityGroups: []shape.DBSecurityGroupMembership{}, VpcSecurityGroups: groupsShape(d.Groups),
-		DBParameterGroups: []shape.DBParameterGroupStatus{{DBParameterGroupName: new(cmp.Or(i.ParameterGroup, defaultPrefix+p.family())), ParameterApplyStatus: new(parametersStatus(tx, i))}},
+		DBParameterGroups: []shape.DBParameterGroupStatus{{DBParameterGroupName: new(cmp.Or(i.ParameterGroup, defaultPrefix+p.family())), ParameterApplyStatus: new(parametersStatus(tx, i, i.Held))}},
 		AvailabilityZone:  service.Optional(i.Zone), PendingModifiedValues: &shape.PendingModifiedValues{DBInstanceClass: service.Optional(i.PendingClass)},
 		MultiAZ: new(false), EngineVersion: new(versionOf(tx, d, &i.Meta)), AutoMinorVersionUpgrade: new(!i.NoMinorUpgrades),
 		ReadReplicaDBInstanceIdentifiers: []string{}, ReadReplicaDBClusterIdentifiers: []string{}, LicenseModel: service.Optional(p.License),
