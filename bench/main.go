@@ -79,7 +79,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.Against, "against", "", "path of another postern binary to measure in turns with it, instead of proxies (data plane)")
 	flags.StringVar(&o.output, "output", "bench/results/latest.json", "file for the results")
 	chosen := flags.String("part", "", "run only these parts, separated by commas")
-	only := flags.String("only", "", "measure only what matches this regular expression, as table/row (data plane), or as table/ (names, control plane)")
+	only := flags.String("only", "", "measure only what matches this regular expression, as table/row (data plane), or as table/ (names, databases, control plane)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -17,8 +17,8 @@ func TestParse(t *testing.T) {
 		rounds int
 		parts  []string
 	}{
-		{nil, false, 5, []string{"dataplane", "control", "names"}},
-		{[]string{"-quick"}, true, 1, []string{"dataplane", "control", "names"}},
+		{nil, false, 5, []string{"dataplane", "control", "names", "databases"}},
+		{[]string{"-quick"}, true, 1, []string{"dataplane", "control", "names", "databases"}},
 		{[]string{"-quick", "-rounds", "3", "-part", "control"}, true, 3, []string{"control"}},
 	} {
 		o, err := parse(test.args, io.Discard)

@@ -49,7 +49,7 @@ type bench struct {
 	killed, asked, made, way *report.Table
 }
 
-// Run measures everything. It needs root and PostgreSQL's packages, and leaves nothing behind.
+// Run measures everything. It needs root and the packages of PostgreSQL and MariaDB, and leaves nothing behind.
 func Run(ctx context.Context, s report.Settings) (section report.Section, err error) {
 	b := &bench{Settings: s, scale: scaleOf(s)}
 	section.Name = "Databases"
@@ -84,26 +84,36 @@ func (b *bench) measure(ctx context.Context) error {
 	return nil
 }
 
-// measureInstances makes instances one after the other.
+// measureInstances makes instances of both engines, one after the other.
 func (b *bench) measureInstances(ctx context.Context) error {
-	row := b.made.Less("CreateDBInstance → available, PostgreSQL", "s").Within(own, 15)
-	for i := range b.instances {
-		name, start := fmt.Sprintf("alone-%d", i), time.Now()
-		if err := b.w.Client.Do(ctx, rds.Service, "CreateDBInstance", &rds.CreateDBInstanceInput{
-			DBInstanceIdentifier: &name, Engine: new("postgres"), DBInstanceClass: new("db.t3.micro"), AllocatedStorage: new(int32(20)), DBSubnetGroupName: new(group),
-			MasterUsername: new(user), MasterUserPassword: new(password),
-		}, nil); err != nil {
-			return err
-		}
-		if err := b.w.available(ctx, name); err != nil {
-			return err
-		}
-		row.Add(own, time.Since(start).Seconds())
-		if err := b.w.Client.Do(ctx, rds.Service, "DeleteDBInstance", &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &name, SkipFinalSnapshot: new(true)}, nil); err != nil {
-			return err
+	for _, engine := range []struct{ name, title string }{{"postgres", "PostgreSQL"}, {"mariadb", "MariaDB"}} {
+		row := b.made.Less("CreateDBInstance → available, "+engine.title, "s").Within(own, 15)
+		for i := range b.instances {
+			name := fmt.Sprintf("%s-%d", engine.name, i)
+			took, err := b.measureInstance(ctx, engine.name, name)
+			if err != nil {
+				return fmt.Errorf("make %s: %w", name, err)
+			}
+			row.Add(own, took.Seconds())
 		}
 	}
 	return nil
+}
+
+// measureInstance makes an instance and deletes it, and gives how long it took until it was available.
+func (b *bench) measureInstance(ctx context.Context, engine, name string) (took time.Duration, err error) {
+	start := time.Now()
+	if err := b.w.Client.Do(ctx, rds.Service, "CreateDBInstance", &rds.CreateDBInstanceInput{
+		DBInstanceIdentifier: &name, Engine: &engine, DBInstanceClass: new("db.t3.micro"), AllocatedStorage: new(int32(20)), DBSubnetGroupName: new(group),
+		MasterUsername: new(user), MasterUserPassword: new(password),
+	}, nil); err != nil {
+		return 0, err
+	}
+	if err := b.w.available(ctx, name); err != nil {
+		return 0, err
+	}
+	took = time.Since(start)
+	return took, b.w.Client.Do(ctx, rds.Service, "DeleteDBInstance", &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &name, SkipFinalSnapshot: new(true)}, nil)
 }
 
 // measureKills kills the writer of one new cluster after the other. One that has failed over
