@@ -1,5 +1,5 @@
 # What databases are made of: parameter groups, a cluster with an instance and a name of its
-# own, and what can be looked up of engines, orders and certificates.
+# own, an instance alone with a snapshot, and what can be looked up of engines, orders and certificates.
 
 terraform {
   required_providers {
@@ -92,7 +92,7 @@ resource "aws_rds_cluster" "this" {
   engine_version                  = data.aws_rds_engine_version.cluster.version_actual
   database_name                   = "orders"
   master_username                 = "boss"
-  master_password                 = "secret-of-boss"
+  manage_master_user_password     = true
   db_subnet_group_name            = aws_db_subnet_group.this.name
   db_cluster_parameter_group_name = aws_rds_cluster_parameter_group.this.name
   skip_final_snapshot             = true
@@ -117,8 +117,34 @@ resource "aws_rds_cluster_endpoint" "this" {
   tags                        = { team = "shop" }
 }
 
+# It is made beside the cluster, and takes no longer.
+resource "aws_db_instance" "this" {
+  identifier                  = "stock"
+  engine                      = "postgres"
+  engine_version              = data.aws_rds_engine_version.cluster.version_actual
+  instance_class              = "db.t4g.micro"
+  allocated_storage           = 20
+  db_name                     = "stock"
+  username                    = "boss"
+  manage_master_user_password = true
+  db_subnet_group_name        = aws_db_subnet_group.this.name
+  backup_retention_period     = var.changed ? 7 : 1
+  apply_immediately           = true
+  skip_final_snapshot         = true
+  tags                        = { team = "shop", changed = var.changed }
+}
+
+resource "aws_db_snapshot" "this" {
+  db_instance_identifier = aws_db_instance.this.identifier
+  db_snapshot_identifier = "stock-before"
+  tags                   = { team = "shop" }
+}
+
 output "databases" {
   value = {
+    secret      = aws_rds_cluster.this.master_user_secret[0].secret_arn
+    snapshot    = aws_db_snapshot.this.status
+    alone       = aws_db_instance.this.master_user_secret[0].secret_status
     class       = data.aws_rds_orderable_db_instance.member.instance_class
     own         = data.aws_rds_certificate.own.id
     same        = data.aws_rds_certificate.own.thumbprint == data.aws_rds_certificate.usual.thumbprint
