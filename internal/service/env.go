@@ -9,6 +9,7 @@
 package service
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -90,6 +91,13 @@ func (e *Env) NewDatabaseID(prefix string) string {
 		id = append(id, alphabet[e.Intn(len(alphabet))])
 	}
 	return string(id)
+}
+
+// NewSecret makes the secret of an access key: 40 characters of base64, as those of AWS have.
+func (e *Env) NewSecret() string {
+	var raw [30]byte
+	e.read(raw[:])
+	return base64.StdEncoding.EncodeToString(raw[:])
 }
 
 // Intn gives a random number from 0 to n-1, to probe for a free place. It is

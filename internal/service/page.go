@@ -105,3 +105,12 @@ func digest(values ...any) [sha256.Size]byte {
 	}
 	return sha256.Sum256(data)
 }
+
+// Each makes the items of a list in an answer: never nil, so that empty lists are answered.
+func Each[T, S any](items []T, show func(T) S) []S {
+	shown := make([]S, len(items))
+	for i, item := range items {
+		shown[i] = show(item)
+	}
+	return shown
+}

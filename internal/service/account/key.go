@@ -4,9 +4,7 @@ package account
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
-	"io"
 
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
@@ -14,9 +12,6 @@ import (
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
-
-// secretBytes are the 40 characters of base64 that secrets of AWS have.
-const secretBytes = 30
 
 // NewKey makes an access key of an account, whose principal the caller fills in, and gives
 // its secret, which the row has sealed. Keys have the form that AWS documents and tools
@@ -27,11 +22,7 @@ func NewKey(env *service.Env, account string) (key *model.AccessKey, secret stri
 	if err != nil {
 		return nil, "", err
 	}
-	var raw [secretBytes]byte
-	if _, err := io.ReadFull(env.Rand, raw[:]); err != nil {
-		return nil, "", fmt.Errorf("make an access key: %w", err)
-	}
-	secret = base64.StdEncoding.EncodeToString(raw[:])
+	secret = env.NewSecret()
 	return &model.AccessKey{
 		ID: id, Sealed: sealed(env, secret, id), Account: account, CreatedAt: env.Now(),
 	}, secret, nil

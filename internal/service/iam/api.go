@@ -105,15 +105,6 @@ func paginate[T any](q query, items []T, key func(T) string) (page []T, truncate
 	return page, new(next != ""), service.Optional(next), nil
 }
 
-// each makes members of an answer; never nil, so that empty lists are answered.
-func each[T, S any](items []T, show func(T) S) []S {
-	shown := make([]S, len(items))
-	for i, item := range items {
-		shown[i] = show(item)
-	}
-	return shown
-}
-
 // sortKey is the order of lists: by name, and no two have the same.
 func sortKey(row interface{ Called() (path, name string) }) string {
 	_, name := row.Called()

@@ -81,7 +81,7 @@ func listAttached[T bearer[T]](ctx context.Context, a *API, k kind[T], name stri
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return each(page, attachedShape), truncated, marker, nil
+	return service.Each(page, attachedShape), truncated, marker, nil
 }
 
 // AttachUserPolicy attaches a managed policy to a user.

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -67,8 +68,8 @@ func userDetails(tx *table.Txn, who access.View) (all []detail) {
 		all = append(all, detail{"user " + sortKey(u), func(out *shape.GetAccountAuthorizationDetailsOutput) {
 			out.UserDetailList = append(out.UserDetailList, shape.UserDetail{
 				Path: &u.Path, UserName: &u.Name, UserId: &u.ID, Arn: new(u.ARN()), CreateDate: &u.CreatedAt,
-				UserPolicyList: inlineShapes(tx, u.Ref()), AttachedManagedPolicies: each(attachedTo(tx, u), attachedShape),
-				GroupList:           each(groupsOf(tx, u), func(g *model.Group) string { return g.Name }),
+				UserPolicyList: inlineShapes(tx, u.Ref()), AttachedManagedPolicies: service.Each(attachedTo(tx, u), attachedShape),
+				GroupList:           service.Each(groupsOf(tx, u), func(g *model.Group) string { return g.Name }),
 				PermissionsBoundary: boundaryShape(tx, u.Meta, u.Boundary), Tags: tagShapes(u.Tags),
 			})
 		}})
@@ -81,7 +82,7 @@ func groupDetails(tx *table.Txn, who access.View) (all []detail) {
 		all = append(all, detail{"group " + sortKey(g), func(out *shape.GetAccountAuthorizationDetailsOutput) {
 			out.GroupDetailList = append(out.GroupDetailList, shape.GroupDetail{
 				Path: &g.Path, GroupName: &g.Name, GroupId: &g.ID, Arn: new(g.ARN()), CreateDate: &g.CreatedAt,
-				GroupPolicyList: inlineShapes(tx, g.Ref()), AttachedManagedPolicies: each(attachedTo(tx, g), attachedShape),
+				GroupPolicyList: inlineShapes(tx, g.Ref()), AttachedManagedPolicies: service.Each(attachedTo(tx, g), attachedShape),
 			})
 		}})
 	}
@@ -94,7 +95,7 @@ func roleDetails(tx *table.Txn, who access.View) (all []detail) {
 			out.RoleDetailList = append(out.RoleDetailList, shape.RoleDetail{
 				Path: &r.Path, RoleName: &r.Name, RoleId: &r.ID, Arn: new(r.ARN()), CreateDate: &r.CreatedAt,
 				AssumeRolePolicyDocument: encoded(trustText(tx, r)), InstanceProfileList: []shape.InstanceProfile{},
-				RolePolicyList: inlineShapes(tx, r.Ref()), AttachedManagedPolicies: each(attachedTo(tx, r), attachedShape),
+				RolePolicyList: inlineShapes(tx, r.Ref()), AttachedManagedPolicies: service.Each(attachedTo(tx, r), attachedShape),
 				PermissionsBoundary: boundaryShape(tx, r.Meta, r.Boundary), Tags: tagShapes(r.Tags), RoleLastUsed: lastUsed(tx, r),
 			})
 		}})

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -43,7 +44,7 @@ func (a *API) GetGroup(ctx context.Context, in *shape.GetGroupInput) (*shape.Get
 	if err != nil {
 		return nil, err
 	}
-	return &shape.GetGroupOutput{Group: new(groupShape(g)), Users: each(page, listedUser), IsTruncated: truncated, Marker: marker}, nil
+	return &shape.GetGroupOutput{Group: new(groupShape(g)), Users: service.Each(page, listedUser), IsTruncated: truncated, Marker: marker}, nil
 }
 
 // ListGroups lists the groups below a path.
@@ -52,7 +53,7 @@ func (a *API) ListGroups(ctx context.Context, in *shape.ListGroupsInput) (*shape
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListGroupsOutput{Groups: each(page, groupShape), IsTruncated: truncated, Marker: marker}, nil
+	return &shape.ListGroupsOutput{Groups: service.Each(page, groupShape), IsTruncated: truncated, Marker: marker}, nil
 }
 
 // ListGroupsForUser lists the groups that a user is in.
@@ -66,7 +67,7 @@ func (a *API) ListGroupsForUser(ctx context.Context, in *shape.ListGroupsForUser
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListGroupsForUserOutput{Groups: each(page, groupShape), IsTruncated: truncated, Marker: marker}, nil
+	return &shape.ListGroupsForUserOutput{Groups: service.Each(page, groupShape), IsTruncated: truncated, Marker: marker}, nil
 }
 
 func groupsOf(tx *table.Txn, u *model.User) (all []*model.Group) {

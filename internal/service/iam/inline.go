@@ -11,6 +11,7 @@ import (
 	shape "github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/policy"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -95,12 +96,12 @@ func listInline[T bearer[T]](ctx context.Context, a *API, k kind[T], owner strin
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return each(page, func(p *model.InlinePolicy) string { return p.Name }), truncated, marker, nil
+	return service.Each(page, func(p *model.InlinePolicy) string { return p.Name }), truncated, marker, nil
 }
 
 // inlineShapes are the inline policies of a bearer with their documents.
 func inlineShapes(tx *table.Txn, bearer model.Ref) []shape.PolicyDetail {
-	return each(slices.Collect(state.InlinePoliciesByOwner.Rows(tx, bearer)), func(p *model.InlinePolicy) shape.PolicyDetail {
+	return service.Each(slices.Collect(state.InlinePoliciesByOwner.Rows(tx, bearer)), func(p *model.InlinePolicy) shape.PolicyDetail {
 		return shape.PolicyDetail{PolicyName: &p.Name, PolicyDocument: encoded(p.Document)}
 	})
 }

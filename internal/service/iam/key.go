@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/account"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
@@ -160,7 +161,7 @@ func (a *API) ListAccessKeys(ctx context.Context, in *shape.ListAccessKeysInput)
 		return nil, err
 	}
 	return &shape.ListAccessKeysOutput{
-		AccessKeyMetadata: each(page, func(k *model.AccessKey) shape.AccessKeyMetadata {
+		AccessKeyMetadata: service.Each(page, func(k *model.AccessKey) shape.AccessKeyMetadata {
 			return shape.AccessKeyMetadata{UserName: owner.name(), AccessKeyId: &k.ID, Status: keyStatus(k), CreateDate: &k.CreatedAt}
 		}),
 		IsTruncated: truncated, Marker: marker,

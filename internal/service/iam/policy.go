@@ -291,7 +291,7 @@ func (a *API) ListPolicies(ctx context.Context, in *shape.ListPoliciesInput) (*s
 		return nil, err
 	}
 	show := func(p *managedView) shape.Policy { return listedPolicy(tx, p, by) }
-	return &shape.ListPoliciesOutput{Policies: each(page, show), IsTruncated: truncated, Marker: marker}, nil
+	return &shape.ListPoliciesOutput{Policies: service.Each(page, show), IsTruncated: truncated, Marker: marker}, nil
 }
 
 // policyKey tells a policy of AWS from one of the account with the same name.

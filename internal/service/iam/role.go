@@ -200,7 +200,7 @@ func (a *API) ListRoles(ctx context.Context, in *shape.ListRolesInput) (*shape.L
 		return nil, err
 	}
 	show := func(r *model.Role) shape.Role { return listedRole(tx, r) }
-	return &shape.ListRolesOutput{Roles: each(page, show), IsTruncated: truncated, Marker: marker}, nil
+	return &shape.ListRolesOutput{Roles: service.Each(page, show), IsTruncated: truncated, Marker: marker}, nil
 }
 
 // UpdateRole changes how long sessions last, or the description; what the request does

@@ -135,7 +135,7 @@ func (s *simulation) run(q query) (results []shape.EvaluationResult, truncated *
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return each(page, s.ask), truncated, marker, nil
+	return service.Each(page, s.ask), truncated, marker, nil
 }
 
 // ask asks about one action on one resource.
@@ -147,7 +147,7 @@ func (s *simulation) ask(a asked) shape.EvaluationResult {
 	verdict := explained.Verdict
 	r := shape.EvaluationResult{
 		EvalActionName: &a.action, EvalResourceName: &a.resource, EvalDecision: new(decision(verdict)),
-		MatchedStatements: each(explained.Matched, statement), MissingContextValues: each(explained.Missing, func(key string) string { return key }),
+		MatchedStatements: service.Each(explained.Matched, statement), MissingContextValues: service.Each(explained.Missing, func(key string) string { return key }),
 	}
 	if s.principal.Boundary != nil {
 		r.PermissionsBoundaryDecisionDetail = &shape.PermissionsBoundaryDecisionDetail{

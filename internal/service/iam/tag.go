@@ -18,7 +18,7 @@ import (
 // makeTags reads the tags of a request. Keys that differ by case only are the same in IAM
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules_creating).
 func makeTags(list []shape.Tag) (map[string]string, error) {
-	tags, err := service.MakeTags(each(list, func(t shape.Tag) service.Tag { return service.Tag{Key: *t.Key, Value: *t.Value} }))
+	tags, err := service.MakeTags(service.Each(list, func(t shape.Tag) service.Tag { return service.Tag{Key: *t.Key, Value: *t.Value} }))
 	if err != nil {
 		return nil, asFault(err)
 	}

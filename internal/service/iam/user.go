@@ -113,7 +113,7 @@ func (a *API) ListUsers(ctx context.Context, in *shape.ListUsersInput) (*shape.L
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListUsersOutput{Users: each(page, listedUser), IsTruncated: truncated, Marker: marker}, nil
+	return &shape.ListUsersOutput{Users: service.Each(page, listedUser), IsTruncated: truncated, Marker: marker}, nil
 }
 
 // UpdateUser changes name and path of a user, whose ARN changes with them.

@@ -114,14 +114,6 @@ func paginate[T any](ctx context.Context, operation string, parameters any, toke
 	return got, service.Optional(next), err
 }
 
-func each[T, S any](items []T, show func(T) S) []S {
-	all := make([]S, len(items))
-	for i, item := range items {
-		all[i] = show(item)
-	}
-	return all
-}
-
 // units gives the units that are in one, or in the root.
 func units(tx *table.Txn, o *model.Organization, parent string) (in []*model.OrganizationalUnit) {
 	for u := range state.OrganizationalUnits.Scope(tx, o.Account, "") {

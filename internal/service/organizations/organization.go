@@ -96,7 +96,7 @@ func (a *API) ListRoots(ctx context.Context, in *shape.ListRootsInput) (*shape.L
 		return nil, err
 	}
 	roots, next, err := paginate(ctx, "ListRoots", nil, in.NextToken, in.MaxResults, []*model.Organization{o}, func(o *model.Organization) string { return o.Root })
-	return &shape.ListRootsOutput{Roots: each(roots, showRoot), NextToken: next}, err
+	return &shape.ListRootsOutput{Roots: service.Each(roots, showRoot), NextToken: next}, err
 }
 
 // EnablePolicyType makes service control policies count: FullAWSAccess at first,
@@ -202,7 +202,7 @@ func (a *API) ListAWSServiceAccessForOrganization(ctx context.Context, in *shape
 	}
 	page, next, err := paginate(ctx, "ListAWSServiceAccessForOrganization", nil, in.NextToken, in.MaxResults, slices.Clone(o.Services), func(s model.EnabledService) string { return s.Principal })
 	return &shape.ListAWSServiceAccessForOrganizationOutput{
-		EnabledServicePrincipals: each(page, func(s model.EnabledService) shape.EnabledServicePrincipal {
+		EnabledServicePrincipals: service.Each(page, func(s model.EnabledService) shape.EnabledServicePrincipal {
 			return shape.EnabledServicePrincipal{ServicePrincipal: &s.Principal, DateEnabled: &s.Since}
 		}), NextToken: next,
 	}, err

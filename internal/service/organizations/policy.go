@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/organization"
 	"github.com/posternhq/postern/internal/policy"
+	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
@@ -176,7 +177,7 @@ func (a *API) ListPolicies(ctx context.Context, in *shape.ListPoliciesInput) (*s
 		all = slices.Collect(policies(tx, o))
 	}
 	page, next, err := paginate(ctx, "ListPolicies", in.Filter, in.NextToken, in.MaxResults, all, policyID)
-	return &shape.ListPoliciesOutput{Policies: each(page, func(p *model.ControlPolicy) shape.PolicySummary { return summary(o, p) }), NextToken: next}, err
+	return &shape.ListPoliciesOutput{Policies: service.Each(page, func(p *model.ControlPolicy) shape.PolicySummary { return summary(o, p) }), NextToken: next}, err
 }
 
 func policyID(p *model.ControlPolicy) string { return p.ID }
@@ -287,7 +288,7 @@ func (a *API) ListPoliciesForTarget(ctx context.Context, in *shape.ListPoliciesF
 		}
 	}
 	page, next, err := paginate(ctx, "ListPoliciesForTarget", []any{in.TargetId, in.Filter}, in.NextToken, in.MaxResults, all, policyID)
-	return &shape.ListPoliciesForTargetOutput{Policies: each(page, func(p *model.ControlPolicy) shape.PolicySummary { return summary(o, p) }), NextToken: next}, err
+	return &shape.ListPoliciesForTargetOutput{Policies: service.Each(page, func(p *model.ControlPolicy) shape.PolicySummary { return summary(o, p) }), NextToken: next}, err
 }
 
 // targets lists what a policy is attached to.

@@ -26,7 +26,7 @@ func asFault(err error) error {
 }
 
 func makeTags(list []shape.Tag) (map[string]string, error) {
-	tags, err := service.MakeTags(each(list, func(t shape.Tag) service.Tag { return service.Tag{Key: *t.Key, Value: *t.Value} }))
+	tags, err := service.MakeTags(service.Each(list, func(t shape.Tag) service.Tag { return service.Tag{Key: *t.Key, Value: *t.Value} }))
 	if err != nil {
 		return nil, asFault(err)
 	}
@@ -101,5 +101,5 @@ func (a *API) ListTagsForResource(ctx context.Context, in *shape.ListTagsForReso
 		return nil, err
 	}
 	page, next, err := paginate(ctx, "ListTagsForResource", in.ResourceId, in.NextToken, nil, slices.Collect(maps.Keys(m.Tags)), func(key string) string { return key })
-	return &shape.ListTagsForResourceOutput{Tags: each(page, func(key string) shape.Tag { return shape.Tag{Key: &key, Value: new(m.Tags[key])} }), NextToken: next}, err
+	return &shape.ListTagsForResourceOutput{Tags: service.Each(page, func(key string) shape.Tag { return shape.Tag{Key: &key, Value: new(m.Tags[key])} }), NextToken: next}, err
 }

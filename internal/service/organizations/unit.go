@@ -167,7 +167,7 @@ func (a *API) ListOrganizationalUnitsForParent(ctx context.Context, in *shape.Li
 	}
 	page, next, err := paginate(ctx, "ListOrganizationalUnitsForParent", in.ParentId, in.NextToken, in.MaxResults, units(tx, o, above), func(u *model.OrganizationalUnit) string { return u.ID })
 	return &shape.ListOrganizationalUnitsForParentOutput{
-		OrganizationalUnits: each(page, func(u *model.OrganizationalUnit) shape.OrganizationalUnit { return showUnit(tx, o, u) }), NextToken: next,
+		OrganizationalUnits: service.Each(page, func(u *model.OrganizationalUnit) shape.OrganizationalUnit { return showUnit(tx, o, u) }), NextToken: next,
 	}, err
 }
 
@@ -209,5 +209,5 @@ func (a *API) ListChildren(ctx context.Context, in *shape.ListChildrenInput) (*s
 		}
 	}
 	page, next, err := paginate(ctx, "ListChildren", []any{in.ParentId, in.ChildType}, in.NextToken, in.MaxResults, ids, func(id string) string { return id })
-	return &shape.ListChildrenOutput{Children: each(page, func(id string) shape.Child { return shape.Child{Id: &id, Type: in.ChildType} }), NextToken: next}, err
+	return &shape.ListChildrenOutput{Children: service.Each(page, func(id string) shape.Child { return shape.Child{Id: &id, Type: in.ChildType} }), NextToken: next}, err
 }

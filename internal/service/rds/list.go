@@ -78,11 +78,7 @@ func (p properties[T]) compile(filters []shape.Filter) (func(T) bool, error) {
 
 // each makes members of an answer; never nil, so that empty lists are answered.
 func each[T, S any](items []T, show func(T) S) []S {
-	shown := make([]S, len(items))
-	for i, item := range items {
-		shown[i] = show(item)
-	}
-	return shown
+	return service.Each(items, show)
 }
 
 // named gives the id in a name that is an identifier or the ARN of a kind of the caller's,

@@ -3,10 +3,8 @@
 package sts
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -27,20 +25,13 @@ const (
 	keySession  = 12 * time.Hour
 )
 
-// secretBytes are the 40 characters of base64 that secrets of AWS have.
-const secretBytes = 30
-
 // begin gives a session its temporary key and its times.
 func (a API) begin(s *access.Session, lasts time.Duration) error {
-	var raw [secretBytes]byte
-	if _, err := io.ReadFull(a.Rand, raw[:]); err != nil {
-		return fmt.Errorf("begin a session: %w", err)
-	}
 	id, err := model.NewKeyID(a.Rand, model.SessionPrefix, s.Account)
 	if err != nil {
 		return fmt.Errorf("begin a session: %w", err)
 	}
-	s.KeyID, s.Secret = id, base64.StdEncoding.EncodeToString(raw[:])
+	s.KeyID, s.Secret = id, a.NewSecret()
 	s.Issued = a.Now().UTC().Truncate(time.Second)
 	s.Expires = s.Issued.Add(lasts)
 	return nil
