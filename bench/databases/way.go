@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -48,7 +47,6 @@ var (
 type contest struct {
 	scope.Scope
 	programs string // folder of PostgreSQL's programs
-	folder   string // of the server
 	server   *testnet.NS
 	lanes    map[string]lane
 }
@@ -145,51 +143,17 @@ func (c *contest) wire() error {
 	)
 }
 
-// serve starts the server, which trusts whoever comes.
+// serve starts the server.
 func (c *contest) serve(ctx context.Context) error {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
-	if err != nil || len(found) == 0 {
-		return errors.Join(errors.New("PostgreSQL's programs are not there: apt-get install postgresql"), err)
-	}
-	c.programs = filepath.Dir(slices.Max(found))
-	if c.folder, err = os.MkdirTemp("", "postern-bench-pg-"); err != nil {
+	server, err := newPlainServer(&c.Scope, c.server)
+	if err != nil {
 		return err
 	}
-	c.Add(func() error { return os.RemoveAll(c.folder) })
-	if out, err := exec.CommandContext(ctx, "chown", serverUser, c.folder).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-	data := filepath.Join(c.folder, "data")
-	if out, err := c.asServer(ctx, "initdb", "-A", "trust", "-N", "-D", data).CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte("host all all all trust\n"), 0o644); err != nil {
+	c.programs = server.programs
+	if err := server.initialize(ctx); err != nil {
 		return err
 	}
-	options := "-c listen_addresses=* -c unix_socket_directories= -c fsync=off -c shared_buffers=256MB"
-	start := c.asServer(ctx, "pg_ctl", "-w", "-D", data, "-l", filepath.Join(c.folder, "log"), "-o", options, "start")
-	c.Add(func() error {
-		out, err := c.asServer(context.WithoutCancel(ctx), "pg_ctl", "-w", "-m", "immediate", "-D", data, "stop").CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("stop the server: %w\n%s", err, out)
-		}
-		return nil
-	})
-	// It asks whether the server answers, at a socket of the file system that is not there.
-	start.Env = append(os.Environ(), "PGHOST=127.0.0.1")
-	if err := start.Run(); err != nil {
-		text, _ := os.ReadFile(filepath.Join(c.folder, "log"))
-		return fmt.Errorf("start the server: %w\n%s", err, text)
-	}
-	return nil
-}
-
-// asServer is a program of PostgreSQL's in the server's namespace, run by its user.
-func (c *contest) asServer(ctx context.Context, program string, args ...string) *exec.Cmd {
-	command := []string{"--net=" + filepath.Join(network.Directory, c.server.Name), "runuser", "-u", serverUser, "--", filepath.Join(c.programs, program)}
-	cmd := exec.CommandContext(ctx, "nsenter", append(command, args...)...)
-	cmd.Dir = "/"
-	return cmd
+	return server.start(ctx, "-c fsync=off -c shared_buffers=256MB")
 }
 
 // run runs a client at one end of a lane, with the server at the other one.
