@@ -19,8 +19,6 @@ type Offer struct {
 	Driver string
 	// Cluster says that its instances are members of clusters, and never alone.
 	Cluster bool
-	// Replicas says that an instance that is no member can have read replicas.
-	Replicas bool
 	// family is the beginning of the names of its families of parameters.
 	family string
 	Port   uint16
@@ -32,9 +30,9 @@ type Offer struct {
 }
 
 var offers = []Offer{
-	{"aurora-postgresql", "Aurora PostgreSQL", DriverPostgres, true, false, "aurora-postgresql", 5432, "postgresql-license", "postgresql"},
-	{"mariadb", "MariaDB Community Edition", DriverMariaDB, false, false, "mariadb", 3306, "general-public-license", "mariadb-server mariadb-backup"},
-	{"postgres", "PostgreSQL", DriverPostgres, false, true, "postgres", 5432, "postgresql-license", "postgresql"},
+	{"aurora-postgresql", "Aurora PostgreSQL", DriverPostgres, true, "aurora-postgresql", 5432, "postgresql-license", "postgresql"},
+	{"mariadb", "MariaDB Community Edition", DriverMariaDB, false, "mariadb", 3306, "general-public-license", "mariadb-server mariadb-backup"},
+	{"postgres", "PostgreSQL", DriverPostgres, false, "postgres", 5432, "postgresql-license", "postgresql"},
 }
 
 // Offers lists all engines that there are drivers for, installed or not, by name.

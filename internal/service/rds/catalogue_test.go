@@ -37,6 +37,9 @@ func TestEngineVersions(t *testing.T) {
 		var got []string
 		for _, v := range must(t, out, err).DBEngineVersions {
 			got = append(got, *v.Engine+" "+*v.EngineVersion)
+			if *v.SupportsReadReplica { // CreateDBInstanceReadReplica is not served
+				t.Errorf("%s: %s is said to have read replicas", test.what, *v.Engine)
+			}
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.what, got, test.want)
@@ -63,7 +66,9 @@ func TestOrders(t *testing.T) {
 			if _, ok := model.DBClassOf(*o.DBInstanceClass); !ok || seen[key] || len(o.AvailabilityZones) != 3 {
 				t.Errorf("%s is offered, seen before: %t", key, seen[key])
 			}
-			seen[key] = true
+			if seen[key] = true; *o.ReadReplicaCapable {
+				t.Errorf("%s is said to have read replicas", key)
+			}
 		}
 		if in.Marker = out.Marker; in.Marker == nil {
 			if pages == 0 {
