@@ -286,7 +286,7 @@ func (a *changes) show(t *report.Table, of string) {
 func (b *bench) notes() []string {
 	return []string{
 		fmt.Sprintf("Writers: clusters of three instances. %d clients in another VPC with the same block commit a row each every 5 ms through an endpoint and a gateway, by the writer's own name; from before kill(2) of the server's process, or before FailoverDBCluster is sent, to the first commit that the new writer has acknowledged. Then all acknowledged rows are looked for.", clients),
-		"The ideal manager: a PostgreSQL server and its synchronous replica behind a plain router, which is promoted by pg_ctl right after the kill, without having to notice it; the clients know both addresses, without names and TLS (target_session_attrs=read-write). No real manager can be faster.",
+		"The ideal manager: a PostgreSQL server and its synchronous replica behind a plain router, which is promoted by pg_ctl right after the kill, without having to notice it; the clients know both addresses, without names and TLS (target_session_attrs=read-write). It is what real managers can come near to.",
 		"Clusters whose writer is killed are new each time, as none fails over by itself twice in a minute.",
 	}
 }

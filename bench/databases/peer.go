@@ -65,7 +65,8 @@ func newPair(ctx context.Context) (*pair, error) {
 	if out, err := copying.CombinedOutput(); err != nil {
 		return p, fmt.Errorf("pg_basebackup: %w\n%s", err, out)
 	}
-	return p, replica.start(ctx, "")
+	// With the default, 5 s, one in a dozen replicas was seen to write that much later.
+	return p, replica.start(ctx, "-c wal_retrieve_retry_interval=100ms")
 }
 
 // pairAddress is the address of an end of the link of the client, which is 0, or a server.
