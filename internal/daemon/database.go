@@ -209,6 +209,22 @@ func (l *ledger) Certify(ctx context.Context, database string, names []string, a
 	return engine.Certificate{Chain: made.Certificate, Key: made.Key, Authorities: signer.Bundle()}, nil
 }
 
+// Known implements keeper.Control. What the host says of the password tells that a database
+// was made: it is set once there is one.
+func (l *ledger) Known(_ context.Context, id string) (known keeper.Known, err error) {
+	d, err := l.opened()
+	if err != nil {
+		return known, err
+	}
+	tx := d.db.Snapshot()
+	if row, err := databaseByID(tx, id); err == nil {
+		s, ok := state.DatabaseStates.Get(tx, row.meta.Account, row.meta.Region, id)
+		return keeper.Known{Row: true, Made: ok && s.Secret > 0}, nil
+	}
+	known.Row = state.DBSnapshotsByID.Count(tx, id) > 0
+	return known, nil
+}
+
 // ground is what servers stand on: it implements keeper.Ground.
 type ground struct {
 	host     *dataplane.Host

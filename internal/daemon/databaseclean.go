@@ -15,7 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/internal/control/audit"
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/keeper"
 	"github.com/posternhq/postern/internal/engine/supervisor"
 )
 
@@ -29,6 +31,18 @@ func (f Folder) databases() string {
 		return strings.TrimSpace(string(text))
 	}
 	return f.path(databasesFolder)
+}
+
+// dataAside tells which data of databases waits for somebody to say what becomes of it.
+func dataAside(folder Folder) (list []audit.Finding) {
+	aside, err := keeper.Aside(folder.databases())
+	if err != nil {
+		return []audit.Finding{{Object: databasesFolder, Problem: err.Error()}}
+	}
+	for _, f := range aside {
+		list = append(list, audit.Finding{Object: f, Problem: "it is data of a database that no row knows, and was put aside: remove it when nobody needs it"})
+	}
+	return list
 }
 
 // servers are the folders of the database servers of a data folder that run, or of all

@@ -84,6 +84,7 @@ func verifyStopped(ctx context.Context, c Config) (v Verified, err error) {
 		})
 		keys, noKeys := Folder(c.Data).sealingKeys()
 		v.Findings = append(v.Findings, lostSecrets(db.Snapshot(), keys)...)
+		v.Findings = append(v.Findings, dataAside(Folder(c.Data))...)
 		if noKeys != nil && !errors.Is(noKeys, fs.ErrNotExist) {
 			v.Findings = append(v.Findings, audit.Finding{Object: sealingFile, Problem: noKeys.Error()})
 		}
@@ -133,6 +134,7 @@ func (d *daemon) verify(ctx context.Context, p *plane, host model.Host, w io.Wri
 			return err
 		}
 		next.Findings = append(next.Findings, lostSecrets(d.db.Snapshot(), d.env.Seal.Ring())...)
+		next.Findings = append(next.Findings, dataAside(d.folder)...)
 		if i > 0 {
 			next.Findings = both(v.Findings, next.Findings)
 		}

@@ -49,6 +49,8 @@ var (
 	DBClusterEndpointsByCluster = refer(DBClusterEndpoints, "cluster", Follows, func(e *model.DBClusterEndpoint) []model.Ref { return siblings(e.Meta, e.Cluster) }, to(DBClusters))
 
 	DBSnapshots = tagged(RDS, table.Define[*model.DBSnapshot]("db-snapshot"), "snapshot", "")
+	// DBSnapshotsByID finds one without knowing its account.
+	DBSnapshotsByID = byText(DBSnapshots, "id", func(s *model.DBSnapshot) []string { return []string{s.ID} })
 	// DBSnapshotsByIdentifier takes the identifier as an id; a cluster's and an instance's
 	// may have the same.
 	DBSnapshotsByIdentifier = byRef(DBSnapshots, "identifier", func(s *model.DBSnapshot) []model.Ref { return siblings(s.Meta, s.Identifier) })

@@ -25,7 +25,23 @@ type Control interface {
 	Secrets(ctx context.Context, database string) (Secrets, error)
 	// Certify gives a certificate for a server that has these names and addresses.
 	Certify(ctx context.Context, database string, names []string, addrs []netip.Addr) (engine.Certificate, error)
+	// Known says what the rows know of a database, a member or a snapshot.
+	Known(ctx context.Context, id string) (Known, error)
 }
+
+// Known is what rows know of something. A store can be older than what is on disk, when it
+// was restored from a backup: then they know nothing of what was made since, and of what was
+// removed since they still know that it was there.
+type Known struct {
+	// Row says that there is a row, if only of what is being deleted.
+	Row bool
+	// Made says that it was there for clients once.
+	Made bool
+}
+
+// errLost says that there was data which is not here, so that nobody makes an empty database
+// in its place.
+var errLost = errors.New("its data is not on this host any more: restore it from a snapshot")
 
 // ErrEpoch says that an election came too late: another one has been made.
 var ErrEpoch = errors.New("another writer was elected meanwhile")

@@ -299,7 +299,7 @@ func (k *Keeper) delete(ctx context.Context, realm desired.Realm, e desired.Entr
 		if err := d.await(ctx, func(m *machine) bool { return len(m.members) == 0 }); err != nil {
 			return err
 		}
-		return k.removeDatabase(d)
+		return k.removeDatabase(ctx, d)
 	}
 	return errNoKind
 }
@@ -315,8 +315,8 @@ func (k *Keeper) removeSnapshot(ctx context.Context, s desired.Snapshot, known b
 	if d != nil {
 		d.tell(func(m *machine) { delete(m.snapshots, s.ID) })
 	}
-	if err := os.RemoveAll(k.folder(s.ID)); err != nil {
-		return fmt.Errorf("remove a snapshot: %w", err)
+	if err := k.removeFolder(ctx, s.ID, "snapshot"); err != nil {
+		return err
 	}
 	k.mu.Lock()
 	delete(k.snapshots, s.ID)
@@ -325,13 +325,13 @@ func (k *Keeper) removeSnapshot(ctx context.Context, s desired.Snapshot, known b
 }
 
 // removeDatabase removes what is left of a database without members.
-func (k *Keeper) removeDatabase(d *database) error {
+func (k *Keeper) removeDatabase(ctx context.Context, d *database) error {
+	d.end()
+	if err := k.removeFolder(ctx, d.id, "database"); err != nil {
+		return err
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d.end()
-	if err := os.RemoveAll(k.folder(d.id)); err != nil {
-		return fmt.Errorf("remove a database: %w", err)
-	}
 	delete(k.databases, d.id)
 	return nil
 }

@@ -58,6 +58,8 @@ type rig struct {
 	roles   keeper.Roles
 	states  map[string]keeper.State
 	events  []string
+	// forgotten and made are what the rows know.
+	forgotten, made bool
 }
 
 func newRig(t *testing.T, members ...string) *rig {
@@ -162,15 +164,21 @@ func (r *rig) again() {
 	r.begin()
 }
 
-// put tells the keeper what the rows say.
-func (r *rig) put() {
-	r.t.Helper()
+// entries are what the rows say.
+func (r *rig) entries() []desired.Entry {
 	r.mu.Lock()
 	entries := []desired.Entry{r.entry}
 	r.mu.Unlock()
 	for _, m := range r.members {
 		entries = append(entries, m)
 	}
+	return entries
+}
+
+// put tells the keeper what the rows say.
+func (r *rig) put() {
+	r.t.Helper()
+	entries := r.entries()
 	for key, err := range r.keeper.Apply(r.t.Context(), desired.DatabaseRealm(cluster), entries, nil) {
 		r.t.Fatalf("put %s: %v", key, err)
 	}
@@ -260,6 +268,13 @@ func (r *rig) Secrets(context.Context, string) (keeper.Secrets, error) {
 func (r *rig) Certify(_ context.Context, _ string, names []string, addrs []netip.Addr) (engine.Certificate, error) {
 	c, err := r.authority.Certify(names, addrs, time.Now())
 	return engine.Certificate{Chain: c.Certificate, Key: c.Key, Authorities: r.authority.Bundle()}, err
+}
+
+// Known implements keeper.Control.
+func (r *rig) Known(_ context.Context, id string) (keeper.Known, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return keeper.Known{Row: !r.forgotten, Made: id == cluster && r.made}, nil
 }
 
 // Host implements keeper.Ground.

@@ -302,10 +302,8 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 		r.change, r.err = server.Configure(ctx, a.config)
 	case verbCertify:
 		r.until, r.err = s.certify(ctx, server, a)
-	case verbInit:
-		r.err = server.Init(ctx)
-	case verbRestore:
-		r.err = server.Restore(ctx, filepath.Join(s.database.keeper.folder(a.snapshot), engine.PartData), nil)
+	case verbInit, verbRestore:
+		r.err = s.make(ctx, server, a)
 	case verbTake:
 		r.err = s.takeVolume(spec)
 	case verbClone:
@@ -340,6 +338,20 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 		r.err = s.leave(ctx, server, spec, a.verb == verbKeep)
 	}
 	return r
+}
+
+// make gives a server its first data, unless it has had some.
+func (s *seat) make(ctx context.Context, server engine.Server, a action) error {
+	k := s.database.keeper
+	switch known, err := k.cfg.Control.Known(ctx, s.database.id); {
+	case err != nil:
+		return err
+	case known.Made:
+		return fmt.Errorf("make the data of %s: %w", s.id, errLost)
+	case a.verb == verbInit:
+		return server.Init(ctx)
+	}
+	return server.Restore(ctx, filepath.Join(k.folder(a.snapshot), engine.PartData), nil)
 }
 
 // certify has the server show a certificate of now, and says when it needs another one:
@@ -397,8 +409,19 @@ func (s *seat) takeVolume(spec engine.Spec) error {
 	return nil
 }
 
-// leave ends all that there is of the server, and keeps its data when that is to stay.
+// leave ends all that there is of the server, and keeps its data when that is to stay. Data
+// of which no row knows anything is not removed.
 func (s *seat) leave(ctx context.Context, server engine.Server, spec engine.Spec, keep bool) error {
+	known, err := s.database.keeper.cfg.Control.Known(ctx, s.id)
+	if err != nil {
+		return err
+	}
+	if !known.Row {
+		if err := s.database.keeper.cfg.Ground.Release(ctx, spec); err != nil {
+			return err
+		}
+		return s.database.keeper.putAside(s.id, "server")
+	}
 	if keep {
 		if err := s.database.keeper.cfg.Ground.Release(ctx, spec); err != nil {
 			return err

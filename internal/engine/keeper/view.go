@@ -150,7 +150,7 @@ func (k *machine) phaseOf(m *member) model.DatabasePhase {
 		return model.DatabaseFull
 	case errors.As(m.retry.err, &start) && start.Parameters:
 		return model.DatabaseBadParams
-	case m.retry.failures >= tries && !m.serves():
+	case errors.Is(m.retry.err, errLost), m.retry.failures >= tries && !m.serves():
 		return model.DatabaseFailed
 	case alone && k.saved.Set > 0 && k.saved.Set < k.wanted.Secret && m.serves():
 		return model.DatabaseResetting
