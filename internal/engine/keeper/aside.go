@@ -18,6 +18,19 @@ import (
 // of. Nothing in it is looked at again, or removed.
 const AsideFolder = "aside"
 
+// before reports whether a database was there once that this host has nothing of. It is asked
+// before anything is told of it, which the rows would take for how it is.
+func (d *database) before(ctx context.Context) (bool, error) {
+	d.mu.Lock()
+	here := d.entry != nil
+	d.mu.Unlock()
+	if here {
+		return false, nil
+	}
+	known, err := d.keeper.cfg.Control.Known(ctx, d.id)
+	return known.Made, err
+}
+
 // removeFolder removes what there is of a database or a snapshot on disk, or puts it aside
 // when it has data that nobody asked to remove.
 func (k *Keeper) removeFolder(ctx context.Context, id, what string) error {

@@ -50,7 +50,7 @@ func TestDataThatNobodyKnowsIsPutAside(t *testing.T) {
 	r.put()
 	r.until("it has failed", func() bool {
 		s := r.states["db-1"]
-		return s.Phase == model.DatabaseFailed && strings.Contains(s.Reason, "its data is not on this host")
+		return s.Phase == model.DatabaseFailed && strings.Contains(s.Reason, "any more on this host")
 	})
 	r.remove()
 	if aside, err := keeper.Aside(r.folder); err != nil || !slices.Equal(aside, want) {

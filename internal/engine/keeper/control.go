@@ -5,6 +5,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -41,7 +42,7 @@ type Known struct {
 
 // errLost says that there was data which is not here, so that nobody makes an empty database
 // in its place.
-var errLost = errors.New("its data is not on this host any more: restore it from a snapshot")
+var errLost = fmt.Errorf("%w any more on this host: restore it from a snapshot", engine.ErrNoData)
 
 // ErrEpoch says that an election came too late: another one has been made.
 var ErrEpoch = errors.New("another writer was elected meanwhile")

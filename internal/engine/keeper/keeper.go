@@ -140,7 +140,7 @@ func (k *Keeper) Apply(ctx context.Context, realm desired.Realm, put, del []desi
 	put, del = slices.Clone(put), slices.Clone(del)
 	desired.Sort(put)
 	for _, e := range put {
-		if err := k.put(realm, e); err != nil {
+		if err := k.put(ctx, realm, e); err != nil {
 			failed[e.Key()] = fmt.Errorf("put %s: %w", e.Key(), err)
 		}
 	}
@@ -173,7 +173,7 @@ var (
 )
 
 // put writes down what is wanted.
-func (k *Keeper) put(realm desired.Realm, e desired.Entry) error {
+func (k *Keeper) put(ctx context.Context, realm desired.Realm, e desired.Entry) error {
 	if e.Key().Realm != realm {
 		return errNotHere
 	}
@@ -185,10 +185,17 @@ func (k *Keeper) put(realm desired.Realm, e desired.Entry) error {
 	switch v := e.(type) {
 	case desired.Database:
 		d := k.database(v.ID)
+		made, err := d.before(ctx)
+		if err != nil {
+			return err
+		}
 		if err := d.writeEntry(&v); err != nil {
 			return err
 		}
-		d.tell(func(m *machine) { m.wanted = &v })
+		d.tell(func(m *machine) {
+			m.wanted = &v
+			m.saved.Made = m.saved.Made || made
+		})
 	case desired.DatabaseMember:
 		d := k.database(v.Database)
 		if err := k.writeMember(v); err != nil {

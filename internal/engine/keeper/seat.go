@@ -302,8 +302,10 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 		r.change, r.err = server.Configure(ctx, a.config)
 	case verbCertify:
 		r.until, r.err = s.certify(ctx, server, a)
-	case verbInit, verbRestore:
-		r.err = s.make(ctx, server, a)
+	case verbInit:
+		r.err = server.Init(ctx)
+	case verbRestore:
+		r.err = server.Restore(ctx, filepath.Join(s.database.keeper.folder(a.snapshot), engine.PartData), nil)
 	case verbTake:
 		r.err = s.takeVolume(spec)
 	case verbClone:
@@ -338,20 +340,6 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 		r.err = s.leave(ctx, server, spec, a.verb == verbKeep)
 	}
 	return r
-}
-
-// make gives a server its first data, unless it has had some.
-func (s *seat) make(ctx context.Context, server engine.Server, a action) error {
-	k := s.database.keeper
-	switch known, err := k.cfg.Control.Known(ctx, s.database.id); {
-	case err != nil:
-		return err
-	case known.Made:
-		return fmt.Errorf("make the data of %s: %w", s.id, errLost)
-	case a.verb == verbInit:
-		return server.Init(ctx)
-	}
-	return server.Restore(ctx, filepath.Join(k.folder(a.snapshot), engine.PartData), nil)
 }
 
 // certify has the server show a certificate of now, and says when it needs another one:

@@ -155,7 +155,7 @@ func (k *machine) raiseWriter(w *member) {
 		k.do(w, action{verb: verbTake})
 	case !w.data.Exists && k.saved.Made:
 		if w.retry.failures == 0 {
-			w.retry.fail(k.now, engine.ErrNoData)
+			w.retry.fail(k.now, errLost)
 		}
 	case !w.data.Exists && k.wanted.From != "":
 		k.do(w, action{verb: verbRestore, snapshot: k.wanted.From})
