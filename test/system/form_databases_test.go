@@ -32,6 +32,9 @@ func fillDatabases(s *pair) {
 		DBClusterIdentifier: new("orders"), Engine: new("aurora-postgresql"), EngineVersion: new("15"), DatabaseName: new("orders"), MasterUsername: new("boss"), MasterUserPassword: new("secret-of-boss"),
 		DBSubnetGroupName: new("both"), DBClusterParameterGroupName: new("own"), CACertificateIdentifier: new("rds-ca-rsa2048-g1"), AvailabilityZones: []string{"us-east-1b", "us-east-1a"}, Tags: tags,
 	})
+	postern.Call[rds.CreateDBClusterOutput](p, rds.Service, "CreateDBCluster", &rds.CreateDBClusterInput{
+		DBClusterIdentifier: new("bills"), Engine: new("aurora-postgresql"), EngineVersion: new("15"), MasterUsername: new("boss"), ManageMasterUserPassword: new(true), DBSubnetGroupName: new("both"),
+	})
 	postern.Call[rds.CreateDBClusterEndpointOutput](p, rds.Service, "CreateDBClusterEndpoint", &rds.CreateDBClusterEndpointInput{
 		DBClusterIdentifier: new("orders"), DBClusterEndpointIdentifier: new("reports"), EndpointType: new("READER"), Tags: tags,
 	})
