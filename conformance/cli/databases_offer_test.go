@@ -15,6 +15,8 @@ func TestDatabaseOffer(t *testing.T) {
 	c.refused("ValidationException", "postern register-database --identifier shop --engine mysql --ask postgres --vpc-id %s --port 5432 --members address=10.0.1.20", vpc)
 	c.ok("postern register-database --identifier shop --engine postgres --ask tcp --vpc-id %s --port 5432 --members address=10.0.1.20 --writer-name pg.prod.internal", vpc).
 		is("writerName", "pg.prod.internal")
+	c.refused("ValidationException", "postern update-registered-database --identifier shop --rest-port 8008")
+	c.ok("postern update-registered-database --identifier shop --max-lag 1048576").is("identifier", "shop")
 	c.ok("postern list-registered-databases").has("databases", 1)
 	cluster := c.ok("rds describe-db-clusters --db-cluster-identifier shop").at("DBClusters.0.DBClusterArn")
 	instance := c.ok("rds describe-db-instances --db-instance-identifier shop-1").at("DBInstances.0.DBInstanceArn")
