@@ -6,6 +6,7 @@ package handshake
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/posternhq/postern/internal/accept"
 )
 
 // Limits bound handshakes that are under way.
@@ -29,24 +32,14 @@ type Limits struct {
 // Listener is a listener whose Accept gives connections whose handshake is done, as
 // *tls.Conn. Each handshake has a goroutine of its own, from the first Accept on.
 type Listener struct {
-	net.Listener
+	*accept.Relay
 	config *tls.Config
 	limits Limits
-
-	begin sync.Once
-	done  chan outcome
-	ended chan struct{} // closed when nobody is accepted and no handshake is under way
 
 	mu      sync.Mutex
 	leaving bool
 	under   *list.List // of *entrant, the oldest first
 	sources map[netip.Addr]int
-}
-
-// outcome is what Accept returns.
-type outcome struct {
-	conn net.Conn
-	err  error
 }
 
 // entrant is a connection whose handshake is under way.
@@ -56,47 +49,12 @@ type entrant struct {
 	place  *list.Element // nil when it is under way no more
 }
 
-// New makes a Listener on one that it is given for good.
+// New makes a Listener on one that it is given for good. After Close it gives those that
+// finish in time, and then fails with net.ErrClosed.
 func New(listener net.Listener, config *tls.Config, limits Limits) *Listener {
-	return &Listener{
-		Listener: listener, config: config, limits: limits, done: make(chan outcome), ended: make(chan struct{}),
-		under: list.New(), sources: make(map[netip.Addr]int),
-	}
-}
-
-// Accept implements net.Listener. After Close it gives those that finish in time, and then
-// fails with net.ErrClosed.
-func (l *Listener) Accept() (net.Conn, error) {
-	l.begin.Do(func() { go l.accept() })
-	select {
-	case o := <-l.done:
-		return o.conn, o.err
-	case <-l.ended:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close takes no new connections.
-func (l *Listener) Close() error {
-	err := l.Listener.Close()
-	l.begin.Do(l.leave) // nobody has accepted, or will
-	return err
-}
-
-// accept takes connections until the listener is closed. Other errors are those of Accept.
-func (l *Listener) accept() {
-	for {
-		raw, err := l.Listener.Accept()
-		switch {
-		case err == nil:
-			go l.shake(l.enter(raw))
-		case errors.Is(err, net.ErrClosed):
-			l.leave()
-			return
-		default:
-			l.done <- outcome{err: err}
-		}
-	}
+	l := &Listener{config: config, limits: limits, under: list.New(), sources: make(map[netip.Addr]int)}
+	l.Relay = accept.New(listener, func(raw net.Conn) { go l.shake(l.enter(raw)) }, l.leave)
+	return l
 }
 
 // shake does a handshake, and gives the connection to who accepts.
@@ -109,9 +67,9 @@ func (l *Listener) shake(e *entrant) {
 		return
 	}
 	_ = e.SetDeadline(time.Time{})
-	select {
-	case l.done <- outcome{conn: conn}:
-	case <-time.After(l.limits.Patience): // nobody accepts any more
+	patience, cancel := context.WithTimeout(context.Background(), l.limits.Patience)
+	defer cancel()
+	if !l.Give(patience, conn) { // nobody accepts any more
 		_ = e.Close()
 	}
 	l.remove(e)
@@ -193,14 +151,10 @@ func (l *Listener) leave() {
 	l.end()
 }
 
-// end tells that no more are to come. The lock is held.
+// end tells when no more are to come. The lock is held.
 func (l *Listener) end() {
 	if l.leaving && l.under.Len() == 0 {
-		select {
-		case <-l.ended:
-		default:
-			close(l.ended)
-		}
+		l.End()
 	}
 }
 

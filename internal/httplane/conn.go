@@ -5,9 +5,11 @@ package httplane
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"time"
 )
@@ -19,14 +21,19 @@ const room = 8 << 10
 type conn struct {
 	net.Conn
 	lane   *Listener
+	cancel context.CancelFunc // of the context of its requests
 	buf    [room]byte
 	filled int
 	parser parser
 	answer answer
+	// known says that the client was heard, or that there was time enough for it.
+	known bool
 }
 
-func newConn(ctx context.Context, l *Listener, nc net.Conn) *conn {
+func newConn(l *Listener, nc net.Conn) *conn {
 	c := &conn{Conn: nc, lane: l}
+	ctx, cancel := context.WithCancel(context.WithValue(l.ctx, http.LocalAddrContextKey, nc.LocalAddr()))
+	c.cancel = cancel
 	c.parser.init(ctx, nc.RemoteAddr().String())
 	c.answer.header, c.answer.last = make(http.Header, 8), &l.leaving
 	return c
@@ -42,6 +49,7 @@ func (c *conn) serve() {
 		if !kept {
 			_ = c.Close()
 		}
+		c.cancel()
 		c.lane.remove(c)
 	}()
 	wait := c.lane.server.ReadHeaderTimeout // a new connection has a request to make
@@ -51,14 +59,11 @@ func (c *conn) serve() {
 		case none:
 			return
 		case other:
-			_ = c.SetReadDeadline(time.Time{})
-			kept = c.lane.give(c.Conn, append([]byte(nil), c.buf[:c.filled]...))
+			_ = c.SetDeadline(time.Time{})
+			kept = c.lane.Give(c.lane.ctx, &begun{Conn: c.Conn, ahead: append([]byte(nil), c.buf[:c.filled]...)})
 			return
 		}
-		c.answer.reset()
-		c.lane.server.Handler.ServeHTTP(&c.answer, &c.parser.request)
-		closes, err := c.send()
-		if closes || err != nil {
+		if !c.serveOne() {
 			return
 		}
 		c.filled = copy(c.buf[:], c.buf[length:c.filled])
@@ -87,9 +92,14 @@ func (c *conn) next(wait time.Duration) (int, verdict) {
 			c.within(c.lane.server.ReadHeaderTimeout)
 		}
 		n, err := c.Read(c.buf[c.filled:])
+		if !c.known && errors.Is(err, os.ErrDeadlineExceeded) && c.lane.leaving.Load() {
+			c.known = true // a deadline says nothing of what came when this did not get to read
+			continue
+		}
 		if c.filled += n; err != nil {
 			return 0, none
 		}
+		c.known = true
 		if encrypted, ok := c.Conn.(*tls.Conn); ok && c.parser.request.TLS == nil {
 			state := encrypted.ConnectionState()
 			c.parser.request.TLS = &state
@@ -109,12 +119,16 @@ func (c *conn) within(wait time.Duration) {
 	}
 }
 
-// send sends the answer, and reports whether it says that it is the last one.
-func (c *conn) send() (closes bool, err error) {
+// serveOne has the request that was read answered, in the time for answers, and reports
+// whether another one may follow.
+func (c *conn) serveOne() bool {
 	if wait := c.lane.server.WriteTimeout; wait > 0 {
 		_ = c.SetWriteDeadline(time.Now().Add(wait))
 	}
-	return c.answer.send(c.Conn)
+	c.answer.reset()
+	c.lane.server.Handler.ServeHTTP(&c.answer, &c.parser.request)
+	closes, err := c.answer.send(c.Conn)
+	return !closes && err == nil
 }
 
 func (c *conn) logf(format string, arguments ...any) {

@@ -8,17 +8,18 @@
 // keeps, and answered with one write. Nothing watches meanwhile whether the client leaves.
 // The first request that is anything else goes to net/http with its connection, byte by
 // byte as it came, and stays there, so that the lane decides about nothing that is unusual:
-// what is malformed, ambiguous, large, chunked or slow is the business of net/http alone.
+// what is malformed, ambiguous, large or chunked is the business of net/http alone.
 package httplane
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/posternhq/postern/internal/accept"
 )
 
 // Listener is a listener for an http.Server: its Accept gives the connections that the
@@ -26,66 +27,39 @@ import (
 // server's times, from the first Accept on.
 //
 // Handlers must not keep a request or its header when they have returned: both are used
-// again. Strings may be kept. Their answers are sent when they return. They learn of a
-// client that left by writing to it only.
+// again. Strings may be kept. Their answers are sent when they return. They do not learn of
+// a client that leaves; the context of their requests ends with the connection, and with Cut.
 type Listener struct {
-	net.Listener
+	*accept.Relay
 	server  *http.Server
 	parting time.Duration
-
-	begin   sync.Once
-	given   chan given
-	ended   chan struct{} // closed when nobody is accepted and no connection is left
-	cut     chan struct{} // closed when connections must end
-	closing chan struct{}
-	close   sync.Once
-	kill    sync.Once
+	// ctx is that of all requests, and ends when connections must.
+	ctx context.Context
+	cut context.CancelFunc
 
 	leaving     atomic.Bool
 	mu          sync.Mutex
 	connections map[*conn]struct{}
 }
 
-// given is what Accept returns.
-type given struct {
-	conn net.Conn
-	err  error
-}
-
 // New makes the lane of a server on a listener, both of which it is given for good. When
 // it is closed, and the listener takes nobody any more, all answers say that they are the
 // last of their connections (RFC 9112, section 9.6), and connections on which nothing is
 // asked have the parting time for one more request.
+//
+// Accept fails with net.ErrClosed after Close, as soon as no connection is left that could be
+// given to the server.
 func New(server *http.Server, listener net.Listener, parting time.Duration) *Listener {
-	return &Listener{
-		Listener: listener, server: server, parting: parting,
-		given: make(chan given), ended: make(chan struct{}), cut: make(chan struct{}), closing: make(chan struct{}),
-		connections: make(map[*conn]struct{}),
-	}
-}
-
-// Accept implements net.Listener. After Close it fails with net.ErrClosed as soon as no
-// connection is left that could be given to the server.
-func (l *Listener) Accept() (net.Conn, error) {
-	l.begin.Do(func() { go l.accept() })
-	select {
-	case g := <-l.given:
-		return g.conn, g.err
-	case <-l.ended:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close takes no new connections, and lets those that are there end.
-func (l *Listener) Close() error {
-	l.close.Do(func() { close(l.closing) })
-	return l.Listener.Close()
+	l := &Listener{server: server, parting: parting, connections: make(map[*conn]struct{})}
+	l.ctx, l.cut = context.WithCancel(context.WithValue(context.Background(), http.ServerContextKey, server))
+	l.Relay = accept.New(listener, l.serve, l.leave)
+	return l
 }
 
 // Cut ends all connections of the lane at once, also those that are being answered. It
 // reports whether there were any.
 func (l *Listener) Cut() bool {
-	l.kill.Do(func() { close(l.cut) })
+	defer l.cut() // after connections are closed, so that nothing is sent of what handlers make of it
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.connections {
@@ -94,30 +68,9 @@ func (l *Listener) Cut() bool {
 	return len(l.connections) > 0
 }
 
-// accept takes connections until the listener is closed. Other errors are the server's to
-// judge, which waits a little, or ends.
-func (l *Listener) accept() {
-	for {
-		c, err := l.Listener.Accept()
-		switch {
-		case err == nil:
-			l.serve(c)
-			continue
-		case errors.Is(err, net.ErrClosed):
-			l.leave()
-			return
-		}
-		select {
-		case l.given <- given{err: err}:
-		case <-l.closing:
-		}
-	}
-}
-
 // serve has a connection served in a goroutine of its own.
 func (l *Listener) serve(nc net.Conn) {
-	ctx := context.WithValue(context.Background(), http.ServerContextKey, l.server)
-	c := newConn(context.WithValue(ctx, http.LocalAddrContextKey, nc.LocalAddr()), l, nc)
+	c := newConn(l, nc)
 	l.mu.Lock()
 	l.connections[c] = struct{}{}
 	l.mu.Unlock()
@@ -143,25 +96,10 @@ func (l *Listener) leave() {
 	l.end()
 }
 
-// end tells that the lane is empty for good. The lock is held.
+// end tells when the lane is empty for good. The lock is held.
 func (l *Listener) end() {
 	if l.leaving.Load() && len(l.connections) == 0 {
-		select {
-		case <-l.ended:
-		default:
-			close(l.ended)
-		}
-	}
-}
-
-// give leaves a connection to the server, to which bytes that were read already come
-// first. It reports false if the connection has to end instead.
-func (l *Listener) give(c net.Conn, ahead []byte) bool {
-	select {
-	case l.given <- given{conn: &begun{Conn: c, ahead: ahead}}:
-		return true
-	case <-l.cut:
-		return false
+		l.End()
 	}
 }
 

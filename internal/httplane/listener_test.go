@@ -268,12 +268,13 @@ func TestCloseLetsAnswersEnd(t *testing.T) {
 	}
 }
 
-// TestCutEndsWhatIsAnswered ends a connection under a handler.
+// TestCutEndsWhatIsAnswered ends a connection under a handler, which learns of it.
 func TestCutEndsWhatIsAnswered(t *testing.T) {
-	asked, release := make(chan struct{}), make(chan struct{})
-	lane, address := serve(t, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	asked, told := make(chan struct{}), make(chan struct{})
+	lane, address := serve(t, &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(asked)
-		<-release
+		<-r.Context().Done()
+		close(told)
 	})})
 	conn, in := dial(t, address)
 	send(t, conn, "GET /"+head+"\r\n")
@@ -285,5 +286,5 @@ func TestCutEndsWhatIsAnswered(t *testing.T) {
 	if _, err := in.ReadByte(); err == nil {
 		t.Error("an answer came after all")
 	}
-	close(release)
+	<-told
 }
