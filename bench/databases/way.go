@@ -68,7 +68,7 @@ func (b *bench) measureWay(ctx context.Context) (err error) {
 		name    string
 		options []string
 	}{{"select only", []string{"-S"}}, {"TPC-B", nil}} {
-		row := b.way.More(kind.name+", 8 clients", "/s").AtLeast(own, routed, 0.97)
+		row := b.way.More(fmt.Sprintf("%s, %d clients", kind.name, clients), "/s").AtLeast(own, routed, 0.97)
 		for round := range b.Rounds {
 			order := []string{own, routed}
 			if round%2 == 1 {

@@ -93,7 +93,7 @@ func (a *API) DescribeDBEngineVersions(ctx context.Context, in *shape.DescribeDB
 	if err != nil {
 		return nil, err
 	}
-	return &shape.DescribeDBEngineVersionsOutput{DBEngineVersions: each(page, version.shape), Marker: marker}, nil
+	return &shape.DescribeDBEngineVersionsOutput{DBEngineVersions: service.Each(page, version.shape), Marker: marker}, nil
 }
 
 func (v version) shape() shape.DBEngineVersion {
@@ -184,11 +184,11 @@ func (a *API) DescribeOrderableDBInstanceOptions(ctx context.Context, in *shape.
 	}
 	zones := a.zonesShape(who.Region)
 	show := func(o order) shape.OrderableDBInstanceOption { return o.shape(who.Region, zones, a.EncryptedStorage) }
-	return &shape.DescribeOrderableDBInstanceOptionsOutput{OrderableDBInstanceOptions: each(page, show), Marker: marker}, nil
+	return &shape.DescribeOrderableDBInstanceOptionsOutput{OrderableDBInstanceOptions: service.Each(page, show), Marker: marker}, nil
 }
 
 func (a *API) zonesShape(region string) []shape.AvailabilityZone {
-	return each(a.Zones(region), func(z service.Zone) shape.AvailabilityZone { return shape.AvailabilityZone{Name: &z.Name} })
+	return service.Each(a.Zones(region), func(z service.Zone) shape.AvailabilityZone { return shape.AvailabilityZone{Name: &z.Name} })
 }
 
 func (o order) shape(region string, zones []shape.AvailabilityZone, encrypted bool) shape.OrderableDBInstanceOption {
@@ -257,7 +257,7 @@ func (a *API) DescribeOptionGroups(ctx context.Context, in *shape.DescribeOption
 			Options: []shape.Option{}, AllowsVpcAndNonVpcInstanceMemberships: new(true), OptionGroupArn: new(model.ARN("rds", who.Region, who.Account, "og:"+g.name)),
 		}
 	}
-	return &shape.DescribeOptionGroupsOutput{OptionGroupsList: each(page, show), Marker: marker}, nil
+	return &shape.DescribeOptionGroupsOutput{OptionGroupsList: service.Each(page, show), Marker: marker}, nil
 }
 
 // DescribeValidDBInstanceModifications shows which storage an instance could be given.

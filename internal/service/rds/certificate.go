@@ -58,7 +58,7 @@ func (a *API) DescribeCertificates(ctx context.Context, in *shape.DescribeCertif
 	from, till := ca.Valid()
 	return &shape.DescribeCertificatesOutput{
 		DefaultCertificateForNewLaunches: new(authority.Name), Marker: marker,
-		Certificates: each(page, func(name string) shape.Certificate {
+		Certificates: service.Each(page, func(name string) shape.Certificate {
 			return shape.Certificate{
 				CertificateIdentifier: &name, CertificateType: new("CA"), Thumbprint: new(ca.Thumbprint()), ValidFrom: &from, ValidTill: &till,
 				CertificateArn: new(model.ARN("rds", who.Region, "", "cert:"+name)), CustomerOverride: new(false),

@@ -59,7 +59,7 @@ func (a *API) DescribeDBClusters(ctx context.Context, in *shape.DescribeDBCluste
 		return nil, err
 	}
 	show := func(c row) shape.DBCluster { return a.clusterShape(tx, c) }
-	return &shape.DescribeDBClustersOutput{DBClusters: each(page, show), Marker: marker}, nil
+	return &shape.DescribeDBClustersOutput{DBClusters: service.Each(page, show), Marker: marker}, nil
 }
 
 // findClusterOrID is findCluster for who may name a cluster by its resource id too.
@@ -115,5 +115,5 @@ func (a *API) DescribeDBInstances(ctx context.Context, in *shape.DescribeDBInsta
 		return nil, err
 	}
 	show := func(i row) shape.DBInstance { return a.instanceShape(tx, i) }
-	return &shape.DescribeDBInstancesOutput{DBInstances: each(page, show), Marker: marker}, nil
+	return &shape.DescribeDBInstancesOutput{DBInstances: service.Each(page, show), Marker: marker}, nil
 }

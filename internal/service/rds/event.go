@@ -178,7 +178,7 @@ func (a *API) DescribeEvents(ctx context.Context, in *shape.DescribeEventsInput)
 	if err != nil {
 		return nil, err
 	}
-	return &shape.DescribeEventsOutput{Events: each(page, eventShape), Marker: marker}, nil
+	return &shape.DescribeEventsOutput{Events: service.Each(page, eventShape), Marker: marker}, nil
 }
 
 // asked reports whether a request for events, whatever its times, asks for one.

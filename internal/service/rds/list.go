@@ -76,11 +76,6 @@ func (p properties[T]) compile(filters []shape.Filter) (func(T) bool, error) {
 	}, nil
 }
 
-// each makes members of an answer; never nil, so that empty lists are answered.
-func each[T, S any](items []T, show func(T) S) []S {
-	return service.Each(items, show)
-}
-
 // named gives the id in a name that is an identifier or the ARN of a kind of the caller's,
 // in lower case, as identifiers of RDS are kept. An ARN of anything else it gives as it is:
 // nothing has that for an identifier.
@@ -93,7 +88,7 @@ func named(who access.View, kind, text string) string {
 
 // makeTags reads the tags of a request.
 func makeTags(list []shape.Tag) (map[string]string, error) {
-	tags, err := service.MakeTags(each(list, func(t shape.Tag) service.Tag {
+	tags, err := service.MakeTags(service.Each(list, func(t shape.Tag) service.Tag {
 		return service.Tag{Key: service.Value(t.Key), Value: service.Value(t.Value)}
 	}))
 	return tags, asFault(err)

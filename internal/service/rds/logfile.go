@@ -94,7 +94,7 @@ func (a *API) DescribeDBLogFiles(ctx context.Context, in *shape.DescribeDBLogFil
 	show := func(f LogFile) shape.DescribeDBLogFilesDetails {
 		return shape.DescribeDBLogFilesDetails{LogFileName: &f.Name, LastWritten: new(f.Written.UnixMilli()), Size: &f.Size}
 	}
-	return &shape.DescribeDBLogFilesOutput{DescribeDBLogFiles: each(page, show), Marker: marker}, nil
+	return &shape.DescribeDBLogFilesOutput{DescribeDBLogFiles: service.Each(page, show), Marker: marker}, nil
 }
 
 // DownloadDBLogFilePortion gives whole lines of a log, at most a mebibyte of them: the last

@@ -303,7 +303,7 @@ func (a *API) DescribeDBParameterGroups(ctx context.Context, in *shape.DescribeD
 	if err != nil {
 		return nil, err
 	}
-	return &shape.DescribeDBParameterGroupsOutput{DBParameterGroups: each(page, groupShape), Marker: next}, nil
+	return &shape.DescribeDBParameterGroupsOutput{DBParameterGroups: service.Each(page, groupShape), Marker: next}, nil
 }
 
 func groupShape(g *model.DBParameterGroup) shape.DBParameterGroup {
@@ -350,7 +350,7 @@ func (a *API) DescribeDBClusterParameterGroups(ctx context.Context, in *shape.De
 	if err != nil {
 		return nil, err
 	}
-	return &shape.DescribeDBClusterParameterGroupsOutput{DBClusterParameterGroups: each(page, clusterGroupShape), Marker: next}, nil
+	return &shape.DescribeDBClusterParameterGroupsOutput{DBClusterParameterGroups: service.Each(page, clusterGroupShape), Marker: next}, nil
 }
 
 func clusterGroupShape(g *model.DBParameterGroup) shape.DBClusterParameterGroup {

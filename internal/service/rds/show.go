@@ -22,7 +22,7 @@ func host(name string) *string { return service.Optional(strings.TrimSuffix(name
 
 // groupsShape shows security groups.
 func groupsShape(ids []string) []shape.VpcSecurityGroupMembership {
-	return each(ids, func(id string) shape.VpcSecurityGroupMembership {
+	return service.Each(ids, func(id string) shape.VpcSecurityGroupMembership {
 		return shape.VpcSecurityGroupMembership{VpcSecurityGroupId: &id, Status: new("active")}
 	})
 }

@@ -271,7 +271,7 @@ func (a *API) DescribeDBSnapshots(ctx context.Context, in *shape.DescribeDBSnaps
 		return nil, err
 	}
 	show := func(s row) shape.DBSnapshot { return snapshotShape(tx, s) }
-	return &shape.DescribeDBSnapshotsOutput{DBSnapshots: each(page, show), Marker: marker}, nil
+	return &shape.DescribeDBSnapshotsOutput{DBSnapshots: service.Each(page, show), Marker: marker}, nil
 }
 
 // DescribeDBClusterSnapshots lists snapshots of clusters, or shows the one that is named.
@@ -295,7 +295,7 @@ func (a *API) DescribeDBClusterSnapshots(ctx context.Context, in *shape.Describe
 		return nil, err
 	}
 	show := func(s row) shape.DBClusterSnapshot { return clusterSnapshotShape(tx, s) }
-	return &shape.DescribeDBClusterSnapshotsOutput{DBClusterSnapshots: each(page, show), Marker: marker}, nil
+	return &shape.DescribeDBClusterSnapshotsOutput{DBClusterSnapshots: service.Each(page, show), Marker: marker}, nil
 }
 
 // progress is how much of a snapshot is made, in percent.

@@ -206,7 +206,7 @@ func (a *API) DescribeDBSubnetGroups(ctx context.Context, in *shape.DescribeDBSu
 		return nil, err
 	}
 	show := func(g *model.DBSubnetGroup) shape.DBSubnetGroup { return subnetGroupShape(tx, g) }
-	return &shape.DescribeDBSubnetGroupsOutput{DBSubnetGroups: each(page, show), Marker: marker}, nil
+	return &shape.DescribeDBSubnetGroupsOutput{DBSubnetGroups: service.Each(page, show), Marker: marker}, nil
 }
 
 func subnetGroupShape(tx *table.Txn, g *model.DBSubnetGroup) shape.DBSubnetGroup {
