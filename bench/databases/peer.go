@@ -50,7 +50,7 @@ func newPair(ctx context.Context) (*pair, error) {
 		if err != nil {
 			return p, err
 		}
-		if p.servers[i], err = newPlainServer(&p.Scope, ns); err != nil {
+		if p.servers[i], err = newPlainServer(ctx, &p.Scope, ns); err != nil {
 			return p, err
 		}
 	}

@@ -9,45 +9,46 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 
 	"github.com/posternhq/postern/bench/scope"
 	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/postgres"
 	"github.com/posternhq/postern/test/testnet"
 )
 
 // plainServer is a PostgreSQL server that Postern does not run, in a namespace. It trusts
 // whoever comes.
 type plainServer struct {
-	ns       *testnet.NS
-	programs string // folder of PostgreSQL's programs
-	folder   string
-	scope    *scope.Scope
-	killed   bool // it need not be stopped
+	ns        *testnet.NS
+	installed engine.Installation
+	folder    string
+	scope     *scope.Scope
+	killed    bool // it need not be stopped
 }
 
 // newPlainServer prepares one, which goes with the scope.
-func newPlainServer(s *scope.Scope, ns *testnet.NS) (*plainServer, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
-	if err != nil || len(found) == 0 {
-		return nil, errors.Join(errors.New("PostgreSQL's programs are not there: apt-get install postgresql"), err)
+func newPlainServer(ctx context.Context, s *scope.Scope, ns *testnet.NS) (*plainServer, error) {
+	found, err := postgres.New().Discover(ctx)
+	if err != nil {
+		return nil, err
 	}
-	p := &plainServer{ns: ns, programs: filepath.Dir(slices.Max(found)), scope: s}
+	if len(found) == 0 {
+		return nil, errors.New("PostgreSQL's programs are not there: apt-get install postgresql")
+	}
+	p := &plainServer{ns: ns, installed: found[0], scope: s}
 	if p.folder, err = os.MkdirTemp("", "postern-bench-pg-"); err != nil {
 		return nil, err
 	}
 	s.Add(func() error { return os.RemoveAll(p.folder) })
-	if out, err := exec.Command("chown", serverUser, p.folder).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, out)
-	}
-	return p, nil
+	return p, os.Chown(p.folder, int(p.installed.UID), int(p.installed.GID))
 }
 
 func (p *plainServer) data() string { return filepath.Join(p.folder, "data") }
 
 // initialize makes an empty database.
 func (p *plainServer) initialize(ctx context.Context) error {
-	if out, err := p.program(ctx, "initdb", "-A", "trust", "-N", "-D", p.data()).CombinedOutput(); err != nil {
+	if out, err := p.program(ctx, "initdb", "-U", serverUser, "-A", "trust", "-N", "-D", p.data()).CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	return os.WriteFile(filepath.Join(p.data(), "pg_hba.conf"), []byte("host all all all trust\nhost replication all all trust\n"), 0o644)
@@ -78,7 +79,7 @@ func (p *plainServer) start(ctx context.Context, options string) error {
 
 // program is a program of PostgreSQL's in the server's namespace, run by its user.
 func (p *plainServer) program(ctx context.Context, program string, args ...string) *exec.Cmd {
-	command := []string{"--net=" + filepath.Join(network.Directory, p.ns.Name), "runuser", "-u", serverUser, "--", filepath.Join(p.programs, program)}
+	command := []string{"--net=" + filepath.Join(network.Directory, p.ns.Name), "runuser", "-u", p.installed.User, "--", filepath.Join(p.installed.Programs, program)}
 	cmd := exec.CommandContext(ctx, "nsenter", append(command, args...)...)
 	cmd.Dir = "/"
 	return cmd

@@ -30,7 +30,7 @@ const (
 	port   = "5432"
 	// rows of pgbench are 100,000 times as many.
 	scaleFactor = 10
-	// serverUser runs the server, which refuses to be run by root.
+	// serverUser is the superuser of plain servers.
 	serverUser = "postgres"
 )
 
@@ -145,11 +145,11 @@ func (c *contest) wire() error {
 
 // serve starts the server.
 func (c *contest) serve(ctx context.Context) error {
-	server, err := newPlainServer(&c.Scope, c.server)
+	server, err := newPlainServer(ctx, &c.Scope, c.server)
 	if err != nil {
 		return err
 	}
-	c.programs = server.programs
+	c.programs = server.installed.Programs
 	if err := server.initialize(ctx); err != nil {
 		return err
 	}
