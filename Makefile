@@ -32,11 +32,11 @@ demo-egress: build ## three public names from networks without internet, and not
 demo-tenants: build ## a vendor shares with three customers, whose roles may do just that (needs root)
 	$(call tell,tenants)
 
-demo-databases: build ## a cluster of PostgreSQL servers by its own names, and the end of its writer (needs root)
+demo-databases: build ## PostgreSQL in a cluster and MariaDB by their own names, and the end of a writer (needs root)
 	$(call tell,databases)
 
 define tell
-	@tool/needs demo
+	@tool/needs $@
 	go build -trimpath -o bin/postern-demo ./cmd/postern-demo
 	bin/postern-demo --postern bin/postern --story $(1)
 endef

@@ -12,9 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/rds"
-	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/test/commits"
 )
 
@@ -23,14 +21,16 @@ const databasesPicture = `
     consumer's VPC  10.0.0.0/16            │      vendor's VPC  10.0.0.0/16, two zones
                                            │
     shop.cluster-….rds.amazonaws.com    ───┼─┐              ┌▶ shop-1  writes
-       for the writer                      │ ├─▶ gateway ───┼▶ shop-2  replica
-    shop.cluster-ro-….rds.amazonaws.com ───┼─┘              └▶ shop-3  replica
-       for the replicas                    │
+       for the writer                      │ │              ├▶ shop-2  replica
+    shop.cluster-ro-….rds.amazonaws.com ───┼─┼─▶ gateway ───┼▶ shop-3  replica
+       for the replicas                    │ │              │
+    stock.….rds.amazonaws.com           ───┼─┘              └▶ stock   MariaDB
                                            │
-      the database's own names, in both networks; who writes may change`
+      the databases' own names, in both networks; who writes may change`
 
 const (
 	clusterName  = "shop"
+	subnetGroup  = "nets"
 	databaseUser = "boss"
 	password     = "secret-of-boss"
 	// secondCIDR is the vendor's subnet in the second zone: a database wants two.
@@ -50,35 +50,38 @@ type hosted struct {
 	// plain is another network of the consumer, without private DNS.
 	plain          *tenant
 	zones          []string // the vendor's subnets
-	arn            string
-	writer, reader string // names
+	cluster, stock *offered
+	writer, reader string // names of the cluster
 	share          string
-	children       []string // ARNs of what is offered for the writer, and anything else
-	authority      string   // the file of whom clients believe
-	writing        *process
+	// opened are the endpoints of each network.
+	opened    map[*tenant][]string
+	authority string // the file of whom clients believe
+	writing   *process
 }
 
-// databases is the story of a database by its ARN, and of what is noticed when its writer ends.
+// databases is the story of databases by their ARNs, and of what is noticed when a writer ends.
 func (d *demo) databases() story {
-	return story{"a database by its own names, and the end of its writer", databasesPicture, "", []step{
+	return story{"databases by their own names, and the end of a writer", databasesPicture, "", []step{
 		{"Start Postern in a temporary folder", d.startPostern},
 		{"Two accounts, whose networks have the same addresses", d.makeHosts},
-		{"The vendor makes a cluster of three PostgreSQL servers in two zones", d.makeCluster},
-		{"It offers the cluster by its ARN, and shares it", d.offerCluster},
-		{"The consumer accepts, and makes an endpoint with private DNS", d.openCluster},
+		{"The vendor makes a cluster of three PostgreSQL servers in two zones, and one of MariaDB", d.makeDatabases},
+		{"It offers both by their ARNs, and shares them", d.offerDatabases},
+		{"The consumer accepts, and makes endpoints with private DNS", d.openDatabases},
 		{"psql asks by the database's own name, and verifies its certificate", d.askWriter},
 		{"The reader's name leads to each replica in turn", d.askReaders},
+		{"MariaDB's client does as psql does", d.askStock},
 		{fmt.Sprintf("The writer is killed, while %d clients commit", clients), d.killWriter},
 		{"Another writer on request", d.requestWriter},
 		{"What was acknowledged is there", d.countCommits},
-		{"Without private DNS: the endpoint's own name, which is in no certificate", d.askByEndpoint},
+		{"Without private DNS: the endpoints' own names, which are in no certificate", d.askByEndpoint},
 		{"What RDS says of that", d.showDatabaseEvents},
-		{"Everything is deleted", d.deleteCluster},
+		{"Everything is deleted", d.deleteDatabases},
 	}}
 }
 
 func (d *demo) makeHosts(ctx context.Context) error {
 	h := &d.hosted
+	h.opened = map[*tenant][]string{}
 	h.vendor, h.consumer = &tenant{name: "vendor"}, &tenant{name: "consumer"}
 	for _, t := range []*tenant{h.vendor, h.consumer} {
 		if err := d.makeAccount(ctx, t); err != nil {
@@ -119,10 +122,11 @@ func (d *demo) makeHostNetwork(ctx context.Context) (err error) {
 	if w.gatewayGroup, err = d.makeGroup(ctx, w.provider, "gateway", "the resource gateway"); err != nil {
 		return err
 	}
-	if w.databaseGroup, err = d.makeGroup(ctx, w.provider, "database", "the database"); err != nil {
+	if w.databaseGroup, err = d.makeGroup(ctx, w.provider, "database", "the databases"); err != nil {
 		return err
 	}
-	return errors.Join(d.admit(ctx, w.databaseGroup, w.gatewayGroup, itsPort), d.admit(ctx, w.databaseGroup, w.databaseGroup, itsPort))
+	return errors.Join(d.admit(ctx, w.databaseGroup, w.gatewayGroup, itsPort), d.admit(ctx, w.databaseGroup, w.databaseGroup, itsPort),
+		d.admit(ctx, w.databaseGroup, w.gatewayGroup, stockPort))
 }
 
 // makeGuestNetwork makes a network of the consumer's.
@@ -132,47 +136,36 @@ func (d *demo) makeGuestNetwork(ctx context.Context, t *tenant) (err error) {
 	if w.consumer, err = d.makeNetwork(ctx); err != nil {
 		return err
 	}
-	if w.clientGroup, err = d.makeGroup(ctx, w.consumer, "client", "clients of the database"); err != nil {
+	if w.clientGroup, err = d.makeGroup(ctx, w.consumer, "client", "clients of the databases"); err != nil {
 		return err
 	}
-	if w.endpointGroup, err = d.makeGroup(ctx, w.consumer, "endpoint", "the endpoint to the database"); err != nil {
+	if w.endpointGroup, err = d.makeGroup(ctx, w.consumer, "endpoint", "endpoints to the databases"); err != nil {
 		return err
 	}
-	return d.admit(ctx, w.endpointGroup, w.clientGroup, itsPort)
+	return errors.Join(d.admit(ctx, w.endpointGroup, w.clientGroup, itsPort), d.admit(ctx, w.endpointGroup, w.clientGroup, stockPort))
 }
 
-func (d *demo) makeCluster(ctx context.Context) error {
+// makeDatabases makes the servers of both engines at the same time.
+func (d *demo) makeDatabases(ctx context.Context) error {
 	h := &d.hosted
 	d.actAsRoot(h.vendor)
 	if _, err := call[rds.CreateDBSubnetGroupOutput](ctx, d, rds.Service, "CreateDBSubnetGroup", &rds.CreateDBSubnetGroupInput{
-		DBSubnetGroupName: new(clusterName), DBSubnetGroupDescription: new("two zones"), SubnetIds: h.zones,
+		DBSubnetGroupName: new(subnetGroup), DBSubnetGroupDescription: new("two zones"), SubnetIds: h.zones,
 	}); err != nil {
 		return err
 	}
 	start := time.Now()
-	out, err := call[rds.CreateDBClusterOutput](ctx, d, rds.Service, "CreateDBCluster", &rds.CreateDBClusterInput{
-		DBClusterIdentifier: new(clusterName), Engine: new("aurora-postgresql"), DatabaseName: new(clusterName), DBSubnetGroupName: new(clusterName),
-		VpcSecurityGroupIds: []string{d.world.databaseGroup}, MasterUsername: new(databaseUser), MasterUserPassword: new(password),
-	})
-	if err != nil {
+	if err := errors.Join(d.makeCluster(ctx), d.makeStock(ctx)); err != nil {
 		return err
 	}
-	h.arn, h.writer, h.reader = *out.DBCluster.DBClusterArn, *out.DBCluster.Endpoint, *out.DBCluster.ReaderEndpoint
-	for _, name := range clusterInstances {
-		if _, err := call[rds.CreateDBInstanceOutput](ctx, d, rds.Service, "CreateDBInstance", &rds.CreateDBInstanceInput{
-			DBInstanceIdentifier: &name, DBClusterIdentifier: new(clusterName), Engine: new("aurora-postgresql"), DBInstanceClass: new(instanceClass),
-		}); err != nil {
-			return err
-		}
-	}
-	zones, err := d.clusterAvailable(ctx)
+	zones, err := d.databasesAvailable(ctx)
 	if err != nil {
 		return err
 	}
 	if len(zones) < 2 {
-		return fmt.Errorf("the servers are all in %v, want them in two zones", zones)
+		return fmt.Errorf("the servers of %s are all in %v, want them in two zones", clusterName, zones)
 	}
-	d.screen.done("three servers serve after %s, in %s", short(time.Since(start)), strings.Join(zones, " and "))
+	d.screen.done("four servers serve after %s, those of %s in %s", short(time.Since(start)), clusterName, strings.Join(zones, " and "))
 	if h.authority, err = d.fetchAuthority(ctx); err != nil {
 		return err
 	}
@@ -180,26 +173,51 @@ func (d *demo) makeCluster(ctx context.Context) error {
 	return nil
 }
 
-// clusterAvailable waits until all servers are, and tells their zones.
-func (d *demo) clusterAvailable(ctx context.Context) (zones []string, err error) {
-	in := &rds.DescribeDBInstancesInput{Filters: []rds.Filter{{Name: new("db-cluster-id"), Values: []string{clusterName}}}}
+// makeCluster asks for the cluster and its servers.
+func (d *demo) makeCluster(ctx context.Context) error {
+	h := &d.hosted
+	out, err := call[rds.CreateDBClusterOutput](ctx, d, rds.Service, "CreateDBCluster", &rds.CreateDBClusterInput{
+		DBClusterIdentifier: new(clusterName), Engine: new("aurora-postgresql"), DatabaseName: new(clusterName), DBSubnetGroupName: new(subnetGroup),
+		VpcSecurityGroupIds: []string{d.world.databaseGroup}, MasterUsername: new(databaseUser), MasterUserPassword: new(password),
+	})
+	if err != nil {
+		return err
+	}
+	h.writer, h.reader = *out.DBCluster.Endpoint, *out.DBCluster.ReaderEndpoint
+	h.cluster = &offered{name: clusterName, arn: *out.DBCluster.DBClusterArn, names: []string{h.writer, h.reader}, children: len(clusterInstances) + 2}
+	for _, name := range clusterInstances {
+		if _, err := call[rds.CreateDBInstanceOutput](ctx, d, rds.Service, "CreateDBInstance", &rds.CreateDBInstanceInput{
+			DBInstanceIdentifier: &name, DBClusterIdentifier: new(clusterName), Engine: new("aurora-postgresql"), DBInstanceClass: new(instanceClass),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// databasesAvailable waits until all servers are, and tells the zones of the cluster's.
+func (d *demo) databasesAvailable(ctx context.Context) (zones []string, err error) {
+	in := &rds.DescribeDBInstancesInput{}
 	d.screen.command(commandLine(rds.Service, "DescribeDBInstances", in))
-	err = waitFor(ctx, d.postern.Process(), "the servers of "+clusterName, born, func() (bool, error) {
+	err = waitFor(ctx, d.postern.Process(), "the servers", born, func() (bool, error) {
 		got, err := quietly[rds.DescribeDBInstancesOutput](ctx, d, rds.Service, "DescribeDBInstances", in)
 		if err != nil {
 			return false, err
 		}
 		zones = nil
 		for _, i := range got.DBInstances {
-			if *i.DBInstanceStatus == "failed" {
+			switch {
+			case *i.DBInstanceStatus == "failed":
 				return false, fmt.Errorf("%s has failed", *i.DBInstanceIdentifier)
-			}
-			if *i.DBInstanceStatus != "available" {
+			case *i.DBInstanceStatus != "available":
 				return false, nil
+			case i.DBClusterIdentifier != nil:
+				zones = append(zones, *i.AvailabilityZone)
+			default: // a single server has its name from now on
+				d.hosted.stock.names = []string{*i.Endpoint.Address}
 			}
-			zones = append(zones, *i.AvailabilityZone)
 		}
-		return len(got.DBInstances) == len(clusterInstances), nil
+		return len(zones) == len(clusterInstances), nil
 	})
 	slices.Sort(zones)
 	return slices.Compact(zones), err
@@ -218,102 +236,6 @@ func (d *demo) fetchAuthority(ctx context.Context) (file string, err error) {
 	}
 	const begin = "-----BEGIN" // before it is what is said for people
 	return file, os.WriteFile(file, []byte(begin+after(text, begin)), 0o644)
-}
-
-func (d *demo) offerCluster(ctx context.Context) error {
-	h := &d.hosted
-	d.actAsRoot(h.vendor)
-	if err := d.makeGateway(ctx, h.zones[1:]...); err != nil {
-		return err
-	}
-	out, err := call[vpclattice.CreateResourceConfigurationOutput](ctx, d, vpclattice.Service, "CreateResourceConfiguration",
-		&vpclattice.CreateResourceConfigurationInput{
-			Name: new(clusterName), Type: new(vpclattice.ResourceConfigurationTypeArn), ResourceGatewayIdentifier: &d.world.gateway,
-			ResourceConfigurationDefinition: &vpclattice.ResourceConfigurationDefinition{ArnResource: &vpclattice.ArnResource{Arn: &h.arn}},
-		})
-	if err != nil {
-		return err
-	}
-	d.world.configuration, d.world.configurationARN = *out.Id, *out.Arn
-	if err := d.configurationActive(ctx, *out.Id); err != nil {
-		return err
-	}
-	if h.children, err = d.findChildren(ctx); err != nil {
-		return err
-	}
-	if h.share, err = d.share(ctx, clusterName, *out.Arn, h.consumer); err != nil {
-		return err
-	}
-	d.screen.done("%s has %d children, which Postern makes and removes as servers come and go", *out.Id, len(h.children))
-	return nil
-}
-
-// findChildren waits until there is a child for the writer, one for the readers, and one for
-// each server.
-func (d *demo) findChildren(ctx context.Context) (children []string, err error) {
-	in := &vpclattice.ListResourceConfigurationsInput{ResourceConfigurationGroupIdentifier: &d.world.configuration}
-	d.screen.command(commandLine(vpclattice.Service, "ListResourceConfigurations", in))
-	var names []string
-	err = waitFor(ctx, d.postern.Process(), "the children of "+d.world.configuration, settled, func() (bool, error) {
-		got, err := quietly[vpclattice.ListResourceConfigurationsOutput](ctx, d, vpclattice.Service, "ListResourceConfigurations", in)
-		if err != nil {
-			return false, err
-		}
-		children, names = nil, nil
-		for _, c := range got.Items {
-			if *c.Status == vpclattice.ResourceConfigurationStatusActive {
-				children, names = append(children, *c.Arn), append(names, *c.Name)
-			}
-		}
-		return len(children) == len(clusterInstances)+2, nil
-	})
-	d.screen.say(strings.Join(names, "\n"))
-	return children, err
-}
-
-func (d *demo) openCluster(ctx context.Context) error {
-	h := &d.hosted
-	d.actAsRoot(h.consumer)
-	if err := d.accept(ctx, h.consumer, h.share); err != nil {
-		return err
-	}
-	if err := d.openChildren(ctx, true); err != nil {
-		return err
-	}
-	if err := d.awaitAssociations(ctx, func(all []ec2.VpcEndpointAssociation) bool {
-		for _, name := range []string{h.writer, h.reader} {
-			if !slices.ContainsFunc(all, func(a ec2.VpcEndpointAssociation) bool { return privateName(a) == name }) {
-				return false
-			}
-		}
-		return true
-	}); err != nil {
-		return err
-	}
-	d.screen.done("in the consumer's VPC, and in no other one, there are the names\n     %s\n     %s", h.writer, h.reader)
-	return nil
-}
-
-// privateName is the resource's own name at an endpoint; nothing where it has none.
-func privateName(a ec2.VpcEndpointAssociation) string {
-	if a.PrivateDnsEntry == nil {
-		return ""
-	}
-	return text(a.PrivateDnsEntry.DnsName)
-}
-
-// openChildren makes an endpoint to all that the vendor offers for the cluster.
-func (d *demo) openChildren(ctx context.Context, private bool) error {
-	in := &ec2.CreateVpcEndpointInput{
-		VpcEndpointType: new(ec2.VpcEndpointTypeResource), VpcId: &d.world.consumer.vpc, SubnetIds: []string{d.world.consumer.subnet},
-		SecurityGroupIds: []string{d.world.endpointGroup}, ResourceConfigurationArn: &d.hosted.vendor.world.configurationARN, PrivateDnsEnabled: &private,
-	}
-	out, err := call[ec2.CreateVpcEndpointOutput](ctx, d, ec2.Service, "CreateVpcEndpoint", in)
-	if err != nil {
-		return err
-	}
-	d.world.endpoint = *out.VpcEndpoint.VpcEndpointId
-	return d.endpointAvailable(ctx)
 }
 
 // connection is the connection string of the database by a name, with what else is to hold.

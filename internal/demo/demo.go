@@ -6,7 +6,8 @@
 // several services behind one endpoint, reached by names, and a third one public names
 // that are reached from networks without internet. The fourth is about accounts: a vendor
 // and its customers, and what each of them may do. The fifth has a cluster of PostgreSQL
-// servers that Postern runs itself, and what clients elsewhere notice when its writer is killed.
+// servers that Postern runs itself, and what clients elsewhere notice when its writer is
+// killed, and a server of MariaDB.
 //
 // Everything happens in a temporary data folder and in network namespaces of
 // that folder's Postern. Whatever way the demo ends, it takes both away.
@@ -40,7 +41,9 @@ type Config struct {
 }
 
 // Stories lists what can be told.
-var Stories = []string{"database", "overlap", "egress", "tenants", "databases"}
+var Stories = []string{"database", "overlap", "egress", "tenants", databasesStory}
+
+const databasesStory = "databases"
 
 // demo is one run.
 type demo struct {
@@ -68,9 +71,9 @@ type demo struct {
 // error.
 func Run(ctx context.Context, c Config) error {
 	d := &demo{config: c, screen: &screen{out: c.Out, color: c.Color}, world: new(world)}
-	err := d.prepare()
+	err := d.prepare(ctx)
 	if err == nil {
-		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress(), "tenants": d.tenants(), "databases": d.databases()}[c.Story])
+		err = d.tell(ctx, map[string]story{"database": d.database(), "overlap": d.overlap(), "egress": d.egress(), "tenants": d.tenants(), databasesStory: d.databases()}[c.Story])
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -93,11 +96,11 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // prepare finds what the story needs and makes its folder.
-func (d *demo) prepare() (err error) {
+func (d *demo) prepare(ctx context.Context) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("the demo makes network namespaces and needs root; use sudo")
 	}
-	if d.tools, err = findTools(); err != nil {
+	if d.tools, err = findTools(ctx, d.config.Story); err != nil {
 		return err
 	}
 	if d.folder, err = os.MkdirTemp("", "postern-demo-"); err != nil {

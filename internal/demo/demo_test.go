@@ -49,7 +49,7 @@ type show struct {
 func startShow(t *testing.T, story string) *show {
 	t.Helper()
 	testnet.Require(t)
-	if _, err := findTools(); err != nil {
+	if _, err := findTools(t.Context(), story); err != nil {
 		testnet.Unable(t, err.Error())
 	}
 	if err := build(); err != nil {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/internal/aws/shape/vpclattice"
 	"github.com/posternhq/postern/internal/client"
@@ -34,8 +34,8 @@ func (d *demo) clusterNow(ctx context.Context) (cluster rds.DBCluster, writer st
 // startCommits lets clients of the consumer write until the story has counted what they wrote.
 func (d *demo) startCommits(ctx context.Context) error {
 	h := &d.hosted
-	d.actAsRoot(h.consumer)
 	by := connection(h.writer, d.verified()...)
+	d.screen.say("Each of them connects again when it is cut, as pgbench would not.")
 	d.showProgram(d.world.consumer.subnet, d.world.clientGroup, d.world.client, clientsShown, quote(by))
 	var err error
 	if h.writing, err = d.start("those who commit", d.workload(d.world.consumer.subnet, d.world.clientGroup, d.world.client, d.config.Self, "commit", by)); err != nil {
@@ -106,7 +106,7 @@ func (d *demo) killWriter(ctx context.Context) error {
 		return err
 	}
 	d.screen.done("%s at %s writes: %s without a commit, by the same name and address of the consumer's network", writer, address, short(pause))
-	if _, err := d.clusterAvailable(ctx); err != nil {
+	if _, err := d.databasesAvailable(ctx); err != nil {
 		return err
 	}
 	d.screen.done("%s is back, as a replica", former)
@@ -162,29 +162,19 @@ func (d *demo) countCommits(context.Context) error {
 	return nil
 }
 
-// askByEndpoint asks from a network where the database's own names mean nothing.
+// askByEndpoint asks from a network where the databases' own names mean nothing.
 func (d *demo) askByEndpoint(ctx context.Context) error {
 	h := &d.hosted
-	child, err := d.writersChild(ctx)
+	d.actAsRoot(h.plain)
+	writer, err := d.openPlain(ctx, h.cluster, h.writer)
 	if err != nil {
 		return err
 	}
-	d.actAsRoot(h.plain)
-	if err := d.openChildren(ctx, false); err != nil {
+	stock, err := d.openPlain(ctx, h.stock, h.stock.names[0])
+	if err != nil {
 		return err
 	}
-	name := ""
-	if err := d.awaitAssociations(ctx, func(all []ec2.VpcEndpointAssociation) bool {
-		for _, a := range all {
-			if text(a.AssociatedResourceArn) == child && a.DnsEntry != nil {
-				name = text(a.DnsEntry.DnsName)
-			}
-		}
-		return name != ""
-	}); err != nil {
-		return err
-	}
-	got, err := d.sql(ctx, connection(name, "sslmode=require"), whoAnswers)
+	got, err := d.sql(ctx, connection(writer, "sslmode=require"), whoAnswers)
 	if err != nil {
 		return err
 	}
@@ -193,28 +183,22 @@ func (d *demo) askByEndpoint(ctx context.Context) error {
 	}
 	d.screen.say(strings.TrimSpace(row(got.output)))
 	d.screen.done("encrypted, and whoever it is")
-	if got, err = d.sql(ctx, connection(name, d.verified()...), whoAnswers); err != nil {
+	if got, err = d.sql(ctx, connection(writer, d.verified()...), whoAnswers); err != nil {
 		return err
 	}
 	if got.status == 0 || !strings.Contains(got.output, "does not match host name") {
 		return fmt.Errorf("psql ended with status %d and did not miss the name in the certificate:\n%s", got.status, got.output)
 	}
-	d.screen.done("refused by psql: the certificate is for the database's own names")
+	d.screen.say(got.output)
+	if got, err = d.mariadb(ctx, stock, whoAnswersStock); err != nil {
+		return err
+	}
+	if got.status == 0 || !strings.Contains(got.output, unverified) {
+		return fmt.Errorf("mariadb ended with status %d and did not miss the name in the certificate:\n%s", got.status, got.output)
+	}
+	d.screen.say(got.output)
+	d.screen.done("refused by psql and by mariadb: certificates are for the databases' own names")
 	return nil
-}
-
-// writersChild is the ARN of what is offered for the writer.
-func (d *demo) writersChild(ctx context.Context) (child string, err error) {
-	d.actAsRoot(d.hosted.consumer)
-	err = d.awaitAssociations(ctx, func(all []ec2.VpcEndpointAssociation) bool {
-		for _, a := range all {
-			if privateName(a) == d.hosted.writer {
-				child = text(a.AssociatedResourceArn)
-			}
-		}
-		return child != ""
-	})
-	return child, err
 }
 
 func (d *demo) showDatabaseEvents(ctx context.Context) error {
@@ -234,39 +218,36 @@ func (d *demo) showDatabaseEvents(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) deleteCluster(ctx context.Context) error {
+func (d *demo) deleteDatabases(ctx context.Context) error {
 	h := &d.hosted
 	for _, t := range []*tenant{h.plain, h.consumer} {
 		d.actAsRoot(t)
-		if err := d.deleteEndpoint(ctx); err != nil {
+		if err := d.deleteEndpoints(ctx, h.opened[t]...); err != nil {
 			return err
 		}
 	}
 	d.actAsRoot(h.vendor)
-	// A configuration goes when the endpoints to it have.
-	in := &vpclattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &d.world.configuration}
-	d.screen.command(commandLine(vpclattice.Service, "DeleteResourceConfiguration", in))
-	if err := d.until(ctx, "the end of "+d.world.configuration, func() error {
-		_, err := quietly[vpclattice.DeleteResourceConfigurationOutput](ctx, d, vpclattice.Service, "DeleteResourceConfiguration", in)
-		return err
-	}); err != nil {
-		return err
+	for _, o := range []*offered{h.cluster, h.stock} { // which go when the endpoints to them have
+		in := &vpclattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &o.configuration}
+		if err := until[vpclattice.DeleteResourceConfigurationOutput](ctx, d, vpclattice.Service, "DeleteResourceConfiguration", in); err != nil {
+			return err
+		}
 	}
 	for _, name := range clusterInstances {
 		if _, err := call[rds.DeleteDBInstanceOutput](ctx, d, rds.Service, "DeleteDBInstance", &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &name}); err != nil {
 			return err
 		}
 	}
+	if _, err := call[rds.DeleteDBInstanceOutput](ctx, d, rds.Service, "DeleteDBInstance",
+		&rds.DeleteDBInstanceInput{DBInstanceIdentifier: new(stockName), SkipFinalSnapshot: new(true)}); err != nil {
+		return err
+	}
 	if _, err := call[rds.DeleteDBClusterOutput](ctx, d, rds.Service, "DeleteDBCluster",
 		&rds.DeleteDBClusterInput{DBClusterIdentifier: new(clusterName), SkipFinalSnapshot: new(true)}); err != nil {
 		return err
 	}
-	group := &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: new(clusterName)}
-	d.screen.command(commandLine(rds.Service, "DeleteDBSubnetGroup", group))
-	if err := d.until(ctx, "the end of "+clusterName, func() error {
-		_, err := quietly[rds.DeleteDBSubnetGroupOutput](ctx, d, rds.Service, "DeleteDBSubnetGroup", group)
-		return err
-	}); err != nil {
+	if err := until[rds.DeleteDBSubnetGroupOutput](ctx, d, rds.Service, "DeleteDBSubnetGroup",
+		&rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: new(subnetGroup)}); err != nil {
 		return err
 	}
 	left, err := filepath.Glob(filepath.Join(d.data(), "databases", "*"))
@@ -280,10 +261,12 @@ func (d *demo) deleteCluster(ctx context.Context) error {
 	return nil
 }
 
-// until repeats a call that is refused as long as something is in its way.
-func (d *demo) until(ctx context.Context, what string, do func() error) error {
-	return waitFor(ctx, d.postern.Process(), what, born, func() (bool, error) {
-		err := do()
+// until shows a call, and makes it again for as long as it is refused because something is
+// in its way.
+func until[Out any](ctx context.Context, d *demo, service *schema.Service, operation string, in any) error {
+	d.screen.command(commandLine(service, operation, in))
+	return waitFor(ctx, d.postern.Process(), "success of "+operation, born, func() (bool, error) {
+		_, err := quietly[Out](ctx, d, service, operation, in)
 		var refusal *client.Error
 		if errors.As(err, &refusal) && refusal.Status < 500 {
 			return false, nil

@@ -13,20 +13,33 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"github.com/posternhq/postern/internal/engine/mariadb"
 )
 
-// tools are the programs of the distribution that the story needs, and the
+// tools are the programs of the distribution that a story needs, and the
 // user that runs the database: PostgreSQL refuses to run as root.
 type tools struct {
 	postgres, initdb, psql, setpriv, curl string
+	mariadb                               string // of the story that has such a server
 	uid, gid                              uint32
 }
 
-// findTools looks for PostgreSQL where distributions put it.
-func findTools() (t tools, err error) {
-	for name, place := range map[string]*string{
-		"postgres": &t.postgres, "initdb": &t.initdb, "psql": &t.psql, "setpriv": &t.setpriv, "curl": &t.curl,
-	} {
+// findTools looks for PostgreSQL where distributions put it, and for MariaDB where a story
+// has both.
+func findTools(ctx context.Context, story string) (t tools, err error) {
+	programs := map[string]*string{"postgres": &t.postgres, "initdb": &t.initdb, "psql": &t.psql, "setpriv": &t.setpriv, "curl": &t.curl}
+	if story == databasesStory {
+		programs["mariadb"] = &t.mariadb
+		found, err := mariadb.New().Discover(ctx)
+		if err == nil && len(found) == 0 {
+			err = errors.New("find MariaDB's server and mariabackup: they are not there (tool/needs demo-databases installs them)")
+		}
+		if err != nil {
+			return tools{}, err
+		}
+	}
+	for name, place := range programs {
 		if *place, err = findProgram(name); err != nil {
 			return tools{}, err
 		}

@@ -40,16 +40,16 @@ func (d *demo) shareService(ctx context.Context) error {
 	y := &d.tenancy
 	d.actAsRoot(y.vendor)
 	var err error
-	if y.shareARN, err = d.share(ctx, "service", y.vendor.world.configurationARN, y.customers...); err != nil {
+	if y.shareARN, err = d.share(ctx, "service", []string{y.vendor.world.configurationARN}, y.customers...); err != nil {
 		return err
 	}
 	d.screen.done("%s is shared with %d accounts", y.vendor.world.configuration, len(y.customers))
 	return nil
 }
 
-// share shares a resource with accounts, which are invited.
-func (d *demo) share(ctx context.Context, name, resource string, with ...*tenant) (arn string, err error) {
-	in := &ram.CreateResourceShareInput{Name: &name, ResourceArns: []string{resource}, AllowExternalPrincipals: new(true)}
+// share shares resources with accounts, which are invited.
+func (d *demo) share(ctx context.Context, name string, resources []string, with ...*tenant) (arn string, err error) {
+	in := &ram.CreateResourceShareInput{Name: &name, ResourceArns: resources, AllowExternalPrincipals: new(true)}
 	for _, t := range with {
 		in.Principals = append(in.Principals, t.account)
 	}

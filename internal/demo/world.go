@@ -211,10 +211,13 @@ func (d *demo) makeEndpoint(ctx context.Context) error {
 }
 
 func (d *demo) deleteEndpoint(ctx context.Context) error {
-	out, err := call[ec2.DeleteVpcEndpointsOutput](ctx, d, ec2.Service, "DeleteVpcEndpoints",
-		&ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{d.world.endpoint}})
+	return d.deleteEndpoints(ctx, d.world.endpoint)
+}
+
+func (d *demo) deleteEndpoints(ctx context.Context, ids ...string) error {
+	out, err := call[ec2.DeleteVpcEndpointsOutput](ctx, d, ec2.Service, "DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: ids})
 	if err == nil && len(out.Unsuccessful) > 0 {
-		err = fmt.Errorf("delete %s: %s", d.world.endpoint, *out.Unsuccessful[0].Error.Message)
+		err = fmt.Errorf("delete %s: %s", text(out.Unsuccessful[0].ResourceId), *out.Unsuccessful[0].Error.Message)
 	}
 	return err
 }
