@@ -8,45 +8,52 @@ package databases
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/posternhq/postern/bench/report"
 	"github.com/posternhq/postern/internal/aws/shape/rds"
-	"github.com/posternhq/postern/test/commits"
-	"github.com/posternhq/postern/test/instance"
 )
 
 const own = "Postern"
+
+// How a registered database is asked who writes: what RegisterDatabase calls it, and the
+// table.
+const (
+	byRole, askedByRole = "postgres", "asked as a role"
+	byREST, askedByREST = "patroni", "asked Patroni"
+)
 
 const (
 	// clients is how many commit at the same time.
 	clients = 8
 	// warmUp is how many commits there are before a change, and after it.
 	warmUp = 50 * clients
+	// members are the servers of a database that is replicated.
+	members = 3
 )
 
 // scale is how much is measured.
 type scale struct {
-	failovers, planned int
+	failovers, planned int // of Postern's
+	ideals             int // failovers of the ideal manager's
+	promotions         int // of registered databases
 	instances          int
 	transacting        time.Duration // each measurement of pgbench
 }
 
 func scaleOf(s report.Settings) scale {
 	if s.Quick {
-		return scale{failovers: 1, planned: 1, instances: 1, transacting: 2 * time.Second}
+		return scale{failovers: 2, ideals: 1, planned: 2, promotions: 2, instances: 1, transacting: time.Second}
 	}
-	return scale{failovers: 6 * s.Rounds, planned: 4 * s.Rounds, instances: s.Rounds, transacting: 6 * time.Second}
+	return scale{failovers: 6 * s.Rounds, ideals: 2 * s.Rounds, planned: 6 * s.Rounds, promotions: 6 * s.Rounds, instances: s.Rounds, transacting: 4 * time.Second}
 }
 
 // bench is one run.
 type bench struct {
 	report.Settings
 	scale
-	w                        *world
-	killed, asked, made, way *report.Table
+	w                                  *world
+	killed, asked, promoted, made, way *report.Table
 }
 
 // Run measures everything. It needs root and the packages of PostgreSQL and MariaDB, and leaves nothing behind.
@@ -55,6 +62,7 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 	section.Name = "Databases"
 	b.killed = section.Table("A writer is killed", ideal, own, ideal)
 	b.asked = section.Table("Another writer is asked for", "", own)
+	b.promoted = section.Table("A registered database has another writer", "", askedByRole)
 	b.made = section.Table("A new instance", "", own)
 	b.way = section.Table("pgbench", routed, own, routed)
 	if b.w, err = newWorld(ctx, s.PosternBin); err == nil {
@@ -72,7 +80,7 @@ func (b *bench) measure(ctx context.Context) error {
 	for _, step := range []struct {
 		table *report.Table
 		do    func(context.Context) error
-	}{{b.made, b.measureInstances}, {b.way, b.measureWay}, {b.asked, b.measurePlanned}, {b.killed, b.measureKills}} {
+	}{{b.made, b.measureInstances}, {b.way, b.measureWay}, {b.asked, b.measurePlanned}, {b.promoted, b.measurePromotions}, {b.killed, b.measureKills}} {
 		if !b.Wants(step.table.Title, "") {
 			continue
 		}
@@ -114,173 +122,6 @@ func (b *bench) measureInstance(ctx context.Context, engine, name string) (took 
 	}
 	took = time.Since(start)
 	return took, b.w.Client.Do(ctx, rds.Service, "DeleteDBInstance", &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &name, SkipFinalSnapshot: new(true)}, nil)
-}
-
-// measureKills kills the writer of one new cluster after the other. One that has failed over
-// by itself would not do it again for a minute.
-func (b *bench) measureKills(ctx context.Context) error {
-	var all, peer changes
-	for range b.failovers {
-		if err := measureIdeal(ctx, &peer); err != nil {
-			return err
-		}
-		if err := b.withCluster(ctx, func(c *cluster) error {
-			return all.measure(ctx, c.name, c.dial(c.writer), func() error {
-				_, resource, err := c.writes(ctx)
-				if err != nil {
-					return err
-				}
-				server, err := instance.DatabaseServer(c.Data, resource)
-				if err != nil {
-					return err
-				}
-				all.begin()
-				return server.Kill()
-			})
-		}); err != nil {
-			return err
-		}
-	}
-	all.show(b.killed, own)
-	peer.show(b.killed, ideal)
-	bound(b.killed)
-	return nil
-}
-
-// measurePlanned asks one cluster for another writer again and again.
-func (b *bench) measurePlanned(ctx context.Context) error {
-	var all changes
-	err := b.withCluster(ctx, func(c *cluster) error {
-		for range b.planned {
-			if err := all.measure(ctx, c.name, c.dial(c.writer), func() error {
-				all.begin()
-				return c.Client.Do(ctx, rds.Service, "FailoverDBCluster", &rds.FailoverDBClusterInput{DBClusterIdentifier: &c.name}, nil)
-			}); err != nil {
-				return err
-			}
-			for _, name := range c.instances {
-				if err := c.available(ctx, name); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	all.show(b.asked, own)
-	bound(b.asked)
-	return err
-}
-
-// withCluster does something with a new cluster.
-func (b *bench) withCluster(ctx context.Context, do func(*cluster) error) error {
-	c, err := b.w.makeCluster(ctx)
-	if err == nil {
-		err = do(c)
-	}
-	if err != nil {
-		return err // what is left goes with the world
-	}
-	return c.remove(ctx)
-}
-
-// changes are those of writers.
-type changes struct {
-	began              time.Time
-	pauses             []float64 // s, from the beginning to the first commit of the new writer
-	acknowledged, lost int
-}
-
-func (a *changes) begin() { a.began = time.Now() }
-
-// measure has clients commit while a writer is changed, and counts what is lost.
-func (a *changes) measure(ctx context.Context, name string, dial commits.Dial, change func() error) error {
-	moved := make(chan time.Time, 16)
-	l := &commits.Ledger{Moved: func(string, time.Duration) {
-		select {
-		case moved <- time.Now():
-		default: // nobody waits for a second one
-		}
-	}}
-	if err := prepare(ctx, dial); err != nil {
-		return err
-	}
-	writing, stop := context.WithCancel(ctx)
-	defer stop()
-	var begun, all sync.WaitGroup
-	begun.Add(clients)
-	for n := range clients {
-		all.Go(func() { l.Write(writing, dial, n, sync.OnceFunc(begun.Done)) })
-	}
-	begun.Wait()
-	if err := reach(ctx, l, l.Count()+warmUp); err != nil {
-		return err
-	}
-	if err := change(); err != nil {
-		return err
-	}
-	select {
-	case at := <-moved:
-		a.pauses = append(a.pauses, at.Sub(a.began).Seconds())
-	case <-time.After(born):
-		return fmt.Errorf("no commit by a new writer of %s in %v", name, born)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := reach(ctx, l, l.Count()+warmUp); err != nil {
-		return err
-	}
-	stop()
-	all.Wait()
-	lost, err := l.Lost(ctx, dial)
-	if err != nil {
-		return err
-	}
-	a.acknowledged += l.Count()
-	a.lost += len(lost)
-	return nil
-}
-
-// reach waits until so many commits are acknowledged.
-func reach(ctx context.Context, l *commits.Ledger, count int) error {
-	return instance.Poll(ctx, born, fmt.Sprint(count, " commits"), func() (bool, error) { return l.Count() >= count, nil })
-}
-
-// prepare makes an empty table.
-func prepare(ctx context.Context, dial commits.Dial) error {
-	conn, err := dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, "drop table if exists entry; "+commits.Make).ReadAll()
-	return err
-}
-
-// The rows of changes.
-const (
-	medianRow = "→ first commit of the new writer, p50"
-	worstRow  = "→ first commit of the new writer, p99"
-	lostRow   = "acknowledged commits that are lost"
-)
-
-// bound adds what is wanted, in seconds.
-func bound(t *report.Table) {
-	t.Less(medianRow, "s").Within(own, 0.5)
-	t.Less(worstRow, "s").Within(own, 1.2)
-	t.Less(lostRow, "").Within(own, 0)
-}
-
-// show adds what was measured of a candidate to a table.
-func (a *changes) show(t *report.Table, of string) {
-	if len(a.pauses) == 0 {
-		return
-	}
-	slices.Sort(a.pauses)
-	t.More("how often", "").Add(of, float64(len(a.pauses)))
-	t.Less(medianRow, "s").Add(of, report.Quantile(a.pauses, 0.5))
-	t.Less(worstRow, "s").Add(of, report.Quantile(a.pauses, 0.99))
-	t.More("acknowledged commits", "").Add(of, float64(a.acknowledged))
-	t.Less(lostRow, "").Add(of, float64(a.lost))
 }
 
 func (b *bench) notes() []string {

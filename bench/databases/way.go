@@ -30,8 +30,6 @@ const (
 	port   = "5432"
 	// rows of pgbench are 100,000 times as many.
 	scaleFactor = 10
-	// serverUser is the superuser of plain servers.
-	serverUser = "postgres"
 )
 
 var (
@@ -153,7 +151,7 @@ func (c *contest) serve(ctx context.Context) error {
 	if err := server.initialize(ctx); err != nil {
 		return err
 	}
-	return server.start(ctx, "-c fsync=off -c shared_buffers=256MB")
+	return server.start(ctx, "fsync=off", "shared_buffers=256MB")
 }
 
 // run runs a client at one end of a lane, with the server at the other one.

@@ -15,6 +15,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/rds"
 	lattice "github.com/posternhq/postern/internal/aws/shape/vpclattice"
+	"github.com/posternhq/postern/test/commits"
 	"github.com/posternhq/postern/test/instance"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -84,13 +85,14 @@ func newWorld(ctx context.Context, binary string) (w *world, err error) {
 // Close takes everything away that belongs to the world.
 func (w *world) Close() error { return w.Scope.Close() }
 
-// dial connects to a database by a name as clients of the consumer do.
-func (w *world) dial(name string) func(context.Context) (*pgconn.PgConn, error) {
+// dial connects to a database as clients of the consumer do, with a connection string whose
+// host is a name.
+func (w *world) dial(connection string) commits.Dial {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return w.client.Dial(ctx, network, resolving)
 	}}
 	return func(ctx context.Context) (*pgconn.PgConn, error) {
-		config, err := pgconn.ParseConfig(fmt.Sprintf("host=%s user=%s password=%s dbname=bench sslmode=require connect_timeout=10", name, user, password))
+		config, err := pgconn.ParseConfig(connection + " connect_timeout=10")
 		if err != nil {
 			return nil, err
 		}
@@ -100,19 +102,25 @@ func (w *world) dial(name string) func(context.Context) (*pgconn.PgConn, error) 
 	}
 }
 
-// cluster is a database with one writer and two readers, which the consumer reaches by its
-// own names.
-type cluster struct {
+// offered is a database of the provider that the consumer reaches by its own names. What
+// was made is in it also when the rest was not.
+type offered struct {
 	*world
-	name, writer, configuration, endpoint string
-	instances                             []string
+	name, configuration, endpoint string
+	dial                          commits.Dial // to its writer
+}
+
+// cluster is a database that Postern runs, with one writer and two readers.
+type cluster struct {
+	offered
+	instances []string
 }
 
 // makeCluster makes one that is available, and reached. What was made is in the cluster also
 // when this fails.
 func (w *world) makeCluster(ctx context.Context) (c *cluster, err error) {
 	w.made++
-	c = &cluster{world: w, name: fmt.Sprintf("cluster-%d", w.made)}
+	c = &cluster{offered: offered{world: w, name: fmt.Sprintf("cluster-%d", w.made)}}
 	made, err := postern.Call[rds.CreateDBClusterOutput](ctx, w.Postern, rds.Service, "CreateDBCluster", &rds.CreateDBClusterInput{
 		DBClusterIdentifier: &c.name, Engine: new("aurora-postgresql"), DatabaseName: new("bench"), DBSubnetGroupName: new(group),
 		VpcSecurityGroupIds: []string{w.provider.Group}, MasterUsername: new(user), MasterUserPassword: new(password),
@@ -120,7 +128,7 @@ func (w *world) makeCluster(ctx context.Context) (c *cluster, err error) {
 	if err != nil {
 		return c, err
 	}
-	c.writer = *made.DBCluster.Endpoint
+	c.dial = w.dial(fmt.Sprintf("host=%s user=%s password=%s dbname=bench sslmode=require", *made.DBCluster.Endpoint, user, password))
 	for i := range 3 {
 		name := fmt.Sprintf("%s-%d", c.name, i)
 		c.instances = append(c.instances, name)
@@ -149,25 +157,25 @@ func (w *world) available(ctx context.Context, name string) error {
 	})
 }
 
-// offer makes a configuration of the cluster, and an endpoint with its names.
-func (c *cluster) offer(ctx context.Context, arn string) error {
-	made, err := postern.Call[lattice.CreateResourceConfigurationOutput](ctx, c.Postern, lattice.Service, "CreateResourceConfiguration", &lattice.CreateResourceConfigurationInput{
-		Name: &c.name, Type: new(lattice.ResourceConfigurationTypeArn), ResourceGatewayIdentifier: &c.gateway,
+// offer makes a configuration of the database, and an endpoint with its names.
+func (o *offered) offer(ctx context.Context, arn string) error {
+	made, err := postern.Call[lattice.CreateResourceConfigurationOutput](ctx, o.Postern, lattice.Service, "CreateResourceConfiguration", &lattice.CreateResourceConfigurationInput{
+		Name: &o.name, Type: new(lattice.ResourceConfigurationTypeArn), ResourceGatewayIdentifier: &o.gateway,
 		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{ArnResource: &lattice.ArnResource{Arn: &arn}},
 	})
 	if err != nil {
 		return err
 	}
-	c.configuration = *made.Id
-	in := c.consumer.NewEndpoint(*made.Arn, c.consumer.Group, "")
+	o.configuration = *made.Id
+	in := o.consumer.NewEndpoint(*made.Arn, o.consumer.Group, "")
 	in.PrivateDnsEnabled = new(true)
-	endpoint, err := postern.Call[ec2.CreateVpcEndpointOutput](ctx, c.Postern, ec2.Service, "CreateVpcEndpoint", in)
+	endpoint, err := postern.Call[ec2.CreateVpcEndpointOutput](ctx, o.Postern, ec2.Service, "CreateVpcEndpoint", in)
 	if err != nil {
 		return err
 	}
-	c.endpoint = *endpoint.VpcEndpoint.VpcEndpointId
-	return instance.Poll(ctx, born, "a connection to "+c.writer, func() (bool, error) {
-		conn, err := c.dial(c.writer)(ctx)
+	o.endpoint = *endpoint.VpcEndpoint.VpcEndpointId
+	return instance.Poll(ctx, born, "a connection to "+o.name, func() (bool, error) {
+		conn, err := o.dial(ctx)
 		if err != nil {
 			return false, ctx.Err()
 		}
@@ -194,20 +202,26 @@ func (c *cluster) writes(ctx context.Context) (name, resource string, err error)
 	return "", "", fmt.Errorf("nobody writes to %s", c.name)
 }
 
-// remove deletes the cluster with what leads to it.
-func (c *cluster) remove(ctx context.Context) error {
-	if c.endpoint != "" {
-		if err := c.Client.Do(ctx, ec2.Service, "DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{c.endpoint}}, nil); err != nil {
+// withdraw deletes what leads to the database.
+func (o *offered) withdraw(ctx context.Context) error {
+	if o.endpoint != "" {
+		if err := o.Client.Do(ctx, ec2.Service, "DeleteVpcEndpoints", &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{o.endpoint}}, nil); err != nil {
 			return err
 		}
 	}
-	if c.configuration != "" {
-		if err := instance.Poll(ctx, born, "the end of "+c.configuration, func() (bool, error) {
-			err := c.Client.Do(ctx, lattice.Service, "DeleteResourceConfiguration", &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &c.configuration}, nil)
-			return err == nil, ctx.Err() // its endpoint may still be there
-		}); err != nil {
-			return err
-		}
+	if o.configuration == "" {
+		return nil
+	}
+	return instance.Poll(ctx, born, "the end of "+o.configuration, func() (bool, error) {
+		err := o.Client.Do(ctx, lattice.Service, "DeleteResourceConfiguration", &lattice.DeleteResourceConfigurationInput{ResourceConfigurationIdentifier: &o.configuration}, nil)
+		return err == nil, ctx.Err() // its endpoint may still be there
+	})
+}
+
+// remove deletes the cluster with what leads to it.
+func (c *cluster) remove(ctx context.Context) error {
+	if err := c.withdraw(ctx); err != nil {
+		return err
 	}
 	for _, name := range c.instances {
 		if err := c.Client.Do(ctx, rds.Service, "DeleteDBInstance", &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &name}, nil); err != nil {
