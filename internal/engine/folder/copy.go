@@ -18,20 +18,8 @@ import (
 // CopyTree copies a folder of regular files, with owners and modes. File systems that can
 // share what is the same do so (copy_file_range(2)).
 func CopyTree(ctx context.Context, from, to, step string, tell func(engine.Progress)) error {
-	var done, total int64
-	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			total += info.Size()
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
+	var done int64
+	total := Size(from)
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

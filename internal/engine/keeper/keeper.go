@@ -14,10 +14,9 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // Config sets up a Keeper. All but Log and Free must be set.
@@ -56,7 +55,7 @@ func Kinds() []desired.Kind {
 func New(cfg Config) (*Keeper, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Free == nil {
-		cfg.Free = free
+		cfg.Free = folder.Free
 	}
 	k := &Keeper{cfg: cfg, databases: map[string]*database{}, snapshots: map[string]desired.Snapshot{}}
 	if err := os.MkdirAll(cfg.Folder, 0o700); err != nil {
@@ -66,15 +65,6 @@ func New(cfg Config) (*Keeper, error) {
 		return nil, err
 	}
 	return k, nil
-}
-
-// free says how much a process without privileges may write.
-func free(folder string) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(folder, &s); err != nil {
-		return 0, fmt.Errorf("see how much is free in %s: %w", folder, err)
-	}
-	return int64(s.Bavail) * s.Bsize, nil
 }
 
 // Run keeps the databases until the context ends. Servers go on then.

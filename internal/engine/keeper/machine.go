@@ -543,7 +543,9 @@ func (k *machine) copied(a action, r result) {
 	}
 	s.busy = false
 	if r.err != nil {
-		s.retry.fail(k.now, r.err)
+		if s.retry.fail(k.now, r.err); s.retry.failures == tries {
+			k.tell(s.id, "The snapshot cannot be created, and is tried again every minute: "+r.err.Error(), "failure")
+		}
 		return
 	}
 	s.done, s.bytes = true, r.bytes

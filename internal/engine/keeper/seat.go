@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // seat is a member's server, for the goroutine of its database.
@@ -381,7 +382,7 @@ func (k *Keeper) keepSnapshot(made, id string) (bytes int64, err error) {
 	if err := os.Rename(made, to); err != nil {
 		return 0, fmt.Errorf("keep the snapshot %s: %w", id, err)
 	}
-	return size(to), nil
+	return folder.Size(to), nil
 }
 
 // takeVolume makes the data that was kept the server's.

@@ -39,14 +39,17 @@ func (s *server) snapshot(ctx context.Context, tell func(engine.Progress)) (stri
 	if err != nil {
 		return "", err
 	}
-	if p.Running {
-		err = s.copyUp(ctx, tell)
-	} else {
-		err = s.copyDown(ctx, to, tell)
-	}
-	if err == nil {
-		err = s.sign(to, n.Major)
-	}
+	err = s.Fill(ctx, to, folder.Size(s.Main(), logName+".*"), func(ctx context.Context, _ func(int64)) error {
+		if p.Running {
+			err = s.copyUp(ctx, tell)
+		} else {
+			err = s.copyDown(ctx, to, tell)
+		}
+		if err != nil {
+			return err
+		}
+		return s.sign(to, n.Major)
+	})
 	return to, err
 }
 
@@ -107,16 +110,19 @@ func (s *server) restore(ctx context.Context, from string, tell func(engine.Prog
 	if err != nil {
 		return err
 	}
-	if err := folder.CopyTree(ctx, from, next, "copying the snapshot", tell); err != nil {
-		return err
-	}
-	logs, err := filepath.Glob(filepath.Join(next, logName+".*"))
-	for _, l := range logs {
-		err = errors.Join(err, os.Remove(l))
-	}
-	if err == nil {
-		err = s.sign(next, s.Spec.Major)
-	}
+	err = s.Fill(ctx, next, folder.Size(from), func(ctx context.Context, _ func(int64)) error {
+		if err := folder.CopyTree(ctx, from, next, "copying the snapshot", tell); err != nil {
+			return err
+		}
+		logs, err := filepath.Glob(filepath.Join(next, logName+".*"))
+		for _, l := range logs {
+			err = errors.Join(err, os.Remove(l))
+		}
+		if err != nil {
+			return err
+		}
+		return s.sign(next, s.Spec.Major)
+	})
 	if err != nil {
 		return err
 	}
