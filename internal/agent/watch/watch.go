@@ -59,7 +59,9 @@ type Config struct {
 	// Soon is how often while something is in doubt. Default 50 ms.
 	Soon time.Duration
 	// Doubt is how long servers are asked so often, if the doubt stays: from then on twice
-	// as rarely as Every. Default 10 s.
+	// as rarely as Every. Default 2 min: managers of databases take from ten seconds to a
+	// minute to find that a writer is gone, and then promote another one (Patroni's ttl is
+	// 30 s, repmgr tries six times with pauses of 10 s).
 	Doubt time.Duration
 	// Log receives what a person cares about. Default slog.Default().
 	Log *slog.Logger
@@ -78,7 +80,7 @@ type Watcher struct {
 
 // New makes a Watcher of nothing.
 func New(cfg Config) *Watcher {
-	cfg.Every, cfg.Soon, cfg.Doubt = cmp.Or(cfg.Every, 500*time.Millisecond), cmp.Or(cfg.Soon, 50*time.Millisecond), cmp.Or(cfg.Doubt, 10*time.Second)
+	cfg.Every, cfg.Soon, cfg.Doubt = cmp.Or(cfg.Every, 500*time.Millisecond), cmp.Or(cfg.Soon, 50*time.Millisecond), cmp.Or(cfg.Doubt, 2*time.Minute)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	return &Watcher{cfg: cfg, watched: map[desired.Realm]*watched{}}
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/posternhq/postern/internal/agent/roles"
@@ -277,6 +278,30 @@ func TestAStoreThatIsAwaitedIsAskedAgain(t *testing.T) {
 	t.Cleanup(w.watcher.Close)
 	w.put(entry)
 	w.becomes("in the end", "a writes, [] read, 1 are up")
+}
+
+// TestANewWriterIsLookedForOften: while nobody writes a manager may promote somebody at any
+// time, for as long as managers take.
+func TestANewWriterIsLookedForOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &watched{cfg: &New(Config{Roles: roles.NewBoard(), Log: slog.New(slog.DiscardHandler)}).cfg, news: make(chan struct{}, 1), judge: newJudge("cluster-1", []string{"a", "b"}, "", 0, false)}
+		d.heard("a", writes)
+		if pause := d.heard("b", reads); pause < 400*time.Millisecond {
+			t.Errorf("who reads is asked again after %v while all is well", pause)
+		}
+		for begun := time.Now(); time.Since(begun) < time.Minute; {
+			d.heard("a", silent)
+			pause := d.heard("b", reads)
+			if pause != 50*time.Millisecond {
+				t.Fatalf("after %v without a writer who could be the next one is asked again after %v", time.Since(begun), pause)
+			}
+			time.Sleep(pause)
+		}
+		time.Sleep(2 * time.Minute)
+		if pause := d.heard("b", reads); pause < 400*time.Millisecond {
+			t.Errorf("who could be a writer is asked again after %v for ever", pause)
+		}
+	})
 }
 
 // TestPatroniHasTheLastWord reads what Patroni says of a node: it writes while it holds the
