@@ -322,8 +322,11 @@ func TestPatroniHasTheLastWord(t *testing.T) {
 		"a replica": {reply{503, `{"state":"running","role":"replica","xlog":{"received_location":9,"replayed_location":8},"replication_state":"streaming","database_system_identifier":"7300"}`},
 			Answer{Reads: true, System: "7300", Position: 8}, ""},
 		"a replica that fetches archives": {reply{503, `{"state":"running","role":"replica","replication_state":"in archive recovery","database_system_identifier":"7300"}`}, Answer{System: "7300"}, ""},
-		"one that starts":                 {reply{503, `{"state":"starting","role":"replica"}`}, Answer{}, "the server is starting"},
-		"something else":                  {reply{404, `<html>`}, Answer{}, "no status"},
+		"one that nobody is to read":      {reply{503, `{"state":"running","role":"replica","tags":{"noloadbalance":true,"clonefrom":true},"database_system_identifier":"7300"}`}, Answer{System: "7300"}, ""},
+		"one that has other tags": {reply{503, `{"state":"running","role":"replica","tags":{"noloadbalance":false,"datacenter":"east"},"database_system_identifier":"7300"}`},
+			Answer{Reads: true, System: "7300"}, ""},
+		"one that starts": {reply{503, `{"state":"starting","role":"replica"}`}, Answer{}, "the server is starting"},
+		"something else":  {reply{404, `<html>`}, Answer{}, "no status"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/primary" {
