@@ -8,6 +8,7 @@ package databases
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/posternhq/postern/bench/report"
@@ -37,32 +38,39 @@ type scale struct {
 	failovers, planned int // of Postern's
 	ideals             int // failovers of the ideal manager's
 	promotions         int // of registered databases
-	instances          int
-	transacting        time.Duration // each measurement of pgbench
+	// followed are promotions by Patroni, of which every other crash is a request.
+	followed, tuned, documented failovers
+	ends                        int // of all of a writer's instance
+	instances                   int
+	transacting                 time.Duration // each measurement of pgbench
 }
 
 func scaleOf(s report.Settings) scale {
 	if s.Quick {
-		return scale{failovers: 2, ideals: 1, planned: 2, promotions: 2, instances: 1, transacting: time.Second}
+		return scale{failovers: 2, ideals: 1, planned: 2, promotions: 2, followed: failovers{crashes: 2}, tuned: failovers{crashes: 1}, ends: 1, instances: 1, transacting: time.Second}
 	}
-	return scale{failovers: 6 * s.Rounds, ideals: 2 * s.Rounds, planned: 6 * s.Rounds, promotions: 6 * s.Rounds, instances: s.Rounds, transacting: 4 * time.Second}
+	return scale{failovers: 6 * s.Rounds, ideals: 2 * s.Rounds, planned: 6 * s.Rounds, promotions: 6 * s.Rounds,
+		followed: failovers{crashes: 2 * s.Rounds, ends: 1}, tuned: failovers{crashes: s.Rounds, ends: (s.Rounds + 1) / 2}, documented: failovers{crashes: (s.Rounds + 2) / 3, ends: (s.Rounds + 2) / 3}, ends: (s.Rounds + 1) / 2, instances: s.Rounds, transacting: 4 * time.Second}
 }
 
 // bench is one run.
 type bench struct {
 	report.Settings
 	scale
-	w                                  *world
-	killed, asked, promoted, made, way *report.Table
+	w *world
+	// Tables.
+	killed, gone, asked, promoted, made, way *report.Table
+	missing                                  string // package of Patroni's that is not there
 }
 
 // Run measures everything. It needs root and the packages of PostgreSQL and MariaDB, and leaves nothing behind.
 func Run(ctx context.Context, s report.Settings) (section report.Section, err error) {
 	b := &bench{Settings: s, scale: scaleOf(s)}
 	section.Name = "Databases"
-	b.killed = section.Table("A writer is killed", ideal, own, ideal)
+	b.killed = section.Table("A writer is killed", ideal, own, ideal, tuned.name, asDocumented.name)
+	b.gone = section.Table("A writer is killed with all of its instance", "", own, tuned.name, asDocumented.name)
 	b.asked = section.Table("Another writer is asked for", "", own)
-	b.promoted = section.Table("A registered database has another writer", "", askedByRole)
+	b.promoted = section.Table("A registered database has another writer", "", askedByRole, askedByREST)
 	b.made = section.Table("A new instance", "", own)
 	b.way = section.Table("pgbench", routed, own, routed)
 	if b.w, err = newWorld(ctx, s.PosternBin); err == nil {
@@ -78,15 +86,24 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 // measure fills the tables that are wanted.
 func (b *bench) measure(ctx context.Context) error {
 	for _, step := range []struct {
-		table *report.Table
-		do    func(context.Context) error
-	}{{b.made, b.measureInstances}, {b.way, b.measureWay}, {b.asked, b.measurePlanned}, {b.promoted, b.measurePromotions}, {b.killed, b.measureKills}} {
-		if !b.Wants(step.table.Title, "") {
+		do     func(context.Context) error
+		tables []*report.Table
+	}{
+		{b.measureInstances, []*report.Table{b.made}},
+		{b.measureWay, []*report.Table{b.way}},
+		{b.measurePlanned, []*report.Table{b.asked}},
+		{b.measurePromotions, []*report.Table{b.promoted}},
+		{b.measurePatroni, []*report.Table{b.promoted, b.killed, b.gone}},
+		{b.measureKills, []*report.Table{b.killed}},
+		{b.measureEnds, []*report.Table{b.gone}},
+	} {
+		wanted := slices.DeleteFunc(step.tables, func(t *report.Table) bool { return !b.Wants(t.Title, "") })
+		if len(wanted) == 0 {
 			continue
 		}
-		b.Log.Info("databases", "table", step.table.Title)
+		b.Log.Info("databases", "table", wanted[0].Title)
 		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("measure %q: %w", step.table.Title, err)
+			return fmt.Errorf("measure %q: %w", wanted[0].Title, err)
 		}
 	}
 	return nil
