@@ -74,6 +74,16 @@ type Database struct {
 	From string
 	// Authority is the id of who signs the certificates.
 	Authority string
+	// Source is the id of the database that this one is a read replica of, whose server has
+	// the name SourceName and listens at SourceAddr and SourcePort; empty for none. There is
+	// no Writer while there is a Source.
+	Source     string
+	SourceName string
+	SourceAddr netip.Addr
+	SourcePort uint16
+	// Replicas are where the servers of its read replicas are, which are databases of their
+	// own. Their order says nothing.
+	Replicas []MemberAddr
 }
 
 // KindDatabase is the kind of Database.
@@ -82,6 +92,8 @@ var KindDatabase = ours(Description[Database]{
 	Examples: []Database{{
 		ID: "cluster-1", VPC: "vpc-1", Engine: "aurora-postgresql", Version: "15.18", Port: 5432, Name: "app", User: "master", Secret: 1, Writer: "db-1", Epoch: 3, Turn: 2,
 		Prefer: "db-2", Stopped: true, Params: []string{"work_mem=4096"}, Names: []string{"app.cluster-1.example.", "app.cluster-ro-1.example."}, From: "snap-1", Authority: "ca-1",
+		Source: "db-7", SourceName: "seven.1.example.", SourceAddr: netip.MustParseAddr("10.0.1.67"), SourcePort: 5433,
+		Replicas: []MemberAddr{{"db-8", netip.MustParseAddr("10.0.1.70")}, {"db-9", netip.MustParseAddr("10.0.2.70")}},
 	}},
 })
 
@@ -115,6 +127,11 @@ func (d *Database) spell(s *Spelling) {
 	s.names("names", &d.Names)
 	s.Name("from", &d.From)
 	s.Name("authority", &d.Authority)
+	s.Name("source", &d.Source)
+	s.Name("source-name", &d.SourceName)
+	s.Addr("source-addr", &d.SourceAddr)
+	spellNumber(s, "source-port", &d.SourcePort)
+	s.memberAddrs("replicas", &d.Replicas)
 }
 
 // DatabaseMember is one server of a Database. It runs in the Sandbox of the same id.

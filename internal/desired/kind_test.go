@@ -383,6 +383,7 @@ var entries = map[Kind]func(d draw) Entry{
 		return Database{
 			ID: d.name(), VPC: d.text(), Engine: d.text(), Version: d.text(), Port: d.port(), Name: d.text(), User: d.text(), Secret: d.count("secret"), Writer: d.text(),
 			Epoch: d.count("epoch"), Turn: d.count("turn"), Prefer: d.text(), Stopped: d.flag("stopped"), Params: d.names(), Names: d.names(), From: d.text(), Authority: d.text(),
+			Source: d.text(), SourceName: d.text(), SourceAddr: d.addr(), SourcePort: d.port(), Replicas: d.memberAddrs(),
 		}
 	},
 	KindDatabaseMember: func(d draw) Entry {

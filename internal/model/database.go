@@ -148,7 +148,7 @@ type DBInstance struct {
 	Database
 	// Cluster is the id of the cluster; empty when it is in none.
 	Cluster string `json:"cluster,omitempty"`
-	// Source is the id of the instance that it is a read replica of.
+	// Source is the id of the instance that it is a read replica of; it has no Writer then.
 	Source string `json:"source,omitempty"`
 	Class  string `json:"class"`
 	// PendingClass is the class that it has from the next reboot on; empty for the same.
@@ -180,6 +180,12 @@ func (i *DBInstance) Clone() *DBInstance {
 func (i *DBInstance) Restart() {
 	i.Reboot++
 	i.Held = nil
+}
+
+// Promote makes a read replica a database of its own, which writes.
+func (i *DBInstance) Promote() {
+	i.Source = ""
+	i.Writer, i.Epoch = i.ID, i.Epoch+1
 }
 
 // ARN names the instance.
@@ -221,6 +227,15 @@ func (p DatabasePhase) Serves() bool {
 	return false
 }
 
+// Replication is how a read replica gets on with its source, in the words of RDS.
+type Replication string
+
+// The states of replication.
+const (
+	Replicating      Replication = "replicating"
+	ReplicationError Replication = "error"
+)
+
 // DatabaseState is what the host says of an instance, a cluster or a snapshot, whose id the
 // row has. There is none of what the host has said nothing of.
 type DatabaseState struct {
@@ -238,8 +253,12 @@ type DatabaseState struct {
 	// Version is that of the program that runs.
 	Version string `json:"version,omitempty"`
 	// Bytes is what it takes on disk, of a snapshot.
-	Bytes int64     `json:"bytes,omitempty"`
-	At    time.Time `json:"at"`
+	Bytes int64 `json:"bytes,omitempty"`
+	// Replication is how a read replica gets on with its source; empty of others, and before
+	// it had its data. ReplicationReason is why it does not, for people.
+	Replication       Replication `json:"replication,omitempty"`
+	ReplicationReason string      `json:"replicationReason,omitempty"`
+	At                time.Time   `json:"at"`
 }
 
 // Clone copies the row so that the copy can be changed.

@@ -72,7 +72,7 @@ var plain = map[string]string{
 	"db-instance":    "Identifier Engine Version Name MasterUser Password ManagedSecret Held Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot Class DNS SubnetGroup Groups Writer LifecycleSupport PendingClass",
 	"db-snapshot":    "Identifier Was Class",
 	"db-event":       "SourceType Source SourceARN Message Categories",
-	"database-state": "Phase Reason Version",
+	"database-state": "Phase Reason Version Replication ReplicationReason",
 	"authority":      "Certificate Key",
 }
 
