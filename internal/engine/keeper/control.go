@@ -89,6 +89,10 @@ type State struct {
 	Version string
 	// Bytes is what a snapshot takes on disk.
 	Bytes int64
+	// Replication is how a read replica gets on with its source, and ReplicationReason why it
+	// does not, for people.
+	Replication       model.Replication
+	ReplicationReason string
 }
 
 // Event is something that happened.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/model"
 )
 
 // Times that decisions go by.
@@ -62,6 +63,9 @@ type machine struct {
 	members   map[string]*member
 	snapshots map[string]*snapshot
 	saved     saved
+
+	// source is what is known of the database that this one is a replica of.
+	source source
 
 	turn     *turnover
 	heard    heard
@@ -130,7 +134,7 @@ type member struct {
 
 	config    string // the digest of what it is configured with
 	pending   []string
-	members   string // the ids it was told, with commas
+	members   string // the ids it was told, with commas; untold before
 	durable   *engine.Durability
 	began     time.Time // when it began to write; zero when it did before the keeper
 	secured   bool      // since then it was said who has to have a commit
@@ -139,6 +143,11 @@ type member struct {
 	reseed    bool // its data is of no use
 	stalled   time.Time
 	rebooting bool // it was stopped to be started again
+	// streamed is until when a read replica got changes, or could not have got any; broken since
+	// when it gets none, and replicating what was told of that, empty for nothing yet.
+	streamed    time.Time
+	broken      time.Time
+	replicating model.Replication
 }
 
 func newMachine(id string, fits func(replica, writer engine.History) engine.Fit) *machine {
@@ -149,7 +158,7 @@ func newMachine(id string, fits func(replica, writer engine.History) engine.Fit)
 func (k *machine) want(w desired.DatabaseMember) {
 	m := k.members[w.ID]
 	if m == nil {
-		m = &member{mayWrite: true}
+		m = &member{mayWrite: true, members: untold}
 		k.members[w.ID] = m
 	}
 	m.want, m.gone = w, false
@@ -196,7 +205,7 @@ func (k *machine) peer(m *member) engine.Peer {
 }
 
 // writer is the member that takes writes by the last decision; nil when there is none.
-func (k *machine) writer() *member { return k.members[k.saved.Writer] }
+func (k *machine) writer() *member { return k.members[k.leader()] }
 
 // ids are those of all members, sorted.
 func (k *machine) ids() []string { return slices.Sorted(maps.Keys(k.members)) }
@@ -229,7 +238,7 @@ func (k *machine) observe(id string, s engine.State, began, now time.Time) {
 		s = before
 	}
 	m.take(s)
-	if id == k.saved.Writer && s.Writer && m.durable != nil && (m.busy == nil || m.busy.verb != verbDurability) {
+	if id == k.leader() && s.Writer && m.durable != nil && (m.busy == nil || m.busy.verb != verbDurability) {
 		k.counted = union(s.Durability.AnyOf, m.durable.AnyOf)
 	}
 }
@@ -240,7 +249,7 @@ func (m *member) take(s engine.State) {
 		if m.state.Phase != engine.PhaseDown || s.Process.Life != m.state.Process.Life {
 			m.looked = false
 		}
-		m.pending, m.members, m.durable, m.settled, m.stalled = nil, "", nil, false, time.Time{}
+		m.pending, m.members, m.durable, m.settled, m.stalled = nil, untold, nil, false, time.Time{}
 	}
 	if s.Phase == engine.PhaseUp {
 		m.looked = false
@@ -309,7 +318,7 @@ func (k *machine) adopt() {
 
 // readSecrets reads the master's password when it is another one.
 func (k *machine) readSecrets() {
-	if d := k.wanted; d == nil || k.reading || k.retry.at.After(k.now) || k.saved.Secret >= d.Secret && k.saved.Verifier != "" || d.User == "" {
+	if d := k.wanted; d == nil || d.Source != "" || k.reading || k.retry.at.After(k.now) || k.saved.Secret >= d.Secret && k.saved.Verifier != "" || d.User == "" {
 		return
 	}
 	k.reading = true
@@ -319,6 +328,9 @@ func (k *machine) readSecrets() {
 // copies has snapshots taken of the writer, or of what the last member has left.
 func (k *machine) copies() {
 	w := k.writer()
+	if k.follows() {
+		w = k.members[k.id]
+	}
 	for _, id := range slices.Sorted(maps.Keys(k.snapshots)) {
 		s := k.snapshots[id]
 		if s.done || s.busy || s.retry.at.After(k.now) {
@@ -331,7 +343,7 @@ func (k *machine) copies() {
 			}
 			continue
 		}
-		if w == nil || w.busy != nil || k.turn != nil || !(w.up() && w.state.Writer && k.saved.Set > 0 || w.down() && w.looked && w.data.Clean && k.wanted != nil && k.wanted.Stopped) {
+		if w == nil || w.busy != nil || k.turn != nil || !(k.copiable(w) || w.down() && w.looked && w.data.Clean && k.wanted != nil && k.wanted.Stopped) {
 			continue
 		}
 		s.busy = true
@@ -414,6 +426,7 @@ func (k *machine) done(m *member, a action, r result) {
 		note.Certified, note.Until = a.digest, r.until
 	case verbInit, verbRestore, verbTake, verbClone, verbRejoin:
 		m.looked, m.reseed = false, false
+		k.saved.Made = k.saved.Made || k.follows()
 		k.made(m, a, r)
 	case verbStart:
 		m.sealed = false
@@ -428,6 +441,7 @@ func (k *machine) done(m *member, a action, r result) {
 		m.state.Upstream, m.state.Streaming, m.state.Replicas = "", false, nil
 		m.durable, m.began, m.secured = &engine.Durability{}, k.now, false
 		k.completed(m)
+		k.parted(m)
 	case verbSettle:
 		m.settled, m.settle = true, false
 	case verbFollow:

@@ -47,7 +47,7 @@ func (k *machine) decide() {
 	if k.electing || k.stale {
 		return
 	}
-	if k.wanted == nil || k.wanted.Stopped {
+	if k.wanted == nil || k.wanted.Stopped || k.follows() {
 		k.turn = nil
 		return
 	}
@@ -219,7 +219,7 @@ func (k *machine) request(w *member) {
 	prefer := k.members[d.Prefer]
 	candidates := streaming(k.candidates(w))
 	switch {
-	case d.Prefer == k.saved.Writer:
+	case d.Prefer == k.leader():
 		k.saved.Turned = d.Turn
 	case d.Prefer != "" && (prefer == nil || prefer.gone):
 		refuse("there is no DB instance " + d.Prefer)
@@ -406,7 +406,7 @@ func (k *machine) decided(e Election) {
 
 // completed tells that a member was promoted.
 func (k *machine) completed(m *member) {
-	if t := k.promoted; t != nil && m.want.ID == k.saved.Writer {
+	if t := k.promoted; t != nil && m.want.ID == k.leader() {
 		k.tell(k.id, "Completed failover to DB instance: "+m.name(), "failover", "notification")
 	}
 	k.promoted, k.counted = nil, nil
