@@ -149,7 +149,7 @@ func (l *ledger) Tell(ctx context.Context, o keeper.Observation) error {
 			was, _ := state.DatabaseStates.Get(tx, of.Account, of.Region, of.ID)
 			now := &model.DatabaseState{
 				Account: of.Account, Region: of.Region, ID: of.ID, Phase: s.Phase, Reason: s.Reason, Secret: s.Secret, Reboot: s.Reboot, Pending: s.Pending,
-				Version: s.Version, Bytes: s.Bytes, At: d.env.Now(),
+				Version: s.Version, Bytes: s.Bytes, Replication: s.Replication, ReplicationReason: s.ReplicationReason, At: d.env.Now(),
 			}
 			if was != nil {
 				same := *was
@@ -219,7 +219,7 @@ func (l *ledger) Known(_ context.Context, id string) (known keeper.Known, err er
 	tx := d.db.Snapshot()
 	if row, err := databaseByID(tx, id); err == nil {
 		s, ok := state.DatabaseStates.Get(tx, row.meta.Account, row.meta.Region, id)
-		return keeper.Known{Row: true, Made: ok && s.Secret > 0}, nil
+		return keeper.Known{Row: true, Made: ok && (s.Secret > 0 || s.Replication != "")}, nil
 	}
 	known.Row = state.DBSnapshotsByID.Count(tx, id) > 0
 	return known, nil

@@ -75,6 +75,21 @@ func databaseEntry(id string, d *model.Database) desired.Database {
 	}
 }
 
+// lone is an instance as a database of its own: whose read replica it is, and which it has.
+func (r *reading) lone(i *model.DBInstance) desired.Database {
+	e := databaseEntry(i.ID, &i.Database)
+	if source, ok := state.DBInstances.Get(r.tx, i.Account, i.Region, i.Source); ok {
+		e.Source, e.SourceName, e.SourceAddr, e.SourcePort = source.ID, source.NameIn(r.plan.domains.Databases), source.Addr, source.Port
+	}
+	for replica := range state.DBInstancesBySource.Rows(r.tx, i.Ref()) {
+		if replica.Addr.IsValid() && !state.InstanceLeaves(r.tx, replica) {
+			e.Replicas = append(e.Replicas, desired.MemberAddr{Member: replica.ID, Addr: replica.Addr})
+		}
+	}
+	slices.SortFunc(e.Replicas, desired.MemberAddr.Compare)
+	return e
+}
+
 // parameters are those of a group that are in force, as entries have them.
 func parameters(g *model.DBParameterGroup, held model.HeldParameters) (list []string) {
 	for name, value := range g.InForce(held) {
@@ -139,7 +154,7 @@ func (r *reading) deriveDBInstance(ref model.Ref) derived {
 		}
 		d.value = db
 		if ours {
-			d.entries = append(d.entries, databaseEntry(i.ID, &i.Database))
+			d.entries = append(d.entries, r.lone(i))
 		} else {
 			d.entries = append(d.entries, r.watch(&i.Meta, &i.Database, db)...)
 		}
