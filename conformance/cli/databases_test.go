@@ -85,6 +85,16 @@ func TestDatabaseInstances(t *testing.T) {
 	c.ok("rds delete-db-snapshot --db-snapshot-identifier before")
 	c.awaitGone("DBSnapshotNotFound", "rds describe-db-snapshots --db-snapshot-identifier before")
 
+	c.ok("rds create-db-instance-read-replica --db-instance-identifier copy --source-db-instance-identifier one").is("DBInstance.ReadReplicaSourceDBInstanceIdentifier", "one")
+	c.awaitInstance("copy", "available")
+	c.ok("rds describe-db-instances --db-instance-identifier copy").is("DBInstances.0.StatusInfos.0.Status", "replicating")
+	c.ok("rds describe-db-instances --db-instance-identifier one").is("DBInstances.0.ReadReplicaDBInstanceIdentifiers.0", "copy")
+	c.refused("InvalidDBInstanceState", "rds promote-read-replica --db-instance-identifier one")
+	c.ok("rds promote-read-replica --db-instance-identifier copy").is("DBInstance.DBInstanceStatus", "modifying")
+	c.awaitInstance("copy", "available")
+	c.ok("rds delete-db-instance --db-instance-identifier copy --skip-final-snapshot")
+	c.awaitGone("DBInstanceNotFound", "rds describe-db-instances --db-instance-identifier copy")
+
 	c.refused("InvalidParameterCombination", "rds delete-db-instance --db-instance-identifier one")
 	c.ok("rds delete-db-instance --db-instance-identifier one --final-db-snapshot-identifier last")
 	c.awaitGone("DBInstanceNotFound", "rds describe-db-instances --db-instance-identifier one")

@@ -133,6 +133,15 @@ func TestDatabaseInstance(t *testing.T) {
 	matches(t, "secret", again.MasterUserSecret.SecretArn, "arn:aws:secretsmanager:us-east-1:[0-9]{12}:secret:rds!db-.*")
 	must(api.DeleteDBSnapshot(c.ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("before")}))(c)
 	c.deletedDatabase("again", "")
+	must(api.ModifyDBInstance(c.ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: new("orders"), BackupRetentionPeriod: new(int32(1))}))(c) // a source needs it
+	copied := must(api.CreateDBInstanceReadReplica(c.ctx, &rds.CreateDBInstanceReadReplicaInput{DBInstanceIdentifier: new("copy"), SourceDBInstanceIdentifier: new("orders")}))(c).DBInstance
+	equal(t, "source", *copied.ReadReplicaSourceDBInstanceIdentifier, "orders")
+	equal(t, "replication", *c.databaseInstance("copy", "available").StatusInfos[0].Status, "replicating")
+	equal(t, "replica", c.databaseInstance("orders", "available").ReadReplicaDBInstanceIdentifiers[0], "copy")
+	refused(t, failure(api.StopDBInstance(c.ctx, &rds.StopDBInstanceInput{DBInstanceIdentifier: new("copy")})), "InvalidDBInstanceState")
+	must(api.PromoteReadReplica(c.ctx, &rds.PromoteReadReplicaInput{DBInstanceIdentifier: new("copy")}))(c)
+	equal(t, "statuses", len(c.databaseInstance("copy", "available").StatusInfos), 0)
+	c.deletedDatabase("copy", "")
 	refused(t, failure(api.DeleteDBInstance(c.ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: new("orders")})), "InvalidParameterCombination")
 	c.deletedDatabase("orders", "last")
 	typed[*types.DBInstanceNotFoundFault](t, failure(api.DescribeDBInstances(c.ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: new("orders")})))

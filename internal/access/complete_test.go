@@ -85,6 +85,10 @@ var unasked = map[string][]string{
 		"rds:CreateDBCluster.RdsCustomClusterConfiguration.InterconnectSubnetId",
 		"rds:CreateDBCluster.RdsCustomClusterConfiguration.TransitGatewayMulticastDomainId",
 		"rds:CreateDBCluster.ReplicationSourceIdentifier",
+		"rds:CreateDBInstanceReadReplica.DomainAuthSecretArn",
+		"rds:CreateDBInstanceReadReplica.KmsKeyId",
+		"rds:CreateDBInstanceReadReplica.MonitoringRoleArn",
+		"rds:CreateDBInstanceReadReplica.PerformanceInsightsKMSKeyId",
 		"rds:CreateDBInstance.DBSystemId",
 		"rds:CreateDBInstance.DomainAuthSecretArn",
 		"rds:CreateDBInstance.KmsKeyId",
@@ -117,6 +121,7 @@ var unasked = map[string][]string{
 	"an authority, which is everybody's": {
 		"rds:CreateDBCluster.CACertificateIdentifier",
 		"rds:CreateDBInstance.CACertificateIdentifier",
+		"rds:CreateDBInstanceReadReplica.CACertificateIdentifier",
 		"rds:ModifyDBCluster.CACertificateIdentifier",
 		"rds:ModifyDBInstance.CACertificateIdentifier",
 		"rds:RestoreDBInstanceFromDBSnapshot.CACertificateIdentifier",

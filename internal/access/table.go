@@ -1086,6 +1086,10 @@ var Services = map[string]*Service{
 			{Action: "rds:CreateDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{3}}, {Name: "rds:databaseengine", Path: []int{4}}, {Name: "rds:databasename", Path: []int{0}}, {Name: "rds:multiaz", Path: []int{16}}, {Name: "rds:piops", Path: []int{20}}, {Name: "rds:storageencrypted", Path: []int{31}}, {Name: "rds:storagesize", Path: []int{2}}, {Name: "rds:backuptarget", Path: []int{55}}, {Name: "rds:managemasteruserpassword", Path: []int{59}}}}, {Kinds: []*Kind{&kinds[40]}, Path: []int{27}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{12}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{22}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}, Mentioned: true}}},
 			{Action: "rds:AddTagsToResource", When: []int{26}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
 		}, Tags: [][]int{{26}, {65}}},
+		"CreateDBInstanceReadReplica": {Needs: []Need{
+			{Action: "rds:CreateDBInstanceReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{5}}, {Name: "rds:piops", Path: []int{7}}, {Name: "rds:backuptarget", Path: []int{40}}}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[40]}, Path: []int{43}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}, Tags: [][]int{{12}, {48}}},
 		"CreateDBParameterGroup": {Needs: []Need{
 			{Action: "rds:CreateDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
@@ -1233,6 +1237,9 @@ var Services = map[string]*Service{
 		"ModifyDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
 		}},
+		"PromoteReadReplica": {Needs: []Need{
+			{Action: "rds:PromoteReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}, Tags: [][]int{{3}}},
 		"RebootDBCluster": {Needs: []Need{
 			{Action: "rds:RebootDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{0}}}},
 		}},

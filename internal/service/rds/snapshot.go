@@ -106,7 +106,9 @@ func (a *API) CreateDBSnapshot(ctx context.Context, in *shape.CreateDBSnapshotIn
 		s := snapshotOf(&i.Meta, &i.Database, name, id, now)
 		s.Final, s.Class = false, i.Class
 		s.Tags = joined(s.Tags, tags)
-		if err := a.addSnapshot(tx, who, s, i.ID); err != nil {
+		users := usersOf(tx, i)
+		s.Was.Password = users.Password
+		if err := a.addSnapshot(tx, who, s, users.ID); err != nil {
 			return err
 		}
 		out = snapshotShape(tx, s)

@@ -236,6 +236,64 @@ type CreateDBInstanceOutput struct {
 	DBInstance *DBInstance
 }
 
+// CreateDBInstanceReadReplicaInput is the input of CreateDBInstanceReadReplica.
+type CreateDBInstanceReadReplicaInput struct {
+	DBInstanceIdentifier               *string // required
+	SourceDBInstanceIdentifier         *string
+	DBInstanceClass                    *string
+	AvailabilityZone                   *string
+	Port                               *int32
+	MultiAZ                            *bool
+	AutoMinorVersionUpgrade            *bool
+	Iops                               *int32
+	StorageThroughput                  *int32
+	OptionGroupName                    *string
+	DBParameterGroupName               *string
+	PubliclyAccessible                 *bool
+	Tags                               []Tag
+	DBSubnetGroupName                  *string
+	VpcSecurityGroupIds                []string
+	StorageType                        *string
+	CopyTagsToSnapshot                 *bool
+	MonitoringInterval                 *int32
+	MonitoringRoleArn                  *string
+	KmsKeyId                           *string
+	PreSignedUrl                       *string
+	EnableIAMDatabaseAuthentication    *bool
+	DatabaseInsightsMode               *string // one of DatabaseInsightsMode
+	EnablePerformanceInsights          *bool
+	PerformanceInsightsKMSKeyId        *string
+	PerformanceInsightsRetentionPeriod *int32
+	EnableCloudwatchLogsExports        []string
+	ProcessorFeatures                  []ProcessorFeature
+	UseDefaultProcessorFeatures        *bool
+	DeletionProtection                 *bool
+	Domain                             *string
+	DomainIAMRoleName                  *string
+	DomainFqdn                         *string
+	DomainOu                           *string
+	DomainAuthSecretArn                *string
+	DomainDnsIps                       []string
+	ReplicaMode                        *string // one of ReplicaMode
+	EnableCustomerOwnedIp              *bool
+	NetworkType                        *string
+	MaxAllocatedStorage                *int32
+	BackupTarget                       *string
+	CustomIamInstanceProfile           *string
+	AllocatedStorage                   *int32
+	SourceDBClusterIdentifier          *string
+	DedicatedLogVolume                 *bool
+	UpgradeStorageConfig               *bool
+	CACertificateIdentifier            *string
+	AdditionalStorageVolumes           []AdditionalStorageVolume
+	TagSpecifications                  []TagSpecification
+}
+
+// CreateDBInstanceReadReplicaOutput is the output of CreateDBInstanceReadReplica.
+type CreateDBInstanceReadReplicaOutput struct {
+	DBInstance *DBInstance
+}
+
 // CreateDBParameterGroupInput is the input of CreateDBParameterGroup.
 type CreateDBParameterGroupInput struct {
 	DBParameterGroupName   *string // required
@@ -1001,6 +1059,19 @@ type ModifyDBSubnetGroupInput struct {
 // ModifyDBSubnetGroupOutput is the output of ModifyDBSubnetGroup.
 type ModifyDBSubnetGroupOutput struct {
 	DBSubnetGroup *DBSubnetGroup
+}
+
+// PromoteReadReplicaInput is the input of PromoteReadReplica.
+type PromoteReadReplicaInput struct {
+	DBInstanceIdentifier  *string // required
+	BackupRetentionPeriod *int32
+	PreferredBackupWindow *string
+	TagSpecifications     []TagSpecification
+}
+
+// PromoteReadReplicaOutput is the output of PromoteReadReplica.
+type PromoteReadReplicaOutput struct {
+	DBInstance *DBInstance
 }
 
 // RebootDBClusterInput is the input of RebootDBCluster.
