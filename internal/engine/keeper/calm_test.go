@@ -118,3 +118,44 @@ func TestWhenAServerHangs(t *testing.T) {
 		t.Error("the calm time is counted wrong")
 	}
 }
+
+// A writer that has shown to be well after it was moved to is replaced as soon as any other
+// one that hangs.
+func TestAWriterThatIsProvenIsReplacedSoon(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, writer := moved(t)
+		w.live(steady+2*time.Second, true)
+		writer.paused = true
+		w.live(gathering+(silences+2)*probeTimeout, true)
+		if w.writer == writer.id {
+			t.Fatalf("the writer that hangs was not replaced\n%s", w)
+		}
+	})
+}
+
+// Soon after a failover that nobody asked for, one that hangs is waited for, and then
+// replaced: nobody waits for the calm time to pass.
+func TestAWriterThatHangsAfterAFailoverIsReplaced(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := tale(t)
+		w.live(2*calm, true)
+		first := w.servers[w.writer]
+		first.paused = true
+		w.live(gathering+(silences+2)*probeTimeout, true)
+		if w.writer == first.id {
+			t.Fatal("the writer that hangs was not replaced")
+		}
+		first.paused = false
+		w.live(time.Duration(rapid.IntRange(4, 30).Draw(t, "seconds"))*time.Second, true)
+		next := w.servers[w.writer]
+		next.paused = true
+		w.live(stunned-2*probeTimeout, true)
+		if w.writer != next.id {
+			t.Fatalf("%s writes, and was not waited for", w.writer)
+		}
+		w.live(gathering+(silences+2)*probeTimeout, true)
+		if w.writer == next.id {
+			t.Fatalf("the writer that hangs was not replaced\n%s", w)
+		}
+	})
+}

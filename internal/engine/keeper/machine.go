@@ -21,12 +21,15 @@ const (
 	// Each has probeTimeout to answer, and errors that come sooner say no more for that.
 	silences     = 3
 	probeTimeout = 500 * time.Millisecond
-	// calm is how long after an automatic failover there is no other one, unless the new
-	// writer ended and cannot be started again. After any other change of the writer it is
-	// how long silence has to last for stunned until the new one counts as hung: it may be
-	// slow to answer, with all clients connecting at once and a checkpoint to write.
+	// calm is how long after an automatic failover a writer that ends is started again in
+	// its place, and replaced only when it cannot be. A writer that is silent counts as hung
+	// in that time only after stunned, and so it does in the calm time after any other
+	// change of the writer until it is proven: until it has answered for steady without a
+	// break. Before, it may be slow, with all clients connecting at once and a checkpoint
+	// to write.
 	calm    = 60 * time.Second
 	stunned = 10 * time.Second
+	steady  = 5 * time.Second
 	// hardly is how often a writer fails to start until another one takes its place in the
 	// calm time.
 	hardly = 3
@@ -122,6 +125,10 @@ type member struct {
 	known  bool
 	silent int
 	quiet  time.Time // since when it is silent
+	// answers is since when it has answered each probe as the one that writes; zero when it
+	// has not. proven says that it once did so for steady since it began to write.
+	answers time.Time
+	proven  bool
 	// looked says that data is what its folder has, while it does not run.
 	looked bool
 	data   engine.Data
@@ -229,9 +236,11 @@ func (k *machine) observe(id string, s engine.State, began, now time.Time) {
 		if m.silent++; m.silent == 1 {
 			m.quiet = began
 		}
+		m.answers = time.Time{}
 		return
 	}
 	m.silent = 0
+	m.prove(s, began)
 	if s.Phase == engine.PhaseBusy { // it says no more than that it is alive
 		before := m.state
 		before.Phase, before.Process, before.Reason = s.Phase, s.Process, s.Reason
@@ -241,6 +250,23 @@ func (k *machine) observe(id string, s engine.State, began, now time.Time) {
 	if id == k.leader() && s.Writer && m.durable != nil && (m.busy == nil || m.busy.verb != verbDurability) {
 		k.counted = union(s.Durability.AnyOf, m.durable.AnyOf)
 	}
+}
+
+// prove notes for how long a member has answered as the one that writes, by a probe that
+// began at a time.
+func (m *member) prove(s engine.State, began time.Time) {
+	switch {
+	case s.Phase != engine.PhaseUp || !s.Writer:
+		m.answers = time.Time{}
+	case m.answers.IsZero():
+		m.answers = began
+	}
+	m.proven = m.proven || !m.answers.IsZero() && began.Sub(m.answers) >= steady
+}
+
+// begins notes that a member begins to write.
+func (m *member) begins(now time.Time) {
+	m.began, m.secured, m.answers, m.proven = now, false, time.Time{}, false
 }
 
 // take takes what is known of a member for sure.
@@ -439,7 +465,8 @@ func (k *machine) done(m *member, a action, r result) {
 	case verbPromote:
 		m.state.Writer, m.mayWrite, m.settled = true, true, false
 		m.state.Upstream, m.state.Streaming, m.state.Replicas = "", false, nil
-		m.durable, m.began, m.secured = &engine.Durability{}, k.now, false
+		m.durable = &engine.Durability{}
+		m.begins(k.now)
 		k.completed(m)
 		k.parted(m)
 	case verbSettle:
@@ -493,7 +520,8 @@ func (k *machine) started(m *member, a action) {
 	m.take(engine.State{Phase: engine.PhaseUp, Process: before.Process, Writer: a.role.Writer, Upstream: upstream, History: m.data.History, Version: before.Version})
 	m.pending = nil
 	if a.role.Writer {
-		m.durable, m.began, m.secured = nil, k.now, false
+		m.durable = nil
+		m.begins(k.now)
 	}
 	if m.rebooting || k.saved.Members[m.want.ID].Served {
 		k.tell(m.want.ID, "DB instance restarted", "availability")

@@ -82,12 +82,16 @@ func (k *machine) begin(t turnover) {
 // settledDown says that there may be an automatic failover: the last change of the writer
 // is long enough ago for the trouble that it is in, and all members were looked at.
 func (k *machine) settledDown(w *member) bool {
-	hopeless := w.down() && (w.retry.failures >= hardly || errors.Is(w.retry.err, engine.ErrNoData))
-	if k.calm(k.saved.Failed) && !hopeless {
-		return false
-	}
-	if k.calm(k.saved.Moved) && !w.down() && k.now.Sub(w.quiet) < stunned {
-		return false
+	failed, moved := k.calm(k.saved.Failed), k.calm(k.saved.Moved)
+	switch {
+	case w.down():
+		if failed && w.retry.failures < hardly && !errors.Is(w.retry.err, engine.ErrNoData) {
+			return false
+		}
+	case failed || moved && !w.proven:
+		if k.now.Sub(w.quiet) < stunned {
+			return false
+		}
 	}
 	for _, m := range k.members {
 		if !m.known && k.now.Sub(k.asked) < gathering {

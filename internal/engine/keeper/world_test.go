@@ -393,8 +393,10 @@ func (w *world) keeps(t *turnover, chosen *server) {
 	}
 }
 
-// calmly holds that a request is carried out once, and that after a turnover there is no
-// other one that nobody asked for, unless the writer ended or has long been silent.
+// calmly holds that a request is carried out once, and that a writer is not left too soon
+// that nobody asked to leave: after a failover of that kind one that ends is started again
+// first, and one that is silent is waited for, as it is after a planned one when it has not
+// been seen to be steady.
 func (w *world) calmly(t *turnover) {
 	if t.asked > 0 && w.answered[t.asked] {
 		w.t.Fatalf("request %d is carried out again", t.asked)
@@ -403,11 +405,12 @@ func (w *world) calmly(t *turnover) {
 	if !t.auto || from.down() && from.retry.failures > 0 {
 		return
 	}
-	if since := w.now.Sub(w.unasked); since < calm {
-		w.t.Fatalf("a failover %v after another one that nobody asked for", since)
-	}
-	if since, quiet := w.now.Sub(w.moved), w.now.Sub(from.quiet); !from.down() && since < calm && quiet < stunned {
-		w.t.Fatalf("a failover %v after a planned one, of a writer that is silent for %v", since, quiet)
+	unasked, moved, quiet := w.now.Sub(w.unasked), w.now.Sub(w.moved), w.now.Sub(from.quiet)
+	switch {
+	case unasked < calm && (from.down() || quiet < stunned):
+		w.t.Fatalf("a failover %v after another one that nobody asked for, of a writer that is down: %v, or silent for %v", unasked, from.down(), quiet)
+	case !from.down() && moved < steady && quiet < stunned:
+		w.t.Fatalf("a failover %v after a planned one, of a writer that is silent for %v", moved, quiet)
 	}
 }
 
