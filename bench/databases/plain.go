@@ -75,6 +75,7 @@ func (p *plainServer) command(ctx context.Context, program string, args ...strin
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid: true, Cloneflags: syscall.CLONE_NEWIPC, Credential: &syscall.Credential{Uid: p.installed.UID, Gid: p.installed.GID},
 	}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // pg_basebackup is two
 	return cmd
 }
 
