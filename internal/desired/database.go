@@ -359,6 +359,9 @@ type Watch struct {
 	MaxLag int64
 	// Secret counts the changes of what is asked with.
 	Secret int64
+	// Seldom says that nobody is led there, so that it need not be known at once who does
+	// what.
+	Seldom bool
 }
 
 // KindWatch is the kind of Watch.
@@ -366,7 +369,7 @@ var KindWatch = ours(Description[Watch]{
 	Name: "watch", Stage: StageMeans, Sort: Databases, Spell: (*Watch).spell, Ends: EndsNothing[Watch], Turns: TurnsNothing[Watch],
 	Examples: []Watch{{
 		ID: "cluster-2", VPC: "vpc-2", Gateway: netip.MustParseAddr("10.0.1.50"), Ask: "patroni", Members: []MemberAddr{{"db-4", netip.MustParseAddr("10.0.2.60")}}, Port: 5432,
-		REST: 8008, MaxLag: 1 << 20, Secret: 1,
+		REST: 8008, MaxLag: 1 << 20, Secret: 1, Seldom: true,
 	}},
 })
 
@@ -391,4 +394,5 @@ func (w *Watch) spell(s *Spelling) {
 	spellNumber(s, "rest", &w.REST)
 	spellNumber(s, "max-lag", &w.MaxLag)
 	spellNumber(s, "secret", &w.Secret)
+	s.Flag("seldom", &w.Seldom)
 }

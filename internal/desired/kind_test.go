@@ -397,7 +397,7 @@ var entries = map[Kind]func(d draw) Entry{
 		}
 	},
 	KindWatch: func(d draw) Entry {
-		return Watch{d.name(), d.text(), d.addr(), d.text(), d.memberAddrs(), d.port(), d.port(), d.count("lag"), d.count("secret")}
+		return Watch{d.name(), d.text(), d.addr(), d.text(), d.memberAddrs(), d.port(), d.port(), d.count("lag"), d.count("secret"), d.flag("seldom")}
 	},
 	KindAllow: func(d draw) Entry { return Allow{d.name(), d.prefix(), d.addr()} },
 	KindEndpoint: func(d draw) Entry {

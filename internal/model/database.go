@@ -216,6 +216,7 @@ const (
 	DatabaseBadParams DatabasePhase = "incompatible-parameters"
 	DatabaseResetting DatabasePhase = "resetting-master-credentials"
 	DatabaseFailed    DatabasePhase = "failed"
+	DatabaseUnasked   DatabasePhase = "incompatible-network" // there is no way to ask it
 )
 
 // Serves reports whether clients are served in a phase.

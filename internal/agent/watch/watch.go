@@ -58,6 +58,8 @@ type Config struct {
 	Every time.Duration
 	// Soon is how often while something is in doubt. Default 50 ms.
 	Soon time.Duration
+	// Seldom is how often a database that nobody is led to is asked. Default 5 s.
+	Seldom time.Duration
 	// Doubt is how long servers are asked so often, if the doubt stays: from then on twice
 	// as rarely as Every. Default 2 min: managers of databases take from ten seconds to a
 	// minute to find that a writer is gone, and then promote another one (Patroni's ttl is
@@ -81,6 +83,7 @@ type Watcher struct {
 // New makes a Watcher of nothing.
 func New(cfg Config) *Watcher {
 	cfg.Every, cfg.Soon, cfg.Doubt = cmp.Or(cfg.Every, 500*time.Millisecond), cmp.Or(cfg.Soon, 50*time.Millisecond), cmp.Or(cfg.Doubt, 2*time.Minute)
+	cfg.Seldom = cmp.Or(cfg.Seldom, 5*time.Second)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	return &Watcher{cfg: cfg, watched: map[desired.Realm]*watched{}}
 }
@@ -166,14 +169,14 @@ func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
 
 // watch asks one member again and again until the context is done.
 func (d *watched) watch(ctx context.Context, m desired.MemberAddr, access Access) {
-	wake := d.wake[m.Member]
+	wake, said := d.wake[m.Member], new(ration)
 	q := question{access: access, member: m.Member, addr: netip.AddrPortFrom(m.Addr, d.entry.Port), rest: d.entry.REST}
 	q.dial = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		conn, err := d.cfg.Network.Dial(ctx, d.entry.VPC, d.entry.Gateway, to)
 		if err != nil {
 			return nil, err
 		}
-		return attended(conn, func() { kick(wake) }), nil
+		return said.on(attended(conn, func() { kick(wake) })), nil
 	}
 	how := askers[d.entry.Ask]
 	if how == nil {
@@ -183,13 +186,21 @@ func (d *watched) watch(ctx context.Context, m desired.MemberAddr, access Access
 	a := how(q)
 	defer a.close()
 	for {
+		said.renew()
 		limited, cancel := context.WithTimeout(ctx, d.cfg.Every)
 		answer := a.ask(limited)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
-		if !pause(ctx, wake, d.heard(m.Member, answer)) {
+		wait := d.heard(m.Member, answer)
+		if answer.Err != nil && !answer.Alive { // it may hang up on whoever comes
+			if !pause(ctx, nil, d.cfg.Soon) {
+				return
+			}
+			wait = max(0, wait-d.cfg.Soon)
+		}
+		if !pause(ctx, wake, wait) {
 			return
 		}
 	}
@@ -213,17 +224,25 @@ func (d *watched) heard(member string, a Answer) time.Duration {
 	switch doubt := d.judge.doubt(); {
 	case !doubt:
 		d.doubtful = time.Time{}
-		return jittered(d.cfg.Every)
+		return jittered(d.pace())
 	case !wasDoubt || d.doubtful.IsZero():
 		d.doubtful = time.Now()
 		for _, wake := range d.wake {
 			kick(wake)
 		}
 	}
-	if time.Since(d.doubtful) < d.cfg.Doubt {
+	if time.Since(d.doubtful) < d.cfg.Doubt && !d.entry.Seldom {
 		return d.cfg.Soon
 	}
 	return jittered(2 * d.cfg.Every)
+}
+
+// pace is how often a server is asked while nothing is in doubt.
+func (d *watched) pace() time.Duration {
+	if d.entry.Seldom {
+		return d.cfg.Seldom
+	}
+	return d.cfg.Every
 }
 
 // jittered spreads servers that are asked together; it is never longer than asked for.
@@ -272,6 +291,9 @@ func (d *watched) report() Report {
 		r.Degraded = w == nil || d.judge.split != nil || w.failed >= failures || w.last.Err == nil && !w.last.Writes && !d.judge.byPort
 	}
 	for _, m := range d.judge.members {
+		if !m.heard {
+			delete(r.Up, m.id)
+		}
 		switch {
 		case m.strange:
 			r.Troubles[m.id] = "it is of another database: its system identifier is " + m.last.System

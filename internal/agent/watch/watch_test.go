@@ -19,6 +19,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/posternhq/postern/internal/agent/roles"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
@@ -239,6 +241,86 @@ func TestServersThatLieAreNobody(t *testing.T) {
 	})
 }
 
+// dials is loopback that notes when it was asked for connections.
+type dials struct{ at chan time.Time }
+
+// Dial implements Network.
+func (d dials) Dial(ctx context.Context, _ string, _ netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	select {
+	case d.at <- time.Now():
+	default:
+	}
+	return loopback{}.Dial(ctx, "", netip.Addr{}, to)
+}
+
+// TestWhoHangsUpIsNotAskedAllTheTime: that a connection ended is a reason to ask at once,
+// but not when each of them does.
+func TestWhoHangsUpIsNotAskedAllTheTime(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	at := netip.MustParseAddrPort(l.Addr().String())
+	network := dials{make(chan time.Time, 8)}
+	w := New(Config{Network: network, Control: &told{access: Access{User: "watch"}}, Roles: roles.NewBoard(), Log: slog.New(slog.DiscardHandler)})
+	defer w.Close()
+	entry := desired.Watch{ID: "cluster-1", Ask: model.AskPostgres, Port: at.Port(), Members: []desired.MemberAddr{{Member: "a", Addr: at.Addr()}}}
+	if failed := w.Apply(t.Context(), entry.Key().Realm, []desired.Entry{entry}, nil); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	const attempts = 3 // of one question, at most: with TLS and without
+	first := <-network.at
+	for range 4*attempts - 1 {
+		<-network.at
+	}
+	if since := (<-network.at).Sub(first); since < 4*w.cfg.Soon {
+		t.Errorf("it is asked five times in %v", since)
+	}
+}
+
+// TestWhatIsTakenOfAServerIsBounded: a message that would be long is not waited for, and
+// one after the other is not read for ever.
+func TestWhatIsTakenOfAServerIsBounded(t *testing.T) {
+	for name, says := range map[string]string{
+		"a message of a gigabyte": "R\x40\x00\x00\x00",
+		"notices without an end":  strings.Repeat("N\x00\x00\x10\x00"+strings.Repeat("\x00", 4092), 2*longestAnswer/4097),
+	} {
+		at, _ := liar(t, "127.0.0.2", 0, says)
+		said := new(ration)
+		p := &postgres{question: question{addr: at, access: Access{User: "watch"}, dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+			conn, err := loopback{}.Dial(ctx, "", netip.Addr{}, to)
+			if err != nil {
+				return nil, err
+			}
+			return said.on(conn), nil
+		}}}
+		cfg, err := p.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.TLSConfig = nil // it is as talkative behind TLS
+		cfg.Fallbacks = nil
+		said.renew()
+		ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
+		if conn, err := pgconn.ConnectConfig(ctx, cfg); err == nil || ctx.Err() != nil {
+			t.Errorf("%s: %v, %v", name, conn, err)
+		} else {
+			t.Log(name, err)
+		}
+		cancel()
+	}
+}
+
 // TestThePortThatIsOpenIsFollowed: the first of the members whose port is open writes, and
 // goes on to until it is closed.
 func TestThePortThatIsOpenIsFollowed(t *testing.T) {
@@ -300,6 +382,26 @@ func TestANewWriterIsLookedForOften(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if pause := d.heard("b", reads); pause < 400*time.Millisecond {
 			t.Errorf("who could be a writer is asked again after %v for ever", pause)
+		}
+	})
+}
+
+// TestADatabaseThatNobodyIsLedToIsAskedSeldom: somebody else's database is asked no more than
+// it takes to show how it is.
+func TestADatabaseThatNobodyIsLedToIsAskedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &watched{
+			cfg: &New(Config{Roles: roles.NewBoard(), Log: slog.New(slog.DiscardHandler)}).cfg, news: make(chan struct{}, 1),
+			judge: newJudge("cluster-1", []string{"a", "b"}, "", 0, false), entry: desired.Watch{Seldom: true},
+		}
+		d.heard("a", writes)
+		if pause := d.heard("b", reads); pause < 4*time.Second {
+			t.Errorf("it is asked again after %v while all is well", pause)
+		}
+		for range 5 {
+			if pause := d.heard("a", silent); pause < 800*time.Millisecond || pause > time.Second {
+				t.Errorf("it is asked again after %v while the writer is missed", pause)
+			}
 		}
 	})
 }

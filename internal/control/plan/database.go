@@ -100,30 +100,35 @@ func parameters(g *model.DBParameterGroup, held model.HeldParameters) (list []st
 }
 
 // watch has the host ask a database that exists without it, by way of a gateway that leads
-// to it. While none does, nobody needs to know.
+// to it, or while none does of one in its VPC, at a slow pace.
 func (r *reading) watch(m *model.Meta, d *model.Database, db *database) []desired.Entry {
-	var ways []exit
-	about := []string{m.ID}
-	for _, a := range db.addrs {
-		about = append(about, a.Member)
-	}
-	for _, id := range about {
-		for rc := range state.ResourceConfigurationsByDatabase.Rows(r.tx, m.Sibling(id)) {
-			for _, t := range rc.Targets {
-				if x, ok := valueOf[exit](r, unitInterface, rc.Sibling(t.Interface)); ok && t.Host == r.plan.host.Index && x.pool4.IsValid() {
-					ways = append(ways, x)
-				}
-			}
-		}
-	}
-	if len(ways) == 0 || len(db.addrs) == 0 {
+	if len(db.addrs) == 0 {
 		return nil
 	}
-	way := slices.MinFunc(ways, func(a, b exit) int { return cmp.Or(cmp.Compare(a.vpc, b.vpc), a.pool4.Compare(b.pool4)) })
-	return []desired.Entry{desired.Watch{
-		ID: db.id, VPC: way.vpc, Gateway: way.pool4, Ask: d.Registered.Ask, Members: db.addrs, Port: d.Port, REST: d.Registered.RESTPort,
-		MaxLag: d.Registered.MaxLag, Secret: d.Secret,
-	}}
+	var ways []desired.Watch
+	for _, way := range state.WaysTo(r.tx, m, d) {
+		x, ok := valueOf[exit](r, unitInterface, way.Interface)
+		if pool, has := x.pool(db.addrs[0].Addr.Is4()); ok && has && way.Host == r.plan.host.Index {
+			ways = append(ways, desired.Watch{
+				ID: db.id, VPC: x.vpc, Gateway: pool, Ask: d.Registered.Ask, Members: db.addrs, Port: d.Port, REST: d.Registered.RESTPort,
+				MaxLag: d.Registered.MaxLag, Secret: d.Secret, Seldom: !way.Led,
+			})
+		}
+	}
+	if len(ways) == 0 {
+		return nil
+	}
+	return []desired.Entry{slices.MinFunc(ways, func(a, b desired.Watch) int {
+		return cmp.Or(led(a)-led(b), cmp.Compare(a.VPC, b.VPC), a.Gateway.Compare(b.Gateway))
+	})}
+}
+
+// led sorts ways that connections go by before others.
+func led(w desired.Watch) int {
+	if w.Seldom {
+		return 1
+	}
+	return 0
 }
 
 // deriveDBInstance asks for a server: its sandbox, its interface there, its place in the
