@@ -142,9 +142,18 @@ func (b *bench) measureInstance(ctx context.Context, engine, name string) (took 
 }
 
 func (b *bench) notes() []string {
-	return []string{
-		fmt.Sprintf("Writers: clusters of three instances. %d clients in another VPC with the same block commit a row each every 5 ms through an endpoint and a gateway, by the writer's own name; from before kill(2) of the server's process, or before FailoverDBCluster is sent, to the first commit that the new writer has acknowledged. Then all acknowledged rows are looked for.", clients),
-		"The ideal manager: a PostgreSQL server and its synchronous replica behind a plain router, which is promoted by pg_ctl right after the kill, without having to notice it; the clients know both addresses, without names and TLS (target_session_attrs=read-write). It is what real managers can come near to.",
+	notes := []string{
+		fmt.Sprintf("Writers: clusters of three instances. %d clients in another VPC with the same block commit a row each every 5 ms through an endpoint and a gateway, by the writer's own name; from before kill(2) of the server's process, or of the supervisor above it, or before FailoverDBCluster is sent, to the first commit that the new writer has acknowledged. Then all acknowledged rows are looked for.", clients),
+		"The ideal manager: a PostgreSQL server and its synchronous replica behind a plain router, which is promoted right after the kill, without having to notice it; the clients know both addresses, without names and TLS (target_session_attrs=read-write). It is what real managers can come near to.",
+		"Patroni: three servers in synchronous mode, with etcd, and HAProxy in front (httpchk of /primary, on-marked-down shutdown-sessions), without names and TLS; a server that is started again where it was counts as a new writer.",
+		"Registered databases: three plain servers, promoted by the benchmark itself or by Patroni; from pg_is_in_recovery() saying no to the first commit through endpoint and gateway.",
 		"Clusters whose writer is killed are new each time, as none fails over by itself twice in a minute.",
 	}
+	for _, s := range []settings{asDocumented, tuned} {
+		notes = append(notes, fmt.Sprintf("%s: ttl %d, loop_wait %d, retry_timeout %d, primary_start_timeout %d; HAProxy: %s.", s.name, s.ttl, s.loop, s.retry, s.start, s.checks))
+	}
+	if b.missing != "" {
+		notes = append(notes, "Patroni was not measured: the package "+b.missing+" is not installed.")
+	}
+	return notes
 }
