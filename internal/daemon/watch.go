@@ -83,10 +83,10 @@ func (r register) Tell(ctx context.Context, report watch.Report) error {
 			}
 		}
 		switch {
-		case report.Degraded && up == 0:
+		case report.Wrong != "" && up == 0:
 			d.say(tx, row.meta, model.DatabaseFailed, "no server answers")
-		case report.Degraded:
-			d.say(tx, row.meta, model.DatabaseAvailable, "nobody, or more than one, says to be the writer; connections stay where they went")
+		case report.Wrong != "":
+			d.say(tx, row.meta, model.DatabaseAvailable, withIdentifiers(tx, row.meta, report.Wrong))
 		case up > 0 || down == 0:
 			d.say(tx, row.meta, model.DatabaseAvailable, "")
 		}

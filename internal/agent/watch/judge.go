@@ -90,14 +90,20 @@ func (j *judge) hears(id string, a Answer) (events []string) {
 	m.asked, m.heard = true, m.heard || a.Err == nil || a.Alive
 	switch {
 	case a.Err == nil:
+		if m.last.Err != nil && m.last.Alive {
+			events = append(events, fmt.Sprintf("%s says again what it does", m.id))
+		}
 		m.failed, m.last = 0, a
 	case a.Alive:
+		if m.last.Err == nil || !m.last.Alive {
+			events = append(events, fmt.Sprintf("%s does not say what it does: %v", m.id, a.Err))
+		}
 		m.failed, m.last.Err, m.last.Alive, m.last.Writes = 0, a.Err, true, false
 	default: // who reads goes on to until it is down; who writes must say so
 		m.failed++
 		m.last.Err, m.last.Alive, m.last.Writes = a.Err, false, false
 	}
-	events = j.strangers()
+	events = append(events, j.strangers()...)
 	switch {
 	case m.strange || m.down() == wasDown:
 	case wasDown:

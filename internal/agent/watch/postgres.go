@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,30 @@ func (p *postgres) try(ctx context.Context) Answer {
 func refusal(err error) Answer {
 	var said *pgconn.PgError
 	alive := errors.As(err, &said) && !strings.HasPrefix(said.Code, "57P")
-	return Answer{Err: err, Alive: alive}
+	return Answer{Err: plainly(err), Alive: alive}
+}
+
+var errNoAnswer = errors.New("no answer in time")
+
+// plainly leaves out what whoever registered the database knows: the error of the last way
+// to connect, in a line.
+func plainly(err error) error {
+	var said *pgconn.PgError
+	var connecting *pgconn.ConnectError
+	switch {
+	case errors.As(err, &said):
+		return fmt.Errorf("%s (SQLSTATE %s)", said.Message, said.Code)
+	case pgconn.Timeout(err):
+		return errNoAnswer
+	case !errors.As(err, &connecting):
+		return err
+	}
+	last := connecting.Unwrap()
+	if ways, ok := last.(interface{ Unwrap() []error }); ok {
+		for _, last = range ways.Unwrap() { // with TLS, and where that need not be without
+		}
+	}
+	return cmp.Or(errors.Unwrap(last), last) // without the address once more
 }
 
 // read makes an answer of what the server says to roleSQL.

@@ -5,11 +5,13 @@ package watch
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,8 +44,9 @@ type Report struct {
 	// members, by their ids.
 	Up       map[string]bool
 	Troubles map[string]string
-	// Degraded says that nobody writes, or several do.
-	Degraded bool
+	// Wrong is what is the matter with the whole: that nobody writes, or several do; empty
+	// when all is well. Members are named by their ids.
+	Wrong string
 	// Events are what happened since the report before.
 	Events []string
 }
@@ -288,7 +291,12 @@ func (d *watched) report() Report {
 	d.events = nil
 	if d.judge.asked() {
 		w := d.judge.find(r.Writer)
-		r.Degraded = w == nil || d.judge.split != nil || w.failed >= failures || w.last.Err == nil && !w.last.Writes && !d.judge.byPort
+		switch {
+		case d.judge.split != nil:
+			r.Wrong = fmt.Sprintf("two writers: %s say that they write; connections stay with %s", strings.Join(d.judge.split, " and "), cmp.Or(r.Writer, "nobody"))
+		case w == nil || w.down() || w.last.Err == nil && !w.last.Writes && !d.judge.byPort:
+			r.Wrong = "nobody says that it writes; connections stay where they went"
+		}
 	}
 	for _, m := range d.judge.members {
 		if !m.heard {
@@ -306,7 +314,7 @@ func (d *watched) report() Report {
 
 // same compares reports that have nothing new to tell.
 func (r Report) same(o Report) bool {
-	return len(r.Events) == 0 && r.Writer == o.Writer && r.Degraded == o.Degraded && maps.Equal(r.Up, o.Up) && maps.Equal(r.Troubles, o.Troubles)
+	return len(r.Events) == 0 && r.Writer == o.Writer && r.Wrong == o.Wrong && maps.Equal(r.Up, o.Up) && maps.Equal(r.Troubles, o.Troubles)
 }
 
 func kick(c chan struct{}) {

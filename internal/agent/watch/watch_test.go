@@ -237,7 +237,7 @@ func TestServersThatLieAreNobody(t *testing.T) {
 	w.eventually("that it is degraded", func() (string, bool) {
 		w.control.mu.Lock()
 		defer w.control.mu.Unlock()
-		return fmt.Sprintf("%+v", w.control.last), w.control.last.Degraded && len(w.control.last.Troubles) == 3
+		return fmt.Sprintf("%+v", w.control.last), w.control.last.Wrong != "" && len(w.control.last.Troubles) == 3
 	})
 }
 
