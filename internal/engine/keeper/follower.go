@@ -3,7 +3,11 @@
 package keeper
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -62,6 +66,56 @@ func (k *machine) heed(s source) {
 	if s.replication != "" {
 		k.saved.Upstream = s.replication
 	}
+}
+
+// errNoSource says that there is nobody to have a copy of.
+var errNoSource = errors.New("its source is not here")
+
+// seedFolder is in engine.PartCopy of a read replica, with the copy that its data are to be.
+const seedFolder = "seed"
+
+func (k *Keeper) seed(replica string) string {
+	return filepath.Join(k.folder(replica), engine.PartCopy, seedFolder)
+}
+
+// handSeed moves a copy to the read replica that waits for it.
+func (k *Keeper) handSeed(made, replica string) error {
+	to := k.seed(replica)
+	err := os.RemoveAll(to)
+	if err == nil {
+		err = os.Rename(made, to)
+	}
+	if err != nil {
+		return fmt.Errorf("hand a copy to %s: %w", replica, errors.Join(err, os.RemoveAll(made)))
+	}
+	return nil
+}
+
+// adopt has a server have a copy of its source, which the source's machine has taken when the
+// server there is free.
+func (s *seat) adopt(ctx context.Context, server engine.Adopter, source string) error {
+	k := s.database.keeper
+	k.mu.Lock()
+	d := k.databases[source]
+	k.mu.Unlock()
+	if d == nil {
+		return errNoSource
+	}
+	heard := make(chan error, 1)
+	d.tell(func(m *machine) { m.seeds[s.id] = &snapshot{id: s.id, heard: heard} })
+	defer d.tell(func(m *machine) { delete(m.seeds, s.id) })
+	var err error
+	select {
+	case err = <-heard:
+	case <-d.stop:
+		err = errNoSource
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", source, err)
+	}
+	return server.Adopt(ctx, k.seed(s.id))
 }
 
 // follows says that the database is a read replica.

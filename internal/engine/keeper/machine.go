@@ -67,6 +67,8 @@ type machine struct {
 	snapshots map[string]*snapshot
 	saved     saved
 
+	// seeds are copies of the data that read replicas wait for, by the replicas' ids.
+	seeds map[string]*snapshot
 	// source is what is known of the database that this one is a replica of.
 	source source
 
@@ -95,6 +97,16 @@ type snapshot struct {
 	bytes int64
 	busy  bool
 	retry retry
+	// heard is told what became of it, of one for a read replica. There is room for that.
+	heard chan<- error
+}
+
+// taking is the snapshot that an action is for; nil when nobody wants it any more.
+func (k *machine) taking(a action) *snapshot {
+	if a.seed {
+		return k.seeds[a.snapshot]
+	}
+	return k.snapshots[a.snapshot]
 }
 
 // retry is when something that failed is tried again.
@@ -158,7 +170,7 @@ type member struct {
 }
 
 func newMachine(id string, fits func(replica, writer engine.History) engine.Fit) *machine {
-	return &machine{id: id, fits: fits, members: map[string]*member{}, snapshots: map[string]*snapshot{}, saved: saved{Members: map[string]savedMember{}}}
+	return &machine{id: id, fits: fits, members: map[string]*member{}, snapshots: map[string]*snapshot{}, seeds: map[string]*snapshot{}, saved: saved{Members: map[string]savedMember{}}}
 }
 
 // want sets what a member should be.
@@ -375,6 +387,12 @@ func (k *machine) copies() {
 		s.busy = true
 		k.do(w, action{verb: verbSnapshot, snapshot: id})
 	}
+	for _, id := range slices.Sorted(maps.Keys(k.seeds)) {
+		if s := k.seeds[id]; w != nil && w.busy == nil && k.turn == nil && k.copiable(w) && !s.done && !s.busy {
+			s.busy = true
+			k.do(w, action{verb: verbSnapshot, snapshot: id, seed: true})
+		}
+	}
 }
 
 // copying reports whether a snapshot is being taken.
@@ -393,7 +411,7 @@ func (k *machine) finished(a action, r result, now time.Time) {
 	m := k.members[a.member]
 	if m != nil {
 		if m.busy == nil || m.busy.seq != a.seq {
-			if s := k.snapshots[a.snapshot]; a.verb == verbSnapshot && s != nil {
+			if s := k.taking(a); a.verb == verbSnapshot && s != nil {
 				s.busy = false // it is taken again
 			}
 			return // it was ended for another one
@@ -579,11 +597,15 @@ func (k *machine) failed(m *member, a action, r result) {
 
 // copied takes what became of a snapshot.
 func (k *machine) copied(a action, r result) {
-	s := k.snapshots[a.snapshot]
+	s := k.taking(a)
 	if s == nil {
 		return
 	}
-	s.busy = false
+	if s.busy = false; a.seed {
+		s.done = true
+		s.heard <- r.err // whoever waits for it asks again
+		return
+	}
 	if r.err != nil {
 		if s.retry.fail(k.now, r.err); s.retry.failures == tries {
 			k.tell(s.id, "The snapshot cannot be created, and is tried again every minute: "+r.err.Error(), "failure")

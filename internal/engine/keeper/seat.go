@@ -310,7 +310,11 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 	case verbTake:
 		r.err = s.takeVolume(spec)
 	case verbClone:
-		r.err = server.Clone(ctx, a.peer, nil)
+		if adopter, ok := server.(engine.Adopter); ok {
+			r.err = s.adopt(ctx, adopter, a.peer.ID)
+		} else {
+			r.err = server.Clone(ctx, a.peer, nil)
+		}
 	case verbRejoin:
 		r.rejoined, r.err = server.Rejoin(ctx, a.peer, nil)
 	case verbStart:
@@ -336,7 +340,7 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 	case verbUsers:
 		r.err = server.SetUsers(ctx, a.users)
 	case verbSnapshot:
-		r.bytes, r.err = s.snapshot(ctx, server, a.snapshot)
+		r.bytes, r.err = s.snapshot(ctx, server, a)
 	case verbKeep, verbDestroy:
 		r.err = s.leave(ctx, server, spec, a.verb == verbKeep)
 	}
@@ -362,12 +366,15 @@ func (s *seat) certify(ctx context.Context, server engine.Server, a action) (unt
 }
 
 // snapshot takes one, and moves it to where it stays.
-func (s *seat) snapshot(ctx context.Context, server engine.Server, id string) (bytes int64, err error) {
+func (s *seat) snapshot(ctx context.Context, server engine.Server, a action) (bytes int64, err error) {
 	made, err := server.Snapshot(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
-	return s.database.keeper.keepSnapshot(made, id)
+	if a.seed {
+		return 0, s.database.keeper.handSeed(made, a.snapshot)
+	}
+	return s.database.keeper.keepSnapshot(made, a.snapshot)
 }
 
 // keepSnapshot moves what was copied to where it stays, if that is wanted still.

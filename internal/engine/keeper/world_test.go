@@ -56,6 +56,8 @@ type server struct {
 	durability                    engine.Durability
 	waiting                       map[int]bool // commits that nobody has acknowledged yet
 	life                          int64
+	database                      string // another one than the world's, if any
+	purged                        int    // how many of its first commits it has no more for others
 }
 
 func (s *server) reachable() bool { return s.alive && !s.paused && !s.sealed }
@@ -311,7 +313,7 @@ func (w *world) promote(s *server) {
 		w.t.Fatalf("%s is promoted; %q was elected", s.id, w.writer)
 	}
 	for _, o := range w.each() {
-		if o != s && !o.sealed && o.alive && o.writer {
+		if o != s && !o.sealed && o.alive && o.writer && o.database == s.database {
 			w.t.Fatalf("%s is promoted while %s writes", s.id, o.id)
 		}
 	}
@@ -417,7 +419,7 @@ func (w *world) calmly(t *turnover) {
 // streams says that a server gets what another one has.
 func streams(s, of *server) bool {
 	return s != of && s.reachable() && of.reachable() && !s.writer && s.upstream == of.id && s.identity == of.identity &&
-		len(s.log) <= len(of.log) && slices.Equal(s.log, of.log[:len(s.log)]) && fits(s.history(), of.history()) == engine.FitYes
+		len(s.log) >= of.purged && len(s.log) <= len(of.log) && slices.Equal(s.log, of.log[:len(s.log)]) && fits(s.history(), of.history()) == engine.FitYes
 }
 
 func (w *world) replicate(s, of *server, n int) {
@@ -492,7 +494,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) check() {
 	var writers []string
 	for id, s := range w.each() {
-		if s.alive && s.writer && !s.sealed {
+		if s.alive && s.writer && !s.sealed && s.database == "" {
 			writers = append(writers, id)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/rds"
-	"github.com/posternhq/postern/internal/engine"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
@@ -90,8 +89,6 @@ func (a *API) replicable(tx *table.Txn, who access.View, name string) (*model.DB
 		return nil, fault.RDS("InvalidDBInstanceState", "DB instance %s is a member of a cluster: add instances to the cluster, which are its readers.", i.Identifier)
 	case i.IsRegistered():
 		return nil, registered("DBInstance", i.Identifier, "InvalidDBInstanceState")
-	case versionNow(&i.Database).driver() != engine.DriverPostgres:
-		return nil, conflicting("Read replicas of %s are not served.", i.Engine)
 	case i.Source != "":
 		return nil, fault.RDS("InvalidDBInstanceState", "DB instance %s is a read replica; read replicas of read replicas are not served: name its source.", i.Identifier)
 	case !available(instanceStatus(tx, i)):
