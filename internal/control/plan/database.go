@@ -145,12 +145,9 @@ func (r *reading) deriveDBInstance(ref model.Ref) derived {
 		return d
 	}
 	c, member := state.DBClusters.Get(r.tx, ref.Account, ref.Region, i.Cluster)
-	name, ours := i.NameIn(r.plan.domains.Databases), !i.IsRegistered()
-	if member && c.IsRegistered() {
-		name, ours = i.DNS, false
-	}
+	ours := !i.IsRegistered() && !(member && c.IsRegistered())
 	if i.Addr.IsValid() {
-		d.entries = r.databaseName(i.VPC, name, instanceTTL, []*model.DBInstance{i})
+		d.entries = r.databaseName(i.VPC, i.NameIn(r.plan.domains.Databases), instanceTTL, []*model.DBInstance{i})
 	}
 	if i.Cluster == "" {
 		db := &database{id: i.ID, vpc: i.VPC, port: i.Port}

@@ -353,7 +353,8 @@ func TestAConfigurationLeadsToAPartOfADatabase(t *testing.T) {
 }
 
 // A database that exists without Postern is asked by way of the gateway that leads to it, or
-// of another one of its VPC now and then, and by its own names in its VPC when somebody is known to have them.
+// of another one of its VPC now and then, and by its own names in its VPC when somebody is
+// known to have them. A server without one has one in RDS's form there, as it is described.
 func TestARegisteredDatabaseIsWatched(t *testing.T) {
 	w := newNamedWorld(t)
 	rows := cluster()
@@ -363,7 +364,9 @@ func TestARegisteredDatabaseIsWatched(t *testing.T) {
 			row.Registered = model.RegisteredDatabase{Ask: model.AskPatroni, RESTPort: 8008, MaxLag: 1, Writer: "pg.example.com.", Reader: "ro.pg.example.com."}
 			row.Writer = ""
 		case *model.DBInstance:
-			row.Interface, row.DNS = "", row.ID+".example.com."
+			if row.Interface = ""; row.ID == "db-1" {
+				row.DNS = "one.example.com."
+			}
 		}
 	}
 	w.put(t, slices.DeleteFunc(rows, func(row table.Row) bool { _, own := row.(*model.DBClusterEndpoint); return own })...)
@@ -394,7 +397,8 @@ func TestARegisteredDatabaseIsWatched(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	own := []string{"db-1.example.com. 10.0.1.81", "db-2.example.com. 10.0.1.82"}
+	second := model.DBInstance{Meta: meta("db-2"), Database: model.Database{Identifier: "orders-2"}}
+	own := []string{"one.example.com. 10.0.1.81", second.NameIn(w.plan.domains.Databases) + " 10.0.1.82"}
 	if diff := cmp.Diff(own, named()); diff != "" {
 		t.Error(diff)
 	}
