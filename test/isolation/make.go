@@ -29,8 +29,8 @@ type maker struct {
 }
 
 // Make makes a world: three VPCs with the same addresses, workloads at the same
-// places in each, gateways, resources and endpoints between them, and ways to the
-// internet if there is one.
+// places in each, gateways, resources, databases and endpoints between them, and ways to
+// the internet if there is one.
 func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	p.T.Helper()
 	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, internet, publicAddresses}
@@ -41,6 +41,7 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	if internet != nil {
 		m.outside(internet)
 	}
+	offer := m.databases(seed)
 	var resources []*Resource
 	for i, v := range m.w.VPCs {
 		resources = append(resources, m.gateway(v, fmt.Sprintf("gw-%d-a", i))...)
@@ -56,7 +57,9 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 		}
 	}
 	m.group(m.w.VPCs[0], m.w.VPCs[1])
+	offer()
 	m.tried()
+	m.serve()
 	m.acls(seed)
 	return m.w
 }
@@ -252,7 +255,7 @@ func (m *maker) resourceAddress(v *VPC) netip.Addr {
 	var addresses []netip.Addr
 	for _, w := range m.w.Workloads {
 		if w.VPC == v {
-			addresses = append(addresses, w.Addresses[0], w.Addresses[0], w.Addresses[1])
+			addresses = append(append(addresses, w.Addresses[0]), w.Addresses...)
 		}
 	}
 	return pick(m, addresses)
