@@ -89,6 +89,8 @@ func (d drawer) instance() *model.DBInstance {
 	}
 	if d.n == 0 || d.yes("in a cluster") {
 		i.Cluster = d.one("cluster", 0)
+	} else if d.yes("a replica") {
+		i.Source, i.Writer = d.one("db", 0), ""
 	}
 	if d.odd("no last snapshot") == 0 {
 		i.FinalSnapshot = d.one("final", 0)
