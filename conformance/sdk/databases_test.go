@@ -124,6 +124,7 @@ func TestDatabaseInstance(t *testing.T) {
 	})
 	shared := must(api.DescribeDBSnapshotAttributes(c.ctx, &rds.DescribeDBSnapshotAttributesInput{DBSnapshotIdentifier: new("before")}))(c).DBSnapshotAttributesResult
 	equal(t, "accounts it is shared with", len(shared.DBSnapshotAttributes[0].AttributeValues), 0)
+	c.sharedSnapshot()
 	must(api.RestoreDBInstanceFromDBSnapshot(c.ctx, &rds.RestoreDBInstanceFromDBSnapshotInput{
 		DBInstanceIdentifier: new("again"), DBSnapshotIdentifier: new("before"), DBSubnetGroupName: new("group"), ManageMasterUserPassword: new(true),
 	}))(c)
@@ -149,6 +150,40 @@ func TestDatabaseInstance(t *testing.T) {
 	equal(t, "last snapshot", *last.Status, "available")
 	must(api.DeleteDBSnapshot(c.ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("last")}))(c)
 	must(api.DeleteDBSubnetGroup(c.ctx, &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: new("group")}))(c)
+}
+
+// sharedSnapshot shares the snapshot before with another account, which copies it.
+func (c *client) sharedSnapshot() {
+	c.t.Helper()
+	other := newAccount(c.t)
+	source := must(c.databases().DescribeDBSnapshots(c.ctx, &rds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: new("before")}))(c).DBSnapshots[0].DBSnapshotArn
+	copied := &rds.CopyDBSnapshotInput{SourceDBSnapshotIdentifier: source, TargetDBSnapshotIdentifier: new("copy"), CopyTags: new(true)}
+	typed[*types.DBSnapshotNotFoundFault](c.t, failure(other.databases().CopyDBSnapshot(c.ctx, copied)))
+	must(c.databases().ModifyDBSnapshotAttribute(c.ctx, &rds.ModifyDBSnapshotAttributeInput{
+		DBSnapshotIdentifier: new("before"), AttributeName: new("restore"), ValuesToAdd: []string{other.key.Account},
+	}))(c)
+	must(other.databases().CopyDBSnapshot(c.ctx, copied))(other)
+	c.await("the copy", func() (bool, error) {
+		out, err := other.databases().DescribeDBSnapshots(c.ctx, &rds.DescribeDBSnapshotsInput{IncludeShared: new(true)})
+		return err == nil && len(out.DBSnapshots) == 2 && *out.DBSnapshots[1].DBSnapshotIdentifier == "copy" && *out.DBSnapshots[1].Status == "available", err
+	})
+	must(other.databases().DeleteDBSnapshot(c.ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("copy")}))(other)
+}
+
+// publicClusterSnapshot shares the snapshot before with everybody, and copies it.
+func (c *client) publicClusterSnapshot() {
+	c.t.Helper()
+	api := c.databases()
+	everybody := must(api.ModifyDBClusterSnapshotAttribute(c.ctx, &rds.ModifyDBClusterSnapshotAttributeInput{
+		DBClusterSnapshotIdentifier: new("before"), AttributeName: new("restore"), ValuesToAdd: []string{"all"},
+	}))(c).DBClusterSnapshotAttributesResult
+	equal(c.t, "it is shared with", everybody.DBClusterSnapshotAttributes[0].AttributeValues[0], "all")
+	must(api.CopyDBClusterSnapshot(c.ctx, &rds.CopyDBClusterSnapshotInput{SourceDBClusterSnapshotIdentifier: new("before"), TargetDBClusterSnapshotIdentifier: new("copy")}))(c)
+	c.await("the copy", func() (bool, error) {
+		out, err := api.DescribeDBClusterSnapshots(c.ctx, &rds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: new("copy")})
+		return err == nil && *out.DBClusterSnapshots[0].Status == "available", err
+	})
+	must(api.DeleteDBClusterSnapshot(c.ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: new("copy")}))(c)
 }
 
 // TestDatabaseCluster makes a cluster of two instances, and fails it over.
@@ -215,6 +250,7 @@ func TestDatabaseCluster(t *testing.T) {
 	})
 	shared := must(api.DescribeDBClusterSnapshotAttributes(c.ctx, &rds.DescribeDBClusterSnapshotAttributesInput{DBClusterSnapshotIdentifier: new("before")}))(c).DBClusterSnapshotAttributesResult
 	equal(t, "accounts it is shared with", len(shared.DBClusterSnapshotAttributes[0].AttributeValues), 0)
+	c.publicClusterSnapshot()
 	again := must(api.RestoreDBClusterFromSnapshot(c.ctx, &rds.RestoreDBClusterFromSnapshotInput{
 		DBClusterIdentifier: new("again"), SnapshotIdentifier: new("before"), Engine: new("aurora-postgresql"), DBSubnetGroupName: new("group"),
 	}))(c).DBCluster

@@ -78,6 +78,8 @@ var unasked = map[string][]string{
 		"rds:CreateDBCluster.AssociatedRoles.RoleArn",
 		"rds:CreateDBCluster.DBSystemId",
 		"rds:CreateDBCluster.GlobalClusterIdentifier",
+		"rds:CopyDBClusterSnapshot.KmsKeyId",
+		"rds:CopyDBSnapshot.KmsKeyId",
 		"rds:CreateDBCluster.KmsKeyId",
 		"rds:CreateDBCluster.MasterUserSecretKmsKeyId",
 		"rds:CreateDBCluster.MonitoringRoleArn",

@@ -1062,9 +1062,17 @@ var Services = map[string]*Service{
 			{Action: "rds:CopyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{1}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{1}}}},
 		}, Tags: [][]int{{3}}},
+		"CopyDBClusterSnapshot": {Needs: []Need{
+			{Action: "rds:CopyDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}}}},
+		}, Tags: [][]int{{5}}},
 		"CopyDBParameterGroup": {Needs: []Need{
 			{Action: "rds:CopyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{1}}}},
+		}, Tags: [][]int{{3}}},
+		"CopyDBSnapshot": {Needs: []Need{
+			{Action: "rds:CopyDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{1}}}},
 		}, Tags: [][]int{{3}}},
 		"CreateDBCluster": {Needs: []Need{
 			{Action: "rds:CreateDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[40]}, Path: []int{4}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{8}}, {Name: "rds:databasename", Path: []int{3}}, {Name: "rds:storageencrypted", Path: []int{18}}, {Name: "rds:databaseclass", Path: []int{27}}, {Name: "rds:storagesize", Path: []int{28}}, {Name: "rds:piops", Path: []int{30}}, {Name: "rds:managemasteruserpassword", Path: []int{51}}}}, {Kinds: []*Kind{&kinds[42]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{6}, Mentioned: true}}},
@@ -1228,11 +1236,17 @@ var Services = map[string]*Service{
 		"ModifyDBClusterParameterGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[42]}, Path: []int{0}}}},
 		}},
+		"ModifyDBClusterSnapshotAttribute": {Needs: []Need{
+			{Action: "rds:ModifyDBClusterSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
+		}},
 		"ModifyDBInstance": {Needs: []Need{
 			{Action: "rds:ModifyDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{12}}, {Name: "rds:piops", Path: []int{17}}, {Name: "rds:storagesize", Path: []int{1}}, {Name: "rds:managemasteruserpassword", Path: []int{55}}}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[46]}, Path: []int{19}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{3}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
 		}, Tags: [][]int{{62}}},
 		"ModifyDBParameterGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[47]}, Path: []int{0}}}},
+		}},
+		"ModifyDBSnapshotAttribute": {Needs: []Need{
+			{Action: "rds:ModifyDBSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
 		}},
 		"ModifyDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},

@@ -98,6 +98,14 @@ func databaseByID(tx *table.Txn, id string) (databaseRow, error) {
 	return databaseRow{}, fmt.Errorf("find the database %s: %w", id, errNoDatabase)
 }
 
+// snapshotByID finds the snapshot that has an id; nil when there is none.
+func snapshotByID(tx *table.Txn, id string) *model.Meta {
+	for s := range state.DBSnapshotsByID.Rows(tx, id) {
+		return &s.Meta
+	}
+	return nil
+}
+
 // Elect implements keeper.Control.
 func (l *ledger) Elect(ctx context.Context, e keeper.Election) (epoch int64, err error) {
 	d, err := l.opened()
@@ -135,6 +143,9 @@ func (l *ledger) Tell(ctx context.Context, o keeper.Observation) error {
 	_, err = d.db.Update(ctx, func(tx *table.Txn) error {
 		row, err := databaseByID(tx, o.Database)
 		if errors.Is(err, errNoDatabase) {
+			row.meta, row.database = snapshotByID(tx, o.Database), &model.Database{}
+		}
+		if row.meta == nil {
 			return nil
 		}
 		if o.Turned > row.database.Turned {

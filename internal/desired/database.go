@@ -186,14 +186,15 @@ func (m *DatabaseMember) spell(s *Spelling) {
 // unless it is there, and deleting it removes it.
 type Snapshot struct {
 	ID string
-	// Of is the id of the Database.
-	Of string
+	// Of is the id of the Database that it is taken of, and CopyOf that of another snapshot
+	// which it is a copy of. One of both is given.
+	Of, CopyOf string
 }
 
 // KindSnapshot is the kind of Snapshot.
 var KindSnapshot = ours(Description[Snapshot]{
 	Name: "snapshot", Stage: StageMeans, Sort: Databases, Spell: (*Snapshot).spell, Ends: EndsNothing[Snapshot], Turns: TurnsNothing[Snapshot],
-	Examples: []Snapshot{{ID: "snap-1", Of: "cluster-1"}},
+	Examples: []Snapshot{{ID: "snap-1", Of: "cluster-1"}, {ID: "snap-2", CopyOf: "snap-1"}},
 })
 
 // Key implements Entry.
@@ -210,6 +211,7 @@ func (p *Snapshot) spell(s *Spelling) {
 	s.Realm(&p.ID)
 	s.self()
 	s.Name("of", &p.Of)
+	s.Name("copyof", &p.CopyOf)
 }
 
 // MemberAddr is where a member of a database listens.

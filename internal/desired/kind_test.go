@@ -106,6 +106,7 @@ const saidOfKinds = `0 1 database in database root
 2 | resolver: ends [] turns []
 2 4 snapshot in database
 2 | snapshot: ends [] turns []
+2 | snapshot: ends [] turns []
 2 4 watch in database
 2 | watch: ends [] turns []
 2 4 zone in zone
@@ -389,7 +390,7 @@ var entries = map[Kind]func(d draw) Entry{
 	KindDatabaseMember: func(d draw) Entry {
 		return DatabaseMember{d.name(), d.name(), d.text(), d.addr(), d.count("tier"), d.names(), d.count("reboot"), d.count("memory")}
 	},
-	KindSnapshot: func(d draw) Entry { return Snapshot{d.name(), d.text()} },
+	KindSnapshot: func(d draw) Entry { return Snapshot{d.name(), d.text(), d.text()} },
 	KindFollowDatabase: func(d draw) Entry {
 		return FollowDatabase{
 			VPC: d.name(), Addr: d.addr(), Gateway: d.addr(), Database: d.text(), Part: DatabasePart(d.text()), Members: d.names(), Except: d.names(), Addrs: d.memberAddrs(),

@@ -267,36 +267,3 @@ func (s *DatabaseState) Clone() *DatabaseState { c := *s; return &c }
 
 // RowKey gives the parts of the row's key: those of what it is about.
 func (s *DatabaseState) RowKey() (account, region, id string) { return s.Account, s.Region, s.ID }
-
-// DBSnapshot is a copy of a database's data, of a cluster or of an instance.
-type DBSnapshot struct {
-	Meta
-	// Identifier is the name that users gave it, in lower case; clusters' and instances'
-	// are told apart by OfCluster.
-	Identifier string `json:"identifier"`
-	OfCluster  bool   `json:"ofCluster,omitempty"`
-	// Source is the id of what it is of, which may be gone, and Was what that was.
-	Source string   `json:"source"`
-	Was    Database `json:"was"`
-	// Class is that of the instance it is of; empty for a cluster's, and in rows of versions
-	// that did not keep it.
-	Class string `json:"class,omitempty"`
-	// Final says that it was taken when its source was deleted.
-	Final bool `json:"final,omitempty"`
-}
-
-// Clone copies the row so that the copy can be changed.
-func (s *DBSnapshot) Clone() *DBSnapshot {
-	c := *s
-	c.Meta, c.Was = s.Meta.clone(), s.Was.clone()
-	return &c
-}
-
-// ARN names the snapshot.
-func (s *DBSnapshot) ARN() string {
-	kind := "snapshot:"
-	if s.OfCluster {
-		kind = "cluster-snapshot:"
-	}
-	return ARN("rds", s.Region, s.Account, kind+s.Identifier)
-}

@@ -56,6 +56,18 @@ var (
 	DBSnapshotsByIdentifier = byRef(DBSnapshots, "identifier", func(s *model.DBSnapshot) []model.Ref { return siblings(s.Meta, s.Identifier) })
 	// DBSnapshotsBySource finds those of a database, which may be gone.
 	DBSnapshotsBySource = refer(DBSnapshots, "source", Outlives, func(s *model.DBSnapshot) []model.Ref { return siblings(s.Meta, s.Source) }, to(DBClusters), to(DBInstances))
+	// DBSnapshotsByCopied finds the copies of a snapshot, which may be gone, and other accounts'.
+	DBSnapshotsByCopied = refer(DBSnapshots, "copied", Outlives, func(s *model.DBSnapshot) []model.Ref {
+		if s.Copied.IsZero() {
+			return nil
+		}
+		return []model.Ref{s.Copied.Ref}
+	}, to(DBSnapshots))
+	// DBSnapshotsByShared finds those that are shared with an account, or with everybody.
+	DBSnapshotsByShared = byText(DBSnapshots, "shared", func(s *model.DBSnapshot) []string { return s.Shared })
+	// DBClustersBySnapshot and DBInstancesBySnapshot find what was made of a snapshot, by its id.
+	DBClustersBySnapshot  = byText(DBClusters, "snapshot", func(c *model.DBCluster) []string { return madeOf(&c.Database) })
+	DBInstancesBySnapshot = byText(DBInstances, "snapshot", func(i *model.DBInstance) []string { return madeOf(&i.Database) })
 
 	DBEvents = table.Define[*model.DBEvent]("db-event")
 	// DBEventsByExpiry has the oldest first.
@@ -63,6 +75,13 @@ var (
 
 	Authorities = table.Define[*model.Authority]("authority")
 )
+
+func madeOf(d *model.Database) []string {
+	if d.Snapshot == "" {
+		return nil
+	}
+	return []string{d.Snapshot}
+}
 
 // InstanceLeaves reports whether a database instance is to go now: it was deleted, and the
 // snapshot that is to be taken of it before is there.

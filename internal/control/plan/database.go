@@ -196,7 +196,11 @@ func (r *reading) deriveDBSnapshot(ref model.Ref) derived {
 	}
 	d := derived{subjects: []standing{standingOf(SubjectDBSnapshot, &s.Meta)}}
 	if !s.Deleting() {
-		d.entries = []desired.Entry{desired.Snapshot{ID: s.ID, Of: s.Source}}
+		e := desired.Snapshot{ID: s.ID, Of: s.Source}
+		if !s.Copied.IsZero() {
+			e.Of, e.CopyOf = "", s.Copied.ID
+		}
+		d.entries = []desired.Entry{e}
 	}
 	return d
 }

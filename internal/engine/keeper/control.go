@@ -66,8 +66,10 @@ type Secrets struct {
 	Password string
 }
 
-// Observation is what has changed of a database, as the host sees it.
+// Observation is what has changed of a database, or of a copy of a snapshot, as the host sees
+// it.
 type Observation struct {
+	// Database is the id of either.
 	Database string
 	States   []State
 	Events   []Event

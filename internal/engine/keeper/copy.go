@@ -5,6 +5,7 @@ package keeper
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // snapshot is one that is wanted of a database.
@@ -16,6 +17,18 @@ type snapshot struct {
 	retry retry
 	// heard is told what became of it, of one for a read replica. There is room for that.
 	heard chan<- error
+}
+
+// finish takes what became of it, and says what there is to tell of that.
+func (s *snapshot) finish(bytes int64, err error, now time.Time) (message, category string) {
+	if err == nil {
+		s.done, s.bytes = true, bytes
+		return "Snapshot created", "backup"
+	}
+	if s.retry.fail(now, err); s.retry.failures == tries {
+		return "The snapshot cannot be created, and is tried again every minute: " + err.Error(), "failure"
+	}
+	return "", ""
 }
 
 // taking is the snapshot that an action is for; nil when nobody wants it any more.
@@ -79,12 +92,7 @@ func (k *machine) copied(a action, r result) {
 		s.heard <- r.err // whoever waits for it asks again
 		return
 	}
-	if r.err != nil {
-		if s.retry.fail(k.now, r.err); s.retry.failures == tries {
-			k.tell(s.id, "The snapshot cannot be created, and is tried again every minute: "+r.err.Error(), "failure")
-		}
-		return
+	if message, category := s.finish(r.bytes, r.err, k.now); message != "" {
+		k.tell(s.id, message, category)
 	}
-	s.done, s.bytes = true, r.bytes
-	k.tell(s.id, "Snapshot created", "backup")
 }

@@ -42,8 +42,10 @@ type Keeper struct {
 	mu        sync.Mutex
 	databases map[string]*database
 	snapshots map[string]desired.Snapshot
-	began     bool
-	work      sync.WaitGroup
+	// duplicates are those of them that are copies of others, once it has begun.
+	duplicates map[string]*duplicate
+	began      bool
+	work       sync.WaitGroup
 }
 
 // Kinds are those that a Keeper carries out.
@@ -57,7 +59,7 @@ func New(cfg Config) (*Keeper, error) {
 	if cfg.Free == nil {
 		cfg.Free = folder.Free
 	}
-	k := &Keeper{cfg: cfg, databases: map[string]*database{}, snapshots: map[string]desired.Snapshot{}}
+	k := &Keeper{cfg: cfg, databases: map[string]*database{}, snapshots: map[string]desired.Snapshot{}, duplicates: map[string]*duplicate{}}
 	if err := os.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open the folder of databases: %w", err)
 	}
@@ -73,6 +75,11 @@ func (k *Keeper) Run(ctx context.Context) {
 	k.ctx, k.began = ctx, true
 	for _, d := range k.databases {
 		k.start(d)
+	}
+	for _, s := range k.snapshots {
+		if s.CopyOf != "" {
+			k.duplicate(s)
+		}
 	}
 	k.mu.Unlock()
 	<-ctx.Done()
@@ -228,8 +235,12 @@ func (k *Keeper) database(id string) *database {
 	return d
 }
 
-// ask has a database take a snapshot. The caller holds the lock.
+// ask has a database take a snapshot, or one copied. The caller holds the lock.
 func (k *Keeper) ask(s desired.Snapshot) {
+	if s.CopyOf != "" {
+		k.duplicate(s)
+		return
+	}
 	if d := k.databases[s.Of]; d != nil {
 		done, bytes := k.taken(s.ID)
 		d.tell(func(m *machine) {
@@ -307,16 +318,22 @@ func (k *Keeper) removeSnapshot(ctx context.Context, s desired.Snapshot, known b
 		return nil
 	}
 	k.mu.Lock()
-	d := k.databases[s.Of]
+	d, copied := k.databases[s.Of], k.duplicates[s.ID]
 	k.mu.Unlock()
 	if d != nil {
 		d.tell(func(m *machine) { delete(m.snapshots, s.ID) })
+	}
+	if copied != nil {
+		if err := copied.stop(ctx); err != nil {
+			return fmt.Errorf("end the copying of %s: %w", s.CopyOf, err)
+		}
 	}
 	if err := k.removeFolder(ctx, s.ID, "snapshot"); err != nil {
 		return err
 	}
 	k.mu.Lock()
 	delete(k.snapshots, s.ID)
+	delete(k.duplicates, s.ID)
 	k.mu.Unlock()
 	return ctx.Err()
 }

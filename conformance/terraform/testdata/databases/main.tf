@@ -137,7 +137,13 @@ resource "aws_db_instance" "this" {
 resource "aws_db_snapshot" "this" {
   db_instance_identifier = aws_db_instance.this.identifier
   db_snapshot_identifier = "stock-before"
+  shared_accounts        = var.changed ? ["210987654321"] : []
   tags                   = { team = "shop" }
+}
+
+resource "aws_db_snapshot_copy" "this" {
+  source_db_snapshot_identifier = aws_db_snapshot.this.db_snapshot_arn
+  target_db_snapshot_identifier = "stock-copy"
 }
 
 output "databases" {

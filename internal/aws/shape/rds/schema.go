@@ -55,6 +55,28 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CopyDBClusterSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CopyDBClusterSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceDBClusterSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "SourceDBClusterSnapshotIdentifier", QueryName: "SourceDBClusterSnapshotIdentifier", Required: true},
+					{Name: "TargetDBClusterSnapshotIdentifier", Index: 1, Shape: &t[169], Wire: "TargetDBClusterSnapshotIdentifier", QueryName: "TargetDBClusterSnapshotIdentifier", Required: true},
+					{Name: "KmsKeyId", Index: 2, Shape: &t[169], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "PreSignedUrl", Index: 3, Shape: &t[160], Wire: "PreSignedUrl", QueryName: "PreSignedUrl", Sensitive: true},
+					{Name: "CopyTags", Index: 4, Shape: &t[22], Wire: "CopyTags", QueryName: "CopyTags"},
+					{Name: "Tags", Index: 5, Shape: &t[178], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CopyDBClusterSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshot", Index: 0, Shape: &t[47], Wire: "DBClusterSnapshot", QueryName: "DBClusterSnapshot"},
+				}},
+				OutputRoot:    "CopyDBClusterSnapshotResponse",
+				ResultWrapper: "CopyDBClusterSnapshotResult",
+				Errors:        []string{"DBClusterSnapshotNotFoundFault", "InvalidDBClusterSnapshotStateFault", "InvalidDBClusterStateFault", "SnapshotQuotaExceeded", "DBClusterSnapshotAlreadyExistsFault", "KMSKeyNotAccessibleFault"},
+				NewInput:      func() any { return new(CopyDBClusterSnapshotInput) },
+				NewOutput:     func() any { return new(CopyDBClusterSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CopyDBClusterSnapshot(ctx, in.(*CopyDBClusterSnapshotInput))
+				},
+			},
+			{
 				Name: "CopyDBParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CopyDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "SourceDBParameterGroupIdentifier", Index: 0, Shape: &t[169], Wire: "SourceDBParameterGroupIdentifier", QueryName: "SourceDBParameterGroupIdentifier", Required: true},
@@ -72,6 +94,33 @@ func newService() *schema.Service {
 				NewOutput:     func() any { return new(CopyDBParameterGroupOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).CopyDBParameterGroup(ctx, in.(*CopyDBParameterGroupInput))
+				},
+			},
+			{
+				Name: "CopyDBSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CopyDBSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceDBSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "SourceDBSnapshotIdentifier", QueryName: "SourceDBSnapshotIdentifier", Required: true},
+					{Name: "TargetDBSnapshotIdentifier", Index: 1, Shape: &t[169], Wire: "TargetDBSnapshotIdentifier", QueryName: "TargetDBSnapshotIdentifier", Required: true},
+					{Name: "KmsKeyId", Index: 2, Shape: &t[169], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "Tags", Index: 3, Shape: &t[178], Wire: "Tags", QueryName: "Tags"},
+					{Name: "CopyTags", Index: 4, Shape: &t[22], Wire: "CopyTags", QueryName: "CopyTags"},
+					{Name: "PreSignedUrl", Index: 5, Shape: &t[160], Wire: "PreSignedUrl", QueryName: "PreSignedUrl", Sensitive: true},
+					{Name: "OptionGroupName", Index: 6, Shape: &t[169], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "TargetCustomAvailabilityZone", Index: 7, Shape: &t[169], Wire: "TargetCustomAvailabilityZone", QueryName: "TargetCustomAvailabilityZone"},
+					{Name: "SnapshotTarget", Index: 8, Shape: &t[169], Wire: "SnapshotTarget", QueryName: "SnapshotTarget"},
+					{Name: "CopyOptionGroup", Index: 9, Shape: &t[22], Wire: "CopyOptionGroup", QueryName: "CopyOptionGroup"},
+					{Name: "SnapshotAvailabilityZone", Index: 10, Shape: &t[169], Wire: "SnapshotAvailabilityZone", QueryName: "SnapshotAvailabilityZone"},
+				}},
+				Output: &schema.Shape{Name: "CopyDBSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshot", Index: 0, Shape: &t[71], Wire: "DBSnapshot", QueryName: "DBSnapshot"},
+				}},
+				OutputRoot:    "CopyDBSnapshotResponse",
+				ResultWrapper: "CopyDBSnapshotResult",
+				Errors:        []string{"SnapshotQuotaExceeded", "DBSnapshotNotFound", "CustomAvailabilityZoneNotFound", "InvalidDBSnapshotState", "KMSKeyNotAccessibleFault", "DBSnapshotAlreadyExists"},
+				NewInput:      func() any { return new(CopyDBSnapshotInput) },
+				NewOutput:     func() any { return new(CopyDBSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CopyDBSnapshot(ctx, in.(*CopyDBSnapshotInput))
 				},
 			},
 			{
@@ -1342,6 +1391,26 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ModifyDBClusterSnapshotAttribute", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBClusterSnapshotAttributeInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "DBClusterSnapshotIdentifier", QueryName: "DBClusterSnapshotIdentifier", Required: true},
+					{Name: "AttributeName", Index: 1, Shape: &t[169], Wire: "AttributeName", QueryName: "AttributeName", Required: true},
+					{Name: "ValuesToAdd", Index: 2, Shape: &t[11], Wire: "ValuesToAdd", QueryName: "ValuesToAdd"},
+					{Name: "ValuesToRemove", Index: 3, Shape: &t[11], Wire: "ValuesToRemove", QueryName: "ValuesToRemove"},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBClusterSnapshotAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshotAttributesResult", Index: 0, Shape: &t[50], Wire: "DBClusterSnapshotAttributesResult", QueryName: "DBClusterSnapshotAttributesResult"},
+				}},
+				OutputRoot:    "ModifyDBClusterSnapshotAttributeResponse",
+				ResultWrapper: "ModifyDBClusterSnapshotAttributeResult",
+				Errors:        []string{"DBClusterSnapshotNotFoundFault", "SharedSnapshotQuotaExceeded", "InvalidDBClusterSnapshotStateFault"},
+				NewInput:      func() any { return new(ModifyDBClusterSnapshotAttributeInput) },
+				NewOutput:     func() any { return new(ModifyDBClusterSnapshotAttributeOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBClusterSnapshotAttribute(ctx, in.(*ModifyDBClusterSnapshotAttributeInput))
+				},
+			},
+			{
 				Name: "ModifyDBInstance", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[169], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
@@ -1438,6 +1507,26 @@ func newService() *schema.Service {
 				NewOutput:     func() any { return new(ModifyDBParameterGroupOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).ModifyDBParameterGroup(ctx, in.(*ModifyDBParameterGroupInput))
+				},
+			},
+			{
+				Name: "ModifyDBSnapshotAttribute", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBSnapshotAttributeInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier", Required: true},
+					{Name: "AttributeName", Index: 1, Shape: &t[169], Wire: "AttributeName", QueryName: "AttributeName", Required: true},
+					{Name: "ValuesToAdd", Index: 2, Shape: &t[11], Wire: "ValuesToAdd", QueryName: "ValuesToAdd"},
+					{Name: "ValuesToRemove", Index: 3, Shape: &t[11], Wire: "ValuesToRemove", QueryName: "ValuesToRemove"},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBSnapshotAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshotAttributesResult", Index: 0, Shape: &t[74], Wire: "DBSnapshotAttributesResult", QueryName: "DBSnapshotAttributesResult"},
+				}},
+				OutputRoot:    "ModifyDBSnapshotAttributeResponse",
+				ResultWrapper: "ModifyDBSnapshotAttributeResult",
+				Errors:        []string{"SharedSnapshotQuotaExceeded", "DBSnapshotNotFound", "InvalidDBSnapshotState"},
+				NewInput:      func() any { return new(ModifyDBSnapshotAttributeInput) },
+				NewOutput:     func() any { return new(ModifyDBSnapshotAttributeOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBSnapshotAttribute(ctx, in.(*ModifyDBSnapshotAttributeInput))
 				},
 			},
 			{
@@ -1767,8 +1856,6 @@ func newService() *schema.Service {
 			"AuthorizeDBSecurityGroupIngress",
 			"BacktrackDBCluster",
 			"CancelExportTask",
-			"CopyDBClusterSnapshot",
-			"CopyDBSnapshot",
 			"CopyOptionGroup",
 			"CreateBlueGreenDeployment",
 			"CreateCustomDBEngineVersion",
@@ -1821,14 +1908,12 @@ func newService() *schema.Service {
 			"ModifyCertificates",
 			"ModifyCurrentDBClusterCapacity",
 			"ModifyCustomDBEngineVersion",
-			"ModifyDBClusterSnapshotAttribute",
 			"ModifyDBProxy",
 			"ModifyDBProxyEndpoint",
 			"ModifyDBProxyTargetGroup",
 			"ModifyDBRecommendation",
 			"ModifyDBShardGroup",
 			"ModifyDBSnapshot",
-			"ModifyDBSnapshotAttribute",
 			"ModifyEventSubscription",
 			"ModifyGlobalCluster",
 			"ModifyIntegration",

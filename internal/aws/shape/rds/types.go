@@ -29,6 +29,21 @@ type CopyDBClusterParameterGroupOutput struct {
 	DBClusterParameterGroup *DBClusterParameterGroup
 }
 
+// CopyDBClusterSnapshotInput is the input of CopyDBClusterSnapshot.
+type CopyDBClusterSnapshotInput struct {
+	SourceDBClusterSnapshotIdentifier *string // required
+	TargetDBClusterSnapshotIdentifier *string // required
+	KmsKeyId                          *string
+	PreSignedUrl                      *string
+	CopyTags                          *bool
+	Tags                              []Tag
+}
+
+// CopyDBClusterSnapshotOutput is the output of CopyDBClusterSnapshot.
+type CopyDBClusterSnapshotOutput struct {
+	DBClusterSnapshot *DBClusterSnapshot
+}
+
 // CopyDBParameterGroupInput is the input of CopyDBParameterGroup.
 type CopyDBParameterGroupInput struct {
 	SourceDBParameterGroupIdentifier  *string // required
@@ -40,6 +55,26 @@ type CopyDBParameterGroupInput struct {
 // CopyDBParameterGroupOutput is the output of CopyDBParameterGroup.
 type CopyDBParameterGroupOutput struct {
 	DBParameterGroup *DBParameterGroup
+}
+
+// CopyDBSnapshotInput is the input of CopyDBSnapshot.
+type CopyDBSnapshotInput struct {
+	SourceDBSnapshotIdentifier   *string // required
+	TargetDBSnapshotIdentifier   *string // required
+	KmsKeyId                     *string
+	Tags                         []Tag
+	CopyTags                     *bool
+	PreSignedUrl                 *string
+	OptionGroupName              *string
+	TargetCustomAvailabilityZone *string
+	SnapshotTarget               *string
+	CopyOptionGroup              *bool
+	SnapshotAvailabilityZone     *string
+}
+
+// CopyDBSnapshotOutput is the output of CopyDBSnapshot.
+type CopyDBSnapshotOutput struct {
+	DBSnapshot *DBSnapshot
 }
 
 // CreateDBClusterInput is the input of CreateDBCluster.
@@ -964,6 +999,19 @@ type ModifyDBClusterParameterGroupOutput struct {
 	DBClusterParameterGroupName *string
 }
 
+// ModifyDBClusterSnapshotAttributeInput is the input of ModifyDBClusterSnapshotAttribute.
+type ModifyDBClusterSnapshotAttributeInput struct {
+	DBClusterSnapshotIdentifier *string // required
+	AttributeName               *string // required
+	ValuesToAdd                 []string
+	ValuesToRemove              []string
+}
+
+// ModifyDBClusterSnapshotAttributeOutput is the output of ModifyDBClusterSnapshotAttribute.
+type ModifyDBClusterSnapshotAttributeOutput struct {
+	DBClusterSnapshotAttributesResult *DBClusterSnapshotAttributesResult
+}
+
 // ModifyDBInstanceInput is the input of ModifyDBInstance.
 type ModifyDBInstanceInput struct {
 	DBInstanceIdentifier               *string // required
@@ -1047,6 +1095,19 @@ type ModifyDBParameterGroupInput struct {
 // ModifyDBParameterGroupOutput is the output of ModifyDBParameterGroup.
 type ModifyDBParameterGroupOutput struct {
 	DBParameterGroupName *string
+}
+
+// ModifyDBSnapshotAttributeInput is the input of ModifyDBSnapshotAttribute.
+type ModifyDBSnapshotAttributeInput struct {
+	DBSnapshotIdentifier *string // required
+	AttributeName        *string // required
+	ValuesToAdd          []string
+	ValuesToRemove       []string
+}
+
+// ModifyDBSnapshotAttributeOutput is the output of ModifyDBSnapshotAttribute.
+type ModifyDBSnapshotAttributeOutput struct {
+	DBSnapshotAttributesResult *DBSnapshotAttributesResult
 }
 
 // ModifyDBSubnetGroupInput is the input of ModifyDBSubnetGroup.
