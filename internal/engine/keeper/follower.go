@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/posternhq/postern/internal/engine"
@@ -35,6 +36,8 @@ type source struct {
 	// writes says that somebody writes there, and history how far that one is.
 	writes  bool
 	history engine.History
+	// admits are the ids of those that may come, as far as that one was told of them.
+	admits []string
 }
 
 // sourceOf says what is known of a database that is the source of another one.
@@ -56,6 +59,7 @@ func (k *machine) asSource(r Roles) source {
 	if w := k.writer(); w != nil && r.Writer != "" && k.saved.Set > 0 {
 		s.writes, s.history = true, w.state.History
 		s.history.Turns = slices.Clone(s.history.Turns)
+		s.admits = strings.Split(w.members, ",")
 	}
 	return s
 }
@@ -159,7 +163,7 @@ func (k *machine) raiseFollower(m *member) {
 	}
 	switch {
 	case !m.data.Exists || m.reseed && k.source.writes:
-		if k.source.writes {
+		if k.source.writes && slices.Contains(k.source.admits, m.want.ID) {
 			k.do(m, action{verb: verbClone, peer: of})
 		}
 	default: // it answers queries while the source is away, too

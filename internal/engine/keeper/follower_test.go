@@ -47,7 +47,7 @@ func newLine(t *rapid.T) *line {
 // see has the machine know of the source what its keeper knows.
 func (l *line) see() {
 	if l.machine.follows() {
-		l.machine.heed(source{replication: "r", writes: l.source.reachable(), history: l.source.history()})
+		l.machine.heed(source{replication: "r", writes: l.source.reachable(), history: l.source.history(), admits: []string{"db-2"}})
 	}
 }
 
