@@ -29,6 +29,32 @@ func onSmallDisk(t *testing.T, bytes int64) (f folder.Folder, to string) {
 	return folder.Folder{Spec: engine.Spec{ID: "db-A", Folder: disk}}, filepath.Join(disk, "copy")
 }
 
+// down is a host on which nothing runs.
+type down struct{ engine.Host }
+
+func (down) Process(context.Context) (engine.Process, error) { return engine.Process{}, nil }
+
+// Somebody who removes the data removes the folder that it is in, too.
+func TestDataIsMadeWhereEverythingWasRemoved(t *testing.T) {
+	f := folder.Folder{Spec: engine.Spec{ID: "db-A", Folder: t.TempDir()}, Host: down{}}
+	f.Spec.UID, f.Spec.GID = uint32(os.Getuid()), uint32(os.Getgid())
+	for range 2 {
+		next, err := f.Making(t.Context())
+		if err == nil {
+			err = os.Mkdir(next, 0o700)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Made(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(f.Main()); err != nil || !info.IsDir() {
+		t.Errorf("there is %v, %v", info, err)
+	}
+}
+
 func TestACopyThatDoesNotFitIsNotBegun(t *testing.T) {
 	f, to := onSmallDisk(t, 1<<20)
 	err := f.Fill(t.Context(), to, 2<<20, func(context.Context, func(int64)) error {
