@@ -3,6 +3,7 @@
 package keeper
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -156,6 +157,32 @@ func TestAWriterThatHangsAfterAFailoverIsReplaced(t *testing.T) {
 		w.live(gathering+(silences+2)*probeTimeout, true)
 		if w.writer == next.id {
 			t.Fatalf("the writer that hangs was not replaced\n%s", w)
+		}
+	})
+}
+
+// Nobody is led to a replica by the readers' name that has long got nothing from the writer,
+// unless nobody writes. It has its own name still.
+func TestAReplicaThatGetsNothingIsNotReadFrom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := tale(t)
+		w.live(2*calm, true)
+		k := w.machine
+		readers := k.roles().Readers
+		if len(readers) == 0 {
+			t.Skip("there are no readers")
+		}
+		m := k.members[readers[0]]
+		m.state.Streaming = false
+		for ago, want := range map[time.Duration]bool{behind - time.Second: true, behind + time.Second: false} {
+			m.stalled = k.now.Add(-ago)
+			if r := k.roles(); slices.Contains(r.Readers, m.want.ID) != want || !r.Up[m.want.ID] {
+				t.Fatalf("after %v without anything there are %+v", ago, r)
+			}
+		}
+		k.writer().state.Phase = engine.PhaseDown
+		if r := k.roles(); !slices.Contains(r.Readers, m.want.ID) {
+			t.Fatalf("while nobody writes there are %+v", r)
 		}
 	})
 }

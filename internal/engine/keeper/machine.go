@@ -45,6 +45,8 @@ const (
 	// hopeless is how long a server without a stand-in may hang before it is killed, and a
 	// replica may get nothing before it is made anew.
 	hopeless = 60 * time.Second
+	// behind is how long a replica may get nothing until the readers' name leads to others.
+	behind = 10 * time.Second
 	// unanswered is how long a request for another writer waits for the present one, and for
 	// members that could take its place: the cluster is shown as failing over meanwhile, which
 	// no waiter of clients is made for.

@@ -29,10 +29,19 @@ func (k *machine) roles() Roles {
 				r.Writer, r.Up[id] = id, true
 			}
 		case !m.state.Writer && m.state.Upstream != "" && (m.state.Streaming || k.saved.Members[id].Served):
-			r.Readers, r.Up[id] = append(r.Readers, id), true
+			if r.Up[id] = true; !k.cutOff(m) {
+				r.Readers = append(r.Readers, id)
+			}
 		}
 	}
 	return r
+}
+
+// cutOff says that a replica has long got nothing from a writer that is there: what it shows
+// becomes older and older.
+func (k *machine) cutOff(m *member) bool {
+	w := k.writer()
+	return w != nil && w.writes() && !m.state.Streaming && !m.stalled.IsZero() && k.now.Sub(m.stalled) > behind
 }
 
 // equal compares roles.
@@ -133,11 +142,17 @@ func (k *machine) stateOf(m *member) State {
 	}
 	s.ReplicationReason = k.whyNot(m)
 	switch {
+	case s.Phase == model.DatabaseFull:
+		s.Reason = fmt.Sprintf("less than %d MiB are free on the disk of the databases", room>>20)
+	case s.Phase == model.DatabaseAvailable && k.cutOff(m):
+		s.Reason = "it gets nothing from the writer"
 	case s.Phase == model.DatabaseAvailable || s.Phase == model.DatabaseStopped:
 	case m.retry.err != nil:
 		s.Reason = m.retry.err.Error()
 	case m.state.Reason != "" && !m.down():
 		s.Reason = m.state.Reason
+	case m.hangs():
+		s.Reason = "the server does not answer"
 	}
 	return s
 }
