@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/posternhq/postern/internal/agent/roles"
 	"github.com/posternhq/postern/internal/authority"
@@ -267,16 +268,28 @@ func (g ground) Host(ctx context.Context, spec engine.Spec) (keeper.Host, error)
 	})
 }
 
-// Release implements keeper.Ground.
+// releaseTime is how long a supervisor has to answer that is to end.
+const releaseTime = 10 * time.Second
+
+// Release implements keeper.Ground. A supervisor that does not answer is killed.
 func (g ground) Release(ctx context.Context, spec engine.Spec) error {
-	c, err := supervisor.Open(ctx, spec.Folder)
-	if errors.Is(err, engine.ErrHost) {
+	soon, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	c, err := supervisor.Open(soon, spec.Folder)
+	switch {
+	case errors.Is(err, engine.ErrHost):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, context.DeadlineExceeded):
+		return supervisor.Slay(ctx, spec.Folder)
+	case err != nil:
 		return err
 	}
 	return errors.Join(c.End(ctx), c.Close())
+}
+
+// Slay implements keeper.Ground.
+func (g ground) Slay(ctx context.Context, spec engine.Spec) error {
+	return supervisor.Slay(ctx, spec.Folder)
 }
 
 // Seal implements keeper.Ground.

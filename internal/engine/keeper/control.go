@@ -126,6 +126,8 @@ type Ground interface {
 	Host(ctx context.Context, spec engine.Spec) (Host, error)
 	// Release ends the supervisor of a server that does not run.
 	Release(ctx context.Context, spec engine.Spec) error
+	// Slay kills the supervisor of a server, which may not answer, with all that it runs.
+	Slay(ctx context.Context, spec engine.Spec) error
 	// Seal has nothing come into a member's network or leave it, Unseal ends that. Repeating
 	// either is no error.
 	Seal(ctx context.Context, member string) error
