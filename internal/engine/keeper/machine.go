@@ -465,6 +465,9 @@ func (k *machine) failed(m *member, a action, r result) {
 		if a.verb == verbRejoin {
 			m.reseed = true
 		}
+		if a.verb == verbClone && k.follows() {
+			m.reseed = false // what it had answers queries until the next try
+		}
 	case verbPromote:
 		if errors.Is(r.err, engine.ErrRole) {
 			m.state.Writer, m.mayWrite = true, true // it does already
