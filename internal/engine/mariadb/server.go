@@ -156,10 +156,24 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 }
 
 // settingsWords are in what MariaDB says of settings that it does not start with.
-var settingsWords = []string{"unknown variable", "unknown option", "Error while setting value", "Cannot allocate memory for the buffer pool", "Unknown suffix", "ambiguous option"}
+var settingsWords = []string{"unknown variable", "unknown option", "Error while setting value", "Cannot allocate memory for the buffer pool", "Cannot map innodb_buffer_pool_size", "Unknown suffix", "ambiguous option"}
+
+// wrong gives those of the last lines of a log that say what is wrong, or all when none does.
+func wrong(words string) string {
+	var lines []string
+	for line := range strings.Lines(words) {
+		if strings.Contains(line, "[ERROR]") {
+			lines = append(lines, strings.TrimRight(line, "\n"))
+		}
+	}
+	if len(lines) == 0 {
+		return words
+	}
+	return strings.Join(lines, "\n")
+}
 
 func startError(p engine.Process) error {
-	e := &engine.StartError{Exit: p.Exit, Words: p.Words}
+	e := &engine.StartError{Exit: p.Exit, Words: wrong(p.Words)}
 	for _, w := range settingsWords {
 		e.Parameters = e.Parameters || strings.Contains(p.Words, w)
 	}
