@@ -128,6 +128,11 @@ func TestSnapshotsAreShared(t *testing.T) {
 	if list := w.listed(w.Ctx, &shape.DescribeDBSnapshotsInput{IncludeShared: new(true), IncludePublic: new(true)}); !slices.Equal(list, []string{"manual before"}) {
 		t.Errorf("its owner sees %v", list)
 	}
+	elsewhere := servicetest.As(t, servicetest.OtherAccount, "eu-west-1")
+	refused(w, "see it from another region", "DBSnapshotNotFound", "not found", func() (*shape.DescribeDBSnapshotsOutput, error) { return w.rds.DescribeDBSnapshots(elsewhere, named) })
+	refused(w, "restore it in another region", "DBSnapshotNotFound", "not found", func() (*shape.RestoreDBInstanceFromDBSnapshotOutput, error) {
+		return w.rds.RestoreDBInstanceFromDBSnapshot(elsewhere, &shape.RestoreDBInstanceFromDBSnapshotInput{DBInstanceIdentifier: new("far"), DBSnapshotIdentifier: new(beforeARN)})
+	})
 	refused(w, "see with whom it is shared", "DBSnapshotNotFound", "not found", func() (*shape.DescribeDBSnapshotAttributesOutput, error) {
 		return w.rds.DescribeDBSnapshotAttributes(other, &shape.DescribeDBSnapshotAttributesInput{DBSnapshotIdentifier: new(beforeARN)})
 	})
