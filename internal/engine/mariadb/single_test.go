@@ -182,7 +182,20 @@ func parameters(t *testing.T, a *instance) {
 	if _, err := a.Configure(ctx, a.Config); !errors.As(err, &wrong) || wrong.Name != "collation_server" {
 		t.Errorf("a value that the server refuses gives %v", err)
 	}
+	// More than any machine has: it ends before it answers, and that is said to be of
+	// settings, also when the supervisor is to start it again by itself.
+	a.Must(a.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
+	a.Config.Parameters = map[string]string{"innodb_buffer_pool_size": "9223372036854775807"}
+	a.Configured()
+	for range 3 {
+		var started *engine.StartError
+		if err := a.Start(ctx, engine.Role{Writer: true, Restart: true}); !errors.As(err, &started) || !started.Parameters || started.Words == "" {
+			t.Fatalf("with a buffer pool that cannot be had it starts with %v", err)
+		}
+	}
 	a.Config.Parameters = nil
+	a.Configured()
+	a.Must(a.Start(ctx, engine.Role{Writer: true}))
 	a.Configured()
 }
 
