@@ -176,3 +176,37 @@ func TestADatabaseIsRegistered(t *testing.T) {
 		t.Error("something is said of a database that is not known")
 	}
 }
+
+// A cluster that has no server yet is available, as RDS says of it, and with one it is being
+// made until the host says otherwise.
+func TestStatusOfAClusterWithoutServers(t *testing.T) {
+	f := newFixture(t)
+	own := func(id string) model.Meta {
+		return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+	}
+	status := func() string {
+		t.Helper()
+		got, err := f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range got.Resources {
+			if *r.Kind == "db-cluster" {
+				return *r.State
+			}
+		}
+		return ""
+	}
+	f.put(t, func(tx *table.Txn) {
+		state.DBClusters.Put(tx, &model.DBCluster{Meta: own("cluster-A"), Database: model.Database{Identifier: "orders"}})
+	})
+	if got := status(); got != "available" {
+		t.Errorf("without a server it is %s", got)
+	}
+	f.put(t, func(tx *table.Txn) {
+		state.DBInstances.Put(tx, &model.DBInstance{Meta: own("db-A"), Cluster: "cluster-A", Database: model.Database{Identifier: "orders-1"}})
+	})
+	if got := status(); got != "creating" {
+		t.Errorf("with a server that nothing is said of it is %s", got)
+	}
+}

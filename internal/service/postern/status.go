@@ -219,7 +219,11 @@ func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Re
 			}) &&
 			each(tx, state.Attachments, yield, func(a *model.Attachment) shape.Resource { return attached(tx, a) }) &&
 			each(tx, state.DBClusters, yield, func(c *model.DBCluster) shape.Resource {
-				return said(tx, named(always("db-cluster", &c.Meta), c.Identifier), &c.Meta)
+				r := said(tx, named(always("db-cluster", &c.Meta), c.Identifier), &c.Meta)
+				if state.SaidOf(tx, &c.Meta) == nil && !c.Deleting() && state.DBInstancesByCluster.Count(tx, c.Ref()) == 0 {
+					r.State = new(string(model.DatabaseAvailable)) // as RDS says of one that has no server yet
+				}
+				return r
 			}) &&
 			each(tx, state.DBInstances, yield, func(i *model.DBInstance) shape.Resource {
 				return said(tx, named(always("db-instance", &i.Meta), i.Identifier), &i.Meta)
