@@ -222,7 +222,7 @@ func (l *ledger) Certify(ctx context.Context, database string, names []string, a
 }
 
 // Known implements keeper.Control. What the host says of the password tells that a database
-// was made: it is set once there is one.
+// was made: it is set once there is one. Of snapshots it is how much they take.
 func (l *ledger) Known(_ context.Context, id string) (known keeper.Known, err error) {
 	d, err := l.opened()
 	if err != nil {
@@ -233,7 +233,12 @@ func (l *ledger) Known(_ context.Context, id string) (known keeper.Known, err er
 		s, ok := state.DatabaseStates.Get(tx, row.meta.Account, row.meta.Region, id)
 		return keeper.Known{Row: true, Made: ok && (s.Secret > 0 || s.Replication != "")}, nil
 	}
-	known.Row = state.DBSnapshotsByID.Count(tx, id) > 0
+	if m := snapshotByID(tx, id); m != nil {
+		known.Row = true
+		if s, ok := state.DatabaseStates.Get(tx, m.Account, m.Region, id); ok {
+			known.Made, known.Bytes = s.Bytes > 0, s.Bytes
+		}
+	}
 	return known, nil
 }
 

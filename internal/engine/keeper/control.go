@@ -38,6 +38,8 @@ type Known struct {
 	Row bool
 	// Made says that it was there for clients once.
 	Made bool
+	// Bytes is how much a snapshot took on disk that was there once.
+	Bytes int64
 }
 
 // errLost says that there was data which is not here, so that nobody makes an empty database

@@ -20,27 +20,46 @@ import (
 type duplicate struct {
 	snapshot
 	keeper *Keeper
-	of     string
-	end    context.CancelFunc
-	ended  chan struct{}
+	// of is the other one; empty of a snapshot that is only missed.
+	of string
+	// end ends the making, once it has begun, and ended says that it has.
+	end   context.CancelFunc
+	ended chan struct{}
 }
+
+// errMissed says that there was a snapshot which is not here.
+var errMissed = errors.New("there is nothing of the snapshot any more on this host")
 
 // duplicate has a copy of a snapshot made, unless somebody is at it. The caller holds the
 // lock.
 func (k *Keeper) duplicate(s desired.Snapshot) {
-	if !k.began || k.duplicates[s.ID] != nil {
+	k.attend(&duplicate{snapshot: snapshot{id: s.ID}, of: s.CopyOf})
+}
+
+// miss says of a snapshot that was there that it is not any more. The caller holds the lock.
+func (k *Keeper) miss(id string, bytes int64) {
+	k.attend(&duplicate{snapshot: snapshot{id: id, bytes: bytes, retry: retry{failures: tries, err: errMissed}}})
+}
+
+// attend begins with a copy when the keeper has begun, unless somebody is at it. The caller
+// holds the lock.
+func (k *Keeper) attend(d *duplicate) {
+	if k.duplicates[d.id] == nil {
+		d.keeper = k
+		k.duplicates[d.id] = d
+	}
+	if d = k.duplicates[d.id]; !k.began || d.end != nil {
 		return
 	}
 	ctx, end := context.WithCancel(k.ctx)
-	d := &duplicate{snapshot: snapshot{id: s.ID}, keeper: k, of: s.CopyOf, end: end, ended: make(chan struct{})}
-	k.duplicates[s.ID] = d
+	d.end, d.ended = end, make(chan struct{})
 	k.work.Go(func() {
 		defer close(d.ended)
 		d.run(ctx)
 	})
 }
 
-// stop ends the making of a copy, and returns when nothing more is written.
+// stop ends the making of a copy that was begun, and returns when nothing more is written.
 func (d *duplicate) stop(ctx context.Context) error {
 	d.end()
 	select {
@@ -54,7 +73,10 @@ func (d *duplicate) stop(ctx context.Context) error {
 // run makes the copy, and tells what became of it.
 func (d *duplicate) run(ctx context.Context) {
 	var events []Event
-	if d.done, d.bytes = d.keeper.taken(d.id); d.done {
+	if d.of != "" {
+		d.done, d.bytes = d.keeper.taken(d.id)
+	}
+	if d.done || d.of == "" {
 		d.tell(ctx, nil)
 		return
 	}
@@ -63,7 +85,7 @@ func (d *duplicate) run(ctx context.Context) {
 			return
 		}
 		bytes, err := d.copy(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && d.retry.failures < tries {
 			d.keeper.cfg.Log.Warn("a snapshot was not copied", "snapshot", d.of, "to", d.id, "error", err)
 		}
 		events = nil
@@ -92,7 +114,7 @@ func (d *duplicate) copy(ctx context.Context) (bytes int64, err error) {
 	k := d.keeper
 	from, to := filepath.Join(k.folder(d.of), engine.PartData), filepath.Join(k.folder(d.id), engine.PartData)
 	if !exists(from) {
-		return 0, fmt.Errorf("copy the snapshot %s: %w", d.of, errLost)
+		return 0, fmt.Errorf("copy the snapshot %s: %w", d.of, errMissed)
 	}
 	made := filepath.Join(k.folder(d.id), folder.Next)
 	err = os.RemoveAll(made)

@@ -88,7 +88,7 @@ func TestASnapshotThatIsNotThereIsCopiedLater(t *testing.T) {
 	r.must(os.Rename(r.data("snap-1"), away))
 	r.putSnapshot(desired.Snapshot{ID: "snap-2", CopyOf: "snap-1"})
 	r.until("it says why", func() bool {
-		return strings.Contains(r.states["snap-2"].Reason, "copy the snapshot snap-1: there is no database")
+		return strings.Contains(r.states["snap-2"].Reason, "copy the snapshot snap-1: there is nothing of the snapshot")
 	})
 	r.must(os.Rename(away, r.data("snap-1")))
 	r.until("it is there", func() bool { return r.states["snap-2"].Phase == model.DatabaseAvailable })
@@ -106,4 +106,26 @@ func TestASnapshotIsCopiedFromAnotherDisk(t *testing.T) {
 	r.putSnapshot(desired.Snapshot{ID: "snap-2", CopyOf: "snap-1"})
 	r.until("it is there", func() bool { return r.states["snap-2"].Phase == model.DatabaseAvailable })
 	r.wantPages("snap-2")
+}
+
+// A snapshot that was there, and of which nothing is here, is said to be lost, after each start:
+// it is not taken of what the database has now. It can be deleted.
+func TestASnapshotThatIsLostIsNotTakenAgain(t *testing.T) {
+	r := snapshots(t)
+	r.change(func() { r.made = true })
+	lost := desired.Snapshot{ID: "snap-lost", Of: "db-1"}
+	failed := func() bool {
+		s := r.states["snap-lost"]
+		return s.Phase == model.DatabaseFailed && s.Bytes == 5 && strings.Contains(s.Reason, "any more on this host")
+	}
+	r.putSnapshot(lost)
+	r.until("it is said to be lost", failed)
+	r.stop()
+	r.again()
+	r.putSnapshot(lost)
+	r.until("it is said to be lost still", failed)
+	r.deleteSnapshot(lost)
+	if realms, err := r.keeper.Realms(t.Context()); err != nil || len(realms) > 0 {
+		t.Errorf("there are still %v, %v", realms, err)
+	}
 }

@@ -42,7 +42,7 @@ type Keeper struct {
 	mu        sync.Mutex
 	databases map[string]*database
 	snapshots map[string]desired.Snapshot
-	// duplicates are those of them that are copies of others, once it has begun.
+	// duplicates are those of them that are copies of others, or that are missed.
 	duplicates map[string]*duplicate
 	began      bool
 	work       sync.WaitGroup
@@ -76,10 +76,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	for _, d := range k.databases {
 		k.start(d)
 	}
-	for _, s := range k.snapshots {
-		if s.CopyOf != "" {
-			k.duplicate(s)
-		}
+	for _, d := range k.duplicates {
+		k.attend(d)
 	}
 	k.mu.Unlock()
 	<-ctx.Done()
@@ -201,14 +199,32 @@ func (k *Keeper) put(ctx context.Context, realm desired.Realm, e desired.Entry) 
 		d.members[v.ID] = v
 		d.tell(func(m *machine) { m.want(v) })
 	case desired.Snapshot:
-		if err := k.writeSnapshot(v); err != nil {
-			return err
-		}
-		k.snapshots[v.ID] = v
-		k.ask(v)
+		return k.putSnapshot(ctx, v)
 	default:
 		return errNoKind
 	}
+	return nil
+}
+
+// putSnapshot has a snapshot taken. One that was there once, and that this host has nothing of,
+// is not: data of now is not what it was taken for. The caller holds the lock.
+func (k *Keeper) putSnapshot(ctx context.Context, s desired.Snapshot) error {
+	if !exists(k.folder(s.ID)) {
+		known, err := k.cfg.Control.Known(ctx, s.ID)
+		if err != nil {
+			return err
+		}
+		if known.Made {
+			k.snapshots[s.ID] = s
+			k.miss(s.ID, known.Bytes)
+			return nil
+		}
+	}
+	if err := k.writeSnapshot(s); err != nil {
+		return err
+	}
+	k.snapshots[s.ID] = s
+	k.ask(s)
 	return nil
 }
 
@@ -227,7 +243,7 @@ func (k *Keeper) database(id string) *database {
 		k.databases[id] = d
 		k.start(d)
 		for _, s := range k.snapshots {
-			if s.Of == id {
+			if s.Of == id && k.duplicates[s.ID] == nil {
 				k.ask(s)
 			}
 		}
@@ -319,11 +335,12 @@ func (k *Keeper) removeSnapshot(ctx context.Context, s desired.Snapshot, known b
 	}
 	k.mu.Lock()
 	d, copied := k.databases[s.Of], k.duplicates[s.ID]
+	begun := copied != nil && copied.end != nil
 	k.mu.Unlock()
 	if d != nil {
 		d.tell(func(m *machine) { delete(m.snapshots, s.ID) })
 	}
-	if copied != nil {
+	if begun {
 		if err := copied.stop(ctx); err != nil {
 			return fmt.Errorf("end the copying of %s: %w", s.CopyOf, err)
 		}

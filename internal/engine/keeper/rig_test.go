@@ -274,7 +274,7 @@ func (r *rig) Certify(_ context.Context, _ string, names []string, addrs []netip
 func (r *rig) Known(_ context.Context, id string) (keeper.Known, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return keeper.Known{Row: !r.forgotten, Made: id == cluster && r.made}, nil
+	return keeper.Known{Row: !r.forgotten, Made: (id == cluster || id == "snap-lost") && r.made, Bytes: 5}, nil
 }
 
 // Host implements keeper.Ground.
