@@ -45,10 +45,10 @@ type SecurityGroupRule struct {
 }
 
 // Same reports whether two rules admit the same traffic in the same direction,
-// whatever their ids, descriptions and tags.
+// whatever their ids, descriptions and tags, and by which peering connection.
 func (r SecurityGroupRule) Same(o SecurityGroupRule) bool {
 	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From &&
-		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group && r.GroupAccount == o.GroupAccount && r.Peering == o.Peering && r.PrefixList == o.PrefixList
+		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group && r.GroupAccount == o.GroupAccount && r.PrefixList == o.PrefixList
 }
 
 // VPCRef names the VPC that the group is of, whosever it is.

@@ -20,7 +20,7 @@ var (
 		if p.Active() {
 			return ownSides(p)
 		}
-		if p.Live() && p.Account == p.Requester.Account {
+		if p.Live() && p.Asks() {
 			return []model.Ref{p.VPCOf(p.Requester)}
 		}
 		return nil
@@ -34,7 +34,7 @@ var (
 // ownSides names the VPCs of a connection that are of the row's account.
 func ownSides(p *model.PeeringConnection) (own []model.Ref) {
 	for _, s := range p.Sides() {
-		if s.Account == p.Account && s.VPC != "" && !slices.Contains(own, p.VPCOf(s)) {
+		if p.Has(s) && s.VPC != "" && !slices.Contains(own, p.VPCOf(s)) {
 			own = append(own, p.VPCOf(s))
 		}
 	}

@@ -30,7 +30,7 @@ func unitsOf(row table.Row) []unitID {
 	case *model.NATGateway:
 		return []unitID{idOf(unitNAT, row.Ref())}
 	case *model.PeeringConnection:
-		if row.Account == row.Requester.Account {
+		if row.Asks() {
 			return []unitID{idOf(unitPeering, row.Ref())}
 		}
 	case *model.ResourceGateway:

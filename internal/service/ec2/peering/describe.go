@@ -62,7 +62,7 @@ func filters(tx *table.Txn) service.Filters[*model.PeeringConnection] {
 // shownVPC gives the VPC of a side when its blocks are shown: those of who asks always, and
 // those of the other one as long as the connection is active.
 func shownVPC(tx *table.Txn, p *model.PeeringConnection, s model.PeeringSide) *model.VPC {
-	if s == p.Accepter && s.Account != p.Account && !p.Active() {
+	if s == p.Accepter && !p.Has(s) && !p.Active() {
 		return nil
 	}
 	ref := p.VPCOf(s)

@@ -31,7 +31,7 @@ func (a Connections) ModifyVpcPeeringConnectionOptions(ctx context.Context, in *
 			return nil, fault.EC2("OperationNotPermitted", "Peering %s is not active. Peering options can be added only to active peerings.", p.ID)
 		}
 		for i, s := range p.Sides() {
-			if asked[i] != nil && s.Account != p.Account {
+			if asked[i] != nil && !p.Has(s) {
 				return nil, fault.EC2("OperationNotPermitted", "Account %s does not have permission to modify the options of VPC %s in peering %s: each side sets its own", p.Account, s.VPC, p.ID)
 			}
 		}

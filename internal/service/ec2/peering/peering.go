@@ -89,7 +89,7 @@ func (a Connections) create(tx *table.Txn, who access.View, p *model.PeeringConn
 	p.Code, p.Message = model.PeeringPending, "Pending Acceptance by "+p.Accepter.Account
 	p.ExpiresAt = now.Add(model.PeeringPatience)
 	state.PeeringConnections.Put(tx, p)
-	if p.Accepter.Account != p.Account {
+	if !p.IsAsked() {
 		theirs := p.Clone()
 		theirs.Account, theirs.Tags = p.Accepter.Account, nil
 		state.PeeringConnections.Put(tx, theirs)
@@ -148,7 +148,7 @@ func (a Connections) AcceptVpcPeeringConnection(ctx context.Context, in *shape.A
 // answerable sees that a connection is a request, and the caller the one who is asked.
 func answerable(p *model.PeeringConnection, what string) error {
 	switch {
-	case p.Account != p.Accepter.Account:
+	case !p.IsAsked():
 		return fault.EC2("OperationNotPermitted", "VPC peering connection %s can be %s only by the owner of the accepter VPC, account %s", p.ID, what, p.Accepter.Account)
 	case p.Code != model.PeeringPending:
 		return wrongState(p, what)
@@ -179,7 +179,7 @@ func (a Connections) RejectVpcPeeringConnection(ctx context.Context, in *shape.R
 // back. Routes to it stay, and lead nowhere.
 func (a Connections) DeleteVpcPeeringConnection(ctx context.Context, in *shape.DeleteVpcPeeringConnectionInput) (*shape.DeleteVpcPeeringConnectionOutput, error) {
 	_, _, err := a.change(ctx, service.Value(in.VpcPeeringConnectionId), func(tx *table.Txn, p *model.PeeringConnection, now time.Time) (*model.PeeringConnection, error) {
-		requested := p.Code == model.PeeringPending && p.Account == p.Requester.Account
+		requested := p.Code == model.PeeringPending && p.Asks()
 		if !p.Active() && !requested {
 			return nil, wrongState(p, "deleted")
 		}
