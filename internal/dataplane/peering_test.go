@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -304,4 +305,41 @@ func TestThePeeringComesBackWithItsLink(t *testing.T) {
 	p.put(link, p.side(1, 2), p.side(2, 1))
 	p.reaches(1, 2)
 	p.check()
+}
+
+// The network ACLs of both ends hold, in both directions of a connection.
+func TestNetworkACLsOfPeersHold(t *testing.T) {
+	eachPeered(t, 2, func(p *peered) {
+		p.peer(1, 2)
+		p.put(p.route(1, map[int]int{2: 2}), p.route(2, map[int]int{1: 1}))
+		pass := desired.ACLRule{Allow: true, Rule: desired.Rule{Protocol: desired.AllProtocols, From: -1, To: -1, Peer: p.all}}
+		stop := func(peer int) desired.ACLRule {
+			return desired.ACLRule{Rule: desired.Rule{Protocol: 6, From: -1, To: -1, Peer: p.block(peer)}}
+		}
+		filtered := func(n int, in, out []desired.ACLRule) []desired.Entry {
+			return []desired.Entry{
+				desired.ACL{VPC: vpcOf(n), Name: "acl-1", In: in, Out: out},
+				desired.Filtered{VPC: vpcOf(n), Subnet: "subnet-1", ACL: "acl-1", Prefixes: []netip.Prefix{netip.PrefixFrom(p.addr(n), map[bool]int{false: 24, true: 64}[p.v6]).Masked()}},
+			}
+		}
+		open := []desired.ACLRule{pass}
+		for when, entries := range map[string][]desired.Entry{
+			"out of the sender's":           filtered(1, open, []desired.ACLRule{stop(2), pass}),
+			"into the receiver's":           filtered(2, []desired.ACLRule{stop(1), pass}, open),
+			"the answer, out of the second": filtered(2, open, []desired.ACLRule{stop(1), pass}),
+			"the answer, into the first":    filtered(1, []desired.ACLRule{stop(2), pass}, open),
+		} {
+			p.put(entries...)
+			p.fails(when, 1, 2)
+			slices.Reverse(entries)
+			p.del(entries...)
+			p.reaches(1, 2)
+		}
+		for _, n := range []int{1, 2} {
+			p.put(filtered(n, open, open)...)
+		}
+		p.reaches(1, 2)
+		p.reaches(2, 1)
+		p.check()
+	})
 }

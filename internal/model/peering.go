@@ -46,9 +46,10 @@ type PeeringSide struct {
 // Sides are both VPCs, the requester's first.
 func (p *PeeringConnection) Sides() [2]PeeringSide { return [2]PeeringSide{p.Requester, p.Accepter} }
 
-// Asks reports whether the row is that of who asked for the connection, and IsAsked whether
-// it is that of who may accept it.
-func (p *PeeringConnection) Asks() bool    { return p.Account == p.Requester.Account }
+// Asks reports whether the row is that of who asked for the connection.
+func (p *PeeringConnection) Asks() bool { return p.Account == p.Requester.Account }
+
+// IsAsked reports whether the row is that of who may accept the connection.
 func (p *PeeringConnection) IsAsked() bool { return p.Account == p.Accepter.Account }
 
 // Has reports whether a side's VPC is of the row's account.
