@@ -343,3 +343,59 @@ func TestNetworkACLsOfPeersHold(t *testing.T) {
 		p.check()
 	})
 }
+
+// A resource that a VPC offers to its peer by an endpoint, and one that it offers to others
+// by a gateway and that a peer has: both are reached over what is there, with the addresses
+// of the VPC between.
+func TestEndpointsAndResourcesOfPeers(t *testing.T) {
+	for name, c := range map[string]struct{ consumer, provider, resource int }{
+		"an endpoint of the peer's": {2, 3, 3}, // 1 is a peer of 2, which has an endpoint to 3
+		"a resource at the peer's":  {1, 2, 3}, // 1 has an endpoint to 2, of which 3 is a peer
+	} {
+		eachPeered(t, 3, func(p *peered) {
+			target, endpoint, pool := addr("240.8.0.1"), p.other(c.consumer), p.other(c.provider)
+			source, pools := netip.PrefixFrom(addr(fmt.Sprintf("240.0.%d.0", c.consumer)), 26), netip.PrefixFrom(pool, 32)
+			if p.v6 {
+				target, source, pools = addr("fd70:6f73:7400:8000::1"), prefix(fmt.Sprintf("fd70:6f73:7400:%d::/64", c.consumer)), netip.PrefixFrom(pool, 124).Masked()
+				pool = pools.Addr()
+			}
+			consumer, provider := vpcOf(c.consumer), vpcOf(c.provider)
+			gateways := []desired.Entry{desired.Pool{VPC: provider, Gateway: pool, Addresses: []netip.Prefix{pools}}}
+			for a := pool; pools.Contains(a); a = a.Next() {
+				gateways = append(gateways, desired.Address{VPC: provider, Addr: a, Class: "c-1"})
+			}
+			p.put(gateways...)
+			p.put(
+				desired.NewLink(consumer, provider), desired.Route{VPC: consumer, Prefix: netip.PrefixFrom(target, target.BitLen()), Peer: provider},
+				desired.Route{VPC: provider, Prefix: source, Peer: consumer},
+				desired.Target{VPC: provider, Addr: target, Dest: p.addr(c.resource), Gateway: pool}, desired.Allow{VPC: provider, Source: source, Target: target},
+				desired.Address{VPC: consumer, Addr: endpoint, Class: "c-1"},
+				desired.Endpoint{VPC: consumer, Addr: endpoint, Target: target, Ports: []desired.PortRange{{From: 7, To: 7}}},
+			)
+			if c.consumer == 2 {
+				p.peer(1, 2)
+				p.put(p.route(1, map[int]int{2: 2}), p.route(2, map[int]int{1: 1}), desired.Steer{VPC: consumer, From: endpoint.String(), Table: 1})
+			} else {
+				p.peer(2, 3)
+				p.put(p.route(2, map[int]int{3: 3}), p.route(3, map[int]int{2: 2}), desired.Steer{VPC: provider, From: target.String(), Table: 1})
+			}
+			ctx, cancel := context.WithTimeout(p.Context(), testnet.Patience)
+			defer cancel()
+			saw, err := p.ns[1].Ask(ctx, p.network, netip.AddrPortFrom(endpoint, 7).String())
+			if err != nil {
+				p.Errorf("%s: %v", name, err)
+			} else if seen, err := netip.ParseAddrPort(saw); err != nil || !pools.Contains(seen.Addr()) {
+				p.Errorf("%s: the resource saw %s, want one of %s", name, saw, pools)
+			}
+			p.check()
+		})
+	}
+}
+
+// other is an address of a VPC that is not the workload's.
+func (p *peered) other(n int) netip.Addr {
+	if p.v6 {
+		return addr(fmt.Sprintf("2001:db8:0:%d01::100", n))
+	}
+	return addr(fmt.Sprintf("10.%d.1.100", n))
+}

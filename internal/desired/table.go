@@ -98,7 +98,8 @@ type Steer struct {
 	VPC string
 	// From is the network interface of a workload; a transit target, for what comes to
 	// it from other VPCs and the answers that come from there; the address of a gateway,
-	// for what the router asks in its name; or Outside, for what comes from there.
+	// for what the router asks in its name; that of an endpoint, for what is answered in its
+	// name to peers; or Outside, for what comes from there.
 	From string
 	// Table is the number of the table. There need not be one: then only what is local
 	// is reached.

@@ -287,6 +287,11 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	if ni.Type == model.InterfaceGateway {
 		d.value = newExit(ni)
 	}
+	if ni.Type == model.InterfaceEndpoint && r.hasPeers(ni.VPCRef()) {
+		for _, a := range ni.All() {
+			d.entries = append(d.entries, r.steer(ni.VPC, a.String(), ni.SubnetRef())...)
+		}
+	}
 	return d
 }
 

@@ -93,3 +93,12 @@ func (r *reading) lives(vpc model.Ref) bool {
 	some, _ := valueOf[bool](r, unitPeopled, vpc)
 	return some
 }
+
+// hasPeers reports whether a VPC is peered with any. What answers to peers in the name of
+// an endpoint takes the routes of the endpoint's subnet.
+func (r *reading) hasPeers(vpc model.Ref) bool {
+	for range state.PeersOf(r.tx, vpc) {
+		return true
+	}
+	return false
+}
