@@ -26,7 +26,7 @@ func (a *changes) begin() { a.began = time.Now() }
 // measure has clients commit while a writer is changed, and counts what is lost.
 func (a *changes) measure(ctx context.Context, name string, dial commits.Dial, change func() error) error {
 	moved := make(chan time.Time, 16)
-	l := &commits.Ledger{Moved: func(string, time.Duration) {
+	l := &commits.Ledger{Restarts: true, Moved: func(string, time.Duration) {
 		select {
 		case moved <- time.Now():
 		default: // nobody waits for a second one

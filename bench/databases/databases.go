@@ -8,6 +8,7 @@ package databases
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/posternhq/postern/bench/report"
@@ -37,32 +38,43 @@ type scale struct {
 	failovers, planned int // of Postern's
 	ideals             int // failovers of the ideal manager's
 	promotions         int // of registered databases
-	instances          int
-	transacting        time.Duration // each measurement of pgbench
+	// followed are promotions by Patroni, of which every other crash is a request.
+	followed, tuned, documented failovers
+	ends                        int // of all of a writer's instance
+	instances                   int
+	transacting                 time.Duration // each measurement of pgbench
 }
 
 func scaleOf(s report.Settings) scale {
 	if s.Quick {
-		return scale{failovers: 2, ideals: 1, planned: 2, promotions: 2, instances: 1, transacting: time.Second}
+		return scale{failovers: 2, ideals: 1, planned: 2, promotions: 2, followed: failovers{crashes: 2}, tuned: failovers{crashes: 1}, ends: 1, instances: 1, transacting: time.Second}
 	}
-	return scale{failovers: 6 * s.Rounds, ideals: 2 * s.Rounds, planned: 6 * s.Rounds, promotions: 6 * s.Rounds, instances: s.Rounds, transacting: 4 * time.Second}
+	few := (s.Rounds + 2) / 3 // of what takes half a minute
+	return scale{
+		failovers: 6 * s.Rounds, ideals: 2 * s.Rounds, planned: 6 * s.Rounds, promotions: 6 * s.Rounds, ends: few,
+		followed: failovers{crashes: s.Rounds, ends: 1}, tuned: failovers{crashes: s.Rounds, ends: few}, documented: failovers{crashes: few, ends: 1},
+		instances: s.Rounds, transacting: 4 * time.Second,
+	}
 }
 
 // bench is one run.
 type bench struct {
 	report.Settings
 	scale
-	w                                  *world
-	killed, asked, promoted, made, way *report.Table
+	w *world
+	// Tables.
+	killed, gone, asked, promoted, made, way *report.Table
+	missing                                  string // package of Patroni's that is not there
 }
 
 // Run measures everything. It needs root and the packages of PostgreSQL and MariaDB, and leaves nothing behind.
 func Run(ctx context.Context, s report.Settings) (section report.Section, err error) {
 	b := &bench{Settings: s, scale: scaleOf(s)}
 	section.Name = "Databases"
-	b.killed = section.Table("A writer is killed", ideal, own, ideal)
+	b.killed = section.Table("A writer is killed", ideal, own, ideal, tuned.name, asDocumented.name)
+	b.gone = section.Table("A writer is killed with all of its instance", "", own, tuned.name, asDocumented.name)
 	b.asked = section.Table("Another writer is asked for", "", own)
-	b.promoted = section.Table("A registered database has another writer", "", askedByRole)
+	b.promoted = section.Table("A registered database has another writer", "", askedByRole, askedByREST)
 	b.made = section.Table("A new instance", "", own)
 	b.way = section.Table("pgbench", routed, own, routed)
 	if b.w, err = newWorld(ctx, s.PosternBin); err == nil {
@@ -78,15 +90,24 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 // measure fills the tables that are wanted.
 func (b *bench) measure(ctx context.Context) error {
 	for _, step := range []struct {
-		table *report.Table
-		do    func(context.Context) error
-	}{{b.made, b.measureInstances}, {b.way, b.measureWay}, {b.asked, b.measurePlanned}, {b.promoted, b.measurePromotions}, {b.killed, b.measureKills}} {
-		if !b.Wants(step.table.Title, "") {
+		name   string
+		do     func(context.Context) error
+		tables []*report.Table
+	}{
+		{"instances", b.measureInstances, []*report.Table{b.made}},
+		{"pgbench", b.measureWay, []*report.Table{b.way}},
+		{"planned changes", b.measurePlanned, []*report.Table{b.asked}},
+		{"promotions", b.measurePromotions, []*report.Table{b.promoted}},
+		{"Patroni", b.measurePatroni, []*report.Table{b.promoted, b.killed, b.gone}},
+		{"kills", b.measureKills, []*report.Table{b.killed}},
+		{"kills of instances", b.measureEnds, []*report.Table{b.gone}},
+	} {
+		if !slices.ContainsFunc(step.tables, func(t *report.Table) bool { return b.Wants(t.Title, "") }) {
 			continue
 		}
-		b.Log.Info("databases", "table", step.table.Title)
+		b.Log.Info("databases", "measuring", step.name)
 		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("measure %q: %w", step.table.Title, err)
+			return fmt.Errorf("measure %s: %w", step.name, err)
 		}
 	}
 	return nil
@@ -125,9 +146,18 @@ func (b *bench) measureInstance(ctx context.Context, engine, name string) (took 
 }
 
 func (b *bench) notes() []string {
-	return []string{
-		fmt.Sprintf("Writers: clusters of three instances. %d clients in another VPC with the same block commit a row each every 5 ms through an endpoint and a gateway, by the writer's own name; from before kill(2) of the server's process, or before FailoverDBCluster is sent, to the first commit that the new writer has acknowledged. Then all acknowledged rows are looked for.", clients),
-		"The ideal manager: a PostgreSQL server and its synchronous replica behind a plain router, which is promoted by pg_ctl right after the kill, without having to notice it; the clients know both addresses, without names and TLS (target_session_attrs=read-write). It is what real managers can come near to.",
+	notes := []string{
+		fmt.Sprintf("Writers: clusters of three instances. %d clients in another VPC with the same block commit a row each every 5 ms through an endpoint and a gateway, by the writer's own name; from before kill(2) of the server's process, or of the supervisor above it, or before FailoverDBCluster is sent, to the first commit that the new writer has acknowledged. Then all acknowledged rows are looked for.", clients),
+		"The ideal manager: a PostgreSQL server and its synchronous replica behind a plain router, which is promoted right after the kill, without having to notice it; the clients know both addresses, without names and TLS (target_session_attrs=read-write). It is what real managers can come near to.",
+		"Patroni: three servers in synchronous mode, with etcd, and HAProxy in front (httpchk of /primary, on-marked-down shutdown-sessions), without names and TLS; a server that is started again where it was counts as a new writer.",
+		"Registered databases: three plain servers, promoted by the benchmark itself or by Patroni; from pg_is_in_recovery() saying no to the first commit through endpoint and gateway.",
 		"Clusters whose writer is killed are new each time, as none fails over by itself twice in a minute.",
 	}
+	for _, s := range []settings{asDocumented, tuned} {
+		notes = append(notes, fmt.Sprintf("%s: ttl %d, loop_wait %d, retry_timeout %d, primary_start_timeout %d; HAProxy: %s.", s.name, s.ttl, s.loop, s.retry, s.start, s.checks))
+	}
+	if b.missing != "" {
+		notes = append(notes, "Patroni was not measured: the package "+b.missing+" is not installed.")
+	}
+	return notes
 }

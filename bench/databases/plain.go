@@ -50,12 +50,18 @@ func newPlainServer(ctx context.Context, s *scope.Scope, ns *testnet.NS) (*plain
 		return nil, errors.New("PostgreSQL's programs are not there: apt-get install postgresql")
 	}
 	p := &plainServer{ns: ns, installed: found[0]}
-	if p.folder, err = os.MkdirTemp("", "postern-bench-pg-"); err != nil {
+	if p.folder, err = folder(s); err != nil {
 		return nil, err
 	}
-	s.Add(func() error { return os.RemoveAll(p.folder) })
 	s.Add(p.close)
 	return p, os.Chown(p.folder, int(p.installed.UID), int(p.installed.GID))
+}
+
+// folder makes one that goes with a scope. Servers that were killed may leave it only then.
+func folder(s *scope.Scope) (string, error) {
+	path, err := os.MkdirTemp("", "postern-bench-")
+	s.Add(func() error { return os.RemoveAll(path) })
+	return path, err
 }
 
 // data is the folder of the server's present life as the copy of another one.
@@ -69,6 +75,7 @@ func (p *plainServer) command(ctx context.Context, program string, args ...strin
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid: true, Cloneflags: syscall.CLONE_NEWIPC, Credential: &syscall.Credential{Uid: p.installed.UID, Gid: p.installed.GID},
 	}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // pg_basebackup is two
 	return cmd
 }
 

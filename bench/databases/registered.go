@@ -66,8 +66,8 @@ func newManaged(ctx context.Context, w *world) (m *managed, err error) {
 		if err != nil {
 			return m, err
 		}
-		m.addresses = append(m.addresses, fmt.Sprintf("10.0.0.%d", 40+i))
-		if err := w.provider.Attach(ctx, ns, m.addresses[i]); err != nil {
+		m.addresses = append(m.addresses, fmt.Sprintf("10.0.2.%d", 40+i))
+		if err := w.provider.AttachIn(ctx, ns, w.others, m.addresses[i]); err != nil {
 			return m, err
 		}
 		s, err := newPlainServer(ctx, &m.Scope, ns)

@@ -26,7 +26,7 @@ const routed = "routing"
 
 const (
 	// served is the server's address in its VPC, and plain its address behind the routers.
-	served = "10.0.0.20"
+	served = "10.0.2.20"
 	port   = "5432"
 	// rows of pgbench are 100,000 times as many.
 	scaleFactor = 10
@@ -90,7 +90,7 @@ func (c *contest) build(ctx context.Context, w *world) (err error) {
 	if c.server, err = c.Namespace(); err != nil {
 		return err
 	}
-	if err := w.provider.Attach(ctx, c.server, served); err != nil {
+	if err := w.provider.AttachIn(ctx, c.server, w.others, served); err != nil {
 		return err
 	}
 	if err := c.wire(); err != nil {

@@ -24,6 +24,7 @@ const (
 	block     = "10.0.0.0/16" // of both VPCs
 	zoneA     = "10.0.0.0/24"
 	zoneB     = "10.0.1.0/24"
+	others    = "10.0.2.0/24" // of the provider's servers that Postern does not run
 	workload  = "10.0.0.10"
 	resolving = "169.254.169.253:53"
 	group     = "bench"
@@ -39,7 +40,7 @@ type world struct {
 	*postern.Postern
 	provider, consumer *postern.VPC
 	client             *testnet.NS
-	gateway            string
+	gateway, others    string
 	made               int
 }
 
@@ -60,6 +61,9 @@ func newWorld(ctx context.Context, binary string) (w *world, err error) {
 		VpcId: &w.provider.ID, CidrBlock: new(zoneB), AvailabilityZone: new("us-east-1b"),
 	})
 	if err != nil {
+		return w, err
+	}
+	if w.others, err = w.provider.MakeSubnet(ctx, others); err != nil {
 		return w, err
 	}
 	if err := w.Client.Do(ctx, rds.Service, "CreateDBSubnetGroup", &rds.CreateDBSubnetGroupInput{

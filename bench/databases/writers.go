@@ -4,6 +4,7 @@ package databases
 
 import (
 	"context"
+	"os"
 
 	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/test/instance"
@@ -19,20 +20,7 @@ func (b *bench) measureKills(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := b.withCluster(ctx, func(c *cluster) error {
-			return all.measure(ctx, c.name, c.dial, func() error {
-				_, resource, err := c.writes(ctx)
-				if err != nil {
-					return err
-				}
-				server, err := instance.DatabaseServer(c.Data, resource)
-				if err != nil {
-					return err
-				}
-				all.begin()
-				return server.Kill()
-			})
-		}); err != nil {
+		if err := b.measureKill(ctx, &all, instance.DatabaseServer); err != nil {
 			return err
 		}
 	}
@@ -40,6 +28,37 @@ func (b *bench) measureKills(ctx context.Context) error {
 	peer.show(b.killed, ideal, killing)
 	bound(b.killed, own, killing, 0.5, 1.2)
 	return nil
+}
+
+// measureEnds kills writers with the processes above them.
+func (b *bench) measureEnds(ctx context.Context) error {
+	var all changes
+	for range b.ends {
+		if err := b.measureKill(ctx, &all, instance.DatabaseSupervisor); err != nil {
+			return err
+		}
+	}
+	all.show(b.gone, own, killing)
+	bound(b.gone, own, killing, 0, 1.2)
+	return nil
+}
+
+// measureKill kills a process of the writer of a new cluster.
+func (b *bench) measureKill(ctx context.Context, all *changes, find func(data, resource string) (*os.Process, error)) error {
+	return b.withCluster(ctx, func(c *cluster) error {
+		return all.measure(ctx, c.name, c.dial, func() error {
+			_, resource, err := c.writes(ctx)
+			if err != nil {
+				return err
+			}
+			process, err := find(c.Data, resource)
+			if err != nil {
+				return err
+			}
+			all.begin()
+			return process.Kill()
+		})
+	})
 }
 
 // measurePlanned asks one cluster for another writer again and again.

@@ -76,7 +76,12 @@ func (v *VPC) Refuse(ctx context.Context, group string, rule ec2.IpPermission) e
 // Attach gives the namespace a network interface with that address of the
 // subnet, as its eth0, and returns when packets pass.
 func (v *VPC) Attach(ctx context.Context, ns *testnet.NS, address string) error {
-	_, err := v.attach(ctx, ns, v.Subnet, address)
+	return v.AttachIn(ctx, ns, v.Subnet, address)
+}
+
+// AttachIn is Attach in any subnet of the VPC.
+func (v *VPC) AttachIn(ctx context.Context, ns *testnet.NS, subnet, address string) error {
+	_, err := v.attach(ctx, ns, subnet, address)
 	return err
 }
 

@@ -124,6 +124,7 @@ func TestDatabaseInstance(t *testing.T) {
 	})
 	shared := must(api.DescribeDBSnapshotAttributes(c.ctx, &rds.DescribeDBSnapshotAttributesInput{DBSnapshotIdentifier: new("before")}))(c).DBSnapshotAttributesResult
 	equal(t, "accounts it is shared with", len(shared.DBSnapshotAttributes[0].AttributeValues), 0)
+	c.sharedSnapshot()
 	must(api.RestoreDBInstanceFromDBSnapshot(c.ctx, &rds.RestoreDBInstanceFromDBSnapshotInput{
 		DBInstanceIdentifier: new("again"), DBSnapshotIdentifier: new("before"), DBSubnetGroupName: new("group"), ManageMasterUserPassword: new(true),
 	}))(c)
@@ -133,6 +134,15 @@ func TestDatabaseInstance(t *testing.T) {
 	matches(t, "secret", again.MasterUserSecret.SecretArn, "arn:aws:secretsmanager:us-east-1:[0-9]{12}:secret:rds!db-.*")
 	must(api.DeleteDBSnapshot(c.ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("before")}))(c)
 	c.deletedDatabase("again", "")
+	must(api.ModifyDBInstance(c.ctx, &rds.ModifyDBInstanceInput{DBInstanceIdentifier: new("orders"), BackupRetentionPeriod: new(int32(1))}))(c) // a source needs it
+	copied := must(api.CreateDBInstanceReadReplica(c.ctx, &rds.CreateDBInstanceReadReplicaInput{DBInstanceIdentifier: new("copy"), SourceDBInstanceIdentifier: new("orders")}))(c).DBInstance
+	equal(t, "source", *copied.ReadReplicaSourceDBInstanceIdentifier, "orders")
+	equal(t, "replication", *c.databaseInstance("copy", "available").StatusInfos[0].Status, "replicating")
+	equal(t, "replica", c.databaseInstance("orders", "available").ReadReplicaDBInstanceIdentifiers[0], "copy")
+	refused(t, failure(api.StopDBInstance(c.ctx, &rds.StopDBInstanceInput{DBInstanceIdentifier: new("copy")})), "InvalidDBInstanceState")
+	must(api.PromoteReadReplica(c.ctx, &rds.PromoteReadReplicaInput{DBInstanceIdentifier: new("copy")}))(c)
+	equal(t, "statuses", len(c.databaseInstance("copy", "available").StatusInfos), 0)
+	c.deletedDatabase("copy", "")
 	refused(t, failure(api.DeleteDBInstance(c.ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: new("orders")})), "InvalidParameterCombination")
 	c.deletedDatabase("orders", "last")
 	typed[*types.DBInstanceNotFoundFault](t, failure(api.DescribeDBInstances(c.ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: new("orders")})))
@@ -140,6 +150,40 @@ func TestDatabaseInstance(t *testing.T) {
 	equal(t, "last snapshot", *last.Status, "available")
 	must(api.DeleteDBSnapshot(c.ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("last")}))(c)
 	must(api.DeleteDBSubnetGroup(c.ctx, &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: new("group")}))(c)
+}
+
+// sharedSnapshot shares the snapshot before with another account, which copies it.
+func (c *client) sharedSnapshot() {
+	c.t.Helper()
+	other := newAccount(c.t)
+	source := must(c.databases().DescribeDBSnapshots(c.ctx, &rds.DescribeDBSnapshotsInput{DBSnapshotIdentifier: new("before")}))(c).DBSnapshots[0].DBSnapshotArn
+	copied := &rds.CopyDBSnapshotInput{SourceDBSnapshotIdentifier: source, TargetDBSnapshotIdentifier: new("copy"), CopyTags: new(true)}
+	typed[*types.DBSnapshotNotFoundFault](c.t, failure(other.databases().CopyDBSnapshot(c.ctx, copied)))
+	must(c.databases().ModifyDBSnapshotAttribute(c.ctx, &rds.ModifyDBSnapshotAttributeInput{
+		DBSnapshotIdentifier: new("before"), AttributeName: new("restore"), ValuesToAdd: []string{other.key.Account},
+	}))(c)
+	must(other.databases().CopyDBSnapshot(c.ctx, copied))(other)
+	c.await("the copy", func() (bool, error) {
+		out, err := other.databases().DescribeDBSnapshots(c.ctx, &rds.DescribeDBSnapshotsInput{IncludeShared: new(true)})
+		return err == nil && len(out.DBSnapshots) == 2 && *out.DBSnapshots[1].DBSnapshotIdentifier == "copy" && *out.DBSnapshots[1].Status == "available", err
+	})
+	must(other.databases().DeleteDBSnapshot(c.ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: new("copy")}))(other)
+}
+
+// publicClusterSnapshot shares the snapshot before with everybody, and copies it.
+func (c *client) publicClusterSnapshot() {
+	c.t.Helper()
+	api := c.databases()
+	everybody := must(api.ModifyDBClusterSnapshotAttribute(c.ctx, &rds.ModifyDBClusterSnapshotAttributeInput{
+		DBClusterSnapshotIdentifier: new("before"), AttributeName: new("restore"), ValuesToAdd: []string{"all"},
+	}))(c).DBClusterSnapshotAttributesResult
+	equal(c.t, "it is shared with", everybody.DBClusterSnapshotAttributes[0].AttributeValues[0], "all")
+	must(api.CopyDBClusterSnapshot(c.ctx, &rds.CopyDBClusterSnapshotInput{SourceDBClusterSnapshotIdentifier: new("before"), TargetDBClusterSnapshotIdentifier: new("copy")}))(c)
+	c.await("the copy", func() (bool, error) {
+		out, err := api.DescribeDBClusterSnapshots(c.ctx, &rds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: new("copy")})
+		return err == nil && *out.DBClusterSnapshots[0].Status == "available", err
+	})
+	must(api.DeleteDBClusterSnapshot(c.ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: new("copy")}))(c)
 }
 
 // TestDatabaseCluster makes a cluster of two instances, and fails it over.
@@ -206,6 +250,7 @@ func TestDatabaseCluster(t *testing.T) {
 	})
 	shared := must(api.DescribeDBClusterSnapshotAttributes(c.ctx, &rds.DescribeDBClusterSnapshotAttributesInput{DBClusterSnapshotIdentifier: new("before")}))(c).DBClusterSnapshotAttributesResult
 	equal(t, "accounts it is shared with", len(shared.DBClusterSnapshotAttributes[0].AttributeValues), 0)
+	c.publicClusterSnapshot()
 	again := must(api.RestoreDBClusterFromSnapshot(c.ctx, &rds.RestoreDBClusterFromSnapshotInput{
 		DBClusterIdentifier: new("again"), SnapshotIdentifier: new("before"), Engine: new("aurora-postgresql"), DBSubnetGroupName: new("group"),
 	}))(c).DBCluster

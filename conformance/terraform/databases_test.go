@@ -14,7 +14,8 @@ import (
 )
 
 // TestDatabases makes a cluster with groups of parameters and a name of its own, and an
-// instance alone with a snapshot, changes them, imports what can be, and takes all away.
+// instance alone with a snapshot and a read replica, changes them, which promotes the replica, imports
+// what can be, and takes all away.
 func TestDatabases(t *testing.T) {
 	t.Parallel()
 	key := server.NewAccount(t)
@@ -29,12 +30,12 @@ func TestDatabases(t *testing.T) {
 	w.apply()
 	w.unchanged("after apply")
 	var got struct {
-		Class, Own, Endpoint, Certificate, Secret, Alone, Snapshot string
-		Same, Writer                                               bool
+		Class, Own, Endpoint, Certificate, Secret, Alone, Snapshot, Replicated string
+		Same, Writer                                                           bool
 	}
 	w.output("databases", &got)
 	if got.Class != "db.t4g.medium" || got.Own != "postern-ca-g1" || got.Certificate != "rds-ca-rsa2048-g1" || !got.Same || !got.Writer || !strings.HasPrefix(got.Endpoint, "reports.cluster-custom-") ||
-		!strings.HasPrefix(got.Secret, "arn:aws:secretsmanager:") || got.Alone != "active" || got.Snapshot != "available" {
+		!strings.HasPrefix(got.Secret, "arn:aws:secretsmanager:") || got.Alone != "active" || got.Snapshot != "available" || got.Replicated != "stock" {
 		t.Errorf("made is %+v", got)
 	}
 	w.apply("-var=changed=true")

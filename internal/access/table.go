@@ -1078,9 +1078,17 @@ var Services = map[string]*Service{
 			{Action: "rds:CopyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{1}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{1}}}},
 		}, Tags: [][]int{{3}}},
+		"CopyDBClusterSnapshot": {Needs: []Need{
+			{Action: "rds:CopyDBClusterSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{1}}}},
+		}, Tags: [][]int{{5}}},
 		"CopyDBParameterGroup": {Needs: []Need{
 			{Action: "rds:CopyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{1}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{1}}}},
+		}, Tags: [][]int{{3}}},
+		"CopyDBSnapshot": {Needs: []Need{
+			{Action: "rds:CopyDBSnapshot", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[49]}, Path: []int{1}}}},
+			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{1}}}},
 		}, Tags: [][]int{{3}}},
 		"CreateDBCluster": {Needs: []Need{
 			{Action: "rds:CreateDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{4}, Keys: []Key{{Name: "rds:databaseengine", Path: []int{8}}, {Name: "rds:databasename", Path: []int{3}}, {Name: "rds:storageencrypted", Path: []int{18}}, {Name: "rds:databaseclass", Path: []int{27}}, {Name: "rds:storagesize", Path: []int{28}}, {Name: "rds:piops", Path: []int{30}}, {Name: "rds:managemasteruserpassword", Path: []int{51}}}}, {Kinds: []*Kind{&kinds[43]}, Path: []int{5}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{7}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{6}, Mentioned: true}}},
@@ -1102,6 +1110,10 @@ var Services = map[string]*Service{
 			{Action: "rds:CreateDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{1}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{3}}, {Name: "rds:databaseengine", Path: []int{4}}, {Name: "rds:databasename", Path: []int{0}}, {Name: "rds:multiaz", Path: []int{16}}, {Name: "rds:piops", Path: []int{20}}, {Name: "rds:storageencrypted", Path: []int{31}}, {Name: "rds:storagesize", Path: []int{2}}, {Name: "rds:backuptarget", Path: []int{55}}, {Name: "rds:managemasteruserpassword", Path: []int{59}}}}, {Kinds: []*Kind{&kinds[41]}, Path: []int{27}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{12}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{22}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{8}, Mentioned: true}}},
 			{Action: "rds:AddTagsToResource", When: []int{26}, Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{1}}}},
 		}, Tags: [][]int{{26}, {65}}},
+		"CreateDBInstanceReadReplica": {Needs: []Need{
+			{Action: "rds:CreateDBInstanceReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{5}}, {Name: "rds:piops", Path: []int{7}}, {Name: "rds:backuptarget", Path: []int{40}}}}, {Kinds: []*Kind{&kinds[45]}, Path: []int{1}}, {Kinds: []*Kind{&kinds[41]}, Path: []int{43}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{10}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{9}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{13}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{14}, Mentioned: true}}},
+			{Action: "rds:AddTagsToResource", When: []int{12}, Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
+		}, Tags: [][]int{{12}, {48}}},
 		"CreateDBParameterGroup": {Needs: []Need{
 			{Action: "rds:CreateDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
 			{Action: "rds:AddTagsToResource", When: []int{3}, Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
@@ -1240,15 +1252,24 @@ var Services = map[string]*Service{
 		"ModifyDBClusterParameterGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBClusterParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[43]}, Path: []int{0}}}},
 		}},
+		"ModifyDBClusterSnapshotAttribute": {Needs: []Need{
+			{Action: "rds:ModifyDBClusterSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[44]}, Path: []int{0}}}},
+		}},
 		"ModifyDBInstance": {Needs: []Need{
 			{Action: "rds:ModifyDBInstance", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}, Keys: []Key{{Name: "rds:databaseclass", Path: []int{2}}, {Name: "rds:multiaz", Path: []int{12}}, {Name: "rds:piops", Path: []int{17}}, {Name: "rds:storagesize", Path: []int{1}}, {Name: "rds:managemasteruserpassword", Path: []int{55}}}}, {Kinds: []*Kind{&kinds[48]}, Path: []int{8}}, {Kinds: []*Kind{&kinds[47]}, Path: []int{19}}, {Kinds: []*Kind{&kinds[50]}, Path: []int{3}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{5}, Mentioned: true}}},
 		}, Tags: [][]int{{62}}},
 		"ModifyDBParameterGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBParameterGroup", Targets: []Target{{Kinds: []*Kind{&kinds[48]}, Path: []int{0}}}},
 		}},
+		"ModifyDBSnapshotAttribute": {Needs: []Need{
+			{Action: "rds:ModifyDBSnapshotAttribute", Targets: []Target{{Kinds: []*Kind{&kinds[49]}, Path: []int{0}}}},
+		}},
 		"ModifyDBSubnetGroup": {Needs: []Need{
 			{Action: "rds:ModifyDBSubnetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[50]}, Path: []int{0}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2}, Mentioned: true}}},
 		}},
+		"PromoteReadReplica": {Needs: []Need{
+			{Action: "rds:PromoteReadReplica", Targets: []Target{{Kinds: []*Kind{&kinds[45]}, Path: []int{0}}}},
+		}, Tags: [][]int{{3}}},
 		"RebootDBCluster": {Needs: []Need{
 			{Action: "rds:RebootDBCluster", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},

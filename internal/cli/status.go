@@ -51,7 +51,10 @@ func printJSON(w io.Writer, value any) error {
 
 // inError leaves those whose creation, update or deletion failed.
 func inError(resources []postern.Resource) []postern.Resource {
-	return slices.DeleteFunc(resources, func(r postern.Resource) bool { return !strings.HasSuffix(text(r.State), "failed") })
+	return slices.DeleteFunc(resources, func(r postern.Resource) bool {
+		state := text(r.State)
+		return !strings.HasSuffix(state, "failed") && !strings.HasPrefix(state, "incompatible-") && state != "storage-full" // the latter are of databases
+	})
 }
 
 // wrong leaves the resolvers with hints, and of names and private domains those that do

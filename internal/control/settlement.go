@@ -262,12 +262,18 @@ func (s *settlement) wait(subject plan.Subject, at *place, revision int64, blind
 // acknowledged takes in what a host says and gives the verdicts that follow.
 func (s *settlement) acknowledged(name string, a Acknowledgement) []verdict {
 	h := s.host(name)
+	nobodys := map[desired.Realm]bool{} // where entries of nobody are in error, or are not any more
 	turn := func(key desired.Key) {
-		for _, subject := range h.concerned(key) {
+		concerned := h.concerned(key)
+		for _, subject := range concerned {
 			s.turned[subject] = struct{}{}
+		}
+		if len(concerned) == 0 {
+			nobodys[key.Realm] = true
 		}
 	}
 	h.fail(a, turn)
+	s.turnBlind(h, nobodys)
 	for _, it := range h.advance(a) {
 		if it.subject == nobody {
 			h.loosen(it.key)
@@ -278,6 +284,19 @@ func (s *settlement) acknowledged(name string, a Acknowledgement) []verdict {
 		}
 	}
 	return s.verdicts()
+}
+
+// turnBlind has those judged again that may have had what is, or was, in error in some realms
+// of a host.
+func (s *settlement) turnBlind(h *progress, realms map[desired.Realm]bool) {
+	if len(realms) == 0 {
+		return
+	}
+	for subject, st := range s.subjects {
+		if slices.ContainsFunc(st.spots, func(sp spot) bool { return sp.blind && sp.at.host == h && realms[sp.at.realm] }) {
+			s.turned[subject] = struct{}{}
+		}
+	}
 }
 
 // reached notes that a place has settled what a subject waits for there, unless

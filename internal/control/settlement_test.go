@@ -297,3 +297,25 @@ func TestVerdictsAreTrueAndCome(t *testing.T) {
 		}
 	})
 }
+
+// What a subject had before a restart nobody remembers: an entry in error where it was keeps
+// it, and lets it go when that is over.
+func TestWhatIsForgottenKeepsASubjectForAsLongAsItFails(t *testing.T) {
+	s, subject := newSettlement(), plan.Subject{Kind: plan.SubjectDBInstance, Ref: ref("db-1")}
+	key := desired.Key{Kind: desired.KindSandbox, Realm: "sandbox:db-1", ID: "self"}
+	s.fates = func(plan.Subject) fate {
+		return fate{generation: 1, deleting: true, realms: []desired.Realm{key.Realm, "database:db-1"}}
+	}
+	none := func(desired.Key) []plan.Subject { return nil }
+	said := func(when string, verdicts []verdict, want string) {
+		t.Helper()
+		if len(verdicts) != 1 || verdicts[0].reason != want {
+			t.Errorf("%s: %+v, want one verdict with %q", when, verdicts, want)
+		}
+	}
+	if all := s.change(change{revision: 1, steps: map[string]step{"host": {Result: plan.Result{Touched: []plan.Subject{subject}}, full: true, holders: none}}}); len(all) > 0 {
+		t.Errorf("before the host has said anything: %+v", all)
+	}
+	said("while its server runs", s.acknowledged("host", Acknowledgement{Full: true, Revision: 1, Failed: map[desired.Key]string{key: "programs run"}}), key.String()+": programs run")
+	said("when that has ended", s.acknowledged("host", Acknowledgement{Revision: 1, Recovered: []desired.Key{key}}), "")
+}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/posternhq/postern/internal/agent/roles"
 	"github.com/posternhq/postern/internal/authority"
@@ -98,6 +99,14 @@ func databaseByID(tx *table.Txn, id string) (databaseRow, error) {
 	return databaseRow{}, fmt.Errorf("find the database %s: %w", id, errNoDatabase)
 }
 
+// snapshotByID finds the snapshot that has an id; nil when there is none.
+func snapshotByID(tx *table.Txn, id string) *model.Meta {
+	for s := range state.DBSnapshotsByID.Rows(tx, id) {
+		return &s.Meta
+	}
+	return nil
+}
+
 // Elect implements keeper.Control.
 func (l *ledger) Elect(ctx context.Context, e keeper.Election) (epoch int64, err error) {
 	d, err := l.opened()
@@ -135,6 +144,9 @@ func (l *ledger) Tell(ctx context.Context, o keeper.Observation) error {
 	_, err = d.db.Update(ctx, func(tx *table.Txn) error {
 		row, err := databaseByID(tx, o.Database)
 		if errors.Is(err, errNoDatabase) {
+			row.meta, row.database = snapshotByID(tx, o.Database), &model.Database{}
+		}
+		if row.meta == nil {
 			return nil
 		}
 		if o.Turned > row.database.Turned {
@@ -149,7 +161,7 @@ func (l *ledger) Tell(ctx context.Context, o keeper.Observation) error {
 			was, _ := state.DatabaseStates.Get(tx, of.Account, of.Region, of.ID)
 			now := &model.DatabaseState{
 				Account: of.Account, Region: of.Region, ID: of.ID, Phase: s.Phase, Reason: s.Reason, Secret: s.Secret, Reboot: s.Reboot, Pending: s.Pending,
-				Version: s.Version, Bytes: s.Bytes, At: d.env.Now(),
+				Version: s.Version, Bytes: s.Bytes, Replication: s.Replication, ReplicationReason: s.ReplicationReason, At: d.env.Now(),
 			}
 			if was != nil {
 				same := *was
@@ -219,7 +231,7 @@ func (l *ledger) Known(_ context.Context, id string) (known keeper.Known, err er
 	tx := d.db.Snapshot()
 	if row, err := databaseByID(tx, id); err == nil {
 		s, ok := state.DatabaseStates.Get(tx, row.meta.Account, row.meta.Region, id)
-		return keeper.Known{Row: true, Made: ok && s.Secret > 0}, nil
+		return keeper.Known{Row: true, Made: ok && (s.Secret > 0 || s.Replication != "")}, nil
 	}
 	known.Row = state.DBSnapshotsByID.Count(tx, id) > 0
 	return known, nil
@@ -256,16 +268,28 @@ func (g ground) Host(ctx context.Context, spec engine.Spec) (keeper.Host, error)
 	})
 }
 
-// Release implements keeper.Ground.
+// releaseTime is how long a supervisor has to answer that is to end.
+const releaseTime = 10 * time.Second
+
+// Release implements keeper.Ground. A supervisor that does not answer is killed.
 func (g ground) Release(ctx context.Context, spec engine.Spec) error {
-	c, err := supervisor.Open(ctx, spec.Folder)
-	if errors.Is(err, engine.ErrHost) {
+	soon, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	c, err := supervisor.Open(soon, spec.Folder)
+	switch {
+	case errors.Is(err, engine.ErrHost):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, context.DeadlineExceeded):
+		return supervisor.Slay(ctx, spec.Folder)
+	case err != nil:
 		return err
 	}
 	return errors.Join(c.End(ctx), c.Close())
+}
+
+// Slay implements keeper.Ground.
+func (g ground) Slay(ctx context.Context, spec engine.Spec) error {
+	return supervisor.Slay(ctx, spec.Folder)
 }
 
 // Seal implements keeper.Ground.

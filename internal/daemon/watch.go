@@ -70,17 +70,25 @@ func (r register) Tell(ctx context.Context, report watch.Report) error {
 			row.database.Writer = report.Writer
 			row.put()
 		}
-		reason := ""
-		if report.Degraded {
-			reason = "nobody, or more than one, says to be the writer; connections stay where they went"
-		}
-		d.say(tx, row.meta, model.DatabaseAvailable, reason)
+		up, down := 0, 0
 		for i := range state.DBInstancesByCluster.Rows(tx, row.meta.Ref()) {
-			phase := model.DatabaseAvailable
-			if !report.Up[i.ID] && report.Troubles[i.ID] != "" {
-				phase = model.DatabaseFailed
+			trouble := report.Troubles[i.ID]
+			switch {
+			case report.Up[i.ID]:
+				up++
+				d.say(tx, &i.Meta, model.DatabaseAvailable, trouble)
+			case trouble != "":
+				down++
+				d.say(tx, &i.Meta, model.DatabaseFailed, trouble)
 			}
-			d.say(tx, &i.Meta, phase, report.Troubles[i.ID])
+		}
+		switch {
+		case report.Wrong != "" && up == 0:
+			d.say(tx, row.meta, model.DatabaseFailed, "no server answers")
+		case report.Wrong != "":
+			d.say(tx, row.meta, model.DatabaseAvailable, withIdentifiers(tx, row.meta, report.Wrong))
+		case up > 0 || down == 0:
+			d.say(tx, row.meta, model.DatabaseAvailable, "")
 		}
 		if of, ok := rds.SourceOf(tx, row.meta.Ref()); ok {
 			for _, e := range report.Events {

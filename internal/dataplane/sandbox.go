@@ -14,7 +14,7 @@ import (
 )
 
 // errInhabited says that a sandbox is not taken away from who runs in it.
-var errInhabited = errors.New("programs still run in it")
+var errInhabited = fmt.Errorf("programs still run in it: %w", desired.ErrWaits)
 
 // runSandbox makes the namespace of a server, or what is missing of it, or takes it away
 // when nobody runs in it any more.

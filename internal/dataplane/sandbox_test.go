@@ -12,7 +12,8 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/dataplane/network"
@@ -281,21 +282,27 @@ func TestASandboxIsTakenAway(t *testing.T) {
 	}
 }
 
-// Nothing comes into a sandbox that is sealed, until it is not any more.
+// Nothing comes into a sandbox that is sealed, until it is not any more. Whoever tries is
+// told so at once, and needs no timeout of its own to find out.
 func TestSealedSandboxIsOutOfReach(t *testing.T) {
 	x := newSecluded(t)
 	x.put()
-	x.serves()
+	before := x.serves()
 	for range 2 {
 		if err := x.host.Seal(serverID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
 	defer cancel()
-	if late, err := x.client.Dial(ctx, "tcp4", serverAddress); err == nil {
-		late.Close()
-		t.Error("a sealed sandbox takes connections")
+	if late, err := x.client.Dial(ctx, "tcp4", serverAddress); !errors.Is(err, unix.ECONNREFUSED) {
+		if err == nil {
+			late.Close()
+		}
+		t.Errorf("who connects to a sealed sandbox is told %v, want that it is refused", err)
+	}
+	if _, err := testnet.AskOn(before); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("who is connected to a sealed sandbox is told %v, want a reset", err)
 	}
 	if !x.whole() {
 		t.Error("a sealed sandbox is another one")

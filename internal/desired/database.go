@@ -74,6 +74,16 @@ type Database struct {
 	From string
 	// Authority is the id of who signs the certificates.
 	Authority string
+	// Source is the id of the database that this one is a read replica of, whose server has
+	// the name SourceName and listens at SourceAddr and SourcePort; empty for none. There is
+	// no Writer while there is a Source.
+	Source     string
+	SourceName string
+	SourceAddr netip.Addr
+	SourcePort uint16
+	// Replicas are where the servers of its read replicas are, which are databases of their
+	// own. Their order says nothing.
+	Replicas []MemberAddr
 }
 
 // KindDatabase is the kind of Database.
@@ -82,6 +92,8 @@ var KindDatabase = ours(Description[Database]{
 	Examples: []Database{{
 		ID: "cluster-1", VPC: "vpc-1", Engine: "aurora-postgresql", Version: "15.18", Port: 5432, Name: "app", User: "master", Secret: 1, Writer: "db-1", Epoch: 3, Turn: 2,
 		Prefer: "db-2", Stopped: true, Params: []string{"work_mem=4096"}, Names: []string{"app.cluster-1.example.", "app.cluster-ro-1.example."}, From: "snap-1", Authority: "ca-1",
+		Source: "db-7", SourceName: "seven.1.example.", SourceAddr: netip.MustParseAddr("10.0.1.67"), SourcePort: 5433,
+		Replicas: []MemberAddr{{"db-8", netip.MustParseAddr("10.0.1.70")}, {"db-9", netip.MustParseAddr("10.0.2.70")}},
 	}},
 })
 
@@ -115,6 +127,11 @@ func (d *Database) spell(s *Spelling) {
 	s.names("names", &d.Names)
 	s.Name("from", &d.From)
 	s.Name("authority", &d.Authority)
+	s.Name("source", &d.Source)
+	s.Name("source-name", &d.SourceName)
+	s.Addr("source-addr", &d.SourceAddr)
+	spellNumber(s, "source-port", &d.SourcePort)
+	s.memberAddrs("replicas", &d.Replicas)
 }
 
 // DatabaseMember is one server of a Database. It runs in the Sandbox of the same id.
@@ -169,14 +186,15 @@ func (m *DatabaseMember) spell(s *Spelling) {
 // unless it is there, and deleting it removes it.
 type Snapshot struct {
 	ID string
-	// Of is the id of the Database.
-	Of string
+	// Of is the id of the Database that it is taken of, and CopyOf that of another snapshot
+	// which it is a copy of. One of both is given.
+	Of, CopyOf string
 }
 
 // KindSnapshot is the kind of Snapshot.
 var KindSnapshot = ours(Description[Snapshot]{
 	Name: "snapshot", Stage: StageMeans, Sort: Databases, Spell: (*Snapshot).spell, Ends: EndsNothing[Snapshot], Turns: TurnsNothing[Snapshot],
-	Examples: []Snapshot{{ID: "snap-1", Of: "cluster-1"}},
+	Examples: []Snapshot{{ID: "snap-1", Of: "cluster-1"}, {ID: "snap-2", CopyOf: "snap-1"}},
 })
 
 // Key implements Entry.
@@ -193,6 +211,7 @@ func (p *Snapshot) spell(s *Spelling) {
 	s.Realm(&p.ID)
 	s.self()
 	s.Name("of", &p.Of)
+	s.Name("copyof", &p.CopyOf)
 }
 
 // MemberAddr is where a member of a database listens.
@@ -342,6 +361,9 @@ type Watch struct {
 	MaxLag int64
 	// Secret counts the changes of what is asked with.
 	Secret int64
+	// Seldom says that nobody is led there, so that it need not be known at once who does
+	// what.
+	Seldom bool
 }
 
 // KindWatch is the kind of Watch.
@@ -349,7 +371,7 @@ var KindWatch = ours(Description[Watch]{
 	Name: "watch", Stage: StageMeans, Sort: Databases, Spell: (*Watch).spell, Ends: EndsNothing[Watch], Turns: TurnsNothing[Watch],
 	Examples: []Watch{{
 		ID: "cluster-2", VPC: "vpc-2", Gateway: netip.MustParseAddr("10.0.1.50"), Ask: "patroni", Members: []MemberAddr{{"db-4", netip.MustParseAddr("10.0.2.60")}}, Port: 5432,
-		REST: 8008, MaxLag: 1 << 20, Secret: 1,
+		REST: 8008, MaxLag: 1 << 20, Secret: 1, Seldom: true,
 	}},
 })
 
@@ -374,4 +396,5 @@ func (w *Watch) spell(s *Spelling) {
 	spellNumber(s, "rest", &w.REST)
 	spellNumber(s, "max-lag", &w.MaxLag)
 	spellNumber(s, "secret", &w.Secret)
+	s.Flag("seldom", &w.Seldom)
 }

@@ -3,10 +3,15 @@
 package desired
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+// ErrWaits says that an entry cannot be taken away before something else has ended, which is
+// about to. It is tried again like any other, and nobody needs to be warned of it.
+var ErrWaits = errors.New("it waits for what needs it")
 
 // Key identifies an entry on a host. Realm is where it lives, ID is unique among
 // the entries of one kind there.

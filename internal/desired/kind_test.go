@@ -106,6 +106,7 @@ const saidOfKinds = `0 1 database in database root
 2 | resolver: ends [] turns []
 2 4 snapshot in database
 2 | snapshot: ends [] turns []
+2 | snapshot: ends [] turns []
 2 4 watch in database
 2 | watch: ends [] turns []
 2 4 zone in zone
@@ -388,12 +389,13 @@ var entries = map[Kind]func(d draw) Entry{
 		return Database{
 			ID: d.name(), VPC: d.text(), Engine: d.text(), Version: d.text(), Port: d.port(), Name: d.text(), User: d.text(), Secret: d.count("secret"), Writer: d.text(),
 			Epoch: d.count("epoch"), Turn: d.count("turn"), Prefer: d.text(), Stopped: d.flag("stopped"), Params: d.names(), Names: d.names(), From: d.text(), Authority: d.text(),
+			Source: d.text(), SourceName: d.text(), SourceAddr: d.addr(), SourcePort: d.port(), Replicas: d.memberAddrs(),
 		}
 	},
 	KindDatabaseMember: func(d draw) Entry {
 		return DatabaseMember{d.name(), d.name(), d.text(), d.addr(), d.count("tier"), d.names(), d.count("reboot"), d.count("memory")}
 	},
-	KindSnapshot: func(d draw) Entry { return Snapshot{d.name(), d.text()} },
+	KindSnapshot: func(d draw) Entry { return Snapshot{d.name(), d.text(), d.text()} },
 	KindFollowDatabase: func(d draw) Entry {
 		return FollowDatabase{
 			VPC: d.name(), Addr: d.addr(), Gateway: d.addr(), Database: d.text(), Part: DatabasePart(d.text()), Members: d.names(), Except: d.names(), Addrs: d.memberAddrs(),
@@ -401,7 +403,7 @@ var entries = map[Kind]func(d draw) Entry{
 		}
 	},
 	KindWatch: func(d draw) Entry {
-		return Watch{d.name(), d.text(), d.addr(), d.text(), d.memberAddrs(), d.port(), d.port(), d.count("lag"), d.count("secret")}
+		return Watch{d.name(), d.text(), d.addr(), d.text(), d.memberAddrs(), d.port(), d.port(), d.count("lag"), d.count("secret"), d.flag("seldom")}
 	},
 	KindAllow: func(d draw) Entry { return Allow{d.name(), d.prefix(), d.addr()} },
 	KindEndpoint: func(d draw) Entry {

@@ -160,6 +160,14 @@ type Server interface {
 	Close() error
 }
 
+// Adopter is a Server that is no copy of another one by the network, but of what Snapshot of
+// that one has made on the same host.
+type Adopter interface {
+	// Adopt makes the data a copy of another member's, which can follow it, of a folder that
+	// its Snapshot has made. Down. The folder is moved, when all is well.
+	Adopt(ctx context.Context, from string) error
+}
+
 // Role is what a server is started as.
 type Role struct {
 	// Writer says that it writes. Otherwise it is a replica of Of, or of nobody until Follow.

@@ -94,6 +94,9 @@ type State struct {
 	Stuck bool
 	// Replicas are those that a writer sends to.
 	Replicas []Replica
+	// Forsaken says that it does not keep what a member needs any more that it was told of:
+	// SetMembers makes that good.
+	Forsaken bool
 	// Durability is what holds.
 	Durability Durability
 	// Waiting counts commits that wait for a member to have them.

@@ -148,7 +148,7 @@ type DBInstance struct {
 	Database
 	// Cluster is the id of the cluster; empty when it is in none.
 	Cluster string `json:"cluster,omitempty"`
-	// Source is the id of the instance that it is a read replica of.
+	// Source is the id of the instance that it is a read replica of; it has no Writer then.
 	Source string `json:"source,omitempty"`
 	Class  string `json:"class"`
 	// PendingClass is the class that it has from the next reboot on; empty for the same.
@@ -182,6 +182,12 @@ func (i *DBInstance) Restart() {
 	i.Held = nil
 }
 
+// Promote makes a read replica a database of its own, which writes.
+func (i *DBInstance) Promote() {
+	i.Source = ""
+	i.Writer, i.Epoch = i.ID, i.Epoch+1
+}
+
 // ARN names the instance.
 func (i *DBInstance) ARN() string { return ARN("rds", i.Region, i.Account, "db:"+i.Identifier) }
 
@@ -210,6 +216,7 @@ const (
 	DatabaseBadParams DatabasePhase = "incompatible-parameters"
 	DatabaseResetting DatabasePhase = "resetting-master-credentials"
 	DatabaseFailed    DatabasePhase = "failed"
+	DatabaseUnasked   DatabasePhase = "incompatible-network" // there is no way to ask it
 )
 
 // Serves reports whether clients are served in a phase.
@@ -220,6 +227,15 @@ func (p DatabasePhase) Serves() bool {
 	}
 	return false
 }
+
+// Replication is how a read replica gets on with its source, in the words of RDS.
+type Replication string
+
+// The states of replication.
+const (
+	Replicating      Replication = "replicating"
+	ReplicationError Replication = "error"
+)
 
 // DatabaseState is what the host says of an instance, a cluster or a snapshot, whose id the
 // row has. There is none of what the host has said nothing of.
@@ -238,8 +254,12 @@ type DatabaseState struct {
 	// Version is that of the program that runs.
 	Version string `json:"version,omitempty"`
 	// Bytes is what it takes on disk, of a snapshot.
-	Bytes int64     `json:"bytes,omitempty"`
-	At    time.Time `json:"at"`
+	Bytes int64 `json:"bytes,omitempty"`
+	// Replication is how a read replica gets on with its source; empty of others, and before
+	// it had its data. ReplicationReason is why it does not, for people.
+	Replication       Replication `json:"replication,omitempty"`
+	ReplicationReason string      `json:"replicationReason,omitempty"`
+	At                time.Time   `json:"at"`
 }
 
 // Clone copies the row so that the copy can be changed.
@@ -247,36 +267,3 @@ func (s *DatabaseState) Clone() *DatabaseState { c := *s; return &c }
 
 // RowKey gives the parts of the row's key: those of what it is about.
 func (s *DatabaseState) RowKey() (account, region, id string) { return s.Account, s.Region, s.ID }
-
-// DBSnapshot is a copy of a database's data, of a cluster or of an instance.
-type DBSnapshot struct {
-	Meta
-	// Identifier is the name that users gave it, in lower case; clusters' and instances'
-	// are told apart by OfCluster.
-	Identifier string `json:"identifier"`
-	OfCluster  bool   `json:"ofCluster,omitempty"`
-	// Source is the id of what it is of, which may be gone, and Was what that was.
-	Source string   `json:"source"`
-	Was    Database `json:"was"`
-	// Class is that of the instance it is of; empty for a cluster's, and in rows of versions
-	// that did not keep it.
-	Class string `json:"class,omitempty"`
-	// Final says that it was taken when its source was deleted.
-	Final bool `json:"final,omitempty"`
-}
-
-// Clone copies the row so that the copy can be changed.
-func (s *DBSnapshot) Clone() *DBSnapshot {
-	c := *s
-	c.Meta, c.Was = s.Meta.clone(), s.Was.clone()
-	return &c
-}
-
-// ARN names the snapshot.
-func (s *DBSnapshot) ARN() string {
-	kind := "snapshot:"
-	if s.OfCluster {
-		kind = "cluster-snapshot:"
-	}
-	return ARN("rds", s.Region, s.Account, kind+s.Identifier)
-}

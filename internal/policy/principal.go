@@ -113,7 +113,7 @@ func compileAWS(source string) (namedPrincipal, bool) {
 	switch {
 	case source == "*":
 		return namedPrincipal{kind: everybody}, true
-	case accountNumber(source):
+	case IsAccountNumber(source):
 		return namedPrincipal{kind: account, text: source}, true
 	case len(source) >= 16 && (strings.HasPrefix(source, "AIDA") || strings.HasPrefix(source, "AROA")) && !strings.ContainsFunc(source, notBase32):
 		return namedPrincipal{kind: identifier, text: source}, true
@@ -121,7 +121,7 @@ func compileAWS(source string) (namedPrincipal, bool) {
 		return namedPrincipal{}, false
 	}
 	arn, err := model.ParseARN(source)
-	if err != nil || arn.Region != "" || !accountNumber(arn.Account) {
+	if err != nil || arn.Region != "" || !IsAccountNumber(arn.Account) {
 		return namedPrincipal{}, false
 	}
 	kind, name := arn.Type, arn.ID
@@ -139,7 +139,8 @@ func compileAWS(source string) (namedPrincipal, bool) {
 	return namedPrincipal{}, false
 }
 
-func accountNumber(s string) bool { return len(s) == 12 && digits(s) }
+// IsAccountNumber reports whether a text has the form of an account's number: 12 digits.
+func IsAccountNumber(s string) bool { return len(s) == 12 && digits(s) }
 
 func notBase32(r rune) bool { return (r < 'A' || r > 'Z') && (r < '0' || r > '9') }
 

@@ -165,7 +165,7 @@ func (r *Reconciler) takeLate() {
 	case time.Since(now.call.begun) >= r.cfg.Patience:
 		r.queue.now = nil
 		if !r.slow[now.realm] {
-			r.cfg.Logger.Warn("realm is slow; the others go on without it", "realm", now.realm)
+			r.tellSlow(now.realm)
 		}
 		r.slow[now.realm] = true
 	}

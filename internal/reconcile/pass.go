@@ -4,6 +4,8 @@ package reconcile
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -173,7 +175,11 @@ func (r *Reconciler) finish(batch []job, errs map[desired.Key]error, freed freed
 	}
 	// One line for a batch: what fails together has one cause, as a rule.
 	if len(failed) > 0 {
-		r.cfg.Logger.Warn("entries in error", "realm", batch[0].it.key.Realm,
+		level := slog.LevelWarn
+		if !slices.ContainsFunc(failed, func(k desired.Key) bool { return !errors.Is(errs[k], desired.ErrWaits) }) {
+			level = slog.LevelInfo
+		}
+		r.cfg.Logger.Log(context.Background(), level, "entries in error", "realm", batch[0].it.key.Realm,
 			"count", len(failed), "first", failed[0], "error", errs[failed[0]])
 	}
 	if len(recovered) > 0 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -119,11 +120,20 @@ func (r *Reconciler) leaveAlone(realm desired.Realm) bool {
 		return false
 	}
 	if !r.slow[realm] {
-		r.cfg.Logger.Warn("realm is slow; the others go on without it", "realm", realm)
+		r.tellSlow(realm)
 	}
 	r.slow[realm], r.skipped[realm] = true, true
 	r.loose(c)
 	return true
+}
+
+// tellSlow says that a realm is slow. Servers of databases end in their own time.
+func (r *Reconciler) tellSlow(realm desired.Realm) {
+	level := slog.LevelWarn
+	if realm.Sort() == desired.Databases {
+		level = slog.LevelInfo
+	}
+	r.cfg.Logger.Log(context.Background(), level, "realm is slow; the others go on without it", "realm", realm)
 }
 
 // loose has nobody wait for a call, which is in error when its time is over. The

@@ -43,6 +43,8 @@ func (s Shares) Shared(with, action string, r model.Ref) bool {
 		return r.Region == "" && strings.HasPrefix(action, "ram:")
 	case strings.HasPrefix(r.ID, "rcfg-"), strings.HasPrefix(r.ID, subnetPrefix):
 		return s.resource(with, action, r)
+	case strings.HasPrefix(action, "rds:"):
+		return s.snapshot(with, action, r)
 	}
 	return s.invitation(with, action, r) || s.share(with, action, r)
 }

@@ -56,6 +56,18 @@ var (
 	DBSnapshotsByIdentifier = byRef(DBSnapshots, "identifier", func(s *model.DBSnapshot) []model.Ref { return siblings(s.Meta, s.Identifier) })
 	// DBSnapshotsBySource finds those of a database, which may be gone.
 	DBSnapshotsBySource = refer(DBSnapshots, "source", Outlives, func(s *model.DBSnapshot) []model.Ref { return siblings(s.Meta, s.Source) }, to(DBClusters), to(DBInstances))
+	// DBSnapshotsByCopied finds the copies of a snapshot, which may be gone, and other accounts'.
+	DBSnapshotsByCopied = refer(DBSnapshots, "copied", Outlives, func(s *model.DBSnapshot) []model.Ref {
+		if s.Copied.IsZero() {
+			return nil
+		}
+		return []model.Ref{s.Copied.Ref}
+	}, to(DBSnapshots))
+	// DBSnapshotsByShared finds those that are shared with an account, or with everybody.
+	DBSnapshotsByShared = byText(DBSnapshots, "shared", func(s *model.DBSnapshot) []string { return s.Shared })
+	// DBClustersBySnapshot and DBInstancesBySnapshot find what was made of a snapshot, by its id.
+	DBClustersBySnapshot  = byText(DBClusters, "snapshot", func(c *model.DBCluster) []string { return madeOf(&c.Database) })
+	DBInstancesBySnapshot = byText(DBInstances, "snapshot", func(i *model.DBInstance) []string { return madeOf(&i.Database) })
 
 	DBEvents = table.Define[*model.DBEvent]("db-event")
 	// DBEventsByExpiry has the oldest first.
@@ -63,6 +75,13 @@ var (
 
 	Authorities = table.Define[*model.Authority]("authority")
 )
+
+func madeOf(d *model.Database) []string {
+	if d.Snapshot == "" {
+		return nil
+	}
+	return []string{d.Snapshot}
+}
 
 // InstanceLeaves reports whether a database instance is to go now: it was deleted, and the
 // snapshot that is to be taken of it before is there.
@@ -136,6 +155,66 @@ func IsDatabase(tx *table.Txn, ref model.Ref) bool {
 	}
 	i, ok := DBInstances.Get(tx, ref.Account, ref.Region, ref.ID)
 	return ok && !i.Deleting()
+}
+
+// Way is an interface of a resource gateway by which a registered database can be asked, and
+// the host on which it forwards. Led says that connections go there by it.
+type Way struct {
+	Interface model.Ref
+	Host      int
+	Led       bool
+}
+
+// WaysTo gives the ways to a registered database, a cluster or an instance in none: those by
+// which configurations lead to it, and the resource gateways of its VPC, by which they could.
+func WaysTo(tx *table.Txn, m *model.Meta, d *model.Database) (ways []Way) {
+	about := []model.Ref{m.Ref()}
+	for i := range DBInstancesByCluster.Rows(tx, m.Ref()) {
+		about = append(about, i.Ref())
+	}
+	for _, ref := range about {
+		for rc := range ResourceConfigurationsByDatabase.Rows(tx, ref) {
+			for _, t := range rc.Targets {
+				ways = append(ways, Way{rc.Sibling(t.Interface), t.Host, true})
+			}
+		}
+	}
+	for gw := range ResourceGatewaysByVPC.Rows(tx, m.Sibling(d.VPC)) {
+		if !gw.Deleting() {
+			for ni := range NetworkInterfacesByOwner.Rows(tx, gw.Ref()) {
+				ways = append(ways, Way{Interface: ni.Ref()})
+			}
+		}
+	}
+	return ways
+}
+
+// SaidOf gives what is said of an instance, a cluster or a snapshot; nil for nothing. Of a
+// registered database that there is no way to ask what was said once says nothing any more.
+func SaidOf(tx *table.Txn, m *model.Meta) *model.DatabaseState {
+	said, _ := DatabaseStates.Get(tx, m.Account, m.Region, m.ID)
+	ref := m.Ref()
+	if i, ok := DBInstances.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+		if i.IsRegistered() && i.Cluster == "" {
+			return asked(tx, said, m, &i.Meta, &i.Database)
+		}
+		ref = i.Sibling(i.Cluster)
+	}
+	if c, ok := DBClusters.Get(tx, ref.Account, ref.Region, ref.ID); ok && c.IsRegistered() {
+		return asked(tx, said, m, &c.Meta, &c.Database)
+	}
+	return said
+}
+
+// asked gives what is said of a part of a registered database, or that it is not asked.
+func asked(tx *table.Txn, said *model.DatabaseState, part, whole *model.Meta, d *model.Database) *model.DatabaseState {
+	if len(WaysTo(tx, whole, d)) > 0 {
+		return said
+	}
+	return &model.DatabaseState{
+		Account: part.Account, Region: part.Region, ID: part.ID, Phase: model.DatabaseUnasked,
+		Reason: "it is not asked: there is no resource gateway in " + d.VPC + ", and no resource configuration leads to it",
+	}
 }
 
 // DatabaseAvailable reports whether a server has been made, be it that it is out of order

@@ -72,9 +72,9 @@ var plain = map[string]string{
 	// What a database began as may be gone, and which instance was preferred.
 	"db-cluster":     "Identifier Engine Version Name MasterUser Password ManagedSecret Held Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot LifecycleSupport",
 	"db-instance":    "Identifier Engine Version Name MasterUser Password ManagedSecret Held Authority Snapshot BackupWindow MaintenanceWindow StorageType Zones Registered Prefer FinalSnapshot Class DNS SubnetGroup Groups Writer LifecycleSupport PendingClass",
-	"db-snapshot":    "Identifier Was Class",
+	"db-snapshot":    "Identifier Was Class Copied.Identifier Shared", // accounts that it is shared with may be unknown
 	"db-event":       "SourceType Source SourceARN Message Categories",
-	"database-state": "Phase Reason Version",
+	"database-state": "Phase Reason Version Replication ReplicationReason",
 	"authority":      "Certificate Key",
 }
 

@@ -30,7 +30,7 @@ const (
 // was not acknowledged is not known.
 const (
 	Make       = "create table entry (client int, number int, primary key (client, number))"
-	addEntry   = "insert into entry values (%d, %d) returning inet_server_addr()"
+	addEntry   = "insert into entry values (%d, %d) returning inet_server_addr(), pg_postmaster_start_time()"
 	allEntries = "select client, number from entry"
 )
 
@@ -51,6 +51,9 @@ type Ledger struct {
 	// Moved is told when a commit is of another server than those before, at whose end
 	// nothing had been committed for the pause. It may be nil, and is called with a lock held.
 	Moved func(server string, pause time.Duration)
+	// Restarts says that a server that was started again is another one. It is set before
+	// clients write.
+	Restarts bool
 
 	mu           sync.Mutex
 	acknowledged map[Entry]bool
@@ -100,7 +103,11 @@ func (l *Ledger) Write(ctx context.Context, dial Dial, client int, begun func())
 		rows, err := query(ctx, &conn, dial, fmt.Sprintf(addEntry, client, number))
 		pause := Reconnect
 		if err == nil && len(rows) == 1 {
-			l.Acknowledge(Entry{fmt.Sprint(client), fmt.Sprint(number)}, string(rows[0][0]), sent, time.Now())
+			server := string(rows[0][0])
+			if l.Restarts {
+				server += " since " + string(rows[0][1])
+			}
+			l.Acknowledge(Entry{fmt.Sprint(client), fmt.Sprint(number)}, server, sent, time.Now())
 			begun()
 			pause = Every
 		}

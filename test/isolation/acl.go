@@ -177,6 +177,7 @@ func (w *World) Change(p *postern.Postern, seed uint64) {
 		// What is asked of the router behind a change is there when that is.
 		v.Provides.Configuration(netip.MustParseAddr("10.0.77.7"), "1")
 	}
+	w.settle(p)
 }
 
 func (w *World) drawn() (all []drawn) {

@@ -31,8 +31,8 @@ type maker struct {
 }
 
 // Make makes a world: three VPCs with the same addresses, workloads at the same
-// places in each, gateways, resources and endpoints between them, and ways to the
-// internet if there is one.
+// places in each, gateways, resources, databases and endpoints between them, and ways to
+// the internet if there is one.
 func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	p.T.Helper()
 	return (&maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, internet, false, publicAddresses}).make(seed)
@@ -57,6 +57,10 @@ func (m *maker) make(seed uint64) *World {
 	if m.peered {
 		m.peers()
 	}
+	offer := func() {}
+	if !m.peered {
+		offer = m.databases(seed)
+	}
 	var resources []*Resource
 	for i, v := range m.w.VPCs {
 		resources = append(resources, m.gateway(v, fmt.Sprintf("gw-%d-a", i))...)
@@ -72,7 +76,9 @@ func (m *maker) make(seed uint64) *World {
 		}
 	}
 	m.group(m.w.VPCs[0], m.w.VPCs[1])
+	offer()
 	m.tried()
+	m.serve()
 	m.acls(seed)
 	return m.w
 }
@@ -277,7 +283,7 @@ func (m *maker) resourceAddress(v *VPC) netip.Addr {
 	var addresses []netip.Addr
 	for _, w := range m.w.Workloads {
 		if w.VPC == v {
-			addresses = append(addresses, w.Addresses[0], w.Addresses[0], w.Addresses[1])
+			addresses = append(append(addresses, w.Addresses[0]), w.Addresses...)
 		}
 	}
 	return pick(m, addresses)

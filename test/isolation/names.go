@@ -26,7 +26,8 @@ type Name struct {
 	Text string
 	VPC  *VPC
 	// Addresses are those that it leads to, by zone: of the family of the resource. Records
-	// of hosted zones are in no zone.
+	// of hosted zones are in no zone, and those of databases in their own VPC neither. While
+	// there are none the name is not known.
 	Addresses map[string][]netip.Addr
 }
 
@@ -36,7 +37,7 @@ const known = ".postern.internal"
 // name gives what a VPC has under a name; nil when that is nothing.
 func (w *World) name(v *VPC, text string) *Name {
 	for _, n := range w.Names {
-		if n.VPC == v && n.Text == text {
+		if n.VPC == v && n.Text == text && len(n.Addresses) > 0 {
 			return n
 		}
 	}
@@ -131,7 +132,11 @@ func (w *World) Resolves() (tried int, findings []string, err error) {
 		}
 		asked[name.Text] = true
 		for _, from := range w.Workloads {
-			all = append(all, &question{from: from, text: name.Text, name: w.name(from.VPC, name.Text), at: resolvers[(len(all)+i)%len(resolvers)]})
+			at := resolvers[(len(all)+i)%len(resolvers)]
+			if len(from.source(netip.MustParseAddr(at))) == 0 {
+				at = resolvers[0]
+			}
+			all = append(all, &question{from: from, text: name.Text, name: w.name(from.VPC, name.Text), at: at})
 		}
 	}
 	for each := range slices.Chunk(all, 100) { // a resolver answers so many of an interface in a second

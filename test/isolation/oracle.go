@@ -40,7 +40,10 @@ type Verdict struct {
 // endpoints and gateways as AWS describes them, and nothing of how they are made.
 func (w *World) Predict(from *Interface, protocol string, to netip.Addr, port uint16) Verdict {
 	if slices.Contains(from.Addresses, to) {
-		return Verdict{Outcome: portOutcome(port)} // to itself; nobody else is asked
+		return Verdict{Outcome: from.answers(port)} // to itself; nobody else is asked
+	}
+	if from != w.Outside && len(from.source(to)) == 0 {
+		return Verdict{Outcome: Refused} // by itself: it has no address of the family
 	}
 	t := &trip{protocol: protocol, port: port}
 	if from == w.Outside {
@@ -72,6 +75,9 @@ func (w *World) throughEndpoint(t *trip, from, endpoint *Interface, to netip.Add
 		return Verdict{Outcome: Dropped}
 	}
 	if t.protocol != "tcp" || !resource.has(t.port) {
+		return t.filtered(Verdict{Outcome: Refused})
+	}
+	if resource.Nowhere {
 		return t.filtered(Verdict{Outcome: Refused})
 	}
 	var found []Verdict
@@ -118,7 +124,15 @@ func arrive(t *trip, there *Interface, from *postern.Subnet, sources []netip.Pre
 	if !there.admits(in, sources[0].Addr(), sender, t) {
 		return Verdict{Outcome: Dropped}
 	}
-	return Verdict{Outcome: portOutcome(t.port), Reaches: there, Sources: sources}
+	return Verdict{Outcome: there.answers(t.port), Reaches: there, Sources: sources}
+}
+
+// answers is what becomes of a connection that has come to a workload.
+func (i *Interface) answers(port uint16) Outcome {
+	if i.Server && port == managedPort {
+		return Answered
+	}
+	return portOutcome(port)
 }
 
 // admits asks the security groups of one side about the other.

@@ -5,9 +5,13 @@ package isolation
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 
+	"github.com/posternhq/postern/internal/dataplane/network"
+	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/test/postern"
+	"github.com/posternhq/postern/test/testnet"
 )
 
 // Lead is a route of a route table that is no local one.
@@ -151,6 +155,22 @@ func (m *maker) outside(internet *postern.Internet) {
 	}
 	m.w.Outside = &Interface{
 		Name: "outside", VPC: &VPC{}, Addresses: []netip.Addr{internet.Addr, internet.Addr6, internet.Private}, Attached: true, Workload: &postern.Workload{NS: internet.NS},
+	}
+	m.plainErrors()
+}
+
+// plainErrors has the edge tell each connection that it is refused. The kernel's limit is
+// for errors to one address, and what is left out cannot be told from what is dropped but
+// by patience (https://docs.kernel.org/networking/ip-sysctl.html, icmp_ratemask).
+func (m *maker) plainErrors() {
+	m.p.T.Helper()
+	edge, err := testnet.Open(network.NamespaceName(m.p.Mark(), network.NameOf(desired.EdgeRealm("internet"))))
+	if err != nil {
+		m.p.T.Fatal(err)
+	}
+	defer edge.Close()
+	if err := edge.Run(func() error { return os.WriteFile("/proc/sys/net/ipv4/icmp_ratemask", []byte("0"), 0o644) }); err != nil {
+		m.p.T.Fatal(err)
 	}
 }
 

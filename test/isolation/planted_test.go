@@ -49,6 +49,7 @@ func small(p *postern.Postern) *World {
 	m.lead(consumer, newResource(gateway, provider.Subnets, g, netip.MustParseAddr("10.0.1.10"), "5432"), consumer.Subnets, consumers)
 	m.lead(stranger, newResource(gateway, provider.Subnets, g, netip.MustParseAddr("10.0.1.12"), "9000"), stranger.Subnets, strangers)
 	m.tried()
+	m.serve()
 	return m.w
 }
 

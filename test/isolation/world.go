@@ -17,7 +17,7 @@ import (
 // are tried.
 var (
 	servedPorts = []uint16{5432, 8005, 9000}
-	triedPorts  = []uint16{5432, 8005, 8010, 9000, 22}
+	triedPorts  = []uint16{5432, 8005, 8010, 9000, 22, managedPort}
 )
 
 // World is what was made, as the oracle sees it.
@@ -29,6 +29,8 @@ type World struct {
 	Outside *Interface
 	// NATs are the public addresses of NAT gateways.
 	NATs []netip.Addr
+	// Database is one that exists without Postern; nil when there is none.
+	Database *Database
 	// Tried are the addresses that every workload tries.
 	Tried []netip.Addr
 
@@ -97,6 +99,8 @@ type Interface struct {
 	Public netip.Addr
 	// Silent says that it is there and answers nobody.
 	Silent bool
+	// Server says that it is a database server that Postern runs.
+	Server bool
 }
 
 // Resource is a resource configuration with its gateway.
@@ -110,7 +114,9 @@ type Resource struct {
 	Subnets []*postern.Subnet
 	// Domain is its custom domain, which some other resources have too.
 	Domain string
-	made   *postern.Configuration
+	// Nowhere says that it leads to nobody at the moment.
+	Nowhere bool
+	made    *postern.Configuration
 }
 
 // source is what the other side sees of a workload that sends to an address.

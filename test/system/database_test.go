@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/internal/aws/shape/rds"
 	"github.com/posternhq/postern/test/postern"
 	"github.com/posternhq/postern/test/testnet"
@@ -27,6 +28,7 @@ type databases struct {
 	vpc    *postern.VPC
 	a, b   *postern.Subnet
 	open   string
+	served string // a group whose members let those of open in, at ports of databases, and nobody else
 	bundle string // the file with the certificate authority
 }
 
@@ -51,6 +53,9 @@ func newDatabasesOf(t *testing.T, engine, client string) *databases {
 	d.vpc = d.VPC("10.0.0.0/16")
 	d.a, d.b = d.vpc.Subnet(0, "10.0.1.0/24"), d.vpc.Subnet(1, "10.0.2.0/24")
 	d.open = d.vpc.OpenGroup()
+	d.served = d.vpc.Group("served", []ec2.IpPermission{{
+		IpProtocol: new("tcp"), FromPort: new(int32(3306)), ToPort: new(int32(5432)), UserIdGroupPairs: []ec2.UserIdGroupPair{{GroupId: &d.open}},
+	}}, nil)
 	postern.Call[rds.CreateDBSubnetGroupOutput](d.Postern, rds.Service, "CreateDBSubnetGroup", &rds.CreateDBSubnetGroupInput{
 		DBSubnetGroupName: new("both"), DBSubnetGroupDescription: new("for a test"), SubnetIds: []string{d.a.ID, d.b.ID},
 	})
@@ -291,12 +296,12 @@ func writer(c *rds.DBCluster) string {
 
 // TestAClusterHasAnotherWriterWhenAsked: in a cluster of three the writer's name leads to
 // the one that writes and the readers' name to the others, before and after a failover, which
-// loses nothing.
+// loses nothing. That their groups do not let members in is nothing to replication.
 func TestAClusterHasAnotherWriterWhenAsked(t *testing.T) {
 	d := newDatabases(t)
 	postern.Call[rds.CreateDBClusterOutput](d.Postern, rds.Service, "CreateDBCluster", &rds.CreateDBClusterInput{
 		DBClusterIdentifier: new("shop"), Engine: new("aurora-postgresql"), MasterUsername: new(masterUser), MasterUserPassword: new(masterPassword),
-		DatabaseName: new("app"), DBSubnetGroupName: new("both"), VpcSecurityGroupIds: []string{d.open},
+		DatabaseName: new("app"), DBSubnetGroupName: new("both"), VpcSecurityGroupIds: []string{d.served},
 	})
 	ids := []string{"shop-1", "shop-2", "shop-3"}
 	for _, id := range ids {

@@ -84,10 +84,22 @@ func loopbackUp() error {
 	return h.LinkSetUp(lo)
 }
 
-// Close takes the namespace away. Sockets in it keep it alive until they are
-// closed.
+// Open opens a namespace that somebody else makes and takes away.
+func Open(name string) (*NS, error) {
+	file, err := network.OpenNamespace(name)
+	if err != nil {
+		return nil, err
+	}
+	return &NS{Name: name, file: file}, nil
+}
+
+// Close takes the namespace away, unless it is somebody else's. Sockets in it keep it alive
+// until they are closed.
 func (ns *NS) Close() error {
 	ns.file.Close()
+	if ns.forget == nil {
+		return nil
+	}
 	defer ns.forget()
 	return network.DeleteNamespace(ns.Name)
 }

@@ -35,11 +35,15 @@ type member struct {
 	last    Answer
 	failed  int // in a row
 	asked   bool
+	heard   bool // it has answered once
 	strange bool // it is of another database
 }
 
 // up reports whether the server takes connections, as far as is known.
-func (m *member) up() bool { return m.asked && m.failed < failures && !m.strange }
+func (m *member) up() bool { return m.asked && !m.down() && !m.strange }
+
+// down reports whether the server owes too many answers.
+func (m *member) down() bool { return m.failed >= failures }
 
 // judge decides who does what in a database by what its servers say.
 type judge struct {
@@ -82,24 +86,30 @@ func (j *judge) hears(id string, a Answer) (events []string) {
 	if m == nil {
 		return nil
 	}
-	wasUp, first := m.up(), !m.asked
-	m.asked = true
+	wasDown := m.down()
+	m.asked, m.heard = true, m.heard || a.Err == nil || a.Alive
 	switch {
 	case a.Err == nil:
+		if m.last.Err != nil && m.last.Alive {
+			events = append(events, fmt.Sprintf("%s says again what it does", m.id))
+		}
 		m.failed, m.last = 0, a
 	case a.Alive:
+		if m.last.Err == nil || !m.last.Alive {
+			events = append(events, fmt.Sprintf("%s does not say what it does: %v", m.id, a.Err))
+		}
 		m.failed, m.last.Err, m.last.Alive, m.last.Writes = 0, a.Err, true, false
 	default: // who reads goes on to until it is down; who writes must say so
 		m.failed++
 		m.last.Err, m.last.Alive, m.last.Writes = a.Err, false, false
 	}
-	events = j.strangers()
-	if up := m.up(); up != wasUp && !m.strange && !(first && up) {
-		if up {
-			events = append(events, fmt.Sprintf("%s answers again", m.id))
-		} else if !first || m.failed >= failures {
-			events = append(events, fmt.Sprintf("%s does not answer: %v", m.id, a.Err))
-		}
+	events = append(events, j.strangers()...)
+	switch {
+	case m.strange || m.down() == wasDown:
+	case wasDown:
+		events = append(events, fmt.Sprintf("%s answers again", m.id))
+	default:
+		events = append(events, fmt.Sprintf("%s does not answer: %v", m.id, a.Err))
 	}
 	return append(events, j.decide()...)
 }
@@ -182,7 +192,7 @@ func (j *judge) asked() bool {
 // says what the roles are before moves connections that are where they belong.
 func (j *judge) complete() bool {
 	return !slices.ContainsFunc(j.members, func(m *member) bool {
-		return !m.asked || m.last.Err != nil && !m.last.Alive && m.failed < failures
+		return !m.asked || m.last.Err != nil && !m.last.Alive && !m.down()
 	})
 }
 
@@ -191,7 +201,7 @@ func (j *judge) doubt() bool {
 	if w := j.find(j.writer); w == nil || j.split != nil || !w.last.Writes && !j.byPort {
 		return true
 	}
-	return slices.ContainsFunc(j.members, func(m *member) bool { return m.last.Err != nil && !m.last.Alive && m.failed < failures || !m.asked })
+	return slices.ContainsFunc(j.members, func(m *member) bool { return m.last.Err != nil && !m.last.Alive && !m.down() || !m.asked })
 }
 
 // roles says who does what. A replica reads while it follows the writer, and is not

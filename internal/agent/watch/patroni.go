@@ -41,6 +41,10 @@ type nodeStatus struct {
 		Location int64 // of a writer
 		Replayed int64 `json:"replayed_location"`
 	}
+	Tags struct {
+		// Aside is there when nobody is to read here, and mostly true.
+		Aside json.RawMessage `json:"noloadbalance"`
+	}
 }
 
 func (p *patroni) ask(ctx context.Context) Answer {
@@ -64,7 +68,8 @@ func (p *patroni) ask(ctx context.Context) Answer {
 		return Answer{Err: fmt.Errorf("the server is %s, Patroni says", s.State)}
 	}
 	streams := s.Replication == "" || s.Replication == "streaming" // which old versions do not say
-	return Answer{Reads: s.Role == "replica" && streams, System: s.System, Position: s.XLog.Replayed}
+	aside := len(s.Tags.Aside) > 0 && string(s.Tags.Aside) != "false"
+	return Answer{Reads: s.Role == "replica" && streams && !aside, System: s.System, Position: s.XLog.Replayed}
 }
 
 func (p *patroni) close() { p.client.CloseIdleConnections() }

@@ -3,15 +3,18 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // postgres asks a PostgreSQL server over a connection that is kept.
@@ -57,7 +60,30 @@ func (p *postgres) try(ctx context.Context) Answer {
 func refusal(err error) Answer {
 	var said *pgconn.PgError
 	alive := errors.As(err, &said) && !strings.HasPrefix(said.Code, "57P")
-	return Answer{Err: err, Alive: alive}
+	return Answer{Err: plainly(err), Alive: alive}
+}
+
+var errNoAnswer = errors.New("no answer in time")
+
+// plainly leaves out what whoever registered the database knows: the error of the last way
+// to connect, in a line.
+func plainly(err error) error {
+	var said *pgconn.PgError
+	var connecting *pgconn.ConnectError
+	switch {
+	case errors.As(err, &said):
+		return fmt.Errorf("%s (SQLSTATE %s)", said.Message, said.Code)
+	case pgconn.Timeout(err):
+		return errNoAnswer
+	case !errors.As(err, &connecting):
+		return err
+	}
+	last := connecting.Unwrap()
+	if ways, ok := last.(interface{ Unwrap() []error }); ok {
+		for _, last = range ways.Unwrap() { // with TLS, and where that need not be without
+		}
+	}
+	return cmp.Or(errors.Unwrap(last), last) // without the address once more
 }
 
 // read makes an answer of what the server says to roleSQL.
@@ -74,16 +100,29 @@ func read(results []*pgconn.Result) Answer {
 	return Answer{Writes: !replica, Reads: replica && string(row[3]) == "t", System: string(row[1]), Position: position}
 }
 
-// connect makes the connection that is kept. Without an authority one that is not encrypted
-// will do, where the server has no other.
+// connect makes the connection that is kept.
 func (p *postgres) connect(ctx context.Context) error {
-	cfg, err := pgconn.ParseConfig("host=/ port=1 sslmode=disable passfile=/dev/null servicefile=/dev/null")
+	cfg, err := p.settings()
 	if err != nil {
 		return err
 	}
+	if p.conn, err = pgconn.ConnectConfig(ctx, cfg); err != nil {
+		p.conn = nil
+		return err
+	}
+	return nil
+}
+
+// settings are those of a connection. Without an authority one that is not encrypted will
+// do, where the server has no other.
+func (p *postgres) settings() (*pgconn.Config, error) {
+	cfg, err := pgconn.ParseConfig("host=/ port=1 sslmode=disable passfile=/dev/null servicefile=/dev/null")
+	if err != nil {
+		return nil, err
+	}
 	secure, err := p.config()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cfg.Host, cfg.Port, cfg.Database, cfg.User, cfg.Password = p.addr.Addr().String(), p.addr.Port(), "postgres", p.access.User, p.access.Password
 	cfg.TLSConfig, cfg.Fallbacks = secure, nil
@@ -91,13 +130,14 @@ func (p *postgres) connect(ctx context.Context) error {
 		cfg.Fallbacks = []*pgconn.FallbackConfig{{Host: cfg.Host, Port: cfg.Port}}
 	}
 	cfg.RuntimeParams = map[string]string{"application_name": "postern"}
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		f := pgproto3.NewFrontend(r, w)
+		f.SetMaxBodyLen(longestMessage)
+		return f
+	}
 	cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx, p.addr) }
-	if p.conn, err = pgconn.ConnectConfig(ctx, cfg); err != nil {
-		p.conn = nil
-		return err
-	}
-	return nil
+	return cfg, nil
 }
 
 func (p *postgres) close() {

@@ -5,11 +5,13 @@ package watch
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,8 +44,9 @@ type Report struct {
 	// members, by their ids.
 	Up       map[string]bool
 	Troubles map[string]string
-	// Degraded says that nobody writes, or several do.
-	Degraded bool
+	// Wrong is what is the matter with the whole: that nobody writes, or several do; empty
+	// when all is well. Members are named by their ids.
+	Wrong string
 	// Events are what happened since the report before.
 	Events []string
 }
@@ -58,8 +61,12 @@ type Config struct {
 	Every time.Duration
 	// Soon is how often while something is in doubt. Default 50 ms.
 	Soon time.Duration
+	// Seldom is how often a database that nobody is led to is asked. Default 5 s.
+	Seldom time.Duration
 	// Doubt is how long servers are asked so often, if the doubt stays: from then on twice
-	// as rarely as Every. Default 10 s.
+	// as rarely as Every. Default 2 min: managers of databases take from ten seconds to a
+	// minute to find that a writer is gone, and then promote another one (Patroni's ttl is
+	// 30 s, repmgr tries six times with pauses of 10 s).
 	Doubt time.Duration
 	// Log receives what a person cares about. Default slog.Default().
 	Log *slog.Logger
@@ -78,7 +85,8 @@ type Watcher struct {
 
 // New makes a Watcher of nothing.
 func New(cfg Config) *Watcher {
-	cfg.Every, cfg.Soon, cfg.Doubt = cmp.Or(cfg.Every, 500*time.Millisecond), cmp.Or(cfg.Soon, 50*time.Millisecond), cmp.Or(cfg.Doubt, 10*time.Second)
+	cfg.Every, cfg.Soon, cfg.Doubt = cmp.Or(cfg.Every, 500*time.Millisecond), cmp.Or(cfg.Soon, 50*time.Millisecond), cmp.Or(cfg.Doubt, 2*time.Minute)
+	cfg.Seldom = cmp.Or(cfg.Seldom, 5*time.Second)
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	return &Watcher{cfg: cfg, watched: map[desired.Realm]*watched{}}
 }
@@ -164,14 +172,14 @@ func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) bool {
 
 // watch asks one member again and again until the context is done.
 func (d *watched) watch(ctx context.Context, m desired.MemberAddr, access Access) {
-	wake := d.wake[m.Member]
+	wake, said := d.wake[m.Member], new(ration)
 	q := question{access: access, member: m.Member, addr: netip.AddrPortFrom(m.Addr, d.entry.Port), rest: d.entry.REST}
 	q.dial = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 		conn, err := d.cfg.Network.Dial(ctx, d.entry.VPC, d.entry.Gateway, to)
 		if err != nil {
 			return nil, err
 		}
-		return attended(conn, func() { kick(wake) }), nil
+		return said.on(attended(conn, func() { kick(wake) })), nil
 	}
 	how := askers[d.entry.Ask]
 	if how == nil {
@@ -181,13 +189,21 @@ func (d *watched) watch(ctx context.Context, m desired.MemberAddr, access Access
 	a := how(q)
 	defer a.close()
 	for {
+		said.renew()
 		limited, cancel := context.WithTimeout(ctx, d.cfg.Every)
 		answer := a.ask(limited)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
-		if !pause(ctx, wake, d.heard(m.Member, answer)) {
+		wait := d.heard(m.Member, answer)
+		if answer.Err != nil && !answer.Alive { // it may hang up on whoever comes
+			if !pause(ctx, nil, d.cfg.Soon) {
+				return
+			}
+			wait = max(0, wait-d.cfg.Soon)
+		}
+		if !pause(ctx, wake, wait) {
 			return
 		}
 	}
@@ -211,17 +227,25 @@ func (d *watched) heard(member string, a Answer) time.Duration {
 	switch doubt := d.judge.doubt(); {
 	case !doubt:
 		d.doubtful = time.Time{}
-		return jittered(d.cfg.Every)
+		return jittered(d.pace())
 	case !wasDoubt || d.doubtful.IsZero():
 		d.doubtful = time.Now()
 		for _, wake := range d.wake {
 			kick(wake)
 		}
 	}
-	if time.Since(d.doubtful) < d.cfg.Doubt {
+	if time.Since(d.doubtful) < d.cfg.Doubt && !d.entry.Seldom {
 		return d.cfg.Soon
 	}
 	return jittered(2 * d.cfg.Every)
+}
+
+// pace is how often a server is asked while nothing is in doubt.
+func (d *watched) pace() time.Duration {
+	if d.entry.Seldom {
+		return d.cfg.Seldom
+	}
+	return d.cfg.Every
 }
 
 // jittered spreads servers that are asked together; it is never longer than asked for.
@@ -267,9 +291,17 @@ func (d *watched) report() Report {
 	d.events = nil
 	if d.judge.asked() {
 		w := d.judge.find(r.Writer)
-		r.Degraded = w == nil || d.judge.split != nil || w.failed >= failures || w.last.Err == nil && !w.last.Writes && !d.judge.byPort
+		switch {
+		case d.judge.split != nil:
+			r.Wrong = fmt.Sprintf("two writers: %s say that they write; connections stay with %s", strings.Join(d.judge.split, " and "), cmp.Or(r.Writer, "nobody"))
+		case w == nil || w.down() || w.last.Err == nil && !w.last.Writes && !d.judge.byPort:
+			r.Wrong = "nobody says that it writes; connections stay where they went"
+		}
 	}
 	for _, m := range d.judge.members {
+		if !m.heard {
+			delete(r.Up, m.id)
+		}
 		switch {
 		case m.strange:
 			r.Troubles[m.id] = "it is of another database: its system identifier is " + m.last.System
@@ -282,7 +314,7 @@ func (d *watched) report() Report {
 
 // same compares reports that have nothing new to tell.
 func (r Report) same(o Report) bool {
-	return len(r.Events) == 0 && r.Writer == o.Writer && r.Degraded == o.Degraded && maps.Equal(r.Up, o.Up) && maps.Equal(r.Troubles, o.Troubles)
+	return len(r.Events) == 0 && r.Writer == o.Writer && r.Wrong == o.Wrong && maps.Equal(r.Up, o.Up) && maps.Equal(r.Troubles, o.Troubles)
 }
 
 func kick(c chan struct{}) {

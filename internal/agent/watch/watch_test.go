@@ -16,7 +16,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/posternhq/postern/internal/agent/roles"
 	"github.com/posternhq/postern/internal/desired"
@@ -234,8 +237,88 @@ func TestServersThatLieAreNobody(t *testing.T) {
 	w.eventually("that it is degraded", func() (string, bool) {
 		w.control.mu.Lock()
 		defer w.control.mu.Unlock()
-		return fmt.Sprintf("%+v", w.control.last), w.control.last.Degraded && len(w.control.last.Troubles) == 3
+		return fmt.Sprintf("%+v", w.control.last), w.control.last.Wrong != "" && len(w.control.last.Troubles) == 3
 	})
+}
+
+// dials is loopback that notes when it was asked for connections.
+type dials struct{ at chan time.Time }
+
+// Dial implements Network.
+func (d dials) Dial(ctx context.Context, _ string, _ netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	select {
+	case d.at <- time.Now():
+	default:
+	}
+	return loopback{}.Dial(ctx, "", netip.Addr{}, to)
+}
+
+// TestWhoHangsUpIsNotAskedAllTheTime: that a connection ended is a reason to ask at once,
+// but not when each of them does.
+func TestWhoHangsUpIsNotAskedAllTheTime(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	at := netip.MustParseAddrPort(l.Addr().String())
+	network := dials{make(chan time.Time, 8)}
+	w := New(Config{Network: network, Control: &told{access: Access{User: "watch"}}, Roles: roles.NewBoard(), Log: slog.New(slog.DiscardHandler)})
+	defer w.Close()
+	entry := desired.Watch{ID: "cluster-1", Ask: model.AskPostgres, Port: at.Port(), Members: []desired.MemberAddr{{Member: "a", Addr: at.Addr()}}}
+	if failed := w.Apply(t.Context(), entry.Key().Realm, []desired.Entry{entry}, nil); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	const attempts = 3 // of one question, at most: with TLS and without
+	first := <-network.at
+	for range 4*attempts - 1 {
+		<-network.at
+	}
+	if since := (<-network.at).Sub(first); since < 4*w.cfg.Soon {
+		t.Errorf("it is asked five times in %v", since)
+	}
+}
+
+// TestWhatIsTakenOfAServerIsBounded: a message that would be long is not waited for, and
+// one after the other is not read for ever.
+func TestWhatIsTakenOfAServerIsBounded(t *testing.T) {
+	for name, says := range map[string]string{
+		"a message of a gigabyte": "R\x40\x00\x00\x00",
+		"notices without an end":  strings.Repeat("N\x00\x00\x10\x00"+strings.Repeat("\x00", 4092), 2*longestAnswer/4097),
+	} {
+		at, _ := liar(t, "127.0.0.2", 0, says)
+		said := new(ration)
+		p := &postgres{question: question{addr: at, access: Access{User: "watch"}, dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+			conn, err := loopback{}.Dial(ctx, "", netip.Addr{}, to)
+			if err != nil {
+				return nil, err
+			}
+			return said.on(conn), nil
+		}}}
+		cfg, err := p.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.TLSConfig = nil // it is as talkative behind TLS
+		cfg.Fallbacks = nil
+		said.renew()
+		ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
+		if conn, err := pgconn.ConnectConfig(ctx, cfg); err == nil || ctx.Err() != nil {
+			t.Errorf("%s: %v, %v", name, conn, err)
+		} else {
+			t.Log(name, err)
+		}
+		cancel()
+	}
 }
 
 // TestThePortThatIsOpenIsFollowed: the first of the members whose port is open writes, and
@@ -279,6 +362,50 @@ func TestAStoreThatIsAwaitedIsAskedAgain(t *testing.T) {
 	w.becomes("in the end", "a writes, [] read, 1 are up")
 }
 
+// TestANewWriterIsLookedForOften: while nobody writes a manager may promote somebody at any
+// time, for as long as managers take.
+func TestANewWriterIsLookedForOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &watched{cfg: &New(Config{Roles: roles.NewBoard(), Log: slog.New(slog.DiscardHandler)}).cfg, news: make(chan struct{}, 1), judge: newJudge("cluster-1", []string{"a", "b"}, "", 0, false)}
+		d.heard("a", writes)
+		if pause := d.heard("b", reads); pause < 400*time.Millisecond {
+			t.Errorf("who reads is asked again after %v while all is well", pause)
+		}
+		for begun := time.Now(); time.Since(begun) < time.Minute; {
+			d.heard("a", silent)
+			pause := d.heard("b", reads)
+			if pause != 50*time.Millisecond {
+				t.Fatalf("after %v without a writer who could be the next one is asked again after %v", time.Since(begun), pause)
+			}
+			time.Sleep(pause)
+		}
+		time.Sleep(2 * time.Minute)
+		if pause := d.heard("b", reads); pause < 400*time.Millisecond {
+			t.Errorf("who could be a writer is asked again after %v for ever", pause)
+		}
+	})
+}
+
+// TestADatabaseThatNobodyIsLedToIsAskedSeldom: somebody else's database is asked no more than
+// it takes to show how it is.
+func TestADatabaseThatNobodyIsLedToIsAskedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &watched{
+			cfg: &New(Config{Roles: roles.NewBoard(), Log: slog.New(slog.DiscardHandler)}).cfg, news: make(chan struct{}, 1),
+			judge: newJudge("cluster-1", []string{"a", "b"}, "", 0, false), entry: desired.Watch{Seldom: true},
+		}
+		d.heard("a", writes)
+		if pause := d.heard("b", reads); pause < 4*time.Second {
+			t.Errorf("it is asked again after %v while all is well", pause)
+		}
+		for range 5 {
+			if pause := d.heard("a", silent); pause < 800*time.Millisecond || pause > time.Second {
+				t.Errorf("it is asked again after %v while the writer is missed", pause)
+			}
+		}
+	})
+}
+
 // TestPatroniHasTheLastWord reads what Patroni says of a node: it writes while it holds the
 // leader's lock, whatever its role is called.
 func TestPatroniHasTheLastWord(t *testing.T) {
@@ -297,8 +424,11 @@ func TestPatroniHasTheLastWord(t *testing.T) {
 		"a replica": {reply{503, `{"state":"running","role":"replica","xlog":{"received_location":9,"replayed_location":8},"replication_state":"streaming","database_system_identifier":"7300"}`},
 			Answer{Reads: true, System: "7300", Position: 8}, ""},
 		"a replica that fetches archives": {reply{503, `{"state":"running","role":"replica","replication_state":"in archive recovery","database_system_identifier":"7300"}`}, Answer{System: "7300"}, ""},
-		"one that starts":                 {reply{503, `{"state":"starting","role":"replica"}`}, Answer{}, "the server is starting"},
-		"something else":                  {reply{404, `<html>`}, Answer{}, "no status"},
+		"one that nobody is to read":      {reply{503, `{"state":"running","role":"replica","tags":{"noloadbalance":true,"clonefrom":true},"database_system_identifier":"7300"}`}, Answer{System: "7300"}, ""},
+		"one that has other tags": {reply{503, `{"state":"running","role":"replica","tags":{"noloadbalance":false,"datacenter":"east"},"database_system_identifier":"7300"}`},
+			Answer{Reads: true, System: "7300"}, ""},
+		"one that starts": {reply{503, `{"state":"starting","role":"replica"}`}, Answer{}, "the server is starting"},
+		"something else":  {reply{404, `<html>`}, Answer{}, "no status"},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/primary" {

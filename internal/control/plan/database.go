@@ -75,6 +75,21 @@ func databaseEntry(id string, d *model.Database) desired.Database {
 	}
 }
 
+// lone is an instance as a database of its own: whose read replica it is, and which it has.
+func (r *reading) lone(i *model.DBInstance) desired.Database {
+	e := databaseEntry(i.ID, &i.Database)
+	if source, ok := state.DBInstances.Get(r.tx, i.Account, i.Region, i.Source); ok {
+		e.Source, e.SourceName, e.SourceAddr, e.SourcePort = source.ID, source.NameIn(r.plan.domains.Databases), source.Addr, source.Port
+	}
+	for replica := range state.DBInstancesBySource.Rows(r.tx, i.Ref()) {
+		if replica.Addr.IsValid() && !state.InstanceLeaves(r.tx, replica) {
+			e.Replicas = append(e.Replicas, desired.MemberAddr{Member: replica.ID, Addr: replica.Addr})
+		}
+	}
+	slices.SortFunc(e.Replicas, desired.MemberAddr.Compare)
+	return e
+}
+
 // parameters are those of a group that are in force, as entries have them.
 func parameters(g *model.DBParameterGroup, held model.HeldParameters) (list []string) {
 	for name, value := range g.InForce(held) {
@@ -85,30 +100,35 @@ func parameters(g *model.DBParameterGroup, held model.HeldParameters) (list []st
 }
 
 // watch has the host ask a database that exists without it, by way of a gateway that leads
-// to it. While none does, nobody needs to know.
+// to it, or while none does of one in its VPC, at a slow pace.
 func (r *reading) watch(m *model.Meta, d *model.Database, db *database) []desired.Entry {
-	var ways []exit
-	about := []string{m.ID}
-	for _, a := range db.addrs {
-		about = append(about, a.Member)
-	}
-	for _, id := range about {
-		for rc := range state.ResourceConfigurationsByDatabase.Rows(r.tx, m.Sibling(id)) {
-			for _, t := range rc.Targets {
-				if x, ok := valueOf[exit](r, unitInterface, rc.Sibling(t.Interface)); ok && t.Host == r.plan.host.Index && x.pool4.IsValid() {
-					ways = append(ways, x)
-				}
-			}
-		}
-	}
-	if len(ways) == 0 || len(db.addrs) == 0 {
+	if len(db.addrs) == 0 {
 		return nil
 	}
-	way := slices.MinFunc(ways, func(a, b exit) int { return cmp.Or(cmp.Compare(a.vpc, b.vpc), a.pool4.Compare(b.pool4)) })
-	return []desired.Entry{desired.Watch{
-		ID: db.id, VPC: way.vpc, Gateway: way.pool4, Ask: d.Registered.Ask, Members: db.addrs, Port: d.Port, REST: d.Registered.RESTPort,
-		MaxLag: d.Registered.MaxLag, Secret: d.Secret,
-	}}
+	var ways []desired.Watch
+	for _, way := range state.WaysTo(r.tx, m, d) {
+		x, ok := valueOf[exit](r, unitInterface, way.Interface)
+		if pool, has := x.pool(db.addrs[0].Addr.Is4()); ok && has && way.Host == r.plan.host.Index {
+			ways = append(ways, desired.Watch{
+				ID: db.id, VPC: x.vpc, Gateway: pool, Ask: d.Registered.Ask, Members: db.addrs, Port: d.Port, REST: d.Registered.RESTPort,
+				MaxLag: d.Registered.MaxLag, Secret: d.Secret, Seldom: !way.Led,
+			})
+		}
+	}
+	if len(ways) == 0 {
+		return nil
+	}
+	return []desired.Entry{slices.MinFunc(ways, func(a, b desired.Watch) int {
+		return cmp.Or(led(a)-led(b), cmp.Compare(a.VPC, b.VPC), a.Gateway.Compare(b.Gateway))
+	})}
+}
+
+// led sorts ways that connections go by before others.
+func led(w desired.Watch) int {
+	if w.Seldom {
+		return 1
+	}
+	return 0
 }
 
 // deriveDBInstance asks for a server: its sandbox, its interface there, its place in the
@@ -125,12 +145,9 @@ func (r *reading) deriveDBInstance(ref model.Ref) derived {
 		return d
 	}
 	c, member := state.DBClusters.Get(r.tx, ref.Account, ref.Region, i.Cluster)
-	name, ours := i.NameIn(r.plan.domains.Databases), !i.IsRegistered()
-	if member && c.IsRegistered() {
-		name, ours = i.DNS, false
-	}
+	ours := !i.IsRegistered() && !(member && c.IsRegistered())
 	if i.Addr.IsValid() {
-		d.entries = r.databaseName(i.VPC, name, instanceTTL, []*model.DBInstance{i})
+		d.entries = r.databaseName(i.VPC, i.NameIn(r.plan.domains.Databases), instanceTTL, []*model.DBInstance{i})
 	}
 	if i.Cluster == "" {
 		db := &database{id: i.ID, vpc: i.VPC, port: i.Port}
@@ -139,7 +156,7 @@ func (r *reading) deriveDBInstance(ref model.Ref) derived {
 		}
 		d.value = db
 		if ours {
-			d.entries = append(d.entries, databaseEntry(i.ID, &i.Database))
+			d.entries = append(d.entries, r.lone(i))
 		} else {
 			d.entries = append(d.entries, r.watch(&i.Meta, &i.Database, db)...)
 		}
@@ -179,7 +196,11 @@ func (r *reading) deriveDBSnapshot(ref model.Ref) derived {
 	}
 	d := derived{subjects: []standing{standingOf(SubjectDBSnapshot, &s.Meta)}}
 	if !s.Deleting() {
-		d.entries = []desired.Entry{desired.Snapshot{ID: s.ID, Of: s.Source}}
+		e := desired.Snapshot{ID: s.ID, Of: s.Source}
+		if !s.Copied.IsZero() {
+			e.Of, e.CopyOf = "", s.Copied.ID
+		}
+		d.entries = []desired.Entry{e}
 	}
 	return d
 }

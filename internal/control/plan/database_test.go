@@ -89,6 +89,8 @@ func (d drawer) instance() *model.DBInstance {
 	}
 	if d.n == 0 || d.yes("in a cluster") {
 		i.Cluster = d.one("cluster", 0)
+	} else if d.yes("a replica") {
+		i.Source, i.Writer = d.one("db", 0), ""
 	}
 	if d.odd("no last snapshot") == 0 {
 		i.FinalSnapshot = d.one("final", 0)
@@ -352,8 +354,9 @@ func TestAConfigurationLeadsToAPartOfADatabase(t *testing.T) {
 	}
 }
 
-// A database that exists without Postern is asked by way of the gateway that leads to it,
-// and by its own names in its VPC when somebody is known to have them.
+// A database that exists without Postern is asked by way of the gateway that leads to it, or
+// of another one of its VPC now and then, and by its own names in its VPC when somebody is
+// known to have them. A server without one has one in RDS's form there, as it is described.
 func TestARegisteredDatabaseIsWatched(t *testing.T) {
 	w := newNamedWorld(t)
 	rows := cluster()
@@ -363,18 +366,27 @@ func TestARegisteredDatabaseIsWatched(t *testing.T) {
 			row.Registered = model.RegisteredDatabase{Ask: model.AskPatroni, RESTPort: 8008, MaxLag: 1, Writer: "pg.example.com.", Reader: "ro.pg.example.com."}
 			row.Writer = ""
 		case *model.DBInstance:
-			row.Interface, row.DNS = "", row.ID+".example.com."
+			if row.Interface = ""; row.ID == "db-1" {
+				row.DNS = "one.example.com."
+			}
 		}
 	}
 	w.put(t, slices.DeleteFunc(rows, func(row table.Row) bool { _, own := row.(*model.DBClusterEndpoint); return own })...)
 	kinds := []desired.Kind{desired.KindWatch, desired.KindDatabase, desired.KindDatabaseMember, desired.KindSandbox}
 	if text := w.entriesOf(kinds...); text != "" {
-		t.Errorf("while nobody leads to it there is %s", text)
+		t.Errorf("while there is no gateway there is %s", text)
+	}
+	w.put(t,
+		&model.ResourceGateway{Meta: meta("rgw-0"), VPC: "vpc-a"},
+		&model.NetworkInterface{Meta: meta("eni-8"), VPC: "vpc-a", Subnet: "subnet-a", Type: model.InterfaceGateway, Owner: "rgw-0", Addresses: []netip.Addr{addr("10.0.1.40")}})
+	want := "watch database:cluster-1 self vpc=vpc-a gateway=10.0.1.40 ask=patroni members=db-1=10.0.1.81,db-2=10.0.1.82 port=5432 rest=8008 max-lag=1 secret=1 seldom=yes\n"
+	if diff := cmp.Diff(want, w.entriesOf(kinds...)); diff != "" {
+		t.Errorf("while nobody leads to it: %s", diff)
 	}
 	w.put(t,
 		&model.NetworkInterface{Meta: meta("eni-9"), VPC: "vpc-a", Subnet: "subnet-a", Type: model.InterfaceGateway, Owner: "rgw-1", Addresses: []netip.Addr{addr("10.0.1.50")}},
 		&model.ResourceConfiguration{Meta: meta("rcfg-1"), Type: model.TypeChild, Gateway: "rgw-1", Database: "cluster-1", Part: model.PartWriter, Targets: []model.TransitTarget{{Interface: "eni-9"}}})
-	want := "watch database:cluster-1 self vpc=vpc-a gateway=10.0.1.50 ask=patroni members=db-1=10.0.1.81,db-2=10.0.1.82 port=5432 rest=8008 max-lag=1 secret=1\n"
+	want = "watch database:cluster-1 self vpc=vpc-a gateway=10.0.1.50 ask=patroni members=db-1=10.0.1.81,db-2=10.0.1.82 port=5432 rest=8008 max-lag=1 secret=1\n"
 	if diff := cmp.Diff(want, w.entriesOf(kinds...)); diff != "" {
 		t.Error(diff)
 	}
@@ -387,7 +399,8 @@ func TestARegisteredDatabaseIsWatched(t *testing.T) {
 		slices.Sort(names)
 		return names
 	}
-	own := []string{"db-1.example.com. 10.0.1.81", "db-2.example.com. 10.0.1.82"}
+	second := model.DBInstance{Meta: meta("db-2"), Database: model.Database{Identifier: "orders-2"}}
+	own := []string{"one.example.com. 10.0.1.81", second.NameIn(w.plan.domains.Databases) + " 10.0.1.82"}
 	if diff := cmp.Diff(own, named()); diff != "" {
 		t.Error(diff)
 	}

@@ -269,6 +269,9 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 			named = append(named, desired.Member{VPC: vpc, Group: g})
 		}
 	}
+	if group, _ := r.circle(ni); group != "" {
+		named = append(named, desired.Member{VPC: ni.VPC, Group: group})
+	}
 	add := func(a netip.Addr, bits int) {
 		d.entries = append(d.entries, desired.Address{VPC: ni.VPC, Addr: a, Bits: bits, Class: name})
 		for _, m := range named {
@@ -361,6 +364,9 @@ func interfaceStanding(ni *model.NetworkInterface) standing {
 // classOf gives the name of an interface's class, and sees to it that there is one.
 func (r *reading) classOf(ni *model.NetworkInterface) string {
 	groups := slices.Clone(ni.Groups)
+	if _, rules := r.circle(ni); rules != "" {
+		groups = append(groups, rules)
+	}
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
 	if ni.Type == model.InterfaceNAT { // it has no groups
@@ -383,6 +389,9 @@ func (r *reading) deriveClass(ref model.Ref) derived {
 	}
 	c := desired.Class{VPC: vpc, Name: desired.ClassName(groups)}
 	for _, g := range groups {
+		if addCircle(&c, g) {
+			continue
+		}
 		group, ok := state.SecurityGroups.Get(r.tx, ref.Account, ref.Region, g)
 		if !ok {
 			continue

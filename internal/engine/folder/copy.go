@@ -18,20 +18,31 @@ import (
 // CopyTree copies a folder of regular files, with owners and modes. File systems that can
 // share what is the same do so (copy_file_range(2)).
 func CopyTree(ctx context.Context, from, to, step string, tell func(engine.Progress)) error {
-	var done, total int64
-	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			total += info.Size()
+	var done int64
+	total := Size(from)
+	return tree(ctx, from, to, func(path, target string, info fs.FileInfo) error {
+		n, err := copyOne(path, target, info)
+		if done += n; tell != nil {
+			tell(engine.Progress{Step: step, Done: done, Total: max(done, total)})
 		}
 		return err
 	})
-	if err != nil {
+}
+
+// LinkTree makes a folder that has the same files as another one, which nobody changes any
+// more, in either of them. Not all file systems can do it, and none beyond itself.
+func LinkTree(ctx context.Context, from, to string) error {
+	return tree(ctx, from, to, func(path, target string, info fs.FileInfo) error {
+		if !info.IsDir() {
+			return os.Link(path, target)
+		}
+		_, err := copyOne(path, target, info)
 		return err
-	}
+	})
+}
+
+// tree calls one for all folders and files of a folder, folders first.
+func tree(ctx context.Context, from, to string, one func(path, target string, info fs.FileInfo) error) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -50,11 +61,7 @@ func CopyTree(ctx context.Context, from, to, step string, tell func(engine.Progr
 		if !d.IsDir() && !d.Type().IsRegular() {
 			return fmt.Errorf("%s is no regular file", path) // such as a tablespace, which nobody can make here
 		}
-		n, err := copyOne(path, filepath.Join(to, rel), info)
-		if done += n; tell != nil {
-			tell(engine.Progress{Step: step, Done: done, Total: max(done, total)})
-		}
-		return err
+		return one(path, filepath.Join(to, rel), info)
 	})
 }
 

@@ -61,9 +61,18 @@ func (f Folder) NeedDown(ctx context.Context) error {
 	return err
 }
 
-// Making readies Next for what is to become the data.
+// Making readies Next for what is to become the data, where somebody may have removed all.
 func (f Folder) Making(ctx context.Context) (next string, err error) {
 	if err := f.NeedDown(ctx); err != nil {
+		return "", err
+	}
+	data := f.Part(engine.PartData)
+	switch err := os.Mkdir(data, 0o700); {
+	case err == nil:
+		if err := os.Chown(data, int(f.Spec.UID), int(f.Spec.GID)); err != nil {
+			return "", err
+		}
+	case !errors.Is(err, fs.ErrExist):
 		return "", err
 	}
 	next = f.Part(engine.PartData, Next)

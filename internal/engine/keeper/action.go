@@ -69,6 +69,7 @@ type action struct {
 	clean      time.Duration
 	reboot     int64 // what a stop answers
 	snapshot   string
+	seed       bool // the snapshot is for a read replica of that id
 	election   Election
 }
 

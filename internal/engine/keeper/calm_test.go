@@ -3,6 +3,7 @@
 package keeper
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -117,4 +118,71 @@ func TestWhenAServerHangs(t *testing.T) {
 	if k.calm(now.Add(time.Hour)) || !k.calm(now.Add(-calm+1)) || k.calm(now.Add(-calm)) {
 		t.Error("the calm time is counted wrong")
 	}
+}
+
+// A writer that has shown to be well after it was moved to is replaced as soon as any other
+// one that hangs.
+func TestAWriterThatIsProvenIsReplacedSoon(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, writer := moved(t)
+		w.live(steady+2*time.Second, true)
+		writer.paused = true
+		w.live(gathering+(silences+2)*probeTimeout, true)
+		if w.writer == writer.id {
+			t.Fatalf("the writer that hangs was not replaced\n%s", w)
+		}
+	})
+}
+
+// Soon after a failover that nobody asked for, one that hangs is waited for, and then
+// replaced: nobody waits for the calm time to pass.
+func TestAWriterThatHangsAfterAFailoverIsReplaced(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := tale(t)
+		w.live(2*calm, true)
+		first := w.servers[w.writer]
+		first.paused = true
+		w.live(gathering+(silences+2)*probeTimeout, true)
+		if w.writer == first.id {
+			t.Fatal("the writer that hangs was not replaced")
+		}
+		first.paused = false
+		w.live(time.Duration(rapid.IntRange(4, 30).Draw(t, "seconds"))*time.Second, true)
+		next := w.servers[w.writer]
+		next.paused = true
+		w.live(stunned-2*probeTimeout, true)
+		if w.writer != next.id {
+			t.Fatalf("%s writes, and was not waited for", w.writer)
+		}
+		w.live(gathering+(silences+2)*probeTimeout, true)
+		if w.writer == next.id {
+			t.Fatalf("the writer that hangs was not replaced\n%s", w)
+		}
+	})
+}
+
+// Nobody is led to a replica by the readers' name that has long got nothing from the writer,
+// unless nobody writes. It has its own name still.
+func TestAReplicaThatGetsNothingIsNotReadFrom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := tale(t)
+		w.live(2*calm, true)
+		k := w.machine
+		readers := k.roles().Readers
+		if len(readers) == 0 {
+			t.Skip("there are no readers")
+		}
+		m := k.members[readers[0]]
+		m.state.Streaming = false
+		for ago, want := range map[time.Duration]bool{behind - time.Second: true, behind + time.Second: false} {
+			m.stalled = k.now.Add(-ago)
+			if r := k.roles(); slices.Contains(r.Readers, m.want.ID) != want || !r.Up[m.want.ID] {
+				t.Fatalf("after %v without anything there are %+v", ago, r)
+			}
+		}
+		k.writer().state.Phase = engine.PhaseDown
+		if r := k.roles(); !slices.Contains(r.Readers, m.want.ID) {
+			t.Fatalf("while nobody writes there are %+v", r)
+		}
+	})
 }

@@ -66,8 +66,10 @@ type Secrets struct {
 	Password string
 }
 
-// Observation is what has changed of a database, as the host sees it.
+// Observation is what has changed of a database, or of a copy of a snapshot, as the host sees
+// it.
 type Observation struct {
+	// Database is the id of either.
 	Database string
 	States   []State
 	Events   []Event
@@ -89,6 +91,10 @@ type State struct {
 	Version string
 	// Bytes is what a snapshot takes on disk.
 	Bytes int64
+	// Replication is how a read replica gets on with its source, and ReplicationReason why it
+	// does not, for people.
+	Replication       model.Replication
+	ReplicationReason string
 }
 
 // Event is something that happened.
@@ -120,6 +126,8 @@ type Ground interface {
 	Host(ctx context.Context, spec engine.Spec) (Host, error)
 	// Release ends the supervisor of a server that does not run.
 	Release(ctx context.Context, spec engine.Spec) error
+	// Slay kills the supervisor of a server, which may not answer, with all that it runs.
+	Slay(ctx context.Context, spec engine.Spec) error
 	// Seal has nothing come into a member's network or leave it, Unseal ends that. Repeating
 	// either is no error.
 	Seal(ctx context.Context, member string) error

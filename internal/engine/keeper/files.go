@@ -12,6 +12,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // Files in the folder of an id.
@@ -126,19 +127,5 @@ func (k *Keeper) taken(id string) (done bool, bytes int64) {
 	if _, err := os.Stat(root); err != nil {
 		return false, 0
 	}
-	return true, size(root)
-}
-
-// size is how much files take.
-func size(root string) (bytes int64) {
-	_ = filepath.WalkDir(root, func(_ string, f fs.DirEntry, err error) error {
-		if err != nil || f.IsDir() {
-			return nil // it went away meanwhile
-		}
-		if info, err := f.Info(); err == nil {
-			bytes += info.Size()
-		}
-		return nil
-	})
-	return bytes
+	return true, folder.Size(root)
 }

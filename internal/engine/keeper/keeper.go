@@ -14,10 +14,9 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // Config sets up a Keeper. All but Log and Free must be set.
@@ -43,8 +42,10 @@ type Keeper struct {
 	mu        sync.Mutex
 	databases map[string]*database
 	snapshots map[string]desired.Snapshot
-	began     bool
-	work      sync.WaitGroup
+	// duplicates are those of them that are copies of others, once it has begun.
+	duplicates map[string]*duplicate
+	began      bool
+	work       sync.WaitGroup
 }
 
 // Kinds are those that a Keeper carries out.
@@ -56,9 +57,9 @@ func Kinds() []desired.Kind {
 func New(cfg Config) (*Keeper, error) {
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	if cfg.Free == nil {
-		cfg.Free = free
+		cfg.Free = folder.Free
 	}
-	k := &Keeper{cfg: cfg, databases: map[string]*database{}, snapshots: map[string]desired.Snapshot{}}
+	k := &Keeper{cfg: cfg, databases: map[string]*database{}, snapshots: map[string]desired.Snapshot{}, duplicates: map[string]*duplicate{}}
 	if err := os.MkdirAll(cfg.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open the folder of databases: %w", err)
 	}
@@ -68,21 +69,17 @@ func New(cfg Config) (*Keeper, error) {
 	return k, nil
 }
 
-// free says how much a process without privileges may write.
-func free(folder string) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(folder, &s); err != nil {
-		return 0, fmt.Errorf("see how much is free in %s: %w", folder, err)
-	}
-	return int64(s.Bavail) * s.Bsize, nil
-}
-
 // Run keeps the databases until the context ends. Servers go on then.
 func (k *Keeper) Run(ctx context.Context) {
 	k.mu.Lock()
 	k.ctx, k.began = ctx, true
 	for _, d := range k.databases {
 		k.start(d)
+	}
+	for _, s := range k.snapshots {
+		if s.CopyOf != "" {
+			k.duplicate(s)
+		}
 	}
 	k.mu.Unlock()
 	<-ctx.Done()
@@ -238,8 +235,12 @@ func (k *Keeper) database(id string) *database {
 	return d
 }
 
-// ask has a database take a snapshot. The caller holds the lock.
+// ask has a database take a snapshot, or one copied. The caller holds the lock.
 func (k *Keeper) ask(s desired.Snapshot) {
+	if s.CopyOf != "" {
+		k.duplicate(s)
+		return
+	}
 	if d := k.databases[s.Of]; d != nil {
 		done, bytes := k.taken(s.ID)
 		d.tell(func(m *machine) {
@@ -317,16 +318,22 @@ func (k *Keeper) removeSnapshot(ctx context.Context, s desired.Snapshot, known b
 		return nil
 	}
 	k.mu.Lock()
-	d := k.databases[s.Of]
+	d, copied := k.databases[s.Of], k.duplicates[s.ID]
 	k.mu.Unlock()
 	if d != nil {
 		d.tell(func(m *machine) { delete(m.snapshots, s.ID) })
+	}
+	if copied != nil {
+		if err := copied.stop(ctx); err != nil {
+			return fmt.Errorf("end the copying of %s: %w", s.CopyOf, err)
+		}
 	}
 	if err := k.removeFolder(ctx, s.ID, "snapshot"); err != nil {
 		return err
 	}
 	k.mu.Lock()
 	delete(k.snapshots, s.ID)
+	delete(k.duplicates, s.ID)
 	k.mu.Unlock()
 	return ctx.Err()
 }

@@ -47,6 +47,7 @@ type database struct {
 	mu    sync.Mutex
 	inbox []func()
 	shown View
+	seen  source // by databases that are read replicas of this one
 	wake  chan struct{}
 	stop  chan struct{}
 	once  sync.Once
@@ -196,6 +197,9 @@ func (d *database) run(ctx context.Context) {
 func (d *database) step(ctx context.Context, work *sync.WaitGroup) time.Duration {
 	now := time.Now()
 	m := d.machine
+	if m.follows() {
+		m.heed(d.keeper.sourceOf(m.wanted.Source))
+	}
 	actions := m.step(now)
 	d.retire()
 	d.save()
@@ -258,6 +262,7 @@ func (d *database) publish() {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.seen = m.asSource(r)
 	if m.wanted != nil {
 		d.shown = View{Database: *m.wanted, Roles: r, States: m.states()}
 	}

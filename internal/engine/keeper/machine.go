@@ -3,7 +3,6 @@
 package keeper
 
 import (
-	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/model"
 )
 
 // Times that decisions go by.
@@ -20,12 +20,15 @@ const (
 	// Each has probeTimeout to answer, and errors that come sooner say no more for that.
 	silences     = 3
 	probeTimeout = 500 * time.Millisecond
-	// calm is how long after an automatic failover there is no other one, unless the new
-	// writer ended and cannot be started again. After any other change of the writer it is
-	// how long silence has to last for stunned until the new one counts as hung: it may be
-	// slow to answer, with all clients connecting at once and a checkpoint to write.
+	// calm is how long after an automatic failover a writer that ends is started again in
+	// its place, and replaced only when it cannot be. A writer that is silent counts as hung
+	// in that time only after stunned, and so it does in the calm time after any other
+	// change of the writer until it is proven: until it has answered for steady without a
+	// break. Before, it may be slow, with all clients connecting at once and a checkpoint
+	// to write.
 	calm    = 60 * time.Second
 	stunned = 10 * time.Second
+	steady  = 5 * time.Second
 	// hardly is how often a writer fails to start until another one takes its place in the
 	// calm time.
 	hardly = 3
@@ -42,6 +45,8 @@ const (
 	// hopeless is how long a server without a stand-in may hang before it is killed, and a
 	// replica may get nothing before it is made anew.
 	hopeless = 60 * time.Second
+	// behind is how long a replica may get nothing until the readers' name leads to others.
+	behind = 10 * time.Second
 	// unanswered is how long a request for another writer waits for the present one, and for
 	// members that could take its place: the cluster is shown as failing over meanwhile, which
 	// no waiter of clients is made for.
@@ -63,6 +68,11 @@ type machine struct {
 	snapshots map[string]*snapshot
 	saved     saved
 
+	// seeds are copies of the data that read replicas wait for, by the replicas' ids.
+	seeds map[string]*snapshot
+	// source is what is known of the database that this one is a replica of.
+	source source
+
 	turn     *turnover
 	heard    heard
 	electing bool
@@ -79,15 +89,6 @@ type machine struct {
 
 	actions []action
 	events  []Event
-}
-
-// snapshot is one that is wanted of a database.
-type snapshot struct {
-	id    string
-	done  bool
-	bytes int64
-	busy  bool
-	retry retry
 }
 
 // retry is when something that failed is tried again.
@@ -118,6 +119,10 @@ type member struct {
 	known  bool
 	silent int
 	quiet  time.Time // since when it is silent
+	// answers is since when it has answered each probe as the one that writes; zero when it
+	// has not. proven says that it once did so for steady since it began to write.
+	answers time.Time
+	proven  bool
 	// looked says that data is what its folder has, while it does not run.
 	looked bool
 	data   engine.Data
@@ -130,7 +135,7 @@ type member struct {
 
 	config    string // the digest of what it is configured with
 	pending   []string
-	members   string // the ids it was told, with commas
+	members   string // the ids it was told, with commas; untold before
 	durable   *engine.Durability
 	began     time.Time // when it began to write; zero when it did before the keeper
 	secured   bool      // since then it was said who has to have a commit
@@ -139,64 +144,29 @@ type member struct {
 	reseed    bool // its data is of no use
 	stalled   time.Time
 	rebooting bool // it was stopped to be started again
+	// streamed is until when a read replica got changes, or could not have got any; broken since
+	// when it gets none, and replicating what was told of that, empty for nothing yet.
+	streamed    time.Time
+	broken      time.Time
+	replicating model.Replication
 }
 
 func newMachine(id string, fits func(replica, writer engine.History) engine.Fit) *machine {
-	return &machine{id: id, fits: fits, members: map[string]*member{}, snapshots: map[string]*snapshot{}, saved: saved{Members: map[string]savedMember{}}}
+	return &machine{id: id, fits: fits, members: map[string]*member{}, snapshots: map[string]*snapshot{}, seeds: map[string]*snapshot{}, saved: saved{Members: map[string]savedMember{}}}
 }
 
 // want sets what a member should be.
 func (k *machine) want(w desired.DatabaseMember) {
 	m := k.members[w.ID]
 	if m == nil {
-		m = &member{mayWrite: true}
+		m = &member{mayWrite: true, members: untold}
 		k.members[w.ID] = m
 	}
 	m.want, m.gone = w, false
 }
 
-// phase is how the member is, without a single probe that was lost.
-func (m *member) phase() engine.Phase {
-	switch {
-	case !m.known:
-		return ""
-	case m.hangs():
-		return engine.PhaseSilent
-	}
-	return m.state.Phase
-}
-
-// hangs says that it gave no answer for as long as the probes of silences may take.
-func (m *member) hangs() bool {
-	return m.silent >= silences && m.seen.Sub(m.quiet) >= (silences-1)*probeTimeout
-}
-
-func (m *member) up() bool { return m.phase() == engine.PhaseUp && m.silent == 0 }
-
-func (m *member) down() bool { return m.phase() == engine.PhaseDown }
-
-// serves says that clients can use it.
-func (m *member) serves() bool {
-	return (m.state.Phase == engine.PhaseUp || m.state.Phase == engine.PhaseBusy) && !m.hangs() && m.known
-}
-
-func (m *member) writes() bool { return m.serves() && m.state.Writer }
-
-func (m *member) name() string {
-	name, _, _ := strings.Cut(m.want.Name, ".")
-	return cmp.Or(name, m.want.ID)
-}
-
-// host is the member's name as certificates have it, without the final dot: clients compare
-// texts.
-func (m *member) host() string { return strings.TrimSuffix(m.want.Name, ".") }
-
-func (k *machine) peer(m *member) engine.Peer {
-	return engine.Peer{ID: m.want.ID, Name: m.host(), Addr: m.want.Addr, Port: k.wanted.Port}
-}
-
 // writer is the member that takes writes by the last decision; nil when there is none.
-func (k *machine) writer() *member { return k.members[k.saved.Writer] }
+func (k *machine) writer() *member { return k.members[k.leader()] }
 
 // ids are those of all members, sorted.
 func (k *machine) ids() []string { return slices.Sorted(maps.Keys(k.members)) }
@@ -220,16 +190,18 @@ func (k *machine) observe(id string, s engine.State, began, now time.Time) {
 		if m.silent++; m.silent == 1 {
 			m.quiet = began
 		}
+		m.answers = time.Time{}
 		return
 	}
 	m.silent = 0
+	m.prove(s, began)
 	if s.Phase == engine.PhaseBusy { // it says no more than that it is alive
 		before := m.state
 		before.Phase, before.Process, before.Reason = s.Phase, s.Process, s.Reason
 		s = before
 	}
 	m.take(s)
-	if id == k.saved.Writer && s.Writer && m.durable != nil && (m.busy == nil || m.busy.verb != verbDurability) {
+	if id == k.leader() && s.Writer && m.durable != nil && (m.busy == nil || m.busy.verb != verbDurability) {
 		k.counted = union(s.Durability.AnyOf, m.durable.AnyOf)
 	}
 }
@@ -240,7 +212,7 @@ func (m *member) take(s engine.State) {
 		if m.state.Phase != engine.PhaseDown || s.Process.Life != m.state.Process.Life {
 			m.looked = false
 		}
-		m.pending, m.members, m.durable, m.settled, m.stalled = nil, "", nil, false, time.Time{}
+		m.pending, m.members, m.durable, m.settled, m.stalled = nil, untold, nil, false, time.Time{}
 	}
 	if s.Phase == engine.PhaseUp {
 		m.looked = false
@@ -309,44 +281,11 @@ func (k *machine) adopt() {
 
 // readSecrets reads the master's password when it is another one.
 func (k *machine) readSecrets() {
-	if d := k.wanted; d == nil || k.reading || k.retry.at.After(k.now) || k.saved.Secret >= d.Secret && k.saved.Verifier != "" || d.User == "" {
+	if d := k.wanted; d == nil || d.Source != "" || k.reading || k.retry.at.After(k.now) || k.saved.Secret >= d.Secret && k.saved.Verifier != "" || d.User == "" {
 		return
 	}
 	k.reading = true
 	k.do(nil, action{verb: verbSecrets})
-}
-
-// copies has snapshots taken of the writer, or of what the last member has left.
-func (k *machine) copies() {
-	w := k.writer()
-	for _, id := range slices.Sorted(maps.Keys(k.snapshots)) {
-		s := k.snapshots[id]
-		if s.done || s.busy || s.retry.at.After(k.now) {
-			continue
-		}
-		if k.saved.Volume && k.others(nil) == 0 { // one after the other
-			if !k.copying() {
-				s.busy = true
-				k.do(nil, action{verb: verbSnapshot, snapshot: id})
-			}
-			continue
-		}
-		if w == nil || w.busy != nil || k.turn != nil || !(w.up() && w.state.Writer && k.saved.Set > 0 || w.down() && w.looked && w.data.Clean && k.wanted != nil && k.wanted.Stopped) {
-			continue
-		}
-		s.busy = true
-		k.do(w, action{verb: verbSnapshot, snapshot: id})
-	}
-}
-
-// copying reports whether a snapshot is being taken.
-func (k *machine) copying() bool {
-	for _, s := range k.snapshots {
-		if s.busy {
-			return true
-		}
-	}
-	return false
 }
 
 // finished takes what became of an action.
@@ -355,7 +294,7 @@ func (k *machine) finished(a action, r result, now time.Time) {
 	m := k.members[a.member]
 	if m != nil {
 		if m.busy == nil || m.busy.seq != a.seq {
-			if s := k.snapshots[a.snapshot]; a.verb == verbSnapshot && s != nil {
+			if s := k.taking(a); a.verb == verbSnapshot && s != nil {
 				s.busy = false // it is taken again
 			}
 			return // it was ended for another one
@@ -414,6 +353,7 @@ func (k *machine) done(m *member, a action, r result) {
 		note.Certified, note.Until = a.digest, r.until
 	case verbInit, verbRestore, verbTake, verbClone, verbRejoin:
 		m.looked, m.reseed = false, false
+		k.saved.Made = k.saved.Made || k.follows()
 		k.made(m, a, r)
 	case verbStart:
 		m.sealed = false
@@ -426,8 +366,10 @@ func (k *machine) done(m *member, a action, r result) {
 	case verbPromote:
 		m.state.Writer, m.mayWrite, m.settled = true, true, false
 		m.state.Upstream, m.state.Streaming, m.state.Replicas = "", false, nil
-		m.durable, m.began, m.secured = &engine.Durability{}, k.now, false
+		m.durable = &engine.Durability{}
+		m.begins(k.now)
 		k.completed(m)
+		k.parted(m)
 	case verbSettle:
 		m.settled, m.settle = true, false
 	case verbFollow:
@@ -479,7 +421,8 @@ func (k *machine) started(m *member, a action) {
 	m.take(engine.State{Phase: engine.PhaseUp, Process: before.Process, Writer: a.role.Writer, Upstream: upstream, History: m.data.History, Version: before.Version})
 	m.pending = nil
 	if a.role.Writer {
-		m.durable, m.began, m.secured = nil, k.now, false
+		m.durable = nil
+		m.begins(k.now)
 	}
 	if m.rebooting || k.saved.Members[m.want.ID].Served {
 		k.tell(m.want.ID, "DB instance restarted", "availability")
@@ -529,25 +472,11 @@ func (k *machine) failed(m *member, a action, r result) {
 			return
 		}
 	}
+	k.lament(m, r.err)
 	m.retry.fail(k.now, r.err)
 	if a.verb == verbKill && !r.sealed {
 		m.retry.at = k.now.Add(100 * time.Millisecond)
 	}
-}
-
-// copied takes what became of a snapshot.
-func (k *machine) copied(a action, r result) {
-	s := k.snapshots[a.snapshot]
-	if s == nil {
-		return
-	}
-	s.busy = false
-	if r.err != nil {
-		s.retry.fail(k.now, r.err)
-		return
-	}
-	s.done, s.bytes = true, r.bytes
-	k.tell(s.id, "Snapshot created", "backup")
 }
 
 // tell notes an event.

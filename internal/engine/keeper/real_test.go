@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sys/unix"
 
 	"github.com/posternhq/postern/test/testnet"
@@ -114,11 +115,7 @@ func (r *rig) query(sql string) (list []string) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), testnet.Patience)
 	defer cancel()
-	r.mu.Lock()
-	writer := r.roles.Writer
-	r.mu.Unlock()
-	conn, err := r.connect(ctx, writer)
-	r.must(err)
+	conn := r.connected(ctx)
 	defer conn.Close(ctx)
 	results, err := conn.Exec(ctx, sql).ReadAll()
 	r.must(err)
@@ -128,6 +125,26 @@ func (r *rig) query(sql string) (list []string) {
 		}
 	}
 	return list
+}
+
+// connected gives a connection to the writer, when there is one: a server that was killed a
+// moment ago may still have been seen to answer.
+func (r *rig) connected(ctx context.Context) *pgconn.PgConn {
+	r.t.Helper()
+	for {
+		var writer string
+		var changed chan struct{}
+		r.until("somebody writes", func() bool { writer, changed = r.roles.Writer, r.changed; return writer != "" })
+		conn, err := r.connect(ctx, writer)
+		if err == nil {
+			return conn
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			r.t.Fatalf("connect to %s: %v", writer, err)
+		}
+	}
 }
 
 // A database of three real servers, with a client that writes all the time, whose writer is

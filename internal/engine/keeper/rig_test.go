@@ -303,6 +303,11 @@ func (r *rig) Release(ctx context.Context, spec engine.Spec) error {
 	return errors.Join(c.End(ctx), c.Close())
 }
 
+// Slay implements keeper.Ground.
+func (r *rig) Slay(ctx context.Context, spec engine.Spec) error {
+	return supervisor.Slay(ctx, spec.Folder)
+}
+
 // Seal implements keeper.Ground: the link goes down.
 func (r *rig) Seal(_ context.Context, id string) error { return r.link(id, netlink.LinkSetDown) }
 

@@ -25,6 +25,9 @@ type saved struct {
 	Set      int64  `json:"set,omitempty"`
 	// Replication is the password with which members replicate.
 	Replication string `json:"replication,omitempty"`
+	// Upstream is the password with which a read replica comes to its source; it is empty of
+	// others.
+	Upstream string `json:"upstream,omitempty"`
 	// Turned is the last request for another writer that was answered.
 	Turned int64 `json:"turned,omitempty"`
 	// Failed is when another writer was last elected that nobody had asked for, and Moved

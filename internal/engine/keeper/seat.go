@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // seat is a member's server, for the goroutine of its database.
@@ -30,6 +31,7 @@ type seat struct {
 
 	// What follows belongs to the goroutine of the database.
 	opening bool
+	mute    int // how often in a row its supervisor was found and did not answer
 	retry   time.Time
 	probing bool
 	probed  time.Time
@@ -169,11 +171,13 @@ func (s *seat) begin(ctx context.Context, work *sync.WaitGroup) {
 		if err != nil {
 			d.keeper.cfg.Log.Warn("a server of a database has no place", "database", d.id, "member", s.id, "error", err)
 			s.retry = time.Now().Add(patient)
+			s.unanswered(ctx, work, err)
 			if m != nil {
 				m.retry.fail(time.Now(), err)
 			}
 			return
 		}
+		s.mute = 0
 		if m != nil {
 			m.retry.succeed()
 		}
@@ -181,6 +185,27 @@ func (s *seat) begin(ctx context.Context, work *sync.WaitGroup) {
 		watched, stop := context.WithCancel(ctx)
 		s.cancel = stop
 		work.Go(func() { s.watch(watched, host) })
+	})
+}
+
+// unanswered has a supervisor killed that is there and has not answered for as long as a
+// server may hang: nobody could do anything with the server otherwise.
+func (s *seat) unanswered(ctx context.Context, work *sync.WaitGroup, err error) {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		s.mute = 0
+		return
+	}
+	if s.mute++; time.Duration(s.mute)*usualLimit < hopeless {
+		return
+	}
+	s.mute = 0
+	k := s.database.keeper
+	work.Go(func() {
+		limited, cancel := context.WithTimeout(ctx, usualLimit)
+		defer cancel()
+		if err := k.cfg.Ground.Slay(limited, engine.Spec{ID: s.id, Folder: k.folder(s.id)}); err != nil && !errors.Is(err, engine.ErrHost) {
+			k.cfg.Log.Warn("a supervisor that does not answer cannot be killed", "database", s.database.id, "member", s.id, "error", err)
+		}
 	})
 }
 
@@ -281,14 +306,20 @@ func (s *seat) launch(ctx context.Context, work *sync.WaitGroup, a action, done 
 // do does an action.
 func (s *seat) do(ctx context.Context, a action) (r result) {
 	server, host, spec := s.opened()
-	if server == nil {
-		if a.verb == verbDestroy || a.verb == verbKeep {
-			spec = engine.Spec{ID: s.id, Folder: s.database.keeper.folder(s.id)}
-			return result{err: s.leave(ctx, nil, spec, a.verb == verbKeep)}
-		}
-		return result{err: engine.ErrHost}
-	}
 	ground := s.database.keeper.cfg.Ground
+	if server == nil {
+		spec = engine.Spec{ID: s.id, Folder: s.database.keeper.folder(s.id)}
+		switch a.verb {
+		case verbDestroy, verbKeep:
+			r.err = s.leave(ctx, nil, spec, a.verb == verbKeep)
+		case verbKill: // there may be a supervisor that does not answer
+			sealed := ground.Seal(ctx, s.id)
+			r.sealed, r.err = sealed == nil, ground.Slay(ctx, spec)
+		default:
+			r.err = engine.ErrHost
+		}
+		return r
+	}
 	switch a.verb {
 	case verbClone, verbRejoin, verbStart:
 		if err := ground.Unseal(ctx, s.id); err != nil {
@@ -309,7 +340,11 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 	case verbTake:
 		r.err = s.takeVolume(spec)
 	case verbClone:
-		r.err = server.Clone(ctx, a.peer, nil)
+		if adopter, ok := server.(engine.Adopter); ok {
+			r.err = s.adopt(ctx, adopter, a.peer.ID)
+		} else {
+			r.err = server.Clone(ctx, a.peer, nil)
+		}
 	case verbRejoin:
 		r.rejoined, r.err = server.Rejoin(ctx, a.peer, nil)
 	case verbStart:
@@ -335,7 +370,7 @@ func (s *seat) do(ctx context.Context, a action) (r result) {
 	case verbUsers:
 		r.err = server.SetUsers(ctx, a.users)
 	case verbSnapshot:
-		r.bytes, r.err = s.snapshot(ctx, server, a.snapshot)
+		r.bytes, r.err = s.snapshot(ctx, server, a)
 	case verbKeep, verbDestroy:
 		r.err = s.leave(ctx, server, spec, a.verb == verbKeep)
 	}
@@ -361,12 +396,15 @@ func (s *seat) certify(ctx context.Context, server engine.Server, a action) (unt
 }
 
 // snapshot takes one, and moves it to where it stays.
-func (s *seat) snapshot(ctx context.Context, server engine.Server, id string) (bytes int64, err error) {
+func (s *seat) snapshot(ctx context.Context, server engine.Server, a action) (bytes int64, err error) {
 	made, err := server.Snapshot(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
-	return s.database.keeper.keepSnapshot(made, id)
+	if a.seed {
+		return 0, s.database.keeper.handSeed(made, a.snapshot)
+	}
+	return s.database.keeper.keepSnapshot(made, a.snapshot)
 }
 
 // keepSnapshot moves what was copied to where it stays, if that is wanted still.
@@ -381,7 +419,7 @@ func (k *Keeper) keepSnapshot(made, id string) (bytes int64, err error) {
 	if err := os.Rename(made, to); err != nil {
 		return 0, fmt.Errorf("keep the snapshot %s: %w", id, err)
 	}
-	return size(to), nil
+	return folder.Size(to), nil
 }
 
 // takeVolume makes the data that was kept the server's.

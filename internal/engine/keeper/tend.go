@@ -17,7 +17,7 @@ import (
 func (k *machine) tend(m *member) {
 	if m.removed || !m.known {
 		if !m.removed && m.gone && m.busy == nil && m.retry.failures >= tries/2 && !m.retry.at.After(k.now) {
-			if k.leaves(m) && m.want.ID == k.saved.Writer { // nobody knows how to run it
+			if k.leaves(m) && m.want.ID == k.leader() { // nobody knows how to run it
 				k.do(m, action{verb: verbKeep})
 			} else {
 				k.do(m, action{verb: verbDestroy})
@@ -25,9 +25,15 @@ func (k *machine) tend(m *member) {
 		}
 		return
 	}
+	if k.follows() {
+		k.watchStream(m)
+	}
 	if k.wanted != nil && !k.undecided() {
 		k.rogue(m)
 		k.secure(m)
+	}
+	if m.busy != nil && m.busy.verb == verbClone && m.want.ID == k.leader() { // it was promoted meanwhile, with what it had
+		k.do(m, action{verb: verbInspect, preempt: true})
 	}
 	if m.busy != nil || m.retry.at.After(k.now) {
 		return
@@ -79,7 +85,7 @@ func (k *machine) sure(w *member) (ids []string) {
 
 // rogue ends a member that writes and should not, at once.
 func (k *machine) rogue(m *member) {
-	if m.want.ID != k.saved.Writer && k.saved.Writer != "" && m.writes() && !m.sealed && (m.busy == nil || m.busy.verb != verbKill) {
+	if m.want.ID != k.leader() && (k.leader() != "" || k.follows()) && m.writes() && !m.sealed && (m.busy == nil || m.busy.verb != verbKill) {
 		k.do(m, action{verb: verbKill, preempt: true})
 	}
 }
@@ -87,7 +93,7 @@ func (k *machine) rogue(m *member) {
 // secure says which members have to have a commit: those that get changes as they come.
 // It waits for nothing that takes long, since commits may wait for a member that is gone.
 func (k *machine) secure(w *member) {
-	if w.want.ID != k.saved.Writer || !w.up() || !w.state.Writer || w.durable == nil {
+	if w.want.ID != k.leader() || !w.up() || !w.state.Writer || w.durable == nil {
 		return
 	}
 	if w.busy != nil && w.busy.verb != verbSettle && w.busy.verb != verbSnapshot {
@@ -137,10 +143,13 @@ func (k *machine) raise(m *member) {
 	case !m.looked:
 		k.do(m, action{verb: verbInspect})
 	case k.full:
+	case k.follows() && !k.welcome(m):
 	case !k.prepared(m):
-	case m.want.ID == k.saved.Writer:
+	case k.follows():
+		k.raiseFollower(m)
+	case m.want.ID == k.leader():
 		k.raiseWriter(m)
-	case k.saved.Writer != "":
+	case k.leader() != "":
 		k.raiseReplica(m)
 	}
 }
@@ -239,6 +248,12 @@ func (k *machine) config(m *member) engine.Config {
 			c.Members = append(c.Members, k.peer(o))
 		}
 	})
+	if k.follows() {
+		c.Replication = k.saved.Upstream
+	}
+	for _, r := range k.wanted.Replicas {
+		c.Members = append(c.Members, engine.Peer{ID: r.Member, Addr: r.Addr})
+	}
 	return c
 }
 
@@ -249,7 +264,7 @@ func digest(v any) string {
 
 // steer sees to a member that is up.
 func (k *machine) steer(m *member) {
-	isWriter := m.want.ID == k.saved.Writer
+	isWriter := m.want.ID == k.leader()
 	switch {
 	case m.silent > 0:
 	case isWriter && !m.state.Writer:
@@ -273,7 +288,7 @@ func (k *machine) steer(m *member) {
 // served notes that a member has been available.
 func (k *machine) served(m *member) {
 	note := k.saved.Members[m.want.ID]
-	if !note.Served {
+	if !note.Served && (!k.follows() || m.state.Streaming) {
 		note.Served = true
 		k.saved.Members[m.want.ID] = note
 		k.tell(m.want.ID, "DB instance created", "creation")
@@ -283,6 +298,9 @@ func (k *machine) served(m *member) {
 // users makes the users of a database, and sets the master's password.
 func (k *machine) users(w *member) (busy bool) {
 	d := k.wanted
+	if k.follows() {
+		return false // they come with the data
+	}
 	if k.saved.Set >= max(d.Secret, 1) {
 		return false
 	}
@@ -304,7 +322,11 @@ func (k *machine) introduced(m *member) (busy bool) {
 			ids = append(ids, o.want.ID)
 		}
 	})
-	if strings.Join(ids, ",") == m.members {
+	for _, r := range k.wanted.Replicas {
+		ids = append(ids, r.Member)
+	}
+	slices.Sort(ids)
+	if strings.Join(ids, ",") == m.members && !m.state.Forsaken {
 		return false
 	}
 	k.do(m, action{verb: verbMembers, ids: ids})
@@ -313,6 +335,9 @@ func (k *machine) introduced(m *member) (busy bool) {
 
 // led has a replica follow the writer.
 func (k *machine) led(m *member) (busy bool) {
+	if k.follows() {
+		return k.trail(m)
+	}
 	w := k.writer()
 	if w == nil || !w.up() {
 		return false
@@ -366,7 +391,7 @@ func (k *machine) rest(m *member) {
 // while its database does.
 func (k *machine) remove(m *member) {
 	rest := k.others(m)
-	if k.wanted != nil && m.want.ID == k.saved.Writer && rest > 0 {
+	if k.wanted != nil && m.want.ID == k.leader() && rest > 0 {
 		switch { // another one has to write before, and to have what this one has
 		case k.wanted.Stopped:
 			k.rest(m)
@@ -394,7 +419,7 @@ func (k *machine) remove(m *member) {
 // leaves says that the data of a member is to be kept when it goes: it is the writer, and no
 // other member stays. Of members that go together others may have less.
 func (k *machine) leaves(m *member) bool {
-	last := m.want.ID == k.saved.Writer || k.writer() == nil && !k.saved.Volume
+	last := m.want.ID == k.leader() || k.writer() == nil && !k.saved.Volume
 	return k.wanted != nil && k.saved.Made && k.others(m) == 0 && last
 }
 

@@ -47,7 +47,7 @@ func (k *machine) decide() {
 	if k.electing || k.stale {
 		return
 	}
-	if k.wanted == nil || k.wanted.Stopped {
+	if k.wanted == nil || k.wanted.Stopped || k.follows() {
 		k.turn = nil
 		return
 	}
@@ -82,12 +82,16 @@ func (k *machine) begin(t turnover) {
 // settledDown says that there may be an automatic failover: the last change of the writer
 // is long enough ago for the trouble that it is in, and all members were looked at.
 func (k *machine) settledDown(w *member) bool {
-	hopeless := w.down() && (w.retry.failures >= hardly || errors.Is(w.retry.err, engine.ErrNoData))
-	if k.calm(k.saved.Failed) && !hopeless {
-		return false
-	}
-	if k.calm(k.saved.Moved) && !w.down() && k.now.Sub(w.quiet) < stunned {
-		return false
+	failed, moved := k.calm(k.saved.Failed), k.calm(k.saved.Moved)
+	switch {
+	case w.down():
+		if failed && w.retry.failures < hardly && !errors.Is(w.retry.err, engine.ErrNoData) {
+			return false
+		}
+	case failed || moved && !w.proven:
+		if k.now.Sub(w.quiet) < stunned {
+			return false
+		}
 	}
 	for _, m := range k.members {
 		if !m.known && k.now.Sub(k.asked) < gathering {
@@ -219,7 +223,7 @@ func (k *machine) request(w *member) {
 	prefer := k.members[d.Prefer]
 	candidates := streaming(k.candidates(w))
 	switch {
-	case d.Prefer == k.saved.Writer:
+	case d.Prefer == k.leader():
 		k.saved.Turned = d.Turn
 	case d.Prefer != "" && (prefer == nil || prefer.gone):
 		refuse("there is no DB instance " + d.Prefer)
@@ -406,7 +410,7 @@ func (k *machine) decided(e Election) {
 
 // completed tells that a member was promoted.
 func (k *machine) completed(m *member) {
-	if t := k.promoted; t != nil && m.want.ID == k.saved.Writer {
+	if t := k.promoted; t != nil && m.want.ID == k.leader() {
 		k.tell(k.id, "Completed failover to DB instance: "+m.name(), "failover", "notification")
 	}
 	k.promoted, k.counted = nil, nil

@@ -24,15 +24,24 @@ func (k *machine) roles() Roles {
 		leaving := m.busy != nil && (m.busy.verb == verbStop || m.busy.verb == verbKill)
 		switch {
 		case m.removed || m.sealed || !m.serves() || leaving:
-		case id == k.saved.Writer && m.state.Writer:
+		case id == k.leader() && m.state.Writer:
 			if !k.undecided() && k.saved.Set > 0 && (m.secured || m.began.IsZero()) {
 				r.Writer, r.Up[id] = id, true
 			}
 		case !m.state.Writer && m.state.Upstream != "" && (m.state.Streaming || k.saved.Members[id].Served):
-			r.Readers, r.Up[id] = append(r.Readers, id), true
+			if r.Up[id] = true; !k.cutOff(m) {
+				r.Readers = append(r.Readers, id)
+			}
 		}
 	}
 	return r
+}
+
+// cutOff says that a replica has long got nothing from a writer that is there: what it shows
+// becomes older and older.
+func (k *machine) cutOff(m *member) bool {
+	w := k.writer()
+	return w != nil && w.writes() && !m.state.Streaming && !m.stalled.IsZero() && k.now.Sub(m.stalled) > behind
 }
 
 // equal compares roles.
@@ -57,7 +66,8 @@ func (k *machine) states() (list []State) {
 			list = append(list, k.stateOf(m))
 		}
 	}
-	if _, alone := k.members[k.id]; !alone {
+	// While nobody is known it may be a database whose only member comes a moment later.
+	if _, alone := k.members[k.id]; !alone && len(k.members) > 0 {
 		s := State{ID: k.id, Phase: k.whole(), Secret: k.saved.Set}
 		if w := k.writer(); w != nil {
 			s.Version = w.state.Version
@@ -127,12 +137,22 @@ func (k *machine) room(free int64) {
 func (k *machine) stateOf(m *member) State {
 	note := k.saved.Members[m.want.ID]
 	s := State{ID: m.want.ID, Phase: k.phaseOf(m), Secret: k.saved.Set, Reboot: note.Reboot, Pending: len(m.pending) > 0, Version: m.state.Version}
+	if s.Replication = m.replicating; m.want.ID == k.leader() && k.saved.Set > 0 {
+		s.Replication = ""
+	}
+	s.ReplicationReason = k.whyNot(m)
 	switch {
+	case s.Phase == model.DatabaseFull:
+		s.Reason = fmt.Sprintf("less than %d MiB are free on the disk of the databases", room>>20)
+	case s.Phase == model.DatabaseAvailable && k.cutOff(m):
+		s.Reason = "it gets nothing from the writer"
 	case s.Phase == model.DatabaseAvailable || s.Phase == model.DatabaseStopped:
 	case m.retry.err != nil:
 		s.Reason = m.retry.err.Error()
 	case m.state.Reason != "" && !m.down():
 		s.Reason = m.state.Reason
+	case m.hangs():
+		s.Reason = "the server does not answer"
 	}
 	return s
 }
@@ -150,13 +170,13 @@ func (k *machine) phaseOf(m *member) model.DatabasePhase {
 		return model.DatabaseFull
 	case errors.As(m.retry.err, &start) && start.Parameters:
 		return model.DatabaseBadParams
-	case errors.Is(m.retry.err, errLost), m.retry.failures >= tries && !m.serves():
+	case errors.Is(m.retry.err, errLost), errors.Is(m.retry.err, errParted), m.retry.failures >= tries && !m.serves():
 		return model.DatabaseFailed
-	case alone && k.saved.Set > 0 && k.saved.Set < k.wanted.Secret && m.serves():
+	case alone && !k.follows() && k.saved.Set > 0 && k.saved.Set < k.wanted.Secret && m.serves():
 		return model.DatabaseResetting
 	case note.Served && m.busy != nil && m.busy.verb == verbStop && m.busy.reboot > 0:
 		return model.DatabaseRebooting
-	case m.serves() && note.Served && (m.state.Writer == (m.want.ID == k.saved.Writer) || k.turn != nil || k.promoted != nil):
+	case m.serves() && note.Served && (m.state.Writer == (m.want.ID == k.leader()) || k.turn != nil || k.promoted != nil):
 		return model.DatabaseAvailable
 	case !note.Served:
 		return model.DatabaseCreating

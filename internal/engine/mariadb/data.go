@@ -33,6 +33,12 @@ type note struct {
 	// when a database is made, and so tells one from others.
 	Domain uint32 `json:"domain"`
 	Major  string `json:"major"`
+	// Replica says that they are a read replica's, which took no changes of its own, and Begin
+	// where it begins to follow its source; empty when it has begun.
+	Replica bool   `json:"replica,omitempty"`
+	Begin   string `json:"begin,omitempty"`
+	// Of is in a copy the domain of the database that it is of.
+	Of uint32 `json:"of,omitempty"`
 }
 
 func (n note) exists() bool { return n.Domain != 0 }
@@ -55,8 +61,7 @@ func (s *server) note() (n note, err error) {
 }
 
 // sign makes what is in a folder a database of its own, and has it on the disk.
-func (s *server) sign(path, major string) error {
-	n := note{Major: major}
+func (s *server) sign(path string, n note) error {
 	for n.Domain == 0 {
 		var b [4]byte
 		rand.Read(b[:]) // never fails
@@ -64,10 +69,13 @@ func (s *server) sign(path, major string) error {
 	}
 	text, err := json.Marshal(n)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(path, noteName), text, 0o600)
+		err = os.WriteFile(filepath.Join(path, noteName+".new"), text, 0o600)
 	}
 	if err == nil {
-		err = os.Chown(filepath.Join(path, noteName), int(s.Spec.UID), int(s.Spec.GID))
+		err = os.Chown(filepath.Join(path, noteName+".new"), int(s.Spec.UID), int(s.Spec.GID))
+	}
+	if err == nil {
+		err = os.Rename(filepath.Join(path, noteName+".new"), filepath.Join(path, noteName))
 	}
 	if err != nil {
 		return err
@@ -86,7 +94,7 @@ func (s *server) Inspect(context.Context) (d engine.Data, err error) {
 	if err != nil || !n.exists() {
 		return d, err
 	}
-	d.Exists, d.Major, d.Writer, d.Own = true, n.Major, true, true
+	d.Exists, d.Major, d.Writer, d.Own = true, n.Major, !n.Replica, !n.Replica
 	d.Identity = n.identity()
 	if d.Clean, err = s.clean(); err != nil {
 		return d, fmt.Errorf("inspect %s: %w", s.Spec.ID, err)
@@ -196,7 +204,7 @@ func (s *server) init(ctx context.Context) error {
 		err = s.bootstrap(ctx, inside, foundation(s.Spec.User))
 	}
 	if err == nil {
-		err = s.sign(next, s.Spec.Major)
+		err = s.sign(next, note{Major: s.Spec.Major})
 	}
 	if err != nil {
 		return err

@@ -3,8 +3,9 @@
 // Package mariadb is the driver of MariaDB, from version 10.5 on: the first that can say
 // where each of its settings comes from.
 //
-// Servers are alone: AWS has no clusters of MariaDB, and read replicas are not offered here,
-// so what is for replicas is refused. All settings are in conf, none in the data. A server
+// AWS has no clusters of MariaDB, and a server can be the read replica of another one, which it
+// follows by global identifiers of transactions. Nobody's commits wait for a replica, and a
+// writer never becomes one. All settings are in conf, none in the data. A server
 // comes up read-only, and is told to write when that is its role. Postern comes by the Unix
 // socket only, as root, and the server's own programs as the server's user: MariaDB asks
 // the system who is at the other end. Neither can come by the network.
@@ -31,8 +32,8 @@ import (
 // oldest is the first major version that the driver knows.
 const oldest = "10.5"
 
-// errAlone refuses what is for replicas.
-var errAlone = errors.New("MariaDB servers have no replicas here")
+// errAlone refuses what is for clusters.
+var errAlone = errors.New("MariaDB servers are in no cluster")
 
 // Driver is the driver. Places are patterns of folders with the server's program; the
 // account that servers run as is User.
@@ -154,14 +155,17 @@ func (Driver) Verifier(password string) (string, error) {
 	return "*" + strings.ToUpper(hex.EncodeToString(twice[:])), nil
 }
 
-// Fits implements engine.Driver. No server follows another one, but what is of another
-// database is told from what is not.
+// Fits implements engine.Driver. That a replica has what its source has not, or needs what
+// that has no more, is told by the source when it is asked: positions are of different
+// moments.
 func (Driver) Fits(replica, writer engine.History) engine.Fit {
 	switch {
 	case replica.Identity == "" || writer.Identity == "":
 		return engine.FitUnknown
 	case replica.Identity != writer.Identity:
 		return engine.FitForeign
+	case replica.Own:
+		return engine.FitAhead
 	}
-	return engine.FitAhead
+	return engine.FitYes
 }

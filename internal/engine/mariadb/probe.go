@@ -19,6 +19,7 @@ const anew = time.Second
 // answer is what a server says of itself.
 type answer struct {
 	version, state string
+	stream         stream
 	domain         uint32
 	readOnly       bool
 }
@@ -51,10 +52,17 @@ func (s *server) Probe(ctx context.Context) (engine.State, error) {
 		state.Phase, state.Reason = phaseOf(ctx, err), err.Error()
 		return state, nil
 	}
-	state.Phase, state.Writer, state.Own, state.Pending = engine.PhaseUp, !a.readOnly, true, s.pending
+	state.Phase, state.Writer, state.Own, state.Pending = engine.PhaseUp, !a.readOnly, !a.readOnly, s.pending
 	state.Version, _, _ = strings.Cut(a.version, "-")
 	state.Identity = note{Domain: a.domain}.identity()
 	state.At = positionOf(a.domain, strings.Split(a.state, ","))
+	if a.stream != nil {
+		state.Replayed, state.Lag, state.Reason = state.At, a.stream.lag(), a.stream.wrong()
+		if received := positionOf(a.domain, strings.Split(a.stream["Gtid_IO_Pos"], ",")); state.At.Before(received) {
+			state.At = received
+		}
+		state.Upstream, state.Streaming = s.upstream(a.stream), a.stream.flows()
+	}
 	return state, nil
 }
 
@@ -76,8 +84,11 @@ func (s *server) question(ctx context.Context, life int64) (a answer, err error)
 			}
 		}
 	}
-	err = s.kept.QueryRowContext(ctx, "SELECT VERSION(), @@global.read_only, @@global.gtid_domain_id, @@global.gtid_binlog_state").
+	err = s.kept.QueryRowContext(ctx, "SELECT VERSION(), @@global.read_only, @@global.gtid_domain_id, CONCAT(@@global.gtid_binlog_state, ',', @@global.gtid_slave_pos)").
 		Scan(&a.version, &a.readOnly, &a.domain, &a.state)
+	if err == nil && a.readOnly {
+		a.stream, err = s.kept.stream(ctx)
+	}
 	return a, err
 }
 

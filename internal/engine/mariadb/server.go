@@ -67,9 +67,6 @@ func (s *server) Start(ctx context.Context, r engine.Role) error {
 }
 
 func (s *server) start(ctx context.Context, r engine.Role) error {
-	if r.Of != nil {
-		return errAlone
-	}
 	p, err := s.Host.Process(ctx)
 	if err != nil {
 		return err
@@ -96,8 +93,11 @@ func (s *server) ready(r engine.Role) (engine.Command, error) {
 	if err != nil {
 		return engine.Command{}, err
 	}
-	if !note.exists() {
+	switch {
+	case !note.exists():
 		return engine.Command{}, engine.ErrNoData
+	case note.Replica && r.Writer:
+		return engine.Command{}, fmt.Errorf("its data is a replica's: %w", engine.ErrRole)
 	}
 	for _, f := range []string{s.Part(engine.PartTLS, fileCertificate), s.Part(engine.PartConf, fileMain)} {
 		if _, err := os.Stat(f); err != nil {
@@ -116,6 +116,9 @@ func (s *server) ready(r engine.Role) (engine.Command, error) {
 	}
 	c, err := s.command(programServer, "--defaults-file="+s.Host.Path(engine.PartConf, fileMain), "--datadir="+s.Host.Path(engine.PartData, folder.Main),
 		fmt.Sprintf("--gtid-domain-id=%d", note.Domain), "--read-only="+readOnly)
+	if !note.Replica {
+		c.Args = append(c.Args, "--skip-slave-start")
+	}
 	c.Restart, c.Stop = r.Restart, int(unix.SIGTERM)
 	return c, err
 }
@@ -125,9 +128,12 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 160*time.Millisecond) {
 		err := s.with(ctx, func(c *connection) error {
 			if r.Writer {
-				return c.do(ctx, "SET GLOBAL read_only = OFF")
+				return s.lead(ctx, c)
 			}
-			return c.do(ctx, "SET GLOBAL read_only = ON")
+			if err := c.do(ctx, "SET GLOBAL read_only = ON"); err != nil || r.Of == nil {
+				return err
+			}
+			return s.follow(ctx, c, *r.Of)
 		})
 		if err == nil {
 			return nil
@@ -168,35 +174,8 @@ func (s *server) Stop(ctx context.Context, how engine.Stop) error {
 	return s.Folder.Stop(ctx, how, unix.SIGTERM)
 }
 
-// Promote implements engine.Server: a server that came up read-only writes.
-func (s *server) Promote(ctx context.Context) error {
-	err := s.with(ctx, func(c *connection) error { return c.do(ctx, "SET GLOBAL read_only = OFF") })
-	if err != nil {
-		return fmt.Errorf("promote %s: %w", s.Spec.ID, err)
-	}
-	return nil
-}
-
 // Settle implements engine.Server: nobody rejoins.
 func (s *server) Settle(context.Context) error { return nil }
-
-// Follow implements engine.Server.
-func (s *server) Follow(_ context.Context, writer *engine.Peer) error {
-	if writer == nil {
-		return nil
-	}
-	return fmt.Errorf("have %s follow %s: %w", s.Spec.ID, writer.ID, errAlone)
-}
-
-// SetMembers implements engine.Server.
-func (s *server) SetMembers(_ context.Context, ids []string) error {
-	for _, id := range ids {
-		if id != s.Spec.ID {
-			return fmt.Errorf("tell %s of %s: %w", s.Spec.ID, id, errAlone)
-		}
-	}
-	return nil
-}
 
 // SetDurability implements engine.Server.
 func (s *server) SetDurability(_ context.Context, d engine.Durability) error {
@@ -206,7 +185,7 @@ func (s *server) SetDurability(_ context.Context, d engine.Durability) error {
 	return nil
 }
 
-// Clone implements engine.Server.
+// Clone implements engine.Server: there is no copy by the network, but Adopt.
 func (s *server) Clone(_ context.Context, from engine.Peer, _ func(engine.Progress)) error {
 	return fmt.Errorf("copy %s to %s: %w", from.ID, s.Spec.ID, errAlone)
 }

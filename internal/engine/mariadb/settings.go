@@ -48,14 +48,11 @@ func (s *server) Configure(ctx context.Context, c engine.Config) (change engine.
 	if err := engine.CheckParameters(s.family(), c.Parameters); err != nil {
 		return change, err
 	}
-	if len(c.Members) > 0 {
-		return change, fmt.Errorf("configure %s: %w", s.Spec.ID, errAlone)
-	}
 	old, err := os.ReadFile(s.Part(engine.PartConf, fileMain))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return change, fmt.Errorf("configure %s: %w", s.Spec.ID, err)
 	}
-	if err := s.Write(engine.PartConf, fileMain, s.mainText(c)); err != nil {
+	if err := errors.Join(s.Write(engine.PartConf, fileMain, s.mainText(c)), s.writeReplication(c)); err != nil {
 		return change, fmt.Errorf("configure %s: %w", s.Spec.ID, err)
 	}
 	p, err := s.Host.Process(ctx)
@@ -67,6 +64,9 @@ func (s *server) Configure(ctx context.Context, c engine.Config) (change engine.
 	}
 	err = s.with(ctx, func(conn *connection) (err error) {
 		if err = s.apply(ctx, conn); err == nil {
+			err = s.admit(ctx, conn)
+		}
+		if err == nil {
 			change.Pending, err = s.waiting(ctx, conn)
 		}
 		return err
@@ -122,7 +122,8 @@ func (s *server) own(c engine.Config) [][2]string {
 		// No statement reads or writes files of the host, and no table is elsewhere than the data.
 		{"secure_file_priv", path(engine.PartData, partFiles)}, {"symbolic_links", "0"},
 		{"slow_query_log_file", path(engine.PartLog, "slow.log")}, {"general_log_file", path(engine.PartLog, "general.log")},
-		{"server_id", "1"}, {"log_bin", logName}, {"gtid_strict_mode", "ON"}, {"max_binlog_size", "134217728"}, {"binlog_expire_logs_seconds", "3600"},
+		{"server_id", fmt.Sprint(serverID(s.Spec.ID))}, {"log_bin", logName}, {"log_slave_updates", "ON"}, {"relay_log", relayName}, {"slave_net_timeout", "10"},
+		{"gtid_strict_mode", "ON"}, {"max_binlog_size", "134217728"}, {"binlog_expire_logs_seconds", "3600"},
 		{"sync_binlog", "1"}, {"innodb_flush_log_at_trx_commit", "1"}, {"innodb_doublewrite", "ON"},
 	}
 }

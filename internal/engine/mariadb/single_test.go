@@ -44,7 +44,8 @@ func TestOneServer(t *testing.T) {
 	t.Run("hangs", func(t *testing.T) { hangs(t, a) })
 	t.Run("crash", func(t *testing.T) { crash(t, a) })
 	t.Run("snapshots", func(t *testing.T) { snapshots(t, site, a) })
-	t.Run("replicas", func(t *testing.T) { replicas(t, a) })
+	t.Run("clusters", func(t *testing.T) { clusters(t, a) })
+	t.Run("replicas", func(t *testing.T) { replicas(t, site, a) })
 
 	if err := a.Destroy(ctx); !errors.Is(err, engine.ErrRunning) {
 		t.Errorf("to remove what runs gives %v", err)
@@ -261,14 +262,13 @@ func snapshots(t *testing.T, site *enginetest.Site, a *instance) {
 	}
 }
 
-// There are no replicas, and nothing is begun that would need one.
-func replicas(t *testing.T, a *instance) {
+// There are no clusters, and nothing is begun that would need one.
+func clusters(t *testing.T, a *instance) {
 	ctx := enginetest.Patient(t)
 	other := engine.Peer{ID: "db-Z", Name: "z.example", Addr: a.Peer.Addr, Port: port}
 	_, rejoin := a.Rejoin(ctx, other, nil)
-	_, members := a.Configure(ctx, engine.Config{Name: a.Peer.Name, Addr: a.Peer.Addr, Port: port, Members: []engine.Peer{other}})
 	for what, err := range map[string]error{
-		"clone": a.Clone(ctx, other, nil), "follow": a.Follow(ctx, &other), "members": a.SetMembers(ctx, []string{"db-Z"}), "rejoin": rejoin, "configure": members,
+		"clone": a.Clone(ctx, other, nil), "follow": a.Follow(ctx, &other), "rejoin": rejoin,
 		"durability": a.SetDurability(ctx, engine.Durability{Mode: engine.ModeReceived, AnyOf: []string{"db-Z"}}),
 	} {
 		if err == nil {

@@ -39,14 +39,17 @@ func (s *server) snapshot(ctx context.Context, tell func(engine.Progress)) (stri
 	if err != nil {
 		return "", err
 	}
-	if p.Running {
-		err = s.copyUp(ctx, tell)
-	} else {
-		err = s.copyDown(ctx, to, tell)
-	}
-	if err == nil {
-		err = s.sign(to, n.Major)
-	}
+	err = s.Fill(ctx, to, folder.Size(s.Main(), logName+".*"), func(ctx context.Context, _ func(int64)) error {
+		if p.Running {
+			err = s.copyUp(ctx, tell)
+		} else {
+			err = s.copyDown(ctx, to, tell)
+		}
+		if err != nil {
+			return err
+		}
+		return s.sign(to, note{Major: n.Major, Of: n.Domain})
+	})
 	return to, err
 }
 
@@ -107,18 +110,29 @@ func (s *server) restore(ctx context.Context, from string, tell func(engine.Prog
 	if err != nil {
 		return err
 	}
-	if err := folder.CopyTree(ctx, from, next, "copying the snapshot", tell); err != nil {
-		return err
-	}
-	logs, err := filepath.Glob(filepath.Join(next, logName+".*"))
-	for _, l := range logs {
-		err = errors.Join(err, os.Remove(l))
-	}
-	if err == nil {
-		err = s.sign(next, s.Spec.Major)
-	}
+	err = s.Fill(ctx, next, folder.Size(from), func(ctx context.Context, _ func(int64)) error {
+		if err := folder.CopyTree(ctx, from, next, "copying the snapshot", tell); err != nil {
+			return err
+		}
+		if err := forget(next); err != nil {
+			return err
+		}
+		return s.sign(next, note{Major: s.Spec.Major})
+	})
 	if err != nil {
 		return err
 	}
 	return s.Made()
+}
+
+// forget removes the log of changes of a copy, and whom it followed.
+func forget(path string) (err error) {
+	for _, pattern := range []string{logName + ".*", relayName + "*", "master.info", "relay-log.info"} {
+		found, wrong := filepath.Glob(filepath.Join(path, pattern))
+		err = errors.Join(err, wrong)
+		for _, name := range found {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}
+	return err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -203,25 +204,36 @@ func (s *server) clone(ctx context.Context, from engine.Peer, tell func(engine.P
 	if err != nil {
 		return err
 	}
-	base := func(slot ...string) error {
-		args := append([]string{"-d", s.conninfo(from), "-D", s.Host.Path(engine.PartData, folder.Next), "-X", "stream", "-c", "fast", "-P"}, slot...)
-		return s.Host.Run(ctx, s.telling(s.command("pg_basebackup", args...), "copying "+from.ID, tell))
-	}
-	err = base("-S", slotOf(s.Spec.ID))
-	if err != nil && strings.Contains(err.Error(), "replication slot") && ctx.Err() == nil {
-		// It is not there yet, or in use by a connection that is about to end. What is written
-		// meanwhile is kept for some time without it, too.
-		if err = os.RemoveAll(next); err == nil {
-			err = base()
+	err = s.Fill(ctx, next, 0, func(ctx context.Context, need func(int64)) error {
+		told := func(p engine.Progress) {
+			need(p.Total)
+			if tell != nil {
+				tell(p)
+			}
 		}
-	}
+		err := s.copyFrom(ctx, from, told, "-S", slotOf(s.Spec.ID))
+		if err != nil && strings.Contains(err.Error(), "replication slot") && ctx.Err() == nil {
+			// It is not there yet, or in use by a connection that is about to end. What is
+			// written meanwhile is kept for some time without it, too.
+			if err = os.RemoveAll(next); err == nil {
+				err = s.copyFrom(ctx, from, told)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return s.Touch(filepath.Join(next, standbySignal))
+	})
 	if err != nil {
 		return err
 	}
-	if err := s.Touch(s.Part(engine.PartData, folder.Next, standbySignal)); err != nil {
-		return err
-	}
 	return s.Made()
+}
+
+// copyFrom copies the data of another server, by the network.
+func (s *server) copyFrom(ctx context.Context, from engine.Peer, tell func(engine.Progress), slot ...string) error {
+	args := append([]string{"-d", s.conninfo(from), "-D", s.Host.Path(engine.PartData, folder.Next), "-X", "stream", "-c", "fast", "-P"}, slot...)
+	return s.Host.Run(ctx, s.telling(s.command("pg_basebackup", args...), "copying "+from.ID, tell))
 }
 
 // progress is what programs of PostgreSQL write with -P, in kB.

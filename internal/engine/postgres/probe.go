@@ -40,6 +40,7 @@ const probeSQL = `SELECT json_build_object(
 	'Stuck', CASE WHEN r THEN pg_is_wal_replay_paused() ELSE false END,
 	'Streaming', coalesce((SELECT status = 'streaming' FROM pg_stat_wal_receiver), false),
 	'Names', current_setting('synchronous_standby_names'), 'Commit', current_setting('postern.mode', true),
+	'Forsaken', EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'physical' AND slot_name LIKE 'postern\_%' AND wal_status = 'lost'),
 	'Waiting', (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'),
 	'Replicas', (SELECT coalesce(json_agg(json_build_object('ID', application_name, 'Streaming', state = 'streaming',
 		'Counts', sync_state IN ('quorum', 'sync'), 'Written', flush_lsn::text, 'Replayed', replay_lsn::text) ORDER BY application_name), '[]')
@@ -52,6 +53,7 @@ const pendingSQL = `SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM pg_
 type answer struct {
 	Version, Identity, Upstream, Names  string
 	Replica, ReadOnly, Streaming, Stuck bool
+	Forsaken                            bool
 	Written, File, Received, Replayed   string
 	Commit                              string
 	Timeline                            uint32
@@ -160,6 +162,7 @@ func (s *server) fill(state *engine.State, a answer) error {
 		}
 		state.Upstream = ""
 	}
+	state.Forsaken = a.Forsaken
 	state.Durability = durabilityOf(a.Names, a.Commit)
 	for _, r := range a.Replicas {
 		state.Replicas = append(state.Replicas, engine.Replica{

@@ -96,6 +96,23 @@ const slotsSQL = `SELECT json_build_object('Replica', pg_is_in_recovery(), 'Slot
 	'Name', slot_name, 'Active', active, 'Kept', restart_lsn IS NOT NULL, 'Lost', coalesce(wal_status = 'lost', false)) ORDER BY slot_name), '[]')
 	FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary AND slot_name LIKE 'postern\_%'))`
 
+// dropSlot removes a slot. Who uses it is nobody's member any more, and is cut off.
+func dropSlot(ctx context.Context, conn *pgconn.PgConn, l slot) error {
+	for {
+		n, err := query(ctx, conn, "SELECT count(pg_terminate_backend(active_pid)) FROM pg_replication_slots WHERE slot_name = "+literal(l.Name)+" AND active_pid IS NOT NULL")
+		if err != nil {
+			return err
+		}
+		if n == "0" {
+			_, err := query(ctx, conn, "SELECT pg_drop_replication_slot("+literal(l.Name)+")")
+			return err
+		}
+		if err := folder.Pause(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
 // SetMembers implements engine.Server. On a replica a slot is only prepared, and keeps
 // nothing until it is used.
 func (s *server) SetMembers(ctx context.Context, ids []string) error {
@@ -118,12 +135,11 @@ func (s *server) SetMembers(ctx context.Context, ids []string) error {
 				delete(wanted, l.Name)
 				continue
 			}
-			if l.Active { // of a member that is leaving: it goes with the next call
+			if l.Active && wanted[l.Name] {
 				delete(wanted, l.Name)
 				continue
 			}
-			_, err := query(ctx, conn, "SELECT pg_drop_replication_slot("+literal(l.Name)+")")
-			errs = append(errs, err)
+			errs = append(errs, dropSlot(ctx, conn, l))
 		}
 		for name, make := range wanted {
 			if make {

@@ -293,6 +293,9 @@ func TestAFullDisk(t *testing.T) {
 	ctx := enginetest.Patient(t)
 	a.begin()
 	a.sql("CREATE TABLE kept (n int, filler text); INSERT INTO kept VALUES (1)")
+	if _, err := a.Snapshot(ctx, nil); !errors.Is(err, engine.ErrFull) {
+		t.Errorf("a snapshot that leaves no room gives %v", err)
+	}
 	filler := filepath.Join(a.Folder, "filler")
 	a.Must(os.WriteFile(filler, make([]byte, 100<<20), 0o600))
 	if _, err := a.psql(site.Clients, "writer.example", "INSERT INTO kept SELECT n, repeat('x', 1000) FROM generate_series(2, 300000) n"); err == nil {

@@ -32,22 +32,28 @@ func (s *server) snapshot(ctx context.Context, tell func(engine.Progress)) (stri
 	if err != nil {
 		return "", err
 	}
-	if p.Running {
-		c := s.command("pg_basebackup", "-h", s.Host.Path(engine.PartRun), "-p", s.port(), "-U", admin, "-D", s.Host.Path(engine.PartCopy, folder.Next),
-			"-X", "stream", "-c", "fast", "-P")
-		err = s.Host.Run(ctx, s.telling(c, "copying the data", tell))
-	} else {
-		err = s.copyDown(ctx, to, tell)
-	}
-	if err != nil {
-		return "", err
-	}
-	for _, f := range []string{standbySignal, "postmaster.pid", "postmaster.opts"} {
-		if err := os.Remove(filepath.Join(to, f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
+	copied := folder.Size(s.Main(), filepath.Join("pg_wal", "*")) // of the log, what is written meanwhile
+	err = s.Fill(ctx, to, copied, func(ctx context.Context, _ func(int64)) error {
+		if p.Running {
+			err = s.copyUp(ctx, tell)
+		} else {
+			err = s.copyDown(ctx, to, tell)
 		}
-	}
-	return to, nil
+		for _, f := range []string{standbySignal, "postmaster.pid", "postmaster.opts"} {
+			if gone := os.Remove(filepath.Join(to, f)); err == nil && !errors.Is(gone, fs.ErrNotExist) {
+				err = gone
+			}
+		}
+		return err
+	})
+	return to, err
+}
+
+// copyUp copies the data of a server that runs.
+func (s *server) copyUp(ctx context.Context, tell func(engine.Progress)) error {
+	c := s.command("pg_basebackup", "-h", s.Host.Path(engine.PartRun), "-p", s.port(), "-U", admin, "-D", s.Host.Path(engine.PartCopy, folder.Next),
+		"-X", "stream", "-c", "fast", "-P")
+	return s.Host.Run(ctx, s.telling(c, "copying the data", tell))
 }
 
 // port is that of the server that runs.
@@ -91,7 +97,10 @@ func (s *server) restore(ctx context.Context, from string, tell func(engine.Prog
 	if err != nil {
 		return err
 	}
-	if err := folder.CopyTree(ctx, from, next, "copying the snapshot", tell); err != nil {
+	err = s.Fill(ctx, next, folder.Size(from), func(ctx context.Context, _ func(int64)) error {
+		return folder.CopyTree(ctx, from, next, "copying the snapshot", tell)
+	})
+	if err != nil {
 		return err
 	}
 	return s.Made()

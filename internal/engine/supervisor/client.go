@@ -55,23 +55,11 @@ func Open(ctx context.Context, folder string) (*Client, error) {
 	return c, nil
 }
 
-// hold opens a descriptor of the process, and makes sure that it is the one that answers:
-// it does so after the descriptor was opened, and so its number was not another's before.
+// hold opens a descriptor of the process, and makes sure that it is the one that answers.
 func (c *Client) hold(ctx context.Context) error {
-	conn, err := socket.Dial(ctx, c.folder, socketName)
-	if err != nil {
-		return hostError(err)
-	}
-	defer conn.Close()
-	peer, err := socket.Peer(conn)
-	if err != nil {
+	if err := c.grip(ctx); err != nil {
 		return err
 	}
-	fd, err := unix.PidfdOpen(int(peer.Pid), unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return fmt.Errorf("hold process %d: %w", peer.Pid, hostError(err))
-	}
-	c.PID, c.pidfd = int(peer.Pid), os.NewFile(uintptr(fd), "pidfd")
 	status, err := c.Status(ctx)
 	if err == nil && status.Protocol > protocol {
 		err = fmt.Errorf("it is of a later version, %s", status.Version)
@@ -79,8 +67,55 @@ func (c *Client) hold(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, c.pidfd.Close())
 	}
-	c.group = groupOf(c.PID)
 	return nil
+}
+
+// grip opens a descriptor of the process that has the socket. It has it still when the
+// descriptor is open, and so its number was not another's before.
+func (c *Client) grip(ctx context.Context) error {
+	pid, err := c.owner(ctx)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("hold process %d: %w", pid, hostError(err))
+	}
+	c.PID, c.pidfd = pid, os.NewFile(uintptr(fd), "pidfd")
+	again, err := c.owner(ctx)
+	if err == nil && again != pid {
+		err = fmt.Errorf("process %d was followed by %d", pid, again)
+	}
+	if err != nil {
+		return errors.Join(err, c.pidfd.Close())
+	}
+	c.group = groupOf(pid)
+	return nil
+}
+
+// owner gives the process that has the socket, whether or not it would answer.
+func (c *Client) owner(ctx context.Context) (pid int, err error) {
+	conn, err := socket.Dial(ctx, c.folder, socketName)
+	if err != nil {
+		return 0, hostError(err)
+	}
+	defer conn.Close()
+	peer, err := socket.Peer(conn)
+	if err != nil {
+		return 0, err
+	}
+	return int(peer.Pid), nil
+}
+
+// Slay kills the supervisor of a folder, which need not answer, and everything that it has
+// started, and returns when nothing is left. Without one it is engine.ErrHost.
+func Slay(ctx context.Context, folder string) error {
+	c := &Client{folder: folder, gone: make(chan struct{}), http: &http.Transport{}}
+	if err := c.grip(ctx); err != nil {
+		return fmt.Errorf("find the supervisor of %s: %w", folder, err)
+	}
+	go c.attend()
+	return errors.Join(c.Slay(ctx), c.Close())
 }
 
 // hostError says that nobody answers, when that is the reason.
@@ -251,13 +286,22 @@ func (c *Client) Run(ctx context.Context, command engine.Command) error {
 	}
 }
 
-// killTime is how long a supervisor has to kill a server until it is killed itself.
-const killTime = 2 * time.Second
+// KillTime is how long a supervisor has to kill a server at most until it is killed itself.
+const KillTime = 2 * time.Second
+
+// inTime limits what is asked of a supervisor so that there is time to do without it.
+func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := KillTime
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end)/2)
+	}
+	return context.WithTimeout(ctx, limit)
+}
 
 // Kill implements engine.Host. A supervisor that does not do it in time is killed with
 // everything that it has started; then there is no host any more.
 func (c *Client) Kill(ctx context.Context) error {
-	soon, cancel := context.WithTimeout(ctx, killTime)
+	soon, cancel := inTime(ctx)
 	defer cancel()
 	err := c.tell(soon, "kill", nil, nil)
 	if err == nil || ctx.Err() != nil {
@@ -296,7 +340,7 @@ func (c *Client) waitGone(ctx context.Context) error {
 // End ends the supervisor. A server that runs is killed; whoever wants it to end well
 // stops it before.
 func (c *Client) End(ctx context.Context) error {
-	soon, cancel := context.WithTimeout(ctx, killTime)
+	soon, cancel := inTime(ctx)
 	defer cancel()
 	if err := c.tell(soon, "end", nil, nil); err != nil {
 		return c.Slay(ctx)

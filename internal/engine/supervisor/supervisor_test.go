@@ -277,7 +277,36 @@ func TestASupervisorThatHangsIsKilled(t *testing.T) {
 	if left := others(c, pidsOf(t, namespace)); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
 	}
+
+	// Whoever finds it that way cannot ask it anything, either.
+	again := start(t, options(folder))
+	running(t, again, sleeps)
+	if err := unix.Kill(again.PID, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := supervisor.Slay(patient(t), folder); err != nil {
+		t.Fatal(err)
+	}
+	<-again.Gone()
+	if err := supervisor.Slay(patient(t), folder); !errors.Is(err, engine.ErrHost) {
+		t.Errorf("one that has ended is killed with %v", err)
+	}
 	start(t, options(folder))
+}
+
+// Time that is left for a kill is enough for both ways, whatever it is.
+func TestTheTimeOfAKillIsShared(t *testing.T) {
+	c := start(t, options(newFolder(t)))
+	running(t, c, sleeps)
+	if err := unix.Kill(c.PID, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), supervisor.KillTime)
+	defer cancel()
+	if err := c.Kill(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	<-c.Gone()
 }
 
 func TestServersAreStartedAgainIfThatIsWanted(t *testing.T) {

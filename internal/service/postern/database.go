@@ -54,10 +54,10 @@ func (a *API) RegisterDatabase(ctx context.Context, in *shape.RegisterDatabaseIn
 			return err
 		}
 		state.DBClusters.Put(tx, r.cluster)
-		putAvailable(tx, &r.cluster.Meta)
+		putUnknown(tx, &r.cluster.Meta)
 		for _, m := range r.members {
 			state.DBInstances.Put(tx, m)
-			putAvailable(tx, &m.Meta)
+			putUnknown(tx, &m.Meta)
 		}
 		out = registered(tx, r.cluster, a.DatabaseSuffix)
 		return nil
@@ -65,10 +65,9 @@ func (a *API) RegisterDatabase(ctx context.Context, in *shape.RegisterDatabaseIn
 	return (*shape.RegisterDatabaseOutput)(&out), err
 }
 
-// putAvailable says of something that it is there: until it has been asked nothing else is
-// known of it.
-func putAvailable(tx *table.Txn, m *model.Meta) {
-	state.DatabaseStates.Put(tx, &model.DatabaseState{Account: m.Account, Region: m.Region, ID: m.ID, Phase: model.DatabaseAvailable, At: m.CreatedAt})
+// putUnknown says of something that nothing is known of it, until it has been asked.
+func putUnknown(tx *table.Txn, m *model.Meta) {
+	state.DatabaseStates.Put(tx, &model.DatabaseState{Account: m.Account, Region: m.Region, ID: m.ID, Phase: model.DatabaseCreating, At: m.CreatedAt})
 }
 
 // registration checks what can be checked without looking at anything else.
@@ -331,33 +330,21 @@ func registered(tx *table.Txn, c *model.DBCluster, suffix string) shape.Register
 		VpcId: &c.VPC, Port: new(int32(c.Port)), WriterName: service.Optional(shown(c.WriterName(suffix))), ReaderName: service.Optional(shown(c.ReaderName(suffix))),
 		Status: status, Reason: reason, CreatedAt: new(c.CreatedAt.UTC().Format(time.RFC3339)), Members: []shape.DatabaseMember{},
 	}
-	asked := offered(tx, &c.Meta)
 	for m := range state.DBInstancesByCluster.Rows(tx, c.Ref()) {
-		asked = asked || offered(tx, &m.Meta)
 		status, reason := saidOf(tx, &m.Meta)
 		d.Members = append(d.Members, shape.DatabaseMember{
 			Identifier: &m.Identifier, Address: new(m.Addr.String()), Name: service.Optional(shown(m.NameIn(suffix))), Arn: new(m.ARN()),
 			Status: status, Reason: reason, Writer: new(m.ID == c.Writer),
 		})
 	}
-	if !asked {
-		d.Reason = new("it is not asked while no resource configuration leads to it; what is said of its servers is what was known last")
-	}
 	slices.SortFunc(d.Members, func(a, b shape.DatabaseMember) int { return strings.Compare(*a.Identifier, *b.Identifier) })
 	return d
 }
 
-// offered says that a resource configuration leads to a cluster or an instance.
-func offered(tx *table.Txn, m *model.Meta) bool {
-	for range state.ResourceConfigurationsByDatabase.Rows(tx, m.Ref()) {
-		return true
-	}
-	return false
-}
-
+// saidOf is the status of a database or a server in the words of RDS, and why.
 func saidOf(tx *table.Txn, m *model.Meta) (status, reason *string) {
-	s, ok := state.DatabaseStates.Get(tx, m.Account, m.Region, m.ID)
-	if !ok {
+	s := state.SaidOf(tx, m)
+	if s == nil {
 		return nil, nil
 	}
 	return new(string(s.Phase)), service.Optional(s.Reason)

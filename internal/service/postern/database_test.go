@@ -113,6 +113,19 @@ func TestADatabaseIsRegistered(t *testing.T) {
 	if err != nil || len(list.Databases) != 1 || cmp.Diff(shape.RegisteredDatabase(*made), list.Databases[0]) != "" {
 		t.Errorf("listed are %+v, %v", list, err)
 	}
+	if s := list.Databases[0]; *s.Status != "incompatible-network" || !strings.Contains(*s.Reason, "there is no resource gateway in vpc-db") || *s.Members[1].Status != *s.Status {
+		t.Errorf("before there is a gateway it is %+v", s)
+	}
+	f.put(t, func(tx *table.Txn) {
+		own := func(id string) model.Meta {
+			return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+		}
+		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("rgw-1"), VPC: "vpc-db"})
+		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("eni-1"), VPC: "vpc-db", Type: model.InterfaceGateway, Owner: "rgw-1"})
+	})
+	if list, err = f.api.ListRegisteredDatabases(f.ctx, &shape.ListRegisteredDatabasesInput{}); err != nil || *list.Databases[0].Status != "creating" || list.Databases[0].Reason != nil {
+		t.Errorf("until it was asked it is %+v, %v", list.Databases[0], err)
+	}
 	if other, err := f.api.ListRegisteredDatabases(f.other, &shape.ListRegisteredDatabasesInput{}); err != nil || len(other.Databases) > 0 {
 		t.Errorf("another account lists %+v, %v", other, err)
 	}

@@ -265,7 +265,7 @@ func named(r shape.Resource, name string) shape.Resource {
 // said shows of a database or a server what the host says of it, in the words of RDS.
 func said(tx *table.Txn, r shape.Resource, m *model.Meta) shape.Resource {
 	phase := model.DatabaseCreating
-	if s, ok := state.DatabaseStates.Get(tx, m.Account, m.Region, m.ID); ok {
+	if s := state.SaidOf(tx, m); s != nil {
 		phase = s.Phase
 		r.Reason = service.Optional(s.Reason)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/access"
 	shape "github.com/posternhq/postern/internal/aws/shape/ram"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/policy"
 	"github.com/posternhq/postern/internal/policy/permission"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
@@ -169,7 +170,6 @@ func outside(resource, principal string) error {
 }
 
 var (
-	accountID    = regexp.MustCompile(`^[0-9]{12}$`)
 	organization = regexp.MustCompile(`^arn:aws:organizations::[0-9]{12}:(organization/o-[a-z0-9]{10,32}|ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$`)
 )
 
@@ -182,7 +182,7 @@ func (a *API) addPrincipal(tx *table.Txn, who access.View, s *model.ResourceShar
 			id := strings.Split(principal, "/")
 			return nil, unknown("Organization %s could not be found.", id[1])
 		}
-	case !accountID.MatchString(principal):
+	case !policy.IsAccountNumber(principal):
 		return nil, invalid("principals: %s is neither an account nor an organization or a unit of one; resources of the types here are not shared with roles and users", principal)
 	case who.Owns(principal):
 		return nil, invalid("principals: %s is the account that shares; it has what is its own", principal)

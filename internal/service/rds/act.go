@@ -111,6 +111,8 @@ func (a *API) StopDBInstance(ctx context.Context, in *shape.StopDBInstanceInput)
 		switch {
 		case i.Cluster != "":
 			return fault.RDS("InvalidDBClusterStateFault", "Instance %s is a member of a cluster: StopDBCluster stops all of it", i.Identifier)
+		case i.Source != "" || state.DBInstancesBySource.Count(tx, i.Ref()) > 0:
+			return fault.RDS("InvalidDBInstanceState", "Instance %s cannot be stopped: it is a read replica, or has one.", i.Identifier)
 		case !available(instanceStatus(tx, i)):
 			return instanceNotAvailable(tx, i)
 		}

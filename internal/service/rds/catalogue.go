@@ -101,7 +101,7 @@ func (v version) shape() shape.DBEngineVersion {
 		Engine: &v.Engine, EngineVersion: &v.Version, MajorEngineVersion: &v.Major, DBParameterGroupFamily: new(v.Family(v.Major)),
 		DBEngineDescription: &v.Title, DBEngineVersionDescription: new(v.Title + " " + v.Version), Status: new("available"),
 		ValidUpgradeTarget: []shape.UpgradeTarget{}, ExportableLogTypes: []string{}, SupportsLogExportsToCloudwatchLogs: new(false),
-		SupportsReadReplica: new(false), SupportedEngineModes: v.modes(), SupportedFeatureNames: []string{}, SupportsParallelQuery: new(false),
+		SupportsReadReplica: new(!v.Cluster), SupportedEngineModes: v.modes(), SupportedFeatureNames: []string{}, SupportsParallelQuery: new(false),
 		SupportsGlobalDatabases: new(false), SupportsBabelfish: new(false), SupportsLimitlessDatabase: new(false), SupportsCertificateRotationWithoutRestart: new(true),
 		SupportedCACertificateIdentifiers: certificateNames, SupportsLocalWriteForwarding: new(false), SupportsIntegrations: new(false), TagList: []shape.Tag{},
 	}
@@ -194,7 +194,7 @@ func (a *API) zonesShape(region string) []shape.AvailabilityZone {
 func (o order) shape(region string, zones []shape.AvailabilityZone, encrypted bool) shape.OrderableDBInstanceOption {
 	out := shape.OrderableDBInstanceOption{
 		Engine: &o.Engine, EngineVersion: &o.Version, DBInstanceClass: &o.class.Name, LicenseModel: &o.License, AvailabilityZoneGroup: &region, AvailabilityZones: zones,
-		MultiAZCapable: new(o.Cluster), ReadReplicaCapable: new(false), Vpc: new(true), SupportsStorageEncryption: &encrypted, StorageType: &o.storage,
+		MultiAZCapable: new(o.Cluster), ReadReplicaCapable: new(!o.Cluster), Vpc: new(true), SupportsStorageEncryption: &encrypted, StorageType: &o.storage,
 		SupportsIops: new(false), SupportsStorageThroughput: new(false), SupportsEnhancedMonitoring: new(false), SupportsIAMDatabaseAuthentication: new(false),
 		SupportsPerformanceInsights: new(false), AvailableProcessorFeatures: []shape.AvailableProcessorFeature{}, SupportedEngineModes: o.modes(),
 		SupportsStorageAutoscaling: new(false), SupportsKerberosAuthentication: new(false), OutpostCapable: new(false), SupportedActivityStreamModes: []string{},

@@ -4,6 +4,7 @@ package rds
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	shape "github.com/posternhq/postern/internal/aws/shape/rds"
@@ -37,8 +38,8 @@ func TestEngineVersions(t *testing.T) {
 		var got []string
 		for _, v := range must(t, out, err).DBEngineVersions {
 			got = append(got, *v.Engine+" "+*v.EngineVersion)
-			if *v.SupportsReadReplica { // CreateDBInstanceReadReplica is not served
-				t.Errorf("%s: %s is said to have read replicas", test.what, *v.Engine)
+			if *v.SupportsReadReplica == strings.HasPrefix(*v.Engine, "aurora") { // clusters have readers
+				t.Errorf("%s: %s is said to have read replicas: %t", test.what, *v.Engine, *v.SupportsReadReplica)
 			}
 		}
 		if !slices.Equal(got, test.want) {
@@ -66,8 +67,8 @@ func TestOrders(t *testing.T) {
 			if _, ok := model.DBClassOf(*o.DBInstanceClass); !ok || seen[key] || len(o.AvailabilityZones) != 3 {
 				t.Errorf("%s is offered, seen before: %t", key, seen[key])
 			}
-			if seen[key] = true; *o.ReadReplicaCapable {
-				t.Errorf("%s is said to have read replicas", key)
+			if seen[key] = true; *o.ReadReplicaCapable == strings.HasPrefix(*o.Engine, "aurora") {
+				t.Errorf("%s is said to have read replicas: %t", key, *o.ReadReplicaCapable)
 			}
 		}
 		if in.Marker = out.Marker; in.Marker == nil {

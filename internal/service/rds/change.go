@@ -188,6 +188,12 @@ func (a *API) changeInstance(tx *table.Txn, who access.View, i *model.DBInstance
 	if i.Cluster != "" {
 		return a.changeMember(i, whole, in)
 	}
+	switch {
+	case i.Source != "" && (in.MasterUserPassword != nil || service.Value(in.ManageMasterUserPassword) || service.Value(in.RotateMasterUserPassword)):
+		return conflicting("DB instance %s is a read replica: its users have the passwords that they have at its source. Change the source's.", i.Identifier)
+	case in.BackupRetentionPeriod != nil && *in.BackupRetentionPeriod == 0 && state.DBInstancesBySource.Count(tx, i.Ref()) > 0:
+		return conflicting("Automated backups cannot be disabled for DB instance %s: it is the source of a read replica.", i.Identifier)
+	}
 	err = a.change(i.ID, &i.Database, wanted{
 		password: in.MasterUserPassword, manage: in.ManageMasterUserPassword, rotate: in.RotateMasterUserPassword, now: in.ApplyImmediately,
 		port: in.DBPortNumber, retention: in.BackupRetentionPeriod, backup: in.PreferredBackupWindow, maintenance: in.PreferredMaintenanceWindow,

@@ -166,9 +166,5 @@ func parameterGroup(tx *table.Txn, who access.View, k groupKind, name *string, f
 
 // stateOf is what the host says of an instance, a cluster or a snapshot; nil for nothing.
 func stateOf(tx *table.Txn, m *model.Meta) *model.DatabaseState {
-	s, ok := state.DatabaseStates.Get(tx, m.Account, m.Region, m.ID)
-	if !ok {
-		return nil
-	}
-	return s
+	return state.SaidOf(tx, m)
 }

@@ -43,6 +43,12 @@ func (a *API) DeleteDBInstance(ctx context.Context, in *shape.DeleteDBInstanceIn
 		if i.DeletionProtection {
 			return conflicting("Cannot delete protected DB Instance, please disable deletion protection and try again.")
 		}
+		if i.Source != "" && in.FinalDBSnapshotIdentifier != nil {
+			return conflicting("FinalDBSnapshotIdentifier can not be specified when deleting a replica instance.")
+		}
+		if err := a.promoteReplicas(tx, i); err != nil {
+			return err
+		}
 		name, err := finalSnapshot("DB instance", in.SkipFinalSnapshot, in.FinalDBSnapshotIdentifier)
 		if err != nil {
 			return err

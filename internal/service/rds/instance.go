@@ -32,6 +32,8 @@ type newInstance struct {
 	// the request then.
 	cluster *string
 	member  *shape.CreateDBInstanceInput
+	// source is the instance that it becomes a read replica of, if any.
+	source *model.DBInstance
 }
 
 // instanceMembers are what CreateDBInstance sees to.
@@ -245,9 +247,12 @@ func (a *API) createInstance(ctx context.Context, n *newInstance, begin func(*ta
 		if err := begin(tx); err != nil {
 			return err
 		}
-		if service.Value(n.cluster) != "" {
+		switch {
+		case service.Value(n.cluster) != "":
 			err = a.addMember(tx, n, row)
-		} else {
+		case n.source != nil:
+			err = a.addReplica(tx, n, row)
+		default:
 			err = a.addAlone(tx, n, row)
 		}
 		if err != nil {

@@ -13,13 +13,14 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// restorable finds a snapshot of the caller's that a database can be made of.
+// restorable finds a snapshot that a database can be made of: the caller's, or one that is
+// shared with it.
 func (k snapshotKind) restorable(ctx context.Context, a *API, name string) (*model.DBSnapshot, error) {
 	tx, err := a.DB.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s, err := k.find(tx, access.From(ctx), name)
+	s, err := k.usableBy(tx, access.From(ctx), name, k.restore)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func (k snapshotKind) usable(tx *table.Txn, s *model.DBSnapshot) error {
 func (k snapshotKind) still(ctx context.Context, s *model.DBSnapshot) func(*table.Txn) error {
 	who := access.From(ctx)
 	return func(tx *table.Txn) error {
-		now, err := k.find(tx, who, s.Identifier)
+		now, err := k.usableBy(tx, who, s.ARN(), k.restore)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ package rds
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/posternhq/postern/internal/authority"
@@ -134,9 +135,14 @@ func (a *API) instanceShape(tx *table.Txn, i *model.DBInstance) shape.DBInstance
 func (a *API) showReplicas(tx *table.Txn, i *model.DBInstance, out *shape.DBInstance) {
 	if source, ok := state.DBInstances.Get(tx, i.Account, i.Region, i.Source); ok {
 		out.ReadReplicaSourceDBInstanceIdentifier = &source.Identifier
-		out.StatusInfos = append(out.StatusInfos, shape.DBInstanceStatusInfo{StatusType: new("read replication"), Normal: new(true), Status: new("replicating")})
+		if s := stateOf(tx, &i.Meta); s != nil && s.Replication != "" {
+			out.StatusInfos = append(out.StatusInfos, shape.DBInstanceStatusInfo{
+				StatusType: new("read replication"), Normal: new(s.Replication == model.Replicating), Status: new(string(s.Replication)), Message: service.Optional(s.ReplicationReason),
+			})
+		}
 	}
 	for r := range state.DBInstancesBySource.Rows(tx, i.Ref()) {
 		out.ReadReplicaDBInstanceIdentifiers = append(out.ReadReplicaDBInstanceIdentifiers, r.Identifier)
 	}
+	slices.Sort(out.ReadReplicaDBInstanceIdentifiers)
 }

@@ -5,7 +5,7 @@ package rds
 import (
 	"context"
 	"maps"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/posternhq/postern/internal/access"
@@ -14,18 +14,26 @@ import (
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/service/view"
+	"github.com/posternhq/postern/internal/share"
 	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
 // Snapshots of instances and of clusters are one kind of rows, with errors of their own.
 var (
-	instanceSnapshots = snapshotKind{"snapshot", "DBSnapshotNotFound", "DBSnapshotAlreadyExists", "InvalidDBSnapshotState", false}
-	clusterSnapshots  = snapshotKind{"cluster-snapshot", "DBClusterSnapshotNotFoundFault", "DBClusterSnapshotAlreadyExistsFault", "InvalidDBClusterSnapshotStateFault", true}
+	instanceSnapshots = snapshotKind{
+		arn: "snapshot", notFound: "DBSnapshotNotFound", exists: "DBSnapshotAlreadyExists", badState: "InvalidDBSnapshotState",
+		see: share.SeeSnapshot, copy: share.CopySnapshot, restore: share.RestoreSnapshot,
+	}
+	clusterSnapshots = snapshotKind{
+		arn: "cluster-snapshot", notFound: "DBClusterSnapshotNotFoundFault", exists: "DBClusterSnapshotAlreadyExistsFault", badState: "InvalidDBClusterSnapshotStateFault",
+		see: share.SeeClusterSnapshot, copy: share.CopyClusterSnapshot, restore: share.RestoreClusterSnapshot, ofCluster: true,
+	}
 )
 
 type snapshotKind struct {
 	arn, notFound, exists, badState string
+	see, copy, restore              string // what others may be let do
 	ofCluster                       bool
 }
 
@@ -34,6 +42,17 @@ func kindOf(s *model.DBSnapshot) snapshotKind {
 		return clusterSnapshots
 	}
 	return instanceSnapshots
+}
+
+// usableBy finds a snapshot that the caller may do an action of package share with: its own,
+// or one that is shared with it, by its ARN.
+func (k snapshotKind) usableBy(tx *table.Txn, who access.View, name, action string) (*model.DBSnapshot, error) {
+	if arn, err := model.ParseARN(name); err == nil && arn.Service == "rds" && arn.Type == k.arn {
+		if s, ok := view.OthersSnapshot(tx, who, model.Ref{Account: arn.Account, Region: arn.Region, ID: strings.ToLower(arn.ID)}, k.ofCluster, action); ok {
+			return s, nil
+		}
+	}
+	return k.find(tx, who, name)
 }
 
 // find finds a snapshot of the caller's by its identifier or its ARN.
@@ -106,7 +125,9 @@ func (a *API) CreateDBSnapshot(ctx context.Context, in *shape.CreateDBSnapshotIn
 		s := snapshotOf(&i.Meta, &i.Database, name, id, now)
 		s.Final, s.Class = false, i.Class
 		s.Tags = joined(s.Tags, tags)
-		if err := a.addSnapshot(tx, who, s, i.ID); err != nil {
+		users := usersOf(tx, i)
+		s.Was.Password = users.Password
+		if err := a.addSnapshot(tx, who, s, users.ID); err != nil {
 			return err
 		}
 		out = snapshotShape(tx, s)
@@ -205,8 +226,8 @@ func (a *API) deleteSnapshot(ctx context.Context, k snapshotKind, name *string, 
 		if status := snapshotStatus(tx, s); status != string(model.DatabaseAvailable) && status != string(model.DatabaseFailed) {
 			return fault.RDS(k.badState, "The snapshot %s is %s: only one that is available or has failed can be deleted.", s.Identifier, status)
 		}
-		if user := begun(tx, s); user != "" {
-			return fault.RDS(k.badState, "The snapshot %s cannot be deleted: %s is being restored from it.", s.Identifier, user)
+		if user := begun(tx, who, s); user != "" {
+			return fault.RDS(k.badState, "The snapshot %s cannot be deleted: %s is being made of it.", s.Identifier, user)
 		}
 		show(tx, s)
 		service.MarkDeleted(tx, state.DBSnapshots, s, now)
@@ -215,120 +236,32 @@ func (a *API) deleteSnapshot(ctx context.Context, k snapshotKind, name *string, 
 	return err
 }
 
-// begun names a database that is being made of a snapshot, if one is and is to stay.
-func begun(tx *table.Txn, s *model.DBSnapshot) string {
-	for c := range state.DBClusters.Scope(tx, s.Account, s.Region) {
-		if c.Snapshot == s.ID && !c.Deleting() && stateOf(tx, &c.Meta) == nil {
-			return c.Identifier
+// begun names what is being made of a snapshot, a database or a copy, if something is and is
+// to stay. What others make of it is not named.
+func begun(tx *table.Txn, who access.View, s *model.DBSnapshot) string {
+	makes := func(m *model.Meta, identifier string) string {
+		switch {
+		case m.Deleting() || stateOf(tx, m) != nil:
+			return ""
+		case !view.Own(who, m.Ref()):
+			return "something of another account"
+		}
+		return identifier
+	}
+	for c := range state.DBClustersBySnapshot.Rows(tx, s.ID) {
+		if user := makes(&c.Meta, c.Identifier); user != "" {
+			return user
 		}
 	}
-	for i := range state.DBInstances.Scope(tx, s.Account, s.Region) {
-		if i.Snapshot == s.ID && !i.Deleting() && stateOf(tx, &i.Meta) == nil {
-			return i.Identifier
+	for i := range state.DBInstancesBySnapshot.Rows(tx, s.ID) {
+		if user := makes(&i.Meta, i.Identifier); user != "" {
+			return user
+		}
+	}
+	for o := range state.DBSnapshotsByCopied.Rows(tx, s.Ref()) {
+		if user := makes(&o.Meta, o.Identifier); user != "" {
+			return user
 		}
 	}
 	return ""
-}
-
-// snapshotType is manual: there are no automated ones.
-const snapshotType = "manual"
-
-// snapshots finds what a Describe request asks for.
-func (k snapshotKind) snapshots(tx *table.Txn, q query, name, source, resource, kind *string, filters []shape.Filter, can properties[*model.DBSnapshot]) ([]*model.DBSnapshot, *string, error) {
-	all := func() []*model.DBSnapshot {
-		return slices.DeleteFunc(slices.Collect(view.All(tx, q.who, state.DBSnapshots)), func(s *model.DBSnapshot) bool { return s.OfCluster != k.ofCluster })
-	}
-	of := "db"
-	if k.ofCluster {
-		of = "cluster"
-	}
-	page, marker, err := list(q, name, func() (*model.DBSnapshot, error) { return k.find(tx, q.who, *name) }, func() []*model.DBSnapshot {
-		return slices.DeleteFunc(all(), func(s *model.DBSnapshot) bool {
-			return source != nil && s.Was.Identifier != named(q.who, of, *source) || resource != nil && s.Source != *resource || kind != nil && *kind != snapshotType
-		})
-	}, filters, can, func(s *model.DBSnapshot) string { return s.Identifier })
-	return page, marker, err
-}
-
-// DescribeDBSnapshots lists snapshots of instances, or shows the one that is named.
-func (a *API) DescribeDBSnapshots(ctx context.Context, in *shape.DescribeDBSnapshotsInput) (*shape.DescribeDBSnapshotsOutput, error) {
-	tx, err := a.DB.View(ctx)
-	if err != nil {
-		return nil, err
-	}
-	type row = *model.DBSnapshot
-	q := query{access.From(ctx), "DescribeDBSnapshots", []any{in.DBInstanceIdentifier, in.DBSnapshotIdentifier, in.SnapshotType, in.DbiResourceId, in.Filters}, in.Marker, in.MaxRecords}
-	page, marker, err := instanceSnapshots.snapshots(tx, q, in.DBSnapshotIdentifier, in.DBInstanceIdentifier, in.DbiResourceId, in.SnapshotType, in.Filters, properties[row]{
-		"db-instance-id": func(s row) []string {
-			return []string{s.Was.Identifier, (&model.DBInstance{Meta: s.Meta, Database: s.Was}).ARN()}
-		},
-		"db-snapshot-id":  func(s row) []string { return []string{s.Identifier} },
-		"dbi-resource-id": func(s row) []string { return []string{s.Source} },
-		"snapshot-type":   func(row) []string { return []string{snapshotType} },
-		"engine":          func(s row) []string { return []string{s.Was.Engine} },
-	})
-	if err != nil {
-		return nil, err
-	}
-	show := func(s row) shape.DBSnapshot { return snapshotShape(tx, s) }
-	return &shape.DescribeDBSnapshotsOutput{DBSnapshots: service.Each(page, show), Marker: marker}, nil
-}
-
-// DescribeDBClusterSnapshots lists snapshots of clusters, or shows the one that is named.
-func (a *API) DescribeDBClusterSnapshots(ctx context.Context, in *shape.DescribeDBClusterSnapshotsInput) (*shape.DescribeDBClusterSnapshotsOutput, error) {
-	tx, err := a.DB.View(ctx)
-	if err != nil {
-		return nil, err
-	}
-	type row = *model.DBSnapshot
-	q := query{access.From(ctx), "DescribeDBClusterSnapshots", []any{in.DBClusterIdentifier, in.DBClusterSnapshotIdentifier, in.SnapshotType, in.DbClusterResourceId, in.Filters}, in.Marker, in.MaxRecords}
-	page, marker, err := clusterSnapshots.snapshots(tx, q, in.DBClusterSnapshotIdentifier, in.DBClusterIdentifier, in.DbClusterResourceId, in.SnapshotType, in.Filters, properties[row]{
-		"db-cluster-id": func(s row) []string {
-			return []string{s.Was.Identifier, (&model.DBCluster{Meta: s.Meta, Database: s.Was}).ARN()}
-		},
-		"db-cluster-snapshot-id": func(s row) []string { return []string{s.Identifier} },
-		"db-cluster-resource-id": func(s row) []string { return []string{s.Source} },
-		"snapshot-type":          func(row) []string { return []string{snapshotType} },
-		"engine":                 func(s row) []string { return []string{s.Was.Engine} },
-	})
-	if err != nil {
-		return nil, err
-	}
-	show := func(s row) shape.DBClusterSnapshot { return clusterSnapshotShape(tx, s) }
-	return &shape.DescribeDBClusterSnapshotsOutput{DBClusterSnapshots: service.Each(page, show), Marker: marker}, nil
-}
-
-// progress is how much of a snapshot is made, in percent.
-func progress(status string) *int32 {
-	if status == string(model.DatabaseCreating) {
-		return new(int32(0))
-	}
-	return new(int32(100))
-}
-
-func snapshotShape(tx *table.Txn, s *model.DBSnapshot) shape.DBSnapshot {
-	p, status := versionNow(&s.Was), snapshotStatus(tx, s)
-	return shape.DBSnapshot{
-		DBSnapshotIdentifier: &s.Identifier, DBInstanceIdentifier: &s.Was.Identifier, SnapshotCreateTime: &s.CreatedAt, OriginalSnapshotCreateTime: &s.CreatedAt,
-		Engine: &s.Was.Engine, AllocatedStorage: new(int32(s.Was.AllocatedStorage)), Status: &status, Port: new(int32(s.Was.Port)), VpcId: &s.Was.VPC,
-		MasterUsername: &s.Was.MasterUser, EngineVersion: &s.Was.Version, LicenseModel: service.Optional(p.License), SnapshotType: new(snapshotType),
-		OptionGroupName: new(p.optionGroup()), PercentProgress: progress(status), StorageType: service.Optional(s.Was.StorageType), Encrypted: &s.Was.StorageEncrypted,
-		DBSnapshotArn: new(s.ARN()), IAMDatabaseAuthenticationEnabled: new(false), DbiResourceId: &s.Source, TagList: tagList(s.Tags), SnapshotTarget: new("region"),
-		ProcessorFeatures: []shape.ProcessorFeature{}, DedicatedLogVolume: new(false),
-	}
-}
-
-func clusterSnapshotShape(tx *table.Txn, s *model.DBSnapshot) shape.DBClusterSnapshot {
-	p, status := versionNow(&s.Was), snapshotStatus(tx, s)
-	zones := s.Was.Zones
-	if zones == nil {
-		zones = []string{}
-	}
-	return shape.DBClusterSnapshot{
-		AvailabilityZones: zones, DBClusterSnapshotIdentifier: &s.Identifier, DBClusterIdentifier: &s.Was.Identifier, SnapshotCreateTime: &s.CreatedAt,
-		Engine: &s.Was.Engine, EngineMode: new("provisioned"), AllocatedStorage: new(int32(s.Was.AllocatedStorage)), Status: &status, Port: new(int32(s.Was.Port)),
-		VpcId: &s.Was.VPC, MasterUsername: &s.Was.MasterUser, EngineVersion: &s.Was.Version, LicenseModel: service.Optional(p.License), SnapshotType: new(snapshotType),
-		PercentProgress: progress(status), StorageEncrypted: &s.Was.StorageEncrypted, DBClusterSnapshotArn: new(s.ARN()), IAMDatabaseAuthenticationEnabled: new(false),
-		TagList: tagList(s.Tags), StorageType: service.Optional(s.Was.StorageType), DbClusterResourceId: &s.Source,
-	}
 }

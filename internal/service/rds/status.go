@@ -35,6 +35,8 @@ func instanceStatus(tx *table.Txn, i *model.DBInstance) string {
 		switch {
 		case s.Reboot < i.Reboot:
 			return string(model.DatabaseRebooting)
+		case i.Source == "" && s.Replication != "": // it is being promoted
+			return string(model.DatabaseModifying)
 		case lone && s.Secret < i.Secret:
 			return string(model.DatabaseResetting)
 		}

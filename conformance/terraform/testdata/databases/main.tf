@@ -1,5 +1,5 @@
 # What databases are made of: parameter groups, a cluster with an instance and a name of its
-# own, an instance alone with a snapshot, and what can be looked up of engines, orders and certificates.
+# own, an instance alone with a snapshot and a read replica, and what can be looked up of engines, orders and certificates.
 
 terraform {
   required_providers {
@@ -134,16 +134,32 @@ resource "aws_db_instance" "this" {
   tags                        = { team = "shop", changed = var.changed }
 }
 
+# With a change it is promoted.
+resource "aws_db_instance" "replica" {
+  identifier          = "stock-copy"
+  replicate_source_db = var.changed ? null : aws_db_instance.this.identifier
+  instance_class      = "db.t4g.small"
+  apply_immediately   = true
+  skip_final_snapshot = true
+}
+
 resource "aws_db_snapshot" "this" {
   db_instance_identifier = aws_db_instance.this.identifier
   db_snapshot_identifier = "stock-before"
+  shared_accounts        = var.changed ? ["210987654321"] : []
   tags                   = { team = "shop" }
+}
+
+resource "aws_db_snapshot_copy" "this" {
+  source_db_snapshot_identifier = aws_db_snapshot.this.db_snapshot_arn
+  target_db_snapshot_identifier = "stock-copy"
 }
 
 output "databases" {
   value = {
     secret      = aws_rds_cluster.this.master_user_secret[0].secret_arn
     snapshot    = aws_db_snapshot.this.status
+    replicated  = var.changed ? "" : aws_db_instance.replica.replicate_source_db
     alone       = aws_db_instance.this.master_user_secret[0].secret_status
     class       = data.aws_rds_orderable_db_instance.member.instance_class
     own         = data.aws_rds_certificate.own.id

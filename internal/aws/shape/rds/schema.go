@@ -55,6 +55,28 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "CopyDBClusterSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CopyDBClusterSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceDBClusterSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "SourceDBClusterSnapshotIdentifier", QueryName: "SourceDBClusterSnapshotIdentifier", Required: true},
+					{Name: "TargetDBClusterSnapshotIdentifier", Index: 1, Shape: &t[169], Wire: "TargetDBClusterSnapshotIdentifier", QueryName: "TargetDBClusterSnapshotIdentifier", Required: true},
+					{Name: "KmsKeyId", Index: 2, Shape: &t[169], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "PreSignedUrl", Index: 3, Shape: &t[160], Wire: "PreSignedUrl", QueryName: "PreSignedUrl", Sensitive: true},
+					{Name: "CopyTags", Index: 4, Shape: &t[22], Wire: "CopyTags", QueryName: "CopyTags"},
+					{Name: "Tags", Index: 5, Shape: &t[178], Wire: "Tags", QueryName: "Tags"},
+				}},
+				Output: &schema.Shape{Name: "CopyDBClusterSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshot", Index: 0, Shape: &t[47], Wire: "DBClusterSnapshot", QueryName: "DBClusterSnapshot"},
+				}},
+				OutputRoot:    "CopyDBClusterSnapshotResponse",
+				ResultWrapper: "CopyDBClusterSnapshotResult",
+				Errors:        []string{"DBClusterSnapshotNotFoundFault", "InvalidDBClusterSnapshotStateFault", "InvalidDBClusterStateFault", "SnapshotQuotaExceeded", "DBClusterSnapshotAlreadyExistsFault", "KMSKeyNotAccessibleFault"},
+				NewInput:      func() any { return new(CopyDBClusterSnapshotInput) },
+				NewOutput:     func() any { return new(CopyDBClusterSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CopyDBClusterSnapshot(ctx, in.(*CopyDBClusterSnapshotInput))
+				},
+			},
+			{
 				Name: "CopyDBParameterGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "CopyDBParameterGroupInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "SourceDBParameterGroupIdentifier", Index: 0, Shape: &t[169], Wire: "SourceDBParameterGroupIdentifier", QueryName: "SourceDBParameterGroupIdentifier", Required: true},
@@ -72,6 +94,33 @@ func newService() *schema.Service {
 				NewOutput:     func() any { return new(CopyDBParameterGroupOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).CopyDBParameterGroup(ctx, in.(*CopyDBParameterGroupInput))
+				},
+			},
+			{
+				Name: "CopyDBSnapshot", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CopyDBSnapshotInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "SourceDBSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "SourceDBSnapshotIdentifier", QueryName: "SourceDBSnapshotIdentifier", Required: true},
+					{Name: "TargetDBSnapshotIdentifier", Index: 1, Shape: &t[169], Wire: "TargetDBSnapshotIdentifier", QueryName: "TargetDBSnapshotIdentifier", Required: true},
+					{Name: "KmsKeyId", Index: 2, Shape: &t[169], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "Tags", Index: 3, Shape: &t[178], Wire: "Tags", QueryName: "Tags"},
+					{Name: "CopyTags", Index: 4, Shape: &t[22], Wire: "CopyTags", QueryName: "CopyTags"},
+					{Name: "PreSignedUrl", Index: 5, Shape: &t[160], Wire: "PreSignedUrl", QueryName: "PreSignedUrl", Sensitive: true},
+					{Name: "OptionGroupName", Index: 6, Shape: &t[169], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "TargetCustomAvailabilityZone", Index: 7, Shape: &t[169], Wire: "TargetCustomAvailabilityZone", QueryName: "TargetCustomAvailabilityZone"},
+					{Name: "SnapshotTarget", Index: 8, Shape: &t[169], Wire: "SnapshotTarget", QueryName: "SnapshotTarget"},
+					{Name: "CopyOptionGroup", Index: 9, Shape: &t[22], Wire: "CopyOptionGroup", QueryName: "CopyOptionGroup"},
+					{Name: "SnapshotAvailabilityZone", Index: 10, Shape: &t[169], Wire: "SnapshotAvailabilityZone", QueryName: "SnapshotAvailabilityZone"},
+				}},
+				Output: &schema.Shape{Name: "CopyDBSnapshotOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshot", Index: 0, Shape: &t[71], Wire: "DBSnapshot", QueryName: "DBSnapshot"},
+				}},
+				OutputRoot:    "CopyDBSnapshotResponse",
+				ResultWrapper: "CopyDBSnapshotResult",
+				Errors:        []string{"SnapshotQuotaExceeded", "DBSnapshotNotFound", "CustomAvailabilityZoneNotFound", "InvalidDBSnapshotState", "KMSKeyNotAccessibleFault", "DBSnapshotAlreadyExists"},
+				NewInput:      func() any { return new(CopyDBSnapshotInput) },
+				NewOutput:     func() any { return new(CopyDBSnapshotOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CopyDBSnapshot(ctx, in.(*CopyDBSnapshotInput))
 				},
 			},
 			{
@@ -301,6 +350,71 @@ func newService() *schema.Service {
 				NewOutput:     func() any { return new(CreateDBInstanceOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).CreateDBInstance(ctx, in.(*CreateDBInstanceInput))
+				},
+			},
+			{
+				Name: "CreateDBInstanceReadReplica", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "CreateDBInstanceReadReplicaInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[169], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "SourceDBInstanceIdentifier", Index: 1, Shape: &t[169], Wire: "SourceDBInstanceIdentifier", QueryName: "SourceDBInstanceIdentifier"},
+					{Name: "DBInstanceClass", Index: 2, Shape: &t[169], Wire: "DBInstanceClass", QueryName: "DBInstanceClass"},
+					{Name: "AvailabilityZone", Index: 3, Shape: &t[169], Wire: "AvailabilityZone", QueryName: "AvailabilityZone"},
+					{Name: "Port", Index: 4, Shape: &t[111], Wire: "Port", QueryName: "Port"},
+					{Name: "MultiAZ", Index: 5, Shape: &t[22], Wire: "MultiAZ", QueryName: "MultiAZ"},
+					{Name: "AutoMinorVersionUpgrade", Index: 6, Shape: &t[22], Wire: "AutoMinorVersionUpgrade", QueryName: "AutoMinorVersionUpgrade"},
+					{Name: "Iops", Index: 7, Shape: &t[111], Wire: "Iops", QueryName: "Iops"},
+					{Name: "StorageThroughput", Index: 8, Shape: &t[111], Wire: "StorageThroughput", QueryName: "StorageThroughput"},
+					{Name: "OptionGroupName", Index: 9, Shape: &t[169], Wire: "OptionGroupName", QueryName: "OptionGroupName"},
+					{Name: "DBParameterGroupName", Index: 10, Shape: &t[169], Wire: "DBParameterGroupName", QueryName: "DBParameterGroupName"},
+					{Name: "PubliclyAccessible", Index: 11, Shape: &t[22], Wire: "PubliclyAccessible", QueryName: "PubliclyAccessible"},
+					{Name: "Tags", Index: 12, Shape: &t[178], Wire: "Tags", QueryName: "Tags"},
+					{Name: "DBSubnetGroupName", Index: 13, Shape: &t[169], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName"},
+					{Name: "VpcSecurityGroupIds", Index: 14, Shape: &t[191], Wire: "VpcSecurityGroupIds", QueryName: "VpcSecurityGroupIds"},
+					{Name: "StorageType", Index: 15, Shape: &t[169], Wire: "StorageType", QueryName: "StorageType"},
+					{Name: "CopyTagsToSnapshot", Index: 16, Shape: &t[22], Wire: "CopyTagsToSnapshot", QueryName: "CopyTagsToSnapshot"},
+					{Name: "MonitoringInterval", Index: 17, Shape: &t[111], Wire: "MonitoringInterval", QueryName: "MonitoringInterval"},
+					{Name: "MonitoringRoleArn", Index: 18, Shape: &t[169], Wire: "MonitoringRoleArn", QueryName: "MonitoringRoleArn"},
+					{Name: "KmsKeyId", Index: 19, Shape: &t[169], Wire: "KmsKeyId", QueryName: "KmsKeyId"},
+					{Name: "PreSignedUrl", Index: 20, Shape: &t[160], Wire: "PreSignedUrl", QueryName: "PreSignedUrl", Sensitive: true},
+					{Name: "EnableIAMDatabaseAuthentication", Index: 21, Shape: &t[22], Wire: "EnableIAMDatabaseAuthentication", QueryName: "EnableIAMDatabaseAuthentication"},
+					{Name: "DatabaseInsightsMode", Index: 22, Shape: &t[78], Wire: "DatabaseInsightsMode", QueryName: "DatabaseInsightsMode"},
+					{Name: "EnablePerformanceInsights", Index: 23, Shape: &t[22], Wire: "EnablePerformanceInsights", QueryName: "EnablePerformanceInsights"},
+					{Name: "PerformanceInsightsKMSKeyId", Index: 24, Shape: &t[169], Wire: "PerformanceInsightsKMSKeyId", QueryName: "PerformanceInsightsKMSKeyId"},
+					{Name: "PerformanceInsightsRetentionPeriod", Index: 25, Shape: &t[111], Wire: "PerformanceInsightsRetentionPeriod", QueryName: "PerformanceInsightsRetentionPeriod"},
+					{Name: "EnableCloudwatchLogsExports", Index: 26, Shape: &t[116], Wire: "EnableCloudwatchLogsExports", QueryName: "EnableCloudwatchLogsExports"},
+					{Name: "ProcessorFeatures", Index: 27, Shape: &t[144], Wire: "ProcessorFeatures", QueryName: "ProcessorFeatures"},
+					{Name: "UseDefaultProcessorFeatures", Index: 28, Shape: &t[22], Wire: "UseDefaultProcessorFeatures", QueryName: "UseDefaultProcessorFeatures"},
+					{Name: "DeletionProtection", Index: 29, Shape: &t[22], Wire: "DeletionProtection", QueryName: "DeletionProtection"},
+					{Name: "Domain", Index: 30, Shape: &t[169], Wire: "Domain", QueryName: "Domain"},
+					{Name: "DomainIAMRoleName", Index: 31, Shape: &t[169], Wire: "DomainIAMRoleName", QueryName: "DomainIAMRoleName"},
+					{Name: "DomainFqdn", Index: 32, Shape: &t[169], Wire: "DomainFqdn", QueryName: "DomainFqdn"},
+					{Name: "DomainOu", Index: 33, Shape: &t[169], Wire: "DomainOu", QueryName: "DomainOu"},
+					{Name: "DomainAuthSecretArn", Index: 34, Shape: &t[169], Wire: "DomainAuthSecretArn", QueryName: "DomainAuthSecretArn"},
+					{Name: "DomainDnsIps", Index: 35, Shape: &t[170], Wire: "DomainDnsIps", QueryName: "DomainDnsIps"},
+					{Name: "ReplicaMode", Index: 36, Shape: &t[154], Wire: "ReplicaMode", QueryName: "ReplicaMode"},
+					{Name: "EnableCustomerOwnedIp", Index: 37, Shape: &t[22], Wire: "EnableCustomerOwnedIp", QueryName: "EnableCustomerOwnedIp"},
+					{Name: "NetworkType", Index: 38, Shape: &t[169], Wire: "NetworkType", QueryName: "NetworkType"},
+					{Name: "MaxAllocatedStorage", Index: 39, Shape: &t[111], Wire: "MaxAllocatedStorage", QueryName: "MaxAllocatedStorage"},
+					{Name: "BackupTarget", Index: 40, Shape: &t[169], Wire: "BackupTarget", QueryName: "BackupTarget"},
+					{Name: "CustomIamInstanceProfile", Index: 41, Shape: &t[169], Wire: "CustomIamInstanceProfile", QueryName: "CustomIamInstanceProfile"},
+					{Name: "AllocatedStorage", Index: 42, Shape: &t[111], Wire: "AllocatedStorage", QueryName: "AllocatedStorage"},
+					{Name: "SourceDBClusterIdentifier", Index: 43, Shape: &t[169], Wire: "SourceDBClusterIdentifier", QueryName: "SourceDBClusterIdentifier"},
+					{Name: "DedicatedLogVolume", Index: 44, Shape: &t[22], Wire: "DedicatedLogVolume", QueryName: "DedicatedLogVolume"},
+					{Name: "UpgradeStorageConfig", Index: 45, Shape: &t[22], Wire: "UpgradeStorageConfig", QueryName: "UpgradeStorageConfig"},
+					{Name: "CACertificateIdentifier", Index: 46, Shape: &t[169], Wire: "CACertificateIdentifier", QueryName: "CACertificateIdentifier"},
+					{Name: "AdditionalStorageVolumes", Index: 47, Shape: &t[8], Wire: "AdditionalStorageVolumes", QueryName: "AdditionalStorageVolumes"},
+					{Name: "TagSpecifications", Index: 48, Shape: &t[180], Wire: "TagSpecifications", QueryName: "TagSpecifications"},
+				}},
+				Output: &schema.Shape{Name: "CreateDBInstanceReadReplicaOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[56], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "CreateDBInstanceReadReplicaResponse",
+				ResultWrapper: "CreateDBInstanceReadReplicaResult",
+				Errors:        []string{"DBParameterGroupNotFound", "DBSubnetGroupDoesNotCoverEnoughAZs", "InvalidDBSubnetGroupFault", "InsufficientDBInstanceCapacity", "InvalidSubnet", "DBClusterNotFoundFault", "VpcEncryptionControlViolationException", "ProvisionedIopsNotAvailableInAZFault", "StorageTypeNotSupported", "DBSubnetGroupNotAllowedFault", "OptionGroupNotFoundFault", "DBInstanceNotFound", "NetworkTypeNotSupported", "InstanceQuotaExceeded", "StorageQuotaExceeded", "DomainNotFoundFault", "CertificateNotFound", "InvalidDBInstanceState", "KMSKeyNotAccessibleFault", "DBInstanceAlreadyExists", "TenantDatabaseQuotaExceeded", "DBSecurityGroupNotFound", "InvalidVPCNetworkStateFault", "InvalidDBClusterStateFault", "DBSubnetGroupNotFoundFault"},
+				NewInput:      func() any { return new(CreateDBInstanceReadReplicaInput) },
+				NewOutput:     func() any { return new(CreateDBInstanceReadReplicaOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).CreateDBInstanceReadReplica(ctx, in.(*CreateDBInstanceReadReplicaInput))
 				},
 			},
 			{
@@ -1277,6 +1391,26 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ModifyDBClusterSnapshotAttribute", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBClusterSnapshotAttributeInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "DBClusterSnapshotIdentifier", QueryName: "DBClusterSnapshotIdentifier", Required: true},
+					{Name: "AttributeName", Index: 1, Shape: &t[169], Wire: "AttributeName", QueryName: "AttributeName", Required: true},
+					{Name: "ValuesToAdd", Index: 2, Shape: &t[11], Wire: "ValuesToAdd", QueryName: "ValuesToAdd"},
+					{Name: "ValuesToRemove", Index: 3, Shape: &t[11], Wire: "ValuesToRemove", QueryName: "ValuesToRemove"},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBClusterSnapshotAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBClusterSnapshotAttributesResult", Index: 0, Shape: &t[50], Wire: "DBClusterSnapshotAttributesResult", QueryName: "DBClusterSnapshotAttributesResult"},
+				}},
+				OutputRoot:    "ModifyDBClusterSnapshotAttributeResponse",
+				ResultWrapper: "ModifyDBClusterSnapshotAttributeResult",
+				Errors:        []string{"DBClusterSnapshotNotFoundFault", "SharedSnapshotQuotaExceeded", "InvalidDBClusterSnapshotStateFault"},
+				NewInput:      func() any { return new(ModifyDBClusterSnapshotAttributeInput) },
+				NewOutput:     func() any { return new(ModifyDBClusterSnapshotAttributeOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBClusterSnapshotAttribute(ctx, in.(*ModifyDBClusterSnapshotAttributeInput))
+				},
+			},
+			{
 				Name: "ModifyDBInstance", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBInstanceInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[169], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
@@ -1376,6 +1510,26 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ModifyDBSnapshotAttribute", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "ModifyDBSnapshotAttributeInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshotIdentifier", Index: 0, Shape: &t[169], Wire: "DBSnapshotIdentifier", QueryName: "DBSnapshotIdentifier", Required: true},
+					{Name: "AttributeName", Index: 1, Shape: &t[169], Wire: "AttributeName", QueryName: "AttributeName", Required: true},
+					{Name: "ValuesToAdd", Index: 2, Shape: &t[11], Wire: "ValuesToAdd", QueryName: "ValuesToAdd"},
+					{Name: "ValuesToRemove", Index: 3, Shape: &t[11], Wire: "ValuesToRemove", QueryName: "ValuesToRemove"},
+				}},
+				Output: &schema.Shape{Name: "ModifyDBSnapshotAttributeOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBSnapshotAttributesResult", Index: 0, Shape: &t[74], Wire: "DBSnapshotAttributesResult", QueryName: "DBSnapshotAttributesResult"},
+				}},
+				OutputRoot:    "ModifyDBSnapshotAttributeResponse",
+				ResultWrapper: "ModifyDBSnapshotAttributeResult",
+				Errors:        []string{"SharedSnapshotQuotaExceeded", "DBSnapshotNotFound", "InvalidDBSnapshotState"},
+				NewInput:      func() any { return new(ModifyDBSnapshotAttributeInput) },
+				NewOutput:     func() any { return new(ModifyDBSnapshotAttributeOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ModifyDBSnapshotAttribute(ctx, in.(*ModifyDBSnapshotAttributeInput))
+				},
+			},
+			{
 				Name: "ModifyDBSubnetGroup", Method: "POST", Path: "/", Status: 200,
 				Input: &schema.Shape{Name: "ModifyDBSubnetGroupInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "DBSubnetGroupName", Index: 0, Shape: &t[169], Wire: "DBSubnetGroupName", QueryName: "DBSubnetGroupName", Required: true},
@@ -1392,6 +1546,26 @@ func newService() *schema.Service {
 				NewOutput:     func() any { return new(ModifyDBSubnetGroupOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).ModifyDBSubnetGroup(ctx, in.(*ModifyDBSubnetGroupInput))
+				},
+			},
+			{
+				Name: "PromoteReadReplica", Method: "POST", Path: "/", Status: 200,
+				Input: &schema.Shape{Name: "PromoteReadReplicaInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstanceIdentifier", Index: 0, Shape: &t[169], Wire: "DBInstanceIdentifier", QueryName: "DBInstanceIdentifier", Required: true},
+					{Name: "BackupRetentionPeriod", Index: 1, Shape: &t[111], Wire: "BackupRetentionPeriod", QueryName: "BackupRetentionPeriod"},
+					{Name: "PreferredBackupWindow", Index: 2, Shape: &t[169], Wire: "PreferredBackupWindow", QueryName: "PreferredBackupWindow"},
+					{Name: "TagSpecifications", Index: 3, Shape: &t[180], Wire: "TagSpecifications", QueryName: "TagSpecifications"},
+				}},
+				Output: &schema.Shape{Name: "PromoteReadReplicaOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "DBInstance", Index: 0, Shape: &t[56], Wire: "DBInstance", QueryName: "DBInstance"},
+				}},
+				OutputRoot:    "PromoteReadReplicaResponse",
+				ResultWrapper: "PromoteReadReplicaResult",
+				Errors:        []string{"DBInstanceNotFound", "InvalidDBInstanceState"},
+				NewInput:      func() any { return new(PromoteReadReplicaInput) },
+				NewOutput:     func() any { return new(PromoteReadReplicaOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).PromoteReadReplica(ctx, in.(*PromoteReadReplicaInput))
 				},
 			},
 			{
@@ -1682,12 +1856,9 @@ func newService() *schema.Service {
 			"AuthorizeDBSecurityGroupIngress",
 			"BacktrackDBCluster",
 			"CancelExportTask",
-			"CopyDBClusterSnapshot",
-			"CopyDBSnapshot",
 			"CopyOptionGroup",
 			"CreateBlueGreenDeployment",
 			"CreateCustomDBEngineVersion",
-			"CreateDBInstanceReadReplica",
 			"CreateDBProxy",
 			"CreateDBProxyEndpoint",
 			"CreateDBSecurityGroup",
@@ -1737,20 +1908,17 @@ func newService() *schema.Service {
 			"ModifyCertificates",
 			"ModifyCurrentDBClusterCapacity",
 			"ModifyCustomDBEngineVersion",
-			"ModifyDBClusterSnapshotAttribute",
 			"ModifyDBProxy",
 			"ModifyDBProxyEndpoint",
 			"ModifyDBProxyTargetGroup",
 			"ModifyDBRecommendation",
 			"ModifyDBShardGroup",
 			"ModifyDBSnapshot",
-			"ModifyDBSnapshotAttribute",
 			"ModifyEventSubscription",
 			"ModifyGlobalCluster",
 			"ModifyIntegration",
 			"ModifyOptionGroup",
 			"ModifyTenantDatabase",
-			"PromoteReadReplica",
 			"PromoteReadReplicaDBCluster",
 			"PurchaseReservedDBInstancesOffering",
 			"RebootDBShardGroup",

@@ -29,6 +29,21 @@ type CopyDBClusterParameterGroupOutput struct {
 	DBClusterParameterGroup *DBClusterParameterGroup
 }
 
+// CopyDBClusterSnapshotInput is the input of CopyDBClusterSnapshot.
+type CopyDBClusterSnapshotInput struct {
+	SourceDBClusterSnapshotIdentifier *string // required
+	TargetDBClusterSnapshotIdentifier *string // required
+	KmsKeyId                          *string
+	PreSignedUrl                      *string
+	CopyTags                          *bool
+	Tags                              []Tag
+}
+
+// CopyDBClusterSnapshotOutput is the output of CopyDBClusterSnapshot.
+type CopyDBClusterSnapshotOutput struct {
+	DBClusterSnapshot *DBClusterSnapshot
+}
+
 // CopyDBParameterGroupInput is the input of CopyDBParameterGroup.
 type CopyDBParameterGroupInput struct {
 	SourceDBParameterGroupIdentifier  *string // required
@@ -40,6 +55,26 @@ type CopyDBParameterGroupInput struct {
 // CopyDBParameterGroupOutput is the output of CopyDBParameterGroup.
 type CopyDBParameterGroupOutput struct {
 	DBParameterGroup *DBParameterGroup
+}
+
+// CopyDBSnapshotInput is the input of CopyDBSnapshot.
+type CopyDBSnapshotInput struct {
+	SourceDBSnapshotIdentifier   *string // required
+	TargetDBSnapshotIdentifier   *string // required
+	KmsKeyId                     *string
+	Tags                         []Tag
+	CopyTags                     *bool
+	PreSignedUrl                 *string
+	OptionGroupName              *string
+	TargetCustomAvailabilityZone *string
+	SnapshotTarget               *string
+	CopyOptionGroup              *bool
+	SnapshotAvailabilityZone     *string
+}
+
+// CopyDBSnapshotOutput is the output of CopyDBSnapshot.
+type CopyDBSnapshotOutput struct {
+	DBSnapshot *DBSnapshot
 }
 
 // CreateDBClusterInput is the input of CreateDBCluster.
@@ -233,6 +268,64 @@ type CreateDBInstanceInput struct {
 
 // CreateDBInstanceOutput is the output of CreateDBInstance.
 type CreateDBInstanceOutput struct {
+	DBInstance *DBInstance
+}
+
+// CreateDBInstanceReadReplicaInput is the input of CreateDBInstanceReadReplica.
+type CreateDBInstanceReadReplicaInput struct {
+	DBInstanceIdentifier               *string // required
+	SourceDBInstanceIdentifier         *string
+	DBInstanceClass                    *string
+	AvailabilityZone                   *string
+	Port                               *int32
+	MultiAZ                            *bool
+	AutoMinorVersionUpgrade            *bool
+	Iops                               *int32
+	StorageThroughput                  *int32
+	OptionGroupName                    *string
+	DBParameterGroupName               *string
+	PubliclyAccessible                 *bool
+	Tags                               []Tag
+	DBSubnetGroupName                  *string
+	VpcSecurityGroupIds                []string
+	StorageType                        *string
+	CopyTagsToSnapshot                 *bool
+	MonitoringInterval                 *int32
+	MonitoringRoleArn                  *string
+	KmsKeyId                           *string
+	PreSignedUrl                       *string
+	EnableIAMDatabaseAuthentication    *bool
+	DatabaseInsightsMode               *string // one of DatabaseInsightsMode
+	EnablePerformanceInsights          *bool
+	PerformanceInsightsKMSKeyId        *string
+	PerformanceInsightsRetentionPeriod *int32
+	EnableCloudwatchLogsExports        []string
+	ProcessorFeatures                  []ProcessorFeature
+	UseDefaultProcessorFeatures        *bool
+	DeletionProtection                 *bool
+	Domain                             *string
+	DomainIAMRoleName                  *string
+	DomainFqdn                         *string
+	DomainOu                           *string
+	DomainAuthSecretArn                *string
+	DomainDnsIps                       []string
+	ReplicaMode                        *string // one of ReplicaMode
+	EnableCustomerOwnedIp              *bool
+	NetworkType                        *string
+	MaxAllocatedStorage                *int32
+	BackupTarget                       *string
+	CustomIamInstanceProfile           *string
+	AllocatedStorage                   *int32
+	SourceDBClusterIdentifier          *string
+	DedicatedLogVolume                 *bool
+	UpgradeStorageConfig               *bool
+	CACertificateIdentifier            *string
+	AdditionalStorageVolumes           []AdditionalStorageVolume
+	TagSpecifications                  []TagSpecification
+}
+
+// CreateDBInstanceReadReplicaOutput is the output of CreateDBInstanceReadReplica.
+type CreateDBInstanceReadReplicaOutput struct {
 	DBInstance *DBInstance
 }
 
@@ -906,6 +999,19 @@ type ModifyDBClusterParameterGroupOutput struct {
 	DBClusterParameterGroupName *string
 }
 
+// ModifyDBClusterSnapshotAttributeInput is the input of ModifyDBClusterSnapshotAttribute.
+type ModifyDBClusterSnapshotAttributeInput struct {
+	DBClusterSnapshotIdentifier *string // required
+	AttributeName               *string // required
+	ValuesToAdd                 []string
+	ValuesToRemove              []string
+}
+
+// ModifyDBClusterSnapshotAttributeOutput is the output of ModifyDBClusterSnapshotAttribute.
+type ModifyDBClusterSnapshotAttributeOutput struct {
+	DBClusterSnapshotAttributesResult *DBClusterSnapshotAttributesResult
+}
+
 // ModifyDBInstanceInput is the input of ModifyDBInstance.
 type ModifyDBInstanceInput struct {
 	DBInstanceIdentifier               *string // required
@@ -991,6 +1097,19 @@ type ModifyDBParameterGroupOutput struct {
 	DBParameterGroupName *string
 }
 
+// ModifyDBSnapshotAttributeInput is the input of ModifyDBSnapshotAttribute.
+type ModifyDBSnapshotAttributeInput struct {
+	DBSnapshotIdentifier *string // required
+	AttributeName        *string // required
+	ValuesToAdd          []string
+	ValuesToRemove       []string
+}
+
+// ModifyDBSnapshotAttributeOutput is the output of ModifyDBSnapshotAttribute.
+type ModifyDBSnapshotAttributeOutput struct {
+	DBSnapshotAttributesResult *DBSnapshotAttributesResult
+}
+
 // ModifyDBSubnetGroupInput is the input of ModifyDBSubnetGroup.
 type ModifyDBSubnetGroupInput struct {
 	DBSubnetGroupName        *string // required
@@ -1001,6 +1120,19 @@ type ModifyDBSubnetGroupInput struct {
 // ModifyDBSubnetGroupOutput is the output of ModifyDBSubnetGroup.
 type ModifyDBSubnetGroupOutput struct {
 	DBSubnetGroup *DBSubnetGroup
+}
+
+// PromoteReadReplicaInput is the input of PromoteReadReplica.
+type PromoteReadReplicaInput struct {
+	DBInstanceIdentifier  *string // required
+	BackupRetentionPeriod *int32
+	PreferredBackupWindow *string
+	TagSpecifications     []TagSpecification
+}
+
+// PromoteReadReplicaOutput is the output of PromoteReadReplica.
+type PromoteReadReplicaOutput struct {
+	DBInstance *DBInstance
 }
 
 // RebootDBClusterInput is the input of RebootDBCluster.
