@@ -15,7 +15,7 @@ import (
 // somebody lives in both. Its value says whether they are joined.
 func (r *reading) derivePeering(ref model.Ref) derived {
 	p, ok := state.PeeringConnections.Get(r.tx, ref.Account, ref.Region, ref.ID)
-	if !ok || !p.Active() {
+	if !ok || !p.Active() || !p.Asks() {
 		return derived{}
 	}
 	waiting := derived{value: false} // with a value it is derived again when there is more
