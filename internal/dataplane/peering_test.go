@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -302,7 +303,17 @@ func TestThePeeringComesBackWithItsLink(t *testing.T) {
 	p.reaches(1, 2)
 	link := desired.NewLink(vpcOf(1), vpcOf(2))
 	p.del(link)
-	p.put(link, p.side(1, 2), p.side(2, 1))
+	p.put(link)
+	for _, n := range []int{1, 2} {
+		have, err := p.host.Dump(context.Background(), desired.Realm(vpcOf(n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(desired.Text(have), p.side(n, 3-n).String()+" damaged") {
+			t.Errorf("%d has a link that takes nothing from its peer, and that does not show:\n%s", n, desired.Text(have))
+		}
+	}
+	p.put(p.side(1, 2), p.side(2, 1))
 	p.reaches(1, 2)
 	p.check()
 }
