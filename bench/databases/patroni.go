@@ -96,7 +96,8 @@ func newPatroni(ctx context.Context, w *world, s settings) (p *patroni, err erro
 		}
 		p.Add(n.end)
 	}
-	return p, p.whole(ctx)
+	_, err = p.whole(ctx)
+	return p, err
 }
 
 // startStore starts etcd.
@@ -253,35 +254,38 @@ func (p *patroni) leader(ctx context.Context) (int, bool) {
 	return leader, leader >= 0 && sync == 1 && follow == members-1
 }
 
-// whole starts nodes that do not run, and waits until there is a writer with two replicas.
-func (p *patroni) whole(ctx context.Context) error {
+// whole starts nodes that do not run, waits until there is a writer with two replicas, and
+// gives it.
+func (p *patroni) whole(ctx context.Context) (writer *node, err error) {
 	for _, n := range p.nodes {
 		if n.patroni != nil {
 			continue
 		}
 		if err := n.begin(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	leader := 0
-	if err := instance.Poll(ctx, born, "Patroni", func() (ok bool, err error) {
+	err = instance.Poll(ctx, born, "Patroni", func() (bool, error) {
 		for _, n := range p.nodes {
 			if _, ended := n.patroni.Status(); ended {
 				return false, n.patroni.Early()
 			}
 		}
-		leader, ok = p.leader(ctx)
-		return ok, ctx.Err()
-	}); err != nil {
-		return err
-	}
-	return p.nodes[leader].replicated(ctx, members-1)
+		leader, ok := p.leader(ctx)
+		if !ok {
+			return false, ctx.Err()
+		}
+		writer = p.nodes[leader]
+		ok, err := writer.has(ctx, members-1)
+		return ok && err == nil, ctx.Err() // it may have become another one
+	})
+	return writer, err
 }
 
 // configure has Patroni keep to other settings, and returns when all nodes do: what holds
 // is read in each turn of a node, and the lock is taken with it one turn later.
 func (p *patroni) configure(ctx context.Context, s settings) error {
-	if err := p.whole(ctx); err != nil {
+	if _, err := p.whole(ctx); err != nil {
 		return err
 	}
 	if err := p.rest(ctx, 0, http.MethodPatch, "/config", s.dynamic(), nil); err != nil {

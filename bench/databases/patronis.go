@@ -90,14 +90,10 @@ func (b *bench) measureFailovers(ctx context.Context, p *patroni, s settings, of
 
 // measure has the writer changed while clients commit.
 func (p *patroni) measure(ctx context.Context, all *changes, dial commits.Dial, change func(context.Context, *node) error) error {
-	if err := p.whole(ctx); err != nil {
+	n, err := p.whole(ctx)
+	if err != nil {
 		return err
 	}
-	leader, ok := p.leader(ctx)
-	if !ok {
-		return errors.New("no node of Patroni's has two replicas")
-	}
-	n := p.nodes[leader]
 	return all.measure(ctx, n.name, dial, func() error { return change(ctx, n) })
 }
 

@@ -210,14 +210,16 @@ func writes(ctx context.Context, conn *pgconn.PgConn) error {
 // replicated waits until so many replicas follow the server, and it waits for one of them
 // at each commit.
 func (p *plainServer) replicated(ctx context.Context, replicas int) error {
+	return instance.Poll(ctx, born, "replicas", func() (bool, error) { return p.has(ctx, replicas) })
+}
+
+// has reports what replicated waits for.
+func (p *plainServer) has(ctx context.Context, replicas int) (bool, error) {
 	conn, err := p.connect(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Close(ctx)
-	want := fmt.Sprint(replicas, " t")
-	return instance.Poll(ctx, born, "replicas", func() (bool, error) {
-		got, err := value(ctx, conn, "select count(*) filter (where state = 'streaming') || ' ' || coalesce(bool_or(sync_state in ('sync', 'quorum')), false)::text::char from pg_stat_replication")
-		return got == want, err
-	})
+	got, err := value(ctx, conn, "select count(*) filter (where state = 'streaming') || ' ' || coalesce(bool_or(sync_state in ('sync', 'quorum')), false)::text::char from pg_stat_replication")
+	return got == fmt.Sprint(replicas, " t"), err
 }

@@ -81,7 +81,7 @@ func (b *bench) measurePlanned(ctx context.Context) error {
 		return nil
 	})
 	all.show(b.asked, own, asking)
-	bound(b.asked, own, asking, 0.5, 1.2)
+	bound(b.asked, own, asking, 0.5, 0)
 	return err
 }
 

@@ -161,7 +161,7 @@ func (l *ledger) Tell(ctx context.Context, o keeper.Observation) error {
 			was, _ := state.DatabaseStates.Get(tx, of.Account, of.Region, of.ID)
 			now := &model.DatabaseState{
 				Account: of.Account, Region: of.Region, ID: of.ID, Phase: s.Phase, Reason: s.Reason, Secret: s.Secret, Reboot: s.Reboot, Pending: s.Pending,
-				Version: s.Version, Bytes: s.Bytes, Replication: s.Replication, ReplicationReason: s.ReplicationReason, At: d.env.Now(),
+				Version: s.Version, Bytes: s.Bytes, Behind: s.Behind, Replication: s.Replication, ReplicationReason: s.ReplicationReason, At: d.env.Now(),
 			}
 			if was != nil {
 				same := *was

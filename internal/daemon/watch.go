@@ -3,9 +3,11 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/posternhq/postern/internal/agent/watch"
@@ -76,19 +78,23 @@ func (r register) Tell(ctx context.Context, report watch.Report) error {
 			switch {
 			case report.Up[i.ID]:
 				up++
-				d.say(tx, &i.Meta, model.DatabaseAvailable, trouble)
+				behind := i.ID != report.Writer && !slices.Contains(report.Readers, i.ID)
+				if behind && row.database.Registered.Ask != model.AskTCP {
+					trouble = cmp.Or(trouble, "it is not read from: it follows no writer, is too far behind, or is not meant for it")
+				}
+				d.say(tx, &i.Meta, model.DatabaseAvailable, behind, trouble)
 			case trouble != "":
 				down++
-				d.say(tx, &i.Meta, model.DatabaseFailed, trouble)
+				d.say(tx, &i.Meta, model.DatabaseFailed, false, trouble)
 			}
 		}
 		switch {
 		case report.Wrong != "" && up == 0:
-			d.say(tx, row.meta, model.DatabaseFailed, "no server answers")
+			d.say(tx, row.meta, model.DatabaseFailed, false, "no server answers")
 		case report.Wrong != "":
-			d.say(tx, row.meta, model.DatabaseAvailable, withIdentifiers(tx, row.meta, report.Wrong))
+			d.say(tx, row.meta, model.DatabaseAvailable, false, withIdentifiers(tx, row.meta, report.Wrong))
 		case up > 0 || down == 0:
-			d.say(tx, row.meta, model.DatabaseAvailable, "")
+			d.say(tx, row.meta, model.DatabaseAvailable, false, "")
 		}
 		if of, ok := rds.SourceOf(tx, row.meta.Ref()); ok {
 			for _, e := range report.Events {
@@ -101,11 +107,11 @@ func (r register) Tell(ctx context.Context, report watch.Report) error {
 }
 
 // say writes how something is that is registered, if it is otherwise than was said.
-func (d *daemon) say(tx *table.Txn, m *model.Meta, phase model.DatabasePhase, reason string) {
-	if was, ok := state.DatabaseStates.Get(tx, m.Account, m.Region, m.ID); ok && was.Phase == phase && was.Reason == reason {
+func (d *daemon) say(tx *table.Txn, m *model.Meta, phase model.DatabasePhase, behind bool, reason string) {
+	if was, ok := state.DatabaseStates.Get(tx, m.Account, m.Region, m.ID); ok && was.Phase == phase && was.Behind == behind && was.Reason == reason {
 		return
 	}
-	state.DatabaseStates.Put(tx, &model.DatabaseState{Account: m.Account, Region: m.Region, ID: m.ID, Phase: phase, Reason: reason, At: d.env.Now()})
+	state.DatabaseStates.Put(tx, &model.DatabaseState{Account: m.Account, Region: m.Region, ID: m.ID, Phase: phase, Behind: behind, Reason: reason, At: d.env.Now()})
 }
 
 // withIdentifiers has a text name members as users do, and not by their ids.

@@ -255,6 +255,8 @@ type DatabaseState struct {
 	Version string `json:"version,omitempty"`
 	// Bytes is what it takes on disk, of a snapshot.
 	Bytes int64 `json:"bytes,omitempty"`
+	// Behind says that what a reader shows is old, so that the readers' name leads to others.
+	Behind bool `json:"behind,omitempty"`
 	// Replication is how a read replica gets on with its source; empty of others, and before
 	// it had its data. ReplicationReason is why it does not, for people.
 	Replication       Replication `json:"replication,omitempty"`

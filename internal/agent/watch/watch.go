@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,9 +41,11 @@ type Report struct {
 	Database string
 	// Writer is the id of the member that writes; empty when that is not known.
 	Writer string
-	// Up are the members that take connections, and Troubles is what is the matter with
+	// Up are the members that take connections, Readers those that others are led to for
+	// reading, and Troubles is what is the matter with
 	// members, by their ids.
 	Up       map[string]bool
+	Readers  []string
 	Troubles map[string]string
 	// Wrong is what is the matter with the whole: that nobody writes, or several do; empty
 	// when all is well. Members are named by their ids.
@@ -287,7 +290,8 @@ func (d *watched) tell(ctx context.Context) {
 func (d *watched) report() Report {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r := Report{Database: d.entry.ID, Writer: d.judge.writer, Up: d.judge.roles().Up, Troubles: map[string]string{}, Events: d.events}
+	now := d.judge.roles()
+	r := Report{Database: d.entry.ID, Writer: now.Writer, Up: now.Up, Readers: now.Readers, Troubles: map[string]string{}, Events: d.events}
 	d.events = nil
 	if d.judge.asked() {
 		w := d.judge.find(r.Writer)
@@ -314,7 +318,7 @@ func (d *watched) report() Report {
 
 // same compares reports that have nothing new to tell.
 func (r Report) same(o Report) bool {
-	return len(r.Events) == 0 && r.Writer == o.Writer && r.Wrong == o.Wrong && maps.Equal(r.Up, o.Up) && maps.Equal(r.Troubles, o.Troubles)
+	return len(r.Events) == 0 && r.Writer == o.Writer && r.Wrong == o.Wrong && maps.Equal(r.Up, o.Up) && slices.Equal(r.Readers, o.Readers) && maps.Equal(r.Troubles, o.Troubles)
 }
 
 func kick(c chan struct{}) {

@@ -149,6 +149,13 @@ func said(id string, phase model.DatabasePhase) *model.DatabaseState {
 	return &model.DatabaseState{Account: account, Region: region, ID: id, Phase: phase}
 }
 
+// behind is that an instance is available, and what it shows is old.
+func behind(id string) *model.DatabaseState {
+	s := said(id, model.DatabaseAvailable)
+	s.Behind = true
+	return s
+}
+
 // entriesOf prints those entries of a plan that are of some kinds, one after the other.
 func (w *world) entriesOf(kinds ...desired.Kind) string {
 	var some []desired.Entry
@@ -234,6 +241,8 @@ func TestNamesOfADatabaseFollowWhoServes(t *testing.T) {
 		{"no reader serves", nil, "READER 1 10.0.1.81; REPORTS 1 10.0.1.82; REPORTS 1 10.0.1.83; WRITER 1 10.0.1.81"},
 		{"one does", []table.Row{said("db-2", model.DatabaseAvailable)}, "READER 1 10.0.1.82; REPORTS 1 10.0.1.82; WRITER 1 10.0.1.81"},
 		{"both do", []table.Row{said("db-3", model.DatabaseModifying)}, "READER 1 10.0.1.82; READER 1 10.0.1.83; REPORTS 1 10.0.1.82; REPORTS 1 10.0.1.83; WRITER 1 10.0.1.81"},
+		{"one of them is behind", []table.Row{behind("db-2")}, "READER 1 10.0.1.83; REPORTS 1 10.0.1.83; WRITER 1 10.0.1.81"},
+		{"it has caught up", []table.Row{said("db-2", model.DatabaseAvailable)}, "READER 1 10.0.1.82; READER 1 10.0.1.83; REPORTS 1 10.0.1.82; REPORTS 1 10.0.1.83; WRITER 1 10.0.1.81"},
 		{"the writer does not", []table.Row{said("db-1", model.DatabaseFailed)}, "READER 1 10.0.1.82; READER 1 10.0.1.83; REPORTS 1 10.0.1.82; REPORTS 1 10.0.1.83; WRITER 1 10.0.1.81"},
 		{"another one writes", []table.Row{written(w, "db-2")}, "READER 1 10.0.1.83; REPORTS 1 10.0.1.83; WRITER 1 10.0.1.82"},
 		{"a reader is deleted", []table.Row{deleted(third)}, "READER 1 10.0.1.82; REPORTS 1 10.0.1.81; WRITER 1 10.0.1.82"},

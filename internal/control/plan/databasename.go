@@ -40,7 +40,8 @@ func (r *reading) databaseName(vpc, name string, ttl uint32, of []*model.DBInsta
 	return entries
 }
 
-// crew is the members of a cluster that have an address, by what they do.
+// crew is the members of a cluster that have an address, by what they do. Who is
+// behind does not serve.
 type crew struct {
 	writer  *model.DBInstance // nil when it has none
 	readers []*model.DBInstance
@@ -55,7 +56,7 @@ func (r *reading) crewOf(c *model.DBCluster) crew {
 			continue
 		}
 		said, ok := state.DatabaseStates.Get(r.tx, i.Account, i.Region, i.ID)
-		w.serving[i.ID] = ok && said.Phase.Serves()
+		w.serving[i.ID] = ok && said.Phase.Serves() && !said.Behind
 		if i.ID == c.Writer {
 			w.writer = i
 		} else {

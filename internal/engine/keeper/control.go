@@ -91,6 +91,8 @@ type State struct {
 	Version string
 	// Bytes is what a snapshot takes on disk.
 	Bytes int64
+	// Behind says that a reader has got nothing from the writer for long.
+	Behind bool
 	// Replication is how a read replica gets on with its source, and ReplicationReason why it
 	// does not, for people.
 	Replication       model.Replication

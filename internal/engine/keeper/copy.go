@@ -3,9 +3,16 @@
 package keeper
 
 import (
+	"errors"
+	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/posternhq/postern/internal/engine"
+	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // snapshot is one that is wanted of a database.
@@ -95,4 +102,23 @@ func (k *machine) copied(a action, r result) {
 	if message, category := s.finish(r.bytes, r.err, k.now); message != "" {
 		k.tell(s.id, message, category)
 	}
+}
+
+// keepSnapshot moves what was copied to where it stays. What nobody wants any more is removed:
+// all that it has is where it was copied from, too. Nothing stays where it was made.
+func (k *Keeper) keepSnapshot(made, id string) (bytes int64, err error) {
+	to := filepath.Join(k.folder(id), engine.PartData)
+	k.mu.Lock()
+	_, wanted := k.snapshots[id]
+	if wanted {
+		err = os.Rename(made, to)
+	}
+	k.mu.Unlock()
+	switch {
+	case !wanted:
+		return 0, os.RemoveAll(made)
+	case err != nil:
+		return 0, fmt.Errorf("keep the snapshot %s: %w", id, errors.Join(err, os.RemoveAll(made)))
+	}
+	return folder.Size(to), nil
 }

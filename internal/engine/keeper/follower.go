@@ -146,7 +146,7 @@ func (k *machine) upstream() engine.Peer {
 // source, and the data are not of a database of their own.
 func (k *machine) welcome(m *member) bool {
 	if m.data.Exists && k.saved.Writer != "" {
-		if m.retry.failures == 0 {
+		if !errors.Is(m.retry.err, errParted) {
 			m.retry.fail(k.now, errParted)
 			m.replicating = model.ReplicationError
 		}
@@ -195,7 +195,7 @@ func (k *machine) trail(m *member) (busy bool) {
 		k.do(m, action{verb: verbStop, clean: handover}) // and it is started with what it lacks
 	case k.source.writes && k.now.Sub(m.streamed) > hopeless:
 		m.reseed = true
-		k.tell(m.want.ID, "Replication was terminated: the source has not what "+m.name()+" lacks any more. It is made anew", "read replica", "recovery")
+		k.tell(m.want.ID, "Replication streaming has been terminated: the source has not what "+m.name()+" lacks any more. It is made anew", "read replica", "recovery")
 		k.do(m, action{verb: verbStop, clean: handover})
 	default:
 		return false
@@ -221,6 +221,8 @@ func (k *machine) watchStream(m *member) {
 	}
 }
 
+// turnedTo takes how a read replica gets on, and tells it as RDS does (events 0045 and 0046,
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_Events.Messages.html).
 func (k *machine) turnedTo(m *member, r model.Replication) {
 	if m.replicating == r {
 		return
@@ -231,7 +233,7 @@ func (k *machine) turnedTo(m *member, r model.Replication) {
 	case r == model.ReplicationError && was != "":
 		k.tell(m.want.ID, "Replication has stopped", "read replica")
 	case r == model.Replicating && (was != "" || !k.saved.Members[m.want.ID].Served):
-		k.tell(m.want.ID, "The read replica has resumed replication", "read replica")
+		k.tell(m.want.ID, "Replication for the Read Replica resumed", "read replica")
 	}
 }
 

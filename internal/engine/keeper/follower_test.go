@@ -237,7 +237,7 @@ func TestAReplicaOutlastsItsSource(t *testing.T) {
 		}
 		l.source.sealed = false
 		l.settle(2)
-		if l.isAsWanted() != nil || l.replica.life != life || !l.said("The read replica has resumed replication") {
+		if l.isAsWanted() != nil || l.replica.life != life || !l.said("Replication for the Read Replica resumed") {
 			t.Fatalf("then %v, life %d after %d, events %v", l.isAsWanted(), l.replica.life, life, l.machine.events)
 		}
 	})
@@ -254,8 +254,34 @@ func TestAReplicaThatFellBehindIsMadeAnew(t *testing.T) {
 		l.replica.paused = false
 		l.settle(int(hopeless/time.Second) + 20)
 		l.settle(int(hopeless/time.Second) + 20)
-		if l.isAsWanted() != nil || !l.said("Replication was terminated: the source has not what db-2 lacks any more. It is made anew") {
+		if l.isAsWanted() != nil || !l.said("Replication streaming has been terminated: the source has not what db-2 lacks any more. It is made anew") {
 			t.Fatalf("%v, events %v", l.isAsWanted(), l.machine.events)
+		}
+	})
+}
+
+// One that is to be made anew and cannot be copied answers queries with what it had.
+func TestAReplicaServesWhenItCannotBeMadeAnew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := followed(t)
+		had := len(l.replica.log)
+		l.source.purged, l.replica.paused = had+1, true
+		l.commit(l.source)
+		l.replica.paused = false
+		serves, clones := 0, 0
+		for range 400 {
+			for len(l.pending) > 0 {
+				fault := ""
+				if l.pending[0].verb == verbClone {
+					fault, clones = "fails", clones+1
+				}
+				l.world.complete(0, fault)
+			}
+			l.pass(500 * time.Millisecond)
+			serves += len(l.machine.roles().Readers)
+		}
+		if clones == 0 || clones > 5 || serves < 350 || len(l.replica.log) != had {
+			t.Fatalf("it was copied %d times and served %d times of 400, with %v", clones, serves, l.replica.log)
 		}
 	})
 }

@@ -190,7 +190,7 @@ func (k *Keeper) put(ctx context.Context, realm desired.Realm, e desired.Entry) 
 			return err
 		}
 		d.tell(func(m *machine) {
-			m.wanted = &v
+			m.wants(&v)
 			m.saved.Made = m.saved.Made || made
 		})
 	case desired.DatabaseMember:

@@ -41,3 +41,26 @@ func TestWhatIsOutOfOrderIsTold(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What failed is tried at once with other parameters, whoever they are of.
+func TestOtherParametersAreTriedAtOnce(t *testing.T) {
+	k := newMachine("cluster-1", nil)
+	k.wants(&desired.Database{ID: "cluster-1"})
+	k.want(desired.DatabaseMember{ID: "db-1"})
+	m := k.members["db-1"]
+	later := time.Unix(1e9, 0)
+	for what, change := range map[string]struct {
+		do   func()
+		soon bool
+	}{
+		"nothing new of the member":   {func() { k.want(m.want) }, false},
+		"nothing new of the database": {func() { k.wants(&desired.Database{ID: "cluster-1", Params: k.wanted.Params, Turn: 1}) }, false},
+		"a parameter of the member":   {func() { k.want(desired.DatabaseMember{ID: "db-1", Params: append(m.want.Params, "a=1")}) }, true},
+		"one of the database":         {func() { k.wants(&desired.Database{ID: "cluster-1", Params: append(k.wanted.Params, "b=1")}) }, true},
+	} {
+		m.retry.at = later
+		if change.do(); m.retry.at.IsZero() != change.soon {
+			t.Errorf("after %s it is tried again at %v", what, m.retry.at)
+		}
+	}
+}

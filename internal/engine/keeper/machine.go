@@ -162,7 +162,20 @@ func (k *machine) want(w desired.DatabaseMember) {
 		m = &member{mayWrite: true, members: untold}
 		k.members[w.ID] = m
 	}
+	if !slices.Equal(m.want.Params, w.Params) {
+		m.retry.at = time.Time{} // what it did not start with may be another value now
+	}
 	m.want, m.gone = w, false
+}
+
+// wants sets what the database should be.
+func (k *machine) wants(d *desired.Database) {
+	if k.wanted != nil && !slices.Equal(k.wanted.Params, d.Params) {
+		for _, m := range k.members {
+			m.retry.at = time.Time{}
+		}
+	}
+	k.wanted = d
 }
 
 // writer is the member that takes writes by the last decision; nil when there is none.
@@ -464,6 +477,9 @@ func (k *machine) failed(m *member, a action, r result) {
 		m.looked = false
 		if a.verb == verbRejoin {
 			m.reseed = true
+		}
+		if a.verb == verbClone && k.follows() {
+			m.reseed = false // what it had answers queries until the next try
 		}
 	case verbPromote:
 		if errors.Is(r.err, engine.ErrRole) {

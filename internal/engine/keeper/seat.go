@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/internal/engine"
-	"github.com/posternhq/postern/internal/engine/folder"
 )
 
 // seat is a member's server, for the goroutine of its database.
@@ -405,21 +404,6 @@ func (s *seat) snapshot(ctx context.Context, server engine.Server, a action) (by
 		return 0, s.database.keeper.handSeed(made, a.snapshot)
 	}
 	return s.database.keeper.keepSnapshot(made, a.snapshot)
-}
-
-// keepSnapshot moves what was copied to where it stays, if that is wanted still.
-func (k *Keeper) keepSnapshot(made, id string) (bytes int64, err error) {
-	k.mu.Lock()
-	_, wanted := k.snapshots[id]
-	k.mu.Unlock()
-	if !wanted {
-		return 0, os.RemoveAll(made)
-	}
-	to := filepath.Join(k.folder(id), engine.PartData)
-	if err := os.Rename(made, to); err != nil {
-		return 0, fmt.Errorf("keep the snapshot %s: %w", id, err)
-	}
-	return folder.Size(to), nil
 }
 
 // takeVolume makes the data that was kept the server's.

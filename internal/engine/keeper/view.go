@@ -145,7 +145,7 @@ func (k *machine) stateOf(m *member) State {
 	case s.Phase == model.DatabaseFull:
 		s.Reason = fmt.Sprintf("less than %d MiB are free on the disk of the databases", room>>20)
 	case s.Phase == model.DatabaseAvailable && k.cutOff(m):
-		s.Reason = "it gets nothing from the writer"
+		s.Behind, s.Reason = true, "it gets nothing from the writer"
 	case s.Phase == model.DatabaseAvailable || s.Phase == model.DatabaseStopped:
 	case m.retry.err != nil:
 		s.Reason = m.retry.err.Error()

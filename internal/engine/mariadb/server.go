@@ -142,8 +142,14 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 		switch {
 		case gone != nil:
 			return gone
-		case !p.Running || p.Life != life:
+		case !p.Running:
+			_ = s.Host.Hold(ctx) // whoever asked for it tries again, and knows when
 			return startError(p)
+		case p.Life != life: // it has ended, and was started again by itself: why is told by its end
+			if err := s.Host.Hold(ctx); err != nil {
+				return err
+			}
+			life = p.Life
 		case ctx.Err() != nil:
 			return errors.Join(ctx.Err(), err)
 		case codeOf(err) != 0 && codeOf(err) != codeTooManyConnections:
@@ -156,10 +162,24 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 }
 
 // settingsWords are in what MariaDB says of settings that it does not start with.
-var settingsWords = []string{"unknown variable", "unknown option", "Error while setting value", "Cannot allocate memory for the buffer pool", "Unknown suffix", "ambiguous option"}
+var settingsWords = []string{"unknown variable", "unknown option", "Error while setting value", "Cannot allocate memory for the buffer pool", "Cannot map innodb_buffer_pool_size", "Unknown suffix", "ambiguous option"}
+
+// wrong gives those of the last lines of a log that say what is wrong, or all when none does.
+func wrong(words string) string {
+	var lines []string
+	for line := range strings.Lines(words) {
+		if strings.Contains(line, "[ERROR]") {
+			lines = append(lines, strings.TrimRight(line, "\n"))
+		}
+	}
+	if len(lines) == 0 {
+		return words
+	}
+	return strings.Join(lines, "\n")
+}
 
 func startError(p engine.Process) error {
-	e := &engine.StartError{Exit: p.Exit, Words: p.Words}
+	e := &engine.StartError{Exit: p.Exit, Words: wrong(p.Words)}
 	for _, w := range settingsWords {
 		e.Parameters = e.Parameters || strings.Contains(p.Words, w)
 	}

@@ -101,9 +101,15 @@ func passwords(t *testing.T, a *instance) {
 	if _, err := a.client(name, "boss", "of their own", "SELECT 1"); err != nil {
 		t.Error(err)
 	}
+	for _, sql := range []string{"REVOKE ALL PRIVILEGES ON *.* FROM boss@'%'", "ALTER USER boss@'%' WITH MAX_QUERIES_PER_HOUR 1"} {
+		if _, err := a.client(name, "boss", "of their own", sql); err != nil {
+			t.Log(err) // whichever came first keeps it from the other
+		}
+	}
 	u := users(t, password)
 	u.Reset, u.Database = true, "other"
 	a.Must(a.SetUsers(ctx, u))
+	a.wantSQL("CREATE USER again@'%'; DROP USER again@'%'", "")
 	a.wantSQL("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'other'", "0")
 	if _, err := mariadb.New().Verifier("ä"); err == nil {
 		t.Error("a password that is not of ASCII has a verifier")
@@ -176,7 +182,20 @@ func parameters(t *testing.T, a *instance) {
 	if _, err := a.Configure(ctx, a.Config); !errors.As(err, &wrong) || wrong.Name != "collation_server" {
 		t.Errorf("a value that the server refuses gives %v", err)
 	}
+	// More than any machine has: it ends before it answers, and that is said to be of
+	// settings, also when the supervisor is to start it again by itself.
+	a.Must(a.Stop(ctx, engine.Stop{Clean: enginetest.Patience}))
+	a.Config.Parameters = map[string]string{"innodb_buffer_pool_size": "9223372036854775807"}
+	a.Configured()
+	for range 3 {
+		var started *engine.StartError
+		if err := a.Start(ctx, engine.Role{Writer: true, Restart: true}); !errors.As(err, &started) || !started.Parameters || started.Words == "" {
+			t.Fatalf("with a buffer pool that cannot be had it starts with %v", err)
+		}
+	}
 	a.Config.Parameters = nil
+	a.Configured()
+	a.Must(a.Start(ctx, engine.Role{Writer: true}))
 	a.Configured()
 }
 

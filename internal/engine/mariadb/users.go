@@ -45,6 +45,10 @@ func (s *server) SetUsers(ctx context.Context, u engine.Users) error {
 	return nil
 }
 
+// withoutLimits ends what a user may have set for the master.
+const withoutLimits = " WITH MAX_QUERIES_PER_HOUR 0 MAX_UPDATES_PER_HOUR 0 MAX_CONNECTIONS_PER_HOUR 0 MAX_USER_CONNECTIONS 0"
+
+// setMaster makes the master, or resets it with what it can do, as RDS does.
 func setMaster(ctx context.Context, c *connection, u engine.Users) error {
 	var done, there bool
 	err := c.QueryRowContext(ctx, "SELECT EXISTS (SELECT * FROM "+tableDone+" WHERE name = "+literal(doneMaster)+" AND value = "+literal(u.Master)+"), "+
@@ -54,22 +58,25 @@ func setMaster(ctx context.Context, c *connection, u engine.Users) error {
 	}
 	account := literal(u.Master) + "@'%'"
 	password := " IDENTIFIED BY PASSWORD " + literal(u.Verifier)
+	grants := []string{
+		"GRANT " + strings.Join(rightsServer, ", ") + " ON *.* TO " + account + " WITH GRANT OPTION",
+		"GRANT " + strings.Join(rightsData, ", ") + " ON `%`.* TO " + account + " WITH GRANT OPTION",
+		"GRANT SELECT ON mysql.* TO " + account,
+	}
 	if done && there {
 		if !u.Reset {
 			return nil
 		}
-		return c.do(ctx, "ALTER USER "+account+password+" PASSWORD EXPIRE NEVER ACCOUNT UNLOCK")
+		return c.do(ctx, append(grants, "ALTER USER "+account+password+withoutLimits+" PASSWORD EXPIRE NEVER ACCOUNT UNLOCK")...)
 	}
 	var steps []string
 	if u.Database != "" && !done {
 		steps = append(steps, "CREATE DATABASE IF NOT EXISTS "+identifier(u.Database))
 	}
 	// Until all is there nobody can log in as it.
+	steps = append(steps, "CREATE USER IF NOT EXISTS "+account+password+" ACCOUNT LOCK")
+	steps = append(steps, grants...)
 	steps = append(steps,
-		"CREATE USER IF NOT EXISTS "+account+password+" ACCOUNT LOCK",
-		"GRANT "+strings.Join(rightsServer, ", ")+" ON *.* TO "+account+" WITH GRANT OPTION",
-		"GRANT "+strings.Join(rightsData, ", ")+" ON `%`.* TO "+account+" WITH GRANT OPTION",
-		"GRANT SELECT ON mysql.* TO "+account,
 		"ALTER USER "+account+password+" PASSWORD EXPIRE NEVER ACCOUNT UNLOCK",
 		"REPLACE INTO "+tableDone+" VALUES ("+literal(doneMaster)+", "+literal(u.Master)+")",
 	)

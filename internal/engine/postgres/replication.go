@@ -135,7 +135,7 @@ func (s *server) SetMembers(ctx context.Context, ids []string) error {
 				delete(wanted, l.Name)
 				continue
 			}
-			if l.Active && wanted[l.Name] {
+			if l.Active && wanted[l.Name] && !l.Lost {
 				delete(wanted, l.Name)
 				continue
 			}

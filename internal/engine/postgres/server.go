@@ -136,8 +136,14 @@ func (s *server) answers(ctx context.Context, life int64, r engine.Role) error {
 		switch {
 		case gone != nil:
 			return gone
-		case !p.Running || p.Life != life:
+		case !p.Running:
+			_ = s.Host.Hold(ctx) // whoever asked for it tries again, and knows when
 			return startError(p)
+		case p.Life != life: // it has ended, and was started again by itself: why is told by its end
+			if err := s.Host.Hold(ctx); err != nil {
+				return err
+			}
+			life = p.Life
 		case ctx.Err() != nil:
 			return errors.Join(ctx.Err(), err)
 		case !notYet(err) && codeOf(err) != "":

@@ -99,10 +99,11 @@ func passwords(t *testing.T, a *instance) {
 		t.Error("the master's own password was changed without a reset")
 	}
 	a.sqlAs("of their own", "DROP DATABASE IF EXISTS nothing")
+	a.sqlAs("of their own", "ALTER ROLE boss CONNECTION LIMIT 0 NOCREATEDB NOCREATEROLE")
 	u := users(t, password)
 	u.Reset = true
 	a.Must(a.SetUsers(ctx, u))
-	a.wantSQL("SELECT 1", "1")
+	a.wantSQL("SELECT rolcreatedb AND rolcreaterole AND pg_has_role('rds_superuser', 'USAGE') FROM pg_roles WHERE rolname = 'boss'", "t")
 	if _, err := postgres.New().Verifier("ä"); err == nil {
 		t.Error("a password that is not of ASCII has a verifier")
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // SetUsers implements engine.Server. That there is a master says that its database was
-// made: it may have been dropped since, and stays so.
+// made: it may have been dropped since, and stays so. A reset gives the master back what it
+// can do, as it does with RDS.
 func (s *server) SetUsers(ctx context.Context, u engine.Users) error {
 	err := s.with(ctx, func(conn *pgconn.PgConn) error {
 		replica, err := query(ctx, conn, "SELECT pg_is_in_recovery()")
@@ -59,7 +60,12 @@ func setMaster(ctx context.Context, conn *pgconn.PgConn, u engine.Users) error {
 	master := identifier(u.Master)
 	if has.Master {
 		if u.Reset {
-			_, err = query(ctx, conn, "ALTER ROLE "+master+" LOGIN PASSWORD "+literal(u.Verifier)+" VALID UNTIL 'infinity'")
+			_, err = query(ctx, conn, strings.Join([]string{
+				"BEGIN",
+				"ALTER ROLE " + master + " LOGIN INHERIT CREATEDB CREATEROLE CONNECTION LIMIT -1 PASSWORD " + literal(u.Verifier) + " VALID UNTIL 'infinity'",
+				"GRANT " + superuser + " TO " + master,
+				"COMMIT",
+			}, ";\n"))
 		}
 		return err
 	}

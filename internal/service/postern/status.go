@@ -223,6 +223,9 @@ func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Re
 			}) &&
 			each(tx, state.DBInstances, yield, func(i *model.DBInstance) shape.Resource {
 				return said(tx, named(always("db-instance", &i.Meta), i.Identifier), &i.Meta)
+			}) &&
+			each(tx, state.DBSnapshots, yield, func(s *model.DBSnapshot) shape.Resource {
+				return said(tx, named(always("db-snapshot", &s.Meta), s.Identifier), &s.Meta)
 			})
 	}
 }
@@ -262,7 +265,7 @@ func named(r shape.Resource, name string) shape.Resource {
 	return r
 }
 
-// said shows of a database or a server what the host says of it, in the words of RDS.
+// said shows of a database, a server or a snapshot what the host says of it, in the words of RDS.
 func said(tx *table.Txn, r shape.Resource, m *model.Meta) shape.Resource {
 	phase := model.DatabaseCreating
 	if s := state.SaidOf(tx, m); s != nil {

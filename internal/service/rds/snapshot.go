@@ -237,29 +237,34 @@ func (a *API) deleteSnapshot(ctx context.Context, k snapshotKind, name *string, 
 }
 
 // begun names what is being made of a snapshot, a database or a copy, if something is and is
-// to stay. What others make of it is not named.
+// to stay: until it has the data, or has failed. What others make of it is not named.
 func begun(tx *table.Txn, who access.View, s *model.DBSnapshot) string {
-	makes := func(m *model.Meta, identifier string) string {
-		switch {
-		case m.Deleting() || stateOf(tx, m) != nil:
+	makes := func(m *model.Meta, identifier string, done func(*model.DatabaseState) bool) string {
+		switch st := stateOf(tx, m); {
+		case m.Deleting() || st != nil && (st.Phase == model.DatabaseFailed || done(st)):
 			return ""
 		case !view.Own(who, m.Ref()):
 			return "something of another account"
 		}
 		return identifier
 	}
+	opened := func(st *model.DatabaseState) bool { return st.Secret > 0 } // its users are set in the data that it has
+	copied := func(st *model.DatabaseState) bool { return st.Phase == model.DatabaseAvailable }
 	for c := range state.DBClustersBySnapshot.Rows(tx, s.ID) {
-		if user := makes(&c.Meta, c.Identifier); user != "" {
+		if !view.Own(who, c.Ref()) && state.DBInstancesByCluster.Count(tx, c.Ref()) == 0 {
+			continue // its first instance would begin with the data, and may never come
+		}
+		if user := makes(&c.Meta, c.Identifier, opened); user != "" {
 			return user
 		}
 	}
 	for i := range state.DBInstancesBySnapshot.Rows(tx, s.ID) {
-		if user := makes(&i.Meta, i.Identifier); user != "" {
+		if user := makes(&i.Meta, i.Identifier, opened); user != "" {
 			return user
 		}
 	}
 	for o := range state.DBSnapshotsByCopied.Rows(tx, s.Ref()) {
-		if user := makes(&o.Meta, o.Identifier); user != "" {
+		if user := makes(&o.Meta, o.Identifier, copied); user != "" {
 			return user
 		}
 	}

@@ -86,6 +86,8 @@ func TestSnapshotsAreMadeAndRestored(t *testing.T) {
 	refused(w, "without any class", "MissingParameter", "DBInstanceClass", func() (*shape.RestoreDBInstanceFromDBSnapshotOutput, error) { return restore("") })
 	w.says(w.instanceRow("three").ID, model.DatabaseAvailable)
 	refused(w, "delete while it is read", "InvalidDBSnapshotState", "two", remove)
+	w.says(w.instanceRow("two").ID, model.DatabaseCreating, func(s *model.DatabaseState) { s.Secret = 0 })
+	refused(w, "delete while it is read, as is known", "InvalidDBSnapshotState", "two", remove)
 	w.says(row.ID, model.DatabaseAvailable)
 	w.must(remove())
 	if s := w.snapshot("before"); *s.Status != "deleting" {

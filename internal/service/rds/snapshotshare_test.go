@@ -77,6 +77,8 @@ func TestSnapshotsAreCopied(t *testing.T) {
 		}
 	}
 	refused(w, "delete what is being copied", "InvalidDBSnapshotState", "again", remove("before"))
+	w.says(w.snapshotID("again"), model.DatabaseCreating)
+	refused(w, "delete what is being copied once more, after a failure", "InvalidDBSnapshotState", "again", remove("before"))
 	refused(w, "copy what is not made", "InvalidDBSnapshotState", "creating", copied(func(in *shape.CopyDBSnapshotInput) {
 		in.SourceDBSnapshotIdentifier, in.TargetDBSnapshotIdentifier = new("again"), new("third")
 	}))
@@ -126,6 +128,11 @@ func TestSnapshotsAreShared(t *testing.T) {
 	if list := w.listed(w.Ctx, &shape.DescribeDBSnapshotsInput{IncludeShared: new(true), IncludePublic: new(true)}); !slices.Equal(list, []string{"manual before"}) {
 		t.Errorf("its owner sees %v", list)
 	}
+	elsewhere := servicetest.As(t, servicetest.OtherAccount, "eu-west-1")
+	refused(w, "see it from another region", "DBSnapshotNotFound", "not found", func() (*shape.DescribeDBSnapshotsOutput, error) { return w.rds.DescribeDBSnapshots(elsewhere, named) })
+	refused(w, "restore it in another region", "DBSnapshotNotFound", "not found", func() (*shape.RestoreDBInstanceFromDBSnapshotOutput, error) {
+		return w.rds.RestoreDBInstanceFromDBSnapshot(elsewhere, &shape.RestoreDBInstanceFromDBSnapshotInput{DBInstanceIdentifier: new("far"), DBSnapshotIdentifier: new(beforeARN)})
+	})
 	refused(w, "see with whom it is shared", "DBSnapshotNotFound", "not found", func() (*shape.DescribeDBSnapshotAttributesOutput, error) {
 		return w.rds.DescribeDBSnapshotAttributes(other, &shape.DescribeDBSnapshotAttributesInput{DBSnapshotIdentifier: new(beforeARN)})
 	})
@@ -152,27 +159,40 @@ func TestSnapshotsAreShared(t *testing.T) {
 	}
 }
 
+// othersGroup makes a subnet group "mine" of another account.
+func (w *world) othersGroup(other context.Context) {
+	w.t.Helper()
+	net := w.OfOther(w.t)
+	var subnets []string
+	for i, zone := range []string{"a", "b"} {
+		subnets = append(subnets, net.AddSubnet(w.t, net.Net, zone, fmt.Sprintf("10.0.%d.0/24", i+1), -1))
+	}
+	w.must(w.rds.CreateDBSubnetGroup(other, &shape.CreateDBSubnetGroupInput{DBSubnetGroupName: new("mine"), DBSubnetGroupDescription: new("of the other account"), SubnetIds: subnets}))
+}
+
 // restoredBy has another account make an instance of what is shared with it: with the password
 // of the data, and an authority of its own.
 func (w *world) restoredBy(other context.Context) {
 	t := w.t
 	t.Helper()
-	net := w.OfOther(t)
-	var subnets []string
-	for i, zone := range []string{"a", "b"} {
-		subnets = append(subnets, net.AddSubnet(t, net.Net, zone, fmt.Sprintf("10.0.%d.0/24", i+1), -1))
-	}
-	w.must(w.rds.CreateDBSubnetGroup(other, &shape.CreateDBSubnetGroupInput{DBSubnetGroupName: new("mine"), DBSubnetGroupDescription: new("of the other account"), SubnetIds: subnets}))
+	w.othersGroup(other)
 	w.must(w.rds.RestoreDBInstanceFromDBSnapshot(other, &shape.RestoreDBInstanceFromDBSnapshotInput{
 		DBInstanceIdentifier: new("theirs"), DBSnapshotIdentifier: new(beforeARN), DBSubnetGroupName: new("mine"),
 	}))
-	for row := range state.DBInstancesByIdentifier.Rows(w.DB.Snapshot(), model.Ref{Account: servicetest.OtherAccount, Region: servicetest.Region, ID: "theirs"}) {
-		if text, err := w.Seal.OpenText(seal.DatabasePassword, row.Password, row.ID); err != nil || string(text) != "secret-of-boss" || row.Snapshot != w.snapshotID("before") {
-			t.Errorf("restored of %s, the password opens as %q, %v", row.Snapshot, text, err)
-		}
-		return
+	row := w.othersInstance("theirs")
+	if text, err := w.Seal.OpenText(seal.DatabasePassword, row.Password, row.ID); err != nil || string(text) != "secret-of-boss" || row.Snapshot != w.snapshotID("before") {
+		t.Errorf("restored of %s, the password opens as %q, %v", row.Snapshot, text, err)
 	}
-	t.Error("nothing was restored")
+}
+
+// othersInstance finds an instance of the other account.
+func (w *world) othersInstance(name string) *model.DBInstance {
+	w.t.Helper()
+	for row := range state.DBInstancesByIdentifier.Rows(w.DB.Snapshot(), model.Ref{Account: servicetest.OtherAccount, Region: servicetest.Region, ID: name}) {
+		return row
+	}
+	w.t.Fatalf("the other account has no instance %s", name)
+	return nil
 }
 
 func TestWhatASnapshotCannotBeSharedWith(t *testing.T) {
@@ -226,4 +246,34 @@ func TestSnapshotsOfClustersAreCopiedAndShared(t *testing.T) {
 	if found := get(t, list, err).DBClusterSnapshots; len(found) != 1 || *found[0].DBClusterSnapshotIdentifier != arn || *found[0].SnapshotType != "shared" {
 		t.Errorf("shared are %+v", found)
 	}
+}
+
+// Another account's cluster that has no instance yet, and may never have one, does not keep
+// the owner from deleting what it was made of.
+func TestAClusterOfAnotherAccountHoldsNoSnapshotWithoutAnInstance(t *testing.T) {
+	w := newWorld(t)
+	w.cluster("shop", nil)
+	w.member("shop", "one")
+	w.says(w.clusterRow("shop").ID, model.DatabaseAvailable)
+	w.must(w.rds.CreateDBClusterSnapshot(w.Ctx, &shape.CreateDBClusterSnapshotInput{DBClusterIdentifier: new("shop"), DBClusterSnapshotIdentifier: new("before")}))
+	w.says(w.snapshotID("before"), model.DatabaseAvailable)
+	w.must(w.rds.ModifyDBClusterSnapshotAttribute(w.Ctx, &shape.ModifyDBClusterSnapshotAttributeInput{
+		DBClusterSnapshotIdentifier: new("before"), AttributeName: new("restore"), ValuesToAdd: []string{"all"},
+	}))
+	other := servicetest.As(t, servicetest.OtherAccount, servicetest.Region)
+	w.othersGroup(other)
+	w.must(w.rds.RestoreDBClusterFromSnapshot(other, &shape.RestoreDBClusterFromSnapshotInput{
+		DBClusterIdentifier: new("theirs"), SnapshotIdentifier: new("arn:aws:rds:us-east-1:111122223333:cluster-snapshot:before"), Engine: new("aurora-postgresql"), DBSubnetGroupName: new("mine"),
+	}))
+	remove := func() (*shape.DeleteDBClusterSnapshotOutput, error) {
+		return w.rds.DeleteDBClusterSnapshot(w.Ctx, &shape.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: new("before")})
+	}
+	w.must(w.rds.CreateDBInstance(other, &shape.CreateDBInstanceInput{
+		DBInstanceIdentifier: new("first"), DBClusterIdentifier: new("theirs"), DBInstanceClass: new("db.r6g.large"), Engine: new("aurora-postgresql"),
+	}))
+	refused(w, "delete what another account's cluster begins with", "InvalidDBClusterSnapshotStateFault", "something of another account", remove)
+	w.Put(t, func(tx *table.Txn) {
+		state.DBInstances.Delete(tx, servicetest.OtherAccount, servicetest.Region, w.othersInstance("first").ID)
+	})
+	w.must(remove())
 }

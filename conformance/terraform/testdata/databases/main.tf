@@ -155,6 +155,18 @@ resource "aws_db_snapshot_copy" "this" {
   target_db_snapshot_identifier = "stock-copy"
 }
 
+resource "aws_db_cluster_snapshot" "this" {
+  db_cluster_identifier          = aws_rds_cluster_instance.this.cluster_identifier
+  db_cluster_snapshot_identifier = "orders-before"
+  shared_accounts                = var.changed ? ["210987654321"] : []
+  tags                           = { team = "shop" }
+}
+
+resource "aws_rds_cluster_snapshot_copy" "this" {
+  source_db_cluster_snapshot_identifier = aws_db_cluster_snapshot.this.db_cluster_snapshot_arn
+  target_db_cluster_snapshot_identifier = "orders-copy"
+}
+
 output "databases" {
   value = {
     secret      = aws_rds_cluster.this.master_user_secret[0].secret_arn
