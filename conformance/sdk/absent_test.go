@@ -59,9 +59,6 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"endpoint connections": func() (any, error) {
 			return c.ec2.DescribeVpcEndpointConnections(c.ctx, &ec2.DescribeVpcEndpointConnectionsInput{})
 		},
-		"peering connections": func() (any, error) {
-			return c.ec2.DescribeVpcPeeringConnections(c.ctx, &ec2.DescribeVpcPeeringConnectionsInput{})
-		},
 		"VPN connections": func() (any, error) { return c.ec2.DescribeVpnConnections(c.ctx, &ec2.DescribeVpnConnectionsInput{}) },
 		"VPN gateways":    func() (any, error) { return c.ec2.DescribeVpnGateways(c.ctx, &ec2.DescribeVpnGatewaysInput{}) },
 		"reserved blocks": func() (any, error) {

@@ -17,8 +17,8 @@ import (
 	"github.com/posternhq/postern/conformance/harness"
 )
 
-// inventory is a text of all that an account has in a region. A NAT gateway that
-// was deleted is none of it, though it and its tags are shown for an hour.
+// inventory is a text of all that an account has in a region. A NAT gateway or a peering
+// connection that was deleted is none of it, though it and its tags are shown for a while.
 func inventory(t *testing.T, key harness.Key, region string) string {
 	t.Helper()
 	config := aws.Config{
@@ -44,7 +44,7 @@ func inventory(t *testing.T, key harness.Key, region string) string {
 		}}))(t).NatGateways,
 		harness.Must(c.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{}))(t).PrefixLists,
 		slices.DeleteFunc(harness.Must(c.DescribeTags(ctx, &ec2.DescribeTagsInput{}))(t).Tags, func(tag types.TagDescription) bool {
-			return tag.ResourceType == types.ResourceTypeNatgateway
+			return tag.ResourceType == types.ResourceTypeNatgateway || tag.ResourceType == types.ResourceTypeVpcPeeringConnection
 		}),
 		harness.Must(l.ListResourceGateways(ctx, &vpclattice.ListResourceGatewaysInput{}))(t).Items,
 		harness.Must(l.ListResourceConfigurations(ctx, &vpclattice.ListResourceConfigurationsInput{}))(t).Items,

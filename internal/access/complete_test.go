@@ -196,6 +196,10 @@ var unasked = map[string][]string{
 		"ec2:ReplaceRoute.VpcPeeringConnectionId",
 		"ec2:ReplaceRoute.NatGatewayId",
 	},
+	"who has the other VPC, which may not be there": {
+		"ec2:CreateVpcPeeringConnection.PeerOwnerId",
+		"ec2:CreateVpcPeeringConnection.PeerVpcId",
+	},
 	"what a rule says": {
 		"ec2:AuthorizeSecurityGroupEgress.SourceSecurityGroupOwnerId",
 		"ec2:AuthorizeSecurityGroupIngress.SourceSecurityGroupOwnerId",

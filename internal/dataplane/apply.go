@@ -66,6 +66,8 @@ type change struct {
 	table    *nft.Table
 	put, del []desired.Entry
 	failed   map[desired.Key]error
+	// peers are those of the router before the change.
+	peers peers
 }
 
 func (c *change) run(ctx context.Context, vpc string) {
@@ -141,6 +143,9 @@ func (c *change) clear(ctx context.Context) bool {
 	var onward map[netip.Addr]netip.Addr
 	if err == nil {
 		onward, err = c.table.Onward(ctx)
+	}
+	if err == nil {
+		c.peers, err = c.table.Peers(ctx)
 	}
 	turning, err := c.turning(ctx, err)
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/posternhq/postern/internal/dataplane/flow"
 	"github.com/posternhq/postern/internal/dataplane/network"
@@ -19,6 +20,22 @@ type crossed struct {
 	router *network.Router
 	// standing is read when it is asked for.
 	standing *network.Standing
+	// peers are those that the VPC is peered with and their blocks, or was before they were
+	// taken away; nil when they are to be read.
+	peers peers
+}
+
+// peers are VPCs, and the blocks that each has.
+type peers map[string][]netip.Prefix
+
+// has gives the peer that has an address; "" when there is none. With several it is any.
+func (p peers) has(a netip.Addr) string {
+	for vpc, blocks := range p {
+		if slices.ContainsFunc(blocks, func(b netip.Prefix) bool { return b.Contains(a) }) {
+			return vpc
+		}
+	}
+	return ""
 }
 
 // FD implements flow.Router.
@@ -32,19 +49,9 @@ func (c *crossed) Release() { c.router.Release() }
 
 // Peer implements flow.Router.
 func (c *crossed) Peer(a netip.Addr) (flow.Router, error) {
-	if !transit(a) {
-		return nil, nil
-	}
-	if c.standing == nil {
-		s, err := c.router.Standing()
-		if err != nil {
-			return nil, err
-		}
-		c.standing = &s
-	}
-	vpc, ok := c.standing.Hop(a)
-	if !ok {
-		return nil, nil
+	vpc, err := c.hop(a)
+	if err != nil || vpc == "" {
+		return nil, err
 	}
 	peer, err := c.host.routers.Open(vpc)
 	if errors.Is(err, ErrNoRouter) {
@@ -54,6 +61,32 @@ func (c *crossed) Peer(a netip.Addr) (flow.Router, error) {
 		return nil, err
 	}
 	return &crossed{host: c.host, router: peer}, nil
+}
+
+// hop names the VPC whose router packets to an address are handed to: that of a transit
+// target or source, or a peer. It is "" for all others.
+func (c *crossed) hop(a netip.Addr) (string, error) {
+	if !transit(a) {
+		if c.peers == nil {
+			table, err := c.host.table(c.router)
+			if err != nil {
+				return "", err
+			}
+			if c.peers, err = table.Peers(context.Background()); err != nil {
+				return "", fmt.Errorf("read peers of %s: %w", c.router.VPC, err)
+			}
+		}
+		return c.peers.has(a), nil
+	}
+	if c.standing == nil {
+		s, err := c.router.Standing()
+		if err != nil {
+			return "", err
+		}
+		c.standing = &s
+	}
+	vpc, _ := c.standing.Hop(a)
+	return vpc, nil
 }
 
 // cutIn is called for each router in which connections were cut.
@@ -151,7 +184,7 @@ func (c *change) cut(ctx context.Context, ended []flow.Match) error {
 	if len(ended) == 0 {
 		return nil
 	}
-	n, err := flow.Cut(ctx, &crossed{host: c.host, router: c.router}, ended, c.host.cutIn)
+	n, err := flow.Cut(ctx, &crossed{host: c.host, router: c.router, peers: c.peers}, ended, c.host.cutIn)
 	if err != nil {
 		c.host.setSettled(c.router, false)
 		return fmt.Errorf("cut connections in %s: %w", c.router.VPC, err)

@@ -51,6 +51,7 @@ func (h *Host) Dump(ctx context.Context, realm desired.Realm) ([]desired.Entry, 
 		return nil, err
 	}
 	entries := append([]desired.Entry{routerEntry(vpc, net, filter)}, withNameserver(vpc, filter.Entries, net.Nameservers)...)
+	entries = withAdmitted(vpc, entries, net.Admitted)
 	entries = appendAll(entries, net.Links)
 	entries = appendAll(entries, net.Routes)
 	entries = appendAll(entries, net.Workloads)
@@ -88,6 +89,24 @@ func withNameserver(vpc string, entries []desired.Entry, addrs []netip.Addr) []d
 		return append(entries, nft.Damaged{Entry: have})
 	case i >= 0 && !desired.SameState(entries[i], have, desired.KindNameserver):
 		entries[i] = nft.Damaged{Entry: entries[i]}
+	}
+	return entries
+}
+
+// withAdmitted compares the peers according to the filter with those whose addresses may
+// come over their links.
+func withAdmitted(vpc string, entries []desired.Entry, admitted []string) []desired.Entry {
+	admitted = slices.Clone(admitted)
+	for i, e := range entries {
+		if key := e.Key(); key.Kind == desired.KindPeering {
+			before := len(admitted)
+			if admitted = slices.DeleteFunc(admitted, func(peer string) bool { return peer == key.ID }); len(admitted) == before {
+				entries[i] = nft.Damaged{Entry: e}
+			}
+		}
+	}
+	for _, peer := range admitted {
+		entries = append(entries, nft.Damaged{Entry: desired.Peering{VPC: vpc, Peer: peer}})
 	}
 	return entries
 }

@@ -75,6 +75,10 @@ var handlers = withTable(map[desired.Kind]handler{
 			return c.router.Unlead(number)
 		},
 	},
+	desired.KindPeering: {
+		raise: raising(func(_ context.Context, c *change, p desired.Peering) error { return c.router.Admit(p.Peer, true) }),
+		lower: func(c *change, e desired.Entry) error { return c.router.Admit(e.Key().ID, false) },
+	},
 	desired.KindEdge: {
 		raise: raising(func(ctx context.Context, c *change, e desired.Edge) error { return c.makeEdge(ctx, e) }),
 		lower: func(c *change, _ desired.Entry) error { return c.host.removeEdge(c.router) },

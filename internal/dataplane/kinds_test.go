@@ -3,6 +3,7 @@
 package dataplane_test
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,7 @@ func TestEveryKindIsCarriedOut(t *testing.T) {
 		desired.Table{VPC: consumer, Number: 7, Routes: []desired.TableRoute{{Prefix: prefix("0.0.0.0/0"), To: desired.Unreachable}, {Prefix: prefix("::/0"), To: desired.Outside}}},
 		desired.Steer{VPC: consumer, From: eni, Table: 7}, desired.Through{VPC: consumer, ENI: eni, Class: "c-open"})
 	s.entries[provider] = append(s.entries[provider], acl()...)
+	s.entries[consumer] = append(s.entries[consumer], desired.Peering{VPC: consumer, Peer: provider, Own: []netip.Prefix{prefix("10.0.0.0/16")}, Theirs: []netip.Prefix{prefix("10.9.0.0/16")}})
 	s.entries[provider] = append(s.entries[provider],
 		desired.Public{VPC: provider, Addr: addr("203.0.113.17"), Private: addr("10.0.1.10")}, desired.Opened{VPC: provider, Prefix: prefix("2001:db8:0:1::/64")})
 	s.apply()

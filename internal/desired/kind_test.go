@@ -148,6 +148,8 @@ const saidOfKinds = `0 1 database in database root
 2 | allow: ends [source 240.0.0.0/26 dest 240.8.0.1] turns []
 2 9 opened in router
 2 | opened: ends [] turns []
+2 9 peering in router
+2 | peering: ends [party 10.1.0.0/16 party 10.2.0.0/16 party 2001:db8:0:100::/56] turns []
 2 9 public in router early
 2 | public: ends [party 203.0.113.17/32] turns [party 203.0.113.17/32]
 2 9 view in zone
@@ -327,7 +329,10 @@ var entries = map[Kind]func(d draw) Entry{
 		}
 		return n
 	},
-	KindLink:  func(d draw) Entry { return Link{d.name(), d.name()} },
+	KindLink: func(d draw) Entry { return Link{d.name(), d.name()} },
+	KindPeering: func(d draw) Entry {
+		return Peering{d.name(), d.name(), sorted(d.prefixes(), netip.Prefix.Compare), sorted(d.prefixes(), netip.Prefix.Compare)}
+	},
 	KindRoute: func(d draw) Entry { return Route{d.name(), d.prefix(), d.name()} },
 	KindClass: func(d draw) Entry { return Class{d.name(), d.name(), d.rules(), d.rules()} },
 	KindACL:   func(d draw) Entry { return ACL{d.name(), d.name(), d.aclRules(), d.aclRules()} },

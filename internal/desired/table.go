@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Where a TableRoute leads to that is no network interface.
+// Where a TableRoute leads to that is no network interface and no VPC.
 const (
 	// Outside is the VPC's link to its uplink's edge. In a router without one such a
 	// route refuses.
@@ -38,9 +38,9 @@ type Table struct {
 // TableRoute is a route of a Table.
 type TableRoute struct {
 	Prefix netip.Prefix
-	// To is Outside, Unreachable, or the identifier of the network interface of an
-	// attached workload. To one that is not attached, or that is not Unchecked, a route
-	// refuses.
+	// To is Outside, Unreachable, a VPC that there is a Link with, or the identifier of the
+	// network interface of an attached workload. To a VPC without a link, and to an interface
+	// that is not attached, or that is not Unchecked, a route refuses.
 	To string
 }
 
@@ -50,7 +50,7 @@ var KindTable = ours(Description[Table]{
 	Name: "table", Stage: StageRoute, Sort: Routers, Spell: (*Table).spell, Ends: EndsNothing[Table], Turns: TurnsNothing[Table],
 	Examples: []Table{
 		{VPC: "vpc-1", Number: 1, Routes: []TableRoute{
-			{netip.MustParsePrefix("0.0.0.0/0"), Outside}, {netip.MustParsePrefix("10.0.2.0/24"), "eni-1"}, {netip.MustParsePrefix("192.168.0.0/16"), Unreachable},
+			{netip.MustParsePrefix("0.0.0.0/0"), Outside}, {netip.MustParsePrefix("10.0.2.0/24"), "eni-1"}, {netip.MustParsePrefix("172.16.0.0/12"), "vpc-2"}, {netip.MustParsePrefix("192.168.0.0/16"), Unreachable},
 		}},
 		{VPC: "vpc-1", Number: MaxTable, Routes: []TableRoute{{netip.MustParsePrefix("::/0"), Outside}}},
 	},
@@ -98,7 +98,8 @@ type Steer struct {
 	VPC string
 	// From is the network interface of a workload; a transit target, for what comes to
 	// it from other VPCs and the answers that come from there; the address of a gateway,
-	// for what the router asks in its name; or Outside, for what comes from there.
+	// for what the router asks in its name; that of an endpoint, for what is answered in its
+	// name to peers; or Outside, for what comes from there.
 	From string
 	// Table is the number of the table. There need not be one: then only what is local
 	// is reached.

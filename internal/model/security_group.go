@@ -31,10 +31,13 @@ type SecurityGroupRule struct {
 	From int          `json:"from"`
 	To   int          `json:"to"`
 	CIDR netip.Prefix `json:"cidr,omitzero"`
-	// Group is the id of a group of the same VPC.
+	// Group is the id of a group of the same VPC, or of the one on the other side of Peering.
 	Group string `json:"group,omitempty"`
 	// GroupAccount is the account of Group, when that is another one than this group's.
 	GroupAccount string `json:"groupAccount,omitempty"`
+	// Peering is the id of the peering connection that Group is reached by, of the account of
+	// the VPC; empty when it is a group of the same VPC.
+	Peering string `json:"peering,omitempty"`
 	// PrefixList is the id of a list of blocks.
 	PrefixList  string            `json:"prefixList,omitempty"`
 	Description string            `json:"description,omitempty"`
@@ -42,7 +45,7 @@ type SecurityGroupRule struct {
 }
 
 // Same reports whether two rules admit the same traffic in the same direction,
-// whatever their ids, descriptions and tags.
+// whatever their ids, descriptions and tags, and by which peering connection.
 func (r SecurityGroupRule) Same(o SecurityGroupRule) bool {
 	return r.Egress == o.Egress && r.Protocol == o.Protocol && r.From == o.From &&
 		r.To == o.To && r.CIDR == o.CIDR && r.Group == o.Group && r.GroupAccount == o.GroupAccount && r.PrefixList == o.PrefixList

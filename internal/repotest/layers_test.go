@@ -133,6 +133,7 @@ var rooms = map[string][]string{
 	"gateway":    {"request"},
 	"dhcp":       {"request"},
 	"nat":        {"request", "iface"},
+	"peering":    {"request", "block"},
 	"prefixlist": {"request", "block"},
 	"route":      {"request", "block"},
 	"vpc":        {"request", "block"},

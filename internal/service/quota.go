@@ -59,6 +59,11 @@ type Quotas struct {
 	NATGatewaysPerZone int
 	// AddressesPerNATGateway holds for elastic addresses too, where AWS starts with 2.
 	AddressesPerNATGateway int
+	// PeeringConnectionsPerVPC counts active ones, of which AWS has up to 125, and
+	// PeeringRequestsPerVPC those that the VPC's owner has made and that wait:
+	// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html.
+	PeeringConnectionsPerVPC int
+	PeeringRequestsPerVPC    int
 	// SharesPerRegion is the number of resource shares of an account, deleted ones that are
 	// still shown counted, PermissionsPerRegion of its own permissions:
 	// https://docs.aws.amazon.com/ram/latest/userguide/what-is.html. SharesPerResource is how
@@ -138,6 +143,8 @@ func (q *Quotas) all() []quota {
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
 		{"keys-per-user", &q.KeysPerUser, 2},
 		{"nat-gateways-per-zone", &q.NATGatewaysPerZone, 5},
+		{"peering-connections-per-vpc", &q.PeeringConnectionsPerVPC, 50},
+		{"peering-requests-per-vpc", &q.PeeringRequestsPerVPC, 25},
 		{"permissions-per-region", &q.PermissionsPerRegion, 100},
 		{"policies-per-account", &q.PoliciesPerAccount, 1500},
 		{"policies-per-entity", &q.PoliciesPerEntity, 10},

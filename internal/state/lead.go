@@ -10,8 +10,8 @@ import (
 )
 
 // Leads reports whether what a route of a table leads to is there: a gateway that the VPC
-// has, a NAT gateway that has not failed and is not being deleted, an interface that
-// something has. AWS calls other routes blackholes
+// has, a NAT gateway that has not failed and is not being deleted, a peering connection that
+// is active, an interface that something has. AWS calls other routes blackholes
 // (https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html).
 func Leads(tx *table.Txn, r *model.RouteTable, target string) bool {
 	switch kind, _, _ := strings.Cut(target, "-"); kind {
@@ -24,6 +24,9 @@ func Leads(tx *table.Txn, r *model.RouteTable, target string) bool {
 	case "nat":
 		n, ok := NATGateways.Get(tx, r.Account, r.Region, target)
 		return ok && n.VPC == r.VPC && !n.Gone() && !n.Deleting()
+	case "pcx":
+		_, ok := PeerOf(tx, r.Sibling(r.VPC), target)
+		return ok
 	case "eni":
 		ni, ok := NetworkInterfaces.Get(tx, r.Account, r.Region, target)
 		if !ok || ni.VPC != r.VPC {

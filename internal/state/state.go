@@ -36,7 +36,7 @@ func Tables() []table.Any {
 	return []table.Any{
 		Accounts, AccessKeys, Hosts, ClientTokens, Elections, Statuses,
 		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, SecurityGroups,
-		NATGateways, InternetGateways, EgressOnlyGateways, ElasticAddresses, PrefixLists,
+		NATGateways, InternetGateways, EgressOnlyGateways, PeeringConnections, ElasticAddresses, PrefixLists,
 		RouteTables, RouteTableAssociations, NetworkACLs, NetworkACLAssociations, DHCPOptions, AddressClaims, PublicClaims, Attachments,
 		ResourceConfigurations, EndpointAssociations, TransitClaims, DomainVerifications,
 		HostedZones, RecordSets, VPCAssociationAuthorizations, ZoneChanges,
@@ -114,7 +114,7 @@ var (
 			all = append(all, r.Sibling(route.Target))
 		}
 		return all
-	}, to(InternetGateways), to(NATGateways), to(EgressOnlyGateways), to(NetworkInterfaces))
+	}, to(InternetGateways), to(NATGateways), to(EgressOnlyGateways), to(NetworkInterfaces), to(PeeringConnections))
 	// RouteTablesByPrefixList finds those with a route to a list.
 	RouteTablesByPrefixList = refer(RouteTables, "prefix-list", Holds, func(r *model.RouteTable) (all []model.Ref) {
 		for _, route := range r.Routes {
@@ -191,12 +191,32 @@ var (
 	SecurityGroupsByReferenced = refer(SecurityGroups, "referenced", Holds, func(g *model.SecurityGroup) []model.Ref {
 		var refs []model.Ref
 		for _, r := range g.Rules {
-			if r.Group != "" {
+			if r.Group != "" && r.Peering == "" {
 				refs = append(refs, g.Peer(r))
 			}
 		}
 		return refs
 	}, to(SecurityGroups))
+	// SecurityGroupsByPeers finds those whose rules refer to a group of a peer's, which can
+	// be deleted all the same.
+	SecurityGroupsByPeers = refer(SecurityGroups, "peers", Outlives, func(g *model.SecurityGroup) []model.Ref {
+		var refs []model.Ref
+		for _, r := range g.Rules {
+			if r.Peering != "" {
+				refs = append(refs, g.Peer(r))
+			}
+		}
+		return refs
+	}, to(SecurityGroups))
+	// SecurityGroupsByPeering finds those with a rule about a peer's group.
+	SecurityGroupsByPeering = refer(SecurityGroups, "peering", Outlives, func(g *model.SecurityGroup) (refs []model.Ref) {
+		for _, r := range g.Rules {
+			if r.Peering != "" {
+				refs = append(refs, g.Sibling(r.Peering))
+			}
+		}
+		return refs
+	}, to(PeeringConnections))
 
 	// SecurityGroupsByNetwork finds those that others have in VPCs of an account, which with
 	// the region makes the reference.

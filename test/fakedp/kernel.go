@@ -217,6 +217,8 @@ func needs(e desired.Entry) []desired.Key {
 		return []desired.Key{router(key.Realm), router(desired.Realm(key.ID))}
 	case desired.KindRoute:
 		return []desired.Key{router(key.Realm), link(key.Realm, desired.Realm(Field(e, "peer")))}
+	case desired.KindPeering:
+		return []desired.Key{router(key.Realm), link(key.Realm, desired.Realm(key.ID))}
 	case desired.KindAddress, desired.KindThrough:
 		return here(desired.KindClass, "class")
 	case desired.KindTarget, desired.KindFollow:

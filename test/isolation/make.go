@@ -24,6 +24,8 @@ type maker struct {
 	w *World
 	// internet is what is outside; nil when nothing is.
 	internet *postern.Internet
+	// peered says that VPCs have addresses of their own, and peers.
+	peered bool
 	// public is how many workloads may have public addresses still.
 	public int
 }
@@ -33,7 +35,18 @@ type maker struct {
 // the internet if there is one.
 func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	p.T.Helper()
-	m := &maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, internet, publicAddresses}
+	return (&maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, internet, false, publicAddresses}).make(seed)
+}
+
+// MakePeers is Make with VPCs that have addresses of their own and are peered with each
+// other, and no internet.
+func MakePeers(p *postern.Postern, seed uint64) *World {
+	p.T.Helper()
+	return (&maker{rand.New(rand.NewPCG(seed, 0)), p, &World{}, nil, true, 0}).make(seed)
+}
+
+func (m *maker) make(seed uint64) *World {
+	internet := m.internet
 	for i := range 3 {
 		m.vpc(i)
 		m.zones(m.w.VPCs[i], i)
@@ -41,7 +54,13 @@ func Make(p *postern.Postern, internet *postern.Internet, seed uint64) *World {
 	if internet != nil {
 		m.outside(internet)
 	}
-	offer := m.databases(seed)
+	if m.peered {
+		m.peers()
+	}
+	offer := func() {}
+	if !m.peered {
+		offer = m.databases(seed)
+	}
 	var resources []*Resource
 	for i, v := range m.w.VPCs {
 		resources = append(resources, m.gateway(v, fmt.Sprintf("gw-%d-a", i))...)
@@ -78,19 +97,28 @@ func some[T comparable](m *maker, from []T) []T {
 }
 
 func (m *maker) vpc(index int) {
-	v := &VPC{VPC: m.p.VPC("10.0.0.0/16"), At: map[netip.Addr]*Interface{}}
+	first := 0
+	if m.peered {
+		first = 2 * index
+	}
+	at := func(block int, rest string) string { return fmt.Sprintf("10.%d.%s", first+block, rest) }
+	v := &VPC{VPC: m.p.VPC(at(0, "0.0/16")), At: map[netip.Addr]*Interface{}}
 	m.w.VPCs = append(m.w.VPCs, v)
 	zone := m.IntN(len(postern.Zones))
-	v.Subnets = []*postern.Subnet{v.Subnet(zone, "10.0.1.0/24"), v.Subnet((zone+1)%len(postern.Zones), "10.0.2.0/24")}
-	places := []string{"10.0.1.10", "10.0.1.11", "10.0.2.10"}
+	v.Subnets = []*postern.Subnet{v.Subnet(zone, at(0, "1.0/24")), v.Subnet((zone+1)%len(postern.Zones), at(0, "2.0/24"))}
+	places := []string{at(0, "1.10"), at(0, "1.11"), at(0, "2.10")}
 	if m.IntN(2) == 0 {
-		v.AddBlock("10.1.0.0/16")
-		v.Subnets = append(v.Subnets, v.Subnet((zone+2)%len(postern.Zones), "10.1.1.0/24"))
-		places = append(places, "10.1.1.10")
+		v.AddBlock(at(1, "0.0/16"))
+		v.Subnets = append(v.Subnets, v.Subnet((zone+2)%len(postern.Zones), at(1, "1.0/24")))
+		places = append(places, at(1, "1.10"))
 	}
 	m.groups(v)
 	for i, ip := range places {
-		m.workload(v, fmt.Sprintf("vpc%d-w%d", index, i), ip, some(m, v.Groups))
+		groups := some(m, v.Groups)
+		if m.peered && i != 1 { // there is enough against it besides
+			groups = v.Groups[:1]
+		}
+		m.workload(v, fmt.Sprintf("vpc%d-w%d", index, i), ip, groups)
 	}
 	m.unattached(v)
 }
@@ -249,7 +277,7 @@ func (m *maker) resourceAddress(v *VPC) netip.Addr {
 	if m.internet != nil && m.IntN(3) == 0 {
 		return m.internet.Private
 	}
-	if m.IntN(5) == 0 {
+	if m.IntN(5) == 0 && !m.peered {
 		return pick(m, []netip.Addr{netip.MustParseAddr("10.0.77.7"), netip.MustParseAddr("10.0.88.8"), netip.MustParseAddr("192.168.7.7")})
 	}
 	var addresses []netip.Addr

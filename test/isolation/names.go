@@ -90,7 +90,7 @@ func (m *maker) group(provider, consumer *VPC) {
 	made := provider.Gateway("grouped", subnets, nil)
 	gateway := sender(provider, "grouped", made, defaultGroup())
 	group := made.Group("grouped", "group.example")
-	child := &Resource{Gateway: gateway, Sources: made.Sources(), Subnets: subnets, IP: netip.MustParseAddr("10.0.1.10"), Ports: [][2]uint16{{5432, 5432}}}
+	child := &Resource{Gateway: gateway, Sources: made.Sources(), Subnets: subnets, IP: host(provider.Subnets[0], 10), Ports: [][2]uint16{{5432, 5432}}}
 	group.CustomChild("child", "child.group.example", child.IP, "5432")
 	e := consumer.PrivateEndpoint(group, []*postern.Subnet{at}, groupIDs(consumer.Groups[:1])...)
 	all, six := e.Addresses[at.Zone], slices.DeleteFunc(slices.Clone(e.Addresses[at.Zone]), netip.Addr.Is4)

@@ -50,8 +50,11 @@ func (w *World) Predict(from *Interface, protocol string, to netip.Addr, port ui
 		return t.filtered(w.fromOutside(t, to))
 	}
 	there := from.VPC.At[to]
-	if !from.admits(out, to, there, t) {
+	if !from.admits(out, to, from.VPC.known(to), t) {
 		return Verdict{Outcome: Dropped}
+	}
+	if dest, by, leads := from.VPC.leadsTo(to); leads {
+		return w.toPeer(t, from, dest, by, to)
 	}
 	if there != nil && there.Endpoint != nil {
 		t.hop(from.VPC, from.Subnet, from.VPC.subnet(to), from.source(to)[0].Addr(), to)

@@ -52,6 +52,11 @@ type VPC struct {
 	Made []*ACL
 	// Provides is a gateway of the VPC.
 	Provides *postern.Gateway
+	// Peers are those that the VPC is peered with, and Routes are where its main table leads
+	// by them: to which VPC, and by which. connections are the ids.
+	Peers       []*VPC
+	Routes      map[*VPC]*VPC
+	connections map[*VPC]string
 }
 
 type direction bool

@@ -23,10 +23,10 @@ import (
 var (
 	SourceA4 = netip.MustParsePrefix("240.0.0.0/26")
 	SourceB4 = netip.MustParsePrefix("240.0.0.64/26")
-	SourceA6 = netip.MustParsePrefix("fd00:aaaa:0:1::/64")
-	SourceB6 = netip.MustParsePrefix("fd00:aaaa:0:2::/64")
+	SourceA6 = netip.MustParsePrefix("fd70:6f73:7400:1::/64")
+	SourceB6 = netip.MustParsePrefix("fd70:6f73:7400:2::/64")
 	Target4  = netip.MustParseAddr("240.8.0.1")
-	Target6  = netip.MustParseAddr("fd00:bbbb::1")
+	Target6  = netip.MustParseAddr("fd70:6f73:7400:8000::1")
 )
 
 // Namespace is a network namespace of the test.

@@ -50,6 +50,7 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(ec2.Service, "DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsInput{}, &ec2.DescribeVpcEndpointsOutput{})
 	add(ec2.Service, "DescribeRouteTables", &ec2.DescribeRouteTablesInput{}, &ec2.DescribeRouteTablesOutput{})
 	add(ec2.Service, "DescribeManagedPrefixLists", &ec2.DescribeManagedPrefixListsInput{}, &ec2.DescribeManagedPrefixListsOutput{})
+	add(ec2.Service, "DescribeVpcPeeringConnections", &ec2.DescribeVpcPeeringConnectionsInput{}, &ec2.DescribeVpcPeeringConnectionsOutput{})
 	add(ec2.Service, "DescribeInternetGateways", &ec2.DescribeInternetGatewaysInput{}, &ec2.DescribeInternetGatewaysOutput{})
 	add(ec2.Service, "DescribeEgressOnlyInternetGateways", &ec2.DescribeEgressOnlyInternetGatewaysInput{}, &ec2.DescribeEgressOnlyInternetGatewaysOutput{})
 	add(ec2.Service, "DescribeAddresses", &ec2.DescribeAddressesInput{}, &ec2.DescribeAddressesOutput{})

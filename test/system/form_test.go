@@ -265,6 +265,7 @@ func (f *form) fill(s *pair) {
 	f.fillRoutes(s)
 	f.fillOutside(s)
 	fillACLs(s)
+	fillPeerings(s, "444455556666")
 	fillDatabases(s)
 }
 

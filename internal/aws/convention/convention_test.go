@@ -25,13 +25,13 @@ var idPrefixes = map[string]string{
 	"DestinationPrefixListId": "pl-", "LocalGatewayId": "lgw-",
 	"ReferencedGroupId": "sg-", "Resource": "vpc-", "RouteTableId": "rtb-", "SecurityGroupId": "sg-", "SecurityGroupRuleId": "sgr-",
 	"ServiceId": "vpce-svc-", "SubnetId": "subnet-", "TransitGatewayAttachmentId": "tgw-attach-", "TransitGatewayId": "tgw-",
-	"VpcEndpointId": "vpce-", "VpcId": "vpc-", "VpcPeeringConnectionId": "pcx-", "VpnConnectionId": "vpn-", "VpnGatewayId": "vgw-",
+	"VpcEndpointId": "vpce-", "VpcId": "vpc-", "VpcPeeringConnectionId": "pcx-", "PeerVpcId": "vpc-", "VpnConnectionId": "vpn-", "VpnGatewayId": "vgw-",
 }
 
 // noIDs are parameters that end like ids and hold something else, or an id of
 // something of AWS that is never looked up here.
 var noIDs = map[string]string{
-	"AvailabilityZoneId": "a zone", "ZoneId": "a zone", "UserId": "an account", "SourceSecurityGroupOwnerId": "an account",
+	"AvailabilityZoneId": "a zone", "ZoneId": "a zone", "UserId": "an account", "PeerOwnerId": "an account", "SourceSecurityGroupOwnerId": "an account",
 	"IpamPoolId": "refused altogether", "Ipv4IpamPoolId": "refused altogether", "Ipv6IpamPoolId": "refused altogether", "AllocationId": "EC2 has no Malformed error for these",
 	"SecondaryAllocationId": "EC2 has no Malformed error for these", "DisassociateNatGatewayAddress.AssociationIds[]": "found among those of a gateway",
 	"DisassociateAddress.AssociationId": "EC2 has no Malformed error for these",

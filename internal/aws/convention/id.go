@@ -56,11 +56,14 @@ var idShapes = map[string]*idKind{
 	"VpcEndpointId":                {"vpce-", "InvalidVpcEndpointId.Malformed"},
 	"VpcId":                        vpcIDs,
 	"VpcPeeringConnectionId":       peerIDs,
+
+	"VpcPeeringConnectionIdWithResolver": peerIDs,
 }
 
 // idMembers are the kinds of ids of members that the model only calls strings.
 var idMembers = map[string]*idKind{
 	"GroupId":                groupIDs,
+	"PeerVpcId":              vpcIDs,
 	"PrefixListId":           listIDs,
 	"PrefixListIds":          listIDs,
 	"SecurityGroupRuleId":    ruleIDs,

@@ -43,6 +43,27 @@ func mistakesOfEgress() map[string]mistake {
 			state.NetworkInterfaces.Put(tx, ni)
 			state.PublicClaims.Put(tx, &model.PublicClaim{Addr: ni.Public, Owner: ref("eni-1")})
 		}, "has the public address 203.0.113.2 too"},
+		"a peering connection that one account knows nothing of": {func(tx *table.Txn) {
+			p := peered("pcx-1")
+			p.Accepter.Account = "444455556666"
+			state.PeeringConnections.Put(tx, p)
+		}, "account 444455556666 has no row of it"},
+		"accounts that do not agree about a peering connection": {func(tx *table.Txn) {
+			p := peered("pcx-1")
+			p.Accepter.Account = "444455556666"
+			state.PeeringConnections.Put(tx, p)
+			p = p.Clone()
+			p.Account, p.Code = "444455556666", model.PeeringPending
+			state.PeeringConnections.Put(tx, p)
+		}, "it is active, and pending-acceptance according to the row of account 444455556666"},
+		"peers with the same addresses": {func(tx *table.Txn) {
+			v, _ := state.VPCs.Get(tx, account, region, "vpc-1")
+			v = v.Clone()
+			v.CIDRs = []model.CIDRAssociation{{ID: "b", Prefix: netip.MustParsePrefix("10.0.0.0/16")}}
+			state.VPCs.Put(tx, v)
+			state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-2"), CIDRs: []model.CIDRAssociation{{ID: "c", Prefix: netip.MustParsePrefix("10.0.128.0/17")}}})
+			state.PeeringConnections.Put(tx, peered("pcx-1"))
+		}, "its VPCs have addresses in common: 10.0.0.0/16 and 10.0.128.0/17"},
 		"a gateway of no VPC": {func(tx *table.Txn) {
 			state.InternetGateways.Put(tx, &model.InternetGateway{Meta: meta("igw-1"), VPC: "vpc-9"})
 		}, "it refers to vpc vpc-9"},
@@ -59,4 +80,10 @@ func mistakesOfEgress() map[string]mistake {
 			}
 		}, "subnet-1 uses another ACL too"},
 	}
+}
+
+// peered is an active connection of the VPC of the world with another one.
+func peered(id string) *model.PeeringConnection {
+	side := func(vpc string) model.PeeringSide { return model.PeeringSide{Account: account, VPC: vpc} }
+	return &model.PeeringConnection{Meta: meta(id), Requester: side("vpc-1"), Accepter: side("vpc-2"), Code: model.PeeringActive}
 }

@@ -99,6 +99,10 @@ func (r *reading) leadsTo(row *model.RouteTable, routes map[netip.Prefix]string,
 		if n, ok := state.NATGateways.Get(r.tx, row.Account, row.Region, target); ok && n.Interface != "" && state.Leads(r.tx, row, target) && !r.comesBack(row, routes, p, n) {
 			return n.Interface
 		}
+	case "pcx":
+		if peer, ok := state.PeerOf(r.tx, row.Sibling(row.VPC), target); ok {
+			return peer.ID
+		}
 	case "eni":
 		ni, ok := state.NetworkInterfaces.Get(r.tx, row.Account, row.Region, target)
 		if !ok || ni.Owner != "" || ni.SourceDestCheck || !state.Leads(r.tx, row, target) {

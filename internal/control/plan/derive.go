@@ -29,6 +29,10 @@ func unitsOf(row table.Row) []unitID {
 		return []unitID{idOf(unitWorkload, model.Ref{Account: row.Account, Region: row.Region, ID: row.Interface})}
 	case *model.NATGateway:
 		return []unitID{idOf(unitNAT, row.Ref())}
+	case *model.PeeringConnection:
+		if row.Asks() {
+			return []unitID{idOf(unitPeering, row.Ref())}
+		}
 	case *model.ResourceGateway:
 		return []unitID{idOf(unitGateway, row.Ref())}
 	case *model.DBCluster:
@@ -104,7 +108,7 @@ func (r *reading) derive(id unitID) derived {
 	case unitBorder:
 		return r.deriveBorder(ref)
 	case unitReferenced:
-		return derived{value: state.SecurityGroupsByReferenced.Count(r.tx, ref) > 0}
+		return r.deriveReferenced(ref)
 	case unitClass:
 		return r.deriveClass(ref)
 	case unitInterface:
@@ -117,6 +121,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveConfiguration(ref)
 	case unitWorkload:
 		return r.deriveWorkload(ref)
+	case unitPeering:
+		return r.derivePeering(ref)
 	case unitNAT:
 		return r.deriveNAT(ref)
 	case unitEndpoint:
@@ -256,19 +262,21 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	}
 	r.value(idOf(unitVPC, ni.VPCRef()))
 	name := r.classOf(ni)
-	var named []string
+	var named []desired.Member
 	for _, g := range ni.Groups {
-		if is, _ := valueOf[bool](r, unitReferenced, ni.Sibling(g)); is {
-			named = append(named, g)
+		vpcs, _ := valueOf[referenced](r, unitReferenced, ni.Sibling(g))
+		for _, vpc := range vpcs {
+			named = append(named, desired.Member{VPC: vpc, Group: g})
 		}
 	}
 	if group, _ := r.circle(ni); group != "" {
-		named = append(named, group)
+		named = append(named, desired.Member{VPC: ni.VPC, Group: group})
 	}
 	add := func(a netip.Addr, bits int) {
 		d.entries = append(d.entries, desired.Address{VPC: ni.VPC, Addr: a, Bits: bits, Class: name})
-		for _, g := range named {
-			d.entries = append(d.entries, desired.Member{VPC: ni.VPC, Group: g, Addr: a, Bits: bits})
+		for _, m := range named {
+			m.Addr, m.Bits = a, bits
+			d.entries = append(d.entries, m)
 		}
 	}
 	for _, a := range slices.Concat(ni.All(), ni.Delegated(), poolAddresses6(ni)) {
@@ -281,6 +289,11 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	}
 	if ni.Type == model.InterfaceGateway {
 		d.value = newExit(ni)
+	}
+	if ni.Type == model.InterfaceEndpoint && r.hasPeers(ni.VPCRef()) {
+		for _, a := range ni.All() {
+			d.entries = append(d.entries, r.steer(ni.VPC, a.String(), ni.SubnetRef())...)
+		}
 	}
 	return d
 }

@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 40
+const kindsOfRows = 41
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -116,6 +116,8 @@ func (d drawer) row(kind int) table.Row {
 		return c
 	}
 	switch {
+	case kind > 39:
+		return d.peering()
 	case kind > 31:
 		return d.database(kind - 32)
 	case kind > 29:
@@ -180,7 +182,7 @@ func (d drawer) public(kind int) table.Row {
 }
 
 func (d drawer) route() model.Route {
-	r := model.Route{Target: d.name("target", d.one("igw", 0), d.one("eni", 0), d.one("nat", 0), d.one("eigw", 0))}
+	r := model.Route{Target: d.name("target", d.one("igw", 0), d.one("eni", 0), d.one("nat", 0), d.one("eigw", 0), d.one("pcx", 0))}
 	if d.odd("list") == 1 {
 		r.PrefixList = d.one("pl", 0)
 	} else {
@@ -197,6 +199,15 @@ func (d drawer) natGateway() *model.NATGateway {
 	}
 	g.GoneAt = d.time("gone")
 	return g
+}
+
+// peering draws a connection of a VPC with the next one, the row of who asked or of who was
+// asked.
+func (d drawer) peering() *model.PeeringConnection {
+	p := &model.PeeringConnection{Meta: d.meta("pcx"), Code: []string{model.PeeringActive, model.PeeringPending}[d.odd("waits")]}
+	p.Requester = model.PeeringSide{Account: d.account(), VPC: d.one("vpc", 0)}
+	p.Accepter = model.PeeringSide{Account: d.account(), VPC: d.one("vpc", 1)}
+	return p
 }
 
 func (d drawer) natInterface() *model.NetworkInterface {
@@ -369,6 +380,9 @@ func (d drawer) rule() model.SecurityGroupRule {
 	switch {
 	case d.yes("names a group"):
 		r.Group, r.GroupAccount = d.one("sg", 0), d.another("group of")
+		if d.odd("of a peer") == 1 {
+			r.Group, r.Peering = d.one("sg", 1), d.one("pcx", 0)
+		}
 	case d.odd("names a list") == 1:
 		r.PrefixList = d.one("pl", 0)
 	default:

@@ -22,6 +22,12 @@ var protocolNumbers = map[string]int{
 // filterRules says a rule of a group in numbers, one about a prefix list once for each of
 // its blocks.
 func (r *reading) filterRules(g *model.SecurityGroup, rule model.SecurityGroupRule) []desired.Rule {
+	if rule.Peering != "" {
+		// Without the connection a rule about a peer's group matches nothing: it is stale.
+		if _, ok := state.PeerOf(r.tx, g.VPCRef(), rule.Peering); !ok {
+			return nil
+		}
+	}
 	if rule.PrefixList == "" {
 		return []desired.Rule{filterRule(rule)}
 	}

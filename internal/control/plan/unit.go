@@ -43,6 +43,7 @@ const (
 	unitEdge        // of an association of a route table with an internet gateway
 	unitExit        // of a VPC: its way to the outside
 	unitPublic      // of a claim on a public address: who has it
+	unitPeering     // of a peering connection, by the row of who asked for it
 	unitNAT         // of a NAT gateway: its namespace
 	unitEndpoint    // of a VPC endpoint: where its interfaces are
 	unitAssociation // of an endpoint and a configuration: the way between them

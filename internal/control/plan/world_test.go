@@ -92,6 +92,8 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.PublicClaims, row, remove)
 	case *model.NATGateway:
 		write(tx, state.NATGateways, row, remove)
+	case *model.PeeringConnection:
+		write(tx, state.PeeringConnections, row, remove)
 	case *model.DBCluster:
 		write(tx, state.DBClusters, row, remove)
 	case *model.DBInstance:
@@ -154,7 +156,7 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.NetworkInterfaces), all(tx, state.Attachments), all(tx, state.AddressClaims), all(tx, state.ResourceGateways),
 		all(tx, state.ResourceConfigurations), all(tx, state.VPCEndpoints), all(tx, state.EndpointAssociations), all(tx, state.DomainVerifications),
 		all(tx, state.RouteTables), all(tx, state.RouteTableAssociations), all(tx, state.PrefixLists), all(tx, state.InternetGateways),
-		all(tx, state.EgressOnlyGateways), all(tx, state.NATGateways), all(tx, state.ElasticAddresses), all(tx, state.PublicClaims),
+		all(tx, state.EgressOnlyGateways), all(tx, state.NATGateways), all(tx, state.PeeringConnections), all(tx, state.ElasticAddresses), all(tx, state.PublicClaims),
 		all(tx, state.NetworkACLs), all(tx, state.NetworkACLAssociations),
 		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions),
 		all(tx, state.DBClusters), all(tx, state.DBInstances), all(tx, state.DatabaseStates), all(tx, state.DBSnapshots),

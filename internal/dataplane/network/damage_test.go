@@ -34,7 +34,7 @@ func newSite(t testing.TB, rs *network.Routers) site {
 // repair asks for everything again.
 func (s site) repair() {
 	s.t.Helper()
-	err := errors.Join(s.a.Configure(plainRouter(vpcA)), s.a.Start(), network.Connect(s.a, s.b),
+	err := errors.Join(s.a.Configure(plainRouter(vpcA)), s.a.Start(), network.Connect(s.a, s.b), s.a.Admit(vpcB, false),
 		s.a.Send(netip.MustParsePrefix("240.8.0.1/32"), vpcB), s.a.Attach(plainWorkload(vpcA, s.ns)))
 	if err != nil {
 		s.t.Fatal(err)

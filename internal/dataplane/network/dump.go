@@ -30,7 +30,9 @@ type Content struct {
 	// elsewhere.
 	Running bool
 
-	Links     []desired.Link
+	Links []desired.Link
+	// Admitted are the peers whose own addresses may come over their links, see Admit.
+	Admitted  []string
 	Routes    []desired.Route
 	Workloads []desired.Workload
 	Tables    []desired.Table
@@ -75,6 +77,9 @@ func (rs *Routers) dump(r *Router) (c Content, err error) {
 	for _, l := range v.links {
 		if parts, ok := parseAlias(l.Attrs().Alias, r.instance, isLink, 1); ok {
 			c.Routes = append(c.Routes, v.sends(l, parts[0])...)
+			if conf, there := v.confs[confKey{unix.AF_INET, l.Attrs().Index}]; there && conf.open {
+				c.Admitted = append(c.Admitted, parts[0])
+			}
 			whole, err := rs.connected(r, parts[0])
 			if err != nil {
 				return c, err
@@ -158,7 +163,7 @@ func (v view) running() bool {
 			good = good && c.forwarding && c.proxy
 		}
 		if _, ok := parseAlias(l.Attrs().Alias, v.instance, isLink, 1); ok {
-			good = good && c.strict
+			good = good && (c.strict || c.open)
 		}
 	}
 	return good

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 )
@@ -48,7 +49,8 @@ func connect(a, b *Router) error {
 	if err != nil {
 		return err
 	}
-	if near.link == nil {
+	made := near.link == nil
+	if made {
 		if far.link != nil {
 			if err := b.remove(far.link); err != nil {
 				return err
@@ -61,7 +63,11 @@ func connect(a, b *Router) error {
 	if err := raise(near.side(), far.side()); err != nil {
 		return err
 	}
-	return errors.Join(near.meet(), far.meet(), a.cover(near.link), b.cover(far.link))
+	err = errors.Join(near.meet(), far.meet(), a.cover(near.link), b.cover(far.link))
+	if err == nil && made { // tables may have led over one that was there before
+		err = errors.Join(a.Follow(b.VPC), b.Follow(a.VPC))
+	}
+	return err
 }
 
 // ends looks for both ends of the link. When they are not each other's, or one
@@ -232,4 +238,34 @@ func (r *Router) Disconnect(peer string) error {
 		return fmt.Errorf("disconnect routers %s and %s: %w", r.VPC, peer, err)
 	}
 	return nil
+}
+
+// Admit says whether packets may come over the link with a peer that have addresses of
+// the peer's own. Such a source has a way back by tables only, if it has any, and those of
+// two peers may be the same: so that it is one of that peer's is for the filter to see, and
+// not for the kernel by its routes. IPv6 has no such check.
+func (r *Router) Admit(peer string, admit bool) error {
+	l, err := r.linkTo(peer)
+	if err == nil && l == nil && !admit {
+		return nil
+	}
+	if err == nil && l == nil {
+		err = fmt.Errorf("no link with %s", peer)
+	}
+	if err == nil {
+		value := strictFilter
+		if admit {
+			value = openFilter
+		}
+		err = r.Inside(func() error { return setSysctls([]sysctl{{"net/ipv4/conf/" + l.Attrs().Name + "/rp_filter", value}}) })
+	}
+	if err != nil {
+		return fmt.Errorf("have addresses of %s come to %s: %w", peer, r.VPC, err)
+	}
+	return nil
+}
+
+// LinkDevices are the names that the link with a peer can have in a router.
+func LinkDevices(peer string) []string {
+	return slices.Compact([]string{interfaceName("f", peer, false), interfaceName("f", peer, true)})
 }

@@ -37,6 +37,13 @@ func (r *Router) Configure(want desired.Router) error {
 	return nil
 }
 
+// The settings of rp_filter by which a source must be reachable through the interface that
+// a packet came from, or need not be reachable.
+const (
+	strictFilter = "1"
+	openFilter   = "0"
+)
+
 // Start sets the router's sysctls, forwarding last. The filter must be there.
 func (r *Router) Start() error {
 	links, err := r.links()
@@ -51,15 +58,20 @@ func (r *Router) Start() error {
 
 // checks are the settings by which a packet's source must be reachable through the
 // interface that it came from: in a router each interface says so for itself, as some
-// workloads forward for others, and what all have none has less of.
+// workloads forward for others, and what all have none has less of. It is called in the
+// router's namespace. A link that Admit has opened stays as it is.
 func (r *Router) checks(links []netlink.Link) []sysctl {
 	if r.Realm().Sort() != desired.Routers {
 		return []sysctl{{"net/ipv4/conf/all/rp_filter", "1"}}
 	}
 	var list []sysctl
 	for _, l := range links {
-		if _, ok := parseAlias(l.Attrs().Alias, r.instance, isLink, 1); ok {
-			list = append(list, sysctl{"net/ipv4/conf/" + l.Attrs().Name + "/rp_filter", "1"})
+		if _, ok := parseAlias(l.Attrs().Alias, r.instance, isLink, 1); !ok {
+			continue
+		}
+		path := "net/ipv4/conf/" + l.Attrs().Name + "/rp_filter"
+		if have, err := read(path); err != nil || have != openFilter {
+			list = append(list, sysctl{path, strictFilter})
 		}
 	}
 	return append(list, sysctl{"net/ipv4/conf/all/rp_filter", "0"})

@@ -24,8 +24,8 @@ type sysctl struct {
 func routerSysctls(idle time.Duration) []sysctl {
 	return append(idleSysctls(idle), []sysctl{
 		// A packet's source must be reachable through the interface it came
-		// from: a workload has only its own addresses, and what comes over a
-		// fabric link is from that peer. (What all interfaces have says checks.)
+		// from: a workload has only its own addresses. (What links and all
+		// interfaces have says checks.)
 		{"net/ipv4/conf/default/rp_filter", "1"},
 		// Nobody tells this router about better paths, and it tells nobody.
 		{"net/ipv4/conf/all/accept_redirects", "0"},

@@ -127,6 +127,11 @@ func (r *Router) waysOver(h *netlink.Handle, to string) ([]step, error) {
 		return exitSteps(l.Attrs().Index), nil
 	}
 	l, err := r.owned("w", to, alias(r.instance, isWorkload, to))
+	if err == nil && l == nil {
+		if l, err = r.linkTo(to); err == nil && l != nil {
+			return exitSteps(l.Attrs().Index), nil
+		}
+	}
 	if err != nil || l == nil || !forwards(l) {
 		return nil, err
 	}
@@ -204,6 +209,9 @@ func (v view) places() place {
 		} else if _, ok := parseAlias(l.Attrs().Alias, v.instance, isExit, 1); ok {
 			p.whose[index] = desired.Outside
 			p.ways[desired.Outside] = exitSteps(index)
+		} else if peer, ok := parseAlias(l.Attrs().Alias, v.instance, isLink, 1); ok {
+			p.whose[index] = peer[0]
+			p.ways[peer[0]] = exitSteps(index)
 		}
 	}
 	return p
@@ -318,7 +326,7 @@ func (r *Router) Unlead(number int) error {
 }
 
 // Follow makes the tables lead to a place that has come, or come again: a network
-// interface or desired.Outside.
+// interface, a peer or desired.Outside.
 func (r *Router) Follow(to string) error {
 	var there []desired.Table
 	for _, number := range slices.Sorted(maps.Keys(r.tables)) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/google/nftables/expr"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane/nft/nfnl"
 	"github.com/posternhq/postern/internal/desired"
+	"github.com/posternhq/postern/internal/model"
 )
 
 // The border is what asks network ACLs about packets between subnets: three base chains,
@@ -20,9 +22,9 @@ import (
 // subnet of the router is filtered, and no packet meets anything of it otherwise.
 //
 // A packet has the addresses that a subnet sees in one place on its way: what goes from a
-// workload to an endpoint or to a gateway, before it is translated; what goes from
-// workload to workload or to the outside, in the forward hook, where it is known too
-// through which interface it leaves; what comes over the fabric, behind translation.
+// workload or a peer to an endpoint or to a gateway, before it is translated; what goes from
+// workload to workload, to a peer or to the outside, in the forward hook, where it is known
+// too through which interface it leaves; what comes over the fabric, behind translation.
 const (
 	chainLeave         = "border-leave"
 	chainEnter         = "border-enter"
@@ -166,7 +168,8 @@ func side(name string, device expr.MetaKey, offset func(family) uint32, chains s
 // that of an endpoint, or of a gateway.
 func beforeTranslation() []rule {
 	return []rule{
-		said("over the fabric", matchName(expr.MetaKeyIIFNAME, "f", false), verdict(expr.VerdictAccept, "")),
+		overFabric("over the fabric, IPv4", expr.MetaKeyIIFNAME, model.Transit4),
+		overFabric("over the fabric, IPv6", expr.MetaKeyIIFNAME, model.Transit6),
 		said("of no class", clearMark()),
 		family4.find("class of an IPv4 address", setClass+"4", family4.other),
 		family6.find("class of an IPv6 address", setClass+"6", family6.other),
@@ -181,11 +184,33 @@ func beforeTranslation() []rule {
 	}
 }
 
-// forwarded asks about what comes from workloads or the outside, and goes there.
+// overFabric lets pass what crosses the fabric to an address of the transit realm: all but
+// what peers send each other.
+func overFabric(text string, device expr.MetaKey, realm netip.Prefix) rule {
+	f := familyOf(realm.Addr())
+	return said(text, matchName(device, "f", false), f.matchFamily(), matchPrefix(f.other, realm), verdict(expr.VerdictAccept, ""))
+}
+
+// statusDNAT is the bit of a connection's status that its destination is translated
+// (IPS_DST_NAT in linux/netfilter/nf_conntrack_common.h).
+const statusDNAT = 1 << 5
+
+func translated() []expr.Any   { return matchStatus(expr.CmpOpNeq) }
+func untranslated() []expr.Any { return matchStatus(expr.CmpOpEq) }
+
+func matchStatus(op expr.CmpOp) []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATUS, Register: unix.NFT_REG_1},
+		&expr.Bitwise{SourceRegister: unix.NFT_REG_1, DestRegister: unix.NFT_REG_1, Len: 4, Mask: []byte(mark(statusDNAT)), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: op, Register: unix.NFT_REG_1, Data: make([]byte, 4)},
+	}
+}
+
+// forwarded asks about what comes from workloads, peers or the outside, and goes there.
 func forwarded() []rule {
 	return []rule{
-		said("from the fabric", matchName(expr.MetaKeyIIFNAME, "f", false), verdict(expr.VerdictAccept, "")),
-		said("to the fabric", matchName(expr.MetaKeyOIFNAME, "f", false), verdict(expr.VerdictAccept, "")),
+		said("translated from the fabric", matchName(expr.MetaKeyIIFNAME, "f", false), translated(), verdict(expr.VerdictAccept, "")),
+		said("translated to the fabric", matchName(expr.MetaKeyOIFNAME, "f", false), translated(), verdict(expr.VerdictAccept, "")),
 		said("leave", verdict(expr.VerdictJump, chainLeave)),
 		said("enter", verdict(expr.VerdictJump, chainEnter)),
 		said("done", clearMark()),
@@ -199,7 +224,10 @@ func behindTranslation() []rule {
 	return []rule{
 		said("from a workload", matchName(expr.MetaKeyIIFNAME, "w", false), verdict(expr.VerdictAccept, "")),
 		said("from the outside", matchName(expr.MetaKeyIIFNAME, "u", false), verdict(expr.VerdictAccept, "")),
-		said("to the fabric", matchName(expr.MetaKeyOIFNAME, "f", false), verdict(expr.VerdictAccept, "")),
+		overFabric("to the fabric, IPv4", expr.MetaKeyOIFNAME, model.Transit4),
+		overFabric("to the fabric, IPv6", expr.MetaKeyOIFNAME, model.Transit6),
+		said("from a peer to a workload",
+			matchName(expr.MetaKeyIIFNAME, "f", false), matchName(expr.MetaKeyOIFNAME, "w", false), untranslated(), verdict(expr.VerdictAccept, "")),
 		said("to wake an end", matchMark(NudgeMark), verdict(expr.VerdictAccept, "")),
 		said("of the router",
 			[]expr.Any{&expr.Fib{Register: unix.NFT_REG_1, ResultADDRTYPE: true, FlagSADDR: true}, &expr.Cmp{Op: expr.CmpOpEq, Register: unix.NFT_REG_1, Data: local}},

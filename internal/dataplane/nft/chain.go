@@ -57,7 +57,8 @@ func isDynamic(name string) bool {
 	return strings.HasPrefix(name, inPrefix) || strings.HasPrefix(name, outPrefix) ||
 		strings.HasPrefix(name, portsPrefix) || strings.HasPrefix(name, poolPrefix) ||
 		strings.HasPrefix(name, aclInPrefix) || strings.HasPrefix(name, aclOutPrefix) ||
-		strings.HasPrefix(name, fromPrefix) || strings.HasPrefix(name, toPrefix) || isBorder(name)
+		strings.HasPrefix(name, fromPrefix) || strings.HasPrefix(name, toPrefix) ||
+		strings.HasPrefix(name, peerInPrefix) || strings.HasPrefix(name, peerOutPrefix) || isBorder(name)
 }
 
 // classChain makes the chain of a class for one direction. A packet that a rule

@@ -127,6 +127,8 @@ var codecs = map[desired.Kind]codec{
 	desired.KindACL:      codecOf(encodeACL, decodeACL),
 	desired.KindFiltered: codecOf(encodeFiltered, decodeFiltered),
 
+	desired.KindPeering: codecOf(encodePeering, decodePeering),
+
 	desired.KindPublic: codecOf(encodePublic, decodePublic),
 	desired.KindOpened: codecOf(encodeOpened, decodeOpened),
 

@@ -23,7 +23,7 @@ type names interface {
 // the skeleton itself has in its maps and for what is not Postern's.
 func elementOwner(e element) (owner, bool) {
 	switch e.set {
-	case setClassIn, setClassOut, setDoors, setPools, setBorderIn, setBorderOut:
+	case setClassIn, setClassOut, setDoors, setPools, setBorderIn, setBorderOut, setPeerIn, setPeerOut:
 		return chainOwner(e.target)
 	case setPool6:
 		a, ok := netip.AddrFromSlice([]byte(e.value))
@@ -89,6 +89,11 @@ func chainOwner(name string) (owner, bool) {
 	for _, prefix := range []string{fromPrefix, toPrefix} {
 		if subnet, ok := strings.CutPrefix(name, prefix); ok {
 			return owner{desired.KindFiltered, subnet}, true
+		}
+	}
+	for _, prefix := range []string{peerInPrefix, peerOutPrefix} {
+		if peer, ok := strings.CutPrefix(name, prefix); ok {
+			return owner{desired.KindPeering, peer}, true
 		}
 	}
 	if set, ok := strings.CutPrefix(name, portsPrefix); ok {

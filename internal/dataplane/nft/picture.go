@@ -97,6 +97,8 @@ type picture struct {
 	onward map[netip.Addr]netip.Addr
 	// steers are the numbers of the tables that packets take, by whom they are from.
 	steers map[string]int
+	// peers are the blocks of those that the VPC is peered with.
+	peers map[string][]netip.Prefix
 	// defaults are the elements that the skeleton itself declares and that were
 	// found; chains are all chains with the texts of their rules.
 	defaults map[element]bool
@@ -109,7 +111,7 @@ type picture struct {
 func newPicture() *picture {
 	return &picture{
 		elements: map[owner]string{}, own: map[owner][]chain{}, ids: newRegistry(), kinds: map[desired.Kind]int{}, groups: map[string]int{},
-		sets: map[string]bool{}, onward: map[netip.Addr]netip.Addr{}, steers: map[string]int{}, defaults: map[element]bool{}, chains: map[string][]string{},
+		sets: map[string]bool{}, onward: map[netip.Addr]netip.Addr{}, steers: map[string]int{}, peers: map[string][]netip.Prefix{}, defaults: map[element]bool{}, chains: map[string][]string{},
 	}
 }
 
@@ -168,6 +170,12 @@ func (p *picture) refer(o owner, of *parts, by int) {
 		delete(p.steers, o.id)
 		if s, ok := decodeSteer("", o, of, nil).(desired.Steer); ok && by > 0 && s.Table != 0 {
 			p.steers[o.id] = int(s.Table)
+		}
+	}
+	if o.kind == desired.KindPeering {
+		delete(p.peers, o.id)
+		if e, ok := decodePeering("", o, of, nil).(desired.Peering); ok && by > 0 && len(e.Theirs) > 0 {
+			p.peers[o.id] = e.Theirs
 		}
 	}
 	for _, group := range groupsOf(o, of) {

@@ -103,6 +103,9 @@ func entries(t *rapid.T) []desired.Entry {
 			add(w.filtered(i, acls))
 		}
 	}
+	for i := range w.pick("peers", 3) {
+		add(w.peering(i))
+	}
 	for range w.pick("things", 40) {
 		w.v6 = rapid.Bool().Draw(t, "v6")
 		switch w.pick("kind", 5) {
@@ -143,6 +146,19 @@ func (w world) aclRules() (list []desired.ACLRule) {
 		}
 	}
 	return list
+}
+
+// peering draws one of three, with blocks of one family or both.
+func (w world) peering(i int) desired.Peering {
+	p := desired.Peering{VPC: vpc, Peer: fmt.Sprintf("vpc-%d000000000000000", i)}
+	for n := range 1 + w.pick("blocks", 3) {
+		p.Own = append(p.Own, prefix(fmt.Sprintf("10.%d.0.0/16", n)))
+		p.Theirs = append(p.Theirs, prefix(fmt.Sprintf("10.%d.0.0/%d", 100+10*i+n, 16+w.pick("longer", 12))))
+	}
+	if w.pick("IPv6", 2) == 0 {
+		p.Own, p.Theirs = append(p.Own, prefix("2001:db8:1::/56")), append(p.Theirs, prefix(fmt.Sprintf("2001:db8:%d00::/56", 1+i)))
+	}
+	return p
 }
 
 // filtered draws one of four subnets that lie beside each other.

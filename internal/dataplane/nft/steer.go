@@ -41,7 +41,7 @@ func encodeSteer(p *parts, s desired.Steer, ids numbers) error {
 	if a.Is4() {
 		n = number4(a)
 	} else if n, ok = ids.number(owner{desired.KindPool, a.String()}); !ok {
-		return fmt.Errorf("pool %s is not there", a)
+		return nil // that of an endpoint, in whose name the router asks nothing
 	}
 	p.add(element{set: setProbers, key: mark(n), value: mark(n), note: a.String()})
 	return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
 	"github.com/posternhq/postern/internal/service/ec2/nat"
+	"github.com/posternhq/postern/internal/service/ec2/peering"
 	"github.com/posternhq/postern/internal/service/ec2/prefixlist"
 	"github.com/posternhq/postern/internal/service/ec2/region"
 	"github.com/posternhq/postern/internal/service/ec2/route"
@@ -39,6 +40,7 @@ type API struct {
 	group.Groups
 	iface.Interfaces
 	nat.NATGateways
+	peering.Connections
 	prefixlist.PrefixLists
 	region.Regions
 	route.Tables
@@ -59,6 +61,7 @@ func New(env *service.Env) *API {
 		Groups:      group.Groups{Env: env},
 		Interfaces:  iface.Interfaces{Env: env},
 		NATGateways: nat.NATGateways{Env: env},
+		Connections: peering.Connections{Env: env},
 		PrefixLists: prefixlist.PrefixLists{Env: env},
 		Regions:     region.Regions{Env: env},
 		Tables:      route.Tables{Env: env},

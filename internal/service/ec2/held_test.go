@@ -148,6 +148,9 @@ var holders = map[string]struct {
 	"network-interface group": {"network interface x", func(tx *table.Txn) {
 		state.NetworkInterfaces.Put(tx, &model.NetworkInterface{Meta: own("x"), Groups: []string{"sg-1"}})
 	}},
+	"vpc-peering-connection vpc": {"VPC peering connection x", func(tx *table.Txn) {
+		state.PeeringConnections.Put(tx, &model.PeeringConnection{Meta: own("x"), Requester: model.PeeringSide{Account: servicetest.Account, VPC: "vpc-1"}, Code: model.PeeringActive})
+	}},
 	"internet-gateway vpc": {"internet gateway x", func(tx *table.Txn) {
 		state.InternetGateways.Put(tx, &model.InternetGateway{Meta: own("x"), VPC: "vpc-1"})
 	}},

@@ -13,6 +13,7 @@ import "context"
 // checked against the model's constraints before a method is called; a method
 // owns its input, and its output is only read afterwards.
 type API interface {
+	AcceptVpcPeeringConnection(ctx context.Context, in *AcceptVpcPeeringConnectionInput) (*AcceptVpcPeeringConnectionOutput, error)
 	AllocateAddress(ctx context.Context, in *AllocateAddressInput) (*AllocateAddressOutput, error)
 	AssignIpv6Addresses(ctx context.Context, in *AssignIpv6AddressesInput) (*AssignIpv6AddressesOutput, error)
 	AssignPrivateIpAddresses(ctx context.Context, in *AssignPrivateIpAddressesInput) (*AssignPrivateIpAddressesOutput, error)
@@ -43,6 +44,7 @@ type API interface {
 	CreateTags(ctx context.Context, in *CreateTagsInput) (*CreateTagsOutput, error)
 	CreateVpc(ctx context.Context, in *CreateVpcInput) (*CreateVpcOutput, error)
 	CreateVpcEndpoint(ctx context.Context, in *CreateVpcEndpointInput) (*CreateVpcEndpointOutput, error)
+	CreateVpcPeeringConnection(ctx context.Context, in *CreateVpcPeeringConnectionInput) (*CreateVpcPeeringConnectionOutput, error)
 	DeleteDhcpOptions(ctx context.Context, in *DeleteDhcpOptionsInput) (*DeleteDhcpOptionsOutput, error)
 	DeleteEgressOnlyInternetGateway(ctx context.Context, in *DeleteEgressOnlyInternetGatewayInput) (*DeleteEgressOnlyInternetGatewayOutput, error)
 	DeleteInternetGateway(ctx context.Context, in *DeleteInternetGatewayInput) (*DeleteInternetGatewayOutput, error)
@@ -58,6 +60,7 @@ type API interface {
 	DeleteTags(ctx context.Context, in *DeleteTagsInput) (*DeleteTagsOutput, error)
 	DeleteVpc(ctx context.Context, in *DeleteVpcInput) (*DeleteVpcOutput, error)
 	DeleteVpcEndpoints(ctx context.Context, in *DeleteVpcEndpointsInput) (*DeleteVpcEndpointsOutput, error)
+	DeleteVpcPeeringConnection(ctx context.Context, in *DeleteVpcPeeringConnectionInput) (*DeleteVpcPeeringConnectionOutput, error)
 	DescribeAccountAttributes(ctx context.Context, in *DescribeAccountAttributesInput) (*DescribeAccountAttributesOutput, error)
 	DescribeAddresses(ctx context.Context, in *DescribeAddressesInput) (*DescribeAddressesOutput, error)
 	DescribeAddressesAttribute(ctx context.Context, in *DescribeAddressesAttributeInput) (*DescribeAddressesAttributeOutput, error)
@@ -114,7 +117,9 @@ type API interface {
 	ModifySubnetAttribute(ctx context.Context, in *ModifySubnetAttributeInput) (*ModifySubnetAttributeOutput, error)
 	ModifyVpcAttribute(ctx context.Context, in *ModifyVpcAttributeInput) (*ModifyVpcAttributeOutput, error)
 	ModifyVpcEndpoint(ctx context.Context, in *ModifyVpcEndpointInput) (*ModifyVpcEndpointOutput, error)
+	ModifyVpcPeeringConnectionOptions(ctx context.Context, in *ModifyVpcPeeringConnectionOptionsInput) (*ModifyVpcPeeringConnectionOptionsOutput, error)
 	ModifyVpcTenancy(ctx context.Context, in *ModifyVpcTenancyInput) (*ModifyVpcTenancyOutput, error)
+	RejectVpcPeeringConnection(ctx context.Context, in *RejectVpcPeeringConnectionInput) (*RejectVpcPeeringConnectionOutput, error)
 	ReleaseAddress(ctx context.Context, in *ReleaseAddressInput) (*ReleaseAddressOutput, error)
 	ReplaceNetworkAclAssociation(ctx context.Context, in *ReplaceNetworkAclAssociationInput) (*ReplaceNetworkAclAssociationOutput, error)
 	ReplaceNetworkAclEntry(ctx context.Context, in *ReplaceNetworkAclEntryInput) (*ReplaceNetworkAclEntryOutput, error)

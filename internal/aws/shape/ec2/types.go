@@ -6,6 +6,17 @@ package ec2
 
 import "time"
 
+// AcceptVpcPeeringConnectionInput is the input of AcceptVpcPeeringConnection.
+type AcceptVpcPeeringConnectionInput struct {
+	DryRun                 *bool
+	VpcPeeringConnectionId *string // required
+}
+
+// AcceptVpcPeeringConnectionOutput is the output of AcceptVpcPeeringConnection.
+type AcceptVpcPeeringConnectionOutput struct {
+	VpcPeeringConnection *VpcPeeringConnection
+}
+
 // AllocateAddressInput is the input of AllocateAddress.
 type AllocateAddressInput struct {
 	Domain                *string // one of DomainType
@@ -520,6 +531,21 @@ type CreateVpcEndpointOutput struct {
 	ClientToken *string
 }
 
+// CreateVpcPeeringConnectionInput is the input of CreateVpcPeeringConnection.
+type CreateVpcPeeringConnectionInput struct {
+	PeerRegion        *string
+	TagSpecifications []TagSpecification
+	DryRun            *bool
+	VpcId             *string // required
+	PeerVpcId         *string
+	PeerOwnerId       *string
+}
+
+// CreateVpcPeeringConnectionOutput is the output of CreateVpcPeeringConnection.
+type CreateVpcPeeringConnectionOutput struct {
+	VpcPeeringConnection *VpcPeeringConnection
+}
+
 // DeleteDhcpOptionsInput is the input of DeleteDhcpOptions.
 type DeleteDhcpOptionsInput struct {
 	DhcpOptionsId *string // required
@@ -681,6 +707,17 @@ type DeleteVpcEndpointsInput struct {
 // DeleteVpcEndpointsOutput is the output of DeleteVpcEndpoints.
 type DeleteVpcEndpointsOutput struct {
 	Unsuccessful []UnsuccessfulItem
+}
+
+// DeleteVpcPeeringConnectionInput is the input of DeleteVpcPeeringConnection.
+type DeleteVpcPeeringConnectionInput struct {
+	DryRun                 *bool
+	VpcPeeringConnectionId *string // required
+}
+
+// DeleteVpcPeeringConnectionOutput is the output of DeleteVpcPeeringConnection.
+type DeleteVpcPeeringConnectionOutput struct {
+	Return *bool
 }
 
 // DescribeAccountAttributesInput is the input of DescribeAccountAttributes.
@@ -1487,6 +1524,20 @@ type ModifyVpcEndpointOutput struct {
 	Return *bool
 }
 
+// ModifyVpcPeeringConnectionOptionsInput is the input of ModifyVpcPeeringConnectionOptions.
+type ModifyVpcPeeringConnectionOptionsInput struct {
+	AccepterPeeringConnectionOptions  *PeeringConnectionOptionsRequest
+	DryRun                            *bool
+	RequesterPeeringConnectionOptions *PeeringConnectionOptionsRequest
+	VpcPeeringConnectionId            *string // required
+}
+
+// ModifyVpcPeeringConnectionOptionsOutput is the output of ModifyVpcPeeringConnectionOptions.
+type ModifyVpcPeeringConnectionOptionsOutput struct {
+	AccepterPeeringConnectionOptions  *PeeringConnectionOptions
+	RequesterPeeringConnectionOptions *PeeringConnectionOptions
+}
+
 // ModifyVpcTenancyInput is the input of ModifyVpcTenancy.
 type ModifyVpcTenancyInput struct {
 	VpcId           *string // required
@@ -1497,6 +1548,17 @@ type ModifyVpcTenancyInput struct {
 // ModifyVpcTenancyOutput is the output of ModifyVpcTenancy.
 type ModifyVpcTenancyOutput struct {
 	ReturnValue *bool
+}
+
+// RejectVpcPeeringConnectionInput is the input of RejectVpcPeeringConnection.
+type RejectVpcPeeringConnectionInput struct {
+	DryRun                 *bool
+	VpcPeeringConnectionId *string // required
+}
+
+// RejectVpcPeeringConnectionOutput is the output of RejectVpcPeeringConnection.
+type RejectVpcPeeringConnectionOutput struct {
+	Return *bool
 }
 
 // ReleaseAddressInput is the input of ReleaseAddress.
@@ -2546,6 +2608,20 @@ type OperatorResponse struct {
 type PayerResponsibilityEntry struct {
 	Scope                   *string // one of PayerResponsibilityScope
 	PayerResponsibilityType *string // one of PayerResponsibilityType
+}
+
+// PeeringConnectionOptions is a structure of the model.
+type PeeringConnectionOptions struct {
+	AllowDnsResolutionFromRemoteVpc            *bool
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool
+}
+
+// PeeringConnectionOptionsRequest is a structure of the model.
+type PeeringConnectionOptionsRequest struct {
+	AllowDnsResolutionFromRemoteVpc            *bool
+	AllowEgressFromLocalClassicLinkToRemoteVpc *bool
+	AllowEgressFromLocalVpcToRemoteClassicLink *bool
 }
 
 // Phase1DHGroupNumbersListValue is a structure of the model.

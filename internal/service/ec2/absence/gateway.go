@@ -33,16 +33,6 @@ func (a Lists) DescribeFlowLogs(ctx context.Context, in *shape.DescribeFlowLogsI
 	}, request.Query{Filters: in.Filter, IDs: in.FlowLogIds, Token: in.NextToken, Max: in.MaxResults})
 }
 
-// DescribeVpcPeeringConnections lists no peering connections.
-func (a Lists) DescribeVpcPeeringConnections(ctx context.Context, in *shape.DescribeVpcPeeringConnectionsInput) (*shape.DescribeVpcPeeringConnectionsOutput, error) {
-	return Of[shape.DescribeVpcPeeringConnectionsOutput](ctx, Kind{
-		Operation: "DescribeVpcPeeringConnections", Missing: request.Missing("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection"),
-		Filters: `accepter-vpc-info.cidr-block accepter-vpc-info.owner-id accepter-vpc-info.vpc-id expiration-time
-			requester-vpc-info.cidr-block requester-vpc-info.owner-id requester-vpc-info.vpc-id status-code status-message
-			vpc-peering-connection-id`,
-	}, request.Query{Filters: in.Filters, IDs: in.VpcPeeringConnectionIds, Token: in.NextToken, Max: in.MaxResults})
-}
-
 // DescribeVpnGateways lists no virtual private gateways.
 func (a Lists) DescribeVpnGateways(ctx context.Context, in *shape.DescribeVpnGatewaysInput) (*shape.DescribeVpnGatewaysOutput, error) {
 	return Of[shape.DescribeVpnGatewaysOutput](ctx, Kind{

@@ -55,24 +55,30 @@ func (a Groups) authorize(ctx context.Context, choice groupChoice, flat flatRule
 	for i := range added {
 		added[i].ID, added[i].Tags = a.NewID("sgr"), tags
 	}
+	var made []model.SecurityGroupRule
 	g, err := service.Change(ctx, a.Env, state.SecurityGroups, chosenGroup, choice, func(tx *table.Txn, g *model.SecurityGroup) error {
+		made = nil
 		for _, r := range added {
-			if err := checkReference(tx, g, r); err != nil {
+			if err := checkReference(tx, g, &r); err != nil {
 				return err
 			}
 			if findRule(g, r) >= 0 {
 				return duplicateRule(r)
 			}
-			g.Rules = append(g.Rules, r)
+			g.Rules, made = append(g.Rules, r), append(made, r)
 		}
 		return request.CheckRules(tx, a.Env, g)
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]shape.SecurityGroupRule, len(added))
-	for i, r := range added {
-		out[i] = ruleShape(g, r)
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]shape.SecurityGroupRule, len(made))
+	for i, r := range made {
+		out[i] = ruleShape(tx, g, r)
 	}
 	return out, nil
 }
@@ -82,23 +88,34 @@ func duplicateRule(r model.SecurityGroupRule) error {
 }
 
 // checkReference refuses rules that refer to a group that is not in the VPC of
-// their own, or to a prefix list that is not there.
-func checkReference(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroupRule) error {
+// their own or in one that it is peered with, or to a prefix list that is not there. It
+// notes the peering connection by which a group of a peer is referred to, which a request
+// may leave out (https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-security-groups.html).
+func checkReference(tx *table.Txn, g *model.SecurityGroup, r *model.SecurityGroupRule) error {
 	if r.PrefixList != "" {
 		if _, ok := state.ListOf(tx, g.Sibling(r.PrefixList)); !ok {
 			return request.Unknown(state.PrefixLists.Kind(), r.PrefixList)
 		}
 		return nil
 	}
-	if r.Group == "" || g.Peer(r) == g.Ref() {
+	if r.Group == "" || g.Peer(*r) == g.Ref() {
 		return nil
 	}
-	other, ok := peerOf(tx, g, r)
-	if !ok || r.GroupAccount != "" && other.VPCRef() != g.VPCRef() {
+	other, ok := peerOf(tx, g, *r)
+	if ok && other.VPCRef() == g.VPCRef() {
+		if r.Peering != "" {
+			return fault.EC2("InvalidParameterValue", "Security group %s is in the VPC of %s, %s, and is not reached by VPC peering connection %s", other.ID, g.ID, g.VPC, r.Peering)
+		}
+		return nil
+	}
+	for p, vpc := range state.PeersOf(tx, g.VPCRef()) {
+		if ok && vpc.Ref() == other.VPCRef() && (r.Peering == "" || r.Peering == p.ID) {
+			r.Peering = p.ID
+			return nil
+		}
+	}
+	if !ok || r.GroupAccount != "" {
 		return request.Unknown(state.SecurityGroups.Kind(), r.Group)
 	}
-	if other.VPCRef() != g.VPCRef() {
-		return fault.EC2("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: %s is in %s, %s in %s", g.ID, g.VPC, other.ID, other.VPC)
-	}
-	return nil
+	return fault.EC2("InvalidGroup.NotFound", "You have specified two resources that belong to different networks: %s is in %s, %s in %s", g.ID, g.VPC, other.ID, other.VPC)
 }

@@ -23,7 +23,7 @@ func (a Groups) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSe
 	if err != nil {
 		return nil, err
 	}
-	rows, _, next, err := request.Describe(ctx, a.DB, request.Listing[*model.SecurityGroup]{
+	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.SecurityGroup]{
 		Operation: "DescribeSecurityGroups", Table: state.SecurityGroups, Filters: groupFilters, Others: view.OthersGroups,
 	}, request.Query{Filters: in.Filters, IDs: slices.Concat(in.GroupIds, named), Token: in.NextToken, Max: in.MaxResults})
 	if err != nil {
@@ -31,7 +31,7 @@ func (a Groups) DescribeSecurityGroups(ctx context.Context, in *shape.DescribeSe
 	}
 	out := &shape.DescribeSecurityGroupsOutput{NextToken: next, SecurityGroups: []shape.SecurityGroup{}}
 	for _, g := range rows {
-		out.SecurityGroups = append(out.SecurityGroups, groupShape(g))
+		out.SecurityGroups = append(out.SecurityGroups, groupShape(tx, g))
 	}
 	return out, nil
 }
@@ -112,17 +112,17 @@ func peerOf(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroupRule) (*
 	return state.SecurityGroups.Get(tx, peer.Account, peer.Region, peer.ID)
 }
 
-func groupShape(g *model.SecurityGroup) shape.SecurityGroup {
+func groupShape(tx *table.Txn, g *model.SecurityGroup) shape.SecurityGroup {
 	return shape.SecurityGroup{
 		GroupId: new(g.ID), SecurityGroupArn: new(groupARN(g)), OwnerId: new(g.Account), VpcId: new(g.VPC),
 		GroupName: new(g.Name), Description: new(g.Description), Tags: request.TagList(g.Tags),
-		IpPermissions: permissionShapes(g, false), IpPermissionsEgress: permissionShapes(g, true),
+		IpPermissions: permissionShapes(tx, g, false), IpPermissionsEgress: permissionShapes(tx, g, true),
 	}
 }
 
 // permissionShapes puts the rules of one direction together that have the same
 // protocol and ports, in the order in which they were added.
-func permissionShapes(g *model.SecurityGroup, egress bool) []shape.IpPermission {
+func permissionShapes(tx *table.Txn, g *model.SecurityGroup, egress bool) []shape.IpPermission {
 	type traffic struct {
 		protocol string
 		from, to int
@@ -140,7 +140,7 @@ func permissionShapes(g *model.SecurityGroup, egress bool) []shape.IpPermission 
 			place[key] = i
 			out = append(out, newPermission(r))
 		}
-		addSource(&out[i], g, r)
+		addSource(tx, &out[i], g, r)
 	}
 	return out
 }
@@ -159,11 +159,16 @@ func newPermission(r model.SecurityGroupRule) shape.IpPermission {
 	return p
 }
 
-func addSource(p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGroupRule) {
+func addSource(tx *table.Txn, p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGroupRule) {
 	description := service.Optional(r.Description)
 	switch {
 	case r.Group != "":
-		p.UserIdGroupPairs = append(p.UserIdGroupPairs, shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Peer(r).Account), Description: description})
+		pair := shape.UserIdGroupPair{GroupId: new(r.Group), UserId: new(g.Peer(r).Account), Description: description}
+		if r.Peering != "" {
+			far := reachedBy(tx, g, r)
+			pair.VpcPeeringConnectionId, pair.PeeringStatus, pair.VpcId = new(r.Peering), new(far.status), service.Optional(far.vpc)
+		}
+		p.UserIdGroupPairs = append(p.UserIdGroupPairs, pair)
 	case r.PrefixList != "":
 		p.PrefixListIds = append(p.PrefixListIds, shape.PrefixListId{PrefixListId: new(r.PrefixList), Description: description})
 	case r.CIDR.Addr().Is4():
@@ -173,7 +178,7 @@ func addSource(p *shape.IpPermission, g *model.SecurityGroup, r model.SecurityGr
 	}
 }
 
-func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.SecurityGroupRule {
+func ruleShape(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroupRule) shape.SecurityGroupRule {
 	out := shape.SecurityGroupRule{
 		SecurityGroupRuleId: new(r.ID), SecurityGroupRuleArn: new(model.ARN("ec2", g.Region, g.Account, "security-group-rule/"+r.ID)),
 		GroupId: new(g.ID), GroupOwnerId: new(g.Account), IsEgress: new(r.Egress), IpProtocol: new(r.Protocol),
@@ -182,6 +187,11 @@ func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Security
 	switch {
 	case r.Group != "":
 		out.ReferencedGroupInfo = &shape.ReferencedSecurityGroup{GroupId: new(r.Group), UserId: new(g.Peer(r).Account), VpcId: new(g.VPC)}
+		if r.Peering != "" {
+			far := reachedBy(tx, g, r)
+			out.ReferencedGroupInfo.VpcPeeringConnectionId, out.ReferencedGroupInfo.PeeringStatus = new(r.Peering), new(far.status)
+			out.ReferencedGroupInfo.VpcId = service.Optional(far.vpc)
+		}
 	case r.PrefixList != "":
 		out.PrefixListId = new(r.PrefixList)
 	case r.CIDR.Addr().Is4():
@@ -192,8 +202,8 @@ func ruleShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.Security
 	return out
 }
 
-func revokedShape(g *model.SecurityGroup, r model.SecurityGroupRule) shape.RevokedSecurityGroupRule {
-	s := ruleShape(g, r)
+func revokedShape(tx *table.Txn, g *model.SecurityGroup, r model.SecurityGroupRule) shape.RevokedSecurityGroupRule {
+	s := ruleShape(tx, g, r)
 	return shape.RevokedSecurityGroupRule{
 		SecurityGroupRuleId: s.SecurityGroupRuleId, GroupId: s.GroupId, IsEgress: s.IsEgress, IpProtocol: s.IpProtocol,
 		FromPort: s.FromPort, ToPort: s.ToPort, CidrIpv4: s.CidrIpv4, CidrIpv6: s.CidrIpv6,

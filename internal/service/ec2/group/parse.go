@@ -172,7 +172,7 @@ func withGroup(who access.View, r model.SecurityGroupRule, pair shape.UserIdGrou
 	if service.Value(pair.GroupId) == "" {
 		return r, noSourceGroup()
 	}
-	r.Group = *pair.GroupId
+	r.Group, r.Peering = *pair.GroupId, service.Value(pair.VpcPeeringConnectionId)
 	if owner := service.Value(pair.UserId); owner != "" && !who.Owns(owner) {
 		r.GroupAccount = owner
 	}

@@ -67,9 +67,13 @@ func (a Groups) revoke(ctx context.Context, choice groupChoice, flat flatRule, l
 	if err != nil {
 		return nil, err
 	}
+	tx, err := a.DB.View(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]shape.RevokedSecurityGroupRule, len(gone))
 	for i, r := range gone {
-		out[i] = revokedShape(g, r)
+		out[i] = revokedShape(tx, g, r)
 	}
 	return out, nil
 }

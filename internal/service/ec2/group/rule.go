@@ -52,7 +52,7 @@ func (a Groups) DescribeSecurityGroupRules(ctx context.Context, in *shape.Descri
 	}
 	out := &shape.DescribeSecurityGroupRulesOutput{NextToken: next, SecurityGroupRules: []shape.SecurityGroupRule{}}
 	for _, r := range page {
-		out.SecurityGroupRules = append(out.SecurityGroupRules, ruleShape(r.Group, r.Rule))
+		out.SecurityGroupRules = append(out.SecurityGroupRules, ruleShape(tx, r.Group, r.Rule))
 	}
 	return out, nil
 }
@@ -120,7 +120,7 @@ func (a Groups) replaceRules(tx *table.Txn, g *model.SecurityGroup, replacements
 			return fault.EC2("InvalidParameterValue", "Invalid rule type for security group rule '%s'. You may not specify %s for an existing rule with %s.", id, now, was)
 		}
 		r.ID, r.Egress, r.Tags = id, g.Rules[i].Egress, g.Rules[i].Tags
-		if err := checkReference(tx, g, r); err != nil {
+		if err := checkReference(tx, g, &r); err != nil {
 			return err
 		}
 		g.Rules[i] = r

@@ -37,6 +37,7 @@ var unknown = map[string]refusal{
 	shape.ResourceTypeEgressOnlyInternetGateway: {"InvalidGatewayID.NotFound", "The eigw ID '%s' does not exist"},
 	shape.ResourceTypeVpcEndpoint:               {"InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist"},
 	shape.ResourceTypeNatgateway:                {"InvalidNatGatewayID.NotFound", "The natGateway ID '%s' does not exist"},
+	shape.ResourceTypeVpcPeeringConnection:      {"InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '%s' does not exist"},
 	state.NATGateways.Kind():                    {"NatGatewayNotFound", "The Nat Gateway %s was not found"}, // to its own operations
 }
 

@@ -92,6 +92,8 @@ func (s shown) route(r *model.RouteTable, route model.Route, origin string) shap
 		out.NetworkInterfaceId = new(id)
 	case "nat":
 		out.NatGatewayId = new(id)
+	case "pcx":
+		out.VpcPeeringConnectionId = new(id)
 	case "eigw":
 		out.EgressOnlyInternetGatewayId = new(id)
 	default:

@@ -46,13 +46,12 @@ func targetOf(all []target) (found target, err error) {
 // absent are the errors for targets of kinds that are not here, by parameter: there is
 // none with any id.
 var absent = map[string]struct{ code, text string }{
-	"transitGatewayId":       {"InvalidTransitGatewayID.NotFound", "The transitGateway ID '%s' does not exist"},
-	"vpcPeeringConnectionId": {"InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '%s' does not exist"},
-	"instanceId":             {"InvalidInstanceID.NotFound", "The instance ID '%s' does not exist"},
-	"localGatewayId":         {"InvalidLocalGatewayID.NotFound", "The local gateway ID '%s' does not exist"},
-	"carrierGatewayId":       {"InvalidCarrierGatewayID.NotFound", "The carrierGateway ID '%s' does not exist"},
-	"coreNetworkArn":         {"InvalidCoreNetworkArn.NotFound", "The core network ARN '%s' does not exist"},
-	"odbNetworkArn":          {"InvalidOdbNetworkArn.NotFound", "The ODB network ARN '%s' does not exist"},
+	"transitGatewayId": {"InvalidTransitGatewayID.NotFound", "The transitGateway ID '%s' does not exist"},
+	"instanceId":       {"InvalidInstanceID.NotFound", "The instance ID '%s' does not exist"},
+	"localGatewayId":   {"InvalidLocalGatewayID.NotFound", "The local gateway ID '%s' does not exist"},
+	"carrierGatewayId": {"InvalidCarrierGatewayID.NotFound", "The carrierGateway ID '%s' does not exist"},
+	"coreNetworkArn":   {"InvalidCoreNetworkArn.NotFound", "The core network ARN '%s' does not exist"},
+	"odbNetworkArn":    {"InvalidOdbNetworkArn.NotFound", "The ODB network ARN '%s' does not exist"},
 }
 
 // check sees that the target is the account's and in the table's VPC.
@@ -72,6 +71,13 @@ func (t target) check(tx *table.Txn, who access.View, r *model.RouteTable, d des
 	case "egressOnlyInternetGatewayId":
 		g, ok := view.Get(tx, who, state.EgressOnlyGateways, id)
 		return t.inVPC(r, ok && g.VPC == r.VPC, ok, "egress only internet gateway", "InvalidGatewayID.NotFound", "The eigw ID '%s' does not exist")
+	case "vpcPeeringConnectionId":
+		p, ok := view.Get(tx, who, state.PeeringConnections, id)
+		here := false
+		if ok = ok && p.Live(); ok { // what is not accepted yet leads nowhere until then
+			_, here = p.Across(r.Sibling(r.VPC))
+		}
+		return t.inVPC(r, here, ok, "vpc peering connection", "InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '%s' does not exist")
 	case "networkInterfaceId":
 		ni, ok := view.Get(tx, who, state.NetworkInterfaces, id)
 		return t.inVPC(r, ok && ni.VPC == r.VPC, ok, "interface", "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist")

@@ -50,6 +50,9 @@ func (a VPCs) associateVPC4(ctx context.Context, id string, p netip.Prefix) (*sh
 			return tooManyBlocks(v, a.Quotas.IPv4BlocksPerVPC, "IPv4")
 		}
 		v.CIDRs = append(v.CIDRs, added)
+		if err := freeOfPeers(tx, v, p); err != nil {
+			return err
+		}
 		return freeOfRoutes(tx, v, p)
 	})
 	if err != nil {
@@ -75,6 +78,9 @@ func (a VPCs) associateVPC6(ctx context.Context, id string, block6 *block6Reques
 			openDefaultGroup6(tx, v, ruleID)
 		}
 		v.CIDRs6 = append(v.CIDRs6, added)
+		if err := freeOfPeers(tx, v, added.Prefix); err != nil {
+			return err
+		}
 		return freeOfRoutes(tx, v, added.Prefix)
 	})
 	if err != nil {
@@ -98,6 +104,17 @@ func freeOfRoutes(tx *table.Txn, v *model.VPC, added netip.Prefix) error {
 			if route.Dest.IsValid() && added.Bits() <= route.Dest.Bits() && added.Contains(route.Dest.Addr()) {
 				return fault.EC2("InvalidVpc.Range", "The CIDR '%s' is invalid: it is the same as or larger than the destination %s of a route in route table %s", added, route.Dest, r.ID)
 			}
+		}
+	}
+	return nil
+}
+
+// freeOfPeers sees that a new block of a VPC has no addresses in common with a VPC that it is
+// peered with.
+func freeOfPeers(tx *table.Txn, v *model.VPC, added netip.Prefix) error {
+	for p, peer := range state.PeersOf(tx, v.Ref()) {
+		if other, overlaps := block.Overlapping(slices.Concat(peer.CIDRs, peer.CIDRs6), added); overlaps {
+			return fault.EC2("InvalidVpc.Range", "The CIDR '%s' is invalid: it overlaps '%s' of VPC %s, which is on the other side of VPC peering connection %s", added, other.Prefix, peer.ID, p.ID)
 		}
 	}
 	return nil

@@ -1,0 +1,135 @@
+# VPCs of two accounts that are peered, with routes on both sides, and a group of the one in
+# a rule of the other.
+
+terraform {
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100.0"
+    }
+  }
+}
+
+variable "accepter" {
+  description = "The key of the account of the other VPC, and the account."
+  type        = object({ id = string, secret = string, account = string })
+}
+
+variable "changed" {
+  description = "Change what can be changed in place."
+  type        = bool
+  default     = false
+}
+
+# The requester: the account whose key the environment has.
+provider "aws" {}
+
+provider "aws" {
+  alias      = "accepter"
+  access_key = var.accepter.id
+  secret_key = var.accepter.secret
+}
+
+resource "aws_vpc" "requester" {
+  cidr_block = "10.0.0.0/16"
+}
+
+resource "aws_vpc" "accepter" {
+  provider   = aws.accepter
+  cidr_block = "10.1.0.0/16"
+}
+
+resource "aws_vpc_peering_connection" "this" {
+  vpc_id        = aws_vpc.requester.id
+  peer_vpc_id   = aws_vpc.accepter.id
+  peer_owner_id = var.accepter.account
+  tags          = { Side = "requester" }
+}
+
+resource "aws_vpc_peering_connection_accepter" "this" {
+  provider                  = aws.accepter
+  vpc_peering_connection_id = aws_vpc_peering_connection.this.id
+  auto_accept               = true
+  tags                      = { Side = var.changed ? "changed" : "accepter" }
+}
+
+resource "aws_vpc_peering_connection_options" "requester" {
+  vpc_peering_connection_id = aws_vpc_peering_connection_accepter.this.id
+  requester {
+    allow_remote_vpc_dns_resolution = !var.changed
+  }
+}
+
+resource "aws_vpc_peering_connection_options" "accepter" {
+  provider                  = aws.accepter
+  vpc_peering_connection_id = aws_vpc_peering_connection_accepter.this.id
+  accepter {
+    allow_remote_vpc_dns_resolution = true
+  }
+}
+
+resource "aws_route" "requester" {
+  route_table_id            = aws_vpc.requester.main_route_table_id
+  destination_cidr_block    = var.changed ? "10.1.0.0/20" : "10.1.0.0/16"
+  vpc_peering_connection_id = aws_vpc_peering_connection_accepter.this.id
+}
+
+resource "aws_route_table" "accepter" {
+  provider = aws.accepter
+  vpc_id   = aws_vpc.accepter.id
+  route {
+    cidr_block                = "10.0.0.0/16"
+    vpc_peering_connection_id = aws_vpc_peering_connection_accepter.this.id
+  }
+}
+
+resource "aws_security_group" "clients" {
+  name   = "clients"
+  vpc_id = aws_vpc.requester.id
+}
+
+resource "aws_security_group" "servers" {
+  provider = aws.accepter
+  name     = "servers"
+  vpc_id   = aws_vpc.accepter.id
+  ingress {
+    protocol        = "tcp"
+    from_port       = 5432
+    to_port         = 5432
+    security_groups = ["${data.aws_caller_identity.requester.account_id}/${aws_security_group.clients.id}"]
+  }
+  depends_on = [aws_vpc_peering_connection_accepter.this]
+}
+
+resource "aws_vpc_security_group_ingress_rule" "apart" {
+  provider                     = aws.accepter
+  security_group_id            = aws_security_group.apart.id
+  ip_protocol                  = "tcp"
+  from_port                    = 80
+  to_port                      = 80
+  referenced_security_group_id = "${data.aws_caller_identity.requester.account_id}/${aws_security_group.clients.id}"
+  depends_on                   = [aws_vpc_peering_connection_accepter.this]
+}
+
+resource "aws_security_group" "apart" {
+  provider = aws.accepter
+  name     = "apart"
+  vpc_id   = aws_vpc.accepter.id
+}
+
+data "aws_caller_identity" "requester" {}
+
+data "aws_vpc_peering_connection" "found" {
+  vpc_id      = aws_vpc.requester.id
+  peer_vpc_id = aws_vpc.accepter.id
+  status      = "active"
+  depends_on  = [aws_vpc_peering_connection_accepter.this]
+}
+
+output "found" {
+  value = {
+    id     = data.aws_vpc_peering_connection.found.id == aws_vpc_peering_connection.this.id
+    block  = data.aws_vpc_peering_connection.found.peer_cidr_block
+    status = aws_vpc_peering_connection_accepter.this.accept_status
+  }
+}
