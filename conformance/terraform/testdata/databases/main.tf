@@ -1,5 +1,5 @@
-# What databases are made of: parameter groups, a cluster with an instance and a name of its
-# own, an instance alone with a snapshot and a read replica, and what can be looked up of engines, orders and certificates.
+# What a cluster is made of: parameter groups, an instance and a name of its own, a snapshot
+# with a copy, and what can be looked up of engines, orders and certificates.
 
 terraform {
   required_providers {
@@ -117,44 +117,6 @@ resource "aws_rds_cluster_endpoint" "this" {
   tags                        = { team = "shop" }
 }
 
-# It is made beside the cluster, and takes no longer.
-resource "aws_db_instance" "this" {
-  identifier                  = "stock"
-  engine                      = "postgres"
-  engine_version              = data.aws_rds_engine_version.cluster.version_actual
-  instance_class              = "db.t4g.micro"
-  allocated_storage           = 20
-  db_name                     = "stock"
-  username                    = "boss"
-  manage_master_user_password = true
-  db_subnet_group_name        = aws_db_subnet_group.this.name
-  backup_retention_period     = var.changed ? 7 : 1
-  apply_immediately           = true
-  skip_final_snapshot         = true
-  tags                        = { team = "shop", changed = var.changed }
-}
-
-# With a change it is promoted.
-resource "aws_db_instance" "replica" {
-  identifier          = "stock-copy"
-  replicate_source_db = var.changed ? null : aws_db_instance.this.identifier
-  instance_class      = "db.t4g.small"
-  apply_immediately   = true
-  skip_final_snapshot = true
-}
-
-resource "aws_db_snapshot" "this" {
-  db_instance_identifier = aws_db_instance.this.identifier
-  db_snapshot_identifier = "stock-before"
-  shared_accounts        = var.changed ? ["210987654321"] : []
-  tags                   = { team = "shop" }
-}
-
-resource "aws_db_snapshot_copy" "this" {
-  source_db_snapshot_identifier = aws_db_snapshot.this.db_snapshot_arn
-  target_db_snapshot_identifier = "stock-copy"
-}
-
 resource "aws_db_cluster_snapshot" "this" {
   db_cluster_identifier          = aws_rds_cluster_instance.this.cluster_identifier
   db_cluster_snapshot_identifier = "orders-before"
@@ -170,9 +132,6 @@ resource "aws_rds_cluster_snapshot_copy" "this" {
 output "databases" {
   value = {
     secret      = aws_rds_cluster.this.master_user_secret[0].secret_arn
-    snapshot    = aws_db_snapshot.this.status
-    replicated  = var.changed ? "" : aws_db_instance.replica.replicate_source_db
-    alone       = aws_db_instance.this.master_user_secret[0].secret_status
     class       = data.aws_rds_orderable_db_instance.member.instance_class
     own         = data.aws_rds_certificate.own.id
     same        = data.aws_rds_certificate.own.thumbprint == data.aws_rds_certificate.usual.thumbprint
