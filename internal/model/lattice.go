@@ -5,6 +5,7 @@ package model
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // IPFamily is the address family choice of a resource gateway.
@@ -227,10 +228,17 @@ func (r *ResourceConfiguration) ARN() string {
 	return ARN("vpc-lattice", r.Region, r.Account, "resourceconfiguration/"+r.ID)
 }
 
-// VPCEndpoint is a consumer's way to a resource.
+// The types of VPC endpoints that there are, in EC2's words.
+const (
+	EndpointResource  = "Resource"
+	EndpointInterface = "Interface"
+	EndpointGateway   = "Gateway"
+)
+
+// VPCEndpoint is a consumer's way to a resource or a service.
 type VPCEndpoint struct {
 	Meta
-	// Type is Resource; the other types do not exist yet.
+	// Type is one of those above.
 	Type          string   `json:"type"`
 	VPC           string   `json:"vpc"`
 	Subnets       []string `json:"subnets"`
@@ -245,8 +253,25 @@ type VPCEndpoint struct {
 	DNSRecordType string   `json:"dnsRecordType,omitempty"`
 	DNSPreference string   `json:"dnsPreference,omitempty"`
 	DNSDomains    []string `json:"dnsDomains,omitempty"`
-	// Configuration is the resource configuration, perhaps of another account.
-	Configuration Ref `json:"configuration"`
+	// Configuration is the resource configuration of an endpoint of type Resource, perhaps
+	// of another account.
+	Configuration Ref `json:"configuration,omitzero"`
+	// ServiceName is what one of another type leads to, and Service its row, perhaps of
+	// another account; none when it is one of OwnServices.
+	ServiceName string `json:"serviceName,omitempty"`
+	Service     Ref    `json:"service,omitzero"`
+	// Acceptance is one of the Acceptance constants, since AcceptanceAt, where the owner of
+	// the service is asked; empty where nobody is.
+	Acceptance   string    `json:"acceptance,omitempty"`
+	AcceptanceAt time.Time `json:"acceptanceAt,omitzero"`
+	// Policy is the policy document, as the user wrote it; empty is the default one, which
+	// allows everything.
+	Policy string `json:"policy,omitempty"`
+	// RouteTables are those that lead to one of type Gateway.
+	RouteTables []string `json:"routeTables,omitempty"`
+	// Targets are the transit targets of an endpoint to an own or a relayed service, by which
+	// its connections are known where they arrive.
+	Targets []TransitTarget `json:"targets,omitempty"`
 	// Parted are children of a group from which the endpoint was dissociated: it is
 	// not associated with them again. They may be gone.
 	Parted []string `json:"parted,omitempty"`
@@ -260,9 +285,15 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 	c.Groups = slices.Clone(e.Groups)
 	c.Interfaces = slices.Clone(e.Interfaces)
 	c.DNSDomains = slices.Clone(e.DNSDomains)
+	c.RouteTables = slices.Clone(e.RouteTables)
+	c.Targets = slices.Clone(e.Targets)
 	c.Parted = slices.Clone(e.Parted)
 	return &c
 }
+
+// Later reports whether versions that knew endpoints of type Resource alone would take the
+// row for one.
+func (e *VPCEndpoint) Later() bool { return e.Type != EndpointResource }
 
 // HasPrivateNames reports whether the endpoint's VPC may have names of its resources.
 func (e *VPCEndpoint) HasPrivateNames() bool { return e.PrivateDNS || e.OfDatabase }

@@ -34,9 +34,11 @@ var plain = map[string]string{
 	"attachment":             "NamespaceName Device",
 	"resource-gateway":       "Family DNSResolution",
 	"resource-configuration": "Protocol CustomDomain GroupDomain DNS Targets.Zone DatabaseARN Part",
-	"vpc-endpoint":           "IPAddressType DNSRecordType DNSPreference DNSDomains",
+	"vpc-endpoint":           "IPAddressType DNSRecordType DNSPreference DNSDomains ServiceName Acceptance Policy Targets",
 	"endpoint-association":   "EndpointSideID Lack",
 	"transit-claim":          "Space",
+
+	"endpoint-service": "Name Targets.Address LoadBalancers Principals Families PrivateName Verification",
 
 	"nat-gateway": "FailureCode FailureMessage",
 	// An account that is asked may not exist.

@@ -35,7 +35,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger) (*table.DB, erro
 func Tables() []table.Any {
 	return []table.Any{
 		Accounts, AccessKeys, Hosts, ClientTokens, Elections, Statuses,
-		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, SecurityGroups,
+		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, EndpointServices, SecurityGroups,
 		NATGateways, InternetGateways, EgressOnlyGateways, PeeringConnections, ElasticAddresses, PrefixLists,
 		RouteTables, RouteTableAssociations, NetworkACLs, NetworkACLAssociations, DHCPOptions, AddressClaims, PublicClaims, Attachments,
 		ResourceConfigurations, EndpointAssociations, TransitClaims, DomainVerifications,
@@ -294,10 +294,10 @@ var (
 		return optional(r.Meta, r.Database)
 	}, to(DBClusters), to(DBInstances))
 
-	VPCEndpoints                = tagged(EC2, table.Define[*model.VPCEndpoint]("vpc-endpoint"), "vpc-endpoint", "vpce-")
+	VPCEndpoints                = tagged(EC2, table.Define[*model.VPCEndpoint]("vpc-endpoint").Apart((*model.VPCEndpoint).Later), "vpc-endpoint", "vpce-")
 	VPCEndpointsByVPC           = refer(VPCEndpoints, "vpc", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.VPC) }, to(VPCs))
 	VPCEndpointsByGroup         = refer(VPCEndpoints, "group", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) }, to(SecurityGroups))
-	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Outlives, func(e *model.VPCEndpoint) []model.Ref { return []model.Ref{e.Configuration} }, to(ResourceConfigurations))
+	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Outlives, func(e *model.VPCEndpoint) []model.Ref { return named(e.Configuration) }, to(ResourceConfigurations))
 
 	// VPCEndpointsByPrivate finds those of a VPC that have private DNS.
 	VPCEndpointsByPrivate = byRef(VPCEndpoints, "private", func(e *model.VPCEndpoint) []model.Ref {
@@ -404,6 +404,7 @@ var _ = []*Relation{
 	// An endpoint's subnets stay because of its interfaces, and the interfaces of
 	// targets and associations because of the gateway and the endpoint.
 	name(VPCEndpoints, "subnet", Relies, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Subnets...) }, to(Subnets)),
+	name(VPCEndpoints, "route-table", Outlives, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.RouteTables...) }, to(RouteTables)),
 	name(ResourceConfigurations, "target", Relies, func(r *model.ResourceConfiguration) (all []model.Ref) {
 		for _, t := range r.Targets {
 			all = append(all, r.Sibling(t.Interface))
@@ -430,7 +431,7 @@ var _ = []*Relation{
 		}
 		return all
 	}, to(ResourceConfigurations)),
-	name(TransitClaims, "owner", Follows, func(c *model.TransitClaim) []model.Ref { return []model.Ref{c.Owner} }, to(VPCs), to(ResourceConfigurations)),
+	name(TransitClaims, "owner", Follows, func(c *model.TransitClaim) []model.Ref { return []model.Ref{c.Owner} }, to(VPCs), to(ResourceConfigurations), to(VPCEndpoints)),
 }
 
 // Address is an address of a network interface, as an index finds it.

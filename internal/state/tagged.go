@@ -36,7 +36,8 @@ type Tagged struct {
 	// Service and Type are how ARNs name the kind; EC2 calls the second the type of
 	// the resource.
 	Service, Type string
-	// Prefix is what the ids begin with; no other kind's does. Those of RAM have none.
+	// Prefix is what the ids begin with. Of two kinds that one begins with, the longer prefix
+	// tells. Those of RAM have none.
 	Prefix string
 	// Table is the kind of the rows that have the tags.
 	Table string

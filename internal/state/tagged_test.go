@@ -115,7 +115,7 @@ func TestIdsTellWhatHasTags(t *testing.T) {
 		kinds := TaggedIn(service)
 		for _, k := range kinds {
 			same := slices.DeleteFunc(slices.Clone(kinds), func(other *Tagged) bool {
-				return !strings.HasPrefix(k.Prefix, other.Prefix) && k.Type != other.Type
+				return k.Prefix != other.Prefix && k.Type != other.Type
 			})
 			if len(same) != 1 || !strings.HasSuffix(k.Prefix, "-") {
 				t.Errorf("%s %s: ids with %s can be of %d kinds", service, k.Type, k.Prefix, len(same))

@@ -24,12 +24,16 @@ import (
 // Tags are the operations on tags.
 type Tags struct{ *service.Env }
 
-// kindOf finds the kind of a resource by its id.
-func kindOf(id string) (*state.Tagged, error) {
+// kindOf finds the kind of a resource by its id: what the ids of a kind begin with may go on
+// as those of another one do.
+func kindOf(id string) (found *state.Tagged, err error) {
 	for _, k := range state.TaggedIn(state.EC2) {
-		if strings.HasPrefix(id, k.Prefix) {
-			return k, nil
+		if strings.HasPrefix(id, k.Prefix) && (found == nil || len(k.Prefix) > len(found.Prefix)) {
+			found = k
 		}
+	}
+	if found != nil {
+		return found, nil
 	}
 	return nil, fault.EC2("InvalidID", "The ID '%s' is not valid: it is not of a kind of resource that can be tagged here", id)
 }
