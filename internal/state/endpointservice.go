@@ -10,6 +10,7 @@ import (
 )
 
 var (
+	// EndpointServices are what interface endpoints lead to.
 	EndpointServices = tagged(EC2, table.Define[*model.EndpointService]("endpoint-service"), "vpc-endpoint-service", "vpce-svc-")
 	// EndpointServicesByName takes the name as an id: of a region's services, whoever has
 	// them, so the account is left out.

@@ -13,17 +13,19 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/internal/dataplane/thread"
 	"github.com/posternhq/postern/internal/desired"
 )
 
-// home is the network namespace of this process, where interfaces of the host are.
+// home is the network namespace of this process, where interfaces of the host are. It is
+// not to be opened Inside another one.
 type home struct {
 	ns     *os.File
 	handle *netlink.Handle
 }
 
 func openHome() (*home, error) {
-	ns, err := os.Open("/proc/self/ns/net")
+	ns, err := os.Open(thread.Own)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,7 +56,11 @@ func fetch[T any](call func() (T, error)) (T, error) {
 
 // openHandle opens an rtnetlink socket that belongs to the namespace.
 func openHandle(ns *os.File) (*netlink.Handle, error) {
-	h, err := netlink.NewHandleAt(netns.NsHandle(ns.Fd()), unix.NETLINK_ROUTE)
+	var h *netlink.Handle
+	err := Inside(ns, func() (err error) {
+		h, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open rtnetlink socket in %s: %w", ns.Name(), err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/posternhq/postern/internal/dataplane/thread"
 	"github.com/posternhq/postern/internal/desired"
 )
 
@@ -136,10 +137,8 @@ func CheckPlace(ns *os.File) error {
 }
 
 func checkPlace(in inner) error {
-	// Not /proc/self, which is the first thread: others' work may be under way on it
-	// Inside a namespace.
-	const here, process1 = "/proc/thread-self/ns/net", "/proc/1/ns/net"
-	for _, path := range []string{here, process1} {
+	const process1 = "/proc/1/ns/net"
+	for _, path := range []string{thread.Own, process1} {
 		host, err := openPath(path)
 		if path == process1 && errors.Is(err, fs.ErrPermission) {
 			continue // it has capabilities that this process lacks: nobody gets its namespace from here

@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posternhq/postern/internal/dataplane/thread"
 )
 
 // Directory is where named network namespaces are, as ip-netns(8) has it.
@@ -40,7 +41,7 @@ func MakeNamespace(name string, setup func() error) (*os.File, error) {
 	if err := DeleteNamespace(name); err != nil {
 		return nil, err
 	}
-	err = onThread(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error {
+	err = thread.In(thread.Leave, func() error {
 		if err := setup(); err != nil {
 			return err
 		}
@@ -55,7 +56,7 @@ func MakeNamespace(name string, setup func() error) (*os.File, error) {
 // InThrowaway runs fn on a thread in a new namespace without a name, which goes
 // when fn returns. Commands that fn starts run in it too.
 func InThrowaway(fn func() error) error {
-	return onThread(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, fn)
+	return thread.In(thread.Leave, fn)
 }
 
 // nameCurrent binds the calling thread's network namespace to path.
@@ -65,7 +66,7 @@ func nameCurrent(path string) error {
 		return err
 	}
 	f.Close()
-	if err := unix.Mount("/proc/thread-self/ns/net", path, "none", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(thread.Own, path, "none", unix.MS_BIND, ""); err != nil {
 		os.Remove(path)
 		return fmt.Errorf("mount %s: %w", path, err)
 	}
@@ -145,36 +146,7 @@ func Inode(ns *os.File) (uint64, error) {
 // belong to the namespace for ever and may be used anywhere afterwards.
 // Goroutines that fn starts run outside.
 func Inside(ns *os.File, fn func() error) error {
-	enter := func() error { return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET) }
-	return onThread(enter, fn)
-}
-
-// onThread runs enter and then fn on a thread of their own and brings the
-// thread back to the namespace it came from. A thread that cannot be brought
-// back is never reused: its goroutine ends while locked to it, and the runtime
-// ends the thread with it.
-func onThread(enter, fn func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		home, err := os.Open("/proc/thread-self/ns/net")
-		if err != nil {
-			runtime.UnlockOSThread()
-			result <- err
-			return
-		}
-		defer home.Close()
-		if err = enter(); err != nil {
-			err = fmt.Errorf("enter namespace: %w", err)
-		} else {
-			err = fn()
-		}
-		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
-			runtime.UnlockOSThread()
-		}
-		result <- err
-	}()
-	return <-result
+	return thread.In(thread.Enter(int(ns.Fd())), fn)
 }
 
 // namespacePath refuses names that would lead out of the directory.

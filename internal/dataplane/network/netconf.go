@@ -36,7 +36,11 @@ type netconf struct {
 // netconfs reads the settings of all interfaces. It asks rtnetlink, because the
 // files under /proc/sys are slow to find when there are many namespaces.
 func (r *Router) netconfs() (map[confKey]netconf, error) {
-	socket, err := nl.GetNetlinkSocketAt(netns.NsHandle(r.ns.Fd()), netns.None(), unix.NETLINK_ROUTE)
+	var socket *nl.NetlinkSocket
+	err := r.Inside(func() (err error) {
+		socket, err = nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open rtnetlink socket: %w", err)
 	}
