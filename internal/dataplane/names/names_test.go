@@ -137,9 +137,17 @@ func entries() []desired.Entry {
 	}
 }
 
+// apply puts and deletes, again and again as the loop does: no process may serve just when
+// it is tried.
 func (r *rig) apply(n *names.Names, put, del []desired.Entry) {
 	r.t.Helper()
-	for k, err := range n.Apply(r.t.Context(), desired.Zone(vpc), put, del) {
+	var failed map[desired.Key]error
+	for deadline := time.Now().Add(testnet.Patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if failed = n.Apply(r.t.Context(), desired.Zone(vpc), put, del); len(failed) == 0 {
+			return
+		}
+	}
+	for k, err := range failed {
 		r.t.Fatalf("%s: %v", k, err)
 	}
 }
