@@ -3,6 +3,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -102,8 +103,10 @@ type OwnService struct {
 	// Label is the word for it in names, such as ec2, and Signing the service that requests
 	// are signed for.
 	Label, Signing string
-	// Global says that there is one for all regions, whose standard name has no region.
+	// Global says that there is one for all regions, whose standard name has no region but
+	// Home, if that is not empty.
 	Global bool
+	Home   string
 }
 
 // OwnServices are the APIs that workloads reach by interface endpoints.
@@ -112,7 +115,7 @@ var OwnServices = []OwnService{
 	{Label: "ec2", Signing: "ec2"},
 	{Label: "elasticloadbalancing", Signing: "elasticloadbalancing"},
 	{Label: "iam", Signing: "iam", Global: true},
-	{Label: "organizations", Signing: "organizations", Global: true},
+	{Label: "organizations", Signing: "organizations", Global: true, Home: "us-east-1"},
 	{Label: "ram", Signing: "ram"},
 	{Label: "rds", Signing: "rds"},
 	{Label: "route53", Signing: "route53", Global: true},
@@ -127,6 +130,9 @@ func (s OwnService) Name(region string) string { return "com.amazonaws." + regio
 // normal form that stands where AWS has amazonaws.com.
 func (s OwnService) StandardName(region, domain string) string {
 	if s.Global {
+		region = s.Home
+	}
+	if region == "" {
 		return s.Label + "." + domain
 	}
 	return s.Label + "." + region + "." + domain
@@ -164,3 +170,29 @@ var (
 	FrontBlock4 = netip.MustParsePrefix("100.64.0.0/10")
 	FrontBlock6 = netip.MustParsePrefix("fd50:5354:4f02::/64")
 )
+
+// FrontAddress is the address in the front of the connections that come by a transit target.
+func FrontAddress(index int, is4 bool) netip.Addr {
+	if is4 {
+		a := FrontBlock4.Addr().As4()
+		binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])|uint32(index))
+		return netip.AddrFrom4(a)
+	}
+	a := FrontBlock6.Addr().As16()
+	binary.BigEndian.PutUint32(a[12:], uint32(index))
+	return netip.AddrFrom16(a)
+}
+
+// FrontIndex is the reverse of FrontAddress: false for an address that no target has.
+func FrontIndex(a netip.Addr) (int, bool) {
+	a = a.Unmap().WithZone("")
+	raw := a.AsSlice()
+	if len(raw) == 0 {
+		return 0, false
+	}
+	index := int(binary.BigEndian.Uint32(raw[len(raw)-4:]))
+	if a.Is4() {
+		index &= 1<<(32-FrontBlock4.Bits()) - 1
+	}
+	return index, FrontAddress(index, a.Is4()) == a
+}
