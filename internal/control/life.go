@@ -70,7 +70,7 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 			return fateOf(&row.Meta), true
 		}
 	case plan.SubjectNames: // nothing goes with them, so they are gone when they are to go
-		of := model.NamedAssociation(ref)
+		of := model.NamesOwner(ref)
 		if row, ok := state.EndpointAssociations.Get(tx, of.Account, of.Region, of.ID); ok && !row.Deleting() {
 			return fateOf(&row.Meta), true
 		}

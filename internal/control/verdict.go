@@ -84,7 +84,7 @@ func (w *writing) say(v verdict) {
 // names is a part of the association's.
 func statusRef(s plan.Subject) model.Ref {
 	if s.Kind == plan.SubjectNames {
-		return model.NamedAssociation(s.Ref)
+		return model.NamesOwner(s.Ref)
 	}
 	return s.Ref
 }

@@ -164,7 +164,7 @@ func (p *plane) control(ctx context.Context, d *daemon, host model.Host) error {
 
 // domainsOf are what names are below.
 func domainsOf(env *service.Env) plan.Domains {
-	return plan.Domains{Endpoints: env.Suffix, Databases: env.DatabaseSuffix}
+	return plan.Domains{Endpoints: env.Suffix, Databases: env.DatabaseSuffix, AWS: env.AWSNames}
 }
 
 // serves says that the daemon stays: it has its store and its addresses, or waits for

@@ -44,8 +44,37 @@ func (a *EndpointAssociation) NamesRef() Ref { return a.Sibling(a.ID + namesOf) 
 
 const namesOf = "/names"
 
-// NamedAssociation gives the reference of the association whose NamesRef that is.
-func NamedAssociation(names Ref) Ref {
+// NamesOwner gives the reference of the association, or of the interface endpoint, whose
+// NamesRef that is.
+func NamesOwner(names Ref) Ref {
 	names.ID = strings.TrimSuffix(names.ID, namesOf)
 	return names
 }
+
+// ServiceNames is the domain of the regional and zonal names of all interface endpoints,
+// whatever they lead to and wherever; see ServiceDomain.
+func ServiceNames(suffix string) string { return "vpce." + suffix }
+
+// ServiceZoneID is the identifier of the hosted zone that is shown with the regional and
+// zonal names of a region's interface endpoints, like that of EndpointZoneID.
+func ServiceZoneID(region, suffix string) string {
+	return EndpointZoneID(region + "." + ServiceNames(suffix))
+}
+
+// NameIn is the regional name of an interface endpoint in the domain of its service.
+func (e *VPCEndpoint) NameIn(domain string) string { return e.label() + "." + domain }
+
+// ZonalNameIn is the name of those of its addresses that are in an availability zone.
+func (e *VPCEndpoint) ZonalNameIn(domain, zone string) string {
+	return e.label() + "-" + zone + "." + domain
+}
+
+// label is the identifier with eight characters that follow from it, as AWS has them.
+func (e *VPCEndpoint) label() string {
+	sum := sha256.Sum256([]byte(e.ID))
+	return e.ID + "-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
+}
+
+// NamesRef is how the names of an interface endpoint are called as something that is
+// acknowledged by itself.
+func (e *VPCEndpoint) NamesRef() Ref { return e.Sibling(e.ID + namesOf) }

@@ -295,6 +295,17 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 // row for one.
 func (e *VPCEndpoint) Later() bool { return e.Type != EndpointResource }
 
+// Accepted reports whether nobody keeps the endpoint from leading to its service: its owner
+// is not asked, or has said yes.
+func (e *VPCEndpoint) Accepted() bool {
+	return e.Acceptance == "" || e.Acceptance == AcceptanceAccepted
+}
+
+// Refused reports whether the owner of the service has said no, or nothing for too long.
+func (e *VPCEndpoint) Refused() bool {
+	return e.Acceptance == AcceptanceRejected || e.Acceptance == AcceptanceExpired
+}
+
 // HasPrivateNames reports whether the endpoint's VPC may have names of its resources.
 func (e *VPCEndpoint) HasPrivateNames() bool { return e.PrivateDNS || e.OfDatabase }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/posternhq/postern/internal/engine"
 	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -54,6 +55,8 @@ type Env struct {
 	IPv6Pool netip.Prefix
 	// Suffix is the domain of the names of endpoints, in normal form.
 	Suffix string
+	// AWSNames says that Postern's own APIs have their names in amazonaws.com too.
+	AWSNames bool
 	// DatabaseSuffix is the domain of the names of databases, in normal form.
 	DatabaseSuffix string
 	// Engines gives the database engines that are installed on this host, the newest
@@ -110,6 +113,9 @@ func (e *Env) Intn(n int) int {
 	e.read(raw[:])
 	return int(binary.BigEndian.Uint64(raw[:]) % uint64(n))
 }
+
+// Naming is what names are below.
+func (e *Env) Naming() state.Naming { return state.Naming{Suffix: e.Suffix, AWS: e.AWSNames} }
 
 // Alloc gives what hands out addresses, interfaces and places, within the limits
 // of this environment.

@@ -65,7 +65,10 @@ func databaseNameOf(tx *table.Txn, e *model.VPCEndpoint, rc *model.ResourceConfi
 }
 
 // PrivateZones gives the domains that an endpoint has zones of its own for, in order.
-func PrivateZones(tx *table.Txn, e *model.VPCEndpoint) (zones []string) {
+func PrivateZones(tx *table.Txn, n Naming, e *model.VPCEndpoint) (zones []string) {
+	if e.Type == model.EndpointInterface {
+		return serviceZones(tx, n, e)
+	}
 	rc, ok := ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
 	if !ok || !e.HasPrivateNames() {
 		return nil
@@ -106,7 +109,7 @@ type PrivateDomain struct {
 // PrivateDomains gives the domains of the resources that the endpoints of a VPC with
 // private DNS lead to. Of endpoints that want one domain the oldest has it, see
 // HasPrivateZone; the order is that of their age.
-func PrivateDomains(tx *table.Txn, vpc model.Ref) (list []PrivateDomain) {
+func PrivateDomains(tx *table.Txn, n Naming, vpc model.Ref) (list []PrivateDomain) {
 	endpoints := slices.SortedFunc(VPCEndpointsByPrivate.Rows(tx, vpc), func(a, b *model.VPCEndpoint) int {
 		if older(a, b) {
 			return -1
@@ -123,12 +126,16 @@ func PrivateDomains(tx *table.Txn, vpc model.Ref) (list []PrivateDomain) {
 		}
 	}
 	for _, e := range endpoints {
-		used := PrivateZones(tx, e)
+		used := PrivateZones(tx, n, e)
 		for _, domain := range used {
 			d := PrivateDomain{Endpoint: e, Domain: domain}
-			if by := taken[domain]; by != "" {
+			switch by := taken[domain]; {
+			case by != "":
 				d.LeftOut = by + " has the domain in this VPC"
-			} else {
+			case !e.Accepted():
+				d.LeftOut = "the endpoint waits for the owner of its service to accept it"
+				fallthrough
+			default:
 				taken[domain] = "endpoint " + e.ID
 			}
 			list = append(list, d)
@@ -184,9 +191,9 @@ func leftOut(tx *table.Txn, e *model.VPCEndpoint, rc, above *model.ResourceConfi
 
 // PrivateZoneIn gives the endpoint of a VPC that has a zone of its own for a domain. Of
 // several the oldest has it; except is not one of them, if it is an endpoint at all.
-func PrivateZoneIn(tx *table.Txn, vpc model.Ref, domain, except string) (first *model.VPCEndpoint, ok bool) {
+func PrivateZoneIn(tx *table.Txn, n Naming, vpc model.Ref, domain, except string) (first *model.VPCEndpoint, ok bool) {
 	for e := range VPCEndpointsByPrivate.Rows(tx, vpc) {
-		if e.ID == except || first != nil && !older(e, first) || !slices.Contains(PrivateZones(tx, e), domain) {
+		if e.ID == except || first != nil && !older(e, first) || !slices.Contains(PrivateZones(tx, n, e), domain) {
 			continue
 		}
 		first = e
@@ -207,12 +214,12 @@ func HostedZoneIn(tx *table.Txn, vpc model.Ref, domain string) (*model.HostedZon
 // HasPrivateZone reports whether an endpoint has a domain in its VPC, where no hosted zone
 // and no older endpoint has it. Requests that would make two of them are refused, but
 // domains are verified and children are added later.
-func HasPrivateZone(tx *table.Txn, e *model.VPCEndpoint, domain string) bool {
+func HasPrivateZone(tx *table.Txn, n Naming, e *model.VPCEndpoint, domain string) bool {
 	vpc := e.Sibling(e.VPC)
 	if _, taken := HostedZoneIn(tx, vpc, domain); taken {
 		return false
 	}
-	other, taken := PrivateZoneIn(tx, vpc, domain, e.ID)
+	other, taken := PrivateZoneIn(tx, n, vpc, domain, e.ID)
 	return !taken || older(e, other)
 }
 

@@ -31,6 +31,7 @@ import (
 
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/internal/model"
+	"github.com/posternhq/postern/internal/state"
 	"github.com/posternhq/postern/internal/table"
 )
 
@@ -90,7 +91,13 @@ type Plan struct {
 
 // Domains are what names are below, in normal form. Without that of endpoints the host,
 // which has no resolver then, is asked for nothing of names.
-type Domains struct{ Endpoints, Databases string }
+type Domains struct {
+	Endpoints, Databases string
+	// AWS says that Postern's own APIs have their names in amazonaws.com too.
+	AWS bool
+}
+
+func (d Domains) naming() state.Naming { return state.Naming{Suffix: d.Endpoints, AWS: d.AWS} }
 
 // New makes an empty plan for a host. What leads to the outside is as outside says.
 func New(host model.Host, domains Domains, outside model.Outside) *Plan {

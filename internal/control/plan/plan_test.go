@@ -63,7 +63,7 @@ func newNamedWorld(t interface {
 	Cleanup(func())
 }) *world {
 	w := newWorld(t)
-	w.plan = New(w.plan.host, Domains{suffix, databaseSuffix}, model.Outside{
+	w.plan = New(w.plan.host, Domains{Endpoints: suffix, Databases: databaseSuffix}, model.Outside{
 		Pool: []netip.Prefix{prefix("203.0.113.0/24")}, Uplink: model.Uplink{Name: "wan", Device: "netns:internet"},
 	})
 	return w

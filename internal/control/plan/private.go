@@ -39,7 +39,7 @@ func (r *reading) privateName(a *model.EndpointAssociation, ep *model.VPCEndpoin
 // privateZone gives a zone of an endpoint for a domain, if it has the domain in its VPC, and
 // what the VPC needs to see it.
 func (r *reading) privateZone(ep *model.VPCEndpoint, domain string) (id string, entries []desired.Entry) {
-	if !state.HasPrivateZone(r.tx, ep, domain) {
+	if !state.HasPrivateZone(r.tx, r.plan.domains.naming(), ep, domain) {
 		return "", nil
 	}
 	if sees, _ := valueOf[bool](r, unitSight, ep.Sibling(ep.VPC)); !sees {

@@ -112,7 +112,7 @@ func zonesWith(t *testing.T, ep *model.VPCEndpoint, configurations []*model.Reso
 		}
 	}
 	slices.Sort(zones)
-	if diff := cmp.Diff(state.PrivateZones(w.last, ep), zones); diff != "" {
+	if diff := cmp.Diff(state.PrivateZones(w.last, state.Naming{Suffix: suffix}, ep), zones); diff != "" {
 		t.Errorf("zones (-listed +asked for):\n%s", diff)
 	}
 	return strings.ReplaceAll(strings.Join(zones, " ")+" ", ". ", " ")

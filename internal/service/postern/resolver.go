@@ -48,7 +48,7 @@ func (a *API) resolver(tx *table.Txn, vpc *model.VPC) shape.Resolver {
 			r.Names = append(r.Names, a.endpointName(tx, row))
 		}
 	}
-	for _, d := range state.PrivateDomains(tx, vpc.Ref()) {
+	for _, d := range state.PrivateDomains(tx, a.Naming(), vpc.Ref()) {
 		r.PrivateDomains = append(r.PrivateDomains, privateDomain(vpc, d))
 	}
 	addOptions(tx, &r, vpc)

@@ -49,14 +49,14 @@ func invalidVPC(vpc *shape.VPC) error {
 
 // checkConflict wants a VPC to see no other zone of the same name, nor this one already. What
 // an endpoint's private DNS has there is such a zone.
-func checkConflict(tx *table.Txn, zone *model.HostedZone, vpc model.Ref) error {
+func (a *API) checkConflict(tx *table.Txn, zone *model.HostedZone, vpc model.Ref) error {
 	for other := range state.HostedZonesByVPC.Rows(tx, vpc) {
 		if other.Name == zone.Name {
 			return fault.Route53("ConflictingDomainExists",
 				"The VPC %s in region %s has already been associated with the hosted zone %s with the same domain name.", vpc.ID, vpc.Region, other.ID)
 		}
 	}
-	if e, taken := state.PrivateZoneIn(tx, vpc, zone.Name, ""); taken {
+	if e, taken := state.PrivateZoneIn(tx, a.Naming(), vpc, zone.Name, ""); taken {
 		return fault.Route53("ConflictingDomainExists",
 			"The VPC %s in region %s has already been associated with the hosted zone of the private DNS of VPC endpoint %s with the same domain name.", vpc.ID, vpc.Region, e.ID)
 	}
@@ -104,7 +104,7 @@ func (a *API) association(tx *table.Txn, who access.View, id string, in *shape.V
 	if most := a.Quotas.VPCsPerZone; len(zone.VPCs) >= most {
 		return nil, vpc, fault.Route53("LimitsExceeded", "The hosted zone %s is associated with %d VPCs, the most it can be.", zone.ID, most)
 	}
-	return zone, vpc, checkConflict(tx, zone, vpc)
+	return zone, vpc, a.checkConflict(tx, zone, vpc)
 }
 
 // DisassociateVPCFromHostedZone ends that a VPC sees a zone, for the account of either.

@@ -105,7 +105,7 @@ func (a *API) zoneRoom(tx *table.Txn, who access.View, zone *model.HostedZone, v
 	if err != nil {
 		return ref, err
 	}
-	if err := checkConflict(tx, zone, ref); err != nil {
+	if err := a.checkConflict(tx, zone, ref); err != nil {
 		return ref, err
 	}
 	if most := a.Quotas.ZonesPerAccount; view.Count(tx, who, state.HostedZones) >= most {

@@ -102,12 +102,12 @@ const latticeService = "vpc-lattice.amazonaws.com"
 // seenZones gives the zones that a VPC is associated with in the order of their ids: hosted
 // zones, and those that VPC Lattice has for the private domains of endpoints. These can be
 // seen here alone.
-func seenZones(tx *table.Txn, vpc model.Ref) []shape.HostedZoneSummary {
+func (a *API) seenZones(tx *table.Txn, vpc model.Ref) []shape.HostedZoneSummary {
 	var all []shape.HostedZoneSummary
 	for z := range state.HostedZonesByVPC.Rows(tx, vpc) {
 		all = append(all, shape.HostedZoneSummary{HostedZoneId: new(z.ID), Name: new(z.Name), Owner: &shape.HostedZoneOwner{OwningAccount: new(z.Account)}})
 	}
-	for _, d := range state.PrivateDomains(tx, vpc) {
+	for _, d := range state.PrivateDomains(tx, a.Naming(), vpc) {
 		if d.LeftOut == "" {
 			all = append(all, shape.HostedZoneSummary{
 				HostedZoneId: new(model.EndpointZoneID(d.Endpoint.PrivateZone(d.Domain))), Name: new(d.Domain), Owner: &shape.HostedZoneOwner{OwningService: new(latticeService)},
@@ -135,7 +135,7 @@ func (a *API) ListHostedZonesByVPC(ctx context.Context, in *shape.ListHostedZone
 		return nil, fault.Route53("AccessDenied", "The VPC %s in region %s is not owned by you.", *in.VPCId, *in.VPCRegion)
 	}
 	page := service.NewPage(who, "ListHostedZonesByVPC", []string{*in.VPCRegion, *in.VPCId}, in.NextToken, new(int32(size)), zonesPerPage)
-	zones, next, err := service.Paginate(page, slices.Values(seenZones(tx, vpc.Ref())), func(z shape.HostedZoneSummary) string { return *z.HostedZoneId })
+	zones, next, err := service.Paginate(page, slices.Values(a.seenZones(tx, vpc.Ref())), func(z shape.HostedZoneSummary) string { return *z.HostedZoneId })
 	if err != nil {
 		return nil, asFault(err)
 	}

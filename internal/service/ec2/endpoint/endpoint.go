@@ -163,7 +163,7 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 	setDNSOptions(e, n.in)
 	r, ok := state.ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
 	e.OfDatabase = ok && r.Type == model.TypeARN
-	if err := checkPrivateDNS(tx, v, e); err != nil {
+	if err := a.checkPrivateDNS(tx, v, e); err != nil {
 		return nil, err
 	}
 	state.VPCEndpoints.Put(tx, e)
@@ -238,7 +238,7 @@ func (a Endpoints) modifyEndpoint(tx *table.Txn, who access.View, e *model.VPCEn
 	if err != nil {
 		return err
 	}
-	if err := switchPrivateDNS(tx, v, e, in.PrivateDnsEnabled); err != nil {
+	if err := a.switchPrivateDNS(tx, v, e, in.PrivateDnsEnabled); err != nil {
 		return err
 	}
 	if len(in.AddSecurityGroupIds)+len(in.RemoveSecurityGroupIds) == 0 {

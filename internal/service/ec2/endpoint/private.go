@@ -86,18 +86,18 @@ func setDNSOptions(e *model.VPCEndpoint, in *shape.CreateVpcEndpointInput) {
 
 // checkPrivateDNS sees that the VPC of an endpoint can have private DNS, and that none of the
 // endpoint's domains is another's in the VPC. The messages begin with EC2's words.
-func checkPrivateDNS(tx *table.Txn, v *model.VPC, e *model.VPCEndpoint) error {
+func (a Endpoints) checkPrivateDNS(tx *table.Txn, v *model.VPC, e *model.VPCEndpoint) error {
 	if !e.PrivateDNS {
 		return nil
 	}
 	if !v.DNSSupport || !v.DNSHostnames {
 		return fault.EC2("InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for %s", v.ID)
 	}
-	for _, domain := range state.PrivateZones(tx, e) {
+	for _, domain := range state.PrivateZones(tx, a.Naming(), e) {
 		other := ""
 		if zone, taken := state.HostedZoneIn(tx, v.Ref(), domain); taken {
 			other = "hosted zone " + zone.ID
-		} else if ep, taken := state.PrivateZoneIn(tx, v.Ref(), domain, e.ID); taken {
+		} else if ep, taken := state.PrivateZoneIn(tx, a.Naming(), v.Ref(), domain, e.ID); taken {
 			other = "VPC endpoint " + ep.ID
 		}
 		if other != "" {
@@ -109,13 +109,13 @@ func checkPrivateDNS(tx *table.Txn, v *model.VPC, e *model.VPCEndpoint) error {
 }
 
 // switchPrivateDNS switches the private DNS of the caller's copy of an endpoint on or off.
-func switchPrivateDNS(tx *table.Txn, v *model.VPC, e *model.VPCEndpoint, on *bool) error {
+func (a Endpoints) switchPrivateDNS(tx *table.Txn, v *model.VPC, e *model.VPCEndpoint, on *bool) error {
 	if on == nil || *on == e.PrivateDNS {
 		return nil
 	}
 	e.PrivateDNS = *on
 	e.Update(e.UpdatedAt)
-	return checkPrivateDNS(tx, v, e)
+	return a.checkPrivateDNS(tx, v, e)
 }
 
 // privateNameOf gives the private name under which an endpoint leads to a resource, when every
@@ -127,7 +127,7 @@ func (a Endpoints) privateNameOf(tx *table.Txn, each endpointAssociation) *shape
 		return nil
 	}
 	name, ok := state.PrivateNameOf(tx, e, rc)
-	if !ok || name.Name == "" || !state.HasPrivateZone(tx, e, name.Zone) {
+	if !ok || name.Name == "" || !state.HasPrivateZone(tx, a.Naming(), e, name.Zone) {
 		return nil
 	}
 	if _, out := state.NamesOut(tx, each.row, model.EndpointDomain(each.row.Endpoint.Region, a.Suffix)); !out {
