@@ -33,6 +33,11 @@ func (c *change) runSandbox(_ context.Context, realm desired.Realm) {
 	if err == nil {
 		defer r.Release()
 		err = r.Seclude()
+		for _, e := range c.put {
+			if b, ok := e.(desired.Sandbox); ok && err == nil {
+				err = r.Own(b.Local)
+			}
+		}
 	}
 	if err != nil {
 		c.fail(c.put, fmt.Errorf("make sandbox %s: %w", realm.Name(), err))
@@ -72,7 +77,11 @@ func (h *Host) dumpSandbox(_ context.Context, realm desired.Realm) ([]desired.En
 	if err != nil {
 		return nil, err
 	}
-	var e desired.Entry = desired.Sandbox{ID: realm.Name()}
+	local, err := r.Owned()
+	if err != nil {
+		return nil, err
+	}
+	var e desired.Entry = desired.Sandbox{ID: realm.Name(), Local: local}
 	if !whole {
 		e = nft.Damaged{Entry: e}
 	}

@@ -197,6 +197,69 @@ func TestAServerLivesInASandbox(t *testing.T) {
 	}
 }
 
+// A program that listens at all addresses of a sandbox is told to which one of its blocks a
+// connection came. What is wrong with a block is seen and repaired, and one that is not
+// wanted any more goes.
+func TestASandboxHasBlocksOfItsOwn(t *testing.T) {
+	x := newSecluded(t)
+	block4, block6 := prefix("100.64.0.0/13"), prefix("fd00:64::/96")
+	x.sandbox.Local = []netip.Prefix{block4, block6}
+	x.server.Prefixes = x.sandbox.Local
+	own := []netip.Addr{addr("100.64.0.7"), addr("100.71.255.255")}
+	for _, a := range own {
+		x.entries[provider] = append(x.entries[provider], desired.Address{VPC: provider, Addr: a, Class: "c-open"})
+	}
+	x.put()
+	if !x.whole() {
+		t.Fatalf("there is\n%s%s", x.dump(provider), x.dump(string(x.realm())))
+	}
+	ns, err := network.OpenNamespace(x.name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	var l net.Listener
+	if err := network.Inside(ns, func() (err error) {
+		l, err = net.Listen("tcp", ":443")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	reaches := func(when string) {
+		t.Helper()
+		for _, a := range own {
+			ctx, cancel := context.WithTimeout(t.Context(), testnet.Patience)
+			defer cancel()
+			conn, err := x.client.Dial(ctx, "tcp4", netip.AddrPortFrom(a, 443).String())
+			if err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+			defer conn.Close()
+			in, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
+			if got := netip.MustParseAddrPort(in.LocalAddr().String()); got.Addr().Unmap() != a || got.Port() != 443 {
+				t.Errorf("%s: a connection to %s came to %s", when, a, got)
+			}
+		}
+	}
+	reaches("at first")
+	run(t, x.name(), "ip route del local "+block4.String()+" dev lo table local")
+	if x.whole() {
+		t.Error("a block that has gone is not missed")
+	}
+	x.put()
+	reaches("when it was repaired")
+	x.sandbox.Local, x.server.Prefixes = nil, nil
+	x.put()
+	if !x.whole() {
+		t.Errorf("without blocks there is\n%s%s", x.dump(provider), x.dump(string(x.realm())))
+	}
+}
+
 // Who takes the name of a sandbox away takes nothing else while Postern runs: it gives the
 // name back. Of what happens when nobody looks Postern finds the interface only: the
 // sandbox is another one then, and whatever was in the old one is cut off.

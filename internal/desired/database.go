@@ -16,12 +16,16 @@ type Sandbox struct {
 	ID string
 	// VPC is whose router it is at, for who speaks of it; it is no part of the state.
 	VPC string
+	// Local are blocks of which each address is at home there, beside those of its
+	// interface: a program that listens at all addresses is told which one a connection
+	// came to. Their order says nothing.
+	Local []netip.Prefix
 }
 
 // KindSandbox is the kind of Sandbox. Connections end with the workload's addresses.
 var KindSandbox = ours(Description[Sandbox]{
 	Name: "sandbox", Stage: StageRealm, Sort: Sandboxes, Spell: (*Sandbox).spell, Ends: EndsNothing[Sandbox], Turns: TurnsNothing[Sandbox], Root: true,
-	Examples: []Sandbox{{ID: "db-1", VPC: "vpc-1"}},
+	Examples: []Sandbox{{ID: "db-1", VPC: "vpc-1", Local: []netip.Prefix{netip.MustParsePrefix("100.64.0.0/13"), netip.MustParsePrefix("fd00::/96")}}},
 })
 
 // Key implements Entry.
@@ -35,8 +39,10 @@ func (b Sandbox) String() string {
 }
 
 func (b *Sandbox) spell(s *Spelling) {
+	b.Local = sorted(b.Local, netip.Prefix.Compare)
 	s.Realm(&b.ID)
 	s.self()
+	s.Prefixes("local", &b.Local)
 	s.Notes()
 	s.Name("vpc", &b.VPC)
 }

@@ -384,7 +384,7 @@ var entries = map[Kind]func(d draw) Entry{
 			Gateway: d.addr(), Port: d.number("port"), Watched: d.number("watched"), Cut: d.flag("cut"), Never: d.prefixes(),
 		}
 	},
-	KindSandbox: func(d draw) Entry { return Sandbox{d.name(), d.text()} },
+	KindSandbox: func(d draw) Entry { return Sandbox{d.name(), d.text(), sorted(d.prefixes(), netip.Prefix.Compare)} },
 	KindDatabase: func(d draw) Entry {
 		return Database{
 			ID: d.name(), VPC: d.text(), Engine: d.text(), Version: d.text(), Port: d.port(), Name: d.text(), User: d.text(), Secret: d.count("secret"), Writer: d.text(),

@@ -3,8 +3,6 @@
 package model
 
 import (
-	"encoding/binary"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -162,37 +160,3 @@ const (
 	AcceptanceRejected = "rejected"
 	AcceptanceExpired  = "expired"
 )
-
-// FrontBlock4 and FrontBlock6 are the addresses by which connections to own and relayed
-// services tell their endpoints apart where they arrive: each transit target has the one
-// at its own index. No VPC has them: they are in a realm of their own.
-var (
-	FrontBlock4 = netip.MustParsePrefix("100.64.0.0/10")
-	FrontBlock6 = netip.MustParsePrefix("fd50:5354:4f02::/64")
-)
-
-// FrontAddress is the address in the front of the connections that come by a transit target.
-func FrontAddress(index int, is4 bool) netip.Addr {
-	if is4 {
-		a := FrontBlock4.Addr().As4()
-		binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])|uint32(index))
-		return netip.AddrFrom4(a)
-	}
-	a := FrontBlock6.Addr().As16()
-	binary.BigEndian.PutUint32(a[12:], uint32(index))
-	return netip.AddrFrom16(a)
-}
-
-// FrontIndex is the reverse of FrontAddress: false for an address that no target has.
-func FrontIndex(a netip.Addr) (int, bool) {
-	a = a.Unmap().WithZone("")
-	raw := a.AsSlice()
-	if len(raw) == 0 {
-		return 0, false
-	}
-	index := int(binary.BigEndian.Uint32(raw[len(raw)-4:]))
-	if a.Is4() {
-		index &= 1<<(32-FrontBlock4.Bits()) - 1
-	}
-	return index, FrontAddress(index, a.Is4()) == a
-}

@@ -99,6 +99,8 @@ func (r *reading) derive(id unitID) derived {
 		return derived{value: state.NetworkInterfacesByVPC.Count(r.tx, ref) > 0}
 	case unitUplink:
 		return r.deriveUplink(ref)
+	case unitFront:
+		return r.deriveFront()
 	case unitExit:
 		return r.deriveExit(ref)
 	case unitPublic:

@@ -5,8 +5,11 @@ package network
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
+	"slices"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,6 +43,63 @@ func (r *Router) Seclude() error {
 		return fmt.Errorf("seclude %s: %w", r.VPC, err)
 	}
 	return r.Up()
+}
+
+// Own makes each address of some blocks, and of no others, at home in the namespace, beside
+// those of its interfaces: by routes of the type local, as the kernel makes them for these.
+func (r *Router) Own(blocks []netip.Prefix) error {
+	have, err := r.Owned()
+	if err != nil {
+		return err
+	}
+	lo, err := r.handle.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("find loopback of %s: %w", r.VPC, err)
+	}
+	for _, p := range blocks {
+		if slices.Contains(have, p) {
+			continue
+		}
+		if err := retry(func() error { return r.handle.RouteReplace(localRoute(p, lo)) }); err != nil {
+			return fmt.Errorf("add local %s in %s: %w", p, r.VPC, err)
+		}
+	}
+	for _, p := range have {
+		if slices.Contains(blocks, p) {
+			continue
+		}
+		if err := absent(retry(func() error { return r.handle.RouteDel(localRoute(p, lo)) })); err != nil {
+			return fmt.Errorf("delete local %s in %s: %w", p, r.VPC, err)
+		}
+	}
+	return nil
+}
+
+// Owned lists the blocks that Own has made at home, in order.
+func (r *Router) Owned() (blocks []netip.Prefix, err error) {
+	for _, family := range ruleFamilies() {
+		found, err := fetch(func() ([]netlink.Route, error) {
+			return r.handle.RouteListFiltered(family, localOf(Protocol), netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list local blocks of %s: %w", r.VPC, err)
+		}
+		for _, f := range found {
+			blocks = append(blocks, toPrefix(f.Dst))
+		}
+	}
+	slices.SortFunc(blocks, netip.Prefix.Compare)
+	return blocks, nil
+}
+
+func localOf(protocol netlink.RouteProtocol) *netlink.Route {
+	return &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL, Protocol: protocol}
+}
+
+func localRoute(p netip.Prefix, lo netlink.Link) *netlink.Route {
+	e := localOf(Protocol)
+	e.Dst, e.LinkIndex, e.Family, e.Scope = toIPNet(p), lo.Attrs().Index, familyOf(p.Addr()), netlink.SCOPE_HOST
+	return e
 }
 
 // Secluded reports whether the namespace has its name, and is as Seclude makes it.

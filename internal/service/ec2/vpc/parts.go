@@ -73,7 +73,7 @@ func (p *Parts) Insert(tx *table.Txn, env *service.Env) error {
 	if n := env.Quotas.VPCsPerRegion; state.VPCs.CountScope(tx, v.Account, v.Region) >= n {
 		return &QuotaError{Limit: n}
 	}
-	index, err := env.Alloc().ClaimTransit(tx, model.SpaceSource, model.SourcesPerHost, v.Ref())
+	index, err := env.Alloc().ClaimTransit(tx, model.SpaceSource, model.FrontTransit, v.Ref())
 	if err != nil {
 		return err
 	}
