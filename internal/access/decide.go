@@ -45,6 +45,12 @@ type Rules struct {
 	Paths        []string
 	Shares       Shares
 	Resources    Resources
+	// Endpoint is the policy of the VPC endpoint that the request came by; nil for one that
+	// allows everything, and for none. EndpointOrganization and EndpointPaths say where the
+	// endpoint's account is.
+	Endpoint             *policy.Named
+	EndpointOrganization string
+	EndpointPaths        []string
 }
 
 // Decision is what becomes of a request.
@@ -101,20 +107,27 @@ var noRules Rules
 // policies asks the principal's policies about all asks; false comes with a denial.
 func policies(r *Request, rules *Rules) (Decision, bool) {
 	p := rules.Principal
-	if r.Operation != nil && r.Operation.Free {
+	free := r.Operation != nil && r.Operation.Free
+	if free && rules.Endpoint == nil {
 		return Decision{}, true
 	}
-	everything := p == nil || p.Kind == policy.Root && p.Controls == nil && !p.HasSession
+	everything := p == nil || p.Kind == policy.Root && p.Controls == nil && !p.HasSession && rules.Endpoint == nil
 	for i := range r.Asks {
 		a := &r.Asks[i]
-		if r.Caller.Session.barred(a.Action) {
+		if !free && r.Caller.Session.barred(a.Action) {
 			return Decision{Denied: a, Reason: "because it is for no session of GetSessionToken or GetFederationToken"}, false
 		}
 		if a.Mentioned || everything && !a.trusts() {
 			continue
 		}
 		r.facts.begin(r, rules, a)
-		r.question = policy.Question{Principal: p, Action: a.Action, Resource: a.arn(r.facts.resource), Context: &r.facts}
+		r.question = policy.Question{Principal: p, Action: a.Action, Resource: a.arn(r.facts.resource), Endpoint: rules.Endpoint, Context: &r.facts}
+		if free {
+			if v := policy.Through(&r.question); !v.Allowed {
+				return Decision{Denied: a, Verdict: v}, false
+			}
+			continue
+		}
 		if a.trusts() {
 			if rules.Resources != nil {
 				r.question.Trust = rules.Resources.Trust(a.Resource)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/policy"
 )
 
@@ -170,6 +171,34 @@ func (f *facts) global(key string) ([]string, bool) {
 		return text(strconv.FormatInt(from.Time.Unix(), 10))
 	case "viaawsservice":
 		return text("false")
+	}
+	return f.way(key)
+}
+
+// way gives the keys that are about the VPC endpoint by which the request came.
+func (f *facts) way(key string) ([]string, bool) {
+	from := &f.request.Origin
+	if from.Endpoint == (model.Ref{}) {
+		return nil, false
+	}
+	switch key {
+	case "sourcevpce":
+		return text(from.Endpoint.ID)
+	case "sourcevpc":
+		return text(from.VPC)
+	case "vpcsourceip":
+		if !from.Source.IsValid() {
+			return nil, false
+		}
+		return text(from.Source.String())
+	case "sourcevpcarn":
+		return text(model.ARN("ec2", from.Endpoint.Region, from.Endpoint.Account, "vpc/"+from.VPC))
+	case "vpceaccount":
+		return text(from.Endpoint.Account)
+	case "vpceorgid":
+		return text(f.rules.EndpointOrganization)
+	case "vpceorgpaths":
+		return f.rules.EndpointPaths, len(f.rules.EndpointPaths) > 0
 	}
 	return nil, false
 }

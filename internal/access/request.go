@@ -154,6 +154,16 @@ type Origin struct {
 	Secure             bool
 	UserAgent, Referer string
 	Time               time.Time
+	Entrance
+}
+
+// Entrance is the VPC endpoint by which a request came; zero when it came by none.
+type Entrance struct {
+	Endpoint model.Ref
+	// VPC is the one that the endpoint is in.
+	VPC string
+	// Source is the client's address in the VPC, and invalid when it is not known.
+	Source netip.Addr
 }
 
 // Service is what the table knows of a service.

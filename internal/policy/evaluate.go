@@ -22,12 +22,33 @@ func Evaluate(q *Question) Verdict {
 		return Verdict{}
 	}
 	if foldEqual(q.Action, alwaysAllowed) {
-		return Verdict{Allowed: true, Layer: IdentityPolicy}
+		return e.through()
 	}
 	if e.foreign {
 		return e.across()
 	}
 	return e.within()
+}
+
+// Through answers for an action that policies of principals and resources have no say in:
+// the policy of the VPC endpoint that a request comes by has one all the same, since it is
+// about the way (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html).
+func Through(q *Question) Verdict {
+	e, ok := begin(q)
+	if !ok {
+		return Verdict{}
+	}
+	return e.through()
+}
+
+func (e *evaluation) through() Verdict {
+	switch passes := e.endpoint(); {
+	case e.denied:
+		return e.verdict
+	case !passes:
+		return Verdict{Layer: EndpointPolicy}
+	}
+	return Verdict{Allowed: true, Layer: IdentityPolicy}
 }
 
 // evaluation is a question on its way. It lives on the stack.
@@ -53,7 +74,7 @@ func begin(q *Question) (e evaluation, ok bool) {
 
 // within answers about a resource of the principal's account.
 func (e *evaluation) within() Verdict {
-	controlled := e.controls()
+	controlled, passes := e.controls(), e.endpoint()
 	owner, by := e.owner()
 	own, identity := e.any(e.p.Identity, IdentityPolicy)
 	bounded := e.boundary()
@@ -63,6 +84,8 @@ func (e *evaluation) within() Verdict {
 		return e.verdict
 	case !controlled:
 		return Verdict{Layer: ControlPolicy}
+	case !passes:
+		return Verdict{Layer: EndpointPolicy}
 	case e.q.Trust != nil && owner == unnamed:
 		return Verdict{Layer: TrustPolicy}
 	case owner < ofEntity && own == unnamed && !e.isRoot():
@@ -82,7 +105,7 @@ func (e *evaluation) across() Verdict {
 	var own grade
 	var identity *Named
 	if e.p.Kind != Service {
-		controlled := e.controls()
+		controlled, passes := e.controls(), e.endpoint()
 		own, identity = e.any(e.p.Identity, IdentityPolicy)
 		bounded := e.boundary()
 		limited := e.session()
@@ -91,6 +114,8 @@ func (e *evaluation) across() Verdict {
 			return e.verdict
 		case !controlled:
 			return Verdict{Layer: ControlPolicy}
+		case !passes:
+			return Verdict{Layer: EndpointPolicy}
 		case own == unnamed && !e.isRoot():
 			return Verdict{Layer: IdentityPolicy}
 		case !bounded:
@@ -152,6 +177,10 @@ func (e *evaluation) controls() bool {
 		all = all && g != unnamed
 	}
 	return all
+}
+
+func (e *evaluation) endpoint() bool {
+	return e.q.Endpoint == nil || e.one(e.q.Endpoint, EndpointPolicy) != unnamed
 }
 
 func (e *evaluation) boundary() bool {

@@ -35,6 +35,9 @@ func Explain(q *Question) Explanation {
 	for _, level := range e.p.Controls {
 		e.explain(&x, level, ControlPolicy)
 	}
+	if q.Endpoint != nil {
+		e.explain(&x, []Named{*q.Endpoint}, EndpointPolicy)
+	}
 	e.explain(&x, q.Resources, ResourcePolicy)
 	if q.Trust != nil {
 		e.explain(&x, []Named{*q.Trust}, TrustPolicy)

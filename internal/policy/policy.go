@@ -110,6 +110,9 @@ type Question struct {
 	// Grants has what the owner's shares (RAM) with the principal permit for the resource,
 	// policies of the kind Permission. In the owner's account they do not matter.
 	Grants []Named
+	// Endpoint is the policy of the VPC endpoint that the request came by, of the kind
+	// Resource: it must allow, whoever asks. Nil for none.
+	Endpoint *Named
 	// Context may be nil, for no keys.
 	Context Context
 }
@@ -129,10 +132,12 @@ const (
 	SessionPolicy
 	// SharePolicy is what another account shares: it does not allow.
 	SharePolicy
+	// EndpointPolicy is that of a VPC endpoint, asked after ControlPolicy.
+	EndpointPolicy
 )
 
 var layerNames = [...]string{"policy", "service control policy", "resource-based policy", "role trust policy", "identity-based policy",
-	"permissions boundary", "session policy", "resource-based policy"}
+	"permissions boundary", "session policy", "resource-based policy", "VPC endpoint policy"}
 
 // String is the name of the layer in AWS's messages.
 func (l Layer) String() string { return layerNames[l] }

@@ -56,6 +56,8 @@ type Event struct {
 	// Source is the address that the request came from.
 	Source, UserAgent, Host string
 	TLS                     *tls.ConnectionState
+	// Endpoint is the VPC endpoint that it came by, of EndpointAccount; empty for none.
+	Endpoint, EndpointAccount string
 }
 
 // readers are what the names of operations begin with that change nothing, as
@@ -116,6 +118,8 @@ func (e *Event) Append(b []byte) []byte {
 		w.close()
 	}
 	w.some("apiVersion", e.Service.Version)
+	w.some("vpcEndpointId", e.Endpoint)
+	w.some("vpcEndpointAccountId", e.EndpointAccount)
 	w.tail(e.ID, e.Caller.Account, e.readOnly(), "AwsApiCall", made.named)
 	return append(w.b, '\n')
 }

@@ -34,6 +34,7 @@ type exchange struct {
 	signature *sigv4.Signature // &signed, when it could be read
 	// service renders errors; until the signature is verified it is a guess.
 	service *mounted
+	way     *Way   // nil when it came by no endpoint
 	region  string // of the signature, once it is verified
 	view    access.View
 	request access.Request
@@ -50,6 +51,7 @@ type exchange struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := h.exchange()
 	e.http, e.id, e.started = r, h.NewRequestID(), time.Now()
+	e.way = wayOf(r.Context())
 	var answer *codec.Response
 	if answer, e.err = e.run(w); e.err != nil {
 		answer = e.refuse(e.err)

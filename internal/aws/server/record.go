@@ -26,6 +26,12 @@ func (e *exchange) record() {
 		In: e.in, Out: e.out, Asks: e.request.Asks, Error: e.refused,
 		Source: source, UserAgent: e.http.UserAgent(), Host: e.http.Host, TLS: e.http.TLS,
 	}
+	if e.way != nil {
+		event.Endpoint, event.EndpointAccount, event.Source = e.way.Endpoint.ID, e.way.Endpoint.Account, ""
+		if e.way.Source.IsValid() {
+			event.Source = e.way.Source.String()
+		}
+	}
 	if e.signature != nil {
 		event.Key = e.signature.AccessKeyID
 		if event.Region == "" {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -52,6 +53,9 @@ func (e *exchange) authenticate() error {
 	}
 	e.view.Caller = credential.Caller
 	e.view.Region, e.view.AccessKeyID, e.view.RequestID = s.Region, s.AccessKeyID, e.id
+	if err := e.wayLeadsTo(s); err != nil {
+		return err
+	}
 	if e.services[s.Service] == nil {
 		return refusef(unknownOperation, "The service '%s' is not served by this endpoint, which serves %s.",
 			s.Service, strings.Join(e.serviceNames(), ", "))
@@ -209,6 +213,10 @@ func (e *exchange) authorize(in any) (context.Context, error) {
 	e.request.Origin = access.Origin{
 		Address: access.AddressOf(e.http.RemoteAddr), Secure: e.http.TLS != nil,
 		UserAgent: e.http.UserAgent(), Referer: e.http.Referer(), Time: e.Now(),
+	}
+	if e.way != nil {
+		e.request.Origin.Entrance = e.way.Entrance
+		e.request.Origin.Address = netip.Addr{} // it is none of the client's
 	}
 	e.request.Asks = op.Ask(e.asks[:0], who, in)
 	d, err := e.Decider.Decide(e.http.Context(), &e.request)

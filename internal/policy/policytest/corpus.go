@@ -25,7 +25,7 @@ const Account = "111122223333"
 
 // Policy is a policy of a case.
 type Policy struct {
-	// Layer is identity, boundary, session, control, resource, trust or grant, and Level
+	// Layer is identity, boundary, session, control, resource, trust, grant or endpoint, and Level
 	// the level of a control.
 	Layer, Level string
 	// Text is empty for a policy that cannot be read.
@@ -130,7 +130,7 @@ func (a *Ask) say(word, rest string) error {
 		return a.partial(`{"Condition":` + rest + `}`)
 	case "statement":
 		return a.partial(rest)
-	case "identity", "boundary", "session", "resource", "trust", "grant", "control":
+	case "identity", "boundary", "session", "resource", "trust", "grant", "endpoint", "control":
 		level := ""
 		if word == "control" {
 			level, rest, _ = strings.Cut(rest, " ")
@@ -265,5 +265,5 @@ func keys(source string) (Keys, error) {
 // layers are those of package policy by the names that the corpus has.
 var layers = map[string]policy.Layer{
 	"identity": policy.IdentityPolicy, "boundary": policy.BoundaryPolicy, "session": policy.SessionPolicy, "control": policy.ControlPolicy,
-	"resource": policy.ResourcePolicy, "trust": policy.TrustPolicy, "grant": policy.SharePolicy, "none": policy.NoLayer,
+	"resource": policy.ResourcePolicy, "trust": policy.TrustPolicy, "grant": policy.SharePolicy, "endpoint": policy.EndpointPolicy, "none": policy.NoLayer,
 }

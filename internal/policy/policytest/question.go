@@ -13,7 +13,7 @@ import (
 // kinds are the kinds of documents by the names that the corpus has for layers.
 var kinds = map[string]policy.Kind{
 	"identity": policy.Identity, "boundary": policy.Boundary, "session": policy.Session, "control": policy.Control,
-	"resource": policy.Resource, "trust": policy.Trust, "grant": policy.Permission,
+	"resource": policy.Resource, "endpoint": policy.Resource, "trust": policy.Trust, "grant": policy.Permission,
 }
 
 // Kind finds a kind of documents by its name in the corpus.
@@ -106,6 +106,8 @@ func (a *Ask) Question() (*policy.Question, error) {
 		case "trust":
 			n = bind(n)
 			q.Trust = &n
+		case "endpoint":
+			q.Endpoint = &n
 		case "grant":
 			q.Grants = append(q.Grants, n)
 		}

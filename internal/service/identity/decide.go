@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/posternhq/postern/internal/access"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/policy"
 	"github.com/posternhq/postern/internal/table"
 	"github.com/posternhq/postern/internal/token"
@@ -17,7 +18,7 @@ import (
 // *access.Refused says that the caller is not known any more.
 func (i *Identities) Decide(ctx context.Context, r *access.Request) (access.Decision, error) {
 	tx := i.env.DB.Snapshot()
-	free := unbound(i, tx, r.Caller)
+	free := unbound(i, tx, r)
 	var d access.Decision
 	var known bool
 	if free {
@@ -40,8 +41,8 @@ func (i *Identities) Decide(ctx context.Context, r *access.Request) (access.Deci
 }
 
 // unbound says that nothing bounds what the caller does in its account.
-func unbound(i *Identities, tx *table.Txn, who *access.Caller) bool {
-	return who.Kind == policy.Root && !i.controlled(tx, who)
+func unbound(i *Identities, tx *table.Txn, r *access.Request) bool {
+	return r.Caller.Kind == policy.Root && r.Origin.Endpoint == (model.Ref{}) && !i.controlled(tx, r.Caller)
 }
 
 // decide answers a request by the rows of a transaction. False says that the caller is not
@@ -51,6 +52,7 @@ func (i *Identities) decide(tx *table.Txn, r *access.Request) (access.Decision, 
 	if !ok {
 		return access.Decision{}, false
 	}
+	i.passing(tx, &r.Origin, rules)
 	d := access.Decide(r, rules)
 	if r.Explained && !d.Passes(r) {
 		d.Encoded = i.encode(r, &d)
@@ -70,7 +72,7 @@ func (i *Identities) encode(r *access.Request, d *access.Decision) string {
 // Bind gives the context for the handler of a request that was decided about: it has the
 // caller's view, and each transaction with it decides again.
 func (i *Identities) Bind(ctx context.Context, r *access.Request) context.Context {
-	b := &bound{Context: ctx, identities: i, view: access.View{Caller: *r.Caller}, asked: r.Asked, own: r.Caller.Kind == policy.Root && r.Own()}
+	b := &bound{Context: ctx, identities: i, view: access.View{Caller: *r.Caller}, asked: r.Asked, own: r.Caller.Kind == policy.Root && r.Origin.Endpoint == (model.Ref{}) && r.Own()}
 	b.asked.Caller, b.asked.Asks = &b.view.Caller, append(b.room[:0], r.Asks...)
 	return b
 }

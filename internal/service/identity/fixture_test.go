@@ -116,6 +116,7 @@ type ask struct {
 	key, token         string
 	service, operation string
 	in                 any
+	by                 access.Entrance
 }
 
 // begin does what the server does with a request, up to its handler: it gives the
@@ -135,7 +136,7 @@ func (w *world) begin(a ask) (context.Context, error) {
 	op := service.Operations[a.operation]
 	r := &access.Request{Asked: access.Asked{
 		Caller: &who, Operation: op, Input: a.in, Management: op.Management, Hides: service.Hides,
-		Origin: access.Origin{Time: w.now}, Asks: op.Ask(nil, &who, a.in),
+		Origin: access.Origin{Time: w.now, Entrance: a.by}, Asks: op.Ask(nil, &who, a.in),
 	}}
 	d, err := w.Decide(w.t.Context(), r)
 	if err != nil {

@@ -182,6 +182,8 @@ type documents struct {
 	roles    cache[model.Role] // their trust policies
 	controls cache[model.ControlPolicy]
 
+	endpoints cache[model.VPCEndpoint]
+
 	mu    sync.Mutex
 	texts map[string]*policy.Document
 }
@@ -193,6 +195,7 @@ func newDocuments() *documents {
 	d.inline.begin(func(p *model.InlinePolicy) (*policy.Document, error) { return identity(p.Document) })
 	d.roles.begin(trust)
 	d.controls.begin(func(p *model.ControlPolicy) (*policy.Document, error) { return policy.Parse(policy.Control, p.Content) })
+	d.endpoints.begin(func(e *model.VPCEndpoint) (*policy.Document, error) { return policy.Parse(policy.Resource, e.Policy) })
 	return d
 }
 

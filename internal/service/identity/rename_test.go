@@ -17,7 +17,7 @@ func TestNamesAreMovedWithinRights(t *testing.T) {
 	staff := w.user(mine, "ANN", statement("Allow", "iam:*", "arn:aws:iam::111122223333:user/staff/*", ""))
 	careful := w.user(mine, "EVE", statement("Allow", "iam:*", "*", ""), statement("Deny", "iam:*", "arn:aws:iam::111122223333:user/staff/BOSS", ""))
 	move := func(key string, path, name *string) ask {
-		return ask{key, "", "iam", "UpdateUser", &iam.UpdateUserInput{UserName: new("BOB"), NewPath: path, NewUserName: name}}
+		return ask{key: key, service: "iam", operation: "UpdateUser", in: &iam.UpdateUserInput{UserName: new("BOB"), NewPath: path, NewUserName: name}}
 	}
 	w.allowed("nothing", move(staff, nil, nil))
 	w.allowed("another name", move(staff, nil, new("ROB")))
