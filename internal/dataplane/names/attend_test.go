@@ -40,9 +40,7 @@ func (r *rig) serve(n *names.Names) {
 		desired.NameZone{ID: "Z1", Name: "example.com.", Negative: 5},
 		desired.NameRecord{Zone: "Z1", Name: host, Type: "A", TTL: 60, Data: []string{address}},
 	}
-	for k, err := range n.Apply(r.t.Context(), desired.Zone("Z1"), zone, nil) {
-		r.t.Fatalf("%s: %v", k, err)
-	}
+	r.applyTo(n, desired.Zone("Z1"), zone, nil)
 	r.apply(n, entries(), nil)
 }
 
@@ -110,27 +108,24 @@ func TestAHangingProcessIsReplaced(t *testing.T) {
 	r.answers("before")
 	pid := r.pid()
 	send(t, pid, syscall.SIGSTOP)
+	r.eventually("its end", func() bool { return !r.lives(pid) })
+	r.other(pid)
 	<-renewed
-	if r.lives(pid) {
-		t.Errorf("process %d is still there", pid)
-	}
 	r.answers("after it hung")
 	if n.State().Hung == 0 {
 		t.Error("it is not said that a process hung")
 	}
-	pid = r.other(pid)
 	stop()
+	pid = r.other(pid) // nobody ends it now
 	send(t, pid, syscall.SIGSTOP)
 	n, _ = r.run()
-	pid = r.other(pid)
+	r.other(pid)
 	r.answers("after it hung while Postern was away")
 	r.apply(n, nil, entries()[1:])
 	if got := r.there(n); got != desired.Records(entries()[:1]) {
 		t.Errorf("there is %s", got)
 	}
-	if got := r.processes(); len(got) != 1 || got[0] != pid {
-		t.Errorf("processes %v are there, and %d serves", got, pid)
-	}
+	r.eventually("one process, which serves", func() bool { got := r.processes(); return len(got) == 1 && got[0] == r.pid() })
 }
 
 // TestATakeOverThatHangsChangesNothing has the newer process stop while it is handed the
@@ -140,8 +135,8 @@ func TestATakeOverThatHangsChangesNothing(t *testing.T) {
 	r.config.Every = quick
 	n, stop := r.run()
 	r.serve(n)
-	pid := r.pid()
 	stop()
+	pid := r.other(0)
 	r.config.Flags = []string{"--frozen"}
 	_, stop = r.run()
 	r.eventually("a newer process", func() bool { return len(r.processes()) == 2 })

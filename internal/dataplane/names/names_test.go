@@ -141,9 +141,14 @@ func entries() []desired.Entry {
 // it is tried.
 func (r *rig) apply(n *names.Names, put, del []desired.Entry) {
 	r.t.Helper()
+	r.applyTo(n, desired.Zone(vpc), put, del)
+}
+
+func (r *rig) applyTo(n *names.Names, realm desired.Realm, put, del []desired.Entry) {
+	r.t.Helper()
 	var failed map[desired.Key]error
 	for deadline := time.Now().Add(testnet.Patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if failed = n.Apply(r.t.Context(), desired.Zone(vpc), put, del); len(failed) == 0 {
+		if failed = n.Apply(r.t.Context(), realm, put, del); len(failed) == 0 {
 			return
 		}
 	}
@@ -152,14 +157,18 @@ func (r *rig) apply(n *names.Names, put, del []desired.Entry) {
 	}
 }
 
-// there is what the process has, as text.
+// there is what the process has, as text; it is asked again and again, as by apply.
 func (r *rig) there(n *names.Names) string {
 	r.t.Helper()
-	list, err := n.Dump(r.t.Context(), desired.Zone(vpc))
-	if err != nil {
-		r.t.Fatal(err)
+	for deadline := time.Now().Add(testnet.Patience); ; time.Sleep(5 * time.Millisecond) {
+		list, err := n.Dump(r.t.Context(), desired.Zone(vpc))
+		if err == nil {
+			return desired.Records(list)
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
 	}
-	return desired.Records(list)
 }
 
 // pid is the number of the process that serves; zero when none does.
