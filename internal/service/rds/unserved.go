@@ -3,48 +3,27 @@
 package rds
 
 import (
-	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/posternhq/postern/internal/aws/fault"
+	"github.com/posternhq/postern/internal/service"
 )
 
-// refuseUnserved looks at all that a request has: what the operation does not see to is
-// refused, unless it asks for what is so anyway. So nothing is accepted and forgotten. The
-// input is a pointer to a struct, served are the members that the operation sees to.
+// refuseUnserved refuses what a request has besides the members that the operation sees to,
+// unless it asks for what is so anyway. So nothing is accepted and forgotten.
 func refuseUnserved(in any, served ...string) error {
-	v := reflect.ValueOf(in).Elem()
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Name
-		if slices.Contains(served, name) || asIs(name, v.Field(i)) {
-			continue
-		}
-		why, code := unserved[name], badCombination
-		if why == "" {
-			why = "it is not served here"
-		}
-		if strings.Contains(strings.ToLower(name), "kmskeyid") {
-			code = "KMSKeyNotAccessibleFault"
-		}
-		return fault.RDS(code, "%s cannot be used with this request: %s.", name, why)
+	name, has := service.Unserved(in, asUsual, served...)
+	if !has {
+		return nil
 	}
-	return nil
-}
-
-// asIs reports whether a member is not there, or asks for what is so anyway: no, zero,
-// nothing, or one of asUsual.
-func asIs(name string, v reflect.Value) bool {
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return true
-		}
-		v = v.Elem()
+	why, code := unserved[name], badCombination
+	if why == "" {
+		why = "it is not served here"
 	}
-	if v.Kind() == reflect.String && slices.ContainsFunc(asUsual[name], func(usual string) bool { return strings.EqualFold(usual, v.String()) }) {
-		return true
+	if strings.Contains(strings.ToLower(name), "kmskeyid") {
+		code = "KMSKeyNotAccessibleFault"
 	}
-	return v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0
+	return fault.RDS(code, "%s cannot be used with this request: %s.", name, why)
 }
 
 // asUsual are values of members that say what is so without them.
