@@ -23,6 +23,8 @@ require github.com/aws/aws-sdk-go-v2/service/organizations v1.62.8
 
 require github.com/aws/aws-sdk-go-v2/service/rds v1.130.3
 
+require github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.63.8
+
 require (
 	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.12 // indirect
 	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.8.12 // indirect

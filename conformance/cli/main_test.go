@@ -79,7 +79,7 @@ func calledAll() error {
 	var missing []string
 	for service, names := range operations {
 		for _, name := range names {
-			if command := service + " " + kebab(name); !calls.made[command] {
+			if command := folderOf(service) + " " + kebab(name); !calls.made[command] {
 				missing = append(missing, command)
 			}
 		}

@@ -92,7 +92,7 @@ func waitForState(operation, argument, state string) map[string]any {
 // teach lays the models out in dir as AWS_DATA_PATH wants them, so that an AWS
 // CLI of any age knows the served operations, and these only.
 func teach(dir string) error {
-	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "iam", "cloudtrail", "organizations", "postern"} {
+	for _, service := range []string{"ec2", "vpc-lattice", "route53", "sts", "iam", "cloudtrail", "organizations", "elasticloadbalancing", "postern"} {
 		text, err := os.ReadFile(filepath.Join(models, service+".json"))
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func teach(dir string) error {
 		if err := json.Unmarshal(text, &model); err != nil {
 			return fmt.Errorf("read model of %s: %w", service, err)
 		}
-		folder := filepath.Join(dir, service, model.Metadata.APIVersion)
+		folder := filepath.Join(dir, folderOf(service), model.Metadata.APIVersion)
 		files := map[string]any{"service-2.json": json.RawMessage(text), "paginators-1.json": paginators(service, slices.Collect(maps.Keys(model.Operations)))}
 		if waits := waitsOf[service]; waits != nil {
 			files["waiters-2.json"] = map[string]any{"version": 2, "waiters": waits}
@@ -114,6 +114,14 @@ func teach(dir string) error {
 		}
 	}
 	return nil
+}
+
+// folderOf is how the AWS CLI calls a service: of Elastic Load Balancing it knows two.
+func folderOf(service string) string {
+	if service == "elasticloadbalancing" {
+		return "elbv2"
+	}
+	return service
 }
 
 func paginators(service string, operations []string) map[string]any {

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/ram"
@@ -90,6 +91,8 @@ func clients(transport aws.HTTPClient) map[string]any {
 		"iam":           iam.NewFromConfig(config),
 		"cloudtrail":    cloudtrail.NewFromConfig(config),
 		"organizations": organizations.NewFromConfig(config),
+
+		"elasticloadbalancing": elb.NewFromConfig(config),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/elbv2"
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
@@ -75,6 +76,21 @@ var unasked = map[string][]string{
 		"iam:UpdateAccessKey.AccessKeyId",
 	},
 	"refused, as what there is none of": {
+		"elasticloadbalancing:CreateListener.Certificates.CertificateArn",
+		"elasticloadbalancing:CreateListener.DefaultActions.AuthenticateOidcConfig.ClientId",
+		"elasticloadbalancing:CreateListener.DefaultActions.AuthenticateCognitoConfig.UserPoolArn",
+		"elasticloadbalancing:CreateListener.DefaultActions.AuthenticateCognitoConfig.UserPoolClientId",
+		"elasticloadbalancing:CreateListener.MutualAuthentication.TrustStoreArn",
+		"elasticloadbalancing:ModifyListener.Certificates.CertificateArn",
+		"elasticloadbalancing:ModifyListener.DefaultActions.AuthenticateOidcConfig.ClientId",
+		"elasticloadbalancing:ModifyListener.DefaultActions.AuthenticateCognitoConfig.UserPoolArn",
+		"elasticloadbalancing:ModifyListener.DefaultActions.AuthenticateCognitoConfig.UserPoolClientId",
+		"elasticloadbalancing:ModifyListener.MutualAuthentication.TrustStoreArn",
+		"elasticloadbalancing:CreateLoadBalancer.IpamPools.Ipv4IpamPoolId",
+		"elasticloadbalancing:DeregisterTargets.Targets.Id", // addresses
+		"elasticloadbalancing:DeregisterTargets.Targets.QuicServerId",
+		"elasticloadbalancing:RegisterTargets.Targets.Id", // addresses
+		"elasticloadbalancing:RegisterTargets.Targets.QuicServerId",
 		"rds:CreateDBCluster.AssociatedRoles.RoleArn",
 		"rds:CreateDBCluster.DBSystemId",
 		"rds:CreateDBCluster.GlobalClusterIdentifier",
@@ -219,7 +235,7 @@ func TestEveryMemberThatNamesAResourceIsAskedAbout(t *testing.T) {
 			left[name] = true
 		}
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, ram.Service, rds.Service, cloudtrail.Service, organizations.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, iam.Service, ram.Service, rds.Service, elbv2.Service, cloudtrail.Service, organizations.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			if strings.HasPrefix(op.Name, "Describe") {
 				continue // what a list is of is found in the view

@@ -57,10 +57,11 @@ func (f *facts) Values(key string) ([]string, bool) {
 	switch key {
 	case "ec2:region":
 		return text(f.request.Caller.Region)
-	case "ec2:createaction":
+	case "ec2:createaction", "elasticloadbalancing:createaction":
 		// What tags something as it makes it says so; what tags only does not.
-		if f.ask.Action == tagOnCreate && f.request.Operation.name() != "CreateTags" {
-			return text(f.request.Operation.name())
+		action, asked := tagOnCreate[prefix], f.request.Operation.name()
+		if f.ask.Action == prefix+":"+action && asked != action {
+			return text(asked)
 		}
 		return nil, false
 	}
@@ -84,9 +85,9 @@ func (f *facts) databaseTag(key string) (values []string, ok, is bool) {
 	return values, ok, true
 }
 
-// tagOnCreate is the action that EC2 asks for besides one that makes something, when it
-// gets tags: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
-const tagOnCreate = "ec2:CreateTags"
+// tagOnCreate are the actions that services ask for besides one that makes something, when it
+// is to have tags.
+var tagOnCreate = map[string]string{"ec2": "CreateTags", "elasticloadbalancing": "AddTags"}
 
 // tabled finds a key that the table has for the ask: what the request says goes
 // before what the resource is.

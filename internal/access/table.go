@@ -1370,6 +1370,92 @@ var Services = map[string]*Service{
 			{Action: "postern:UpdateRegisteredDatabase", Targets: []Target{{Kinds: []*Kind{&kinds[41]}, Path: []int{0}}}},
 		}},
 	}},
+	"elasticloadbalancing": {Hides: true, Operations: map[string]*Operation{
+		"AddTags": {Needs: []Need{
+			{Action: "elasticloadbalancing:AddTags", Targets: []Target{{Kinds: []*Kind{&kinds[53], &kinds[54], &kinds[55]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"CreateListener": {Needs: []Need{
+			{Action: "elasticloadbalancing:CreateListener", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:listenerprotocol", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[55]}, Path: []int{5, 1}, Mentioned: true}, {Kinds: []*Kind{&kinds[55]}, Path: []int{5, 7, 0, 0}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:AddTags", When: []int{7}, Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}, ByOther: true}}},
+		}, Tags: [][]int{{7}}},
+		"CreateLoadBalancer": {Needs: []Need{
+			{Action: "elasticloadbalancing:CreateLoadBalancer", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}, ByOther: true, Keys: []Key{{Name: "elasticloadbalancing:scheme", Path: []int{4}}, {Name: "elasticloadbalancing:subnet", Path: []int{1}}, {Name: "elasticloadbalancing:securitygroup", Path: []int{3}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2, 0}, Mentioned: true}, {Kinds: []*Kind{&kinds[9]}, Path: []int{3}, Mentioned: true}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2, 1}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:AddTags", When: []int{5}, Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}, ByOther: true}}},
+		}, Tags: [][]int{{5}}},
+		"CreateTargetGroup": {Needs: []Need{
+			{Action: "elasticloadbalancing:CreateTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, ByOther: true}, {Kinds: []*Kind{&kinds[12]}, Path: []int{4}, Mentioned: true}}},
+			{Action: "elasticloadbalancing:AddTags", When: []int{15}, Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}, ByOther: true}}},
+		}, Tags: [][]int{{15}}},
+		"DeleteListener": {Needs: []Need{
+			{Action: "elasticloadbalancing:DeleteListener", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
+		}},
+		"DeleteLoadBalancer": {Needs: []Need{
+			{Action: "elasticloadbalancing:DeleteLoadBalancer", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
+		}},
+		"DeleteTargetGroup": {Needs: []Need{
+			{Action: "elasticloadbalancing:DeleteTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+		}},
+		"DeregisterTargets": {Needs: []Need{
+			{Action: "elasticloadbalancing:DeregisterTargets", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+		}},
+		"DescribeAccountLimits": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeAccountLimits"},
+		}},
+		"DescribeListenerAttributes": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeListenerAttributes"},
+		}},
+		"DescribeListeners": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeListeners"},
+		}},
+		"DescribeLoadBalancerAttributes": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeLoadBalancerAttributes"},
+		}},
+		"DescribeLoadBalancers": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeLoadBalancers"},
+		}},
+		"DescribeTags": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeTags"},
+		}},
+		"DescribeTargetGroupAttributes": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeTargetGroupAttributes"},
+		}},
+		"DescribeTargetGroups": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeTargetGroups"},
+		}},
+		"DescribeTargetHealth": {Needs: []Need{
+			{Action: "elasticloadbalancing:DescribeTargetHealth"},
+		}},
+		"ModifyListener": {Needs: []Need{
+			{Action: "elasticloadbalancing:ModifyListener", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:listenerprotocol", Path: []int{2}}}}, {Kinds: []*Kind{&kinds[55]}, Path: []int{5, 1}, Mentioned: true}, {Kinds: []*Kind{&kinds[55]}, Path: []int{5, 7, 0, 0}, Mentioned: true}}},
+		}},
+		"ModifyListenerAttributes": {Needs: []Need{
+			{Action: "elasticloadbalancing:ModifyListenerAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[53]}, Path: []int{0}}}},
+		}},
+		"ModifyLoadBalancerAttributes": {Needs: []Need{
+			{Action: "elasticloadbalancing:ModifyLoadBalancerAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
+		}},
+		"ModifyTargetGroup": {Needs: []Need{
+			{Action: "elasticloadbalancing:ModifyTargetGroup", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+		}},
+		"ModifyTargetGroupAttributes": {Needs: []Need{
+			{Action: "elasticloadbalancing:ModifyTargetGroupAttributes", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+		}},
+		"RegisterTargets": {Needs: []Need{
+			{Action: "elasticloadbalancing:RegisterTargets", Targets: []Target{{Kinds: []*Kind{&kinds[55]}, Path: []int{0}}}},
+		}},
+		"RemoveTags": {Needs: []Need{
+			{Action: "elasticloadbalancing:RemoveTags", Targets: []Target{{Kinds: []*Kind{&kinds[53], &kinds[54], &kinds[55]}, Path: []int{0}}}},
+		}, Tags: [][]int{{1}}},
+		"SetIpAddressType": {Needs: []Need{
+			{Action: "elasticloadbalancing:SetIpAddressType", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}}}},
+		}},
+		"SetSecurityGroups": {Needs: []Need{
+			{Action: "elasticloadbalancing:SetSecurityGroups", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:securitygroup", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[9]}, Path: []int{1}, Mentioned: true}}},
+		}},
+		"SetSubnets": {Needs: []Need{
+			{Action: "elasticloadbalancing:SetSubnets", Targets: []Target{{Kinds: []*Kind{&kinds[54]}, Path: []int{0}, Keys: []Key{{Name: "elasticloadbalancing:subnet", Path: []int{1}}}}, {Kinds: []*Kind{&kinds[11]}, Path: []int{1}, Mentioned: true}, {Kinds: []*Kind{&kinds[11]}, Path: []int{2, 0}, Mentioned: true}, {Kinds: []*Kind{&kinds[2]}, Path: []int{2, 1}, Mentioned: true}}},
+		}},
+	}},
 }
 
 // kinds are all kinds of resources.
@@ -1427,4 +1513,7 @@ var kinds = [...]Kind{
 	{Service: "rds", Type: "subgrp", Prefix: "", NoRegion: false, NoAccount: false, Colon: true},
 	{Service: "postern", Type: "access-key", Prefix: "", NoRegion: true, NoAccount: false},
 	{Service: "postern", Type: "account", Prefix: "", NoRegion: true, NoAccount: false},
+	{Service: "elasticloadbalancing", Type: "listener", Prefix: "", NoRegion: false, NoAccount: false},
+	{Service: "elasticloadbalancing", Type: "loadbalancer", Prefix: "", NoRegion: false, NoAccount: false},
+	{Service: "elasticloadbalancing", Type: "targetgroup", Prefix: "", NoRegion: false, NoAccount: false},
 }

@@ -36,15 +36,15 @@ func (a *Allocator) ClaimTransit(tx *table.Txn, space string, size int, owner mo
 	return 0, fmt.Errorf("claim a place for %s in space %s: %w", owner.ID, space, ErrTransitFull)
 }
 
-// Lead gives the targets of a configuration: a place of the transit realm for each interface
-// of its gateway, on a host.
-func (a *Allocator) Lead(tx *table.Txn, r *model.ResourceConfiguration, g *model.ResourceGateway, host int) (targets []model.TransitTarget, err error) {
-	for _, id := range g.Interfaces {
-		ni, ok := state.NetworkInterfaces.Get(tx, g.Account, g.Region, id)
+// Lead gives the targets of a configuration or a load balancer: a place of the transit realm
+// for each of some interfaces of its account, on a host.
+func (a *Allocator) Lead(tx *table.Txn, owner model.Meta, interfaces []string, host int) (targets []model.TransitTarget, err error) {
+	for _, id := range interfaces {
+		ni, ok := state.NetworkInterfaces.Get(tx, owner.Account, owner.Region, id)
 		if !ok {
-			return nil, fmt.Errorf("lead to %s through %s: interface %s does not exist", r.ID, g.ID, id)
+			return nil, fmt.Errorf("lead to %s: interface %s does not exist", owner.ID, id)
 		}
-		index, err := a.ClaimTransit(tx, model.SpaceTarget, model.TargetsPerHost, r.Ref())
+		index, err := a.ClaimTransit(tx, model.SpaceTarget, model.TargetsPerHost, owner.Ref())
 		if err != nil {
 			return nil, err
 		}

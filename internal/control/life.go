@@ -49,6 +49,10 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 		if row, ok := state.NATGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok && !row.Gone() {
 			return fateOf(&row.Meta), true
 		}
+	case plan.SubjectBalancer:
+		if row, ok := state.LoadBalancers.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return fateOf(&row.Meta), true
+		}
 	case plan.SubjectDBCluster: // what waits before it goes is not being deleted yet
 		if row, ok := state.DBClusters.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return fate{generation: row.Generation, deleting: state.ClusterLeaves(tx, row)}, true
@@ -110,7 +114,7 @@ func fateOf(m *model.Meta) fate { return fate{generation: m.Generation, deleting
 // interfacesOf gives the interfaces that go with a subject's row.
 func interfacesOf(tx *table.Txn, s plan.Subject) []*model.NetworkInterface {
 	switch s.Kind {
-	case plan.SubjectEndpoint, plan.SubjectGateway, plan.SubjectNAT, plan.SubjectDBInstance:
+	case plan.SubjectEndpoint, plan.SubjectGateway, plan.SubjectNAT, plan.SubjectDBInstance, plan.SubjectBalancer:
 		return slices.Collect(state.NetworkInterfacesByOwner.Rows(tx, s.Ref))
 	case plan.SubjectAttachment:
 		a, ok := state.Attachments.Get(tx, s.Ref.Account, s.Ref.Region, s.Ref.ID)
@@ -147,6 +151,10 @@ func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 	case plan.SubjectNAT:
 		if row, ok := state.NATGateways.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return []desired.Realm{desired.Realm(row.VPC), desired.NATRealm(row.ID)}
+		}
+	case plan.SubjectBalancer:
+		if row, ok := state.LoadBalancers.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+			return []desired.Realm{desired.Realm(row.VPC)}
 		}
 	case plan.SubjectDBCluster, plan.SubjectDBSnapshot:
 		return []desired.Realm{desired.DatabaseRealm(ref.ID)}
@@ -267,6 +275,8 @@ func subjectOf(row table.Row) (s plan.Subject, generation int64, ok bool) {
 		return plan.Subject{Kind: plan.SubjectGateway, Ref: row.Ref()}, row.Generation, true
 	case *model.NATGateway:
 		return plan.Subject{Kind: plan.SubjectNAT, Ref: row.Ref()}, row.Generation, !row.Gone()
+	case *model.LoadBalancer:
+		return plan.Subject{Kind: plan.SubjectBalancer, Ref: row.Ref()}, row.Generation, true
 	case *model.DBCluster:
 		return plan.Subject{Kind: plan.SubjectDBCluster, Ref: row.Ref()}, row.Generation, true
 	case *model.DBInstance:

@@ -143,6 +143,8 @@ func remove(tx *table.Txn, s plan.Subject, now time.Time) {
 		removeEndpoint(tx, ref)
 	case plan.SubjectGateway:
 		removeGateway(tx, ref)
+	case plan.SubjectBalancer:
+		removeBalancer(tx, ref)
 	case plan.SubjectNAT:
 		removeNAT(tx, ref, now)
 	case plan.SubjectDBCluster, plan.SubjectDBInstance, plan.SubjectDBSnapshot:
@@ -178,6 +180,18 @@ func removeEndpoint(tx *table.Txn, ref model.Ref) {
 func removeGateway(tx *table.Txn, ref model.Ref) {
 	alloc.DeleteOwned(tx, ref)
 	state.ResourceGateways.Delete(tx, ref.Account, ref.Region, ref.ID)
+}
+
+func removeBalancer(tx *table.Txn, ref model.Ref) {
+	b, ok := state.LoadBalancers.Get(tx, ref.Account, ref.Region, ref.ID)
+	if !ok {
+		return
+	}
+	for _, t := range b.Targets {
+		alloc.FreeTransit(tx, model.SpaceTarget, t.Index)
+	}
+	alloc.DeleteOwned(tx, ref)
+	state.LoadBalancers.Delete(tx, ref.Account, ref.Region, ref.ID)
 }
 
 // removeNAT leaves the row of a NAT gateway, which is shown for a while.

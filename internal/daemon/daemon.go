@@ -30,6 +30,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/server"
 	trailshape "github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	ec2shape "github.com/posternhq/postern/internal/aws/shape/ec2"
+	elbshape "github.com/posternhq/postern/internal/aws/shape/elbv2"
 	iamshape "github.com/posternhq/postern/internal/aws/shape/iam"
 	organizationsshape "github.com/posternhq/postern/internal/aws/shape/organizations"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
@@ -41,6 +42,7 @@ import (
 	"github.com/posternhq/postern/internal/service/cloudtrail"
 	"github.com/posternhq/postern/internal/service/ec2"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
+	"github.com/posternhq/postern/internal/service/elbv2"
 	"github.com/posternhq/postern/internal/service/iam"
 	"github.com/posternhq/postern/internal/service/identity"
 	"github.com/posternhq/postern/internal/service/organizations"
@@ -320,6 +322,7 @@ func (d *daemon) services(p postern.Observer, spaces postern.Namespaces, kept *t
 		{Service: latticeshape.Service, API: &vpclattice.API{Env: d.env}},
 		{Service: route53shape.Service, API: &route53.API{Env: d.env}},
 		{Service: ramshape.Service, API: &ram.API{Env: d.env}},
+		{Service: elbshape.Service, API: &elbv2.API{Env: d.env}},
 		{Service: rdsshape.Service, API: &rds.API{Env: d.env, Logs: databaseLogs(d.config.databases())}},
 		{Service: stsshape.Service, API: sts.API{Env: d.env}},
 		{Service: iamshape.Service, API: &iam.API{Env: d.env}},

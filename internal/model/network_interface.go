@@ -22,6 +22,8 @@ const (
 	InterfaceNAT InterfaceType = "nat_gateway"
 	// InterfaceDatabase marks a database instance's, which EC2 shows as "interface" too.
 	InterfaceDatabase InterfaceType = "database"
+	// InterfaceBalancer marks a network load balancer's.
+	InterfaceBalancer InterfaceType = "network_load_balancer"
 )
 
 // PrefixBits4 and PrefixBits6 are the lengths of the prefixes that an interface
@@ -72,8 +74,8 @@ type NetworkInterface struct {
 	// AssociatePublic says whether it gets one when it is attached: it does above zero and
 	// does not below; zero leaves that to the subnet.
 	AssociatePublic int `json:"associatePublic,omitempty"`
-	// Owner is the endpoint, resource gateway, NAT gateway or database instance that the
-	// interface belongs to; empty for a workload's.
+	// Owner is the endpoint, resource gateway, NAT gateway, database instance or load balancer
+	// that the interface belongs to; empty for a workload's.
 	Owner           string `json:"owner,omitempty"`
 	SourceDestCheck bool   `json:"sourceDestCheck"`
 }

@@ -96,6 +96,14 @@ func (e *Env) NewDatabaseID(prefix string) string {
 	return string(id)
 }
 
+// NewDigits makes the part of an ARN of Elastic Load Balancing that tells resources of one name
+// apart: 16 hexadecimal digits.
+func (e *Env) NewDigits() string {
+	var raw [8]byte
+	e.read(raw[:])
+	return hex.EncodeToString(raw[:])
+}
+
 // NewSecret makes the secret of an access key: 40 characters of base64, as those of AWS have.
 func (e *Env) NewSecret() string {
 	var raw [30]byte

@@ -103,6 +103,12 @@ type Quotas struct {
 	// ReplicasPerDB is how many read replicas an instance can have, and how many readers a
 	// cluster.
 	ReplicasPerDB int
+	// Those of Elastic Load Balancing are of
+	// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html.
+	LoadBalancersPerRegion   int
+	ListenersPerLoadBalancer int
+	TargetGroupsPerRegion    int
+	TargetsPerTargetGroup    int
 }
 
 // quota ties a name to the place of its value.
@@ -142,6 +148,8 @@ func (q *Quotas) all() []quota {
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},
 		{"ipv6-blocks-per-vpc", &q.IPv6BlocksPerVPC, 5},
 		{"keys-per-user", &q.KeysPerUser, 2},
+		{"listeners-per-load-balancer", &q.ListenersPerLoadBalancer, 50},
+		{"load-balancers-per-region", &q.LoadBalancersPerRegion, 50},
 		{"nat-gateways-per-zone", &q.NATGatewaysPerZone, 5},
 		{"peering-connections-per-vpc", &q.PeeringConnectionsPerVPC, 50},
 		{"peering-requests-per-vpc", &q.PeeringRequestsPerVPC, 25},
@@ -161,6 +169,8 @@ func (q *Quotas) all() []quota {
 		{"shares-per-resource", &q.SharesPerResource, 100},
 		{"subnets-per-db-subnet-group", &q.SubnetsPerDBSubnetGroup, 20},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
+		{"target-groups-per-region", &q.TargetGroupsPerRegion, 3000},
+		{"targets-per-target-group", &q.TargetsPerTargetGroup, 1000},
 		{"users-per-account", &q.UsersPerAccount, 5000},
 		{"verifications-per-region", &q.VerificationsPerRegion, 5},
 		{"versions-per-policy", &q.VersionsPerPolicy, 5},

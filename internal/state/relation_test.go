@@ -38,7 +38,9 @@ var plain = map[string]string{
 	"endpoint-association":   "EndpointSideID Lack",
 	"transit-claim":          "Space",
 
-	"endpoint-service": "Name Targets.Address LoadBalancers Principals Families PrivateName Verification",
+	"target-group":     "Check CrossZone",
+	"load-balancer":    "Targets.Zone",
+	"endpoint-service": "Name Targets.Address Principals Families PrivateName Verification",
 
 	"nat-gateway": "FailureCode FailureMessage",
 	// An account that is asked may not exist.

@@ -35,7 +35,7 @@ func Open(ctx context.Context, s store.Store, log *slog.Logger) (*table.DB, erro
 func Tables() []table.Any {
 	return []table.Any{
 		Accounts, AccessKeys, Hosts, ClientTokens, Elections, Statuses,
-		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, EndpointServices, SecurityGroups,
+		VPCs, Subnets, NetworkInterfaces, VPCEndpoints, ResourceGateways, EndpointServices, LoadBalancers, Listeners, TargetGroups, SecurityGroups,
 		NATGateways, InternetGateways, EgressOnlyGateways, PeeringConnections, ElasticAddresses, PrefixLists,
 		RouteTables, RouteTableAssociations, NetworkACLs, NetworkACLAssociations, DHCPOptions, AddressClaims, PublicClaims, Attachments,
 		ResourceConfigurations, EndpointAssociations, TransitClaims, DomainVerifications,
@@ -244,7 +244,7 @@ var (
 			return nil
 		}
 		return siblings(n.Meta, n.Owner)
-	}, to(VPCEndpoints), to(ResourceGateways), to(NATGateways), to(DBInstances))
+	}, to(VPCEndpoints), to(ResourceGateways), to(NATGateways), to(DBInstances), to(LoadBalancers))
 
 	Attachments = table.Define[*model.Attachment]("attachment")
 	// AttachmentsByHost finds those of the host with a name.
@@ -400,6 +400,13 @@ var _ = []*Relation{
 	}, to(ElasticAddresses)),
 	name(PublicClaims, "claimant", Outlives, func(c *model.PublicClaim) []model.Ref { return []model.Ref{c.Owner} }, to(ElasticAddresses), to(NetworkInterfaces)),
 	name(ResourceGateways, "interface", Has, func(g *model.ResourceGateway) []model.Ref { return siblings(g.Meta, g.Interfaces...) }, to(NetworkInterfaces)),
+	name(LoadBalancers, "interface", Has, func(b *model.LoadBalancer) []model.Ref { return siblings(b.Meta, b.Interfaces...) }, to(NetworkInterfaces)),
+	name(LoadBalancers, "target", Relies, func(b *model.LoadBalancer) (all []model.Ref) {
+		for _, t := range b.Targets {
+			all = append(all, b.Sibling(t.Interface))
+		}
+		return all
+	}, to(NetworkInterfaces)),
 	name(VPCEndpoints, "interface", Has, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Interfaces...) }, to(NetworkInterfaces)),
 	// An endpoint's subnets stay because of its interfaces, and the interfaces of
 	// targets and associations because of the gateway and the endpoint.
@@ -431,7 +438,7 @@ var _ = []*Relation{
 		}
 		return all
 	}, to(ResourceConfigurations)),
-	name(TransitClaims, "owner", Follows, func(c *model.TransitClaim) []model.Ref { return []model.Ref{c.Owner} }, to(VPCs), to(ResourceConfigurations), to(VPCEndpoints)),
+	name(TransitClaims, "owner", Follows, func(c *model.TransitClaim) []model.Ref { return []model.Ref{c.Owner} }, to(VPCs), to(ResourceConfigurations), to(VPCEndpoints), to(LoadBalancers)),
 }
 
 // Address is an address of a network interface, as an index finds it.

@@ -77,6 +77,34 @@ func claimant(tx *table.Txn, subnet model.Ref, addr netip.Addr) (*model.NetworkI
 	return ni, ok && ni.SubnetRef() == subnet
 }
 
+// subnetAt gives the subnet of a VPC that an address is in.
+func subnetAt(tx *table.Txn, vpc model.Ref, addr netip.Addr) (*model.Subnet, bool) {
+	for s := range SubnetsByVPC.Rows(tx, vpc) {
+		if s.CIDR.Contains(addr) || s.CIDR6.Prefix.Contains(addr) {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// InterfaceAt gives the interface that claims an address of a VPC.
+func InterfaceAt(tx *table.Txn, vpc model.Ref, addr netip.Addr) (*model.NetworkInterface, bool) {
+	s, ok := subnetAt(tx, vpc, addr)
+	if !ok {
+		return nil, false
+	}
+	return claimant(tx, s.Ref(), addr)
+}
+
+// ZoneAt gives the availability zone of the subnet of a VPC that an address is in; empty when
+// it is in none.
+func ZoneAt(tx *table.Txn, vpc model.Ref, addr netip.Addr) string {
+	if s, ok := subnetAt(tx, vpc, addr); ok {
+		return s.Zone
+	}
+	return ""
+}
+
 // GatewayAt gives the id of the resource gateway that has an address of a subnet, alone
 // or by a prefix; false says that none has.
 func GatewayAt(tx *table.Txn, subnet model.Ref, addr netip.Addr) (string, bool) {

@@ -18,6 +18,8 @@ const (
 	IAM     = "iam"
 	RAM     = "ram"
 	RDS     = "rds"
+	// Balancing is Elastic Load Balancing.
+	Balancing = "elasticloadbalancing"
 	// Organization is AWS Organizations.
 	Organization = "organizations"
 )

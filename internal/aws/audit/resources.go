@@ -91,7 +91,8 @@ func (w *writer) resources(all []access.Resource) {
 // of services.
 var services = map[string]string{
 	"ec2": "EC2", "vpc-lattice": "VpcLattice", "route53": "Route53", "iam": "IAM", "sts": "STS", "ram": "RAM", "rds": "RDS",
-	"organizations": "Organizations", "cloudtrail": "CloudTrail", own: "Postern",
+	"elasticloadbalancing": "ElasticLoadBalancingV2",
+	"organizations":        "Organizations", "cloudtrail": "CloudTrail", own: "Postern",
 }
 
 // types are those that are not written as their words say
@@ -107,6 +108,7 @@ var types = map[string]string{
 	"servicenetworkvpcassociation":      "ServiceNetworkVpcAssociation", "targetgroup": "TargetGroup",
 	"ou": "OrganizationalUnit", "policy": "ManagedPolicy",
 	"cluster": "DBCluster", "cluster-endpoint": "DBClusterEndpoint", "cluster-pg": "DBClusterParameterGroup", "cluster-snapshot": "DBClusterSnapshot",
+	"loadbalancer": "LoadBalancer", "listener": "Listener",
 	"db": "DBInstance", "og": "OptionGroup", "pg": "DBParameterGroup", "snapshot": "DBSnapshot", "subgrp": "DBSubnetGroup",
 }
 

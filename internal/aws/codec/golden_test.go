@@ -28,6 +28,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/elbv2"
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/ram"
@@ -50,7 +51,7 @@ func TestRecordedRequests(t *testing.T) {
 		}
 		t.Skipf("%s does not exist: run go run ./record in the folder conformance", root)
 	}
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, ram.Service, rds.Service, route53.Service, sts.Service, iam.Service, cloudtrail.Service, organizations.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, ram.Service, rds.Service, elbv2.Service, route53.Service, sts.Service, iam.Service, cloudtrail.Service, organizations.Service} {
 		c, err := protocols.For(svc)
 		if err != nil {
 			t.Fatal(err)

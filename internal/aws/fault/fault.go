@@ -179,6 +179,11 @@ func RDS(code, format string, args ...any) *Error {
 	return New(code, status, format, args...)
 }
 
+// ELB returns a client error of Elastic Load Balancing.
+func ELB(code, format string, args ...any) *Error {
+	return New(code, http.StatusBadRequest, format, args...)
+}
+
 // Validation returns the ValidationException of VPC Lattice for one field: 400,
 // reason fieldValidationFailed, and a fieldList that names the field. The
 // message is given both for the whole error and for the field.

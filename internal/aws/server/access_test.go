@@ -21,6 +21,7 @@ import (
 	"github.com/posternhq/postern/internal/aws/server"
 	"github.com/posternhq/postern/internal/aws/shape/cloudtrail"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/elbv2"
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	"github.com/posternhq/postern/internal/aws/shape/organizations"
 	"github.com/posternhq/postern/internal/aws/shape/postern"
@@ -33,7 +34,7 @@ import (
 
 // denials are how the services say that something is not allowed.
 var denials = map[string]string{
-	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "route53": "AccessDenied", "sts": "AccessDenied", "cloudtrail": "AccessDeniedException", "organizations": "AccessDeniedException", "iam": "AccessDenied", "ram": "AccessDeniedException", "rds": "AccessDenied", "postern": "AccessDeniedException",
+	"ec2": "UnauthorizedOperation", "vpc-lattice": "AccessDeniedException", "route53": "AccessDenied", "sts": "AccessDenied", "cloudtrail": "AccessDeniedException", "organizations": "AccessDeniedException", "iam": "AccessDenied", "ram": "AccessDeniedException", "rds": "AccessDenied", "elasticloadbalancing": "AccessDenied", "postern": "AccessDeniedException",
 }
 
 // watched serves one operation, whose calls are counted in place of a handler.
@@ -106,7 +107,7 @@ func callOf(t *testing.T, svc *schema.Service, op *schema.Operation, in any) cal
 // denied reaches no handler, nor does one that nobody can decide about, and a dry
 // run gives the decision.
 func TestEveryOperationIsAuthorized(t *testing.T) {
-	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service, organizations.Service, iam.Service, ram.Service, rds.Service, postern.Service} {
+	for _, svc := range []*schema.Service{ec2.Service, vpclattice.Service, route53.Service, sts.Service, cloudtrail.Service, organizations.Service, iam.Service, ram.Service, rds.Service, elbv2.Service, postern.Service} {
 		for _, op := range svc.Operations {
 			t.Run(svc.Name+"/"+op.Name, func(t *testing.T) {
 				w, in := watch(t, svc, op), inputtest.Smallest(t, op)

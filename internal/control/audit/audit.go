@@ -115,6 +115,9 @@ func (a *auditor) owns(ni *model.NetworkInterface) (owned, exists bool) {
 	if g, ok := state.NATGateways.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
 		return g.Interface == ni.ID && !g.Gone(), true
 	}
+	if b, ok := state.LoadBalancers.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
+		return slices.Contains(b.Interfaces, ni.ID), true
+	}
 	if i, ok := state.DBInstances.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
 		return i.Interface == ni.ID, true
 	}
@@ -148,19 +151,25 @@ func (a *auditor) addressClaims() {
 	}
 }
 
-// ways wants the targets of configurations to be on hosts that exist, and the
+// ways wants the targets of configurations and load balancers to be on hosts that exist, and the
 // addresses of associations to be theirs.
 func (a *auditor) ways() {
 	hosts := map[int]bool{}
 	for h := range state.Hosts.All(a.tx) {
 		hosts[h.Index] = true
 	}
-	for r := range state.ResourceConfigurations.All(a.tx) {
-		for _, t := range r.Targets {
+	onHosts := func(object string, targets []model.TransitTarget) {
+		for _, t := range targets {
 			if !hosts[t.Host] {
-				a.wrong(name(state.ResourceConfigurations, r), "it has a target on host %d, which does not exist", t.Host)
+				a.wrong(object, "it has a target on host %d, which does not exist", t.Host)
 			}
 		}
+	}
+	for r := range state.ResourceConfigurations.All(a.tx) {
+		onHosts(name(state.ResourceConfigurations, r), r.Targets)
+	}
+	for b := range state.LoadBalancers.All(a.tx) {
+		onHosts(name(state.LoadBalancers, b), b.Targets)
 	}
 	for s := range state.EndpointAssociations.All(a.tx) {
 		a.ownAddresses(name(state.EndpointAssociations, s), s)
@@ -210,6 +219,11 @@ func (a *auditor) transitClaims() {
 			have(name(state.ResourceConfigurations, r), model.SpaceTarget, t.Index, r.Ref())
 		}
 	}
+	for b := range state.LoadBalancers.All(a.tx) {
+		for _, t := range b.Targets {
+			have(name(state.LoadBalancers, b), model.SpaceTarget, t.Index, b.Ref())
+		}
+	}
 	blocks := map[model.Ref]int{}
 	for c := range state.TransitClaims.All(a.tx) {
 		if c.Space == model.SpacePool6 {
@@ -248,7 +262,7 @@ func (a *auditor) statuses() {
 			!exists(a, s, state.NetworkInterfaces) && !exists(a, s, state.ResourceGateways) && !exists(a, s, state.ResourceConfigurations) &&
 			!exists(a, s, state.AddressClaims) && !exists(a, s, state.PublicClaims) && !exists(a, s, state.VPCEndpoints) && !exists(a, s, state.EndpointAssociations) &&
 			!exists(a, s, state.DBClusters) && !exists(a, s, state.DBInstances) && !exists(a, s, state.DBSnapshots) &&
-			!exists(a, s, state.NATGateways) && !exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
+			!exists(a, s, state.NATGateways) && !exists(a, s, state.LoadBalancers) && !exists(a, s, state.HostedZones) && !exists(a, s, state.ZoneChanges) {
 			a.wrong(name(state.Statuses, s), "it is the state of something that does not exist")
 		}
 	}

@@ -105,7 +105,7 @@ func TestRowsFindsWhatIsWrong(t *testing.T) {
 		"a claim that is not that account's": {func(tx *table.Txn) { guest(tx, "") }, "is claimed by eni-2"},
 		"no options":                         {func(tx *table.Txn) { state.DHCPOptions.Delete(tx, account, region, "dopt-1") }, "it refers to dhcp-options dopt-1"},
 		"no interface":                       {func(tx *table.Txn) { state.NetworkInterfaces.Delete(tx, account, region, "eni-1") }, "it refers to network-interface eni-1"},
-		"no owner":                           {func(tx *table.Txn) { state.ResourceGateways.Delete(tx, account, region, "rgw-1") }, "it refers to vpc-endpoint or resource-gateway or nat-gateway or db-instance rgw-1, which does not exist"},
+		"no owner":                           {func(tx *table.Txn) { state.ResourceGateways.Delete(tx, account, region, "rgw-1") }, "it refers to vpc-endpoint or resource-gateway or nat-gateway or db-instance or load-balancer rgw-1, which does not exist"},
 		"an owner without it": {func(tx *table.Txn) {
 			state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: meta("rgw-1"), VPC: "vpc-1"})
 		}, "which does not have it"},

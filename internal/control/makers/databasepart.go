@@ -184,7 +184,7 @@ func (m DatabaseParts) add(tx *table.Txn, above *model.ResourceConfiguration, p 
 		Group: above.ID, AllowShareable: above.AllowShareable, Database: above.Database, Part: p.part, Member: p.member, AmazonManaged: true,
 	}
 	var err error
-	if child.Targets, err = m.Alloc.Lead(tx, child, g, m.Host); err != nil {
+	if child.Targets, err = m.Alloc.Lead(tx, child.Meta, g.Interfaces, m.Host); err != nil {
 		return err
 	}
 	state.ResourceConfigurations.Put(tx, child)

@@ -35,6 +35,8 @@ func unitsOf(row table.Row) []unitID {
 		}
 	case *model.ResourceGateway:
 		return []unitID{idOf(unitGateway, row.Ref())}
+	case *model.LoadBalancer:
+		return []unitID{idOf(unitBalancer, row.Ref())}
 	case *model.DBCluster:
 		return []unitID{idOf(unitDBCluster, row.Ref()), idOf(unitDBNames, row.Ref())}
 	case *model.DBInstance:
@@ -119,6 +121,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveGateway(ref)
 	case unitDBCluster, unitDBInstance, unitDBNames, unitDBEndpoint, unitDBSnapshot:
 		return r.deriveDatabase(id.kind, ref)
+	case unitBalancer:
+		return r.deriveBalancer(ref)
 	case unitConfiguration:
 		return r.deriveConfiguration(ref)
 	case unitWorkload:
@@ -289,10 +293,10 @@ func (r *reading) deriveInterface(ref model.Ref) derived {
 	for _, prefix := range ni.Prefixes6 {
 		add(prefix.Addr(), prefix.Bits())
 	}
-	if ni.Type == model.InterfaceGateway {
+	if ni.Type == model.InterfaceGateway || ni.Type == model.InterfaceBalancer {
 		d.value = newExit(ni)
 	}
-	if ni.Type == model.InterfaceEndpoint && r.hasPeers(ni.VPCRef()) {
+	if (ni.Type == model.InterfaceEndpoint || ni.Type == model.InterfaceBalancer) && r.hasPeers(ni.VPCRef()) {
 		for _, a := range ni.All() {
 			d.entries = append(d.entries, r.steer(ni.VPC, a.String(), ni.SubnetRef())...)
 		}
@@ -330,6 +334,9 @@ func (r *reading) leaving(ni *model.NetworkInterface) bool {
 	case model.InterfaceNAT:
 		owner, ok := state.NATGateways.Get(r.tx, ni.Account, ni.Region, ni.Owner)
 		return ok && owner.Deleting()
+	case model.InterfaceBalancer:
+		owner, ok := state.LoadBalancers.Get(r.tx, ni.Account, ni.Region, ni.Owner)
+		return ok && owner.Deleting()
 	case model.InterfaceDatabase:
 		owner, ok := state.DBInstances.Get(r.tx, ni.Account, ni.Region, ni.Owner)
 		return ok && state.InstanceLeaves(r.tx, owner)
@@ -357,6 +364,8 @@ func interfaceStanding(ni *model.NetworkInterface) standing {
 		return newStanding(SubjectGateway, ni.Sibling(ni.Owner), 0, false)
 	case model.InterfaceNAT:
 		return newStanding(SubjectNAT, ni.Sibling(ni.Owner), 0, false)
+	case model.InterfaceBalancer:
+		return newStanding(SubjectBalancer, ni.Sibling(ni.Owner), 0, false)
 	case model.InterfaceDatabase:
 		return newStanding(SubjectDBInstance, ni.Sibling(ni.Owner), 0, false)
 	}
@@ -371,7 +380,7 @@ func (r *reading) classOf(ni *model.NetworkInterface) string {
 	}
 	slices.Sort(groups)
 	groups = slices.Compact(groups)
-	if ni.Type == model.InterfaceNAT { // it has no groups
+	if ni.Type == model.InterfaceNAT || ni.Type == model.InterfaceBalancer && len(groups) == 0 { // they have no groups
 		groups = []string{admitsAll}
 	}
 	name, _ := valueOf[string](r, unitClass, ni.Sibling(ni.VPC+"/"+strings.Join(groups, ",")))

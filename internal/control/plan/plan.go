@@ -65,6 +65,7 @@ const (
 	SubjectDBCluster     SubjectKind = "db-cluster"
 	SubjectDBInstance    SubjectKind = "db-instance"
 	SubjectDBSnapshot    SubjectKind = "db-snapshot"
+	SubjectBalancer      SubjectKind = "load-balancer"
 )
 
 // Plan is the desired state of one host. It is not safe for concurrent use.

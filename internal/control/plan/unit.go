@@ -39,6 +39,7 @@ const (
 	unitGateway                    // of a resource gateway: its pools
 	unitDBCluster                  // of a cluster of databases: what its members have in common
 	unitDBInstance                 // of a database instance: its sandbox and its server
+	unitBalancer                   // of a load balancer: its doors, and what is behind them
 	unitConfiguration
 	unitWorkload    // of an attachment
 	unitEdge        // of an association of a route table with an internet gateway
@@ -65,7 +66,7 @@ func (k unitKind) onDemand() bool { return k <= unitClass }
 // explains tells of units that can say why their subjects cannot be what was asked
 // for.
 func (k unitKind) explains() bool {
-	return k == unitConfiguration || k == unitAssociation || k == unitNames
+	return k == unitBalancer || k == unitConfiguration || k == unitAssociation || k == unitNames
 }
 
 // unitID names a unit: the row it is about. The id of a class unit is the
@@ -189,7 +190,7 @@ type subjectKind uint8
 var (
 	subjectKinds = [...]SubjectKind{
 		SubjectAddress, SubjectAttachment, SubjectGateway, SubjectConfiguration, SubjectEndpoint, SubjectAssociation, SubjectNames,
-		SubjectZone, SubjectZoneChange, SubjectPublic, SubjectNAT, SubjectDBCluster, SubjectDBInstance, SubjectDBSnapshot,
+		SubjectZone, SubjectZoneChange, SubjectPublic, SubjectNAT, SubjectDBCluster, SubjectDBInstance, SubjectDBSnapshot, SubjectBalancer,
 	}
 	compactKinds = func() map[SubjectKind]subjectKind {
 		m := map[SubjectKind]subjectKind{}

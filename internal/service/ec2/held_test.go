@@ -169,6 +169,15 @@ var holders = map[string]struct {
 	"resource-gateway group": {"resource gateway x", func(tx *table.Txn) {
 		state.ResourceGateways.Put(tx, &model.ResourceGateway{Meta: own("x"), Groups: []string{"sg-1"}})
 	}},
+	"load-balancer vpc": {"load balancer x", func(tx *table.Txn) {
+		state.LoadBalancers.Put(tx, &model.LoadBalancer{Meta: own("x"), VPC: "vpc-1"})
+	}},
+	"load-balancer subnet": {"load balancer x", func(tx *table.Txn) {
+		state.LoadBalancers.Put(tx, &model.LoadBalancer{Meta: own("x"), Subnets: []string{"subnet-1"}})
+	}},
+	"load-balancer group": {"load balancer x", func(tx *table.Txn) {
+		state.LoadBalancers.Put(tx, &model.LoadBalancer{Meta: own("x"), Groups: []string{"sg-1"}})
+	}},
 	"vpc-endpoint vpc": {"VPC endpoint x", func(tx *table.Txn) { state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), VPC: "vpc-1"}) }},
 	"vpc-endpoint group": {"VPC endpoint x", func(tx *table.Txn) {
 		state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: own("x"), Groups: []string{"sg-1"}})
@@ -208,7 +217,7 @@ var holders = map[string]struct {
 // elsewhere reports whether a kind is of a service that has tests of its own for what is
 // tested here.
 func elsewhere(kind string) bool {
-	return slices.ContainsFunc(slices.Concat(state.TaggedIn(state.IAM), state.TaggedIn(state.RAM), state.TaggedIn(state.Organization), state.TaggedIn(state.RDS)), func(k *state.Tagged) bool { return k.Table == kind })
+	return slices.ContainsFunc(slices.Concat(state.TaggedIn(state.IAM), state.TaggedIn(state.RAM), state.TaggedIn(state.Organization), state.TaggedIn(state.RDS), state.TaggedIn(state.Balancing)), func(k *state.Tagged) bool { return k.Table == kind })
 }
 
 // TestWhatIsHeldIsNotDeleted walks the relations of all tables: what holds

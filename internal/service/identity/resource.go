@@ -44,6 +44,10 @@ var finders = map[string]func(r resources, a *access.Ask) (string, bool){
 	"ec2:subnet":         other(resources.subnet),
 	"ec2:vpc":            other(resources.vpc),
 
+	"elasticloadbalancing:listener":     newListener,
+	"elasticloadbalancing:loadbalancer": balanced("net/"),
+	"elasticloadbalancing:targetgroup":  balanced(""),
+
 	"organizations:account": inOrganization(""),
 	"organizations:ou":      inOrganization(""),
 	"organizations:policy":  inOrganization("service_control_policy/"),
@@ -159,7 +163,7 @@ func (r resources) vpc(name string) (string, bool) {
 // tagsOf are the kinds that have tags, by service and type as ARNs name them.
 var tagsOf = func() map[string]*state.Tagged {
 	kinds := map[string]*state.Tagged{}
-	for _, service := range []string{state.EC2, state.Lattice, state.Route53, state.IAM, state.RAM, state.RDS} {
+	for _, service := range []string{state.EC2, state.Lattice, state.Route53, state.IAM, state.RAM, state.RDS, state.Balancing} {
 		for _, k := range state.TaggedIn(service) {
 			kinds[service+":"+k.Type] = k
 		}

@@ -155,7 +155,7 @@ func (a *API) lead(tx *table.Txn, r *model.ResourceConfiguration, g *model.Resou
 		return err
 	}
 	var err error
-	r.Targets, err = a.Alloc().Lead(tx, r, g, a.Host)
+	r.Targets, err = a.Alloc().Lead(tx, r.Meta, g.Interfaces, a.Host)
 	return err
 }
 

@@ -130,6 +130,8 @@ func interfaceType(ni *model.NetworkInterface) string {
 	switch ni.Type {
 	case model.InterfaceEndpoint:
 		return shape.NetworkInterfaceTypeVpcEndpoint
+	case model.InterfaceBalancer:
+		return shape.NetworkInterfaceTypeNetworkLoadBalancer
 	case model.InterfaceNAT: // the model spells it in another way than replies do
 		return string(ni.Type)
 	}
@@ -149,7 +151,7 @@ func attachmentShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkIn
 	if ni.Owner != "" {
 		return &shape.NetworkInterfaceAttachment{
 			AttachmentId: new("ela-attach-" + strings.TrimPrefix(ni.ID, "eni-")), AttachTime: new(ni.CreatedAt),
-			DeviceIndex: new(int32(1)), InstanceOwnerId: new(requesterID(ni)),
+			DeviceIndex: new(int32(1)), InstanceOwnerId: new(instanceOwner(ni)),
 			Status: new(shape.AttachmentStatusAttached), DeleteOnTermination: new(false),
 		}
 	}
@@ -216,6 +218,7 @@ func interfaceShape(tx *table.Txn, ni *model.NetworkInterface) *shape.NetworkInt
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/requester-managed-eni.html).
 const (
 	serviceRequester  = "amazon-aws"
+	balancerRequester = "amazon-elb"
 	databaseRequester = "amazon-rds"
 )
 
@@ -225,10 +228,21 @@ func requesterID(ni *model.NetworkInterface) string {
 	switch {
 	case ni.Type == model.InterfaceDatabase:
 		return databaseRequester
+	case ni.Type == model.InterfaceBalancer:
+		return balancerRequester
 	case ni.Owner != "":
 		return serviceRequester
 	}
 	return ni.Account
+}
+
+// instanceOwner is whose the instance is that an interface of a service is attached to: that of
+// a load balancer is not its requester's.
+func instanceOwner(ni *model.NetworkInterface) string {
+	if ni.Type == model.InterfaceBalancer {
+		return serviceRequester
+	}
+	return requesterID(ni)
 }
 
 // privateName is the name that EC2 gives the first IPv4 address of an interface;
