@@ -27,7 +27,6 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"ec2 describe-transit-gateways":                                                        "TransitGateways",
 		"ec2 describe-vpc-endpoint-connections":                                                "VpcEndpointConnections",
 		"ec2 describe-vpc-endpoint-service-configurations":                                     "ServiceConfigurations",
-		"ec2 describe-vpc-endpoint-services":                                                   "ServiceNames",
 		"ec2 describe-vpn-connections":                                                         "VpnConnections",
 		"ec2 describe-vpn-gateways":                                                            "VpnGateways",
 		"ec2 get-subnet-cidr-reservations --subnet-id " + s:                                    "SubnetIpv4CidrReservations",

@@ -50,9 +50,6 @@ func TestWhatCannotBeHere(t *testing.T) {
 		"transit attachments of VPCs": func() (any, error) {
 			return c.ec2.DescribeTransitGatewayVpcAttachments(c.ctx, &ec2.DescribeTransitGatewayVpcAttachmentsInput{})
 		},
-		"endpoint services": func() (any, error) {
-			return c.ec2.DescribeVpcEndpointServices(c.ctx, &ec2.DescribeVpcEndpointServicesInput{})
-		},
 		"own endpoint services": func() (any, error) {
 			return c.ec2.DescribeVpcEndpointServiceConfigurations(c.ctx, &ec2.DescribeVpcEndpointServiceConfigurationsInput{})
 		},

@@ -17,6 +17,10 @@ var (
 	EndpointServicesByName = byRef(EndpointServices, "name", func(s *model.EndpointService) []model.Ref {
 		return []model.Ref{{Region: s.Region, ID: s.Name}}
 	})
+	// EndpointServicesByRegion has all of a region, whoever has them.
+	EndpointServicesByRegion = byRef(EndpointServices, "region", func(s *model.EndpointService) []model.Ref {
+		return []model.Ref{{Region: s.Region}}
+	})
 	// EndpointServicesByVPC finds registered ones with targets in a VPC.
 	EndpointServicesByVPC = refer(EndpointServices, "vpc", Outlives, func(s *model.EndpointService) (vpcs []model.Ref) {
 		for _, t := range s.Targets {

@@ -78,6 +78,9 @@ func (o Offer) Takes(is4 bool) bool {
 	return slices.ContainsFunc(o.Row.Families, func(f string) bool { return f == word || f == "dualstack" })
 }
 
+// EndpointTypes are the types of endpoints that can lead to the service.
+func (o Offer) EndpointTypes() []string { return []string{model.EndpointInterface} }
+
 // EnforcesPolicies reports whether the policies of endpoints decide about requests: only
 // who understands these can tell.
 func (o Offer) EnforcesPolicies() bool { return o.Own != nil }

@@ -16,6 +16,7 @@ import (
 	"github.com/posternhq/postern/internal/service/ec2/address"
 	"github.com/posternhq/postern/internal/service/ec2/dhcp"
 	"github.com/posternhq/postern/internal/service/ec2/endpoint"
+	"github.com/posternhq/postern/internal/service/ec2/endpointservice"
 	"github.com/posternhq/postern/internal/service/ec2/gateway"
 	"github.com/posternhq/postern/internal/service/ec2/group"
 	"github.com/posternhq/postern/internal/service/ec2/iface"
@@ -36,6 +37,7 @@ type API struct {
 	address.Addresses
 	dhcp.Options
 	endpoint.Endpoints
+	endpointservice.Services
 	gateway.Gateways
 	group.Groups
 	iface.Interfaces
@@ -57,6 +59,7 @@ func New(env *service.Env) *API {
 		Addresses:   address.Addresses{Env: env},
 		Options:     dhcp.Options{Env: env},
 		Endpoints:   endpoint.Endpoints{Env: env},
+		Services:    endpointservice.Services{Env: env},
 		Gateways:    gateway.Gateways{Env: env},
 		Groups:      group.Groups{Env: env},
 		Interfaces:  iface.Interfaces{Env: env},

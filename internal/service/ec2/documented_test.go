@@ -72,6 +72,12 @@ func newEverything(t *testing.T) *everything {
 		t.Fatal(err)
 	}
 	e.free = *subnets.Subnets[0].AvailableIpAddressCount
+	service := &model.EndpointService{
+		Meta:     model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: "vpce-svc-0123456789abcdef0", Tags: map[string]string{"team": "data"}},
+		Name:     "com.amazonaws.vpce.us-east-1.vpce-svc-0123456789abcdef0",
+		Families: []string{"ipv4"}, Principals: []model.ServicePrincipal{{ID: "vpce-svc-perm-0123456789abcdef0", ARN: "*"}},
+	}
+	n.Put(t, func(tx *table.Txn) { state.EndpointServices.Put(tx, service) })
 	tx := n.DB.Snapshot()
 	v, _ := state.VPCs.Get(tx, servicetest.Account, servicetest.Region, *n.Net.VpcId)
 	in := &shape.CreateTagsInput{Tags: []shape.Tag{{Key: new("team"), Value: new("data")}}}
@@ -149,6 +155,9 @@ func (e *everything) hits() map[string]map[string]string {
 		"DescribeTags":         {"key": "team", "resource-id": e.inSubnet, "resource-type": "subnet", "value": "data"},
 		"DescribePrefixLists":  {"prefix-list-id": "pl-*", "prefix-list-name": "com.amazonaws.us-east-1.s3"},
 		"DescribeVpcEndpoints": {"ip-address-type": "ipv4", "vpc-id": v.ID, "vpc-endpoint-id": e.leads, "vpc-endpoint-state": "pending", "vpc-endpoint-type": "Resource"},
+		"DescribeVpcEndpointServices": {
+			"owner": "amazon", "service-name": "com.amazonaws.us-east-1.ec2", "service-region": "us-east-1", "service-type": "Interface", "supported-ip-address-types": "ipv4",
+		},
 		"DescribeVpcEndpointAssociations": {
 			"vpc-endpoint-id": e.leads, "associated-resource-accessibility": "PENDING", "associated-resource-id": "rcfg-*", "association-id": "vpce-rsc-asc-*",
 		},

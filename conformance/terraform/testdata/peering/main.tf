@@ -30,6 +30,22 @@ provider "aws" {
   secret_key = var.accepter.secret
 }
 
+# What endpoints can lead to: an API of Postern's own, by the word for it and by its name.
+data "aws_vpc_endpoint_service" "ec2" {
+  service      = "ec2"
+  service_type = "Interface"
+}
+
+data "aws_vpc_endpoint_service" "named" {
+  service_name = data.aws_vpc_endpoint_service.ec2.service_name
+  lifecycle {
+    postcondition {
+      condition     = self.owner == "amazon" && self.private_dns_name != "" && length(self.availability_zones) > 1
+      error_message = "The service is not told as those of AWS are."
+    }
+  }
+}
+
 resource "aws_vpc" "requester" {
   cidr_block = "10.0.0.0/16"
 }

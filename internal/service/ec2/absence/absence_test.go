@@ -24,7 +24,6 @@ var absent = map[string]struct{ member, id, code string }{
 	"DescribeTransitGatewayVpcAttachments":     {"TransitGatewayAttachmentIds", "tgw-attach-12345678", "InvalidTransitGatewayAttachmentID.NotFound"},
 	"DescribeTransitGateways":                  {"TransitGatewayIds", "tgw-12345678", "InvalidTransitGatewayID.NotFound"},
 	"DescribeVpcEndpointServiceConfigurations": {"ServiceIds", "vpce-svc-12345678", "InvalidVpcEndpointServiceId.NotFound"},
-	"DescribeVpcEndpointServices":              {"ServiceNames", "com.amazonaws.us-east-1.s3", "InvalidServiceName"},
 	"DescribeVpnConnections":                   {"VpnConnectionIds", "vpn-12345678", "InvalidVpnConnectionID.NotFound"},
 	"DescribeVpnGateways":                      {"VpnGatewayIds", "vgw-12345678", "InvalidVpnGatewayID.NotFound"},
 	"DescribeVpcEndpointConnections":           {},
