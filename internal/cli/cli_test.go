@@ -99,6 +99,35 @@ func TestStatusLeavesOutWhatAnAccountMayNotSee(t *testing.T) {
 	}
 }
 
+// Peering connections are counted by state, and each has a line that says why it is not
+// active.
+func TestStatusCountsPeeringConnections(t *testing.T) {
+	seen := &postern.GetStatusOutput{Version: new("1")}
+	for i, state := range []string{"active", "failed", "active", "pending-acceptance"} {
+		r := postern.Resource{Kind: new("vpc-peering-connection"), Id: new(fmt.Sprint("pcx-", i)), State: &state}
+		if state != "active" {
+			r.Reason = new("because")
+		}
+		seen.Resources = append(seen.Resources, r)
+	}
+	var out bytes.Buffer
+	if err := printStatus(&out, seen); err != nil {
+		t.Fatal(err)
+	}
+	want := `postern 1
+VPC peering connections: 2 active, 1 failed, 1 pending-acceptance
+
+KIND                    ID     NAME  STATE               REASON
+vpc-peering-connection  pcx-0        active              
+vpc-peering-connection  pcx-1        failed              because
+vpc-peering-connection  pcx-2        active              
+vpc-peering-connection  pcx-3        pending-acceptance  because
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A name is shown with who is asked for it, where it leads, how old that is, when it is
 // looked up next, and what is wrong, on a line that a terminal can show. With --errors
 // only those are of which something is wrong.

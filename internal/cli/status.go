@@ -85,6 +85,7 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
 		fmt.Fprintf(out, "%s: %v\n", name, s.Counters[name])
 	}
+	printPeerings(out, s.Resources)
 	if len(s.Shares) > 0 {
 		fmt.Fprintln(out, "\nSHARE\tOF\tUSED\tLIMIT\tREFUSED\tMOST OF IT")
 	}
@@ -102,6 +103,23 @@ func printStatus(w io.Writer, s *postern.GetStatusOutput) error {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", text(r.Kind), text(r.Id), text(r.Name), text(r.State), text(r.Reason))
 	}
 	return out.Flush()
+}
+
+// printPeerings counts the VPC peering connections by state, if there are any.
+func printPeerings(out io.Writer, all []postern.Resource) {
+	count := map[string]int{}
+	for _, r := range all {
+		if text(r.Kind) == "vpc-peering-connection" {
+			count[text(r.State)]++
+		}
+	}
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(count)) {
+		parts = append(parts, fmt.Sprintf("%d %s", count[state], state))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintln(out, "VPC peering connections: "+strings.Join(parts, ", "))
+	}
 }
 
 // printResolvers prints what VPCs resolve: those with something to say of them, and the

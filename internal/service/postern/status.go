@@ -4,6 +4,7 @@ package postern
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/posternhq/postern/internal/access"
@@ -115,18 +116,20 @@ func (a *API) GetStatus(ctx context.Context, _ *shape.GetStatusInput) (*shape.Ge
 	if a.Observer != nil {
 		status = a.Observer.Status()
 	}
+	sees := func(account string) bool { return who.Management || who.Owns(account) }
 	for r := range a.resources(tx, status.Edge) {
-		if who.Management || who.Owns(*r.Account) {
+		if sees(*r.Account) {
 			out.Resources = append(out.Resources, r)
 		}
 	}
+	out.Resources = slices.AppendSeq(out.Resources, peerings(tx, sees))
 	for r := range a.resolvers(tx) {
-		if who.Management || who.Owns(*r.Account) {
+		if sees(*r.Account) {
 			out.Resolvers = append(out.Resolvers, r)
 		}
 	}
 	for v := range verifications(tx) {
-		if who.Management || who.Owns(*v.Account) {
+		if sees(*v.Account) {
 			out.Verifications = append(out.Verifications, v)
 		}
 	}
