@@ -13,8 +13,10 @@ import (
 // Endpoint translates one address of an endpoint in the consumer's VPC to a
 // transit target, for the ports that the resource configuration has.
 type Endpoint struct {
-	VPC    string
-	Addr   netip.Addr
+	VPC  string
+	Addr netip.Addr
+	// Target is Addr itself when the address is a Target of the same VPC: connections go to
+	// where that leads, and leave from its gateway.
 	Target netip.Addr
 	// Ports are admitted one by one; PortSet names a set of ranges admitted
 	// as well. At least one of the two is given.

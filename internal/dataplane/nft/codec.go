@@ -328,8 +328,10 @@ func encodeEndpoint(p *parts, e desired.Endpoint, ids numbers) error {
 		}
 	}
 	suffix := familyOf(e.Addr).suffix
-	p.add(element{set: setDoor + suffix, key: raw(e.Addr), value: mark(door)},
-		element{set: setEndpoint + suffix, key: raw(e.Addr), value: raw(e.Target)})
+	p.add(element{set: setDoor + suffix, key: raw(e.Addr), value: mark(door)})
+	if e.Target != e.Addr {
+		p.add(element{set: setEndpoint + suffix, key: raw(e.Addr), value: raw(e.Target)})
+	}
 	for i, r := range e.Ports {
 		if r.From != r.To || i > 0 && r.From <= e.Ports[i-1].From {
 			return fmt.Errorf("port %s: single ports in rising order are wanted; ranges belong in a port set", r)

@@ -291,6 +291,9 @@ func decodeEndpoint(vpc string, o owner, p *parts, ids names) desired.Entry {
 	a, _ := netip.ParseAddr(o.id)
 	f := familyOf(a)
 	e := desired.Endpoint{VPC: vpc, Addr: a, Target: p.addr(setEndpoint + f.suffix)}
+	if !e.Target.IsValid() {
+		e.Target = a
+	}
 	if door := p.value(setDoor + f.suffix); door != "" && markOf(door) != plainDoor {
 		e.PortSet = numbered(ids, desired.KindPortSet, markOf(door))
 	}

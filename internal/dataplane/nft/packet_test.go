@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -283,4 +284,27 @@ func TestClientsWithOneSourcePortShareAGateway(t *testing.T) {
 		}
 		seen[text] = true
 	}
+}
+
+// TestADoorCanLeadToItsOwnRouter has an address lead to a workload of the same VPC, from where
+// the connection is seen to come from the gateway. The groups of all three are asked.
+func TestADoorCanLeadToItsOwnRouter(t *testing.T) {
+	r := newRig(t)
+	door, behind := netip.MustParseAddr("10.0.1.120"), netip.MustParseAddr("10.0.2.11")
+	class := lab.Class("vpc-a", "c-balancer", lab.AnyRules, lab.AnyRules)
+	r.Put(r.TableA, class, lab.Address("vpc-a", door.String(), class.Name),
+		desired.Pool{VPC: "vpc-a", Gateway: door, Addresses: []netip.Prefix{netip.PrefixFrom(door, 32)}},
+		desired.Target{VPC: "vpc-a", Addr: door, Dest: behind, Gateway: door},
+		desired.Endpoint{VPC: "vpc-a", Addr: door, Target: door, Ports: []desired.PortRange{{From: 5432, To: 5432}}})
+	r.Far.Greet(5432)
+	r.works(r.Client, door.String()+":5432", door.String())
+	r.works(r.Far, door.String()+":5432", door.String()) // to itself, as clients of a load balancer may be its targets
+	r.refused(r.Client, door.String()+":5433")
+	for _, c := range []struct{ in, out []desired.Rule }{{nil, lab.AnyRules}, {lab.AnyRules, nil}} {
+		r.Put(r.TableA, lab.Class("vpc-a", class.Name, c.in, c.out))
+		r.silent(r.Client, door.String()+":5432")
+	}
+	r.Put(r.TableA, class)
+	r.Remove(r.TableA, desired.Target{VPC: "vpc-a", Addr: door})
+	r.refused(r.Client, door.String()+":5432")
 }

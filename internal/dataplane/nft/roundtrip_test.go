@@ -189,6 +189,9 @@ func (w world) pool(gateway netip.Addr) desired.Pool {
 
 func (w world) endpoint(sets int) desired.Endpoint {
 	e := desired.Endpoint{VPC: vpc, Addr: w.addr(1), Target: w.addr(240)}
+	if w.pick("own", 4) == 1 {
+		e.Target = e.Addr
+	}
 	for _, port := range rapid.SliceOfNDistinct(rapid.Uint16(), 0, 5, rapid.ID).Draw(w.T, "ports") {
 		e.Ports = append(e.Ports, desired.PortRange{From: port, To: port})
 	}
