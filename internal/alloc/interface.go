@@ -123,14 +123,14 @@ func (a *Allocator) Assign(tx *table.Txn, ni *model.NetworkInterface, s *model.S
 }
 
 // Release gives up the claim on one address of ni; DeleteInterface gives up all
-// of them. Taking it out of the row is the caller's part. When a workload or a NAT
-// gateway has the interface, the claim stays until the data plane has let go of the
+// of them. Taking it out of the row is the caller's part. When a workload, a NAT
+// gateway or an endpoint has the interface, the claim stays until the data plane has let go of the
 // address. An elastic address that it had has nobody then.
 func Release(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr, now time.Time) {
 	follow(tx, ni.Ref(), addr, nil, now)
 	c, ok := state.ClaimOn(tx, ni, addr)
 	_, attached := state.Attachments.Get(tx, ni.Account, ni.Region, ni.ID)
-	if !ok || !attached && ni.Type != model.InterfaceNAT {
+	if !ok || !attached && ni.Type != model.InterfaceNAT && ni.Type != model.InterfaceEndpoint {
 		dropClaim(tx, ni, addr)
 		return
 	}

@@ -78,6 +78,9 @@ func fateIn(tx *table.Txn, s plan.Subject) (f fate, ok bool) {
 		if row, ok := state.EndpointAssociations.Get(tx, of.Account, of.Region, of.ID); ok && !row.Deleting() {
 			return fateOf(&row.Meta), true
 		}
+		if row, ok := state.VPCEndpoints.Get(tx, of.Account, of.Region, of.ID); ok && !row.Deleting() {
+			return fateOf(&row.Meta), true
+		}
 	case plan.SubjectZone: // the row of one that is deleted is gone at once
 		if row, ok := state.HostedZones.Get(tx, ref.Account, ref.Region, ref.ID); ok {
 			return fate{generation: row.Generation}, true
@@ -181,6 +184,9 @@ func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 // endpointRealms gives the routers at both ends of all ways of an endpoint.
 func endpointRealms(tx *table.Txn, ep *model.VPCEndpoint) []desired.Realm {
 	realms := []desired.Realm{desired.Realm(ep.VPC)}
+	if ep.Type == model.EndpointInterface { // what is behind it may have been something else
+		return nil
+	}
 	for a := range state.EndpointAssociationsByEndpoint.Rows(tx, ep.Ref()) {
 		way := wayRealms(tx, ep.VPC, a.Configuration)
 		if way == nil {

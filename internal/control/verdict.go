@@ -42,7 +42,27 @@ func (w *writing) verdict(v verdict) {
 		}
 	default:
 		w.say(v)
+		if v.subject.Kind == plan.SubjectEndpoint && v.reason == "" && v.generation == row.generation {
+			dropLeaving(w.tx, ref)
+		}
 	}
+}
+
+// dropLeaving removes the interfaces that an endpoint has given up. The data plane has let go
+// of them.
+func dropLeaving(tx *table.Txn, ref model.Ref) {
+	ep, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID)
+	if !ok || len(ep.Leaving) == 0 {
+		return
+	}
+	for _, id := range ep.Leaving {
+		if ni, ok := state.NetworkInterfaces.Get(tx, ep.Account, ep.Region, id); ok {
+			alloc.DeleteInterface(tx, ni)
+		}
+	}
+	ep = ep.Clone()
+	ep.Leaving = nil
+	state.VPCEndpoints.Put(tx, ep)
 }
 
 // end puts the statuses.
@@ -173,6 +193,11 @@ func removeEndpoint(tx *table.Txn, ref model.Ref) {
 	for a := range state.EndpointAssociationsByEndpoint.Rows(tx, ref) {
 		state.EndpointAssociations.Delete(tx, a.Account, a.Region, a.ID)
 		state.Statuses.Delete(tx, a.Account, a.Region, a.ID)
+	}
+	if ep, ok := state.VPCEndpoints.Get(tx, ref.Account, ref.Region, ref.ID); ok {
+		for _, t := range ep.Targets {
+			alloc.FreeTransit(tx, model.SpaceTarget, t.Index)
+		}
 	}
 	state.VPCEndpoints.Delete(tx, ref.Account, ref.Region, ref.ID)
 }

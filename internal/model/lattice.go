@@ -239,11 +239,14 @@ const (
 type VPCEndpoint struct {
 	Meta
 	// Type is one of those above.
-	Type          string   `json:"type"`
-	VPC           string   `json:"vpc"`
-	Subnets       []string `json:"subnets"`
-	Groups        []string `json:"groups"`
-	Interfaces    []string `json:"interfaces"`
+	Type       string   `json:"type"`
+	VPC        string   `json:"vpc"`
+	Subnets    []string `json:"subnets"`
+	Groups     []string `json:"groups"`
+	Interfaces []string `json:"interfaces"`
+	// Leaving are interfaces that the endpoint has given up, and that go when nothing leads
+	// from their addresses any more.
+	Leaving       []string `json:"leaving,omitempty"`
 	IPAddressType string   `json:"ipAddressType"`
 	PrivateDNS    bool     `json:"privateDns,omitempty"`
 	// OfDatabase says that it is for a configuration of type ARN, whose names the VPC has
@@ -284,6 +287,7 @@ func (e *VPCEndpoint) Clone() *VPCEndpoint {
 	c.Subnets = slices.Clone(e.Subnets)
 	c.Groups = slices.Clone(e.Groups)
 	c.Interfaces = slices.Clone(e.Interfaces)
+	c.Leaving = slices.Clone(e.Leaving)
 	c.DNSDomains = slices.Clone(e.DNSDomains)
 	c.RouteTables = slices.Clone(e.RouteTables)
 	c.Targets = slices.Clone(e.Targets)

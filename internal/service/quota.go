@@ -26,8 +26,11 @@ type Quotas struct {
 	// that refers to a group counts for both families.
 	RulesPerGroup       int
 	InterfacesPerRegion int
-	EndpointsPerVPC     int
-	GatewaysPerVPC      int
+	// EndpointsPerVPC holds for endpoints of type Resource, and InterfaceEndpointsPerVPC for
+	// those of type Interface.
+	EndpointsPerVPC          int
+	InterfaceEndpointsPerVPC int
+	GatewaysPerVPC           int
 	// GroupsPerGateway is the number of security groups of a resource gateway.
 	GroupsPerGateway        int
 	ConfigurationsPerRegion int
@@ -143,6 +146,7 @@ func (q *Quotas) all() []quota {
 		{"groups-per-interface", &q.GroupsPerInterface, 5},
 		{"groups-per-region", &q.GroupsPerRegion, 2500},
 		{"groups-per-user", &q.GroupsPerUser, 10},
+		{"interface-endpoints-per-vpc", &q.InterfaceEndpointsPerVPC, 50},
 		{"interfaces-per-region", &q.InterfacesPerRegion, 5000},
 		{"internet-gateways-per-region", &q.InternetGatewaysPerRegion, 1000},
 		{"ipv4-blocks-per-vpc", &q.IPv4BlocksPerVPC, 5},

@@ -299,6 +299,14 @@ var (
 	VPCEndpointsByGroup         = refer(VPCEndpoints, "group", Holds, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Groups...) }, to(SecurityGroups))
 	VPCEndpointsByConfiguration = refer(VPCEndpoints, "configuration", Outlives, func(e *model.VPCEndpoint) []model.Ref { return named(e.Configuration) }, to(ResourceConfigurations))
 
+	// VPCEndpointsByType finds those of one type that is not Resource.
+	VPCEndpointsByType = byText(VPCEndpoints, "type", func(e *model.VPCEndpoint) []string {
+		if !e.Later() {
+			return nil
+		}
+		return []string{e.Type}
+	})
+
 	// VPCEndpointsByPrivate finds those of a VPC that have private DNS.
 	VPCEndpointsByPrivate = byRef(VPCEndpoints, "private", func(e *model.VPCEndpoint) []model.Ref {
 		if !e.HasPrivateNames() || e.Deleting() {
@@ -407,7 +415,9 @@ var _ = []*Relation{
 		}
 		return all
 	}, to(NetworkInterfaces)),
-	name(VPCEndpoints, "interface", Has, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Interfaces...) }, to(NetworkInterfaces)),
+	name(VPCEndpoints, "interface", Has, func(e *model.VPCEndpoint) []model.Ref {
+		return siblings(e.Meta, slices.Concat(e.Interfaces, e.Leaving)...)
+	}, to(NetworkInterfaces)),
 	// An endpoint's subnets stay because of its interfaces, and the interfaces of
 	// targets and associations because of the gateway and the endpoint.
 	name(VPCEndpoints, "subnet", Relies, func(e *model.VPCEndpoint) []model.Ref { return siblings(e.Meta, e.Subnets...) }, to(Subnets)),

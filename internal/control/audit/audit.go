@@ -107,7 +107,7 @@ func (a *auditor) owns(ni *model.NetworkInterface) (owned, exists bool) {
 		return true, true
 	}
 	if e, ok := state.VPCEndpoints.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
-		return slices.Contains(e.Interfaces, ni.ID), true
+		return slices.Contains(e.Interfaces, ni.ID) || slices.Contains(e.Leaving, ni.ID), true
 	}
 	if g, ok := state.ResourceGateways.Get(a.tx, ni.Account, ni.Region, ni.Owner); ok {
 		return slices.Contains(g.Interfaces, ni.ID), true

@@ -48,6 +48,9 @@ func unitsOf(row table.Row) []unitID {
 	case *model.ResourceConfiguration:
 		return []unitID{idOf(unitConfiguration, row.Ref())}
 	case *model.VPCEndpoint:
+		if row.Type == model.EndpointInterface {
+			return []unitID{idOf(unitEndpoint, row.Ref()), idOf(unitCalled, row.Ref())}
+		}
 		if row.HasPrivateNames() {
 			return []unitID{idOf(unitEndpoint, row.Ref()), idOf(unitDomain, row.Ref())}
 		}
@@ -137,6 +140,10 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveAssociation(ref)
 	case unitNames:
 		return r.deriveNames(ref)
+	case unitCalled:
+		return r.deriveCalled(ref)
+	case unitHubs:
+		return derived{value: state.VPCEndpointsByType.Count(r.tx, model.EndpointInterface) > 0}
 	case unitDomain:
 		return r.deriveDomain(ref)
 	case unitSight:
@@ -327,7 +334,7 @@ func (r *reading) leaving(ni *model.NetworkInterface) bool {
 	switch ni.Type {
 	case model.InterfaceEndpoint:
 		owner, ok := state.VPCEndpoints.Get(r.tx, ni.Account, ni.Region, ni.Owner)
-		return ok && owner.Deleting()
+		return ok && (owner.Deleting() || slices.Contains(owner.Leaving, ni.ID))
 	case model.InterfaceGateway:
 		owner, ok := state.ResourceGateways.Get(r.tx, ni.Account, ni.Region, ni.Owner)
 		return ok && owner.Deleting()

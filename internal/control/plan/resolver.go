@@ -46,7 +46,12 @@ func (r *reading) deriveResolver(ref model.Ref) derived {
 	slices.SortFunc(e.Zones, func(a, b desired.ZonePrefix) int {
 		return cmp.Or(a.Prefix.Compare(b.Prefix), cmp.Compare(a.Zone, b.Zone))
 	})
-	return derived{entries: append(r.endpointZone(vpc.ID, vpc.Region), e, desired.NewNameserver(vpc.ID, e.Networks...))}
+	entries := append(r.endpointZone(vpc.ID, vpc.Region), e, desired.NewNameserver(vpc.ID, e.Networks...))
+	if there, _ := valueOf[bool](r, unitHubs, model.Ref{}); there {
+		zone := r.serviceZone()
+		entries = append(entries, zone, desired.View{VPC: vpc.ID, Zone: zone.ID})
+	}
+	return derived{entries: entries}
 }
 
 // servers are those of the VPC's DHCP options, with an address of its resolver in the place

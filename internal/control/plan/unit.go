@@ -24,6 +24,7 @@ const (
 	unitVPC                        // of a VPC, when anything lives there: its router
 	unitSubnet                     // of a subnet: what its interfaces have of it
 	unitSubnets                    // of a VPC: which blocks and subnets it has
+	unitHubs                       // of everything: whether there are interface endpoints
 	unitSight                      // of a VPC: whether it sees hosted zones
 	unitTable                      // of a route table that somebody uses: its routes
 	unitMain                       // of a VPC: its main route table
@@ -47,9 +48,10 @@ const (
 	unitPublic      // of a claim on a public address: who has it
 	unitPeering     // of a peering connection, by the row of who asked for it
 	unitNAT         // of a NAT gateway: its namespace
-	unitEndpoint    // of a VPC endpoint: where its interfaces are
+	unitEndpoint    // of a VPC endpoint: where its interfaces are, and the ways of one to a service
 	unitAssociation // of an endpoint and a configuration: the way between them
 	unitNames       // of an association: its names
+	unitCalled      // of an interface endpoint: its names
 	unitDomain      // of a VPC endpoint with private DNS: the zone of its group
 	unitZone        // of a hosted zone: who sees it
 	unitRecord      // of a record set
@@ -66,7 +68,7 @@ func (k unitKind) onDemand() bool { return k <= unitClass }
 // explains tells of units that can say why their subjects cannot be what was asked
 // for.
 func (k unitKind) explains() bool {
-	return k == unitBalancer || k == unitConfiguration || k == unitAssociation || k == unitNames
+	return k == unitBalancer || k == unitConfiguration || k == unitAssociation || k == unitNames || k == unitEndpoint || k == unitCalled
 }
 
 // unitID names a unit: the row it is about. The id of a class unit is the

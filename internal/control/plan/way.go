@@ -13,14 +13,18 @@ import (
 	"github.com/posternhq/postern/internal/state"
 )
 
-// deriveEndpoint asks for nothing: ways are asked for by associations. Its value is
-// the reference of the endpoint's VPC, while the endpoint is to be there.
+// deriveEndpoint asks for nothing where ways are asked for by associations. Its value is
+// the reference of the endpoint's VPC, while the endpoint is to be there. One of type
+// Interface has its ways by itself.
 func (r *reading) deriveEndpoint(ref model.Ref) derived {
 	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
 	if !ok {
 		return derived{}
 	}
 	d := derived{subjects: []standing{standingOf(SubjectEndpoint, &ep.Meta)}}
+	if ep.Type == model.EndpointInterface {
+		return r.deriveInterfaceEndpoint(ep, d)
+	}
 	if !ep.Deleting() {
 		d.value = unique.Make(ep.Sibling(ep.VPC)) // many have the same
 	}

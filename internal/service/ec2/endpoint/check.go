@@ -28,16 +28,18 @@ var endpointFamilies = map[string]model.IPFamily{
 	shape.IpAddressTypeDualstack: model.FamilyDualstack,
 }
 
-// servedEndpoint refuses other types of endpoints, and the parameters that only
-// those have.
-func servedEndpoint(in *shape.CreateVpcEndpointInput) error {
+// servedEndpoint refuses types of endpoints that are not served, and of the others the
+// parameters that they do not have.
+func servedEndpoint(who access.View, in *shape.CreateVpcEndpointInput) error {
 	kind := shape.VpcEndpointTypeGateway // what EC2 takes when the request does not say
 	if in.VpcEndpointType != nil {
 		kind = *in.VpcEndpointType
 	}
 	switch {
+	case kind == shape.VpcEndpointTypeInterface:
+		return servedInterface(who, in)
 	case kind != shape.VpcEndpointTypeResource:
-		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served yet; VpcEndpointType must be Resource", kind)
+		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served yet; VpcEndpointType must be Interface or Resource", kind)
 	case in.ResourceConfigurationArn == nil:
 		return fault.EC2("MissingParameter", "The request must contain the parameter ResourceConfigurationArn for an endpoint of type Resource")
 	case in.ServiceName != nil, in.ServiceNetworkArn != nil, in.ServiceRegion != nil, in.PolicyDocument != nil, len(in.RouteTableIds) > 0:

@@ -16,6 +16,7 @@ import (
 
 // DescribeVpcEndpoints lists the caller's endpoints. The names of endpoints of
 // type Resource are told by DescribeVpcEndpointAssociations, not here.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html
 func (a Endpoints) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeVpcEndpointsInput) (*shape.DescribeVpcEndpointsOutput, error) {
 	rows, tx, next, err := request.Describe(ctx, a.DB, request.Listing[*model.VPCEndpoint]{
 		Operation: "DescribeVpcEndpoints", Table: state.VPCEndpoints, Filters: endpointFilters,
@@ -25,7 +26,7 @@ func (a Endpoints) DescribeVpcEndpoints(ctx context.Context, in *shape.DescribeV
 	}
 	out := &shape.DescribeVpcEndpointsOutput{NextToken: next, VpcEndpoints: make([]shape.VpcEndpoint, len(rows))}
 	for i, e := range rows {
-		out.VpcEndpoints[i] = endpointShape(tx, e)
+		out.VpcEndpoints[i] = a.endpointShape(tx, e)
 	}
 	return out, nil
 }
@@ -35,13 +36,18 @@ func endpointFilters(tx *table.Txn) service.Filters[*model.VPCEndpoint] {
 	return service.Filters[row]{
 		Properties: map[string]func(row) []string{
 			"ip-address-type": func(e row) []string { return request.One(e.IPAddressType) },
-			"service-name":    func(row) []string { return nil },
-			"service-region":  func(row) []string { return nil },
+			"service-name":    func(e row) []string { return optional(e.ServiceName) },
+			"service-region": func(e row) []string {
+				if e.Type == model.EndpointResource {
+					return nil
+				}
+				return request.One(e.Region)
+			},
 			"vpc-endpoint-id": func(e row) []string { return request.One(e.ID) },
 			// The API spells the states in either way.
 			"vpc-endpoint-state": func(e row) []string {
 				s, _ := endpointState(tx, e)
-				return []string{s, strings.ToLower(s)}
+				return []string{s, lowered[s]}
 			},
 			"vpc-endpoint-type": func(e row) []string { return request.One(e.Type) },
 			"vpc-id":            func(e row) []string { return request.One(e.VPC) },
@@ -49,14 +55,31 @@ func endpointFilters(tx *table.Txn) service.Filters[*model.VPCEndpoint] {
 	}
 }
 
+func optional(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return request.One(value)
+}
+
 // endpointState gives the life cycle of an endpoint in the words of EC2, and
 // the reason of a failure. EC2 has no word for an endpoint that is being modified
 // but Pending, which clients wait through after a modification, and none for a
 // deletion that fails.
+//
+// One of type Interface waits for its owner first, and is available when its names are out,
+// too: whoever waits for it asks for them next. That they cannot be is not said here: packets
+// get through.
 func endpointState(tx *table.Txn, e *model.VPCEndpoint) (state, reason string) {
 	status := statusOf(tx, e.Ref())
+	if word := acceptanceWords[e.Acceptance]; word != "" && !e.Deleting() {
+		return word, ""
+	}
 	switch model.LifecycleOf(&e.Meta, status) {
 	case model.Ready:
+		if e.Type == model.EndpointInterface && len(e.Interfaces) > 0 && status.Names.State == model.StatusUnsaid {
+			return shape.StatePending, ""
+		}
 		return shape.StateAvailable, ""
 	case model.Failed, model.UpdateFailed:
 		if leadsSomewhere(tx, e) {
@@ -81,8 +104,14 @@ func leadsSomewhere(tx *table.Txn, e *model.VPCEndpoint) bool {
 	return false
 }
 
+// acceptanceWords are the states of endpoints that were not accepted.
+var acceptanceWords = map[string]string{
+	model.AcceptancePending: shape.StatePendingAcceptance, model.AcceptanceRejected: shape.StateRejected, model.AcceptanceExpired: shape.StateExpired,
+}
+
 // lowered are the states as most replies spell them.
 var lowered = map[string]string{
+	shape.StatePendingAcceptance: "pendingAcceptance", shape.StateRejected: "rejected", shape.StateExpired: "expired",
 	shape.StateAvailable: strings.ToLower(shape.StateAvailable), shape.StatePartial: strings.ToLower(shape.StatePartial), shape.StateFailed: strings.ToLower(shape.StateFailed),
 	shape.StateDeleting: strings.ToLower(shape.StateDeleting), shape.StatePending: strings.ToLower(shape.StatePending),
 }
@@ -95,19 +124,27 @@ func statusOf(tx *table.Txn, ref model.Ref) *model.Status {
 
 // endpointShape is an endpoint as it is described: EC2 spells states and address
 // types in lower case here. It has the row's own values, which nobody changes.
-func endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
+func (a Endpoints) endpointShape(tx *table.Txn, e *model.VPCEndpoint) shape.VpcEndpoint {
 	state, reason := endpointState(tx, e)
-	return shapeIn(tx, e, lowered[state], reason)
+	return a.shapeIn(tx, e, lowered[state], reason)
 }
 
-func shapeIn(tx *table.Txn, e *model.VPCEndpoint, state, reason string) shape.VpcEndpoint {
+func (a Endpoints) shapeIn(tx *table.Txn, e *model.VPCEndpoint, state, reason string) shape.VpcEndpoint {
 	out := shape.VpcEndpoint{
 		VpcEndpointId: &e.ID, VpcEndpointType: &e.Type, VpcId: &e.VPC, OwnerId: &e.Account,
 		State: &state, SubnetIds: e.Subnets, NetworkInterfaceIds: e.Interfaces,
 		IpAddressType: &e.IPAddressType, PrivateDnsEnabled: &e.PrivateDNS, RequesterManaged: new(false),
-		DnsOptions: dnsOptionsShape(e), DnsEntries: []shape.DnsEntry{}, RouteTableIds: []string{}, Groups: endpointGroups(tx, e),
+		DnsOptions: dnsOptionsShape(e), DnsEntries: a.dnsEntries(tx, e), RouteTableIds: e.RouteTables, Groups: endpointGroups(tx, e),
 		CreationTimestamp: &e.CreatedAt, Tags: request.TagList(e.Tags),
-		ResourceConfigurationArn: new(configurationARN(e.Configuration)),
+		PolicyDocument: policyOf(e),
+	}
+	if out.RouteTableIds == nil {
+		out.RouteTableIds = []string{}
+	}
+	if e.Type == model.EndpointResource {
+		out.ResourceConfigurationArn = new(configurationARN(e.Configuration))
+	} else {
+		out.ServiceName, out.ServiceRegion = &e.ServiceName, &e.Region
 	}
 	if reason != "" {
 		out.FailureReason = new(reason)
@@ -116,12 +153,15 @@ func shapeIn(tx *table.Txn, e *model.VPCEndpoint, state, reason string) shape.Vp
 	return out
 }
 
-// createdEndpoint is an endpoint as EC2 shows it in the reply to its creation:
-// state and address type are spelled in other letter cases than later, and the
+// createdEndpoint is an endpoint as EC2 shows it in the reply to its creation: of one of type
+// Resource state and address type are spelled in other letter cases than later, and the
 // interfaces are not told yet.
-func createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *shape.VpcEndpoint {
+func (a Endpoints) createdEndpoint(tx *table.Txn, e *model.VPCEndpoint) *shape.VpcEndpoint {
+	if e.Type != model.EndpointResource {
+		return new(a.endpointShape(tx, e))
+	}
 	state, reason := endpointState(tx, e)
-	out := shapeIn(tx, e, state, reason)
+	out := a.shapeIn(tx, e, state, reason)
 	out.IpAddressType = new(strings.ToUpper(e.IPAddressType))
 	out.NetworkInterfaceIds = []string{}
 	return &out
@@ -131,6 +171,9 @@ func dnsOptionsShape(e *model.VPCEndpoint) *shape.DnsOptions {
 	record := &e.DNSRecordType
 	if *record == "" {
 		record = &e.IPAddressType
+	}
+	if e.Type != model.EndpointResource {
+		return &shape.DnsOptions{DnsRecordIpType: record, PrivateDnsOnlyForInboundResolverEndpoint: new(false)}
 	}
 	preference := e.DNSPreference
 	if preference == "" && e.PrivateDNS {

@@ -26,8 +26,8 @@ import (
 // Endpoints are the operations on VPC endpoints.
 type Endpoints struct{ *service.Env }
 
-// newEndpoint is a request for a VPC endpoint of type Resource with what it
-// needs made beforehand.
+// newEndpoint is a request for a VPC endpoint with what it needs made beforehand. The
+// configuration and the associations are those of one of type Resource.
 type newEndpoint struct {
 	in            *shape.CreateVpcEndpointInput
 	who           access.View
@@ -50,9 +50,9 @@ type newEndpoint struct {
 	more bool
 }
 
-// CreateVpcEndpoint makes an endpoint of type Resource, the only one served
-// yet: an interface in each of its subnets, whose addresses lead to one resource
-// configuration, or to the children of a group by an address for each.
+// CreateVpcEndpoint makes an endpoint: an interface in each of its subnets. The addresses of
+// one of type Resource lead to one resource configuration, or to the children of a group by
+// an address for each, those of one of type Interface to a service.
 func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEndpointInput) (*shape.CreateVpcEndpointOutput, error) {
 	who := access.From(ctx)
 	n, err := a.newEndpoint(who, in)
@@ -67,7 +67,7 @@ func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEnd
 			return request.Get(tx, who, state.VPCEndpoints, id)
 		},
 		func(tx *table.Txn) (*model.VPCEndpoint, error) { return a.createEndpoint(tx, n) },
-		createdEndpoint)
+		a.createdEndpoint)
 	if err != nil {
 		return nil, request.Fault(err)
 	}
@@ -79,7 +79,7 @@ func (a Endpoints) CreateVpcEndpoint(ctx context.Context, in *shape.CreateVpcEnd
 
 // newEndpoint checks what can be checked without looking at anything else.
 func (a Endpoints) newEndpoint(who access.View, in *shape.CreateVpcEndpointInput) (*newEndpoint, error) {
-	if err := servedEndpoint(in); err != nil {
+	if err := servedEndpoint(who, in); err != nil {
 		return nil, err
 	}
 	n := &newEndpoint{
@@ -88,14 +88,21 @@ func (a Endpoints) newEndpoint(who access.View, in *shape.CreateVpcEndpointInput
 		family: endpointFamilies[cmp.Or(service.Value(in.IpAddressType), shape.IpAddressTypeIpv4)],
 	}
 	var err error
-	if n.configuration, err = a.parseConfiguration(who, service.Value(in.ResourceConfigurationArn)); err != nil {
+	if in.ResourceConfigurationArn != nil {
+		if n.configuration, err = a.parseConfiguration(who, *in.ResourceConfigurationArn); err != nil {
+			return nil, err
+		}
+	} else if err = checkServiceDNS(in.DnsOptions, service.Value(in.VpcId), *in.VpcEndpointType); err != nil {
 		return nil, err
 	}
 	if err = checkDNSOptions(in.DnsOptions, n.family); err != nil {
 		return nil, err
 	}
-	if err = n.readSubnets(); err != nil {
+	if err = n.readSubnets(in.SubnetIds, in.SubnetConfigurations); err != nil {
 		return nil, err
+	}
+	if len(n.subnets) == 0 && in.ResourceConfigurationArn != nil {
+		return nil, fault.EC2("MissingParameter", "The request must contain the parameter SubnetIds: at least one subnet of the VPC")
 	}
 	for range n.subnets {
 		n.interfaces = append(n.interfaces, a.NewID("eni"))
@@ -104,12 +111,11 @@ func (a Endpoints) newEndpoint(who access.View, in *shape.CreateVpcEndpointInput
 	return n, err
 }
 
-// readSubnets reads the subnets of the request and the addresses that it names
-// there.
-func (n *newEndpoint) readSubnets() error {
-	n.subnets = slices.Clone(n.in.SubnetIds)
+// readSubnets reads the subnets of a request and the addresses that it names there.
+func (n *newEndpoint) readSubnets(ids []string, configurations []shape.SubnetConfiguration) error {
+	n.subnets = slices.Clone(ids)
 	n.addresses, n.addresses6 = make(map[string]alloc.Want), make(map[string]alloc.Want)
-	for _, c := range n.in.SubnetConfigurations {
+	for _, c := range configurations {
 		id := service.Value(c.SubnetId)
 		if id == "" {
 			return fault.EC2("MissingParameter", "Each SubnetConfiguration must contain a SubnetId")
@@ -125,27 +131,23 @@ func (n *newEndpoint) readSubnets() error {
 			return err
 		}
 	}
-	if len(n.subnets) == 0 {
-		return fault.EC2("MissingParameter", "The request must contain the parameter SubnetIds: at least one subnet of the VPC")
-	}
 	return nil
 }
 
 // createEndpoint checks the request against the state and adds the endpoint,
 // its interfaces and its association.
 func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndpoint, error) {
+	if *n.in.VpcEndpointType == model.EndpointInterface {
+		return a.createInterfaceEndpoint(tx, n)
+	}
 	v, err := request.Get(tx, n.who, state.VPCs, service.Value(n.in.VpcId))
 	if err != nil {
 		return nil, err
 	}
-	if most := a.Quotas.EndpointsPerVPC; state.VPCEndpointsByVPC.Count(tx, v.Ref()) >= most {
-		return nil, fault.EC2("VpcEndpointLimitExceeded", "VPC %s has %d resource endpoints, the most it can have", v.ID, most)
-	}
-	subnets, err := endpointSubnets(tx, n.who, v, n.subnets, n.family)
-	if err != nil {
+	if err := checkRoom(tx, v, model.EndpointResource, a.Quotas.EndpointsPerVPC); err != nil {
 		return nil, err
 	}
-	groups, err := group.ForInterface(tx, a.Env, n.who, v, n.in.SecurityGroupIds)
+	subnets, groups, err := a.site(tx, n, v)
 	if err != nil {
 		return nil, err
 	}
@@ -155,11 +157,8 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 	if err := a.createEndpointInterfaces(tx, n, subnets, groups); err != nil {
 		return nil, err
 	}
-	e := &model.VPCEndpoint{
-		Meta: model.Meta{Account: v.Account, Region: v.Region, ID: n.id, CreatedAt: n.now, UpdatedAt: n.now, Tags: n.tags},
-		Type: shape.VpcEndpointTypeResource, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
-		IPAddressType: cmp.Or(service.Value(n.in.IpAddressType), shape.IpAddressTypeIpv4), Configuration: n.configuration,
-	}
+	e := n.row(v, model.EndpointResource, groups)
+	e.Configuration = n.configuration
 	setDNSOptions(e, n.in)
 	r, ok := state.ResourceConfigurations.Get(tx, e.Configuration.Account, e.Configuration.Region, e.Configuration.ID)
 	e.OfDatabase = ok && r.Type == model.TypeARN
@@ -178,6 +177,38 @@ func (a Endpoints) createEndpoint(tx *table.Txn, n *newEndpoint) (*model.VPCEndp
 		EndpointSideID: n.ownAssociation, Endpoint: e.Ref(), Configuration: n.configuration,
 	})
 	return e, checkWay(tx, n)
+}
+
+// checkRoom sees that a VPC can have one more endpoint of a type.
+func checkRoom(tx *table.Txn, v *model.VPC, kind string, most int) error {
+	has := 0
+	for e := range state.VPCEndpointsByVPC.Rows(tx, v.Ref()) {
+		if e.Type == kind {
+			has++
+		}
+	}
+	if has >= most {
+		return fault.EC2("VpcEndpointLimitExceeded", "VPC %s has %d endpoints of type %s, the most it can have", v.ID, most, kind)
+	}
+	return nil
+}
+
+// site gives the subnets and the groups of a new endpoint.
+func (a Endpoints) site(tx *table.Txn, n *newEndpoint, v *model.VPC) (subnets []*model.Subnet, groups []string, err error) {
+	if subnets, err = endpointSubnets(tx, n.who, v, n.subnets, n.family); err != nil {
+		return nil, nil, err
+	}
+	groups, err = group.ForInterface(tx, a.Env, n.who, v, n.in.SecurityGroupIds)
+	return subnets, groups, err
+}
+
+// row is the row of a new endpoint, as far as it is alike for all types.
+func (n *newEndpoint) row(v *model.VPC, kind string, groups []string) *model.VPCEndpoint {
+	return &model.VPCEndpoint{
+		Meta: model.Meta{Account: v.Account, Region: v.Region, ID: n.id, CreatedAt: n.now, UpdatedAt: n.now, Tags: n.tags},
+		Type: kind, VPC: v.ID, Subnets: n.subnets, Groups: groups, Interfaces: n.interfaces,
+		IPAddressType: cmp.Or(service.Value(n.in.IpAddressType), shape.IpAddressTypeIpv4),
+	}
 }
 
 // createEndpointInterfaces adds an interface with one address of each family in
@@ -200,64 +231,6 @@ func (a Endpoints) createEndpointInterfaces(tx *table.Txn, n *newEndpoint, subne
 			return iface.Fault(err)
 		}
 	}
-	return nil
-}
-
-// ModifyVpcEndpoint changes the security groups of an endpoint and its interfaces, and
-// whether it has private DNS; nothing else of an endpoint of type Resource can be changed
-// (https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html).
-func (a Endpoints) ModifyVpcEndpoint(ctx context.Context, in *shape.ModifyVpcEndpointInput) (*shape.ModifyVpcEndpointOutput, error) {
-	if err := modifiable(in); err != nil {
-		return nil, err
-	}
-	_, err := request.Change(ctx, a.Env, state.VPCEndpoints, service.Value(in.VpcEndpointId), func(tx *table.Txn, e *model.VPCEndpoint) error {
-		if e.Deleting() {
-			return fault.EC2("IncorrectState", "The Vpc Endpoint %s is being deleted", e.ID)
-		}
-		return a.modifyEndpoint(tx, access.From(ctx), e, in)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &shape.ModifyVpcEndpointOutput{Return: new(true)}, nil
-}
-
-func modifiable(in *shape.ModifyVpcEndpointInput) error {
-	switch {
-	case service.Value(in.ResetPolicy), in.PolicyDocument != nil, len(in.AddRouteTableIds) > 0, len(in.RemoveRouteTableIds) > 0,
-		len(in.AddSubnetIds) > 0, len(in.RemoveSubnetIds) > 0, in.IpAddressType != nil, in.DnsOptions != nil, len(in.SubnetConfigurations) > 0:
-		return fault.EC2("InvalidParameter", "Only the security groups and the private DNS of an endpoint of type Resource can be modified, with AddSecurityGroupIds, RemoveSecurityGroupIds and PrivateDnsEnabled")
-	}
-	return nil
-}
-
-// modifyEndpoint changes the private DNS and the groups of the caller's copy of an endpoint,
-// and the groups of its interfaces.
-func (a Endpoints) modifyEndpoint(tx *table.Txn, who access.View, e *model.VPCEndpoint, in *shape.ModifyVpcEndpointInput) error {
-	v, err := request.Get(tx, who, state.VPCs, e.VPC)
-	if err != nil {
-		return err
-	}
-	if err := a.switchPrivateDNS(tx, v, e, in.PrivateDnsEnabled); err != nil {
-		return err
-	}
-	if len(in.AddSecurityGroupIds)+len(in.RemoveSecurityGroupIds) == 0 {
-		return nil
-	}
-	for _, id := range in.AddSecurityGroupIds {
-		if !slices.Contains(e.Groups, id) {
-			e.Groups = append(e.Groups, id)
-		}
-	}
-	e.Groups = slices.DeleteFunc(e.Groups, func(id string) bool { return slices.Contains(in.RemoveSecurityGroupIds, id) })
-	if len(e.Groups) == 0 {
-		return fault.EC2("InvalidParameter", "The Vpc Endpoint %s would have no security group left; it must have at least one", e.ID)
-	}
-	if _, err := group.ForInterface(tx, a.Env, who, v, e.Groups); err != nil {
-		return err
-	}
-	e.Update(e.UpdatedAt)
-	alloc.Regroup(tx, &e.Meta, e.Interfaces, e.Groups)
 	return nil
 }
 

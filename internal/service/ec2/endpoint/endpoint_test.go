@@ -115,7 +115,7 @@ func TestBadEndpointRequestsAreRefused(t *testing.T) {
 		change change
 	}{
 		"no type, so Gateway": {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = nil }},
-		"type Interface":      {"InvalidParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = new("Interface") }},
+		"type Interface":      {"MissingParameter", func(in *shape.CreateVpcEndpointInput) { in.VpcEndpointType = new("Interface") }},
 		"no configuration":    {"MissingParameter", func(in *shape.CreateVpcEndpointInput) { in.ResourceConfigurationArn = nil }},
 		"service name":        {"InvalidParameterCombination", func(in *shape.CreateVpcEndpointInput) { in.ServiceName = new("x") }},
 		"not an ARN":          {"InvalidParameter", arn("rcfg-1")},
