@@ -68,7 +68,7 @@ func (p *Postern) Programmed(ctx context.Context) error {
 			return false, err
 		}
 		for _, r := range s.Resources {
-			if *r.State != "ready" {
+			if *r.State != "ready" && *r.State != "active" { // the latter are of peering connections
 				return false, nil
 			}
 		}
