@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
-	"strconv"
 	"strings"
 
 	"github.com/posternhq/postern/bench/load"
@@ -17,8 +16,9 @@ import (
 	"github.com/posternhq/postern/test/testnet"
 )
 
-// Names of the ways out.
+// Names of the ways through routers in a row.
 const (
+	twoRouters   = "two routers"
 	threeRouters = "three routers"
 	fiveRouters  = "five routers"
 	masquerade   = "nftables masquerade"
@@ -125,13 +125,10 @@ const (
 	outsideBlock = "172.20.0.0/24"
 )
 
-// abroad is a Postern whose resource is outside: by endpoint, resource gateway, NAT
-// gateway and internet gateway.
-type abroad struct{ world }
-
-// newAbroad makes it. The caller calls Close, also when this fails.
-func newAbroad(ctx context.Context, binary string, flags ...string) (*abroad, error) {
-	a := &abroad{}
+// newAbroad makes a Postern whose resource is outside: by endpoint, resource gateway, NAT
+// gateway and internet gateway. The caller calls Close, also when this fails.
+func newAbroad(ctx context.Context, binary string, flags ...string) (*world, error) {
+	a := &world{}
 	internet, err := a.Namespace()
 	if err != nil {
 		return a, err
@@ -154,11 +151,11 @@ func newAbroad(ctx context.Context, binary string, flags ...string) (*abroad, er
 	if err := a.postern.Up(ctx); err != nil {
 		return a, err
 	}
-	return a, a.join(ctx)
+	return a, a.joinOutside(ctx)
 }
 
-// join makes the way from a consumer to the outside.
-func (a *abroad) join(ctx context.Context) error {
+// joinOutside makes the way from a consumer to the outside.
+func (a *world) joinOutside(ctx context.Context) error {
 	central, err := a.postern.VPC(ctx, network, serverSubnet)
 	if err != nil {
 		return err
@@ -166,98 +163,24 @@ func (a *abroad) join(ctx context.Context) error {
 	if err := central.GoOut(ctx, publicBlock); err != nil {
 		return err
 	}
-	var ports []string
-	for service := range load.Ports {
-		ports = append(ports, strconv.Itoa(posternBase+service))
-	}
 	gateway, err := central.Gateway(ctx, "central")
 	if err != nil {
 		return err
 	}
-	if a.resource, err = a.postern.Resource(ctx, gateway, "outside", outside, ports...); err != nil {
+	if a.resource, err = a.postern.Resource(ctx, gateway, "outside", outside, ports()...); err != nil {
 		return err
 	}
-	if a.consumer, err = a.postern.VPC(ctx, network, clientSubnet); err != nil {
-		return err
-	}
-	client, err := a.workload(ctx, a.consumer, fmt.Sprintf(workload, firstWorkload))
-	if err != nil {
-		return err
-	}
-	a.clients = []*load.Agent{client}
-	endpoint, err := a.consumer.Endpoint(ctx, a.resource, theEndpoint)
-	if err != nil {
-		return err
-	}
-	return a.postern.Available(ctx, endpoint)
-}
-
-// A plain way is so many routers; a whole one is a Postern.
-type (
-	plainWay struct {
-		name    string
-		routers int
-	}
-	wholeWay struct {
-		name, binary string
-		flags        []string
-	}
-)
-
-// waysOut are those that are compared.
-func (b *bench) waysOut() ([]plainWay, []wholeWay) {
-	if b.other != nil {
-		return []plainWay{{fiveRouters, 5}}, []wholeWay{{ours, b.PosternBin, nil}, {other, b.Against, nil}}
-	}
-	return []plainWay{{threeRouters, 3}, {fiveRouters, 5}, {masquerade, 1}},
-		[]wholeWay{{ours, b.PosternBin, nil}, {slow, b.PosternBin, []string{"--no-express-lane"}}}
+	return a.consume(ctx, 1)
 }
 
 // goOut compares ways to a server outside. Postern's passes five namespaces: the routers of
 // the consumer and of the central VPC, the NAT gateway, the second router once more, and
 // the edge.
-func (b *bench) goOut(ctx context.Context) (err error) {
-	const title = "out by endpoint, resource gateway and NAT gateway"
-	trials := b.wanted(title, upload(1), download(1), requests(1), requests(atOnce), connections(1))
-	if len(trials) == 0 {
-		return nil
-	}
-	var worlds belongings
-	defer func() { err = errors.Join(err, worlds.Close()) }()
-	ways, others := b.waysOut()
-	var candidates []candidate
-	for _, w := range ways {
-		c, err := newChain(ctx, w.routers)
-		worlds.Add(c.Close)
-		if err == nil && w.name == masquerade {
-			err = c.masquerade()
-		}
-		if err != nil {
-			return err
-		}
-		candidates = append(candidates, c.candidate(w.name))
-	}
-	for _, o := range others {
-		a, err := newAbroad(ctx, o.binary, o.flags...)
-		worlds.Add(a.Close)
-		if err != nil {
-			return err
-		}
-		candidates = append(candidates, a.candidate(o.name))
-	}
-	t := b.table(title, ways[0].name, candidates)
-	if err := b.run(ctx, t, candidates, trials...); err != nil || b.other != nil {
-		return err
-	}
-	for _, m := range t.Measures {
-		switch {
-		case m.Name == upload(1).name, m.Name == download(1).name:
-			m.AtLeast(ours, fiveRouters, 0.9)
-		case m.Name == requests(1).name, m.Name == requests(atOnce).name:
-			m.AtLeast(ours, fiveRouters, 1.0)
-		case m.Name == connections(1).name:
-			m.AtLeast(ours, fiveRouters, 0.7)
-		}
-	}
-	return nil
+func (b *bench) goOut(ctx context.Context) error {
+	return b.compareWays(ctx, comparison{
+		title: "out by endpoint, resource gateway and NAT gateway",
+		plain: []plainWay{{threeRouters, 3}, {fiveRouters, 5}, {masquerade, 1}}, like: 1,
+		make: newAbroad, target: theEndpoint,
+		bulk: 0.9, requests: 1.0, connections: 0.7,
+	})
 }

@@ -114,10 +114,6 @@ func (w *world) others(ctx context.Context, n int, eni string) error {
 	return g.Wait()
 }
 
-func (w *world) byRoute(name string) candidate {
-	return candidate{name: name, clients: w.clients, targets: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(behindRoute), posternBase)}}
-}
-
 // compareTables compares the way through a router by one route table of 50 routes with
 // that by one of many, with the express lane and past it. Past it every packet is
 // looked up.
@@ -145,7 +141,7 @@ func (b *bench) compareTables(ctx context.Context) (err error) {
 				return err
 			}
 			b.Log.Info("programmed", "world", name, "took", time.Since(begun).Round(time.Millisecond))
-			candidates = append(candidates, w.byRoute(name))
+			candidates = append(candidates, w.at(name, behindRoute))
 		}
 	}
 	b.section.Notes = append(b.section.Notes,

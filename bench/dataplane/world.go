@@ -64,25 +64,37 @@ func newWorld(ctx context.Context, binary string, clients int, flags ...string) 
 	if err != nil {
 		return w, err
 	}
-	p := w.postern
 	if err := w.provider(ctx); err != nil {
 		return w, fmt.Errorf("make the resource: %w", err)
 	}
-	if w.consumer, err = p.VPC(ctx, network, clientSubnet); err != nil {
-		return w, err
+	return w, w.consume(ctx, clients)
+}
+
+// consume makes the clients' side, with an endpoint to the resource.
+func (w *world) consume(ctx context.Context, clients int) (err error) {
+	if w.consumer, err = w.postern.VPC(ctx, network, clientSubnet); err != nil {
+		return err
 	}
 	for n := range clients {
 		a, err := w.workload(ctx, w.consumer, fmt.Sprintf(workload, firstWorkload+n))
 		if err != nil {
-			return w, err
+			return err
 		}
 		w.clients = append(w.clients, a)
 	}
 	endpoint, err := w.consumer.Endpoint(ctx, w.resource, theEndpoint)
 	if err != nil {
-		return w, err
+		return err
 	}
-	return w, p.Available(ctx, endpoint)
+	return w.postern.Available(ctx, endpoint)
+}
+
+// ports are those that a server of Postern's candidates answers at.
+func ports() (list []string) {
+	for service := range load.Ports {
+		list = append(list, strconv.Itoa(posternBase+service))
+	}
+	return list
 }
 
 // provider makes the server's side.
@@ -98,15 +110,11 @@ func (w *world) provider(ctx context.Context) error {
 	if err := answering.Serve(netip.AddrPortFrom(netip.IPv4Unspecified(), posternBase)); err != nil {
 		return err
 	}
-	var ports []string
-	for service := range load.Ports {
-		ports = append(ports, strconv.Itoa(posternBase+service))
-	}
 	gateway, err := vpc.Gateway(ctx, "server")
 	if err != nil {
 		return err
 	}
-	w.resource, err = w.postern.Resource(ctx, gateway, "server", theServer, ports...)
+	w.resource, err = w.postern.Resource(ctx, gateway, "server", theServer, ports()...)
 	return err
 }
 
@@ -122,10 +130,13 @@ func (w *world) workload(ctx context.Context, vpc *postern.VPC, address string) 
 }
 
 // candidate names the world for a table.
-func (w *world) candidate(name string) candidate {
+func (w *world) candidate(name string) candidate { return w.at(name, theEndpoint) }
+
+// at names the world, whose clients connect to a server at an address.
+func (w *world) at(name, server string) candidate {
 	c := candidate{name: name, clients: w.clients}
 	for range w.clients {
-		c.targets = append(c.targets, netip.AddrPortFrom(netip.MustParseAddr(theEndpoint), posternBase))
+		c.targets = append(c.targets, netip.AddrPortFrom(netip.MustParseAddr(server), posternBase))
 	}
 	return c
 }

@@ -27,7 +27,7 @@ func (v *VPC) GoOut(ctx context.Context, block string) error {
 	if err != nil {
 		return err
 	}
-	if err := v.lead(ctx, subnet, &ec2.CreateRouteInput{GatewayId: id}); err != nil {
+	if err := v.lead(ctx, subnet, "0.0.0.0/0", &ec2.CreateRouteInput{GatewayId: id}); err != nil {
 		return err
 	}
 	address, err := Call[ec2.AllocateAddressOutput](ctx, v.p, ec2.Service, "AllocateAddress", &ec2.AllocateAddressInput{Domain: new(ec2.DomainTypeVpc)})
@@ -43,7 +43,7 @@ func (v *VPC) GoOut(ctx context.Context, block string) error {
 	if err := v.p.passes(ctx, *natID); err != nil {
 		return err
 	}
-	return v.lead(ctx, v.Subnet, &ec2.CreateRouteInput{NatGatewayId: natID})
+	return v.lead(ctx, v.Subnet, "0.0.0.0/0", &ec2.CreateRouteInput{NatGatewayId: natID})
 }
 
 // passes waits until a NAT gateway is available.
@@ -60,13 +60,13 @@ func (p *Postern) passes(ctx context.Context, nat string) error {
 	})
 }
 
-// lead gives a subnet of the VPC a route table of its own with a default route.
-func (v *VPC) lead(ctx context.Context, subnet string, route *ec2.CreateRouteInput) error {
+// lead gives a subnet of the VPC a route table of its own with a route.
+func (v *VPC) lead(ctx context.Context, subnet, dest string, route *ec2.CreateRouteInput) error {
 	table, err := v.MakeTable(ctx, subnet)
 	if err != nil {
 		return err
 	}
-	route.RouteTableId, route.DestinationCidrBlock = &table, new("0.0.0.0/0")
+	route.RouteTableId, route.DestinationCidrBlock = &table, &dest
 	return v.p.Client.Do(ctx, ec2.Service, "CreateRoute", route, nil)
 }
 

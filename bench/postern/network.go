@@ -4,6 +4,7 @@ package postern
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -23,8 +24,8 @@ const settled = time.Minute
 
 // VPC is a VPC with one subnet and a security group that admits everything.
 type VPC struct {
-	p                 *Postern
-	ID, Subnet, Group string
+	p                        *Postern
+	ID, Block, Subnet, Group string
 }
 
 // VPC makes a VPC with the IPv4 block and a subnet of it.
@@ -33,7 +34,7 @@ func (p *Postern) VPC(ctx context.Context, block, subnet string) (*VPC, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &VPC{p: p, ID: *vpc.Vpc.VpcId}
+	v := &VPC{p: p, ID: *vpc.Vpc.VpcId, Block: block}
 	if v.Subnet, err = v.MakeSubnet(ctx, subnet); err != nil {
 		return nil, err
 	}
@@ -41,6 +42,23 @@ func (p *Postern) VPC(ctx context.Context, block, subnet string) (*VPC, error) {
 		return nil, err
 	}
 	return v, v.Admit(ctx, v.Group, ec2.IpPermission{IpProtocol: new("-1"), IpRanges: []ec2.IpRange{{CidrIp: new("0.0.0.0/0")}}})
+}
+
+// Peer makes an active peering connection of two VPCs, and has their subnets lead there.
+func (p *Postern) Peer(ctx context.Context, a, b *VPC) error {
+	made, err := Call[ec2.CreateVpcPeeringConnectionOutput](ctx, p, ec2.Service, "CreateVpcPeeringConnection",
+		&ec2.CreateVpcPeeringConnectionInput{VpcId: &a.ID, PeerVpcId: &b.ID})
+	if err != nil {
+		return err
+	}
+	id := made.VpcPeeringConnection.VpcPeeringConnectionId
+	if err := p.Client.Do(ctx, ec2.Service, "AcceptVpcPeeringConnection", &ec2.AcceptVpcPeeringConnectionInput{VpcPeeringConnectionId: id}, nil); err != nil {
+		return err
+	}
+	return errors.Join(
+		a.lead(ctx, a.Subnet, b.Block, &ec2.CreateRouteInput{VpcPeeringConnectionId: id}),
+		b.lead(ctx, b.Subnet, a.Block, &ec2.CreateRouteInput{VpcPeeringConnectionId: id}),
+	)
 }
 
 // NameHosts lets the VPC see hosted zones, for which it must have names of hosts.
