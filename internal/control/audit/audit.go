@@ -50,6 +50,7 @@ func Rows(tx *table.Txn) []Finding {
 	a.transitClaims()
 	a.zones()
 	a.natGateways()
+	a.loadBalancers()
 	a.peerings()
 	a.databases()
 	a.statuses()

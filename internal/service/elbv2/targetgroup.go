@@ -18,18 +18,8 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// trafficPort is the port at which targets are asked when it is their own.
-const trafficPort = "traffic-port"
-
-// The settings of new target groups of network load balancers:
-// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html
-const (
-	usualInterval  = 30
-	usualTimeout   = 10
-	usualHealthy   = 5
-	usualUnhealthy = 2
-	usualDrain     = 300
-)
+// usualDrain is for how many seconds targets that are taken away drain.
+const usualDrain = 300
 
 // CreateTargetGroup makes a target group of TCP and addresses. Asked again for one that is
 // there, with the same settings, it answers with that.
@@ -99,76 +89,14 @@ func (a *API) newTargetGroup(who access.View, in *shape.CreateTargetGroupInput) 
 		Name: name, VPC: *in.VpcId, Port: port, DrainSeconds: usualDrain,
 		Check: model.HealthCheck{Protocol: shape.ProtocolEnumTcp, Interval: usualInterval, Timeout: usualTimeout, Healthy: usualHealthy, Unhealthy: usualUnhealthy},
 	}
+	if service.Value(in.HealthCheckProtocol) == shape.ProtocolEnumHttp {
+		g.Check.Timeout = usualHTTPTimeout
+	}
 	err = check{
 		in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckEnabled, in.HealthCheckPath,
 		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds, in.HealthyThresholdCount, in.UnhealthyThresholdCount, in.Matcher,
 	}.apply(&g.Check)
 	return g, err
-}
-
-// checkMembers are those of requests about how targets are asked.
-var checkMembers = []string{
-	"HealthCheckProtocol", "HealthCheckPort", "HealthCheckEnabled", "HealthCheckPath",
-	"HealthCheckIntervalSeconds", "HealthCheckTimeoutSeconds", "HealthyThresholdCount", "UnhealthyThresholdCount", "Matcher",
-}
-
-// check is what a request says of how targets are asked.
-type check struct {
-	protocol, port               *string
-	enabled                      *bool
-	path                         *string
-	interval, timeout            *int32
-	healthyCount, unhealthyCount *int32
-	matcher                      *shape.Matcher
-}
-
-// apply puts it into a health check; what it does not say stays.
-func (c check) apply(h *model.HealthCheck) error {
-	protocol := service.Or(c.protocol, h.Protocol)
-	switch {
-	case c.enabled != nil && !*c.enabled:
-		return unserved("HealthCheckEnabled: health checks cannot be disabled for target groups of type ip")
-	case protocol != shape.ProtocolEnumTcp:
-		return unserved("HealthCheckProtocol: targets are asked by TCP only, not by %s", protocol)
-	case service.Value(c.path) != "":
-		return unserved("HealthCheckPath: a health check of TCP has no path")
-	case c.matcher != nil && *c.matcher != shape.Matcher{}:
-		return unserved("Matcher: a health check of TCP has no codes")
-	}
-	if c.port != nil {
-		h.Port = 0
-		if *c.port != trafficPort {
-			n, err := strconv.ParseUint(*c.port, 10, 16)
-			if err != nil || n == 0 {
-				return invalid("HealthCheckPort: '%s' is neither %s nor a port from 1 to 65535", *c.port, trafficPort)
-			}
-			h.Port = uint16(n)
-		}
-	}
-	for _, n := range []struct {
-		name        string
-		in          *int32
-		to          *int
-		least, most int32
-	}{
-		{"HealthCheckIntervalSeconds", c.interval, &h.Interval, 5, 300}, {"HealthCheckTimeoutSeconds", c.timeout, &h.Timeout, 2, 120},
-		{"HealthyThresholdCount", c.healthyCount, &h.Healthy, 2, 10}, {"UnhealthyThresholdCount", c.unhealthyCount, &h.Unhealthy, 2, 10},
-	} {
-		switch {
-		case n.in == nil:
-		case *n.in < n.least || *n.in > n.most:
-			return invalid("%s: %d is not from %d to %d", n.name, *n.in, n.least, n.most)
-		default:
-			*n.to = int(*n.in)
-		}
-	}
-	if c.timeout == nil { // nobody asked for more than the interval
-		h.Timeout = min(h.Timeout, h.Interval)
-	}
-	if h.Timeout > h.Interval {
-		return invalid("HealthCheckTimeoutSeconds: health check timeout '%d' must be smaller than or equal to the interval '%d'", h.Timeout, h.Interval)
-	}
-	return nil
 }
 
 // portOf reads a port, which the model lets be from 1 to 65535.
@@ -295,7 +223,10 @@ func targetGroupShape(tx *table.Txn, g *model.TargetGroup) shape.TargetGroup {
 		HealthCheckProtocol: &g.Check.Protocol, HealthCheckPort: checkPort(g), HealthCheckEnabled: new(true),
 		HealthCheckIntervalSeconds: new(int32(g.Check.Interval)), HealthCheckTimeoutSeconds: new(int32(g.Check.Timeout)),
 		HealthyThresholdCount: new(int32(g.Check.Healthy)), UnhealthyThresholdCount: new(int32(g.Check.Unhealthy)),
-		LoadBalancerArns: []string{}, TargetType: new(shape.TargetTypeEnumIp), IpAddressType: new(shape.TargetGroupIpAddressTypeEnumIpv4),
+		HealthCheckPath: service.Optional(g.Check.Path), LoadBalancerArns: []string{}, TargetType: new(shape.TargetTypeEnumIp), IpAddressType: new(shape.TargetGroupIpAddressTypeEnumIpv4),
+	}
+	if g.Check.Codes != "" {
+		out.Matcher = &shape.Matcher{HttpCode: &g.Check.Codes}
 	}
 	if b, ok := balancerOf(tx, g); ok {
 		out.LoadBalancerArns = append(out.LoadBalancerArns, b.ARN())

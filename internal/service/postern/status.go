@@ -214,6 +214,9 @@ func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Re
 				return named(living(tx, "resource-configuration", &r.Meta), r.Name)
 			}) &&
 			each(tx, state.VPCEndpoints, yield, func(e *model.VPCEndpoint) shape.Resource { return living(tx, "vpc-endpoint", &e.Meta) }) &&
+			each(tx, state.LoadBalancers, yield, func(b *model.LoadBalancer) shape.Resource {
+				return named(living(tx, "load-balancer", &b.Meta), b.Name)
+			}) &&
 			each(tx, state.InternetGateways, yield, func(g *model.InternetGateway) shape.Resource {
 				return a.leading("internet-gateway", &g.Meta, g.VPC, edge)
 			}) &&
