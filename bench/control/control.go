@@ -37,17 +37,20 @@ type scale struct {
 	turned   int           // changes of each kind, a round
 
 	market marketScale
+	hub    hubScale
 }
 
 func scaleOf(s report.Settings) scale {
 	if s.Quick {
 		return scale{crowds: []int{10, 1000}, made: 20, changes: 5, describe: 300 * time.Millisecond, created: 60, rounds: min(s.Rounds, 1),
 			vpcs: 10, settling: 10 * time.Second, turned: 5,
-			market: marketScale{vendors: 4, customers: 16, serving: 2, buying: 8, each: 10, rounds: 1}}
+			market: marketScale{vendors: 4, customers: 16, serving: 2, buying: 8, each: 10, rounds: 1},
+			hub:    hubScale{children: 6, vpcs: 10, added: 2, rounds: 1}}
 	}
 	return scale{crowds: []int{10, 1_000, 10_000}, made: 200, changes: 50, describe: time.Second, created: 200, rounds: s.Rounds,
 		vpcs: 1_000, settling: 30 * time.Second, turned: 40,
-		market: marketScale{vendors: 100, customers: 900, serving: 10, buying: 100, each: 100, rounds: min(s.Rounds, 3)}}
+		market: marketScale{vendors: 100, customers: 900, serving: 10, buying: 100, each: 100, rounds: min(s.Rounds, 3)},
+		hub:    hubScale{children: 60, vpcs: 200, added: 5, rounds: min(s.Rounds, 3)}}
 }
 
 var clients = []int{1, 16, 64}
@@ -61,9 +64,10 @@ type bench struct {
 	worlds    []*world
 	countries []*country
 	markets   []*market
+	hubs      []*hub
 	floor     *floorProcess
 
-	change, describes, creations, starts, turned, asked, decisions, shared, sharedReads *report.Table
+	change, describes, creations, starts, turned, asked, decisions, shared, sharedReads, spread *report.Table
 }
 
 // Run measures everything. It needs root, and leaves nothing behind.
@@ -79,6 +83,7 @@ func Run(ctx context.Context, s report.Settings) (section report.Section, err er
 		{[]*report.Table{b.decisions}, b.measureDecisions},
 		{[]*report.Table{b.turned}, b.measureCountries},
 		{[]*report.Table{b.shared, b.sharedReads}, b.measureSharing},
+		{[]*report.Table{b.spread}, b.measureHub},
 	} {
 		if !slices.ContainsFunc(part.tables, func(t *report.Table) bool { return s.Wants(t.Title, "") }) {
 			continue
@@ -139,6 +144,7 @@ func (b *bench) tables(s *report.Section) {
 	b.starts = s.Table("Start, restart and memory of postern up", names[0], append([]string{"empty"}, names...)...)
 	b.turned = s.Table("From a change of routes and network ACLs to its effect on packets", vpcsName(1), vpcsName(1))
 	b.sharingTables(s)
+	b.spread = s.Table("One child more of a hub", "", b.scale.hub.name())
 }
 
 // prepare starts the daemons and fills them.
@@ -192,7 +198,10 @@ func (b *bench) close() (err error) {
 	for _, m := range b.markets {
 		err = errors.Join(err, m.close())
 	}
-	b.floor, b.worlds, b.countries, b.markets = nil, nil, nil, nil
+	for _, h := range b.hubs {
+		err = errors.Join(err, h.close())
+	}
+	b.floor, b.worlds, b.countries, b.markets, b.hubs = nil, nil, nil, nil, nil
 	return err
 }
 
@@ -384,6 +393,7 @@ func (b *bench) notes() []string {
 		fmt.Sprintf("Restart: SIGTERM and exec while a client opens connections; one that took longer than %s lost a packet. Adopted means that every router was read back and compared.", retransmission),
 		fmt.Sprintf("Routes and network ACLs: %d changes of each kind a round, in a VPC beside others that have a router each. A route leads a single address to one workload that forwards, then to another one, and then nowhere; an ACL's entry denies a port of one of them. The first is in a router that has no routes, or no denials, without it. From before the request is sent, at a client that tries again and again, with the resolution of the changes of groups; a route is changed when an answer comes by it, or is refused.", b.scale.turned),
 		b.sharingNote(),
+		b.hubNote(),
 		strings.TrimSpace(fmt.Sprintf("%d cores.", cores())),
 	}
 }

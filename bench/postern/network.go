@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -213,6 +214,24 @@ func (p *Postern) resource(ctx context.Context, in *lattice.CreateResourceConfig
 			&lattice.GetResourceConfigurationInput{ResourceConfigurationIdentifier: made.Id})
 		return err == nil && *out.Status == lattice.ResourceConfigurationStatusActive, err
 	})
+}
+
+// ResourceGroup makes a group of resource configurations of a gateway, and returns its id
+// and ARN when it is active.
+func (p *Postern) ResourceGroup(ctx context.Context, gateway, name string) (id, arn string, err error) {
+	arn, err = p.resource(ctx, &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeGroup), ResourceGatewayIdentifier: &gateway,
+	})
+	_, id, _ = strings.Cut(arn, "resourceconfiguration/")
+	return id, arn, err
+}
+
+// NewChild is the request for a child of a group, for an address and ports.
+func NewChild(group, name, address string, ports ...string) *lattice.CreateResourceConfigurationInput {
+	return &lattice.CreateResourceConfigurationInput{
+		Name: &name, Type: new(lattice.ResourceConfigurationTypeChild), ResourceConfigurationGroupIdentifier: &group, PortRanges: ports,
+		ResourceConfigurationDefinition: &lattice.ResourceConfigurationDefinition{IpResource: &lattice.IpResource{IpAddress: &address}},
+	}
 }
 
 // MakeSubnet makes another subnet of the VPC.
