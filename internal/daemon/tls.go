@@ -135,15 +135,19 @@ func (d *daemon) listenTLS(ctx context.Context) (*secureAPI, error) {
 	if err != nil {
 		return nil, errors.Join(err, tcp.Close())
 	}
-	config := &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: shown.give,
-		DynamicRecordSizingDisabled: true, // answers are there as a whole, and each record is a call of the kernel
-	}
 	host := t.host(addr, shown.shown.Load().pair.Leaf)
 	return &secureAPI{
-		listener: handshake.New(&orderly{TCPListener: tcp}, config, handshakes), certificate: shown,
+		listener: handshake.New(&orderly{TCPListener: tcp}, tlsConfig(shown.give), handshakes, handshake.Address), certificate: shown,
 		url: "https://" + net.JoinHostPort(host, fmt.Sprint(at.Port())),
 	}, nil
+}
+
+// tlsConfig is how all listeners of the API speak TLS.
+func tlsConfig(give func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: give,
+		DynamicRecordSizingDisabled: true, // answers are there as a whole, and each record is a call of the kernel
+	}
 }
 
 // issuer says where certificates come from for a listener at an address.
@@ -152,12 +156,17 @@ func (d *daemon) issuer(ctx context.Context, at netip.Addr) (issuer, error) {
 	if t.Certificate != "" {
 		return given(t.Certificate, t.Key, t.Names), nil
 	}
-	a, err := authority.Office{DB: d.db, Seal: d.env.Seal, Now: d.env.Now}.Installation(ctx)
+	a, err := d.authority(ctx)
 	if err != nil {
 		return nil, err
 	}
 	names, addrs := t.known(at)
 	return byAuthority(a, names, addrs), nil
+}
+
+// authority is the one of the installation.
+func (d *daemon) authority(ctx context.Context) (*authority.Authority, error) {
+	return authority.Office{DB: d.db, Seal: d.env.Seal, Now: d.env.Now}.Installation(ctx)
 }
 
 // serve answers requests and keeps the certificate good until the context ends.

@@ -205,7 +205,7 @@ func TestHandlersKnowOfTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := handshake.New(&orderly{TCPListener: inner.(*net.TCPListener)}, &tls.Config{Certificates: []tls.Certificate{pair}}, handshakes)
+	listener := handshake.New(&orderly{TCPListener: inner.(*net.TCPListener)}, &tls.Config{Certificates: []tls.Certificate{pair}}, handshakes, handshake.Address)
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.TLS != nil && r.TLS.HandshakeComplete) })}
 	tellTLS(s)
 	ctx, stop := context.WithCancel(t.Context())

@@ -5,7 +5,6 @@
 package handshake
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,8 +19,7 @@ import (
 
 // Limits bound handshakes that are under way.
 type Limits struct {
-	// Most is how many there are at a time. One more ends the oldest of the source that
-	// has most of them, so that whoever opens many ends his own.
+	// Most is how many there are at a time, see accept.Crowd.
 	Most int
 	// Patience is how long one may take, whatever the client sends.
 	Patience time.Duration
@@ -36,23 +34,24 @@ type Listener struct {
 	config *tls.Config
 	limits Limits
 
+	source func(net.Conn) any
+
 	mu      sync.Mutex
 	leaving bool
-	under   *list.List // of *entrant, the oldest first
-	sources map[netip.Addr]int
+	under   *accept.Crowd
 }
 
 // entrant is a connection whose handshake is under way.
 type entrant struct {
 	net.Conn
-	source netip.Addr
-	place  *list.Element // nil when it is under way no more
+	place *accept.Place
 }
 
 // New makes a Listener on one that it is given for good. After Close it gives those that
-// finish in time, and then fails with net.ErrClosed.
-func New(listener net.Listener, config *tls.Config, limits Limits) *Listener {
-	l := &Listener{config: config, limits: limits, under: list.New(), sources: make(map[netip.Addr]int)}
+// finish in time, and then fails with net.ErrClosed. The source of a connection is whose it
+// is, such as its Address.
+func New(listener net.Listener, config *tls.Config, limits Limits, source func(net.Conn) any) *Listener {
+	l := &Listener{config: config, limits: limits, source: source, under: accept.NewCrowd(limits.Most)}
 	l.Relay = accept.New(listener, func(raw net.Conn) { go l.shake(l.enter(raw)) }, l.leave)
 	return l
 }
@@ -95,49 +94,18 @@ func (l *Listener) enter(raw net.Conn) *entrant {
 	if l.leaving {
 		patience = l.limits.Parting
 	}
-	e := &entrant{Conn: raw, source: sourceOf(raw.RemoteAddr())}
+	e := &entrant{Conn: raw}
 	_ = e.SetDeadline(time.Now().Add(patience))
-	if l.under.Len() >= l.limits.Most {
-		if oldest := l.oldestOfMost(); oldest != nil {
-			_ = oldest.Close()
-			l.drop(oldest)
-		}
-	}
-	e.place = l.under.PushBack(e)
-	l.sources[e.source]++
+	e.place = l.under.Enter(l.source(raw), e)
 	return e
-}
-
-// oldestOfMost finds the oldest of the source that has most. The lock is held.
-func (l *Listener) oldestOfMost() *entrant {
-	var found *entrant
-	for place := l.under.Front(); place != nil; place = place.Next() {
-		e := place.Value.(*entrant)
-		if found == nil || l.sources[e.source] > l.sources[found.source] {
-			found = e
-		}
-	}
-	return found
 }
 
 // remove forgets a handshake that is done.
 func (l *Listener) remove(e *entrant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.drop(e)
+	e.place.Leave()
 	l.end()
-}
-
-// drop takes a handshake from the count, once. The lock is held.
-func (l *Listener) drop(e *entrant) {
-	if e.place == nil {
-		return
-	}
-	l.under.Remove(e.place)
-	e.place = nil
-	if l.sources[e.source]--; l.sources[e.source] == 0 {
-		delete(l.sources, e.source)
-	}
 }
 
 // leave lets what is under way take the parting time only.
@@ -145,8 +113,8 @@ func (l *Listener) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leaving = true
-	for place := l.under.Front(); place != nil; place = place.Next() {
-		_ = place.Value.(*entrant).SetDeadline(time.Now().Add(l.limits.Parting))
+	for _, e := range l.under.All() {
+		_ = e.(*entrant).SetDeadline(time.Now().Add(l.limits.Parting))
 	}
 	l.end()
 }
@@ -158,10 +126,10 @@ func (l *Listener) end() {
 	}
 }
 
-// sourceOf is whose connection it is: an address, or with IPv6 the network of one, which is
-// what one host has.
-func sourceOf(a net.Addr) netip.Addr {
-	at, err := netip.ParseAddrPort(a.String())
+// Address is where a connection comes from: an address, or with IPv6 the network of one,
+// which is what one host has.
+func Address(c net.Conn) any {
+	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {
 		return netip.Addr{}
 	}

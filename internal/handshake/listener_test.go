@@ -43,7 +43,7 @@ func listen(t *testing.T, limits handshake.Limits) (*handshake.Listener, <-chan 
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := handshake.New(inner, configured(t), limits)
+	l := handshake.New(inner, configured(t), limits, handshake.Address)
 	t.Cleanup(func() { l.Close() })
 	ended := make(chan error, 1)
 	go func() {

@@ -33,6 +33,9 @@ type conn struct {
 func newConn(l *Listener, nc net.Conn) *conn {
 	c := &conn{Conn: nc, lane: l}
 	ctx, cancel := context.WithCancel(context.WithValue(l.ctx, http.LocalAddrContextKey, nc.LocalAddr()))
+	if tell := l.server.ConnContext; tell != nil {
+		ctx = tell(ctx, nc)
+	}
 	c.cancel = cancel
 	c.parser.init(ctx, nc.RemoteAddr().String())
 	c.answer.header, c.answer.last = make(http.Header, 8), &l.leaving
