@@ -127,7 +127,7 @@ func (c *envCommand) Run(in *Invocation) error {
 		{"AWS_DEFAULT_REGION", t.region},
 		{"POSTERN_DATA", c.Data},
 	}
-	if _, err := os.Stat(folder.BundleFile()); err == nil && running.TLS != "" {
+	if _, err := os.Stat(folder.BundleFile()); err == nil {
 		variables = append(variables, [2]string{"AWS_CA_BUNDLE", folder.BundleFile()})
 	}
 	for _, v := range variables {
@@ -145,7 +145,7 @@ type authorityCommand struct{ location }
 func (c *authorityCommand) Run(in *Invocation) error {
 	text, err := os.ReadFile(daemon.Folder(c.Data).BundleFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s has no certificate authority of the API: postern up --tls makes one; with --tls-cert, it is who issued that certificate", c.Data)
+		return fmt.Errorf("%s has no certificate authority of the API: postern up --tls makes one, and the first endpoint to an own API; with --tls-cert, it is who issued that certificate", c.Data)
 	}
 	if err != nil {
 		return fmt.Errorf("read the certificate authority of the API: %w", err)

@@ -38,6 +38,7 @@ type upCommand struct {
 	PublicPool         []string       `name:"public-pool" help:"Where public IPv4 addresses are from; none by default." env:"POSTERN_PUBLIC_POOL" placeholder:"PREFIX,…"`
 	UplinkAllow        []string       `name:"uplink-allow" help:"What may be reached over the uplink of networks that are denied by default: private ones and the host's own." env:"POSTERN_UPLINK_ALLOW" placeholder:"PREFIX,…"`
 	DNSSuffix          string         `name:"dns-suffix" help:"Domain of the names of endpoints." default:"postern.internal" placeholder:"NAME"`
+	AWSNames           bool           `name:"aws-names" help:"Give Postern's own APIs the names that AWS's have in amazonaws.com, in VPCs with endpoints to them and private DNS: what such a VPC asks by these names is asked of Postern, and not of AWS." env:"POSTERN_AWS_NAMES"`
 	DatabaseSuffix     string         `name:"database-suffix" help:"Domain of the names of databases." default:"rds.amazonaws.com" placeholder:"NAME"`
 	Upstream           []string       `help:"Servers for names that no zone has, or none; by default the machine's." env:"POSTERN_UPSTREAM" placeholder:"HOST:PORT,…"`
 	DNSListen          []string       `name:"dns-listen" help:"Addresses at which everybody is told the names of endpoints; none by default." env:"POSTERN_DNS_LISTEN" placeholder:"HOST:PORT,…"`
@@ -99,7 +100,7 @@ func (c *upCommand) config(in *Invocation) (daemon.Config, error) {
 	}
 	config := daemon.Config{
 		Data: c.Data, Listen: c.Listen, TLS: c.tls(), MetricsListen: c.MetricsListen, Regions: c.Region, Etcd: c.Etcd, HostName: c.HostName,
-		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, DatabaseSuffix: c.DatabaseSuffix, Databases: c.Databases, EncryptedStorage: c.EncryptedDatabases, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
+		StoreQuota: c.StoreQuota << 20, Quotas: c.Quota, Shares: c.Share, IPv6Pool: pool, Outside: outside, DNSSuffix: c.DNSSuffix, AWSNames: c.AWSNames, DatabaseSuffix: c.DatabaseSuffix, Databases: c.Databases, EncryptedStorage: c.EncryptedDatabases, Upstream: c.Upstream, DNSListen: c.DNSListen, Program: program(), NoDefaultVPC: !c.DefaultVPC, Audit: trail.Limits{FileSize: c.AuditFileSize << 20, Files: c.AuditFiles, Spare: trail.DefaultLimits().Spare}, VerifyInterval: c.VerifyInterval, Idle: c.IdleTimeout, SlowPathOnly: !c.ExpressLane,
 		UnsafeNoFsync: c.UnsafeNoFsync, Version: Version, Log: c.logger(in),
 	}
 	return config, config.Validate()

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,9 @@ type certificate struct {
 
 	shown atomic.Pointer[issued]
 	said  string // what was logged last
+
+	mu   sync.Mutex
+	also []byte // by which clients know what else is shown, in PEM
 }
 
 // newCertificate gives a certificate that is good now, or none.
@@ -51,9 +55,31 @@ func newCertificate(issue issuer, folder Folder, log *slog.Logger, now time.Time
 	return c, c.show(first)
 }
 
+// alsoKnow has clients know another authority too.
+func (c *certificate) alsoKnow(bundle []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if bytes.Contains(c.also, bundle) {
+		return nil
+	}
+	c.also = append(c.also, bundle...)
+	return c.publish(c.shown.Load())
+}
+
+// publish writes the bundle. The lock is held.
+func (c *certificate) publish(next *issued) error {
+	bundle := next.bundle
+	if !bytes.Contains(bundle, c.also) {
+		bundle = append(bundle[:len(bundle):len(bundle)], c.also...)
+	}
+	return c.folder.writeBundle(bundle)
+}
+
 // show has new connections get a certificate, after their clients can know who issued it.
 func (c *certificate) show(next *issued) error {
-	err := c.folder.writeBundle(next.bundle)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.publish(next)
 	if err == nil || isFull(err) {
 		c.shown.Store(next)
 	}

@@ -50,6 +50,9 @@ type Config struct {
 	Outside model.Outside
 	// DNSSuffix is the domain of the names of endpoints.
 	DNSSuffix string
+	// AWSNames says that Postern's own APIs have their names in amazonaws.com too, in VPCs
+	// with endpoints to them.
+	AWSNames bool
 	// DatabaseSuffix is the domain of the names of databases.
 	DatabaseSuffix string
 	// Databases is the folder of the databases; empty means one in the data folder.

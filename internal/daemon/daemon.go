@@ -19,6 +19,7 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/kernel"
+	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -77,6 +78,9 @@ func Run(ctx context.Context, c Config, ready func(Running)) (err error) {
 	}
 	if err := Folder(c.Data).sayCutShort(c.Log); err != nil {
 		return err
+	}
+	if c.AWSNames {
+		c.Log.Warn("--aws-names: in VPCs with endpoints to Postern's own APIs, what asks AWS by the names of these APIs asks Postern")
 	}
 	go profileOnSignal(ctx, Folder(c.Data), c.Log)
 	asUsual := collectOften()
@@ -213,7 +217,7 @@ func newEnv(c Config, db *table.DB, keys *seal.Ring) *service.Env {
 	databases, _ := suffix(c.DatabaseSuffix)
 	env := &service.Env{
 		DB: db, Now: time.Now, Rand: rand.Reader, Seal: seal.Using(keys), Zones: zonesOf(c.Regions), Regions: c.Regions,
-		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, DatabaseSuffix: databases, EncryptedStorage: c.EncryptedStorage, Engines: (&engines{drivers: drivers(), log: c.Log}).installed, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
+		Quotas: service.DefaultQuotas(), IPv6Pool: c.IPv6Pool, Suffix: domain, AWSNames: c.AWSNames, DatabaseSuffix: databases, EncryptedStorage: c.EncryptedStorage, Engines: (&engines{drivers: drivers(), log: c.Log}).installed, Outside: c.Outside, DefaultVPC: !c.NoDefaultVPC, Log: c.Log,
 	}
 	return env
 }
@@ -284,7 +288,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return desk.serve(ctx) })
 	g.Go(func() error {
-		return d.serve(ctx, handler, scrapes, func(r Running) {
+		return d.serve(ctx, handler, scrapes, p.dataplane.SandboxNamespace(model.FrontSandbox), func(r Running) {
 			p.serves()
 			ready(r)
 		})
@@ -367,8 +371,9 @@ func canListen(ctx context.Context, c Config) error {
 	return tryDNSListen(ctx, c)
 }
 
-// serve answers requests until the context ends.
-func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Listener, ready func(Running)) error {
+// serve answers requests until the context ends, also in the namespace of the front, whenever
+// that is there.
+func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Listener, namespace string, ready func(Running)) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
@@ -400,5 +405,6 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Li
 		return serveAPI(ctx, server.HTTPServer(handler, d.config.Log), &orderly{TCPListener: listener.(*net.TCPListener)})
 	})
 	g.Go(func() error { return secure.serve(ctx, server.HTTPServer(handler, d.config.Log)) })
+	g.Go(func() error { return d.newFrontDesk(handler, secure).keep(ctx, namespace) })
 	return g.Wait()
 }

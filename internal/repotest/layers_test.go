@@ -21,6 +21,7 @@ var layers = map[string][]string{
 	"internal/httplane":        {"internal/accept"},
 	"internal/accept":          {},
 	"internal/handshake":       {"internal/accept"},
+	"internal/front":           {"internal/accept", "internal/dataplane/network"},
 	"internal/token":           {"internal/access", "internal/policy", "internal/seal"},
 	"internal/desired":         {"internal/model"},
 	"internal/store":           {"internal/store"},
