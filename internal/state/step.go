@@ -47,6 +47,20 @@ func StepIn(tx *table.Txn, subnet model.Ref, addr netip.Addr) (Step, bool) {
 	return Step{a, ni, next}, true
 }
 
+// InterfaceEndpointAt gives the endpoint of type Interface, with its interface, that has an
+// address of a subnet; false says that none has, or that it leads nowhere.
+func InterfaceEndpointAt(tx *table.Txn, subnet model.Ref, addr netip.Addr) (*model.VPCEndpoint, *model.NetworkInterface, bool) {
+	ni, ok := claimant(tx, subnet, addr)
+	if !ok || ni.Type != model.InterfaceEndpoint || !slices.Contains(ni.All(), addr) {
+		return nil, nil, false
+	}
+	ep, ok := VPCEndpoints.Get(tx, ni.Account, ni.Region, ni.Owner)
+	if !ok || ep.Type != model.EndpointInterface || ep.Deleting() || !ep.Accepted() || !slices.Contains(ep.Interfaces, ni.ID) {
+		return nil, nil, false
+	}
+	return ep, ni, true
+}
+
 // ClaimOn gives the claim on an address of the subnet that an interface is in, whosever
 // it is.
 func ClaimOn(tx *table.Txn, ni *model.NetworkInterface, addr netip.Addr) (*model.AddressClaim, bool) {

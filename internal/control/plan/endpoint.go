@@ -160,6 +160,7 @@ func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *reso
 	}
 	step, ok := state.StepIn(r.tx, subnet, rc.IP)
 	if !ok {
+		r.leadToService(rc, subnet, res)
 		return
 	}
 	if _, ends := state.Steps(r.tx, rc); !ends {
@@ -171,7 +172,29 @@ func (r *reading) lead(rc *model.ResourceConfiguration, vpc model.Ref, res *reso
 	if !ok {
 		return
 	}
-	from := door{rc.IP, step.Interface.Zone, step.Interface.ID, step.Association.Endpoint.ID}
+	r.leadOn(res, door{rc.IP, step.Interface.Zone, step.Interface.ID, step.Association.Endpoint.ID}, next)
+}
+
+// leadToService makes the targets lead on when the resource is an interface endpoint of the
+// gateway's VPC. The way ends with its service.
+func (r *reading) leadToService(rc *model.ResourceConfiguration, subnet model.Ref, res *resource) {
+	ep, ni, ok := state.InterfaceEndpointAt(r.tx, subnet, rc.IP)
+	if !ok {
+		return
+	}
+	offer, ok := state.OfferOf(r.tx, ep)
+	if !ok {
+		return
+	}
+	if next := r.behind(ep, offer, rc.Is4()); next.problem != "" {
+		res.problem = next.problem
+	} else if len(next.targets) > 0 {
+		r.leadOn(res, door{rc.IP, ni.Zone, ni.ID, ep.ID}, next)
+	}
+}
+
+// leadOn makes the targets of a resource lead on by a door of its VPC.
+func (r *reading) leadOn(res *resource, from door, next *resource) {
 	if res.problem = r.elsewhere(from, next); res.problem != "" {
 		return
 	}

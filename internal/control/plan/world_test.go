@@ -70,6 +70,10 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.VPCEndpoints, row, remove)
 	case *model.EndpointAssociation:
 		write(tx, state.EndpointAssociations, row, remove)
+	case *model.EndpointService:
+		write(tx, state.EndpointServices, row, remove)
+	case *model.Status:
+		write(tx, state.Statuses, row, remove)
 	case *model.DomainVerification:
 		write(tx, state.DomainVerifications, row, remove)
 	case *model.RouteTable:
@@ -160,7 +164,7 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.NetworkACLs), all(tx, state.NetworkACLAssociations),
 		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions),
 		all(tx, state.DBClusters), all(tx, state.DBInstances), all(tx, state.DatabaseStates), all(tx, state.DBSnapshots),
-		all(tx, state.DBClusterEndpoints), all(tx, state.DBParameterGroups), all(tx, state.DBClusterParameterGroups))
+		all(tx, state.DBClusterEndpoints), all(tx, state.EndpointServices), all(tx, state.Statuses), all(tx, state.DBParameterGroups), all(tx, state.DBClusterParameterGroups))
 }
 
 func all[T table.Row](tx *table.Txn, t *table.Table[T]) []table.Change {
