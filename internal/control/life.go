@@ -184,7 +184,10 @@ func realmsIn(tx *table.Txn, s plan.Subject) []desired.Realm {
 // endpointRealms gives the routers at both ends of all ways of an endpoint.
 func endpointRealms(tx *table.Txn, ep *model.VPCEndpoint) []desired.Realm {
 	realms := []desired.Realm{desired.Realm(ep.VPC)}
-	if ep.Type == model.EndpointInterface { // what is behind it may have been something else
+	switch {
+	case len(ep.Targets) > 0:
+		return append(realms, model.FrontVPC)
+	case ep.Type == model.EndpointInterface: // other load balancers may have been behind it
 		return nil
 	}
 	for a := range state.EndpointAssociationsByEndpoint.Rows(tx, ep.Ref()) {
