@@ -91,19 +91,19 @@ func (c check) applyProtocol(h *model.HealthCheck) error {
 	if protocol := service.Or(c.protocol, h.Protocol); protocol != h.Protocol {
 		h.Protocol, h.Path, h.Codes = protocol, "", ""
 	}
-	var codes *string
+	codes := "" // Terraform sends empty ones for none
 	if c.matcher != nil {
-		if c.matcher.GrpcCode != nil {
+		if service.Value(c.matcher.GrpcCode) != "" {
 			return unserved("Matcher: GrpcCode: targets are asked by TCP, HTTP or HTTPS, so there are no codes of gRPC")
 		}
-		codes = c.matcher.HttpCode
+		codes = service.Value(c.matcher.HttpCode)
 	}
 	switch h.Protocol {
 	case shape.ProtocolEnumTcp:
 		switch {
 		case c.path != nil:
 			return unserved("HealthCheckPath: a health check of TCP has no path")
-		case codes != nil:
+		case codes != "":
 			return unserved("Matcher: a health check of TCP has no codes")
 		}
 		return nil
@@ -120,11 +120,11 @@ func (c check) applyProtocol(h *model.HealthCheck) error {
 		}
 		h.Path = *c.path
 	}
-	if codes != nil {
-		if !areCodes(*codes) {
-			return invalid("Matcher: HttpCode: '%s' is not a list of codes from 200 to 599, such as 200,202 or 200-399", *codes)
+	if codes != "" {
+		if !areCodes(codes) {
+			return invalid("Matcher: HttpCode: '%s' is not a list of codes from 200 to 599, such as 200,202 or 200-399", codes)
 		}
-		h.Codes = *codes
+		h.Codes = codes
 	}
 	return nil
 }
