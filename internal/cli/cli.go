@@ -44,6 +44,7 @@ type commands struct {
 	Key      keyCommand       `cmd:"" help:"Make, list, rotate, disable and delete access keys of accounts."`
 	RDS      rdsCommand       `cmd:"" name:"rds" help:"Print what clients of databases need."`
 	Database databaseCommand  `cmd:"" help:"Register databases that exist already, and list them."`
+	Service  serviceCommand   `cmd:"" help:"Register services of your own for interface endpoints, list them, and write their certificates."`
 	Status   statusCommand    `cmd:"" help:"Show what exists, what is programmed, and what is in error and why."`
 	Desired  desiredCommand   `cmd:"" help:"Print this host's desired state as text."`
 	Doctor   doctorCommand    `cmd:"" help:"Show what this kernel and host can do, and what is missing."`

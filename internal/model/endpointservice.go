@@ -81,6 +81,11 @@ func (s *EndpointService) Clone() *EndpointService {
 	return &c
 }
 
+// ARN names the service.
+func (s *EndpointService) ARN() string {
+	return ARN("ec2", s.Region, s.Account, "vpc-endpoint-service/"+s.ID)
+}
+
 // Relayed reports whether connections to the service are handed on by a process of the
 // host, and not by a router alone.
 func (s *EndpointService) Relayed() bool {

@@ -81,6 +81,20 @@ func (o Offer) Takes(is4 bool) bool {
 // EndpointTypes are the types of endpoints that can lead to the service.
 func (o Offer) EndpointTypes() []string { return []string{model.EndpointInterface} }
 
+// Subjects are the names that a certificate is for with which the service is known by all its
+// names, without the final dot: those of its endpoints, and private ones.
+func (o Offer) Subjects(n Naming) []string {
+	domain := strings.TrimSuffix(o.Domain(n), model.RootName)
+	names := []string{domain, "*." + domain}
+	for _, name := range o.PrivateNames(n) {
+		own := strings.TrimSuffix(name.Name, model.RootName)
+		if names = append(names, own); name.Wild {
+			names = append(names, "*."+own)
+		}
+	}
+	return names
+}
+
 // EnforcesPolicies reports whether the policies of endpoints decide about requests: only
 // who understands these can tell.
 func (o Offer) EnforcesPolicies() bool { return o.Own != nil }

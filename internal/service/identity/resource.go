@@ -298,6 +298,9 @@ var values = map[string]map[string]func(resources, model.Ref) []string{
 		"ec2:vpceprivatednsspecifieddomains": value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return e.DNSDomains }),
 		"ec2:vpceserviceregion":              value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return []string{e.Configuration.Region} }),
 	},
+	"ec2:vpc-endpoint-service": {
+		"ec2:vpceserviceprivatednsname": value(state.EndpointServices, func(s *model.EndpointService) []string { return optional(s.PrivateName) }),
+	},
 	"iam:role": {"iam:permissionsboundary": boundary(state.RolesByName, func(r *model.Role) string { return r.Boundary })},
 	"iam:user": {"iam:permissionsboundary": boundary(state.UsersByName, func(u *model.User) string { return u.Boundary })},
 	"ram:resource-share": {

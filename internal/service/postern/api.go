@@ -35,4 +35,6 @@ const (
 	kindHost       = "Host"
 	kindDatabase   = "Database"
 	kindVPC        = "VPC"
+	kindService    = "Service"
+	kindSubnet     = "Subnet"
 )

@@ -25,7 +25,7 @@ func newService() *schema.Service {
 					{Name: "newNetworkInterface", Index: 1, Shape: &t[34], Wire: "newNetworkInterface"},
 					{Name: "netnsHandle", Index: 2, Shape: &t[30], Wire: "netnsHandle", Sensitive: true},
 					{Name: "netnsName", Index: 3, Shape: &t[32], Wire: "netnsName"},
-					{Name: "pid", Index: 4, Shape: &t[37], Wire: "pid"},
+					{Name: "pid", Index: 4, Shape: &t[38], Wire: "pid"},
 					{Name: "netnsInode", Index: 5, Shape: &t[31], Wire: "netnsInode"},
 					{Name: "deviceName", Index: 6, Shape: &t[20], Wire: "deviceName"},
 					{Name: "deleteOnTermination", Index: 7, Shape: &t[12], Wire: "deleteOnTermination"},
@@ -33,18 +33,18 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "AttachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[33], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[50], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[50], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[59], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[59], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[32], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[37], Wire: "pid"},
+					{Name: "pid", Index: 5, Shape: &t[38], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[20], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[50], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[59], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[51], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[60], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[51], Wire: "dnsSearch"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[60], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "AttachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -61,9 +61,9 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "CreateAccessKeyOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
-					{Name: "secretAccessKey", Index: 1, Shape: &t[46], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "secretAccessKey", Index: 1, Shape: &t[49], Wire: "secretAccessKey", Required: true, Sensitive: true},
 					{Name: "accountId", Index: 2, Shape: &t[3], Wire: "accountId", Required: true},
-					{Name: "arn", Index: 3, Shape: &t[50], Wire: "arn"},
+					{Name: "arn", Index: 3, Shape: &t[59], Wire: "arn"},
 				}},
 				OutputRoot: "CreateAccessKeyResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -82,7 +82,7 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "CreateAccountOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Required: true},
 					{Name: "accessKeyId", Index: 1, Shape: &t[0], Wire: "accessKeyId", Required: true},
-					{Name: "secretAccessKey", Index: 2, Shape: &t[46], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "secretAccessKey", Index: 2, Shape: &t[49], Wire: "secretAccessKey", Required: true, Sensitive: true},
 				}},
 				OutputRoot: "CreateAccountResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ConflictException", "InternalServerException"},
@@ -113,19 +113,19 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "DeregisterDatabaseOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Required: true},
-					{Name: "arn", Index: 1, Shape: &t[50], Wire: "arn", Required: true},
-					{Name: "resourceId", Index: 2, Shape: &t[50], Wire: "resourceId", Required: true},
+					{Name: "arn", Index: 1, Shape: &t[59], Wire: "arn", Required: true},
+					{Name: "resourceId", Index: 2, Shape: &t[59], Wire: "resourceId", Required: true},
 					{Name: "engine", Index: 3, Shape: &t[15], Wire: "engine"},
-					{Name: "engineVersion", Index: 4, Shape: &t[50], Wire: "engineVersion"},
+					{Name: "engineVersion", Index: 4, Shape: &t[59], Wire: "engineVersion"},
 					{Name: "ask", Index: 5, Shape: &t[14], Wire: "ask"},
-					{Name: "vpcId", Index: 6, Shape: &t[50], Wire: "vpcId"},
+					{Name: "vpcId", Index: 6, Shape: &t[59], Wire: "vpcId"},
 					{Name: "port", Index: 7, Shape: &t[19], Wire: "port"},
 					{Name: "members", Index: 8, Shape: &t[18], Wire: "members"},
-					{Name: "writerName", Index: 9, Shape: &t[50], Wire: "writerName"},
-					{Name: "readerName", Index: 10, Shape: &t[50], Wire: "readerName"},
-					{Name: "status", Index: 11, Shape: &t[50], Wire: "status"},
-					{Name: "reason", Index: 12, Shape: &t[50], Wire: "reason"},
-					{Name: "createdAt", Index: 13, Shape: &t[50], Wire: "createdAt"},
+					{Name: "writerName", Index: 9, Shape: &t[59], Wire: "writerName"},
+					{Name: "readerName", Index: 10, Shape: &t[59], Wire: "readerName"},
+					{Name: "status", Index: 11, Shape: &t[59], Wire: "status"},
+					{Name: "reason", Index: 12, Shape: &t[59], Wire: "reason"},
+					{Name: "createdAt", Index: 13, Shape: &t[59], Wire: "createdAt"},
 				}},
 				OutputRoot: "DeregisterDatabaseResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -136,6 +136,32 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "DeregisterService", Method: "DELETE", Path: "/services/{name}", Status: 200,
+				Input: &schema.Shape{Name: "DeregisterServiceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Location: schema.URI, Required: true},
+				}},
+				Output: &schema.Shape{Name: "DeregisterServiceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Required: true},
+					{Name: "id", Index: 1, Shape: &t[59], Wire: "id", Required: true},
+					{Name: "arn", Index: 2, Shape: &t[59], Wire: "arn"},
+					{Name: "region", Index: 3, Shape: &t[59], Wire: "region"},
+					{Name: "targets", Index: 4, Shape: &t[56], Wire: "targets"},
+					{Name: "ports", Index: 5, Shape: &t[53], Wire: "ports"},
+					{Name: "privateNames", Index: 6, Shape: &t[54], Wire: "privateNames"},
+					{Name: "baseName", Index: 7, Shape: &t[59], Wire: "baseName"},
+					{Name: "networkInterfaceIds", Index: 8, Shape: &t[54], Wire: "networkInterfaceIds"},
+					{Name: "endpoints", Index: 9, Shape: &t[29], Wire: "endpoints"},
+					{Name: "createdAt", Index: 10, Shape: &t[59], Wire: "createdAt"},
+				}},
+				OutputRoot: "DeregisterServiceResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(DeregisterServiceInput) },
+				NewOutput:  func() any { return new(DeregisterServiceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).DeregisterService(ctx, in.(*DeregisterServiceInput))
+				},
+			},
+			{
 				Name: "DetachNetworkInterface", Method: "DELETE", Path: "/attachments/{networkInterfaceId}", Status: 200,
 				Input: &schema.Shape{Name: "DetachNetworkInterfaceInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[33], Wire: "networkInterfaceId", Location: schema.URI, Required: true},
@@ -143,18 +169,18 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "DetachNetworkInterfaceOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[33], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[50], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[50], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[59], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[59], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[32], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[37], Wire: "pid"},
+					{Name: "pid", Index: 5, Shape: &t[38], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[20], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[50], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[59], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[51], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[60], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[51], Wire: "dnsSearch"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[60], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "DetachNetworkInterfaceResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -172,18 +198,18 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "GetAttachmentOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "networkInterfaceId", Index: 0, Shape: &t[33], Wire: "networkInterfaceId", Required: true},
 					{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
-					{Name: "reason", Index: 2, Shape: &t[50], Wire: "reason"},
-					{Name: "host", Index: 3, Shape: &t[50], Wire: "host"},
+					{Name: "reason", Index: 2, Shape: &t[59], Wire: "reason"},
+					{Name: "host", Index: 3, Shape: &t[59], Wire: "host"},
 					{Name: "netnsName", Index: 4, Shape: &t[32], Wire: "netnsName"},
-					{Name: "pid", Index: 5, Shape: &t[37], Wire: "pid"},
+					{Name: "pid", Index: 5, Shape: &t[38], Wire: "pid"},
 					{Name: "deviceName", Index: 6, Shape: &t[20], Wire: "deviceName"},
-					{Name: "macAddress", Index: 7, Shape: &t[50], Wire: "macAddress"},
+					{Name: "macAddress", Index: 7, Shape: &t[59], Wire: "macAddress"},
 					{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
 					{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
-					{Name: "prefixes", Index: 10, Shape: &t[51], Wire: "prefixes"},
+					{Name: "prefixes", Index: 10, Shape: &t[60], Wire: "prefixes"},
 					{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
 					{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
-					{Name: "dnsSearch", Index: 13, Shape: &t[51], Wire: "dnsSearch"},
+					{Name: "dnsSearch", Index: 13, Shape: &t[60], Wire: "dnsSearch"},
 				}},
 				OutputRoot: "GetAttachmentResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
@@ -200,14 +226,14 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "GetCertificateAuthorityOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accountId", Index: 0, Shape: &t[3], Wire: "accountId", Required: true},
-					{Name: "region", Index: 1, Shape: &t[50], Wire: "region", Required: true},
-					{Name: "name", Index: 2, Shape: &t[50], Wire: "name", Required: true},
-					{Name: "certificate", Index: 3, Shape: &t[50], Wire: "certificate", Required: true},
-					{Name: "thumbprint", Index: 4, Shape: &t[50], Wire: "thumbprint", Required: true},
-					{Name: "subject", Index: 5, Shape: &t[50], Wire: "subject", Required: true},
-					{Name: "validFrom", Index: 6, Shape: &t[50], Wire: "validFrom", Required: true},
-					{Name: "validTill", Index: 7, Shape: &t[50], Wire: "validTill", Required: true},
-					{Name: "problem", Index: 8, Shape: &t[50], Wire: "problem"},
+					{Name: "region", Index: 1, Shape: &t[59], Wire: "region", Required: true},
+					{Name: "name", Index: 2, Shape: &t[59], Wire: "name", Required: true},
+					{Name: "certificate", Index: 3, Shape: &t[59], Wire: "certificate", Required: true},
+					{Name: "thumbprint", Index: 4, Shape: &t[59], Wire: "thumbprint", Required: true},
+					{Name: "subject", Index: 5, Shape: &t[59], Wire: "subject", Required: true},
+					{Name: "validFrom", Index: 6, Shape: &t[59], Wire: "validFrom", Required: true},
+					{Name: "validTill", Index: 7, Shape: &t[59], Wire: "validTill", Required: true},
+					{Name: "problem", Index: 8, Shape: &t[59], Wire: "problem"},
 				}},
 				OutputRoot: "GetCertificateAuthorityResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "InternalServerException"},
@@ -221,7 +247,7 @@ func newService() *schema.Service {
 				Name: "GetDesired", Method: "GET", Path: "/desired", Status: 200,
 				Input: &schema.Shape{Name: "GetDesiredInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetDesiredOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "text", Index: 0, Shape: &t[50], Wire: "text", Required: true},
+					{Name: "text", Index: 0, Shape: &t[59], Wire: "text", Required: true},
 				}},
 				OutputRoot: "GetDesiredResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -238,10 +264,10 @@ func newService() *schema.Service {
 					{Name: "instanceIdentifier", Index: 1, Shape: &t[16], Wire: "instanceIdentifier", Location: schema.Query},
 				}},
 				Output: &schema.Shape{Name: "GetMasterUserPasswordOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "arn", Index: 0, Shape: &t[50], Wire: "arn", Required: true},
-					{Name: "secretArn", Index: 1, Shape: &t[50], Wire: "secretArn", Required: true},
-					{Name: "username", Index: 2, Shape: &t[50], Wire: "username", Required: true},
-					{Name: "password", Index: 3, Shape: &t[47], Wire: "password", Required: true, Sensitive: true},
+					{Name: "arn", Index: 0, Shape: &t[59], Wire: "arn", Required: true},
+					{Name: "secretArn", Index: 1, Shape: &t[59], Wire: "secretArn", Required: true},
+					{Name: "username", Index: 2, Shape: &t[59], Wire: "username", Required: true},
+					{Name: "password", Index: 3, Shape: &t[50], Wire: "password", Required: true, Sensitive: true},
 				}},
 				OutputRoot: "GetMasterUserPasswordResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -255,18 +281,18 @@ func newService() *schema.Service {
 				Name: "GetStatus", Method: "GET", Path: "/status", Status: 200,
 				Input: &schema.Shape{Name: "GetStatusInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "GetStatusOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "version", Index: 0, Shape: &t[50], Wire: "version"},
-					{Name: "instance", Index: 1, Shape: &t[50], Wire: "instance"},
+					{Name: "version", Index: 0, Shape: &t[59], Wire: "version"},
+					{Name: "instance", Index: 1, Shape: &t[59], Wire: "instance"},
 					{Name: "hosts", Index: 2, Shape: &t[28], Wire: "hosts"},
-					{Name: "resources", Index: 3, Shape: &t[45], Wire: "resources"},
+					{Name: "resources", Index: 3, Shape: &t[48], Wire: "resources"},
 					{Name: "desiredEntries", Index: 4, Shape: &t[29], Wire: "desiredEntries"},
 					{Name: "programmedEntries", Index: 5, Shape: &t[29], Wire: "programmedEntries"},
 					{Name: "failedEntries", Index: 6, Shape: &t[29], Wire: "failedEntries"},
 					{Name: "counters", Index: 7, Shape: &t[13], Wire: "counters"},
-					{Name: "shares", Index: 8, Shape: &t[49], Wire: "shares"},
-					{Name: "resolvers", Index: 9, Shape: &t[41], Wire: "resolvers"},
+					{Name: "shares", Index: 8, Shape: &t[58], Wire: "shares"},
+					{Name: "resolvers", Index: 9, Shape: &t[44], Wire: "resolvers"},
 					{Name: "names", Index: 10, Shape: &t[26], Wire: "names"},
-					{Name: "verifications", Index: 11, Shape: &t[54], Wire: "verifications"},
+					{Name: "verifications", Index: 11, Shape: &t[63], Wire: "verifications"},
 				}},
 				OutputRoot: "GetStatusResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -274,6 +300,27 @@ func newService() *schema.Service {
 				NewOutput:  func() any { return new(GetStatusOutput) },
 				Call: func(ctx context.Context, api, in any) (any, error) {
 					return api.(API).GetStatus(ctx, in.(*GetStatusInput))
+				},
+			},
+			{
+				Name: "IssueServiceCertificate", Method: "POST", Path: "/services/{name}/certificate", Status: 200,
+				Input: &schema.Shape{Name: "IssueServiceCertificateInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Location: schema.URI, Required: true},
+				}},
+				Output: &schema.Shape{Name: "IssueServiceCertificateOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Required: true},
+					{Name: "names", Index: 1, Shape: &t[54], Wire: "names"},
+					{Name: "certificate", Index: 2, Shape: &t[59], Wire: "certificate", Required: true},
+					{Name: "privateKey", Index: 3, Shape: &t[37], Wire: "privateKey", Required: true, Sensitive: true},
+					{Name: "authority", Index: 4, Shape: &t[59], Wire: "authority"},
+					{Name: "validTill", Index: 5, Shape: &t[59], Wire: "validTill"},
+				}},
+				OutputRoot: "IssueServiceCertificateResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(IssueServiceCertificateInput) },
+				NewOutput:  func() any { return new(IssueServiceCertificateOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).IssueServiceCertificate(ctx, in.(*IssueServiceCertificateInput))
 				},
 			},
 			{
@@ -324,7 +371,7 @@ func newService() *schema.Service {
 				Name: "ListRegisteredDatabases", Method: "GET", Path: "/databases", Status: 200,
 				Input: &schema.Shape{Name: "ListRegisteredDatabasesInput", Kind: schema.Structure},
 				Output: &schema.Shape{Name: "ListRegisteredDatabasesOutput", Kind: schema.Structure, Members: []schema.Member{
-					{Name: "databases", Index: 0, Shape: &t[39], Wire: "databases", Required: true},
+					{Name: "databases", Index: 0, Shape: &t[40], Wire: "databases", Required: true},
 				}},
 				OutputRoot: "ListRegisteredDatabasesResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
@@ -335,39 +382,53 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "ListRegisteredServices", Method: "GET", Path: "/services", Status: 200,
+				Input: &schema.Shape{Name: "ListRegisteredServicesInput", Kind: schema.Structure},
+				Output: &schema.Shape{Name: "ListRegisteredServicesOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "services", Index: 0, Shape: &t[42], Wire: "services", Required: true},
+				}},
+				OutputRoot: "ListRegisteredServicesResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "InternalServerException"},
+				NewInput:   func() any { return new(ListRegisteredServicesInput) },
+				NewOutput:  func() any { return new(ListRegisteredServicesOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).ListRegisteredServices(ctx, in.(*ListRegisteredServicesInput))
+				},
+			},
+			{
 				Name: "RegisterDatabase", Method: "POST", Path: "/databases", Status: 201,
 				Input: &schema.Shape{Name: "RegisterDatabaseInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Required: true},
 					{Name: "engine", Index: 1, Shape: &t[15], Wire: "engine", Required: true},
-					{Name: "engineVersion", Index: 2, Shape: &t[50], Wire: "engineVersion"},
+					{Name: "engineVersion", Index: 2, Shape: &t[59], Wire: "engineVersion"},
 					{Name: "ask", Index: 3, Shape: &t[14], Wire: "ask", Required: true},
-					{Name: "vpcId", Index: 4, Shape: &t[50], Wire: "vpcId", Required: true},
+					{Name: "vpcId", Index: 4, Shape: &t[59], Wire: "vpcId", Required: true},
 					{Name: "port", Index: 5, Shape: &t[19], Wire: "port", Required: true},
 					{Name: "members", Index: 6, Shape: &t[18], Wire: "members", Required: true},
-					{Name: "writerName", Index: 7, Shape: &t[50], Wire: "writerName"},
-					{Name: "readerName", Index: 8, Shape: &t[50], Wire: "readerName"},
-					{Name: "user", Index: 9, Shape: &t[50], Wire: "user"},
-					{Name: "password", Index: 10, Shape: &t[47], Wire: "password", Sensitive: true},
-					{Name: "certificateAuthority", Index: 11, Shape: &t[50], Wire: "certificateAuthority"},
+					{Name: "writerName", Index: 7, Shape: &t[59], Wire: "writerName"},
+					{Name: "readerName", Index: 8, Shape: &t[59], Wire: "readerName"},
+					{Name: "user", Index: 9, Shape: &t[59], Wire: "user"},
+					{Name: "password", Index: 10, Shape: &t[50], Wire: "password", Sensitive: true},
+					{Name: "certificateAuthority", Index: 11, Shape: &t[59], Wire: "certificateAuthority"},
 					{Name: "restPort", Index: 12, Shape: &t[19], Wire: "restPort"},
 					{Name: "maxLag", Index: 13, Shape: &t[29], Wire: "maxLag"},
-					{Name: "tags", Index: 14, Shape: &t[52], Wire: "tags"},
+					{Name: "tags", Index: 14, Shape: &t[61], Wire: "tags"},
 				}},
 				Output: &schema.Shape{Name: "RegisterDatabaseOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Required: true},
-					{Name: "arn", Index: 1, Shape: &t[50], Wire: "arn", Required: true},
-					{Name: "resourceId", Index: 2, Shape: &t[50], Wire: "resourceId", Required: true},
+					{Name: "arn", Index: 1, Shape: &t[59], Wire: "arn", Required: true},
+					{Name: "resourceId", Index: 2, Shape: &t[59], Wire: "resourceId", Required: true},
 					{Name: "engine", Index: 3, Shape: &t[15], Wire: "engine"},
-					{Name: "engineVersion", Index: 4, Shape: &t[50], Wire: "engineVersion"},
+					{Name: "engineVersion", Index: 4, Shape: &t[59], Wire: "engineVersion"},
 					{Name: "ask", Index: 5, Shape: &t[14], Wire: "ask"},
-					{Name: "vpcId", Index: 6, Shape: &t[50], Wire: "vpcId"},
+					{Name: "vpcId", Index: 6, Shape: &t[59], Wire: "vpcId"},
 					{Name: "port", Index: 7, Shape: &t[19], Wire: "port"},
 					{Name: "members", Index: 8, Shape: &t[18], Wire: "members"},
-					{Name: "writerName", Index: 9, Shape: &t[50], Wire: "writerName"},
-					{Name: "readerName", Index: 10, Shape: &t[50], Wire: "readerName"},
-					{Name: "status", Index: 11, Shape: &t[50], Wire: "status"},
-					{Name: "reason", Index: 12, Shape: &t[50], Wire: "reason"},
-					{Name: "createdAt", Index: 13, Shape: &t[50], Wire: "createdAt"},
+					{Name: "writerName", Index: 9, Shape: &t[59], Wire: "writerName"},
+					{Name: "readerName", Index: 10, Shape: &t[59], Wire: "readerName"},
+					{Name: "status", Index: 11, Shape: &t[59], Wire: "status"},
+					{Name: "reason", Index: 12, Shape: &t[59], Wire: "reason"},
+					{Name: "createdAt", Index: 13, Shape: &t[59], Wire: "createdAt"},
 				}},
 				OutputRoot: "RegisterDatabaseResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -378,6 +439,37 @@ func newService() *schema.Service {
 				},
 			},
 			{
+				Name: "RegisterService", Method: "POST", Path: "/services", Status: 201,
+				Input: &schema.Shape{Name: "RegisterServiceInput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Required: true},
+					{Name: "targets", Index: 1, Shape: &t[56], Wire: "targets", Required: true},
+					{Name: "ports", Index: 2, Shape: &t[53], Wire: "ports"},
+					{Name: "privateName", Index: 3, Shape: &t[59], Wire: "privateName"},
+					{Name: "wildcard", Index: 4, Shape: &t[12], Wire: "wildcard"},
+					{Name: "tags", Index: 5, Shape: &t[61], Wire: "tags"},
+				}},
+				Output: &schema.Shape{Name: "RegisterServiceOutput", Kind: schema.Structure, Members: []schema.Member{
+					{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Required: true},
+					{Name: "id", Index: 1, Shape: &t[59], Wire: "id", Required: true},
+					{Name: "arn", Index: 2, Shape: &t[59], Wire: "arn"},
+					{Name: "region", Index: 3, Shape: &t[59], Wire: "region"},
+					{Name: "targets", Index: 4, Shape: &t[56], Wire: "targets"},
+					{Name: "ports", Index: 5, Shape: &t[53], Wire: "ports"},
+					{Name: "privateNames", Index: 6, Shape: &t[54], Wire: "privateNames"},
+					{Name: "baseName", Index: 7, Shape: &t[59], Wire: "baseName"},
+					{Name: "networkInterfaceIds", Index: 8, Shape: &t[54], Wire: "networkInterfaceIds"},
+					{Name: "endpoints", Index: 9, Shape: &t[29], Wire: "endpoints"},
+					{Name: "createdAt", Index: 10, Shape: &t[59], Wire: "createdAt"},
+				}},
+				OutputRoot: "RegisterServiceResponse",
+				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
+				NewInput:   func() any { return new(RegisterServiceInput) },
+				NewOutput:  func() any { return new(RegisterServiceOutput) },
+				Call: func(ctx context.Context, api, in any) (any, error) {
+					return api.(API).RegisterService(ctx, in.(*RegisterServiceInput))
+				},
+			},
+			{
 				Name: "RotateAccessKey", Method: "POST", Path: "/accesskeys/{accessKeyId}/rotation", Status: 201,
 				Input: &schema.Shape{Name: "RotateAccessKeyInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Location: schema.URI, Required: true},
@@ -385,9 +477,9 @@ func newService() *schema.Service {
 				}},
 				Output: &schema.Shape{Name: "RotateAccessKeyOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
-					{Name: "secretAccessKey", Index: 1, Shape: &t[46], Wire: "secretAccessKey", Required: true, Sensitive: true},
+					{Name: "secretAccessKey", Index: 1, Shape: &t[49], Wire: "secretAccessKey", Required: true, Sensitive: true},
 					{Name: "accountId", Index: 2, Shape: &t[3], Wire: "accountId", Required: true},
-					{Name: "arn", Index: 3, Shape: &t[50], Wire: "arn"},
+					{Name: "arn", Index: 3, Shape: &t[59], Wire: "arn"},
 				}},
 				OutputRoot: "RotateAccessKeyResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -406,10 +498,10 @@ func newService() *schema.Service {
 				Output: &schema.Shape{Name: "UpdateAccessKeyOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
 					{Name: "accountId", Index: 1, Shape: &t[3], Wire: "accountId", Required: true},
-					{Name: "arn", Index: 2, Shape: &t[50], Wire: "arn"},
+					{Name: "arn", Index: 2, Shape: &t[59], Wire: "arn"},
 					{Name: "enabled", Index: 3, Shape: &t[12], Wire: "enabled", Required: true},
-					{Name: "createdAt", Index: 4, Shape: &t[50], Wire: "createdAt"},
-					{Name: "problem", Index: 5, Shape: &t[50], Wire: "problem"},
+					{Name: "createdAt", Index: 4, Shape: &t[59], Wire: "createdAt"},
+					{Name: "problem", Index: 5, Shape: &t[59], Wire: "problem"},
 				}},
 				OutputRoot: "UpdateAccessKeyResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -445,27 +537,27 @@ func newService() *schema.Service {
 				Name: "UpdateRegisteredDatabase", Method: "PATCH", Path: "/databases/{identifier}", Status: 200,
 				Input: &schema.Shape{Name: "UpdateRegisteredDatabaseInput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Location: schema.URI, Required: true},
-					{Name: "user", Index: 1, Shape: &t[50], Wire: "user"},
-					{Name: "password", Index: 2, Shape: &t[47], Wire: "password", Sensitive: true},
-					{Name: "certificateAuthority", Index: 3, Shape: &t[50], Wire: "certificateAuthority"},
+					{Name: "user", Index: 1, Shape: &t[59], Wire: "user"},
+					{Name: "password", Index: 2, Shape: &t[50], Wire: "password", Sensitive: true},
+					{Name: "certificateAuthority", Index: 3, Shape: &t[59], Wire: "certificateAuthority"},
 					{Name: "restPort", Index: 4, Shape: &t[19], Wire: "restPort"},
 					{Name: "maxLag", Index: 5, Shape: &t[29], Wire: "maxLag"},
 				}},
 				Output: &schema.Shape{Name: "UpdateRegisteredDatabaseOutput", Kind: schema.Structure, Members: []schema.Member{
 					{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Required: true},
-					{Name: "arn", Index: 1, Shape: &t[50], Wire: "arn", Required: true},
-					{Name: "resourceId", Index: 2, Shape: &t[50], Wire: "resourceId", Required: true},
+					{Name: "arn", Index: 1, Shape: &t[59], Wire: "arn", Required: true},
+					{Name: "resourceId", Index: 2, Shape: &t[59], Wire: "resourceId", Required: true},
 					{Name: "engine", Index: 3, Shape: &t[15], Wire: "engine"},
-					{Name: "engineVersion", Index: 4, Shape: &t[50], Wire: "engineVersion"},
+					{Name: "engineVersion", Index: 4, Shape: &t[59], Wire: "engineVersion"},
 					{Name: "ask", Index: 5, Shape: &t[14], Wire: "ask"},
-					{Name: "vpcId", Index: 6, Shape: &t[50], Wire: "vpcId"},
+					{Name: "vpcId", Index: 6, Shape: &t[59], Wire: "vpcId"},
 					{Name: "port", Index: 7, Shape: &t[19], Wire: "port"},
 					{Name: "members", Index: 8, Shape: &t[18], Wire: "members"},
-					{Name: "writerName", Index: 9, Shape: &t[50], Wire: "writerName"},
-					{Name: "readerName", Index: 10, Shape: &t[50], Wire: "readerName"},
-					{Name: "status", Index: 11, Shape: &t[50], Wire: "status"},
-					{Name: "reason", Index: 12, Shape: &t[50], Wire: "reason"},
-					{Name: "createdAt", Index: 13, Shape: &t[50], Wire: "createdAt"},
+					{Name: "writerName", Index: 9, Shape: &t[59], Wire: "writerName"},
+					{Name: "readerName", Index: 10, Shape: &t[59], Wire: "readerName"},
+					{Name: "status", Index: 11, Shape: &t[59], Wire: "status"},
+					{Name: "reason", Index: 12, Shape: &t[59], Wire: "reason"},
+					{Name: "createdAt", Index: 13, Shape: &t[59], Wire: "createdAt"},
 				}},
 				OutputRoot: "UpdateRegisteredDatabaseResponse",
 				Errors:     []string{"ValidationException", "AccessDeniedException", "ResourceNotFoundException", "ConflictException", "InternalServerException"},
@@ -481,16 +573,16 @@ func newService() *schema.Service {
 
 // newShapes returns the shapes below inputs and outputs; they refer to each other by index.
 func newShapes() []schema.Shape {
-	t := make([]schema.Shape, 55)
+	t := make([]schema.Shape, 64)
 	t[0] = schema.Shape{Name: "AccessKeyId", Kind: schema.String, Min: ptr(16), Max: ptr(128), Pattern: schema.NewPattern("\\w+")}
 	t[1] = schema.Shape{Name: "AccessKeyList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[2], Wire: "member"}}
 	t[2] = schema.Shape{Name: "AccessKeySummary", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "accessKeyId", Index: 0, Shape: &t[0], Wire: "accessKeyId", Required: true},
 		{Name: "accountId", Index: 1, Shape: &t[3], Wire: "accountId", Required: true},
-		{Name: "arn", Index: 2, Shape: &t[50], Wire: "arn"},
+		{Name: "arn", Index: 2, Shape: &t[59], Wire: "arn"},
 		{Name: "enabled", Index: 3, Shape: &t[12], Wire: "enabled", Required: true},
-		{Name: "createdAt", Index: 4, Shape: &t[50], Wire: "createdAt"},
-		{Name: "problem", Index: 5, Shape: &t[50], Wire: "problem"},
+		{Name: "createdAt", Index: 4, Shape: &t[59], Wire: "createdAt"},
+		{Name: "problem", Index: 5, Shape: &t[59], Wire: "problem"},
 	}}
 	t[3] = schema.Shape{Name: "AccountId", Kind: schema.String, Min: ptr(12), Max: ptr(12), Pattern: schema.NewPattern("\\d{12}")}
 	t[4] = schema.Shape{Name: "AccountList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[6], Wire: "member"}}
@@ -507,71 +599,71 @@ func newShapes() []schema.Shape {
 	t[9] = schema.Shape{Name: "Attachment", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "networkInterfaceId", Index: 0, Shape: &t[33], Wire: "networkInterfaceId", Required: true},
 		{Name: "status", Index: 1, Shape: &t[11], Wire: "status", Required: true},
-		{Name: "reason", Index: 2, Shape: &t[50], Wire: "reason"},
-		{Name: "host", Index: 3, Shape: &t[50], Wire: "host"},
+		{Name: "reason", Index: 2, Shape: &t[59], Wire: "reason"},
+		{Name: "host", Index: 3, Shape: &t[59], Wire: "host"},
 		{Name: "netnsName", Index: 4, Shape: &t[32], Wire: "netnsName"},
-		{Name: "pid", Index: 5, Shape: &t[37], Wire: "pid"},
+		{Name: "pid", Index: 5, Shape: &t[38], Wire: "pid"},
 		{Name: "deviceName", Index: 6, Shape: &t[20], Wire: "deviceName"},
-		{Name: "macAddress", Index: 7, Shape: &t[50], Wire: "macAddress"},
+		{Name: "macAddress", Index: 7, Shape: &t[59], Wire: "macAddress"},
 		{Name: "deleteOnTermination", Index: 8, Shape: &t[12], Wire: "deleteOnTermination"},
 		{Name: "addresses", Index: 9, Shape: &t[8], Wire: "addresses"},
-		{Name: "prefixes", Index: 10, Shape: &t[51], Wire: "prefixes"},
+		{Name: "prefixes", Index: 10, Shape: &t[60], Wire: "prefixes"},
 		{Name: "gateways", Index: 11, Shape: &t[8], Wire: "gateways"},
 		{Name: "dnsServers", Index: 12, Shape: &t[8], Wire: "dnsServers"},
-		{Name: "dnsSearch", Index: 13, Shape: &t[51], Wire: "dnsSearch"},
+		{Name: "dnsSearch", Index: 13, Shape: &t[60], Wire: "dnsSearch"},
 	}}
 	t[10] = schema.Shape{Name: "AttachmentList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[9], Wire: "member"}}
 	t[11] = schema.Shape{Name: "AttachmentStatus", Kind: schema.String, Enum: []string{"attaching", "attached", "detaching", "failed"}}
 	t[12] = schema.Shape{Name: "Boolean", Kind: schema.Boolean}
-	t[13] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[50], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[29], Wire: "value"}}
+	t[13] = schema.Shape{Name: "CounterMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[59], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[29], Wire: "value"}}
 	t[14] = schema.Shape{Name: "DatabaseAsk", Kind: schema.String, Enum: []string{"postgres", "mysql", "patroni", "tcp"}}
 	t[15] = schema.Shape{Name: "DatabaseEngine", Kind: schema.String, Min: ptr(1), Max: ptr(63), Pattern: schema.NewPattern("[a-z][a-z0-9-]*")}
 	t[16] = schema.Shape{Name: "DatabaseIdentifier", Kind: schema.String, Min: ptr(1), Max: ptr(63), Pattern: schema.NewPattern("[a-zA-Z](-?[a-zA-Z0-9])*")}
 	t[17] = schema.Shape{Name: "DatabaseMember", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier"},
-		{Name: "address", Index: 1, Shape: &t[50], Wire: "address", Required: true},
-		{Name: "name", Index: 2, Shape: &t[50], Wire: "name"},
-		{Name: "arn", Index: 3, Shape: &t[50], Wire: "arn"},
-		{Name: "status", Index: 4, Shape: &t[50], Wire: "status"},
-		{Name: "reason", Index: 5, Shape: &t[50], Wire: "reason"},
+		{Name: "address", Index: 1, Shape: &t[59], Wire: "address", Required: true},
+		{Name: "name", Index: 2, Shape: &t[59], Wire: "name"},
+		{Name: "arn", Index: 3, Shape: &t[59], Wire: "arn"},
+		{Name: "status", Index: 4, Shape: &t[59], Wire: "status"},
+		{Name: "reason", Index: 5, Shape: &t[59], Wire: "reason"},
 		{Name: "writer", Index: 6, Shape: &t[12], Wire: "writer"},
 	}}
 	t[18] = schema.Shape{Name: "DatabaseMemberList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[17], Wire: "member"}, Min: ptr(1), Max: ptr(16)}
 	t[19] = schema.Shape{Name: "DatabasePort", Kind: schema.Integer, Min: ptr(0), Max: ptr(65535)}
 	t[20] = schema.Shape{Name: "DeviceName", Kind: schema.String, Min: ptr(1), Max: ptr(15), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\s:%]+")}
 	t[21] = schema.Shape{Name: "EndpointName", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[50], Wire: "name"},
-		{Name: "endpoint", Index: 1, Shape: &t[50], Wire: "endpoint"},
-		{Name: "state", Index: 2, Shape: &t[50], Wire: "state"},
-		{Name: "reason", Index: 3, Shape: &t[50], Wire: "reason"},
+		{Name: "name", Index: 0, Shape: &t[59], Wire: "name"},
+		{Name: "endpoint", Index: 1, Shape: &t[59], Wire: "endpoint"},
+		{Name: "state", Index: 2, Shape: &t[59], Wire: "state"},
+		{Name: "reason", Index: 3, Shape: &t[59], Wire: "reason"},
 	}}
 	t[22] = schema.Shape{Name: "EndpointNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[21], Wire: "member"}}
 	t[23] = schema.Shape{Name: "FollowedAddress", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "address", Index: 0, Shape: &t[50], Wire: "address"},
+		{Name: "address", Index: 0, Shape: &t[59], Wire: "address"},
 		{Name: "used", Index: 1, Shape: &t[12], Wire: "used"},
-		{Name: "down", Index: 2, Shape: &t[50], Wire: "down"},
+		{Name: "down", Index: 2, Shape: &t[59], Wire: "down"},
 	}}
 	t[24] = schema.Shape{Name: "FollowedAddressList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[23], Wire: "member"}}
 	t[25] = schema.Shape{Name: "FollowedName", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[50], Wire: "name"},
-		{Name: "vpc", Index: 1, Shape: &t[50], Wire: "vpc"},
-		{Name: "target", Index: 2, Shape: &t[50], Wire: "target"},
+		{Name: "name", Index: 0, Shape: &t[59], Wire: "name"},
+		{Name: "vpc", Index: 1, Shape: &t[59], Wire: "vpc"},
+		{Name: "target", Index: 2, Shape: &t[59], Wire: "target"},
 		{Name: "inVpc", Index: 3, Shape: &t[12], Wire: "inVpc"},
 		{Name: "addresses", Index: 4, Shape: &t[24], Wire: "addresses"},
 		{Name: "leftOut", Index: 5, Shape: &t[29], Wire: "leftOut"},
-		{Name: "answeredAt", Index: 6, Shape: &t[50], Wire: "answeredAt"},
-		{Name: "askedAt", Index: 7, Shape: &t[50], Wire: "askedAt"},
-		{Name: "nextAt", Index: 8, Shape: &t[50], Wire: "nextAt"},
-		{Name: "problem", Index: 9, Shape: &t[50], Wire: "problem"},
+		{Name: "answeredAt", Index: 6, Shape: &t[59], Wire: "answeredAt"},
+		{Name: "askedAt", Index: 7, Shape: &t[59], Wire: "askedAt"},
+		{Name: "nextAt", Index: 8, Shape: &t[59], Wire: "nextAt"},
+		{Name: "problem", Index: 9, Shape: &t[59], Wire: "problem"},
 		{Name: "failures", Index: 10, Shape: &t[29], Wire: "failures"},
-		{Name: "refused", Index: 11, Shape: &t[50], Wire: "refused"},
-		{Name: "through", Index: 12, Shape: &t[50], Wire: "through"},
+		{Name: "refused", Index: 11, Shape: &t[59], Wire: "refused"},
+		{Name: "through", Index: 12, Shape: &t[59], Wire: "through"},
 	}}
 	t[26] = schema.Shape{Name: "FollowedNameList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[25], Wire: "member"}}
 	t[27] = schema.Shape{Name: "Host", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "name", Index: 0, Shape: &t[50], Wire: "name", Required: true},
-		{Name: "zones", Index: 1, Shape: &t[51], Wire: "zones"},
-		{Name: "state", Index: 2, Shape: &t[50], Wire: "state"},
+		{Name: "name", Index: 0, Shape: &t[59], Wire: "name", Required: true},
+		{Name: "zones", Index: 1, Shape: &t[60], Wire: "zones"},
+		{Name: "state", Index: 2, Shape: &t[59], Wire: "state"},
 	}}
 	t[28] = schema.Shape{Name: "HostList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[27], Wire: "member"}}
 	t[29] = schema.Shape{Name: "Long", Kind: schema.Long}
@@ -580,94 +672,119 @@ func newShapes() []schema.Shape {
 	t[32] = schema.Shape{Name: "NetnsName", Kind: schema.String, Min: ptr(1), Max: ptr(255), Pattern: schema.NewPattern("(?!\\.{1,2}$)[^/\\x00]+")}
 	t[33] = schema.Shape{Name: "NetworkInterfaceId", Kind: schema.String, Min: ptr(5), Max: ptr(64), Pattern: schema.NewPattern("eni-[0-9a-z]{8,17}")}
 	t[34] = schema.Shape{Name: "NewNetworkInterface", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "subnetId", Index: 0, Shape: &t[50], Wire: "subnetId", Required: true},
-		{Name: "securityGroupIds", Index: 1, Shape: &t[51], Wire: "securityGroupIds"},
-		{Name: "privateIpAddress", Index: 2, Shape: &t[50], Wire: "privateIpAddress"},
-		{Name: "description", Index: 3, Shape: &t[50], Wire: "description"},
-		{Name: "tags", Index: 4, Shape: &t[52], Wire: "tags"},
+		{Name: "subnetId", Index: 0, Shape: &t[59], Wire: "subnetId", Required: true},
+		{Name: "securityGroupIds", Index: 1, Shape: &t[60], Wire: "securityGroupIds"},
+		{Name: "privateIpAddress", Index: 2, Shape: &t[59], Wire: "privateIpAddress"},
+		{Name: "description", Index: 3, Shape: &t[59], Wire: "description"},
+		{Name: "tags", Index: 4, Shape: &t[61], Wire: "tags"},
 	}}
 	t[35] = schema.Shape{Name: "PrivateDomain", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "domain", Index: 0, Shape: &t[50], Wire: "domain"},
-		{Name: "endpoint", Index: 1, Shape: &t[50], Wire: "endpoint"},
-		{Name: "state", Index: 2, Shape: &t[50], Wire: "state"},
-		{Name: "reason", Index: 3, Shape: &t[50], Wire: "reason"},
+		{Name: "domain", Index: 0, Shape: &t[59], Wire: "domain"},
+		{Name: "endpoint", Index: 1, Shape: &t[59], Wire: "endpoint"},
+		{Name: "state", Index: 2, Shape: &t[59], Wire: "state"},
+		{Name: "reason", Index: 3, Shape: &t[59], Wire: "reason"},
 	}}
 	t[36] = schema.Shape{Name: "PrivateDomainList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[35], Wire: "member"}}
-	t[37] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
-	t[38] = schema.Shape{Name: "RegisteredDatabase", Kind: schema.Structure, Members: []schema.Member{
+	t[37] = schema.Shape{Name: "PrivateKeyText", Kind: schema.String, Sensitive: true}
+	t[38] = schema.Shape{Name: "ProcessId", Kind: schema.Long, Min: ptr(1), Max: ptr(4194304)}
+	t[39] = schema.Shape{Name: "RegisteredDatabase", Kind: schema.Structure, Members: []schema.Member{
 		{Name: "identifier", Index: 0, Shape: &t[16], Wire: "identifier", Required: true},
-		{Name: "arn", Index: 1, Shape: &t[50], Wire: "arn", Required: true},
-		{Name: "resourceId", Index: 2, Shape: &t[50], Wire: "resourceId", Required: true},
+		{Name: "arn", Index: 1, Shape: &t[59], Wire: "arn", Required: true},
+		{Name: "resourceId", Index: 2, Shape: &t[59], Wire: "resourceId", Required: true},
 		{Name: "engine", Index: 3, Shape: &t[15], Wire: "engine"},
-		{Name: "engineVersion", Index: 4, Shape: &t[50], Wire: "engineVersion"},
+		{Name: "engineVersion", Index: 4, Shape: &t[59], Wire: "engineVersion"},
 		{Name: "ask", Index: 5, Shape: &t[14], Wire: "ask"},
-		{Name: "vpcId", Index: 6, Shape: &t[50], Wire: "vpcId"},
+		{Name: "vpcId", Index: 6, Shape: &t[59], Wire: "vpcId"},
 		{Name: "port", Index: 7, Shape: &t[19], Wire: "port"},
 		{Name: "members", Index: 8, Shape: &t[18], Wire: "members"},
-		{Name: "writerName", Index: 9, Shape: &t[50], Wire: "writerName"},
-		{Name: "readerName", Index: 10, Shape: &t[50], Wire: "readerName"},
-		{Name: "status", Index: 11, Shape: &t[50], Wire: "status"},
-		{Name: "reason", Index: 12, Shape: &t[50], Wire: "reason"},
-		{Name: "createdAt", Index: 13, Shape: &t[50], Wire: "createdAt"},
+		{Name: "writerName", Index: 9, Shape: &t[59], Wire: "writerName"},
+		{Name: "readerName", Index: 10, Shape: &t[59], Wire: "readerName"},
+		{Name: "status", Index: 11, Shape: &t[59], Wire: "status"},
+		{Name: "reason", Index: 12, Shape: &t[59], Wire: "reason"},
+		{Name: "createdAt", Index: 13, Shape: &t[59], Wire: "createdAt"},
 	}}
-	t[39] = schema.Shape{Name: "RegisteredDatabaseList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[38], Wire: "member"}}
-	t[40] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "account", Index: 0, Shape: &t[50], Wire: "account"},
-		{Name: "region", Index: 1, Shape: &t[50], Wire: "region"},
-		{Name: "vpc", Index: 2, Shape: &t[50], Wire: "vpc"},
-		{Name: "state", Index: 3, Shape: &t[50], Wire: "state"},
-		{Name: "hint", Index: 4, Shape: &t[50], Wire: "hint"},
-		{Name: "zones", Index: 5, Shape: &t[43], Wire: "zones"},
+	t[40] = schema.Shape{Name: "RegisteredDatabaseList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[39], Wire: "member"}}
+	t[41] = schema.Shape{Name: "RegisteredService", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "name", Index: 0, Shape: &t[51], Wire: "name", Required: true},
+		{Name: "id", Index: 1, Shape: &t[59], Wire: "id", Required: true},
+		{Name: "arn", Index: 2, Shape: &t[59], Wire: "arn"},
+		{Name: "region", Index: 3, Shape: &t[59], Wire: "region"},
+		{Name: "targets", Index: 4, Shape: &t[56], Wire: "targets"},
+		{Name: "ports", Index: 5, Shape: &t[53], Wire: "ports"},
+		{Name: "privateNames", Index: 6, Shape: &t[54], Wire: "privateNames"},
+		{Name: "baseName", Index: 7, Shape: &t[59], Wire: "baseName"},
+		{Name: "networkInterfaceIds", Index: 8, Shape: &t[54], Wire: "networkInterfaceIds"},
+		{Name: "endpoints", Index: 9, Shape: &t[29], Wire: "endpoints"},
+		{Name: "createdAt", Index: 10, Shape: &t[59], Wire: "createdAt"},
+	}}
+	t[42] = schema.Shape{Name: "RegisteredServiceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[41], Wire: "member"}}
+	t[43] = schema.Shape{Name: "Resolver", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "account", Index: 0, Shape: &t[59], Wire: "account"},
+		{Name: "region", Index: 1, Shape: &t[59], Wire: "region"},
+		{Name: "vpc", Index: 2, Shape: &t[59], Wire: "vpc"},
+		{Name: "state", Index: 3, Shape: &t[59], Wire: "state"},
+		{Name: "hint", Index: 4, Shape: &t[59], Wire: "hint"},
+		{Name: "zones", Index: 5, Shape: &t[46], Wire: "zones"},
 		{Name: "names", Index: 6, Shape: &t[22], Wire: "names"},
 		{Name: "privateDomains", Index: 7, Shape: &t[36], Wire: "privateDomains"},
-		{Name: "dhcpOptions", Index: 8, Shape: &t[50], Wire: "dhcpOptions"},
-		{Name: "dnsServers", Index: 9, Shape: &t[51], Wire: "dnsServers"},
-		{Name: "dnsSearch", Index: 10, Shape: &t[51], Wire: "dnsSearch"},
+		{Name: "dhcpOptions", Index: 8, Shape: &t[59], Wire: "dhcpOptions"},
+		{Name: "dnsServers", Index: 9, Shape: &t[60], Wire: "dnsServers"},
+		{Name: "dnsSearch", Index: 10, Shape: &t[60], Wire: "dnsSearch"},
 	}}
-	t[41] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[40], Wire: "member"}}
-	t[42] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[50], Wire: "id"},
-		{Name: "name", Index: 1, Shape: &t[50], Wire: "name"},
+	t[44] = schema.Shape{Name: "ResolverList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[43], Wire: "member"}}
+	t[45] = schema.Shape{Name: "ResolverZone", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[59], Wire: "id"},
+		{Name: "name", Index: 1, Shape: &t[59], Wire: "name"},
 		{Name: "seen", Index: 2, Shape: &t[12], Wire: "seen"},
 	}}
-	t[43] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[42], Wire: "member"}}
-	t[44] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "kind", Index: 0, Shape: &t[50], Wire: "kind", Required: true},
-		{Name: "id", Index: 1, Shape: &t[50], Wire: "id", Required: true},
-		{Name: "account", Index: 2, Shape: &t[50], Wire: "account"},
-		{Name: "region", Index: 3, Shape: &t[50], Wire: "region"},
-		{Name: "name", Index: 4, Shape: &t[50], Wire: "name"},
-		{Name: "state", Index: 5, Shape: &t[50], Wire: "state"},
-		{Name: "reason", Index: 6, Shape: &t[50], Wire: "reason"},
+	t[46] = schema.Shape{Name: "ResolverZoneList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[45], Wire: "member"}}
+	t[47] = schema.Shape{Name: "Resource", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "kind", Index: 0, Shape: &t[59], Wire: "kind", Required: true},
+		{Name: "id", Index: 1, Shape: &t[59], Wire: "id", Required: true},
+		{Name: "account", Index: 2, Shape: &t[59], Wire: "account"},
+		{Name: "region", Index: 3, Shape: &t[59], Wire: "region"},
+		{Name: "name", Index: 4, Shape: &t[59], Wire: "name"},
+		{Name: "state", Index: 5, Shape: &t[59], Wire: "state"},
+		{Name: "reason", Index: 6, Shape: &t[59], Wire: "reason"},
 	}}
-	t[45] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[44], Wire: "member"}}
-	t[46] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
-	t[47] = schema.Shape{Name: "SecretText", Kind: schema.String, Max: ptr(256), Sensitive: true}
-	t[48] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "vpc", Index: 0, Shape: &t[50], Wire: "vpc"},
-		{Name: "of", Index: 1, Shape: &t[50], Wire: "of"},
-		{Name: "holder", Index: 2, Shape: &t[50], Wire: "holder"},
+	t[48] = schema.Shape{Name: "ResourceList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[47], Wire: "member"}}
+	t[49] = schema.Shape{Name: "SecretAccessKey", Kind: schema.String, Sensitive: true}
+	t[50] = schema.Shape{Name: "SecretText", Kind: schema.String, Max: ptr(256), Sensitive: true}
+	t[51] = schema.Shape{Name: "ServiceName", Kind: schema.String, Min: ptr(3), Max: ptr(253)}
+	t[52] = schema.Shape{Name: "ServicePort", Kind: schema.Integer, Min: ptr(1), Max: ptr(65535)}
+	t[53] = schema.Shape{Name: "ServicePortList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[52], Wire: "member"}, Max: ptr(64)}
+	t[54] = schema.Shape{Name: "ServiceStringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[59], Wire: "member"}}
+	t[55] = schema.Shape{Name: "ServiceTarget", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "vpcId", Index: 0, Shape: &t[59], Wire: "vpcId"},
+		{Name: "address", Index: 1, Shape: &t[59], Wire: "address", Required: true},
+		{Name: "port", Index: 2, Shape: &t[52], Wire: "port"},
+	}}
+	t[56] = schema.Shape{Name: "ServiceTargetList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[55], Wire: "member"}, Min: ptr(1), Max: ptr(64)}
+	t[57] = schema.Shape{Name: "Share", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "vpc", Index: 0, Shape: &t[59], Wire: "vpc"},
+		{Name: "of", Index: 1, Shape: &t[59], Wire: "of"},
+		{Name: "holder", Index: 2, Shape: &t[59], Wire: "holder"},
 		{Name: "used", Index: 3, Shape: &t[29], Wire: "used"},
 		{Name: "limit", Index: 4, Shape: &t[29], Wire: "limit"},
 		{Name: "refused", Index: 5, Shape: &t[29], Wire: "refused"},
 	}}
-	t[49] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[48], Wire: "member"}}
-	t[50] = schema.Shape{Name: "String", Kind: schema.String}
-	t[51] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[50], Wire: "member"}}
-	t[52] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[50], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[50], Wire: "value"}}
-	t[53] = schema.Shape{Name: "Verification", Kind: schema.Structure, Members: []schema.Member{
-		{Name: "id", Index: 0, Shape: &t[50], Wire: "id"},
-		{Name: "account", Index: 1, Shape: &t[50], Wire: "account"},
-		{Name: "region", Index: 2, Shape: &t[50], Wire: "region"},
-		{Name: "domain", Index: 3, Shape: &t[50], Wire: "domain"},
-		{Name: "state", Index: 4, Shape: &t[50], Wire: "state"},
-		{Name: "record", Index: 5, Shape: &t[50], Wire: "record"},
-		{Name: "value", Index: 6, Shape: &t[50], Wire: "value"},
-		{Name: "problem", Index: 7, Shape: &t[50], Wire: "problem"},
-		{Name: "lookedAt", Index: 8, Shape: &t[50], Wire: "lookedAt"},
-		{Name: "nextAt", Index: 9, Shape: &t[50], Wire: "nextAt"},
+	t[58] = schema.Shape{Name: "ShareList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[57], Wire: "member"}}
+	t[59] = schema.Shape{Name: "String", Kind: schema.String}
+	t[60] = schema.Shape{Name: "StringList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[59], Wire: "member"}}
+	t[61] = schema.Shape{Name: "TagMap", Kind: schema.Map, MapKey: &schema.Member{Name: "key", Index: 0, Shape: &t[59], Wire: "key"}, Element: &schema.Member{Name: "value", Index: 0, Shape: &t[59], Wire: "value"}}
+	t[62] = schema.Shape{Name: "Verification", Kind: schema.Structure, Members: []schema.Member{
+		{Name: "id", Index: 0, Shape: &t[59], Wire: "id"},
+		{Name: "account", Index: 1, Shape: &t[59], Wire: "account"},
+		{Name: "region", Index: 2, Shape: &t[59], Wire: "region"},
+		{Name: "domain", Index: 3, Shape: &t[59], Wire: "domain"},
+		{Name: "state", Index: 4, Shape: &t[59], Wire: "state"},
+		{Name: "record", Index: 5, Shape: &t[59], Wire: "record"},
+		{Name: "value", Index: 6, Shape: &t[59], Wire: "value"},
+		{Name: "problem", Index: 7, Shape: &t[59], Wire: "problem"},
+		{Name: "lookedAt", Index: 8, Shape: &t[59], Wire: "lookedAt"},
+		{Name: "nextAt", Index: 9, Shape: &t[59], Wire: "nextAt"},
 	}}
-	t[54] = schema.Shape{Name: "VerificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[53], Wire: "member"}}
+	t[63] = schema.Shape{Name: "VerificationList", Kind: schema.List, Element: &schema.Member{Name: "member", Index: 0, Shape: &t[62], Wire: "member"}}
 	return t
 }
 

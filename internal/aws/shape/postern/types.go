@@ -92,6 +92,26 @@ type DeregisterDatabaseOutput struct {
 	CreatedAt     *string
 }
 
+// DeregisterServiceInput is the input of DeregisterService.
+type DeregisterServiceInput struct {
+	Name *string // required
+}
+
+// DeregisterServiceOutput is the output of DeregisterService.
+type DeregisterServiceOutput struct {
+	Name                *string // required
+	Id                  *string // required
+	Arn                 *string
+	Region              *string
+	Targets             []ServiceTarget
+	Ports               []int32
+	PrivateNames        []string
+	BaseName            *string
+	NetworkInterfaceIds []string
+	Endpoints           *int64
+	CreatedAt           *string
+}
+
 // DetachNetworkInterfaceInput is the input of DetachNetworkInterface.
 type DetachNetworkInterfaceInput struct {
 	NetworkInterfaceId *string // required
@@ -199,6 +219,21 @@ type GetStatusOutput struct {
 	Verifications     []Verification
 }
 
+// IssueServiceCertificateInput is the input of IssueServiceCertificate.
+type IssueServiceCertificateInput struct {
+	Name *string // required
+}
+
+// IssueServiceCertificateOutput is the output of IssueServiceCertificate.
+type IssueServiceCertificateOutput struct {
+	Name        *string // required
+	Names       []string
+	Certificate *string // required
+	PrivateKey  *string // required
+	Authority   *string
+	ValidTill   *string
+}
+
 // ListAccessKeysInput is the input of ListAccessKeys.
 type ListAccessKeysInput struct {
 	AccountId *string
@@ -236,6 +271,15 @@ type ListRegisteredDatabasesOutput struct {
 	Databases []RegisteredDatabase // required
 }
 
+// ListRegisteredServicesInput is the input of ListRegisteredServices.
+type ListRegisteredServicesInput struct {
+}
+
+// ListRegisteredServicesOutput is the output of ListRegisteredServices.
+type ListRegisteredServicesOutput struct {
+	Services []RegisteredService // required
+}
+
 // RegisterDatabaseInput is the input of RegisterDatabase.
 type RegisterDatabaseInput struct {
 	Identifier           *string // required
@@ -271,6 +315,31 @@ type RegisterDatabaseOutput struct {
 	Status        *string
 	Reason        *string
 	CreatedAt     *string
+}
+
+// RegisterServiceInput is the input of RegisterService.
+type RegisterServiceInput struct {
+	Name        *string         // required
+	Targets     []ServiceTarget // required
+	Ports       []int32
+	PrivateName *string
+	Wildcard    *bool
+	Tags        map[string]string
+}
+
+// RegisterServiceOutput is the output of RegisterService.
+type RegisterServiceOutput struct {
+	Name                *string // required
+	Id                  *string // required
+	Arn                 *string
+	Region              *string
+	Targets             []ServiceTarget
+	Ports               []int32
+	PrivateNames        []string
+	BaseName            *string
+	NetworkInterfaceIds []string
+	Endpoints           *int64
+	CreatedAt           *string
 }
 
 // RotateAccessKeyInput is the input of RotateAccessKey.
@@ -469,6 +538,21 @@ type RegisteredDatabase struct {
 	CreatedAt     *string
 }
 
+// RegisteredService is a structure of the model.
+type RegisteredService struct {
+	Name                *string // required
+	Id                  *string // required
+	Arn                 *string
+	Region              *string
+	Targets             []ServiceTarget
+	Ports               []int32
+	PrivateNames        []string
+	BaseName            *string
+	NetworkInterfaceIds []string
+	Endpoints           *int64
+	CreatedAt           *string
+}
+
 // Resolver is a structure of the model.
 type Resolver struct {
 	Account        *string
@@ -500,6 +584,13 @@ type Resource struct {
 	Name    *string
 	State   *string
 	Reason  *string
+}
+
+// ServiceTarget is a structure of the model.
+type ServiceTarget struct {
+	VpcId   *string
+	Address *string // required
+	Port    *int32
 }
 
 // Share is a structure of the model.
