@@ -19,7 +19,6 @@ import (
 
 	"github.com/posternhq/postern/internal/dataplane"
 	"github.com/posternhq/postern/internal/kernel"
-	"github.com/posternhq/postern/internal/model"
 	"github.com/posternhq/postern/internal/seal"
 	"github.com/posternhq/postern/internal/service"
 	"github.com/posternhq/postern/internal/state"
@@ -288,7 +287,7 @@ func (d *daemon) run(ctx context.Context, p *plane, ready func(Running)) error {
 	g.Go(func() error { return door.Serve(ctx) })
 	g.Go(func() error { return desk.serve(ctx) })
 	g.Go(func() error {
-		return d.serve(ctx, handler, scrapes, p.dataplane.SandboxNamespace(model.FrontSandbox), func(r Running) {
+		return d.serve(ctx, handler, scrapes, p.front(), func(r Running) {
 			p.serves()
 			ready(r)
 		})
@@ -373,7 +372,7 @@ func canListen(ctx context.Context, c Config) error {
 
 // serve answers requests until the context ends, also in the namespace of the front, whenever
 // that is there.
-func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Listener, namespace string, ready func(Running)) error {
+func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Listener, at frontPlace, ready func(Running)) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", d.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
@@ -405,6 +404,6 @@ func (d *daemon) serve(ctx context.Context, handler http.Handler, scrapes net.Li
 		return serveAPI(ctx, server.HTTPServer(handler, d.config.Log), &orderly{TCPListener: listener.(*net.TCPListener)})
 	})
 	g.Go(func() error { return secure.serve(ctx, server.HTTPServer(handler, d.config.Log)) })
-	g.Go(func() error { return d.newFrontDesk(handler, secure).keep(ctx, namespace) })
+	g.Go(func() error { return d.newFrontDesk(handler, secure).keep(ctx, at) })
 	return g.Wait()
 }

@@ -50,9 +50,16 @@ func (d *daemon) newFrontDesk(handler http.Handler, secure *secureAPI) *frontDes
 	return &frontDesk{env: d.env, certificates: c, handler: handler}
 }
 
+// frontPlace is where the front is on this host.
+type frontPlace struct {
+	namespace string
+	// changed has something when the namespace may be another one.
+	changed <-chan struct{}
+}
+
 // keep answers in the front's namespace, whenever there is one, until the context ends.
-func (d *frontDesk) keep(ctx context.Context, namespace string) error {
-	front.Stay(ctx, namespace, d.env.Log, func(ctx context.Context, ns *os.File) error {
+func (d *frontDesk) keep(ctx context.Context, at frontPlace) error {
+	front.Stay(ctx, at.namespace, at.changed, d.env.Log, func(ctx context.Context, ns *os.File) error {
 		if err := d.certificates.prepare(ctx); err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func newHub(t *testing.T) *hub {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- h.d.newFrontDesk(handler, nil).keep(ctx, h.ns.Name) }()
+	go func() { ended <- h.d.newFrontDesk(handler, nil).keep(ctx, frontPlace{namespace: h.ns.Name}) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

@@ -53,6 +53,8 @@ type plane struct {
 	serving sync.Once
 	served  chan struct{} // closed when processes may be started that outlive this one
 
+	changed chan struct{} // has something when the kernel has changed
+
 	mu         sync.Mutex
 	controller *control.Controller // set before the first delta is sent
 	told       chan struct{}       // closed when controller is set
@@ -83,7 +85,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 		return nil, err
 	}
 	p := &plane{
-		log: c.Log, dataplane: host, roles: roles.NewBoard(), uplink: c.Outside.Uplink, ended: make(chan struct{}), served: make(chan struct{}),
+		log: c.Log, dataplane: host, roles: roles.NewBoard(), uplink: c.Outside.Uplink, ended: make(chan struct{}), served: make(chan struct{}), changed: make(chan struct{}, 1),
 		deltas: make(chan desired.Delta, deltaQueue), told: make(chan struct{}),
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -257,12 +259,21 @@ func (p *plane) Report(r reconcile.Report) {
 		p.once.Do(func() { go p.adopted() })
 	}
 	p.onTheWay.settled(r.Revision)
+	select {
+	case p.changed <- struct{}{}: // before anybody is told, so that somebody answers then
+	default:
+	}
 	p.mu.Lock()
 	c := p.controller // somebody has sent what this is about
 	p.mu.Unlock()
 	c.Acknowledge(control.Acknowledgement{
 		Full: r.Full, Revision: r.Revision, Behind: r.Behind, Failed: r.Failed, Recovered: r.Recovered,
 	})
+}
+
+// front is where connections of endpoints to this host arrive.
+func (p *plane) front() frontPlace {
+	return frontPlace{p.dataplane.SandboxNamespace(model.FrontSandbox), p.changed}
 }
 
 // Gone implements agent.Sink.

@@ -17,14 +17,16 @@ import (
 	"github.com/posternhq/postern/internal/dataplane/network"
 )
 
-// look is how often it is looked which namespace has the name.
+// look is how often it is looked which namespace has the name, if nothing says that it may
+// be another one.
 const look = time.Second
 
 // Stay has visit run for the network namespace that has a name, as long as it has it: the
 // context ends when the name is gone or is another namespace's, for which visit runs anew. A
-// visit that fails is repeated after a while, and what it failed with is said once. Stay
-// returns when the context has ended, and with it all visits.
-func Stay(ctx context.Context, name string, log *slog.Logger, visit func(ctx context.Context, ns *os.File) error) {
+// visit that fails is repeated after a while, and what it failed with is said once. What comes
+// from changed, which may be nil, has it look at once. Stay returns when the context has ended,
+// and with it all visits.
+func Stay(ctx context.Context, name string, changed <-chan struct{}, log *slog.Logger, visit func(ctx context.Context, ns *os.File) error) {
 	s := stay{name: name, log: log, visit: visit}
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -36,6 +38,7 @@ func Stay(ctx context.Context, name string, log *slog.Logger, visit func(ctx con
 			s.visits.Wait()
 			return
 		case <-tick.C:
+		case <-changed:
 		}
 	}
 }

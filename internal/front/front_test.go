@@ -30,7 +30,7 @@ func TestStayFollowsAName(t *testing.T) {
 	failed := false
 	go func() {
 		defer close(done)
-		front.Stay(ctx, name, slog.New(slog.DiscardHandler), func(ctx context.Context, ns *os.File) error {
+		front.Stay(ctx, name, nil, slog.New(slog.DiscardHandler), func(ctx context.Context, ns *os.File) error {
 			if !failed {
 				failed = true
 				return errors.New("the first time it fails")

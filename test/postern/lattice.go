@@ -306,3 +306,9 @@ func (e *Endpoint) Delete() {
 		e.p.T.Errorf("delete %s: %s: %s", e.ID, *u.Error.Code, *u.Error.Message)
 	}
 }
+
+// EndpointTo makes an interface endpoint and waits until it is available.
+func (v *VPC) EndpointTo(in *ec2.CreateVpcEndpointInput) (*Endpoint, error) {
+	in.VpcId, in.VpcEndpointType = &v.ID, new(ec2.VpcEndpointTypeInterface)
+	return v.makeEndpoint(in)
+}

@@ -172,6 +172,9 @@ func (a *auditor) ways() {
 	for b := range state.LoadBalancers.All(a.tx) {
 		onHosts(name(state.LoadBalancers, b), b.Targets)
 	}
+	for e := range state.VPCEndpoints.All(a.tx) {
+		onHosts(name(state.VPCEndpoints, e), e.Targets)
+	}
 	for s := range state.EndpointAssociations.All(a.tx) {
 		a.ownAddresses(name(state.EndpointAssociations, s), s)
 	}
@@ -223,6 +226,11 @@ func (a *auditor) transitClaims() {
 	for b := range state.LoadBalancers.All(a.tx) {
 		for _, t := range b.Targets {
 			have(name(state.LoadBalancers, b), model.SpaceTarget, t.Index, b.Ref())
+		}
+	}
+	for e := range state.VPCEndpoints.All(a.tx) {
+		for _, t := range e.Targets {
+			have(name(state.VPCEndpoints, e), model.SpaceTarget, t.Index, e.Ref())
 		}
 	}
 	blocks := map[model.Ref]int{}
