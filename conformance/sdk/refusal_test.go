@@ -203,7 +203,7 @@ func TestEndpointRefusals(t *testing.T) {
 		{"group of another VPC", "InvalidParameter", changed(func(in *ec2.CreateVpcEndpointInput) { in.SecurityGroupIds = []string{foreignGroup} })},
 		{"unknown group", "InvalidGroup.NotFound", changed(func(in *ec2.CreateVpcEndpointInput) { in.SecurityGroupIds = []string{"sg-00000000000000000"} })},
 		{"no resource", "MissingParameter", changed(func(in *ec2.CreateVpcEndpointInput) { in.ResourceConfigurationArn = nil })},
-		{"type Interface", "InvalidParameter", changed(func(in *ec2.CreateVpcEndpointInput) { in.VpcEndpointType = "Interface" })},
+		{"type Interface", "MissingParameter", changed(func(in *ec2.CreateVpcEndpointInput) { in.VpcEndpointType = "Interface" })},
 		{"IPv6 in an IPv4 subnet", "InvalidParameter", changed(func(in *ec2.CreateVpcEndpointInput) { in.IpAddressType = "ipv6" })},
 	})
 }
