@@ -144,7 +144,9 @@ func founded(s network.Standing, entries []desired.Entry) foundation {
 				}
 			}
 		case desired.Target:
-			e.Cut = e.Cut && !damaged
+			if damaged {
+				e.Cut, e.Forwards = false, nil
+			}
 			f.targets[e.Addr] = e
 		case desired.Public:
 			f.public[e.Addr] = e.Private
@@ -168,7 +170,7 @@ func (f foundation) lacks(c flow.Flow) bool {
 	if f.unpublished(opener, c.Known.Addr()) || f.unpublished(answerer, c.Asked.Addr()) {
 		return true
 	}
-	if transit(opener) && !f.admits(opener, c.Asked.Addr(), answerer) {
+	if transit(opener) && !f.admits(opener, c.Asked, c.Answerer) {
 		return true
 	}
 	return transit(answerer) && !f.leads(answerer)
@@ -187,16 +189,16 @@ func (f foundation) inside(a netip.Addr) bool {
 
 // admits reports whether connections may come from a transit source to a target,
 // and go on, if they do, to where they went.
-func (f foundation) admits(opener, target, answerer netip.Addr) bool {
-	t, there := f.targets[target]
+func (f foundation) admits(opener netip.Addr, asked, answerer netip.AddrPort) bool {
+	t, there := f.targets[asked.Addr()]
 	admitted := func(p netip.Prefix) bool { return p.Contains(opener) }
-	if !there || !slices.ContainsFunc(f.allowed[target], admitted) {
+	if !there || !slices.ContainsFunc(f.allowed[asked.Addr()], admitted) {
 		return false
 	}
-	if transit(answerer) {
-		return t.Onward && f.doors[t.Dest] == answerer
+	if transit(answerer.Addr()) {
+		return t.Onward && f.doors[t.Dest] == answerer.Addr()
 	}
-	return !t.Cut || slices.Contains(t.Dests(), answerer)
+	return t.Keeps(asked.Port(), answerer)
 }
 
 // held reports whether somebody has an address of the router's networks. Others

@@ -98,8 +98,8 @@ type Connections struct {
 	Source netip.Prefix
 	// Dest is what it was opened to, before any translation.
 	Dest netip.Addr
-	// Except spares connections to Dest whose packets end up at one of these addresses.
-	Except []netip.Addr
+	// Unless spares connections to Dest that a target keeps.
+	Unless *Target
 	// Party has one of its four addresses, before or after translation.
 	Party netip.Prefix
 }

@@ -136,6 +136,9 @@ const saidOfKinds = `0 1 database in database root
 2 | workload: ends [party 10.0.1.10/32 party 10.0.1.9/32 party 2001:db8::1/128 party 10.0.1.32/28] turns []
 2 | workload: ends [] turns []
 2 | workload: ends [] turns []
+2 8 balance in router
+2 | balance: ends [dest 240.8.0.1] turns []
+2 | balance: ends [dest fd50:5354:4f01::1] turns []
 2 8 follow in router
 2 | follow: ends [dest 240.8.0.1] turns []
 2 | follow: ends [dest fd50:5354:4f01::1] turns []
@@ -143,7 +146,8 @@ const saidOfKinds = `0 1 database in database root
 2 | follow-database: ends [dest 240.8.0.1] turns []
 2 8 target in router
 2 | target: ends [dest 240.8.0.1] turns []
-2 | target: ends [dest fd50:5354:4f01::1] turns [dest fd50:5354:4f01::1 except 2001:db8::1,2001:db8::2]
+2 | target: ends [dest fd50:5354:4f01::1] turns [dest fd50:5354:4f01::1 unless target vpc-2 fd50:5354:4f01::1 dest=2001:db8::1,2001:db8::2 gateway=2001:db8::50 cut=yes]
+2 | target: ends [dest 240.8.0.2] turns [dest 240.8.0.2 unless target vpc-2 240.8.0.2 gateway=10.0.1.50 cut=yes forward=80 to=10.0.1.60:8080 except=10.0.1.61:8080 forward=443 to=10.0.1.60:8443,10.0.1.61:8443 cut=yes]
 2 9 allow in router
 2 | allow: ends [source 240.0.0.0/26 dest 240.8.0.1] turns []
 2 9 opened in router
@@ -198,8 +202,8 @@ func said(list []Connections) (texts []string) {
 		if c.Party.IsValid() {
 			text += " party " + c.Party.String()
 		}
-		for i, a := range c.Except {
-			text += map[bool]string{true: " except ", false: ","}[i == 0] + a.String()
+		if c.Unless != nil {
+			text += " unless " + c.Unless.String()
 		}
 		texts = append(texts, strings.TrimSpace(text))
 	}
@@ -265,6 +269,21 @@ func listOf[T any](d draw, most int, one func() T) (list []T) {
 		list = append(list, one())
 	}
 	return list
+}
+
+// somePorts are sorted, each once.
+func (d draw) somePorts() []uint16 {
+	return slices.Compact(sorted(listOf(d, 3, func() uint16 { return d.port() }), func(a, b uint16) int { return int(a) - int(b) }))
+}
+
+func (d draw) addrPorts() []netip.AddrPort {
+	return listOf(d, 4, func() netip.AddrPort { return netip.AddrPortFrom(d.addr(), d.port()) })
+}
+
+func (d draw) sortedAddrPorts() []netip.AddrPort { return sorted(d.addrPorts(), netip.AddrPort.Compare) }
+
+func (d draw) check() Check {
+	return Check{d.text(), d.port(), d.text(), d.text(), d.number("interval"), d.number("timeout"), d.number("healthy"), d.number("unhealthy")}
 }
 
 func (d draw) port() uint16 { return rapid.Uint16().Draw(d.T, "port") }
@@ -376,7 +395,25 @@ var entries = map[Kind]func(d draw) Entry{
 		} else {
 			t.Several = dests
 		}
+		for _, port := range d.somePorts() {
+			t.Forwards = append(t.Forwards, Forward{port, d.addrPorts(), d.flag("cut"), d.sortedAddrPorts()})
+		}
+		if t.Forwards = t.forwards(); len(t.Forwards) == 0 {
+			t.Forwards = nil
+		}
 		return t
+	},
+	KindBalance: func(d draw) Entry {
+		b := Balance{VPC: d.name(), Addr: d.addr(), Gateway: d.addr()}
+		for _, port := range d.somePorts() {
+			b.Listeners = append(b.Listeners, Listener{port, d.text()})
+		}
+		for _, id := range slices.Compact(d.names()) {
+			b.Groups = append(b.Groups, TargetGroup{
+				id, d.check(), d.sortedAddrPorts(), d.sortedAddrPorts(), d.flag("cut unhealthy"), d.flag("cut gone"),
+			})
+		}
+		return b
 	},
 	KindFollow: func(d draw) Entry {
 		return Follow{
@@ -407,7 +444,7 @@ var entries = map[Kind]func(d draw) Entry{
 	},
 	KindAllow: func(d draw) Entry { return Allow{d.name(), d.prefix(), d.addr()} },
 	KindEndpoint: func(d draw) Entry {
-		return Endpoint{d.name(), d.addr(), d.addr(), d.ports(), rapid.SampledFrom([]string{"", d.name()}).Draw(d.T, "set"), d.name()}
+		return Endpoint{d.name(), d.addr(), d.addr(), d.ports(), rapid.SampledFrom([]string{"", d.name()}).Draw(d.T, "set"), d.addr(), d.name()}
 	},
 	KindResolver: func(d draw) Entry {
 		zones := listOf(d, 3, func() ZonePrefix { return ZonePrefix{d.prefix(), d.text()} })

@@ -243,6 +243,13 @@ func (s *Spelling) number(field string, value *uint32) { spellNumber(s, field, v
 
 // spellNumber spells a number; zero is not printed.
 func spellNumber[N uint16 | uint32 | int64](s *Spelling, field string, value *N) {
+	if s.reading || *value != 0 {
+		spellCount(s, field, value)
+	}
+}
+
+// spellCount spells a number that is printed whatever it is.
+func spellCount[N uint16 | uint32 | int64](s *Spelling, field string, value *N) {
 	switch {
 	case s.reading:
 		if text, ok := s.take(field); ok {
@@ -255,7 +262,7 @@ func spellNumber[N uint16 | uint32 | int64](s *Spelling, field string, value *N)
 			}
 			*value = N(n)
 		}
-	case *value != 0 && s.open(field):
+	case s.open(field):
 		s.text = strconv.AppendInt(s.text, int64(*value), 10)
 	}
 }

@@ -102,12 +102,19 @@ func (s *Spelling) Notes() { s.noted, s.noting = true, !s.reading && !s.full }
 
 // Name spells a text.
 func (s *Spelling) Name(field string, value *string) {
+	if s.reading || *value != "" {
+		spellText(s, field, value)
+	}
+}
+
+// spellText spells a text that is printed though it be empty.
+func spellText(s *Spelling, field string, value *string) {
 	switch {
 	case s.reading:
 		if text, ok := s.take(field); ok {
 			*value = s.name(text)
 		}
-	case *value != "" && s.open(field):
+	case s.open(field):
 		s.text = appendName(s.text, *value, "")
 	}
 }
@@ -152,6 +159,16 @@ func (s *Spelling) Prefix(field string, value *netip.Prefix) {
 // Addrs spells addresses.
 func (s *Spelling) Addrs(field string, values *[]netip.Addr) {
 	readList(s, field, values, netip.ParseAddr)
+	for i, a := range *values {
+		if s.item(field, i) {
+			s.text = a.AppendTo(s.text)
+		}
+	}
+}
+
+// addrPorts spells addresses with ports.
+func (s *Spelling) addrPorts(field string, values *[]netip.AddrPort) {
+	readList(s, field, values, netip.ParseAddrPort)
 	for i, a := range *values {
 		if s.item(field, i) {
 			s.text = a.AppendTo(s.text)
@@ -221,6 +238,11 @@ func (s *Spelling) open(field string) bool {
 	}
 	s.text = append(append(append(s.text, ' '), field...), '=')
 	return true
+}
+
+// next reports whether there is a field of this name to be read next.
+func (s *Spelling) next(field string) bool {
+	return len(s.rest) > 0 && strings.HasPrefix(s.rest[0], field+"=")
 }
 
 // take gives the value of the next field if that is the one.

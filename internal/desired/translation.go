@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -22,6 +21,10 @@ type Endpoint struct {
 	// as well. At least one of the two is given.
 	Ports   []PortRange
 	PortSet string
+	// Gateway is given when the target is one of the same router: it names the Pool that
+	// connections to the endpoint leave from, as that of the Target does for those that come
+	// from other routers.
+	Gateway netip.Addr
 	// Owner is the identifier of the VPC endpoint, for people and records of
 	// connections. It is a note: the kernel does not keep it.
 	Owner string
@@ -33,7 +36,7 @@ var KindEndpoint = ours(Description[Endpoint]{
 	Ends: func(e Endpoint) []Connections { return []Connections{{Dest: e.Addr}} },
 	Examples: []Endpoint{{
 		VPC: "vpc-1", Addr: netip.MustParseAddr("10.0.1.100"), Target: netip.MustParseAddr("240.8.0.1"), Ports: []PortRange{{80, 80}, {5432, 5432}},
-		PortSet: "p-1", Owner: "vpce-1",
+		PortSet: "p-1", Gateway: netip.MustParseAddr("10.0.1.50"), Owner: "vpce-1",
 	}},
 })
 
@@ -53,6 +56,7 @@ func (e *Endpoint) spell(s *Spelling) {
 	s.Addr("target", &e.Target)
 	s.ports("ports", &e.Ports)
 	s.Name("portset", &e.PortSet)
+	s.Addr("gateway", &e.Gateway)
 	s.Notes()
 	s.Name("owner", &e.Owner)
 }
@@ -83,6 +87,10 @@ type Target struct {
 	// on to where that leads, if the gateway may send to it, if it admits the
 	// gateway, and at its ports.
 	Onward bool
+	// Forwards are given instead of addresses when ports are translated as well: no two of
+	// the same port. Other ports are refused, and with Cut connections to ports that have
+	// no forward are cut. Their order says nothing.
+	Forwards []Forward
 }
 
 // KindTarget is the kind of Target.
@@ -90,16 +98,22 @@ var KindTarget = ours(Description[Target]{
 	Name: "target", Stage: StageTarget, Sort: Routers, Spell: (*Target).spell,
 	Ends: func(t Target) []Connections { return []Connections{{Dest: t.Addr}} },
 	Turns: func(t Target) []Connections {
-		if !t.Cut {
+		if !t.cuts() {
 			return nil
 		}
-		return []Connections{{Dest: t.Addr, Except: t.Dests()}}
+		return []Connections{{Dest: t.Addr, Unless: &t}}
 	},
 	Examples: []Target{
 		{VPC: "vpc-2", Addr: netip.MustParseAddr("240.8.0.1"), Dest: netip.MustParseAddr("10.0.1.100"), Gateway: netip.MustParseAddr("10.0.1.50"), Onward: true},
 		{
 			VPC: "vpc-2", Addr: netip.MustParseAddr("fd50:5354:4f01::1"), Several: []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")},
 			Gateway: netip.MustParseAddr("2001:db8::50"), Cut: true,
+		},
+		{
+			VPC: "vpc-2", Addr: netip.MustParseAddr("240.8.0.2"), Gateway: netip.MustParseAddr("10.0.1.50"), Cut: true, Forwards: []Forward{
+				{Port: 80, To: []netip.AddrPort{netip.MustParseAddrPort("10.0.1.60:8080")}, Except: []netip.AddrPort{netip.MustParseAddrPort("10.0.1.61:8080")}},
+				{Port: 443, To: []netip.AddrPort{netip.MustParseAddrPort("10.0.1.60:8443"), netip.MustParseAddrPort("10.0.1.61:8443")}, Cut: true},
+			},
 		},
 	},
 })
@@ -121,6 +135,7 @@ func (t *Target) spell(s *Spelling) {
 	s.Addr("gateway", &t.Gateway)
 	s.Flag("cut", &t.Cut)
 	s.Flag("onward", &t.Onward)
+	t.spellForwards(s)
 }
 
 func (t *Target) spellDests(s *Spelling) {
@@ -146,25 +161,7 @@ func (t Target) Dests() []netip.Addr {
 	case len(t.Several) < 2:
 		return t.Several
 	}
-	var slots [Slots]netip.Addr
-	for i := range slots {
-		slots[i] = t.Several[i%len(t.Several)]
-	}
-	n := 1
-	for !repeats(slots[:], n) {
-		n++
-	}
-	return slices.Clone(slots[:n])
-}
-
-// repeats reports whether a list goes on with its first n again and again.
-func repeats(list []netip.Addr, n int) bool {
-	for i := n; i < len(list); i++ {
-		if list[i] != list[i-n] {
-			return false
-		}
-	}
-	return true
+	return shortest(t.Several)
 }
 
 // Pool is the set of source addresses of one network interface of a resource

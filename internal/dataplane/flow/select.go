@@ -5,6 +5,8 @@ package flow
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/posternhq/postern/internal/desired"
 )
 
 // wanted chooses flows by the tuples of both directions.
@@ -34,15 +36,15 @@ type selection struct {
 	sources []netip.Prefix        // of matches without a destination
 }
 
-// asked are flows to a destination: from where, if that is valid, and where they
-// must not end up.
+// asked are flows to a destination: from where, if that is valid, and the target that
+// keeps some of them, if there is one.
 type asked struct {
 	source netip.Prefix
-	except []netip.Addr
+	unless *desired.Target
 }
 
 func (a asked) has(original, reply tuple) bool {
-	return (!a.source.IsValid() || a.source.Contains(original.source.Addr())) && !slices.Contains(a.except, reply.source.Addr())
+	return (!a.source.IsValid() || a.source.Contains(original.source.Addr())) && (a.unless == nil || !a.unless.Keeps(original.dest.Port(), reply.source))
 }
 
 func newSelection(matches []Match) selection {
@@ -57,7 +59,7 @@ func newSelection(matches []Match) selection {
 				s.lengths = append(s.lengths, m.Party.Bits())
 			}
 		case m.Dest.IsValid():
-			s.byDest[m.Dest] = append(s.byDest[m.Dest], asked{m.Source, m.Except})
+			s.byDest[m.Dest] = append(s.byDest[m.Dest], asked{m.Source, m.Unless})
 		case m.Source.IsValid():
 			s.sources = append(s.sources, m.Source)
 		}
