@@ -16,7 +16,8 @@ import (
 // into another one; names have a process of their own, and databases a keeper.
 func carriedOut() []desired.Kind {
 	return slices.DeleteFunc(desired.Kinds(), func(k desired.Kind) bool {
-		return k.Sort() == desired.Zones || k.Sort() == desired.Databases || k == desired.KindFollow || k == desired.KindFollowDatabase
+		followed := k == desired.KindFollow || k == desired.KindFollowDatabase || k == desired.KindBalance
+		return k.Sort() == desired.Zones || k.Sort() == desired.Databases || followed
 	})
 }
 

@@ -24,6 +24,12 @@ type Forward struct {
 // says reports whether a forward says anything that its absence does not.
 func (f Forward) says() bool { return len(f.To) > 0 || f.Cut || len(f.Except) > 0 }
 
+// Short says the same as a forward in the only way that is as short.
+func (f Forward) Short() Forward {
+	f.To, f.Except = shortest(f.To), slices.Compact(sorted(slices.Clone(f.Except), netip.AddrPort.Compare))
+	return f
+}
+
 // forwards are those that say something, in the order of their ports, as short as they can
 // be said.
 func (t Target) forwards() []Forward {
@@ -32,9 +38,8 @@ func (t Target) forwards() []Forward {
 	}
 	list := make([]Forward, 0, len(t.Forwards))
 	for _, f := range t.Forwards {
-		if f.To = shortest(f.To); f.says() {
-			f.Except = sorted(f.Except, netip.AddrPort.Compare)
-			list = append(list, f)
+		if f.says() {
+			list = append(list, f.Short())
 		}
 	}
 	return sorted(list, func(a, b Forward) int { return cmp.Compare(a.Port, b.Port) })

@@ -21,10 +21,6 @@ type Endpoint struct {
 	// as well. At least one of the two is given.
 	Ports   []PortRange
 	PortSet string
-	// Gateway is given when the target is one of the same router: it names the Pool that
-	// connections to the endpoint leave from, as that of the Target does for those that come
-	// from other routers.
-	Gateway netip.Addr
 	// Owner is the identifier of the VPC endpoint, for people and records of
 	// connections. It is a note: the kernel does not keep it.
 	Owner string
@@ -36,7 +32,7 @@ var KindEndpoint = ours(Description[Endpoint]{
 	Ends: func(e Endpoint) []Connections { return []Connections{{Dest: e.Addr}} },
 	Examples: []Endpoint{{
 		VPC: "vpc-1", Addr: netip.MustParseAddr("10.0.1.100"), Target: netip.MustParseAddr("240.8.0.1"), Ports: []PortRange{{80, 80}, {5432, 5432}},
-		PortSet: "p-1", Gateway: netip.MustParseAddr("10.0.1.50"), Owner: "vpce-1",
+		PortSet: "p-1", Owner: "vpce-1",
 	}},
 })
 
@@ -56,7 +52,6 @@ func (e *Endpoint) spell(s *Spelling) {
 	s.Addr("target", &e.Target)
 	s.ports("ports", &e.Ports)
 	s.Name("portset", &e.PortSet)
-	s.Addr("gateway", &e.Gateway)
 	s.Notes()
 	s.Name("owner", &e.Owner)
 }

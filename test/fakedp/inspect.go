@@ -83,7 +83,7 @@ func answered(endpoint, router desired.Entry, entries []desired.Entry, there map
 	allowed := Field(router, source) + ">" + target
 	return slices.ContainsFunc(entries, func(e desired.Entry) bool {
 		k := e.Key()
-		return (k.Kind == desired.KindTarget || k.Kind == desired.KindFollow) && k.ID == target &&
+		return (k.Kind == desired.KindTarget || k.Kind == desired.KindFollow || k.Kind == desired.KindBalance) && k.ID == target &&
 			there[desired.Key{Kind: desired.KindAllow, Realm: k.Realm, ID: allowed}] != nil
 	})
 }

@@ -221,7 +221,7 @@ func needs(e desired.Entry) []desired.Key {
 		return []desired.Key{router(key.Realm), link(key.Realm, desired.Realm(key.ID))}
 	case desired.KindAddress, desired.KindThrough:
 		return here(desired.KindClass, "class")
-	case desired.KindTarget, desired.KindFollow:
+	case desired.KindTarget, desired.KindFollow, desired.KindBalance:
 		return here(desired.KindPool, "gateway")
 	case desired.KindFiltered:
 		return here(desired.KindACL, "acl")

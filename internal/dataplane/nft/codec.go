@@ -26,6 +26,9 @@ const (
 	setTarget   = "target"
 	setSlot     = "slot"
 	setCut      = "cut"
+	setForward  = "forward"
+	setCutPort  = "cutport"
+	setExcept   = "except"
 	setOnward   = "onward"
 	setGateway  = "gateway"
 	setPool4    = "pool4"
@@ -243,7 +246,7 @@ func encodeTarget(p *parts, t desired.Target, ids numbers) error {
 	if t.Dest.IsValid() && len(t.Several) > 0 || len(t.Several) > desired.Slots {
 		return fmt.Errorf("either one address or at most %d must be where it leads to", desired.Slots)
 	}
-	if t.Onward && (!t.Dest.IsValid() || t.Cut) {
+	if t.Onward && (!t.Dest.IsValid() || t.Cut || len(t.Forwards) > 0) {
 		return errors.New("a target that leads on has one address, and cuts what it leads on no more in any case")
 	}
 	dests := t.Dests()
@@ -264,6 +267,12 @@ func encodeTarget(p *parts, t desired.Target, ids numbers) error {
 	if t.Onward {
 		p.add(element{set: setOnward + suffix, key: raw(t.Addr), value: raw(t.Dest)})
 		return nil
+	}
+	if len(t.Forwards) > 0 {
+		if len(dests) > 0 {
+			return errors.New("a target that translates ports leads to no addresses besides")
+		}
+		return encodeForwards(p, t)
 	}
 	if len(dests) == 0 {
 		return nil // it refuses
@@ -336,9 +345,7 @@ func encodeEndpoint(p *parts, e desired.Endpoint, ids numbers) error {
 		if r.From != r.To || i > 0 && r.From <= e.Ports[i-1].From {
 			return fmt.Errorf("port %s: single ports in rising order are wanted; ranges belong in a port set", r)
 		}
-		// The parts of a key are padded to four bytes.
-		key := binary.BigEndian.AppendUint16([]byte(raw(e.Addr)), r.From)
-		p.add(element{set: setPort + suffix, key: string(append(key, 0, 0))})
+		p.add(element{set: setPort + suffix, key: rawPort(e.Addr, r.From)})
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func elementOwner(e element) (owner, bool) {
 		return ownerOf(desired.Address{Addr: a, Bits: f.bits}.Key()), true
 	case setDoor, setPort, setEndpoint:
 		return owner{desired.KindEndpoint, a.String()}, true
-	case setTarget, setOnward, setGateway, setSlot, setCut:
+	case setTarget, setOnward, setGateway, setSlot, setCut, setForward, setCutPort, setExcept:
 		return owner{desired.KindTarget, a.String()}, true
 	case setSteer:
 		return owner{desired.KindSteer, a.String()}, true
@@ -257,6 +257,7 @@ func decodeTarget(vpc string, o owner, p *parts, ids names) desired.Entry {
 		t.Several = slots[:]
 		t.Several = t.Dests()
 	}
+	t.Forwards = decodeForwards(a, p)
 	if gateway := p.value(setGateway + suffix); gateway != "" {
 		if n := markOf(gateway); a.Is4() {
 			t.Gateway = netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, n)))

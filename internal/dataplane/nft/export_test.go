@@ -14,8 +14,11 @@ import (
 func LoadWithoutSlots(ctx context.Context, t *Table, r desired.Router) error {
 	var text strings.Builder
 	for line := range strings.Lines(skeletonText) {
-		if !strings.Contains(line, setSlot+"4") && !strings.Contains(line, setSlot+"6") &&
-			!strings.Contains(line, setCut+"4") && !strings.Contains(line, setCut+"6") {
+		later := false
+		for _, set := range []string{setSlot, setCut, setForward, setCutPort, setExcept} {
+			later = later || strings.Contains(line, set+"4") || strings.Contains(line, set+"6")
+		}
+		if !later {
 			text.WriteString(line)
 		}
 	}

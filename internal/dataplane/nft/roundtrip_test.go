@@ -50,6 +50,20 @@ func (w world) scope() (netip.Addr, int) {
 // target draws one that leads to an address, or to several.
 func (w world) target(gateway netip.Addr) desired.Target {
 	t := desired.Target{VPC: vpc, Addr: w.addr(240), Gateway: gateway, Cut: w.pick("cut", 2) == 0}
+	if w.pick("ports", 3) == 0 {
+		at := func() netip.AddrPort { return netip.AddrPortFrom(w.addr(3), uint16(w.pick("to port", 65536))) }
+		for _, port := range rapid.SliceOfNDistinct(rapid.Uint16(), 0, 3, rapid.ID).Draw(w.T, "forwards") {
+			f := desired.Forward{Port: port, Cut: w.pick("cut at port", 2) == 0}
+			for range w.pick("members", desired.Slots+1) {
+				f.To = append(f.To, at())
+			}
+			for range w.pick("except", 3) {
+				f.Except = append(f.Except, at())
+			}
+			t.Forwards = append(t.Forwards, f)
+		}
+		return t
+	}
 	if w.pick("several", 2) == 0 {
 		t.Dest, t.Onward = w.addr(3), !t.Cut && w.pick("onward", 2) == 0
 		return t
