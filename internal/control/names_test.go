@@ -21,7 +21,7 @@ const domain = "vpc-lattice-rsc.us-east-1.postern.internal."
 func (f *fixture) namesOut(domain string) bool {
 	tx := f.db.Snapshot()
 	a, _ := state.EndpointAssociations.Get(tx, account, region, "rea-1")
-	_, out := state.NamesOut(tx, a, domain)
+	_, out := state.NamesOut(tx, &a.Meta, domain)
 	return out
 }
 

@@ -7,10 +7,10 @@ import (
 	"github.com/posternhq/postern/internal/table"
 )
 
-// NamesOut reports whether the names of an association in a domain of endpoints are out:
+// NamesOut reports whether the names of an association, or of an interface endpoint, in a domain of endpoints are out:
 // every resolver that concerns it answers them. What is known of them may speak of another
 // domain, which had been the one before.
-func NamesOut(tx *table.Txn, a *model.EndpointAssociation, domain string) (names model.NamesStatus, out bool) {
+func NamesOut(tx *table.Txn, a *model.Meta, domain string) (names model.NamesStatus, out bool) {
 	row, ok := Statuses.Get(tx, a.Account, a.Region, a.ID)
 	if !ok {
 		return names, false

@@ -44,8 +44,11 @@ func (a *API) resolver(tx *table.Txn, vpc *model.VPC) shape.Resolver {
 		r.Hint = service.Optional(zonesHint(vpc, len(r.Zones)))
 	}
 	for e := range state.VPCEndpointsByVPC.Rows(tx, vpc.Ref()) {
+		if offer, ok := state.OfferOf(tx, e); ok && e.Type == model.EndpointInterface && e.Accepted() && len(e.Interfaces) > 0 {
+			r.Names = append(r.Names, a.endpointName(tx, &e.Meta, e.ID, e.NameIn(offer.Domain(a.Naming()))))
+		}
 		for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {
-			r.Names = append(r.Names, a.endpointName(tx, row))
+			r.Names = append(r.Names, a.endpointName(tx, &row.Meta, row.Endpoint.ID, row.NameIn(model.EndpointDomain(row.Endpoint.Region, a.Suffix))))
 		}
 	}
 	for _, d := range state.PrivateDomains(tx, a.Naming(), vpc.Ref()) {
@@ -120,10 +123,11 @@ func shown(name string) string {
 	return strings.TrimSuffix(name, model.RootName)
 }
 
-// endpointName tells how an association is called, and whether that resolves.
-func (a *API) endpointName(tx *table.Txn, row *model.EndpointAssociation) shape.EndpointName {
-	domain := model.EndpointDomain(row.Endpoint.Region, a.Suffix)
-	n := shape.EndpointName{Name: new(shown(row.NameIn(domain))), Endpoint: new(row.Endpoint.ID), State: new(string(model.Pending))}
+// endpointName tells how an association or an interface endpoint is called, and whether that
+// resolves.
+func (a *API) endpointName(tx *table.Txn, row *model.Meta, endpoint, name string) shape.EndpointName {
+	domain := model.EndpointDomain(row.Region, a.Suffix)
+	n := shape.EndpointName{Name: new(shown(name)), Endpoint: &endpoint, State: new(string(model.Pending))}
 	status, out := state.NamesOut(tx, row, domain)
 	switch {
 	case row.Deleting():

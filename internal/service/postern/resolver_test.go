@@ -164,3 +164,42 @@ vpce-8 d.group.test left-out PrivateDnsSpecifiedDomains does not have it`
 		t.Errorf("without host names: %s %v", *d.State, d.Reason)
 	}
 }
+
+// An interface endpoint has one name that people look for, and waits for the owner of its
+// service where that is asked.
+func TestStatusTellsOfInterfaceEndpoints(t *testing.T) {
+	f := newFixture(t)
+	meta := func(id string) model.Meta {
+		return model.Meta{Account: servicetest.Account, Region: servicetest.Region, ID: id}
+	}
+	out := &model.VPCEndpoint{Meta: meta("vpce-1"), Type: model.EndpointInterface, VPC: "vpc-1", Interfaces: []string{"eni-1"}, ServiceName: "com.amazonaws.us-east-1.ec2", PrivateDNS: true}
+	f.put(t, func(tx *table.Txn) {
+		state.VPCs.Put(tx, &model.VPC{Meta: meta("vpc-1"), DNSSupport: true, DNSHostnames: true})
+		state.VPCEndpoints.Put(tx, out)
+		state.VPCEndpoints.Put(tx, &model.VPCEndpoint{Meta: meta("vpce-2"), Type: model.EndpointInterface, VPC: "vpc-1", Interfaces: []string{"eni-2"}, ServiceName: out.ServiceName, Acceptance: model.AcceptancePending})
+		state.Statuses.Put(tx, &model.Status{
+			Account: out.Account, Region: out.Region, ID: out.ID, State: model.StatusReady, Names: model.NamesStatus{State: model.StatusReady, Domain: "vpc-lattice-rsc.us-east-1.postern.internal."},
+		})
+	})
+	status, err := f.api.GetStatus(f.ctx, &shape.GetStatusInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.TrimSuffix(out.NameIn("ec2.us-east-1.vpce.postern.internal."), ".")
+	r := status.Resolvers[0]
+	if want := []shape.EndpointName{{Name: &name, Endpoint: new("vpce-1"), State: new("ready")}}; !cmp.Equal(want, r.Names) {
+		t.Errorf("names (-want +got):\n%s", cmp.Diff(want, r.Names))
+	}
+	if len(r.PrivateDomains) != 1 || *r.PrivateDomains[0].Domain != "ec2.us-east-1.postern.internal" || *r.PrivateDomains[0].State != "used" {
+		t.Errorf("private domains %+v", r.PrivateDomains)
+	}
+	var states []string
+	for _, e := range status.Resources {
+		if *e.Kind == "vpc-endpoint" {
+			states = append(states, *e.Name+" "+*e.State)
+		}
+	}
+	if want := []string{out.ServiceName + " ready", out.ServiceName + " pendingAcceptance"}; !cmp.Equal(want, states) {
+		t.Errorf("endpoints %v, want %v", states, want)
+	}
+}

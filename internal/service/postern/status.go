@@ -213,7 +213,14 @@ func (a *API) resources(tx *table.Txn, edge EdgeStatus) func(yield func(shape.Re
 			each(tx, state.ResourceConfigurations, yield, func(r *model.ResourceConfiguration) shape.Resource {
 				return named(living(tx, "resource-configuration", &r.Meta), r.Name)
 			}) &&
-			each(tx, state.VPCEndpoints, yield, func(e *model.VPCEndpoint) shape.Resource { return living(tx, "vpc-endpoint", &e.Meta) }) &&
+			each(tx, state.VPCEndpoints, yield, func(e *model.VPCEndpoint) shape.Resource {
+				r := living(tx, "vpc-endpoint", &e.Meta)
+				r.Name = service.Optional(e.ServiceName)
+				if !e.Accepted() && !e.Deleting() {
+					r.State = &e.Acceptance
+				}
+				return r
+			}) &&
 			each(tx, state.LoadBalancers, yield, func(b *model.LoadBalancer) shape.Resource {
 				return named(living(tx, "load-balancer", &b.Meta), b.Name)
 			}) &&

@@ -51,12 +51,15 @@ func (b *batch) hasTarget(zone *model.HostedZone, r *model.RecordSet) bool {
 	return false
 }
 
-// endpointDomain gives the domain of endpoints' names whose zone has an id; false says that
-// it is none.
+// endpointDomain gives the domain of endpoints' names whose zone has an id, of those to
+// resources or to services; false says that it is none.
 func (a *API) endpointDomain(id string) (string, bool) {
 	for _, region := range a.Regions {
 		if domain := model.EndpointDomain(region, a.Suffix); model.EndpointZoneID(domain) == id {
 			return domain, true
+		}
+		if model.ServiceZoneID(region, a.Suffix) == id {
+			return region + "." + model.ServiceNames(a.Suffix), true
 		}
 	}
 	return "", false

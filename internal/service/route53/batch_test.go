@@ -65,6 +65,10 @@ func TestBatchesThatAreMade(t *testing.T) {
 			nil, []string{"UPSERT AAAA|db.example.com|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal"},
 			[]string{"AAAA|db.example.com.|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal."},
 		},
+		"an alias to a name of an interface endpoint": {
+			nil, []string{"UPSERT A|db.example.com|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal"},
+			[]string{"A|db.example.com.|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal."},
+		},
 		"each type": {
 			nil, []string{
 				`CREATE CAA|t.example.com|60|0 issue "ca.example.net"`, `CREATE MX|t.example.com|60|10 mail.example.com`, `CREATE NS|sub.example.com|60|ns.example.com`,
@@ -83,7 +87,7 @@ func TestBatchesThatAreMade(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
 			zone := f.zone(t, "example.com", vpcA)
-			names := strings.NewReplacer("ZONE", zone, "ENDPOINTS", model.EndpointZoneID("vpc-lattice-rsc.us-east-1.postern.internal."))
+			names := strings.NewReplacer("ZONE", zone, "ENDPOINTS", model.EndpointZoneID("vpc-lattice-rsc.us-east-1.postern.internal."), "SERVICES", model.ServiceZoneID("us-east-1", "postern.internal."))
 			for i, r := range test.before {
 				test.before[i] = "CREATE " + r
 			}

@@ -96,8 +96,11 @@ func (a *API) ListHostedZonesByName(ctx context.Context, in *shape.ListHostedZon
 }
 
 // latticeService is whose zones are those of endpoints' private domains: the principal of
-// the service that makes them on AWS.
-const latticeService = "vpc-lattice.amazonaws.com"
+// the service that makes them on AWS. Those of interface endpoints are linkService's.
+const (
+	latticeService = "vpc-lattice.amazonaws.com"
+	linkService    = "vpce.amazonaws.com"
+)
 
 // seenZones gives the zones that a VPC is associated with in the order of their ids: hosted
 // zones, and those that VPC Lattice has for the private domains of endpoints. These can be
@@ -108,11 +111,16 @@ func (a *API) seenZones(tx *table.Txn, vpc model.Ref) []shape.HostedZoneSummary 
 		all = append(all, shape.HostedZoneSummary{HostedZoneId: new(z.ID), Name: new(z.Name), Owner: &shape.HostedZoneOwner{OwningAccount: new(z.Account)}})
 	}
 	for _, d := range state.PrivateDomains(tx, a.Naming(), vpc) {
-		if d.LeftOut == "" {
-			all = append(all, shape.HostedZoneSummary{
-				HostedZoneId: new(model.EndpointZoneID(d.Endpoint.PrivateZone(d.Domain))), Name: new(d.Domain), Owner: &shape.HostedZoneOwner{OwningService: new(latticeService)},
-			})
+		if d.LeftOut != "" {
+			continue
 		}
+		owner := latticeService
+		if d.Endpoint.Type == model.EndpointInterface {
+			owner = linkService
+		}
+		all = append(all, shape.HostedZoneSummary{
+			HostedZoneId: new(model.EndpointZoneID(d.Endpoint.PrivateZone(d.Domain))), Name: new(d.Domain), Owner: &shape.HostedZoneOwner{OwningService: &owner},
+		})
 	}
 	slices.SortFunc(all, func(a, b shape.HostedZoneSummary) int { return cmp.Compare(*a.HostedZoneId, *b.HostedZoneId) })
 	return all

@@ -148,7 +148,7 @@ func groupARN(row *model.EndpointAssociation) *string {
 // https://docs.aws.amazon.com/vpc/latest/privatelink/use-resource-endpoint.html
 func (a Endpoints) nameOf(tx *table.Txn, row *model.EndpointAssociation) *shape.DnsEntry {
 	domain := model.EndpointDomain(row.Endpoint.Region, a.Suffix)
-	if _, out := state.NamesOut(tx, row, domain); !out {
+	if _, out := state.NamesOut(tx, &row.Meta, domain); !out {
 		return nil
 	}
 	return &shape.DnsEntry{

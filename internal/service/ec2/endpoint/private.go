@@ -130,7 +130,7 @@ func (a Endpoints) privateNameOf(tx *table.Txn, each endpointAssociation) *shape
 	if !ok || name.Name == "" || !state.HasPrivateZone(tx, a.Naming(), e, name.Zone) {
 		return nil
 	}
-	if _, out := state.NamesOut(tx, each.row, model.EndpointDomain(each.row.Endpoint.Region, a.Suffix)); !out {
+	if _, out := state.NamesOut(tx, &each.row.Meta, model.EndpointDomain(each.row.Endpoint.Region, a.Suffix)); !out {
 		return nil
 	}
 	v, ok := state.VPCs.Get(tx, e.Account, e.Region, e.VPC)
