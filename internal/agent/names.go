@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 
 	"github.com/posternhq/postern/internal/agent/follow"
@@ -58,20 +57,20 @@ func (a *Agent) knowsFound(ctx context.Context, d desired.Delta) bool {
 	}
 }
 
-// before tells what a target led to before a name is followed: what the kernel had when
+// before tells what a target was before a name is followed: what the kernel had when
 // the agent was started, or what the target has been since.
-func (a *Agent) before(key desired.Key) (addrs []netip.Addr, former bool) {
+func (a *Agent) before(key desired.Key) (t desired.Target, former bool) {
 	if e, ok := a.rec.Value(key).(desired.Target); ok {
-		return e.Dests(), true
+		return e, true
 	}
 	if a.current {
-		return nil, false // what the kernel had was taken away, if nobody wanted it
+		return t, false // what the kernel had was taken away, if nobody wanted it
 	}
 	select {
 	case <-a.found:
-		return a.had[key].Dests(), false
+		return a.had[key], false
 	default:
-		return nil, false
+		return t, false
 	}
 }
 
@@ -107,3 +106,6 @@ func (a *Agent) asAsked(r reconcile.Report) reconcile.Report {
 
 // Names tells how it stands with each name that is followed.
 func (a *Agent) Names() []follow.Observation { return a.names.Observations() }
+
+// Health tells how it stands with each member of a target group that is asked.
+func (a *Agent) Health() []follow.MemberHealth { return a.names.Health() }

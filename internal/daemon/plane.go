@@ -100,7 +100,7 @@ func startPlane(ctx context.Context, c Config, host *dataplane.Host, instance st
 	}
 	p.agent = agent.New(agent.Config{
 		Effects: p.effects, Source: p, Sink: p, StateFile: Folder(c.Data).DesiredFile(), Logger: c.Log, Lives: dataplane.Lives,
-		Follow:    follow.Config{Lookup: lookup{p.names}, Prober: host, Watcher: host, Roles: p.roles},
+		Follow:    follow.Config{Lookup: lookup{p.names}, Prober: host, Dialer: host, Watcher: host, Roles: p.roles},
 		Whose:     agent.Whose{Host: c.HostName, Instance: instance, Boot: boot},
 		Reconcile: reconcile.Config{VerifyInterval: c.VerifyInterval},
 	})

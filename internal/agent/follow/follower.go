@@ -20,6 +20,10 @@ type Config struct {
 	Lookup Lookup
 	// Prober probes addresses; nil is nobody.
 	Prober Prober
+	// Dialer opens connections to members of groups that are asked by HTTP; nil is nobody.
+	Dialer Dialer
+	// Checks is how many members of groups are asked at a time. Default 128.
+	Checks int
 	// Watcher tells of addresses at which connections of others fail. Those are probed at
 	// once, and only that counts. Nil is nobody.
 	Watcher Watcher
@@ -49,16 +53,21 @@ type Follower struct {
 	wake    chan struct{} // holds at most one: something is due earlier than it was
 	changed chan struct{} // holds at most one: there is something to Pull
 	moved   chan struct{} // holds at most one: other connections may have to be looked at
+	check   chan struct{} // holds at most one: a member may be due earlier, or be asked
 
 	mu    sync.Mutex
 	names map[desired.Key]*name
 	parts map[desired.Key]*part
+	// balances are the entries that balance among members of groups, of whom asking are asked
+	// at the moment.
+	balances map[desired.Key]*balance
+	asking   int
 	// byDatabase are the parts by the ids of their databases.
 	byDatabase map[string]map[*part]bool
-	// turned are the keys of targets that are, or were last, those of names or of parts of
-	// databases, with which of the two.
+	// turned are the keys of targets that are, or were last, those of names, parts of
+	// databases or balances, with which of these.
 	turned map[desired.Key]desired.Kind
-	news   map[desired.Key]bool // names and parts whose targets have changed, or were found
+	news   map[desired.Key]bool // names, parts and balances whose targets have changed, or were found
 	due    queue
 	views  map[string]*view
 	land   *land
@@ -82,14 +91,16 @@ func New(cfg Config) *Follower {
 	cfg.Parallel = cmp.Or(cfg.Parallel, 32)
 	cfg.Every = cmp.Or(cfg.Every, 900*time.Millisecond)
 	cfg.Probes = cmp.Or(cfg.Probes, 512)
+	cfg.Checks = cmp.Or(cfg.Checks, 128)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.Share == nil {
 		cfg.Share = rand.Float64
 	}
 	f := &Follower{
-		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
+		cfg: cfg, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1), check: make(chan struct{}, 1), probing: make(chan struct{}, cfg.Probes),
 		names: map[desired.Key]*name{}, turned: map[desired.Key]desired.Kind{}, news: map[desired.Key]bool{}, views: map[string]*view{},
 		land: newLand(), leading: map[*name]bool{}, parts: map[desired.Key]*part{}, byDatabase: map[string]map[*part]bool{},
+		balances: map[desired.Key]*balance{},
 	}
 	if cfg.Roles != nil {
 		cfg.Roles.Listen(f.turns)
@@ -112,6 +123,9 @@ func (f *Follower) Pull() (targets []desired.Entry) {
 		if p := f.parts[key]; p != nil {
 			targets = append(targets, p.target())
 		}
+		if b := f.balances[key]; b != nil {
+			targets = append(targets, b.target())
+		}
 	}
 	clear(f.news)
 	return targets
@@ -123,6 +137,7 @@ func (f *Follower) Run(ctx context.Context) {
 	defer wg.Wait()
 	wg.Go(func() { f.probe(ctx, &wg) })
 	wg.Go(func() { f.watch(ctx, &wg) })
+	wg.Go(func() { f.attend(ctx, &wg) })
 	for {
 		timer := time.NewTimer(f.ask(ctx, &wg))
 		select {

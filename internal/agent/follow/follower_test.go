@@ -153,7 +153,7 @@ func (r rig) keep(entries []desired.Entry) {
 }
 
 func (r rig) take(d desired.Delta, before ...int) (later []desired.Key) {
-	out, later := r.Take(d, func(desired.Key) ([]netip.Addr, bool) { return addrs(before...), false })
+	out, later := r.Take(d, func(desired.Key) (desired.Target, bool) { return desired.Target{Several: addrs(before...)}, false })
 	r.up.change(func() {
 		for _, k := range out.Delete {
 			delete(r.targets, k)

@@ -125,11 +125,11 @@ func (f *Follower) lead(entry desired.FollowDatabase, before Before) *part {
 	p := f.parts[key]
 	switch {
 	case p == nil:
-		addrs, former := before(targetKey(key))
+		was, former := before(targetKey(key))
 		if former {
-			addrs = nil // which are something else's
+			was = desired.Target{} // which is something else's
 		}
-		p = newPart(entry, addrs)
+		p = newPart(entry, was.Dests())
 	case p.entry.Database != entry.Database || p.entry.Part != entry.Part:
 		f.release(key)
 		p = newPart(entry, nil)

@@ -51,7 +51,7 @@ type led struct {
 func lead(t *testing.T, entry desired.FollowDatabase, before ...netip.Addr) *led {
 	l := &led{T: t, board: roles.NewBoard()}
 	l.f = New(Config{Lookup: noLookups{}, Roles: l.board})
-	out, later := l.f.Take(desired.Delta{Full: true, Put: []desired.Entry{entry}}, func(desired.Key) ([]netip.Addr, bool) { return before, false })
+	out, later := l.f.Take(desired.Delta{Full: true, Put: []desired.Entry{entry}}, func(desired.Key) (desired.Target, bool) { return desired.Target{Several: before}, false })
 	if len(later) > 0 || len(out.Put) != 1 {
 		t.Fatalf("the part became %v, later %v", out.Put, later)
 	}
@@ -167,7 +167,7 @@ func TestPartsComeAndGo(t *testing.T) {
 	entry := partOf(desired.PartWriter, 2)
 	l := lead(t, entry)
 	l.board.Set(ofMembers("db-1", "db-0"))
-	never := func(desired.Key) ([]netip.Addr, bool) { return nil, false }
+	never := func(desired.Key) (desired.Target, bool) { return desired.Target{}, false }
 	target := []desired.Entry{entry.Target([]netip.Addr{memberAddr(1)}, true)}
 	if got := l.f.Original(target); !desired.Equal(got[0], entry) {
 		t.Errorf("the target was made of %v", got)

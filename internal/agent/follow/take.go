@@ -3,7 +3,6 @@
 package follow
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -31,15 +30,15 @@ func partKey(target desired.Key) desired.Key {
 // IsFollowed reports whether an entry is one that the host turns into a target.
 func IsFollowed(e desired.Entry) bool {
 	switch e.(type) {
-	case desired.Follow, desired.FollowDatabase:
+	case desired.Follow, desired.FollowDatabase, desired.Balance:
 		return true
 	}
 	return false
 }
 
-// Before tells what a target leads to before a name is followed. Former says that it
-// was something else's, and good only until more is known.
-type Before func(target desired.Key) (addrs []netip.Addr, former bool)
+// Before tells what a target is before a name is followed. Former says that it was
+// something else's, and good only until more is known.
+type Before func(target desired.Key) (t desired.Target, former bool)
 
 // Take takes a delta in and gives it as it is for a host that knows nothing of names and
 // databases. Later are the targets of which no look-up has ended yet: Pull gives them.
@@ -47,7 +46,7 @@ func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, late
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	realms, ways := f.land.learn(d)
-	if !slices.ContainsFunc(d.Put, IsFollowed) && len(f.names)+len(f.parts) == 0 {
+	if !slices.ContainsFunc(d.Put, IsFollowed) && len(f.names)+len(f.parts)+len(f.balances) == 0 {
 		return d, nil
 	}
 	out = desired.Delta{Revision: d.Revision, Full: d.Full, Put: make([]desired.Entry, 0, len(d.Put))}
@@ -57,18 +56,20 @@ func (f *Follower) Take(d desired.Delta, before Before) (out desired.Delta, late
 		key := e.Key()
 		switch entry := e.(type) {
 		case desired.Follow:
-			f.release(partKey(key))
+			f.ceases(key)
 			n := f.follow(entry, before)
 			came[len(out.Put)], e = n, nil
 			if !n.found {
 				later = append(later, targetKey(key))
 			}
 		case desired.FollowDatabase:
-			f.forget(followKey(key))
+			f.ceases(key)
 			e = f.lead(entry, before).target()
+		case desired.Balance:
+			f.ceases(key)
+			e = f.weighs(entry, before).target()
 		case desired.Target:
-			f.forget(followKey(key))
-			f.release(partKey(key))
+			f.ceases(key)
 		default:
 			out.Put = append(out.Put, e)
 			continue
@@ -101,9 +102,10 @@ func (f *Follower) delete(d desired.Delta, put map[desired.Key]desired.Kind, out
 	for _, key := range d.Delete {
 		_, again := put[targetKey(key)]
 		switch key.Kind {
-		case desired.KindFollow, desired.KindFollowDatabase:
-			f.forget(followKey(key))
-			f.release(partKey(key))
+		case desired.KindFollow, desired.KindFollowDatabase, desired.KindBalance:
+			if !again {
+				f.ceases(targetKey(key))
+			}
 			fallthrough
 		case desired.KindTarget:
 			if again {
@@ -132,6 +134,27 @@ func (f *Follower) delete(d desired.Delta, put map[desired.Key]desired.Kind, out
 		if put[targetKey(key)] != key.Kind {
 			f.release(key)
 		}
+	}
+	for key := range f.balances {
+		if put[targetKey(key)] != key.Kind {
+			f.ceases(targetKey(key))
+		}
+	}
+}
+
+// ceases ceases to follow what a target is of that is one of something else now: of what is
+// asked for by this key. The caller holds the lock.
+func (f *Follower) ceases(asked desired.Key) {
+	target := targetKey(asked)
+	if asked.Kind != desired.KindFollow {
+		f.forget(followKey(target))
+	}
+	if asked.Kind != desired.KindFollowDatabase {
+		f.release(partKey(target))
+	}
+	if key := balanceKey(target); asked.Kind != desired.KindBalance {
+		delete(f.balances, key)
+		delete(f.news, key)
 	}
 }
 
@@ -182,8 +205,8 @@ func (f *Follower) follow(entry desired.Follow, before Before) *name {
 	n := f.names[key]
 	switch {
 	case n == nil:
-		addrs, former := before(targetKey(key))
-		n = newName(entry, addrs, former, now, f.land)
+		was, former := before(targetKey(key))
+		n = newName(entry, was.Dests(), former, now, f.land)
 	case n.entry.Name == entry.Name && n.entry.InVPC == entry.InVPC:
 		n.change(entry)
 		f.leads(n)
@@ -222,7 +245,7 @@ func (f *Follower) forget(key desired.Key) {
 func (f *Follower) Original(entries []desired.Entry) []desired.Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.names)+len(f.parts) == 0 {
+	if len(f.names)+len(f.parts)+len(f.balances) == 0 {
 		return entries
 	}
 	all := slices.Clone(entries)
@@ -232,14 +255,16 @@ func (f *Follower) Original(entries []desired.Entry) []desired.Entry {
 				all[i] = n.entry
 			} else if p := f.parts[partKey(key)]; p != nil {
 				all[i] = p.entry
+			} else if b := f.balances[balanceKey(key)]; b != nil {
+				all[i] = b.entry
 			}
 		}
 	}
 	return all
 }
 
-// Asked gives the key of what was asked for: that of a name or of a part of a database for
-// a target that is its, or was one's last.
+// Asked gives the key of what was asked for: that of a name, of a part of a database or of a
+// balance for a target that is its, or was one's last.
 func (f *Follower) Asked(key desired.Key) desired.Key {
 	if key.Kind != desired.KindTarget {
 		return key
