@@ -9,7 +9,9 @@ import (
 
 // Tables of load balancers.
 var (
-	LoadBalancers         = tagged(Balancing, table.Define[*model.LoadBalancer]("load-balancer"), "loadbalancer", "")
+	LoadBalancers = tagged(Balancing, table.Define[*model.LoadBalancer]("load-balancer"), "loadbalancer", "")
+	// LoadBalancersByAll is to see in which regions there are any.
+	LoadBalancersByAll    = byText(LoadBalancers, "all", func(*model.LoadBalancer) []string { return []string{Everything} })
 	LoadBalancersByVPC    = refer(LoadBalancers, "vpc", Holds, func(b *model.LoadBalancer) []model.Ref { return siblings(b.Meta, b.VPC) }, to(VPCs))
 	LoadBalancersBySubnet = refer(LoadBalancers, "subnet", Holds, func(b *model.LoadBalancer) []model.Ref { return siblings(b.Meta, b.Subnets...) }, to(Subnets))
 	LoadBalancersByGroup  = refer(LoadBalancers, "group", Holds, func(b *model.LoadBalancer) []model.Ref { return siblings(b.Meta, b.Groups...) }, to(SecurityGroups))

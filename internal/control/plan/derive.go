@@ -142,6 +142,8 @@ func (r *reading) derive(id unitID) derived {
 		return r.deriveNames(ref)
 	case unitCalled:
 		return r.deriveCalled(ref)
+	case unitBalancers:
+		return derived{value: r.balancerRegions()}
 	case unitHubs:
 		return derived{value: state.VPCEndpointsByType.Count(r.tx, model.EndpointInterface) > 0}
 	case unitDomain:

@@ -51,7 +51,7 @@ func (r *reading) deriveResolver(ref model.Ref) derived {
 		zone := r.serviceZone()
 		entries = append(entries, zone, desired.View{VPC: vpc.ID, Zone: zone.ID})
 	}
-	return derived{entries: entries}
+	return derived{entries: append(entries, r.balancerViews(vpc.ID)...)}
 }
 
 // servers are those of the VPC's DHCP options, with an address of its resolver in the place

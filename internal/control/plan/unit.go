@@ -24,6 +24,7 @@ const (
 	unitVPC                        // of a VPC, when anything lives there: its router
 	unitSubnet                     // of a subnet: what its interfaces have of it
 	unitSubnets                    // of a VPC: which blocks and subnets it has
+	unitBalancers                  // of everything: in which regions there are load balancers
 	unitHubs                       // of everything: whether there are interface endpoints
 	unitSight                      // of a VPC: whether it sees hosted zones
 	unitTable                      // of a route table that somebody uses: its routes

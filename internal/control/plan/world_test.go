@@ -112,6 +112,12 @@ func writeRow(tx *table.Txn, row table.Row, remove bool) {
 		write(tx, state.DBClusterParameterGroups, row.DBParameterGroup, remove)
 	case *model.DBParameterGroup:
 		write(tx, state.DBParameterGroups, row, remove)
+	case *model.LoadBalancer:
+		write(tx, state.LoadBalancers, row, remove)
+	case *model.TargetGroup:
+		write(tx, state.TargetGroups, row, remove)
+	case *model.Listener:
+		write(tx, state.Listeners, row, remove)
 	case *model.HostedZone:
 		write(tx, state.HostedZones, row, remove)
 	case *model.RecordSet:
@@ -164,7 +170,7 @@ func everything(tx *table.Txn) []table.Change {
 		all(tx, state.NetworkACLs), all(tx, state.NetworkACLAssociations),
 		all(tx, state.HostedZones), all(tx, state.RecordSets), all(tx, state.DHCPOptions),
 		all(tx, state.DBClusters), all(tx, state.DBInstances), all(tx, state.DatabaseStates), all(tx, state.DBSnapshots),
-		all(tx, state.DBClusterEndpoints), all(tx, state.EndpointServices), all(tx, state.Statuses), all(tx, state.DBParameterGroups), all(tx, state.DBClusterParameterGroups))
+		all(tx, state.DBClusterEndpoints), all(tx, state.EndpointServices), all(tx, state.LoadBalancers), all(tx, state.TargetGroups), all(tx, state.Listeners), all(tx, state.Statuses), all(tx, state.DBParameterGroups), all(tx, state.DBClusterParameterGroups))
 }
 
 func all[T table.Row](tx *table.Txn, t *table.Table[T]) []table.Change {
