@@ -18,6 +18,7 @@ import (
 
 	"github.com/posternhq/postern/internal/aws/schema"
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
+	"github.com/posternhq/postern/internal/aws/shape/elbv2"
 	"github.com/posternhq/postern/internal/aws/shape/iam"
 	posternshape "github.com/posternhq/postern/internal/aws/shape/postern"
 	"github.com/posternhq/postern/internal/aws/shape/ram"
@@ -53,6 +54,7 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(ec2.Service, "DescribeVpcPeeringConnections", &ec2.DescribeVpcPeeringConnectionsInput{}, &ec2.DescribeVpcPeeringConnectionsOutput{})
 	add(ec2.Service, "DescribeInternetGateways", &ec2.DescribeInternetGatewaysInput{}, &ec2.DescribeInternetGatewaysOutput{})
 	add(ec2.Service, "DescribeEgressOnlyInternetGateways", &ec2.DescribeEgressOnlyInternetGatewaysInput{}, &ec2.DescribeEgressOnlyInternetGatewaysOutput{})
+	add(ec2.Service, "DescribeNatGateways", &ec2.DescribeNatGatewaysInput{}, &ec2.DescribeNatGatewaysOutput{})
 	add(ec2.Service, "DescribeAddresses", &ec2.DescribeAddressesInput{}, &ec2.DescribeAddressesOutput{})
 	add(ec2.Service, "DescribeTags", &ec2.DescribeTagsInput{}, &ec2.DescribeTagsOutput{})
 	add(lattice.Service, "ListResourceGateways", &lattice.ListResourceGatewaysInput{}, &lattice.ListResourceGatewaysOutput{})
@@ -66,8 +68,13 @@ func described(t *testing.T, p *postern.Postern, configuration string) map[strin
 	add(ram.Service, "ListPermissions", &ram.ListPermissionsInput{}, &ram.ListPermissionsOutput{})
 	add(rds.Service, "DescribeDBClusters", &rds.DescribeDBClustersInput{}, &rds.DescribeDBClustersOutput{})
 	add(rds.Service, "DescribeDBClusterEndpoints", &rds.DescribeDBClusterEndpointsInput{}, &rds.DescribeDBClusterEndpointsOutput{})
-	add(rds.Service, "DescribeDBSubnetGroups", &rds.DescribeDBSubnetGroupsInput{}, &rds.DescribeDBSubnetGroupsOutput{})
+	add(rds.Service, "DescribeDBInstances", &rds.DescribeDBInstancesInput{}, &rds.DescribeDBInstancesOutput{})
+	add(rds.Service, "DescribeDBSnapshots", &rds.DescribeDBSnapshotsInput{}, &rds.DescribeDBSnapshotsOutput{})
+	add(rds.Service, "DescribeDBClusterSnapshots", &rds.DescribeDBClusterSnapshotsInput{}, &rds.DescribeDBClusterSnapshotsOutput{})
 	add(rds.Service, "DescribeCertificates", &rds.DescribeCertificatesInput{}, &rds.DescribeCertificatesOutput{})
+	add(elbv2.Service, "DescribeLoadBalancers", &elbv2.DescribeLoadBalancersInput{}, &elbv2.DescribeLoadBalancersOutput{})
+	add(elbv2.Service, "DescribeTargetGroups", &elbv2.DescribeTargetGroupsInput{}, &elbv2.DescribeTargetGroupsOutput{})
+	add(ec2.Service, "DescribeVpcEndpointServices", onlyStore(), &ec2.DescribeVpcEndpointServicesOutput{})
 	add(posternshape.Service, "ListAttachments", &posternshape.ListAttachmentsInput{}, &posternshape.ListAttachmentsOutput{})
 	add(posternshape.Service, "ListAccounts", &posternshape.ListAccountsInput{}, &posternshape.ListAccountsOutput{})
 	add(posternshape.Service, "ListAccessKeys", &posternshape.ListAccessKeysInput{}, &posternshape.ListAccessKeysOutput{})

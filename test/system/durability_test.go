@@ -143,6 +143,7 @@ func deleteAll(t *testing.T, s *pair) {
 		return false, err
 	})
 	deleteDatabases(s.Postern)
+	deleteServices(s.Postern)
 	deleteNetworks(t, s)
 	s.Await("an empty kernel", func() (bool, error) { return len(s.Routers()) == 0, nil })
 }

@@ -52,6 +52,15 @@ func deleteDatabases(p *postern.Postern) {
 	clusters := func() []rds.DBCluster {
 		return postern.Call[rds.DescribeDBClustersOutput](p, rds.Service, "DescribeDBClusters", &rds.DescribeDBClustersInput{}).DBClusters
 	}
+	for _, i := range managed(p) {
+		in := &rds.DeleteDBInstanceInput{DBInstanceIdentifier: i.DBInstanceIdentifier}
+		if i.DBClusterIdentifier == nil {
+			in.SkipFinalSnapshot = new(true)
+		}
+		postern.Call[rds.DeleteDBInstanceOutput](p, rds.Service, "DeleteDBInstance", in)
+	}
+	p.Await("instances to go", func() (bool, error) { return len(managed(p)) == 0, nil })
+	deleteSnapshots(p)
 	for _, c := range clusters() {
 		if c.DBSubnetGroup != nil {
 			postern.Call[rds.DeleteDBClusterOutput](p, rds.Service, "DeleteDBCluster", &rds.DeleteDBClusterInput{DBClusterIdentifier: c.DBClusterIdentifier, SkipFinalSnapshot: new(true)})

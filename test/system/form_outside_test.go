@@ -3,6 +3,8 @@
 package system
 
 import (
+	"slices"
+
 	"github.com/posternhq/postern/internal/aws/shape/ec2"
 	"github.com/posternhq/postern/test/postern"
 )
@@ -22,10 +24,23 @@ func (f *form) fillOutside(s *pair) {
 	postern.Call[ec2.AssociateAddressOutput](p, ec2.Service, "AssociateAddress", &ec2.AssociateAddressInput{AllocationId: allocate(), NetworkInterfaceId: &s.client.ENI})
 	allocate()
 	postern.Call[ec2.CreateEgressOnlyInternetGatewayOutput](p, ec2.Service, "CreateEgressOnlyInternetGateway", &ec2.CreateEgressOnlyInternetGatewayInput{VpcId: &s.consumer.ID})
+	postern.Call[ec2.CreateNatGatewayOutput](p, ec2.Service, "CreateNatGateway", &ec2.CreateNatGatewayInput{SubnetId: &s.clients.ID, ConnectivityType: new(ec2.ConnectivityTypePrivate)})
+	p.Await("the NAT gateway", func() (bool, error) { return *natGateways(p)[0].State == ec2.NatGatewayStateAvailable, nil })
+}
+
+// natGateways are those that have not been deleted.
+func natGateways(p *postern.Postern) []ec2.NatGateway {
+	p.T.Helper()
+	all := postern.Call[ec2.DescribeNatGatewaysOutput](p, ec2.Service, "DescribeNatGateways", &ec2.DescribeNatGatewaysInput{}).NatGateways
+	return slices.DeleteFunc(all, func(g ec2.NatGateway) bool { return *g.State == ec2.NatGatewayStateDeleted })
 }
 
 // deleteOutside releases all elastic addresses, and deletes all gateways to the outside.
 func deleteOutside(p *postern.Postern) {
+	for _, g := range natGateways(p) {
+		postern.Call[ec2.DeleteNatGatewayOutput](p, ec2.Service, "DeleteNatGateway", &ec2.DeleteNatGatewayInput{NatGatewayId: g.NatGatewayId})
+	}
+	p.Await("NAT gateways to go", func() (bool, error) { return len(natGateways(p)) == 0, nil })
 	for _, e := range postern.Call[ec2.DescribeAddressesOutput](p, ec2.Service, "DescribeAddresses", &ec2.DescribeAddressesInput{}).Addresses {
 		if e.AssociationId != nil {
 			postern.Call[ec2.DisassociateAddressOutput](p, ec2.Service, "DisassociateAddress", &ec2.DisassociateAddressInput{AssociationId: e.AssociationId})
