@@ -51,8 +51,12 @@ func (m Members) endpoint(tx *table.Txn, now time.Time, e *model.VPCEndpoint, a 
 	for child := range alloc.Missing(tx, e) {
 		a.Changes = append(a.Changes, m.join(now, e, child))
 	}
-	for child := range state.ResourceConfigurationsByGroup.Rows(tx, e.Configuration) {
-		if alloc.Roomier(tx, e, child) {
+	for row := range state.EndpointAssociationsByEndpoint.Rows(tx, e.Ref()) {
+		if row.Lack == "" {
+			continue // as nearly all, and this is asked for each of a group's ways
+		}
+		child, ok := state.ResourceConfigurations.Get(tx, row.Configuration.Account, row.Configuration.Region, row.Configuration.ID)
+		if ok && alloc.Roomier(tx, e, child) {
 			a.Changes = append(a.Changes, m.join(now, e, child))
 		}
 	}
