@@ -1485,7 +1485,7 @@ var kinds = [...]Kind{
 	{Service: "ec2", Type: "security-group-rule", Prefix: "sgr-", NoRegion: false, NoAccount: false},
 	{Service: "ec2", Type: "subnet", Prefix: "subnet-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:availabilityzone", "ec2:availabilityzoneid", "ec2:subnetid", "ec2:vpc"}},
 	{Service: "ec2", Type: "vpc", Prefix: "vpc-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:tenancy", "ec2:vpcid"}},
-	{Service: "ec2", Type: "vpc-endpoint", Prefix: "vpce-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:vpceprivatednspreference", "ec2:vpceprivatednsspecifieddomains", "ec2:vpceserviceregion"}},
+	{Service: "ec2", Type: "vpc-endpoint", Prefix: "vpce-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:vpceprivatednspreference", "ec2:vpceprivatednsspecifieddomains", "ec2:vpceservicename", "ec2:vpceserviceregion"}},
 	{Service: "ec2", Type: "vpc-endpoint-service", Prefix: "vpce-svc-", NoRegion: false, NoAccount: false, Keys: []string{"ec2:vpceserviceprivatednsname"}},
 	{Service: "ec2", Type: "vpc-peering-connection", Prefix: "pcx-", NoRegion: false, NoAccount: false},
 	{Service: "vpc-lattice", Type: "accesslogsubscription", Prefix: "", NoRegion: false, NoAccount: false},

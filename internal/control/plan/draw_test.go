@@ -22,7 +22,7 @@ type drawer struct {
 }
 
 // kindsOfRows is how many sorts of rows are drawn.
-const kindsOfRows = 41
+const kindsOfRows = 42
 
 // drawRow draws a row of any kind.
 func drawRow(t *rapid.T) table.Row {
@@ -93,7 +93,12 @@ func (d drawer) row(kind int) table.Row {
 		e := &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", there), Configuration: d.other("rcfg"), PrivateDNS: d.odd("no private DNS") == 0}
 		e.DNSPreference = model.DNSPreferences[d.number("preference", 4)]
 		e.DNSDomains = []string{d.name("specified", "db.example.com", "*.example.com")}
+		if d.odd("to a service") == 1 {
+			d.toService(e)
+		}
 		return e
+	case 41:
+		return &model.Status{Account: account, Region: region, ID: d.one("vpce", here), State: model.StatusReady, Established: d.yes("has been there")}
 	case 12:
 		return &model.Attachment{Account: account, Region: region, Interface: d.one("eni", here), Host: "h", Device: "eth1"}
 	case 13:
@@ -116,7 +121,7 @@ func (d drawer) row(kind int) table.Row {
 		return c
 	}
 	switch {
-	case kind > 39:
+	case kind == 40:
 		return d.peering()
 	case kind > 31:
 		return d.database(kind - 32)
@@ -428,6 +433,19 @@ func (d drawer) endpointInterface(vpc int) *model.NetworkInterface {
 	ni.Type, ni.Owner = model.InterfaceEndpoint, d.one("vpce", 0)
 	ni.Addresses = append([]netip.Addr{d.door(0), d.spare()}, ni.Addresses...)
 	return ni
+}
+
+// toService makes an endpoint one to a service, with an interface of those that are drawn.
+func (d drawer) toService(e *model.VPCEndpoint) {
+	e.Type, e.Configuration, e.Interfaces = model.EndpointInterface, model.Ref{}, []string{fmt.Sprintf("eni-%d", 3+d.n)}
+	e.ServiceName = "com.amazonaws.us-east-1." + d.name("service", "ec2", "rds", "none")
+	e.Targets = []model.TransitTarget{{Host: d.odd("host"), Index: 20 + d.n}}
+	if d.odd("pending") == 1 {
+		e.Acceptance = model.AcceptancePending
+	}
+	if d.odd("gives it up") == 1 {
+		e.Interfaces, e.Leaving = nil, e.Interfaces
+	}
 }
 
 func (d drawer) gatewayInterface() *model.NetworkInterface {

@@ -96,7 +96,7 @@ const serviceNames = "interface-endpoints"
 // names of a service go on leading where they led, to which clients may have connections.
 func (r *reading) deriveCalled(ref model.Ref) derived {
 	ep, ok := state.VPCEndpoints.Get(r.tx, ref.Account, ref.Region, ref.ID)
-	if !ok || ep.Deleting() || !r.named() {
+	if !ok || ep.Type != model.EndpointInterface || ep.Deleting() || !r.named() {
 		return derived{}
 	}
 	waiting := derived{value: false} // with a value it is derived again when there is more

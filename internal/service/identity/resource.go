@@ -296,7 +296,8 @@ var values = map[string]map[string]func(resources, model.Ref) []string{
 	"ec2:vpc-endpoint": {
 		"ec2:vpceprivatednspreference":       value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return optional(e.DNSPreference) }),
 		"ec2:vpceprivatednsspecifieddomains": value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return e.DNSDomains }),
-		"ec2:vpceserviceregion":              value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return []string{e.Configuration.Region} }),
+		"ec2:vpceservicename":                value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return optional(e.ServiceName) }),
+		"ec2:vpceserviceregion":              value(state.VPCEndpoints, func(e *model.VPCEndpoint) []string { return []string{e.Region} }),
 	},
 	"ec2:vpc-endpoint-service": {
 		"ec2:vpceserviceprivatednsname": value(state.EndpointServices, func(s *model.EndpointService) []string { return optional(s.PrivateName) }),

@@ -39,7 +39,7 @@ func servedEndpoint(who access.View, in *shape.CreateVpcEndpointInput) error {
 	case kind == shape.VpcEndpointTypeInterface:
 		return servedInterface(who, in)
 	case kind != shape.VpcEndpointTypeResource:
-		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served yet; VpcEndpointType must be Interface or Resource", kind)
+		return fault.EC2("InvalidParameter", "Endpoints of type %s are not served; VpcEndpointType, which is Gateway when it is not said, must be Interface or Resource", kind)
 	case in.ResourceConfigurationArn == nil:
 		return fault.EC2("MissingParameter", "The request must contain the parameter ResourceConfigurationArn for an endpoint of type Resource")
 	case in.ServiceName != nil, in.ServiceNetworkArn != nil, in.ServiceRegion != nil, in.PolicyDocument != nil, len(in.RouteTableIds) > 0:

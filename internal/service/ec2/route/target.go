@@ -85,8 +85,8 @@ func (t target) check(tx *table.Txn, who access.View, r *model.RouteTable, d des
 		if d.list != "" {
 			return fault.EC2("InvalidParameterValue", "Cannot create or replace a prefix list route targeting a VPC Endpoint.")
 		}
-		if _, ok := view.Get(tx, who, state.VPCEndpoints, id); ok {
-			return fault.EC2("InvalidParameterValue", "The VPC endpoint '%s' is of type Resource. Only one of type GatewayLoadBalancer can be the target of a route.", id)
+		if e, ok := view.Get(tx, who, state.VPCEndpoints, id); ok {
+			return fault.EC2("InvalidParameterValue", "The VPC endpoint '%s' is of type %s. Only one of type GatewayLoadBalancer can be the target of a route.", id, e.Type)
 		}
 		return fault.EC2("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '%s' does not exist", id)
 	}
