@@ -174,7 +174,7 @@ func (q *Quotas) all() []quota {
 		{"subnets-per-db-subnet-group", &q.SubnetsPerDBSubnetGroup, 20},
 		{"subnets-per-vpc", &q.SubnetsPerVPC, 200},
 		{"target-groups-per-region", &q.TargetGroupsPerRegion, 3000},
-		{"targets-per-target-group", &q.TargetsPerTargetGroup, 1000},
+		{"targets-per-target-group", &q.TargetsPerTargetGroup, 500},
 		{"users-per-account", &q.UsersPerAccount, 5000},
 		{"verifications-per-region", &q.VerificationsPerRegion, 5},
 		{"versions-per-policy", &q.VersionsPerPolicy, 5},
