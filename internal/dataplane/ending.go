@@ -167,6 +167,10 @@ func (f foundation) lacks(c flow.Flow) bool {
 		}
 	}
 	opener, answerer := c.Opener.Addr(), c.Answerer.Addr()
+	if door := c.Asked.Addr(); f.doors[door] == door && door.IsValid() {
+		t, there := f.targets[door]
+		return !there || !t.Keeps(c.Asked.Port(), c.Answerer)
+	}
 	if f.unpublished(opener, c.Known.Addr()) || f.unpublished(answerer, c.Asked.Addr()) {
 		return true
 	}

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/posternhq/postern/internal/dataplane/nft"
 	"github.com/posternhq/postern/internal/desired"
 	"github.com/posternhq/postern/test/testnet"
 )
@@ -23,6 +22,12 @@ import (
 // spread gives the server so many addresses more, beside its own, all of which tell
 // who connects by which of them they were reached, and then echo.
 func (s *scenario) spread(n int) (all []netip.Addr) {
+	_, port, _ := net.SplitHostPort(s.endpoint)
+	return s.spreadAt(n, port)
+}
+
+// spreadAt is spread with the server at another port.
+func (s *scenario) spreadAt(n int, port string) (all []netip.Addr) {
 	s.t.Helper()
 	w := s.entry(provider, desired.KindWorkload).(desired.Workload)
 	own := w.Addresses[0]
@@ -36,7 +41,6 @@ func (s *scenario) spread(n int) (all []netip.Addr) {
 	}
 	entries = append(entries, w)
 	s.put(provider, entries)
-	_, port, _ := net.SplitHostPort(s.endpoint)
 	l, err := s.server.Listen(s.network, net.JoinHostPort("", port))
 	if err != nil {
 		s.t.Fatal(err)
@@ -307,14 +311,7 @@ func TestTheNextProcessCutsForATarget(t *testing.T) {
 			s.host.Close()
 			e := s.entry(provider, desired.KindTarget).(desired.Target)
 			e.Dest, e.Several, e.Cut = netip.Addr{}, []netip.Addr{all[3], all[1], all[2]}, cut
-			table, err := nft.Open(int(s.router(provider).Fd()))
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			if failed := table.Apply(s.t.Context(), []desired.Entry{e}, nil); failed != nil {
-				s.t.Fatal(failed)
-			}
-			table.Close()
+			s.inTable(e)
 			s.adopt()
 			for a, conn := range open {
 				if cut && a == all[0] {
