@@ -1,5 +1,5 @@
 # VPCs of two accounts that are peered, with routes on both sides, and a group of the one in
-# a rule of the other.
+# a rule of the other; and in one of them interface endpoints to two APIs.
 
 terraform {
   required_providers {
@@ -47,7 +47,63 @@ data "aws_vpc_endpoint_service" "named" {
 }
 
 resource "aws_vpc" "requester" {
-  cidr_block = "10.0.0.0/16"
+  cidr_block           = "10.0.0.0/16"
+  enable_dns_hostnames = true
+}
+
+resource "aws_subnet" "hub" {
+  count             = 2
+  vpc_id            = aws_vpc.requester.id
+  cidr_block        = "10.0.${10 + count.index}.0/24"
+  availability_zone = sort(data.aws_vpc_endpoint_service.named.availability_zones)[count.index]
+}
+
+resource "aws_vpc_endpoint" "ec2" {
+  vpc_id              = aws_vpc.requester.id
+  service_name        = data.aws_vpc_endpoint_service.ec2.service_name
+  vpc_endpoint_type   = "Interface"
+  subnet_ids          = [for s in aws_subnet.hub : s.id if var.changed || s.cidr_block == "10.0.10.0/24"]
+  security_group_ids  = [aws_security_group.clients.id]
+  private_dns_enabled = !var.changed
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Principal = "*", Action = var.changed ? "ec2:Describe*" : "ec2:*", Resource = "*" }]
+  })
+  dns_options {
+    dns_record_ip_type                             = "ipv4"
+    private_dns_only_for_inbound_resolver_endpoint = false
+  }
+  tags = { Name = var.changed ? "changed" : "ec2" }
+}
+
+# One of which the rest is said by resources of its own. With its subnet it is the same, but
+# there the provider waits a minute before it looks, when it is made and when it goes.
+resource "aws_vpc_endpoint" "rds" {
+  vpc_id              = aws_vpc.requester.id
+  service_name        = replace(data.aws_vpc_endpoint_service.ec2.service_name, "/ec2$/", "rds")
+  vpc_endpoint_type   = "Interface"
+  subnet_ids          = [aws_subnet.hub[1].id]
+  private_dns_enabled = false
+  lifecycle { ignore_changes = [private_dns_enabled] }
+}
+
+resource "aws_vpc_endpoint_security_group_association" "rds" {
+  vpc_endpoint_id             = aws_vpc_endpoint.rds.id
+  security_group_id           = aws_security_group.clients.id
+  replace_default_association = true
+}
+
+resource "aws_vpc_endpoint_policy" "rds" {
+  vpc_endpoint_id = aws_vpc_endpoint.rds.id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = var.changed ? "Deny" : "Allow", Principal = "*", Action = "*", Resource = "*" }]
+  })
+}
+
+resource "aws_vpc_endpoint_private_dns" "rds" {
+  vpc_endpoint_id     = aws_vpc_endpoint.rds.id
+  private_dns_enabled = !var.changed
 }
 
 resource "aws_vpc" "accepter" {
@@ -148,4 +204,8 @@ output "found" {
     block  = data.aws_vpc_peering_connection.found.peer_cidr_block
     status = aws_vpc_peering_connection_accepter.this.accept_status
   }
+}
+
+output "regional" {
+  value = trimprefix(aws_vpc_endpoint.ec2.dns_entry[0].dns_name, aws_vpc_endpoint.ec2.id)
 }
