@@ -90,13 +90,7 @@ func (d drawer) row(kind int) table.Row {
 		c.ReleasedAt = d.time("released")
 		return c
 	case 11:
-		e := &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", there), Configuration: d.other("rcfg"), PrivateDNS: d.odd("no private DNS") == 0}
-		e.DNSPreference = model.DNSPreferences[d.number("preference", 4)]
-		e.DNSDomains = []string{d.name("specified", "db.example.com", "*.example.com")}
-		if d.odd("to a service") == 1 {
-			d.toService(e)
-		}
-		return e
+		return d.endpoint(there)
 	case 41:
 		return &model.Status{Account: account, Region: region, ID: d.one("vpce", here), State: model.StatusReady, Established: d.yes("has been there")}
 	case 12:
@@ -433,6 +427,16 @@ func (d drawer) endpointInterface(vpc int) *model.NetworkInterface {
 	ni.Type, ni.Owner = model.InterfaceEndpoint, d.one("vpce", 0)
 	ni.Addresses = append([]netip.Addr{d.door(0), d.spare()}, ni.Addresses...)
 	return ni
+}
+
+func (d drawer) endpoint(vpc int) *model.VPCEndpoint {
+	e := &model.VPCEndpoint{Meta: d.meta("vpce"), VPC: d.one("vpc", vpc), Configuration: d.other("rcfg"), PrivateDNS: d.odd("no private DNS") == 0}
+	e.DNSPreference = model.DNSPreferences[d.number("preference", 4)]
+	e.DNSDomains = []string{d.name("specified", "db.example.com", "*.example.com")}
+	if d.odd("to a service") == 1 {
+		d.toService(e)
+	}
+	return e
 }
 
 // toService makes an endpoint one to a service, with an interface of those that are drawn.

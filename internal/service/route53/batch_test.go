@@ -61,13 +61,13 @@ func TestBatchesThatAreMade(t *testing.T) {
 			nil, []string{"CREATE A|example.com|alias=ZONE/www.example.com", "CREATE A|www.example.com|60|10.0.0.1"},
 			[]string{"A|example.com.|alias=ZONE/www.example.com.", "A|www.example.com.|60|10.0.0.1"},
 		},
-		"an alias of an endpoint": {
-			nil, []string{"UPSERT AAAA|db.example.com|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal"},
-			[]string{"AAAA|db.example.com.|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal."},
-		},
-		"an alias to a name of an interface endpoint": {
-			nil, []string{"UPSERT A|db.example.com|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal"},
-			[]string{"A|db.example.com.|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal."},
+		"aliases of endpoints": {
+			nil, []string{"UPSERT AAAA|db.example.com|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal", "UPSERT A|ec2.example.com|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal",
+			},
+			[]string{
+				"AAAA|db.example.com.|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal.",
+				"A|ec2.example.com.|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal.",
+			},
 		},
 		"each type": {
 			nil, []string{
