@@ -57,6 +57,10 @@ func (k *machine) copies() {
 		if s.done || s.busy || s.retry.at.After(k.now) {
 			continue
 		}
+		if w != nil && errors.Is(w.retry.err, errLost) { // it may come again, as a disk does
+			k.despair(s)
+			continue
+		}
 		if k.saved.Volume && k.others(nil) == 0 { // one after the other
 			if !k.copying() {
 				s.busy = true
@@ -75,6 +79,14 @@ func (k *machine) copies() {
 			s.busy = true
 			k.do(w, action{verb: verbSnapshot, snapshot: id, seed: true})
 		}
+	}
+}
+
+// despair says of a snapshot that there is nothing to take it of, so that it can be deleted.
+func (k *machine) despair(s *snapshot) {
+	if s.retry.failures < tries {
+		s.retry = retry{failures: tries, err: fmt.Errorf("%w any more on this host", engine.ErrNoData)}
+		k.tell(s.id, "The snapshot cannot be created: "+s.retry.err.Error(), "failure")
 	}
 }
 

@@ -144,3 +144,31 @@ func TestAFullDiskIsToldOfWhenThereIsRoom(t *testing.T) {
 		t.Errorf("told again is %+v", control.told)
 	}
 }
+
+// A snapshot of a database whose data is lost fails, and says so once. It is taken when the
+// data is there again.
+func TestASnapshotOfWhatIsLostFails(t *testing.T) {
+	k := newMachine("db-1", nil)
+	k.wants(&desired.Database{ID: "db-1"})
+	k.want(desired.DatabaseMember{ID: "db-1"})
+	k.saved.Made, k.saved.Writer = true, "db-1"
+	m := k.members["db-1"]
+	m.looked = true
+	m.retry.fail(time.Unix(1e9, 0), errLost)
+	k.snapshots["snap-1"] = &snapshot{id: "snap-1"}
+	for range 3 {
+		k.copies()
+	}
+	if s := k.snapshots["snap-1"].state(); s.Phase != model.DatabaseFailed || !strings.Contains(s.Reason, engine.ErrNoData.Error()) {
+		t.Errorf("state %+v", s)
+	}
+	if len(k.events) != 1 || k.events[0].About != "snap-1" {
+		t.Errorf("told is %+v", k.events)
+	}
+	m.retry.succeed()
+	m.known, m.state, k.saved.Set = true, engine.State{Phase: engine.PhaseUp, Writer: true}, 1
+	k.copies()
+	if s := k.snapshots["snap-1"]; !s.busy {
+		t.Errorf("it is not taken when the data is there: %+v", s.state())
+	}
+}
