@@ -62,12 +62,8 @@ func TestBatchesThatAreMade(t *testing.T) {
 			[]string{"A|example.com.|alias=ZONE/www.example.com.", "A|www.example.com.|60|10.0.0.1"},
 		},
 		"aliases of endpoints": {
-			nil, []string{"UPSERT AAAA|db.example.com|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal", "UPSERT A|ec2.example.com|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal",
-			},
-			[]string{
-				"AAAA|db.example.com.|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal.",
-				"A|ec2.example.com.|alias=SERVICES/vpce-1-abcdefgh.ec2.us-east-1.vpce.postern.internal.",
-			},
+			nil, []string{"UPSERT AAAA|db.example.com|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal", "UPSERT A|ec2.example.com|alias=SERVICES/vpce-1.ec2.us-east-1.vpce.postern.internal"},
+			[]string{"AAAA|db.example.com.|alias=ENDPOINTS/vpce-1.rcfg-1.4232ccc.vpc-lattice-rsc.us-east-1.postern.internal.", "A|ec2.example.com.|alias=SERVICES/vpce-1.ec2.us-east-1.vpce.postern.internal."},
 		},
 		"each type": {
 			nil, []string{
