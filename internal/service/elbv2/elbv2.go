@@ -14,6 +14,7 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -29,7 +30,20 @@ import (
 )
 
 // API implements the operations of Elastic Load Balancing on the tables of its environment.
-type API struct{ *service.Env }
+type API struct {
+	*service.Env
+	// Findings gives how the host finds the targets of a group, by its id: each of them once
+	// for each address that asks. It answers from memory; nil when nobody asks.
+	Findings func(group string) []Finding
+}
+
+// Finding is how a target is found from one address of a load balancer.
+type Finding struct {
+	At netip.AddrPort
+	// Healthy and Unhealthy are both false while nothing is known. Why is what was wrong last.
+	Healthy, Unhealthy bool
+	Why                string
+}
 
 var _ shape.API = (*API)(nil)
 

@@ -3,6 +3,7 @@
 package elbv2_test
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -316,4 +317,33 @@ func TestOneBalancerForAGroup(t *testing.T) {
 	w.refused("a port that is taken", "DuplicateListener", "port", changed, err)
 	out, err = w.elb.CreateListener(w.Ctx, &shape.CreateListenerInput{LoadBalancerArn: arn, Protocol: new("TLS"), Port: new(int32(443)), DefaultActions: forward(g.TargetGroupArn)})
 	w.refused("TLS", "UnsupportedProtocol", "Protocol", out, err)
+}
+
+// TestHealthIsWhatTheHostFinds: one address that finds a target unhealthy is enough, and one
+// in a zone without the load balancer is not used.
+func TestHealthIsWhatTheHostFinds(t *testing.T) {
+	w := newWorld(t)
+	out, err := w.elb.CreateLoadBalancer(w.Ctx, newBalancer(w.subnets[0]))
+	b, g := get(t, out, err).LoadBalancers[0], w.group()
+	w.listener(b.LoadBalancerArn, g.TargetGroupArn, 443)
+	get(t, 0, ec2test.Failure(w.elb.RegisterTargets(w.Ctx, &shape.RegisterTargetsInput{TargetGroupArn: g.TargetGroupArn, Targets: []shape.TargetDescription{
+		{Id: new("10.0.1.10")}, {Id: new("10.0.1.11")}, {Id: new("10.0.1.12")}, {Id: new("10.0.2.10")},
+	}})))
+	at := netip.MustParseAddrPort
+	w.elb.Findings = func(group string) []elbv2.Finding {
+		if !strings.HasSuffix(*g.TargetGroupArn, "/"+group) {
+			t.Errorf("asked about %s, want the id of %s", group, *g.TargetGroupArn)
+		}
+		return []elbv2.Finding{
+			{At: at("10.0.1.10:8443"), Healthy: true}, {At: at("10.0.1.10:8444"), Unhealthy: true},
+			{At: at("10.0.1.11:8443"), Healthy: true}, {At: at("10.0.1.11:8443"), Unhealthy: true, Why: "refused"}, {At: at("10.0.1.12:8443")},
+		}
+	}
+	for id, want := range map[string]string{
+		"10.0.1.10": "healthy ", "10.0.1.11": "unhealthy Target.FailedHealthChecks", "10.0.1.12": "initial Elb.InitialHealthChecking", "10.0.2.10": "unused Target.NotInUse",
+	} {
+		if got := w.health(g.TargetGroupArn, id); got != want {
+			t.Errorf("%s is %q, want %q", id, got, want)
+		}
+	}
 }

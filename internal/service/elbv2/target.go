@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/posternhq/postern/internal/access"
 	"github.com/posternhq/postern/internal/aws/fault"
 	shape "github.com/posternhq/postern/internal/aws/shape/elbv2"
 	"github.com/posternhq/postern/internal/model"
@@ -135,66 +134,4 @@ func (a *API) DeregisterTargets(ctx context.Context, in *shape.DeregisterTargets
 		return nil, err
 	}
 	return &shape.DeregisterTargetsOutput{}, nil
-}
-
-// DescribeTargetHealth says how the targets of a group are, or those that are named.
-func (a *API) DescribeTargetHealth(ctx context.Context, in *shape.DescribeTargetHealthInput) (*shape.DescribeTargetHealthOutput, error) {
-	tx, err := a.DB.View(ctx)
-	if err != nil {
-		return nil, err
-	}
-	g, err := findTargetGroup(tx, access.From(ctx), *in.TargetGroupArn)
-	if err != nil {
-		return nil, err
-	}
-	out := &shape.DescribeTargetHealthOutput{TargetHealthDescriptions: []shape.TargetHealthDescription{}}
-	if len(in.Targets) == 0 {
-		for _, t := range g.Targets {
-			out.TargetHealthDescriptions = append(out.TargetHealthDescriptions, healthShape(tx, g, t, true))
-		}
-	}
-	for i := range in.Targets {
-		t, err := described(g, &in.Targets[i])
-		if err != nil {
-			return nil, err
-		}
-		at, is := slices.BinarySearchFunc(g.Targets, t, model.BalancedTarget.Compare)
-		if is {
-			t = g.Targets[at]
-		}
-		out.TargetHealthDescriptions = append(out.TargetHealthDescriptions, healthShape(tx, g, t, is))
-	}
-	return out, nil
-}
-
-func healthShape(tx *table.Txn, g *model.TargetGroup, t model.BalancedTarget, registered bool) shape.TargetHealthDescription {
-	zone, port := everyZone, int(g.Check.Port)
-	if !t.Anywhere {
-		zone = state.ZoneAt(tx, g.Sibling(g.VPC), t.Addr)
-	}
-	if port == 0 {
-		port = int(t.Port)
-	}
-	return shape.TargetHealthDescription{
-		Target:          &shape.TargetDescription{Id: new(t.Addr.String()), Port: new(int32(t.Port)), AvailabilityZone: service.Optional(zone)},
-		HealthCheckPort: decimal(port), TargetHealth: health(tx, g, t, registered),
-	}
-}
-
-// health is how a target is:
-// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html
-func health(tx *table.Txn, g *model.TargetGroup, t model.BalancedTarget, registered bool) *shape.TargetHealth {
-	say := func(code, reason, text string) *shape.TargetHealth {
-		return &shape.TargetHealth{State: &code, Reason: service.Optional(reason), Description: service.Optional(text)}
-	}
-	_, used := balancerOf(tx, g)
-	switch {
-	case !registered:
-		return say(shape.TargetHealthStateEnumUnused, shape.TargetHealthReasonEnumTargetNotRegistered, "Target is not registered to the target group")
-	case t.Draining():
-		return say(shape.TargetHealthStateEnumDraining, shape.TargetHealthReasonEnumTargetDeregistrationInProgress, "Target deregistration is in progress")
-	case !used:
-		return say(shape.TargetHealthStateEnumUnused, shape.TargetHealthReasonEnumTargetNotInUse, "Target group is not configured to receive traffic from the load balancer")
-	}
-	return say(shape.TargetHealthStateEnumInitial, shape.TargetHealthReasonEnumElbInitialHealthChecking, "Initial health checks in progress")
 }
